@@ -1,0 +1,173 @@
+"""What may be written where a number is expected? Pydantic aliases, one per physical kind.
+
+A field takes a bare number in the unit that its alias names, a string (`"2.50 USD/hour"`, `"15T"`), a
+pint Quantity of any registry, or a range; it holds a float, or a range, in that unit.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import PydanticCustomError, core_schema
+
+from costmodel.foundation.errors import CostModelError, InputError
+from costmodel.foundation.ranges import Interval, Range, Shape, from_data
+from costmodel.foundation.units import convert, is_quantity, read, rescale
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """The kind of number that a field takes: its unit, its bounds, and whether a range will do.
+
+    Parameters
+    ----------
+    unit : unit in which a bare number is taken and the field is held; a key of `units.SI_FACTOR`
+    lowest, highest : bounds [unit]; `open_low` and `open_high` leave the bound itself out
+    uncertain : whether a range is accepted
+    """
+
+    unit: str
+    lowest: float = -math.inf
+    highest: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+    uncertain: bool = True
+
+    def validate(self, value: Any) -> float | Range:
+        """Return `value` as a number or a range in the unit of the field, or raise `InputError`."""
+        number = self._read(value)
+        if not isinstance(number, Range):
+            self._check(number, value)
+            return number
+        if not self.uncertain:
+            raise InputError(f"a range is not possible here, only a number in {self.unit}; got {value!r}")
+        if isinstance(number, Interval):
+            number = number.settled(self.shape, self.lowest if math.isfinite(self.lowest) else 0.0)
+        low, high = number.support()
+        for end in (low, high):
+            if not (math.isinf(end) or (end in (self.lowest, self.highest))):
+                self._check(end, value)
+        if low < self.lowest or (high > self.highest and not math.isinf(high)):
+            raise InputError(f"{self.allowed}; got a range that goes beyond: {number.to_data()}")
+        self._check(number.median(), value)
+        return number
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of an interval that does not name its own."""
+        if (self.lowest, self.highest) == (0.0, 1.0):
+            return "logitnormal"
+        return "lognormal" if self.lowest >= 0 else "normal"
+
+    @property
+    def allowed(self) -> str:
+        """What the field takes, in words."""
+        kind = "a number" if self.unit == "1" else f"a number in {self.unit}"
+        bounds = []
+        if math.isfinite(self.lowest):
+            bounds.append(f"{'above' if self.open_low else 'at least'} {self.lowest:g}")
+        if math.isfinite(self.highest):
+            bounds.append(f"{'below' if self.open_high else 'at most'} {self.highest:g}")
+        return f"must be {kind} {' and '.join(bounds)}".rstrip()
+
+    def _read(self, value: Any) -> float | Range:
+        if isinstance(value, bool):
+            raise InputError(f"{self.allowed}; got {value!r}")
+        if isinstance(value, (int, float)):
+            try:
+                return float(value)
+            except OverflowError:
+                raise InputError(f"{self.allowed}; got a number too large to use") from None
+        if isinstance(value, str):
+            return read(value, self.unit)
+        if isinstance(value, Range):
+            return rescale(value, self.unit)
+        if isinstance(value, Mapping):
+            return rescale(from_data(value), self.unit)
+        if is_quantity(value):
+            return convert(value, self.unit)
+        if hasattr(value, "__float__") and not hasattr(value, "__len__"):
+            return float(value)
+        raise InputError(f"{self.allowed}, as a number, a string or a range; got {type(value).__name__}")
+
+    def _check(self, number: float, given: Any) -> None:
+        if not math.isfinite(number):
+            raise InputError(f"{self.allowed}, and finite; got {given!r}")
+        too_low = number <= self.lowest if self.open_low else number < self.lowest
+        too_high = number >= self.highest if self.open_high else number > self.highest
+        if too_low or too_high:
+            raise InputError(f"{self.allowed}; got {given!r}")
+
+    def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            reported(self.validate),
+            serialization=core_schema.plain_serializer_function_ser_schema(_written),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        number: dict[str, Any] = {"type": "number"}
+        if math.isfinite(self.lowest):
+            number["exclusiveMinimum" if self.open_low else "minimum"] = self.lowest
+        if math.isfinite(self.highest):
+            number["exclusiveMaximum" if self.open_high else "maximum"] = self.highest
+        forms = [number, {"type": "string"}, *([{"type": "object"}] if self.uncertain else [])]
+        return {"anyOf": forms, "unit": self.unit}
+
+
+def reported(function: Any) -> Any:
+    """Return `function` so that pydantic collects what it raises with all other problems."""
+
+    def validate(value: Any) -> Any:
+        try:
+            return function(value)
+        except CostModelError as error:
+            raise PydanticCustomError("costmodel", "{reason}", {"reason": str(error)}) from None
+
+    return validate
+
+
+def _written(value: float | Range) -> Any:
+    return value.to_data() if isinstance(value, Range) else value
+
+
+def _date(value: Any) -> Any:
+    if isinstance(value, dt.datetime):
+        value = value.date()
+    if isinstance(value, str):
+        try:
+            return dt.date.fromisoformat(value.strip())
+        except ValueError:
+            raise InputError(f"must be a date such as 2026-09-01; got {value!r}") from None
+    if not isinstance(value, dt.date):
+        raise InputError(f"must be a date such as 2026-09-01; got {value!r}")
+    return value
+
+
+MOST = 1e40
+"""No number of tokens, FLOPs, accelerators or dollars is beyond this: larger ones are mistakes."""
+
+Tokens: TypeAlias = Annotated[float | Range, Measure("token", 0.0, MOST, open_low=True)]
+Parameters: TypeAlias = Annotated[float, Measure("1", 1.0, 1e18, uncertain=False)]
+Fraction: TypeAlias = Annotated[float | Range, Measure("1", 0.0, 1.0, open_low=True)]
+Rate: TypeAlias = Annotated[float, Measure("TFLOP/s", 0.0, 1e9, open_low=True, uncertain=False)]
+Gigabytes: TypeAlias = Annotated[float, Measure("GB", 0.0, 1e9, open_low=True, uncertain=False)]
+Bandwidth: TypeAlias = Annotated[float, Measure("GB/s", 0.0, 1e9, open_low=True, uncertain=False)]
+Power: TypeAlias = Annotated[float | Range, Measure("W", 0.0, 1e9, open_low=True)]
+GPUHours: TypeAlias = Annotated[float | Range, Measure("hour", 0.0, MOST, open_low=True)]
+PricePerGPUHour: TypeAlias = Annotated[float | Range, Measure("USD/hour", 0.0, 1e9)]
+Dollars: TypeAlias = Annotated[float | Range, Measure("USD", 0.0, MOST)]
+ElectricityPrice: TypeAlias = Annotated[float | Range, Measure("USD/kWh", 0.0, 1e4)]
+GridIntensity: TypeAlias = Annotated[float | Range, Measure("kg/kWh", 0.0, 1e2)]
+WaterIntensity: TypeAlias = Annotated[float | Range, Measure("liter/kWh", 0.0, 1e4)]
+PowerUsageEffectiveness: TypeAlias = Annotated[float | Range, Measure("1", 1.0, 1e2)]
+
+Date: TypeAlias = Annotated[dt.date, BeforeValidator(reported(_date))]
+Count: TypeAlias = Annotated[int, Field(ge=1, le=10**9, strict=True)]
+Dimension: TypeAlias = Annotated[int, Field(ge=1, le=10**9, strict=True)]

@@ -1,0 +1,350 @@
+"""How sure is a number? Ranges with a level and a shape, and draws keyed by the name of the input.
+
+A range never enters arithmetic by its ends: the value shown is the chain at the medians, the interval
+comes from draws.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from costmodel.foundation.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+DEFAULT_LEVEL = 0.8
+SHAPES = ("auto", "lognormal", "logitnormal", "normal")
+Shape = Literal["auto", "lognormal", "logitnormal", "normal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """An uncertain number: what `between`, `triangular`, `beta` and `samples` return."""
+
+    unit: str
+
+    def median(self) -> float:
+        """Return the middle of the distribution, in the unit of the range."""
+        raise TypeError(f"{type(self).__name__} has no median")
+
+    def quantile(self, probability: float) -> float:
+        """Return the value below which the share `probability` (0 to 1) lies."""
+        raise TypeError(f"{type(self).__name__} has no quantiles")
+
+    def draw(self, generator: np.random.Generator, count: int) -> Array:
+        """Return `count` draws, shape (count,), in the unit of the range."""
+        raise TypeError(f"{type(self).__name__} has no draws")
+
+    def scaled(self, factor: float, unit: str) -> Self:
+        """Return the same range multiplied by a positive `factor`, named in `unit`."""
+        raise TypeError(f"{type(self).__name__} cannot be scaled")
+
+    def support(self) -> tuple[float, float]:
+        """Return the lowest and the highest value that a draw can take."""
+        raise TypeError(f"{type(self).__name__} has no support")
+
+    def to_data(self) -> str | dict[str, Any]:
+        """Return what a TOML or JSON file holds for this range; `from_data` reads it back."""
+        raise TypeError(f"{type(self).__name__} has no written form")
+
+
+@dataclass(frozen=True, slots=True)
+class Interval(Range):
+    """The central interval [low, high] that holds the share `level`; see `between`.
+
+    `shape` "auto" is settled by the field that takes the range: lognormal where the number is
+    positive, logit-normal where it is a fraction, normal where its sign is free. A lognormal
+    stands on `floor`: the power usage effectiveness cannot fall below 1.
+    """
+
+    low: float
+    high: float
+    level: float = DEFAULT_LEVEL
+    shape: Shape = "auto"
+    floor: float = 0.0
+
+    def _to_normal(self, value: float) -> float:
+        if self.shape == "logitnormal":
+            return math.log(value / (1 - value))
+        return value if self.shape == "normal" else math.log(value - self.floor)
+
+    def _from_normal(self, value: float) -> float:
+        if self.shape == "logitnormal":
+            return 1 / (1 + math.exp(-value))
+        return value if self.shape == "normal" else self.floor + math.exp(value)
+
+    def _location_and_scale(self) -> tuple[float, float]:
+        low, high = self._to_normal(self.low), self._to_normal(self.high)
+        return (low + high) / 2, (high - low) / (2 * normal_quantile((1 + self.level) / 2))
+
+    def median(self) -> float:
+        return self._from_normal((self._to_normal(self.low) + self._to_normal(self.high)) / 2)
+
+    def quantile(self, probability: float) -> float:
+        location, scale = self._location_and_scale()
+        return self._from_normal(location + scale * normal_quantile(probability))
+
+    def draw(self, generator: np.random.Generator, count: int) -> Array:
+        import numpy as np
+
+        location, scale = self._location_and_scale()
+        values = generator.standard_normal(count)
+        values *= scale
+        values += location
+        if self.shape == "normal":
+            return values
+        if self.shape == "logitnormal":
+            return 1 / (1 + np.exp(-values))
+        np.exp(values, out=values)
+        values += self.floor
+        return values
+
+    def scaled(self, factor: float, unit: str) -> Self:
+        return replace(
+            self, low=self.low * factor, high=self.high * factor, floor=self.floor * factor, unit=unit
+        )
+
+    def support(self) -> tuple[float, float]:
+        if self.shape == "normal":
+            return -math.inf, math.inf
+        return (0.0, 1.0) if self.shape == "logitnormal" else (self.floor, math.inf)
+
+    def settled(self, shape: Shape, floor: float = 0.0) -> Interval:
+        """Return the interval with its shape settled, or raise if its ends do not suit the shape."""
+        settled = replace(self, shape=shape, floor=floor) if self.shape == "auto" else self
+        if settled.shape == "lognormal" and settled.low <= settled.floor:
+            raise InputError(f"a range of a number above {settled.floor:g} starts above it; got {self.low:g}")
+        if settled.shape == "logitnormal" and not (0 < settled.low and settled.high < 1):
+            raise InputError(f"a range of a fraction lies inside 0 and 1; got {self.low:g} to {self.high:g}")
+        return settled
+
+    def to_data(self) -> str | dict[str, Any]:
+        if self.level == DEFAULT_LEVEL and self.shape == "auto":
+            return f"{self.low!r} to {self.high!r} {self.unit}".strip()
+        data: dict[str, Any] = {"low": self.low, "high": self.high, "level": self.level, "shape": self.shape}
+        if self.floor:
+            data["floor"] = self.floor
+        return _with_unit(data, self.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class Triangular(Range):
+    """A triangle between `low` and `high` with its peak at `mode`; see `triangular`."""
+
+    low: float
+    mode: float
+    high: float
+
+    def quantile(self, probability: float) -> float:
+        width, left = self.high - self.low, self.mode - self.low
+        if probability * width < left:
+            return self.low + math.sqrt(probability * width * left)
+        return self.high - math.sqrt((1 - probability) * width * (self.high - self.mode))
+
+    def median(self) -> float:
+        return self.quantile(0.5)
+
+    def draw(self, generator: np.random.Generator, count: int) -> Array:
+        return generator.triangular(self.low, self.mode, self.high, count)
+
+    def scaled(self, factor: float, unit: str) -> Self:
+        return replace(
+            self, low=self.low * factor, mode=self.mode * factor, high=self.high * factor, unit=unit
+        )
+
+    def support(self) -> tuple[float, float]:
+        return self.low, self.high
+
+    def to_data(self) -> str | dict[str, Any]:
+        data = {"shape": "triangular", "low": self.low, "mode": self.mode, "high": self.high}
+        return _with_unit(data, self.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class Beta(Range):
+    """A beta distribution stretched to [low, high]; see `beta`."""
+
+    alpha: float
+    beta: float
+    low: float = 0.0
+    high: float = 1.0
+
+    def quantile(self, probability: float) -> float:
+        from scipy.special import betaincinv
+
+        share = float(betaincinv(self.alpha, self.beta, probability))
+        return self.low + (self.high - self.low) * share
+
+    def median(self) -> float:
+        return self.quantile(0.5)
+
+    def draw(self, generator: np.random.Generator, count: int) -> Array:
+        return self.low + (self.high - self.low) * generator.beta(self.alpha, self.beta, count)
+
+    def scaled(self, factor: float, unit: str) -> Self:
+        return replace(self, low=self.low * factor, high=self.high * factor, unit=unit)
+
+    def support(self) -> tuple[float, float]:
+        return self.low, self.high
+
+    def to_data(self) -> str | dict[str, Any]:
+        data = {"shape": "beta", "alpha": self.alpha, "beta": self.beta, "low": self.low, "high": self.high}
+        return _with_unit(data, self.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class Samples(Range):
+    """An empirical distribution, drawn with replacement; see `samples`."""
+
+    values: tuple[float, ...]
+
+    def quantile(self, probability: float) -> float:
+        import numpy as np
+
+        return float(np.quantile(self.values, probability))
+
+    def median(self) -> float:
+        return self.quantile(0.5)
+
+    def draw(self, generator: np.random.Generator, count: int) -> Array:
+        return generator.choice(self.values, count)
+
+    def scaled(self, factor: float, unit: str) -> Self:
+        return replace(self, values=tuple(value * factor for value in self.values), unit=unit)
+
+    def support(self) -> tuple[float, float]:
+        return min(self.values), max(self.values)
+
+    def to_data(self) -> str | dict[str, Any]:
+        return _with_unit({"shape": "samples", "values": list(self.values)}, self.unit)
+
+
+def between(
+    low: float, high: float, unit: str = "", *, level: float = DEFAULT_LEVEL, shape: Shape = "auto"
+) -> Interval:
+    """Return the range whose central interval of that `level` is [low, high].
+
+    Parameters
+    ----------
+    low, high : ends of the interval, in `unit`
+    unit : unit of both ends; empty means the unit of the field that takes the range
+    level : share of the probability inside, between 0 and 1
+    shape : "lognormal", "logitnormal", "normal", or "auto" (settled by the field)
+
+    Raises
+    ------
+    InputError
+        If the ends are not finite and ascending, or the level or shape is not one of the above.
+
+    Examples
+    --------
+    >>> between(1.8, 3.2, "USD/hour").settled("lognormal").median()  # the geometric mean
+    2.4
+    """
+    ends = _finite("low", low), _finite("high", high)
+    if not ends[0] < ends[1]:
+        raise InputError(f"a range goes from low to high; got {low!r} to {high!r}")
+    if not 0 < _finite("level", level) < 1:
+        raise InputError(f"level is a share between 0 and 1; got {level!r}")
+    if shape not in SHAPES:
+        raise InputError(unknown("shape", shape, SHAPES))
+    return Interval(unit, *ends, level=level, shape=shape)
+
+
+def triangular(low: float, mode: float, high: float, unit: str = "") -> Triangular:
+    """Return the triangular range with its peak at `mode`; all in `unit`.
+
+    >>> triangular(1, 2, 4, "USD/hour").median()
+    2.2679491924311228
+    """
+    ends = _finite("low", low), _finite("mode", mode), _finite("high", high)
+    if not (ends[0] <= ends[1] <= ends[2] and ends[0] < ends[2]):
+        raise InputError(f"a triangular range has low <= mode <= high; got {low!r}, {mode!r}, {high!r}")
+    return Triangular(unit, *ends)
+
+
+def beta(alpha: float, beta: float, low: float = 0.0, high: float = 1.0, unit: str = "") -> Beta:
+    """Return the beta range with shape parameters `alpha` and `beta`, stretched to [low, high] in `unit`."""
+    if not (_finite("alpha", alpha) > 0 and _finite("beta", beta) > 0):
+        raise InputError(f"alpha and beta are positive; got {alpha!r} and {beta!r}")
+    if not _finite("low", low) < _finite("high", high):
+        raise InputError(f"a range goes from low to high; got {low!r} to {high!r}")
+    return Beta(unit, float(alpha), float(beta), float(low), float(high))
+
+
+def samples(values: Iterable[float], unit: str = "") -> Samples:
+    """Return the empirical range of `values`, in `unit`; draws are taken with replacement.
+
+    >>> samples([2.1, 2.4, 3.0], "USD/hour").median()
+    2.4
+    """
+    checked = tuple(_finite("values", value) for value in values)
+    if not checked:
+        raise InputError("samples needs at least one value; got none")
+    return Samples(unit, checked)
+
+
+_BUILDERS: dict[str, Callable[..., Range]] = {"triangular": triangular, "beta": beta, "samples": samples}
+
+
+def from_data(data: Mapping[str, Any]) -> Range:
+    """Return the range that a table of a TOML or JSON file describes (see `Range.to_data`)."""
+    arguments = dict(data)
+    floor = arguments.pop("floor", 0.0)
+    builder = _BUILDERS.get(arguments.get("shape", ""), between)
+    if builder is not between:
+        arguments.pop("shape")
+    try:
+        built = builder(**arguments)
+    except TypeError:
+        forms = "{low, high, level, shape, unit}, {shape = 'triangular', low, mode, high}, "
+        forms += "{shape = 'beta', alpha, beta, low, high} or {shape = 'samples', values}"
+        raise InputError(f"a range is written as {forms}; got keys {sorted(data)}") from None
+    return replace(built, floor=_finite("floor", floor)) if isinstance(built, Interval) else built
+
+
+def middle(value: float | Range) -> float:
+    """Return the number itself, or the median of a range."""
+    return value.median() if isinstance(value, Range) else value
+
+
+def draws(key: str, spread: Range, count: int, seed: int) -> Array:
+    """Return `count` draws of the input named `key`, shape (count,), in the unit of `spread`.
+
+    The stream depends on `key` and `seed` alone: scenarios share their random numbers, and a range
+    added to one input leaves the draws of all others as they were.
+    """
+    import numpy as np
+
+    digest = hashlib.sha256(key.encode()).digest()
+    words = [int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4)]
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *words])))
+    return spread.draw(generator, count)
+
+
+@lru_cache(maxsize=64)
+def normal_quantile(probability: float) -> float:
+    """Return the quantile of the standard normal distribution at `probability` (0 to 1)."""
+    from statistics import NormalDist
+
+    return NormalDist().inv_cdf(probability)
+
+
+def _finite(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise InputError(f"{name} is a finite number; got {value!r}")
+    return float(value)
+
+
+def _with_unit(data: dict[str, Any], unit: str) -> dict[str, Any]:
+    return {**data, "unit": unit} if unit else data

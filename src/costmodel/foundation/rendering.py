@@ -1,0 +1,122 @@
+"""How does a result look? Rows of cells become text, Markdown or HTML; numbers get a scale and a unit."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Rows = Sequence[Mapping[str, str]]
+
+_PREFIXES = ((1e24, "Y"), (1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_WORDS = ((1e15, "e15"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
+_TIMES = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "s"))
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return `value` with that many significant digits, without an exponent where that is readable.
+
+    >>> number(1234567.0), number(0.04567), number(3.8e25), number(0.0)
+    ('1,230,000', '0.0457', '3.80e+25', '0')
+    """
+    if value == 0:
+        return "0"
+    magnitude = math.floor(math.log10(abs(value)))
+    if not -4 <= magnitude < 9:
+        return f"{value:.{digits - 1}e}"
+    rounded = round(value, digits - 1 - magnitude)
+    return f"{rounded:,.{max(digits - 1 - math.floor(math.log10(abs(rounded))), 0)}f}"
+
+
+def amount(value: float, unit: str, digits: int = 3) -> str:
+    """Return an SI amount as people of the field say it.
+
+    Parameters
+    ----------
+    value : in SI units, with byte, FLOP, token, kg and USD
+    unit : "FLOP", "FLOP/s", "token", "s" (a duration), "GPU-s", "J", "kg", "m**3", "USD", "W", "share" or
+        any other, which is written behind the number
+
+    Examples
+    --------
+    >>> amount(7.7e23, "FLOP"), amount(14e12, "token"), amount(7200.0, "s"), amount(5.5e6, "USD")
+    ('770 ZFLOP', '14.0T tokens', '2.00 hours', '5.50 MUSD')
+    """
+    if unit == "s":
+        size, name = next(((size, name) for size, name in _TIMES if abs(value) >= size), _TIMES[-1])
+        return f"{number(value / size, digits)} {name}"
+    if unit == "GPU-s":
+        return f"{number(value / 3600, digits)} GPU-hours"
+    if unit == "share":
+        return number(value, digits)
+    if unit == "token":
+        size, name = next(((size, name) for size, name in _WORDS if abs(value) >= size), (1.0, ""))
+        return f"{number(value / size, digits)}{name} tokens"
+    if unit == "J":
+        return _prefixed(value / 3600, "Wh", digits)
+    if unit == "kg":
+        return f"{number(value / 1e3, digits)} t" if abs(value) >= 1e3 else f"{number(value, digits)} kg"
+    if unit == "USD" and abs(value) < 1e6:
+        return f"{number(value, digits)} USD"
+    if unit in {"FLOP", "FLOP/s", "FLOP/token", "USD", "W"}:
+        return _prefixed(value, unit, digits)
+    return number(value, digits) if unit in {"", "1"} else f"{number(value, digits)} {unit.replace('m**3', 'm³')}"
+
+
+def text(rows: Rows, title: str = "", footer: str = "") -> str:
+    """Return the rows as an aligned table in plain text; the keys of the first row are the header."""
+    if not rows:
+        return "\n".join(part for part in (title, footer) if part)
+    columns = list(rows[0])
+    widths = [max(len(column), *(len(row[column]) for row in rows)) for column in columns]
+    body = [[row[column] for column in columns] for row in rows]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+             for cells in ([columns, ["-" * width for width in widths], *body])]  # fmt: skip
+    return "\n".join(part for part in (title, *lines, footer) if part)
+
+
+def markdown(rows: Rows, footer: str = "") -> str:
+    """Return the rows as a Markdown table."""
+    columns = list(rows[0]) if rows else []
+    lines = [columns, ["---"] * len(columns), *([row[column] for column in columns] for row in rows)]
+    table = "\n".join("| " + " | ".join(_markdown_cell(cell) for cell in line) + " |" for line in lines)
+    return f"{table}\n\n{footer}" if footer else table
+
+
+def html_table(rows: Rows, title: str = "", footer: str = "") -> str:
+    """Return the rows as an HTML table; every cell is escaped."""
+    columns = list(rows[0]) if rows else []
+    head = "".join(f"<th style='text-align:left'>{html.escape(column)}</th>" for column in columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(row[column])}</td>" for column in columns)
+        + "</tr>"
+        for row in rows
+    )  # fmt: skip
+    caption = f"<caption>{html.escape(title)}</caption>" if title else ""
+    note = f"<p style='font-size:smaller'>{html.escape(footer)}</p>" if footer else ""
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+
+
+def cells(row: Mapping[str, Any]) -> dict[str, str]:
+    """Return a row with its values as text: floats with three digits, None as a dash."""
+    return {key: _cell(value) for key, value in row.items()}
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def _prefixed(value: float, unit: str, digits: int) -> str:
+    size, prefix = next(((size, name) for size, name in _PREFIXES if abs(value) >= size), (1.0, ""))
+    return f"{number(value / size, digits)} {prefix}{unit}"
+
+
+def _markdown_cell(cell: str) -> str:
+    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

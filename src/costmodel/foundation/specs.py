@@ -1,0 +1,132 @@
+"""What is a specification? A frozen, validated description that is changed by making a copy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from costmodel.foundation.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Spec(BaseModel):
+    """The base of all specifications: frozen, strict about keys, and clear about what is wrong.
+
+    Raises
+    ------
+    InputError
+        On construction, with every problem of the input in `problems`.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        arbitrary_types_allowed=True,
+        allow_inf_nan=False,
+        ser_json_inf_nan="constants",
+        protected_namespaces=(),
+    )
+
+    def __init__(self, *args: Any, **data: Any) -> None:
+        cls = type(self)
+        names = list(cls.model_fields)
+        if len(args) > len(names):
+            raise InputError(f"{cls.__name__} takes at most {len(names)} arguments; got {len(args)}")
+        for name, value in zip(names, args, strict=False):
+            if name in data:
+                raise InputError(f"{cls.__name__} got {name!r} twice: by its place and by its name")
+            data[name] = value
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise InputError(problems(error, cls)) from None
+
+    # pydantic calls an own __init__ for nested data too, where its errors would lose their place
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """Return the specification that the plain `data` (of a TOML or JSON file) describes."""
+        return cls(**{str(key): value for key, value in data.items()})
+
+    def to_data(self) -> dict[str, Any]:
+        """Return plain data that `from_data` reads back: only what was given, no defaults."""
+        return self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+
+    def replace(self, changes: Mapping[str, Any] | None = None, /, **fields: Any) -> Self:
+        """Return a copy with the given fields changed.
+
+        Parameters
+        ----------
+        changes : values by path, for fields inside fields: `{"cluster.count": 2048}`
+        fields : values by name
+        """
+        data = {name: getattr(self, name) for name in self.model_fields_set}
+        for path, value in {**(changes or {}), **fields}.items():
+            name, _, rest = path.partition(".")
+            data[name] = changed(data.get(name, getattr(self, name, None)), rest, value) if rest else value
+        return type(self)(**data)
+
+
+def changed(value: Any, path: str, new: Any) -> Any:
+    """Return a copy of `value` (a specification, mapping or sequence) with `new` at the dotted `path`."""
+    name, _, rest = path.partition(".")
+    if isinstance(value, Spec):
+        return value.replace({path: new})
+    if isinstance(value, (list, tuple)):
+        if not name.isdigit() or int(name) >= len(value):
+            raise InputError(f"{name!r} is no place in a list of {len(value)}")
+        items = list(value)
+        items[int(name)] = changed(items[int(name)], rest, new) if rest else new
+        return items
+    if value is None or isinstance(value, dict):
+        inner = dict(value or {})
+        inner[name] = changed(inner.get(name), rest, new) if rest else new
+        return inner
+    raise InputError(f"{path!r} names something inside {value!r}, which has no parts")
+
+
+def problems(error: ValidationError, cls: type[BaseModel]) -> list[str]:
+    """Return one line per problem that pydantic found: the field, what was given, what is allowed."""
+    return list(dict.fromkeys(_problem(each, cls) for each in error.errors(include_url=False)))
+
+
+def _problem(detail: Any, cls: type[BaseModel]) -> str:
+    location = [str(part) for part in detail["loc"] if not _is_tag(part)]
+    path, given, kind = ".".join(location), detail["input"], detail["type"]
+    if kind == "extra_forbidden":
+        return f"{path}: {unknown('field', location[-1], _fields(cls, location[:-1]))}"
+    if kind == "missing":
+        return f"{path}: is required"
+    if kind == "costmodel":
+        return f"{path}: {detail['msg']}" if path else str(detail["msg"])
+    shown = repr(given)
+    shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return f"{path}: {message}; got {shown}" if path else message
+
+
+def _is_tag(part: object) -> bool:
+    """Tell whether a part of a location names the arm of a union, not a field."""
+    return isinstance(part, str) and (not part.isidentifier() or (part[:1].isupper() and part != part.lower()))
+
+
+def _fields(cls: type[BaseModel], location: list[str]) -> list[str]:
+    """Return the names of the fields at `location`, as far as the annotations tell."""
+    current: Any = cls
+    for part in location:
+        if part.isdigit():
+            continue
+        field = getattr(current, "model_fields", {}).get(part)
+        current = _model(field.annotation) if field is not None else None
+    return list(getattr(current, "model_fields", {}))
+
+
+def _model(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = [_model(argument) for argument in getattr(annotation, "__args__", ())]
+    return next((each for each in found if each is not None), None)

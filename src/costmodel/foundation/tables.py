@@ -1,0 +1,143 @@
+"""Where does a number come from? Tables of dated facts, each row with its source.
+
+A table is a CSV file in `data/`, shipped in the wheel as `costmodel/data`. A figure that was looked up
+carries a `Provenance` to the user: the table, the row, the source and the date.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.foundation.ranges import Interval, Range, between
+
+MAX_BYTES = 20_000_000
+_DATE_COLUMNS = ("as_of", "date")
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+Kind = Literal["given", "looked up", "fitted", "assumed"]
+Row = dict[str, str]
+
+
+class Provenance(NamedTuple):
+    """How the value of an input came about.
+
+    `kind` is "given" (by the user), "looked up" (in a table), "fitted" (on measurements) or "assumed"
+    (a default; `note` says why). `source` names where it stands, `as_of` its date if it has one.
+    """
+
+    kind: Kind
+    source: str = ""
+    as_of: str = ""
+    note: str = ""
+
+    def __str__(self) -> str:
+        dated = f"{self.source} ({self.as_of})" if self.as_of else self.source
+        return "; ".join(part for part in (self.kind, self.note, dated) if part)
+
+
+class Figure(NamedTuple):
+    """A number with its spread (a range around it, or None) and where it stands; the unit is its maker's."""
+
+    value: float
+    spread: Range | None
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """A table of facts: its name, its rows as read (all cells are text), and the hash of its bytes."""
+
+    name: str
+    rows: tuple[Row, ...]
+    columns: tuple[str, ...]
+    sha256: str
+
+    @property
+    def vintage(self) -> str:
+        """The newest date in the table (ISO), or "" if it has none."""
+        dates = [row[column] for row in self.rows for column in _DATE_COLUMNS if column in row]
+        return max((date for date in dates if _ISO_DATE.fullmatch(date)), default="")
+
+
+def folder() -> Path:
+    """Return the folder of the tables: in the wheel, or of the repository in an editable install."""
+    package = Path(__file__).resolve().parent.parent
+    for candidate in (package / "data", package.parent.parent / "data"):
+        if candidate.is_dir():
+            return candidate
+    raise MissingFactError("the tables of costmodel are missing: reinstall the package")
+
+
+@lru_cache(maxsize=64)
+def table(name: str) -> Table:
+    """Return the table of the library called `name` (the file `data/NAME.csv`)."""
+    return read_csv(folder() / f"{name}.csv")
+
+
+def read_csv(path: Path) -> Table:
+    """Return the table in a CSV file (UTF-8, a header row).
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is larger than 20 MB, or has a row of another width than its header.
+    """
+    content = read_bytes(path, MAX_BYTES)
+    try:
+        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        columns = tuple(next(reader, ()))
+        lines = [line for line in reader if line]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path.name} is not a CSV file in UTF-8: {error}") from None
+    bad = [number for number, line in enumerate(lines, 2) if len(line) != len(columns)]
+    if bad or not columns:
+        where = f"line {bad[0]} has another number of cells" if bad else "it has no header"
+        raise InputError(f"{path.name} is not a table: {where}")
+    rows = tuple(dict(zip(columns, line, strict=True)) for line in lines)
+    return Table(path.stem, rows, columns, hashlib.sha256(content).hexdigest())
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """Return the bytes of a file, or raise `InputError` if it cannot be read or is above `limit` bytes."""
+    try:
+        if path.stat().st_size > limit:
+            raise InputError(f"{path} holds more than {limit / 1e6:g} MB, the most that is read")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, or raise `InputError` if that is not possible."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+@lru_cache(maxsize=32)
+def default(name: str) -> Figure:
+    """Return the assumed value called `name` of `data/defaults.csv`, in the unit that its row names."""
+    row = next(row for row in table("defaults").rows if row["name"] == name)
+    shape, floor = ("logitnormal", 0.0) if row["shape"] == "logitnormal" else ("lognormal", float(row["floor"]))
+    interval: Interval = between(float(row["low"]), float(row["high"]), level=float(row["level"]))
+    spread = interval.settled(shape, floor)  # type: ignore[arg-type]
+    return Figure(spread.median(), spread, Provenance("assumed", row["source"], note=row["note"]))
+
+
+@lru_cache(maxsize=1)
+def fingerprint() -> str:
+    """Return a short hash over all tables: two estimates with the same one saw the same facts."""
+    digest = hashlib.sha256()
+    for path in sorted(folder().iterdir()):
+        if path.suffix in {".csv", ".json"}:
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]

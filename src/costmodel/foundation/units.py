@@ -1,0 +1,235 @@
+"""What does a spelling of a number with a unit mean? The only file that imports pint.
+
+Inside the library numbers are plain floats; a field names the unit in which it holds its number. This
+file reads what people write (`"2.50 USD/hour"`, `"15T"`, `"$2.99/h"`, `"80 GB"`) into that unit and hands
+plain SI numbers out as pint quantities. Our own spelling is resolved before pint sees the text: pint
+alone loses the dollar of `"$2.99/hour"` and takes `"7B"` for seven bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, between
+
+if TYPE_CHECKING:
+    from pint.registry import Quantity
+
+SI_FACTOR: dict[str, float] = {
+    "1": 1.0,
+    "token": 1.0,
+    "FLOP": 1.0,
+    "FLOP/s": 1.0,
+    "FLOP/token": 1.0,
+    "TFLOP/s": 1e12,
+    "byte": 1.0,
+    "GB": 1e9,
+    "GB/s": 1e9,
+    "W": 1.0,
+    "s": 1.0,
+    "J": 1.0,
+    "hour": 3600.0,
+    "day": 86400.0,
+    "kWh": 3.6e6,
+    "MWh": 3.6e9,
+    "kg": 1.0,
+    "tonne": 1e3,
+    "liter": 1e-3,
+    "m**3": 1.0,
+    "USD": 1.0,
+    "USD/hour": 1 / 3600,
+    "USD/kWh": 1 / 3.6e6,
+    "kg/kWh": 1 / 3.6e6,
+    "kg/J": 1.0,
+    "liter/kWh": 1e-3 / 3.6e6,
+    "m**3/J": 1.0,
+    "USD/s": 1.0,
+    "USD/J": 1.0,
+    "mm**2": 1e-6,
+}
+"""How many SI units (with byte, FLOP, token, kg, USD) one unit of a field is."""
+
+COUNTED = frozenset({"1", "token", "FLOP", "USD"})
+"""Units in which people write 15T, 8B or 3M; elsewhere a bare suffix is ambiguous."""
+
+_SCALES = {
+    "k": 1e3, "thousand": 1e3, "m": 1e6, "mn": 1e6, "million": 1e6,
+    "b": 1e9, "bn": 1e9, "billion": 1e9, "t": 1e12, "tn": 1e12, "trillion": 1e12,
+}  # fmt: skip
+_NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)?(?:\.\d+)?(?:[eE][+-]?\d+)?"
+_TEXT = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<rest>.*)", re.DOTALL)
+_SCALED = re.compile(r"(?P<scale>[kKmMbBtT]|mn|bn|tn|thousand|million|billion|trillion)(?:\s+(?P<unit>.*)|$)")
+_RANGE = re.compile(r"(?P<low>.+?)\s+to\s+(?P<high>.+?)(?:\s*\(\s*(?P<level>[\d.]+)\s*%\s*\))?")
+_CONVERTED = re.compile(r"(?P<text>.+?)\s+at\s+(?P<rate>[\d.]+)\s+USD/(?P<code>[A-Z]{3})\s+on\s+\d{4}-\d\d-\d\d")
+_CURRENCY = re.compile(r"[€£¥₹₩]|(?<![A-Za-z])(?:EUR|GBP|JPY|CNY|RMB|CHF|CAD|AUD|INR|KRW)(?![A-Za-z])")
+_ALLOWED = re.compile(r"[A-Za-z0-9µ%$*/ ()·^.-]*")
+_REWRITES = (
+    (re.compile(r"US\$|\$"), " USD "),
+    (re.compile(r"\bdollars?\b"), "USD"),
+    (re.compile(r"\b(?:gpu|GPU|chip|accelerator|device)s?[- ]?hours?\b|\b(?:gpu|GPU)h\b"), "(gpu*hour)"),
+    (re.compile(r"\b(?:GPU|chip|accelerator|device)s?\b|\bgpus\b"), "gpu"),
+    (re.compile(r"\b([kMGTPEZ]?)(?:FLOPS|FLOPs/s|FLOP/s|FLOPS/s|flops/s)(?![A-Za-z])"), r"\1FLOP/s"),
+    (re.compile(r"\b([kMGTPEZ]?)FLOPs\b"), r"\1FLOP"),
+    (re.compile(r"\b(?:kgCO2|kgCO2e|kgCO2eq|kg CO2e?)(?![A-Za-z0-9])"), "kg"),
+    (re.compile(r"\b(?:tCO2|tCO2e|tCO2eq|t CO2e?)(?![A-Za-z0-9])"), "tonne"),
+    (re.compile(r"\b(?:gCO2|gCO2e|gCO2eq|g CO2e?)(?![A-Za-z0-9])"), "g"),
+    (re.compile(r"\bper\b"), "/"),
+    (re.compile(r"^\s*/"), "1/"),
+)
+_MAX_LENGTH = 200
+
+
+def read(text: str, unit: str) -> float | Range:
+    """Return the number, or the range, that `text` spells, in `unit`.
+
+    Parameters
+    ----------
+    text : e.g. "15T", "2.50 USD/hour", "$2.99/h", "80 GB", "35 %", "1.8 to 3.2 USD/hour (90 %)",
+        "8 EUR/hour at 1.08 USD/EUR on 2026-09-01"
+    unit : unit of the result, a key of `SI_FACTOR`; a number without a unit is taken in it
+
+    Raises
+    ------
+    InputError
+        If the text is no number, the unit is unknown or of another dimension, or the spelling is
+        ambiguous.
+
+    Examples
+    --------
+    >>> read("15T", "token"), read("$2.99/h", "USD/hour"), read("80 GB", "byte"), read("35 %", "1")
+    (15000000000000.0, 2.99, 80000000000.0, 0.35)
+    >>> read("500 W to 1.2 kW", "W")
+    Interval(unit='W', low=500.0, high=1200.0, level=0.8, shape='auto', floor=0.0)
+    """
+    if len(text) > _MAX_LENGTH:
+        raise InputError(f"a number is written in at most {_MAX_LENGTH} characters; got {len(text)}")
+    if converted := _CONVERTED.fullmatch(text.strip()):
+        in_code = converted["text"].replace(converted["code"], "USD")
+        value = read(in_code, unit)
+        rate = float(converted["rate"])
+        return value.scaled(rate, value.unit) if isinstance(value, Range) else value * rate
+    if parts := _RANGE.fullmatch(text.strip()):
+        high_number, high_rest = _split(parts["high"])
+        low_number, low_rest = _split(parts["low"])
+        level = float(parts["level"]) / 100 if parts["level"] else DEFAULT_LEVEL
+        low = _value(low_number, low_rest or high_rest, unit, text)
+        return between(low, _value(high_number, high_rest, unit, text), unit, level=level)
+    return _value(*_split(text), unit, text)
+
+
+def convert(value: Any, unit: str) -> float:
+    """Return the magnitude of a pint quantity, of any registry, in `unit`."""
+    magnitude, text = float(value.magnitude), str(value.units)
+    if not math.isfinite(magnitude):
+        raise InputError(f"a number must be finite; got {value}")
+    return magnitude * _factor("" if text == "dimensionless" else text, unit)
+
+
+def rescale(spread: Range, unit: str) -> Range:
+    """Return the range in `unit`; a range without a unit is taken to be in it already."""
+    factor = _factor(spread.unit, unit) if spread.unit and spread.unit != unit else 1.0
+    return spread.scaled(factor, unit)
+
+
+def is_quantity(value: object) -> bool:
+    """Tell whether `value` is a pint quantity, without importing pint."""
+    return hasattr(value, "magnitude") and hasattr(value, "units")
+
+
+def quantity(value: Any, unit: str, shown: str) -> Quantity[Any]:
+    """Return the pint quantity of a plain SI number (or array) of `unit`, expressed in the unit `shown`."""
+    factor = SI_FACTOR[unit] / SI_FACTOR[shown]
+    result: Quantity[Any] = registry().Quantity(value * factor, _pint_name(shown))
+    return result
+
+
+@lru_cache(maxsize=1)
+def registry() -> Any:
+    """Return pint's application registry with our units: USD, FLOP, token and gpu (a count)."""
+    import pint
+
+    application = pint.get_application_registry()
+    for definition in (
+        "USD = [currency] = dollar",
+        "FLOP = [flop] = flop",
+        "token = [token] = tokens",
+        "parameter = [] = parameters = param = params",
+        "gpu = [] = GPU",
+    ):
+        if definition.split(" ", 1)[0] not in application:
+            application.define(definition)
+    return application
+
+
+def _pint_name(unit: str) -> str:
+    return "dimensionless" if unit == "1" else unit
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Return the number and the unit of "2.99 USD/h", "$2.99/h" or "USD 2.99/h"."""
+    stripped = text.strip()
+    prefix = ""
+    if leading := re.match(r"(US\$|\$|USD\s)\s*", stripped):
+        prefix, stripped = "USD", stripped[leading.end() :]
+    match = _TEXT.fullmatch(stripped)
+    if match is None or not match["number"].strip("+-"):
+        raise InputError(f"{text!r} does not start with a number")
+    rest = match["rest"].strip()
+    if not prefix:
+        return match["number"], rest
+    if scaled := _SCALED.fullmatch(rest):
+        return match["number"], f"{scaled['scale']} USD{scaled['unit'] or ''}"
+    return match["number"], f"USD{rest}" if rest.startswith(("/", "per", " ")) or not rest else f"USD {rest}"
+
+
+def _value(number: str, rest: str, unit: str, text: str) -> float:
+    value = float(number.replace(",", "").replace("_", ""))
+    if rest == "%":
+        rest, value = "", value / 100
+        if unit != "1":
+            raise InputError(f"{text!r} is a percentage, where a number in {unit} is expected")
+    scaled = _SCALED.fullmatch(rest)
+    if scaled and unit in COUNTED:
+        value *= _SCALES[scaled["scale"].lower()]
+        rest = scaled["unit"] or ""
+    elif scaled and scaled["unit"] is None and unit not in {"hour", "s", "day", "tonne", "kg"}:
+        raise InputError(f"{text!r} is ambiguous where a number in {unit} is expected: write the unit out")
+    result = value * _factor(rest, unit, text)
+    if not math.isfinite(result):
+        raise InputError(f"{text!r} is too large to be a number")
+    return result
+
+
+@lru_cache(maxsize=512)
+def _factor(rest: str, unit: str, text: str = "") -> float:
+    """Return how many `unit` one of the unit spelled `rest` is."""
+    if not rest or rest == unit:
+        return 1.0
+    shown = repr(text or rest)
+    if found := _CURRENCY.search(rest):
+        raise InputError(
+            f"{shown} is in {found[0]}: write the rate and its date out, "
+            "as in '8 EUR/hour at 1.08 USD/EUR on 2026-09-01'"
+        )
+    if rest[0] in ",.":
+        raise InputError(f"{shown} is ambiguous: write 1.5 for one and a half, 1,500 for fifteen hundred")
+    if not _ALLOWED.fullmatch(rest):
+        raise InputError(f"{shown} holds characters that are no part of a unit")
+    import pint
+
+    for pattern, replacement in _REWRITES:
+        rest = pattern.sub(replacement, rest)
+    units = registry()
+    try:
+        one = units.Quantity(1.0, units.parse_units(rest.strip()))
+    except Exception:  # pint raises its own errors, and those of the tokenizer below it
+        raise InputError(f"{shown} has a unit that is not known; expected a number in {unit}") from None
+    try:
+        return float(one.to(_pint_name(unit)).magnitude)
+    except pint.DimensionalityError:
+        expected = "a plain number" if unit == "1" else f"a number in {unit}"
+        raise InputError(f"{shown} has the wrong dimension; expected {expected}") from None
