@@ -1,0 +1,86 @@
+"""What does a block tell about itself? The protocol: lists of weights, operations and cache, no totals."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from costmodel.foundation.specs import Spec
+
+Role = Literal["matrix", "norm", "bias", "embedding", "router", "expert"]
+Split = Literal["columns", "rows", "vocabulary", "heads", "replicated"]
+Kind = Literal["matmul", "score", "value"]
+
+
+class Weight(NamedTuple):
+    """One kind of trained tensor.
+
+    `shape` of one tensor and `count` of them; `active` is the share that works on a token (top_k /
+    experts for routed experts); `split` says how tensor parallelism cuts it.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    role: Role = "matrix"
+    count: int = 1
+    active: float = 1.0
+    split: Split = "replicated"
+
+    @property
+    def size(self) -> int:
+        """Number of parameters in all `count` tensors."""
+        total = self.count
+        for extent in self.shape:
+            total *= extent
+        return total
+
+
+class Operation(NamedTuple):
+    """One kind of work in the forward pass over a sequence: `count` products of (m, k) with (k, n).
+
+    For "matmul", m rows (tokens) meet a weight of k × n. For "score" (query × key) and "value"
+    (probabilities × value), m queries meet n keys over a head of width k, `count` heads; how many of the
+    m × n pairs are counted depends on `causal`, `window` and the convention, and is settled outside.
+    """
+
+    name: str
+    kind: Kind
+    m: float
+    n: float
+    k: float
+    count: float = 1
+    causal: bool = False
+    window: int | None = None
+
+
+class Block(Spec):
+    """A part of a layer. Subclasses list weights, operations and cache; nothing else is asked of them."""
+
+    def weights(self, width: int) -> list[Weight]:
+        """List the trained tensors of the block in a model of hidden size `width`."""
+        raise TypeError(f"{type(self).__name__} lists no weights")
+
+    def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
+        """List the work of a forward pass over `tokens` tokens that each see up to `context` tokens."""
+        raise TypeError(f"{type(self).__name__} lists no operations")
+
+    def cache(self, context: int) -> float:
+        """Return how many elements a decoder keeps for a sequence of `context` tokens."""
+        raise TypeError(f"{type(self).__name__} keeps no cache")
+
+
+def linear(name: str, inputs: int, outputs: int, *, bias: bool = False, split: Split) -> list[Weight]:
+    """Return the weights of a linear layer: a matrix, and a bias if it has one."""
+    matrix = Weight(name, (inputs, outputs), split=split)
+    bias_split: Split = "columns" if split == "columns" else "replicated"
+    return [matrix, Weight(f"{name}_bias", (outputs,), "bias", split=bias_split)] if bias else [matrix]
+
+
+def product(name: str, tokens: float, inputs: int, outputs: int, count: float = 1) -> Operation:
+    """Return the operation of a linear layer on `tokens` rows."""
+    return Operation(name, "matmul", tokens, outputs, inputs, count)
+
+
+def norm(name: str, extent: int, *, bias: bool = False) -> list[Weight]:
+    """Return the weights of a norm over `extent` features: a scale, and a shift if it has one."""
+    scale = Weight(name, (extent,), "norm")
+    return [scale, Weight(f"{name}_bias", (extent,), "norm")] if bias else [scale]

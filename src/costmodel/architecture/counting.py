@@ -1,0 +1,168 @@
+"""How many FLOPs does a pass take? Totals over the operations that the blocks list, by convention."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from costmodel.foundation.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from costmodel.architecture.specification import Architecture
+
+Attention = Literal["causal", "full"]
+Convention = Literal["causal", "full", "6n", "llm-foundry"]
+CONVENTIONS = ("causal", "full", "6n", "llm-foundry")
+
+
+class Flops(NamedTuple):
+    """Model FLOPs of a batch [FLOP]; 2 per multiply-add.
+
+    `forward` and `backward` (twice the forward) of the model, `recompute` (one more forward of the
+    layers, without the head: hardware FLOPs if all activations are recomputed), `prediction` (forward
+    and backward of the multi-token-prediction layers), and `training` = forward + backward + prediction.
+    """
+
+    forward: Any
+    backward: Any
+    recompute: Any
+    prediction: Any
+    training: Any
+
+
+class _Work(NamedTuple):
+    """FLOPs of a forward pass as coefficients: per token, and per pair of tokens by kind of attention."""
+
+    per_token: float
+    per_pair: tuple[tuple[float, bool, int | None], ...]
+
+
+def count_flops(
+    architecture: Architecture,
+    sequence_length: Any,
+    batch_size: Any = 1,
+    attention: Attention = "causal",
+) -> Flops:
+    """Count the FLOPs of a batch of sequences.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    sequence_length : tokens of a sequence [token], shape (...)
+    batch_size : sequences, shape (...)
+    attention : "causal" counts half the score matrix (s²/2 pairs; w·s - w²/2 within a window w), "full"
+        the whole
+
+    Returns
+    -------
+    Flops
+        Each [FLOP], of the broadcast shape.
+
+    References
+    ----------
+    Narayanan et al. 2021 (arXiv 2104.04473), equation 3 and its appendix, without the recomputation.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> flops = cm.count_flops(cm.load_architecture("llama-3.1-8b"), sequence_length=8192)
+    >>> f"{flops.training / 8192:.6e}"  # per token
+    '5.147040e+10'
+    """
+    if attention not in {"causal", "full"}:
+        raise InputError(unknown("attention", attention, ("causal", "full")))
+    layers, head, prediction = _works(architecture)
+    body = _forward(layers, sequence_length, attention) * batch_size
+    forward = body + _forward(head, sequence_length, attention) * batch_size
+    ahead = 3 * _forward(prediction, sequence_length, attention) * batch_size
+    return Flops(forward, 2 * forward, body, ahead, 3 * forward + ahead)
+
+
+def flops_per_token(
+    architecture: Architecture, sequence_length: Any, convention: Convention = "causal"
+) -> Any:
+    """Return the FLOPs of training on one token [FLOP/token], as the field counts them.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    sequence_length : tokens of a sequence [token], shape (...)
+    convention : "causal" (Megatron: half the score matrix), "full" (PaLM, nanoGPT, torchtitan: all of
+        it), "6n" (six times the active parameters, embeddings included), or "llm-foundry" (6 N + 12 L d s)
+
+    Returns
+    -------
+    float or array of the shape of `sequence_length`
+
+    References
+    ----------
+    Chowdhery et al. 2022 (arXiv 2204.02311), appendix B; Kaplan et al. 2020 (arXiv 2001.08361), section
+    2.1; MosaicML llm-foundry, scripts/train/benchmarking/README.md.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> gpt3 = cm.Architecture.from_counts("175B")
+    >>> f"{flops_per_token(gpt3, 2048, '6n'):.3e}"
+    '1.050e+12'
+    """
+    if convention not in CONVENTIONS:
+        raise InputError(unknown("convention", convention, CONVENTIONS))
+    if convention in {"causal", "full"}:
+        attention: Attention = "causal" if convention == "causal" else "full"
+        return count_flops(architecture, sequence_length, 1, attention).training / sequence_length
+    six_n = 6.0 * architecture.parameters.active
+    if convention == "6n":
+        return six_n + 0 * sequence_length
+    return six_n + 12.0 * architecture.depth * architecture.width * sequence_length
+
+
+def pairs(sequence_length: Any, attention: Attention, causal: bool, window: int | None) -> Any:
+    """Return how many query-key pairs of a sequence are counted, shape of `sequence_length`.
+
+    The field's convention: s²/2 below the diagonal, w·s - w²/2 within a window of w, all s² in "full" and
+    for attention in both directions. A window of at least s equals no window.
+
+    >>> pairs(1024, "causal", True, None), pairs(1024, "causal", True, 2048), pairs(1024, "causal", True, 256)
+    (524288.0, 524288.0, 229376.0)
+    """
+    if attention == "full" or not causal:
+        return sequence_length * sequence_length * 1.0
+    seen = sequence_length if window is None else _least(window, sequence_length)
+    return seen * sequence_length - seen * seen / 2
+
+
+def _least(window: int, length: Any) -> Any:
+    if isinstance(length, (int, float)):
+        return min(window, length)
+    import numpy as np
+
+    return np.minimum(window, length)
+
+
+def _forward(work: _Work, length: Any, attention: Attention) -> Any:
+    total = work.per_token * length
+    for flops, causal, window in work.per_pair:
+        total = total + flops * pairs(length, attention, causal, window)
+    return total
+
+
+@lru_cache(maxsize=256)
+def _works(architecture: Architecture) -> tuple[_Work, _Work, _Work]:
+    """Return the work of the layers, of the head, and of the prediction layers."""
+    sums: dict[str, tuple[float, dict[tuple[bool, int | None], float]]] = {}
+    for part, copies, operations in architecture.work(1.0, 1.0):
+        name = part if part in {"head", "prediction"} else "layers"
+        per_token, per_pair = sums.setdefault(name, (0.0, {}))
+        for operation in operations:
+            flops = copies * 2.0 * operation.k * operation.count
+            if operation.kind == "matmul":
+                per_token += flops * operation.m * operation.n
+            else:
+                key = operation.causal, operation.window
+                per_pair[key] = per_pair.get(key, 0.0) + flops
+        sums[name] = per_token, per_pair
+    return tuple(
+        _Work(per_token, tuple((flops, *key) for key, flops in per_pair.items()))
+        for per_token, per_pair in (sums.get(name, (0.0, {})) for name in ("layers", "head", "prediction"))
+    )  # type: ignore[return-value]

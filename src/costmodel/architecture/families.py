@@ -1,0 +1,314 @@
+"""How does each family spell its shape? One small reader per layout, and the table of families.
+
+Defaults are those of the family's configuration class in Hugging Face transformers 5.23: a config leaves
+out what equals them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from costmodel.architecture.attention import Attention
+from costmodel.architecture.config_reader import Config
+from costmodel.architecture.experts import Experts
+from costmodel.architecture.feed_forward import FeedForward
+from costmodel.architecture.latent_attention import LatentAttention
+from costmodel.architecture.specification import Architecture, Layer
+
+Reader = Callable[[Config], Architecture]
+_SLIDING, _FULL = "sliding_attention", "full_attention"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What sets a rotary decoder family apart from llama."""
+
+    tied: bool = False
+    kv_heads: int | None = None
+    """Default of `num_key_value_heads`; None means as many as heads."""
+    head_width: int | None = None
+    """Default of `head_dim`; None means width / heads."""
+    qkv_bias: bool = False
+    output_bias: bool = False
+    bias_key: bool = True
+    """Whether `attention_bias` is read (for all four projections)."""
+    qk_norm: str = "none"
+    norms: int = 2
+    window: int | None = None
+    """Default of `sliding_window`."""
+    pattern: Callable[[Config, int], list[bool]] | None = None
+    """Which layers slide, where not all of them do."""
+    sinks: bool = False
+
+
+def _every_second(config: Config, depth: int) -> list[bool]:
+    return [index % 2 == 0 for index in range(depth)]
+
+
+def _every_sixth_full(config: Config, depth: int) -> list[bool]:
+    period = config.integer("sliding_window_pattern", "_sliding_window_pattern", default=6)
+    return [bool((index + 1) % period) for index in range(depth)]
+
+
+def _qwen_upper(config: Config, depth: int) -> list[bool]:
+    first = config.integer("max_window_layers", default=28, least=0)
+    slides = config.flag("use_sliding_window", default=False)
+    return [slides and index >= first for index in range(depth)]
+
+
+LLAMA = Family()
+MISTRAL = Family(kv_heads=8, window=4096, bias_key=False)
+MIXTRAL = Family(kv_heads=8, bias_key=False)
+QWEN2 = Family(kv_heads=32, qkv_bias=True, bias_key=False, window=4096, pattern=_qwen_upper)
+QWEN3 = Family(kv_heads=32, head_width=128, qk_norm="head", window=4096, pattern=_qwen_upper)
+QWEN3_MOE = Family(kv_heads=4, qk_norm="head", window=4096, pattern=_qwen_upper)
+GEMMA = Family(tied=True, kv_heads=16, head_width=256)
+GEMMA2 = Family(tied=True, kv_heads=4, head_width=256, norms=4, window=4096, pattern=_every_second)
+GEMMA3 = Family(
+    tied=True, kv_heads=4, head_width=256, norms=4, qk_norm="head", window=4096, pattern=_every_sixth_full
+)
+OLMO2 = Family(qk_norm="width")
+PHI3 = Family(bias_key=False)
+GPT_OSS = Family(
+    kv_heads=8, head_width=64, qkv_bias=True, output_bias=True, bias_key=False, window=128,
+    pattern=_every_second, sinks=True,
+)  # fmt: skip
+
+
+def _attentions(config: Config, family: Family, width: int, depth: int) -> list[Attention]:
+    """Return the attention of each layer."""
+    heads = config.integer("num_attention_heads")
+    kv_heads = config.integer("num_key_value_heads", default=_kv_default(config, family, heads))
+    head_width = config.optional("head_dim") or family.head_width
+    if head_width is None:
+        config.require(width % heads == 0, f"hidden_size: {width} is not a multiple of the {heads} heads; give head_dim")
+        head_width = max(width // heads, 1)
+    config.require(heads % kv_heads == 0, f"num_key_value_heads: {kv_heads} does not divide the {heads} heads")
+    bias = family.bias_key and config.flag("attention_bias", "bias", default=False)
+    window = config.optional("sliding_window", default=family.window)
+    slides = _slides(config, family, depth, window)
+    full = Attention(
+        heads=heads, kv_heads=min(kv_heads, heads), head_width=head_width, qk_norm=family.qk_norm,
+        qkv_bias=family.qkv_bias or bias, output_bias=family.output_bias or bias, sinks=family.sinks,
+    )  # fmt: skip
+    sliding = full.replace(window=window) if window is not None else full
+    return [sliding if each else full for each in slides]
+
+
+def _kv_default(config: Config, family: Family, heads: int) -> int:
+    absent = "num_key_value_heads" not in config.data
+    return family.kv_heads if absent and family.kv_heads is not None else heads
+
+
+def _slides(config: Config, family: Family, depth: int, window: int | None) -> list[bool]:
+    listed = config.names("layer_types", depth, (_SLIDING, _FULL))
+    default = family.pattern(config, depth) if family.pattern else [True] * depth
+    if window is None:
+        return [False] * depth
+    return default if listed is None else [each == _SLIDING for each in listed]
+
+
+def _decoder(
+    config: Config, family: Family, blocks: Callable[[Config, int], Sequence[FeedForward | Experts]]
+) -> Architecture:
+    """Read a rotary decoder: `blocks(config, depth)` gives the feed-forward block of each layer."""
+    config.skip("max_position_embeddings", "max_sequence_length", "seq_length")
+    width = config.integer("hidden_size")
+    depth = _depth(config, "num_hidden_layers")
+    attentions = _attentions(config, family, width, depth)
+    return Architecture(
+        width=width,
+        layers=_grouped(attentions, blocks(config, depth), norms=family.norms),
+        vocabulary=config.integer("vocab_size"),
+        tied=config.flag("tie_word_embeddings", default=family.tied),
+    )
+
+
+def _depth(config: Config, *keys: str) -> int:
+    depth = config.integer(*keys)
+    config.require(depth <= 10_000, f"{keys[0]}: at most 10,000 layers are read; got {depth:,}")
+    return min(depth, 10_000)
+
+
+def _grouped(mixers: Sequence[Any], blocks: Sequence[Any], **norms: Any) -> tuple[Layer, ...]:
+    """Return the layers with equal neighbours joined."""
+    layers: list[Layer] = []
+    previous: tuple[Any, Any] | None = None
+    for mixer, block in zip(mixers, blocks, strict=True):
+        if previous is not None and previous == (mixer, block):
+            layers[-1] = layers[-1].model_copy(update={"count": layers[-1].count + 1})
+        else:
+            layers.append(Layer(mixer=mixer, feed_forward=block, **norms))
+        previous = mixer, block
+    return tuple(layers)
+
+
+def _gated(config: Config, depth: int) -> list[FeedForward]:
+    bias = config.flag("mlp_bias", default=False)
+    return [FeedForward(inner_width=config.integer("intermediate_size"), gated=True, bias=bias)] * depth
+
+
+def _mixtral_experts(config: Config, depth: int) -> list[Experts]:
+    experts, top_k = config.integer("num_local_experts", default=8), config.integer("num_experts_per_tok", default=2)
+    _check_top_k(config, experts, top_k)
+    inner = config.integer("intermediate_size")
+    return [Experts(experts=experts, top_k=min(top_k, experts), inner_width=inner)] * depth
+
+
+def _qwen3_experts(config: Config, depth: int) -> list[FeedForward | Experts]:
+    experts, top_k = config.integer("num_experts", default=128), config.integer("num_experts_per_tok", default=8)
+    _check_top_k(config, experts, top_k)
+    sparse_step, dense_layers = config.integer("decoder_sparse_step", default=1), config.numbers("mlp_only_layers")
+    inner = config.integer("moe_intermediate_size", default=768)
+    routed = Experts(experts=experts, top_k=min(top_k, experts), inner_width=inner)
+    dense = FeedForward(inner_width=config.integer("intermediate_size", default=6144), gated=True)
+    return [
+        dense if index in dense_layers or (index + 1) % sparse_step else routed for index in range(depth)
+    ]
+
+
+def _gpt_oss_experts(config: Config, depth: int) -> list[Experts]:
+    experts = config.integer("num_local_experts", default=128)
+    top_k = config.integer("num_experts_per_tok", "experts_per_token", default=4)
+    _check_top_k(config, experts, top_k)
+    inner = config.integer("intermediate_size", default=2880)
+    block = Experts(experts=experts, top_k=min(top_k, experts), inner_width=inner, bias=True, router_bias=True)
+    return [block] * depth
+
+
+def _check_top_k(config: Config, experts: int, top_k: int) -> None:
+    config.require(top_k <= experts, f"num_experts_per_tok: {top_k} of only {experts} experts")
+
+
+def _deepseek_v3(config: Config) -> Architecture:
+    config.skip("max_position_embeddings", "head_dim", "qk_head_dim")
+    width, depth = config.integer("hidden_size"), _depth(config, "num_hidden_layers")
+    heads = config.integer("num_attention_heads")
+    kv_heads = config.integer("num_key_value_heads", default=heads)
+    config.require(kv_heads == heads, f"num_key_value_heads: latent attention has as many as heads ({heads})")
+    mixer = LatentAttention(
+        heads=heads,
+        query_rank=config.optional("q_lora_rank", default=1536),
+        kv_rank=config.integer("kv_lora_rank", default=512),
+        nope_width=config.integer("qk_nope_head_dim", default=128),
+        rope_width=config.integer("qk_rope_head_dim", default=64),
+        value_width=config.integer("v_head_dim", default=128),
+        bias=config.flag("attention_bias", default=False),
+    )
+    experts, top_k = config.integer("n_routed_experts", default=256), config.integer("num_experts_per_tok", default=8)
+    _check_top_k(config, experts, top_k)
+    inner = config.integer("moe_intermediate_size", default=2048)
+    shared = config.integer("n_shared_experts", default=1, least=0)
+    routed = Experts(
+        experts=experts,
+        top_k=min(top_k, experts),
+        inner_width=inner,
+        shared=FeedForward(inner_width=inner * shared, gated=True) if shared else None,
+    )
+    dense = FeedForward(inner_width=config.integer("intermediate_size"), gated=True)
+    first = config.integer("first_k_dense_replace", default=3, least=0)
+    config.require(
+        config.integer("moe_layer_freq", default=1) == 1, "moe_layer_freq: only 1 (all later layers) is known"
+    )
+    blocks = [dense if index < first else routed for index in range(depth)]
+    ahead = config.integer("num_nextn_predict_layers", default=0, least=0)
+    return Architecture(
+        width=width,
+        layers=_grouped([mixer] * depth, blocks),
+        vocabulary=config.integer("vocab_size"),
+        tied=config.flag("tie_word_embeddings", default=False),
+        prediction_layers=ahead,
+        prediction_layer=Layer(mixer=mixer, feed_forward=blocks[-1]) if ahead else None,
+    )
+
+
+def _gpt2(config: Config) -> Architecture:
+    config.skip("n_ctx")
+    width, depth = config.integer("n_embd", "hidden_size", default=768), _depth(config, "n_layer", "num_hidden_layers")
+    heads = config.integer("n_head", "num_attention_heads", default=12)
+    config.require(width % heads == 0, f"n_embd: {width} is not a multiple of the {heads} heads")
+    mixer = Attention(
+        heads=heads, kv_heads=heads, head_width=max(width // heads, 1), qkv_bias=True, output_bias=True
+    )
+    block = FeedForward(inner_width=config.optional("n_inner") or 4 * width, gated=False, bias=True)
+    return Architecture(
+        width=width,
+        layers=_grouped([mixer] * depth, [block] * depth, norm_bias=True),
+        vocabulary=config.integer("vocab_size", default=50257),
+        positions=config.integer("n_positions", "max_position_embeddings", default=1024),
+        tied=config.flag("tie_word_embeddings", default=True),
+        norm_bias=True,
+    )
+
+
+def _gpt_neox(config: Config) -> Architecture:
+    config.skip("max_position_embeddings")
+    width, depth = config.integer("hidden_size"), _depth(config, "num_hidden_layers")
+    heads = config.integer("num_attention_heads")
+    config.require(width % heads == 0, f"hidden_size: {width} is not a multiple of the {heads} heads")
+    bias = config.flag("attention_bias", default=True)
+    mixer = Attention(
+        heads=heads, kv_heads=heads, head_width=max(width // heads, 1), qkv_bias=bias, output_bias=bias
+    )
+    block = FeedForward(inner_width=config.integer("intermediate_size"), gated=False, bias=True)
+    return Architecture(
+        width=width,
+        layers=_grouped([mixer] * depth, [block] * depth, norm_bias=True),
+        vocabulary=config.integer("vocab_size"),
+        tied=config.flag("tie_word_embeddings", default=False),
+        norm_bias=True,
+    )
+
+
+def _opt(config: Config) -> Architecture:
+    width, depth = config.integer("hidden_size"), _depth(config, "num_hidden_layers")
+    heads = config.integer("num_attention_heads")
+    config.require(width % heads == 0, f"hidden_size: {width} is not a multiple of the {heads} heads")
+    bias = config.flag("enable_bias", default=True)
+    affine = config.flag("layer_norm_elementwise_affine", default=True)
+    before = config.flag("do_layer_norm_before", default=True)
+    mixer = Attention(
+        heads=heads, kv_heads=heads, head_width=max(width // heads, 1), qkv_bias=bias, output_bias=bias
+    )
+    block = FeedForward(inner_width=config.integer("ffn_dim"), gated=False, bias=bias)
+    inner = config.integer("word_embed_proj_dim", default=width)
+    final = before and affine and not config.flag("_remove_final_layer_norm", default=False)
+    return Architecture(
+        width=width,
+        layers=_grouped([mixer] * depth, [block] * depth, norms=2 if affine else 0, norm_bias=True),
+        vocabulary=config.integer("vocab_size"),
+        embedding_width=inner if inner != width else None,
+        positions=config.integer("max_position_embeddings", default=2048) + 2,  # OPT offsets positions by 2
+        tied=config.flag("tie_word_embeddings", default=True),
+        final_norm=final,
+        norm_bias=True,
+    )
+
+
+def _rotary(
+    family: Family, blocks: Callable[[Config, int], Sequence[FeedForward | Experts]] = _gated
+) -> Reader:
+    return lambda config: _decoder(config, family, blocks)
+
+
+READERS: dict[str, Reader] = {
+    "llama": _rotary(LLAMA),
+    "mistral": _rotary(MISTRAL),
+    "mixtral": _rotary(MIXTRAL, _mixtral_experts),
+    "qwen2": _rotary(QWEN2),
+    "qwen3": _rotary(QWEN3),
+    "qwen3_moe": _rotary(QWEN3_MOE, _qwen3_experts),
+    "gemma": _rotary(GEMMA),
+    "gemma2": _rotary(GEMMA2),
+    "gemma3_text": _rotary(GEMMA3),
+    "olmo2": _rotary(OLMO2),
+    "phi3": _rotary(PHI3),
+    "gpt_oss": _rotary(GPT_OSS, _gpt_oss_experts),
+    "deepseek_v3": _deepseek_v3,
+    "gpt2": _gpt2,
+    "gpt_neox": _gpt_neox,
+    "opt": _opt,
+}
+"""From the `model_type` of a config to its reader: a new family is one line here."""

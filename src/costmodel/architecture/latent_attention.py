@@ -1,0 +1,71 @@
+"""Multi-head latent attention: keys and values through a low-rank latent, rotary parts apart."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from costmodel.architecture.blocks import Block, Operation, Weight, linear, norm, product
+from costmodel.foundation.fields import Dimension
+
+
+class LatentAttention(Block):
+    """Attention of the DeepSeek-V2 and V3 kind, with or without compression of the queries.
+
+    References
+    ----------
+    DeepSeek-AI 2024, "DeepSeek-V2", section 2.1 (arXiv 2405.04434).
+    """
+
+    kind: Literal["latent_attention"] = "latent_attention"
+    heads: Dimension
+    query_rank: Dimension | None
+    """Width of the query latent; None where queries come straight from the hidden state."""
+    kv_rank: Dimension
+    """Width of the latent that keys and values share: what the cache holds."""
+    nope_width: Dimension
+    """Width of the part of a query and key head without positions."""
+    rope_width: Dimension
+    """Width of the rotary part of a head; its key is shared by all heads."""
+    value_width: Dimension
+    bias: bool = False
+    causal: bool = True
+
+    def weights(self, width: int) -> list[Weight]:
+        queries = self.heads * (self.nope_width + self.rope_width)
+        if self.query_rank is None:
+            query = linear("query", width, queries, split="columns")
+        else:
+            query = [
+                *linear("query_down", width, self.query_rank, bias=self.bias, split="replicated"),
+                *norm("query_latent_norm", self.query_rank),
+                *linear("query_up", self.query_rank, queries, split="columns"),
+            ]
+        keys_and_values = self.heads * (self.nope_width + self.value_width)
+        return [
+            *query,
+            *linear("kv_down", width, self.kv_rank + self.rope_width, bias=self.bias, split="replicated"),
+            *norm("kv_latent_norm", self.kv_rank),
+            *linear("kv_up", self.kv_rank, keys_and_values, split="columns"),
+            *linear("output", self.heads * self.value_width, width, bias=self.bias, split="rows"),
+        ]
+
+    def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
+        head = self.nope_width + self.rope_width
+        if self.query_rank is None:
+            query = [product("query", tokens, width, self.heads * head)]
+        else:
+            query = [
+                product("query_down", tokens, width, self.query_rank),
+                product("query_up", tokens, self.query_rank, self.heads * head),
+            ]
+        return [
+            *query,
+            product("kv_down", tokens, width, self.kv_rank + self.rope_width),
+            product("kv_up", tokens, self.kv_rank, self.heads * (self.nope_width + self.value_width)),
+            Operation("score", "score", tokens, context, head, self.heads, causal=self.causal),
+            Operation("attend", "value", tokens, context, self.value_width, self.heads, causal=self.causal),
+            product("output", tokens, self.heads * self.value_width, width),
+        ]
+
+    def cache(self, context: int) -> float:
+        return float(self.kv_rank + self.rope_width) * context

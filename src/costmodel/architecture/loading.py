@@ -1,0 +1,138 @@
+"""From a name, a `config.json` or a mapping to an architecture, without loading a framework."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from costmodel.architecture.config_reader import Config
+from costmodel.architecture.families import READERS
+from costmodel.architecture.specification import Architecture
+from costmodel.foundation.errors import InputError, UnknownNameError, unknown
+from costmodel.foundation.names import Names
+from costmodel.foundation.tables import folder, read_bytes
+
+MAX_CONFIG_BYTES = 5_000_000
+
+
+def load_architecture(
+    source: str | os.PathLike[str] | Mapping[str, Any] | Architecture, family: str | None = None
+) -> Architecture:
+    """Return the architecture that a name, a file or a config describes.
+
+    Parameters
+    ----------
+    source : a name of the catalogue ("llama-3.1-8b"), the path of a `config.json` or of its folder, the
+        config itself, or `{"total": "7B", ...}`: the arguments of `Architecture.from_counts`
+    family : a `model_type` whose layout the config shares, where its own is not known
+
+    Raises
+    ------
+    UnknownNameError
+        If the name is neither in the catalogue nor a file.
+    InputError
+        If the file is no config, or the config is of an unknown `model_type`, incomplete or contradictory.
+
+    Examples
+    --------
+    >>> load_architecture("llama-3.1-8b").parameters.total
+    8030261248
+    """
+    if isinstance(source, Architecture):
+        return source
+    if isinstance(source, Mapping):
+        return from_config(source, family)
+    if not isinstance(source, (str, os.PathLike)):
+        raise InputError(f"an architecture is a name, a path or a mapping; got {type(source).__name__}")
+    text = os.fspath(source)
+    if isinstance(source, str) and family is None and (proper := catalogue().proper(text)):
+        return _named(proper)
+    path = Path(text)
+    try:
+        path = path / "config.json" if path.is_dir() else path
+        found = path.is_file()
+    except (OSError, ValueError):
+        found = False
+    if not found:
+        hint = f"No file of that name was found either; 'costmodel models' lists the {len(catalogue())} known."
+        raise UnknownNameError.of("architecture", text, catalogue(), hint)
+    return from_config(read_config(path), family).replace(origin=str(path), name=_file_name(path))
+
+
+def from_config(config: Mapping[str, Any], family: str | None = None) -> Architecture:
+    """Return the architecture of a Hugging Face config, or of counts (`{"total": "7B"}`)."""
+    if "model_type" not in config and "total" in config:
+        return _from_counts(config)
+    if "width" in config and "layers" in config:
+        return Architecture.from_data(config)
+    model_type = config.get("model_type") if family is None else family
+    if model_type is None:
+        raise InputError(f"model_type: is required and missing; known: {', '.join(sorted(READERS))}")
+    if not isinstance(model_type, str) or model_type not in READERS:
+        hint = "Where the layout is the same as that of a known one, say so: family='llama'."
+        raise InputError(f"model_type: {unknown('family', model_type, READERS, hint)}")
+    reader = Config(config)
+    try:
+        architecture = READERS[model_type](reader)
+    except InputError as error:
+        raise InputError([*reader.problems, *error.problems]) from None
+    reader.finish()
+    name = config.get("_name_or_path") or model_type
+    return architecture.replace(origin=dict(config), name=str(name)[:200])
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file, or raise `InputError`."""
+    try:
+        data = json.loads(read_bytes(path, MAX_CONFIG_BYTES))
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise InputError(f"{path} is not a JSON file: {reason}") from None
+    if not isinstance(data, dict):
+        raise InputError(f"{path} holds no JSON object but a {type(data).__name__}")
+    return data
+
+
+def architectures() -> list[dict[str, Any]]:
+    """Return the catalogue as rows: name, family, parameters (total, active), and source."""
+    rows = []
+    for name in catalogue():
+        architecture = _named(name)
+        rows.append(
+            {
+                "name": name,
+                "family": catalogue().things[name]["config"]["model_type"],
+                "parameters": architecture.parameters.total,
+                "active": architecture.parameters.active,
+                "source": architecture.source,
+            }
+        )
+    return rows
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> Names[dict[str, Any]]:
+    """Return the named architectures of `data/architectures.json`."""
+    data = json.loads((folder() / "architectures.json").read_bytes())
+    return Names("architecture", data, {name: entry["aliases"] for name, entry in data.items()})
+
+
+@lru_cache(maxsize=256)
+def _named(proper: str) -> Architecture:
+    entry = catalogue().things[proper]
+    return from_config(entry["config"]).replace(name=proper, origin=proper, source=entry["source"])
+
+
+def _from_counts(config: Mapping[str, Any]) -> Architecture:
+    allowed = ("total", "active", "layers", "width", "attention_width", "vocabulary", "tied", "name")
+    if wrong := [unknown("field", key, allowed) for key in config if key not in allowed]:
+        raise InputError(wrong)
+    return Architecture.from_counts(**config)
+
+
+def _file_name(path: Path) -> str:
+    return path.parent.name if path.name == "config.json" and path.parent.name else path.stem

@@ -1,0 +1,269 @@
+"""What is an architecture? Vocabulary, width and layers of blocks: the description that all else counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from costmodel.architecture.aggregate import Aggregate, Number
+from costmodel.architecture.attention import Attention
+from costmodel.architecture.blocks import Block, Operation, Weight, linear, norm, product
+from costmodel.architecture.experts import Experts
+from costmodel.architecture.feed_forward import FeedForward
+from costmodel.architecture.latent_attention import LatentAttention
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.fields import Dimension, Parameters
+from costmodel.foundation.specs import Spec
+
+Mixer = Annotated[Attention | LatentAttention, Field(discriminator="kind")]
+FeedForwardBlock = Annotated[FeedForward | Experts | Aggregate, Field(discriminator="kind")]
+Part = tuple[str, int, list[Weight]]
+
+
+class ParameterCounts(NamedTuple):
+    """How many parameters an architecture has.
+
+    `total` counts a tied weight once and leaves the multi-token-prediction layers out, as published
+    totals do; `active` are those that work on a token; `embedding` is the input embedding with learned
+    positions; `prediction` are the multi-token-prediction layers.
+    """
+
+    total: int
+    active: int
+    embedding: int
+    prediction: int
+
+
+class _Counts(Spec):
+    total: Parameters
+    active: Parameters
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.active > self.total:
+            raise ValueError(f"active ({self.active:g}) is at most total ({self.total:g})")
+        return self
+
+
+class Layer(Spec):
+    """`count` equal layers in a row: a mixer, a feed-forward block, and norms over the hidden state."""
+
+    feed_forward: FeedForwardBlock
+    mixer: Mixer | None = None
+    norms: Number = 2
+    norm_bias: bool = False
+    count: Dimension = 1
+
+    def blocks(self) -> list[tuple[str, Block]]:
+        """Return the blocks of one layer with the name of their part."""
+        named: list[tuple[str, Block]] = [] if self.mixer is None else [("attention", self.mixer)]
+        part = "experts" if isinstance(self.feed_forward, Experts) else "feed_forward"
+        return [*named, (part, self.feed_forward)]
+
+    def norm_weights(self, width: int) -> list[Weight]:
+        """List the norms of one layer."""
+        return [weight for index in range(self.norms) for weight in
+                norm(f"norm_{index}", width, bias=self.norm_bias)]  # fmt: skip
+
+
+class Architecture(Spec):
+    """A model as it is trained: frozen; `replace(...)` returns a changed copy.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> cm.load_architecture("llama-3.1-8b").parameters.total
+    8030261248
+    """
+
+    name: str = "unnamed"
+    width: Dimension
+    """Hidden size."""
+    layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=10_000)]
+    vocabulary: Dimension | None = None
+    """Rows of the embedding; None where only counts are known."""
+    tied: bool = False
+    """Whether the head is the transposed embedding."""
+    head_bias: bool = False
+    embedding_width: Dimension | None = None
+    """Width of the embedding where it differs from the hidden size (projections join them)."""
+    positions: Number = 0
+    """Rows of a learned position embedding; 0 for rotary or no positions."""
+    final_norm: bool = True
+    norm_bias: bool = False
+    prediction_layers: Number = 0
+    """Multi-token-prediction layers: listed apart, trained along."""
+    prediction_layer: Layer | None = None
+    origin: str | dict[str, Any] | None = None
+    """The catalogue name, path or config that it was read from; written in its place to files."""
+    source: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if bool(self.prediction_layers) != (self.prediction_layer is not None):
+            raise ValueError("prediction_layers and prediction_layer go together")
+        return self
+
+    @classmethod
+    def from_counts(
+        cls,
+        total: Any,
+        active: Any = None,
+        *,
+        layers: int | None = None,
+        width: int | None = None,
+        attention_width: int | None = None,
+        vocabulary: int | None = None,
+        tied: bool = False,
+        name: str = "from counts",
+    ) -> Architecture:
+        """Return an architecture of which only counts are known.
+
+        Parameters
+        ----------
+        total, active : parameters in all, and those that work on a token [count or "7B"]; `active`
+            defaults to `total`
+        layers, width : number of layers and hidden size; core attention is left out of the FLOPs unless
+            both are given
+        attention_width : heads × head width, `width` unless given
+        vocabulary, tied : rows of the embedding, and whether the head shares it; the lookup is left out
+            of the matrix products if they are given
+
+        Raises
+        ------
+        InputError
+            If a count is not positive, or `active` exceeds `total`.
+
+        Examples
+        --------
+        >>> Architecture.from_counts("7B").parameters
+        ParameterCounts(total=7000000000, active=7000000000, embedding=0, prediction=0)
+        """
+        counts = _Counts(total=total, active=total if active is None else active)
+        if vocabulary is not None and width is None:
+            raise InputError("vocabulary: the width is needed with it, to know the size of the embedding")
+        table = (vocabulary or 0) * (width or 0)
+        apart = table if tied else 2 * table
+        whole, working = round(counts.total), round(counts.active)
+        if apart >= working:
+            raise InputError(f"vocabulary: embedding and head ({apart:,}) leave none of the {working:,} active")
+        known = layers is not None and width is not None
+        body = Aggregate(
+            parameters=whole - apart,
+            active=working - apart,
+            attention_layers=(layers or 0) if known else 0,
+            attention_width=(attention_width or width or 0) if known else 0,
+        )
+        origin = {"total": whole, "active": working, "layers": layers, "width": width,
+                  "attention_width": attention_width, "vocabulary": vocabulary, "tied": tied or None,
+                  "name": name}  # fmt: skip
+        return cls(
+            name=name,
+            width=width or 1,
+            layers=(Layer(feed_forward=body, norms=0),),
+            vocabulary=vocabulary,
+            tied=tied,
+            final_norm=False,
+            origin={key: value for key, value in origin.items() if value is not None},
+        )
+
+    def replace(self, changes: Mapping[str, Any] | None = None, /, **fields: Any) -> Self:
+        """Return a changed copy; it is no longer what its `origin` names, unless that is given anew."""
+        return super().replace(changes, **{"origin": None, **fields})
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        named = (getattr(self, name) for name in type(self).model_fields if name != "origin")
+        return hash(tuple(named))
+
+    @cached_property
+    def depth(self) -> int:
+        """Number of layers; 0 where it is not known."""
+        if isinstance(body := self.layers[0].feed_forward, Aggregate):
+            return body.attention_layers
+        return sum(layer.count for layer in self.layers)
+
+    @property
+    def is_aggregate(self) -> bool:
+        """Whether only counts are known."""
+        return isinstance(self.layers[0].feed_forward, Aggregate)
+
+    @property
+    def kind(self) -> Literal["dense", "moe"]:
+        """Whether it is a mixture of experts: "moe" where not all parameters work on a token, else "dense"."""
+        return "moe" if self.parameters.active < self.parameters.total else "dense"
+
+    def parts(self) -> Iterator[Part]:
+        """Yield (name of the part, copies, weights of one copy), the prediction layers last."""
+        inner = self.embedding_width or self.width
+        if self.vocabulary is not None:
+            table = Weight("embedding", (self.vocabulary, inner), "embedding", split="vocabulary")
+            yield "embedding", 1, [table]
+        if self.positions:
+            yield "embedding", 1, [Weight("positions", (self.positions, self.width), "embedding")]
+        if inner != self.width:
+            projections = [*linear("project_in", inner, self.width, split="replicated"),
+                           *linear("project_out", self.width, inner, split="replicated")]  # fmt: skip
+            yield "projections", 1, projections
+        for layer, copies in self._distinct_layers.items():
+            for part, block in layer.blocks():
+                yield part, copies, block.weights(self.width)
+            yield "norms", copies, layer.norm_weights(self.width)
+        if self.final_norm:
+            yield "norms", 1, norm("final_norm", self.width, bias=self.norm_bias)
+        if self.vocabulary is not None:
+            head = [] if self.tied else [Weight("head", (inner, self.vocabulary), split="vocabulary")]
+            bias = [Weight("head_bias", (self.vocabulary,), "bias", split="vocabulary")]
+            yield "head", 1, head + (bias if self.head_bias else [])
+        if self.prediction_layer is not None:
+            joined = linear("prediction_join", 2 * self.width, self.width, split="replicated")
+            norms = [weight for index in range(3) for weight in norm(f"prediction_norm_{index}", self.width)]
+            blocks = [weight for _, block in self.prediction_layer.blocks() for weight in block.weights(self.width)]
+            listed = [*joined, *norms, *blocks, *self.prediction_layer.norm_weights(self.width)]
+            yield "prediction", self.prediction_layers, listed
+
+    def work(self, tokens: float, context: float) -> Iterator[tuple[str, int, list[Operation]]]:
+        """Yield (name of the part, copies, operations of one copy) of a forward pass."""
+        inner = self.embedding_width or self.width
+        if inner != self.width:
+            yield "projections", 1, [product("project_in", tokens, inner, self.width),
+                                     product("project_out", tokens, self.width, inner)]  # fmt: skip
+        for layer, copies in self._distinct_layers.items():
+            for part, block in layer.blocks():
+                yield part, copies, block.operations(self.width, tokens, context)
+        head = [] if self.vocabulary is None else [product("head", tokens, inner, self.vocabulary)]
+        if head:
+            yield "head", 1, head
+        if self.prediction_layer is not None:
+            listed = [product("prediction_join", tokens, 2 * self.width, self.width), *head]
+            for _, block in self.prediction_layer.blocks():
+                listed += block.operations(self.width, tokens, context)
+            yield "prediction", self.prediction_layers, listed
+
+    @cached_property
+    def parameters(self) -> ParameterCounts:
+        """Numbers of parameters."""
+        total = active = embedding = prediction = 0
+        for part, copies, weights in self.parts():
+            if part == "prediction":
+                prediction += copies * sum(weight.size for weight in weights)
+                continue
+            total += copies * sum(weight.size for weight in weights)
+            active += copies * sum(round(weight.size * weight.active) for weight in weights)
+            if part == "embedding":
+                embedding += sum(weight.size for weight in weights)
+        return ParameterCounts(total, active, embedding, prediction)
+
+    @cached_property
+    def _distinct_layers(self) -> dict[Layer, int]:
+        distinct: dict[Layer, int] = {}
+        for layer in self.layers:
+            one = layer if layer.count == 1 else layer.replace(count=1)
+            distinct[one] = distinct.get(one, 0) + layer.count
+        return distinct
