@@ -1,0 +1,1 @@
+"""What it runs on: accelerators, clusters, and the site with its power, water and grid."""

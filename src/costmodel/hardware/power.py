@@ -1,0 +1,85 @@
+"""How much power does an accelerator draw at the wall, with its share of the server, in training?"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from costmodel.foundation.errors import MissingFactError
+from costmodel.foundation.ranges import Range, between, normal_quantile
+from costmodel.foundation.tables import Figure, Provenance, default, table
+
+if TYPE_CHECKING:
+    from costmodel.hardware.accelerator import Accelerator
+
+
+def training_power(accelerator: Accelerator) -> Figure:
+    """Return the wall power per accelerator in training [W]: measured, else from the design power.
+
+    Measured: the median over metered nodes, with the spread of all metered runs around their medians.
+    Else: thermal design power × chip-to-server factor × load factor. Switches and cooling are not in it.
+
+    Raises
+    ------
+    MissingFactError
+        If neither a measurement nor a design power is known.
+
+    References
+    ----------
+    MLPerf Training power results v4.0 to v5.0; Cottier et al. 2024 (arXiv 2405.21015), section on energy.
+
+    Examples
+    --------
+    >>> from costmodel.hardware.accelerator import load_accelerator
+    >>> round(training_power(load_accelerator("H100-SXM")).value)
+    856
+    """
+    measured = _measured().get(accelerator.name)
+    if measured:
+        middle, factor = _median(measured), math.exp(_measured_sd() * normal_quantile(0.9))
+        spread = between(middle / factor, middle * factor, "W").settled("lognormal")
+        first = next(row for row in table("measured_power").rows if row["accelerator"] == accelerator.name)
+        note = f"wall power of {len(measured)} metered runs, nodes only"
+        return Figure(middle, spread, Provenance("fitted", first["source"], note=note))
+    if accelerator.tdp is None:
+        raise MissingFactError(
+            f"no power of {accelerator.name} is known, neither measured nor by design: give site.power_per_gpu"
+        )
+    row = _server(accelerator)
+    share = float(row["server_multiplier"]) * float(row["load_factor"])
+    assumed = default("server_power_factor")
+    if isinstance(accelerator.tdp, Range):
+        watts: Range = accelerator.tdp.scaled(share, "W")
+    elif assumed.spread is None:
+        raise MissingFactError("the spread of the server power is missing in the table of defaults")
+    else:
+        watts = assumed.spread.scaled(accelerator.tdp * share, "W")
+    note = f"design power × {row['server_multiplier']} for the server × {row['load_factor']} load"
+    return Figure(watts.median(), watts, Provenance("assumed", row["source"], note=note))
+
+
+@lru_cache(maxsize=1)
+def _measured() -> dict[str, list[float]]:
+    by_name: dict[str, list[float]] = {}
+    for row in table("measured_power").rows:
+        by_name.setdefault(row["accelerator"], []).append(float(row["watts_per_gpu"]))
+    return by_name
+
+
+@lru_cache(maxsize=1)
+def _measured_sd() -> float:
+    """Return the standard deviation of the logarithm of metered power around the median of its device."""
+    residuals = [math.log(watts / _median(each)) for each in _measured().values() for watts in each]
+    return math.sqrt(sum(residual**2 for residual in residuals) / (len(residuals) - len(_measured())))
+
+
+def _server(accelerator: Accelerator) -> dict[str, str]:
+    general = "tpu" if accelerator.name.upper().startswith("TPU") else "gpu"
+    by_scope = {row["scope"]: row for row in table("server_power").rows}
+    return next(by_scope[scope] for scope in (accelerator.name, accelerator.generation, general) if scope in by_scope)
+
+
+def _median(values: list[float]) -> float:
+    ordered, middle = sorted(values), len(values) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

@@ -1,0 +1,129 @@
+"""Where does it run? Power, cooling, water and grid of a site, given or looked up by region."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from costmodel.foundation.errors import MissingFactError
+from costmodel.foundation.fields import (
+    ElectricityPrice,
+    GridIntensity,
+    Power,
+    PowerUsageEffectiveness,
+    WaterIntensity,
+)
+from costmodel.foundation.names import Names
+from costmodel.foundation.specs import Spec
+from costmodel.foundation.tables import Figure, Provenance, Row, table
+
+
+class Site(Spec):
+    """A data centre; what is not given is looked up by region, or assumed with a spread.
+
+    Examples
+    --------
+    >>> Site(region="us-virginia", pue=1.1).pue
+    1.1
+    """
+
+    region: str | None = None
+    """Country ("FRA", "France"), US state ("US-VA", "us-virginia") or cloud region ("gcp:us-central1",
+    "aws:us-east-1")."""
+    year: int | None = None
+    """Year of the grid intensity; the newest in the table unless given."""
+    pue: PowerUsageEffectiveness | None = None
+    """Power usage effectiveness: facility energy over the energy of the machines."""
+    grid_intensity: GridIntensity | None = None
+    """Greenhouse gases of the electricity, location-based [kg/kWh]."""
+    water_usage_effectiveness: WaterIntensity | None = None
+    """Water evaporated on site per energy of the machines [liter/kWh]."""
+    water_intensity: WaterIntensity | None = None
+    """Water consumed to generate the electricity [liter/kWh]."""
+    electricity: ElectricityPrice | None = None
+    """[USD/kWh]"""
+    power_per_gpu: Power | None = None
+    """Wall power per accelerator with its share of the server [W]; overrides what was measured."""
+
+
+def grid_intensity(region: str, year: int | None = None) -> Figure:
+    """Return the greenhouse gases of the electricity of a region [kg/kWh], location-based.
+
+    Parameters
+    ----------
+    region : country, US state or cloud region, as `Site.region`
+    year : the newest figure not after that year; the newest of all unless given
+
+    Raises
+    ------
+    UnknownNameError
+        If no such region is known.
+    MissingFactError
+        If the table has no figure for it, or none so early.
+    """
+    key = resolve_region(region)
+    rows = [row for row in _grid()[key] if year is None or int(row["year"]) <= year]
+    if not rows:
+        raise MissingFactError(f"no grid intensity of {key} is known for {year} or before")
+    row = max(rows, key=lambda row: int(row["year"]))
+    note = f"{row['name'] or key}, {row['boundary']}"
+    return Figure(float(row["kg_per_kwh"]), None, Provenance("looked up", row["source"], row["year"], note))
+
+
+def electricity_price(region: str) -> Figure:
+    """Return the price of electricity of a region [USD/kWh], newest year."""
+    key = resolve_region(region)
+    rows = [row for row in table("electricity_prices").rows if row["region"] == key]
+    if not rows:
+        raise MissingFactError(f"no electricity price of {key} is known; give site.electricity")
+    row = max(rows, key=lambda row: row["year"])
+    return Figure(float(row["usd_per_kwh"]), None, Provenance("looked up", row["source"], row["year"], row["scope"]))
+
+
+def water_intensity(region: str) -> Figure:
+    """Return the water consumed to generate the electricity of a country [liter/kWh]."""
+    key = country(resolve_region(region))
+    rows = [row for row in table("grid_water").rows if row["region"] == key]
+    if not rows:
+        raise MissingFactError(f"no water intensity of {key} is known; give site.water_intensity")
+    note = "mean of the world, for want of a figure" if rows[0]["world_default"] == "true" else key
+    return Figure(float(rows[0]["litres_per_kwh"]), None, Provenance("looked up", rows[0]["source"], note=note))
+
+
+def resolve_region(region: str) -> str:
+    """Return the key of a region in the grid table, or raise `UnknownNameError`."""
+    return _regions().get(region, "A country, a US state or a cloud region such as 'gcp:us-central1'.")
+
+
+def country(key: str) -> str:
+    """Return the ISO code of the country of a key of the grid table."""
+    if key.startswith("US-"):
+        return "USA"
+    if key.startswith("gcp:"):
+        name = _grid()[key][0]["name"].split("/", 1)[0].strip()
+        return _regions().things.get(_regions().proper(name) or "", key)
+    return key
+
+
+@lru_cache(maxsize=1)
+def _grid() -> dict[str, list[Row]]:
+    by_region: dict[str, list[Row]] = {}
+    for row in table("grid_intensity").rows:
+        by_region.setdefault(row["region"], []).append(row)
+    return by_region
+
+
+@lru_cache(maxsize=1)
+def _regions() -> Names[str]:
+    """Return the keys of the grid table by key, name ("France", "us-virginia") and cloud region."""
+    keys = {key: key for key in _grid()}
+    aliases: dict[str, list[str]] = {}
+    for key, rows in _grid().items():
+        name = rows[0]["name"]
+        state = name.removeprefix("United States (").removesuffix(")")
+        if key.startswith("US-"):
+            aliases[key] = [f"us-{state}", f"usa-{state}", name]
+        elif not key.startswith("gcp:") and name:
+            aliases[key] = [name]
+    for row in table("cloud_regions").rows:
+        if row["grid_region"] in keys:
+            aliases.setdefault(row["grid_region"], []).append(f"{row['cloud']}:{row['region']}")
+    return Names("region", keys, aliases)

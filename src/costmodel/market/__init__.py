@@ -1,0 +1,1 @@
+"""What things cost on a date: dated facts, looked up, never guessed."""

@@ -1,0 +1,212 @@
+"""What does an accelerator cost per hour, at whom, on which day? Dated rental facts, never a silent substitute."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Literal, get_args
+
+from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError, unknown
+from costmodel.foundation.names import Names
+from costmodel.foundation.ranges import Interval, between, normal_quantile
+from costmodel.foundation.tables import Table, default, table
+from costmodel.hardware.accelerator import accelerator_names
+
+PurchaseModel = Literal["on_demand", "spot", "reserved_short", "reserved_1y", "reserved_3y", "marketplace"]
+PURCHASE_MODELS: tuple[str, ...] = get_args(PurchaseModel)
+HYPERSCALERS = frozenset({"aws", "azure", "gcp", "oci"})
+"""Their list prices are steps far from what others ask: no part of the market price."""
+MARKET = "market"
+MARKET_WINDOW = dt.timedelta(days=180)
+STALE_AFTER = dt.timedelta(days=365)
+_INDEX = "index:"
+
+
+@dataclass(frozen=True, slots=True)
+class GPUPrice:
+    """A rental price [USD per GPU-hour] with its date and source; `facts` are those it was made of."""
+
+    accelerator: str
+    provider: str
+    purchase_model: str
+    usd_per_gpu_hour: float
+    as_of: dt.date
+    source: str
+    region: str = ""
+    instance_type: str = ""
+    gpus_per_instance: int | None = None
+    note: str = ""
+    on: dt.date | None = None
+    """The day for which it was asked."""
+    spread: Interval | None = None
+    """80 % of the providers, for the price of the market."""
+    facts: tuple[GPUPrice, ...] = ()
+
+    @property
+    def stale(self) -> bool:
+        """Whether the fact is older than a year on the day for which it was asked."""
+        return self.on is not None and self.on - self.as_of > STALE_AFTER
+
+
+def gpu_price(
+    accelerator: str,
+    provider: str = MARKET,
+    purchase_model: PurchaseModel = "on_demand",
+    on: dt.date | str | None = None,
+    *,
+    count: int | None = None,
+    region: str | None = None,
+    facts: Table | None = None,
+) -> GPUPrice:
+    """Return the last price known on a day.
+
+    Parameters
+    ----------
+    accelerator : name or alias of the catalogue, or as the facts spell it
+    provider : a provider, or "market": the median over the last facts of all providers but the
+        hyperscalers within 180 days
+    purchase_model : "on_demand", "spot", "reserved_short", "reserved_1y", "reserved_3y" or "marketplace"
+    on : the day; the newest day of the facts unless given
+    count : accelerators needed; of several facts of one day the largest instance not larger counts, then
+        the lowest name of a region
+    region : of the provider, as the facts spell it
+    facts : the price table of the library unless given
+
+    Returns
+    -------
+    GPUPrice
+        `.usd_per_gpu_hour` [USD/hour], `.as_of`, `.source`, `.stale`, ...
+
+    Raises
+    ------
+    UnknownNameError
+        If the accelerator or the provider is not known.
+    MissingFactError
+        If none fits; the message says what is known.
+
+    Examples
+    --------
+    >>> price = gpu_price("H100-SXM", provider="lambda", on="2026-10-01", count=8)
+    >>> price.usd_per_gpu_hour, str(price.as_of)
+    (3.99, '2026-09-17')
+    """
+    if purchase_model not in PURCHASE_MODELS:
+        raise InputError(unknown("purchase model", purchase_model, PURCHASE_MODELS))
+    known = _facts(facts or table("gpu_prices"))
+    day = _day(on) or max(fact.as_of for each in known.things.values() for fact in each)
+    accelerator, of_accelerator = _of_accelerator(known, accelerator)
+    if provider == MARKET:
+        return _market_price(accelerator, purchase_model, of_accelerator, day, count)
+    providers = Names("provider", {fact.provider: fact.provider for each in known.things.values() for fact in each})
+    name = providers.get(provider, "'market' is the median of those that are no hyperscalers.")
+    found = [
+        fact for fact in of_accelerator
+        if fact.provider == name and fact.purchase_model == purchase_model and region in (None, fact.region)
+    ]  # fmt: skip
+    return replace(_last(found, day, count, f"{accelerator} at {name}", purchase_model, of_accelerator), on=day)
+
+
+def vintage(facts: Table | None = None) -> dt.date:
+    """Return the day of the newest fact."""
+    return max(fact.as_of for each in _facts(facts or table("gpu_prices")).things.values() for fact in each)
+
+
+def market_spread(prices: Iterable[float]) -> float:
+    """Return the standard deviation of the logarithm of prices [1], widened for their small number."""
+    logs = [math.log(price) for price in prices]
+    mean = sum(logs) / len(logs)
+    variance = sum((log - mean) ** 2 for log in logs) / (len(logs) - 1)
+    return math.sqrt(variance * (1 + 1 / len(logs)))
+
+
+def _market_price(
+    accelerator: str, purchase_model: str, of_accelerator: list[GPUPrice], day: dt.date, count: int | None
+) -> GPUPrice:
+    by_provider: dict[str, list[GPUPrice]] = {}
+    for fact in of_accelerator:
+        counted = fact.provider not in HYPERSCALERS and not fact.provider.startswith(_INDEX)
+        if counted and fact.purchase_model == purchase_model and day - MARKET_WINDOW <= fact.as_of <= day:
+            by_provider.setdefault(fact.provider, []).append(fact)
+    what = f"{accelerator} on the market"
+    if not by_provider:
+        in_time = [fact for fact in of_accelerator if fact.as_of <= day]
+        raise MissingFactError(
+            f"no {purchase_model} price of {what} is known in the 180 days up to {day}; "
+            f"{_known(in_time or of_accelerator)}"
+        )
+    last = [_last(facts, day, count, what, purchase_model, facts) for facts in by_provider.values()]
+    prices = sorted(fact.usd_per_gpu_hour for fact in last)
+    middle = len(prices) // 2
+    median = prices[middle] if len(prices) % 2 else (prices[middle - 1] + prices[middle]) / 2
+    sd = market_spread(prices) if len(prices) > 2 else 0.0
+    assumed = default("market_price_factor").spread
+    if assumed is not None and sd == 0.0:
+        sd = math.log(assumed.quantile(0.9)) / normal_quantile(0.9)
+    factor = math.exp(sd * normal_quantile(0.9))
+    names = ", ".join(sorted(by_provider))
+    return GPUPrice(
+        accelerator, MARKET, purchase_model, median, max(fact.as_of for fact in last),
+        f"median of {len(last)} provider{'s'[: len(last) > 1]}: {names}", on=day,
+        spread=between(median / factor, median * factor).settled("lognormal"), facts=tuple(last),
+    )  # fmt: skip
+
+
+def _last(
+    found: list[GPUPrice], day: dt.date, count: int | None, what: str, purchase_model: str, of_accelerator: list[GPUPrice]
+) -> GPUPrice:
+    in_time = [fact for fact in found if fact.as_of <= day]
+    if not in_time:
+        if found:
+            first = min(fact.as_of for fact in found)
+            raise MissingFactError(f"no {purchase_model} price of {what} is known on {day}: the first is of {first}")
+        raise MissingFactError(f"no {purchase_model} price of {what} is known; {_known(of_accelerator)}")
+    newest = max(fact.as_of for fact in in_time)
+    of_day = [fact for fact in in_time if fact.as_of == newest]
+    fitting = [fact for fact in of_day if count is None or (fact.gpus_per_instance or 1) <= count]
+    if not fitting:  # all instances are larger: the smallest of them has to be taken whole
+        size = min(fact.gpus_per_instance or 1 for fact in of_day)
+        fitting = [fact for fact in of_day if (fact.gpus_per_instance or 1) == size]
+    return min(fitting, key=lambda fact: (-(fact.gpus_per_instance or 1), fact.region, fact.usd_per_gpu_hour))
+
+
+def _known(facts: list[GPUPrice]) -> str:
+    offers = sorted({f"{fact.provider} ({fact.purchase_model}, from {fact.as_of})" for fact in facts})
+    return f"known: {', '.join(offers[:8])}{', ...' if len(offers) > 8 else ''}"
+
+
+def _of_accelerator(known: Names[list[GPUPrice]], name: str) -> tuple[str, list[GPUPrice]]:
+    proper = accelerator_names().proper(name) or known.proper(name)
+    if proper is None:
+        raise UnknownNameError.of("accelerator", name, [*accelerator_names(), *known])
+    if proper not in known.things:
+        raise MissingFactError(f"no rental price of {proper} is known at all; give prices.price, or a table with it")
+    return proper, known.things[proper]
+
+
+def _day(on: dt.date | str | None) -> dt.date | None:
+    if not isinstance(on, str):
+        return on
+    try:
+        return dt.date.fromisoformat(on)
+    except ValueError:
+        raise InputError(f"on: must be a date such as 2026-09-01; got {on!r}") from None
+
+
+@lru_cache(maxsize=8)
+def _facts(facts: Table) -> Names[list[GPUPrice]]:
+    by_accelerator: dict[str, list[GPUPrice]] = {}
+    for row in facts.rows:
+        by_accelerator.setdefault(row["accelerator"], []).append(_fact(row))
+    return Names("priced accelerator", by_accelerator)
+
+
+def _fact(row: dict[str, Any]) -> GPUPrice:
+    size = row["gpus_per_instance"]
+    return GPUPrice(
+        row["accelerator"], row["provider"], row["purchase_model"], float(row["usd_per_gpu_hour"]),
+        dt.date.fromisoformat(row["as_of"]), row["source_url"], row["region"], row["instance_type"],
+        int(size) if size else None, row["note"],
+    )  # fmt: skip
