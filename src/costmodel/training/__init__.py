@@ -1,0 +1,1 @@
+"""How a model is trained: recipes as passes, and how well accelerators are used."""
