@@ -1,0 +1,110 @@
+"""What will it cost to train this? FLOPs, GPU-hours, days, energy, carbon and dollars, with intervals and sources.
+
+>>> import costmodel as cm
+>>> run = cm.Scenario(
+...     architecture="llama-3.1-8b",
+...     recipe=cm.Pretraining(tokens="15T", sequence_length=8192),
+...     cluster=cm.Cluster("H100-SXM", 1024),
+...     prices=cm.Rental(provider="lambda", on="2026-09-01"),
+... )
+>>> print(f"{cm.estimate(run).flops:.3g~P}")
+7.72×10²³ FLOP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from costmodel._version import __version__
+
+if TYPE_CHECKING:
+    from costmodel.architecture.counting import count_flops, flops_per_token
+    from costmodel.architecture.loading import architectures, load_architecture
+    from costmodel.architecture.specification import Architecture
+    from costmodel.estimation.comparison import compare
+    from costmodel.estimation.estimate import Estimate, estimate
+    from costmodel.estimation.scenario import Scenario
+    from costmodel.foundation.errors import CostModelError, InputError, MissingFactError, UnknownNameError
+    from costmodel.foundation.ranges import between, beta, samples, triangular
+    from costmodel.hardware.accelerator import Accelerator, accelerators, load_accelerator
+    from costmodel.hardware.cluster import Cluster
+    from costmodel.hardware.site import Site
+    from costmodel.market.gpu_prices import gpu_price
+    from costmodel.market.rental import Rental
+    from costmodel.report import plot
+    from costmodel.training.recipes import Pretraining
+
+_HOMES = {
+    "Accelerator": "hardware.accelerator",
+    "Architecture": "architecture.specification",
+    "Cluster": "hardware.cluster",
+    "CostModelError": "foundation.errors",
+    "Estimate": "estimation.estimate",
+    "InputError": "foundation.errors",
+    "MissingFactError": "foundation.errors",
+    "Pretraining": "training.recipes",
+    "Rental": "market.rental",
+    "Scenario": "estimation.scenario",
+    "Site": "hardware.site",
+    "UnknownNameError": "foundation.errors",
+    "accelerators": "hardware.accelerator",
+    "architectures": "architecture.loading",
+    "beta": "foundation.ranges",
+    "between": "foundation.ranges",
+    "compare": "estimation.comparison",
+    "count_flops": "architecture.counting",
+    "estimate": "estimation.estimate",
+    "flops_per_token": "architecture.counting",
+    "gpu_price": "market.gpu_prices",
+    "load_accelerator": "hardware.accelerator",
+    "load_architecture": "architecture.loading",
+    "plot": "report",
+    "samples": "foundation.ranges",
+    "triangular": "foundation.ranges",
+}
+"""Where each public name lives: loaded when it is first asked for."""
+
+__all__ = [
+    "Accelerator",
+    "Architecture",
+    "Cluster",
+    "CostModelError",
+    "Estimate",
+    "InputError",
+    "MissingFactError",
+    "Pretraining",
+    "Rental",
+    "Scenario",
+    "Site",
+    "UnknownNameError",
+    "__version__",
+    "accelerators",
+    "architectures",
+    "beta",
+    "between",
+    "compare",
+    "count_flops",
+    "estimate",
+    "flops_per_token",
+    "gpu_price",
+    "load_accelerator",
+    "load_architecture",
+    "plot",
+    "samples",
+    "triangular",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'costmodel' has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(f"costmodel.{_HOMES[name]}")
+    value = import_module(f"{module.__name__}.plot") if name == "plot" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""From a scenario to an estimate: one ordered table of steps, on floats and on arrays."""

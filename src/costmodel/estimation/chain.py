@@ -1,0 +1,165 @@
+"""How does one figure follow from the others? One ordered table of steps.
+
+The same table runs on floats (the value shown), on arrays (draws), and is walked to explain. All numbers
+are SI with FLOP, token, kg and USD; a GPU-second is a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+Timing = Literal["utilisation", "given", "total given"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`name` [unit] = function(*inputs); `formula` says the same to a reader."""
+
+    name: str
+    unit: str
+    function: Callable[..., Any]
+    inputs: tuple[str, ...]
+    formula: str
+
+
+class Stage(NamedTuple):
+    """What the chain needs to know of a recipe: how its time is found, and whether it has a step time."""
+
+    timing: Timing
+    stepped: bool = False
+
+
+class Missing(NamedTuple):
+    """Stands in the place of a value that cannot be had, with the reason."""
+
+    reason: str
+
+
+def total_flops(tokens: Any, flops_per_token: Any) -> Any:
+    """Return the model FLOPs of a stage [FLOP]."""
+    return tokens * flops_per_token
+
+
+def gpu_time(flops: Any, peak: Any, mfu: Any, goodput: Any) -> Any:
+    """Return the GPU-seconds of a stage [s]: model FLOPs over what is reached of the peak."""
+    return flops / (peak * mfu * goodput)
+
+
+def step_time(batch_tokens: Any, flops_per_token: Any, count: Any, peak: Any, mfu: Any) -> Any:
+    """Return the time of one optimiser step in steady state [s]."""
+    return batch_tokens * flops_per_token / (count * peak * mfu)
+
+
+def wall_time(gpu_seconds: Any, count: Any) -> Any:
+    """Return the duration on `count` accelerators [s]."""
+    return gpu_seconds / count
+
+
+def utilisation(flops: Any, gpu_seconds: Any, peak: Any) -> Any:
+    """Return the share of the bf16 peak that the whole job reaches [1]: mfu × goodput."""
+    return flops / (gpu_seconds * peak)
+
+
+def machine_energy(gpu_seconds: Any, power: Any) -> Any:
+    """Return the energy of the machines [J]."""
+    return gpu_seconds * power
+
+
+def facility_energy(energy: Any, pue: Any) -> Any:
+    """Return the energy with cooling and distribution [J]."""
+    return energy * pue
+
+
+def emissions(energy: Any, grid_intensity: Any) -> Any:
+    """Return the greenhouse gases of the electricity, location-based [kg]."""
+    return energy * grid_intensity
+
+
+def water_use(machine_energy: Any, on_site: Any, pue: Any, of_grid: Any) -> Any:
+    """Return the water consumed on site and at the power stations [m³].
+
+    The site's effectiveness refers to the energy of the machines, the grid's to that of the facility.
+    """
+    return machine_energy * (on_site + pue * of_grid)
+
+
+def rent(gpu_seconds: Any, price: Any) -> Any:
+    """Return the rental cost [USD]."""
+    return gpu_seconds * price
+
+
+def electricity_cost(energy: Any, price: Any) -> Any:
+    """Return what the electricity costs [USD]; part of the rent, not added to it."""
+    return energy * price
+
+
+def _sum(*terms: Any) -> Any:
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+@lru_cache(maxsize=256)
+def steps(stages: tuple[Stage, ...]) -> tuple[Step, ...]:
+    """Return the chain for recipes of these kinds, in order; one recipe goes without a number."""
+    listed: list[Step] = []
+    prefixes = ["recipe."] if len(stages) == 1 else [f"recipe.{index}." for index in range(len(stages))]
+    for prefix, stage in zip(prefixes, stages, strict=True):
+        tokens, per_token = f"{prefix}tokens", f"{prefix}flops_per_token"
+        listed.append(Step(f"{prefix}flops", "FLOP", total_flops, (tokens, per_token), "tokens × FLOPs per token"))
+        if stage.timing == "utilisation":
+            inputs = (f"{prefix}flops", "cluster.peak", "mfu", "goodput")
+            listed.append(Step(f"{prefix}gpu_time", "GPU-s", gpu_time, inputs, "FLOPs / (peak × mfu × goodput)"))
+        if stage.stepped:
+            inputs = (f"{prefix}batch_tokens", per_token, "cluster.count", "cluster.peak", "mfu")
+            formula = "batch tokens × FLOPs per token / (count × peak × mfu)"
+            listed.append(Step(f"{prefix}step_time", "s", step_time, inputs, formula))
+    flops = tuple(f"{prefix}flops" for prefix in prefixes)
+    times = tuple(f"{prefix}gpu_time" for prefix in prefixes)
+    whole = ("gpu_time",) if stages[0].timing == "total given" else times
+    if len(stages) == 1 and stages[0].stepped:
+        listed.append(Step("step_time", "s", _sum, ("recipe.step_time",), "of the recipe"))
+    return (
+        *listed,
+        Step("flops", "FLOP", _sum, flops, "sum over the recipes"),
+        Step("gpu_hours", "GPU-s", _sum, whole, "sum over the recipes"),
+        Step("wall_time", "s", wall_time, ("gpu_hours", "cluster.count"), "GPU-hours / count"),
+        Step("utilisation", "share", utilisation, ("flops", "gpu_hours", "cluster.peak"), "FLOPs / (GPU-hours × peak)"),
+        Step("machine_energy", "J", machine_energy, ("gpu_hours", "site.power_per_gpu"), "GPU-hours × power"),
+        Step("energy", "J", facility_energy, ("machine_energy", "site.pue"), "machine energy × PUE"),
+        Step("carbon", "kg", emissions, ("energy", "site.grid_intensity"), "energy × grid intensity"),
+        Step(
+            "water", "m**3", water_use,
+            ("machine_energy", "site.water_usage_effectiveness", "site.pue", "site.water_intensity"),
+            "machine energy × (WUE + PUE × water of the grid)",
+        ),
+        Step("electricity_cost", "USD", electricity_cost, ("energy", "site.electricity"), "energy × electricity price"),
+        Step("cost", "USD", rent, ("gpu_hours", "prices.price"), "GPU-hours × price"),
+    )  # fmt: skip
+
+
+def run(chain: Iterable[Step], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all values, inputs included, after running the chain; what lacks an input is `Missing`."""
+    known = dict(values)
+    for step in chain:
+        arguments = [known[name] for name in step.inputs]
+        missing = next((argument for argument in arguments if isinstance(argument, Missing)), None)
+        known[step.name] = step.function(*arguments) if missing is None else missing
+    return known
+
+
+def ancestors(chain: Iterable[Step], name: str) -> list[Step]:
+    """Return the steps that `name` follows from, itself last, in the order of the chain."""
+    by_name = {step.name: step for step in chain}
+    needed: set[str] = set()
+    open_names = [name]
+    while open_names:
+        step = by_name.get(open_names.pop())
+        if step is not None and step.name not in needed:
+            needed.add(step.name)
+            open_names += step.inputs
+    return [step for step in by_name.values() if step.name in needed]

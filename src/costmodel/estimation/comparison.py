@@ -1,0 +1,90 @@
+"""Which of several scenarios takes less, and by how much? Figures side by side, on shared draws."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from costmodel.estimation.chain import Missing
+from costmodel.estimation.estimate import estimate
+from costmodel.estimation.results import OUTPUTS, Result
+from costmodel.estimation.scenario import Scenario
+from costmodel.foundation import rendering
+from costmodel.foundation.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def compare(scenarios: Mapping[str, Scenario | Result]) -> Comparison:
+    """Compare scenarios or estimates of one scope.
+
+    Parameters
+    ----------
+    scenarios : two or more, by the name of their column
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two, or their scopes differ.
+    """
+    if len(scenarios) < 2:
+        raise InputError(f"a comparison needs two scenarios or more; got {len(scenarios)}")
+    estimates = {name: estimate(one) if isinstance(one, Scenario) else one for name, one in scenarios.items()}
+    if len({one.scope for one in estimates.values()}) > 1:
+        scopes = ", ".join(f"{name}: {one.scope}" for name, one in estimates.items())
+        raise InputError(f"estimates of different scope are not compared ({scopes})")
+    return Comparison(estimates)
+
+
+class Comparison:
+    """Estimates side by side; see `compare`."""
+
+    def __init__(self, estimates: Mapping[str, Result]) -> None:
+        self.estimates = dict(estimates)
+
+    def ratio(self, name: str, over: str, under: str, level: float = 0.8) -> tuple[float, float, float]:
+        """Return a figure of `over` as a multiple of that of `under`: median, low and high.
+
+        The draws are paired: what both scenarios share does not widen the interval.
+        """
+        import numpy as np
+
+        draws = self.estimates[over].draws(name) / self.estimates[under].draws(name)
+        low, middle, high = np.quantile(draws, [(1 - level) / 2, 0.5, (1 + level) / 2])
+        return float(middle), float(low), float(high)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row per figure and scenario: scenario, then the columns of `Estimate.rows`."""
+        return [{"scenario": name, **row} for name, one in self.estimates.items() for row in one.rows()]
+
+    def to_markdown(self) -> str:
+        """Return the table as Markdown."""
+        return rendering.markdown(self._cells())
+
+    def __str__(self) -> str:
+        return rendering.text(self._cells())
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return rendering.html_table(self._cells())
+
+    def _cells(self) -> list[dict[str, str]]:
+        rows = []
+        for name, output in OUTPUTS.items():
+            values = {column: one.value(name) for column, one in self.estimates.items()}
+            if all(isinstance(value, Missing) for value in values.values()):
+                continue
+            rows.append({"": output.title} | {column: self._cell(column, name, value) for column, value in values.items()})
+        return rows
+
+    def _cell(self, column: str, name: str, value: float | Missing) -> str:
+        if isinstance(value, Missing):
+            return "-"
+        unit = OUTPUTS[name].rendered
+        low, high = self.estimates[column].bounds(name)
+        shown = rendering.amount(value, unit)
+        if low == high:
+            return shown
+        return f"{shown} ({rendering.amount(low, unit)} to {rendering.amount(high, unit)})"

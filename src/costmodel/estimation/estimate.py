@@ -1,0 +1,231 @@
+"""What does it take? The chain run for a scenario: figures, intervals, and where each number comes from."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from costmodel.estimation import chain, inputs
+from costmodel.estimation.chain import Missing, Step
+from costmodel.estimation.explanation import Explanation, explain
+from costmodel.estimation.results import DRAWS, OUTPUTS, Result
+from costmodel.estimation.total import Total
+from costmodel.foundation.errors import InputError, unknown
+from costmodel.foundation.ranges import draws
+from costmodel.foundation.tables import table
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from pint.registry import Quantity
+
+    from costmodel.estimation.scenario import Scenario
+
+_STEADY_UNKNOWN = Missing("GPU-hours were given, which tell the utilisation of the job (mfu × goodput) only")
+_NO_BATCH = Missing("recipe.batch_size is not given, or there is more than one recipe")
+
+
+def estimate(scenario: Scenario) -> Estimate:
+    """Estimate what a scenario takes.
+
+    Parameters
+    ----------
+    scenario : Scenario
+
+    Returns
+    -------
+    Estimate
+        Figures as pint Quantities (`.cost`, `.gpu_hours`, ...), their intervals, and their sources.
+        A figure whose inputs are not known raises when it is asked for; the others stand.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> run = cm.Scenario(
+    ...     architecture={"total": "7B"},
+    ...     recipe=cm.Pretraining(tokens="2T"),
+    ...     cluster=cm.Cluster("A100-80GB-SXM", 512),
+    ...     prices=cm.Rental(price="2 USD/hour"),
+    ...     mfu=0.4,
+    ...     goodput=1.0,
+    ... )
+    >>> est = cm.estimate(run)
+    >>> print(f"{est.cost.to('kUSD'):.1f~P}")  # 6 x 7e9 x 2e12 / (312e12 x 0.4) / 3600 x 2
+    373.9 kUSD
+    """
+    return Estimate(scenario)
+
+
+class Estimate(Result):
+    """The figures of a scenario; see `estimate`."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.scope: str = scenario.scope
+        self.seed: int = scenario.seed
+        self.steps: tuple[Step, ...] = chain.steps(inputs.stages(scenario))
+        self.inputs, self.missing = inputs.resolve(scenario)
+        known: dict[str, Any] = {path: one.value for path, one in self.inputs.items()}
+        self._point = chain.run(self.steps, known | self.missing)
+
+    @property
+    def mfu(self) -> Quantity[Any]:
+        """Model FLOPs utilisation in steady state."""
+        return self.quantity("mfu")
+
+    @property
+    def utilisation(self) -> Quantity[Any]:
+        """Share of the peak that the whole job reaches: mfu × goodput."""
+        return self.quantity("utilisation")
+
+    @property
+    def step_time(self) -> Quantity[Any]:
+        """Time of an optimiser step in steady state; needs `recipe.batch_size`."""
+        return self.quantity("step_time")
+
+    def value(self, name: str) -> float | Missing:
+        if name in self._point:
+            found: float | Missing = self._point[name]
+            return found
+        return _STEADY_UNKNOWN if name == "mfu" else _NO_BATCH
+
+    def draws(self, name: str, count: int = DRAWS) -> NDArray[np.float64]:
+        """Return draws of a figure of `OUTPUTS`, or of any step or input of the chain.
+
+        Parameters
+        ----------
+        name : of the figure
+        count : number of draws
+
+        Returns
+        -------
+        array, shape (count,)
+            In SI units (with FLOP, token, kg, USD).
+        """
+        import numpy as np
+
+        if count == DRAWS:
+            sampled = self._sample
+        else:
+            needed = chain.ancestors(self.steps, name)
+            wanted = {path for step in needed for path in step.inputs} | {name}
+            sampled = chain.run(needed, self._drawn(count, wanted) | self.missing)
+        if name not in sampled:
+            raise InputError(unknown("figure", name, [*OUTPUTS, *self._point]))
+        found = sampled[name]
+        if isinstance(found, Missing):
+            raise InputError(f"{name} is not known: {found.reason}")
+        return np.broadcast_to(np.asarray(found, dtype=float), (count,))
+
+    def sample(self, count: int = DRAWS) -> dict[str, NDArray[np.float64]]:
+        """Return draws of every known figure, each of shape (count,), in SI units."""
+        import numpy as np
+
+        sampled = chain.run(self.steps, self._drawn(count, set(self.inputs)) | self.missing)
+        return {
+            name: np.broadcast_to(np.asarray(sampled[name], dtype=float), (count,))
+            for name in OUTPUTS
+            if not isinstance(sampled.get(name, _NO_BATCH), Missing)
+        }
+
+    def explain(self, name: str = "cost") -> Explanation:
+        """Return how a figure follows from its inputs, and where each of them comes from."""
+        self._known(name)
+        return explain(name, self.steps, self._point, self.inputs)
+
+    def sensitivity(self, name: str = "cost") -> list[dict[str, Any]]:
+        """Return what drives the spread of a figure, the largest first.
+
+        One row per uncertain input: the figure with that input at its 10 % and 90 % quantile and all
+        others at their medians (SI), and the share of the squared swings.
+        """
+        self._known(name)
+        needed = chain.ancestors(self.steps, name)
+        paths = dict.fromkeys(path for step in needed for path in step.inputs if path in self.inputs)
+        known = {path: one.value for path, one in self.inputs.items()} | self.missing
+        rows: list[dict[str, Any]] = []
+        for path in paths:
+            spread = self.inputs[path].spread
+            if spread is None:
+                continue
+            ends = [chain.run(needed, known | {path: spread.quantile(p)})[name] for p in (0.1, 0.9)]
+            rows.append({"input": path, "low": ends[0], "high": ends[1], "swing": abs(ends[1] - ends[0])})
+        total = sum(row["swing"] ** 2 for row in rows)
+        for row in rows:
+            row["share"] = row["swing"] ** 2 / total if total else 0.0
+        return sorted(rows, key=lambda row: -row["swing"])
+
+    def notes(self) -> list[str]:
+        lines = [one.reason for path, one in self.missing.items() if path != "site.electricity"]
+        assumed = [path for path, one in self.inputs.items() if one.provenance.kind in {"assumed", "fitted"}]
+        if assumed:
+            lines.append(f"not given, so taken with a spread: {', '.join(assumed)}")
+        lines += [f"{path}: {one.provenance.note}" for path, one in self.inputs.items()
+                  if one.provenance.note.endswith(("older than a year", "core attention left out"))]  # fmt: skip
+        price = self.inputs.get("prices.price")
+        if price is not None and price.provenance.as_of:
+            lines.append(f"price of {price.provenance.as_of}; newest fact of {table('gpu_prices').vintage}")
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data: figures, inputs with their sources, scenario, version, hash, seed."""
+        listed = {}
+        for path, one in self.inputs.items():
+            shown, unit = one.shown()
+            spread = None if one.spread is None else [
+                one.spread.quantile(p) * shown / one.value if one.value else 0.0 for p in (0.1, 0.9)]  # fmt: skip
+            listed[path] = {"value": shown, "unit": unit, "interval": spread, **one.provenance._asdict()}
+        figures = {row.pop("quantity"): row for row in self.rows()}
+        return {
+            **self.stamp(),
+            "data_vintage": table("gpu_prices").vintage,
+            "scope": self.scope,
+            "scenario": self.scenario.to_data(),
+            "figures": figures,
+            "inputs": listed,
+            "missing": {path: one.reason for path, one in self.missing.items()},
+        }
+
+    def cite(self) -> str:
+        """Return the sources of all that was not given, one per line, and how to cite the library."""
+        stamp = self.stamp()
+        own = f"costmodel {stamp['version']}, data {stamp['data_hash']} ({table('gpu_prices').vintage})"
+        sources = {f"{one.provenance.source} {f'({one.provenance.as_of})' if one.provenance.as_of else ''}".strip()
+                   for one in self.inputs.values() if one.provenance.source}  # fmt: skip
+        return "\n".join([own, *sorted(sources)])
+
+    def __add__(self, other: object) -> Total:
+        return Total((self,)) + other
+
+    def __radd__(self, other: object) -> Total:
+        return Total((self,)).__radd__(other)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Estimate, (self.scenario,)
+
+    def _title(self) -> str:
+        run = self.scenario
+        what = " + ".join(
+            f"{recipe.kind} on {_tokens(recipe.tokens)} of {recipe.sequence_length:,}" for recipe in run.recipes
+        )
+        cluster = f"{run.cluster.count:,} × {run.cluster.accelerator.name}"
+        name = f"{run.name}: " if run.name else ""
+        return f"{name}{run.architecture.name}, {what}, {cluster}"
+
+    @cached_property
+    def _sample(self) -> dict[str, Any]:
+        return chain.run(self.steps, self._drawn(DRAWS, set(self.inputs)) | self.missing)
+
+    def _drawn(self, count: int, paths: set[str]) -> dict[str, Any]:
+        return {
+            path: one.value if one.spread is None else draws(path, one.spread, count, self.seed)
+            for path, one in self.inputs.items()
+            if path in paths
+        }
+
+
+def _tokens(tokens: Any) -> str:
+    from costmodel.foundation.ranges import middle
+    from costmodel.foundation.rendering import amount
+
+    return amount(middle(tokens), "token")

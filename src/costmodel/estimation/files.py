@@ -1,0 +1,98 @@
+"""How is a scenario kept in a file? TOML or JSON, with `extends`, and changes by dotted path."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.specs import changed
+from costmodel.foundation.tables import read_bytes, write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+MAX_BYTES = 5_000_000
+MAX_DEPTH = 10
+_PATHS = (("architecture",), ("prices", "table"))
+
+
+def read(path: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data of a scenario file with what it extends, and with `changes` by dotted path."""
+    data = _with_base(path, ())
+    for place, value in changes.items():
+        data = changed(data, place, value)
+    return data
+
+
+def write(path: Path, data: Mapping[str, Any]) -> None:
+    """Write data to a TOML or JSON file, by its ending."""
+    if path.suffix == ".json":
+        write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
+    elif path.suffix == ".toml":
+        import tomli_w
+
+        write_text(path, tomli_w.dumps(dict(data)))
+    else:
+        raise InputError(f"{path}: a scenario is written to a .toml or a .json file")
+
+
+def parse_change(text: str) -> tuple[str, Any]:
+    """Return the path and the value of a change such as "cluster.count=2048", as the command line takes it."""
+    place, equals, value = text.partition("=")
+    if not equals or not place.strip():
+        raise InputError(f"a change is written as path=value, such as cluster.count=2048; got {text!r}")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    return place.strip(), parsed
+
+
+def _with_base(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    resolved = path.resolve()
+    if resolved in seen or len(seen) >= MAX_DEPTH:
+        raise InputError(f"{path}: extends itself, or more than {MAX_DEPTH} files deep")
+    data = _parsed(path)
+    for place in _PATHS:
+        _resolve(data, place, path.parent)
+    base = data.pop("extends", None)
+    if base is None:
+        return data
+    if not isinstance(base, str):
+        raise InputError(f"{path}: extends must be the path of a file; got {base!r}")
+    return _merged(_with_base(path.parent / base, (*seen, resolved)), data)
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    content = read_bytes(path, MAX_BYTES)
+    try:
+        data = json.loads(content) if path.suffix == ".json" else tomllib.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise InputError(f"{path} is not a {'JSON' if path.suffix == '.json' else 'TOML'} file: {reason}") from None
+    if not isinstance(data, dict):
+        raise InputError(f"{path} holds no table of fields but a {type(data).__name__}")
+    return data
+
+
+def _merged(base: Any, over: Any) -> Any:
+    if not (isinstance(base, dict) and isinstance(over, dict)):
+        return over
+    return {**base, **{key: _merged(base.get(key), value) for key, value in over.items()}}
+
+
+def _resolve(data: dict[str, Any], place: tuple[str, ...], folder: Path) -> None:
+    """Turn the path of a file into one that is found from anywhere, if it exists beside the scenario."""
+    for part in place[:-1]:
+        inner = data.get(part)
+        if not isinstance(inner, dict):
+            return
+        data = inner
+    value = data.get(place[-1])
+    if isinstance(value, str) and ("/" in value or value.endswith((".json", ".csv"))):
+        beside = folder / value
+        if beside.exists():
+            data[place[-1]] = str(beside)

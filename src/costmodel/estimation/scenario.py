@@ -1,0 +1,109 @@
+"""What is to be estimated? A model, what is done with it, on what, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Discriminator, Field, PlainSerializer, Tag, model_validator
+
+from costmodel.architecture.loading import load_architecture
+from costmodel.architecture.specification import Architecture
+from costmodel.estimation import files
+from costmodel.foundation.fields import Fraction, GPUHours, reported
+from costmodel.foundation.specs import Spec
+from costmodel.hardware.cluster import Cluster
+from costmodel.market.rental import Rental
+from costmodel.training.recipes import Recipe
+
+Scope = Literal["final_run", "development"]
+
+
+def _written_architecture(architecture: Architecture) -> Any:
+    return architecture.origin if architecture.origin is not None else architecture.to_data()
+
+
+ArchitectureField = Annotated[
+    Architecture, BeforeValidator(reported(load_architecture)), PlainSerializer(_written_architecture)
+]
+Stages = Annotated[
+    Annotated[Recipe, Tag("one recipe")]
+    | Annotated[tuple[Recipe, ...], Field(min_length=1, max_length=100), Tag("several recipes")],
+    Discriminator(lambda value: "several recipes" if isinstance(value, (list, tuple)) else "one recipe"),
+]
+
+
+class Scenario(Spec):
+    """One question: what does it take to train this, so, on that?
+
+    What is not given is a default with a spread, said in `Estimate.explain`.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> run = cm.Scenario(
+    ...     architecture="llama-3.1-8b",
+    ...     recipe=cm.Pretraining(tokens="15T", sequence_length=8192),
+    ...     cluster=cm.Cluster("H100-SXM", 1024),
+    ... )
+    >>> run.replace({"cluster.count": 2048}).cluster.count
+    2048
+    """
+
+    architecture: ArchitectureField
+    """A name of the catalogue, a path, a config, counts (`{"total": "7B"}`) or an `Architecture`."""
+    recipe: Stages
+    """What is done, or a list of stages one after the other."""
+    cluster: Cluster
+    prices: Rental = Rental()
+    mfu: Fraction | None = None
+    """Model FLOPs utilisation in steady state: of the dense bf16 peak, whatever the precision."""
+    goodput: Fraction | None = None
+    """Share of the wall time that is spent in useful steps."""
+    gpu_hours: GPUHours | None = None
+    """GPU-hours of the whole, where they are known [hour]; excludes mfu and goodput."""
+    scope: Scope = "final_run"
+    """What the cost stands for: the final run alone, or the whole development."""
+    name: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Of the draws behind the intervals."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        timed = [recipe for recipe in self.recipes if recipe.gpu_hours is not None]
+        if self.gpu_hours is not None and (self.mfu is not None or self.goodput is not None):
+            raise ValueError("gpu_hours is given, which leaves nothing for mfu and goodput to say; leave one out")
+        if self.gpu_hours is not None and timed:
+            raise ValueError("gpu_hours is given for the whole and for a recipe; leave one out")
+        if len(timed) == len(self.recipes) and (self.mfu is not None or self.goodput is not None):
+            raise ValueError("every recipe has its gpu_hours, which leaves nothing for mfu and goodput to say")
+        return self
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """The recipes, one after the other."""
+        return self.recipe if isinstance(self.recipe, tuple) else (self.recipe,)
+
+    @classmethod
+    def load(cls, path: str | Path, changes: Mapping[str, Any] | None = None) -> Self:
+        """Read a scenario from a TOML or JSON file.
+
+        Parameters
+        ----------
+        path : of the file; `extends = "other.toml"` in it names a file whose values it changes
+        changes : values by dotted path, which win over the file: `{"cluster.count": 2048}`
+
+        Raises
+        ------
+        InputError
+            With all problems of the file at once.
+        """
+        return cls.from_data(files.read(Path(path), changes or {}))
+
+    def save(self, path: str | Path) -> None:
+        """Write the scenario to a TOML or JSON file (by its ending), which `load` reads back."""
+        files.write(Path(path), self.to_data())
+
+    def to_data(self) -> dict[str, Any]:
+        return {**super().to_data(), "cluster": self.cluster.to_data()}

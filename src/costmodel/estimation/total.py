@@ -1,0 +1,63 @@
+"""What do several estimates come to together? Only figures that add up, and only of one scope."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from costmodel.estimation.chain import Missing
+from costmodel.estimation.results import DRAWS, Result
+from costmodel.foundation.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+ADDITIVE = ("flops", "gpu_hours", "wall_time", "energy", "carbon", "water", "electricity_cost", "cost")
+
+
+class Total(Result):
+    """The sum of estimates, one after the other; inputs of the same path share their draws.
+
+    Raises
+    ------
+    InputError
+        If the estimates are of different scopes or seeds.
+    """
+
+    def __init__(self, parts: tuple[Result, ...]) -> None:
+        for what in ("scope", "seed"):
+            found = sorted({str(getattr(part, what)) for part in parts})
+            if len(found) > 1:
+                raise InputError(f"estimates of different {what} do not add up: {' and '.join(found)}")
+        self.parts = parts
+        self.scope = parts[0].scope
+        self.seed = parts[0].seed
+
+    def value(self, name: str) -> float | Missing:
+        if name not in ADDITIVE:
+            return Missing("it does not add up over estimates; ask the parts")
+        total = 0.0
+        for part in self.parts:
+            value = part.value(name)
+            if isinstance(value, Missing):
+                return value
+            total += value
+        return total
+
+    def draws(self, name: str, count: int = DRAWS) -> NDArray[np.float64]:
+        import numpy as np
+
+        return np.sum([part.draws(name, count) for part in self.parts], axis=0)
+
+    def notes(self) -> list[str]:
+        return [f"sum of {len(self.parts)} estimates, one after the other"]
+
+    def __add__(self, other: Any) -> Total:
+        if isinstance(other, Total):
+            return Total((*self.parts, *other.parts))
+        if isinstance(other, Result):
+            return Total((*self.parts, other))
+        return NotImplemented
+
+    def __radd__(self, other: Any) -> Total:
+        return self if other == 0 else NotImplemented  # sum() starts from 0
