@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from costmodel.estimation.estimate import Estimate, estimate
     from costmodel.estimation.scenario import Scenario
     from costmodel.foundation.errors import CostModelError, InputError, MissingFactError, UnknownNameError
-    from costmodel.foundation.ranges import between, beta, samples, triangular
+    from costmodel.foundation.ranges import beta, between, samples, triangular
     from costmodel.hardware.accelerator import Accelerator, accelerators, load_accelerator
     from costmodel.hardware.cluster import Cluster
     from costmodel.hardware.site import Site

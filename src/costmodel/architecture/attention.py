@@ -53,13 +53,13 @@ class Attention(Block):
 
     def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
         queries, keys = self.heads * self.head_width, self.kv_heads * self.head_width
-        pairs = {"causal": self.causal, "window": self.window}
+        shape = (tokens, context, self.head_width, self.heads, self.causal, self.window)
         return [
             product("query", tokens, width, queries),
             product("key", tokens, width, keys),
             product("value", tokens, width, keys),
-            Operation("score", "score", tokens, context, self.head_width, self.heads, **pairs),
-            Operation("attend", "value", tokens, context, self.head_width, self.heads, **pairs),
+            Operation("score", "score", *shape),
+            Operation("attend", "value", *shape),
             product("output", tokens, queries, width),
         ]
 

@@ -14,31 +14,31 @@ Kind = Literal["matmul", "score", "value"]
 class Weight(NamedTuple):
     """One kind of trained tensor.
 
-    `shape` of one tensor and `count` of them; `active` is the share that works on a token (top_k /
+    `shape` of one tensor and `copies` of it; `active` is the share that works on a token (top_k /
     experts for routed experts); `split` says how tensor parallelism cuts it.
     """
 
     name: str
     shape: tuple[int, ...]
     role: Role = "matrix"
-    count: int = 1
+    copies: int = 1
     active: float = 1.0
     split: Split = "replicated"
 
     @property
     def size(self) -> int:
-        """Number of parameters in all `count` tensors."""
-        total = self.count
+        """Number of parameters in all `copies`."""
+        total = self.copies
         for extent in self.shape:
             total *= extent
         return total
 
 
 class Operation(NamedTuple):
-    """One kind of work in the forward pass over a sequence: `count` products of (m, k) with (k, n).
+    """One kind of work in the forward pass over a sequence: `copies` products of (m, k) with (k, n).
 
     For "matmul", m rows (tokens) meet a weight of k × n. For "score" (query × key) and "value"
-    (probabilities × value), m queries meet n keys over a head of width k, `count` heads; how many of the
+    (probabilities × value), m queries meet n keys over a head of width k, `copies` heads; how many of the
     m × n pairs are counted depends on `causal`, `window` and the convention, and is settled outside.
     """
 
@@ -47,7 +47,7 @@ class Operation(NamedTuple):
     m: float
     n: float
     k: float
-    count: float = 1
+    copies: float = 1
     causal: bool = False
     window: int | None = None
 
@@ -75,9 +75,9 @@ def linear(name: str, inputs: int, outputs: int, *, bias: bool = False, split: S
     return [matrix, Weight(f"{name}_bias", (outputs,), "bias", split=bias_split)] if bias else [matrix]
 
 
-def product(name: str, tokens: float, inputs: int, outputs: int, count: float = 1) -> Operation:
+def product(name: str, tokens: float, inputs: int, outputs: int, copies: float = 1) -> Operation:
     """Return the operation of a linear layer on `tokens` rows."""
-    return Operation(name, "matmul", tokens, outputs, inputs, count)
+    return Operation(name, "matmul", tokens, outputs, inputs, copies)
 
 
 def norm(name: str, extent: int, *, bias: bool = False) -> list[Weight]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Attention = Literal["causal", "full"]
 Convention = Literal["causal", "full", "6n", "llm-foundry"]
-CONVENTIONS = ("causal", "full", "6n", "llm-foundry")
+CONVENTIONS: tuple[Convention, ...] = ("causal", "full", "6n", "llm-foundry")
 
 
 class Flops(NamedTuple):
@@ -78,9 +78,7 @@ def count_flops(
     return Flops(forward, 2 * forward, body, ahead, 3 * forward + ahead)
 
 
-def flops_per_token(
-    architecture: Architecture, sequence_length: Any, convention: Convention = "causal"
-) -> Any:
+def flops_per_token(architecture: Architecture, sequence_length: Any, convention: Convention = "causal") -> Any:
     """Return the FLOPs of training on one token [FLOP/token], as the field counts them.
 
     Parameters
@@ -155,7 +153,7 @@ def _works(architecture: Architecture) -> tuple[_Work, _Work, _Work]:
         name = part if part in {"head", "prediction"} else "layers"
         per_token, per_pair = sums.setdefault(name, (0.0, {}))
         for operation in operations:
-            flops = copies * 2.0 * operation.k * operation.count
+            flops = copies * 2.0 * operation.k * operation.copies
             if operation.kind == "matmul":
                 per_token += flops * operation.m * operation.n
             else:

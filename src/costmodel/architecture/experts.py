@@ -45,7 +45,7 @@ class Experts(Block):
         router = [weight._replace(role="router") for weight in
                   linear("router", width, self.experts, bias=self.router_bias, split="replicated")]  # fmt: skip
         routed = [
-            weight._replace(name=f"expert_{weight.name}", role="expert", count=self.experts,
+            weight._replace(name=f"expert_{weight.name}", role="expert", copies=self.experts,
                             active=self.top_k / self.experts)
             for weight in expert.weights(width)
         ]  # fmt: skip
@@ -61,7 +61,7 @@ class Experts(Block):
         expert = FeedForward(inner_width=self.inner_width, gated=self.gated)
         listed = [product("router", tokens, width, self.experts)]
         listed += [
-            operation._replace(name=f"expert_{operation.name}", count=self.experts)
+            operation._replace(name=f"expert_{operation.name}", copies=self.experts)
             for operation in expert.operations(width, rows, context)
         ]
         if self.shared is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from costmodel.architecture.attention import Attention
 from costmodel.architecture.config_reader import Config
@@ -34,7 +34,7 @@ class Family:
     output_bias: bool = False
     bias_key: bool = True
     """Whether `attention_bias` is read (for all four projections)."""
-    qk_norm: str = "none"
+    qk_norm: Literal["none", "head", "width"] = "none"
     norms: int = 2
     window: int | None = None
     """Default of `sliding_window`."""
@@ -66,9 +66,7 @@ QWEN3 = Family(kv_heads=32, head_width=128, qk_norm="head", window=4096, pattern
 QWEN3_MOE = Family(kv_heads=4, qk_norm="head", window=4096, pattern=_qwen_upper)
 GEMMA = Family(tied=True, kv_heads=16, head_width=256)
 GEMMA2 = Family(tied=True, kv_heads=4, head_width=256, norms=4, window=4096, pattern=_every_second)
-GEMMA3 = Family(
-    tied=True, kv_heads=4, head_width=256, norms=4, qk_norm="head", window=4096, pattern=_every_sixth_full
-)
+GEMMA3 = Family(tied=True, kv_heads=4, head_width=256, norms=4, qk_norm="head", window=4096, pattern=_every_sixth_full)
 OLMO2 = Family(qk_norm="width")
 PHI3 = Family(bias_key=False)
 GPT_OSS = Family(
@@ -83,7 +81,9 @@ def _attentions(config: Config, family: Family, width: int, depth: int) -> list[
     kv_heads = config.integer("num_key_value_heads", default=_kv_default(config, family, heads))
     head_width = config.optional("head_dim") or family.head_width
     if head_width is None:
-        config.require(width % heads == 0, f"hidden_size: {width} is not a multiple of the {heads} heads; give head_dim")
+        config.require(
+            width % heads == 0, f"hidden_size: {width} is not a multiple of the {heads} heads; give head_dim"
+        )
         head_width = max(width // heads, 1)
     config.require(heads % kv_heads == 0, f"num_key_value_heads: {kv_heads} does not divide the {heads} heads")
     bias = family.bias_key and config.flag("attention_bias", "bias", default=False)
@@ -164,9 +164,7 @@ def _qwen3_experts(config: Config, depth: int) -> list[FeedForward | Experts]:
     inner = config.integer("moe_intermediate_size", default=768)
     routed = Experts(experts=experts, top_k=min(top_k, experts), inner_width=inner)
     dense = FeedForward(inner_width=config.integer("intermediate_size", default=6144), gated=True)
-    return [
-        dense if index in dense_layers or (index + 1) % sparse_step else routed for index in range(depth)
-    ]
+    return [dense if index in dense_layers or (index + 1) % sparse_step else routed for index in range(depth)]
 
 
 def _gpt_oss_experts(config: Config, depth: int) -> list[Experts]:
@@ -229,9 +227,7 @@ def _gpt2(config: Config) -> Architecture:
     width, depth = config.integer("n_embd", "hidden_size", default=768), _depth(config, "n_layer", "num_hidden_layers")
     heads = config.integer("n_head", "num_attention_heads", default=12)
     config.require(width % heads == 0, f"n_embd: {width} is not a multiple of the {heads} heads")
-    mixer = Attention(
-        heads=heads, kv_heads=heads, head_width=max(width // heads, 1), qkv_bias=True, output_bias=True
-    )
+    mixer = Attention(heads=heads, kv_heads=heads, head_width=max(width // heads, 1), qkv_bias=True, output_bias=True)
     block = FeedForward(inner_width=config.optional("n_inner") or 4 * width, gated=False, bias=True)
     return Architecture(
         width=width,
@@ -249,9 +245,7 @@ def _gpt_neox(config: Config) -> Architecture:
     heads = config.integer("num_attention_heads")
     config.require(width % heads == 0, f"hidden_size: {width} is not a multiple of the {heads} heads")
     bias = config.flag("attention_bias", default=True)
-    mixer = Attention(
-        heads=heads, kv_heads=heads, head_width=max(width // heads, 1), qkv_bias=bias, output_bias=bias
-    )
+    mixer = Attention(heads=heads, kv_heads=heads, head_width=max(width // heads, 1), qkv_bias=bias, output_bias=bias)
     block = FeedForward(inner_width=config.integer("intermediate_size"), gated=False, bias=True)
     return Architecture(
         width=width,
@@ -269,9 +263,7 @@ def _opt(config: Config) -> Architecture:
     bias = config.flag("enable_bias", default=True)
     affine = config.flag("layer_norm_elementwise_affine", default=True)
     before = config.flag("do_layer_norm_before", default=True)
-    mixer = Attention(
-        heads=heads, kv_heads=heads, head_width=max(width // heads, 1), qkv_bias=bias, output_bias=bias
-    )
+    mixer = Attention(heads=heads, kv_heads=heads, head_width=max(width // heads, 1), qkv_bias=bias, output_bias=bias)
     block = FeedForward(inner_width=config.integer("ffn_dim"), gated=False, bias=bias)
     inner = config.integer("word_embed_proj_dim", default=width)
     final = before and affine and not config.flag("_remove_final_layer_norm", default=False)
@@ -287,9 +279,7 @@ def _opt(config: Config) -> Architecture:
     )
 
 
-def _rotary(
-    family: Family, blocks: Callable[[Config, int], Sequence[FeedForward | Experts]] = _gated
-) -> Reader:
+def _rotary(family: Family, blocks: Callable[[Config, int], Sequence[FeedForward | Experts]] = _gated) -> Reader:
     return lambda config: _decoder(config, family, blocks)
 
 

@@ -115,9 +115,9 @@ def steps(stages: tuple[Stage, ...]) -> tuple[Step, ...]:
             inputs = (f"{prefix}flops", "cluster.peak", "mfu", "goodput")
             listed.append(Step(f"{prefix}gpu_time", "GPU-s", gpu_time, inputs, "FLOPs / (peak × mfu × goodput)"))
         if stage.stepped:
-            inputs = (f"{prefix}batch_tokens", per_token, "cluster.count", "cluster.peak", "mfu")
+            of_step = (f"{prefix}batch_tokens", per_token, "cluster.count", "cluster.peak", "mfu")
             formula = "batch tokens × FLOPs per token / (count × peak × mfu)"
-            listed.append(Step(f"{prefix}step_time", "s", step_time, inputs, formula))
+            listed.append(Step(f"{prefix}step_time", "s", step_time, of_step, formula))
     flops = tuple(f"{prefix}flops" for prefix in prefixes)
     times = tuple(f"{prefix}gpu_time" for prefix in prefixes)
     whole = ("gpu_time",) if stages[0].timing == "total given" else times

@@ -76,7 +76,9 @@ class Comparison:
             values = {column: one.value(name) for column, one in self.estimates.items()}
             if all(isinstance(value, Missing) for value in values.values()):
                 continue
-            rows.append({"": output.title} | {column: self._cell(column, name, value) for column, value in values.items()})
+            rows.append(
+                {"": output.title} | {column: self._cell(column, name, value) for column, value in values.items()}
+            )
         return rows
 
     def _cell(self, column: str, name: str, value: float | Missing) -> str:

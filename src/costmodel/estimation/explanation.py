@@ -53,13 +53,13 @@ class Explanation:
                 low, high = (rendering.number(end) for end in row["interval"])
                 value += f" ({low} to {high})"
             origin = "; ".join(part for part in (row["note"], row["source"]) if part)
-            rows.append({"input": row["path"], "value": value, "how": row["kind"], "as of": row["as_of"], "source": origin})
+            rows.append(
+                {"input": row["path"], "value": value, "how": row["kind"], "as of": row["as_of"], "source": origin}
+            )
         return rows
 
 
-def explain(
-    name: str, steps: Iterable[Step], values: Mapping[str, Any], inputs: Mapping[str, Input]
-) -> Explanation:
+def explain(name: str, steps: Iterable[Step], values: Mapping[str, Any], inputs: Mapping[str, Input]) -> Explanation:
     """Return the explanation of the figure `name`."""
     needed = ancestors(steps, name)
     paths = [path for path in inputs if path == name or any(path in step.inputs for step in needed)]

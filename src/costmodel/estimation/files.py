@@ -21,10 +21,10 @@ _PATHS = (("architecture",), ("prices", "table"))
 
 def read(path: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the data of a scenario file with what it extends, and with `changes` by dotted path."""
-    data = _with_base(path, ())
+    data: Any = _with_base(path, ())
     for place, value in changes.items():
         data = changed(data, place, value)
-    return data
+    return dict(data)
 
 
 def write(path: Path, data: Mapping[str, Any]) -> None:
@@ -63,7 +63,7 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         return data
     if not isinstance(base, str):
         raise InputError(f"{path}: extends must be the path of a file; got {base!r}")
-    return _merged(_with_base(path.parent / base, (*seen, resolved)), data)
+    return dict(_merged(_with_base(path.parent / base, (*seen, resolved)), data))
 
 
 def _parsed(path: Path) -> dict[str, Any]:

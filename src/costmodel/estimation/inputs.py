@@ -141,6 +141,8 @@ def _peak(accelerator: Accelerator) -> Figure:
 def _counted(scenario: Scenario) -> Provenance:
     architecture = scenario.architecture
     if not architecture.is_aggregate:
-        return Provenance("looked up", architecture.source or "config", note=f"counted from {architecture.name}, causal")
+        return Provenance(
+            "looked up", architecture.source or "config", note=f"counted from {architecture.name}, causal"
+        )
     left_out = "" if architecture.depth else ", core attention left out"
     return Provenance("given", note=f"from counts of parameters{left_out}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, PlainSerializer, Tag, model_validator
 
@@ -18,6 +18,7 @@ from costmodel.market.rental import Rental
 from costmodel.training.recipes import Recipe
 
 Scope = Literal["final_run", "development"]
+MOST_RECIPES = 100
 
 
 def _written_architecture(architecture: Architecture) -> Any:
@@ -28,8 +29,7 @@ ArchitectureField = Annotated[
     Architecture, BeforeValidator(reported(load_architecture)), PlainSerializer(_written_architecture)
 ]
 Stages = Annotated[
-    Annotated[Recipe, Tag("one recipe")]
-    | Annotated[tuple[Recipe, ...], Field(min_length=1, max_length=100), Tag("several recipes")],
+    Annotated[Recipe, Tag("one recipe")] | Annotated[tuple[Recipe, ...], Tag("several recipes")],
     Discriminator(lambda value: "several recipes" if isinstance(value, (list, tuple)) else "one recipe"),
 ]
 
@@ -51,6 +51,10 @@ class Scenario(Spec):
     2048
     """
 
+    if TYPE_CHECKING:  # fields take more than the types in which they are held
+
+        def __init__(self, *args: Any, **fields: Any) -> None: ...
+
     architecture: ArchitectureField
     """A name of the catalogue, a path, a config, counts (`{"total": "7B"}`) or an `Architecture`."""
     recipe: Stages
@@ -71,6 +75,8 @@ class Scenario(Spec):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if not 1 <= len(self.recipes) <= MOST_RECIPES:
+            raise ValueError(f"recipe: one to {MOST_RECIPES} recipes make a run; got {len(self.recipes)}")
         timed = [recipe for recipe in self.recipes if recipe.gpu_hours is not None]
         if self.gpu_hours is not None and (self.mfu is not None or self.goodput is not None):
             raise ValueError("gpu_hours is given, which leaves nothing for mfu and goodput to say; leave one out")

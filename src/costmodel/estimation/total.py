@@ -47,7 +47,8 @@ class Total(Result):
     def draws(self, name: str, count: int = DRAWS) -> NDArray[np.float64]:
         import numpy as np
 
-        return np.sum([part.draws(name, count) for part in self.parts], axis=0)
+        total: NDArray[np.float64] = np.sum([part.draws(name, count) for part in self.parts], axis=0)
+        return total
 
     def notes(self) -> list[str]:
         return [f"sum of {len(self.parts)} estimates, one after the other"]

@@ -109,9 +109,7 @@ class Measure:
             serialization=core_schema.plain_serializer_function_ser_schema(_written),
         )
 
-    def __get_pydantic_json_schema__(
-        self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         number: dict[str, Any] = {"type": "number"}
         if math.isfinite(self.lowest):
             number["exclusiveMinimum" if self.open_low else "minimum"] = self.lowest

@@ -110,9 +110,7 @@ class Interval(Range):
         return values
 
     def scaled(self, factor: float, unit: str) -> Self:
-        return replace(
-            self, low=self.low * factor, high=self.high * factor, floor=self.floor * factor, unit=unit
-        )
+        return replace(self, low=self.low * factor, high=self.high * factor, floor=self.floor * factor, unit=unit)
 
     def support(self) -> tuple[float, float]:
         if self.shape == "normal":
@@ -124,7 +122,7 @@ class Interval(Range):
         settled = replace(self, shape=shape, floor=floor) if self.shape == "auto" else self
         if settled.shape == "lognormal" and settled.low <= settled.floor:
             raise InputError(f"a range of a number above {settled.floor:g} starts above it; got {self.low:g}")
-        if settled.shape == "logitnormal" and not (0 < settled.low and settled.high < 1):
+        if settled.shape == "logitnormal" and not (settled.low > 0 and settled.high < 1):
             raise InputError(f"a range of a fraction lies inside 0 and 1; got {self.low:g} to {self.high:g}")
         return settled
 
@@ -158,9 +156,7 @@ class Triangular(Range):
         return generator.triangular(self.low, self.mode, self.high, count)
 
     def scaled(self, factor: float, unit: str) -> Self:
-        return replace(
-            self, low=self.low * factor, mode=self.mode * factor, high=self.high * factor, unit=unit
-        )
+        return replace(self, low=self.low * factor, mode=self.mode * factor, high=self.high * factor, unit=unit)
 
     def support(self) -> tuple[float, float]:
         return self.low, self.high

@@ -53,8 +53,8 @@ SI_FACTOR: dict[str, float] = {
 }
 """How many SI units (with byte, FLOP, token, kg, USD) one unit of a field is."""
 
-COUNTED = frozenset({"1", "token", "FLOP", "USD"})
-"""Units in which people write 15T, 8B or 3M; elsewhere a bare suffix is ambiguous."""
+COUNTED = frozenset({"1", "token", "FLOP", "USD", "hour"})
+"""Units in which people write 15T, 8B or 3M (in hours: 2.7M, not 5m); elsewhere a bare suffix is ambiguous."""
 
 _SCALES = {
     "k": 1e3, "thousand": 1e3, "m": 1e6, "mn": 1e6, "million": 1e6,
@@ -152,7 +152,7 @@ def registry() -> Any:
     """Return pint's application registry with our units: USD, FLOP, token and gpu (a count)."""
     import pint
 
-    application = pint.get_application_registry()
+    application = pint.get_application_registry()  # type: ignore[no-untyped-call]
     for definition in (
         "USD = [currency] = dollar",
         "FLOP = [flop] = flop",
@@ -193,10 +193,10 @@ def _value(number: str, rest: str, unit: str, text: str) -> float:
         if unit != "1":
             raise InputError(f"{text!r} is a percentage, where a number in {unit} is expected")
     scaled = _SCALED.fullmatch(rest)
-    if scaled and unit in COUNTED:
+    if scaled and unit in COUNTED and not (unit == "hour" and scaled["scale"] in {"m", "b", "t"}):
         value *= _SCALES[scaled["scale"].lower()]
         rest = scaled["unit"] or ""
-    elif scaled and scaled["unit"] is None and unit not in {"hour", "s", "day", "tonne", "kg"}:
+    elif scaled and scaled["unit"] is None and not (unit == "kg" and rest == "t"):
         raise InputError(f"{text!r} is ambiguous where a number in {unit} is expected: write the unit out")
     result = value * _factor(rest, unit, text)
     if not math.isfinite(result):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,10 @@ class Accelerator(Spec):
     >>> Accelerator("My-chip", bf16="500 TFLOP/s", tdp=600, memory="96 GB").bf16
     500.0
     """
+
+    if TYPE_CHECKING:  # fields take more than the types in which they are held
+
+        def __init__(self, *args: Any, **fields: Any) -> None: ...
 
     name: str
     vendor: str = ""
@@ -114,7 +119,7 @@ def _load(name: str) -> Accelerator:
         name=name,
         vendor=row["vendor"],
         generation=row["generation"],
-        release_date=row["release_date"] or None,
+        release_date=dt.date.fromisoformat(row["release_date"]) if row["release_date"] else None,
         node_size=int(row["node_size"] or 8),
         source=row["source"],
         note=row["note"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator
 
@@ -30,6 +30,10 @@ class Cluster(Spec):
     >>> Cluster("H100-SXM", 1024).nodes
     128
     """
+
+    if TYPE_CHECKING:  # fields take more than the types in which they are held
+
+        def __init__(self, *args: Any, **fields: Any) -> None: ...
 
     accelerator: AcceleratorField
     """A name of the catalogue, an `Accelerator`, or its fields."""

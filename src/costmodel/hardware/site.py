@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
 from costmodel.foundation.errors import MissingFactError
 from costmodel.foundation.fields import (
     ElectricityPrice,
@@ -24,6 +26,10 @@ class Site(Spec):
     >>> Site(region="us-virginia", pue=1.1).pue
     1.1
     """
+
+    if TYPE_CHECKING:  # fields take more than the types in which they are held
+
+        def __init__(self, *args: Any, **fields: Any) -> None: ...
 
     region: str | None = None
     """Country ("FRA", "France"), US state ("US-VA", "us-virginia") or cloud region ("gcp:us-central1",

@@ -106,7 +106,15 @@ def gpu_price(
         fact for fact in of_accelerator
         if fact.provider == name and fact.purchase_model == purchase_model and region in (None, fact.region)
     ]  # fmt: skip
-    return replace(_last(found, day, count, f"{accelerator} at {name}", purchase_model, of_accelerator), on=day)
+    if not found:
+        offers = _known(of_accelerator)
+        raise MissingFactError(f"no {purchase_model} price of {accelerator} at {name} is known; {offers}")
+    first = min(fact.as_of for fact in found)
+    if first > day:
+        raise MissingFactError(
+            f"no {purchase_model} price of {accelerator} at {name} is known on {day}: the first is of {first}"
+        )
+    return replace(_last(found, day, count), on=day)
 
 
 def vintage(facts: Table | None = None) -> dt.date:
@@ -130,14 +138,13 @@ def _market_price(
         counted = fact.provider not in HYPERSCALERS and not fact.provider.startswith(_INDEX)
         if counted and fact.purchase_model == purchase_model and day - MARKET_WINDOW <= fact.as_of <= day:
             by_provider.setdefault(fact.provider, []).append(fact)
-    what = f"{accelerator} on the market"
     if not by_provider:
         in_time = [fact for fact in of_accelerator if fact.as_of <= day]
         raise MissingFactError(
-            f"no {purchase_model} price of {what} is known in the 180 days up to {day}; "
+            f"no {purchase_model} price of {accelerator} on the market is known in the 180 days up to {day}; "
             f"{_known(in_time or of_accelerator)}"
         )
-    last = [_last(facts, day, count, what, purchase_model, facts) for facts in by_provider.values()]
+    last = [_last(facts, day, count) for facts in by_provider.values()]
     prices = sorted(fact.usd_per_gpu_hour for fact in last)
     middle = len(prices) // 2
     median = prices[middle] if len(prices) % 2 else (prices[middle - 1] + prices[middle]) / 2
@@ -154,15 +161,9 @@ def _market_price(
     )  # fmt: skip
 
 
-def _last(
-    found: list[GPUPrice], day: dt.date, count: int | None, what: str, purchase_model: str, of_accelerator: list[GPUPrice]
-) -> GPUPrice:
+def _last(found: list[GPUPrice], day: dt.date, count: int | None) -> GPUPrice:
+    """Return the newest of the facts on or before the day; there is one."""
     in_time = [fact for fact in found if fact.as_of <= day]
-    if not in_time:
-        if found:
-            first = min(fact.as_of for fact in found)
-            raise MissingFactError(f"no {purchase_model} price of {what} is known on {day}: the first is of {first}")
-        raise MissingFactError(f"no {purchase_model} price of {what} is known; {_known(of_accelerator)}")
     newest = max(fact.as_of for fact in in_time)
     of_day = [fact for fact in in_time if fact.as_of == newest]
     fitting = [fact for fact in of_day if count is None or (fact.gpus_per_instance or 1) <= count]

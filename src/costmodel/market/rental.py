@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import model_validator
 
@@ -27,6 +27,10 @@ class Rental(Spec):
     >>> Rental(provider="lambda", on="2026-10-01").figure("H100-SXM", count=8, node_size=8).value
     3.99
     """
+
+    if TYPE_CHECKING:  # fields take more than the types in which they are held
+
+        def __init__(self, *args: Any, **fields: Any) -> None: ...
 
     provider: str = MARKET
     """A provider of the price table, or "market": the median of those that are no hyperscalers."""
@@ -64,7 +68,9 @@ class Rental(Spec):
             note = f"per instance of {node_size}" if self.per == "instance" else ""
             return Figure(value, spread, Provenance("given", note=note))
         found = self.lookup(accelerator, count)
-        return Figure(found.usd_per_gpu_hour, found.spread, Provenance("looked up", found.source, str(found.as_of), _note(found)))
+        return Figure(
+            found.usd_per_gpu_hour, found.spread, Provenance("looked up", found.source, str(found.as_of), _note(found))
+        )
 
     def lookup(self, accelerator: str, count: int | None = None) -> GPUPrice:
         """Return the price fact of one accelerator."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SEQUENCE_LENGTH = 4096
 NEEDED = (
-    "id", "org", "kind", "arch", "params_total", "params_active", "n_layers", "d_model", "vocab", "context",
+    "id", "org", "kind", "arch", "params_total", "params_active", "n_layers", "d_model", "context",
     "training_sequence_length", "tokens", "accelerator", "chip_hours", "confidence",
 )  # fmt: skip
 
@@ -84,6 +84,8 @@ def by_organisation(runs: Iterable[Run]) -> dict[str, list[Run]]:
 def _run(row: Row) -> Run:
     if row["kind"] != "pretrain":
         raise InputError(f"is of kind {row['kind']!r}, not a pretraining")
+    if row.get("split", "").startswith("ref"):
+        raise InputError("is for reference, not for scoring")
     if row["confidence"] == "C":
         raise InputError("is speculative (confidence C)")
     for column in ("tokens", "chip_hours", "accelerator"):
@@ -96,7 +98,7 @@ def _run(row: Row) -> Run:
     mixture = "moe" in row["arch"].lower()
     # the published active parameters of a dense model are all of them, up to rounding
     active = min(given, total) if mixture else total
-    layers, width, vocabulary = (_whole(row, column) for column in ("n_layers", "d_model", "vocab"))
+    layers, width = (_whole(row, column) for column in ("n_layers", "d_model"))
     architecture = Architecture.from_counts(total, active, layers=layers, width=width, name=row["id"])
     length, note = _sequence_length(row)
     tokens, hours = _number(row, "tokens"), _number(row, "chip_hours")

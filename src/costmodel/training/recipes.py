@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from costmodel.foundation.fields import Dimension, GPUHours, Tokens
 from costmodel.foundation.ranges import middle
@@ -23,6 +23,10 @@ class Pretraining(Spec):
     >>> Pretraining(tokens="15T", sequence_length=8192).tokens
     15000000000000.0
     """
+
+    if TYPE_CHECKING:  # fields take more than the types in which they are held
+
+        def __init__(self, *args: Any, **fields: Any) -> None: ...
 
     kind: Literal["pretraining"] = "pretraining"
     tokens: Tokens

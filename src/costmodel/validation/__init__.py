@@ -1,0 +1,1 @@
+"""How wrong is it? Published cases predicted as a user would, and scored."""
