@@ -18,7 +18,7 @@ class LatentAttention(Block):
 
     kind: Literal["latent_attention"] = "latent_attention"
     heads: Dimension
-    query_rank: Dimension | None
+    query_rank: Dimension | None = None
     """Width of the query latent; None where queries come straight from the hidden state."""
     kv_rank: Dimension
     """Width of the latent that keys and values share: what the cache holds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -170,9 +170,13 @@ class Architecture(Spec):
             origin={key: value for key, value in origin.items() if value is not None},
         )
 
-    def replace(self, changes: Mapping[str, Any] | None = None, /, **fields: Any) -> Self:
-        """Return a changed copy; it is no longer what its `origin` names, unless that is given anew."""
-        return super().replace(changes, **{"origin": None, **fields})
+    def given(self) -> dict[str, Any]:
+        """Return the fields without `origin`: a changed copy is no longer what that names."""
+        return {name: value for name, value in super().given().items() if name != "origin"}
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the whole description as plain data, which `from_data` reads back."""
+        return self.model_dump(mode="json", exclude_none=True, exclude={"origin"})
 
     def __hash__(self) -> int:
         return self._hash

@@ -61,6 +61,8 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
 
     by_key = {_key(candidate): candidate for candidate in known}
     key = _key(name)
+    if key in by_key:
+        return [by_key[key]]
     close = difflib.get_close_matches(key, by_key, n=count, cutoff=0.6)
     within = [candidate for candidate in by_key if key and key in candidate and candidate not in close]
     return [by_key[candidate] for candidate in [*close, *sorted(within, key=len)][:count]]

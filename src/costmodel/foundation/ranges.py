@@ -261,7 +261,7 @@ def triangular(low: float, mode: float, high: float, unit: str = "") -> Triangul
     """Return the triangular range with its peak at `mode`; all in `unit`.
 
     >>> triangular(1, 2, 4, "USD/hour").median()
-    2.2679491924311228
+    2.267949192431123
     """
     ends = _finite("low", low), _finite("mode", mode), _finite("high", high)
     if not (ends[0] <= ends[1] <= ends[2] and ends[0] < ends[2]):

@@ -37,6 +37,7 @@ def amount(value: float, unit: str, digits: int = 3) -> str:
     value : in SI units, with byte, FLOP, token, kg and USD
     unit : "FLOP", "FLOP/s", "token", "s" (a duration), "GPU-s", "J", "kg", "m**3", "USD", "W", "share" or
         any other, which is written behind the number
+    digits : significant digits
 
     Examples
     --------

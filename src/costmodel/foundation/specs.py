@@ -47,6 +47,11 @@ class Spec(BaseModel):
     # pydantic calls an own __init__ for nested data too, where its errors would lose their place
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
+    def model_post_init(self, context: Any, /) -> None:
+        """Count the tag of a union as given, so that it is written to files."""
+        if "kind" in type(self).model_fields:
+            self.model_fields_set.add("kind")
+
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
         """Return the specification that the plain `data` (of a TOML or JSON file) describes."""
@@ -56,6 +61,10 @@ class Spec(BaseModel):
         """Return plain data that `from_data` reads back: only what was given, no defaults."""
         return self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
 
+    def given(self) -> dict[str, Any]:
+        """Return the fields that were given, as they are held: what a changed copy starts from."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+
     def replace(self, changes: Mapping[str, Any] | None = None, /, **fields: Any) -> Self:
         """Return a copy with the given fields changed.
 
@@ -64,7 +73,7 @@ class Spec(BaseModel):
         changes : values by path, for fields inside fields: `{"cluster.count": 2048}`
         fields : values by name
         """
-        data = {name: getattr(self, name) for name in self.model_fields_set}
+        data = self.given()
         for path, value in {**(changes or {}), **fields}.items():
             name, _, rest = path.partition(".")
             data[name] = changed(data.get(name, getattr(self, name, None)), rest, value) if rest else value
@@ -74,8 +83,8 @@ class Spec(BaseModel):
 def changed(value: Any, path: str, new: Any) -> Any:
     """Return a copy of `value` (a specification, mapping or sequence) with `new` at the dotted `path`."""
     name, _, rest = path.partition(".")
-    if isinstance(value, Spec):
-        return value.replace({path: new})
+    if isinstance(value, Spec):  # opened up, so that problems keep their place in the whole
+        value = value.given()
     if isinstance(value, (list, tuple)):
         if not name.isdigit() or int(name) >= len(value):
             raise InputError(f"{name!r} is no place in a list of {len(value)}")

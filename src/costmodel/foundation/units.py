@@ -154,11 +154,11 @@ def registry() -> Any:
 
     application = pint.get_application_registry()  # type: ignore[no-untyped-call]
     for definition in (
-        "USD = [currency] = dollar",
-        "FLOP = [flop] = flop",
-        "token = [token] = tokens",
-        "parameter = [] = parameters = param = params",
-        "gpu = [] = GPU",
+        "USD = [currency] = _ = dollar",
+        "FLOP = [flop] = _ = flop",
+        "token = [token] = _ = tokens",
+        "parameter = [] = _ = parameters = param = params",
+        "gpu = [] = _ = GPU",
     ):
         if definition.split(" ", 1)[0] not in application:
             application.define(definition)
@@ -183,7 +183,7 @@ def _split(text: str) -> tuple[str, str]:
         return match["number"], rest
     if scaled := _SCALED.fullmatch(rest):
         return match["number"], f"{scaled['scale']} USD{scaled['unit'] or ''}"
-    return match["number"], f"USD{rest}" if rest.startswith(("/", "per", " ")) or not rest else f"USD {rest}"
+    return match["number"], f"USD {rest}"
 
 
 def _value(number: str, rest: str, unit: str, text: str) -> float:
@@ -229,7 +229,16 @@ def _factor(rest: str, unit: str, text: str = "") -> float:
     except Exception:  # pint raises its own errors, and those of the tokenizer below it
         raise InputError(f"{shown} has a unit that is not known; expected a number in {unit}") from None
     try:
-        return float(one.to(_pint_name(unit)).magnitude)
+        if _counts_alike(one, unit):
+            return float(one.to(_pint_name(unit)).magnitude)
     except pint.DimensionalityError:
-        expected = "a plain number" if unit == "1" else f"a number in {unit}"
-        raise InputError(f"{shown} has the wrong dimension; expected {expected}") from None
+        pass
+    expected = "a plain number" if unit == "1" else f"a number in {unit}"
+    raise InputError(f"{shown} has the wrong dimension; expected {expected}")
+
+
+def _counts_alike(one: Any, unit: str) -> bool:
+    """Tell whether what pint takes for dimensionless, such as a byte or a degree, may stand for `unit`."""
+    free = [name for name in dict(one.unit_items()) if not registry().get_dimensionality(name)]
+    allowed = ("gpu", "parameter", "percent", "count") + (("byte", "bit") if unit in {"byte", "GB", "GB/s"} else ())
+    return all(name.endswith(allowed) for name in free)

@@ -33,7 +33,7 @@ def training_power(accelerator: Accelerator) -> Figure:
     --------
     >>> from costmodel.hardware.accelerator import load_accelerator
     >>> round(training_power(load_accelerator("H100-SXM")).value)
-    856
+    858
     """
     measured = _measured().get(accelerator.name)
     if measured:

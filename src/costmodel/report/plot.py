@@ -6,18 +6,33 @@ from typing import TYPE_CHECKING
 
 from costmodel.estimation.results import OUTPUTS
 from costmodel.foundation.errors import InputError, unknown
+from costmodel.foundation.ranges import DEFAULT_LEVEL
+from costmodel.foundation.rendering import number
 from costmodel.foundation.units import SI_FACTOR
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from matplotlib.axes import Axes
 
     from costmodel.estimation.estimate import Estimate
+    from costmodel.estimation.inputs import Input
     from costmodel.estimation.results import Result
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe and Ito 2008: distinct for all kinds of colour vision, and in grey print."""
+"""Okabe and Ito 2008: distinct for all kinds of colour vision; the first and the fifth also in grey print."""
+
+_UNITS: dict[str, tuple[tuple[float, str], ...]] = {
+    "FLOP": ((1e24, "YFLOP"), (1e21, "ZFLOP"), (1e18, "EFLOP"), (1e15, "PFLOP"), (1.0, "FLOP")),
+    "s": ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "s")),
+    "GPU-s": ((3.6e9, "million GPU-hours"), (3.6e6, "thousand GPU-hours"), (3600.0, "GPU-hours")),
+    "J": ((3.6e15, "TWh"), (3.6e12, "GWh"), (3.6e9, "MWh"), (3.6e6, "kWh")),
+    "kg": ((1e6, "kt"), (1e3, "t"), (1.0, "kg")),
+    "m**3": ((1e6, "million m³"), (1e3, "thousand m³"), (1.0, "m³")),
+    "USD": ((1e9, "GUSD"), (1e6, "MUSD"), (1e3, "kUSD"), (1.0, "USD")),
+    "share": ((1.0, "share"),),
+}
+"""Units of an axis with their size in SI, the largest first, by the way in which a figure is rendered."""
 
 
 def sensitivity(estimate: Estimate, name: str = "cost", ax: Axes | None = None) -> Axes:
@@ -29,25 +44,21 @@ def sensitivity(estimate: Estimate, name: str = "cost", ax: Axes | None = None) 
     name : figure, such as "cost"
     ax : Axes to draw in; new ones unless given
     """
-    rows = estimate.sensitivity(name)[::-1]
-    axes = _axes(ax)
-    shown, factor = _unit(name)
-    point = estimate.quantity(name).magnitude
-    for place, row in enumerate(rows):
-        low, high = row["low"] * factor, row["high"] * factor
-        for end, colour, share in ((low, COLOURS[0], "10 %"), (high, COLOURS[1], "90 %")):
-            label = f"input at its {share}" if place == 0 else ""
-            axes.barh(place, end - point, left=point, color=colour, height=0.6, label=label)
-    axes.axvline(point, color="black", linewidth=1)
-    axes.set_yticks(range(len(rows)), [row["input"] for row in rows])
-    axes.set_xlabel(f"{OUTPUTS[name].title} [{shown}]")
-    if rows:
-        axes.legend(frameon=False)
+    rows, point = estimate.sensitivity(name)[::-1], _value(estimate, name)
+    size, label = _scale(name, [point, *(row[end] for row in rows for end in ("low", "high"))])
+    axes, places = _axes(ax, len(rows)), range(len(rows))
+    for end, colour, quantile in (("low", COLOURS[0], "10 %"), ("high", COLOURS[4], "90 %")):
+        axes.barh(places, [(row[end] - point) / size for row in rows], left=point / size, height=0.6, color=colour,
+                  edgecolor="black", linewidth=0.8, label=f"input at {quantile} quantile")  # fmt: skip
+    axes.axvline(point / size, color="black", linewidth=1.5, label="all at median")
+    axes.set_yticks(places, [_described(row["input"], estimate.inputs[row["input"]]) for row in rows])
+    axes.set_xlabel(label)
+    _legend(axes)
     return axes
 
 
 def against(
-    estimates: Mapping[float, Result], name: str, xlabel: str, level: float = 0.8, ax: Axes | None = None
+    estimates: Mapping[float, Result], name: str, xlabel: str, level: float = DEFAULT_LEVEL, ax: Axes | None = None
 ) -> Axes:
     """Draw a figure against an input, with its interval as a band.
 
@@ -59,18 +70,18 @@ def against(
     level : of the interval
     ax : Axes to draw in; new ones unless given
     """
-    axes = _axes(ax)
-    shown, factor = _unit(name)
     places = sorted(estimates)
-    values = [estimates[place].quantity(name).magnitude for place in places]
-    bounds = [[end * factor for end in estimates[place].bounds(name, level)] for place in places]
-    lows, highs = zip(*bounds, strict=True)
-    axes.fill_between(places, lows, highs, color=COLOURS[0], alpha=0.2, label=f"{level:.0%} interval")
-    axes.plot(places, values, color=COLOURS[0], marker="o", label="estimate")
+    values = [_value(estimates[place], name) for place in places]
+    bounds = [estimates[place].bounds(name, level) for place in places]
+    size, label = _scale(name, [*values, *(end for pair in bounds for end in pair)])
+    axes = _axes(ax)
+    axes.fill_between(places, [low / size for low, _ in bounds], [high / size for _, high in bounds],
+                      color=COLOURS[5], alpha=0.4, label=f"{100 * level:g} % interval")  # fmt: skip
+    axes.plot(places, [value / size for value in values], color=COLOURS[0], marker="o", label="estimate")
     axes.set_xlabel(xlabel)
-    axes.set_ylabel(f"{OUTPUTS[name].title} [{shown}]")
+    axes.set_ylabel(label)
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False)
+    _legend(axes)
     return axes
 
 
@@ -78,10 +89,12 @@ def intervals(
     estimates: Mapping[str, Result],
     name: str,
     published: Mapping[str, float] | None = None,
-    level: float = 0.8,
+    level: float = DEFAULT_LEVEL,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw a figure of several estimates as points with intervals, beside what was published.
+
+    The axis is logarithmic where the figures span more than a factor of ten.
 
     Parameters
     ----------
@@ -91,37 +104,72 @@ def intervals(
     level : of the intervals
     ax : Axes to draw in; new ones unless given
     """
-    axes = _axes(ax)
-    shown, factor = _unit(name)
-    labels: Sequence[str] = list(estimates)[::-1]
-    for place, label in enumerate(labels):
-        low, high = (end * factor for end in estimates[label].bounds(name, level))
-        value = estimates[label].quantity(name).magnitude
-        axes.plot([low, high], [place, place], color=COLOURS[0], linewidth=3, alpha=0.5,
-                  label=f"{level:.0%} interval" * (place == 0))  # fmt: skip
-        axes.plot(value, place, "o", color=COLOURS[0], label="estimate" * (place == 0))
-        if published and label in published:
-            axes.plot(published[label], place, "x", color=COLOURS[1], markersize=9, markeredgewidth=2,
-                      label="published" * (place == 0))  # fmt: skip
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(-0.6, len(labels) - 0.4)
-    axes.set_xscale("log")
-    axes.set_xlabel(f"{OUTPUTS[name].title} [{shown}]")
-    axes.legend(frameon=False)
+    labels = list(estimates)[::-1]
+    if stray := [one for one in published or {} if one not in estimates]:
+        raise InputError([unknown("estimate", one, estimates) for one in stray])
+    values = [_value(estimates[label], name) for label in labels]
+    bounds = [estimates[label].bounds(name, level) for label in labels]
+    marks = {labels.index(one): value * SI_FACTOR[OUTPUTS[name].shown] for one, value in (published or {}).items()}
+    drawn = [*values, *marks.values(), *(end for pair in bounds for end in pair)]
+    size, label = _scale(name, drawn)
+    axes, places = _axes(ax, len(labels)), range(len(labels))
+    axes.hlines(places, [low / size for low, _ in bounds], [high / size for _, high in bounds],
+                color=COLOURS[5], linewidth=9, label=f"{100 * level:g} % interval")  # fmt: skip
+    axes.plot([value / size for value in values], places, "o", color=COLOURS[0], markersize=8, label="estimate")
+    axes.margins(x=0.1)
+    if marks:
+        axes.plot([value / size for value in marks.values()], list(marks), "|", color="black", markersize=22,
+                  markeredgewidth=2.5, label="published")  # fmt: skip
+    axes.set_yticks(places, labels)
+    axes.set_xlabel(label)
+    if 0 < 10 * min(drawn) < max(drawn):
+        _logarithmic(axes, decades=max(drawn) / min(drawn) > 1e3)
+    _legend(axes)
     return axes
 
 
-def _axes(ax: Axes | None) -> Axes:
-    if ax is not None:
-        return ax
-    from matplotlib import pyplot
+def _axes(ax: Axes | None, rows: int | None = None) -> Axes:
+    if ax is None:
+        from matplotlib import pyplot
 
-    return pyplot.figure(figsize=(7, 3.5), layout="constrained").subplots()
+        ax = pyplot.figure(figsize=(7, 3.8 if rows is None else 1.4 + 0.55 * rows), layout="constrained").subplots()
+    if rows is not None:
+        ax.set_ylim(-0.6, rows - 0.4)
+    return ax
 
 
-def _unit(name: str) -> tuple[str, float]:
-    if name not in OUTPUTS:
-        raise InputError(unknown("figure", name, OUTPUTS))
-    output = OUTPUTS[name]
-    shown = {"1": "share", "hour": "GPU-hours"}.get(output.shown, output.shown)
-    return shown, SI_FACTOR[output.unit] / SI_FACTOR[output.shown]
+def _legend(axes: Axes) -> None:
+    """Put the legend above the axes, where it covers no data."""
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2,
+                columnspacing=1, handlelength=1.5, markerscale=0.6, fontsize="small")  # fmt: skip
+
+
+def _logarithmic(axes: Axes, decades: bool) -> None:
+    """Label 1, 2 and 5 of each decade with plain numbers, or the decades alone."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1,) if decades else (1, 2, 5)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value, 1)))
+
+
+def _value(result: Result, name: str) -> float:
+    """Return the SI value of a figure, or raise with the reason why it is not known."""
+    return float(result.quantity(name).magnitude) * SI_FACTOR[OUTPUTS[name].shown]
+
+
+def _scale(name: str, values: Iterable[float]) -> tuple[float, str]:
+    """Return the SI size of the unit in which the values are readable, and the label of the axis."""
+    output, most = OUTPUTS[name], max(values, default=0.0)
+    units = _UNITS[output.rendered]
+    size, unit = next((pair for pair in units if most >= pair[0]), units[-1])
+    return size, f"{output.title} [{unit}]"
+
+
+def _described(path: str, given: Input) -> str:
+    """Return the name of an uncertain input above its 10 % and 90 % quantiles."""
+    shown, unit = given.shown()
+    factor = shown / given.value if given.value else 0.0
+    low, high = (number(given.spread.quantile(p) * factor) if given.spread else "" for p in (0.1, 0.9))
+    return f"{path}\n{low} to {high} {unit}".strip()

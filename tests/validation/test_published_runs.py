@@ -1,0 +1,86 @@
+"""The default utilisation, scored as a user meets it, and reproducible from the shipped runs."""
+
+import csv
+
+import pytest
+
+from costmodel.foundation.tables import default, read_csv, table
+from costmodel.hardware.accelerator import load_accelerator
+from costmodel.training.utilisation import default_mfu, fit_utilisation, shipped_runs, utilisation_rows, write_table
+from costmodel.validation.published_runs import validate_published_runs
+from costmodel.validation.scores import Case, report
+
+
+@pytest.fixture(scope="module")
+def scored():
+    return validate_published_runs(table("published_runs"))
+
+
+def test_shipped_runs_are_predicted_without_their_organisation(scored):
+    assert scored["scored"] >= 30
+    assert scored["median_abs_log10"] <= 0.14
+    assert 0.70 <= scored["coverage"]["0.8"] <= 0.90
+    assert scored["coverage"]["0.5"] < scored["coverage"]["0.8"] < scored["coverage"]["0.95"]
+
+
+def test_shipped_runs_are_the_visible_ones(shared, scored):
+    again = validate_published_runs(read_csv(shared / "measurements" / "published_runs.csv"))
+    assert again["scored"] == scored["scored"]
+    assert again["median_abs_log10"] == pytest.approx(scored["median_abs_log10"], rel=1e-12)
+
+
+def test_an_organisation_left_out_does_not_score_itself(scored):
+    """Dropping the runs of an organisation from the fit changes the prediction of those runs."""
+    runs, goodput = shipped_runs(), default("goodput").value
+    whole = fit_utilisation(runs, goodput)
+    row = next(row for row in scored["rows"] if row["id"] == "llama3.1-405b")
+    run = next(run for run in runs if run.id == "llama3.1-405b")
+    inside = run.flops / (run.accelerator.peak() * whole.mfu(False, "hopper").median() * goodput * 3600)
+    assert row["predicted"] != pytest.approx(inside, rel=1e-3)
+
+
+def test_every_row_is_scored_or_says_why_not(scored):
+    assert len(scored["rows"]) == scored["cases"]
+    for row in scored["rows"]:
+        assert (row["skipped"] is None) == (row["predicted"] is not None)
+        if row["skipped"] is None:
+            assert 0 < row["low"] < row["predicted"] < row["high"]
+
+
+def test_the_table_of_defaults_is_what_the_fit_gives(tmp_path):
+    write_table(tmp_path / "utilisation.csv")
+    assert (tmp_path / "utilisation.csv").read_text(encoding="utf-8") == "\n".join(
+        [",".join(table("utilisation").columns), *_lines(table("utilisation").rows)]
+    )
+
+
+def _lines(rows):
+    import io
+
+    out = io.StringIO(newline="")
+    csv.DictWriter(out, rows[0].keys(), lineterminator="\n").writerows(rows)
+    return [*out.getvalue().splitlines(), ""]
+
+
+def test_small_classes_are_shrunk_and_unseen_ones_are_wider():
+    rows = {(row["kind"], row["generation"]): row for row in utilisation_rows(shipped_runs())}
+    seen, other = rows["dense", "hopper"], rows["dense", "other"]
+    assert float(other["high"]) / float(other["low"]) > float(seen["high"]) / float(seen["low"])
+    assert float(rows["moe", "hopper"]["utilisation"]) < float(seen["utilisation"])
+    blackwell = default_mfu(False, load_accelerator("B200"))
+    assert "a generation not seen yet" in blackwell.provenance.note
+
+
+def test_scores_of_known_errors():
+    cases = [Case("a", "x", 2.0, 1.0, {0.8: (0.5, 3.0)}), Case("b", "x", 1.0, 2.0, {0.8: (0.5, 1.5)}),
+             Case("c", "y", skipped="no hours")]  # fmt: skip
+    result = report("published_runs", cases)
+    assert result["cases"] == 3
+    assert result["scored"] == 2
+    assert result["mape"] == pytest.approx(0.75)
+    assert result["bias"] == pytest.approx(0)
+    assert result["median_abs_log10"] == pytest.approx(0.30103, rel=1e-5)
+    assert result["coverage"]["0.8"] == 0.5
+    assert result["coverage"]["0.5"] is None
+    assert result["rows"][2]["skipped"] == "no hours"
+    assert set(result["families"]) == {"x"}
