@@ -1,0 +1,59 @@
+"""What is shipped: the wheel holds the package with all its tables, the source archive can rebuild it."""
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def built(root, tmp_path_factory):
+    pytest.importorskip("hatchling", reason="needs hatchling to build")
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "hatchling", "build", "--directory", str(folder)]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    return folder
+
+
+def test_the_wheel_holds_every_table_byte_for_byte(built, root):
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
+        names = set(wheel.namelist())
+        for path in (root / "data").iterdir():
+            assert wheel.read(f"costmodel/data/{path.name}") == path.read_bytes()
+        assert "costmodel/py.typed" in names
+        assert any(name.endswith("licenses/LICENSE") for name in names)
+        assert not [name for name in names if name.startswith(("tests/", "data/"))]
+        modules = {str(path.relative_to(root / "src")) for path in (root / "src").rglob("*.py")}
+        assert modules <= names
+
+
+def test_the_source_archive_holds_what_the_tests_need(built, root):
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
+    wanted = [path for folder in ("src", "data", "tests", "examples") for path in (root / folder).rglob("*.[pct][ys]*")]
+    missing = {str(path.relative_to(root)) for path in wanted if path.is_file() and "__pycache__" not in str(path)} - names
+    assert not missing
+    assert {"README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "pyproject.toml"} <= names
+
+
+def test_the_version_is_the_same_everywhere(root):
+    import tomllib
+
+    import costmodel
+
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == costmodel.__version__
+    assert f"version: {costmodel.__version__}" in (root / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"## [{costmodel.__version__}]" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_project_speaks_of_itself_alone(root):
+    listed = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True, check=False).stdout.split()
+    if not listed:
+        pytest.skip("needs the git checkout to know the files of the project")
+    for name in listed:
+        text = (root / name).read_text(encoding="utf-8", errors="ignore").lower()
+        for word in ("from mem" + "ory", "stored docu" + "ment", "not veri" + "fied", "/wo" + "rk/", "/tm" + "p/"):
+            assert word not in text, f"{name} holds {word!r}"
