@@ -139,19 +139,22 @@ def gpus(
 @app.command()
 def validate(
     kind: Annotated[str, typer.Argument(help="What is predicted: published_runs.")],
-    file: Annotated[Path, typer.Argument(help="A CSV in the schema of data/published_runs.csv.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="A CSV in the schema of data/published_runs.csv; that unless given.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score the predictions of the library on published cases."""
     from costmodel.foundation.errors import unknown
     from costmodel.foundation.tables import read_csv
+    from costmodel.foundation.tables import table as shipped
     from costmodel.validation.published_runs import validate_published_runs
     from costmodel.validation.scores import summary_rows
 
     kinds = {"published_runs": validate_published_runs}
     if kind not in kinds:
         raise InputError(unknown("kind of cases", kind, kinds))
-    scored = kinds[kind](read_csv(file))
+    scored = kinds[kind](shipped(kind) if file is None else read_csv(file))
     if as_json:
         print(json.dumps(scored, indent=2, allow_nan=False))
     else:

@@ -33,7 +33,9 @@ def test_the_source_archive_holds_what_the_tests_need(built, root):
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
     wanted = [path for folder in ("src", "data", "tests", "examples") for path in (root / folder).rglob("*.[pct][ys]*")]
-    missing = {str(path.relative_to(root)) for path in wanted if path.is_file() and "__pycache__" not in str(path)} - names
+    missing = {
+        str(path.relative_to(root)) for path in wanted if path.is_file() and "__pycache__" not in str(path)
+    } - names
     assert not missing
     assert {"README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "pyproject.toml"} <= names
 

@@ -320,3 +320,16 @@ def test_no_figure_is_ever_nan_or_infinite():
     extremes = {"recipe.tokens": 1e40, "cluster.count": 10**9, "prices": {"price": 1e9}, "mfu": "0.0001 to 0.9999"}
     est = cm.estimate(scenario(**extremes))
     assert all(np.isfinite(draws).all() for draws in est.sample().values())
+
+
+def test_a_ratio_of_unrelated_runs_is_wider_than_that_of_two_plans():
+    comparison = cm.compare({"a": scenario(), "b": scenario(**{"recipe.tokens": "30T"})})
+    paired = comparison.ratio("gpu_hours", "b", "a")
+    unpaired = comparison.ratio("gpu_hours", "b", "a", paired=False)
+    assert paired == pytest.approx((2, 2, 2))
+    assert unpaired[0] == pytest.approx(2, rel=0.1)
+    assert unpaired[2] / unpaired[1] > 2
+    with pytest.raises(cm.InputError, match="unknown scenario 'c'"):
+        comparison.ratio("cost", "c", "a")
+    with pytest.raises(cm.InputError, match="different seed"):
+        cm.compare({"a": scenario(), "b": scenario(seed=1)})

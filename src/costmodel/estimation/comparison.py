@@ -9,7 +9,8 @@ from costmodel.estimation.estimate import estimate
 from costmodel.estimation.results import OUTPUTS, Result
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation import rendering
-from costmodel.foundation.errors import InputError
+from costmodel.foundation.errors import InputError, unknown
+from costmodel.foundation.ranges import DEFAULT_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,7 @@ def compare(scenarios: Mapping[str, Scenario | Result]) -> Comparison:
     Raises
     ------
     InputError
-        If there are fewer than two, or their scopes differ.
+        If there are fewer than two, or their scopes or seeds differ.
     """
     if len(scenarios) < 2:
         raise InputError(f"a comparison needs two scenarios or more; got {len(scenarios)}")
@@ -33,6 +34,8 @@ def compare(scenarios: Mapping[str, Scenario | Result]) -> Comparison:
     if len({one.scope for one in estimates.values()}) > 1:
         scopes = ", ".join(f"{name}: {one.scope}" for name, one in estimates.items())
         raise InputError(f"estimates of different scope are not compared ({scopes})")
+    if len({one.seed for one in estimates.values()}) > 1:
+        raise InputError("estimates of different seed do not share their draws; give them one seed")
     return Comparison(estimates)
 
 
@@ -42,16 +45,33 @@ class Comparison:
     def __init__(self, estimates: Mapping[str, Result]) -> None:
         self.estimates = dict(estimates)
 
-    def ratio(self, name: str, over: str, under: str, level: float = 0.8) -> tuple[float, float, float]:
+    def ratio(
+        self, name: str, over: str, under: str, level: float = DEFAULT_LEVEL, paired: bool = True
+    ) -> tuple[float, float, float]:
         """Return a figure of `over` as a multiple of that of `under`: median, low and high.
 
-        The draws are paired: what both scenarios share does not widen the interval.
+        Parameters
+        ----------
+        name : figure
+        over, under : columns of the comparison
+        level : of the interval
+        paired : inputs of the same name share their draws, which is right for two plans of one team: what
+            both have in common does not widen the interval. Runs of different teams are not so: say False,
+            and each keeps its own unknowns.
         """
         import numpy as np
 
-        draws = self.estimates[over].draws(name) / self.estimates[under].draws(name)
+        above, below = (self._estimate(column).draws(name) for column in (over, under))
+        if not paired:
+            below = np.random.default_rng(self._estimate(under).seed).permutation(below)
+        draws = above / below
         low, middle, high = np.quantile(draws, [(1 - level) / 2, 0.5, (1 + level) / 2])
         return float(middle), float(low), float(high)
+
+    def _estimate(self, column: str) -> Result:
+        if column not in self.estimates:
+            raise InputError(unknown("scenario", column, self.estimates))
+        return self.estimates[column]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per figure and scenario: scenario, then the columns of `Estimate.rows`."""
@@ -59,16 +79,21 @@ class Comparison:
 
     def to_markdown(self) -> str:
         """Return the table as Markdown."""
-        return rendering.markdown(self._cells())
+        return rendering.markdown(self._cells(), self._footer())
 
     def __str__(self) -> str:
-        return rendering.text(self._cells())
+        return rendering.text(self._cells(), footer=self._footer())
 
     def __repr__(self) -> str:
         return str(self)
 
     def _repr_html_(self) -> str:
-        return rendering.html_table(self._cells())
+        return rendering.html_table(self._cells(), footer=self._footer())
+
+    def _footer(self) -> str:
+        stamp = next(iter(self.estimates.values())).stamp()
+        made = f"costmodel {stamp['version']}, data {stamp['data_hash']}, seed {stamp['seed']}"
+        return f"in brackets: {DEFAULT_LEVEL:.0%} intervals; {made}"
 
     def _cells(self) -> list[dict[str, str]]:
         rows = []

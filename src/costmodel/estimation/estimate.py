@@ -137,7 +137,7 @@ class Estimate(Result):
         """Return what drives the spread of a figure, the largest first.
 
         One row per uncertain input: the figure with that input at its 10 % and 90 % quantile and all
-        others at their medians (SI), and the share of the squared swings.
+        others at their medians, in the SI unit named in the row, and the share of the squared swings.
         """
         self._known(name)
         needed = chain.ancestors(self.steps, name)
@@ -149,7 +149,8 @@ class Estimate(Result):
             if spread is None:
                 continue
             ends = [chain.run(needed, known | {path: spread.quantile(p)})[name] for p in (0.1, 0.9)]
-            rows.append({"input": path, "low": ends[0], "high": ends[1], "swing": abs(ends[1] - ends[0])})
+            swing = abs(ends[1] - ends[0])
+            rows.append({"input": path, "low": ends[0], "high": ends[1], "swing": swing, "unit": OUTPUTS[name].unit})
         total = sum(row["swing"] ** 2 for row in rows)
         for row in rows:
             row["share"] = row["swing"] ** 2 / total if total else 0.0

@@ -27,17 +27,20 @@ class Explanation:
         return [dict(row) for row in self.inputs]
 
     def __str__(self) -> str:
-        return "\n".join([
-            rendering.text(self._steps(), f"{self.name}, step by step"), "",
-            rendering.text(self._inputs(), "where its inputs come from"),
-        ])  # fmt: skip
+        sources = list(dict.fromkeys(row["source"] for row in self.inputs if row["source"]))
+        rows = [
+            {**row, "source": f"[{sources.index(row['source']) + 1}]" if row["source"] else ""} for row in self.inputs
+        ]
+        notes = "\n".join(f"[{number}] {source}" for number, source in enumerate(sources, 1))
+        steps = rendering.text(self._steps(), f"{self.name}, step by step")
+        return f"{steps}\n\n{rendering.text(_cells(rows), 'where its inputs come from', notes)}"
 
     def __repr__(self) -> str:
         return str(self)
 
     def _repr_html_(self) -> str:
         steps = rendering.html_table(self._steps(), f"{self.name}, step by step")
-        return steps + rendering.html_table(self._inputs(), "where its inputs come from")
+        return steps + rendering.html_table(_cells(self.inputs), "where its inputs come from")
 
     def _steps(self) -> list[dict[str, str]]:
         return [
@@ -45,18 +48,19 @@ class Explanation:
             for row in self.steps
         ]
 
-    def _inputs(self) -> list[dict[str, str]]:
-        rows = []
-        for row in self.inputs:
-            value = f"{rendering.number(row['value'], 4)} {row['unit']}".strip()
-            if row["interval"]:
-                low, high = (rendering.number(end) for end in row["interval"])
-                value += f" ({low} to {high})"
-            origin = "; ".join(part for part in (row["note"], row["source"]) if part)
-            rows.append(
-                {"input": row["path"], "value": value, "how": row["kind"], "as of": row["as_of"], "source": origin}
-            )
-        return rows
+
+def _cells(inputs: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
+    rows = []
+    for row in inputs:
+        value = f"{rendering.number(row['value'], 4)} {row['unit']}".strip()
+        if row["unit"] in {"token", "FLOP/token"}:
+            value = rendering.amount(row["value"], row["unit"])
+        if row["interval"]:
+            low, high = (rendering.number(end) for end in row["interval"])
+            value += f" ({low} to {high})"
+        shown = {"input": row["path"], "value": value, "how": row["kind"], "as of": row["as_of"]}
+        rows.append({**shown, "note": row["note"], "source": row["source"]})
+    return rows
 
 
 def explain(name: str, steps: Iterable[Step], values: Mapping[str, Any], inputs: Mapping[str, Input]) -> Explanation:

@@ -48,12 +48,11 @@ def amount(value: float, unit: str, digits: int = 3) -> str:
         size, name = next(((size, name) for size, name in _TIMES if abs(value) >= size), _TIMES[-1])
         return f"{number(value / size, digits)} {name}"
     if unit == "GPU-s":
-        return f"{number(value / 3600, digits)} GPU-hours"
+        return f"{_worded(value / 3600, digits, 1e6)} GPU-hours"
     if unit == "share":
         return number(value, digits)
     if unit == "token":
-        size, name = next(((size, name) for size, name in _WORDS if abs(value) >= size), (1.0, ""))
-        return f"{number(value / size, digits)}{name} tokens"
+        return f"{_worded(value, digits)} tokens"
     if unit == "J":
         return _prefixed(value / 3600, "Wh", digits)
     if unit == "kg":
@@ -117,6 +116,11 @@ def _cell(value: Any) -> str:
 def _prefixed(value: float, unit: str, digits: int) -> str:
     size, prefix = next(((size, name) for size, name in _PREFIXES if abs(value) >= size), (1.0, ""))
     return f"{number(value / size, digits)} {prefix}{unit}"
+
+
+def _worded(value: float, digits: int, least: float = 1e3) -> str:
+    size, name = next(((size, name) for size, name in _WORDS if abs(value) >= size >= least), (1.0, ""))
+    return f"{number(value / size, digits)}{name}"
 
 
 def _markdown_cell(cell: str) -> str:
