@@ -81,7 +81,7 @@ def test_a_rate_without_a_date():
 
 
 def test_a_rate_of_another_currency():
-    refused("8 GBP/hour at 1.08 USD/EUR on 2026-09-01", "USD/hour", "is in GBP")
+    refused("8 GBP/hour at 1.08 USD/EUR on 2026-09-01", "USD/hour", "is not in EUR")
 
 
 def test_a_rate_for_what_is_in_dollars_already():
@@ -90,12 +90,12 @@ def test_a_rate_for_what_is_in_dollars_already():
 
 def test_a_rate_is_applied_once():
     at = " at 1.08 USD/EUR on 2026-09-01"
-    refused(f"8 EUR/hour{at}{at}", "USD/hour", "")
+    refused(f"8 EUR/hour{at}{at}", "USD/hour", ".")
 
 
 @pytest.mark.parametrize("rate", ["0", "1.0.8", "."])
 def test_a_rate_that_is_no_positive_number(rate):
-    refused(f"8 EUR/hour at {rate} USD/EUR on 2026-09-01", "USD/hour", "")
+    refused(f"8 EUR/hour at {rate} USD/EUR on 2026-09-01", "USD/hour", ".")
 
 
 def test_a_rate_on_a_day_that_does_not_exist():
@@ -114,7 +114,7 @@ def test_too_large_a_number(text):
 
 def test_a_percentage_of_something_that_is_no_share():
     refused("35 %", "W", "is a percentage, where a number in W is expected")
-    refused("5 % tokens", "token", "")
+    refused("5 % tokens", "token", ".")
 
 
 @pytest.mark.parametrize("text", ["1" * 201, "5 " + "W" * 300, "2 USD/hour " * 10_000])
@@ -134,15 +134,15 @@ def test_a_range_that_is_none(text, message):
 
 @pytest.mark.parametrize("level", ["9..0", ".", "9.9.9"])
 def test_a_level_that_is_no_number(level):
-    refused(f"1 to 2 ({level} %)", "1", "")
+    refused(f"1 to 2 ({level} %)", "1", ".")
 
 
 def test_logarithmic_units_are_no_multiples():
-    refused("5 dBm", "W", "")
+    refused("5 dBm", "W", ".")
 
 
-@pytest.mark.parametrize("text", ["5 10**10**10 W", "5 9^9^9*W"])
-def test_a_power_tower_is_refused_and_not_computed(text):
+def test_a_power_tower_is_refused_and_not_computed():
+    text = "5 10**10**10 W"
     code = (
         "import sys\n"
         "from costmodel.foundation.errors import InputError\n"
@@ -152,7 +152,7 @@ def test_a_power_tower_is_refused_and_not_computed(text):
     )
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code, text], capture_output=True, text=True, timeout=8, check=False
+            [sys.executable, "-c", code, text], capture_output=True, text=True, timeout=5, check=False
         )
     except subprocess.TimeoutExpired:
         pytest.fail(f"{text!r} is being computed")

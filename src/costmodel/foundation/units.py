@@ -8,6 +8,7 @@ alone loses the dollar of `"$2.99/hour"` and takes `"7B"` for seven bytes.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 from functools import lru_cache
@@ -63,10 +64,12 @@ _SCALES = {
 _NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)?(?:\.\d+)?(?:[eE][+-]?\d+)?"
 _TEXT = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<rest>.*)", re.DOTALL)
 _SCALED = re.compile(r"(?P<scale>[kKmMbBtT]|mn|bn|tn|thousand|million|billion|trillion)(?:\s+(?P<unit>.*)|$)")
-_RANGE = re.compile(r"(?P<low>.+?)\s+to\s+(?P<high>.+?)(?:\s*\(\s*(?P<level>[\d.]+)\s*%\s*\))?")
-_CONVERTED = re.compile(r"(?P<text>.+?)\s+at\s+(?P<rate>[\d.]+)\s+USD/(?P<code>[A-Z]{3})\s+on\s+\d{4}-\d\d-\d\d")
+_RANGE = re.compile(r"(?P<low>.+?)\s+to\s+(?P<high>.+?)(?:\s*\(\s*(?P<level>\d+(?:\.\d+)?)\s*%\s*\))?")
+_CONVERTED = re.compile(
+    r"(?P<text>.+?)\s+at\s+(?P<rate>\d*\.?\d+)\s+USD/(?P<code>[A-Z]{3})\s+on\s+(?P<day>\d{4}-\d\d-\d\d)"
+)
 _CURRENCY = re.compile(r"[€£¥₹₩]|(?<![A-Za-z])(?:EUR|GBP|JPY|CNY|RMB|CHF|CAD|AUD|INR|KRW)(?![A-Za-z])")
-_ALLOWED = re.compile(r"[A-Za-z0-9µ%$*/ ()·^.-]*")
+_ALLOWED = re.compile(r"(?:1\s*/)?(?:[A-Za-zµ_/ ()·-]|\*(?!\*)|(?:\*\*|\^)[23](?![\d*^]))*")
 _REWRITES = (
     (re.compile(r"US\$|\$"), " USD "),
     (re.compile(r"\bdollars?\b"), "USD"),
@@ -108,10 +111,7 @@ def read(text: str, unit: str) -> float | Range:
     if len(text) > _MAX_LENGTH:
         raise InputError(f"a number is written in at most {_MAX_LENGTH} characters; got {len(text)}")
     if converted := _CONVERTED.fullmatch(text.strip()):
-        in_code = converted["text"].replace(converted["code"], "USD")
-        value = read(in_code, unit)
-        rate = float(converted["rate"])
-        return value.scaled(rate, value.unit) if isinstance(value, Range) else value * rate
+        return _in_dollars(converted, unit)
     if parts := _RANGE.fullmatch(text.strip()):
         high_number, high_rest = _split(parts["high"])
         low_number, low_rest = _split(parts["low"])
@@ -119,6 +119,21 @@ def read(text: str, unit: str) -> float | Range:
         low = _value(low_number, low_rest or high_rest, unit, text)
         return between(low, _value(high_number, high_rest, unit, text), unit, level=level)
     return _value(*_split(text), unit, text)
+
+
+def _in_dollars(converted: re.Match[str], unit: str) -> float | Range:
+    """Return what "8 EUR/hour at 1.08 USD/EUR on 2026-09-01" spells."""
+    rate, code = float(converted["rate"]), converted["code"]
+    try:
+        dt.date.fromisoformat(converted["day"])
+    except ValueError:
+        raise InputError(f"{converted['day']!r} is no day of the calendar") from None
+    if rate <= 0:
+        raise InputError(f"a rate of exchange is above 0; got {converted['rate']!r}")
+    if not re.search(rf"(?<![A-Za-z]){code}(?![A-Za-z])", converted["text"]):
+        raise InputError(f"{converted['text']!r} is not in {code}, so the rate of {code} does not apply")
+    value = read(converted["text"].replace(code, "USD"), unit)
+    return value.scaled(rate, value.unit) if isinstance(value, Range) else value * rate
 
 
 def convert(value: Any, unit: str) -> float:
@@ -142,8 +157,7 @@ def is_quantity(value: object) -> bool:
 
 def quantity(value: Any, unit: str, shown: str) -> Quantity[Any]:
     """Return the pint quantity of a plain SI number (or array) of `unit`, expressed in the unit `shown`."""
-    factor = SI_FACTOR[unit] / SI_FACTOR[shown]
-    result: Quantity[Any] = registry().Quantity(value * factor, _pint_name(shown))
+    result: Quantity[Any] = registry().Quantity(value * SI_FACTOR[unit] / SI_FACTOR[shown], _pint_name(shown))
     return result
 
 
@@ -217,12 +231,15 @@ def _factor(rest: str, unit: str, text: str = "") -> float:
         )
     if rest[0] in ",.":
         raise InputError(f"{shown} is ambiguous: write 1.5 for one and a half, 1,500 for fifteen hundred")
-    if not _ALLOWED.fullmatch(rest):
-        raise InputError(f"{shown} holds characters that are no part of a unit")
-    import pint
-
     for pattern, replacement in _REWRITES:
         rest = pattern.sub(replacement, rest)
+    if not _ALLOWED.fullmatch(rest.strip()):
+        raise InputError(
+            f"{shown} has a unit that is not known, or characters that are no part of a unit; "
+            f"expected a number in {unit}"
+        )
+    import pint
+
     units = registry()
     try:
         one = units.Quantity(1.0, units.parse_units(rest.strip()))
@@ -230,8 +247,10 @@ def _factor(rest: str, unit: str, text: str = "") -> float:
         raise InputError(f"{shown} has a unit that is not known; expected a number in {unit}") from None
     try:
         if _counts_alike(one, unit):
-            return float(one.to(_pint_name(unit)).magnitude)
-    except pint.DimensionalityError:
+            factor = float(one.to(_pint_name(unit)).magnitude)
+            if (2 * one).to(_pint_name(unit)).magnitude == 2 * factor:  # no decibels, no degrees
+                return factor
+    except (pint.DimensionalityError, pint.OffsetUnitCalculusError, ValueError):
         pass
     expected = "a plain number" if unit == "1" else f"a number in {unit}"
     raise InputError(f"{shown} has the wrong dimension; expected {expected}")
