@@ -10,6 +10,7 @@ import hashlib
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from costmodel.foundation.errors import InputError, unknown
@@ -297,7 +298,10 @@ def from_data(data: Mapping[str, Any]) -> Range:
     """Return the range that a table of a TOML or JSON file describes (see `Range.to_data`)."""
     arguments = dict(data)
     floor = arguments.pop("floor", 0.0)
-    builder = _BUILDERS.get(arguments.get("shape", ""), between)
+    shape, unit = arguments.get("shape", "auto"), arguments.get("unit", "")
+    if not isinstance(shape, str) or not isinstance(unit, str):
+        raise InputError(f"the shape and the unit of a range are text; got {shape!r} and {unit!r}")
+    builder = _BUILDERS.get(shape, between)
     if builder is not between:
         arguments.pop("shape")
     try:
@@ -337,9 +341,14 @@ def normal_quantile(probability: float) -> float:
 
 
 def _finite(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InputError(f"{name} is a finite number; got {value!r}")
-    return float(value)
+    try:
+        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        shown = repr(value)
+        raise InputError(f"{name} is a finite number; got {shown if len(shown) <= 80 else shown[:77] + '...'}")
+    return number
 
 
 def _with_unit(data: dict[str, Any], unit: str) -> dict[str, Any]:

@@ -132,6 +132,8 @@ def _in_dollars(converted: re.Match[str], unit: str) -> float | Range:
         raise InputError(f"a rate of exchange is above 0; got {converted['rate']!r}")
     if not re.search(rf"(?<![A-Za-z]){code}(?![A-Za-z])", converted["text"]):
         raise InputError(f"{converted['text']!r} is not in {code}, so the rate of {code} does not apply")
+    if " at " in converted["text"]:
+        raise InputError(f"{converted['text']!r} has a rate already: one is applied")
     value = read(converted["text"].replace(code, "USD"), unit)
     return value.scaled(rate, value.unit) if isinstance(value, Range) else value * rate
 
