@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import Range, beta, between, middle, normal_quantile, samples, triangular
+import itertools
 
 SHAPES = {
     "lognormal": between(1.8, 3.2).settled("lognormal"),
@@ -95,7 +96,7 @@ def test_quantiles_of_samples_are_those_of_numpy():
 def test_intervals_of_a_higher_level_hold_those_of_a_lower(spread):
     levels = (0.1, 0.5, 0.8, 0.95)
     ends = [(spread.quantile((1 - level) / 2), spread.quantile((1 + level) / 2)) for level in levels]
-    for (low, high), (wider_low, wider_high) in zip(ends, ends[1:], strict=False):
+    for (low, high), (wider_low, wider_high) in itertools.pairwise(ends):
         assert wider_low <= low <= high <= wider_high
 
 

@@ -342,7 +342,7 @@ def normal_quantile(probability: float) -> float:
 
 def _finite(name: str, value: object) -> float:
     try:
-        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+        number = float(value) if isinstance(value, Real) and type(value) is not bool else math.nan
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
