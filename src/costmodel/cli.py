@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -25,6 +26,9 @@ Table = Annotated[Path | None, typer.Option("--table", help="A price CSV; the li
 
 def main() -> None:
     """Run the command line; bad input prints its problems and exits with code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except CostModelError as error:
@@ -32,6 +36,23 @@ def main() -> None:
         for problem in problems:
             print(f"costmodel: {problem}", file=sys.stderr)
         sys.exit(2)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from costmodel._version import __version__
+
+        print(f"costmodel {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What it costs to train a foundation model."""
 
 
 @app.command()
@@ -66,7 +87,9 @@ def estimate(
     }  # fmt: skip
     from costmodel.estimation.files import parse_change
 
-    given = {path: value for path, value in values.items() if value is not None}
+    given: dict[str, Any] = {path: value for path, value in values.items() if value is not None}
+    if price is not None and provider is None:  # a price on the command line wins over the file's provider
+        given["prices"] = {"price": given.pop("prices.price")}
     given |= dict(parse_change(change) for change in changes or [])
     result = run_estimate(_scenario(what, given))
     if as_json:
@@ -171,10 +194,14 @@ def list_prices(
 ) -> None:
     """List the rental prices, newest last."""
     from costmodel.hardware.accelerator import accelerator_names
+    from costmodel.market.price_table import check_columns
 
     wanted = None if gpu is None else accelerator_names().get(gpu)["name"]
-    rows = [row for row in _prices(table).rows
-            if wanted in (None, row["accelerator"]) and provider in (None, row["provider"])]  # fmt: skip
+    facts = _prices(table)
+    if wrong := check_columns(facts):
+        raise InputError(wrong)
+    rows = [row for row in facts.rows if wanted in (None, row["accelerator"])]
+    rows = [row for row in rows if provider is None or provider.lower() == row["provider"]]
     if not rows:
         raise MissingFactError("no price fits; 'costmodel prices list' shows all")
     shown = ("accelerator", "provider", "purchase_model", "region", "instance_type", "usd_per_gpu_hour", "as_of")
@@ -231,10 +258,14 @@ def _scenario(what: str, changes: dict[str, Any]) -> Any:
     data = {"architecture": what}
     for place, value in changes.items():
         data = changed(data, place, value)
+    if path.suffix in {".toml", ".json"} and not path.is_file():
+        raise InputError(f"{what}: there is no such file")
     needed = {"recipe.tokens": "--tokens", "cluster.accelerator": "--gpu", "cluster.count": "--gpus"}
-    missing = [f"{path}: is required; give {option}" for path, option in needed.items() if path not in changes]
-    if "recipe" in changes:
-        missing = [each for each in missing if not each.startswith("recipe")]
+    missing = [
+        f"{place}: is required; give {option}"
+        for place, option in needed.items()
+        if place not in changes and place.partition(".")[0] not in changes
+    ]
     if missing:
         raise InputError(missing)
     return Scenario.from_data(data)

@@ -122,3 +122,16 @@ def test_prediction_layers_are_trained_but_not_counted_in_the_total():
 def test_an_unknown_convention_is_refused(wrong):
     with pytest.raises(ValueError, match="unknown convention"):
         cm.flops_per_token(small(), 128, wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, -5, float("nan"), float("inf"), "8192", None, True, [4096, -1]])
+def test_a_length_that_is_none_is_refused(wrong):
+    for count in (cm.count_flops, cm.flops_per_token):
+        with pytest.raises(cm.InputError, match="sequence_length must be"):
+            count(small(), wrong)
+
+
+def test_narrow_integers_do_not_overflow():
+    expected = cm.count_flops(small(), 131072).training
+    assert cm.count_flops(small(), np.int32(131072)).training == expected
+    assert cm.count_flops(small(), np.array([131072], dtype=np.int32)).training[0] == expected

@@ -80,6 +80,9 @@ def test_a_null_query_rank_is_not_an_absent_one():
         ({"num_hidden_layers": 10**8}, "at most 10,000 layers"),
         ({"tie_word_embeddings": "yes"}, "tie_word_embeddings: must be true or false"),
         ({"num_extra_experts": 8}, "num_extra_experts: is not understood"),
+        ({"qkv_bias": True}, "qkv_bias: is not understood"),
+        ({"n_shared_experts": 1}, "n_shared_experts: is not understood"),
+        ({"vision_config": {"hidden_size": 8}}, "vision_config: is not understood"),
         ({"layer_types": ["full_attention"]}, "layer_types: must be a list of 2"),
     ],
 )
@@ -165,3 +168,14 @@ def test_replace_returns_a_copy_that_is_written_in_full():
     changed = cm.load_architecture("llama-3.1-8b").replace(tied=True)
     assert changed.origin is None
     assert cm.load_architecture(changed.to_data()).parameters == changed.parameters
+
+
+def test_a_text_in_the_form_of_a_path_is_a_path(tmp_path, monkeypatch):
+    folder = tmp_path / "llama-3.1-8b"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(LLAMA), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    small = cm.load_architecture(LLAMA).parameters
+    assert cm.load_architecture("./llama-3.1-8b").parameters == small
+    assert cm.load_architecture(f"{tmp_path}/llama-3.1-8b").parameters == small
+    assert cm.load_architecture("llama-3.1-8b").parameters.total == 8_030_261_248

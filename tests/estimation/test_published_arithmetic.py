@@ -8,7 +8,7 @@ import costmodel as cm
 def run(**fields):
     defaults = {
         "architecture": {"total": "7B"},
-        "recipe": cm.Pretraining(tokens="1T"),
+        "recipe": cm.Pretraining(tokens="1B"),
         "cluster": cm.Cluster("A100-80GB-SXM", 8),
     }
     return cm.estimate(cm.Scenario(**(defaults | fields)))

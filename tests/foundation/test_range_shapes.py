@@ -1,5 +1,6 @@
 """What a range says: its median, quantiles, support and level, for every shape."""
 
+import itertools
 import math
 
 import numpy as np
@@ -9,7 +10,6 @@ from hypothesis import strategies as st
 
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import Range, beta, between, middle, normal_quantile, samples, triangular
-import itertools
 
 SHAPES = {
     "lognormal": between(1.8, 3.2).settled("lognormal"),

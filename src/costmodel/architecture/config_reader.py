@@ -24,7 +24,7 @@ _INERT = re.compile(
 )
 _SHAPING = re.compile(
     r"size|dim|rank|width|head|layer|expert|window|lora|inner|ffn|hidden|tie|bias|norm|vocab|moe|mlp|attention|"
-    r"attn|nextn|mtp|position|embd|embed|block|sparse|share|gate|pattern"
+    r"attn|nextn|mtp|config|position|embd|embed|block|sparse|share|gate|pattern"
 )
 
 
@@ -97,13 +97,17 @@ class Config:
         if not holds:
             self.problems.append(problem)
 
+    def shape(self) -> dict[str, Any]:
+        """Return the keys that were read, and the family."""
+        return {key: value for key, value in self.data.items() if key in self._read or key == "model_type"}
+
     def unread(self) -> list[str]:
         """Return keys that no reader has used and that may change the counts."""
         return sorted(
             str(key)
             for key, value in self.data.items()
             if key not in self._read
-            and value not in (None, False, 0, 1, "", [], {})
+            and value not in (None, False, 0, "", [], {})
             and _SHAPING.search(str(key))
             and not _INERT.search(str(key))
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -71,6 +72,7 @@ def count_flops(
     """
     if attention not in {"causal", "full"}:
         raise InputError(unknown("attention", attention, ("causal", "full")))
+    sequence_length, batch_size = _positive("sequence_length", sequence_length), _positive("batch_size", batch_size)
     layers, head, prediction = _works(architecture)
     body = _forward(layers, sequence_length, attention) * batch_size
     forward = body + _forward(head, sequence_length, attention) * batch_size
@@ -108,7 +110,8 @@ def flops_per_token(architecture: Architecture, sequence_length: Any, convention
         raise InputError(unknown("convention", convention, CONVENTIONS))
     if convention in {"causal", "full"}:
         attention: Attention = "causal" if convention == "causal" else "full"
-        return count_flops(architecture, sequence_length, 1, attention).training / sequence_length
+        return count_flops(architecture, sequence_length, 1, attention).training / _positive("", sequence_length)
+    sequence_length = _positive("sequence_length", sequence_length)
     six_n = 6.0 * architecture.parameters.active
     if convention == "6n":
         return six_n + 0 * sequence_length
@@ -128,6 +131,26 @@ def pairs(sequence_length: Any, attention: Attention, causal: bool, window: int 
         return sequence_length * sequence_length * 1.0
     seen = sequence_length if window is None else _least(window, sequence_length)
     return seen * sequence_length - seen * seen / 2
+
+
+def _positive(name: str, value: Any) -> Any:
+    """Return a number or an array as floats, or raise `InputError` unless all are finite and above 0."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        number: Any = float(value)
+        sound = 0 < number < math.inf
+    else:
+        import numpy as np
+
+        try:
+            number = np.asarray(value, dtype=float)
+        except (TypeError, ValueError):
+            raise InputError(f"{name} must be a number or an array of numbers; got {value!r}") from None
+        sound = isinstance(value, (list, tuple, np.ndarray, np.number)) and bool(
+            np.all(np.isfinite(number) & (number > 0))
+        )
+    if not sound:
+        raise InputError(f"{name} must be above 0 and finite; got {value!r}")
+    return number
 
 
 def _least(window: int, length: Any) -> Any:

@@ -34,6 +34,7 @@ class Family:
     output_bias: bool = False
     bias_key: bool = True
     """Whether `attention_bias` is read (for all four projections)."""
+    bias_default: bool = False
     qk_norm: Literal["none", "head", "width"] = "none"
     norms: int = 2
     window: int | None = None
@@ -69,10 +70,7 @@ GEMMA2 = Family(tied=True, kv_heads=4, head_width=256, norms=4, window=4096, pat
 GEMMA3 = Family(tied=True, kv_heads=4, head_width=256, norms=4, qk_norm="head", window=4096, pattern=_every_sixth_full)
 OLMO2 = Family(qk_norm="width")
 PHI3 = Family(bias_key=False)
-GPT_OSS = Family(
-    kv_heads=8, head_width=64, qkv_bias=True, output_bias=True, bias_key=False, window=128,
-    pattern=_every_second, sinks=True,
-)  # fmt: skip
+GPT_OSS = Family(kv_heads=8, head_width=64, bias_default=True, window=128, pattern=_every_second, sinks=True)
 
 
 def _attentions(config: Config, family: Family, width: int, depth: int) -> list[Attention]:
@@ -86,7 +84,9 @@ def _attentions(config: Config, family: Family, width: int, depth: int) -> list[
         )
         head_width = max(width // heads, 1)
     config.require(heads % kv_heads == 0, f"num_key_value_heads: {kv_heads} does not divide the {heads} heads")
-    bias = family.bias_key and config.flag("attention_bias", "bias", default=False)
+    bias = family.bias_key and config.flag("attention_bias", "bias", default=family.bias_default)
+    if family.qkv_bias:
+        config.skip("attention_bias")  # written by some, read by none of the family
     window = config.optional("sliding_window", default=family.window)
     slides = _slides(config, family, depth, window)
     full = Attention(

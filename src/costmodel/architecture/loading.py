@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,8 @@ from costmodel.foundation.names import Names
 from costmodel.foundation.tables import folder, read_bytes
 
 MAX_CONFIG_BYTES = 5_000_000
+_PATH_LIKE = re.compile(r"^[./~]|[/\\]$|\.json$")
+"""A text of this form is a path, whatever the catalogue holds."""
 
 
 def load_architecture(
@@ -49,9 +52,10 @@ def load_architecture(
     if not isinstance(source, (str, os.PathLike)):
         raise InputError(f"an architecture is a name, a path or a mapping; got {type(source).__name__}")
     text = os.fspath(source)
-    if isinstance(source, str) and family is None and (proper := catalogue().proper(text)):
+    named = isinstance(source, str) and not _PATH_LIKE.search(text)
+    if named and family is None and (proper := catalogue().proper(text)):
         return _named(proper)
-    path = Path(text)
+    path = Path(text).expanduser()
     try:
         path = path / "config.json" if path.is_dir() else path
         found = path.is_file()
@@ -60,7 +64,8 @@ def load_architecture(
     if not found:
         hint = f"No file of that name was found either; 'costmodel models' lists the {len(catalogue())} known."
         raise UnknownNameError.of("architecture", text, catalogue(), hint)
-    return from_config(read_config(path), family).replace(origin=str(path), name=_file_name(path))
+    read = from_config(read_config(path), family)
+    return read.replace(origin=str(path) if family is None else None, name=_file_name(path))
 
 
 def from_config(config: Mapping[str, Any], family: str | None = None) -> Architecture:
@@ -82,7 +87,14 @@ def from_config(config: Mapping[str, Any], family: str | None = None) -> Archite
         raise InputError([*reader.problems, *error.problems]) from None
     reader.finish()
     name = config.get("_name_or_path") or model_type
-    return architecture.replace(origin=dict(config), name=str(name)[:200])
+    return architecture.replace(origin=_origin(reader, family), name=str(name)[:200])
+
+
+def _origin(reader: Config, family: str | None) -> dict[str, Any] | None:
+    """Return what the config says of the shape, where a file can hold it: a null is not an absent key there."""
+    shape = reader.shape()
+    plain = all(isinstance(value, (str, int, float, list)) for value in shape.values())
+    return shape if plain and family is None else None
 
 
 def read_config(path: Path) -> dict[str, Any]:

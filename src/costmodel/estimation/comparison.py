@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from costmodel.estimation.chain import Missing
 from costmodel.estimation.estimate import estimate
-from costmodel.estimation.results import OUTPUTS, Result
+from costmodel.estimation.results import OUTPUTS, Result, check_level
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def compare(scenarios: Mapping[str, Scenario | Result]) -> Comparison:
@@ -28,6 +26,8 @@ def compare(scenarios: Mapping[str, Scenario | Result]) -> Comparison:
     InputError
         If there are fewer than two, or their scopes or seeds differ.
     """
+    if not isinstance(scenarios, Mapping) or not all(isinstance(one, (Scenario, Result)) for one in scenarios.values()):
+        raise InputError('scenarios or estimates are compared by name, as in {"a": run, "b": other}')
     if len(scenarios) < 2:
         raise InputError(f"a comparison needs two scenarios or more; got {len(scenarios)}")
     estimates = {name: estimate(one) if isinstance(one, Scenario) else one for name, one in scenarios.items()}
@@ -61,9 +61,12 @@ class Comparison:
         """
         import numpy as np
 
+        check_level(level)
         above, below = (self._estimate(column).draws(name) for column in (over, under))
         if not paired:
             below = np.random.default_rng(self._estimate(under).seed).permutation(below)
+        if not np.all(below > 0):
+            raise InputError(f"{name} of {under} is not above 0 throughout: there is no ratio to it")
         draws = above / below
         low, middle, high = np.quantile(draws, [(1 - level) / 2, 0.5, (1 + level) / 2])
         return float(middle), float(low), float(high)

@@ -9,8 +9,9 @@ from costmodel.estimation import chain, inputs
 from costmodel.estimation.chain import Missing, Step
 from costmodel.estimation.explanation import Explanation, explain
 from costmodel.estimation.results import DRAWS, OUTPUTS, Result
+from costmodel.estimation.scenario import Scenario
 from costmodel.estimation.total import Total
-from costmodel.foundation.errors import InputError, unknown
+from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import draws
 from costmodel.foundation.tables import table
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from pint.registry import Quantity
-
-    from costmodel.estimation.scenario import Scenario
 
 _STEADY_UNKNOWN = Missing("GPU-hours were given, which tell the utilisation of the job (mfu × goodput) only")
 _NO_BATCH = Missing("recipe.batch_size is not given, or there is more than one recipe")
@@ -53,6 +52,8 @@ def estimate(scenario: Scenario) -> Estimate:
     >>> print(f"{est.cost.to('kUSD'):.1f~P}")  # 6 x 7e9 x 2e12 / (312e12 x 0.4) / 3600 x 2
     373.9 kUSD
     """
+    if not isinstance(scenario, Scenario):
+        raise InputError(f"a Scenario is estimated (Scenario.load reads a file); got {type(scenario).__name__}")
     return Estimate(scenario)
 
 
@@ -67,6 +68,7 @@ class Estimate(Result):
         self.inputs, self.missing = inputs.resolve(scenario)
         known: dict[str, Any] = {path: one.value for path, one in self.inputs.items()}
         self._point = chain.run(self.steps, known | self.missing)
+        self._check_utilisation()
 
     @property
     def mfu(self) -> Quantity[Any]:
@@ -87,7 +89,7 @@ class Estimate(Result):
         if name in self._point:
             found: float | Missing = self._point[name]
             return found
-        return _STEADY_UNKNOWN if name == "mfu" else _NO_BATCH
+        return _NO_BATCH if name == "step_time" and "mfu" in self._point else _STEADY_UNKNOWN
 
     def draws(self, name: str, count: int = DRAWS) -> NDArray[np.float64]:
         """Return draws of a figure of `OUTPUTS`, or of any step or input of the chain.
@@ -104,6 +106,8 @@ class Estimate(Result):
         """
         import numpy as np
 
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise InputError(f"count is a whole number above 0; got {count!r}")
         if count == DRAWS:
             sampled = self._sample
         else:
@@ -114,7 +118,7 @@ class Estimate(Result):
             raise InputError(unknown("figure", name, [*OUTPUTS, *self._point]))
         found = sampled[name]
         if isinstance(found, Missing):
-            raise InputError(f"{name} is not known: {found.reason}")
+            raise MissingFactError(f"{name} is not known: {found.reason}")
         return np.broadcast_to(np.asarray(found, dtype=float), (count,))
 
     def sample(self, count: int = DRAWS) -> dict[str, NDArray[np.float64]]:
@@ -130,7 +134,8 @@ class Estimate(Result):
 
     def explain(self, name: str = "cost") -> Explanation:
         """Return how a figure follows from its inputs, and where each of them comes from."""
-        self._known(name)
+        if name not in self.inputs:
+            self._known(name)
         return explain(name, self.steps, self._point, self.inputs)
 
     def sensitivity(self, name: str = "cost") -> list[dict[str, Any]]:
@@ -157,12 +162,11 @@ class Estimate(Result):
         return sorted(rows, key=lambda row: -row["swing"])
 
     def notes(self) -> list[str]:
-        lines = [one.reason for path, one in self.missing.items() if path != "site.electricity"]
+        lines = list(dict.fromkeys(one.reason for one in self.missing.values()))
         assumed = [path for path, one in self.inputs.items() if one.provenance.kind in {"assumed", "fitted"}]
         if assumed:
             lines.append(f"not given, so taken with a spread: {', '.join(assumed)}")
-        lines += [f"{path}: {one.provenance.note}" for path, one in self.inputs.items()
-                  if one.provenance.note.endswith(("older than a year", "core attention left out"))]  # fmt: skip
+        lines += [one.provenance.caution for one in self.inputs.values() if one.provenance.caution]
         price = self.inputs.get("prices.price")
         if price is not None and price.provenance.as_of:
             lines.append(f"price of {price.provenance.as_of}; newest fact of {table('gpu_prices').vintage}")
@@ -173,9 +177,7 @@ class Estimate(Result):
         listed = {}
         for path, one in self.inputs.items():
             shown, unit = one.shown()
-            spread = None if one.spread is None else [
-                one.spread.quantile(p) * shown / one.value if one.value else 0.0 for p in (0.1, 0.9)]  # fmt: skip
-            listed[path] = {"value": shown, "unit": unit, "interval": spread, **one.provenance._asdict()}
+            listed[path] = {"value": shown, "unit": unit, "interval": one.interval(), **one.provenance._asdict()}
         figures = {row.pop("quantity"): row for row in self.rows()}
         return {
             **self.stamp(),
@@ -203,6 +205,21 @@ class Estimate(Result):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Estimate, (self.scenario,)
+
+    def _check_utilisation(self) -> None:
+        """Refuse GPU-hours in which the FLOPs cannot be done at the fastest peak of the accelerator."""
+        reached = self._point["utilisation"]
+        if isinstance(reached, Missing):
+            return
+        accelerator = self.scenario.cluster.accelerator
+        peaks = (getattr(accelerator, precision) or 0.0 for precision in ("fp16", "bf16", "fp8", "fp4"))
+        most = max(peaks) * 1e12 / accelerator.peak()
+        if reached > most:
+            hours, least = self._point["gpu_hours"] / 3600, self._point["gpu_hours"] / 3600 * reached / most
+            raise InputError(
+                f"gpu_hours: {hours:,.6g} GPU-hours are too few: at the peak of {accelerator.name} the FLOPs "
+                f"take {least:,.6g}"
+            )
 
     def _title(self) -> str:
         run = self.scenario

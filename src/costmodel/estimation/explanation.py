@@ -71,9 +71,7 @@ def explain(name: str, steps: Iterable[Step], values: Mapping[str, Any], inputs:
     for path in paths:
         one = inputs[path]
         value, unit = one.shown()
-        factor = value / one.value if one.value else 0.0
-        ends = None if one.spread is None else [one.spread.quantile(p) * factor for p in (0.1, 0.9)]
-        row = {"path": path, "value": value, "unit": unit, "interval": ends, **one.provenance._asdict()}
+        row = {"path": path, "value": value, "unit": unit, "interval": one.interval(), **one.provenance._asdict()}
         listed.append(row)
     walked = [
         {"name": step.name, "value": values[step.name], "unit": step.unit, "formula": step.formula} for step in needed

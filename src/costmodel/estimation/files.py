@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation.errors import InputError
@@ -11,8 +13,7 @@ from costmodel.foundation.specs import changed
 from costmodel.foundation.tables import read_bytes, write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
 MAX_BYTES = 5_000_000
 MAX_DEPTH = 10
@@ -27,14 +28,16 @@ def read(path: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
     return dict(data)
 
 
-def write(path: Path, data: Mapping[str, Any]) -> None:
-    """Write data to a TOML or JSON file, by its ending."""
+def write(path: Path, data: dict[str, Any]) -> None:
+    """Write data to a TOML or JSON file, by its ending; paths in it become relative to the file."""
+    for place in _PATHS:
+        _rewrite(data, place, lambda value: os.path.relpath(value, path.parent) if Path(value).exists() else value)
     if path.suffix == ".json":
         write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
     elif path.suffix == ".toml":
         import tomli_w
 
-        write_text(path, tomli_w.dumps(dict(data)))
+        write_text(path, tomli_w.dumps(data))
     else:
         raise InputError(f"{path}: a scenario is written to a .toml or a .json file")
 
@@ -42,7 +45,7 @@ def write(path: Path, data: Mapping[str, Any]) -> None:
 def parse_change(text: str) -> tuple[str, Any]:
     """Return the path and the value of a change such as "cluster.count=2048", as the command line takes it."""
     place, equals, value = text.partition("=")
-    if not equals or not place.strip():
+    if not equals or not all(part.strip() for part in place.split(".")):
         raise InputError(f"a change is written as path=value, such as cluster.count=2048; got {text!r}")
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
@@ -57,7 +60,7 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         raise InputError(f"{path}: extends itself, or more than {MAX_DEPTH} files deep")
     data = _parsed(path)
     for place in _PATHS:
-        _resolve(data, place, path.parent)
+        _rewrite(data, place, lambda value: str(path.parent / value) if (path.parent / value).exists() else value)
     base = data.pop("extends", None)
     if base is None:
         return data
@@ -84,8 +87,8 @@ def _merged(base: Any, over: Any) -> Any:
     return {**base, **{key: _merged(base.get(key), value) for key, value in over.items()}}
 
 
-def _resolve(data: dict[str, Any], place: tuple[str, ...], folder: Path) -> None:
-    """Turn the path of a file into one that is found from anywhere, if it exists beside the scenario."""
+def _rewrite(data: dict[str, Any], place: tuple[str, ...], new: Callable[[str], str]) -> None:
+    """Replace the path of a file at `place`, if one is there."""
     for part in place[:-1]:
         inner = data.get(part)
         if not isinstance(inner, dict):
@@ -93,6 +96,4 @@ def _resolve(data: dict[str, Any], place: tuple[str, ...], folder: Path) -> None
         data = inner
     value = data.get(place[-1])
     if isinstance(value, str) and ("/" in value or value.endswith((".json", ".csv"))):
-        beside = folder / value
-        if beside.exists():
-            data[place[-1]] = str(beside)
+        data[place[-1]] = new(value)

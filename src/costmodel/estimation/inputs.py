@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.estimation.chain import Missing, Stage, Timing
-from costmodel.foundation.errors import MissingFactError, UnknownNameError
+from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import SI_FACTOR
@@ -30,6 +30,12 @@ class Input(NamedTuple):
     spread: Range | None
     unit: str
     provenance: Provenance
+
+    def interval(self) -> list[float] | None:
+        """Return the 10 % and the 90 % quantile in the unit in which the field is written."""
+        if self.spread is None:
+            return None
+        return [self.spread.quantile(probability) / SI_FACTOR[self.unit] for probability in (0.1, 0.9)]
 
     def shown(self) -> tuple[float, str]:
         """Return the value in the unit in which the field is written, and that unit."""
@@ -57,8 +63,10 @@ def resolve(scenario: Scenario) -> tuple[dict[str, Input], dict[str, Missing]]:
     def put(path: str, unit: str, figure: Figure | Callable[[], Figure]) -> None:
         try:
             found = figure if isinstance(figure, Figure) else figure()
-        except (MissingFactError, UnknownNameError) as error:
+        except MissingFactError as error:
             missing[path] = Missing(f"{path}: {error}")
+        except UnknownNameError as error:
+            raise UnknownNameError(f"{path}: {error}") from None
         else:
             factor = SI_FACTOR[unit]
             spread = None if found.spread is None else found.spread.scaled(factor, "")
@@ -98,7 +106,8 @@ def _put_utilisation(scenario: Scenario, put: Put) -> None:
     if all(stage.timing != "utilisation" for stage in stages(scenario)):
         return
     accelerator, mixture = scenario.cluster.accelerator, scenario.architecture.kind == "moe"
-    put("mfu", "1", _given(scenario.mfu) if scenario.mfu is not None else default_mfu(mixture, accelerator))
+    share = _of_bf16(scenario)
+    put("mfu", "1", _given(scenario.mfu) if scenario.mfu is not None else default_mfu(mixture, accelerator, share))
     typical = default("goodput")
     if scenario.goodput is not None:
         put("goodput", "1", _given(scenario.goodput))
@@ -128,6 +137,23 @@ def _put_site(site: Site, accelerator: Accelerator, put: Put) -> None:
             put(f"site.{path}", unit, default(path) if region is None else look_up)
 
 
+def _of_bf16(scenario: Scenario) -> float:
+    """Return the peak of the slowest precision of the recipes as a share of that of bf16, at most 1.
+
+    A default is fitted on 16-bit and 8-bit runs: slower formats are scaled down, faster ones not up.
+    """
+    accelerator = scenario.cluster.accelerator
+    shares = [1.0]
+    for index, recipe in enumerate(scenario.recipes):
+        try:
+            shares.append(accelerator.peak(recipe.precision) / accelerator.peak())
+        except MissingFactError as error:
+            if recipe.precision != "bf16":
+                place = "recipe" if len(scenario.recipes) == 1 else f"recipe.{index}"
+                raise InputError(f"{place}.precision: {error}") from None
+    return min(shares)
+
+
 def _given(value: float | Range) -> Figure:
     return Figure(middle(value), value if isinstance(value, Range) else None, GIVEN)
 
@@ -144,5 +170,5 @@ def _counted(scenario: Scenario) -> Provenance:
         return Provenance(
             "looked up", architecture.source or "config", note=f"counted from {architecture.name}, causal"
         )
-    left_out = "" if architecture.depth else ", core attention left out"
-    return Provenance("given", note=f"from counts of parameters{left_out}")
+    caution = "" if architecture.depth else "core attention is left out of the FLOPs: only counts are known"
+    return Provenance("given", note="from counts of parameters", caution=caution)

@@ -63,6 +63,10 @@ class Result(ABC):
     def notes(self) -> list[str]:
         """Return what a reader should know before using the figures."""
 
+    @abstractmethod
+    def cite(self) -> str:
+        """Return the sources of all that was not given, one per line, and how to cite the library."""
+
     def quantity(self, name: str) -> Quantity[Any]:
         """Return a figure as a pint Quantity, or raise `MissingFactError` with the reason."""
         from costmodel.foundation.units import quantity
@@ -82,8 +86,7 @@ class Result(ABC):
         """Return the ends of the central interval as plain SI numbers."""
         import numpy as np
 
-        if not 0 < level < 1:
-            raise InputError(f"level is a share between 0 and 1; got {level!r}")
+        check_level(level)
         self._known(name)
         low, high = np.quantile(self.draws(name), [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
@@ -197,6 +200,12 @@ class Result(ABC):
         if isinstance(value, Missing):
             raise MissingFactError(f"{name} is not known: {value.reason}")
         return value
+
+
+def check_level(level: float) -> None:
+    """Raise `InputError` unless `level` is a share between 0 and 1."""
+    if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
+        raise InputError(f"level is a share between 0 and 1; got {level!r}")
 
 
 def _output(name: str) -> Output:

@@ -110,6 +110,3 @@ class Scenario(Spec):
     def save(self, path: str | Path) -> None:
         """Write the scenario to a TOML or JSON file (by its ending), which `load` reads back."""
         files.write(Path(path), self.to_data())
-
-    def to_data(self) -> dict[str, Any]:
-        return {**super().to_data(), "cluster": self.cluster.to_data()}

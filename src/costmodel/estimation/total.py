@@ -51,7 +51,11 @@ class Total(Result):
         return total
 
     def notes(self) -> list[str]:
-        return [f"sum of {len(self.parts)} estimates, one after the other"]
+        of_parts = dict.fromkeys(note for part in self.parts for note in part.notes())
+        return [f"sum of {len(self.parts)} estimates, one after the other", *of_parts]
+
+    def cite(self) -> str:
+        return "\n".join(dict.fromkeys(line for part in self.parts for line in part.cite().splitlines()))
 
     def __add__(self, other: Any) -> Total:
         if isinstance(other, Total):

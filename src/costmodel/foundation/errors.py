@@ -63,9 +63,10 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     key = _key(name)
     if key in by_key:
         return [by_key[key]]
+    within = [candidate for candidate in by_key if key and key in candidate]
+    within.sort(key=lambda candidate: (not candidate.startswith(key), len(candidate)))
     close = difflib.get_close_matches(key, by_key, n=count, cutoff=0.6)
-    within = [candidate for candidate in by_key if key and key in candidate and candidate not in close]
-    return [by_key[candidate] for candidate in [*close, *sorted(within, key=len)][:count]]
+    return [by_key[candidate] for candidate in dict.fromkeys([*within, *close])][:count]
 
 
 def unknown(kind: str, name: object, known: Iterable[str], hint: str = "") -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
@@ -16,7 +17,7 @@ from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchema
 from pydantic_core import PydanticCustomError, core_schema
 
 from costmodel.foundation.errors import CostModelError, InputError
-from costmodel.foundation.ranges import Interval, Range, Shape, from_data
+from costmodel.foundation.ranges import Interval, Range, Samples, Shape, Triangular, from_data
 from costmodel.foundation.units import convert, is_quantity, read, rescale
 
 
@@ -48,11 +49,14 @@ class Measure:
             raise InputError(f"a range is not possible here, only a number in {self.unit}; got {value!r}")
         if isinstance(number, Interval):
             number = number.settled(self.shape, self.lowest if math.isfinite(self.lowest) else 0.0)
+            self._check(number.low, value)
+            self._check(number.high, value)
         low, high = number.support()
-        for end in (low, high):
-            if not (math.isinf(end) or (end in (self.lowest, self.highest))):
-                self._check(end, value)
-        if low < self.lowest or (high > self.highest and not math.isinf(high)):
+        if isinstance(number, (Samples, Triangular)):  # these reach their ends
+            self._check(low, value)
+            self._check(high, value)
+        beyond = high > self.highest and not (math.isinf(high) and self.highest > 1)
+        if low < self.lowest or beyond:
             raise InputError(f"{self.allowed}; got a range that goes beyond: {number.to_data()}")
         self._check(number.median(), value)
         return number
@@ -76,11 +80,11 @@ class Measure:
         return f"must be {kind} {' and '.join(bounds)}".rstrip()
 
     def _read(self, value: Any) -> float | Range:
-        if isinstance(value, bool):
+        if isinstance(value, bool) or type(value).__name__ == "bool":
             raise InputError(f"{self.allowed}; got {value!r}")
         if isinstance(value, (int, float)):
             try:
-                return float(value)
+                return float(value) + 0.0  # no negative zero
             except OverflowError:
                 raise InputError(f"{self.allowed}; got a number too large to use") from None
         if isinstance(value, str):
@@ -127,8 +131,23 @@ def reported(function: Any) -> Any:
             return function(value)
         except CostModelError as error:
             raise PydanticCustomError("costmodel", "{reason}", {"reason": str(error)}) from None
+        except (TypeError, AttributeError):
+            reason = f"cannot be read from {type(value).__name__}"
+            raise PydanticCustomError("costmodel", "{reason}", {"reason": reason}) from None
 
     return validate
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        number = read(value, "1")
+        if isinstance(number, float) and number.is_integer():
+            return int(number)
+        raise InputError(f"must be a whole number; got {value!r}")
+    if type(value).__name__ == "bool" or not hasattr(value, "__index__"):
+        shown = repr(value)
+        raise InputError(f"must be a whole number; got {shown if len(shown) <= 80 else shown[:77] + '...'}")
+    return operator.index(value)
 
 
 def _written(value: float | Range) -> Any:
@@ -160,12 +179,11 @@ Bandwidth: TypeAlias = Annotated[float, Measure("GB/s", 0.0, 1e9, open_low=True,
 Power: TypeAlias = Annotated[float | Range, Measure("W", 0.0, 1e9, open_low=True)]
 GPUHours: TypeAlias = Annotated[float | Range, Measure("hour", 0.0, MOST, open_low=True)]
 PricePerGPUHour: TypeAlias = Annotated[float | Range, Measure("USD/hour", 0.0, 1e9)]
-Dollars: TypeAlias = Annotated[float | Range, Measure("USD", 0.0, MOST)]
 ElectricityPrice: TypeAlias = Annotated[float | Range, Measure("USD/kWh", 0.0, 1e4)]
 GridIntensity: TypeAlias = Annotated[float | Range, Measure("kg/kWh", 0.0, 1e2)]
 WaterIntensity: TypeAlias = Annotated[float | Range, Measure("liter/kWh", 0.0, 1e4)]
 PowerUsageEffectiveness: TypeAlias = Annotated[float | Range, Measure("1", 1.0, 1e2)]
 
 Date: TypeAlias = Annotated[dt.date, BeforeValidator(reported(_date))]
-Count: TypeAlias = Annotated[int, Field(ge=1, le=10**9, strict=True)]
-Dimension: TypeAlias = Annotated[int, Field(ge=1, le=10**9, strict=True)]
+Count: TypeAlias = Annotated[int, BeforeValidator(reported(_whole)), Field(ge=1, le=10**9)]
+Dimension: TypeAlias = Count

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from costmodel.foundation.errors import InputError, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -179,14 +179,18 @@ class Beta(Range):
     def quantile(self, probability: float) -> float:
         from scipy.special import betaincinv
 
-        share = float(betaincinv(self.alpha, self.beta, probability))
+        share = min(max(float(betaincinv(self.alpha, self.beta, probability)), 1e-12), 1 - 1e-12)
         return self.low + (self.high - self.low) * share
 
     def median(self) -> float:
         return self.quantile(0.5)
 
     def draw(self, generator: np.random.Generator, count: int) -> Array:
-        return self.low + (self.high - self.low) * generator.beta(self.alpha, self.beta, count)
+        import numpy as np
+
+        # the density is above 0 inside only: what rounds to an end is kept off it
+        shares = np.clip(generator.beta(self.alpha, self.beta, count), 1e-12, 1 - 1e-12)
+        return self.low + (self.high - self.low) * shares
 
     def scaled(self, factor: float, unit: str) -> Self:
         return replace(self, low=self.low * factor, high=self.high * factor, unit=unit)
@@ -285,6 +289,8 @@ def samples(values: Iterable[float], unit: str = "") -> Samples:
     >>> samples([2.1, 2.4, 3.0], "USD/hour").median()
     2.4
     """
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise InputError(f"values is a list of numbers; got {values!r}")
     checked = tuple(_finite("values", value) for value in values)
     if not checked:
         raise InputError("samples needs at least one value; got none")
@@ -311,6 +317,12 @@ def from_data(data: Mapping[str, Any]) -> Range:
         forms += "{shape = 'beta', alpha, beta, low, high} or {shape = 'samples', values}"
         raise InputError(f"a range is written as {forms}; got keys {sorted(data)}") from None
     return replace(built, floor=_finite("floor", floor)) if isinstance(built, Interval) else built
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the middle of the values, or the mean of the two in the middle."""
+    ordered, half = sorted(values), len(values) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
 def middle(value: float | Range) -> float:
@@ -341,8 +353,9 @@ def normal_quantile(probability: float) -> float:
 
 
 def _finite(name: str, value: object) -> float:
+    scalar = hasattr(value, "__float__") and not hasattr(value, "__len__") and "bool" not in type(value).__name__
     try:
-        number = float(value) if isinstance(value, Real) and type(value) is not bool else math.nan
+        number = float(value) if scalar else math.nan  # type: ignore[arg-type]
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from costmodel.foundation.errors import InputError, unknown
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Spec(BaseModel):
@@ -55,11 +53,21 @@ class Spec(BaseModel):
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
         """Return the specification that the plain `data` (of a TOML or JSON file) describes."""
+        if not isinstance(data, Mapping):
+            raise InputError(f"{cls.__name__} is described by fields; got {type(data).__name__}")
         return cls(**{str(key): value for key, value in data.items()})
 
     def to_data(self) -> dict[str, Any]:
         """Return plain data that `from_data` reads back: only what was given, no defaults."""
         return self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in type(self).model_fields:
+            raise InputError(f"{name}: a {type(self).__name__} is frozen; replace({name}=...) returns a copy")
+        super().__setattr__(name, value)
+
+    def __repr_args__(self) -> Any:
+        return self.given().items()
 
     def given(self) -> dict[str, Any]:
         """Return the fields that were given, as they are held: what a changed copy starts from."""
@@ -74,9 +82,11 @@ class Spec(BaseModel):
         fields : values by name
         """
         data = self.given()
+        if changes is not None and not isinstance(changes, Mapping):
+            raise InputError(f"changes are values by path; got {type(changes).__name__}")
         for path, value in {**(changes or {}), **fields}.items():
-            name, _, rest = path.partition(".")
-            data[name] = changed(data.get(name, getattr(self, name, None)), rest, value) if rest else value
+            name = path.partition(".")[0]
+            data = changed({name: getattr(self, name, None), **data}, path, value)
         return type(self)(**data)
 
 
@@ -104,7 +114,9 @@ def problems(error: ValidationError, cls: type[BaseModel]) -> list[str]:
 
 
 def _problem(detail: Any, cls: type[BaseModel]) -> str:
-    location = [str(part) for part in detail["loc"] if not _is_tag(part)]
+    *outer, last = [str(part) for part in detail["loc"]] or [""]
+    location = [part for part in outer if " " not in part]  # the tag of a union has a space, a field has none
+    location += [last] if detail["type"] == "extra_forbidden" or " " not in last else []
     path, given, kind = ".".join(location), detail["input"], detail["type"]
     if kind == "extra_forbidden":
         return f"{path}: {unknown('field', location[-1], _fields(cls, location[:-1]))}"
@@ -116,11 +128,6 @@ def _problem(detail: Any, cls: type[BaseModel]) -> str:
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
     message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return f"{path}: {message}; got {shown}" if path else message
-
-
-def _is_tag(part: object) -> bool:
-    """Tell whether a part of a location names the arm of a union, not a field."""
-    return isinstance(part, str) and (not part.isidentifier() or (part[:1].isupper() and part != part.lower()))
 
 
 def _fields(cls: type[BaseModel], location: list[str]) -> list[str]:

@@ -37,6 +37,8 @@ class Provenance(NamedTuple):
     source: str = ""
     as_of: str = ""
     note: str = ""
+    caution: str = ""
+    """What a reader should know before using the figure; shown below every estimate."""
 
     def __str__(self) -> str:
         dated = f"{self.source} ({self.as_of})" if self.as_of else self.source
@@ -97,6 +99,9 @@ def read_csv(path: Path) -> Table:
         lines = [line for line in reader if line]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path.name} is not a CSV file in UTF-8: {error}") from None
+    if len(set(columns)) < len(columns):
+        twice = sorted({column for column in columns if columns.count(column) > 1})
+        raise InputError(f"{path.name} is not a table: it has the column {', '.join(twice)} twice")
     bad = [number for number, line in enumerate(lines, 2) if len(line) != len(columns)]
     if bad or not columns:
         where = f"line {bad[0]} has another number of cells" if bad else "it has no header"

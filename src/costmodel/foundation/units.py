@@ -140,7 +140,10 @@ def _in_dollars(converted: re.Match[str], unit: str) -> float | Range:
 
 def convert(value: Any, unit: str) -> float:
     """Return the magnitude of a pint quantity, of any registry, in `unit`."""
-    magnitude, text = float(value.magnitude), str(value.units)
+    try:
+        magnitude, text = float(value.magnitude), str(value.units)
+    except (TypeError, ValueError):
+        raise InputError(f"a single number is expected; got {value!r}") from None
     if not math.isfinite(magnitude):
         raise InputError(f"a number must be finite; got {value}")
     return magnitude * _factor("" if text == "dimensionless" else text, unit)

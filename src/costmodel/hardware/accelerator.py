@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,6 @@ from costmodel.foundation.fields import Bandwidth, Count, Date, Gigabytes, Power
 from costmodel.foundation.names import Names
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Row, table
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _VENDORS = ("nvidia", "amd", "intel", "google", "aws", "huawei", "tesla")
 _COLUMNS = {
@@ -93,6 +91,8 @@ def load_accelerator(source: str | Mapping[str, Any] | Accelerator) -> Accelerat
         return source
     if isinstance(source, str):
         return _load(accelerator_names().get(source)["name"])
+    if not isinstance(source, Mapping):
+        raise InputError(f"an accelerator is a name, an Accelerator or its fields; got {type(source).__name__}")
     return Accelerator.from_data(source)
 
 

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, PlainSerializer
 
 from costmodel.foundation.fields import Count, reported
 from costmodel.foundation.specs import Spec
-from costmodel.hardware.accelerator import Accelerator, load_accelerator
+from costmodel.hardware.accelerator import Accelerator, accelerator_names, load_accelerator
 from costmodel.hardware.site import Site
 
 
-def _accelerator(value: Any) -> Accelerator:
-    try:
-        return load_accelerator(value)
-    except KeyError as error:
-        raise ValueError(str(error)) from None
+def _named(value: Any) -> Any:
+    """Look a name up; the fields of an own accelerator are validated in their place."""
+    return value if isinstance(value, Mapping) else load_accelerator(value)
 
 
-AcceleratorField = Annotated[Accelerator, BeforeValidator(reported(_accelerator))]
+def _written(accelerator: Accelerator) -> Any:
+    """Return the name of an accelerator of the catalogue, the fields of any other."""
+    known = accelerator_names().proper(accelerator.name) == accelerator.name
+    same = known and load_accelerator(accelerator.name) == accelerator
+    return accelerator.name if same else accelerator.to_data()
+
+
+AcceleratorField = Annotated[Accelerator, BeforeValidator(reported(_named)), PlainSerializer(_written)]
 
 
 class Cluster(Spec):
@@ -52,9 +58,3 @@ class Cluster(Spec):
     def nodes(self) -> int:
         """Number of nodes, the last one perhaps not full."""
         return -(-self.count // self.node_size)
-
-    def to_data(self) -> dict[str, Any]:
-        data = super().to_data()
-        if self.accelerator.source:
-            data["accelerator"] = self.accelerator.name
-        return data

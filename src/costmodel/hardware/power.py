@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from costmodel.foundation.errors import MissingFactError
-from costmodel.foundation.ranges import Range, between, normal_quantile
+from costmodel.foundation.ranges import Range, between, median, normal_quantile
 from costmodel.foundation.tables import Figure, Provenance, default, table
 
 if TYPE_CHECKING:
@@ -37,11 +37,12 @@ def training_power(accelerator: Accelerator) -> Figure:
     """
     measured = _measured().get(accelerator.name)
     if measured:
-        middle, factor = _median(measured), math.exp(_measured_sd() * normal_quantile(0.9))
+        middle, factor = median(measured), math.exp(_measured_sd() * normal_quantile(0.9))
         spread = between(middle / factor, middle * factor, "W").settled("lognormal")
-        first = next(row for row in table("measured_power").rows if row["accelerator"] == accelerator.name)
+        rows = [row for row in table("measured_power").rows if row["accelerator"] == accelerator.name]
+        source = " ; ".join(dict.fromkeys(row["source"].rsplit("/", 1)[0] for row in rows))
         note = f"wall power of {len(measured)} metered runs, nodes only"
-        return Figure(middle, spread, Provenance("fitted", first["source"], note=note))
+        return Figure(middle, spread, Provenance("fitted", source, note=note))
     if accelerator.tdp is None:
         raise MissingFactError(
             f"no power of {accelerator.name} is known, neither measured nor by design: give site.power_per_gpu"
@@ -70,7 +71,7 @@ def _measured() -> dict[str, list[float]]:
 @lru_cache(maxsize=1)
 def _measured_sd() -> float:
     """Return the standard deviation of the logarithm of metered power around the median of its device."""
-    residuals = [math.log(watts / _median(each)) for each in _measured().values() for watts in each]
+    residuals = [math.log(watts / median(each)) for each in _measured().values() for watts in each]
     return math.sqrt(sum(residual**2 for residual in residuals) / (len(residuals) - len(_measured())))
 
 
@@ -78,8 +79,3 @@ def _server(accelerator: Accelerator) -> dict[str, str]:
     general = "tpu" if accelerator.name.upper().startswith("TPU") else "gpu"
     by_scope = {row["scope"]: row for row in table("server_power").rows}
     return next(by_scope[scope] for scope in (accelerator.name, accelerator.generation, general) if scope in by_scope)
-
-
-def _median(values: list[float]) -> float:
-    ordered, middle = sorted(values), len(values) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

@@ -77,7 +77,10 @@ def grid_intensity(region: str, year: int | None = None) -> Figure:
 def electricity_price(region: str) -> Figure:
     """Return the price of electricity of a region [USD/kWh], newest year."""
     key = resolve_region(region)
-    rows = [row for row in table("electricity_prices").rows if row["region"] == key]
+    of_table = table("electricity_prices").rows
+    rows = [row for row in of_table if row["region"] == key] or [
+        row for row in of_table if row["region"] == country(key)
+    ]
     if not rows:
         raise MissingFactError(f"no electricity price of {key} is known; give site.electricity")
     row = max(rows, key=lambda row: row["year"])
@@ -129,6 +132,7 @@ def _regions() -> Names[str]:
             aliases[key] = [f"us-{state}", f"usa-{state}", name]
         elif not key.startswith("gcp:") and name:
             aliases[key] = [name]
+    aliases.setdefault("KOR", []).append("Korea")  # as Google names the country of its region
     for row in table("cloud_regions").rows:
         if row["grid_region"] in keys:
             aliases.setdefault(row["grid_region"], []).append(f"{row['cloud']}:{row['region']}")

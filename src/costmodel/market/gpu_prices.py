@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError, unknown
 from costmodel.foundation.names import Names
-from costmodel.foundation.ranges import Interval, between, normal_quantile
+from costmodel.foundation.ranges import Interval, between, median, normal_quantile
 from costmodel.foundation.tables import Table, default, table
 from costmodel.hardware.accelerator import accelerator_names
 
@@ -96,8 +96,12 @@ def gpu_price(
     if purchase_model not in PURCHASE_MODELS:
         raise InputError(unknown("purchase model", purchase_model, PURCHASE_MODELS))
     known = _facts(facts or table("gpu_prices"))
+    if not known.things:
+        raise InputError("the price table holds no facts")
     day = _day(on) or max(fact.as_of for each in known.things.values() for fact in each)
     accelerator, of_accelerator = _of_accelerator(known, accelerator)
+    if provider == MARKET and region is not None:
+        raise InputError("region: the market has none; name a provider, or leave the region out")
     if provider == MARKET:
         return _market_price(accelerator, purchase_model, of_accelerator, day, count)
     providers = Names("provider", {fact.provider: fact.provider for each in known.things.values() for fact in each})
@@ -119,7 +123,10 @@ def gpu_price(
 
 def vintage(facts: Table | None = None) -> dt.date:
     """Return the day of the newest fact."""
-    return max(fact.as_of for each in _facts(facts or table("gpu_prices")).things.values() for fact in each)
+    known = _facts(facts or table("gpu_prices"))
+    if not known.things:
+        raise InputError("the price table holds no facts")
+    return max(fact.as_of for each in known.things.values() for fact in each)
 
 
 def market_spread(prices: Iterable[float]) -> float:
@@ -145,9 +152,8 @@ def _market_price(
             f"{_known(in_time or of_accelerator)}"
         )
     last = [_last(facts, day, count) for facts in by_provider.values()]
-    prices = sorted(fact.usd_per_gpu_hour for fact in last)
-    middle = len(prices) // 2
-    median = prices[middle] if len(prices) % 2 else (prices[middle - 1] + prices[middle]) / 2
+    prices = [fact.usd_per_gpu_hour for fact in last]
+    typical = median(prices)
     sd = market_spread(prices) if len(prices) > 2 else 0.0
     assumed = default("market_price_factor").spread
     if assumed is not None and sd == 0.0:
@@ -155,9 +161,9 @@ def _market_price(
     factor = math.exp(sd * normal_quantile(0.9))
     names = ", ".join(sorted(by_provider))
     return GPUPrice(
-        accelerator, MARKET, purchase_model, median, max(fact.as_of for fact in last),
+        accelerator, MARKET, purchase_model, typical, max(fact.as_of for fact in last),
         f"median of {len(last)} provider{'s'[: len(last) > 1]}: {names}", on=day,
-        spread=between(median / factor, median * factor).settled("lognormal"), facts=tuple(last),
+        spread=between(typical / factor, typical * factor).settled("lognormal"), facts=tuple(last),
     )  # fmt: skip
 
 
@@ -179,20 +185,26 @@ def _known(facts: list[GPUPrice]) -> str:
 
 
 def _of_accelerator(known: Names[list[GPUPrice]], name: str) -> tuple[str, list[GPUPrice]]:
+    if not isinstance(name, str):
+        raise InputError(f"accelerator must be a name; got {name!r}")
     proper = accelerator_names().proper(name) or known.proper(name)
     if proper is None:
-        raise UnknownNameError.of("accelerator", name, [*accelerator_names(), *known])
+        raise UnknownNameError.of("accelerator", name, sorted({*accelerator_names(), *known}))
     if proper not in known.things:
         raise MissingFactError(f"no rental price of {proper} is known at all; give prices.price, or a table with it")
     return proper, known.things[proper]
 
 
 def _day(on: dt.date | str | None) -> dt.date | None:
-    if not isinstance(on, str):
+    if on is None:
+        return None
+    if isinstance(on, dt.datetime):
+        return on.date()
+    if isinstance(on, dt.date):
         return on
     try:
         return dt.date.fromisoformat(on)
-    except ValueError:
+    except (TypeError, ValueError):
         raise InputError(f"on: must be a date such as 2026-09-01; got {on!r}") from None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.tables import Row, Table, read_csv, write_text
-from costmodel.market.gpu_prices import PURCHASE_MODELS, STALE_AFTER
+from costmodel.market.gpu_prices import MARKET, PURCHASE_MODELS, STALE_AFTER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -23,7 +23,16 @@ _KEY = ("accelerator", "provider", "purchase_model", "as_of", "region", "instanc
 _MOST_USD_PER_HOUR = 1000.0
 
 
-def check_prices(facts: Table, accelerators: Collection[str], today: dt.date | None = None) -> list[str]:
+def check_columns(facts: Table) -> str:
+    """Return what is wrong with the columns of a price table, or ""."""
+    if tuple(facts.columns) == COLUMNS:
+        return ""
+    return f"{facts.name}: the columns are {', '.join(COLUMNS)}; got {', '.join(facts.columns)}"
+
+
+def check_prices(
+    facts: Table, accelerators: Collection[str], today: dt.date | None = None, ordered: bool = True
+) -> list[str]:
     """Return what is wrong with a price table, one line per problem; an empty list means that it is sound.
 
     Parameters
@@ -31,17 +40,20 @@ def check_prices(facts: Table, accelerators: Collection[str], today: dt.date | N
     facts : the table
     accelerators : names that the column `accelerator` may hold
     today : no fact is newer; not checked unless given
+    ordered : whether the facts have to be sorted
     """
-    if tuple(facts.columns) != COLUMNS:
-        return [f"{facts.name}: the columns are {', '.join(COLUMNS)}; got {', '.join(facts.columns)}"]
+    if wrong := check_columns(facts):
+        return [wrong]
+    if not facts.rows:
+        return [f"{facts.name}: holds no facts"]
     problems: list[str] = []
     seen: dict[tuple[str, ...], int] = {}
     for line, row in enumerate(facts.rows, 2):
         problems += [f"line {line}: {problem}" for problem in _row_problems(row, accelerators, today)]
-        first = seen.setdefault(_key(row), line)
+        first = seen.setdefault(offer(row), line)
         if first != line:
             problems.append(f"line {line}: repeats line {first} (same offer and day)")
-    if not problems and list(facts.rows) != sorted(facts.rows, key=_order):
+    if ordered and not problems and list(facts.rows) != sorted(facts.rows, key=_order):
         problems.append(f"{facts.name}: is not sorted by {', '.join(_KEY)}")
     return problems
 
@@ -65,11 +77,13 @@ def merge_prices(target: Path, new: Path, accelerators: Collection[str]) -> int:
         If `new` is not sound, or contradicts a fact of the table: facts are added, never changed.
     """
     existing, added = read_csv(target), read_csv(new)
-    problems = [each for each in check_prices(added, accelerators) if "is not sorted" not in each]
-    known = {_key(row): row for row in existing.rows}
+    if wrong := [each for each in (check_columns(existing), check_columns(added)) if each]:
+        raise InputError(wrong)
+    problems = check_prices(added, accelerators, ordered=False)
+    known = {offer(row): row for row in existing.rows}
     fresh: list[Row] = []
     for line, row in enumerate(added.rows, 2):
-        before = known.get(_key(row))
+        before = known.get(offer(row))
         if before is None:
             fresh.append(row)
         elif _price(before) != _price(row):
@@ -94,8 +108,9 @@ def _row_problems(row: Row, accelerators: Collection[str], today: dt.date | None
     problems = []
     if row["accelerator"] not in accelerators:
         problems.append(f"accelerator: {unknown('accelerator', row['accelerator'], accelerators)}")
-    if not row["provider"] or row["provider"] != row["provider"].lower():
-        problems.append(f"provider: must be a name in lower case; got {row['provider']!r}")
+    provider = row["provider"]
+    if provider in {"", MARKET} or provider != provider.strip().lower():
+        problems.append(f"provider: must be a name in lower case; got {provider!r}")
     if row["purchase_model"] not in PURCHASE_MODELS:
         problems.append(f"purchase_model: {unknown('purchase model', row['purchase_model'], PURCHASE_MODELS)}")
     price = _price(row)
@@ -104,10 +119,12 @@ def _row_problems(row: Row, accelerators: Collection[str], today: dt.date | None
             f"usd_per_gpu_hour: must be above 0 and at most {_MOST_USD_PER_HOUR:g}; got {row['usd_per_gpu_hour']!r}"
         )
     size = row["gpus_per_instance"]
-    if size and not (size.isdigit() and int(size) > 0):
+    if size and not (size.isdecimal() and size.isascii() and int(size) > 0):
         problems.append(f"gpus_per_instance: must be a whole number above 0, or empty; got {size!r}")
     try:
         day = dt.date.fromisoformat(row["as_of"])
+        if str(day) != row["as_of"]:
+            raise ValueError
         if today is not None and day > today:
             problems.append(f"as_of: {day} lies in the future")
     except ValueError:
@@ -124,10 +141,11 @@ def _price(row: Row) -> float | None:
         return None
 
 
-def _key(row: Row) -> tuple[str, ...]:
+def offer(row: Row) -> tuple[str, ...]:
+    """Return what makes a fact one of its kind: the offer and its day."""
     return tuple(row[column] for column in _KEY)
 
 
 def _order(row: Row) -> tuple[str | int, ...]:
     size = row["gpus_per_instance"]
-    return (*_key(row)[:-1], int(size) if size.isdigit() else 0)
+    return (*offer(row)[:-1], int(size) if size.isdecimal() else 0)

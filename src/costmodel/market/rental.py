@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import model_validator
 
-from costmodel.foundation.errors import InputError
+from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.fields import Date, PricePerGPUHour
-from costmodel.foundation.ranges import Range
+from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure, Provenance, Table, read_csv, table
+from costmodel.hardware.accelerator import accelerator_names
 from costmodel.market.gpu_prices import MARKET, GPUPrice, PurchaseModel, gpu_price
-from costmodel.market.price_table import COLUMNS, check_prices
+from costmodel.market.price_table import COLUMNS, check_prices, offer
 
 
 class Rental(Spec):
@@ -62,15 +63,23 @@ class Rental(Spec):
             If no such price is known.
         """
         if self.price is not None:
-            share = 1 / node_size if self.per == "instance" else 1.0
-            spread = self.price.scaled(share, "USD/hour") if isinstance(self.price, Range) else None
-            value = spread.median() if spread is not None else float(self.price) * share  # type: ignore[arg-type]
-            note = f"per instance of {node_size}" if self.per == "instance" else ""
-            return Figure(value, spread, Provenance("given", note=note))
-        found = self.lookup(accelerator, count)
-        return Figure(
-            found.usd_per_gpu_hour, found.spread, Provenance("looked up", found.source, str(found.as_of), _note(found))
-        )
+            size = node_size if self.per == "instance" else 1
+            factor = billed(count, size) / (count * size)
+            price = self.price.scaled(factor, "USD/hour") if isinstance(self.price, Range) else self.price * factor
+            note = f"per instance of {size}, {billed(count, size)} of {count} billed" if size > 1 else ""
+            return Figure(middle(price), price if isinstance(price, Range) else None, Provenance("given", note=note))
+        try:
+            found = self.lookup(accelerator, count)
+        except UnknownNameError:
+            if accelerator_names().proper(accelerator) is not None:
+                raise
+            reason = f"no rental price of {accelerator} is known; give prices.price, or prices.table with it"
+            raise MissingFactError(reason) from None
+        size = found.gpus_per_instance or 1
+        factor = billed(count, size) / count
+        caution = f"prices.price: the fact of {found.as_of} is older than a year" if found.stale else ""
+        looked_up = Provenance("looked up", _source(found), str(found.as_of), _note(found, count), caution)
+        return Figure(found.usd_per_gpu_hour * factor, found.spread, looked_up)
 
     def lookup(self, accelerator: str, count: int | None = None) -> GPUPrice:
         """Return the price fact of one accelerator."""
@@ -80,20 +89,49 @@ class Rental(Spec):
         )
 
 
-def _note(price: GPUPrice) -> str:
+def billed(count: int, size: int) -> int:
+    """Return how many accelerators are paid for if they come in instances of `size`: whole ones."""
+    return -(-count // size) * size
+
+
+def _source(price: GPUPrice) -> str:
+    """Return where a price stands; of the market price, every fact that it was made of."""
+    if not price.facts:
+        return price.source
+    listed = (f"{fact.provider} {fact.usd_per_gpu_hour:g} ({fact.as_of}): {fact.source}" for fact in price.facts)
+    return " ; ".join(listed)
+
+
+def _note(price: GPUPrice, count: int) -> str:
     parts = [price.provider, price.purchase_model.replace("_", " "), price.instance_type, price.region]
+    if price.facts:
+        parts.append(price.source)
+    whole = billed(count, price.gpus_per_instance or 1)
+    if whole != count:
+        parts.append(f"{whole} billed for {count}")
     if price.on is not None:
         parts.append(f"for {price.on}")
-    if price.stale:
-        parts.append("older than a year")
     return ", ".join(part for part in parts if part)
 
 
-@lru_cache(maxsize=8)
 def _with_library(path: str) -> Table:
+    try:
+        stamp = Path(path).stat()
+    except OSError as error:
+        raise InputError(f"prices.table: {path} cannot be read: {error.strerror or error}") from None
+    return _joined(path, stamp.st_mtime_ns, stamp.st_size)
+
+
+@lru_cache(maxsize=8)
+def _joined(path: str, _changed: int, _size: int) -> Table:
+    """Return the library's facts with those of a file, which win where both know an offer on a day."""
     own, library = read_csv(Path(path)), table("gpu_prices")
     accelerators = {row["accelerator"] for row in (*library.rows, *own.rows)}
-    wrong = [each for each in check_prices(own, accelerators) if "is not sorted" not in each]
-    if wrong:
-        raise InputError(wrong)
-    return Table(f"gpu_prices and {own.name}", (*library.rows, *own.rows), COLUMNS, own.sha256)
+    if wrong := check_prices(own, accelerators, ordered=False):
+        raise InputError([f"{own.name}: {each}" for each in wrong])
+    taken = {offer(row) for row in own.rows}
+    kept = tuple(row for row in library.rows if offer(row) not in taken)
+    rows = tuple(
+        {**row, "source_url": f"{row['source_url']} (in {Path(path).name}, {own.sha256[:12]})"} for row in own.rows
+    )
+    return Table(f"gpu_prices and {own.name}", (*kept, *rows), COLUMNS, own.sha256)

@@ -170,6 +170,5 @@ def _scale(name: str, values: Iterable[float]) -> tuple[float, str]:
 def _described(path: str, given: Input) -> str:
     """Return the name of an uncertain input above its 10 % and 90 % quantiles."""
     shown, unit = given.shown()
-    factor = shown / given.value if given.value else 0.0
-    low, high = (number(given.spread.quantile(p) * factor) if given.spread else "" for p in (0.1, 0.9))
+    low, high = (number(end) for end in given.interval() or [shown, shown])
     return f"{path}\n{low} to {high} {unit}".strip()

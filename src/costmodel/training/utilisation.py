@@ -102,8 +102,14 @@ def residuals(runs: Sequence[Run], goodput: float) -> list[float]:
     ]
 
 
-def default_mfu(mixture: bool, accelerator: Accelerator) -> Figure:
+def default_mfu(mixture: bool, accelerator: Accelerator, of_bf16: float = 1.0) -> Figure:
     """Return the steady-state utilisation that is assumed where none is given [1].
+
+    Parameters
+    ----------
+    mixture : whether it is a mixture of experts
+    accelerator : its generation picks the class
+    of_bf16 : peak of the precision as a share of that of bf16, at most 1 [1]
 
     Examples
     --------
@@ -115,8 +121,8 @@ def default_mfu(mixture: bool, accelerator: Accelerator) -> Figure:
     kind = "moe" if mixture else "dense"
     seen = (kind, accelerator.generation) in rows
     row = rows[kind, accelerator.generation if seen else OTHER]
-    goodput = default("goodput").value
-    low, high = float(row["low"]) / goodput, float(row["high"]) / goodput
+    scale = of_bf16 / default("goodput").value
+    low, high = float(row["low"]) * scale, float(row["high"]) * scale
     spread = between(low, high, level=float(row["level"])).settled("logitnormal")
     which = accelerator.generation if seen else f"{accelerator.generation or 'unknown'}, a generation not seen yet"
     note = f"{kind} on {which}: {row['note']}"

@@ -21,7 +21,7 @@ def validate_published_runs(table: Table) -> dict[str, Any]:
     """
     goodput = default("goodput").value
     fitted_on = shipped_runs()
-    known = {run.id for run in fitted_on}
+    known = {run.id: run.organisation for run in fitted_on}
     whole = fit_utilisation(fitted_on, goodput)
     left_out = {
         name: fit_utilisation([run for run in fitted_on if run.organisation != name], goodput, sd=whole.sd)
@@ -35,7 +35,7 @@ def validate_published_runs(table: Table) -> dict[str, Any]:
         if run is None:
             cases.append(Case(row["id"], row["org"], skipped=skipped[row["id"]]))
         else:
-            cases.append(_case(run, left_out[run.organisation] if run.id in known else whole, goodput))
+            cases.append(_case(run, left_out[known[run.id]] if run.id in known else whole, goodput))
     return report("published_runs", cases)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from costmodel.foundation.ranges import median
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -49,9 +51,9 @@ def scores(cases: Iterable[Case]) -> dict[str, Any]:
     return {
         "scored": len(logs),
         "mape": sum(errors) / len(errors) if some else None,
-        "median_ape": _median(errors) if some else None,
+        "median_ape": median(errors) if some else None,
         "bias": sum(logs) / len(logs) if some else None,
-        "median_abs_log10": _median([abs(log) / math.log(10) for log in logs]) if some else None,
+        "median_abs_log10": median([abs(log) / math.log(10) for log in logs]) if some else None,
         "within_factor_2": sum(abs(log) <= math.log(2) for log in logs) / len(logs) if some else None,
         "coverage": {str(level): _coverage(listed, level) for level in LEVELS},
     }
@@ -88,8 +90,3 @@ def _row(case: Case) -> dict[str, Any]:
         "id": case.id, "predicted": case.predicted, "measured": case.measured, "low": low, "high": high,
         "skipped": case.skipped,
     }  # fmt: skip
-
-
-def _median(values: list[float]) -> float:
-    ordered, middle = sorted(values), len(values) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

@@ -1,0 +1,102 @@
+"""`costmodel models`, `gpus`, `compare`, `schema` and `validate`."""
+
+import json
+
+import pytest
+
+import costmodel as cm
+
+
+def test_help_lists_the_commands(costmodel):
+    outcome = costmodel("--help")
+    assert outcome.code == 0
+    for command in ("estimate", "compare", "schema", "models", "gpus", "validate", "prices"):
+        assert f"  {command} " in outcome.out
+
+
+def test_an_unknown_command(costmodel):
+    outcome = costmodel("estimat")
+    assert outcome.code == 2 and "estimat" in outcome.err and outcome.out == ""
+
+
+def test_models_as_text_and_json(costmodel):
+    assert "llama-3.1-8b" in costmodel("models").out
+    listed = json.loads(costmodel("models", "--json").out)
+    assert {row["name"] for row in listed} == {row["name"] for row in cm.architectures()}
+
+
+def test_one_model(costmodel):
+    assert "8,030,261,248" in costmodel("models", "llama-3.1-8b").out
+    shown = json.loads(costmodel("models", "Llama 3.1 8B", "--json").out)
+    assert (shown["name"], shown["total"]) == ("llama-3.1-8b", 8_030_261_248)
+    assert shown["FLOP/token, causal"] == cm.flops_per_token(cm.load_architecture("llama-3.1-8b"), 4096)
+
+
+def test_gpus_as_text_and_json(costmodel):
+    assert "H100-SXM" in costmodel("gpus").out
+    listed = json.loads(costmodel("gpus", "--json").out)
+    assert len(listed) == len(cm.accelerators())
+    assert next(row for row in listed if row["name"] == "H100-SXM")["bf16"] == 989.4
+
+
+def test_one_gpu(costmodel):
+    assert "H100-SXM" in costmodel("gpus", "h100").out
+    shown = json.loads(costmodel("gpus", "NVIDIA H100 80GB HBM3", "--json").out)
+    assert (shown["name"], shown["memory"], shown["tdp"]) == ("H100-SXM", 80, 700)
+
+
+@pytest.mark.parametrize("command", ["models", "gpus"])
+def test_unknown_names(refused, command):
+    (problem,) = refused(command, "H100SXM-8b")
+    assert problem.startswith("unknown ")
+
+
+def test_compare(costmodel, refused, root):
+    files = [root / "examples" / name for name in ("pretraining.toml", "stages.toml")]
+    outcome = costmodel("compare", *files)
+    assert outcome.code == 0
+    assert "pretraining" in outcome.out and "stages" in outcome.out and "772 ZFLOP" in outcome.out
+    runs = {path.stem: cm.Scenario.load(path) for path in files}
+    assert json.loads(costmodel("compare", *files, "--json").out) == json.loads(json.dumps(cm.compare(runs).rows()))
+    assert "needs two scenarios or more" in refused("compare", files[0])[0]
+    assert "none.toml cannot be read" in refused("compare", files[0], "none.toml")[0]
+
+
+def test_compare_files_of_one_name(costmodel, root, tmp_path):
+    file = root / "examples" / "pretraining.toml"
+    (tmp_path / "pretraining.toml").write_bytes(file.read_bytes())
+    outcome = costmodel("compare", file, tmp_path / "pretraining.toml")
+    assert outcome.code == 0 and str(tmp_path / "pretraining.toml") in outcome.out
+
+
+def test_schema(costmodel):
+    assert json.loads(costmodel("schema").out) == cm.Scenario.model_json_schema()
+
+
+def test_validate(costmodel, tmp_path, root):
+    lines = (root / "data" / "published_runs.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    file = tmp_path / "runs.csv"
+    file.write_text("".join(lines[:16]), encoding="utf-8")
+    outcome = costmodel("validate", "published_runs", file, "--json")
+    assert outcome.code == 0
+    scored = json.loads(outcome.out)
+    assert scored["kind"] == "published_runs" and scored["cases"] == len(scored["rows"])
+    assert scored["scored"] == sum(row["skipped"] is None for row in scored["rows"]) > 0
+    assert f"{scored['scored']} of {scored['cases']} cases scored" in costmodel("validate", "published_runs", file).out
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "message"),
+    [
+        ("published_run", b"", "unknown kind of cases 'published_run'; did you mean 'published_runs'?"),
+        ("published_runs", b"a,b\n1,2\n", "is missing"),
+        ("published_runs", b"\xff\xfe\n", "is not a CSV file in UTF-8"),
+        ("published_runs", b"", "it has no header"),
+        ("published_runs", None, "cannot be read"),
+    ],
+)
+def test_validate_on_what_is_no_table_of_cases(refused, tmp_path, kind, content, message):
+    file = tmp_path / "cases.csv"
+    if content is not None:
+        file.write_bytes(content)
+    assert message in refused("validate", kind, file)[0]

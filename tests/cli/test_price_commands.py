@@ -1,0 +1,128 @@
+"""`costmodel prices`: list, check and merge."""
+
+import json
+
+import pytest
+
+from costmodel.foundation.tables import read_csv, table
+from costmodel.market.price_table import as_csv
+
+ROW = {
+    "accelerator": "H100-SXM", "provider": "lambda", "region": "us", "instance_type": "8x", "gpus_per_instance": "8",
+    "purchase_model": "on_demand", "usd_per_gpu_hour": "3.99", "as_of": "2024-09-17",
+    "source_url": "https://lambda.ai/pricing", "note": "",
+}  # fmt: skip
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(name, *changes):
+        path = tmp_path / name
+        path.write_text(as_csv([{**ROW, **change} for change in changes]))
+        return path
+
+    return write
+
+
+def test_list_filters(costmodel):
+    rows = json.loads(costmodel("prices", "list", "--gpu", "h100", "--provider", "lambda", "--json").out)
+    expected = [r for r in table("gpu_prices").rows if (r["accelerator"], r["provider"]) == ("H100-SXM", "lambda")]
+    assert len(rows) == len(expected) > 10
+    assert all(row["source_url"] for row in rows)
+    days = [row["as_of"] for row in rows]
+    assert days == sorted(days)
+
+
+def test_list_all_as_text(costmodel):
+    lines = costmodel("prices", "list").out.splitlines()
+    assert len(lines) == len(table("gpu_prices").rows) + 2 and lines[0].startswith("accelerator")
+
+
+def test_list_an_own_table(costmodel, written):
+    outcome = costmodel("prices", "list", "--table", written("own.csv", {}))
+    assert outcome.code == 0 and outcome.out.splitlines()[2].startswith("H100-SXM")
+
+
+def test_list_what_is_not_there(refused, tmp_path, written):
+    assert "unknown accelerator 'H100SXN'" in refused("prices", "list", "--gpu", "H100SXN")[0]
+    assert "no price fits" in refused("prices", "list", "--provider", "nobody")[0]
+    assert "cannot be read" in refused("prices", "list", "--table", tmp_path / "none.csv")[0]
+
+
+def test_list_a_table_in_other_columns(refused, tmp_path):
+    (tmp_path / "own.csv").write_text("a,b\n1,2\n")
+    assert "column" in refused("prices", "list", "--table", tmp_path / "own.csv")[0]
+
+
+def test_check_the_shipped_table(costmodel):
+    outcome = costmodel("prices", "check")
+    facts = table("gpu_prices")
+    assert outcome.code == 0
+    assert outcome.out.startswith(f"gpu_prices: {len(facts.rows)} facts are sound; newest {facts.vintage}")
+
+
+def test_check_tells_every_problem(refused, written):
+    file = written("own.csv", {"accelerator": "H100SXM"}, {"usd_per_gpu_hour": "0", "source_url": ""})
+    problems = refused("prices", "check", file)
+    assert [problem.split(": ")[:2] for problem in problems] == [
+        ["line 2", "accelerator"], ["line 3", "usd_per_gpu_hour"], ["line 3", "source_url"],
+    ]  # fmt: skip
+
+
+def test_check_names_what_is_stale(costmodel, written):
+    file = written(
+        "own.csv", {"provider": "lambda", "as_of": "2024-01-01"}, {"provider": "nebius", "as_of": "2025-06-01"}
+    )
+    out = costmodel("prices", "check", file).out
+    assert "own: 2 facts are sound; newest 2025-06-01" in out
+    assert "1 offers were last seen" in out and "H100-SXM at lambda (on_demand): last seen 2024-01-01" in out
+
+
+def test_check_an_empty_table(refused, written):
+    problems = refused("prices", "check", written("own.csv"))
+    assert len(problems) == 1
+
+
+def test_merge_and_merge_again(costmodel, written):
+    target, new = written("prices.csv", {}), written("new.csv", {"as_of": "2024-10-01"})
+    assert costmodel("prices", "merge", new, "--into", target).out == f"1 facts added to {target}\n"
+    assert costmodel("prices", "merge", new, "--into", target).out == f"0 facts added to {target}\n"
+    assert [row["as_of"] for row in read_csv(target).rows] == ["2024-09-17", "2024-10-01"]
+
+
+def test_merge_refuses_a_contradiction(refused, written):
+    target, new = written("prices.csv", {}), written("new.csv", {"usd_per_gpu_hour": "2"})
+    before = target.read_bytes()
+    assert "contradicts the table" in refused("prices", "merge", new, "--into", target)[0]
+    assert target.read_bytes() == before
+
+
+def test_merge_into_what_cannot_be_written(refused, written, tmp_path):
+    new = written("new.csv", {})
+    folder = tmp_path / "prices.csv"
+    folder.mkdir()
+    (problem,) = refused("prices", "merge", new, "--into", folder)
+    assert str(folder) in problem and "cannot be" in problem and list(folder.iterdir()) == []
+
+
+def test_merge_tells_of_a_failed_write(refused, written, monkeypatch):
+    target, new = written("prices.csv", {}), written("new.csv", {"as_of": "2024-10-01"})
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    (problem,) = refused("prices", "merge", new, "--into", target)
+    assert problem == f"{target} cannot be written: No space left on device"
+
+
+def test_merge_what_is_not_there(refused, written, tmp_path):
+    target = written("prices.csv", {})
+    assert "none.csv cannot be read" in refused("prices", "merge", tmp_path / "none.csv", "--into", target)[0]
+
+
+def test_merge_a_table_in_other_columns(refused, written, tmp_path):
+    (tmp_path / "own.csv").write_text("a,b\n1,2\n")
+    problems = refused("prices", "merge", tmp_path / "own.csv", "--into", written("prices.csv", {}))
+    assert "column" in problems[0]
