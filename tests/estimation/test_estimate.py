@@ -280,8 +280,8 @@ def test_a_wrong_input_names_the_field_and_what_is_allowed(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"prices": {"provider": "lamda"}}, "prices.price: unknown provider 'lamda'; did you mean 'lambda'"),
-        ({"cluster.site.region": "us-virgina"}, "site.grid_intensity: unknown region 'us-virgina'"),
+        ({"prices": {"provider": "lamda"}}, r"prices\.price: unknown provider 'lamda'; did you mean 'lambda'"),
+        ({"cluster.site.region": "us-virgina"}, r"site\.grid_intensity: unknown region 'us-virgina'"),
     ],
 )
 def test_an_unknown_place_or_provider_is_an_error(changes, message):
@@ -303,7 +303,7 @@ def test_gpu_hours_in_which_the_flops_cannot_be_done_are_refused():
 
 
 def test_a_precision_that_the_accelerator_lacks_is_refused():
-    with pytest.raises(cm.InputError, match="recipe.precision: no dense fp8 peak is known for A100-80GB-SXM"):
+    with pytest.raises(cm.InputError, match=r"recipe\.precision: no dense fp8 peak is known for A100-80GB-SXM"):
         cm.estimate(scenario(**{"recipe.precision": "fp8", "cluster.accelerator": "A100-80GB-SXM"}))
 
 

@@ -100,6 +100,18 @@ def test_intervals_of_a_higher_level_hold_those_of_a_lower(spread):
         assert wider_low <= low <= high <= wider_high
 
 
+def test_a_quantile_of_what_is_no_probability():
+    for spread in SHAPES.values():
+        for probability in (-0.1, 1.1, math.nan):
+            with pytest.raises(InputError):
+                spread.quantile(probability)
+
+
+def test_the_outermost_quantiles_are_the_ends_of_the_support():
+    for spread in SHAPES.values():
+        assert (spread.quantile(0), spread.quantile(1)) == pytest.approx(spread.support())
+
+
 def test_the_same_ends_at_a_higher_level_are_a_narrower_distribution():
     sure, unsure = (between(1, 2, level=level).settled("lognormal") for level in (0.95, 0.5))
     assert unsure.quantile(0.1) < sure.quantile(0.1) < sure.quantile(0.9) < unsure.quantile(0.9)

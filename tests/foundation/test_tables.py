@@ -1,6 +1,7 @@
 """Tables: every row has its source, a file that is no table is refused, and the fingerprint follows the content."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -81,6 +82,13 @@ def test_a_file_that_cannot_be_read(tmp_path):
         read_csv(tmp_path / "none.csv")
     with pytest.raises(cm.InputError, match="cannot be read"):
         read_csv(tmp_path)
+
+
+def test_a_path_that_no_file_can_have():
+    with pytest.raises(cm.InputError, match="cannot be read"):
+        read_csv(Path("facts\0.csv"))
+    with pytest.raises(cm.InputError, match="cannot be read"):
+        cm.Scenario.load("run\0.toml")
 
 
 def test_a_huge_file_is_not_read(tmp_path):

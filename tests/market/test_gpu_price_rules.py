@@ -154,7 +154,8 @@ def test_purchase_models_do_not_stand_in_for_each_other():
 
 MARKET = facts(
     ("lambda", "2025-12-01", 3), ("lambda", "2026-01-01", 2.8), ("nebius", "2026-01-10", 2),
-    ("runpod", "2025-12-31", 4), *((provider, "2026-01-20", 50) for provider in sorted(HYPERSCALERS)), ("index:somebody", "2026-01-20", 40),
+    ("runpod", "2025-12-31", 4),
+    *((provider, "2026-01-20", 50) for provider in sorted(HYPERSCALERS)), ("index:somebody", "2026-01-20", 40),
     ("crusoe", "2025-03-01", 30),
 )  # fmt: skip
 
@@ -187,6 +188,17 @@ def test_no_market_at_all():
     table = facts(("aws", "2026-01-01", 9), ("index:somebody", "2026-01-01", 4), ("lambda", "2024-01-01", 2))
     with pytest.raises(cm.MissingFactError, match=r"in the 180 days up to 2026-01-01; known: aws"):
         gpu_price("H100", facts=table)
+
+
+def test_the_market_on_the_first_day_of_the_calendar():
+    with pytest.raises(cm.MissingFactError, match="0001-01-01"):
+        gpu_price("H100", on="0001-01-01", facts=MARKET)
+
+
+def test_the_market_in_any_case():
+    assert gpu_price("H100", "Market", on="2026-01-20", facts=MARKET) == gpu_price(
+        "H100", on="2026-01-20", facts=MARKET
+    )
 
 
 def test_the_market_takes_the_fitting_instance_of_each_provider():

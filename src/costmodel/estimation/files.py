@@ -55,10 +55,10 @@ def parse_change(text: str) -> tuple[str, Any]:
 
 
 def _with_base(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    data = _parsed(path)
     resolved = path.resolve()
     if resolved in seen or len(seen) >= MAX_DEPTH:
         raise InputError(f"{path}: extends itself, or more than {MAX_DEPTH} files deep")
-    data = _parsed(path)
     for place in _PATHS:
         _rewrite(data, place, lambda value: str(path.parent / value) if (path.parent / value).exists() else value)
     base = data.pop("extends", None)

@@ -159,7 +159,10 @@ def _date(value: Any) -> Any:
         value = value.date()
     if isinstance(value, str):
         try:
-            return dt.date.fromisoformat(value.strip())
+            day = dt.date.fromisoformat(value.strip())
+            if str(day) != value.strip():
+                raise ValueError
+            return day
         except ValueError:
             raise InputError(f"must be a date such as 2026-09-01; got {value!r}") from None
     if not isinstance(value, dt.date):

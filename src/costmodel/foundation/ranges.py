@@ -39,7 +39,14 @@ class Range:
         raise TypeError(f"{type(self).__name__} has no median")
 
     def quantile(self, probability: float) -> float:
-        """Return the value below which the share `probability` (0 to 1) lies."""
+        """Return the value below which the share `probability` (0 to 1) lies, in the unit of the range."""
+        if not 0 <= probability <= 1:
+            raise InputError(f"a probability lies between 0 and 1; got {probability!r}")
+        if probability in (0, 1):
+            return self.support()[int(probability)]
+        return self._quantile(probability)
+
+    def _quantile(self, probability: float) -> float:
         raise TypeError(f"{type(self).__name__} has no quantiles")
 
     def draw(self, generator: np.random.Generator, count: int) -> Array:
@@ -91,7 +98,7 @@ class Interval(Range):
     def median(self) -> float:
         return self._from_normal((self._to_normal(self.low) + self._to_normal(self.high)) / 2)
 
-    def quantile(self, probability: float) -> float:
+    def _quantile(self, probability: float) -> float:
         location, scale = self._location_and_scale()
         return self._from_normal(location + scale * normal_quantile(probability))
 
@@ -144,14 +151,14 @@ class Triangular(Range):
     mode: float
     high: float
 
-    def quantile(self, probability: float) -> float:
+    def _quantile(self, probability: float) -> float:
         width, left = self.high - self.low, self.mode - self.low
         if probability * width < left:
             return self.low + math.sqrt(probability * width * left)
         return self.high - math.sqrt((1 - probability) * width * (self.high - self.mode))
 
     def median(self) -> float:
-        return self.quantile(0.5)
+        return self._quantile(0.5)
 
     def draw(self, generator: np.random.Generator, count: int) -> Array:
         return generator.triangular(self.low, self.mode, self.high, count)
@@ -176,14 +183,14 @@ class Beta(Range):
     low: float = 0.0
     high: float = 1.0
 
-    def quantile(self, probability: float) -> float:
+    def _quantile(self, probability: float) -> float:
         from scipy.special import betaincinv
 
         share = min(max(float(betaincinv(self.alpha, self.beta, probability)), 1e-12), 1 - 1e-12)
         return self.low + (self.high - self.low) * share
 
     def median(self) -> float:
-        return self.quantile(0.5)
+        return self._quantile(0.5)
 
     def draw(self, generator: np.random.Generator, count: int) -> Array:
         import numpy as np
@@ -209,13 +216,13 @@ class Samples(Range):
 
     values: tuple[float, ...]
 
-    def quantile(self, probability: float) -> float:
+    def _quantile(self, probability: float) -> float:
         import numpy as np
 
         return float(np.quantile(self.values, probability))
 
     def median(self) -> float:
-        return self.quantile(0.5)
+        return self._quantile(0.5)
 
     def draw(self, generator: np.random.Generator, count: int) -> Array:
         return generator.choice(self.values, count)

@@ -116,16 +116,18 @@ def read_bytes(path: Path, limit: int) -> bytes:
         if path.stat().st_size > limit:
             raise InputError(f"{path} holds more than {limit / 1e6:g} MB, the most that is read")
         return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # a ValueError is a null byte in the path
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read: {reason}") from None
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file, or raise `InputError` if that is not possible."""
     try:
         path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be written: {reason}") from None
 
 
 @lru_cache(maxsize=32)

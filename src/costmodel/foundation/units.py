@@ -73,7 +73,10 @@ _ALLOWED = re.compile(r"(?:1\s*/)?(?:[A-Za-zµ_/ ()·-]|\*(?!\*)|(?:\*\*|\^)[23]
 _REWRITES = (
     (re.compile(r"US\$|\$"), " USD "),
     (re.compile(r"\bdollars?\b"), "USD"),
-    (re.compile(r"\b(?:gpu|GPU|chip|accelerator|device)s?[- ]?hours?\b|\b(?:gpu|GPU)h\b"), "(gpu*hour)"),
+    (re.compile(r"\b(?:gpu|GPU|chip|accelerator|device)s?[- ]?(?:hours?|hrs?)\b|\b(?:gpu|GPU)h\b"), "(gpu*hour)"),
+    (re.compile(r"\b(?:gpu|GPU|chip|accelerator|device)s?[- ]?days?\b"), "(gpu*day)"),
+    (re.compile(r"²"), "**2"),
+    (re.compile(r"³"), "**3"),
     (re.compile(r"\b(?:GPU|chip|accelerator|device)s?\b|\bgpus\b"), "gpu"),
     (re.compile(r"\b([kMGTPEZ]?)(?:FLOPS|FLOPs/s|FLOP/s|FLOPS/s|flops/s)(?![A-Za-z])"), r"\1FLOP/s"),
     (re.compile(r"\b([kMGTPEZ]?)FLOPs\b"), r"\1FLOP"),
@@ -116,7 +119,8 @@ def read(text: str, unit: str) -> float | Range:
         high_number, high_rest = _split(parts["high"])
         low_number, low_rest = _split(parts["low"])
         level = float(parts["level"]) / 100 if parts["level"] else DEFAULT_LEVEL
-        low = _value(low_number, low_rest or high_rest, unit, text)
+        shared = not low_rest or (low_rest.strip() == "USD" and high_rest.startswith("USD"))  # $1.80 to $3.20 per hour
+        low = _value(low_number, high_rest if shared else low_rest, unit, text)
         return between(low, _value(high_number, high_rest, unit, text), unit, level=level)
     return _value(*_split(text), unit, text)
 
@@ -247,7 +251,7 @@ def _factor(rest: str, unit: str, text: str = "") -> float:
 
     units = registry()
     try:
-        one = units.Quantity(1.0, units.parse_units(rest.strip()))
+        one = units.Quantity(1.0, _parsed(rest.strip()))
     except Exception:  # pint raises its own errors, and those of the tokenizer below it
         raise InputError(f"{shown} has a unit that is not known; expected a number in {unit}") from None
     try:
@@ -259,6 +263,14 @@ def _factor(rest: str, unit: str, text: str = "") -> float:
         pass
     expected = "a plain number" if unit == "1" else f"a number in {unit}"
     raise InputError(f"{shown} has the wrong dimension; expected {expected}")
+
+
+def _parsed(text: str) -> Any:
+    """Return the unit that a text names, as it is written or, failing that, in lower case (Watts, Tokens)."""
+    try:
+        return registry().parse_units(text)
+    except Exception:
+        return registry().parse_units(text.lower())
 
 
 def _counts_alike(one: Any, unit: str) -> bool:

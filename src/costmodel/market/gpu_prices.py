@@ -100,6 +100,9 @@ def gpu_price(
         raise InputError("the price table holds no facts")
     day = _day(on) or max(fact.as_of for each in known.things.values() for fact in each)
     accelerator, of_accelerator = _of_accelerator(known, accelerator)
+    if count is not None and count < 1:
+        raise InputError(f"count is a whole number above 0; got {count!r}")
+    provider = MARKET if str(provider).lower() == MARKET else provider
     if provider == MARKET and region is not None:
         raise InputError("region: the market has none; name a provider, or leave the region out")
     if provider == MARKET:
@@ -143,7 +146,7 @@ def _market_price(
     by_provider: dict[str, list[GPUPrice]] = {}
     for fact in of_accelerator:
         counted = fact.provider not in HYPERSCALERS and not fact.provider.startswith(_INDEX)
-        if counted and fact.purchase_model == purchase_model and day - MARKET_WINDOW <= fact.as_of <= day:
+        if counted and fact.purchase_model == purchase_model and dt.timedelta(0) <= day - fact.as_of <= MARKET_WINDOW:
             by_provider.setdefault(fact.provider, []).append(fact)
     if not by_provider:
         in_time = [fact for fact in of_accelerator if fact.as_of <= day]

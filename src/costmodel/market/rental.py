@@ -117,8 +117,9 @@ def _note(price: GPUPrice, count: int) -> str:
 def _with_library(path: str) -> Table:
     try:
         stamp = Path(path).stat()
-    except OSError as error:
-        raise InputError(f"prices.table: {path} cannot be read: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"prices.table: {path} cannot be read: {reason}") from None
     return _joined(path, stamp.st_mtime_ns, stamp.st_size)
 
 
