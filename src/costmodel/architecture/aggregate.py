@@ -1,7 +1,5 @@
 """A model of which only counts are known: one block that stands for all of it."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Multi-head, grouped-query and multi-query attention, full or within a sliding window."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from costmodel.architecture.blocks import Block, Operation, Weight, linear, norm, product

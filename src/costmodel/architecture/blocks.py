@@ -1,7 +1,5 @@
 """What does a block tell about itself? The protocol: lists of weights, operations and cache, no totals."""
 
-from __future__ import annotations
-
 from typing import Literal, NamedTuple
 
 from costmodel.foundation.specs import Spec

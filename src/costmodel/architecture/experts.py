@@ -1,7 +1,5 @@
 """Mixture of experts: a router sends each token to a few of many feed-forward blocks; some are shared."""
 
-from __future__ import annotations
-
 from typing import Literal, Self
 
 from pydantic import model_validator

@@ -4,8 +4,6 @@ Defaults are those of the family's configuration class in Hugging Face transform
 out what equals them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal

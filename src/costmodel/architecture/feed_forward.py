@@ -1,7 +1,5 @@
 """Dense feed-forward blocks, plain (two matrices) or gated (three)."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from costmodel.architecture.blocks import Block, Operation, Weight, linear, product

@@ -1,7 +1,5 @@
 """Multi-head latent attention: keys and values through a low-rank latent, rotary parts apart."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from costmodel.architecture.blocks import Block, Operation, Weight, linear, norm, product

@@ -1,7 +1,5 @@
 """What is an architecture? Vocabulary, width and layers of blocks: the description that all else counts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -119,7 +117,7 @@ class Architecture(Spec):
         vocabulary: int | None = None,
         tied: bool = False,
         name: str = "from counts",
-    ) -> Architecture:
+    ) -> Self:
         """Return an architecture of which only counts are known.
 
         Parameters

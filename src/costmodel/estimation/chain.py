@@ -4,8 +4,6 @@ The same table runs on floats (the value shown), on arrays (draws), and is walke
 are SI with FLOP, token, kg and USD; a GPU-second is a second.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache

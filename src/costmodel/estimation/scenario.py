@@ -1,7 +1,5 @@
 """What is to be estimated? A model, what is done with it, on what, and what that costs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self

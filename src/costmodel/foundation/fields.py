@@ -4,8 +4,6 @@ A field takes a bare number in the unit that its alias names, a string (`"2.50 U
 pint Quantity of any registry, or a range; it holds a float, or a range, in that unit.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 import math
 import operator

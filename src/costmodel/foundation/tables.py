@@ -4,8 +4,6 @@ A table is a CSV file in `data/`, shipped in the wheel as `costmodel/data`. A fi
 carries a `Provenance` to the user: the table, the row, the source and the date.
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """What can one accelerator do? Peaks, memory, bandwidth and power, from the catalogue or the user."""
 
-from __future__ import annotations
-
 import datetime as dt
 from collections.abc import Mapping
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """How many accelerators, of which kind, where?"""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 

@@ -1,7 +1,5 @@
 """Where does it run? Power, cooling, water and grid of a site, given or looked up by region."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 

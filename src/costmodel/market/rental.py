@@ -1,7 +1,5 @@
 """What is paid per GPU-hour? A given price, or that of a provider or the market on a day."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self

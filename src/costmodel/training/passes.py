@@ -3,8 +3,6 @@
 Time, energy and money only ever see passes: a new method is a new function that returns them.
 """
 
-from __future__ import annotations
-
 from typing import Literal, NamedTuple
 
 from costmodel.architecture.counting import count_flops

@@ -1,16 +1,12 @@
 """What is done with the model? Recipes, each a list of passes."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from costmodel.architecture.specification import Architecture
 from costmodel.foundation.fields import Dimension, GPUHours, Tokens
 from costmodel.foundation.ranges import middle
 from costmodel.foundation.specs import Spec
 from costmodel.training.passes import Pass
-
-if TYPE_CHECKING:
-    from costmodel.architecture.specification import Architecture
 
 Precision = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "fp4"]
 
