@@ -84,6 +84,9 @@ class Scenario(Spec):
             raise ValueError("every recipe has its gpu_hours, which leaves nothing for mfu and goodput to say")
         return self
 
+    def __repr_args__(self) -> Any:
+        return self.to_data().items()
+
     @property
     def recipes(self) -> tuple[Recipe, ...]:
         """The recipes, one after the other."""
