@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel.architecture.families import READERS
+from costmodel.architecture.families import FAMILIES
 from costmodel.architecture.loading import MAX_CONFIG_BYTES, catalogue
 
 LLAMA = {
@@ -132,7 +132,7 @@ scalars = st.one_of(
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    st.sampled_from(sorted(READERS)),
+    st.sampled_from(sorted(FAMILIES)),
     st.dictionaries(
         st.sampled_from([*LLAMA, "head_dim", "num_local_experts", "num_experts", "num_experts_per_tok", "n_embd",
                          "n_layer", "n_head", "ffn_dim", "sliding_window", "layer_types", "q_lora_rank"]), scalars

@@ -8,7 +8,7 @@ import csv
 import pytest
 
 from costmodel.architecture.counting import count_flops
-from costmodel.architecture.families import READERS
+from costmodel.architecture.families import FAMILIES
 from costmodel.architecture.loading import load_architecture, read_config
 
 
@@ -19,17 +19,17 @@ def rows(path):
 
 @pytest.fixture(scope="module")
 def counted(shared):
-    known = [row for row in rows(shared / "configs" / "params.csv") if row["model_type"] in READERS]
+    known = [row for row in rows(shared / "configs" / "params.csv") if row["model_type"] in FAMILIES]
     found = {}
     for row in known:
         path = shared / "configs" / f"{row['model']}.json"
-        if read_config(path)["model_type"] in READERS:
+        if read_config(path)["model_type"] in FAMILIES:
             found[row["model"]] = (row, load_architecture(path))
     return found
 
 
 def test_all_families_of_this_stage_are_there(counted):
-    assert {row["model_type"] for row, _ in counted.values()} == set(READERS)
+    assert {row["model_type"] for row, _ in counted.values()} == set(FAMILIES)
     assert len(counted) >= 30
 
 

@@ -24,6 +24,10 @@ class Aggregate(Block):
     attention_width: Number = 0
     """Heads × head width of one layer."""
 
+    @property
+    def part(self) -> str:
+        return "parameters"
+
     def weights(self, width: int) -> list[Weight]:
         return [Weight("parameters", (self.parameters,), active=self.active / self.parameters)]
 

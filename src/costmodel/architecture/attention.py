@@ -33,6 +33,10 @@ class Attention(Block):
     """One learned logit per head that takes probability from the keys."""
     causal: bool = True
 
+    @property
+    def part(self) -> str:
+        return "attention"
+
     def weights(self, width: int) -> list[Weight]:
         queries, keys = self.heads * self.head_width, self.kv_heads * self.head_width
         listed = [

@@ -1,7 +1,13 @@
 """What does a block tell about itself? The protocol: lists of weights, operations and cache, no totals."""
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Annotated, Any, Literal, NamedTuple
 
+from pydantic import BeforeValidator, SerializeAsAny
+
+from costmodel.foundation.errors import InputError, unknown
+from costmodel.foundation.fields import reported
 from costmodel.foundation.specs import Spec
 
 Role = Literal["matrix", "norm", "bias", "embedding", "router", "expert"]
@@ -53,6 +59,11 @@ class Operation(NamedTuple):
 class Block(Spec):
     """A part of a layer. Subclasses list weights, operations and cache; nothing else is asked of them."""
 
+    @property
+    def part(self) -> str:
+        """Part of the model to which the block is counted, in tables."""
+        return type(self).__name__.lower()
+
     def weights(self, width: int) -> list[Weight]:
         """List the trained tensors of the block in a model of hidden size `width`."""
         raise TypeError(f"{type(self).__name__} lists no weights")
@@ -62,8 +73,41 @@ class Block(Spec):
         raise TypeError(f"{type(self).__name__} lists no operations")
 
     def cache(self, context: int) -> float:
-        """Return how many elements a decoder keeps for a sequence of `context` tokens."""
-        raise TypeError(f"{type(self).__name__} keeps no cache")
+        """Return how many elements a decoder keeps for a sequence of `context` tokens; none unless it says so."""
+        return 0.0
+
+    def decode(self, width: int, context: float) -> list[Operation]:
+        """List the work of one more token that sees `context` tokens."""
+        return self.operations(width, 1.0, context)
+
+
+KINDS: dict[str, str] = {
+    "attention": "attention.Attention",
+    "latent_attention": "latent_attention.LatentAttention",
+    "feed_forward": "feed_forward.FeedForward",
+    "experts": "experts.Experts",
+    "aggregate": "aggregate.Aggregate",
+    "linear": "pieces.Linear",
+    "table": "pieces.Table",
+    "norm": "pieces.Norm",
+    "convolution": "pieces.Convolution",
+}
+"""Where each kind of block lives: a further kind is a further file, and its line here."""
+
+
+def read_block(value: Any) -> Any:
+    """Return the block that a mapping with its `kind` describes; a block is passed through."""
+    if isinstance(value, Block):
+        return value
+    kind = value.get("kind") if isinstance(value, Mapping) else None
+    if kind not in KINDS:
+        raise InputError(unknown("kind of block", kind, KINDS))
+    module, name = KINDS[kind].split(".")
+    block = getattr(import_module(f"costmodel.architecture.{module}"), name)
+    return block.from_data(value)
+
+
+AnyBlock = Annotated[SerializeAsAny[Block], BeforeValidator(reported(read_block))]
 
 
 def linear(name: str, inputs: int, outputs: int, *, bias: bool = False, split: Split) -> list[Weight]:

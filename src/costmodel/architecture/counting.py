@@ -31,13 +31,6 @@ class Flops(NamedTuple):
     training: Any
 
 
-class _Work(NamedTuple):
-    """FLOPs of a forward pass as coefficients: per token, and per pair of tokens by kind of attention."""
-
-    per_token: float
-    per_pair: tuple[tuple[float, bool, int | None], ...]
-
-
 def count_flops(
     architecture: Architecture,
     sequence_length: Any,
@@ -73,11 +66,47 @@ def count_flops(
     if attention not in {"causal", "full"}:
         raise InputError(unknown("attention", attention, ("causal", "full")))
     sequence_length, batch_size = _positive("sequence_length", sequence_length), _positive("batch_size", batch_size)
-    layers, head, prediction = _works(architecture)
-    body = _forward(layers, sequence_length, attention) * batch_size
-    forward = body + _forward(head, sequence_length, attention) * batch_size
-    ahead = 3 * _forward(prediction, sequence_length, attention) * batch_size
-    return Flops(forward, 2 * forward, body, ahead, 3 * forward + ahead)
+    parts = flops_by_part(architecture, sequence_length, attention)
+    one = sum(parts.values()) - parts.get("prediction", 0.0)
+    head, prediction = parts.get("head", 0.0), parts.get("prediction", 0.0)
+    forward, ahead = one * batch_size, 3 * prediction * batch_size
+    return Flops(forward, 2 * forward, (one - head) * batch_size, ahead, 3 * forward + ahead)
+
+
+def flops_by_part(architecture: Architecture, sequence_length: Any, attention: Attention = "causal") -> dict[str, Any]:
+    """Return the forward FLOPs of one sequence by part of the model [FLOP], shape of `sequence_length`.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    sequence_length : tokens of a sequence [token]
+    attention : "causal" or "full", as in `count_flops`
+    """
+    if isinstance(sequence_length, float):
+        return dict(_scalar_parts(architecture, sequence_length, attention))
+    return _parts(architecture, sequence_length, attention)
+
+
+def count_decode_flops(architecture: Architecture, context: Any, batch_size: Any = 1) -> Any:
+    """Return the FLOPs of decoding one more token for each of `batch_size` sequences [FLOP].
+
+    Parameters
+    ----------
+    architecture : Architecture
+    context : tokens that the new one sees, those of a window at most [token]
+    batch_size : sequences
+
+    Returns
+    -------
+    float or array of the broadcast shape; encoders and towers, which have run before, are not in it
+    """
+    context, batch_size = _positive("context", context), _positive("batch_size", batch_size)
+    total: Any = 0.0
+    for _, copies, operations in architecture.work(1.0, context, decoding=True):
+        for one in operations:
+            seen = one.n if one.kind == "matmul" or one.window is None else _least(one.window, one.n)
+            total = total + 2.0 * copies * one.copies * one.m * one.k * seen
+    return total * batch_size
 
 
 def flops_per_token(architecture: Architecture, sequence_length: Any, convention: Convention = "causal") -> Any:
@@ -161,29 +190,18 @@ def _least(window: int, length: Any) -> Any:
     return np.minimum(window, length)
 
 
-def _forward(work: _Work, length: Any, attention: Attention) -> Any:
-    total = work.per_token * length
-    for flops, causal, window in work.per_pair:
-        total = total + flops * pairs(length, attention, causal, window)
-    return total
+def _parts(architecture: Architecture, length: Any, attention: Attention) -> dict[str, Any]:
+    totals: dict[str, Any] = {}
+    for part, copies, operations in architecture.work(length, length):
+        total = totals.get(part, 0.0)
+        for one in operations:
+            square = one.kind != "matmul" and one.causal
+            counted = pairs(one.m, attention, True, one.window) if square else one.m * one.n
+            total = total + 2.0 * copies * one.k * one.copies * counted
+        totals[part] = total
+    return totals
 
 
-@lru_cache(maxsize=256)
-def _works(architecture: Architecture) -> tuple[_Work, _Work, _Work]:
-    """Return the work of the layers, of the head, and of the prediction layers."""
-    sums: dict[str, tuple[float, dict[tuple[bool, int | None], float]]] = {}
-    for part, copies, operations in architecture.work(1.0, 1.0):
-        name = part if part in {"head", "prediction"} else "layers"
-        per_token, per_pair = sums.setdefault(name, (0.0, {}))
-        for operation in operations:
-            flops = copies * 2.0 * operation.k * operation.copies
-            if operation.kind == "matmul":
-                per_token += flops * operation.m * operation.n
-            else:
-                key = operation.causal, operation.window
-                per_pair[key] = per_pair.get(key, 0.0) + flops
-        sums[name] = per_token, per_pair
-    return tuple(
-        _Work(per_token, tuple((flops, *key) for key, flops in per_pair.items()))
-        for per_token, per_pair in (sums.get(name, (0.0, {})) for name in ("layers", "head", "prediction"))
-    )  # type: ignore[return-value]
+@lru_cache(maxsize=1024)
+def _scalar_parts(architecture: Architecture, length: float, attention: Attention) -> tuple[tuple[str, float], ...]:
+    return tuple(_parts(architecture, length, attention).items())

@@ -38,6 +38,10 @@ class Experts(Block):
             raise ValueError(f"top_k ({self.top_k}) is at most the number of experts ({self.experts})")
         return self
 
+    @property
+    def part(self) -> str:
+        return "experts"
+
     def weights(self, width: int) -> list[Weight]:
         expert = FeedForward(inner_width=self.inner_width, gated=self.gated, bias=self.bias)
         router = [weight._replace(role="router") for weight in
@@ -70,6 +74,3 @@ class Experts(Block):
         if self.shared_gate:
             listed.append(product("shared_gate", tokens, width, 1))
         return listed
-
-    def cache(self, context: int) -> float:
-        return 0.0

@@ -19,6 +19,10 @@ class FeedForward(Block):
     gated: bool
     bias: bool = False
 
+    @property
+    def part(self) -> str:
+        return "feed_forward"
+
     def weights(self, width: int) -> list[Weight]:
         gate = linear("gate", width, self.inner_width, bias=self.bias, split="columns") if self.gated else []
         return [
@@ -34,6 +38,3 @@ class FeedForward(Block):
             product("up", tokens, width, self.inner_width),
             product("down", tokens, self.inner_width, width),
         ]
-
-    def cache(self, context: int) -> float:
-        return 0.0

@@ -28,6 +28,10 @@ class LatentAttention(Block):
     bias: bool = False
     causal: bool = True
 
+    @property
+    def part(self) -> str:
+        return "attention"
+
     def weights(self, width: int) -> list[Weight]:
         queries = self.heads * (self.nope_width + self.rope_width)
         if self.query_rank is None:
@@ -67,3 +71,14 @@ class LatentAttention(Block):
 
     def cache(self, context: int) -> float:
         return float(self.kv_rank + self.rope_width) * context
+
+    def decode(self, width: int, context: float) -> list[Operation]:
+        """List the work of one more token with the up-projections absorbed: scores in the latent."""
+        listed = [one for one in self.operations(width, 1.0, context) if one.name not in {"kv_up", "score", "attend"}]
+        return [
+            *listed,
+            product("absorbed_key", 1.0, self.nope_width, self.kv_rank, self.heads),
+            Operation("score", "score", 1.0, context, self.kv_rank + self.rope_width, self.heads),
+            Operation("attend", "value", 1.0, context, self.kv_rank, self.heads),
+            product("absorbed_value", 1.0, self.kv_rank, self.value_width, self.heads),
+        ]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from costmodel.architecture.config_reader import Config
-from costmodel.architecture.families import READERS
+from costmodel.architecture.families import FAMILIES, reader_of
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.errors import InputError, UnknownNameError, unknown
 from costmodel.foundation.names import Names
@@ -76,13 +76,13 @@ def from_config(config: Mapping[str, Any], family: str | None = None) -> Archite
         return Architecture.from_data(config)
     model_type = config.get("model_type") if family is None else family
     if model_type is None:
-        raise InputError(f"model_type: is required and missing; known: {', '.join(sorted(READERS))}")
-    if not isinstance(model_type, str) or model_type not in READERS:
+        raise InputError(f"model_type: is required and missing; known: {', '.join(sorted(FAMILIES))}")
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
         hint = "Where the layout is the same as that of a known one, say so: family='llama'."
-        raise InputError(f"model_type: {unknown('family', model_type, READERS, hint)}")
+        raise InputError(f"model_type: {unknown('family', model_type, FAMILIES, hint)}")
     reader = Config(config)
     try:
-        architecture = READERS[model_type](reader)
+        architecture = reader_of(model_type)(reader)
     except InputError as error:
         raise InputError([*reader.problems, *error.problems]) from None
     reader.finish()

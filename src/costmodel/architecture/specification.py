@@ -6,18 +6,12 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from costmodel.architecture.aggregate import Aggregate, Number
-from costmodel.architecture.attention import Attention
-from costmodel.architecture.blocks import Block, Operation, Weight, linear, norm, product
-from costmodel.architecture.experts import Experts
-from costmodel.architecture.feed_forward import FeedForward
-from costmodel.architecture.latent_attention import LatentAttention
+from costmodel.architecture.blocks import AnyBlock, Block, Operation, Weight, linear, norm, product
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.fields import Dimension, Parameters
 from costmodel.foundation.specs import Spec
 
-Mixer = Annotated[Attention | LatentAttention, Field(discriminator="kind")]
-FeedForwardBlock = Annotated[FeedForward | Experts | Aggregate, Field(discriminator="kind")]
+Number = Annotated[int, Field(ge=0, le=10**9)]
 Part = tuple[str, int, list[Weight]]
 
 
@@ -49,22 +43,39 @@ class _Counts(Spec):
 class Layer(Spec):
     """`count` equal layers in a row: a mixer, a feed-forward block, and norms over the hidden state."""
 
-    feed_forward: FeedForwardBlock
-    mixer: Mixer | None = None
+    feed_forward: AnyBlock | None = None
+    mixer: AnyBlock | None = None
+    also: tuple[AnyBlock, ...] = ()
+    """Further blocks: cross-attention, a second mixer beside the first, ..."""
     norms: Number = 2
     norm_bias: bool = False
     count: Dimension = 1
 
-    def blocks(self) -> list[tuple[str, Block]]:
-        """Return the blocks of one layer with the name of their part."""
-        named: list[tuple[str, Block]] = [] if self.mixer is None else [("attention", self.mixer)]
-        part = "experts" if isinstance(self.feed_forward, Experts) else "feed_forward"
-        return [*named, (part, self.feed_forward)]
+    def blocks(self) -> list[Block]:
+        """Return the blocks of one layer."""
+        return [block for block in (self.mixer, *self.also, self.feed_forward) if block is not None]
 
     def norm_weights(self, width: int) -> list[Weight]:
         """List the norms of one layer."""
         return [weight for index in range(self.norms) for weight in
                 norm(f"norm_{index}", width, bias=self.norm_bias)]  # fmt: skip
+
+
+Layers = Annotated[tuple[Layer, ...], Field(max_length=10_000)]
+
+
+class Stack(Spec):
+    """A stack of layers beside the main one: an encoder, or a tower for images or sound.
+
+    `extras` are its blocks outside the layers. It works on `tokens` tokens for each sequence, or on as
+    many as the sequence has.
+    """
+
+    name: str
+    width: Dimension
+    layers: Layers = ()
+    extras: tuple[AnyBlock, ...] = ()
+    tokens: Dimension | None = None
 
 
 class Architecture(Spec):
@@ -80,7 +91,7 @@ class Architecture(Spec):
     name: str = "unnamed"
     width: Dimension
     """Hidden size."""
-    layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=10_000)]
+    layers: Layers
     vocabulary: Dimension | None = None
     """Rows of the embedding; None where only counts are known."""
     tied: bool = False
@@ -95,6 +106,12 @@ class Architecture(Spec):
     prediction_layers: Number = 0
     """Multi-token-prediction layers: listed apart, trained along."""
     prediction_layer: Layer | None = None
+    extras: tuple[AnyBlock, ...] = ()
+    """Blocks outside the layers, such as a pooler."""
+    stacks: tuple[Stack, ...] = ()
+    """Encoders and towers beside the main stack."""
+    tokens: Dimension | None = None
+    """Tokens of a sequence where the model fixes them (patches of an image)."""
     origin: str | dict[str, Any] | None = None
     """The catalogue name, path or config that it was read from; written in its place to files."""
     source: str = ""
@@ -140,6 +157,8 @@ class Architecture(Spec):
         >>> Architecture.from_counts("7B").parameters
         ParameterCounts(total=7000000000, active=7000000000, embedding=0, prediction=0)
         """
+        from costmodel.architecture.aggregate import Aggregate
+
         counts = _Counts(total=total, active=total if active is None else active)
         if vocabulary is not None and width is None:
             raise InputError("vocabulary: the width is needed with it, to know the size of the embedding")
@@ -187,14 +206,14 @@ class Architecture(Spec):
     @cached_property
     def depth(self) -> int:
         """Number of layers; 0 where it is not known."""
-        if isinstance(body := self.layers[0].feed_forward, Aggregate):
-            return body.attention_layers
+        if self.is_aggregate:
+            return int(getattr(self.layers[0].feed_forward, "attention_layers", 0))
         return sum(layer.count for layer in self.layers)
 
     @property
     def is_aggregate(self) -> bool:
         """Whether only counts are known."""
-        return isinstance(self.layers[0].feed_forward, Aggregate)
+        return bool(self.layers) and getattr(self.layers[0].feed_forward, "kind", "") == "aggregate"
 
     @property
     def kind(self) -> Literal["dense", "moe"]:
@@ -213,10 +232,14 @@ class Architecture(Spec):
             projections = [*linear("project_in", inner, self.width, split="replicated"),
                            *linear("project_out", self.width, inner, split="replicated")]  # fmt: skip
             yield "projections", 1, projections
-        for layer, copies in self._distinct_layers.items():
-            for part, block in layer.blocks():
-                yield part, copies, block.weights(self.width)
+        for layer, copies in _distinct(self.layers).items():
+            for block in layer.blocks():
+                yield block.part, copies, block.weights(self.width)
             yield "norms", copies, layer.norm_weights(self.width)
+        for block in self.extras:
+            yield block.part, 1, block.weights(self.width)
+        for stack in self.stacks:
+            yield from _stack_parts(stack)
         if self.final_norm:
             yield "norms", 1, norm("final_norm", self.width, bias=self.norm_bias)
         if self.vocabulary is not None:
@@ -226,25 +249,40 @@ class Architecture(Spec):
         if self.prediction_layer is not None:
             joined = linear("prediction_join", 2 * self.width, self.width, split="replicated")
             norms = [weight for index in range(3) for weight in norm(f"prediction_norm_{index}", self.width)]
-            blocks = [weight for _, block in self.prediction_layer.blocks() for weight in block.weights(self.width)]
+            blocks = [weight for block in self.prediction_layer.blocks() for weight in block.weights(self.width)]
             listed = [*joined, *norms, *blocks, *self.prediction_layer.norm_weights(self.width)]
             yield "prediction", self.prediction_layers, listed
 
-    def work(self, tokens: float, context: float) -> Iterator[tuple[str, int, list[Operation]]]:
-        """Yield (name of the part, copies, operations of one copy) of a forward pass."""
+    def work(self, tokens: Any, context: Any, decoding: bool = False) -> Iterator[tuple[str, int, list[Operation]]]:
+        """Yield (name of the part, copies, operations of one copy) of a forward pass.
+
+        Parameters
+        ----------
+        tokens : of the sequence; a model that fixes them works on its own number
+        context : tokens that each of them sees at most
+        decoding : the work of one more token that sees `context` tokens, instead; encoders stand still
+        """
+        if self.tokens is not None:
+            tokens = context = float(self.tokens)
         inner = self.embedding_width or self.width
         if inner != self.width:
             yield "projections", 1, [product("project_in", tokens, inner, self.width),
                                      product("project_out", tokens, self.width, inner)]  # fmt: skip
-        for layer, copies in self._distinct_layers.items():
-            for part, block in layer.blocks():
-                yield part, copies, block.operations(self.width, tokens, context)
+        for layer, copies in _distinct(self.layers).items():
+            for block in layer.blocks():
+                listed = block.decode(self.width, context) if decoding else None
+                yield block.part, copies, listed or block.operations(self.width, tokens, context)
+        if not decoding:
+            for block in self.extras:
+                yield block.part, 1, block.operations(self.width, tokens, context)
+            for stack in self.stacks:
+                yield from _stack_work(stack, tokens, context)
         head = [] if self.vocabulary is None else [product("head", tokens, inner, self.vocabulary)]
         if head:
             yield "head", 1, head
-        if self.prediction_layer is not None:
+        if self.prediction_layer is not None and not decoding:
             listed = [product("prediction_join", tokens, 2 * self.width, self.width), *head]
-            for _, block in self.prediction_layer.blocks():
+            for block in self.prediction_layer.blocks():
                 listed += block.operations(self.width, tokens, context)
             yield "prediction", self.prediction_layers, listed
 
@@ -262,10 +300,30 @@ class Architecture(Spec):
                 embedding += sum(weight.size for weight in weights)
         return ParameterCounts(total, active, embedding, prediction)
 
-    @cached_property
-    def _distinct_layers(self) -> dict[Layer, int]:
-        distinct: dict[Layer, int] = {}
-        for layer in self.layers:
-            one = layer if layer.count == 1 else layer.replace(count=1)
-            distinct[one] = distinct.get(one, 0) + layer.count
-        return distinct
+
+def _distinct(layers: tuple[Layer, ...]) -> dict[Layer, int]:
+    """Return each different layer with how many there are of it."""
+    distinct: dict[Layer, int] = {}
+    for layer in layers:
+        one = layer if layer.count == 1 else layer.model_copy(update={"count": 1})
+        distinct[one] = distinct.get(one, 0) + layer.count
+    return distinct
+
+
+def _stack_parts(stack: Stack) -> Iterator[Part]:
+    for layer, copies in _distinct(stack.layers).items():
+        for block in layer.blocks():
+            yield stack.name, copies, block.weights(stack.width)
+        yield stack.name, copies, layer.norm_weights(stack.width)
+    for block in stack.extras:
+        yield "embedding" if block.part == "embedding" else stack.name, 1, block.weights(stack.width)
+
+
+def _stack_work(stack: Stack, tokens: Any, context: Any) -> Iterator[tuple[str, int, list[Operation]]]:
+    if stack.tokens is not None:
+        tokens = context = float(stack.tokens)
+    for layer, copies in _distinct(stack.layers).items():
+        for block in layer.blocks():
+            yield stack.name, copies, block.operations(stack.width, tokens, context)
+    for block in stack.extras:
+        yield stack.name, 1, block.operations(stack.width, tokens, context)

@@ -1,4 +1,4 @@
-"""How does each family spell its shape? One small reader per layout, and the table of families.
+"""Decoder-only transformers with rotary or learned positions: one small reader per layout.
 
 Defaults are those of the family's configuration class in Hugging Face transformers 5.23: a config leaves
 out what equals them.
@@ -6,16 +6,16 @@ out what equals them.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from costmodel.architecture.attention import Attention
 from costmodel.architecture.config_reader import Config
 from costmodel.architecture.experts import Experts
+from costmodel.architecture.families.reading import Reader, grouped, read_depth
 from costmodel.architecture.feed_forward import FeedForward
 from costmodel.architecture.latent_attention import LatentAttention
 from costmodel.architecture.specification import Architecture, Layer
 
-Reader = Callable[[Config], Architecture]
 _SLIDING, _FULL = "sliding_attention", "full_attention"
 
 
@@ -114,33 +114,14 @@ def _decoder(
     """Read a rotary decoder: `blocks(config, depth)` gives the feed-forward block of each layer."""
     config.skip("max_position_embeddings", "max_sequence_length", "seq_length")
     width = config.integer("hidden_size")
-    depth = _depth(config, "num_hidden_layers")
+    depth = read_depth(config, "num_hidden_layers")
     attentions = _attentions(config, family, width, depth)
     return Architecture(
         width=width,
-        layers=_grouped(attentions, blocks(config, depth), norms=family.norms),
+        layers=grouped(attentions, blocks(config, depth), norms=family.norms),
         vocabulary=config.integer("vocab_size"),
         tied=config.flag("tie_word_embeddings", default=family.tied),
     )
-
-
-def _depth(config: Config, *keys: str) -> int:
-    depth = config.integer(*keys)
-    config.require(depth <= 10_000, f"{keys[0]}: at most 10,000 layers are read; got {depth:,}")
-    return min(depth, 10_000)
-
-
-def _grouped(mixers: Sequence[Any], blocks: Sequence[Any], **norms: Any) -> tuple[Layer, ...]:
-    """Return the layers with equal neighbours joined."""
-    layers: list[Layer] = []
-    previous: tuple[Any, Any] | None = None
-    for mixer, block in zip(mixers, blocks, strict=True):
-        if previous is not None and previous == (mixer, block):
-            layers[-1] = layers[-1].model_copy(update={"count": layers[-1].count + 1})
-        else:
-            layers.append(Layer(mixer=mixer, feed_forward=block, **norms))
-        previous = mixer, block
-    return tuple(layers)
 
 
 def _gated(config: Config, depth: int) -> list[FeedForward]:
@@ -180,7 +161,7 @@ def _check_top_k(config: Config, experts: int, top_k: int) -> None:
 
 def _deepseek_v3(config: Config) -> Architecture:
     config.skip("max_position_embeddings", "head_dim", "qk_head_dim")
-    width, depth = config.integer("hidden_size"), _depth(config, "num_hidden_layers")
+    width, depth = config.integer("hidden_size"), read_depth(config, "num_hidden_layers")
     heads = config.integer("num_attention_heads")
     kv_heads = config.integer("num_key_value_heads", default=heads)
     config.require(kv_heads == heads, f"num_key_value_heads: latent attention has as many as heads ({heads})")
@@ -212,7 +193,7 @@ def _deepseek_v3(config: Config) -> Architecture:
     ahead = config.integer("num_nextn_predict_layers", default=0, least=0)
     return Architecture(
         width=width,
-        layers=_grouped([mixer] * depth, blocks),
+        layers=grouped([mixer] * depth, blocks),
         vocabulary=config.integer("vocab_size"),
         tied=config.flag("tie_word_embeddings", default=False),
         prediction_layers=ahead,
@@ -222,14 +203,17 @@ def _deepseek_v3(config: Config) -> Architecture:
 
 def _gpt2(config: Config) -> Architecture:
     config.skip("n_ctx")
-    width, depth = config.integer("n_embd", "hidden_size", default=768), _depth(config, "n_layer", "num_hidden_layers")
+    width, depth = (
+        config.integer("n_embd", "hidden_size", default=768),
+        read_depth(config, "n_layer", "num_hidden_layers"),
+    )
     heads = config.integer("n_head", "num_attention_heads", default=12)
     config.require(width % heads == 0, f"n_embd: {width} is not a multiple of the {heads} heads")
     mixer = Attention(heads=heads, kv_heads=heads, head_width=max(width // heads, 1), qkv_bias=True, output_bias=True)
     block = FeedForward(inner_width=config.optional("n_inner") or 4 * width, gated=False, bias=True)
     return Architecture(
         width=width,
-        layers=_grouped([mixer] * depth, [block] * depth, norm_bias=True),
+        layers=grouped([mixer] * depth, [block] * depth, norm_bias=True),
         vocabulary=config.integer("vocab_size", default=50257),
         positions=config.integer("n_positions", "max_position_embeddings", default=1024),
         tied=config.flag("tie_word_embeddings", default=True),
@@ -239,7 +223,7 @@ def _gpt2(config: Config) -> Architecture:
 
 def _gpt_neox(config: Config) -> Architecture:
     config.skip("max_position_embeddings")
-    width, depth = config.integer("hidden_size"), _depth(config, "num_hidden_layers")
+    width, depth = config.integer("hidden_size"), read_depth(config, "num_hidden_layers")
     heads = config.integer("num_attention_heads")
     config.require(width % heads == 0, f"hidden_size: {width} is not a multiple of the {heads} heads")
     bias = config.flag("attention_bias", default=True)
@@ -247,7 +231,7 @@ def _gpt_neox(config: Config) -> Architecture:
     block = FeedForward(inner_width=config.integer("intermediate_size"), gated=False, bias=True)
     return Architecture(
         width=width,
-        layers=_grouped([mixer] * depth, [block] * depth, norm_bias=True),
+        layers=grouped([mixer] * depth, [block] * depth, norm_bias=True),
         vocabulary=config.integer("vocab_size"),
         tied=config.flag("tie_word_embeddings", default=False),
         norm_bias=True,
@@ -255,7 +239,7 @@ def _gpt_neox(config: Config) -> Architecture:
 
 
 def _opt(config: Config) -> Architecture:
-    width, depth = config.integer("hidden_size"), _depth(config, "num_hidden_layers")
+    width, depth = config.integer("hidden_size"), read_depth(config, "num_hidden_layers")
     heads = config.integer("num_attention_heads")
     config.require(width % heads == 0, f"hidden_size: {width} is not a multiple of the {heads} heads")
     bias = config.flag("enable_bias", default=True)
@@ -267,7 +251,7 @@ def _opt(config: Config) -> Architecture:
     final = before and affine and not config.flag("_remove_final_layer_norm", default=False)
     return Architecture(
         width=width,
-        layers=_grouped([mixer] * depth, [block] * depth, norms=2 if affine else 0, norm_bias=True),
+        layers=grouped([mixer] * depth, [block] * depth, norms=2 if affine else 0, norm_bias=True),
         vocabulary=config.integer("vocab_size"),
         embedding_width=inner if inner != width else None,
         positions=config.integer("max_position_embeddings", default=2048) + 2,  # OPT offsets positions by 2
@@ -299,4 +283,4 @@ READERS: dict[str, Reader] = {
     "gpt_neox": _gpt_neox,
     "opt": _opt,
 }
-"""From the `model_type` of a config to its reader: a new family is one line here."""
+"""From the `model_type` of a config to its reader."""
