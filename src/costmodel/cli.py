@@ -161,9 +161,10 @@ def gpus(
 
 @app.command()
 def validate(
-    kind: Annotated[str, typer.Argument(help="What is predicted: published_runs.")],
+    kind: Annotated[str, typer.Argument(help="What is predicted: published_runs, or configs (counted).")],
     file: Annotated[
-        Path | None, typer.Argument(help="A CSV in the schema of data/published_runs.csv; that unless given.")
+        Path | None,
+        typer.Argument(help="A table like data/published_runs.csv (that unless given), or a folder of configs."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -175,14 +176,30 @@ def validate(
     from costmodel.validation.scores import summary_rows
 
     kinds = {"published_runs": validate_published_runs}
+    if kind == "configs":
+        _validate_configs(file, as_json)
+        return
     if kind not in kinds:
-        raise InputError(unknown("kind of cases", kind, kinds))
+        raise InputError(unknown("kind of cases", kind, [*kinds, "configs"]))
     scored = kinds[kind](shipped(kind) if file is None else read_csv(file))
     if as_json:
         print(json.dumps(scored, indent=2, allow_nan=False))
     else:
         footer = f"{scored['scored']} of {scored['cases']} cases scored; error of GPU-hours, bias as mean ln ratio"
         print(text(summary_rows(scored), footer=footer))
+
+
+def _validate_configs(folder: Path | None, as_json: bool) -> None:
+    from costmodel.validation.configs import summary, validate_configs
+
+    if folder is None:
+        raise InputError("configs: give a folder with params.csv and a NAME.json for each of its rows")
+    scored = validate_configs(folder)
+    if as_json:
+        print(json.dumps(scored, indent=2, allow_nan=False))
+    else:
+        footer = f"{scored['equal']} equal, {scored['wrong']} wrong, {scored['refused']} refused of {scored['cases']}"
+        print(text(summary(scored), footer=footer))
 
 
 @prices.command("list")

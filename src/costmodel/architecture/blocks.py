@@ -43,7 +43,7 @@ class Operation(NamedTuple):
 
     For "matmul", m rows (tokens) meet a weight of k × n. For "score" (query × key) and "value"
     (probabilities × value), m queries meet n keys over a head of width k, `copies` heads; how many of the
-    m × n pairs are counted depends on `causal`, `window` and the convention, and is settled outside.
+    m × n pairs are counted depends on `causal`, `window`, `chunk` and the convention, and is settled outside.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Operation(NamedTuple):
     copies: float = 1
     causal: bool = False
     window: int | None = None
+    chunk: int | None = None
 
 
 class Block(Spec):
@@ -82,8 +83,14 @@ class Block(Spec):
 
 
 KINDS: dict[str, str] = {
+    "compressed_attention": "compressed_attention.CompressedAttention",
+    "hyper_connection": "hyper_connection.HyperConnection",
     "attention": "attention.Attention",
     "latent_attention": "latent_attention.LatentAttention",
+    "cross_attention": "cross_attention.CrossAttention",
+    "window_attention": "window_attention.WindowAttention",
+    "reused_attention": "reused_attention.ReusedAttention",
+    "contrast": "contrast.Contrast",
     "feed_forward": "feed_forward.FeedForward",
     "experts": "experts.Experts",
     "aggregate": "aggregate.Aggregate",
@@ -91,6 +98,13 @@ KINDS: dict[str, str] = {
     "table": "pieces.Table",
     "norm": "pieces.Norm",
     "convolution": "pieces.Convolution",
+    "mamba": "mamba.Mamba",
+    "mamba2": "mamba2.Mamba2",
+    "gated_delta": "gated_delta.GatedDelta",
+    "kimi_delta": "kimi_delta.KimiDelta",
+    "lightning_attention": "lightning_attention.LightningAttention",
+    "time_mix": "rwkv.TimeMix",
+    "channel_mix": "rwkv.ChannelMix",
 }
 """Where each kind of block lives: a further kind is a further file, and its line here."""
 

@@ -35,6 +35,7 @@ class Config:
         self.data = data
         self.problems: list[str] = []
         self._read: set[str] = set()
+        self._inside: list[tuple[str, Config]] = []
 
     def integer(self, *keys: str, default: int | None = None, least: int = 1) -> int:
         """Return the whole number at the first of `keys` that is there, or the family's default."""
@@ -88,6 +89,19 @@ class Config:
             return []
         return value
 
+    def value(self, key: str) -> Any:
+        """Return what stands at `key`, whatever it is, or None."""
+        return self._first((key,))
+
+    def inner(self, key: str) -> Config:
+        """Return the config inside this one at `key`, empty if it is absent; its problems are told with these."""
+        found = self._first((key,))
+        if found is not None and not isinstance(found, dict):
+            self.problems.append(f"{key}: must be an object; got {_shown(found)}")
+        inside = Config(found if isinstance(found, dict) else {})
+        self._inside.append((key, inside))
+        return inside
+
     def skip(self, *keys: str) -> None:
         """Mark keys as known to change no count in this family."""
         self._read.update(keys)
@@ -114,12 +128,17 @@ class Config:
 
     def finish(self) -> None:
         """Raise `InputError` with all problems, if there are any."""
-        self.problems += [
+        if problems := self.all_problems():
+            raise InputError(problems)
+
+    def all_problems(self) -> list[str]:
+        """Return every problem, those of the configs inside this one with their place."""
+        unread = [
             f"{key}: is not understood for this model_type and may change the counts; remove it if it does not"
             for key in self.unread()
         ]
-        if self.problems:
-            raise InputError(list(dict.fromkeys(self.problems)))
+        inside = [f"{key}.{problem}" for key, config in self._inside for problem in config.all_problems()]
+        return list(dict.fromkeys([*self.problems, *unread, *inside]))
 
     def _first(self, keys: tuple[str, ...]) -> Any:
         self._read.update(keys)

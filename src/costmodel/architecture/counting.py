@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from costmodel.foundation.errors import InputError, unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from costmodel.architecture.specification import Architecture
 
 Attention = Literal["causal", "full"]
@@ -36,16 +38,20 @@ def count_flops(
     sequence_length: Any,
     batch_size: Any = 1,
     attention: Attention = "causal",
+    packing: Sequence[int] | None = None,
 ) -> Flops:
     """Count the FLOPs of a batch of sequences.
 
     Parameters
     ----------
     architecture : Architecture
-    sequence_length : tokens of a sequence [token], shape (...)
+    sequence_length : tokens of a sequence [token], shape (...); for an encoder and a decoder that many on
+        both sides, or the pair (of the source, of the target) as a tuple
     batch_size : sequences, shape (...)
     attention : "causal" counts half the score matrix (s²/2 pairs; w·s - w²/2 within a window w), "full"
         the whole
+    packing : lengths of the documents packed into each sequence, which do not see each other; their sum
+        is the sequence length [token]
 
     Returns
     -------
@@ -65,15 +71,23 @@ def count_flops(
     """
     if attention not in {"causal", "full"}:
         raise InputError(unknown("attention", attention, ("causal", "full")))
+    source = None
+    if isinstance(sequence_length, tuple):
+        source, sequence_length = _pair(architecture, sequence_length)
     sequence_length, batch_size = _positive("sequence_length", sequence_length), _positive("batch_size", batch_size)
-    parts = flops_by_part(architecture, sequence_length, attention)
+    if packing is None:
+        parts = flops_by_part(architecture, sequence_length, attention, source)
+    else:
+        parts = _packed(architecture, sequence_length, attention, packing)
     one = sum(parts.values()) - parts.get("prediction", 0.0)
     head, prediction = parts.get("head", 0.0), parts.get("prediction", 0.0)
     forward, ahead = one * batch_size, 3 * prediction * batch_size
     return Flops(forward, 2 * forward, (one - head) * batch_size, ahead, 3 * forward + ahead)
 
 
-def flops_by_part(architecture: Architecture, sequence_length: Any, attention: Attention = "causal") -> dict[str, Any]:
+def flops_by_part(
+    architecture: Architecture, sequence_length: Any, attention: Attention = "causal", source: Any = None
+) -> dict[str, Any]:
     """Return the forward FLOPs of one sequence by part of the model [FLOP], shape of `sequence_length`.
 
     Parameters
@@ -81,10 +95,34 @@ def flops_by_part(architecture: Architecture, sequence_length: Any, attention: A
     architecture : Architecture
     sequence_length : tokens of a sequence [token]
     attention : "causal" or "full", as in `count_flops`
+    source : tokens of the encoder's input, where they are another number [token]
     """
-    if isinstance(sequence_length, float):
-        return dict(_scalar_parts(architecture, sequence_length, attention))
-    return _parts(architecture, sequence_length, attention)
+    if isinstance(sequence_length, float) and (source is None or isinstance(source, float)):
+        return dict(_scalar_parts(architecture, sequence_length, attention, source))
+    return _parts(architecture, sequence_length, attention, source)
+
+
+def _pair(architecture: Architecture, lengths: tuple[Any, ...]) -> tuple[Any, Any]:
+    """Return the lengths of source and target, or raise `InputError` if there are no two sides."""
+    if len(lengths) != 2 or not architecture.has_source:
+        raise InputError(
+            "sequence_length: a pair (source, target) is for an encoder and a decoder; several lengths are an array"
+        )
+    return _positive("sequence_length", lengths[0]), lengths[1]
+
+
+def _packed(
+    architecture: Architecture, sequence_length: Any, attention: Attention, packing: Sequence[int]
+) -> dict[str, Any]:
+    """Return the forward FLOPs by part of a sequence of documents: attention by the sum of squares."""
+    lengths = [_positive("packing", float(length)) for length in packing]
+    if not isinstance(sequence_length, float) or sum(lengths) != sequence_length:
+        raise InputError(f"packing: the lengths must add up to sequence_length; got {sum(lengths):g}")
+    totals: dict[str, Any] = {}
+    for length in lengths:
+        for part, flops in flops_by_part(architecture, length, attention).items():
+            totals[part] = totals.get(part, 0.0) + flops
+    return totals
 
 
 def count_decode_flops(architecture: Architecture, context: Any, batch_size: Any = 1) -> Any:
@@ -104,7 +142,7 @@ def count_decode_flops(architecture: Architecture, context: Any, batch_size: Any
     total: Any = 0.0
     for _, copies, operations in architecture.work(1.0, context, decoding=True):
         for one in operations:
-            seen = one.n if one.kind == "matmul" or one.window is None else _least(one.window, one.n)
+            seen = one.n if one.kind == "matmul" else _seen_by_next(one.n, one.window, one.chunk)
             total = total + 2.0 * copies * one.copies * one.m * one.k * seen
     return total * batch_size
 
@@ -147,17 +185,26 @@ def flops_per_token(architecture: Architecture, sequence_length: Any, convention
     return six_n + 12.0 * architecture.depth * architecture.width * sequence_length
 
 
-def pairs(sequence_length: Any, attention: Attention, causal: bool, window: int | None) -> Any:
+def pairs(
+    sequence_length: Any, attention: Attention, causal: bool, window: int | None, chunk: int | None = None
+) -> Any:
     """Return how many query-key pairs of a sequence are counted, shape of `sequence_length`.
 
     The field's convention: s²/2 below the diagonal, w·s - w²/2 within a window of w, all s² in "full" and
-    for attention in both directions. A window of at least s equals no window.
+    for attention in both directions. A window of at least s equals no window. Chunks are sequences of
+    their own.
 
     >>> pairs(1024, "causal", True, None), pairs(1024, "causal", True, 2048), pairs(1024, "causal", True, 256)
     (524288.0, 524288.0, 229376.0)
+    >>> pairs(1024, "causal", True, None, 512), pairs(640, "causal", True, None, 512)
+    (262144.0, 139264.0)
     """
     if attention == "full" or not causal:
         return sequence_length * sequence_length * 1.0
+    if chunk is not None:
+        rest = sequence_length % chunk
+        whole = pairs(_least(chunk, sequence_length), attention, True, window)
+        return sequence_length // chunk * whole + pairs(rest, attention, True, window)
     seen = sequence_length if window is None else _least(window, sequence_length)
     return seen * sequence_length - seen * seen / 2
 
@@ -182,6 +229,11 @@ def _positive(name: str, value: Any) -> Any:
     return number
 
 
+def _seen_by_next(context: Any, window: int | None, chunk: int | None) -> Any:
+    seen = context if chunk is None else context - (-(-context // chunk) - 1) * chunk
+    return seen if window is None else _least(window, seen)
+
+
 def _least(window: int, length: Any) -> Any:
     if isinstance(length, (int, float)):
         return min(window, length)
@@ -190,18 +242,21 @@ def _least(window: int, length: Any) -> Any:
     return np.minimum(window, length)
 
 
-def _parts(architecture: Architecture, length: Any, attention: Attention) -> dict[str, Any]:
+def _parts(architecture: Architecture, length: Any, attention: Attention, source: Any) -> dict[str, Any]:
     totals: dict[str, Any] = {}
-    for part, copies, operations in architecture.work(length, length):
+    for part, copies, operations in architecture.work(length, length, source):
         total = totals.get(part, 0.0)
         for one in operations:
-            square = one.kind != "matmul" and one.causal
-            counted = pairs(one.m, attention, True, one.window) if square else one.m * one.n
+            counted = one.m * one.n
+            if one.kind != "matmul" and one.causal:  # keys may be fewer than queries: compressed ones
+                counted = pairs(one.m, attention, True, one.window, one.chunk) * (one.n / one.m)
             total = total + 2.0 * copies * one.k * one.copies * counted
         totals[part] = total
     return totals
 
 
 @lru_cache(maxsize=1024)
-def _scalar_parts(architecture: Architecture, length: float, attention: Attention) -> tuple[tuple[str, float], ...]:
-    return tuple(_parts(architecture, length, attention).items())
+def _scalar_parts(
+    architecture: Architecture, length: float, attention: Attention, source: float | None
+) -> tuple[tuple[str, float], ...]:
+    return tuple(_parts(architecture, length, attention, source).items())

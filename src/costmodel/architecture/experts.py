@@ -27,6 +27,8 @@ class Experts(Block):
     gated: bool = True
     bias: bool = False
     router_bias: bool = False
+    latent_width: Dimension | None = None
+    """Width to which tokens are projected for the routed experts; None where these see the hidden state."""
     shared: FeedForward | None = None
     """The shared experts, as one feed-forward block."""
     shared_gate: bool = False
@@ -49,9 +51,12 @@ class Experts(Block):
         routed = [
             weight._replace(name=f"expert_{weight.name}", role="expert", copies=self.experts,
                             active=self.top_k / self.experts)
-            for weight in expert.weights(width)
+            for weight in expert.weights(self.latent_width or width)
         ]  # fmt: skip
         listed = [*router, *routed]
+        if self.latent_width is not None:
+            listed += linear("latent_down", width, self.latent_width, split="replicated")
+            listed += linear("latent_up", self.latent_width, width, split="replicated")
         if self.shared is not None:
             listed += [weight._replace(name=f"shared_{weight.name}") for weight in self.shared.weights(width)]
         if self.shared_gate:
@@ -64,8 +69,11 @@ class Experts(Block):
         listed = [product("router", tokens, width, self.experts)]
         listed += [
             operation._replace(name=f"expert_{operation.name}", copies=self.experts)
-            for operation in expert.operations(width, rows, context)
+            for operation in expert.operations(self.latent_width or width, rows, context)
         ]
+        if self.latent_width is not None:
+            listed.append(product("latent_down", tokens, width, self.latent_width))
+            listed.append(product("latent_up", tokens, self.latent_width, width))
         if self.shared is not None:
             listed += [
                 operation._replace(name=f"shared_{operation.name}")

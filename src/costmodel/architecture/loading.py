@@ -12,6 +12,7 @@ from typing import Any
 
 from costmodel.architecture.config_reader import Config
 from costmodel.architecture.families import FAMILIES, reader_of
+from costmodel.architecture.quantisation import stored_bytes
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.errors import InputError, UnknownNameError, unknown
 from costmodel.foundation.names import Names
@@ -84,10 +85,15 @@ def from_config(config: Mapping[str, Any], family: str | None = None) -> Archite
     try:
         architecture = reader_of(model_type)(reader)
     except InputError as error:
-        raise InputError([*reader.problems, *error.problems]) from None
+        raise InputError(list(dict.fromkeys([*reader.all_problems(), *error.problems]))) from None
+    except (ValueError, TypeError):
+        reader.finish()  # what fails after a problem was noted is its consequence
+        raise
     reader.finish()
     name = config.get("_name_or_path") or model_type
-    return architecture.replace(origin=_origin(reader, family), name=str(name)[:200])
+    quantization = config.get("quantization_config")
+    stored = stored_bytes(architecture, quantization if isinstance(quantization, Mapping) else None)
+    return architecture.replace(origin=_origin(reader, family), name=str(name)[:200], stored_bytes=stored)
 
 
 def _origin(reader: Config, family: str | None) -> dict[str, Any] | None:

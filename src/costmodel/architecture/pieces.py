@@ -84,6 +84,10 @@ class Convolution(Block):
     bias: bool = True
     places: Rows | None = None
     """Places where it is applied for each sequence; as many as there are tokens unless given."""
+    places_per_token: Dimension = 1
+    """Places for each token, where a later convolution strides over several of them."""
+    further_places: Rows = 0
+    """Places beyond those of the tokens, where kernels overlap at the end."""
     belongs_to: str = "convolution"
 
     @property
@@ -96,5 +100,5 @@ class Convolution(Block):
         return [kernel, *bias]
 
     def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
-        places = tokens if self.places is None else float(self.places)
+        places = float(self.places) if self.places is not None else tokens * self.places_per_token + self.further_places
         return [product("convolution", places, self.inputs // self.groups * self.kernel, self.outputs)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,9 @@ from costmodel.architecture.blocks import AnyBlock, Block, Operation, Weight, li
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.fields import Dimension, Parameters
 from costmodel.foundation.specs import Spec
+
+if TYPE_CHECKING:
+    from costmodel.architecture.summary import PartsTable
 
 Number = Annotated[int, Field(ge=0, le=10**9)]
 Part = tuple[str, int, list[Weight]]
@@ -96,6 +99,8 @@ class Architecture(Spec):
     """Rows of the embedding; None where only counts are known."""
     tied: bool = False
     """Whether the head is the transposed embedding."""
+    head: bool = True
+    """Whether there is a head over the vocabulary; an encoder alone has none."""
     head_bias: bool = False
     embedding_width: Dimension | None = None
     """Width of the embedding where it differs from the hidden size (projections join them)."""
@@ -112,6 +117,8 @@ class Architecture(Spec):
     """Encoders and towers beside the main stack."""
     tokens: Dimension | None = None
     """Tokens of a sequence where the model fixes them (patches of an image)."""
+    stored_bytes: Annotated[float, Field(gt=0)] | None = None
+    """Bytes of the weights as the config stores them (quantised or not); None where that is not known."""
     origin: str | dict[str, Any] | None = None
     """The catalogue name, path or config that it was read from; written in its place to files."""
     source: str = ""
@@ -187,6 +194,42 @@ class Architecture(Spec):
             origin={key: value for key, value in origin.items() if value is not None},
         )
 
+    @classmethod
+    def sized(cls, parameters: Any, *, vocabulary: int = 128_256, tied: bool = False) -> Self:
+        """Return a sensible decoder of a size, for plans and scaling laws; `source` says by which rule.
+
+        Parameters
+        ----------
+        parameters : total, embeddings included [count or "3B"]
+        vocabulary : rows of the embedding
+        tied : whether the head shares the embedding
+
+        Raises
+        ------
+        InputError
+            If no shape of the rule comes near.
+
+        Examples
+        --------
+        >>> Architecture.sized("3B").parameters.total
+        3002735616
+        """
+        from costmodel.architecture.sizing import sized
+
+        total = _Counts(total=parameters, active=parameters).total
+        return sized(cls, total, vocabulary, tied)
+
+    def table(self, sequence_length: int = 4096) -> "PartsTable":
+        """Return parameters, active parameters and forward FLOPs by part, as text and HTML.
+
+        Parameters
+        ----------
+        sequence_length : tokens of a sequence, for the FLOPs [token]
+        """
+        from costmodel.architecture.summary import parts_table
+
+        return parts_table(self, sequence_length)
+
     def given(self) -> dict[str, Any]:
         """Return the fields without `origin`: a changed copy is no longer what that names."""
         return {name: value for name, value in super().given().items() if name != "origin"}
@@ -209,6 +252,12 @@ class Architecture(Spec):
         if self.is_aggregate:
             return int(getattr(self.layers[0].feed_forward, "attention_layers", 0))
         return sum(layer.count for layer in self.layers)
+
+    @cached_property
+    def has_source(self) -> bool:
+        """Whether an encoder as long as its input stands beside a decoder that reads it."""
+        reads = any(_reads_source(block) for layer in self.layers for block in layer.blocks())
+        return reads and any(stack.tokens is None for stack in self.stacks)
 
     @property
     def is_aggregate(self) -> bool:
@@ -242,7 +291,7 @@ class Architecture(Spec):
             yield from _stack_parts(stack)
         if self.final_norm:
             yield "norms", 1, norm("final_norm", self.width, bias=self.norm_bias)
-        if self.vocabulary is not None:
+        if self.vocabulary is not None and self.head:
             head = [] if self.tied else [Weight("head", (inner, self.vocabulary), split="vocabulary")]
             bias = [Weight("head_bias", (self.vocabulary,), "bias", split="vocabulary")]
             yield "head", 1, head + (bias if self.head_bias else [])
@@ -253,13 +302,16 @@ class Architecture(Spec):
             listed = [*joined, *norms, *blocks, *self.prediction_layer.norm_weights(self.width)]
             yield "prediction", self.prediction_layers, listed
 
-    def work(self, tokens: Any, context: Any, decoding: bool = False) -> Iterator[tuple[str, int, list[Operation]]]:
+    def work(
+        self, tokens: Any, context: Any, source: Any = None, decoding: bool = False
+    ) -> Iterator[tuple[str, int, list[Operation]]]:
         """Yield (name of the part, copies, operations of one copy) of a forward pass.
 
         Parameters
         ----------
         tokens : of the sequence; a model that fixes them works on its own number
         context : tokens that each of them sees at most
+        source : tokens of the encoder, where it has not a number of its own; as many as `tokens` unless given
         decoding : the work of one more token that sees `context` tokens, instead; encoders stand still
         """
         if self.tokens is not None:
@@ -270,14 +322,17 @@ class Architecture(Spec):
                                      product("project_out", tokens, self.width, inner)]  # fmt: skip
         for layer, copies in _distinct(self.layers).items():
             for block in layer.blocks():
-                listed = block.decode(self.width, context) if decoding else None
-                yield block.part, copies, listed or block.operations(self.width, tokens, context)
+                seen = source if source is not None and _reads_source(block) else context
+                listed = block.decode(self.width, seen) if decoding else None
+                yield block.part, copies, listed or block.operations(self.width, tokens, seen)
         if not decoding:
             for block in self.extras:
                 yield block.part, 1, block.operations(self.width, tokens, context)
             for stack in self.stacks:
-                yield from _stack_work(stack, tokens, context)
-        head = [] if self.vocabulary is None else [product("head", tokens, inner, self.vocabulary)]
+                yield from _stack_work(stack, *((tokens, context) if source is None else (source, source)))
+        head: list[Operation] = []
+        if self.vocabulary is not None and self.head:
+            head = [product("head", tokens, inner, self.vocabulary)]
         if head:
             yield "head", 1, head
         if self.prediction_layer is not None and not decoding:
@@ -299,6 +354,11 @@ class Architecture(Spec):
             if part == "embedding":
                 embedding += sum(weight.size for weight in weights)
         return ParameterCounts(total, active, embedding, prediction)
+
+
+def _reads_source(block: Block) -> bool:
+    """Tell whether the keys of a block come from the encoder."""
+    return getattr(block, "kind", "") == "cross_attention"
 
 
 def _distinct(layers: tuple[Layer, ...]) -> dict[Layer, int]:

@@ -6,7 +6,7 @@ out what equals them.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from costmodel.architecture.attention import Attention
 from costmodel.architecture.config_reader import Config
@@ -33,6 +33,11 @@ class Family:
     bias_key: bool = True
     """Whether `attention_bias` is read (for all four projections)."""
     bias_default: bool = False
+    qkv_bias_key: str = ""
+    """A key of its own for the biases of queries, keys and values."""
+    output_bias_key: bool = True
+    """Whether `attention_bias` is for the output too."""
+    final_norm: bool = True
     qk_norm: Literal["none", "head", "width"] = "none"
     norms: int = 2
     window: int | None = None
@@ -51,7 +56,8 @@ def _every_sixth_full(config: Config, depth: int) -> list[bool]:
     return [bool((index + 1) % period) for index in range(depth)]
 
 
-def _qwen_upper(config: Config, depth: int) -> list[bool]:
+def qwen_upper(config: Config, depth: int) -> list[bool]:
+    """Return which layers slide: those above `max_window_layers`, if any do."""
     first = config.integer("max_window_layers", default=28, least=0)
     slides = config.flag("use_sliding_window", default=False)
     return [slides and index >= first for index in range(depth)]
@@ -60,9 +66,9 @@ def _qwen_upper(config: Config, depth: int) -> list[bool]:
 LLAMA = Family()
 MISTRAL = Family(kv_heads=8, window=4096, bias_key=False)
 MIXTRAL = Family(kv_heads=8, bias_key=False)
-QWEN2 = Family(kv_heads=32, qkv_bias=True, bias_key=False, window=4096, pattern=_qwen_upper)
-QWEN3 = Family(kv_heads=32, head_width=128, qk_norm="head", window=4096, pattern=_qwen_upper)
-QWEN3_MOE = Family(kv_heads=4, qk_norm="head", window=4096, pattern=_qwen_upper)
+QWEN2 = Family(kv_heads=32, qkv_bias=True, bias_key=False, window=4096, pattern=qwen_upper)
+QWEN3 = Family(kv_heads=32, head_width=128, qk_norm="head", window=4096, pattern=qwen_upper)
+QWEN3_MOE = Family(kv_heads=4, qk_norm="head", window=4096, pattern=qwen_upper)
 GEMMA = Family(tied=True, kv_heads=16, head_width=256)
 GEMMA2 = Family(tied=True, kv_heads=4, head_width=256, norms=4, window=4096, pattern=_every_second)
 GEMMA3 = Family(tied=True, kv_heads=4, head_width=256, norms=4, qk_norm="head", window=4096, pattern=_every_sixth_full)
@@ -71,7 +77,7 @@ PHI3 = Family(bias_key=False)
 GPT_OSS = Family(kv_heads=8, head_width=64, bias_default=True, window=128, pattern=_every_second, sinks=True)
 
 
-def _attentions(config: Config, family: Family, width: int, depth: int) -> list[Attention]:
+def attentions_of(config: Config, family: Family, width: int, depth: int) -> list[Attention]:
     """Return the attention of each layer."""
     heads = config.integer("num_attention_heads")
     kv_heads = config.integer("num_key_value_heads", default=_kv_default(config, family, heads))
@@ -87,9 +93,10 @@ def _attentions(config: Config, family: Family, width: int, depth: int) -> list[
         config.skip("attention_bias")  # written by some, read by none of the family
     window = config.optional("sliding_window", default=family.window)
     slides = _slides(config, family, depth, window)
+    qkv_bias = config.flag(family.qkv_bias_key, default=True) if family.qkv_bias_key else family.qkv_bias or bias
     full = Attention(
-        heads=heads, kv_heads=min(kv_heads, heads), head_width=head_width, qk_norm=family.qk_norm,
-        qkv_bias=family.qkv_bias or bias, output_bias=family.output_bias or bias, sinks=family.sinks,
+        heads=heads, kv_heads=min(kv_heads, heads), head_width=head_width, qk_norm=family.qk_norm, qkv_bias=qkv_bias,
+        output_bias=family.output_bias or (bias and family.output_bias_key), sinks=family.sinks,
     )  # fmt: skip
     sliding = full.replace(window=window) if window is not None else full
     return [sliding if each else full for each in slides]
@@ -115,12 +122,13 @@ def _decoder(
     config.skip("max_position_embeddings", "max_sequence_length", "seq_length")
     width = config.integer("hidden_size")
     depth = read_depth(config, "num_hidden_layers")
-    attentions = _attentions(config, family, width, depth)
+    attentions = attentions_of(config, family, width, depth)
     return Architecture(
         width=width,
         layers=grouped(attentions, blocks(config, depth), norms=family.norms),
         vocabulary=config.integer("vocab_size"),
         tied=config.flag("tie_word_embeddings", default=family.tied),
+        final_norm=family.final_norm,
     )
 
 
@@ -131,65 +139,53 @@ def _gated(config: Config, depth: int) -> list[FeedForward]:
 
 def _mixtral_experts(config: Config, depth: int) -> list[Experts]:
     experts, top_k = config.integer("num_local_experts", default=8), config.integer("num_experts_per_tok", default=2)
-    _check_top_k(config, experts, top_k)
-    inner = config.integer("intermediate_size")
-    return [Experts(experts=experts, top_k=min(top_k, experts), inner_width=inner)] * depth
+    return [routed(config, experts, top_k, config.integer("intermediate_size"))] * depth
 
 
 def _qwen3_experts(config: Config, depth: int) -> list[FeedForward | Experts]:
     experts, top_k = config.integer("num_experts", default=128), config.integer("num_experts_per_tok", default=8)
-    _check_top_k(config, experts, top_k)
     sparse_step, dense_layers = config.integer("decoder_sparse_step", default=1), config.numbers("mlp_only_layers")
-    inner = config.integer("moe_intermediate_size", default=768)
-    routed = Experts(experts=experts, top_k=min(top_k, experts), inner_width=inner)
+    block = routed(config, experts, top_k, config.integer("moe_intermediate_size", default=768))
     dense = FeedForward(inner_width=config.integer("intermediate_size", default=6144), gated=True)
-    return [dense if index in dense_layers or (index + 1) % sparse_step else routed for index in range(depth)]
+    return [dense if index in dense_layers or (index + 1) % sparse_step else block for index in range(depth)]
 
 
 def _gpt_oss_experts(config: Config, depth: int) -> list[Experts]:
     experts = config.integer("num_local_experts", default=128)
     top_k = config.integer("num_experts_per_tok", "experts_per_token", default=4)
-    _check_top_k(config, experts, top_k)
     inner = config.integer("intermediate_size", default=2880)
-    block = Experts(experts=experts, top_k=min(top_k, experts), inner_width=inner, bias=True, router_bias=True)
-    return [block] * depth
+    return [routed(config, experts, top_k, inner, bias=True, router_bias=True)] * depth
 
 
-def _check_top_k(config: Config, experts: int, top_k: int) -> None:
+def routed(config: Config, experts: int, top_k: int, inner: int, **options: Any) -> Experts:
+    """Return a block of routed experts, with a problem noted if there are fewer than work on a token."""
     config.require(top_k <= experts, f"num_experts_per_tok: {top_k} of only {experts} experts")
+    return Experts(experts=experts, top_k=min(top_k, experts), inner_width=inner, **options)
 
 
-def _deepseek_v3(config: Config) -> Architecture:
+def read_latent_decoder(
+    config: Config,
+    experts: int = 256,
+    top_k: int | None = 8,
+    inner: int = 2048,
+    shared: int = 1,
+    first: int = 3,
+    indexer: bool = False,
+) -> Architecture:
+    """Read a decoder with latent attention and experts; the numbers are the defaults of the family."""
     config.skip("max_position_embeddings", "head_dim", "qk_head_dim")
     width, depth = config.integer("hidden_size"), read_depth(config, "num_hidden_layers")
-    heads = config.integer("num_attention_heads")
-    kv_heads = config.integer("num_key_value_heads", default=heads)
-    config.require(kv_heads == heads, f"num_key_value_heads: latent attention has as many as heads ({heads})")
-    mixer = LatentAttention(
-        heads=heads,
-        query_rank=config.optional("q_lora_rank", default=1536),
-        kv_rank=config.integer("kv_lora_rank", default=512),
-        nope_width=config.integer("qk_nope_head_dim", default=128),
-        rope_width=config.integer("qk_rope_head_dim", default=64),
-        value_width=config.integer("v_head_dim", default=128),
-        bias=config.flag("attention_bias", default=False),
-    )
-    experts, top_k = config.integer("n_routed_experts", default=256), config.integer("num_experts_per_tok", default=8)
-    _check_top_k(config, experts, top_k)
-    inner = config.integer("moe_intermediate_size", default=2048)
-    shared = config.integer("n_shared_experts", default=1, least=0)
-    routed = Experts(
-        experts=experts,
-        top_k=min(top_k, experts),
-        inner_width=inner,
-        shared=FeedForward(inner_width=inner * shared, gated=True) if shared else None,
-    )
+    mixer = _latent_attention(config, indexer)
+    inner = config.integer("moe_intermediate_size", default=inner)
+    shared = config.integer("n_shared_experts", default=shared, least=0)
+    count = config.integer("n_routed_experts", default=experts)
+    together = FeedForward(inner_width=inner * shared, gated=True) if shared else None
+    block = routed(config, count, config.integer("num_experts_per_tok", default=top_k), inner, shared=together)
     dense = FeedForward(inner_width=config.integer("intermediate_size"), gated=True)
-    first = config.integer("first_k_dense_replace", default=3, least=0)
-    config.require(
-        config.integer("moe_layer_freq", default=1) == 1, "moe_layer_freq: only 1 (all later layers) is known"
-    )
-    blocks = [dense if index < first else routed for index in range(depth)]
+    first = config.integer("first_k_dense_replace", default=first, least=0)
+    period = config.integer("moe_layer_freq", default=1)
+    config.require(period == 1, "moe_layer_freq: only 1 (all later layers) is known")
+    blocks = [dense if index < first else block for index in range(depth)]
     ahead = config.integer("num_nextn_predict_layers", default=0, least=0)
     return Architecture(
         width=width,
@@ -198,6 +194,31 @@ def _deepseek_v3(config: Config) -> Architecture:
         tied=config.flag("tie_word_embeddings", default=False),
         prediction_layers=ahead,
         prediction_layer=Layer(mixer=mixer, feed_forward=blocks[-1]) if ahead else None,
+    )
+
+
+def _latent_attention(config: Config, indexer: bool) -> LatentAttention:
+    heads = config.integer("num_attention_heads")
+    kv_heads = config.integer("num_key_value_heads", default=heads)
+    config.require(kv_heads == heads, f"num_key_value_heads: latent attention has as many as heads ({heads})")
+    query_rank = config.optional("q_lora_rank", default=1536)
+    options: dict[str, Any] = {}
+    if indexer:
+        config.require(query_rank is not None, "q_lora_rank: the indexer needs the query latent")
+        options = {
+            "index_heads": config.integer("index_n_heads", default=64),
+            "index_width": config.integer("index_head_dim", default=128),
+            "index_top_k": config.integer("index_topk", default=2048),
+        }
+    return LatentAttention(
+        heads=heads,
+        query_rank=query_rank or (1 if indexer else None),
+        kv_rank=config.integer("kv_lora_rank", default=512),
+        nope_width=config.integer("qk_nope_head_dim", default=128),
+        rope_width=config.integer("qk_rope_head_dim", default=64),
+        value_width=config.integer("v_head_dim", default=128),
+        bias=config.flag("attention_bias", default=False),
+        **options,
     )
 
 
@@ -261,24 +282,25 @@ def _opt(config: Config) -> Architecture:
     )
 
 
-def _rotary(family: Family, blocks: Callable[[Config, int], Sequence[FeedForward | Experts]] = _gated) -> Reader:
+def rotary(family: Family, blocks: Callable[[Config, int], Sequence[FeedForward | Experts]] = _gated) -> Reader:
+    """Return the reader of a rotary decoder family."""
     return lambda config: _decoder(config, family, blocks)
 
 
 READERS: dict[str, Reader] = {
-    "llama": _rotary(LLAMA),
-    "mistral": _rotary(MISTRAL),
-    "mixtral": _rotary(MIXTRAL, _mixtral_experts),
-    "qwen2": _rotary(QWEN2),
-    "qwen3": _rotary(QWEN3),
-    "qwen3_moe": _rotary(QWEN3_MOE, _qwen3_experts),
-    "gemma": _rotary(GEMMA),
-    "gemma2": _rotary(GEMMA2),
-    "gemma3_text": _rotary(GEMMA3),
-    "olmo2": _rotary(OLMO2),
-    "phi3": _rotary(PHI3),
-    "gpt_oss": _rotary(GPT_OSS, _gpt_oss_experts),
-    "deepseek_v3": _deepseek_v3,
+    "llama": rotary(LLAMA),
+    "mistral": rotary(MISTRAL),
+    "mixtral": rotary(MIXTRAL, _mixtral_experts),
+    "qwen2": rotary(QWEN2),
+    "qwen3": rotary(QWEN3),
+    "qwen3_moe": rotary(QWEN3_MOE, _qwen3_experts),
+    "gemma": rotary(GEMMA),
+    "gemma2": rotary(GEMMA2),
+    "gemma3_text": rotary(GEMMA3),
+    "olmo2": rotary(OLMO2),
+    "phi3": rotary(PHI3),
+    "gpt_oss": rotary(GPT_OSS, _gpt_oss_experts),
+    "deepseek_v3": read_latent_decoder,
     "gpt2": _gpt2,
     "gpt_neox": _gpt_neox,
     "opt": _opt,

@@ -16,14 +16,17 @@ def read_depth(config: Config, *keys: str) -> int:
     return min(depth, 10_000)
 
 
-def grouped(mixers: Sequence[Any], blocks: Sequence[Any], **norms: Any) -> tuple[Layer, ...]:
-    """Return the layers with equal neighbours joined."""
-    layers: list[Layer] = []
-    previous: tuple[Any, Any] | None = None
+def grouped(mixers: Sequence[Any], blocks: Sequence[Any], **options: Any) -> tuple[Layer, ...]:
+    """Return the layers with equal neighbours joined; `options` are further fields of each layer."""
+    runs: list[list[Any]] = []
     for mixer, block in zip(mixers, blocks, strict=True):
-        if previous is not None and previous == (mixer, block):
-            layers[-1] = layers[-1].model_copy(update={"count": layers[-1].count + 1})
+        if runs and runs[-1][0] == mixer and runs[-1][1] == block:
+            runs[-1][2] += 1
         else:
-            layers.append(Layer(mixer=mixer, feed_forward=block, **norms))
-        previous = mixer, block
-    return tuple(layers)
+            runs.append([mixer, block, 1])
+    made: dict[tuple[int, int, int], Layer] = {}
+    for mixer, block, count in runs:
+        key = id(mixer), id(block), count
+        if key not in made:
+            made[key] = Layer(mixer=mixer, feed_forward=block, count=count, **options)
+    return tuple(made[id(mixer), id(block), count] for mixer, block, count in runs)

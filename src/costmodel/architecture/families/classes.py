@@ -1,0 +1,51 @@
+"""Which class of a family does a config describe, and what follows from it: its head, its labels?"""
+
+from collections.abc import Sequence
+
+from costmodel.architecture.attention import Attention
+from costmodel.architecture.config_reader import Config
+
+
+def read_class(config: Config, known: Sequence[str]) -> str:
+    """Return the class that `architectures` names, one of `known`: it decides about poolers and heads."""
+    listed = config.value("architectures")
+    found = listed[0] if isinstance(listed, list) and len(listed) == 1 else None
+    config.require(found in known, f"architectures: must be a list of one out of {tuple(known)}; got {listed!r}")
+    return str(found) if found in known else known[0]
+
+
+def count_labels(config: Config, default: int = 2) -> int:
+    """Return how many labels a classifier tells apart: `num_labels`, or the entries of `id2label`."""
+    named = config.value("id2label")
+    listed = len(named) if isinstance(named, dict) and named else None
+    given = config.optional("num_labels")
+    config.require(given is None or listed in (None, given), f"num_labels: {given} but id2label names {listed}")
+    return given or listed or default
+
+
+def full_attention(
+    config: Config, width: int, heads: int, *, bias: bool = True, key_bias: bool = True,
+    output_bias: bool = True, causal: bool = False
+) -> Attention:  # fmt: skip
+    """Return multi-head attention whose heads share the width out among themselves."""
+    config.require(width % heads == 0, f"hidden size: {width} is not a multiple of the {heads} heads")
+    return Attention(heads=heads, kv_heads=heads, head_width=max(width // heads, 1), qkv_bias=bias,
+                     key_bias=key_bias, output_bias=output_bias, causal=causal)  # fmt: skip
+
+
+def read_lengths(config: Config, key: str, default: Sequence[int], length: int | None = None) -> list[int]:
+    """Return the list of numbers above 0 at `key`, of `length` if that is given."""
+    listed = config.numbers(key) or list(default)
+    sound = min(listed) > 0 and len(listed) <= 1000 and length in (None, len(listed))
+    config.require(sound, f"{key}: must list {length or 'up to 1000'} numbers above 0; got {listed}")
+    return listed if sound else [1] * (length or 1)
+
+
+def read_number(config: Config, key: str, default: float, *, least: float, most: float) -> float:
+    """Return the number at `key`, from `least` to `most`."""
+    value = config.value(key)
+    if value is None:
+        return default
+    sound = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
+    config.require(sound, f"{key}: must be a number from {least:g} to {most:g}; got {value!r}")
+    return float(value) if sound else default

@@ -1,0 +1,265 @@
+"""Decoders with layouts of their own: LayerNorms, plain feed-forwards, parallel blocks, heads with biases.
+
+Defaults are those of the configuration classes in Hugging Face transformers 5.24.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from costmodel.architecture.attention import Attention
+from costmodel.architecture.config_reader import Config
+from costmodel.architecture.families.reading import Reader, grouped, read_depth
+from costmodel.architecture.feed_forward import FeedForward
+from costmodel.architecture.pieces import Norm
+from costmodel.architecture.specification import Architecture
+
+
+def heads_of(config: Config, width: int, *keys: str, default: int | None = None) -> tuple[int, int]:
+    """Return the heads at the first of `keys`, and their width where that is width / heads."""
+    heads = config.integer(*keys, default=default)
+    config.require(width % heads == 0, f"{keys[0]}: the width {width} is not a multiple of the {heads} heads")
+    return heads, max(width // heads, 1)
+
+
+def kv_heads_of(config: Config, heads: int, key: str = "num_key_value_heads", default: int | None = None) -> int:
+    """Return the key and value heads; a null means as many as heads, an absent key the default."""
+    absent = key not in config.data
+    kv_heads = config.integer(key, default=default if absent and default is not None else heads)
+    config.require(heads % kv_heads == 0, f"{key}: {kv_heads} does not divide the {heads} heads")
+    return min(kv_heads, heads)
+
+
+def _same(mixer: Attention, block: FeedForward, depth: int, norms: int) -> Any:
+    return grouped([mixer] * depth, [block] * depth, norms=norms, norm_bias=True)
+
+
+def _bloom(config: Config) -> Architecture:
+    config.skip(
+        "apply_residual_connection_post_layernorm", "seq_length", "offset_alibi", "slow_but_exact", "skip_bias_add"
+    )
+    width = config.integer("hidden_size", "n_embed", default=64)
+    depth = read_depth(config, "n_layer", "num_hidden_layers")
+    heads, head = heads_of(config, width, "n_head", "num_attention_heads")
+    mixer = Attention(heads=heads, kv_heads=heads, head_width=head, qkv_bias=True, output_bias=True)
+    return Architecture(
+        width=width,
+        layers=_same(mixer, FeedForward(inner_width=4 * width, gated=False, bias=True), depth, 2),
+        vocabulary=config.integer("vocab_size"),
+        tied=config.flag("tie_word_embeddings", default=True),
+        norm_bias=True,
+        extras=(Norm(extent=width, bias=True),),  # of the embedding
+    )
+
+
+def _falcon(config: Config) -> Architecture:
+    config.skip("max_position_embeddings", "alibi", "apply_residual_connection_post_layernorm", "head_dim")
+    width = config.integer("hidden_size", default=4544)
+    depth = read_depth(config, "num_hidden_layers", "n_layer")
+    heads, head = heads_of(config, width, "num_attention_heads", "n_head")
+    new = config.flag("new_decoder_architecture", default=False)
+    one_kv = config.flag("multi_query", default=True)
+    given_kv = kv_heads_of(config, heads, "num_kv_heads")
+    parallel, bias = config.flag("parallel_attn", default=True), config.flag("bias", default=False)
+    norms_in_parallel = config.optional("num_ln_in_parallel_attn") or (2 if new else 1)
+    config.require(norms_in_parallel in {1, 2}, "num_ln_in_parallel_attn: must be 1 or 2")
+    kv_heads = given_kv if new else (1 if one_kv else heads)
+    mixer = Attention(heads=heads, kv_heads=kv_heads, head_width=head, qkv_bias=bias, output_bias=bias)
+    inner = config.optional("ffn_hidden_size") or 4 * width
+    both = (new and norms_in_parallel == 2) or not (new or parallel)
+    return Architecture(
+        width=width,
+        layers=_same(mixer, FeedForward(inner_width=inner, gated=False, bias=bias), depth, 2 if both else 1),
+        vocabulary=config.integer("vocab_size", default=65024),
+        tied=config.flag("tie_word_embeddings", default=True),
+        norm_bias=True,
+    )
+
+
+def _gptj(config: Config) -> Architecture:
+    config.skip("n_positions", "n_ctx")
+    width, depth = config.integer("n_embd", default=4096), read_depth(config, "n_layer")
+    heads, head = heads_of(config, width, "n_head", default=16)
+    mixer = Attention(heads=heads, kv_heads=heads, head_width=head)
+    block = FeedForward(inner_width=config.optional("n_inner") or 4 * width, gated=False, bias=True)
+    tied = config.flag("tie_word_embeddings", default=False)
+    return Architecture(
+        width=width,
+        layers=_same(mixer, block, depth, 1),
+        vocabulary=config.integer("vocab_size", default=50400),
+        tied=tied,
+        head_bias=True,
+        norm_bias=True,
+    )
+
+
+def _gpt_neo(config: Config) -> Architecture:
+    width, depth = config.integer("hidden_size", default=2048), read_depth(config, "num_layers")
+    heads, head = heads_of(config, width, "num_heads", default=16)
+    full = Attention(heads=heads, kv_heads=heads, head_width=head, output_bias=True)
+    local = full.replace(window=config.integer("window_size", default=256))
+    kinds = _neo_kinds(config, depth)
+    block = FeedForward(inner_width=config.optional("intermediate_size") or 4 * width, gated=False, bias=True)
+    mixers = [local if kind == "local" else full for kind in kinds]
+    return Architecture(
+        width=width,
+        layers=grouped(mixers, [block] * depth, norm_bias=True),
+        vocabulary=config.integer("vocab_size", default=50257),
+        positions=config.integer("max_position_embeddings", default=2048),
+        tied=config.flag("tie_word_embeddings", default=True),
+        norm_bias=True,
+    )
+
+
+def _neo_kinds(config: Config, depth: int) -> Sequence[str]:
+    """Return "global" or "local" for each layer, from `attention_types`: [[[kinds], repeats], ...]."""
+    config.skip("attention_layers")
+    given = config.value("attention_types")
+    if given is None:
+        return [("global", "local")[index % 2] for index in range(depth)]
+    try:
+        kinds = [str(kind) for pattern, repeats in given for kind in list(pattern) * min(int(repeats), depth)]
+    except (TypeError, ValueError):
+        kinds = []
+    sound = len(kinds) == depth and set(kinds) <= {"global", "local"}
+    config.require(sound, f"attention_types: must list 'global' or 'local' for {depth} layers")
+    return kinds if sound else ["global"] * depth
+
+
+def _gpt_bigcode(config: Config) -> Architecture:
+    config.skip("attention_softmax_in_fp32", "runner_max_sequence_length", "max_sequence_length", "max_batch_size")
+    config.skip(
+        "inference_runner", "pre_allocate_kv_cache", "validate_runner_input", "pad_key_length", "attention_head_type"
+    )
+    width, depth = (
+        config.integer("n_embd", "hidden_size", default=768),
+        read_depth(config, "n_layer", "num_hidden_layers"),
+    )
+    heads, head = heads_of(config, width, "n_head", "num_attention_heads", default=12)
+    kv_heads = 1 if config.flag("multi_query", default=True) else heads
+    mixer = Attention(heads=heads, kv_heads=kv_heads, head_width=head, qkv_bias=True, output_bias=True)
+    block = FeedForward(inner_width=config.optional("n_inner") or 4 * width, gated=False, bias=True)
+    return Architecture(
+        width=width,
+        layers=_same(mixer, block, depth, 2),
+        vocabulary=config.integer("vocab_size", default=50257),
+        positions=config.integer("n_positions", "max_position_embeddings", default=1024),
+        tied=config.flag("tie_word_embeddings", default=True),
+        norm_bias=True,
+    )
+
+
+def _mpt(config: Config) -> Architecture:
+    config.skip(
+        "max_seq_len", "learned_pos_emb", "embedding_fraction", "init_config", "norm_type", "no_bias", "init_device"
+    )
+    width, depth = (
+        config.integer("d_model", "hidden_size", default=2048),
+        read_depth(config, "n_layers", "num_hidden_layers"),
+    )
+    heads, head = heads_of(config, width, "n_heads", "num_attention_heads", default=16)
+    attention = config.inner("attn_config")
+    attention.skip("alibi", "alibi_bias_max", "attn_impl", "attn_uses_sequence_id", "prefix_lm", "softmax_scale")
+    kind = attention.value("attn_type")
+    config.require(kind in (None, "multihead_attention"), f"attn_config.attn_type: {kind!r} is not known here")
+    config.require(not attention.flag("qk_ln", default=False), "attn_config.qk_ln: norms of queries are not known here")
+    mixer = Attention(heads=heads, kv_heads=heads, head_width=head)
+    inner = width * config.integer("expansion_ratio", default=4)
+    return Architecture(
+        width=width,
+        layers=grouped([mixer] * depth, [FeedForward(inner_width=inner, gated=False)] * depth),
+        vocabulary=config.integer("vocab_size", default=50368),
+        tied=config.flag("tie_word_embeddings", default=True),
+    )
+
+
+def _phi(config: Config) -> Architecture:
+    config.skip("max_position_embeddings", "resid_pdrop")
+    width, depth = config.integer("hidden_size", default=2048), read_depth(config, "num_hidden_layers")
+    heads, head = heads_of(config, width, "num_attention_heads", default=32)
+    norm: Literal["head", "none"] = "head" if config.flag("qk_layernorm", default=False) else "none"
+    mixer = Attention(
+        heads=heads, kv_heads=kv_heads_of(config, heads), head_width=head, qkv_bias=True, output_bias=True,
+        qk_norm=norm, qk_norm_bias=True,
+    )  # fmt: skip
+    block = FeedForward(inner_width=config.integer("intermediate_size", default=8192), gated=False, bias=True)
+    tied = config.flag("tie_word_embeddings", default=False)
+    return Architecture(
+        width=width,
+        layers=_same(mixer, block, depth, 1),
+        vocabulary=config.integer("vocab_size", default=51200),
+        tied=tied,
+        head_bias=True,
+        norm_bias=True,
+    )
+
+
+def _stablelm(config: Config) -> Architecture:
+    config.skip("max_position_embeddings")
+    width, depth = config.integer("hidden_size", default=2560), read_depth(config, "num_hidden_layers")
+    heads, head = heads_of(config, width, "num_attention_heads", default=32)
+    norm: Literal["width", "none"] = "width" if config.flag("qk_layernorm", default=False) else "none"
+    mixer = Attention(
+        heads=heads, kv_heads=kv_heads_of(config, heads, default=32), head_width=head, qk_norm=norm,
+        qkv_bias=config.flag("use_qkv_bias", default=False),
+    )  # fmt: skip
+    block = FeedForward(inner_width=config.integer("intermediate_size", default=6912), gated=True)
+    norms = 1 if config.flag("use_parallel_residual", default=False) else 2
+    return Architecture(
+        width=width,
+        layers=_same(mixer, block, depth, norms),
+        vocabulary=config.integer("vocab_size", default=50304),
+        tied=config.flag("tie_word_embeddings", default=False),
+        norm_bias=True,
+    )
+
+
+def _starcoder2(config: Config) -> Architecture:
+    config.skip("max_position_embeddings", "norm_type", "mlp_type")
+    width, depth = config.integer("hidden_size", default=3072), read_depth(config, "num_hidden_layers")
+    heads, head = heads_of(config, width, "num_attention_heads", default=24)
+    bias = config.flag("use_bias", default=True)
+    mixer = Attention(
+        heads=heads, kv_heads=kv_heads_of(config, heads, default=2), head_width=head, qkv_bias=bias, output_bias=bias,
+        window=config.optional("sliding_window"),
+    )  # fmt: skip
+    block = FeedForward(inner_width=config.integer("intermediate_size", default=12288), gated=False, bias=bias)
+    return Architecture(
+        width=width,
+        layers=_same(mixer, block, depth, 2),
+        vocabulary=config.integer("vocab_size", default=49152),
+        tied=config.flag("tie_word_embeddings", default=True),
+        norm_bias=True,
+    )
+
+
+def _cohere(config: Config) -> Architecture:
+    config.skip("max_position_embeddings")
+    width, depth = config.integer("hidden_size", default=8192), read_depth(config, "num_hidden_layers")
+    heads, head = heads_of(config, width, "num_attention_heads", default=64)
+    bias = config.flag("attention_bias", default=False)
+    norm: Literal["width", "none"] = "width" if config.flag("use_qk_norm", default=False) else "none"
+    mixer = Attention(
+        heads=heads, kv_heads=kv_heads_of(config, heads), head_width=head, qkv_bias=bias, output_bias=bias, qk_norm=norm
+    )
+    block = FeedForward(inner_width=config.integer("intermediate_size", default=22528), gated=True)
+    return Architecture(
+        width=width,
+        layers=grouped([mixer] * depth, [block] * depth, norms=1),
+        vocabulary=config.integer("vocab_size", default=256000),
+        tied=config.flag("tie_word_embeddings", default=True),
+    )
+
+
+READERS: dict[str, Reader] = {
+    "bloom": _bloom,
+    "cohere": _cohere,
+    "falcon": _falcon,
+    "gpt_bigcode": _gpt_bigcode,
+    "gpt_neo": _gpt_neo,
+    "gptj": _gptj,
+    "mpt": _mpt,
+    "phi": _phi,
+    "stablelm": _stablelm,
+    "starcoder2": _starcoder2,
+}
+"""From the `model_type` of a config to its reader."""

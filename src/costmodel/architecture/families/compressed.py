@@ -1,0 +1,59 @@
+"""Decoders with compressed attention and several residual streams (DeepSeek-V4)."""
+
+from costmodel.architecture.compressed_attention import CompressedAttention
+from costmodel.architecture.config_reader import Config
+from costmodel.architecture.families.decoders import routed
+from costmodel.architecture.families.reading import Reader, grouped, read_depth
+from costmodel.architecture.feed_forward import FeedForward
+from costmodel.architecture.hyper_connection import HyperConnection
+from costmodel.architecture.specification import Architecture, Layer
+
+RATIOS = (0, 4, 128)
+"""Compressions whose shapes are known; 0 is none."""
+
+
+def _deepseek_v4(config: Config) -> Architecture:
+    config.skip("max_position_embeddings", "num_hash_layers", "hc_sinkhorn_iters")
+    width, depth = config.integer("hidden_size"), read_depth(config, "num_hidden_layers")
+    heads, head = config.integer("num_attention_heads"), config.integer("head_dim")
+    config.require(config.integer("num_key_value_heads") == 1, "num_key_value_heads: only 1 is known here")
+    config.require(not config.flag("attention_bias", default=False), "attention_bias: is not known here")
+    groups = config.integer("o_groups")
+    config.require(heads * head % groups == 0, f"o_groups: {groups} does not divide heads × head_dim")
+    plain = CompressedAttention(
+        heads=heads,
+        head_width=head,
+        query_rank=config.integer("q_lora_rank"),
+        output_rank=config.integer("o_lora_rank"),
+        output_groups=groups if heads * head % groups == 0 else 1,
+        window=config.integer("sliding_window"),
+        index_heads=config.integer("index_n_heads"),
+        index_width=config.integer("index_head_dim"),
+        index_top_k=config.integer("index_topk"),
+    )
+    ratios = config.numbers("compress_ratios")[:depth]
+    known = len(ratios) == depth and all(ratio in RATIOS for ratio in ratios)
+    config.require(known, f"compress_ratios: must list one of {RATIOS} for each of the {depth} layers")
+    of_ratio = {ratio: plain.replace(ratio=ratio) if ratio else plain for ratio in RATIOS}
+    mixers = [of_ratio[ratio] for ratio in (ratios if known else [0] * depth)]
+    inner = config.integer("moe_intermediate_size")
+    shared = config.integer("n_shared_experts", default=1, least=0)
+    together = FeedForward(inner_width=inner * shared, gated=True) if shared else None
+    experts, top_k = config.integer("n_routed_experts"), config.integer("num_experts_per_tok")
+    block = routed(config, experts, top_k, inner, shared=together)
+    streams = config.integer("hc_mult")
+    mixing = HyperConnection(streams=streams, outputs=streams * (2 + streams), scales=3, copies=2)
+    ahead = config.integer("num_nextn_predict_layers", default=0, least=0)
+    return Architecture(
+        width=width,
+        prediction_layers=ahead,
+        prediction_layer=Layer(mixer=plain, feed_forward=block, also=(mixing,)) if ahead else None,
+        layers=grouped(mixers, [block] * depth, also=(mixing,)),
+        vocabulary=config.integer("vocab_size"),
+        tied=config.flag("tie_word_embeddings", default=False),
+        extras=(HyperConnection(streams=streams, outputs=streams, scales=1),),
+    )
+
+
+READERS: dict[str, Reader] = {"deepseek_v4": _deepseek_v4}
+"""From the `model_type` of a config to its reader."""

@@ -1,0 +1,133 @@
+"""Gemma 4: global layers with heads of their own, late layers that reuse keys and values, embeddings per layer."""
+
+from typing import Any
+
+from costmodel.architecture.attention import Attention
+from costmodel.architecture.blocks import Block
+from costmodel.architecture.config_reader import Config
+from costmodel.architecture.families.decoders import routed
+from costmodel.architecture.families.multimodal import joined, read_text
+from costmodel.architecture.families.reading import Reader, grouped, read_depth
+from costmodel.architecture.families.towers import NAME, Shape, linear_on, read_shape
+from costmodel.architecture.feed_forward import FeedForward
+from costmodel.architecture.pieces import Linear, Norm, Table
+from costmodel.architecture.reused_attention import ReusedAttention
+from costmodel.architecture.specification import Architecture, Layer, Stack
+
+
+def _gemma4(config: Config) -> Architecture:
+    config.require(config.data.get("audio_config") is None, "audio_config: the tower for sound is not known here")
+    text = read_text(config, "gemma4_text", tied=True, reader=_text)
+    config.require(config.data.get("vision_config") is not None, "vision_config: is required and missing")
+    vision = config.inner("vision_config")
+    own = vision.integer("default_output_length", default=280)
+    rows = config.integer("vision_soft_tokens_per_image", default=own)
+    tower = _tower(vision, rows)
+    return joined(text, tower, linear_on(tower.width, text.width, rows))
+
+
+def _text(config: Config) -> Architecture:
+    config.skip("max_position_embeddings")
+    width, depth = config.integer("hidden_size"), read_depth(config, "num_hidden_layers")
+    both_ways = config.value("use_bidirectional_attention")
+    config.require(
+        both_ways in (None, "vision"), f"use_bidirectional_attention: only 'vision' is known here; got {both_ways!r}"
+    )
+    shared = config.integer("num_kv_shared_layers", default=0, least=0)
+    config.require(shared <= depth, f"num_kv_shared_layers: {shared} of only {depth} layers")
+    shared = min(shared, depth)
+    inner = config.integer("intermediate_size")
+    dense = FeedForward(inner_width=inner, gated=True)
+    wide = FeedForward(
+        inner_width=2 * inner if config.flag("use_double_wide_mlp", default=False) else inner, gated=True
+    )
+    also, norms, extras = _additions(config, width, depth)
+    return Architecture(
+        width=width,
+        layers=grouped(
+            _mixers(config, depth, shared), [dense] * (depth - shared) + [wide] * shared, also=also, norms=norms
+        ),
+        vocabulary=config.integer("vocab_size"),
+        tied=config.flag("tie_word_embeddings", default=True),
+        extras=extras,
+    )
+
+
+def _mixers(config: Config, depth: int, shared: int) -> list[Attention | ReusedAttention]:
+    """Return the attention of each layer; the last `shared` reuse keys and values."""
+    heads, kv_heads = config.integer("num_attention_heads"), config.integer("num_key_value_heads")
+    bias = config.flag("attention_bias", default=False)
+    plain: dict[str, Any] = {"heads": heads, "qk_norm": "head", "qkv_bias": bias, "output_bias": bias}
+    sliding = Attention(
+        kv_heads=kv_heads,
+        head_width=config.integer("head_dim", default=256),
+        window=config.integer("sliding_window", default=512),
+        **plain,
+    )
+    one_for_both = config.flag("attention_k_eq_v", default=False)
+    few = config.optional("num_global_key_value_heads")
+    full = Attention(
+        kv_heads=few if one_for_both and few is not None else kv_heads,
+        head_width=config.integer("global_head_dim", default=512),
+        **plain,
+    )
+    for name, count in (("num_key_value_heads", kv_heads), ("num_global_key_value_heads", full.kv_heads)):
+        config.require(heads % count == 0, f"{name}: {count} does not divide the {heads} heads")
+    types = config.names("layer_types", depth, ("sliding_attention", "full_attention"))
+    slides = [bool((index + 1) % 6) for index in range(depth)]
+    if types is not None:
+        slides = [each == "sliding_attention" for each in types]
+    slides[-1] = False
+    globally = ReusedAttention(attention=full, reuses="key") if one_for_both else full
+    own = [sliding if each else globally for each in slides[: depth - shared]]
+    late = [ReusedAttention(attention=sliding if each else full, reuses="earlier") for each in slides[depth - shared :]]
+    return [*own, *late]
+
+
+def _additions(config: Config, width: int, depth: int) -> tuple[tuple[Block, ...], int, tuple[Block, ...]]:
+    """Return further blocks of each layer, its number of norms, and blocks outside the layers."""
+    also: list[Block] = []
+    norms = 4
+    if config.flag("enable_moe_block", default=False):
+        experts = config.integer("num_experts")
+        also += [
+            routed(config, experts, config.integer("top_k_experts"), config.integer("moe_intermediate_size")),
+            Norm(extent=width),  # scales of the router's input, and of each expert
+            Norm(extent=experts),
+        ]
+        norms += 3
+    each = config.integer("hidden_size_per_layer_input", default=256, least=0)
+    rows = config.integer("vocab_size_per_layer_input", default=262144)
+    if not each:
+        return tuple(also), norms, ()
+    gate, back = Linear(inputs=width, outputs=each), Linear(inputs=each, outputs=width)
+    projection = Linear(inputs=width, outputs=each)  # a layer's share of the one matrix that serves all
+    return (*also, projection, gate, back), norms + 1, (Table(rows=rows, columns=depth * each), Norm(extent=each))
+
+
+def _tower(config: Config, rows: int) -> Stack:
+    """Return the tower for an image that is pooled into `rows` rows."""
+    config.skip("attention_bias", "global_head_dim", "max_position_embeddings", "use_clipped_linears")
+    width, inner, heads, depth = read_shape(config, Shape(768, 3072, 12, 16))
+    kv_heads = config.integer("num_key_value_heads", default=12)
+    config.require(heads % kv_heads == 0, f"num_key_value_heads: {kv_heads} does not divide the {heads} heads")
+    config.require(depth <= 10_000, f"num_hidden_layers: at most 10,000 layers are read; got {depth:,}")
+    layer = Layer(
+        mixer=Attention(
+            heads=heads, kv_heads=min(kv_heads, heads), head_width=config.integer("head_dim", default=64),
+            qk_norm="head", causal=False,
+        ),
+        feed_forward=FeedForward(inner_width=inner, gated=True),
+        norms=4,
+        count=depth,
+    )  # fmt: skip
+    patches = rows * config.integer("pooling_kernel_size", default=3) ** 2
+    extras = (
+        linear_on(3 * config.integer("patch_size", default=16) ** 2, width, patches),
+        Table(rows=2 * config.integer("position_embedding_size", default=10240), columns=width),
+    )
+    return Stack(name=NAME, width=width, layers=(layer,), extras=extras, tokens=patches)
+
+
+READERS: dict[str, Reader] = {"gemma4": _gemma4}
+"""From the `model_type` of a config to its reader."""

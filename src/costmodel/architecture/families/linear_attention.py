@@ -1,0 +1,197 @@
+"""Models most of whose layers have linear attention: Qwen3-Next, Qwen3.5, MiniMax, Kimi Linear.
+
+Defaults are those of the family's configuration class in Hugging Face transformers 5.24.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from costmodel.architecture.config_reader import Config
+from costmodel.architecture.experts import Experts
+from costmodel.architecture.families import towers
+from costmodel.architecture.families.decoders import routed
+from costmodel.architecture.families.multimodal import read_text
+from costmodel.architecture.families.reading import Reader, grouped
+from costmodel.architecture.families.state_space import (
+    FULL,
+    LINEAR,
+    assemble,
+    read_attention,
+    read_size,
+    read_top_k,
+    require_untied,
+)  # fmt: skip
+from costmodel.architecture.feed_forward import FeedForward
+from costmodel.architecture.gated_delta import GatedDelta
+from costmodel.architecture.kimi_delta import KimiDelta
+from costmodel.architecture.latent_attention import LatentAttention
+from costmodel.architecture.lightning_attention import LightningAttention
+from costmodel.architecture.specification import Architecture, Layer
+
+Blocks = Callable[[Config, int], Sequence[FeedForward | Experts]]
+
+
+def _mixers(config: Config, depth: int, linear: Any, full: Any, is_full: Callable[[int], bool]) -> list[Any]:
+    """Return the mixer of each layer, as `layer_types` says or, without it, `is_full`."""
+    listed = config.names("layer_types", depth, (LINEAR, FULL))
+    if listed is None:
+        return [full if is_full(index) else linear for index in range(depth)]
+    return [full if each == FULL else linear for each in listed]
+
+
+def _qwen_text(config: Config, kv_heads: int, blocks: Blocks, **options: Any) -> Architecture:
+    """Read the text model of the Qwen3-Next and Qwen3.5 kind.
+
+    `kv_heads` is the family's default; `blocks(config, depth)` gives the feed-forward block of each layer.
+    """
+    width, depth = read_size(config)
+    bias = config.flag("attention_bias", default=False)
+    config.require(config.flag("attn_output_gate", default=True), "attn_output_gate: only true is known")
+    full = read_attention(
+        config, width, kv_heads, head_width=256, qk_norm="head", qkv_bias=bias, output_bias=bias, output_gate=True
+    )
+    linear = GatedDelta(
+        key_heads=config.integer("linear_num_key_heads", default=16),
+        value_heads=config.integer("linear_num_value_heads", default=32),
+        key_width=config.integer("linear_key_head_dim", default=128),
+        value_width=config.integer("linear_value_head_dim", default=128),
+        kernel=config.integer("linear_conv_kernel_dim", default=4),
+    )
+    config.require(
+        linear.value_heads % linear.key_heads == 0,
+        f"linear_num_key_heads: {linear.key_heads} does not divide the {linear.value_heads} value heads",
+    )
+    period = config.integer("full_attention_interval", default=4)
+    mixers = _mixers(config, depth, linear, full, lambda index: (index + 1) % period == 0)
+    feed_forwards = blocks(config, depth)
+    if ahead := config.integer("mtp_num_hidden_layers", default=0, least=0):
+        options |= {
+            "prediction_layers": ahead, "prediction_layer": Layer(mixer=full, feed_forward=feed_forwards[-1])
+        }  # fmt: skip
+    return assemble(config, width, grouped(mixers, feed_forwards), **options)
+
+
+def _qwen_experts(config: Config, experts: int, top_k: int) -> Experts:
+    shared = FeedForward(inner_width=config.integer("shared_expert_intermediate_size", default=512), gated=True)
+    return routed(
+        config, config.integer("num_experts", default=experts), read_top_k(config, top_k),
+        config.integer("moe_intermediate_size", default=512), shared=shared, shared_gate=True,
+    )  # fmt: skip
+
+
+def _qwen3_next_blocks(config: Config, depth: int) -> list[FeedForward | Experts]:
+    sparse = _qwen_experts(config, 512, 10)
+    dense = FeedForward(inner_width=config.integer("intermediate_size", default=5632), gated=True)
+    step, dense_layers = config.integer("decoder_sparse_step", default=1), config.numbers("mlp_only_layers")
+    return [dense if index in dense_layers or (index + 1) % step else sparse for index in range(depth)]
+
+
+def _qwen3_5_blocks(config: Config, depth: int) -> list[FeedForward | Experts]:
+    return [FeedForward(inner_width=config.integer("intermediate_size", default=12288), gated=True)] * depth
+
+
+def _qwen3_5_experts(config: Config, depth: int) -> list[FeedForward | Experts]:
+    config.skip("intermediate_size")
+    return [_qwen_experts(config, 256, 8)] * depth
+
+
+def _qwen3_next(config: Config) -> Architecture:
+    return _qwen_text(config, 2, _qwen3_next_blocks)
+
+
+def _qwen3_5(config: Config) -> Architecture:
+    text = read_text(config, "qwen3_5_text", reader=lambda inside: _qwen_text(inside, 4, _qwen3_5_blocks))
+    return _with_tower(config, text)
+
+
+def _qwen3_5_moe(config: Config) -> Architecture:
+    text = read_text(config, "qwen3_5_moe_text", reader=lambda inside: _qwen_text(inside, 2, _qwen3_5_experts))
+    return _with_tower(config, text)
+
+
+def _with_tower(config: Config, text: Architecture) -> Architecture:
+    """Return the text model with its tower: that of Qwen3-VL, without the mergers of its inner layers."""
+    config.require(config.data.get("vision_config") is not None, "vision_config: is required and missing")
+    vision = config.inner("vision_config")
+    vision.require(not vision.numbers("deepstack_visual_indexes"), "deepstack_visual_indexes: only none are known here")
+    vision.data = {**vision.data, "deepstack_visual_indexes": []}
+    tower = towers.qwen3_vl(vision)
+    outputs = vision.integer("out_hidden_size", default=3584)
+    vision.require(
+        outputs == text.width, f"out_hidden_size: {outputs} is not the hidden_size of the text ({text.width})"
+    )
+    return text.replace(stacks=(tower,))
+
+
+def _minimax(config: Config) -> Architecture:
+    config.skip("block_size", "full_attn_alpha_factor", "full_attn_beta_factor", "linear_attn_alpha_factor",
+                "linear_attn_beta_factor", "mlp_alpha_factor", "mlp_beta_factor")  # fmt: skip
+    width, depth = read_size(config)
+    full = read_attention(config, width, kv_heads=8, window=config.optional("sliding_window"))
+    linear = LightningAttention(heads=full.heads, head_width=full.head_width)
+    experts = config.integer("num_local_experts", "num_experts", default=8)
+    block = routed(config, experts, read_top_k(config, 2), config.integer("intermediate_size"))
+    mixers = _mixers(config, depth, linear, full, lambda index: index % 2 == 0)
+    return assemble(config, width, grouped(mixers, [block] * depth))
+
+
+def _kimi_linear(config: Config) -> Architecture:
+    config.skip("head_dim", "qk_head_dim", "moe_renormalize", "num_expert_group", "model_max_length")
+    width, depth = read_size(config)
+    heads = config.integer("num_attention_heads", default=32)
+    kv_heads = config.optional("num_key_value_heads", default=heads) or heads
+    config.require(kv_heads == heads, f"num_key_value_heads: latent attention has as many as heads ({heads})")
+    full = LatentAttention(
+        heads=heads,
+        query_rank=config.optional("q_lora_rank"),
+        kv_rank=config.integer("kv_lora_rank", default=512),
+        nope_width=config.integer("qk_nope_head_dim", default=128),
+        rope_width=config.integer("qk_rope_head_dim", default=64),
+        value_width=config.integer("v_head_dim", default=128),
+        bias=config.flag("attention_bias", default=False),
+    )
+    inside = config.inner("linear_attn_config")
+    linear = KimiDelta(
+        heads=inside.integer("num_heads", default=config.integer("linear_num_heads", default=32)),
+        head_width=inside.integer("head_dim", default=config.integer("linear_head_dim", default=128)),
+        kernel=inside.integer("short_conv_kernel_size", default=config.integer("linear_conv_kernel_dim", default=4)),
+    )
+    chosen, others = inside.numbers("full_attn_layers"), inside.numbers("kda_layers")
+    if chosen or others:
+        inside.require(
+            sorted([*chosen, *others]) == list(range(1, depth + 1)),
+            f"full_attn_layers: with kda_layers, they are not the layers 1 to {depth}",
+        )
+    mixers = _mixers(
+        config, depth, linear, full,
+        lambda index: index + 1 in chosen if chosen or others else index > 0 and index % 4 == 0,
+    )  # fmt: skip
+    require_untied(config)
+    return assemble(config, width, grouped(mixers, _kimi_blocks(config, depth)))
+
+
+def _kimi_blocks(config: Config, depth: int) -> list[FeedForward | Experts]:
+    inner = config.integer("moe_intermediate_size", default=1024)
+    shared = config.integer("num_shared_experts", "n_shared_experts", default=1, least=0)
+    sparse = routed(
+        config, config.integer("num_experts", "num_local_experts", default=256), read_top_k(config, 8), inner,
+        shared=FeedForward(inner_width=inner * shared, gated=True) if shared else None,
+    )  # fmt: skip
+    dense = FeedForward(inner_width=config.integer("intermediate_size", default=9216), gated=True)
+    first = config.integer("first_k_dense_replace", default=1, least=0)
+    period = config.integer("moe_layer_freq", default=1)
+    config.require(period == 1, "moe_layer_freq: only 1 (all later layers) is known")
+    listed = config.names("mlp_layer_types", depth, ("dense", "sparse"))
+    if listed is None:
+        return [dense if index < first else sparse for index in range(depth)]
+    return [dense if each == "dense" else sparse for each in listed]
+
+
+READERS: dict[str, Reader] = {
+    "qwen3_next": _qwen3_next,
+    "qwen3_5": _qwen3_5,
+    "qwen3_5_moe": _qwen3_5_moe,
+    "minimax": _minimax,
+    "kimi_linear": _kimi_linear,
+}
+"""From the `model_type` of a config to its reader."""

@@ -1,0 +1,148 @@
+"""Rotary decoders close to llama, each with what sets it apart; most of them mixtures of experts.
+
+Defaults are those of the configuration classes in Hugging Face transformers 5.24.
+"""
+
+from collections.abc import Sequence
+
+from costmodel.architecture.attention import Attention
+from costmodel.architecture.config_reader import Config
+from costmodel.architecture.experts import Experts
+from costmodel.architecture.families.classic import heads_of, kv_heads_of
+from costmodel.architecture.families.decoders import (
+    OLMO2,
+    Family,
+    attentions_of,
+    qwen_upper,
+    read_latent_decoder,
+    rotary,
+    routed,
+)
+from costmodel.architecture.families.reading import Reader, grouped, read_depth
+from costmodel.architecture.feed_forward import FeedForward
+from costmodel.architecture.specification import Architecture, Layer
+
+Blocks = Sequence[FeedForward | Experts]
+
+
+def _every_fourth_full(config: Config, depth: int) -> list[bool]:
+    return [bool((index + 1) % 4) for index in range(depth)]
+
+
+def _qwen2_moe_blocks(config: Config, depth: int) -> Blocks:
+    shared = FeedForward(inner_width=config.integer("shared_expert_intermediate_size", default=5632), gated=True)
+    block = routed(
+        config, config.integer("num_experts", default=60), config.integer("num_experts_per_tok", default=4),
+        config.integer("moe_intermediate_size", default=1408), shared=shared, shared_gate=True,
+    )  # fmt: skip
+    dense = FeedForward(inner_width=config.integer("intermediate_size", default=5632), gated=True)
+    step, dense_layers = config.integer("decoder_sparse_step", default=1), config.numbers("mlp_only_layers")
+    return [dense if index in dense_layers or (index + 1) % step else block for index in range(depth)]
+
+
+def _olmoe_blocks(config: Config, depth: int) -> Blocks:
+    experts, top_k = config.integer("num_experts", default=64), config.integer("num_experts_per_tok", default=8)
+    return [routed(config, experts, top_k, config.integer("intermediate_size", default=2048))] * depth
+
+
+def _minimax_m2_blocks(config: Config, depth: int) -> Blocks:
+    experts, top_k = config.integer("num_local_experts", default=256), config.integer("num_experts_per_tok", default=8)
+    config.require(not config.flag("use_mtp", default=False), "use_mtp: prediction layers are not known here")
+    return [routed(config, experts, top_k, config.integer("intermediate_size", default=1536))] * depth
+
+
+def _phimoe(config: Config) -> Architecture:
+    config.skip("max_position_embeddings", "input_jitter_noise")
+    width, depth = config.integer("hidden_size", default=4096), read_depth(config, "num_hidden_layers")
+    heads, head = heads_of(config, width, "num_attention_heads", default=32)
+    bias = config.flag("attention_bias", default=False)
+    mixer = Attention(
+        heads=heads, kv_heads=kv_heads_of(config, heads, default=8), head_width=head, qkv_bias=bias, output_bias=bias,
+        window=config.optional("sliding_window"),
+    )  # fmt: skip
+    experts, top_k = config.integer("num_local_experts", default=16), config.integer("num_experts_per_tok", default=2)
+    block = routed(config, experts, top_k, config.integer("intermediate_size", default=6400))
+    return Architecture(
+        width=width,
+        layers=grouped([mixer] * depth, [block] * depth, norm_bias=True),
+        vocabulary=config.integer("vocab_size", default=32064),
+        tied=config.flag("tie_word_embeddings", default=False),
+        head_bias=config.flag("lm_head_bias", default=False),
+        norm_bias=True,
+    )
+
+
+def _dbrx(config: Config) -> Architecture:
+    config.skip("max_seq_len")
+    width, depth = config.integer("d_model", default=2048), read_depth(config, "n_layers")
+    heads, head = heads_of(config, width, "n_heads", default=16)
+    attention, feed_forward = config.inner("attn_config"), config.inner("ffn_config")
+    feed_forward.skip("moe_normalize_expert_weights", "hidden_size")
+    mixer = Attention(heads=heads, kv_heads=kv_heads_of(attention, heads, "kv_n_heads", default=1), head_width=head)
+    experts = feed_forward.integer("moe_num_experts", default=4)
+    top_k = feed_forward.integer("moe_top_k", default=1)
+    block = routed(config, experts, top_k, feed_forward.integer("ffn_hidden_size", default=3584))
+    return Architecture(
+        width=width,
+        layers=grouped([mixer] * depth, [block] * depth),
+        vocabulary=config.integer("vocab_size", default=32000),
+        tied=config.flag("tie_word_embeddings", default=False),
+    )
+
+
+def _glm4_moe(config: Config) -> Architecture:
+    config.skip("max_position_embeddings")
+    width, depth = config.integer("hidden_size", default=4096), read_depth(config, "num_hidden_layers")
+    qk_norm = "head" if config.flag("use_qk_norm", default=False) else "none"
+    family = Family(kv_heads=8, qk_norm=qk_norm, output_bias_key=False)  # type: ignore[arg-type]
+    mixers = attentions_of(config, family, width, depth)
+    inner, shared = (
+        config.integer("moe_intermediate_size", default=1408),
+        config.integer("n_shared_experts", default=1, least=0),
+    )
+    experts, top_k = config.integer("n_routed_experts", default=128), config.integer("num_experts_per_tok", default=8)
+    together = FeedForward(inner_width=inner * shared, gated=True) if shared else None
+    block = routed(config, experts, top_k, inner, shared=together)
+    dense = FeedForward(inner_width=config.integer("intermediate_size", default=10944), gated=True)
+    first = config.integer("first_k_dense_replace", default=1, least=0)
+    ahead = config.integer("num_nextn_predict_layers", default=0, least=0)
+    return Architecture(
+        width=width,
+        layers=grouped(mixers, [dense if index < first else block for index in range(depth)]),
+        vocabulary=config.integer("vocab_size", default=151552),
+        tied=config.flag("tie_word_embeddings", default=False),
+        prediction_layers=ahead,
+        prediction_layer=Layer(mixer=mixers[-1], feed_forward=block) if ahead else None,
+    )
+
+
+def _deepseek_v2(config: Config) -> Architecture:
+    return read_latent_decoder(config, experts=64, top_k=None, inner=1407, shared=2, first=0)
+
+
+def _with_indexer(config: Config) -> Architecture:
+    return read_latent_decoder(config, indexer=True)
+
+
+READERS: dict[str, Reader] = {
+    "dbrx": _dbrx,
+    "deepseek_v2": _deepseek_v2,
+    "deepseek_v32": _with_indexer,
+    "glm": rotary(Family(kv_heads=2, head_width=128, bias_default=True, output_bias_key=False)),
+    "glm4": rotary(Family(kv_heads=2, head_width=128, bias_default=True, output_bias_key=False, norms=4)),
+    "glm4_moe": _glm4_moe,
+    "glm_moe_dsa": _with_indexer,
+    "minimax_m2": rotary(Family(kv_heads=8, head_width=128, qk_norm="width", bias_key=False), _minimax_m2_blocks),
+    "ministral3": rotary(Family(kv_heads=8, head_width=128, bias_key=False)),
+    "olmo": rotary(Family(norms=0, final_norm=False)),
+    "olmo3": rotary(Family(qk_norm="width", window=4096, pattern=_every_fourth_full)),
+    "olmoe": rotary(OLMO2, _olmoe_blocks),
+    "phimoe": _phimoe,
+    "qwen2_moe": rotary(
+        Family(kv_heads=16, qkv_bias=True, bias_key=False, qkv_bias_key="qkv_bias", window=4096, pattern=qwen_upper),
+        _qwen2_moe_blocks,
+    ),
+    "internlm": rotary(Family(bias_default=True)),
+    "smollm3": rotary(Family(kv_heads=4, tied=True)),
+}
+"""From the `model_type` of a config to its reader."""

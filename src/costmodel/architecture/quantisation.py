@@ -1,0 +1,68 @@
+"""How many bytes do the weights of a config take as they are stored? Quantised matrices and the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from costmodel.architecture.specification import Architecture
+
+BITS = {"fp8": 8.0, "fbgemm_fp8": 8.0, "mxfp4": 4.25, "bitsandbytes_8bit": 8.0, "bitsandbytes_4bit": 4.127}
+"""Bits per quantised weight with its scales: an 8-bit scale for 32 values (OCP Microscaling v1.0); NF4 with double
+quantisation 4 + 8/64 + 32/(64 × 256) (Dettmers et al. 2023, arXiv 2305.14314)."""
+GROUPED = ("gptq", "awq", "compressed-tensors")
+"""Methods whose bits and group size are in the config; each group has a 16-bit scale."""
+PLAIN_BYTES = 2.0
+"""Of what is not quantised: bf16."""
+
+
+def stored_bits(quantization: Mapping[str, Any] | None) -> float | None:
+    """Return the bits of a quantised weight that a `quantization_config` tells, None where it is not known.
+
+    >>> stored_bits({"quant_method": "gptq", "bits": 4, "group_size": 128})
+    4.125
+    """
+    if quantization is None:
+        return 8 * PLAIN_BYTES
+    method = quantization.get("quant_method")
+    if method == "bitsandbytes":
+        method = "bitsandbytes_4bit" if quantization.get("load_in_4bit") else "bitsandbytes_8bit"
+    if method in BITS:
+        return BITS[method]
+    if method not in GROUPED:
+        return None
+    bits, group = _group(quantization)
+    sound = all(isinstance(each, int) and not isinstance(each, bool) and each > 0 for each in (bits, group))
+    return bits + 16 / group if sound else None
+
+
+def stored_bytes(architecture: Architecture, quantization: Mapping[str, Any] | None) -> float | None:
+    """Return the bytes of all weights as stored [byte], prediction layers left out; None where it is not known.
+
+    Matrices and experts are quantised, by "mxfp4" the experts alone; embeddings, head, norms, biases and
+    routers keep 16 bits, as the published checkpoints of these methods do.
+    """
+    bits = stored_bits(quantization)
+    if bits is None:
+        return None
+    roles = {"expert"} if (quantization or {}).get("quant_method") == "mxfp4" else {"expert", "matrix"}
+    total = 0.0
+    for part, copies, weights in architecture.parts():
+        if part == "prediction":
+            continue
+        for weight in weights:
+            quantised = weight.role in roles and part != "head" and len(weight.shape) > 1
+            total += copies * weight.size * (bits / 8 if quantised else PLAIN_BYTES)
+    return total
+
+
+def _group(quantization: Mapping[str, Any]) -> tuple[Any, Any]:
+    groups = quantization.get("config_groups")
+    if isinstance(groups, dict) and groups:
+        weights = next(iter(groups.values()))
+        weights = weights.get("weights") if isinstance(weights, dict) else None
+        if isinstance(weights, dict):
+            return weights.get("num_bits"), weights.get("group_size") or 10**9
+    return quantization.get("bits"), quantization.get("group_size") or 10**9
