@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from costmodel._version import __version__
 
 if TYPE_CHECKING:
-    from costmodel.architecture.counting import count_flops, flops_per_token
+    from costmodel.architecture.counting import count_decode_flops, count_flops, flops_per_token
     from costmodel.architecture.loading import architectures, load_architecture
     from costmodel.architecture.specification import Architecture
     from costmodel.estimation.comparison import compare
@@ -52,6 +52,7 @@ _HOMES = {
     "beta": "foundation.ranges",
     "between": "foundation.ranges",
     "compare": "estimation.comparison",
+    "count_decode_flops": "architecture.counting",
     "count_flops": "architecture.counting",
     "estimate": "estimation.estimate",
     "flops_per_token": "architecture.counting",
@@ -83,6 +84,7 @@ __all__ = [
     "beta",
     "between",
     "compare",
+    "count_decode_flops",
     "count_flops",
     "estimate",
     "flops_per_token",

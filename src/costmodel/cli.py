@@ -137,9 +137,10 @@ def models(
     flops = {f"FLOP/token, {each}": flops_per_token(architecture, 4096, each) for each in CONVENTIONS}
     shown = {"name": architecture.name, **counts, **flops, "source": architecture.source}
     if as_json:
-        print(json.dumps(shown, indent=2))
-    else:
-        print(text([{"": key, "value": value} for key, value in cells(shown).items()], footer="FLOPs at 4,096 tokens"))
+        print(json.dumps({**shown, "parts": architecture.table().rows()}, indent=2))
+        return
+    print(text([{"": key, "value": value} for key, value in cells(shown).items()], footer="FLOPs at 4,096 tokens"))
+    print(f"\n{architecture.table()}")
 
 
 @app.command()

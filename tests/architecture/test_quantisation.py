@@ -38,6 +38,7 @@ def test_counts_stay_and_bytes_fall():
             4.5,
         ),
         ({"quant_method": "unheard of"}, None),
+        ({"quant_method": {}}, None),
         ({"quant_method": "gptq", "bits": "four"}, None),
     ],
 )

@@ -137,6 +137,12 @@ def count_decode_flops(architecture: Architecture, context: Any, batch_size: Any
     Returns
     -------
     float or array of the broadcast shape; encoders and towers, which have run before, are not in it
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> f"{cm.count_decode_flops(cm.load_architecture('llama-3.1-8b'), context=1000):.3e}"
+    '1.554e+10'
     """
     context, batch_size = _positive("context", context), _positive("batch_size", batch_size)
     total: Any = 0.0

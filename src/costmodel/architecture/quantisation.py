@@ -29,6 +29,8 @@ def stored_bits(quantization: Mapping[str, Any] | None) -> float | None:
     method = quantization.get("quant_method")
     if method == "bitsandbytes":
         method = "bitsandbytes_4bit" if quantization.get("load_in_4bit") else "bitsandbytes_8bit"
+    if not isinstance(method, str):
+        return None
     if method in BITS:
         return BITS[method]
     if method not in GROUPED:

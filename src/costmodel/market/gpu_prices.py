@@ -22,6 +22,8 @@ HYPERSCALERS = frozenset({"aws", "azure", "gcp", "oci"})
 MARKET = "market"
 MARKET_WINDOW = dt.timedelta(days=180)
 STALE_AFTER = dt.timedelta(days=365)
+EQUAL_PRICES = 1e-6
+"""Spread of logarithms below which prices are equal, and tell nothing of what others ask."""
 _INDEX = "index:"
 
 
@@ -159,7 +161,7 @@ def _market_price(
     typical = median(prices)
     sd = market_spread(prices) if len(prices) > 2 else 0.0
     assumed = default("market_price_factor").spread
-    if assumed is not None and sd == 0.0:
+    if assumed is not None and sd < EQUAL_PRICES:
         sd = math.log(assumed.quantile(0.9)) / normal_quantile(0.9)
     factor = math.exp(sd * normal_quantile(0.9))
     names = ", ".join(sorted(by_provider))
