@@ -142,7 +142,7 @@ def count_decode_flops(architecture: Architecture, context: Any, batch_size: Any
     --------
     >>> import costmodel as cm
     >>> f"{cm.count_decode_flops(cm.load_architecture('llama-3.1-8b'), context=1000):.3e}"
-    '1.554e+10'
+    '1.553e+10'
     """
     context, batch_size = _positive("context", context), _positive("batch_size", batch_size)
     total: Any = 0.0
