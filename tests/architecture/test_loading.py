@@ -179,3 +179,24 @@ def test_a_text_in_the_form_of_a_path_is_a_path(tmp_path, monkeypatch):
     assert cm.load_architecture("./llama-3.1-8b").parameters == small
     assert cm.load_architecture(f"{tmp_path}/llama-3.1-8b").parameters == small
     assert cm.load_architecture("llama-3.1-8b").parameters.total == 8_030_261_248
+
+
+def test_keys_that_shape_nothing_are_no_obstacle():
+    """A config saved in full by an old library, and by tools that add keys of their own."""
+    full = {
+        "return_dict": True, "max_length": 20, "num_beams": 1, "num_beam_groups": 1, "top_k": 50, "pruned_heads": {},
+        "chunk_size_feed_forward": 0, "add_cross_attention": False, "no_repeat_ngram_size": 0, "use_flash_attn": True,
+        "quantization_config": {"bits": 4}, "max_window_layers": 28, "use_sliding_window": False, "pretraining_tp": 2,
+        "architectures": ["LlamaForCausalLM"], "id2label": {"0": "x"}, "tokenizer_class": "x", "torch_dtype": "bfloat16",
+        "rope_scaling": {"factor": 8.0}, "attention_dropout": 0.1, "tensor_parallel_size": 8, "num_labels": 3,
+    }  # fmt: skip
+    assert cm.load_architecture(LLAMA | full).parameters == cm.load_architecture(LLAMA).parameters
+
+
+def test_prediction_layers_are_read_in_both_spellings():
+    ahead = [cm.load_architecture(LLAMA | keys).parameters for keys in (
+        {"num_nextn_predict_layers": 3}, {"use_mtp": True, "num_mtp_modules": 3, "mtp_transformer_layers": 1}
+    )]  # fmt: skip
+    assert ahead[0] == ahead[1]
+    assert ahead[0].prediction > 0
+    assert ahead[0].total == cm.load_architecture(LLAMA).parameters.total

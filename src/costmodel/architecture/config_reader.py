@@ -20,7 +20,7 @@ _INERT = re.compile(
     r"_class|architectures|auto_map|label|task_specific|prefix|^model_type$|clip_qkv|swiglu_limit|"
     r"transformers|attention_sink_size|context_window_size|sliding_window_size|initial_context_length|"
     r"hidden_act|partial_|original_max_position|is_decoder|is_encoder_decoder|torchscript|attn_implementation|"
-    r"scale_attn|reorder_and_upcast|tokenizer|pad_to|padding_idx|layer_norm_elementwise|bf16|fp16|fp32"
+    r"scale_attn|generation|flash|fused|tensor_parallel|noise|reorder_and_upcast|tokenizer|pad_to|padding_idx|layer_norm_elementwise|bf16|fp16|fp32"
 )
 _SHAPING = re.compile(
     r"size|dim|rank|width|head|layer|expert|window|lora|inner|ffn|hidden|tie|bias|norm|vocab|moe|mlp|attention|"

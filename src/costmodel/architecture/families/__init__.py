@@ -39,6 +39,7 @@ FAMILIES: dict[str, str] = {
     "deepseek_v2": "modern",
     "deepseek_v32": "modern",
     "glm": "modern",
+    "ernie4_5_moe": "modern",
     "glm4": "modern",
     "glm4_moe": "modern",
     "glm_moe_dsa": "modern",

@@ -89,6 +89,8 @@ def attentions_of(config: Config, family: Family, width: int, depth: int) -> lis
         head_width = max(width // heads, 1)
     config.require(heads % kv_heads == 0, f"num_key_value_heads: {kv_heads} does not divide the {heads} heads")
     bias = family.bias_key and config.flag("attention_bias", "bias", default=family.bias_default)
+    if family.pattern is not qwen_upper and not config.flag("use_sliding_window", default=False):
+        config.skip("max_window_layers")  # written by some whose layers do not slide
     if family.qkv_bias:
         config.skip("attention_bias")  # written by some, read by none of the family
     window = config.optional("sliding_window", default=family.window)
@@ -122,14 +124,27 @@ def _decoder(
     config.skip("max_position_embeddings", "max_sequence_length", "seq_length")
     width = config.integer("hidden_size")
     depth = read_depth(config, "num_hidden_layers")
-    attentions = attentions_of(config, family, width, depth)
+    attentions, feed_forwards = attentions_of(config, family, width, depth), blocks(config, depth)
+    ahead = _prediction_layers(config)
+    last = Layer(mixer=attentions[-1], feed_forward=feed_forwards[-1], norms=family.norms)
     return Architecture(
         width=width,
-        layers=grouped(attentions, blocks(config, depth), norms=family.norms),
+        layers=grouped(attentions, feed_forwards, norms=family.norms),
+        prediction_layers=ahead,
+        prediction_layer=last if ahead else None,
         vocabulary=config.integer("vocab_size"),
         tied=config.flag("tie_word_embeddings", default=family.tied),
         final_norm=family.final_norm,
     )
+
+
+def _prediction_layers(config: Config) -> int:
+    """Return the multi-token-prediction layers, as DeepSeek and MiniMax spell them."""
+    modules = config.integer("num_mtp_modules", default=0, least=0)
+    each = config.integer("mtp_transformer_layers", default=1)
+    if config.flag("use_mtp", default=modules > 0):
+        return modules * each
+    return config.integer("num_nextn_predict_layers", default=0, least=0)
 
 
 def _gated(config: Config, depth: int) -> list[FeedForward]:

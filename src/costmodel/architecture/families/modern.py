@@ -47,7 +47,13 @@ def _olmoe_blocks(config: Config, depth: int) -> Blocks:
 
 def _minimax_m2_blocks(config: Config, depth: int) -> Blocks:
     experts, top_k = config.integer("num_local_experts", default=256), config.integer("num_experts_per_tok", default=8)
-    config.require(not config.flag("use_mtp", default=False), "use_mtp: prediction layers are not known here")
+    config.skip("mlp_intermediate_size", "qk_norm_type", "shared_moe_mode", "use_routing_bias", "rotary_dim")
+    config.skip("layernorm_full_attention_beta", "layernorm_linear_attention_beta", "layernorm_mlp_beta")
+    kinds = config.numbers("attn_type_list")
+    config.require(set(kinds) <= {1}, "attn_type_list: only 1 (softmax attention) is known here")
+    config.require(config.flag("use_qk_norm", default=True), "use_qk_norm: must be true here")
+    shared = config.integer("shared_intermediate_size", default=0, least=0)
+    config.require(shared == 0, "shared_intermediate_size: shared experts are not known here")
     return [routed(config, experts, top_k, config.integer("intermediate_size", default=1536))] * depth
 
 
@@ -116,6 +122,24 @@ def _glm4_moe(config: Config) -> Architecture:
     )
 
 
+def _ernie_blocks(config: Config, depth: int) -> Blocks:
+    config.skip("moe_capacity", "moe_gate", "moe_use_aux_free", "moe_group", "moe_norm_min")
+    bias, inner = config.flag("use_bias", default=False), config.integer("moe_intermediate_size", default=1536)
+    shared = config.integer("moe_num_shared_experts", default=2, least=0)
+    experts, top_k = config.integer("moe_num_experts", default=64), config.integer("moe_k", default=6)
+    config.require(not bias, "use_bias: biases of experts are not known here")
+    together = FeedForward(inner_width=inner * shared, gated=True) if shared else None
+    block = routed(config, experts, top_k, inner, router_bias=True, shared=together)
+    dense = FeedForward(inner_width=config.integer("intermediate_size", default=12288), gated=True)
+    first, last = config.integer("moe_layer_start_index", default=1, least=0), config.value("moe_layer_end_index")
+    if last is None or isinstance(last, bool) or not isinstance(last, int) or last < 0:
+        config.require(last in (None, -1), "moe_layer_end_index: must be a layer, or -1 for the last")
+        last = depth - 1
+    interval = config.integer("moe_layer_interval", default=1)
+    routes = [first <= index <= last and (index + 1) % interval == 0 for index in range(depth)]
+    return [block if each else dense for each in routes]
+
+
 def _deepseek_v2(config: Config) -> Architecture:
     return read_latent_decoder(config, experts=64, top_k=None, inner=1407, shared=2, first=0)
 
@@ -128,6 +152,7 @@ READERS: dict[str, Reader] = {
     "dbrx": _dbrx,
     "deepseek_v2": _deepseek_v2,
     "deepseek_v32": _with_indexer,
+    "ernie4_5_moe": rotary(Family(kv_heads=4, tied=True, bias_key=False), _ernie_blocks),
     "glm": rotary(Family(kv_heads=2, head_width=128, bias_default=True, output_bias_key=False)),
     "glm4": rotary(Family(kv_heads=2, head_width=128, bias_default=True, output_bias_key=False, norms=4)),
     "glm4_moe": _glm4_moe,

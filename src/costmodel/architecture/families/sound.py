@@ -24,7 +24,8 @@ def _from_samples(config: Config) -> tuple[list[Block], int]:
     kind = config.value("feat_extract_norm") or "group"
     config.require(kind in ("group", "layer"), f"feat_extract_norm: must be group or layer; got {kind!r}")
     bias = config.flag("conv_bias", default=False)
-    config.skip("num_feat_extract_layers")
+    named = config.integer("num_feat_extract_layers", default=len(widths))
+    config.require(named == len(widths), f"num_feat_extract_layers: {named} but conv_dim lists {len(widths)}")
     blocks: list[Block] = []
     per_token, further = 1, 0
     for index in reversed(range(len(widths))):
