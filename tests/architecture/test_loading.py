@@ -187,7 +187,7 @@ def test_keys_that_shape_nothing_are_no_obstacle():
         "return_dict": True, "max_length": 20, "num_beams": 1, "num_beam_groups": 1, "top_k": 50, "pruned_heads": {},
         "chunk_size_feed_forward": 0, "add_cross_attention": False, "no_repeat_ngram_size": 0, "use_flash_attn": True,
         "quantization_config": {"bits": 4}, "max_window_layers": 28, "use_sliding_window": False, "pretraining_tp": 2,
-        "architectures": ["LlamaForCausalLM"], "id2label": {"0": "x"}, "tokenizer_class": "x", "torch_dtype": "bfloat16",
+        "architectures": ["LlamaForCausalLM"], "id2label": {"0": "x"}, "tokenizer_class": "x", "torch_dtype": "fp16",
         "rope_scaling": {"factor": 8.0}, "attention_dropout": 0.1, "tensor_parallel_size": 8, "num_labels": 3,
     }  # fmt: skip
     assert cm.load_architecture(LLAMA | full).parameters == cm.load_architecture(LLAMA).parameters
