@@ -9,7 +9,6 @@ from costmodel.architecture.blocks import read_block
 from costmodel.architecture.counting import count_decode_flops, count_flops
 from costmodel.architecture.cross_attention import CrossAttention
 from costmodel.architecture.loading import load_architecture
-from costmodel.architecture.specification import Architecture
 from costmodel.foundation.errors import InputError
 
 SIZE = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96}
@@ -69,18 +68,8 @@ def read(model_type, name, config, **changes):
 
 
 @pytest.mark.parametrize(("model_type", "name", "config", "total", "flops"), COUNTED)
-def test_small_configs_are_exact(model_type, name, config, total, flops):
-    architecture = read(model_type, name, config)
-    assert architecture.parameters.total == architecture.parameters.active == total
-    assert count_flops(architecture, 12, attention="full").forward == flops
-
-
-@pytest.mark.parametrize(("model_type", "name", "config"), [row[:3] for row in COUNTED])
-def test_a_description_is_read_back(model_type, name, config):
-    architecture = read(model_type, name, config)
-    again = Architecture.from_data(architecture.to_data())
-    assert again.parameters == architecture.parameters
-    assert count_flops(again, 12) == count_flops(architecture, 12)
+def test_small_configs_are_exact_and_read_back(exact, model_type, name, config, total, flops):
+    exact(model_type, name, config, total, flops)
 
 
 def test_an_untied_t5_has_a_head_of_its_own():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import costmodel as cm
 from costmodel.architecture.attention import Attention
-from costmodel.architecture.counting import CONVENTIONS, pairs
+from costmodel.architecture.counting import CONVENTIONS, flops_by_part, pairs
 from costmodel.architecture.feed_forward import FeedForward
 from costmodel.architecture.specification import Architecture, Layer
 
@@ -55,6 +55,20 @@ def test_a_window_joins_full_attention_without_a_jump(window):
 
 def test_bidirectional_attention_is_not_halved():
     assert pairs(100, "causal", False, None) == 10_000
+
+
+@pytest.mark.parametrize("length", [10, 64, 65, 128, 1000])
+def test_a_window_to_both_sides_joins_full_attention_without_a_jump(length):
+    window = 128  # 64 to each side
+    expected = length**2 if length <= 64 else window * length - window**2 / 4
+    assert pairs(length, "causal", False, window) == expected
+    assert pairs(length, "full", False, window) == length**2
+
+
+def test_local_layers_of_an_encoder_grow_linearly():
+    wide = cm.load_architecture("modernbert-base")
+    attention = [flops_by_part(wide.replace(layers=wide.layers[1:2]), length)["attention"] for length in (1e5, 2e5)]
+    assert attention[1] / attention[0] == pytest.approx(2, rel=1e-2)
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**6))

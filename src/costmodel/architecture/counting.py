@@ -196,17 +196,22 @@ def pairs(
 ) -> Any:
     """Return how many query-key pairs of a sequence are counted, shape of `sequence_length`.
 
-    The field's convention: s²/2 below the diagonal, w·s - w²/2 within a window of w, all s² in "full" and
-    for attention in both directions. A window of at least s equals no window. Chunks are sequences of
-    their own.
+    The field's convention: s²/2 below the diagonal, w·s - w²/2 within a window of w, all s² in "full".
+    Attention in both directions counts s², and w·s - w²/4 within a window that reaches w/2 to each side.
+    A window that covers the sequence equals no window. Chunks are sequences of their own.
 
     >>> pairs(1024, "causal", True, None), pairs(1024, "causal", True, 2048), pairs(1024, "causal", True, 256)
     (524288.0, 524288.0, 229376.0)
     >>> pairs(1024, "causal", True, None, 512), pairs(640, "causal", True, None, 512)
     (262144.0, 139264.0)
+    >>> pairs(1024, "causal", False, 256), pairs(1024, "causal", False, 2048)
+    (245760.0, 1048576.0)
     """
-    if attention == "full" or not causal:
+    if attention == "full" or not (causal or window):
         return sequence_length * sequence_length * 1.0
+    if not causal:
+        reach = _least(window / 2 if window else sequence_length, sequence_length)
+        return 2 * reach * sequence_length - reach * reach
     if chunk is not None:
         rest = sequence_length % chunk
         whole = pairs(_least(chunk, sequence_length), attention, True, window)
@@ -240,7 +245,7 @@ def _seen_by_next(context: Any, window: int | None, chunk: int | None) -> Any:
     return seen if window is None else _least(window, seen)
 
 
-def _least(window: int, length: Any) -> Any:
+def _least(window: float, length: Any) -> Any:
     if isinstance(length, (int, float)):
         return min(window, length)
     import numpy as np
@@ -254,8 +259,8 @@ def _parts(architecture: Architecture, length: Any, attention: Attention, source
         total = totals.get(part, 0.0)
         for one in operations:
             counted = one.m * one.n
-            if one.kind != "matmul" and one.causal:  # keys may be fewer than queries: compressed ones
-                counted = pairs(one.m, attention, True, one.window, one.chunk) * (one.n / one.m)
+            if one.kind != "matmul" and (one.causal or one.window):  # keys may be fewer than queries: compressed ones
+                counted = pairs(one.m, attention, one.causal, one.window, one.chunk) * (one.n / one.m)
             total = total + 2.0 * copies * one.k * one.copies * counted
         totals[part] = total
     return totals

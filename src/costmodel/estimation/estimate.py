@@ -18,7 +18,8 @@ from costmodel.foundation.tables import table
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from pint.registry import Quantity
+
+    from costmodel.foundation.units import Quantity
 
 _STEADY_UNKNOWN = Missing("GPU-hours were given, which tell the utilisation of the job (mfu × goodput) only")
 _NO_BATCH = Missing("recipe.batch_size is not given, or there is more than one recipe")
@@ -71,17 +72,17 @@ class Estimate(Result):
         self._check_utilisation()
 
     @property
-    def mfu(self) -> Quantity[Any]:
+    def mfu(self) -> Quantity:
         """Model FLOPs utilisation in steady state."""
         return self.quantity("mfu")
 
     @property
-    def utilisation(self) -> Quantity[Any]:
+    def utilisation(self) -> Quantity:
         """Share of the peak that the whole job reaches: mfu × goodput."""
         return self.quantity("utilisation")
 
     @property
-    def step_time(self) -> Quantity[Any]:
+    def step_time(self) -> Quantity:
         """Time of an optimiser step in steady state; needs `recipe.batch_size`."""
         return self.quantity("step_time")
 

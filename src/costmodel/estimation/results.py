@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
-    from pint.registry import Quantity
+
+    from costmodel.foundation.units import Quantity
 
 DRAWS = 20_000
 
@@ -67,14 +68,14 @@ class Result(ABC):
     def cite(self) -> str:
         """Return the sources of all that was not given, one per line, and how to cite the library."""
 
-    def quantity(self, name: str) -> Quantity[Any]:
+    def quantity(self, name: str) -> Quantity:
         """Return a figure as a pint Quantity, or raise `MissingFactError` with the reason."""
         from costmodel.foundation.units import quantity
 
         output = _output(name)
         return quantity(self._known(name), output.unit, output.shown)
 
-    def interval(self, name: str, level: float = DEFAULT_LEVEL) -> tuple[Quantity[Any], Quantity[Any]]:
+    def interval(self, name: str, level: float = DEFAULT_LEVEL) -> tuple[Quantity, Quantity]:
         """Return the ends of the central interval of a figure that holds the share `level` of the draws."""
         from costmodel.foundation.units import quantity
 
@@ -92,42 +93,42 @@ class Result(ABC):
         return float(low), float(high)
 
     @property
-    def flops(self) -> Quantity[Any]:
+    def flops(self) -> Quantity:
         """Model FLOPs, core attention causal."""
         return self.quantity("flops")
 
     @property
-    def gpu_hours(self) -> Quantity[Any]:
+    def gpu_hours(self) -> Quantity:
         """Time of all accelerators together."""
         return self.quantity("gpu_hours")
 
     @property
-    def wall_time(self) -> Quantity[Any]:
+    def wall_time(self) -> Quantity:
         """Duration from start to end."""
         return self.quantity("wall_time")
 
     @property
-    def energy(self) -> Quantity[Any]:
+    def energy(self) -> Quantity:
         """Energy of the facility."""
         return self.quantity("energy")
 
     @property
-    def carbon(self) -> Quantity[Any]:
+    def carbon(self) -> Quantity:
         """Greenhouse gases of the electricity, location-based."""
         return self.quantity("carbon")
 
     @property
-    def water(self) -> Quantity[Any]:
+    def water(self) -> Quantity:
         """Water consumed on site and at the power stations."""
         return self.quantity("water")
 
     @property
-    def cost(self) -> Quantity[Any]:
+    def cost(self) -> Quantity:
         """Dollars of the run, of the `scope` of the scenario."""
         return self.quantity("cost")
 
     @property
-    def electricity_cost(self) -> Quantity[Any]:
+    def electricity_cost(self) -> Quantity:
         """What the electricity costs; part of a rent."""
         return self.quantity("electricity_cost")
 

@@ -12,13 +12,15 @@ import datetime as dt
 import math
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, between
 
 if TYPE_CHECKING:
-    from pint.registry import Quantity
+    from pint.registry import Quantity as PintQuantity
+
+    Quantity: TypeAlias = PintQuantity[Any]
 
 SI_FACTOR: dict[str, float] = {
     "1": 1.0,
@@ -164,9 +166,9 @@ def is_quantity(value: object) -> bool:
     return hasattr(value, "magnitude") and hasattr(value, "units")
 
 
-def quantity(value: Any, unit: str, shown: str) -> Quantity[Any]:
+def quantity(value: Any, unit: str, shown: str) -> Quantity:
     """Return the pint quantity of a plain SI number (or array) of `unit`, expressed in the unit `shown`."""
-    result: Quantity[Any] = registry().Quantity(value * SI_FACTOR[unit] / SI_FACTOR[shown], _pint_name(shown))
+    result: Quantity = registry().Quantity(value * SI_FACTOR[unit] / SI_FACTOR[shown], _pint_name(shown))
     return result
 
 
