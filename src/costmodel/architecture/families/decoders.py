@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from costmodel.architecture.attention import Attention
+from costmodel.architecture.blocks import Block
 from costmodel.architecture.config_reader import Config
 from costmodel.architecture.experts import Experts
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
 from costmodel.architecture.feed_forward import FeedForward
-from costmodel.architecture.latent_attention import LatentAttention
 from costmodel.architecture.specification import Architecture, Layer
 
 _SLIDING, _FULL = "sliding_attention", "full_attention"
@@ -212,7 +212,9 @@ def read_latent_decoder(
     )
 
 
-def _latent_attention(config: Config, indexer: bool) -> LatentAttention:
+def _latent_attention(config: Config, indexer: bool) -> Block:
+    from costmodel.architecture.latent_attention import LatentAttention  # few need it, and it takes 5 ms to import
+
     heads = config.integer("num_attention_heads")
     kv_heads = config.integer("num_key_value_heads", default=heads)
     config.require(kv_heads == heads, f"num_key_value_heads: latent attention has as many as heads ({heads})")
