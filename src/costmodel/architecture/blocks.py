@@ -12,7 +12,7 @@ from costmodel.foundation.specs import Spec
 
 Role = Literal["matrix", "norm", "bias", "embedding", "router", "expert"]
 Split = Literal["columns", "rows", "vocabulary", "heads", "replicated"]
-Kind = Literal["matmul", "score", "value"]
+Kind = Literal["matmul", "score", "value", "scan"]
 
 
 class Weight(NamedTuple):
@@ -44,6 +44,7 @@ class Operation(NamedTuple):
     For "matmul", m rows (tokens) meet a weight of k × n. For "score" (query × key) and "value"
     (probabilities × value), m queries meet n keys over a head of width k, `copies` heads; how many of the
     m × n pairs are counted depends on `causal`, `window`, `chunk` and the convention, and is settled outside.
+    For "scan", m steps of a recurrence over a state of k × n, which run on no matrix unit.
     """
 
     name: str

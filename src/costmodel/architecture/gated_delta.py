@@ -59,7 +59,7 @@ class GatedDelta(Block):
             product("step", tokens, width, self.value_heads),
             product("correction", tokens, width, self.value_heads),
             product("convolution", tokens, self.kernel, self.convolved_width),
-            product("recurrence", tokens, self.key_width, self.value_width, 4 * self.value_heads),
+            Operation("recurrence", "scan", tokens, self.value_width, self.key_width, 4 * self.value_heads),
             product("output", tokens, values, width),
         ]
 

@@ -54,7 +54,7 @@ class KimiDelta(Block):
             product("correction", tokens, width, self.heads),
             product("gate_down", tokens, width, self.head_width),
             product("gate_up", tokens, self.head_width, inner),
-            product("recurrence", tokens, self.head_width, self.head_width, 4 * self.heads),
+            Operation("recurrence", "scan", tokens, self.head_width, self.head_width, 4 * self.heads),
             product("output", tokens, inner, width),
         ]
 

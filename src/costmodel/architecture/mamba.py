@@ -60,7 +60,7 @@ class Mamba(Block):
             product("convolution", tokens, self.kernel, inner),
             product("select", tokens, inner, rank + 2 * state),
             product("step", tokens, rank, inner),
-            product("scan", tokens, state, inner, 3.5),
+            Operation("scan", "scan", tokens, inner, state, 3.5),
             product("output", tokens, inner, width),
         ]
 

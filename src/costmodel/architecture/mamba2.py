@@ -67,7 +67,7 @@ class Mamba2(Block):
         return [
             product("input", tokens, width, inputs),
             product("convolution", tokens, self.kernel, self.convolved_width),
-            product("scan", tokens, self.state_width, self.inner_width, 3.5),
+            Operation("scan", "scan", tokens, self.inner_width, self.state_width, 3.5),
             product("output", tokens, self.inner_width, width),
         ]
 

@@ -281,7 +281,7 @@ class Architecture(Spec):
             projections = [*linear("project_in", inner, self.width, split="replicated"),
                            *linear("project_out", self.width, inner, split="replicated")]  # fmt: skip
             yield "projections", 1, projections
-        for layer, copies in _distinct(self.layers).items():
+        for layer, copies in distinct_layers(self.layers).items():
             for block in layer.blocks():
                 yield block.part, copies, block.weights(self.width)
             yield "norms", copies, layer.norm_weights(self.width)
@@ -320,7 +320,7 @@ class Architecture(Spec):
         if inner != self.width:
             yield "projections", 1, [product("project_in", tokens, inner, self.width),
                                      product("project_out", tokens, self.width, inner)]  # fmt: skip
-        for layer, copies in _distinct(self.layers).items():
+        for layer, copies in distinct_layers(self.layers).items():
             for block in layer.blocks():
                 seen = source if source is not None and _reads_source(block) else context
                 listed = block.decode(self.width, seen) if decoding else None
@@ -361,7 +361,7 @@ def _reads_source(block: Block) -> bool:
     return getattr(block, "kind", "") == "cross_attention"
 
 
-def _distinct(layers: tuple[Layer, ...]) -> dict[Layer, int]:
+def distinct_layers(layers: tuple[Layer, ...]) -> dict[Layer, int]:
     """Return each different layer with how many there are of it."""
     distinct: dict[Layer, int] = {}
     for layer in layers:
@@ -371,7 +371,7 @@ def _distinct(layers: tuple[Layer, ...]) -> dict[Layer, int]:
 
 
 def _stack_parts(stack: Stack) -> Iterator[Part]:
-    for layer, copies in _distinct(stack.layers).items():
+    for layer, copies in distinct_layers(stack.layers).items():
         for block in layer.blocks():
             yield stack.name, copies, block.weights(stack.width)
         yield stack.name, copies, layer.norm_weights(stack.width)
@@ -382,7 +382,7 @@ def _stack_parts(stack: Stack) -> Iterator[Part]:
 def _stack_work(stack: Stack, tokens: Any, context: Any) -> Iterator[tuple[str, int, list[Operation]]]:
     if stack.tokens is not None:
         tokens = context = float(stack.tokens)
-    for layer, copies in _distinct(stack.layers).items():
+    for layer, copies in distinct_layers(stack.layers).items():
         for block in layer.blocks():
             yield stack.name, copies, block.operations(stack.width, tokens, context)
     for block in stack.extras:

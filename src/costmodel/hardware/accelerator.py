@@ -17,6 +17,7 @@ _COLUMNS = {
     "fp8": "fp8_tflops", "fp4": "fp4_tflops", "memory": "memory_gb", "memory_bandwidth": "memory_bandwidth_gbps",
     "link_bandwidth": "link_bandwidth_gbps", "tdp": "tdp_w",
 }  # fmt: skip
+_NETWORK_COLUMNS = {"network_bandwidth": "network_gbps", "host_bandwidth": "host_gbps"}
 
 
 class Accelerator(Spec):
@@ -52,6 +53,10 @@ class Accelerator(Spec):
     """[GB/s]"""
     link_bandwidth: Bandwidth | None = None
     """To the other devices of a node, in one direction [GB/s]."""
+    network_bandwidth: Bandwidth | None = None
+    """Between nodes, per device, in one direction [GB/s]: that of the maker's reference system."""
+    host_bandwidth: Bandwidth | None = None
+    """Between the memories of device and host, in one direction [GB/s]."""
     node_size: Count = 8
     """Devices in a typical node."""
     tdp: Power | None = None
@@ -109,10 +114,16 @@ def accelerator_names() -> Names[Row]:
     return Names("accelerator", {row["name"]: row for row in rows}, aliases, _VENDORS)
 
 
+@lru_cache(maxsize=1)
+def _networks() -> dict[str, Row]:
+    return {row["accelerator"]: row for row in table("networks").rows}
+
+
 @lru_cache(maxsize=128)
 def _load(name: str) -> Accelerator:
-    row = accelerator_names().things[name]
+    row, network = accelerator_names().things[name], _networks().get(name, {})
     numbers = {field: float(row[column]) for field, column in _COLUMNS.items() if row[column]}
+    numbers |= {field: float(network[column]) for field, column in _NETWORK_COLUMNS.items() if network.get(column)}
     return Accelerator(
         name=name,
         vendor=row["vendor"],

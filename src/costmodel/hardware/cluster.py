@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
 
-from costmodel.foundation.fields import Count, reported
+from costmodel.foundation.fields import Bandwidth, Count, reported
 from costmodel.foundation.specs import Spec
 from costmodel.hardware.accelerator import Accelerator, accelerator_names, load_accelerator
 from costmodel.hardware.site import Site
@@ -46,6 +46,8 @@ class Cluster(Spec):
     site: Site = Site()
     gpus_per_node: Count | None = None
     """Accelerators in a node; the typical number of the accelerator unless given."""
+    network_bandwidth: Bandwidth | None = None
+    """Between nodes, per accelerator, in one direction [GB/s]; that of the accelerator unless given."""
 
     @property
     def node_size(self) -> int:
@@ -56,3 +58,10 @@ class Cluster(Spec):
     def nodes(self) -> int:
         """Number of nodes, the last one perhaps not full."""
         return -(-self.count // self.node_size)
+
+    @property
+    def network(self) -> float | None:
+        """Bandwidth between nodes, per accelerator and direction [byte/s]; None if it is not known."""
+        given = self.network_bandwidth
+        bandwidth = self.accelerator.network_bandwidth if given is None else given
+        return None if bandwidth is None else bandwidth * 1e9

@@ -1,0 +1,362 @@
+"""How long is a step? Roofline, overheads, communication, bubble: pure functions of numbers or arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costmodel.training.arrays import largest, smallest, where
+from costmodel.training.memory import heaviest_layers, stage_parameters
+
+if TYPE_CHECKING:
+    from costmodel.training.layout import Layouts
+    from costmodel.training.numerics import Numerics
+    from costmodel.training.workload import Products, Workload
+
+
+class Machine(NamedTuple):
+    """What the time of a step needs to know of a cluster; SI, numbers or arrays that broadcast.
+
+    `matmul_peak` of the precision of the products, `peak` of 16-bit numbers [FLOP/s]; `bandwidth` of the
+    device's memory, `link` within and `network` between nodes per device and direction, `host` [byte/s];
+    `node` devices; `memory` [byte].
+    """
+
+    matmul_peak: Any
+    peak: Any
+    bandwidth: Any
+    link: Any
+    network: Any
+    host: Any
+    node: Any
+    memory: Any
+
+
+class Constants(NamedTuple):
+    """What was fitted or assumed: the efficiencies of one kind of machine and software, or arrays of them."""
+
+    matmul: Any
+    """Share of the peak that a matrix product without end reaches [1]."""
+    matmul_traffic: Any
+    """Memory traffic of a matrix product over the least there is [1]."""
+    attention: Any
+    """Share of the 16-bit peak that fused attention reaches at a head width of 128 [1]."""
+    attention_flash_2: Any
+    """The same of kernels of 2022 to 2024 [1]."""
+    softmax_traffic: Any
+    """Passes over the score matrix where attention is not fused [1]."""
+    elementwise: Any
+    """Memory traffic of norms, activations and residuals over the listed [1]."""
+    scan: Any
+    """Share of the 16-bit peak that a scan reaches [1]."""
+    quantise: Any
+    """Memory traffic of casts to 8 and 4 bits over the operands [1]."""
+    launch: Any
+    """Host time of a layer, forward and backward [s]."""
+    launch_experts: Any
+    """Host time of a layer with experts beyond that [s]."""
+    experts: Any
+    """Share of the rate of dense products that those of experts reach [1]."""
+    link: Any
+    """Share of the bandwidth within a node that collectives reach [1]."""
+    network: Any
+    """Share of the bandwidth between nodes that collectives reach [1]."""
+    exposed_tensor: Any
+    """Share of overlapped tensor-parallel communication that is not hidden [1]."""
+    exposed_experts: Any
+    """Share of the exchange between experts that is not hidden [1]."""
+    exposed_context: Any
+    exposed_pipeline: Any
+    overlap: Any
+    """Exponent of data-parallel overlap: 1 adds, infinity hides all but the longer."""
+    latency: Any
+    """Of a step of a collective [s]."""
+    optimizer_traffic: Any
+    """Memory traffic of the optimizer over its states [1]."""
+    fixed: Any
+    """Time of a step that nothing else explains [s]."""
+    software: Any
+    """Factor on the whole step: age of the software, or of a stack [1]."""
+
+
+class Breakdown(NamedTuple):
+    """Seconds of a step by cause, each of the broadcast shape; they add up to the step."""
+
+    matmul: Any
+    attention: Any
+    elementwise: Any
+    launch: Any
+    head: Any
+    tensor: Any
+    context: Any
+    expert: Any
+    pipeline: Any
+    bubble: Any
+    data: Any
+    optimizer: Any
+    fixed: Any
+
+    @property
+    def total(self) -> Any:
+        """The step [s]."""
+        return sum(self)
+
+
+class _Layer(NamedTuple):
+    """Seconds of one micro-batch in a mean layer."""
+
+    matmul: Any
+    attention: Any
+    elementwise: Any
+    launch: Any
+    tensor: Any
+    context: Any
+    expert: Any
+
+    @property
+    def total(self) -> Any:
+        return sum(self)
+
+
+_LAUNCH_POWER = 4.0
+"""How sharply a layer turns from bound by the device to bound by its host."""
+_HEAD_POWER = 0.2
+"""How attention gains with the width of its heads."""
+
+
+def step_breakdown(
+    work: Workload, numbers: Numerics, machine: Machine, batch_size: Any, of: Layouts, constants: Constants
+) -> Breakdown:
+    """Return the time of a step by cause.
+
+    Parameters
+    ----------
+    work : Workload
+    numbers : Numerics
+    machine : Machine
+    batch_size : sequences of a step
+    of : Layouts
+    constants : Constants
+
+    Returns
+    -------
+    Breakdown
+        Each part [s], of the broadcast shape.
+
+    References
+    ----------
+    Narayanan et al. 2021 (arXiv 2104.04473), section 2; Williams et al. 2009, "Roofline".
+    """
+    stages, chunks = of.pipeline, of.interleave
+    accumulation = of.accumulation(batch_size)
+    layer = _layer(work, numbers, machine, of, constants)
+    heaviest = heaviest_layers(work, of)
+    lightest = largest((work.layers - heaviest * (stages - 1)), 0.0) + 0.0
+    lightest = where(heaviest * stages == work.layers, heaviest, _floor(work.layers / stages))
+    head = _head(work, machine, of, constants)
+    ahead = work.prediction_share * layer.total
+    mean = heaviest * layer.total
+    last = lightest * layer.total + head + ahead
+    slow = largest(mean, last)
+    boundary = where(stages > 1, _boundary(work, machine, of, constants), 0.0)
+    layers_timed = where(last >= mean, lightest + work.prediction_share, heaviest)
+    head_timed = where(last >= mean, head, 0.0)
+    passed = accumulation * layers_timed
+    bubble = (stages - 1) / chunks * (mean + boundary)
+    compute = slow + boundary
+    data, optimizer = _data(work, numbers, machine, of, constants, compute, accumulation)
+    scale = constants.software
+    return Breakdown(
+        matmul=scale * passed * layer.matmul,
+        attention=scale * passed * layer.attention,
+        elementwise=scale * passed * layer.elementwise,
+        launch=scale * passed * layer.launch,
+        head=scale * accumulation * head_timed,
+        tensor=scale * passed * layer.tensor,
+        context=scale * passed * layer.context,
+        expert=scale * passed * layer.expert,
+        pipeline=scale * accumulation * boundary,
+        bubble=scale * bubble,
+        data=scale * data,
+        optimizer=scale * optimizer,
+        fixed=scale * constants.fixed + 0 * slow,
+    )
+
+
+def _floor(value: Any) -> Any:
+    return value // 1
+
+
+def passes(numbers: Numerics, of: Layouts) -> Any:
+    """Return how often the products of a layer are computed: forward, backward, and again."""
+    again = where(of.recompute == 2, 1.0, 0.0)
+    return 1 + numbers.backward + again
+
+
+def _layer(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, constants: Constants) -> _Layer:
+    """Return the time of one micro-batch in a mean layer, forward, backward and what is computed again."""
+    share = of.micro_batch / of.context / work.layers
+    tensor, grouped = of.tensor, smallest(of.tensor, work.key_heads)
+    between = where(of.sequence_parallel > 0, tensor, 1.0)
+    again = where(of.recompute == 2, 1.0, 0.0)
+    again_attention = where(of.recompute == 0, 0.0, where((of.recompute == 1) & (of.attention > 0), 0.0, 1.0))
+    times = 1 + numbers.backward + again
+    weights = 1 / work.layers
+
+    rate = machine.matmul_peak * constants.matmul
+    flops = share * (work.dense.flops / tensor + work.grouped.flops / grouped + work.whole.flops)
+    expert_flops = share * work.expert.flops / tensor
+    operand = numbers.operand
+    read = (
+        share * (_read(work.dense, tensor) + _read(work.grouped, grouped) + _read(work.whole, 1.0))
+        + weights * (work.dense.weights / tensor + work.grouped.weights / grouped + work.whole.weights)
+    )  # fmt: skip
+    expert_read = share * (work.expert.read + work.expert.read_part) / tensor + weights * work.expert.weights / (
+        of.expert * of.expert_tensor
+    )
+    written = share * (
+        _written(work.dense, tensor) + _written(work.grouped, grouped) + _written(work.whole, 1.0)
+    )
+    expert_written = share * (work.expert.written + work.expert.written_part) / tensor
+    traffic = constants.matmul_traffic / machine.bandwidth
+    matmul = times * (flops / rate + traffic * (operand * read + 2 * written))
+    matmul = matmul + times / constants.experts * (
+        expert_flops / rate + traffic * (operand * expert_read + 2 * expert_written)
+    )
+
+    heads = (work.head_width / 128.0) ** _HEAD_POWER
+    kernel = where(of.attention == 1, constants.attention_flash_2, constants.attention)
+    fused = (3.5 + again) * work.attention_flops / (machine.peak * kernel * heads)
+    unfused_flops = 2 * work.attention_flops / (0.8 * machine.peak * constants.matmul)
+    unfused = (3 + again_attention) * (unfused_flops + constants.softmax_traffic * 2 * work.scores / machine.bandwidth)
+    attention = share / tensor * where(of.attention > 0, fused, unfused)
+    attention = attention + share / tensor * times * work.scan_flops / (machine.peak * constants.scan)
+
+    moved = (
+        4 * work.residual / between
+        + 2 * (work.dense.read_part + work.dense.written_part) / tensor
+        + 2 * work.grouped.written_part / grouped
+        + (4 * work.routed + 2 * (work.expert.read_part + work.expert.written_part)) / tensor
+    )  # fmt: skip
+    elementwise = (1 + numbers.backward + where(of.recompute > 0, 1.0, 0.0)) * constants.elementwise * (
+        2 * share * moved / machine.bandwidth
+    )
+    cast = where(operand < 2, constants.quantise, 0.0) * 3 * 2 / machine.bandwidth
+    elementwise = elementwise + cast * (read + expert_read + written + expert_written)
+
+    device = matmul + attention + elementwise
+    host = times / 3 * constants.launch + constants.launch_experts * work.expert_layers / work.layers
+    both = (device**_LAUNCH_POWER + host**_LAUNCH_POWER) ** (1 / _LAUNCH_POWER)
+    return _Layer(
+        matmul, attention, elementwise, both - device,
+        *_exchanges(work, machine, of, constants, share),
+    )  # fmt: skip
+
+
+def _read(products: Products, ranks: Any) -> Any:
+    return products.read + products.read_part / ranks
+
+
+def _written(products: Products, ranks: Any) -> Any:
+    return products.written + products.written_part / ranks
+
+
+def bandwidth(machine: Machine, constants: Constants, stride: Any, size: Any) -> Any:
+    """Return what each rank of a group reaches in a collective [byte/s], by where the group lies.
+
+    `size` ranks lie `stride` apart. Within a node it is the link; across nodes the network adapters of
+    all members in a node work together, but no faster than the link.
+    """
+    inside = machine.link * constants.link
+    members = largest(smallest(size, machine.node / stride), 1.0)
+    across = smallest(inside, machine.network * constants.network * members)
+    return where(stride * size <= machine.node, inside, across)
+
+
+def _exchanges(
+    work: Workload, machine: Machine, of: Layouts, constants: Constants, share: Any
+) -> tuple[Any, Any, Any]:
+    """Return the exposed tensor, context and expert communication of a micro-batch in a mean layer [s]."""
+    t, c, e = of.tensor, of.context, of.expert
+    again = where(of.recompute == 2, 0.5, 0.0)
+    rate = bandwidth(machine, constants, 1.0, t)
+    blocks = work.reduced / (work.width * work.sequence_length)  # sums over the group, all layers
+    volume = 2 * (t - 1) / t * 2 * share * work.reduced / rate
+    delay = 2 * (t - 1) * constants.latency * blocks / work.layers
+    hidden = where(of.overlap_tensor > 0, constants.exposed_tensor, 1.0)
+    tensor = where(t > 1, 2 * (1 + again) * hidden * (volume + delay), 0.0)
+
+    rate = bandwidth(machine, constants, t, c)
+    context = 3 * 2 * (c - 1) * share * work.key_values / (smallest(t, work.key_heads) * rate)
+    context = where(c > 1, constants.exposed_context * context, 0.0)
+
+    group = e * of.expert_tensor
+    away = 1 - smallest(machine.node / of.expert_tensor, e) / e  # share that leaves the node
+    near = (e - 1) / e - away
+    sent = 4 * 2 * share * work.routed / t
+    slow = away / (machine.network * constants.network) + near / (machine.link * constants.link)
+    expert = where(group > 1, constants.exposed_experts * sent * slow, 0.0)
+    return tensor, context, expert
+
+
+def _head(work: Workload, machine: Machine, of: Layouts, constants: Constants) -> Any:
+    """Return the time of head and loss for one micro-batch, forward and backward [s]."""
+    share = of.micro_batch / of.context / of.tensor
+    flops = 3 * share * work.head.flops / (machine.peak * constants.matmul)
+    traffic = 3 * 4 * share * work.head.written_part * (work.head.flops > 0) / machine.bandwidth
+    return flops + traffic
+
+
+def _boundary(work: Workload, machine: Machine, of: Layouts, constants: Constants) -> Any:
+    """Return the exposed time of handing a micro-batch on and its gradient back [s]."""
+    between = where(of.sequence_parallel > 0, of.tensor, 1.0)
+    sent = 2 * of.micro_batch / of.context * work.sequence_length * work.width / between
+    rate = bandwidth(machine, constants, of.tensor * of.context * of.data, 2.0)
+    return constants.exposed_pipeline * 2 * of.interleave * (sent / rate + constants.latency)
+
+
+def _data(
+    work: Workload, numbers: Numerics, machine: Machine, of: Layouts, constants: Constants, compute: Any,
+    accumulation: Any,
+) -> tuple[Any, Any]:  # fmt: skip
+    """Return the exposed data-parallel communication and the time of the optimizer [s].
+
+    Fully sharded weights are gathered twice and their gradients scattered once for every micro-batch;
+    with pipeline stages once a step.
+    """
+    stage = stage_parameters(work, of)
+    ranks = of.data * of.context
+    world = ranks * of.tensor
+    expert_ranks = world / (of.expert * of.expert_tensor)
+    stride = of.tensor
+    rate = bandwidth(machine, constants, stride, of.shard)
+    outer = bandwidth(machine, constants, stride * of.shard, ranks / of.shard)
+    expert_rate = bandwidth(machine, constants, of.expert * of.expert_tensor, expert_ranks)
+    trained = numbers.trained
+    dense = stage.dense + stage.table
+    part, expert_part = _ring(of.shard), _ring(expert_ranks)
+    gradient = smallest(numbers.gradient, 4.0) * trained
+
+    gathers = 2 * numbers.weight + gradient
+    fully = gathers * (dense * part / rate + stage.expert * expert_part / expert_rate)
+    once = where(of.zero >= 1, gradient + numbers.weight * trained, 2 * gradient)
+    at_end = once * (dense * part / rate + stage.expert * expert_part / expert_rate)
+    beyond = 2 * gradient * dense / of.shard * _ring(ranks / of.shard) / outer
+    every_time = (of.zero >= 3) & (of.pipeline == 1)
+    volume = where(of.zero >= 3, fully, at_end) + beyond
+    per_batch = where(every_time, volume, 0.0)
+    q = constants.overlap
+    hidden = (compute**q + per_batch**q) ** (1 / q) - compute
+    hidden_once = (compute**q + volume**q) ** (1 / q) - compute
+    exposed = where(every_time, accumulation * hidden, hidden_once)
+    exposed = where(of.overlap_data > 0, exposed, where(every_time, accumulation, 1.0) * volume)
+    data = where(ranks > 1, exposed, 0.0)
+
+    states = numbers.states(work.parameters.matrix_share) + numbers.gradient + numbers.weight
+    shared = where(of.zero >= 1, dense / of.shard + stage.expert / smallest(of.shard, expert_ranks), stage.total)
+    on_device = constants.optimizer_traffic * 1.5 * states * trained * shared / machine.bandwidth
+    on_host = (numbers.gradient + numbers.weight) * trained * shared / machine.host
+    return data, on_device + where(of.offload_optimizer > 0, on_host, 0.0)
+
+
+def _ring(ranks: Any) -> Any:
+    return (ranks - 1) / ranks
