@@ -11,7 +11,10 @@ from costmodel.foundation.names import Names
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Row, table
 
+PEAK_OF = {"fp8-rowwise": "fp8", "mxfp8": "fp8", "nvfp4": "fp4"}
+"""Peak to which a number format refers, where formats share one."""
 _VENDORS = ("nvidia", "amd", "intel", "google", "aws", "huawei", "tesla")
+_PEAKS = ("fp32", "tf32", "fp16", "bf16", "fp8", "fp4")
 _COLUMNS = {
     "fp32": "fp32_tflops", "tf32": "tf32_tflops", "fp16": "fp16_tflops", "bf16": "bf16_tflops",
     "fp8": "fp8_tflops", "fp4": "fp4_tflops", "memory": "memory_gb", "memory_bandwidth": "memory_bandwidth_gbps",
@@ -72,9 +75,10 @@ class Accelerator(Spec):
         MissingFactError
             If no peak of that precision is known.
         """
-        if precision not in ("fp32", "tf32", "fp16", "bf16", "fp8", "fp4"):
-            raise InputError(f"precision is one of fp32, tf32, fp16, bf16, fp8, fp4; got {precision!r}")
-        rate = getattr(self, precision)
+        name = PEAK_OF.get(precision, precision)
+        if name not in _PEAKS:
+            raise InputError(f"precision is one of {', '.join((*_PEAKS, *PEAK_OF))}; got {precision!r}")
+        rate = getattr(self, name)
         if rate is None and precision == "bf16":
             rate = self.fp16
         if rate is None:

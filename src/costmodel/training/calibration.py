@@ -73,6 +73,7 @@ PRIORS: dict[str, Constant] = {
     "link": Constant(0.82, 0.15, "1", "NCCL reaches 0.8 of the link"),
     "network": Constant(0.9, 0.15, "1", "NCCL reaches 0.9 of the network"),
     "exposed_tensor": Constant(0.5, 0.5, "1", "half is hidden"),
+    "exposed_data": Constant(0.2, 0.5, "1", "collectives take some of the multiprocessors and of the memory bandwidth"),
     "age_experts": Constant(1.1, 0.15, "1/year", "software gets faster"),
     "experts": Constant(1.0, 0.0, "1", "not told apart from `launch_experts` by the rows"),
     "exposed_experts": Constant(0.3, 0.0, "1", "not told apart from `launch_experts` by the rows"),

@@ -14,7 +14,6 @@ from costmodel.foundation.tables import Row, table
 from costmodel.hardware.accelerator import Accelerator, load_accelerator
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.memory import GIB
-from costmodel.training.numerics import PEAK
 from costmodel.training.timing import Constants, Machine
 
 NEWEST = 2026.5
@@ -159,9 +158,8 @@ def machine(cluster: Cluster, precision: str) -> Machine:
     if missing:
         raise MissingFactError(f"of {accelerator.name} these are not known: {', '.join(missing)}")
     peak = accelerator.peak()
-    name = PEAK.get(precision, precision)
     try:
-        fastest = accelerator.peak(name)
+        fastest = accelerator.peak(precision)
     except MissingFactError as error:
         raise InputError(f"precision: {error}") from None
     from costmodel.foundation.ranges import middle

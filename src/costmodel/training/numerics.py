@@ -13,9 +13,6 @@ OPERAND_BYTES: dict[str, float] = {
 }  # fmt: skip
 """Bytes of an element that a matrix product reads, with the scale of its block."""
 
-PEAK: dict[str, str] = {"fp8-rowwise": "fp8", "mxfp8": "fp8", "nvfp4": "fp4"}
-"""Peak of the accelerator to which a precision refers, where it has another name."""
-
 MOMENTS: dict[str, tuple[float, float]] = {
     "adamw": (8.0, 8.0), "adamw-8bit": (2 * (1 + 4 / 256), 2 * (1 + 4 / 256)), "adafactor": (0.0, 0.0),
     "muon": (4.0, 8.0), "sgd": (4.0, 4.0),

@@ -1,14 +1,21 @@
 """What is done with the model? Recipes, each a list of passes."""
 
+import math
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.fields import Dimension, GPUHours, Tokens
 from costmodel.foundation.ranges import middle
 from costmodel.foundation.specs import Spec
+from costmodel.training.numerics import Numerics, Optimizer, Precision, numerics
 from costmodel.training.passes import Pass
 
-Precision = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "fp4"]
+BATCH_TOKENS = 2.0**22
+"""Tokens of a step where no batch is given, as Llama 2 and 3 were begun (arXiv 2307.09288, 2407.21783) [token]."""
+TOKENS_PER_ACCELERATOR = 1024.0
+"""Least tokens of a step for each accelerator where no batch is given: 16 M on 16,384 (arXiv 2407.21783) [token]."""
+LEAST_STEPS = 1000.0
+"""Least steps of a run where no batch is given [1]."""
 
 
 class Pretraining(Spec):
@@ -30,15 +37,31 @@ class Pretraining(Spec):
     sequence_length: Dimension = 4096
     """Tokens of a sequence [token]."""
     batch_size: Dimension | None = None
-    """Sequences of a step; gives the step time."""
+    """Sequences of a step; about 4 million tokens unless given."""
     precision: Precision = "bf16"
     """Number format of the matrix products; utilisation refers to the bf16 peak whatever it is."""
+    optimizer: Optimizer = "adamw"
+    """Decides about the memory of its states."""
+    master_weights: bool = True
+    """Whether a 32-bit copy of the weights is kept, with 32-bit gradients and moments."""
     gpu_hours: GPUHours | None = None
     """GPU-hours of this stage where they are known [hour]; the time model is skipped then."""
 
     def passes(self, architecture: Architecture) -> list[Pass]:
         """Return the passes of the recipe."""
         return [Pass("train", architecture, middle(self.tokens), self.sequence_length)]
+
+    def numerics(self) -> Numerics:
+        """Return the bytes of the states and of what the matrix products read."""
+        return numerics(self.precision, self.optimizer, self.master_weights)
+
+    def sequences(self, count: int) -> int:
+        """Return the sequences of a step on `count` accelerators: those given, else a power of two by rule."""
+        if self.batch_size is not None:
+            return self.batch_size
+        tokens = max(BATCH_TOKENS, TOKENS_PER_ACCELERATOR * count)
+        tokens = min(tokens, middle(self.tokens) / LEAST_STEPS)
+        return int(2 ** round(math.log2(max(tokens / self.sequence_length, 1.0))))
 
 
 Recipe: TypeAlias = Pretraining

@@ -66,6 +66,8 @@ class Constants(NamedTuple):
     """Share of the exchange between experts that is not hidden [1]."""
     exposed_context: Any
     exposed_pipeline: Any
+    exposed_data: Any
+    """Share of data-parallel communication that slows the passes even where it is hidden [1]."""
     overlap: Any
     """Exponent of data-parallel overlap: 1 adds, infinity hides all but the longer."""
     latency: Any
@@ -117,6 +119,9 @@ class _Layer(NamedTuple):
         return sum(self)
 
 
+SELECTIVE_AGAIN = 0.25
+"""Share of the forward products that selective recomputation repeats where attention is fused: frameworks
+repeat from none of them (norms and activations alone) to every second one."""
 _LAUNCH_POWER = 4.0
 """How sharply a layer turns from bound by the device to bound by its host."""
 _HEAD_POWER = 0.2
@@ -199,7 +204,8 @@ def _layer(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, con
     between = where(of.sequence_parallel > 0, tensor, 1.0)
     again = where(of.recompute == 2, 1.0, 0.0)
     again_attention = where(of.recompute == 0, 0.0, where((of.recompute == 1) & (of.attention > 0), 0.0, 1.0))
-    times = 1 + numbers.backward + again
+    light = where((of.recompute == 1) & (of.attention > 0), SELECTIVE_AGAIN, 0.0)
+    times = 1 + numbers.backward + again + light
     weights = 1 / work.layers
 
     rate = machine.matmul_peak * constants.matmul
@@ -336,17 +342,18 @@ def _data(
     part, expert_part = _ring(of.shard), _ring(expert_ranks)
     gradient = smallest(numbers.gradient, 4.0) * trained
 
+    delay = constants.latency * 3 * (of.shard - 1) * work.layers / of.pipeline
     gathers = 2 * numbers.weight + gradient
     fully = gathers * (dense * part / rate + stage.expert * expert_part / expert_rate)
     once = where(of.zero >= 1, gradient + numbers.weight * trained, 2 * gradient)
     at_end = once * (dense * part / rate + stage.expert * expert_part / expert_rate)
     beyond = 2 * gradient * dense / of.shard * _ring(ranks / of.shard) / outer
     every_time = (of.zero >= 3) & (of.pipeline == 1)
-    volume = where(of.zero >= 3, fully, at_end) + beyond
+    volume = where(of.zero >= 3, fully + delay, at_end) + beyond
     per_batch = where(every_time, volume, 0.0)
     q = constants.overlap
-    hidden = (compute**q + per_batch**q) ** (1 / q) - compute
-    hidden_once = (compute**q + volume**q) ** (1 / q) - compute
+    hidden = (compute**q + per_batch**q) ** (1 / q) - compute + constants.exposed_data * per_batch
+    hidden_once = (compute**q + volume**q) ** (1 / q) - compute + constants.exposed_data * volume
     exposed = where(every_time, accumulation * hidden, hidden_once)
     exposed = where(of.overlap_data > 0, exposed, where(every_time, accumulation, 1.0) * volume)
     data = where(ranks > 1, exposed, 0.0)

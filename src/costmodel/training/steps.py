@@ -1,0 +1,206 @@
+"""How long is a step of this model, on that cluster, in this layout? The answer, with what it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costmodel.architecture.loading import load_architecture
+from costmodel.foundation.errors import InputError
+from costmodel.hardware.cluster import Cluster
+from costmodel.training.efficiency import Efficiency, default_efficiency, machine
+from costmodel.training.layout import Layout, Layouts, layouts, obstacles
+from costmodel.training.memory import GIB, Memory, memory
+from costmodel.training.timing import Breakdown, Constants, Machine, step_breakdown
+from costmodel.training.workload import Workload, workload
+
+if TYPE_CHECKING:
+    from costmodel.architecture.specification import Architecture
+    from costmodel.training.numerics import Numerics
+    from costmodel.training.recipes import Recipe
+
+
+class StepTime(NamedTuple):
+    """A step in steady state: numbers for one layout, arrays of shape (layouts,) for several.
+
+    `seconds` [s], `breakdown` that adds up to it, `memory` of the fullest accelerator by part [byte],
+    `mfu` and `hfu` of the dense bf16 peak [1], `flops` that each accelerator does [FLOP/s], `fits` in its
+    memory, and `spread`, the standard deviation of the logarithm of `seconds` [1].
+    """
+
+    layout: Any
+    seconds: Any
+    breakdown: Breakdown
+    memory: Memory
+    mfu: Any
+    hfu: Any
+    flops: Any
+    fits: Any
+    spread: Any
+
+    def interval(self, level: float = 0.8) -> tuple[Any, Any]:
+        """Return the central interval of the step time [s].
+
+        Parameters
+        ----------
+        level : share of steps that lie within [1]
+        """
+        from costmodel.foundation.ranges import normal_quantile
+
+        if not 0 < level < 1:
+            raise InputError(f"level is between 0 and 1; got {level!r}")
+        factor = _exp(normal_quantile((1 + level) / 2) * self.spread)
+        return self.seconds / factor, self.seconds * factor
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the parts of the step as rows: cause, seconds, share."""
+        return [{"part": name, "seconds": float(value), "share": float(value / self.seconds)}
+                for name, value in self.breakdown._asdict().items()]  # fmt: skip
+
+
+class Problem(NamedTuple):
+    """What a step asks and has: the numbers behind the question."""
+
+    work: Workload
+    numbers: Numerics
+    machine: Machine
+    constants: Constants
+    batch_size: float
+    count: float
+
+
+def problem(architecture: Architecture, cluster: Cluster, recipe: Recipe, efficiency: Efficiency | None) -> Problem:
+    """Return the numbers of a question, or raise what is missing or wrong in it.
+
+    Raises
+    ------
+    InputError
+        If only the counts of the architecture are known, or the precision is not one of the accelerator.
+    MissingFactError
+        If a fact of the accelerator is not known, or no step was measured on its generation.
+    """
+    if architecture.is_aggregate:
+        raise InputError("architecture: a step needs the shapes of the layers; only counts are known")
+    known = efficiency or default_efficiency()
+    experts = architecture.kind == "moe"
+    return Problem(
+        workload(architecture, recipe.sequence_length), recipe.numerics(), machine(cluster, recipe.precision),
+        known.constants(cluster.accelerator, recipe.precision, experts), float(recipe.sequences(cluster.count)),
+        float(cluster.count),
+    )  # fmt: skip
+
+
+def step_time(
+    architecture: str | Mapping[str, Any] | Architecture,
+    cluster: Cluster,
+    recipe: Recipe,
+    layout: Layout | Sequence[Layout],
+    efficiency: Efficiency | None = None,
+) -> StepTime:
+    """Return the time of a training step in a layout, or in several.
+
+    Parameters
+    ----------
+    architecture : Architecture, or what `load_architecture` takes
+    cluster : accelerators; their number is that of the layout
+    recipe : sequence length, batch and precision
+    layout : one, or a sequence of them: results are arrays then, shape (layouts,)
+    efficiency : constants of the time model; the shipped ones unless given
+
+    Returns
+    -------
+    StepTime
+        In seconds, bytes and shares; also where the layout does not fit in the memory (`fits`).
+
+    Raises
+    ------
+    InputError
+        If a layout is not possible; the message holds every reason.
+    MissingFactError
+        If the accelerator is not known well enough.
+
+    References
+    ----------
+    The form: `costmodel.training.timing`; the constants: `data/efficiency.csv`.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> step = cm.step_time("llama-3.1-8b", cm.Cluster("H100-SXM", 64), cm.Pretraining(tokens="1T", sequence_length=8192, batch_size=128),
+    ...                     cm.Layout(data=32, tensor=2, recompute="selective"))
+    >>> 0.3 < step.mfu < 0.6 and bool(step.fits)
+    True
+    """
+    architecture = load_architecture(architecture)
+    asked = problem(architecture, cluster, recipe, efficiency)
+    single = isinstance(layout, Layout)
+    listed = [layout] if isinstance(layout, Layout) else list(layout)
+    wrong = [each for each in listed if not isinstance(each, Layout)]
+    if wrong or not listed:
+        raise InputError(f"layout is a Layout, or a sequence of them; got {wrong[0] if wrong else listed!r}")
+    of = layouts(listed[0]) if single else layouts(listed)
+    reasons = [name for name, holds in obstacles(asked.work, asked.count, asked.batch_size, of).items() if _any(holds)]
+    if reasons:
+        given = f"{asked.count:g} accelerators, {asked.batch_size:g} sequences of a step"
+        raise InputError(f"layout: {'; '.join(reasons)} ({given}; {listed[0]!r})")
+    known = efficiency or default_efficiency()
+    return timed(asked, of, layout, cluster, architecture.kind == "moe", known)
+
+
+def timed(
+    asked: Problem, of: Layouts, layout: Any, cluster: Cluster, experts: bool, efficiency: Efficiency
+) -> StepTime:
+    """Return the step of layouts that are possible."""
+    parts = step_breakdown(asked.work, asked.numbers, asked.machine, asked.batch_size, of, asked.constants)
+    held = memory(asked.work, asked.numbers, asked.batch_size, of)
+    seconds = parts.total
+    model = asked.work.model_flops * asked.batch_size
+    again = recomputed(asked.work, of) * asked.batch_size
+    peak = asked.count * asked.machine.peak
+    launch = parts.launch / seconds
+    if isinstance(launch, float):
+        spread: Any = efficiency.spread(cluster.accelerator, experts, launch_share=launch)
+    else:
+        import numpy as np
+
+        spread = np.array([efficiency.spread(cluster.accelerator, experts, launch_share=float(one)) for one in launch])
+    return StepTime(
+        layout, seconds, parts, held, model / (seconds * peak), (model + again) / (seconds * peak),
+        model / (seconds * asked.count), held.total <= asked.machine.memory, spread,
+    )  # fmt: skip
+
+
+def recomputed(work: Workload, of: Layouts) -> Any:
+    """Return the FLOPs that are computed again for a sequence [FLOP]: hardware FLOPs beyond the model's.
+
+    Full recomputation repeats the layers; selective the core attention, where it is not fused.
+    """
+    from costmodel.training.arrays import where
+
+    attention = where(of.attention == 0, work.attention_flops, 0.0)
+    return where(of.recompute == 2, work.recomputed_flops, where(of.recompute == 1, attention, 0.0))
+
+
+def too_large(asked: Problem, least: Memory) -> str:
+    """Return why a model fits on no layout: what it needs at least, and what there is."""
+    parts = ", ".join(f"{name} {value / GIB:.1f}" for name, value in least._asdict().items() if value > 0.05 * GIB)
+    return (
+        f"layout: the model fits on no layout of {asked.count:g} accelerators of {asked.machine.memory / GIB:.0f} GiB; "
+        f"the smallest needs {least.total / GIB:.1f} GiB ({parts})"
+    )
+
+
+def _any(holds: Any) -> bool:
+    if isinstance(holds, (bool, int, float)):
+        return bool(holds)
+    return bool(holds.any())
+
+
+def _exp(value: Any) -> Any:
+    import math
+
+    if isinstance(value, float):
+        return math.exp(value)
+    import numpy as np
+
+    return np.exp(value)
