@@ -32,17 +32,26 @@ if TYPE_CHECKING:
     from costmodel.market.gpu_prices import gpu_price
     from costmodel.market.rental import Rental
     from costmodel.report import plot
+    from costmodel.training.calibration import calibrate
+    from costmodel.training.efficiency import Efficiency
+    from costmodel.training.goodput import Reliability
+    from costmodel.training.layout import Layout
     from costmodel.training.recipes import Pretraining
+    from costmodel.training.search import search_layouts
+    from costmodel.training.steps import step_time
 
 _HOMES = {
     "Accelerator": "hardware.accelerator",
     "Architecture": "architecture.specification",
     "Cluster": "hardware.cluster",
     "CostModelError": "foundation.errors",
+    "Efficiency": "training.efficiency",
     "Estimate": "estimation.estimate",
     "InputError": "foundation.errors",
+    "Layout": "training.layout",
     "MissingFactError": "foundation.errors",
     "Pretraining": "training.recipes",
+    "Reliability": "training.goodput",
     "Rental": "market.rental",
     "Scenario": "estimation.scenario",
     "Site": "hardware.site",
@@ -51,6 +60,7 @@ _HOMES = {
     "architectures": "architecture.loading",
     "beta": "foundation.ranges",
     "between": "foundation.ranges",
+    "calibrate": "training.calibration",
     "compare": "estimation.comparison",
     "count_decode_flops": "architecture.counting",
     "count_flops": "architecture.counting",
@@ -61,6 +71,8 @@ _HOMES = {
     "load_architecture": "architecture.loading",
     "plot": "report",
     "samples": "foundation.ranges",
+    "search_layouts": "training.search",
+    "step_time": "training.steps",
     "triangular": "foundation.ranges",
 }
 """Where each public name lives: loaded when it is first asked for."""
@@ -70,10 +82,13 @@ __all__ = [
     "Architecture",
     "Cluster",
     "CostModelError",
+    "Efficiency",
     "Estimate",
     "InputError",
+    "Layout",
     "MissingFactError",
     "Pretraining",
+    "Reliability",
     "Rental",
     "Scenario",
     "Site",
@@ -83,6 +98,7 @@ __all__ = [
     "architectures",
     "beta",
     "between",
+    "calibrate",
     "compare",
     "count_decode_flops",
     "count_flops",
@@ -93,6 +109,8 @@ __all__ = [
     "load_architecture",
     "plot",
     "samples",
+    "search_layouts",
+    "step_time",
     "triangular",
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -160,12 +161,16 @@ def gpus(
         print(text([{"": key, "value": value} for key, value in cells(data).items()], footer="peaks in TFLOP/s, dense"))
 
 
+_SCORED = {"published_runs": "GPU-hours", "step_times": "step times"}
+"""Kinds of cases that are scored, and what is predicted of them."""
+
+
 @app.command()
 def validate(
-    kind: Annotated[str, typer.Argument(help="What is predicted: published_runs, or configs (counted).")],
+    kind: Annotated[str, typer.Argument(help="What is predicted: published_runs, step_times, or configs (counted).")],
     file: Annotated[
         Path | None,
-        typer.Argument(help="A table like data/published_runs.csv (that unless given), or a folder of configs."),
+        typer.Argument(help="A table like data/KIND.csv (that unless given), or a folder of configs."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -173,20 +178,19 @@ def validate(
     from costmodel.foundation.errors import unknown
     from costmodel.foundation.tables import read_csv
     from costmodel.foundation.tables import table as shipped
-    from costmodel.validation.published_runs import validate_published_runs
     from costmodel.validation.scores import summary_rows
 
-    kinds = {"published_runs": validate_published_runs}
     if kind == "configs":
         _validate_configs(file, as_json)
         return
-    if kind not in kinds:
-        raise InputError(unknown("kind of cases", kind, [*kinds, "configs"]))
-    scored = kinds[kind](shipped(kind) if file is None else read_csv(file))
+    if kind not in _SCORED:
+        raise InputError(unknown("kind of cases", kind, [*_SCORED, "configs"]))
+    scorer = getattr(import_module(f"costmodel.validation.{kind}"), f"validate_{kind}")
+    scored = scorer(shipped(kind) if file is None else read_csv(file))
     if as_json:
         print(json.dumps(scored, indent=2, allow_nan=False))
     else:
-        footer = f"{scored['scored']} of {scored['cases']} cases scored; error of GPU-hours, bias as mean ln ratio"
+        footer = f"{scored['scored']} of {scored['cases']} cases scored; error of {_SCORED[kind]}, bias as mean ln ratio"
         print(text(summary_rows(scored), footer=footer))
 
 

@@ -94,8 +94,8 @@ def test_a_problem_tells_what_was_given_once():
 def test_arguments_by_place():
     cluster = cm.Cluster("H100-SXM", 8, cm.Site(pue=1.2))
     assert cluster == cm.Cluster(accelerator="H100-SXM", count=8, site=cm.Site(pue=1.2))
-    assert problems_of(lambda: cm.Cluster("H100-SXM", 8, cm.Site(), 8, 9)) == (
-        "Cluster takes at most 4 arguments; got 5",
+    assert problems_of(lambda: cm.Cluster("H100-SXM", 8, cm.Site(), 8, 50, 9)) == (
+        "Cluster takes at most 5 arguments; got 6",
     )
     assert problems_of(lambda: cm.Cluster("H100-SXM", 8, accelerator="A100-80GB")) == (
         "Cluster got 'accelerator' twice: by its place and by its name",

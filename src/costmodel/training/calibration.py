@@ -48,7 +48,7 @@ class Constant(NamedTuple):
 
 _UNKNOWN = "no difference known before the fit"
 PRIORS: dict[str, Constant] = {
-    "matmul": Constant(0.85, 0.15, "1", "A100 reaches 0.87 of its peak in large products (stas00/ml-engineering, MAMF)"),
+    "matmul": Constant(0.85, 0.15, "1", "A100 reaches 0.87 in large products (stas00/ml-engineering, MAMF)"),
     "matmul:volta": Constant(1.0, 0.15, "1", _UNKNOWN),
     "matmul:hopper": Constant(1.0, 0.15, "1", _UNKNOWN),
     "matmul:blackwell": Constant(1.0, 0.15, "1", _UNKNOWN),
@@ -59,13 +59,13 @@ PRIORS: dict[str, Constant] = {
     "matmul:fp8-rowwise": Constant(1.0, 0.3, "1", _UNKNOWN),
     "matmul:nvfp4": Constant(1.0, 0.3, "1", _UNKNOWN),
     "matmul_traffic": Constant(2.0, 0.4, "1", "tiles are read more than once"),
-    "attention": Constant(0.4, 0.4, "1", "FlashAttention-2 on A100, forward and backward (arXiv 2307.08691), without its best shapes"),
+    "attention": Constant(0.4, 0.4, "1", "FlashAttention-2 on A100, in usual shapes (arXiv 2307.08691)"),
     "attention:hopper": Constant(1.2, 0.4, "1", "FlashAttention-3 over FlashAttention-2 on A100 (arXiv 2407.08608)"),
     "attention:blackwell": Constant(1.0, 0.4, "1", _UNKNOWN),
     "attention_flash_2": Constant(0.35, 0.0, "1", "as `attention`: on ampere the two are one"),
-    "attention_flash_2:hopper": Constant(0.6, 0.4, "1", "FlashAttention-2 reaches 0.35 of the peak of H100 (arXiv 2407.08608)"),
+    "attention_flash_2:hopper": Constant(0.6, 0.4, "1", "FlashAttention-2 reaches 0.35 on H100 (arXiv 2407.08608)"),
     "softmax_traffic": Constant(5.0, 0.4, "1", "scale, mask, softmax and dropout each read and write the scores"),
-    "elementwise": Constant(1.0, 0.2, "1", "each element listed is moved once"),
+    "elementwise": Constant(1.0, 0.0, "1", "each element listed is moved once"),
     "scan": Constant(0.03, 1.0, "1", "scans run on no matrix unit"),
     "quantise": Constant(1.0, 0.5, "1", "operands are read, scaled and written"),
     "launch": Constant(1.5e-3, 0.5, "s", "some 200 kernels of a layer, forward and backward, of 5 to 10 us each"),
@@ -111,7 +111,11 @@ def prepare(steps: Sequence[MeasuredStep]) -> Prepared:
     """Return the arrays of measured steps; where a source leaves a layout open, all that may be meant."""
     import numpy as np
 
-    works, numbers, machines, listed, batches, keys, ages, starts = [], [], [], [], [], [], [], []
+    works: list[Workload] = []
+    numbers: list[Numerics] = []
+    machines: list[Machine] = []
+    keys: list[tuple[str, ...]] = []
+    listed, batches, ages, starts = [], [], [], []
     for step in steps:
         work = workload(step.architecture, step.sequence_length)
         starts.append(len(works))
@@ -181,9 +185,7 @@ def predict(prepared: Prepared, values: Mapping[str, float]) -> np.ndarray:
     return np.minimum.reduceat(np.broadcast_to(steps.total, prepared.batch.shape), prepared.starts)
 
 
-def fit(
-    prepared: Prepared, rows: np.ndarray, priors: Mapping[str, Constant] = PRIORS
-) -> dict[str, float]:
+def fit(prepared: Prepared, rows: np.ndarray, priors: Mapping[str, Constant] = PRIORS) -> dict[str, float]:
     """Return the constants that fit chosen rows best: soft-L1 on the logarithm, with the priors.
 
     Parameters
@@ -326,7 +328,8 @@ def fit_all(steps: list[MeasuredStep], grid: list[MeasuredStep]) -> Fitted:
     families = prepared.families
 
     def residuals(values: Mapping[str, float]) -> np.ndarray:
-        return np.log(predict(prepared, values) / prepared.seconds)
+        logs: np.ndarray = np.log(predict(prepared, values) / prepared.seconds)
+        return logs
 
     whole = fit(prepared, np.ones(len(everything), dtype=bool))
     inside = residuals(whole)
@@ -395,12 +398,30 @@ def efficiency_rows(fitted: Fitted) -> list[dict[str, str]]:
         rows.append({"kind": kind, "name": name, "value": f"{fitted.values[name]:.5g}", "unit": prior.unit,
                      "prior": f"{prior.value:g}", "prior_spread": f"{prior.spread:g}", "source": source})  # fmt: skip
     for name, value in fitted.spreads.items():
-        rows.append({"kind": "spread", "name": name, "value": f"{value:.4f}", "unit": "1", "prior": "",
-                     "prior_spread": "", "source": f"residuals of ln(predicted / measured): {_SPREAD_NOTES[name]}"})
+        rows.append(
+            {
+                "kind": "spread",
+                "name": name,
+                "value": f"{value:.4f}",
+                "unit": "1",
+                "prior": "",
+                "prior_spread": "",
+                "source": f"residuals of ln(predicted / measured): {_SPREAD_NOTES[name]}",
+            }
+        )
     numbers = Counter(step.cluster.accelerator.name for step in fitted.steps)
     for name, number in sorted(numbers.items()):
-        rows.append({"kind": "measured", "name": name, "value": str(number), "unit": "rows", "prior": "",
-                     "prior_spread": "", "source": "data/step_times.csv and the single-node grid of vTrain"})
+        rows.append(
+            {
+                "kind": "measured",
+                "name": name,
+                "value": str(number),
+                "unit": "rows",
+                "prior": "",
+                "prior_spread": "",
+                "source": "data/step_times.csv and the single-node grid of vTrain",
+            }
+        )
     return rows
 
 

@@ -5,6 +5,7 @@ says: a generation, a precision, or one accelerator.
 """
 
 import math
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,9 @@ class Efficiency(Spec):
             value *= self.values.get(f"{name}:{key}", 1.0)
         return value
 
-    def constants(self, accelerator: Accelerator, precision: str, experts: bool = False, year: float = NEWEST) -> Constants:
+    def constants(
+        self, accelerator: Accelerator, precision: str, experts: bool = False, year: float = NEWEST
+    ) -> Constants:
         """Return the constants for an accelerator and a precision.
 
         Parameters
@@ -69,17 +72,7 @@ class Efficiency(Spec):
         precision : of the matrix products
         experts : whether it is a mixture of experts, which gained most from newer software
         year : when the software was current
-
-        Raises
-        ------
-        MissingFactError
-            If no step was measured on that generation.
         """
-        if not self.knows(accelerator):
-            raise MissingFactError(
-                f"no step was measured on the generation of {accelerator.name} ({accelerator.generation or 'unknown'}); "
-                f"known: {', '.join(self.generations)}"
-            )
         keys = (accelerator.generation, accelerator.name, precision)
         listed = {name: self.factor(name, *keys) for name in Constants._fields if name != "software"}
         age = min(max(NEWEST - year, 0.0), OLDEST)
@@ -91,10 +84,13 @@ class Efficiency(Spec):
         """Generations of accelerators of which there are measured steps."""
         return tuple(sorted({load_accelerator(name).generation for name in self.measured}))
 
-    def knows(self, accelerator: Accelerator) -> bool:
-        """Tell whether steps were measured on that generation, and its memory and links are known."""
-        seen = accelerator.name in self.measured or accelerator.generation in self.generations
-        return seen and bool(accelerator.memory and accelerator.memory_bandwidth and accelerator.link_bandwidth)
+    def check(self, accelerator: Accelerator) -> None:
+        """Raise `MissingFactError` if no step was measured on the generation of an accelerator."""
+        if accelerator.name not in self.measured and accelerator.generation not in self.generations:
+            raise MissingFactError(
+                f"no step was measured on {accelerator.name}, nor on any of its generation "
+                f"({accelerator.generation or 'unknown'}); known: {', '.join(self.generations)}"
+            )
 
     def spread(
         self, accelerator: Accelerator, experts: bool, *, launch_share: float = 0.0, known_stack: bool = False,
@@ -125,7 +121,7 @@ def default_efficiency() -> Efficiency:
     return from_rows(table("efficiency").rows)
 
 
-def from_rows(rows: list[Row]) -> Efficiency:
+def from_rows(rows: Iterable[Row]) -> Efficiency:
     """Return the efficiency that rows of name, kind and value describe."""
     by_kind: dict[str, dict[str, float]] = {}
     for row in rows:
@@ -171,4 +167,3 @@ def machine(cluster: Cluster, precision: str) -> Machine:
         network=link * 1e9 if network is None else float(network), host=host * 1e9,
         node=float(min(cluster.node_size, cluster.count)), memory=memory * GIB,
     )  # fmt: skip
-

@@ -64,9 +64,7 @@ def stage_parameters(work: Workload, of: Layouts) -> Stage:
     """
     share = heaviest_layers(work, of) / work.layers
     counts: Parameters = work.parameters
-    dense = (
-        counts.dense / of.tensor + counts.grouped / smallest(of.tensor, work.key_heads) + counts.whole
-    )
+    dense = counts.dense / of.tensor + counts.grouped / smallest(of.tensor, work.key_heads) + counts.whole
     expert = counts.expert / (of.expert * of.expert_tensor)
     ends = where(of.pipeline == 1, counts.embedding + counts.head, largest(counts.embedding, counts.head))
     ahead = work.prediction_share / work.layers * where(of.pipeline == 1, 1.0, 0.0)

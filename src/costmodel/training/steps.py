@@ -10,7 +10,7 @@ from costmodel.foundation.errors import InputError
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.efficiency import Efficiency, default_efficiency, machine
 from costmodel.training.layout import Layout, Layouts, layouts, obstacles
-from costmodel.training.memory import GIB, Memory, memory
+from costmodel.training.memory import Memory, memory
 from costmodel.training.timing import Breakdown, Constants, Machine, step_breakdown
 from costmodel.training.workload import Workload, workload
 
@@ -66,7 +66,7 @@ class Problem(NamedTuple):
     machine: Machine
     constants: Constants
     batch_size: float
-    count: float
+    accelerators: float
 
 
 def problem(architecture: Architecture, cluster: Cluster, recipe: Recipe, efficiency: Efficiency | None) -> Problem:
@@ -82,6 +82,7 @@ def problem(architecture: Architecture, cluster: Cluster, recipe: Recipe, effici
     if architecture.is_aggregate:
         raise InputError("architecture: a step needs the shapes of the layers; only counts are known")
     known = efficiency or default_efficiency()
+    known.check(cluster.accelerator)
     experts = architecture.kind == "moe"
     return Problem(
         workload(architecture, recipe.sequence_length), recipe.numerics(), machine(cluster, recipe.precision),
@@ -126,8 +127,9 @@ def step_time(
     Examples
     --------
     >>> import costmodel as cm
-    >>> step = cm.step_time("llama-3.1-8b", cm.Cluster("H100-SXM", 64), cm.Pretraining(tokens="1T", sequence_length=8192, batch_size=128),
-    ...                     cm.Layout(data=32, tensor=2, recompute="selective"))
+    >>> recipe = cm.Pretraining(tokens="1T", sequence_length=8192, batch_size=128)
+    >>> layout = cm.Layout(data=32, tensor=2, recompute="selective")
+    >>> step = cm.step_time("llama-3.1-8b", cm.Cluster("H100-SXM", 64), recipe, layout)
     >>> 0.3 < step.mfu < 0.6 and bool(step.fits)
     True
     """
@@ -139,9 +141,11 @@ def step_time(
     if wrong or not listed:
         raise InputError(f"layout is a Layout, or a sequence of them; got {wrong[0] if wrong else listed!r}")
     of = layouts(listed[0]) if single else layouts(listed)
-    reasons = [name for name, holds in obstacles(asked.work, asked.count, asked.batch_size, of).items() if _any(holds)]
+    reasons = [
+        name for name, holds in obstacles(asked.work, asked.accelerators, asked.batch_size, of).items() if _any(holds)
+    ]
     if reasons:
-        given = f"{asked.count:g} accelerators, {asked.batch_size:g} sequences of a step"
+        given = f"{asked.accelerators:g} accelerators, {asked.batch_size:g} sequences of a step"
         raise InputError(f"layout: {'; '.join(reasons)} ({given}; {listed[0]!r})")
     known = efficiency or default_efficiency()
     return timed(asked, of, layout, cluster, architecture.kind == "moe", known)
@@ -156,7 +160,7 @@ def timed(
     seconds = parts.total
     model = asked.work.model_flops * asked.batch_size
     again = recomputed(asked.work, of) * asked.batch_size
-    peak = asked.count * asked.machine.peak
+    peak = asked.accelerators * asked.machine.peak
     launch = parts.launch / seconds
     if isinstance(launch, float):
         spread: Any = efficiency.spread(cluster.accelerator, experts, launch_share=launch)
@@ -166,7 +170,7 @@ def timed(
         spread = np.array([efficiency.spread(cluster.accelerator, experts, launch_share=float(one)) for one in launch])
     return StepTime(
         layout, seconds, parts, held, model / (seconds * peak), (model + again) / (seconds * peak),
-        model / (seconds * asked.count), held.total <= asked.machine.memory, spread,
+        model / (seconds * asked.accelerators), held.total <= asked.machine.memory, spread,
     )  # fmt: skip
 
 
@@ -179,15 +183,6 @@ def recomputed(work: Workload, of: Layouts) -> Any:
 
     attention = where(of.attention == 0, work.attention_flops, 0.0)
     return where(of.recompute == 2, work.recomputed_flops, where(of.recompute == 1, attention, 0.0))
-
-
-def too_large(asked: Problem, least: Memory) -> str:
-    """Return why a model fits on no layout: what it needs at least, and what there is."""
-    parts = ", ".join(f"{name} {value / GIB:.1f}" for name, value in least._asdict().items() if value > 0.05 * GIB)
-    return (
-        f"layout: the model fits on no layout of {asked.count:g} accelerators of {asked.machine.memory / GIB:.0f} GiB; "
-        f"the smallest needs {least.total / GIB:.1f} GiB ({parts})"
-    )
 
 
 def _any(holds: Any) -> bool:

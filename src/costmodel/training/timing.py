@@ -219,9 +219,7 @@ def _layer(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, con
     expert_read = share * (work.expert.read + work.expert.read_part) / tensor + weights * work.expert.weights / (
         of.expert * of.expert_tensor
     )
-    written = share * (
-        _written(work.dense, tensor) + _written(work.grouped, grouped) + _written(work.whole, 1.0)
-    )
+    written = share * (_written(work.dense, tensor) + _written(work.grouped, grouped) + _written(work.whole, 1.0))
     expert_written = share * (work.expert.written + work.expert.written_part) / tensor
     traffic = constants.matmul_traffic / machine.bandwidth
     matmul = times * (flops / rate + traffic * (operand * read + 2 * written))
@@ -243,8 +241,10 @@ def _layer(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, con
         + 2 * work.grouped.written_part / grouped
         + (4 * work.routed + 2 * (work.expert.read_part + work.expert.written_part)) / tensor
     )  # fmt: skip
-    elementwise = (1 + numbers.backward + where(of.recompute > 0, 1.0, 0.0)) * constants.elementwise * (
-        2 * share * moved / machine.bandwidth
+    elementwise = (
+        (1 + numbers.backward + where(of.recompute > 0, 1.0, 0.0))
+        * constants.elementwise
+        * (2 * share * moved / machine.bandwidth)
     )
     cast = where(operand < 2, constants.quantise, 0.0) * 3 * 2 / machine.bandwidth
     elementwise = elementwise + cast * (read + expert_read + written + expert_written)
@@ -278,9 +278,7 @@ def bandwidth(machine: Machine, constants: Constants, stride: Any, size: Any) ->
     return where(stride * size <= machine.node, inside, across)
 
 
-def _exchanges(
-    work: Workload, machine: Machine, of: Layouts, constants: Constants, share: Any
-) -> tuple[Any, Any, Any]:
+def _exchanges(work: Workload, machine: Machine, of: Layouts, constants: Constants, share: Any) -> tuple[Any, Any, Any]:
     """Return the exposed tensor, context and expert communication of a micro-batch in a mean layer [s]."""
     t, c, e = of.tensor, of.context, of.expert
     again = where(of.recompute == 2, 0.5, 0.0)
@@ -326,8 +324,8 @@ def _data(
 ) -> tuple[Any, Any]:  # fmt: skip
     """Return the exposed data-parallel communication and the time of the optimizer [s].
 
-    Fully sharded weights are gathered twice and their gradients scattered once for every micro-batch;
-    with pipeline stages once a step.
+    Fully sharded weights are gathered twice and their gradients scattered once for every micro-batch, with
+    pipeline stages once a step; sharded gradients are scattered for every micro-batch.
     """
     stage = stage_parameters(work, of)
     ranks = of.data * of.context
@@ -343,20 +341,23 @@ def _data(
     gradient = smallest(numbers.gradient, 4.0) * trained
 
     delay = constants.latency * 3 * (of.shard - 1) * work.layers / of.pipeline
-    gathers = 2 * numbers.weight + gradient
-    fully = gathers * (dense * part / rate + stage.expert * expert_part / expert_rate)
-    once = where(of.zero >= 1, gradient + numbers.weight * trained, 2 * gradient)
-    at_end = once * (dense * part / rate + stage.expert * expert_part / expert_rate)
-    beyond = 2 * gradient * dense / of.shard * _ring(ranks / of.shard) / outer
-    every_time = (of.zero >= 3) & (of.pipeline == 1)
-    volume = where(of.zero >= 3, fully + delay, at_end) + beyond
-    per_batch = where(every_time, volume, 0.0)
-    q = constants.overlap
-    hidden = (compute**q + per_batch**q) ** (1 / q) - compute + constants.exposed_data * per_batch
-    hidden_once = (compute**q + volume**q) ** (1 / q) - compute + constants.exposed_data * volume
-    exposed = where(every_time, accumulation * hidden, hidden_once)
-    exposed = where(of.overlap_data > 0, exposed, where(every_time, accumulation, 1.0) * volume)
-    data = where(ranks > 1, exposed, 0.0)
+
+    def over_ranks(bytes_each: Any) -> Any:
+        return bytes_each * (dense * part / rate + stage.expert * expert_part / expert_rate)
+
+    kept = (of.zero >= 3) & (of.pipeline > 1)  # stages do not share their weights out again within a step
+    fully = over_ranks(2 * numbers.weight + gradient) + delay
+    of_batch = where(of.zero >= 3, where(kept, 0.0, fully), where(of.zero == 2, over_ranks(gradient), 0.0))
+    gathered = where(of.zero == 2, 0.0, gradient) + numbers.weight * trained
+    at_end = where(of.zero >= 3, where(kept, fully, 0.0), over_ranks(where(of.zero >= 1, gathered, 2 * gradient)))
+    at_end = at_end + 2 * gradient * dense / of.shard * _ring(ranks / of.shard) / outer
+
+    def exposed(busy: Any) -> Any:
+        power = constants.overlap
+        beside = (compute**power + busy**power) ** (1 / power) - compute
+        return where(of.overlap_data > 0, beside + constants.exposed_data * busy, busy)
+
+    data = where(ranks > 1, accumulation * exposed(of_batch) + exposed(at_end), 0.0)
 
     states = numbers.states(work.parameters.matrix_share) + numbers.gradient + numbers.weight
     shared = where(of.zero >= 1, dense / of.shard + stage.expert / smallest(of.shard, expert_ranks), stage.total)

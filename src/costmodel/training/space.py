@@ -1,0 +1,102 @@
+"""Which layouts are there? All degrees of parallelism for a number of accelerators, and all other options."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from costmodel.foundation.errors import InputError, unknown
+from costmodel.training.layout import KERNELS, RECOMPUTE, Layouts
+
+if TYPE_CHECKING:
+    from costmodel.training.steps import Problem
+
+DEGREES = ("data", "tensor", "pipeline", "context", "expert", "expert_tensor")
+_FLAGS = ("sequence_parallel", "fused_loss", "overlap_tensor", "overlap_data", "offload_optimizer")
+_CODED: dict[str, tuple[str, ...]] = {"recompute": RECOMPUTE, "attention": KERNELS}
+
+Choices = Mapping[str, tuple[float, ...]]
+"""By field of a layout, the numbers that it may have."""
+
+
+def read_choices(constraints: Mapping[str, Any]) -> Choices:
+    """Return the numbers that constraints allow, or raise `InputError` with all that is wrong.
+
+    Parameters
+    ----------
+    constraints : by field of `Layout`, a value or a sequence of them
+    """
+    problems, choices = [], {}
+    for name, given in constraints.items():
+        listed = list(given) if isinstance(given, (list, tuple, range, set, frozenset)) else [given]
+        if name not in Layouts._fields:
+            problems.append(unknown("field of a layout", name, Layouts._fields))
+        elif not listed:
+            problems.append(f"{name}: at least one value is needed")
+        elif name in _CODED and any(one not in _CODED[name] for one in listed):
+            problems.append(f"{name} is one of {', '.join(_CODED[name])}; got {given!r}")
+        elif name not in _CODED and not all(_whole(one) for one in listed):
+            problems.append(f"{name} is a whole number, or several; got {given!r}")
+        else:
+            choices[name] = tuple(float(_CODED[name].index(one) if name in _CODED else one) for one in listed)
+    if problems:
+        raise InputError("; ".join(problems))
+    return choices
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, (bool, int)) or (isinstance(value, float) and value.is_integer() and value >= 0)
+
+
+def divisors(number: float) -> list[float]:
+    """Return the divisors of a whole number in ascending order.
+
+    >>> divisors(12)
+    [1.0, 2.0, 3.0, 4.0, 6.0, 12.0]
+    """
+    whole = int(number)
+    small = [one for one in range(1, math.isqrt(whole) + 1) if whole % one == 0]
+    return sorted({float(each) for one in small for each in (one, whole // one)})
+
+
+def degrees(asked: Problem, choices: Choices) -> list[tuple[float, ...]]:
+    """Return all degrees of parallelism whose product is the number of accelerators, in the order of `DEGREES`."""
+    listed = []
+    for tensor, pipeline in product(divisors(asked.accelerators), divisors(asked.accelerators)):
+        if asked.accelerators % (tensor * pipeline):
+            continue
+        for context in divisors(asked.accelerators / (tensor * pipeline)):
+            data = asked.accelerators / (tensor * pipeline * context)
+            listed += [
+                (data, tensor, pipeline, context, expert, inner)
+                for expert in divisors(asked.work.experts)
+                for inner in sorted({1.0, tensor} if asked.work.experts > 1 else {1.0})
+                if tensor * context * data % (expert * inner) == 0
+            ]
+    allowed = [choices.get(name) for name in DEGREES]
+    return [one for one in listed if all(
+        values is None or value in values for value, values in zip(one, allowed, strict=True))]  # fmt: skip
+
+
+def options(asked: Problem, one: Sequence[float], choices: Choices) -> dict[str, list[float]]:
+    """Return the values of every other option for a set of degrees; what makes no difference is tried once."""
+    data, tensor, pipeline, context = one[:4]
+    most_chunks = max(asked.work.layers / pipeline, 1.0)
+    ranks, of_node = data * context, asked.machine.node / tensor
+    within = [of_node] if 1 < of_node < ranks and ranks % of_node == 0 else []
+    tried: dict[str, list[float]] = {
+        "micro_batch": divisors(asked.batch_size),
+        "interleave": [v for v in divisors(asked.work.layers) if v <= most_chunks] if pipeline > 1 else [1.0],
+        "zero": [0.0, 1.0, 2.0, 3.0] if ranks > 1 else [0.0],
+        "shard": [ranks, *within],
+        "recompute": [0.0, 1.0, 2.0],
+        "attention": [float(KERNELS.index("latest"))],
+        **{name: [0.0, 1.0] for name in _FLAGS},
+    }
+    if tensor == 1:
+        tried |= {"sequence_parallel": [1.0], "overlap_tensor": [1.0]}
+    if ranks == 1:
+        tried |= {"overlap_data": [1.0]}
+    return {name: list(choices.get(name, values)) for name, values in tried.items()}
