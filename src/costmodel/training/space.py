@@ -83,12 +83,13 @@ def degrees(asked: Problem, choices: Choices) -> list[tuple[float, ...]]:
 def options(asked: Problem, one: Sequence[float], choices: Choices) -> dict[str, list[float]]:
     """Return the values of every other option for a set of degrees; what makes no difference is tried once."""
     data, tensor, pipeline, context = one[:4]
-    most_chunks = max(asked.work.layers / pipeline, 1.0)
+    most_chunks = max(asked.work.layers // pipeline, 1.0)
+    chunks = sorted({most_chunks, *(v for v in divisors(asked.work.layers) if v <= most_chunks)})
     ranks, of_node = data * context, asked.machine.node / tensor
     within = [of_node] if 1 < of_node < ranks and ranks % of_node == 0 else []
     tried: dict[str, list[float]] = {
         "micro_batch": divisors(asked.batch_size),
-        "interleave": [v for v in divisors(asked.work.layers) if v <= most_chunks] if pipeline > 1 else [1.0],
+        "interleave": chunks if pipeline > 1 else [1.0],
         "zero": [0.0, 1.0, 2.0, 3.0] if ranks > 1 else [0.0],
         "shard": [ranks, *within],
         "recompute": [0.0, 1.0, 2.0],

@@ -331,7 +331,7 @@ def _data(
     ranks = of.data * of.context
     world = ranks * of.tensor
     expert_ranks = world / (of.expert * of.expert_tensor)
-    stride = of.tensor
+    stride, stages = of.tensor, of.pipeline
     rate = bandwidth(machine, constants, stride, of.shard)
     outer = bandwidth(machine, constants, stride * of.shard, ranks / of.shard)
     expert_rate = bandwidth(machine, constants, of.expert * of.expert_tensor, expert_ranks)
@@ -340,7 +340,8 @@ def _data(
     part, expert_part = _ring(of.shard), _ring(expert_ranks)
     gradient = smallest(numbers.gradient, 4.0) * trained
 
-    delay = constants.latency * 3 * (of.shard - 1) * work.layers / of.pipeline
+    nodes = of.shard / largest(smallest(of.shard, machine.node / stride), 1.0)
+    delay = constants.latency * 3 * nodes * work.layers / stages
 
     def over_ranks(bytes_each: Any) -> Any:
         return bytes_each * (dense * part / rate + stage.expert * expert_part / expert_rate)
