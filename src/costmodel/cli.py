@@ -190,7 +190,9 @@ def validate(
     if as_json:
         print(json.dumps(scored, indent=2, allow_nan=False))
     else:
-        footer = f"{scored['scored']} of {scored['cases']} cases scored; error of {_SCORED[kind]}, bias as mean ln ratio"
+        footer = (
+            f"{scored['scored']} of {scored['cases']} cases scored; error of {_SCORED[kind]}, bias as mean ln ratio"
+        )
         print(text(summary_rows(scored), footer=footer))
 
 

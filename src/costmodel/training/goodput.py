@@ -6,6 +6,7 @@ their stall. What is left over, from evaluation to divergence, is a share of its
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from costmodel.foundation.errors import InputError
@@ -14,10 +15,7 @@ from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import SI_FACTOR
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from costmodel.training.arrays import exp, expm1, largest, silent, smallest, sqrt, where
 
 LEAST = 1e-12
 """The goodput of a job that gets nowhere: what follows from it stays finite."""
@@ -46,10 +44,8 @@ def failure_interval(count: Any, gpu_time_per_failure: Any) -> Any:
     >>> round(failure_interval(16384, 50_677 * 3600) / 3600, 1)  # Llama 3, hours
     3.1
     """
-    import numpy as np
-
     checked = _checked(_POSITIVE, count=count, gpu_time_per_failure=gpu_time_per_failure)
-    with np.errstate(over="ignore", under="ignore"):
+    with silent(*checked.values()):
         return _plain(checked["gpu_time_per_failure"] / checked["count"])
 
 
@@ -80,15 +76,13 @@ def checkpoint_interval(checkpoint_time: Any, failure_interval: Any) -> Any:
     >>> round(checkpoint_interval(5 * 60, 24 * 3600) / 60)  # Daly's figure 3: 117 min
     117
     """
-    import numpy as np
-
     checked = _checked(_POSITIVE, checkpoint_time=checkpoint_time, failure_interval=failure_interval)
     stall, mean = checked["checkpoint_time"], checked["failure_interval"]
-    with np.errstate(over="ignore", under="ignore"):
-        root = np.sqrt(np.minimum(stall / mean, 2.0) / 2)  # √(δ / 2M)
-        young = np.sqrt(2 * stall) * np.sqrt(mean)
+    with silent(stall, mean):
+        root = sqrt(smallest(stall / mean, 2.0) / 2)  # √(δ / 2M)
+        young = sqrt(2 * stall) * sqrt(mean)
         estimate = young * (1 + root / 3 + root**2 / 9) - stall
-        return _plain(np.where(stall < 2 * mean, estimate, mean))
+        return _plain(where(stall < 2 * mean, estimate, mean))
 
 
 def goodput(
@@ -129,8 +123,6 @@ def goodput(
     >>> round(goodput(40, 112 * 3600, 600, interval=10_500), 3)  # BLOOM without its other overhead
     0.982
     """
-    import numpy as np
-
     if interval is None:
         interval = checkpoint_interval(checkpoint_time, failure_interval)
     times = {"checkpoint_time": checkpoint_time, "failure_interval": failure_interval, "interval": interval}
@@ -138,11 +130,11 @@ def goodput(
     checked |= _checked(_SHARE, overhead_share=overhead_share, evaluation_share=evaluation_share)
     stall, mean, useful = checked["checkpoint_time"], checked["failure_interval"], checked["interval"]
     restart = checked["restart_time"]
-    with np.errstate(over="ignore", under="ignore"):
-        segment = np.clip((useful + stall) / mean, 1e-12, 700.0)  # inside these e^x - 1 is exact and finite
-        share = segment / np.expm1(segment) * np.exp(-np.minimum(restart / mean, 700.0)) / (1 + stall / useful)
+    with silent(*checked.values()):
+        segment = _within((useful + stall) / mean, 1e-12, 700.0)  # inside these e^x - 1 is exact and finite
+        share = segment / expm1(segment) * exp(-smallest(restart / mean, 700.0)) / (1 + stall / useful)
         share = share * (1 - checked["overhead_share"]) * (1 - checked["evaluation_share"])
-    return _plain(np.maximum(share, LEAST))
+    return _plain(largest(share, LEAST))
 
 
 def job_goodput(
@@ -185,22 +177,20 @@ def job_goodput(
     >>> round(job_goodput(16384, 405e9, 50_677 * 3600, 600, 2e12, 14, 0.0), 3)  # Llama 3
     0.926
     """
-    import numpy as np
-
     given = {"parameters": parameters, "checkpoint_bytes_per_parameter": checkpoint_bytes_per_parameter}
     checked = _checked(_POSITIVE, **given, checkpoint_bandwidth=checkpoint_bandwidth)
     checked |= _checked(_NOT_NEGATIVE, restart_time=restart_time) | _checked(_SHARE, hidden_share=hidden_share)
     if interval is not None:
         checked |= _checked(_POSITIVE, interval=interval)
-    with np.errstate(over="ignore", under="ignore"):
-        between = np.clip(failure_interval(count, gpu_time_per_failure), 1e-9, 1e30)
+    with silent(*checked.values()):
+        between = _within(failure_interval(count, gpu_time_per_failure), 1e-9, 1e30)
         size = checked["parameters"] * checked["checkpoint_bytes_per_parameter"]
-        write = np.clip(size / checked["checkpoint_bandwidth"], 1e-9, 1e15)
+        write = _within(size / checked["checkpoint_bandwidth"], 1e-9, 1e15)
         behind = write * checked["hidden_share"]
         stall = write - behind
         chosen = checkpoint_interval(stall, between) if interval is None else checked["interval"]
         lost = checked["restart_time"] + behind
-    return goodput(stall, between, lost, np.maximum(chosen, behind), overhead_share, evaluation_share)
+    return goodput(stall, between, lost, largest(chosen, behind), overhead_share, evaluation_share)
 
 
 class Reliability(Spec):
@@ -276,7 +266,10 @@ class Reliability(Spec):
         return float(job_goodput(count, parameters, **values))
 
 
-def _numbers(name: str, value: Any) -> NDArray[np.float64]:
+def _numbers(name: str, value: Any) -> Any:
+    """Return a number as a float, anything else as an array of floats."""
+    if isinstance(value, (int, float)):
+        return float(value)
     import numpy as np
 
     try:
@@ -290,25 +283,27 @@ _NOT_NEGATIVE = "at least 0 and finite"
 _SHARE = "a share from 0 to below 1"
 
 
-def _checked(allowed: str, **values: Any) -> dict[str, NDArray[np.float64]]:
-    """Return the values as arrays, or raise with all that are not what is allowed."""
-    import numpy as np
-
-    arrays = {name: _numbers(name, value) for name, value in values.items()}
-    top = 1.0 if allowed == _SHARE else np.inf
+def _checked(allowed: str, **values: Any) -> dict[str, Any]:
+    """Return the values as floats or arrays, or raise with all that are not what is allowed."""
+    numbers = {name: _numbers(name, value) for name, value in values.items()}
+    top = 1.0 if allowed == _SHARE else math.inf
     problems = []
-    for name, array in arrays.items():
-        high_enough = array > 0 if allowed == _POSITIVE else array >= 0
-        if not (high_enough & (array < top)).all():
+    for name, number in numbers.items():
+        sound = ((number > 0) if allowed == _POSITIVE else (number >= 0)) & (number < top)
+        if not (sound if isinstance(sound, bool) else sound.all()):
             problems.append(f"{name} is {allowed}; got {_shown(values[name])}")
     if problems:
         raise InputError(problems)
-    return arrays
+    return numbers
+
+
+def _within(value: Any, low: float, high: float) -> Any:
+    return smallest(largest(value, low), high)
 
 
 def _plain(values: Any) -> Any:
     """Return a float for what has no dimensions."""
-    return values if values.ndim else float(values)
+    return values if getattr(values, "ndim", 0) else float(values)
 
 
 def _shown(value: Any) -> str:

@@ -17,6 +17,21 @@ Kernel = Literal["unfused", "flash-2", "latest"]
 KERNELS: tuple[Kernel, ...] = ("unfused", "flash-2", "latest")
 
 
+def usual_kernel(year: float) -> Kernel:
+    """Return the attention kernel that training software of a year had.
+
+    Parameters
+    ----------
+    year : when the software was current, such as 2023.5
+
+    References
+    ----------
+    FlashAttention spread with version 2 (arXiv 2307.08691, 2023), its successor for hopper in mid-2024
+    (arXiv 2407.08608).
+    """
+    return "unfused" if year < 2023 else "flash-2" if year < 2024.5 else "latest"
+
+
 class Layout(Spec):
     """Degrees of parallelism, and what else decides about the memory and the time of a step.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from costmodel.foundation.errors import CostModelError, InputError
 from costmodel.hardware.cluster import Cluster
-from costmodel.training.layout import Kernel, Layout, Recompute
+from costmodel.training.layout import Kernel, Layout, Recompute, usual_kernel
 from costmodel.training.measured_models import architecture_of
 from costmodel.training.numerics import Numerics, numerics
 
@@ -189,9 +189,7 @@ def _layout(row: Row, count: int, batch: int) -> tuple[Layout, frozenset[str]]:
     stated = re.search(r"fsdp\s*=?\s*(\d+|full_shard)", sharding)
     fully = stated is not None and stated[1] != "0"
     year = _year(source)
-    kernel: Kernel = "unfused" if year < 2023 or "vTrain" in source else "flash-2" if year < 2024.4 else "latest"
-    if "torchtitan" in source:
-        kernel = "flash-2"
+    kernel: Kernel = "flash-2" if "torchtitan" in source else usual_kernel(year)
     early = kernel == "unfused"
     sequence_parallel = "+SP" in (row.get("recompute") or "") or not early
     return Layout(

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.foundation.errors import InputError
-from costmodel.training.layout import KERNELS, Layouts, obstacles
+from costmodel.training.layout import KERNELS, Kernel, Layouts, obstacles
 from costmodel.training.memory import GIB, memory
 from costmodel.training.space import divisors
 from costmodel.training.timing import step_breakdown
@@ -25,7 +25,6 @@ LONG = 16_384
 """Sequence length from which context parallelism is tried [token]."""
 MICRO_BATCHES = (1.0, 2.0, 4.0, 8.0)
 EXPERT_RANKS = (1.0, 8.0, 16.0, 32.0, 64.0)
-_LATEST = float(KERNELS.index("latest"))
 
 
 class Plan(NamedTuple):
@@ -38,23 +37,25 @@ class Plan(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def plan(asked: Problem, free_batch: bool = False) -> Plan:
+def plan(asked: Problem, free_batch: bool = False, attention: Kernel = "latest") -> Plan:
     """Return the fastest of the layouts that one would try first.
 
     Parameters
     ----------
     asked : the numbers of the question
     free_batch : whether the sequences of a step may be rounded to what a layout needs
+    attention : kernel of the attention
 
     Raises
     ------
     InputError
         If none is possible, or none fits in the memory; the message says what the smallest needs.
     """
+    kernel = float(KERNELS.index(attention))
     best: Plan | None = None
     least, compared = math.inf, 0
     for degrees, zero in ((one, zero) for one in _degrees(asked) for zero in _sharing(one)):
-        for of, batch in _layouts(asked, degrees, zero, free_batch):
+        for of, batch in _layouts(asked, degrees, zero, free_batch, kernel):
             fitting, needed = _least_recompute(asked, of, batch)
             least = min(least, needed)
             if fitting is None:
@@ -110,7 +111,7 @@ def _sharing(degrees: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def _layouts(
-    asked: Problem, degrees: tuple[float, ...], zero: float, free_batch: bool
+    asked: Problem, degrees: tuple[float, ...], zero: float, free_batch: bool, kernel: float
 ) -> Iterator[tuple[Layouts, float]]:
     """Yield the layouts of ascending micro-batches, each with the sequences of its step."""
     data, tensor, pipeline, context, expert = degrees
@@ -122,7 +123,7 @@ def _layouts(
         of = Layouts(
             data=data, tensor=tensor, pipeline=pipeline, context=context, expert=expert, expert_tensor=1.0,
             micro_batch=micro_batch, interleave=1.0, zero=zero, shard=data * context, recompute=0.0,
-            sequence_parallel=1.0, attention=_LATEST, fused_loss=1.0, overlap_tensor=0.0, overlap_data=1.0,
+            sequence_parallel=1.0, attention=kernel, fused_loss=1.0, overlap_tensor=0.0, overlap_data=1.0,
             offload_optimizer=0.0,
         )  # fmt: skip
         if not any(obstacles(asked.work, asked.accelerators, batch, of).values()):
@@ -148,5 +149,3 @@ def _schedules(asked: Problem, of: Layouts, batch: float) -> Iterator[Layouts]:
         fine = of._replace(interleave=chunks)
         if memory(asked.work, asked.numbers, batch, fine).total <= asked.machine.memory:
             yield fine
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from costmodel.foundation.tables import Row, Table
 
 DEFAULT_SEQUENCE_LENGTH = 4096
+AGREEMENT = 0.06
+"""Difference of parameters up to which an architecture is the published one: names are rounded [1]."""
 NEEDED = (
     "id", "org", "kind", "arch", "params_total", "params_active", "n_layers", "d_model", "context",
     "training_sequence_length", "tokens", "accelerator", "chip_hours", "confidence",
@@ -39,6 +42,12 @@ class Run:
     gpu_hours: float
     """[hour]"""
     note: str = ""
+    detailed: Architecture | None = None
+    """The architecture with its layers, where it is known and agrees with the published counts."""
+    count: int | None = None
+    """Accelerators, where they are published."""
+    year: float = 2024.0
+    """When it was published."""
 
     @property
     def flops(self) -> float:
@@ -106,7 +115,32 @@ def _run(row: Row) -> Run:
         raise InputError("tokens and GPU-hours must be above 0")
     accelerator = load_accelerator(row["accelerator"])
     accelerator.peak()
-    return Run(row["id"], row["org"], architecture, mixture, accelerator, tokens, length, hours, note)
+    chips = _whole(row, "n_chips") if "n_chips" in row else None
+    return Run(
+        row["id"], row["org"], architecture, mixture, accelerator, tokens, length, hours, note,
+        _detailed(row, architecture), chips, _year(row),
+    )  # fmt: skip
+
+
+def _year(row: Row) -> float:
+    stated = re.match(r"(20\d\d)(?:-(\d\d))?", row.get("date", ""))
+    return 2024.0 if stated is None else int(stated[1]) + (int(stated[2] or 6) - 0.5) / 12
+
+
+def _detailed(row: Row, counted: Architecture) -> Architecture | None:
+    """Return the architecture that the row's name or shape means, if its counts are those published."""
+    from costmodel.training.measured_models import architecture_of
+
+    for name in (row["id"], row.get("model", "")):
+        try:
+            found = architecture_of({**row, "source": row["org"], "model": name})
+        except CostModelError:
+            continue
+        published, listed = counted.parameters, found.parameters
+        if all(abs(ours / theirs - 1) < AGREEMENT for ours, theirs in
+               ((listed.total, published.total), (listed.active, published.active))):  # fmt: skip
+            return found
+    return None
 
 
 def _sequence_length(row: Row) -> tuple[int, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError
 from costmodel.hardware.cluster import Cluster
+from costmodel.training.arrays import exp, where
 from costmodel.training.efficiency import Efficiency, default_efficiency, machine
 from costmodel.training.layout import Layout, Layouts, layouts, obstacles
 from costmodel.training.memory import Memory, memory
@@ -49,7 +50,7 @@ class StepTime(NamedTuple):
 
         if not 0 < level < 1:
             raise InputError(f"level is between 0 and 1; got {level!r}")
-        factor = _exp(normal_quantile((1 + level) / 2) * self.spread)
+        factor = exp(normal_quantile((1 + level) / 2) * self.spread)
         return self.seconds / factor, self.seconds * factor
 
     def rows(self) -> list[dict[str, Any]]:
@@ -179,8 +180,6 @@ def recomputed(work: Workload, of: Layouts) -> Any:
 
     Full recomputation repeats the layers; selective the core attention, where it is not fused.
     """
-    from costmodel.training.arrays import where
-
     attention = where(of.attention == 0, work.attention_flops, 0.0)
     return where(of.recompute == 2, work.recomputed_flops, where(of.recompute == 1, attention, 0.0))
 
@@ -189,13 +188,3 @@ def _any(holds: Any) -> bool:
     if isinstance(holds, (bool, int, float)):
         return bool(holds)
     return bool(holds.any())
-
-
-def _exp(value: Any) -> Any:
-    import math
-
-    if isinstance(value, float):
-        return math.exp(value)
-    import numpy as np
-
-    return np.exp(value)

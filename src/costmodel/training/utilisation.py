@@ -137,6 +137,8 @@ def shipped_runs() -> tuple[Run, ...]:
 
 def utilisation_rows(runs: Sequence[Run]) -> list[dict[str, str]]:
     """Return the rows of `data/utilisation.csv` for these runs."""
+    from costmodel.training.planned import planned_row
+
     goodput = default("goodput").value
     fitted = fit_utilisation(runs, goodput)
     rows = []
@@ -160,7 +162,7 @@ def utilisation_rows(runs: Sequence[Run]) -> list[dict[str, str]]:
                     "note": note,
                 }
             )
-    return rows
+    return [*rows, planned_row(runs)]
 
 
 def write_table(path: Path) -> None:

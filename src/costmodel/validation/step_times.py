@@ -63,7 +63,7 @@ def _key(step: MeasuredStep) -> tuple[Any, ...]:
 
 
 def _stack(family: str) -> str:
-    return family.split()[0]
+    return family.split(maxsplit=1)[0]
 
 
 def _without(family: str, known: Efficiency, steps: Sequence[MeasuredStep]) -> Efficiency:
