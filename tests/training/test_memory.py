@@ -247,9 +247,7 @@ def test_a_pipeline_holds_a_micro_batch_for_each_stage(micro_batches, waiting):
 def test_interleaving_holds_more(stages, chunks):
     """Korthikanti et al. 2022, section 4.2.3: by the factor 1 + (p - 1) / (p v)."""
     deep = tiny(layers=64)
-    one, many = (
-        held(deep, Layout(pipeline=stages, interleave=each), 8 * stages).activations for each in (1, chunks)
-    )
+    one, many = (held(deep, Layout(pipeline=stages, interleave=each), 8 * stages).activations for each in (1, chunks))
     assert many / one == pytest.approx(1 + (stages - 1) / (stages * chunks))
 
 

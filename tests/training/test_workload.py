@@ -16,10 +16,17 @@ from costmodel.training.numerics import numerics
 from costmodel.training.workload import stacked, workload
 
 WAYS = ("dense", "grouped", "whole", "expert")
-FIXED_LENGTH = ("vit-base-patch16-224", "clip-vit-base-patch32", "siglip-base-patch16-224", "convnext-tiny", "swin-tiny")
+FIXED_LENGTH = (
+    "vit-base-patch16-224",
+    "clip-vit-base-patch32",
+    "siglip-base-patch16-224",
+    "convnext-tiny",
+    "swin-tiny",
+)
 """The models that fix their number of tokens themselves."""
 NARROW_TABLE = ("opt-350m",)
 """The model whose embedding is narrower than its hidden state."""
+SEVERAL = st.sampled_from(["gpt2", "llama-3.1-8b", "gemma-3-27b-text", "mixtral-8x7b", "nemotron-3-nano-30b-a3b"])
 NAMES = [entry["name"] for entry in cm.architectures()]
 
 
@@ -139,7 +146,7 @@ def test_prediction_layers_are_work_but_not_parameters():
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.sampled_from(["gpt2", "llama-3.1-8b", "gemma-3-27b-text", "mixtral-8x7b", "qwen3.5-27b"]), st.integers(4, 12))
+@given(SEVERAL, st.integers(4, 12))
 def test_products_are_linear_in_the_tokens_and_attention_at_most_quadratic(name, power):
     architecture = cm.load_architecture(name)
     one, two = workload(architecture, 2**power), workload(architecture, 2 ** (power + 1))

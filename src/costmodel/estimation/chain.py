@@ -24,10 +24,14 @@ class Step:
 
 
 class Stage(NamedTuple):
-    """What the chain needs to know of a recipe: how its time is found, and whether it has a step time."""
+    """What the chain needs to know of a recipe.
+
+    How its time is found, whether it has a step time, and whether its utilisation is its own.
+    """
 
     timing: Timing
     stepped: bool = False
+    own_mfu: bool = False
 
 
 class Missing(NamedTuple):
@@ -49,6 +53,13 @@ def gpu_time(flops: Any, peak: Any, mfu: Any, goodput: Any) -> Any:
 def step_time(batch_tokens: Any, flops_per_token: Any, count: Any, peak: Any, mfu: Any) -> Any:
     """Return the time of one optimiser step in steady state [s]."""
     return batch_tokens * flops_per_token / (count * peak * mfu)
+
+
+def mean_mfu(*flops_and_mfus: Any) -> Any:
+    """Return the utilisation in steady state of several stages [1]: of the FLOPs of all in their time."""
+    half = len(flops_and_mfus) // 2
+    flops, mfus = flops_and_mfus[:half], flops_and_mfus[half:]
+    return _sum(*flops) / _sum(*(one / mfu for one, mfu in zip(flops, mfus, strict=True)))
 
 
 def wall_time(gpu_seconds: Any, count: Any) -> Any:
@@ -101,24 +112,47 @@ def _sum(*terms: Any) -> Any:
     return total
 
 
+def _named(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
+    """Return a function of a job's count and parameters, and of the named arguments by their place."""
+    return lambda count, parameters, *values: function(count, parameters, **dict(zip(names, values, strict=True)))
+
+
 @lru_cache(maxsize=256)
-def steps(stages: tuple[Stage, ...]) -> tuple[Step, ...]:
-    """Return the chain for recipes of these kinds, in order; one recipe goes without a number."""
+def steps(stages: tuple[Stage, ...], reliability: tuple[str, ...] = ()) -> tuple[Step, ...]:
+    """Return the chain for recipes of these kinds, in order; one recipe goes without a number.
+
+    Parameters
+    ----------
+    stages : what it needs to know of the recipes
+    reliability : names of the inputs from which the goodput follows; none where it is an input itself
+    """
     listed: list[Step] = []
+    if reliability:
+        from costmodel.training.goodput import job_goodput
+
+        of_job = ("cluster.count", "architecture.parameters", *(f"reliability.{name}" for name in reliability))
+        formula = "Daly: what failures, restarts and checkpoints leave"
+        listed.append(Step("goodput", "share", _named(job_goodput, reliability), of_job, formula))
     prefixes = ["recipe."] if len(stages) == 1 else [f"recipe.{index}." for index in range(len(stages))]
     for prefix, stage in zip(prefixes, stages, strict=True):
         tokens, per_token = f"{prefix}tokens", f"{prefix}flops_per_token"
         listed.append(Step(f"{prefix}flops", "FLOP", total_flops, (tokens, per_token), "tokens × FLOPs per token"))
         if stage.timing == "utilisation":
-            inputs = (f"{prefix}flops", "cluster.peak", "mfu", "goodput")
+            mfu = f"{prefix}mfu" if stage.own_mfu else "mfu"
+            inputs = (f"{prefix}flops", "cluster.peak", mfu, "goodput")
             listed.append(Step(f"{prefix}gpu_time", "GPU-s", gpu_time, inputs, "FLOPs / (peak × mfu × goodput)"))
         if stage.stepped:
-            of_step = (f"{prefix}batch_tokens", per_token, "cluster.count", "cluster.peak", "mfu")
+            mfu = f"{prefix}mfu" if stage.own_mfu else "mfu"
+            of_step = (f"{prefix}batch_tokens", per_token, "cluster.count", "cluster.peak", mfu)
             formula = "batch tokens × FLOPs per token / (count × peak × mfu)"
             listed.append(Step(f"{prefix}step_time", "s", step_time, of_step, formula))
     flops = tuple(f"{prefix}flops" for prefix in prefixes)
     times = tuple(f"{prefix}gpu_time" for prefix in prefixes)
     whole = ("gpu_time",) if stages[0].timing == "total given" else times
+    own = [prefix for prefix, stage in zip(prefixes, stages, strict=True) if stage.own_mfu]
+    if own:
+        parts = (*(f"{prefix}flops" for prefix in own), *(f"{prefix}mfu" for prefix in own))
+        listed.append(Step("mfu", "share", mean_mfu, parts, "FLOPs of all recipes / (their time × peak)"))
     if len(stages) == 1 and stages[0].stepped:
         listed.append(Step("step_time", "s", _sum, ("recipe.step_time",), "of the recipe"))
     return (

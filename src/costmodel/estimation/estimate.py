@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from costmodel.foundation.units import Quantity
+    from costmodel.training.layout import Layout
 
 _STEADY_UNKNOWN = Missing("GPU-hours were given, which tell the utilisation of the job (mfu × goodput) only")
+_NO_LAYOUT = Missing("no layout is behind the estimate: utilisation or GPU-hours were given, or it is by class")
 _NO_BATCH = Missing("recipe.batch_size is not given, or there is more than one recipe")
 
 
@@ -65,8 +67,9 @@ class Estimate(Result):
         self.scenario = scenario
         self.scope: str = scenario.scope
         self.seed: int = scenario.seed
-        self.steps: tuple[Step, ...] = chain.steps(inputs.stages(scenario))
-        self.inputs, self.missing = inputs.resolve(scenario)
+        resolved = inputs.resolve(scenario)
+        self.steps: tuple[Step, ...] = resolved.steps
+        self.inputs, self.missing, self._speed = resolved.inputs, resolved.missing, resolved.speed
         known: dict[str, Any] = {path: one.value for path, one in self.inputs.items()}
         self._point = chain.run(self.steps, known | self.missing)
         self._check_utilisation()
@@ -86,10 +89,27 @@ class Estimate(Result):
         """Time of an optimiser step in steady state; needs `recipe.batch_size`."""
         return self.quantity("step_time")
 
+    @property
+    def goodput(self) -> Quantity:
+        """Share of the wall time in useful steps."""
+        return self.quantity("goodput")
+
+    @property
+    def memory(self) -> Quantity:
+        """Memory of the fullest accelerator, in the layout given or planned."""
+        return self.quantity("memory")
+
+    @property
+    def layout(self) -> Layout | None:
+        """The layout of the first recipe, given or planned; None where no layout is behind the estimate."""
+        return self._speed.layouts[0] if self._speed.layouts else None
+
     def value(self, name: str) -> float | Missing:
         if name in self._point:
             found: float | Missing = self._point[name]
             return found
+        if name == "memory":
+            return _NO_LAYOUT
         return _NO_BATCH if name == "step_time" and "mfu" in self._point else _STEADY_UNKNOWN
 
     def draws(self, name: str, count: int = DRAWS) -> NDArray[np.float64]:
@@ -164,10 +184,15 @@ class Estimate(Result):
 
     def notes(self) -> list[str]:
         lines = list(dict.fromkeys(one.reason for one in self.missing.values()))
-        assumed = [path for path, one in self.inputs.items() if one.provenance.kind in {"assumed", "fitted"}]
+        assumed = [
+            path for path, one in self.inputs.items() if one.spread and one.provenance.kind in {"assumed", "fitted"}
+        ]
         if assumed:
             lines.append(f"not given, so taken with a spread: {', '.join(assumed)}")
         lines += [one.provenance.caution for one in self.inputs.values() if one.provenance.caution]
+        if self._speed.layouts:
+            lines += dict.fromkeys(f"layout {'given' if self._speed.basis == 'layout' else 'planned'}: {_brief(one)}"
+                                   for one in self._speed.layouts)  # fmt: skip
         price = self.inputs.get("prices.price")
         if price is not None and price.provenance.as_of:
             lines.append(f"price of {price.provenance.as_of}; newest fact of {table('gpu_prices').vintage}")
@@ -237,10 +262,22 @@ class Estimate(Result):
 
     def _drawn(self, count: int, paths: set[str]) -> dict[str, Any]:
         return {
-            path: one.value if one.spread is None else draws(path, one.spread, count, self.seed)
+            path: one.value if one.spread is None else draws(_key(path), one.spread, count, self.seed)
             for path, one in self.inputs.items()
             if path in paths
         }
+
+
+def _brief(layout: Layout) -> str:
+    """Return what of a layout differs from one accelerator with one sequence at a time."""
+    usual = {"data": 1, "tensor": 1, "pipeline": 1, "context": 1, "expert": 1, "interleave": 1, "recompute": "none"}
+    named = {name: getattr(layout, name) for name in (*usual, "micro_batch", "zero")}
+    return ", ".join(f"{name} {value}" for name, value in named.items() if value != usual.get(name))
+
+
+def _key(path: str) -> str:
+    """Return the key of an input's draws: the utilisation of several recipes errs alike."""
+    return "mfu" if path.endswith(".mfu") else path
 
 
 def _tokens(tokens: Any) -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from costmodel.estimation.chain import Missing, Stage, Timing
-from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
-from costmodel.foundation.ranges import Range, middle
+from costmodel.estimation.chain import Missing, Stage, Step, Timing, steps
+from costmodel.estimation.speed import Speed, goodput_figures, speed
+from costmodel.foundation.errors import MissingFactError, UnknownNameError
+from costmodel.foundation.ranges import Range, between, middle
 from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import SI_FACTOR
 from costmodel.hardware.power import training_power
 from costmodel.hardware.site import electricity_price, grid_intensity, water_intensity
 from costmodel.training.passes import pass_flops
-from costmodel.training.utilisation import default_mfu
 
 if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from costmodel.hardware.site import Site
 
 GIVEN = Provenance("given")
+MEMORY_ERROR = 1.13
+"""Factor within which four of five measured peaks of memory lie [1]."""
+_ASSUMED_BATCH = Provenance("assumed", "costmodel.training.recipes", note="a batch of about 4 million tokens")
 
 
 class Input(NamedTuple):
@@ -42,21 +45,17 @@ class Input(NamedTuple):
         return self.value / SI_FACTOR[self.unit], "" if self.unit == "1" else self.unit
 
 
-def stages(scenario: Scenario) -> tuple[Stage, ...]:
-    """Return what the chain needs to know of the recipes."""
-    listed = []
-    for recipe in scenario.recipes:
-        timing: Timing = "utilisation"
-        if scenario.gpu_hours is not None:
-            timing = "total given"
-        elif recipe.gpu_hours is not None:
-            timing = "given"
-        listed.append(Stage(timing, recipe.batch_size is not None and timing == "utilisation"))
-    return tuple(listed)
+class Resolved(NamedTuple):
+    """What is known before the chain runs: its inputs by path, why others cannot be had, and the speed."""
+
+    inputs: dict[str, Input]
+    missing: dict[str, Missing]
+    steps: tuple[Step, ...]
+    speed: Speed
 
 
-def resolve(scenario: Scenario) -> tuple[dict[str, Input], dict[str, Missing]]:
-    """Return the inputs of a scenario by path, and why others cannot be had."""
+def resolve(scenario: Scenario) -> Resolved:
+    """Return the inputs of a scenario, each with its origin, and the chain that they run through."""
     inputs: dict[str, Input] = {}
     missing: dict[str, Missing] = {}
 
@@ -72,50 +71,74 @@ def resolve(scenario: Scenario) -> tuple[dict[str, Input], dict[str, Missing]]:
             spread = None if found.spread is None else found.spread.scaled(factor, "")
             inputs[path] = Input(found.value * factor, spread, unit, found.provenance)
 
+    known = speed(scenario)
     accelerator = scenario.cluster.accelerator
     put("cluster.count", "1", Figure(float(scenario.cluster.count), None, GIVEN))
     put("cluster.peak", "TFLOP/s", lambda: _peak(accelerator))
-    _put_recipes(scenario, put)
-    _put_utilisation(scenario, put)
+    listed = _put_recipes(scenario, known, put)
+    reliability = _put_goodput(scenario, known, put)
     _put_site(scenario.cluster.site, accelerator, put)
     price = scenario.prices.figure
     put("prices.price", "USD/hour", lambda: price(accelerator.name, scenario.cluster.count, scenario.cluster.node_size))
-    return inputs, missing
+    return Resolved(inputs, missing, steps(listed, reliability), known)
 
 
 Put = Callable[[str, str, Figure | Callable[[], Figure]], None]
 
 
-def _put_recipes(scenario: Scenario, put: Put) -> None:
-    single = len(scenario.recipes) == 1
+def _put_recipes(scenario: Scenario, known: Speed, put: Put) -> tuple[Stage, ...]:
+    """Put the inputs of each recipe, and return what the chain needs to know of them."""
+    listed, single, timed = [], len(scenario.recipes) == 1, 0
     for index, recipe in enumerate(scenario.recipes):
         prefix = "recipe." if single else f"recipe.{index}."
         put(f"{prefix}tokens", "token", _given(recipe.tokens))
         flops = sum(pass_flops(one) for one in recipe.passes(scenario.architecture))
         put(f"{prefix}flops_per_token", "FLOP/token", Figure(flops / middle(recipe.tokens), None, _counted(scenario)))
-        if recipe.batch_size is not None:
-            tokens = float(recipe.batch_size * recipe.sequence_length)
-            put(f"{prefix}batch_tokens", "token", Figure(tokens, None, GIVEN))
-        if recipe.gpu_hours is not None:
+        timing: Timing = "utilisation"
+        if scenario.gpu_hours is not None:
+            timing = "total given"
+        elif recipe.gpu_hours is not None:
+            timing = "given"
             put(f"{prefix}gpu_time", "hour", _given(recipe.gpu_hours))
+        batch = known.batches[timed] if timing == "utilisation" and known.batches else recipe.batch_size
+        if batch is not None:
+            origin = GIVEN if recipe.batch_size is not None else _ASSUMED_BATCH
+            put(f"{prefix}batch_tokens", "token", Figure(float(batch * recipe.sequence_length), None, origin))
+        own = timing == "utilisation" and len(known.figures) > 1
+        if own:
+            put(f"{prefix}mfu", "1", known.figures[timed])
+        listed.append(Stage(timing, batch is not None and timing == "utilisation", own))
+        timed += timing == "utilisation"
     if scenario.gpu_hours is not None:
         put("gpu_time", "hour", _given(scenario.gpu_hours))
+    if len(known.figures) == 1:
+        put("mfu", "1", known.figures[0])
+    if known.memory:
+        put("memory", "GB", _held(known))
+    return tuple(listed)
 
 
-def _put_utilisation(scenario: Scenario, put: Put) -> None:
-    if all(stage.timing != "utilisation" for stage in stages(scenario)):
-        return
-    accelerator, mixture = scenario.cluster.accelerator, scenario.architecture.kind == "moe"
-    share = _of_bf16(scenario)
-    put("mfu", "1", _given(scenario.mfu) if scenario.mfu is not None else default_mfu(mixture, accelerator, share))
-    typical = default("goodput")
-    if scenario.goodput is not None:
-        put("goodput", "1", _given(scenario.goodput))
-    elif scenario.mfu is not None:
-        put("goodput", "1", typical)
-    else:  # the spread of whole jobs, goodput included, is in the default mfu already
-        note = f"{typical.provenance.note}; its spread is part of that of mfu"
-        put("goodput", "1", Figure(typical.value, None, typical.provenance._replace(note=note)))
+def _held(known: Speed) -> Figure:
+    """Return the memory of the fullest accelerator [GB], of the recipe that needs most."""
+    most = max(float(one.total) for one in known.memory) / 1e9
+    spread = between(most / MEMORY_ERROR, most * MEMORY_ERROR, level=0.8).settled("lognormal")
+    origin = Provenance("fitted", "data/step_times.csv, rows with a measured memory", note="the memory model")
+    return Figure(most, spread, origin)
+
+
+def _put_goodput(scenario: Scenario, known: Speed, put: Put) -> tuple[str, ...]:
+    """Put the goodput, or what it follows from; return the names of that."""
+    if known.basis == "none":
+        return ()
+    names = []
+    for path, (unit, figure) in goodput_figures(scenario, known.basis).items():
+        put(path, unit, figure)
+        if path != "goodput":
+            names.append(path.removeprefix("reliability."))
+    if names:
+        total = float(scenario.architecture.parameters.total)
+        put("architecture.parameters", "1", Figure(total, None, _counted(scenario)))
+    return tuple(names)
 
 
 def _put_site(site: Site, accelerator: Accelerator, put: Put) -> None:
@@ -135,23 +158,6 @@ def _put_site(site: Site, accelerator: Accelerator, put: Put) -> None:
             put(f"site.{path}", unit, _given(given))
         else:
             put(f"site.{path}", unit, default(path) if region is None else look_up)
-
-
-def _of_bf16(scenario: Scenario) -> float:
-    """Return the peak of the slowest precision of the recipes as a share of that of bf16, at most 1.
-
-    A default is fitted on 16-bit and 8-bit runs: slower formats are scaled down, faster ones not up.
-    """
-    accelerator = scenario.cluster.accelerator
-    shares = [1.0]
-    for index, recipe in enumerate(scenario.recipes):
-        try:
-            shares.append(accelerator.peak(recipe.precision) / accelerator.peak())
-        except MissingFactError as error:
-            if recipe.precision != "bf16":
-                place = "recipe" if len(scenario.recipes) == 1 else f"recipe.{index}"
-                raise InputError(f"{place}.precision: {error}") from None
-    return min(shares)
 
 
 def _given(value: float | Range) -> Figure:

@@ -35,6 +35,8 @@ OUTPUTS: dict[str, Output] = {
     "flops": Output("FLOP", "FLOP", "FLOP", "compute"),
     "step_time": Output("s", "s", "s", "step time"),
     "mfu": Output("1", "share", "1", "MFU in steady state"),
+    "goodput": Output("1", "share", "1", "goodput of the job"),
+    "memory": Output("byte", "byte", "GB", "memory of the fullest accelerator"),
     "utilisation": Output("1", "share", "1", "utilisation of the job"),
     "gpu_hours": Output("s", "GPU-s", "hour", "GPU time"),
     "wall_time": Output("s", "s", "day", "wall time"),

@@ -13,6 +13,9 @@ from costmodel.foundation.fields import Fraction, GPUHours, reported
 from costmodel.foundation.specs import Spec
 from costmodel.hardware.cluster import Cluster
 from costmodel.market.rental import Rental
+from costmodel.training.efficiency import Efficiency
+from costmodel.training.goodput import Reliability
+from costmodel.training.layout import Layout
 from costmodel.training.recipes import Recipe
 
 Scope = Literal["final_run", "development"]
@@ -63,6 +66,14 @@ class Scenario(Spec):
     """Model FLOPs utilisation in steady state: of the dense bf16 peak, whatever the precision."""
     goodput: Fraction | None = None
     """Share of the wall time that is spent in useful steps."""
+    layout: Layout | None = None
+    """How the model is spread over the accelerators; the best of a bounded set unless given."""
+    search: Literal["bounded", "full"] = "bounded"
+    """Where no layout is given: the best of some hundred by rule, or of the whole space."""
+    efficiency: Efficiency | None = None
+    """Constants of the time model, such as `calibrate` returns them; the shipped ones unless given."""
+    reliability: Reliability = Reliability()
+    """Failures, checkpoints and restarts, from which the goodput follows where it is not given."""
     gpu_hours: GPUHours | None = None
     """GPU-hours of the whole, where they are known [hour]; excludes mfu and goodput."""
     scope: Scope = "final_run"
@@ -76,6 +87,10 @@ class Scenario(Spec):
         if not 1 <= len(self.recipes) <= MOST_RECIPES:
             raise ValueError(f"recipe: one to {MOST_RECIPES} recipes make a run; got {len(self.recipes)}")
         timed = [recipe for recipe in self.recipes if recipe.gpu_hours is not None]
+        if self.layout is not None and self.mfu is not None:
+            raise ValueError("mfu is given, which leaves nothing for layout to say; leave one out")
+        if self.layout is not None and (self.gpu_hours is not None or len(timed) == len(self.recipes)):
+            raise ValueError("gpu_hours is given, which leaves nothing for layout to say; leave one out")
         if self.gpu_hours is not None and (self.mfu is not None or self.goodput is not None):
             raise ValueError("gpu_hours is given, which leaves nothing for mfu and goodput to say; leave one out")
         if self.gpu_hours is not None and timed:

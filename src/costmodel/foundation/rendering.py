@@ -49,6 +49,8 @@ def amount(value: float, unit: str, digits: int = 3) -> str:
         return f"{number(value / size, digits)} {name}"
     if unit == "GPU-s":
         return f"{_worded(value / 3600, digits, 1e6)} GPU-hours"
+    if unit == "byte":
+        return f"{number(value / 1024**3, digits)} GiB"
     if unit == "share":
         return number(value, digits)
     if unit == "token":

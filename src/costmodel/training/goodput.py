@@ -223,14 +223,14 @@ class Reliability(Spec):
     overhead_share: Overhead | None = None
     """Share of the time in what failures and checkpoints do not explain."""
 
-    def figures(self, count: int) -> dict[str, Figure]:
-        """Return the inputs of `job_goodput` by its names, in SI; `interval` is left out where it is the optimum."""
+    def figures(self, count: int) -> dict[str, tuple[str, Figure]]:
+        """Return the inputs of `job_goodput` by its names, each with its unit; `interval` only where it is given."""
         per_gpu = default("checkpoint_bandwidth_per_gpu")
         note = f"{per_gpu.provenance.note}; times {count} accelerators"
         grown = per_gpu.spread.scaled(count, "") if per_gpu.spread is not None else None
         bandwidth = Figure(per_gpu.value * count, grown, per_gpu.provenance._replace(note=note))
         assumed = {name: default(name) for name in ("gpu_hours_per_failure", "restart_time", "overhead_share")}
-        found: dict[str, Figure] = {}
+        found: dict[str, tuple[str, Figure]] = {}
         for name, argument, unit in (
             ("gpu_hours_per_failure", "gpu_time_per_failure", "hour"),
             ("restart_time", "restart_time", "s"),
@@ -250,8 +250,7 @@ class Reliability(Spec):
                 continue
             else:
                 figure = bandwidth if name == "checkpoint_bandwidth" else assumed[name]
-            spread = None if figure.spread is None else figure.spread.scaled(SI_FACTOR[unit], "")
-            found[argument] = Figure(figure.value * SI_FACTOR[unit], spread, figure.provenance)
+            found[argument] = unit, figure
         return found
 
     def goodput(self, count: int, parameters: float) -> float:
@@ -262,7 +261,7 @@ class Reliability(Spec):
         count : accelerators [1]
         parameters : parameters of the model [1]
         """
-        values = {name: figure.value for name, figure in self.figures(count).items()}
+        values = {name: figure.value * SI_FACTOR[unit] for name, (unit, figure) in self.figures(count).items()}
         return float(job_goodput(count, parameters, **values))
 
 

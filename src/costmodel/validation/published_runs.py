@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.tables import default
+from costmodel.training.planned import Reached, fit_reached, promise
 from costmodel.training.published import Run, by_organisation, read_runs
 from costmodel.training.utilisation import Utilisation, fit_utilisation, shipped_runs
 from costmodel.validation.scores import LEVELS, Case, report
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from costmodel.foundation.tables import Table
+
+
+class Defaults(NamedTuple):
+    """What is assumed of a run of which only model, tokens and accelerators are known."""
+
+    by_class: Utilisation
+    reached: Reached
 
 
 def validate_published_runs(table: Table) -> dict[str, Any]:
     """Score the default utilisation on a table of runs, in the schema of `data/published_runs.csv`.
 
-    A run that the default was fitted on is predicted by a fit without its organisation; any other run
-    by the default that a user gets. Families are organisations: their runs share a set-up.
+    The layout is planned where the layers of the model are known and steps were measured on the generation
+    of the accelerator, otherwise the utilisation is that of the class: as in `estimate`. A run that the
+    defaults were fitted on is predicted by a fit without its organisation; any other run by the default
+    that a user gets. Families are organisations: their runs share a set-up.
     """
-    goodput = default("goodput").value
     fitted_on = shipped_runs()
     known = {run.id: run.organisation for run in fitted_on}
-    whole = fit_utilisation(fitted_on, goodput)
+    whole = _fitted(fitted_on, None)
     left_out = {
-        name: fit_utilisation([run for run in fitted_on if run.organisation != name], goodput, sd=whole.sd)
+        name: _fitted([run for run in fitted_on if run.organisation != name], whole)
         for name in by_organisation(fitted_on)
     }
     runs, skipped = read_runs(table)
@@ -35,16 +46,26 @@ def validate_published_runs(table: Table) -> dict[str, Any]:
         if run is None:
             cases.append(Case(row["id"], row["org"], skipped=skipped[row["id"]]))
         else:
-            cases.append(_case(run, left_out[known[run.id]] if run.id in known else whole, goodput))
+            cases.append(_case(run, left_out[known[run.id]] if run.id in known else whole))
     return report("published_runs", cases)
 
 
-def _case(run: Run, model: Utilisation, goodput: float) -> Case:
+def _fitted(runs: Sequence[Run], whole: Defaults | None) -> Defaults:
+    """Return the defaults that runs give, with the spread of the whole where that is known."""
+    by_class = fit_utilisation(runs, default("goodput").value, sd=whole and whole.by_class.sd)
+    return Defaults(by_class, fit_reached(runs, sd=whole and whole.reached.sd))
+
+
+def _case(run: Run, defaults: Defaults) -> Case:
+    """Predict a run; hours = FLOPs / (peak × mfu × goodput)."""
+    promised = promise(run)
+    goodput = default("goodput").value if promised is None else promised.goodput
     most = run.flops / (run.accelerator.peak() * goodput * 3600)
-    generation = run.accelerator.generation
     intervals = {}
     for level in LEVELS:
-        interval = model.mfu(run.mixture, generation, level)
-        intervals[level] = most / interval.high, most / interval.low
-    predicted = most / model.mfu(run.mixture, generation).median()
-    return Case(run.id, run.organisation, predicted, run.gpu_hours, intervals)
+        if promised is None:
+            mfu = defaults.by_class.mfu(run.mixture, run.accelerator.generation, level)
+        else:
+            mfu = defaults.reached.mfu(promised.mfu, level)
+        intervals[level] = most / mfu.high, most / mfu.low
+    return Case(run.id, run.organisation, most / mfu.median(), run.gpu_hours, intervals)

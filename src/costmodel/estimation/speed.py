@@ -1,0 +1,166 @@
+"""How fast does it run? Utilisation and goodput: given, from the layout, from a planned one, or by class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.foundation.ranges import Range, between, middle
+from costmodel.foundation.tables import Figure, Provenance, default
+from costmodel.training.efficiency import default_efficiency
+from costmodel.training.layout import Layout, layout_of, layouts
+from costmodel.training.memory import Memory, memory
+from costmodel.training.planned import planned_mfu
+from costmodel.training.planner import Plan, plan
+from costmodel.training.steps import Problem, StepTime, problem, step_time
+from costmodel.training.utilisation import default_mfu
+
+if TYPE_CHECKING:
+    from costmodel.estimation.scenario import Scenario
+    from costmodel.training.recipes import Recipe
+
+Basis = Literal["given", "layout", "planned", "class", "none"]
+"""Where the utilisation comes from; "none" where GPU-hours are given."""
+
+
+class Speed(NamedTuple):
+    """What is known of the speed of a scenario.
+
+    `basis` of the utilisation, and why it is not the time model's (`caution`); for each recipe that is
+    timed its layout, the sequences of a step, and the memory by part [byte].
+    """
+
+    basis: Basis
+    caution: str = ""
+    layouts: tuple[Layout, ...] = ()
+    batches: tuple[int, ...] = ()
+    memory: tuple[Memory, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    """Utilisation in steady state of each recipe, or the one of all."""
+
+
+def speed(scenario: Scenario) -> Speed:
+    """Return what is known of the speed of a scenario.
+
+    Raises
+    ------
+    InputError
+        If the layout is not possible or does not fit, or the model fits on no layout.
+    """
+    timed = [recipe for recipe in scenario.recipes if recipe.gpu_hours is None]
+    if scenario.gpu_hours is not None or not timed:
+        return Speed("none")
+    if scenario.mfu is not None:
+        value = scenario.mfu
+        spread = value if isinstance(value, Range) else None
+        return Speed("given", figures=(Figure(middle(value), spread, Provenance("given")),))
+    if scenario.layout is not None:
+        return _of_layout(scenario, scenario.layout, timed)
+    try:
+        return _planned(scenario, timed)
+    except MissingFactError as error:
+        return _by_class(scenario, str(error))
+
+
+def _of_layout(scenario: Scenario, layout: Layout, timed: list[Recipe]) -> Speed:
+    """Return the speed in a layout that is given, with the spread of the time model."""
+    steps = [
+        step_time(scenario.architecture, scenario.cluster, recipe, layout, scenario.efficiency) for recipe in timed
+    ]
+    for step in steps:
+        if not step.fits:
+            needed, held = step.memory.total / 1024**3, scenario.cluster.accelerator.memory
+            raise InputError(f"layout: does not fit: it needs {needed:.1f} GiB of the {held:g} on each accelerator")
+    return Speed(
+        "layout", "", tuple(layout for _ in timed), _batches(scenario, timed),
+        tuple(step.memory for step in steps), tuple(_figure(step, scenario) for step in steps),
+    )  # fmt: skip
+
+
+def _figure(step: StepTime, scenario: Scenario) -> Figure:
+    low, high = step.interval(0.8)
+    mfu = float(step.mfu)
+    spread = between(mfu * step.seconds / high, min(mfu * step.seconds / low, 0.98), level=0.8).settled("logitnormal")
+    source = (scenario.efficiency or default_efficiency()).source
+    note = f"the time model in the layout given: {step.seconds:.3g} s a step"
+    return Figure(mfu, spread, Provenance("fitted", source, note=note))
+
+
+def _planned(scenario: Scenario, timed: list[Recipe]) -> Speed:
+    """Return the speed in the best layout of a bounded set, or of the whole space, as far as jobs reach it."""
+    architecture, cluster = scenario.architecture, scenario.cluster
+    if architecture.is_aggregate:
+        raise MissingFactError("only the counts of the architecture are known, not its layers")
+    found = []
+    for recipe in timed:
+        asked = problem(architecture, cluster, recipe, scenario.efficiency)
+        found.append((asked, _plan(scenario, recipe, asked)))
+    figures = tuple(planned_mfu(architecture, cluster, asked, planned) for asked, planned in found)
+    held = tuple(memory(asked.work, asked.numbers, planned.batch_size, planned.layout) for asked, planned in found)
+    return Speed(
+        "planned", "", tuple(layout_of(list(planned.layout)) for _, planned in found),
+        tuple(int(planned.batch_size) for _, planned in found), held, figures,
+    )  # fmt: skip
+
+
+def _plan(scenario: Scenario, recipe: Recipe, asked: Problem) -> Plan:
+    free = recipe.batch_size is None
+    try:
+        planned = plan(asked, free_batch=free)
+    except InputError as error:
+        if "fits on no layout" in str(error):
+            raise
+        raise MissingFactError(str(error)) from None
+    if scenario.search == "bounded":
+        return planned
+    from costmodel.training.search import search_layouts
+
+    settled = recipe.replace(batch_size=int(planned.batch_size))
+    whole = search_layouts(scenario.architecture, scenario.cluster, settled, efficiency=scenario.efficiency)
+    best = whole.best
+    return Plan(layouts(best.layout), planned.batch_size, float(best.seconds), whole.evaluated)
+
+
+def _by_class(scenario: Scenario, reason: str) -> Speed:
+    mixture = scenario.architecture.kind == "moe"
+    figure = default_mfu(mixture, scenario.cluster.accelerator, _of_bf16(scenario))
+    caution = f"utilisation by class, not by the time model: {reason}"
+    return Speed("class", caution, figures=(figure._replace(provenance=figure.provenance._replace(caution=caution)),))
+
+
+def _batches(scenario: Scenario, timed: list[Recipe]) -> tuple[int, ...]:
+    return tuple(recipe.sequences(scenario.cluster.count) for recipe in timed)
+
+
+def goodput_figures(scenario: Scenario, basis: Basis) -> dict[str, tuple[str, Figure]]:
+    """Return the inputs of the goodput by path: itself where it is given or typical, else those of failures.
+
+    Each with the unit in which it is shown. The spread of whole jobs is in the utilisation of a class already.
+    """
+    if scenario.goodput is not None:
+        value = scenario.goodput
+        spread = value if isinstance(value, Range) else None
+        return {"goodput": ("1", Figure(middle(value), spread, Provenance("given")))}
+    if basis == "class":
+        typical = default("goodput")
+        note = f"{typical.provenance.note}; its spread is part of that of mfu"
+        return {"goodput": ("1", Figure(typical.value, None, typical.provenance._replace(note=note)))}
+    found = scenario.reliability.figures(scenario.cluster.count)
+    return {f"reliability.{name}": figure for name, figure in found.items()}
+
+
+def _of_bf16(scenario: Scenario) -> float:
+    """Return the peak of the slowest precision of the recipes as a share of that of bf16, at most 1.
+
+    A default is fitted on 16-bit and 8-bit runs: slower formats are scaled down, faster ones not up.
+    """
+    accelerator = scenario.cluster.accelerator
+    shares = [1.0]
+    for index, recipe in enumerate(scenario.recipes):
+        try:
+            shares.append(accelerator.peak(recipe.precision) / accelerator.peak())
+        except MissingFactError as error:
+            if recipe.precision != "bf16":
+                place = "recipe" if len(scenario.recipes) == 1 else f"recipe.{index}"
+                raise InputError(f"{place}.precision: {error}") from None
+    return min(shares)
