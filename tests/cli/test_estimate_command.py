@@ -73,7 +73,8 @@ def test_a_scenario_file_with_changes(costmodel, root):
     outcome = costmodel("estimate", file, "--set", "cluster.count=2048", "--json")
     expected = cm.estimate(cm.Scenario.load(file, {"cluster.count": 2048}))
     assert json.loads(outcome.out) == json.loads(json.dumps(expected.to_dict()))
-    assert expected.value("wall_time") == pytest.approx(cm.estimate(cm.Scenario.load(file)).value("wall_time") / 2)
+    half = cm.estimate(cm.Scenario.load(file)).value("wall_time") / 2
+    assert half < expected.value("wall_time") < 1.5 * half  # more communication for each accelerator
 
 
 def test_changes_of_many_kinds(costmodel, root):

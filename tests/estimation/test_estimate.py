@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel.estimation.chain import Missing, run, steps
-from costmodel.estimation.inputs import resolve, stages
+from costmodel.estimation.chain import Missing, run
+from costmodel.estimation.inputs import resolve
 from costmodel.estimation.results import OUTPUTS
 
 tokens = st.floats(1e6, 1e15)
@@ -57,8 +57,8 @@ def test_the_unit_of_a_price_does_not_matter(price):
 @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=4), st.lists(st.floats(1e9, 1e15), min_size=1, max_size=4))
 def test_scalar_equals_element_of_an_array(mfus, amounts):
     one = scenario(mfu=0.4)
-    chain = steps(stages(one))
-    known = {path: each.value for path, each in resolve(one)[0].items()}
+    resolved = resolve(one)
+    chain, known = resolved.steps, {path: each.value for path, each in resolved.inputs.items()}
     grid = {"mfu": np.array(mfus)[:, None], "recipe.tokens": np.array(amounts)}
     together = run(chain, known | grid)
     for row, mfu in enumerate(mfus):
@@ -307,8 +307,18 @@ def test_a_precision_that_the_accelerator_lacks_is_refused():
         cm.estimate(scenario(**{"recipe.precision": "fp8", "cluster.accelerator": "A100-80GB-SXM"}))
 
 
-def test_a_slow_precision_lowers_the_default_and_a_fast_one_does_not_raise_it():
-    fp32, bf16, fp8 = (cm.estimate(scenario(**{"recipe.precision": each})) for each in ("fp32", "bf16", "fp8"))
+def test_mfu_refers_to_the_bf16_peak_whatever_the_precision():
+    fp32, bf16, fp8 = (
+        cm.estimate(scenario(**{"recipe.precision": each})).value("mfu") for each in ("fp32", "bf16", "fp8")
+    )
+    assert fp32 < 66.9 / 989.4 < bf16 < fp8 < 2 * bf16  # attention stays in 16 bits
+
+
+def test_by_class_a_slow_precision_lowers_the_default_and_a_fast_one_does_not_raise_it():
+    by_class = {"architecture": {"total": "8B"}}
+    fp32, bf16, fp8 = (
+        cm.estimate(scenario(**by_class, **{"recipe.precision": each})) for each in ("fp32", "bf16", "fp8")
+    )
     assert fp32.value("mfu") < bf16.value("mfu") * 66.9 / 989.4 * 1.1
     assert fp8.value("mfu") == bf16.value("mfu")
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import costmodel as cm
 from costmodel.foundation.ranges import draws
 from costmodel.foundation.tables import default, table
+from costmodel.foundation.units import SI_FACTOR
 from costmodel.training.goodput import (
     LEAST,
     Reliability,
@@ -28,12 +29,21 @@ times = st.floats(1e-2, 1e7)
 shares = st.floats(0, 0.9)
 
 
+def in_si(figures):
+    """The figures with their values and spreads in SI units."""
+    return {
+        name: figure._replace(
+            value=figure.value * SI_FACTOR[unit], spread=figure.spread and figure.spread.scaled(SI_FACTOR[unit], "")
+        )
+        for name, (unit, figure) in figures.items()
+    }
+
+
 def spread(reliability, count, parameters, level=0.8):
     """The central interval of the goodput, by draws."""
-    figures = reliability.figures(count)
     values = {
         name: figure.value if figure.spread is None else draws(name, figure.spread, 20_000, 0)
-        for name, figure in figures.items()
+        for name, figure in in_si(reliability.figures(count)).items()
     }
     return np.quantile(job_goodput(count, parameters, **values), [(1 - level) / 2, (1 + level) / 2])
 
@@ -256,7 +266,7 @@ def test_all_problems_at_once():
 
 
 def test_what_is_not_given_is_assumed_with_a_spread():
-    figures = Reliability().figures(1000)
+    figures = in_si(Reliability().figures(1000))
     assert figures["gpu_time_per_failure"].value == default("gpu_hours_per_failure").value * HOUR
     assert figures["checkpoint_bandwidth"].value == pytest.approx(0.1118e12, rel=1e-3)
     for name in ("gpu_time_per_failure", "restart_time", "checkpoint_bandwidth", "overhead_share"):
@@ -271,7 +281,7 @@ def test_what_is_given_takes_units_and_ranges():
         gpu_hours_per_failure="20k to 60k", restart_time="5 min", checkpoint_bandwidth="2000 GB/s",
         checkpoint_interval="1 hour", overhead_share="2 to 8 %",
     )  # fmt: skip
-    figures = given.figures(64)
+    figures = in_si(given.figures(64))
     assert figures["restart_time"].value == 300 and figures["interval"].value == 3600
     assert figures["checkpoint_bandwidth"].value == 2e12
     assert figures["gpu_time_per_failure"].spread.low == 20_000 * HOUR

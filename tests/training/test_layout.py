@@ -27,7 +27,7 @@ def against(count, batch, of, work=WORK):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"data": 4, "expert": 3}, r"expert × expert_tensor \(3 × 1\) must divide tensor × context × data \(1 × 1 × 4\)"),
+        ({"data": 4, "expert": 3}, r"\(3 × 1\) must divide tensor × context × data \(1 × 1 × 4\)"),
         ({"data": 2, "tensor": 2, "expert": 4, "expert_tensor": 2}, r"\(4 × 2\) must divide"),
         ({"data": 8, "shard": 3}, r"shard \(3\) must divide data × context \(8 × 1\)"),
         ({"data": 8, "shard": 16}, r"shard \(16\) must divide"),

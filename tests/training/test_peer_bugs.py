@@ -24,7 +24,7 @@ NODE = Machine(matmul_peak=1e15, peak=1e15, bandwidth=math.inf, link=9e11, netwo
                memory=math.inf)  # fmt: skip
 PLAIN_CONSTANTS = Constants(**{
     **dict.fromkeys(Constants._fields, 0.0),
-    **dict.fromkeys(("matmul", "attention", "attention_flash_2", "scan", "experts", "link", "network", "overlap",
+    **dict.fromkeys(("matmul", "attention", "attention_flash_2", "attention_unfused", "scan", "experts", "link", "network", "overlap",
                      "software", "exposed_tensor", "exposed_experts", "exposed_context", "exposed_pipeline"), 1.0),
 })  # fmt: skip
 """Nothing is lost, nothing hidden, and no overhead."""

@@ -63,7 +63,7 @@ def everything(case):
         "expert": [1, 2, 4] if mixture else [1], "expert_tensor": factors if mixture else [1],
         "micro_batch": range(1, batch + 1), "interleave": range(1, depth + 1), "zero": range(4),
         "shard": [None, "node"], "recompute": ["none", "selective", "full"], "attention": ["latest"],
-        **dict.fromkeys(FIXED, [False, True]),
+        **{name: [False, True] for name in FIXED},
         **{name: list(value) if isinstance(value, tuple) else [value] for name, value in constraints.items()},
     }  # fmt: skip
     degrees = [one for one in product(*(every[name] for name in DEGREES)) if math.prod(one[:4]) == count]
@@ -177,7 +177,7 @@ def test_all_wrong_constraints_are_told_at_once():
     message = str(caught.value)
     assert "unknown field of a layout 'tensr'; did you mean 'tensor'?" in message
     assert "recompute is one of none, selective, full; got 'some'" in message
-    assert "micro_batch is a whole number, or several; got 'two'" in message
+    assert "micro_batch is a whole number" in message
     assert "zero: at least one value is needed" in message
     assert "data is a whole number" in message
 
@@ -188,7 +188,6 @@ def test_numbers_that_no_layout_has_are_refused(wrong):
         cm.search_layouts(DENSE, EIGHT, RECIPE, **wrong)
 
 
-@pytest.mark.xfail(strict=True, reason="numbers that no layout can have are searched, some with a division by zero")
 @pytest.mark.parametrize("wrong", [{"micro_batch": 0}, {"interleave": 0}, {"shard": 0}, {"sequence_parallel": 2}],
                          ids=str)  # fmt: skip
 def test_noughts_and_flags_that_no_layout_has_are_refused_too(wrong):
@@ -196,8 +195,14 @@ def test_noughts_and_flags_that_no_layout_has_are_refused_too(wrong):
         cm.search_layouts(DENSE, EIGHT, RECIPE, **wrong)
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_constraints_that_are_no_number_are_refused(wrong):
+    with pytest.raises(cm.InputError, match=r"data is a whole number.*got"):
+        cm.search_layouts(DENSE, EIGHT, RECIPE, data=wrong)
+
+
 def test_constraints_that_leave_nothing_are_told():
-    with pytest.raises(cm.InputError, match="none of 8 H100-SXM.* is possible: the constraints leave none"):
+    with pytest.raises(cm.InputError, match=r"none of 8 H100-SXM.* is possible: the constraints leave none"):
         cm.search_layouts(DENSE, EIGHT, RECIPE, tensor=3)
     with pytest.raises(cm.InputError, match=r"is possible: the batch does not divide by data × micro_batch \(\d"):
         cm.search_layouts(DENSE, EIGHT, RECIPE, micro_batch=7)
@@ -257,7 +262,6 @@ def test_a_number_on_which_nothing_fits_is_left_out():
     assert list(result.by_count) == [64]
 
 
-@pytest.mark.xfail(strict=True, reason="the frontiers of all numbers of accelerators are put one after the other")
 def test_the_frontier_over_several_numbers_is_one_too():
     points = [(step.seconds, step.memory.total) for step in
               cm.search_layouts(DENSE, EIGHT, RECIPE, counts=(4, 8), **FIXED).pareto]  # fmt: skip

@@ -68,14 +68,12 @@ def test_forward_flops_are_those_of_count_flops_in_the_whole_catalogue(length):
     assert off == {}
 
 
-@pytest.mark.xfail(strict=True, reason="the tokens that an architecture fixes are not looked at")
 @pytest.mark.parametrize("name", FIXED_LENGTH)
 def test_a_model_that_fixes_its_tokens_works_on_those(name):
     architecture = cm.load_architecture(name)
     assert forward(architecture, 1024) == pytest.approx(cm.count_flops(architecture, 1024).forward, rel=1e-9)
 
 
-@pytest.mark.xfail(strict=True, reason="the projections between a narrow embedding and the layers are not listed")
 @pytest.mark.parametrize("name", NARROW_TABLE)
 def test_projections_of_a_narrow_embedding_count(name):
     architecture = cm.load_architecture(name)

@@ -54,12 +54,13 @@ def speed(scenario: Scenario) -> Speed:
         value = scenario.mfu
         spread = value if isinstance(value, Range) else None
         return Speed("given", figures=(Figure(middle(value), spread, Provenance("given")),))
+    of_bf16 = _of_bf16(scenario)
     if scenario.layout is not None:
         return _of_layout(scenario, scenario.layout, timed)
     try:
         return _planned(scenario, timed)
     except MissingFactError as error:
-        return _by_class(scenario, str(error))
+        return _by_class(scenario, str(error), of_bf16)
 
 
 def _of_layout(scenario: Scenario, layout: Layout, timed: list[Recipe]) -> Speed:
@@ -121,9 +122,9 @@ def _plan(scenario: Scenario, recipe: Recipe, asked: Problem) -> Plan:
     return Plan(layouts(best.layout), planned.batch_size, float(best.seconds), whole.evaluated)
 
 
-def _by_class(scenario: Scenario, reason: str) -> Speed:
+def _by_class(scenario: Scenario, reason: str, of_bf16: float) -> Speed:
     mixture = scenario.architecture.kind == "moe"
-    figure = default_mfu(mixture, scenario.cluster.accelerator, _of_bf16(scenario))
+    figure = default_mfu(mixture, scenario.cluster.accelerator, of_bf16)
     caution = f"utilisation by class, not by the time model: {reason}"
     return Speed("class", caution, figures=(figure._replace(provenance=figure.provenance._replace(caution=caution)),))
 

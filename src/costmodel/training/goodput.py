@@ -20,6 +20,13 @@ from costmodel.training.arrays import exp, expm1, largest, silent, smallest, sqr
 LEAST = 1e-12
 """The goodput of a job that gets nowhere: what follows from it stays finite."""
 
+_DEFAULT_SOURCES = {
+    "checkpoint_bytes_per_parameter": "bf16 weights, fp32 weights and two moments; BLOOM: 13.1 (stas00/ml-engineering)",
+    "hidden_share": "a checkpoint that training waits for",
+    "evaluation_share": "what is usual is part of overhead_share",
+}
+"""Where the defaults of the fields come from that are not in `data/defaults.csv`."""
+
 Seconds: TypeAlias = Annotated[float | Range, Measure("s", 0.0, 1e9, open_low=True)]
 StorageBandwidth: TypeAlias = Annotated[float | Range, Measure("GB/s", 0.0, 1e9, open_low=True)]
 BytesPerParameter: TypeAlias = Annotated[float | Range, Measure("byte", 0.0, 1e3, open_low=True)]
@@ -244,7 +251,11 @@ class Reliability(Spec):
             value = getattr(self, name)
             if value is not None:
                 given = name in self.model_fields_set
-                known = Provenance("given") if given else Provenance("assumed", note=f"default of {name}")
+                known = (
+                    Provenance("given")
+                    if given
+                    else Provenance("assumed", _DEFAULT_SOURCES[name], note=f"default of {name}")
+                )
                 figure = Figure(middle(value), value if isinstance(value, Range) else None, known)
             elif name == "checkpoint_interval":
                 continue

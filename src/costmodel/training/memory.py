@@ -62,14 +62,16 @@ def stage_parameters(work: Workload, of: Layouts) -> Stage:
     Tensor parallelism splits matrices, keys and values up to the number of their heads; norms and routers
     it leaves whole. Experts are split by their own degrees.
     """
-    share = heaviest_layers(work, of) / work.layers
     counts: Parameters = work.parameters
     dense = counts.dense / of.tensor + counts.grouped / smallest(of.tensor, work.key_heads) + counts.whole
     expert = counts.expert / (of.expert * of.expert_tensor)
-    ends = where(of.pipeline == 1, counts.embedding + counts.head, largest(counts.embedding, counts.head))
-    ahead = work.prediction_share / work.layers * where(of.pipeline == 1, 1.0, 0.0)
     layer = (dense + expert) / work.layers
-    return Stage(dense * (share + ahead), expert * (share + ahead), ends / of.tensor, layer)
+    in_layers = counts.dense + counts.grouped + counts.whole + counts.expert
+    ahead = counts.prediction * work.layers / largest(in_layers, 1.0)
+    last = work.layers // of.pipeline + ahead  # prediction layers stand on the last stage, as so many mean layers
+    share = largest(heaviest_layers(work, of), last) / work.layers
+    ends = where(of.pipeline == 1, counts.embedding + counts.head, largest(counts.embedding, counts.head))
+    return Stage(dense * share, expert * share, ends / of.tensor, layer)
 
 
 def memory(work: Workload, numbers: Numerics, batch_size: Any, of: Layouts) -> Memory:
@@ -93,16 +95,11 @@ def memory(work: Workload, numbers: Numerics, batch_size: Any, of: Layouts) -> M
     section 3.
     """
     stage = stage_parameters(work, of)
-    world = of.data * of.tensor * of.context
-    expert_ranks = world / (of.expert * of.expert_tensor)
-    dense_shard, expert_shard = of.shard, smallest(of.shard, expert_ranks)
-    table = stage.dense + stage.table
-    shared = numbers.trained * (table / dense_shard + stage.expert / expert_shard)
-    whole = numbers.trained * stage.total
-    all_shared = table / dense_shard + stage.expert / expert_shard
-    weights = numbers.weight * where(of.zero >= 3, all_shared, stage.total)
-    gradients = numbers.gradient * where(of.zero >= 2, shared, whole)
-    states = numbers.states(work.parameters.matrix_share) * where(of.zero >= 1, shared, whole)
+    layers, tables = over_ranks(stage, of)
+    shared = layers + tables
+    weights = numbers.weight * where(of.zero >= 3, shared, stage.total)
+    gradients = numbers.gradient * numbers.trained * where(of.zero >= 2, shared, stage.total)
+    states = state_bytes(work, numbers, stage, of)
     tokens = work.sequence_length * of.micro_batch / of.context
     between = where(of.sequence_parallel > 0, of.tensor, 1.0)
     logits = where(of.fused_loss > 0, FUSED_LOGITS, WHOLE_LOGITS) * tokens * work.vocabulary / of.tensor
@@ -112,6 +109,23 @@ def memory(work: Workload, numbers: Numerics, batch_size: Any, of: Layouts) -> M
         weights, gradients, states * (1 - of.offload_optimizer),
         _activations(work, batch_size, of, between), logits, buffers, FRAMEWORK + 0 * logits,
     )  # fmt: skip
+
+
+def over_ranks(stage: Stage, of: Layouts) -> tuple[Any, Any]:
+    """Return the parameters of layers and of tables for each rank where data-parallel ranks share them.
+
+    Those of experts are shared by fewer ranks: the ones that hold the same experts.
+    """
+    alike = of.data * of.tensor * of.context / (of.expert * of.expert_tensor)
+    return stage.dense / of.shard + stage.expert / smallest(of.shard, alike), stage.table / of.shard
+
+
+def state_bytes(work: Workload, numbers: Numerics, stage: Stage, of: Layouts) -> Any:
+    """Return the bytes of master weights and moments of one rank."""
+    layers, tables = over_ranks(stage, of)
+    layers = where(of.zero >= 1, layers, stage.dense + stage.expert)
+    tables = where(of.zero >= 1, tables, stage.table)
+    return numbers.trained * (numbers.states(work.parameters.matrix_share) * layers + numbers.states(0.0) * tables)
 
 
 def _gathered(stage: Stage, numbers: Numerics, of: Layouts) -> Any:
@@ -136,14 +150,12 @@ def _activations(work: Workload, batch_size: Any, of: Layouts, between: Any) -> 
     )  # fmt: skip
     scores = where(of.attention > 0, 0.0, 2.5 * work.scores / split)  # softmax, its mask and dropout: 5 bytes
     per_layer = 2.0 * share / work.layers
-    every = per_layer * (kept + where(of.recompute == 0, scores, 0.0))
+    every = per_layer * (kept + scores)
     light = per_layer * kept * where(of.attention > 0, SELECTIVE, 1.0)
     stored = 2.0 * share * work.sequence_length * work.width / between
-    mode = of.recompute
-    of_layer = where(mode == 0, every, where(mode == 1, light, stored))
-    in_flight = in_flight_layers(work, batch_size, of)
-    again = where(mode == 2, per_layer * (kept + scores), where(mode == 1, per_layer * scores, 0.0))
-    return of_layer * in_flight + again
+    of_layer = where(of.recompute == 0, every, where(of.recompute == 1, light, stored))
+    again = every - of_layer  # the layer whose backward pass runs has all of it again
+    return of_layer * in_flight_layers(work, batch_size, of) + largest(again, 0.0)
 
 
 def in_flight_layers(work: Workload, batch_size: Any, of: Layouts) -> Any:

@@ -81,7 +81,7 @@ def numerics(precision: str = "bf16", optimizer: str = "adamw", master_weights: 
     if optimizer not in MOMENTS:
         problems.append(unknown("optimizer", optimizer, MOMENTS))
     if problems:
-        raise InputError("; ".join(problems))
+        raise InputError(problems)
     moments, other = MOMENTS[optimizer]
     operand = OPERAND_BYTES[precision]
     if operand == 4:

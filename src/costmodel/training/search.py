@@ -136,6 +136,8 @@ def search_layouts(
     >>> found.best.layout.accelerators, found.evaluated > 1000
     (8, True)
     """
+    import numpy as np
+
     architecture = load_architecture(architecture)
     known, choices = efficiency or default_efficiency(), read_choices(constraints)
     ranked: list[StepTime] = []
@@ -157,8 +159,16 @@ def search_layouts(
     if not ranked:
         raise InputError(_nothing(whole, cluster, counts))
     ranked.sort(key=lambda step: step.seconds)
+    pareto.sort(key=lambda step: (step.seconds, step.memory.total))
+    frontier = _frontier(np.array([step.memory.total for step in pareto]))
     return LayoutSearch(
-        ranked[0], tuple(ranked[:KEPT]), tuple(pareto), by_count, whole.considered, whole.evaluated, whole.rejected
+        ranked[0],
+        tuple(ranked[:KEPT]),
+        tuple(pareto[index] for index in frontier),
+        by_count,
+        whole.considered,
+        whole.evaluated,
+        whole.rejected,
     )
 
 

@@ -37,17 +37,22 @@ def read_choices(constraints: Mapping[str, Any]) -> Choices:
             problems.append(f"{name}: at least one value is needed")
         elif name in _CODED and any(one not in _CODED[name] for one in listed):
             problems.append(f"{name} is one of {', '.join(_CODED[name])}; got {given!r}")
-        elif name not in _CODED and not all(_whole(one) for one in listed):
-            problems.append(f"{name} is a whole number, or several; got {given!r}")
+        elif name not in _CODED and not all(_possible(name, one) for one in listed):
+            allowed = "true or false" if name in _FLAGS else "0 to 3" if name == "zero" else "a whole number above 0"
+            problems.append(f"{name} is {allowed}, or several; got {given!r}")
         else:
             choices[name] = tuple(float(_CODED[name].index(one) if name in _CODED else one) for one in listed)
     if problems:
-        raise InputError("; ".join(problems))
+        raise InputError(problems)
     return choices
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, (bool, int)) or (isinstance(value, float) and value.is_integer() and value >= 0)
+def _possible(name: str, value: Any) -> bool:
+    """Tell whether a field can have a value: flags are true or false, `zero` 0 to 3, all else counts."""
+    if not isinstance(value, (bool, int, float)) or not math.isfinite(value) or value != int(value):
+        return False
+    low, high = (0, 1) if name in _FLAGS else (0, 3) if name == "zero" else (1, math.inf)
+    return low <= value <= high
 
 
 def divisors(number: float) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.training.arrays import largest, smallest, where
-from costmodel.training.memory import heaviest_layers, stage_parameters
+from costmodel.training.memory import heaviest_layers, over_ranks, stage_parameters, state_bytes
 
 if TYPE_CHECKING:
     from costmodel.training.layout import Layouts
@@ -42,6 +42,8 @@ class Constants(NamedTuple):
     """Share of the 16-bit peak that fused attention reaches at a head width of 128 [1]."""
     attention_flash_2: Any
     """The same of kernels of 2022 to 2024 [1]."""
+    attention_unfused: Any
+    """Share of the rate of large products that those over the scores reach where attention is not fused [1]."""
     softmax_traffic: Any
     """Passes over the score matrix where attention is not fused [1]."""
     elementwise: Any
@@ -155,8 +157,7 @@ def step_breakdown(
     accumulation = of.accumulation(batch_size)
     layer = _layer(work, numbers, machine, of, constants)
     heaviest = heaviest_layers(work, of)
-    lightest = largest((work.layers - heaviest * (stages - 1)), 0.0) + 0.0
-    lightest = where(heaviest * stages == work.layers, heaviest, _floor(work.layers / stages))
+    lightest = work.layers // stages  # the last stage, where the head is, takes what does not divide evenly least
     head = _head(work, machine, of, constants)
     ahead = work.prediction_share * layer.total
     mean = heaviest * layer.total
@@ -168,7 +169,7 @@ def step_breakdown(
     passed = accumulation * layers_timed
     bubble = (stages - 1) / chunks * (mean + boundary)
     compute = slow + boundary
-    data, optimizer = _data(work, numbers, machine, of, constants, compute, accumulation)
+    data = _data(work, numbers, machine, of, constants, compute, accumulation)
     scale = constants.software
     return Breakdown(
         matmul=scale * passed * layer.matmul,
@@ -182,19 +183,9 @@ def step_breakdown(
         pipeline=scale * accumulation * boundary,
         bubble=scale * bubble,
         data=scale * data,
-        optimizer=scale * optimizer,
+        optimizer=scale * _optimizer(work, numbers, machine, of, constants),
         fixed=scale * constants.fixed + 0 * slow,
     )
-
-
-def _floor(value: Any) -> Any:
-    return value // 1
-
-
-def passes(numbers: Numerics, of: Layouts) -> Any:
-    """Return how often the products of a layer are computed: forward, backward, and again."""
-    again = where(of.recompute == 2, 1.0, 0.0)
-    return 1 + numbers.backward + again
 
 
 def _layer(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, constants: Constants) -> _Layer:
@@ -230,7 +221,7 @@ def _layer(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, con
     heads = (work.head_width / 128.0) ** _HEAD_POWER
     kernel = where(of.attention == 1, constants.attention_flash_2, constants.attention)
     fused = (3.5 + again) * work.attention_flops / (machine.peak * kernel * heads)
-    unfused_flops = 2 * work.attention_flops / (0.8 * machine.peak * constants.matmul)
+    unfused_flops = 2 * work.attention_flops / (constants.attention_unfused * machine.peak * constants.matmul)
     unfused = (3 + again_attention) * (unfused_flops + constants.softmax_traffic * 2 * work.scores / machine.bandwidth)
     attention = share / tensor * where(of.attention > 0, fused, unfused)
     attention = attention + share / tensor * times * work.scan_flops / (machine.peak * constants.scan)
@@ -298,7 +289,8 @@ def _exchanges(work: Workload, machine: Machine, of: Layouts, constants: Constan
     near = (e - 1) / e - away
     sent = 4 * 2 * share * work.routed / t
     slow = away / (machine.network * constants.network) + near / (machine.link * constants.link)
-    expert = where(group > 1, constants.exposed_experts * sent * slow, 0.0)
+    among = sent * (of.expert_tensor - 1) / bandwidth(machine, constants, 1.0, of.expert_tensor)
+    expert = where(group > 1, constants.exposed_experts * sent * slow, 0.0) + among
     return tensor, context, expert
 
 
@@ -321,8 +313,8 @@ def _boundary(work: Workload, machine: Machine, of: Layouts, constants: Constant
 def _data(
     work: Workload, numbers: Numerics, machine: Machine, of: Layouts, constants: Constants, compute: Any,
     accumulation: Any,
-) -> tuple[Any, Any]:  # fmt: skip
-    """Return the exposed data-parallel communication and the time of the optimizer [s].
+) -> Any:  # fmt: skip
+    """Return the exposed data-parallel communication [s].
 
     Fully sharded weights are gathered twice and their gradients scattered once for every micro-batch, with
     pipeline stages once a step; sharded gradients are scattered for every micro-batch.
@@ -358,13 +350,18 @@ def _data(
         beside = (compute**power + busy**power) ** (1 / power) - compute
         return where(of.overlap_data > 0, beside + constants.exposed_data * busy, busy)
 
-    data = where(ranks > 1, accumulation * exposed(of_batch) + exposed(at_end), 0.0)
+    sent = (accumulation - 1) * exposed(of_batch) + exposed(of_batch + at_end)
+    return where(ranks > 1, sent, 0.0)
 
-    states = numbers.states(work.parameters.matrix_share) + numbers.gradient + numbers.weight
-    shared = where(of.zero >= 1, dense / of.shard + stage.expert / smallest(of.shard, expert_ranks), stage.total)
-    on_device = constants.optimizer_traffic * 1.5 * states * trained * shared / machine.bandwidth
-    on_host = (numbers.gradient + numbers.weight) * trained * shared / machine.host
-    return data, on_device + where(of.offload_optimizer > 0, on_host, 0.0)
+
+def _optimizer(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, constants: Constants) -> Any:
+    """Return the time of the optimizer [s]: its states and gradients are read, its states and weights written."""
+    stage = stage_parameters(work, of)
+    shared = where(of.zero >= 1, sum(over_ranks(stage, of)), stage.total) * numbers.trained
+    passed = (numbers.gradient + numbers.weight) * shared
+    moved = 1.5 * (state_bytes(work, numbers, stage, of) + passed)
+    by_host = where(of.offload_optimizer > 0, passed / machine.host, 0.0)
+    return constants.optimizer_traffic * moved / machine.bandwidth + by_host
 
 
 def _ring(ranks: Any) -> Any:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.architecture.counting import pairs
+from costmodel.architecture.pieces import Linear
 from costmodel.architecture.specification import distinct_layers
 
 if TYPE_CHECKING:
@@ -76,8 +77,7 @@ class Workload(NamedTuple):
     prediction_share: Any
     """Work of the multi-token-prediction layers over that of one mean layer."""
     parameters: Any
-    """Of all layers, by the same four ways to split, then those of the embedding, of the head, and those of
-    matrices as a share of all."""
+    """Of all layers, by the same four ways to split, and of what stands outside of them."""
     model_flops: Any
     """Of training on a sequence, core attention causal."""
     recomputed_flops: Any
@@ -93,6 +93,8 @@ class Parameters(NamedTuple):
     expert: Any
     embedding: Any
     head: Any
+    prediction: Any
+    """Of the multi-token-prediction layers, all ways together."""
     matrix_share: Any
     """Of those in the layers, the share in matrices."""
 
@@ -106,7 +108,7 @@ def workload(architecture: Architecture, sequence_length: int) -> Workload:
     architecture : Architecture
     sequence_length : tokens of a sequence [token]
     """
-    return _Sums(architecture, float(sequence_length)).workload()
+    return _Sums(architecture, float(architecture.tokens or sequence_length)).workload()
 
 
 def stacked(workloads: Sequence[Workload]) -> Workload:
@@ -145,6 +147,10 @@ class _Sums:
                 self.add_block(block, 1, stack.width, float(stack.tokens or length))
         for block in architecture.extras:
             self.add_block(block, 1, architecture.width, length)
+        inner, width = architecture.embedding_width or architecture.width, architecture.width
+        if inner != width:
+            for one in (Linear(inputs=inner, outputs=width), Linear(inputs=width, outputs=inner)):
+                self.add_block(one, 1, width, length)
 
     def add_layers(self, layers: Iterable[Layer], width: int, tokens: float) -> None:
         for layer, copies in distinct_layers(tuple(layers)).items():
@@ -227,6 +233,7 @@ class _Sums:
             **self.parameters,
             embedding=table + architecture.positions * architecture.width,
             head=table * has_head * (not architecture.tied),
+            prediction=float(architecture.parameters.prediction),
             matrix_share=self.matrices / max(sum(self.parameters.values()), 1.0),
         )
         return Workload(

@@ -69,7 +69,7 @@ def _stack(family: str) -> str:
 def _without(family: str, known: Efficiency, steps: Sequence[MeasuredStep]) -> Efficiency:
     """Return the constants of the fit without a family, and the accelerators that it still saw."""
     row = next(row for row in table(FOLDS).rows if row["family"] == family)
-    fitted = {name: float(value) for name, value in row.items() if name != "family"}
+    fitted = {name: float(value) for name, value in row.items() if name not in {"family", "source"}}
     fitted["attention_flash_2"] = fitted["attention"]
     measured = {step.cluster.accelerator.name for step in steps if step.family != family}
     return known.replace(values={**known.values, **fitted}, measured=tuple(sorted(measured)))
