@@ -27,11 +27,11 @@ REAL, FITTED = machine(H100, "bf16"), default_efficiency().constants(H100.accele
 IDEAL = Machine(matmul_peak=1e15, peak=1e15, bandwidth=math.inf, link=math.inf, network=math.inf, host=math.inf,
                 node=8.0, memory=math.inf)  # fmt: skip
 """Bound by nothing but its peak."""
-ONLY_PEAK = Constants(**{
-    **dict.fromkeys(Constants._fields, 0.0),
-    **dict.fromkeys(("matmul", "attention", "attention_flash_2", "attention_unfused", "scan", "experts", "link", "network", "overlap",
-                     "software", "exposed_tensor", "exposed_experts", "exposed_context", "exposed_pipeline"), 1.0),
-})  # fmt: skip
+WHOLE = (
+    "matmul", "attention", "attention_flash_2", "attention_unfused", "scan", "experts", "link", "network", "overlap",
+    "software", "exposed_tensor", "exposed_experts", "exposed_context", "exposed_pipeline",
+)  # fmt: skip
+ONLY_PEAK = Constants(**{**dict.fromkeys(Constants._fields, 0.0), **dict.fromkeys(WHOLE, 1.0)})
 """Nothing is lost, nothing hidden, and no overhead."""
 
 

@@ -131,11 +131,12 @@ def test_a_mixture_by_hand():
     assert work.routed == 4 * 2 * 64 * 128
 
 
-def test_prediction_layers_are_work_but_not_parameters():
+def test_prediction_layers_are_work_and_parameters_apart():
     with_them = cm.load_architecture("deepseek-v3")
     without = with_them.replace(prediction_layers=0, prediction_layer=None)
     ahead, plain = workload(with_them, 4096), workload(without, 4096)
-    assert ahead.parameters == plain.parameters
+    assert ahead.parameters._replace(prediction=0.0) == plain.parameters
+    assert ahead.parameters.prediction == with_them.parameters.prediction > 0
     assert ahead.model_flops == cm.count_flops(with_them, 4096).training > plain.model_flops
     assert ahead.head.flops == 2 * plain.head.flops
     of_layers = plain.model_flops / 3 - plain.head.flops

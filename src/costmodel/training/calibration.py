@@ -64,7 +64,7 @@ PRIORS: dict[str, Constant] = {
     "attention:blackwell": Constant(1.0, 0.4, "1", _UNKNOWN),
     "attention_flash_2": Constant(0.35, 0.0, "1", "as `attention`: on ampere the two are one"),
     "attention_flash_2:hopper": Constant(0.6, 0.4, "1", "FlashAttention-2 reaches 0.35 on H100 (arXiv 2407.08608)"),
-    "attention_unfused": Constant(0.8, 0.0, "1", "products over heads of 64 to 128; one with `softmax_traffic` in the rows"),
+    "attention_unfused": Constant(0.8, 0.0, "1", "products over heads of 64 to 128; the rows tell only the whole"),
     "softmax_traffic": Constant(5.0, 0.4, "1", "scale, mask, softmax and dropout each read and write the scores"),
     "elementwise": Constant(1.0, 0.0, "1", "each element listed is moved once"),
     "scan": Constant(0.03, 1.0, "1", "scans run on no matrix unit"),

@@ -55,11 +55,17 @@ class LayoutSearch(NamedTuple):
     def rows(self, count: int = KEPT) -> list[dict[str, Any]]:
         """Return the fastest layouts as rows: degrees, options, step time [s], MFU [1], memory [GiB].
 
+        Layouts that differ in nothing shown are one row.
+
         Parameters
         ----------
         count : rows at most
         """
-        return [_row(one) for one in self.ranked[:count]]
+        distinct: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for one in self.ranked:
+            row = _row(one)
+            distinct.setdefault(tuple(row[name] for name in _SHOWN), row)
+        return list(distinct.values())[:count]
 
     def curve(self) -> list[dict[str, Any]]:
         """Return time against cost: for each number of accelerators the fastest step [s], and its GPU-seconds."""
