@@ -13,12 +13,12 @@ from costmodel.architecture.experts import Experts
 from costmodel.architecture.feed_forward import FeedForward
 from costmodel.architecture.specification import Architecture, Layer
 from costmodel.foundation.tables import table
-from costmodel.training.calibration import candidates
 from costmodel.training.efficiency import machine
 from costmodel.training.layout import RECOMPUTE, Layout, layouts
 from costmodel.training.measured import read_steps
 from costmodel.training.memory import FRAMEWORK, GIB, in_flight_layers, memory, stage_parameters
 from costmodel.training.numerics import numerics
+from costmodel.training.prepared import candidates
 from costmodel.training.workload import workload
 
 LENGTH = 64

@@ -136,16 +136,14 @@ def _batches(scenario: Scenario, timed: list[Recipe]) -> tuple[int, ...]:
 def goodput_figures(scenario: Scenario, basis: Basis) -> dict[str, tuple[str, Figure]]:
     """Return the inputs of the goodput by path: itself where it is given or typical, else those of failures.
 
-    Each with the unit in which it is shown. The spread of whole jobs is in the utilisation of a class already.
+    Each with the unit in which it is shown. The utilisation of a class was fitted with the typical goodput.
     """
     if scenario.goodput is not None:
         value = scenario.goodput
         spread = value if isinstance(value, Range) else None
         return {"goodput": ("1", Figure(middle(value), spread, Provenance("given")))}
     if basis == "class":
-        typical = default("goodput")
-        note = f"{typical.provenance.note}; its spread is part of that of mfu"
-        return {"goodput": ("1", Figure(typical.value, None, typical.provenance._replace(note=note)))}
+        return {"goodput": ("1", default("goodput"))}
     found = scenario.reliability.figures(scenario.cluster.count)
     return {f"reliability.{name}": figure for name, figure in found.items()}
 

@@ -9,6 +9,8 @@ from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.rendering import number
 from costmodel.foundation.units import SI_FACTOR
+from costmodel.report.drawing import COLOURS, axes_for, legend_above, logarithmic
+from costmodel.report.plot_layouts import breakdown, layouts, memory, scaling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
     from costmodel.estimation.inputs import Input
     from costmodel.estimation.results import Result
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe and Ito 2008: distinct for all kinds of colour vision; the first and the fifth also in grey print."""
+__all__ = ["COLOURS", "against", "breakdown", "intervals", "layouts", "memory", "scaling", "sensitivity"]
 
 _UNITS: dict[str, tuple[tuple[float, str], ...]] = {
     "FLOP": ((1e24, "YFLOP"), (1e21, "ZFLOP"), (1e18, "EFLOP"), (1e15, "PFLOP"), (1.0, "FLOP")),
@@ -46,14 +47,14 @@ def sensitivity(estimate: Estimate, name: str = "cost", ax: Axes | None = None) 
     """
     rows, point = estimate.sensitivity(name)[::-1], _value(estimate, name)
     size, label = _scale(name, [point, *(row[end] for row in rows for end in ("low", "high"))])
-    axes, places = _axes(ax, len(rows)), range(len(rows))
+    axes, places = axes_for(ax, len(rows)), range(len(rows))
     for end, colour, quantile in (("low", COLOURS[0], "10 %"), ("high", COLOURS[4], "90 %")):
         axes.barh(places, [(row[end] - point) / size for row in rows], left=point / size, height=0.6, color=colour,
                   edgecolor="black", linewidth=0.8, label=f"input at {quantile} quantile")  # fmt: skip
     axes.axvline(point / size, color="black", linewidth=1.5, label="all at median")
     axes.set_yticks(places, [_described(row["input"], estimate.inputs[row["input"]]) for row in rows])
     axes.set_xlabel(label)
-    _legend(axes)
+    legend_above(axes)
     return axes
 
 
@@ -74,14 +75,14 @@ def against(
     values = [_value(estimates[place], name) for place in places]
     bounds = [estimates[place].bounds(name, level) for place in places]
     size, label = _scale(name, [*values, *(end for pair in bounds for end in pair)])
-    axes = _axes(ax)
+    axes = axes_for(ax)
     axes.fill_between(places, [low / size for low, _ in bounds], [high / size for _, high in bounds],
                       color=COLOURS[5], alpha=0.4, label=f"{100 * level:g} % interval")  # fmt: skip
     axes.plot(places, [value / size for value in values], color=COLOURS[0], marker="o", label="estimate")
     axes.set_xlabel(xlabel)
     axes.set_ylabel(label)
     axes.set_ylim(bottom=0)
-    _legend(axes)
+    legend_above(axes)
     return axes
 
 
@@ -112,7 +113,7 @@ def intervals(
     marks = {labels.index(one): value * SI_FACTOR[OUTPUTS[name].shown] for one, value in (published or {}).items()}
     drawn = [*values, *marks.values(), *(end for pair in bounds for end in pair)]
     size, label = _scale(name, drawn)
-    axes, places = _axes(ax, len(labels)), range(len(labels))
+    axes, places = axes_for(ax, len(labels)), range(len(labels))
     axes.hlines(places, [low / size for low, _ in bounds], [high / size for _, high in bounds],
                 color=COLOURS[5], linewidth=9, label=f"{100 * level:g} % interval")  # fmt: skip
     axes.plot([value / size for value in values], places, "o", color=COLOURS[0], markersize=8, label="estimate")
@@ -123,35 +124,9 @@ def intervals(
     axes.set_yticks(places, labels)
     axes.set_xlabel(label)
     if 0 < 10 * min(drawn) < max(drawn):
-        _logarithmic(axes, decades=max(drawn) / min(drawn) > 1e3)
-    _legend(axes)
+        logarithmic(axes, "x", decades=max(drawn) / min(drawn) > 1e3)
+    legend_above(axes)
     return axes
-
-
-def _axes(ax: Axes | None, rows: int | None = None) -> Axes:
-    if ax is None:
-        from matplotlib import pyplot
-
-        ax = pyplot.figure(figsize=(7, 3.8 if rows is None else 1.4 + 0.55 * rows), layout="constrained").subplots()
-    if rows is not None:
-        ax.set_ylim(-0.6, rows - 0.4)
-    return ax
-
-
-def _legend(axes: Axes) -> None:
-    """Put the legend above the axes, where it covers no data."""
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2,
-                columnspacing=1, handlelength=1.5, markerscale=0.6, fontsize="small")  # fmt: skip
-
-
-def _logarithmic(axes: Axes, decades: bool) -> None:
-    """Label 1, 2 and 5 of each decade with plain numbers, or the decades alone."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1,) if decades else (1, 2, 5)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value, 1)))
 
 
 def _value(result: Result, name: str) -> float:

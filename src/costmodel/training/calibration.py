@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import Table, folder, read_csv, table
 from costmodel.hardware.cluster import Cluster
-from costmodel.training.efficiency import NEWEST, OLDEST, Efficiency, default_efficiency, machine
-from costmodel.training.layout import Layout, Layouts, layouts, obstacles
+from costmodel.training.efficiency import Efficiency, default_efficiency
+from costmodel.training.layout import Layout
 from costmodel.training.measured import MeasuredStep, read_steps
 from costmodel.training.measured_models import architecture_of
-from costmodel.training.memory import memory
-from costmodel.training.numerics import Numerics, numerics
-from costmodel.training.timing import Constants, Machine, step_breakdown
-from costmodel.training.workload import Workload, stacked, workload
+from costmodel.training.numerics import numerics
+from costmodel.training.prepared import Prepared, predict, prepare
+from costmodel.training.priors import PRIORS, Constant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,155 +34,6 @@ MOST_WEIGHT = 40
 """Rows that a family counts at most, so that a large one does not decide alone."""
 NOISE = 0.1
 """Residual on the logarithm beyond which a row counts less than by its square [1]."""
-
-
-class Constant(NamedTuple):
-    """A constant and what is known of it before the fit: value, and spread of its logarithm (0: fixed)."""
-
-    value: float
-    spread: float
-    unit: str
-    source: str
-
-
-_UNKNOWN = "no difference known before the fit"
-PRIORS: dict[str, Constant] = {
-    "matmul": Constant(0.85, 0.15, "1", "A100 reaches 0.87 in large products (stas00/ml-engineering, MAMF)"),
-    "matmul:volta": Constant(1.0, 0.15, "1", _UNKNOWN),
-    "matmul:hopper": Constant(1.0, 0.15, "1", _UNKNOWN),
-    "matmul:blackwell": Constant(1.0, 0.15, "1", _UNKNOWN),
-    "matmul:GB300": Constant(1.0, 0.15, "1", _UNKNOWN),
-    "matmul:H100-96GB-500W": Constant(1.0, 0.15, "1", _UNKNOWN),
-    "matmul:fp8": Constant(1.0, 0.15, "1", _UNKNOWN),
-    "matmul:mxfp8": Constant(1.0, 0.15, "1", _UNKNOWN),
-    "matmul:fp8-rowwise": Constant(1.0, 0.3, "1", _UNKNOWN),
-    "matmul:nvfp4": Constant(1.0, 0.3, "1", _UNKNOWN),
-    "matmul_traffic": Constant(2.0, 0.4, "1", "tiles are read more than once"),
-    "attention": Constant(0.4, 0.4, "1", "FlashAttention-2 on A100, in usual shapes (arXiv 2307.08691)"),
-    "attention:hopper": Constant(1.2, 0.4, "1", "FlashAttention-3 over FlashAttention-2 on A100 (arXiv 2407.08608)"),
-    "attention:blackwell": Constant(1.0, 0.4, "1", _UNKNOWN),
-    "attention_flash_2": Constant(0.35, 0.0, "1", "as `attention`: on ampere the two are one"),
-    "attention_flash_2:hopper": Constant(0.6, 0.4, "1", "FlashAttention-2 reaches 0.35 on H100 (arXiv 2407.08608)"),
-    "attention_unfused": Constant(0.8, 0.0, "1", "products over heads of 64 to 128; the rows tell only the whole"),
-    "softmax_traffic": Constant(5.0, 0.4, "1", "scale, mask, softmax and dropout each read and write the scores"),
-    "elementwise": Constant(1.0, 0.0, "1", "each element listed is moved once"),
-    "scan": Constant(0.03, 1.0, "1", "scans run on no matrix unit"),
-    "quantise": Constant(1.0, 0.5, "1", "operands are read, scaled and written"),
-    "launch": Constant(1.5e-3, 0.5, "s", "some 200 kernels of a layer, forward and backward, of 5 to 10 us each"),
-    "launch_experts": Constant(3e-3, 0.7, "s", "routing and exchange are launched by the host"),
-    "link": Constant(0.82, 0.15, "1", "NCCL reaches 0.8 of the link"),
-    "network": Constant(0.9, 0.15, "1", "NCCL reaches 0.9 of the network"),
-    "exposed_tensor": Constant(0.5, 0.5, "1", "half is hidden"),
-    "exposed_data": Constant(0.2, 0.5, "1", "collectives take some of the multiprocessors and of the memory bandwidth"),
-    "age_experts": Constant(1.1, 0.15, "1/year", "software gets faster"),
-    "experts": Constant(1.0, 0.0, "1", "not told apart from `launch_experts` by the rows"),
-    "exposed_experts": Constant(0.3, 0.0, "1", "not told apart from `launch_experts` by the rows"),
-    "exposed_context": Constant(0.5, 0.0, "1", "not identified by the rows"),
-    "exposed_pipeline": Constant(0.3, 0.0, "1", "not identified by the rows"),
-    "overlap": Constant(4.0, 0.0, "1", "not identified by the rows"),
-    "latency": Constant(5e-6, 0.0, "s", "NCCL tuning constants, a step of a ring (NVIDIA/nccl src/graph/tuning.cc)"),
-    "optimizer_traffic": Constant(1.0, 0.0, "1", "not identified by the rows"),
-    "fixed": Constant(5e-3, 0.0, "s", "not identified by the rows"),
-    "software": Constant(1.0, 0.0, "1", "factor of a stack; fitted by `calibrate`"),
-}  # fmt: skip
-"""Every constant of the time model before the fit. The spread keeps what the rows do not tell near it."""
-
-
-class Prepared(NamedTuple):
-    """Measured steps as arrays: one entry for each layout that a step may have had."""
-
-    work: Workload
-    numbers: Numerics
-    machine: Machine
-    batch: np.ndarray
-    layouts: Layouts
-    keys: list[tuple[str, ...]]
-    age: np.ndarray
-    starts: np.ndarray
-    """Index of the first layout of each step; the fastest of a step is taken."""
-    seconds: np.ndarray
-    families: np.ndarray
-    accelerators: np.ndarray
-    experts: np.ndarray
-    open_layout: np.ndarray
-
-
-def prepare(steps: Sequence[MeasuredStep]) -> Prepared:
-    """Return the arrays of measured steps; where a source leaves a layout open, all that may be meant."""
-    import numpy as np
-
-    works: list[Workload] = []
-    numbers: list[Numerics] = []
-    machines: list[Machine] = []
-    keys: list[tuple[str, ...]] = []
-    listed, batches, ages, starts = [], [], [], []
-    for step in steps:
-        work = workload(step.architecture, step.sequence_length)
-        starts.append(len(works))
-        accelerator, experts = step.cluster.accelerator, step.architecture.kind == "moe"
-        for layout in candidates(step):
-            works.append(work)
-            numbers.append(step.numbers)
-            machines.append(machine(step.cluster, step.precision))
-            listed.append(layout)
-            batches.append(float(step.batch_size))
-            keys.append((accelerator.generation, accelerator.name, step.precision))
-            ages.append(min(max(NEWEST - step.year, 0.0), OLDEST) if experts else 0.0)
-    return Prepared(
-        stacked(works), Numerics(*np.array(numbers, dtype=float).T), Machine(*np.array(machines, dtype=float).T),
-        np.array(batches), layouts(listed), keys, np.array(ages), np.array(starts),
-        np.array([step.seconds for step in steps]), np.array([step.family for step in steps]),
-        np.array([step.cluster.accelerator.name for step in steps]),
-        np.array([step.architecture.kind == "moe" for step in steps]),
-        np.array(["micro_batch" in step.open for step in steps]),
-    )  # fmt: skip
-
-
-def candidates(step: MeasuredStep) -> list[Layout]:
-    """Return the layouts that a measured step may have had.
-
-    An open micro-batch or interleaving may be any that is possible; open recomputation is the least with
-    which the step fits in the memory.
-    """
-    work = workload(step.architecture, step.sequence_length)
-    given = [step.layout]
-    if "micro_batch" in step.open:
-        depth = int(work.layers) // step.layout.pipeline
-        chunks = [v for v in range(1, depth + 1) if depth % v == 0] if "interleave" in step.open else [1]
-        given = [step.layout.replace(micro_batch=batch, interleave=v) for batch in (1, 2, 4, 8) for v in chunks]
-        possible = [one for one in given if not any(
-            obstacles(work, step.cluster.count, step.batch_size, layouts(one)).values())]  # fmt: skip
-        given = possible or [step.layout]
-    capacity = machine(step.cluster, step.precision).memory
-    fitting = []
-    for layout in given:
-        modes = ("none", "selective", "full") if "recompute" in step.open else (layout.recompute,)
-        for mode in modes:
-            one = layout.replace(recompute=mode)
-            if memory(work, step.numbers, step.batch_size, layouts(one)).total <= capacity:
-                fitting.append(one)
-                break
-    return fitting or [given[0].replace(recompute="full") if "recompute" in step.open else given[0]]
-
-
-def predict(prepared: Prepared, values: Mapping[str, float]) -> np.ndarray:
-    """Return the step times that constants give [s], one for each measured step."""
-    import numpy as np
-
-    def of_each(name: str) -> Any:
-        factors = [f"{name}:{key}" for key in {key for keys in prepared.keys for key in keys}]
-        if not any(each in values for each in factors):
-            return values[name]
-        return np.array([values[name] * math.prod(values.get(f"{name}:{key}", 1.0) for key in keys)
-                         for keys in prepared.keys])  # fmt: skip
-
-    listed = {name: of_each(name) for name in Constants._fields}
-    listed["software"] = listed["software"] * values["age_experts"] ** prepared.age
-    constants = Constants(**listed)
-    steps = step_breakdown(
-        prepared.work, prepared.numbers, prepared.machine, prepared.batch, prepared.layouts, constants
-    )
-    return np.minimum.reduceat(np.broadcast_to(steps.total, prepared.batch.shape), prepared.starts)
 
 
 def fit(prepared: Prepared, rows: np.ndarray, priors: Mapping[str, Constant] = PRIORS) -> dict[str, float]:
@@ -222,8 +72,8 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
     """Return an efficiency model that also fits measured steps of one's own.
 
     The shipped constants are the prior, with the spread that they were found with; a few rows move little
-    but the factor of the stack, many rows the constants themselves. One row moves it by about a half: rows
-    scatter as much as stacks.
+    but the factor of the stack, many rows the constants themselves. One row moves it by a third of the
+    difference, or so: rows scatter as much as stacks.
 
     Parameters
     ----------
@@ -370,7 +220,7 @@ def _spreads(prepared: Prepared, left_out: np.ndarray, residuals: Any) -> dict[s
     opened, usual = left_out[prepared.open_layout], spread(left_out[dense])
     return {
         "dense": usual,
-        "experts": spread(left_out[multi & experts]),
+        "experts": spread(left_out[multi & experts]) if (multi & experts).any() else usual,
         "launch": spread(left_out[~multi]) if (~multi).any() else usual,
         "accelerator": beyond(prepared.accelerators),
         "stack": beyond(stacks),
@@ -460,6 +310,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ("mixtures, fitted", fitted.inside, ~grid & experts), ("grid, fitted", fitted.inside, grid),
         ("all, family left out", fitted.left_out, ~grid),
     ):  # fmt: skip
+        if not rows.any():
+            continue
         errors = np.abs(np.expm1(logs[rows]))
         print(f"{name}: {len(errors)} rows, median {np.median(errors):.1%}, mean {errors.mean():.1%}, "
               f"{(errors < 0.15).mean():.0%} within 15 %")  # fmt: skip

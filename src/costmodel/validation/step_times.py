@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from costmodel.foundation.errors import CostModelError
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import table
-from costmodel.training.calibration import FOLDS, candidates
+from costmodel.training.calibration import FOLDS
 from costmodel.training.efficiency import Efficiency, default_efficiency, machine
 from costmodel.training.layout import layouts
 from costmodel.training.measured import MeasuredStep, read_steps, row_id
+from costmodel.training.prepared import candidates
 from costmodel.training.timing import step_breakdown
 from costmodel.training.workload import workload
 from costmodel.validation.scores import LEVELS, Case, report

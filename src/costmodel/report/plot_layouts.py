@@ -1,0 +1,227 @@
+"""Plots of steps and layouts: what a step is made of, what fills the memory, which layouts are worth it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.ranges import DEFAULT_LEVEL
+from costmodel.foundation.rendering import number
+from costmodel.report.drawing import COLOURS, axes_for, legend_above, logarithmic
+from costmodel.training.memory import GIB
+from costmodel.training.search import LayoutSearch
+from costmodel.training.steps import StepTime
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from costmodel.training.layout import Layout
+
+
+class _Look(NamedTuple):
+    colour: str
+    hatch: str = ""
+
+
+_PARTS = {
+    "matmul": _Look(COLOURS[0]), "attention": _Look(COLOURS[5]), "elementwise": _Look(COLOURS[2], "|||"),
+    "launch": _Look(COLOURS[4]), "head": _Look(COLOURS[3], "---"), "tensor": _Look(COLOURS[1], "///"),
+    "context": _Look(COLOURS[4], "///"), "expert": _Look(COLOURS[3], "///"), "pipeline": _Look(COLOURS[5], "///"),
+    "bubble": _Look("white", "..."), "data": _Look(COLOURS[2], "///"), "optimizer": _Look(COLOURS[0], "xxx"),
+    "fixed": _Look("0.6", "..."),
+}  # fmt: skip
+"""Of the parts of a step: slanted lines where the devices communicate, dots where they wait; told apart in grey too."""
+_HELD = {
+    "weights": _Look(COLOURS[0]), "gradients": _Look(COLOURS[5], "///"), "optimizer": _Look(COLOURS[2], "|||"),
+    "activations": _Look(COLOURS[4]), "logits": _Look(COLOURS[3], "///"), "communication": _Look(COLOURS[1]),
+    "framework": _Look("0.6", "..."),
+}  # fmt: skip
+_OTHER, _REST = "other", _Look("0.85")
+_LEAST = 0.005
+"""Share of a bar from which a part is drawn on its own."""
+_LABELLED = 0.07
+"""Share of the longest bar from which a part has room for its number."""
+_COLUMNS = 5
+
+
+def breakdown(steps: Mapping[str, StepTime], level: float = DEFAULT_LEVEL, ax: Axes | None = None) -> Axes:
+    """Draw what steps are made of: a bar for each, by cause, and below it the interval of its whole.
+
+    Parts below 0.5 % of every step are drawn together, as "other". Slanted lines are communication,
+    dots are waiting; the numbers are shares of the step.
+
+    Parameters
+    ----------
+    steps : steps of one layout each, by label
+    level : of the intervals
+    ax : Axes to draw in; new ones unless given
+    """
+    bars = {label: step.breakdown._asdict() for label, step in _checked(steps).items()}
+    axes = _stacked(bars, _PARTS, lambda value, whole: f"{100 * value / whole:.0f} %", ax)
+    ends = [(step.seconds, *step.interval(level)) for step in steps.values()][::-1]
+    margins = [[value - low for value, low, _ in ends], [high - value for value, _, high in ends]]
+    below = [place - 0.38 for place in range(len(ends))]
+    axes.errorbar([value for value, _, _ in ends], below, xerr=margins, fmt="none", ecolor="black",
+                  elinewidth=1, capsize=3, label=f"{100 * level:g} % interval")  # fmt: skip
+    axes.set_xlim(0, 1.05 * max(high for _, _, high in ends))
+    axes.set_xlabel("step time [s]")
+    legend_above(axes, _COLUMNS)
+    return axes
+
+
+def memory(steps: Mapping[str, StepTime], capacity: float | None = None, ax: Axes | None = None) -> Axes:
+    """Draw what fills the memory of the fullest accelerator: a bar for each step, by part.
+
+    Parts below 0.5 % of every bar are drawn together, as "other"; the numbers are GiB.
+
+    Parameters
+    ----------
+    steps : steps of one layout each, by label
+    capacity : memory of an accelerator, drawn as a line [byte]
+    ax : Axes to draw in; new ones unless given
+    """
+    bars = {label: {name: value / GIB for name, value in step.memory._asdict().items()}
+            for label, step in _checked(steps).items()}  # fmt: skip
+    if capacity is not None and not (isinstance(capacity, (int, float)) and 0 < capacity < math.inf):
+        raise InputError(f"capacity is a number of bytes above 0; got {capacity!r}")
+    axes = _stacked(bars, _HELD, lambda value, _: number(value, 2), ax)
+    most = max(sum(parts.values()) for parts in bars.values())
+    if capacity is not None:
+        axes.axvline(capacity / GIB, color="black", linestyle="--", linewidth=1.5, label="capacity")
+        most = max(most, capacity / GIB)
+    axes.set_xlim(0, 1.05 * most)
+    axes.set_xlabel("memory of the fullest accelerator [GiB]")
+    legend_above(axes, _COLUMNS)
+    return axes
+
+
+def layouts(search: LayoutSearch, ax: Axes | None = None) -> Axes:
+    """Draw time against memory of the fastest layouts, and of those that need less the slower they are.
+
+    The axis of time is logarithmic where it spans more than a factor of three.
+
+    Parameters
+    ----------
+    search : what `search_layouts` found
+    ax : Axes to draw in; new ones unless given
+    """
+    _found(search)
+    axes = axes_for(ax)
+    ranked, pareto, best = (_places(found) for found in (search.ranked, search.pareto, [search.best]))
+    axes.plot(*ranked, linestyle="none", marker="o", markersize=5, markerfacecolor="none",
+              markeredgecolor="0.45", label=f"the {len(search.ranked)} fastest")  # fmt: skip
+    axes.plot(*pareto, color=COLOURS[0], marker="o", markersize=4, linewidth=1, drawstyle="steps-pre",
+              label="none is faster with less memory")  # fmt: skip
+    axes.plot(*best, linestyle="none", marker="*", markersize=15, color=COLOURS[4], markeredgecolor="black",
+              label="fastest")  # fmt: skip
+    axes.set_xlabel("memory of the fullest accelerator [GiB]")
+    axes.set_ylabel("step time [s]")
+    times = [*ranked[1], *pareto[1]]
+    if 3 * min(times) < max(times):
+        logarithmic(axes, "y", decades=max(times) / min(times) > 1e3)
+    right = best[0][0] > sum(axes.get_xlim()) / 2
+    axes.annotate(_brief(search.best.layout), (best[0][0], best[1][0]), xytext=(8 if right else -8, 45),
+                  textcoords="offset points", ha="right" if right else "left", va="bottom", fontsize="small",
+                  arrowprops={"arrowstyle": "-", "color": "0.45", "shrinkB": 8})  # fmt: skip
+    legend_above(axes)
+    return axes
+
+
+def scaling(search: LayoutSearch, level: float = DEFAULT_LEVEL, ax: Axes | None = None) -> Axes:
+    """Draw the time of the fastest step against the number of accelerators, each with what it costs.
+
+    Along the broken line a step costs as many GPU-seconds as on the fewest accelerators.
+
+    Parameters
+    ----------
+    search : what `search_layouts` found for several `counts`
+    level : of the interval
+    ax : Axes to draw in; new ones unless given
+    """
+    steps = dict(sorted(_found(search).by_count.items()))
+    if len(steps) < 2:
+        raise InputError(f"search: several counts are needed, as of search_layouts(..., counts=(64, 128)); "
+                         f"got {len(steps)}")  # fmt: skip
+    counts, seconds = list(steps), [float(step.seconds) for step in steps.values()]
+    bounds = [step.interval(level) for step in steps.values()]
+    axes = axes_for(ax)
+    axes.fill_between(counts, [low for low, _ in bounds], [high for _, high in bounds], color=COLOURS[5], alpha=0.4,
+                      label=f"{100 * level:g} % interval")  # fmt: skip
+    axes.plot(counts, [seconds[0] * counts[0] / count for count in counts], color="black", linestyle="--",
+              linewidth=1, label=f"at the cost of {counts[0]:,}")  # fmt: skip
+    axes.plot(counts, seconds, color=COLOURS[0], marker="o", label="fastest layout")
+    for count, value in zip(counts, seconds, strict=True):
+        axes.annotate(f"{number(value * count)} GPU-s", (count, value), xytext=(6, 8), textcoords="offset points",
+                      fontsize="small")  # fmt: skip
+    axes.set_xscale("log", base=2)
+    logarithmic(axes, "y", decades=max(seconds) / min(seconds) > 1e3)
+    axes.margins(y=0.1)
+    axes.set_xticks(counts, [f"{count:,}" for count in counts])
+    axes.set_xticks([], minor=True)
+    axes.set_xlim(counts[0] / 1.15, counts[-1] * (counts[-1] / counts[0]) ** 0.3)
+    axes.set_xlabel("number of accelerators")
+    axes.set_ylabel("step time [s]")
+    legend_above(axes)
+    return axes
+
+
+def _checked(steps: Any) -> Mapping[str, StepTime]:
+    """Return the steps, or raise with all that are not one step of one layout."""
+    if not isinstance(steps, Mapping) or not steps:
+        raise InputError(f"steps is a mapping from label to step, as of step_time; got {_kind(steps)}")
+    problems = []
+    for label, step in steps.items():
+        if not isinstance(step, StepTime):
+            problems.append(f"steps: {label!r} is no step, as of step_time; got {_kind(step)}")
+        elif getattr(step.seconds, "ndim", 0):
+            problems.append(f"steps: {label!r} holds {len(step.seconds)} layouts; each bar is one")
+    if problems:
+        raise InputError(problems)
+    return steps
+
+
+def _found(search: Any) -> LayoutSearch:
+    if not isinstance(search, LayoutSearch):
+        raise InputError(f"search is what search_layouts returns; got {_kind(search)}")
+    return search
+
+
+def _kind(given: Any) -> str:
+    return "an empty one" if isinstance(given, Mapping) and not given else type(given).__name__
+
+
+def _stacked(bars: Mapping[str, Mapping[str, float]], looks: Mapping[str, _Look], label: Any, ax: Axes | None) -> Axes:
+    """Draw bars of parts, the first on top; `label` tells the text of a part from its value and the bar's."""
+    wholes = {name: sum(parts.values()) for name, parts in bars.items()}
+    shown = [part for part in looks if any(bars[name][part] >= _LEAST * wholes[name] for name in bars)]
+    rest = [part for part in looks if part not in shown]
+    drawn = {part: [bars[name][part] for name in bars][::-1] for part in shown}
+    if any(bars[name][part] > 0 for name in bars for part in rest):
+        drawn[_OTHER] = [sum(bars[name][part] for part in rest) for name in bars][::-1]
+    axes = axes_for(ax, len(bars), -(-(len(drawn) + 1) // _COLUMNS))
+    whole, left = list(wholes.values())[::-1], [0.0] * len(bars)
+    for part, values in drawn.items():
+        look = looks.get(part, _REST)
+        axes.barh(range(len(bars)), values, left=left, height=0.6, color=look.colour, hatch=look.hatch,
+                  edgecolor="black", linewidth=0.8, label=part)  # fmt: skip
+        for place, value in enumerate(values):
+            if value >= _LABELLED * max(whole):
+                axes.text(left[place] + value / 2, place, label(value, whole[place]), ha="center", va="center",
+                          fontsize="small", bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5})  # fmt: skip
+        left = [start + value for start, value in zip(left, values, strict=True)]
+    axes.set_yticks(range(len(bars)), list(bars)[::-1])
+    return axes
+
+
+def _places(steps: Sequence[StepTime]) -> tuple[list[float], list[float]]:
+    """Return memory [GiB] and time [s] of steps."""
+    return [float(step.memory.total) / GIB for step in steps], [float(step.seconds) for step in steps]
+
+
+def _brief(layout: Layout) -> str:
+    """Return the degrees of a layout that are above one, and its recomputation."""
+    names = ("data", "tensor", "pipeline", "context", "expert", "micro_batch", "interleave")
+    degrees = ", ".join(f"{name} {value}" for name in names if (value := getattr(layout, name)) > 1)
+    return f"{degrees}\nzero {layout.zero}, recompute {layout.recompute}".strip()

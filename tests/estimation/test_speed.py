@@ -1,0 +1,122 @@
+"""Where the utilisation and the goodput of an estimate come from: given, a layout, a plan, or the class."""
+
+import pytest
+
+import costmodel as cm
+
+RECIPE = cm.Pretraining(tokens="1T", sequence_length=8192, batch_size=512)
+LAYOUT = cm.Layout(data=32, tensor=2)
+
+
+def scenario(**changes):
+    base = cm.Scenario(
+        architecture="llama-3.1-8b", recipe=RECIPE, cluster=cm.Cluster("H100-SXM", 64), prices=cm.Rental(price=2)
+    )
+    return base.replace(changes)
+
+
+def width(estimate, name="gpu_hours"):
+    low, high = estimate.bounds(name)
+    return high / low
+
+
+def test_the_interval_narrows_as_more_is_known():
+    planned, laid_out = cm.estimate(scenario()), cm.estimate(scenario(layout=LAYOUT))
+    known = cm.estimate(scenario(mfu=0.45, goodput=0.95))
+    assert width(planned) > width(laid_out) > width(known) == 1
+
+
+def test_a_layout_that_is_given_gives_the_time_of_its_step():
+    est, step = (
+        cm.estimate(scenario(layout=LAYOUT)),
+        cm.step_time("llama-3.1-8b", cm.Cluster("H100-SXM", 64), RECIPE, LAYOUT),
+    )
+    assert est.value("step_time") == pytest.approx(step.seconds, rel=1e-9)
+    assert est.value("mfu") == pytest.approx(step.mfu, rel=1e-9)
+    assert est.value("memory") == pytest.approx(step.memory.total, rel=1e-9)
+    assert est.layout == LAYOUT
+    low, high = step.interval()
+    assert est.bounds("step_time") == pytest.approx((low, high), rel=0.02)
+
+
+def test_a_planned_layout_fits_and_promises_more_than_jobs_reach():
+    est = cm.estimate(scenario())
+    step = cm.step_time("llama-3.1-8b", cm.Cluster("H100-SXM", 64), RECIPE, est.layout)
+    assert step.fits and est.value("mfu") < step.mfu
+    assert "layout planned: data 64" in str(est)
+
+
+def test_the_whole_space_promises_no_less():
+    bounded, full = (cm.estimate(scenario(search=each)).value("mfu") for each in ("bounded", "full"))
+    assert full >= bounded
+
+
+def test_goodput_follows_from_failures_and_reaches_the_wall_time():
+    est = cm.estimate(scenario(layout=LAYOUT))
+    steps = 1e12 / (512 * 8192)
+    assert est.value("wall_time") == pytest.approx(steps * est.value("step_time") / est.value("goodput"), rel=1e-9)
+    frail = cm.estimate(scenario(layout=LAYOUT, reliability={"gpu_hours_per_failure": 500}))
+    assert frail.value("goodput") < est.value("goodput")
+    assert frail.value("step_time") == est.value("step_time")
+    rows = {row["path"]: row for row in frail.explain("cost").rows()}
+    assert rows["reliability.gpu_time_per_failure"]["value"] == pytest.approx(500)
+    assert rows["reliability.gpu_time_per_failure"]["kind"] == "given"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"cluster.accelerator": "MI300X"}, "no step was measured on MI300X"),
+        ({"cluster.accelerator": "TPU-v5p"}, "no step was measured on TPU-v5p"),
+        ({"architecture": {"total": "7B"}}, "only the counts of the architecture are known"),
+        ({"cluster.count": 1000, "recipe.batch_size": 7}, "none is possible"),
+    ],
+)
+def test_by_class_where_the_time_model_cannot_tell_and_it_says_so(changes, reason):
+    est = cm.estimate(scenario(**changes))
+    assert est.layout is None and reason in str(est) and "by class" in str(est)
+    with pytest.raises(cm.MissingFactError, match="no layout is behind"):
+        _ = est.memory
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"architecture": "llama-3.1-405b", "cluster.count": 8}, "layout: the model fits on no layout of 8"),
+        ({"layout": {"data": 64, "zero": 0}}, r"layout: does not fit: it needs \d+\.\d GiB of the 80"),
+        ({"layout": {"data": 3}}, "do not multiply to the number of accelerators"),
+        ({"layout": LAYOUT, "mfu": 0.4}, "mfu is given, which leaves nothing for layout to say"),
+        ({"layout": LAYOUT, "gpu_hours": 1e6}, "gpu_hours is given, which leaves nothing for layout to say"),
+        ({"layout": {"tensr": 2}}, "tensr"),
+    ],
+)
+def test_what_cannot_be_is_refused(changes, reason):
+    with pytest.raises(cm.InputError, match=reason):
+        cm.estimate(scenario(**changes))
+
+
+def test_stages_have_speeds_of_their_own_that_err_alike():
+    long = cm.Pretraining(tokens="50B", sequence_length=65_536, batch_size=64)
+    est = cm.estimate(scenario(recipe=[RECIPE, long]))
+    rows = {row["path"]: row["value"] for row in est.explain("gpu_hours").rows()}
+    assert rows["recipe.1.mfu"] != rows["recipe.0.mfu"]
+    parts = [cm.estimate(scenario(recipe=each)) for each in (RECIPE, long)]
+    assert est.value("gpu_hours") == pytest.approx(sum(part.value("gpu_hours") for part in parts), rel=1e-9)
+    assert est.bounds("gpu_hours") == pytest.approx(sum(parts).bounds("gpu_hours"), rel=1e-6)
+    low, high = sorted(rows[f"recipe.{index}.mfu"] for index in (0, 1))
+    assert low < est.value("mfu") < high
+
+
+def test_a_layout_goes_through_files(tmp_path):
+    run = scenario(layout=cm.Layout(data=16, tensor=2, pipeline=2, interleave=4, recompute="selective"))
+    for name in ("run.toml", "run.json"):
+        run.save(tmp_path / name)
+        assert cm.Scenario.load(tmp_path / name) == run
+
+
+def test_an_optimizer_with_smaller_states_leaves_more_memory():
+    held = {
+        optimizer: cm.estimate(scenario(layout=LAYOUT, **{"recipe.optimizer": optimizer})).value("memory")
+        for optimizer in ("adamw", "muon", "adamw-8bit")
+    }
+    assert held["adamw-8bit"] < held["muon"] < held["adamw"]

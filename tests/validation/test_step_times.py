@@ -1,0 +1,43 @@
+"""The published score of the time model, and that the command scores rows it never saw the same way."""
+
+import pytest
+
+from costmodel.foundation.tables import Table, read_csv, table
+from costmodel.validation.step_times import validate_step_times
+
+
+@pytest.fixture(scope="module")
+def scored():
+    return validate_step_times(table("step_times"))
+
+
+def test_families_left_out(scored):
+    assert scored["scored"] == 443 and scored["cases"] == 461
+    assert scored["median_ape"] <= 0.06 and scored["mape"] <= 0.08
+    rows = [row for row in scored["rows"] if row["skipped"] is None]
+    within = sum(abs(row["predicted"] / row["measured"] - 1) < 0.15 for row in rows) / len(rows)
+    assert within >= 0.85
+    assert 0.75 <= scored["coverage"]["0.8"] <= 0.85
+
+
+def test_a_row_of_the_fit_is_predicted_without_its_family(scored):
+    """A row that differs in its seconds was not in the fit, and is predicted by the shipped constants."""
+    rows = table("step_times").rows
+    number = next(index for index, row in enumerate(rows) if row["model"] == "LLAMA3_70B" and not row["flag"])
+    other = {**rows[number], "step_time_s": str(float(rows[number]["step_time_s"]) * 1.01)}
+    seen, new = (validate_step_times(Table("one", (row,), tuple(row), ""))["rows"][0] for row in (rows[number], other))
+    assert seen["predicted"] == scored["rows"][number]["predicted"] != new["predicted"]
+
+
+def test_the_published_table_is_the_shipped_one(shared, scored):
+    everything = validate_step_times(read_csv(shared / "measurements" / "step_times.csv"))
+    assert (everything["mape"], everything["coverage"]) == (scored["mape"], scored["coverage"])
+
+
+def test_rows_that_cannot_be_scored_say_why():
+    row = {**table("step_times").rows[100], "accelerator": "MI300X", "flag": ""}
+    unknown = {**row, "accelerator": "B900"}
+    scored = validate_step_times(Table("two", (row, unknown), tuple(row), ""))
+    assert scored["scored"] == 0 and scored["mape"] is None
+    assert "no step was measured on MI300X" in scored["rows"][0]["skipped"]
+    assert "unknown accelerator 'B900'" in scored["rows"][1]["skipped"]
