@@ -14,7 +14,7 @@ from costmodel.foundation.units import COUNTED, SI_FACTOR, convert, is_quantity,
 
 IN_SI = {
     "1": "dimensionless", "token": "token", "FLOP": "FLOP", "FLOP/s": "FLOP/s", "FLOP/token": "FLOP/token",
-    "TFLOP/s": "FLOP/s", "byte": "byte", "GB": "byte", "GB/s": "byte/s", "W": "kg*m**2/s**3", "s": "s",
+    "TFLOP/s": "FLOP/s", "byte": "byte", "GB": "byte", "GiB": "byte", "GB/s": "byte/s", "W": "kg*m**2/s**3", "s": "s",
     "J": "kg*m**2/s**2", "hour": "s", "day": "s", "kWh": "J", "MWh": "J", "kg": "kg", "tonne": "kg",
     "liter": "m**3", "m**3": "m**3", "USD": "USD", "USD/hour": "USD/s", "USD/kWh": "USD/J", "kg/kWh": "kg/J",
     "kg/J": "kg/J", "liter/kWh": "m**3/J", "m**3/J": "m**3/J", "USD/s": "USD/s", "USD/J": "USD/J", "mm**2": "m**2",
@@ -83,7 +83,7 @@ def test_a_quantity_is_shown_in_the_unit_asked_for(unit, shown, factor):
 @pytest.mark.parametrize(
     ("unit", "shown"),
     [("J", "kWh"), ("J", "MWh"), ("kg", "tonne"), ("USD/J", "USD/kWh"), ("kg/J", "kg/kWh"), ("s", "day"),
-     ("USD/s", "USD/hour"), ("m**3", "liter"), ("byte", "GB"), ("FLOP/s", "TFLOP/s"), ("m**3/J", "liter/kWh")],
+     ("USD/s", "USD/hour"), ("m**3", "liter"), ("byte", "GB"), ("byte", "GiB"), ("FLOP/s", "TFLOP/s"), ("m**3/J", "liter/kWh")],
 )  # fmt: skip
 def test_what_an_estimate_hands_out_can_be_handed_in_again(unit, shown):
     assert convert(quantity(7.2e6, unit, shown), unit) == pytest.approx(7.2e6)

@@ -15,21 +15,6 @@ UNITS = {"cost": "MUSD", "gpu_hours": "thousand GPU-hours", "wall_time": "days",
 SI = {"cost": 1e6, "gpu_hours": 3.6e6, "wall_time": 86400.0, "carbon": 1e3}
 
 
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    pyplot.close("all")
-
-
-@pytest.fixture(autouse=True)
-def _no_show(monkeypatch):
-    def fail(*_, **__):
-        raise AssertionError("a plot called show")
-
-    monkeypatch.setattr(pyplot, "show", fail)
-    monkeypatch.setattr(matplotlib.figure.Figure, "show", fail)
-
-
 @pytest.fixture(scope="module")
 def estimate():
     return cm.estimate(

@@ -17,21 +17,6 @@ PLOTS = ("breakdown", "memory", "layouts", "scaling")
 PLAIN = cm.Layout(data=8, tensor=2, pipeline=4)
 
 
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    pyplot.close("all")
-
-
-@pytest.fixture(autouse=True)
-def _no_show(monkeypatch):
-    def fail(*_, **__):
-        raise AssertionError("a plot called show")
-
-    monkeypatch.setattr(pyplot, "show", fail)
-    monkeypatch.setattr(matplotlib.figure.Figure, "show", fail)
-
-
 @pytest.fixture(scope="module")
 def steps():
     cluster = cm.Cluster("H100-SXM", 64)

@@ -191,7 +191,7 @@ class Estimate(Result):
             lines.append(f"not given, so taken with a spread: {', '.join(assumed)}")
         lines += [one.provenance.caution for one in self.inputs.values() if one.provenance.caution]
         if self._speed.layouts:
-            lines += dict.fromkeys(f"layout {'given' if self._speed.basis == 'layout' else 'planned'}: {_brief(one)}"
+            lines += dict.fromkeys(f"layout {'given' if self._speed.basis == 'layout' else 'planned'}: {one.brief()}"
                                    for one in self._speed.layouts)  # fmt: skip
         price = self.inputs.get("prices.price")
         if price is not None and price.provenance.as_of:
@@ -266,13 +266,6 @@ class Estimate(Result):
             for path, one in self.inputs.items()
             if path in paths
         }
-
-
-def _brief(layout: Layout) -> str:
-    """Return what of a layout differs from one accelerator with one sequence at a time."""
-    usual = {"data": 1, "tensor": 1, "pipeline": 1, "context": 1, "expert": 1, "interleave": 1, "recompute": "none"}
-    named = {name: getattr(layout, name) for name in (*usual, "micro_batch", "zero")}
-    return ", ".join(f"{name} {value}" for name, value in named.items() if value != usual.get(name))
 
 
 def _key(path: str) -> str:

@@ -13,6 +13,7 @@ from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import SI_FACTOR
 from costmodel.hardware.power import training_power
 from costmodel.hardware.site import electricity_price, grid_intensity, water_intensity
+from costmodel.training.memory import GIB
 from costmodel.training.passes import pass_flops
 
 if TYPE_CHECKING:
@@ -114,13 +115,13 @@ def _put_recipes(scenario: Scenario, known: Speed, put: Put) -> tuple[Stage, ...
     if len(known.figures) == 1:
         put("mfu", "1", known.figures[0])
     if known.memory:
-        put("memory", "GB", _held(known))
+        put("memory", "GiB", _held(known))
     return tuple(listed)
 
 
 def _held(known: Speed) -> Figure:
-    """Return the memory of the fullest accelerator [GB], of the recipe that needs most."""
-    most = max(float(one.total) for one in known.memory) / 1e9
+    """Return the memory of the fullest accelerator [GiB], of the recipe that needs most."""
+    most = max(float(one.total) for one in known.memory) / GIB
     spread = between(most / MEMORY_ERROR, most * MEMORY_ERROR, level=0.8).settled("lognormal")
     origin = Provenance("fitted", "data/step_times.csv, rows with a measured memory", note="the memory model")
     return Figure(most, spread, origin)

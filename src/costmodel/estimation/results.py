@@ -36,7 +36,7 @@ OUTPUTS: dict[str, Output] = {
     "step_time": Output("s", "s", "s", "step time"),
     "mfu": Output("1", "share", "1", "MFU in steady state"),
     "goodput": Output("1", "share", "1", "goodput of the job"),
-    "memory": Output("byte", "byte", "GB", "memory of the fullest accelerator"),
+    "memory": Output("byte", "byte", "GiB", "memory of the fullest accelerator"),
     "utilisation": Output("1", "share", "1", "utilisation of the job"),
     "gpu_hours": Output("s", "GPU-s", "hour", "GPU time"),
     "wall_time": Output("s", "s", "day", "wall time"),

@@ -67,7 +67,8 @@ class Scenario(Spec):
     goodput: Fraction | None = None
     """Share of the wall time that is spent in useful steps."""
     layout: Layout | None = None
-    """How the model is spread over the accelerators; the best of a bounded set unless given."""
+    """How the model is spread over the accelerators. Unless given the best of a bounded set is planned, and
+    the speed is what published runs reach of such plans; one that is given is taken to run as modelled."""
     search: Literal["bounded", "full"] = "bounded"
     """Where no layout is given: the best of some hundred by rule, or of the whole space."""
     efficiency: Efficiency | None = None

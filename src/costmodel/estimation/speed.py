@@ -9,7 +9,7 @@ from costmodel.foundation.ranges import Range, between, middle
 from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.training.efficiency import default_efficiency
 from costmodel.training.layout import Layout, layout_of, layouts
-from costmodel.training.memory import Memory, memory
+from costmodel.training.memory import GIB, Memory, memory
 from costmodel.training.planned import planned_mfu
 from costmodel.training.planner import Plan, plan
 from costmodel.training.steps import Problem, StepTime, problem, step_time
@@ -70,8 +70,8 @@ def _of_layout(scenario: Scenario, layout: Layout, timed: list[Recipe]) -> Speed
     ]
     for step in steps:
         if not step.fits:
-            needed, held = step.memory.total / 1024**3, scenario.cluster.accelerator.memory
-            raise InputError(f"layout: does not fit: it needs {needed:.1f} GiB of the {held:g} on each accelerator")
+            needed, held = step.memory.total / GIB, scenario.cluster.accelerator.memory
+            raise InputError(f"layout: does not fit: it needs {needed:.1f} of the {held:g} GiB on each accelerator")
     return Speed(
         "layout", "", tuple(layout for _ in timed), _batches(scenario, timed),
         tuple(step.memory for step in steps), tuple(_figure(step, scenario) for step in steps),
@@ -83,7 +83,7 @@ def _figure(step: StepTime, scenario: Scenario) -> Figure:
     mfu = float(step.mfu)
     spread = between(mfu * step.seconds / high, min(mfu * step.seconds / low, 0.98), level=0.8).settled("logitnormal")
     source = (scenario.efficiency or default_efficiency()).source
-    note = f"the time model in the layout given: {step.seconds:.3g} s a step"
+    note = f"the time model in the layout {step.layout.brief()}: {step.seconds:.3g} s a step"
     return Figure(mfu, spread, Provenance("fitted", source, note=note))
 
 
@@ -96,12 +96,22 @@ def _planned(scenario: Scenario, timed: list[Recipe]) -> Speed:
     for recipe in timed:
         asked = problem(architecture, cluster, recipe, scenario.efficiency)
         found.append((asked, _plan(scenario, recipe, asked)))
-    figures = tuple(planned_mfu(architecture, cluster, asked, planned) for asked, planned in found)
+    if scenario.efficiency is not None and scenario.efficiency.calibrated:
+        figures = tuple(_measured(scenario, recipe, planned) for recipe, (_, planned) in zip(timed, found, strict=True))
+    else:
+        figures = tuple(planned_mfu(architecture, cluster, asked, planned) for asked, planned in found)
     held = tuple(memory(asked.work, asked.numbers, planned.batch_size, planned.layout) for asked, planned in found)
     return Speed(
         "planned", "", tuple(layout_of(list(planned.layout)) for _, planned in found),
         tuple(int(planned.batch_size) for _, planned in found), held, figures,
     )  # fmt: skip
+
+
+def _measured(scenario: Scenario, recipe: Recipe, planned: Plan) -> Figure:
+    """Return the utilisation of a plan on a stack of which steps were fitted: what others reach does not matter."""
+    settled = recipe.replace(batch_size=int(planned.batch_size))
+    layout = layout_of(list(planned.layout))
+    return _figure(step_time(scenario.architecture, scenario.cluster, settled, layout, scenario.efficiency), scenario)
 
 
 def _plan(scenario: Scenario, recipe: Recipe, asked: Problem) -> Plan:

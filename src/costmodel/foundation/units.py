@@ -31,6 +31,7 @@ SI_FACTOR: dict[str, float] = {
     "TFLOP/s": 1e12,
     "byte": 1.0,
     "GB": 1e9,
+    "GiB": 1024.0**3,
     "GB/s": 1e9,
     "W": 1.0,
     "s": 1.0,

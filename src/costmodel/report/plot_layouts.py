@@ -17,7 +17,6 @@ from costmodel.training.steps import StepTime
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from costmodel.training.layout import Layout
 
 
 class _Look(NamedTuple):
@@ -122,7 +121,8 @@ def layouts(search: LayoutSearch, ax: Axes | None = None) -> Axes:
     if 3 * min(times) < max(times):
         logarithmic(axes, "y", decades=max(times) / min(times) > 1e3)
     right = best[0][0] > sum(axes.get_xlim()) / 2
-    axes.annotate(_brief(search.best.layout), (best[0][0], best[1][0]), xytext=(8 if right else -8, 45),
+    described = search.best.layout.brief().replace(", zero", "\nzero")
+    axes.annotate(described, (best[0][0], best[1][0]), xytext=(8 if right else -8, 45),
                   textcoords="offset points", ha="right" if right else "left", va="bottom", fontsize="small",
                   arrowprops={"arrowstyle": "-", "color": "0.45", "shrinkB": 8})  # fmt: skip
     legend_above(axes)
@@ -218,10 +218,3 @@ def _stacked(bars: Mapping[str, Mapping[str, float]], looks: Mapping[str, _Look]
 def _places(steps: Sequence[StepTime]) -> tuple[list[float], list[float]]:
     """Return memory [GiB] and time [s] of steps."""
     return [float(step.memory.total) / GIB for step in steps], [float(step.seconds) for step in steps]
-
-
-def _brief(layout: Layout) -> str:
-    """Return the degrees of a layout that are above one, and its recomputation."""
-    names = ("data", "tensor", "pipeline", "context", "expert", "micro_batch", "interleave")
-    degrees = ", ".join(f"{name} {value}" for name in names if (value := getattr(layout, name)) > 1)
-    return f"{degrees}\nzero {layout.zero}, recompute {layout.recompute}".strip()

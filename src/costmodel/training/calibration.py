@@ -116,7 +116,7 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
     values = fit(prepared, np.ones(len(steps), dtype=bool), priors)
     names = {step.cluster.accelerator.name for step in steps}
     noise, rows_used = start.spreads["dense"], len(steps)
-    left = {**start.spreads, "stack": stack * noise / math.hypot(noise, stack * math.sqrt(rows_used))}
+    left = {**start.spreads, "stack": stack * noise / math.hypot(noise, stack * math.sqrt(rows_used))}  # of their mean
     return Efficiency(
         values=values, spreads=left, measured=tuple(sorted({*start.measured, *names})), calibrated=True,
         source=f"{start.source}, calibrated on {rows_used} rows",

@@ -103,14 +103,15 @@ class Efficiency(Spec):
         accelerator : known to the fit, or new to it
         experts : whether it is a mixture of experts
         launch_share : share of the step that waits for the host; above a tenth it is bound by it
-        known_stack : whether the software was among what was fitted
+        known_stack : whether the software was among what was fitted; what is left of its spread after
+            `calibrate` counts unless it was
         known_layout : whether the layout is the one that runs
         """
         terms = [self.spreads["experts" if experts else "dense"]]
         if launch_share > 0.1 and not experts:
             terms = [max(self.spreads["launch"], terms[0])]
         terms += [] if accelerator.name in self.measured else [self.spreads["accelerator"]]
-        terms += [] if known_stack or self.calibrated else [self.spreads["stack"]]
+        terms += [] if known_stack else [self.spreads["stack"]]
         terms += [] if known_layout else [self.spreads["layout"]]
         return math.hypot(*terms)
 

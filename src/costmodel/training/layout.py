@@ -104,6 +104,13 @@ class Layout(Spec):
         """Accelerators that the layout takes."""
         return self.data * self.tensor * self.pipeline * self.context
 
+    def brief(self) -> str:
+        """Return the degrees above one, the micro-batch, what is shared and what is computed again."""
+        degrees = ("data", "tensor", "pipeline", "context", "expert", "interleave")
+        named = [f"{name} {getattr(self, name)}" for name in degrees if getattr(self, name) > 1]
+        again = [f"recompute {self.recompute}"] if self.recompute != "none" else []
+        return ", ".join([*named, f"micro_batch {self.micro_batch}", f"zero {self.zero}", *again])
+
 
 class Layouts(NamedTuple):
     """Layouts as numbers or arrays that broadcast: the fields of `Layout`.

@@ -40,8 +40,9 @@ class LayoutSearch(NamedTuple):
     """What a search found.
 
     `best` is the fastest that fits, `ranked` the fastest ones in order, `pareto` those than which none is
-    faster and needs less memory, `by_count` the fastest for each number of accelerators; `considered`
-    layouts in the space, `evaluated` of them in memory and time, and `rejected` for each reason.
+    faster and needs less memory, `by_count` the fastest for each number of accelerators. Of the
+    `considered` layouts of the space `evaluated` are possible, and `rejected` counts the others, and those
+    that are too large, each under the first reason that holds.
     """
 
     best: StepTime
