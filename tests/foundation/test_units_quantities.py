@@ -83,7 +83,8 @@ def test_a_quantity_is_shown_in_the_unit_asked_for(unit, shown, factor):
 @pytest.mark.parametrize(
     ("unit", "shown"),
     [("J", "kWh"), ("J", "MWh"), ("kg", "tonne"), ("USD/J", "USD/kWh"), ("kg/J", "kg/kWh"), ("s", "day"),
-     ("USD/s", "USD/hour"), ("m**3", "liter"), ("byte", "GB"), ("byte", "GiB"), ("FLOP/s", "TFLOP/s"), ("m**3/J", "liter/kWh")],
+     ("USD/s", "USD/hour"), ("m**3", "liter"), ("byte", "GB"), ("byte", "GiB"), ("FLOP/s", "TFLOP/s"),
+     ("m**3/J", "liter/kWh")],
 )  # fmt: skip
 def test_what_an_estimate_hands_out_can_be_handed_in_again(unit, shown):
     assert convert(quantity(7.2e6, unit, shown), unit) == pytest.approx(7.2e6)

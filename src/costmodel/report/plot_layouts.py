@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-
 class _Look(NamedTuple):
     colour: str
     hatch: str = ""
