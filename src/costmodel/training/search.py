@@ -156,7 +156,7 @@ def search_layouts(
         asked = problem(architecture, one, recipe, known)
         if memory_limit is not None:
             asked = asked._replace(machine=asked.machine._replace(memory=min(memory_limit, asked.machine.memory)))
-        found = _search(asked, choices, executor)
+        found = searched(asked, choices, executor)
         whole = _joined(whole, found)
         steps = [_timed(asked, values, one, architecture.kind == "moe", known) for values in found.layouts]
         if steps:
@@ -194,7 +194,8 @@ def _nothing(whole: Found, cluster: Cluster, counts: Sequence[int] | None) -> st
     return f"layout: none of {where} is possible: {reasons or 'the constraints leave none'}"
 
 
-def _search(asked: Problem, choices: Choices, executor: Executor | None) -> Found:
+def searched(asked: Problem, choices: Choices, executor: Executor | None = None) -> Found:
+    """Return what the space of a question holds within choices: the fastest layouts and the frontier."""
     every = degrees(asked, choices)
     tasks = [every[first : first + BLOCKS_PER_TASK] for first in range(0, len(every), BLOCKS_PER_TASK)]
     jobs = [(asked, task, dict(choices)) for task in tasks]

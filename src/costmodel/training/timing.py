@@ -10,7 +10,7 @@ from costmodel.training.memory import heaviest_layers, over_ranks, stage_paramet
 if TYPE_CHECKING:
     from costmodel.training.layout import Layouts
     from costmodel.training.numerics import Numerics
-    from costmodel.training.workload import Products, Workload
+    from costmodel.training.workload import Workload
 
 
 class Machine(NamedTuple):
@@ -190,71 +190,75 @@ def step_breakdown(
 
 def _layer(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, constants: Constants) -> _Layer:
     """Return the time of one micro-batch in a mean layer, forward, backward and what is computed again."""
-    share = of.micro_batch / of.context / work.layers
-    tensor, grouped = of.tensor, smallest(of.tensor, work.key_heads)
-    between = where(of.sequence_parallel > 0, tensor, 1.0)
-    again = where(of.recompute == 2, 1.0, 0.0)
-    again_attention = where(of.recompute == 0, 0.0, where((of.recompute == 1) & (of.attention > 0), 0.0, 1.0))
     light = where((of.recompute == 1) & (of.attention > 0), SELECTIVE_AGAIN, 0.0)
-    times = 1 + numbers.backward + again + light
-    weights = 1 / work.layers
-
-    rate = machine.matmul_peak * constants.matmul
-    flops = share * (work.dense.flops / tensor + work.grouped.flops / grouped + work.whole.flops)
-    expert_flops = share * work.expert.flops / tensor
-    operand = numbers.operand
-    read = (
-        share * (_read(work.dense, tensor) + _read(work.grouped, grouped) + _read(work.whole, 1.0))
-        + weights * (work.dense.weights / tensor + work.grouped.weights / grouped + work.whole.weights)
-    )  # fmt: skip
-    expert_read = share * (work.expert.read + work.expert.read_part) / tensor + weights * work.expert.weights / (
-        of.expert * of.expert_tensor
+    times = 1 + numbers.backward + where(of.recompute == 2, 1.0, light)
+    matmul, moved = _matmul(work, numbers, machine, of, constants)
+    attention = _attention(work, machine, of, constants, times)
+    elementwise = (1 + numbers.backward + where(of.recompute > 0, 1.0, 0.0)) * _elementwise(
+        work, machine, of, constants
     )
-    written = share * (_written(work.dense, tensor) + _written(work.grouped, grouped) + _written(work.whole, 1.0))
-    expert_written = share * (work.expert.written + work.expert.written_part) / tensor
-    traffic = constants.matmul_traffic / machine.bandwidth
-    matmul = times * (flops / rate + traffic * (operand * read + 2 * written))
-    matmul = matmul + times / constants.experts * (
-        expert_flops / rate + traffic * (operand * expert_read + 2 * expert_written)
-    )
-
-    heads = (work.head_width / 128.0) ** _HEAD_POWER
-    kernel = where(of.attention == 1, constants.attention_flash_2, constants.attention)
-    fused = (3.5 + again) * work.attention_flops / (machine.peak * kernel * heads)
-    unfused_flops = 2 * work.attention_flops / (constants.attention_unfused * machine.peak * constants.matmul)
-    unfused = (3 + again_attention) * (unfused_flops + constants.softmax_traffic * 2 * work.scores / machine.bandwidth)
-    attention = share / tensor * where(of.attention > 0, fused, unfused)
-    attention = attention + share / tensor * times * work.scan_flops / (machine.peak * constants.scan)
-
-    moved = (
-        4 * work.residual / between
-        + 2 * (work.dense.read_part + work.dense.written_part) / tensor
-        + 2 * work.grouped.written_part / grouped
-        + (4 * work.routed + 2 * (work.expert.read_part + work.expert.written_part)) / tensor
-    )  # fmt: skip
-    elementwise = (
-        (1 + numbers.backward + where(of.recompute > 0, 1.0, 0.0))
-        * constants.elementwise
-        * (2 * share * moved / machine.bandwidth)
-    )
-    cast = where(operand < 2, constants.quantise, 0.0) * 3 * 2 / machine.bandwidth
-    elementwise = elementwise + cast * (read + expert_read + written + expert_written)
-
-    device = matmul + attention + elementwise
+    cast = where(numbers.operand < 2, 3 * 2 * constants.quantise * moved / machine.bandwidth, 0.0)
+    device = times * matmul + attention + elementwise + cast
     host = times / 3 * constants.launch + constants.launch_experts * work.expert_layers / work.layers
     both = (device**_LAUNCH_POWER + host**_LAUNCH_POWER) ** (1 / _LAUNCH_POWER)
     return _Layer(
-        matmul, attention, elementwise, both - device,
-        *_exchanges(work, machine, of, constants, share),
+        times * matmul, attention, elementwise + cast, both - device, *_exchanges(work, machine, of, constants)
+    )
+
+
+def _share(work: Workload, of: Layouts) -> Any:
+    """Return the sequences of a micro-batch on one rank, for a mean layer: sums over all layers times this."""
+    return of.micro_batch / of.context / work.layers
+
+
+def _matmul(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, constants: Constants) -> tuple[Any, Any]:
+    """Return the time of the matrix products of a mean layer, forward, and the elements that they move.
+
+    FLOPs at the rate of products without end, and traffic on top of it, which is what smaller ones lose.
+    """
+    tensor, grouped = of.tensor, smallest(of.tensor, work.key_heads)
+    share, once = _share(work, of), 1 / work.layers
+    dense = ((work.dense, tensor), (work.grouped, grouped), (work.whole, 1.0))
+    flops = share * sum(each.flops / ranks for each, ranks in dense)
+    read = share * sum(each.read + each.read_part / ranks for each, ranks in dense)
+    read = read + once * sum(each.weights / ranks for each, ranks in dense)
+    written = share * sum(each.written + each.written_part / ranks for each, ranks in dense)
+    expert = work.expert  # its tokens are spread over all ranks, its weights over those that hold experts
+    expert_read = share * (expert.read + expert.read_part) / tensor
+    expert_read = expert_read + once * expert.weights / (of.expert * of.expert_tensor)
+    expert_written = share * (expert.written + expert.written_part) / tensor
+    rate, traffic = machine.matmul_peak * constants.matmul, constants.matmul_traffic / machine.bandwidth
+    of_dense = flops / rate + traffic * (numbers.operand * read + 2 * written)
+    of_experts = share * expert.flops / tensor / rate + traffic * (numbers.operand * expert_read + 2 * expert_written)
+    return of_dense + of_experts / constants.experts, read + written + expert_read + expert_written
+
+
+def _attention(work: Workload, machine: Machine, of: Layouts, constants: Constants, times: Any) -> Any:
+    """Return the time of core attention and of scans in a mean layer, forward, backward and again.
+
+    Always at the 16-bit peak. A fused backward pass computes the scores anew: 3.5 forward passes in all.
+    """
+    full = where(of.recompute == 2, 1.0, 0.0)
+    kernel = where(of.attention == 1, constants.attention_flash_2, constants.attention)
+    reached = machine.peak * kernel * (work.head_width / 128.0) ** _HEAD_POWER
+    fused = (3.5 + full) * work.attention_flops / reached
+    products = 2 * work.attention_flops / (constants.attention_unfused * machine.peak * constants.matmul)
+    softmax = constants.softmax_traffic * 2 * work.scores / machine.bandwidth
+    unfused = (3 + where(of.recompute > 0, 1.0, 0.0)) * (products + softmax)
+    scan = times * work.scan_flops / (machine.peak * constants.scan)
+    return _share(work, of) / of.tensor * (where(of.attention > 0, fused, unfused) + scan)
+
+
+def _elementwise(work: Workload, machine: Machine, of: Layouts, constants: Constants) -> Any:
+    """Return the time of norms, activations, residuals and the sorting of tokens in a mean layer, forward."""
+    tensor = of.tensor
+    moved = (
+        4 * work.residual / where(of.sequence_parallel > 0, tensor, 1.0)
+        + 2 * (work.dense.read_part + work.dense.written_part) / tensor
+        + 2 * work.grouped.written_part / smallest(tensor, work.key_heads)
+        + (4 * work.routed + 2 * (work.expert.read_part + work.expert.written_part)) / tensor
     )  # fmt: skip
-
-
-def _read(products: Products, ranks: Any) -> Any:
-    return products.read + products.read_part / ranks
-
-
-def _written(products: Products, ranks: Any) -> Any:
-    return products.written + products.written_part / ranks
+    return constants.elementwise * 2 * _share(work, of) * moved / machine.bandwidth
 
 
 def bandwidth(machine: Machine, constants: Constants, stride: Any, size: Any) -> Any:
@@ -269,8 +273,9 @@ def bandwidth(machine: Machine, constants: Constants, stride: Any, size: Any) ->
     return where(stride * size <= machine.node, inside, across)
 
 
-def _exchanges(work: Workload, machine: Machine, of: Layouts, constants: Constants, share: Any) -> tuple[Any, Any, Any]:
+def _exchanges(work: Workload, machine: Machine, of: Layouts, constants: Constants) -> tuple[Any, Any, Any]:
     """Return the exposed tensor, context and expert communication of a micro-batch in a mean layer [s]."""
+    share = _share(work, of)
     t, c, e = of.tensor, of.context, of.expert
     again = where(of.recompute == 2, 0.5, 0.0)
     rate = bandwidth(machine, constants, 1.0, t)
