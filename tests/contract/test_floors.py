@@ -15,7 +15,8 @@ import costmodel as cm
 
 PACKAGE = Path(cm.__file__).parent
 FLOORS = {
-    "_version": 0, "foundation": 0, "architecture": 1, "hardware": 1, "market": 2, "training": 2, "estimation": 3,
+    "_version": 0, "foundation": 0, "architecture": 1, "hardware": 1, "market": 2, "training": 2, "scaling": 2,
+    "estimation": 3, "planning": 4,
     "validation": 5, "report": 5, "cli": 6,
 }  # fmt: skip
 BESIDE = {("market", "hardware")}
