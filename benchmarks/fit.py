@@ -1,4 +1,4 @@
-"""How fast is a fit of a scaling law? CPU time of a fit and of a bootstrap, against finite differences from many starts.
+"""How fast is the fit of a scaling law? CPU time of a fit and of a bootstrap, against searches from many starts.
 
 Run: python benchmarks/fit.py [RUNS.csv] (columns of parameters, tokens and loss; made-up runs unless given). Where the
 package `chinchilla` is installed, its fit of the same runs is timed too.
@@ -7,8 +7,11 @@ package `chinchilla` is installed, its fit of the same runs is timed too.
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from itertools import product
 from typing import Any
 
@@ -37,7 +40,7 @@ def timed(function: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def _peer(function: Callable[[Any], float], start: Any) -> float:
-    found: Any = minimize(function, start, method="L-BFGS-B")  # type: ignore[call-overload]
+    found: Any = minimize(function, start, method="L-BFGS-B")
     return float(found.fun)
 
 
@@ -71,21 +74,30 @@ def main() -> None:
         f"finite differences: {seconds:.1f} s CPU for {starts} starts, {grid:.0f} s for the 4,500 of the published grid"
     )
     print(f"  objective {best:.10g}")
+    peer(runs)
+
+
+def peer(runs: Measurements) -> None:
+    """Print the time of the package `chinchilla` on the same runs and the same objective, where it is installed."""
     try:
-        from chinchilla import Chinchilla  # type: ignore[import-not-found]
+        package, metrics = import_module("chinchilla"), import_module("chinchilla._metrics")
     except ImportError:
         print("the package chinchilla is not installed: not compared")
         return
-    import tempfile
-
+    ranges = {"E": (1, 2), "a": (1, 10), "b": (1, 10), "alpha": (0.1, 0.7), "beta": (0.1, 0.7)}
+    starts = {name: np.linspace(low, high, 3) for name, (low, high) in ranges.items()}
     with tempfile.TemporaryDirectory() as folder:
-        grid = {name: list(np.linspace(low, high, 3)) for name, low, high in
-                (("E", 1, 2), ("a", 1, 10), ("b", 1, 10), ("alpha", 0.1, 0.7), ("beta", 0.1, 0.7))}  # fmt: skip
-        peer = Chinchilla(folder, param_grid=grid, num_seeding_steps=None)
-        for one, other, third in zip(n, d, loss, strict=True):
-            peer.database.append(C=6 * one * other, N=one, D=other, loss=third)
-        _, seconds = timed(peer.fit)
-    print(f"chinchilla, {3**5} starts: {seconds:.1f} s CPU")
+        other = package.Chinchilla(
+            folder, param_grid=starts, loss_fn=partial(metrics.log_huber, delta=1e-3), log_level=40
+        )
+        for n, d, loss in zip(runs.parameters, runs.tokens, runs.loss, strict=True):
+            other.database.append(C=6 * n * d, N=n, D=d, loss=loss)
+        _, seconds = timed(lambda: other.fit(parallel=False))
+        data = points(runs.parameters, runs.tokens, runs.loss)
+        theta = [np.log(other.A) - other.alpha * data.mean_x, np.log(other.B) - other.beta * data.mean_y,
+                 np.log(other.E), other.alpha, other.beta]  # fmt: skip
+        reached = float(objective(np.array(theta, dtype=float), data, np.ones(len(runs.loss))))
+    print(f"chinchilla, {3**5} starts: {seconds:.1f} s CPU; objective {reached:.10g}")
 
 
 if __name__ == "__main__":

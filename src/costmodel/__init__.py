@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     from costmodel.hardware.site import Site
     from costmodel.market.gpu_prices import gpu_price
     from costmodel.market.rental import Rental
+    from costmodel.planning.allocation import allocate
+    from costmodel.planning.solving import solve
     from costmodel.report import plot
+    from costmodel.scaling.fitting import fit_scaling_law
+    from costmodel.scaling.presets import scaling_law, scaling_laws
     from costmodel.training.calibration import calibrate
     from costmodel.training.efficiency import Efficiency
     from costmodel.training.goodput import Reliability
@@ -57,6 +61,7 @@ _HOMES = {
     "Site": "hardware.site",
     "UnknownNameError": "foundation.errors",
     "accelerators": "hardware.accelerator",
+    "allocate": "planning.allocation",
     "architectures": "architecture.loading",
     "beta": "foundation.ranges",
     "between": "foundation.ranges",
@@ -65,13 +70,17 @@ _HOMES = {
     "count_decode_flops": "architecture.counting",
     "count_flops": "architecture.counting",
     "estimate": "estimation.estimate",
+    "fit_scaling_law": "scaling.fitting",
     "flops_per_token": "architecture.counting",
     "gpu_price": "market.gpu_prices",
     "load_accelerator": "hardware.accelerator",
     "load_architecture": "architecture.loading",
     "plot": "report",
     "samples": "foundation.ranges",
+    "scaling_law": "scaling.presets",
+    "scaling_laws": "scaling.presets",
     "search_layouts": "training.search",
+    "solve": "planning.solving",
     "step_time": "training.steps",
     "triangular": "foundation.ranges",
 }
@@ -95,6 +104,7 @@ __all__ = [
     "UnknownNameError",
     "__version__",
     "accelerators",
+    "allocate",
     "architectures",
     "beta",
     "between",
@@ -103,13 +113,17 @@ __all__ = [
     "count_decode_flops",
     "count_flops",
     "estimate",
+    "fit_scaling_law",
     "flops_per_token",
     "gpu_price",
     "load_accelerator",
     "load_architecture",
     "plot",
     "samples",
+    "scaling_law",
+    "scaling_laws",
     "search_layouts",
+    "solve",
     "step_time",
     "triangular",
 ]

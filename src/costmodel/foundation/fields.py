@@ -179,6 +179,7 @@ Gigabytes: TypeAlias = Annotated[float, Measure("GB", 0.0, 1e9, open_low=True, u
 Bandwidth: TypeAlias = Annotated[float, Measure("GB/s", 0.0, 1e9, open_low=True, uncertain=False)]
 Power: TypeAlias = Annotated[float | Range, Measure("W", 0.0, 1e9, open_low=True)]
 GPUHours: TypeAlias = Annotated[float | Range, Measure("hour", 0.0, MOST, open_low=True)]
+Dollars: TypeAlias = Annotated[float, Measure("USD", 0.0, 1e15, open_low=True, uncertain=False)]
 PricePerGPUHour: TypeAlias = Annotated[float | Range, Measure("USD/hour", 0.0, 1e9)]
 ElectricityPrice: TypeAlias = Annotated[float | Range, Measure("USD/kWh", 0.0, 1e4)]
 GridIntensity: TypeAlias = Annotated[float | Range, Measure("kg/kWh", 0.0, 1e2)]

@@ -11,6 +11,7 @@ from costmodel.foundation.rendering import number
 from costmodel.foundation.units import SI_FACTOR
 from costmodel.report.drawing import COLOURS, axes_for, legend_above, logarithmic
 from costmodel.report.plot_layouts import breakdown, layouts, memory, scaling
+from costmodel.report.plot_scaling import bootstrap_cloud, isoflops, scaling_fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,7 +22,19 @@ if TYPE_CHECKING:
     from costmodel.estimation.inputs import Input
     from costmodel.estimation.results import Result
 
-__all__ = ["COLOURS", "against", "breakdown", "intervals", "layouts", "memory", "scaling", "sensitivity"]
+__all__ = [
+    "COLOURS",
+    "against",
+    "bootstrap_cloud",
+    "breakdown",
+    "intervals",
+    "isoflops",
+    "layouts",
+    "memory",
+    "scaling",
+    "scaling_fit",
+    "sensitivity",
+]
 
 _UNITS: dict[str, tuple[tuple[float, str], ...]] = {
     "FLOP": ((1e24, "YFLOP"), (1e21, "ZFLOP"), (1e18, "EFLOP"), (1e15, "PFLOP"), (1.0, "FLOP")),

@@ -6,7 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from costmodel.scaling.broadcast import NOT_NEGATIVE, POSITIVE, apply, check_coefficients, elementwise, minimum, positive
+from costmodel.scaling.broadcast import (
+    NOT_NEGATIVE,
+    POSITIVE,
+    apply,
+    check_coefficients,
+    elementwise,
+    minimum,
+    positive,
+)
 from costmodel.scaling.hoffmann import FLOPS_PER_PARAMETER, Allocation, HoffmannLaw
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -30,7 +38,7 @@ class MuennighoffLaw:
 
     References
     ----------
-    Muennighoff et al. 2023, "Scaling Data-Constrained Language Models", equations 5 and 6 (arXiv 2305.16264).
+    Muennighoff et al. 2023, "Scaling Data-Constrained Language Models" (arXiv 2305.16264).
 
     Examples
     --------
@@ -88,9 +96,7 @@ class MuennighoffLaw:
         parameters, tokens, unique = positive(parameters=parameters, tokens=tokens, unique_tokens=unique_tokens)
         unique = minimum(unique, tokens)
         fitting = minimum(self.fitting_parameters(unique), parameters)
-        return Worth(
-            _worth(parameters, fitting, self.excess_parameters), _worth(tokens, unique, self.repeated_tokens)
-        )
+        return Worth(_worth(parameters, fitting, self.excess_parameters), _worth(tokens, unique, self.repeated_tokens))
 
     def loss(self, parameters: Any, tokens: Any, *, unique_tokens: Any) -> Any:
         """Return the loss [nat/token], of the broadcast shape.
@@ -130,7 +136,7 @@ class MuennighoffLaw:
         >>> from costmodel.scaling.presets import scaling_law
         >>> best = scaling_law("muennighoff-2023").allocate(9.3e21, unique_tokens=25e9)
         >>> f"{best.parameters:.2e} parameters, {best.tokens / 25e9:.1f} epochs"
-        '6.05e+09 parameters, 10.2 epochs'
+        '6.82e+09 parameters, 9.1 epochs'
         """
         compute, unique = positive(compute=compute, unique_tokens=unique_tokens)
         (parameters,) = elementwise(lambda *point: (self._best_parameters(*point),), 1, compute, unique)

@@ -6,11 +6,11 @@ import math
 from typing import Any, NamedTuple
 
 from costmodel.foundation.errors import InputError
-from costmodel.scaling.broadcast import FINITE, NOT_NEGATIVE, POSITIVE, checked, elementwise, positive
+from costmodel.scaling.broadcast import FINITE, NOT_NEGATIVE, POSITIVE, checked, elementwise
 from costmodel.scaling.hoffmann import FLOPS_PER_PARAMETER, HoffmannLaw
 
 FLOPS_PER_PARAMETER_SERVED = 2.0
-"""Inference FLOPs for each parameter and token (arXiv 2401.00448, equation 2) [FLOP]."""
+"""Inference FLOPs for each parameter and token (arXiv 2401.00448) [FLOP]."""
 _HALVINGS = 200
 
 
@@ -46,46 +46,6 @@ class Served(NamedTuple):
         return self.saving / self.baseline
 
 
-def compute_optimal_loss(law: HoffmannLaw, parameters: Any) -> Any:
-    """Return the loss [nat/token] of a model trained on the tokens that are best for its size.
-
-    Parameters
-    ----------
-    law : the law of the loss
-    parameters : N [1], shape (...)
-
-    Raises
-    ------
-    InputError
-        If a value is not above 0 and finite.
-    """
-    (parameters,) = positive(parameters=parameters)
-    return law.E + (1 + law.alpha / law.beta) * law.A / parameters**law.alpha
-
-
-def tokens_for_loss(law: HoffmannLaw, parameters: Any, target_loss: Any) -> Any:
-    """Return the tokens that bring a model of that size to the loss [token]; infinite if none do.
-
-    Parameters
-    ----------
-    law : the law of the loss
-    parameters : N [1], shape (...)
-    target_loss : the loss to reach [nat/token], shape (...)
-
-    Raises
-    ------
-    InputError
-        If a number of parameters is not above 0 and finite, or a loss is not finite.
-    """
-    parameters, target = checked(("parameters", parameters, POSITIVE), ("target_loss", target_loss, FINITE))
-
-    def needed(size: float, loss: float) -> tuple[float]:
-        left = loss - law.E - law.A / size**law.alpha
-        return ((law.B / left) ** (1 / law.beta) if left > 0 else math.inf,)
-
-    return elementwise(needed, 1, parameters, target)[0]
-
-
 def serve_in_flops(law: HoffmannLaw, target_loss: Any, inference_tokens: Any) -> Served:
     """Return the model that reaches a loss at the least FLOPs, 6 N D + 2 N D_inference.
 
@@ -107,19 +67,18 @@ def serve_in_flops(law: HoffmannLaw, target_loss: Any, inference_tokens: Any) ->
 
     References
     ----------
-    Sardana et al. 2024, "Beyond Chinchilla-Optimal: Accounting for Inference in Language Model Scaling Laws",
-    equation 2 (arXiv 2401.00448).
+    Sardana et al. 2024, "Beyond Chinchilla-Optimal: Accounting for Inference in Language Model Scaling Laws"
+    (arXiv 2401.00448).
 
     Examples
     --------
+    >>> from costmodel.scaling.equal_loss import compute_optimal_loss
     >>> law = HoffmannLaw(E=1.69, A=406.4, B=410.7, alpha=0.336, beta=0.283)
     >>> best = serve_in_flops(law, compute_optimal_loss(law, 13e9), inference_tokens=2e12)
     >>> f"{best.parameters / 1e9:.2f}B on {best.tokens / 1e12:.2f}T tokens saves {best.saving_fraction:.1%}"
     '6.97B on 1.25T tokens saves 17.4%'
     """
-    served, target = checked(
-        ("inference_tokens", inference_tokens, NOT_NEGATIVE), ("target_loss", target_loss, FINITE)
-    )
+    served, target = checked(("inference_tokens", inference_tokens, NOT_NEGATIVE), ("target_loss", target_loss, FINITE))
     return _least_cost(law, target, FLOPS_PER_PARAMETER, FLOPS_PER_PARAMETER_SERVED * served)
 
 
@@ -165,13 +124,14 @@ def serve_in_dollars(
 
     Examples
     --------
+    >>> from costmodel.scaling.equal_loss import compute_optimal_loss
     >>> law = HoffmannLaw(E=1.69, A=406.4, B=410.7, alpha=0.336, beta=0.283)
     >>> h100 = 2.5 / 3600 / 989e12
     >>> best = serve_in_dollars(
     ...     law, compute_optimal_loss(law, 30e9), prompt_tokens=1e11, generated_tokens=3e11, training_price=h100,
     ...     inference_price=h100, training_mfu=0.4, prompt_mfu=0.4, generation_mfu=0.05)
     >>> f"{best.parameters / 1e9:.1f}B, USD {best.total:,.0f} instead of {best.baseline:,.0f}"
-    '17.3B, USD 496,706 instead of 549,896'
+    '19.6B, USD 696,366 instead of 754,940'
     """
     mfus = {"training_mfu": training_mfu, "prompt_mfu": prompt_mfu, "generation_mfu": generation_mfu}
     prompt, generated, target, price, served_price, training, prompting, generating = checked(

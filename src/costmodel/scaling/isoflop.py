@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.errors import InputError
@@ -103,7 +104,7 @@ def fit_envelope(parameters: Any, tokens: Any = None, loss: Any = None, bins: in
     logs = np.log(runs.compute)
     edges = np.linspace(logs.min(), logs.max() + 1e-9, bins + 1)
     found = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         inside = np.flatnonzero((logs >= low) & (logs < high))
         if len(inside):
             best = inside[np.argmin(runs.loss[inside])]

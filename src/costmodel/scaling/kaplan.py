@@ -25,20 +25,25 @@ class KaplanLaw:
 
     Examples
     --------
-    >>> law = KaplanLaw(N_c=6.4e13, D_c=1.8e13, alpha_N=0.076, alpha_D=0.103)
+    >>> law = KaplanLaw(parameter_scale=6.4e13, token_scale=1.8e13, parameter_exponent=0.076, token_exponent=0.103)
     >>> round(law.loss(1e9, 22e9), 2)
-    2.39
+    2.37
     """
 
-    N_c: float
-    D_c: float
-    alpha_N: float
-    alpha_D: float
+    parameter_scale: float
+    """N_c [1]."""
+    token_scale: float
+    """D_c [token]."""
+    parameter_exponent: float
+    """alpha_N [1]."""
+    token_exponent: float
+    """alpha_D [1]."""
     name: str = ""
     source: str = ""
 
     def __post_init__(self) -> None:
-        check_coefficients(self, N_c=POSITIVE, D_c=POSITIVE, alpha_N=POSITIVE, alpha_D=POSITIVE)
+        names = ("parameter_scale", "token_scale", "parameter_exponent", "token_exponent")
+        check_coefficients(self, **dict.fromkeys(names, POSITIVE))
 
     def loss(self, parameters: Any, tokens: Any) -> Any:
         """Return the loss [nat/token], of the broadcast shape.
@@ -54,8 +59,8 @@ class KaplanLaw:
             If a value is not above 0 and finite.
         """
         parameters, tokens = positive(parameters=parameters, tokens=tokens)
-        limited: Any = (self.N_c / parameters) ** (self.alpha_N / self.alpha_D)
-        return (limited + self.D_c / tokens) ** self.alpha_D
+        limited: Any = (self.parameter_scale / parameters) ** (self.parameter_exponent / self.token_exponent)
+        return (limited + self.token_scale / tokens) ** self.token_exponent
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The inverse questions: which input brings a figure to its target?"""

@@ -1,0 +1,381 @@
+"""Where does a figure meet its target, as a function of one input? Grids, brackets and neighbours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+from costmodel.estimation.chain import Missing
+from costmodel.estimation.estimate import Estimate, estimate
+from costmodel.estimation.results import OUTPUTS
+from costmodel.estimation.scenario import Scenario
+from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.foundation.rendering import amount
+from costmodel.foundation.units import SI_FACTOR
+from costmodel.planning.unknowns import Unknown
+
+AT_LEAST = frozenset({"mfu", "goodput", "utilisation"})
+"""Figures of which more is better: a target is the least of them, of all others the most."""
+REACH = (*range(1, 9), *range(12, 29, 4))
+"""Powers of two around the present value at which a figure is looked at."""
+GRID = 33
+"""Values looked at between bounds that are given."""
+MOST_COUNT = 65_536
+"""Up to here whole numbers are looked for, unless bounds are given or the present value is near it."""
+NEIGHBOURS = 64
+"""So many whole numbers between two of the grid are all tried; of more, so many round ones."""
+MOST_TRIED = 250
+DURATIONS = frozenset({"wall_time", "step_time"})
+TREND = 4.0
+"""Within this factor of the present value the figure is looked at to tell whether more is better."""
+UNCHANGED = 1e-12
+"""Relative difference below which a figure has not changed."""
+EXACT = 1e-8
+"""Relative difference from the target above which a figure jumps over it."""
+
+
+class Search:
+    """The figure as a function of the input, with all that was tried."""
+
+    def __init__(self, scenario: Scenario, asked: Unknown, figure: str, target: float, level: float | None) -> None:
+        self.scenario, self.asked, self.figure, self.target, self.level = scenario, asked, figure, target, level
+        self.sense = -1.0 if figure in AT_LEAST else 1.0
+        self.figures: dict[float, float] = {}
+        """What was possible: the figure, in the unit shown."""
+        self.obstacles: dict[float, str] = {}
+        """What was not, and why."""
+        self._needs_layout = asked.whole or not self._falls_back()
+
+    @property
+    def tried(self) -> int:
+        """Number of values tried."""
+        return len(self.figures) + len(self.obstacles)
+
+    def excess(self, value: float) -> float | None:
+        """Return by how much the figure misses the target (logarithm; 0 or less meets it), None if not possible."""
+        if value not in self.figures and value not in self.obstacles:
+            try:
+                self.figures[value] = self._evaluate(value)
+            except InputError as error:
+                self.obstacles[value] = str(error)
+        if value in self.obstacles:
+            return None
+        return self.sense * math.log(max(self.figures[value] / self.target, 1e-300))
+
+    def meets(self, value: float) -> bool:
+        """Tell whether the figure meets the target with this value."""
+        excess = self.excess(value)
+        return excess is not None and excess <= UNCHANGED
+
+    def possible(self, values: Iterable[float]) -> list[float]:
+        """Return those values at which there is an estimate; raise if there are none, or they are all alike."""
+        values = list(values)
+        found = [value for value in values if self.excess(value) is not None]
+        lowest, highest = self.asked.shown(values[0]), self.asked.shown(values[-1])
+        if not found:
+            reason = self.obstacles[values[-1]]
+            raise InputError(f"{self.asked.path}: no estimate is possible from {lowest} to {highest}; {reason}")
+        figures = [self.figures[value] for value in found]
+        if len(found) > 1 and max(figures) - min(figures) <= UNCHANGED * max(figures):
+            raise InputError(
+                f"{self.asked.path} does not change {self.figure}: it is {self.amount(found[0])} from {lowest} to "
+                f"{highest}"
+            )
+        return found
+
+    def amount(self, value: float) -> str:
+        """Return the figure at a value as text."""
+        return figure_text(self.figure, self.figures[value])
+
+    def endless(self, high: float) -> InputError:
+        """Return the error that the target is met up to the end of the search, so that nothing bounds the input."""
+        sign = "at most" if self.sense > 0 else "at least"
+        return InputError(
+            f"no largest {self.asked.path}: {self.figure} is {sign} {figure_text(self.figure, self.target)} up to "
+            f"{self.asked.shown(high)}, where it is {self.amount(high)}; give within=(low, high) to look beyond"
+        )
+
+    def failure(self, low: float, high: float) -> InputError:
+        """Return the error that there is no answer between two values: what the figure is there instead."""
+        path, shown = self.asked.path, self.asked.shown
+        found = sorted(self.figures)
+        above = all((self.excess(value) or 0.0) * self.sense > 0 for value in found)
+        extreme = (min if above else max)(found, key=self.figures.__getitem__)
+        bound = f"is at {'least' if above else 'most'} {self.amount(extreme)} (at {shown(extreme)})"
+        if not above and not all((self.excess(value) or 0.0) * self.sense < 0 for value in found):
+            bound = "does not pass it"
+        ends = " and ".join(f"{self.amount(value)} at {shown(value)}" for value in (found[0], found[-1]))
+        lines = [
+            f"no {path} from {shown(low)} to {shown(high)} brings {self.figure} to "
+            f"{figure_text(self.figure, self.target)}: it {bound}; it is {ends}"
+        ]
+        if self.obstacles:
+            last = max(self.obstacles)
+            where = min((one for one in self.obstacles if one > found[-1]), default=last)
+            lines.append(f"not possible at {len(self.obstacles)} of {self.tried} values tried, such as "
+                         f"{shown(where)}: {self.obstacles[where]}")  # fmt: skip
+        return InputError("; ".join(lines))
+
+    def _evaluate(self, value: float) -> float:
+        made = estimate(self.asked.put(self.scenario, value))
+        if self._needs_layout and (reason := _no_layout(made)):
+            raise InputError(reason)
+        output = OUTPUTS[self.figure]
+        if self.level is None:
+            si = known(made, self.figure)
+        else:
+            import numpy as np
+
+            known(made, self.figure)
+            si = float(np.quantile(made.draws(self.figure), self.level if self.sense > 0 else 1 - self.level))
+        return si * SI_FACTOR[output.unit] / SI_FACTOR[output.shown]
+
+    def _falls_back(self) -> bool:
+        """Tell whether the scenario as it is has no possible layout: then that of its class is what is changed."""
+        try:
+            return bool(_no_layout(estimate(self.scenario)))
+        except InputError:
+            return False
+
+
+def known(made: Estimate, figure: str) -> float:
+    """Return the SI value of a figure, or raise `MissingFactError` with the reason."""
+    value = made.value(figure)
+    if isinstance(value, Missing):
+        raise MissingFactError(f"{figure} is not known: {value.reason}")
+    return value
+
+
+def _no_layout(made: Estimate) -> str:
+    """Return why no layout is possible, where the estimate falls back on the utilisation of the class for that."""
+    cautions = (one.provenance.caution for path, one in made.inputs.items() if path.endswith("mfu"))
+    return next((caution for caution in cautions if "layout: none is possible" in caution), "")
+
+
+def figure_text(figure: str, value: float) -> str:
+    """Return a figure, in the unit in which the estimate shows it, as text."""
+    output = OUTPUTS[figure]
+    return amount(value * SI_FACTOR[output.shown] / SI_FACTOR[output.unit], output.rendered)
+
+
+def continuous(search: Search, within: Any) -> tuple[float, str]:
+    """Return the value at which the figure equals the target, and what to say of it."""
+    values = _values(search.asked, within)
+    possible = search.possible(values)
+    present = search.asked.present
+    inside = present is not None and values[0] <= present <= values[-1]
+    passed = [ends for ends in pairwise(values) if _passes(search, *ends)]
+    passed += [] if passed else _at_the_edge(search, values)
+    passed.sort(key=lambda ends: _distance(present, ends) if inside and present is not None else ends[0])
+    for ends in passed:
+        found = _between(search, *ends)
+        if found is None:
+            continue
+        value, note = found
+        crossings = sum(1 for ends in pairwise(possible) if _passes(search, *ends))
+        if crossings > 1 and abs(search.excess(possible[0]) or 0.0) > UNCHANGED:
+            which = "nearest to the present one" if inside else "lowest"
+            also = (
+                f"{search.figure} passes the target at {crossings} values of {search.asked.path}; this is the {which}"
+            )
+            note = f"{note}; {also}" if note else also
+        return value, note
+    raise search.failure(values[0], values[-1])
+
+
+def _values(asked: Unknown, within: Any) -> list[float]:
+    """Return the values at which the figure is looked at first, in order."""
+    low, high, present = asked.measure.lowest, asked.measure.highest, asked.present
+    if within is not None:
+        low, high = asked.bounds(within)
+        steps = [step / (GRID - 1) for step in range(1, GRID - 1)]
+        inner = [low * (high / low) ** step if low > 0 else low + (high - low) * step for step in steps]
+        kept = [present] if present is not None and low < present < high else []
+        return sorted({low, *inner, *kept, high})
+    low += 1e-12 * max(high - low, 1e-28) if asked.measure.open_low and high <= 1 else 0.0
+    high -= 1e-9 * high if asked.measure.open_high else 0.0
+    start = present or (1.0 if low < 1 < high else min(max(2 * low, 1e-3), high / 2))
+    around = [start * 2.0**power for power in (*(-one for one in REACH), 0, *REACH)]
+    values = {min(max(value, low), high) for value in around}
+    return sorted(values | ({0.0} if low == 0 and not asked.measure.open_low else set()))
+
+
+def _passes(search: Search, low: float, high: float) -> bool:
+    """Tell whether the figure passes its target between two values."""
+    ends = search.excess(low), search.excess(high)
+    return ends[0] is not None and ends[1] is not None and (ends[0] <= 0) != (ends[1] <= 0)
+
+
+def _distance(present: float, ends: tuple[float, float]) -> float:
+    """Return how far two values are from the present one: 0 where it lies between them."""
+    if ends[0] <= present <= ends[1]:
+        return 0.0
+    near = ends[0] if present < ends[0] else ends[1]
+    return abs(math.log(near / present)) if near > 0 and present > 0 else abs(near - present)
+
+
+def _middle(low: float, high: float) -> float:
+    return math.sqrt(low * high) if low > 0 else (low + high) / 2
+
+
+def _at_the_edge(search: Search, values: Sequence[float]) -> list[tuple[float, float]]:
+    """Return where the target is passed between a possible value and the last one before it is impossible."""
+    for low, high in pairwise(values):
+        if (low in search.obstacles) == (high in search.obstacles):
+            continue
+        good, bad = (high, low) if low in search.obstacles else (low, high)
+        while abs(good - bad) > 1e-9 * max(good, bad) and search.tried < MOST_TRIED:
+            between = _middle(min(good, bad), max(good, bad))
+            if between in search.obstacles or search.excess(between) is None:
+                bad = between
+            elif _passes(search, good, between):
+                return [(min(good, between), max(good, between))]
+            else:
+                good = between
+    return []
+
+
+def _between(search: Search, low: float, high: float) -> tuple[float, str] | None:
+    """Return the value between two at which the figure equals the target, and a note if it jumps there."""
+    from scipy.optimize import brentq
+
+    logarithmic = low > 0
+
+    def miss(coordinate: float) -> float:
+        value = min(max(math.exp(coordinate) if logarithmic else coordinate, low), high)
+        excess = search.excess(value)
+        if excess is None:
+            raise InputError(search.obstacles[value])
+        return excess
+
+    start, end = (math.log(one) if logarithmic else one for one in (low, high))
+    try:
+        brentq(miss, start, end, xtol=1e-13 * max(1.0, 1.0 if logarithmic else end), rtol=1e-15, maxiter=150)
+    except InputError:
+        return None
+    inside = [value for value in search.figures if low <= value <= high]
+    best = min(inside, key=lambda value: abs(search.excess(value) or 0.0))
+    if abs(search.excess(best) or 0.0) <= EXACT:
+        return best, ""
+    meeting = [value for value in inside if search.meets(value)]
+    missing = [value for value in inside if not search.meets(value)]
+    value, other = min(((one, two) for one in meeting for two in missing), key=lambda pair: abs(pair[0] - pair[1]))
+    jump = f"{search.figure} jumps there from {search.amount(value)} to {search.amount(other)}"
+    return value, jump
+
+
+def whole(search: Search, within: Any) -> tuple[float, str]:
+    """Return the whole number at which the figure just meets the target, and what to say of it."""
+    node = search.scenario.cluster.node_size if search.asked.path == "cluster.count" else 1
+    grid = _grid(search.asked, within, node)
+    possible = search.possible(grid)
+    if not any(search.meets(value) for value in possible):
+        grid = _with_edges(search, grid, node)
+    meeting = [value for value in grid if search.meets(value)]
+    if not meeting:
+        raise search.failure(grid[0], grid[-1])
+    worse = _gets_worse(search, possible)
+    good = meeting[-1] if worse else meeting[0]
+    place = grid.index(good) + (1 if worse else -1)
+    if not 0 <= place < len(grid):
+        if worse and within is None and grid[-1] < search.asked.measure.highest:
+            raise search.endless(grid[-1])
+        looked = f"{search.asked.path} was looked for from {grid[0]:,} to {grid[-1]:,}"
+        return good, f"a bound of the search: {looked}" if within is not None else ""
+    value = _refined(search, grid[place], good, node)
+    return value, _note(search, value, worse)
+
+
+def _gets_worse(search: Search, possible: Sequence[float]) -> bool:
+    """Tell whether more of a whole number takes the figure away from its target, around the present value.
+
+    More accelerators are asked for the sake of time: of them the fewest are wanted whatever the trend.
+    """
+    if search.asked.path == "cluster.count" and search.figure in DURATIONS:
+        return False
+    present = search.asked.present or 0.0
+    near = [value for value in possible if present / TREND <= value <= present * TREND]
+    trend = sum(_step(search, *ends) for ends in pairwise(near)) or sum(
+        _step(search, *ends) for ends in pairwise(possible)
+    )
+    return trend > 0
+
+
+def _step(search: Search, low: float, high: float) -> int:
+    """Return 1 if the figure gets worse from one value to the next, -1 if it gets better, 0 if it does not change."""
+    change = (search.excess(high) or 0.0) - (search.excess(low) or 0.0)
+    return (change > 1e-9) - (change < -1e-9)
+
+
+def _note(search: Search, value: float, worse: bool) -> str:
+    """Return what bounds a whole number other than the target, and whether more of it is always better."""
+    path, shown = search.asked.path, search.asked.shown
+    beyond = [one for one in (*search.figures, *search.obstacles) if (one > value) == worse and one != value]
+    nearest = min(beyond, key=lambda one: abs(one - value))
+    lines = []
+    if not any(one in search.figures for one in beyond):
+        lines.append(f"{shown(nearest)} is not possible: {search.obstacles[nearest]}")
+    better = [one for one in search.figures if (one < value) == worse and one != value and not search.meets(one)]
+    if better:
+        first = min(better, key=lambda one: abs(one - value))
+        which, what = ("largest", "smaller") if worse else ("smallest", "larger")
+        lines.append(f"{search.figure} is not monotone in {path}: this is the {which} found that meets the target, "
+                     f"{what} ones need not ({shown(first)} does not)")  # fmt: skip
+    return "; ".join(lines)
+
+
+def _grid(asked: Unknown, within: Any, node: int) -> list[int]:
+    """Return the whole numbers that are looked at first: all of few, else powers of two, in whole nodes above one."""
+    low, high = int(asked.measure.lowest), int(asked.measure.highest)
+    if within is not None:
+        bounds = asked.bounds(within)
+        low, high = math.ceil(bounds[0]), math.floor(bounds[1])
+    else:
+        high = min(high, max(MOST_COUNT, 8 * int(asked.present or 0)))
+    low = -(-low // node) * node if low > node else low
+    high = high // node * node if high > node else high
+    if low > high:
+        raise InputError(f"within: holds no whole number of nodes of {node}; got {within!r}")
+    if (high - low) // (node if low >= node else 1) <= NEIGHBOURS // 2:
+        return [one for one in range(low, high + 1) if one <= node or one % node == 0]
+    powers = [2**power for power in range(31)]
+    present = int(asked.present or 0)
+    own = {present} if present <= node or present % node == 0 else set()
+    listed = {low, high, *own, *(one for one in powers if one < node), *(node * one for one in powers)}
+    return sorted(one for one in listed if low <= one <= high)
+
+
+def _inner(low: float, high: float, node: int) -> range:
+    """Return the whole numbers between two neighbours of the grid: all of few, else round ones."""
+    step = node if low >= node else 1
+    while high - low > (NEIGHBOURS + 1) * step:
+        step *= 2
+    return range((int(low) // step + 1) * step, int(high), step)
+
+
+def _refined(search: Search, bad: float, good: float, node: int) -> float:
+    """Return the number nearest to `bad`, as far as it was tried, that meets the target as `good` does."""
+    while True:
+        inner = _inner(min(bad, good), max(bad, good), node)
+        for value in inner if bad < good else reversed(inner):
+            if search.meets(value):
+                good = value
+                break
+            bad = value
+        unit = node if min(bad, good) >= node else 1
+        if abs(good - bad) <= unit or inner.step == unit:
+            return good
+
+
+def _with_edges(search: Search, grid: list[int], node: int) -> list[int]:
+    """Return the grid with the numbers between what is possible and what is not: the best may lie there."""
+    added: list[int] = []
+    for low, high in pairwise(grid):
+        if (low in search.obstacles) != (high in search.obstacles) and search.tried < MOST_TRIED - NEIGHBOURS:
+            inner = list(_inner(low, high, node))
+            for value in inner:
+                search.excess(value)
+            added += inner
+    return sorted({*grid, *added})

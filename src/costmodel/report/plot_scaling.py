@@ -1,0 +1,144 @@
+"""Plots of scaling laws: how well does a law fit, what would be trained best, and how sure are the exponents?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.foundation.ranges import DEFAULT_LEVEL
+from costmodel.foundation.rendering import number
+from costmodel.report.drawing import COLOURS, axes_for, legend_above
+from costmodel.scaling.fitting import NAMES, ScalingFit
+from costmodel.scaling.isoflop import ComputeOptimum
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+_BANDS = ((COLOURS[4], "o"), (COLOURS[1], "s"), (COLOURS[3], "^"), (COLOURS[2], "D"))
+"""Colour and marker of the bands of model size, from small to large."""
+_BEYOND = 10.0
+"""Factor of compute beyond the data up to which a law is drawn."""
+_PLACES = 60
+"""Values of compute at which a curve is drawn."""
+
+
+def scaling_fit(fit: ScalingFit, level: float = DEFAULT_LEVEL, ax: Axes | None = None) -> Axes:
+    """Draw measured losses against compute, with the least loss that the fitted law promises for it.
+
+    Beyond the measured compute, up to ten times the largest, the line is broken.
+
+    Parameters
+    ----------
+    fit : what `fit_scaling_law` found
+    level : of the interval of the least loss
+    ax : Axes to draw in; new ones unless given
+    """
+    import numpy as np
+
+    measured = _fitted(fit).measurements
+    axes = axes_for(ax, legend_lines=2)
+    for (colour, marker), (chosen, label) in zip(_BANDS, _by_size(measured.parameters), strict=False):
+        axes.plot(measured.compute[chosen], measured.loss[chosen], linestyle="none", marker=marker, markersize=5,
+                  color=colour, markeredgecolor="black", markeredgewidth=0.4, label=label)  # fmt: skip
+    last = measured.compute.max()
+    inside = np.geomspace(measured.compute.min(), last, _PLACES)
+    beyond = np.geomspace(last, _BEYOND * last, _PLACES)
+    every = np.concatenate([inside, beyond])
+    best = fit.law.allocate(every)
+    _, low, high = fit.predict(best.parameters, best.tokens, level)
+    axes.fill_between(every, low, high, color=COLOURS[5], alpha=0.4, linewidth=0, label=f"{100 * level:g} % interval")
+    axes.plot(inside, fit.law.allocate(inside).loss, color=COLOURS[0], linewidth=1.5, label="least loss by the law")
+    axes.plot(beyond, fit.law.allocate(beyond).loss, color=COLOURS[0], linewidth=1.5, linestyle="--")
+    axes.set_xscale("log")
+    axes.set_xlabel("compute [FLOP]")
+    axes.set_ylabel("loss [nat/token]")
+    legend_above(axes)
+    return axes
+
+
+def isoflops(optimum: ComputeOptimum, ax: Axes | None = None) -> Axes:
+    """Draw the best parameters and tokens of each budget of compute, and the power laws through them.
+
+    The exponents stand in the legend with their standard errors.
+
+    Parameters
+    ----------
+    optimum : what `fit_isoflops` or `fit_envelope` found
+    ax : Axes to draw in; new ones unless given
+    """
+    if not isinstance(optimum, ComputeOptimum):
+        raise InputError(f"optimum is what fit_isoflops or fit_envelope returns; got {type(optimum).__name__}")
+    import numpy as np
+
+    axes = axes_for(ax)
+    line = np.geomspace(optimum.compute.min(), _BEYOND * optimum.compute.max(), _PLACES)
+    for name, values, law, colour, marker, style in (
+        ("tokens", optimum.tokens, optimum.token_law, COLOURS[4], "s", "--"),
+        ("parameters", optimum.parameters, optimum.parameter_law, COLOURS[0], "o", "-"),
+    ):
+        exponent = f"compute$^{{{law.exponent:.2f} \\pm {law.standard_error:.2f}}}$"
+        axes.plot(line, law(line), color=colour, linewidth=1.2, linestyle=style, label=f"{name} ~ {exponent}")
+        axes.plot(optimum.compute, values, linestyle="none", marker=marker, markersize=6, color=colour,
+                  markeredgecolor="black", markeredgewidth=0.5, label=f"best {name}")  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("compute [FLOP]")
+    axes.set_ylabel("best parameters [1], tokens [token]")
+    legend_above(axes, columns=4)
+    return axes
+
+
+def bootstrap_cloud(fit: ScalingFit, level: float = DEFAULT_LEVEL, ax: Axes | None = None) -> Axes:
+    """Draw the exponents of each replicate of the bootstrap, beta against alpha, with the ends of their intervals.
+
+    Parameters
+    ----------
+    fit : what `fit_scaling_law` found with a `bootstrap`
+    level : of the intervals
+    ax : Axes to draw in; new ones unless given
+    """
+    if not len(_fitted(fit).replicates):
+        raise MissingFactError("the cloud needs a bootstrap: fit with bootstrap=400 or more")
+    alpha, beta = (fit.replicates[:, NAMES.index(name)] for name in ("alpha", "beta"))
+    ends = fit.confidence_interval(level)
+    axes = axes_for(ax, legend_lines=1)
+    axes.plot(alpha, beta, linestyle="none", marker="o", markersize=3.5, color=COLOURS[5], alpha=0.6,
+              markeredgewidth=0, label=f"{len(alpha):,} replicates")  # fmt: skip
+    looks: dict[str, Any] = {"color": "black", "linewidth": 1, "linestyle": "--"}
+    for place, label in zip(ends["alpha"], (f"{100 * level:g} % interval", "_"), strict=True):
+        axes.axvline(place, label=label, **looks)
+    for place in ends["beta"]:
+        axes.axhline(place, **looks)
+    axes.plot([fit.law.alpha], [fit.law.beta], linestyle="none", marker="*", markersize=15, color=COLOURS[4],
+              markeredgecolor="black", label="fitted")  # fmt: skip
+    axes.set_xlabel("alpha, exponent of the parameters [1]")
+    axes.set_ylabel("beta, exponent of the tokens [1]")
+    legend_above(axes)
+    return axes
+
+
+def _fitted(fit: Any) -> ScalingFit:
+    if not isinstance(fit, ScalingFit):
+        raise InputError(f"fit is what fit_scaling_law returns; got {type(fit).__name__}")
+    return fit
+
+
+def _by_size(parameters: NDArray[np.float64]) -> Iterator[tuple[NDArray[np.bool_], str]]:
+    """Yield a mask and a label of the runs in each band: one for each size if they are few, or of equal ratio."""
+    import numpy as np
+
+    sizes = np.unique(parameters)
+    if len(sizes) <= len(_BANDS):
+        bands = np.arange(len(sizes))
+    else:
+        edges = np.geomspace(sizes[0], sizes[-1], len(_BANDS) + 1)[1:-1]
+        bands = np.searchsorted(edges, sizes)
+    scale, unit = (1e9, "B") if sizes[-1] >= 1e9 else (1e6, "M")
+    for band in np.unique(bands):
+        held = sizes[bands == band]
+        ends = [number(float(end) / scale, 2) for end in (held[0], held[-1])]
+        yield np.isin(parameters, held), f"{' to '.join(dict.fromkeys(ends))} {unit} parameters"

@@ -1,0 +1,83 @@
+"""What a budget buys: within it, better than its neighbours, under limits, and clear where it buys nothing."""
+
+import numpy as np
+import pytest
+
+import costmodel as cm
+from costmodel.planning.allocation import allocate
+from costmodel.scaling.fitting import fit_scaling_law
+from costmodel.scaling.hoffmann import HoffmannLaw
+
+LAW = HoffmannLaw(E=1.8172, A=482.01, B=2085.43, alpha=0.3478, beta=0.3658)
+RUN = cm.Scenario(
+    architecture={"total": "1B"}, recipe=cm.Pretraining(tokens="1T", batch_size=1024),
+    cluster=cm.Cluster("H100-SXM", 256), prices=cm.Rental(price=2.5),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bought():
+    return allocate(LAW, RUN, "1 MUSD")
+
+
+def test_it_costs_what_there_is(bought):
+    assert bought.estimate.value("cost") == pytest.approx(1e6, rel=1e-6)
+    assert bought.loss == LAW.loss(bought.parameters, bought.tokens)
+    assert bought.limit == "budget" and "1.00 MUSD" in str(bought)
+
+
+def test_neighbours_of_the_same_cost_are_worse(bought):
+    for factor in (0.7, 1.4):
+        assert allocate(LAW, RUN, 1e6, parameters=bought.parameters * factor).loss > bought.loss
+
+
+def test_it_is_near_the_optimum_in_flops(bought):
+    """Where dollars buy FLOPs at a like rate, the best model is that of the compute."""
+    best = LAW.allocate(6 * bought.parameters * bought.tokens)
+    assert bought.parameters == pytest.approx(best.parameters, rel=0.5)
+    assert bought.loss == pytest.approx(best.loss, rel=2e-3)
+
+
+def test_more_dollars_are_never_worse():
+    losses = [allocate(LAW, RUN, dollars).loss for dollars in (1e5, 3e5, 1e6)]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_tokens_that_there_are_and_ratios_are_kept(bought):
+    few = allocate(LAW, RUN, 1e6, most_tokens=bought.tokens / 3)
+    assert few.tokens <= bought.tokens / 3 and few.loss > bought.loss and few.parameters > bought.parameters
+    long = allocate(LAW, RUN, 1e6, tokens_per_parameter=200)
+    assert long.tokens_per_parameter >= 200 and long.parameters < bought.parameters
+
+
+def test_intervals_hold_the_cost_and_the_fit(bought):
+    ends = bought.interval()
+    assert ends["tokens"][0] < bought.tokens < ends["tokens"][1]
+    assert ends["loss"][0] < bought.loss < ends["loss"][1]
+    n, d = (each.ravel() for each in np.meshgrid(np.geomspace(1e8, 1e10, 6), np.geomspace(1e9, 1e12, 6)))
+    noise = np.exp(np.random.default_rng(0).normal(0, 0.005, len(n)))
+    fit = fit_scaling_law(n, d, LAW.loss(n, d) * noise, bootstrap=100)
+    wider = allocate(fit, RUN, 1e6, parameters=bought.parameters).interval()["loss"]
+    assert wider[1] / wider[0] > ends["loss"][1] / ends["loss"][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "budget", "message"),
+    [
+        ({}, "1 kg", "budget"),
+        ({}, -5, "budget"),
+        ({"recipe": [cm.Pretraining(tokens=1e9), cm.Pretraining(tokens=1e9)]}, 1e6, "several stages"),
+        ({"cluster.count": 7, "recipe.batch_size": 11}, 1e6, None),
+    ],
+)
+def test_bad_questions_are_refused(change, budget, message):
+    if message is None:  # no layout of the batch: by class, which is an answer too
+        assert allocate(LAW, RUN.replace(change), budget).tokens > 0
+        return
+    with pytest.raises(cm.InputError, match=message):
+        allocate(LAW, RUN.replace(change), budget)
+
+
+def test_a_ratio_that_nothing_has_is_told():
+    with pytest.raises(cm.InputError, match=r"no model can be trained for 1\.00 USD"):
+        allocate(LAW, RUN, 1, tokens_per_parameter=1e9)
