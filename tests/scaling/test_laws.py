@@ -39,7 +39,7 @@ def test_the_loss_falls_in_parameters_and_tokens(name, size, tokens, more):
 def test_an_allocation_spends_the_budget_on_the_least_loss(law, compute, factor):
     best = law.allocate(compute)
     assert 6 * best.parameters * best.tokens == pytest.approx(compute, rel=1e-12)
-    assert best.loss == law.loss(best.parameters, best.tokens)
+    assert best.loss == pytest.approx(law.loss(best.parameters, best.tokens), rel=1e-14)
     for other in (best.parameters * factor, best.parameters / factor):
         assert law.loss(other, compute / (6 * other)) > best.loss
 
@@ -129,7 +129,6 @@ def test_repeated_tokens_are_never_better_than_fresh_ones(size, tokens, repeats)
     fresh = MUENNIGHOFF.loss(size, tokens, unique_tokens=tokens)
     repeated = MUENNIGHOFF.loss(size, tokens, unique_tokens=tokens / repeats)
     assert repeated >= fresh * (1 - 1e-12) and fresh >= MUENNIGHOFF.fresh.loss(size, tokens) * (1 - 1e-12)
-    assert repeated >= MUENNIGHOFF.loss(size, tokens * repeats, unique_tokens=tokens) * (1 - 1e-12) or repeats > 1
     worth = MUENNIGHOFF.worth(size, tokens, unique_tokens=tokens / repeats)
     assert tokens / repeats * (1 - 1e-12) <= worth.tokens <= tokens * (1 + 1e-12)
     assert worth.tokens <= tokens / repeats * (1 + MUENNIGHOFF.repeated_tokens) * (1 + 1e-12)

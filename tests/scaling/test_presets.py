@@ -40,11 +40,14 @@ def test_a_caller_cannot_change_the_table():
     assert scaling_laws()[0]["name"] == "hoffmann-2022"
 
 
-def test_logarithms_keep_the_published_digits():
-    law = scaling_law("hoffmann-2022")
-    assert (law.A, law.B, law.E) == pytest.approx((406.4, 410.7, 1.6934), rel=1e-4)
-    law = scaling_law("muennighoff-2023")
-    assert (law.A, law.B, law.E) == pytest.approx((521, 1488, 1.869), rel=5e-4)  # as its README prints them
+@pytest.mark.parametrize(
+    ("name", "printed", "within"),
+    [("hoffmann-2022", [406.4, 410.7, 1.6934], 1e-4), ("muennighoff-2023", [521, 1488, 1.869], 5e-4)],
+)
+def test_logarithms_keep_the_published_digits(name, printed, within):
+    law = scaling_law(name)
+    coefficients = [law.A, law.B, law.E]
+    assert coefficients == pytest.approx(printed, rel=within)
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,15 @@ MOST_COUNT = 65_536
 NEIGHBOURS = 64
 """So many whole numbers between two of the grid are all tried; of more, so many round ones."""
 MOST_TRIED = 250
+MOST_ODD = 4
+"""Odd divisors, besides the largest, of which multiples are looked at."""
 DURATIONS = frozenset({"wall_time", "step_time"})
 TREND = 4.0
 """Within this factor of the present value the figure is looked at to tell whether more is better."""
+NOTABLE = 1e-3
+"""Relative change of a figure from one value to the next below which it tells no trend."""
+_IMPOSSIBLE = "layout: none is possible"
+"""What an estimate says where it falls back on the utilisation of the class for want of a layout."""
 UNCHANGED = 1e-12
 """Relative difference below which a figure has not changed."""
 EXACT = 1e-8
@@ -151,7 +157,8 @@ def known(made: Estimate, figure: str) -> float:
 def _no_layout(made: Estimate) -> str:
     """Return why no layout is possible, where the estimate falls back on the utilisation of the class for that."""
     cautions = (one.provenance.caution for path, one in made.inputs.items() if path.endswith("mfu"))
-    return next((caution for caution in cautions if "layout: none is possible" in caution), "")
+    found = next((caution for caution in cautions if _IMPOSSIBLE in caution), "")
+    return found[found.find(_IMPOSSIBLE) :] if found else ""
 
 
 def figure_text(figure: str, value: float) -> str:
@@ -166,8 +173,9 @@ def continuous(search: Search, within: Any) -> tuple[float, str]:
     possible = search.possible(values)
     present = search.asked.present
     inside = present is not None and values[0] <= present <= values[-1]
-    passed = [ends for ends in pairwise(values) if _passes(search, *ends)]
-    passed += [] if passed else _at_the_edge(search, values)
+    passed = [(value, value) for value in possible if abs(search.excess(value) or 0.0) <= UNCHANGED]
+    passed += [ends for ends in pairwise(values) if _passes(search, *ends)]
+    passed = passed or _at_the_edge(search, values)
     passed.sort(key=lambda ends: _distance(present, ends) if inside and present is not None else ends[0])
     for ends in passed:
         found = _between(search, *ends)
@@ -175,7 +183,7 @@ def continuous(search: Search, within: Any) -> tuple[float, str]:
             continue
         value, note = found
         crossings = sum(1 for ends in pairwise(possible) if _passes(search, *ends))
-        if crossings > 1 and abs(search.excess(possible[0]) or 0.0) > UNCHANGED:
+        if crossings > 1:
             which = "nearest to the present one" if inside else "lowest"
             also = (
                 f"{search.figure} passes the target at {crossings} values of {search.asked.path}; this is the {which}"
@@ -194,9 +202,8 @@ def _values(asked: Unknown, within: Any) -> list[float]:
         inner = [low * (high / low) ** step if low > 0 else low + (high - low) * step for step in steps]
         kept = [present] if present is not None and low < present < high else []
         return sorted({low, *inner, *kept, high})
-    low += 1e-12 * max(high - low, 1e-28) if asked.measure.open_low and high <= 1 else 0.0
     high -= 1e-9 * high if asked.measure.open_high else 0.0
-    start = present or (1.0 if low < 1 < high else min(max(2 * low, 1e-3), high / 2))
+    start = present or (1.0 if low < 1 < high else (low + min(high, 2 * low + 1)) / 2)
     around = [start * 2.0**power for power in (*(-one for one in REACH), 0, *REACH)]
     values = {min(max(value, low), high) for value in around}
     return sorted(values | ({0.0} if low == 0 and not asked.measure.open_low else set()))
@@ -244,15 +251,18 @@ def _between(search: Search, low: float, high: float) -> tuple[float, str] | Non
     logarithmic = low > 0
 
     def miss(coordinate: float) -> float:
-        value = min(max(math.exp(coordinate) if logarithmic else coordinate, low), high)
+        value = math.exp(coordinate) if logarithmic else coordinate
+        value = low if coordinate == start else high if coordinate == end else min(max(value, low), high)
         excess = search.excess(value)
         if excess is None:
             raise InputError(search.obstacles[value])
         return excess
 
+    if low == high:
+        return low, ""
     start, end = (math.log(one) if logarithmic else one for one in (low, high))
     try:
-        brentq(miss, start, end, xtol=1e-13 * max(1.0, 1.0 if logarithmic else end), rtol=1e-15, maxiter=150)
+        brentq(miss, start, end, xtol=1e-13 if logarithmic else 1e-15 * end, rtol=1e-15, maxiter=150)
     except InputError:
         return None
     inside = [value for value in search.figures if low <= value <= high]
@@ -269,10 +279,11 @@ def _between(search: Search, low: float, high: float) -> tuple[float, str] | Non
 def whole(search: Search, within: Any) -> tuple[float, str]:
     """Return the whole number at which the figure just meets the target, and what to say of it."""
     node = search.scenario.cluster.node_size if search.asked.path == "cluster.count" else 1
-    grid = _grid(search.asked, within, node)
+    odd = _odd_parts(search)
+    grid = _grid(search.asked, within, node, odd)
     possible = search.possible(grid)
     if not any(search.meets(value) for value in possible):
-        grid = _with_edges(search, grid, node)
+        grid = _with_edges(search, grid, node, odd[-1])
     meeting = [value for value in grid if search.meets(value)]
     if not meeting:
         raise search.failure(grid[0], grid[-1])
@@ -284,7 +295,9 @@ def whole(search: Search, within: Any) -> tuple[float, str]:
             raise search.endless(grid[-1])
         looked = f"{search.asked.path} was looked for from {grid[0]:,} to {grid[-1]:,}"
         return good, f"a bound of the search: {looked}" if within is not None else ""
-    value = _refined(search, grid[place], good, node)
+    beyond = grid[place:] if worse else grid[place::-1]
+    bad = next((one for one in beyond if one in search.figures), beyond[0])
+    value = _refined(search, bad, good, node, odd[-1])
     return value, _note(search, value, worse)
 
 
@@ -297,16 +310,15 @@ def _gets_worse(search: Search, possible: Sequence[float]) -> bool:
         return False
     present = search.asked.present or 0.0
     near = [value for value in possible if present / TREND <= value <= present * TREND]
-    trend = sum(_step(search, *ends) for ends in pairwise(near)) or sum(
-        _step(search, *ends) for ends in pairwise(possible)
-    )
-    return trend > 0
+    trends = (_trend(search, values, least) for values, least in ((near, NOTABLE), (possible, NOTABLE), (possible, 0)))
+    return next((trend for trend in trends if trend), 0) > 0
 
 
-def _step(search: Search, low: float, high: float) -> int:
-    """Return 1 if the figure gets worse from one value to the next, -1 if it gets better, 0 if it does not change."""
-    change = (search.excess(high) or 0.0) - (search.excess(low) or 0.0)
-    return (change > 1e-9) - (change < -1e-9)
+def _trend(search: Search, values: Sequence[float], least: float) -> int:
+    """Return how many more steps between values take the figure away from its target than towards it."""
+    excesses = [search.excess(value) or 0.0 for value in values]
+    changes = [after - before for before, after in pairwise(excesses)]
+    return sum((change > least) - (change < -least) for change in changes)
 
 
 def _note(search: Search, value: float, worse: bool) -> str:
@@ -326,8 +338,21 @@ def _note(search: Search, value: float, worse: bool) -> str:
     return "; ".join(lines)
 
 
-def _grid(asked: Unknown, within: Any, node: int) -> list[int]:
-    """Return the whole numbers that are looked at first: all of few, else powers of two, in whole nodes above one."""
+def _odd_parts(search: Search) -> list[int]:
+    """Return odd numbers of which a multiple may be the only possible value: accelerators and batch share factors."""
+    scenario, path = search.scenario, search.asked.path
+    others = [scenario.cluster.count] if path.endswith("batch_size") else []
+    if path == "cluster.count":
+        others = [batch for recipe in scenario.recipes if (batch := getattr(recipe, "batch_size", None))]
+    other = math.gcd(*others)
+    while other and other % 2 == 0:
+        other //= 2
+    divisors = [one for one in range(1, math.isqrt(other) + 1) if other % one == 0]
+    return sorted({1, *divisors[:MOST_ODD], other or 1})
+
+
+def _grid(asked: Unknown, within: Any, node: int, odd: Sequence[int]) -> list[int]:
+    """Return the whole numbers looked at first: all of few, else powers of two times what is odd, in whole nodes."""
     low, high = int(asked.measure.lowest), int(asked.measure.highest)
     if within is not None:
         bounds = asked.bounds(within)
@@ -340,25 +365,35 @@ def _grid(asked: Unknown, within: Any, node: int) -> list[int]:
         raise InputError(f"within: holds no whole number of nodes of {node}; got {within!r}")
     if (high - low) // (node if low >= node else 1) <= NEIGHBOURS // 2:
         return [one for one in range(low, high + 1) if one <= node or one % node == 0]
-    powers = [2**power for power in range(31)]
+    powers = [one * 2**power for power in range(31) for one in odd]
     present = int(asked.present or 0)
     own = {present} if present <= node or present % node == 0 else set()
-    listed = {low, high, *own, *(one for one in powers if one < node), *(node * one for one in powers)}
+    listed = {
+        low,
+        high,
+        *own,
+        *(one for one in powers if one < node or one % node == 0),
+        *(node * 2**power for power in range(31)),
+    }
     return sorted(one for one in listed if low <= one <= high)
 
 
-def _inner(low: float, high: float, node: int) -> range:
-    """Return the whole numbers between two neighbours of the grid: all of few, else round ones."""
+def _inner(low: float, high: float, node: int, odd: int, most: int = NEIGHBOURS) -> range:
+    """Return the whole numbers between two of the grid: all of few, else round ones, which share the factor `odd`."""
     step = node if low >= node else 1
-    while high - low > (NEIGHBOURS + 1) * step:
+    if high - low > (most + 1) * step and math.lcm(step, odd) < high - low:
+        step = math.lcm(step, odd)
+    while high - low > (most + 1) * step:
         step *= 2
     return range((int(low) // step + 1) * step, int(high), step)
 
 
-def _refined(search: Search, bad: float, good: float, node: int) -> float:
+def _refined(search: Search, bad: float, good: float, node: int, odd: int) -> float:
     """Return the number nearest to `bad`, as far as it was tried, that meets the target as `good` does."""
     while True:
-        inner = _inner(min(bad, good), max(bad, good), node)
+        low, high = min(bad, good), max(bad, good)
+        patchy = any(low < one < high for one in search.obstacles)
+        inner = _inner(low, high, node, odd, max(NEIGHBOURS, MOST_TRIED - search.tried) if patchy else NEIGHBOURS)
         for value in inner if bad < good else reversed(inner):
             if search.meets(value):
                 good = value
@@ -369,12 +404,12 @@ def _refined(search: Search, bad: float, good: float, node: int) -> float:
             return good
 
 
-def _with_edges(search: Search, grid: list[int], node: int) -> list[int]:
+def _with_edges(search: Search, grid: list[int], node: int, odd: int) -> list[int]:
     """Return the grid with the numbers between what is possible and what is not: the best may lie there."""
     added: list[int] = []
     for low, high in pairwise(grid):
         if (low in search.obstacles) != (high in search.obstacles) and search.tried < MOST_TRIED - NEIGHBOURS:
-            inner = list(_inner(low, high, node))
+            inner = list(_inner(low, high, node, odd))
             for value in inner:
                 search.excess(value)
             added += inner

@@ -88,7 +88,7 @@ def isoflops(optimum: ComputeOptimum, ax: Axes | None = None) -> Axes:
     axes.set_yscale("log")
     axes.set_xlabel("compute [FLOP]")
     axes.set_ylabel("best parameters [1], tokens [token]")
-    legend_above(axes, columns=4)
+    legend_above(axes, columns=2)
     return axes
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from costmodel.foundation.errors import InputError
+from costmodel.scaling.broadcast import positive
 
 FLOPS_PER_PARAMETER = 6.0
 """Training FLOPs for each parameter and token, by which the laws count compute (arXiv 2001.08361) [FLOP]."""
@@ -72,7 +73,13 @@ class HoffmannLaw:
         ----------
         parameters : N [1], shape (...)
         tokens : D [token], shape (...)
+
+        Raises
+        ------
+        InputError
+            If a value is not above 0 and finite.
         """
+        parameters, tokens = positive(parameters=parameters, tokens=tokens)
         return self.E + self.A / parameters**self.alpha + self.B / tokens**self.beta
 
     def allocate(self, compute: Any) -> Allocation:
@@ -82,12 +89,18 @@ class HoffmannLaw:
         ----------
         compute : FLOPs of training [FLOP], shape (...)
 
+        Raises
+        ------
+        InputError
+            If a value is not above 0 and finite.
+
         Examples
         --------
         >>> law = HoffmannLaw(E=1.817218, A=477.826, B=2143.417, alpha=0.347310, beta=0.367172)
         >>> round(law.allocate(5.88e23).tokens_per_parameter, 1)
         17.9
         """
+        (compute,) = positive(compute=compute)
         ratio = (self.alpha * self.A / (self.beta * self.B)) ** (1 / (self.alpha + self.beta))
         product = compute / FLOPS_PER_PARAMETER
         parameters = ratio * product**self.parameter_exponent

@@ -24,7 +24,7 @@ class GadreLaw:
     --------
     >>> law = GadreLaw(E=1.8, a=100.0, b=250.0, eta=0.17)
     >>> round(law.loss_of_compute(1e21, 20), 3), round(law.loss_of_compute(1e21, 640), 3)
-    (2.052, 2.126)
+    (1.885, 1.903)
     """
 
     E: float

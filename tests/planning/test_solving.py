@@ -1,0 +1,425 @@
+"""The answer put back into the estimate meets the target; where there is none, the error says what there is."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import costmodel as cm
+from costmodel.estimation.results import OUTPUTS
+from costmodel.foundation.units import SI_FACTOR, registry
+from costmodel.planning.solving import Solution, solve
+
+
+def scenario(**changes):
+    base = cm.Scenario(
+        architecture="llama-3.1-8b",
+        recipe=cm.Pretraining(tokens="15T", sequence_length=8192),
+        cluster=cm.Cluster("H100-SXM", 1024),
+        prices=cm.Rental(price=2),
+    )
+    return base.replace(changes)
+
+
+def plain(**changes):
+    """A scenario in which everything is linear: 6 × 7e9 × tokens at 40 % of 312 TFLOP/s."""
+    base = cm.Scenario(
+        architecture={"total": "7B"},
+        recipe=cm.Pretraining(tokens="2T"),
+        cluster=cm.Cluster("A100-80GB-SXM", 512),
+        prices=cm.Rental(price=2),
+        mfu=0.4,
+        goodput=1.0,
+    )
+    return base.replace(changes)
+
+
+def figure(run, name):
+    """Return a figure in the unit in which the estimate shows it."""
+    output = OUTPUTS[name]
+    return cm.estimate(run).value(name) * SI_FACTOR[output.unit] / SI_FACTOR[output.shown]
+
+
+LINEAR_HOURS = 6 * 7e9 * 2e12 / (312e12 * 0.4) / 3600
+
+
+# --- numbers with a unit -----------------------------------------------------------------------------------------
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(1e10, 1e16), st.sampled_from(["cost", "wall_time", "energy", "carbon", "water", "flops", "gpu_hours"]))
+def test_tokens_are_found_again(tokens, name):
+    target = figure(plain(**{"recipe.tokens": tokens}), name)
+    found = solve(plain(), "recipe.tokens", **{name: target})
+    assert found.value == pytest.approx(tokens, rel=1e-8)
+    assert figure(found.scenario, name) == pytest.approx(target, rel=1e-8) == found.reached
+    assert found.tried < 300
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(0.01, 500))
+def test_prices_are_found_again(price):
+    target = figure(scenario(**{"prices.price": price}), "cost")
+    assert solve(scenario(), "prices.price", cost=target).value == pytest.approx(price, rel=1e-8)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(0.01, 0.99))
+def test_utilisations_are_found_again(mfu):
+    target = figure(plain(mfu=mfu), "wall_time")
+    found = solve(plain(), "mfu", wall_time=target)
+    assert found.value == pytest.approx(mfu, rel=1e-8) and found.scenario.mfu == found.value
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.floats(1e11, 1e15))
+def test_tokens_of_a_planned_layout_are_found_again(tokens):
+    target = figure(scenario(**{"recipe.tokens": tokens}), "wall_time")
+    found = solve(scenario(), "recipe.tokens", wall_time=target)
+    assert figure(found.scenario, "wall_time") == pytest.approx(target, rel=1e-8)
+
+
+def test_what_is_linear_is_exact():
+    assert solve(plain(), "recipe.tokens", cost="250 kUSD").value == pytest.approx(
+        2e12 * 250e3 / (LINEAR_HOURS * 2), rel=1e-9
+    )
+    assert solve(plain(), "prices.price", cost="250 kUSD").value == pytest.approx(250e3 / LINEAR_HOURS, rel=1e-9)
+    assert solve(plain(), "mfu", gpu_hours="200k").value == pytest.approx(0.4 * LINEAR_HOURS / 200e3, rel=1e-9)
+    assert solve(plain(), "architecture.total", flops=1e23).value == pytest.approx(1e23 / 12e12, rel=1e-8)
+    pue = cm.estimate(plain(**{"cluster.site": {"pue": 1.0}})).value("energy")
+    found = solve(plain(), "cluster.site.pue", energy=f"{1.25 * pue} J")
+    assert found.value == pytest.approx(1.25, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("goodput", {"wall_time": 25}),
+        ("gpu_hours", {"wall_time": 25}),
+        ("cluster.network_bandwidth", {"wall_time": "24 days"}),
+        ("cluster.accelerator.bf16", {"wall_time": "20 days"}),
+        ("cluster.site.grid_intensity", {"carbon": "300 tonne"}),
+        ("cluster.site.power_per_gpu", {"energy": "500 MWh"}),
+        ("reliability.gpu_hours_per_failure", {"goodput": "85 %"}),
+        ("reliability.evaluation_share", {"wall_time": 25}),
+        ("recipe.gpu_hours", {"cost": "1 MUSD"}),
+    ],
+)
+def test_any_number_of_a_scenario_can_be_asked_for(path, target):
+    found = solve(scenario(), path, **target)
+    ((name, _),) = target.items()
+    assert found.reached == pytest.approx(found.target, rel=1e-8) == figure(found.scenario, name)
+    assert found.estimate.scenario == found.scenario == scenario().replace({path: found.value})
+
+
+def test_the_unit_of_a_target_does_not_matter():
+    quantity = registry().Quantity
+    spellings = (30, "30", "30 days", "720 hours", "720 h", quantity(30, "day"), quantity(2.592e6, "second"))
+    values = [solve(plain(), "recipe.tokens", wall_time=each).value for each in spellings]
+    assert values == pytest.approx([values[0]] * len(values), rel=1e-9)
+    spellings = (250_000, "250000", "$250k", "250 kUSD", "0.25 MUSD", quantity(250, "kUSD"))
+    values = [solve(plain(), "recipe.tokens", cost=each).value for each in spellings]
+    assert values == pytest.approx([values[0]] * len(values), rel=1e-9)
+    gibibytes = [solve(scenario(), "cluster.count", memory=each).target for each in (60, "60", "60 GiB", "60 GB")]
+    assert gibibytes == pytest.approx([60, 60, 60, 60e9 / 2**30], rel=1e-12)
+    assert solve(plain(), "mfu", utilisation="35 %").value == pytest.approx(0.35, rel=1e-9)
+
+
+def test_the_range_of_the_search_can_be_given():
+    low, high = solve(plain(), "recipe.tokens", cost="250 kUSD", within=("1T", "2T")), 1.2e12
+    assert 1e12 < low.value < 2e12
+    with pytest.raises(cm.InputError, match=r"no recipe.tokens from 1.000T tokens to 1.200T tokens .* at most"):
+        solve(plain(), "recipe.tokens", cost="250 kUSD", within=(1e12, high))
+
+
+def test_of_two_crossings_the_nearest_is_taken_and_it_is_said():
+    path = "reliability.checkpoint_interval"
+    often = solve(scenario(**{path: 5}), path, wall_time="25 days")
+    seldom = solve(scenario(**{path: 50_000}), path, wall_time="25 days")
+    assert often.value < 100 and seldom.value > 1000
+    for found in (often, seldom):
+        assert figure(found.scenario, "wall_time") == pytest.approx(25, rel=1e-8)
+        assert f"passes the target at 2 values of {path}; this is the nearest to the present one" in found.note
+
+
+def test_a_figure_that_jumps_over_the_target_is_taken_on_the_side_that_meets_it():
+    run = scenario(**{"cluster.count": 8})  # the batch by rule goes in powers of two, a thousandth of the tokens
+    found = solve(run, "recipe.tokens", step_time="40 s")
+    assert found.reached < 39 and "step_time jumps there from 33." in found.note
+    more = run.replace({"recipe.tokens": found.value * (1 + 1e-9)})
+    assert figure(more, "step_time") > 40 > figure(found.scenario, "step_time") == found.reached
+
+
+def test_a_target_at_a_bound_is_found():
+    target = figure(plain(mfu=1.0), "wall_time")
+    assert solve(plain(), "mfu", wall_time=target).value == pytest.approx(1, rel=1e-9)
+    assert solve(plain(), "recipe.tokens", cost=figure(plain(), "cost")).value == pytest.approx(2e12, rel=1e-9)
+
+
+def test_the_edge_of_what_is_possible_is_found():
+    # below 107,000 GPU-hours the FLOPs would be done faster than the peak: 5 days lie just above that
+    found = solve(scenario(), "gpu_hours", wall_time="4.5 days")
+    assert found.reached == pytest.approx(4.5, rel=1e-8)
+    with pytest.raises(cm.InputError, match=r"at least 4\.4.*not possible at .*too few: at the peak"):
+        solve(scenario(), "gpu_hours", wall_time="1 day")
+
+
+# --- whole numbers -----------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.floats(0.5, 500))
+def test_the_smallest_count_is_found(days):
+    found = solve(plain(), "cluster.count", wall_time=days)
+    assert isinstance(found.value, int)
+    exact = LINEAR_HOURS / 24 / days
+    least = math.ceil(exact * (1 - 1e-12))
+    assert found.value == (least if least <= 8 else -(-least // 8) * 8)
+    assert figure(found.scenario, "wall_time") <= days * (1 + 1e-12)
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.floats(2, 700))
+def test_a_node_less_does_not_meet_the_target_where_layouts_are_planned(days):
+    found = solve(scenario(), "cluster.count", wall_time=days)
+    assert figure(found.scenario, "wall_time") <= days
+    fewer = found.value - (8 if found.value > 8 else 1)
+    assert figure(scenario(**{"cluster.count": fewer}), "wall_time") > days
+    assert found.value <= 8 or found.value % 8 == 0
+    assert found.tried < 300
+
+
+def test_what_costs_more_with_accelerators_is_bounded_from_above():
+    found = solve(scenario(), "cluster.count", cost="1.3 MUSD")
+    more = scenario(**{"cluster.count": found.value + 8})
+    assert figure(found.scenario, "cost") <= 1.3e6 < figure(more, "cost")
+    assert found.value > 512
+
+
+def test_a_share_is_a_lower_bound():
+    found = solve(scenario(), "cluster.count", utilisation=0.35)
+    more = scenario(**{"cluster.count": found.value + 8})
+    assert figure(found.scenario, "utilisation") >= 0.35 > figure(more, "utilisation")
+    assert "utilisation ≥ 0.350" in str(found)
+
+
+def test_a_batch_that_suits_the_layout_is_found():
+    found = solve(scenario(), "recipe.batch_size", step_time="5 s")
+    assert figure(found.scenario, "step_time") <= 5 and found.value % 1024 == 0
+    more = scenario(**{"recipe.batch_size": found.value + 1024})
+    assert figure(more, "step_time") > 5
+
+
+def test_fields_of_a_layout():
+    run = scenario(**{"recipe.batch_size": 512, "cluster.count": 64, "layout": cm.Layout(data=32, tensor=2)})
+    found = solve(run, "layout.zero", memory=40)
+    assert found.value == 2 and figure(found.scenario, "memory") <= 40
+    assert figure(run.replace({"layout.zero": 1}), "memory") > 40
+    only = solve(run, "cluster.count", wall_time="400 days")
+    assert only.value == 64 and "56 is not possible: layout: the degrees do not multiply" in only.note
+
+
+def test_where_the_model_does_not_fit_is_passed_over_and_said():
+    found = solve(scenario(), "cluster.count", wall_time="20000 days")
+    assert found.value == 2 and "1 is not possible: layout: the model fits on no layout" in found.note
+
+
+def test_counts_on_which_no_layout_is_possible_are_no_answer():
+    run = scenario(architecture="llama-3.1-405b", **{"recipe.batch_size": 2048})
+    found = solve(run, "cluster.count", wall_time="1300 days")
+    assert found.estimate.layout is not None
+    # by the utilisation of its class alone, 1,000 accelerators would seem to do
+    assert figure(run.replace({"cluster.count": 1000}), "wall_time") < 1300
+    assert found.value > 1000
+
+
+def test_counts_that_share_factors_with_the_batch_are_found():
+    run = scenario(**{"recipe.batch_size": 500})  # divides on no power of two above four
+    found = solve(run, "cluster.count", wall_time="60 days")
+    assert found.value == 800 and found.estimate.layout is not None
+    for count in range(408, 800, 8):
+        fewer = cm.estimate(run.replace({"cluster.count": count}))
+        assert fewer.layout is None or fewer.value("wall_time") > 60 * 86400
+
+
+def test_a_batch_that_shares_factors_with_the_count_is_found():
+    found = solve(scenario(**{"cluster.count": 1000}), "recipe.batch_size", step_time=3)
+    assert found.value % 125 == 0 and figure(found.scenario, "step_time") <= 3
+
+
+def test_a_figure_that_is_not_monotone_is_said_to_be_so():
+    run = scenario(architecture="llama-3.1-405b", **{"recipe.batch_size": 2048})
+    found = solve(run, "cluster.count", wall_time="120 days")
+    assert found.reached <= 120 and "not monotone" in found.note and "larger ones need not" in found.note
+    with pytest.raises(cm.InputError, match=r"wall_time to 90.0 days: it is at least 104 days \(at 16,384\)"):
+        solve(run, "cluster.count", wall_time="90 days")
+
+
+def test_whole_instances_are_billed():
+    run = plain(prices=cm.Rental(price=16, per="instance"))
+    cost = figure(run, "cost")
+    found = solve(run, "cluster.count", cost=1.5 * cost)
+    assert found.value == 6  # of 8 billed; 5 cost 8/5
+    assert figure(run.replace({"cluster.count": 5}), "cost") > 1.5 * cost
+
+
+def test_what_nothing_bounds_has_no_answer_but_within_bounds():
+    with pytest.raises(cm.InputError, match=r"no largest cluster.count: cost is at most 50.0 MUSD up to 65,536"):
+        solve(scenario(), "cluster.count", cost="50 MUSD")
+    found = solve(scenario(), "cluster.count", cost="50 MUSD", within=(8, 4096))
+    assert found.value == 4096 and "a bound of the search" in found.note
+
+
+# --- with a probability ------------------------------------------------------------------------------------------
+
+
+def test_a_level_puts_the_quantile_at_the_target():
+    found = solve(scenario(), "recipe.tokens", cost="250 kUSD", level=0.8)
+    draws = found.estimate.draws("cost")
+    assert (draws <= 250e3).mean() == pytest.approx(0.8, abs=1e-3)
+    assert found.value < solve(scenario(), "recipe.tokens", cost="250 kUSD").value
+    assert "with a probability of 80 %" in str(found)
+
+
+def test_a_level_asks_for_more_accelerators():
+    plainly, surely = (solve(scenario(), "cluster.count", wall_time=30, level=level) for level in (None, 0.9))
+    assert surely.value > plainly.value
+    assert (surely.estimate.draws("wall_time") <= 30 * 86400).mean() >= 0.9
+    fewer = cm.estimate(scenario(**{"cluster.count": surely.value - 8}))
+    assert (fewer.draws("wall_time") <= 30 * 86400).mean() < 0.9
+
+
+def test_a_level_of_a_share_is_of_its_low_side():
+    found = solve(scenario(mfu="0.3 to 0.5"), "goodput", utilisation=0.25, level=0.9)
+    assert (found.estimate.draws("utilisation") >= 0.25).mean() == pytest.approx(0.9, abs=1e-3)
+
+
+# --- what surrounds the input ------------------------------------------------------------------------------------
+
+
+def test_ranges_stay_and_the_input_becomes_a_number():
+    run = plain(**{"recipe.tokens": "1T to 3T", "prices.price": "1.8 to 2.4 USD/hour"})
+    found = solve(run, "recipe.tokens", cost="250 kUSD")
+    assert isinstance(found.value, float) and found.scenario.recipe.tokens == found.value
+    assert found.scenario.prices == run.prices
+    low, high = found.estimate.bounds("cost")
+    assert low < 250e3 < high and high / low == pytest.approx(2.4 / 1.8, rel=0.02)
+
+
+def test_several_recipes():
+    run = scenario(recipe=[cm.Pretraining(tokens="1T"), cm.Pretraining(tokens="2T", sequence_length=8192)])
+    found = solve(run, "recipe.0.tokens", cost="1 MUSD")
+    assert figure(found.scenario, "cost") == pytest.approx(1e6, rel=1e-8)
+    assert found.scenario.recipe[1] == run.recipe[1]
+    with pytest.raises(cm.InputError, match=r"there are 2, numbered from 0; name one of them: recipe.0, recipe.1"):
+        solve(run, "recipe.tokens", cost="1 MUSD")
+    with pytest.raises(cm.InputError, match="at least 154,000 USD"):
+        solve(run, "recipe.0.tokens", cost="100 kUSD")  # the second recipe alone costs more
+
+
+def test_a_scenario_from_a_file(tmp_path):
+    path = tmp_path / "run.toml"
+    scenario(**{"recipe.tokens": "14T to 16T"}).save(path)
+    run = cm.Scenario.load(path)
+    assert solve(run, "cluster.count", wall_time="30 days").value > 700
+    solved = solve(run, "recipe.tokens", cost="1 MUSD")
+    solved.scenario.save(path)
+    assert figure(cm.Scenario.load(path), "cost") == pytest.approx(1e6, rel=1e-8)
+
+
+def test_a_price_that_is_looked_up_gives_way_to_one_that_is_given():
+    run = scenario(prices=cm.Rental(provider="lambda", on="2026-09-01"))
+    found = solve(run, "prices.price", cost="1 MUSD")
+    assert found.scenario.prices == cm.Rental(price=found.value)
+    assert found.reached == pytest.approx(1e6, rel=1e-8)
+
+
+def test_counts_of_an_architecture():
+    dense = solve(plain(), "architecture.total", cost="500 kUSD")
+    assert dense.scenario.architecture.parameters.total == dense.scenario.architecture.parameters.active == dense.value
+    sparse = solve(plain(architecture={"total": "70B", "active": "10B"}), "architecture.active", cost="200 kUSD")
+    assert sparse.scenario.architecture.parameters.total == 70e9
+    assert sparse.scenario.architecture.parameters.active == sparse.value
+    with pytest.raises(cm.InputError, match=r"at most .* not possible .*is at most total"):
+        solve(plain(), "architecture.active", cost="2 MUSD")
+
+
+# --- what cannot be ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "reason"),
+    [
+        ("prices.price", {"wall_time": 30}, r"prices.price does not change wall_time: it is 23\.\d days"),
+        ("recipe.batch_size", {"flops": 1e24}, "recipe.batch_size does not change flops"),
+        (
+            "cluster.count",
+            {"wall_time": "1 hour"},
+            r"is at least 1\d.\d hours \(at 65,536\); it is .* at 2 and .* at 6",
+        ),
+        ("mfu", {"wall_time": "2 days"}, r"from .* to 1.000 brings .* at least 9.\d+ days \(at 1.000\)"),
+        ("cluster.site.pue", {"energy": "1 MWh"}, r"from 1.000 to 100.0 .* at least .*\(at 1.000\)"),
+        ("cluster.cout", {"cost": 1}, "unknown field 'cout'; did you mean 'count'"),
+        ("cluser.count", {"cost": 1}, "unknown field 'cluser'; did you mean 'cluster'"),
+        ("recipe", {"cost": 1}, "recipe: is no number; name a number inside it"),
+        ("recipe.precision", {"cost": 1}, "is no number that can be solved for; it is 'bf16'"),
+        ("recipe.master_weights", {"cost": 1}, "is no number that can be solved for; it is True"),
+        ("seed", {"cost": 1}, "seed: is no number that can be solved for"),
+        ("efficiency.x", {"cost": 1}, "efficiency is not given, so there is nothing inside it"),
+        ("layout.data", {"cost": 1}, "layout is not given"),
+        ("name.x", {"cost": 1}, "name has no parts"),
+        ("architecture.total", {"cost": 1}, "where it is given by these counts"),
+        ("recipe.tokens", {"cst": 1}, "unknown figure 'cst'; did you mean 'cost'"),
+        ("recipe.tokens", {"cost": "30 days"}, "cost: '30 days' has the wrong dimension; expected a number in USD"),
+        ("recipe.tokens", {"cost": 0}, "cost: must be a number in USD above 0"),
+        ("recipe.tokens", {"cost": "1 to 2 MUSD"}, "cost: a range is not possible here"),
+        ("recipe.tokens", {"cost": math.nan}, "cost: .* finite"),
+        ("recipe.tokens", {}, "one figure is the target, .*; got none"),
+        ("recipe.tokens", {"cost": 1, "energy": 2}, "one figure is the target, .*; got cost, energy"),
+        ("recipe.tokens", {"cost": 1, "within": (2, 1)}, "the bounds go from low to high"),
+        ("recipe.tokens", {"cost": 1, "within": 3}, "two bounds of recipe.tokens"),
+        ("recipe.tokens", {"cost": 1, "within": (0, 3)}, "within: must be a number in token above 0"),
+        ("cluster.count", {"cost": 1, "within": (9, 15)}, "no whole number of nodes of 8"),
+        ("recipe.tokens", {"cost": 1, "level": 1.5}, "level is a share between 0 and 1"),
+        (3, {"cost": 1}, "an input is named by its dotted path"),
+    ],
+)
+def test_refusals(path, target, reason):
+    with pytest.raises(cm.InputError, match=reason):
+        solve(scenario(), path, **target)
+
+
+def test_a_file_is_not_a_scenario():
+    with pytest.raises(cm.InputError, match="a Scenario is solved"):
+        solve("run.toml", "cluster.count", cost=1)
+
+
+def test_an_input_that_excludes_another_is_possible_nowhere():
+    run = scenario(**{"recipe.batch_size": 512, "cluster.count": 64, "layout": cm.Layout(data=32, tensor=2)})
+    with pytest.raises(cm.InputError, match=r"mfu: no estimate is possible .*mfu is given, which leaves nothing"):
+        solve(run, "mfu", wall_time=400)
+
+
+def test_a_missing_fact_is_told():
+    own = {"name": "mine", "vendor": "me", "bf16": 500, "memory": 80, "memory_bandwidth": 3000}
+    run = cm.Scenario({"total": "7B"}, cm.Pretraining(tokens="1T"), cm.Cluster(own, 64), mfu=0.4)
+    with pytest.raises(cm.MissingFactError, match=r"cost is not known: .*price"):
+        solve(run, "recipe.tokens", cost="1 MUSD")
+    assert solve(run, "prices.price", cost="1 MUSD").reached == pytest.approx(1e6)
+    with pytest.raises(cm.MissingFactError, match="memory is not known"):
+        solve(plain(), "recipe.tokens", memory=40)
+
+
+# --- how it reads ------------------------------------------------------------------------------------------------
+
+
+def test_a_solution_reads_as_a_sentence():
+    found = solve(scenario(), "cluster.count", wall_time="30 days")
+    assert isinstance(found, Solution)
+    first = str(found).splitlines()[0]
+    assert first.startswith(f"cluster.count = {found.value:,} meets wall_time ≤ 30.0 days (")
+    assert "; 80 % interval " in first and "days to " in first
+    assert found._repr_html_().startswith("<p>cluster.count")
+    assert str(solve(plain(), "mfu", wall_time="10 days")).startswith("mfu = 0.")
+    assert found.estimate is found.estimate
