@@ -74,7 +74,7 @@ def isoflops(optimum: ComputeOptimum, ax: Axes | None = None) -> Axes:
         raise InputError(f"optimum is what fit_isoflops or fit_envelope returns; got {type(optimum).__name__}")
     import numpy as np
 
-    axes = axes_for(ax)
+    axes = axes_for(ax, legend_lines=2)
     line = np.geomspace(optimum.compute.min(), _BEYOND * optimum.compute.max(), _PLACES)
     for name, values, law, colour, marker, style in (
         ("tokens", optimum.tokens, optimum.token_law, COLOURS[4], "s", "--"),
@@ -105,7 +105,7 @@ def bootstrap_cloud(fit: ScalingFit, level: float = DEFAULT_LEVEL, ax: Axes | No
         raise MissingFactError("the cloud needs a bootstrap: fit with bootstrap=400 or more")
     alpha, beta = (fit.replicates[:, NAMES.index(name)] for name in ("alpha", "beta"))
     ends = fit.confidence_interval(level)
-    axes = axes_for(ax, legend_lines=1)
+    axes = axes_for(ax)
     axes.plot(alpha, beta, linestyle="none", marker="o", markersize=3.5, color=COLOURS[5], alpha=0.6,
               markeredgewidth=0, label=f"{len(alpha):,} replicates")  # fmt: skip
     looks: dict[str, Any] = {"color": "black", "linewidth": 1, "linestyle": "--"}
