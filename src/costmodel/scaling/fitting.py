@@ -371,7 +371,7 @@ def _held_out(fitted: ScalingFit, factor: float) -> HoldOut | None:
     import numpy as np
 
     measured = fitted.measurements
-    inside = measured.compute <= measured.compute.max() / factor
+    inside = measured.compute <= measured.compute.max() / factor * (1 + 1e-9)
     if inside.sum() < 8 or (~inside).sum() < 2:
         return None
     below = measured.chosen(inside)
