@@ -50,6 +50,23 @@ def test_tokens_that_there_are_and_ratios_are_kept(bought):
     assert long.tokens_per_parameter >= 200 and long.parameters < bought.parameters
 
 
+def test_tokens_to_serve_make_the_model_smaller(bought):
+    """Sardana et al. 2024: demand moves the optimum to a smaller model that reads more tokens for each parameter."""
+    served = allocate(LAW, RUN, 1e6, served_tokens=2e12, serving_mfu=0.3)
+    assert served.parameters < bought.parameters and served.loss > bought.loss
+    assert served.tokens_per_parameter > bought.tokens_per_parameter
+    serving = 2 * served.parameters * 2e12 / (0.3 * 989.4e12) / 3600 * 2.5
+    assert served.estimate.value("cost") + serving == pytest.approx(1e6, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"served_tokens": 1e12}, {"served_tokens": -1}, {"served_tokens": 1, "serving_mfu": 2}]
+)
+def test_demand_needs_its_utilisation(wrong):
+    with pytest.raises(cm.InputError, match="serving_mfu above 0"):
+        allocate(LAW, RUN, 1e6, **wrong)
+
+
 def test_intervals_hold_the_cost_and_the_fit(bought):
     ends = bought.interval()
     assert ends["tokens"][0] < bought.tokens < ends["tokens"][1]

@@ -21,6 +21,8 @@ SIZES = (1e7, 2e12)
 """Parameters between which a model is looked for."""
 CANDIDATES = 18
 """Sizes that are tried first, of equal ratio; those about the best are looked at more closely."""
+FLOPS_SERVED = 2.0
+"""FLOPs for each active parameter and token of a forward pass (arXiv 2401.00448, equation 6) [FLOP]."""
 PROBE = 1e9
 """Tokens by which the cost of a token is found: cost is proportional to tokens where the batch is given."""
 
@@ -88,6 +90,8 @@ def allocate(
     parameters: float | None = None,
     most_tokens: float | None = None,
     tokens_per_parameter: float | None = None,
+    served_tokens: float = 0.0,
+    serving_mfu: float | None = None,
 ) -> Bought:
     """Return the model and the tokens of least loss whose training costs no more than a budget.
 
@@ -102,6 +106,9 @@ def allocate(
     parameters : fixed number of parameters; the best unless given [1]
     most_tokens : tokens that there are; no limit unless given [token]
     tokens_per_parameter : least ratio, for models that are trained beyond the optimum [1]
+    served_tokens : tokens that the budget must also serve, on the same accelerators at their price [token]
+    serving_mfu : utilisation at which they are served, 2 FLOPs for each parameter and token; needed with
+        `served_tokens` [1]
 
     Raises
     ------
@@ -123,6 +130,12 @@ def allocate(
     """
     if len(scenario.recipes) > 1:
         raise InputError("scenario: one recipe is allocated; it has several stages")
+    if not 0 <= served_tokens < math.inf or (served_tokens > 0 and not 0 < (serving_mfu or 0.0) <= 1):
+        raise InputError(
+            "served_tokens is at least 0, and comes with a serving_mfu above 0 and at most 1; "
+            f"got {served_tokens!r} and {serving_mfu!r}"
+        )
+    served = served_tokens / serving_mfu if serving_mfu else 0.0
     dollars = float(_Budget(budget=budget).budget)
     if parameters is not None:
         sizes = [parameters]
@@ -130,13 +143,13 @@ def allocate(
         step = (SIZES[1] / SIZES[0]) ** (1 / (CANDIDATES - 1))
         sizes = [SIZES[0] * step**index for index in range(CANDIDATES)]
     reasons: list[str] = []
-    tried = [_bought(law, scenario, dollars, size, most_tokens, reasons) for size in sizes]
+    tried = [_bought(law, scenario, dollars, size, most_tokens, served, reasons) for size in sizes]
     if parameters is None:
         best = _best(tried, tokens_per_parameter)
         if best is not None:
             middle = math.log(best.parameters)
             near = [math.exp(middle + 0.12 * index) for index in range(-5, 6) if index]
-            tried += [_bought(law, scenario, dollars, size, most_tokens, reasons) for size in near]
+            tried += [_bought(law, scenario, dollars, size, most_tokens, served, reasons) for size in near]
     best = _best(tried, tokens_per_parameter)
     if best is None:
         why = f": {reasons[0]}" if reasons else ""
@@ -150,16 +163,24 @@ def _best(tried: list[Bought | None], least_ratio: float | None) -> Bought | Non
 
 
 def _bought(
-    law: Any, scenario: Scenario, dollars: float, size: float, most_tokens: float | None, reasons: list[str]
-) -> Bought | None:
-    """Return what a size gets for the budget; None, with the reason noted, where it cannot be trained."""
+    law: Any, scenario: Scenario, dollars: float, size: float, most_tokens: float | None, served: float,
+    reasons: list[str],
+) -> Bought | None:  # fmt: skip
+    """Return what a size gets for the budget; None, with the reason noted, where it cannot be trained.
+
+    `served` are the tokens to serve over the utilisation at which they are.
+    """
     try:
         architecture = Architecture.sized(size)
         probe = scenario.replace({"architecture": architecture, "recipe.tokens": PROBE})
         tokens, limit = PROBE, "budget"
         passes = 1 if scenario.recipes[0].batch_size is not None else 2  # a batch by rule depends on the tokens
         for _ in range(passes):
-            tokens *= dollars / _known_cost(estimate(probe))
+            found = estimate(probe)
+            left = dollars - _serving(found, served)
+            if left <= 0:
+                raise InputError(f"serving {size:.3g} parameters costs more than the budget")
+            tokens *= left / _known_cost(found)
             probe = probe.replace({"recipe.tokens": tokens})
         if most_tokens is not None and tokens > most_tokens:
             tokens, limit = most_tokens, "tokens"
@@ -171,13 +192,26 @@ def _bought(
     return Bought(architecture, total, tokens, _loss(law, total, tokens), probe, law, limit)
 
 
+def _serving(of: Estimate, served: float) -> float:
+    """Return what serving costs on the accelerators of an estimate, at their price [USD]."""
+    if not served:
+        return 0.0
+    per_second = _known_cost(of) / _figure(of, "gpu_hours")
+    flops = FLOPS_SERVED * of.scenario.architecture.parameters.active * served
+    return float(flops / of.scenario.cluster.accelerator.peak() * per_second)
+
+
 def _loss(law: Any, parameters: float, tokens: float) -> float:
     """Return the loss by a law, or by that of a fit."""
     return float(getattr(law, "law", law).loss(parameters, tokens))
 
 
 def _known_cost(of: Estimate) -> float:
-    cost = of.value("cost")
-    if isinstance(cost, Missing):
-        raise MissingFactError(f"the cost is not known: {cost.reason}")
-    return cost
+    return _figure(of, "cost")
+
+
+def _figure(of: Estimate, name: str) -> float:
+    value = of.value(name)
+    if isinstance(value, Missing):
+        raise MissingFactError(f"{name} is not known: {value.reason}")
+    return value
