@@ -53,6 +53,7 @@ def test_rounded_tokens_give_way_to_the_finer_flops():
         ({"step_time_s": ""}, "neither step time, tokens/s nor TFLOP/s"),
         ({"step_time_s": "nan"}, "step_time_s must be above 0 and finite"),
         ({"step_time_s": "fast"}, "step_time_s is a number; got 'fast'"),
+        ({"memory_gib": "much"}, "memory_gib is a number; got 'much'"),
         ({"model": "gpt-99"}, "gpt-99"),
         ({"accelerator": "H900"}, "unknown accelerator 'H900'"),
         ({"tp": "3"}, "does not divide 8 accelerators"),

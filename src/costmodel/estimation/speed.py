@@ -11,7 +11,7 @@ from costmodel.training.efficiency import default_efficiency
 from costmodel.training.layout import Layout, layout_of, layouts
 from costmodel.training.memory import GIB, Memory, memory
 from costmodel.training.planned import planned_mfu
-from costmodel.training.planner import Plan, plan
+from costmodel.training.planner import Plan, TooLargeError, plan
 from costmodel.training.steps import Problem, StepTime, problem, step_time
 from costmodel.training.utilisation import default_mfu
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
     from costmodel.training.recipes import Recipe
 
+MOST_MFU = 0.98
+"""End of an interval of the utilisation at most: a share below one [1]."""
 Basis = Literal["given", "layout", "planned", "class", "none"]
 """Where the utilisation comes from; "none" where GPU-hours are given."""
 
@@ -26,12 +28,11 @@ Basis = Literal["given", "layout", "planned", "class", "none"]
 class Speed(NamedTuple):
     """What is known of the speed of a scenario.
 
-    `basis` of the utilisation, and why it is not the time model's (`caution`); for each recipe that is
-    timed its layout, the sequences of a step, and the memory by part [byte].
+    `basis` of the utilisation; for each recipe that is timed its layout, the sequences of a step, and the
+    memory by part [byte].
     """
 
     basis: Basis
-    caution: str = ""
     layouts: tuple[Layout, ...] = ()
     batches: tuple[int, ...] = ()
     memory: tuple[Memory, ...] = ()
@@ -73,7 +74,7 @@ def _of_layout(scenario: Scenario, layout: Layout, timed: list[Recipe]) -> Speed
             needed, held = step.memory.total / GIB, scenario.cluster.accelerator.memory
             raise InputError(f"layout: does not fit: it needs {needed:.1f} of the {held:g} GiB on each accelerator")
     return Speed(
-        "layout", "", tuple(layout for _ in timed), _batches(scenario, timed),
+        "layout", tuple(layout for _ in timed), _batches(scenario, timed),
         tuple(step.memory for step in steps), tuple(_figure(step, scenario) for step in steps),
     )  # fmt: skip
 
@@ -81,7 +82,8 @@ def _of_layout(scenario: Scenario, layout: Layout, timed: list[Recipe]) -> Speed
 def _figure(step: StepTime, scenario: Scenario) -> Figure:
     low, high = step.interval(0.8)
     mfu = float(step.mfu)
-    spread = between(mfu * step.seconds / high, min(mfu * step.seconds / low, 0.98), level=0.8).settled("logitnormal")
+    most = min(mfu * step.seconds / low, MOST_MFU)
+    spread = between(mfu * step.seconds / high, most, level=0.8).settled("logitnormal")
     source = (scenario.efficiency or default_efficiency()).source
     note = f"the time model in the layout {step.layout.brief()}: {step.seconds:.3g} s a step"
     return Figure(mfu, spread, Provenance("fitted", source, note=note))
@@ -102,7 +104,7 @@ def _planned(scenario: Scenario, timed: list[Recipe]) -> Speed:
         figures = tuple(planned_mfu(architecture, cluster, asked, planned) for asked, planned in found)
     held = tuple(memory(asked.work, asked.numbers, planned.batch_size, planned.layout) for asked, planned in found)
     return Speed(
-        "planned", "", tuple(layout_of(list(planned.layout)) for _, planned in found),
+        "planned", tuple(layout_of(list(planned.layout)) for _, planned in found),
         tuple(int(planned.batch_size) for _, planned in found), held, figures,
     )  # fmt: skip
 
@@ -118,9 +120,9 @@ def _plan(scenario: Scenario, recipe: Recipe, asked: Problem) -> Plan:
     free = recipe.batch_size is None
     try:
         planned = plan(asked, free_batch=free)
+    except TooLargeError:
+        raise
     except InputError as error:
-        if "fits on no layout" in str(error):
-            raise
         raise MissingFactError(str(error)) from None
     if scenario.search == "bounded":
         return planned
@@ -136,7 +138,7 @@ def _by_class(scenario: Scenario, reason: str, of_bf16: float) -> Speed:
     mixture = scenario.architecture.kind == "moe"
     figure = default_mfu(mixture, scenario.cluster.accelerator, of_bf16)
     caution = f"utilisation by class, not by the time model: {reason}"
-    return Speed("class", caution, figures=(figure._replace(provenance=figure.provenance._replace(caution=caution)),))
+    return Speed("class", figures=(figure._replace(provenance=figure.provenance._replace(caution=caution)),))
 
 
 def _batches(scenario: Scenario, timed: list[Recipe]) -> tuple[int, ...]:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 GRID = "grid"
 MOST_WEIGHT = 40
 """Rows that a family counts at most, so that a large one does not decide alone."""
+OWN_SPREAD = 0.25
+"""Spread of the shipped constants as the prior of a user's fit, over that before any fit [1]."""
 NOISE = 0.1
 """Residual on the logarithm beyond which a row counts less than by its square [1]."""
 
@@ -71,8 +73,8 @@ def fit(prepared: Prepared, rows: np.ndarray, priors: Mapping[str, Constant] = P
 def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency | None = None) -> Efficiency:
     """Return an efficiency model that also fits measured steps of one's own.
 
-    The shipped constants are the prior, with the spread that they were found with; a few rows move little
-    but the factor of the stack, many rows the constants themselves. One row moves it by a third of the
+    The shipped constants are the prior, with a quarter of the spread that they had before any fit; a few rows
+    move little but the factor of the stack, many rows the constants themselves. One row moves it by a third of the
     difference, or so: rows scatter as much as stacks.
 
     Parameters
@@ -109,7 +111,7 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
     prepared = prepare(steps)
     stack = start.spreads["stack"]
     priors = {
-        name: Constant(start.values.get(name, prior.value), prior.spread / 4, prior.unit, prior.source)
+        name: Constant(start.values.get(name, prior.value), OWN_SPREAD * prior.spread, prior.unit, prior.source)
         for name, prior in PRIORS.items()
     }
     priors["software"] = Constant(start.values["software"], stack, "1", "")

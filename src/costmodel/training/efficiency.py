@@ -23,8 +23,18 @@ OLDEST = 1.0
 """Years over which the age of the software was seen to count."""
 HOST_BANDWIDTH = 32.0
 """Between device and host where nothing is known: PCIe 4.0 [GB/s]."""
-SPREADS = ("dense", "experts", "launch", "accelerator", "stack", "layout")
-"""What decides about the spread of a prediction."""
+LAUNCH_BOUND = 0.1
+"""Share of a step that waits for the host above which it counts as bound by it [1]."""
+
+
+def age(year: float) -> float:
+    """Return the age of software beside the newest measured, as far as age was seen to count [year].
+
+    Parameters
+    ----------
+    year : when the software was current
+    """
+    return min(max(NEWEST - year, 0.0), OLDEST)
 
 
 class Efficiency(Spec):
@@ -75,8 +85,7 @@ class Efficiency(Spec):
         """
         keys = (accelerator.generation, accelerator.name, precision)
         listed = {name: self.factor(name, *keys) for name in Constants._fields if name != "software"}
-        age = min(max(NEWEST - year, 0.0), OLDEST)
-        aged = self.values["age_experts"] ** age if experts else 1.0
+        aged = self.values["age_experts"] ** age(year) if experts else 1.0
         return Constants(**listed, software=self.factor("software", *keys) * aged)
 
     @property
@@ -108,7 +117,7 @@ class Efficiency(Spec):
         known_layout : whether the layout is the one that runs
         """
         terms = [self.spreads["experts" if experts else "dense"]]
-        if launch_share > 0.1 and not experts:
+        if launch_share > LAUNCH_BOUND and not experts:
             terms = [max(self.spreads["launch"], terms[0])]
         terms += [] if accelerator.name in self.measured else [self.spreads["accelerator"]]
         terms += [] if known_stack else [self.spreads["stack"]]
@@ -159,12 +168,10 @@ def machine(cluster: Cluster, precision: str) -> Machine:
         fastest = accelerator.peak(precision)
     except MissingFactError as error:
         raise InputError(f"precision: {error}") from None
-    from costmodel.foundation.ranges import middle
-
-    memory, bandwidth, link = (float(middle(value)) for value in needed.values() if value is not None)
-    host = float(middle(accelerator.host_bandwidth)) if accelerator.host_bandwidth is not None else HOST_BANDWIDTH
+    memory, bandwidth, link = (value for value in needed.values() if value is not None)
+    host = HOST_BANDWIDTH if accelerator.host_bandwidth is None else accelerator.host_bandwidth
     return Machine(
         matmul_peak=fastest, peak=peak, bandwidth=bandwidth * 1e9, link=link * 1e9,
-        network=link * 1e9 if network is None else float(network), host=host * 1e9,
+        network=link * 1e9 if network is None else network, host=host * 1e9,
         node=float(min(cluster.node_size, cluster.count)), memory=memory * GIB,
     )  # fmt: skip

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.foundation.errors import CostModelError, InputError
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.layout import Kernel, Layout, Recompute, usual_kernel
 from costmodel.training.measured_models import architecture_of
+from costmodel.training.memory import GIB
 from costmodel.training.numerics import Numerics, numerics
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
     from costmodel.foundation.tables import Row, Table
 
-Known = Literal["layout", "recompute", "all"]
 NEEDED = ("source", "model", "seq_len", "global_batch", "accelerator", "n_gpus", "tp", "pp")
 HARMLESS = ("tokens/s rounded", "TFLOP/s 2-3 % below", "pipeline: ")
 """Beginnings of flags that say how to read a row, not that it is wrong."""
@@ -33,10 +33,10 @@ _PRECISIONS = {
 
 
 class MeasuredStep(NamedTuple):
-    """One measured step.
+    """One measured step: `seconds` [s] in `layout`, of which the source leaves the fields in `open` open.
 
-    `known` tells whether the source gives everything ("all"), all but the recomputation ("recompute"
-    is then open), or not even the micro-batch ("layout" is open); `layout` holds what is given.
+    `family` is what shares its set-up, `year` when its software was current, `tuned` whether its layout was
+    chosen with care by its framework's own authors.
     """
 
     id: str
@@ -103,9 +103,10 @@ def _step(identity: str, row: Row) -> MeasuredStep:
     if adapters:
         numbers = numbers._replace(backward=1.0, trained=LORA_TRAINED)
     layout, unknown = _layout(row, count, batch)
+    held = _number(row, "memory_gib")
     return MeasuredStep(
         id=identity,
-        family=_family(row, architecture, precision),
+        family=_family(row, architecture),
         architecture=architecture,
         sequence_length=length,
         batch_size=batch,
@@ -116,7 +117,7 @@ def _step(identity: str, row: Row) -> MeasuredStep:
         open=unknown,
         year=_year(source),
         seconds=_seconds(row, architecture, length, batch, count),
-        memory=float(row["memory_gib"]) * 1024**3 if row.get("memory_gib") else None,
+        memory=None if held is None else held * GIB,
         tuned=bool(re.search(r"megatron|narayanan|korthikanti", source, re.IGNORECASE)),
     )
 
@@ -234,7 +235,7 @@ def _year(source: str) -> float:
     return 2022.5 if "vTrain" in source else 2024.5
 
 
-def _family(row: Row, architecture: Architecture, precision: str) -> str:
+def _family(row: Row, architecture: Architecture) -> str:
     """Return what a row shares its set-up with: releases of one framework on one accelerator are one family."""
     source = re.sub(r"\b2\d\.\d\d(\.\d\d)?\b", "", row["source"])
     for name in ("Pre-Training Performance", "NeMo Container", "Performance", "with 1600 Gbps node-node interconnect"):

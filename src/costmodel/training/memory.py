@@ -16,6 +16,10 @@ FRAMEWORK = 3.0 * GIB
 """Device context, kernels, communication library and allocator [byte]; measured runs of torchtitan."""
 WHOLE_LOGITS, FUSED_LOGITS = 12.0, 4.0
 """Bytes for each logit: 16-bit and 32-bit logits with their gradients; fused, 16-bit logits and gradient."""
+GATHERED = 8.0
+"""Bytes for each element of the hidden state that tensor-parallel ranks gather: two 16-bit copies, two gradients."""
+SCORES = 5.0
+"""Bytes for each score that an unfused kernel keeps: softmax and dropout in 16 bits, and a mask (arXiv 2205.05198)."""
 SELECTIVE = 0.5
 """Share of the saved activations that selective recomputation keeps where attention is fused."""
 
@@ -104,7 +108,7 @@ def memory(work: Workload, numbers: Numerics, batch_size: Any, of: Layouts) -> M
     between = where(of.sequence_parallel > 0, of.tensor, 1.0)
     logits = where(of.fused_loss > 0, FUSED_LOGITS, WHOLE_LOGITS) * tokens * work.vocabulary / of.tensor
     live = where(of.zero >= 3, _gathered(stage, numbers, of), 0.0)
-    buffers = live + where(of.tensor > 1, 8.0 * tokens * work.width, 0.0)
+    buffers = live + where(of.tensor > 1, GATHERED * tokens * work.width, 0.0)
     return Memory(
         weights, gradients, states * (1 - of.offload_optimizer),
         _activations(work, batch_size, of, between), logits, buffers, FRAMEWORK + 0 * logits,
@@ -148,7 +152,7 @@ def _activations(work: Workload, batch_size: Any, of: Layouts, between: Any) -> 
         + work.whole.written / between
         + (work.expert.read_part + work.expert.written_part + 2 * work.routed) / split
     )  # fmt: skip
-    scores = where(of.attention > 0, 0.0, 2.5 * work.scores / split)  # softmax, its mask and dropout: 5 bytes
+    scores = where(of.attention > 0, 0.0, SCORES / 2 * work.scores / split)
     per_layer = 2.0 * share / work.layers
     every = per_layer * (kept + scores)
     light = per_layer * kept * where(of.attention > 0, SELECTIVE, 1.0)

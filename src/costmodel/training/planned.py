@@ -20,6 +20,7 @@ from costmodel.training.planner import Plan, plan
 from costmodel.training.published import Run, by_organisation
 from costmodel.training.recipes import Pretraining
 from costmodel.training.steps import Problem, problem
+from costmodel.training.utilisation import logit, share_of
 
 if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
@@ -46,8 +47,8 @@ class Reached(NamedTuple):
 
     def mfu(self, promised: float, level: float = 0.8) -> Interval:
         """Return the utilisation in steady state where a plan promises so much [1], as its central interval."""
-        middle, half = _logit(promised) + self.shift, self.sd * normal_quantile((1 + level) / 2)
-        return between(_share(middle - half), _share(middle + half), level=level).settled("logitnormal")
+        middle, half = logit(promised) + self.shift, self.sd * normal_quantile((1 + level) / 2)
+        return between(share_of(middle - half), share_of(middle + half), level=level).settled("logitnormal")
 
 
 def plan_mfu(asked: Problem, planned: Plan) -> float:
@@ -96,13 +97,13 @@ def fit_reached(runs: Sequence[Run], sd: float | None = None) -> Reached:
 
 def shortfall(run: Run, found: Promise) -> float:
     """Return logit(reached in steady state) - logit(promised) of a run."""
-    return _logit(min(run.utilisation / found.goodput, 0.99)) - _logit(found.mfu)
+    return logit(min(run.utilisation / found.goodput, 0.99)) - logit(found.mfu)
 
 
 def default_reached() -> Reached:
     """Return the shipped row of `data/utilisation.csv`."""
     row = next(row for row in table("utilisation").rows if row["kind"] == PLANNED)
-    low, high = _logit(float(row["low"])), _logit(float(row["high"]))
+    low, high = logit(float(row["low"])), logit(float(row["high"]))
     return Reached((low + high) / 2, (high - low) / 2 / normal_quantile((1 + float(row["level"])) / 2))
 
 
@@ -135,11 +136,3 @@ def planned_row(runs: Sequence[Run]) -> dict[str, str]:
         "source": "fitted on data/published_runs.csv by costmodel.training.utilisation",
         "note": f"what {len(used)} published runs (organisations: {organisations}) reached of such promises",
     }
-
-
-def _logit(share: float) -> float:
-    return math.log(share / (1 - share))
-
-
-def _share(logit: float) -> float:
-    return 1 / (1 + math.exp(-logit))

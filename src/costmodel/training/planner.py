@@ -21,10 +21,16 @@ if TYPE_CHECKING:
     from costmodel.training.steps import Problem
 
 MOST_TENSOR = 8.0
+"""Ranks that share a product at most: a node of most accelerators."""
 LONG = 16_384
 """Sequence length from which context parallelism is tried [token]."""
 MICRO_BATCHES = (1.0, 2.0, 4.0, 8.0)
 EXPERT_RANKS = (1.0, 8.0, 16.0, 32.0, 64.0)
+"""Degrees that are tried of each."""
+
+
+class TooLargeError(InputError):
+    """A model fits on no layout."""
 
 
 class Plan(NamedTuple):
@@ -68,15 +74,17 @@ def plan(asked: Problem, free_batch: bool = False, attention: Kernel = "latest")
                 if best is None or seconds / batch < best.seconds / best.batch_size:
                     best = Plan(one, batch, seconds, compared)
     if best is None:
-        raise InputError(_reason(asked, least))
+        raise _refusal(asked, least)
     return best._replace(compared=compared)
 
 
-def _reason(asked: Problem, least: float) -> str:
+def _refusal(asked: Problem, least: float) -> InputError:
+    """Return why there is no plan: all need too much memory, or none is possible at all."""
     count = f"{asked.accelerators:,.0f} accelerators of {asked.machine.memory / GIB:.0f} GiB"
     if least < math.inf:
-        return f"layout: the model fits on no layout of {count}; the smallest needs {least / GIB:.1f} GiB on one"
-    return f"layout: none is possible on {count} with {asked.batch_size:g} sequences of a step"
+        needed = f"the smallest needs {least / GIB:.1f} GiB on one"
+        return TooLargeError(f"layout: the model fits on no layout of {count}; {needed}")
+    return InputError(f"layout: none is possible on {count} with {asked.batch_size:g} sequences of a step")
 
 
 def _degrees(asked: Problem) -> Iterator[tuple[float, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel.training.efficiency import NEWEST, OLDEST, machine
+from costmodel.training.efficiency import age, machine
 from costmodel.training.layout import Layout, Layouts, layouts, obstacles
 from costmodel.training.memory import memory
 from costmodel.training.numerics import Numerics
@@ -59,7 +59,7 @@ def prepare(steps: Sequence[MeasuredStep]) -> Prepared:
             listed.append(layout)
             batches.append(float(step.batch_size))
             keys.append((accelerator.generation, accelerator.name, step.precision))
-            ages.append(min(max(NEWEST - step.year, 0.0), OLDEST) if experts else 0.0)
+            ages.append(age(step.year) if experts else 0.0)
     return Prepared(
         stacked(works), Numerics(*np.array(numbers, dtype=float).T), Machine(*np.array(machines, dtype=float).T),
         np.array(batches), layouts(listed), keys, np.array(ages), np.array(starts),

@@ -47,7 +47,7 @@ class Utilisation:
         middle = self.mean + self.mixture * mixture + self.generations.get(generation, 0.0)
         sd = self.sd if generation in self.generations else math.hypot(self.sd, self.generation_sd)
         half = sd * normal_quantile((1 + level) / 2)
-        return between(_share(middle - half), _share(middle + half), level=level).settled("logitnormal")
+        return between(share_of(middle - half), share_of(middle + half), level=level).settled("logitnormal")
 
 
 def fit_utilisation(
@@ -77,7 +77,7 @@ def fit_utilisation(
     generations = sorted({run.accelerator.generation for run in runs})
     design = np.array([[1.0, run.mixture, *(run.accelerator.generation == each for each in generations)]
                        for run in runs], dtype=float)  # fmt: skip
-    values = np.array([_logit(min(run.utilisation / goodput, 0.99)) for run in runs])
+    values = np.array([logit(min(run.utilisation / goodput, 0.99)) for run in runs])
     weights = np.array([1 / sizes[run.organisation] for run in runs]) / noise_sd**2
     penalty = np.diag([0.0, mixture_sd**-2, *([generation_sd**-2] * len(generations))])
     normal = design.T @ (design * weights[:, None]) + penalty
@@ -96,8 +96,8 @@ def residuals(runs: Sequence[Run], goodput: float) -> list[float]:
         for name in by_organisation(runs)
     }
     return [
-        _logit(min(run.utilisation / goodput, 0.99))
-        - _logit(left_out[run.organisation].mfu(run.mixture, run.accelerator.generation).median())
+        logit(min(run.utilisation / goodput, 0.99))
+        - logit(left_out[run.organisation].mfu(run.mixture, run.accelerator.generation).median())
         for run in runs
     ]
 
@@ -173,12 +173,14 @@ def write_table(path: Path) -> None:
         writer.writerows(utilisation_rows(shipped_runs()))
 
 
-def _logit(share: float) -> float:
+def logit(share: float) -> float:
+    """Return the logarithm of the odds of a share between 0 and 1 [1]."""
     return math.log(share / (1 - share))
 
 
-def _share(logit: float) -> float:
-    return 1 / (1 + math.exp(-logit))
+def share_of(odds: float) -> float:
+    """Return the share whose odds have this logarithm [1]."""
+    return 1 / (1 + math.exp(-odds))
 
 
 if __name__ == "__main__":
