@@ -1,0 +1,112 @@
+"""Which dated fact holds on a day, and is an amount an amount? What the tables of prices per token share."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.foundation.names import Names
+from costmodel.market.gpu_prices import _day
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MILLION = 1e6
+PROVIDER_ALIASES = {
+    "fireworks": ("fireworks ai",),
+    "google": ("gemini", "vertex", "vertex ai", "google cloud"),
+    "moonshot": ("kimi",),
+    "tinker": ("thinking machines",),
+    "together": ("together ai", "togetherai"),
+}
+"""Further names of the providers of the tables."""
+
+
+class Dated(Protocol):
+    """A fact of a day."""
+
+    @property
+    def as_of(self) -> dt.date:
+        """The day."""
+
+
+F = TypeVar("F", bound=Dated)
+
+
+def up_to(facts: Iterable[F], on: dt.date | str | None, what: str) -> list[F]:
+    """Return the facts that are not newer than a day, the newest first; all of them if there is no day.
+
+    Parameters
+    ----------
+    facts : at least one
+    on : the day, or None
+    what : for the message ("price of gpt-4o at openai")
+
+    Raises
+    ------
+    MissingFactError
+        If all are newer.
+    """
+    day = _day(on)
+    ordered = sorted(facts, key=lambda fact: fact.as_of, reverse=True)
+    found = [fact for fact in ordered if day is None or fact.as_of <= day]
+    if not found:
+        raise MissingFactError(f"no {what} is known on {day}: the first is of {ordered[-1].as_of}")
+    return found
+
+
+def provider_named(name: str, providers: Iterable[str]) -> str:
+    """Return the proper name of a provider, or raise `UnknownNameError` with the nearest."""
+    if not isinstance(name, str):
+        raise InputError(f"provider must be a name; got {name!r}")
+    known = set(providers)
+    aliases = {proper: others for proper, others in PROVIDER_ALIASES.items() if proper in known}
+    return Names("provider", {each: each for each in known}, aliases).get(name)
+
+
+def amounts(**given: Any) -> tuple[Any, ...]:
+    """Return numbers as floats and arrays as arrays of floats.
+
+    Parameters
+    ----------
+    given : the amounts by name
+
+    Raises
+    ------
+    InputError
+        With one problem for each that is no number, below 0 or not finite.
+    """
+    values, problems = [], []
+    for name, value in given.items():
+        try:
+            number = _number(value)
+            good = math.isfinite(number) and number >= 0 if isinstance(number, float) else _all_good(number)
+        except (TypeError, ValueError, OverflowError):
+            good, number = False, value
+        if not good:
+            shown = repr(value)
+            shown = shown if len(shown) <= 80 else shown[:77] + "..."
+            problems.append(f"{name} must be a finite number of at least 0, or an array of them; got {shown}")
+        values.append(number)
+    if problems:
+        raise InputError(problems)
+    return tuple(values)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, (str, bytes, bool)):
+        raise TypeError
+    if not hasattr(value, "__len__"):
+        return float(value)
+    import numpy as np
+
+    array = np.asarray(value, dtype=float)
+    return array.item() if array.ndim == 0 else array
+
+
+def _all_good(array: Any) -> bool:
+    import numpy as np
+
+    return bool((np.isfinite(array) & (array >= 0)).all())

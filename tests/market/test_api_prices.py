@@ -1,0 +1,108 @@
+"""API prices: rows as their lists print them, batch jobs, days, and what is refused."""
+
+import datetime as dt
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import costmodel as cm
+from costmodel.foundation.errors import MissingFactError, UnknownNameError
+from costmodel.foundation.tables import table
+from costmodel.market.api_prices import api_models, api_price
+
+AMOUNT = st.just(0.0) | st.floats(1e-3, 1e15)
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "read", "written", "source"),
+    [
+        ("gpt-6.1-sol", None, 2.0, 10.0, "developers.openai.com/api/docs/pricing"),
+        ("gpt-5-mini", "OpenAI", 0.25, 2.0, "developers.openai.com/api/docs/pricing"),
+        ("claude-opus-5-5", "anthropic", 4.0, 20.0, "platform.claude.com/docs/en/about-claude/pricing"),
+        ("Gemini 2.5 Flash", "google", 0.3, 2.5, "ai.google.dev/gemini-api/docs/pricing"),
+        ("deepseek-v4-pro", "deepseek", 1.32, 3.96, "api-docs.deepseek.com"),
+        ("llama-3.3-70b-instruct-turbo", "together", 1.04, 1.04, "api.together.ai"),
+        ("llama-3.3-70b-instruct-turbo", "deepinfra", 0.1, 0.32, "deepinfra.com/pricing"),
+        ("gpt-oss-120b", "groq", 0.15, 0.6, "litellm"),
+    ],
+)
+def test_a_price_as_its_list_prints_it(model, provider, read, written, source):
+    found = api_price(model, provider)
+    assert (found.usd_per_million_input, found.usd_per_million_output) == (read, written)
+    assert source in found.source and str(found.as_of) == "2026-11-12"
+
+
+def test_every_row_is_sound_and_can_be_looked_up():
+    rows = table("api_prices").rows
+    assert len({(row["provider"], row["model"], row["as_of"]) for row in rows}) == len(rows) > 60
+    for row in rows:
+        found = api_price(row["model"], row["provider"], row["as_of"])
+        assert str(found.as_of) == row["as_of"]
+        assert 0 < found.usd_per_million_input <= found.usd_per_million_output
+        assert (found.batch_factor is None) == (found.batch_source == "")
+        assert found.batch_factor is None or 0 < found.batch_factor < 1
+
+
+@given(AMOUNT, AMOUNT, st.floats(0, 1000))
+def test_the_cost_is_linear_in_the_tokens(read, written, factor):
+    price = api_price("claude-sonnet-5-5")
+    whole = price.cost(read, written)
+    assert math.isclose(price.cost(factor * read, factor * written), factor * whole, rel_tol=1e-12, abs_tol=1e-12)
+    assert math.isclose(price.cost(read, 0) + price.cost(0, written), whole, rel_tol=1e-12)
+    assert price.cost(read, written, batch=True) == whole * 0.5
+
+
+def test_a_batch_costs_what_the_provider_says():
+    # OpenAI, Anthropic and Google: half; DeepInfra: 20 % less
+    assert api_price("gpt-4.1").cost(1e6, 1e6, batch=True) == 5.0
+    assert api_price("gemini-2.5-pro").cost(1e6, 0, batch=True) == 0.625
+    assert api_price("glm-5.2", "deepinfra").cost(1e6, 1e6, batch=True) == pytest.approx(0.8 * 3.15)
+    with pytest.raises(MissingFactError, match=r"no batch price of deepseek-v4-pro at deepseek is known"):
+        api_price("deepseek-v4-pro").cost(1e6, 1e6, batch=True)
+
+
+def test_the_newest_fact_not_after_the_day_counts():
+    name = "llama-3.3-70b-instruct-turbo"
+    assert api_price(name, "together", on="2026-11-11").usd_per_million_input == 0.88
+    assert api_price(name, "together", on=dt.date(2026, 11, 12)).usd_per_million_input == 1.04
+    with pytest.raises(MissingFactError, match=r"at together is known on 2026-01-01: the first is of 2026-05-08"):
+        api_price(name, "together", on="2026-01-01")
+    with pytest.raises(cm.InputError, match=r"on: must be a date"):
+        api_price("gpt-4.1", on="today")
+
+
+def test_an_open_model_needs_its_provider():
+    with pytest.raises(cm.InputError, match=r"several providers; name one of deepinfra, fireworks, groq, together"):
+        api_price("gpt-oss-120b")
+    with pytest.raises(MissingFactError, match=r"no price of gpt-4.1 at groq is known; known at: openai"):
+        api_price("gpt-4.1", "groq")
+
+
+def test_unknown_names_name_the_nearest():
+    with pytest.raises(UnknownNameError, match=r"did you mean 'gpt-4.1-mini'"):
+        api_price("gpt-4.1-mni")
+    with pytest.raises(UnknownNameError, match=r"unknown provider 'antropic'; did you mean 'anthropic'"):
+        api_price("claude-opus-5-5", "antropic")
+    with pytest.raises(cm.InputError, match=r"model must be a name; got None"):
+        api_price(None)
+
+
+def test_the_models_of_a_provider():
+    assert "gpt-4.1" in api_models() and "gpt-4.1" in api_models("openai")
+    assert "gpt-4.1" not in api_models("Together AI")
+    assert api_models() == sorted({row["model"] for row in table("api_prices").rows})
+
+
+def test_amounts_that_are_none_are_refused_all_at_once():
+    with pytest.raises(cm.InputError) as caught:
+        api_price("gpt-4.1").cost(-1.0, math.nan)
+    assert len(caught.value.problems) == 2
+
+
+def test_arrays_broadcast_and_floats_stay_floats():
+    price = api_price("gpt-4.1")
+    assert price.cost(np.array([0, 1e6]), [[0], [1e6]]).tolist() == [[0.0, 2.0], [8.0, 10.0]]
+    assert type(price.cost(1, 1)) is float and type(price.cost(np.float64(1), 1, batch=True)) is float
