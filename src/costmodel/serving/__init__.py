@@ -1,0 +1,1 @@
+"""How fast does a model answer? Prefill and decode on given accelerators, and what a token costs them."""

@@ -1,0 +1,48 @@
+"""How well are measured throughputs of decoding predicted, row by row and by model?"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from costmodel.foundation.ranges import normal_quantile
+from costmodel.serving.decode import time_per_token
+from costmodel.serving.efficiency import Efficiency, default_efficiency, folds
+from costmodel.serving.measured import MeasuredDecode, read_decodes, row_id
+from costmodel.validation.scores import LEVELS, Case, report
+
+if TYPE_CHECKING:
+    from costmodel.foundation.tables import Table
+
+
+def validate_serving(rows: Table) -> dict[str, Any]:
+    """Score the decode model on a table of measured throughputs: output tokens a second.
+
+    A model that the constants were fitted on is predicted by those of a fit without it; any other by the shipped
+    constants. A family is a model by its shape: releases of one shape are left out together.
+
+    Parameters
+    ----------
+    rows : as `costmodel.serving.measured.read_decodes` takes them
+    """
+    found, skipped = read_decodes(rows)
+    by_id = {step.id: step for step in found}
+    cases = []
+    for number, row in enumerate(rows.rows, start=2):
+        identity = row_id(number, row)
+        if identity in skipped:
+            cases.append(Case(identity, row["model"], skipped=skipped[identity]))
+        else:
+            step = by_id[identity]
+            cases.append(_case(step, folds().get(step.model, default_efficiency())))
+    return report("serving", cases)
+
+
+def _case(step: MeasuredDecode, efficiency: Efficiency) -> Case:
+    between = float(time_per_token(step.work, step.machine, efficiency.constants(step.generation)))
+    rate = float(step.work.batch) / between
+    intervals = {}
+    for level in LEVELS:
+        factor = math.exp(normal_quantile((1 + level) / 2) * efficiency.spread(step.generation))
+        intervals[level] = rate / factor, rate * factor
+    return Case(step.id, step.model, rate, step.tokens_per_second, intervals)

@@ -1,0 +1,112 @@
+"""The throughput of a cluster: replicas, batches, queues and what is refused."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import costmodel as cm
+from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.foundation.tables import table
+from costmodel.serving.decode import GIB
+from costmodel.serving.efficiency import default_efficiency, folds
+from costmodel.serving.generation import MOST_SEQUENCES, generation
+
+NODE = cm.Cluster("H100-SXM", 8)
+LENGTHS = {"prompt_length": 500, "output_length": 1000}
+
+
+def test_replicas_are_the_smallest_that_hold_the_model():
+    sizes = {name: generation(name, NODE, **LENGTHS).accelerators_per_replica
+             for name in ("llama-3.1-8b", "llama-3.1-70b", "qwen3-235b-a22b")}  # fmt: skip
+    assert sizes == {"llama-3.1-8b": 1, "llama-3.1-70b": 4, "qwen3-235b-a22b": 8}
+    assert generation("llama-3.1-405b", NODE, **LENGTHS, precision="fp8").accelerators_per_replica == 8
+
+
+def test_what_is_returned_fits_together():
+    found = generation("llama-3.1-70b", NODE, **LENGTHS, concurrency=64)
+    assert found.replicas == 2 and found.batch == 32
+    assert found.tokens_per_second == pytest.approx(64 / found.time_per_output_token)
+    assert found.gpu_seconds_per_token == pytest.approx(8 / found.tokens_per_second)
+    cache = 32 * 80 * 2 * 8 * 128 * 2 * 1000
+    assert found.memory == pytest.approx((2 * 70553706496 + cache) / 4)
+    assert found.spread == default_efficiency().spread("hopper")
+
+
+def test_a_known_throughput():
+    """Llama 3.1 8B on one H100, 128 sequences: 7,037 tokens a second were measured."""
+    found = generation("llama-3.1-8b", cm.Cluster("H100-SXM", 1), prompt_length=200, output_length=400, concurrency=128)
+    assert found.tokens_per_second == pytest.approx(7037, rel=0.2)
+
+
+def test_the_batch_is_the_largest_that_fits_up_to_a_bound():
+    long = generation("llama-3.1-8b", cm.Cluster("H100-SXM", 1), prompt_length=8000, output_length=2000)
+    assert long.batch == (0.9 * 80 * GIB - 16060522496) // (9000 * 131072)
+    short = generation("llama-3.1-8b", cm.Cluster("H100-SXM", 1), prompt_length=10, output_length=100)
+    assert short.batch == MOST_SEQUENCES
+
+
+def test_what_does_not_fit_waits():
+    one = cm.Cluster("H100-SXM", 1)
+    full = generation("llama-3.1-8b", one, prompt_length=8000, output_length=2000)
+    assert generation("llama-3.1-8b", one, prompt_length=8000, output_length=2000, concurrency=10**6) == full
+
+
+def test_fewer_sequences_than_replicas_leave_some_idle():
+    alone = generation("llama-3.1-8b", cm.Cluster("H100-SXM", 1), **LENGTHS, concurrency=1)
+    node = generation("llama-3.1-8b", NODE, **LENGTHS, concurrency=1)
+    assert node.tokens_per_second == pytest.approx(alone.tokens_per_second)
+    assert node.gpu_seconds_per_token == pytest.approx(8 * alone.gpu_seconds_per_token)
+
+
+def test_a_generation_that_was_not_measured_has_a_wider_spread():
+    spreads = {name: generation("llama-3.1-8b", cm.Cluster(name, 1), **LENGTHS).spread
+               for name in ("H100-SXM", "H200-SXM", "B200", "A100-80GB-SXM", "MI300X")}  # fmt: skip
+    assert spreads["H100-SXM"] == spreads["H200-SXM"] < spreads["A100-80GB-SXM"] == spreads["MI300X"]
+    assert spreads["B200"] <= spreads["MI300X"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(1, 500), st.floats(1, 500))
+def test_more_sequences_give_no_fewer_tokens(concurrency, more):
+    few, many = (generation("qwen3-30b-a3b", NODE, **LENGTHS, concurrency=each)
+                 for each in (concurrency, concurrency + more))  # fmt: skip
+    assert few.tokens_per_second <= many.tokens_per_second * (1 + 1e-12)
+
+
+def test_smaller_weights_are_faster():
+    rates = [generation("llama-3.1-8b", NODE, **LENGTHS, concurrency=64, precision=each).tokens_per_second
+             for each in ("bf16", "fp8", "int4")]  # fmt: skip
+    assert rates == sorted(rates) and rates[0] < rates[-1]
+
+
+def test_all_that_is_wrong_is_said_at_once():
+    with pytest.raises(InputError) as caught:
+        generation("bert-base", NODE, prompt_length=0, output_length=float("nan"), concurrency=True, replicas=3)
+    text = str(caught.value)
+    for name in ("prompt_length: ", "output_length: ", "concurrency: ", "replicas: ", "architecture: bert-base"):
+        assert name in text
+    assert len(caught.value.problems) == 5
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(InputError, match=r"cluster: 1 H100-SXM of a replica hold 86 GB.*llama-3.1-70b takes 141 GB"):
+        generation("llama-3.1-70b", cm.Cluster("H100-SXM", 1), **LENGTHS)
+    with pytest.raises(InputError, match="cluster: 1 H100-SXM"):
+        generation("llama-3.1-70b", NODE, **LENGTHS, replicas=8)
+
+
+def test_what_is_not_known_is_said():
+    with pytest.raises(MissingFactError, match="only counts are known"):
+        generation({"total": "7B"}, NODE, **LENGTHS)
+    with pytest.raises(MissingFactError, match="memory"):
+        generation("llama-3.1-8b", cm.Cluster(cm.Accelerator("My-chip", bf16=500), 8), **LENGTHS)
+
+
+def test_constants_have_a_source_and_are_few():
+    rows = table("decode").rows
+    assert all(row["source"] for row in rows) and len({(row["kind"], row["name"]) for row in rows}) == len(rows)
+    base = [row["name"] for row in rows if row["kind"] == "fitted" and ":" not in row["name"]]
+    assert len(base) <= 6
+    assert set(folds()) >= {"llama-3.1-8b", "gpt-oss-20b"}
+    values = default_efficiency().constants("hopper")
+    assert 0.4 < values.mfu < 0.8 and all(0 < value < 1e-3 for value in values[2:])

@@ -1,0 +1,84 @@
+"""The published score of the decode model, with each model left out."""
+
+import math
+
+import pytest
+
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.tables import Table, read_csv, table
+from costmodel.serving.calibration import fit_all
+from costmodel.serving.efficiency import PRIORS, default_efficiency
+from costmodel.serving.measured import read_decodes
+from costmodel.validation.serving import validate_serving
+
+ROW = {"model": "meta-llama/Llama-3.1-8B-Instruct", "precision": "bfloat16", "task": "lm-arena-chat",
+       "accelerator": "H100-SXM", "n_gpus": "1", "avg_batch": "127.62", "avg_output_len": "404.6",
+       "output_tok_per_s": "7036.5", "parallel": ""}  # fmt: skip
+
+
+def of(*rows):
+    return Table("some", rows, tuple(rows[0]), "")
+
+
+@pytest.fixture(scope="module")
+def measured(shared):
+    return read_csv(shared / "measurements" / "serving.csv")
+
+
+@pytest.fixture(scope="module")
+def fitted(measured):
+    return fit_all(read_decodes(measured)[0])
+
+
+def only(measured, gpu):
+    return Table("some", tuple(row for row in measured.rows if row["gpu"] == gpu), measured.columns, "")
+
+
+def error(scored):
+    logs = [math.log(row["predicted"] / row["measured"]) for row in scored["rows"] if row["skipped"] is None]
+    return math.expm1(sum(abs(log) for log in logs) / len(logs))
+
+
+@pytest.mark.parametrize(("gpu", "scored", "bound"), [("H100", 162, 0.19), ("B200", 177, 0.30)])
+def test_models_left_out(measured, gpu, scored, bound):
+    found = validate_serving(only(measured, gpu))
+    assert found["scored"] == scored and found["kind"] == "serving"
+    assert error(found) <= bound
+    assert 0.72 <= found["coverage"]["0.8"] <= 0.88
+    assert "llama-3.1-8b" in found["families"]
+
+
+def test_errors_in_the_fit(fitted):
+    assert math.expm1(abs(fitted.inside["hopper"]).mean()) <= 0.15
+
+
+def test_the_shipped_constants_are_those_of_the_fit(fitted):
+    shipped = default_efficiency()
+    assert shipped.values == pytest.approx(fitted.values, rel=0.001)
+    assert shipped.spreads == pytest.approx(fitted.spreads, rel=0.01)
+    for row in table("decode_folds").rows:
+        fold = fitted.folds[row["model"]]
+        assert all(float(row[name]) == pytest.approx(fold[name], rel=0.001) for name in PRIORS if name in row)
+
+
+def test_a_model_of_the_fit_is_predicted_without_it():
+    known, new = validate_serving(of(ROW, {**ROW, "model": "llama-2-7b"}))["families"]
+    assert (known, new) == ("llama-2-7b", "llama-3.1-8b")
+    row = validate_serving(of(ROW))["rows"][0]
+    assert row["low"] < row["measured"] < row["high"]
+
+
+def test_rows_that_cannot_be_scored_say_why():
+    rows = validate_serving(of(
+        {**ROW, "model": "nobody/Secret-9B"}, {**ROW, "parallel": '{"data_parallel": 4}'}, {**ROW, "avg_batch": "many"},
+        {**ROW, "accelerator": "B900"}, {**ROW, "task": "riddles"}, {**ROW, "parallel": "{"}, ROW,
+    ))["rows"]  # fmt: skip
+    for row, text in zip(rows, ("unknown architecture", "data parallel", "avg_batch: ", "unknown accelerator",
+                                "unknown task 'riddles'", "parallel: "), strict=False):  # fmt: skip
+        assert text in row["skipped"]
+    assert rows[-1]["skipped"] is None
+
+
+def test_a_table_without_its_columns_is_refused():
+    with pytest.raises(InputError, match="columns are missing: precision"):
+        validate_serving(of({"model": "llama-3.1-8b"}))
