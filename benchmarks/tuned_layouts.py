@@ -26,7 +26,7 @@ def software(layout: Layout, all_recompute: bool) -> dict[str, object]:
     """Return what a team's software fixes of a layout: kernels, overlaps, and what it could not do then."""
     fixed: dict[str, object] = {
         name: getattr(layout, name)
-        for name in ("attention", "sequence_parallel", "fused_loss", "overlap_tensor", "overlap_data")
+        for name in ("attention", "sequence_parallel", "loss", "overlap_tensor", "overlap_data")
     }
     early = {"zero": layout.zero, "context": 1} if layout.attention == "unfused" else {}
     again = {"recompute": "full"} if layout.attention == "unfused" and not all_recompute else {}

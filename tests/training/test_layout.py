@@ -9,7 +9,7 @@ import costmodel as cm
 from costmodel.architecture.attention import Attention
 from costmodel.architecture.experts import Experts
 from costmodel.architecture.specification import Architecture, Layer
-from costmodel.training.layout import KERNELS, RECOMPUTE, Layout, layout_of, layouts, obstacles
+from costmodel.training.layout import FLAGS, KERNELS, LOSSES, RECOMPUTE, Layout, layout_of, layouts, obstacles
 from costmodel.training.workload import workload
 
 MIXTURE = Architecture(
@@ -65,7 +65,6 @@ def test_a_layout_is_frozen_and_replaced_with_the_same_checks():
 @st.composite
 def any_layout(draw):
     powers = st.sampled_from([1, 2, 4, 8])
-    flags = ("sequence_parallel", "fused_loss", "overlap_tensor", "overlap_data", "offload_optimizer")
     data, tensor, context, pipeline = (draw(powers) for _ in range(4))
     shards = [None, *(each for each in (1, 2, 4, 8) if each < data * context)]
     return Layout(
@@ -73,7 +72,7 @@ def any_layout(draw):
         expert=draw(st.sampled_from([each for each in (1, 2, 4, 8) if each <= data * tensor * context])),
         micro_batch=draw(powers), interleave=draw(powers) if pipeline > 1 else 1, zero=draw(st.integers(0, 3)),
         recompute=draw(st.sampled_from(RECOMPUTE)), attention=draw(st.sampled_from(KERNELS)),
-        **{name: draw(st.booleans()) for name in flags},
+        loss=draw(st.sampled_from(LOSSES)), **{name: draw(st.booleans()) for name in FLAGS},
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def test_a_row_is_read_whole():
     one = step()
     assert one.architecture.parameters.total == cm.load_architecture("llama-3.1-8b").parameters.total
     assert (one.sequence_length, one.batch_size, one.cluster.count, one.seconds) == (8192, 128, 8, 19.0)
-    assert one.layout == cm.Layout(data=8, zero=3, recompute="full", fused_loss=True)
+    assert one.layout == cm.Layout(data=8, zero=3, recompute="full", loss="fused")
     assert not one.open and one.memory is None
 
 

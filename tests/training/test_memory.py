@@ -14,9 +14,9 @@ from costmodel.architecture.feed_forward import FeedForward
 from costmodel.architecture.specification import Architecture, Layer
 from costmodel.foundation.tables import table
 from costmodel.training.efficiency import machine
-from costmodel.training.layout import RECOMPUTE, Layout, layouts
+from costmodel.training.layout import FLAGS, LOSSES, RECOMPUTE, Layout, layouts
 from costmodel.training.measured import read_steps
-from costmodel.training.memory import FRAMEWORK, GIB, in_flight_layers, memory, stage_parameters
+from costmodel.training.memory import FRAMEWORK, GIB, default_held, in_flight_layers, memory, stage_parameters
 from costmodel.training.numerics import numerics
 from costmodel.training.prepared import candidates
 from costmodel.training.workload import workload
@@ -24,6 +24,7 @@ from costmodel.training.workload import workload
 LENGTH = 64
 MIXED = numerics()
 STEPS = read_steps(table("step_times"))[0]
+HELD = default_held()
 
 
 def tiny(*, kv_heads=8, layers=8, norms=2, experts=None, **changes):
@@ -147,23 +148,69 @@ def test_the_same_model_fits_once_its_states_are_spread_further():
 
 
 def test_all_of_a_small_model_by_hand():
-    """Everything adds up: a part that is not the largest counts too."""
+    """Everything adds up: a part that is not the largest counts too. Two micro-batches, which add gradients up."""
     parameters = 8 * (4 * 128**2 + 2 * 128 * 512 + 2 * 128) + 2 * 1000 * 128
-    parts = held(PLAIN, Layout(micro_batch=2), 2)
+    parts = held(PLAIN, Layout(micro_batch=2), 4)
     tokens = 2 * LENGTH
     assert parts.weights == 2 * parameters
     assert parts.gradients == 4 * parameters
     assert parts.optimizer == pytest.approx(12 * parameters)
     assert parts.activations == pytest.approx(8 * 32 * tokens * 128)
-    assert parts.logits == 12 * tokens * 1000  # 16 and 32 bits, each with its gradient
-    assert parts.communication == 0
-    expected = 18 * parameters + 8 * 32 * tokens * 128 + 12 * tokens * 1000 + FRAMEWORK
+    logits = HELD.whole_logits * tokens * 1000  # 16 and 32 bits, each with its gradient: 12 bytes, and what is around
+    assert parts.logits == pytest.approx(logits)
+    assert (parts.communication, parts.adapters) == (0, 0)
+    expected = 18 * parameters + 8 * 32 * tokens * 128 + logits + HELD.context
     assert parts.total == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("length", [1, 64, 4096])
+def test_gradients_of_a_single_micro_batch_take_the_room_that_activations_and_logits_leave(length):
+    """One accelerator: they come as those go. Most is held at the end of the backward pass, or at its beginning."""
+    parameters = 8 * (4 * 128**2 + 2 * 128 * 512 + 2 * 128) + 2 * 1000 * 128
+    parts = held(PLAIN, Layout(), 1, length=length)
+    going = parts.activations + parts.logits
+    assert parts.gradients + going == pytest.approx(max(4 * parameters, going))
+    assert held(PLAIN, Layout(), 2, length=length).gradients == 4 * parameters
+    assert held(PLAIN, Layout(data=2, zero=0), 2, length=length).gradients == 4 * parameters
+    assert held(PLAIN, Layout(step_in_backward=True), 2, length=length).gradients == 0
+
+
+def test_one_of_several_accelerators_has_a_library_for_communication_too():
+    alone, together = held(PLAIN, Layout(), 8), held(PLAIN, Layout(data=8), 8)
+    assert (alone.framework, together.framework) == (HELD.context, FRAMEWORK)
+    assert HELD.context < FRAMEWORK
+
+
 def test_a_fused_loss_keeps_a_third_of_the_logits():
-    whole, fused = held(PLAIN, Layout(), 1).logits, held(PLAIN, Layout(fused_loss=True), 1).logits
-    assert (whole, fused) == (12 * LENGTH * 1000, 4 * LENGTH * 1000)
+    each = {name: held(PLAIN, Layout(loss=name), 1).logits / (LENGTH * 1000) for name in LOSSES}
+    assert each["fused"] == 4
+    assert each["fused"] / each["whole"] == pytest.approx(1 / 3, abs=0.03)
+    assert each["whole"] == pytest.approx(HELD.whole_logits) and each["half"] == pytest.approx(HELD.half_logits)
+    assert each["whole"] > each["half"] > each["fused"] > each["chunked"] == pytest.approx(HELD.chunked_logits)
+
+
+def test_a_general_trainer_keeps_more_and_takes_gradients_aside():
+    """Operation by operation: copies of activations, and a list of tensors in the step of the optimizer."""
+    lean, eager = (held(PLAIN, Layout(eager=each), 2) for each in (False, True))
+    assert eager.activations == pytest.approx(HELD.eager_activations * lean.activations)
+    parameters = lean.gradients / 4
+    most = (4 + HELD.foreach) * parameters - eager.activations - eager.logits
+    assert eager.gradients == pytest.approx(max(lean.gradients, most))
+    assert eager.gradients > lean.gradients
+    assert (eager.weights, eager.optimizer, eager.logits) == (lean.weights, lean.optimizer, lean.logits)
+
+
+def test_offloaded_weights_come_a_layer_at_a_time():
+    kept, away = (held(PLAIN, Layout(offload_weights=each), 2) for each in (False, True))
+    assert (away.weights, away.gradients) == (0, 0)
+    layer = 4 * 128**2 + 2 * 128 * 512 + 2 * 128
+    assert away.communication - kept.communication == pytest.approx(2 * (2 * layer + 2 * 1000 * 128))
+
+
+def test_offloaded_activations_leave_all_of_one_layer():
+    kept, away = (held(PLAIN, Layout(recompute="full", offload_activations=each), 1) for each in (False, True))
+    assert kept.activations - away.activations == pytest.approx(7 * 2 * LENGTH * 128)
+    assert away.activations == pytest.approx(32 * LENGTH * 128)
 
 
 def test_offloaded_states_are_not_on_the_device():
@@ -287,13 +334,17 @@ def test_selective_recomputation_of_the_only_layer_saves_nothing():
 
 @st.composite
 def any_layout(draw, **fixed):
-    """A layout of 1 to 256 accelerators with a batch of 256 that it can take."""
+    """A layout of 1 to 256 accelerators with a batch of 256 that it can take.
+
+    Operations are not launched one by one: their step of the optimizer takes gradients aside, in the room of
+    activations, so that states do not follow from the layout alone.
+    """
     powers = st.sampled_from([1, 2, 4])
     fields = {name: draw(powers) for name in ("data", "tensor", "pipeline", "context", "micro_batch")}
     fields |= {
         "zero": draw(st.integers(0, 3)), "recompute": draw(st.sampled_from(RECOMPUTE)),
         "attention": draw(st.sampled_from(["unfused", "latest"])),
-        "sequence_parallel": draw(st.booleans()), "fused_loss": draw(st.booleans()),
+        "loss": draw(st.sampled_from(LOSSES)), **{name: draw(st.booleans()) for name in FLAGS if name != "eager"},
     }  # fmt: skip
     fields["interleave"] = draw(st.sampled_from([1, 2])) if fields["pipeline"] > 1 else 1
     world = fields["data"] * fields["tensor"] * fields["context"]
@@ -330,13 +381,17 @@ def test_fully_sharded_a_deep_model_needs_least(data):
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout(expert=1), st.sampled_from([2, 4, 8]))
 def test_shared_states_times_ranks_are_constant(architecture, of, more):
-    """With experts on every rank; what expert parallelism splits already is shared by fewer."""
+    """With experts on every rank; what expert parallelism splits already is shared by fewer.
+
+    Nothing else grows but what the second accelerator brings: a library for communication.
+    """
     few, many = (held(architecture, of.replace(data=of.data * times), 256) for times in (1, more))
     for part, from_zero in (("optimizer", 1), ("gradients", 2), ("weights", 3)):
         if of.tensor == 1 or architecture is not MIXTURE:
             times = more if of.zero >= from_zero else 1
             assert getattr(many, part) * times == pytest.approx(getattr(few, part), rel=1e-12)
-    assert many.total <= few.total
+    assert many.total - many.framework <= few.total - few.framework
+    assert few.framework <= many.framework <= FRAMEWORK
 
 
 @settings(max_examples=40, deadline=None)
@@ -366,9 +421,26 @@ def test_all_parts_count_and_none_is_negative(architecture, of):
     assert max(parts) < parts.total == pytest.approx(math.fsum(parts))
 
 
+@settings(max_examples=40, deadline=None)
+@given(models, any_layout())
+def test_one_by_one_never_needs_less(architecture, of):
+    fused, eager = (held(architecture, of.replace(eager=each), 256) for each in (False, True))
+    assert all(one >= other for one, other in zip(eager, fused, strict=True))
+
+
+@settings(max_examples=40, deadline=None)
+@given(models, any_layout(), st.sampled_from(["optimizer", "weights", "activations"]))
+def test_what_is_offloaded_needs_no_room(architecture, of, what):
+    kept, away = (held(architecture, of.replace(**{f"offload_{what}": each}), 256) for each in (False, True))
+    assert getattr(away, what) <= getattr(kept, what)
+    # weights come back for two layers and a table at a time, or a stage: in a shallow model that may be all of it
+    assert away.total - away.communication <= kept.total - kept.communication
+
+
 @settings(max_examples=25, deadline=None)
-@given(models, st.lists(any_layout(), min_size=1, max_size=5))
-def test_layouts_as_arrays_are_each_of_them(architecture, several):
+@given(models, st.lists(any_layout(), min_size=1, max_size=5), st.booleans())
+def test_layouts_as_arrays_are_each_of_them(architecture, several, eager):
+    several = [one.replace(eager=eager) for one in several]
     together = held(architecture, several, 256)
     for place, one in enumerate(several):
         alone = held(architecture, one, 256)

@@ -23,10 +23,13 @@ MIXED = numerics()
 NODE = Machine(matmul_peak=1e15, peak=1e15, bandwidth=math.inf, link=9e11, network=5e10, host=math.inf, node=8.0,
                memory=math.inf)  # fmt: skip
 WHOLE = (
-    "matmul", "attention", "attention_flash_2", "attention_unfused", "scan", "experts", "link", "network", "overlap",
-    "software", "exposed_tensor", "exposed_experts", "exposed_context", "exposed_pipeline",
+    "matmul", "attention", "attention_flash_1", "attention_flash_2", "attention_unfused", "scan", "experts", "link",
+    "network", "overlap", "software", "exposed_tensor", "exposed_experts", "exposed_context", "exposed_pipeline",
+    "launch_eager", "adapter_matmul", "loss_eager",
 )  # fmt: skip
-PLAIN_CONSTANTS = Constants(**{**dict.fromkeys(Constants._fields, 0.0), **dict.fromkeys(WHOLE, 1.0)})
+PLAIN_CONSTANTS = Constants(
+    **{**dict.fromkeys(Constants._fields, 0.0), **dict.fromkeys(WHOLE, 1.0), "host_memory": math.inf}
+)
 """Nothing is lost, nothing hidden, and no overhead."""
 
 

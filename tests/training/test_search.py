@@ -30,7 +30,7 @@ MIXTURE = decoder(Experts(experts=4, top_k=2, inner_width=7168))
 RECIPE = cm.Pretraining(tokens="100B", sequence_length=4096, batch_size=8)
 EIGHT = cm.Cluster("H100-SXM", 8)
 TWO_NODES = cm.Cluster("H100-SXM", 8, gpus_per_node=4)
-FIXED = {"fused_loss": True, "sequence_parallel": True, "overlap_tensor": False, "overlap_data": True,
+FIXED = {"loss": "fused", "sequence_parallel": True, "overlap_tensor": False, "overlap_data": True,
          "offload_optimizer": False}  # fmt: skip
 """Options that a brute force need not try: 32 times fewer layouts."""
 CASES = [
@@ -63,7 +63,7 @@ def everything(case):
         "expert": [1, 2, 4] if mixture else [1], "expert_tensor": factors if mixture else [1],
         "micro_batch": range(1, batch + 1), "interleave": range(1, depth + 1), "zero": range(4),
         "shard": [None, "node"], "recompute": ["none", "selective", "full"], "attention": ["latest"],
-        **{name: [False, True] for name in FIXED},
+        **{name: ["whole", "fused"] if name == "loss" else [False, True] for name in FIXED},
         **{name: list(value) if isinstance(value, tuple) else [value] for name, value in constraints.items()},
     }  # fmt: skip
     degrees = [one for one in product(*(every[name] for name in DEGREES)) if math.prod(one[:4]) == count]

@@ -13,7 +13,7 @@ from costmodel.architecture.experts import Experts
 from costmodel.architecture.feed_forward import FeedForward
 from costmodel.architecture.specification import Architecture, Layer
 from costmodel.training.efficiency import default_efficiency, machine
-from costmodel.training.layout import RECOMPUTE, Layout, layouts, obstacles
+from costmodel.training.layout import FLAGS, LOSSES, RECOMPUTE, Layout, layouts, obstacles
 from costmodel.training.memory import stage_parameters
 from costmodel.training.numerics import numerics
 from costmodel.training.timing import SELECTIVE_AGAIN, Constants, Machine, bandwidth, step_breakdown
@@ -28,10 +28,11 @@ IDEAL = Machine(matmul_peak=1e15, peak=1e15, bandwidth=math.inf, link=math.inf, 
                 node=8.0, memory=math.inf)  # fmt: skip
 """Bound by nothing but its peak."""
 WHOLE = (
-    "matmul", "attention", "attention_flash_2", "attention_unfused", "scan", "experts", "link", "network", "overlap",
-    "software", "exposed_tensor", "exposed_experts", "exposed_context", "exposed_pipeline",
+    "matmul", "attention", "attention_flash_1", "attention_flash_2", "attention_unfused", "scan", "experts", "link",
+    "network", "overlap", "software", "exposed_tensor", "exposed_experts", "exposed_context", "exposed_pipeline",
+    "launch_eager", "adapter_matmul", "loss_eager",
 )  # fmt: skip
-ONLY_PEAK = Constants(**{**dict.fromkeys(Constants._fields, 0.0), **dict.fromkeys(WHOLE, 1.0)})
+ONLY_PEAK = Constants(**{**dict.fromkeys(Constants._fields, 0.0), **dict.fromkeys(WHOLE, 1.0), "host_memory": math.inf})
 """Nothing is lost, nothing hidden, and no overhead."""
 
 
@@ -279,14 +280,13 @@ def any_layout(draw):
     """A layout of 64 accelerators that a batch of 256 and the decoders above can take."""
     tensor, pipeline, context = (draw(st.sampled_from(each)) for each in ([1, 2, 4, 8], [1, 2, 4], [1, 2]))
     data = 64 // (tensor * pipeline * context)
-    flags = ("sequence_parallel", "fused_loss", "overlap_tensor", "overlap_data", "offload_optimizer")
     return Layout(
         data=data, tensor=tensor, pipeline=pipeline, context=context,
         expert=draw(st.sampled_from([each for each in (1, 2, 8) if each <= data * tensor * context])),
         micro_batch=draw(st.sampled_from([1, 2])), zero=draw(st.integers(0, 3)),
         interleave=draw(st.sampled_from([1, 2])) if pipeline > 1 else 1, recompute=draw(st.sampled_from(RECOMPUTE)),
         attention=draw(st.sampled_from(["unfused", "flash-2", "latest"])),
-        **{name: draw(st.booleans()) for name in flags},
+        loss=draw(st.sampled_from(LOSSES)), **{name: draw(st.booleans()) for name in FLAGS},
     )  # fmt: skip
 
 

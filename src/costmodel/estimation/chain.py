@@ -24,14 +24,19 @@ class Step:
 
 
 class Stage(NamedTuple):
-    """What the chain needs to know of a recipe.
+    """What the chain needs to know of a pass of a recipe, or of a recipe whose GPU-hours are given.
 
-    How its time is found, whether it has a step time, and whether its utilisation is its own.
+    `prefix` of its inputs and `recipe` of those of its recipe; how its time is found, whether it has a step
+    time, and the name of its utilisation: "mfu" of all, or one of its own behind the prefix. `reached` names
+    the share of the modelled speed that jobs reach, where it is an input.
     """
 
-    timing: Timing
+    prefix: str = "recipe."
+    recipe: str = "recipe."
+    timing: Timing = "utilisation"
     stepped: bool = False
-    own_mfu: bool = False
+    utilisation: str = "mfu"
+    reached: str = ""
 
 
 class Missing(NamedTuple):
@@ -45,9 +50,9 @@ def total_flops(tokens: Any, flops_per_token: Any) -> Any:
     return tokens * flops_per_token
 
 
-def gpu_time(flops: Any, peak: Any, mfu: Any, goodput: Any) -> Any:
+def gpu_time(flops: Any, peak: Any, mfu: Any, goodput: Any, reached: Any = 1.0) -> Any:
     """Return the GPU-seconds of a stage [s]: model FLOPs over what is reached of the peak."""
-    return flops / (peak * mfu * goodput)
+    return flops / (peak * mfu * goodput * reached)
 
 
 def step_time(batch_tokens: Any, flops_per_token: Any, count: Any, peak: Any, mfu: Any) -> Any:
@@ -95,9 +100,9 @@ def water_use(machine_energy: Any, on_site: Any, pue: Any, of_grid: Any) -> Any:
     return machine_energy * (on_site + pue * of_grid)
 
 
-def rent(gpu_seconds: Any, price: Any) -> Any:
-    """Return the rental cost [USD]."""
-    return gpu_seconds * price
+def rent(gpu_seconds: Any, price: Any, *purchases: Any) -> Any:
+    """Return the rental cost, and what else is bought [USD]."""
+    return _sum(gpu_seconds * price, *purchases)
 
 
 def electricity_cost(energy: Any, price: Any) -> Any:
@@ -118,13 +123,16 @@ def _named(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[...
 
 
 @lru_cache(maxsize=256)
-def steps(stages: tuple[Stage, ...], reliability: tuple[str, ...] = ()) -> tuple[Step, ...]:
-    """Return the chain for recipes of these kinds, in order; one recipe goes without a number.
+def steps(
+    stages: tuple[Stage, ...], reliability: tuple[str, ...] = (), purchases: tuple[str, ...] = ()
+) -> tuple[Step, ...]:
+    """Return the chain for passes of these kinds, in order.
 
     Parameters
     ----------
-    stages : what it needs to know of the recipes
+    stages : what it needs to know of the passes
     reliability : names of the inputs from which the goodput follows; none where it is an input itself
+    purchases : names of the inputs that are bought beside the GPU-hours
     """
     listed: list[Step] = []
     if reliability:
@@ -133,32 +141,36 @@ def steps(stages: tuple[Stage, ...], reliability: tuple[str, ...] = ()) -> tuple
         of_job = ("cluster.count", "architecture.parameters", *(f"reliability.{name}" for name in reliability))
         formula = "Daly: what failures, restarts and checkpoints leave"
         listed.append(Step("goodput", "share", _named(job_goodput, reliability), of_job, formula))
-    prefixes = ["recipe."] if len(stages) == 1 else [f"recipe.{index}." for index in range(len(stages))]
-    for prefix, stage in zip(prefixes, stages, strict=True):
-        tokens, per_token = f"{prefix}tokens", f"{prefix}flops_per_token"
+    for stage in stages:
+        prefix, mfu = stage.prefix, stage.utilisation
+        tokens, per_token = f"{stage.recipe}tokens", f"{prefix}flops_per_token"
         listed.append(Step(f"{prefix}flops", "FLOP", total_flops, (tokens, per_token), "tokens × FLOPs per token"))
         if stage.timing == "utilisation":
-            mfu = f"{prefix}mfu" if stage.own_mfu else "mfu"
-            inputs = (f"{prefix}flops", "cluster.peak", mfu, "goodput")
-            listed.append(Step(f"{prefix}gpu_time", "GPU-s", gpu_time, inputs, "FLOPs / (peak × mfu × goodput)"))
+            of_job = (stage.reached,) if stage.reached else ()
+            inputs = (f"{prefix}flops", "cluster.peak", mfu, "goodput", *of_job)
+            formula = f"FLOPs / (peak × mfu × goodput{' × reached' if of_job else ''})"
+            listed.append(Step(f"{prefix}gpu_time", "GPU-s", gpu_time, inputs, formula))
         if stage.stepped:
-            mfu = f"{prefix}mfu" if stage.own_mfu else "mfu"
             of_step = (f"{prefix}batch_tokens", per_token, "cluster.count", "cluster.peak", mfu)
             formula = "batch tokens × FLOPs per token / (count × peak × mfu)"
             listed.append(Step(f"{prefix}step_time", "s", step_time, of_step, formula))
-    flops = tuple(f"{prefix}flops" for prefix in prefixes)
-    times = tuple(f"{prefix}gpu_time" for prefix in prefixes)
+    flops = tuple(f"{stage.prefix}flops" for stage in stages)
+    times = tuple(f"{stage.prefix}gpu_time" for stage in stages)
     whole = ("gpu_time",) if stages[0].timing == "total given" else times
-    own = [prefix for prefix, stage in zip(prefixes, stages, strict=True) if stage.own_mfu]
+    own = [stage for stage in stages if stage.utilisation != "mfu"]
     if own:
-        parts = (*(f"{prefix}flops" for prefix in own), *(f"{prefix}mfu" for prefix in own))
-        listed.append(Step("mfu", "share", mean_mfu, parts, "FLOPs of all recipes / (their time × peak)"))
+        timed = [stage for stage in stages if stage.timing == "utilisation"]
+        parts = (*(f"{stage.prefix}flops" for stage in timed), *(stage.utilisation for stage in timed))
+        listed.append(Step("mfu", "share", mean_mfu, parts, "FLOPs of all passes / (their time × peak)"))
     if len(stages) == 1 and stages[0].stepped:
         listed.append(Step("step_time", "s", _sum, ("recipe.step_time",), "of the recipe"))
+    cost, formula = ("gpu_hours", "prices.price", *purchases), "GPU-hours × price"
+    if purchases:
+        formula += " + what else is bought"
     return (
         *listed,
-        Step("flops", "FLOP", _sum, flops, "sum over the recipes"),
-        Step("gpu_hours", "GPU-s", _sum, whole, "sum over the recipes"),
+        Step("flops", "FLOP", _sum, flops, "sum over the passes"),
+        Step("gpu_hours", "GPU-s", _sum, whole, "sum over the passes"),
         Step("wall_time", "s", wall_time, ("gpu_hours", "cluster.count"), "GPU-hours / count"),
         Step("utilisation", "share", utilisation, ("flops", "gpu_hours", "cluster.peak"), "FLOPs / (GPU-hours × peak)"),
         Step("machine_energy", "J", machine_energy, ("gpu_hours", "site.power_per_gpu"), "GPU-hours × power"),
@@ -170,7 +182,7 @@ def steps(stages: tuple[Stage, ...], reliability: tuple[str, ...] = ()) -> tuple
             "machine energy × (WUE + PUE × water of the grid)",
         ),
         Step("electricity_cost", "USD", electricity_cost, ("energy", "site.electricity"), "energy × electricity price"),
-        Step("cost", "USD", rent, ("gpu_hours", "prices.price"), "GPU-hours × price"),
+        Step("cost", "USD", rent, cost, formula),
     )  # fmt: skip
 
 

@@ -250,7 +250,8 @@ class Estimate(Result):
     def _title(self) -> str:
         run = self.scenario
         what = " + ".join(
-            f"{recipe.kind} on {_tokens(recipe.tokens)} of {recipe.sequence_length:,}" for recipe in run.recipes
+            f"{recipe.kind.replace('_', ' ')} on {_tokens(recipe.trained_tokens())} of {recipe.sequence_length:,}"
+            for recipe in run.recipes
         )
         cluster = f"{run.cluster.count:,} × {run.cluster.accelerator.name}"
         name = f"{run.name}: " if run.name else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from costmodel.estimation.chain import Missing, Stage, Step, Timing, steps
+from costmodel.estimation.chain import Missing, Stage, Step, steps
 from costmodel.estimation.speed import Speed, goodput_figures, speed
 from costmodel.foundation.errors import MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import Range, between, middle
@@ -13,6 +13,7 @@ from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import SI_FACTOR
 from costmodel.hardware.power import training_power
 from costmodel.hardware.site import electricity_price, grid_intensity, water_intensity
+from costmodel.training.jobs import job_kind, reached
 from costmodel.training.memory import GIB
 from costmodel.training.passes import pass_flops
 
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
     from costmodel.hardware.accelerator import Accelerator
     from costmodel.hardware.site import Site
+    from costmodel.training.recipes import Recipe
 
 GIVEN = Provenance("given")
 MEMORY_ERROR = 1.13
 """Factor within which four of five measured peaks of memory lie [1]."""
-_ASSUMED_BATCH = Provenance("assumed", "costmodel.training.recipes", note="a batch of about 4 million tokens")
+_ASSUMED_BATCH = Provenance("assumed", "costmodel.training.recipes", note="a batch by rule")
 
 
 class Input(NamedTuple):
@@ -76,47 +78,77 @@ def resolve(scenario: Scenario) -> Resolved:
     accelerator = scenario.cluster.accelerator
     put("cluster.count", "1", Figure(float(scenario.cluster.count), None, GIVEN))
     put("cluster.peak", "TFLOP/s", lambda: _peak(accelerator))
-    listed = _put_recipes(scenario, known, put)
+    listed, bought = _put_recipes(scenario, known, put)
     reliability = _put_goodput(scenario, known, put)
     _put_site(scenario.cluster.site, accelerator, put)
     price = scenario.prices.figure
     put("prices.price", "USD/hour", lambda: price(accelerator.name, scenario.cluster.count, scenario.cluster.node_size))
-    return Resolved(inputs, missing, steps(listed, reliability), known)
+    return Resolved(inputs, missing, steps(listed, reliability, bought), known)
 
 
 Put = Callable[[str, str, Figure | Callable[[], Figure]], None]
 
 
-def _put_recipes(scenario: Scenario, known: Speed, put: Put) -> tuple[Stage, ...]:
-    """Put the inputs of each recipe, and return what the chain needs to know of them."""
-    listed, single, timed = [], len(scenario.recipes) == 1, 0
+def _put_recipes(scenario: Scenario, known: Speed, put: Put) -> tuple[tuple[Stage, ...], tuple[str, ...]]:
+    """Put the inputs of each recipe; return what the chain needs to know of its passes, and what is bought."""
+    listed: list[Stage] = []
+    bought: list[str] = []
+    single, timed = len(scenario.recipes) == 1, 0
     for index, recipe in enumerate(scenario.recipes):
-        prefix = "recipe." if single else f"recipe.{index}."
-        put(f"{prefix}tokens", "token", _given(recipe.tokens))
-        flops = sum(pass_flops(one) for one in recipe.passes(scenario.architecture))
-        put(f"{prefix}flops_per_token", "FLOP/token", Figure(flops / middle(recipe.tokens), None, _counted(scenario)))
-        timing: Timing = "utilisation"
-        if scenario.gpu_hours is not None:
-            timing = "total given"
-        elif recipe.gpu_hours is not None:
-            timing = "given"
-            put(f"{prefix}gpu_time", "hour", _given(recipe.gpu_hours))
-        batch = known.batches[timed] if timing == "utilisation" and known.batches else recipe.batch_size
-        if batch is not None:
-            origin = GIVEN if recipe.batch_size is not None else _ASSUMED_BATCH
-            put(f"{prefix}batch_tokens", "token", Figure(float(batch * recipe.sequence_length), None, origin))
-        own = timing == "utilisation" and len(known.figures) > 1
-        if own:
-            put(f"{prefix}mfu", "1", known.figures[timed])
-        listed.append(Stage(timing, batch is not None and timing == "utilisation", own))
-        timed += timing == "utilisation"
+        of_recipe = "recipe." if single else f"recipe.{index}."
+        tokens = recipe.trained_tokens()
+        put(f"{of_recipe}tokens", "token", _given(tokens))
+        passes = recipe.passes(scenario.architecture)
+        purchases = getattr(recipe, "purchases", lambda: None)()
+        if purchases is not None:
+            bought.append(f"{of_recipe}purchases")
+            put(bought[-1], "USD", purchases)
+        if scenario.gpu_hours is not None or recipe.gpu_hours is not None:
+            flops = sum(pass_flops(one) for one in passes) / middle(tokens)
+            put(f"{of_recipe}flops_per_token", "FLOP/token", Figure(flops, None, _counted(scenario)))
+            total = scenario.gpu_hours is not None
+            if recipe.gpu_hours is not None:
+                put(f"{of_recipe}gpu_time", "hour", _given(recipe.gpu_hours))
+            listed.append(Stage(of_recipe, of_recipe, "total given" if total else "given"))
+            continue
+        of_job = _reached(scenario, recipe, known)
+        at = "" if of_job is None else f"{of_recipe}reached"
+        if of_job is not None:
+            put(at, "1", of_job)
+        batch = known.batches[timed] if known.batches else recipe.batch_size
+        timed += 1
+        for one in passes:
+            prefix = of_recipe if len(passes) == 1 else f"{of_recipe}{one.name}."
+            flops = pass_flops(one) / middle(tokens)
+            put(f"{prefix}flops_per_token", "FLOP/token", Figure(flops, None, _counted(scenario)))
+            stepped = batch is not None and one.kind == "train" and len(passes) == 1
+            if stepped and batch is not None:
+                origin = GIVEN if recipe.batch_size is not None else _ASSUMED_BATCH
+                share = middle(tokens) / one.tokens  # of the tokens of a step, those that are no padding
+                length = float(batch * one.sequence_length) * share
+                put(f"{prefix}batch_tokens", "token", Figure(length, None, origin))
+            utilisation = "mfu"
+            if len(known.figures) > 1:
+                utilisation = f"{prefix}{'decode_mfu' if one.kind == 'generate' else 'mfu'}"
+                figure = known.figures[sum(stage.timing == "utilisation" for stage in listed)]
+                put(utilisation, "1", figure)
+            listed.append(Stage(prefix, of_recipe, "utilisation", stepped, utilisation, at))
     if scenario.gpu_hours is not None:
         put("gpu_time", "hour", _given(scenario.gpu_hours))
     if len(known.figures) == 1:
         put("mfu", "1", known.figures[0])
     if known.memory:
         put("memory", "GiB", _held(known))
-    return tuple(listed)
+    return tuple(listed), tuple(bought)
+
+
+def _reached(scenario: Scenario, recipe: Recipe, known: Speed) -> Figure | None:
+    """Return the share of the modelled speed that a job reaches; None where the speed is that of such jobs."""
+    if scenario.reached is not None:
+        return _given(scenario.reached)
+    kind = job_kind(recipe)
+    calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
+    return None if kind is None or calibrated or known.basis not in {"planned", "class"} else reached(kind)
 
 
 def _held(known: Speed) -> Figure:

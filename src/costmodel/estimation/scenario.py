@@ -9,17 +9,19 @@ from pydantic import BeforeValidator, Discriminator, Field, PlainSerializer, Tag
 from costmodel.architecture.loading import load_architecture
 from costmodel.architecture.specification import Architecture
 from costmodel.estimation import files
-from costmodel.foundation.fields import Fraction, GPUHours, reported
+from costmodel.foundation.fields import Fraction, GPUHours, Measure, reported
+from costmodel.foundation.ranges import Range
 from costmodel.foundation.specs import Spec
 from costmodel.hardware.cluster import Cluster
 from costmodel.market.rental import Rental
 from costmodel.training.efficiency import Efficiency
 from costmodel.training.goodput import Reliability
 from costmodel.training.layout import Layout
-from costmodel.training.recipes import Recipe
+from costmodel.training.recipes import Recipe, RecipeField
 
 Scope = Literal["final_run", "development"]
 MOST_RECIPES = 100
+Reached = Annotated[float | Range, Measure("1", 0.0, 100.0, open_low=True)]
 
 
 def _written_architecture(architecture: Architecture) -> Any:
@@ -30,7 +32,7 @@ ArchitectureField = Annotated[
     Architecture, BeforeValidator(reported(load_architecture)), PlainSerializer(_written_architecture)
 ]
 Stages = Annotated[
-    Annotated[Recipe, Tag("one recipe")] | Annotated[tuple[Recipe, ...], Tag("several recipes")],
+    Annotated[RecipeField, Tag("one recipe")] | Annotated[tuple[RecipeField, ...], Tag("several recipes")],
     Discriminator(lambda value: "several recipes" if isinstance(value, (list, tuple)) else "one recipe"),
 ]
 
@@ -75,6 +77,9 @@ class Scenario(Spec):
     """Constants of the time model, such as `calibrate` returns them; the shipped ones unless given."""
     reliability: Reliability = Reliability()
     """Failures, checkpoints and restarts, from which the goodput follows where it is not given."""
+    reached: Reached | None = None
+    """Share of the modelled speed that the job reaches, where your jobs tell; else fine-tunes whose layout is not
+    given take what published ones reached [1]."""
     gpu_hours: GPUHours | None = None
     """GPU-hours of the whole, where they are known [hour]; excludes mfu and goodput."""
     scope: Scope = "final_run"
@@ -92,6 +97,8 @@ class Scenario(Spec):
             raise ValueError("mfu is given, which leaves nothing for layout to say; leave one out")
         if self.layout is not None and (self.gpu_hours is not None or len(timed) == len(self.recipes)):
             raise ValueError("gpu_hours is given, which leaves nothing for layout to say; leave one out")
+        if self.reached is not None and (self.gpu_hours is not None or len(timed) == len(self.recipes)):
+            raise ValueError("gpu_hours is given, which leaves nothing for reached to say; leave one out")
         if self.gpu_hours is not None and (self.mfu is not None or self.goodput is not None):
             raise ValueError("gpu_hours is given, which leaves nothing for mfu and goodput to say; leave one out")
         if self.gpu_hours is not None and timed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from costmodel.estimation.pass_speed import of_passes
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.ranges import Range, between, middle
 from costmodel.foundation.tables import Figure, Provenance, default
@@ -66,20 +67,26 @@ def speed(scenario: Scenario) -> Speed:
 
 def _of_layout(scenario: Scenario, layout: Layout, timed: list[Recipe]) -> Speed:
     """Return the speed in a layout that is given, with the spread of the time model."""
-    steps = [
-        step_time(scenario.architecture, scenario.cluster, recipe, layout, scenario.efficiency) for recipe in timed
-    ]
-    for step in steps:
+    architecture, cluster = scenario.architecture, scenario.cluster
+    steps = [step_time(architecture, cluster, recipe, layout, scenario.efficiency) for recipe in timed]
+    figures: list[Figure] = []
+    for step, recipe in zip(steps, timed, strict=True):
+        resident = recipe.resident(architecture) / cluster.count
         if not step.fits:
-            needed, held = step.memory.total / GIB, scenario.cluster.accelerator.memory
+            needed, held = (step.memory.total + resident) / GIB, cluster.accelerator.memory
             raise InputError(f"layout: does not fit: it needs {needed:.1f} of the {held:g} GiB on each accelerator")
-    return Speed(
-        "layout", tuple(layout for _ in timed), _batches(scenario, timed),
-        tuple(step.memory for step in steps), tuple(_figure(step, scenario) for step in steps),
-    )  # fmt: skip
+        figures += of_passes(scenario, recipe, layouts(layout), step_figure(step, scenario, recipe))
+    held_by = tuple(_with_resident(step.memory, recipe, scenario) for step, recipe in zip(steps, timed, strict=True))
+    return Speed("layout", tuple(layout for _ in timed), _batches(scenario, timed), held_by, tuple(figures))
 
 
-def _figure(step: StepTime, scenario: Scenario) -> Figure:
+def _with_resident(held: Memory, recipe: Recipe, scenario: Scenario) -> Memory:
+    """Return the memory with that of the models beside the trained one, which count as weights."""
+    return held._replace(weights=held.weights + recipe.resident(scenario.architecture) / scenario.cluster.count)
+
+
+def step_figure(step: StepTime, scenario: Scenario, recipe: Recipe) -> Figure:
+    """Return the utilisation of a step with the spread of the time model [1]."""
     low, high = step.interval(0.8)
     mfu = float(step.mfu)
     most = min(mfu * step.seconds / low, MOST_MFU)
@@ -94,26 +101,34 @@ def _planned(scenario: Scenario, timed: list[Recipe]) -> Speed:
     architecture, cluster = scenario.architecture, scenario.cluster
     if architecture.is_aggregate:
         raise MissingFactError("only the counts of the architecture are known, not its layers")
+    figures: list[Figure] = []
     found = []
+    calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
     for recipe in timed:
         asked = problem(architecture, cluster, recipe, scenario.efficiency)
-        found.append((asked, _plan(scenario, recipe, asked)))
-    if scenario.efficiency is not None and scenario.efficiency.calibrated:
-        figures = tuple(_measured(scenario, recipe, planned) for recipe, (_, planned) in zip(timed, found, strict=True))
-    else:
-        figures = tuple(planned_mfu(architecture, cluster, asked, planned) for asked, planned in found)
-    held = tuple(memory(asked.work, asked.numbers, planned.batch_size, planned.layout) for asked, planned in found)
+        planned = _plan(scenario, recipe, asked)
+        found.append((asked, planned))
+        if calibrated or recipe.kind != "pretraining":  # of fine-tunes no plans are published: as modelled
+            figure = _measured(scenario, recipe, planned)
+        else:
+            figure = planned_mfu(architecture, cluster, asked, planned)
+        figures += of_passes(scenario, recipe, planned.layout, figure)
+    held = tuple(
+        _with_resident(memory(asked.work, asked.numbers, planned.batch_size, planned.layout), recipe, scenario)
+        for recipe, (asked, planned) in zip(timed, found, strict=True)
+    )
     return Speed(
         "planned", tuple(layout_of(list(planned.layout)) for _, planned in found),
-        tuple(int(planned.batch_size) for _, planned in found), held, figures,
+        tuple(int(planned.batch_size) for _, planned in found), held, tuple(figures),
     )  # fmt: skip
 
 
 def _measured(scenario: Scenario, recipe: Recipe, planned: Plan) -> Figure:
-    """Return the utilisation of a plan on a stack of which steps were fitted: what others reach does not matter."""
+    """Return the utilisation of a plan as the time model has it: what others reach of plans does not matter."""
     settled = recipe.replace(batch_size=int(planned.batch_size))
     layout = layout_of(list(planned.layout))
-    return _figure(step_time(scenario.architecture, scenario.cluster, settled, layout, scenario.efficiency), scenario)
+    step = step_time(scenario.architecture, scenario.cluster, settled, layout, scenario.efficiency)
+    return step_figure(step, scenario, recipe)
 
 
 def _plan(scenario: Scenario, recipe: Recipe, asked: Problem) -> Plan:
@@ -138,7 +153,12 @@ def _by_class(scenario: Scenario, reason: str, of_bf16: float) -> Speed:
     mixture = scenario.architecture.kind == "moe"
     figure = default_mfu(mixture, scenario.cluster.accelerator, of_bf16)
     caution = f"utilisation by class, not by the time model: {reason}"
-    return Speed("class", figures=(figure._replace(provenance=figure.provenance._replace(caution=caution)),))
+    trained = figure._replace(provenance=figure.provenance._replace(caution=caution))
+    timed = [recipe for recipe in scenario.recipes if recipe.gpu_hours is None]
+    if not any(one.kind == "generate" for recipe in timed for one in recipe.passes(scenario.architecture)):
+        return Speed("class", figures=(trained,))
+    figures = [figure for recipe in timed for figure in of_passes(scenario, recipe, None, trained)]
+    return Speed("class", figures=tuple(figures))
 
 
 def _batches(scenario: Scenario, timed: list[Recipe]) -> tuple[int, ...]:

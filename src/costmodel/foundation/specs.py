@@ -119,7 +119,7 @@ def _problem(detail: Any, cls: type[BaseModel]) -> str:
     location += [last] if detail["type"] == "extra_forbidden" or " " not in last else []
     path, given, kind = ".".join(location), detail["input"], detail["type"]
     if kind == "extra_forbidden":
-        return f"{path}: {unknown('field', location[-1], _fields(cls, location[:-1]))}"
+        return f"{path}: {unknown('field', location[-1], _fields(cls, outer))}"
     if kind == "missing":
         return f"{path}: is required"
     if kind == "costmodel":
@@ -131,14 +131,26 @@ def _problem(detail: Any, cls: type[BaseModel]) -> str:
 
 
 def _fields(cls: type[BaseModel], location: list[str]) -> list[str]:
-    """Return the names of the fields at `location`, as far as the annotations tell."""
+    """Return the names of the fields at `location`, as far as the annotations and the tags of unions tell."""
     current: Any = cls
     for part in location:
         if part.isdigit():
             continue
-        field = getattr(current, "model_fields", {}).get(part)
-        current = _model(field.annotation) if field is not None else None
-    return list(getattr(current, "model_fields", {}))
+        if " " in part:
+            current = _tagged(current, part) or current
+            continue
+        field = getattr(_model(current), "model_fields", {}).get(part)
+        current = field.annotation if field is not None else None
+    return list(getattr(_model(current), "model_fields", {}))
+
+
+def _tagged(annotation: Any, tag: str) -> Any:
+    """Return the member of a union, however deep, that has a tag."""
+    if any(getattr(each, "tag", None) == tag for each in getattr(annotation, "__metadata__", ())):
+        return annotation
+    found = [_tagged(argument, tag) for argument in getattr(annotation, "__args__", ())]
+    found += [_tagged(annotation.__origin__, tag)] if hasattr(annotation, "__metadata__") else []
+    return next((each for each in found if each is not None), None)
 
 
 def _model(annotation: Any) -> Any:

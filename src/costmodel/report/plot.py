@@ -10,6 +10,7 @@ from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.rendering import number
 from costmodel.foundation.units import SI_FACTOR
 from costmodel.report.drawing import COLOURS, axes_for, legend_above, logarithmic
+from costmodel.report.plot_budget import budget
 from costmodel.report.plot_layouts import breakdown, layouts, memory, scaling
 from costmodel.report.plot_scaling import bootstrap_cloud, isoflops, scaling_fit
 
@@ -27,6 +28,7 @@ __all__ = [
     "against",
     "bootstrap_cloud",
     "breakdown",
+    "budget",
     "intervals",
     "isoflops",
     "layouts",

@@ -25,7 +25,8 @@ class _Look(NamedTuple):
 
 _PARTS = {
     "matmul": _Look(COLOURS[0]), "attention": _Look(COLOURS[5]), "elementwise": _Look(COLOURS[2], "|||"),
-    "launch": _Look(COLOURS[4]), "head": _Look(COLOURS[3], "---"), "tensor": _Look(COLOURS[1], "///"),
+    "launch": _Look(COLOURS[4]), "adapters": _Look(COLOURS[1], "|||"), "dequantise": _Look(COLOURS[4], "|||"),
+    "head": _Look(COLOURS[3], "---"), "tensor": _Look(COLOURS[1], "///"),
     "context": _Look(COLOURS[4], "///"), "expert": _Look(COLOURS[3], "///"), "pipeline": _Look(COLOURS[5], "///"),
     "bubble": _Look("white", "..."), "data": _Look(COLOURS[2], "///"), "optimizer": _Look(COLOURS[0], "xxx"),
     "fixed": _Look("0.6", "..."),
@@ -33,8 +34,8 @@ _PARTS = {
 """Of the parts of a step: slanted lines where the devices communicate, dots where they wait; told apart in grey too."""
 _HELD = {
     "weights": _Look(COLOURS[0]), "gradients": _Look(COLOURS[5], "///"), "optimizer": _Look(COLOURS[2], "|||"),
-    "activations": _Look(COLOURS[4]), "logits": _Look(COLOURS[3], "///"), "communication": _Look(COLOURS[1]),
-    "framework": _Look("0.6", "..."),
+    "adapters": _Look(COLOURS[1], "|||"), "activations": _Look(COLOURS[4]), "logits": _Look(COLOURS[3], "///"),
+    "communication": _Look(COLOURS[1]), "framework": _Look("0.6", "..."),
 }  # fmt: skip
 _OTHER, _REST = "other", _Look("0.85")
 _LEAST = 0.005

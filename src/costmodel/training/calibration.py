@@ -22,7 +22,7 @@ from costmodel.training.measured import MeasuredStep, read_steps
 from costmodel.training.measured_models import architecture_of
 from costmodel.training.numerics import numerics
 from costmodel.training.prepared import Prepared, predict, prepare
-from costmodel.training.priors import PRIORS, Constant
+from costmodel.training.priors import FINE_TUNING, PRIORS, TIED, Constant, tied
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -51,7 +51,7 @@ def fit(prepared: Prepared, rows: np.ndarray, priors: Mapping[str, Constant] = P
     from scipy.optimize import least_squares
 
     free = [name for name, prior in priors.items() if prior.spread > 0]
-    fixed = {name: prior.value for name, prior in priors.items()}
+    fixed = {name: prior.value for name, prior in {**FINE_TUNING, **priors}.items()}
     middle = np.log([priors[name].value for name in free])
     spread = np.array([priors[name].spread for name in free])
     counts = Counter(prepared.families[rows])
@@ -59,15 +59,22 @@ def fit(prepared: Prepared, rows: np.ndarray, priors: Mapping[str, Constant] = P
 
     def values(logs: np.ndarray) -> dict[str, float]:
         found = {**fixed, **dict(zip(free, np.exp(logs).tolist(), strict=True))}
-        return {**found, "attention_flash_2": found["attention"]}
+        return {**found, **tied(found)}
 
     def residuals(logs: np.ndarray) -> np.ndarray:
         scaled = (weights * np.log(predict(prepared, values(logs)) / prepared.seconds) / NOISE)[rows]
-        soft = np.sign(scaled) * np.sqrt(2 * (np.sqrt(1 + scaled**2) - 1))
-        return np.concatenate([soft, (logs - middle) / spread])
+        return np.concatenate([soft(scaled), (logs - middle) / spread])
 
     solved = least_squares(residuals, middle, max_nfev=100, xtol=1e-8, ftol=1e-8)
     return values(solved.x)
+
+
+def soft(residuals: np.ndarray) -> np.ndarray:
+    """Return residuals whose squares are the soft-L1 loss of those given, shape of the residuals."""
+    import numpy as np
+
+    found: np.ndarray = np.sign(residuals) * np.sqrt(2 * (np.sqrt(1 + residuals**2) - 1))
+    return found
 
 
 def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency | None = None) -> Efficiency:
@@ -114,6 +121,8 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
         name: Constant(start.values.get(name, prior.value), OWN_SPREAD * prior.spread, prior.unit, prior.source)
         for name, prior in PRIORS.items()
     }
+    priors |= {name: prior._replace(value=start.values.get(name, prior.value), spread=0.0)
+               for name, prior in FINE_TUNING.items()}  # fmt: skip
     priors["software"] = Constant(start.values["software"], stack, "1", "")
     values = fit(prepared, np.ones(len(steps), dtype=bool), priors)
     names = {step.cluster.accelerator.name for step in steps}
@@ -150,7 +159,7 @@ def grid_steps(path: Path) -> list[MeasuredStep]:
         layout = Layout(
             data=int(cells["data parallelism"]), tensor=int(cells["tensor parallelism"]),
             pipeline=int(cells["pipeline parallelism"]), micro_batch=int(cells["micro batch"]), zero=0,
-            recompute="full", sequence_parallel=False, attention="unfused", fused_loss=True, overlap_data=False,
+            recompute="full", sequence_parallel=False, attention="unfused", loss="fused", overlap_data=False,
         )  # fmt: skip
         steps.append(MeasuredStep(
             f"grid {number}", GRID, architecture_of(shape), int(cells["sequence length"]),
@@ -245,7 +254,7 @@ def efficiency_rows(fitted: Fitted) -> list[dict[str, str]]:
     count = len(fitted.steps)
     rows = []
     for name, prior in PRIORS.items():
-        free = prior.spread > 0 or name == "attention_flash_2"
+        free = prior.spread > 0 or name in TIED
         kind = "fitted" if free else "fixed"
         source = f"fitted on {count} measured steps; before: {prior.value:g}, {prior.source}" if free else prior.source
         rows.append({"kind": kind, "name": name, "value": f"{fitted.values[name]:.5g}", "unit": prior.unit,

@@ -103,7 +103,7 @@ class Efficiency(Spec):
 
     def spread(
         self, accelerator: Accelerator, experts: bool, *, launch_share: float = 0.0, known_stack: bool = False,
-        known_layout: bool = True,
+        known_layout: bool = True, finetune: bool = False,
     ) -> float:  # fmt: skip
         """Return the standard deviation of ln(predicted / measured) of a step time [1].
 
@@ -115,10 +115,13 @@ class Efficiency(Spec):
         known_stack : whether the software was among what was fitted; what is left of its spread after
             `calibrate` counts unless it was
         known_layout : whether the layout is the one that runs
+        finetune : whether a trained model is tuned
         """
         terms = [self.spreads["experts" if experts else "dense"]]
         if launch_share > LAUNCH_BOUND and not experts:
             terms = [max(self.spreads["launch"], terms[0])]
+        if finetune:
+            terms = [max(self.spreads["finetune_launch" if launch_share > LAUNCH_BOUND else "finetune"], terms[0])]
         terms += [] if accelerator.name in self.measured else [self.spreads["accelerator"]]
         terms += [] if known_stack else [self.spreads["stack"]]
         terms += [] if known_layout else [self.spreads["layout"]]
@@ -127,8 +130,8 @@ class Efficiency(Spec):
 
 @lru_cache(maxsize=1)
 def default_efficiency() -> Efficiency:
-    """Return the constants of `data/efficiency.csv`."""
-    return from_rows(table("efficiency").rows)
+    """Return the constants of `data/efficiency.csv` and, for fine-tunes, `data/finetune_efficiency.csv`."""
+    return from_rows((*table("efficiency").rows, *table("finetune_efficiency").rows))
 
 
 def from_rows(rows: Iterable[Row]) -> Efficiency:

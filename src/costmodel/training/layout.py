@@ -13,8 +13,19 @@ if TYPE_CHECKING:
 
 Recompute = Literal["none", "selective", "full"]
 RECOMPUTE: tuple[Recompute, ...] = ("none", "selective", "full")
-Kernel = Literal["unfused", "flash-2", "latest"]
-KERNELS: tuple[Kernel, ...] = ("unfused", "flash-2", "latest")
+Kernel = Literal["unfused", "flash-1", "flash-2", "latest"]
+KERNELS: tuple[Kernel, ...] = ("unfused", "flash-1", "flash-2", "latest")
+Loss = Literal["whole", "half", "fused", "chunked"]
+LOSSES: tuple[Loss, ...] = ("whole", "half", "fused", "chunked")
+
+
+CODED: dict[str, tuple[str, ...]] = {"recompute": RECOMPUTE, "attention": KERNELS, "loss": LOSSES}
+"""Fields of a layout that are words, with the words."""
+FLAGS = (
+    "sequence_parallel", "eager", "overlap_tensor", "overlap_data", "offload_optimizer", "offload_weights",
+    "offload_activations", "step_in_backward",
+)  # fmt: skip
+"""Fields of a layout that are true or false."""
 
 
 def usual_kernel(year: float) -> Kernel:
@@ -26,10 +37,12 @@ def usual_kernel(year: float) -> Kernel:
 
     References
     ----------
-    FlashAttention spread with version 2 (arXiv 2307.08691, 2023), its successor for hopper in mid-2024
-    (arXiv 2407.08608).
+    FlashAttention (arXiv 2205.14135) spread in 2023; version 2 is of July 2023 (arXiv 2307.08691), its successor
+    for hopper of July 2024 (arXiv 2407.08608).
     """
-    return "unfused" if year < 2023 else "flash-2" if year < 2024.5 else "latest"
+    if year < 2023:
+        return "unfused"
+    return "flash-1" if year < 2023.55 else "flash-2" if year < 2024.5 else "latest"
 
 
 class Layout(Spec):
@@ -75,16 +88,26 @@ class Layout(Spec):
     sequence_parallel: bool = True
     """Whether tensor-parallel ranks share the hidden state between the matrix products too."""
     attention: Kernel = "latest"
-    """Kernel of the attention: "unfused" writes the score matrix out (before 2022), "flash-2" keeps it on
-    chip (2022 to 2024), "latest" is the best of the accelerator (flash-3, cuDNN)."""
-    fused_loss: bool = False
-    """Whether the loss is computed without 32-bit copies of the logits."""
+    """Kernel of the attention: "unfused" writes the score matrix out (before 2022), "flash-1" keeps it on
+    chip (2022), "flash-2" does so faster (2023), "latest" is the best of the accelerator (flash-3, cuDNN)."""
+    loss: Loss = "whole"
+    """How the loss is computed: "whole" turns all logits into 32 bits, "half" keeps them in 16 and softmax
+    alone in 32, "fused" makes no 32-bit copies, "chunked" holds a part of the sequence at a time."""
+    eager: bool = False
+    """Whether a general trainer launches operations one by one (Hugging Face Trainer with PEFT, DeepSpeed),
+    instead of compiled or fused ones."""
     overlap_tensor: bool = False
     """Whether tensor-parallel communication hides behind matrix products."""
     overlap_data: bool = True
     """Whether data-parallel communication hides behind the passes."""
     offload_optimizer: bool = False
     """Whether the states of the optimizer live in host memory, and the step is done there."""
+    offload_weights: bool = False
+    """Whether weights and gradients wait in host memory too, and come for each layer (FSDP with CPU offload)."""
+    offload_activations: bool = False
+    """Whether what full recomputation keeps of each layer waits in host memory."""
+    step_in_backward: bool = False
+    """Whether each gradient is used up as soon as it is there, so that they never are there together."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -109,14 +132,16 @@ class Layout(Spec):
         degrees = ("data", "tensor", "pipeline", "context", "expert", "interleave")
         named = [f"{name} {getattr(self, name)}" for name in degrees if getattr(self, name) > 1]
         again = [f"recompute {self.recompute}"] if self.recompute != "none" else []
-        return ", ".join([*named, f"micro_batch {self.micro_batch}", f"zero {self.zero}", *again])
+        away = [f"{name.removeprefix('offload_')} offloaded" for name in FLAGS if name.startswith("offload_")
+                and getattr(self, name)]  # fmt: skip
+        return ", ".join([*named, f"micro_batch {self.micro_batch}", f"zero {self.zero}", *again, *away])
 
 
 class Layouts(NamedTuple):
     """Layouts as numbers or arrays that broadcast: the fields of `Layout`.
 
-    `shard` is the number of ranks that share states, `recompute` and `attention` are the index in
-    `RECOMPUTE` and in `KERNELS`; what is true or false is 1 or 0.
+    `shard` is the number of ranks that share states; what is a word is its index in `CODED`; what is true or
+    false is 1 or 0.
     """
 
     data: Any
@@ -132,10 +157,14 @@ class Layouts(NamedTuple):
     recompute: Any
     sequence_parallel: Any
     attention: Any
-    fused_loss: Any
+    loss: Any
+    eager: Any
     overlap_tensor: Any
     overlap_data: Any
     offload_optimizer: Any
+    offload_weights: Any
+    offload_activations: Any
+    step_in_backward: Any
 
     @property
     def accelerators(self) -> Any:
@@ -165,22 +194,17 @@ def layout_of(values: Sequence[Any]) -> Layout:
     """Return the layout of one set of numbers, in the order of `Layouts`."""
     given = {name: int(value) for name, value in zip(Layouts._fields, values, strict=True)}
     whole = given["data"] * given["context"]
-    flags = ("sequence_parallel", "fused_loss", "overlap_tensor", "overlap_data", "offload_optimizer")
     return Layout(
-        **{name: value for name, value in given.items() if name not in {*flags, "shard", "recompute", "attention"}},
-        **{name: bool(given[name]) for name in flags},
+        **{name: value for name, value in given.items() if name not in {*FLAGS, *CODED, "shard"}},
+        **{name: bool(given[name]) for name in FLAGS},
+        **{name: words[given[name]] for name, words in CODED.items()},
         shard=None if given["shard"] in {whole, 0} else given["shard"],
-        recompute=RECOMPUTE[given["recompute"]],
-        attention=KERNELS[given["attention"]],
     )
 
 
 def _numbers(of: Layout) -> list[float]:
-    coded = {
-        "shard": of.shard or of.data * of.context,
-        "recompute": RECOMPUTE.index(of.recompute),
-        "attention": KERNELS.index(of.attention),
-    }
+    coded = {name: words.index(getattr(of, name)) for name, words in CODED.items()}
+    coded["shard"] = of.shard or of.data * of.context
     return [float(coded[name] if name in coded else getattr(of, name)) for name in Layouts._fields]
 
 

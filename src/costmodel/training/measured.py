@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from costmodel.architecture.specification import Architecture
     from costmodel.foundation.tables import Row, Table
+    from costmodel.training.adapters import Adapters
 
 NEEDED = ("source", "model", "seq_len", "global_batch", "accelerator", "n_gpus", "tp", "pp")
 HARMLESS = ("tokens/s rounded", "TFLOP/s 2-3 % below", "pipeline: ")
@@ -53,7 +54,8 @@ class MeasuredStep(NamedTuple):
     seconds: float
     memory: float | None
     """On the fullest accelerator [byte]."""
-    tuned: bool
+    tuned: bool = False
+    adapters: Adapters | None = None
 
 
 def read_steps(table: Table) -> tuple[list[MeasuredStep], dict[str, str]]:
@@ -101,7 +103,7 @@ def _step(identity: str, row: Row) -> MeasuredStep:
     adapters = "lora" in source.lower()
     numbers = numerics(precision)
     if adapters:
-        numbers = numbers._replace(backward=1.0, trained=LORA_TRAINED)
+        numbers = numbers._replace(backward=1.0, trained=LORA_TRAINED, table_trained=LORA_TRAINED)
     layout, unknown = _layout(row, count, batch)
     held = _number(row, "memory_gib")
     return MeasuredStep(
@@ -197,7 +199,7 @@ def _layout(row: Row, count: int, batch: int) -> tuple[Layout, frozenset[str]]:
         data=data, tensor=tensor, pipeline=stages, context=context, expert=expert, micro_batch=int(micro_batch),
         interleave=interleave if stages > 1 else 1, zero=3 if fully else 0 if early else 1,
         recompute=recompute or "none", sequence_parallel=sequence_parallel, attention=kernel,
-        fused_loss="torchtitan" not in source,
+        loss="whole" if "torchtitan" in source else "fused",
         overlap_tensor="asynctp" in (row.get("note") or "").lower() or "Bridge" in source, overlap_data=not early,
     ), frozenset(unknown)  # fmt: skip
 

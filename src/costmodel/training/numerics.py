@@ -30,7 +30,10 @@ class Numerics(NamedTuple):
     `operand` bytes of an element that matrix products read; `weight`, `gradient`, `master` bytes of a
     parameter, `moments` of one in a matrix and `other_moments` of one elsewhere; `backward` is the work
     of the backward pass over the forward (2, or 1 where weights stand still); `trained` the share of the
-    parameters that have gradients and states.
+    parameters in layers that have gradients and states, `table_trained` of embedding and head, whose
+    weights take `table_weight` bytes. An adapter takes `adapter` bytes for each of its parameters, states
+    included, and reads and writes elements of `adapter_operand` bytes. `quantised` is 1 where weights must
+    be brought back into 16 bits for each product, 2 where that is done by operations of the framework.
     """
 
     operand: Any = 2.0
@@ -41,10 +44,19 @@ class Numerics(NamedTuple):
     other_moments: Any = 8.0
     backward: Any = 2.0
     trained: Any = 1.0
+    table_weight: Any = 2.0
+    table_trained: Any = 1.0
+    adapter: Any = 0.0
+    adapter_operand: Any = 2.0
+    quantised: Any = 0.0
 
     def states(self, matrix_share: Any) -> Any:
         """Return the bytes of master weight and moments per trained parameter."""
         return self.master + matrix_share * self.moments + (1 - matrix_share) * self.other_moments
+
+
+FORWARD = Numerics(2.0, 2.0, 0.0, 0.0, 0.0, 0.0, backward=0.0, trained=0.0, table_trained=0.0)
+"""Of a model that is read, not trained, in 16 bits."""
 
 
 def numerics(precision: str = "bf16", optimizer: str = "adamw", master_weights: bool = True) -> Numerics:
@@ -85,7 +97,7 @@ def numerics(precision: str = "bf16", optimizer: str = "adamw", master_weights: 
     moments, other = MOMENTS[optimizer]
     operand = OPERAND_BYTES[precision]
     if operand == 4:
-        return Numerics(operand, 4.0, 4.0, 0.0, moments, other)
+        return Numerics(operand, 4.0, 4.0, 0.0, moments, other, table_weight=4.0)
     if master_weights:
         return Numerics(operand, 2.0, 4.0, 4.0, moments, other)
     halved = 1.0 if optimizer == "adamw-8bit" else 0.5

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.foundation.errors import InputError
-from costmodel.training.layout import KERNELS, Kernel, Layouts, obstacles
+from costmodel.training.layout import KERNELS, LOSSES, Kernel, Layouts, obstacles
 from costmodel.training.memory import GIB, memory
 from costmodel.training.space import divisors
 from costmodel.training.timing import step_breakdown
@@ -58,11 +58,22 @@ def plan(asked: Problem, free_batch: bool = False, attention: Kernel = "latest")
         If none is possible, or none fits in the memory; the message says what the smallest needs.
     """
     kernel = float(KERNELS.index(attention))
+    least = math.inf
+    for offload in (0.0, 1.0) if asked.eager else (0.0,):  # general trainers offload where nothing else fits
+        best, needed = _best(asked, free_batch, kernel, offload)
+        least = min(least, needed)
+        if best is not None:
+            return best
+    raise _refusal(asked, least)
+
+
+def _best(asked: Problem, free_batch: bool, kernel: float, offload: float) -> tuple[Plan | None, float]:
+    """Return the fastest, None if none is possible or fits, and what the smallest needs [byte]."""
     best: Plan | None = None
     least, compared = math.inf, 0
-    for degrees, zero in ((one, zero) for one in _degrees(asked) for zero in _sharing(one)):
+    for degrees, zero in ((one, zero) for one in _degrees(asked) for zero in _sharing(asked, one)):
         for of, batch in _layouts(asked, degrees, zero, free_batch, kernel):
-            fitting, needed = _least_recompute(asked, of, batch)
+            fitting, needed = _least_recompute(asked, of._replace(offload_optimizer=offload), batch)
             least = min(least, needed)
             if fitting is None:
                 break  # larger micro-batches need more
@@ -73,14 +84,17 @@ def plan(asked: Problem, free_batch: bool = False, attention: Kernel = "latest")
                 compared += 1
                 if best is None or seconds / batch < best.seconds / best.batch_size:
                     best = Plan(one, batch, seconds, compared)
-    if best is None:
-        raise _refusal(asked, least)
-    return best._replace(compared=compared)
+    return None if best is None else best._replace(compared=compared), least
 
 
 def _refusal(asked: Problem, least: float) -> InputError:
     """Return why there is no plan: all need too much memory, or none is possible at all."""
-    count = f"{asked.accelerators:,.0f} accelerators of {asked.machine.memory / GIB:.0f} GiB"
+    if asked.room <= 0:
+        beside, held = asked.resident / GIB, asked.machine.memory / GIB
+        return TooLargeError(
+            f"layout: the models beside the trained one do not fit: they take {beside:.0f} of {held:.0f} GiB"
+        )
+    count = f"{asked.accelerators:,.0f} accelerators of {asked.room / GIB:.0f} GiB"
     if least < math.inf:
         needed = f"the smallest needs {least / GIB:.1f} GiB on one"
         return TooLargeError(f"layout: the model fits on no layout of {count}; {needed}")
@@ -88,8 +102,11 @@ def _refusal(asked: Problem, least: float) -> InputError:
 
 
 def _degrees(asked: Problem) -> Iterator[tuple[float, ...]]:
-    """Yield data, tensor, pipeline, context and expert degrees worth a look."""
+    """Yield data, tensor, pipeline, context and expert degrees worth a look: of a general trainer data alone."""
     work, count = asked.work, asked.accelerators
+    if asked.eager:
+        yield count, 1.0, 1.0, 1.0, 1.0
+        return
     contexts = (1.0, 2.0, 4.0, 8.0, 16.0) if work.sequence_length >= LONG else (1.0,)
     experts = [one for one in EXPERT_RANKS if work.experts % one == 0]
     tensors = [one for one in divisors(count) if one <= min(MOST_TENSOR, asked.machine.node) and work.heads % one == 0]
@@ -112,9 +129,14 @@ def _divides_well(layers: float, stages: float) -> bool:
     return math.ceil(layers / stages) * stages <= 1.1 * layers
 
 
-def _sharing(degrees: tuple[float, ...]) -> tuple[float, ...]:
-    """Return what the data-parallel ranks may share: with stages, the states of the optimizer alone."""
+def _sharing(asked: Problem, degrees: tuple[float, ...]) -> tuple[float, ...]:
+    """Return what the data-parallel ranks may share: with stages, the states of the optimizer alone.
+
+    General trainers share all that is trained, and the weights too unless they stand still.
+    """
     data, _, pipeline, context, _ = degrees
+    if asked.eager and data > 1:
+        return (3.0,) if asked.numbers.trained > 0 else (2.0, 3.0)
     return (1.0, 2.0, 3.0) if pipeline == 1 and data * context > 1 else (1.0,)
 
 
@@ -123,6 +145,7 @@ def _layouts(
 ) -> Iterator[tuple[Layouts, float]]:
     """Yield the layouts of ascending micro-batches, each with the sequences of its step."""
     data, tensor, pipeline, context, expert = degrees
+    loss = float(LOSSES.index("whole" if asked.eager else "fused"))
     for micro_batch in MICRO_BATCHES:
         unit = data * micro_batch * (pipeline if free_batch else 1.0)
         batch = max(round(asked.batch_size / unit), 1.0) * unit if free_batch else asked.batch_size
@@ -131,20 +154,24 @@ def _layouts(
         of = Layouts(
             data=data, tensor=tensor, pipeline=pipeline, context=context, expert=expert, expert_tensor=1.0,
             micro_batch=micro_batch, interleave=1.0, zero=zero, shard=data * context, recompute=0.0,
-            sequence_parallel=1.0, attention=kernel, fused_loss=1.0, overlap_tensor=0.0, overlap_data=1.0,
-            offload_optimizer=0.0,
+            sequence_parallel=1.0, attention=kernel, loss=loss, eager=float(asked.eager), overlap_tensor=0.0,
+            overlap_data=1.0, offload_optimizer=0.0, offload_weights=0.0,
+            offload_activations=0.0, step_in_backward=0.0,
         )  # fmt: skip
         if not any(obstacles(asked.work, asked.accelerators, batch, of).values()):
             yield of, batch
 
 
 def _least_recompute(asked: Problem, of: Layouts, batch: float) -> tuple[Layouts | None, float]:
-    """Return the layout with the least recomputation that fits, and what the leanest needs [byte]."""
+    """Return the layout with the least recomputation that fits, and what the leanest needs [byte].
+
+    General trainers have a switch for all of it, which is on in their recipes.
+    """
     needed = math.inf
-    for mode in (0.0, 1.0, 2.0):
+    for mode in (2.0,) if asked.eager else (0.0, 1.0, 2.0):
         one = of._replace(recompute=mode)
         needed = float(memory(asked.work, asked.numbers, batch, one).total)
-        if needed <= asked.machine.memory:
+        if needed <= asked.room:
             return one, needed
     return None, needed
 
@@ -155,5 +182,5 @@ def _schedules(asked: Problem, of: Layouts, batch: float) -> Iterator[Layouts]:
     chunks = asked.work.layers // of.pipeline
     if of.pipeline > 1 and chunks > 1 and of.accumulation(batch) % of.pipeline == 0:
         fine = of._replace(interleave=chunks)
-        if memory(asked.work, asked.numbers, batch, fine).total <= asked.machine.memory:
+        if memory(asked.work, asked.numbers, batch, fine).total <= asked.room:
             yield fine

@@ -49,7 +49,7 @@ def prepare(steps: Sequence[MeasuredStep]) -> Prepared:
     keys: list[tuple[str, ...]] = []
     listed, batches, ages, starts = [], [], [], []
     for step in steps:
-        work = workload(step.architecture, step.sequence_length)
+        work = workload(step.architecture, step.sequence_length, step.adapters)
         starts.append(len(works))
         accelerator, experts = step.cluster.accelerator, step.architecture.kind == "moe"
         for layout in candidates(step):

@@ -1,14 +1,22 @@
 """What is done with the model? Recipes, each a list of passes."""
 
 import math
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, Union, get_args
+
+from pydantic import BeforeValidator, Discriminator, Tag
 
 from costmodel.architecture.specification import Architecture
-from costmodel.foundation.fields import Dimension, GPUHours, Tokens
-from costmodel.foundation.ranges import middle
+from costmodel.foundation.errors import InputError, unknown
+from costmodel.foundation.fields import Dimension, GPUHours, Tokens, reported
+from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.specs import Spec
+from costmodel.training.distilling import Distillation
+from costmodel.training.finetuning import FullFineTuning, LoRA, PromptTuning, QLoRA, QuantisationAwareTraining
 from costmodel.training.numerics import Numerics, Optimizer, Precision, numerics
 from costmodel.training.passes import Pass
+from costmodel.training.preference import DPO, KTO, ORPO, RewardModel, SimPO
+from costmodel.training.reinforcement import GRPO, PPO
 
 BATCH_TOKENS = 2.0**22
 """Tokens of a step where no batch is given, as Llama 2 and 3 were begun (arXiv 2307.09288, 2407.21783) [token]."""
@@ -49,7 +57,15 @@ class Pretraining(Spec):
 
     def passes(self, architecture: Architecture) -> list[Pass]:
         """Return the passes of the recipe."""
-        return [Pass("train", architecture, middle(self.tokens), self.sequence_length)]
+        return [Pass("train", architecture, middle(self.tokens), self.sequence_length, numerics=self.numerics())]
+
+    def trained_tokens(self) -> float | Range:
+        """Return the tokens trained on [token]."""
+        return self.tokens
+
+    def resident(self, architecture: Architecture) -> float:
+        """Return the bytes of all models that lie beside the trained one [byte]: there are none."""
+        return 0.0
 
     def numerics(self) -> Numerics:
         """Return the bytes of the states and of what the matrix products read."""
@@ -64,5 +80,34 @@ class Pretraining(Spec):
         return int(2 ** round(math.log2(max(tokens / self.sequence_length, 1.0))))
 
 
-Recipe: TypeAlias = Pretraining
-"""Any recipe; a further one joins the union here."""
+Recipe: TypeAlias = (
+    Pretraining | FullFineTuning | LoRA | QLoRA | PromptTuning | QuantisationAwareTraining | RewardModel | DPO | KTO
+    | ORPO | SimPO | PPO | GRPO | Distillation
+)  # fmt: skip
+"""Any recipe; a further one joins here."""
+RECIPES: dict[str, Any] = {recipe.model_fields["kind"].default: recipe for recipe in get_args(Recipe)}
+"""Every recipe by its kind."""
+
+
+def tag_of(value: Any) -> str:
+    """Return the tag of a recipe, or of data that describe one: its kind, a pretraining unless it is said."""
+    kind = value.get("kind", "pretraining") if isinstance(value, Mapping) else getattr(value, "kind", "pretraining")
+    return f"recipe {kind}"
+
+
+def _known_kind(value: Any) -> Any:
+    kind = tag_of(value).removeprefix("recipe ")
+    if kind not in RECIPES:
+        raise InputError(unknown("kind of recipe", kind, RECIPES))
+    return value
+
+
+if TYPE_CHECKING:
+    RecipeField: TypeAlias = Recipe
+else:
+    RecipeField = Annotated[
+        Union[tuple(Annotated[recipe, Tag(f"recipe {kind}")] for kind, recipe in RECIPES.items())],  # noqa: UP007
+        Discriminator(tag_of),
+        BeforeValidator(reported(_known_kind)),
+    ]
+    """A field that takes any recipe, as an object or as the data that describe it."""

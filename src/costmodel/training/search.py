@@ -264,7 +264,7 @@ def _block(asked: Problem, one: tuple[float, ...], choices: Choices) -> Found:
     if not number:
         return nothing
     held = memory(asked.work, asked.numbers, asked.batch_size, of).total
-    fits = possible & (held <= asked.machine.memory)
+    fits = possible & (held <= asked.room)
     fitting = _elements(fits, size)
     if fitting < number:
         rejected[TOO_LARGE] = number - fitting

@@ -8,14 +8,14 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation.errors import InputError, unknown
-from costmodel.training.layout import KERNELS, RECOMPUTE, Layouts
+from costmodel.training.layout import CODED, FLAGS, KERNELS, LOSSES, Layouts
 
 if TYPE_CHECKING:
     from costmodel.training.steps import Problem
 
 DEGREES = ("data", "tensor", "pipeline", "context", "expert", "expert_tensor")
-_FLAGS = ("sequence_parallel", "fused_loss", "overlap_tensor", "overlap_data", "offload_optimizer")
-_CODED: dict[str, tuple[str, ...]] = {"recompute": RECOMPUTE, "attention": KERNELS}
+_SETTLED = ("eager", "offload_weights", "offload_activations", "step_in_backward")
+"""Flags that are tried where they are asked for alone."""
 
 Choices = Mapping[str, tuple[float, ...]]
 """By field of a layout, the numbers that it may have."""
@@ -35,13 +35,13 @@ def read_choices(constraints: Mapping[str, Any]) -> Choices:
             problems.append(unknown("field of a layout", name, Layouts._fields))
         elif not listed:
             problems.append(f"{name}: at least one value is needed")
-        elif name in _CODED and any(one not in _CODED[name] for one in listed):
-            problems.append(f"{name} is one of {', '.join(_CODED[name])}; got {given!r}")
-        elif name not in _CODED and not all(_possible(name, one) for one in listed):
-            allowed = "true or false" if name in _FLAGS else "0 to 3" if name == "zero" else "a whole number above 0"
+        elif name in CODED and any(one not in CODED[name] for one in listed):
+            problems.append(f"{name} is one of {', '.join(CODED[name])}; got {given!r}")
+        elif name not in CODED and not all(_possible(name, one) for one in listed):
+            allowed = "true or false" if name in FLAGS else "0 to 3" if name == "zero" else "a whole number above 0"
             problems.append(f"{name} is {allowed}, or several; got {given!r}")
         else:
-            choices[name] = tuple(float(_CODED[name].index(one) if name in _CODED else one) for one in listed)
+            choices[name] = tuple(float(CODED[name].index(one) if name in CODED else one) for one in listed)
     if problems:
         raise InputError(problems)
     return choices
@@ -51,7 +51,7 @@ def _possible(name: str, value: Any) -> bool:
     """Tell whether a field can have a value: flags are true or false, `zero` 0 to 3, all else counts."""
     if not isinstance(value, (bool, int, float)) or not math.isfinite(value) or value != int(value):
         return False
-    low, high = (0, 1) if name in _FLAGS else (0, 3) if name == "zero" else (1, math.inf)
+    low, high = (0, 1) if name in FLAGS else (0, 3) if name == "zero" else (1, math.inf)
     return low <= value <= high
 
 
@@ -99,8 +99,10 @@ def options(asked: Problem, one: Sequence[float], choices: Choices) -> dict[str,
         "shard": [ranks, *within],
         "recompute": [0.0, 1.0, 2.0],
         "attention": [float(KERNELS.index("latest"))],
-        **{name: [0.0, 1.0] for name in _FLAGS},
+        "loss": [float(LOSSES.index(one)) for one in ("whole", "fused")],
+        **{name: [0.0] if name in _SETTLED else [0.0, 1.0] for name in FLAGS},
     }
+    tried["eager"] = [float(asked.eager)]
     if tensor == 1:
         tried |= {"sequence_parallel": [1.0], "overlap_tensor": [1.0]}
     if ranks == 1:

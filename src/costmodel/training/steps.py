@@ -12,12 +12,14 @@ from costmodel.training.arrays import exp, where
 from costmodel.training.efficiency import Efficiency, default_efficiency, machine
 from costmodel.training.layout import Layout, Layouts, layouts, obstacles
 from costmodel.training.memory import Memory, memory
+from costmodel.training.passes import sequence_flops
 from costmodel.training.timing import Breakdown, Constants, Machine, step_breakdown
 from costmodel.training.workload import Workload, workload
 
 if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
     from costmodel.training.numerics import Numerics
+    from costmodel.training.passes import Pass
     from costmodel.training.recipes import Recipe
 
 
@@ -60,7 +62,11 @@ class StepTime(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What a step asks and has: the numbers behind the question."""
+    """What a step asks and has: the numbers behind the question.
+
+    `resident` bytes on each accelerator are taken by other models [byte]; `eager` where operations are launched
+    one by one, `finetune` where a trained model is tuned.
+    """
 
     work: Workload
     numbers: Numerics
@@ -68,6 +74,14 @@ class Problem(NamedTuple):
     constants: Constants
     batch_size: float
     accelerators: float
+    resident: float = 0.0
+    eager: bool = False
+    finetune: bool = False
+
+    @property
+    def room(self) -> float:
+        """Memory that is there for the model that is trained [byte]."""
+        return float(self.machine.memory) - self.resident
 
 
 def problem(architecture: Architecture, cluster: Cluster, recipe: Recipe, efficiency: Efficiency | None) -> Problem:
@@ -80,16 +94,37 @@ def problem(architecture: Architecture, cluster: Cluster, recipe: Recipe, effici
     MissingFactError
         If a fact of the accelerator is not known, or no step was measured on its generation.
     """
+    trained = next(one for one in recipe.passes(architecture) if one.kind == "train")
+    return pass_problem(trained, cluster, recipe, efficiency)
+
+
+def pass_problem(one: Pass, cluster: Cluster, recipe: Recipe, efficiency: Efficiency | None) -> Problem:
+    """Return the numbers of a pass that trains or reads; raises as `problem` does."""
+    architecture = one.architecture
     if architecture.is_aggregate:
         raise InputError("architecture: a step needs the shapes of the layers; only counts are known")
     known = efficiency or default_efficiency()
     known.check(cluster.accelerator)
-    experts = architecture.kind == "moe"
+    constants = known.constants(cluster.accelerator, recipe.precision, architecture.kind == "moe")
+    constants = constants._replace(software=constants.software * one.slowdown)
+    resident = recipe.resident(architecture) / cluster.count
+    eager = getattr(recipe, "software", "fused") == "eager"
     return Problem(
-        workload(architecture, recipe.sequence_length), recipe.numerics(), machine(cluster, recipe.precision),
-        known.constants(cluster.accelerator, recipe.precision, experts), float(recipe.sequences(cluster.count)),
-        float(cluster.count),
+        pass_workload(one), one.numerics, machine(cluster, recipe.precision), constants,
+        float(recipe.sequences(cluster.count)), float(cluster.count), resident, eager, recipe.kind != "pretraining",
     )  # fmt: skip
+
+
+def pass_workload(one: Pass) -> Workload:
+    """Return the workload of a sequence of a pass; documents in it do not see each other."""
+    work = workload(one.architecture, one.sequence_length, one.adapters)
+    length = one.document_length or float(one.sequence_length)
+    times = one.sequence_length / length
+    if times != 1:
+        apart = workload(one.architecture, length)
+        work = work._replace(attention_flops=times * apart.attention_flops, scores=times * apart.scores)
+    flops = times * sequence_flops(one.architecture, length, one.numerics, one.adapters)
+    return work._replace(model_flops=flops)
 
 
 def step_time(
@@ -162,16 +197,20 @@ def timed(
     model = asked.work.model_flops * asked.batch_size
     again = recomputed(asked.work, of) * asked.batch_size
     peak = asked.accelerators * asked.machine.peak
+
+    def spread_of(launch: float) -> float:
+        return efficiency.spread(cluster.accelerator, experts, launch_share=launch, finetune=asked.finetune)
+
     launch = parts.launch / seconds
     if isinstance(launch, float):
-        spread: Any = efficiency.spread(cluster.accelerator, experts, launch_share=launch)
+        spread: Any = spread_of(launch)
     else:
         import numpy as np
 
-        spread = np.array([efficiency.spread(cluster.accelerator, experts, launch_share=float(one)) for one in launch])
+        spread = np.array([spread_of(float(one)) for one in launch])
     return StepTime(
         layout, seconds, parts, held, model / (seconds * peak), (model + again) / (seconds * peak),
-        model / (seconds * asked.accelerators), held.total <= asked.machine.memory, spread,
+        model / (seconds * asked.accelerators), held.total <= asked.room, spread,
     )  # fmt: skip
 
 

@@ -39,9 +39,14 @@ class Constants(NamedTuple):
     matmul_traffic: Any
     """Memory traffic of a matrix product over the least there is [1]."""
     attention: Any
-    """Share of the 16-bit peak that fused attention reaches at a head width of 128 [1]."""
+    """Share of the 16-bit peak that fused attention reaches in long sequences at a head width of 128 [1]:
+    without a factor for the generation, kernels of 2022 on ampere."""
     attention_flash_2: Any
-    """The same of kernels of 2022 to 2024 [1]."""
+    """The same of kernels of 2023 to 2024 [1]."""
+    attention_flash_1: Any
+    """The same of kernels of 2022 to 2023 [1]."""
+    attention_length: Any
+    """Length of a sequence at which fused attention reaches half of that [token]."""
     attention_unfused: Any
     """Share of the rate of large products that those over the scores reach where attention is not fused [1]."""
     softmax_traffic: Any
@@ -80,6 +85,26 @@ class Constants(NamedTuple):
     """Time of a step that nothing else explains [s]."""
     software: Any
     """Factor on the whole step: age of the software, or of a stack [1]."""
+    launch_eager: Any
+    """Host time of a layer over `launch` where operations are launched one by one [1]."""
+    launch_sharded: Any
+    """Host time of a layer beyond that where such a trainer gathers its weights [s]."""
+    launch_quantised: Any
+    """Host time of a layer beyond that where operations of the framework bring weights back to 16 bits [s]."""
+    adapter_traffic: Any
+    """Memory traffic of low-rank adapters over the elements that they read and write, launched one by one [1]."""
+    adapter_fused: Any
+    """Share of that which compiled or fused adapters move [1]."""
+    adapter_matmul: Any
+    """Share of the 16-bit peak that the narrow products of adapters reach [1]."""
+    dequantise: Any
+    """Memory traffic of bringing weights back to 16 bits over what is read and written, by the framework [1]."""
+    dequantise_fused: Any
+    """Share of that which kernels made for it move [1]."""
+    loss_eager: Any
+    """Memory traffic of the loss over that of a fused one where operations are launched one by one [1]."""
+    host_memory: Any
+    """Bandwidth of a node's host memory, with which it does the step of the optimizer [byte/s]."""
 
 
 class Breakdown(NamedTuple):
@@ -89,6 +114,8 @@ class Breakdown(NamedTuple):
     attention: Any
     elementwise: Any
     launch: Any
+    adapters: Any
+    dequantise: Any
     head: Any
     tensor: Any
     context: Any
@@ -112,6 +139,8 @@ class _Layer(NamedTuple):
     attention: Any
     elementwise: Any
     launch: Any
+    adapters: Any
+    dequantise: Any
     tensor: Any
     context: Any
     expert: Any
@@ -158,7 +187,7 @@ def step_breakdown(
     layer = _layer(work, numbers, machine, of, constants)
     heaviest = heaviest_layers(work, of)
     lightest = work.layers // stages  # the last stage, where the head is, takes what does not divide evenly least
-    head = _head(work, machine, of, constants)
+    head = _head(work, numbers, machine, of, constants)
     ahead = work.prediction_share * layer.total
     mean = heaviest * layer.total
     last = lightest * layer.total + head + ahead
@@ -176,6 +205,8 @@ def step_breakdown(
         attention=scale * passed * layer.attention,
         elementwise=scale * passed * layer.elementwise,
         launch=scale * passed * layer.launch,
+        adapters=scale * passed * layer.adapters,
+        dequantise=scale * passed * layer.dequantise,
         head=scale * accumulation * head_timed,
         tensor=scale * passed * layer.tensor,
         context=scale * passed * layer.context,
@@ -193,17 +224,24 @@ def _layer(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, con
     light = where((of.recompute == 1) & (of.attention > 0), SELECTIVE_AGAIN, 0.0)
     times = 1 + numbers.backward + where(of.recompute == 2, 1.0, light)
     matmul, moved = _matmul(work, numbers, machine, of, constants)
-    attention = _attention(work, machine, of, constants, times)
+    attention = _attention(work, numbers, machine, of, constants, times)
     elementwise = (1 + numbers.backward + where(of.recompute > 0, 1.0, 0.0)) * _elementwise(
         work, machine, of, constants
     )
     cast = where(numbers.operand < 2, 3 * 2 * constants.quantise * moved / machine.bandwidth, 0.0)
-    device = times * matmul + attention + elementwise + cast
-    host = times / 3 * constants.launch + constants.launch_experts * work.expert_layers / work.layers
+    again = where(of.recompute == 2, 1.0, 0.0)
+    adapters = (3 + again) * _adapters(work, numbers, machine, of, constants)
+    dequantise = (2 + again) * _dequantise(work, numbers, machine, of, constants)
+    device = times * matmul + attention + elementwise + cast + adapters + dequantise
+    host = times / 3 * constants.launch * where(of.eager > 0, constants.launch_eager, 1.0)
+    host = host + where((of.eager > 0) & (of.zero >= 3), constants.launch_sharded, 0.0)
+    host = host + where(numbers.quantised > 1, constants.launch_quantised, 0.0)
+    host = host + constants.launch_experts * work.expert_layers / work.layers
     both = (device**_LAUNCH_POWER + host**_LAUNCH_POWER) ** (1 / _LAUNCH_POWER)
     return _Layer(
-        times * matmul, attention, elementwise + cast, both - device, *_exchanges(work, machine, of, constants)
-    )
+        times * matmul, attention, elementwise + cast, both - device, adapters, dequantise,
+        *_exchanges(work, machine, of, constants),
+    )  # fmt: skip
 
 
 def _share(work: Workload, of: Layouts) -> Any:
@@ -233,20 +271,41 @@ def _matmul(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, co
     return of_dense + of_experts / constants.experts, read + written + expert_read + expert_written
 
 
-def _attention(work: Workload, machine: Machine, of: Layouts, constants: Constants, times: Any) -> Any:
+def _attention(
+    work: Workload, numbers: Numerics, machine: Machine, of: Layouts, constants: Constants, times: Any
+) -> Any:
     """Return the time of core attention and of scans in a mean layer, forward, backward and again.
 
     Always at the 16-bit peak. A fused backward pass computes the scores anew: 3.5 forward passes in all.
     """
     full = where(of.recompute == 2, 1.0, 0.0)
-    kernel = where(of.attention == 1, constants.attention_flash_2, constants.attention)
+    kernel = where(of.attention == 2, constants.attention_flash_2, constants.attention)
+    kernel = where(of.attention == 1, constants.attention_flash_1, kernel)
     reached = machine.peak * kernel * (work.head_width / 128.0) ** _HEAD_POWER
-    fused = (3.5 + full) * work.attention_flops / reached
+    reached = reached * work.sequence_length / (work.sequence_length + constants.attention_length)
+    fused = (1 + where(numbers.backward > 0, 2.5, 0.0) + full) * work.attention_flops / reached
     products = 2 * work.attention_flops / (constants.attention_unfused * machine.peak * constants.matmul)
     softmax = constants.softmax_traffic * 2 * work.scores / machine.bandwidth
-    unfused = (3 + where(of.recompute > 0, 1.0, 0.0)) * (products + softmax)
+    unfused = (1 + where(numbers.backward > 0, 2.0, 0.0) + where(of.recompute > 0, 1.0, 0.0)) * (products + softmax)
     scan = times * work.scan_flops / (machine.peak * constants.scan)
     return _share(work, of) / of.tensor * (where(of.attention > 0, fused, unfused) + scan)
+
+
+def _adapters(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, constants: Constants) -> Any:
+    """Return the time of low-rank adapters in a mean layer, forward: hardly FLOPs, all of it traffic."""
+    adapter, share = work.adapter, _share(work, of) / of.tensor
+    traffic = constants.adapter_traffic * where(of.eager > 0, 1.0, constants.adapter_fused)
+    moved = numbers.adapter_operand * share * (adapter.read + adapter.written)
+    return traffic * moved / machine.bandwidth + share * adapter.flops / (constants.adapter_matmul * machine.peak)
+
+
+def _dequantise(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, constants: Constants) -> Any:
+    """Return the time in which the weights of a mean layer are brought back into 16 bits once."""
+    split = of.expert * of.expert_tensor
+    held = (work.dense.weights + work.grouped.weights) / of.tensor + work.whole.weights + work.expert.weights / split
+    traffic = constants.dequantise * where(numbers.quantised > 1, 1.0, constants.dequantise_fused)
+    moved = traffic * (numbers.weight + numbers.operand) * held / work.layers
+    return where(numbers.quantised > 0, moved / machine.bandwidth, 0.0)
 
 
 def _elementwise(work: Workload, machine: Machine, of: Layouts, constants: Constants) -> Any:
@@ -299,12 +358,14 @@ def _exchanges(work: Workload, machine: Machine, of: Layouts, constants: Constan
     return tensor, context, expert
 
 
-def _head(work: Workload, machine: Machine, of: Layouts, constants: Constants) -> Any:
+def _head(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, constants: Constants) -> Any:
     """Return the time of head and loss for one micro-batch, forward and backward [s]."""
     share = of.micro_batch / of.context / of.tensor
-    flops = 3 * share * work.head.flops / (machine.peak * constants.matmul)
-    traffic = 3 * 4 * share * work.head.written_part * (work.head.flops > 0) / machine.bandwidth
-    return flops + traffic
+    times = 1 + where(numbers.backward > 0, 1 + numbers.table_trained, 0.0)
+    flops = times * share * work.head.flops / (machine.peak * constants.matmul)
+    logits = share * work.head.written_part * (work.head.flops > 0)
+    traffic = (1 + where(numbers.backward > 0, 2.0, 0.0)) * 4 * logits / machine.bandwidth
+    return flops + traffic * where(of.eager > 0, constants.loss_eager, 1.0)
 
 
 def _boundary(work: Workload, machine: Machine, of: Layouts, constants: Constants) -> Any:
@@ -332,23 +393,25 @@ def _data(
     rate = bandwidth(machine, constants, stride, of.shard)
     outer = bandwidth(machine, constants, stride * of.shard, ranks / of.shard)
     expert_rate = bandwidth(machine, constants, of.expert * of.expert_tensor, expert_ranks)
-    trained = numbers.trained
-    dense = stage.dense + stage.table
+    trained = numbers.trained * stage.dense + numbers.table_trained * stage.table + stage.adapters
     part, expert_part = _ring(of.shard), _ring(expert_ranks)
-    gradient = smallest(numbers.gradient, 4.0) * trained
+    gradient = smallest(numbers.gradient, 4.0)
 
     nodes = of.shard / largest(smallest(of.shard, machine.node / stride), 1.0)
     delay = constants.latency * 3 * nodes * work.layers / stages
 
-    def over_ranks(bytes_each: Any) -> Any:
-        return bytes_each * (dense * part / rate + stage.expert * expert_part / expert_rate)
+    def over_ranks(weight: Any, of_trained: Any) -> Any:
+        dense = weight * (stage.dense + stage.table) + of_trained * trained
+        expert = (weight + of_trained * numbers.trained) * stage.expert
+        return dense * part / rate + expert * expert_part / expert_rate
 
     kept = (of.zero >= 3) & (of.pipeline > 1)  # stages do not share their weights out again within a step
-    fully = over_ranks(2 * numbers.weight + gradient) + delay
-    of_batch = where(of.zero >= 3, where(kept, 0.0, fully), where(of.zero == 2, over_ranks(gradient), 0.0))
-    gathered = where(of.zero == 2, 0.0, gradient) + numbers.weight * trained
-    at_end = where(of.zero >= 3, where(kept, fully, 0.0), over_ranks(where(of.zero >= 1, gathered, 2 * gradient)))
-    at_end = at_end + 2 * gradient * dense / of.shard * _ring(ranks / of.shard) / outer
+    gathers = 1 + where(numbers.backward > 0, 1.0, 0.0)
+    fully = over_ranks(gathers * numbers.weight, gradient) + delay
+    of_batch = where(of.zero >= 3, where(kept, 0.0, fully), where(of.zero == 2, over_ranks(0.0, gradient), 0.0))
+    gathered = where(of.zero == 2, 0.0, gradient) + numbers.weight
+    at_end = where(of.zero >= 3, where(kept, fully, 0.0), over_ranks(0.0, where(of.zero >= 1, gathered, 2 * gradient)))
+    at_end = at_end + 2 * gradient * trained / of.shard * _ring(ranks / of.shard) / outer
 
     def exposed(busy: Any) -> Any:
         power = constants.overlap
@@ -362,11 +425,14 @@ def _data(
 def _optimizer(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, constants: Constants) -> Any:
     """Return the time of the optimizer [s]: its states and gradients are read, its states and weights written."""
     stage = stage_parameters(work, of)
-    shared = where(of.zero >= 1, sum(over_ranks(stage, of)), stage.total) * numbers.trained
-    passed = (numbers.gradient + numbers.weight) * shared
-    moved = 1.5 * (state_bytes(work, numbers, stage, of) + passed)
-    by_host = where(of.offload_optimizer > 0, passed / machine.host, 0.0)
-    return constants.optimizer_traffic * moved / machine.bandwidth + by_host
+    layers, tables = (where(of.zero >= 1, one, whole) for one, whole in zip(
+        over_ranks(stage, of), (stage.dense + stage.expert, stage.table), strict=True))  # fmt: skip
+    passed = (numbers.gradient + numbers.weight) * (numbers.trained * layers + numbers.table_trained * tables)
+    adapters = numbers.adapter * stage.adapters / where(of.zero >= 1, of.shard, 1.0)
+    moved = 1.5 * (state_bytes(work, numbers, stage, of) + passed + adapters)
+    by_host = moved / (constants.host_memory / machine.node) + passed / machine.host
+    by_device = constants.optimizer_traffic * moved / machine.bandwidth
+    return where(of.offload_optimizer > 0, by_host, by_device)
 
 
 def _ring(ranks: Any) -> Any:

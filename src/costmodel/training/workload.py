@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from costmodel.architecture.counting import pairs
 from costmodel.architecture.pieces import Linear
 from costmodel.architecture.specification import distinct_layers
+from costmodel.training.adapters import virtual_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from costmodel.architecture.blocks import Block, Operation, Weight
     from costmodel.architecture.specification import Architecture, Layer
+    from costmodel.training.adapters import Adapters
 
 
 class Products(NamedTuple):
@@ -57,6 +59,8 @@ class Workload(NamedTuple):
     whole: Products
     expert: Products
     head: Products
+    adapter: Products
+    """Of low-rank adapters, all of them; their `weights` are their parameters."""
     attention_flops: Any
     """Forward FLOPs of core attention, by the causal convention."""
     head_width: Any
@@ -100,15 +104,16 @@ class Parameters(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def workload(architecture: Architecture, sequence_length: int) -> Workload:
+def workload(architecture: Architecture, sequence_length: float, adapters: Adapters | None = None) -> Workload:
     """Return the sums over an architecture at a sequence length [token].
 
     Parameters
     ----------
     architecture : Architecture
     sequence_length : tokens of a sequence [token]
+    adapters : low-rank adapters beside its matrices
     """
-    return _Sums(architecture, float(architecture.tokens or sequence_length)).workload()
+    return _Sums(architecture, float(architecture.tokens or sequence_length), adapters).workload()
 
 
 def stacked(workloads: Sequence[Workload]) -> Workload:
@@ -130,8 +135,9 @@ _WAYS = ("dense", "grouped", "whole", "expert")
 class _Sums:
     """Adds the lists of an architecture up."""
 
-    def __init__(self, architecture: Architecture, length: float) -> None:
-        self.architecture, self.length = architecture, length
+    def __init__(self, architecture: Architecture, length: float, adapters: Adapters | None) -> None:
+        self.architecture, self.length, self.adapters = architecture, length, adapters
+        self.adapter = dict.fromkeys(Products._fields, 0.0)
         self.products = {way: dict.fromkeys(Products._fields, 0.0) for way in _WAYS}
         self.parameters = dict.fromkeys(_WAYS, 0.0)
         self.matrices = self.attention = self.heads_flops = self.scores = self.scan = 0.0
@@ -175,6 +181,8 @@ class _Sums:
         self.key_heads += [key_heads] if grouped else []
         self.experts += [int(getattr(block, "experts", 0) or 0)] if block.part == "experts" else []
         self.add_weights(listed, copies, grouped)
+        if self.adapters is not None:
+            self.add_adapters(block.operations(width, tokens, tokens), listed, copies, self.adapters)
         by_name = {weight.name: weight for weight in listed}
         if block.part == "attention":
             self.key_values += copies * block.cache(int(tokens))
@@ -186,6 +194,20 @@ class _Sums:
                 self.scan += 2 * copies * operation.copies * operation.m * operation.n * operation.k
             else:
                 self.add_attention(operation, copies)
+
+    def add_adapters(
+        self, operations: Iterable[Operation], listed: Iterable[Weight], copies: int, adapters: Adapters
+    ) -> None:
+        rows = {operation.name: operation.m for operation in operations if operation.kind == "matmul"}
+        for weight in listed:
+            if not adapters.takes(weight):
+                continue
+            inputs, outputs = weight.shape
+            times, size = copies * weight.copies * rows.get(weight.name, 0.0), copies * adapters.size(weight)
+            self.adapter["weights"] += size
+            self.adapter["flops"] += 2 * times * adapters.rank * (inputs + outputs)
+            self.adapter["read"] += times * inputs
+            self.adapter["written"] += times * outputs * (1 + adapters.magnitude)
 
     def add_product(self, operation: Operation, copies: int, weight: Weight | None, way: str) -> None:
         times = copies * operation.copies
@@ -220,6 +242,8 @@ class _Sums:
         inner = architecture.embedding_width or architecture.width
         vocabulary = float(architecture.vocabulary or 0)
         table = vocabulary * inner
+        if self.adapters is not None:
+            self.adapter["weights"] += virtual_parameters(architecture, self.adapters)
         has_head = float(architecture.head) * (table > 0)
         sets = 1.0 + architecture.prediction_layers
         head = Products(
@@ -247,6 +271,7 @@ class _Sums:
             vocabulary=vocabulary,
             **{way: Products(**self.products[way]) for way in _WAYS},
             head=head,
+            adapter=Products(**self.adapter),
             attention_flops=self.attention,
             head_width=self.heads_flops / self.attention if self.attention else 128.0,
             scores=self.scores,

@@ -13,6 +13,7 @@ from costmodel.training.efficiency import Efficiency, default_efficiency, machin
 from costmodel.training.layout import layouts
 from costmodel.training.measured import MeasuredStep, read_steps, row_id
 from costmodel.training.prepared import candidates
+from costmodel.training.priors import tied
 from costmodel.training.timing import step_breakdown
 from costmodel.training.workload import workload
 from costmodel.validation.scores import LEVELS, Case, report
@@ -71,7 +72,7 @@ def _without(family: str, known: Efficiency, steps: Sequence[MeasuredStep]) -> E
     """Return the constants of the fit without a family, and the accelerators that it still saw."""
     row = next(row for row in table(FOLDS).rows if row["family"] == family)
     fitted = {name: float(value) for name, value in row.items() if name not in {"family", "source"}}
-    fitted["attention_flash_2"] = fitted["attention"]
+    fitted |= tied(fitted)
     measured = {step.cluster.accelerator.name for step in steps if step.family != family}
     return known.replace(values={**known.values, **fitted}, measured=tuple(sorted(measured)))
 

@@ -1,0 +1,96 @@
+"""How well are time and memory of measured fine-tunes predicted, row by row and by model?"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from costmodel.foundation.errors import CostModelError
+from costmodel.foundation.ranges import normal_quantile
+from costmodel.foundation.tables import table
+from costmodel.training.efficiency import default_efficiency, machine
+from costmodel.training.finetunes import read_finetunes, row_id
+from costmodel.training.layout import layouts
+from costmodel.training.memory import Held, default_held
+from costmodel.training.priors import FINE_TUNING
+from costmodel.training.timing import step_breakdown
+from costmodel.training.workload import workload
+from costmodel.validation.scores import LEVELS, Case, report
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from costmodel.foundation.tables import Table
+    from costmodel.training.efficiency import Efficiency
+    from costmodel.training.finetunes import MeasuredFineTune
+
+
+def validate_finetune(rows: Table) -> dict[str, Any]:
+    """Score the time and the memory model on a table of fine-tunes, in the schema of `data/finetunes.csv`.
+
+    A model that the constants were fitted on is predicted by those of a fit without it; any other by the
+    shipped ones. The report is that of the time of a step [s]; beside it, under "memory", that of the peak
+    memory of an accelerator [byte]. Rows that their authors computed, and such whose settings are not known,
+    are skipped with the reason.
+    """
+    folds = {row["model"]: {name: float(value) for name, value in row.items() if name not in {"model", "source"}}
+             for row in table("finetune_folds").rows}  # fmt: skip
+    tunes, skipped = read_finetunes(rows)
+    by_id = {tune.id: tune for tune in tunes}
+    times, memories = [], []
+    for number, row in enumerate(rows.rows, start=2):
+        identity = row_id(number, row)
+        tune = by_id.get(identity)
+        if tune is None:
+            times.append(Case(identity, row["model"], skipped=skipped[identity]))
+            memories.append(times[-1])
+            continue
+        without = folds.get(tune.model)
+        times.append(_time(tune, _efficiency(without)))
+        memories.append(_memory(tune, _held(without)))
+    return {**report("finetune", times), "memory": report("finetune memory", memories)}
+
+
+def _efficiency(without: Mapping[str, float] | None) -> Efficiency:
+    known = default_efficiency()
+    if without is None:
+        return known
+    return known.replace(values={**known.values, **{name: without[name] for name in FINE_TUNING}})
+
+
+def _held(without: Mapping[str, float] | None) -> Held:
+    return default_held() if without is None else Held(*(without[name] for name in Held._fields))
+
+
+def _time(tune: MeasuredFineTune, efficiency: Efficiency) -> Case:
+    if tune.seconds is None:
+        return Case(tune.id, tune.model, skipped=tune.setup.untimed or "no time is printed")
+    step = tune.step
+    accelerator = step.cluster.accelerator
+    try:
+        efficiency.check(accelerator)
+        hardware = machine(step.cluster, step.precision)
+    except CostModelError as error:
+        return Case(tune.id, tune.model, skipped=str(error))
+    work = workload(step.architecture, step.sequence_length, step.adapters)
+    experts = step.architecture.kind == "moe"
+    constants = efficiency.constants(accelerator, step.precision, experts)
+    parts = step_breakdown(work, step.numbers, hardware, float(step.batch_size), layouts(step.layout), constants)
+    seconds = float(parts.total)
+    spread = efficiency.spread(
+        accelerator, experts, launch_share=float(parts.launch) / seconds, known_stack=True, finetune=True
+    )
+    return Case(tune.id, tune.model, seconds, tune.seconds, _intervals(seconds, spread))
+
+
+def _memory(tune: MeasuredFineTune, held: Held) -> Case:
+    if tune.memory is None:
+        return Case(tune.id, tune.model, skipped=tune.setup.unheld or "no memory is printed")
+    predicted = tune.predicted_memory(held)
+    return Case(tune.id, tune.model, predicted, tune.memory,
+                _intervals(predicted, default_efficiency().spreads["memory"]))  # fmt: skip
+
+
+def _intervals(value: float, spread: float) -> dict[float, tuple[float, float]]:
+    factors = {level: math.exp(normal_quantile((1 + level) / 2) * spread) for level in LEVELS}
+    return {level: (value / factor, value * factor) for level, factor in factors.items()}

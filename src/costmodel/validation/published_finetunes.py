@@ -1,0 +1,218 @@
+"""How well are GPU-hours and dollars of published fine-tunes predicted, from the recipe and the machine alone?
+
+`python -m costmodel.validation.published_finetunes` fits how much of the modelled speed the shipped ones
+reached, and writes `data/finetune_jobs.csv`.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costmodel.estimation.estimate import Estimate, estimate
+from costmodel.estimation.scenario import Scenario
+from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
+from costmodel.foundation.ranges import normal_quantile
+from costmodel.foundation.tables import folder, table
+from costmodel.hardware.cluster import Cluster
+from costmodel.market.rental import Rental
+from costmodel.training.jobs import KINDS, job_kind, reached
+from costmodel.training.recipes import RECIPES
+from costmodel.validation.scores import LEVELS, Case, report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from costmodel.foundation.tables import Row, Table
+
+JOBS = "finetune_jobs"
+WORDS = {"yes": True, "no": False}
+"""How a truth value is written in the table."""
+RECIPE_FIELDS = (
+    "examples", "lengths", "tokens", "epochs", "sequence_length", "batch_size", "packing", "rank", "targets",
+    "quantisation", "software", "group_size", "prompt_length", "learn_from", "teacher", "cached",
+)  # fmt: skip
+"""Columns that are fields of the recipe; an empty cell leaves the default."""
+NEEDED = (
+    "id", "organisation", "kind", "architecture", *RECIPE_FIELDS, "accelerator", "count", "gpu_hours", "cost_usd",
+    "usd_per_gpu_hour", "date", "confidence", "skipped", "source", "note",
+)  # fmt: skip
+
+
+def validate_published_finetunes(rows: Table) -> dict[str, Any]:
+    """Score the estimate of GPU-hours on published fine-tunes, in the schema of `data/published_finetunes.csv`.
+
+    Each row is estimated as by a user who knows no more than it says; intervals are those of the estimate.
+    Families are kinds of recipe. The report is that of GPU-hours [hour]; beside it, under "cost", that of
+    dollars [USD], at the price of the row or of the market on its day.
+
+    Parameters
+    ----------
+    rows : table of fine-tunes
+
+    Returns
+    -------
+    dict
+        In the format of `report`.
+
+    Raises
+    ------
+    InputError
+        If a column is missing.
+    """
+    if missing := [column for column in NEEDED if column not in rows.columns]:
+        raise InputError([f"{rows.name}: the column {column!r} is missing" for column in missing])
+    hours, dollars = [], []
+    for row in rows.rows:
+        try:
+            found = estimate(_without(scenario_of(row), row["organisation"]))
+        except CostModelError as error:
+            hours.append(Case(row["id"], row["kind"], skipped=str(error)))
+            dollars.append(hours[-1])
+            continue
+        hours.append(_case(row, found, "gpu_hours", 3600.0, "gpu_hours"))
+        dollars.append(_case(row, found, "cost", 1.0, "cost_usd"))
+    return {**report("published_finetunes", hours), "cost": report("published_finetunes cost", dollars)}
+
+
+def _without(scenario: Scenario, organisation: str) -> Scenario:
+    """Return a scenario that reaches what jobs of other organisations do, if this one is among those fitted."""
+    kind = job_kind(scenario.recipes[0])
+    left_out = {row["left_out"] for row in table(JOBS).rows if row["kind"] == kind}
+    if kind is None or organisation not in left_out:
+        return scenario
+    return scenario.replace(reached=reached(kind, organisation).spread)
+
+
+def scenario_of(row: Row) -> Scenario:
+    """Return the question that a row of the table asks.
+
+    Raises
+    ------
+    InputError
+        If the row says why it cannot be estimated, or its recipe is not possible.
+    """
+    if row["skipped"]:
+        raise InputError(row["skipped"])
+    if row["confidence"] == "C":
+        raise InputError("is speculative (confidence C)")
+    fields = {name: _value(row[name]) for name in RECIPE_FIELDS if row[name]}
+    if "targets" in fields:
+        fields["targets"] = tuple(row["targets"].split())
+    if row["kind"] not in RECIPES:
+        raise InputError(f"kind: {row['kind']!r} is no kind of recipe")
+    return Scenario(
+        name=row["id"],
+        architecture=row["architecture"],
+        recipe=RECIPES[row["kind"]](**fields),
+        cluster=Cluster(row["accelerator"], int(row["count"])),
+        prices=_prices(row),
+    )
+
+
+def _prices(row: Row) -> Rental:
+    """Return the price of the row, or the market's on its day: the first of the month where none is given."""
+    if row["usd_per_gpu_hour"]:
+        return Rental(price=float(row["usd_per_gpu_hour"]))
+    day = row["date"] if len(row["date"]) == len("2025-01-31") else f"{row['date']}-01"
+    return Rental(on=day)
+
+
+def _value(cell: str) -> Any:
+    """Return what a cell says: yes or no, a number, or a text such as an interval."""
+    if cell in WORDS:
+        return WORDS[cell]
+    try:
+        number = float(cell)
+    except ValueError:
+        return cell
+    if not math.isfinite(number):
+        raise InputError(f"a number must be finite; got {cell!r}")
+    return int(number) if number.is_integer() else number
+
+
+def _case(row: Row, found: Estimate, figure: str, unit: float, column: str) -> Case:
+    """Return a figure of an estimate beside what the row published, both in the unit of the row [unit in SI]."""
+    if not row[column]:
+        return Case(row["id"], row["kind"], skipped=f"{column} is not published")
+    try:
+        intervals = {level: _scaled(found.bounds(figure, level), unit) for level in LEVELS}
+    except MissingFactError as error:
+        return Case(row["id"], row["kind"], skipped=str(error))
+    value = found.value(figure)
+    assert isinstance(value, float)  # bounds would have raised
+    return Case(row["id"], row["kind"], value / unit, float(row[column]), intervals)
+
+
+def _scaled(bounds: tuple[float, float], unit: float) -> tuple[float, float]:
+    return bounds[0] / unit, bounds[1] / unit
+
+
+class Job(NamedTuple):
+    """A published job: its kind, who did it, and ln(modelled hours / published hours)."""
+
+    kind: str
+    organisation: str
+    log: float
+
+
+def jobs(rows: Table) -> list[Job]:
+    """Return the published jobs whose GPU-hours the time model alone can be compared with."""
+    found = []
+    for row in rows.rows:
+        try:
+            scenario = scenario_of(row)
+            hours = estimate(scenario.replace(reached=1.0)).value("gpu_hours")
+        except CostModelError:
+            continue
+        kind = job_kind(scenario.recipes[0])
+        if isinstance(hours, float) and row["gpu_hours"] and kind is not None:
+            found.append(Job(kind, row["organisation"], math.log(hours / 3600 / float(row["gpu_hours"]))))
+    return found
+
+
+def job_rows(listed: Sequence[Job]) -> list[dict[str, str]]:
+    """Return the rows of `data/finetune_jobs.csv`: for each kind all jobs, and those without each organisation."""
+    rows = []
+    for kind in KINDS:
+        own = [job for job in listed if job.kind == kind]
+        rows += [_job_row(kind, name, [job for job in own if job.organisation != name])
+                 for name in ("", *sorted({job.organisation for job in own}))]  # fmt: skip
+    return rows
+
+
+def _job_row(kind: str, left_out: str, own: Sequence[Job]) -> dict[str, str]:
+    mean, organisations = _mean(own), {job.organisation for job in own}
+    errors = [job.log - _mean([other for other in own if other.organisation != job.organisation]) for job in own]
+    squares = sum(_weight(job, own) * error**2 for job, error in zip(own, errors, strict=True))
+    sd = math.sqrt(squares / len(organisations))
+    low, high = (math.exp(mean + side * normal_quantile(0.9) * sd) for side in (-1, 1))
+    return {
+        "kind": kind, "left_out": left_out, "reached": f"{math.exp(mean):.4f}", "low": f"{low:.4f}",
+        "high": f"{high:.4f}", "level": "0.8", "jobs": str(len(own)), "organisations": str(len(organisations)),
+        "source": "fitted on data/published_finetunes.csv by costmodel.validation.published_finetunes",
+    }  # fmt: skip
+
+
+def _weight(job: Job, own: Sequence[Job]) -> float:
+    """Return the weight of a job: every organisation has that of one."""
+    return 1 / sum(other.organisation == job.organisation for other in own)
+
+
+def _mean(own: Sequence[Job]) -> float:
+    return sum(_weight(job, own) * job.log for job in own) / len({job.organisation for job in own})
+
+
+def write_table(path: Path) -> None:
+    """Fit the shipped jobs and write the table."""
+    rows = job_rows(jobs(table("published_finetunes")))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    write_table(folder() / f"{JOBS}.csv")
