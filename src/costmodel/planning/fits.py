@@ -1,0 +1,443 @@
+"""What fits on which accelerators, how long does it take, and what does it cost? All that is open is tried."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Annotated, Any, Self
+
+from pydantic import Discriminator, Tag, model_validator
+
+from costmodel.architecture.loading import architectures, load_architecture
+from costmodel.architecture.specification import Architecture
+from costmodel.estimation.chain import Missing
+from costmodel.estimation.estimate import Estimate, estimate
+from costmodel.estimation.inputs import MEMORY_ERROR
+from costmodel.estimation.scenario import ArchitectureField, Scenario, Stages
+from costmodel.foundation import rendering
+from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
+from costmodel.foundation.fields import MOST, Count, Dollars, Gigabytes, Measure, Tokens
+from costmodel.foundation.ranges import DEFAULT_LEVEL
+from costmodel.foundation.specs import Spec
+from costmodel.hardware.accelerator import Accelerator, accelerators, load_accelerator
+from costmodel.hardware.cluster import AcceleratorField, Cluster
+from costmodel.hardware.site import Site
+from costmodel.market.rental import Rental
+from costmodel.planning.limits import check_beside, planned
+from costmodel.training.finetuning import FullFineTuning, LoRA, QLoRA
+from costmodel.training.layout import Layout, layout_of
+from costmodel.training.memory import GIB, memory
+from costmodel.training.planner import TooLargeError
+from costmodel.training.recipes import Recipe
+
+COUNTS = (1, 2, 4, 8)
+"""Accelerators that are tried where no count is given: up to a node."""
+TOKENS = 1e6
+"""Tokens for which an open recipe is reckoned, so that costs are those of a million tokens [token]."""
+SHOWN = 20
+"""Rows of a table in text."""
+
+
+def _how_many(value: Any) -> str:
+    return "several values" if isinstance(value, (list, tuple)) else "one value"
+
+
+Architectures = Annotated[
+    Annotated[ArchitectureField, Tag("one value")] | Annotated[tuple[ArchitectureField, ...], Tag("several values")],
+    Discriminator(_how_many),
+]
+Accelerators = Annotated[
+    Annotated[AcceleratorField, Tag("one value")] | Annotated[tuple[AcceleratorField, ...], Tag("several values")],
+    Discriminator(_how_many),
+]
+Counts = Annotated[
+    Annotated[Count, Tag("one value")] | Annotated[tuple[Count, ...], Tag("several values")], Discriminator(_how_many)
+]
+Kilograms = Annotated[float, Measure("kg", 0.0, MOST, open_low=True, uncertain=False)]
+Days = Annotated[float, Measure("day", 0.0, MOST, open_low=True, uncertain=False)]
+
+
+class _Question(Spec):
+    """What `what_fits` is asked, read and checked."""
+
+    architecture: Architectures | None = None
+    recipe: Stages | None = None
+    accelerator: Accelerators | None = None
+    count: Counts = COUNTS
+    tokens: Tokens | None = None
+    memory: Gigabytes | None = None
+    budget: Dollars | None = None
+    carbon: Kilograms | None = None
+    deadline: Days | None = None
+    prices: Rental = Rental()
+    site: Site = Site()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        problems = []
+        if self.architecture is None and self.accelerator is None:
+            problems.append("architecture or accelerator: one of the two is given, or both")
+        if self.recipe is not None and self.tokens is not None:
+            problems.append("tokens: the recipe has its own; they are given where the recipe is open")
+        listed = {name: getattr(self, name) for name in ("architecture", "recipe", "accelerator", "count")}
+        problems += [f"{name}: at least one is given" for name, value in listed.items() if value == ()]
+        given = _several(self.architecture or ())
+        problems += [f"architecture: only the counts of {one.name or 'it'} are known; memory needs its layers"
+                     for one in given if one.is_aggregate]  # fmt: skip
+        if not problems:
+            problems += [problem for one, recipe in product(given, self.recipes()) for problem in _misfit(one, recipe)]
+        if problems:
+            raise ValueError("; ".join(dict.fromkeys(problems)))
+        return self
+
+    def recipes(self) -> tuple[Recipe, ...]:
+        """Return the recipes to try."""
+        if self.recipe is not None:
+            return _several(self.recipe)
+        tokens = TOKENS if self.tokens is None else self.tokens
+        return FullFineTuning(tokens=tokens), LoRA(tokens=tokens), QLoRA(tokens=tokens)
+
+    def models(self) -> tuple[Architecture, ...]:
+        """Return the models to try."""
+        if self.architecture is not None:
+            return _several(self.architecture)
+        return tuple(load_architecture(row["name"]) for row in architectures())
+
+    def devices(self) -> tuple[Accelerator, ...]:
+        """Return the accelerators to try."""
+        if self.accelerator is not None:
+            return _several(self.accelerator)
+        return tuple(load_accelerator(row["name"]) for row in accelerators())
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _misfit(architecture: Architecture, recipe: Recipe) -> tuple[str, ...]:
+    """Return what a recipe names that the model does not have."""
+    try:
+        recipe.passes(architecture)
+    except InputError as error:
+        return error.problems
+    return ()
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A recipe for a model on a number of accelerators: whether that is possible, and what it takes."""
+
+    scenario: Scenario
+    """To go on with: `estimate(row.scenario)`."""
+    reason: str = ""
+    """Why it is not possible, or which limit it breaks; empty where it is."""
+    memory: float | None = None
+    """Of the fullest accelerator, in the layout [byte]."""
+    layout: Layout | None = None
+    wall_time: float | None = None
+    """[s]"""
+    cost: float | None = None
+    """[USD]; None where no price is known."""
+    carbon: float | None = None
+    """[kg]; None where no power is known."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        """Whether it is possible within all limits."""
+        return not self.reason
+
+    @property
+    def architecture(self) -> Architecture:
+        """The model."""
+        return self.scenario.architecture
+
+    @property
+    def accelerator(self) -> str:
+        """Name of the accelerator."""
+        return self.scenario.cluster.accelerator.name
+
+    @property
+    def count(self) -> int:
+        """Accelerators."""
+        return self.scenario.cluster.count
+
+    @property
+    def kind(self) -> str:
+        """Kind of the recipe."""
+        return self.scenario.recipes[0].kind
+
+    @property
+    def headroom(self) -> float | None:
+        """Memory that is left on the fullest accelerator [byte]."""
+        held = self.scenario.cluster.accelerator.memory
+        return None if self.memory is None or held is None else held * GIB - self.memory
+
+    @property
+    def estimate(self) -> Estimate:
+        """The estimate, with its intervals and sources."""
+        return estimate(self.scenario)
+
+    def interval(self, figure: str, level: float = DEFAULT_LEVEL) -> tuple[float, float]:
+        """Return the ends of the central interval of a figure, in the SI unit of the field of that name.
+
+        Parameters
+        ----------
+        figure : such as "wall_time", "cost" or "carbon"
+        level : share of the probability inside [1]
+        """
+        return self.estimate.bounds(figure, level)
+
+    def row(self) -> dict[str, Any]:
+        """Return the fit as a row; what is not known is None."""
+        layout, headroom = self.layout, self.headroom
+        return {
+            "model": self.architecture.name, "recipe": self.kind, "accelerator": self.accelerator, "count": self.count,
+            "fits": self.fits,
+            "memory_gib": None if self.memory is None else self.memory / GIB,
+            "headroom_gib": None if headroom is None else headroom / GIB,
+            "hours": None if self.wall_time is None else self.wall_time / 3600,
+            "cost_usd": self.cost, "carbon_kg": self.carbon,
+            "micro_batch": None if layout is None else layout.micro_batch,
+            "recompute": None if layout is None else layout.recompute,
+            "layout": None if layout is None else layout.brief(),
+            "reason": self.reason, "notes": "; ".join(self.notes),
+        }  # fmt: skip
+
+
+class Fits:
+    """What fits and what does not; see `what_fits`.
+
+    `possible` and `rejected` hold the rows as objects (`Fit`), in order.
+    """
+
+    def __init__(self, possible: tuple[Fit, ...], rejected: tuple[Fit, ...]) -> None:
+        self.possible = possible
+        self.rejected = rejected
+
+    def __len__(self) -> int:
+        return len(self.possible)
+
+    @property
+    def best(self) -> Fit:
+        """The first row: the cheapest, or what it costs least to train the largest model with if that is open."""
+        return self._least("row", lambda one: 0.0)
+
+    @property
+    def cheapest(self) -> Fit:
+        """The row of the least cost."""
+        return self._least("cost", lambda one: one.cost)
+
+    @property
+    def fastest(self) -> Fit:
+        """The row of the shortest wall time."""
+        return self._least("wall time", lambda one: one.wall_time)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return what fits, in order, and then what does not, with the reason.
+
+        Memory in GiB, time in hours, cost in USD, carbon in kg; what is not known is None.
+        """
+        return [one.row() for one in (*self.possible, *self.rejected)]
+
+    def to_markdown(self) -> str:
+        """Return the table of what fits as Markdown."""
+        return rendering.markdown(self._cells(), self._footer(len(self.possible)))
+
+    def __str__(self) -> str:
+        return rendering.text(self._cells()[:SHOWN], footer=self._footer(SHOWN))
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return rendering.html_table(self._cells()[:SHOWN], footer=self._footer(SHOWN))
+
+    def _least(self, figure: str, of: Callable[[Fit], float | None]) -> Fit:
+        if not self.possible:
+            raise InputError(f"nothing fits: {self._why_not() or 'nothing was tried'}")
+        known = [(value, index) for index, one in enumerate(self.possible) if (value := of(one)) is not None]
+        if not known:
+            raise MissingFactError(f"the {figure} is known of none that fits: {'; '.join(self.possible[0].notes)}")
+        return self.possible[min(known)[1]]
+
+    def _cells(self) -> list[dict[str, str]]:
+        several = {name for name in ("model", "recipe") if len({row[name] for row in self.rows()}) > 1}
+        cells: list[dict[str, str]] = []
+        for one in self.possible:
+            row = one.row()
+            again = "" if one.layout is None or one.layout.recompute == "none" else f", recompute {row['recompute']}"
+            cells.append({
+                **{name: str(row[name]) for name in ("model", "recipe") if name in several},
+                "accelerators": f"{one.count} × {one.accelerator}",
+                "memory": _shown(one.memory, "byte"), "headroom": _shown(one.headroom, "byte"),
+                "wall time": _shown(one.wall_time, "s"), "cost": _shown(one.cost, "USD"),
+                "carbon": _shown(one.carbon, "kg"),
+                "micro-batch": "-" if one.layout is None else f"{one.layout.micro_batch}{again}",
+                "notes": "; ".join(one.notes),
+            })  # fmt: skip
+        return cells
+
+    def _footer(self, shown: int) -> str:
+        hidden = len(self.possible) - shown
+        more = [f"{hidden} more fit: rows() has all"] if hidden > 0 else []
+        return "\n".join([*more, *([f"does not fit: {self._why_not()}"] if self.rejected else [])])
+
+    def _why_not(self) -> str:
+        """Return how many fail for which reason, with the words of the only one."""
+        if len(self.rejected) == 1:
+            return self.rejected[0].reason
+        counted = Counter(one.reason.partition(":")[0] for one in self.rejected)
+        return ", ".join(f"{count} by {reason}" for reason, count in counted.most_common())
+
+
+def _shown(value: float | None, unit: str) -> str:
+    return "-" if value is None else rendering.amount(value, unit)
+
+
+def what_fits(
+    architecture: Any = None,
+    recipe: Any = None,
+    *,
+    accelerator: Any = None,
+    count: Any = None,
+    tokens: Any = None,
+    memory: Any = None,
+    budget: Any = None,
+    carbon: Any = None,
+    deadline: Any = None,
+    prices: Any = None,
+    site: Any = None,
+) -> Fits:
+    """Return what can be trained on which accelerators, with its memory, time, cost and carbon.
+
+    What is not given is tried: all models or all accelerators of the catalogue, and full fine-tuning, LoRA and
+    QLoRA. Of everything a list stands for alternatives. Rows are in the order of their cost, those without a known
+    price last; where the model is open the largest is first.
+
+    Parameters
+    ----------
+    architecture : what `load_architecture` takes; the catalogue unless given
+    recipe : what is done; full fine-tuning, LoRA and QLoRA unless given
+    accelerator : a name, an `Accelerator` or its fields; the catalogue unless given
+    count : accelerators; 1, 2, 4 and 8 unless given
+    tokens : of the data where the recipe is open; a million unless given, so that costs are for each million [token]
+    memory : accelerators with more are left aside, as in "24 GB" [GB]
+    budget : limit of the cost [USD]
+    carbon : limit of the carbon, as in "10 kg" [kg]
+    deadline : limit of the wall time, as in "1 day" [day]
+    prices : a `Rental`, or its fields; the market unless given
+    site : a `Site`, or its fields
+
+    Returns
+    -------
+    Fits
+        `.best`, `.cheapest`, `.fastest`, each with `.scenario` and `.interval("cost")`; `.rows()` has all, also
+        those that do not fit or break a limit, with the reason. On accelerators that the time model does not
+        know, memory is that of the layout planned for others of their size, and time goes by their class.
+
+    Raises
+    ------
+    InputError, UnknownNameError
+        With all that cannot be read; if neither a model nor an accelerator is given.
+
+    References
+    ----------
+    Memory: `costmodel.training.memory`; four of five measured peaks lie within 13 % of it, so that rows with less
+    headroom than that are noted as tight.
+
+    Examples
+    --------
+    >>> from costmodel.training.finetuning import QLoRA
+    >>> found = what_fits("llama-3.1-8b", QLoRA(tokens="20M"), memory="24 GB", budget="10 USD", deadline="1 day")
+    >>> "RTX-4090" in {one.accelerator for one in found.possible}
+    True
+    >>> found.cheapest.cost <= found.fastest.cost < 10
+    True
+    >>> low, high = found.best.interval("cost")
+    >>> low < found.best.cost < high
+    True
+    >>> [one.kind for one in what_fits("llama-3.1-8b", accelerator="RTX-4090", count=1).possible]
+    ['lora', 'qlora']
+    """
+    given = {
+        "architecture": architecture, "recipe": recipe, "accelerator": accelerator,
+        "count": list(count) if isinstance(count, range) else count, "tokens": tokens, "memory": memory,
+        "budget": budget, "carbon": carbon, "deadline": deadline, "prices": prices, "site": site,
+    }  # fmt: skip
+    asked = _Question(**{name: value for name, value in given.items() if value is not None})
+    combinations = product(asked.models(), asked.recipes(), asked.devices(), sorted(set(_several(asked.count))))
+    tried = [_fit(asked, Scenario(one, how, Cluster(device, number, site=asked.site), prices=asked.prices))
+             for one, how, device, number in combinations]  # fmt: skip
+    open_model = asked.architecture is None
+
+    def order(one: Fit) -> tuple[Any, ...]:
+        size = -float(one.architecture.parameters.total) if open_model else 0.0
+        return size, one.cost is None, one.cost or 0.0, one.wall_time or 0.0
+
+    possible = sorted((one for one in tried if one.fits), key=order)
+    return Fits(tuple(possible), tuple(one for one in tried if not one.fits))
+
+
+def _fit(asked: _Question, scenario: Scenario) -> Fit:
+    """Return one row: memory first, then what it takes, then the limits."""
+    accelerator, recipe = scenario.cluster.accelerator, scenario.recipes[0]
+    held, nothing = accelerator.memory, Fit(scenario)
+    if held is None:
+        return replace(nothing, reason=f"accelerator: the memory of {accelerator.name} is not known")
+    if asked.memory is not None and held > asked.memory:
+        return replace(nothing, reason=f"accelerator: its {held:g} GB are above the {asked.memory:g} GB given")
+    try:
+        accelerator.peak(recipe.precision)
+    except MissingFactError as error:
+        return replace(nothing, reason=f"precision: {error}")
+    try:
+        check_beside(scenario.architecture, recipe, scenario.cluster)
+        found = estimate(scenario)
+        fit = _with_memory(nothing, found)
+    except UnknownNameError:
+        raise  # of a provider or a region: a mistake, whatever fits
+    except TooLargeError as error:
+        return replace(nothing, reason=f"memory: {str(error).removeprefix('layout: ')}")
+    except InputError as error:
+        return replace(nothing, reason=str(error))
+    figures = {name: found.value(name) for name in ("wall_time", "cost", "carbon")}
+    wall_time, cost, carbon = (None if isinstance(value, Missing) else value for value in figures.values())
+    notes = list(fit.notes)
+    if fit.memory is not None and fit.memory * MEMORY_ERROR > held * GIB:
+        notes.append("tight")
+    notes += [f"{name} not known" for name, value in (("cost", cost), ("carbon", carbon)) if value is None]
+    time = figures["wall_time"]
+    reasons = [f"time: {time.reason}"] if isinstance(time, Missing) else []
+    reasons += _broken(asked, figures)
+    return replace(fit, wall_time=wall_time, cost=cost, carbon=carbon, notes=tuple(notes), reason="; ".join(reasons))
+
+
+def _with_memory(fit: Fit, found: Estimate) -> Fit:
+    """Return a row with its layout and memory; where the estimate has none, those of a stand-in."""
+    needed, scenario = found.value("memory"), fit.scenario
+    if not isinstance(needed, Missing):
+        return replace(fit, memory=needed, layout=found.layout)
+    recipe = scenario.recipes[0]
+    question, plan = planned(scenario.architecture, recipe, scenario.cluster)
+    total = memory(question.work, question.numbers, plan.batch_size, plan.layout).total + question.resident
+    notes = () if recipe.gpu_hours is not None else ("time by class of accelerator",)
+    return replace(fit, memory=float(total), layout=layout_of(list(plan.layout)), notes=notes)
+
+
+def _broken(asked: _Question, figures: dict[str, float | Missing]) -> list[str]:
+    """Return the limits that figures break, or of which it is not known whether they do."""
+    days = None if asked.deadline is None else asked.deadline * 86400
+    reasons = []
+    for name, figure, unit, limit in (("budget", "cost", "USD", asked.budget), ("carbon", "carbon", "kg", asked.carbon),
+                                      ("deadline", "wall_time", "s", days)):  # fmt: skip
+        value = figures[figure]
+        if limit is None:
+            continue
+        if isinstance(value, Missing):
+            reasons.append(f"{name}: {figure} is not known, so not that it is within {rendering.amount(limit, unit)}")
+        elif value > limit:
+            reasons.append(
+                f"{name}: {rendering.amount(value, unit)} is above the {rendering.amount(limit, unit)} given"
+            )
+    return reasons

@@ -1,0 +1,103 @@
+"""Who would do the same fine-tuning for a price by the token, and for how much?"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from costmodel.foundation.names import name_key
+
+if TYPE_CHECKING:
+    from costmodel.architecture.specification import Architecture
+    from costmodel.market.hosted import HostedPrice
+
+_CLASS = re.compile(r"(?:up to |[\d.]+B-)([\d.]+)B|above [\d.]+B")
+"""A size class as providers name them: "up to 16B", "17B-69B", "above 300B"."""
+_SUPERVISED = {"full_fine_tuning", "lora", "qlora"}
+_OTHER_LOSSES = {"kto", "orpo", "simpo", "grpo"}
+
+
+def hosted_offers(architecture: Architecture, recipe: Any) -> list[dict[str, Any]]:
+    """Return what each provider takes for a recipe, the cheapest first.
+
+    A provider's own price of the model counts before that of its size class (by all parameters). Billed are
+    the tokens of the data times the epochs; of reinforcement also what is read and written at their prices.
+
+    Parameters
+    ----------
+    architecture : the model that is tuned
+    recipe : how
+
+    Returns
+    -------
+    list of dict
+        provider, model (or size class), method, usd, low and high (80 %) [USD], as_of, source, note.
+    """
+    from costmodel.market.hosted import hosted_prices
+
+    wanted, prices = _methods(recipe), hosted_prices()
+    rows = []
+    for provider in sorted({price.provider for price in prices}):
+        own = [price for price in prices if price.provider == provider]
+        for_model = [price for price in own if _same(price.model, architecture.name)] or _of_class(own, architecture)
+        sold = {price.method: (price, usd) for price in for_model if (usd := _cost(price, recipe)) is not None}
+        method = next((each for each in wanted if each in sold), None)
+        if method is None:
+            continue
+        price, usd = sold[method]
+        ends = [1.0, 1.0]
+        if price.interval is not None:
+            ends = [price.interval.quantile(p) / price.usd_per_million_tokens for p in (0.1, 0.9)]
+        rows.append({
+            "provider": provider, "model": price.model, "method": method, "usd": usd, "low": ends[0] * usd,
+            "high": ends[1] * usd, "as_of": str(price.as_of), "source": price.source, "note": price.note,
+        })  # fmt: skip
+    return sorted(rows, key=lambda row: (row["usd"], row["provider"]))
+
+
+def _methods(recipe: Any) -> tuple[str, ...]:
+    """Return the hosted methods that do what a recipe does, the nearest first."""
+    adapters = getattr(recipe, "rank", None) is not None
+    if recipe.kind in _SUPERVISED:
+        return ("lora-sft", "lora") if adapters else ("full-sft",)
+    if recipe.kind == "dpo":
+        return ("lora-dpo", "lora") if adapters else ("full-dpo",)
+    return ("lora",) if recipe.kind in _OTHER_LOSSES and adapters else ()
+
+
+def _cost(price: HostedPrice, recipe: Any) -> float | None:
+    """Return the cost of a recipe [USD]; None where the price is not one of such a job."""
+    from costmodel.foundation.ranges import middle
+    from costmodel.market.dated import MILLION
+
+    tokens = middle(recipe.trained_tokens())
+    if recipe.kind != "grpo":
+        return None if "reinforcement" in price.note else float(price.cost(tokens))
+    if price.usd_per_million_input is None or price.usd_per_million_output is None:
+        return None
+    read = recipe.read_tokens()
+    beside = (read - tokens) * price.usd_per_million_input + tokens * price.usd_per_million_output
+    return float(price.cost(read * recipe.iterations) + beside / MILLION)
+
+
+def _same(hosted: str, name: str) -> bool:
+    """Tell whether a hosted model is the one of the catalogue, tuned to follow instructions or not."""
+    return name_key(hosted).partition("-instruct")[0] == name_key(name).partition("-instruct")[0]
+
+
+def _of_class(prices: list[HostedPrice], architecture: Architecture) -> list[HostedPrice]:
+    """Return the prices of the smallest size class that holds a model."""
+    billions = architecture.parameters.total / 1e9
+    ends = {price.model: _end(price.model) for price in prices}
+    held = {model: end for model, end in ends.items() if end is not None and billions <= end}
+    nearest = min(held, key=lambda model: held[model], default=None)
+    return [price for price in prices if price.model == nearest]
+
+
+def _end(model: str) -> float | None:
+    """Return the most parameters of a size class [1e9]; None where it is the name of a model."""
+    found = _CLASS.fullmatch(model)
+    if found is None:
+        return None
+    return float(found[1]) if found[1] else math.inf

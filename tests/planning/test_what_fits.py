@@ -1,0 +1,326 @@
+"""What fits where: known cases, limits, orders, borders, and what is refused."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import costmodel as cm
+from costmodel.hardware.accelerator import Accelerator
+from costmodel.planning.fits import what_fits
+from costmodel.planning.limits import STEP, largest_micro_batch, largest_model, longest_sequence, planned
+from costmodel.training.finetuning import FullFineTuning, LoRA, QLoRA
+from costmodel.training.memory import GIB, memory
+from costmodel.training.planner import LONG, TooLargeError
+from costmodel.training.preference import DPO
+from costmodel.training.reinforcement import GRPO
+
+MODEL = "llama-3.1-8b"
+SHAPE = cm.load_architecture(MODEL)
+QUANTISED = QLoRA(tokens="20M")
+WHOLE = FullFineTuning(tokens="20M")
+
+
+def keys(found):
+    return {(one.accelerator, one.count, one.kind) for one in found.possible}
+
+
+def card(gigabytes, generation="ada"):
+    return Accelerator(f"card-{gigabytes:g}", generation=generation, bf16=165, memory=gigabytes, memory_bandwidth=1008,
+                       link_bandwidth=32, tdp=450)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    return what_fits(MODEL, QUANTISED)
+
+
+def test_quantised_adapters_of_8b_fit_a_card_of_24_gb():
+    (one,) = what_fits(MODEL, QUANTISED, accelerator="RTX-4090", count=1).possible
+    assert 5 * GIB < one.memory < 24 * GIB
+    assert one.headroom == pytest.approx(24 * GIB - one.memory)
+    assert 0.5 * 3600 < one.wall_time < 10 * 3600
+    assert 0.2 < one.cost < 10
+
+
+def test_full_fine_tuning_of_8b_needs_more_than_one_card_of_80_gb():
+    found = what_fits(MODEL, WHOLE, accelerator="H100-SXM", count=(1, 8))
+    assert [one.count for one in found.possible] == [8]
+    (rejected,) = found.rejected
+    assert rejected.reason.startswith("memory: ")
+    assert "of 80 GiB; the smallest needs 1" in rejected.reason, "16 bytes for each of 8e9 parameters are 120 GiB"
+    assert rejected.memory is None and rejected.cost is None
+
+
+def test_an_open_recipe_tries_all_weights_adapters_and_quantised_ones():
+    found = what_fits(MODEL, accelerator="RTX-4090", count=1, tokens="20M")
+    assert {one.kind for one in found.possible} == {"lora", "qlora"}
+    assert [one.kind for one in found.rejected] == ["full_fine_tuning"]
+    per_million = what_fits(MODEL, accelerator="RTX-4090", count=1)
+    assert found.cheapest.cost == pytest.approx(20 * per_million.cheapest.cost, rel=1e-6)
+
+
+def test_a_row_is_what_the_estimate_of_its_scenario_says(catalogue):
+    for one in catalogue.possible[::29]:
+        est = cm.estimate(one.scenario)
+        assert one.wall_time == est.value("wall_time")
+        assert one.cost in (None, est.value("cost"))
+        if est.layout is not None:
+            assert one.memory == est.value("memory")
+            assert one.layout == est.layout
+
+
+def test_every_accelerator_at_every_count_is_answered(catalogue):
+    asked = {(row["name"], count) for row in cm.accelerators() for count in (1, 2, 4, 8)}
+    rows = catalogue.rows()
+    assert {(row["accelerator"], row["count"]) for row in rows} == asked
+    assert len(rows) == len(asked)
+    assert all(row["fits"] == (row["reason"] == "") for row in rows)
+    assert [row["fits"] for row in rows] == sorted((row["fits"] for row in rows), reverse=True)
+
+
+def test_rows_go_by_cost_and_unknown_costs_come_last(catalogue):
+    costs = [one.cost for one in catalogue.possible]
+    known = [cost for cost in costs if cost is not None]
+    assert costs[: len(known)] == sorted(known)
+    assert len(known) < len(costs), "of some accelerators no price is known"
+    assert catalogue.best.cost == catalogue.cheapest.cost == known[0]
+    assert catalogue.fastest.wall_time == min(one.wall_time for one in catalogue.possible)
+
+
+def test_an_unknown_price_leaves_the_time():
+    (one,) = what_fits(MODEL, QUANTISED, accelerator="H20", count=1).possible
+    assert one.cost is None and one.wall_time > 0
+    assert "cost not known" in one.notes
+    with pytest.raises(cm.MissingFactError, match="cost is known of none"):
+        _ = what_fits(MODEL, QUANTISED, accelerator="H20", count=1).cheapest
+
+
+def test_without_a_time_model_memory_still_decides():
+    found = what_fits(MODEL, QUANTISED, accelerator=["MI300X", "TPU-v5e"], count=1)
+    assert all("time by class of accelerator" in one.notes for one in found.possible)
+    whole = what_fits(MODEL, WHOLE, accelerator=["MI300X", "TPU-v5e"], count=1)
+    assert [one.accelerator for one in whole.possible] == ["MI300X"]
+    assert whole.rejected[0].reason.startswith("memory: ")
+
+
+def test_memory_that_is_not_known_and_formats_that_are_not_there_are_reasons():
+    found = what_fits(MODEL, LoRA(tokens="1M", precision="fp8"), accelerator=["MTIA-v2", "A100-80GB-SXM"], count=1)
+    reasons = {one.accelerator: one.reason for one in found.rejected}
+    assert reasons["MTIA-v2"] == "accelerator: the memory of MTIA-v2 is not known"
+    assert reasons["A100-80GB-SXM"].startswith("precision: no dense fp8 peak")
+    with pytest.raises(cm.InputError, match="nothing fits: 1 by accelerator, 1 by precision"):
+        _ = found.best
+
+
+@pytest.mark.parametrize(
+    ("limit", "figure", "factor"),
+    [("budget", "cost", 1.0), ("carbon", "carbon", 1.0), ("deadline", "wall_time", 86400)],
+)
+def test_a_limit_keeps_exactly_what_is_within_it(catalogue, limit, figure, factor):
+    values = sorted(value for one in catalogue.possible if (value := getattr(one, figure)) is not None)
+    edge = values[len(values) // 2]
+    found = what_fits(MODEL, QUANTISED, **{limit: edge / factor * (1 + 1e-9)})
+    expected = {(one.accelerator, one.count) for one in catalogue.possible
+                if getattr(one, figure) is not None and getattr(one, figure) <= edge}  # fmt: skip
+    assert {(one.accelerator, one.count) for one in found.possible} == expected
+    assert any(f"{limit}: " in one.reason for one in found.rejected)
+
+
+def test_broken_limits_are_all_named():
+    limits = {"budget": "0.01 USD", "carbon": "0.001 kg", "deadline": "60 s"}
+    (one,) = what_fits(MODEL, QUANTISED, accelerator="RTX-4090", count=1, **limits).rejected
+    assert all(f"{name}: " in one.reason for name in limits)
+    assert "is above the 0.0100 USD given" in one.reason and "is above the 60.0 s given" in one.reason
+    assert one.cost > 0.01 and one.memory < 24 * GIB, "what it would take stands"
+
+
+def test_a_limit_of_what_is_not_known_is_not_met():
+    (one,) = what_fits(MODEL, QUANTISED, accelerator="H20", count=1, budget="1 MUSD").rejected
+    assert one.reason.startswith("budget: cost is not known")
+
+
+def test_memory_limits_the_accelerators():
+    found = what_fits(MODEL, QUANTISED, memory="24 GB")
+    assert "RTX-4090" in {one.accelerator for one in found.possible}
+    assert all(one.scenario.cluster.accelerator.memory <= 24 for one in found.possible)
+    reasons = {one.accelerator: one.reason for one in found.rejected}
+    assert reasons["H100-SXM"] == "accelerator: its 80 GB are above the 24 GB given"
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.floats(10, 100), st.floats(1, 200))
+def test_a_higher_limit_of_memory_never_leaves_fewer(limit, more):
+    names = ["RTX-2080-Ti", "T4", "RTX-4090", "RTX-5090", "L40S", "A100-80GB-SXM", "H200-SXM"]
+    low, high = (what_fits(MODEL, accelerator=names, count=1, memory=each) for each in (limit, limit + more))
+    assert keys(low) <= keys(high)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(8, 300), st.floats(1.0, 3.0), st.sampled_from((1, 2, 8)), st.sampled_from(("ada", "unknown")))
+def test_more_memory_never_fits_less(gigabytes, factor, count, generation):
+    small, large = (what_fits(MODEL, accelerator=card(each, generation), count=count)
+                    for each in (gigabytes, gigabytes * factor))  # fmt: skip
+    assert {one.kind for one in small.possible} <= {one.kind for one in large.possible}
+    assert all(one.memory <= one.scenario.cluster.accelerator.memory * GIB for one in small.possible)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, LONG // STEP - 1), st.integers(1, LONG // STEP - 1), st.sampled_from((1, 4)), st.floats(10, 160))
+def test_longer_sequences_fit_nowhere_where_shorter_do_not(one, other, count, gigabytes):
+    short, long = (
+        what_fits(MODEL, [kind(tokens="1M", sequence_length=STEP * length) for kind in (FullFineTuning, LoRA, QLoRA)],
+                  accelerator=card(gigabytes), count=count)
+        for length in (min(one, other), max(one, other))
+    )  # fmt: skip
+    assert {each.kind for each in long.possible} <= {each.kind for each in short.possible}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "name", "count"),
+    [(QUANTISED, "RTX-4090", 1), (QUANTISED, "H100-SXM", 8), (WHOLE, "H100-SXM", 8), (WHOLE, "MI300X", 1),
+     (cm.Pretraining(tokens="20B"), "H100-SXM", 8)],
+)  # fmt: skip
+def test_the_longest_sequence_fits_and_a_step_more_does_not(recipe, name, count):
+    cluster = cm.Cluster(name, count)
+    length = longest_sequence(MODEL, recipe, cluster)
+    assert length % STEP == 0
+    planned(SHAPE, recipe.replace(sequence_length=length), cluster)
+    with pytest.raises(TooLargeError):
+        planned(SHAPE, recipe.replace(sequence_length=length + STEP), cluster)
+    assert len(what_fits(MODEL, recipe.replace(sequence_length=length), accelerator=name, count=count)) == 1
+    assert len(what_fits(MODEL, recipe.replace(sequence_length=length + STEP), accelerator=name, count=count)) == 0
+
+
+@pytest.mark.parametrize(("recipe", "name", "count"), [(QUANTISED, "RTX-4090", 1), (WHOLE, "H100-SXM", 8)])
+def test_the_largest_micro_batch_fits_and_one_more_does_not(recipe, name, count):
+    cluster = cm.Cluster(name, count)
+    sequences = largest_micro_batch(MODEL, recipe, cluster)
+    asked, found = planned(SHAPE, recipe, cluster)
+
+    def least(micro_batch):
+        tried = [found.layout._replace(micro_batch=micro_batch, recompute=2.0, interleave=1.0, zero=zero)
+                 for zero in ((1.0, 2.0, 3.0) if count > 1 else (1.0,))]  # fmt: skip
+        return min(memory(asked.work, asked.numbers, 2 * micro_batch * of.data, of).total for of in tried)
+
+    assert least(sequences) <= asked.room < least(sequences + 1)
+    assert sequences >= found.layout.micro_batch
+
+
+def test_longer_sequences_leave_room_for_fewer_of_them():
+    cluster = cm.Cluster("A100-80GB-SXM", 1)
+    recipes = [QLoRA(tokens="1M", sequence_length=length) for length in (512, 2048, 8192)]
+    found = [largest_micro_batch(MODEL, recipe, cluster) for recipe in recipes]
+    assert found == sorted(found, reverse=True)
+    assert found[0] >= 4 * found[1] > 0
+
+
+def test_examples_that_are_short_do_not_hide_what_a_sequence_needs():
+    cluster = cm.Cluster("RTX-4090", 1)
+    padded = QLoRA(examples=1000, lengths=300, packing=False)
+    assert longest_sequence(MODEL, padded, cluster) == longest_sequence(MODEL, QUANTISED, cluster)
+
+
+def test_largest_models_are_those_that_fit_in_order():
+    names = largest_model(QUANTISED, cm.Cluster("RTX-4090", 1))
+    sizes = [cm.load_architecture(name).parameters.total for name in names]
+    assert sizes == sorted(sizes, reverse=True)
+    assert MODEL in names and "llama-3.1-70b" not in names
+    assert 20e9 < sizes[0] < 60e9, "half a byte for each parameter"
+
+
+def test_an_open_model_is_tried_over_the_catalogue():
+    found = what_fits(None, QUANTISED, accelerator="RTX-4090", count=1)
+    assert [one.architecture.name for one in found.possible] == largest_model(QUANTISED, cm.Cluster("RTX-4090", 1))
+    assert found.best.architecture.parameters.total >= max(one.architecture.parameters.total for one in found.possible)
+
+
+def test_prices_and_site_are_those_given():
+    given = what_fits(MODEL, QUANTISED, accelerator="H100-SXM", count=8, prices=cm.Rental(price=2.0),
+                      site=cm.Site(grid_intensity=0.1, pue=1.0)).best  # fmt: skip
+    assert given.cost == pytest.approx(given.wall_time / 3600 * 8 * 2.0)
+    dirty = what_fits(MODEL, QUANTISED, accelerator="H100-SXM", count=8, site={"grid_intensity": 0.2, "pue": 1.0}).best
+    assert dirty.carbon == pytest.approx(2 * given.carbon)
+
+
+def test_intervals_hold_the_value(catalogue):
+    for figure in ("cost", "wall_time", "carbon"):
+        low, high = catalogue.best.interval(figure)
+        assert low < getattr(catalogue.best, figure) < high
+
+
+def test_counts_are_a_number_or_several():
+    numbers = [
+        what_fits(MODEL, QUANTISED, accelerator="H100-SXM", count=count).rows() for count in (2, (2,), range(2, 3))
+    ]
+    assert numbers[0] == numbers[1] == numbers[2]
+
+
+@pytest.mark.parametrize("recipe", [GRPO(examples=100, lengths=500, group_size=8), DPO(examples=100, lengths=500)])
+def test_models_beside_the_trained_one_take_their_room(recipe):
+    alone = FullFineTuning(examples=100, lengths=500)
+    found, others = (what_fits(MODEL, one, accelerator="H100-SXM", count=8).best for one in (alone, recipe))
+    assert others.wall_time > found.wall_time
+    cluster = cm.Cluster("H100-SXM", 8)
+    assert largest_micro_batch(MODEL, recipe, cluster) < largest_micro_batch(MODEL, alone, cluster)
+
+
+def test_models_that_leave_no_room_at_all_say_so():
+    found = what_fits("llama-3.1-70b", DPO(examples=100, lengths=500), accelerator="H100-SXM", count=1)
+    assert found.rejected[0].reason == "memory: the models beside the trained one need 131.4 of the 80 GiB"
+
+
+def test_the_tables_say_what_fits_and_what_does_not(catalogue):
+    text = str(catalogue)
+    assert "RTX-4090" in catalogue.to_markdown() and "more fit: rows() has all" in text
+    assert "does not fit: " in text and len(text.splitlines()) == 24
+    assert catalogue._repr_html_().count("<tr>") == 21
+    assert "model" not in text.splitlines()[0], "the only model is not repeated in each row"
+    assert "nan" not in text
+
+
+def test_all_problems_come_at_once():
+    with pytest.raises(cm.InputError) as caught:
+        what_fits("llama-3.1-8bb", accelerator="H100SXM", count=0, budget=-3, deadline="3 kg", memory="much")
+    told = str(caught.value)
+    assert told.startswith("6 problems")
+    assert "did you mean 'llama-3.1-8b'" in told and "did you mean 'H100-SXM'" in told
+    assert "architecture: " in told and "accelerator: " in told and "count: " in told
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ({}, r"architecture or accelerator: one of the two is given"),
+        ({"architecture": {"total": "8B"}}, r"only the counts of .* are known"),
+        ({"architecture": MODEL, "recipe": QUANTISED, "tokens": "1M"}, r"tokens: the recipe has its own"),
+        ({"architecture": MODEL, "recipe": LoRA(tokens=1, targets=("knee",))}, r"unknown matrix 'knee'"),
+        ({"architecture": MODEL, "count": ()}, r"count: at least one is given"),
+        ({"architecture": MODEL, "recipe": "lora"}, r"recipe"),
+        ({"architecture": MODEL, "prices": {"provder": "aws"}}, r"prices.provder: unknown field"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused(question, told):
+    with pytest.raises(cm.InputError, match=told):
+        what_fits(**question)
+
+
+def test_an_unknown_provider_is_no_reason_but_a_mistake():
+    with pytest.raises(cm.UnknownNameError, match=r"unknown provider"):
+        what_fits(MODEL, QUANTISED, accelerator="H100-SXM", prices=cm.Rental(provider="nobody"))
+
+
+def test_limits_refuse_what_is_no_question():
+    cluster = cm.Cluster("RTX-4090", 1)
+    with pytest.raises(cm.InputError) as caught:
+        longest_sequence(MODEL, "lora", "H100-SXM")
+    assert len(caught.value.problems) == 2
+    with pytest.raises(cm.UnknownNameError, match=r"did you mean"):
+        largest_micro_batch("llama-3.1-8bb", QUANTISED, cluster)
+    with pytest.raises(cm.InputError, match=r"fits on no layout"):
+        longest_sequence("llama-3.1-70b", QUANTISED, cluster)
+    with pytest.raises(cm.InputError, match=r"fits on no layout"):
+        largest_micro_batch("llama-3.1-70b", QUANTISED, cluster)
+    with pytest.raises(cm.InputError, match=r"on none of the models: .*unknown matrix"):
+        largest_model(LoRA(tokens=1, targets=("knee",)), cluster, [MODEL])
+    with pytest.raises(cm.MissingFactError, match=r"the memory of MTIA-v2"):
+        longest_sequence(MODEL, QUANTISED, cm.Cluster("MTIA-v2", 1))
