@@ -1,0 +1,1 @@
+"""What does the project cost? Runs, data, people and the rest as lines, with their spread, calendar and exports."""

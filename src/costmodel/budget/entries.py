@@ -1,0 +1,265 @@
+"""What does a part of the project cost? A product of factors, each with its spread and its origin."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costmodel.budget.facts import ANNOTATION_OVERRUN, fact, priced_kinds
+from costmodel.budget.items import Experiments, Item, Person, Run, Storage
+from costmodel.estimation.chain import Missing
+from costmodel.estimation.estimate import Estimate, estimate
+from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
+from costmodel.foundation.ranges import Range, draws, middle
+from costmodel.foundation.tables import Figure, Provenance
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from costmodel.budget.lines import Group
+    from costmodel.budget.project import Project
+
+    Array = NDArray[np.float64]
+
+WEEKS_PER_YEAR = 52.0
+_HOUR = 3600.0
+_DAY = 86400.0
+_GIVEN = Provenance("given")
+_TOO_WIDE = "its range is so wide that some draws are too large to be numbers"
+_NO_REWORK = f"nothing is rejected or redone; rework = '{ANNOTATION_OVERRUN}' is what practitioners report"
+_ONCE = Figure(1.0, None, Provenance("assumed", note=_NO_REWORK))
+
+
+class Factor(NamedTuple):
+    """One number of a product: its name, the key of its draws, and the number itself."""
+
+    name: str
+    key: str
+    figure: Figure
+
+    def at(self, key: str = "", probability: float = 0.5) -> float:
+        """Return the value, or the quantile at `probability` if the factor is the one called `key`."""
+        spread = self.figure.spread
+        if spread is None or key != self.key:
+            return self.figure.value
+        try:
+            return spread.quantile(probability)
+        except OverflowError:
+            raise InputError(f"{self.key!r}: {_TOO_WIDE}") from None
+
+    def draws(self, count: int, seed: int) -> Array | float:
+        """Return draws, shape (count,), or the number if it has no spread."""
+        spread = self.figure.spread
+        return self.figure.value if spread is None else draws(self.key, spread, count, seed)
+
+
+class RunCost:
+    """A run, estimated with the seed of the project: its cost [USD], GPU-hours and days, done once."""
+
+    def __init__(self, run: Run, seed: int) -> None:
+        self.run = run
+        self.estimate: Estimate = estimate(run.scenario.replace(seed=seed))
+        self.cost, self.hours, self.days = (
+            self._known(name) / unit for name, unit in (("cost", 1.0), ("gpu_hours", _HOUR), ("wall_time", _DAY))
+        )
+        self.gpus: int = run.scenario.cluster.count
+        self.accelerator: str = run.scenario.cluster.accelerator.name
+        price = self.estimate.inputs.get("prices.price")
+        self.price: Provenance = price.provenance if price is not None else _GIVEN
+
+    def _known(self, name: str) -> float:
+        found = self.estimate.value(name)
+        if isinstance(found, Missing):
+            raise MissingFactError(f"run {self.run.name!r}: {name} is not known: {found.reason}")
+        return found
+
+    @property
+    def beside(self) -> float:
+        """What the cost holds beside the rent [USD], such as a teacher behind an API."""
+        price = self.estimate.inputs.get("prices.price")
+        rent = self.hours * _HOUR * price.value if price is not None else self.cost
+        return self.cost - rent if self.cost > rent * (1 + 1e-9) else 0.0
+
+    @cached_property
+    def swings(self) -> dict[str, dict[float, float]]:
+        """What the cost changes by [USD] with an input at its 10 % and 90 % quantile, by the key of its draws."""
+        changes: dict[str, dict[float, float]] = {}
+        for row in self.estimate.sensitivity("cost"):
+            path = str(row["input"])
+            swing = changes.setdefault("mfu" if path.endswith(".mfu") else path, {0.1: 0.0, 0.9: 0.0})
+            for probability, end in ((0.1, "low"), (0.9, "high")):
+                swing[probability] += row[end] - self.cost
+        return changes
+
+    def at(self, key: str = "", probability: float = 0.5) -> float:
+        """Return the cost [USD], with the input `key` at its quantile at `probability` (0.1 or 0.9)."""
+        return self.cost + self.swings[key][probability] if key and key in self.swings else self.cost
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a line is made of: its quantity and its unit price as products, times those of runs, if any."""
+
+    name: str
+    group: Group
+    unit: str
+    quantities: tuple[Factor, ...]
+    prices: tuple[Factor, ...] = ()
+    runs: tuple[RunCost, ...] = ()
+    owner: str = ""
+    note: str = ""
+    origin: Provenance = field(default=_GIVEN)
+    """Of the unit price."""
+
+    @property
+    def quantity(self) -> float:
+        """How many units, at the medians."""
+        amount = math.prod(factor.at() for factor in self.quantities)
+        return amount * math.fsum(run.hours for run in self.runs) if self.runs else amount
+
+    @property
+    def unit_price(self) -> float:
+        """What one unit costs [USD], at the medians."""
+        if self.runs:
+            return math.fsum(run.cost for run in self.runs) / math.fsum(run.hours for run in self.runs)
+        return math.prod(factor.at() for factor in self.prices)
+
+    @property
+    def factors(self) -> tuple[Factor, ...]:
+        """The numbers of the product, those of its runs aside."""
+        return (*self.quantities, *self.prices)
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The uncertain inputs: the keys of their draws, and what they are called."""
+        named = {factor.key: factor.key for factor in self.factors if factor.figure.spread is not None}
+        return named | {key: f"runs: {key}" for run in self.runs for key in run.swings}
+
+    def cost(self, key: str = "", probability: float = 0.5) -> float:
+        """Return the cost [USD] at the medians, or with the input `key` at its quantile at `probability`."""
+        product = math.prod(factor.at(key, probability) for factor in self.factors)
+        return product * math.fsum(run.at(key, probability) for run in self.runs) if self.runs else product
+
+    def draws(self, count: int, seed: int) -> Array:
+        """Return draws of the cost [USD], shape (count,).
+
+        Raises
+        ------
+        InputError
+            If the ranges are so wide that a draw is no number any more.
+        """
+        import numpy as np
+
+        product = np.ones(count)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for factor in self.factors:
+                product = product * factor.draws(count, seed)
+            if self.runs:
+                product = product * np.sum([run.estimate.draws("cost", count) for run in self.runs], axis=0)
+        if not np.isfinite(product).all():
+            raise InputError(f"{self.name!r}: {_TOO_WIDE}")
+        return product
+
+
+def run_costs(project: Project) -> dict[str, RunCost]:
+    """Return the runs of a project by name, each estimated.
+
+    Raises
+    ------
+    InputError, MissingFactError
+        If a run cannot be estimated; with the place or the name of the run.
+    """
+    found: dict[str, RunCost] = {}
+    problems: list[str] = []
+    for index, run in enumerate(project.runs):
+        try:
+            found[run.name] = RunCost(run, project.seed)
+        except InputError as error:
+            problems += [f"runs.{index}.scenario: {problem}" for problem in error.problems]
+        except UnknownNameError as error:
+            problems.append(f"runs.{index}.scenario: {error}")
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def entries(project: Project, runs: dict[str, RunCost]) -> tuple[Entry, ...]:
+    """Return the entries of a project, contingency aside, in the order of the groups."""
+    return tuple(_entry(part, group, runs, project.owner) for _, group, part in project.parts())
+
+
+def _entry(
+    part: Run | Experiments | Item | Storage | Person, group: Group, runs: dict[str, RunCost], owner: str
+) -> Entry:
+    shared: dict[str, Any] = {"owner": part.owner or owner, "note": part.note}
+    if isinstance(part, Run):
+        run = runs[part.name]
+        repeats = _factor(part.name, "repeats", float(part.repeats))
+        if run.beside:
+            beside = f"the unit price holds {part.repeats * run.beside:,.2f} USD in all beside the rent"
+            shared["note"] = "; ".join(filter(None, (part.note, beside)))
+        return Entry(part.name, group, "GPU-hour", (repeats,), runs=(run,), origin=run.price, **shared)
+    if isinstance(part, Experiments):
+        tried = tuple(runs[name] for name in sorted(set(part.of) or runs))
+        trials = _factor(part.name, "runs", part.runs, "experiment runs")
+        share = _factor(part.name, "share", part.share, "experiment share")
+        return Entry(part.name, group, "GPU-hour", (trials, share), runs=tried, origin=_joint(tried), **shared)
+    if isinstance(part, Person):
+        return _person(part, group, shared)
+    if isinstance(part, Storage):
+        amounts = _factor(part.name, "terabytes", part.terabytes), _factor(part.name, "months", part.months)
+        price = _factor(part.name, "price", part.price, origin=_given(part))
+        return Entry(part.name, group, "TB-month", amounts, (price,), origin=price.figure.provenance, **shared)
+    if part.api is not None:
+        price = Factor("unit_price", f"{part.name}: unit_price", part.api.figure())
+    else:
+        price = _factor(part.name, "unit_price", part.unit_price, part.kind or "", origin=_given(part))
+    unit = part.unit or (priced_kinds()[part.kind] if part.kind else "")
+    quantities = [_factor(part.name, "quantity", part.quantity)]
+    if part.rework is not None:
+        given = None if isinstance(part.rework, str) else part.rework
+        quantities.append(_factor(part.name, "rework", given, ANNOTATION_OVERRUN))
+    elif part.kind is not None:
+        quantities.append(Factor("rework", f"{part.name}: rework", _ONCE))
+    return Entry(part.name, group, unit, tuple(quantities), (price,), origin=price.figure.provenance, **shared)
+
+
+def _person(part: Person, group: Group, shared: dict[str, Any]) -> Entry:
+    quantities = [_factor(part.role, "count", part.count)]
+    if part.weeks is not None:
+        quantities.append(_factor(part.role, "weeks", part.weeks))
+    else:
+        quantities += [_factor(part.role, "months", part.months), _constant("weeks per month", WEEKS_PER_YEAR / 12)]
+    yearly = _factor(part.role, "usd_per_year", part.usd_per_year, "staff compensation")
+    overhead = _factor(part.role, "overhead", part.overhead, "overhead")
+    prices = (yearly, overhead, _constant("years per week", 1 / WEEKS_PER_YEAR))
+    return Entry(part.role, group, "person-week", tuple(quantities), prices,
+                 origin=yearly.figure.provenance, **shared)  # fmt: skip
+
+
+def _constant(name: str, value: float) -> Factor:
+    return Factor(name, name, Figure(value, None, _GIVEN))
+
+
+def _factor(
+    line: str, name: str, value: float | Range | None, known_as: str = "", origin: Provenance = _GIVEN
+) -> Factor:
+    """Return what was given, drawn by its line; or else the fact, which all lines that use it share."""
+    if value is None:
+        return Factor(name, f"{known_as} (looked up)", fact(known_as))  # no ": ", which all other keys have
+    figure = Figure(middle(value), value if isinstance(value, Range) else None, origin)
+    return Factor(name, f"{line}: {name}", figure)
+
+
+def _given(part: Item | Storage) -> Provenance:
+    return Provenance("given", part.source, str(part.as_of or ""))
+
+
+def _joint(runs: tuple[RunCost, ...]) -> Provenance:
+    """Return the origin of the price of several runs: the oldest date, and each source once."""
+    sources = dict.fromkeys(run.price.source for run in runs if run.price.source)
+    dates = [run.price.as_of for run in runs if run.price.as_of]
+    return Provenance(runs[0].price.kind, " ; ".join(sources), min(dates, default=""))

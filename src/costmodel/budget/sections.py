@@ -1,0 +1,189 @@
+"""Which tables make up a budget that is read? Lines by group, uncertainty, calendar, actuals, assumptions, sources."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from costmodel.budget.lines import GROUPS
+from costmodel.foundation.rendering import number
+
+if TYPE_CHECKING:
+    from costmodel.budget.budget import Budget
+    from costmodel.budget.lines import Line, Task
+
+QUANTILES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+NUMERIC = frozenset({"Quantity", "Unit price", "Low", "Base", "High", "Total [USD]", "At its 10 %", "At its 90 %",
+                     "Swing", "Share", "Days", "GPUs", "Budget", "Actual", "Difference", "Spent",
+                     "GPU-weeks"})  # fmt: skip
+"""Columns of numbers, which are aligned on the right."""
+DATES = frozenset({"As of", "Start", "End"})
+LONG = frozenset({"Line", "Driver", "Task", "After", "Subject", "Value", "Source", "Source of the price", "Note"})
+"""Columns of free text, which may break within a word."""
+
+
+class Section(NamedTuple):
+    """A table of text: its title, its rows, those that stand out (sums), and what the reader should know."""
+
+    title: str
+    rows: list[dict[str, str]]
+    strong: frozenset[int] = frozenset()
+    note: str = ""
+
+
+def sections(budget: Budget) -> list[Section]:
+    """Return the tables of a budget in the order in which they are read, without those that would be empty."""
+    tables = (_lines(budget), _quantiles(budget), _drivers(budget), _calendar(budget), _gpu_weeks(budget),
+              _actuals(budget), _assumptions(budget), _sources(budget))  # fmt: skip
+    return [section for section in tables if section.rows]
+
+
+def made_by(budget: Budget) -> str:
+    """Return what makes the figures reproducible, in a line."""
+    stamp = budget.stamp()
+    return f"costmodel {stamp['version']}, data {stamp['data_hash']}, seed {stamp['seed']}"
+
+
+def money(value: float) -> str:
+    """Return dollars and cents.
+
+    >>> money(1234.5), money(-0.001)
+    ('1,234.50', '0.00')
+    """
+    return f"{round(value, 2) + 0.0:,.2f}"
+
+
+def ends_of(task: Task, start: date | None) -> tuple[date, date] | None:
+    """Return the first day of a task and the day on which it ends, where the project has a date."""
+    if start is None:
+        return None
+    return start + timedelta(days=task.start), start + timedelta(days=task.start + task.days)
+
+
+def _lines(budget: Budget) -> Section:
+    rows: list[dict[str, str]] = []
+    strong: list[int] = []
+    for group in GROUPS:
+        lines = [line for line in budget.lines if line.group == group]
+        if not lines:
+            continue
+        strong.append(len(rows))
+        if group == "contingency":
+            rows += [_row(line, f"{round(100 * line.unit_price, 2):g} %") for line in lines]
+            strong = [*strong, *range(strong[-1], len(rows))]
+        else:
+            rows += [_sum(group.capitalize(), lines), *(_row(line, _price(line.unit_price)) for line in lines)]
+    strong.append(len(rows))
+    rows.append({**_sum("Total", []), "Low": money(budget.low), "Base": money(budget.base), "High": money(budget.high)})
+    note = ("Low and high are the 10 % and 90 % quantile of each line alone; their sums are wider than P10 to P90 "
+            "of the total, since not all lines are low or high at once.")  # fmt: skip
+    return Section("Cost lines", rows, frozenset(strong), note)
+
+
+def _sum(title: str, lines: list[Line]) -> dict[str, str]:
+    low, base, high = (money(sum(getattr(line, column) for line in lines)) for column in ("low", "base", "high"))
+    return {"Line": title, "Quantity": "", "Unit": "", "Unit price": "", "Low": low, "Base": base, "High": high}
+
+
+def _row(line: Line, price: str) -> dict[str, str]:
+    last = line.group == "contingency"
+    name, quantity = (line.name.capitalize(), money(line.quantity)) if last else (line.name, _quantity(line.quantity))
+    return {"Line": name, "Quantity": quantity, "Unit": line.unit, "Unit price": price,
+            "Low": money(line.low), "Base": money(line.base), "High": money(line.high)}  # fmt: skip
+
+
+def _quantiles(budget: Budget) -> Section:
+    rows = [{"Quantile": f"P{100 * share:g}", "Total [USD]": money(budget.quantile(share)),
+             "Meaning": f"{100 * share:g} % chance that the project costs no more"} for share in QUANTILES]  # fmt: skip
+    strong = frozenset(index for index, share in enumerate(QUANTILES) if share in {0.1, 0.5, 0.9})
+    return Section("Spread of the total", rows, strong, "The contingency counts as spent.")
+
+
+def _drivers(budget: Budget) -> Section:
+    rows = [{"Driver": driver.name, "At its 10 %": money(driver.low), "At its 90 %": money(driver.high),
+             "Swing": money(abs(driver.high - driver.low)), "Share": f"{100 * driver.share:.1f} %"}
+            for driver in sorted(budget.drivers(), key=lambda driver: driver.share, reverse=True)]  # fmt: skip
+    note = ("The total [USD] with one input at its 10 % and at its 90 % quantile, all others at their medians; "
+            "share of the squared swings.")  # fmt: skip
+    return Section("What drives the spread", rows, note=note)
+
+
+def _calendar(budget: Budget) -> Section:
+    rows = []
+    for task in sorted(budget.schedule, key=lambda task: task.start):
+        ends = ends_of(task, budget.start)
+        first, last = ends or (f"day {task.start:g}", f"day {task.start + task.days:g}")
+        rows.append({"Task": task.name, "Start": str(first), "End": str(last), "Days": f"{task.days:,.1f}",
+                     "After": ", ".join(task.after), "Owner": task.owner, "GPUs": f"{task.gpus:,}" if task.gpus else "",
+                     "Accelerator": task.accelerator})  # fmt: skip
+    note = f"The project takes {number(budget.duration)} days." if rows else ""
+    return Section("Calendar", rows, note=note)
+
+
+def _gpu_weeks(budget: Budget) -> Section:
+    rows = [{"Accelerator": name, "GPU-weeks": f"{weeks:,.1f}"} for name, weeks in budget.gpu_weeks.items()]
+    return Section("Accelerators in use", rows)
+
+
+def _actuals(budget: Budget) -> Section:
+    rows = [row for row in budget.against_actuals() if row["actual"] is not None]
+    shown = [{"Line": row["line"], "Budget": money(row["budget"]), "Actual": money(row["actual"]),
+              "Difference": _signed(row["difference"]), "Spent": _share(row["actual"], row["budget"])}
+             for row in rows]  # fmt: skip
+    if shown:
+        planned, paid = (sum(row[column] for row in rows) for column in ("budget", "actual"))
+        shown.append({"Line": "Total of these lines", "Budget": money(planned), "Actual": money(paid),
+                      "Difference": _signed(paid - planned), "Spent": _share(paid, planned)})  # fmt: skip
+    note = "Difference: actual less budget [USD]; a plus is overspent. Lines without an actual are left out."
+    return Section("Actual against budget", shown, frozenset({len(rows)}), note if shown else "")
+
+
+def _assumptions(budget: Budget) -> Section:
+    rows = [{"Subject": each.subject, "Value": each.value, "Source": each.source, "As of": each.as_of}
+            for each in budget.assumptions]  # fmt: skip
+    return Section("Assumptions", rows)
+
+
+def _sources(budget: Budget) -> Section:
+    rows = [{"Line": line.name, "Owner": line.owner, "Source of the price": _shortened(line.source),
+             "As of": line.as_of, "Note": line.note}
+            for line in budget.lines if line.owner or line.source or line.as_of or line.note]  # fmt: skip
+    return Section("Sources and owners of the lines", rows)
+
+
+def _shortened(text: str) -> str:
+    """Return the beginning of a text that lists every fact; the spreadsheet and the CSV have it whole."""
+    return text if len(text) <= 160 else text[:159].rsplit(" ", 1)[0] + " …"
+
+
+def _quantity(value: float) -> str:
+    """Return a quantity with two decimals at most, or with three digits where it is small.
+
+    >>> _quantity(1999999.9999999998), _quantity(12.648), _quantity(0.1234)
+    ('2,000,000', '12.65', '0.123')
+    """
+    return f"{value:,.2f}".removesuffix(".00") if abs(value) >= 1 else _plain(value, 3)
+
+
+def _price(value: float) -> str:
+    """Return a unit price in cents, or with four digits where it is no whole number of cents.
+
+    >>> _price(2.5), _price(2.98432), _price(0.00000015)
+    ('2.50', '2.9843', '0.00000015')
+    """
+    if round(value, 2) == value or abs(value) >= 1000:
+        return money(value)
+    return f"{value:,.4f}" if abs(value) >= 1 else _plain(value, 4)
+
+
+def _plain(value: float, digits: int) -> str:
+    """Return a small number with that many digits, without an exponent."""
+    return f"{float(f'{value:.{digits}g}'):.15f}".rstrip("0").rstrip(".")
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 2) + 0.0:+,.2f}"
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.0f} %" if whole else ""

@@ -1,0 +1,270 @@
+"""The total and its spread: what adds up, what may not move, and what moves most."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import costmodel as cm
+from costmodel.budget.budget import cents
+from costmodel.budget.entries import entries, run_costs
+from costmodel.budget.lines import GROUPS
+from costmodel.budget.project import Project
+from costmodel.foundation.ranges import between
+
+SCENARIO = {
+    "architecture": {"total": "7B"},
+    "recipe": {"kind": "pretraining", "tokens": "100M"},
+    "cluster": {"accelerator": "A100-80GB-SXM", "count": 8},
+    "prices": {"price": "1 to 4 USD/gpu/hour"},
+    "gpu_hours": 100,
+}
+OTHER = {**SCENARIO, "gpu_hours": "80 to 200"}
+amounts = st.one_of(
+    st.floats(0, 1e6),
+    st.tuples(st.floats(0.01, 1e4), st.floats(1.01, 20)).map(lambda drawn: between(drawn[0], drawn[0] * drawn[1])),
+)
+texts = st.text(min_size=1, max_size=12).filter(lambda name: name.strip() == name and name != "contingency")
+items = st.fixed_dictionaries(
+    {"quantity": amounts, "unit_price": amounts}, optional={"rework": st.just("annotation overrun")}
+)
+projects = st.dictionaries(texts, items, min_size=2, max_size=6)
+
+
+def project(drawn, **fields):
+    return Project(name="p", data=[{"name": name, **item} for name, item in drawn.items()], **fields)
+
+
+@settings(max_examples=25, deadline=None)
+@given(projects, st.sampled_from([0.0, 0.15, between(0.05, 0.3)]))
+def test_lines_add_up_to_the_cent(drawn, contingency):
+    budget = project(drawn, contingency=contingency).budget()
+    *lines, last = budget.lines
+    for column in ("low", "base", "high"):
+        assert getattr(budget, column) == cents(math.fsum(getattr(line, column) for line in budget.lines))
+    assert budget.total.magnitude == budget.base
+    assert last.base == cents(cents(math.fsum(line.base for line in lines)) * last.unit_price)
+    for line in budget.lines:
+        assert line.base == cents(line.quantity * line.unit_price)
+        assert line.low <= line.base <= line.high
+
+
+@settings(max_examples=25, deadline=None)
+@given(projects)
+def test_a_further_item_moves_nothing_else_and_never_lowers_a_quantile(drawn):
+    *fewer, last = drawn
+    without, whole = project({name: drawn[name] for name in fewer}).budget(), project(drawn).budget()
+    assert whole.lines[: len(fewer)] == without.lines[:-1]
+    for p in (0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 1.0):
+        assert whole.quantile(p) >= without.quantile(p) * (1 - 1e-12)
+    assert (whole.draws() >= without.draws()).all()
+    assert last in {line.name for line in whole.lines}
+
+
+@settings(max_examples=25, deadline=None)
+@given(projects)
+def test_the_order_of_the_items_does_not_matter(drawn):
+    first, second = project(drawn).budget(), project(dict(reversed(drawn.items()))).budget()
+    assert (first.draws() == second.draws()).all()
+    assert first.base == second.base
+    assert first.drivers() == second.drivers()
+    assert sorted(first.lines[:-1]) == sorted(second.lines[:-1])
+    assert first.lines[-1] == second.lines[-1]
+
+
+def test_the_order_of_the_runs_does_not_matter():
+    runs = [
+        {"name": name, "scenario": one}
+        for name, one in (("b", SCENARIO), ("a", OTHER), ("c", {**OTHER, "gpu_hours": "7 to 9"}))
+    ]
+    first, second = (
+        Project(name="p", runs=each, experiments={"of": [run["name"] for run in each]}).budget()
+        for each in (runs, runs[::-1])
+    )
+    assert (first.draws() == second.draws()).all()
+    assert first.drivers() == second.drivers()
+    assert first.gpu_weeks == second.gpu_weeks
+
+
+def test_lines_come_in_the_order_of_their_groups():
+    fields = {group: [{"name": group, "unit_price": 1}] for group in ("other", "serving", "evaluation", "data")}
+    budget = Project(
+        name="p",
+        **fields,
+        people=[{"role": "people", "weeks": 1}],
+        storage=[{"name": "storage", "terabytes": 1, "months": 1, "price": 1}],
+        runs=[{"name": "compute", "scenario": SCENARIO}],
+    ).budget()
+    assert tuple(line.name for line in budget.lines) == GROUPS == tuple(line.group for line in budget.lines)
+
+
+def test_low_and_high_are_the_quantiles_of_the_line_alone():
+    budget = Project(
+        name="p", data=[{"name": "labels", "quantity": 1000, "unit_price": "0.4 to 0.9 USD"}], contingency=0
+    ).budget()
+    line = budget.lines[0]
+    assert line.base == 600.0  # the geometric mean
+    assert (line.low, line.high) == (pytest.approx(400, rel=0.02), pytest.approx(900, rel=0.02))
+    assert (budget.p10, budget.p90) == (pytest.approx(line.low, abs=0.01), pytest.approx(line.high, abs=0.01))
+
+
+def test_the_spread_of_independent_lines_is_narrower_than_the_sum_of_their_ends():
+    data = [{"name": f"item {index}", "unit_price": "50 to 200"} for index in range(10)]
+    budget = Project(name="p", data=data, contingency=0).budget()
+    assert budget.low < 0.75 * budget.p10 < budget.p50 < budget.p90 < 0.75 * budget.high
+
+
+def test_runs_share_their_price():
+    runs = [{"name": name, "scenario": SCENARIO} for name in ("first", "second")]
+    budget = Project(name="p", runs=runs, contingency=0).budget()
+    assert (budget.p10, budget.p90) == (pytest.approx(200, rel=0.02), pytest.approx(800, rel=0.02))
+    (driver,) = budget.drivers()
+    assert driver == ("runs: prices.price", 200.0, 800.0, 1.0)
+
+
+def test_lines_that_use_a_fact_share_it_and_given_ranges_are_their_own():
+    def spread(**item):
+        data = [{"name": name, "quantity": 100, **item} for name in ("first", "second")]
+        budget = Project(name="p", data=data, contingency=0).budget()
+        return budget.p90 / budget.p10, [driver.name for driver in budget.drivers()]
+
+    looked_up, given_twice = spread(kind="preference pair"), spread(unit_price="0.5 to 5")
+    assert looked_up[0] == pytest.approx(10, rel=0.05)
+    assert given_twice[0] < 7
+    assert looked_up[1] == ["preference pair (looked up)"]
+    assert sorted(given_twice[1]) == ["first: unit_price", "second: unit_price"]
+
+
+def test_a_run_draws_as_its_estimate_does():
+    budget = Project(name="p", runs=[{"name": "tune", "scenario": OTHER, "repeats": 3}], contingency=0, seed=5).budget()
+    alone = cm.estimate(cm.Scenario.from_data({**OTHER, "seed": 5}))
+    assert np.allclose(budget.draws(), 3 * alone.draws("cost"), rtol=1e-12)
+    assert budget.base == pytest.approx(3 * alone.value("cost"), abs=0.01)
+    again = Project(name="p", runs=[{"name": "tune", "scenario": {**OTHER, "seed": 9}}], contingency=0, seed=5).budget()
+    assert np.allclose(again.draws(), alone.draws("cost"), rtol=1e-12)  # the seed of the project holds
+
+
+def test_stages_of_a_run_err_alike():
+    recipes = [{"kind": "pretraining", "tokens": tokens} for tokens in ("100B", "50B")]
+    stages = {**SCENARIO, "architecture": "llama-3.1-8b", "recipe": recipes, "prices": {"price": 2}, "goodput": 1.0}
+    del stages["gpu_hours"]
+    budget = Project(name="p", runs=[{"name": "tune", "scenario": stages}], contingency=0).budget()
+    (driver,) = budget.drivers()
+    assert driver.name == "runs: mfu"
+    assert driver.low == pytest.approx(budget.p90, rel=0.03)  # a low utilisation is dear
+    assert driver.high == pytest.approx(budget.p10, rel=0.03)
+
+
+def test_trials_of_several_runs_name_the_oldest_price():
+    prices = {"old": {"provider": "lambda", "on": "2025-06-01"}, "new": {"provider": "lambda", "on": "2026-10-01"}}
+    cluster = {"accelerator": "H100-SXM", "count": 8}
+    runs = [{"name": name, "scenario": {**SCENARIO, "cluster": cluster, "prices": one}} for name, one in prices.items()]
+    budget = Project(name="p", runs=runs, experiments={}).budget()
+    old, new, trials = (line.as_of for line in budget.lines[:3])
+    assert old == trials < new
+    assert [each.as_of for each in budget.assumptions if each.value == "dollars of 2025"] == [old, old]
+
+
+def test_what_a_run_costs_beside_the_rent_is_said():
+    run = {"name": "taught", "scenario": {**SCENARIO, "prices": {"price": 2}}, "repeats": 3, "note": "by an API"}
+    project = Project(name="p", runs=[run])
+    runs = run_costs(project)
+    assert entries(project, runs)[0].note == "by an API"
+    runs["taught"].cost += 50
+    (entry,) = entries(project, runs)
+    assert entry.note == "by an API; the unit price holds 150.00 USD in all beside the rent"
+    assert entry.quantity * entry.unit_price == pytest.approx(3 * 250)
+
+
+def test_trials_follow_the_runs_they_try():
+    runs = [{"name": "small", "scenario": SCENARIO}, {"name": "large", "scenario": {**SCENARIO, "gpu_hours": 1000}}]
+    lines = {}
+    for of in ("all", ["small"], ["large", "small"]):
+        budget = Project(name="p", runs=runs, experiments={"runs": 2, "share": 0.5, "of": of}).budget()
+        lines[str(of)] = {line.name: line for line in budget.lines}["experiments"]
+    assert lines["['small']"].base == 200.0
+    assert lines["all"].base == lines["['large', 'small']"].base == 2200.0
+    assert lines["all"].quantity == pytest.approx(1100.0)
+
+
+def test_drivers_are_one_input_at_a_time():
+    budget = Project(
+        name="p",
+        data=[{"name": "labels", "quantity": "80 to 125", "unit_price": "1 to 4"}],
+        other=[{"name": "rent", "unit_price": 800}],
+        contingency="0.1 to 0.4",
+    ).budget()
+    found = {driver.name: driver for driver in budget.drivers()}
+    assert found["labels: unit_price"][1:3] == (1080.0, 1440.0)  # (100 x 1 + 800) x 1.2 and (100 x 4 + 800) x 1.2
+    assert found["labels: quantity"][1:3] == (1152.0, 1260.0)
+    assert found["contingency"][1:3] == (1100.0, 1400.0)
+    assert [driver.name for driver in budget.drivers()] == ["labels: unit_price", "contingency", "labels: quantity"]
+    assert sum(driver.share for driver in budget.drivers()) == pytest.approx(1.0)
+
+
+def test_a_contingency_covers_what_it_is_asked_to():
+    data = [{"name": "labels", "unit_price": "50 to 200"}]
+    none, some, ample = (Project(name="p", data=data, contingency=share).budget() for share in (0, 0.5, 9))
+    assert none.covered == pytest.approx(0.5, abs=0.02)
+    assert none.covered < some.covered < ample.covered == pytest.approx(1.0, abs=1e-3)
+    assert Project(name="p", data=[{"name": "x", "unit_price": 3.14}], contingency=0).budget().covered == 1.0
+
+
+def test_budget_against_actuals():
+    budget = Project(
+        name="p", data=[{"name": "labels", "unit_price": 100}, {"name": "licence", "unit_price": 50}], contingency=0.1,
+        actuals={"labels": 130.5, "contingency": 0},
+    ).budget()  # fmt: skip
+    rows = {row["line"]: row for row in budget.against_actuals()}
+    assert rows["labels"] == {"line": "labels", "budget": 100.0, "actual": 130.5, "difference": 30.5}
+    assert rows["licence"]["actual"] is rows["licence"]["difference"] is None
+    assert rows["contingency"]["difference"] == -15.0
+    assert budget.base == 165.0  # what was paid does not change what was planned
+
+
+def test_everything_is_plain_data():
+    budget = Project(
+        name="p",
+        start="2026-01-01",
+        runs=[{"name": "tune", "scenario": OTHER}],
+        experiments={},
+        contingency="0.1 to 0.2",
+    ).budget()
+    data = json.loads(json.dumps(budget.to_dict(), allow_nan=False))
+    assert data["total"] == budget.base
+    assert data["data_hash"] == budget.stamp()["data_hash"]
+    assert [line["name"] for line in data["lines"]] == ["tune", "experiments", "contingency"]
+    assert data["quantiles"]["0.9"] == budget.p90
+    assert Project.from_data(data["project"]) == budget.project
+
+
+def test_names_are_text():
+    name = '=HYPERLINK("x")<script>alert(1)</script>'
+    budget = Project(name=name, data=[{"name": name, "unit_price": 1, "unit": "<b>", "owner": "<i>"}]).budget()
+    page = budget._repr_html_()
+    assert "<script>" not in page
+    assert "<b>" not in page
+    assert name in str(budget)
+
+
+def test_the_table_shows_quantiles_drivers_and_version():
+    text = str(Project(name="p", data=[{"name": "labels", "quantity": 100, "unit_price": "1 to 4"}]).budget())
+    for shown in ("230.00", "P10", "P90", "labels: unit_price 100 %", "costmodel 0.", "data "):
+        assert shown in text
+
+
+def test_twenty_items_of_all_kinds_hold_together():
+    kinds = ["sft example", "preference pair", "expert preference pair"]
+    budget = Project(
+        name="p",
+        runs=[{"name": f"run {index}", "scenario": OTHER} for index in range(4)],
+        experiments={},
+        data=[{"name": f"data {index}", "quantity": "1k to 2k", "kind": kinds[index % 3]} for index in range(10)],
+        people=[{"role": f"role {index}", "weeks": "2 to 4"} for index in range(5)],
+    ).budget()
+    assert len(budget.lines) == 21
+    assert budget.low < budget.p10 < budget.p50 < budget.p90 < budget.high
+    assert all(math.isfinite(driver.low + driver.high) for driver in budget.drivers())

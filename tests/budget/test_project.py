@@ -1,0 +1,205 @@
+"""A project as a file and as an object: round trips, paths, changes, and its figures by hand."""
+
+import datetime as dt
+import pickle
+
+import pytest
+
+import costmodel as cm
+from costmodel.budget.facts import fact, priced_kinds
+from costmodel.budget.items import Item, Person
+from costmodel.budget.project import Project
+from costmodel.foundation.tables import table
+from costmodel.market.api_prices import api_price
+
+SCENARIO = {
+    "architecture": {"total": "7B"},
+    "recipe": {"kind": "pretraining", "tokens": "100M"},
+    "cluster": {"accelerator": "A100-80GB-SXM", "count": 8},
+    "prices": {"price": "2 USD/gpu/hour"},
+    "gpu_hours": 100,
+}
+DATA = {
+    "name": "ticket classifier",
+    "start": "2026-10-05",
+    "owner": "research",
+    "runs": [{"name": "final run", "scenario": SCENARIO, "repeats": 3, "after": ["experiments"]}],
+    "experiments": {"runs": 4, "share": 0.25, "after": ["labels"]},
+    "data": [
+        {"name": "labels", "quantity": "1k", "unit": "example", "unit_price": 0.5, "rework": 1.2, "days": 10,
+         "source": "quote of the vendor", "as_of": "2026-09-14", "owner": "data"}
+    ],
+    "evaluation": [{"name": "judge", "quantity": 10, "unit": "Mtoken", "unit_price": 3}],
+    "people": [{"role": "engineer", "count": 2, "weeks": 6, "usd_per_year": 104_000, "overhead": 1.3}],
+    "storage": [{"name": "checkpoints", "terabytes": 5, "months": 6, "price": 23}],
+    "contingency": 0.1,
+}  # fmt: skip
+BASES = {
+    "final run": 600.0,  # 3 x 100 GPU-hours x 2
+    "experiments": 200.0,  # 4 x 0.25 x 100 GPU-hours x 2
+    "labels": 600.0,  # 1,000 x 1.2 x 0.50
+    "judge": 30.0,
+    "engineer": 31_200.0,  # 2 x 6 weeks x 104,000 / 52 x 1.3
+    "checkpoints": 690.0,  # 5 x 6 x 23
+    "contingency": 3_332.0,  # a tenth of 33,320
+}
+
+
+def test_a_small_project_by_hand():
+    budget = Project.from_data(DATA).budget()
+    assert {line.name: line.base for line in budget.lines} == BASES
+    assert budget.base == 36_652.0
+    assert budget.total.magnitude == 36_652.0
+    assert str(budget.total.units) == "USD"
+    assert (budget.low, budget.high, budget.p10, budget.p90) == pytest.approx((36_652.0,) * 4)
+    assert budget.gpu_weeks == {"A100-80GB-SXM": pytest.approx(400 / 168)}
+    assert budget.drivers() == []
+
+
+def test_lines_carry_quantity_price_source_date_and_owner():
+    lines = {line.name: line for line in Project.from_data(DATA).budget().lines}
+    run = lines["final run"]
+    assert (run.group, run.quantity, run.unit, run.unit_price) == ("compute", pytest.approx(300), "GPU-hour", 2.0)
+    assert (run.source, run.owner) == ("given", "research")
+    labels = lines["labels"]
+    assert (labels.source, labels.as_of, labels.owner) == ("quote of the vendor", "2026-09-14", "data")
+    assert (labels.quantity, labels.unit) == (1200.0, "example")
+    people = lines["engineer"]
+    assert (people.quantity, people.unit, people.unit_price) == (12.0, "person-week", pytest.approx(2600.0))
+    last = lines["contingency"]
+    assert (last.quantity, last.unit, last.unit_price) == (33_320.0, "USD", 0.1)
+
+
+def test_a_price_that_is_looked_up_names_the_day_of_the_estimate():
+    scenario = {**SCENARIO, "cluster": {"accelerator": "H100-SXM", "count": 8}}
+    scenario["prices"] = {"provider": "lambda", "on": "2026-10-01"}
+    budget = Project(name="p", runs=[{"name": "tune", "scenario": scenario}]).budget()
+    price = cm.estimate(cm.Scenario.from_data(scenario)).inputs["prices.price"]
+    assert budget.lines[0].source == price.provenance.source
+    assert budget.lines[0].as_of == price.provenance.as_of != ""
+    assert budget.lines[0].unit_price == pytest.approx(price.value * 3600)
+    assert any("tune: prices.price" in each.subject and each.as_of for each in budget.assumptions)
+
+
+def test_what_is_not_given_is_a_fact_with_its_source():
+    project = Project(
+        name="p",
+        runs=[{"name": "tune", "scenario": SCENARIO}],
+        experiments={},
+        data=[{"name": "pairs", "quantity": 1000, "kind": "Preference-Pair", "rework": "annotation overrun"}],
+        people=[{"role": "lead", "months": 3}],
+    )
+    budget = project.budget()
+    lines = {line.name: line for line in budget.lines}
+    assert lines["pairs"].unit == "pair"
+    assert lines["pairs"].base == pytest.approx(1000 * (3 * 5) ** 0.5 * (0.5 * 5) ** 0.5, abs=0.01)
+    assert lines["lead"].quantity == pytest.approx(13.0)
+    assert lines["experiments"].low < lines["experiments"].base < lines["experiments"].high
+    log = {each.subject: each for each in budget.assumptions}
+    for subject in ("pairs: unit_price", "pairs: rework", "lead: overhead", "experiments: runs", "contingency: share"):
+        assert log[subject].source
+    assert log["experiments: runs"].value == "5.48 (3.00 to 10.0)"
+
+
+def test_the_trials_that_are_assumed_agree_with_the_reserve_that_practitioners_report():
+    one_shot_and_trials = 1 + fact("experiment runs").value * fact("experiment share").value
+    assert 3 < one_shot_and_trials < 5
+
+
+def test_pieces_that_a_model_writes_are_paid_by_the_token():
+    api = {"model": "gpt-4.1-mini", "input_tokens": 1000, "output_tokens": 500, "batch": True}
+    budget = Project(name="p", data=[{"name": "answers", "quantity": "10k", "unit": "answer", "api": api}]).budget()
+    line, price = budget.lines[0], api_price("gpt-4.1-mini")
+    assert line.base == pytest.approx(10_000 * price.cost(1000, 500, batch=True), abs=0.01)
+    assert (line.unit, line.source, line.as_of) == ("answer", price.source, str(price.as_of))
+    assert "gpt-4.1-mini at openai, as a batch" in budget.assumptions[0].source
+
+
+def test_prices_of_other_years_are_noted_not_turned():
+    data = {"name": "labels", "unit_price": 100, "as_of": "2023-05-01"}
+    budget = Project(name="p", data=[data], currency_year=2026).budget()
+    assert budget.lines[0].base == 100.0
+    noted = [each for each in budget.assumptions if "2023" in each.value]
+    assert [each.as_of for each in noted] == ["2023-05-01"]
+    assert "dollars of 2026" in str(budget)
+
+
+@pytest.mark.parametrize("ending", ["toml", "json"])
+def test_a_file_says_the_same(tmp_path, ending):
+    project = Project.from_data({**DATA, "people": [{"role": "lead", "months": "2 to 4"}], "actuals": {"labels": 580}})
+    project.save(tmp_path / f"project.{ending}")
+    again = Project.load(tmp_path / f"project.{ending}")
+    assert again == project
+    assert again.start == dt.date(2026, 10, 5)
+    assert again.budget().to_dict() == project.budget().to_dict()
+
+
+def test_a_scenario_may_lie_in_a_file_beside(tmp_path):
+    (tmp_path / "runs").mkdir()
+    cm.Scenario.from_data(SCENARIO).save(tmp_path / "runs" / "tune.toml")
+    text = 'name = "p"\ncontingency = 0\n[[runs]]\nname = "tune"\nscenario = "runs/tune.toml"\n'
+    (tmp_path / "project.toml").write_text(text, encoding="utf-8")
+    assert Project.load(tmp_path / "project.toml").budget().base == 200.0
+    changed = Project.load(tmp_path / "project.toml", {"runs.0.scenario.gpu_hours": 50, "contingency": 0.1})
+    assert changed.budget().base == 110.0
+
+
+def test_a_price_table_lies_beside_the_project_too(tmp_path):
+    header = ",".join(table("gpu_prices").columns)
+    assert header.startswith("accelerator")
+    project = {**DATA, "runs": [{"name": "final run", "scenario": {**SCENARIO, "prices": {"table": "prices/own.csv"}}}]}
+    (tmp_path / "prices").mkdir()
+    (tmp_path / "prices" / "own.csv").write_text(header + "\n", encoding="utf-8")
+    Project.from_data(project).save(tmp_path / "project.json")
+    loaded = Project.load(tmp_path / "project.json")
+    assert loaded.runs[0].scenario.prices.table == str(tmp_path / "prices" / "own.csv")
+    loaded.save(tmp_path / "copy.json")
+    assert '"prices/own.csv"' in (tmp_path / "copy.json").read_text(encoding="utf-8")
+
+
+def test_a_project_is_changed_by_a_copy():
+    project = Project.from_data(DATA)
+    dearer = project.replace({"data.0.unit_price": 1.0})
+    assert (project.data[0].unit_price, dearer.data[0].unit_price) == (0.5, 1.0)
+    assert dearer.budget().base == pytest.approx(36_652 + 600 * 1.1)
+
+
+def test_objects_do_as_well_as_tables():
+    run = {"name": "tune", "scenario": cm.Scenario.from_data(SCENARIO)}
+    project = Project(
+        name="p", runs=[run], data=[Item("labels", unit_price=5)], people=[Person("lead", weeks=1, usd_per_year=52e3)]
+    )
+    assert {line.name for line in project.budget().lines} == {"tune", "labels", "lead", "contingency"}
+
+
+def test_the_table_of_facts_is_in_order():
+    facts = table("project_facts")
+    names = [row["name"] for row in facts.rows]
+    assert len(set(names)) == len(names)
+    for row in facts.rows:
+        assert row["source"]
+        assert 0 < float(row["low"]) < float(row["high"])
+        spread = fact(row["name"]).spread
+        tail = (1 - float(row["level"])) / 2
+        assert spread.quantile(tail) == pytest.approx(float(row["low"]))
+    assert set(priced_kinds()) == {
+        "sft example",
+        "preference pair",
+        "expert preference pair",
+        "synthetic preference pair",
+    }
+
+
+def test_a_budget_pickles():
+    budget = Project.from_data(DATA).budget()
+    assert pickle.loads(pickle.dumps(budget)).to_dict() == budget.to_dict()
+
+
+@pytest.mark.parametrize("name", ["support-ticket-classifier", "domain-model", "reasoning-model"])
+def test_examples_have_people_dearer_than_machines(root, name):
+    budget = Project.load(root / "examples" / f"{name}.toml").budget()
+    groups = {group: sum(line.base for line in budget.lines if line.group == group) for group in ("compute", "people")}
+    assert 0 < groups["compute"] < groups["people"] < budget.base
+    assert budget.low < budget.p10 < budget.base < budget.p90 < budget.high
+    assert {task.name for task in budget.schedule} >= {run.name for run in budget.project.runs}
+    assert budget.duration > 30

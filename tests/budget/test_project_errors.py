@@ -1,0 +1,179 @@
+"""What is wrong with a project is said at once, with its place."""
+
+import pytest
+
+import costmodel as cm
+from costmodel.budget.project import Project
+
+SCENARIO = {
+    "architecture": {"total": "7B"},
+    "recipe": {"kind": "pretraining", "tokens": "100M"},
+    "cluster": {"accelerator": "A100-80GB-SXM", "count": 8},
+    "prices": {"price": "2 USD/gpu/hour"},
+    "gpu_hours": 100,
+}
+
+
+def problems(**fields):
+    with pytest.raises(cm.InputError) as caught:
+        Project(**{"name": "p", **fields})
+    return caught.value.problems
+
+
+def test_all_mistakes_of_a_file_at_once(tmp_path):
+    path = tmp_path / "project.toml"
+    path.write_text(
+        """
+name = "p"
+contingeny = 0.1
+[[runs]]
+name = "first"
+scenario = "nowhere.toml"
+[[runs]]
+name = "second"
+repeats = 0
+[runs.scenario]
+architecture = "llama-3.1-8b"
+cluster = { accelerator = "H100-SXM", count = 8 }
+recipe = { kind = "pretraining", tokens = "many" }
+[[data]]
+name = "labels"
+quantity = -1
+unit_price = 1
+[[people]]
+role = "engineer"
+weeks = 3
+overhead = 0.5
+""",
+        encoding="utf-8",
+    )
+    with pytest.raises(cm.InputError) as caught:
+        Project.load(path)
+    found = caught.value.problems
+    for place, reason in (
+        ("contingeny: ", "did you mean 'contingency'"),
+        ("runs.0.scenario: ", "cannot be read"),
+        ("runs.1.repeats: ", ""),
+        ("runs.1.scenario.recipe.tokens: ", "'many'"),
+        ("data.0.quantity: ", "at least 0"),
+        ("people.0.overhead: ", "at least 1"),
+    ):
+        assert any(each.startswith(place) and reason in each for each in found), (place, found)
+    assert len(found) == 6
+
+
+def test_names_that_are_not_there_at_once():
+    found = problems(
+        runs=[{"name": "tune", "scenario": SCENARIO, "after": ["lables"]}],
+        experiments={"of": ["tun"]},
+        data=[{"name": "labels", "unit_price": 1}],
+        actuals={"label": 3, "tune": 1},
+    )
+    assert found == (
+        "runs.0.after.0: unknown line 'lables'; did you mean 'labels'?",
+        "experiments.of.0: unknown run 'tun'; did you mean 'tune'?",
+        "actuals.label: unknown line 'label'; did you mean 'labels'?",
+    )
+
+
+def test_a_name_is_taken_once():
+    found = problems(data=[{"name": "labels", "unit_price": 1}], other=[{"name": "labels", "unit_price": 2}])
+    assert [each.partition(":")[0] for each in found] == ["data.0.name", "other.0.name"]
+    assert "taken twice" in problems(people=[{"role": "contingency", "weeks": 1}])[0]
+
+
+def test_a_circle_is_named():
+    (found,) = problems(
+        data=[{"name": "labels", "unit_price": 1, "after": ["judge"]}],
+        evaluation=[{"name": "judge", "unit_price": 1, "after": ["labels"]}],
+    )
+    assert found == "after: 'judge' waits for 'labels' waits for 'judge': none of them can begin"
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ({"name": "x"}, "one of unit_price, kind and api"),
+        ({"name": "x", "unit_price": 1, "kind": "sft example"}, "one of unit_price, kind and api"),
+        ({"name": "x", "kind": "sft exmple"}, "did you mean 'sft example'"),
+        ({"name": "x", "kind": "sft example", "unit": "pair"}, "per example, not 'pair'"),
+        ({"name": "x", "kind": "sft example", "source": "quote"}, "what is looked up brings its own"),
+        ({"name": "x", "api": {"model": "gpt-4.1-mni", "input_tokens": 1, "output_tokens": 1}}, "'gpt-4.1-mini'"),
+        ({"name": "x", "api": {"model": "gpt-4.1-mini", "input_tokens": -1, "output_tokens": 1}}, "at least 0"),
+        ({"name": "", "unit_price": 1}, "at least 1 character"),
+        ({"name": "x", "unit_price": -1}, "at least 0"),
+        ({"name": "x", "unit_price": float("nan")}, "finite"),
+        ({"name": "x", "unit_price": "8 EUR"}, "EUR"),
+        ({"name": "x", "unit_price": "5 hours"}, "wrong dimension"),
+        ({"name": "x", "unit_price": 1, "rework": 0.5}, "at least 1"),
+        ({"name": "x", "unit_price": 1, "days": -1}, "at least 0"),
+    ],
+)
+def test_items(item, reason):
+    (found,) = problems(data=[item])
+    assert found.startswith("data.0")
+    assert reason in found
+
+
+def test_people_work_for_weeks_or_months():
+    assert "either weeks or months" in problems(people=[{"role": "x"}])[0]
+    assert "either weeks or months" in problems(people=[{"role": "x", "weeks": 1, "months": 1}])[0]
+
+
+def test_storage_in_either_form():
+    assert problems(storage=[{"name": "x", "terabytes": 1, "months": 2}]) == ("storage.0.price: is required",)
+    assert "one of unit_price, kind and api" in problems(storage=[{"name": "x"}])[0]
+
+
+def test_an_empty_project_costs_nothing_to_refuse():
+    assert "1 to 1000 runs, items and people; got 0" in problems()[0]
+    assert "no runs to try" in problems(experiments={}, data=[{"name": "x", "unit_price": 1}])[0]
+
+
+def test_a_run_is_a_final_run():
+    (found,) = problems(runs=[{"name": "tune", "scenario": {**SCENARIO, "scope": "development"}}])
+    assert found.startswith("runs.0.scenario: scope: must be 'final_run'")
+
+
+def test_a_missing_price_names_the_run():
+    scenario = {**SCENARIO, "prices": {}, "cluster": {"accelerator": "TPU-v3", "count": 8}}
+    project = Project(name="p", runs=[{"name": "big tune", "scenario": scenario}])
+    with pytest.raises(cm.MissingFactError, match=r"run 'big tune': cost is not known: prices.price"):
+        project.budget()
+
+
+def test_runs_that_cannot_be_estimated_at_once():
+    wrong = {**SCENARIO, "gpu_hours": 1e-6}
+    project = Project(name="p", runs=[{"name": name, "scenario": wrong} for name in ("a", "b")])
+    with pytest.raises(cm.InputError) as caught:
+        project.budget()
+    assert [each.split(": ")[0] for each in caught.value.problems] == ["runs.0.scenario", "runs.1.scenario"]
+
+
+def test_ranges_beyond_all_numbers():
+    project = Project(
+        name="p", data=[{"name": "wild", "quantity": cm.between(1e-300, 1e39, level=0.01), "unit_price": 1}]
+    )
+    for ask in (lambda budget: budget.p50, lambda budget: budget.lines, lambda budget: budget.drivers()):
+        with pytest.raises(cm.InputError, match=r"wild.*too large to be numbers"):
+            ask(project.budget())
+
+
+def test_sums_beyond_all_cents():
+    budget = Project(name="p", data=[{"name": "x", "quantity": 1e40, "unit_price": "1e14 to 1e15"}]).budget()
+    assert budget.base == pytest.approx(1.15 * 1e40 * 1e29**0.5)
+    assert budget.drivers()[0].high > budget.drivers()[0].low
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.1, True, "0.5", float("nan")])
+def test_quantiles_are_of_probabilities(p):
+    budget = Project(name="p", data=[{"name": "x", "unit_price": 1}]).budget()
+    with pytest.raises(cm.InputError, match="probability"):
+        budget.quantile(p)
+
+
+def test_a_budget_is_of_a_project():
+    from costmodel.budget.budget import Budget
+
+    with pytest.raises(cm.InputError, match="a Project has a budget"):
+        Budget({"name": "p"})
