@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from costmodel.architecture.counting import count_decode_flops, count_flops, flops_per_token
     from costmodel.architecture.loading import architectures, load_architecture
     from costmodel.architecture.specification import Architecture
+    from costmodel.budget.budget import Budget
+    from costmodel.budget.project import Project
     from costmodel.estimation.comparison import compare
     from costmodel.estimation.estimate import Estimate, estimate
     from costmodel.estimation.scenario import Scenario
@@ -29,39 +31,65 @@ if TYPE_CHECKING:
     from costmodel.hardware.accelerator import Accelerator, accelerators, load_accelerator
     from costmodel.hardware.cluster import Cluster
     from costmodel.hardware.site import Site
+    from costmodel.market.api_prices import api_price
     from costmodel.market.gpu_prices import gpu_price
+    from costmodel.market.hosted import hosted_cost, hosted_prices
     from costmodel.market.rental import Rental
     from costmodel.planning.allocation import allocate
+    from costmodel.planning.fits import what_fits
+    from costmodel.planning.limits import largest_micro_batch, largest_model, longest_sequence
+    from costmodel.planning.offers import hosted_offers
     from costmodel.planning.solving import solve
     from costmodel.report import plot
     from costmodel.scaling.fitting import fit_scaling_law
     from costmodel.scaling.presets import scaling_law, scaling_laws
+    from costmodel.serving.generation import generation
     from costmodel.training.calibration import calibrate
+    from costmodel.training.distilling import Distillation
     from costmodel.training.efficiency import Efficiency
+    from costmodel.training.finetuning import FullFineTuning, LoRA, PromptTuning, QLoRA, QuantisationAwareTraining
     from costmodel.training.goodput import Reliability
     from costmodel.training.layout import Layout
+    from costmodel.training.preference import DPO, KTO, ORPO, RewardModel, SimPO
     from costmodel.training.recipes import Pretraining
+    from costmodel.training.reinforcement import GRPO, PPO
     from costmodel.training.search import search_layouts
     from costmodel.training.steps import step_time
 
 _HOMES = {
     "Accelerator": "hardware.accelerator",
     "Architecture": "architecture.specification",
+    "Budget": "budget.budget",
     "Cluster": "hardware.cluster",
     "CostModelError": "foundation.errors",
+    "DPO": "training.preference",
+    "Distillation": "training.distilling",
     "Efficiency": "training.efficiency",
     "Estimate": "estimation.estimate",
+    "FullFineTuning": "training.finetuning",
+    "GRPO": "training.reinforcement",
     "InputError": "foundation.errors",
+    "KTO": "training.preference",
     "Layout": "training.layout",
+    "LoRA": "training.finetuning",
     "MissingFactError": "foundation.errors",
+    "ORPO": "training.preference",
+    "PPO": "training.reinforcement",
     "Pretraining": "training.recipes",
+    "Project": "budget.project",
+    "PromptTuning": "training.finetuning",
+    "QLoRA": "training.finetuning",
+    "QuantisationAwareTraining": "training.finetuning",
     "Reliability": "training.goodput",
     "Rental": "market.rental",
+    "RewardModel": "training.preference",
     "Scenario": "estimation.scenario",
+    "SimPO": "training.preference",
     "Site": "hardware.site",
     "UnknownNameError": "foundation.errors",
     "accelerators": "hardware.accelerator",
     "allocate": "planning.allocation",
+    "api_price": "market.api_prices",
     "architectures": "architecture.loading",
     "beta": "foundation.ranges",
     "between": "foundation.ranges",
@@ -72,9 +100,16 @@ _HOMES = {
     "estimate": "estimation.estimate",
     "fit_scaling_law": "scaling.fitting",
     "flops_per_token": "architecture.counting",
+    "generation": "serving.generation",
     "gpu_price": "market.gpu_prices",
+    "hosted_cost": "market.hosted",
+    "hosted_offers": "planning.offers",
+    "hosted_prices": "market.hosted",
+    "largest_micro_batch": "planning.limits",
+    "largest_model": "planning.limits",
     "load_accelerator": "hardware.accelerator",
     "load_architecture": "architecture.loading",
+    "longest_sequence": "planning.limits",
     "plot": "report",
     "samples": "foundation.ranges",
     "scaling_law": "scaling.presets",
@@ -83,28 +118,45 @@ _HOMES = {
     "solve": "planning.solving",
     "step_time": "training.steps",
     "triangular": "foundation.ranges",
+    "what_fits": "planning.fits",
 }
 """Where each public name lives: loaded when it is first asked for."""
 
 __all__ = [
+    "DPO",
+    "GRPO",
+    "KTO",
+    "ORPO",
+    "PPO",
     "Accelerator",
     "Architecture",
+    "Budget",
     "Cluster",
     "CostModelError",
+    "Distillation",
     "Efficiency",
     "Estimate",
+    "FullFineTuning",
     "InputError",
     "Layout",
+    "LoRA",
     "MissingFactError",
     "Pretraining",
+    "Project",
+    "PromptTuning",
+    "QLoRA",
+    "QuantisationAwareTraining",
     "Reliability",
     "Rental",
+    "RewardModel",
     "Scenario",
+    "SimPO",
     "Site",
     "UnknownNameError",
     "__version__",
     "accelerators",
     "allocate",
+    "api_price",
     "architectures",
     "beta",
     "between",
@@ -115,9 +167,16 @@ __all__ = [
     "estimate",
     "fit_scaling_law",
     "flops_per_token",
+    "generation",
     "gpu_price",
+    "hosted_cost",
+    "hosted_offers",
+    "hosted_prices",
+    "largest_micro_batch",
+    "largest_model",
     "load_accelerator",
     "load_architecture",
+    "longest_sequence",
     "plot",
     "samples",
     "scaling_law",
@@ -126,6 +185,7 @@ __all__ = [
     "solve",
     "step_time",
     "triangular",
+    "what_fits",
 ]
 
 

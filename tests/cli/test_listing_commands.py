@@ -10,7 +10,7 @@ import costmodel as cm
 def test_help_lists_the_commands(costmodel):
     outcome = costmodel("--help")
     assert outcome.code == 0
-    for command in ("estimate", "compare", "schema", "models", "gpus", "validate", "prices"):
+    for command in ("estimate", "finetune", "budget", "compare", "schema", "models", "gpus", "validate", "prices"):
         assert f"  {command} " in outcome.out
 
 
@@ -71,6 +71,12 @@ def test_compare_files_of_one_name(costmodel, root, tmp_path):
 
 def test_schema(costmodel):
     assert json.loads(costmodel("schema").out) == cm.Scenario.model_json_schema()
+    assert costmodel("schema", "scenario").out == costmodel("schema").out
+
+
+def test_schema_of_a_project(costmodel):
+    assert json.loads(costmodel("schema", "project").out) == cm.Project.model_json_schema()
+    assert costmodel("schema", "projects").code == 2
 
 
 def test_validate(costmodel, tmp_path, root):
@@ -85,10 +91,32 @@ def test_validate(costmodel, tmp_path, root):
     assert f"{scored['scored']} of {scored['cases']} cases scored" in costmodel("validate", "published_runs", file).out
 
 
+def test_validate_finetune_scores_time_and_memory(costmodel):
+    scored = json.loads(costmodel("validate", "finetune", "--json").out)
+    assert scored["kind"] == "finetune" and scored["scored"] > 0 and scored["memory"]["scored"] > 0
+    out = costmodel("validate", "finetune").out
+    time, memory = out.split("\n\n")
+    assert f"{scored['scored']} of {scored['cases']} cases scored; error of step times" in time
+    assert f"{scored['memory']['scored']} of {scored['memory']['cases']} cases scored; error of peak memory" in memory
+
+
+def test_validate_serving_needs_a_file(costmodel, refused, tmp_path):
+    (problem,) = refused("validate", "serving")
+    assert problem == "serving: the library holds no table of such cases; give the CSV file of yours"
+    file = tmp_path / "decodes.csv"
+    file.write_text(
+        "model,precision,task,accelerator,n_gpus,avg_batch,avg_output_len,output_tok_per_s,parallel\n"
+        "meta-llama/Llama-3.1-8B-Instruct,bfloat16,lm-arena-chat,H100-SXM,1,127.62,404.6,7036.5,\n",
+        encoding="utf-8",
+    )
+    assert json.loads(costmodel("validate", "serving", file, "--json").out)["scored"] == 1
+    assert "1 of 1 cases scored; error of output tokens a second" in costmodel("validate", "serving", file).out
+
+
 @pytest.mark.parametrize(
     ("kind", "content", "message"),
     [
-        ("published_run", b"", "unknown kind of cases 'published_run'; did you mean 'published_runs'?"),
+        ("published_run", b"", "unknown kind of cases 'published_run'; did you mean 'published_runs'"),
         ("published_runs", b"a,b\n1,2\n", "is missing"),
         ("published_runs", b"\xff\xfe\n", "is not a CSV file in UTF-8"),
         ("published_runs", b"", "it has no header"),

@@ -1,0 +1,171 @@
+"""What does a fine-tuning take, on accelerators of one's own and at a provider? `costmodel finetune`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from costmodel.cli.changes import Changes, checked, parsed_changes, with_changes
+from costmodel.cli.printing import Json, print_json
+from costmodel.foundation.rendering import amount, number, text
+
+if TYPE_CHECKING:
+    from costmodel.estimation.estimate import Estimate
+    from costmodel.estimation.scenario import Scenario
+    from costmodel.planning.fits import Fits
+
+_SHORT = {"full": "full_fine_tuning", "qat": "quantisation_aware_training", "prompt": "prompt_tuning"}
+"""Shorter names of some kinds of recipes."""
+_WITHOUT_GPU = ("recipe", "prices", "cluster.count", "cluster.site")
+"""Fields of a scenario, or their beginnings, that are also asked for where the accelerator is open."""
+_STAND_IN = "H100-SXM"
+"""Accelerator of a scenario that is checked before one is chosen."""
+
+
+def finetune(
+    architecture: Annotated[str, typer.Argument(help="A model's name, or its config.json.")],
+    method: Annotated[str, typer.Option(help="full, lora, qlora, dpo, kto, orpo, simpo, grpo, ppo, qat, ...")] = "lora",
+    tokens: Annotated[str | None, typer.Option(help="Tokens of the data, one epoch, such as 20M.")] = None,
+    examples: Annotated[str | None, typer.Option(help="Examples of the data, instead; with --lengths.")] = None,
+    lengths: Annotated[str | None, typer.Option(help="Tokens of an example: 512, 'lognormal 200 to 1500'.")] = None,
+    epochs: Annotated[str | None, typer.Option(help="How often the data are gone through.")] = None,
+    gpu: Annotated[str | None, typer.Option(help="Accelerator; without it those that can do it are listed.")] = None,
+    gpus: Annotated[int | None, typer.Option(help="Number of accelerators.")] = None,
+    sequence_length: Annotated[int | None, typer.Option(help="Tokens of a sequence at most.")] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", "--batch", help="Sequences of a step.")] = None,
+    rank: Annotated[int | None, typer.Option(help="Rank of the adapters.")] = None,
+    software: Annotated[str | None, typer.Option(help="What runs it: fused or eager.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Number format of the matrix products.")] = None,
+    no_packing: Annotated[bool, typer.Option("--no-packing", help="Pad examples instead of packing them.")] = False,
+    provider: Annotated[str | None, typer.Option(help="Provider of the accelerators, or 'market'.")] = None,
+    price: Annotated[str | None, typer.Option(help="Price per GPU-hour, such as '$0.40/h'.")] = None,
+    changes: Changes = None,
+    as_json: Json = False,
+) -> None:
+    """Estimate a fine-tuning, and what providers take for the same job."""
+    kind = method.lower().replace("-", "_")
+    values = {
+        "recipe.kind": _SHORT.get(kind, kind), "recipe.tokens": tokens, "recipe.examples": examples,
+        "recipe.lengths": lengths, "recipe.epochs": epochs, "recipe.sequence_length": sequence_length,
+        "recipe.batch_size": batch_size, "recipe.rank": rank, "recipe.software": software,
+        "recipe.precision": precision, "recipe.packing": False if no_packing else None,
+        "cluster.accelerator": gpu, "cluster.count": gpus, "prices.provider": provider, "prices.price": price,
+    }  # fmt: skip
+    given: dict[str, Any] = {path: value for path, value in values.items() if value is not None}
+    more, problems = parsed_changes(changes)
+    given |= more
+    if not given.keys() & {"cluster", "cluster.accelerator"}:
+        problems += [f"{place}: goes with --gpu" for place in given if not place.startswith(_WITHOUT_GPU)]
+        stand_in = {"cluster.accelerator": _STAND_IN, **given}
+        run = checked(problems, lambda: _scenario(architecture, stand_in))
+        _print_fits(run, run.cluster.count if "cluster.count" in given else None, as_json)
+        return
+    from costmodel.estimation.estimate import estimate
+    from costmodel.training.planner import TooLargeError
+
+    run = checked(problems, lambda: _scenario(architecture, given))
+    try:
+        result = estimate(run)
+    except TooLargeError as error:
+        raise TooLargeError(f"{error}; without --gpu those that can do it are listed") from None
+    memory, jobs = _memory(run), _jobs(run, result)
+    if as_json:
+        layout = None if result.layout is None else result.layout.to_data()
+        print_json({"estimate": result.to_dict(), "memory": memory, "layout": layout, "jobs": jobs})
+        return
+    print(result)
+    if memory:
+        whole = sum(memory.values())
+        rows = [{"memory": part, "size": amount(size, "byte"), "share": f"{size / whole:.0%}"}
+                for part, size in {**memory, "all": whole}.items() if size]  # fmt: skip
+        print(f"\n{text(rows)}")
+    print(f"\n{_jobs_table(jobs)}")
+
+
+def _print_fits(run: Scenario, count: int | None, as_json: bool) -> None:
+    """Print on which accelerators a job is possible, the cheapest first, and what providers take for it."""
+    from costmodel.planning.fits import what_fits
+
+    found = what_fits(run.architecture, run.recipe, count=count, prices=run.prices, site=run.cluster.site)
+    fewest = _fewest(found)
+    jobs = _jobs(run, None) if not len(fewest) else _jobs(fewest.best.scenario, fewest.best.estimate)
+    if as_json:
+        print_json({"fits": found.rows(), "jobs": jobs})
+    else:
+        how = " + ".join(recipe.kind.replace("_", " ") for recipe in run.recipes)
+        print(f"{run.architecture.name}, {how}: the fewest accelerators of each kind that can do it, cheapest first")
+        print(f"{fewest}\n\n{_jobs_table(jobs)}")
+
+
+def _fewest(found: Fits) -> Fits:
+    """Return of each accelerator the least number on which a job is possible, in the order of the whole."""
+    least: dict[str, int] = {}
+    for one in found.possible:
+        least[one.accelerator] = min(one.count, least.get(one.accelerator, one.count))
+    possible = tuple(one for one in found.possible if one.count == least[one.accelerator])
+    return type(found)(possible, tuple(one for one in found.rejected if one.accelerator not in least))
+
+
+def _scenario(architecture: str, given: dict[str, Any]) -> Scenario:
+    from costmodel.estimation.scenario import Scenario
+
+    return Scenario.from_data(with_changes({"architecture": architecture}, {"cluster.count": 1, **given}))
+
+
+def _memory(run: Scenario) -> dict[str, float]:
+    """Return the memory of the fullest accelerator by part [byte]; empty where no layout is behind the speed."""
+    from costmodel.estimation.speed import speed
+
+    held = speed(run).memory
+    return {name: float(size) for name, size in held[0]._asdict().items()} if held else {}
+
+
+def _jobs(run: Scenario, result: Estimate | None) -> list[dict[str, Any]]:
+    """Return what a job costs on one's own accelerators, if it is estimated, then at providers, the cheapest first."""
+    from costmodel.foundation.ranges import middle
+    from costmodel.planning.offers import hosted_offers
+
+    own = [] if result is None else [_own(result)]
+    offers = hosted_offers(run.architecture, run.recipes[0]) if len(run.recipes) == 1 else []
+    hosted = [{"where": offer.pop("provider"), **offer} for offer in offers]
+    millions = sum(middle(recipe.trained_tokens()) for recipe in run.recipes) / 1e6
+    return [{**job, "usd_per_million_tokens": None if job["usd"] is None else job["usd"] / millions}
+            for job in (*own, *hosted)]  # fmt: skip
+
+
+def _own(result: Estimate) -> dict[str, Any]:
+    """Return what an estimate says of the cost, in the fields of a provider's offer."""
+    from costmodel.estimation.chain import Missing
+
+    run, usd, price = result.scenario, result.value("cost"), result.inputs.get("prices.price")
+    known = not isinstance(usd, Missing)
+    low, high = result.bounds("cost") if known else (None, None)
+    return {
+        "where": f"{run.cluster.count:,} × {run.cluster.accelerator.name}", "model": run.architecture.name,
+        "method": " + ".join(recipe.kind.replace("_", " ") for recipe in run.recipes),
+        "usd": usd if known else None, "low": low, "high": high,
+        "as_of": price.provenance.as_of if price else "", "source": price.provenance.source if price else "",
+        "note": "",
+    }  # fmt: skip
+
+
+def _jobs_table(jobs: list[dict[str, Any]]) -> str:
+    rows = [
+        {"the same job": job["where"], "model": job["model"], "method": job["method"],
+         "cost": "-" if job["usd"] is None else amount(job["usd"], "USD"),
+         "80 % interval": _interval(job["low"], job["high"]),
+         "USD/million tokens": "-" if job["usd"] is None else number(job["usd_per_million_tokens"]),
+         "price of": job["as_of"] or "-"}
+        for job in jobs
+    ]  # fmt: skip
+    billed = "providers bill the tokens of the data times the epochs; a size class may not take all such models"
+    hosted = [job for job in jobs if job["note"]]
+    lines = [billed, *(f"{job['where']}: {job['note']}" for job in hosted)]
+    return text(rows, footer="\n".join(lines) if hosted else "no price of a provider is known for such a job")
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return "-"
+    return "exact" if low == high else f"{amount(low, 'USD')} to {amount(high, 'USD')}"

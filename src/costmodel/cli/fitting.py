@@ -1,0 +1,73 @@
+"""Which loss does a scale reach, and what does a budget buy? `costmodel fit`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from costmodel.cli.printing import Json
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.rendering import cells, text
+
+
+def fit(
+    runs: Annotated[Path | None, typer.Argument(help="A CSV with columns of parameters, tokens and loss.")] = None,
+    law: Annotated[str, typer.Option(help="The law to allocate by, where no runs are given.")] = "besiroglu-2024",
+    bootstrap: Annotated[int, typer.Option(help="Replicates behind the intervals.")] = 1000,
+    holdout: Annotated[float | None, typer.Option(help="Report errors beyond a share of the compute: 10.")] = None,
+    compute: Annotated[str | None, typer.Option(help="Print the optimum of this compute: 1e24.")] = None,
+    allocate: Annotated[str | None, typer.Option(help="Print what a budget buys: '1 MUSD'.")] = None,
+    gpu: Annotated[str, typer.Option(help="Accelerator of the allocation.")] = "H100-SXM",
+    gpus: Annotated[int, typer.Option(help="Their number.")] = 256,
+    as_json: Json = False,
+) -> None:
+    """Fit a scaling law to measured losses, and allocate compute or dollars by it."""
+    from costmodel.planning.allocation import allocate as allocated
+    from costmodel.scaling.fitting import fit_scaling_law
+    from costmodel.scaling.presets import scaling_law
+
+    if runs is None and compute is None and allocate is None:
+        raise InputError("give RUNS.csv to fit, or --compute or --allocate to use a known law")
+    fitted = None if runs is None else fit_scaling_law(runs, bootstrap=bootstrap, holdout=holdout)
+    found: Any = fitted or scaling_law(law)
+    out: dict[str, Any] = {}
+    if fitted is not None:
+        out["fit"] = {"coefficients": fitted.rows(), "objective": fitted.objective, "warnings": fitted.warnings}
+        out["fit"] |= {} if fitted.holdout is None else {"holdout": asdict(fitted.holdout)}
+    if compute is not None:
+        out["optimum"] = _optimum(found, compute)
+    bought = None
+    if allocate is not None:
+        bought = allocated(found, _training_on(gpu, gpus), allocate)
+        out["bought"] = {"parameters": bought.parameters, "tokens": bought.tokens, "loss": bought.loss,
+                         "interval": bought.interval()}  # fmt: skip
+    if as_json:
+        print(json.dumps(out, indent=2, default=float))
+        return
+    parts = [] if fitted is None else [str(fitted)]
+    parts += [text([cells(out["optimum"])])] if compute is not None else []
+    parts += [] if bought is None else [str(bought)]
+    print("\n\n".join(parts))
+
+
+def _optimum(law: Any, compute: str) -> dict[str, Any]:
+    """Return the optimum of a compute budget by a law, or by that of a fit, as a row."""
+    try:
+        flops = float(compute)
+    except ValueError:
+        raise InputError(f"--compute is a number of FLOPs such as 1e24; got {compute!r}") from None
+    best = getattr(law, "law", law).allocate(flops)
+    return {"compute [FLOP]": flops, "parameters": best.parameters, "tokens": best.tokens,
+            "tokens per parameter": best.tokens_per_parameter, "loss [nat/token]": best.loss}  # fmt: skip
+
+
+def _training_on(gpu: str, gpus: int) -> Any:
+    from costmodel.estimation.scenario import Scenario
+    from costmodel.hardware.cluster import Cluster
+    from costmodel.training.recipes import Pretraining
+
+    return Scenario(architecture={"total": "1B"}, recipe=Pretraining(tokens=1e12), cluster=Cluster(gpu, gpus))

@@ -1,0 +1,58 @@
+"""Which layouts are fastest? `costmodel layouts`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from costmodel.cli.printing import Json
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.rendering import cells, text
+
+
+def layouts(
+    model: Annotated[str, typer.Argument(help="A catalogue name or the path of a config.json.")],
+    gpu: Annotated[str, typer.Option(help="Accelerator.")],
+    gpus: Annotated[str, typer.Option(help="Their number, or several: 64,128,256.")],
+    batch_size: Annotated[int | None, typer.Option(help="Sequences of a step; by rule unless given.")] = None,
+    sequence_length: Annotated[int, typer.Option(help="Tokens of a sequence.")] = 4096,
+    precision: Annotated[str, typer.Option(help="Number format of the matrix products.")] = "bf16",
+    fixed: Annotated[list[str] | None, typer.Option("--set", help="A field of the layout: tensor=8, zero=1,3.")] = None,
+    top: Annotated[int, typer.Option(help="Layouts to show.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Search the fastest layouts of a training step."""
+    from costmodel.hardware.cluster import Cluster
+    from costmodel.training.recipes import Pretraining
+    from costmodel.training.search import search_layouts
+
+    try:
+        counts = [int(number) for number in gpus.split(",")]
+    except ValueError:
+        raise InputError(f"--gpus is a number, or several with commas between; got {gpus!r}") from None
+    recipe = Pretraining(
+        tokens=1e12, sequence_length=sequence_length, batch_size=batch_size, precision=precision
+    )  # the tokens only bound the batch
+    constraints: dict[str, Any] = dict(_constraint(one) for one in fixed or [])
+    found = search_layouts(model, Cluster(gpu, counts[0]), recipe, counts=counts, **constraints)
+    rows = found.rows(top) if len(counts) == 1 else found.curve()
+    if as_json:
+        summary = {"considered": found.considered, "evaluated": found.evaluated, "rejected": found.rejected}
+        print(json.dumps({"layouts": rows, **summary}, indent=2, default=float))
+        return
+    low, high = found.best.interval()
+    footer = [f"{found.considered:,} layouts considered, {found.evaluated:,} evaluated; the best takes "
+              f"{low:.3g} to {high:.3g} s a step (80 %)"]  # fmt: skip
+    footer += [f"  {number:,}: {reason}" for reason, number in found.rejected.items()]
+    print(text([cells(row) for row in rows], footer="\n".join(footer)))
+
+
+def _constraint(written: str) -> tuple[str, list[Any]]:
+    """Return the field and the values of a constraint such as `recompute=none,full`."""
+    name, separator, values = written.partition("=")
+    if not separator or not values:
+        raise InputError(f"--set is FIELD=VALUE, or several values with commas between; got {written!r}")
+    words = {"true": True, "false": False}
+    return name, [int(one) if one.isdigit() else words.get(one, one) for one in values.split(",")]

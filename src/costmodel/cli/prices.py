@@ -1,0 +1,79 @@
+"""What do accelerators cost? `costmodel prices`: list, check and merge the table of rental prices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from costmodel.cli.printing import Json, print_rows
+from costmodel.foundation.errors import InputError, MissingFactError
+
+prices = typer.Typer(help="The table of rental prices.", no_args_is_help=True, rich_markup_mode=None)
+
+Table = Annotated[Path | None, typer.Option("--table", help="A price CSV; the library's unless given.")]
+
+
+@prices.command("list")
+def list_prices(
+    gpu: Annotated[str | None, typer.Option(help="Only this accelerator.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Only this provider.")] = None,
+    table: Table = None,
+    as_json: Json = False,
+) -> None:
+    """List the rental prices, newest last."""
+    from costmodel.hardware.accelerator import accelerator_names
+    from costmodel.market.price_table import check_columns
+
+    wanted = None if gpu is None else accelerator_names().get(gpu)["name"]
+    facts = _prices(table)
+    if wrong := check_columns(facts):
+        raise InputError(wrong)
+    rows = [row for row in facts.rows if wanted in (None, row["accelerator"])]
+    rows = [row for row in rows if provider is None or provider.lower() == row["provider"]]
+    if not rows:
+        raise MissingFactError("no price fits; 'costmodel prices list' shows all")
+    shown = ("accelerator", "provider", "purchase_model", "region", "instance_type", "usd_per_gpu_hour", "as_of")
+    ordered = sorted(rows, key=lambda row: (row["accelerator"], row["as_of"]))
+    print_rows([{key: row[key] for key in (*shown, *(["source_url"] * as_json))} for row in ordered], as_json)
+
+
+@prices.command("check")
+def check_price_table(
+    file: Annotated[Path | None, typer.Argument(help="A price CSV; the library's unless given.")] = None,
+) -> None:
+    """Check a price table: columns, names, dates, duplicates, order; without a network."""
+    from costmodel.hardware.accelerator import accelerator_names
+    from costmodel.market.gpu_prices import vintage
+    from costmodel.market.price_table import check_prices, stale_offers
+
+    facts = _prices(file)
+    if problems := check_prices(facts, list(accelerator_names())):
+        raise InputError(problems)
+    stale = stale_offers(facts, vintage(facts))
+    print(f"{facts.name}: {len(facts.rows)} facts are sound; newest {vintage(facts)}")
+    print(f"{len(stale)} offers were last seen more than a year before:")
+    print("\n".join(f"  {offer}" for offer in stale))
+
+
+@prices.command("merge")
+def merge_price_table(
+    new: Annotated[Path, typer.Argument(help="A CSV with further facts, in the same columns.")],
+    into: Annotated[Path | None, typer.Option(help="The table to append to; the library's unless given.")] = None,
+) -> None:
+    """Append new facts to a price table; contradictions are refused."""
+    from costmodel.foundation.tables import folder
+    from costmodel.hardware.accelerator import accelerator_names
+    from costmodel.market.price_table import merge_prices
+
+    target = into or folder() / "gpu_prices.csv"
+    added = merge_prices(target, new, list(accelerator_names()))
+    print(f"{added} facts added to {target}")
+
+
+def _prices(table: Path | None) -> Any:
+    from costmodel.foundation.tables import read_csv
+    from costmodel.foundation.tables import table as shipped
+
+    return shipped("gpu_prices") if table is None else read_csv(table)

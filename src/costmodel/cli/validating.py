@@ -1,0 +1,82 @@
+"""How well are published cases predicted? `costmodel validate`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from costmodel.cli.printing import Json, print_json
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.rendering import text
+
+
+class _Kind(NamedTuple):
+    """A kind of cases: what is predicted of them, and the table of the library that holds some, if one does."""
+
+    predicted: str
+    shipped: str | None
+
+
+_SCORED = {
+    "published_runs": _Kind("GPU-hours", "published_runs"),
+    "step_times": _Kind("step times", "step_times"),
+    "finetune": _Kind("step times", "finetunes"),
+    "published_finetunes": _Kind("GPU-hours", "published_finetunes"),
+    "serving": _Kind("output tokens a second", None),
+}
+"""Kinds of cases that are scored."""
+
+
+def validate(
+    kind: Annotated[str, typer.Argument(help=f"What is predicted: {', '.join(_SCORED)}, or configs (counted).")],
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A table of cases (the library's unless given), or a folder of configs."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Score the predictions of the library on published cases."""
+    from costmodel.foundation.errors import unknown
+    from costmodel.foundation.tables import read_csv
+    from costmodel.foundation.tables import table as shipped
+
+    if kind == "configs":
+        _validate_configs(file, as_json)
+        return
+    if kind not in _SCORED:
+        raise InputError(unknown("kind of cases", kind, [*_SCORED, "configs"]))
+    predicted, own = _SCORED[kind]
+    if file is None and own is None:
+        raise InputError(f"{kind}: the library holds no table of such cases; give the CSV file of yours")
+    scorer = getattr(import_module(f"costmodel.validation.{kind}"), f"validate_{kind}")
+    scored = scorer(read_csv(file) if file is not None else shipped(own))
+    if as_json:
+        print_json(scored)
+        return
+    print(_scores(scored, predicted))
+    for key, of in (("memory", "peak memory"), ("cost", "dollars")):
+        if key in scored:
+            print(f"\n{_scores(scored[key], of)}")
+
+
+def _scores(scored: dict[str, Any], predicted: str) -> str:
+    from costmodel.validation.scores import summary_rows
+
+    footer = f"{scored['scored']} of {scored['cases']} cases scored; error of {predicted}, bias as mean ln ratio"
+    return text(summary_rows(scored), footer=footer)
+
+
+def _validate_configs(folder: Path | None, as_json: bool) -> None:
+    from costmodel.validation.configs import summary, validate_configs
+
+    if folder is None:
+        raise InputError("configs: give a folder with params.csv and a NAME.json for each of its rows")
+    scored = validate_configs(folder)
+    if as_json:
+        print_json(scored)
+    else:
+        footer = f"{scored['equal']} equal, {scored['wrong']} wrong, {scored['refused']} refused of {scored['cases']}"
+        print(text(summary(scored), footer=footer))

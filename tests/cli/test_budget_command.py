@@ -1,0 +1,83 @@
+"""`costmodel budget`: the table, the files, changes, and all mistakes at once."""
+
+import json
+
+import pytest
+
+import costmodel as cm
+
+PROJECT = """
+name = "tickets"
+contingency = 0.1
+
+[[data]]
+name = "labels"
+quantity = "20k"
+unit = "example"
+unit_price = 0.5
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    file = tmp_path / "project.toml"
+    file.write_text(PROJECT, encoding="utf-8")
+    return file
+
+
+def test_the_table(costmodel, project):
+    outcome = costmodel("budget", project)
+    assert outcome.code == 0 and outcome.err == ""
+    assert outcome.out.startswith("tickets: 11,000.00 USD")
+    assert outcome.out.strip() == str(cm.Project.load(project).budget())
+
+
+def test_json_and_changes(costmodel, project):
+    outcome = costmodel("budget", project, "--set", "contingency=0.2", "--set", "data.0.quantity=10k", "--json")
+    changed = cm.Project.load(project, {"contingency": 0.2, "data.0.quantity": "10k"})
+    assert json.loads(outcome.out) == json.loads(json.dumps(changed.budget().to_dict()))
+    assert json.loads(outcome.out)["total"] == 6000.0
+
+
+def test_files_by_their_endings(costmodel, project, tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    files = [tmp_path / name for name in ("budget.xlsx", "budget.html", "budget.csv", "budget.MD")]
+    outcome = costmodel("budget", project, *(part for file in files for part in ("-o", file)))
+    assert outcome.code == 0
+    assert all(f"written to {file}" in outcome.out for file in files)
+    assert "Budget" in openpyxl.load_workbook(files[0]).sheetnames
+    assert files[1].read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert "labels" in files[2].read_text(encoding="utf-8")
+    assert files[3].read_text(encoding="utf-8") == cm.Project.load(project).budget().to_markdown()
+
+
+def test_the_shipped_projects(costmodel, root):
+    for file in sorted((root / "examples").glob("*-model.toml")):
+        assert costmodel("budget", file).out.startswith(f"{cm.Project.load(file).name}: ")
+
+
+def test_all_mistakes_at_once(refused, project, tmp_path):
+    project.write_text(PROJECT + 'unti = "x"\n[[people]]\nrole = "engineer"\nweeks = -1\n', encoding="utf-8")
+    problems = refused(
+        "budget", project, "-o", tmp_path / "budget.pdf", "-o", tmp_path / "none" / "budget.csv", "--set", "name",
+        "--set", "contingency=x",
+    )  # fmt: skip
+    for part in ("budget.pdf has none of the endings", "there is no folder", "got 'name'", "contingency: ",
+                 "data.0.unti: unknown field 'unti'; did you mean 'unit'", "people.0.weeks: "):  # fmt: skip
+        assert any(part in problem for problem in problems), part
+    assert not list(tmp_path.glob("budget.*"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read"),
+        ("name = ", "is not a TOML file"),
+        ('name = "x"', "1 to 1000 runs, items and people"),
+    ],
+)
+def test_files_that_hold_no_project(refused, tmp_path, content, message):
+    file = tmp_path / "other.toml"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+    assert any(message in problem for problem in refused("budget", file))
