@@ -136,6 +136,7 @@ def draw_calendar(budget: Budget, ax: Axes) -> Axes:
     if budget.start is None:
         return _finish(ax, "days after the start; dark: occupies accelerators")
     first = budget.start
+    ax.locator_params(axis="x", nbins=5)  # dates are long
     ticks = [tick for tick in ax.get_xticks() if 0 <= tick <= ax.get_xlim()[1]]
     ax.set_xticks(ticks, [(first + timedelta(days=float(tick))).isoformat() for tick in ticks])
     return _finish(ax, "dark: occupies accelerators", dated=True)

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
+from costmodel.training.arrays import largest, smallest
+
+MOST_OF_PEAK = 0.9
+"""Share of the peak that no job passes by being faster than modelled: the best matrix products reach it [1]."""
 Timing = Literal["utilisation", "given", "total given"]
 
 
@@ -51,8 +55,11 @@ def total_flops(tokens: Any, flops_per_token: Any) -> Any:
 
 
 def gpu_time(flops: Any, peak: Any, mfu: Any, goodput: Any, reached: Any = 1.0) -> Any:
-    """Return the GPU-seconds of a stage [s]: model FLOPs over what is reached of the peak."""
-    return flops / (peak * mfu * goodput * reached)
+    """Return the GPU-seconds of a stage [s]: model FLOPs over what is reached of the peak.
+
+    Jobs that are faster than modelled (`reached` above 1) still stay below nine tenths of the peak.
+    """
+    return flops / (peak * goodput * smallest(mfu * reached, largest(mfu, MOST_OF_PEAK)))
 
 
 def step_time(batch_tokens: Any, flops_per_token: Any, count: Any, peak: Any, mfu: Any) -> Any:
