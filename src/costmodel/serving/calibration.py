@@ -7,12 +7,11 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel.foundation.tables import folder, read_csv
+from costmodel.foundation.tables import folder, read_csv, write_rows
 from costmodel.serving.decode import Machine, Work, time_per_token
 from costmodel.serving.efficiency import OTHER, PRIORS, Efficiency
 from costmodel.serving.measured import MeasuredDecode, read_decodes
@@ -167,13 +166,6 @@ def fold_rows(fitted: Fitted) -> list[dict[str, str]]:
             for model, values in fitted.folds.items()]  # fmt: skip
 
 
-def _write(path: Path, rows: list[dict[str, str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fit the constants and write the tables."""
     import numpy as np
@@ -185,8 +177,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     steps, skipped = read_decodes(read_csv(given.data / "serving.csv"))
     fitted = fit_all(steps)
     target = given.to or folder()
-    _write(target / "decode.csv", decode_rows(fitted))
-    _write(target / "decode_folds.csv", fold_rows(fitted))
+    write_rows(target / "decode.csv", decode_rows(fitted))
+    write_rows(target / "decode_folds.csv", fold_rows(fitted))
     results: dict[str, dict[str, Any]] = {"in the fit": fitted.inside, "model left out": fitted.left_out}
     for generation in fitted.inside:
         for name, logs in results.items():

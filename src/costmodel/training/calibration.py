@@ -7,14 +7,13 @@ in `DIR/step_times_single_node.csv`, anew and writes `data/efficiency.csv` and `
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.errors import InputError
-from costmodel.foundation.tables import Table, folder, read_csv, table
+from costmodel.foundation.tables import Table, folder, read_csv, table, write_rows
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.efficiency import Efficiency, default_efficiency
 from costmodel.training.layout import Layout
@@ -295,13 +294,6 @@ def fold_rows(fitted: Fitted) -> list[dict[str, str]]:
             for family, values in fitted.folds.items()]  # fmt: skip
 
 
-def _write(path: Path, rows: list[dict[str, str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fit the constants and write the tables."""
     import numpy as np
@@ -313,8 +305,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     steps, _ = read_steps(table("step_times"))
     fitted = fit_all(steps, grid_steps(given.data / "step_times_single_node.csv"))
     target = given.to or folder()
-    _write(target / "efficiency.csv", efficiency_rows(fitted))
-    _write(target / f"{FOLDS}.csv", fold_rows(fitted))
+    write_rows(target / "efficiency.csv", efficiency_rows(fitted))
+    write_rows(target / f"{FOLDS}.csv", fold_rows(fitted))
     grid, experts = fitted.prepared.families == GRID, fitted.prepared.experts
     for name, logs, rows in (
         ("all, fitted", fitted.inside, ~grid), ("dense, fitted", fitted.inside, ~grid & ~experts),

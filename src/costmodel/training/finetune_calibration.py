@@ -7,14 +7,13 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.foundation.ranges import normal_quantile
-from costmodel.foundation.tables import folder, table
+from costmodel.foundation.tables import folder, table, write_rows
 from costmodel.training.calibration import fit, soft
 from costmodel.training.efficiency import LAUNCH_BOUND, default_efficiency
 from costmodel.training.finetunes import MeasuredFineTune, read_finetunes
@@ -172,23 +171,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fitted = fit_all(tunes)
     target = given.to or folder()
     memories = len(fitted.residuals["memory"])
-    _write(target / "finetune_efficiency.csv", efficiency_rows(fitted, tunes))
-    _write(target / "memory.csv", [_row(name, fitted.memory[name], prior, memories) for name, prior in HELD.items()])
+    write_rows(target / "finetune_efficiency.csv", efficiency_rows(fitted, tunes))
+    write_rows(
+        target / "memory.csv", [_row(name, fitted.memory[name], prior, memories) for name, prior in HELD.items()]
+    )
     source = "fitted on data/finetunes.csv without the model by costmodel.training.finetune_calibration"
-    _write(target / "finetune_folds.csv", [
+    write_rows(target / "finetune_folds.csv", [
         {"model": model, "source": source, **{name: f"{value:.5g}" for name, value in values.items()}}
         for model, values in fitted.folds.items()])  # fmt: skip
     for name, logs in fitted.residuals.items():
         errors = np.abs(np.expm1(logs))
         print(f"{name}: {len(errors)} rows, median {np.median(errors):.1%}, mean {errors.mean():.1%}, "
               f"{(errors < 0.25).mean():.0%} within 25 %")  # fmt: skip
-
-
-def _write(path: Path, rows: list[dict[str, str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import sys
 from collections.abc import Sequence
@@ -15,14 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from costmodel.foundation.ranges import Interval, between, normal_quantile
-from costmodel.foundation.tables import Figure, Provenance, default, folder, table
+from costmodel.foundation.tables import Figure, Provenance, default, folder, table, write_rows
 from costmodel.training.published import Run, by_organisation, read_runs
 
 if TYPE_CHECKING:
     from costmodel.hardware.accelerator import Accelerator
 
 OTHER = "other"
-_COLUMNS = ("kind", "generation", "utilisation", "low", "high", "level", "runs", "organisations", "source", "note")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +165,7 @@ def utilisation_rows(runs: Sequence[Run]) -> list[dict[str, str]]:
 
 def write_table(path: Path) -> None:
     """Fit the shipped runs and write the table."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(utilisation_rows(shipped_runs()))
+    write_rows(path, utilisation_rows(shipped_runs()))
 
 
 def logit(share: float) -> float:

@@ -6,7 +6,6 @@ reached, and writes `data/finetune_jobs.csv`.
 
 from __future__ import annotations
 
-import csv
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +13,7 @@ from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
 from costmodel.foundation.ranges import normal_quantile
-from costmodel.foundation.tables import folder, table
+from costmodel.foundation.tables import folder, table, write_rows
 from costmodel.hardware.cluster import Cluster
 from costmodel.market.rental import Rental
 from costmodel.training.jobs import KINDS, job_kind, reached
@@ -207,11 +206,7 @@ def _mean(own: Sequence[Job]) -> float:
 
 def write_table(path: Path) -> None:
     """Fit the shipped jobs and write the table."""
-    rows = job_rows(jobs(table("published_finetunes")))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(path, job_rows(jobs(table("published_finetunes"))))
 
 
 if __name__ == "__main__":
