@@ -171,10 +171,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fitted = fit_all(tunes)
     target = given.to or folder()
     memories = len(fitted.residuals["memory"])
+    held = [_row(name, fitted.memory[name], prior, memories) for name, prior in HELD.items()]
     write_rows(target / "finetune_efficiency.csv", efficiency_rows(fitted, tunes))
-    write_rows(
-        target / "memory.csv", [_row(name, fitted.memory[name], prior, memories) for name, prior in HELD.items()]
-    )
+    write_rows(target / "memory.csv", held)
     source = "fitted on data/finetunes.csv without the model by costmodel.training.finetune_calibration"
     write_rows(target / "finetune_folds.csv", [
         {"model": model, "source": source, **{name: f"{value:.5g}" for name, value in values.items()}}
