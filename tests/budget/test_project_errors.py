@@ -142,6 +142,28 @@ def test_a_missing_price_names_the_run():
         project.budget()
 
 
+def test_missing_facts_are_told_beside_all_else():
+    lacking = {**SCENARIO, "prices": {}, "cluster": {"accelerator": "TPU-v3", "count": 8}}
+    runs = [{"name": "a", "scenario": lacking}, {"name": "b", "scenario": lacking}]
+    with pytest.raises(cm.MissingFactError, match=r"runs.0.scenario: .*; runs.1.scenario: "):
+        Project(name="p", runs=runs).budget()
+    runs.append({"name": "c", "scenario": {**SCENARIO, "gpu_hours": 1e-6}})
+    with pytest.raises(cm.InputError) as caught:
+        Project(name="p", runs=runs).budget()
+    assert [each.split(": ")[0] for each in caught.value.problems] == [
+        "runs.2.scenario", "runs.0.scenario", "runs.1.scenario",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("days", [1e4, 1e5])
+def test_a_project_ends_before_the_calendar_does(days):
+    items = [{"name": "x", "unit_price": 1, "days": days}, {"name": "y", "unit_price": 1, "days": 100}]
+    project = Project(name="p", start="9990-01-01", data=items)
+    with pytest.raises(cm.InputError, match=r"start: the project ends .* beyond all dates"):
+        project.budget()
+    assert project.replace(start="2026-01-01").budget().duration == days
+
+
 def test_runs_that_cannot_be_estimated_at_once():
     wrong = {**SCENARIO, "gpu_hours": 1e-6}
     project = Project(name="p", runs=[{"name": name, "scenario": wrong} for name in ("a", "b")])

@@ -163,6 +163,18 @@ def test_a_prompt_may_be_empty(asynchronous):
     assert rollout(empty) == pytest.approx(rollout(short), rel=0.02)
 
 
+def test_a_model_beside_that_is_only_counted_is_named():
+    counted = cm.Distillation(tokens="1M", learn_from="logits", teacher={"total": "7B"})
+    with pytest.raises(cm.InputError, match=r"the model of 'teacher': a step needs the shapes"):
+        estimate(counted)
+
+
+def test_each_pass_names_the_model_that_it_was_counted_from():
+    rows = {row["path"]: row["note"] for row in estimate(PPO).explain("cost").rows()}
+    for name, model in (("train", MODEL), ("critic", "llama-3.2-1b"), ("reward", "llama-3.2-1b")):
+        assert f"counted from {model}" in rows[f"recipe.{name}.flops_per_token"]
+
+
 # What is known
 
 

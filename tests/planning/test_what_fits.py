@@ -108,8 +108,13 @@ def test_memory_that_is_not_known_and_formats_that_are_not_there_are_reasons():
     reasons = {one.accelerator: one.reason for one in found.rejected}
     assert reasons["MTIA-v2"] == "accelerator: the memory of MTIA-v2 is not known"
     assert reasons["A100-80GB-SXM"].startswith("precision: no dense fp8 peak")
-    with pytest.raises(cm.InputError, match="nothing fits: 1 by accelerator, 1 by precision"):
+    with pytest.raises(cm.InputError, match=r"nothing fits: 1 by accelerator \(the memory .*\), 1 by precision \("):
         _ = found.best
+
+
+def test_a_reason_of_all_is_told_in_its_words():
+    found = what_fits("bert-base", GRPO(tokens="1M"), accelerator="H100-SXM")
+    assert "4 by architecture (bert-base generates no tokens" in str(found)
 
 
 @pytest.mark.parametrize(
@@ -220,6 +225,12 @@ def test_examples_that_are_short_do_not_hide_what_a_sequence_needs():
     assert longest_sequence(MODEL, padded, cluster) == longest_sequence(MODEL, QUANTISED, cluster)
 
 
+def test_prompts_are_a_part_of_the_longest_sequence():
+    short, long = (GRPO(tokens="1M", rank=16, prompt_length=each) for each in (0, 2000))
+    cluster = cm.Cluster("H100-SXM", 1)
+    assert longest_sequence(MODEL, long, cluster) == longest_sequence(MODEL, short, cluster) > 2000
+
+
 def test_largest_models_are_those_that_fit_in_order():
     names = largest_model(QUANTISED, cm.Cluster("RTX-4090", 1))
     sizes = [cm.load_architecture(name).parameters.total for name in names]
@@ -291,7 +302,7 @@ def test_all_problems_come_at_once():
     ("question", "told"),
     [
         ({}, r"architecture or accelerator: one of the two is given"),
-        ({"architecture": {"total": "8B"}}, r"only the counts of .* are known"),
+        ({"architecture": {"total": "8B"}}, r"only the counts of a model of 8.00B parameters are known"),
         ({"architecture": MODEL, "recipe": QUANTISED, "tokens": "1M"}, r"tokens: the recipe has its own"),
         ({"architecture": MODEL, "recipe": LoRA(tokens=1, targets=("knee",))}, r"unknown matrix 'knee'"),
         ({"architecture": MODEL, "count": ()}, r"count: at least one is given"),

@@ -203,6 +203,14 @@ def test_virtual_tokens_weigh_next_to_nothing():
     assert (parts.gradients, parts.optimizer) == (0, 0)
 
 
+def test_virtual_tokens_stand_before_quantised_weights_too():
+    """Before a model in 4 bits, and in the numbers of the recipe, as adapters are."""
+    prompt, adapters = cm.PromptTuning(tokens=1e6, quantisation="nf4"), cm.QLoRA(tokens=1e6)
+    assert held(prompt).weights == held(adapters).weights
+    assert prompt.numerics() == adapters.numerics()
+    assert cm.PromptTuning(tokens=1e6, master_weights=False).numerics().adapter == 2 * 2 + 4
+
+
 # Time
 
 
@@ -264,6 +272,19 @@ def test_all_that_does_not_go_together_is_told_at_once():
         cm.FullFineTuning(examples=5, quantisation="nf4", train_embeddings=True)
     for part in ("examples need lengths", "quantisation 'nf4' needs adapters", "train_embeddings goes with adapters"):
         assert part in str(caught.value)
+
+
+def test_adapters_need_a_matrix():
+    with pytest.raises(cm.InputError, match="targets: without any"):
+        cm.LoRA(tokens=1e6, targets=())
+    with pytest.raises(cm.InputError, match="targets: should be a list; got 'q_proj'"):
+        cm.LoRA(tokens=1e6, targets="q_proj")
+
+
+@pytest.mark.parametrize("given", ["lora", None, 3, cm.Cluster("H100-SXM", 1)])
+def test_what_is_no_recipe_is_told_what_one_is(given):
+    with pytest.raises(cm.InputError, match=r"recipe: a recipe is asked for, such as LoRA"):
+        cm.Scenario("llama-3.1-8b", given, cm.Cluster("H100-SXM", 1))
 
 
 def test_mistakes_in_a_scenario_keep_their_place():

@@ -61,6 +61,16 @@ def test_where_there_is_none_it_says_why(model, gpu, count, batch, reason):
         plan(asked(model, gpu, count, batch)[0])
 
 
+def test_models_beside_the_trained_one_are_named_where_there_is_none():
+    cluster = cm.Cluster("H100-SXM", 8)
+    question = problem(cm.load_architecture("mixtral-8x7b"), cluster, cm.DPO(tokens="1M"), None)
+    told = r"8 accelerators of 80 GiB, on each of which the models beside the trained one take 10.9 GiB"
+    with pytest.raises(cm.InputError, match=told):
+        plan(question)
+    with pytest.raises(cm.InputError, match="1 accelerator of 80 GiB; the smallest needs"):
+        plan(asked("llama-3.1-70b", "H100-SXM", 1, 64)[0])
+
+
 def test_more_accelerators_are_never_slower_with_the_batch_of_all():
     times = [plan(asked("llama-3.1-70b", "H100-SXM", count, 1024)[0]).seconds for count in (64, 128, 256, 512)]
     assert times == sorted(times, reverse=True)

@@ -125,7 +125,7 @@ def test_writing_passes_prompt_and_answer_through_the_model_once():
 )  # fmt: skip
 def test_tokens_are_linear_in_the_group_and_prompts_add_to_what_is_read(method, group, iterations, prompt, lengths):
     recipe = method(examples=100, lengths=lengths, group_size=group, iterations=iterations, prompt_length=prompt)
-    alone = method(examples=100, lengths=lengths, group_size=1)
+    alone = method(examples=100, lengths=lengths, group_size=1, prompt_length=prompt)
     assert recipe.trained_tokens() == pytest.approx(group * alone.trained_tokens())
     assert recipe.read_tokens() == pytest.approx(recipe.trained_tokens() + 100 * group * prompt)
     by_name = {one.name: one for one in recipe.passes(LLAMA)}
@@ -136,6 +136,12 @@ def test_tokens_are_linear_in_the_group_and_prompts_add_to_what_is_read(method, 
 def test_tokens_that_are_given_are_those_of_all_answers():
     recipe = cm.GRPO(tokens=1e6, lengths=500, prompt_length=100, epochs=2)
     assert recipe.trained_tokens() == 2e6 and recipe.read_tokens() == pytest.approx(2.4e6)
+
+
+def test_a_prompt_leaves_room_for_an_answer():
+    with pytest.raises(cm.InputError, match=r"prompt_length: 3,000 tokens leave no room .* sequences of 2,048"):
+        cm.GRPO(examples=5, lengths=5, prompt_length=3000)
+    assert cm.GRPO(examples=5, lengths=5, prompt_length=3000, sequence_length=4096).prompt_length == 3000
 
 
 def test_all_mistakes_are_told_at_once():

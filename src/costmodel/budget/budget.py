@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +25,6 @@ from costmodel.foundation.tables import Figure, Provenance, fingerprint, write_t
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import date
 
     import numpy as np
     from numpy.typing import NDArray
@@ -61,6 +61,8 @@ class Budget:
         origin = Provenance("given") if given else Provenance("assumed", note="a convention, not a measurement")
         spread = share if isinstance(share, Range) else None
         self._contingency = Factor("share", CONTINGENCY_LINE, Figure(middle(share), spread, origin))
+        if project.start is not None and self.duration >= (date.max - project.start).days:
+            raise InputError(f"start: the project ends {self.duration:,.0f} days after it, beyond all dates")
 
     @property
     def name(self) -> str:

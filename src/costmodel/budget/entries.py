@@ -174,6 +174,7 @@ def run_costs(project: Project) -> dict[str, RunCost]:
     """
     found: dict[str, RunCost] = {}
     problems: list[str] = []
+    lacking: list[str] = []
     for index, run in enumerate(project.runs):
         try:
             found[run.name] = RunCost(run, project.seed)
@@ -181,8 +182,12 @@ def run_costs(project: Project) -> dict[str, RunCost]:
             problems += [f"runs.{index}.scenario: {problem}" for problem in error.problems]
         except UnknownNameError as error:
             problems.append(f"runs.{index}.scenario: {error}")
+        except MissingFactError as error:
+            lacking.append(f"runs.{index}.scenario: {error}")
     if problems:
-        raise InputError(problems)
+        raise InputError([*problems, *lacking])
+    if lacking:
+        raise MissingFactError("; ".join(lacking))
     return found
 
 

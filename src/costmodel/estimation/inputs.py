@@ -18,6 +18,7 @@ from costmodel.training.memory import GIB
 from costmodel.training.passes import pass_flops
 
 if TYPE_CHECKING:
+    from costmodel.architecture.specification import Architecture
     from costmodel.estimation.scenario import Scenario
     from costmodel.hardware.accelerator import Accelerator
     from costmodel.hardware.site import Site
@@ -105,7 +106,7 @@ def _put_recipes(scenario: Scenario, known: Speed, put: Put) -> tuple[tuple[Stag
             put(bought[-1], "USD", purchases)
         if scenario.gpu_hours is not None or recipe.gpu_hours is not None:
             flops = sum(pass_flops(one) for one in passes) / middle(tokens)
-            put(f"{of_recipe}flops_per_token", "FLOP/token", Figure(flops, None, _counted(scenario)))
+            put(f"{of_recipe}flops_per_token", "FLOP/token", Figure(flops, None, _counted(scenario.architecture)))
             total = scenario.gpu_hours is not None
             if recipe.gpu_hours is not None:
                 put(f"{of_recipe}gpu_time", "hour", _given(recipe.gpu_hours))
@@ -120,7 +121,7 @@ def _put_recipes(scenario: Scenario, known: Speed, put: Put) -> tuple[tuple[Stag
         for one in passes:
             prefix = of_recipe if len(passes) == 1 else f"{of_recipe}{one.name}."
             flops = pass_flops(one) / middle(tokens)
-            put(f"{prefix}flops_per_token", "FLOP/token", Figure(flops, None, _counted(scenario)))
+            put(f"{prefix}flops_per_token", "FLOP/token", Figure(flops, None, _counted(one.architecture)))
             stepped = batch is not None and one.kind == "train" and len(passes) == 1
             if stepped and batch is not None:
                 origin = GIVEN if recipe.batch_size is not None else _ASSUMED_BATCH
@@ -170,7 +171,7 @@ def _put_goodput(scenario: Scenario, known: Speed, put: Put) -> tuple[str, ...]:
             names.append(path.removeprefix("reliability."))
     if names:
         total = float(scenario.architecture.parameters.total)
-        put("architecture.parameters", "1", Figure(total, None, _counted(scenario)))
+        put("architecture.parameters", "1", Figure(total, None, _counted(scenario.architecture)))
     return tuple(names)
 
 
@@ -203,8 +204,7 @@ def _peak(accelerator: Accelerator) -> Figure:
     return Figure(accelerator.peak() / 1e12, None, known)
 
 
-def _counted(scenario: Scenario) -> Provenance:
-    architecture = scenario.architecture
+def _counted(architecture: Architecture) -> Provenance:
     if not architecture.is_aggregate:
         return Provenance(
             "looked up", architecture.source or "config", note=f"counted from {architecture.name}, causal"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from costmodel.estimation.pass_speed import of_passes
+from costmodel.estimation.pass_speed import MOST_MFU, of_passes
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.ranges import Range, between, middle
 from costmodel.foundation.tables import Figure, Provenance, default
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
     from costmodel.training.recipes import Recipe
 
-MOST_MFU = 0.98
-"""End of an interval of the utilisation at most: a share below one [1]."""
 Basis = Literal["given", "layout", "planned", "class", "none"]
 """Where the utilisation comes from; "none" where GPU-hours are given."""
 

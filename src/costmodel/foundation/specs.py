@@ -126,6 +126,8 @@ def _problem(detail: Any, cls: type[BaseModel]) -> str:
         return f"{path}: {detail['msg']}" if path else str(detail["msg"])
     shown = repr(given)
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    if kind == "tuple_type":
+        return f"{path}: should be a list; got {shown}"
     message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return f"{path}: {message}; got {shown}" if path else message
 

@@ -1,6 +1,5 @@
 """What fits on which accelerators, how long does it take, and what does it cost? All that is open is tried."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
@@ -82,7 +81,8 @@ class _Question(Spec):
         listed = {name: getattr(self, name) for name in ("architecture", "recipe", "accelerator", "count")}
         problems += [f"{name}: at least one is given" for name, value in listed.items() if value == ()]
         given = _several(self.architecture or ())
-        problems += [f"architecture: only the counts of {one.name or 'it'} are known; memory needs its layers"
+        problems += [f"architecture: only the counts of a model of {rendering.number(one.parameters.total / 1e9)}B "
+                     "parameters are known; memory needs its layers"
                      for one in given if one.is_aggregate]  # fmt: skip
         if not problems:
             problems += [problem for one, recipe in product(given, self.recipes()) for problem in _misfit(one, recipe)]
@@ -284,11 +284,17 @@ class Fits:
         return "\n".join([*more, *([f"does not fit: {self._why_not()}"] if self.rejected else [])])
 
     def _why_not(self) -> str:
-        """Return how many fail for which reason, with the words of the only one."""
+        """Return how many fail for which reason, with the words of those that all say the same."""
         if len(self.rejected) == 1:
             return self.rejected[0].reason
-        counted = Counter(one.reason.partition(":")[0] for one in self.rejected)
-        return ", ".join(f"{count} by {reason}" for reason, count in counted.most_common())
+        said: dict[str, list[str]] = {}
+        for one in self.rejected:
+            reason, _, words = one.reason.partition(": ")
+            said.setdefault(reason, []).append(words)
+        return ", ".join(
+            f"{len(words)} by {reason}" + (f" ({words[0]})" if len(set(words)) == 1 else "")
+            for reason, words in sorted(said.items(), key=lambda item: -len(item[1]))
+        )
 
 
 def _shown(value: float | None, unit: str) -> str:

@@ -73,7 +73,7 @@ def longest_sequence(architecture: str | Mapping[str, Any] | Architecture, recip
     """Return the longest sequence that can be trained on.
 
     The layout is the planned one, with as much recomputation as it takes. Sequences are full: those of examples
-    that are padded count as packed.
+    that are padded count as packed, and prompts are a part of them.
 
     Parameters
     ----------
@@ -109,8 +109,9 @@ def longest_sequence(architecture: str | Mapping[str, Any] | Architecture, recip
     shape = _checked(architecture, recipe, cluster)
 
     def of(length: int) -> Recipe:
-        packed = {"packing": True} if "packing" in type(recipe).model_fields else {}
-        return recipe.replace(sequence_length=length * STEP, **packed)
+        full = {"packing": True, "prompt_length": 0.0}
+        held = {name: value for name, value in full.items() if name in type(recipe).model_fields}
+        return recipe.replace(sequence_length=length * STEP, **held)
 
     asked, _ = planned(shape, of(1), cluster)  # raises where nothing fits
     if asked.work.sequence_length != STEP:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 ALL_LINEAR = "all-linear"
 """Every matrix in the layers; routed experts and routers, head and embedding are none of them."""
-ATTENTION = ("query", "value")
-"""The matrices of the first paper (arXiv 2106.09685)."""
 SPELLINGS = {
     "q_proj": "query", "k_proj": "key", "v_proj": "value", "o_proj": "output", "gate_proj": "gate", "up_proj": "up",
     "down_proj": "down",

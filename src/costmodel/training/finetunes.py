@@ -40,8 +40,7 @@ class Setup(NamedTuple):
 
     `unit` of the printed memory [byte], summed over accelerators or not; `counted` in it is the allocator alone,
     the device context, or that and the DeepSpeed engine; `paged` where the states of the optimizer wait in host
-    memory. `untimed` and `unheld` say why time
-    or memory is no measure of the model, where it is none.
+    memory. `untimed` and `unheld` say why time or memory is no measure of the model, where it is none.
     """
 
     recipe: FineTuning

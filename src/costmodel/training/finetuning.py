@@ -93,9 +93,11 @@ class FineTuning(Spec):
             problems.append("tokens, or examples and their lengths, are given: one of the two")
         if self.examples is not None and self.lengths is None:
             problems.append("examples need lengths, which tell their tokens")
-        if self.rank is None and self.quantisation != "none":
+        if self.adapters is None and self.quantisation != "none":
             problems.append(f"quantisation {self.quantisation!r} needs adapters: give a rank")
-        if self.rank is None and self.train_embeddings:
+        if self.rank is not None and not self.targets:
+            problems.append("targets: without any, adapters of a rank train nothing")
+        if self.adapters is None and self.train_embeddings:
             problems.append("train_embeddings goes with adapters: all weights are trained without a rank")
         if problems:
             raise ValueError("; ".join(problems))
@@ -114,7 +116,13 @@ class FineTuning(Spec):
     @property
     def shape(self) -> Shape:
         """Lengths of the examples, cut at the sequence length."""
-        return Shape(self.sequence_length if self.lengths is None else self.lengths, self.sequence_length)
+        most = self.sequence_length - math.ceil(self.beside)
+        return Shape(most if self.lengths is None else self.lengths, most)
+
+    @property
+    def beside(self) -> float:
+        """Tokens of a sequence that are no part of the data: those of a prompt [token]."""
+        return 0.0
 
     def trained_tokens(self) -> float | Range:
         """Return the tokens trained on in all epochs and trials, without padding [token]."""
@@ -133,7 +141,7 @@ class FineTuning(Spec):
     def numerics(self) -> Numerics:
         """Return the bytes of the states and of what the matrix products read."""
         of_all = numerics(self.precision, self.optimizer, self.master_weights)
-        if self.rank is None:
+        if self.adapters is None:
             return of_all._replace(gradient=min(of_all.gradient, 2.0)) if of_all.operand < 4 else of_all
         # trained copies of embedding and head lie beside those that stand still, their moments in 16 bits
         copies = 1.0 if self.train_embeddings else 0.0
@@ -155,8 +163,8 @@ class FineTuning(Spec):
     def reading(self, architecture: Architecture, tokens: float, name: str) -> Pass:
         """Return a forward pass of a model over so many tokens of the same examples [token]."""
         shape = self.shape
-        document = shape.attended if self.packing else None
-        length = self.sequence_length if self.packing else math.ceil(shape.padded(self.padded_together))
+        document = shape.attended + self.beside if self.packing else None
+        length = self.sequence_length if self.packing else math.ceil(shape.padded(self.padded_together) + self.beside)
         return Pass("forward", architecture, tokens * self.padding, length, name, FORWARD, document_length=document)
 
     def passes(self, architecture: Architecture) -> list[Pass]:
@@ -233,9 +241,6 @@ class PromptTuning(FineTuning):
     @property
     def adapters(self) -> Adapters:
         return Adapters(0, (), virtual_tokens=self.virtual_tokens, prefix=self.prefix)
-
-    def numerics(self) -> Numerics:
-        return LoRA(tokens=1.0, precision=self.precision, optimizer=self.optimizer).numerics()
 
 
 class QuantisationAwareTraining(FineTuning):

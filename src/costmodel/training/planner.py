@@ -94,7 +94,10 @@ def _refusal(asked: Problem, least: float) -> InputError:
         return TooLargeError(
             f"layout: the models beside the trained one do not fit: they take {beside:.0f} of {held:.0f} GiB"
         )
-    count = f"{asked.accelerators:,.0f} accelerators of {asked.room / GIB:.0f} GiB"
+    count = f"{asked.accelerators:,.0f} accelerator{'' if asked.accelerators == 1 else 's'}"
+    count += f" of {asked.machine.memory / GIB:.0f} GiB"
+    if asked.resident > 0:
+        count += f", on each of which the models beside the trained one take {asked.resident / GIB:.1f} GiB"
     if least < math.inf:
         needed = f"the smallest needs {least / GIB:.1f} GiB on one"
         return TooLargeError(f"layout: the model fits on no layout of {count}; {needed}")

@@ -96,6 +96,9 @@ def tag_of(value: Any) -> str:
 
 
 def _known_kind(value: Any) -> Any:
+    if not isinstance(value, (Mapping, *RECIPES.values())):
+        shown = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:77]}..."
+        raise InputError(f"a recipe is asked for, such as LoRA(tokens='20M'), or its fields with a kind; got {shown}")
     kind = tag_of(value).removeprefix("recipe ")
     if kind not in RECIPES:
         raise InputError(unknown("kind of recipe", kind, RECIPES))

@@ -1,8 +1,8 @@
 """How is a model tuned on rewards of what it writes? It writes, others read, and it is trained on the best of it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, model_validator
 
 from costmodel.architecture.loading import load_architecture
 from costmodel.architecture.specification import Architecture
@@ -50,6 +50,19 @@ class Reinforcement(FineTuning):
     """Whether a reference reads the answers, for a penalty on what drifts from it."""
     reward_model: OtherModel = None
     """Model that judges the answers; rules or tests (RLVR) unless given."""
+
+    @model_validator(mode="after")
+    def _room(self) -> Self:
+        if self.prompt_length >= self.sequence_length:
+            raise ValueError(
+                f"prompt_length: {self.prompt_length:,.0f} tokens leave no room for an answer in sequences of "
+                f"{self.sequence_length:,}; give a longer sequence_length"
+            )
+        return self
+
+    @property
+    def beside(self) -> float:
+        return self.prompt_length
 
     def trained_tokens(self) -> float | Range:
         """Return the tokens of all answers [token]."""

@@ -102,7 +102,8 @@ def pass_problem(one: Pass, cluster: Cluster, recipe: Recipe, efficiency: Effici
     """Return the numbers of a pass that trains or reads; raises as `problem` does."""
     architecture = one.architecture
     if architecture.is_aggregate:
-        raise InputError("architecture: a step needs the shapes of the layers; only counts are known")
+        whose = "architecture" if one.name == "train" else f"the model of {one.name!r}"
+        raise InputError(f"{whose}: a step needs the shapes of the layers; only counts are known")
     known = efficiency or default_efficiency()
     known.check(cluster.accelerator)
     constants = known.constants(cluster.accelerator, recipe.precision, architecture.kind == "moe")
