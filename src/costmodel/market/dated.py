@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.names import Names
-from costmodel.market.gpu_prices import _day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +34,20 @@ class Dated(Protocol):
 F = TypeVar("F", bound=Dated)
 
 
+def day_of(on: dt.date | str | None) -> dt.date | None:
+    """Return the day that is given as a date or as its ISO text; None for none."""
+    if on is None:
+        return None
+    if isinstance(on, dt.datetime):
+        return on.date()
+    if isinstance(on, dt.date):
+        return on
+    try:
+        return dt.date.fromisoformat(on)
+    except (TypeError, ValueError):
+        raise InputError(f"on: must be a date such as 2026-09-01; got {on!r}") from None
+
+
 def up_to(facts: Iterable[F], on: dt.date | str | None, what: str) -> list[F]:
     """Return the facts that are not newer than a day, the newest first; all of them if there is no day.
 
@@ -49,7 +62,7 @@ def up_to(facts: Iterable[F], on: dt.date | str | None, what: str) -> list[F]:
     MissingFactError
         If all are newer.
     """
-    day = _day(on)
+    day = day_of(on)
     ordered = sorted(facts, key=lambda fact: fact.as_of, reverse=True)
     found = [fact for fact in ordered if day is None or fact.as_of <= day]
     if not found:

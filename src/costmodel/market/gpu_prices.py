@@ -14,6 +14,7 @@ from costmodel.foundation.names import Names
 from costmodel.foundation.ranges import Interval, between, median, normal_quantile
 from costmodel.foundation.tables import Table, default, table
 from costmodel.hardware.accelerator import accelerator_names
+from costmodel.market.dated import day_of
 
 PurchaseModel = Literal["on_demand", "spot", "reserved_short", "reserved_1y", "reserved_3y", "marketplace"]
 PURCHASE_MODELS: tuple[str, ...] = get_args(PurchaseModel)
@@ -100,7 +101,7 @@ def gpu_price(
     known = _facts(facts or table("gpu_prices"))
     if not known.things:
         raise InputError("the price table holds no facts")
-    day = _day(on) or max(fact.as_of for each in known.things.values() for fact in each)
+    day = day_of(on) or max(fact.as_of for each in known.things.values() for fact in each)
     accelerator, of_accelerator = _of_accelerator(known, accelerator)
     if count is not None and count < 1:
         raise InputError(f"count is a whole number above 0; got {count!r}")
@@ -198,19 +199,6 @@ def _of_accelerator(known: Names[list[GPUPrice]], name: str) -> tuple[str, list[
     if proper not in known.things:
         raise MissingFactError(f"no rental price of {proper} is known at all; give prices.price, or a table with it")
     return proper, known.things[proper]
-
-
-def _day(on: dt.date | str | None) -> dt.date | None:
-    if on is None:
-        return None
-    if isinstance(on, dt.datetime):
-        return on.date()
-    if isinstance(on, dt.date):
-        return on
-    try:
-        return dt.date.fromisoformat(on)
-    except (TypeError, ValueError):
-        raise InputError(f"on: must be a date such as 2026-09-01; got {on!r}") from None
 
 
 @lru_cache(maxsize=8)
