@@ -1,0 +1,57 @@
+"""Who paid what? `costmodel runs`: published runs, beside what the library estimates for them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from costmodel.cli.printing import Json, print_json
+from costmodel.foundation.errors import InputError
+
+_PLAIN = "published"
+_SHOWN = (_PLAIN, "estimated", "unit-costs", "frontier")
+
+
+def runs(
+    show: Annotated[str, typer.Argument(help=f"What to show: {', '.join(_SHOWN)}.")] = _PLAIN,
+    organisation: Annotated[str | None, typer.Option(help="Only runs of this organisation.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only this kind: pretrain, finetune, rl, benchmark, ...")] = None,
+    since: Annotated[str | None, typer.Option(help="Published in this year or month, or later: 2024, 2024-07.")] = None,
+    scope: Annotated[str | None, typer.Option(help="Only with a cost of this scope: final_run, development.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show who paid what: published costs with their scope, estimates beside them, frontier against low-cost."""
+    from costmodel.comparison.frontier import frontier_against_low_cost
+    from costmodel.comparison.reestimation import reestimates
+    from costmodel.comparison.runs import published_runs
+    from costmodel.foundation.errors import unknown
+    from costmodel.foundation.rendering import cells, text
+
+    problems = [] if show in _SHOWN else [unknown("table of runs", show, _SHOWN)]
+    try:
+        found = published_runs(organisation, kind, since, scope)
+    except InputError as error:
+        problems += error.problems
+    if problems:
+        raise InputError(problems)
+    if not found:
+        raise InputError("no published run fits these filters; 'costmodel runs' shows all")
+    if show == _PLAIN:
+        _print(found, found.rows(), as_json)
+    elif show == "frontier":
+        table = frontier_against_low_cost(found)
+        _print(table, {"runs": table.rows(), "summary": table.summary()}, as_json)
+    elif show == "estimated":
+        made = reestimates(found)
+        _print(made, {"rows": made.rows(), "scores": made.scores(), "skipped": made.skipped}, as_json)
+    else:
+        rows = [row for one in reestimates(found) for row in one.unit_costs()]
+        _print(text([cells(row) for row in rows]), rows, as_json)
+
+
+def _print(shown: object, data: Any, as_json: bool) -> None:
+    if as_json:
+        print_json(data)
+    else:
+        print(shown)

@@ -1,0 +1,1 @@
+"""Who paid what? Published runs beside what the library estimates for them."""

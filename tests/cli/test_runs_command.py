@@ -1,0 +1,52 @@
+"""`costmodel runs`: the tables of the library, filters, and all problems at once."""
+
+import json
+
+import pytest
+
+from costmodel.comparison.frontier import frontier_against_low_cost
+from costmodel.comparison.reestimation import reestimates
+from costmodel.comparison.runs import published_runs
+
+
+def test_published_runs_as_json(costmodel):
+    printed = json.loads(costmodel("runs", "--organisation", "DeepSeek", "--json").out)
+    assert printed == published_runs(organisation="DeepSeek").rows()
+
+
+def test_published_runs_as_text(costmodel):
+    out = costmodel("runs", "--kind", "pretrain", "--since", "2024-12").out
+    assert "deepseek-v3" in out and "5.58 MUSD*" in out and "final run" in out and "gpt-4" not in out
+
+
+def test_estimated(costmodel):
+    printed = json.loads(costmodel("runs", "estimated", "--organisation", "Microsoft", "--json").out)
+    made = reestimates(published_runs(organisation="Microsoft"))
+    assert printed["rows"] == made.rows() and printed["scores"] == made.scores()
+    assert "estimated/claimed" in costmodel("runs", "estimated", "--organisation", "Microsoft").out
+
+
+def test_unit_costs(costmodel):
+    assert "USD/million tokens" in costmodel("runs", "unit-costs", "--organisation", "DeepSeek").out
+
+
+def test_frontier(costmodel):
+    printed = json.loads(costmodel("runs", "frontier", "--json").out)
+    found = frontier_against_low_cost()
+    assert printed == {"runs": found.rows(), "summary": found.summary()}
+
+
+@pytest.mark.parametrize(
+    ("options", "messages"),
+    [
+        (("frontir", "--since", "soon"), ("did you mean 'frontier'", "got 'soon'")),
+        (("--organisation", "Deepseeek", "--scope", "all"), ("did you mean 'DeepSeek'", "final_run or development")),
+        (("--kind", "rl", "--organisation", "IBM"), ("no published run fits",)),
+        (("frontier", "--organisation", "IBM"), ("no run of a group",)),
+    ],
+)
+def test_bad_input(refused, options, messages):
+    problems = refused("runs", *options)
+    assert len(problems) == len(messages)
+    for problem, message in zip(problems, messages, strict=True):
+        assert message in problem

@@ -1,0 +1,121 @@
+"""From a final run to a development: the published factors, their spread, and no conversion unsaid."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import costmodel as cm
+from costmodel.comparison.costs import Cost
+from costmodel.comparison.development import development_cost, development_fact, observed_multipliers
+from costmodel.comparison.runs import published_runs
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.tables import table
+
+
+def test_the_multiplier_is_the_published_one():
+    """Cottier et al. 2024 (arXiv 2405.21015): lognormal, 90 % between 1.2 and 4, median 2.2."""
+    fact = development_fact("R&D multiplier")
+    assert fact.value == pytest.approx(2.19, abs=0.01) and fact.provenance.source
+    assert fact.spread.quantile(0.05) == pytest.approx(1.2) and fact.spread.quantile(0.95) == pytest.approx(4)
+
+
+def test_every_fact_has_a_source():
+    rows = table("development").rows
+    assert all(row["source"] and row["note"] and row["subject"] for row in rows)
+    assert {row["kind"] for row in rows} == {"assumed", "published", "observed"}
+
+
+def test_observed_multipliers_follow_from_their_shares():
+    seen = {row["subject"]: row["multiplier"] for row in observed_multipliers()}
+    assert seen["OLMo 3"] == pytest.approx(1 / (1 - 0.822), rel=0.01)
+    assert seen["LLaMA 1"] == pytest.approx(2638 / 777, rel=0.01)
+    assert seen["OpenAI 2024"] == pytest.approx(5 / 0.5)
+
+
+def test_shares_of_a_development_add_up_to_the_whole():
+    """47-67 % hardware, 29-49 % staff, 2-6 % energy: the lowest and the highest bracket one."""
+    ends = {row["name"]: (float(row["low"]), float(row["high"])) for row in table("development").rows
+            if row["name"] in ("hardware share", "staff share", "energy share")}  # fmt: skip
+    assert sum(low for low, _ in ends.values()) < 1 < sum(high for _, high in ends.values())
+
+
+def test_the_arithmetic_with_numbers():
+    whole = development_cost(10e6, multiplier=2.0, staff_share=0.5)
+    assert {row["part"]: row["usd"] for row in whole.parts()} == {
+        "final run": 10e6, "other compute": 10e6, "staff": 20e6, "development": 40e6,
+    }  # fmt: skip
+    assert whole.interval() == pytest.approx((40e6, 40e6))
+    assert development_cost(10e6, staff=False, multiplier=2.0).usd == 20e6
+
+
+def test_the_median_and_the_interval():
+    whole = development_cost(5.576e6)
+    point = 5.576e6 * development_fact("R&D multiplier").value / (1 - development_fact("staff share").value)
+    low, high = whole.interval()
+    assert whole.usd == pytest.approx(point)
+    assert low < whole.usd < high and np.median(whole.draws()) == pytest.approx(point, rel=0.03)
+    scale = math.log(4 / 1.2) / 2 / 1.645
+    assert development_cost(1e6, staff=False).interval()[1] / development_cost(1e6, staff=False).usd == pytest.approx(
+        math.exp(1.2816 * scale), rel=0.03
+    )
+
+
+def test_it_says_that_it_converted():
+    whole = development_cost(published_runs()["deepseek-v3"].cost)
+    assert whole.scope == "development" and whole.year == 2024
+    assert "converted from the final run by development_cost" in whole.scope_reason
+    assert "staff" in whole.scope_reason and "staff left out" in development_cost(1.0, staff=False).scope_reason
+    assert "arXiv 2405.21015" in str(whole) and "arXiv 2405.21015" in whole.source
+
+
+def test_a_development_is_not_converted_again():
+    with pytest.raises(InputError, match=r"scope development already"):
+        development_cost(Cost(1e8, "development"))
+    with pytest.raises(InputError, match=r"scope development already"):
+        development_cost(development_cost(1e6))
+
+
+def test_an_estimate_keeps_its_spread():
+    run = cm.Scenario(architecture={"total": "7B"}, recipe=cm.Pretraining(tokens="2T"),
+                      cluster=cm.Cluster("A100-80GB-SXM", 512), prices=cm.Rental(price="2 USD/hour"))  # fmt: skip
+    made = cm.estimate(run)
+    whole = development_cost(made)
+    final = next(row for row in whole.parts() if row["part"] == "final run")
+    assert (final["usd"], final["low"], final["high"]) == pytest.approx((made.value("cost"), *made.bounds("cost")))
+    with pytest.raises(InputError, match=r"scope development already"):
+        development_cost(cm.estimate(run.replace(scope="development")))
+
+
+def test_a_range_of_the_final_run_widens_the_whole():
+    narrow, wide = development_cost(6e6), development_cost(cm.between(3e6, 12e6, "USD"))
+    assert wide.usd == pytest.approx(narrow.usd)
+    assert wide.interval()[0] < narrow.interval()[0] and wide.interval()[1] > narrow.interval()[1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"final_run_cost": -1.0}, r"final_run_cost"),
+        ({"final_run_cost": math.nan}, r"final_run_cost"),
+        ({"final_run_cost": math.inf}, r"final_run_cost"),
+        ({"final_run_cost": "5 MUSD"}, r"final_run_cost"),
+        ({"final_run_cost": True}, r"final_run_cost"),
+        ({"final_run_cost": 1e6, "multiplier": 0.5}, r"multiplier"),
+        ({"final_run_cost": 1e6, "staff_share": 1.0}, r"staff_share"),
+        ({"final_run_cost": 1e6, "staff_share": "40 %"}, r"staff_share"),
+    ],
+)
+def test_refuses_what_is_not_possible(fields, message):
+    with pytest.raises(InputError, match=message):
+        development_cost(**fields)
+
+
+@given(st.floats(1.0, 1e12), st.floats(1.0, 1e3))
+def test_linear_in_the_final_run(cost, factor):
+    one, more = development_cost(cost), development_cost(cost * factor)
+    assert more.usd == pytest.approx(one.usd * factor)
+    parts = {row["part"]: row["usd"] for row in one.parts()}
+    assert parts["final run"] + parts["other compute"] + parts["staff"] == pytest.approx(parts["development"])
