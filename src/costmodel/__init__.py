@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
     from costmodel.budget.budget import Budget
     from costmodel.budget.project import Project
+    from costmodel.claims.check import check_claim
+    from costmodel.claims.claim import CostClaim, DeclineClaim, GroupClaim, load_claims
+    from costmodel.comparison.development import development_cost
+    from costmodel.comparison.frontier import frontier_against_low_cost
+    from costmodel.comparison.runs import published_runs
     from costmodel.estimation.comparison import compare
     from costmodel.estimation.estimate import Estimate, estimate
     from costmodel.estimation.scenario import Scenario
@@ -40,6 +45,12 @@ if TYPE_CHECKING:
     from costmodel.planning.limits import largest_micro_batch, largest_model, longest_sequence
     from costmodel.planning.offers import hosted_offers
     from costmodel.planning.solving import solve
+    from costmodel.projection.backtest import backtest
+    from costmodel.projection.capability import Capability
+    from costmodel.projection.project import project_cost
+    from costmodel.projection.rental import rental_outlook
+    from costmodel.projection.trend_models import fit_trend
+    from costmodel.projection.trends import Trend
     from costmodel.report import plot
     from costmodel.scaling.fitting import fit_scaling_law
     from costmodel.scaling.presets import scaling_law, scaling_laws
@@ -60,14 +71,18 @@ _HOMES = {
     "Accelerator": "hardware.accelerator",
     "Architecture": "architecture.specification",
     "Budget": "budget.budget",
+    "Capability": "projection.capability",
     "Cluster": "hardware.cluster",
+    "CostClaim": "claims.claim",
     "CostModelError": "foundation.errors",
     "DPO": "training.preference",
+    "DeclineClaim": "claims.claim",
     "Distillation": "training.distilling",
     "Efficiency": "training.efficiency",
     "Estimate": "estimation.estimate",
     "FullFineTuning": "training.finetuning",
     "GRPO": "training.reinforcement",
+    "GroupClaim": "claims.claim",
     "InputError": "foundation.errors",
     "KTO": "training.preference",
     "Layout": "training.layout",
@@ -86,20 +101,26 @@ _HOMES = {
     "Scenario": "estimation.scenario",
     "SimPO": "training.preference",
     "Site": "hardware.site",
+    "Trend": "projection.trends",
     "UnknownNameError": "foundation.errors",
     "accelerators": "hardware.accelerator",
     "allocate": "planning.allocation",
     "api_price": "market.api_prices",
     "architectures": "architecture.loading",
+    "backtest": "projection.backtest",
     "beta": "foundation.ranges",
     "between": "foundation.ranges",
     "calibrate": "training.calibration",
+    "check_claim": "claims.check",
     "compare": "estimation.comparison",
     "count_decode_flops": "architecture.counting",
     "count_flops": "architecture.counting",
+    "development_cost": "comparison.development",
     "estimate": "estimation.estimate",
     "fit_scaling_law": "scaling.fitting",
+    "fit_trend": "projection.trend_models",
     "flops_per_token": "architecture.counting",
+    "frontier_against_low_cost": "comparison.frontier",
     "generation": "serving.generation",
     "gpu_price": "market.gpu_prices",
     "hosted_cost": "market.hosted",
@@ -109,8 +130,12 @@ _HOMES = {
     "largest_model": "planning.limits",
     "load_accelerator": "hardware.accelerator",
     "load_architecture": "architecture.loading",
+    "load_claims": "claims.claim",
     "longest_sequence": "planning.limits",
     "plot": "report",
+    "project_cost": "projection.project",
+    "published_runs": "comparison.runs",
+    "rental_outlook": "projection.rental",
     "samples": "foundation.ranges",
     "scaling_law": "scaling.presets",
     "scaling_laws": "scaling.presets",
@@ -131,12 +156,16 @@ __all__ = [
     "Accelerator",
     "Architecture",
     "Budget",
+    "Capability",
     "Cluster",
+    "CostClaim",
     "CostModelError",
+    "DeclineClaim",
     "Distillation",
     "Efficiency",
     "Estimate",
     "FullFineTuning",
+    "GroupClaim",
     "InputError",
     "Layout",
     "LoRA",
@@ -152,21 +181,27 @@ __all__ = [
     "Scenario",
     "SimPO",
     "Site",
+    "Trend",
     "UnknownNameError",
     "__version__",
     "accelerators",
     "allocate",
     "api_price",
     "architectures",
+    "backtest",
     "beta",
     "between",
     "calibrate",
+    "check_claim",
     "compare",
     "count_decode_flops",
     "count_flops",
+    "development_cost",
     "estimate",
     "fit_scaling_law",
+    "fit_trend",
     "flops_per_token",
+    "frontier_against_low_cost",
     "generation",
     "gpu_price",
     "hosted_cost",
@@ -176,8 +211,12 @@ __all__ = [
     "largest_model",
     "load_accelerator",
     "load_architecture",
+    "load_claims",
     "longest_sequence",
     "plot",
+    "project_cost",
+    "published_runs",
+    "rental_outlook",
     "samples",
     "scaling_law",
     "scaling_laws",

@@ -15,6 +15,8 @@ from costmodel.cli.finetuning import finetune
 from costmodel.cli.fitting import fit
 from costmodel.cli.layouts import layouts
 from costmodel.cli.prices import prices
+from costmodel.cli.projecting import claims, projection
+from costmodel.cli.runs import runs
 from costmodel.cli.validating import validate
 from costmodel.foundation.errors import CostModelError, InputError
 
@@ -22,7 +24,21 @@ app = typer.Typer(
     help="What it costs to train a foundation model.", no_args_is_help=True, add_completion=False,
     pretty_exceptions_enable=False, rich_markup_mode=None,
 )  # fmt: skip
-for command in (estimate, finetune, budget, compare, schema, models, gpus, layouts, fit, validate):
+for command in (
+    estimate,
+    finetune,
+    budget,
+    compare,
+    schema,
+    models,
+    gpus,
+    layouts,
+    fit,
+    projection,
+    runs,
+    claims,
+    validate,
+):
     app.command()(command)
 app.add_typer(prices, name="prices")
 

@@ -25,6 +25,7 @@ _SCORED = {
     "step_times": _Kind("step times", "step_times"),
     "finetune": _Kind("step times", "finetunes"),
     "published_finetunes": _Kind("GPU-hours", "published_finetunes"),
+    "cost_decline": _Kind("costs", "cost_decline"),
     "serving": _Kind("output tokens a second", None),
 }
 """Kinds of cases that are scored."""

@@ -12,6 +12,8 @@ from costmodel.foundation.units import SI_FACTOR
 from costmodel.report.drawing import COLOURS, axes_for, legend_above, logarithmic
 from costmodel.report.plot_budget import budget
 from costmodel.report.plot_layouts import breakdown, layouts, memory, scaling
+from costmodel.report.plot_projection import decomposition, fan, rental_prices
+from costmodel.report.plot_runs import claimed_against_estimated, runs
 from costmodel.report.plot_scaling import bootstrap_cloud, isoflops, scaling_fit
 
 if TYPE_CHECKING:
@@ -29,10 +31,15 @@ __all__ = [
     "bootstrap_cloud",
     "breakdown",
     "budget",
+    "claimed_against_estimated",
+    "decomposition",
+    "fan",
     "intervals",
     "isoflops",
     "layouts",
     "memory",
+    "rental_prices",
+    "runs",
     "scaling",
     "scaling_fit",
     "sensitivity",

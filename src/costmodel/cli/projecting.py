@@ -1,0 +1,71 @@
+"""What will it cost by then, and is that true? `costmodel projection` and `costmodel claims`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from costmodel.cli.changes import Changes, parsed_changes
+from costmodel.cli.printing import Json, print_json
+from costmodel.foundation.errors import InputError
+
+
+def projection(
+    what: Annotated[str, typer.Argument(help="A scenario file, or a capability such as 'GPT-4 class'.")],
+    years: Annotated[str, typer.Option(help="First and last year: 2025-2030, or one.")] = "2025-2030",
+    question: Annotated[str | None, typer.Option(help="run (the same run again) or capability.")] = None,
+    method: Annotated[str | None, typer.Option(help="Of a capability: end-to-end or factors.")] = None,
+    regime: Annotated[str | None, typer.Option(help="Of algorithms, with factors: fast, slow, mixture.")] = None,
+    hardware: Annotated[str | None, typer.Option(help="Of a run: same, or best of the year.")] = None,
+    below: Annotated[str | None, typer.Option(help="A sum, such as '1 MUSD': when does it suffice?")] = None,
+    change: Changes = None,
+    as_json: Json = False,
+) -> None:
+    """Project what a run, or a capability, costs at the end of each year."""
+    from costmodel.estimation.scenario import Scenario
+    from costmodel.projection.project import project_cost
+
+    changes, problems = parsed_changes(change)
+    span = _years(years)
+    if span is None:
+        problems.append(f"years are written as 2025-2030; got {years!r}")
+    path = Path(what)
+    is_file = path.suffix in {".toml", ".json"}
+    if changes and not is_file:
+        problems.append("--set changes a scenario file; a capability has none")
+    if problems or span is None:
+        raise InputError(problems)
+    of: Any = Scenario.load(path, changes) if is_file else what
+    found = project_cost(of, span, question=question, method=method, regime=regime, hardware=hardware)  # type: ignore[arg-type]
+    when = None if below is None else found.year_below(below)
+    if as_json:
+        print_json({**found.to_dict(), "below": None if when is None else {"usd": when.amount, "rows": when.rows()}})
+        return
+    print(found)
+    if when is not None:
+        chances = ", ".join(f"{year} {chance:.2f}" for year, chance in when.chances.items())
+        print(f"{below} suffices by the end of the year with a probability of: {chances}")
+
+
+def claims(
+    file: Annotated[Path, typer.Argument(help="A TOML or JSON file of claims, such as examples/claims.toml.")],
+    as_json: Json = False,
+) -> None:
+    """Say how probable sentences are, and what that hangs on."""
+    from costmodel.claims.check import check_claim
+    from costmodel.claims.claim import load_claims
+
+    verdicts = [check_claim(claim) for claim in load_claims(file)]
+    if as_json:
+        print_json([verdict.to_dict() for verdict in verdicts])
+    else:
+        print("\n\n".join(str(verdict) for verdict in verdicts))
+
+
+def _years(written: str) -> range | None:
+    ends = written.split("-")
+    if not 1 <= len(ends) <= 2 or not all(end.strip().isdecimal() for end in ends):
+        return None
+    return range(int(ends[0]), int(ends[-1]) + 1)

@@ -1,0 +1,127 @@
+"""What do projections look like? A fan by year, what makes the cost fall, and rental prices past and to come."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from costmodel.foundation.errors import InputError
+from costmodel.report.drawing import COLOURS, axes_for, legend_above, logarithmic
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable
+
+    from matplotlib.axes import Axes
+
+    from costmodel.projection.projection import Projection
+    from costmodel.projection.rental import RentalOutlook
+
+LEVELS = (0.95, 0.8, 0.5)
+"""Bands of a fan, the widest first."""
+DECADES = 2.5
+"""Powers of ten from which an axis shows them alone."""
+_UNITS = ((1e9, "GUSD"), (1e6, "MUSD"), (1e3, "kUSD"), (1.0, "USD"))
+
+
+def fan(projection: Projection, below: float | None = None, ax: Axes | None = None) -> Axes:
+    """Draw the cost at the end of each year: the median, and bands that hold 50, 80 and 95 % of the paths.
+
+    Parameters
+    ----------
+    projection : what `project_cost` returns
+    below : a sum to mark [USD]
+    ax : Axes to draw in; new ones unless given
+    """
+    axes = axes_for(ax)
+    years = projection.years
+    middle = [projection.median(year) for year in years]
+    size, unit = next((pair for pair in _UNITS if max(middle) >= pair[0]), _UNITS[-1])
+    for level, strength in zip(LEVELS, (0.15, 0.25, 0.35), strict=True):
+        ends = [projection.interval(year, level) for year in years]
+        axes.fill_between(years, [low / size for low, _ in ends], [high / size for _, high in ends],
+                          color=COLOURS[0], alpha=strength, linewidth=0, label=f"{100 * level:g} %")  # fmt: skip
+    axes.plot(years, [one / size for one in middle], color=COLOURS[0], marker="o", markersize=4, label="median")
+    reference = (
+        projection.reference.year + projection.reference.timetuple().tm_yday / 366 - 1
+    )  # the end of a year is it
+    if min(years) - 1 <= reference <= max(years):
+        axes.axvline(reference, color="0.5", linewidth=0.8, linestyle=":", label=f"known to {projection.reference}")
+    if below is not None:
+        axes.axhline(below / size, color=COLOURS[1], linewidth=1, linestyle="--", label=f"{below / size:g} {unit}")
+    ends = [projection.interval(year, LEVELS[0]) for year in years]
+    span = math.log10(max(high for _, high in ends) / min(low for low, _ in ends))
+    logarithmic(axes, "y", decades=span > DECADES)
+    axes.set_xticks(years, [str(year) for year in years])
+    axes.set_xlabel("end of the year")
+    axes.set_ylabel(f"cost, {projection.scope.replace('_', ' ')} [{unit}]")
+    legend_above(axes)
+    return axes
+
+
+def decomposition(projection: Projection, ax: Axes | None = None) -> Axes:
+    """Draw what makes the cost fall, as factors: the mean decline of its logarithm by part, one on the other.
+
+    Parameters
+    ----------
+    projection : what `project_cost` returns
+    ax : Axes to draw in; new ones unless given
+
+    Raises
+    ------
+    InputError
+        If all years are past: facts of their date are not decomposed.
+    """
+    years = [year for year in projection.years if projection.decomposition(year)]
+    if not years:
+        raise InputError("all years are past: facts of their date are not decomposed")
+    axes = axes_for(ax)
+    below = [0.0] * len(years)
+    for index, part in enumerate(projection.parts):
+        heights = [part.declines[year] / math.log(10) for year in years]
+        axes.bar(years, heights, bottom=below, width=0.6, color=COLOURS[index % len(COLOURS)], edgecolor="black",
+                 linewidth=0.5, hatch=("", "///", "...", "xxx", "---", "|||")[index % 6], label=part.name)  # fmt: skip
+        below = [low + height for low, height in zip(below, heights, strict=True)]
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set_xticks(years, [str(year) for year in years])
+    axes.set_xlabel("end of the year")
+    axes.set_ylabel("mean decline of the cost [powers of ten]")
+    legend_above(axes)
+    return axes
+
+
+def rental_prices(outlooks: Iterable[RentalOutlook], level: float = 0.8, ax: Axes | None = None) -> Axes:
+    """Draw rental prices past and to come: facts as steps, then the median and the interval of their paths.
+
+    Parameters
+    ----------
+    outlooks : what `rental_outlook` returns, several of them
+    level : of the intervals
+    ax : Axes to draw in; new ones unless given
+    """
+    axes = axes_for(ax)
+    for index, outlook in enumerate(outlooks):
+        colour = COLOURS[index % len(COLOURS)]
+        fact, days = outlook.facts[0], [_ordinal(day) for day in outlook.days]
+        medians, ends = outlook.medians, outlook.interval(level)
+        past = [place for place, years in enumerate(outlook.years) if years == 0]
+        ahead = [*past[-1:], *(place for place, years in enumerate(outlook.years) if years > 0)]
+        label = f"{fact.accelerator}, {fact.provider}"
+        axes.step([days[place] for place in past], [medians[place] for place in past], where="post", color=colour,
+                  linewidth=1.6, label=label)  # fmt: skip
+        to_come = [days[place] for place in ahead]
+        axes.plot(to_come, [medians[place] for place in ahead], color=colour, linestyle="--", linewidth=1.2)
+        lows, highs = ([ends[place][end] for place in ahead] for end in (0, 1))
+        axes.fill_between(to_come, lows, highs, color=colour, alpha=0.2, linewidth=0)
+    axes.set_ylim(0)
+    axes.set_ylabel("rent [USD for a GPU-hour]")
+    axes.set_xlabel(f"year; dashed: median ahead, band: {100 * level:g} %")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.locator_params(axis="x", integer=True)
+    legend_above(axes, columns=2)
+    return axes
+
+
+def _ordinal(day: dt.date) -> float:
+    """Return a day as a year with its fraction."""
+    return day.year + (day.timetuple().tm_yday - 1) / 365.25
