@@ -40,7 +40,7 @@ _SHARES = {"data": "data share", "compute": "compute share"}
 """Groups whose share of a fine-tune project practitioners report, with the name of the fact."""
 
 
-class Budget:
+class Budget(rendering.Shown):
     """What a project costs; `Project.budget` makes it.
 
     Money is in USD of the project's `currency_year`: lines to the cent, the rest as plain numbers;
@@ -274,15 +274,6 @@ class Budget:
                     f"{100 * low:.0f} to {100 * high:.0f} % for fine-tunes ({fact(name).provenance.source})"
                 )
         return notes
-
-    def __str__(self) -> str:
-        return rendering.text(self._cells(), self._title(), self._footer())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return rendering.html_table(self._cells(), self._title(), self._footer())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Budget, (self.project,)

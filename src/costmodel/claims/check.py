@@ -36,7 +36,7 @@ class Answer(NamedTuple):
     note: str = ""
 
 
-class Verdict:
+class Verdict(rendering.Shown):
     """What is to be said of a claim: `probability` under the account that was calibrated best, and `answers`."""
 
     def __init__(self, claim: Claim, answers: tuple[Answer, ...], sources: tuple[str, ...]) -> None:
@@ -64,14 +64,8 @@ class Verdict:
             "probability": self.probability, "answers": self.rows(), "sources": list(self.sources),
         }  # fmt: skip
 
-    def __str__(self) -> str:
-        return rendering.text(self._cells(), f"“{self.claim.text}”", self._footer())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return rendering.html_table(self._cells(), f"“{self.claim.text}”", self._footer())
+    def _title(self) -> str:
+        return f"“{self.claim.text}”"
 
     def _cells(self) -> list[dict[str, str]]:
         return [{"assumptions": one.assumptions, "scope": one.scope.replace("_", " "),

@@ -39,7 +39,7 @@ def compare(scenarios: Mapping[str, Scenario | Result]) -> Comparison:
     return Comparison(estimates)
 
 
-class Comparison:
+class Comparison(rendering.Shown):
     """Estimates side by side; see `compare`."""
 
     def __init__(self, estimates: Mapping[str, Result]) -> None:
@@ -79,19 +79,6 @@ class Comparison:
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per figure and scenario: scenario, then the columns of `Estimate.rows`."""
         return [{"scenario": name, **row} for name, one in self.estimates.items() for row in one.rows()]
-
-    def to_markdown(self) -> str:
-        """Return the table as Markdown."""
-        return rendering.markdown(self._cells(), self._footer())
-
-    def __str__(self) -> str:
-        return rendering.text(self._cells(), footer=self._footer())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return rendering.html_table(self._cells(), footer=self._footer())
 
     def _footer(self) -> str:
         stamp = next(iter(self.estimates.values())).stamp()

@@ -48,7 +48,7 @@ OUTPUTS: dict[str, Output] = {
 }
 
 
-class Result(ABC):
+class Result(rendering.Shown, ABC):
     """Figures with intervals: what `Estimate` and `Total` share."""
 
     scope: str
@@ -158,25 +158,9 @@ class Result(ABC):
             raise MissingFactError("to_frame needs pandas: pip install 'costmodel[pandas]'") from None
         return pandas.DataFrame(self.rows()).set_index("quantity")
 
-    def to_markdown(self) -> str:
-        """Return the table as Markdown."""
-        return rendering.markdown(self._cells(), self._footer())
-
     def stamp(self) -> dict[str, Any]:
         """Return what makes the figures reproducible: version, hash of the data, seed."""
         return {"version": __version__, "data_hash": fingerprint(), "seed": self.seed}
-
-    def __str__(self) -> str:
-        return rendering.text(self._cells(), self._title(), self._footer())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return rendering.html_table(self._cells(), self._title(), self._footer())
-
-    def _title(self) -> str:
-        return ""
 
     def _cells(self) -> list[dict[str, str]]:
         rows = []

@@ -100,6 +100,32 @@ def html_table(rows: Rows, title: str = "", footer: str = "") -> str:
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
 
+class Shown:
+    """A result that is a table. It gives `_cells`, and `_title` and `_footer` where it has them."""
+
+    def _cells(self) -> list[dict[str, str]]:
+        raise TypeError(f"{type(self).__name__} shows no cells")
+
+    def _title(self) -> str:
+        return ""
+
+    def _footer(self) -> str:
+        return ""
+
+    def to_markdown(self) -> str:
+        """Return the table as Markdown."""
+        return markdown(self._cells(), self._footer())
+
+    def __str__(self) -> str:
+        return text(self._cells(), self._title(), self._footer())
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return html_table(self._cells(), self._title(), self._footer())
+
+
 def cells(row: Mapping[str, Any]) -> dict[str, str]:
     """Return a row with its values as text: floats with three digits, None as a dash."""
     return {key: _cell(value) for key, value in row.items()}

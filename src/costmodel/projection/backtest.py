@@ -59,31 +59,8 @@ class Scored(NamedTuple):
     score: Score
 
 
-class _Shown:
-    """A result that is a table: text, HTML and Markdown of its cells."""
-
-    def _cells(self) -> list[dict[str, str]]:
-        raise NotImplementedError
-
-    def _footer(self) -> str:
-        raise NotImplementedError
-
-    def to_markdown(self) -> str:
-        """Return the table as Markdown."""
-        return rendering.markdown(self._cells(), self._footer())
-
-    def __str__(self) -> str:
-        return rendering.text(self._cells(), footer=self._footer())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return rendering.html_table(self._cells(), footer=self._footer())
-
-
 @dataclass(frozen=True, repr=False)
-class Backtest(_Shown):
+class Backtest(rendering.Shown):
     """Scores of one model at all origins; see `backtest`."""
 
     model: str
@@ -199,7 +176,7 @@ class Backtest(_Shown):
 
 
 @dataclass(frozen=True, repr=False)
-class ModelTable(_Shown):
+class ModelTable(rendering.Shown):
     """Backtests of several models on the same origins; see `compare_models`."""
 
     backtests: tuple[Backtest, ...]

@@ -52,7 +52,7 @@ class YearBelow(NamedTuple):
         return listed
 
 
-class Projection:
+class Projection(rendering.Shown):
     """Costs at the end of each year [USD]; see `project_cost`."""
 
     def __init__(
@@ -165,18 +165,8 @@ class Projection:
             "decomposition": self.decomposition(max(self.years)),
         }  # fmt: skip
 
-    def to_markdown(self) -> str:
-        """Return the table as Markdown."""
-        return rendering.markdown(self._cells(), self._footer())
-
-    def __str__(self) -> str:
-        return rendering.text(self._cells(), self.title, self._footer())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return rendering.html_table(self._cells(), self.title, self._footer())
+    def _title(self) -> str:
+        return self.title
 
     def _cells(self) -> list[dict[str, str]]:
         return [
