@@ -16,10 +16,18 @@ UNITS = {
 }  # fmt: skip
 
 
+def titled(node, title):
+    """Yield every part of a schema that describes a model of this name."""
+    for value in node.values() if isinstance(node, dict) else node:
+        if isinstance(value, (dict, list)):
+            yield from titled(value, title)
+    if isinstance(node, dict) and node.get("title") == title and "properties" in node:
+        yield node
+
+
 def schema_of(model, field):
     schema = cm.Scenario.model_json_schema()
-    properties = (schema if model == "Scenario" else schema["$defs"][model])["properties"]
-    found = properties[field]
+    found = next(part for part in titled(schema, model))["properties"][field]
     return found if "unit" in found else next(form for form in found["anyOf"] if "unit" in form)
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from costmodel.foundation.ranges import between, normal_quantile
 from costmodel.foundation.tables import Figure, Provenance
-from costmodel.serving.generation import Generation, generation
 from costmodel.training.passes import Pass, generation_flops
 from costmodel.training.steps import pass_problem
 from costmodel.training.timing import step_breakdown
 
 if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
+    from costmodel.serving.generation import Generation
     from costmodel.training.layout import Layouts
     from costmodel.training.recipes import Recipe
 
@@ -63,6 +63,8 @@ def _beside(scenario: Scenario, recipe: Recipe, one: Pass, layout: Layouts, trai
 
 def _generating(scenario: Scenario, recipe: Recipe, one: Pass) -> Figure:
     """Return the utilisation of a model that writes [1]: model FLOPs over the peak in the time that it takes."""
+    from costmodel.serving.generation import generation
+
     cluster = scenario.cluster
     steady = generation(
         one.architecture, cluster, prompt_length=max(one.prompt_length, 1.0), output_length=one.sequence_length,
@@ -90,6 +92,8 @@ def _until_the_last(scenario: Scenario, recipe: Recipe, one: Pass, steady: Gener
     Prompts are read once; then fewer and fewer are left as the shorter ones end, and each step with those left
     takes its time.
     """
+    from costmodel.serving.generation import generation
+
     cluster, count, before = scenario.cluster, len(one.lengths), 0.0
     elapsed = together * steady.prefill_seconds / steady.replicas
     for done, length in enumerate(one.lengths):

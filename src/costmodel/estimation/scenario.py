@@ -17,7 +17,7 @@ from costmodel.market.rental import Rental
 from costmodel.training.efficiency import Efficiency
 from costmodel.training.goodput import Reliability
 from costmodel.training.layout import Layout
-from costmodel.training.recipes import Recipe, RecipeField
+from costmodel.training.recipes import Recipe
 
 Scope = Literal["final_run", "development"]
 MOST_RECIPES = 100
@@ -32,7 +32,7 @@ ArchitectureField = Annotated[
     Architecture, BeforeValidator(reported(load_architecture)), PlainSerializer(_written_architecture)
 ]
 Stages = Annotated[
-    Annotated[RecipeField, Tag("one recipe")] | Annotated[tuple[RecipeField, ...], Tag("several recipes")],
+    Annotated[Recipe, Tag("one recipe")] | Annotated[tuple[Recipe, ...], Tag("several recipes")],
     Discriminator(lambda value: "several recipes" if isinstance(value, (list, tuple)) else "one recipe"),
 ]
 

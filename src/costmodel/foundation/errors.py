@@ -28,6 +28,10 @@ class InputError(CostModelError, ValueError):
         return "\n".join(lines)
 
 
+class FieldsError(InputError):
+    """Problems of the fields of one part, to be told with the place of that part in the whole."""
+
+
 class UnknownNameError(CostModelError, KeyError):
     """A name that is not in its list; the message names the nearest ones."""
 

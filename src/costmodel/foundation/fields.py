@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
-from costmodel.foundation.errors import CostModelError, InputError
+from costmodel.foundation.errors import CostModelError, FieldsError, InputError
 from costmodel.foundation.ranges import Interval, Range, Samples, Shape, Triangular, from_data
 from costmodel.foundation.units import convert, is_quantity, read, rescale
 
@@ -127,6 +127,9 @@ def reported(function: Any) -> Any:
     def validate(value: Any) -> Any:
         try:
             return function(value)
+        except FieldsError as error:
+            told = {"reason": str(error), "problems": error.problems}
+            raise PydanticCustomError("costmodel fields", "{reason}", told) from None
         except CostModelError as error:
             raise PydanticCustomError("costmodel", "{reason}", {"reason": str(error)}) from None
         except (TypeError, AttributeError):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from costmodel.foundation.errors import InputError, unknown
+
+_PLACED = re.compile(r"[A-Za-z_][\w.-]*: ")
+"""A problem that names the field it is about."""
 
 
 class Spec(BaseModel):
@@ -110,26 +114,28 @@ def changed(value: Any, path: str, new: Any) -> Any:
 
 def problems(error: ValidationError, cls: type[BaseModel]) -> list[str]:
     """Return one line per problem that pydantic found: the field, what was given, what is allowed."""
-    return list(dict.fromkeys(_problem(each, cls) for each in error.errors(include_url=False)))
+    return list(dict.fromkeys(line for each in error.errors(include_url=False) for line in _problem(each, cls)))
 
 
-def _problem(detail: Any, cls: type[BaseModel]) -> str:
+def _problem(detail: Any, cls: type[BaseModel]) -> list[str]:
     *outer, last = [str(part) for part in detail["loc"]] or [""]
     location = [part for part in outer if " " not in part]  # the tag of a union has a space, a field has none
     location += [last] if detail["type"] == "extra_forbidden" or " " not in last else []
     path, given, kind = ".".join(location), detail["input"], detail["type"]
     if kind == "extra_forbidden":
-        return f"{path}: {unknown('field', location[-1], _fields(cls, outer))}"
+        return [f"{path}: {unknown('field', location[-1], _fields(cls, outer))}"]
     if kind == "missing":
-        return f"{path}: is required"
+        return [f"{path}: is required"]
+    if kind == "costmodel fields":
+        return [f"{path}{'.' if _PLACED.match(line) else ': '}{line}" for line in detail["ctx"]["problems"]]
     if kind == "costmodel":
-        return f"{path}: {detail['msg']}" if path else str(detail["msg"])
+        return [f"{path}: {detail['msg']}" if path else str(detail["msg"])]
     shown = repr(given)
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
     if kind == "tuple_type":
-        return f"{path}: should be a list; got {shown}"
+        return [f"{path}: should be a list; got {shown}"]
     message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return f"{path}: {message}; got {shown}" if path else message
+    return [f"{path}: {message}; got {shown}" if path else message]
 
 
 def _fields(cls: type[BaseModel], location: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from costmodel.hardware.accelerator import Accelerator, load_accelerator
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.memory import GIB, memory
 from costmodel.training.planner import Plan, TooLargeError, plan
-from costmodel.training.recipes import RECIPES
+from costmodel.training.recipes import is_recipe
 from costmodel.training.steps import Problem, problem
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def _checked(architecture: str | Mapping[str, Any] | Architecture, recipe: Recip
 def _check(recipe: Any, cluster: Any) -> None:
     """Raise what is wrong with a recipe and a cluster, all of it at once."""
     wrong = []
-    if not isinstance(recipe, tuple(RECIPES.values())):
+    if not is_recipe(recipe):
         wrong.append(f"recipe: one recipe is asked for, such as LoRA(tokens='20M'); got {recipe!r}")
     if not isinstance(cluster, Cluster):
         wrong.append(f"cluster: a Cluster is asked for, such as Cluster('H100-SXM', 8); got {cluster!r}")

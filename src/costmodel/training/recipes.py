@@ -1,22 +1,26 @@
 """What is done with the model? Recipes, each a list of passes."""
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, Union, get_args
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Discriminator, Tag
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import core_schema
 
 from costmodel.architecture.specification import Architecture
-from costmodel.foundation.errors import InputError, unknown
+from costmodel.foundation.errors import FieldsError, InputError, unknown
 from costmodel.foundation.fields import Dimension, GPUHours, Tokens, reported
 from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.specs import Spec
-from costmodel.training.distilling import Distillation
-from costmodel.training.finetuning import FullFineTuning, LoRA, PromptTuning, QLoRA, QuantisationAwareTraining
 from costmodel.training.numerics import Numerics, Optimizer, Precision, numerics
 from costmodel.training.passes import Pass
-from costmodel.training.preference import DPO, KTO, ORPO, RewardModel, SimPO
-from costmodel.training.reinforcement import GRPO, PPO
+
+if TYPE_CHECKING:
+    from costmodel.training.distilling import Distillation
+    from costmodel.training.finetuning import FullFineTuning, LoRA, PromptTuning, QLoRA, QuantisationAwareTraining
+    from costmodel.training.preference import DPO, KTO, ORPO, RewardModel, SimPO
+    from costmodel.training.reinforcement import GRPO, PPO
 
 BATCH_TOKENS = 2.0**22
 """Tokens of a step where no batch is given, as Llama 2 and 3 were begun (arXiv 2307.09288, 2407.21783) [token]."""
@@ -80,37 +84,74 @@ class Pretraining(Spec):
         return int(2 ** round(math.log2(max(tokens / self.sequence_length, 1.0))))
 
 
-Recipe: TypeAlias = (
-    Pretraining | FullFineTuning | LoRA | QLoRA | PromptTuning | QuantisationAwareTraining | RewardModel | DPO | KTO
-    | ORPO | SimPO | PPO | GRPO | Distillation
-)  # fmt: skip
-"""Any recipe; a further one joins here."""
-RECIPES: dict[str, Any] = {recipe.model_fields["kind"].default: recipe for recipe in get_args(Recipe)}
-"""Every recipe by its kind."""
+class Recipes(Mapping[str, Any]):
+    """Every recipe by its kind, loaded when it is asked for: a further one is one line in `homes`."""
+
+    homes: ClassVar[dict[str, str]] = {
+        "pretraining": "recipes.Pretraining", "full_fine_tuning": "finetuning.FullFineTuning",
+        "lora": "finetuning.LoRA", "qlora": "finetuning.QLoRA", "prompt_tuning": "finetuning.PromptTuning",
+        "quantisation_aware_training": "finetuning.QuantisationAwareTraining", "reward_model": "preference.RewardModel",
+        "dpo": "preference.DPO", "kto": "preference.KTO", "orpo": "preference.ORPO", "simpo": "preference.SimPO",
+        "ppo": "reinforcement.PPO", "grpo": "reinforcement.GRPO", "distillation": "distilling.Distillation",
+    }  # fmt: skip
+
+    def __getitem__(self, kind: str) -> Any:
+        module, name = self.homes[kind].split(".")
+        return getattr(import_module(f"costmodel.training.{module}"), name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.homes)
+
+    def __len__(self) -> int:
+        return len(self.homes)
 
 
-def tag_of(value: Any) -> str:
-    """Return the tag of a recipe, or of data that describe one: its kind, a pretraining unless it is said."""
-    kind = value.get("kind", "pretraining") if isinstance(value, Mapping) else getattr(value, "kind", "pretraining")
-    return f"recipe {kind}"
+RECIPES = Recipes()
 
 
-def _known_kind(value: Any) -> Any:
-    if not isinstance(value, (Mapping, *RECIPES.values())):
+def is_recipe(value: Any) -> bool:
+    """Tell whether a value is a recipe: a specification that has passes."""
+    return isinstance(value, Spec) and callable(getattr(value, "passes", None))
+
+
+def read_recipe(value: Any) -> Any:
+    """Return the recipe that data describe by their kind, a pretraining unless it is said; one is passed through.
+
+    Raises
+    ------
+    InputError
+        If it is none, with every problem of its fields.
+    """
+    if is_recipe(value):
+        return value
+    if not isinstance(value, Mapping):
         shown = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:77]}..."
         raise InputError(f"a recipe is asked for, such as LoRA(tokens='20M'), or its fields with a kind; got {shown}")
-    kind = tag_of(value).removeprefix("recipe ")
-    if kind not in RECIPES:
+    kind = value.get("kind", "pretraining")
+    if not isinstance(kind, str) or kind not in RECIPES:
         raise InputError(unknown("kind of recipe", kind, RECIPES))
-    return value
+    try:
+        return RECIPES[kind].from_data(value)
+    except InputError as error:
+        raise FieldsError(error.problems) from None
+
+
+class _AnyRecipe:
+    """A field that takes any recipe, as an object or as the data that describe it."""
+
+    def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        written = core_schema.plain_serializer_function_ser_schema(lambda recipe: recipe.to_data())
+        return core_schema.no_info_plain_validator_function(reported(read_recipe), serialization=written)
+
+    def __get_pydantic_json_schema__(self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [handler(recipe.__pydantic_core_schema__) for recipe in RECIPES.values()]}
 
 
 if TYPE_CHECKING:
-    RecipeField: TypeAlias = Recipe
+    Recipe: TypeAlias = (
+        Pretraining | FullFineTuning | LoRA | QLoRA | PromptTuning | QuantisationAwareTraining | RewardModel | DPO
+        | KTO | ORPO | SimPO | PPO | GRPO | Distillation
+    )  # fmt: skip
 else:
-    RecipeField = Annotated[
-        Union[tuple(Annotated[recipe, Tag(f"recipe {kind}")] for kind, recipe in RECIPES.items())],  # noqa: UP007
-        Discriminator(tag_of),
-        BeforeValidator(reported(_known_kind)),
-    ]
-    """A field that takes any recipe, as an object or as the data that describe it."""
+    Recipe = Annotated[Any, _AnyRecipe()]
+"""Any recipe, as a type and as the annotation of a field."""
