@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import costmodel as cm
-from costmodel.foundation.tables import table
+from costmodel.foundation.tables import Table, table
 from costmodel.training.finetunes import NEEDED, SOURCES, read_finetunes, row_id
 from costmodel.training.layout import layouts
 from costmodel.training.memory import GIB, default_held, memory
@@ -185,3 +185,39 @@ def test_a_column_that_is_needed_is_named(column):
 
 def test_every_source_has_a_reader():
     assert list(SOURCES)[-1] == ""  # the last takes what no other does, and refuses it
+
+
+# Rows that are not in the shipped table
+
+
+def a_row(**cells):
+    row = dict.fromkeys(NEEDED, "") | {
+        "method": "LoRA", "model": "Llama-3.1-8B", "n_gpus": "1", "seq_len": "2048", "batch": "2",
+        "tokens_per_s": "5000", "source": "our own", "accelerator": "H100-SXM",
+    }  # fmt: skip
+    row |= {name: str(value) for name, value in cells.items()}
+    return Table("rows", (row,), tuple(row), "")
+
+
+def test_a_source_of_ones_own_says_what_runs_it():
+    found, skipped = read_finetunes(a_row())
+    assert not found and "a column 'software'" in next(iter(skipped.values()))
+    (one,), _ = read_finetunes(a_row(software="eager", rank=32, recompute="none", accumulation=4))
+    assert (one.setup.recipe.rank, one.setup.layout.eager, one.setup.layout.recompute) == (32, True, "none")
+    assert one.seconds == pytest.approx(2048 * 2 * 4 / 5000)
+    (fused,), _ = read_finetunes(a_row(software="fused"))
+    assert (fused.setup.layout.eager, fused.setup.layout.loss) == (False, "fused")
+
+
+def test_weights_that_are_shared_over_ranks_are_read_as_that():
+    (one,), _ = read_finetunes(a_row(method="LoRA + Deepspeed Zero3", model="Qwen-72B", n_gpus=4, batch="1x ga8",
+                                     source="QwenLM/Qwen README", accelerator="A100-80GB-SXM"))  # fmt: skip
+    assert (one.setup.layout.zero, one.setup.layout.data, one.setup.accumulation) == (3, 4, 8)
+    assert one.predicted_memory() < 80 * GIB, "72B in 16 bits over four"
+
+
+def test_a_model_that_fits_on_no_replica_is_planned():
+    (one,), _ = read_finetunes(a_row(method="SFT FP8", model="Llama-2-70B", n_gpus=16, seq_len=4096, batch="GBS32",
+                                     source="nemo", accelerator="H100-SXM"))  # fmt: skip
+    assert one.setup.layout.accelerators == 16 and one.setup.layout.data < 16
+    assert one.setup.accumulation * one.setup.layout.data * one.setup.layout.micro_batch == 32

@@ -1,6 +1,7 @@
 """What makes the same capability cheaper? Factors, each with its rate, how that rate fades, and where it ends.
 
 Factors and end-to-end declines are two accounts of the same fall: a projection uses one of them, never both.
+A factor is narrower than a `Trend`: it only falls, is used up at a bound, and its rate goes with those of others.
 """
 
 from __future__ import annotations

@@ -13,10 +13,12 @@ from costmodel.foundation.errors import CostModelError, InputError
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.efficiency import NEWEST
 from costmodel.training.finetuning import FineTuning, FullFineTuning, LoRA, QLoRA
-from costmodel.training.layout import Layout, layouts
+from costmodel.training.layout import Layout, layout_of, layouts
 from costmodel.training.measured import MeasuredStep
 from costmodel.training.measured_models import architecture_of
 from costmodel.training.memory import GIB, Held, default_held, memory
+from costmodel.training.planner import plan
+from costmodel.training.steps import problem
 from costmodel.training.workload import workload
 
 if TYPE_CHECKING:
@@ -161,6 +163,9 @@ def _qwen(row: Row, length: int, count: int) -> Setup:
         # an iteration takes twice that of one GPU at every length: 16 micro-batches, the scripts' default
         recipe, layout, accumulation = LoRA(**adapters, master_weights=False), layout.replace(zero=2), 16
         counted = "engine"
+    elif "zero3" in method.lower().replace("-", ""):
+        recipe, layout = LoRA(**adapters, master_weights=False), layout.replace(zero=3, overlap_data=False)
+        counted = "engine"
     return Setup(recipe, layout, accumulation, counted, unit=1e9, summed=True)
 
 
@@ -202,22 +207,39 @@ FLAGGED = ("full baseline", "+packed", "+compile", "+chunked", "+act ckpt", "+op
 """Flags in the order in which the table adds them up."""
 
 
-def _tuned(method: str, common: Mapping[str, Any]) -> FineTuning:
+def _tuned(method: str, common: Mapping[str, Any], rank: int = 8) -> FineTuning:
     if "QLoRA" in method:
-        return QLoRA(**common, rank=8)
-    return LoRA(**common, rank=8) if "LoRA" in method else FullFineTuning(**common)
+        return QLoRA(**common, rank=rank)
+    return LoRA(**common, rank=rank) if "LoRA" in method else FullFineTuning(**common)
 
 
 def _nemo(row: Row, length: int, count: int) -> Setup:
-    """NVIDIA's performance summary: packed, FP8, 32 sequences of a step; taken as data-parallel."""
+    """NVIDIA's performance summary: packed, FP8, 32 sequences of a step; data-parallel, or planned where that
+    does not fit."""
     batch = int(row["batch"].removeprefix("GBS") or 32)
     common: dict[str, Any] = {"tokens": 1e9, "sequence_length": length, "precision": "fp8", "batch_size": batch}
-    recipe: FineTuning = LoRA(**common, rank=32) if "LoRA" in row["method"] else FullFineTuning(**common)
-    return Setup(recipe, Layout(data=count, micro_batch=1, zero=1, loss="fused"), batch // count)
+    recipe = LoRA(**common, rank=32) if "LoRA" in row["method"] else FullFineTuning(**common)
+    layout = Layout(data=count, micro_batch=1, zero=1, loss="fused")
+    asked = problem(architecture_of({**row, "seq_len": ""}), Cluster(row["accelerator"], count), recipe, None)
+    if batch % count or memory(asked.work, asked.numbers, float(batch), layouts(layout)).total > asked.room:
+        layout = layout_of(list(plan(asked).layout))
+    return Setup(recipe, layout, batch // (layout.data * layout.micro_batch))
 
 
 def _other(row: Row, length: int, count: int) -> Setup:
-    raise InputError("the settings of its source are not known")
+    """Any other source, if it says in further columns what else decides: software, and if it likes rank,
+    recompute, zero and accumulation."""
+    if row.get("software") not in {"eager", "fused"}:
+        raise InputError("the settings of its source are not known; a column 'software' (eager or fused) tells them")
+    method, eager = row["method"], row["software"] == "eager"
+    common: dict[str, Any] = {"tokens": 1e9, "sequence_length": length}
+    zero = int(row.get("zero") or (0 if count == 1 else 3 if method.lower().startswith("full") else 2))
+    layout = Layout(
+        data=count, micro_batch=int(row["batch"].split()[0].rstrip("x") or 1), zero=zero, eager=eager,
+        recompute=row.get("recompute") or "full", loss="whole" if eager else "fused", attention="flash-2",
+    )  # fmt: skip
+    recipe = _tuned(method, common, int(row.get("rank") or 16))
+    return Setup(recipe, layout, int(row.get("accumulation") or 1))
 
 
 SOURCES: dict[str, Callable[[Row, int, int], Setup]] = {
