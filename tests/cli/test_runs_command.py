@@ -43,6 +43,7 @@ def test_frontier(costmodel):
         (("--organisation", "Deepseeek", "--scope", "all"), ("did you mean 'DeepSeek'", "final_run or development")),
         (("--kind", "rl", "--organisation", "IBM"), ("no published run fits",)),
         (("frontier", "--organisation", "IBM"), ("no run of a group",)),
+        (("unit-costs", "--organisation", "LMSYS"), ("cannot be estimated: is a fine-tune",)),
     ],
 )
 def test_bad_input(refused, options, messages):

@@ -101,11 +101,15 @@ def test_a_range_of_the_final_run_widens_the_whole():
         ({"final_run_cost": -1.0}, r"final_run_cost"),
         ({"final_run_cost": math.nan}, r"final_run_cost"),
         ({"final_run_cost": math.inf}, r"final_run_cost"),
-        ({"final_run_cost": "5 MUSD"}, r"final_run_cost"),
+        ({"final_run_cost": "5 hours"}, r"final_run_cost: .*dimension"),
+        ({"final_run_cost": 1e300}, r"final_run_cost"),
         ({"final_run_cost": True}, r"final_run_cost"),
         ({"final_run_cost": 1e6, "multiplier": 0.5}, r"multiplier"),
         ({"final_run_cost": 1e6, "staff_share": 1.0}, r"staff_share"),
-        ({"final_run_cost": 1e6, "staff_share": "40 %"}, r"staff_share"),
+        ({"final_run_cost": 1e6, "multiplier": cm.triangular(0.5, 1.2, 3.0)}, r"multiplier: .*at least 1"),
+        ({"final_run_cost": 1e6, "multiplier": cm.between(0.5, 4.0)}, r"multiplier"),
+        ({"final_run_cost": 1e6, "staff_share": cm.triangular(0.2, 0.5, 1.5)}, r"staff_share: .*below 1"),
+        ({"final_run_cost": 1e6, "seed": -1}, r"seed is a whole number"),
     ],
 )
 def test_refuses_what_is_not_possible(fields, message):
@@ -119,3 +123,16 @@ def test_linear_in_the_final_run(cost, factor):
     assert more.usd == pytest.approx(one.usd * factor)
     parts = {row["part"]: row["usd"] for row in one.parts()}
     assert parts["final run"] + parts["other compute"] + parts["staff"] == pytest.approx(parts["development"])
+
+
+def test_what_is_given_may_be_text():
+    assert development_cost("5 MUSD", multiplier="2", staff_share="50 %", seed=1).usd == pytest.approx(20e6)
+    assert development_cost("3 to 12 MUSD").interval() == development_cost(cm.between(3e6, 12e6, "USD")).interval()
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, "a"])
+def test_levels_that_are_none(level):
+    whole = development_cost(1e6)
+    for ask in (whole.parts, whole.interval):
+        with pytest.raises(InputError, match=r"level is a share"):
+            ask(level)

@@ -1,6 +1,7 @@
 """Published runs: every visible one, with the scope of its cost, who says so, and filters that refuse what is wrong."""
 
 import csv
+import math
 
 import pytest
 
@@ -161,3 +162,21 @@ def test_a_scope_is_one_of_two():
         Cost(1.0, "final")
     with pytest.raises(InputError, match=r"no ratio"):
         FINAL.ratio(Cost(0.0, "final_run"))
+
+
+def test_costs_add_up_with_sum():
+    assert sum([Cost(1e6, "final_run"), Cost(2e6, "final_run")]).usd == 3e6
+
+
+@pytest.mark.parametrize("usd", [-1.0, math.nan, math.inf])
+def test_dollars_that_are_none(usd):
+    with pytest.raises(InputError, match=r"usd: is a number of dollars"):
+        Cost(usd, "final_run")
+
+
+def test_filters_and_scopes_that_are_none(runs):
+    with pytest.raises(InputError) as raised:
+        published_runs(organisation=3, kind=["rl"])
+    assert list(raised.value.problems) == ["organisation: is a name; got 3", "kind: is a name; got ['rl']"]
+    with pytest.raises(InputError, match=r"final_run or development; got 'final'"):
+        runs.total("final")

@@ -1,6 +1,8 @@
 """The README says what the commands say."""
 
 from costmodel.foundation.tables import table
+from costmodel.projection.backtest import compare_models
+from costmodel.projection.rental_backtest import backtest_rental
 from costmodel.validation.published_runs import validate_published_runs
 from costmodel.validation.step_times import validate_step_times
 
@@ -23,3 +25,41 @@ def test_the_table_of_step_times_is_what_the_command_prints(root):
         f"{scored['coverage']['0.8']:.0%} |"
     )
     assert row in (root / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_table_of_declines_is_what_the_backtest_says(root):
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    models = {
+        "the default: ageing gamma process for young boards, pooled with a constant rate else": "default",
+        "no change": "no change", "constant 2.7x a year": "constant 2.7x",
+        "log-linear least squares": "log-linear least squares",
+    }  # fmt: skip
+    table_of_models = compare_models(models=models.values())
+    for name, row in zip(models, table_of_models.rows(), strict=True):
+        inside = " / ".join(f"{row[f'coverage_{level}'] * 100:.0f}" for level in (50, 80, 95))
+        width = f"{row['width']:.1f}" if row["width"] else "0"
+        scores = " | ".join(f"{row[score]:.2f}" for score in ("crps", "boards", "capabilities"))
+        assert f"| {name} | {scores} | {inside} % | {width} |" in readme
+    windows = [table_of_models.backtests[0].windows(part) for part in ("all", "0.25 years", "1 years", "2 years")]
+    assert windows == [28, 24, 5, 4]
+    assert "28 windows that do not overlap (24 at 3 months, 5 at one year, 4 at two)" in readme
+
+
+def test_the_table_of_rents_is_what_the_backtest_says(root):
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    classes = {
+        "hyperscalers' lists": "hyperscaler",
+        "neoclouds, on demand": "neocloud",
+        "marketplaces": "marketplace",
+    }
+    by_generation, by_time = backtest_rental("generation"), backtest_rental("time")
+    for name, which in classes.items():
+        scores = f"{by_generation.crps(which):.3f} | {by_generation.crps(which, 'no change'):.3f}"
+        coverage, windows = by_generation.coverage(which), by_generation.windows(which)
+        assert f"| {name} | {scores} | {coverage * 100:.0f} % | {windows} |" in readme
+    later = [
+        ", ".join(f"{by_time.crps(which, model):.3f}" for which in classes.values()) for model in ("pool", "no change")
+    ]
+    assert f"({later[0]} against {later[1]})" in readme
+    shares = sorted(f"{by_time.coverage(which) * 100:.0f}" for which in classes.values())
+    assert f"intervals hold {shares[0]} to {shares[-1]} %" in " ".join(readme.split())

@@ -160,9 +160,9 @@ def test_every_factor_of_the_table_can_be_read_and_has_a_source():
 
 def test_published_rates():
     fast, slow = factor("algorithms, fast"), factor("algorithms, slow")
-    # Ho et al. 2024: compute halves every 8.4 months, 90 % between 5 and 14
+    # Ho et al. 2024: compute halves every 8.4 months, 95 % between 5 and 14
     halving = math.log(2) * 12 / 8.4
-    spread = math.log(14 / 5) / (2 * 1.6449)
+    spread = math.log(14 / 5) / (2 * 1.96)
     assert math.sqrt(fast.low * fast.high) == pytest.approx(halving, rel=0.01)
     assert math.log(fast.high / fast.low) / (2 * 1.2816) == pytest.approx(spread, rel=0.01)
     # Gundlach et al. 2025: 1.1 to 2 times a year

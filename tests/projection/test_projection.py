@@ -130,3 +130,14 @@ def test_what_a_reader_sees(answer):
 def test_a_name_cannot_break_the_html():
     found = project_cost(MODEL.replace(name="<script>x</script>"), [2027], paths=100)
     assert "<script>" not in found._repr_html_()
+
+
+@pytest.mark.parametrize("year", ["2027", None, True, [2027]])
+def test_a_year_is_a_number(answer, year):
+    with pytest.raises(InputError, match=r"is not known: projected are 2026"):
+        answer.median(year)
+
+
+def test_a_probability_is_a_number(answer):
+    with pytest.raises(InputError, match=r"a probability lies between 0 and 1; got 'a'"):
+        answer.quantile(2027, "a")

@@ -114,17 +114,19 @@ def _cost(claim: CostClaim, paths: int, seed: int) -> Verdict:
         ("factors, fast algorithms (Ho et al. 2024)", {"method": "factors", "regime": "fast"}),
         ("factors, slow algorithms (Gundlach et al. 2025)", {"method": "factors", "regime": "slow"}),
     ]
-    answers = []
-    for name, how in accounts:
-        projected = project_cost(claim.reference, [claim.by], question="capability", paths=paths, seed=seed, **how)
-        costs = projected.draws(claim.by)
-        for scope, drawn in _scopes(costs, projected.scope, seed):
-            answers.append(Answer(name, scope, float((drawn <= claim.below).mean())))
-    alone = project_cost(claim.reference, [claim.by], question="capability", paths=paths, seed=seed)
+    projected = [
+        (name, project_cost(claim.reference, [claim.by], question="capability", paths=paths, seed=seed, **how))
+        for name, how in accounts
+    ]
+    alone = projected[0][1]
     past = dt.date(claim.by, 12, 31) <= alone.reference
     held = alone.draws(claim.by) if past else alone.today * _exp(-_hardware(alone.reference, claim.by, paths, seed))
-    for scope, drawn in _scopes(held, alone.scope, seed):
-        answers.append(Answer("hardware alone: nobody finds anything", scope, float((drawn <= claim.below).mean())))
+    costs = [(name, one.draws(claim.by)) for name, one in projected]
+    answers = [
+        Answer(name, scope, float((drawn <= claim.below).mean()))
+        for name, each in [*costs, ("hardware alone: nobody finds anything", held)]
+        for scope, drawn in _scopes(each, alone.scope, seed)
+    ]
     order = sorted(answers, key=lambda one: one.scope != "final_run")
     return Verdict(claim, tuple(order), ("data/decline.csv", "data/cost_factors.csv", "data/development.csv"))
 

@@ -114,7 +114,9 @@ def read_claim(value: Any) -> Claim:
     """
     if isinstance(value, (CostClaim, DeclineClaim, GroupClaim)):
         return value
-    kind = value.get("kind", "cost") if isinstance(value, Mapping) else None
+    if not isinstance(value, Mapping):
+        raise InputError(f"a claim is a table with kind, text and what it says; got {value!r:.80}")
+    kind = value.get("kind", "cost")
     if not isinstance(kind, str) or kind not in _KINDS:
         raise InputError(f"kind: {unknown('kind of claim', kind, _KINDS)}")
     return _KINDS[kind].from_data(value)
@@ -138,7 +140,9 @@ def load_claims(path: str | Path) -> list[Claim]:
         try:
             found.append(read_claim(each))
         except InputError as error:
-            problems += [f"claims.{place}.{problem}" for problem in error.problems]
+            problems += [
+                f"claims.{place}{'.' if isinstance(each, Mapping) else ': '}{problem}" for problem in error.problems
+            ]
     if problems:
         raise InputError(problems)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,8 @@ import typer
 from costmodel.cli.changes import Changes, parsed_changes
 from costmodel.cli.printing import Json, print_json
 from costmodel.foundation.errors import InputError
+
+_YEARS = re.compile(r"\s*([0-9]{4})\s*(?:-\s*([0-9]{4})\s*)?")
 
 
 def projection(
@@ -30,9 +33,9 @@ def projection(
     changes, problems = parsed_changes(change)
     span = _years(years)
     if span is None:
-        problems.append(f"years are written as 2025-2030; got {years!r}")
+        problems.append(f"years are written as 2025-2030, the first before the last; got {years!r}")
     path = Path(what)
-    is_file = path.suffix in {".toml", ".json"}
+    is_file = path.suffix in {".toml", ".json"} or path.is_file()
     if changes and not is_file:
         problems.append("--set changes a scenario file; a capability has none")
     if problems or span is None:
@@ -65,7 +68,5 @@ def claims(
 
 
 def _years(written: str) -> range | None:
-    ends = written.split("-")
-    if not 1 <= len(ends) <= 2 or not all(end.strip().isdecimal() for end in ends):
-        return None
-    return range(int(ends[0]), int(ends[-1]) + 1)
+    found = _YEARS.fullmatch(written)
+    return (range(int(found[1]), int(found[2] or found[1]) + 1) or None) if found else None

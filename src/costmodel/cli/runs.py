@@ -46,7 +46,10 @@ def runs(
         made = reestimates(found)
         _print(made, {"rows": made.rows(), "scores": made.scores(), "skipped": made.skipped}, as_json)
     else:
-        rows = [row for one in reestimates(found) for row in one.unit_costs()]
+        made = reestimates(found)
+        if not made:
+            raise InputError([f"{run} cannot be estimated: {reason}" for run, reason in made.skipped.items()])
+        rows = [row for one in made for row in one.unit_costs()]
         _print(text([cells(row) for row in rows]), rows, as_json)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from costmodel.estimation.results import check_level
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, draws, samples
 from costmodel.foundation.rendering import amount
@@ -59,6 +61,8 @@ development_cost(...) converts a final run
     def __post_init__(self) -> None:
         if self.scope not in SCOPES:
             raise InputError(f"scope: is {' or '.join(SCOPES)}; got {self.scope!r}")
+        if not (math.isfinite(self.usd) and self.usd >= 0):
+            raise InputError(f"usd: is a number of dollars, at least 0; got {self.usd!r}")
 
     def draws(self, count: int = DRAWS, seed: int = 0) -> NDArray[np.float64]:
         """Return draws of the sum, shape (count,) [USD]."""
@@ -70,6 +74,7 @@ development_cost(...) converts a final run
 
     def interval(self, level: float = DEFAULT_LEVEL) -> tuple[float, float]:
         """Return the ends of the central interval that holds the share `level` [USD]."""
+        check_level(level)
         if self.spread is None:
             return self.usd, self.usd
         return self.spread.quantile((1 - level) / 2), self.spread.quantile((1 + level) / 2)
@@ -109,6 +114,9 @@ development_cost(...) converts a final run
         return Cost(
             whole, self.scope, by=by, basis="sum", year=year, circular=circular, source=source, spread=spread
         )  # fmt: skip
+
+    def __radd__(self, other: Any) -> Cost:
+        return self if other == 0 else NotImplemented  # sum() begins with 0
 
     def __lt__(self, other: Cost) -> bool:
         if not isinstance(other, Cost):

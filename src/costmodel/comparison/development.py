@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel.comparison.costs import DEVELOPMENT, DRAWS, FINAL_RUN, Cost
 from costmodel.estimation.chain import Missing
-from costmodel.estimation.results import Result
+from costmodel.estimation.results import Result, check_level
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.foundation.fields import MOST, Measure
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, between, draws, middle, samples
 from costmodel.foundation.tables import Figure, Provenance, table
 
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MULTIPLIER, STAFF, GUESSED = "R&D multiplier", "staff share", "guessed GPU-hours"
+_GIVEN = {
+    "final_run_cost": Measure("USD", 0.0, MOST),
+    "multiplier": Measure("1", 1.0, 1e6),
+    "staff_share": Measure("1", 0.0, 1.0, open_high=True),
+}
+"""What the inputs of `development_cost` are given as."""
 
 
 @lru_cache(maxsize=8)
@@ -55,6 +62,7 @@ class DevelopmentCost(Cost):
         """Return the parts as rows: final run, other compute, staff, and the whole [USD] with their intervals."""
         import numpy as np
 
+        check_level(level)
         shares = [(1 - level) / 2, (1 + level) / 2]
         rows = []
         for name, values in self.drawn.items():
@@ -80,10 +88,10 @@ class DevelopmentCost(Cost):
 
 
 def development_cost(
-    final_run_cost: float | Range | Cost | Result,
+    final_run_cost: float | str | Range | Cost | Result,
     staff: bool = True,
-    multiplier: float | Range | None = None,
-    staff_share: float | Range | None = None,
+    multiplier: float | str | Range | None = None,
+    staff_share: float | str | Range | None = None,
     seed: int = 0,
 ) -> DevelopmentCost:
     """Convert the cost of a final run into that of the whole development.
@@ -93,7 +101,7 @@ def development_cost(
 
     Parameters
     ----------
-    final_run_cost : a number, a range [USD], a published cost, or an estimate; of scope "final_run"
+    final_run_cost : a number, a range or such as "5 MUSD" [USD], a published cost, or an estimate; of scope "final_run"
     staff : whether the staff of the research is in it
     multiplier : all compute over that of the final run, at least 1 [1]; `data/development.csv` unless given
     staff_share : share of the staff in the whole, below 1 [1]; `data/development.csv` unless given
@@ -119,9 +127,11 @@ def development_cost(
     >>> whole.scope, round(whole.usd / 1e6)
     ('development', 20)
     """
+    if type(seed) is not int or seed < 0:
+        raise InputError(f"seed is a whole number, at least 0; got {seed!r:.80}")
     point, spread, year = _final_run(final_run_cost, seed)
-    factor = development_fact(MULTIPLIER) if multiplier is None else _given("multiplier", multiplier, 1.0, None)
-    share = development_fact(STAFF) if staff_share is None else _given("staff_share", staff_share, 0.0, 1.0)
+    factor = development_fact(MULTIPLIER) if multiplier is None else _given("multiplier", multiplier)
+    share = development_fact(STAFF) if staff_share is None else _given("staff_share", staff_share)
     if not staff:
         share = Figure(0.0, None, Provenance("given", note="staff is left out"))
     drawn = {"final run": spread, **_beside(spread, _drawn("multiplier", factor, seed), _drawn("staff", share, seed))}
@@ -137,7 +147,7 @@ def development_cost(
     )  # fmt: skip
 
 
-def _final_run(cost: float | Range | Cost | Result, seed: int) -> tuple[float, Any, int | None]:
+def _final_run(cost: float | str | Range | Cost | Result, seed: int) -> tuple[float, Any, int | None]:
     """Return the cost of a final run: its value, its draws [USD] and the year of its dollars."""
     import numpy as np
 
@@ -151,7 +161,7 @@ def _final_run(cost: float | Range | Cost | Result, seed: int) -> tuple[float, A
         return value, cost.draws("cost", DRAWS), None
     if isinstance(cost, Cost):
         return cost.usd, cost.draws(DRAWS, seed), cost.year
-    given = _given("final_run_cost", cost, 0.0, None)
+    given = _given("final_run_cost", cost)
     return given.value, np.broadcast_to(_drawn("final run", given, seed), (DRAWS,)), None
 
 
@@ -166,17 +176,10 @@ def _drawn(name: str, figure: Figure, seed: int) -> Any:
     return figure.value if figure.spread is None else draws(f"development.{name}", figure.spread, DRAWS, seed)
 
 
-def _given(name: str, value: float | Range, least: float, most: float | None) -> Figure:
+def _given(name: str, value: float | str | Range) -> Figure:
     """Return a number or a range that was given, checked."""
-    from costmodel.foundation.ranges import Interval
-
-    if isinstance(value, Interval):
-        value = value.settled("logitnormal" if most is not None else "lognormal")
-    if not isinstance(value, Range) and (isinstance(value, bool) or not isinstance(value, (int, float))):
-        raise InputError(f"{name}: is a number or a range; got {value!r}")
-    ends = value.support() if isinstance(value, Range) else (float(value), float(value))
-    point = middle(value)
-    if not (least <= point < (most if most is not None else float("inf"))) or ends[0] < 0:
-        within = f"from {least:g}" if most is None else f"from {least:g} to below {most:g}"
-        raise InputError(f"{name}: lies {within}; got {value!r}")
-    return Figure(float(point), value if isinstance(value, Range) else None, Provenance("given"))
+    try:
+        found = _GIVEN[name].validate(value)
+    except InputError as error:
+        raise InputError([f"{name}: {problem}" for problem in error.problems]) from None
+    return Figure(float(middle(found)), found if isinstance(found, Range) else None, Provenance("given"))

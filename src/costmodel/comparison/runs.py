@@ -156,8 +156,12 @@ class PublishedRuns(Sequence[PublishedRun]):
     ) -> PublishedRuns:
         """Return the runs that fit; see `published_runs`."""
         problems, kept = [], list(self._runs)
-        for name, column, wanted in (("organisation", "org", organisation), ("kind", "kind", kind)):
+        filters: tuple[tuple[str, str, Any], ...] = (("organisation", "org", organisation), ("kind", "kind", kind))
+        for name, column, wanted in filters:
             if wanted is None:
+                continue
+            if not isinstance(wanted, str):
+                problems.append(f"{name}: is a name; got {wanted!r:.80}")
                 continue
             try:
                 proper = Names(name, {run.row[column]: run.row[column] for run in self._runs}).get(wanted)
@@ -190,8 +194,10 @@ class PublishedRuns(Sequence[PublishedRun]):
         Raises
         ------
         InputError
-            If no row has a cost, or they are of two scopes.
+            If no row has a cost, they are of two scopes, or there is no such scope.
         """
+        if scope not in (None, *SCOPES):
+            raise InputError(f"scope: is {' or '.join(SCOPES)}; got {scope!r}")
         costs = tuple(run.cost for run in self if run.cost is not None and scope in (None, run.cost.scope))
         if not costs:
             raise InputError("no published cost is among these runs")

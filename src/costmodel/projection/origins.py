@@ -7,6 +7,7 @@ only the actual gaps between its points, since nothing is known in between.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,8 +43,8 @@ def origins(series: Series, horizons: Sequence[float] = HORIZONS) -> list[Origin
     series : of any length
     horizons : ascending [year]
     """
-    good = [isinstance(one, (int, float)) and math.isfinite(one) and one > 0 for one in horizons]
-    if not good or not all(good):
+    given = list(horizons) if isinstance(horizons, Iterable) else []
+    if not given or not all(isinstance(one, (int, float)) and math.isfinite(one) and one > 0 for one in given):
         raise InputError(f"horizons must be years above 0; got {horizons!r}")
     if series.kind == "capability":
         ages = sorted(set(series.ages))

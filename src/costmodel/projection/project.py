@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from itertools import islice
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -37,6 +38,8 @@ LASTING = Measure("USD", 0.0, MOST)
 """What costs that do not fall are given as."""
 FIRST, LAST = 2012, 2050
 """Years that can be asked for."""
+MOST_YEARS = 1000
+"""Years that are looked at of what is given."""
 DAYS = 365.25
 
 
@@ -116,7 +119,7 @@ class _Asked:
                 ("hardware", self.hardware, ("same", "best")), ("regime", self.regime, REGIMES),
             ) if given not in allowed
         ]  # fmt: skip
-        given: tuple[Any, ...] = tuple(years) if isinstance(years, Iterable) else ()
+        given: tuple[Any, ...] = tuple(islice(years, MOST_YEARS)) if isinstance(years, Iterable) else ()
         whole = all(isinstance(year, Integral) and not isinstance(year, bool) for year in given)
         if not given or not whole or not all(FIRST <= year <= LAST for year in given):
             problems.append(f"years are whole years from {FIRST} to {LAST}; got {years!r:.80}")
@@ -169,7 +172,7 @@ class _Asked:
             parts = (Part(name, dict(zip(ahead, (-logs).mean(axis=0).tolist(), strict=True)), source),)
         same = self.hardware == "same"
         title = f"{scenario.name or scenario.architecture.name}: the same run, "
-        title += "rented anew" if same else "on the cheapest hardware of the year"
+        title += "rented anew" if same else "on its own hardware to date, then on the cheapest of the year"
         account = f"facts of the date, then {'rental prices' if same else 'hardware price-performance'}"
         return self._result(title, on, today, listed, missing, parts, account)
 

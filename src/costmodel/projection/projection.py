@@ -70,10 +70,12 @@ class Projection(rendering.Shown):
 
     def draws(self, year: int) -> NDArray[np.float64]:
         """Return the draws of a year, shape (paths,) [USD]; the same path has the same place in every year."""
-        if year not in self._costs:
-            reason = self.missing.get(year, f"projected are {', '.join(map(str, self.years))}")
-            raise InputError(f"the cost of {year} is not known: {reason}")
-        return self._costs[year]
+        try:
+            return self._costs[year]
+        except (KeyError, TypeError):
+            told = f"projected are {', '.join(map(str, self.years))}, as numbers"
+            reason = next((why for missed, why in self.missing.items() if missed == year), told)
+            raise InputError(f"the cost of {year!r} is not known: {reason}") from None
 
     def median(self, year: int) -> float:
         """Return the median of a year [USD]."""
@@ -83,7 +85,7 @@ class Projection(rendering.Shown):
         """Return a quantile of a year [USD]."""
         import numpy as np
 
-        if not 0 <= probability <= 1:
+        if not (isinstance(probability, (int, float)) and 0 <= probability <= 1):
             raise InputError(f"a probability lies between 0 and 1; got {probability!r}")
         return float(np.quantile(self.draws(year), probability))
 

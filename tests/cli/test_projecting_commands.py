@@ -1,0 +1,56 @@
+"""`costmodel projection` and `costmodel claims`: what they print, and what they refuse."""
+
+import json
+
+import pytest
+
+from costmodel.projection.project import project_cost
+
+
+def test_a_capability(costmodel):
+    arguments = ("projection", "GPT-4 class", "--years", "2026-2027", "--below", "1 MUSD")
+    found = project_cost("GPT-4 class", [2026, 2027])
+    printed = json.loads(costmodel(*arguments, "--json").out)
+    assert printed.pop("below") == {"usd": 1e6, "rows": found.year_below(1e6).rows()}
+    assert printed == json.loads(json.dumps(found.to_dict()))
+    assert str(found) in costmodel(*arguments).out
+    assert "1 MUSD suffices by the end of the year with a probability of: 2026 0." in costmodel(*arguments).out
+
+
+def test_one_year_and_a_change_of_a_file(costmodel, root):
+    file = root / "examples" / "pretraining.toml"
+    printed = json.loads(costmodel("projection", file, "--years", "2027", "--set", "mfu=0.4", "--json").out)
+    assert printed["question"] == "run" and [row["year"] for row in printed["rows"]] == [2027]
+
+
+@pytest.mark.parametrize("years", ["2030-2025", "-2025", "2025-", "2025,2027", "2025-99999999999", "25-30", ""])
+def test_years_that_are_none(refused, years):
+    (problem,) = refused("projection", "GPT-4 class", "--years", years)
+    assert "years are written as 2025-2030, the first before the last" in problem
+
+
+def test_a_file_that_is_no_scenario_is_not_taken_for_a_capability(refused, root):
+    (problem,) = refused("projection", root / "README.md")
+    assert "is not a TOML file" in problem
+
+
+def test_what_belongs_to_the_other_question(refused):
+    assert refused("projection", "GPT-4 class", "--hardware", "best", "--set", "mfu=0.4") == [
+        "--set changes a scenario file; a capability has none"
+    ]
+
+
+def test_claims(costmodel, root):
+    file = root / "examples" / "claims.toml"
+    printed = json.loads(costmodel("claims", file, "--json").out)
+    assert [one["claim"]["kind"] for one in printed] == ["decline", "cost", "group", "group"]
+    assert all(0 <= answer["probability"] <= 1 for one in printed for answer in one["answers"])
+    shown = costmodel("claims", file).out
+    assert all(one["claim"]["text"] in shown for one in printed)
+
+
+def test_mistakes_in_a_file_of_claims(refused, tmp_path):
+    file = tmp_path / "claims.toml"
+    file.write_text('claims = ["cheap", { kind = "costs", text = "x" }]', encoding="utf-8")
+    first, second = refused("claims", file)
+    assert first.startswith("claims.0: a claim is a table") and "did you mean 'cost'" in second
