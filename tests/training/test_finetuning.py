@@ -338,3 +338,11 @@ def test_a_recipe_goes_through_a_file_and_comes_back(kind, ending, tmp_path):
     assert again.to_data() == run.to_data()
     changed = run.replace({"recipe.batch_size": 32})
     assert changed.recipe == recipe.replace(batch_size=32)
+
+
+def test_a_step_of_default_size_holds_no_more_than_the_data():
+    tiny = cm.LoRA(tokens=20_000, sequence_length=2048)
+    assert tiny.sequences(1) == 10 and tiny.sequences(8) == 16, "as many on each accelerator"
+    assert cm.LoRA(examples=5, lengths=100, packing=False).sequences(1) == 5
+    assert tiny.replace(batch_size=64).sequences(1) == 64, "what is given is taken"
+    assert cm.GRPO(examples=3, lengths=100, group_size=8).sequences(1) == 3 * 8

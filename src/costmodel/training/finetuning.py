@@ -177,7 +177,13 @@ class FineTuning(Spec):
 
     def sequences(self, count: int) -> int:
         """Return the sequences of a step on `count` accelerators: those given, else by rule."""
-        return self.batch_size or math.ceil(SEQUENCES / count) * count
+        return self.batch_size or math.ceil(min(SEQUENCES, self.available) / count) * count
+
+    @property
+    def available(self) -> int:
+        """Sequences of one epoch: no step of default size holds more."""
+        tokens = middle(self.trained_tokens()) / self.times
+        return max(math.ceil(tokens / (self.sequence_length if self.packing else self.shape.mean)), 1)
 
 
 class FullFineTuning(FineTuning):

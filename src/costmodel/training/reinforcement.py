@@ -1,5 +1,6 @@
 """How is a model tuned on rewards of what it writes? It writes, others read, and it is trained on the best of it."""
 
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, PlainSerializer, model_validator
@@ -73,6 +74,10 @@ class Reinforcement(FineTuning):
 
     def sequences(self, count: int) -> int:
         return self.batch_size or super().sequences(count) * self.group_size
+
+    @property
+    def available(self) -> int:
+        return max(math.ceil(middle(self.trained_tokens()) / self.times / self.shape.mean / self.group_size), 1)
 
     def rollout(self, architecture: Architecture) -> Pass:
         """Return the pass in which the answers are written."""
