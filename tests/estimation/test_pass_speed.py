@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -285,3 +286,10 @@ def test_a_point_needs_no_arrays(recipe):
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert printed.stdout.strip() == "[]"
+
+
+def test_recipes_of_a_team_reach_alike():
+    both = estimate([cm.FullFineTuning(tokens=1e7), cm.GRPO(examples=50, lengths=100, sequence_length=512)])
+    first, second = (both.draws(f"recipe.{place}.reached", 4000) for place in (0, 1))
+    ranks = [np.argsort(np.argsort(each)) for each in (first, second)]
+    assert np.corrcoef(ranks)[0, 1] == pytest.approx(1.0), "the slower in the one is the slower in the other"

@@ -263,15 +263,16 @@ class Estimate(Result):
 
     def _drawn(self, count: int, paths: set[str]) -> dict[str, Any]:
         return {
-            path: one.value if one.spread is None else draws(_key(path), one.spread, count, self.seed)
+            path: one.value if one.spread is None else draws(draw_key(path), one.spread, count, self.seed)
             for path, one in self.inputs.items()
             if path in paths
         }
 
 
-def _key(path: str) -> str:
-    """Return the key of an input's draws: the utilisation of several recipes errs alike."""
-    return "mfu" if path.endswith(".mfu") else path
+def draw_key(path: str) -> str:
+    """Return the key of an input's draws: what recipes of one team reach, and how the time model errs, is shared."""
+    shared = next((name for name in ("mfu", "reached") if path.endswith(f".{name}")), None)
+    return shared or path
 
 
 def _tokens(tokens: Any) -> str:
