@@ -3,6 +3,8 @@
 from costmodel.foundation.tables import table
 from costmodel.projection.backtest import compare_models
 from costmodel.projection.rental_backtest import backtest_rental
+from costmodel.validation.finetune import validate_finetune
+from costmodel.validation.published_finetunes import validate_published_finetunes
 from costmodel.validation.published_runs import validate_published_runs
 from costmodel.validation.step_times import validate_step_times
 
@@ -63,3 +65,25 @@ def test_the_table_of_rents_is_what_the_backtest_says(root):
     assert f"({later[0]} against {later[1]})" in readme
     shares = sorted(f"{by_time.coverage(which) * 100:.0f}" for which in classes.values())
     assert f"intervals hold {shares[0]} to {shares[-1]} %" in " ".join(readme.split())
+
+
+def test_the_table_of_fine_tunes_is_what_the_command_prints(root):
+    scored = validate_finetune(table("finetunes"))
+    text = (root / "README.md").read_text(encoding="utf-8")
+    for name, part in (("time of a step", scored), ("peak memory", scored["memory"])):
+        rows = [row for row in part["rows"] if row["skipped"] is None]
+        near = sum(abs(row["predicted"] / row["measured"] - 1) < 0.25 for row in rows) / len(rows)
+        row = (
+            f"| {name} | {part['scored']} | {part['median_ape']:.0%} | {part['mape']:.0%} | {near:.0%} | "
+            f"{part['coverage']['0.8']:.0%} |"
+        )
+        assert row in text
+
+
+def test_what_is_said_of_published_fine_tunes_is_what_the_command_prints(root):
+    scored = validate_published_finetunes(table("published_finetunes"))
+    said = (
+        f"GPU-hours of\n{scored['scored']} jobs are off by a factor of {10 ** scored['median_abs_log10']:.1f} in the "
+        f"median, {scored['coverage']['0.8']:.0%}".replace("%", " %")
+    )
+    assert said in (root / "README.md").read_text(encoding="utf-8")
