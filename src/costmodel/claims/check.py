@@ -72,7 +72,11 @@ class Verdict(rendering.Shown):
                  "probability": f"{one.probability:.2f}", "note": one.note} for one in self.answers]  # fmt: skip
 
     def _footer(self) -> str:
-        return "\n".join([*self.sources, f"costmodel {__version__}, data {fingerprint()}"])
+        lines = [*self.sources, f"costmodel {__version__}, data {fingerprint()}"]
+        if self.hinges_on:
+            name, chance = self.hinges_on[0]
+            lines.insert(0, f"what would change the answer most: {name} ({chance:.2f})")
+        return "\n".join(lines)
 
 
 def check_claim(claim: Claim | Mapping[str, Any], paths: int = PATHS, seed: int = 0) -> Verdict:
