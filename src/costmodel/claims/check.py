@@ -16,6 +16,7 @@ from costmodel.foundation.tables import fingerprint
 from costmodel.projection.decline import decline_model
 from costmodel.projection.factors import algorithms, declines, factor
 from costmodel.projection.project import project_cost, wrong_draws
+from costmodel.training.arrays import exp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 PATHS = 20_000
-MATURE = 2.0
-"""Age of a capability that is called mature [year]."""
+MATURE, MATURE_DECLINED = 2.0, 2.0
+"""Age of a capability that is called mature [year], and its decline of ln cost so far: GPT-4 class at its last point
+in `data/cost_decline.csv`, 1.8 years and 2.0."""
 
 
 class Answer(NamedTuple):
@@ -124,7 +126,7 @@ def _cost(claim: CostClaim, paths: int, seed: int) -> Verdict:
     ]
     alone = projected[0][1]
     past = dt.date(claim.by, 12, 31) <= alone.reference
-    held = alone.draws(claim.by) if past else alone.today * _exp(-_hardware(alone.reference, claim.by, paths, seed))
+    held = alone.draws(claim.by) if past else alone.today * exp(-_hardware(alone.reference, claim.by, paths, seed))
     costs = [(name, one.draws(claim.by)) for name, one in projected]
     answers = [
         Answer(name, scope, float((drawn <= claim.below).mean()))
@@ -158,7 +160,7 @@ def _decline(claim: DeclineClaim, paths: int, seed: int) -> Verdict:
     spans, needed = [claim.soonest, claim.latest], math.log(claim.factor)
     models = [
         ("any capability, history not known", decline_model(None)),
-        (f"a capability {MATURE:g} years old", decline_model("capability", age=MATURE, declined=MATURE)),
+        (f"a capability {MATURE:g} years old", decline_model("capability", age=MATURE, declined=MATURE_DECLINED)),
         ("a new capability", decline_model("capability", age=0.0, declined=0.0)),
     ]
     rows: list[tuple[str, np.ndarray]] = []
@@ -201,10 +203,3 @@ def _group(claim: GroupClaim) -> Verdict:
     if not answers:
         raise InputError("a claim about a group bounds its dollars or its accelerators, and runs of it are known")
     return Verdict(claim, tuple(answers), ("data/published_runs.csv", "data/development.csv"))
-
-
-def _exp(values: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    found: np.ndarray = np.exp(values)
-    return found

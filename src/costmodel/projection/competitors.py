@@ -35,7 +35,7 @@ class PointRule(Decline):
     """A decline that is said without any doubt; the base of such rules."""
 
     def _said(self, horizon: Any) -> Any:
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no decline")
 
     @property
     def mean_rate(self) -> float:
@@ -82,10 +82,10 @@ class StudentTrend(Decline):
     """Degrees of freedom of the residuals [1]."""
 
     def _location(self, horizon: Any) -> Any:
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no location")
 
     def _scale(self, horizon: Any) -> Any:
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no scale")
 
     @property
     def mean_rate(self) -> float:

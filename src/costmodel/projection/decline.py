@@ -89,13 +89,13 @@ class Decline:
     @property
     def mean_rate(self) -> float:
         """Expected decline of ln cost over the first year [1/year]."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no mean rate")
 
     def _cdf(self, decline: Array, horizon: Array) -> Array:
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no distribution")
 
     def _quantile(self, probability: Array, horizon: Array) -> Array:
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} has no quantiles")
 
     def _paths(self, horizons: Array, count: int, generator: np.random.Generator) -> Array:
         """Return paths that keep their rank: right where all that is unknown is drawn once."""

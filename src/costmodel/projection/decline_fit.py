@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from costmodel.foundation.priors import Prior
 from costmodel.foundation.tables import folder, write_rows
 from costmodel.projection.decline import FITTED, FOLDS, AgeingGamma, Clock
 from costmodel.projection.scoring import TOLERANCE
@@ -25,15 +26,6 @@ STEP = 0.25
 """Length of the windows of a board [year]."""
 
 
-class Prior(NamedTuple):
-    """What was known of a constant before the fit: its middle, and the spread of its logarithm (or logit)."""
-
-    value: float
-    spread: float
-    unit: str
-    meaning: str
-
-
 PRIORS: dict[str, Prior] = {
     "pace": Prior(4.0, 1.0, "1/year", "shape of the gamma process by year of its clock"),
     "prior_shape": Prior(4.0, 0.7, "1", "shape of the distribution of the scale of a capability"),
@@ -41,7 +33,7 @@ PRIORS: dict[str, Prior] = {
     "lasting": Prior(1 / (1 + math.e), 1.0, "1", "speed of the clock in old age; spread of the logit"),
     "ageing": Prior(0.7, 0.7, "year", "time in which the early haste fades"),
 }
-"""Weak priors of `Clock`."""
+"""Weak priors of `Clock`, with what each constant means; the spread of `lasting` is that of its logit."""
 CENTRE, SPREAD = 2.7, 0.45
 """The constant rate [times a year] and its spread [1]: chosen, not fitted. The geometric mean of the rates of the four
 capabilities is 2.55 times a year, leave-one-out 2.3 to 2.8; the standard deviation of ln rate is 0.31 over them and
@@ -149,7 +141,7 @@ def rows_of(clock: Clock, series: Sequence[Series]) -> list[dict[str, str]]:
     rows = [
         {"kind": "fitted", "name": name, "value": f"{getattr(clock, name):.5g}", "unit": prior.unit,
          "prior": f"{prior.value:.3g}", "prior_spread": f"{prior.spread:g}",
-         "source": f"{prior.meaning}; fitted on {len(used)} series of data/cost_decline.csv in {count} windows"}
+         "source": f"{prior.source}; fitted on {len(used)} series of data/cost_decline.csv in {count} windows"}
         for name, prior in PRIORS.items()
     ]  # fmt: skip
     chosen = {

@@ -19,6 +19,7 @@ from costmodel.projection.decline import decline_model
 from costmodel.projection.factors import REGIMES, Regime, algorithms, declines, factor, generator
 from costmodel.projection.projection import Part, Projection
 from costmodel.projection.rental import price_class, rental_path
+from costmodel.training.arrays import exp
 
 if TYPE_CHECKING:
     import numpy as np
@@ -167,9 +168,9 @@ class _Asked:
         if ahead:
             newest, since = self._newest(on)
             last = newest.draws("cost", self.paths)
-            name, logs, source = self._of_run(scenario, since, ahead)
-            listed |= {year: last * _exp(logs[:, index]) for index, year in enumerate(ahead)}
-            parts = (Part(name, dict(zip(ahead, (-logs).mean(axis=0).tolist(), strict=True)), source),)
+            name, falls, source = self._of_run(scenario, since, ahead)
+            listed |= {year: last * exp(-falls[:, index]) for index, year in enumerate(ahead)}
+            parts = (Part(name, dict(zip(ahead, falls.mean(axis=0).tolist(), strict=True)), source),)
         same = self.hardware == "same"
         title = f"{scenario.name or scenario.architecture.name}: the same run, "
         title += "rented anew" if same else "on its own hardware to date, then on the cheapest of the year"
@@ -189,15 +190,17 @@ class _Asked:
         return self.reference, on
 
     def _of_run(self, scenario: Scenario, on: dt.date, years: list[int]) -> tuple[str, np.ndarray, str]:
-        """Return what changes, ln(price then / price now) by path and year, and where that is from."""
+        """Return what changes, ln(price now / price then) by path and year, and where that is from."""
+        import numpy as np
+
         if self.hardware == "best":
             horizons = [_years(on, _end(year)) for year in years]
             found = declines({"hardware": (factor("hardware"),)}, horizons, self.paths, self.seed)["hardware"]
-            return "hardware", -found, factor("hardware").source
+            return "hardware", found, factor("hardware").source
         kind = price_class(scenario.prices.provider, scenario.prices.purchase_model)
         path = rental_path(kind)
         prices = self._paths(path, "rent", on, years)
-        return f"rental price, {kind}", _log(prices), path.source
+        return f"rental price, {kind}", -np.log(prices), path.source
 
     # the same capability
 
@@ -219,7 +222,7 @@ class _Asked:
             by_part = self._declines(of, ahead)
             whole: Any = sum(falls for falls, _ in by_part.values())
             share = self._floor()
-            cost = today[:, None] * (share[:, None] + (1 - share[:, None]) * _exp(-whole))
+            cost = today[:, None] * (share[:, None] + (1 - share[:, None]) * exp(-whole))
             listed |= {year: cost[:, index] for index, year in enumerate(ahead)}
             parts = tuple(Part(name, dict(zip(ahead, falls.mean(axis=0).tolist(), strict=True)), source)
                           for name, (falls, source) in by_part.items())  # fmt: skip
@@ -337,17 +340,3 @@ def _end(year: int) -> dt.date:
 
 def _years(start: dt.date, end: dt.date) -> float:
     return (end - start).days / DAYS
-
-
-def _log(values: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    found: np.ndarray = np.log(values)
-    return found
-
-
-def _exp(values: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    found: np.ndarray = np.exp(values)
-    return found

@@ -11,6 +11,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from costmodel.foundation.priors import soft
 from costmodel.foundation.tables import folder, read_csv, write_rows
 from costmodel.serving.decode import Machine, Work, time_per_token
 from costmodel.serving.efficiency import OTHER, PRIORS, Efficiency
@@ -90,8 +91,7 @@ def _fitted(prepared: Prepared, rows: np.ndarray, names: list[str], values: dict
 
     def errors(logs: np.ndarray) -> np.ndarray:
         scaled = residuals(prepared, merged(logs))[rows] / NOISE
-        soft = np.sign(scaled) * np.sqrt(2 * (np.sqrt(1 + scaled**2) - 1))
-        return np.concatenate([soft, (logs - middle) / spread])
+        return np.concatenate([soft(scaled), (logs - middle) / spread])
 
     return merged(least_squares(errors, middle, xtol=1e-10, ftol=1e-10).x)
 

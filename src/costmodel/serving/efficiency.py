@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from costmodel.foundation.priors import Prior
 from costmodel.foundation.tables import table
 from costmodel.serving.decode import Constants
 
@@ -16,15 +17,6 @@ if TYPE_CHECKING:
 
 OTHER = "other"
 """The spread of generations of which no throughput was measured."""
-
-
-class Prior(NamedTuple):
-    """What is known of a constant before the fit: value, and spread of its logarithm (0: fixed)."""
-
-    value: float
-    spread: float
-    unit: str
-    source: str
 
 
 PRIORS: dict[str, Prior] = {

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.priors import Prior, soft
 from costmodel.foundation.tables import Table, folder, read_csv, table, write_rows
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.efficiency import Efficiency, default_efficiency
@@ -21,7 +22,7 @@ from costmodel.training.measured import MeasuredStep, read_steps
 from costmodel.training.measured_models import architecture_of
 from costmodel.training.numerics import numerics
 from costmodel.training.prepared import Prepared, predict, prepare
-from costmodel.training.priors import FINE_TUNING, PRIORS, TIED, Constant, tied
+from costmodel.training.priors import FINE_TUNING, PRIORS, TIED, tied
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +38,7 @@ NOISE = 0.1
 """Residual on the logarithm beyond which a row counts less than by its square [1]."""
 
 
-def fit(prepared: Prepared, rows: np.ndarray, priors: Mapping[str, Constant] = PRIORS) -> dict[str, float]:
+def fit(prepared: Prepared, rows: np.ndarray, priors: Mapping[str, Prior] = PRIORS) -> dict[str, float]:
     """Return the constants that fit chosen rows best: soft-L1 on the logarithm, with the priors.
 
     Parameters
@@ -66,14 +67,6 @@ def fit(prepared: Prepared, rows: np.ndarray, priors: Mapping[str, Constant] = P
 
     solved = least_squares(residuals, middle, max_nfev=100, xtol=1e-8, ftol=1e-8)
     return values(solved.x)
-
-
-def soft(residuals: np.ndarray) -> np.ndarray:
-    """Return residuals whose squares are the soft-L1 loss of those given, shape of the residuals."""
-    import numpy as np
-
-    found: np.ndarray = np.sign(residuals) * np.sqrt(2 * (np.sqrt(1 + residuals**2) - 1))
-    return found
 
 
 def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency | None = None) -> Efficiency:
@@ -117,12 +110,12 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
     prepared = prepare(steps)
     stack = start.spreads["stack"]
     priors = {
-        name: Constant(start.values.get(name, prior.value), OWN_SPREAD * prior.spread, prior.unit, prior.source)
+        name: Prior(start.values.get(name, prior.value), OWN_SPREAD * prior.spread, prior.unit, prior.source)
         for name, prior in PRIORS.items()
     }
     priors |= {name: prior._replace(value=start.values.get(name, prior.value), spread=0.0)
                for name, prior in FINE_TUNING.items()}  # fmt: skip
-    priors["software"] = Constant(start.values["software"], stack, "1", "")
+    priors["software"] = Prior(start.values["software"], stack, "1", "")
     values = fit(prepared, np.ones(len(steps), dtype=bool), priors)
     names = {step.cluster.accelerator.name for step in steps}
     noise, rows_used = start.spreads["dense"], len(steps)

@@ -12,29 +12,30 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from costmodel.foundation.priors import Prior, soft
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import folder, table, write_rows
-from costmodel.training.calibration import fit, soft
+from costmodel.training.calibration import fit
 from costmodel.training.efficiency import LAUNCH_BOUND, default_efficiency
 from costmodel.training.finetunes import MeasuredFineTune, read_finetunes
 from costmodel.training.memory import GIB, Held
 from costmodel.training.prepared import Prepared, predict, prepare
-from costmodel.training.priors import FINE_TUNING, Constant
+from costmodel.training.priors import FINE_TUNING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy as np
 
-HELD: dict[str, Constant] = {
-    "context": Constant(1.5 * GIB, 0.3, "byte", "a CUDA context with its kernels takes half a GiB, the allocator more"),
-    "engine": Constant(1.0 * GIB, 0.5, "byte", "two flat buffers of some 500 MB (DeepSpeed allgather_bucket_size)"),
-    "whole_logits": Constant(12.0, 0.2, "byte", "16-bit and 32-bit logits with their gradients"),
-    "half_logits": Constant(8.0, 0.3, "byte", "16-bit logits and gradient beside a 32-bit softmax"),
-    "chunked_logits": Constant(1.0, 0.5, "byte", "one of eight chunks at a time, in 32 bits with its gradient"),
-    "eager_activations": Constant(1.2, 0.2, "1", "casts and norms keep copies that fused ones do not"),
-    "foreach": Constant(4.0, 0.4, "byte", "an optimizer over lists of tensors keeps one 32-bit intermediate"),
-    "sub_group": Constant(12.0, 0.3, "byte", "32-bit copies of parameter, gradient and update"),
+HELD: dict[str, Prior] = {
+    "context": Prior(1.5 * GIB, 0.3, "byte", "a CUDA context with its kernels takes half a GiB, the allocator more"),
+    "engine": Prior(1.0 * GIB, 0.5, "byte", "two flat buffers of some 500 MB (DeepSpeed allgather_bucket_size)"),
+    "whole_logits": Prior(12.0, 0.2, "byte", "16-bit and 32-bit logits with their gradients"),
+    "half_logits": Prior(8.0, 0.3, "byte", "16-bit logits and gradient beside a 32-bit softmax"),
+    "chunked_logits": Prior(1.0, 0.5, "byte", "one of eight chunks at a time, in 32 bits with its gradient"),
+    "eager_activations": Prior(1.2, 0.2, "1", "casts and norms keep copies that fused ones do not"),
+    "foreach": Prior(4.0, 0.4, "byte", "an optimizer over lists of tensors keeps one 32-bit intermediate"),
+    "sub_group": Prior(12.0, 0.3, "byte", "32-bit copies of parameter, gradient and update"),
 }  # fmt: skip
 """What was known of `Held` before the fit."""
 NOISE = 0.05
@@ -53,7 +54,7 @@ class Fitted(NamedTuple):
 
 def fit_time(prepared: Prepared, rows: np.ndarray) -> dict[str, float]:
     """Return what fine-tunes add to the constants of the time model, fitted on chosen rows."""
-    known = {name: Constant(value, 0.0, "", "") for name, value in default_efficiency().values.items()}
+    known = {name: Prior(value, 0.0, "", "") for name, value in default_efficiency().values.items()}
     return fit(prepared, rows, {**known, **FINE_TUNING})
 
 
@@ -151,7 +152,7 @@ def efficiency_rows(fitted: Fitted, tunes: Sequence[MeasuredFineTune]) -> list[d
     return rows
 
 
-def _row(name: str, value: float, prior: Constant, count: int) -> dict[str, str]:
+def _row(name: str, value: float, prior: Prior, count: int) -> dict[str, str]:
     free = prior.spread > 0
     source = f"fitted on {count} measured fine-tunes; before: {prior.value:g}, {prior.source}" if free else prior.source
     return {
