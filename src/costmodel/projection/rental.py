@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from costmodel.estimation.results import check_level
 from costmodel.foundation.errors import InputError, UnknownNameError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.rendering import cells
@@ -130,8 +131,7 @@ class RentalPath:
         years : from now [year], shape (...)
         level : share of the probability inside [1]
         """
-        if not 0 < level < 1:
-            raise InputError(f"level is between 0 and 1; got {level!r}")
+        check_level(level)
         return self.factor(years, (1 - level) / 2), self.factor(years, (1 + level) / 2)
 
     def paths(self, years: Any, count: int, generator: np.random.Generator) -> Array:

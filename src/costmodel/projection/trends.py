@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from costmodel.estimation.results import check_level
 from costmodel.foundation.errors import InputError, UnknownNameError, unknown
 from costmodel.foundation.fields import Measure
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, between, middle
@@ -168,8 +169,7 @@ class Trend(Spec):
         """
         import numpy as np
 
-        if not 0 < level < 1:
-            raise InputError(f"level is between 0 and 1; got {level!r}")
+        check_level(level)
         ends = np.quantile(self._drawn(checked_years(years)), [(1 - level) / 2, (1 + level) / 2], axis=0)
         return _plain(ends[0]), _plain(ends[1])
 
