@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from costmodel.scaling.fitting import fit_scaling_law
-from costmodel.scaling.hoffmann import HoffmannLaw
-from costmodel.scaling.measurements import Measurements, read_measurements
-from costmodel.scaling.objective import objective, points
+from costmodel.scaling.fitting.fit import fit_scaling_law
+from costmodel.scaling.fitting.measurements import Measurements, read_measurements
+from costmodel.scaling.fitting.objective import objective, points
+from costmodel.scaling.laws.hoffmann import HoffmannLaw
 
 
 def made_up() -> Measurements:

@@ -12,7 +12,7 @@ from pathlib import Path
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.rendering import text
 from costmodel.foundation.tables import read_csv
-from costmodel.scaling.fitting import fit_scaling_law
+from costmodel.scaling.fitting.fit import fit_scaling_law
 
 
 def main() -> None:

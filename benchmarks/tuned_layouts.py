@@ -11,15 +11,15 @@ from collections import defaultdict
 
 import costmodel as cm
 from costmodel.foundation.tables import table
-from costmodel.training.efficiency import default_efficiency, machine
-from costmodel.training.layout import Layout, layouts
-from costmodel.training.measured import MeasuredStep, read_steps
-from costmodel.training.prepared import candidates
-from costmodel.training.search import searched
-from costmodel.training.space import read_choices
-from costmodel.training.steps import Problem
-from costmodel.training.timing import step_breakdown
-from costmodel.training.workload import workload
+from costmodel.training.calibration.measured_steps import MeasuredStep, read_steps
+from costmodel.training.calibration.predictions import candidates
+from costmodel.training.layouts.search import searched
+from costmodel.training.layouts.space import read_choices
+from costmodel.training.layouts.step_time import Problem
+from costmodel.training.step.efficiency import default_efficiency, machine
+from costmodel.training.step.layout import Layout, layouts
+from costmodel.training.step.timing import step_breakdown
+from costmodel.training.step.workload import workload
 
 
 def software(layout: Layout, all_recompute: bool) -> dict[str, object]:
@@ -51,7 +51,7 @@ def gap(step: MeasuredStep) -> float:
 
 def main() -> None:
     """Print the gaps by family, and of all."""
-    steps, _ = read_steps(table("step_times"))
+    steps, _ = read_steps(table("measurements/step_times"))
     gaps: dict[str, list[float]] = defaultdict(list)
     for step in steps:
         if step.tuned and step.numbers.backward == cm.Pretraining(tokens=1).numerics().backward:

@@ -45,27 +45,33 @@ if TYPE_CHECKING:
     from costmodel.planning.limits import largest_micro_batch, largest_model, longest_sequence
     from costmodel.planning.offers import hosted_offers
     from costmodel.planning.solving import solve
-    from costmodel.projection.backtest import backtest
+    from costmodel.projection.backtests.declines import backtest
     from costmodel.projection.capability import Capability
     from costmodel.projection.project import project_cost
-    from costmodel.projection.rental import rental_outlook
-    from costmodel.projection.trend_models import fit_trend
-    from costmodel.projection.trends import Trend
+    from costmodel.projection.rents.outlook import rental_outlook
+    from costmodel.projection.trends.fit import fit_trend
+    from costmodel.projection.trends.trend import Trend
     from costmodel.report import plot
-    from costmodel.scaling.fitting import fit_scaling_law
-    from costmodel.scaling.presets import scaling_law, scaling_laws
+    from costmodel.scaling.fitting.fit import fit_scaling_law
+    from costmodel.scaling.laws.presets import scaling_law, scaling_laws
     from costmodel.serving.generation import generation
-    from costmodel.training.calibration import calibrate
-    from costmodel.training.distilling import Distillation
-    from costmodel.training.efficiency import Efficiency
-    from costmodel.training.finetuning import FullFineTuning, LoRA, PromptTuning, QLoRA, QuantisationAwareTraining
-    from costmodel.training.goodput import Reliability
-    from costmodel.training.layout import Layout
-    from costmodel.training.preference import DPO, KTO, ORPO, RewardModel, SimPO
-    from costmodel.training.recipes import Pretraining
-    from costmodel.training.reinforcement import GRPO, PPO
-    from costmodel.training.search import search_layouts
-    from costmodel.training.steps import step_time
+    from costmodel.training.calibration.calibrate import calibrate
+    from costmodel.training.jobs.goodput import Reliability
+    from costmodel.training.layouts.search import search_layouts
+    from costmodel.training.layouts.step_time import step_time
+    from costmodel.training.recipes.distillation import Distillation
+    from costmodel.training.recipes.finetuning import (
+        FullFineTuning,
+        LoRA,
+        PromptTuning,
+        QLoRA,
+        QuantisationAwareTraining,
+    )
+    from costmodel.training.recipes.preference import DPO, KTO, ORPO, RewardModel, SimPO
+    from costmodel.training.recipes.pretraining import Pretraining
+    from costmodel.training.recipes.reinforcement import GRPO, PPO
+    from costmodel.training.step.efficiency import Efficiency
+    from costmodel.training.step.layout import Layout
 
 _HOMES = {
     "Accelerator": "hardware.accelerator",
@@ -75,50 +81,50 @@ _HOMES = {
     "Cluster": "hardware.cluster",
     "CostClaim": "claims.claim",
     "CostModelError": "foundation.errors",
-    "DPO": "training.preference",
+    "DPO": "training.recipes.preference",
     "DeclineClaim": "claims.claim",
-    "Distillation": "training.distilling",
-    "Efficiency": "training.efficiency",
+    "Distillation": "training.recipes.distillation",
+    "Efficiency": "training.step.efficiency",
     "Estimate": "estimation.estimate",
-    "FullFineTuning": "training.finetuning",
-    "GRPO": "training.reinforcement",
+    "FullFineTuning": "training.recipes.finetuning",
+    "GRPO": "training.recipes.reinforcement",
     "GroupClaim": "claims.claim",
     "InputError": "foundation.errors",
-    "KTO": "training.preference",
-    "Layout": "training.layout",
-    "LoRA": "training.finetuning",
+    "KTO": "training.recipes.preference",
+    "Layout": "training.step.layout",
+    "LoRA": "training.recipes.finetuning",
     "MissingFactError": "foundation.errors",
-    "ORPO": "training.preference",
-    "PPO": "training.reinforcement",
-    "Pretraining": "training.recipes",
+    "ORPO": "training.recipes.preference",
+    "PPO": "training.recipes.reinforcement",
+    "Pretraining": "training.recipes.pretraining",
     "Project": "budget.project",
-    "PromptTuning": "training.finetuning",
-    "QLoRA": "training.finetuning",
-    "QuantisationAwareTraining": "training.finetuning",
-    "Reliability": "training.goodput",
+    "PromptTuning": "training.recipes.finetuning",
+    "QLoRA": "training.recipes.finetuning",
+    "QuantisationAwareTraining": "training.recipes.finetuning",
+    "Reliability": "training.jobs.goodput",
     "Rental": "market.rental",
-    "RewardModel": "training.preference",
+    "RewardModel": "training.recipes.preference",
     "Scenario": "estimation.scenario",
-    "SimPO": "training.preference",
+    "SimPO": "training.recipes.preference",
     "Site": "hardware.site",
-    "Trend": "projection.trends",
+    "Trend": "projection.trends.trend",
     "UnknownNameError": "foundation.errors",
     "accelerators": "hardware.accelerator",
     "allocate": "planning.allocation",
     "api_price": "market.api_prices",
     "architectures": "architecture.loading",
-    "backtest": "projection.backtest",
+    "backtest": "projection.backtests.declines",
     "beta": "foundation.ranges",
     "between": "foundation.ranges",
-    "calibrate": "training.calibration",
+    "calibrate": "training.calibration.calibrate",
     "check_claim": "claims.check",
     "compare": "estimation.comparison",
     "count_decode_flops": "architecture.counting",
     "count_flops": "architecture.counting",
     "development_cost": "comparison.development",
     "estimate": "estimation.estimate",
-    "fit_scaling_law": "scaling.fitting",
-    "fit_trend": "projection.trend_models",
+    "fit_scaling_law": "scaling.fitting.fit",
+    "fit_trend": "projection.trends.fit",
     "flops_per_token": "architecture.counting",
     "frontier_against_low_cost": "comparison.frontier",
     "generation": "serving.generation",
@@ -135,13 +141,13 @@ _HOMES = {
     "plot": "report",
     "project_cost": "projection.project",
     "published_runs": "comparison.runs",
-    "rental_outlook": "projection.rental",
+    "rental_outlook": "projection.rents.outlook",
     "samples": "foundation.ranges",
-    "scaling_law": "scaling.presets",
-    "scaling_laws": "scaling.presets",
-    "search_layouts": "training.search",
+    "scaling_law": "scaling.laws.presets",
+    "scaling_laws": "scaling.laws.presets",
+    "search_layouts": "training.layouts.search",
     "solve": "planning.solving",
-    "step_time": "training.steps",
+    "step_time": "training.layouts.step_time",
     "triangular": "foundation.ranges",
     "what_fits": "planning.fits",
 }

@@ -5,9 +5,9 @@ Totals are unique parameters; FLOPs are those of `FlopCounterMode` over a forwar
 
 import pytest
 
-from costmodel.architecture.blocks import read_block
+from costmodel.architecture.blocks.block import read_block
+from costmodel.architecture.blocks.cross_attention import CrossAttention
 from costmodel.architecture.counting import count_decode_flops, count_flops
-from costmodel.architecture.cross_attention import CrossAttention
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError
 

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel.architecture.attention import Attention
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.counting import CONVENTIONS, flops_by_part, pairs
-from costmodel.architecture.feed_forward import FeedForward
 from costmodel.architecture.specification import Architecture, Layer
 
 # parameters, 6N, causal, full, llm-foundry: FLOPs per token of training as four tools count them

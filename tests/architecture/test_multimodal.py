@@ -12,12 +12,12 @@ import csv
 import numpy as np
 import pytest
 
-from costmodel.architecture.attention import Attention
-from costmodel.architecture.blocks import Operation
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.block import Operation
+from costmodel.architecture.blocks.reused_attention import ReusedAttention
 from costmodel.architecture.counting import count_decode_flops, count_flops, flops_by_part, pairs
 from costmodel.architecture.families import FAMILIES
 from costmodel.architecture.loading import load_architecture
-from costmodel.architecture.reused_attention import ReusedAttention
 from costmodel.architecture.specification import Architecture
 
 SMALL = {"hidden_size": 64, "num_hidden_layers": 3, "intermediate_size": 96, "vocab_size": 600}

@@ -8,17 +8,17 @@ import csv
 import pytest
 
 import costmodel as cm
-from costmodel.architecture.attention import Attention
-from costmodel.architecture.blocks import KINDS, read_block
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.block import KINDS, read_block
+from costmodel.architecture.blocks.experts import Experts
+from costmodel.architecture.blocks.gated_delta import GatedDelta
+from costmodel.architecture.blocks.kimi_delta import KimiDelta
+from costmodel.architecture.blocks.lightning_attention import LightningAttention
+from costmodel.architecture.blocks.mamba import Mamba
+from costmodel.architecture.blocks.mamba2 import Mamba2
+from costmodel.architecture.blocks.rwkv import ChannelMix, TimeMix
 from costmodel.architecture.counting import count_decode_flops, count_flops
-from costmodel.architecture.experts import Experts
 from costmodel.architecture.families import FAMILIES
-from costmodel.architecture.gated_delta import GatedDelta
-from costmodel.architecture.kimi_delta import KimiDelta
-from costmodel.architecture.lightning_attention import LightningAttention
-from costmodel.architecture.mamba import Mamba
-from costmodel.architecture.mamba2 import Mamba2
-from costmodel.architecture.rwkv import ChannelMix, TimeMix
 from costmodel.foundation.errors import InputError
 
 OURS = {name for name, module in FAMILIES.items() if module in {"state_space", "linear_attention"}}

@@ -6,7 +6,7 @@ and a text of full length, or 12 frames of sound.
 
 import pytest
 
-from costmodel.architecture.blocks import read_block
+from costmodel.architecture.blocks.block import read_block
 from costmodel.architecture.counting import count_flops
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError

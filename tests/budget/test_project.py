@@ -173,7 +173,7 @@ def test_objects_do_as_well_as_tables():
 
 
 def test_the_table_of_facts_is_in_order():
-    facts = table("project_facts")
+    facts = table("assumptions/project_facts")
     names = [row["name"] for row in facts.rows]
     assert len(set(names)) == len(names)
     for row in facts.rows:

@@ -14,7 +14,7 @@ from costmodel.comparison.frontier import frontier_against_low_cost
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.projection.capability import Capability
-from costmodel.projection.factors import declines, factor
+from costmodel.projection.decline.factors import declines, factor
 from costmodel.projection.project import project_cost
 
 BLOOMBERG = Capability(name="a model of finance", cost="1.3 to 2.6 MUSD", date="2023-03-30")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import costmodel as cm
-from costmodel.scaling.hoffmann import HoffmannLaw
+from costmodel.scaling.laws.hoffmann import HoffmannLaw
 
 LAW = HoffmannLaw(E=1.8, A=480, B=2100, alpha=0.35, beta=0.37)
 

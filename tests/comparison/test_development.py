@@ -23,7 +23,7 @@ def test_the_multiplier_is_the_published_one():
 
 
 def test_every_fact_has_a_source():
-    rows = table("development").rows
+    rows = table("assumptions/development").rows
     assert all(row["source"] and row["note"] and row["subject"] for row in rows)
     assert {row["kind"] for row in rows} == {"assumed", "published", "observed"}
 
@@ -37,7 +37,7 @@ def test_observed_multipliers_follow_from_their_shares():
 
 def test_shares_of_a_development_add_up_to_the_whole():
     """47-67 % hardware, 29-49 % staff, 2-6 % energy: the lowest and the highest bracket one."""
-    ends = {row["name"]: (float(row["low"]), float(row["high"])) for row in table("development").rows
+    ends = {row["name"]: (float(row["low"]), float(row["high"])) for row in table("assumptions/development").rows
             if row["name"] in ("hardware share", "staff share", "energy share")}  # fmt: skip
     assert sum(low for low, _ in ends.values()) < 1 < sum(high for _, high in ends.values())
 

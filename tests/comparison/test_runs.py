@@ -47,7 +47,7 @@ def test_the_letters_of_confidence_are_explained(runs):
 
 
 def test_further_costs_belong_to_runs(runs):
-    assert {row["id"] for row in table("run_costs").rows} <= {run.id for run in runs}
+    assert {row["id"] for row in table("measurements/run_costs").rows} <= {run.id for run in runs}
 
 
 def test_deepseek_as_published(runs):

@@ -20,8 +20,8 @@ def built(root, tmp_path_factory):
 def test_the_wheel_holds_every_table_byte_for_byte(built, root):
     with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
         names = set(wheel.namelist())
-        for path in (root / "data").iterdir():
-            assert wheel.read(f"costmodel/data/{path.name}") == path.read_bytes()
+        for path in (root / "data").rglob("*.[cj]s*"):
+            assert wheel.read(f"costmodel/data/{path.relative_to(root / 'data').as_posix()}") == path.read_bytes()
         assert "costmodel/py.typed" in names
         assert any(name.endswith("licenses/LICENSE") for name in names)
         assert not [name for name in names if name.startswith(("tests/", "data/"))]

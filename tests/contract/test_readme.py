@@ -1,8 +1,8 @@
 """The README says what the commands say."""
 
 from costmodel.foundation.tables import table
-from costmodel.projection.backtest import compare_models
-from costmodel.projection.rental_backtest import backtest_rental
+from costmodel.projection.backtests.declines import compare_models
+from costmodel.projection.backtests.rents import backtest_rental
 from costmodel.validation.finetune import validate_finetune
 from costmodel.validation.published_finetunes import validate_published_finetunes
 from costmodel.validation.published_runs import validate_published_runs
@@ -10,7 +10,7 @@ from costmodel.validation.step_times import validate_step_times
 
 
 def test_the_table_of_errors_is_what_the_command_prints(root):
-    scored = validate_published_runs(table("published_runs"))
+    scored = validate_published_runs(table("measurements/published_runs"))
     row = (
         f"| {scored['scored']} | {scored['median_ape']:.0%} | {scored['mape']:.0%} | "
         f"{scored['median_abs_log10']:.3f} | {scored['coverage']['0.8']:.0%} |"
@@ -19,7 +19,7 @@ def test_the_table_of_errors_is_what_the_command_prints(root):
 
 
 def test_the_table_of_step_times_is_what_the_command_prints(root):
-    scored = validate_step_times(table("step_times"))
+    scored = validate_step_times(table("measurements/step_times"))
     rows = [row for row in scored["rows"] if row["skipped"] is None]
     near = sum(abs(row["predicted"] / row["measured"] - 1) < 0.15 for row in rows) / len(rows)
     row = (
@@ -68,7 +68,7 @@ def test_the_table_of_rents_is_what_the_backtest_says(root):
 
 
 def test_the_table_of_fine_tunes_is_what_the_command_prints(root):
-    scored = validate_finetune(table("finetunes"))
+    scored = validate_finetune(table("measurements/finetunes"))
     text = (root / "README.md").read_text(encoding="utf-8")
     for name, part in (("time of a step", scored), ("peak memory", scored["memory"])):
         rows = [row for row in part["rows"] if row["skipped"] is None]
@@ -81,7 +81,7 @@ def test_the_table_of_fine_tunes_is_what_the_command_prints(root):
 
 
 def test_what_is_said_of_published_fine_tunes_is_what_the_command_prints(root):
-    scored = validate_published_finetunes(table("published_finetunes"))
+    scored = validate_published_finetunes(table("measurements/published_finetunes"))
     said = (
         f"GPU-hours of\n{scored['scored']} jobs are off by a factor of {10 ** scored['median_abs_log10']:.1f} in the "
         f"median, {scored['coverage']['0.8']:.0%}".replace("%", " %")

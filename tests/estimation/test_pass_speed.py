@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import costmodel as cm
 from costmodel.foundation.ranges import between
-from costmodel.training.passes import pass_flops
+from costmodel.training.recipes.passes import pass_flops
 
 MODEL, EIGHT = "llama-3.1-8b", cm.Cluster("H100-SXM", 8)
 GRPO = cm.GRPO(examples=1000, lengths="lognormal 200 to 1500", sequence_length=8192, batch_size=512)

@@ -137,10 +137,10 @@ def test_a_provenance_in_words():
     assert str(looked_up) == "looked up; lambda, on demand; https://lambda.ai/pricing (2026-09-17)"
 
 
-@pytest.mark.parametrize("name", [row["name"] for row in table("defaults").rows])
+@pytest.mark.parametrize("name", [row["name"] for row in table("assumptions/defaults").rows])
 def test_a_default_is_the_median_of_a_range_with_a_source(name):
     figure = default(name)
-    row = next(row for row in table("defaults").rows if row["name"] == name)
+    row = next(row for row in table("assumptions/defaults").rows if row["name"] == name)
     assert isinstance(figure.spread, Interval)
     assert (figure.spread.low, figure.spread.high) == (float(row["low"]), float(row["high"]))
     assert figure.value == figure.spread.median() and figure.spread.low < figure.value < figure.spread.high

@@ -7,7 +7,7 @@ from costmodel.foundation.names import name_key
 from costmodel.foundation.tables import table
 from costmodel.hardware.accelerator import accelerator_names, load_accelerator
 
-ROWS = table("accelerators").rows
+ROWS = table("facts/accelerators").rows
 
 
 @pytest.mark.parametrize(

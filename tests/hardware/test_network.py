@@ -6,7 +6,7 @@ import costmodel as cm
 from costmodel.foundation.tables import table
 from costmodel.hardware.accelerator import accelerator_names, load_accelerator
 
-ROWS = table("networks").rows
+ROWS = table("facts/networks").rows
 
 
 @pytest.mark.parametrize(

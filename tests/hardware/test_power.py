@@ -11,11 +11,11 @@ from costmodel.foundation.tables import default, table
 from costmodel.hardware.accelerator import load_accelerator
 from costmodel.hardware.power import training_power
 
-MEASURED = sorted({row["accelerator"] for row in table("measured_power").rows})
+MEASURED = sorted({row["accelerator"] for row in table("facts/measured_power").rows})
 
 
 def metered(name):
-    return [float(row["watts_per_gpu"]) for row in table("measured_power").rows if row["accelerator"] == name]
+    return [float(row["watts_per_gpu"]) for row in table("facts/measured_power").rows if row["accelerator"] == name]
 
 
 @pytest.mark.parametrize("name", MEASURED)

@@ -57,7 +57,7 @@ def test_grid_intensity_as_its_source_prints_it(region, kg_per_kwh, source):
 
 
 def test_the_newest_year_not_after_the_one_asked_for():
-    years = {int(row["year"]) for row in table("grid_intensity").rows if row["region"] == "USA"}
+    years = {int(row["year"]) for row in table("facts/grid_intensity").rows if row["region"] == "USA"}
     assert grid_intensity("USA").provenance.as_of == str(max(years))
     assert grid_intensity("USA", max(years) + 20) == grid_intensity("USA")
     assert grid_intensity("USA", min(years)).provenance.as_of == str(min(years))
@@ -69,13 +69,13 @@ def test_a_year_before_the_table():
 
 
 def test_every_region_of_the_table_is_found_by_its_key():
-    for row in table("grid_intensity").rows:
+    for row in table("facts/grid_intensity").rows:
         assert resolve_region(row["region"]) == row["region"]
         assert 0 < grid_intensity(row["region"]).value < 1.5
 
 
 def test_every_cloud_region_leads_to_a_grid():
-    for row in table("cloud_regions").rows:
+    for row in table("facts/cloud_regions").rows:
         assert grid_intensity(f"{row['cloud']}:{row['region']}").value > 0
 
 
@@ -87,7 +87,7 @@ def test_the_country_of_a_region(key, code):
 
 
 def test_every_region_of_google_lies_in_a_country():
-    keys = {row["region"] for row in table("grid_intensity").rows if row["region"].startswith("gcp:")}
+    keys = {row["region"] for row in table("facts/grid_intensity").rows if row["region"].startswith("gcp:")}
     assert sorted(key for key in keys if country(key) == key) == []
 
 

@@ -36,7 +36,7 @@ def test_a_price_as_its_list_prints_it(model, provider, read, written, source):
 
 
 def test_every_row_is_sound_and_can_be_looked_up():
-    rows = table("api_prices").rows
+    rows = table("prices/api").rows
     assert len({(row["provider"], row["model"], row["as_of"]) for row in rows}) == len(rows) > 60
     for row in rows:
         found = api_price(row["model"], row["provider"], row["as_of"])
@@ -93,7 +93,7 @@ def test_unknown_names_name_the_nearest():
 def test_the_models_of_a_provider():
     assert "gpt-4.1" in api_models() and "gpt-4.1" in api_models("openai")
     assert "gpt-4.1" not in api_models("Together AI")
-    assert api_models() == sorted({row["model"] for row in table("api_prices").rows})
+    assert api_models() == sorted({row["model"] for row in table("prices/api").rows})
 
 
 def test_amounts_that_are_none_are_refused_all_at_once():

@@ -51,7 +51,7 @@ def test_the_price_of_inference_is_that_of_the_tuned_model():
 
 
 def test_every_row_is_sound_and_can_be_looked_up():
-    rows, columns = table("finetune_prices").rows, ("provider", "model", "method", "as_of")
+    rows, columns = table("prices/finetuning").rows, ("provider", "model", "method", "as_of")
     assert len({tuple(row[column] for column in columns) for row in rows}) == len(rows) > 50
     for row in rows:
         found = the_price(row["provider"], row["model"], row["method"], row["as_of"])

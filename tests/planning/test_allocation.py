@@ -5,8 +5,8 @@ import pytest
 
 import costmodel as cm
 from costmodel.planning.allocation import allocate
-from costmodel.scaling.fitting import fit_scaling_law
-from costmodel.scaling.hoffmann import HoffmannLaw
+from costmodel.scaling.fitting.fit import fit_scaling_law
+from costmodel.scaling.laws.hoffmann import HoffmannLaw
 
 LAW = HoffmannLaw(E=1.8172, A=482.01, B=2085.43, alpha=0.3478, beta=0.3658)
 RUN = cm.Scenario(

@@ -8,11 +8,11 @@ import costmodel as cm
 from costmodel.hardware.accelerator import Accelerator
 from costmodel.planning.fits import what_fits
 from costmodel.planning.limits import STEP, largest_micro_batch, largest_model, longest_sequence, planned
-from costmodel.training.finetuning import FullFineTuning, LoRA, QLoRA
-from costmodel.training.memory import GIB, memory
-from costmodel.training.planner import LONG, TooLargeError
-from costmodel.training.preference import DPO
-from costmodel.training.reinforcement import GRPO
+from costmodel.training.layouts.planner import LONG, TooLargeError
+from costmodel.training.recipes.finetuning import FullFineTuning, LoRA, QLoRA
+from costmodel.training.recipes.preference import DPO
+from costmodel.training.recipes.reinforcement import GRPO
+from costmodel.training.step.memory import GIB, memory
 
 MODEL = "llama-3.1-8b"
 SHAPE = cm.load_architecture(MODEL)

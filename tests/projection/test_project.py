@@ -14,11 +14,11 @@ from costmodel.foundation.errors import InputError, MissingFactError, UnknownNam
 from costmodel.foundation.ranges import between, samples
 from costmodel.market.gpu_prices import vintage
 from costmodel.projection.capability import BEST_UTILISATION, Capability, capability
-from costmodel.projection.decline import decline_model
-from costmodel.projection.factors import declines, factor
+from costmodel.projection.decline.factors import declines, factor
+from costmodel.projection.decline.models import decline_model
+from costmodel.projection.decline.series import cost_series
 from costmodel.projection.project import project_cost
 from costmodel.projection.projection import Projection
-from costmodel.projection.series import cost_series
 
 RUN = Scenario.from_data({
     "name": "a run", "architecture": {"total": "7B"}, "recipe": {"kind": "pretraining", "tokens": "1T"},
@@ -260,7 +260,7 @@ def test_the_chance_of_an_order_of_magnitude(age, declined, two, three):
 ])  # fmt: skip
 def test_algorithms_that_fade_and_hardware(regime, rent_2027, rent_2030):
     """Study, section 5: DeepSeek-V3 (5.576 MUSD on 2024-12-26) by decaying algorithms and rented hardware [MUSD]."""
-    from costmodel.projection.factors import algorithms
+    from costmodel.projection.decline.factors import algorithms
 
     # the study reads the interval of Ho et al. as one of 90 %, which their abstract calls 95 %
     as_read = (factor("algorithms, fast", low=0.664, high=1.476),) if regime == "fast" else algorithms(regime)

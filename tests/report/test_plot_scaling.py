@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import costmodel as cm
-from costmodel.scaling.hoffmann import HoffmannLaw
-from costmodel.scaling.isoflop import fit_isoflops
+from costmodel.scaling.fitting.isoflop import fit_isoflops
+from costmodel.scaling.laws.hoffmann import HoffmannLaw
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")

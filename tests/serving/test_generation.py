@@ -103,7 +103,7 @@ def test_what_is_not_known_is_said():
 
 
 def test_constants_have_a_source_and_are_few():
-    rows = table("decode").rows
+    rows = table("fitted/decode").rows
     assert all(row["source"] for row in rows) and len({(row["kind"], row["name"]) for row in rows}) == len(rows)
     base = [row["name"] for row in rows if row["kind"] == "fitted" and ":" not in row["name"]]
     assert len(base) <= 6

@@ -4,8 +4,8 @@ import pytest
 
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import Table, read_csv, table
-from costmodel.projection.backtest import backtest
-from costmodel.projection.series import cost_series
+from costmodel.projection.backtests.declines import backtest
+from costmodel.projection.decline.series import cost_series
 from costmodel.validation.cost_decline import validate_cost_decline
 from costmodel.validation.scores import summary_rows
 
@@ -62,7 +62,7 @@ def test_new_capabilities_are_predicted_from_the_record_before():
 
 def test_shipped_points_alone_are_predicted_without_their_series(shared):
     found = validate_cost_decline(read_csv(shared / "measurements" / "cost_decline.csv"))
-    own = validate_cost_decline(table("cost_decline"))
+    own = validate_cost_decline(table("measurements/cost_decline"))
     assert found["scored"] == own["scored"] == 189 and found["windows"] == 28 and len(found["families"]) == 7
     assert found["rows"][0]["id"] == own["rows"][0]["id"]
     assert 0.70 <= found["coverage"]["0.8"] <= 0.95 and found["coverage"]["0.95"] >= 0.90

@@ -9,8 +9,8 @@ from costmodel.estimation.estimate import estimate
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import read_csv, table
 from costmodel.hardware.accelerator import load_accelerator
-from costmodel.training.jobs import KINDS, reached
-from costmodel.training.recipes import RECIPES
+from costmodel.training.jobs.realized_finetuning import KINDS, reached
+from costmodel.training.recipes.pretraining import RECIPES
 from costmodel.validation.published_finetunes import (
     JOBS,
     RECIPE_FIELDS,
@@ -21,12 +21,12 @@ from costmodel.validation.published_finetunes import (
     validate_published_finetunes,
 )
 
-ROWS = table("published_finetunes").rows
+ROWS = table("measurements/published_finetunes").rows
 
 
 @pytest.fixture(scope="module")
 def scored():
-    return validate_published_finetunes(table("published_finetunes"))
+    return validate_published_finetunes(table("measurements/published_finetunes"))
 
 
 def test_rows_are_unique_and_have_a_source():
@@ -104,7 +104,7 @@ def test_dollars_without_hours_are_scored_alone(scored):
 
 def test_a_recipe_that_is_not_possible_is_skipped_with_the_reason():
     row = {**next(row for row in ROWS if row["id"] == "alpaca-7b"), "tokens": "20M"}
-    result = validate_published_finetunes(replace(table("published_finetunes"), rows=(row,)))
+    result = validate_published_finetunes(replace(table("measurements/published_finetunes"), rows=(row,)))
     assert result["scored"] == 0
     assert "one of the two" in result["rows"][0]["skipped"]
 
@@ -130,7 +130,7 @@ def test_every_visible_row_of_the_shared_table_is_here(shared):
 
 
 def test_what_jobs_reach_is_what_the_shipped_table_says():
-    listed = jobs(table("published_finetunes"))
+    listed = jobs(table("measurements/published_finetunes"))
     assert {job.kind for job in listed} == set(KINDS)
     assert job_rows(listed) == list(table(JOBS).rows)
 

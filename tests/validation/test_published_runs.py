@@ -6,14 +6,20 @@ import pytest
 
 from costmodel.foundation.tables import default, read_csv, table
 from costmodel.hardware.accelerator import load_accelerator
-from costmodel.training.utilisation import default_mfu, fit_utilisation, shipped_runs, utilisation_rows, write_table
+from costmodel.training.jobs.utilization import (
+    default_mfu,
+    fit_utilisation,
+    shipped_runs,
+    utilisation_rows,
+    write_table,
+)
 from costmodel.validation.published_runs import validate_published_runs
 from costmodel.validation.scores import Case, report
 
 
 @pytest.fixture(scope="module")
 def scored():
-    return validate_published_runs(table("published_runs"))
+    return validate_published_runs(table("measurements/published_runs"))
 
 
 def test_shipped_runs_are_predicted_without_their_organisation(scored):
@@ -50,7 +56,7 @@ def test_every_row_is_scored_or_says_why_not(scored):
 def test_the_table_of_defaults_is_what_the_fit_gives(tmp_path):
     write_table(tmp_path / "utilisation.csv")
     assert (tmp_path / "utilisation.csv").read_text(encoding="utf-8") == "\n".join(
-        [",".join(table("utilisation").columns), *_lines(table("utilisation").rows)]
+        [",".join(table("fitted/utilization").columns), *_lines(table("fitted/utilization").rows)]
     )
 
 

@@ -56,7 +56,7 @@ def test_the_shipped_constants_are_those_of_the_fit(fitted):
     shipped = default_efficiency()
     assert shipped.values == pytest.approx(fitted.values, rel=0.001)
     assert shipped.spreads == pytest.approx(fitted.spreads, rel=0.01)
-    for row in table("decode_folds").rows:
+    for row in table("fitted/folds/decode").rows:
         fold = fitted.folds[row["model"]]
         assert all(float(row[name]) == pytest.approx(fold[name], rel=0.001) for name in PRIORS if name in row)
 

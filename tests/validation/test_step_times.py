@@ -8,7 +8,7 @@ from costmodel.validation.step_times import validate_step_times
 
 @pytest.fixture(scope="module")
 def scored():
-    return validate_step_times(table("step_times"))
+    return validate_step_times(table("measurements/step_times"))
 
 
 def test_families_left_out(scored):
@@ -22,7 +22,7 @@ def test_families_left_out(scored):
 
 def test_a_row_of_the_fit_is_predicted_without_its_family(scored):
     """A row that differs in its seconds was not in the fit, and is predicted by the shipped constants."""
-    rows = table("step_times").rows
+    rows = table("measurements/step_times").rows
     number = next(index for index, row in enumerate(rows) if row["model"] == "LLAMA3_70B" and not row["flag"])
     other = {**rows[number], "step_time_s": str(float(rows[number]["step_time_s"]) * 1.01)}
     seen, new = (validate_step_times(Table("one", (row,), tuple(row), ""))["rows"][0] for row in (rows[number], other))
@@ -35,7 +35,7 @@ def test_the_published_table_is_the_shipped_one(shared, scored):
 
 
 def test_rows_that_cannot_be_scored_say_why():
-    row = {**table("step_times").rows[100], "accelerator": "MI300X", "flag": ""}
+    row = {**table("measurements/step_times").rows[100], "accelerator": "MI300X", "flag": ""}
     unknown = {**row, "accelerator": "B900"}
     scored = validate_step_times(Table("two", (row, unknown), tuple(row), ""))
     assert scored["scored"] == 0 and scored["mape"] is None

@@ -10,9 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from costmodel.architecture.config_reader import Config
 from costmodel.architecture.families import FAMILIES, reader_of
-from costmodel.architecture.quantisation import stored_bytes
+from costmodel.architecture.quantization import stored_bytes
+from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.errors import InputError, UnknownNameError, unknown
 from costmodel.foundation.names import Names
@@ -134,8 +134,8 @@ def architectures() -> list[dict[str, Any]]:
 
 @lru_cache(maxsize=1)
 def catalogue() -> Names[dict[str, Any]]:
-    """Return the named architectures of `data/architectures.json`."""
-    data = json.loads((folder() / "architectures.json").read_bytes())
+    """Return the named architectures of `data/facts/architectures.json`."""
+    data = json.loads((folder() / "facts" / "architectures.json").read_bytes())
     return Names("architecture", data, {name: entry["aliases"] for name, entry in data.items()})
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from costmodel.architecture.attention import Attention
-from costmodel.architecture.feed_forward import FeedForward
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.specification import Layer
 from costmodel.foundation.errors import InputError
 

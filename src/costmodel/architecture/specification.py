@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from costmodel.architecture.blocks import AnyBlock, Block, Operation, Weight, linear, norm, product
+from costmodel.architecture.blocks.block import AnyBlock, Block, Operation, Weight, linear, norm, product
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.fields import Dimension, Parameters
 from costmodel.foundation.specs import Spec
@@ -164,7 +164,7 @@ class Architecture(Spec):
         >>> Architecture.from_counts("7B").parameters
         ParameterCounts(total=7000000000, active=7000000000, embedding=0, prediction=0)
         """
-        from costmodel.architecture.aggregate import Aggregate
+        from costmodel.architecture.blocks.aggregate import Aggregate
 
         counts = _Counts(total=total, active=total if active is None else active)
         if vocabulary is not None and width is None:

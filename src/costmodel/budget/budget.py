@@ -232,25 +232,25 @@ class Budget(rendering.Shown):
 
     def to_csv(self, path: str | Path) -> None:
         """Write the lines to a CSV file."""
-        from costmodel.budget.document import csv_text
+        from costmodel.budget.export.document import csv_text
 
         write_text(Path(path), csv_text(self))
 
     def to_xlsx(self, path: str | Path) -> None:
         """Write a spreadsheet with formulas; needs openpyxl."""
-        from costmodel.budget.spreadsheet import write_xlsx
+        from costmodel.budget.export.spreadsheet import write_xlsx
 
         write_xlsx(self, Path(path))
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """Return the budget as Markdown, and write it to a file if a `path` is given."""
-        from costmodel.budget.document import markdown
+        from costmodel.budget.export.document import markdown
 
         return _written(markdown(self), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """Return the budget as a page of HTML, and write it to a file if a `path` is given."""
-        from costmodel.budget.document import html_page
+        from costmodel.budget.export.document import html_page
 
         return _written(html_page(self), path)
 

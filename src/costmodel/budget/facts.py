@@ -1,4 +1,4 @@
-"""What do examples, pairs, trials and people cost where nobody says? Rows of data/project_facts.csv."""
+"""What do examples, pairs, trials and people cost where nobody says? Rows of data/assumptions/project_facts.csv."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _YEARLY = "USD/year"
 
 @lru_cache(maxsize=1)
 def _facts() -> Names[Row]:
-    return Names("fact of a project", {row["name"]: row for row in table("project_facts").rows})
+    return Names("fact of a project", {row["name"]: row for row in table("assumptions/project_facts").rows})
 
 
 @lru_cache(maxsize=32)

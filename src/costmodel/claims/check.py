@@ -11,12 +11,12 @@ from costmodel.claims.claim import Claim, CostClaim, DeclineClaim, GroupClaim
 from costmodel.comparison.development import development_cost
 from costmodel.comparison.frontier import frontier_against_low_cost
 from costmodel.foundation import rendering
+from costmodel.foundation.arrays import exp
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import fingerprint
-from costmodel.projection.decline import decline_model
-from costmodel.projection.factors import algorithms, declines, factor
+from costmodel.projection.decline.factors import algorithms, declines, factor
+from costmodel.projection.decline.models import decline_model
 from costmodel.projection.project import project_cost, wrong_draws
-from costmodel.training.arrays import exp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PATHS = 20_000
 MATURE, MATURE_DECLINED = 2.0, 2.0
 """Age of a capability that is called mature [year], and its decline of ln cost so far: GPT-4 class at its last point
-in `data/cost_decline.csv`, 1.8 years and 2.0."""
+in `data/measurements/cost_decline.csv`, 1.8 years and 2.0."""
 
 
 class Answer(NamedTuple):
@@ -134,7 +134,11 @@ def _cost(claim: CostClaim, paths: int, seed: int) -> Verdict:
         for scope, drawn in _scopes(each, alone.scope, seed)
     ]
     order = sorted(answers, key=lambda one: one.scope != "final_run")
-    return Verdict(claim, tuple(order), ("data/decline.csv", "data/cost_factors.csv", "data/development.csv"))
+    return Verdict(
+        claim,
+        tuple(order),
+        ("data/fitted/decline.csv", "data/assumptions/cost_factors.csv", "data/assumptions/development.csv"),
+    )
 
 
 def _scopes(costs: np.ndarray, scope: str, seed: int) -> list[tuple[str, np.ndarray]]:
@@ -175,7 +179,7 @@ def _decline(claim: DeclineClaim, paths: int, seed: int) -> Verdict:
         by_latest, by_soonest = float((falls[:, 1] >= needed).mean()), float((falls[:, 0] >= needed).mean())
         note = f"within {claim.soonest:g} years {by_soonest:.2f}, within {claim.latest:g} years {by_latest:.2f}"
         answers.append(Answer(name, "final_run", by_latest, note))
-    return Verdict(claim, tuple(answers), ("data/decline.csv", "data/cost_factors.csv"))
+    return Verdict(claim, tuple(answers), ("data/fitted/decline.csv", "data/assumptions/cost_factors.csv"))
 
 
 def _group(claim: GroupClaim) -> Verdict:
@@ -202,4 +206,4 @@ def _group(claim: GroupClaim) -> Verdict:
             answers.append(Answer("number of accelerators", "final_run", sum(inside) / len(inside), note))
     if not answers:
         raise InputError("a claim about a group bounds its dollars or its accelerators, and runs of it are known")
-    return Verdict(claim, tuple(answers), ("data/published_runs.csv", "data/development.csv"))
+    return Verdict(claim, tuple(answers), ("data/measurements/published_runs.csv", "data/assumptions/development.csv"))

@@ -37,7 +37,7 @@ class CostClaim(Spec):
         Annotated[str, Tag("a name")] | Annotated[Capability, Tag("a capability")] | Annotated[Scenario, Tag("a run")],
         Discriminator(lambda value: "a name" if isinstance(value, str) else _described(value)),
     ]
-    """What is reached: a series of `data/cost_decline.csv`, a capability with its cost and date, or a run."""
+    """What is reached: a series of `data/measurements/cost_decline.csv`, a capability with its cost and date, or a run."""
     below: Dollars
     by: Year
 
@@ -74,7 +74,7 @@ class GroupClaim(Spec):
     kind: Literal["group"] = "group"
     text: str
     group: Literal["frontier", "low_cost"]
-    """As the column `group` of `data/published_runs.csv` has it, by compute and not by cost."""
+    """As the column `group` of `data/measurements/published_runs.csv` has it, by compute and not by cost."""
     cost_from: Dollars | None = None
     cost_to: Dollars | None = None
     count_from: Annotated[int, Field(ge=1)] | None = None

@@ -27,8 +27,8 @@ def fit(
 ) -> None:
     """Fit a scaling law to measured losses, and allocate compute or dollars by it."""
     from costmodel.planning.allocation import allocate as allocated
-    from costmodel.scaling.fitting import fit_scaling_law
-    from costmodel.scaling.presets import scaling_law
+    from costmodel.scaling.fitting.fit import fit_scaling_law
+    from costmodel.scaling.laws.presets import scaling_law
 
     if runs is None and compute is None and allocate is None:
         raise InputError("give RUNS.csv to fit, or --compute or --allocate to use a known law")
@@ -68,6 +68,6 @@ def _optimum(law: Any, compute: str) -> dict[str, Any]:
 def _training_on(gpu: str, gpus: int) -> Any:
     from costmodel.estimation.scenario import Scenario
     from costmodel.hardware.cluster import Cluster
-    from costmodel.training.recipes import Pretraining
+    from costmodel.training.recipes.pretraining import Pretraining
 
     return Scenario(architecture={"total": "1B"}, recipe=Pretraining(tokens=1e12), cluster=Cluster(gpu, gpus))

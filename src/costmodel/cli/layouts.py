@@ -25,8 +25,8 @@ def layouts(
 ) -> None:
     """Search the fastest layouts of a training step."""
     from costmodel.hardware.cluster import Cluster
-    from costmodel.training.recipes import Pretraining
-    from costmodel.training.search import search_layouts
+    from costmodel.training.layouts.search import search_layouts
+    from costmodel.training.recipes.pretraining import Pretraining
 
     try:
         counts = [int(number) for number in gpus.split(",")]

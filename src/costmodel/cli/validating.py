@@ -21,11 +21,11 @@ class _Kind(NamedTuple):
 
 
 _SCORED = {
-    "published_runs": _Kind("GPU-hours", "published_runs"),
-    "step_times": _Kind("step times", "step_times"),
-    "finetune": _Kind("step times", "finetunes"),
-    "published_finetunes": _Kind("GPU-hours", "published_finetunes"),
-    "cost_decline": _Kind("costs", "cost_decline"),
+    "published_runs": _Kind("GPU-hours", "measurements/published_runs"),
+    "step_times": _Kind("step times", "measurements/step_times"),
+    "finetune": _Kind("step times", "measurements/finetunes"),
+    "published_finetunes": _Kind("GPU-hours", "measurements/published_finetunes"),
+    "cost_decline": _Kind("costs", "measurements/cost_decline"),
     "serving": _Kind("output tokens a second", None),
 }
 """Kinds of cases that are scored."""

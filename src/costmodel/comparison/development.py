@@ -30,12 +30,12 @@ _GIVEN = {
 
 @lru_cache(maxsize=8)
 def development_fact(name: str) -> Figure:
-    """Return the assumed fact called `name` of `data/development.csv`, with its spread and its source.
+    """Return the assumed fact called `name` of `data/assumptions/development.csv`, with its spread and its source.
 
     >>> round(development_fact("R&D multiplier").value, 2)
     2.19
     """
-    row = next(row for row in table("development").rows if row["name"] == name and row["kind"] == "assumed")
+    row = next(row for row in table("assumptions/development").rows if row["name"] == name and row["kind"] == "assumed")
     interval = between(float(row["low"]), float(row["high"]), level=float(row["level"]))
     spread = interval.settled("logitnormal" if row["shape"] == "logitnormal" else "lognormal")
     return Figure(spread.median(), spread, Provenance("assumed", row["source"], note=row["note"]))
@@ -44,7 +44,7 @@ def development_fact(name: str) -> Figure:
 def observed_multipliers() -> list[dict[str, Any]]:
     """Return the R&D multipliers that laboratories let out, with their sources: how far the assumed one holds."""
     return [{"subject": row["subject"], "multiplier": float(row["value"]), "note": row["note"], "source": row["source"]}
-            for row in table("development").rows if row["kind"] == "observed"]  # fmt: skip
+            for row in table("assumptions/development").rows if row["kind"] == "observed"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,8 @@ def development_cost(
     ----------
     final_run_cost : a number, a range or such as "5 MUSD" [USD], a published cost, or an estimate; of scope "final_run"
     staff : whether the staff of the research is in it
-    multiplier : all compute over that of the final run, at least 1 [1]; `data/development.csv` unless given
-    staff_share : share of the staff in the whole, below 1 [1]; `data/development.csv` unless given
+    multiplier : all compute over that of the final run, at least 1 [1]; `data/assumptions/development.csv` unless given
+    staff_share : share of the staff in the whole, below 1 [1]; `data/assumptions/development.csv` unless given
     seed : of the draws
 
     Returns

@@ -183,7 +183,7 @@ def frontier_against_low_cost(runs: PublishedRuns | None = None, seed: int = 0) 
 
     "Legacy frontier models cost 100 million dollars or more on 10,000 accelerators or more; low-cost ones 5
     to 10 million on 1,000 to 2,000." Which group a run belongs to stands in the column `group` of
-    `data/published_runs.csv`, with its reason: training compute above or below 1e25 FLOP, not the cost.
+    `data/measurements/published_runs.csv`, with its reason: training compute above or below 1e25 FLOP, not the cost.
 
     Parameters
     ----------

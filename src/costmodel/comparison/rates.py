@@ -11,7 +11,7 @@ from costmodel.market.rental import Rental
 
 PRICED_AS = {"H800-SXM": "H100-SXM"}
 """Devices of which no rental price is known, and the one that stands in: the H800 is an H100 whose NVLink was cut
-to 400 GB/s for export (data/accelerators.csv)."""
+to 400 GB/s for export (data/facts/accelerators.csv)."""
 RENTED_BY_MAKER = {"TPU": "gcp"}
 """Devices that nobody but their maker rents, by the beginning of their names: its list price is their market."""
 

@@ -21,10 +21,10 @@ from costmodel.foundation.ranges import DEFAULT_LEVEL, median
 from costmodel.foundation.tables import Table, table
 from costmodel.hardware.cluster import Cluster
 from costmodel.hardware.site import Site
-from costmodel.training.numerics import Precision
-from costmodel.training.published import Run, read_runs
-from costmodel.training.recipes import Pretraining
-from costmodel.training.utilisation import shipped_runs
+from costmodel.training.jobs.published import Run, read_runs
+from costmodel.training.jobs.utilization import shipped_runs
+from costmodel.training.recipes.pretraining import Pretraining
+from costmodel.training.step.numerics import Precision
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -301,7 +301,7 @@ def _read(run: PublishedRun) -> Run:
     row["accelerator"] = row["accelerator"] or row["assumed_accelerator"]
     if not row["tokens"] and row["flops_claimed"] and "enc" not in row["arch"]:
         row |= _standing_for(float(row["flops_claimed"]), "moe" in row["arch"])
-    runs, skipped = read_runs(Table("published_runs", (row,), table("published_runs").columns, ""))
+    runs, skipped = read_runs(Table("published_runs", (row,), table("measurements/published_runs").columns, ""))
     if not runs:
         raise InputError(skipped[run.id])
     return runs[0]

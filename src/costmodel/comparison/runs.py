@@ -45,7 +45,7 @@ _DATE = re.compile(r"(20\d\d)(?:-(\d\d))?(?:-(\d\d))?$")
 
 @dataclass(frozen=True, slots=True)
 class PublishedRun:
-    """A run that somebody published, with all that its row of `data/published_runs.csv` says."""
+    """A run that somebody published, with all that its row of `data/measurements/published_runs.csv` says."""
 
     row: Row
     costs: tuple[Cost, ...]
@@ -287,9 +287,9 @@ def published_runs(
 @lru_cache(maxsize=1)
 def _shipped() -> PublishedRuns:
     further: dict[str, list[Row]] = {}
-    for row in table("run_costs").rows:
+    for row in table("measurements/run_costs").rows:
         further.setdefault(row["id"], []).append(row)
-    return PublishedRuns([_run(row, further.get(row["id"], [])) for row in table("published_runs").rows])
+    return PublishedRuns([_run(row, further.get(row["id"], [])) for row in table("measurements/published_runs").rows])
 
 
 def _run(row: Row, further: Sequence[Row]) -> PublishedRun:

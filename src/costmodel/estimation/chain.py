@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from costmodel.training.arrays import largest, smallest
+from costmodel.foundation.arrays import largest, smallest
 
 MOST_OF_PEAK = 0.9
 """Share of the peak that no job passes by being faster than modelled: the best matrix products reach it [1]."""
@@ -143,7 +143,7 @@ def steps(
     """
     listed: list[Step] = []
     if reliability:
-        from costmodel.training.goodput import job_goodput
+        from costmodel.training.jobs.goodput import job_goodput
 
         of_job = ("cluster.count", "architecture.parameters", *(f"reliability.{name}" for name in reliability))
         formula = "Daly: what failures, restarts and checkpoints leave"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from costmodel.foundation.units import Quantity
-    from costmodel.training.layout import Layout
+    from costmodel.training.step.layout import Layout
 
 _STEADY_UNKNOWN = Missing("GPU-hours were given, which tell the utilisation of the job (mfu × goodput) only")
 _NO_LAYOUT = Missing("no layout is behind the estimate: utilisation or GPU-hours were given, or it is by class")

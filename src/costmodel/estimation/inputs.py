@@ -13,21 +13,21 @@ from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import SI_FACTOR
 from costmodel.hardware.power import training_power
 from costmodel.hardware.site import electricity_price, grid_intensity, water_intensity
-from costmodel.training.jobs import job_kind, reached
-from costmodel.training.memory import GIB
-from costmodel.training.passes import pass_flops
+from costmodel.training.jobs.realized_finetuning import job_kind, reached
+from costmodel.training.recipes.passes import pass_flops
+from costmodel.training.step.memory import GIB
 
 if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
     from costmodel.estimation.scenario import Scenario
     from costmodel.hardware.accelerator import Accelerator
     from costmodel.hardware.site import Site
-    from costmodel.training.recipes import Recipe
+    from costmodel.training.recipes.pretraining import Recipe
 
 GIVEN = Provenance("given")
 MEMORY_ERROR = 1.13
 """Factor within which four of five measured peaks of memory lie [1]."""
-_ASSUMED_BATCH = Provenance("assumed", "costmodel.training.recipes", note="a batch by rule")
+_ASSUMED_BATCH = Provenance("assumed", "costmodel.training.recipes.pretraining", note="a batch by rule")
 
 
 class Input(NamedTuple):
@@ -156,7 +156,9 @@ def _held(known: Speed) -> Figure:
     """Return the memory of the fullest accelerator [GiB], of the recipe that needs most."""
     most = max(float(one.total) for one in known.memory) / GIB
     spread = between(most / MEMORY_ERROR, most * MEMORY_ERROR, level=0.8).settled("lognormal")
-    origin = Provenance("fitted", "data/step_times.csv, rows with a measured memory", note="the memory model")
+    origin = Provenance(
+        "fitted", "data/measurements/step_times.csv, rows with a measured memory", note="the memory model"
+    )
     return Figure(most, spread, origin)
 
 

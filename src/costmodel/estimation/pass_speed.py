@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from costmodel.foundation.ranges import between, normal_quantile
 from costmodel.foundation.tables import Figure, Provenance
-from costmodel.training.passes import Pass, generation_flops
-from costmodel.training.steps import pass_problem
-from costmodel.training.timing import step_breakdown
+from costmodel.training.layouts.step_time import pass_problem
+from costmodel.training.recipes.passes import Pass, generation_flops
+from costmodel.training.step.timing import step_breakdown
 
 if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
     from costmodel.serving.generation import Generation
-    from costmodel.training.layout import Layouts
-    from costmodel.training.recipes import Recipe
+    from costmodel.training.recipes.pretraining import Recipe
+    from costmodel.training.step.layout import Layouts
 
 MOST_MFU = 0.98
 """End of an interval of the utilisation at most: a share below one [1]."""
@@ -79,7 +79,7 @@ def _generating(scenario: Scenario, recipe: Recipe, one: Pass) -> Figure:
     factor = math.exp(normal_quantile(0.9) * steady.spread)
     spread = between(mfu / factor, min(mfu * factor, MOST_MFU), level=0.8).settled("logitnormal")
     note = f"the decode model: {cluster.count / seconds:,.0f} tokens a second on {cluster.count:,}, {how}"
-    return Figure(mfu, spread, Provenance("fitted", "data/decode.csv", note=note))
+    return Figure(mfu, spread, Provenance("fitted", "data/fitted/decode.csv", note=note))
 
 
 def _stored(precision: str) -> str:

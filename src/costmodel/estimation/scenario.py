@@ -14,10 +14,10 @@ from costmodel.foundation.ranges import Range
 from costmodel.foundation.specs import Spec
 from costmodel.hardware.cluster import Cluster
 from costmodel.market.rental import Rental
-from costmodel.training.efficiency import Efficiency
-from costmodel.training.goodput import Reliability
-from costmodel.training.layout import Layout
-from costmodel.training.recipes import Recipe
+from costmodel.training.jobs.goodput import Reliability
+from costmodel.training.recipes.pretraining import Recipe
+from costmodel.training.step.efficiency import Efficiency
+from costmodel.training.step.layout import Layout
 
 Scope = Literal["final_run", "development"]
 MOST_RECIPES = 100

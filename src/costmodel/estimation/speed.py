@@ -8,17 +8,17 @@ from costmodel.estimation.pass_speed import MOST_MFU, of_passes
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.ranges import Range, between, middle
 from costmodel.foundation.tables import Figure, Provenance, default
-from costmodel.training.efficiency import default_efficiency
-from costmodel.training.layout import Layout, layout_of, layouts
-from costmodel.training.memory import GIB, Memory, memory
-from costmodel.training.planned import planned_mfu
-from costmodel.training.planner import Plan, TooLargeError, plan
-from costmodel.training.steps import Problem, StepTime, problem, step_time
-from costmodel.training.utilisation import default_mfu
+from costmodel.training.jobs.realized_pretraining import planned_mfu
+from costmodel.training.jobs.utilization import default_mfu
+from costmodel.training.layouts.planner import Plan, TooLargeError, plan
+from costmodel.training.layouts.step_time import Problem, StepTime, problem, step_time
+from costmodel.training.step.efficiency import default_efficiency
+from costmodel.training.step.layout import Layout, layout_of, layouts
+from costmodel.training.step.memory import GIB, Memory, memory
 
 if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
-    from costmodel.training.recipes import Recipe
+    from costmodel.training.recipes.pretraining import Recipe
 
 Basis = Literal["given", "layout", "planned", "class", "none"]
 """Where the utilisation comes from; "none" where GPU-hours are given."""
@@ -139,7 +139,7 @@ def _plan(scenario: Scenario, recipe: Recipe, asked: Problem) -> Plan:
         raise MissingFactError(str(error)) from None
     if scenario.search == "bounded":
         return planned
-    from costmodel.training.search import search_layouts
+    from costmodel.training.layouts.search import search_layouts
 
     settled = recipe.replace(batch_size=int(planned.batch_size))
     whole = search_layouts(scenario.architecture, scenario.cluster, settled, efficiency=scenario.efficiency)

@@ -79,7 +79,7 @@ def folder() -> Path:
 
 @lru_cache(maxsize=64)
 def table(name: str) -> Table:
-    """Return the table of the library called `name` (the file `data/NAME.csv`)."""
+    """Return the table of the library called `name`: the file `data/NAME.csv`, such as "prices/api"."""
     return read_csv(folder() / f"{name}.csv")
 
 
@@ -140,8 +140,8 @@ def write_text(path: Path, text: str) -> None:
 
 @lru_cache(maxsize=32)
 def default(name: str) -> Figure:
-    """Return the assumed value called `name` of `data/defaults.csv`, in the unit that its row names."""
-    row = next(row for row in table("defaults").rows if row["name"] == name)
+    """Return the assumed value called `name` of `data/assumptions/defaults.csv`, in the unit that its row names."""
+    row = next(row for row in table("assumptions/defaults").rows if row["name"] == name)
     shape, floor = ("logitnormal", 0.0) if row["shape"] == "logitnormal" else ("lognormal", float(row["floor"]))
     interval: Interval = between(float(row["low"]), float(row["high"]), level=float(row["level"]))
     spread = interval.settled(shape, floor)  # type: ignore[arg-type]
@@ -152,7 +152,7 @@ def default(name: str) -> Figure:
 def fingerprint() -> str:
     """Return a short hash over all tables: two estimates with the same one saw the same facts."""
     digest = hashlib.sha256()
-    for path in sorted(folder().iterdir()):
+    for path in sorted(folder().rglob("*")):
         if path.suffix in {".csv", ".json"}:
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+            digest.update(path.relative_to(folder()).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]

@@ -112,15 +112,15 @@ def accelerators() -> list[dict[str, Any]]:
 
 @lru_cache(maxsize=1)
 def accelerator_names() -> Names[Row]:
-    """Return the rows of `data/accelerators.csv` by name and alias."""
-    rows = table("accelerators").rows
+    """Return the rows of `data/facts/accelerators.csv` by name and alias."""
+    rows = table("facts/accelerators").rows
     aliases = {row["name"]: row["aliases"].split("|") for row in rows if row["aliases"]}
     return Names("accelerator", {row["name"]: row for row in rows}, aliases, _VENDORS)
 
 
 @lru_cache(maxsize=1)
 def _networks() -> dict[str, Row]:
-    return {row["accelerator"]: row for row in table("networks").rows}
+    return {row["accelerator"]: row for row in table("facts/networks").rows}
 
 
 @lru_cache(maxsize=128)

@@ -39,7 +39,7 @@ def training_power(accelerator: Accelerator) -> Figure:
     if measured:
         middle, factor = median(measured), math.exp(_measured_sd() * normal_quantile(0.9))
         spread = between(middle / factor, middle * factor, "W").settled("lognormal")
-        rows = [row for row in table("measured_power").rows if row["accelerator"] == accelerator.name]
+        rows = [row for row in table("facts/measured_power").rows if row["accelerator"] == accelerator.name]
         source = " ; ".join(dict.fromkeys(row["source"].rsplit("/", 1)[0] for row in rows))
         note = f"wall power of {len(measured)} metered runs, nodes only"
         return Figure(middle, spread, Provenance("fitted", source, note=note))
@@ -63,7 +63,7 @@ def training_power(accelerator: Accelerator) -> Figure:
 @lru_cache(maxsize=1)
 def _measured() -> dict[str, list[float]]:
     by_name: dict[str, list[float]] = {}
-    for row in table("measured_power").rows:
+    for row in table("facts/measured_power").rows:
         by_name.setdefault(row["accelerator"], []).append(float(row["watts_per_gpu"]))
     return by_name
 
@@ -77,5 +77,5 @@ def _measured_sd() -> float:
 
 def _server(accelerator: Accelerator) -> dict[str, str]:
     general = "tpu" if accelerator.name.upper().startswith("TPU") else "gpu"
-    by_scope = {row["scope"]: row for row in table("server_power").rows}
+    by_scope = {row["scope"]: row for row in table("facts/server_power").rows}
     return next(by_scope[scope] for scope in (accelerator.name, accelerator.generation, general) if scope in by_scope)

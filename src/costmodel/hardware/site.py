@@ -75,7 +75,7 @@ def grid_intensity(region: str, year: int | None = None) -> Figure:
 def electricity_price(region: str) -> Figure:
     """Return the price of electricity of a region [USD/kWh], newest year."""
     key = resolve_region(region)
-    of_table = table("electricity_prices").rows
+    of_table = table("prices/electricity").rows
     rows = [row for row in of_table if row["region"] == key] or [
         row for row in of_table if row["region"] == country(key)
     ]
@@ -88,7 +88,7 @@ def electricity_price(region: str) -> Figure:
 def water_intensity(region: str) -> Figure:
     """Return the water consumed to generate the electricity of a country [liter/kWh]."""
     key = country(resolve_region(region))
-    rows = [row for row in table("grid_water").rows if row["region"] == key]
+    rows = [row for row in table("facts/grid_water").rows if row["region"] == key]
     if not rows:
         raise MissingFactError(f"no water intensity of {key} is known; give site.water_intensity")
     note = "mean of the world, for want of a figure" if rows[0]["world_default"] == "true" else key
@@ -113,7 +113,7 @@ def country(key: str) -> str:
 @lru_cache(maxsize=1)
 def _grid() -> dict[str, list[Row]]:
     by_region: dict[str, list[Row]] = {}
-    for row in table("grid_intensity").rows:
+    for row in table("facts/grid_intensity").rows:
         by_region.setdefault(row["region"], []).append(row)
     return by_region
 
@@ -131,7 +131,7 @@ def _regions() -> Names[str]:
         elif not key.startswith("gcp:") and name:
             aliases[key] = [name]
     aliases.setdefault("KOR", []).append("Korea")  # as Google names the country of its region
-    for row in table("cloud_regions").rows:
+    for row in table("facts/cloud_regions").rows:
         if row["grid_region"] in keys:
             aliases.setdefault(row["grid_region"], []).append(f"{row['cloud']}:{row['region']}")
     return Names("region", keys, aliases)

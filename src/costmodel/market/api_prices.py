@@ -130,7 +130,7 @@ def _providers() -> set[str]:
 @lru_cache(maxsize=1)
 def _facts() -> Names[list[APIPrice]]:
     by_model: dict[str, list[APIPrice]] = {}
-    for row in table("api_prices").rows:
+    for row in table("prices/api").rows:
         by_model.setdefault(row["model"], []).append(_fact(row))
     return Names("model with an API price", by_model)
 

@@ -226,7 +226,7 @@ def _of_model(facts: tuple[HostedPrice, ...], model: str, what: str) -> tuple[tu
 
 @lru_cache(maxsize=1)
 def _facts() -> tuple[HostedPrice, ...]:
-    return tuple(_fact(row) for row in table("finetune_prices").rows)
+    return tuple(_fact(row) for row in table("prices/finetuning").rows)
 
 
 def _fact(row: Row) -> HostedPrice:

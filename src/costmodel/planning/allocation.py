@@ -120,7 +120,7 @@ def allocate(
     Examples
     --------
     >>> import costmodel as cm
-    >>> from costmodel.scaling.hoffmann import HoffmannLaw
+    >>> from costmodel.scaling.laws.hoffmann import HoffmannLaw
     >>> law = HoffmannLaw(E=1.8172, A=482.01, B=2085.43, alpha=0.3478, beta=0.3658)
     >>> run = cm.Scenario(architecture={"total": "1B"}, recipe=cm.Pretraining(tokens="1T", batch_size=1024),
     ...                   cluster=cm.Cluster("H100-SXM", 256), prices=cm.Rental(price=2.5))

@@ -23,11 +23,11 @@ from costmodel.hardware.cluster import AcceleratorField, Cluster
 from costmodel.hardware.site import Site
 from costmodel.market.rental import Rental
 from costmodel.planning.limits import check_beside, planned
-from costmodel.training.finetuning import FullFineTuning, LoRA, QLoRA
-from costmodel.training.layout import Layout, layout_of
-from costmodel.training.memory import GIB, memory
-from costmodel.training.planner import TooLargeError
-from costmodel.training.recipes import Recipe
+from costmodel.training.layouts.planner import TooLargeError
+from costmodel.training.recipes.finetuning import FullFineTuning, LoRA, QLoRA
+from costmodel.training.recipes.pretraining import Recipe
+from costmodel.training.step.layout import Layout, layout_of
+from costmodel.training.step.memory import GIB, memory
 
 COUNTS = (1, 2, 4, 8)
 """Accelerators that are tried where no count is given: up to a node."""
@@ -349,12 +349,12 @@ def what_fits(
 
     References
     ----------
-    Memory: `costmodel.training.memory`; four of five measured peaks lie within 13 % of it, so that rows with less
+    Memory: `costmodel.training.step.memory`; four of five measured peaks lie within 13 % of it, so that rows with less
     headroom than that are noted as tight.
 
     Examples
     --------
-    >>> from costmodel.training.finetuning import QLoRA
+    >>> from costmodel.training.recipes.finetuning import QLoRA
     >>> found = what_fits("llama-3.1-8b", QLoRA(tokens="20M"), memory="24 GB", budget="10 USD", deadline="1 day")
     >>> "RTX-4090" in {one.accelerator for one in found.possible}
     True

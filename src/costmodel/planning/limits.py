@@ -10,16 +10,16 @@ from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.hardware.accelerator import Accelerator, load_accelerator
 from costmodel.hardware.cluster import Cluster
-from costmodel.training.memory import GIB, memory
-from costmodel.training.planner import Plan, TooLargeError, plan
-from costmodel.training.recipes import is_recipe
-from costmodel.training.steps import Problem, problem
+from costmodel.training.layouts.planner import Plan, TooLargeError, plan
+from costmodel.training.layouts.step_time import Problem, problem
+from costmodel.training.recipes.pretraining import is_recipe
+from costmodel.training.step.memory import GIB, memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from costmodel.architecture.specification import Architecture
-    from costmodel.training.recipes import Recipe
+    from costmodel.training.recipes.pretraining import Recipe
 
 STEP = 128
 """Sequence lengths are told in multiples of this, which all planned degrees of context parallelism divide [token]."""
@@ -95,12 +95,12 @@ def longest_sequence(architecture: str | Mapping[str, Any] | Architecture, recip
 
     References
     ----------
-    `costmodel.training.memory`: four of five measured peaks lie within 13 % of it.
+    `costmodel.training.step.memory`: four of five measured peaks lie within 13 % of it.
 
     Examples
     --------
     >>> from costmodel import Cluster
-    >>> from costmodel.training.finetuning import QLoRA
+    >>> from costmodel.training.recipes.finetuning import QLoRA
     >>> one, two = (longest_sequence("llama-3.1-8b", QLoRA(tokens="20M"), Cluster(name, 1))
     ...             for name in ("RTX-4090", "RTX-6000-Ada"))
     >>> 4096 < one < two
@@ -146,7 +146,7 @@ def largest_micro_batch(architecture: str | Mapping[str, Any] | Architecture, re
     Examples
     --------
     >>> from costmodel import Cluster
-    >>> from costmodel.training.finetuning import QLoRA
+    >>> from costmodel.training.recipes.finetuning import QLoRA
     >>> short, long = (QLoRA(tokens="20M", sequence_length=length) for length in (512, 2048))
     >>> of_short, of_long = (largest_micro_batch("llama-3.1-8b", one, Cluster("RTX-4090", 1)) for one in (short, long))
     >>> of_short >= 4 * of_long > 0
@@ -196,7 +196,7 @@ def largest_model(
     Examples
     --------
     >>> from costmodel import Cluster
-    >>> from costmodel.training.finetuning import FullFineTuning, QLoRA
+    >>> from costmodel.training.recipes.finetuning import FullFineTuning, QLoRA
     >>> models = ("llama-3.2-1b", "llama-3.1-8b", "llama-3.1-70b")
     >>> largest_model(QLoRA(tokens="20M"), Cluster("RTX-4090", 1), models)
     ['llama-3.1-8b', 'llama-3.2-1b']

@@ -11,7 +11,7 @@ from costmodel.foundation.fields import MOST, Date, Fraction, Measure
 from costmodel.foundation.ranges import Range, draws, middle
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import table
-from costmodel.projection.series import Series, cost_series
+from costmodel.projection.decline.series import Series, cost_series
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,7 +77,7 @@ class Capability(Spec):
 
 
 def capability(name: str) -> Capability:
-    """Return the capability of a series of `data/cost_decline.csv`, at its last point.
+    """Return the capability of a series of `data/measurements/cost_decline.csv`, at its last point.
 
     Raises
     ------
@@ -96,13 +96,13 @@ def capability(name: str) -> Capability:
     return Capability(
         name=series.name, cost=series.costs[-1], date=series.dates[-1], kind=series.kind,
         age=(series.dates[-1] - series.dates[0]).days / DAYS, declined=math.log(series.costs[0] / series.costs[-1]),
-        hardware_fixed=series.hardware_fixed, precision=_precision(series), source="data/cost_decline.csv",
+        hardware_fixed=series.hardware_fixed, precision=_precision(series), source="data/measurements/cost_decline.csv",
     )  # fmt: skip
 
 
 def _precision(series: Series) -> Any:
     """Return the number format of the run that a series ended with, as far as the table says; else 16 bits."""
-    rows = [row for row in table("cost_decline").rows
+    rows = [row for row in table("measurements/cost_decline").rows
             if (row["capability"], row["date"]) == (series.name, series.dates[-1].isoformat())]  # fmt: skip
     return next((row["precision"] for row in rows if row["precision"]), "16-bit")
 

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.scenario import Scenario
+from costmodel.foundation.arrays import exp
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError, unknown
 from costmodel.foundation.fields import MOST, Measure
 from costmodel.foundation.ranges import Range, draws
 from costmodel.market.gpu_prices import vintage
 from costmodel.projection.capability import Capability, capability
-from costmodel.projection.decline import decline_model
-from costmodel.projection.factors import REGIMES, Regime, algorithms, declines, factor, generator
+from costmodel.projection.decline.factors import REGIMES, Regime, algorithms, declines, factor, generator
+from costmodel.projection.decline.models import decline_model
 from costmodel.projection.projection import Part, Projection
-from costmodel.projection.rental import price_class, rental_path
-from costmodel.training.arrays import exp
+from costmodel.projection.rents.outlook import price_class, rental_path
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from costmodel.projection.decline import Decline
-    from costmodel.projection.factors import Factor
-    from costmodel.projection.rental import RentalPath
+    from costmodel.projection.decline.factors import Factor
+    from costmodel.projection.decline.models import Decline
+    from costmodel.projection.rents.outlook import RentalPath
 
 Question = Literal["run", "capability"]
 Method = Literal["end-to-end", "factors"]
@@ -67,7 +67,7 @@ def project_cost(
     Parameters
     ----------
     of : Scenario or Estimate (a run, or the reference of its capability), Capability, or the name of a series
-        of `data/cost_decline.csv`
+        of `data/measurements/cost_decline.csv`
     years : whole years, each meant at its end
     question : "run" or "capability"; a run for a scenario, a capability for anything else unless given
     method : of a capability: "end-to-end" (the default) or "factors"
@@ -86,8 +86,8 @@ def project_cost(
 
     References
     ----------
-    The end-to-end account: `costmodel.projection.decline`; the factors: `data/cost_factors.csv`; prices:
-    `costmodel.projection.rental`.
+    The end-to-end account: `costmodel.projection.decline.models`; the factors: `data/assumptions/cost_factors.csv`; prices:
+    `costmodel.projection.rents.outlook`.
 
     Examples
     --------
@@ -233,7 +233,7 @@ class _Asked:
         horizons = [_years(of.date, _end(year)) for year in years]
         if self.method == "end-to-end":
             falls = self._paths(decline_model(of.kind, of.age, of.declined), "decline", of.date, years)
-            found = {"all, end to end": (falls, "data/decline.csv")}
+            found = {"all, end to end": (falls, "data/fitted/decline.csv")}
             if of.hardware_fixed:  # its records are of one machine at one price, which gets cheaper too
                 fixed = declines({"hardware": (factor("hardware"),)}, horizons, self.paths, self.seed)
                 found["hardware"] = (fixed["hardware"], factor("hardware").source)

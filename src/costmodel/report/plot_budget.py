@@ -30,7 +30,7 @@ def budget(of: Budget, show: Show = "groups", ax: Axes | None = None) -> Axes:
     InputError
         If there is no such plot.
     """
-    from costmodel.budget import drawing
+    from costmodel.budget.export import drawing
 
     plots = {"groups": drawing.draw_groups, "total": drawing.draw_total, "drivers": drawing.draw_drivers,
              "calendar": drawing.draw_calendar}  # fmt: skip

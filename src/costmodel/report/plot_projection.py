@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from costmodel.projection.projection import Projection
-    from costmodel.projection.rental import RentalOutlook
+    from costmodel.projection.rents.outlook import RentalOutlook
 
 LEVELS = (0.95, 0.8, 0.5)
 """Bands of a fan, the widest first."""

@@ -8,8 +8,8 @@ from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.rendering import number
 from costmodel.report.drawing import COLOURS, axes_for, legend_above
-from costmodel.scaling.fitting import NAMES, ScalingFit
-from costmodel.scaling.isoflop import ComputeOptimum
+from costmodel.scaling.fitting.fit import NAMES, ScalingFit
+from costmodel.scaling.fitting.isoflop import ComputeOptimum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Where do the constants of the decode model come from? A fit on measured throughputs, with what was known before.
 
 `python -m costmodel.serving.calibration --data DIR` fits the rows of `DIR/serving.csv` and writes
-`data/decode.csv` and `data/decode_folds.csv`.
+`data/fitted/decode.csv` and `data/fitted/folds/decode.csv`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel.foundation.priors import soft
+from costmodel.foundation.fitted import soft
 from costmodel.foundation.tables import folder, read_csv, write_rows
 from costmodel.serving.decode import Machine, Work, time_per_token
 from costmodel.serving.efficiency import OTHER, PRIORS, Efficiency
@@ -136,7 +136,7 @@ def _spread(logs: np.ndarray) -> float:
 
 
 def decode_rows(fitted: Fitted) -> list[dict[str, str]]:
-    """Return the rows of `data/decode.csv`."""
+    """Return the rows of `data/fitted/decode.csv`."""
     counts = {one.generation: len(one.seconds) for one in fitted.rows}
     rows = []
     for name, prior in PRIORS.items():
@@ -157,7 +157,7 @@ def decode_rows(fitted: Fitted) -> list[dict[str, str]]:
 
 
 def fold_rows(fitted: Fitted) -> list[dict[str, str]]:
-    """Return the rows of `data/decode_folds.csv`: the fitted constants without each model."""
+    """Return the rows of `data/fitted/folds/decode.csv`: the fitted constants without each model."""
     free = [name for name, prior in PRIORS.items() if prior.spread > 0]
     source = (
         "fitted on measured decode throughputs (ML.ENERGY v3, vLLM) without the model by costmodel.serving.calibration"
@@ -177,8 +177,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     steps, skipped = read_decodes(read_csv(given.data / "serving.csv"))
     fitted = fit_all(steps)
     target = given.to or folder()
-    write_rows(target / "decode.csv", decode_rows(fitted))
-    write_rows(target / "decode_folds.csv", fold_rows(fitted))
+    write_rows(target / "fitted/decode.csv", decode_rows(fitted))
+    write_rows(target / "fitted/folds/decode.csv", fold_rows(fitted))
     results: dict[str, dict[str, Any]] = {"in the fit": fitted.inside, "model left out": fitted.left_out}
     for generation in fitted.inside:
         for name, logs in results.items():

@@ -6,14 +6,14 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.architecture.counting import count_decode_flops, count_flops
-from costmodel.architecture.quantisation import BITS, stored_bytes
+from costmodel.architecture.quantization import BITS, stored_bytes
 from costmodel.architecture.specification import distinct_layers
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from costmodel.architecture.blocks import Weight
+    from costmodel.architecture.blocks.block import Weight
     from costmodel.architecture.specification import Architecture
     from costmodel.hardware.cluster import Cluster
 
@@ -60,7 +60,7 @@ class Machine(NamedTuple):
 
 
 class Constants(NamedTuple):
-    """Constants of a decode step, fitted on measured throughputs: `data/decode.csv`.
+    """Constants of a decode step, fitted on measured throughputs: `data/fitted/decode.csv`.
 
     `mfu` and `bandwidth` are the shares of the peak and of the bandwidths that are reached [1]; `layer` is the time
     of a layer besides its bytes and FLOPs, `exchange` what is added to it on several accelerators, and

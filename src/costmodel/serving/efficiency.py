@@ -1,6 +1,6 @@
 """How much of the machine does a decode step reach? Constants fitted on measured throughputs, and their spread.
 
-`data/decode.csv` holds them; a name such as `layer:blackwell` is a factor on `layer` for a generation.
+`data/fitted/decode.csv` holds them; a name such as `layer:blackwell` is a factor on `layer` for a generation.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from costmodel.foundation.priors import Prior
+from costmodel.foundation.fitted import Prior
 from costmodel.foundation.tables import table
 from costmodel.serving.decode import Constants
 
@@ -62,18 +62,18 @@ class Efficiency(NamedTuple):
 
 @lru_cache(maxsize=1)
 def default_efficiency() -> Efficiency:
-    """Return the constants of `data/decode.csv`."""
-    rows = table("decode").rows
+    """Return the constants of `data/fitted/decode.csv`."""
+    rows = table("fitted/decode").rows
     values = {row["name"]: float(row["value"]) for row in rows if row["kind"] != "spread"}
     return Efficiency(values, {row["name"]: float(row["value"]) for row in rows if row["kind"] == "spread"})
 
 
 @lru_cache(maxsize=1)
 def folds() -> dict[str, Efficiency]:
-    """Return the constants fitted without each model, by its name: `data/decode_folds.csv`."""
+    """Return the constants fitted without each model, by its name: `data/fitted/folds/decode.csv`."""
     whole = default_efficiency()
     return {
         row["model"]: whole._replace(values={**whole.values, **{name: float(value) for name, value in row.items()
                                                                 if name not in {"model", "source"}}})
-        for row in table("decode_folds").rows
+        for row in table("fitted/folds/decode").rows
     }  # fmt: skip

@@ -90,7 +90,7 @@ def generation(
 
     References
     ----------
-    The form: `costmodel.serving.decode`; the constants: `data/decode.csv`.
+    The form: `costmodel.serving.decode`; the constants: `data/fitted/decode.csv`.
 
     Examples
     --------

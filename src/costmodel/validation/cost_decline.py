@@ -6,10 +6,18 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel.projection.decline import decline_model
-from costmodel.projection.origins import origins
-from costmodel.projection.scoring import TOLERANCE, score
-from costmodel.projection.series import DAYS, Series, check_columns, cost_series, disjoint, read_point, read_series
+from costmodel.projection.backtests.origins import origins
+from costmodel.projection.backtests.scoring import TOLERANCE, score
+from costmodel.projection.decline.models import decline_model
+from costmodel.projection.decline.series import (
+    DAYS,
+    Series,
+    check_columns,
+    cost_series,
+    disjoint,
+    read_point,
+    read_series,
+)
 from costmodel.validation.scores import LEVELS, Case, report
 
 if TYPE_CHECKING:
@@ -17,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from costmodel.foundation.tables import Row, Table
-    from costmodel.projection.decline import Decline
+    from costmodel.projection.decline.models import Decline
 
 
 class _Point(NamedTuple):
@@ -38,7 +46,7 @@ class _Predicted(NamedTuple):
 
 
 def validate_cost_decline(rows: Table) -> dict[str, Any]:
-    """Score the decline of costs on a table of dated costs, in the schema of `data/cost_decline.csv`.
+    """Score the decline of costs on a table of dated costs, in the schema of `data/measurements/cost_decline.csv`.
 
     Predicted are records: costs below all before. Those of a capability that the library ships, later than its newest
     point, are predicted from that point. Where a file holds shipped points only, each month of the series, and each

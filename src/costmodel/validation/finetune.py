@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Any
 from costmodel.foundation.errors import CostModelError
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import table
-from costmodel.training.efficiency import default_efficiency, machine
-from costmodel.training.finetunes import read_finetunes, row_id
-from costmodel.training.layout import layouts
-from costmodel.training.memory import Held, default_held
-from costmodel.training.priors import FINE_TUNING
-from costmodel.training.timing import step_breakdown
-from costmodel.training.workload import workload
+from costmodel.training.calibration.measured_finetunes import read_finetunes, row_id
+from costmodel.training.calibration.priors import FINE_TUNING
+from costmodel.training.step.efficiency import default_efficiency, machine
+from costmodel.training.step.layout import layouts
+from costmodel.training.step.memory import Held, default_held
+from costmodel.training.step.timing import step_breakdown
+from costmodel.training.step.workload import workload
 from costmodel.validation.scores import LEVELS, Case, report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from costmodel.foundation.tables import Table
-    from costmodel.training.efficiency import Efficiency
-    from costmodel.training.finetunes import MeasuredFineTune
+    from costmodel.training.calibration.measured_finetunes import MeasuredFineTune
+    from costmodel.training.step.efficiency import Efficiency
 
 
 def validate_finetune(rows: Table) -> dict[str, Any]:
-    """Score the time and the memory model on a table of fine-tunes, in the schema of `data/finetunes.csv`.
+    """Score the time and the memory model on a table of fine-tunes, in the schema of `data/measurements/finetunes.csv`.
 
     A model that the constants were fitted on is predicted by those of a fit without it; any other by the
     shipped ones. The report is that of the time of a step [s]; beside it, under "memory", that of the peak
@@ -34,7 +34,7 @@ def validate_finetune(rows: Table) -> dict[str, Any]:
     are skipped with the reason.
     """
     folds = {row["model"]: {name: float(value) for name, value in row.items() if name not in {"model", "source"}}
-             for row in table("finetune_folds").rows}  # fmt: skip
+             for row in table("fitted/folds/finetune").rows}  # fmt: skip
     tunes, skipped = read_finetunes(rows)
     by_id = {tune.id: tune for tune in tunes}
     times, memories = [], []

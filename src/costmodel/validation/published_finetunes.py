@@ -1,7 +1,7 @@
 """How well are GPU-hours and dollars of published fine-tunes predicted, from the recipe and the machine alone?
 
 `python -m costmodel.validation.published_finetunes` fits how much of the modelled speed the shipped ones
-reached, and writes `data/finetune_jobs.csv`.
+reached, and writes `data/fitted/finetune_jobs.csv`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import folder, table, write_rows
 from costmodel.hardware.cluster import Cluster
 from costmodel.market.rental import Rental
-from costmodel.training.jobs import KINDS, job_kind, reached
-from costmodel.training.recipes import RECIPES
+from costmodel.training.jobs.realized_finetuning import KINDS, job_kind, reached
+from costmodel.training.recipes.pretraining import RECIPES
 from costmodel.validation.scores import LEVELS, Case, report
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from costmodel.foundation.tables import Row, Table
 
-JOBS = "finetune_jobs"
+JOBS = "fitted/finetune_jobs"
 WORDS = {"yes": True, "no": False}
 """How a truth value is written in the table."""
 RECIPE_FIELDS = (
@@ -41,7 +41,7 @@ NEEDED = (
 
 
 def validate_published_finetunes(rows: Table) -> dict[str, Any]:
-    """Score the estimate of GPU-hours on published fine-tunes, in the schema of `data/published_finetunes.csv`.
+    """Score the estimate of GPU-hours on published fine-tunes, in the schema of `data/measurements/published_finetunes.csv`.
 
     Each row is estimated as by a user who knows no more than it says; intervals are those of the estimate.
     Families are kinds of recipe. The report is that of GPU-hours [hour]; beside it, under "cost", that of
@@ -173,7 +173,7 @@ def jobs(rows: Table) -> list[Job]:
 
 
 def job_rows(listed: Sequence[Job]) -> list[dict[str, str]]:
-    """Return the rows of `data/finetune_jobs.csv`: for each kind all jobs, and those without each organisation."""
+    """Return the rows of `data/fitted/finetune_jobs.csv`: for each kind all jobs, and those without each organisation."""
     rows = []
     for kind in KINDS:
         own = [job for job in listed if job.kind == kind]
@@ -191,7 +191,7 @@ def _job_row(kind: str, left_out: str, own: Sequence[Job]) -> dict[str, str]:
     return {
         "kind": kind, "left_out": left_out, "reached": f"{math.exp(mean):.4f}", "low": f"{low:.4f}",
         "high": f"{high:.4f}", "level": "0.8", "jobs": str(len(own)), "organisations": str(len(organisations)),
-        "source": "fitted on data/published_finetunes.csv by costmodel.validation.published_finetunes",
+        "source": "fitted on data/measurements/published_finetunes.csv by costmodel.validation.published_finetunes",
     }  # fmt: skip
 
 
@@ -206,7 +206,7 @@ def _mean(own: Sequence[Job]) -> float:
 
 def write_table(path: Path) -> None:
     """Fit the shipped jobs and write the table."""
-    write_rows(path, job_rows(jobs(table("published_finetunes"))))
+    write_rows(path, job_rows(jobs(table("measurements/published_finetunes"))))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.tables import default
-from costmodel.training.planned import Reached, fit_reached, promise
-from costmodel.training.published import Run, by_organisation, read_runs
-from costmodel.training.utilisation import Utilisation, fit_utilisation, shipped_runs
+from costmodel.training.jobs.published import Run, by_organisation, read_runs
+from costmodel.training.jobs.realized_pretraining import Reached, fit_reached, promise
+from costmodel.training.jobs.utilization import Utilisation, fit_utilisation, shipped_runs
 from costmodel.validation.scores import LEVELS, Case, report
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Defaults(NamedTuple):
 
 
 def validate_published_runs(table: Table) -> dict[str, Any]:
-    """Score the default utilisation on a table of runs, in the schema of `data/published_runs.csv`.
+    """Score the default utilisation on a table of runs, in the schema of `data/measurements/published_runs.csv`.
 
     The layout is planned where the layers of the model are known and steps were measured on the generation
     of the accelerator, otherwise the utilisation is that of the class: as in `estimate`. A run that the

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from costmodel.foundation.errors import CostModelError
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import table
-from costmodel.training.calibration import FOLDS
-from costmodel.training.efficiency import Efficiency, default_efficiency, machine
-from costmodel.training.layout import layouts
-from costmodel.training.measured import MeasuredStep, read_steps, row_id
-from costmodel.training.prepared import candidates
-from costmodel.training.priors import tied
-from costmodel.training.timing import step_breakdown
-from costmodel.training.workload import workload
+from costmodel.training.calibration.calibrate import FOLDS
+from costmodel.training.calibration.measured_steps import MeasuredStep, read_steps, row_id
+from costmodel.training.calibration.predictions import candidates
+from costmodel.training.calibration.priors import tied
+from costmodel.training.step.efficiency import Efficiency, default_efficiency, machine
+from costmodel.training.step.layout import layouts
+from costmodel.training.step.timing import step_breakdown
+from costmodel.training.step.workload import workload
 from costmodel.validation.scores import LEVELS, Case, report
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 def validate_step_times(rows: Table) -> dict[str, Any]:
-    """Score the time model on a table of measured steps, in the schema of `data/step_times.csv`.
+    """Score the time model on a table of measured steps, in the schema of `data/measurements/step_times.csv`.
 
     A step that the constants were fitted on is predicted by those of a fit without its family; any other
     by the shipped constants. A family is what shares a set-up: one framework on one accelerator, dense
     models and mixtures of experts apart.
     """
     known = default_efficiency()
-    fitted_on = read_steps(table("step_times"))[0]
+    fitted_on = read_steps(table("measurements/step_times"))[0]
     keys = {_key(step) for step in fitted_on}
     folds = {name: _without(name, known, fitted_on) for name in {step.family for step in fitted_on}}
     stacks = {step.family: _stack(step.family) for step in fitted_on}

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from costmodel.architecture.attention import Attention
-from costmodel.architecture.config_reader import Config
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.sources.config import Config
 
 
 def read_class(config: Config, known: Sequence[str]) -> str:

@@ -6,11 +6,11 @@ Defaults are those of the configuration classes in Hugging Face transformers 5.2
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from costmodel.architecture.attention import Attention
-from costmodel.architecture.config_reader import Config
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.architecture.blocks.pieces import Norm
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
-from costmodel.architecture.feed_forward import FeedForward
-from costmodel.architecture.pieces import Norm
+from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
 
 

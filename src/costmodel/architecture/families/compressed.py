@@ -1,11 +1,11 @@
 """Decoders with compressed attention and several residual streams (DeepSeek-V4)."""
 
-from costmodel.architecture.compressed_attention import CompressedAttention
-from costmodel.architecture.config_reader import Config
+from costmodel.architecture.blocks.compressed_attention import CompressedAttention
+from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.architecture.blocks.hyper_connection import HyperConnection
 from costmodel.architecture.families.decoders import routed
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
-from costmodel.architecture.feed_forward import FeedForward
-from costmodel.architecture.hyper_connection import HyperConnection
+from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture, Layer
 
 RATIOS = (0, 4, 128)

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from costmodel.architecture.attention import Attention
-from costmodel.architecture.blocks import Block
-from costmodel.architecture.config_reader import Config
-from costmodel.architecture.experts import Experts
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.block import Block
+from costmodel.architecture.blocks.experts import Experts
+from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
-from costmodel.architecture.feed_forward import FeedForward
+from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture, Layer
 
 _SLIDING, _FULL = "sliding_attention", "full_attention"
@@ -213,7 +213,9 @@ def read_latent_decoder(
 
 
 def _latent_attention(config: Config, indexer: bool) -> Block:
-    from costmodel.architecture.latent_attention import LatentAttention  # few need it, and it takes 5 ms to import
+    from costmodel.architecture.blocks.latent_attention import (
+        LatentAttention,  # few need it, and it takes 5 ms to import
+    )
 
     heads = config.integer("num_attention_heads")
     kv_heads = config.integer("num_key_value_heads", default=heads)

@@ -4,14 +4,14 @@ Defaults are those of the family's configuration class in Hugging Face transform
 encoder-decoder has as many tokens on both sides; Whisper's encoder has those of its 30 seconds.
 """
 
-from costmodel.architecture.attention import Attention
-from costmodel.architecture.blocks import Block
-from costmodel.architecture.config_reader import Config
-from costmodel.architecture.cross_attention import CrossAttention
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.block import Block
+from costmodel.architecture.blocks.cross_attention import CrossAttention
+from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.architecture.blocks.pieces import Convolution, Linear, Norm, Table
 from costmodel.architecture.families.classes import count_labels, full_attention, read_class
 from costmodel.architecture.families.reading import Reader, read_depth
-from costmodel.architecture.feed_forward import FeedForward
-from costmodel.architecture.pieces import Convolution, Linear, Norm, Table
+from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture, Layer, Stack
 
 _MASKED, _PRETRAINING, _SEQUENCE = "ForMaskedLM", "ForPreTraining", "ForSequenceClassification"

@@ -6,8 +6,12 @@ Defaults are those of the family's configuration class in Hugging Face transform
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from costmodel.architecture.config_reader import Config
-from costmodel.architecture.experts import Experts
+from costmodel.architecture.blocks.experts import Experts
+from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.architecture.blocks.gated_delta import GatedDelta
+from costmodel.architecture.blocks.kimi_delta import KimiDelta
+from costmodel.architecture.blocks.latent_attention import LatentAttention
+from costmodel.architecture.blocks.lightning_attention import LightningAttention
 from costmodel.architecture.families import towers
 from costmodel.architecture.families.decoders import routed
 from costmodel.architecture.families.multimodal import read_text
@@ -21,11 +25,7 @@ from costmodel.architecture.families.state_space import (
     read_top_k,
     require_untied,
 )  # fmt: skip
-from costmodel.architecture.feed_forward import FeedForward
-from costmodel.architecture.gated_delta import GatedDelta
-from costmodel.architecture.kimi_delta import KimiDelta
-from costmodel.architecture.latent_attention import LatentAttention
-from costmodel.architecture.lightning_attention import LightningAttention
+from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture, Layer
 
 Blocks = Callable[[Config, int], Sequence[FeedForward | Experts]]

@@ -5,9 +5,9 @@ Defaults are those of the configuration classes in Hugging Face transformers 5.2
 
 from collections.abc import Sequence
 
-from costmodel.architecture.attention import Attention
-from costmodel.architecture.config_reader import Config
-from costmodel.architecture.experts import Experts
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.experts import Experts
+from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.families.classic import heads_of, kv_heads_of
 from costmodel.architecture.families.decoders import (
     OLMO2,
@@ -19,7 +19,7 @@ from costmodel.architecture.families.decoders import (
     routed,
 )
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
-from costmodel.architecture.feed_forward import FeedForward
+from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture, Layer
 
 Blocks = Sequence[FeedForward | Experts]

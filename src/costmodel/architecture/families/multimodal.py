@@ -7,15 +7,15 @@ Defaults are those of the configuration classes in Hugging Face transformers 5.2
 from collections.abc import Callable
 from typing import Any
 
-from costmodel.architecture.attention import Attention
-from costmodel.architecture.blocks import Block
-from costmodel.architecture.config_reader import Config
-from costmodel.architecture.experts import Experts
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.block import Block
+from costmodel.architecture.blocks.experts import Experts
+from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.architecture.blocks.pieces import Norm
 from costmodel.architecture.families import FAMILIES, reader_of, towers
 from costmodel.architecture.families.decoders import routed
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
-from costmodel.architecture.feed_forward import FeedForward
-from costmodel.architecture.pieces import Norm
+from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture, Stack
 from costmodel.foundation.errors import InputError, unknown
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from costmodel.architecture.config_reader import Config
+from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture, Layer
 
 Reader = Callable[[Config], Architecture]

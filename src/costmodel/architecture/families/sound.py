@@ -1,11 +1,11 @@
 """Encoders of sound: a sequence has as many tokens as the encoder sees frames (20 ms each at 16 kHz)."""
 
-from costmodel.architecture.blocks import Block
-from costmodel.architecture.config_reader import Config
+from costmodel.architecture.blocks.block import Block
+from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.architecture.blocks.pieces import Convolution, Linear, Norm
 from costmodel.architecture.families.classes import full_attention, read_class, read_lengths, read_number
 from costmodel.architecture.families.reading import Reader, read_depth
-from costmodel.architecture.feed_forward import FeedForward
-from costmodel.architecture.pieces import Convolution, Linear, Norm
+from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture, Layer
 
 _CTC, _PRETRAINING = "Wav2Vec2ForCTC", "Wav2Vec2ForPreTraining"

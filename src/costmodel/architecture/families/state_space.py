@@ -5,17 +5,17 @@ Defaults are those of the family's configuration class in Hugging Face transform
 
 from typing import Any
 
-from costmodel.architecture.attention import Attention
-from costmodel.architecture.blocks import Block
-from costmodel.architecture.config_reader import Config
-from costmodel.architecture.experts import Experts
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.block import Block
+from costmodel.architecture.blocks.experts import Experts
+from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.architecture.blocks.mamba import Mamba
+from costmodel.architecture.blocks.mamba2 import Mamba2
+from costmodel.architecture.blocks.pieces import Norm
+from costmodel.architecture.blocks.rwkv import ChannelMix, TimeMix
 from costmodel.architecture.families.decoders import routed
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
-from costmodel.architecture.feed_forward import FeedForward
-from costmodel.architecture.mamba import Mamba
-from costmodel.architecture.mamba2 import Mamba2
-from costmodel.architecture.pieces import Norm
-from costmodel.architecture.rwkv import ChannelMix, TimeMix
+from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture, Layer
 
 LINEAR, FULL = "linear_attention", "full_attention"

@@ -8,11 +8,11 @@ transformers 5.24.
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from costmodel.architecture.attention import Attention
-from costmodel.architecture.blocks import Block
-from costmodel.architecture.config_reader import Config
-from costmodel.architecture.feed_forward import FeedForward
-from costmodel.architecture.pieces import Convolution, Linear, Norm, Table
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.block import Block
+from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.architecture.blocks.pieces import Convolution, Linear, Norm, Table
+from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Layer, Stack
 
 NAME = "vision"

@@ -4,16 +4,16 @@ Defaults are those of the family's configuration class in Hugging Face transform
 image of the size that the config names; with CLIP and SigLIP it is that image and one text of full length.
 """
 
-from costmodel.architecture.blocks import Block
-from costmodel.architecture.config_reader import Config
-from costmodel.architecture.contrast import Contrast
-from costmodel.architecture.cross_attention import CrossAttention
+from costmodel.architecture.blocks.block import Block
+from costmodel.architecture.blocks.contrast import Contrast
+from costmodel.architecture.blocks.cross_attention import CrossAttention
+from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.architecture.blocks.pieces import Convolution, Linear, Norm, Table
+from costmodel.architecture.blocks.window_attention import WindowAttention
 from costmodel.architecture.families.classes import count_labels, full_attention, read_class, read_lengths, read_number
 from costmodel.architecture.families.reading import Reader, read_depth
-from costmodel.architecture.feed_forward import FeedForward
-from costmodel.architecture.pieces import Convolution, Linear, Norm, Table
+from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture, Layer, Stack
-from costmodel.architecture.window_attention import WindowAttention
 
 _STAGES = ("out_features", "out_indices", "stage_names", "encoder_stride")
 

@@ -1,0 +1,43 @@
+"""A model of which only counts are known: one block that stands for all of it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from costmodel.architecture.blocks.block import Block, Operation, Weight, product
+
+Total = Annotated[int, Field(ge=1, le=10**18)]
+Number = Annotated[int, Field(ge=0, le=10**18)]
+
+
+class Aggregate(Block):
+    """All layers in one, by their number of parameters; see `Architecture.from_counts`.
+
+    Core attention is counted where its layers and width are known, and left out where they are not.
+    """
+
+    kind: Literal["aggregate"] = "aggregate"
+    parameters: Total
+    active: Total
+    """Parameters that work on a token."""
+    attention_layers: Number = 0
+    attention_width: Number = 0
+    """Heads × head width of one layer."""
+
+    @property
+    def part(self) -> str:
+        return "parameters"
+
+    def weights(self, width: int) -> list[Weight]:
+        return [Weight("parameters", (self.parameters,), active=self.active / self.parameters)]
+
+    def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
+        attention = (tokens, context, self.attention_width, self.attention_layers)
+        return [
+            product("parameters", tokens, self.active, 1),
+            Operation("score", "score", *attention, causal=True),
+            Operation("attend", "value", *attention, causal=True),
+        ]
+
+    def cache(self, context: int) -> float:
+        return 2.0 * self.attention_layers * self.attention_width * context

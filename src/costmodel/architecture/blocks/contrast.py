@@ -1,0 +1,31 @@
+"""Comparison of two encodings of a sequence, such as a text and its image."""
+
+from typing import Literal
+
+from costmodel.architecture.blocks.block import Block, Operation, Weight, product
+from costmodel.foundation.fields import Dimension
+
+
+class Contrast(Block):
+    """Scaled similarity of one pair for each sequence; the further pairs of a batch are not counted.
+
+    References
+    ----------
+    Radford et al. 2021 (arXiv 2103.00020), figure 3; Zhai et al. 2023 (arXiv 2303.15343), algorithm 1.
+    """
+
+    kind: Literal["contrast"] = "contrast"
+    encoding_width: Dimension
+    bias: bool = False
+    """Whether the similarity is shifted after it is scaled."""
+
+    @property
+    def part(self) -> str:
+        return "head"
+
+    def weights(self, width: int) -> list[Weight]:
+        scale = Weight("scale", (1,), "bias")
+        return [scale, scale._replace(name="shift")] if self.bias else [scale]
+
+    def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
+        return [product("similarity", 1.0, self.encoding_width, 1)]

@@ -1,0 +1,84 @@
+"""Mixture of experts: a router sends each token to a few of many feed-forward blocks; some are shared."""
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, product
+from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.foundation.fields import Dimension
+
+
+class Experts(Block):
+    """Routed experts, and one block of shared experts that sees every token.
+
+    References
+    ----------
+    Fedus et al. 2021 (arXiv 2101.03961); Dai et al. 2024, "DeepSeekMoE" (arXiv 2401.06066).
+    """
+
+    kind: Literal["experts"] = "experts"
+    experts: Dimension
+    """Routed experts."""
+    top_k: Dimension
+    """Routed experts that work on a token."""
+    inner_width: Dimension
+    """Inner width of one routed expert."""
+    gated: bool = True
+    bias: bool = False
+    router_bias: bool = False
+    latent_width: Dimension | None = None
+    """Width to which tokens are projected for the routed experts; None where these see the hidden state."""
+    shared: FeedForward | None = None
+    """The shared experts, as one feed-forward block."""
+    shared_gate: bool = False
+    """Whether a learned scalar gate weighs the shared experts."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.top_k > self.experts:
+            raise ValueError(f"top_k ({self.top_k}) is at most the number of experts ({self.experts})")
+        return self
+
+    @property
+    def part(self) -> str:
+        return "experts"
+
+    def weights(self, width: int) -> list[Weight]:
+        expert = FeedForward(inner_width=self.inner_width, gated=self.gated, bias=self.bias)
+        router = [weight._replace(role="router") for weight in
+                  linear("router", width, self.experts, bias=self.router_bias, split="replicated")]  # fmt: skip
+        routed = [
+            weight._replace(name=f"expert_{weight.name}", role="expert", copies=self.experts,
+                            active=self.top_k / self.experts)
+            for weight in expert.weights(self.latent_width or width)
+        ]  # fmt: skip
+        listed = [*router, *routed]
+        if self.latent_width is not None:
+            listed += linear("latent_down", width, self.latent_width, split="replicated")
+            listed += linear("latent_up", self.latent_width, width, split="replicated")
+        if self.shared is not None:
+            listed += [weight._replace(name=f"shared_{weight.name}") for weight in self.shared.weights(width)]
+        if self.shared_gate:
+            listed += linear("shared_gate", width, 1, split="replicated")
+        return listed
+
+    def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
+        rows = tokens * self.top_k / self.experts
+        expert = FeedForward(inner_width=self.inner_width, gated=self.gated)
+        listed = [product("router", tokens, width, self.experts)]
+        listed += [
+            operation._replace(name=f"expert_{operation.name}", copies=self.experts)
+            for operation in expert.operations(self.latent_width or width, rows, context)
+        ]
+        if self.latent_width is not None:
+            listed.append(product("latent_down", tokens, width, self.latent_width))
+            listed.append(product("latent_up", tokens, self.latent_width, width))
+        if self.shared is not None:
+            listed += [
+                operation._replace(name=f"shared_{operation.name}")
+                for operation in self.shared.operations(width, tokens, context)
+            ]
+        if self.shared_gate:
+            listed.append(product("shared_gate", tokens, width, 1))
+        return listed

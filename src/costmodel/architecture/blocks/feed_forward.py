@@ -1,0 +1,40 @@
+"""Dense feed-forward blocks, plain (two matrices) or gated (three)."""
+
+from typing import Literal
+
+from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, product
+from costmodel.foundation.fields import Dimension
+
+
+class FeedForward(Block):
+    """Two linear layers with an activation between, the first one gated or not.
+
+    References
+    ----------
+    Shazeer 2020, "GLU Variants Improve Transformer" (arXiv 2002.05202).
+    """
+
+    kind: Literal["feed_forward"] = "feed_forward"
+    inner_width: Dimension
+    gated: bool
+    bias: bool = False
+
+    @property
+    def part(self) -> str:
+        return "feed_forward"
+
+    def weights(self, width: int) -> list[Weight]:
+        gate = linear("gate", width, self.inner_width, bias=self.bias, split="columns") if self.gated else []
+        return [
+            *gate,
+            *linear("up", width, self.inner_width, bias=self.bias, split="columns"),
+            *linear("down", self.inner_width, width, bias=self.bias, split="rows"),
+        ]
+
+    def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
+        gate = [product("gate", tokens, width, self.inner_width)] if self.gated else []
+        return [
+            *gate,
+            product("up", tokens, width, self.inner_width),
+            product("down", tokens, self.inner_width, width),
+        ]

@@ -1,0 +1,35 @@
+"""Several residual streams, mixed before and after a block by weights that depend on the streams."""
+
+from typing import Literal
+
+from costmodel.architecture.blocks.block import Block, Operation, Weight, product
+from costmodel.foundation.fields import Dimension
+
+
+class HyperConnection(Block):
+    """The mixing of `streams` residual streams: `outputs` numbers from all of them together.
+
+    References
+    ----------
+    Zhu et al. 2024, "Hyper-Connections" (arXiv 2409.19606).
+    """
+
+    kind: Literal["hyper_connection"] = "hyper_connection"
+    streams: Dimension
+    outputs: Dimension
+    scales: Dimension
+    copies: Dimension = 1
+
+    @property
+    def part(self) -> str:
+        return "hyper_connections"
+
+    def weights(self, width: int) -> list[Weight]:
+        return [
+            Weight("mixing", (self.streams * width, self.outputs), copies=self.copies),
+            Weight("base", (self.outputs,), "bias", copies=self.copies),
+            Weight("scale", (self.scales,), "norm", copies=self.copies),
+        ]
+
+    def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
+        return [product("mixing", tokens, self.streams * width, self.outputs, self.copies)]

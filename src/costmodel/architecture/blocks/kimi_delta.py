@@ -1,0 +1,62 @@
+"""Kimi delta attention: the gated delta rule with a decay for each channel of the keys."""
+
+from typing import Literal
+
+from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, norm, product
+from costmodel.foundation.fields import Dimension
+
+
+class KimiDelta(Block):
+    """Delta attention with low-rank projections to the decays and to the output gate.
+
+    The recurrence is counted as that of the gated delta rule: 8 FLOPs for each element of the state.
+
+    References
+    ----------
+    Kimi Team 2025, "Kimi Linear", section 4 (arXiv 2510.26692).
+    """
+
+    kind: Literal["kimi_delta"] = "kimi_delta"
+    heads: Dimension
+    head_width: Dimension
+    """Width of a query, key or value head, and rank of the projections to decays and gate."""
+    kernel: Dimension
+    """Tokens that the convolutions see."""
+
+    @property
+    def part(self) -> str:
+        return "linear_attention"
+
+    def weights(self, width: int) -> list[Weight]:
+        inner = self.heads * self.head_width
+        projections = [linear(name, width, inner, split="columns") for name in ("query", "key", "value")]
+        return [
+            *(weight for listed in projections for weight in listed),
+            Weight("convolution", (3 * inner, self.kernel), split="heads"),
+            *linear("decay_down", width, self.head_width, split="replicated"),
+            *linear("decay_up", self.head_width, inner, split="columns"),
+            Weight("step_bias", (inner,), "bias", split="heads"),
+            Weight("decay", (self.heads,), "bias", split="heads"),
+            *linear("correction", width, self.heads, split="columns"),
+            *linear("gate_down", width, self.head_width, split="replicated"),
+            *linear("gate_up", self.head_width, inner, split="columns"),
+            *norm("gated_norm", self.head_width),
+            *linear("output", inner, width, split="rows"),
+        ]
+
+    def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
+        inner = self.heads * self.head_width
+        return [
+            *(product(name, tokens, width, inner) for name in ("query", "key", "value")),
+            product("convolution", tokens, self.kernel, 3 * inner),
+            product("decay_down", tokens, width, self.head_width),
+            product("decay_up", tokens, self.head_width, inner),
+            product("correction", tokens, width, self.heads),
+            product("gate_down", tokens, width, self.head_width),
+            product("gate_up", tokens, self.head_width, inner),
+            Operation("recurrence", "scan", tokens, self.head_width, self.head_width, 4 * self.heads),
+            product("output", tokens, inner, width),
+        ]
+
+    def cache(self, context: int) -> float:
+        return float(self.heads * self.head_width * (self.head_width + 3 * (self.kernel - 1)))

@@ -1,0 +1,115 @@
+"""Multi-head latent attention: keys and values through a low-rank latent, rotary parts apart."""
+
+from typing import Literal
+
+from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, norm, product
+from costmodel.foundation.fields import Dimension
+
+
+class LatentAttention(Block):
+    """Attention of the DeepSeek-V2 and V3 kind, with or without compression of the queries.
+
+    References
+    ----------
+    DeepSeek-AI 2024, "DeepSeek-V2", section 2.1 (arXiv 2405.04434); the sparse indexer: DeepSeek-AI 2025,
+    "DeepSeek-V3.2", section 2.1.
+    """
+
+    kind: Literal["latent_attention"] = "latent_attention"
+    heads: Dimension
+    query_rank: Dimension | None = None
+    """Width of the query latent; None where queries come straight from the hidden state."""
+    kv_rank: Dimension
+    """Width of the latent that keys and values share: what the cache holds."""
+    nope_width: Dimension
+    """Width of the part of a query and key head without positions."""
+    rope_width: Dimension
+    """Width of the rotary part of a head; its key is shared by all heads."""
+    value_width: Dimension
+    bias: bool = False
+    index_heads: Dimension | None = None
+    """Heads of the indexer that picks the keys which a query sees; None without one."""
+    index_width: Dimension = 128
+    index_top_k: Dimension | None = None
+    """Keys that the indexer leaves to a query at most."""
+    causal: bool = True
+
+    @property
+    def part(self) -> str:
+        return "attention"
+
+    def weights(self, width: int) -> list[Weight]:
+        queries = self.heads * (self.nope_width + self.rope_width)
+        if self.query_rank is None:
+            query = linear("query", width, queries, split="columns")
+        else:
+            query = [
+                *linear("query_down", width, self.query_rank, bias=self.bias, split="replicated"),
+                *norm("query_latent_norm", self.query_rank),
+                *linear("query_up", self.query_rank, queries, split="columns"),
+            ]
+        keys_and_values = self.heads * (self.nope_width + self.value_width)
+        return [
+            *query,
+            *linear("kv_down", width, self.kv_rank + self.rope_width, bias=self.bias, split="replicated"),
+            *norm("kv_latent_norm", self.kv_rank),
+            *linear("kv_up", self.kv_rank, keys_and_values, split="columns"),
+            *linear("output", self.heads * self.value_width, width, bias=self.bias, split="rows"),
+            *self._index_weights(width),
+        ]
+
+    def _index_weights(self, width: int) -> list[Weight]:
+        if self.index_heads is None or self.query_rank is None:
+            return []
+        return [
+            *linear("index_query", self.query_rank, self.index_heads * self.index_width, split="replicated"),
+            *linear("index_key", width, self.index_width, split="replicated"),
+            *norm("index_key_norm", self.index_width, bias=True),
+            *linear("index_weight", width, self.index_heads, split="replicated"),
+        ]
+
+    def _index_operations(self, width: int, tokens: float, context: float) -> list[Operation]:
+        if self.index_heads is None or self.query_rank is None:
+            return []
+        return [
+            product("index_query", tokens, self.query_rank, self.index_heads * self.index_width),
+            product("index_key", tokens, width, self.index_width),
+            product("index_weight", tokens, width, self.index_heads),
+            Operation("index_score", "score", tokens, context, self.index_width, self.index_heads, causal=self.causal),
+        ]
+
+    def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
+        head = self.nope_width + self.rope_width
+        if self.query_rank is None:
+            query = [product("query", tokens, width, self.heads * head)]
+        else:
+            query = [
+                product("query_down", tokens, width, self.query_rank),
+                product("query_up", tokens, self.query_rank, self.heads * head),
+            ]
+        return [
+            *query,
+            product("kv_down", tokens, width, self.kv_rank + self.rope_width),
+            product("kv_up", tokens, self.kv_rank, self.heads * (self.nope_width + self.value_width)),
+            *self._index_operations(width, tokens, context),
+            Operation("score", "score", tokens, context, head, self.heads, self.causal, self.index_top_k),
+            Operation("attend", "value", tokens, context, self.value_width, self.heads, self.causal, self.index_top_k),
+            product("output", tokens, self.heads * self.value_width, width),
+        ]
+
+    def cache(self, context: int) -> float:
+        index = self.index_width if self.index_heads is not None else 0
+        return float(self.kv_rank + self.rope_width + index) * context
+
+    def decode(self, width: int, context: float) -> list[Operation]:
+        """List the work of one more token with the up-projections absorbed: scores in the latent."""
+        listed = [one for one in self.operations(width, 1.0, context) if one.name not in {"kv_up", "score", "attend"}]
+        return [
+            *listed,
+            product("absorbed_key", 1.0, self.nope_width, self.kv_rank, self.heads),
+            Operation(
+                "score", "score", 1.0, context, self.kv_rank + self.rope_width, self.heads, False, self.index_top_k
+            ),
+            Operation("attend", "value", 1.0, context, self.kv_rank, self.heads, False, self.index_top_k),
+            product("absorbed_value", 1.0, self.kv_rank, self.value_width, self.heads),
+        ]

@@ -1,0 +1,50 @@
+"""Lightning attention: linear attention with a fixed decay for each head."""
+
+from typing import Literal
+
+from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, norm, product
+from costmodel.foundation.fields import Dimension
+
+
+class LightningAttention(Block):
+    """Linear attention with a norm and a gate over its output, as in MiniMax-01.
+
+    Counted in its linear form: each token updates a state of head width × head width and reads it. What
+    kernels do within a chunk instead depends on their chunk size, and is left out.
+
+    References
+    ----------
+    Qin et al. 2024, "Lightning Attention-2" (arXiv 2401.04658); MiniMax 2025, "MiniMax-01", section 2.2
+    (arXiv 2501.08313).
+    """
+
+    kind: Literal["lightning_attention"] = "lightning_attention"
+    heads: Dimension
+    head_width: Dimension
+    """Width of a query, key or value head."""
+
+    @property
+    def part(self) -> str:
+        return "linear_attention"
+
+    def weights(self, width: int) -> list[Weight]:
+        inner = self.heads * self.head_width
+        return [
+            *linear("query_key_value", width, 3 * inner, split="columns"),
+            *linear("gate", width, inner, split="columns"),
+            *norm("output_norm", inner),
+            *linear("output", inner, width, split="rows"),
+        ]
+
+    def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
+        inner = self.heads * self.head_width
+        return [
+            product("query_key_value", tokens, width, 3 * inner),
+            product("gate", tokens, width, inner),
+            product("update", tokens, self.head_width, self.head_width, self.heads),
+            product("read", tokens, self.head_width, self.head_width, self.heads),
+            product("output", tokens, inner, width),
+        ]
+
+    def cache(self, context: int) -> float:
+        return float(self.heads * self.head_width**2)

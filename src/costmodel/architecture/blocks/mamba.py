@@ -1,0 +1,68 @@
+"""The first Mamba block: a selective scan over a state for each channel."""
+
+from typing import Literal
+
+from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, norm, product
+from costmodel.foundation.fields import Dimension
+
+
+class Mamba(Block):
+    """Selective state space model (S6) between a short convolution and a gate.
+
+    The scan takes 7 FLOPs for each channel and element of its state, as Megatron-LM counts it.
+
+    References
+    ----------
+    Gu and Dao 2023, "Mamba", section 3 (arXiv 2312.00752); Lieber et al. 2024, "Jamba", for the norms
+    (arXiv 2403.19887).
+    """
+
+    kind: Literal["mamba"] = "mamba"
+    inner_width: Dimension
+    """Channels of the scan."""
+    state_width: Dimension
+    """Elements of the state of a channel."""
+    step_rank: Dimension
+    """Rank of the projection to the step sizes."""
+    kernel: Dimension
+    """Tokens that the convolution sees."""
+    bias: bool = False
+    """Bias of the projections in and out."""
+    convolution_bias: bool = True
+    inner_norms: bool = False
+    """Norms of the step sizes and of the input and output of the state."""
+
+    @property
+    def part(self) -> str:
+        return "state_space"
+
+    def weights(self, width: int) -> list[Weight]:
+        inner, state, rank = self.inner_width, self.state_width, self.step_rank
+        listed = [
+            *linear("input", width, 2 * inner, bias=self.bias, split="columns"),
+            Weight("convolution", (inner, self.kernel), split="heads"),
+            *linear("select", inner, rank + 2 * state, split="rows"),
+            *linear("step", rank, inner, bias=True, split="columns"),
+            Weight("decay", (inner, state), "bias", split="heads"),
+            Weight("skip", (inner,), "bias", split="heads"),
+            *linear("output", inner, width, bias=self.bias, split="rows"),
+        ]
+        if self.convolution_bias:
+            listed.append(Weight("convolution_bias", (inner,), "bias", split="heads"))
+        if self.inner_norms:
+            listed += [*norm("step_norm", rank), *norm("state_input_norm", state), *norm("state_output_norm", state)]
+        return listed
+
+    def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
+        inner, state, rank = self.inner_width, self.state_width, self.step_rank
+        return [
+            product("input", tokens, width, 2 * inner),
+            product("convolution", tokens, self.kernel, inner),
+            product("select", tokens, inner, rank + 2 * state),
+            product("step", tokens, rank, inner),
+            Operation("scan", "scan", tokens, inner, state, 3.5),
+            product("output", tokens, inner, width),
+        ]
+
+    def cache(self, context: int) -> float:
+        return float(self.inner_width * (self.state_width + self.kernel - 1))

@@ -1,0 +1,75 @@
+"""The second Mamba block: heads that share the input and output of their states in groups."""
+
+from typing import Literal
+
+from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, norm, product
+from costmodel.foundation.fields import Dimension
+
+
+class Mamba2(Block):
+    """State space duality layer: one decay per head, one projection in for all that the scan needs.
+
+    The scan takes 7 FLOPs for each channel and element of its state, as Megatron-LM counts it.
+
+    References
+    ----------
+    Dao and Gu 2024, "Transformers are SSMs", section 7 (arXiv 2405.21060).
+    """
+
+    kind: Literal["mamba2"] = "mamba2"
+    heads: Dimension
+    head_width: Dimension
+    """Channels of a head."""
+    state_width: Dimension
+    """Elements of the state of a channel."""
+    groups: Dimension
+    """Groups of heads that share the input and output of their states."""
+    kernel: Dimension
+    """Tokens that the convolution sees."""
+    input_bias: bool = False
+    output_bias: bool = False
+    convolution_bias: bool = True
+    gated_norm: bool = True
+    """Norm of the gated output, before the projection out."""
+
+    @property
+    def part(self) -> str:
+        return "state_space"
+
+    @property
+    def inner_width(self) -> int:
+        """Channels of the scan."""
+        return self.heads * self.head_width
+
+    @property
+    def convolved_width(self) -> int:
+        """Channels of the convolution: those of the scan, and the input and output of the states."""
+        return self.inner_width + 2 * self.groups * self.state_width
+
+    def weights(self, width: int) -> list[Weight]:
+        inputs = self.inner_width + self.convolved_width + self.heads
+        listed = [
+            *linear("input", width, inputs, bias=self.input_bias, split="columns"),
+            Weight("convolution", (self.convolved_width, self.kernel), split="heads"),
+            Weight("step_bias", (self.heads,), "bias", split="heads"),
+            Weight("decay", (self.heads,), "bias", split="heads"),
+            Weight("skip", (self.heads,), "bias", split="heads"),
+            *linear("output", self.inner_width, width, bias=self.output_bias, split="rows"),
+        ]
+        if self.convolution_bias:
+            listed.append(Weight("convolution_bias", (self.convolved_width,), "bias", split="heads"))
+        if self.gated_norm:
+            listed += norm("gated_norm", self.inner_width)
+        return listed
+
+    def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
+        inputs = self.inner_width + self.convolved_width + self.heads
+        return [
+            product("input", tokens, width, inputs),
+            product("convolution", tokens, self.kernel, self.convolved_width),
+            Operation("scan", "scan", tokens, self.inner_width, self.state_width, 3.5),
+            product("output", tokens, self.inner_width, width),
+        ]
+
+    def cache(self, context: int) -> float:
+        return float(self.inner_width * self.state_width + self.convolved_width * (self.kernel - 1))

@@ -1,0 +1,37 @@
+"""Attention that leaves out projections of its own: its values are its keys, or both are those of an earlier layer."""
+
+from typing import Literal
+
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.block import Block, Operation, Weight
+
+_LEFT_OUT = {"key": {"value"}, "earlier": {"key", "value", "key_norm"}}
+
+
+class ReusedAttention(Block):
+    """Softmax attention as `attention` describes it, less the projections whose results it `reuses`.
+
+    References
+    ----------
+    Brandon et al. 2024, "Reducing Transformer Key-Value Cache Size with Cross-Layer Attention" (arXiv 2405.12981).
+    """
+
+    kind: Literal["reused_attention"] = "reused_attention"
+    attention: Attention
+    reuses: Literal["key", "earlier"]
+    """The projected key as the value too, or key and value of an earlier layer."""
+
+    @property
+    def part(self) -> str:
+        return self.attention.part
+
+    def weights(self, width: int) -> list[Weight]:
+        left_out = _LEFT_OUT[self.reuses]
+        return [weight for weight in self.attention.weights(width) if weight.name.removesuffix("_bias") not in left_out]
+
+    def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
+        left_out = _LEFT_OUT[self.reuses]
+        return [one for one in self.attention.operations(width, tokens, context) if one.name not in left_out]
+
+    def cache(self, context: int) -> float:
+        return self.attention.cache(context) if self.reuses == "key" else 0.0

@@ -1,0 +1,90 @@
+"""The two blocks of an RWKV-4 layer: time mixing, in place of attention, and channel mixing."""
+
+from typing import Literal
+
+from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, product
+from costmodel.foundation.fields import Dimension
+
+
+def _shift(width: int, *names: str) -> list[Weight]:
+    """Return the vectors that mix a token with the one before it, one for each projection in `names`."""
+    return [Weight(f"{name}_mix", (width,), "bias") for name in names]
+
+
+class TimeMix(Block):
+    """Time mixing: keys and values averaged over the past with a learned decay for each channel.
+
+    The average works element by element and is not counted in FLOPs, as in the paper.
+
+    References
+    ----------
+    Peng et al. 2023, "RWKV", section 3.1 and appendix B (arXiv 2305.13048).
+    """
+
+    kind: Literal["time_mix"] = "time_mix"
+    inner_width: Dimension
+    """Channels of the average."""
+    input_width: Dimension
+    """Hidden size of the model, whose last token is kept."""
+
+    @property
+    def part(self) -> str:
+        return "time_mixing"
+
+    def weights(self, width: int) -> list[Weight]:
+        inner = self.inner_width
+        return [
+            Weight("decay", (inner,), "bias", split="heads"),
+            Weight("first", (inner,), "bias", split="heads"),
+            *_shift(width, "key", "value", "receptance"),
+            *linear("key", width, inner, split="columns"),
+            *linear("value", width, inner, split="columns"),
+            *linear("receptance", width, inner, split="columns"),
+            *linear("output", inner, width, split="rows"),
+        ]
+
+    def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
+        return [
+            *(product(name, tokens, width, self.inner_width) for name in ("key", "value", "receptance")),
+            product("output", tokens, self.inner_width, width),
+        ]
+
+    def cache(self, context: int) -> float:
+        return float(3 * self.inner_width + self.input_width)
+
+
+class ChannelMix(Block):
+    """Channel mixing: a feed-forward block whose output a receptance gates.
+
+    References
+    ----------
+    Peng et al. 2023, "RWKV", section 3.1 (arXiv 2305.13048).
+    """
+
+    kind: Literal["channel_mix"] = "channel_mix"
+    inner_width: Dimension
+    """Width between the two layers."""
+    input_width: Dimension
+    """Hidden size of the model, whose last token is kept."""
+
+    @property
+    def part(self) -> str:
+        return "feed_forward"
+
+    def weights(self, width: int) -> list[Weight]:
+        return [
+            *_shift(width, "key", "receptance"),
+            *linear("key", width, self.inner_width, split="columns"),
+            *linear("receptance", width, width, split="replicated"),
+            *linear("value", self.inner_width, width, split="rows"),
+        ]
+
+    def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
+        return [
+            product("key", tokens, width, self.inner_width),
+            product("receptance", tokens, width, width),
+            product("value", tokens, self.inner_width, width),
+        ]
+
+    def cache(self, context: int) -> float:
+        return float(self.input_width)

@@ -1,0 +1,51 @@
+"""Attention within the windows into which an image is cut."""
+
+from typing import Literal
+
+from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, product
+from costmodel.foundation.fields import Dimension
+
+
+class WindowAttention(Block):
+    """Softmax attention of each place of an image to those in its window, with a table of relative positions.
+
+    References
+    ----------
+    Liu et al. 2021, "Swin Transformer" (arXiv 2103.14030), section 3.2.
+    """
+
+    kind: Literal["window_attention"] = "window_attention"
+    heads: Dimension
+    head_width: Dimension
+    window: Dimension
+    """Places in a window: 7 × 7 = 49."""
+    places: Dimension
+    """Places in all windows of an image, those that pad it included."""
+    offsets: Dimension
+    """Rows of the table of relative positions: (2 × 7 - 1)² = 169."""
+    qkv_bias: bool = True
+
+    @property
+    def part(self) -> str:
+        return "attention"
+
+    def weights(self, width: int) -> list[Weight]:
+        inner = self.heads * self.head_width
+        return [
+            *linear("query", width, inner, bias=self.qkv_bias, split="columns"),
+            *linear("key", width, inner, bias=self.qkv_bias, split="columns"),
+            *linear("value", width, inner, bias=self.qkv_bias, split="columns"),
+            *linear("output", inner, width, bias=True, split="rows"),
+            Weight("relative_positions", (self.offsets, self.heads), "bias", split="heads"),
+        ]
+
+    def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
+        inner, places = self.heads * self.head_width, float(self.places)
+        return [
+            product("query", places, width, inner),
+            product("key", places, width, inner),
+            product("value", places, width, inner),
+            Operation("score", "score", places, self.window, self.head_width, self.heads),
+            Operation("attend", "value", places, self.window, self.head_width, self.heads),
+            product("output", places, inner, width),
+        ]

@@ -1,0 +1,1 @@
+"""Sources of an architecture: the `config.json` of a model."""

@@ -1,0 +1,1 @@
+"""Exports of a budget: tables, documents, spreadsheets and drawings."""

@@ -1,0 +1,306 @@
+"""How is a budget handed to finance? A workbook whose sums are formulas, and whose texts can never be formulas."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costmodel.budget.export.sections import QUANTILES, ends_of, made_by
+from costmodel.budget.lines import GROUPS
+from costmodel.foundation.errors import InputError, MissingFactError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from costmodel.budget.budget import Budget
+
+MONEY, DAYS, SHARE, DAY = "#,##0.00", "#,##0.0", "0.0%", "yyyy-mm-dd"
+_EPOCH = datetime(1980, 1, 1)
+"""Stands in the file for the time of writing, so that the same budget gives the same bytes."""
+
+
+class Formula(NamedTuple):
+    """A formula, and its value: programs that do not compute (previews, protected views) show that."""
+
+    text: str
+    value: float
+
+
+class Shown(NamedTuple):
+    """A number in another format than that of its column."""
+
+    value: float | Formula
+    form: str
+
+
+class Column(NamedTuple):
+    """Title, width [characters] and number format of a column."""
+
+    title: str
+    width: float
+    form: str = MONEY
+
+
+Cell = str | float | date | Formula | Shown | None
+
+
+def write_xlsx(budget: Budget, path: str | Path) -> None:
+    """Write the budget as an Excel workbook.
+
+    Sheets: Budget, Quantiles & drivers, Calendar, Assumptions, Actuals. The base of a line is a formula of its
+    quantity and unit price, and every sum is a formula, so that a changed quantity changes the total; quantiles
+    and drivers are values. An actual that is typed into its sheet is compared at once.
+
+    Parameters
+    ----------
+    budget : Budget
+    path : of the file, which is overwritten
+
+    Raises
+    ------
+    MissingFactError
+        If openpyxl is not installed.
+    InputError
+        If the file cannot be written.
+    """
+    try:
+        import openpyxl  # type: ignore[import-untyped, unused-ignore]
+    except ImportError:
+        raise MissingFactError("to_xlsx needs openpyxl: pip install 'costmodel[xlsx]'") from None
+    workbook = openpyxl.Workbook()
+    workbook.remove(workbook.active)
+    workbook.properties.creator, workbook.properties.created = "costmodel", _EPOCH
+    workbook.calculation.fullCalcOnLoad = True
+    sheets = [_Sheet(openpyxl, workbook, budget, title, columns) for title, columns in _COLUMNS.items()]
+    rows = _budget_sheet(sheets[0], budget)
+    _uncertainty_sheet(sheets[1], budget)
+    _calendar_sheet(sheets[2], budget)
+    _assumptions_sheet(sheets[3], budget)
+    _actuals_sheet(sheets[4], budget, rows)
+    buffer = io.BytesIO()
+    workbook.save(buffer)
+    content = _finished(buffer.getvalue(), [sheet.values for sheet in sheets])
+    try:
+        Path(path).write_bytes(content)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from None
+
+
+_COLUMNS = {
+    "Budget": (Column("Line", 38), Column("Group", 14), Column("Quantity", 16), Column("Unit", 14),
+               Column("Unit price [USD]", 17), Column("Low [USD]", 15), Column("Base [USD]", 15),
+               Column("High [USD]", 15), Column("Owner", 14), Column("As of", 12), Column("Source", 38),
+               Column("Note", 30)),
+    "Quantiles & drivers": (Column("Quantile", 44), Column("Total [USD]", 20), Column("", 20), Column("", 18),
+                            Column("", 10, SHARE)),
+    "Calendar": (Column("Task", 44), Column("Start [day]", 12, DAYS), Column("Duration [days]", 15, DAYS),
+                 Column("End [day]", 12, DAYS), Column("Start", 12, DAY), Column("End", 12, DAY), Column("After", 34),
+                 Column("Owner", 18), Column("GPUs", 10, "#,##0"), Column("Accelerator", 20)),
+    "Assumptions": (Column("Subject", 40), Column("Value", 40), Column("Source", 70), Column("As of", 12)),
+    "Actuals": (Column("Line", 44), Column("Budget [USD]", 18), Column("Actual [USD]", 18),
+                Column("Difference [USD]", 18)),
+}  # fmt: skip
+_FONT = "Calibri"
+_HEADER = 4
+"""The row of the column titles, below title, subtitle and a blank row."""
+
+
+class _Sheet:
+    """A sheet that is filled from the top; `values` are those of its formulas, by cell."""
+
+    def __init__(self, openpyxl: Any, workbook: Any, budget: Budget, title: str, columns: Sequence[Column]) -> None:
+        self.styles, self.sheet, self.columns = openpyxl.styles, workbook.create_sheet(title), columns
+        self.values: dict[str, float] = {}
+        self.most_lines = 3 if title == "Budget" else 24
+        sheet = self.sheet
+        self.row = 1
+        self.add([budget.name])
+        sheet.cell(1, 1).font = self.styles.Font(_FONT, bold=True, size=14)
+        self.add([f"{title} in US dollars of {budget.currency_year}; {made_by(budget)}"])
+        for index, column in enumerate(columns, start=1):
+            sheet.column_dimensions[openpyxl.utils.get_column_letter(index)].width = column.width
+        self.row = _HEADER
+        self.head([column.title for column in columns])
+        sheet.freeze_panes = sheet.cell(self.row, 2)
+        sheet.print_title_rows = f"{_HEADER}:{_HEADER}"
+        sheet.page_setup.orientation, sheet.page_setup.paperSize = "landscape", sheet.PAPERSIZE_A4
+        sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
+        sheet.sheet_properties.pageSetUpPr.fitToPage = True
+        sheet.sheet_properties.outlinePr.summaryBelow = False
+        sheet.oddFooter.left.text, sheet.oddFooter.right.text = "&A", "&P / &N"
+
+    def head(self, titles: Sequence[str]) -> None:
+        """Append a row of column titles."""
+        row = self.add(titles, bold=True)
+        for index, (title, column) in enumerate(zip(titles, self.columns, strict=True), start=1):
+            if "[" in title or title == "Quantity" or column.form != MONEY:
+                self.sheet.cell(row, index).alignment = self.styles.Alignment(horizontal="right")
+        self.fill(row, "D9E5EF")
+
+    def add(self, cells: Sequence[Cell], bold: bool = False, level: int = 0) -> int:
+        """Append a row, high enough for its texts, and return its number; a text alone runs over its column."""
+        row, alone, lines = self.row, len(cells) == 1, 1
+        for index, (content, column) in enumerate(zip(cells, self.columns, strict=False), start=1):
+            if content is None or content == "":
+                continue
+            cell = self.sheet.cell(row, index)
+            cell.font = self.styles.Font(_FONT, bold=bold, size=11)
+            text, wrapped = isinstance(content, str), isinstance(content, str) and not alone
+            left = {"horizontal": "left", "indent": int(index > 1 or level > 0)} if text else {}
+            cell.alignment = self.styles.Alignment(vertical="top", wrap_text=wrapped or None, **left)
+            self._put(cell, content, column.form)
+            if wrapped:
+                lines = max(lines, -(-len(str(content)) // int(column.width)))
+        if level:
+            self.sheet.row_dimensions[row].outlineLevel = level
+        self.sheet.row_dimensions[row].height = 20 if row == 1 else 15 * min(lines, self.most_lines)
+        self.row += 1
+        return row
+
+    def fill(self, row: int, colour: str) -> None:
+        """Give the cells of a row a background."""
+        for column in range(1, len(self.columns) + 1):
+            self.sheet.cell(row, column).fill = self.styles.PatternFill("solid", fgColor=colour)
+
+    def _put(self, cell: Any, content: Cell, form: str) -> None:
+        if isinstance(content, Shown):
+            content, form = content
+        if isinstance(content, str):
+            cell.value = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "�", content)
+            cell.data_type, cell.quotePrefix = "s", True
+            return
+        if isinstance(content, Formula):
+            self.values[cell.coordinate], content = content.value, content.text
+        cell.value, cell.number_format = content, form
+
+
+def _budget_sheet(sheet: _Sheet, budget: Budget) -> list[int]:
+    """Fill the sheet of lines, and return the row of each line."""
+    places: dict[int, int] = {}
+    sums: list[int] = []
+    for group in GROUPS[:-1]:
+        lines = [index for index, line in enumerate(budget.lines) if line.group == group]
+        if not lines:
+            continue
+        first, last = sheet.row + 1, sheet.row + len(lines)
+        columns = (_sum(f"{letter}{first}:{letter}{last}", [getattr(budget.lines[index], which) for index in lines])
+                   for letter, which in _MONEY)  # fmt: skip
+        sums.append(sheet.add([group.capitalize(), None, None, None, None, *columns], bold=True))
+        for index in lines:
+            line, row = budget.lines[index], sheet.row
+            base = Formula(f"=ROUND(C{row}*E{row},2)", line.base)
+            price = _precise(line.unit_price)
+            places[index] = sheet.add([line.name, line.group, _precise(line.quantity), line.unit, price, line.low, base,
+                                       line.high, line.owner, line.as_of, line.source, line.note], level=1)  # fmt: skip
+    for index, line in enumerate(budget.lines):
+        if line.group == "contingency":
+            row = sheet.row
+            quantity = Formula(f"=SUM({','.join(f'G{each}' for each in sums)})", line.quantity) if sums else 0.0
+            base = Formula(f"=ROUND(C{row}*E{row},2)", line.base)
+            places[index] = sheet.add([line.name, line.group, Shown(quantity, MONEY), line.unit,
+                                       Shown(line.unit_price, SHARE), line.low, base, line.high, line.owner, line.as_of,
+                                       line.source, line.note], bold=True)  # fmt: skip
+            sums.append(row)
+    total = [Formula(f"=SUM({','.join(f'{letter}{row}' for row in sums)})", getattr(budget, which)) if sums else 0.0
+             for letter, which in _MONEY]  # fmt: skip
+    row = sheet.add(["Total", None, None, None, None, *total], bold=True)
+    edge = sheet.styles.Side(style="thin"), sheet.styles.Side(style="double")
+    for column in range(1, len(sheet.columns) + 1):
+        sheet.sheet.cell(row, column).border = sheet.styles.Border(top=edge[0], bottom=edge[1])
+    for each in sums:
+        sheet.fill(each, "F0F4F8")
+    sheet.add([])
+    sheet.add(
+        ["Low and high are the 10 % and 90 % quantile of each line alone; they do not follow a changed quantity."]
+    )
+    return [places[index] for index in range(len(budget.lines))]
+
+
+_MONEY = (("F", "low"), ("G", "base"), ("H", "high"))
+
+
+def _precise(value: float) -> Shown:
+    """Return a number with its decimals: two, or more where it has more."""
+    return Shown(value, MONEY if round(value, 2) == value else "#,##0.00##" if abs(value) >= 1 else "0.00########")
+
+
+def _uncertainty_sheet(sheet: _Sheet, budget: Budget) -> None:
+    for share in QUANTILES:
+        sheet.add([f"P{100 * share:g}: {100 * share:g} % chance of no more", budget.quantile(share)])
+    sheet.add([])
+    sheet.head(
+        ["Total with one driver at a quantile", "At its 10 % [USD]", "At its 90 % [USD]", "Swing [USD]", "Share"]
+    )
+    for driver in sorted(budget.drivers(), key=lambda driver: driver.share, reverse=True):
+        swing = Formula(f"=ABS(C{sheet.row}-B{sheet.row})", abs(driver.high - driver.low))
+        sheet.add([driver.name, driver.low, driver.high, swing, driver.share])
+    if notes := budget.notes():
+        sheet.add([])
+        sheet.add(["Notes"], bold=True)
+        for note in notes:
+            sheet.add([note])
+
+
+def _calendar_sheet(sheet: _Sheet, budget: Budget) -> None:
+    for task in sorted(budget.schedule, key=lambda task: task.start):
+        end = Formula(f"=B{sheet.row}+C{sheet.row}", task.start + task.days)
+        first, last = ends_of(task, budget.start) or (None, None)
+        sheet.add([task.name, task.start, task.days, end, first, last, ", ".join(task.after), task.owner,
+                   task.gpus or None, task.accelerator])  # fmt: skip
+    if budget.gpu_weeks:
+        sheet.add([])
+        sheet.add(["Accelerators in use [GPU-weeks]"], bold=True)
+        for name, weeks in budget.gpu_weeks.items():
+            sheet.add([name, weeks])
+
+
+def _assumptions_sheet(sheet: _Sheet, budget: Budget) -> None:
+    for each in budget.assumptions:
+        sheet.add([each.subject, each.value, each.source, each.as_of])
+
+
+def _actuals_sheet(sheet: _Sheet, budget: Budget, rows: list[int]) -> None:
+    """List every line, so that what was paid can be typed in."""
+    first = sheet.row
+    for line, row in zip(budget.lines, rows, strict=True):
+        less = 0.0 if line.actual is None else line.actual - line.base
+        compared = Formula(f"=IF(ISNUMBER(C{sheet.row}),C{sheet.row}-B{sheet.row},0)", less)
+        sheet.add([line.name, Formula(f"=Budget!G{row}", line.base), line.actual, Shown(compared, _SIGNED)])
+    paid = [line for line in budget.lines if line.actual is not None]
+    columns = {"B": [line.base for line in budget.lines], "C": [line.actual or 0.0 for line in paid],
+               "D": [(line.actual or 0.0) - line.base for line in paid]}  # fmt: skip
+    sums = [_sum(f"{letter}{first}:{letter}{sheet.row - 1}", values) for letter, values in columns.items()]
+    sheet.add(["Total (difference: of the lines with an actual)", *sums[:2], Shown(sums[2], _SIGNED)], bold=True)
+
+
+_SIGNED = "+#,##0.00;-#,##0.00;–"
+
+
+def _sum(cells: str, values: Sequence[float]) -> Formula:
+    return Formula(f"=SUM({cells})", round(sum(values), 2))
+
+
+def _finished(content: bytes, values: Sequence[dict[str, float]]) -> bytes:
+    """Return the workbook with the values of its formulas, and without the time of writing."""
+    buffer = io.BytesIO()
+    by_file = {f"xl/worksheets/sheet{index}.xml": each for index, each in enumerate(values, start=1)}
+    with zipfile.ZipFile(io.BytesIO(content)) as given, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
+        for name in given.namelist():
+            text = given.read(name).decode("utf-8")
+            if name in by_file:
+                text = _with_values(text, by_file[name])
+            if name == "docProps/core.xml":
+                text = re.sub(r"(<dcterms:modified[^>]*>)[^<]*", rf"\g<1>{_EPOCH.isoformat()}Z", text)
+            made.writestr(zipfile.ZipInfo(name, _EPOCH.timetuple()[:6]), text, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def _with_values(sheet: str, values: dict[str, float]) -> str:
+    return _FORMULA.sub(lambda cell: f"{cell[1]}<v>{float(values[cell[2]])!r}</v>", sheet)
+
+
+_FORMULA = re.compile(r'(<c r="([A-Z]+\d+)"[^>]*><f>[^<]*</f>)(?:<v ?/>|<v></v>)')

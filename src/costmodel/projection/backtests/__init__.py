@@ -1,0 +1,1 @@
+"""Backtests of projections: past series forecast from earlier data, and scored."""

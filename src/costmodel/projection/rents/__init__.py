@@ -1,0 +1,1 @@
+"""Rental prices of accelerators in other years."""

@@ -1,0 +1,1 @@
+"""Trends: yearly rates that are given, published, or fitted."""

@@ -1,0 +1,333 @@
+"""How fast does a quantity change? A yearly rate with its spread: given, published or fitted, and what it becomes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from costmodel.estimation.results import check_level
+from costmodel.foundation.errors import InputError, UnknownNameError, unknown
+from costmodel.foundation.fields import Measure
+from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, between, middle
+from costmodel.foundation.rendering import cells, html_table
+from costmodel.foundation.rendering import text as as_text
+from costmodel.foundation.specs import Spec
+from costmodel.foundation.tables import Row, table
+from costmodel.projection.rents.outlook import checked_years
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+DRAWS, SEED = 20_000, 0
+"""Of the intervals that have no closed form."""
+MOST_LOG = 300.0
+"""No path may leave exp(-300) to exp(300) times today's value."""
+HIGHEST = 1e6
+"""No yearly rate is above this, or below its inverse."""
+NO_RANGE = 1e-9
+"""Spread of a logarithm below which ends are one number [1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Years(Measure):
+    """A time, in years unless it says months."""
+
+    def _read(self, value: Any) -> float | Range:
+        if isinstance(value, str):
+            words = value.strip().split()
+            if words and words[-1].lower().rstrip("s") in {"year", "month"}:
+                found = Measure._read(self, " ".join(words[:-1]))
+                if words[-1].lower().startswith("year"):
+                    return found
+                return found.scaled(1 / 12, "1") if isinstance(found, Range) else found / 12
+        return Measure._read(self, value)
+
+
+YearlyFactor = Annotated[float | Range, Measure("1", 0.0, HIGHEST, open_low=True)]
+Years = Annotated[float | Range, _Years("1", 0.0, 1e3, open_low=True)]
+
+
+class Trend(Spec):
+    """How a quantity changes by year: each path has one rate, drawn once, that may fade, wander or come to a floor.
+
+    A path is `floor + (1 - floor) × exp(y)` times today's value, with y = rate × h. Where it fades, the rate nears
+    `lasting` with the time constant `fade`. A walk adds a normal of variance walk² × h.
+
+    Examples
+    --------
+    >>> trend = Trend(rate="1.2 to 1.4", per="year")
+    >>> round(trend.factor(2.0), 2), round(trend.doubling_time, 1)
+    (1.68, 2.7)
+    >>> round(Trend.published("gpu price-performance, ml gpus").factor(1.0), 2)
+    1.4
+    """
+
+    if TYPE_CHECKING:  # fields take more than the types in which they are held
+
+        def __init__(self, *args: Any, **fields: Any) -> None: ...
+
+    rate: YearlyFactor | None = None
+    """Factor per year, or month: 1.28, 0.7, "1.2 to 1.4"."""
+    per: Literal["year", "month"] = "year"
+    doubles_in: Years | None = None
+    """Given instead of a rate [year], or "8.4 months"."""
+    halves_in: Years | None = None
+    """Given instead of a rate [year]."""
+    fade: Years | None = None
+    """Time constant with which the rate nears `lasting` [year]; it stays unless given."""
+    lasting: Annotated[float, Measure("1", 1 / HIGHEST, HIGHEST, uncertain=False)] = 1.0
+    """Factor per year that remains."""
+    walk: Annotated[float, Measure("1", 0.0, 10.0, uncertain=False)] = 0.0
+    """Standard deviation of the logarithm after one year, beside that of the rate [1]."""
+    floor: Annotated[float | Range, Measure("1", 0.0, 1.0, open_high=True)] = 0.0
+    """Share of today's value that does not change."""
+    regimes: tuple["Trend", ...] = ()
+    """Given instead of a rate: each path follows one of them."""
+    weights: tuple[Annotated[float, Field(gt=0, le=1e9)], ...] = ()
+    """Odds of the regimes; even unless given."""
+    quantity: str = ""
+    source: str = ""
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        given = [name for name in ("rate", "doubles_in", "halves_in") if getattr(self, name) is not None]
+        given += ["regimes"] if self.regimes else []
+        problems = []
+        if len(given) != 1:
+            problems.append(f"give one of rate, doubles_in, halves_in and regimes; got {', '.join(given) or 'none'}")
+        if self.per == "month" and self.rate is None:
+            problems.append("per: goes with a rate")
+        if self.weights and len(self.weights) != len(self.regimes):
+            problems.append(f"weights: one for each of {len(self.regimes)} regimes; got {len(self.weights)}")
+        if self.lasting != 1.0 and self.fade is None:
+            problems.append("lasting: is what a rate fades to; give fade too")
+        if self.regimes and {"fade", "lasting", "walk", "floor"} & self.model_fields_set:
+            problems.append("fade, lasting, walk and floor: are given for each regime")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @classmethod
+    def published(cls, name: str) -> Self:
+        """Return the trend of a row of `data/facts/trends.csv`, with its interval where one was published.
+
+        Raises
+        ------
+        InputError
+            If the row is a level or a bound, and no rate.
+        UnknownNameError
+            If there is no such row.
+        """
+        rows = {row["name"]: row for row in table("facts/trends").rows}
+        if name not in rows:
+            raise UnknownNameError.of("trend", name, rows)
+        return cls(**_fields(rows[name]))
+
+    @property
+    def doubling_time(self) -> float:
+        """Years in which the median rate doubles the quantity; an error where it falls."""
+        return self._time(1, "halving_time")
+
+    @property
+    def halving_time(self) -> float:
+        """Years in which the median rate halves the quantity; an error where it grows."""
+        return self._time(-1, "doubling_time")
+
+    @property
+    def yearly(self) -> float:
+        """Median factor per year, at first [1]."""
+        return math.exp(self._log_rate())
+
+    def factor(self, years: Any) -> Any:
+        """Return value / value now, at the medians of all inputs; of the shape of `years`.
+
+        Parameters
+        ----------
+        years : from now [year], shape (...)
+        """
+        import numpy as np
+
+        h = checked_years(years)
+        if self.regimes:
+            return _plain(np.quantile(self._drawn(h), 0.5, axis=0))
+        floor = middle(self.floor)
+        return _plain(floor + (1 - floor) * _exp(self._log(h, self._log_rate(), self.fade and middle(self.fade))))
+
+    def interval(self, years: Any, level: float = DEFAULT_LEVEL) -> tuple[Any, Any]:
+        """Return the ends of the central interval of value / value now, each of the shape of `years`.
+
+        Parameters
+        ----------
+        years : from now [year], shape (...)
+        level : share of the probability inside [1]
+        """
+        import numpy as np
+
+        check_level(level)
+        ends = np.quantile(self._drawn(checked_years(years)), [(1 - level) / 2, (1 + level) / 2], axis=0)
+        return _plain(ends[0]), _plain(ends[1])
+
+    def paths(self, years: Any, count: int, generator: "np.random.Generator") -> "Array":
+        """Return draws of value / value now, shape (count, horizons): each path keeps its rate.
+
+        Parameters
+        ----------
+        years : from now [year], shape (horizons,)
+        count : of draws
+        generator : of random numbers
+        """
+        import numpy as np
+
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise InputError(f"count is a whole number above 0; got {count!r}")
+        h = np.atleast_1d(checked_years(years))
+        if h.ndim != 1:
+            raise InputError(f"years has one axis; got the shape {h.shape}")
+        if self.regimes:
+            odds = np.array(self.weights or [1.0] * len(self.regimes))
+            chosen = generator.choice(len(odds), size=count, p=odds / odds.sum())
+            drawn = [regime.paths(h, count, generator) for regime in self.regimes]
+            return np.stack(drawn)[chosen, np.arange(count)]
+        fade = self.fade.draw(generator, count)[:, None] if isinstance(self.fade, Range) else self.fade
+        logs = self._log(h, self._log_rates(count, generator)[:, None], fade)
+        if self.walk:
+            order = np.argsort(h, kind="stable")
+            steps = generator.standard_normal((count, len(h))) * np.sqrt(np.diff(h[order], prepend=0.0))
+            walked = np.empty_like(steps)
+            walked[:, order] = np.cumsum(steps, axis=1)
+            logs = logs + self.walk * walked
+        floor = self.floor.draw(generator, count)[:, None] if isinstance(self.floor, Range) else self.floor
+        found: Array = floor + (1 - floor) * _exp(logs)
+        return found
+
+    def rows(self, years: Sequence[float] = (1, 2, 3, 5)) -> list[dict[str, Any]]:
+        """Return value / value now by year, as rows of a table.
+
+        Parameters
+        ----------
+        years : from now [year], shape (horizons,)
+        """
+        low, high = self.interval(list(years))
+        return [{"years": float(h), "factor": float(self.factor(h)), "low": float(low[i]), "high": float(high[i])}
+                for i, h in enumerate(years)]  # fmt: skip
+
+    def summary(self) -> str:
+        """Return the rate, its time and its interval in words, with the source."""
+        low, high = self.interval(1.0)
+        grows = self.yearly > 1 + NO_RANGE
+        time = f"doubles in {self.doubling_time:.2f} years" if grows else "does not change"
+        time = f"halves in {self.halving_time:.2f} years" if self.yearly < 1 - NO_RANGE else time
+        spread = f", 80 % {low:.3g} to {high:.3g}" if high > low * (1 + NO_RANGE) else ", no interval known"
+        parts = [f"{self.quantity or 'trend'}: x {self.yearly:.3g} a year{spread}; {time}", self.note, self.source]
+        return "\n".join(part for part in parts if part)
+
+    def __str__(self) -> str:
+        return as_text([cells(row) for row in self.rows()], self.summary())
+
+    def _repr_html_(self) -> str:
+        return html_table([cells(row) for row in self.rows()], self.quantity or "trend", self.summary())
+
+    def _drawn(self, h: "Array") -> "Array":
+        import numpy as np
+
+        drawn = self.paths(h.ravel(), DRAWS, np.random.default_rng(SEED))
+        return drawn.reshape(DRAWS, *h.shape)
+
+    def _time(self, sign: int, other: str) -> float:
+        rate = self._log_rate() * sign
+        if rate <= 0:
+            moves = "falls" if sign > 0 else "grows"
+            raise InputError(f"{self.quantity or 'the quantity'} {moves} or stays, by {self.yearly:.3g} a year: "
+                             f"see {other}")  # fmt: skip
+        return math.log(2) / rate
+
+    def _log_rate(self) -> float:
+        if self.regimes:
+            import numpy as np
+
+            return float(np.median(self._log_rates(DRAWS, np.random.default_rng(SEED))))
+        if self.rate is not None:
+            return math.log(middle(self.rate)) * (12 if self.per == "month" else 1)
+        time = self.doubles_in if self.doubles_in is not None else self.halves_in
+        return math.log(2) / middle(time or 1.0) * (1 if self.doubles_in is not None else -1)
+
+    def _log_rates(self, count: int, generator: "np.random.Generator") -> "Array":
+        """Return draws of the logarithm of the yearly factor, shape (count,)."""
+        import numpy as np
+
+        if self.regimes:
+            odds = np.array(self.weights or [1.0] * len(self.regimes))
+            chosen = generator.choice(len(odds), size=count, p=odds / odds.sum())
+            return np.stack([regime._log_rates(count, generator) for regime in self.regimes])[chosen, np.arange(count)]
+        given = next(each for each in (self.rate, self.doubles_in, self.halves_in) if each is not None)
+        if not isinstance(given, Range):
+            return np.full(count, self._log_rate())
+        drawn = given.draw(generator, count)
+        if self.rate is not None:
+            return np.log(drawn) * (12 if self.per == "month" else 1)
+        found: Array = math.log(2) / drawn * (1 if self.doubles_in is not None else -1)
+        return found
+
+    def _log(self, h: "Array", rate: Any, fade: Any) -> Any:
+        """Return y by horizon, for one rate or one for each path."""
+        import numpy as np
+
+        if fade is None:
+            return rate * h
+        lasting = math.log(self.lasting)
+        return lasting * h + (rate - lasting) * fade * -np.expm1(-h / fade)
+
+
+def trends(quantity: str | None = None) -> list[Row]:
+    """Return the rows of `data/facts/trends.csv`: rates, bounds and levels, each with its source.
+
+    Parameters
+    ----------
+    quantity : only those of this quantity
+
+    Raises
+    ------
+    InputError
+        If there is no such quantity.
+    """
+    rows = [dict(row) for row in table("facts/trends").rows]
+    known = {row["quantity"] for row in rows}
+    if quantity is not None and quantity not in known:
+        raise InputError(unknown("quantity", quantity, known))
+    return [row for row in rows if quantity in {None, row["quantity"]}]
+
+
+def _fields(row: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of the trend in a row; an interval of times is one of rates, unless it says otherwise."""
+    measure, name = row["measure"], row["name"]
+    if row["kind"] != "rate":
+        raise InputError(f"{name!r} is a {row['kind']}, no rate: see trends()")
+    fields: dict[str, Any] = {key: row[key] for key in ("quantity", "source", "note")}
+    ends = tuple(float(row[key]) for key in ("low", "high") if row[key])
+    field = {"factor per year": "rate", "doubling time": "doubles_in", "halving time": "halves_in"}[measure]
+    if len(ends) < 2:
+        return {field: float(row["central"]), **fields}
+    level = float(row["level"])
+    if measure == "factor per year" or row["shape"] == "time":
+        return {field: between(ends[0], ends[1], level=level), **fields}
+    sign = 1 if measure == "doubling time" else -1
+    low, high = sorted(math.exp(sign * math.log(2) / time) for time in ends[:2])
+    return {"rate": between(low, high, level=level), **fields}
+
+
+def _exp(logs: Any) -> Any:
+    import numpy as np
+
+    if np.abs(logs).max(initial=0.0) > MOST_LOG:
+        raise InputError(f"the trend leaves exp(-{MOST_LOG:g}) to exp({MOST_LOG:g}): give fewer years, or let it fade")
+    return np.exp(logs)
+
+
+def _plain(values: Any) -> Any:
+    return float(values) if getattr(values, "ndim", 0) == 0 else values

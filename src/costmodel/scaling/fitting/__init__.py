@@ -1,0 +1,1 @@
+"""Fits of scaling laws to measured losses."""

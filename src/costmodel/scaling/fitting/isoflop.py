@@ -1,0 +1,143 @@
+"""What do runs of equal compute say? The best size of each budget, and how it grows (approaches 1 and 2)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costmodel.foundation.errors import InputError
+from costmodel.scaling.fitting.measurements import read_measurements
+from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LEAST_RUNS = 3
+"""Runs of a budget that a parabola needs."""
+
+
+class PowerLaw(NamedTuple):
+    """value = coefficient × compute^exponent, with the standard error of the exponent."""
+
+    coefficient: float
+    exponent: float
+    standard_error: float
+
+    def __call__(self, compute: Any) -> Any:
+        """Return the value at a compute [FLOP], of the same shape."""
+        return self.coefficient * compute**self.exponent
+
+
+class ComputeOptimum(NamedTuple):
+    """The best runs by budget, and the power laws through them.
+
+    `compute` [FLOP], `parameters`, `tokens` and `loss` at the optimum of each budget, shape (budgets,);
+    `parameter_law` and `token_law` of compute.
+    """
+
+    compute: NDArray[Any]
+    parameters: NDArray[Any]
+    tokens: NDArray[Any]
+    loss: NDArray[Any]
+    parameter_law: PowerLaw
+    token_law: PowerLaw
+
+
+def fit_isoflops(parameters: Any, tokens: Any = None, loss: Any = None, compute: Any = None) -> ComputeOptimum:
+    """Return the optimum of each budget from a parabola of the loss in the logarithm of tokens (approach 2).
+
+    Parameters
+    ----------
+    parameters, tokens, loss : of the runs, shape (runs,), or a table or path as in `fit_scaling_law`
+    compute : budget of each run [FLOP], shape (runs,); 6 N D, rounded to two digits, unless given
+
+    Raises
+    ------
+    InputError
+        If fewer than two budgets have three runs and an optimum inside them.
+
+    References
+    ----------
+    Hoffmann et al. 2022, section 3.2 (arXiv 2203.15556); Grattafiori et al. 2024, section 3.2.1 (arXiv 2407.21783).
+    """
+    import numpy as np
+
+    runs = read_measurements(parameters, tokens, loss, least=LEAST_RUNS)
+    budgets = _budgets(runs.compute) if compute is None else np.asarray(compute, dtype=float)
+    found = []
+    for budget in np.unique(budgets):
+        chosen = budgets == budget
+        if chosen.sum() < LEAST_RUNS:
+            continue
+        logs = np.log(runs.tokens[chosen])
+        middle = logs.mean()
+        curve, slope, level = np.polyfit(logs - middle, runs.loss[chosen], 2)
+        if curve <= 0:
+            continue
+        best = -slope / (2 * curve)
+        if logs.min() <= best + middle <= logs.max():
+            d = float(np.exp(best + middle))
+            found.append((budget, budget / FLOPS_PER_PARAMETER / d, d, level - slope**2 / (4 * curve)))
+    return _optimum(found, "budgets with three runs or more and an optimum inside them")
+
+
+def fit_envelope(parameters: Any, tokens: Any = None, loss: Any = None, bins: int = 12) -> ComputeOptimum:
+    """Return the run of least loss in each of `bins` ranges of compute, and the power laws through them (approach 1).
+
+    Parameters
+    ----------
+    parameters, tokens, loss : of the runs, shape (runs,), or a table or path as in `fit_scaling_law`
+    bins : ranges of compute, of equal width on the logarithm
+
+    Raises
+    ------
+    InputError
+        If fewer than two ranges hold a run.
+
+    References
+    ----------
+    Hoffmann et al. 2022, section 3.1 (arXiv 2203.15556).
+    """
+    import numpy as np
+
+    runs = read_measurements(parameters, tokens, loss, least=2)
+    logs = np.log(runs.compute)
+    edges = np.linspace(logs.min(), logs.max() + 1e-9, bins + 1)
+    found = []
+    for low, high in pairwise(edges):
+        inside = np.flatnonzero((logs >= low) & (logs < high))
+        if len(inside):
+            best = inside[np.argmin(runs.loss[inside])]
+            found.append((runs.compute[best], runs.parameters[best], runs.tokens[best], runs.loss[best]))
+    return _optimum(found, "ranges of compute that hold a run")
+
+
+def _budgets(compute: NDArray[Any]) -> NDArray[Any]:
+    """Return compute rounded to two digits: runs of one budget differ by how 6 N D is counted."""
+    import numpy as np
+
+    scale = 10.0 ** np.floor(np.log10(compute) - 1)
+    rounded: NDArray[Any] = np.round(compute / scale) * scale
+    return rounded
+
+
+def _optimum(found: list[tuple[float, float, float, float]], what: str) -> ComputeOptimum:
+    import numpy as np
+
+    if len(found) < 2:
+        raise InputError(f"at least two {what} are needed; there are {len(found)}")
+    compute, parameters, tokens, loss = np.array(found).T
+    return ComputeOptimum(
+        compute, parameters, tokens, loss, _power_law(compute, parameters), _power_law(compute, tokens)
+    )
+
+
+def _power_law(compute: NDArray[Any], values: NDArray[Any]) -> PowerLaw:
+    import numpy as np
+
+    x, y = np.log(compute), np.log(values)
+    exponent = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
+    residuals = y - y.mean() - exponent * (x - x.mean())
+    free = max(len(x) - 2, 1)
+    error = float(np.sqrt((residuals**2).sum() / free / ((x - x.mean()) ** 2).sum()))
+    return PowerLaw(float(np.exp(y.mean() - exponent * x.mean())), exponent, error)

@@ -1,0 +1,148 @@
+"""Are these losses fit to be fitted? Runs read from arrays, tables or files, with every problem at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from costmodel.foundation.errors import InputError
+from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+COLUMNS = {
+    "parameters": ("parameters", "n_params", "params", "n"),
+    "tokens": ("tokens", "n_tokens", "d"),
+    "loss": ("loss", "val_loss", "l"),
+}
+"""Names of the columns of a table, the first that is there."""
+FEW_TOKENS = 0.5
+"""Tokens for each parameter below which most runs look as if the two were exchanged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """Parameters, tokens, losses and weights of runs, each of shape (runs,), and what is odd about them."""
+
+    parameters: NDArray[np.float64]
+    tokens: NDArray[np.float64]
+    loss: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def compute(self) -> NDArray[np.float64]:
+        """Training FLOPs of each run, 6 N D [FLOP]."""
+        return FLOPS_PER_PARAMETER * self.parameters * self.tokens
+
+    def chosen(self, rows: NDArray[np.bool_]) -> Measurements:
+        """Return some of the runs.
+
+        Parameters
+        ----------
+        rows : which of them, as a mask of shape (runs,)
+        """
+        return Measurements(self.parameters[rows], self.tokens[rows], self.loss[rows], self.weights[rows])
+
+
+def read_measurements(parameters: Any, tokens: Any, loss: Any, weights: Any = None, least: int = 6) -> Measurements:
+    """Return runs from three arrays, from a table with named columns, or from the path of a CSV.
+
+    Parameters
+    ----------
+    parameters : N of each run, or a mapping of columns, or a path
+    tokens, loss : of each run, where `parameters` is an array
+    weights : of each run; 1 unless given
+    least : runs that are needed
+
+    Raises
+    ------
+    InputError
+        With all problems at once: columns, numbers, signs, too few runs or too few different ones.
+    """
+    import numpy as np
+
+    if isinstance(parameters, (str, Path)):
+        parameters = _read(Path(parameters))
+    if isinstance(parameters, Mapping) or hasattr(parameters, "columns"):
+        parameters, tokens, loss = _columns(parameters)
+    given = {"parameters": parameters, "tokens": tokens, "loss": loss}
+    given["weights"] = np.ones(np.shape(loss)) if weights is None else weights
+    problems, arrays = [], {}
+    for name, values in given.items():
+        try:
+            arrays[name] = np.asarray(values, dtype=float)
+        except (TypeError, ValueError):
+            problems.append(f"{name} must be numbers; got {str(values)[:60]}")
+            continue
+        if arrays[name].ndim != 1:
+            problems.append(f"{name} must have one number for each run; got an array of shape {arrays[name].shape}")
+        elif not (np.isfinite(arrays[name]) & (arrays[name] > 0)).all():
+            wrong = np.flatnonzero(~(np.isfinite(arrays[name]) & (arrays[name] > 0)))
+            problems.append(f"{name} must be above 0 and finite; wrong in rows {', '.join(map(str, wrong[:5]))}"
+                            f"{', ...' if len(wrong) > 5 else ''}")  # fmt: skip
+    if not problems and len({len(values) for values in arrays.values()}) > 1:
+        sizes = ", ".join(f"{name} {len(values)}" for name, values in arrays.items())
+        problems.append(f"parameters, tokens, loss and weights must be of one length; got {sizes}")
+    if not problems:
+        problems += _too_few(arrays, least)
+    if problems:
+        raise InputError(problems)
+    return Measurements(**arrays, warnings=tuple(_odd(arrays)))
+
+
+def _too_few(arrays: Mapping[str, Any], least: int) -> list[str]:
+    import numpy as np
+
+    problems = []
+    if len(arrays["loss"]) < least:
+        problems.append(f"at least {least} runs are needed for the coefficients of a law; got {len(arrays['loss'])}")
+    for name, what in (("parameters", "sizes of model"), ("tokens", "numbers of tokens")):
+        different = len(np.unique(arrays[name]))
+        if different < 2:
+            problems.append(f"{name}: at least two {what} are needed; all are {arrays[name][0]:g}")
+    return problems
+
+
+def _odd(arrays: Mapping[str, Any]) -> list[str]:
+    """Return what is not wrong, but should be known."""
+    import numpy as np
+
+    odd = []
+    rows = np.column_stack([arrays["parameters"], arrays["tokens"], arrays["loss"]])
+    repeated = len(rows) - len(np.unique(rows, axis=0))
+    if repeated:
+        odd.append(f"{repeated} rows are there twice")
+    per_parameter = float(np.median(arrays["tokens"] / arrays["parameters"]))
+    if per_parameter < FEW_TOKENS:
+        odd.append(
+            f"{per_parameter:.2g} tokens for each parameter in the median: tokens and parameters may be exchanged"
+        )
+    return odd
+
+
+def _read(path: Path) -> dict[str, list[str]]:
+    from costmodel.foundation.tables import read_csv
+
+    table = read_csv(path)
+    return {name: [row[name] for row in table.rows] for name in table.columns}
+
+
+def _columns(table: Any) -> tuple[Any, Any, Any]:
+    names = {str(name).lower(): name for name in (table.columns if hasattr(table, "columns") else table)}
+    found, missing = [], []
+    for wanted, spellings in COLUMNS.items():
+        name = next((names[each] for each in spellings if each in names), None)
+        if name is None:
+            missing.append(
+                f"the column of {wanted} is missing: one of {', '.join(spellings)}; there are {', '.join(names)}"
+            )
+        else:
+            found.append(table[name])
+    if missing:
+        raise InputError(missing)
+    return found[0], found[1], found[2]

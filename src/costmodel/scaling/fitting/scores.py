@@ -1,0 +1,100 @@
+"""Which score does a scale reach? A sigmoid fitted to losses and scores, and its interval by way of a law."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.ranges import normal_quantile
+from costmodel.scaling.laws.downstream import SigmoidScore
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from costmodel.scaling.fitting.fit import ScalingFit
+
+LEAST = 5
+"""Pairs of loss and score that the four coefficients of a sigmoid need."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreFit:
+    """A sigmoid of the loss, and measured minus fitted scores, shape (runs,)."""
+
+    sigmoid: SigmoidScore
+    residuals: NDArray[Any]
+
+    def predict(
+        self, fit: ScalingFit, parameters: float, tokens: float, level: float = 0.8
+    ) -> tuple[float, float, float]:
+        """Return the score of a model with the ends of its interval: loss by a law, then score.
+
+        Parameters
+        ----------
+        fit : the law that gives the loss
+        parameters : N [1]
+        tokens : D [token]
+        level : share of the probability inside [1]
+        """
+        import numpy as np
+
+        scatter = float(np.sqrt(np.mean(self.residuals**2))) * normal_quantile((1 + level) / 2)
+        loss, low, high = fit.predict(parameters, tokens, level)
+        score, best, worst = (float(self.sigmoid.score(one)) for one in (loss, low, high))
+        ends = (score - float(np.hypot(score - worst, scatter)), score + float(np.hypot(best - score, scatter)))
+        bottom, top = sorted((self.sigmoid.floor, self.sigmoid.ceiling))
+        return score, max(ends[0], min(bottom, score)), min(ends[1], max(top, score))
+
+
+def fit_score(loss: Any, score: Any, floor: float | None = None) -> ScoreFit:
+    """Fit a sigmoid that falls with the loss.
+
+    Parameters
+    ----------
+    loss : of each run [nat/token], shape (runs,)
+    score : of each run, such as an accuracy, shape (runs,)
+    floor : score of a guess, where it is known: 0.25 of four choices
+
+    Raises
+    ------
+    InputError
+        If the numbers are not finite, too few, or all of one loss.
+
+    References
+    ----------
+    Bhagia et al. 2024, equation 2 (arXiv 2412.04403).
+
+    Examples
+    --------
+    >>> truth = SigmoidScore(0.25, 0.95, -6.0, 2.4)
+    >>> losses = [3.2, 2.9, 2.7, 2.5, 2.3, 2.1, 1.9]
+    >>> round(fit_score(losses, [truth.score(one) for one in losses], floor=0.25).sigmoid.middle, 2)
+    2.4
+    """
+    import numpy as np
+    from scipy.optimize import least_squares
+
+    x, y = np.asarray(loss, dtype=float), np.asarray(score, dtype=float)
+    if x.shape != y.shape or x.ndim != 1 or len(x) < LEAST:
+        raise InputError(f"loss and score are {LEAST} runs or more, of one length; got shapes {x.shape} and {y.shape}")
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise InputError("loss and score must be finite")
+    if np.ptp(x) == 0:
+        raise InputError(f"loss: runs of different losses are needed; all are {x[0]:g}")
+    span = max(float(np.ptp(y)), 1e-9)
+
+    def law(values: Any) -> SigmoidScore:
+        bottom, rise, slope, middle = (float(one) for one in values)
+        return SigmoidScore(floor if floor is not None else bottom, (floor if floor is not None else bottom) + rise,
+                            -slope, middle, "fitted")  # fmt: skip
+
+    begun = [float(y.min()), span, 4 / float(np.ptp(x)), float(np.median(x))]
+    lowest = [float(y.min()) - span, 1e-6 * span, 1e-3 / float(np.ptp(x)), float(x.min()) - 2 * float(np.ptp(x))]
+    highest = [float(y.max()) + span, 10 * span, 1e3 / float(np.ptp(x)), float(x.max()) + 2 * float(np.ptp(x))]
+
+    def missed(values: Any) -> Any:
+        return np.asarray(law(values).score(x)) - y
+
+    found = law(least_squares(missed, begun, bounds=(lowest, highest)).x)
+    return ScoreFit(found, y - np.asarray(found.score(x)))

@@ -1,0 +1,122 @@
+"""What do a third variable's runs say? Fits with the number of experts, and with unique tokens."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from costmodel.foundation.errors import InputError
+from costmodel.scaling.fitting.fit import fit_scaling_law
+from costmodel.scaling.fitting.measurements import read_measurements
+from costmodel.scaling.laws.constrained import MuennighoffLaw
+from costmodel.scaling.laws.experts import ClarkLaw
+from costmodel.scaling.laws.hoffmann import HoffmannLaw
+
+LEAST_SINGLE = 8
+"""Runs that repeat no token, from which the law for fresh tokens is fitted."""
+FRESH = 1.001
+"""Tokens over unique tokens up to which a run repeats none."""
+
+
+class ThreeVariableFit(NamedTuple):
+    """A law with a third variable, the standard errors of what was fitted, and ln(predicted / measured)."""
+
+    law: Any
+    standard_errors: dict[str, float]
+    residuals: Any
+
+
+def fit_experts(parameters: Any, experts: Any, loss: Any, start: float, most: float) -> ThreeVariableFit:
+    """Fit the law of Clark et al. by least squares on the logarithm.
+
+    Parameters
+    ----------
+    parameters : of the dense model that routing is added to [1], shape (runs,)
+    experts : number of experts, 1 for a dense model [1], shape (runs,)
+    loss : of each run [nat/token], shape (runs,)
+    start, most : the number of experts that one counts for, and that they saturate at (`ClarkLaw.E_start`,
+        `E_max`), which belong to a router [1]
+
+    Raises
+    ------
+    InputError
+        If the runs are not numbers above 0, too few, or all of one size or number of experts.
+
+    References
+    ----------
+    Clark et al. 2022, equation 1 and table 3 (arXiv 2202.01169).
+    """
+    import numpy as np
+
+    runs = read_measurements(parameters, experts, loss, least=5)
+    shape = ClarkLaw(0.0, 0.0, 0.0, 0.0, start, most)
+    size, number = np.log10(runs.parameters), np.log10(shape.saturated(runs.tokens))
+    design = np.column_stack([size, number, size * number, np.ones_like(size)])
+    solved, _, rank, _ = np.linalg.lstsq(design, np.log10(runs.loss), rcond=None)
+    if rank < design.shape[1]:
+        raise InputError(
+            "the runs do not tell the four coefficients: several sizes with several numbers of experts are needed"
+        )
+    left = design @ solved - np.log10(runs.loss)
+    free = max(len(left) - len(solved), 1)
+    errors = np.sqrt(np.diagonal(np.linalg.inv(design.T @ design)) * (left**2).sum() / free)
+    a, b, c, d = (float(one) for one in solved)
+    law = ClarkLaw(a, b, c, d, E_start=start, E_max=most, name="fitted")
+    return ThreeVariableFit(law, dict(zip("abcd", map(float, errors), strict=True)), left * np.log(10))
+
+
+def fit_repeated(
+    parameters: Any, tokens: Any, loss: Any, unique_tokens: Any, fresh: HoffmannLaw | None = None
+) -> ThreeVariableFit:
+    """Fit how fast repeated tokens, and parameters beyond what the unique tokens fit, lose their worth.
+
+    Parameters
+    ----------
+    parameters : N [1], shape (runs,)
+    tokens : D, repetitions included [token], shape (runs,)
+    loss : of each run [nat/token], shape (runs,)
+    unique_tokens : U [token], shape (runs,)
+    fresh : law for tokens that do not repeat; fitted on the runs that repeat none unless given
+
+    Raises
+    ------
+    InputError
+        If the runs are not sound, no run repeats tokens, or too few repeat none and no law is given.
+
+    References
+    ----------
+    Muennighoff et al. 2023, section 6 and appendix A (arXiv 2305.16264).
+    """
+    import numpy as np
+    from scipy.optimize import least_squares
+
+    runs = read_measurements(parameters, tokens, loss, least=4)
+    unique = np.asarray(unique_tokens, dtype=float)
+    if unique.shape != runs.tokens.shape or not (np.isfinite(unique) & (unique > 0)).all():
+        raise InputError("unique_tokens must be above 0 and finite, one for each run")
+    unique = np.minimum(unique, runs.tokens)
+    single = runs.tokens <= FRESH * unique
+    if single.all():
+        raise InputError("unique_tokens: no run repeats its tokens")
+    if fresh is None:
+        if single.sum() < LEAST_SINGLE:
+            raise InputError(
+                f"at least {LEAST_SINGLE} runs that repeat no token are needed, or a law; got {single.sum()}"
+            )
+        once = runs.chosen(single)
+        fresh = fit_scaling_law(once.parameters, once.tokens, once.loss).law
+    base = fresh
+
+    def law(logs: Any) -> MuennighoffLaw:
+        worth, excess = (float(one) for one in np.exp(logs))
+        return MuennighoffLaw(base.E, base.A, base.B, base.alpha, base.beta, worth, excess, "fitted")
+
+    def residuals(logs: Any) -> Any:
+        return np.log(law(logs).loss(runs.parameters, runs.tokens, unique_tokens=unique) / runs.loss)
+
+    solved = least_squares(residuals, np.log([15.0, 5.0]), loss="soft_l1", f_scale=0.01, bounds=(-3.0, 9.0))
+    left = residuals(solved.x)
+    slopes = np.asarray(solved.jac)
+    curvature = np.linalg.pinv(slopes.T @ slopes) * float(np.mean(left**2))
+    spread = np.sqrt(np.diagonal(curvature)) * np.exp(solved.x)
+    errors = dict(zip(("repeated_tokens", "excess_parameters"), map(float, spread), strict=True))
+    return ThreeVariableFit(law(solved.x), errors, left)

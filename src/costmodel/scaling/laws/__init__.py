@@ -1,0 +1,1 @@
+"""Scaling laws: one file per functional form, and the published coefficients."""

@@ -1,0 +1,100 @@
+"""Which laws are known by name? `data/facts/scaling_laws.csv`, with full digits, sources and grades.
+
+Grades: A read in the authors' own files, B reports that name equation or table, D recomputed for this library.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from costmodel.foundation.names import Names
+from costmodel.foundation.tables import Row, table
+from costmodel.scaling.laws.compute_optimal import ComputePowerLaw
+from costmodel.scaling.laws.constrained import MuennighoffLaw
+from costmodel.scaling.laws.distillation import BusbridgeLaw
+from costmodel.scaling.laws.experts import ClarkLaw, KrajewskiLaw
+from costmodel.scaling.laws.hoffmann import HoffmannLaw
+from costmodel.scaling.laws.hyperparameters import DeepSeekLaw, StepLaw
+from costmodel.scaling.laws.kaplan import CriticalBatchLaw, KaplanLaw, KaplanSingleLaw
+from costmodel.scaling.laws.precision import PrecisionLaw
+from costmodel.scaling.laws.sparsity import AbnarLaw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FORMS: dict[str, Callable[..., Any]] = {
+    "abnar": AbnarLaw,
+    "busbridge": BusbridgeLaw,
+    "clark": ClarkLaw,
+    "compute": ComputePowerLaw,
+    "critical-batch": CriticalBatchLaw,
+    "deepseek": DeepSeekLaw,
+    "hoffmann": HoffmannLaw,
+    "kaplan": KaplanLaw,
+    "kaplan-single": KaplanSingleLaw,
+    "krajewski": KrajewskiLaw,
+    "muennighoff": MuennighoffLaw,
+    "precision": PrecisionLaw,
+    "steplaw": StepLaw,
+}
+"""The class of each form that the table names."""
+_ALIASES = {"hoffmann-2022": ("chinchilla", "hoffmann-2022-approach-3"), "besiroglu-2024": ("epoch-2024",)}
+_LOGARITHM = "ln_"
+
+
+def scaling_law(name: str) -> Any:
+    """Return the law called `name`: an object with `name`, `source`, and `loss` and `allocate` where it has them.
+
+    Parameters
+    ----------
+    name : the name in `scaling_laws()`; case and separators do not count
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such law; the message names the nearest.
+
+    Examples
+    --------
+    >>> law = scaling_law("besiroglu-2024")
+    >>> round(law.allocate(5.88e23).tokens_per_parameter, 1)
+    18.4
+    >>> scaling_law("besiroglu 2025")
+    Traceback (most recent call last):
+        ...
+    costmodel.foundation.errors.UnknownNameError: unknown scaling law 'besiroglu 2025'; did you mean 'besiroglu-2024' or 'besiroglu-2024-optimum'?
+    """  # noqa: E501
+    return _laws().get(name)
+
+
+def scaling_laws() -> list[Row]:
+    """Return a row for each law: name, form, coefficients, counts, source, grade and note.
+
+    Examples
+    --------
+    >>> next(row["form"] for row in scaling_laws() if row["name"] == "llama-3")
+    'compute'
+    """
+    return [dict(row) for row in table("facts/scaling_laws").rows]
+
+
+@lru_cache(maxsize=1)
+def _laws() -> Names[Any]:
+    laws = {row["name"]: _law(row) for row in table("facts/scaling_laws").rows}
+    return Names("scaling law", laws, _ALIASES)
+
+
+def _law(row: Row) -> Any:
+    values = dict(_coefficient(cell) for cell in row["coefficients"].split(";"))
+    return FORMS[row["form"]](**values, name=row["name"], source=row["source"])
+
+
+def _coefficient(cell: str) -> tuple[str, float | str]:
+    key, _, text = cell.partition("=")
+    if key == "quantity":
+        return key, text
+    if key.startswith(_LOGARITHM):
+        return key.removeprefix(_LOGARITHM), math.exp(float(text))
+    return ("lambda_" if key == "lambda" else key), float(text)

@@ -1,0 +1,1 @@
+"""Calibration of the step-time and memory models on measured steps."""

@@ -1,0 +1,117 @@
+"""What do the constants predict for measured steps? All of them at once, as arrays."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costmodel.training.step.efficiency import age, machine
+from costmodel.training.step.layout import Layout, Layouts, layouts, obstacles
+from costmodel.training.step.memory import memory
+from costmodel.training.step.numerics import Numerics
+from costmodel.training.step.timing import Constants, Machine, step_breakdown
+from costmodel.training.step.workload import Workload, stacked, workload
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+
+    from costmodel.training.calibration.measured_steps import MeasuredStep
+
+
+class Prepared(NamedTuple):
+    """Measured steps as arrays: one entry for each layout that a step may have had."""
+
+    work: Workload
+    numbers: Numerics
+    machine: Machine
+    batch: np.ndarray
+    layouts: Layouts
+    keys: list[tuple[str, ...]]
+    age: np.ndarray
+    starts: np.ndarray
+    """Index of the first layout of each step; the fastest of a step is taken."""
+    seconds: np.ndarray
+    families: np.ndarray
+    accelerators: np.ndarray
+    experts: np.ndarray
+    open_layout: np.ndarray
+
+
+def prepare(steps: Sequence[MeasuredStep]) -> Prepared:
+    """Return the arrays of measured steps; where a source leaves a layout open, all that may be meant."""
+    import numpy as np
+
+    works: list[Workload] = []
+    numbers: list[Numerics] = []
+    machines: list[Machine] = []
+    keys: list[tuple[str, ...]] = []
+    listed, batches, ages, starts = [], [], [], []
+    for step in steps:
+        work = workload(step.architecture, step.sequence_length, step.adapters)
+        starts.append(len(works))
+        accelerator, experts = step.cluster.accelerator, step.architecture.kind == "moe"
+        for layout in candidates(step):
+            works.append(work)
+            numbers.append(step.numbers)
+            machines.append(machine(step.cluster, step.precision))
+            listed.append(layout)
+            batches.append(float(step.batch_size))
+            keys.append((accelerator.generation, accelerator.name, step.precision))
+            ages.append(age(step.year) if experts else 0.0)
+    return Prepared(
+        stacked(works), Numerics(*np.array(numbers, dtype=float).T), Machine(*np.array(machines, dtype=float).T),
+        np.array(batches), layouts(listed), keys, np.array(ages), np.array(starts),
+        np.array([step.seconds for step in steps]), np.array([step.family for step in steps]),
+        np.array([step.cluster.accelerator.name for step in steps]),
+        np.array([step.architecture.kind == "moe" for step in steps]),
+        np.array(["micro_batch" in step.open for step in steps]),
+    )  # fmt: skip
+
+
+def candidates(step: MeasuredStep) -> list[Layout]:
+    """Return the layouts that a measured step may have had.
+
+    An open micro-batch or interleaving may be any that is possible; open recomputation is the least with
+    which the step fits in the memory.
+    """
+    work = workload(step.architecture, step.sequence_length)
+    given = [step.layout]
+    if "micro_batch" in step.open:
+        depth = int(work.layers) // step.layout.pipeline
+        chunks = [v for v in range(1, depth + 1) if depth % v == 0] if "interleave" in step.open else [1]
+        given = [step.layout.replace(micro_batch=batch, interleave=v) for batch in (1, 2, 4, 8) for v in chunks]
+        possible = [one for one in given if not any(
+            obstacles(work, step.cluster.count, step.batch_size, layouts(one)).values())]  # fmt: skip
+        given = possible or [step.layout]
+    capacity = machine(step.cluster, step.precision).memory
+    fitting = []
+    for layout in given:
+        modes = ("none", "selective", "full") if "recompute" in step.open else (layout.recompute,)
+        for mode in modes:
+            one = layout.replace(recompute=mode)
+            if memory(work, step.numbers, step.batch_size, layouts(one)).total <= capacity:
+                fitting.append(one)
+                break
+    return fitting or [given[0].replace(recompute="full") if "recompute" in step.open else given[0]]
+
+
+def predict(prepared: Prepared, values: Mapping[str, float]) -> np.ndarray:
+    """Return the step times that constants give [s], one for each measured step."""
+    import numpy as np
+
+    def of_each(name: str) -> Any:
+        factors = [f"{name}:{key}" for key in {key for keys in prepared.keys for key in keys}]
+        if not any(each in values for each in factors):
+            return values[name]
+        return np.array([values[name] * math.prod(values.get(f"{name}:{key}", 1.0) for key in keys)
+                         for keys in prepared.keys])  # fmt: skip
+
+    listed = {name: of_each(name) for name in Constants._fields}
+    listed["software"] = listed["software"] * values["age_experts"] ** prepared.age
+    constants = Constants(**listed)
+    steps = step_breakdown(
+        prepared.work, prepared.numbers, prepared.machine, prepared.batch, prepared.layouts, constants
+    )
+    return np.minimum.reduceat(np.broadcast_to(steps.total, prepared.batch.shape), prepared.starts)

@@ -1,0 +1,1 @@
+"""Whole jobs: goodput, utilization of published runs, and realized efficiency."""

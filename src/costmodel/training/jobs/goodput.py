@@ -1,0 +1,321 @@
+"""Which share of the wall time does a job spend in useful steps? Failures, checkpoints, and the rest.
+
+Failures come at random, each costs a restart and the work since the last checkpoint; checkpoints cost
+their stall. What is left over, from evaluation to divergence, is a share of its own, with a wide spread.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from costmodel.foundation.arrays import exp, expm1, largest, silent, smallest, sqrt, where
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.fields import GPUHours, Measure
+from costmodel.foundation.ranges import Range, middle
+from costmodel.foundation.specs import Spec
+from costmodel.foundation.tables import Figure, Provenance, default
+from costmodel.foundation.units import SI_FACTOR
+
+LEAST = 1e-12
+"""The goodput of a job that gets nowhere: what follows from it stays finite."""
+
+_DEFAULT_SOURCES = {
+    "checkpoint_bytes_per_parameter": "bf16 weights, fp32 weights and two moments; BLOOM: 13.1 (stas00/ml-engineering)",
+    "hidden_share": "a checkpoint that training waits for",
+    "evaluation_share": "what is usual is part of overhead_share",
+}
+"""Where the defaults of the fields come from that are not in `data/assumptions/defaults.csv`."""
+
+Seconds: TypeAlias = Annotated[float | Range, Measure("s", 0.0, 1e9, open_low=True)]
+StorageBandwidth: TypeAlias = Annotated[float | Range, Measure("GB/s", 0.0, 1e9, open_low=True)]
+BytesPerParameter: TypeAlias = Annotated[float | Range, Measure("byte", 0.0, 1e3, open_low=True)]
+Overhead: TypeAlias = Annotated[float | Range, Measure("1", 0.0, 1.0, open_high=True)]
+
+
+def failure_interval(count: Any, gpu_time_per_failure: Any) -> Any:
+    """Return the mean time between failures that stop a job [s].
+
+    Parameters
+    ----------
+    count : accelerators of the job [1]
+    gpu_time_per_failure : accelerator-time per failure [s]
+
+    Raises
+    ------
+    InputError
+        If an input is not positive and finite.
+
+    Examples
+    --------
+    >>> round(failure_interval(16384, 50_677 * 3600) / 3600, 1)  # Llama 3, hours
+    3.1
+    """
+    checked = _checked(_POSITIVE, count=count, gpu_time_per_failure=gpu_time_per_failure)
+    with silent(*checked.values()):
+        return _plain(checked["gpu_time_per_failure"] / checked["count"])
+
+
+def checkpoint_interval(checkpoint_time: Any, failure_interval: Any) -> Any:
+    """Return the useful time between two checkpoints that makes a job shortest [s].
+
+    Daly's third term on top of Young's √(2δM): δ is the stall, M the time between failures; M itself
+    where a stall takes 2 M or more. The time of a restart does not move the optimum.
+
+    Parameters
+    ----------
+    checkpoint_time : time for which training waits at a checkpoint [s]
+    failure_interval : mean time between failures [s]
+
+    Raises
+    ------
+    InputError
+        If an input is not positive and finite.
+
+    References
+    ----------
+    Young, A first order approximation to the optimum checkpoint interval, 1974, doi:10.1145/361147.361115.
+    Daly, A higher order estimate of the optimum checkpoint interval for restart dumps, 2006,
+    doi:10.1016/j.future.2004.11.016.
+
+    Examples
+    --------
+    >>> round(checkpoint_interval(5 * 60, 24 * 3600) / 60)  # Daly's figure 3: 117 min
+    117
+    """
+    checked = _checked(_POSITIVE, checkpoint_time=checkpoint_time, failure_interval=failure_interval)
+    stall, mean = checked["checkpoint_time"], checked["failure_interval"]
+    with silent(stall, mean):
+        root = sqrt(smallest(stall / mean, 2.0) / 2)  # √(δ / 2M)
+        young = sqrt(2 * stall) * sqrt(mean)
+        estimate = young * (1 + root / 3 + root**2 / 9) - stall
+        return _plain(where(stall < 2 * mean, estimate, mean))
+
+
+def goodput(
+    checkpoint_time: Any,
+    failure_interval: Any,
+    restart_time: Any,
+    interval: Any = None,
+    overhead_share: Any = 0.0,
+    evaluation_share: Any = 0.0,
+) -> Any:
+    """Return the share of the wall time in useful steps [1], at least `LEAST`.
+
+    Daly's complete model for failures that follow an exponential distribution and may strike during
+    checkpoints and restarts too: wall time / useful time = M/τ e^(R/M) (e^((τ+δ)/M) - 1). The shares of
+    evaluation and other overhead are then taken off the rest.
+
+    Parameters
+    ----------
+    checkpoint_time : time δ for which training waits at a checkpoint [s]
+    failure_interval : mean time M between failures [s]
+    restart_time : time R from a failure to useful steps: detection, reload, warm-up [s]
+    interval : useful time τ between two checkpoints [s]; the optimum unless given
+    overhead_share : share of the time in planned stops, software faults and the like, 0 to below 1 [1]
+    evaluation_share : share of the time in evaluation, 0 to below 1 [1]
+
+    Raises
+    ------
+    InputError
+        If a time is not positive and finite (that of a restart may be 0), or a share not in [0, 1).
+
+    References
+    ----------
+    Daly, A higher order estimate of the optimum checkpoint interval for restart dumps, 2006,
+    doi:10.1016/j.future.2004.11.016.
+
+    Examples
+    --------
+    >>> round(goodput(40, 112 * 3600, 600, interval=10_500), 3)  # BLOOM without its other overhead
+    0.982
+    """
+    if interval is None:
+        interval = checkpoint_interval(checkpoint_time, failure_interval)
+    times = {"checkpoint_time": checkpoint_time, "failure_interval": failure_interval, "interval": interval}
+    checked = _checked(_POSITIVE, **times) | _checked(_NOT_NEGATIVE, restart_time=restart_time)
+    checked |= _checked(_SHARE, overhead_share=overhead_share, evaluation_share=evaluation_share)
+    stall, mean, useful = checked["checkpoint_time"], checked["failure_interval"], checked["interval"]
+    restart = checked["restart_time"]
+    with silent(*checked.values()):
+        segment = _within((useful + stall) / mean, 1e-12, 700.0)  # inside these e^x - 1 is exact and finite
+        share = segment / expm1(segment) * exp(-smallest(restart / mean, 700.0)) / (1 + stall / useful)
+        share = share * (1 - checked["overhead_share"]) * (1 - checked["evaluation_share"])
+    return _plain(largest(share, LEAST))
+
+
+def job_goodput(
+    count: Any,
+    parameters: Any,
+    gpu_time_per_failure: Any,
+    restart_time: Any,
+    checkpoint_bandwidth: Any,
+    checkpoint_bytes_per_parameter: Any,
+    overhead_share: Any,
+    evaluation_share: Any = 0.0,
+    hidden_share: Any = 0.0,
+    interval: Any = None,
+) -> Any:
+    """Return the share of the wall time in useful steps of a job [1], from what it is and where it runs.
+
+    A write that training does not wait for costs no stall, but two checkpoints are never closer than
+    one write, and a failure loses what was written last along with the work since.
+
+    Parameters
+    ----------
+    count : accelerators [1]
+    parameters : parameters of the model [1]
+    gpu_time_per_failure : accelerator-time per failure that stops the job [s]
+    restart_time : time from a failure to useful steps [s]
+    checkpoint_bandwidth : bandwidth of the whole job to its storage [byte/s]
+    checkpoint_bytes_per_parameter : size of a checkpoint per parameter [byte]
+    overhead_share : share of the time in what failures and checkpoints do not explain [1]
+    evaluation_share : share of the time in evaluation beyond that [1]
+    hidden_share : share of a write that training does not wait for, 0 to below 1 [1]
+    interval : useful time between two checkpoints [s]; the optimum unless given
+
+    Raises
+    ------
+    InputError
+        If an input is not positive and finite, or a share not in [0, 1).
+
+    Examples
+    --------
+    >>> round(job_goodput(16384, 405e9, 50_677 * 3600, 600, 2e12, 14, 0.0), 3)  # Llama 3
+    0.926
+    """
+    given = {"parameters": parameters, "checkpoint_bytes_per_parameter": checkpoint_bytes_per_parameter}
+    checked = _checked(_POSITIVE, **given, checkpoint_bandwidth=checkpoint_bandwidth)
+    checked |= _checked(_NOT_NEGATIVE, restart_time=restart_time) | _checked(_SHARE, hidden_share=hidden_share)
+    if interval is not None:
+        checked |= _checked(_POSITIVE, interval=interval)
+    with silent(*checked.values()):
+        between = _within(failure_interval(count, gpu_time_per_failure), 1e-9, 1e30)
+        size = checked["parameters"] * checked["checkpoint_bytes_per_parameter"]
+        write = _within(size / checked["checkpoint_bandwidth"], 1e-9, 1e15)
+        behind = write * checked["hidden_share"]
+        stall = write - behind
+        chosen = checkpoint_interval(stall, between) if interval is None else checked["interval"]
+        lost = checked["restart_time"] + behind
+    return goodput(stall, between, lost, largest(chosen, behind), overhead_share, evaluation_share)
+
+
+class Reliability(Spec):
+    """How often a job stops, and what a stop costs; what is not given is assumed with a spread.
+
+    Examples
+    --------
+    >>> 0.85 < Reliability().goodput(1024, 8e9) < 0.97
+    True
+    """
+
+    if TYPE_CHECKING:  # fields take more than the types in which they are held
+
+        def __init__(self, *args: Any, **fields: Any) -> None: ...
+
+    gpu_hours_per_failure: GPUHours | None = None
+    """GPU-hours per failure that stops the job [hour]."""
+    restart_time: Seconds | None = None
+    """From a failure to useful steps: detection, reload, warm-up [s]."""
+    checkpoint_bandwidth: StorageBandwidth | None = None
+    """Bandwidth of the whole job to its storage [GB/s]; grows with the cluster unless given."""
+    checkpoint_bytes_per_parameter: BytesPerParameter = 14.0
+    """Size of a checkpoint per parameter [byte]: weights in bf16, weights and two moments in fp32 (BLOOM: 13.1)."""
+    hidden_share: Overhead = 0.0
+    """Share of a write that training does not wait for; ByteCheckpoint (arXiv 2407.20143) hides 0.98."""
+    checkpoint_interval: Seconds | None = None
+    """Useful time between two checkpoints [s]; the optimum unless given."""
+    evaluation_share: Overhead = 0.0
+    """Share of the time in evaluation beyond what `overhead_share` holds (BLOOM: 0.007)."""
+    overhead_share: Overhead | None = None
+    """Share of the time in what failures and checkpoints do not explain."""
+
+    def figures(self, count: int) -> dict[str, tuple[str, Figure]]:
+        """Return the inputs of `job_goodput` by its names, each with its unit; `interval` only where it is given."""
+        per_gpu = default("checkpoint_bandwidth_per_gpu")
+        note = f"{per_gpu.provenance.note}; times {count} accelerators"
+        grown = per_gpu.spread.scaled(count, "") if per_gpu.spread is not None else None
+        bandwidth = Figure(per_gpu.value * count, grown, per_gpu.provenance._replace(note=note))
+        assumed = {name: default(name) for name in ("gpu_hours_per_failure", "restart_time", "overhead_share")}
+        found: dict[str, tuple[str, Figure]] = {}
+        for name, argument, unit in (
+            ("gpu_hours_per_failure", "gpu_time_per_failure", "hour"),
+            ("restart_time", "restart_time", "s"),
+            ("checkpoint_bandwidth", "checkpoint_bandwidth", "GB/s"),
+            ("checkpoint_bytes_per_parameter", "checkpoint_bytes_per_parameter", "byte"),
+            ("overhead_share", "overhead_share", "1"),
+            ("evaluation_share", "evaluation_share", "1"),
+            ("hidden_share", "hidden_share", "1"),
+            ("checkpoint_interval", "interval", "s"),
+        ):
+            value = getattr(self, name)
+            if value is not None:
+                given = name in self.model_fields_set
+                known = (
+                    Provenance("given")
+                    if given
+                    else Provenance("assumed", _DEFAULT_SOURCES[name], note=f"default of {name}")
+                )
+                figure = Figure(middle(value), value if isinstance(value, Range) else None, known)
+            elif name == "checkpoint_interval":
+                continue
+            else:
+                figure = bandwidth if name == "checkpoint_bandwidth" else assumed[name]
+            found[argument] = unit, figure
+        return found
+
+    def goodput(self, count: int, parameters: float) -> float:
+        """Return the share of the wall time in useful steps [1], at the medians of the inputs.
+
+        Parameters
+        ----------
+        count : accelerators [1]
+        parameters : parameters of the model [1]
+        """
+        values = {name: figure.value * SI_FACTOR[unit] for name, (unit, figure) in self.figures(count).items()}
+        return float(job_goodput(count, parameters, **values))
+
+
+def _numbers(name: str, value: Any) -> Any:
+    """Return a number as a float, anything else as an array of floats."""
+    if isinstance(value, (int, float)):
+        return float(value)
+    import numpy as np
+
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} is a number or an array of numbers; got {_shown(value)}") from None
+
+
+_POSITIVE = "above 0 and finite"
+_NOT_NEGATIVE = "at least 0 and finite"
+_SHARE = "a share from 0 to below 1"
+
+
+def _checked(allowed: str, **values: Any) -> dict[str, Any]:
+    """Return the values as floats or arrays, or raise with all that are not what is allowed."""
+    numbers = {name: _numbers(name, value) for name, value in values.items()}
+    top = 1.0 if allowed == _SHARE else math.inf
+    problems = []
+    for name, number in numbers.items():
+        sound = ((number > 0) if allowed == _POSITIVE else (number >= 0)) & (number < top)
+        if not (sound if isinstance(sound, bool) else sound.all()):
+            problems.append(f"{name} is {allowed}; got {_shown(values[name])}")
+    if problems:
+        raise InputError(problems)
+    return numbers
+
+
+def _within(value: Any, low: float, high: float) -> Any:
+    return smallest(largest(value, low), high)
+
+
+def _plain(values: Any) -> Any:
+    """Return a float for what has no dimensions."""
+    return values if getattr(values, "ndim", 0) else float(values)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

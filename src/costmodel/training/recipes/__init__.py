@@ -1,0 +1,1 @@
+"""Training recipes: pretraining, fine-tuning, preference optimization, reinforcement learning, distillation."""

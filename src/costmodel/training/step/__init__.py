@@ -1,0 +1,1 @@
+"""One training step: workload, layout, memory and time, as pure functions of floats or arrays."""

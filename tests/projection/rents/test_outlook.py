@@ -1,0 +1,323 @@
+"""Rental prices on days to come: the distribution, its draws, the fit, and how well it foresaw what happened."""
+
+import dataclasses
+import datetime as dt
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
+from costmodel.foundation.tables import Table, read_csv, table
+from costmodel.market.gpu_prices import gpu_price, vintage
+from costmodel.projection.backtests.rents import POOL, TARGETS, Drift, backtest_rental, score
+from costmodel.projection.rents.outlook import RentalPath, joint_paths, price_class, rental_outlook, rental_path
+from costmodel.projection.rents.paths_fit import (
+    CLASSES,
+    HORIZONS,
+    Pair,
+    PricePairs,
+    fit_path,
+    fit_paths,
+    main,
+    path_rows,
+    price_pairs,
+    windows,
+)
+
+PATHS = st.sampled_from(CLASSES).map(rental_path)
+YEARS = st.floats(0.02, 12.0)
+
+
+def generator(seed=0):
+    return np.random.default_rng(seed)
+
+
+@pytest.fixture(scope="module")
+def by_generation():
+    return backtest_rental("generation")
+
+
+@pytest.fixture(scope="module")
+def by_time():
+    return backtest_rental("time")
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "expected"),
+    [
+        ("aws", "on_demand", "hyperscaler"),
+        ("gcp", "reserved_3y", "hyperscaler"),
+        ("Azure", "on_demand", "hyperscaler"),
+        ("lambda", "on_demand", "neocloud"),
+        ("market", "on_demand", "neocloud"),
+        ("aws", "spot", "marketplace"),
+        ("vast", "marketplace", "marketplace"),
+    ],
+)
+def test_the_class_of_a_price(provider, model, expected):
+    assert price_class(provider, model) == expected
+
+
+def test_a_class_that_is_none_is_refused():
+    with pytest.raises(InputError) as error:
+        price_class("", "on demand")
+    assert len(error.value.problems) == 2
+    assert "did you mean 'on_demand'" in str(error.value)
+    with pytest.raises(UnknownNameError, match=r"did you mean 'neocloud'"):
+        rental_path("neoclouds")
+
+
+@settings(max_examples=60, deadline=None)
+@given(path=PATHS, probability=st.floats(0.001, 0.999), years=YEARS)
+def test_cdf_and_quantile_are_inverse(path, probability, years):
+    change = path.quantile(probability, years)
+    if change == 0.0:  # unchanged has a probability of its own
+        assert path.cdf(-1e-9, years) - 1e-6 <= probability <= path.cdf(0.0, years) + 1e-6
+    else:
+        assert path.cdf(change, years) == pytest.approx(probability, abs=1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(path=PATHS, years=st.lists(YEARS, min_size=1, max_size=5), seed=st.integers(0, 2**32))
+def test_paths_are_prices_and_seeded(path, years, seed):
+    paths = path.paths(years, 40, generator(seed))
+    assert paths.shape == (40, len(years))
+    assert np.isfinite(paths).all()
+    assert (paths > 0).all()
+    assert (paths == path.paths(years, 40, generator(seed))).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(path=PATHS, years=st.lists(YEARS, min_size=1, max_size=4))
+def test_horizons_and_changes_broadcast(path, years):
+    changes = np.array([-0.5, 0.0, 0.3])
+    table_of = path.cdf(changes[:, None], years)
+    assert table_of.shape == (3, len(years))
+    assert table_of[2, 0] == pytest.approx(path.cdf(0.3, years[0]))
+    assert (np.diff(table_of, axis=0) >= 0).all()
+    assert isinstance(path.factor(years[0]), float)
+    assert path.factor(np.array(years), 0.9)[0] == pytest.approx(path.factor(years[0], 0.9))
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_draws_follow_the_distribution(name):
+    path, years = rental_path(name), np.array([5.0, 0.25, 1.0])
+    logs = np.log(path.paths(years, 40_000, generator(1)))
+    for change in (-0.4, -0.1, -1e-9, 0.0, 0.2):
+        assert (logs <= change).mean(axis=0) == pytest.approx(path.cdf(change, years), abs=0.012)
+
+
+def test_a_sticky_path_keeps_the_rank_of_its_change_and_a_walk_stands_still():
+    sticky = RentalPath("x", 1.0, 0.0, 0.3, 0.26, 1.5, sticky_share=1.0).paths([1.0, 2.0, 4.0], 5000, generator())
+    first = sticky[:, 0] != 1.0
+    assert first.mean() == pytest.approx(1 - math.exp(-1), abs=0.03)
+    assert (np.sign(np.log(sticky[first, 2])) == np.sign(np.log(sticky[first, 0]))).all()
+    walk = RentalPath("x", 1.0, 0.0, 0.3, 0.26, 1.5, sticky_share=0.0).paths([1.5, 3.0, 6.0], 100, generator())
+    assert np.allclose(walk[:, 0], walk[:, 2])
+
+
+def test_prices_move_together_more_within_a_provider():
+    path = RentalPath("x", 50.0, 0.0, 0.3, 0.26, 1.5, sticky_share=0.0)
+    logs = np.log(joint_paths([path] * 3, ["a", "a", "b"], [1.0], 40_000, generator())[:, :, 0])
+    correlation = np.corrcoef(logs)
+    assert correlation[0, 1] == pytest.approx(0.5, abs=0.02)
+    assert correlation[0, 2] == pytest.approx(0.2, abs=0.02)
+    alone = rental_path("neocloud").paths([2.0], 20_000, generator(1))[:, 0]
+    many = joint_paths([rental_path("neocloud")] * 8, list("abcdefgh"), [2.0], 20_000, generator(1))[:, :, 0]
+    assert 0.4 * alone.std() < many.mean(axis=0).std() < 0.9 * alone.std()
+
+
+def test_without_drift_the_median_stays():
+    for name in ("hyperscaler", "neocloud"):
+        assert rental_path(name).factor([0.5, 1.0, 3.0, 6.0]) == pytest.approx(1.0, abs=0.03)
+    low, high = rental_path("neocloud").interval([0.0, 1.0, 5.0])
+    assert (low[0], high[0]) == (1.0, 1.0)
+    assert (np.diff(high) > 0).all()
+    assert high[2] < 2.0
+
+
+def test_the_parameters_are_near_those_of_the_study():
+    expected = {"hyperscaler": (0.25, -0.15, 0.33), "neocloud": (1.5, 0.0, 0.28), "marketplace": (2.0, 0.0, 0.25)}
+    for name, (changes, step, scale) in expected.items():
+        path = rental_path(name)
+        assert path.changes_per_year == pytest.approx(changes, rel=0.4)
+        assert path.step == pytest.approx(step, abs=0.16)
+        assert path.step_scale == pytest.approx(scale, rel=0.3)
+        assert (path.walk, path.walk_years, path.sticky_share) == (0.26, 1.5, 0.5)
+
+
+def test_past_days_are_facts_and_later_ones_go_on_from_the_last():
+    days = ["2025-03-01", "2026-06-01", "2027-07-01"]
+    outlook = rental_outlook("H100-SXM", days, "lambda", count=8)
+    facts = [gpu_price("H100-SXM", "lambda", on=day, count=8).usd_per_gpu_hour for day in days]
+    assert outlook.medians == pytest.approx(facts)
+    ends = outlook.interval()
+    assert ends[0] == (facts[0], facts[0])
+    assert ends[2][0] < facts[2] < ends[2][1]
+    draws = outlook.draws(500, generator())
+    assert draws.shape == (500, 3)
+    assert (draws[:, :2] == facts[:2]).all()
+    assert [row["basis"] for row in outlook.rows()][:2] == ["fact", "fact"]
+    assert "neocloud, 0.8 years on" in str(outlook)
+
+
+def test_an_old_fact_is_uncertain_from_its_own_day_on():
+    day = vintage() + dt.timedelta(days=30)
+    old = rental_outlook("A100-40GB-SXM", [day], "oci")
+    assert old.years[0] > 30 / 365
+    assert old.years[0] == pytest.approx((day - old.facts[0].as_of).days / 365.25)
+
+
+def test_an_outlook_without_days_or_facts_is_refused():
+    with pytest.raises(InputError, match=r"days is a list of dates"):
+        rental_outlook("H100-SXM", [])
+    with pytest.raises(InputError, match=r"days is a list of dates"):
+        rental_outlook("H100-SXM", "2027-01-01")
+    with pytest.raises(MissingFactError):
+        rental_outlook("H100-SXM", ["2020-01-01"], "lambda")
+
+
+@pytest.mark.parametrize("years", [-1.0, math.nan, math.inf, 101.0, "soon"])
+def test_horizons_that_are_none_are_refused(years):
+    for call in (rental_path("neocloud").factor, lambda h: rental_path("neocloud").cdf(0.0, h)):
+        with pytest.raises(InputError, match=r"years must be numbers from 0 to 100"):
+            call(years)
+
+
+def test_questions_that_have_no_answer_are_refused():
+    path = rental_path("neocloud")
+    with pytest.raises(InputError, match=r"a probability lies between 0 and 1"):
+        path.quantile(1.0, 1.0)
+    with pytest.raises(InputError, match=r"level is a share between 0 and 1"):
+        path.interval(1.0, 80)
+    with pytest.raises(InputError) as error:
+        joint_paths([path], ["a", "b"], [1.0], 0, generator())
+    assert len(error.value.problems) == 2
+    with pytest.raises(InputError, match=r"split is 'generation', 'provider' or 'time'"):
+        backtest_rental("device")
+
+
+def facts_of(*rows):
+    columns = table("gpu_prices").columns
+    base = dict.fromkeys(columns, "") | {"accelerator": "H100-SXM", "provider": "lambda", "purchase_model": "on_demand"}
+    return Table("own", tuple(base | row for row in rows), columns, "")
+
+
+def test_pairs_are_of_one_offer_the_cheapest_of_a_day_with_a_host():
+    own = facts_of(
+        {"as_of": "2025-01-01", "usd_per_gpu_hour": "3.0"},
+        {"as_of": "2025-01-01", "usd_per_gpu_hour": "2.0", "region": "us"},
+        {"as_of": "2025-01-01", "usd_per_gpu_hour": "1.0", "region": "europe-west4"},
+        {"as_of": "2025-01-20", "usd_per_gpu_hour": "2.5"},
+        {"as_of": "2025-07-01", "usd_per_gpu_hour": "4.0"},
+        {"as_of": "2025-07-01", "usd_per_gpu_hour": "0.5", "note": "GPU-only price, host VM extra"},
+        {"as_of": "2025-07-01", "usd_per_gpu_hour": "0.7", "purchase_model": "reserved_1y"},
+        {"as_of": "2025-07-01", "usd_per_gpu_hour": "5.0", "provider": "runpod"},
+    )
+    found = price_pairs(own)
+    assert [round(math.exp(pair.change), 3) for pair in found] == [2.0, 1.6]
+    assert {pair.generation for pair in found} == {"hopper"}
+    assert [pair.horizon for pair in found] == ["6 months", "6 months"]
+    assert windows(found) == 1
+
+
+def test_each_offer_and_each_of_its_horizons_counts_alike():
+    pairs = PricePairs.of(price_pairs())
+    by_offer = {}
+    for pair, weight in zip(pairs.pairs, pairs.weight, strict=True):
+        by_offer[pair.series] = by_offer.get(pair.series, 0.0) + weight
+    assert set(np.round(list(by_offer.values()), 9)) == {1.0}
+
+
+def test_the_protocol_reproduces_no_change_of_the_study(by_generation):
+    expected = {"hyperscaler": 0.081, "neocloud": 0.218, "marketplace": 0.101}
+    found = {name: by_generation.crps(name, "no change") for name in CLASSES}
+    assert found == pytest.approx(expected, abs=0.003)
+    assert by_generation.crps("neocloud", "-30 % a year") == pytest.approx(0.592, abs=0.01)
+    assert by_generation.crps("marketplace", "-30 % a year") == pytest.approx(0.315, abs=0.01)
+
+
+def test_the_spread_of_neoclouds_stops_growing():
+    pairs = [pair for pair in price_pairs() if pair.price_class == "neocloud"]
+    spreads = [np.std([pair.change for pair in pairs if pair.horizon == name]) for name in HORIZONS]
+    assert spreads == pytest.approx([0.12, 0.25, 0.27, 0.29, 0.31], abs=0.015)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_generations_left_out_are_foreseen(by_generation, name):
+    assert by_generation.crps(name) <= TARGETS[name]
+    assert 0.70 <= by_generation.coverage(name, 0.8) <= 0.92
+    assert by_generation.coverage(name, 0.95) >= 0.90
+    assert by_generation.crps(name) <= by_generation.crps(name, "no change")
+
+
+def test_neoclouds_gain_most_and_without_bias(by_generation):
+    assert by_generation.skill("neocloud") >= 0.22
+    assert abs(by_generation.bias("neocloud")) <= 0.05
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_later_prices_are_never_worse_foreseen_than_by_no_change(by_time, name):
+    assert by_time.crps(name) <= by_time.crps(name, "no change")
+    assert by_time.crps(name) <= by_time.crps(name, "fitted drift")
+
+
+def test_every_coverage_shows_how_few_windows_it_rests_on(by_generation):
+    for row in by_generation.horizon_rows():
+        assert 0 < row["windows"] <= row["pairs"]
+        low, high = {"hyperscaler": (11, 19), "neocloud": (11, 33), "marketplace": (4, 12)}[row["class"]]
+        assert low <= row["windows"] <= high
+    assert all(row["windows"] for row in by_generation.rows())
+    assert {row["model"] for row in by_generation.rows()} == {
+        "no change", "-30 % a year", "fitted drift", "random walk", "sticky", POOL,
+    }  # fmt: skip
+    assert "windows" in str(by_generation)
+    assert by_generation.to_markdown().count("\n") > 18
+    assert "<table>" in by_generation._repr_html_()
+
+
+def test_the_score_of_a_normal_is_the_closed_form():
+    pair = Pair("neocloud", "x", "y", "p", "on_demand", dt.date(2024, 1, 1), dt.date(2025, 1, 1), 0.3)
+    (scored,) = score(Drift(0.1, 0.4), [pair])
+    spread = 0.4 * math.sqrt(pair.years)
+    z = (0.3 - 0.1 * pair.years) / spread
+    below, density = 0.5 * (1 + math.erf(z / math.sqrt(2))), math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    assert scored.crps == pytest.approx(spread * (z * (2 * below - 1) + 2 * density - 1 / math.sqrt(math.pi)), abs=2e-3)
+    assert scored.rank == pytest.approx(below, abs=1e-3)
+    assert score(Drift(0.0), [pair])[0].crps == pytest.approx(0.3)
+
+
+def test_the_fit_recovers_a_sticky_path():
+    truth = RentalPath("neocloud", 1.2, -0.15, 0.3, 0.26, 1.5, sticky_share=1.0)
+    drawn = generator(5)
+    start, pairs = dt.date(2020, 1, 1), []
+    for number in range(1500):
+        days = int(drawn.integers(60, 900))
+        change = float(np.log(truth.paths([days / 365.25], 1, drawn)[0, 0]))
+        pairs.append(Pair("neocloud", f"a{number}", "g", "p", "on_demand", start, start + dt.timedelta(days), change))
+    found = fit_path("neocloud", PricePairs.of(pairs), 0.26)
+    assert found.changes_per_year == pytest.approx(1.2, rel=0.15)
+    assert found.step == pytest.approx(-0.15, abs=0.04)
+    assert found.step_scale == pytest.approx(0.3, rel=0.15)
+
+
+def test_a_class_without_prices_gets_what_was_known_before():
+    hyperscaler = [pair for pair in price_pairs() if pair.price_class == "hyperscaler"]
+    path = fit_paths(hyperscaler)["neocloud"]
+    assert (path.changes_per_year, path.step_scale) == pytest.approx((1.0, 0.28), rel=0.02)
+    with pytest.raises(InputError, match=r"neocloud: there are no pairs of prices to fit"):
+        path_rows(hyperscaler)
+
+
+def test_the_shipped_parameters_are_those_of_the_fit(tmp_path, capsys):
+    main(["--to", str(tmp_path)])
+    assert read_csv(tmp_path / "rental_paths.csv").rows == table("fitted/rental_paths").rows
+    assert "Each generation foreseen from the others" in capsys.readouterr().out
+
+
+def test_a_path_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        rental_path("neocloud").walk = 1.0

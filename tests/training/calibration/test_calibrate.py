@@ -1,0 +1,121 @@
+"""The fit of the time model: reproduced, scored with families left out, and repeated with own steps."""
+
+import numpy as np
+import pytest
+
+import costmodel as cm
+from costmodel.foundation.tables import read_csv, table
+from costmodel.training.calibration import calibrate as calibration
+from costmodel.training.calibration.calibrate import GRID, calibrate, fit, grid_steps
+from costmodel.training.calibration.measured_steps import read_steps
+from costmodel.training.calibration.predictions import predict, prepare
+from costmodel.training.calibration.priors import PRIORS, tied
+from costmodel.training.step.efficiency import default_efficiency
+
+ROW = {
+    "source": "mine 2026", "model": "llama-3.1-8b", "seq_len": 8192, "global_batch": 128, "accelerator": "H100-SXM",
+    "n_gpus": 8, "tp": 1, "pp": 1, "dp_or_zero": "fsdp=8", "micro_batch": 1, "recompute": "full", "precision": "bf16",
+}  # fmt: skip
+CLUSTER, RECIPE = cm.Cluster("H100-SXM", 8), cm.Pretraining(tokens=1e12, sequence_length=8192, batch_size=128)
+LAYOUT = cm.Layout(data=8, zero=3, recompute="full", loss="fused")
+
+
+@pytest.fixture(scope="module")
+def prepared(shared):
+    steps, _ = read_steps(table("measurements/step_times"))
+    return prepare([*steps, *grid_steps(shared / "measurements" / "step_times_single_node.csv")])
+
+
+@pytest.fixture(scope="module")
+def whole(prepared):
+    return fit(prepared, np.ones(len(prepared.seconds), dtype=bool))
+
+
+def errors(prepared, values, rows):
+    return np.abs(predict(prepared, values) / prepared.seconds - 1)[rows]
+
+
+def test_the_shipped_constants_are_those_of_the_fit(whole):
+    """What fine-tunes add is fitted apart: tests/training/test_finetune_calibration.py."""
+    shipped, fitted = default_efficiency().values, {name: whole[name] for name in PRIORS}
+    assert {name: shipped[name] for name in fitted} == pytest.approx(fitted, rel=0.01)
+
+
+def test_no_more_constants_are_fitted_than_the_score_is_for():
+    assert sum(prior.spread > 0 for prior in PRIORS.values()) <= 25
+
+
+def test_errors_in_the_fit(prepared, whole):
+    multi, experts = prepared.families != GRID, prepared.experts
+    for rows, median, mean in (
+        (multi, 0.06, 0.09), (multi & ~experts, 0.05, 0.07), (multi & experts, 1, 0.15), (~multi, 0.08, 0.11),
+    ):  # fmt: skip
+        found = errors(prepared, whole, rows)
+        assert np.median(found) <= median and found.mean() <= mean
+
+
+def test_a_fold_is_the_fit_without_its_family(prepared):
+    family = "torchtitan H100-96GB-500W"
+    values = fit(prepared, prepared.families != family)
+    row = next(row for row in table("fitted/folds/efficiency").rows if row["family"] == family)
+    shipped = {name: float(value) for name, value in row.items() if name not in {"family", "source"}}
+    assert {name: values[name] for name in shipped} == pytest.approx(shipped, rel=0.01)
+
+
+def test_the_constants_are_found_again_from_steps_that_they_made(prepared, whole):
+    """Rows made by the model itself bring back the constants that they tell, from other beginnings."""
+    rows = np.arange(len(prepared.seconds)) % 4 == 0
+    truth = {**whole, "matmul": whole["matmul"] * 0.9, "attention": whole["attention"] * 1.2}
+    truth |= tied(truth)
+    found = fit(prepared._replace(seconds=predict(prepared, truth)), rows)
+    for name in ("matmul", "attention", "launch", "softmax_traffic"):
+        assert found[name] == pytest.approx(truth[name], rel=0.1)
+
+
+def own(factor, count=1):
+    """Rows of a stack that takes `factor` times what the shipped model says."""
+    shipped = cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT).seconds
+    return calibrate([{**ROW, "step_time_s": shipped * factor}] * count)
+
+
+def test_own_steps_move_the_model_towards_them_the_more_the_more_there_are():
+    shipped = cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT)
+    moved = [cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT, own(1.3, count)) for count in (1, 3, 10)]
+    ratios = [one.seconds / shipped.seconds for one in moved]
+    assert 1.05 < ratios[0] < ratios[1] < ratios[2] < 1.31
+    spreads = [shipped.spread, *(one.spread for one in moved)]
+    assert spreads == sorted(spreads, reverse=True)
+
+
+def test_steps_as_predicted_change_nothing():
+    same = own(1.0, 3).values
+    assert same == pytest.approx(default_efficiency().values, rel=2e-3)
+
+
+def test_a_scenario_takes_the_calibrated_model():
+    run = cm.Scenario(architecture="llama-3.1-8b", recipe=RECIPE, cluster=CLUSTER, layout=LAYOUT)
+    slower = cm.estimate(run.replace(efficiency=own(1.3, 10)))
+    assert slower.value("gpu_hours") > 1.2 * cm.estimate(run).value("gpu_hours")
+    again = cm.Scenario.from_data(slower.scenario.to_data())
+    assert cm.estimate(again).value("cost") == slower.value("cost")
+
+
+def test_rows_that_cannot_be_used_are_refused_with_their_reasons():
+    with pytest.raises(cm.InputError, match=r"no row can be calibrated on: .*neither step time"):
+        calibrate([ROW])
+    with pytest.raises(cm.InputError, match="there are none"):
+        calibrate([])
+
+
+def test_the_command_writes_the_tables(tmp_path, monkeypatch, shared, capsys):
+    """On a few families, so that it is quick; the shipped tables are checked above."""
+    kept = ("Narayanan", "Korthikanti", "torchtitan")
+    few = [step for step in read_steps(table("measurements/step_times"))[0] if step.family.startswith(kept)]
+    monkeypatch.setattr(calibration, "read_steps", lambda rows: (few, {}))
+    monkeypatch.setattr(calibration, "grid_steps", lambda path: grid_steps(path)[::25])
+    calibration.main(["--data", str(shared / "measurements"), "--to", str(tmp_path)])
+    rows = read_csv(tmp_path / "efficiency.csv").rows
+    assert {row["kind"] for row in rows} == {"fitted", "fixed", "spread", "measured"}
+    folds = read_csv(tmp_path / "efficiency_folds.csv").rows
+    assert {row["family"] for row in folds} == {step.family for step in few}
+    assert "family left out" in capsys.readouterr().out

@@ -1,0 +1,206 @@
+"""Does a row of measured steps find its architecture, whatever its source calls it?"""
+
+import re
+
+import pytest
+
+from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.foundation.tables import read_csv, table
+from costmodel.training.calibration.measured_models import STYLES, architecture_of
+
+BRIDGE = "Megatron-Bridge 25.11 NeMo Container Pre-Training Performance"
+GPT = {"source": "vTrain", "model": "GPT 2B", "n_layers": "24", "d_model": "2048", "n_heads": "16"}
+LLAMA = {"n_layers": "32", "d_model": "4096", "n_heads": "32", "n_kv_heads": "8", "d_ff": "14336"}
+SIZE = re.compile(r"(?<![\d.a-z])(\d+(?:\.\d+)?)([mbt])\b", re.IGNORECASE)
+SCALE = {"m": 1e6, "b": 1e9, "t": 1e12}
+
+
+def of(model, source="", **cells):
+    return architecture_of({"source": source, "model": model, **cells})
+
+
+def size_in(name):
+    """Return the parameters that a name speaks of, and half of its last digit."""
+    spaced = re.sub(r"(\d)_(?=\d+B)", r"\1.", name).replace("_", " ")  # 1_8B is 1.8B
+    if (found := SIZE.search(spaced)) is None:
+        return None
+    number, unit = found.group(1), SCALE[found.group(2).lower()]
+    return float(number) * unit, 0.5 * 10.0 ** -len(number.partition(".")[2]) * unit
+
+
+def body(architecture):
+    """Return the parameters without learned positions, which grow with the sequence and are not in a name."""
+    return architecture.parameters.total - architecture.positions * architecture.width
+
+
+def test_every_row_that_is_not_flagged_resolves_near_the_size_in_its_name(shared):
+    rows = [row for row in read_csv(shared / "measurements" / "step_times.csv").rows if not row["flag"]]
+    off = {}
+    for row in rows:
+        total, named = body(architecture_of(row)), size_in(row["model"])
+        if named is not None and abs(total - named[0]) > max(0.08 * named[0], named[1]):
+            off[row["model"]] = f"{total:.3g}"
+    # rounded down by its source, which prints 8.7B elsewhere
+    assert set(off) == {"8B"}
+
+
+def test_every_row_resolves_even_if_flagged(shared):
+    for row in read_csv(shared / "measurements" / "step_times.csv").rows:
+        architecture_of(row)
+
+
+@pytest.mark.parametrize("row", [row for row in table("measurements/measured_models").rows if row["model"] != "*"],
+                         ids=lambda row: row["model"].partition("|")[0])  # fmt: skip
+def test_every_name_of_the_table_resolves_to_its_size(row):
+    assert row["source"]
+    assert bool(row["architecture"]) != bool(row["n_layers"])
+    assert row["style"] in {"", *STYLES}
+    source = row["source_pattern"].partition("|")[0].replace("megatron.*(weak", "Megatron-LM weak scaling")
+    for name in row["model"].split("|"):
+        architecture = of(name, source)
+        named = size_in(name)
+        if named is not None and name not in {"8B", "Qwen-7B"} and not re.search(r"17Bx|17B-16E", name):
+            # those have 8.7B and 7.7B; 17B are active
+            assert body(architecture) == pytest.approx(named[0], abs=max(0.08 * named[0], named[1])), name
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        ("LLAMA3_70B", "llama-3-70b"),
+        ("LLAMA3-8B", "llama-3-8b"),
+        ("LLAMA3.1_405B", "llama-3.1-405b"),
+        ("llama31_405b", "llama-3.1-405b"),
+        ("llama3_1_8b", "llama-3.1-8b"),
+        ("Meta-Llama-3.1-8B-Instruct", "llama-3.1-8b"),
+        ("LLAMA2-13B", "llama-2-13b"),
+        ("Llama 2 70B (LoRA)", "llama-2-70b"),
+        ("llama2_70b_lora", "llama-2-70b"),
+        ("LLaMA-65B", "llama-65b"),
+        ("Llama 3 (8B)", "llama-3-8b"),
+        ("Llama-4-Scout-17B-16E", "llama-4-scout"),
+        ("Qwen2.5 7B", "qwen2.5-7b"),
+        ("Qwen3_30B_a3B (tokendrop)", "qwen3-30b-a3b"),
+        ("Qwen3_235B_a22B (dropless)", "qwen3-235b-a22b"),
+        ("Qwen3_Next_80B_a3B", "qwen3-next-80b-a3b"),
+        ("qwen3_1p7b", "qwen3-1.7b"),
+        ("GPT OSS 120B", "gpt-oss-120b"),
+        ("GPT_OSS_20B", "gpt-oss-20b"),
+        ("Nemotron_3_Nano", "nemotron-3-nano-30b-a3b"),
+        ("Nemotron V3 Nano 30B (26.02)", "nemotron-3-nano-30b-a3b"),
+        ("Kimi_K2", "kimi-k2"),
+        ("Qwen2.5 32B 2-node", "qwen2.5-32b"),
+        ("LLAMA3-8B-64K", "llama-3-8b"),
+        ("Gemma3 27B", "gemma-3-27b-text"),
+        ("Mixtral 8x7B", "mixtral-8x7b"),
+        ("mixtral_8x22b", "mixtral-8x22b"),
+        ("Gemma 2 9B", "gemma-2-9b"),
+        ("Moonlight_16B", "moonlight-16b-a3b"),
+        ("GPT3-1.3B", "gpt3-1.3b"),
+    ],
+)
+def test_spellings(spelling, name):
+    assert of(spelling, BRIDGE).name == name
+
+
+def test_a_number_of_a_size_is_not_one_of_a_version():
+    with pytest.raises(MissingFactError):
+        of("GPT 31.3B", "nobody")  # not GPT3 1.3B
+    with pytest.raises(MissingFactError):
+        of("OPT-67B", "nobody")  # not OPT-6.7B
+
+
+@pytest.mark.parametrize(
+    ("model", "source", "count"),
+    [
+        ("DeepSeekV3 (w/o MTP)", BRIDGE, 0),
+        ("DeepSeekV3 (w/ MTP)", BRIDGE, 1),
+        ("DeepSeekV3 (without MTP)", "elsewhere", 0),
+        ("DeepSeek-V3 w/o MTP", BRIDGE, 0),
+        ("DeepSeekV3 (2 MTP)", BRIDGE, 2),
+        ("DeepSeekV3", BRIDGE, 1),
+        ("DeepSeekV3 (dropless)", BRIDGE, 1),
+        ("DeepSeek V3 671B", "NeMo AutoModel 25.11", 0),
+        ("Qwen3_30B_a3B", BRIDGE, 0),
+    ],
+)
+def test_prediction_layers(model, source, count):
+    architecture = of(model, source)
+    assert architecture.prediction_layers == count
+    assert (architecture.parameters.prediction > 0) == (count > 0)
+    assert (architecture.prediction_layer is not None) == (count > 0)
+
+
+def test_a_prediction_layer_that_nobody_describes_is_missed():
+    with pytest.raises(MissingFactError, match="multi-token-prediction layer of qwen3-30b-a3b"):
+        of("Qwen3_30B_a3B (w/ MTP)", BRIDGE)
+
+
+def test_a_gpt_shape_is_filled_in():
+    architecture = architecture_of(GPT)
+    layer = architecture.layers[0]
+    assert (architecture.depth, architecture.width, architecture.vocabulary) == (24, 2048, 51200)
+    assert (architecture.tied, architecture.positions) == (True, 2048)
+    assert (layer.mixer.kv_heads, layer.feed_forward.inner_width, layer.feed_forward.gated) == (16, 8192, False)
+    # 12 L d^2 + 13 L d, the embedding, positions and the last norm
+    assert architecture.parameters.total == 24 * (12 * 2048**2 + 13 * 2048) + (51200 + 2048) * 2048 + 2 * 2048
+
+
+def test_a_shape_speaks_of_its_family():
+    gated = of("my model", **LLAMA, vocab="128256")
+    assert gated.parameters == of("llama-3-8b").parameters
+    assert of("Llama-like", **{**LLAMA, "d_ff": "16384"}).layers[0].feed_forward.gated
+    assert of("Qwen2-like", **LLAMA).layers[0].mixer.qkv_bias
+    assert of("Qwen3-like", **LLAMA).layers[0].mixer.qk_norm == "head"
+    squared = of("Nemotron like", **{**LLAMA, "d_ff": "16384"})
+    assert not squared.layers[0].feed_forward.gated
+    assert squared.vocabulary == 256000
+
+
+def test_what_a_row_states_outweighs_its_name():
+    small = of("LLAMA3_8B", **{**LLAMA, "n_layers": "4"}, vocab="128256")
+    assert small.depth == 4
+    with pytest.raises(MissingFactError, match="not that of qwen3-30b-a3b"):
+        of("Qwen3_30B_a3B", n_layers="4")
+    with pytest.raises(MissingFactError, match="not that of deepseek-v3"):
+        of("DeepSeekV3 (16 layers)")
+    assert of("GPT3-5B", "NeMo", n_layers="30", d_model="4096", n_heads="32").depth == 30
+
+
+def test_the_source_decides_what_a_bare_size_means():
+    assert of("1.7B", "Megatron-LM README weak scaling").vocabulary == 131072
+    assert of("1.7B", "Narayanan2021 T1").vocabulary == 51200
+    with pytest.raises(MissingFactError, match=r"'1\.7B'"):
+        of("1.7B")
+
+
+def test_equal_rows_give_the_same_object():
+    assert architecture_of(GPT) is architecture_of(dict(GPT))
+    assert of("DeepSeekV3 (w/o MTP)", BRIDGE) is of("DeepSeekV3 (w/o MTP)", BRIDGE + " 2")
+    assert architecture_of(GPT) is architecture_of({**GPT, "n_layers": "24.0", "vocab": "", "note": "x"})
+
+
+def test_an_unknown_model_is_missed_with_what_is_needed():
+    with pytest.raises(MissingFactError, match=r"'Enigma 9B' of 'a paper'.*needed are n_layers, d_model, n_heads"):
+        of("Enigma 9B", "a paper")
+    with pytest.raises(MissingFactError, match="d_ff"):
+        of("Llama-like", n_layers="4", d_model="512", n_heads="8")
+    with pytest.raises(MissingFactError, match="mixture"):
+        of("GPT-MoE 8x1B", n_layers="4", d_model="512", n_heads="8")
+    with pytest.raises(MissingFactError):
+        architecture_of({})
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ({"n_layers": "many"}, "n_layers must be a whole number"),
+        ({"n_layers": "-3"}, "above 0"),
+        ({"n_layers": "2.5"}, "whole number"),
+        ({"n_heads": "17"}, "multiple of the next"),
+        ({"n_kv_heads": "3"}, "multiple of the next"),
+    ],
+)
+def test_a_wrong_shape_is_refused(cells, message):
+    with pytest.raises(InputError, match=message):
+        architecture_of({**GPT, **cells})

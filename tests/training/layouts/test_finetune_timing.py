@@ -1,0 +1,128 @@
+"""How long is a step of a fine-tune? By hand on an ideal machine: adapters, quantised weights, general trainers."""
+
+import math
+
+import pytest
+
+import costmodel as cm
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.architecture.specification import Architecture, Layer
+from costmodel.training.recipes.finetuning import STORED_BYTES
+from costmodel.training.step.adapters import Adapters
+from costmodel.training.step.layout import Layout, layouts
+from costmodel.training.step.memory import stage_parameters
+from costmodel.training.step.numerics import numerics
+from costmodel.training.step.timing import Constants, Machine, step_breakdown
+from costmodel.training.step.workload import workload
+
+LENGTH = 4096
+BATCH = 256
+IDEAL = Machine(matmul_peak=1e15, peak=1e15, bandwidth=math.inf, link=math.inf, network=math.inf, host=math.inf,
+                node=8.0, memory=math.inf)  # fmt: skip
+"""Bound by nothing but its peak."""
+SLOW = IDEAL._replace(link=1e11, network=1e11, node=1.0)
+"""Every rank in a node of its own: one bandwidth for all groups."""
+NEUTRAL = dict.fromkeys(
+    ("matmul", "attention", "attention_flash_1", "attention_flash_2", "attention_unfused", "scan", "experts", "link",
+     "network", "overlap", "software", "launch_eager", "adapter_matmul", "loss_eager"), 1.0,
+)  # fmt: skip
+ONLY_PEAK = Constants(**{**dict.fromkeys(Constants._fields, 0.0), **NEUTRAL, "host_memory": math.inf})
+"""Nothing is lost, nothing hidden, and no overhead."""
+LAYER = Layer(mixer=Attention(heads=32, kv_heads=32, head_width=128),
+              feed_forward=FeedForward(inner_width=16_384, gated=False), norms=2, count=32)  # fmt: skip
+PLAIN = Architecture(width=4096, layers=(LAYER,), vocabulary=32_000, final_norm=False)
+
+
+def breakdown(of, *, on=IDEAL, constants=ONLY_PEAK, numbers=None, adapters=None):
+    work = workload(PLAIN, LENGTH, adapters)
+    return step_breakdown(work, numbers or numerics(), on, float(BATCH), layouts(of), constants)
+
+
+def test_the_host_does_the_step_of_the_optimizer_with_its_own_memory():
+    """States, gradients and weights once and a half, with the node's bandwidth shared by its eight."""
+    constants = ONLY_PEAK._replace(host_memory=1e11)
+    parts = breakdown(Layout(data=8, offload_optimizer=True), constants=constants)
+    stage = stage_parameters(workload(PLAIN, LENGTH), layouts(Layout(data=8)))
+    assert parts.optimizer == pytest.approx(1.5 * (12 + 4 + 2) * stage.total / 8 / (1e11 / 8))
+
+
+@pytest.mark.parametrize(("recompute", "passes"), [("none", 3), ("full", 4)])
+@pytest.mark.parametrize(("eager", "share"), [(True, 1.0), (False, 0.1)])
+def test_adapters_move_what_their_matrices_read_and_write(recompute, passes, eager, share):
+    on, numbers = IDEAL._replace(bandwidth=1e12), cm.LoRA(tokens=1).numerics()
+    constants = ONLY_PEAK._replace(adapter_traffic=3.0, adapter_fused=0.1, adapter_matmul=0.5)
+    work = workload(PLAIN, LENGTH, Adapters(16))
+    of = Layout(recompute=recompute, eager=eager)
+    parts = step_breakdown(work, numbers, on, float(BATCH), layouts(of), constants)
+    matrices = 32 * (4 * 2 * 4096 + 2 * (4096 + 16_384))  # inputs and outputs of each
+    traffic = share * 3 * 4 * LENGTH * matrices / 1e12
+    flops = 2 * LENGTH * 16 * matrices / (0.5 * 1e15)
+    assert parts.adapters == pytest.approx(passes * BATCH * (traffic + flops))
+    split = step_breakdown(work, numbers, on, float(BATCH), layouts(of.replace(tensor=4)), constants)
+    assert split.adapters == pytest.approx(parts.adapters / 4)
+
+
+@pytest.mark.parametrize(("recompute", "passes"), [("none", 2), ("full", 3)])
+@pytest.mark.parametrize("micro_batch", [1, 4])
+def test_weights_in_four_bits_are_brought_back_for_every_micro_batch(micro_batch, recompute, passes):
+    """Read in four, written in sixteen, in either pass; embedding and head are not quantised.
+
+    By operations of the framework (GPTQ), or by one kernel (NF4), whatever launches the rest.
+    """
+    on, constants = IDEAL._replace(bandwidth=1e12), ONLY_PEAK._replace(dequantise=2.0, dequantise_fused=0.25)
+    weights = workload(PLAIN, LENGTH).dense.weights
+    for quantisation, eager, share in (("gptq-int4", True, 1.0), ("nf4", True, 0.25), ("nf4", False, 0.25)):
+        of = Layout(recompute=recompute, eager=eager, micro_batch=micro_batch)
+        numbers = cm.QLoRA(tokens=1, quantisation=quantisation).numerics()
+        parts = breakdown(of, on=on, constants=constants, numbers=numbers)
+        each = share * 2 * (STORED_BYTES[quantisation] + 2) * weights / 1e12
+        assert parts.dequantise == pytest.approx(passes * BATCH / micro_batch * each)
+    assert breakdown(Layout(), on=on, constants=constants, numbers=cm.LoRA(tokens=1).numerics()).dequantise == 0
+
+
+@pytest.mark.parametrize(
+    ("eager", "zero", "quantisation", "expected"),
+    [
+        (False, 0, "none", 2e-3 / 3), (True, 0, "none", 4e-3 / 3), (True, 3, "none", 4e-3 / 3 + 5e-3),
+        (False, 3, "none", 2e-3 / 3), (True, 0, "gptq-int4", 4e-3 / 3 + 7e-3), (True, 0, "nf4", 4e-3 / 3),
+    ],
+)  # fmt: skip
+def test_the_host_takes_longer_where_operations_are_launched_one_by_one(eager, zero, quantisation, expected):
+    """Two passes of three where weights stand still; beyond it what gathers weights, and brings them back."""
+    constants = ONLY_PEAK._replace(launch=1e-3, launch_eager=2.0, launch_sharded=5e-3, launch_quantised=7e-3)
+    on = IDEAL._replace(matmul_peak=math.inf, peak=math.inf)
+    numbers = cm.LoRA(tokens=1, quantisation=quantisation).numerics()
+    parts = breakdown(Layout(eager=eager, zero=zero), on=on, constants=constants, numbers=numbers)
+    assert parts.launch == pytest.approx(BATCH * 32 * expected)
+
+
+@pytest.mark.parametrize("attention", ["flash-1", "flash-2", "latest"])
+def test_short_sequences_do_not_fill_a_fused_kernel(attention):
+    half = ONLY_PEAK._replace(attention_length=float(LENGTH))
+    long, short = (breakdown(Layout(attention=attention), constants=each) for each in (ONLY_PEAK, half))
+    assert short.attention == pytest.approx(2 * long.attention)
+    slower = ONLY_PEAK._replace(
+        **{"attention" if attention == "latest" else f"attention_{attention.replace('-', '_')}": 0.5}
+    )
+    assert breakdown(Layout(attention=attention), constants=slower).attention == pytest.approx(2 * long.attention)
+
+
+def test_a_loss_of_single_operations_moves_the_logits_more_often():
+    on, constants = IDEAL._replace(bandwidth=1e12, peak=math.inf), ONLY_PEAK._replace(loss_eager=8.0)
+    fused, eager = (breakdown(Layout(eager=each), on=on, constants=constants).head for each in (False, True))
+    assert fused == pytest.approx(3 * BATCH * 4 * LENGTH * 32_000 / 1e12)
+    assert eager == pytest.approx(8 * fused)
+
+
+@pytest.mark.parametrize("zero", [0, 1, 2, 3])
+def test_adapters_alone_are_summed_over_ranks(zero):
+    """Frozen weights have no gradients: what is sent is small, unless they are shared and must be gathered."""
+    work, numbers = workload(PLAIN, LENGTH, Adapters(16)), cm.LoRA(tokens=1).numerics()
+    of = layouts(Layout(data=8, zero=zero, overlap_data=False))
+    parts = step_breakdown(work, numbers, SLOW, 8.0, of, ONLY_PEAK)
+    own = work.adapter.weights * 7 / 8 / 1e11
+    stage = stage_parameters(work, of)
+    gathered = 2 * 2 * stage.total * 7 / 8 / 1e11 if zero == 3 else 0
+    sent = {0: 2 * 2, 1: 2 + 2, 2: 2 + 2, 3: 2}[zero]
+    assert parts.data == pytest.approx(gathered + sent * own)

@@ -1,0 +1,220 @@
+"""Sixteen mistakes that tools of this kind have made: one test for each, by number and topic.
+
+What another file tests with more cases is named; here stands the one case that tells right from wrong.
+"""
+
+import math
+
+import pytest
+
+import costmodel as cm
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.experts import Experts
+from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.architecture.specification import Architecture, Layer
+from costmodel.training.step.layout import Layout, layouts, obstacles
+from costmodel.training.step.memory import memory, stage_parameters
+from costmodel.training.step.numerics import numerics
+from costmodel.training.step.timing import Constants, Machine, bandwidth, step_breakdown
+from costmodel.training.step.workload import workload
+
+LENGTH = 1024
+MIXED = numerics()
+NODE = Machine(matmul_peak=1e15, peak=1e15, bandwidth=math.inf, link=9e11, network=5e10, host=math.inf, node=8.0,
+               memory=math.inf)  # fmt: skip
+WHOLE = (
+    "matmul", "attention", "attention_flash_1", "attention_flash_2", "attention_unfused", "scan", "experts", "link",
+    "network", "overlap", "software", "exposed_tensor", "exposed_experts", "exposed_context", "exposed_pipeline",
+    "launch_eager", "adapter_matmul", "loss_eager",
+)  # fmt: skip
+PLAIN_CONSTANTS = Constants(
+    **{**dict.fromkeys(Constants._fields, 0.0), **dict.fromkeys(WHOLE, 1.0), "host_memory": math.inf}
+)
+"""Nothing is lost, nothing hidden, and no overhead."""
+
+
+def decoder(*, heads=16, kv_heads=16, head_width=128, layers=16, norms=0, window=None, causal=True, experts=None,
+            vocabulary=32_000, **changes):  # fmt: skip
+    mixer = Attention(heads=heads, kv_heads=kv_heads, head_width=head_width, window=window, causal=causal)
+    feed_forward = experts or FeedForward(inner_width=8192, gated=False)
+    layer = Layer(mixer=mixer, feed_forward=feed_forward, norms=norms, count=layers)
+    return Architecture(**{"width": 2048, "layers": (layer,), "vocabulary": vocabulary, "final_norm": False, **changes})
+
+
+def held(architecture, of, batch=64):
+    return memory(workload(architecture, LENGTH), MIXED, float(batch), layouts(of))
+
+
+def timed(architecture, of, batch=64, on=NODE):
+    return step_breakdown(workload(architecture, LENGTH), MIXED, on, float(batch), layouts(of), PLAIN_CONSTANTS)
+
+
+def test_01_causal_attention_is_half_of_full_attention():
+    """And a model that sees both ways is not halved; labelled conventions: tests/architecture/test_flops.py."""
+    causal, both = workload(decoder(), LENGTH), workload(decoder(causal=False), LENGTH)
+    assert causal.attention_flops == 16 * 2 * LENGTH**2 * 2048
+    assert both.attention_flops == 2 * causal.attention_flops
+    assert timed(decoder(causal=False), Layout()).attention == pytest.approx(2 * timed(decoder(), Layout()).attention)
+
+
+@pytest.mark.parametrize(("window", "pairs"), [
+    (LENGTH // 4, LENGTH**2 / 4 - LENGTH**2 / 32), (LENGTH - 1, LENGTH**2 / 2 - 0.5), (LENGTH, LENGTH**2 / 2),
+    (LENGTH + 1, LENGTH**2 / 2),
+])  # fmt: skip
+def test_02_a_window_counts_the_pairs_within_it(window, pairs):
+    """w s - w² / 2 below the length of the sequence, s² / 2 from there on."""
+    assert workload(decoder(window=window), LENGTH).attention_flops == 16 * 4 * 2048 * pairs
+
+
+def test_03_a_tied_head_multiplies_once_and_the_lookup_does_not():
+    tied, untied = (workload(decoder(tied=each), LENGTH) for each in (True, False))
+    assert tied.head.flops == untied.head.flops == 2 * LENGTH * 32_000 * 2048
+    assert (
+        tied.model_flops
+        == untied.model_flops
+        == pytest.approx(3 * (tied.dense.flops + tied.head.flops + tied.attention_flops))
+    )
+    assert (tied.parameters.head, untied.parameters.head) == (0, 32_000 * 2048)
+    assert timed(decoder(tied=True), Layout()).head == timed(decoder(), Layout()).head
+
+
+def test_04_experts_are_split_by_their_own_degrees_and_their_activations_are_not():
+    """More cases: test_memory.test_experts_are_split_by_their_own_degrees and those after it."""
+    mixture = decoder(experts=Experts(experts=16, top_k=2, inner_width=1024))
+    apart, together = Layout(data=16, tensor=4), Layout(data=16, tensor=4, expert=16, expert_tensor=4)
+    stages = [stage_parameters(workload(mixture, LENGTH), layouts(of)) for of in (apart, together)]
+    assert stages[0].expert == 64 * stages[1].expert
+    assert stages[0].dense == stages[1].dense
+    assert held(mixture, apart).activations == held(mixture, together).activations
+    each = MIXED.states(workload(mixture, LENGTH).parameters.matrix_share)
+    rest = (stages[1].dense + stages[1].table) / 16
+    assert held(mixture, together).optimizer == pytest.approx(each * (rest + stages[1].expert))  # not / 16
+
+
+def test_05_heads_times_head_width_need_not_be_the_width():
+    wide = workload(decoder(heads=16, kv_heads=16, head_width=256), LENGTH)
+    assert wide.attention_flops == 2 * workload(decoder(), LENGTH).attention_flops
+    assert wide.parameters.dense == 16 * (4 * 2048 * 4096 + 2 * 2048 * 8192)
+    assert (wide.head_width, wide.key_values) == (256, 16 * 2 * LENGTH * 4096)
+
+
+def test_06_the_heaviest_stage_decides():
+    """Fourteen layers on four stages are 4, 4, 3 and 3: as slow and as large as sixteen."""
+    fourteen, sixteen = (decoder(layers=each, head=False) for each in (14, 16))
+    of = Layout(pipeline=4)
+    assert timed(fourteen, of).matmul == pytest.approx(timed(sixteen, of).matmul)
+    assert held(fourteen, of).weights == held(sixteen, of).weights
+    assert held(fourteen, of).activations == pytest.approx(held(sixteen, of).activations)
+
+
+def test_07_there_is_a_bubble_and_interleaving_needs_whole_rounds():
+    """More cases: test_timing.test_the_bubble_of_uniform_stages."""
+    parts = timed(decoder(head=False), Layout(pipeline=4, interleave=2), batch=8)
+    assert parts.bubble == pytest.approx((parts.total - parts.bubble - parts.data) * 3 / (2 * 8))
+    reason = "interleaving needs micro-batches in multiples of the stages"
+    for batch, stands in ((8, False), (9, True), (2, True)):
+        of = layouts(Layout(pipeline=4, interleave=2))
+        assert obstacles(workload(decoder(), LENGTH), 4.0, float(batch), of)[reason] == stands
+
+
+def test_08_parts_of_the_memory_add_up():
+    """A maximum of two parts would fit where their sum does not."""
+    parts = held(decoder(), Layout(micro_batch=8))
+    states = parts.weights + parts.gradients + parts.optimizer
+    passing = parts.activations + parts.logits
+    assert parts.total - parts.framework == pytest.approx(states + passing)
+    assert max(states, passing) < 0.95 * (parts.total - parts.framework)
+
+
+def test_09_only_full_sharding_gathers_and_tensor_parallelism_divides_what():
+    """More cases: test_timing.test_volume_of_data_parallelism."""
+    apart = NODE._replace(node=1.0)  # one bandwidth for every group
+
+    def data(zero, tensor=1, batch=64):
+        of = Layout(data=8, tensor=tensor, zero=zero, overlap_data=False)
+        return timed(decoder(), of, batch=batch, on=apart).data
+
+    assert data(1, batch=64) == data(1, batch=8)  # once a step
+    assert data(3, batch=64) == pytest.approx(8 * data(3, batch=8))  # for every micro-batch
+    assert data(1) < data(0)  # gathers 16-bit weights instead of 32-bit gradients
+    for zero in (0, 1, 2, 3):
+        assert data(zero, tensor=4) == pytest.approx(data(zero) / 4)
+
+
+@pytest.mark.parametrize("of", [Layout(tensor=4), Layout(pipeline=4)], ids=["tensor", "pipeline"])
+def test_10_gradients_and_activations_are_divided(of):
+    """By tensor parallelism both; by stages the gradients, while a stage keeps as many micro-batches as there are."""
+    whole, split = (held(decoder(vocabulary=8), each) for each in (Layout(), of))
+    assert split.gradients == pytest.approx(whole.gradients / 4, rel=1e-3)  # a table at either end
+    assert split.activations == pytest.approx(whole.activations / of.tensor)
+    one = held(decoder(vocabulary=8), of, batch=1)
+    assert one.activations == pytest.approx(whole.activations / 4)
+
+
+def test_11_norms_are_whole_on_every_tensor_rank():
+    bare, normed = (
+        stage_parameters(workload(decoder(norms=each), LENGTH), layouts(Layout(tensor=8))).dense for each in (0, 2)
+    )
+    assert normed - bare == 16 * 2 * 2048
+
+
+def test_12_key_heads_are_copied_beyond_their_number():
+    """Two key heads on eight ranks: each holds one, and does the work of one; more cases in test_memory."""
+    grouped = decoder(kv_heads=2)
+    two, eight = (held(grouped, Layout(tensor=each)) for each in (2, 8))
+    keys = 16 * 2 * 2048 * 128  # one head of keys and one of values
+    rest = 16 * (2 * 2048**2 + 2 * 2048 * 8192)
+    assert two.weights == 2 * (keys + rest / 2 + 2 * 32_000 * 2048 / 2)
+    assert eight.weights == 2 * (keys + rest / 8 + 2 * 32_000 * 2048 / 8)
+    work = workload(grouped, LENGTH)
+    expected = 3 * 64 * (work.grouped.flops / 2 + work.dense.flops / 8) / 1e15
+    assert timed(grouped, Layout(tensor=8)).matmul == pytest.approx(expected)
+
+
+def test_13_data_parallel_bandwidth_is_that_of_the_place_of_the_group():
+    """Two ranks in a node talk over the link, two ranks a node apart over the network."""
+    assert bandwidth(NODE, PLAIN_CONSTANTS, 1.0, 2.0) == NODE.link
+    assert bandwidth(NODE, PLAIN_CONSTANTS, 8.0, 2.0) == NODE.network
+    near, far = (timed(decoder(), Layout(data=2, tensor=each, overlap_data=False)).data * each for each in (1, 8))
+    assert far / near == pytest.approx(NODE.link / NODE.network)
+
+
+def test_14_an_8_bit_peak_is_for_products_and_neither_for_attention_nor_the_head():
+    twice = NODE._replace(matmul_peak=2e15)
+    sixteen, eight = timed(decoder(), Layout()), timed(decoder(), Layout(), on=twice)
+    assert eight.matmul == pytest.approx(sixteen.matmul / 2)
+    assert (eight.attention, eight.head) == (sixteen.attention, sixteen.head)
+
+
+def test_14_utilisation_is_of_the_16_bit_peak_whatever_the_precision():
+    recipe = cm.Pretraining(tokens="1T", sequence_length=LENGTH, batch_size=64)
+    cluster, peak = cm.Cluster("H100-SXM", 8), cm.load_accelerator("H100-SXM").peak()
+    for precision in ("bf16", "fp8"):
+        step = cm.step_time(decoder(), cluster, recipe.replace(precision=precision), Layout(data=8))
+        assert step.flops == pytest.approx(step.mfu * peak)
+
+
+@pytest.mark.parametrize("tensor", [1, 8])
+def test_15_a_vocabulary_is_counted_as_it_is_however_it_is_padded(tensor):
+    """50,257 rows, which no degree divides: neither parameters nor model FLOPs are those of a padded table."""
+    odd = decoder(vocabulary=50_257)
+    work = workload(odd, LENGTH)
+    assert odd.parameters.total == 16 * (4 * 2048**2 + 2 * 2048 * 8192) + 2 * 50_257 * 2048
+    assert work.head.flops == 2 * LENGTH * 50_257 * 2048
+    assert stage_parameters(work, layouts(Layout(tensor=tensor))).table == 2 * 50_257 * 2048 / tensor
+
+
+@pytest.mark.parametrize(("name", "drift"), [("pythia-70m", 0.38), ("smollm2-135m", -0.21), ("llama-3.1-405b", -0.005)])
+def test_16_model_flops_are_not_six_times_all_parameters(name, drift):
+    """Small models are mostly embedding, which is looked up, and attention, which has no parameters.
+
+    By hand: six for each parameter of a matrix, the head's included, and half of 12 L a h s for attention.
+    """
+    architecture = cm.load_architecture(name)
+    attention = architecture.layers[0].mixer
+    matrices = workload(architecture, 2048).parameters.dense + workload(architecture, 2048).parameters.grouped
+    matrices += architecture.vocabulary * architecture.width
+    by_hand = 6 * matrices + 6 * architecture.depth * attention.heads * attention.head_width * 2048
+    counted = workload(architecture, 2048).model_flops / 2048
+    assert counted == pytest.approx(by_hand, rel=2e-3)  # biases are parameters, but multiply nothing
+    assert 6 * architecture.parameters.total / counted - 1 == pytest.approx(drift, abs=5e-3)

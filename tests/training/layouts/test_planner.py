@@ -1,0 +1,76 @@
+"""The planned layout: near the best of the whole space, quick, and clear where there is none."""
+
+import pytest
+
+import costmodel as cm
+from costmodel.training.layouts.planner import plan
+from costmodel.training.layouts.step_time import problem
+from costmodel.training.step.layout import layout_of
+
+
+def asked(model, gpu, count, batch, length=4096, **recipe):
+    recipe = cm.Pretraining(tokens=1e12, sequence_length=length, batch_size=batch, **recipe)
+    return problem(cm.load_architecture(model), cm.Cluster(gpu, count), recipe, None), recipe
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu", "count", "batch", "length"),
+    [
+        ("llama-3.1-8b", "H100-SXM", 8, 512, 8192),
+        ("llama-3.1-8b", "A100-40GB-SXM", 64, 512, 4096),
+        ("llama-3.1-70b", "H100-SXM", 256, 512, 8192),
+        ("gpt-3-175b", "A100-80GB-SXM", 1024, 1536, 2048),
+        ("gpt-3-175b", "V100-32GB-SXM2", 512, 1536, 2048),
+        ("mixtral-8x7b", "H100-SXM", 64, 1024, 4096),
+        ("qwen3-30b-a3b", "GB200", 8, 512, 4096),
+    ],
+)
+def test_the_plan_is_near_the_best_of_the_whole_space(model, gpu, count, batch, length):
+    """Within a tenth in the model's own eyes; overlapped tensor parallelism is left to who has it."""
+    question, recipe = asked(model, gpu, count, batch, length)
+    planned = plan(question)
+    best = cm.search_layouts(model, cm.Cluster(gpu, count), recipe, overlap_tensor=False, offload_optimizer=False).best
+    assert best.seconds <= planned.seconds * (1 + 1e-9) <= 1.1 * best.seconds
+    assert planned.compared < 2000
+
+
+def test_the_plan_is_what_step_time_says_of_its_layout():
+    question, recipe = asked("llama-3.1-70b", "H100-SXM", 256, 512)
+    planned = plan(question)
+    step = cm.step_time("llama-3.1-70b", cm.Cluster("H100-SXM", 256), recipe, layout_of(list(planned.layout)))
+    assert step.seconds == planned.seconds and step.fits
+
+
+def test_a_batch_of_no_ones_choice_is_rounded_to_what_a_layout_needs():
+    question, _ = asked("llama-3.1-8b", "H100-SXM", 24, None)
+    planned = plan(question, free_batch=True)
+    assert planned.batch_size % planned.layout.data == 0
+    assert planned.batch_size == pytest.approx(1024, rel=0.1)  # 4 M tokens
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu", "count", "batch", "reason"),
+    [
+        ("llama-3.1-405b", "H100-SXM", 8, 64, r"fits on no layout of 8 accelerators of 80 GiB; the smallest needs \d"),
+        ("llama-3.1-70b", "V100-32GB-SXM2", 8, 64, "fits on no layout"),
+        ("llama-3.1-8b", "H100-SXM", 1000, 7, "none is possible on 1,000 .* with 7 sequences"),
+    ],
+)
+def test_where_there_is_none_it_says_why(model, gpu, count, batch, reason):
+    with pytest.raises(cm.InputError, match=reason):
+        plan(asked(model, gpu, count, batch)[0])
+
+
+def test_models_beside_the_trained_one_are_named_where_there_is_none():
+    cluster = cm.Cluster("H100-SXM", 8)
+    question = problem(cm.load_architecture("mixtral-8x7b"), cluster, cm.DPO(tokens="1M"), None)
+    told = r"8 accelerators of 80 GiB, on each of which the models beside the trained one take 10.9 GiB"
+    with pytest.raises(cm.InputError, match=told):
+        plan(question)
+    with pytest.raises(cm.InputError, match="1 accelerator of 80 GiB; the smallest needs"):
+        plan(asked("llama-3.1-70b", "H100-SXM", 1, 64)[0])
+
+
+def test_more_accelerators_are_never_slower_with_the_batch_of_all():
+    times = [plan(asked("llama-3.1-70b", "H100-SXM", count, 1024)[0]).seconds for count in (64, 128, 256, 512)]
+    assert times == sorted(times, reverse=True)

@@ -1,0 +1,274 @@
+"""Does the search find what trying every layout finds?"""
+
+import math
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import lru_cache
+from itertools import product
+from multiprocessing import get_context
+
+import pytest
+
+import costmodel as cm
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.experts import Experts
+from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.architecture.specification import Architecture, Layer
+from costmodel.training.layouts.search import TOO_LARGE
+from costmodel.training.step.efficiency import machine
+from costmodel.training.step.layout import KERNELS, Layout, layout_of, layouts
+from costmodel.training.step.memory import GIB
+
+
+def decoder(feed_forward):
+    """A model of 7 billion parameters in few layers: some layouts fit, some do not."""
+    layer = Layer(mixer=Attention(heads=64, kv_heads=8, head_width=128), feed_forward=feed_forward, count=8)
+    return Architecture(width=8192, layers=(layer,), vocabulary=32_000)
+
+
+DENSE = decoder(FeedForward(inner_width=28_672, gated=True))
+MIXTURE = decoder(Experts(experts=4, top_k=2, inner_width=7168))
+RECIPE = cm.Pretraining(tokens="100B", sequence_length=4096, batch_size=8)
+EIGHT = cm.Cluster("H100-SXM", 8)
+TWO_NODES = cm.Cluster("H100-SXM", 8, gpus_per_node=4)
+FIXED = {"loss": "fused", "sequence_parallel": True, "overlap_tensor": False, "overlap_data": True,
+         "offload_optimizer": False}  # fmt: skip
+"""Options that a brute force need not try: 32 times fewer layouts."""
+CASES = [
+    (DENSE, EIGHT, FIXED),
+    (DENSE, TWO_NODES, {**FIXED, "zero": (0, 3), "recompute": ("none", "full")}),
+    (MIXTURE, EIGHT, {**FIXED, "zero": (1, 3), "recompute": ("selective", "full"), "context": 1}),
+    (DENSE, cm.Cluster("H100-SXM", 6), {**FIXED, "zero": 1}),  # a number that powers of two do not divide
+    (DENSE, EIGHT, {"tensor": 4, "micro_batch": 1, "recompute": "none", "zero": (0, 2), "data": 2}),  # all flags
+    (DENSE, EIGHT, {**FIXED, "attention": KERNELS, "tensor": (2, 8), "zero": 3, "shard": 2}),
+]
+DEGREES = ("data", "tensor", "pipeline", "context", "expert", "expert_tensor")
+NAMES = ["dense", "two nodes", "mixture", "six", "flags", "kernels"]
+
+
+@lru_cache(maxsize=8)
+def found(case):
+    architecture, cluster, constraints = CASES[case]
+    return cm.search_layouts(architecture, cluster, RECIPE, **constraints)
+
+
+@lru_cache(maxsize=8)
+def everything(case):
+    """The steps of all layouts that can be, one by one, enumerated in another way than the search does."""
+    architecture, cluster, constraints = CASES[case]
+    count, depth, batch = cluster.count, architecture.depth, RECIPE.batch_size
+    factors = [one for one in range(1, count + 1) if count % one == 0]
+    mixture = architecture is MIXTURE
+    every = {
+        "data": factors, "tensor": factors, "pipeline": factors, "context": factors,
+        "expert": [1, 2, 4] if mixture else [1], "expert_tensor": factors if mixture else [1],
+        "micro_batch": range(1, batch + 1), "interleave": range(1, depth + 1), "zero": range(4),
+        "shard": [None, "node"], "recompute": ["none", "selective", "full"], "attention": ["latest"],
+        **{name: ["whole", "fused"] if name == "loss" else [False, True] for name in FIXED},
+        **{name: list(value) if isinstance(value, tuple) else [value] for name, value in constraints.items()},
+    }  # fmt: skip
+    degrees = [one for one in product(*(every[name] for name in DEGREES)) if math.prod(one[:4]) == count]
+    options = list(product(*(values for name, values in every.items() if name not in DEGREES)))
+    steps = []
+    for one, rest in product(degrees, options):
+        given = dict(zip(every, (*one, *rest), strict=True))
+        if wanted(given, cluster, constraints, depth):
+            try:
+                steps.append(cm.step_time(architecture, cluster, RECIPE, Layout(**given)))
+            except cm.InputError:  # cannot be
+                continue
+    return steps
+
+
+def wanted(given, cluster, constraints, depth):
+    """Tell whether a layout is in the space: of what makes no difference, or little sense, one is."""
+    ranks, of_node = given["data"] * given["context"], cluster.node_size / given["tensor"]
+    if depth % given["interleave"] or given["expert_tensor"] not in {1, given["tensor"]}:
+        return False
+    if given["shard"] == "node":
+        given["shard"] = int(of_node)
+        if not 1 < of_node < ranks:
+            return False
+    open_zero = "zero" not in constraints and ranks == 1
+    return not (open_zero and given["zero"])
+
+
+def same(layout):
+    """The layout as the search writes it: sharing over all ranks is not named."""
+    return layout_of(layouts(layout))
+
+
+@pytest.mark.parametrize("case", range(len(CASES)), ids=NAMES)
+def test_the_search_finds_what_trying_every_layout_finds(case):
+    steps, result = everything(case), found(case)
+    fitting = sorted((step for step in steps if step.fits), key=lambda step: step.seconds)
+    assert result.best.seconds == result.ranked[0].seconds == pytest.approx(fitting[0].seconds, rel=1e-12)
+    assert result.evaluated == len(steps) > 30
+    assert result.rejected.get(TOO_LARGE, 0) == len(steps) - len(fitting)
+    assert result.considered == result.evaluated + sum(
+        times for reason, times in result.rejected.items() if reason != TOO_LARGE
+    )
+    fastest = [step.seconds for step in fitting[:100]]
+    assert [step.seconds for step in result.ranked] == pytest.approx(fastest, rel=1e-12)
+    assert {step.layout for step in result.ranked} <= {same(step.layout) for step in fitting}
+
+
+@pytest.mark.parametrize("case", range(len(CASES)), ids=NAMES)
+def test_nothing_dominates_the_frontier_and_nothing_is_missing_in_it(case):
+    frontier = found(case).pareto
+    points = [(step.seconds, step.memory.total) for step in frontier]
+    every = [(step.seconds, step.memory.total) for step in everything(case) if step.fits]
+    for seconds, held in points:
+        assert not any(one < seconds * (1 - 1e-9) and other <= held for one, other in every)
+        assert not any(one <= seconds and other < held * (1 - 1e-9) for one, other in every)
+    for seconds, held in every:  # something on it is no slower and needs no more
+        assert any(one <= seconds * (1 + 1e-9) and other <= held * (1 + 1e-9) for one, other in points)
+    assert points == sorted(points)
+    assert len({held for _, held in points}) == len(points)
+
+
+def test_each_step_is_that_of_its_layout():
+    for step in found(0).ranked[::10]:
+        assert cm.step_time(DENSE, EIGHT, RECIPE, step.layout) == step
+
+
+def test_the_same_question_has_the_same_answer():
+    architecture, cluster, constraints = CASES[0]
+    assert cm.search_layouts(architecture, cluster, RECIPE, **constraints) == found(0)
+
+
+def test_threads_find_the_same():
+    with ThreadPoolExecutor(2) as executor:
+        assert cm.search_layouts(DENSE, EIGHT, RECIPE, **FIXED, executor=executor) == found(0)
+
+
+def test_processes_find_the_same():
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        assert cm.search_layouts(DENSE, EIGHT, RECIPE, **FIXED, executor=executor) == found(0)
+
+
+# Constraints
+
+
+@pytest.mark.parametrize(
+    "constraints",
+    [{"tensor": 4}, {"tensor": [2, 4], "zero": range(2)}, {"recompute": "full"}, {"micro_batch": {1, 2}},
+     {"sequence_parallel": False}, {"offload_optimizer": True, "pipeline": 2}, {"shard": 2, "zero": 3}],
+)  # fmt: skip
+def test_constraints_hold(constraints):
+    result = cm.search_layouts(DENSE, EIGHT, RECIPE, **constraints)
+    for step in (*result.ranked, *result.pareto):
+        for name, allowed in constraints.items():
+            value = getattr(step.layout, name)
+            value = step.layout.data * step.layout.context if name == "shard" and value is None else value
+            assert value in (allowed if isinstance(allowed, (list, range, set)) else [allowed])
+
+
+def test_a_narrower_space_is_never_faster():
+    free = cm.search_layouts(DENSE, EIGHT, RECIPE)
+    assert free.best.seconds <= found(0).best.seconds
+    assert free.considered > found(0).considered
+    exact = {name: getattr(free.best.layout, name) for name in ("data", "tensor", "micro_batch", "zero", "recompute")}
+    assert cm.search_layouts(DENSE, EIGHT, RECIPE, **exact).best.seconds == free.best.seconds
+
+
+def test_all_wrong_constraints_are_told_at_once():
+    with pytest.raises(cm.InputError) as caught:
+        cm.search_layouts(DENSE, EIGHT, RECIPE, tensr=4, recompute="some", micro_batch="two", zero=[], data=1.5)
+    message = str(caught.value)
+    assert "unknown field of a layout 'tensr'; did you mean 'tensor'?" in message
+    assert "recompute is one of none, selective, full; got 'some'" in message
+    assert "micro_batch is a whole number" in message
+    assert "zero: at least one value is needed" in message
+    assert "data is a whole number" in message
+
+
+@pytest.mark.parametrize("wrong", [{"micro_batch": -1}, {"zero": 7}, {"shard": -8}], ids=str)
+def test_numbers_that_no_layout_has_are_refused(wrong):
+    with pytest.raises(cm.InputError, match=f"{next(iter(wrong))}.*got"):
+        cm.search_layouts(DENSE, EIGHT, RECIPE, **wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"micro_batch": 0}, {"interleave": 0}, {"shard": 0}, {"sequence_parallel": 2}],
+                         ids=str)  # fmt: skip
+def test_noughts_and_flags_that_no_layout_has_are_refused_too(wrong):
+    with pytest.raises(cm.InputError, match=f"{next(iter(wrong))}.*got"):
+        cm.search_layouts(DENSE, EIGHT, RECIPE, **wrong)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_constraints_that_are_no_number_are_refused(wrong):
+    with pytest.raises(cm.InputError, match=r"data is a whole number.*got"):
+        cm.search_layouts(DENSE, EIGHT, RECIPE, data=wrong)
+
+
+def test_constraints_that_leave_nothing_are_told():
+    with pytest.raises(cm.InputError, match=r"none of 8 H100-SXM.* is possible: the constraints leave none"):
+        cm.search_layouts(DENSE, EIGHT, RECIPE, tensor=3)
+    with pytest.raises(cm.InputError, match=r"is possible: the batch does not divide by data × micro_batch \(\d"):
+        cm.search_layouts(DENSE, EIGHT, RECIPE, micro_batch=7)
+
+
+# Memory
+
+
+def test_where_nothing_fits_it_is_told_what_the_smallest_needs():
+    limit = 2 * GIB
+    least = min(step.memory.total for step in everything(0))
+    with pytest.raises(cm.InputError, match="the model fits on no layout of 8 H100-SXM") as caught:
+        cm.search_layouts(DENSE, EIGHT, RECIPE, memory_limit=limit, **FIXED)
+    assert f"the smallest needs {least / GIB:.1f} GiB on one" in str(caught.value)
+
+
+def test_a_limit_on_memory_holds_and_costs_time():
+    free = found(0)
+    limit = sorted(step.memory.total for step in free.pareto)[len(free.pareto) // 2]
+    limited = cm.search_layouts(DENSE, EIGHT, RECIPE, memory_limit=limit, **FIXED)
+    fitting = [step.seconds for step in everything(0) if step.memory.total <= limit]
+    assert max(step.memory.total for step in (*limited.ranked, *limited.pareto)) <= limit
+    assert free.best.seconds < limited.best.seconds == pytest.approx(min(fitting))
+    assert limited.rejected[TOO_LARGE] == limited.evaluated - len(fitting)
+
+
+def test_a_limit_above_what_there_is_changes_nothing():
+    assert cm.search_layouts(DENSE, EIGHT, RECIPE, memory_limit=1e15, **FIXED) == found(0)
+
+
+def test_what_is_found_fits():
+    assert all(step.fits for case in range(len(CASES)) for step in (*found(case).ranked, *found(case).pareto))
+    assert found(0).best.memory.total <= machine(EIGHT, "bf16").memory
+
+
+# Several numbers of accelerators
+
+
+def test_counts_give_time_against_cost():
+    counts = (4, 8, 16)
+    result = cm.search_layouts(DENSE, EIGHT, RECIPE, counts=counts, **FIXED)
+    alone = {count: cm.search_layouts(DENSE, EIGHT.replace(count=count), RECIPE, **FIXED) for count in counts}
+    assert {count: step.seconds for count, step in result.by_count.items()} == {
+        count: one.best.seconds for count, one in alone.items()
+    }
+    curve = result.curve()
+    assert [row["accelerators"] for row in curve] == list(counts)
+    for row in curve:
+        assert row["gpu_seconds"] == row["seconds"] * row["accelerators"]
+        assert row["data"] * row["tensor"] * row["pipeline"] * row["context"] == row["accelerators"]
+    assert result.best == min(result.by_count.values(), key=lambda step: step.seconds)
+    assert result.evaluated == sum(one.evaluated for one in alone.values())
+
+
+def test_a_number_on_which_nothing_fits_is_left_out():
+    result = cm.search_layouts("llama-3.1-70b", EIGHT, RECIPE, counts=(8, 64), **FIXED)
+    assert list(result.by_count) == [64]
+
+
+def test_the_frontier_over_several_numbers_is_one_too():
+    points = [(step.seconds, step.memory.total) for step in
+              cm.search_layouts(DENSE, EIGHT, RECIPE, counts=(4, 8), **FIXED).pareto]  # fmt: skip
+    assert not any(one < seconds and other < held for seconds, held in points for one, other in points)
+
+
+def test_rows_are_the_fastest_in_order():
+    rows = found(0).rows(5)
+    assert [row["seconds"] for row in rows] == [step.seconds for step in found(0).ranked[:5]]
+    assert all({"tensor", "mfu", "memory_gib", "recompute"} <= set(row) for row in rows)

@@ -1,0 +1,348 @@
+"""How is a model tuned? Fields and mistakes, tokens, bytes, and FLOPs against what was published."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import costmodel as cm
+from costmodel.training.layouts.step_time import pass_workload
+from costmodel.training.recipes.finetuning import STORED_BYTES
+from costmodel.training.recipes.passes import pass_flops, sequence_flops
+from costmodel.training.recipes.pretraining import RECIPES
+from costmodel.training.step.adapters import Adapters, adapter_parameters
+from costmodel.training.step.layout import layouts
+from costmodel.training.step.memory import memory
+from costmodel.training.step.workload import workload
+
+LLAMA = cm.load_architecture("llama-3.1-8b")
+EIGHT = cm.Cluster("H100-SXM", 8)
+MODELS = ["llama-2-7b", "llama-2-13b", "llama-2-70b"]
+
+
+def matrices(architecture):
+    """Parameters that multiply: all but norms and the embedding, which is looked up; a tied one is the head too."""
+    norms = (architecture.depth * 2 + 1) * architecture.width
+    looked_up = 0 if architecture.tied else architecture.vocabulary * architecture.width
+    return architecture.parameters.total - looked_up - norms
+
+
+def per_token(architecture, numbers, adapters=None, length=4096):
+    """FLOPs of a trained token without core attention, which is three forward passes of it always."""
+    core = 3 * workload(architecture, length).attention_flops
+    return (sequence_flops(architecture, length, numbers, adapters) - core) / length
+
+
+# FLOPs
+
+
+@pytest.mark.parametrize("name", ["llama-3.1-8b", "llama-2-7b", "gpt3-175b"])
+def test_a_token_trains_all_weights_with_six_flops_for_each(name):
+    architecture = cm.load_architecture(name)
+    flops = per_token(architecture, cm.FullFineTuning(tokens=1).numerics())
+    # biases and learned positions are parameters and multiply nothing
+    assert flops == pytest.approx(6 * matrices(architecture), rel=1e-3)
+
+
+@pytest.mark.parametrize("rank", [1, 16, 256])
+def test_a_token_trains_adapters_with_four_flops_for_each_weight_and_six_of_their_own(rank):
+    recipe = cm.LoRA(tokens=1, rank=rank)
+    adapters = adapter_parameters(LLAMA, recipe.adapters)
+    flops = per_token(LLAMA, recipe.numerics(), recipe.adapters)
+    assert flops == pytest.approx(4 * matrices(LLAMA) + 6 * adapters, rel=1e-12)
+    trained_tables = recipe.replace(train_embeddings=True)
+    more = per_token(LLAMA, trained_tables.numerics(), recipe.adapters) - flops
+    assert more == pytest.approx(2 * LLAMA.vocabulary * LLAMA.width)  # of the head; a lookup multiplies nothing
+
+
+@pytest.mark.parametrize(("name", "ratio"), list(zip(MODELS, [5.91, 5.95, 5.98], strict=True)))
+def test_tuning_does_the_flops_that_nvidia_counts(name, ratio):
+    """NVIDIA NeMo 24.12, performance summary: FLOPs of a token over all parameters, derived from its two columns."""
+    architecture = cm.load_architecture(name)
+    flops = per_token(architecture, cm.FullFineTuning(tokens=1).numerics())
+    assert flops / architecture.parameters.total == pytest.approx(ratio, rel=0.01)
+
+
+@pytest.mark.parametrize(("name", "ratio"), list(zip(MODELS, [3.96, 3.98, 3.99], strict=True)))
+@pytest.mark.parametrize("adapters", [None, Adapters(32)], ids=["weights alone", "with adapters"])
+def test_adapters_do_the_flops_that_nvidia_counts(name, ratio, adapters):
+    architecture = cm.load_architecture(name)
+    flops = per_token(architecture, cm.LoRA(tokens=1).numerics(), adapters)
+    assert flops / architecture.parameters.total == pytest.approx(ratio, rel=0.01)
+
+
+def test_a_model_that_is_read_does_two_flops_for_each_weight():
+    one = cm.DPO(tokens=1e6, sequence_length=4096).passes(LLAMA)[1]
+    core = workload(LLAMA, 4096).attention_flops / 4096
+    assert pass_flops(one) / one.tokens == pytest.approx(2 * matrices(LLAMA) + core)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from(["lora", "full_fine_tuning", "qlora", "orpo"]), st.floats(32, 2000))
+def test_packed_examples_do_not_see_each_other(kind, length):
+    """The FLOPs of as many short sequences; the step and the bill count the same."""
+    recipe = RECIPES[kind](tokens=1e6, lengths=length, sequence_length=2048)
+    one = recipe.passes(LLAMA)[0]
+    alone = sequence_flops(LLAMA, length, one.numerics, one.adapters) / length
+    assert pass_flops(one) / one.tokens == pytest.approx(alone)
+    assert pass_workload(one).model_flops / 2048 == pytest.approx(alone)
+    assert one.sequence_length == 2048 and one.document_length == pytest.approx(length)
+
+
+# Tokens
+
+
+def test_tokens_of_epochs_trials_and_examples():
+    assert cm.LoRA(tokens="20M", epochs=3).trained_tokens() == 60e6
+    swept = cm.LoRA(tokens="20M", epochs=2, trials=8, trial_share=0.25)
+    assert swept.times == 4 and swept.trained_tokens() == 80e6
+    assert cm.LoRA(examples=1000, lengths=300, epochs=2).trained_tokens() == 600e3
+    assert cm.LoRA(examples=1000, lengths=3000, sequence_length=2048).trained_tokens() == 2048e3  # cut
+    uncertain = cm.LoRA(tokens="10M to 40M", epochs=2)
+    assert uncertain.trained_tokens().median() == pytest.approx(40e6)
+    assert uncertain.passes(LLAMA)[0].tokens == pytest.approx(40e6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.1, 20), st.integers(1, 50), st.floats(0.01, 1))
+def test_tokens_are_linear_in_epochs_and_trials(epochs, trials, share):
+    given_tokens = cm.LoRA(tokens=1e6, epochs=epochs, trials=trials, trial_share=share)
+    assert given_tokens.trained_tokens() == pytest.approx(1e6 * epochs * trials * share)
+    assert given_tokens.passes(LLAMA)[0].tokens == pytest.approx(given_tokens.trained_tokens())
+
+
+def test_padding_counts_unless_examples_are_packed():
+    padded = cm.LoRA(examples=1000, lengths="100 to 1500", packing=False)
+    assert cm.LoRA(examples=1000, lengths="100 to 1500").padding == 1
+    of = {count: padded.replace(padded_together=count).padding for count in (1, 2, 8)}
+    assert of[1] == pytest.approx(1)
+    assert of[1] < of[2] < of[8] == padded.padding < padded.shape.longest / padded.shape.mean
+    assert padded.passes(LLAMA)[0].tokens == pytest.approx(of[8] * padded.trained_tokens())
+    assert padded.passes(LLAMA)[0].document_length is None
+    assert padded.trained_tokens() == cm.LoRA(examples=1000, lengths="100 to 1500").trained_tokens()
+
+
+def test_sequences_of_a_step():
+    assert cm.LoRA(tokens=1e6).sequences(1) == cm.LoRA(tokens=1e6).sequences(8) == 64
+    assert cm.LoRA(tokens=1e6).sequences(128) == 128
+    assert cm.LoRA(tokens=1e6).sequences(48) == 96  # the same for each
+    assert cm.LoRA(tokens=1e6, batch_size=12).sequences(8) == 12
+
+
+def test_rounding_in_each_pass_takes_time_and_no_model_flops():
+    full, rounded = cm.FullFineTuning(tokens=1e6), cm.QuantisationAwareTraining(tokens=1e6)
+    assert rounded.passes(LLAMA)[0].slowdown == pytest.approx(1 / 0.7)
+    assert pass_flops(rounded.passes(LLAMA)[0]) == pass_flops(full.passes(LLAMA)[0])
+    of = cm.Layout(data=8, zero=3, recompute="full")
+    times = [cm.step_time(LLAMA, EIGHT, each, of).seconds for each in (full, rounded)]
+    assert times[1] / times[0] == pytest.approx(1 / 0.7)
+
+
+# Bytes
+
+
+def held(recipe, of=None):
+    one = recipe.passes(LLAMA)[0]
+    return memory(pass_workload(one), one.numerics, 64.0, layouts(of or cm.Layout(zero=0)))
+
+
+@pytest.mark.parametrize(
+    ("given", "each"),
+    [
+        ({}, 16),  # 2 weight, 2 gradient, 4 master, 8 moments
+        ({"master_weights": False}, 8),  # all in 16 bits
+        ({"optimizer": "sgd"}, 12),
+        ({"optimizer": "adamw-8bit"}, 8 + 2 * (1 + 4 / 256)),
+        ({"optimizer": "adamw-8bit", "master_weights": False}, 4 + 2 * (1 + 4 / 256)),
+    ],
+)
+def test_bytes_of_a_parameter_where_all_are_trained(given, each):
+    parts = held(cm.FullFineTuning(tokens=1e6, **given))
+    states = parts.weights + parts.gradients + parts.optimizer
+    assert states / LLAMA.parameters.total == pytest.approx(each, rel=1e-4)
+    assert parts.adapters == 0
+
+
+@pytest.mark.parametrize(("master", "each"), [(True, 16), (False, 8)])
+@pytest.mark.parametrize("rank", [8, 64])
+def test_bytes_beside_weights_that_stand_still(rank, master, each):
+    """2 N + 16 N of the adapters."""
+    recipe = cm.LoRA(tokens=1e6, rank=rank, master_weights=master)
+    parts = held(recipe)
+    assert parts.weights == pytest.approx(2 * LLAMA.parameters.total, rel=1e-6)
+    assert (parts.gradients, parts.optimizer) == (0, 0)
+    assert parts.adapters == pytest.approx(each * adapter_parameters(LLAMA, recipe.adapters))
+
+
+def test_bytes_of_weights_in_four_bits():
+    """Dettmers et al. 2023: 4 + 8 / 64 + 32 / (64 × 256) = 4.127 bits; embedding and head stay in 16."""
+    assert STORED_BYTES["nf4"] * 8 == pytest.approx(4.127, abs=5e-4)
+    assert STORED_BYTES["gptq-int4"] * 8 == pytest.approx(4 + 20 / 128)
+    tables = 2 * LLAMA.vocabulary * LLAMA.width
+    parts = held(cm.QLoRA(tokens=1e6))
+    expected = 2 * tables + 4.127 / 8 * (LLAMA.parameters.total - tables)
+    assert parts.weights == pytest.approx(expected, rel=1e-3)
+    assert parts.adapters == held(cm.LoRA(tokens=1e6)).adapters
+
+
+@pytest.mark.parametrize(("given", "moments"), [({}, 4), ({"master_weights": False}, 4)])
+def test_trained_tables_beside_adapters_keep_two_moments_in_16_bits_at_least(given, moments):
+    recipe = cm.LoRA(tokens=1e6, train_embeddings=True, **given)
+    assert held(recipe).optimizer / (2 * LLAMA.vocabulary * LLAMA.width) == pytest.approx(moments)
+
+
+def test_trained_tables_beside_adapters_in_8_bit_moments():
+    recipe = cm.LoRA(tokens=1e6, train_embeddings=True, optimizer="adamw-8bit")
+    assert held(recipe).optimizer / (2 * LLAMA.vocabulary * LLAMA.width) == pytest.approx(2 * (1 + 4 / 256))
+
+
+def test_virtual_tokens_weigh_next_to_nothing():
+    for prefix in (False, True):
+        parts = held(cm.PromptTuning(tokens=1e6, virtual_tokens=20, prefix=prefix))
+        assert parts.weights == pytest.approx(2 * LLAMA.parameters.total, rel=1e-6)
+        assert 0 < parts.adapters < 2e-3 * parts.weights
+    assert (parts.gradients, parts.optimizer) == (0, 0)
+
+
+def test_virtual_tokens_stand_before_quantised_weights_too():
+    """Before a model in 4 bits, and in the numbers of the recipe, as adapters are."""
+    prompt, adapters = cm.PromptTuning(tokens=1e6, quantisation="nf4"), cm.QLoRA(tokens=1e6)
+    assert held(prompt).weights == held(adapters).weights
+    assert prompt.numerics() == adapters.numerics()
+    assert cm.PromptTuning(tokens=1e6, master_weights=False).numerics().adapter == 2 * 2 + 4
+
+
+# Time
+
+
+@pytest.mark.parametrize("software", ["fused", "eager"])
+def test_adapters_do_less_than_all_weights_and_are_slower_in_four_bits(software):
+    of = cm.Layout(data=8, zero=3, micro_batch=2, recompute="full", eager=software == "eager")
+    given = {"tokens": 1e6, "software": software}
+    full, lora, qlora = (
+        cm.step_time(LLAMA, EIGHT, each, of)
+        for each in (cm.FullFineTuning(**given), cm.LoRA(**given), cm.QLoRA(**given))
+    )
+    assert lora.seconds < qlora.seconds
+    # a general trainer moves what its adapters read and write so often that little of the gain is left
+    assert software == "eager" or lora.seconds < full.seconds
+    assert lora.breakdown.matmul < full.breakdown.matmul and lora.breakdown.data < full.breakdown.data
+    assert (full.breakdown.adapters, full.breakdown.dequantise, lora.breakdown.dequantise) == (0, 0, 0)
+    assert 0 < lora.breakdown.adapters == qlora.breakdown.adapters and qlora.breakdown.dequantise > 0
+    assert qlora.memory.total < lora.memory.total < full.memory.total
+
+
+def test_one_by_one_is_never_faster():
+    for recipe in (cm.FullFineTuning(tokens=1e6), cm.LoRA(tokens=1e6), cm.QLoRA(tokens=1e6)):
+        fused, eager = (
+            cm.step_time(LLAMA, EIGHT, recipe, cm.Layout(data=8, zero=3, recompute="full", eager=each)).seconds
+            for each in (False, True)
+        )
+        assert fused < eager
+
+
+# Fields, mistakes and files
+
+
+def test_fields_that_go_together():
+    assert cm.LoRA(tokens=1).adapters == Adapters(16, ("all-linear",))
+    assert cm.LoRA(tokens=1, variant="dora", rank=8, targets=["q_proj"]).adapters == Adapters(8, ("q_proj",), True)
+    assert cm.LoRA(tokens=1, variant="rslora").adapters == cm.LoRA(tokens=1).adapters
+    assert cm.FullFineTuning(tokens=1).adapters is None
+    assert cm.QLoRA(tokens=1).quantisation == "nf4" and cm.LoRA(tokens=1).quantisation == "none"
+    assert cm.LoRA(tokens=1).resident(LLAMA) == 0
+
+
+def test_all_mistakes_are_told_at_once():
+    with pytest.raises(cm.InputError) as caught:
+        cm.LoRA(tokens="x", epochs=0, rnk=8, optimizer="adam", trial_share=2, trials=0, rank=0, variant="dor")
+    assert len(caught.value.problems) == 8
+    for name in ("tokens", "epochs", "optimizer", "trial_share", "trials", "rank", "variant"):
+        assert any(one.startswith(f"{name}: ") for one in caught.value.problems)
+    assert "unknown field 'rnk'; did you mean 'rank'?" in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [{}, {"tokens": 1e6, "examples": 10, "lengths": 5}])
+def test_tokens_or_examples_are_given(given):
+    with pytest.raises(cm.InputError, match="one of the two"):
+        cm.FullFineTuning(**given)
+
+
+def test_all_that_does_not_go_together_is_told_at_once():
+    with pytest.raises(cm.InputError) as caught:
+        cm.FullFineTuning(examples=5, quantisation="nf4", train_embeddings=True)
+    for part in ("examples need lengths", "quantisation 'nf4' needs adapters", "train_embeddings goes with adapters"):
+        assert part in str(caught.value)
+
+
+def test_adapters_need_a_matrix():
+    with pytest.raises(cm.InputError, match="targets: without any"):
+        cm.LoRA(tokens=1e6, targets=())
+    with pytest.raises(cm.InputError, match="targets: should be a list; got 'q_proj'"):
+        cm.LoRA(tokens=1e6, targets="q_proj")
+
+
+@pytest.mark.parametrize("given", ["lora", None, 3, cm.Cluster("H100-SXM", 1)])
+def test_what_is_no_recipe_is_told_what_one_is(given):
+    with pytest.raises(cm.InputError, match=r"recipe: a recipe is asked for, such as LoRA"):
+        cm.Scenario("llama-3.1-8b", given, cm.Cluster("H100-SXM", 1))
+
+
+def test_mistakes_in_a_scenario_keep_their_place():
+    data = {"kind": "lora", "tokens": 1e6, "rnk": 8, "epochs": -1}
+    with pytest.raises(cm.InputError) as caught:
+        cm.Scenario(architecture="llama-3.1-8b", recipe=[data, {**data, "kind": "qlora"}], cluster=EIGHT)
+    assert {one.partition(":")[0] for one in caught.value.problems} == {
+        "recipe.0.epochs", "recipe.0.rnk", "recipe.1.epochs", "recipe.1.rnk",
+    }  # fmt: skip
+    with pytest.raises(cm.InputError, match=r"recipe: unknown kind of recipe 'loora'; did you mean 'lora'"):
+        cm.Scenario(architecture="llama-3.1-8b", recipe={"kind": "loora", "tokens": 1e6}, cluster=EIGHT)
+
+
+EVERY = {
+    "pretraining": {"tokens": "1T"},
+    "full_fine_tuning": {"examples": 52_000, "lengths": "lognormal 100 to 400", "epochs": 3, "packing": False},
+    "lora": {"tokens": "20M to 40M", "variant": "dora", "targets": ["q_proj", "v_proj"], "software": "eager"},
+    "qlora": {
+        "examples": 9000,
+        "lengths": [120, 450, 800],
+        "quantisation": "gptq-int4",
+        "trials": 4,
+        "trial_share": 0.5,
+    },
+    "prompt_tuning": {"tokens": 1e6, "virtual_tokens": 50, "prefix": True},
+    "quantisation_aware_training": {"tokens": 1e6, "gpu_hours": 3},
+    "reward_model": {"examples": 100, "lengths": 300},
+    "dpo": {"examples": 100, "lengths": 300, "rank": 8, "precomputed_reference": True},
+    "kto": {"examples": 100, "lengths": 300},
+    "orpo": {"examples": 100, "lengths": 300},
+    "simpo": {"examples": 100, "lengths": 300},
+    "grpo": {"examples": 100, "lengths": "500 to 9000", "reward_model": "llama-3.2-3b", "asynchronous": True},
+    "ppo": {"examples": 100, "lengths": 300, "critic": "llama-3.2-3b"},
+    "distillation": {"tokens": 1e6, "teacher": "llama-3.1-70b", "learn_from": "logits", "cached": True},
+}
+
+
+def test_every_recipe_is_in_the_list_above():
+    assert set(EVERY) == set(RECIPES)
+
+
+@pytest.mark.parametrize("ending", ["toml", "json"])
+@pytest.mark.parametrize("kind", EVERY)
+def test_a_recipe_goes_through_a_file_and_comes_back(kind, ending, tmp_path):
+    recipe = RECIPES[kind](**EVERY[kind])
+    run = cm.Scenario(architecture="llama-3.1-8b", recipe=recipe, cluster=EIGHT)
+    assert cm.Scenario.from_data(run.to_data()) == run
+    run.save(tmp_path / f"run.{ending}")
+    again = cm.Scenario.load(tmp_path / f"run.{ending}")
+    assert again == run and again.recipe == recipe and again.recipe.kind == kind
+    assert again.to_data() == run.to_data()
+    changed = run.replace({"recipe.batch_size": 32})
+    assert changed.recipe == recipe.replace(batch_size=32)
+
+
+def test_a_step_of_default_size_holds_no_more_than_the_data():
+    tiny = cm.LoRA(tokens=20_000, sequence_length=2048)
+    assert tiny.sequences(1) == 10 and tiny.sequences(8) == 16, "as many on each accelerator"
+    assert cm.LoRA(examples=5, lengths=100, packing=False).sequences(1) == 5
+    assert tiny.replace(batch_size=64).sequences(1) == 64, "what is given is taken"
+    assert cm.GRPO(examples=3, lengths=100, group_size=8).sequences(1) == 3 * 8

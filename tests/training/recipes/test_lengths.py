@@ -1,0 +1,98 @@
+"""What do the lengths of a data set cost? Constants and samples by hand, and what must hold for any of them."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import costmodel as cm
+from costmodel.foundation.ranges import between, samples
+from costmodel.training.recipes.lengths import Shape
+
+MOST = 4096
+
+
+def shape(lengths, most=MOST):
+    """The shape that a recipe has of lengths as a user writes them."""
+    return cm.LoRA(examples=10, lengths=lengths, sequence_length=most).shape
+
+
+def test_equal_lengths_waste_nothing():
+    equal = Shape(512.0, 2048)
+    assert (equal.mean, equal.attended, equal.longest) == (512, 512, 512)
+    assert [equal.padded(batch) for batch in (1, 2, 64)] == [512, 512, 512]
+    assert Shape(512.0, 128).mean == 128
+
+
+def test_a_sample_by_hand():
+    """Half of the examples have 100 tokens, half 300: three of four pairs hold a longer one."""
+    two = shape([100] * 500 + [300] * 500)
+    assert two.mean == pytest.approx(200, rel=2e-3)
+    assert two.padded(2) == pytest.approx(0.25 * 100 + 0.75 * 300, rel=2e-3)
+    assert two.padded(8) == pytest.approx(300 - 200 / 2**8, rel=2e-3)
+    assert two.attended == pytest.approx((100**2 + 300**2) / (100 + 300), rel=2e-3)  # the mean token stands in 250
+    assert two.longest == 300
+
+
+@pytest.mark.parametrize("values", [[100, 200, 5000], [1, 1000], [10, 20, 30, 4000]])
+def test_a_sample_keeps_its_mean(values):
+    cut = [min(one, MOST) for one in values]
+    assert shape(values).mean == pytest.approx(sum(cut) / len(cut), rel=0.01)
+
+
+def test_a_lognormal_by_hand():
+    """Four of five between 200 and 1500: the median is near the geometric mean, the mean beyond it."""
+    found = shape("200 to 1500", 10**6)
+    spread = math.log(1499 / 199) / 2 / 1.2815516  # above the least, one token
+    median = 1 + math.sqrt(199 * 1499)
+    assert found.quantiles[len(found.quantiles) // 2] == pytest.approx(median, rel=0.01)
+    assert found.mean == pytest.approx(1 + (median - 1) * math.exp(spread**2 / 2), rel=0.01)
+    assert sum(200 < one < 1500 for one in found.quantiles) / len(found.quantiles) == pytest.approx(0.8, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "same",
+    ["lognormal 200 to 1500", "200 to 1500", "200 to 1500 token", between(200, 1500), between(200, 1500, unit="token")],
+)
+def test_spellings_of_a_distribution(same):
+    assert shape(same).quantiles == shape("lognormal 200 to 1500").quantiles
+
+
+def test_spellings_of_a_sample_and_of_a_number():
+    assert shape([100, 200, 700]).quantiles == shape(samples([100, 200, 700])).quantiles
+    assert shape("700").quantiles == shape("700 token").quantiles == shape(700).quantiles == (700.0,)
+    assert shape("0.7k").quantiles == (700.0,)
+
+
+@pytest.mark.parametrize("wrong", [0, -5, "none", float("nan"), math.inf, "200 to inf", True, [], [0, -1], "1 to 0"])
+def test_what_is_no_length_is_refused(wrong):
+    with pytest.raises(cm.InputError, match="lengths"):
+        shape(wrong)
+
+
+any_lengths = st.one_of(
+    st.floats(1, 1e5),
+    st.tuples(st.floats(1.5, 5000), st.floats(1.2, 50)).map(lambda one: between(one[0], one[0] * one[1])),
+    st.lists(st.integers(1, 20_000), min_size=2, max_size=50).map(samples),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(any_lengths, st.integers(1, 200), st.integers(8, 8192))
+def test_longest_of_a_batch_and_what_the_mean_token_sees(lengths, batch, most):
+    found = shape(lengths, most)
+    slack = 1 + 1e-9
+    assert 1 <= found.mean <= most * slack and found.longest <= most
+    assert found.mean <= found.padded(batch) * slack
+    assert found.padded(batch) <= found.padded(batch + 1) * slack <= found.longest * slack**2
+    assert found.padded(1) == pytest.approx(found.mean)
+    assert found.mean <= found.attended * slack <= found.longest * slack**2
+
+
+@settings(max_examples=30, deadline=None)
+@given(any_lengths, st.integers(8, 4096))
+def test_cutting_later_never_shortens(lengths, most):
+    early, late = shape(lengths, most), shape(lengths, 2 * most)
+    assert early.mean <= late.mean * (1 + 1e-12) and early.longest <= late.longest
+    assert early.padded(8) <= late.padded(8) * (1 + 1e-12)

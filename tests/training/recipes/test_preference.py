@@ -1,0 +1,79 @@
+"""What does tuning on preferences do? Its passes by name, kind and tokens, and the models that lie beside it."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import costmodel as cm
+from costmodel.training.recipes.passes import pass_flops
+from costmodel.training.step.workload import workload
+
+LLAMA = cm.load_architecture("llama-3.1-8b")
+PAIRS = (cm.DPO, cm.ORPO, cm.SimPO, cm.RewardModel)
+WITH_REFERENCE = (cm.DPO, cm.KTO)
+MATRICES = LLAMA.parameters.total - LLAMA.vocabulary * LLAMA.width - 65 * LLAMA.width
+"""Parameters that multiply: neither the embedding, which is looked up, nor 65 norms."""
+
+
+def listed(recipe):
+    return [(one.name, one.kind, one.tokens) for one in recipe.passes(LLAMA)]
+
+
+@pytest.mark.parametrize("method", PAIRS)
+def test_a_pair_is_two_sequences(method):
+    recipe = method(examples=1000, lengths=400, epochs=2)
+    assert recipe.trained_tokens() == 2 * 1000 * 400 * 2
+    assert recipe.replace(tokens=1e6, examples=None).trained_tokens() == 2e6  # tokens count both
+
+
+def test_a_single_answer_is_one():
+    assert cm.KTO(examples=1000, lengths=400, epochs=2).trained_tokens() == 1000 * 400 * 2
+
+
+@pytest.mark.parametrize("method", WITH_REFERENCE)
+def test_a_reference_reads_what_is_trained_on(method):
+    assert listed(method(tokens=1e6, epochs=3)) == [("train", "train", 3e6), ("reference", "forward", 3e6)]
+    once = method(tokens=1e6, epochs=3, precomputed_reference=True)
+    assert listed(once) == [("train", "train", 3e6), ("reference", "forward", 1e6)]
+
+
+@pytest.mark.parametrize("method", WITH_REFERENCE)
+def test_a_precomputed_reference_reads_once_for_all_trials(method):
+    once = method(tokens=1e6, epochs=3, trials=4, precomputed_reference=True)
+    assert listed(once) == [("train", "train", 12e6), ("reference", "forward", 1e6)]
+
+
+@pytest.mark.parametrize("method", [cm.ORPO, cm.SimPO, cm.RewardModel])
+def test_methods_without_a_reference_train_alone(method):
+    assert listed(method(tokens=1e6, epochs=3)) == [("train", "train", 3e6)]
+    assert method(tokens=1e6).resident(LLAMA) == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "flops"), [(cm.DPO, 16), (cm.KTO, 8), (cm.ORPO, 12), (cm.SimPO, 12), (cm.RewardModel, 12)]
+)
+def test_flops_of_a_token_of_an_example(method, flops):
+    """Six for each parameter and trained token, two for the reference; of pairs twice that. Core attention apart."""
+    recipe = method(examples=1000, lengths=1024, sequence_length=1024)
+    whole = sum(pass_flops(one) for one in recipe.passes(LLAMA))
+    core = workload(LLAMA, 1024).attention_flops / 1024
+    forward = sum((3 if one.kind == "train" else 1) * one.tokens * core for one in recipe.passes(LLAMA))
+    assert (whole - forward) / (1000 * 1024) == pytest.approx(flops * MATRICES, rel=1e-9)
+
+
+@pytest.mark.parametrize("method", WITH_REFERENCE)
+def test_a_reference_lies_beside_the_model_unless_adapters_or_a_table_stand_for_it(method):
+    assert method(tokens=1e6).resident(LLAMA) == 2 * LLAMA.parameters.total
+    assert method(tokens=1e6, rank=8).resident(LLAMA) == 0
+    assert method(tokens=1e6, precomputed_reference=True).resident(LLAMA) == 0
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from([*PAIRS, cm.KTO]), st.floats(0.5, 10), st.integers(1, 64) | st.none())
+def test_reading_trains_nothing_and_costs_less_than_training(method, epochs, rank):
+    passes = method(tokens=1e6, epochs=epochs, rank=rank).passes(LLAMA)
+    trained = next(one for one in passes if one.kind == "train")
+    assert (trained.adapters is None) == (rank is None)
+    for one in passes[1:]:
+        assert (one.numerics.backward, one.numerics.trained, one.adapters) == (0, 0, None)
+        assert 2 * pass_flops(one) < pass_flops(trained)

@@ -1,0 +1,80 @@
+"""How large are adapters? Counted by hand, and what must hold for any rank and any matrices."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import costmodel as cm
+from costmodel.training.step.adapters import Adapters, adapter_parameters, virtual_parameters
+from costmodel.training.step.workload import workload
+
+LLAMA = cm.load_architecture("llama-3.1-8b")
+MIXTRAL = cm.load_architecture("mixtral-8x7b")
+OUTPUTS = {"query": 4096, "key": 1024, "value": 1024, "output": 4096, "gate": 14336, "up": 14336, "down": 4096}
+INPUTS = {**dict.fromkeys(OUTPUTS, 4096), "down": 14336}
+"""Of the seven matrices of a layer of llama-3.1-8b."""
+
+
+@pytest.mark.parametrize(
+    ("adapters", "expected"),
+    [
+        # rank × (inputs + outputs), 32 layers: 4096 + 4096, twice 4096 + 1024, 8192, three times 4096 + 14336
+        (Adapters(16), 41_943_040),
+        (Adapters(64), 4 * 41_943_040),
+        (Adapters(8, ("query", "value")), 32 * 8 * (8192 + 5120)),
+        (Adapters(8, ("q_proj", "v_proj")), 3_407_872),
+        (Adapters(16, ("down_proj",)), 32 * 16 * (14336 + 4096)),
+        # DoRA: a magnitude for each output
+        (Adapters(16, magnitude=True), 41_943_040 + 32 * (2 * 4096 + 2 * 1024 + 2 * 14336 + 4096)),
+        (Adapters(8, ("value",), magnitude=True), 32 * (8 * 5120 + 1024)),
+    ],
+)
+def test_parameters_by_hand(adapters, expected):
+    assert adapter_parameters(LLAMA, adapters) == expected
+
+
+def test_routed_experts_have_adapters_where_they_are_named_alone():
+    attention = 32 * 16 * (2 * 8192 + 2 * 5120)
+    assert adapter_parameters(MIXTRAL, Adapters(16)) == attention
+    experts = 32 * 8 * 16 * (4096 + 14336)
+    assert adapter_parameters(MIXTRAL, Adapters(16, ("expert_down",))) == experts
+    assert adapter_parameters(MIXTRAL, Adapters(16, ("all-linear", "expert_down"))) == attention + experts
+
+
+def test_what_is_no_matrix_is_refused_with_the_nearest():
+    with pytest.raises(cm.InputError) as caught:
+        adapter_parameters(LLAMA, Adapters(8, ("qury", "value", "up_prj")))
+    assert len(caught.value.problems) == 2
+    assert all(name in str(caught.value) for name in ("'qury'; did you mean 'query'", "'up_prj'; did you mean 'up_"))
+
+
+def test_a_recipe_refuses_what_the_architecture_lacks():
+    with pytest.raises(cm.InputError, match=r"targets: unknown matrix 'gate_proj'"):
+        cm.LoRA(tokens=1e6, targets=("gate_proj",)).passes(cm.load_architecture("gpt2"))
+
+
+def test_virtual_tokens_have_an_embedding_or_keys_and_values_in_every_layer():
+    assert adapter_parameters(LLAMA, Adapters(0, (), virtual_tokens=20)) == 20 * 4096
+    assert adapter_parameters(LLAMA, Adapters(0, (), virtual_tokens=20, prefix=True)) == 20 * 32 * 2 * 1024
+    assert virtual_parameters(LLAMA, Adapters(16)) == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 512), st.sets(st.sampled_from(list(OUTPUTS)), min_size=1), st.booleans())
+def test_parameters_are_the_sum_over_matrices_and_linear_in_the_rank(rank, targets, magnitude):
+    found = adapter_parameters(LLAMA, Adapters(rank, tuple(targets), magnitude))
+    alone = [adapter_parameters(LLAMA, Adapters(rank, (one,), magnitude)) for one in targets]
+    assert found == sum(alone)
+    by_hand = sum(rank * (INPUTS[one] + OUTPUTS[one]) + magnitude * OUTPUTS[one] for one in targets)
+    assert found == 32 * by_hand
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from([LLAMA, MIXTRAL]), st.integers(1, 64), st.sampled_from([512, 4096]))
+def test_the_workload_has_the_same_parameters_and_two_flops_for_each_and_token(architecture, rank, length):
+    adapters = Adapters(rank)
+    found = workload(architecture, length, adapters).adapter
+    assert found.weights == adapter_parameters(architecture, adapters)
+    assert found.flops == pytest.approx(2 * length * found.weights)
+    assert workload(architecture, length).adapter.weights == 0
+    assert workload(architecture, length, adapters).dense == workload(architecture, length).dense

@@ -1,0 +1,163 @@
+"""Which layouts can be? Validation of one, numbers of many, and the reasons against each."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import costmodel as cm
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.experts import Experts
+from costmodel.architecture.specification import Architecture, Layer
+from costmodel.training.step.layout import FLAGS, KERNELS, LOSSES, RECOMPUTE, Layout, layout_of, layouts, obstacles
+from costmodel.training.step.workload import workload
+
+MIXTURE = Architecture(
+    width=128, vocabulary=1000,
+    layers=(Layer(mixer=Attention(heads=8, kv_heads=8, head_width=16),
+                  feed_forward=Experts(experts=16, top_k=2, inner_width=64), count=8),),
+)  # fmt: skip
+WORK = workload(MIXTURE, 64)
+
+
+def against(count, batch, of, work=WORK):
+    return [reason for reason, holds in obstacles(work, float(count), float(batch), of).items() if holds]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"data": 4, "expert": 3}, r"\(3 × 1\) must divide tensor × context × data \(1 × 1 × 4\)"),
+        ({"data": 2, "tensor": 2, "expert": 4, "expert_tensor": 2}, r"\(4 × 2\) must divide"),
+        ({"data": 8, "shard": 3}, r"shard \(3\) must divide data × context \(8 × 1\)"),
+        ({"data": 8, "shard": 16}, r"shard \(16\) must divide"),
+        ({"interleave": 2}, r"interleave \(2\) needs more than one pipeline stage"),
+        ({"zero": 4}, "zero"),
+        ({"zero": -1}, "zero"),
+        ({"data": 0}, "data"),
+        ({"tensor": 1.5}, "tensor"),
+        ({"micro_batch": -1}, "micro_batch"),
+        ({"recompute": "everything"}, "recompute"),
+        ({"attention": "flash-9"}, "attention"),
+        ({"tensors": 2}, "tensors"),
+    ],
+)  # fmt: skip
+def test_a_layout_that_cannot_be_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        Layout(**fields)
+
+
+def test_all_wrong_fields_are_told_at_once():
+    with pytest.raises(cm.InputError) as caught:
+        Layout(data=0, zero=9, recompute="some")
+    assert all(name in str(caught.value) for name in ("data", "zero", "recompute"))
+
+
+def test_a_layout_is_frozen_and_replaced_with_the_same_checks():
+    layout = Layout(data=8, shard=4)
+    with pytest.raises(ValueError, match="frozen"):
+        layout.data = 4
+    assert layout.replace(data=16).accelerators == 16
+    with pytest.raises(ValueError, match="shard"):
+        layout.replace(data=6)
+
+
+@st.composite
+def any_layout(draw):
+    powers = st.sampled_from([1, 2, 4, 8])
+    data, tensor, context, pipeline = (draw(powers) for _ in range(4))
+    shards = [None, *(each for each in (1, 2, 4, 8) if each < data * context)]
+    return Layout(
+        data=data, tensor=tensor, context=context, pipeline=pipeline, shard=draw(st.sampled_from(shards)),
+        expert=draw(st.sampled_from([each for each in (1, 2, 4, 8) if each <= data * tensor * context])),
+        micro_batch=draw(powers), interleave=draw(powers) if pipeline > 1 else 1, zero=draw(st.integers(0, 3)),
+        recompute=draw(st.sampled_from(RECOMPUTE)), attention=draw(st.sampled_from(KERNELS)),
+        loss=draw(st.sampled_from(LOSSES)), **{name: draw(st.booleans()) for name in FLAGS},
+    )  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(any_layout(), min_size=1, max_size=5))
+def test_numbers_and_layouts_say_the_same(several):
+    together = layouts(several)
+    assert list(together.rows()) == several
+    assert [layout_of(layouts(one)) for one in several] == several
+    assert together.accelerators.tolist() == [one.accelerators for one in several]
+
+
+def test_sharing_over_all_ranks_is_the_default():
+    """The number that stands for it is the same, so what comes back does not name it."""
+    assert layouts(Layout(data=4, context=2, shard=8)) == layouts(Layout(data=4, context=2))
+    assert layout_of(layouts(Layout(data=4, context=2, shard=8))) == Layout(data=4, context=2)
+
+
+def test_micro_batches_of_a_step():
+    assert layouts(Layout(data=4, micro_batch=2)).accumulation(64) == 8
+
+
+def test_nothing_stands_against_a_layout_that_can_be():
+    of = Layout(data=4, tensor=2, pipeline=2, context=2, expert=16, expert_tensor=1, micro_batch=2, interleave=4)
+    assert against(32, 32, layouts(of)) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "count", "batch", "changes"),
+    [
+        ("the degrees do not multiply to the number of accelerators", 16, 16, {"data": 8}),
+        ("the batch does not divide by data × micro_batch", 8, 12, {"data": 8}),
+        ("the batch does not divide by data × micro_batch", 1, 6, {"micro_batch": 4}),
+        ("tensor does not divide the heads", 16, 16, {"tensor": 16}),
+        ("tensor does not divide the heads", 3, 16, {"tensor": 3}),
+        ("more stages, or chunks of them, than layers", 16, 16, {"pipeline": 16}),
+        ("more stages, or chunks of them, than layers", 4, 16, {"pipeline": 4, "interleave": 4}),
+        ("interleaving needs micro-batches in multiples of the stages", 4, 6, {"pipeline": 4, "interleave": 2}),
+        ("interleaving needs micro-batches in multiples of the stages", 1, 6, {"interleave": 2}),
+        ("context does not divide the sequence", 64, 16, {"context": 64}),
+        ("expert does not divide the experts", 3, 3, {"data": 3, "expert": 3}),
+        ("expert does not divide the experts", 32, 32, {"data": 32, "expert": 32}),
+        ("expert × expert_tensor does not divide tensor × context × data", 4, 4, {"data": 4, "expert": 8}),
+        ("expert × expert_tensor does not divide tensor × context × data", 1, 4, {"expert_tensor": 2}),
+        ("shard does not divide data × context", 4, 4, {"data": 4, "shard": 8}),
+    ],
+)
+def test_each_reason_stands_alone(reason, count, batch, changes):
+    """Numbers may describe what `Layout` itself refuses, since a search makes them by itself."""
+    given = {"shard": float(changes.get("data", 1) * changes.get("context", 1)), **changes}
+    of = layouts(Layout())._replace(**{name: float(value) for name, value in given.items()})
+    assert against(count, batch, of) == [reason]
+
+
+def test_one_rank_of_context_asks_nothing_of_an_odd_sequence():
+    odd = workload(MIXTURE, 63)
+    assert against(1, 1, layouts(Layout()), odd) == []
+    assert against(2, 1, layouts(Layout(context=2)), odd) == ["context does not divide the sequence"]
+
+
+def test_stages_need_not_divide_the_layers():
+    assert against(3, 8, layouts(Layout(pipeline=3))) == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(any_layout(), min_size=1, max_size=5), st.sampled_from([1, 8, 64]), st.sampled_from([16, 24, 64]))
+def test_reasons_of_arrays_are_those_of_each(several, count, batch):
+    together = obstacles(WORK, float(count), float(batch), layouts(several))
+    for place, one in enumerate(several):
+        expected = against(count, batch, layouts(one))
+        found = [reason for reason, holds in together.items() if np.broadcast_to(holds, len(several))[place]]
+        assert found == expected
+
+
+def test_a_step_in_an_impossible_layout_tells_every_reason():
+    recipe = cm.Pretraining(tokens="1B", sequence_length=64, batch_size=12)
+    with pytest.raises(cm.InputError) as caught:
+        cm.step_time(MIXTURE, cm.Cluster("H100-SXM", 16), recipe, Layout(data=8, tensor=16))
+    for reason in ("do not multiply", "batch does not divide", "tensor does not divide the heads"):
+        assert reason in str(caught.value)
+    assert "16 accelerators, 12 sequences" in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [[], "layout", [Layout(), "layout"], [None]])
+def test_what_is_no_layout_is_refused(wrong):
+    recipe = cm.Pretraining(tokens="1B", sequence_length=64, batch_size=12)
+    with pytest.raises(cm.InputError, match="layout is a Layout, or a sequence of them"):
+        cm.step_time(MIXTURE, cm.Cluster("H100-SXM", 1), recipe, wrong)

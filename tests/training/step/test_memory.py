@@ -1,0 +1,447 @@
+"""Does it fit? Published figures, layouts that ran and such that cannot, and what must hold for any layout."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import costmodel as cm
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.experts import Experts
+from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.architecture.specification import Architecture, Layer
+from costmodel.foundation.tables import table
+from costmodel.training.calibration.measured_steps import read_steps
+from costmodel.training.calibration.predictions import candidates
+from costmodel.training.step.efficiency import machine
+from costmodel.training.step.layout import FLAGS, LOSSES, RECOMPUTE, Layout, layouts
+from costmodel.training.step.memory import FRAMEWORK, GIB, default_held, in_flight_layers, memory, stage_parameters
+from costmodel.training.step.numerics import numerics
+from costmodel.training.step.workload import workload
+
+LENGTH = 64
+MIXED = numerics()
+STEPS = read_steps(table("measurements/step_times"))[0]
+HELD = default_held()
+
+
+def tiny(*, kv_heads=8, layers=8, norms=2, experts=None, **changes):
+    """A decoder of width 128 whose numbers are easily counted by hand."""
+    feed_forward = experts or FeedForward(inner_width=512, gated=False)
+    layer = Layer(mixer=Attention(heads=8, kv_heads=kv_heads, head_width=16), feed_forward=feed_forward, norms=norms,
+                  count=layers)  # fmt: skip
+    return Architecture(**{"width": 128, "layers": (layer,), "vocabulary": 1000, "final_norm": False, **changes})
+
+
+PLAIN = tiny()
+MIXTURE = tiny(experts=Experts(experts=16, top_k=2, inner_width=256))
+LLAMA = cm.load_architecture("llama-3.1-8b")
+
+
+def held(architecture, of, batch=64, numbers=MIXED, length=LENGTH):
+    return memory(workload(architecture, length), numbers, float(batch), layouts(of))
+
+
+def states(parts):
+    return parts.weights + parts.gradients + parts.optimizer
+
+
+# What was published
+
+
+@pytest.mark.parametrize(("heads", "width", "length"), [(96, 12288, 2048), (64, 6144, 2048), (16, 1024, 8192)])
+def test_activations_of_a_layer_are_those_of_korthikanti_2022_without_two_masks(heads, width, length):
+    """Korthikanti et al. 2022 (arXiv 2205.05198), equation 2: s b d (34 + 5 a s / d) bytes for a layer.
+
+    In 16 bits: inputs of the norms 4, of the two blocks 4, queries, keys and values 6, into the output 2,
+    inner state before and after the activation 16: 32. The paper's 34 have two dropout masks of a byte each,
+    and today's models have no dropout. Scores are kept after softmax, after dropout, and with its mask: 5.
+    """
+    layer = Layer(mixer=Attention(heads=heads, kv_heads=heads, head_width=width // heads),
+                  feed_forward=FeedForward(inner_width=4 * width, gated=False))  # fmt: skip
+    one = Architecture(width=width, layers=(layer,), vocabulary=51200)
+    for batch in (1, 4):
+        unit = length * batch * width
+        fused = held(one, Layout(micro_batch=batch), batch, length=length).activations
+        written_out = held(one, Layout(micro_batch=batch, attention="unfused"), batch, length=length).activations
+        assert fused == pytest.approx(32 * unit)
+        assert written_out == pytest.approx((32 + 5 * heads * length / width) * unit)
+    split = held(one, Layout(tensor=8, attention="unfused"), 1, length=length).activations
+    assert split == pytest.approx((32 + 5 * heads * length / width) * length * width / 8)  # equation 4
+    apart = held(one, Layout(tensor=8, attention="unfused", sequence_parallel=False), 1, length=length).activations
+    assert apart == pytest.approx((8 + (24 + 5 * heads * length / width) / 8) * length * width)  # equation 3
+
+
+@pytest.mark.parametrize(("zero", "gigabytes"), [(0, 120), (1, 31.4), (2, 16.6), (3, 1.88)])
+def test_states_of_7_5_billion_parameters_on_64_ranks(zero, gigabytes):
+    """Rajbhandari et al. 2020 (arXiv 1910.02054), figure 1: 7.5 B parameters, 2 + 2 + 12 bytes for each."""
+    numbers = MIXED._replace(gradient=2.0)  # gradients in 16 bits there
+    counted = sum(workload(LLAMA, LENGTH).parameters[:6])
+    parts = held(LLAMA, Layout(data=64, zero=zero), numbers=numbers)
+    assert states(parts) * 7.5e9 / counted / 1e9 == pytest.approx(gigabytes, rel=4e-3)  # three digits are printed
+
+
+def test_data_parallelism_alone_ends_at_1_4_billion_parameters_on_32_gb():
+    """Rajbhandari et al. 2020, section 1: it runs out of memory beyond 1.4 B on 32 GB, where states are 16 bytes."""
+    numbers = MIXED._replace(gradient=2.0)
+    for size, fits in (("1B", True), ("2B", False)):
+        of = Layout(data=8, zero=0, recompute="full")
+        total = held(Architecture.sized(size, vocabulary=50257, tied=True), of, 8, numbers, 1024).total
+        assert (total <= 32 * GIB) == fits
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.id)
+def test_every_layout_that_ran_fits(step):
+    """Where the source leaves something open, in one of the ways that it may have run."""
+    work = workload(step.architecture, step.sequence_length)
+    least = min(memory(work, step.numbers, step.batch_size, layouts(of)).total for of in candidates(step))
+    assert least <= machine(step.cluster, step.precision).memory
+
+
+def test_measured_memory():
+    """Rows that tell memory, recomputation and all of the layout: torchtitan, 8 B to 405 B, 8 to 512 accelerators."""
+    rows = [step for step in STEPS if step.memory and not step.open]
+    errors = [
+        memory(workload(step.architecture, step.sequence_length), step.numbers, step.batch_size,
+               layouts(step.layout)).total / step.memory - 1
+        for step in rows
+    ]  # fmt: skip
+    assert len(rows) >= 10
+    assert np.median(np.abs(errors)) <= 0.1
+    assert np.max(np.abs(errors)) <= 0.2
+
+
+@pytest.mark.parametrize(
+    ("name", "accelerator", "count", "given"),
+    [
+        # states alone, 18 bytes for a parameter: 18 × 70.6e9 / 8 = 159 GB
+        ("llama-3.1-70b", "H100-SXM", 8, {"zero": 0}),
+        ("llama-3.1-70b", "H100-SXM", 8, {"zero": 3}),
+        ("llama-3.1-8b", "H100-SXM", 1, {}),  # 145 GB
+        ("gpt3-175b", "A100-40GB-SXM", 64, {}),  # 49 GB
+        ("llama-3.1-405b", "H100-SXM", 64, {}),  # 114 GB
+        ("deepseek-v3", "H100-SXM", 128, {}),  # 94 GB
+        # split 64 ways at most without sharing: weights, gradients and states of 405 B are 114 GB again
+        ("llama-3.1-405b", "H100-SXM", 1024, {"zero": 0, "tensor": 8, "pipeline": 8}),
+        # 12 bytes of states shared, 6 of weights and gradients split eight ways: 53 GB and 53 GB
+        ("llama-3.1-70b", "H100-SXM", 16, {"zero": 1, "tensor": 8, "pipeline": 1}),
+    ],
+)
+def test_what_cannot_fit_does_not(name, accelerator, count, given):
+    recipe = cm.Pretraining(tokens="1T", sequence_length=2048, batch_size=1024)
+    with pytest.raises(cm.InputError, match=r"fits on no layout|the smallest needs") as caught:
+        cm.search_layouts(name, cm.Cluster(accelerator, count), recipe, offload_optimizer=False, **given)
+    needed = float(str(caught.value).split("needs ")[1].split(" GiB")[0])
+    assert needed > cm.load_accelerator(accelerator).memory
+
+
+def test_the_same_model_fits_once_its_states_are_spread_further():
+    recipe = cm.Pretraining(tokens="1T", sequence_length=2048, batch_size=1024)
+    found = cm.search_layouts("llama-3.1-70b", cm.Cluster("H100-SXM", 64), recipe, offload_optimizer=False, zero=3,
+                              micro_batch=1)  # fmt: skip
+    assert found.best.fits
+
+
+# One accelerator and few, by hand
+
+
+def test_all_of_a_small_model_by_hand():
+    """Everything adds up: a part that is not the largest counts too. Two micro-batches, which add gradients up."""
+    parameters = 8 * (4 * 128**2 + 2 * 128 * 512 + 2 * 128) + 2 * 1000 * 128
+    parts = held(PLAIN, Layout(micro_batch=2), 4)
+    tokens = 2 * LENGTH
+    assert parts.weights == 2 * parameters
+    assert parts.gradients == 4 * parameters
+    assert parts.optimizer == pytest.approx(12 * parameters)
+    assert parts.activations == pytest.approx(8 * 32 * tokens * 128)
+    logits = HELD.whole_logits * tokens * 1000  # 16 and 32 bits, each with its gradient: 12 bytes, and what is around
+    assert parts.logits == pytest.approx(logits)
+    assert (parts.communication, parts.adapters) == (0, 0)
+    expected = 18 * parameters + 8 * 32 * tokens * 128 + logits + HELD.context
+    assert parts.total == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("length", [1, 64, 4096])
+def test_gradients_of_a_single_micro_batch_take_the_room_that_activations_and_logits_leave(length):
+    """One accelerator: they come as those go. Most is held at the end of the backward pass, or at its beginning."""
+    parameters = 8 * (4 * 128**2 + 2 * 128 * 512 + 2 * 128) + 2 * 1000 * 128
+    parts = held(PLAIN, Layout(), 1, length=length)
+    going = parts.activations + parts.logits
+    assert parts.gradients + going == pytest.approx(max(4 * parameters, going))
+    assert held(PLAIN, Layout(), 2, length=length).gradients == 4 * parameters
+    assert held(PLAIN, Layout(data=2, zero=0), 2, length=length).gradients == 4 * parameters
+    assert held(PLAIN, Layout(step_in_backward=True), 2, length=length).gradients == 0
+
+
+def test_one_of_several_accelerators_has_a_library_for_communication_too():
+    alone, together = held(PLAIN, Layout(), 8), held(PLAIN, Layout(data=8), 8)
+    assert (alone.framework, together.framework) == (HELD.context, FRAMEWORK)
+    assert HELD.context < FRAMEWORK
+
+
+def test_a_fused_loss_keeps_a_third_of_the_logits():
+    each = {name: held(PLAIN, Layout(loss=name), 1).logits / (LENGTH * 1000) for name in LOSSES}
+    assert each["fused"] == 4
+    assert each["fused"] / each["whole"] == pytest.approx(1 / 3, abs=0.03)
+    assert each["whole"] == pytest.approx(HELD.whole_logits) and each["half"] == pytest.approx(HELD.half_logits)
+    assert each["whole"] > each["half"] > each["fused"] > each["chunked"] == pytest.approx(HELD.chunked_logits)
+
+
+def test_a_general_trainer_keeps_more_and_takes_gradients_aside():
+    """Operation by operation: copies of activations, and a list of tensors in the step of the optimizer."""
+    lean, eager = (held(PLAIN, Layout(eager=each), 2) for each in (False, True))
+    assert eager.activations == pytest.approx(HELD.eager_activations * lean.activations)
+    parameters = lean.gradients / 4
+    most = (4 + HELD.foreach) * parameters - eager.activations - eager.logits
+    assert eager.gradients == pytest.approx(max(lean.gradients, most))
+    assert eager.gradients > lean.gradients
+    assert (eager.weights, eager.optimizer, eager.logits) == (lean.weights, lean.optimizer, lean.logits)
+
+
+def test_offloaded_weights_come_a_layer_at_a_time():
+    kept, away = (held(PLAIN, Layout(offload_weights=each), 2) for each in (False, True))
+    assert (away.weights, away.gradients) == (0, 0)
+    layer = 4 * 128**2 + 2 * 128 * 512 + 2 * 128
+    assert away.communication - kept.communication == pytest.approx(2 * (2 * layer + 2 * 1000 * 128))
+
+
+def test_offloaded_activations_leave_all_of_one_layer():
+    kept, away = (held(PLAIN, Layout(recompute="full", offload_activations=each), 1) for each in (False, True))
+    assert kept.activations - away.activations == pytest.approx(7 * 2 * LENGTH * 128)
+    assert away.activations == pytest.approx(32 * LENGTH * 128)
+
+
+def test_offloaded_states_are_not_on_the_device():
+    kept, away = held(PLAIN, Layout(), 1), held(PLAIN, Layout(offload_optimizer=True), 1)
+    assert away.optimizer == 0
+    assert away.total == kept.total - kept.optimizer
+
+
+@pytest.mark.parametrize(("stages", "layers"), [(1, 8), (2, 4), (3, 3), (5, 2), (8, 1)])
+def test_the_stage_with_most_layers_counts(stages, layers):
+    """Eight layers on three stages are 3, 3 and 2: what the fullest holds is what must fit."""
+    stage = stage_parameters(workload(PLAIN, LENGTH), layouts(Layout(pipeline=stages)))
+    assert stage.dense == pytest.approx(layers * (4 * 128**2 + 2 * 128 * 512 + 2 * 128))
+    assert stage.table == (2 if stages == 1 else 1) * 1000 * 128  # embedding or head, not both
+
+
+def test_a_tied_head_is_held_by_both_ends_of_a_pipeline():
+    tied = workload(tiny(tied=True), LENGTH)
+    assert stage_parameters(tied, layouts(Layout())).table == 1000 * 128
+    assert stage_parameters(tied, layouts(Layout(pipeline=2))).table == 1000 * 128
+
+
+@pytest.mark.parametrize("tensor", [1, 2, 4, 8])
+def test_tensor_parallelism_splits_matrices_and_leaves_norms_whole(tensor):
+    stage = stage_parameters(workload(PLAIN, LENGTH), layouts(Layout(tensor=tensor)))
+    assert stage.dense == pytest.approx(8 * ((4 * 128**2 + 2 * 128 * 512) / tensor + 2 * 128))
+    assert stage.table == 2 * 1000 * 128 / tensor
+
+
+@pytest.mark.parametrize("tensor", [1, 2, 4, 8])
+def test_keys_and_values_are_split_by_their_heads_at_most(tensor):
+    grouped = tiny(kv_heads=2, norms=0)
+    stage = stage_parameters(workload(grouped, LENGTH), layouts(Layout(tensor=tensor)))
+    keys = 2 * 128 * 2 * 16 / min(tensor, 2)
+    assert stage.dense == pytest.approx(8 * ((2 * 128**2 + 2 * 128 * 512) / tensor + keys))
+
+
+@pytest.mark.parametrize(("expert", "inner"), [(1, 1), (4, 1), (16, 1), (4, 2), (1, 8)])
+def test_experts_are_split_by_their_own_degrees(expert, inner):
+    of = Layout(data=8, tensor=8, expert=expert, expert_tensor=inner)
+    stage = stage_parameters(workload(MIXTURE, LENGTH), layouts(of))
+    assert stage.expert == 8 * 16 * 3 * 128 * 256 / (expert * inner)
+
+
+def test_states_of_experts_are_shared_by_the_ranks_that_hold_the_same_experts():
+    """Of 16 ranks, 16 / 8 hold the same experts: their states are shared two ways, those of the rest sixteen."""
+    work = workload(MIXTURE, LENGTH)
+    of = Layout(data=16, expert=8, zero=1)
+    stage = stage_parameters(work, layouts(of))
+    each = MIXED.states(work.parameters.matrix_share)
+    expected = each * ((stage.dense + stage.table) / 16 + stage.expert / 2)
+    assert held(MIXTURE, of).optimizer == pytest.approx(expected)
+
+
+def test_expert_parallelism_does_not_divide_activations():
+    """It is carved out of the data-parallel ranks: each still sends all of its tokens to experts somewhere."""
+    apart, together = (held(MIXTURE, Layout(data=16, expert=expert)).activations for expert in (1, 16))
+    assert apart == together > 0
+
+
+def test_gathered_weights_need_room():
+    """Fully sharded, two layers and the tables are whole at a time; pipeline stages gather all that they hold."""
+    work = workload(PLAIN, LENGTH)
+    stage = stage_parameters(work, layouts(Layout(data=8)))
+    assert held(PLAIN, Layout(data=8, zero=3)).communication == pytest.approx(
+        2 * (2 * stage.dense / 8 + stage.table), rel=1e-12
+    )
+    assert held(PLAIN, Layout(data=8, zero=2)).communication == 0
+    staged = stage_parameters(work, layouts(Layout(data=4, pipeline=2)))
+    assert held(PLAIN, Layout(data=4, pipeline=2, zero=3)).communication == pytest.approx(6 * staged.total)
+
+
+@pytest.mark.parametrize(("micro_batches", "waiting"), [(1, 1), (2, 2), (4, 4), (64, 4)])
+def test_a_pipeline_holds_a_micro_batch_for_each_stage(micro_batches, waiting):
+    work = workload(PLAIN, LENGTH)
+    assert in_flight_layers(work, float(micro_batches), layouts(Layout(pipeline=4))) == waiting * 2
+
+
+@pytest.mark.parametrize("chunks", [2, 4])
+@pytest.mark.parametrize("stages", [2, 4, 8])
+def test_interleaving_holds_more(stages, chunks):
+    """Korthikanti et al. 2022, section 4.2.3: by the factor 1 + (p - 1) / (p v)."""
+    deep = tiny(layers=64)
+    one, many = (held(deep, Layout(pipeline=stages, interleave=each), 8 * stages).activations for each in (1, chunks))
+    assert many / one == pytest.approx(1 + (stages - 1) / (stages * chunks))
+
+
+def test_full_recomputation_keeps_the_input_of_each_layer_and_all_of_one():
+    """All of the one whose backward pass runs; its input is among that."""
+    parts = held(PLAIN, Layout(recompute="full"), 1)
+    assert parts.activations == pytest.approx((7 * 2 + 32) * LENGTH * 128)
+
+
+def test_kept_keys_and_values_are_split_by_their_heads_at_most():
+    """Two heads on eight ranks: a rank keeps the keys and values of one."""
+    of_layer = (2 * 128 + 2 * 128 + 5 * 128 + 5 * 128) / 8 + 2 * 16
+    parts = held(tiny(kv_heads=2), Layout(tensor=8), 1)
+    assert parts.activations == pytest.approx(8 * 2 * LENGTH * of_layer)
+
+
+def test_muon_keeps_both_moments_of_the_tables():
+    numbers = numerics(optimizer="muon")
+    bare = tiny(norms=0)
+    layers, tables = 8 * (4 * 128**2 + 2 * 128 * 512), 2 * 1000 * 128
+    assert held(bare, Layout(), 1, numbers).optimizer == pytest.approx(8 * layers + 12 * tables)
+
+
+def test_recomputing_the_only_layer_saves_nothing_and_costs_nothing():
+    one = tiny(layers=1)
+    assert held(one, Layout(recompute="full"), 1).total <= held(one, Layout(), 1).total
+
+
+def test_selective_recomputation_of_the_only_layer_saves_nothing():
+    """At the time of its backward pass, all that the layer keeps is there again."""
+    one = tiny(layers=1)
+    assert held(one, Layout(recompute="selective"), 1).total == pytest.approx(held(one, Layout(), 1).total)
+
+
+# What holds for any layout
+
+
+@st.composite
+def any_layout(draw, **fixed):
+    """A layout of 1 to 256 accelerators with a batch of 256 that it can take.
+
+    Operations are not launched one by one: their step of the optimizer takes gradients aside, in the room of
+    activations, so that states do not follow from the layout alone.
+    """
+    powers = st.sampled_from([1, 2, 4])
+    fields = {name: draw(powers) for name in ("data", "tensor", "pipeline", "context", "micro_batch")}
+    fields |= {
+        "zero": draw(st.integers(0, 3)), "recompute": draw(st.sampled_from(RECOMPUTE)),
+        "attention": draw(st.sampled_from(["unfused", "latest"])),
+        "loss": draw(st.sampled_from(LOSSES)), **{name: draw(st.booleans()) for name in FLAGS if name != "eager"},
+    }  # fmt: skip
+    fields["interleave"] = draw(st.sampled_from([1, 2])) if fields["pipeline"] > 1 else 1
+    world = fields["data"] * fields["tensor"] * fields["context"]
+    fields["expert"] = draw(st.sampled_from([each for each in (1, 2, 4, 8) if each <= world]))
+    return Layout(**{**fields, **fixed})
+
+
+models = st.sampled_from([LLAMA, MIXTURE, tiny(kv_heads=2, layers=24)])
+
+
+@settings(max_examples=60, deadline=None)
+@given(models, any_layout())
+def test_recomputation_never_needs_more(architecture, of):
+    none, selective, full = (held(architecture, of.replace(recompute=each), 256).total for each in RECOMPUTE)
+    assert none >= selective >= full
+
+
+@settings(max_examples=60, deadline=None)
+@given(models, any_layout())
+def test_sharing_more_never_needs_more(architecture, of):
+    """Beside the room in which weights are gathered, which the last stage of sharing needs anew."""
+    parts = [held(architecture, of.replace(zero=zero), 256) for zero in range(4)]
+    totals = [one.total - one.communication for one in parts]
+    assert totals == sorted(totals, reverse=True)
+    assert parts[0].communication == parts[1].communication == parts[2].communication <= parts[3].communication
+
+
+@pytest.mark.parametrize("data", [2, 8, 64])
+def test_fully_sharded_a_deep_model_needs_least(data):
+    totals = [held(LLAMA, Layout(data=data, zero=zero)).total for zero in range(4)]
+    assert totals == sorted(totals, reverse=True)
+
+
+@settings(max_examples=40, deadline=None)
+@given(models, any_layout(expert=1), st.sampled_from([2, 4, 8]))
+def test_shared_states_times_ranks_are_constant(architecture, of, more):
+    """With experts on every rank; what expert parallelism splits already is shared by fewer.
+
+    Nothing else grows but what the second accelerator brings: a library for communication.
+    """
+    few, many = (held(architecture, of.replace(data=of.data * times), 256) for times in (1, more))
+    for part, from_zero in (("optimizer", 1), ("gradients", 2), ("weights", 3)):
+        if of.tensor == 1 or architecture is not MIXTURE:
+            times = more if of.zero >= from_zero else 1
+            assert getattr(many, part) * times == pytest.approx(getattr(few, part), rel=1e-12)
+    assert many.total - many.framework <= few.total - few.framework
+    assert few.framework <= many.framework <= FRAMEWORK
+
+
+@settings(max_examples=40, deadline=None)
+@given(models, any_layout(), st.sampled_from(["tensor", "pipeline", "context"]))
+def test_splitting_a_model_further_never_needs_more_of_its_states(architecture, of, degree):
+    assume(of.zero < 3 or degree != "pipeline")
+    few, many = (held(architecture, of.replace(**{degree: getattr(of, degree) * times}), 256) for times in (1, 2))
+    assert states(many) <= states(few) * (1 + 1e-12)
+    assert many.logits <= few.logits
+
+
+@settings(max_examples=40, deadline=None)
+@given(models, any_layout(), st.sampled_from([2, 4]))
+def test_activations_are_linear_in_the_micro_batch(architecture, of, times):
+    """As long as there are micro-batches enough to fill the pipeline."""
+    few, many = (held(architecture, of.replace(micro_batch=of.micro_batch * each), 1024) for each in (1, times))
+    assert many.activations == pytest.approx(times * few.activations)
+    assert many.logits == pytest.approx(times * few.logits)
+    assert states(many) == states(few)
+
+
+@settings(max_examples=40, deadline=None)
+@given(models, any_layout())
+def test_all_parts_count_and_none_is_negative(architecture, of):
+    parts = held(architecture, of, 256)
+    assert min(parts) >= 0
+    assert max(parts) < parts.total == pytest.approx(math.fsum(parts))
+
+
+@settings(max_examples=40, deadline=None)
+@given(models, any_layout())
+def test_one_by_one_never_needs_less(architecture, of):
+    fused, eager = (held(architecture, of.replace(eager=each), 256) for each in (False, True))
+    assert all(one >= other for one, other in zip(eager, fused, strict=True))
+
+
+@settings(max_examples=40, deadline=None)
+@given(models, any_layout(), st.sampled_from(["optimizer", "weights", "activations"]))
+def test_what_is_offloaded_needs_no_room(architecture, of, what):
+    kept, away = (held(architecture, of.replace(**{f"offload_{what}": each}), 256) for each in (False, True))
+    assert getattr(away, what) <= getattr(kept, what)
+    # weights come back for two layers and a table at a time, or a stage: in a shallow model that may be all of it
+    assert away.total - away.communication <= kept.total - kept.communication
+
+
+@settings(max_examples=25, deadline=None)
+@given(models, st.lists(any_layout(), min_size=1, max_size=5), st.booleans())
+def test_layouts_as_arrays_are_each_of_them(architecture, several, eager):
+    several = [one.replace(eager=eager) for one in several]
+    together = held(architecture, several, 256)
+    for place, one in enumerate(several):
+        alone = held(architecture, one, 256)
+        assert [float(np.broadcast_to(part, len(several))[place]) for part in together] == pytest.approx(list(alone))

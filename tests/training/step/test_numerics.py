@@ -1,0 +1,70 @@
+"""How many bytes does a parameter take? The figures of the field, one by one."""
+
+import pytest
+
+import costmodel as cm
+from costmodel.training.step.numerics import MOMENTS, OPERAND_BYTES, numerics
+
+
+def per_parameter(*args, matrix_share=1.0, **given):
+    numbers = numerics(*args, **given)
+    return numbers.weight + numbers.gradient + numbers.states(matrix_share)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"precision": "fp32"}, 4 + 4 + 8),
+        ({"precision": "tf32"}, 4 + 4 + 8),
+        ({"precision": "bf16"}, 2 + 4 + 4 + 8),  # gradients in 32 bits, as Megatron-LM keeps them
+        ({"precision": "fp16"}, 2 + 4 + 4 + 8),
+        ({"precision": "fp8"}, 2 + 4 + 4 + 8),  # weights stay in 16 bits
+        ({"precision": "nvfp4"}, 2 + 4 + 4 + 8),
+        ({"master_weights": False}, 2 + 2 + 4),
+        ({"optimizer": "adamw-8bit"}, 2 + 4 + 4 + 2.03125),
+        ({"optimizer": "adamw-8bit", "master_weights": False}, 2 + 2 + 2.03125),
+        ({"optimizer": "muon"}, 2 + 4 + 4 + 4),
+        ({"optimizer": "sgd"}, 2 + 4 + 4 + 4),
+        ({"optimizer": "adafactor"}, 2 + 4 + 4),
+        ({"optimizer": "sgd", "master_weights": False}, 2 + 2 + 2),
+        ({"precision": "fp32", "master_weights": False}, 16),  # nothing to keep a copy of
+    ],
+)
+def test_bytes_of_a_parameter(given, expected):
+    assert per_parameter(**given) == expected
+
+
+def test_sixteen_bit_gradients_give_the_sixteen_bytes_of_zero_and_the_ten_of_8_bit_adam():
+    """Rajbhandari et al. 2020, section 3.1: 2 + 2 + 12; bitsandbytes 0.44: two moments of 1 + 4/256 bytes."""
+    for optimizer, expected in (("adamw", 16), ("adamw-8bit", 10.03125)):
+        numbers = numerics(optimizer=optimizer)._replace(gradient=2.0)
+        assert numbers.weight + numbers.gradient + numbers.states(1.0) == expected
+
+
+def test_muon_keeps_one_moment_of_matrices_and_two_of_the_rest():
+    assert per_parameter(optimizer="muon", matrix_share=0.0) == per_parameter(optimizer="adamw") == 18
+    assert per_parameter(optimizer="muon", matrix_share=0.75) == 2 + 4 + 4 + 0.75 * 4 + 0.25 * 8
+
+
+def test_narrower_operands_move_fewer_bytes_and_their_scales_count():
+    assert OPERAND_BYTES["fp32"] > OPERAND_BYTES["bf16"] > OPERAND_BYTES["mxfp8"] > OPERAND_BYTES["fp8"]
+    assert numerics("mxfp8").operand == 1 + 1 / 32  # a byte of scale for 32 elements
+    assert numerics("nvfp4").operand == 0.5 + 1 / 16  # a byte of scale for 16 elements
+
+
+def test_every_optimizer_needs_no_more_than_adam():
+    assert all(per_parameter(optimizer=name) <= per_parameter(optimizer="adamw") for name in MOMENTS)
+
+
+def test_all_unknown_names_are_told_at_once():
+    with pytest.raises(cm.InputError) as caught:
+        numerics("bf17", "adam")
+    assert "unknown precision 'bf17'" in str(caught.value)
+    assert "unknown optimizer 'adam'" in str(caught.value)
+    assert "'bf16'" in str(caught.value)  # what is near
+
+
+@pytest.mark.parametrize(("given", "message"), [(("BF16",), "precision 'BF16'"), (("bf16", ""), "optimizer ''")])
+def test_one_unknown_name_is_told_alone(given, message):
+    with pytest.raises(cm.InputError, match=f"^unknown {message}"):
+        numerics(*given)

@@ -1,0 +1,437 @@
+"""How long is a step? By hand on an ideal machine, and what must hold for any layout on a real one."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import costmodel as cm
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.experts import Experts
+from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.architecture.specification import Architecture, Layer
+from costmodel.training.step.efficiency import default_efficiency, machine
+from costmodel.training.step.layout import FLAGS, LOSSES, RECOMPUTE, Layout, layouts, obstacles
+from costmodel.training.step.memory import stage_parameters
+from costmodel.training.step.numerics import numerics
+from costmodel.training.step.timing import SELECTIVE_AGAIN, Constants, Machine, bandwidth, step_breakdown
+from costmodel.training.step.workload import workload
+
+LENGTH = 4096
+BATCH = 256
+MIXED = numerics()
+H100 = cm.Cluster("H100-SXM", 64)
+REAL, FITTED = machine(H100, "bf16"), default_efficiency().constants(H100.accelerator, "bf16")
+IDEAL = Machine(matmul_peak=1e15, peak=1e15, bandwidth=math.inf, link=math.inf, network=math.inf, host=math.inf,
+                node=8.0, memory=math.inf)  # fmt: skip
+"""Bound by nothing but its peak."""
+WHOLE = (
+    "matmul", "attention", "attention_flash_1", "attention_flash_2", "attention_unfused", "scan", "experts", "link",
+    "network", "overlap", "software", "exposed_tensor", "exposed_experts", "exposed_context", "exposed_pipeline",
+    "launch_eager", "adapter_matmul", "loss_eager",
+)  # fmt: skip
+ONLY_PEAK = Constants(**{**dict.fromkeys(Constants._fields, 0.0), **dict.fromkeys(WHOLE, 1.0), "host_memory": math.inf})
+"""Nothing is lost, nothing hidden, and no overhead."""
+
+
+def decoder(*, kv_heads=32, layers=32, norms=2, experts=None, vocabulary=32_000, **changes):
+    """A decoder of width 4096 with heads of 128, at which the rate of attention is what the constant says."""
+    feed_forward = experts or FeedForward(inner_width=16_384, gated=False)
+    layer = Layer(mixer=Attention(heads=32, kv_heads=kv_heads, head_width=128), feed_forward=feed_forward,
+                  norms=norms, count=layers)  # fmt: skip
+    return Architecture(**{"width": 4096, "layers": (layer,), "vocabulary": vocabulary, "final_norm": False, **changes})
+
+
+PLAIN = decoder()
+HEADLESS = decoder(head=False)
+GROUPED = decoder(kv_heads=4, layers=30)
+MIXTURE = decoder(experts=Experts(experts=16, top_k=2, inner_width=2048), layers=32)
+
+
+def breakdown(architecture, of, *, on=IDEAL, constants=ONLY_PEAK, batch=BATCH, numbers=MIXED):
+    return step_breakdown(workload(architecture, LENGTH), numbers, on, float(batch), layouts(of), constants)
+
+
+# By hand
+
+
+@pytest.mark.parametrize(
+    ("recompute", "attention", "products", "core"),
+    [
+        # a fused backward pass repeats the first of two products: 1 + 5 / 2 forward passes
+        ("none", "latest", 3, 3.5),
+        ("full", "latest", 4, 4.5),
+        ("none", "flash-2", 3, 3.5),
+        ("selective", "latest", 3 + SELECTIVE_AGAIN, 3.5),  # attention is fused: nothing of it is repeated
+        # a kernel that writes the scores out multiplies all of the matrix, above the diagonal too
+        ("none", "unfused", 3, 3 * 2),
+        ("selective", "unfused", 3, 4 * 2),
+        ("full", "unfused", 4, 4 * 2),
+    ],
+)
+def test_an_ideal_machine_does_its_flops_and_nothing_else(recompute, attention, products, core):
+    work = workload(PLAIN, LENGTH)
+    parts = breakdown(PLAIN, Layout(recompute=recompute, attention=attention))
+    assert parts.matmul == pytest.approx(products * BATCH * work.dense.flops / 1e15)
+    assert parts.attention == pytest.approx(core * BATCH * work.attention_flops / 1e15)
+    assert parts.head == pytest.approx(3 * BATCH * work.head.flops / 1e15)
+    assert parts.total == pytest.approx(parts.matmul + parts.attention + parts.head)
+
+
+@pytest.mark.parametrize("expert", [1, 4, 16])
+def test_weights_are_read_for_every_micro_batch(expert):
+    """Of experts, those that a rank holds: what it does not hold it does not read."""
+    on, constants = IDEAL._replace(matmul_peak=math.inf, bandwidth=1e12), ONLY_PEAK._replace(matmul_traffic=1.0)
+    one, two = (
+        breakdown(MIXTURE, Layout(data=16, expert=expert, micro_batch=each), on=on, constants=constants).matmul
+        for each in (1, 2)
+    )
+    counts = workload(MIXTURE, LENGTH).parameters
+    weights = counts.dense + counts.expert / expert + counts.whole - 32 * 2 * 4096  # norms are no products
+    assert one - two == pytest.approx(3 * (16 - 8) * 2 * weights / 1e12)
+
+
+def test_the_host_launches_each_layer_and_its_experts():
+    """On a device that takes no time, the host's is what is left."""
+    layers = (*decoder(layers=2).layers, *MIXTURE.replace(layers=(MIXTURE.layers[0].replace(count=6),)).layers)
+    constants = ONLY_PEAK._replace(launch=1e-3, launch_experts=2e-3)
+    on = IDEAL._replace(matmul_peak=math.inf, peak=math.inf)
+    parts = breakdown(PLAIN.replace(layers=layers), Layout(micro_batch=2), on=on, constants=constants)
+    assert parts.total == parts.launch == pytest.approx(BATCH / 2 * (8 * 1e-3 + 6 * 2e-3))
+
+
+def test_frozen_weights_have_no_gradients():
+    """Adapters: the backward pass makes gradients of activations alone."""
+    full, frozen = (breakdown(PLAIN, Layout(), numbers=MIXED._replace(backward=each)).matmul for each in (2.0, 1.0))
+    assert frozen == pytest.approx(full * 2 / 3)
+
+
+@pytest.mark.parametrize("of", [Layout(data=8), Layout(tensor=8), Layout(context=8), Layout(data=2, tensor=4),
+                                Layout(data=4, pipeline=2, micro_batch=2)])  # fmt: skip
+def test_an_ideal_machine_is_as_fast_as_it_is_large(of):
+    one, many = (breakdown(decoder(head=False, norms=0), each) for each in (Layout(), of))
+    assert (many.total - many.bubble) * of.accelerators == pytest.approx(one.total)
+
+
+@pytest.mark.parametrize("chunks", [1, 2, 4])
+@pytest.mark.parametrize(("stages", "micro_batches"), [(2, 4), (4, 4), (4, 64), (8, 16)])
+@pytest.mark.parametrize("fitted", [False, True])
+def test_the_bubble_of_uniform_stages(stages, micro_batches, chunks, fitted):
+    """(p - 1) / m of the time without it; over v with v chunks (Narayanan et al. 2021, section 2.2)."""
+    of = Layout(data=BATCH // micro_batches, pipeline=stages, interleave=chunks, overlap_data=False)
+    where = {"on": REAL, "constants": FITTED} if fitted else {}
+    parts = breakdown(HEADLESS, of, **where)
+    passes = parts.total - parts.bubble - parts.data - parts.optimizer - parts.fixed
+    assert parts.bubble / passes == pytest.approx((stages - 1) / (chunks * micro_batches))
+
+
+def test_there_is_no_bubble_without_stages():
+    assert breakdown(PLAIN, Layout(data=8)).bubble == 0
+
+
+def test_the_stage_of_the_head_may_be_the_slowest():
+    """Its time counts where it is; else the slowest stage has no head."""
+    wide, narrow = decoder(vocabulary=256_000), decoder(vocabulary=2000, layers=30)
+    assert breakdown(wide, Layout(pipeline=4)).head > 0
+    assert breakdown(narrow, Layout(pipeline=4)).head == 0  # 8, 8, 7 and 7 layers: the last has time for it
+
+
+def test_uneven_stages_wait_for_the_heaviest():
+    """Thirty layers on four stages are as slow as thirty-two."""
+    thirty, even = (breakdown(decoder(layers=each, head=False), Layout(pipeline=4)) for each in (30, 32))
+    assert thirty.total == pytest.approx(even.total)
+
+
+@pytest.mark.parametrize(
+    ("stride", "size", "expected"),
+    [
+        (1, 1, 900.0),
+        (1, 8, 900.0),
+        (4, 2, 900.0),  # both in the node
+        (8, 2, 50.0),  # one of each node: the same number of ranks
+        (4, 4, 100.0),  # two adapters of a node work for the group
+        (1, 64, 400.0),  # all eight do
+        (16, 4, 50.0),
+    ],
+)
+def test_bandwidth_is_that_of_the_place_of_a_group(stride, size, expected):
+    on = IDEAL._replace(link=900.0, network=50.0)
+    assert bandwidth(on, ONLY_PEAK, float(stride), float(size)) == expected
+    array = bandwidth(on, ONLY_PEAK, np.array([stride, 1.0]), float(size))
+    assert array[0] == expected
+
+
+def test_a_network_faster_than_the_link_helps_no_more():
+    on = IDEAL._replace(link=100.0, network=50.0)
+    assert bandwidth(on, ONLY_PEAK, 1.0, 64.0) == 100.0
+
+
+SLOW = IDEAL._replace(link=1e11, network=1e11, node=1.0)
+"""Every rank in a node of its own: one bandwidth for all groups."""
+
+
+@pytest.mark.parametrize(
+    ("zero", "once", "each"),
+    [
+        (0, 2 * 4, 0),  # all-reduce of 32-bit gradients
+        (1, 4 + 2, 0),  # scatter gradients, gather weights
+        (2, 2, 4),  # gradients of every micro-batch
+        (3, 0, 2 + 2 + 4),  # weights twice, gradients once, for every micro-batch
+    ],
+)
+@pytest.mark.parametrize("accumulation", [1, 4])
+def test_volume_of_data_parallelism(zero, once, each, accumulation):
+    of = Layout(data=8, zero=zero, overlap_data=False)
+    stage = stage_parameters(workload(PLAIN, LENGTH), layouts(of))
+    parts = breakdown(PLAIN, of, on=SLOW, batch=8 * accumulation)
+    assert parts.data == pytest.approx((once + accumulation * each) * stage.total * 7 / 8 / 1e11)
+
+
+TWO_TIERS = IDEAL._replace(link=1e12, network=1e10)
+
+
+@pytest.mark.parametrize("accumulation", [1, 4])
+def test_hybrid_sharding_gathers_within_nodes_and_sums_between_them_once(accumulation):
+    of = Layout(data=16, shard=8, zero=3, overlap_data=False)
+    stage = stage_parameters(workload(PLAIN, LENGTH), layouts(of))
+    parts = breakdown(PLAIN, of, on=TWO_TIERS, batch=16 * accumulation)
+    inside = accumulation * (2 + 2 + 4) * stage.total * 7 / 8 / 1e12
+    between = 2 * 4 * stage.total / 8 * 1 / 2 / 1e10  # an all-reduce of its part with the one rank that has the same
+    assert parts.data == pytest.approx(inside + between)
+
+
+def test_ranks_with_the_same_experts_lie_apart():
+    """Eight ranks of a node hold different experts: the gradients of each cross the network, adapter by adapter."""
+    of = Layout(data=16, expert=8, zero=1, overlap_data=False)
+    stage = stage_parameters(workload(MIXTURE, LENGTH), layouts(of))
+    rest = (stage.dense + stage.table) * 15 / 16 / (8 * 1e10)  # all adapters of a node work together
+    assert breakdown(MIXTURE, of, on=TWO_TIERS).data == pytest.approx((4 + 2) * (rest + stage.expert / 2 / 1e10))
+
+
+def test_stages_gather_their_weights_once():
+    of = Layout(data=8, pipeline=2, zero=3, overlap_data=False)
+    stage = stage_parameters(workload(PLAIN, LENGTH), layouts(of))
+    for accumulation in (2, 8):
+        parts = breakdown(PLAIN, of, on=SLOW, batch=8 * accumulation)
+        assert parts.data == pytest.approx(8 * stage.total * 7 / 8 / 1e11)
+
+
+@pytest.mark.parametrize(("recompute", "passes"), [("none", 2), ("full", 3)])
+@pytest.mark.parametrize("tensor", [2, 8])
+def test_volume_of_tensor_parallelism(tensor, recompute, passes):
+    """A scatter and a gather of the hidden state after each of two blocks, forward, backward and again."""
+    parts = breakdown(PLAIN, Layout(tensor=tensor, recompute=recompute), on=SLOW)
+    state = 2 * LENGTH * 4096
+    expected = passes * BATCH * 32 * 2 * 2 * state * (tensor - 1) / tensor / 1e11
+    assert parts.tensor == pytest.approx(expected)
+
+
+def test_volume_of_context_parallelism():
+    """Keys and values of the other ranks, forward, and backward with their gradients."""
+    parts = breakdown(PLAIN, Layout(context=4), on=SLOW)
+    assert parts.context == pytest.approx(3 * BATCH * 32 * 2 * (2 * LENGTH * 4096) * 3 / 4 / 1e11)
+    assert breakdown(GROUPED, Layout(context=4), on=SLOW).context == pytest.approx(parts.context / 8 * 30 / 32)
+
+
+def test_ranks_that_share_a_head_of_keys_pass_all_of_it_around():
+    """Four heads on eight ranks: each rank passes one head, not half of one."""
+    parts = breakdown(GROUPED, Layout(tensor=8, context=2), on=SLOW)
+    assert parts.context == pytest.approx(3 * BATCH * 30 * 2 * (2 * LENGTH * 4 * 128) / 4 * 1 / 2 / 1e11)
+
+
+def test_volume_of_expert_parallelism():
+    """To the experts and back, forward and backward: two experts for each token, those that are elsewhere."""
+    parts = breakdown(MIXTURE, Layout(data=8, expert=8, micro_batch=1), on=SLOW)
+    expected = BATCH / 8 * 32 * 4 * 2 * (2 * LENGTH * 4096) * 7 / 8 / 1e11
+    assert parts.expert == pytest.approx(expected)
+    assert breakdown(MIXTURE, Layout(data=8), on=SLOW).expert == 0
+
+
+def test_volume_between_stages():
+    """The hidden state on, its gradient back, once for each chunk."""
+    for chunks in (1, 4):
+        parts = breakdown(PLAIN, Layout(pipeline=4, interleave=chunks), on=SLOW)
+        assert parts.pipeline == pytest.approx(BATCH * 2 * chunks * 2 * LENGTH * 4096 / 1e11)
+
+
+def test_offloading_takes_the_way_to_the_host():
+    on = IDEAL._replace(host=1e10)
+    kept, away = (breakdown(PLAIN, Layout(data=8, offload_optimizer=each), on=on).optimizer for each in (False, True))
+    stage = stage_parameters(workload(PLAIN, LENGTH), layouts(Layout(data=8)))
+    assert away - kept == pytest.approx((4 + 2) * stage.total / 8 / 1e10)
+
+
+def test_the_backward_pass_hides_gradients_but_not_what_is_longer():
+    hidden = ONLY_PEAK._replace(overlap=8.0)
+    apart = breakdown(PLAIN, Layout(data=8, overlap_data=False), on=SLOW, constants=hidden)
+    beside = breakdown(PLAIN, Layout(data=8), on=SLOW, constants=hidden)
+    pass_time = (apart.total - apart.data) / (BATCH / 8)
+    assert beside.data == pytest.approx((pass_time**8 + apart.data**8) ** (1 / 8) - pass_time)
+    assert max(0.0, apart.data - pass_time) <= beside.data < apart.data
+
+
+# What holds for any layout on a real machine
+
+
+@st.composite
+def any_layout(draw):
+    """A layout of 64 accelerators that a batch of 256 and the decoders above can take."""
+    tensor, pipeline, context = (draw(st.sampled_from(each)) for each in ([1, 2, 4, 8], [1, 2, 4], [1, 2]))
+    data = 64 // (tensor * pipeline * context)
+    return Layout(
+        data=data, tensor=tensor, pipeline=pipeline, context=context,
+        expert=draw(st.sampled_from([each for each in (1, 2, 8) if each <= data * tensor * context])),
+        micro_batch=draw(st.sampled_from([1, 2])), zero=draw(st.integers(0, 3)),
+        interleave=draw(st.sampled_from([1, 2])) if pipeline > 1 else 1, recompute=draw(st.sampled_from(RECOMPUTE)),
+        attention=draw(st.sampled_from(["unfused", "flash-2", "latest"])),
+        loss=draw(st.sampled_from(LOSSES)), **{name: draw(st.booleans()) for name in FLAGS},
+    )  # fmt: skip
+
+
+def suited(of, architecture):
+    """The same layout without expert parallelism where there are no experts."""
+    return of if architecture is MIXTURE else of.replace(expert=1)
+
+
+models = st.sampled_from([PLAIN, GROUPED, MIXTURE, HEADLESS])
+RECIPE = cm.Pretraining(tokens="1T", sequence_length=LENGTH, batch_size=BATCH)
+
+
+def real(architecture, of, on=REAL, **given):
+    return breakdown(architecture, of, on=on, constants=FITTED, **given)
+
+
+@settings(max_examples=100, deadline=None)
+@given(models, any_layout(), st.sampled_from(["matmul_peak", "peak", "bandwidth", "link", "network", "host"]),
+       st.floats(1, 20))  # fmt: skip
+def test_a_better_machine_is_never_slower(architecture, of, name, factor):
+    better = REAL._replace(**{name: getattr(REAL, name) * factor})
+    assert real(architecture, of, better).total <= real(architecture, of).total * (1 + 1e-12)
+
+
+def test_a_better_peak_is_never_slower_where_gradients_are_scattered_for_each_micro_batch():
+    """Over a slow network both take longer than a pass; a longer pass must not gain twice."""
+    slow = REAL._replace(network=REAL.network / 50)
+    of = Layout(data=64, zero=2)
+    now, better = (real(PLAIN, of, slow._replace(matmul_peak=slow.matmul_peak * each), batch=64) for each in (1, 2))
+    assert better.total <= now.total
+
+
+@settings(max_examples=60, deadline=None)
+@given(models, any_layout())
+def test_recomputation_takes_time(architecture, of):
+    none, selective, full = (real(architecture, of.replace(recompute=each)).total for each in RECOMPUTE)
+    assert none <= selective <= full
+
+
+@settings(max_examples=60, deadline=None)
+@given(models, any_layout())
+def test_parts_add_up_to_a_step_that_no_machine_beats(architecture, of):
+    step = cm.step_time(architecture, H100, RECIPE, suited(of, architecture))
+    least = workload(architecture, LENGTH).model_flops * BATCH / (64 * REAL.peak)
+    assert least < step.seconds == pytest.approx(math.fsum(step.breakdown))
+    assert min(step.breakdown) >= -1e-9 * step.seconds  # rounding, in parts that are a difference
+    assert step.mfu == pytest.approx(least / step.seconds)
+    assert step.hfu >= step.mfu
+    assert math.fsum(row["share"] for row in step.rows()) == pytest.approx(1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(models, any_layout())
+def test_work_does_not_depend_on_the_layout(architecture, of):
+    """However it is spread and recomputed, the step does the FLOPs of the model."""
+    step = cm.step_time(architecture, H100, RECIPE, suited(of, architecture))
+    flops = cm.count_flops(architecture, LENGTH, BATCH).training
+    assert step.mfu * step.seconds * 64 * REAL.peak == pytest.approx(flops)
+    assert step.flops * step.seconds * 64 == pytest.approx(flops)
+
+
+@pytest.mark.parametrize(
+    ("recompute", "attention"),
+    [("none", "unfused"), ("selective", "latest"), ("selective", "unfused"), ("full", "latest")],
+)
+def test_hardware_flops_are_those_of_the_model_and_what_is_repeated(recompute, attention):
+    """Full: one more forward pass of the layers; selective: the core attention, where it is not fused."""
+    step = cm.step_time(PLAIN, H100, RECIPE, Layout(data=64, recompute=recompute, attention=attention))
+    flops = cm.count_flops(PLAIN, LENGTH)
+    core = workload(PLAIN, LENGTH).attention_flops if (recompute, attention) == ("selective", "unfused") else 0
+    again = flops.forward - workload(PLAIN, LENGTH).head.flops if recompute == "full" else core
+    assert step.hfu / step.mfu == pytest.approx(1 + again / flops.training)
+
+
+@settings(max_examples=25, deadline=None)
+@given(models, st.lists(any_layout(), min_size=1, max_size=6))
+def test_layouts_as_arrays_are_each_of_them(architecture, several):
+    several = [suited(of, architecture) for of in several]
+    together = cm.step_time(architecture, H100, RECIPE, several)
+    assert together.seconds.shape == (len(several),)
+    for place, of in enumerate(several):
+        alone = cm.step_time(architecture, H100, RECIPE, of)
+        for name in ("seconds", "mfu", "hfu", "flops", "fits", "spread"):
+            assert getattr(together, name)[place] == pytest.approx(getattr(alone, name), rel=1e-9)
+        for whole, one in zip((*together.breakdown, *together.memory), (*alone.breakdown, *alone.memory), strict=True):
+            found = float(np.broadcast_to(whole, len(several))[place])
+            assert found == pytest.approx(one, rel=1e-9, abs=1e-9 * alone.seconds)  # differences round
+
+
+@settings(max_examples=40, deadline=None)
+@given(models, any_layout(), st.sampled_from([2, 4]))
+def test_a_larger_batch_takes_longer_and_fills_the_machine(architecture, of, times):
+    few, many = (real(architecture, of, batch=BATCH * each).total for each in (1, times))
+    assert few < many <= times * few
+
+
+@settings(max_examples=40, deadline=None)
+@given(models, any_layout())
+def test_overlap_never_costs_more_than_it_hides(architecture, of):
+    for name in ("overlap_tensor", "overlap_data"):
+        apart, beside = (real(architecture, of.replace(**{name: each})).total for each in (False, True))
+        assert beside <= apart * (1 + FITTED.exposed_data)
+    tensor = [real(architecture, of.replace(overlap_tensor=each)).tensor for each in (False, True)]
+    assert tensor[1] <= tensor[0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(models, any_layout())
+def test_software_scales_the_whole_step(architecture, of):
+    slower = FITTED._replace(software=2 * FITTED.software)
+    now, then = (breakdown(architecture, of, on=REAL, constants=each) for each in (FITTED, slower))
+    assert then.total == pytest.approx(2 * now.total)
+
+
+@settings(max_examples=40, deadline=None)
+@given(models, any_layout())
+def test_the_layouts_above_can_be(architecture, of):
+    """Or the properties above would speak of nothing."""
+    of = layouts(suited(of, architecture))
+    assert not any(obstacles(workload(architecture, LENGTH), 64.0, float(BATCH), of).values())
+
+
+# What a user asks
+
+
+def test_only_counts_have_no_step():
+    with pytest.raises(cm.InputError, match="only counts are known"):
+        cm.step_time({"total": "7B"}, H100, RECIPE, Layout(data=64))
+
+
+def test_a_precision_that_the_accelerator_lacks_is_told():
+    with pytest.raises(cm.InputError, match="precision"):
+        cm.step_time(PLAIN, cm.Cluster("A100-80GB-SXM", 64), RECIPE.replace(precision="fp8"), Layout(data=64))
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
+def test_intervals_hold_the_step_and_widen(level):
+    step = cm.step_time(PLAIN, H100, RECIPE, [Layout(data=64), Layout(data=32, tensor=2)])
+    low, high = step.interval(level)
+    wider_low, wider_high = step.interval(level + 0.02)
+    assert np.all((wider_low < low) & (low < step.seconds) & (step.seconds < high) & (high < wider_high))
+    assert np.allclose(low * high, step.seconds**2)
+
+
+@pytest.mark.parametrize("level", [0, 1, -0.5, 80, float("nan")])
+def test_a_level_that_is_none_is_refused(level):
+    with pytest.raises(cm.InputError, match="level"):
+        cm.step_time(PLAIN, H100, RECIPE, Layout(data=64)).interval(level)
