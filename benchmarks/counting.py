@@ -9,15 +9,15 @@ import sys
 import time
 from pathlib import Path
 
-from costmodel.architecture.loading import catalogue, from_config, read_config
+from costmodel.architecture.loading import catalog, from_config, read_config
 from costmodel.foundation.errors import CostModelError
 
 REPEATS = 50
 
 
 def main() -> None:
-    """Print the time per config of the catalogue, and of a folder."""
-    configs = {name: entry["config"] for name, entry in catalogue().things.items()}
+    """Print the time per config of the catalog, and of a folder."""
+    configs = {name: entry["config"] for name, entry in catalog().things.items()}
     if len(sys.argv) > 1:
         configs = {path.stem: read_config(path) for path in sorted(Path(sys.argv[1]).glob("*.json"))}
     slowest, slowest_name = 0.0, ""

@@ -15,15 +15,15 @@ import atheris
 
 with atheris.instrument_imports(include=["costmodel.architecture"]):
     from costmodel.architecture.counting import count_flops
-    from costmodel.architecture.loading import catalogue, from_config
+    from costmodel.architecture.loading import catalog, from_config
     from costmodel.foundation.errors import CostModelError
 
-CONFIGS = [entry["config"] for entry in catalogue().things.values()]
+CONFIGS = [entry["config"] for entry in catalog().things.values()]
 ODD: list[Any] = [None, True, False, 0, 1, 3, -1, 64, 10**9, 10**12, 1.5, math.nan, math.inf, 1e300, "x", [], [1], {}]
 
 
 def one_input(data: bytes) -> None:
-    """Mutate a config of the catalogue by the bytes, and count it: positive finite counts or a clear error."""
+    """Mutate a config of the catalog by the bytes, and count it: positive finite counts or a clear error."""
     choices = random.Random(data)
     config = json.loads(json.dumps(choices.choice(CONFIGS)))
     for _ in range(choices.randint(1, 4)):

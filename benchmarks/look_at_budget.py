@@ -29,7 +29,7 @@ def example() -> Project:
         data=[
             {"name": "preference pairs", "quantity": "20k", "kind": "preference pair", "rework": "annotation overrun",
              "days": 21, "owner": "data"},
-            {"name": "licence of the corpus", "unit": "corpus", "unit_price": "10000 to 20000 USD", "source": "offer",
+            {"name": "license of the corpus", "unit": "corpus", "unit_price": "10000 to 20000 USD", "source": "offer",
              "as_of": "2026-09-14", "owner": "data"},
         ],
         evaluation=[{"name": "judge", "quantity": "1M to 4M", "unit": "call", "unit_price": 0.0021, "days": 5,
@@ -39,7 +39,7 @@ def example() -> Project:
         serving=[{"name": "first month", "quantity": 2_920, "unit": "GPU-hour", "unit_price": "2 to 4 USD", "days": 30,
                   "after": ["judge"]}],
         contingency="0.1 to 0.2",
-        actuals={"preference pairs": 412_345.67, "licence of the corpus": 14_000},
+        actuals={"preference pairs": 412_345.67, "license of the corpus": 14_000},
     )  # fmt: skip
 
 

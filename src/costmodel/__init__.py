@@ -65,7 +65,7 @@ if TYPE_CHECKING:
         LoRA,
         PromptTuning,
         QLoRA,
-        QuantisationAwareTraining,
+        QuantizationAwareTraining,
     )
     from costmodel.training.recipes.preference import DPO, KTO, ORPO, RewardModel, SimPO
     from costmodel.training.recipes.pretraining import Pretraining
@@ -100,7 +100,7 @@ _HOMES = {
     "Project": "budget.project",
     "PromptTuning": "training.recipes.finetuning",
     "QLoRA": "training.recipes.finetuning",
-    "QuantisationAwareTraining": "training.recipes.finetuning",
+    "QuantizationAwareTraining": "training.recipes.finetuning",
     "Reliability": "training.jobs.goodput",
     "Rental": "market.rental",
     "RewardModel": "training.recipes.preference",
@@ -180,7 +180,7 @@ __all__ = [
     "Project",
     "PromptTuning",
     "QLoRA",
-    "QuantisationAwareTraining",
+    "QuantizationAwareTraining",
     "Reliability",
     "Rental",
     "RewardModel",
@@ -235,14 +235,27 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'costmodel' has no attribute {name!r}")
     from importlib import import_module
+
+    if name not in _HOMES:
+        return _former(name)
 
     module = import_module(f"costmodel.{_HOMES[name]}")
     value = import_module(f"{module.__name__}.plot") if name == "plot" else getattr(module, name)
     globals()[name] = value
     return value
+
+
+def _former(name: str) -> Any:
+    """Return what had another public name in version 0.1, with a warning."""
+    from warnings import warn
+
+    from costmodel.foundation.renamed import RENAMED
+
+    if RENAMED.get(name) not in _HOMES:
+        raise AttributeError(f"module 'costmodel' has no attribute {name!r}")
+    warn(f"costmodel.{name} is now costmodel.{RENAMED[name]}", DeprecationWarning, stacklevel=3)
+    return __getattr__(RENAMED[name])
 
 
 def __dir__() -> list[str]:

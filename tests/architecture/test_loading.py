@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import costmodel as cm
 from costmodel.architecture.families import FAMILIES
-from costmodel.architecture.loading import MAX_CONFIG_BYTES, catalogue
+from costmodel.architecture.loading import MAX_CONFIG_BYTES, catalog
 
 LLAMA = {
     "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
@@ -22,15 +22,15 @@ def test_a_name_is_found_however_it_is_written():
         assert cm.load_architecture(spelling) == expected
 
 
-def test_a_misspelt_name_gets_a_suggestion():
+def test_a_misspelled_name_gets_a_suggestion():
     with pytest.raises(KeyError, match=r"did you mean .*'llama-3.1-8b'"):
         cm.load_architecture("lama-3.1-8b")
 
 
-def test_every_catalogue_entry_counts_close_to_what_was_published():
+def test_every_catalog_entry_counts_close_to_what_was_published():
     scale = {"M": 1e6, "B": 1e9, "T": 1e12}
-    assert len(catalogue()) >= 80
-    for name, entry in catalogue().things.items():
+    assert len(catalog()) >= 80
+    for name, entry in catalog().things.items():
         architecture = cm.load_architecture(name)
         assert entry["source"]
         published = entry["published_parameters"]

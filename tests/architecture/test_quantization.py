@@ -1,4 +1,4 @@
-"""A quantised config changes the bytes of the weights, and no other count."""
+"""A quantized config changes the bytes of the weights, and no other count."""
 
 import pytest
 
@@ -13,13 +13,13 @@ LLAMA = {
 
 def test_counts_stay_and_bytes_fall():
     plain = cm.load_architecture(LLAMA)
-    quantised = cm.load_architecture(
+    quantized = cm.load_architecture(
         LLAMA | {"quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": 32}}
     )
-    assert quantised.parameters == plain.parameters
+    assert quantized.parameters == plain.parameters
     assert plain.stored_bytes == 2 * plain.parameters.total
     matrices = 2 * (64 * 64 * 2 + 64 * 32 * 2 + 3 * 64 * 128)
-    assert quantised.stored_bytes == plain.stored_bytes - matrices * (2 - 4.5 / 8)
+    assert quantized.stored_bytes == plain.stored_bytes - matrices * (2 - 4.5 / 8)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_bits_of_a_weight(quantization, bits):
     assert stored_bits(quantization) == bits
 
 
-def test_published_sizes_of_quantised_checkpoints(shared):
+def test_published_sizes_of_quantized_checkpoints(shared):
     """gpt-oss-20b takes 12.8 GiB as mxfp4 (model card); DeepSeek-V3 in fp8 671 GB and what stays in 16 bits."""
     oss = cm.load_architecture(shared / "configs" / "gpt-oss-20b.json")
     deepseek = cm.load_architecture(shared / "configs" / "DeepSeek-V3.json")

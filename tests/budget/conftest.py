@@ -89,9 +89,9 @@ def fixed():
              owner="platform"),
         line("Failed runs and restarts", "compute", 1_229.25, "GPU-hour", 2.9843, 1.9, source=market,
              as_of="2026-10-01", owner="platform"),
-        line("Labelling of 20,000 preference pairs", "data", 20_000, "pair", 1.15, 1.3, source="quote of the vendor",
+        line("Labeling of 20,000 preference pairs", "data", 20_000, "pair", 1.15, 1.3, source="quote of the vendor",
              as_of="2026-09-14", owner="data", actual=21_900.0, note="two annotators and a referee a pair"),
-        line("Licences", "data", 2, "corpus", 7_500.0, 1.1, source="price list", as_of="2026-06-30", owner="data"),
+        line("Licenses", "data", 2, "corpus", 7_500.0, 1.1, source="price list", as_of="2026-06-30", owner="data"),
         line("Judge model by API", "evaluation", 310_000_000, "token", 0.0000025, 1.5, source="price list",
              as_of="2026-10-01", owner="research"),
         line("Engineers", "people", 26, "person-week", 4_100.0, 1.15, source="given", owner="research",
@@ -111,9 +111,9 @@ def fixed():
     drivers = (
         Driver("Price of a GPU-hour", 217_100.0, 295_400.0, 0.52),
         Driver("Experiments: runs tried before the final one", 238_000.0, 289_800.0, 0.23),
-        Driver("Final run: utilisation", 277_500.0, 239_300.0, 0.17),
+        Driver("Final run: utilization", 277_500.0, 239_300.0, 0.17),
         Driver("Person-weeks", 244_900.0, 265_500.0, 0.06),
-        Driver("Price of labelling", 251_700.0, 259_100.0, 0.02),
+        Driver("Price of labeling", 251_700.0, 259_100.0, 0.02),
     )
     assumptions = (
         Assumption("GPU price, H100-SXM", "2.98 USD/GPU-hour", market, "2026-10-01"),

@@ -154,7 +154,7 @@ def test_stages_of_a_run_err_alike():
     budget = Project(name="p", runs=[{"name": "tune", "scenario": stages}], contingency=0).budget()
     (driver,) = budget.drivers()
     assert driver.name == "runs: mfu"
-    assert driver.low == pytest.approx(budget.p90, rel=0.03)  # a low utilisation is dear
+    assert driver.low == pytest.approx(budget.p90, rel=0.03)  # a low utilization is dear
     assert driver.high == pytest.approx(budget.p10, rel=0.03)
 
 
@@ -215,12 +215,12 @@ def test_a_contingency_covers_what_it_is_asked_to():
 
 def test_budget_against_actuals():
     budget = Project(
-        name="p", data=[{"name": "labels", "unit_price": 100}, {"name": "licence", "unit_price": 50}], contingency=0.1,
+        name="p", data=[{"name": "labels", "unit_price": 100}, {"name": "license", "unit_price": 50}], contingency=0.1,
         actuals={"labels": 130.5, "contingency": 0},
     ).budget()  # fmt: skip
     rows = {row["line"]: row for row in budget.against_actuals()}
     assert rows["labels"] == {"line": "labels", "budget": 100.0, "actual": 130.5, "difference": 30.5}
-    assert rows["licence"]["actual"] is rows["licence"]["difference"] is None
+    assert rows["license"]["actual"] is rows["license"]["difference"] is None
     assert rows["contingency"]["difference"] == -15.0
     assert budget.base == 165.0  # what was paid does not change what was planned
 

@@ -66,12 +66,12 @@ def test_the_calendar_of_a_project():
         owner="research",
         runs=[{"name": "tune", "scenario": SCENARIO, "repeats": 4, "after": ["experiments"]}],
         experiments={"runs": 3, "share": 0.5, "after": ["labels"]},
-        data=[{"name": "labels", "unit_price": 1, "days": 10, "owner": "data"}, {"name": "licence", "unit_price": 1}],
+        data=[{"name": "labels", "unit_price": 1, "days": 10, "owner": "data"}, {"name": "license", "unit_price": 1}],
         evaluation=[{"name": "report", "unit_price": 1, "days": "1 week", "after": ["tune"]}],
         people=[{"role": "engineer", "weeks": 2, "usd_per_year": 52_000}],
     ).budget()
     tasks = {task.name: task for task in budget.schedule}
-    assert set(tasks) == {"tune", "experiments", "labels", "report", "engineer"}  # the licence takes no time
+    assert set(tasks) == {"tune", "experiments", "labels", "report", "engineer"}  # the license takes no time
     assert tasks["experiments"][1:3] == (10.0, pytest.approx(0.75))  # 3 x 0.5 x 12 hours
     assert tasks["tune"].days == pytest.approx(2.0)
     assert (tasks["tune"].gpus, tasks["tune"].accelerator) == (8, "A100-80GB-SXM")
@@ -84,7 +84,7 @@ def test_the_calendar_of_a_project():
 def test_what_is_waited_for_is_in_the_calendar():
     budget = Project(
         name="p",
-        data=[{"name": "licence", "unit_price": 1}, {"name": "labels", "unit_price": 1, "after": ["licence"]}],
+        data=[{"name": "license", "unit_price": 1}, {"name": "labels", "unit_price": 1, "after": ["license"]}],
         storage=[{"name": "disk", "terabytes": 1, "months": 1, "price": 1}],
     ).budget()
-    assert [(task.name, task.start, task.days) for task in budget.schedule] == [("licence", 0, 0), ("labels", 0, 0)]
+    assert [(task.name, task.start, task.days) for task in budget.schedule] == [("license", 0, 0), ("labels", 0, 0)]

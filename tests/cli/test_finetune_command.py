@@ -49,7 +49,7 @@ def test_the_text_shows_figures_memory_and_providers(costmodel):
 
 
 @pytest.mark.parametrize(
-    ("method", "kind"), [("full", "full_fine_tuning"), ("qat", "quantisation_aware_training"), ("DPO", "dpo"),
+    ("method", "kind"), [("full", "full_fine_tuning"), ("qat", "quantization_aware_training"), ("DPO", "dpo"),
                          ("prompt-tuning", "prompt_tuning"), ("grpo", "grpo"), ("lora", "lora")]
 )  # fmt: skip
 def test_methods(costmodel, method, kind):
@@ -65,7 +65,7 @@ def test_a_method_without_a_price_says_so(costmodel):
     assert "no price of a provider is known for such a job" in out
 
 
-def test_given_utilisation_leaves_no_layout(costmodel):
+def test_given_utilization_leaves_no_layout(costmodel):
     outcome = costmodel(*ON_4090, "--method", "full", "--tokens", "20M", "--set", "mfu=0.4", "--json")
     found = json.loads(outcome.out)
     assert (found["layout"], found["memory"]) == (None, {})
@@ -123,7 +123,7 @@ def test_all_mistakes_at_once(refused):
         ((), "tokens, or examples and their lengths"),
         (("--tokens", "1M", "--set", "mfu=0.4"), "mfu: goes with --gpu"),
         (("--tokens", "1M", "--provider", "lamda"), "did you mean 'lambda'"),
-        (("--method", "full", "--tokens", "1M", "--gpu", "H100", "--set", "recipe.quantisation=nf4"), "needs adapters"),
+        (("--method", "full", "--tokens", "1M", "--gpu", "H100", "--set", "recipe.quantization=nf4"), "needs adapters"),
     ],
 )
 def test_bad_options(refused, arguments, message):

@@ -80,7 +80,9 @@ def test_schema_of_a_project(costmodel):
 
 
 def test_validate(costmodel, tmp_path, root):
-    lines = (root / "data" / "published_runs.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = (
+        (root / "data" / "measurements" / "published_runs.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    )
     file = tmp_path / "runs.csv"
     file.write_text("".join(lines[:16]), encoding="utf-8")
     outcome = costmodel("validate", "published_runs", file, "--json")

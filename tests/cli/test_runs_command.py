@@ -10,8 +10,8 @@ from costmodel.comparison.runs import published_runs
 
 
 def test_published_runs_as_json(costmodel):
-    printed = json.loads(costmodel("runs", "--organisation", "DeepSeek", "--json").out)
-    assert printed == published_runs(organisation="DeepSeek").rows()
+    printed = json.loads(costmodel("runs", "--organization", "DeepSeek", "--json").out)
+    assert printed == published_runs(organization="DeepSeek").rows()
 
 
 def test_published_runs_as_text(costmodel):
@@ -20,14 +20,14 @@ def test_published_runs_as_text(costmodel):
 
 
 def test_estimated(costmodel):
-    printed = json.loads(costmodel("runs", "estimated", "--organisation", "Microsoft", "--json").out)
-    made = reestimates(published_runs(organisation="Microsoft"))
+    printed = json.loads(costmodel("runs", "estimated", "--organization", "Microsoft", "--json").out)
+    made = reestimates(published_runs(organization="Microsoft"))
     assert printed["rows"] == made.rows() and printed["scores"] == made.scores()
-    assert "estimated/claimed" in costmodel("runs", "estimated", "--organisation", "Microsoft").out
+    assert "estimated/claimed" in costmodel("runs", "estimated", "--organization", "Microsoft").out
 
 
 def test_unit_costs(costmodel):
-    assert "USD/million tokens" in costmodel("runs", "unit-costs", "--organisation", "DeepSeek").out
+    assert "USD/million tokens" in costmodel("runs", "unit-costs", "--organization", "DeepSeek").out
 
 
 def test_frontier(costmodel):
@@ -40,10 +40,10 @@ def test_frontier(costmodel):
     ("options", "messages"),
     [
         (("frontir", "--since", "soon"), ("did you mean 'frontier'", "got 'soon'")),
-        (("--organisation", "Deepseeek", "--scope", "all"), ("did you mean 'DeepSeek'", "final_run or development")),
-        (("--kind", "rl", "--organisation", "IBM"), ("no published run fits",)),
-        (("frontier", "--organisation", "IBM"), ("no run of a group",)),
-        (("unit-costs", "--organisation", "LMSYS"), ("cannot be estimated: is a fine-tune",)),
+        (("--organization", "Deepseeek", "--scope", "all"), ("did you mean 'DeepSeek'", "final_run or development")),
+        (("--kind", "rl", "--organization", "IBM"), ("no published run fits",)),
+        (("frontier", "--organization", "IBM"), ("no run of a group",)),
+        (("unit-costs", "--organization", "LMSYS"), ("cannot be estimated: is a fine-tune",)),
     ],
 )
 def test_bad_input(refused, options, messages):

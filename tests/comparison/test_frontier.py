@@ -73,8 +73,8 @@ def test_the_same_seed_gives_the_same_table(found):
 
 def test_runs_without_a_group_are_refused():
     with pytest.raises(InputError, match=r"group"):
-        frontier_against_low_cost(published_runs(organisation="EleutherAI"))
-    assert {one.group for one in frontier_against_low_cost(published_runs(organisation="DeepSeek"))} == {"low_cost"}
+        frontier_against_low_cost(published_runs(organization="EleutherAI"))
+    assert {one.group for one in frontier_against_low_cost(published_runs(organization="DeepSeek"))} == {"low_cost"}
 
 
 def test_shows_itself(found):

@@ -87,7 +87,7 @@ def test_scores_leave_out_arithmetic_speculation_and_reference(found):
 
 def test_the_claim_that_is_a_rent_is_compared_with_a_rent(found):
     row = next(row for row in found["gpt-4"].rows() if row["figure"] == "cost")
-    assert row["claimed"] == 78.6e6 and "amortised" not in row["note"]
+    assert row["claimed"] == 78.6e6 and "amortized" not in row["note"]
 
 
 def test_a_claim_of_another_scope_is_not_compared():

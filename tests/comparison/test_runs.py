@@ -66,7 +66,7 @@ def test_gpt4_has_costs_of_both_scopes(runs):
     for cost in runs["gpt-4"].costs:
         by_scope.setdefault(cost.scope, []).append(cost.usd)
     assert by_scope == {"final_run": [40e6, 78.6e6], "development": [90e6, 100e6]}
-    assert "above 100 MUSD" in str(published_runs(organisation="OpenAI"))
+    assert "above 100 MUSD" in str(published_runs(organization="OpenAI"))
 
 
 @pytest.mark.parametrize(
@@ -90,21 +90,21 @@ def test_every_circular_row_marks_a_figure(runs):
 
 
 def test_filters(runs):
-    assert {run.organisation for run in published_runs(organisation="deepseek")} == {"DeepSeek"}
+    assert {run.organization for run in published_runs(organization="deepseek")} == {"DeepSeek"}
     assert {run.kind for run in published_runs(kind="rl")} == {"rl"}
     late = published_runs(since="2024-07")
     assert 0 < len(late) < len(published_runs(since=2024)) < len(runs)
     assert min(run.row["date"] for run in late) == "2024-07"
     assert {run.id for run in published_runs(scope="development")} == {"bloom-176b", "gpt-4", "alpaca-7b"}
-    assert len(runs.where(organisation="Meta", kind="pretrain", since=2024)) == 5
+    assert len(runs.where(organization="Meta", kind="pretrain", since=2024)) == 5
     assert isinstance(runs[:3], PublishedRuns) and len(runs[:3]) == 3
 
 
 def test_all_problems_of_the_filters_at_once():
     with pytest.raises(InputError) as raised:
-        published_runs(organisation="DeepSeec", kind="pretraining", since="last year", scope="final")
-    organisation, kind, since, scope = raised.value.problems
-    assert "did you mean 'DeepSeek'" in organisation and "did you mean 'pretrain'" in kind
+        published_runs(organization="DeepSeec", kind="pretraining", since="last year", scope="final")
+    organization, kind, since, scope = raised.value.problems
+    assert "did you mean 'DeepSeek'" in organization and "did you mean 'pretrain'" in kind
     assert "'last year'" in since and "final_run or development" in scope
 
 
@@ -120,10 +120,10 @@ def test_an_unknown_run_names_the_nearest(runs):
 
 
 def test_totals_are_of_one_scope(runs):
-    whole = published_runs(organisation="DeepSeek").total()
+    whole = published_runs(organization="DeepSeek").total()
     assert whole.usd == 5.576e6 + 294e3 and whole.scope == "final_run" and whole.circular
     with pytest.raises(InputError, match=r"no published cost"):
-        published_runs(organisation="IBM").total()
+        published_runs(organization="IBM").total()
     assert runs.total(scope="final_run").usd == sum(run.cost.usd for run in runs if run.cost)
 
 
@@ -176,7 +176,7 @@ def test_dollars_that_are_none(usd):
 
 def test_filters_and_scopes_that_are_none(runs):
     with pytest.raises(InputError) as raised:
-        published_runs(organisation=3, kind=["rl"])
-    assert list(raised.value.problems) == ["organisation: is a name; got 3", "kind: is a name; got ['rl']"]
+        published_runs(organization=3, kind=["rl"])
+    assert list(raised.value.problems) == ["organization: is a name; got 3", "kind: is a name; got ['rl']"]
     with pytest.raises(InputError, match=r"final_run or development; got 'final'"):
         runs.total("final")

@@ -32,7 +32,7 @@ def test_the_table_of_step_times_is_what_the_command_prints(root):
 def test_the_table_of_declines_is_what_the_backtest_says(root):
     readme = (root / "README.md").read_text(encoding="utf-8")
     models = {
-        "the default: ageing gamma process for young boards, pooled with a constant rate else": "default",
+        "the default: aging gamma process for young boards, pooled with a constant rate else": "default",
         "no change": "no change", "constant 2.7x a year": "constant 2.7x",
         "log-linear least squares": "log-linear least squares",
     }  # fmt: skip

@@ -33,7 +33,7 @@ def test_linear_in_tokens(amount, factor):
     one, other = (cm.estimate(scenario(**{"recipe.tokens": each})) for each in (amount, factor * amount))
     for name in ("flops", "gpu_hours", "wall_time", "energy", "carbon", "water", "cost"):
         assert other.value(name) == pytest.approx(factor * one.value(name), rel=1e-9)
-    assert other.value("utilisation") == pytest.approx(one.value("utilisation"), rel=1e-9)
+    assert other.value("utilization") == pytest.approx(one.value("utilization"), rel=1e-9)
 
 
 @settings(max_examples=30, deadline=None)
@@ -48,8 +48,8 @@ def test_linear_in_price_and_in_nothing_else(price, factor):
 @settings(max_examples=20, deadline=None)
 @given(st.floats(0.05, 20))
 def test_the_unit_of_a_price_does_not_matter(price):
-    spelt = (f"{price} USD/hour", f"${price}/h", f"{price * 24} USD/day", f"{price / 1000} kUSD/gpu/hour")
-    costs = [cm.estimate(scenario(prices={"price": each})).value("cost") for each in (price, *spelt)]
+    spelled = (f"{price} USD/hour", f"${price}/h", f"{price * 24} USD/day", f"{price / 1000} kUSD/gpu/hour")
+    costs = [cm.estimate(scenario(prices={"price": each})).value("cost") for each in (price, *spelled)]
     assert costs == pytest.approx([costs[0]] * len(costs), rel=1e-12)
 
 
@@ -153,7 +153,7 @@ def test_steady_state_is_not_told_where_hours_are_given():
     est = cm.estimate(scenario(gpu_hours="600k"))
     with pytest.raises(cm.MissingFactError, match="GPU-hours were given"):
         _ = est.mfu
-    assert 0.2 < est.utilisation.magnitude < 0.5
+    assert 0.2 < est.utilization.magnitude < 0.5
 
 
 def test_step_time_follows_from_the_batch():
@@ -367,14 +367,14 @@ def test_a_path_in_a_file_is_relative_to_the_file(tmp_path, monkeypatch):
 
 def test_six_mistakes_are_told_at_once(tmp_path):
     (tmp_path / "wrong.toml").write_text(
-        'architecture = "lama"\nmfu = 3\ncolour = "blue"\n[recipe]\ntokens = "-1T"\n'
+        'architecture = "lama"\nmfu = 3\ncolor = "blue"\n[recipe]\ntokens = "-1T"\n'
         '[cluster]\naccelerator = "H101"\ncount = 0\n',
         encoding="utf-8",
     )
     with pytest.raises(cm.InputError) as caught:
         cm.Scenario.load(tmp_path / "wrong.toml")
     assert len(caught.value.problems) == 6
-    for place in ("architecture", "mfu", "colour", "recipe.tokens", "cluster.accelerator", "cluster.count"):
+    for place in ("architecture", "mfu", "color", "recipe.tokens", "cluster.accelerator", "cluster.count"):
         assert any(problem.startswith(place) for problem in caught.value.problems), place
 
 

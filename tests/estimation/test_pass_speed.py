@@ -62,7 +62,9 @@ def test_every_pass_has_its_flops_its_speed_and_its_time(recipe, names):
         mfu = f"{prefix}{'decode_mfu' if one.kind == 'generate' else 'mfu'}"
         assert est.inputs[mfu].provenance.kind == "fitted" and est.inputs[mfu].spread is not None
         assert est.value(f"{prefix}flops") == pytest.approx(pass_flops(one), rel=1e-9)
-        of_peak = est.value("cluster.peak") * est.value(mfu) * est.value("goodput") * est.value("recipe.reached")
+        of_peak = (
+            est.value("cluster.peak") * est.value(mfu) * est.value("goodput") * est.value("recipe.realized_efficiency")
+        )
         assert est.value(f"{prefix}gpu_time") == pytest.approx(pass_flops(one) / of_peak, rel=1e-9)
 
 
@@ -73,7 +75,7 @@ def test_times_add_up(recipe):
     flops = [est.value(step.name) for step in est.steps if step.name.startswith("recipe.") and "flops" in step.name]
     assert math.fsum(flops) == pytest.approx(est.value("flops"), rel=1e-12)
     assert est.value("cost") == pytest.approx(2 * est.value("gpu_hours") / 3600)
-    steady = est.value("gpu_hours") * est.value("goodput") * est.value("recipe.reached")
+    steady = est.value("gpu_hours") * est.value("goodput") * est.value("recipe.realized_efficiency")
     assert est.value("mfu") == pytest.approx(est.value("flops") / (steady * est.value("cluster.peak")), rel=1e-9)
     low, high = est.bounds("gpu_hours")
     assert low < est.value("gpu_hours") < high
@@ -98,23 +100,23 @@ def test_recipes_one_after_the_other_keep_their_passes_apart():
 
 def test_an_explanation_holds_every_pass():
     paths = {row["path"] for row in estimate(GRPO).explain("cost").rows()}
-    inputs = {"rollout.decode_mfu", "reference.mfu", "train.mfu", "tokens", "reached"}
+    inputs = {"rollout.decode_mfu", "reference.mfu", "train.mfu", "tokens", "realized_efficiency"}
     assert {f"recipe.{name}" for name in inputs} <= paths
     drivers = {row["input"] for row in estimate(GRPO).sensitivity("cost")}
-    assert {"recipe.rollout.decode_mfu", "recipe.train.mfu", "recipe.reached"} <= drivers
+    assert {"recipe.rollout.decode_mfu", "recipe.train.mfu", "recipe.realized_efficiency"} <= drivers
 
 
 def test_what_jobs_reach_divides_the_time_of_every_pass():
-    """Unless the layout is given, which is taken to run as modelled."""
-    whole, half = (times(estimate(GRPO, reached=each)) for each in (1, 0.5))
+    """Unless the layout is given, which is taken to run as modeled."""
+    whole, half = (times(estimate(GRPO, realized_efficiency=each)) for each in (1, 0.5))
     assert half == pytest.approx({name: 2 * each for name, each in whole.items()})
     planned = estimate(GRPO)
-    assert planned.inputs["recipe.reached"].provenance.kind == "fitted"
+    assert planned.inputs["recipe.realized_efficiency"].provenance.kind == "fitted"
     assert times(planned) == pytest.approx(
-        {name: each / planned.value("recipe.reached") for name, each in whole.items()}
+        {name: each / planned.value("recipe.realized_efficiency") for name, each in whole.items()}
     )
     laid_out = estimate(GRPO, layout=planned.layout)
-    assert "recipe.reached" not in laid_out.inputs
+    assert "recipe.realized_efficiency" not in laid_out.inputs
     assert laid_out.value("gpu_hours") < planned.value("gpu_hours")
 
 
@@ -180,7 +182,7 @@ def test_each_pass_names_the_model_that_it_was_counted_from():
 
 
 @pytest.mark.parametrize("mfu", [0.2, 0.4])
-def test_a_utilisation_that_is_given_is_that_of_all_passes(mfu):
+def test_a_utilization_that_is_given_is_that_of_all_passes(mfu):
     est = estimate(GRPO, mfu=mfu, goodput=0.9)
     assert est.value("mfu") == pytest.approx(mfu, rel=1e-12)
     flops = sum(pass_flops(one) for one in GRPO.passes(est.scenario.architecture))
@@ -192,10 +194,10 @@ def test_a_utilisation_that_is_given_is_that_of_all_passes(mfu):
 
 def test_gpu_hours_that_are_given_are_those_of_all_passes():
     whole, own = estimate(GRPO, gpu_hours=10), estimate(GRPO.replace(gpu_hours=10))
-    modelled = estimate(GRPO)
+    modeled = estimate(GRPO)
     for est in (whole, own):
         assert est.value("gpu_hours") == pytest.approx(36_000) and est.value("cost") == pytest.approx(20)
-        assert est.value("flops") == pytest.approx(modelled.value("flops"), rel=1e-9)
+        assert est.value("flops") == pytest.approx(modeled.value("flops"), rel=1e-9)
         assert est.layout is None
 
 
@@ -290,6 +292,6 @@ def test_a_point_needs_no_arrays(recipe):
 
 def test_recipes_of_a_team_reach_alike():
     both = estimate([cm.FullFineTuning(tokens=1e7), cm.GRPO(examples=50, lengths=100, sequence_length=512)])
-    first, second = (both.draws(f"recipe.{place}.reached", 4000) for place in (0, 1))
+    first, second = (both.draws(f"recipe.{place}.realized_efficiency", 4000) for place in (0, 1))
     ranks = [np.argsort(np.argsort(each)) for each in (first, second)]
     assert np.corrcoef(ranks)[0, 1] == pytest.approx(1.0), "the slower in the one is the slower in the other"

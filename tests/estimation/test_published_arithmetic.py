@@ -69,7 +69,7 @@ def test_water_counts_the_energy_of_the_machines_once():
     assert est.water.to("liter").magnitude == pytest.approx(1000 * (0.5 + 1.2 * 3), rel=1e-12)
 
 
-def test_utilisation_refers_to_the_bf16_peak_whatever_the_precision():
+def test_utilization_refers_to_the_bf16_peak_whatever_the_precision():
     bf16, fp8 = (
         run(recipe=cm.Pretraining(tokens="1T", precision=precision), cluster=cm.Cluster("H100-SXM", 8), mfu=0.4)
         for precision in ("bf16", "fp8")

@@ -1,4 +1,4 @@
-"""Where the utilisation and the goodput of an estimate come from: given, a layout, a plan, or the class."""
+"""Where the utilization and the goodput of an estimate come from: given, a layout, a plan, or the class."""
 
 import pytest
 

@@ -206,7 +206,7 @@ def test_a_file_with_hyphens_in_a_key_is_told_so(tmp_path):
         cm.Scenario.load(file)
 
 
-def test_a_changed_accelerator_of_the_catalogue_survives_a_file(tmp_path):
+def test_a_changed_accelerator_of_the_catalog_survives_a_file(tmp_path):
     own = cm.load_accelerator("H100-SXM").replace(tdp="500 W", bf16="800 TFLOP/s")
     run = scenario(**{"cluster.accelerator": own})
     run.save(tmp_path / "run.toml")

@@ -10,7 +10,7 @@ from costmodel.foundation import tables
 from costmodel.foundation.ranges import Interval
 from costmodel.foundation.tables import Provenance, default, fingerprint, folder, read_csv, table
 
-CSV = sorted(path.stem for path in folder().glob("*.csv"))
+CSV = sorted(path.relative_to(folder()).with_suffix("").as_posix() for path in folder().rglob("*.csv"))
 
 
 def written(tmp_path, content, name="facts.csv"):
@@ -20,7 +20,7 @@ def written(tmp_path, content, name="facts.csv"):
 
 
 def test_the_tables_are_found():
-    assert {"accelerators", "gpu_prices", "published_runs", "grid_intensity", "defaults"} <= set(CSV)
+    assert {"facts/accelerators", "gpu_prices", "measurements/published_runs", "assumptions/defaults"} <= set(CSV)
 
 
 @pytest.mark.parametrize("name", CSV)

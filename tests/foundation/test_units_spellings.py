@@ -137,7 +137,7 @@ def test_an_amount_of_gpu_hours(text, expected):
         ("5t", "kg", 5000.0),
         ("5 tonnes", "kg", 5000.0),
         ("1.8 L/kWh", "liter/kWh", 1.8),
-        ("1.8 litres/kWh", "liter/kWh", 1.8),
+        ("1.8 liters/kWh", "liter/kWh", 1.8),
         ("30 days", "s", 2_592_000.0),
         ("2.5 h", "s", 9000.0),
         ("1.287 GWh", "MWh", 1287.0),

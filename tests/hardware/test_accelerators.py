@@ -49,7 +49,7 @@ def test_a_name_of_several_devices_is_not_guessed(name):
 
 
 @pytest.mark.parametrize("name", ["H100SXM", "H100-SXN", "h10O-sxm", "H100-SXM4"])
-def test_a_misspelt_name_gets_a_suggestion(name):
+def test_a_misspelled_name_gets_a_suggestion(name):
     with pytest.raises(cm.UnknownNameError, match=r"did you mean .*'H100-SXM'"):
         load_accelerator(name)
 
@@ -103,7 +103,7 @@ def test_what_is_no_precision(precision):
         load_accelerator("H100").peak(precision)
 
 
-def test_the_catalogue_loads_and_peaks_make_sense():
+def test_the_catalog_loads_and_peaks_make_sense():
     for row in cm.accelerators():
         gpu = load_accelerator(row["name"])
         assert gpu.source and gpu.node_size >= 1

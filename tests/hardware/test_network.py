@@ -1,4 +1,4 @@
-"""The network between nodes and the link to the host: of the catalogue, of a cluster, unknown."""
+"""The network between nodes and the link to the host: of the catalog, of a cluster, unknown."""
 
 import pytest
 
@@ -25,7 +25,7 @@ ROWS = table("facts/networks").rows
         ("MI300X", 50, 64),  # 8 x 400 Gb/s for 8
         ("MI250X", 25, 72),  # Frontier: 4 x 200 Gb/s for 4 modules; 36 GB/s to each of two dies
         ("Gaudi3", 75, 64),  # 3 ports of 200 GbE leave the node
-        ("TPU-v5p", 6.25, 15),  # 50 Gb/s of data-centre network per chip
+        ("TPU-v5p", 6.25, 15),  # 50 Gb/s of data-center network per chip
         ("RTX-4090", None, 32),  # no reference system
         ("Ascend-920", None, None),  # no source
     ],

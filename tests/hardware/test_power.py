@@ -75,7 +75,7 @@ def test_no_power_at_all():
         training_power(cm.Accelerator("X", bf16=500))
 
 
-def test_every_accelerator_of_the_catalogue_has_a_power_or_says_why_not():
+def test_every_accelerator_of_the_catalog_has_a_power_or_says_why_not():
     for row in cm.accelerators():
         gpu = load_accelerator(row["name"])
         if gpu.tdp is None and gpu.name not in MEASURED:

@@ -1,4 +1,4 @@
-"""What a budget buys: within it, better than its neighbours, under limits, and clear where it buys nothing."""
+"""What a budget buys: within it, better than its neighbors, under limits, and clear where it buys nothing."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_it_costs_what_there_is(bought):
     assert bought.limit == "budget" and "1.00 MUSD" in str(bought)
 
 
-def test_neighbours_of_the_same_cost_are_worse(bought):
+def test_neighbors_of_the_same_cost_are_worse(bought):
     for factor in (0.7, 1.4):
         assert allocate(LAW, RUN, 1e6, parameters=bought.parameters * factor).loss > bought.loss
 
@@ -62,7 +62,7 @@ def test_tokens_to_serve_make_the_model_smaller(bought):
 @pytest.mark.parametrize(
     "wrong", [{"served_tokens": 1e12}, {"served_tokens": -1}, {"served_tokens": 1, "serving_mfu": 2}]
 )
-def test_demand_needs_its_utilisation(wrong):
+def test_demand_needs_its_utilization(wrong):
     with pytest.raises(cm.InputError, match="serving_mfu above 0"):
         allocate(LAW, RUN, 1e6, **wrong)
 

@@ -66,7 +66,7 @@ def test_prices_are_found_again(price):
 
 @settings(max_examples=15, deadline=None)
 @given(st.floats(0.01, 0.99))
-def test_utilisations_are_found_again(mfu):
+def test_utilizations_are_found_again(mfu):
     target = figure(plain(mfu=mfu), "wall_time")
     found = solve(plain(), "mfu", wall_time=target)
     assert found.value == pytest.approx(mfu, rel=1e-8) and found.scenario.mfu == found.value
@@ -123,7 +123,7 @@ def test_the_unit_of_a_target_does_not_matter():
     assert values == pytest.approx([values[0]] * len(values), rel=1e-9)
     gibibytes = [solve(scenario(), "cluster.count", memory=each).target for each in (60, "60", "60 GiB", "60 GB")]
     assert gibibytes == pytest.approx([60, 60, 60, 60e9 / 2**30], rel=1e-12)
-    assert solve(plain(), "mfu", utilisation="35 %").value == pytest.approx(0.35, rel=1e-9)
+    assert solve(plain(), "mfu", utilization="35 %").value == pytest.approx(0.35, rel=1e-9)
 
 
 def test_the_range_of_the_search_can_be_given():
@@ -198,10 +198,10 @@ def test_what_costs_more_with_accelerators_is_bounded_from_above():
 
 
 def test_a_share_is_a_lower_bound():
-    found = solve(scenario(), "cluster.count", utilisation=0.35)
+    found = solve(scenario(), "cluster.count", utilization=0.35)
     more = scenario(**{"cluster.count": found.value + 8})
-    assert figure(found.scenario, "utilisation") >= 0.35 > figure(more, "utilisation")
-    assert "utilisation ≥ 0.350" in str(found)
+    assert figure(found.scenario, "utilization") >= 0.35 > figure(more, "utilization")
+    assert "utilization ≥ 0.350" in str(found)
 
 
 def test_a_batch_that_suits_the_layout_is_found():
@@ -229,7 +229,7 @@ def test_counts_on_which_no_layout_is_possible_are_no_answer():
     run = scenario(architecture="llama-3.1-405b", **{"recipe.batch_size": 2048})
     found = solve(run, "cluster.count", wall_time="1300 days")
     assert found.estimate.layout is not None
-    # by the utilisation of its class alone, 1,000 accelerators would seem to do
+    # by the utilization of its class alone, 1,000 accelerators would seem to do
     assert figure(run.replace({"cluster.count": 1000}), "wall_time") < 1300
     assert found.value > 1000
 
@@ -291,8 +291,8 @@ def test_a_level_asks_for_more_accelerators():
 
 
 def test_a_level_of_a_share_is_of_its_low_side():
-    found = solve(scenario(mfu="0.3 to 0.5"), "goodput", utilisation=0.25, level=0.9)
-    assert (found.estimate.draws("utilisation") >= 0.25).mean() == pytest.approx(0.9, abs=1e-3)
+    found = solve(scenario(mfu="0.3 to 0.5"), "goodput", utilization=0.25, level=0.9)
+    assert (found.estimate.draws("utilization") >= 0.25).mean() == pytest.approx(0.9, abs=1e-3)
 
 
 # --- what surrounds the input ------------------------------------------------------------------------------------

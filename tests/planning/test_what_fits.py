@@ -16,7 +16,7 @@ from costmodel.training.step.memory import GIB, memory
 
 MODEL = "llama-3.1-8b"
 SHAPE = cm.load_architecture(MODEL)
-QUANTISED = QLoRA(tokens="20M")
+QUANTIZED = QLoRA(tokens="20M")
 WHOLE = FullFineTuning(tokens="20M")
 
 
@@ -30,12 +30,12 @@ def card(gigabytes, generation="ada"):
 
 
 @pytest.fixture(scope="module")
-def catalogue():
-    return what_fits(MODEL, QUANTISED)
+def catalog():
+    return what_fits(MODEL, QUANTIZED)
 
 
-def test_quantised_adapters_of_8b_fit_a_card_of_24_gb():
-    (one,) = what_fits(MODEL, QUANTISED, accelerator="RTX-4090", count=1).possible
+def test_quantized_adapters_of_8b_fit_a_card_of_24_gb():
+    (one,) = what_fits(MODEL, QUANTIZED, accelerator="RTX-4090", count=1).possible
     assert 5 * GIB < one.memory < 24 * GIB
     assert one.headroom == pytest.approx(24 * GIB - one.memory)
     assert 0.5 * 3600 < one.wall_time < 10 * 3600
@@ -51,7 +51,7 @@ def test_full_fine_tuning_of_8b_needs_more_than_one_card_of_80_gb():
     assert rejected.memory is None and rejected.cost is None
 
 
-def test_an_open_recipe_tries_all_weights_adapters_and_quantised_ones():
+def test_an_open_recipe_tries_all_weights_adapters_and_quantized_ones():
     found = what_fits(MODEL, accelerator="RTX-4090", count=1, tokens="20M")
     assert {one.kind for one in found.possible} == {"lora", "qlora"}
     assert [one.kind for one in found.rejected] == ["full_fine_tuning"]
@@ -59,8 +59,8 @@ def test_an_open_recipe_tries_all_weights_adapters_and_quantised_ones():
     assert found.cheapest.cost == pytest.approx(20 * per_million.cheapest.cost, rel=1e-6)
 
 
-def test_a_row_is_what_the_estimate_of_its_scenario_says(catalogue):
-    for one in catalogue.possible[::29]:
+def test_a_row_is_what_the_estimate_of_its_scenario_says(catalog):
+    for one in catalog.possible[::29]:
         est = cm.estimate(one.scenario)
         assert one.wall_time == est.value("wall_time")
         assert one.cost in (None, est.value("cost"))
@@ -69,34 +69,34 @@ def test_a_row_is_what_the_estimate_of_its_scenario_says(catalogue):
             assert one.layout == est.layout
 
 
-def test_every_accelerator_at_every_count_is_answered(catalogue):
+def test_every_accelerator_at_every_count_is_answered(catalog):
     asked = {(row["name"], count) for row in cm.accelerators() for count in (1, 2, 4, 8)}
-    rows = catalogue.rows()
+    rows = catalog.rows()
     assert {(row["accelerator"], row["count"]) for row in rows} == asked
     assert len(rows) == len(asked)
     assert all(row["fits"] == (row["reason"] == "") for row in rows)
     assert [row["fits"] for row in rows] == sorted((row["fits"] for row in rows), reverse=True)
 
 
-def test_rows_go_by_cost_and_unknown_costs_come_last(catalogue):
-    costs = [one.cost for one in catalogue.possible]
+def test_rows_go_by_cost_and_unknown_costs_come_last(catalog):
+    costs = [one.cost for one in catalog.possible]
     known = [cost for cost in costs if cost is not None]
     assert costs[: len(known)] == sorted(known)
     assert len(known) < len(costs), "of some accelerators no price is known"
-    assert catalogue.best.cost == catalogue.cheapest.cost == known[0]
-    assert catalogue.fastest.wall_time == min(one.wall_time for one in catalogue.possible)
+    assert catalog.best.cost == catalog.cheapest.cost == known[0]
+    assert catalog.fastest.wall_time == min(one.wall_time for one in catalog.possible)
 
 
 def test_an_unknown_price_leaves_the_time():
-    (one,) = what_fits(MODEL, QUANTISED, accelerator="H20", count=1).possible
+    (one,) = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1).possible
     assert one.cost is None and one.wall_time > 0
     assert "cost not known" in one.notes
     with pytest.raises(cm.MissingFactError, match="cost is known of none"):
-        _ = what_fits(MODEL, QUANTISED, accelerator="H20", count=1).cheapest
+        _ = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1).cheapest
 
 
 def test_without_a_time_model_memory_still_decides():
-    found = what_fits(MODEL, QUANTISED, accelerator=["MI300X", "TPU-v5e"], count=1)
+    found = what_fits(MODEL, QUANTIZED, accelerator=["MI300X", "TPU-v5e"], count=1)
     assert all("time by class of accelerator" in one.notes for one in found.possible)
     whole = what_fits(MODEL, WHOLE, accelerator=["MI300X", "TPU-v5e"], count=1)
     assert [one.accelerator for one in whole.possible] == ["MI300X"]
@@ -121,11 +121,11 @@ def test_a_reason_of_all_is_told_in_its_words():
     ("limit", "figure", "factor"),
     [("budget", "cost", 1.0), ("carbon", "carbon", 1.0), ("deadline", "wall_time", 86400)],
 )
-def test_a_limit_keeps_exactly_what_is_within_it(catalogue, limit, figure, factor):
-    values = sorted(value for one in catalogue.possible if (value := getattr(one, figure)) is not None)
+def test_a_limit_keeps_exactly_what_is_within_it(catalog, limit, figure, factor):
+    values = sorted(value for one in catalog.possible if (value := getattr(one, figure)) is not None)
     edge = values[len(values) // 2]
-    found = what_fits(MODEL, QUANTISED, **{limit: edge / factor * (1 + 1e-9)})
-    expected = {(one.accelerator, one.count) for one in catalogue.possible
+    found = what_fits(MODEL, QUANTIZED, **{limit: edge / factor * (1 + 1e-9)})
+    expected = {(one.accelerator, one.count) for one in catalog.possible
                 if getattr(one, figure) is not None and getattr(one, figure) <= edge}  # fmt: skip
     assert {(one.accelerator, one.count) for one in found.possible} == expected
     assert any(f"{limit}: " in one.reason for one in found.rejected)
@@ -133,19 +133,19 @@ def test_a_limit_keeps_exactly_what_is_within_it(catalogue, limit, figure, facto
 
 def test_broken_limits_are_all_named():
     limits = {"budget": "0.01 USD", "carbon": "0.001 kg", "deadline": "60 s"}
-    (one,) = what_fits(MODEL, QUANTISED, accelerator="RTX-4090", count=1, **limits).rejected
+    (one,) = what_fits(MODEL, QUANTIZED, accelerator="RTX-4090", count=1, **limits).rejected
     assert all(f"{name}: " in one.reason for name in limits)
     assert "is above the 0.0100 USD given" in one.reason and "is above the 60.0 s given" in one.reason
     assert one.cost > 0.01 and one.memory < 24 * GIB, "what it would take stands"
 
 
 def test_a_limit_of_what_is_not_known_is_not_met():
-    (one,) = what_fits(MODEL, QUANTISED, accelerator="H20", count=1, budget="1 MUSD").rejected
+    (one,) = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1, budget="1 MUSD").rejected
     assert one.reason.startswith("budget: cost is not known")
 
 
 def test_memory_limits_the_accelerators():
-    found = what_fits(MODEL, QUANTISED, memory="24 GB")
+    found = what_fits(MODEL, QUANTIZED, memory="24 GB")
     assert "RTX-4090" in {one.accelerator for one in found.possible}
     assert all(one.scenario.cluster.accelerator.memory <= 24 for one in found.possible)
     reasons = {one.accelerator: one.reason for one in found.rejected}
@@ -182,7 +182,7 @@ def test_longer_sequences_fit_nowhere_where_shorter_do_not(one, other, count, gi
 
 @pytest.mark.parametrize(
     ("recipe", "name", "count"),
-    [(QUANTISED, "RTX-4090", 1), (QUANTISED, "H100-SXM", 8), (WHOLE, "H100-SXM", 8), (WHOLE, "MI300X", 1),
+    [(QUANTIZED, "RTX-4090", 1), (QUANTIZED, "H100-SXM", 8), (WHOLE, "H100-SXM", 8), (WHOLE, "MI300X", 1),
      (cm.Pretraining(tokens="20B"), "H100-SXM", 8)],
 )  # fmt: skip
 def test_the_longest_sequence_fits_and_a_step_more_does_not(recipe, name, count):
@@ -196,7 +196,7 @@ def test_the_longest_sequence_fits_and_a_step_more_does_not(recipe, name, count)
     assert len(what_fits(MODEL, recipe.replace(sequence_length=length + STEP), accelerator=name, count=count)) == 0
 
 
-@pytest.mark.parametrize(("recipe", "name", "count"), [(QUANTISED, "RTX-4090", 1), (WHOLE, "H100-SXM", 8)])
+@pytest.mark.parametrize(("recipe", "name", "count"), [(QUANTIZED, "RTX-4090", 1), (WHOLE, "H100-SXM", 8)])
 def test_the_largest_micro_batch_fits_and_one_more_does_not(recipe, name, count):
     cluster = cm.Cluster(name, count)
     sequences = largest_micro_batch(MODEL, recipe, cluster)
@@ -222,7 +222,7 @@ def test_longer_sequences_leave_room_for_fewer_of_them():
 def test_examples_that_are_short_do_not_hide_what_a_sequence_needs():
     cluster = cm.Cluster("RTX-4090", 1)
     padded = QLoRA(examples=1000, lengths=300, packing=False)
-    assert longest_sequence(MODEL, padded, cluster) == longest_sequence(MODEL, QUANTISED, cluster)
+    assert longest_sequence(MODEL, padded, cluster) == longest_sequence(MODEL, QUANTIZED, cluster)
 
 
 def test_prompts_are_a_part_of_the_longest_sequence():
@@ -232,36 +232,36 @@ def test_prompts_are_a_part_of_the_longest_sequence():
 
 
 def test_largest_models_are_those_that_fit_in_order():
-    names = largest_model(QUANTISED, cm.Cluster("RTX-4090", 1))
+    names = largest_model(QUANTIZED, cm.Cluster("RTX-4090", 1))
     sizes = [cm.load_architecture(name).parameters.total for name in names]
     assert sizes == sorted(sizes, reverse=True)
     assert MODEL in names and "llama-3.1-70b" not in names
     assert 20e9 < sizes[0] < 60e9, "half a byte for each parameter"
 
 
-def test_an_open_model_is_tried_over_the_catalogue():
-    found = what_fits(None, QUANTISED, accelerator="RTX-4090", count=1)
-    assert [one.architecture.name for one in found.possible] == largest_model(QUANTISED, cm.Cluster("RTX-4090", 1))
+def test_an_open_model_is_tried_over_the_catalog():
+    found = what_fits(None, QUANTIZED, accelerator="RTX-4090", count=1)
+    assert [one.architecture.name for one in found.possible] == largest_model(QUANTIZED, cm.Cluster("RTX-4090", 1))
     assert found.best.architecture.parameters.total >= max(one.architecture.parameters.total for one in found.possible)
 
 
 def test_prices_and_site_are_those_given():
-    given = what_fits(MODEL, QUANTISED, accelerator="H100-SXM", count=8, prices=cm.Rental(price=2.0),
+    given = what_fits(MODEL, QUANTIZED, accelerator="H100-SXM", count=8, prices=cm.Rental(price=2.0),
                       site=cm.Site(grid_intensity=0.1, pue=1.0)).best  # fmt: skip
     assert given.cost == pytest.approx(given.wall_time / 3600 * 8 * 2.0)
-    dirty = what_fits(MODEL, QUANTISED, accelerator="H100-SXM", count=8, site={"grid_intensity": 0.2, "pue": 1.0}).best
+    dirty = what_fits(MODEL, QUANTIZED, accelerator="H100-SXM", count=8, site={"grid_intensity": 0.2, "pue": 1.0}).best
     assert dirty.carbon == pytest.approx(2 * given.carbon)
 
 
-def test_intervals_hold_the_value(catalogue):
+def test_intervals_hold_the_value(catalog):
     for figure in ("cost", "wall_time", "carbon"):
-        low, high = catalogue.best.interval(figure)
-        assert low < getattr(catalogue.best, figure) < high
+        low, high = catalog.best.interval(figure)
+        assert low < getattr(catalog.best, figure) < high
 
 
 def test_counts_are_a_number_or_several():
     numbers = [
-        what_fits(MODEL, QUANTISED, accelerator="H100-SXM", count=count).rows() for count in (2, (2,), range(2, 3))
+        what_fits(MODEL, QUANTIZED, accelerator="H100-SXM", count=count).rows() for count in (2, (2,), range(2, 3))
     ]
     assert numbers[0] == numbers[1] == numbers[2]
 
@@ -280,11 +280,11 @@ def test_models_that_leave_no_room_at_all_say_so():
     assert found.rejected[0].reason == "memory: the models beside the trained one need 131.4 of the 80 GiB"
 
 
-def test_the_tables_say_what_fits_and_what_does_not(catalogue):
-    text = str(catalogue)
-    assert "RTX-4090" in catalogue.to_markdown() and "more fit: rows() has all" in text
+def test_the_tables_say_what_fits_and_what_does_not(catalog):
+    text = str(catalog)
+    assert "RTX-4090" in catalog.to_markdown() and "more fit: rows() has all" in text
     assert "does not fit: " in text and len(text.splitlines()) == 24
-    assert catalogue._repr_html_().count("<tr>") == 21
+    assert catalog._repr_html_().count("<tr>") == 21
     assert "model" not in text.splitlines()[0], "the only model is not repeated in each row"
     assert "nan" not in text
 
@@ -303,7 +303,7 @@ def test_all_problems_come_at_once():
     [
         ({}, r"architecture or accelerator: one of the two is given"),
         ({"architecture": {"total": "8B"}}, r"only the counts of a model of 8.00B parameters are known"),
-        ({"architecture": MODEL, "recipe": QUANTISED, "tokens": "1M"}, r"tokens: the recipe has its own"),
+        ({"architecture": MODEL, "recipe": QUANTIZED, "tokens": "1M"}, r"tokens: the recipe has its own"),
         ({"architecture": MODEL, "recipe": LoRA(tokens=1, targets=("knee",))}, r"unknown matrix 'knee'"),
         ({"architecture": MODEL, "count": ()}, r"count: at least one is given"),
         ({"architecture": MODEL, "recipe": "lora"}, r"recipe"),
@@ -317,7 +317,7 @@ def test_what_cannot_be_answered_is_refused(question, told):
 
 def test_an_unknown_provider_is_no_reason_but_a_mistake():
     with pytest.raises(cm.UnknownNameError, match=r"unknown provider"):
-        what_fits(MODEL, QUANTISED, accelerator="H100-SXM", prices=cm.Rental(provider="nobody"))
+        what_fits(MODEL, QUANTIZED, accelerator="H100-SXM", prices=cm.Rental(provider="nobody"))
 
 
 def test_limits_refuse_what_is_no_question():
@@ -326,12 +326,12 @@ def test_limits_refuse_what_is_no_question():
         longest_sequence(MODEL, "lora", "H100-SXM")
     assert len(caught.value.problems) == 2
     with pytest.raises(cm.UnknownNameError, match=r"did you mean"):
-        largest_micro_batch("llama-3.1-8bb", QUANTISED, cluster)
+        largest_micro_batch("llama-3.1-8bb", QUANTIZED, cluster)
     with pytest.raises(cm.InputError, match=r"fits on no layout"):
-        longest_sequence("llama-3.1-70b", QUANTISED, cluster)
+        longest_sequence("llama-3.1-70b", QUANTIZED, cluster)
     with pytest.raises(cm.InputError, match=r"fits on no layout"):
-        largest_micro_batch("llama-3.1-70b", QUANTISED, cluster)
+        largest_micro_batch("llama-3.1-70b", QUANTIZED, cluster)
     with pytest.raises(cm.InputError, match=r"on none of the models: .*unknown matrix"):
         largest_model(LoRA(tokens=1, targets=("knee",)), cluster, [MODEL])
     with pytest.raises(cm.MissingFactError, match=r"the memory of MTIA-v2"):
-        longest_sequence(MODEL, QUANTISED, cm.Cluster("MTIA-v2", 1))
+        longest_sequence(MODEL, QUANTIZED, cm.Cluster("MTIA-v2", 1))

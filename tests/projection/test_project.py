@@ -13,7 +13,7 @@ from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import between, samples
 from costmodel.market.gpu_prices import vintage
-from costmodel.projection.capability import BEST_UTILISATION, Capability, capability
+from costmodel.projection.capability import BEST_UTILIZATION, Capability, capability
 from costmodel.projection.decline.factors import declines, factor
 from costmodel.projection.decline.models import decline_model
 from costmodel.projection.decline.series import cost_series
@@ -25,7 +25,7 @@ RUN = Scenario.from_data({
     "mfu": 0.4, "goodput": 0.95, "cluster": {"accelerator": "H100-SXM", "count": 512},
 })  # fmt: skip
 GIVEN = RUN.replace({"prices.price": "2 USD/hour"})
-MODEL = Capability(name="a model", cost="1 to 4 MUSD", date="2025-06-30", age=2.0, declined=2.0, utilisation=0.3)
+MODEL = Capability(name="a model", cost="1 to 4 MUSD", date="2025-06-30", age=2.0, declined=2.0, utilization=0.3)
 AHEAD = range(2027, 2033)
 FIXED = "GPT-2 small"  # all its records are priced on eight H100 at 3 USD an hour
 accounts = st.sampled_from([
@@ -106,7 +106,7 @@ def test_the_two_accounts_are_never_one():
     assert [part.name for part in whole.parts] == ["all, end to end"]
     parts = project_cost(MODEL, [2030], method="factors", paths=200)
     assert [part.name for part in parts.parts] == [
-        "algorithms", "hardware", "utilisation", "precision to fp8", "precision to fp4"
+        "algorithms", "hardware", "utilization", "precision to fp8", "precision to fp4"
     ]  # fmt: skip
 
 
@@ -129,13 +129,13 @@ def test_what_the_reference_has_used_up_brings_nothing():
         found = project_cost(MODEL.replace(**fields), [2040], method="factors", paths=500)
         return {part.name: part.declines[2040] for part in found.parts}
 
-    assert 0 < parts()["utilisation"] <= math.log(BEST_UTILISATION / 0.3)
-    assert parts(utilisation=0.6)["utilisation"] == 0.0
-    assert parts(utilisation=0.1)["utilisation"] > parts()["utilisation"]
+    assert 0 < parts()["utilization"] <= math.log(BEST_UTILIZATION / 0.3)
+    assert parts(utilization=0.6)["utilization"] == 0.0
+    assert parts(utilization=0.1)["utilization"] > parts()["utilization"]
     assert "precision to fp8" not in parts(precision="8-bit") and "precision to fp4" in parts(precision="8-bit")
     assert not [name for name in parts(precision="4-bit") if name.startswith("precision")]
-    assert Capability(name="x", cost=1, date="2025-01-01").utilisation_left == pytest.approx(0.35, abs=0.01)
-    assert parts(utilisation="0.2 to 0.4")["utilisation"] > 0
+    assert Capability(name="x", cost=1, date="2025-01-01").utilization_left == pytest.approx(0.35, abs=0.01)
+    assert parts(utilization="0.2 to 0.4")["utilization"] > 0
 
 
 @pytest.mark.parametrize(("precision", "left"), [
@@ -393,7 +393,7 @@ def test_names_of_capabilities():
 @pytest.mark.parametrize(("change", "message"), [
     ({"cost": "-1 USD"}, r"cost: must be a number in USD above 0"), ({"cost": 0}, r"cost: .*above 0"),
     ({"date": "2025"}, r"date: must be a date"), ({"age": -1}, r"age: "), ({"declined": 99}, r"declined: "),
-    ({"utilisation": 1.5}, r"utilisation: "), ({"precision": "2-bit"}, r"precision: "), ({"kind": "x"}, r"kind: "),
+    ({"utilization": 1.5}, r"utilization: "), ({"precision": "2-bit"}, r"precision: "), ({"kind": "x"}, r"kind: "),
 ])  # fmt: skip
 def test_capabilities_that_are_none(change, message):
     with pytest.raises(InputError, match=message):

@@ -16,7 +16,7 @@ RUN = Scenario.from_data({
     "name": "a run", "architecture": {"total": "7B"}, "recipe": {"kind": "pretraining", "tokens": "1T"},
     "mfu": 0.4, "goodput": 0.95, "cluster": {"accelerator": "H100-SXM", "count": 512},
 })  # fmt: skip
-MODEL = Capability(name="a model", cost="1 to 4 MUSD", date="2025-06-30", age=2.0, declined=2.0, utilisation=0.3)
+MODEL = Capability(name="a model", cost="1 to 4 MUSD", date="2025-06-30", age=2.0, declined=2.0, utilization=0.3)
 
 
 @pytest.fixture(scope="module")

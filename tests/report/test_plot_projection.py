@@ -25,7 +25,7 @@ def test_a_fan_has_three_bands_a_median_and_what_is_known(gpt4):
     assert ax.get_yscale() == "log" and ax.get_ylabel() == "cost, final run [MUSD]"
 
 
-def test_a_short_span_is_labelled_between_the_powers_of_ten():
+def test_a_short_span_is_labeled_between_the_powers_of_ten():
     run = cm.Scenario(architecture="llama-3.1-8b", recipe=cm.Pretraining(tokens="15T"),
                       cluster=cm.Cluster("H100-SXM", 1024), mfu=0.4, prices=cm.Rental(provider="lambda"))  # fmt: skip
     ax = cm.plot.fan(cm.project_cost(run, range(2026, 2029), paths=500))
@@ -40,7 +40,7 @@ def test_parts_of_a_decline_are_stacked_up(gpt4):
     tops = [sum(bars[-1].get_height() for bars in ax.containers)]
     assert tops[0] == pytest.approx(sum(row["decline"] for row in factors.decomposition(2028)) / 2.302585, rel=1e-4)
     looks = {(bars[0].get_facecolor(), bars[0].get_hatch()) for bars in ax.containers}
-    assert len(looks) == len(ax.containers), "told apart in grey too"
+    assert len(looks) == len(ax.containers), "told apart in gray too"
     past = cm.project_cost("GPT-4 class", [2023], paths=500)
     with pytest.raises(cm.InputError, match="all years are past"):
         cm.plot.decomposition(past)

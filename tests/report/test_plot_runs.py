@@ -122,6 +122,6 @@ def test_refusals(found):
         plot.claimed_against_estimated(found, "gpu hours")
     with pytest.raises(InputError, match=r"what reestimates returns"):
         plot.runs(published_runs())
-    few = reestimates(published_runs(organisation="EleutherAI"))
+    few = reestimates(published_runs(organization="EleutherAI"))
     with pytest.raises(InputError, match=r"none of these runs claims"):
         plot.claimed_against_estimated(few, "carbon")

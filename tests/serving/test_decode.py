@@ -96,10 +96,10 @@ def test_mxfp4_takes_the_published_size_of_gpt_oss():
 
 def test_a_checkpoint_that_is_smaller_stays_as_it_is(shared):
     config = json.loads((shared / "configs" / "DeepSeek-V3.json").read_text(encoding="utf-8"))
-    quantised = cm.load_architecture({**config, "quantization_config": {"quant_method": "fp8"}})
-    assert own_precision(quantised).bits == pytest.approx(8)
-    assert precision_of(quantised, "bf16").peak == "fp8"
-    assert weight_bytes(quantised, precision_of(quantised, "bf16")) == pytest.approx(quantised.stored_bytes)
+    quantized = cm.load_architecture({**config, "quantization_config": {"quant_method": "fp8"}})
+    assert own_precision(quantized).bits == pytest.approx(8)
+    assert precision_of(quantized, "bf16").peak == "fp8"
+    assert weight_bytes(quantized, precision_of(quantized, "bf16")) == pytest.approx(quantized.stored_bytes)
     assert precision_of(LLAMA, "bf16") == BF16
 
 

@@ -9,7 +9,7 @@ from costmodel.estimation.estimate import estimate
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import read_csv, table
 from costmodel.hardware.accelerator import load_accelerator
-from costmodel.training.jobs.realized_finetuning import KINDS, reached
+from costmodel.training.jobs.realized_finetuning import KINDS, realized_efficiency
 from costmodel.training.recipes.pretraining import RECIPES
 from costmodel.validation.published_finetunes import (
     JOBS,
@@ -68,7 +68,7 @@ def test_most_rows_are_scored_and_the_others_say_why_not(scored):
 
 
 def test_scores_are_not_worse_than_they_were(scored):
-    """Jobs take two to three times what the time model has for their steps; loose until that is modelled."""
+    """Jobs take two to three times what the time model has for their steps; loose until that is modeled."""
     assert scored["median_abs_log10"] <= 0.45
     assert abs(scored["bias"]) <= 1.3
     assert scored["cost"]["median_abs_log10"] <= 0.45
@@ -81,8 +81,8 @@ def test_families_are_kinds_of_recipe(scored):
 
 def test_prediction_and_interval_are_those_of_the_estimate(scored):
     row = next(row for row in ROWS if row["id"] == "sky-t1-32b")
-    others = reached("full", row["organisation"]).spread  # this one's own jobs do not count
-    found = estimate(scenario_of(row).replace(reached=others))
+    others = realized_efficiency("full", row["organization"]).spread  # this one's own jobs do not count
+    found = estimate(scenario_of(row).replace(realized_efficiency=others))
     case = next(case for case in scored["rows"] if case["id"] == row["id"])
     assert case["predicted"] == pytest.approx(found.gpu_hours.to("hour").magnitude)
     assert case["low"] == pytest.approx(found.interval("gpu_hours", 0.8)[0].to("hour").magnitude)
@@ -141,9 +141,11 @@ def test_the_jobs_are_inside_the_intervals_as_often_as_these_say(scored):
     assert abs(scored["bias"]) < 0.15
 
 
-def test_left_out_an_organisation_does_not_count():
+def test_left_out_an_organization_does_not_count():
     pair = [Job("full", "a", 0.0), Job("full", "b", -1.0), Job("full", "b", -3.0), Job("full", "c", -1.0)]
     others = [job._replace(kind=kind) for kind in ("adapters", "reinforcement") for job in pair]
     rows = {row["left_out"]: row for row in job_rows([*pair, *others]) if row["kind"] == "full"}
-    assert float(rows["b"]["reached"]) == pytest.approx(math.exp(-0.5), rel=1e-3)
-    assert float(rows[""]["reached"]) == pytest.approx(math.exp(-1.0), rel=1e-3), "each organisation counts once"
+    assert float(rows["b"]["realized_efficiency"]) == pytest.approx(math.exp(-0.5), rel=1e-3)
+    assert float(rows[""]["realized_efficiency"]) == pytest.approx(math.exp(-1.0), rel=1e-3), (
+        "each organization counts once"
+    )

@@ -1,4 +1,4 @@
-"""The default utilisation, scored as a user meets it, and reproducible from the shipped runs."""
+"""The default utilization, scored as a user meets it, and reproducible from the shipped runs."""
 
 import csv
 
@@ -8,9 +8,9 @@ from costmodel.foundation.tables import default, read_csv, table
 from costmodel.hardware.accelerator import load_accelerator
 from costmodel.training.jobs.utilization import (
     default_mfu,
-    fit_utilisation,
+    fit_utilization,
     shipped_runs,
-    utilisation_rows,
+    utilization_rows,
     write_table,
 )
 from costmodel.validation.published_runs import validate_published_runs
@@ -22,7 +22,7 @@ def scored():
     return validate_published_runs(table("measurements/published_runs"))
 
 
-def test_shipped_runs_are_predicted_without_their_organisation(scored):
+def test_shipped_runs_are_predicted_without_their_organization(scored):
     assert scored["scored"] >= 30
     assert scored["median_abs_log10"] <= 0.14
     assert 0.70 <= scored["coverage"]["0.8"] <= 0.90
@@ -35,10 +35,10 @@ def test_shipped_runs_are_the_visible_ones(shared, scored):
     assert again["median_abs_log10"] == pytest.approx(scored["median_abs_log10"], rel=1e-12)
 
 
-def test_an_organisation_left_out_does_not_score_itself(scored):
-    """Dropping the runs of an organisation from the fit changes the prediction of those runs."""
+def test_an_organization_left_out_does_not_score_itself(scored):
+    """Dropping the runs of an organization from the fit changes the prediction of those runs."""
     runs, goodput = shipped_runs(), default("goodput").value
-    whole = fit_utilisation(runs, goodput)
+    whole = fit_utilization(runs, goodput)
     row = next(row for row in scored["rows"] if row["id"] == "llama3.1-405b")
     run = next(run for run in runs if run.id == "llama3.1-405b")
     inside = run.flops / (run.accelerator.peak() * whole.mfu(False, "hopper").median() * goodput * 3600)
@@ -54,8 +54,8 @@ def test_every_row_is_scored_or_says_why_not(scored):
 
 
 def test_the_table_of_defaults_is_what_the_fit_gives(tmp_path):
-    write_table(tmp_path / "utilisation.csv")
-    assert (tmp_path / "utilisation.csv").read_text(encoding="utf-8") == "\n".join(
+    write_table(tmp_path / "utilization.csv")
+    assert (tmp_path / "utilization.csv").read_text(encoding="utf-8") == "\n".join(
         [",".join(table("fitted/utilization").columns), *_lines(table("fitted/utilization").rows)]
     )
 
@@ -69,10 +69,10 @@ def _lines(rows):
 
 
 def test_small_classes_are_shrunk_and_unseen_ones_are_wider():
-    rows = {(row["kind"], row["generation"]): row for row in utilisation_rows(shipped_runs())}
+    rows = {(row["kind"], row["generation"]): row for row in utilization_rows(shipped_runs())}
     seen, other = rows["dense", "hopper"], rows["dense", "other"]
     assert float(other["high"]) / float(other["low"]) > float(seen["high"]) / float(seen["low"])
-    assert float(rows["moe", "hopper"]["utilisation"]) < float(seen["utilisation"])
+    assert float(rows["moe", "hopper"]["utilization"]) < float(seen["utilization"])
     blackwell = default_mfu(False, load_accelerator("B200"))
     assert "a generation not seen yet" in blackwell.provenance.note
 

@@ -20,7 +20,7 @@ from costmodel.foundation.tables import folder, read_bytes
 
 MAX_CONFIG_BYTES = 5_000_000
 _PATH_LIKE = re.compile(r"^[./~]|[/\\]$|\.json$")
-"""A text of this form is a path, whatever the catalogue holds."""
+"""A text of this form is a path, whatever the catalog holds."""
 
 
 def load_architecture(
@@ -30,14 +30,14 @@ def load_architecture(
 
     Parameters
     ----------
-    source : a name of the catalogue ("llama-3.1-8b"), the path of a `config.json` or of its folder, the
+    source : a name of the catalog ("llama-3.1-8b"), the path of a `config.json` or of its folder, the
         config itself, or `{"total": "7B", ...}`: the arguments of `Architecture.from_counts`
     family : a `model_type` whose layout the config shares, where its own is not known
 
     Raises
     ------
     UnknownNameError
-        If the name is neither in the catalogue nor a file.
+        If the name is neither in the catalog nor a file.
     InputError
         If the file is no config, or the config is of an unknown `model_type`, incomplete or contradictory.
 
@@ -54,7 +54,7 @@ def load_architecture(
         raise InputError(f"an architecture is a name, a path or a mapping; got {type(source).__name__}")
     text = os.fspath(source)
     named = isinstance(source, str) and not _PATH_LIKE.search(text)
-    if named and family is None and (proper := catalogue().proper(text)):
+    if named and family is None and (proper := catalog().proper(text)):
         return _named(proper)
     path = Path(text).expanduser()
     try:
@@ -63,8 +63,8 @@ def load_architecture(
     except (OSError, ValueError):
         found = False
     if not found:
-        hint = f"No file of that name was found either; 'costmodel models' lists the {len(catalogue())} known."
-        raise UnknownNameError.of("architecture", text, catalogue(), hint)
+        hint = f"No file of that name was found either; 'costmodel models' lists the {len(catalog())} known."
+        raise UnknownNameError.of("architecture", text, catalog(), hint)
     read = from_config(read_config(path), family)
     return read.replace(origin=str(path) if family is None else None, name=_file_name(path))
 
@@ -116,14 +116,14 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def architectures() -> list[dict[str, Any]]:
-    """Return the catalogue as rows: name, family, parameters (total, active), and source."""
+    """Return the catalog as rows: name, family, parameters (total, active), and source."""
     rows = []
-    for name in catalogue():
+    for name in catalog():
         architecture = _named(name)
         rows.append(
             {
                 "name": name,
-                "family": catalogue().things[name]["config"]["model_type"],
+                "family": catalog().things[name]["config"]["model_type"],
                 "parameters": architecture.parameters.total,
                 "active": architecture.parameters.active,
                 "source": architecture.source,
@@ -133,7 +133,7 @@ def architectures() -> list[dict[str, Any]]:
 
 
 @lru_cache(maxsize=1)
-def catalogue() -> Names[dict[str, Any]]:
+def catalog() -> Names[dict[str, Any]]:
     """Return the named architectures of `data/facts/architectures.json`."""
     data = json.loads((folder() / "facts" / "architectures.json").read_bytes())
     return Names("architecture", data, {name: entry["aliases"] for name, entry in data.items()})
@@ -141,7 +141,7 @@ def catalogue() -> Names[dict[str, Any]]:
 
 @lru_cache(maxsize=256)
 def _named(proper: str) -> Architecture:
-    entry = catalogue().things[proper]
+    entry = catalog().things[proper]
     return from_config(entry["config"]).replace(name=proper, origin=proper, source=entry["source"])
 
 

@@ -1,4 +1,4 @@
-"""How many bytes do the weights of a config take as they are stored? Quantised matrices and the rest."""
+"""How many bytes do the weights of a config take as they are stored? Quantized matrices and the rest."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
 
 BITS = {"fp8": 8.0, "fbgemm_fp8": 8.0, "mxfp4": 4.25, "bitsandbytes_8bit": 8.0, "bitsandbytes_4bit": 4.127}
-"""Bits per quantised weight with its scales: an 8-bit scale for 32 values (OCP Microscaling v1.0); NF4 with double
-quantisation 4 + 8/64 + 32/(64 × 256) (Dettmers et al. 2023, arXiv 2305.14314)."""
+"""Bits per quantized weight with its scales: an 8-bit scale for 32 values (OCP Microscaling v1.0); NF4 with double
+quantization 4 + 8/64 + 32/(64 × 256) (Dettmers et al. 2023, arXiv 2305.14314)."""
 GROUPED = ("gptq", "awq", "compressed-tensors")
 """Methods whose bits and group size are in the config; each group has a 16-bit scale."""
 PLAIN_BYTES = 2.0
-"""Of what is not quantised: bf16."""
+"""Of what is not quantized: bf16."""
 
 
 def stored_bits(quantization: Mapping[str, Any] | None) -> float | None:
-    """Return the bits of a quantised weight that a `quantization_config` tells, None where it is not known.
+    """Return the bits of a quantized weight that a `quantization_config` tells, None where it is not known.
 
     >>> stored_bits({"quant_method": "gptq", "bits": 4, "group_size": 128})
     4.125
@@ -43,7 +43,7 @@ def stored_bits(quantization: Mapping[str, Any] | None) -> float | None:
 def stored_bytes(architecture: Architecture, quantization: Mapping[str, Any] | None) -> float | None:
     """Return the bytes of all weights as stored [byte], prediction layers left out; None where it is not known.
 
-    Matrices and experts are quantised, by "mxfp4" the experts alone; embeddings, head, norms, biases and
+    Matrices and experts are quantized, by "mxfp4" the experts alone; embeddings, head, norms, biases and
     routers keep 16 bits, as the published checkpoints of these methods do.
     """
     bits = stored_bits(quantization)
@@ -55,8 +55,8 @@ def stored_bytes(architecture: Architecture, quantization: Mapping[str, Any] | N
         if part == "prediction":
             continue
         for weight in weights:
-            quantised = weight.role in roles and part != "head" and len(weight.shape) > 1
-            total += copies * weight.size * (bits / 8 if quantised else PLAIN_BYTES)
+            quantized = weight.role in roles and part != "head" and len(weight.shape) > 1
+            total += copies * weight.size * (bits / 8 if quantized else PLAIN_BYTES)
     return total
 
 

@@ -118,9 +118,9 @@ class Architecture(Spec):
     tokens: Dimension | None = None
     """Tokens of a sequence where the model fixes them (patches of an image)."""
     stored_bytes: Annotated[float, Field(gt=0)] | None = None
-    """Bytes of the weights as the config stores them (quantised or not); None where that is not known."""
+    """Bytes of the weights as the config stores them (quantized or not); None where that is not known."""
     origin: str | dict[str, Any] | None = None
-    """The catalogue name, path or config that it was read from; written in its place to files."""
+    """The catalog name, path or config that it was read from; written in its place to files."""
     source: str = ""
 
     @model_validator(mode="after")

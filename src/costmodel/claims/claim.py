@@ -37,7 +37,7 @@ class CostClaim(Spec):
         Annotated[str, Tag("a name")] | Annotated[Capability, Tag("a capability")] | Annotated[Scenario, Tag("a run")],
         Discriminator(lambda value: "a name" if isinstance(value, str) else _described(value)),
     ]
-    """What is reached: a series of `data/measurements/cost_decline.csv`, a capability with its cost and date, or a run."""
+    """A series of `data/measurements/cost_decline.csv`, a capability with its cost and date, or a run."""
     below: Dollars
     by: Year
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from costmodel.cli.budgeting import budget
-from costmodel.cli.catalogue import gpus, models
+from costmodel.cli.catalog import gpus, models
 from costmodel.cli.estimating import compare, estimate, schema
 from costmodel.cli.finetuning import finetune
 from costmodel.cli.fitting import fit

@@ -24,7 +24,7 @@ def estimate(
     purchase_model: Annotated[str | None, typer.Option(help="on_demand, spot, reserved_1y, ...")] = None,
     price: Annotated[str | None, typer.Option(help="Price per GPU-hour, such as '$2.50/h'.")] = None,
     on: Annotated[str | None, typer.Option(help="Day of the price, such as 2026-09-01.")] = None,
-    mfu: Annotated[str | None, typer.Option(help="Utilisation, such as 0.42 or '0.35 to 0.45'.")] = None,
+    mfu: Annotated[str | None, typer.Option(help="Utilization, such as 0.42 or '0.35 to 0.45'.")] = None,
     goodput: Annotated[str | None, typer.Option(help="Share of the time in useful steps.")] = None,
     gpu_hours: Annotated[str | None, typer.Option(help="GPU-hours, where they are known.")] = None,
     region: Annotated[str | None, typer.Option(help="Country, US state or cloud region.")] = None,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
     from costmodel.planning.fits import Fits
 
-_SHORT = {"full": "full_fine_tuning", "qat": "quantisation_aware_training", "prompt": "prompt_tuning"}
+_SHORT = {"full": "full_fine_tuning", "qat": "quantization_aware_training", "prompt": "prompt_tuning"}
 """Shorter names of some kinds of recipes."""
 _WITHOUT_GPU = ("recipe", "prices", "cluster.count", "cluster.site")
 """Fields of a scenario, or their beginnings, that are also asked for where the accelerator is open."""

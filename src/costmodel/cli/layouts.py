@@ -13,7 +13,7 @@ from costmodel.foundation.rendering import cells, text
 
 
 def layouts(
-    model: Annotated[str, typer.Argument(help="A catalogue name or the path of a config.json.")],
+    model: Annotated[str, typer.Argument(help="A catalog name or the path of a config.json.")],
     gpu: Annotated[str, typer.Option(help="Accelerator.")],
     gpus: Annotated[str, typer.Option(help="Their number, or several: 64,128,256.")],
     batch_size: Annotated[int | None, typer.Option(help="Sequences of a step; by rule unless given.")] = None,

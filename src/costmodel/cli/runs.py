@@ -15,7 +15,7 @@ _SHOWN = (_PLAIN, "estimated", "unit-costs", "frontier")
 
 def runs(
     show: Annotated[str, typer.Argument(help=f"What to show: {', '.join(_SHOWN)}.")] = _PLAIN,
-    organisation: Annotated[str | None, typer.Option(help="Only runs of this organisation.")] = None,
+    organization: Annotated[str | None, typer.Option(help="Only runs of this organization.")] = None,
     kind: Annotated[str | None, typer.Option(help="Only this kind: pretrain, finetune, rl, benchmark, ...")] = None,
     since: Annotated[str | None, typer.Option(help="Published in this year or month, or later: 2024, 2024-07.")] = None,
     scope: Annotated[str | None, typer.Option(help="Only with a cost of this scope: final_run, development.")] = None,
@@ -30,7 +30,7 @@ def runs(
 
     problems = [] if show in _SHOWN else [unknown("table of runs", show, _SHOWN)]
     try:
-        found = published_runs(organisation, kind, since, scope)
+        found = published_runs(organization, kind, since, scope)
     except InputError as error:
         problems += error.problems
     if problems:

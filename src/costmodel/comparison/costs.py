@@ -45,7 +45,7 @@ development_cost(...) converts a final run
     by: str = ""
     """Who says so."""
     basis: str = ""
-    """How it was reckoned: rental, amortised, grant, stated, estimated."""
+    """How it was reckoned: rental, amortized, grant, stated, estimated."""
     year: int | None = None
     """Year of the dollars: that of the publication."""
     low: float | None = None

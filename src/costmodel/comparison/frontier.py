@@ -79,7 +79,7 @@ class Compared:
         hours = self.hours or (None, None, None)
         said = [f"{cost.shown()} ({cost.scope.replace('_', ' ')}, {cost.basis}, {cost.by})" for cost in self.run.costs]
         return {
-            "group": self.group, "run": self.run.id, "organisation": self.run.organisation,
+            "group": self.group, "run": self.run.id, "organization": self.run.organization,
             "date": self.run.row["date"],
             "accelerator": self.run.row["accelerator"] or self.run.row["assumed_accelerator"] or None,
             "count": self.run.count, "count_holds": self.count_holds,

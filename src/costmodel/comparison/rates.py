@@ -21,7 +21,7 @@ def rental(accelerator: str, on: dt.date | None, count: int) -> tuple[Rental, st
 
     Parameters
     ----------
-    accelerator : name in the catalogue
+    accelerator : name in the catalog
     on : the day; None where it is not known
     count : accelerators
 

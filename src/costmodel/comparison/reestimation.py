@@ -57,7 +57,7 @@ class Reestimate:
     price: str
     """Whose price it is, or why there is none."""
     fitted: bool
-    """Whether the run is among those that the default utilisation was fitted on."""
+    """Whether the run is among those that the default utilization was fitted on."""
 
     def rows(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
         """Return one row per figure that is claimed, in the unit of the row.
@@ -200,15 +200,15 @@ class Reestimates(Sequence[Reestimate]):
 
 _FOOTER = (
     "in brackets: 80 % intervals; * claim is arithmetic of its authors\n"
-    "estimates are told model, tokens and accelerators, not the hours; the default utilisation was fitted on runs "
-    "marked 'fit' (costmodel validate published_runs scores each run by a fit without its organisation)"
+    "estimates are told model, tokens and accelerators, not the hours; the default utilization was fitted on runs "
+    "marked 'fit' (costmodel validate published_runs scores each run by a fit without its organization)"
 )
 
 
 def reestimate(run: PublishedRun | str) -> Reestimate:
     """Estimate a published run anew, from its model, tokens and accelerators alone.
 
-    GPU-hours, dollars, energy and utilisation of the row are not told, so that the estimate is a
+    GPU-hours, dollars, energy and utilization of the row are not told, so that the estimate is a
     prediction; PUE and grid of the row are. The price is that of the market on the day of the run
     (see `costmodel.comparison.rates.rental`).
 
@@ -296,7 +296,7 @@ def scenario_of(run: PublishedRun) -> tuple[Scenario, str]:
 
 
 def _read(run: PublishedRun) -> Run:
-    """Return the run as the fit of the utilisation reads it, but without the hours that it took."""
+    """Return the run as the fit of the utilization reads it, but without the hours that it took."""
     row = {**run.row, "kind": "pretrain", "split": "", "confidence": "A", "chip_hours": "1"}
     row["accelerator"] = row["accelerator"] or row["assumed_accelerator"]
     if not row["tokens"] and row["flops_claimed"] and "enc" not in row["arch"]:

@@ -62,7 +62,7 @@ class PublishedRun:
         return self.row["model"]
 
     @property
-    def organisation(self) -> str:
+    def organization(self) -> str:
         """Who trained it."""
         return self.row["org"]
 
@@ -149,14 +149,14 @@ class PublishedRuns(Sequence[PublishedRun]):
 
     def where(
         self,
-        organisation: str | None = None,
+        organization: str | None = None,
         kind: str | None = None,
         since: int | str | dt.date | None = None,
         scope: str | None = None,
     ) -> PublishedRuns:
         """Return the runs that fit; see `published_runs`."""
         problems, kept = [], list(self._runs)
-        filters: tuple[tuple[str, str, Any], ...] = (("organisation", "org", organisation), ("kind", "kind", kind))
+        filters: tuple[tuple[str, str, Any], ...] = (("organization", "org", organization), ("kind", "kind", kind))
         for name, column, wanted in filters:
             if wanted is None:
                 continue
@@ -248,7 +248,7 @@ class PublishedRuns(Sequence[PublishedRun]):
 
 
 def published_runs(
-    organisation: str | None = None,
+    organization: str | None = None,
     kind: str | None = None,
     since: int | str | dt.date | None = None,
     scope: str | None = None,
@@ -258,7 +258,7 @@ def published_runs(
 
     Parameters
     ----------
-    organisation : only of this one
+    organization : only of this one
     kind : only of this kind: "pretrain", "finetune", "rl", "benchmark", ...
     since : published in this year or month, or later: 2024, "2024-07"
     scope : only with a published cost of this scope: "final_run" or "development"
@@ -276,11 +276,11 @@ def published_runs(
 
     Examples
     --------
-    >>> run = published_runs(organisation="deepseek")["deepseek-v3"]
+    >>> run = published_runs(organization="deepseek")["deepseek-v3"]
     >>> run.cost.usd, run.cost.scope, run.cost.circular
     (5576000.0, 'final_run', True)
     """
-    found = _shipped().where(organisation, kind, since, scope)
+    found = _shipped().where(organization, kind, since, scope)
     return found if reference else PublishedRuns([run for run in found if not run.reference])
 
 
@@ -316,7 +316,7 @@ def _cells(run: PublishedRun, cost: Cost | None) -> dict[str, Any]:
                                  ("usd_per_million_tokens", tokens, 1e6), ("usd_per_gpu_hour", hours, 1.0))
     }  # fmt: skip
     return {
-        "id": run.id, "model": run.model, "organisation": run.organisation, "date": run.row["date"], "kind": run.kind,
+        "id": run.id, "model": run.model, "organization": run.organization, "date": run.row["date"], "kind": run.kind,
         "parameters": total, "active_parameters": _number(run.row["params_active"]), "tokens": tokens,
         "accelerator": run.row["accelerator"] or None, "count": run.count,
         **{name: run.claimed(name) for name in FIGURES if name != "cost"},
@@ -334,7 +334,7 @@ def _short(run: PublishedRun, cost: Cost | None) -> dict[str, str]:
     usd = "-" if cost is None else cost.shown() + "*" * cost.circular
     chips = f"{run.count:,} × {run.row['accelerator']}" if run.count else run.row["accelerator"] or "-"
     return {
-        "run": run.id + " (ref)" * run.reference, "organisation": run.organisation, "date": run.row["date"],
+        "run": run.id + " (ref)" * run.reference, "organization": run.organization, "date": run.row["date"],
         "kind": run.kind.partition("+")[0], "accelerators": chips,
         "GPU-hours": "-" if hours is None else rendering.amount(hours * 3600, "GPU-s").removesuffix(" GPU-hours")
         + "*" * ("gpu_hours" in run.arithmetic),

@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple
 from costmodel.foundation.arrays import largest, smallest
 
 MOST_OF_PEAK = 0.9
-"""Share of the peak that no job passes by being faster than modelled: the best matrix products reach it [1]."""
-Timing = Literal["utilisation", "given", "total given"]
+"""Share of the peak that no job passes by being faster than modeled: the best matrix products reach it [1]."""
+Timing = Literal["utilization", "given", "total given"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,16 @@ class Stage(NamedTuple):
     """What the chain needs to know of a pass of a recipe, or of a recipe whose GPU-hours are given.
 
     `prefix` of its inputs and `recipe` of those of its recipe; how its time is found, whether it has a step
-    time, and the name of its utilisation: "mfu" of all, or one of its own behind the prefix. `reached` names
-    the share of the modelled speed that jobs reach, where it is an input.
+    time, and the name of its utilization: "mfu" of all, or one of its own behind the prefix. `realized_efficiency`
+    names that input, where it is one.
     """
 
     prefix: str = "recipe."
     recipe: str = "recipe."
-    timing: Timing = "utilisation"
+    timing: Timing = "utilization"
     stepped: bool = False
-    utilisation: str = "mfu"
-    reached: str = ""
+    utilization: str = "mfu"
+    realized_efficiency: str = ""
 
 
 class Missing(NamedTuple):
@@ -54,21 +54,21 @@ def total_flops(tokens: Any, flops_per_token: Any) -> Any:
     return tokens * flops_per_token
 
 
-def gpu_time(flops: Any, peak: Any, mfu: Any, goodput: Any, reached: Any = 1.0) -> Any:
+def gpu_time(flops: Any, peak: Any, mfu: Any, goodput: Any, realized_efficiency: Any = 1.0) -> Any:
     """Return the GPU-seconds of a stage [s]: model FLOPs over what is reached of the peak.
 
-    Jobs that are faster than modelled (`reached` above 1) still stay below nine tenths of the peak.
+    Jobs that are faster than modeled (`realized_efficiency` above 1) still stay below nine tenths of the peak.
     """
-    return flops / (peak * goodput * smallest(mfu * reached, largest(mfu, MOST_OF_PEAK)))
+    return flops / (peak * goodput * smallest(mfu * realized_efficiency, largest(mfu, MOST_OF_PEAK)))
 
 
 def step_time(batch_tokens: Any, flops_per_token: Any, count: Any, peak: Any, mfu: Any) -> Any:
-    """Return the time of one optimiser step in steady state [s]."""
+    """Return the time of one optimizer step in steady state [s]."""
     return batch_tokens * flops_per_token / (count * peak * mfu)
 
 
 def mean_mfu(*flops_and_mfus: Any) -> Any:
-    """Return the utilisation in steady state of several stages [1]: of the FLOPs of all in their time."""
+    """Return the utilization in steady state of several stages [1]: of the FLOPs of all in their time."""
     half = len(flops_and_mfus) // 2
     flops, mfus = flops_and_mfus[:half], flops_and_mfus[half:]
     return _sum(*flops) / _sum(*(one / mfu for one, mfu in zip(flops, mfus, strict=True)))
@@ -79,7 +79,7 @@ def wall_time(gpu_seconds: Any, count: Any) -> Any:
     return gpu_seconds / count
 
 
-def utilisation(flops: Any, gpu_seconds: Any, peak: Any) -> Any:
+def utilization(flops: Any, gpu_seconds: Any, peak: Any) -> Any:
     """Return the share of the bf16 peak that the whole job reaches [1]: mfu × goodput."""
     return flops / (gpu_seconds * peak)
 
@@ -149,13 +149,13 @@ def steps(
         formula = "Daly: what failures, restarts and checkpoints leave"
         listed.append(Step("goodput", "share", _named(job_goodput, reliability), of_job, formula))
     for stage in stages:
-        prefix, mfu = stage.prefix, stage.utilisation
+        prefix, mfu = stage.prefix, stage.utilization
         tokens, per_token = f"{stage.recipe}tokens", f"{prefix}flops_per_token"
         listed.append(Step(f"{prefix}flops", "FLOP", total_flops, (tokens, per_token), "tokens × FLOPs per token"))
-        if stage.timing == "utilisation":
-            of_job = (stage.reached,) if stage.reached else ()
+        if stage.timing == "utilization":
+            of_job = (stage.realized_efficiency,) if stage.realized_efficiency else ()
             inputs = (f"{prefix}flops", "cluster.peak", mfu, "goodput", *of_job)
-            formula = f"FLOPs / (peak × mfu × goodput{' × reached' if of_job else ''})"
+            formula = f"FLOPs / (peak × mfu × goodput{' × realized_efficiency' if of_job else ''})"
             listed.append(Step(f"{prefix}gpu_time", "GPU-s", gpu_time, inputs, formula))
         if stage.stepped:
             of_step = (f"{prefix}batch_tokens", per_token, "cluster.count", "cluster.peak", mfu)
@@ -164,10 +164,10 @@ def steps(
     flops = tuple(f"{stage.prefix}flops" for stage in stages)
     times = tuple(f"{stage.prefix}gpu_time" for stage in stages)
     whole = ("gpu_time",) if stages[0].timing == "total given" else times
-    own = [stage for stage in stages if stage.utilisation != "mfu"]
+    own = [stage for stage in stages if stage.utilization != "mfu"]
     if own:
-        timed = [stage for stage in stages if stage.timing == "utilisation"]
-        parts = (*(f"{stage.prefix}flops" for stage in timed), *(stage.utilisation for stage in timed))
+        timed = [stage for stage in stages if stage.timing == "utilization"]
+        parts = (*(f"{stage.prefix}flops" for stage in timed), *(stage.utilization for stage in timed))
         listed.append(Step("mfu", "share", mean_mfu, parts, "FLOPs of all passes / (their time × peak)"))
     if len(stages) == 1 and stages[0].stepped:
         listed.append(Step("step_time", "s", _sum, ("recipe.step_time",), "of the recipe"))
@@ -179,7 +179,7 @@ def steps(
         Step("flops", "FLOP", _sum, flops, "sum over the passes"),
         Step("gpu_hours", "GPU-s", _sum, whole, "sum over the passes"),
         Step("wall_time", "s", wall_time, ("gpu_hours", "cluster.count"), "GPU-hours / count"),
-        Step("utilisation", "share", utilisation, ("flops", "gpu_hours", "cluster.peak"), "FLOPs / (GPU-hours × peak)"),
+        Step("utilization", "share", utilization, ("flops", "gpu_hours", "cluster.peak"), "FLOPs / (GPU-hours × peak)"),
         Step("machine_energy", "J", machine_energy, ("gpu_hours", "site.power_per_gpu"), "GPU-hours × power"),
         Step("energy", "J", facility_energy, ("machine_energy", "site.pue"), "machine energy × PUE"),
         Step("carbon", "kg", emissions, ("energy", "site.grid_intensity"), "energy × grid intensity"),

@@ -13,6 +13,7 @@ from costmodel.estimation.scenario import Scenario
 from costmodel.estimation.total import Total
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import draws
+from costmodel.foundation.renamed import RENAMED, original
 from costmodel.foundation.tables import table
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from costmodel.foundation.units import Quantity
     from costmodel.training.step.layout import Layout
 
-_STEADY_UNKNOWN = Missing("GPU-hours were given, which tell the utilisation of the job (mfu × goodput) only")
-_NO_LAYOUT = Missing("no layout is behind the estimate: utilisation or GPU-hours were given, or it is by class")
+_STEADY_UNKNOWN = Missing("GPU-hours were given, which tell the utilization of the job (mfu × goodput) only")
+_NO_LAYOUT = Missing("no layout is behind the estimate: utilization or GPU-hours were given, or it is by class")
 _NO_BATCH = Missing("recipe.batch_size is not given, or there is more than one recipe")
 
 
@@ -72,21 +73,21 @@ class Estimate(Result):
         self.inputs, self.missing, self._speed = resolved.inputs, resolved.missing, resolved.speed
         known: dict[str, Any] = {path: one.value for path, one in self.inputs.items()}
         self._point = chain.run(self.steps, known | self.missing)
-        self._check_utilisation()
+        self._check_utilization()
 
     @property
     def mfu(self) -> Quantity:
-        """Model FLOPs utilisation in steady state."""
+        """Model FLOPs utilization in steady state."""
         return self.quantity("mfu")
 
     @property
-    def utilisation(self) -> Quantity:
+    def utilization(self) -> Quantity:
         """Share of the peak that the whole job reaches: mfu × goodput."""
-        return self.quantity("utilisation")
+        return self.quantity("utilization")
 
     @property
     def step_time(self) -> Quantity:
-        """Time of an optimiser step in steady state; needs `recipe.batch_size`."""
+        """Time of an optimizer step in steady state; needs `recipe.batch_size`."""
         return self.quantity("step_time")
 
     @property
@@ -205,6 +206,7 @@ class Estimate(Result):
             shown, unit = one.shown()
             listed[path] = {"value": shown, "unit": unit, "interval": one.interval(), **one.provenance._asdict()}
         figures = {row.pop("quantity"): row for row in self.rows()}
+        figures |= {old: figures[new] for old, new in RENAMED.items() if new in figures}
         return {
             **self.stamp(),
             "data_vintage": table("gpu_prices").vintage,
@@ -232,9 +234,9 @@ class Estimate(Result):
     def __reduce__(self) -> tuple[Any, ...]:
         return Estimate, (self.scenario,)
 
-    def _check_utilisation(self) -> None:
+    def _check_utilization(self) -> None:
         """Refuse GPU-hours in which the FLOPs cannot be done at the fastest peak of the accelerator."""
-        reached = self._point["utilisation"]
+        reached = self._point["utilization"]
         if isinstance(reached, Missing):
             return
         accelerator = self.scenario.cluster.accelerator
@@ -270,9 +272,9 @@ class Estimate(Result):
 
 
 def draw_key(path: str) -> str:
-    """Return the key of an input's draws: what recipes of one team reach, and how the time model errs, is shared."""
-    shared = next((name for name in ("mfu", "reached") if path.endswith(f".{name}")), None)
-    return shared or path
+    """Return the key of an input's draws: those of realized efficiency and MFU are shared by all passes."""
+    shared = next((name for name in ("mfu", "realized_efficiency") if path.endswith(f".{name}")), None)
+    return original(shared or path)
 
 
 def _tokens(tokens: Any) -> str:

@@ -13,7 +13,7 @@ from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import SI_FACTOR
 from costmodel.hardware.power import training_power
 from costmodel.hardware.site import electricity_price, grid_intensity, water_intensity
-from costmodel.training.jobs.realized_finetuning import job_kind, reached
+from costmodel.training.jobs.realized_finetuning import job_kind, realized_efficiency
 from costmodel.training.recipes.passes import pass_flops
 from costmodel.training.step.memory import GIB
 
@@ -112,8 +112,8 @@ def _put_recipes(scenario: Scenario, known: Speed, put: Put) -> tuple[tuple[Stag
                 put(f"{of_recipe}gpu_time", "hour", _given(recipe.gpu_hours))
             listed.append(Stage(of_recipe, of_recipe, "total given" if total else "given"))
             continue
-        of_job = _reached(scenario, recipe, known)
-        at = "" if of_job is None else f"{of_recipe}reached"
+        of_job = _realized_efficiency(scenario, recipe, known)
+        at = "" if of_job is None else f"{of_recipe}realized_efficiency"
         if of_job is not None:
             put(at, "1", of_job)
         batch = known.batches[timed] if known.batches else recipe.batch_size
@@ -128,12 +128,12 @@ def _put_recipes(scenario: Scenario, known: Speed, put: Put) -> tuple[tuple[Stag
                 share = middle(tokens) / one.tokens  # of the tokens of a step, those that are no padding
                 length = float(batch * one.sequence_length) * share
                 put(f"{prefix}batch_tokens", "token", Figure(length, None, origin))
-            utilisation = "mfu"
+            utilization = "mfu"
             if len(known.figures) > 1:
-                utilisation = f"{prefix}{'decode_mfu' if one.kind == 'generate' else 'mfu'}"
-                figure = known.figures[sum(stage.timing == "utilisation" for stage in listed)]
-                put(utilisation, "1", figure)
-            listed.append(Stage(prefix, of_recipe, "utilisation", stepped, utilisation, at))
+                utilization = f"{prefix}{'decode_mfu' if one.kind == 'generate' else 'mfu'}"
+                figure = known.figures[sum(stage.timing == "utilization" for stage in listed)]
+                put(utilization, "1", figure)
+            listed.append(Stage(prefix, of_recipe, "utilization", stepped, utilization, at))
     if scenario.gpu_hours is not None:
         put("gpu_time", "hour", _given(scenario.gpu_hours))
     if len(known.figures) == 1:
@@ -143,13 +143,13 @@ def _put_recipes(scenario: Scenario, known: Speed, put: Put) -> tuple[tuple[Stag
     return tuple(listed), tuple(bought)
 
 
-def _reached(scenario: Scenario, recipe: Recipe, known: Speed) -> Figure | None:
-    """Return the share of the modelled speed that a job reaches; None where the speed is that of such jobs."""
-    if scenario.reached is not None:
-        return _given(scenario.reached)
+def _realized_efficiency(scenario: Scenario, recipe: Recipe, known: Speed) -> Figure | None:
+    """Return the share of the modeled speed that a job reaches; None where the speed is that of such jobs."""
+    if scenario.realized_efficiency is not None:
+        return _given(scenario.realized_efficiency)
     kind = job_kind(recipe)
     calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
-    return None if kind is None or calibrated or known.basis not in {"planned", "class"} else reached(kind)
+    return None if kind is None or calibrated or known.basis not in {"planned", "class"} else realized_efficiency(kind)
 
 
 def _held(known: Speed) -> Figure:

@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from costmodel.training.step.layout import Layouts
 
 MOST_MFU = 0.98
-"""End of an interval of the utilisation at most: a share below one [1]."""
+"""End of an interval of the utilization at most: a share below one [1]."""
 BYTES_HANDED_OVER = 2.0
 """Bytes for each parameter that goes to the generating copies, in 16 bits."""
 
 
 def of_passes(scenario: Scenario, recipe: Recipe, layout: Layouts | None, trained: Figure) -> list[Figure]:
-    """Return the utilisation of each pass of a recipe, in their order.
+    """Return the utilization of each pass of a recipe, in their order.
 
     Parameters
     ----------
     scenario : Scenario
     recipe : one of its recipes
     layout : in which the model is trained; None where only a class of models and accelerators tells
-    trained : the utilisation of the pass that trains it
+    trained : the utilization of the pass that trains it
     """
     found = []
     for one in recipe.passes(scenario.architecture):
@@ -45,7 +45,7 @@ def of_passes(scenario: Scenario, recipe: Recipe, layout: Layouts | None, traine
 
 
 def _beside(scenario: Scenario, recipe: Recipe, one: Pass, layout: Layouts, trained: Figure) -> Figure:
-    """Return the utilisation of a model that reads, or of a second that is trained, in the same layout."""
+    """Return the utilization of a model that reads, or of a second that is trained, in the same layout."""
     asked = pass_problem(one, scenario.cluster, recipe, scenario.efficiency)
     batch = layout.micro_batch * layout.data * math.ceil(asked.batch_size / (layout.micro_batch * layout.data))
     parts = step_breakdown(asked.work, asked.numbers, asked.machine, batch, layout, asked.constants)
@@ -62,7 +62,7 @@ def _beside(scenario: Scenario, recipe: Recipe, one: Pass, layout: Layouts, trai
 
 
 def _generating(scenario: Scenario, recipe: Recipe, one: Pass) -> Figure:
-    """Return the utilisation of a model that writes [1]: model FLOPs over the peak in the time that it takes."""
+    """Return the utilization of a model that writes [1]: model FLOPs over the peak in the time that it takes."""
     from costmodel.serving.generation import generation
 
     cluster = scenario.cluster

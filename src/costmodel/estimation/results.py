@@ -37,7 +37,7 @@ OUTPUTS: dict[str, Output] = {
     "mfu": Output("1", "share", "1", "MFU in steady state"),
     "goodput": Output("1", "share", "1", "goodput of the job"),
     "memory": Output("byte", "byte", "GiB", "memory of the fullest accelerator"),
-    "utilisation": Output("1", "share", "1", "utilisation of the job"),
+    "utilization": Output("1", "share", "1", "utilization of the job"),
     "gpu_hours": Output("s", "GPU-s", "hour", "GPU time"),
     "wall_time": Output("s", "s", "day", "wall time"),
     "energy": Output("J", "J", "MWh", "energy"),

@@ -21,7 +21,7 @@ from costmodel.training.step.layout import Layout
 
 Scope = Literal["final_run", "development"]
 MOST_RECIPES = 100
-Reached = Annotated[float | Range, Measure("1", 0.0, 100.0, open_low=True)]
+RealizedEfficiency = Annotated[float | Range, Measure("1", 0.0, 100.0, open_low=True)]
 
 
 def _written_architecture(architecture: Architecture) -> Any:
@@ -59,26 +59,26 @@ class Scenario(Spec):
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
     architecture: ArchitectureField
-    """A name of the catalogue, a path, a config, counts (`{"total": "7B"}`) or an `Architecture`."""
+    """A name of the catalog, a path, a config, counts (`{"total": "7B"}`) or an `Architecture`."""
     recipe: Stages
     """What is done, or a list of stages one after the other."""
     cluster: Cluster
     prices: Rental = Rental()
     mfu: Fraction | None = None
-    """Model FLOPs utilisation in steady state: of the dense bf16 peak, whatever the precision."""
+    """Model FLOPs utilization in steady state: of the dense bf16 peak, whatever the precision."""
     goodput: Fraction | None = None
     """Share of the wall time that is spent in useful steps."""
     layout: Layout | None = None
     """How the model is spread over the accelerators. Unless given the best of a bounded set is planned, and
-    the speed is what published runs reach of such plans; one that is given is taken to run as modelled."""
+    the speed is what published runs reach of such plans; one that is given is taken to run as modeled."""
     search: Literal["bounded", "full"] = "bounded"
     """Where no layout is given: the best of some hundred by rule, or of the whole space."""
     efficiency: Efficiency | None = None
     """Constants of the time model, such as `calibrate` returns them; the shipped ones unless given."""
     reliability: Reliability = Reliability()
     """Failures, checkpoints and restarts, from which the goodput follows where it is not given."""
-    reached: Reached | None = None
-    """Share of the modelled speed that the job reaches, where your jobs tell; else fine-tunes whose layout is not
+    realized_efficiency: RealizedEfficiency | None = None
+    """Share of the modeled speed that the job reaches, where your jobs tell; else fine-tunes whose layout is not
     given take what published ones reached [1]."""
     gpu_hours: GPUHours | None = None
     """GPU-hours of the whole, where they are known [hour]; excludes mfu and goodput."""
@@ -97,8 +97,8 @@ class Scenario(Spec):
             raise ValueError("mfu is given, which leaves nothing for layout to say; leave one out")
         if self.layout is not None and (self.gpu_hours is not None or len(timed) == len(self.recipes)):
             raise ValueError("gpu_hours is given, which leaves nothing for layout to say; leave one out")
-        if self.reached is not None and (self.gpu_hours is not None or len(timed) == len(self.recipes)):
-            raise ValueError("gpu_hours is given, which leaves nothing for reached to say; leave one out")
+        if self.realized_efficiency is not None and (self.gpu_hours is not None or len(timed) == len(self.recipes)):
+            raise ValueError("gpu_hours is given, which leaves nothing for realized_efficiency to say; leave one out")
         if self.gpu_hours is not None and (self.mfu is not None or self.goodput is not None):
             raise ValueError("gpu_hours is given, which leaves nothing for mfu and goodput to say; leave one out")
         if self.gpu_hours is not None and timed:

@@ -1,4 +1,4 @@
-"""How fast does it run? Utilisation and goodput: given, from the layout, from a planned one, or by class."""
+"""How fast does it run? Utilization and goodput: given, from the layout, from a planned one, or by class."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from costmodel.training.recipes.pretraining import Recipe
 
 Basis = Literal["given", "layout", "planned", "class", "none"]
-"""Where the utilisation comes from; "none" where GPU-hours are given."""
+"""Where the utilization comes from; "none" where GPU-hours are given."""
 
 
 class Speed(NamedTuple):
     """What is known of the speed of a scenario.
 
-    `basis` of the utilisation; for each recipe that is timed its layout, the sequences of a step, and the
+    `basis` of the utilization; for each recipe that is timed its layout, the sequences of a step, and the
     memory by part [byte].
     """
 
@@ -36,7 +36,7 @@ class Speed(NamedTuple):
     batches: tuple[int, ...] = ()
     memory: tuple[Memory, ...] = ()
     figures: tuple[Figure, ...] = ()
-    """Utilisation in steady state of each recipe, or the one of all."""
+    """Utilization in steady state of each recipe, or the one of all."""
 
 
 def speed(scenario: Scenario) -> Speed:
@@ -69,9 +69,9 @@ def _of_layout(scenario: Scenario, layout: Layout, timed: list[Recipe]) -> Speed
     steps = [step_time(architecture, cluster, recipe, layout, scenario.efficiency) for recipe in timed]
     figures: list[Figure] = []
     for step, recipe in zip(steps, timed, strict=True):
-        resident = recipe.resident(architecture) / cluster.count
+        auxiliary_bytes = recipe.auxiliary_bytes(architecture) / cluster.count
         if not step.fits:
-            needed, held = (step.memory.total + resident) / GIB, cluster.accelerator.memory
+            needed, held = (step.memory.total + auxiliary_bytes) / GIB, cluster.accelerator.memory
             raise InputError(f"layout: does not fit: it needs {needed:.1f} of the {held:g} GiB on each accelerator")
         figures += of_passes(scenario, recipe, layouts(layout), step_figure(step, scenario, recipe))
     held_by = tuple(_with_resident(step.memory, recipe, scenario) for step, recipe in zip(steps, timed, strict=True))
@@ -80,11 +80,11 @@ def _of_layout(scenario: Scenario, layout: Layout, timed: list[Recipe]) -> Speed
 
 def _with_resident(held: Memory, recipe: Recipe, scenario: Scenario) -> Memory:
     """Return the memory with that of the models beside the trained one, which count as weights."""
-    return held._replace(weights=held.weights + recipe.resident(scenario.architecture) / scenario.cluster.count)
+    return held._replace(weights=held.weights + recipe.auxiliary_bytes(scenario.architecture) / scenario.cluster.count)
 
 
 def step_figure(step: StepTime, scenario: Scenario, recipe: Recipe) -> Figure:
-    """Return the utilisation of a step with the spread of the time model [1]."""
+    """Return the utilization of a step with the spread of the time model [1]."""
     low, high = step.interval(0.8)
     mfu = float(step.mfu)
     most = min(mfu * step.seconds / low, MOST_MFU)
@@ -106,7 +106,7 @@ def _planned(scenario: Scenario, timed: list[Recipe]) -> Speed:
         asked = problem(architecture, cluster, recipe, scenario.efficiency)
         planned = _plan(scenario, recipe, asked)
         found.append((asked, planned))
-        if calibrated or recipe.kind != "pretraining":  # of fine-tunes no plans are published: as modelled
+        if calibrated or recipe.kind != "pretraining":  # of fine-tunes no plans are published: as modeled
             figure = _measured(scenario, recipe, planned)
         else:
             figure = planned_mfu(architecture, cluster, asked, planned)
@@ -122,7 +122,7 @@ def _planned(scenario: Scenario, timed: list[Recipe]) -> Speed:
 
 
 def _measured(scenario: Scenario, recipe: Recipe, planned: Plan) -> Figure:
-    """Return the utilisation of a plan as the time model has it: what others reach of plans does not matter."""
+    """Return the utilization of a plan as the time model has it: what others reach of plans does not matter."""
     settled = recipe.replace(batch_size=int(planned.batch_size))
     layout = layout_of(list(planned.layout))
     step = step_time(scenario.architecture, scenario.cluster, settled, layout, scenario.efficiency)
@@ -150,7 +150,7 @@ def _plan(scenario: Scenario, recipe: Recipe, asked: Problem) -> Plan:
 def _by_class(scenario: Scenario, reason: str, of_bf16: float) -> Speed:
     mixture = scenario.architecture.kind == "moe"
     figure = default_mfu(mixture, scenario.cluster.accelerator, of_bf16)
-    caution = f"utilisation by class, not by the time model: {reason}"
+    caution = f"utilization by class, not by the time model: {reason}"
     trained = figure._replace(provenance=figure.provenance._replace(caution=caution))
     timed = [recipe for recipe in scenario.recipes if recipe.gpu_hours is None]
     if not any(one.kind == "generate" for recipe in timed for one in recipe.passes(scenario.architecture)):
@@ -166,7 +166,7 @@ def _batches(scenario: Scenario, timed: list[Recipe]) -> tuple[int, ...]:
 def goodput_figures(scenario: Scenario, basis: Basis) -> dict[str, tuple[str, Figure]]:
     """Return the inputs of the goodput by path: itself where it is given or typical, else those of failures.
 
-    Each with the unit in which it is shown. The utilisation of a class was fitted with the typical goodput.
+    Each with the unit in which it is shown. The utilization of a class was fitted with the typical goodput.
     """
     if scenario.goodput is not None:
         value = scenario.goodput

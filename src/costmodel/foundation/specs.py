@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from costmodel.foundation.errors import InputError, unknown
+from costmodel.foundation.renamed import RENAMED, renamed
 
 _PLACED = re.compile(r"[A-Za-z_][\w.-]*: ")
 """A problem that names the field it is about."""
@@ -48,6 +49,14 @@ class Spec(BaseModel):
 
     # pydantic calls an own __init__ for nested data too, where its errors would lose their place
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_names(cls, data: Any) -> Any:
+        """Accept fields under the names that they had in version 0.1."""
+        if isinstance(data, Mapping) and not RENAMED.keys().isdisjoint(data):
+            return renamed(data, cls.model_fields)
+        return data
 
     def model_post_init(self, context: Any, /) -> None:
         """Count the tag of a union as given, so that it is written to files."""

@@ -122,6 +122,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
     """Write a table of the library; the keys of the first row are its columns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     out = io.StringIO()
     writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""What can one accelerator do? Peaks, memory, bandwidth and power, from the catalogue or the user."""
+"""What can one accelerator do? Peaks, memory, bandwidth and power, from the catalog or the user."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Accelerator(Spec):
     name: str
     vendor: str = ""
     generation: str = ""
-    """Class of devices that behave alike, such as "hopper"; picks the default utilisation."""
+    """Class of devices that behave alike, such as "hopper"; picks the default utilization."""
     release_date: Date | None = None
     fp32: Rate | None = None
     """Dense peak [TFLOP/s], without sparsity; so are the following."""
@@ -92,7 +92,7 @@ def load_accelerator(source: str | Mapping[str, Any] | Accelerator) -> Accelerat
     Raises
     ------
     UnknownNameError
-        If the name is not in the catalogue; the message names the nearest.
+        If the name is not in the catalog; the message names the nearest.
     """
     if isinstance(source, Accelerator):
         return source
@@ -104,7 +104,7 @@ def load_accelerator(source: str | Mapping[str, Any] | Accelerator) -> Accelerat
 
 
 def accelerators() -> list[dict[str, Any]]:
-    """Return the catalogue as rows: name, vendor, peaks [TFLOP/s], memory [GB], power [W] and source."""
+    """Return the catalog as rows: name, vendor, peaks [TFLOP/s], memory [GB], power [W] and source."""
     shown = ("name", "vendor", "release_date", "bf16", "fp8", "memory", "memory_bandwidth", "tdp", "source")
     found = [_load(name) for name in accelerator_names()]
     return [{field: getattr(each, field) for field in shown} for each in found]

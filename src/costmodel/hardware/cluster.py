@@ -17,7 +17,7 @@ def _named(value: Any) -> Any:
 
 
 def _written(accelerator: Accelerator) -> Any:
-    """Return the name of an accelerator of the catalogue, the fields of any other."""
+    """Return the name of an accelerator of the catalog, the fields of any other."""
     known = accelerator_names().proper(accelerator.name) == accelerator.name
     same = known and load_accelerator(accelerator.name) == accelerator
     return accelerator.name if same else accelerator.to_data()
@@ -40,7 +40,7 @@ class Cluster(Spec):
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
     accelerator: AcceleratorField
-    """A name of the catalogue, an `Accelerator`, or its fields."""
+    """A name of the catalog, an `Accelerator`, or its fields."""
     count: Count
     """Accelerators."""
     site: Site = Site()

@@ -17,7 +17,7 @@ from costmodel.foundation.tables import Figure, Provenance, Row, table
 
 
 class Site(Spec):
-    """A data centre; what is not given is looked up by region, or assumed with a spread.
+    """A data center; what is not given is looked up by region, or assumed with a spread.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def water_intensity(region: str) -> Figure:
     if not rows:
         raise MissingFactError(f"no water intensity of {key} is known; give site.water_intensity")
     note = "mean of the world, for want of a figure" if rows[0]["world_default"] == "true" else key
-    return Figure(float(rows[0]["litres_per_kwh"]), None, Provenance("looked up", rows[0]["source"], note=note))
+    return Figure(float(rows[0]["liters_per_kwh"]), None, Provenance("looked up", rows[0]["source"], note=note))
 
 
 def resolve_region(region: str) -> str:

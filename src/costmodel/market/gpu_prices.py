@@ -68,7 +68,7 @@ def gpu_price(
 
     Parameters
     ----------
-    accelerator : name or alias of the catalogue, or as the facts spell it
+    accelerator : name or alias of the catalog, or as the facts spell it
     provider : a provider, or "market": the median over the last facts of all providers but the
         hyperscalers within 180 days
     purchase_model : "on_demand", "spot", "reserved_short", "reserved_1y", "reserved_3y" or "marketplace"

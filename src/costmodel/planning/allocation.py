@@ -107,7 +107,7 @@ def allocate(
     most_tokens : tokens that there are; no limit unless given [token]
     tokens_per_parameter : least ratio, for models that are trained beyond the optimum [1]
     served_tokens : tokens that the budget must also serve, on the same accelerators at their price [token]
-    serving_mfu : utilisation at which they are served, 2 FLOPs for each parameter and token; needed with
+    serving_mfu : utilization at which they are served, 2 FLOPs for each parameter and token; needed with
         `served_tokens` [1]
 
     Raises
@@ -168,7 +168,7 @@ def _bought(
 ) -> Bought | None:  # fmt: skip
     """Return what a size gets for the budget; None, with the reason noted, where it cannot be trained.
 
-    `served` are the tokens to serve over the utilisation at which they are.
+    `served` are the tokens to serve over the utilization at which they are.
     """
     try:
         architecture = Architecture.sized(size)

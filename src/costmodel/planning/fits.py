@@ -317,15 +317,15 @@ def what_fits(
 ) -> Fits:
     """Return what can be trained on which accelerators, with its memory, time, cost and carbon.
 
-    What is not given is tried: all models or all accelerators of the catalogue, and full fine-tuning, LoRA and
+    What is not given is tried: all models or all accelerators of the catalog, and full fine-tuning, LoRA and
     QLoRA. Of everything a list stands for alternatives. Rows are in the order of their cost, those without a known
     price last; where the model is open the largest is first.
 
     Parameters
     ----------
-    architecture : what `load_architecture` takes; the catalogue unless given
+    architecture : what `load_architecture` takes; the catalog unless given
     recipe : what is done; full fine-tuning, LoRA and QLoRA unless given
-    accelerator : a name, an `Accelerator` or its fields; the catalogue unless given
+    accelerator : a name, an `Accelerator` or its fields; the catalog unless given
     count : accelerators; 1, 2, 4 and 8 unless given
     tokens : of the data where the recipe is open; a million unless given, so that costs are for each million [token]
     memory : accelerators with more are left aside, as in "24 GB" [GB]
@@ -426,7 +426,7 @@ def _with_memory(fit: Fit, found: Estimate) -> Fit:
         return replace(fit, memory=needed, layout=found.layout)
     recipe = scenario.recipes[0]
     question, plan = planned(scenario.architecture, recipe, scenario.cluster)
-    total = memory(question.work, question.numbers, plan.batch_size, plan.layout).total + question.resident
+    total = memory(question.work, question.numbers, plan.batch_size, plan.layout).total + question.auxiliary_bytes
     notes = () if recipe.gpu_hours is not None else ("time by class of accelerator",)
     return replace(fit, memory=float(total), layout=layout_of(list(plan.layout)), notes=notes)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from costmodel.architecture.loading import architectures as catalogue
+from costmodel.architecture.loading import architectures as catalog
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.hardware.accelerator import Accelerator, load_accelerator
@@ -64,7 +64,7 @@ def planned(architecture: Architecture, recipe: Recipe, cluster: Cluster) -> tup
 
 def check_beside(architecture: Architecture, recipe: Recipe, cluster: Cluster) -> None:
     """Raise `TooLargeError` if models beside the trained one leave no room on the accelerators at all."""
-    needed, held = recipe.resident(architecture) / cluster.count, cluster.accelerator.memory
+    needed, held = recipe.auxiliary_bytes(architecture) / cluster.count, cluster.accelerator.memory
     if held is not None and needed >= held * GIB:
         raise TooLargeError(f"the models beside the trained one need {needed / GIB:.1f} of the {held:g} GiB")
 
@@ -179,7 +179,7 @@ def largest_model(
     ----------
     recipe : what is done
     cluster : accelerators
-    architectures : names, or what else `load_architecture` takes; those of the catalogue unless given
+    architectures : names, or what else `load_architecture` takes; those of the catalog unless given
 
     Returns
     -------
@@ -203,7 +203,7 @@ def largest_model(
     >>> largest_model(FullFineTuning(tokens="20M"), Cluster("H100-SXM", 1), models)
     ['llama-3.2-1b']
     """
-    listed = (row["name"] for row in catalogue()) if architectures is None else architectures
+    listed = (row["name"] for row in catalog()) if architectures is None else architectures
     shapes = sorted((load_architecture(one) for one in listed), key=lambda one: -one.parameters.total)
     _check(recipe, cluster)
     against = {one.name: obstacle(one, recipe, cluster) for one in shapes}

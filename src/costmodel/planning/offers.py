@@ -82,7 +82,7 @@ def _cost(price: HostedPrice, recipe: Any) -> float | None:
 
 
 def _same(hosted: str, name: str) -> bool:
-    """Tell whether a hosted model is the one of the catalogue, tuned to follow instructions or not."""
+    """Tell whether a hosted model is the one of the catalog, tuned to follow instructions or not."""
     return name_key(hosted).partition("-instruct")[0] == name_key(name).partition("-instruct")[0]
 
 

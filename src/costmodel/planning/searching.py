@@ -1,4 +1,4 @@
-"""Where does a figure meet its target, as a function of one input? Grids, brackets and neighbours."""
+"""Where does a figure meet its target, as a function of one input? Grids, brackets and neighbors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from costmodel.foundation.rendering import amount
 from costmodel.foundation.units import SI_FACTOR
 from costmodel.planning.unknowns import Unknown
 
-AT_LEAST = frozenset({"mfu", "goodput", "utilisation"})
+AT_LEAST = frozenset({"mfu", "goodput", "utilization"})
 """Figures of which more is better: a target is the least of them, of all others the most."""
 REACH = (*range(1, 9), *range(12, 29, 4))
 """Powers of two around the present value at which a figure is looked at."""
@@ -24,7 +24,7 @@ GRID = 33
 """Values looked at between bounds that are given."""
 MOST_COUNT = 65_536
 """Up to here whole numbers are looked for, unless bounds are given or the present value is near it."""
-NEIGHBOURS = 64
+NEIGHBORS = 64
 """So many whole numbers between two of the grid are all tried; of more, so many round ones."""
 MOST_TRIED = 250
 MOST_ODD = 4
@@ -35,7 +35,7 @@ TREND = 4.0
 NOTABLE = 1e-3
 """Relative change of a figure from one value to the next below which it tells no trend."""
 _IMPOSSIBLE = "layout: none is possible"
-"""What an estimate says where it falls back on the utilisation of the class for want of a layout."""
+"""What an estimate says where it falls back on the utilization of the class for want of a layout."""
 UNCHANGED = 1e-12
 """Relative difference below which a figure has not changed."""
 EXACT = 1e-8
@@ -155,7 +155,7 @@ def known(made: Estimate, figure: str) -> float:
 
 
 def _no_layout(made: Estimate) -> str:
-    """Return why no layout is possible, where the estimate falls back on the utilisation of the class for that."""
+    """Return why no layout is possible, where the estimate falls back on the utilization of the class for that."""
     cautions = (one.provenance.caution for path, one in made.inputs.items() if path.endswith("mfu"))
     found = next((caution for caution in cautions if _IMPOSSIBLE in caution), "")
     return found[found.find(_IMPOSSIBLE) :] if found else ""
@@ -315,7 +315,7 @@ def _gets_worse(search: Search, possible: Sequence[float]) -> bool:
 
 
 def _trend(search: Search, values: Sequence[float], least: float) -> int:
-    """Return how many more steps between values take the figure away from its target than towards it."""
+    """Return how many more steps between values take the figure away from its target than toward it."""
     excesses = [search.excess(value) or 0.0 for value in values]
     changes = [after - before for before, after in pairwise(excesses)]
     return sum((change > least) - (change < -least) for change in changes)
@@ -363,7 +363,7 @@ def _grid(asked: Unknown, within: Any, node: int, odd: Sequence[int]) -> list[in
     high = high // node * node if high > node else high
     if low > high:
         raise InputError(f"within: holds no whole number of nodes of {node}; got {within!r}")
-    if (high - low) // (node if low >= node else 1) <= NEIGHBOURS // 2:
+    if (high - low) // (node if low >= node else 1) <= NEIGHBORS // 2:
         return [one for one in range(low, high + 1) if one <= node or one % node == 0]
     powers = [one * 2**power for power in range(31) for one in odd]
     present = int(asked.present or 0)
@@ -378,7 +378,7 @@ def _grid(asked: Unknown, within: Any, node: int, odd: Sequence[int]) -> list[in
     return sorted(one for one in listed if low <= one <= high)
 
 
-def _inner(low: float, high: float, node: int, odd: int, most: int = NEIGHBOURS) -> range:
+def _inner(low: float, high: float, node: int, odd: int, most: int = NEIGHBORS) -> range:
     """Return the whole numbers between two of the grid: all of few, else round ones, which share the factor `odd`."""
     step = node if low >= node else 1
     if high - low > (most + 1) * step and math.lcm(step, odd) < high - low:
@@ -393,7 +393,7 @@ def _refined(search: Search, bad: float, good: float, node: int, odd: int) -> fl
     while True:
         low, high = min(bad, good), max(bad, good)
         patchy = any(low < one < high for one in search.obstacles)
-        inner = _inner(low, high, node, odd, max(NEIGHBOURS, MOST_TRIED - search.tried) if patchy else NEIGHBOURS)
+        inner = _inner(low, high, node, odd, max(NEIGHBORS, MOST_TRIED - search.tried) if patchy else NEIGHBORS)
         for value in inner if bad < good else reversed(inner):
             if search.meets(value):
                 good = value
@@ -408,7 +408,7 @@ def _with_edges(search: Search, grid: list[int], node: int, odd: int) -> list[in
     """Return the grid with the numbers between what is possible and what is not: the best may lie there."""
     added: list[int] = []
     for low, high in pairwise(grid):
-        if (low in search.obstacles) != (high in search.obstacles) and search.tried < MOST_TRIED - NEIGHBOURS:
+        if (low in search.obstacles) != (high in search.obstacles) and search.tried < MOST_TRIED - NEIGHBORS:
             inner = list(_inner(low, high, node, odd))
             for value in inner:
                 search.excess(value)

@@ -80,10 +80,10 @@ def solve(scenario: Scenario, path: str, *, level: float | None = None, within: 
     figure jumps over the target the value on the side that meets it is taken, which the note says.
 
     A whole number is found where the figure meets the target (is at most so much; mfu, goodput and
-    utilisation: at least): the smallest one where the figure gets better with it, as times do with
+    utilization: at least): the smallest one where the figure gets better with it, as times do with
     accelerators, the largest one where it gets worse, as the cost does; what counts is the trend around the
     present value. Above one node `cluster.count` goes in whole nodes. Planned layouts and whole instances make
-    figures bumpy, so that what is guaranteed is this: the value meets the target, and its neighbours were
+    figures bumpy, so that what is guaranteed is this: the value meets the target, and its neighbors were
     tried and do not, as far as the next round number that does not (64 lie between two powers of two times
     the node). Where the figure is not monotone, a better value beyond that is possible; the note says so if
     any of the values tried shows it.
@@ -99,7 +99,7 @@ def solve(scenario: Scenario, path: str, *, level: float | None = None, within: 
         given by counts "architecture.total" or "architecture.active". A range gives way to a plain number,
         a price that is looked up to one that is given
     level : meet the target with that probability (0.8: the 80 % quantile of the figure is at the target, of
-        mfu, goodput and utilisation the 20 % quantile), instead of with the value shown
+        mfu, goodput and utilization the 20 % quantile), instead of with the value shown
     within : (low, high) between which the input is looked for, as the field takes them; unless given a factor
         of 2²⁸ around the present value, for whole numbers up to 65,536 or eight times the present one
     target : one figure by its name: a number in the unit in which the estimate shows it, a string with a unit
@@ -141,8 +141,8 @@ def solve(scenario: Scenario, path: str, *, level: float | None = None, within: 
         raise InputError(f'one figure is the target, as in wall_time="30 days"; {given}')
     if level is not None:
         check_level(level)
-    ((figure, spelt),) = target.items()
-    wanted = _target(figure, spelt)
+    ((figure, spelled),) = target.items()
+    wanted = _target(figure, spelled)
     asked = find(scenario, path)
     search = Search(scenario, asked, figure, wanted, level)
     found, note = whole(search, within) if asked.whole else continuous(search, within)
@@ -152,15 +152,15 @@ def solve(scenario: Scenario, path: str, *, level: float | None = None, within: 
     )  # fmt: skip
 
 
-def _target(figure: str, spelt: Any) -> float:
+def _target(figure: str, spelled: Any) -> float:
     """Return the target in the unit in which the estimate shows the figure."""
     if figure not in OUTPUTS:
         raise InputError(unknown("figure", figure, OUTPUTS))
     shown = OUTPUTS[figure].shown
-    plain = isinstance(spelt, (int, float)) or (isinstance(spelt, str) and _is_bare(spelt))
+    plain = isinstance(spelled, (int, float)) or (isinstance(spelled, str) and _is_bare(spelled))
     unit = "byte" if shown == "GiB" and not plain else shown
     try:
-        value = Measure(unit, 0.0, open_low=True, uncertain=False).validate(spelt)
+        value = Measure(unit, 0.0, open_low=True, uncertain=False).validate(spelled)
     except InputError as error:
         raise InputError(f"{figure}: {error}") from None
     assert not isinstance(value, Range)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 Cost = Annotated[float | Range, Measure("USD", 0.0, MOST, open_low=True)]
-BEST_UTILISATION = 0.5
+BEST_UTILIZATION = 0.5
 """Share of the bf16 peak that large runs reach at best; what is left of it can still be gained [1]."""
-USUAL_UTILISATION = 0.35
+USUAL_UTILIZATION = 0.35
 """Share of a run whose own is not known: the middle (in logarithms) of the 0.25 to 0.5 of published ones [1]."""
 DAYS = 365.25
 
@@ -52,15 +52,15 @@ class Capability(Spec):
     scope: Literal["final_run", "development"] = "final_run"
     precision: Literal["16-bit", "8-bit", "4-bit"] = "16-bit"
     """Number format of the run that reached it: what is left to gain by shorter ones."""
-    utilisation: Fraction | None = None
+    utilization: Fraction | None = None
     """MFU of that run, where it is known [1]."""
     source: str = ""
 
     @property
-    def utilisation_left(self) -> float:
-        """The decline of ln cost that a better utilisation can still bring [1]."""
-        reached = USUAL_UTILISATION if self.utilisation is None else middle(self.utilisation)
-        return max(math.log(BEST_UTILISATION / reached), 0.0)
+    def utilization_left(self) -> float:
+        """The decline of ln cost that a better utilization can still bring [1]."""
+        reached = USUAL_UTILIZATION if self.utilization is None else middle(self.utilization)
+        return max(math.log(BEST_UTILIZATION / reached), 0.0)
 
     def draws(self, count: int, seed: int) -> "np.ndarray":
         """Return draws of the cost on its day, shape (count,) [USD]."""

@@ -86,8 +86,8 @@ def project_cost(
 
     References
     ----------
-    The end-to-end account: `costmodel.projection.decline.models`; the factors: `data/assumptions/cost_factors.csv`; prices:
-    `costmodel.projection.rents.outlook`.
+    The end-to-end account: `costmodel.projection.decline.models`; the factors:
+    `data/assumptions/cost_factors.csv`; prices: `costmodel.projection.rents.outlook`.
 
     Examples
     --------
@@ -240,7 +240,7 @@ class _Asked:
             return found
         parts: dict[str, tuple[Factor, ...]] = {
             "algorithms": algorithms(self.regime), "hardware": (factor("hardware"),),
-            "utilisation": (factor("utilisation", most=of.utilisation_left),),
+            "utilization": (factor("utilization", most=of.utilization_left),),
         }  # fmt: skip
         if of.precision == "16-bit":
             parts["precision to fp8"] = (factor("precision to fp8"),)
@@ -318,7 +318,7 @@ def _of_estimate(of: Estimate) -> Capability:
     return Capability(
         name=run.name or run.architecture.name, cost=spread, date=_day(of), scope=of.scope,
         precision="4-bit" if "fp4" in precisions else "8-bit" if "fp8" in precisions else "16-bit",
-        utilisation=of.value("mfu") if isinstance(of.value("mfu"), float) else None,
+        utilization=of.value("mfu") if isinstance(of.value("mfu"), float) else None,
     )  # fmt: skip
 
 

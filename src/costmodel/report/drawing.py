@@ -1,4 +1,4 @@
-"""What do all plots share? Colours, new axes with room for their legend, and numbers on logarithmic axes."""
+"""What do all plots share? Colors, new axes with room for their legend, and numbers on logarithmic axes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from costmodel.foundation.rendering import number
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe and Ito 2008: distinct for all kinds of colour vision; the first and the fifth also in grey print."""
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Okabe and Ito 2008: distinct for all kinds of color vision; the first and the fifth also in gray print."""
 
 
 def axes_for(ax: Axes | None, rows: int | None = None, legend_lines: int = 1) -> Axes:

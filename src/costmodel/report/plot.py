@@ -9,7 +9,7 @@ from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.rendering import number
 from costmodel.foundation.units import SI_FACTOR
-from costmodel.report.drawing import COLOURS, axes_for, legend_above, logarithmic
+from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
 from costmodel.report.plot_budget import budget
 from costmodel.report.plot_layouts import breakdown, layouts, memory, scaling
 from costmodel.report.plot_projection import decomposition, fan, rental_prices
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from costmodel.estimation.results import Result
 
 __all__ = [
-    "COLOURS",
+    "COLORS",
     "against",
     "bootstrap_cloud",
     "breakdown",
@@ -70,8 +70,8 @@ def sensitivity(estimate: Estimate, name: str = "cost", ax: Axes | None = None) 
     rows, point = estimate.sensitivity(name)[::-1], _value(estimate, name)
     size, label = _scale(name, [point, *(row[end] for row in rows for end in ("low", "high"))])
     axes, places = axes_for(ax, len(rows)), range(len(rows))
-    for end, colour, quantile in (("low", COLOURS[0], "10 %"), ("high", COLOURS[4], "90 %")):
-        axes.barh(places, [(row[end] - point) / size for row in rows], left=point / size, height=0.6, color=colour,
+    for end, color, quantile in (("low", COLORS[0], "10 %"), ("high", COLORS[4], "90 %")):
+        axes.barh(places, [(row[end] - point) / size for row in rows], left=point / size, height=0.6, color=color,
                   edgecolor="black", linewidth=0.8, label=f"input at {quantile} quantile")  # fmt: skip
     axes.axvline(point / size, color="black", linewidth=1.5, label="all at median")
     axes.set_yticks(places, [_described(row["input"], estimate.inputs[row["input"]]) for row in rows])
@@ -99,8 +99,8 @@ def against(
     size, label = _scale(name, [*values, *(end for pair in bounds for end in pair)])
     axes = axes_for(ax)
     axes.fill_between(places, [low / size for low, _ in bounds], [high / size for _, high in bounds],
-                      color=COLOURS[5], alpha=0.4, label=f"{100 * level:g} % interval")  # fmt: skip
-    axes.plot(places, [value / size for value in values], color=COLOURS[0], marker="o", label="estimate")
+                      color=COLORS[5], alpha=0.4, label=f"{100 * level:g} % interval")  # fmt: skip
+    axes.plot(places, [value / size for value in values], color=COLORS[0], marker="o", label="estimate")
     axes.set_xlabel(xlabel)
     axes.set_ylabel(label)
     axes.set_ylim(bottom=0)
@@ -137,8 +137,8 @@ def intervals(
     size, label = _scale(name, drawn)
     axes, places = axes_for(ax, len(labels)), range(len(labels))
     axes.hlines(places, [low / size for low, _ in bounds], [high / size for _, high in bounds],
-                color=COLOURS[5], linewidth=9, label=f"{100 * level:g} % interval")  # fmt: skip
-    axes.plot([value / size for value in values], places, "o", color=COLOURS[0], markersize=8, label="estimate")
+                color=COLORS[5], linewidth=9, label=f"{100 * level:g} % interval")  # fmt: skip
+    axes.plot([value / size for value in values], places, "o", color=COLORS[0], markersize=8, label="estimate")
     axes.margins(x=0.1)
     if marks:
         axes.plot([value / size for value in marks.values()], list(marks), "|", color="black", markersize=22,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.rendering import number
-from costmodel.report.drawing import COLOURS, axes_for, legend_above, logarithmic
+from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
 from costmodel.training.layouts.search import LayoutSearch
 from costmodel.training.layouts.step_time import StepTime
 from costmodel.training.step.memory import GIB
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
 
 class _Look(NamedTuple):
-    colour: str
+    color: str
     hatch: str = ""
 
 
 _PARTS = {
-    "matmul": _Look(COLOURS[0]), "attention": _Look(COLOURS[5]), "elementwise": _Look(COLOURS[2], "|||"),
-    "launch": _Look(COLOURS[4]), "adapters": _Look(COLOURS[1], "|||"), "dequantise": _Look(COLOURS[4], "|||"),
-    "head": _Look(COLOURS[3], "---"), "tensor": _Look(COLOURS[1], "///"),
-    "context": _Look(COLOURS[4], "///"), "expert": _Look(COLOURS[3], "///"), "pipeline": _Look(COLOURS[5], "///"),
-    "bubble": _Look("white", "..."), "data": _Look(COLOURS[2], "///"), "optimizer": _Look(COLOURS[0], "xxx"),
+    "matmul": _Look(COLORS[0]), "attention": _Look(COLORS[5]), "elementwise": _Look(COLORS[2], "|||"),
+    "launch": _Look(COLORS[4]), "adapters": _Look(COLORS[1], "|||"), "dequantize": _Look(COLORS[4], "|||"),
+    "head": _Look(COLORS[3], "---"), "tensor": _Look(COLORS[1], "///"),
+    "context": _Look(COLORS[4], "///"), "expert": _Look(COLORS[3], "///"), "pipeline": _Look(COLORS[5], "///"),
+    "bubble": _Look("white", "..."), "data": _Look(COLORS[2], "///"), "optimizer": _Look(COLORS[0], "xxx"),
     "fixed": _Look("0.6", "..."),
 }  # fmt: skip
-"""Of the parts of a step: slanted lines where the devices communicate, dots where they wait; told apart in grey too."""
+"""Of the parts of a step: slanted lines where the devices communicate, dots where they wait; told apart in gray too."""
 _HELD = {
-    "weights": _Look(COLOURS[0]), "gradients": _Look(COLOURS[5], "///"), "optimizer": _Look(COLOURS[2], "|||"),
-    "adapters": _Look(COLOURS[1], "|||"), "activations": _Look(COLOURS[4]), "logits": _Look(COLOURS[3], "///"),
-    "communication": _Look(COLOURS[1]), "framework": _Look("0.6", "..."),
+    "weights": _Look(COLORS[0]), "gradients": _Look(COLORS[5], "///"), "optimizer": _Look(COLORS[2], "|||"),
+    "adapters": _Look(COLORS[1], "|||"), "activations": _Look(COLORS[4]), "logits": _Look(COLORS[3], "///"),
+    "communication": _Look(COLORS[1]), "framework": _Look("0.6", "..."),
 }  # fmt: skip
 _OTHER, _REST = "other", _Look("0.85")
 _LEAST = 0.005
 """Share of a bar from which a part is drawn on its own."""
-_LABELLED = 0.07
+_LABELED = 0.07
 """Share of the longest bar from which a part has room for its number."""
 _COLUMNS = 5
 
@@ -111,9 +111,9 @@ def layouts(search: LayoutSearch, ax: Axes | None = None) -> Axes:
     ranked, pareto, best = (_places(found) for found in (search.ranked, search.pareto, [search.best]))
     axes.plot(*ranked, linestyle="none", marker="o", markersize=5, markerfacecolor="none",
               markeredgecolor="0.45", label=f"the {len(search.ranked)} fastest")  # fmt: skip
-    axes.plot(*pareto, color=COLOURS[0], marker="o", markersize=4, linewidth=1, drawstyle="steps-pre",
+    axes.plot(*pareto, color=COLORS[0], marker="o", markersize=4, linewidth=1, drawstyle="steps-pre",
               label="none is faster with less memory")  # fmt: skip
-    axes.plot(*best, linestyle="none", marker="*", markersize=15, color=COLOURS[4], markeredgecolor="black",
+    axes.plot(*best, linestyle="none", marker="*", markersize=15, color=COLORS[4], markeredgecolor="black",
               label="fastest")  # fmt: skip
     axes.set_xlabel("memory of the fullest accelerator [GiB]")
     axes.set_ylabel("step time [s]")
@@ -147,11 +147,11 @@ def scaling(search: LayoutSearch, level: float = DEFAULT_LEVEL, ax: Axes | None 
     counts, seconds = list(steps), [float(step.seconds) for step in steps.values()]
     bounds = [step.interval(level) for step in steps.values()]
     axes = axes_for(ax)
-    axes.fill_between(counts, [low for low, _ in bounds], [high for _, high in bounds], color=COLOURS[5], alpha=0.4,
+    axes.fill_between(counts, [low for low, _ in bounds], [high for _, high in bounds], color=COLORS[5], alpha=0.4,
                       label=f"{100 * level:g} % interval")  # fmt: skip
     axes.plot(counts, [seconds[0] * counts[0] / count for count in counts], color="black", linestyle="--",
               linewidth=1, label=f"at the cost of {counts[0]:,}")  # fmt: skip
-    axes.plot(counts, seconds, color=COLOURS[0], marker="o", label="fastest layout")
+    axes.plot(counts, seconds, color=COLORS[0], marker="o", label="fastest layout")
     for count, value in zip(counts, seconds, strict=True):
         axes.annotate(f"{number(value * count)} GPU-s", (count, value), xytext=(6, 8), textcoords="offset points",
                       fontsize="small")  # fmt: skip
@@ -204,10 +204,10 @@ def _stacked(bars: Mapping[str, Mapping[str, float]], looks: Mapping[str, _Look]
     whole, left = list(wholes.values())[::-1], [0.0] * len(bars)
     for part, values in drawn.items():
         look = looks.get(part, _REST)
-        axes.barh(range(len(bars)), values, left=left, height=0.6, color=look.colour, hatch=look.hatch,
+        axes.barh(range(len(bars)), values, left=left, height=0.6, color=look.color, hatch=look.hatch,
                   edgecolor="black", linewidth=0.8, label=part)  # fmt: skip
         for place, value in enumerate(values):
-            if value >= _LABELLED * max(whole):
+            if value >= _LABELED * max(whole):
                 axes.text(left[place] + value / 2, place, label(value, whole[place]), ha="center", va="center",
                           fontsize="small", bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5})  # fmt: skip
         left = [start + value for start, value in zip(left, values, strict=True)]

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from costmodel.foundation.errors import InputError
-from costmodel.report.drawing import COLOURS, axes_for, legend_above, logarithmic
+from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -40,15 +40,15 @@ def fan(projection: Projection, below: float | None = None, ax: Axes | None = No
     for level, strength in zip(LEVELS, (0.15, 0.25, 0.35), strict=True):
         ends = [projection.interval(year, level) for year in years]
         axes.fill_between(years, [low / size for low, _ in ends], [high / size for _, high in ends],
-                          color=COLOURS[0], alpha=strength, linewidth=0, label=f"{100 * level:g} %")  # fmt: skip
-    axes.plot(years, [one / size for one in middle], color=COLOURS[0], marker="o", markersize=4, label="median")
+                          color=COLORS[0], alpha=strength, linewidth=0, label=f"{100 * level:g} %")  # fmt: skip
+    axes.plot(years, [one / size for one in middle], color=COLORS[0], marker="o", markersize=4, label="median")
     reference = (
         projection.reference.year + projection.reference.timetuple().tm_yday / 366 - 1
     )  # the end of a year is it
     if min(years) - 1 <= reference <= max(years):
         axes.axvline(reference, color="0.5", linewidth=0.8, linestyle=":", label=f"known to {projection.reference}")
     if below is not None:
-        axes.axhline(below / size, color=COLOURS[1], linewidth=1, linestyle="--", label=f"{below / size:g} {unit}")
+        axes.axhline(below / size, color=COLORS[1], linewidth=1, linestyle="--", label=f"{below / size:g} {unit}")
     ends = [projection.interval(year, LEVELS[0]) for year in years]
     span = math.log10(max(high for _, high in ends) / min(low for low, _ in ends))
     logarithmic(axes, "y", decades=span > DECADES)
@@ -79,7 +79,7 @@ def decomposition(projection: Projection, ax: Axes | None = None) -> Axes:
     below = [0.0] * len(years)
     for index, part in enumerate(projection.parts):
         heights = [part.declines[year] / math.log(10) for year in years]
-        axes.bar(years, heights, bottom=below, width=0.6, color=COLOURS[index % len(COLOURS)], edgecolor="black",
+        axes.bar(years, heights, bottom=below, width=0.6, color=COLORS[index % len(COLORS)], edgecolor="black",
                  linewidth=0.5, hatch=("", "///", "...", "xxx", "---", "|||")[index % 6], label=part.name)  # fmt: skip
         below = [low + height for low, height in zip(below, heights, strict=True)]
     axes.axhline(0, color="black", linewidth=0.8)
@@ -101,18 +101,18 @@ def rental_prices(outlooks: Iterable[RentalOutlook], level: float = 0.8, ax: Axe
     """
     axes = axes_for(ax)
     for index, outlook in enumerate(outlooks):
-        colour = COLOURS[index % len(COLOURS)]
+        color = COLORS[index % len(COLORS)]
         fact, days = outlook.facts[0], [_ordinal(day) for day in outlook.days]
         medians, ends = outlook.medians, outlook.interval(level)
         past = [place for place, years in enumerate(outlook.years) if years == 0]
         ahead = [*past[-1:], *(place for place, years in enumerate(outlook.years) if years > 0)]
         label = f"{fact.accelerator}, {fact.provider}"
-        axes.step([days[place] for place in past], [medians[place] for place in past], where="post", color=colour,
+        axes.step([days[place] for place in past], [medians[place] for place in past], where="post", color=color,
                   linewidth=1.6, label=label)  # fmt: skip
         to_come = [days[place] for place in ahead]
-        axes.plot(to_come, [medians[place] for place in ahead], color=colour, linestyle="--", linewidth=1.2)
+        axes.plot(to_come, [medians[place] for place in ahead], color=color, linestyle="--", linewidth=1.2)
         lows, highs = ([ends[place][end] for place in ahead] for end in (0, 1))
-        axes.fill_between(to_come, lows, highs, color=colour, alpha=0.2, linewidth=0)
+        axes.fill_between(to_come, lows, highs, color=color, alpha=0.2, linewidth=0)
     axes.set_ylim(0)
     axes.set_ylabel("rent [USD for a GPU-hour]")
     axes.set_xlabel(f"year; dashed: median ahead, band: {100 * level:g} %")

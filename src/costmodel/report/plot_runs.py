@@ -13,7 +13,7 @@ from costmodel.estimation.chain import Missing
 from costmodel.estimation.results import OUTPUTS
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
-from costmodel.report.drawing import COLOURS, axes_for, legend_above
+from costmodel.report.drawing import COLORS, axes_for, legend_above
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,16 +87,16 @@ def runs(
     if projection is not None:
         _projected(axes, projection, level)
     if estimated:
-        axes.errorbar([one.x for one in estimated], [one.y for one in estimated], fmt="none", ecolor=COLOURS[5],
+        axes.errorbar([one.x for one in estimated], [one.y for one in estimated], fmt="none", ecolor=COLORS[5],
                       yerr=_margins(estimated), elinewidth=2.5, alpha=0.75,
                       label=f"{100 * level:g} % interval")  # fmt: skip
         axes.plot([one.x for one in estimated], [one.y for one in estimated], linestyle="none", marker="_",
-                  markersize=9, markeredgewidth=2, color=COLOURS[0], label="estimated, final run")  # fmt: skip
+                  markersize=9, markeredgewidth=2, color=COLORS[0], label="estimated, final run")  # fmt: skip
     for (scope, circular), points in sorted(claimed.items()):
         named = f"claimed, {scope.replace('_', ' ')}" + (" (arithmetic)" if circular else "")
         axes.plot([one.x for one in points], [one.y for one in points], linestyle="none", marker=_MARKERS[scope],
-                  markersize=6, color=COLOURS[1], markeredgecolor="black" if not circular else COLOURS[1],
-                  markerfacecolor="white" if circular else COLOURS[1], markeredgewidth=0.6 if not circular else 1.6,
+                  markersize=6, color=COLORS[1], markeredgecolor="black" if not circular else COLORS[1],
+                  markerfacecolor="white" if circular else COLORS[1], markeredgewidth=0.6 if not circular else 1.6,
                   label=named)  # fmt: skip
     axes.set_yscale("log")
     if against == "compute":
@@ -115,9 +115,9 @@ def _projected(axes: Axes, projection: Projection, level: float) -> None:
     """Draw a projection under the points: its median and its interval, each year at its end."""
     ends = [year + 1 for year in projection.years]
     bounds = [projection.interval(year, level) for year in projection.years]
-    axes.fill_between(ends, [low for low, _ in bounds], [high for _, high in bounds], color=COLOURS[2], alpha=0.2,
+    axes.fill_between(ends, [low for low, _ in bounds], [high for _, high in bounds], color=COLORS[2], alpha=0.2,
                       linewidth=0)  # fmt: skip
-    axes.plot(ends, [projection.median(year) for year in projection.years], color=COLOURS[2], linewidth=1.5,
+    axes.plot(ends, [projection.median(year) for year in projection.years], color=COLORS[2], linewidth=1.5,
               label=projection.title.partition(":")[0] + ", projected")  # fmt: skip
 
 
@@ -167,9 +167,9 @@ def claimed_against_estimated(
         axes.errorbar([row["claimed"] for row in members], [row["estimated"] for row in members], fmt="none",
                       yerr=[[row["estimated"] - row["low"] for row in members],
                             [row["high"] - row["estimated"] for row in members]],
-                      ecolor=COLOURS[5], elinewidth=1.6, alpha=0.8, zorder=2)  # fmt: skip
+                      ecolor=COLORS[5], elinewidth=1.6, alpha=0.8, zorder=2)  # fmt: skip
         axes.plot([row["claimed"] for row in members], [row["estimated"] for row in members], linestyle="none",
-                  marker=marker, markersize=6, color=COLOURS[0] if marker == "o" else COLOURS[1], zorder=3,
+                  marker=marker, markersize=6, color=COLORS[0] if marker == "o" else COLORS[1], zorder=3,
                   markerfacecolor="white" if hollow else None, markeredgewidth=1.4 if hollow else 0.6,
                   label=named + (" (arithmetic)" if hollow else ""))  # fmt: skip
     axes.set_xscale("log")

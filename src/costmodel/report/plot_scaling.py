@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.rendering import number
-from costmodel.report.drawing import COLOURS, axes_for, legend_above
+from costmodel.report.drawing import COLORS, axes_for, legend_above
 from costmodel.scaling.fitting.fit import NAMES, ScalingFit
 from costmodel.scaling.fitting.isoflop import ComputeOptimum
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-_BANDS = ((COLOURS[4], "o"), (COLOURS[1], "s"), (COLOURS[3], "^"), (COLOURS[2], "D"))
-"""Colour and marker of the bands of model size, from small to large."""
+_BANDS = ((COLORS[4], "o"), (COLORS[1], "s"), (COLORS[3], "^"), (COLORS[2], "D"))
+"""Color and marker of the bands of model size, from small to large."""
 _BEYOND = 10.0
 """Factor of compute beyond the data up to which a law is drawn."""
 _PLACES = 60
@@ -41,18 +41,18 @@ def scaling_fit(fit: ScalingFit, level: float = DEFAULT_LEVEL, ax: Axes | None =
 
     measured = _fitted(fit).measurements
     axes = axes_for(ax, legend_lines=2)
-    for (colour, marker), (chosen, label) in zip(_BANDS, _by_size(measured.parameters), strict=False):
+    for (color, marker), (chosen, label) in zip(_BANDS, _by_size(measured.parameters), strict=False):
         axes.plot(measured.compute[chosen], measured.loss[chosen], linestyle="none", marker=marker, markersize=5,
-                  color=colour, markeredgecolor="black", markeredgewidth=0.4, label=label)  # fmt: skip
+                  color=color, markeredgecolor="black", markeredgewidth=0.4, label=label)  # fmt: skip
     last = measured.compute.max()
     inside = np.geomspace(measured.compute.min(), last, _PLACES)
     beyond = np.geomspace(last, _BEYOND * last, _PLACES)
     every = np.concatenate([inside, beyond])
     best = fit.law.allocate(every)
     _, low, high = fit.predict(best.parameters, best.tokens, level)
-    axes.fill_between(every, low, high, color=COLOURS[5], alpha=0.4, linewidth=0, label=f"{100 * level:g} % interval")
-    axes.plot(inside, fit.law.allocate(inside).loss, color=COLOURS[0], linewidth=1.5, label="least loss by the law")
-    axes.plot(beyond, fit.law.allocate(beyond).loss, color=COLOURS[0], linewidth=1.5, linestyle="--")
+    axes.fill_between(every, low, high, color=COLORS[5], alpha=0.4, linewidth=0, label=f"{100 * level:g} % interval")
+    axes.plot(inside, fit.law.allocate(inside).loss, color=COLORS[0], linewidth=1.5, label="least loss by the law")
+    axes.plot(beyond, fit.law.allocate(beyond).loss, color=COLORS[0], linewidth=1.5, linestyle="--")
     axes.set_xscale("log")
     axes.set_xlabel("compute [FLOP]")
     axes.set_ylabel("loss [nat/token]")
@@ -76,13 +76,13 @@ def isoflops(optimum: ComputeOptimum, ax: Axes | None = None) -> Axes:
 
     axes = axes_for(ax, legend_lines=2)
     line = np.geomspace(optimum.compute.min(), _BEYOND * optimum.compute.max(), _PLACES)
-    for name, values, law, colour, marker, style in (
-        ("tokens", optimum.tokens, optimum.token_law, COLOURS[4], "s", "--"),
-        ("parameters", optimum.parameters, optimum.parameter_law, COLOURS[0], "o", "-"),
+    for name, values, law, color, marker, style in (
+        ("tokens", optimum.tokens, optimum.token_law, COLORS[4], "s", "--"),
+        ("parameters", optimum.parameters, optimum.parameter_law, COLORS[0], "o", "-"),
     ):
         exponent = f"compute$^{{{law.exponent:.2f} \\pm {law.standard_error:.2f}}}$"
-        axes.plot(line, law(line), color=colour, linewidth=1.2, linestyle=style, label=f"{name} ~ {exponent}")
-        axes.plot(optimum.compute, values, linestyle="none", marker=marker, markersize=6, color=colour,
+        axes.plot(line, law(line), color=color, linewidth=1.2, linestyle=style, label=f"{name} ~ {exponent}")
+        axes.plot(optimum.compute, values, linestyle="none", marker=marker, markersize=6, color=color,
                   markeredgecolor="black", markeredgewidth=0.5, label=f"best {name}")  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -106,14 +106,14 @@ def bootstrap_cloud(fit: ScalingFit, level: float = DEFAULT_LEVEL, ax: Axes | No
     alpha, beta = (fit.replicates[:, NAMES.index(name)] for name in ("alpha", "beta"))
     ends = fit.confidence_interval(level)
     axes = axes_for(ax)
-    axes.plot(alpha, beta, linestyle="none", marker="o", markersize=3.5, color=COLOURS[5], alpha=0.6,
+    axes.plot(alpha, beta, linestyle="none", marker="o", markersize=3.5, color=COLORS[5], alpha=0.6,
               markeredgewidth=0, label=f"{len(alpha):,} replicates")  # fmt: skip
     looks: dict[str, Any] = {"color": "black", "linewidth": 1, "linestyle": "--"}
     for place, label in zip(ends["alpha"], (f"{100 * level:g} % interval", "_"), strict=True):
         axes.axvline(place, label=label, **looks)
     for place in ends["beta"]:
         axes.axhline(place, **looks)
-    axes.plot([fit.law.alpha], [fit.law.beta], linestyle="none", marker="*", markersize=15, color=COLOURS[4],
+    axes.plot([fit.law.alpha], [fit.law.beta], linestyle="none", marker="*", markersize=15, color=COLORS[4],
               markeredgecolor="black", label="fitted")  # fmt: skip
     axes.set_xlabel("alpha, exponent of the parameters [1]")
     axes.set_ylabel("beta, exponent of the tokens [1]")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from costmodel.hardware.cluster import Cluster
 
 PLAIN_BYTES = 2.0
-"""Bytes of what is not quantised, of cached keys and values, and of states: bf16."""
+"""Bytes of what is not quantized, of cached keys and values, and of states: bf16."""
 GIB = 1024.0**3
 """The memory of an accelerator is marketed in GB and holds as many GiB."""
 MEMORY_SHARE = 0.9
@@ -29,7 +29,7 @@ EXCHANGES = 2.0
 
 
 class Precision(NamedTuple):
-    """Bits of a quantised weight with its scales, which roles are quantised, and the peak of the products."""
+    """Bits of a quantized weight with its scales, which roles are quantized, and the peak of the products."""
 
     bits: float
     roles: frozenset[str]
@@ -103,11 +103,11 @@ def own_precision(architecture: Architecture) -> Precision:
         return PRECISIONS["bf16"]
     if stored == stored_bytes(architecture, {"quant_method": "mxfp4"}):
         return PRECISIONS["mxfp4"]
-    sizes = [(copies * weight.size, _is_quantised(part, weight, _MATRICES))
+    sizes = [(copies * weight.size, _is_quantized(part, weight, _MATRICES))
              for part, copies, weight in _weights(architecture)]  # fmt: skip
-    quantised = sum(size for size, is_quantised in sizes if is_quantised)
-    rest = PLAIN_BYTES * sum(size for size, is_quantised in sizes if not is_quantised)
-    bits = 8 * (stored - rest) / max(quantised, 1)
+    quantized = sum(size for size, is_quantized in sizes if is_quantized)
+    rest = PLAIN_BYTES * sum(size for size, is_quantized in sizes if not is_quantized)
+    bits = 8 * (stored - rest) / max(quantized, 1)
     return Precision(bits, _MATRICES, "fp8" if math.isclose(bits, BITS["fp8"]) else "bf16")
 
 
@@ -349,12 +349,12 @@ def _weights(architecture: Architecture) -> Iterator[tuple[str, int, Weight]]:
                 yield part, copies, weight
 
 
-def _is_quantised(part: str, weight: Weight, roles: frozenset[str]) -> bool:
+def _is_quantized(part: str, weight: Weight, roles: frozenset[str]) -> bool:
     return weight.role in roles and part != "head" and len(weight.shape) > 1
 
 
 def _bytes(part: str, weight: Weight, precision: Precision) -> float:
-    return precision.bits / 8 if _is_quantised(part, weight, precision.roles) else PLAIN_BYTES
+    return precision.bits / 8 if _is_quantized(part, weight, precision.roles) else PLAIN_BYTES
 
 
 def _larger(first: Any, second: Any) -> Any:

@@ -24,7 +24,7 @@ PRIORS: dict[str, Prior] = {
     "bandwidth": Prior(0.8, 0.0, "1", "not identified by the rows; copies reach 0.8 to 0.9 of the memory bandwidth"),
     "layer": Prior(6e-5, 0.5, "s", "some ten kernels of a layer, of 5 to 10 us each"),
     "exchange": Prior(4e-5, 1.0, "s", "two all-reduces of a layer, of 10 to 30 us each"),
-    "sequence": Prior(6e-5, 1.0, "s", "scheduling, sampling and detokenising of a sequence on the host"),
+    "sequence": Prior(6e-5, 1.0, "s", "scheduling, sampling and detokenizing of a sequence on the host"),
     "mfu:blackwell": Prior(1.0, 0.05, "1", "no difference known before the fit"),
     "layer:blackwell": Prior(1.0, 0.3, "1", "no difference known before the fit"),
     "exchange:blackwell": Prior(1.0, 0.3, "1", "no difference known before the fit"),

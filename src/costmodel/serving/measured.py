@@ -6,7 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from costmodel.architecture.loading import catalogue, load_architecture
+from costmodel.architecture.loading import catalog, load_architecture
 from costmodel.foundation.errors import CostModelError, InputError, UnknownNameError
 from costmodel.hardware.cluster import Cluster
 from costmodel.serving.decode import Machine, Work, machine, precision_of, work
@@ -20,13 +20,13 @@ PROMPT_LENGTHS = {"gpqa": 250.0, "lm-arena-chat": 200.0, "sourcegraph-fim": 2000
 questions of a few sentences with four choices, one turn of a chat, and a source file around a gap."""
 SAME_SHAPE = {"qwen3-coder-30b-a3b": "qwen3-30b-a3b", "deepseek-r1": "deepseek-v3",
               "gemma-3-12b": "gemma-3-12b-text"}  # fmt: skip
-"""Models that share the shape of another in the catalogue (of the text alone, in the last)."""
+"""Models that share the shape of another in the catalog (of the text alone, in the last)."""
 _PRECISIONS = {"bfloat16": "bf16", "float16": "fp16"}
 _NEEDED = ("model", "precision", "accelerator", "n_gpus", "avg_batch", "avg_output_len", "output_tok_per_s")
 
 
 class MeasuredDecode(NamedTuple):
-    """One measured throughput: `model` is the name in the catalogue, `seconds` the mean time between tokens [s]."""
+    """One measured throughput: `model` is the name in the catalog, `seconds` the mean time between tokens [s]."""
 
     id: str
     model: str
@@ -72,7 +72,7 @@ def architecture_of(model: str) -> Architecture:
     Raises
     ------
     UnknownNameError
-        If no shorter name is in the catalogue.
+        If no shorter name is in the catalog.
 
     Examples
     --------
@@ -83,16 +83,16 @@ def architecture_of(model: str) -> Architecture:
     for length in range(len(words), min(len(words), 2) - 1, -1):
         name = "-".join(words[:length])
         name = SAME_SHAPE.get(name, name)
-        if catalogue().proper(name):
+        if catalog().proper(name):
             return load_architecture(name)
-    raise UnknownNameError.of("architecture", model, catalogue())
+    raise UnknownNameError.of("architecture", model, catalog())
 
 
 def _read(identity: str, row: Row) -> MeasuredDecode:
     architecture = architecture_of(row["model"])
     layout = _layout(row.get("parallel", ""))
     if layout.get("data_parallel", 1) not in {0, 1}:
-        raise InputError("parallel: attention in data parallel within a replica is not modelled")
+        raise InputError("parallel: attention in data parallel within a replica is not modeled")
     batch, output, rate, count = (_number(row, name) for name in
                                   ("avg_batch", "avg_output_len", "output_tok_per_s", "n_gpus"))  # fmt: skip
     cluster = Cluster(row["accelerator"], int(count))

@@ -1,6 +1,6 @@
 """How well are GPU-hours and dollars of published fine-tunes predicted, from the recipe and the machine alone?
 
-`python -m costmodel.validation.published_finetunes` fits how much of the modelled speed the shipped ones
+`python -m costmodel.validation.published_finetunes` fits how much of the modeled speed the shipped ones
 reached, and writes `data/fitted/finetune_jobs.csv`.
 """
 
@@ -16,7 +16,7 @@ from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import folder, table, write_rows
 from costmodel.hardware.cluster import Cluster
 from costmodel.market.rental import Rental
-from costmodel.training.jobs.realized_finetuning import KINDS, job_kind, reached
+from costmodel.training.jobs.realized_finetuning import KINDS, job_kind, realized_efficiency
 from costmodel.training.recipes.pretraining import RECIPES
 from costmodel.validation.scores import LEVELS, Case, report
 
@@ -31,17 +31,17 @@ WORDS = {"yes": True, "no": False}
 """How a truth value is written in the table."""
 RECIPE_FIELDS = (
     "examples", "lengths", "tokens", "epochs", "sequence_length", "batch_size", "packing", "rank", "targets",
-    "quantisation", "software", "group_size", "prompt_length", "learn_from", "teacher", "cached",
+    "quantization", "software", "group_size", "prompt_length", "learn_from", "teacher", "cached",
 )  # fmt: skip
 """Columns that are fields of the recipe; an empty cell leaves the default."""
 NEEDED = (
-    "id", "organisation", "kind", "architecture", *RECIPE_FIELDS, "accelerator", "count", "gpu_hours", "cost_usd",
+    "id", "organization", "kind", "architecture", *RECIPE_FIELDS, "accelerator", "count", "gpu_hours", "cost_usd",
     "usd_per_gpu_hour", "date", "confidence", "skipped", "source", "note",
 )  # fmt: skip
 
 
 def validate_published_finetunes(rows: Table) -> dict[str, Any]:
-    """Score the estimate of GPU-hours on published fine-tunes, in the schema of `data/measurements/published_finetunes.csv`.
+    """Score the estimate of GPU-hours on published fine-tunes, in the schema of the shipped table.
 
     Each row is estimated as by a user who knows no more than it says; intervals are those of the estimate.
     Families are kinds of recipe. The report is that of GPU-hours [hour]; beside it, under "cost", that of
@@ -66,7 +66,7 @@ def validate_published_finetunes(rows: Table) -> dict[str, Any]:
     hours, dollars = [], []
     for row in rows.rows:
         try:
-            found = estimate(_without(scenario_of(row), row["organisation"]))
+            found = estimate(_without(scenario_of(row), row["organization"]))
         except CostModelError as error:
             hours.append(Case(row["id"], row["kind"], skipped=str(error)))
             dollars.append(hours[-1])
@@ -76,13 +76,13 @@ def validate_published_finetunes(rows: Table) -> dict[str, Any]:
     return {**report("published_finetunes", hours), "cost": report("published_finetunes cost", dollars)}
 
 
-def _without(scenario: Scenario, organisation: str) -> Scenario:
-    """Return a scenario that reaches what jobs of other organisations do, if this one is among those fitted."""
+def _without(scenario: Scenario, organization: str) -> Scenario:
+    """Return a scenario that reaches what jobs of other organizations do, if this one is among those fitted."""
     kind = job_kind(scenario.recipes[0])
     left_out = {row["left_out"] for row in table(JOBS).rows if row["kind"] == kind}
-    if kind is None or organisation not in left_out:
+    if kind is None or organization not in left_out:
         return scenario
-    return scenario.replace(reached=reached(kind, organisation).spread)
+    return scenario.replace(realized_efficiency=realized_efficiency(kind, organization).spread)
 
 
 def scenario_of(row: Row) -> Scenario:
@@ -150,10 +150,10 @@ def _scaled(bounds: tuple[float, float], unit: float) -> tuple[float, float]:
 
 
 class Job(NamedTuple):
-    """A published job: its kind, who did it, and ln(modelled hours / published hours)."""
+    """A published job: its kind, who did it, and ln(modeled hours / published hours)."""
 
     kind: str
-    organisation: str
+    organization: str
     log: float
 
 
@@ -163,45 +163,45 @@ def jobs(rows: Table) -> list[Job]:
     for row in rows.rows:
         try:
             scenario = scenario_of(row)
-            hours = estimate(scenario.replace(reached=1.0)).value("gpu_hours")
+            hours = estimate(scenario.replace(realized_efficiency=1.0)).value("gpu_hours")
         except CostModelError:
             continue
         kind = job_kind(scenario.recipes[0])
         if isinstance(hours, float) and row["gpu_hours"] and kind is not None:
-            found.append(Job(kind, row["organisation"], math.log(hours / 3600 / float(row["gpu_hours"]))))
+            found.append(Job(kind, row["organization"], math.log(hours / 3600 / float(row["gpu_hours"]))))
     return found
 
 
 def job_rows(listed: Sequence[Job]) -> list[dict[str, str]]:
-    """Return the rows of `data/fitted/finetune_jobs.csv`: for each kind all jobs, and those without each organisation."""
+    """Return the rows of `fitted/finetune_jobs.csv`: for each kind all jobs, and those without each organization."""
     rows = []
     for kind in KINDS:
         own = [job for job in listed if job.kind == kind]
-        rows += [_job_row(kind, name, [job for job in own if job.organisation != name])
-                 for name in ("", *sorted({job.organisation for job in own}))]  # fmt: skip
+        rows += [_job_row(kind, name, [job for job in own if job.organization != name])
+                 for name in ("", *sorted({job.organization for job in own}))]  # fmt: skip
     return rows
 
 
 def _job_row(kind: str, left_out: str, own: Sequence[Job]) -> dict[str, str]:
-    mean, organisations = _mean(own), {job.organisation for job in own}
-    errors = [job.log - _mean([other for other in own if other.organisation != job.organisation]) for job in own]
+    mean, organizations = _mean(own), {job.organization for job in own}
+    errors = [job.log - _mean([other for other in own if other.organization != job.organization]) for job in own]
     squares = sum(_weight(job, own) * error**2 for job, error in zip(own, errors, strict=True))
-    sd = math.sqrt(squares / len(organisations))
+    sd = math.sqrt(squares / len(organizations))
     low, high = (math.exp(mean + side * normal_quantile(0.9) * sd) for side in (-1, 1))
     return {
-        "kind": kind, "left_out": left_out, "reached": f"{math.exp(mean):.4f}", "low": f"{low:.4f}",
-        "high": f"{high:.4f}", "level": "0.8", "jobs": str(len(own)), "organisations": str(len(organisations)),
+        "kind": kind, "left_out": left_out, "realized_efficiency": f"{math.exp(mean):.4f}", "low": f"{low:.4f}",
+        "high": f"{high:.4f}", "level": "0.8", "jobs": str(len(own)), "organizations": str(len(organizations)),
         "source": "fitted on data/measurements/published_finetunes.csv by costmodel.validation.published_finetunes",
     }  # fmt: skip
 
 
 def _weight(job: Job, own: Sequence[Job]) -> float:
-    """Return the weight of a job: every organisation has that of one."""
-    return 1 / sum(other.organisation == job.organisation for other in own)
+    """Return the weight of a job: every organization has that of one."""
+    return 1 / sum(other.organization == job.organization for other in own)
 
 
 def _mean(own: Sequence[Job]) -> float:
-    return sum(_weight(job, own) * job.log for job in own) / len({job.organisation for job in own})
+    return sum(_weight(job, own) * job.log for job in own) / len({job.organization for job in own})
 
 
 def write_table(path: Path) -> None:

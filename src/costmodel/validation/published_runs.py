@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.tables import default
-from costmodel.training.jobs.published import Run, by_organisation, read_runs
-from costmodel.training.jobs.realized_pretraining import Reached, fit_reached, promise
-from costmodel.training.jobs.utilization import Utilisation, fit_utilisation, shipped_runs
+from costmodel.training.jobs.published import Run, by_organization, read_runs
+from costmodel.training.jobs.realized_pretraining import RealizedEfficiency, fit_realized_efficiency, promise
+from costmodel.training.jobs.utilization import Utilization, fit_utilization, shipped_runs
 from costmodel.validation.scores import LEVELS, Case, report
 
 if TYPE_CHECKING:
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 class Defaults(NamedTuple):
     """What is assumed of a run of which only model, tokens and accelerators are known."""
 
-    by_class: Utilisation
-    reached: Reached
+    by_class: Utilization
+    realized_efficiency: RealizedEfficiency
 
 
 def validate_published_runs(table: Table) -> dict[str, Any]:
-    """Score the default utilisation on a table of runs, in the schema of `data/measurements/published_runs.csv`.
+    """Score the default utilization on a table of runs, in the schema of `data/measurements/published_runs.csv`.
 
     The layout is planned where the layers of the model are known and steps were measured on the generation
-    of the accelerator, otherwise the utilisation is that of the class: as in `estimate`. A run that the
-    defaults were fitted on is predicted by a fit without its organisation; any other run by the default
-    that a user gets. Families are organisations: their runs share a set-up.
+    of the accelerator, otherwise the utilization is that of the class: as in `estimate`. A run that the
+    defaults were fitted on is predicted by a fit without its organization; any other run by the default
+    that a user gets. Families are organizations: their runs share a set-up.
     """
     fitted_on = shipped_runs()
-    known = {run.id: run.organisation for run in fitted_on}
+    known = {run.id: run.organization for run in fitted_on}
     whole = _fitted(fitted_on, None)
     left_out = {
-        name: _fitted([run for run in fitted_on if run.organisation != name], whole)
-        for name in by_organisation(fitted_on)
+        name: _fitted([run for run in fitted_on if run.organization != name], whole)
+        for name in by_organization(fitted_on)
     }
     runs, skipped = read_runs(table)
     by_id = {run.id: run for run in runs}
@@ -52,8 +52,8 @@ def validate_published_runs(table: Table) -> dict[str, Any]:
 
 def _fitted(runs: Sequence[Run], whole: Defaults | None) -> Defaults:
     """Return the defaults that runs give, with the spread of the whole where that is known."""
-    by_class = fit_utilisation(runs, default("goodput").value, sd=whole and whole.by_class.sd)
-    return Defaults(by_class, fit_reached(runs, sd=whole and whole.reached.sd))
+    by_class = fit_utilization(runs, default("goodput").value, sd=whole and whole.by_class.sd)
+    return Defaults(by_class, fit_realized_efficiency(runs, sd=whole and whole.realized_efficiency.sd))
 
 
 def _case(run: Run, defaults: Defaults) -> Case:
@@ -66,6 +66,6 @@ def _case(run: Run, defaults: Defaults) -> Case:
         if promised is None:
             mfu = defaults.by_class.mfu(run.mixture, run.accelerator.generation, level)
         else:
-            mfu = defaults.reached.mfu(promised.mfu, level)
+            mfu = defaults.realized_efficiency.mfu(promised.mfu, level)
         intervals[level] = most / mfu.high, most / mfu.low
-    return Case(run.id, run.organisation, most / mfu.median(), run.gpu_hours, intervals)
+    return Case(run.id, run.organization, most / mfu.median(), run.gpu_hours, intervals)

@@ -134,7 +134,7 @@ def test_libreoffice_agrees_with_a_project_whose_lines_end_on_half_a_cent(opened
 
 def test_a_changed_quantity_changes_the_total(opened, fixed, tmp_path):
     book = opened(fixed)
-    row = by_name(book["Budget"])["Licences"]
+    row = by_name(book["Budget"])["Licenses"]
     row[2].value = 4
     total = float(computed(book, tmp_path)["Budget"]["Total"][6])
     assert total == pytest.approx(fixed.base + 1.1 * 15_000, abs=0.011)

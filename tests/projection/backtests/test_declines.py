@@ -32,7 +32,7 @@ def test_pairs_and_windows_of_the_study(tests):
     ("model", "overall", "boards", "capabilities"),
     [
         ("no change", 2.74, 1.86, 3.39), ("constant 2.7x", 1.07, 1.29, 0.91), ("constant rate", 0.787, 1.04, 0.593),
-        ("ageing gamma", 0.924, 0.765, 1.04), ("equal pool", 0.807, 0.876, 0.755),
+        ("aging gamma", 0.924, 0.765, 1.04), ("equal pool", 0.807, 0.876, 0.755),
     ],
 )  # fmt: skip
 def test_scores_of_the_study(tests, model, overall, boards, capabilities):
@@ -46,7 +46,7 @@ def test_scores_of_the_study(tests, model, overall, boards, capabilities):
     ("model", "figures", "tolerance"),
     [
         ("no change", (0.314, 0.619, 1.284), 0.001), ("constant 2.7x", (0.384, 0.574, 0.743), 0.001),
-        ("log-linear least squares", (1.394, 1.924, 2.504), 0.012), ("ageing gamma", (0.237, 0.338, 0.534), 0.005),
+        ("log-linear least squares", (1.394, 1.924, 2.504), 0.012), ("aging gamma", (0.237, 0.338, 0.534), 0.005),
         ("random walk with drift", (0.472, 0.843, 1.866), 0.025),
     ],
 )  # fmt: skip
@@ -140,8 +140,8 @@ def test_tables(tests):
 
 
 def test_bad_input(tests):
-    with pytest.raises(UnknownNameError, match="did you mean 'ageing gamma'"):
-        backtest(model="ageing gama")
+    with pytest.raises(UnknownNameError, match="did you mean 'aging gamma'"):
+        backtest(model="aging gama")
     with pytest.raises(InputError, match="or a function; got 5"):
         backtest(model=5)
     for wrong in ([], [0.0], [math.inf], ["1"]):

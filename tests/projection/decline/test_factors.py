@@ -100,7 +100,7 @@ def test_a_uniform_rate_lies_within_its_ends_and_fills_them():
 
 
 def test_draws_are_seeded_and_each_factor_has_its_own():
-    parts = {"hardware": (factor("hardware"),), "utilisation": (factor("utilisation"),)}
+    parts = {"hardware": (factor("hardware"),), "utilization": (factor("utilization"),)}
     found, again = declines(parts, [2.0], 500, seed=1), declines(parts, [2.0], 500, seed=1)
     other = declines(parts, [2.0], 500, seed=2)
     for name in parts:

@@ -14,14 +14,14 @@ from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import table
 from costmodel.projection.backtests.baselines import COMPETITORS
 from costmodel.projection.decline.fit import fit_all, main, windows
-from costmodel.projection.decline.models import AgeingGamma, Clock, ConstantRate, Pool, constants, decline_model
+from costmodel.projection.decline.models import AgingGamma, Clock, ConstantRate, Pool, constants, decline_model
 from costmodel.projection.decline.series import cost_series
 
 CLOCK = Clock(2.7, 5.5, 7.5, 0.16, 0.68)
 """The posterior mode of the study, rounded."""
 models = st.one_of(
     st.builds(ConstantRate, st.floats(0.1, 3.0), st.floats(0.1, 1.0)),
-    st.builds(AgeingGamma, st.just(CLOCK), st.floats(0, 10), st.floats(0, 8)),
+    st.builds(AgingGamma, st.just(CLOCK), st.floats(0, 10), st.floats(0, 8)),
     st.builds(lambda age, declined: decline_model("capability", age, declined), st.floats(0, 10), st.floats(0, 8)),
 )
 horizons = st.floats(0.05, 10)
@@ -34,7 +34,7 @@ def test_the_closed_form_is_the_integral_over_the_scale(age, declined, horizon, 
     passed = CLOCK.pace * (CLOCK.at(age + horizon) - CLOCK.at(age))
     of_scale = gamma(CLOCK.prior_shape + CLOCK.pace * CLOCK.at(age), scale=1 / (CLOCK.prior_rate + declined))
     expected = quad(lambda beta: gammainc(passed, beta * decline) * of_scale.pdf(beta), 0, of_scale.ppf(1 - 1e-13))[0]
-    assert AgeingGamma(CLOCK, age, declined).cdf(decline, horizon) == pytest.approx(expected, rel=1e-6)
+    assert AgingGamma(CLOCK, age, declined).cdf(decline, horizon) == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_clock():
@@ -62,7 +62,7 @@ def test_illustrations_of_the_study(age, declined, years, median, low, high):
 
 
 def test_the_default_by_kind_and_age():
-    assert isinstance(decline_model("board", 0.5, 1.0), AgeingGamma)
+    assert isinstance(decline_model("board", 0.5, 1.0), AgingGamma)
     assert isinstance(decline_model("board", 1.0, 1.0), Pool)
     assert isinstance(decline_model("capability", 0.0), Pool)
     assert decline_model(None) == decline_model("capability") == constants().constant
@@ -169,7 +169,7 @@ def test_the_shipped_constants_are_those_of_the_fit():
 def test_the_fit_is_that_of_the_study():
     assert constants().clock == pytest.approx(CLOCK, rel=0.06)
     ranges = {"pace": (2.2, 5.2), "prior_shape": (5.0, 6.6), "prior_rate": (5.0, 7.9), "lasting": (0.14, 0.24),
-              "ageing": (0.54, 0.82)}  # fmt: skip
+              "aging": (0.54, 0.82)}  # fmt: skip
     for row in table("fitted/folds/decline").rows:
         for name, (low, high) in ranges.items():
             assert low <= float(row[name]) <= high, (row["series"], name)
@@ -185,5 +185,5 @@ def test_windows_of_the_fit_do_not_overlap_and_lose_nothing():
 def test_the_tables_are_written_anew(tmp_path, capsys):
     main(["--to", str(tmp_path)])
     assert "7 series" in capsys.readouterr().out
-    lines = (tmp_path / "decline.csv").read_text(encoding="utf-8").splitlines()
-    assert [line.split(",")[1] for line in lines[1:]] == [*Clock._fields, "rate_centre", "rate_spread"]
+    lines = (tmp_path / "fitted" / "decline.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[1] for line in lines[1:]] == [*Clock._fields, "rate_center", "rate_spread"]

@@ -314,7 +314,7 @@ def test_a_class_without_prices_gets_what_was_known_before():
 
 def test_the_shipped_parameters_are_those_of_the_fit(tmp_path, capsys):
     main(["--to", str(tmp_path)])
-    assert read_csv(tmp_path / "rental_paths.csv").rows == table("fitted/rental_paths").rows
+    assert read_csv(tmp_path / "fitted" / "rental_paths.csv").rows == table("fitted/rental_paths").rows
     assert "Each generation foreseen from the others" in capsys.readouterr().out
 
 

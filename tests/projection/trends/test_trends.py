@@ -236,7 +236,7 @@ def test_wrong_questions_name_the_right_ones():
     with pytest.raises(UnknownNameError, match=r"did you mean"):
         Trend.published("gpu price performance, ml gpu")
     with pytest.raises(InputError, match=r"is a bound, no rate"):
-        Trend.published("utilisation")
+        Trend.published("utilization")
     with pytest.raises(InputError, match=r"years must be numbers from 0 to 100"):
         Trend(rate=1.2).factor(-1.0)
     with pytest.raises(InputError, match=r"let it fade"):

@@ -77,7 +77,7 @@ def test_the_rounded_law_of_hoffmann_fits_four_times_as_badly(chinchilla):
     ],
 )
 def test_fits_of_other_data(shared, name, chosen, expected):
-    """Refits with another optimiser of the same objective, as many digits as they were printed with."""
+    """Refits with another optimizer of the same objective, as many digits as they were printed with."""
     law = fit_scaling_law(*columns(shared, name, **chosen)).law
     assert (law.E, law.A, law.B, law.alpha, law.beta) == pytest.approx(expected, rel=3e-3)
 

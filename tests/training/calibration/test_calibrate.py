@@ -78,7 +78,7 @@ def own(factor, count=1):
     return calibrate([{**ROW, "step_time_s": shipped * factor}] * count)
 
 
-def test_own_steps_move_the_model_towards_them_the_more_the_more_there_are():
+def test_own_steps_move_the_model_toward_them_the_more_the_more_there_are():
     shipped = cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT)
     moved = [cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT, own(1.3, count)) for count in (1, 3, 10)]
     ratios = [one.seconds / shipped.seconds for one in moved]
@@ -114,8 +114,8 @@ def test_the_command_writes_the_tables(tmp_path, monkeypatch, shared, capsys):
     monkeypatch.setattr(calibration, "read_steps", lambda rows: (few, {}))
     monkeypatch.setattr(calibration, "grid_steps", lambda path: grid_steps(path)[::25])
     calibration.main(["--data", str(shared / "measurements"), "--to", str(tmp_path)])
-    rows = read_csv(tmp_path / "efficiency.csv").rows
+    rows = read_csv(tmp_path / "fitted/efficiency.csv").rows
     assert {row["kind"] for row in rows} == {"fitted", "fixed", "spread", "measured"}
-    folds = read_csv(tmp_path / "efficiency_folds.csv").rows
+    folds = read_csv(tmp_path / "fitted/folds/efficiency.csv").rows
     assert {row["family"] for row in folds} == {step.family for step in few}
     assert "family left out" in capsys.readouterr().out

@@ -111,7 +111,7 @@ def test_intervals_hold_four_of_five(fitted):
 def test_the_command_writes_what_is_shipped(tmp_path, monkeypatch, fitted, capsys):
     monkeypatch.setattr(finetune_calibration, "fit_all", lambda tunes: fitted)
     finetune_calibration.main(["--to", str(tmp_path)])
-    for name in ("finetune_efficiency", "memory", "finetune_folds"):
+    for name in ("fitted/finetune_efficiency", "fitted/memory", "fitted/folds/finetune"):
         written, shipped = read_csv(tmp_path / f"{name}.csv"), table(name)
         assert written.columns == shipped.columns
         assert len(written.rows) == len(shipped.rows)

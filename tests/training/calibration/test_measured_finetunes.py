@@ -72,8 +72,8 @@ def test_rows_of_qwen_are_read_by_its_scripts():
     assert one.seconds == 1.0 and one.memory == 6.7e9
     assert one.step.batch_size == 8
     assert of("LoRA (emb)")[0].setup.recipe.train_embeddings and not recipe.train_embeddings
-    quantised = of("Q-LoRA")[0]
-    assert quantised.setup.recipe.quantisation == "gptq-int4" and quantised.setup.layout.loss == "half"
+    quantized = of("Q-LoRA")[0]
+    assert quantized.setup.recipe.quantization == "gptq-int4" and quantized.setup.layout.loss == "half"
     full = of("Full-parameter of Qwen-7B")[0]
     assert isinstance(full.setup.recipe, cm.FullFineTuning) and full.setup.layout.zero == 3
     assert full.cluster.count == 2 and full.memory == 139.2e9 / 2  # printed as a sum

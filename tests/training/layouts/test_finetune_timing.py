@@ -1,4 +1,4 @@
-"""How long is a step of a fine-tune? By hand on an ideal machine: adapters, quantised weights, general trainers."""
+"""How long is a step of a fine-tune? By hand on an ideal machine: adapters, quantized weights, general trainers."""
 
 import math
 
@@ -66,33 +66,33 @@ def test_adapters_move_what_their_matrices_read_and_write(recompute, passes, eag
 @pytest.mark.parametrize(("recompute", "passes"), [("none", 2), ("full", 3)])
 @pytest.mark.parametrize("micro_batch", [1, 4])
 def test_weights_in_four_bits_are_brought_back_for_every_micro_batch(micro_batch, recompute, passes):
-    """Read in four, written in sixteen, in either pass; embedding and head are not quantised.
+    """Read in four, written in sixteen, in either pass; embedding and head are not quantized.
 
     By operations of the framework (GPTQ), or by one kernel (NF4), whatever launches the rest.
     """
-    on, constants = IDEAL._replace(bandwidth=1e12), ONLY_PEAK._replace(dequantise=2.0, dequantise_fused=0.25)
+    on, constants = IDEAL._replace(bandwidth=1e12), ONLY_PEAK._replace(dequantize=2.0, dequantize_fused=0.25)
     weights = workload(PLAIN, LENGTH).dense.weights
-    for quantisation, eager, share in (("gptq-int4", True, 1.0), ("nf4", True, 0.25), ("nf4", False, 0.25)):
+    for quantization, eager, share in (("gptq-int4", True, 1.0), ("nf4", True, 0.25), ("nf4", False, 0.25)):
         of = Layout(recompute=recompute, eager=eager, micro_batch=micro_batch)
-        numbers = cm.QLoRA(tokens=1, quantisation=quantisation).numerics()
+        numbers = cm.QLoRA(tokens=1, quantization=quantization).numerics()
         parts = breakdown(of, on=on, constants=constants, numbers=numbers)
-        each = share * 2 * (STORED_BYTES[quantisation] + 2) * weights / 1e12
-        assert parts.dequantise == pytest.approx(passes * BATCH / micro_batch * each)
-    assert breakdown(Layout(), on=on, constants=constants, numbers=cm.LoRA(tokens=1).numerics()).dequantise == 0
+        each = share * 2 * (STORED_BYTES[quantization] + 2) * weights / 1e12
+        assert parts.dequantize == pytest.approx(passes * BATCH / micro_batch * each)
+    assert breakdown(Layout(), on=on, constants=constants, numbers=cm.LoRA(tokens=1).numerics()).dequantize == 0
 
 
 @pytest.mark.parametrize(
-    ("eager", "zero", "quantisation", "expected"),
+    ("eager", "zero", "quantization", "expected"),
     [
         (False, 0, "none", 2e-3 / 3), (True, 0, "none", 4e-3 / 3), (True, 3, "none", 4e-3 / 3 + 5e-3),
         (False, 3, "none", 2e-3 / 3), (True, 0, "gptq-int4", 4e-3 / 3 + 7e-3), (True, 0, "nf4", 4e-3 / 3),
     ],
 )  # fmt: skip
-def test_the_host_takes_longer_where_operations_are_launched_one_by_one(eager, zero, quantisation, expected):
+def test_the_host_takes_longer_where_operations_are_launched_one_by_one(eager, zero, quantization, expected):
     """Two passes of three where weights stand still; beyond it what gathers weights, and brings them back."""
-    constants = ONLY_PEAK._replace(launch=1e-3, launch_eager=2.0, launch_sharded=5e-3, launch_quantised=7e-3)
+    constants = ONLY_PEAK._replace(launch=1e-3, launch_eager=2.0, launch_sharded=5e-3, launch_quantized=7e-3)
     on = IDEAL._replace(matmul_peak=math.inf, peak=math.inf)
-    numbers = cm.LoRA(tokens=1, quantisation=quantisation).numerics()
+    numbers = cm.LoRA(tokens=1, quantization=quantization).numerics()
     parts = breakdown(Layout(eager=eager, zero=zero), on=on, constants=constants, numbers=numbers)
     assert parts.launch == pytest.approx(BATCH * 32 * expected)
 

@@ -50,7 +50,7 @@ def timed(architecture, of, batch=64, on=NODE):
 
 
 def test_01_causal_attention_is_half_of_full_attention():
-    """And a model that sees both ways is not halved; labelled conventions: tests/architecture/test_flops.py."""
+    """And a model that sees both ways is not halved; labeled conventions: tests/architecture/test_flops.py."""
     causal, both = workload(decoder(), LENGTH), workload(decoder(causal=False), LENGTH)
     assert causal.attention_flops == 16 * 2 * LENGTH**2 * 2048
     assert both.attention_flops == 2 * causal.attention_flops
@@ -186,7 +186,7 @@ def test_14_an_8_bit_peak_is_for_products_and_neither_for_attention_nor_the_head
     assert (eight.attention, eight.head) == (sixteen.attention, sixteen.head)
 
 
-def test_14_utilisation_is_of_the_16_bit_peak_whatever_the_precision():
+def test_14_utilization_is_of_the_16_bit_peak_whatever_the_precision():
     recipe = cm.Pretraining(tokens="1T", sequence_length=LENGTH, batch_size=64)
     cluster, peak = cm.Cluster("H100-SXM", 8), cm.load_accelerator("H100-SXM").peak()
     for precision in ("bf16", "fp8"):

@@ -24,17 +24,17 @@ def test_a_teacher_writes_once_and_the_student_reads_in_every_epoch():
     assert (writes.architecture, train.architecture) == (TEACHER, STUDENT)
     assert (writes.prompt_length, writes.sequence_length) == (100, 500)
     assert writes.lengths == ()  # no step waits for it
-    assert recipe.resident(STUDENT) == 0
+    assert recipe.auxiliary_bytes(STUDENT) == 0
     assert recipe.purchases() is None
 
 
 def test_probabilities_are_read_in_every_epoch_unless_they_are_kept():
     recipe = cm.Distillation(**DATA, teacher=TEACHER, epochs=3, trials=2, learn_from="logits")
     assert listed(recipe) == [("teacher", "forward", 3000e3), ("train", "train", 3000e3)]
-    assert recipe.resident(STUDENT) == 2 * TEACHER.parameters.total
+    assert recipe.auxiliary_bytes(STUDENT) == 2 * TEACHER.parameters.total
     kept = recipe.replace(cached=True)
     assert listed(kept) == [("teacher", "forward", 500e3), ("train", "train", 3000e3)]
-    assert kept.resident(STUDENT) == 0
+    assert kept.auxiliary_bytes(STUDENT) == 0
 
 
 def test_a_teacher_that_reads_does_a_forward_pass():
@@ -52,7 +52,7 @@ def test_an_api_is_paid_for_what_it_reads_and_writes_once():
     assert paid.provenance.kind == "looked up"
     assert (paid.provenance.source, paid.provenance.as_of) == (price.source, str(price.as_of))
     assert listed(recipe) == [("train", "train", 1500e3)]
-    assert recipe.resident(STUDENT) == 0
+    assert recipe.auxiliary_bytes(STUDENT) == 0
     batch = recipe.replace(api_batch=True).purchases()
     assert batch.value == pytest.approx(price.batch_factor * expected) and "batch" in batch.provenance.note
 

@@ -113,7 +113,7 @@ def test_tokens_are_linear_in_epochs_and_trials(epochs, trials, share):
 def test_padding_counts_unless_examples_are_packed():
     padded = cm.LoRA(examples=1000, lengths="100 to 1500", packing=False)
     assert cm.LoRA(examples=1000, lengths="100 to 1500").padding == 1
-    of = {count: padded.replace(padded_together=count).padding for count in (1, 2, 8)}
+    of = {count: padded.replace(padding_group=count).padding for count in (1, 2, 8)}
     assert of[1] == pytest.approx(1)
     assert of[1] < of[2] < of[8] == padded.padding < padded.shape.longest / padded.shape.mean
     assert padded.passes(LLAMA)[0].tokens == pytest.approx(of[8] * padded.trained_tokens())
@@ -129,7 +129,7 @@ def test_sequences_of_a_step():
 
 
 def test_rounding_in_each_pass_takes_time_and_no_model_flops():
-    full, rounded = cm.FullFineTuning(tokens=1e6), cm.QuantisationAwareTraining(tokens=1e6)
+    full, rounded = cm.FullFineTuning(tokens=1e6), cm.QuantizationAwareTraining(tokens=1e6)
     assert rounded.passes(LLAMA)[0].slowdown == pytest.approx(1 / 0.7)
     assert pass_flops(rounded.passes(LLAMA)[0]) == pass_flops(full.passes(LLAMA)[0])
     of = cm.Layout(data=8, zero=3, recompute="full")
@@ -203,9 +203,9 @@ def test_virtual_tokens_weigh_next_to_nothing():
     assert (parts.gradients, parts.optimizer) == (0, 0)
 
 
-def test_virtual_tokens_stand_before_quantised_weights_too():
+def test_virtual_tokens_stand_before_quantized_weights_too():
     """Before a model in 4 bits, and in the numbers of the recipe, as adapters are."""
-    prompt, adapters = cm.PromptTuning(tokens=1e6, quantisation="nf4"), cm.QLoRA(tokens=1e6)
+    prompt, adapters = cm.PromptTuning(tokens=1e6, quantization="nf4"), cm.QLoRA(tokens=1e6)
     assert held(prompt).weights == held(adapters).weights
     assert prompt.numerics() == adapters.numerics()
     assert cm.PromptTuning(tokens=1e6, master_weights=False).numerics().adapter == 2 * 2 + 4
@@ -226,8 +226,8 @@ def test_adapters_do_less_than_all_weights_and_are_slower_in_four_bits(software)
     # a general trainer moves what its adapters read and write so often that little of the gain is left
     assert software == "eager" or lora.seconds < full.seconds
     assert lora.breakdown.matmul < full.breakdown.matmul and lora.breakdown.data < full.breakdown.data
-    assert (full.breakdown.adapters, full.breakdown.dequantise, lora.breakdown.dequantise) == (0, 0, 0)
-    assert 0 < lora.breakdown.adapters == qlora.breakdown.adapters and qlora.breakdown.dequantise > 0
+    assert (full.breakdown.adapters, full.breakdown.dequantize, lora.breakdown.dequantize) == (0, 0, 0)
+    assert 0 < lora.breakdown.adapters == qlora.breakdown.adapters and qlora.breakdown.dequantize > 0
     assert qlora.memory.total < lora.memory.total < full.memory.total
 
 
@@ -248,8 +248,8 @@ def test_fields_that_go_together():
     assert cm.LoRA(tokens=1, variant="dora", rank=8, targets=["q_proj"]).adapters == Adapters(8, ("q_proj",), True)
     assert cm.LoRA(tokens=1, variant="rslora").adapters == cm.LoRA(tokens=1).adapters
     assert cm.FullFineTuning(tokens=1).adapters is None
-    assert cm.QLoRA(tokens=1).quantisation == "nf4" and cm.LoRA(tokens=1).quantisation == "none"
-    assert cm.LoRA(tokens=1).resident(LLAMA) == 0
+    assert cm.QLoRA(tokens=1).quantization == "nf4" and cm.LoRA(tokens=1).quantization == "none"
+    assert cm.LoRA(tokens=1).auxiliary_bytes(LLAMA) == 0
 
 
 def test_all_mistakes_are_told_at_once():
@@ -269,8 +269,8 @@ def test_tokens_or_examples_are_given(given):
 
 def test_all_that_does_not_go_together_is_told_at_once():
     with pytest.raises(cm.InputError) as caught:
-        cm.FullFineTuning(examples=5, quantisation="nf4", train_embeddings=True)
-    for part in ("examples need lengths", "quantisation 'nf4' needs adapters", "train_embeddings goes with adapters"):
+        cm.FullFineTuning(examples=5, quantization="nf4", train_embeddings=True)
+    for part in ("examples need lengths", "quantization 'nf4' needs adapters", "train_embeddings goes with adapters"):
         assert part in str(caught.value)
 
 
@@ -305,12 +305,12 @@ EVERY = {
     "qlora": {
         "examples": 9000,
         "lengths": [120, 450, 800],
-        "quantisation": "gptq-int4",
+        "quantization": "gptq-int4",
         "trials": 4,
         "trial_share": 0.5,
     },
     "prompt_tuning": {"tokens": 1e6, "virtual_tokens": 50, "prefix": True},
-    "quantisation_aware_training": {"tokens": 1e6, "gpu_hours": 3},
+    "quantization_aware_training": {"tokens": 1e6, "gpu_hours": 3},
     "reward_model": {"examples": 100, "lengths": 300},
     "dpo": {"examples": 100, "lengths": 300, "rank": 8, "precomputed_reference": True},
     "kto": {"examples": 100, "lengths": 300},

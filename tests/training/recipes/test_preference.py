@@ -46,7 +46,7 @@ def test_a_precomputed_reference_reads_once_for_all_trials(method):
 @pytest.mark.parametrize("method", [cm.ORPO, cm.SimPO, cm.RewardModel])
 def test_methods_without_a_reference_train_alone(method):
     assert listed(method(tokens=1e6, epochs=3)) == [("train", "train", 3e6)]
-    assert method(tokens=1e6).resident(LLAMA) == 0
+    assert method(tokens=1e6).auxiliary_bytes(LLAMA) == 0
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_flops_of_a_token_of_an_example(method, flops):
 
 @pytest.mark.parametrize("method", WITH_REFERENCE)
 def test_a_reference_lies_beside_the_model_unless_adapters_or_a_table_stand_for_it(method):
-    assert method(tokens=1e6).resident(LLAMA) == 2 * LLAMA.parameters.total
-    assert method(tokens=1e6, rank=8).resident(LLAMA) == 0
-    assert method(tokens=1e6, precomputed_reference=True).resident(LLAMA) == 0
+    assert method(tokens=1e6).auxiliary_bytes(LLAMA) == 2 * LLAMA.parameters.total
+    assert method(tokens=1e6, rank=8).auxiliary_bytes(LLAMA) == 0
+    assert method(tokens=1e6, precomputed_reference=True).auxiliary_bytes(LLAMA) == 0
 
 
 @settings(max_examples=20, deadline=None)

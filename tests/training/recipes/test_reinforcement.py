@@ -69,19 +69,19 @@ def test_models_beside_it(method):
     full, judge = 2 * LLAMA.parameters.total, 2 * SMALL.parameters.total
     critic = 16 * LLAMA.parameters.total if method is cm.PPO else 0
     recipe = method(**DATA, reward_model=SMALL)
-    assert recipe.resident(LLAMA) == pytest.approx(full + judge + critic, rel=1e-12)
-    assert recipe.replace(reference=False).resident(LLAMA) == pytest.approx(judge + critic, rel=1e-12)
+    assert recipe.auxiliary_bytes(LLAMA) == pytest.approx(full + judge + critic, rel=1e-12)
+    assert recipe.replace(reference=False).auxiliary_bytes(LLAMA) == pytest.approx(judge + critic, rel=1e-12)
 
 
 def test_a_reference_is_the_policy_without_its_adapters():
-    assert cm.GRPO(**DATA, rank=16).resident(LLAMA) == 0
-    assert cm.GRPO(**DATA).resident(LLAMA) == 2 * LLAMA.parameters.total
+    assert cm.GRPO(**DATA, rank=16).auxiliary_bytes(LLAMA) == 0
+    assert cm.GRPO(**DATA).auxiliary_bytes(LLAMA) == 2 * LLAMA.parameters.total
 
 
 def test_ppo_without_a_judge_takes_one_as_large_as_the_policy():
     size = LLAMA.parameters.total
-    assert cm.PPO(**DATA).resident(LLAMA) == pytest.approx((2 + 2 + 16) * size, rel=1e-12)
-    small = cm.PPO(**DATA, critic="llama-3.2-1b", master_weights=False).resident(LLAMA)
+    assert cm.PPO(**DATA).auxiliary_bytes(LLAMA) == pytest.approx((2 + 2 + 16) * size, rel=1e-12)
+    small = cm.PPO(**DATA, critic="llama-3.2-1b", master_weights=False).auxiliary_bytes(LLAMA)
     assert small == pytest.approx(4 * size + 8 * SMALL.parameters.total, rel=1e-12)
 
 

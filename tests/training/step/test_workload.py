@@ -57,7 +57,7 @@ def listed(architecture):
 
 
 @pytest.mark.parametrize("length", [64, 1024, 10_000])
-def test_forward_flops_are_those_of_count_flops_in_the_whole_catalogue(length):
+def test_forward_flops_are_those_of_count_flops_in_the_whole_catalog(length):
     """The two walk the same lists in another order, so that only rounding may differ."""
     off = {}
     for name in NAMES:
@@ -81,7 +81,7 @@ def test_projections_of_a_narrow_embedding_count(name):
     assert forward(architecture, 1024) == pytest.approx(cm.count_flops(architecture, 1024).forward, rel=1e-9)
 
 
-def test_parameters_by_way_of_splitting_add_up_in_the_whole_catalogue():
+def test_parameters_by_way_of_splitting_add_up_in_the_whole_catalog():
     """Exactly; multi-token-prediction layers, which no published total counts, are not among them."""
     architectures = {name: cm.load_architecture(name) for name in NAMES if name not in NARROW_TABLE}
     off = {

@@ -8,7 +8,7 @@ from costmodel.architecture.blocks.block import Block, Operation, Weight, linear
 from costmodel.foundation.fields import Dimension
 
 OVERLAPPING = 4
-"""The ratio whose compression overlaps its neighbour and is searched by an indexer."""
+"""The ratio whose compression overlaps its neighbor and is searched by an indexer."""
 
 
 class CompressedAttention(Block):

@@ -17,7 +17,7 @@ def read_depth(config: Config, *keys: str) -> int:
 
 
 def grouped(mixers: Sequence[Any], blocks: Sequence[Any], **options: Any) -> tuple[Layer, ...]:
-    """Return the layers with equal neighbours joined; `options` are further fields of each layer."""
+    """Return the layers with equal neighbors joined; `options` are further fields of each layer."""
     runs: list[list[Any]] = []
     for mixer, block in zip(mixers, blocks, strict=True):
         if runs and runs[-1][0] == mixer and runs[-1][1] == block:

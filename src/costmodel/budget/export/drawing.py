@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from costmodel.budget.budget import Budget
 
 BLUE, ORANGE, SKY, GREY = "#0072B2", "#E69F00", "#56B4E9", "#666666"
-"""Okabe and Ito 2008, distinct for all kinds of colour vision and in grey print; and a grey for what is secondary."""
+"""Okabe and Ito 2008, distinct for all kinds of color vision and in gray print; and a gray for what is secondary."""
 DRIVERS = 10
 """How many drivers are drawn; the table has them all."""
 _SCALES = ((1e9, "billion USD"), (1e6, "million USD"), (1e3, "thousand USD"), (1.0, "USD"))
@@ -90,8 +90,8 @@ def draw_drivers(budget: Budget, ax: Axes) -> Axes:
     ends = [budget.base, *(end for row in rows for end in (row.low, row.high))]
     least, most = min(ends) / size, max(ends) / size
     room = max(most - least, 0.02 * most, 1e-9)
-    for which, colour, label in (("low", BLUE, "input at its 10 % quantile"), ("high", ORANGE, "at its 90 % quantile")):
-        ax.barh(places, [getattr(row, which) / size - base for row in rows], left=base, height=0.6, color=colour,
+    for which, color, label in (("low", BLUE, "input at its 10 % quantile"), ("high", ORANGE, "at its 90 % quantile")):
+        ax.barh(places, [getattr(row, which) / size - base for row in rows], left=base, height=0.6, color=color,
                 edgecolor="black", linewidth=0.6, label=label)  # fmt: skip
     for place, row in zip(places, rows, strict=True):
         left, right = sorted((row.low / size, row.high / size))

@@ -161,10 +161,10 @@ class _Sheet:
         self.row += 1
         return row
 
-    def fill(self, row: int, colour: str) -> None:
+    def fill(self, row: int, color: str) -> None:
         """Give the cells of a row a background."""
         for column in range(1, len(self.columns) + 1):
-            self.sheet.cell(row, column).fill = self.styles.PatternFill("solid", fgColor=colour)
+            self.sheet.cell(row, column).fill = self.styles.PatternFill("solid", fgColor=color)
 
     def _put(self, cell: Any, content: Cell, form: str) -> None:
         if isinstance(content, Shown):

@@ -17,7 +17,7 @@ from costmodel.foundation.errors import InputError, UnknownNameError
 from costmodel.projection.backtests.baselines import COMPETITORS, Model
 from costmodel.projection.backtests.origins import HORIZONS, Origin, origins
 from costmodel.projection.backtests.scoring import LEVELS, Score, score
-from costmodel.projection.decline.models import AgeingGamma, Decline, Pool, constants, decline_model
+from costmodel.projection.decline.models import AgingGamma, Decline, Pool, constants, decline_model
 from costmodel.projection.decline.series import disjoint, series_of
 
 if TYPE_CHECKING:
@@ -34,22 +34,22 @@ def _constant(seen: Series, age: float) -> Decline:
     return constants(seen.name).constant
 
 
-def _ageing(seen: Series, age: float) -> Decline:
-    return AgeingGamma(constants(seen.name).clock, age, seen.declined(age))
+def _aging(seen: Series, age: float) -> Decline:
+    return AgingGamma(constants(seen.name).clock, age, seen.declined(age))
 
 
 def _pool(seen: Series, age: float) -> Decline:
-    return Pool((_constant(seen, age), _ageing(seen, age)))
+    return Pool((_constant(seen, age), _aging(seen, age)))
 
 
 MODELS: dict[str, Model] = {
     "default": _default,
     "constant rate": _constant,
-    "ageing gamma": _ageing,
+    "aging gamma": _aging,
     "equal pool": _pool,
     **COMPETITORS,
 }
-"""Models by name; the default is the ageing gamma process for a board in its first year, and the pool otherwise."""
+"""Models by name; the default is the aging gamma process for a board in its first year, and the pool otherwise."""
 
 
 class Scored(NamedTuple):
@@ -215,8 +215,8 @@ def backtest(points: Any = None, model: str | Model = "default", horizons: Seque
 
     Parameters
     ----------
-    points : series, a table of points (a file, rows, a data frame) in the schema of `data/measurements/cost_decline.csv`; that of
-        the library unless given
+    points : series, a table of points (a file, rows, a data frame) in the schema of
+        `data/measurements/cost_decline.csv`; that of the library unless given
     model : a name of `MODELS`, or a function of a series as known at an age, and the age [year]
     horizons : of boards, ascending [year]
 

@@ -15,11 +15,11 @@ LEVEL = 0.8
 
 
 def rates(series: Iterable[Series] | None = None) -> list[dict[str, Any]]:
-    """Return the end-to-end rate of each series, with algorithms, hardware, prices and utilisation in it.
+    """Return the end-to-end rate of each series, with algorithms, hardware, prices and utilization in it.
 
     The interval is that of the rate that lies behind what was seen: jumps come at random, so that another such span
     of the same capability would have shown another factor. It is the posterior given the series: of a board, of the
-    ageing gamma process; of a capability, of the constant rate, seen through as many random jumps as that process has
+    aging gamma process; of a capability, of the constant rate, seen through as many random jumps as that process has
     in such a span. The constants are those of a fit without the series.
 
     Parameters
@@ -51,7 +51,7 @@ def _row(series: Series) -> dict[str, Any]:
 
 
 def _board(series: Series) -> tuple[float, float]:
-    """Return the interval of the rate of an ageing gamma process over the span of the series [times a year]."""
+    """Return the interval of the rate of an aging gamma process over the span of the series [times a year]."""
     import numpy as np
     from scipy.special import gammaincinv
 
@@ -71,9 +71,9 @@ def _capability(series: Series) -> tuple[float, float]:
 
     constant, clock = constants(series.name)
     jumps = clock.pace * float(clock.at(series.span))
-    logs = np.linspace(-6.0, 6.0, 4801) * constant.spread + np.log(constant.centre)
+    logs = np.linspace(-6.0, 6.0, 4801) * constant.spread + np.log(constant.center)
     seen = series.declined(series.span) / series.span
-    weight = -0.5 * ((logs - np.log(constant.centre)) / constant.spread) ** 2 - jumps * (logs + seen * np.exp(-logs))
+    weight = -0.5 * ((logs - np.log(constant.center)) / constant.spread) ** 2 - jumps * (logs + seen * np.exp(-logs))
     mass = np.cumsum(np.exp(weight - weight.max()))
     low, high = np.exp(np.exp(np.interp([(1 - LEVEL) / 2, (1 + LEVEL) / 2], mass / mass[-1], logs))).tolist()
     return low, high

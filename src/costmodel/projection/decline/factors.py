@@ -30,7 +30,7 @@ class Factor(NamedTuple):
     """A yearly decline of ln cost, and how it fades.
 
     `low` and `high` are the ends of its 80 % interval [1/year], lognormal, or uniform where `shape` says so. The
-    rate fades with a time constant of `fade` [year], itself lognormal with a spread of `fade_spread`, towards
+    rate fades with a time constant of `fade` [year], itself lognormal with a spread of `fade_spread`, toward
     `lasting` [1/year], where it is not slower already; a factor with `most` is used up at that decline of ln cost [1].
     """
 

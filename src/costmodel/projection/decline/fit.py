@@ -1,8 +1,9 @@
-"""Where do the constants of the ageing gamma process come from? The series of costs, and each series left out.
+"""Where do the constants of the aging gamma process come from? The series of costs, and each series left out.
 
 `python -m costmodel.projection.decline.fit` fits the series of `data/measurements/cost_decline.csv` anew and writes
-`data/fitted/decline.csv` and `data/fitted/folds/decline.csv`. The likelihood is that of the decline of each board in each quarter
-and of each capability over its gaps, with the scale of every series integrated out; it is multiplied by weak priors.
+`data/fitted/decline.csv` and `data/fitted/folds/decline.csv`. The likelihood is that of the decline of each board in
+each quarter and of each capability over its gaps, with the scale of every series integrated out; it is multiplied by
+weak priors.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from costmodel.foundation.fitted import Prior
 from costmodel.foundation.tables import folder, write_rows
 from costmodel.projection.backtests.scoring import TOLERANCE
-from costmodel.projection.decline.models import FITTED, FOLDS, AgeingGamma, Clock
+from costmodel.projection.decline.models import FITTED, FOLDS, AgingGamma, Clock
 from costmodel.projection.decline.series import SLACK, Series, cost_series
 
 if TYPE_CHECKING:
@@ -25,16 +26,18 @@ if TYPE_CHECKING:
 STEP = 0.25
 """Length of the windows of a board [year]."""
 
+SOURCE = "data/measurements/cost_decline.csv"
+
 
 PRIORS: dict[str, Prior] = {
     "pace": Prior(4.0, 1.0, "1/year", "shape of the gamma process by year of its clock"),
     "prior_shape": Prior(4.0, 0.7, "1", "shape of the distribution of the scale of a capability"),
     "prior_rate": Prior(6.0, 1.0, "1", "rate of that distribution, as a decline of ln cost"),
     "lasting": Prior(1 / (1 + math.e), 1.0, "1", "speed of the clock in old age; spread of the logit"),
-    "ageing": Prior(0.7, 0.7, "year", "time in which the early haste fades"),
+    "aging": Prior(0.7, 0.7, "year", "time in which the early haste fades"),
 }
 """Weak priors of `Clock`, with what each constant means; the spread of `lasting` is that of its logit."""
-CENTRE, SPREAD = 2.7, 0.45
+CENTER, SPREAD = 2.7, 0.45
 """The constant rate [times a year] and its spread [1]: chosen, not fitted. The geometric mean of the rates of the four
 capabilities is 2.55 times a year, leave-one-out 2.3 to 2.8; the standard deviation of ln rate is 0.31 over them and
 0.50 over all seven series, 0.44 to 0.55 leave-one-out."""
@@ -69,7 +72,7 @@ def windows(series: Series) -> list[Window]:
 
 
 def fit(series: Sequence[Series]) -> Clock:
-    """Return the constants of the ageing gamma process of highest posterior probability.
+    """Return the constants of the aging gamma process of highest posterior probability.
 
     Parameters
     ----------
@@ -141,16 +144,16 @@ def rows_of(clock: Clock, series: Sequence[Series]) -> list[dict[str, str]]:
     rows = [
         {"kind": "fitted", "name": name, "value": f"{getattr(clock, name):.5g}", "unit": prior.unit,
          "prior": f"{prior.value:.3g}", "prior_spread": f"{prior.spread:g}",
-         "source": f"{prior.source}; fitted on {len(used)} series of data/measurements/cost_decline.csv in {count} windows"}
+         "source": f"{prior.source}; fitted on {len(used)} series of {SOURCE} in {count} windows"}
         for name, prior in PRIORS.items()
     ]  # fmt: skip
     chosen = {
-        "rate_centre": (f"{math.log(CENTRE):.5g}", "1/year", f"{CENTRE:g} times a year; four capabilities: 2.55"),
+        "rate_center": (f"{math.log(CENTER):.5g}", "1/year", f"{CENTER:g} times a year; four capabilities: 2.55"),
         "rate_spread": (f"{SPREAD:g}", "1", "of ln rate; 0.31 over four capabilities, 0.50 over all seven series"),
     }
     return rows + [
         {"kind": "assumed", "name": name, "value": value, "unit": unit, "prior": "", "prior_spread": "",
-         "source": f"chosen near the geometric mean and the scatter of the rates in data/measurements/cost_decline.csv: {why}"}
+         "source": f"chosen near the geometric mean and the scatter of the rates in {SOURCE}: {why}"}
         for name, (value, unit, why) in chosen.items()
     ]  # fmt: skip
 
@@ -167,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_rows(target / f"{FOLDS}.csv", [
         {"series": name, "source": source, **{key: f"{value:.5g}" for key, value in one._asdict().items()}}
         for name, one in folds.items()])  # fmt: skip
-    after = AgeingGamma(clock).mean_rate
+    after = AgingGamma(clock).mean_rate
     print(f"{len(folds)} series; mean decline in the first year {math.exp(after):.1f} times")
     print(", ".join(f"{name} {value:.3g}" for name, value in clock._asdict().items()))
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FITTED, FOLDS = "fitted/decline", "fitted/folds/decline"
 """Tables of the constants, and of those without each series."""
 YOUNG = 1.0
-"""Age of a board below which the ageing gamma process serves alone [year]: there a constant rate covers nothing."""
+"""Age of a board below which the aging gamma process serves alone [year]: there a constant rate covers nothing."""
 BISECTIONS = 64
 """Halvings of ln(decline) in the search for a quantile of a mixture."""
 TINY = 1e-300
@@ -107,46 +107,46 @@ class Decline:
 
 @dataclass(frozen=True, slots=True)
 class ConstantRate(Decline):
-    """A: a rate that stays, and of which little is known: D = r h, ln r ~ N(ln centre, spread²).
+    """A: a rate that stays, and of which little is known: D = r h, ln r ~ N(ln center, spread²).
 
     Parameters
     ----------
-    centre : median decline of ln cost [1/year]
+    center : median decline of ln cost [1/year]
     spread : standard deviation of ln r [1]
     """
 
-    centre: float
+    center: float
     spread: float
 
     @property
     def mean_rate(self) -> float:
-        return self.centre * math.exp(self.spread**2 / 2)
+        return self.center * math.exp(self.spread**2 / 2)
 
     def _cdf(self, decline: Array, horizon: Array) -> Array:
         import numpy as np
         from scipy.special import ndtr
 
-        found: Array = ndtr(np.log(np.maximum(decline, TINY) / (self.centre * horizon)) / self.spread)
+        found: Array = ndtr(np.log(np.maximum(decline, TINY) / (self.center * horizon)) / self.spread)
         return found
 
     def _quantile(self, probability: Array, horizon: Array) -> Array:
         import numpy as np
         from scipy.special import ndtri
 
-        found: Array = self.centre * horizon * np.exp(self.spread * ndtri(probability))
+        found: Array = self.center * horizon * np.exp(self.spread * ndtri(probability))
         return found
 
     def _paths(self, horizons: Array, count: int, generator: np.random.Generator) -> Array:
         import numpy as np
 
-        found: Array = self.centre * np.exp(self.spread * generator.standard_normal((count, 1))) * horizons
+        found: Array = self.center * np.exp(self.spread * generator.standard_normal((count, 1))) * horizons
         return found
 
 
 class Clock(NamedTuple):
-    """Constants of the ageing gamma process, common to all capabilities.
+    """Constants of the aging gamma process, common to all capabilities.
 
-    The clock L(a) = lasting·a + (1 - lasting)·ageing·(1 - exp(-a / ageing)) runs fast at first.
+    The clock L(a) = lasting·a + (1 - lasting)·aging·(1 - exp(-a / aging)) runs fast at first.
     """
 
     pace: float
@@ -157,19 +157,19 @@ class Clock(NamedTuple):
     """Rate of that distribution: declines of ln cost that the prior counts as seen [1]."""
     lasting: float
     """Speed of the clock in old age [1]."""
-    ageing: float
+    aging: float
     """Time in which its early haste fades [year]."""
 
     def at(self, age: Any) -> Any:
         """Return the clock at an age [year]."""
         import numpy as np
 
-        early = -np.expm1(-np.asarray(age, dtype=float) / self.ageing)
-        return self.lasting * np.asarray(age, dtype=float) + (1 - self.lasting) * self.ageing * early
+        early = -np.expm1(-np.asarray(age, dtype=float) / self.aging)
+        return self.lasting * np.asarray(age, dtype=float) + (1 - self.lasting) * self.aging * early
 
 
 @dataclass(frozen=True, slots=True)
-class AgeingGamma(Decline):
+class AgingGamma(Decline):
     """B: jumps of random size and time that get rarer with age, at a scale that each capability keeps.
 
     D | beta ~ Gamma(pace·dL, rate beta), beta ~ Gamma(prior_shape, rate prior_rate), dL = L(age + h) - L(age). What
@@ -294,7 +294,7 @@ def constants(without: str | None = None) -> Constants:
         if row["series"] == without:
             values |= {name: float(row[name]) for name in Clock._fields}
     return Constants(
-        ConstantRate(values["rate_centre"], values["rate_spread"]), Clock(*(values[one] for one in Clock._fields))
+        ConstantRate(values["rate_center"], values["rate_spread"]), Clock(*(values[one] for one in Clock._fields))
     )
 
 
@@ -303,7 +303,7 @@ def decline_model(
 ) -> Decline:
     """Return the distribution that suits a capability: the one that was calibrated for its kind and age.
 
-    A board in its first year falls as the ageing gamma process; anything else as either that or a constant rate,
+    A board in its first year falls as the aging gamma process; anything else as either that or a constant rate,
     which cannot be told apart; a cost without any history (no `kind`, or no `age`) as the constant rate.
 
     Parameters
@@ -335,8 +335,8 @@ def decline_model(
     known = constants(without)
     if kind is None or age is None:
         return known.constant
-    ageing = AgeingGamma(known.clock, float(age), float(declined))
-    return ageing if kind == "board" and age < YOUNG else Pool((known.constant, ageing))
+    aging = AgingGamma(known.clock, float(age), float(declined))
+    return aging if kind == "board" and age < YOUNG else Pool((known.constant, aging))
 
 
 def _numbers(name: str, given: Any, lowest: float = -math.inf) -> Array:

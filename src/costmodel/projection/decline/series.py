@@ -3,8 +3,8 @@
 Two kinds of series are known. A *board* is contested in public: anyone may enter, every record is dated, and the
 first entries are weak. A *capability* has a few published costs years apart, and nothing is known in between.
 The frontier is the running minimum: what was once done for less can be done for less again. A board that took
-entries and got no cheaper one stood still: such an end (`role` "end" in `data/measurements/cost_decline.csv`: CIFAR-10 to
-2020-03-10) is data, without which the series would stop at a record and seem to fall faster than it did.
+entries and got no cheaper one stood still: such an end (`role` "end" in the table: CIFAR-10 to 2020-03-10) is
+data, without which the series would stop at a record and seem to fall faster than it did.
 """
 
 from __future__ import annotations

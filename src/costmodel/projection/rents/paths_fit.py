@@ -216,8 +216,8 @@ def path_rows(pairs: Sequence[Pair]) -> list[dict[str, str]]:
             "price_class": name, "changes_per_year": f"{path.changes_per_year:.2g}", "step": f"{path.step:.2f}",
             "step_scale": f"{path.step_scale:.2g}", "walk": f"{path.walk:.2g}", "walk_years": f"{path.walk_years:g}",
             "sticky_share": f"{path.sticky_share:g}",
-            "source": f"fitted by costmodel.projection.rents.paths_fit on data/gpu_prices.csv: {len(own)} pairs of prices "
-                      f"of {len(offers)} offers at {len(providers)} providers, {seen}",
+            "source": f"fitted by costmodel.projection.rents.paths_fit on data/gpu_prices.csv: {len(own)} pairs of "
+                      f"prices of {len(offers)} offers at {len(providers)} providers, {seen}",
         })  # fmt: skip
     return rows
 

@@ -1,7 +1,7 @@
 """Which rates do the library's own tables of accelerators and prices show?
 
-`python -m costmodel.projection.trends.computed` fits them anew and rewrites the rows of `data/facts/trends.csv` that are
-computed here.
+`python -m costmodel.projection.trends.computed` fits them anew and rewrites the rows of `data/facts/trends.csv`
+that are computed here.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ def computed_trends() -> dict[str, FittedTrend]:
     }
     for name, kind in (("hyperscaler lists", "hyperscaler"), ("neoclouds", "neocloud")):
         found[f"cheapest rented flop, {name}"] = fit_trend(*_cheapest_flop(kind))
-    catalogue = table("facts/accelerators").rows
-    parts = [row for row in catalogue if row["name"].startswith(TENSOR_CORES)]
+    catalog = table("facts/accelerators").rows
+    parts = [row for row in catalog if row["name"].startswith(TENSOR_CORES)]
     price = "launch price per flop/s, tensor cores"
     found[price] = _over_time(parts, lambda row: _number(row["launch_price_usd"]) / (_peak(row) or 1.0))
-    others = [row for row in catalogue if not row["name"].startswith(CONSUMER)]
+    others = [row for row in catalog if not row["name"].startswith(CONSUMER)]
     measures: dict[str, Callable[[Row], float]] = {
-        "16-bit performance, catalogue": _peak,
-        "memory bandwidth, catalogue": lambda row: _number(row["memory_bandwidth_gbps"]),
-        "memory capacity, catalogue": lambda row: _number(row["memory_gb"]),
-        "energy efficiency, catalogue": lambda row: _peak(row) / (_number(row["tdp_w"]) or math.inf),
+        "16-bit performance, catalog": _peak,
+        "memory bandwidth, catalog": lambda row: _number(row["memory_bandwidth_gbps"]),
+        "memory capacity, catalog": lambda row: _number(row["memory_gb"]),
+        "energy efficiency, catalog": lambda row: _peak(row) / (_number(row["tdp_w"]) or math.inf),
     }
     return found | {name: _over_time(others, measure) for name, measure in measures.items()}
 

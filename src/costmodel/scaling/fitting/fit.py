@@ -68,7 +68,7 @@ class ScalingFit:
     residuals: NDArray[np.float64]
     """ln(predicted) - ln(measured), shape (points,)."""
     condition: float
-    """Condition number of the correlations of the centred coefficients."""
+    """Condition number of the correlations of the centerd coefficients."""
     replicates: NDArray[np.float64]
     """Coefficients of the bootstrap, shape (bootstrap, 5); empty without one."""
     holdout: HoldOut | None
@@ -236,7 +236,7 @@ def fit_scaling_law(
     References
     ----------
     Hoffmann et al. 2022, section 3.3 (arXiv 2203.15556); Besiroglu et al. 2024, "Chinchilla Scaling: A
-    replication attempt" (arXiv 2404.10102), whose objective is the sum that is minimised here.
+    replication attempt" (arXiv 2404.10102), whose objective is the sum that is minimized here.
 
     Examples
     --------
@@ -307,7 +307,7 @@ def _law(theta: Array, data: Points) -> HoffmannLaw:
 
 
 def _coefficients(theta: Array, data: Points) -> Array:
-    """Return E, A, B, alpha, beta from centred ones, shape (..., 5)."""
+    """Return E, A, B, alpha, beta from centerd ones, shape (..., 5)."""
     import numpy as np
 
     a, b, e, alpha, beta = (theta[..., index] for index in range(5))
@@ -330,14 +330,14 @@ def _sandwich(
     curvature = (jacobian * (weights * np.maximum(flat, 1e-12))[:, None]).T @ jacobian
     scores = jacobian * (weights * np.clip(residuals, -DELTA, DELTA))[:, None]
     inverse = np.linalg.pinv(curvature)
-    centred = inverse @ (scores.T @ scores) @ inverse
+    centerd = inverse @ (scores.T @ scores) @ inverse
     scale = np.sqrt(np.maximum(np.diagonal(curvature), 1e-300))
     condition = float(np.linalg.cond(curvature / np.outer(scale, scale)))
     e, a, b, *_ = _coefficients(theta, data)
     change = np.zeros((5, 5))  # of E, A, B, alpha, beta by a, b, e, alpha, beta
     change[0, 2], change[1, 0], change[1, 3], change[2, 1], change[2, 4] = e, a, a * data.mean_x, b, b * data.mean_y
     change[3, 3] = change[4, 4] = 1.0
-    return change @ centred @ change.T, condition
+    return change @ centerd @ change.T, condition
 
 
 def _bootstrap(

@@ -1,7 +1,7 @@
 """How well does a law of three powers fit? Huber loss on the logarithm, its steps, for many resamples at once.
 
 The law in logarithms is LSE(a - alpha x, b - beta y, e), with x and y the logarithms of parameters and
-tokens about their means: centred, the coefficients hardly depend on each other.
+tokens about their means: centerd, the coefficients hardly depend on each other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LEAST_E = -30.0
 
 
 class Points(NamedTuple):
-    """Centred logarithms of parameters and tokens, and of the loss, each of shape (points,)."""
+    """Centerd logarithms of parameters and tokens, and of the loss, each of shape (points,)."""
 
     x: Array
     y: Array
@@ -31,7 +31,7 @@ class Points(NamedTuple):
 
 
 def points(parameters: Array, tokens: Array, loss: Array) -> Points:
-    """Return the logarithms of measurements, centred."""
+    """Return the logarithms of measurements, centerd."""
     x, y = np.log(parameters), np.log(tokens)
     return Points(x - x.mean(), y - y.mean(), np.log(loss), float(x.mean()), float(y.mean()))
 

@@ -156,8 +156,8 @@ class MuennighoffLaw:
         fitting = self.fitting_parameters(unique)
         low, high = math.log(min(free.parameters, fitting) / 100), math.log(free.parameters * 100)
         width = (high - low) / _COARSE
-        centre = min((low + step * width for step in range(_COARSE + 1)), key=loss)
-        return math.exp(_golden_section(loss, centre - width, centre + width))
+        center = min((low + step * width for step in range(_COARSE + 1)), key=loss)
+        return math.exp(_golden_section(loss, center - width, center + width))
 
 
 def _worth(amount: Any, unique: Any, decay: float) -> Any:

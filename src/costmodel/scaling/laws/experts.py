@@ -53,7 +53,7 @@ class ClarkLaw:
         return float(10 ** (-self.b / self.c))
 
     def saturated(self, experts: Any) -> Any:
-        """Return E', which runs from E_start at one expert towards E_max [1].
+        """Return E', which runs from E_start at one expert toward E_max [1].
 
         Parameters
         ----------

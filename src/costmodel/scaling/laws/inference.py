@@ -147,7 +147,7 @@ def serve_in_dollars(
 
 
 def _least_cost(law: HoffmannLaw, target_loss: Any, training: Any, inference: Any) -> Served:
-    """Minimise N (training D + inference); each is a cost, of a parameter and token and of a parameter."""
+    """Minimize N (training D + inference); each is a cost, of a parameter and token and of a parameter."""
 
     def point(share: float, gap: float) -> tuple[float, float]:
         return (law.A / (share * gap)) ** (1 / law.alpha), (law.B / ((1 - share) * gap)) ** (1 / law.beta)

@@ -121,7 +121,7 @@ def cost_at_precision(parameters: Any, tokens: Any, bits: Any) -> Any:
     return FLOPS_PER_PARAMETER / FULL_PRECISION_BITS * parameters * tokens * bits
 
 
-def quantisation_penalty(
+def quantization_penalty(
     parameters: Any,
     tokens: Any,
     bits: Any,
@@ -131,7 +131,7 @@ def quantisation_penalty(
     gamma_parameters: float,
     gamma_bits: float,
 ) -> Any:
-    """Return the loss that quantising after training adds, C_T D^gamma_D / N^gamma_N exp(-P / gamma_P) [nat/token].
+    """Return the loss that quantizing after training adds, C_T D^gamma_D / N^gamma_N exp(-P / gamma_P) [nat/token].
 
     It grows with tokens: the longer a model was trained, the more it loses.
 

@@ -1,7 +1,7 @@
 """Where do the constants of the time model come from? A fit on measured steps, with what was known before.
 
 `python -m costmodel.training.calibration.calibrate --data DIR` fits the shipped rows, and the grid of small models
-in `DIR/step_times_single_node.csv`, anew and writes `data/fitted/efficiency.csv` and `data/fitted/folds/efficiency.csv`.
+in `DIR/step_times_single_node.csv`, anew and writes `data/fitted/efficiency.csv` and its folds.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Where do the constants of fine-tunes come from? A fit on measured ones, with those of pretraining as they are.
 
-`python -m costmodel.training.calibration.finetune_fit` fits the rows of `data/measurements/finetunes.csv` anew and writes
+`python -m costmodel.training.calibration.finetune_fit` fits the rows of `data/measurements/finetunes.csv` and writes
 `data/fitted/finetune_efficiency.csv`, `data/fitted/memory.csv` and `data/fitted/folds/finetune.csv`.
 """
 
@@ -117,7 +117,7 @@ def fit_all(tunes: Sequence[MeasuredFineTune]) -> Fitted:
 
 def _waiting(prepared: Prepared, values: Mapping[str, float]) -> np.ndarray:
     """Return which steps are bound by their host: without it they would be faster by more than a tenth."""
-    quick = {**values, "launch": 1e-9, "launch_sharded": 1e-9, "launch_quantised": 1e-9}
+    quick = {**values, "launch": 1e-9, "launch_sharded": 1e-9, "launch_quantized": 1e-9}
     return predict(prepared, quick) < (1 - LAUNCH_BOUND) * predict(prepared, values)
 
 

@@ -156,7 +156,7 @@ def _qwen(row: Row, length: int, count: int) -> Setup:
         recipe, layout = FullFineTuning(**common), layout.replace(zero=3, overlap_data=False)
         counted = "engine"
     elif method.startswith("Q-LoRA"):
-        recipe = QLoRA(**adapters, quantisation="gptq-int4", precision="fp16", master_weights=False)
+        recipe = QLoRA(**adapters, quantization="gptq-int4", precision="fp16", master_weights=False)
         layout = layout.replace(zero=2, loss="half")
         counted = "engine"
     elif "multinode" in method:

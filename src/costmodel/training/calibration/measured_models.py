@@ -1,7 +1,7 @@
 """Which architecture does a row of measured steps mean? Names as their sources write them, and shapes.
 
 A source calls a model as it likes ("LLAMA3_70B", "DeepSeekV3 (w/o MTP)", "22B"). The name is looked up in
-`data/measurements/measured_models.csv`, then in the catalogue of architectures; where both are silent, or the row states
+`data/measurements/measured_models.csv`, then in the catalog of architectures; where both are silent, or the row states
 another shape, the shape columns of the row tell.
 """
 
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.feed_forward import FeedForward
-from costmodel.architecture.loading import catalogue, load_architecture
+from costmodel.architecture.loading import catalog, load_architecture
 from costmodel.architecture.specification import Architecture, Layer
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.tables import Row, table
@@ -119,14 +119,14 @@ def _resolved(model: str, source: str, cells: tuple[tuple[str, int], ...], lengt
     if fact and fact["architecture"]:
         named: Architecture | None = load_architecture(fact["architecture"])
     else:
-        named = None if fact else _catalogued(model) or _catalogued(bare)
+        named = None if fact else _catalogd(model) or _catalogd(bare)
     if named is not None:
         shaped = _OTHER_SHAPE.search(" ".join(qualifiers)) is not None
         if not shaped and _agrees(named, stated):
             default = fact["prediction_layers"] if fact else ""
             return _with_prediction(named, qualifiers, default, model, source)
         if named.kind == "moe" or shaped:
-            needed = "its own entry in the catalogue of architectures"
+            needed = "its own entry in the catalog of architectures"
             raise _missing(model, source, f"its shape is not that of {named.name}; needed is {needed}")
     return _from_shape(model, source, fact, stated, length)
 
@@ -152,16 +152,16 @@ def _keys(name: str) -> tuple[str, str, str]:
 
 
 @lru_cache(maxsize=1)
-def _catalogue_keys() -> tuple[dict[str, str], ...]:
-    pairs = [(name, name) for name in catalogue()]
-    aliases = [(alias, name) for name in catalogue() for alias in catalogue().things[name]["aliases"]]
+def _catalog_keys() -> tuple[dict[str, str], ...]:
+    pairs = [(name, name) for name in catalog()]
+    aliases = [(alias, name) for name in catalog() for alias in catalog().things[name]["aliases"]]
     pairs += [*aliases, *((alias.rpartition("/")[2], name) for alias, name in aliases)]
     return tuple({_keys(spelling)[level]: name for spelling, name in reversed(pairs)} for level in range(3))
 
 
-def _catalogued(name: str) -> Architecture | None:
+def _catalogd(name: str) -> Architecture | None:
     for spelling in (name, name.rpartition("/")[2]):
-        for key, known in zip(_keys(spelling), _catalogue_keys(), strict=True):
+        for key, known in zip(_keys(spelling), _catalog_keys(), strict=True):
             if key and key in known:
                 return load_architecture(known[key])
     return None

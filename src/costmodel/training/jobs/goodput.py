@@ -22,8 +22,8 @@ LEAST = 1e-12
 
 _DEFAULT_SOURCES = {
     "checkpoint_bytes_per_parameter": "bf16 weights, fp32 weights and two moments; BLOOM: 13.1 (stas00/ml-engineering)",
-    "hidden_share": "a checkpoint that training waits for",
-    "evaluation_share": "what is usual is part of overhead_share",
+    "checkpoint_overlap": "a checkpoint that training waits for",
+    "evaluation_share": "what is usual is part of residual_overhead",
 }
 """Where the defaults of the fields come from that are not in `data/assumptions/defaults.csv`."""
 
@@ -97,7 +97,7 @@ def goodput(
     failure_interval: Any,
     restart_time: Any,
     interval: Any = None,
-    overhead_share: Any = 0.0,
+    residual_overhead: Any = 0.0,
     evaluation_share: Any = 0.0,
 ) -> Any:
     """Return the share of the wall time in useful steps [1], at least `LEAST`.
@@ -112,7 +112,7 @@ def goodput(
     failure_interval : mean time M between failures [s]
     restart_time : time R from a failure to useful steps: detection, reload, warm-up [s]
     interval : useful time τ between two checkpoints [s]; the optimum unless given
-    overhead_share : share of the time in planned stops, software faults and the like, 0 to below 1 [1]
+    residual_overhead : share of the time in planned stops, software faults and the like, 0 to below 1 [1]
     evaluation_share : share of the time in evaluation, 0 to below 1 [1]
 
     Raises
@@ -134,13 +134,13 @@ def goodput(
         interval = checkpoint_interval(checkpoint_time, failure_interval)
     times = {"checkpoint_time": checkpoint_time, "failure_interval": failure_interval, "interval": interval}
     checked = _checked(_POSITIVE, **times) | _checked(_NOT_NEGATIVE, restart_time=restart_time)
-    checked |= _checked(_SHARE, overhead_share=overhead_share, evaluation_share=evaluation_share)
+    checked |= _checked(_SHARE, residual_overhead=residual_overhead, evaluation_share=evaluation_share)
     stall, mean, useful = checked["checkpoint_time"], checked["failure_interval"], checked["interval"]
     restart = checked["restart_time"]
     with silent(*checked.values()):
         segment = _within((useful + stall) / mean, 1e-12, 700.0)  # inside these e^x - 1 is exact and finite
         share = segment / expm1(segment) * exp(-smallest(restart / mean, 700.0)) / (1 + stall / useful)
-        share = share * (1 - checked["overhead_share"]) * (1 - checked["evaluation_share"])
+        share = share * (1 - checked["residual_overhead"]) * (1 - checked["evaluation_share"])
     return _plain(largest(share, LEAST))
 
 
@@ -151,9 +151,9 @@ def job_goodput(
     restart_time: Any,
     checkpoint_bandwidth: Any,
     checkpoint_bytes_per_parameter: Any,
-    overhead_share: Any,
+    residual_overhead: Any,
     evaluation_share: Any = 0.0,
-    hidden_share: Any = 0.0,
+    checkpoint_overlap: Any = 0.0,
     interval: Any = None,
 ) -> Any:
     """Return the share of the wall time in useful steps of a job [1], from what it is and where it runs.
@@ -169,9 +169,9 @@ def job_goodput(
     restart_time : time from a failure to useful steps [s]
     checkpoint_bandwidth : bandwidth of the whole job to its storage [byte/s]
     checkpoint_bytes_per_parameter : size of a checkpoint per parameter [byte]
-    overhead_share : share of the time in what failures and checkpoints do not explain [1]
+    residual_overhead : share of the time in what failures and checkpoints do not explain [1]
     evaluation_share : share of the time in evaluation beyond that [1]
-    hidden_share : share of a write that training does not wait for, 0 to below 1 [1]
+    checkpoint_overlap : share of a write that training does not wait for, 0 to below 1 [1]
     interval : useful time between two checkpoints [s]; the optimum unless given
 
     Raises
@@ -186,18 +186,20 @@ def job_goodput(
     """
     given = {"parameters": parameters, "checkpoint_bytes_per_parameter": checkpoint_bytes_per_parameter}
     checked = _checked(_POSITIVE, **given, checkpoint_bandwidth=checkpoint_bandwidth)
-    checked |= _checked(_NOT_NEGATIVE, restart_time=restart_time) | _checked(_SHARE, hidden_share=hidden_share)
+    checked |= _checked(_NOT_NEGATIVE, restart_time=restart_time) | _checked(
+        _SHARE, checkpoint_overlap=checkpoint_overlap
+    )
     if interval is not None:
         checked |= _checked(_POSITIVE, interval=interval)
     with silent(*checked.values()):
         between = _within(failure_interval(count, gpu_time_per_failure), 1e-9, 1e30)
         size = checked["parameters"] * checked["checkpoint_bytes_per_parameter"]
         write = _within(size / checked["checkpoint_bandwidth"], 1e-9, 1e15)
-        behind = write * checked["hidden_share"]
+        behind = write * checked["checkpoint_overlap"]
         stall = write - behind
         chosen = checkpoint_interval(stall, between) if interval is None else checked["interval"]
         lost = checked["restart_time"] + behind
-    return goodput(stall, between, lost, largest(chosen, behind), overhead_share, evaluation_share)
+    return goodput(stall, between, lost, largest(chosen, behind), residual_overhead, evaluation_share)
 
 
 class Reliability(Spec):
@@ -221,13 +223,13 @@ class Reliability(Spec):
     """Bandwidth of the whole job to its storage [GB/s]; grows with the cluster unless given."""
     checkpoint_bytes_per_parameter: BytesPerParameter = 14.0
     """Size of a checkpoint per parameter [byte]: weights in bf16, weights and two moments in fp32 (BLOOM: 13.1)."""
-    hidden_share: Overhead = 0.0
+    checkpoint_overlap: Overhead = 0.0
     """Share of a write that training does not wait for; ByteCheckpoint (arXiv 2407.20143) hides 0.98."""
     checkpoint_interval: Seconds | None = None
     """Useful time between two checkpoints [s]; the optimum unless given."""
     evaluation_share: Overhead = 0.0
-    """Share of the time in evaluation beyond what `overhead_share` holds (BLOOM: 0.007)."""
-    overhead_share: Overhead | None = None
+    """Share of the time in evaluation beyond what `residual_overhead` holds (BLOOM: 0.007)."""
+    residual_overhead: Overhead | None = None
     """Share of the time in what failures and checkpoints do not explain."""
 
     def figures(self, count: int) -> dict[str, tuple[str, Figure]]:
@@ -236,16 +238,16 @@ class Reliability(Spec):
         note = f"{per_gpu.provenance.note}; times {count} accelerators"
         grown = per_gpu.spread.scaled(count, "") if per_gpu.spread is not None else None
         bandwidth = Figure(per_gpu.value * count, grown, per_gpu.provenance._replace(note=note))
-        assumed = {name: default(name) for name in ("gpu_hours_per_failure", "restart_time", "overhead_share")}
+        assumed = {name: default(name) for name in ("gpu_hours_per_failure", "restart_time", "residual_overhead")}
         found: dict[str, tuple[str, Figure]] = {}
         for name, argument, unit in (
             ("gpu_hours_per_failure", "gpu_time_per_failure", "hour"),
             ("restart_time", "restart_time", "s"),
             ("checkpoint_bandwidth", "checkpoint_bandwidth", "GB/s"),
             ("checkpoint_bytes_per_parameter", "checkpoint_bytes_per_parameter", "byte"),
-            ("overhead_share", "overhead_share", "1"),
+            ("residual_overhead", "residual_overhead", "1"),
             ("evaluation_share", "evaluation_share", "1"),
-            ("hidden_share", "hidden_share", "1"),
+            ("checkpoint_overlap", "checkpoint_overlap", "1"),
             ("checkpoint_interval", "interval", "s"),
         ):
             value = getattr(self, name)

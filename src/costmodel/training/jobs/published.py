@@ -1,4 +1,4 @@
-"""Which published runs can be learnt from or scored against? Rows of a table of runs, read and judged."""
+"""Which published runs can be learned from or scored against? Rows of a table of runs, read and judged."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Run:
     """A published pretraining run: what was trained, on what, and how long it took."""
 
     id: str
-    organisation: str
+    organization: str
     architecture: Architecture
     mixture: bool
     accelerator: Accelerator
@@ -55,7 +55,7 @@ class Run:
         return self.tokens * float(flops_per_token(self.architecture, self.sequence_length))
 
     @property
-    def utilisation(self) -> float:
+    def utilization(self) -> float:
         """Model FLOPs over what the accelerators could do at their bf16 peak in those hours [1]."""
         return self.flops / (self.accelerator.peak() * self.gpu_hours * 3600)
 
@@ -64,7 +64,7 @@ def read_runs(table: Table) -> tuple[list[Run], dict[str, str]]:
     """Return the runs of a table that can be used, and why each other row cannot, by its id.
 
     A run is used if it is a pretraining with known parameters, tokens and GPU-hours, on an accelerator
-    of the catalogue, and its confidence is not "C".
+    of the catalog, and its confidence is not "C".
 
     Raises
     ------
@@ -82,11 +82,11 @@ def read_runs(table: Table) -> tuple[list[Run], dict[str, str]]:
     return runs, skipped
 
 
-def by_organisation(runs: Iterable[Run]) -> dict[str, list[Run]]:
-    """Return the runs of each organisation."""
+def by_organization(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Return the runs of each organization."""
     grouped: dict[str, list[Run]] = {}
     for run in runs:
-        grouped.setdefault(run.organisation, []).append(run)
+        grouped.setdefault(run.organization, []).append(run)
     return grouped
 
 

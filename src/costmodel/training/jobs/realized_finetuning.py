@@ -1,4 +1,4 @@
-"""How much of the modelled speed do fine-tunes reach? Published ones against the time model, by what is done.
+"""How much of the modeled speed do fine-tunes reach? Published ones against the time model, by what is done.
 
 The time model knows what the hardware does; a job also loads data, evaluates, saves, waits, and runs on
 settings that nobody tuned. `data/fitted/finetune_jobs.csv` is fitted by `costmodel.validation.published_finetunes`.
@@ -29,15 +29,15 @@ def job_kind(recipe: Recipe) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def reached(kind: str, left_out: str = "") -> Figure:
-    """Return the share of the modelled speed that jobs of a kind reach [1], without an organisation if wanted.
+def realized_efficiency(kind: str, left_out: str = "") -> Figure:
+    """Return the share of the modeled speed that jobs of a kind reach [1], without an organization if wanted.
 
     Parameters
     ----------
     kind : of `KINDS`
-    left_out : organisation whose jobs are not counted
+    left_out : organization whose jobs are not counted
     """
     row = next(row for row in table("fitted/finetune_jobs").rows if (row["kind"], row["left_out"]) == (kind, left_out))
     spread = between(float(row["low"]), float(row["high"]), level=float(row["level"])).settled("lognormal")
-    note = f"of the modelled speed: {row['jobs']} published jobs (organisations: {row['organisations']})"
+    note = f"of the modeled speed: {row['jobs']} published jobs (organizations: {row['organizations']})"
     return Figure(spread.median(), spread, Provenance("fitted", row["source"], note=note))

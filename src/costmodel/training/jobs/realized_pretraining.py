@@ -15,7 +15,7 @@ from costmodel.foundation.ranges import Interval, between, normal_quantile
 from costmodel.foundation.tables import Figure, Provenance, table
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.jobs.goodput import Reliability
-from costmodel.training.jobs.published import Run, by_organisation
+from costmodel.training.jobs.published import Run, by_organization
 from costmodel.training.jobs.utilization import logit, share_of
 from costmodel.training.layouts.planner import Plan, plan
 from costmodel.training.layouts.step_time import Problem, problem
@@ -32,27 +32,27 @@ USUAL_DAYS = 30.0
 
 
 class Promise(NamedTuple):
-    """What the best layout of a run would give: utilisation in steady state, goodput, and the layout."""
+    """What the best layout of a run would give: utilization in steady state, goodput, and the layout."""
 
     mfu: float
     goodput: float
     plan: Plan
 
 
-class Reached(NamedTuple):
-    """By how much jobs fall short of a plan, on the logit of the utilisation: mean and spread."""
+class RealizedEfficiency(NamedTuple):
+    """By how much jobs fall short of a plan, on the logit of the utilization: mean and spread."""
 
     shift: float
     sd: float
 
     def mfu(self, promised: float, level: float = 0.8) -> Interval:
-        """Return the utilisation in steady state where a plan promises so much [1], as its central interval."""
+        """Return the utilization in steady state where a plan promises so much [1], as its central interval."""
         middle, half = logit(promised) + self.shift, self.sd * normal_quantile((1 + level) / 2)
         return between(share_of(middle - half), share_of(middle + half), level=level).settled("logitnormal")
 
 
 def plan_mfu(asked: Problem, planned: Plan) -> float:
-    """Return the utilisation in steady state of a plan [1]."""
+    """Return the utilization in steady state of a plan [1]."""
     work = asked.work.model_flops * planned.batch_size
     return float(work / (planned.seconds * asked.accelerators * asked.machine.peak))
 
@@ -73,44 +73,44 @@ def promise(run: Run) -> Promise | None:
     return Promise(plan_mfu(asked, planned), goodput, planned)
 
 
-def fit_reached(runs: Sequence[Run], sd: float | None = None) -> Reached:
-    """Fit how far jobs fall short of their plans; every organisation has the weight of one run.
+def fit_realized_efficiency(runs: Sequence[Run], sd: float | None = None) -> RealizedEfficiency:
+    """Fit how far jobs fall short of their plans; every organization has the weight of one run.
 
     Parameters
     ----------
     runs : published runs; those without a promise are left aside
-    sd : spread to report; from runs of organisations left out unless given
+    sd : spread to report; from runs of organizations left out unless given
     """
     promised = [(run, found) for run in runs if (found := promise(run)) is not None]
-    sizes = {name: len(each) for name, each in by_organisation([run for run, _ in promised]).items()}
-    weights = [1 / sizes[run.organisation] for run, _ in promised]
+    sizes = {name: len(each) for name, each in by_organization([run for run, _ in promised]).items()}
+    weights = [1 / sizes[run.organization] for run, _ in promised]
     shortfalls = [shortfall(run, found) for run, found in promised]
     mean = sum(weight * one for weight, one in zip(weights, shortfalls, strict=True)) / sum(weights)
     if sd is None:
         left_out = []
         for run, found in promised:
-            others = [each for each in runs if each.organisation != run.organisation]
-            left_out.append(shortfall(run, found) - fit_reached(others, sd=1.0).shift)
+            others = [each for each in runs if each.organization != run.organization]
+            left_out.append(shortfall(run, found) - fit_realized_efficiency(others, sd=1.0).shift)
         sd = math.sqrt(sum(one**2 for one in left_out) / len(left_out))
-    return Reached(mean, sd)
+    return RealizedEfficiency(mean, sd)
 
 
 def shortfall(run: Run, found: Promise) -> float:
     """Return logit(reached in steady state) - logit(promised) of a run."""
-    return logit(min(run.utilisation / found.goodput, 0.99)) - logit(found.mfu)
+    return logit(min(run.utilization / found.goodput, 0.99)) - logit(found.mfu)
 
 
-def default_reached() -> Reached:
+def default_realized_efficiency() -> RealizedEfficiency:
     """Return the shipped row of `data/fitted/utilization.csv`."""
     row = next(row for row in table("fitted/utilization").rows if row["kind"] == PLANNED)
     low, high = logit(float(row["low"])), logit(float(row["high"]))
-    return Reached((low + high) / 2, (high - low) / 2 / normal_quantile((1 + float(row["level"])) / 2))
+    return RealizedEfficiency((low + high) / 2, (high - low) / 2 / normal_quantile((1 + float(row["level"])) / 2))
 
 
 def planned_mfu(architecture: Architecture, cluster: Cluster, asked: Problem, planned: Plan) -> Figure:
-    """Return the utilisation in steady state that is assumed for a planned layout [1]."""
+    """Return the utilization in steady state that is assumed for a planned layout [1]."""
     promised = plan_mfu(asked, planned)
-    spread = default_reached().mfu(promised)
+    spread = default_realized_efficiency().mfu(promised)
     row = next(row for row in table("fitted/utilization").rows if row["kind"] == PLANNED)
     note = (
         f"the best of {planned.compared} layouts of {architecture.name} on {cluster.count:,} "
@@ -121,18 +121,18 @@ def planned_mfu(architecture: Architecture, cluster: Cluster, asked: Problem, pl
 
 def planned_row(runs: Sequence[Run]) -> dict[str, str]:
     """Return the row of `data/fitted/utilization.csv` that these runs give."""
-    fitted = fit_reached(runs)
+    fitted = fit_realized_efficiency(runs)
     used = [run for run in runs if promise(run) is not None]
-    interval, organisations = fitted.mfu(0.5), len(by_organisation(used))
+    interval, organizations = fitted.mfu(0.5), len(by_organization(used))
     return {
         "kind": PLANNED,
         "generation": "",
-        "utilisation": f"{interval.median():.4f}",
+        "utilization": f"{interval.median():.4f}",
         "low": f"{interval.low:.4f}",
         "high": f"{interval.high:.4f}",
         "level": f"{interval.level}",
         "runs": str(len(used)),
-        "organisations": str(organisations),
+        "organizations": str(organizations),
         "source": "fitted on data/measurements/published_runs.csv by costmodel.training.jobs.utilization",
-        "note": f"what {len(used)} published runs (organisations: {organisations}) reached of such promises",
+        "note": f"what {len(used)} published runs (organizations: {organizations}) reached of such promises",
     }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from costmodel.foundation.ranges import Interval, between, normal_quantile
 from costmodel.foundation.tables import Figure, Provenance, default, folder, table, write_rows
-from costmodel.training.jobs.published import Run, by_organisation, read_runs
+from costmodel.training.jobs.published import Run, by_organization, read_runs
 
 if TYPE_CHECKING:
     from costmodel.hardware.accelerator import Accelerator
@@ -24,10 +24,10 @@ OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
-class Utilisation:
-    """Steady-state utilisation by class, on the scale of its logit: mean, effects and their spread.
+class Utilization:
+    """Steady-state utilization by class, on the scale of its logit: mean, effects and their spread.
 
-    A job is taken to spend the typical goodput in useful steps; job-level utilisation = mfu × goodput.
+    A job is taken to spend the typical goodput in useful steps; job-level utilization = mfu × goodput.
     """
 
     mean: float
@@ -36,29 +36,29 @@ class Utilisation:
     generations: dict[str, float]
     """Added for each generation of accelerators."""
     sd: float
-    """Of a job of an organisation left out."""
+    """Of a job of an organization left out."""
     generation_sd: float
     """Between generations: added in quadrature where the generation was not seen."""
 
     def mfu(self, mixture: bool, generation: str, level: float = 0.8) -> Interval:
-        """Return the steady-state utilisation of a class [1], as its central interval of `level`."""
+        """Return the steady-state utilization of a class [1], as its central interval of `level`."""
         middle = self.mean + self.mixture * mixture + self.generations.get(generation, 0.0)
         sd = self.sd if generation in self.generations else math.hypot(self.sd, self.generation_sd)
         half = sd * normal_quantile((1 + level) / 2)
         return between(share_of(middle - half), share_of(middle + half), level=level).settled("logitnormal")
 
 
-def fit_utilisation(
+def fit_utilization(
     runs: Sequence[Run],
     goodput: float,
     mixture_sd: float = 0.6,
     generation_sd: float = 0.3,
     noise_sd: float = 0.5,
     sd: float | None = None,
-) -> Utilisation:
-    """Fit the utilisation of classes: small classes are shrunk towards the whole.
+) -> Utilization:
+    """Fit the utilization of classes: small classes are shrunk toward the whole.
 
-    A ridge regression of the logit of utilisation / goodput; every organisation has the weight of one
+    A ridge regression of the logit of utilization / goodput; every organization has the weight of one
     run, since its runs share a set-up.
 
     Parameters
@@ -67,16 +67,16 @@ def fit_utilisation(
     goodput : typical share of the wall time in useful steps [1]
     mixture_sd, generation_sd, noise_sd : prior spread of the effects and of a run, on the logit [1]; twice
         and once the spread between classes that is plausible, so that one run moves a class by a quarter
-    sd : spread to report; from runs of organisations left out unless given
+    sd : spread to report; from runs of organizations left out unless given
     """
     import numpy as np
 
-    sizes = {name: len(each) for name, each in by_organisation(runs).items()}
+    sizes = {name: len(each) for name, each in by_organization(runs).items()}
     generations = sorted({run.accelerator.generation for run in runs})
     design = np.array([[1.0, run.mixture, *(run.accelerator.generation == each for each in generations)]
                        for run in runs], dtype=float)  # fmt: skip
-    values = np.array([logit(min(run.utilisation / goodput, 0.99)) for run in runs])
-    weights = np.array([1 / sizes[run.organisation] for run in runs]) / noise_sd**2
+    values = np.array([logit(min(run.utilization / goodput, 0.99)) for run in runs])
+    weights = np.array([1 / sizes[run.organization] for run in runs]) / noise_sd**2
     penalty = np.diag([0.0, mixture_sd**-2, *([generation_sd**-2] * len(generations))])
     normal = design.T @ (design * weights[:, None]) + penalty
     solved = np.linalg.solve(normal, design.T @ (weights * values))
@@ -84,24 +84,24 @@ def fit_utilisation(
         left_out = residuals(runs, goodput)
         sd = float(np.sqrt(np.mean(np.square(left_out))))
     effects = dict(zip(generations, (float(each) for each in solved[2:]), strict=True))
-    return Utilisation(float(solved[0]), float(solved[1]), effects, sd, generation_sd)
+    return Utilization(float(solved[0]), float(solved[1]), effects, sd, generation_sd)
 
 
 def residuals(runs: Sequence[Run], goodput: float) -> list[float]:
-    """Return logit(measured) - logit(predicted) of each run, its organisation left out of the fit."""
+    """Return logit(measured) - logit(predicted) of each run, its organization left out of the fit."""
     left_out = {
-        name: fit_utilisation([run for run in runs if run.organisation != name], goodput, sd=0.5)
-        for name in by_organisation(runs)
+        name: fit_utilization([run for run in runs if run.organization != name], goodput, sd=0.5)
+        for name in by_organization(runs)
     }
     return [
-        logit(min(run.utilisation / goodput, 0.99))
-        - logit(left_out[run.organisation].mfu(run.mixture, run.accelerator.generation).median())
+        logit(min(run.utilization / goodput, 0.99))
+        - logit(left_out[run.organization].mfu(run.mixture, run.accelerator.generation).median())
         for run in runs
     ]
 
 
 def default_mfu(mixture: bool, accelerator: Accelerator, of_bf16: float = 1.0) -> Figure:
-    """Return the steady-state utilisation that is assumed where none is given [1].
+    """Return the steady-state utilization that is assumed where none is given [1].
 
     Parameters
     ----------
@@ -133,29 +133,29 @@ def shipped_runs() -> tuple[Run, ...]:
     return tuple(read_runs(table("measurements/published_runs"))[0])
 
 
-def utilisation_rows(runs: Sequence[Run]) -> list[dict[str, str]]:
+def utilization_rows(runs: Sequence[Run]) -> list[dict[str, str]]:
     """Return the rows of `data/fitted/utilization.csv` for these runs."""
     from costmodel.training.jobs.realized_pretraining import planned_row
 
     goodput = default("goodput").value
-    fitted = fit_utilisation(runs, goodput)
+    fitted = fit_utilization(runs, goodput)
     rows = []
     for mixture in (False, True):
         for generation in (*fitted.generations, OTHER):
             interval = fitted.mfu(mixture, generation)
             members = [run for run in runs if run.mixture == mixture and run.accelerator.generation == generation]
-            organisations = len(by_organisation(members))
-            note = f"runs of this class: {len(members)} (organisations: {organisations}), in all: {len(runs)}"
+            organizations = len(by_organization(members))
+            note = f"runs of this class: {len(members)} (organizations: {organizations}), in all: {len(runs)}"
             rows.append(
                 {
                     "kind": "moe" if mixture else "dense",
                     "generation": generation,
-                    "utilisation": f"{interval.median() * goodput:.4f}",
+                    "utilization": f"{interval.median() * goodput:.4f}",
                     "low": f"{interval.low * goodput:.4f}",
                     "high": f"{interval.high * goodput:.4f}",
                     "level": f"{interval.level}",
                     "runs": str(len(members)),
-                    "organisations": str(organisations),
+                    "organizations": str(organizations),
                     "source": "fitted on data/measurements/published_runs.csv by costmodel.training.jobs.utilization",
                     "note": note,
                 }
@@ -165,7 +165,7 @@ def utilisation_rows(runs: Sequence[Run]) -> list[dict[str, str]]:
 
 def write_table(path: Path) -> None:
     """Fit the shipped runs and write the table."""
-    write_rows(path, utilisation_rows(shipped_runs()))
+    write_rows(path, utilization_rows(shipped_runs()))
 
 
 def logit(share: float) -> float:

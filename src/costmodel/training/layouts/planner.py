@@ -90,14 +90,14 @@ def _best(asked: Problem, free_batch: bool, kernel: float, offload: float) -> tu
 def _refusal(asked: Problem, least: float) -> InputError:
     """Return why there is no plan: all need too much memory, or none is possible at all."""
     if asked.room <= 0:
-        beside, held = asked.resident / GIB, asked.machine.memory / GIB
+        beside, held = asked.auxiliary_bytes / GIB, asked.machine.memory / GIB
         return TooLargeError(
             f"layout: the models beside the trained one do not fit: they take {beside:.0f} of {held:.0f} GiB"
         )
     count = f"{asked.accelerators:,.0f} accelerator{'' if asked.accelerators == 1 else 's'}"
     count += f" of {asked.machine.memory / GIB:.0f} GiB"
-    if asked.resident > 0:
-        count += f", on each of which the models beside the trained one take {asked.resident / GIB:.1f} GiB"
+    if asked.auxiliary_bytes > 0:
+        count += f", on each of which the models beside the trained one take {asked.auxiliary_bytes / GIB:.1f} GiB"
     if least < math.inf:
         needed = f"the smallest needs {least / GIB:.1f} GiB on one"
         return TooLargeError(f"layout: the model fits on no layout of {count}; {needed}")

@@ -64,7 +64,7 @@ class StepTime(NamedTuple):
 class Problem(NamedTuple):
     """What a step asks and has: the numbers behind the question.
 
-    `resident` bytes on each accelerator are taken by other models [byte]; `eager` where operations are launched
+    `auxiliary_bytes` bytes on each accelerator are taken by other models [byte]; `eager` where operations are launched
     one by one, `finetune` where a trained model is tuned.
     """
 
@@ -74,14 +74,14 @@ class Problem(NamedTuple):
     constants: Constants
     batch_size: float
     accelerators: float
-    resident: float = 0.0
+    auxiliary_bytes: float = 0.0
     eager: bool = False
     finetune: bool = False
 
     @property
     def room(self) -> float:
         """Memory that is there for the model that is trained [byte]."""
-        return float(self.machine.memory) - self.resident
+        return float(self.machine.memory) - self.auxiliary_bytes
 
 
 def problem(architecture: Architecture, cluster: Cluster, recipe: Recipe, efficiency: Efficiency | None) -> Problem:
@@ -108,11 +108,12 @@ def pass_problem(one: Pass, cluster: Cluster, recipe: Recipe, efficiency: Effici
     known.check(cluster.accelerator)
     constants = known.constants(cluster.accelerator, recipe.precision, architecture.kind == "moe")
     constants = constants._replace(software=constants.software * one.slowdown)
-    resident = recipe.resident(architecture) / cluster.count
+    auxiliary_bytes = recipe.auxiliary_bytes(architecture) / cluster.count
     eager = getattr(recipe, "software", "fused") == "eager"
     return Problem(
         pass_workload(one), one.numerics, machine(cluster, recipe.precision), constants,
-        float(recipe.sequences(cluster.count)), float(cluster.count), resident, eager, recipe.kind != "pretraining",
+        float(recipe.sequences(cluster.count)), float(cluster.count), auxiliary_bytes, eager,
+        recipe.kind != "pretraining",
     )  # fmt: skip
 
 

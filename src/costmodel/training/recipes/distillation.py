@@ -10,7 +10,7 @@ from costmodel.foundation.tables import Figure, Provenance
 from costmodel.market.api_prices import api_price
 from costmodel.training.recipes.finetuning import FineTuning
 from costmodel.training.recipes.passes import Pass
-from costmodel.training.recipes.preference import BYTES_OF_RESIDENT
+from costmodel.training.recipes.preference import BYTES_OF_AUXILIARY
 from costmodel.training.recipes.reinforcement import OtherModel, Prompt
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Distillation(FineTuning):
         note = f"{self.api} at {price.provider}{', batch' if self.api_batch else ''}: all that the teacher writes, once"
         return Figure(float(paid), None, Provenance("looked up", price.source, str(price.as_of), note))
 
-    def resident(self, architecture: Architecture) -> float:
+    def auxiliary_bytes(self, architecture: Architecture) -> float:
         if self.teacher is None or self.learn_from == "sequences" or self.cached:
             return 0.0
-        return BYTES_OF_RESIDENT * self.teacher.parameters.total
+        return BYTES_OF_AUXILIARY * self.teacher.parameters.total

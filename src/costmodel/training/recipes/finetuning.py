@@ -1,4 +1,4 @@
-"""How is a model tuned? All its weights, adapters, or adapters on quantised weights, on examples of some lengths."""
+"""How is a model tuned? All its weights, adapters, or adapters on quantized weights, on examples of some lengths."""
 
 import math
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -19,12 +19,12 @@ SEQUENCES = 64
 """Sequences of a step where no batch is given: between those of QLoRA (16, arXiv 2305.14314) and of Alpaca and
 Tülu 3 (128; tatsu-lab/stanford_alpaca, arXiv 2411.15124)."""
 
-Quantisation = Literal["none", "nf4", "gptq-int4", "int8"]
+Quantization = Literal["none", "nf4", "gptq-int4", "int8"]
 STORED_BYTES: dict[str, float] = {
     "nf4": BITS["bitsandbytes_4bit"] / 8, "gptq-int4": (4 + (16 + 4) / 128) / 8,
     "int8": BITS["bitsandbytes_8bit"] / 8,
 }  # fmt: skip
-"""Bytes of a weight that stands still: NF4 with double quantisation (arXiv 2305.14314); GPTQ in groups of 128,
+"""Bytes of a weight that stands still: NF4 with double quantization (arXiv 2305.14314); GPTQ in groups of 128,
 each with a 16-bit scale and a 4-bit zero (arXiv 2210.17323)."""
 Epochs = Annotated[float, Measure("1", 0.0, 1e4, open_low=True, uncertain=False)]
 
@@ -50,7 +50,7 @@ class FineTuning(Spec):
     packing: bool = True
     """Whether sequences are filled with several examples that do not see each other; else each is padded to the
     longest of those that pass together."""
-    padded_together: Count = 8
+    padding_group: Count = 8
     """Examples that pass together where they are padded."""
     sequence_length: Dimension = 2048
     """Tokens of a sequence at most [token]; longer examples are cut."""
@@ -67,7 +67,7 @@ class FineTuning(Spec):
     """Matrices with adapters: "all-linear", or names such as "query" (or "q_proj")."""
     variant: Literal["lora", "rslora", "dora"] = "lora"
     """Kind of the adapters: rsLoRA scales them otherwise at no cost, DoRA adds magnitudes."""
-    quantisation: Quantisation = "none"
+    quantization: Quantization = "none"
     """How weights that stand still are kept."""
     train_embeddings: bool = False
     """Whether embedding and head are trained in full beside the adapters, as new tokens need."""
@@ -93,8 +93,8 @@ class FineTuning(Spec):
             problems.append("tokens, or examples and their lengths, are given: one of the two")
         if self.examples is not None and self.lengths is None:
             problems.append("examples need lengths, which tell their tokens")
-        if self.adapters is None and self.quantisation != "none":
-            problems.append(f"quantisation {self.quantisation!r} needs adapters: give a rank")
+        if self.adapters is None and self.quantization != "none":
+            problems.append(f"quantization {self.quantization!r} needs adapters: give a rank")
         if self.rank is not None and not self.targets:
             problems.append("targets: without any, adapters of a rank train nothing")
         if self.adapters is None and self.train_embeddings:
@@ -136,7 +136,7 @@ class FineTuning(Spec):
     def padding(self) -> float:
         """Tokens worked on over those of the data [1]; 1 where examples are packed."""
         shape = self.shape
-        return 1.0 if self.packing else shape.padded(self.padded_together) / shape.mean
+        return 1.0 if self.packing else shape.padded(self.padding_group) / shape.mean
 
     def numerics(self) -> Numerics:
         """Return the bytes of the states and of what the matrix products read."""
@@ -147,10 +147,10 @@ class FineTuning(Spec):
         copies = 1.0 if self.train_embeddings else 0.0
         number = 4.0 if self.master_weights else 2.0
         return of_all._replace(
-            weight=STORED_BYTES.get(self.quantisation, of_all.weight), backward=1.0, trained=0.0, gradient=2.0,
+            weight=STORED_BYTES.get(self.quantization, of_all.weight), backward=1.0, trained=0.0, gradient=2.0,
             master=0.0, moments=min(of_all.moments, 4.0), other_moments=min(of_all.other_moments, 4.0),
             table_weight=of_all.weight * (1 + copies), table_trained=copies, adapter=2 * number + of_all.moments,
-            adapter_operand=number, quantised={"none": 0.0, "gptq-int4": 2.0}.get(self.quantisation, 1.0),
+            adapter_operand=number, quantized={"none": 0.0, "gptq-int4": 2.0}.get(self.quantization, 1.0),
         )  # fmt: skip
 
     def training(self, architecture: Architecture, tokens: float, name: str = "train") -> Pass:
@@ -164,14 +164,14 @@ class FineTuning(Spec):
         """Return a forward pass of a model over so many tokens of the same examples [token]."""
         shape = self.shape
         document = shape.attended + self.beside if self.packing else None
-        length = self.sequence_length if self.packing else math.ceil(shape.padded(self.padded_together) + self.beside)
+        length = self.sequence_length if self.packing else math.ceil(shape.padded(self.padding_group) + self.beside)
         return Pass("forward", architecture, tokens * self.padding, length, name, FORWARD, document_length=document)
 
     def passes(self, architecture: Architecture) -> list[Pass]:
         """Return the passes of the recipe."""
         return [self.training(architecture, middle(self.trained_tokens()))]
 
-    def resident(self, architecture: Architecture) -> float:
+    def auxiliary_bytes(self, architecture: Architecture) -> float:
         """Return the bytes of all models that lie beside the trained one [byte], over all accelerators."""
         return 0.0
 
@@ -226,7 +226,7 @@ class QLoRA(FineTuning):
 
     kind: Literal["qlora"] = "qlora"
     rank: Count = 16
-    quantisation: Quantisation = "nf4"
+    quantization: Quantization = "nf4"
 
 
 class PromptTuning(FineTuning):
@@ -240,16 +240,16 @@ class PromptTuning(FineTuning):
     kind: Literal["prompt_tuning"] = "prompt_tuning"
     rank: None = None
     virtual_tokens: Count = 20
-    """Tokens that are learnt."""
+    """Tokens that are learned."""
     prefix: bool = False
-    """Whether keys and values of them are learnt for every layer, instead of their embeddings alone."""
+    """Whether keys and values of them are learned for every layer, instead of their embeddings alone."""
 
     @property
     def adapters(self) -> Adapters:
         return Adapters(0, (), virtual_tokens=self.virtual_tokens, prefix=self.prefix)
 
 
-class QuantisationAwareTraining(FineTuning):
+class QuantizationAwareTraining(FineTuning):
     """All weights are trained as if they were in few bits already: rounded in each forward pass.
 
     References
@@ -257,5 +257,5 @@ class QuantisationAwareTraining(FineTuning):
     torchtune, docs/source/tutorials/qat_finetune.rst: about 30 % slower, 1 / 0.7 of the time.
     """
 
-    kind: Literal["quantisation_aware_training"] = "quantisation_aware_training"
+    kind: Literal["quantization_aware_training"] = "quantization_aware_training"
     slowdown: ClassVar[float] = 1 / 0.7

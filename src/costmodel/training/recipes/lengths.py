@@ -15,7 +15,7 @@ POINTS = 512
 """Quantiles that stand for a distribution, or means of as many parts of a sample."""
 
 
-def _spelt(value: Any) -> Any:
+def _spelled(value: Any) -> Any:
     """Return a text without the name of the distribution, which is that of every positive range."""
     if isinstance(value, str):
         return value.strip().removeprefix("lognormal").strip()
@@ -24,7 +24,7 @@ def _spelt(value: Any) -> Any:
     return value
 
 
-Lengths: TypeAlias = Annotated[float | Range, Measure("token", 1.0, MOST), BeforeValidator(_spelt)]
+Lengths: TypeAlias = Annotated[float | Range, Measure("token", 1.0, MOST), BeforeValidator(_spelled)]
 """Tokens of a sequence: a number, an interval ("lognormal 200 to 1500" holds 80 %), or a sample as a list."""
 
 

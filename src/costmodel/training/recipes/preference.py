@@ -7,7 +7,7 @@ from costmodel.foundation.ranges import middle
 from costmodel.training.recipes.finetuning import FineTuning
 from costmodel.training.recipes.passes import Pass
 
-BYTES_OF_RESIDENT = 2.0
+BYTES_OF_AUXILIARY = 2.0
 """Bytes for each parameter of a model that lies beside the trained one, in 16 bits."""
 
 
@@ -34,11 +34,11 @@ class _WithReference(FineTuning):
         read = tokens / self.times if self.precomputed_reference else tokens
         return [self.training(architecture, tokens), self.reading(architecture, read, "reference")]
 
-    def resident(self, architecture: Architecture) -> float:
+    def auxiliary_bytes(self, architecture: Architecture) -> float:
         # with adapters the reference is the model without them; precomputed, it is gone
         if self.precomputed_reference or self.rank is not None:
             return 0.0
-        return BYTES_OF_RESIDENT * architecture.parameters.total
+        return BYTES_OF_AUXILIARY * architecture.parameters.total
 
 
 class DPO(_WithReference):

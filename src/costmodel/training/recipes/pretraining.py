@@ -12,6 +12,7 @@ from costmodel.architecture.specification import Architecture
 from costmodel.foundation.errors import FieldsError, InputError, unknown
 from costmodel.foundation.fields import Dimension, GPUHours, Tokens, reported
 from costmodel.foundation.ranges import Range, middle
+from costmodel.foundation.renamed import RENAMED
 from costmodel.foundation.specs import Spec
 from costmodel.training.recipes.passes import Pass
 from costmodel.training.step.numerics import Numerics, Optimizer, Precision, numerics
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
         LoRA,
         PromptTuning,
         QLoRA,
-        QuantisationAwareTraining,
+        QuantizationAwareTraining,
     )
     from costmodel.training.recipes.preference import DPO, KTO, ORPO, RewardModel, SimPO
     from costmodel.training.recipes.reinforcement import GRPO, PPO
@@ -57,7 +58,7 @@ class Pretraining(Spec):
     batch_size: Dimension | None = None
     """Sequences of a step; about 4 million tokens unless given."""
     precision: Precision = "bf16"
-    """Number format of the matrix products; utilisation refers to the bf16 peak whatever it is."""
+    """Number format of the matrix products; utilization refers to the bf16 peak whatever it is."""
     optimizer: Optimizer = "adamw"
     """Decides about the memory of its states."""
     master_weights: bool = True
@@ -73,7 +74,7 @@ class Pretraining(Spec):
         """Return the tokens trained on [token]."""
         return self.tokens
 
-    def resident(self, architecture: Architecture) -> float:
+    def auxiliary_bytes(self, architecture: Architecture) -> float:
         """Return the bytes of all models that lie beside the trained one [byte]: there are none."""
         return 0.0
 
@@ -96,7 +97,7 @@ class Recipes(Mapping[str, Any]):
     homes: ClassVar[dict[str, str]] = {
         "pretraining": "pretraining.Pretraining", "full_fine_tuning": "finetuning.FullFineTuning",
         "lora": "finetuning.LoRA", "qlora": "finetuning.QLoRA", "prompt_tuning": "finetuning.PromptTuning",
-        "quantisation_aware_training": "finetuning.QuantisationAwareTraining", "reward_model": "preference.RewardModel",
+        "quantization_aware_training": "finetuning.QuantizationAwareTraining", "reward_model": "preference.RewardModel",
         "dpo": "preference.DPO", "kto": "preference.KTO", "orpo": "preference.ORPO", "simpo": "preference.SimPO",
         "ppo": "reinforcement.PPO", "grpo": "reinforcement.GRPO", "distillation": "distillation.Distillation",
     }  # fmt: skip
@@ -134,6 +135,9 @@ def read_recipe(value: Any) -> Any:
         shown = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:77]}..."
         raise InputError(f"a recipe is asked for, such as LoRA(tokens='20M'), or its fields with a kind; got {shown}")
     kind = value.get("kind", "pretraining")
+    if isinstance(kind, str) and kind in RENAMED:
+        kind = RENAMED[kind]
+        value = {**value, "kind": kind}
     if not isinstance(kind, str) or kind not in RECIPES:
         raise InputError(unknown("kind of recipe", kind, RECIPES))
     try:
@@ -155,7 +159,7 @@ class _AnyRecipe:
 
 if TYPE_CHECKING:
     Recipe: TypeAlias = (
-        Pretraining | FullFineTuning | LoRA | QLoRA | PromptTuning | QuantisationAwareTraining | RewardModel | DPO
+        Pretraining | FullFineTuning | LoRA | QLoRA | PromptTuning | QuantizationAwareTraining | RewardModel | DPO
         | KTO | ORPO | SimPO | PPO | GRPO | Distillation
     )  # fmt: skip
 else:

@@ -11,7 +11,7 @@ from costmodel.foundation.fields import Count, Measure, reported
 from costmodel.foundation.ranges import Range, middle
 from costmodel.training.recipes.finetuning import FineTuning
 from costmodel.training.recipes.passes import Pass
-from costmodel.training.recipes.preference import BYTES_OF_RESIDENT
+from costmodel.training.recipes.preference import BYTES_OF_AUXILIARY
 
 LENGTHS = 16
 """Quantiles of what is written that stand for all of it."""
@@ -28,7 +28,7 @@ def _read(value: Any) -> Any:
 
 
 OtherModel = Annotated[Architecture | None, BeforeValidator(reported(_read)), PlainSerializer(_written)]
-"""A further model: a name of the catalogue, a path, a config, counts, or an `Architecture`."""
+"""A further model: a name of the catalog, a path, a config, counts, or an `Architecture`."""
 Prompt = Annotated[float, Measure("token", 0.0, 1e8, uncertain=False)]
 
 
@@ -120,10 +120,10 @@ class GRPO(Reinforcement):
             listed.append(self.reading(architecture, tokens, "reference"))
         return [*listed, self.training(architecture, tokens * self.iterations)]
 
-    def resident(self, architecture: Architecture) -> float:
+    def auxiliary_bytes(self, architecture: Architecture) -> float:
         count = architecture.parameters.total if self.reference and self.rank is None else 0
         judge = self.reward_model.parameters.total if self.reward_model is not None else 0
-        return BYTES_OF_RESIDENT * (count + judge)
+        return BYTES_OF_AUXILIARY * (count + judge)
 
 
 class PPO(Reinforcement):
@@ -150,10 +150,10 @@ class PPO(Reinforcement):
         trained = tokens * self.iterations
         return [*listed, self.training(architecture, trained), self.training(critic, trained, "critic")]
 
-    def resident(self, architecture: Architecture) -> float:
+    def auxiliary_bytes(self, architecture: Architecture) -> float:
         total, numbers = architecture.parameters.total, self.numerics()
         judge = self.reward_model.parameters.total if self.reward_model is not None else total
         critic = self.critic.parameters.total if self.critic is not None else total
         reference = total if self.reference and self.rank is None else 0
         of_critic = numbers.weight + numbers.trained * (numbers.gradient + numbers.states(1.0))
-        return float(BYTES_OF_RESIDENT * (judge + reference) + of_critic * critic)
+        return float(BYTES_OF_AUXILIARY * (judge + reference) + of_critic * critic)

@@ -25,7 +25,7 @@ SPELLINGS = {
 class Adapters(NamedTuple):
     """Adapters of one rank on matrices by their names; `magnitude` adds a vector for each (DoRA).
 
-    Or no adapters but `virtual_tokens` that are learnt, with `prefix` as keys and values of every layer.
+    Or no adapters but `virtual_tokens` that are learned, with `prefix` as keys and values of every layer.
     """
 
     rank: int

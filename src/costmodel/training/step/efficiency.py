@@ -130,7 +130,7 @@ class Efficiency(Spec):
 
 @lru_cache(maxsize=1)
 def default_efficiency() -> Efficiency:
-    """Return the constants of `data/fitted/efficiency.csv` and, for fine-tunes, `data/fitted/finetune_efficiency.csv`."""
+    """Return the constants of `fitted/efficiency.csv` and, for fine-tunes, `fitted/finetune_efficiency.csv`."""
     return from_rows((*table("fitted/efficiency").rows, *table("fitted/finetune_efficiency").rows))
 
 

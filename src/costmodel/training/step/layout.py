@@ -49,7 +49,7 @@ class Layout(Spec):
     """Degrees of parallelism, and what else decides about the memory and the time of a step.
 
     `data` × `tensor` × `pipeline` × `context` accelerators hold one layout. Tensor-parallel ranks are
-    neighbours, then context, expert and data-parallel ones; pipeline stages lie farthest apart.
+    neighbors, then context, expert and data-parallel ones; pipeline stages lie farthest apart.
 
     Examples
     --------

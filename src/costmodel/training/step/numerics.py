@@ -32,7 +32,7 @@ class Numerics(NamedTuple):
     of the backward pass over the forward (2, or 1 where weights stand still); `trained` the share of the
     parameters in layers that have gradients and states, `table_trained` of embedding and head, whose
     weights take `table_weight` bytes. An adapter takes `adapter` bytes for each of its parameters, states
-    included, and reads and writes elements of `adapter_operand` bytes. `quantised` is 1 where weights must
+    included, and reads and writes elements of `adapter_operand` bytes. `quantized` is 1 where weights must
     be brought back into 16 bits for each product, 2 where that is done by operations of the framework.
     """
 
@@ -48,7 +48,7 @@ class Numerics(NamedTuple):
     table_trained: Any = 1.0
     adapter: Any = 0.0
     adapter_operand: Any = 2.0
-    quantised: Any = 0.0
+    quantized: Any = 0.0
 
     def states(self, matrix_share: Any) -> Any:
         """Return the bytes of master weight and moments per trained parameter."""

@@ -55,7 +55,7 @@ class Constants(NamedTuple):
     """Memory traffic of norms, activations and residuals over the listed [1]."""
     scan: Any
     """Share of the 16-bit peak that a scan reaches [1]."""
-    quantise: Any
+    quantize: Any
     """Memory traffic of casts to 8 and 4 bits over the operands [1]."""
     launch: Any
     """Host time of a layer, forward and backward [s]."""
@@ -89,7 +89,7 @@ class Constants(NamedTuple):
     """Host time of a layer over `launch` where operations are launched one by one [1]."""
     launch_sharded: Any
     """Host time of a layer beyond that where such a trainer gathers its weights [s]."""
-    launch_quantised: Any
+    launch_quantized: Any
     """Host time of a layer beyond that where operations of the framework bring weights back to 16 bits [s]."""
     adapter_traffic: Any
     """Memory traffic of low-rank adapters over the elements that they read and write, launched one by one [1]."""
@@ -97,9 +97,9 @@ class Constants(NamedTuple):
     """Share of that which compiled or fused adapters move [1]."""
     adapter_matmul: Any
     """Share of the 16-bit peak that the narrow products of adapters reach [1]."""
-    dequantise: Any
+    dequantize: Any
     """Memory traffic of bringing weights back to 16 bits over what is read and written, by the framework [1]."""
-    dequantise_fused: Any
+    dequantize_fused: Any
     """Share of that which kernels made for it move [1]."""
     loss_eager: Any
     """Memory traffic of the loss over that of a fused one where operations are launched one by one [1]."""
@@ -115,7 +115,7 @@ class Breakdown(NamedTuple):
     elementwise: Any
     launch: Any
     adapters: Any
-    dequantise: Any
+    dequantize: Any
     head: Any
     tensor: Any
     context: Any
@@ -140,7 +140,7 @@ class _Layer(NamedTuple):
     elementwise: Any
     launch: Any
     adapters: Any
-    dequantise: Any
+    dequantize: Any
     tensor: Any
     context: Any
     expert: Any
@@ -206,7 +206,7 @@ def step_breakdown(
         elementwise=scale * passed * layer.elementwise,
         launch=scale * passed * layer.launch,
         adapters=scale * passed * layer.adapters,
-        dequantise=scale * passed * layer.dequantise,
+        dequantize=scale * passed * layer.dequantize,
         head=scale * accumulation * head_timed,
         tensor=scale * passed * layer.tensor,
         context=scale * passed * layer.context,
@@ -228,18 +228,18 @@ def _layer(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, con
     elementwise = (1 + numbers.backward + where(of.recompute > 0, 1.0, 0.0)) * _elementwise(
         work, machine, of, constants
     )
-    cast = where(numbers.operand < 2, 3 * 2 * constants.quantise * moved / machine.bandwidth, 0.0)
+    cast = where(numbers.operand < 2, 3 * 2 * constants.quantize * moved / machine.bandwidth, 0.0)
     again = where(of.recompute == 2, 1.0, 0.0)
     adapters = (3 + again) * _adapters(work, numbers, machine, of, constants)
-    dequantise = (2 + again) * _dequantise(work, numbers, machine, of, constants)
-    device = times * matmul + attention + elementwise + cast + adapters + dequantise
+    dequantize = (2 + again) * _dequantize(work, numbers, machine, of, constants)
+    device = times * matmul + attention + elementwise + cast + adapters + dequantize
     host = times / 3 * constants.launch * where(of.eager > 0, constants.launch_eager, 1.0)
     host = host + where((of.eager > 0) & (of.zero >= 3), constants.launch_sharded, 0.0)
-    host = host + where(numbers.quantised > 1, constants.launch_quantised, 0.0)
+    host = host + where(numbers.quantized > 1, constants.launch_quantized, 0.0)
     host = host + constants.launch_experts * work.expert_layers / work.layers
     both = (device**_LAUNCH_POWER + host**_LAUNCH_POWER) ** (1 / _LAUNCH_POWER)
     return _Layer(
-        times * matmul, attention, elementwise + cast, both - device, adapters, dequantise,
+        times * matmul, attention, elementwise + cast, both - device, adapters, dequantize,
         *_exchanges(work, machine, of, constants),
     )  # fmt: skip
 
@@ -299,13 +299,13 @@ def _adapters(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, 
     return traffic * moved / machine.bandwidth + share * adapter.flops / (constants.adapter_matmul * machine.peak)
 
 
-def _dequantise(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, constants: Constants) -> Any:
+def _dequantize(work: Workload, numbers: Numerics, machine: Machine, of: Layouts, constants: Constants) -> Any:
     """Return the time in which the weights of a mean layer are brought back into 16 bits once."""
     split = of.expert * of.expert_tensor
     held = (work.dense.weights + work.grouped.weights) / of.tensor + work.whole.weights + work.expert.weights / split
-    traffic = constants.dequantise * where(numbers.quantised > 1, 1.0, constants.dequantise_fused)
+    traffic = constants.dequantize * where(numbers.quantized > 1, 1.0, constants.dequantize_fused)
     moved = traffic * (numbers.weight + numbers.operand) * held / work.layers
-    return where(numbers.quantised > 0, moved / machine.bandwidth, 0.0)
+    return where(numbers.quantized > 0, moved / machine.bandwidth, 0.0)
 
 
 def _elementwise(work: Workload, machine: Machine, of: Layouts, constants: Constants) -> Any:

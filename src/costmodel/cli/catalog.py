@@ -1,4 +1,4 @@
-"""What does the catalogue hold? `costmodel models` and `gpus`."""
+"""What does the catalog hold? `costmodel models` and `gpus`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from costmodel.foundation.rendering import cells, text
 def models(
     name: Annotated[str | None, typer.Argument(help="Show this one in full.")] = None, as_json: Json = False
 ) -> None:
-    """List the architectures of the catalogue, or show one."""
+    """List the architectures of the catalog, or show one."""
     from costmodel.architecture.counting import CONVENTIONS, flops_per_token
     from costmodel.architecture.loading import architectures, load_architecture
 
@@ -35,7 +35,7 @@ def models(
 def gpus(
     name: Annotated[str | None, typer.Argument(help="Show this one in full.")] = None, as_json: Json = False
 ) -> None:
-    """List the accelerators of the catalogue, or show one."""
+    """List the accelerators of the catalog, or show one."""
     from costmodel.hardware.accelerator import accelerators, load_accelerator
 
     if name is None:

@@ -1,0 +1,41 @@
+"""Names of version 0.1 that have changed since: files that use them still load, and draws keep their keys."""
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+RENAMED: dict[str, str] = {
+    "hidden_share": "checkpoint_overlap",
+    "overhead_share": "residual_overhead",
+    "padded_together": "padding_group",
+    "quantisation": "quantization",
+    "quantisation_aware_training": "quantization_aware_training",
+    "reached": "realized_efficiency",
+    "utilisation": "utilization",
+    "QuantisationAwareTraining": "QuantizationAwareTraining",
+}
+"""The present name by the name in version 0.1: fields, kinds of recipes, figures and public names."""
+_ORIGINAL = {new: old for old, new in RENAMED.items()}
+
+
+def renamed(data: Mapping[str, Any], fields: Container[str]) -> dict[str, Any]:
+    """Return fields under their present names.
+
+    Parameters
+    ----------
+    data : Mapping
+        Values by field name, present or former.
+    fields : Container
+        Names that the specification has; only to these is a former name changed.
+    """
+    return {new if (new := RENAMED.get(name, name)) in fields else name: value for name, value in data.items()}
+
+
+def original(path: str) -> str:
+    """Return a dotted path with the names of version 0.1, so that the draws of an input outlive its renaming.
+
+    Examples
+    --------
+    >>> original("reliability.residual_overhead")
+    'reliability.overhead_share'
+    """
+    return ".".join(_ORIGINAL.get(name, name) for name in path.split("."))
