@@ -45,8 +45,7 @@ RENAMED: dict[str, tuple[str, ...]] = {
     "baseline": ("against",),
     "padding_group": ("padded_together",),
     "residual_overhead": ("overhead_share",),
-    "hidden_fraction": ("hidden_share",),
-    "evaluation_fraction": ("evaluation_share",),
+    "checkpoint_overlap": ("hidden_share",),
     "fixed_cost": ("non_declining_cost", "lasting"),
     "sequence_length": ("seq_len",),
     "batch_size": ("global_batch",),
@@ -58,7 +57,8 @@ RENAMED: dict[str, tuple[str, ...]] = {
 }
 """New names, each with its older ones. A further renaming is one more line."""
 SPELLED = (("isation", "ization"), ("utilis", "utiliz"), ("quantis", "quantiz"), ("optimis", "optimiz"),
-           ("modell", "model"), ("amortis", "amortiz"), ("litres", "liters"))
+           ("modell", "model"), ("amortis", "amortiz"), ("litres", "liters"),
+           ("ageing", "aging"), ("centre", "center"), ("catalogue", "catalog"))
 """British spellings in keys, with those of the US."""
 NEW_NAME = {
     old: new
@@ -368,7 +368,7 @@ def scenarios() -> dict[str, Callable[[], Any]]:  # noqa: PLR0915
     # reliability and calibration
     add("reliability given", "llama-3.1-70b", pre("15T", sequence_length=8192), on("H100-SXM", 4096, pue="1.05 to 1.3"),
         reliability=lambda: call(cm.Reliability, gpu_hours_per_failure="20k to 60k", checkpoint_bandwidth="100 GB/s",
-                                 checkpoint_interval=1800, evaluation_fraction=0.01, hidden_fraction=0.9,
+                                 checkpoint_interval=1800, evaluation_share=0.01, checkpoint_overlap=0.9,
                                  residual_overhead="0.01 to 0.05"))
     add("calibrated on one row", "llama-3.1-8b", pre("1T", sequence_length=8192, batch_size=128), on("H100-SXM", 8),
         efficiency=lambda: calibrated(("128", "19.0")))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import normal_quantile
+from costmodel.foundation.renamed import original
 from costmodel.foundation.tables import table
 
 if TYPE_CHECKING:
@@ -137,5 +138,6 @@ def generator(key: str, seed: int) -> np.random.Generator:
     """Return the random numbers of what is named `key`: they depend on it and on `seed` alone."""
     import numpy as np
 
+    key = original(key)
     words = [int.from_bytes(key.encode()[start : start + 4], "little") for start in range(0, len(key), 4)]
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *words])))
