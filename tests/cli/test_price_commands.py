@@ -5,6 +5,7 @@ import json
 import pytest
 
 from costmodel.foundation.tables import read_csv, table
+from costmodel.market.gpu_prices import traced_prices
 from costmodel.market.price_table import as_csv
 
 ROW = {
@@ -26,7 +27,7 @@ def written(tmp_path):
 
 def test_list_filters(costmodel):
     rows = json.loads(costmodel("prices", "list", "--gpu", "h100", "--provider", "lambda", "--json").out)
-    expected = [r for r in table("gpu_prices").rows if (r["accelerator"], r["provider"]) == ("H100-SXM", "lambda")]
+    expected = [r for r in traced_prices().rows if (r["accelerator"], r["provider"]) == ("H100-SXM", "lambda")]
     assert len(rows) == len(expected) > 10
     assert all(row["source_url"] for row in rows)
     days = [row["as_of"] for row in rows]
@@ -35,7 +36,15 @@ def test_list_filters(costmodel):
 
 def test_list_all_as_text(costmodel):
     lines = costmodel("prices", "list").out.splitlines()
-    assert len(lines) == len(table("gpu_prices").rows) + 2 and lines[0].startswith("accelerator")
+    assert len(lines) == len(traced_prices().rows) + 2 and lines[0].startswith("accelerator")
+
+
+def test_list_with_untraced_prices_marks_them(costmodel):
+    lines = costmodel("prices", "list", "--all").out.splitlines()
+    rows = table("gpu_prices").rows
+    assert len(lines) == len(rows) + 2
+    marked = [line for line in lines if line.endswith("untraced")]
+    assert len(marked) == sum(row["source_url"] == "untraced" for row in rows) > 0
 
 
 def test_list_an_own_table(costmodel, written):

@@ -1,12 +1,13 @@
 """Rows of the shipped table, as their sources print them."""
 
 import datetime as dt
+import re
 
 import pytest
 
 import costmodel as cm
 from costmodel.foundation.tables import table
-from costmodel.market.gpu_prices import HYPERSCALERS, PURCHASE_MODELS
+from costmodel.market.gpu_prices import HYPERSCALERS, PURCHASE_MODELS, UNTRACED, traced_prices
 
 
 @pytest.mark.parametrize(
@@ -31,8 +32,8 @@ def test_a_price_as_its_source_prints_it(accelerator, provider, model, on, price
     assert source in found.source
 
 
-def test_every_row_can_be_looked_up():
-    for row in table("gpu_prices").rows:
+def test_every_traced_row_can_be_looked_up():
+    for row in traced_prices().rows:
         found = cm.gpu_price(
             row["accelerator"], row["provider"], row["purchase_model"], row["as_of"], region=row["region"]
         )
@@ -56,3 +57,22 @@ def test_the_default_day_is_that_of_the_newest_fact_and_not_today():
 
 def test_every_purchase_model_is_known_to_the_table():
     assert {row["purchase_model"] for row in table("gpu_prices").rows} <= set(PURCHASE_MODELS)
+
+
+def test_every_price_names_a_source_that_can_be_found_or_is_marked_untraced():
+    for line, row in enumerate(table("gpu_prices").rows, 2):
+        source = row["source_url"]
+        assert re.search(r"https?://|github:[\w.-]+/[\w.-]+[:@]", source) or source == UNTRACED, (
+            f"line {line}: {source}"
+        )
+        assert "quoted in" not in source, f"line {line}"
+        assert source != UNTRACED or "unnamed" in row["note"] or "doubtful" in row["note"], f"line {line}"
+
+
+def test_untraced_prices_are_listed_but_never_used():
+    untraced = [row for row in table("gpu_prices").rows if row["source_url"] == UNTRACED]
+    assert len(untraced) == len(table("gpu_prices").rows) - len(traced_prices().rows) == 25
+    with pytest.raises(cm.MissingFactError, match="no rental price of MI355X"):
+        cm.gpu_price("MI355X", "crusoe")
+    with pytest.raises(cm.MissingFactError, match="no on_demand price of A100-40GB-PCIe on the market"):
+        cm.gpu_price("A100-40GB-PCIe")

@@ -1,4 +1,4 @@
-"""What do accelerators cost? `costmodel prices`: list, check and merge the table of rental prices."""
+"""The command `costmodel prices`: list, check and merge tables of rental prices."""
 
 from __future__ import annotations
 
@@ -20,23 +20,34 @@ def list_prices(
     gpu: Annotated[str | None, typer.Option(help="Only this accelerator.")] = None,
     provider: Annotated[str | None, typer.Option(help="Only this provider.")] = None,
     table: Table = None,
+    with_untraced: Annotated[
+        bool, typer.Option("--all", help="Also untraced prices: their source cannot be found, so they are never used.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List the rental prices, newest last."""
     from costmodel.hardware.accelerator import accelerator_names
+    from costmodel.market.gpu_prices import UNTRACED, traced_prices
     from costmodel.market.price_table import check_columns
 
     wanted = None if gpu is None else accelerator_names().get(gpu)["name"]
     facts = _prices(table)
     if wrong := check_columns(facts):
         raise InputError(wrong)
+    facts = facts if with_untraced else traced_prices(facts)
     rows = [row for row in facts.rows if wanted in (None, row["accelerator"])]
     rows = [row for row in rows if provider is None or provider.lower() == row["provider"]]
     if not rows:
         raise MissingFactError("no price fits; 'costmodel prices list' shows all")
     shown = ("accelerator", "provider", "purchase_model", "region", "instance_type", "usd_per_gpu_hour", "as_of")
     ordered = sorted(rows, key=lambda row: (row["accelerator"], row["as_of"]))
-    print_rows([{key: row[key] for key in (*shown, *(["source_url"] * as_json))} for row in ordered], as_json)
+    listed = [{key: row[key] for key in (*shown, *(["source_url"] * as_json))} for row in ordered]
+    if with_untraced and not as_json:
+        listed = [
+            {**cells, "": UNTRACED * (row["source_url"] == UNTRACED)}
+            for cells, row in zip(listed, ordered, strict=True)
+        ]
+    print_rows(listed, as_json)
 
 
 @prices.command("check")

@@ -1,4 +1,7 @@
-"""What does an accelerator cost per hour, at whom, on which day? Dated rental facts, never a silent substitute."""
+"""Look up rental prices of accelerators [USD per GPU-hour]: by provider or as the market median, on a day.
+
+Only prices whose source can be found are used: `traced_prices` is the one place that leaves out the others.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,8 @@ PURCHASE_MODELS: tuple[str, ...] = get_args(PurchaseModel)
 HYPERSCALERS = frozenset({"aws", "azure", "gcp", "oci"})
 """Their list prices are steps far from what others ask: no part of the market price."""
 MARKET = "market"
+UNTRACED = "untraced"
+"""`source_url` of a price whose source cannot be found: listed on request, never used."""
 MARKET_WINDOW = dt.timedelta(days=180)
 STALE_AFTER = dt.timedelta(days=365)
 EQUAL_PRICES = 1e-6
@@ -98,7 +103,7 @@ def gpu_price(
     """
     if purchase_model not in PURCHASE_MODELS:
         raise InputError(unknown("purchase model", purchase_model, PURCHASE_MODELS))
-    known = _facts(facts or table("gpu_prices"))
+    known = _facts(traced_prices(facts))
     if not known.things:
         raise InputError("the price table holds no facts")
     day = day_of(on) or max(fact.as_of for each in known.things.values() for fact in each)
@@ -127,9 +132,23 @@ def gpu_price(
     return replace(_last(found, day, count), on=day)
 
 
+@lru_cache(maxsize=8)
+def traced_prices(facts: Table | None = None) -> Table:
+    """Return the prices whose source can be found: a price table without its rows marked "untraced".
+
+    Parameters
+    ----------
+    facts : Table or None
+        A price table; the library's unless given.
+    """
+    facts = facts or table("gpu_prices")
+    rows = tuple(row for row in facts.rows if row["source_url"] != UNTRACED)
+    return Table(facts.name, rows, facts.columns, facts.sha256)
+
+
 def vintage(facts: Table | None = None) -> dt.date:
     """Return the day of the newest fact."""
-    known = _facts(facts or table("gpu_prices"))
+    known = _facts(traced_prices(facts))
     if not known.things:
         raise InputError("the price table holds no facts")
     return max(fact.as_of for each in known.things.values() for fact in each)

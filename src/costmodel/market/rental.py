@@ -10,9 +10,9 @@ from costmodel.foundation.errors import InputError, MissingFactError, UnknownNam
 from costmodel.foundation.fields import Date, PricePerGPUHour
 from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.specs import Spec
-from costmodel.foundation.tables import Figure, Provenance, Table, read_csv, table
+from costmodel.foundation.tables import Figure, Provenance, Table, read_csv
 from costmodel.hardware.accelerator import accelerator_names
-from costmodel.market.gpu_prices import MARKET, GPUPrice, PurchaseModel, gpu_price
+from costmodel.market.gpu_prices import MARKET, GPUPrice, PurchaseModel, gpu_price, traced_prices
 from costmodel.market.price_table import COLUMNS, check_prices, offer
 
 
@@ -124,13 +124,12 @@ def _with_library(path: str) -> Table:
 @lru_cache(maxsize=8)
 def _joined(path: str, _changed: int, _size: int) -> Table:
     """Return the library's facts with those of a file, which win where both know an offer on a day."""
-    own, library = read_csv(Path(path)), table("gpu_prices")
+    own, library = read_csv(Path(path)), traced_prices()
     accelerators = {row["accelerator"] for row in (*library.rows, *own.rows)}
     if wrong := check_prices(own, accelerators, ordered=False):
         raise InputError([f"{own.name}: {each}" for each in wrong])
     taken = {offer(row) for row in own.rows}
     kept = tuple(row for row in library.rows if offer(row) not in taken)
-    rows = tuple(
-        {**row, "source_url": f"{row['source_url']} (in {Path(path).name}, {own.sha256[:12]})"} for row in own.rows
-    )
+    origin = f"(in {Path(path).name}, {own.sha256[:12]})"
+    rows = tuple({**row, "source_url": f"{row['source_url']} {origin}"} for row in traced_prices(own).rows)
     return Table(f"gpu_prices and {own.name}", (*kept, *rows), COLUMNS, own.sha256)

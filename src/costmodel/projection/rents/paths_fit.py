@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.foundation.errors import InputError
-from costmodel.foundation.tables import Table, folder, table, write_rows
+from costmodel.foundation.tables import Table, folder, write_rows
 from costmodel.hardware.accelerator import load_accelerator
+from costmodel.market.gpu_prices import traced_prices
 from costmodel.projection.rents.outlook import YEAR, RentalPath, price_class
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def price_pairs(facts: Table | None = None) -> list[Pair]:
     facts : the price table of the library unless given
     """
     cheapest: dict[tuple[str, str, str], dict[dt.date, float]] = {}
-    for row in (facts or table("gpu_prices")).rows:
+    for row in traced_prices(facts).rows:
         model, day = row["purchase_model"], dt.date.fromisoformat(row["as_of"])
         if model.startswith("reserved") or row["region"].startswith(FOREIGN) or row["note"].startswith(NO_HOST):
             continue
@@ -211,9 +212,10 @@ def path_rows(pairs: Sequence[Pair]) -> list[dict[str, str]]:
         if not own:
             raise InputError(f"{name}: there are no pairs of prices to fit")
         offers, providers = {pair.series for pair in own}, {pair.provider for pair in own}
+        step = round(path.step, 2) + 0.0  # no "-0.00"
         seen = f"{min(pair.start for pair in own)} to {max(pair.end for pair in own)}"
         rows.append({
-            "price_class": name, "changes_per_year": f"{path.changes_per_year:.2g}", "step": f"{path.step:.2f}",
+            "price_class": name, "changes_per_year": f"{path.changes_per_year:.2g}", "step": f"{step:.2f}",
             "step_scale": f"{path.step_scale:.2g}", "walk": f"{path.walk:.2g}", "walk_years": f"{path.walk_years:g}",
             "sticky_share": f"{path.sticky_share:g}",
             "source": f"fitted by costmodel.projection.rents.paths_fit on data/gpu_prices.csv: {len(own)} pairs of "

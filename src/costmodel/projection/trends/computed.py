@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from costmodel.foundation.tables import Row, folder, table, write_rows
+from costmodel.market.gpu_prices import traced_prices
 from costmodel.projection.rents.outlook import price_class
 from costmodel.projection.rents.paths_fit import FOREIGN, NO_HOST
 from costmodel.projection.trends.fit import FittedTrend, fit_trend
@@ -68,7 +69,7 @@ def _rents() -> list[tuple[str, str, dt.date, Row]]:
     """Return class, accelerator, day and row of prices on demand with a host, indices left out."""
     return [
         (price_class(row["provider"]), row["accelerator"], dt.date.fromisoformat(row["as_of"]), row)
-        for row in table("gpu_prices").rows
+        for row in traced_prices().rows
         if row["purchase_model"] == "on_demand"
         and not row["note"].startswith(NO_HOST)
         and not row["provider"].startswith("index:")
