@@ -6,7 +6,7 @@ import pytest
 import costmodel as cm
 from costmodel.foundation.tables import read_csv
 from costmodel.scaling.fitting.three_variables import fit_experts, fit_repeated
-from costmodel.scaling.laws.constrained import MuennighoffLaw
+from costmodel.scaling.laws.data_constrained import MuennighoffLaw
 from costmodel.scaling.laws.experts import ClarkLaw
 from costmodel.scaling.laws.hoffmann import HoffmannLaw
 

@@ -105,14 +105,14 @@ def test_arrays_give_what_floats_give():
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(InputError, match=r"target_loss must be above the loss 1.69 that no scale removes; got 1.6"):
+    with pytest.raises(InputError, match=r"`target_loss` must be above the irreducible loss 1.69; got 1.6"):
         serve_in_flops(EXAMPLE, 1.6, 1e12)
     with pytest.raises(InputError) as caught:
         serve_in_flops(EXAMPLE, math.nan, -1.0)
     assert len(caught.value.problems) == 2
     with pytest.raises(InputError) as caught:
         serve_in_dollars(EXAMPLE, 2.0, prompt_tokens=-1, generated_tokens=1, generation_mfu=0, **RATES)
-    assert [problem.split()[0] for problem in caught.value.problems] == ["prompt_tokens", "generation_mfu"]
+    assert [problem.split()[0] for problem in caught.value.problems] == ["`prompt_tokens`", "`generation_mfu`"]
 
 
 @given(size=SIZES, tokens=st.floats(1e9, 1e14))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costmodel.foundation.errors import InputError
-from costmodel.scaling.laws.constrained import MuennighoffLaw
+from costmodel.scaling.laws.data_constrained import MuennighoffLaw
 from costmodel.scaling.laws.distillation import StudentLaw, distillation_flops
 from costmodel.scaling.laws.downstream import CoverageLaw, ReinforcementScore, SigmoidScore, TwoStepScore
 from costmodel.scaling.laws.experts import KrajewskiLaw
@@ -110,18 +110,18 @@ def test_integers_are_numbers():
 def test_bad_input_is_refused_with_all_problems(bad):
     with pytest.raises(InputError) as caught:
         scaling_law("kaplan-2020").loss(bad, bad)
-    assert [problem.split()[0] for problem in caught.value.problems] == ["parameters", "tokens"]
+    assert [problem.split()[0] for problem in caught.value.problems] == ["`parameters`", "`tokens`"]
     with pytest.raises(InputError) as caught:
         MUENNIGHOFF.allocate(bad, unique_tokens=bad)
-    assert [problem.split()[0] for problem in caught.value.problems] == ["compute", "unique_tokens"]
+    assert [problem.split()[0] for problem in caught.value.problems] == ["`compute`", "`unique_tokens`"]
 
 
 def test_domains_that_are_not_above_zero():
-    with pytest.raises(InputError, match=r"sparsity must be at least 0 and below 1; got 1"):
+    with pytest.raises(InputError, match=r"`sparsity` must be at least 0 and below 1; got 1"):
         scaling_law("abnar-2025").loss(1e9, 1e10, 1)
-    with pytest.raises(InputError, match=r"experts must be at least 1"):
+    with pytest.raises(InputError, match=r"`experts` must be at least 1"):
         scaling_law("clark-2022-hash").loss(1e9, 0.5)
-    with pytest.raises(InputError, match=r"teacher_tokens must be at least 0"):
+    with pytest.raises(InputError, match=r"`teacher_tokens` must be zero or positive"):
         distillation_flops(1e9, 1e9, 1e9, -1)
 
 
@@ -129,11 +129,11 @@ def test_domains_that_are_not_above_zero():
 def test_repeated_tokens_are_never_better_than_fresh_ones(size, tokens, repeats):
     fresh = MUENNIGHOFF.loss(size, tokens, unique_tokens=tokens)
     repeated = MUENNIGHOFF.loss(size, tokens, unique_tokens=tokens / repeats)
-    assert repeated >= fresh * (1 - 1e-12) and fresh >= MUENNIGHOFF.fresh.loss(size, tokens) * (1 - 1e-12)
-    worth = MUENNIGHOFF.worth(size, tokens, unique_tokens=tokens / repeats)
-    assert tokens / repeats * (1 - 1e-12) <= worth.tokens <= tokens * (1 + 1e-12)
-    assert worth.tokens <= tokens / repeats * (1 + MUENNIGHOFF.repeated_tokens) * (1 + 1e-12)
-    assert worth.parameters <= size * (1 + 1e-12)
+    assert repeated >= fresh * (1 - 1e-12) and fresh >= MUENNIGHOFF.unrepeated.loss(size, tokens) * (1 - 1e-12)
+    effective = MUENNIGHOFF.effective(size, tokens, unique_tokens=tokens / repeats)
+    assert tokens / repeats * (1 - 1e-12) <= effective.tokens <= tokens * (1 + 1e-12)
+    assert effective.tokens <= tokens / repeats * (1 + MUENNIGHOFF.repeated_tokens) * (1 + 1e-12)
+    assert effective.parameters <= size * (1 + 1e-12)
 
 
 @given(size=SIZES, unique=TOKENS, epochs=st.floats(1.0, 1e3), more=st.floats(1.0, 10))
@@ -143,27 +143,27 @@ def test_another_epoch_never_harms(size, unique, epochs, more):
 
 
 def test_four_epochs_are_nearly_as_good_as_fresh_data():
-    worth = MUENNIGHOFF.worth(1e9, 4e11, unique_tokens=1e11).tokens
-    assert 0.9 < worth / 4e11 < 0.95  # by the formula: (1 + 15.39 (1 - exp(-3 / 15.39))) / 4
+    effective = MUENNIGHOFF.effective(1e9, 4e11, unique_tokens=1e11).tokens
+    assert 0.9 < effective / 4e11 < 0.95  # by the formula: (1 + 15.39 (1 - exp(-3 / 15.39))) / 4
 
 
 def test_parameters_that_fit_unique_tokens():
-    assert MUENNIGHOFF.fitting_parameters(1.0) == pytest.approx(0.051, abs=5e-4)  # U_N = 0.051 U_D
+    assert MUENNIGHOFF.optimal_parameters(1.0) == pytest.approx(0.051, abs=5e-4)  # U_N = 0.051 U_D
     law = MuennighoffLaw(1.8, 480.0, 2100.0, 0.35, 0.37, 15.4, 5.3)
-    best = law.fresh.allocate(1e22)
-    assert law.fitting_parameters(best.tokens) == pytest.approx(best.parameters)
+    best = law.unrepeated.allocate(1e22)
+    assert law.optimal_parameters(best.tokens) == pytest.approx(best.parameters)
 
 
 @given(compute=BUDGETS)
 def test_enough_unique_tokens_are_no_constraint(compute):
-    free = MUENNIGHOFF.fresh.allocate(compute)
+    free = MUENNIGHOFF.unrepeated.allocate(compute)
     best = MUENNIGHOFF.allocate(compute, unique_tokens=free.tokens * 1.01)
     assert best.parameters == pytest.approx(free.parameters) and best.loss == pytest.approx(free.loss)
 
 
 @given(compute=st.floats(1e18, 1e25), scarcity=st.floats(1.1, 1e3), factor=st.floats(1.02, 30))
 def test_the_best_model_under_scarce_tokens_is_a_minimum(compute, scarcity, factor):
-    unique = MUENNIGHOFF.fresh.allocate(compute).tokens / scarcity
+    unique = MUENNIGHOFF.unrepeated.allocate(compute).tokens / scarcity
     best = MUENNIGHOFF.allocate(compute, unique_tokens=unique)
     assert 6 * best.parameters * best.tokens == pytest.approx(compute)
     for other in (best.parameters * factor, best.parameters / factor):
@@ -172,7 +172,7 @@ def test_the_best_model_under_scarce_tokens_is_a_minimum(compute, scarcity, fact
 
 
 def test_scarce_tokens_make_the_model_smaller_and_the_epochs_more():
-    free = MUENNIGHOFF.fresh.allocate(9.3e21)
+    free = MUENNIGHOFF.unrepeated.allocate(9.3e21)
     best = MUENNIGHOFF.allocate(9.3e21, unique_tokens=25e9)
     assert best.parameters < free.parameters and best.tokens > free.tokens
 

@@ -87,7 +87,7 @@ def fit_score(loss: Any, score: Any, floor: float | None = None) -> ScoreFit:
     def law(values: Any) -> SigmoidScore:
         bottom, rise, slope, middle = (float(one) for one in values)
         return SigmoidScore(floor if floor is not None else bottom, (floor if floor is not None else bottom) + rise,
-                            -slope, middle, "fitted")  # fmt: skip
+                            -slope, middle, name="fitted")  # fmt: skip
 
     begun = [float(y.min()), span, 4 / float(np.ptp(x)), float(np.median(x))]
     lowest = [float(y.min()) - span, 1e-6 * span, 1e-3 / float(np.ptp(x)), float(x.min()) - 2 * float(np.ptp(x))]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from costmodel.foundation.errors import InputError
 from costmodel.scaling.fitting.fit import fit_scaling_law
 from costmodel.scaling.fitting.measurements import read_measurements
-from costmodel.scaling.laws.constrained import MuennighoffLaw
+from costmodel.scaling.laws.data_constrained import MuennighoffLaw
 from costmodel.scaling.laws.experts import ClarkLaw
 from costmodel.scaling.laws.hoffmann import HoffmannLaw
 
@@ -108,7 +108,7 @@ def fit_repeated(
 
     def law(logs: Any) -> MuennighoffLaw:
         worth, excess = (float(one) for one in np.exp(logs))
-        return MuennighoffLaw(base.E, base.A, base.B, base.alpha, base.beta, worth, excess, "fitted")
+        return MuennighoffLaw(base.E, base.A, base.B, base.alpha, base.beta, worth, excess, name="fitted")
 
     def residuals(logs: Any) -> Any:
         return np.log(law(logs).loss(runs.parameters, runs.tokens, unique_tokens=unique) / runs.loss)

@@ -1,110 +1,127 @@
-"""Floats in, floats out; arrays in, arrays out: what the laws need to be right for both and to refuse the rest."""
+"""Domains of numbers, and elementwise functions that keep floats as floats and arrays as arrays."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    FloatLike: TypeAlias = float | NDArray[np.float64]
+
 
 class Domain(NamedTuple):
-    """The values that an input may take: from `low` (itself excluded if `open_low`) to below `high`."""
+    """Accepted values: from `low` (excluded if `open_low`) up to, but not including, `high`."""
 
     low: float
     high: float
     open_low: bool
-    words: str
+    description: str
 
-    def holds(self, value: Any) -> Any:
-        """Return whether `value` lies in the domain, for each element; NaN never does."""
+    def contains(self, value: Any) -> Any:
+        """Return whether each element of `value` lies in the domain; NaN does not."""
         above = value > self.low if self.open_low else value >= self.low
         return above & (value < self.high)
 
 
-POSITIVE = Domain(0.0, math.inf, True, "must be above 0 and finite")
-NOT_NEGATIVE = Domain(0.0, math.inf, False, "must be at least 0 and finite")
-FINITE = Domain(-math.inf, math.inf, True, "must be finite")
-AT_LEAST_ONE = Domain(1.0, math.inf, False, "must be at least 1 and finite")
-SHARE = Domain(0.0, 1.0, False, "must be at least 0 and below 1")
+POSITIVE = Domain(0.0, math.inf, True, "positive and finite")
+NOT_NEGATIVE = Domain(0.0, math.inf, False, "zero or positive, and finite")
+FINITE = Domain(-math.inf, math.inf, True, "finite")
+AT_LEAST_ONE = Domain(1.0, math.inf, False, "at least 1 and finite")
+FRACTION = Domain(0.0, 1.0, False, "at least 0 and below 1")
 
 
-def checked(*given: tuple[str, Any, Domain]) -> tuple[Any, ...]:
-    """Return the values as floats or arrays of floats.
+def checked(name: str, value: Any, domain: Domain, problems: list[str]) -> Any:
+    """Return a value as a float or an array of floats; add to `problems` if it is not in its domain.
 
     Parameters
     ----------
-    given : name, value and domain of each input
-
-    Raises
-    ------
-    InputError
-        With one problem for each value that is no number or lies outside its domain.
+    name : str
+        Name of the input, for the message.
+    value : float or array
+        Any number, or anything that numpy turns into an array of numbers.
+    domain : Domain
+        Accepted values.
+    problems : list of str
+        Messages found so far; one is appended for a wrong value.
 
     Examples
     --------
-    >>> checked(("tokens", 3, POSITIVE))
-    (3.0,)
+    >>> problems = []
+    >>> checked("tokens", 3, POSITIVE, problems), checked("loss", -1, POSITIVE, problems)
+    (3.0, -1.0)
+    >>> problems
+    ['`loss` must be positive and finite; got -1.']
     """
-    values, problems = [], []
-    for name, value, domain in given:
-        try:
-            number = _number(value)
-        except (TypeError, ValueError, OverflowError):
-            problems.append(f"{name} must be a number or an array of numbers; got {value!r}")
-            continue
-        if isinstance(number, float):
-            if not domain.holds(number):
-                problems.append(f"{name} {domain.words}; got {value!r}")
-        elif not (good := domain.holds(number)).all():
-            problems.append(f"{name} {domain.words}; got {number[~good].ravel()[0].item()!r} among {number.size}")
-        values.append(number)
+    try:
+        number = _number(value)
+    except (TypeError, ValueError, OverflowError):
+        problems.append(f"`{name}` must be a number or an array of numbers; got {value!r}.")
+        return value
+    if isinstance(number, float):
+        if not domain.contains(number):
+            problems.append(f"`{name}` must be {domain.description}; got {value!r}.")
+    elif not (good := domain.contains(number)).all():
+        first = number[~good].ravel()[0].item()
+        problems.append(f"`{name}` must be {domain.description}; got {first!r} in one of its {number.size} elements.")
+    return number
+
+
+def raise_if_any(problems: list[str]) -> None:
+    """Raise `InputError` with all problems, if there are any.
+
+    Parameters
+    ----------
+    problems : list of str
+        Messages.
+    """
     if problems:
         raise InputError(problems)
-    return tuple(values)
-
-
-def positive(**values: Any) -> tuple[Any, ...]:
-    """Return the values as floats or arrays; raise `InputError` with all that are not above 0 and finite.
-
-    Parameters
-    ----------
-    values : the inputs by name
-    """
-    return checked(*((name, value, POSITIVE) for name, value in values.items()))
-
-
-def check_coefficients(law: object, **domains: Domain) -> None:
-    """Raise `InputError` with all coefficients of `law` that lie outside their domain.
-
-    Parameters
-    ----------
-    law : the law
-    domains : the domain of each coefficient, by its name
-    """
-    checked(*((name, getattr(law, name), domain) for name, domain in domains.items()))
 
 
 def elementwise(function: Callable[..., tuple[float, ...]], outputs: int, *values: Any) -> tuple[Any, ...]:
-    """Return what a function of floats gives, for each element of the broadcast values.
+    """Return the results of a function of floats for each element of the broadcast values.
 
     Parameters
     ----------
-    function : takes as many floats as there are values and returns `outputs` floats
-    outputs : number of floats that it returns
-    values : floats or arrays
+    function : callable
+        Takes as many floats as there are values and returns `outputs` floats.
+    outputs : int
+        Number of floats that `function` returns.
+    values : float or array
+        Arguments of `function`.
     """
     if all(isinstance(value, float) for value in values):
         return function(*values)
     import numpy as np
 
     arrays = np.broadcast_arrays(*values)
-    rows = [function(*each) for each in zip(*(array.ravel().tolist() for array in arrays), strict=True)]
+    rows = [function(*point) for point in zip(*(array.ravel().tolist() for array in arrays), strict=True)]
     columns = np.array(rows, dtype=float).reshape(-1, outputs).T
     return tuple(column.reshape(arrays[0].shape) for column in columns)
+
+
+def apply(name: str, value: Any) -> Any:
+    """Return the function `name` of `math` for a float, or of numpy for an array.
+
+    Parameters
+    ----------
+    name : str
+        "exp", "log10", "tanh", ...
+    value : float or array
+        Argument of the function.
+    """
+    if isinstance(value, float):
+        return getattr(math, name)(value)
+    import numpy as np
+
+    return getattr(np, name)(value)
 
 
 def _number(value: Any) -> Any:
@@ -118,32 +135,3 @@ def _number(value: Any) -> Any:
     if array.dtype.kind not in "iuf" and array.size:
         raise TypeError
     return float(array) if array.ndim == 0 else array.astype(float)
-
-
-def apply(name: str, value: Any) -> Any:
-    """Return the function `name` of `math` of a float, or that of numpy of an array.
-
-    Parameters
-    ----------
-    name : "exp", "log10", "tanh", ...
-    value : a float or an array
-    """
-    if isinstance(value, float):
-        return getattr(math, name)(value)
-    import numpy as np
-
-    return getattr(np, name)(value)
-
-
-def minimum(first: Any, second: Any) -> Any:
-    """Return the lesser of the two, for each element.
-
-    Parameters
-    ----------
-    first, second : floats or arrays
-    """
-    if isinstance(first, float) and isinstance(second, float):
-        return min(first, second)
-    import numpy as np
-
-    return np.minimum(first, second)

@@ -1,24 +1,29 @@
-"""How many parameters and tokens does a compute budget buy? Power laws of compute, with no law of the loss."""
+"""Compute-optimal parameters or tokens as a power law of compute, without a law of the loss."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 from costmodel.foundation.errors import InputError, MissingFactError
-from costmodel.scaling.laws.broadcast import FINITE, POSITIVE, check_coefficients, positive
+from costmodel.scaling.laws.broadcast import FINITE
 from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER, Allocation
+from costmodel.scaling.laws.law import COMPUTE, PARAMETERS, Law, constant, law, takes
+
+if TYPE_CHECKING:
+    from costmodel.scaling.laws.broadcast import FloatLike
 
 
-@dataclass(frozen=True, slots=True)
-class ComputePowerLaw:
-    """The best parameters or tokens as coefficient (C / unit)^exponent; 6 N D = C gives the other one.
+@law('Hoffmann et al. 2022, "Training Compute-Optimal Large Language Models", approaches 1 and 2 (arXiv 2203.15556).')
+class ComputePowerLaw(Law):
+    """Optimal parameters or tokens, coefficient (C / unit)^exponent; the other follows from 6 N D = C.
 
-    Where a source gives the exponent alone, `through` fixes the coefficient at a point that is known.
+    If a source gives the exponent alone, `through` sets the coefficient from a known point.
 
-    References
+    Parameters
     ----------
-    Hoffmann et al. 2022, "Training Compute-Optimal Large Language Models", approaches 1 and 2 (arXiv 2203.15556).
+    quantity : {"parameters", "tokens"}
+        Quantity that the power law gives.
 
     Examples
     --------
@@ -28,37 +33,23 @@ class ComputePowerLaw:
     """
 
     quantity: Literal["parameters", "tokens"]
-    """What the power law gives."""
-    exponent: float
-    coefficient: float | None = None
-    unit: float = 1.0
-    """Unit of compute in which the coefficient stands [FLOP]."""
-    name: str = ""
-    source: str = ""
+    exponent: float = constant("Exponent of compute [1].", FINITE)
+    coefficient: float | None = constant("Value at C = `unit`, in the unit of the quantity.", default=None)
+    unit: float = constant("Unit of compute [FLOP].", default=1.0)
 
     def __post_init__(self) -> None:
         if self.quantity not in ("parameters", "tokens"):
-            raise InputError(f"quantity must be 'parameters' or 'tokens'; got {self.quantity!r}")
-        given = {} if self.coefficient is None else {"coefficient": POSITIVE}
-        check_coefficients(self, exponent=FINITE, unit=POSITIVE, **given)
+            raise InputError(f"`quantity` must be 'parameters' or 'tokens'; got {self.quantity!r}.")
+        Law.__post_init__(self)
 
     @property
     def parameter_exponent(self) -> float:
-        """Exponent a of the best number of parameters in compute [1]."""
+        """Exponent a of the optimal number of parameters in compute [1]."""
         return self.exponent if self.quantity == "parameters" else 1 - self.exponent
 
+    @takes(compute=COMPUTE, parameters=PARAMETERS)
     def through(self, *, compute: float, parameters: float) -> ComputePowerLaw:
-        """Return the law with the same exponent through a point that is known.
-
-        Parameters
-        ----------
-        compute : FLOPs of training at that point [FLOP]
-        parameters : the best number of parameters there [1]
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
+        """Return the law with the same exponent through the point (`compute`, `parameters`).
 
         Examples
         --------
@@ -66,28 +57,21 @@ class ComputePowerLaw:
         >>> f"{law.allocate(5.76e25).parameters:.2e}"
         '6.40e+11'
         """
-        compute, parameters = positive(compute=compute, parameters=parameters)
-        known = parameters if self.quantity == "parameters" else compute / (FLOPS_PER_PARAMETER * parameters)
-        return replace(self, coefficient=known / (compute / self.unit) ** self.exponent)
+        value = parameters if self.quantity == "parameters" else compute / (FLOPS_PER_PARAMETER * parameters)
+        return replace(self, coefficient=value / (compute / self.unit) ** self.exponent)
 
-    def allocate(self, compute: Any) -> Allocation:
-        """Return the parameters and tokens for so much compute; the loss is None, as the law has none.
-
-        Parameters
-        ----------
-        compute : FLOPs of training [FLOP], shape (...)
+    @takes(compute=COMPUTE)
+    def allocate(self, compute: FloatLike) -> Allocation:
+        """Return the parameters and tokens of a compute budget; the loss is None, because the law has none.
 
         Raises
         ------
-        InputError
-            If a value is not above 0 and finite.
         MissingFactError
             If the law has no coefficient.
         """
-        (compute,) = positive(compute=compute)
         if self.coefficient is None:
             raise MissingFactError(
-                f"the law {self.name or 'given'} has an exponent and no coefficient: fix it with "
+                f"the law {self.name or 'given'} has an exponent and no coefficient: set it with "
                 "through(compute=..., parameters=...)"
             )
         amount = self.coefficient * (compute / self.unit) ** self.exponent

@@ -1,21 +1,22 @@
-"""From loss or compute to a score: sigmoids, in one step or in two."""
+"""Downstream scores from loss or compute: sigmoids, in one step or in two."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from costmodel.scaling.laws.broadcast import FINITE, POSITIVE, apply, check_coefficients, checked, positive
+from costmodel.scaling.laws.broadcast import FINITE, apply
+from costmodel.scaling.laws.law import COMPUTE, Argument, Law, constant, law, takes
+
+if TYPE_CHECKING:
+    from costmodel.scaling.laws.broadcast import FloatLike
 
 
-@dataclass(frozen=True, slots=True)
-class SigmoidScore:
+@law(
+    'Bhagia et al. 2024, "Establishing Task Scaling Laws via Compute-Efficient Model Ladders", equation 2 '
+    "(arXiv 2412.04403)."
+)
+class SigmoidScore(Law):
     """Score floor + (ceiling - floor) / (1 + exp(-slope (x - middle))); for a loss x the slope is negative.
-
-    References
-    ----------
-    Bhagia et al. 2024, "Establishing Task Scaling Laws via Compute-Efficient Model Ladders", equation 2
-    (arXiv 2412.04403).
 
     Examples
     --------
@@ -24,40 +25,25 @@ class SigmoidScore:
     [0.27, 0.6, 0.89]
     """
 
-    floor: float
-    ceiling: float
-    slope: float
-    middle: float
-    name: str = ""
-    source: str = ""
+    floor: float = constant("Lowest score, that of random answers.", FINITE)
+    ceiling: float = constant("Highest score.", FINITE)
+    slope: float = constant("Steepness, per unit of x.", FINITE)
+    middle: float = constant("Value of x halfway between floor and ceiling.", FINITE)
 
-    def __post_init__(self) -> None:
-        check_coefficients(self, floor=FINITE, ceiling=FINITE, slope=FINITE, middle=FINITE)
-
-    def score(self, x: Any) -> Any:
-        """Return the score, in the unit of floor and ceiling.
-
-        Parameters
-        ----------
-        x : loss [nat/token] or another measure, shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not finite.
-        """
-        (x,) = checked(("x", x, FINITE))
-        risen = (1 + apply("tanh", self.slope * (x - self.middle) / 2)) / 2
-        return self.floor + (self.ceiling - self.floor) * risen
+    @takes(x=Argument("Loss [nat/token] or another measure.", FINITE))
+    def score(self, x: FloatLike) -> Any:
+        """Return the score, in the unit of floor and ceiling."""
+        return _between(self.floor, self.ceiling, self.slope * (x - self.middle))
 
 
-@dataclass(frozen=True, slots=True)
-class TwoStepScore:
-    """Score by way of the loss on the right answers: intercept + slope log10 C, and then a sigmoid of it.
+@law('Llama team 2024, "The Llama 3 Herd of Models", section on scaling laws (arXiv 2407.21783).')
+class TwoStepScore(Law):
+    """Score from compute in two steps: correct-answer loss intercept + slope log10 C, then a sigmoid of it.
 
-    References
+    Parameters
     ----------
-    Llama team 2024, "The Llama 3 Herd of Models", section on scaling laws (arXiv 2407.21783).
+    sigmoid : SigmoidScore
+        Score as a function of the correct-answer loss.
 
     Examples
     --------
@@ -66,54 +52,24 @@ class TwoStepScore:
     (0.44, 0.96)
     """
 
-    intercept: float
-    slope: float
-    """Of the loss in log10 of compute; negative."""
+    intercept: float = constant("Correct-answer loss at a compute of 1 FLOP.", FINITE)
+    slope: float = constant("Change of that loss per factor 10 of compute; negative.", FINITE)
     sigmoid: SigmoidScore
-    name: str = ""
-    source: str = ""
 
-    def __post_init__(self) -> None:
-        check_coefficients(self, intercept=FINITE, slope=FINITE)
-
-    def answer_loss(self, compute: Any) -> Any:
-        """Return the loss on the right answers, in the unit of the intercept.
-
-        Parameters
-        ----------
-        compute : FLOPs of training [FLOP], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
-        """
-        (compute,) = positive(compute=compute)
+    @takes(compute=COMPUTE)
+    def answer_loss(self, compute: FloatLike) -> Any:
+        """Return the loss on the correct answers, in the unit of the intercept."""
         return self.intercept + self.slope * apply("log10", compute)
 
-    def score(self, compute: Any) -> Any:
-        """Return the score, in the unit of the sigmoid.
-
-        Parameters
-        ----------
-        compute : FLOPs of training [FLOP], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
-        """
+    @takes(compute=COMPUTE)
+    def score(self, compute: FloatLike) -> Any:
+        """Return the score, in the unit of the sigmoid."""
         return self.sigmoid.score(self.answer_loss(compute))
 
 
-@dataclass(frozen=True, slots=True)
-class ReinforcementScore:
+@law('Khatri et al. 2025, "The Art of Scaling Reinforcement Learning Compute for LLMs", equation 1 (arXiv 2510.13786).')
+class ReinforcementScore(Law):
     """Reward R_0 + (A - R_0) / (1 + (C_mid / C)^B) of reinforcement learning with compute C.
-
-    References
-    ----------
-    Khatri et al. 2025, "The Art of Scaling Reinforcement Learning Compute for LLMs", equation 1
-    (arXiv 2510.13786).
 
     Examples
     --------
@@ -122,44 +78,20 @@ class ReinforcementScore:
     [0.405, 0.61]
     """
 
-    start: float
-    """R_0, before training."""
-    ceiling: float
-    """A, which no compute exceeds."""
-    exponent: float
-    """B, how steeply compute pays [1]."""
-    middle: float
-    """C_mid, the compute of half the gain, in the unit of compute."""
-    name: str = ""
-    source: str = ""
+    start: float = constant("Reward before training R_0.", FINITE)
+    ceiling: float = constant("Reward in the limit of infinite compute A.", FINITE)
+    exponent: float = constant("Steepness in compute B [1].")
+    middle: float = constant("Compute of half the gain C_mid, such as in GPU-hours.")
 
-    def __post_init__(self) -> None:
-        check_coefficients(self, start=FINITE, ceiling=FINITE, exponent=POSITIVE, middle=POSITIVE)
-
-    def score(self, compute: Any) -> Any:
-        """Return the reward.
-
-        Parameters
-        ----------
-        compute : in the unit of the middle, such as GPU-hours, shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
-        """
-        (compute,) = positive(compute=compute)
-        risen = (1 + apply("tanh", self.exponent * apply("log", compute / self.middle) / 2)) / 2
-        return self.start + (self.ceiling - self.start) * risen
+    @takes(compute=Argument("Compute C, in the unit of the middle."))
+    def score(self, compute: FloatLike) -> Any:
+        """Return the reward."""
+        return _between(self.start, self.ceiling, self.exponent * apply("log", compute / self.middle))
 
 
-@dataclass(frozen=True, slots=True)
-class CoverageLaw:
-    """Share of tasks solved at least once in `k` samples, exp(a k^b) with a and b below 0.
-
-    References
-    ----------
-    Schaeffer et al. 2025, "How Do Large Language Monkeys Get Their Power (Laws)?" (PMLR 267).
+@law('Schaeffer et al. 2025, "How Do Large Language Monkeys Get Their Power (Laws)?" (PMLR 267).')
+class CoverageLaw(Law):
+    """Fraction of tasks solved at least once in `k` samples (pass@k), exp(a k^b) with negative a and b.
 
     Examples
     --------
@@ -168,25 +100,15 @@ class CoverageLaw:
     [0.17, 0.32, 0.49]
     """
 
-    a: float
-    b: float
-    name: str = ""
-    source: str = ""
+    a: float = constant("Logarithm of the fraction solved in one sample [1].", FINITE)
+    b: float = constant("Exponent of the samples [1].", FINITE)
 
-    def __post_init__(self) -> None:
-        check_coefficients(self, a=FINITE, b=FINITE)
-
-    def score(self, samples: Any) -> Any:
-        """Return the share of tasks solved [1].
-
-        Parameters
-        ----------
-        samples : answers drawn for each task k [1], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
-        """
-        (samples,) = positive(samples=samples)
+    @takes(samples=Argument("Samples per task k [1]."))
+    def score(self, samples: FloatLike) -> Any:
+        """Return the fraction of tasks solved [1]."""
         return apply("exp", self.a * samples**self.b)
+
+
+def _between(low: float, high: float, x: Any) -> Any:
+    """Return low + (high - low) / (1 + exp(-x)), without overflow."""
+    return low + (high - low) * ((1 + apply("tanh", x / 2)) / 2)

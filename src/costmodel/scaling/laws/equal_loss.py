@@ -1,78 +1,53 @@
-"""What brings a model of another size to the same loss? Tokens and compute beyond those of the best size."""
+"""Tokens and compute that bring a model of another size to the loss of the compute-optimal one."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel.scaling.laws.broadcast import FINITE, POSITIVE, checked, elementwise, positive
-from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER, HoffmannLaw
+from costmodel.scaling.laws.broadcast import FINITE, elementwise
+from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER, LOSS_LAW, HoffmannLaw
+from costmodel.scaling.laws.law import PARAMETERS, Argument, takes
+
+if TYPE_CHECKING:
+    from costmodel.scaling.laws.broadcast import FloatLike
 
 
-def compute_optimal_loss(law: HoffmannLaw, parameters: Any) -> Any:
-    """Return the loss [nat/token] of a model trained on the tokens that are best for its size.
-
-    Parameters
-    ----------
-    law : the law of the loss
-    parameters : N [1], shape (...)
-
-    Raises
-    ------
-    InputError
-        If a value is not above 0 and finite.
-    """
-    (parameters,) = positive(parameters=parameters)
+@takes(law=LOSS_LAW, parameters=PARAMETERS)
+def compute_optimal_loss(law: HoffmannLaw, parameters: FloatLike) -> Any:
+    """Return the loss of a model trained on the compute-optimal number of tokens for its size [nat/token]."""
     return law.E + (1 + law.alpha / law.beta) * law.A / parameters**law.alpha
 
 
-def tokens_for_loss(law: HoffmannLaw, parameters: Any, target_loss: Any) -> Any:
-    """Return the tokens that bring a model of that size to the loss [token]; infinite if none do.
+@takes(law=LOSS_LAW, parameters=PARAMETERS, target_loss=Argument("Loss to reach [nat/token].", FINITE))
+def tokens_for_loss(law: HoffmannLaw, parameters: FloatLike, target_loss: FloatLike) -> Any:
+    """Return the training tokens at which a model reaches a loss [token]; infinite if it never does."""
 
-    Parameters
-    ----------
-    law : the law of the loss
-    parameters : N [1], shape (...)
-    target_loss : the loss to reach [nat/token], shape (...)
+    def tokens(size: float, loss: float) -> tuple[float]:
+        token_term = loss - law.E - law.A / size**law.alpha
+        return ((law.B / token_term) ** (1 / law.beta) if token_term > 0 else math.inf,)
 
-    Raises
-    ------
-    InputError
-        If a number of parameters is not above 0 and finite, or a loss is not finite.
-    """
-    parameters, target = checked(("parameters", parameters, POSITIVE), ("target_loss", target_loss, FINITE))
-
-    def needed(size: float, loss: float) -> tuple[float]:
-        left = loss - law.E - law.A / size**law.alpha
-        return ((law.B / left) ** (1 / law.beta) if left > 0 else math.inf,)
-
-    return elementwise(needed, 1, parameters, target)[0]
+    return elementwise(tokens, 1, parameters, target_loss)[0]
 
 
 class Overtrained(NamedTuple):
-    """A model that is smaller or larger than the best, trained to the loss of the best."""
+    """A model smaller or larger than the compute-optimal one, trained to the same loss."""
 
     tokens: Any
-    """Tokens that it needs [token], infinite if it never gets there."""
+    """Training tokens; infinite if the loss is out of reach [token]."""
     compute: Any
-    """FLOPs of its training [FLOP]."""
+    """Training FLOPs [FLOP]."""
     overhead: Any
-    """Compute above that of the best model, as a share of it [1]."""
+    """Compute beyond that of the compute-optimal model, as a fraction of it [1]."""
 
 
-def overtrain(law: HoffmannLaw, compute: Any, size: Any) -> Overtrained:
-    """Return what a model needs to reach the loss of the best model of a budget.
-
-    Parameters
-    ----------
-    law : the law of the loss
-    compute : budget of the best model [FLOP], shape (...)
-    size : parameters as a share of those of the best model [1], shape (...)
-
-    Raises
-    ------
-    InputError
-        If a value is not above 0 and finite.
+@takes(
+    law=LOSS_LAW,
+    compute=Argument("Compute budget of the compute-optimal model [FLOP]."),
+    size=Argument("Parameters as a fraction of those of the compute-optimal model [1]."),
+)
+def overtrain(law: HoffmannLaw, compute: FloatLike, size: FloatLike) -> Overtrained:
+    """Return what a model needs to reach the loss of the compute-optimal model of a budget.
 
     Examples
     --------
@@ -80,7 +55,6 @@ def overtrain(law: HoffmannLaw, compute: Any, size: Any) -> Overtrained:
     >>> [f"{overtrain(law, 5.88e23, size).overhead:.0%}" for size in (0.25, 0.5, 1.0, 2.0)]
     ['349%', '26%', '0%', '15%']
     """
-    compute, size = positive(compute=compute, size=size)
     best = law.allocate(compute)
     parameters = size * best.parameters
     tokens = tokens_for_loss(law, parameters, best.loss)

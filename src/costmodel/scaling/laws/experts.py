@@ -1,31 +1,24 @@
-"""Loss of models with experts: by their number (Clark) and by their granularity (Krajewski)."""
+"""Loss of mixture-of-experts models: by number of experts (Clark) and by granularity (Krajewski)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from costmodel.scaling.laws.broadcast import (
-    AT_LEAST_ONE,
-    FINITE,
-    NOT_NEGATIVE,
-    POSITIVE,
-    apply,
-    check_coefficients,
-    checked,
-    positive,
-)
+from costmodel.scaling.laws.broadcast import AT_LEAST_ONE, FINITE, NOT_NEGATIVE, apply
+from costmodel.scaling.laws.law import PARAMETERS, TOKENS, Argument, Law, constant, law, takes
+
+if TYPE_CHECKING:
+    from costmodel.scaling.laws.broadcast import FloatLike
+
+_DENSE = Argument("Parameters of the dense model that routing is added to N [1].")
+_EXPERTS = Argument("Number of experts E [1].", AT_LEAST_ONE)
 
 
-@dataclass(frozen=True, slots=True)
-class ClarkLaw:
-    """log10 loss = a log10 N + b log10 E' + c log10 N log10 E' + d, with E' the number of experts, saturated.
+@law('Clark et al. 2022, "Unified Scaling Laws for Routed Language Models", table 3 (arXiv 2202.01169).')
+class ClarkLaw(Law):
+    """log10 loss = a log10 N + b log10 E' + c log10 N log10 E' + d, with the saturated number of experts E'.
 
-    All models read 130e9 tokens; `N` counts the parameters of the dense model that routing is added to.
-
-    References
-    ----------
-    Clark et al. 2022, "Unified Scaling Laws for Routed Language Models", table 3 (arXiv 2202.01169).
+    All models are trained on 130e9 tokens.
 
     Examples
     --------
@@ -35,81 +28,41 @@ class ClarkLaw:
     (2.04, '3.8e+09')
     """
 
-    a: float
-    b: float
-    c: float
-    d: float
-    E_start: float
-    E_max: float
-    name: str = ""
-    source: str = ""
-
-    def __post_init__(self) -> None:
-        check_coefficients(self, **dict.fromkeys("abcd", FINITE), E_start=POSITIVE, E_max=POSITIVE)
+    a: float = constant("Exponent of the parameters [1].", FINITE)
+    b: float = constant("Exponent of the experts [1].", FINITE)
+    c: float = constant("Interaction of parameters and experts [1].", FINITE)
+    d: float = constant("Intercept: log10 of the loss at N = E' = 1 [1].", FINITE)
+    E_start: float = constant("E' of a model with one expert [1].")
+    E_max: float = constant("E' in the limit of infinitely many experts [1].")
 
     @property
     def cutoff(self) -> float:
         """Parameters of the dense model above which experts no longer lower the loss [1]."""
         return float(10 ** (-self.b / self.c))
 
-    def saturated(self, experts: Any) -> Any:
-        """Return E', which runs from E_start at one expert toward E_max [1].
-
-        Parameters
-        ----------
-        experts : number of experts E [1], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is below 1 or not finite.
-        """
-        (experts,) = checked(("experts", experts, AT_LEAST_ONE))
+    @takes(experts=_EXPERTS)
+    def saturated(self, experts: FloatLike) -> Any:
+        """Return E', which rises from E_start at one expert toward E_max [1]."""
         first = 1 / (1 / self.E_start - 1 / self.E_max)
         return 1 / (1 / (experts - 1 + first) + 1 / self.E_max)
 
-    def loss(self, parameters: Any, experts: Any) -> Any:
-        """Return the loss [nat/token], of the broadcast shape.
-
-        Parameters
-        ----------
-        parameters : parameters of the dense model N [1], shape (...)
-        experts : number of experts E [1], shape (...)
-
-        Raises
-        ------
-        InputError
-            If parameters are not above 0 and finite, or experts are below 1.
-        """
-        parameters, experts = checked(("parameters", parameters, POSITIVE), ("experts", experts, AT_LEAST_ONE))
+    @takes(parameters=_DENSE, experts=_EXPERTS)
+    def loss(self, parameters: FloatLike, experts: FloatLike) -> Any:
+        """Return the loss [nat/token], of the broadcast shape."""
         size, number = apply("log10", parameters), apply("log10", self.saturated(experts))
         return 10 ** (self.a * size + self.b * number + self.c * size * number + self.d)
 
-    def effective_parameters(self, parameters: Any, experts: Any) -> Any:
-        """Return the parameters of the dense model of the same loss [1].
-
-        Parameters
-        ----------
-        parameters : parameters of the dense model N [1], shape (...)
-        experts : number of experts E [1], shape (...)
-
-        Raises
-        ------
-        InputError
-            If parameters are not above 0 and finite, or experts are below 1.
-        """
-        logarithm = apply("log10", self.loss(parameters, experts))
-        one = apply("log10", self.saturated(1.0))
-        return 10 ** ((logarithm - self.d - self.b * one) / (self.a + self.c * one))
+    @takes(parameters=_DENSE, experts=_EXPERTS)
+    def effective_parameters(self, parameters: FloatLike, experts: FloatLike) -> Any:
+        """Return the parameters of the dense model of the same loss [1]."""
+        log_loss = apply("log10", self.loss(parameters, experts))
+        single = apply("log10", self.saturated(1.0))
+        return 10 ** ((log_loss - self.d - self.b * single) / (self.a + self.c * single))
 
 
-@dataclass(frozen=True, slots=True)
-class KrajewskiLaw:
-    """Loss c + (g / G^gamma + a) / N^alpha + b / D^beta of fine-grained experts, G times smaller than the layer.
-
-    References
-    ----------
-    Krajewski et al. 2024, "Scaling Laws for Fine-Grained Mixture of Experts", equation 9 (arXiv 2402.07871).
+@law('Krajewski et al. 2024, "Scaling Laws for Fine-Grained Mixture of Experts", equation 9 (arXiv 2402.07871).')
+class KrajewskiLaw(Law):
+    """Loss c + (g / G^gamma + a) / N^alpha + b / D^beta of fine-grained experts of granularity G.
 
     Examples
     --------
@@ -119,34 +72,20 @@ class KrajewskiLaw:
     [3.308, 3.153]
     """
 
-    a: float
-    alpha: float
-    b: float
-    beta: float
-    g: float
-    gamma: float
-    c: float
-    name: str = ""
-    source: str = ""
+    a: float = constant("Scale of the parameter term at infinite granularity [nat/token].")
+    alpha: float = constant("Exponent of the parameters [1].")
+    b: float = constant("Scale of the token term [nat/token].")
+    beta: float = constant("Exponent of the tokens [1].")
+    g: float = constant("Scale of the granularity term [nat/token].", NOT_NEGATIVE)
+    gamma: float = constant("Exponent of the granularity [1].")
+    c: float = constant("Irreducible loss [nat/token].", NOT_NEGATIVE)
 
-    def __post_init__(self) -> None:
-        above = dict.fromkeys(("a", "alpha", "b", "beta", "gamma"), POSITIVE)
-        check_coefficients(self, g=NOT_NEGATIVE, c=NOT_NEGATIVE, **above)
-
-    def loss(self, parameters: Any, tokens: Any, granularity: Any) -> Any:
-        """Return the loss [nat/token], of the broadcast shape.
-
-        Parameters
-        ----------
-        parameters : N [1], shape (...)
-        tokens : D [token], shape (...)
-        granularity : width of the feed-forward layer over that of an expert, G [1], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
-        """
-        parameters, tokens, granularity = positive(parameters=parameters, tokens=tokens, granularity=granularity)
+    @takes(
+        parameters=PARAMETERS,
+        tokens=TOKENS,
+        granularity=Argument("Width of the feed-forward layer over the width of an expert G [1]."),
+    )
+    def loss(self, parameters: FloatLike, tokens: FloatLike, granularity: FloatLike) -> Any:
+        """Return the loss [nat/token], of the broadcast shape."""
         size = self.g / granularity**self.gamma + self.a
         return self.c + size / parameters**self.alpha + self.b / tokens**self.beta

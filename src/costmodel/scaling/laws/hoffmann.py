@@ -1,19 +1,21 @@
-"""Loss as a sum of powers: E + A / N^alpha + B / D^beta, and the model that a compute budget buys by it."""
+"""Loss as a sum of two power laws, E + A / N^alpha + B / D^beta, and its compute-optimal allocation."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel.foundation.errors import InputError
-from costmodel.scaling.laws.broadcast import positive
+from costmodel.scaling.laws.broadcast import NOT_NEGATIVE
+from costmodel.scaling.laws.law import COMPUTE, PARAMETERS, TOKENS, Argument, Law, constant, law, takes
+
+if TYPE_CHECKING:
+    from costmodel.scaling.laws.broadcast import FloatLike
 
 FLOPS_PER_PARAMETER = 6.0
-"""Training FLOPs for each parameter and token, by which the laws count compute (arXiv 2001.08361) [FLOP]."""
+"""Training FLOPs per parameter and token, C = 6 N D (arXiv 2001.08361) [FLOP]."""
 
 
 class Allocation(NamedTuple):
-    """What a compute budget buys: parameters, tokens, the loss reached, and the compute [FLOP]."""
+    """Compute-optimal model of a compute budget: parameters [1], tokens [token], loss, and compute [FLOP]."""
 
     parameters: Any
     tokens: Any
@@ -22,17 +24,24 @@ class Allocation(NamedTuple):
 
     @property
     def tokens_per_parameter(self) -> Any:
-        """Tokens for each parameter [1]."""
+        """Training tokens per parameter [token]."""
         return self.tokens / self.parameters
 
 
-@dataclass(frozen=True, slots=True)
-class HoffmannLaw:
-    """The parametric law of Hoffmann et al.: loss [nat/token] of `N` parameters trained on `D` tokens.
+@law()
+class TwoTermLaw(Law):
+    """Coefficients of a law with a parameter term A / N^alpha and a token term B / D^beta."""
 
-    References
-    ----------
-    Hoffmann et al. 2022, "Training Compute-Optimal Large Language Models", equation 2 (arXiv 2203.15556).
+    E: float = constant("Irreducible loss [nat/token].", NOT_NEGATIVE)
+    A: float = constant("Scale of the parameter term [nat/token].")
+    B: float = constant("Scale of the token term [nat/token].")
+    alpha: float = constant("Exponent of the parameters [1].")
+    beta: float = constant("Exponent of the tokens [1].")
+
+
+@law('Hoffmann et al. 2022, "Training Compute-Optimal Large Language Models", equation 2 (arXiv 2203.15556).')
+class HoffmannLaw(TwoTermLaw):
+    """Parametric loss of Hoffmann et al., E + A / N^alpha + B / D^beta.
 
     Examples
     --------
@@ -41,58 +50,19 @@ class HoffmannLaw:
     1.937
     """
 
-    E: float
-    """Loss that no scale removes [nat/token]."""
-    A: float
-    B: float
-    alpha: float
-    beta: float
-    name: str = ""
-    source: str = ""
-
-    def __post_init__(self) -> None:
-        wrong = [
-            f"{name} must be above 0 and finite; got {value!r}"
-            for name, value in (("A", self.A), ("B", self.B), ("alpha", self.alpha), ("beta", self.beta))
-            if not 0 < value < float("inf")
-        ]
-        if not 0 <= self.E < float("inf"):
-            wrong.append(f"E must be at least 0 and finite; got {self.E!r}")
-        if wrong:
-            raise InputError(wrong)
-
     @property
     def parameter_exponent(self) -> float:
-        """Exponent a of the best number of parameters in compute: beta / (alpha + beta) [1]."""
+        """Exponent a of the optimal number of parameters in compute, beta / (alpha + beta) [1]."""
         return self.beta / (self.alpha + self.beta)
 
-    def loss(self, parameters: Any, tokens: Any) -> Any:
-        """Return the loss [nat/token], of the broadcast shape.
-
-        Parameters
-        ----------
-        parameters : N [1], shape (...)
-        tokens : D [token], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
-        """
-        parameters, tokens = positive(parameters=parameters, tokens=tokens)
+    @takes(parameters=PARAMETERS, tokens=TOKENS)
+    def loss(self, parameters: FloatLike, tokens: FloatLike) -> Any:
+        """Return the loss [nat/token], of the broadcast shape."""
         return self.E + self.A / parameters**self.alpha + self.B / tokens**self.beta
 
-    def allocate(self, compute: Any) -> Allocation:
-        """Return the parameters and tokens of the least loss with 6 N D = `compute`.
-
-        Parameters
-        ----------
-        compute : FLOPs of training [FLOP], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
+    @takes(compute=COMPUTE)
+    def allocate(self, compute: FloatLike) -> Allocation:
+        """Return the parameters and tokens of the lowest loss with 6 N D = `compute`.
 
         Examples
         --------
@@ -100,9 +70,11 @@ class HoffmannLaw:
         >>> round(law.allocate(5.88e23).tokens_per_parameter, 1)
         17.9
         """
-        (compute,) = positive(compute=compute)
         ratio = (self.alpha * self.A / (self.beta * self.B)) ** (1 / (self.alpha + self.beta))
         product = compute / FLOPS_PER_PARAMETER
         parameters = ratio * product**self.parameter_exponent
         tokens = product / parameters
         return Allocation(parameters, tokens, self.loss(parameters, tokens), compute)
+
+
+LOSS_LAW = Argument("Law of the loss.", None, "HoffmannLaw")

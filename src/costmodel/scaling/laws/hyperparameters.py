@@ -1,30 +1,33 @@
-"""Which learning rate and batch suit a run of that size? The laws of DeepSeek LLM and StepLaw."""
+"""Optimal learning rate and batch size by compute, parameters and tokens: DeepSeek LLM and Step Law."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel.scaling.laws.broadcast import FINITE, POSITIVE, check_coefficients, positive
+from costmodel.scaling.laws.broadcast import FINITE
+from costmodel.scaling.laws.law import TOKENS, Argument, Law, constant, law, takes
+
+if TYPE_CHECKING:
+    from costmodel.scaling.laws.broadcast import FloatLike
+
+_COMPUTE = Argument("Non-embedding training compute C [FLOP].")
 
 
 class ModelScale(NamedTuple):
-    """What a compute budget buys where a model is measured by its non-embedding FLOPs per token."""
+    """Compute-optimal allocation where model size is measured in non-embedding FLOPs per token."""
 
     flops_per_token: Any
-    """M, for training: forward and backward [FLOP/token]."""
+    """Model scale M, forward and backward [FLOP/token]."""
     tokens: Any
     compute: Any
 
 
-@dataclass(frozen=True, slots=True)
-class DeepSeekLaw:
-    """Power laws of compute for the learning rate, the batch, the model scale M and the tokens D, with C = M D.
-
-    References
-    ----------
-    DeepSeek-AI 2024, "DeepSeek LLM: Scaling Open-Source Language Models with Longtermism", equations 1 and 4
-    (arXiv 2401.02954).
+@law(
+    'DeepSeek-AI 2024, "DeepSeek LLM: Scaling Open-Source Language Models with Longtermism", equations 1 '
+    "and 4 (arXiv 2401.02954)."
+)
+class DeepSeekLaw(Law):
+    """Power laws of compute for the learning rate, the batch size, the model scale M and the tokens D, with C = M D.
 
     Examples
     --------
@@ -34,76 +37,35 @@ class DeepSeekLaw:
     '9.86e-04, 1.02e+06 tokens'
     """
 
-    learning_rate_coefficient: float
-    learning_rate_exponent: float
-    batch_coefficient: float
-    batch_exponent: float
-    model_coefficient: float
-    model_exponent: float
-    tokens_coefficient: float
-    tokens_exponent: float
-    name: str = ""
-    source: str = ""
+    learning_rate_coefficient: float = constant("Learning rate at C = 1 FLOP [1].")
+    learning_rate_exponent: float = constant("Exponent of the learning rate [1].", FINITE)
+    batch_coefficient: float = constant("Batch size at C = 1 FLOP [token].")
+    batch_exponent: float = constant("Exponent of the batch size [1].", FINITE)
+    model_coefficient: float = constant("Model scale at C = 1 FLOP [FLOP/token].")
+    model_exponent: float = constant("Exponent of the model scale [1].", FINITE)
+    tokens_coefficient: float = constant("Tokens at C = 1 FLOP [token].")
+    tokens_exponent: float = constant("Exponent of the tokens [1].", FINITE)
 
-    def __post_init__(self) -> None:
-        quantities = ("learning_rate", "batch", "model", "tokens")
-        exponents = {f"{quantity}_exponent": FINITE for quantity in quantities}
-        check_coefficients(self, **exponents, **{f"{quantity}_coefficient": POSITIVE for quantity in quantities})
-
-    def learning_rate(self, compute: Any) -> Any:
-        """Return the peak learning rate [1].
-
-        Parameters
-        ----------
-        compute : non-embedding FLOPs of training C [FLOP], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
-        """
-        (compute,) = positive(compute=compute)
+    @takes(compute=_COMPUTE)
+    def learning_rate(self, compute: FloatLike) -> Any:
+        """Return the peak learning rate [1]."""
         return self.learning_rate_coefficient * compute**self.learning_rate_exponent
 
-    def batch_tokens(self, compute: Any) -> Any:
-        """Return the batch [token].
-
-        Parameters
-        ----------
-        compute : non-embedding FLOPs of training C [FLOP], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
-        """
-        (compute,) = positive(compute=compute)
+    @takes(compute=_COMPUTE)
+    def batch_tokens(self, compute: FloatLike) -> Any:
+        """Return the global batch size [token]."""
         return self.batch_coefficient * compute**self.batch_exponent
 
-    def allocate(self, compute: Any) -> ModelScale:
-        """Return the model scale and the tokens; it is no number of parameters.
-
-        Parameters
-        ----------
-        compute : non-embedding FLOPs of training C [FLOP], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
-        """
-        (compute,) = positive(compute=compute)
+    @takes(compute=_COMPUTE)
+    def allocate(self, compute: FloatLike) -> ModelScale:
+        """Return the model scale, which is not a number of parameters, and the tokens."""
         model = self.model_coefficient * compute**self.model_exponent
         return ModelScale(model, self.tokens_coefficient * compute**self.tokens_exponent, compute)
 
 
-@dataclass(frozen=True, slots=True)
-class StepLaw:
-    """Learning rate as a power law of parameters and tokens, batch as one of tokens.
-
-    References
-    ----------
-    Li et al. 2025, "Predictable Scale: Part I, Step Law" (arXiv 2503.04715).
+@law('Li et al. 2025, "Predictable Scale: Part I, Step Law" (arXiv 2503.04715).')
+class StepLaw(Law):
+    """Learning rate as a power law of parameters and tokens, batch size as a power law of tokens.
 
     Examples
     --------
@@ -113,45 +75,18 @@ class StepLaw:
     '1.63e-03, 1.11e+06 tokens'
     """
 
-    learning_rate_coefficient: float
-    parameter_exponent: float
-    token_exponent: float
-    batch_coefficient: float
-    batch_exponent: float
-    name: str = ""
-    source: str = ""
+    learning_rate_coefficient: float = constant("Learning rate at N = D = 1 [1].")
+    parameter_exponent: float = constant("Exponent of the parameters in the learning rate [1].", FINITE)
+    token_exponent: float = constant("Exponent of the tokens in the learning rate [1].", FINITE)
+    batch_coefficient: float = constant("Batch size at D = 1 [token].")
+    batch_exponent: float = constant("Exponent of the tokens in the batch size [1].", FINITE)
 
-    def __post_init__(self) -> None:
-        exponents = dict.fromkeys(("parameter_exponent", "token_exponent", "batch_exponent"), FINITE)
-        check_coefficients(self, learning_rate_coefficient=POSITIVE, batch_coefficient=POSITIVE, **exponents)
-
-    def learning_rate(self, parameters: Any, tokens: Any) -> Any:
-        """Return the peak learning rate [1].
-
-        Parameters
-        ----------
-        parameters : non-embedding parameters N [1], shape (...)
-        tokens : D [token], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
-        """
-        parameters, tokens = positive(parameters=parameters, tokens=tokens)
+    @takes(parameters=Argument("Non-embedding parameters N [1]."), tokens=TOKENS)
+    def learning_rate(self, parameters: FloatLike, tokens: FloatLike) -> Any:
+        """Return the peak learning rate [1]."""
         return self.learning_rate_coefficient * parameters**self.parameter_exponent * tokens**self.token_exponent
 
-    def batch_tokens(self, tokens: Any) -> Any:
-        """Return the batch [token].
-
-        Parameters
-        ----------
-        tokens : D [token], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
-        """
-        (tokens,) = positive(tokens=tokens)
+    @takes(tokens=TOKENS)
+    def batch_tokens(self, tokens: FloatLike) -> Any:
+        """Return the global batch size [token]."""
         return self.batch_coefficient * tokens**self.batch_exponent

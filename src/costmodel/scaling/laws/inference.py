@@ -1,23 +1,32 @@
-"""Which model is the cheapest to train and to serve at a given quality? A smaller one that reads more tokens."""
+"""Model of lowest cost over training and inference at a given loss: smaller and trained on more tokens.
+
+The method is that of Sardana et al. 2024, "Beyond Chinchilla-Optimal: Accounting for Inference in Language Model
+Scaling Laws" (arXiv 2401.00448).
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.errors import InputError
-from costmodel.scaling.laws.broadcast import FINITE, NOT_NEGATIVE, POSITIVE, checked, elementwise
-from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER, HoffmannLaw
+from costmodel.scaling.laws.broadcast import FINITE, NOT_NEGATIVE, elementwise
+from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER, LOSS_LAW, HoffmannLaw
+from costmodel.scaling.laws.law import Argument, takes
+
+if TYPE_CHECKING:
+    from costmodel.scaling.laws.broadcast import FloatLike
 
 FLOPS_PER_PARAMETER_SERVED = 2.0
-"""Inference FLOPs for each parameter and token (arXiv 2401.00448) [FLOP]."""
-_HALVINGS = 200
+"""Inference FLOPs per parameter and token (arXiv 2401.00448) [FLOP]."""
+_BISECTIONS = 200
+_TARGET_LOSS = Argument("Loss to reach [nat/token].", FINITE)
 
 
 class Served(NamedTuple):
-    """The model of the least cost over training and inference, beside the one that is cheapest to train.
+    """Model of lowest cost over training and inference, and the baseline: the model that is cheapest to train.
 
-    Costs are in FLOPs or in dollars, as the function says that made it.
+    Costs are in FLOPs from `serve_in_flops` and in dollars from `serve_in_dollars`.
     """
 
     parameters: Any
@@ -25,10 +34,10 @@ class Served(NamedTuple):
     training: Any
     inference: Any
     baseline_parameters: Any
-    """The model of the same loss that is cheapest to train."""
+    """Parameters of the model of the same loss with the lowest training cost."""
     baseline_tokens: Any
     baseline: Any
-    """Its cost over training and inference."""
+    """Cost of the baseline over training and inference."""
 
     @property
     def total(self) -> Any:
@@ -37,23 +46,22 @@ class Served(NamedTuple):
 
     @property
     def saving(self) -> Any:
-        """What is saved against the baseline, in the unit of the costs."""
+        """Savings relative to the baseline, in the unit of the costs."""
         return self.baseline - self.total
 
     @property
     def saving_fraction(self) -> Any:
-        """The same as a share of the baseline [1]."""
+        """Savings as a fraction of the cost of the baseline [1]."""
         return self.saving / self.baseline
 
 
-def serve_in_flops(law: HoffmannLaw, target_loss: Any, inference_tokens: Any) -> Served:
-    """Return the model that reaches a loss at the least FLOPs, 6 N D + 2 N D_inference.
-
-    Parameters
-    ----------
-    law : the law of the loss
-    target_loss : the loss to reach [nat/token], shape (...)
-    inference_tokens : tokens read and written over the model's life [token], shape (...)
+@takes(
+    law=LOSS_LAW,
+    target_loss=_TARGET_LOSS,
+    inference_tokens=Argument("Input and output tokens over the model's lifetime [token].", NOT_NEGATIVE),
+)
+def serve_in_flops(law: HoffmannLaw, target_loss: FloatLike, inference_tokens: FloatLike) -> Served:
+    """Return the model that reaches a loss with the fewest FLOPs, 6 N D + 2 N D_inference.
 
     Returns
     -------
@@ -63,12 +71,7 @@ def serve_in_flops(law: HoffmannLaw, target_loss: Any, inference_tokens: Any) ->
     Raises
     ------
     InputError
-        If the loss cannot be reached at any size, or the tokens are negative or not finite.
-
-    References
-    ----------
-    Sardana et al. 2024, "Beyond Chinchilla-Optimal: Accounting for Inference in Language Model Scaling Laws"
-    (arXiv 2401.00448).
+        If no size reaches the loss.
 
     Examples
     --------
@@ -78,34 +81,35 @@ def serve_in_flops(law: HoffmannLaw, target_loss: Any, inference_tokens: Any) ->
     >>> f"{best.parameters / 1e9:.2f}B on {best.tokens / 1e12:.2f}T tokens saves {best.saving_fraction:.1%}"
     '6.97B on 1.25T tokens saves 17.4%'
     """
-    served, target = checked(("inference_tokens", inference_tokens, NOT_NEGATIVE), ("target_loss", target_loss, FINITE))
-    return _least_cost(law, target, FLOPS_PER_PARAMETER, FLOPS_PER_PARAMETER_SERVED * served)
+    return _lowest_cost(law, target_loss, FLOPS_PER_PARAMETER, FLOPS_PER_PARAMETER_SERVED * inference_tokens)
 
 
+@takes(
+    law=LOSS_LAW,
+    target_loss=_TARGET_LOSS,
+    prompt_tokens=Argument("Input tokens over the model's lifetime [token].", NOT_NEGATIVE),
+    generated_tokens=Argument("Output tokens over the model's lifetime [token].", NOT_NEGATIVE),
+    training_price=Argument("Price of a FLOP at the accelerator's peak: hourly price / (3600 peak) [USD/FLOP]."),
+    inference_price=Argument("The same for the accelerators that serve [USD/FLOP]."),
+    training_mfu=Argument("Model FLOPs utilization in training [1]."),
+    prompt_mfu=Argument("Model FLOPs utilization of prefill [1]."),
+    generation_mfu=Argument("Model FLOPs utilization of decode [1]."),
+)
 def serve_in_dollars(
     law: HoffmannLaw,
-    target_loss: Any,
+    target_loss: FloatLike,
     *,
-    prompt_tokens: Any,
-    generated_tokens: Any,
-    training_price: Any,
-    inference_price: Any,
-    training_mfu: Any,
-    prompt_mfu: Any,
-    generation_mfu: Any,
+    prompt_tokens: FloatLike,
+    generated_tokens: FloatLike,
+    training_price: FloatLike,
+    inference_price: FloatLike,
+    training_mfu: FloatLike,
+    prompt_mfu: FloatLike,
+    generation_mfu: FloatLike,
 ) -> Served:
-    """Return the model that reaches a loss at the least dollars, over training and inference.
+    """Return the model that reaches a loss at the lowest cost in dollars, over training and inference.
 
     The cost is 6 N D p_t / MFU_t + 2 N p_i (D_prompt / MFU_prompt + D_generated / MFU_generation).
-
-    Parameters
-    ----------
-    law : the law of the loss
-    target_loss : the loss to reach [nat/token], shape (...)
-    prompt_tokens, generated_tokens : tokens read and written over the model's life [token], shape (...)
-    training_price, inference_price : price of a FLOP at the accelerator's peak rate: its price for an hour
-        over 3600 times its peak [USD/FLOP], shape (...)
-    training_mfu, prompt_mfu, generation_mfu : share of the peak reached in each phase [1], shape (...)
 
     Returns
     -------
@@ -115,12 +119,11 @@ def serve_in_dollars(
     Raises
     ------
     InputError
-        With all values that are out of range, or if the loss cannot be reached at any size.
+        If no size reaches the loss.
 
     References
     ----------
-    Sardana et al. 2024, "Beyond Chinchilla-Optimal: Accounting for Inference in Language Model Scaling Laws",
-    equation 6 (arXiv 2401.00448).
+    Sardana et al. 2024, equation 6 (arXiv 2401.00448).
 
     Examples
     --------
@@ -133,49 +136,55 @@ def serve_in_dollars(
     >>> f"{best.parameters / 1e9:.1f}B, USD {best.total:,.0f} instead of {best.baseline:,.0f}"
     '19.6B, USD 696,366 instead of 754,940'
     """
-    mfus = {"training_mfu": training_mfu, "prompt_mfu": prompt_mfu, "generation_mfu": generation_mfu}
-    prompt, generated, target, price, served_price, training, prompting, generating = checked(
-        ("prompt_tokens", prompt_tokens, NOT_NEGATIVE),
-        ("generated_tokens", generated_tokens, NOT_NEGATIVE),
-        ("target_loss", target_loss, FINITE),
-        ("training_price", training_price, POSITIVE),
-        ("inference_price", inference_price, POSITIVE),
-        *((name, value, POSITIVE) for name, value in mfus.items()),
-    )
-    served = served_price * (prompt / prompting + generated / generating)
-    return _least_cost(law, target, FLOPS_PER_PARAMETER * price / training, FLOPS_PER_PARAMETER_SERVED * served)
+    served = inference_price * (prompt_tokens / prompt_mfu + generated_tokens / generation_mfu)
+    training = FLOPS_PER_PARAMETER * training_price / training_mfu
+    return _lowest_cost(law, target_loss, training, FLOPS_PER_PARAMETER_SERVED * served)
 
 
-def _least_cost(law: HoffmannLaw, target_loss: Any, training: Any, inference: Any) -> Served:
-    """Minimize N (training D + inference); each is a cost, of a parameter and token and of a parameter."""
+def _lowest_cost(law: HoffmannLaw, target_loss: Any, training: Any, inference: Any) -> Served:
+    """Minimize N (training D + inference) at a loss.
 
-    def point(share: float, gap: float) -> tuple[float, float]:
-        return (law.A / (share * gap)) ** (1 / law.alpha), (law.B / ((1 - share) * gap)) ** (1 / law.beta)
+    The reducible loss (target - E) is split between the parameter term and the token term. The split is found
+    by bisection on its odds, parameter term over token term.
 
-    def best(loss: float, per_token: float, per_parameter: float) -> tuple[float, ...]:
-        gap = loss - law.E
-        if gap <= 0:
-            raise InputError(f"target_loss must be above the loss {law.E:g} that no scale removes; got {loss!r}")
+    Parameters
+    ----------
+    law : HoffmannLaw
+        Law of the loss.
+    target_loss : float or array
+        Loss to reach [nat/token].
+    training : float or array
+        Training cost per parameter and token.
+    inference : float or array
+        Inference cost per parameter.
+    """
 
-        def slope(odds: float) -> float:  # of the cost in the parameters' share of the gap, up to its sign
-            tokens = point(odds / (1 + odds), gap)[1]
+    def model(odds: float, reducible: float) -> tuple[float, float]:
+        share = odds / (1 + odds)
+        parameters = (law.A / (share * reducible)) ** (1 / law.alpha)
+        return parameters, (law.B / ((1 - share) * reducible)) ** (1 / law.beta)
+
+    def cheapest(loss: float, per_token: float, per_parameter: float) -> tuple[float, ...]:
+        reducible = loss - law.E
+        if reducible <= 0:
+            raise InputError(f"`target_loss` must be above the irreducible loss {law.E:g}; got {loss!r}.")
+
+        def slope(odds: float) -> float:
+            """Return a number with the sign of the derivative of the cost in the odds."""
+            tokens = model(odds, reducible)[1]
             return law.alpha / law.beta * odds - 1 - per_parameter / per_token / tokens
 
-        alone = law.beta / law.alpha
-        low, high = math.log(alone), math.log(alone) + 1
+        baseline_odds = law.beta / law.alpha
+        low, high = math.log(baseline_odds), math.log(baseline_odds) + 1
         while slope(math.exp(high)) < 0:
             high += 1
-        for _ in range(_HALVINGS):
+        for _ in range(_BISECTIONS):
             middle = (low + high) / 2
             low, high = (middle, high) if slope(math.exp(middle)) < 0 else (low, middle)
-        odds = math.exp((low + high) / 2)
-        size, read = point(odds / (1 + odds), gap)
-        first, first_read = point(alone / (1 + alone), gap)
-        costs = (per_token * size * read, per_parameter * size)
-        return size, read, *costs, first, first_read, first * (per_token * first_read + per_parameter)
+        parameters, tokens = model(math.exp((low + high) / 2), reducible)
+        baseline, baseline_tokens = model(baseline_odds, reducible)
+        baseline_cost = baseline * (per_token * baseline_tokens + per_parameter)
+        costs = (per_token * parameters * tokens, per_parameter * parameters)
+        return parameters, tokens, *costs, baseline, baseline_tokens, baseline_cost
 
-    return Served(*elementwise(best, len(Served._fields), target_loss, *_floats(training, inference)))
-
-
-def _floats(*values: Any) -> tuple[Any, ...]:
-    return tuple(float(value) if isinstance(value, int) else value for value in values)
+    return Served(*elementwise(cheapest, len(Served._fields), target_loss, training, inference))

@@ -1,27 +1,23 @@
-"""The laws of Kaplan et al. 2020: loss from non-embedding parameters, tokens or compute, and the critical batch.
+"""The laws of Kaplan et al. 2020: loss from non-embedding parameters, tokens or compute, and critical batch size.
 
-They are kept for comparison: their parameters leave out the embeddings, and their loss is that of runs over
-several epochs, stopped early, to which 6 N D does not apply.
+They are kept for comparison. Their parameters leave out the embeddings. Their losses come from runs of several
+epochs with early stopping, so 6 N D is not the compute of these runs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from costmodel.scaling.laws.broadcast import POSITIVE, check_coefficients, positive
+from costmodel.scaling.laws.broadcast import POSITIVE, checked, raise_if_any
+from costmodel.scaling.laws.law import TOKENS, Argument, Law, constant, law, takes
 
-PF_DAY = 8.64e19
-"""A PFLOP/s for a day, the unit of compute of Kaplan et al. [FLOP]."""
+if TYPE_CHECKING:
+    from costmodel.scaling.laws.broadcast import FloatLike
 
 
-@dataclass(frozen=True, slots=True)
-class KaplanLaw:
+@law('Kaplan et al. 2020, "Scaling Laws for Neural Language Models", equation 1.5 and table 2 (arXiv 2001.08361).')
+class KaplanLaw(Law):
     """Loss ((N_c / N)^(alpha_N / alpha_D) + D_c / D)^alpha_D of `N` non-embedding parameters and `D` tokens.
-
-    References
-    ----------
-    Kaplan et al. 2020, "Scaling Laws for Neural Language Models", equation 1.5 and table 2 (arXiv 2001.08361).
 
     Examples
     --------
@@ -30,46 +26,26 @@ class KaplanLaw:
     2.37
     """
 
-    parameter_scale: float
-    """N_c [1]."""
-    token_scale: float
-    """D_c [token]."""
-    parameter_exponent: float
-    """alpha_N [1]."""
-    token_exponent: float
-    """alpha_D [1]."""
-    name: str = ""
-    source: str = ""
+    parameter_scale: float = constant("N_c [1].")
+    token_scale: float = constant("D_c [token].")
+    parameter_exponent: float = constant("alpha_N [1].")
+    token_exponent: float = constant("alpha_D [1].")
 
-    def __post_init__(self) -> None:
-        names = ("parameter_scale", "token_scale", "parameter_exponent", "token_exponent")
-        check_coefficients(self, **dict.fromkeys(names, POSITIVE))
-
-    def loss(self, parameters: Any, tokens: Any) -> Any:
-        """Return the loss [nat/token], of the broadcast shape.
-
-        Parameters
-        ----------
-        parameters : non-embedding parameters N [1], shape (...)
-        tokens : D [token], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
-        """
-        parameters, tokens = positive(parameters=parameters, tokens=tokens)
-        limited: Any = (self.parameter_scale / parameters) ** (self.parameter_exponent / self.token_exponent)
-        return (limited + self.token_scale / tokens) ** self.token_exponent
+    @takes(parameters=Argument("Non-embedding parameters N [1]."), tokens=TOKENS)
+    def loss(self, parameters: FloatLike, tokens: FloatLike) -> Any:
+        """Return the loss [nat/token], of the broadcast shape."""
+        parameter_term: Any = (self.parameter_scale / parameters) ** (self.parameter_exponent / self.token_exponent)
+        return (parameter_term + self.token_scale / tokens) ** self.token_exponent
 
 
-@dataclass(frozen=True, slots=True)
-class KaplanSingleLaw:
-    """Loss (scale / x)^exponent of one `quantity` x, where nothing else holds the loss up.
+@law('Kaplan et al. 2020, "Scaling Laws for Neural Language Models", equations 1.1 to 1.3 (arXiv 2001.08361).')
+class KaplanSingleLaw(Law):
+    """Loss (scale / x)^exponent of one `quantity` x, if nothing else limits the loss.
 
-    References
+    Parameters
     ----------
-    Kaplan et al. 2020, "Scaling Laws for Neural Language Models", equations 1.1 to 1.3 (arXiv 2001.08361).
+    quantity : str
+        The quantity x: "parameters" [1], "tokens" [token] or "compute" [FLOP].
 
     Examples
     --------
@@ -79,38 +55,31 @@ class KaplanSingleLaw:
     """
 
     quantity: str
-    """What x is: "parameters" [1], "tokens" [token] or "compute" [FLOP]."""
-    scale: float
-    exponent: float
-    name: str = ""
-    source: str = ""
+    scale: float = constant("Value of x at a loss of 1 nat/token, in the unit of x.")
+    exponent: float = constant("Exponent of x [1].")
 
-    def __post_init__(self) -> None:
-        check_coefficients(self, scale=POSITIVE, exponent=POSITIVE)
-
-    def loss(self, amount: Any) -> Any:
+    def loss(self, amount: FloatLike) -> Any:
         """Return the loss [nat/token].
 
         Parameters
         ----------
-        amount : the quantity x, in its unit, shape (...)
+        amount : float or array
+            The quantity x, in its unit.
 
         Raises
         ------
         InputError
-            If a value is not above 0 and finite.
+            If a value is not positive and finite.
         """
-        (amount,) = positive(**{self.quantity: amount})
-        return (self.scale / amount) ** self.exponent
+        problems: list[str] = []
+        value = checked(self.quantity, amount, POSITIVE, problems)
+        raise_if_any(problems)
+        return (self.scale / value) ** self.exponent
 
 
-@dataclass(frozen=True, slots=True)
-class CriticalBatchLaw:
-    """Critical batch B = scale / loss^(1 / exponent) [token]: above it more data per step saves little time.
-
-    References
-    ----------
-    Kaplan et al. 2020, "Scaling Laws for Neural Language Models", equation 1.4 (arXiv 2001.08361).
+@law('Kaplan et al. 2020, "Scaling Laws for Neural Language Models", equation 1.4 (arXiv 2001.08361).')
+class CriticalBatchLaw(Law):
+    """Critical batch size scale / loss^(1 / exponent) [token]: a larger batch saves little training time.
 
     Examples
     --------
@@ -118,25 +87,10 @@ class CriticalBatchLaw:
     1.07
     """
 
-    scale: float
-    exponent: float
-    name: str = ""
-    source: str = ""
+    scale: float = constant("Critical batch size at a loss of 1 nat/token [token].")
+    exponent: float = constant("alpha_B [1].")
 
-    def __post_init__(self) -> None:
-        check_coefficients(self, scale=POSITIVE, exponent=POSITIVE)
-
-    def batch_tokens(self, loss: Any) -> Any:
-        """Return the critical batch [token].
-
-        Parameters
-        ----------
-        loss : loss of the model at that point of the run [nat/token], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
-        """
-        (loss,) = positive(loss=loss)
+    @takes(loss=Argument("Loss of the model at that point of the run [nat/token]."))
+    def batch_tokens(self, loss: FloatLike) -> Any:
+        """Return the critical batch size [token]."""
         return self.scale / loss ** (1 / self.exponent)

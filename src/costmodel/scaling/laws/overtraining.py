@@ -1,32 +1,25 @@
-"""How do loss and error go where a model reads far more tokens than is best? The forms of Gadre et al."""
+"""Loss and downstream error of overtrained models (many tokens per parameter): the forms of Gadre et al."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from costmodel.scaling.laws.broadcast import (
-    FINITE,
-    NOT_NEGATIVE,
-    POSITIVE,
-    apply,
-    check_coefficients,
-    checked,
-    positive,
-)
+from costmodel.scaling.laws.broadcast import FINITE, NOT_NEGATIVE, apply
 from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER, Allocation, HoffmannLaw
+from costmodel.scaling.laws.law import COMPUTE, PARAMETERS, TOKENS, Argument, Law, constant, law, takes
+
+if TYPE_CHECKING:
+    from costmodel.scaling.laws.broadcast import FloatLike
 
 
-@dataclass(frozen=True, slots=True)
-class GadreLaw:
-    """Loss E + (a M^eta + b M^-eta) C^-eta at compute C and M tokens per parameter: one exponent for all.
+@law(
+    'Gadre et al. 2024, "Language models scale reliably with over-training and on downstream tasks", '
+    "equation 4 (arXiv 2403.08540); github:mlfoundations/scaling, scaling/laws.py."
+)
+class GadreLaw(Law):
+    """Loss E + (a M^eta + b M^-eta) C^-eta at compute C and M tokens per parameter, with one exponent.
 
-    Its coefficients belong to one data set; fit them on own runs.
-
-    References
-    ----------
-    Gadre et al. 2024, "Language models scale reliably with over-training and on downstream tasks", equation 4
-    (arXiv 2403.08540); github:mlfoundations/scaling, scaling/laws.py.
+    The coefficients depend on the training data; fit them on own runs.
 
     Examples
     --------
@@ -35,77 +28,42 @@ class GadreLaw:
     (1.885, 1.903)
     """
 
-    E: float
-    a: float
-    b: float
-    eta: float
-    name: str = ""
-    source: str = ""
-
-    def __post_init__(self) -> None:
-        check_coefficients(self, E=NOT_NEGATIVE, a=POSITIVE, b=POSITIVE, eta=POSITIVE)
+    E: float = constant("Irreducible loss [nat/token].", NOT_NEGATIVE)
+    a: float = constant("Scale of the term that rises with M [nat/token].")
+    b: float = constant("Scale of the term that falls with M [nat/token].")
+    eta: float = constant("Exponent of compute and of M [1].")
 
     @property
     def hoffmann(self) -> HoffmannLaw:
         """The same law in parameters and tokens, with alpha = beta = 2 eta."""
-        scale = FLOPS_PER_PARAMETER**self.eta
-        return HoffmannLaw(self.E, self.a / scale, self.b / scale, 2 * self.eta, 2 * self.eta, self.name, self.source)
+        scale, exponent = FLOPS_PER_PARAMETER**self.eta, 2 * self.eta
+        return HoffmannLaw(
+            self.E, self.a / scale, self.b / scale, exponent, exponent, name=self.name, source=self.source
+        )
 
-    def loss_of_compute(self, compute: Any, tokens_per_parameter: Any) -> Any:
-        """Return the loss [nat/token], of the broadcast shape.
+    @takes(compute=COMPUTE, tokens_per_parameter=Argument("Training tokens per parameter M [token]."))
+    def loss_of_compute(self, compute: FloatLike, tokens_per_parameter: FloatLike) -> Any:
+        """Return the loss at a compute and a ratio of tokens to parameters [nat/token], of the broadcast shape."""
+        ratio = tokens_per_parameter**self.eta
+        return self.E + (self.a * ratio + self.b / ratio) / compute**self.eta
 
-        Parameters
-        ----------
-        compute : FLOPs of training C [FLOP], shape (...)
-        tokens_per_parameter : M [token], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
-        """
-        compute, ratio = positive(compute=compute, tokens_per_parameter=tokens_per_parameter)
-        return self.E + (self.a * ratio**self.eta + self.b / ratio**self.eta) / compute**self.eta
-
-    def loss(self, parameters: Any, tokens: Any) -> Any:
-        """Return the loss [nat/token], of the broadcast shape.
-
-        Parameters
-        ----------
-        parameters : N [1], shape (...)
-        tokens : D [token], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
-        """
-        parameters, tokens = positive(parameters=parameters, tokens=tokens)
+    @takes(parameters=PARAMETERS, tokens=TOKENS)
+    def loss(self, parameters: FloatLike, tokens: FloatLike) -> Any:
+        """Return the loss [nat/token], of the broadcast shape."""
         return self.loss_of_compute(FLOPS_PER_PARAMETER * parameters * tokens, tokens / parameters)
 
-    def allocate(self, compute: Any) -> Allocation:
-        """Return the parameters and tokens of the least loss with 6 N D = `compute`; M is the same for all.
-
-        Parameters
-        ----------
-        compute : FLOPs of training [FLOP], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
-        """
-        return self.hoffmann.allocate(*positive(compute=compute))
+    @takes(compute=COMPUTE)
+    def allocate(self, compute: FloatLike) -> Allocation:
+        """Return the parameters and tokens of the lowest loss with 6 N D = `compute`; M is the same for all."""
+        return self.hoffmann.allocate(compute)
 
 
-@dataclass(frozen=True, slots=True)
-class DownstreamError:
-    """Mean error on tasks, epsilon - k exp(-gamma loss), which tends to epsilon where a model knows nothing.
-
-    References
-    ----------
-    Gadre et al. 2024, "Language models scale reliably with over-training and on downstream tasks", equation 5
-    (arXiv 2403.08540); the mean of 17 tasks.
+@law(
+    'Gadre et al. 2024, "Language models scale reliably with over-training and on downstream tasks", '
+    "equation 5 (arXiv 2403.08540); the mean of 17 tasks."
+)
+class DownstreamError(Law):
+    """Mean error on tasks, epsilon - k exp(-gamma loss), which tends to epsilon at a high loss.
 
     Examples
     --------
@@ -113,26 +71,11 @@ class DownstreamError:
     0.639
     """
 
-    epsilon: float
-    k: float
-    gamma: float
-    name: str = ""
-    source: str = ""
+    epsilon: float = constant("Error of random answers [1].")
+    k: float = constant("Scale of the gain over random answers [1].")
+    gamma: float = constant("Decay rate of the gain with the loss [token/nat].")
 
-    def __post_init__(self) -> None:
-        check_coefficients(self, epsilon=POSITIVE, k=POSITIVE, gamma=POSITIVE)
-
-    def error(self, loss: Any) -> Any:
-        """Return the mean error [1].
-
-        Parameters
-        ----------
-        loss : [nat/token], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a loss is not finite.
-        """
-        (loss,) = checked(("loss", loss, FINITE))
+    @takes(loss=Argument("Loss [nat/token].", FINITE))
+    def error(self, loss: FloatLike) -> Any:
+        """Return the mean error [1]."""
         return self.epsilon - self.k * apply("exp", -self.gamma * loss)

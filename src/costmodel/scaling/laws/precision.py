@@ -1,28 +1,32 @@
-"""What are parameters worth that are trained in few bits? Effective parameters by precision.
+"""Low-precision scaling laws: effective parameters by bits of weights, activations and key-value cache.
 
-Kumar et al. report a best training precision of 7 to 8 bits. That does not follow from the constants that
-they print, so it is quoted here and never computed.
+Kumar et al. report an optimal training precision of 7 to 8 bits. That does not follow from the constants that
+they print, so it is not computed here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from costmodel.scaling.laws.broadcast import POSITIVE, apply, check_coefficients, positive
-from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER, HoffmannLaw
+from costmodel.scaling.laws.broadcast import apply
+from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER, LOSS_LAW, HoffmannLaw
+from costmodel.scaling.laws.law import PARAMETERS, TOKENS, Argument, Law, constant, law, takes
+
+if TYPE_CHECKING:
+    from costmodel.scaling.laws.broadcast import FloatLike
 
 FULL_PRECISION_BITS = 16.0
-"""Bits at which a FLOP of training costs a FLOP (arXiv 2411.04330) [bit]."""
+"""Bits at which the cost of a training FLOP is 1 FLOP (arXiv 2411.04330) [bit]."""
+_BITS = {
+    "weight_bits": Argument("Precision of the weights in training [bit]."),
+    "activation_bits": Argument("Precision of the activations in training [bit]."),
+    "cache_bits": Argument("Precision of the key-value cache in training [bit]."),
+}
 
 
-@dataclass(frozen=True, slots=True)
-class PrecisionLaw:
+@law('Kumar et al. 2024, "Scaling Laws for Precision", equations 2 to 4 (arXiv 2411.04330).')
+class PrecisionLaw(Law):
     """Effective parameters N (1 - exp(-P_w / gamma_w)) (1 - exp(-P_a / gamma_a)) (1 - exp(-P_kv / gamma_kv)).
-
-    References
-    ----------
-    Kumar et al. 2024, "Scaling Laws for Precision", equations 2 to 4 (arXiv 2411.04330).
 
     Examples
     --------
@@ -32,132 +36,77 @@ class PrecisionLaw:
     [0.674, 0.775, 0.949, 0.997]
     """
 
-    gamma_weights: float
-    gamma_activations: float
-    gamma_cache: float
-    name: str = ""
-    source: str = ""
+    gamma_weights: float = constant("Decay constant of the weights gamma_w [bit].")
+    gamma_activations: float = constant("Decay constant of the activations gamma_a [bit].")
+    gamma_cache: float = constant("Decay constant of the key-value cache gamma_kv [bit].")
 
-    def __post_init__(self) -> None:
-        check_coefficients(self, gamma_weights=POSITIVE, gamma_activations=POSITIVE, gamma_cache=POSITIVE)
-
+    @takes(parameters=PARAMETERS, **_BITS)
     def effective_parameters(
         self,
-        parameters: Any,
+        parameters: FloatLike,
         *,
-        weight_bits: Any = FULL_PRECISION_BITS,
-        activation_bits: Any = FULL_PRECISION_BITS,
-        cache_bits: Any = FULL_PRECISION_BITS,
+        weight_bits: FloatLike = FULL_PRECISION_BITS,
+        activation_bits: FloatLike = FULL_PRECISION_BITS,
+        cache_bits: FloatLike = FULL_PRECISION_BITS,
     ) -> Any:
-        """Return the parameters of exact arithmetic that would do as much [1].
+        """Return the number of 16-bit parameters with the same loss [1]."""
+        weights = apply("expm1", -weight_bits / self.gamma_weights)
+        activations = apply("expm1", -activation_bits / self.gamma_activations)
+        return -parameters * (weights * activations) * apply("expm1", -cache_bits / self.gamma_cache)
 
-        Parameters
-        ----------
-        parameters : N [1], shape (...)
-        weight_bits, activation_bits, cache_bits : precision of weights, activations and the key-value cache
-            in training [bit], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
-        """
-        parameters, weights, activations, cache = positive(
-            parameters=parameters, weight_bits=weight_bits, activation_bits=activation_bits, cache_bits=cache_bits
-        )
-        kept = apply("expm1", -weights / self.gamma_weights) * apply("expm1", -activations / self.gamma_activations)
-        return -parameters * kept * apply("expm1", -cache / self.gamma_cache)
-
+    @takes(parameters=PARAMETERS, tokens=TOKENS, base=LOSS_LAW, **_BITS)
     def loss(
         self,
-        parameters: Any,
-        tokens: Any,
+        parameters: FloatLike,
+        tokens: FloatLike,
         *,
         base: HoffmannLaw,
-        weight_bits: Any = FULL_PRECISION_BITS,
-        activation_bits: Any = FULL_PRECISION_BITS,
-        cache_bits: Any = FULL_PRECISION_BITS,
+        weight_bits: FloatLike = FULL_PRECISION_BITS,
+        activation_bits: FloatLike = FULL_PRECISION_BITS,
+        cache_bits: FloatLike = FULL_PRECISION_BITS,
     ) -> Any:
-        """Return the loss [nat/token] that `base` gives for the effective parameters.
-
-        Parameters
-        ----------
-        parameters : N [1], shape (...)
-        tokens : D [token], shape (...)
-        base : the law of the loss in exact arithmetic
-        weight_bits, activation_bits, cache_bits : precision in training [bit], shape (...)
-
-        Raises
-        ------
-        InputError
-            If a value is not above 0 and finite.
-        """
-        (tokens,) = positive(tokens=tokens)
-        effective = self.effective_parameters(
-            parameters, weight_bits=weight_bits, activation_bits=activation_bits, cache_bits=cache_bits
-        )
-        return base.loss(effective, tokens)
+        """Return the loss of the effective parameters [nat/token], of the broadcast shape."""
+        bits = {"weight_bits": weight_bits, "activation_bits": activation_bits, "cache_bits": cache_bits}
+        return base.loss(self.effective_parameters(parameters, **bits), tokens)
 
 
-def cost_at_precision(parameters: Any, tokens: Any, bits: Any) -> Any:
-    """Return the cost of training in FLOPs at 16 bits, 6 N D P / 16 [FLOP].
-
-    Parameters
-    ----------
-    parameters : N [1], shape (...)
-    tokens : D [token], shape (...)
-    bits : precision P of weights, activations and cache alike [bit], shape (...)
-
-    Raises
-    ------
-    InputError
-        If a value is not above 0 and finite.
+@takes(parameters=PARAMETERS, tokens=TOKENS, bits=Argument("Precision P of weights, activations and cache [bit]."))
+def cost_at_precision(parameters: FloatLike, tokens: FloatLike, bits: FloatLike) -> Any:
+    """Return the training cost in 16-bit FLOPs, 6 N D P / 16 [FLOP].
 
     References
     ----------
     Kumar et al. 2024, "Scaling Laws for Precision" (arXiv 2411.04330).
     """
-    parameters, tokens, bits = positive(parameters=parameters, tokens=tokens, bits=bits)
     return FLOPS_PER_PARAMETER / FULL_PRECISION_BITS * parameters * tokens * bits
 
 
+@takes(
+    parameters=PARAMETERS,
+    tokens=TOKENS,
+    bits=Argument("Precision of the weights after training P [bit]."),
+    coefficient=Argument("Scale C_T [nat/token]."),
+    gamma_tokens=Argument("Exponent of the tokens gamma_D [1]."),
+    gamma_parameters=Argument("Exponent of the parameters gamma_N [1]."),
+    gamma_bits=Argument("Decay constant of the bits gamma_P [bit]."),
+)
 def quantization_penalty(
-    parameters: Any,
-    tokens: Any,
-    bits: Any,
+    parameters: FloatLike,
+    tokens: FloatLike,
+    bits: FloatLike,
     *,
     coefficient: float,
     gamma_tokens: float,
     gamma_parameters: float,
     gamma_bits: float,
 ) -> Any:
-    """Return the loss that quantizing after training adds, C_T D^gamma_D / N^gamma_N exp(-P / gamma_P) [nat/token].
+    """Return the increase in loss from post-training quantization, C_T D^gamma_D / N^gamma_N exp(-P / gamma_P).
 
-    It grows with tokens: the longer a model was trained, the more it loses.
-
-    Parameters
-    ----------
-    parameters : N [1], shape (...)
-    tokens : D [token], shape (...)
-    bits : precision of the weights after training P [bit], shape (...)
-    coefficient, gamma_tokens, gamma_parameters, gamma_bits : C_T, gamma_D, gamma_N and gamma_P, of own fits
-
-    Raises
-    ------
-    InputError
-        If a value is not above 0 and finite.
+    The unit is [nat/token]. The penalty grows with the number of training tokens. The four coefficients are
+    those of own fits.
 
     References
     ----------
     Kumar et al. 2024, "Scaling Laws for Precision", equation 2 (arXiv 2411.04330).
     """
-    parameters, tokens, bits, coefficient, gamma_tokens, gamma_parameters, gamma_bits = positive(
-        parameters=parameters,
-        tokens=tokens,
-        bits=bits,
-        coefficient=coefficient,
-        gamma_tokens=gamma_tokens,
-        gamma_parameters=gamma_parameters,
-        gamma_bits=gamma_bits,
-    )
     return coefficient * tokens**gamma_tokens / parameters**gamma_parameters * apply("exp", -bits / gamma_bits)

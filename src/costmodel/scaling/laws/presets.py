@@ -1,6 +1,7 @@
-"""Which laws are known by name? `data/facts/scaling_laws.csv`, with full digits, sources and grades.
+"""Published scaling laws by name, from `data/facts/scaling_laws.csv`.
 
-Grades: A read in the authors' own files, B reports that name equation or table, D recomputed for this library.
+Grades of the rows: A from the authors' own files, B from a report with its equation or table, D recomputed for
+this library.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from costmodel.foundation.names import Names
 from costmodel.foundation.tables import Row, table
 from costmodel.scaling.laws.compute_optimal import ComputePowerLaw
-from costmodel.scaling.laws.constrained import MuennighoffLaw
+from costmodel.scaling.laws.data_constrained import MuennighoffLaw
 from costmodel.scaling.laws.distillation import BusbridgeLaw
 from costmodel.scaling.laws.experts import ClarkLaw, KrajewskiLaw
 from costmodel.scaling.laws.hoffmann import HoffmannLaw
@@ -39,22 +40,25 @@ FORMS: dict[str, Callable[..., Any]] = {
     "precision": PrecisionLaw,
     "steplaw": StepLaw,
 }
-"""The class of each form that the table names."""
+"""Class of each form in the table."""
 _ALIASES = {"hoffmann-2022": ("chinchilla", "hoffmann-2022-approach-3"), "besiroglu-2024": ("epoch-2024",)}
 _LOGARITHM = "ln_"
 
 
 def scaling_law(name: str) -> Any:
-    """Return the law called `name`: an object with `name`, `source`, and `loss` and `allocate` where it has them.
+    """Return a published law by its name.
+
+    Every law has `name` and `source`. Most have `loss`, and some have `allocate`.
 
     Parameters
     ----------
-    name : the name in `scaling_laws()`; case and separators do not count
+    name : str
+        Name in `scaling_laws()`; case and separators are ignored.
 
     Raises
     ------
     UnknownNameError
-        If there is no such law; the message names the nearest.
+        If there is no law of that name; the message gives the nearest names.
 
     Examples
     --------
@@ -70,7 +74,7 @@ def scaling_law(name: str) -> Any:
 
 
 def scaling_laws() -> list[Row]:
-    """Return a row for each law: name, form, coefficients, counts, source, grade and note.
+    """Return one row per law: name, form, coefficients, counts, source, grade and note.
 
     Examples
     --------

@@ -1,23 +1,24 @@
-"""How sparse may a model with experts be? Loss by parameters, tokens and the share of experts left idle."""
+"""Loss of mixture-of-experts models by parameters, tokens and sparsity (fraction of inactive experts)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from costmodel.scaling.laws.broadcast import FINITE, POSITIVE, SHARE, check_coefficients, checked
+from costmodel.scaling.laws.broadcast import FINITE, FRACTION
+from costmodel.scaling.laws.law import TOKENS, Argument, Law, constant, law, takes
+
+if TYPE_CHECKING:
+    from costmodel.scaling.laws.broadcast import FloatLike
 
 
-@dataclass(frozen=True, slots=True)
-class AbnarLaw:
+@law(
+    'Abnar et al. 2025, "Parameters vs FLOPs: Scaling Laws for Optimal Sparsity for Mixture-of-Experts '
+    'Language Models", table 3 (arXiv 2501.12370).'
+)
+class AbnarLaw(Law):
     """Loss a / N^alpha + b / D^beta + c / (1 - S)^lambda + d / ((1 - S)^delta N^gamma) + e at sparsity S.
 
-    `N` counts every expert. The fitted lambda is negative: at given N the third term falls with sparsity.
-
-    References
-    ----------
-    Abnar et al. 2025, "Parameters vs FLOPs: Scaling Laws for Optimal Sparsity for Mixture-of-Experts Language
-    Models", table 3 (arXiv 2501.12370).
+    The fitted lambda is negative: at given N the third term falls with sparsity.
 
     Examples
     --------
@@ -27,40 +28,24 @@ class AbnarLaw:
     [2.101, 2.15]
     """
 
-    a: float
-    alpha: float
-    b: float
-    beta: float
-    c: float
-    lambda_: float
-    d: float
-    delta: float
-    gamma: float
-    e: float
-    name: str = ""
-    source: str = ""
+    a: float = constant("Scale of the parameter term [nat/token].")
+    alpha: float = constant("Exponent of the parameters [1].")
+    b: float = constant("Scale of the token term [nat/token].")
+    beta: float = constant("Exponent of the tokens [1].")
+    c: float = constant("Scale of the sparsity term [nat/token].", FINITE)
+    lambda_: float = constant("Exponent of 1 - S in the sparsity term [1].", FINITE)
+    d: float = constant("Scale of the joint term of sparsity and parameters [nat/token].")
+    delta: float = constant("Exponent of 1 - S in the joint term [1].", FINITE)
+    gamma: float = constant("Exponent of the parameters in the joint term [1].")
+    e: float = constant("Irreducible loss [nat/token].", FINITE)
 
-    def __post_init__(self) -> None:
-        above = dict.fromkeys(("a", "alpha", "b", "beta", "d", "gamma"), POSITIVE)
-        check_coefficients(self, c=FINITE, lambda_=FINITE, delta=FINITE, e=FINITE, **above)
-
-    def loss(self, parameters: Any, tokens: Any, sparsity: Any) -> Any:
-        """Return the loss [nat/token], of the broadcast shape.
-
-        Parameters
-        ----------
-        parameters : all parameters N [1], shape (...)
-        tokens : D [token], shape (...)
-        sparsity : share of the experts that a token does not use, S [1], shape (...)
-
-        Raises
-        ------
-        InputError
-            If parameters or tokens are not above 0 and finite, or a sparsity is below 0 or not below 1.
-        """
-        parameters, tokens, sparsity = checked(
-            ("parameters", parameters, POSITIVE), ("tokens", tokens, POSITIVE), ("sparsity", sparsity, SHARE)
-        )
-        used = 1 - sparsity
+    @takes(
+        parameters=Argument("Parameters N, those of all experts included [1]."),
+        tokens=TOKENS,
+        sparsity=Argument("Fraction of the experts that a token does not use S [1].", FRACTION),
+    )
+    def loss(self, parameters: FloatLike, tokens: FloatLike, sparsity: FloatLike) -> Any:
+        """Return the loss [nat/token], of the broadcast shape."""
+        active = 1 - sparsity
         dense = self.a / parameters**self.alpha + self.b / tokens**self.beta + self.e
-        return dense + self.c / used**self.lambda_ + self.d / (used**self.delta * parameters**self.gamma)
+        return dense + self.c / active**self.lambda_ + self.d / (active**self.delta * parameters**self.gamma)
