@@ -1,4 +1,4 @@
-"""How well are measured training steps predicted, row by row and by family?"""
+"""Error of the step-time model on measured training steps, row by row and by family."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from costmodel.foundation.errors import CostModelError
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import table
 from costmodel.training.calibration.calibrate import FOLDS
-from costmodel.training.calibration.measured_steps import MeasuredStep, read_steps, row_id
+from costmodel.training.calibration.measured_steps import (
+    MeasuredStep,
+    family_stack,
+    read_rows,
+    read_steps,
+)
 from costmodel.training.calibration.predictions import candidates
 from costmodel.training.calibration.priors import tied
 from costmodel.training.step.efficiency import Efficiency, default_efficiency, machine
@@ -25,56 +30,64 @@ if TYPE_CHECKING:
 
 
 def validate_step_times(rows: Table) -> dict[str, Any]:
-    """Score the time model on a table of measured steps, in the schema of `data/measurements/step_times.csv`.
+    """Score the step-time model on a table of measured steps.
 
-    A step that the constants were fitted on is predicted by those of a fit without its family; any other
-    by the shipped constants. A family is what shares a set-up: one framework on one accelerator, dense
-    models and mixtures of experts apart.
+    A step that the constants were fitted on is recognized by its settings and its step time, whatever its label. It
+    is read as in the shipped table, and predicted by the constants of a fit without its family. Any other step is
+    predicted by the shipped constants. A family shares its set-up: one framework on one accelerator, dense models
+    and mixtures of experts apart.
+
+    Parameters
+    ----------
+    rows : Table
+        Rows with the columns of `data/measurements/step_times.csv`, or those of older files.
+
+    Returns
+    -------
+    dict
+        In the format of `report`.
     """
-    known = default_efficiency()
+    shipped_constants = default_efficiency()
     fitted_on = read_steps(table("measurements/step_times"))[0]
-    keys = {_key(step) for step in fitted_on}
-    folds = {name: _without(name, known, fitted_on) for name in {step.family for step in fitted_on}}
-    stacks = {step.family: _stack(step.family) for step in fitted_on}
-    steps, skipped = read_steps(rows)
-    by_id = {step.id: step for step in steps}
+    shipped = {_key(step): step for step in fitted_on}
+    families = {step.family for step in fitted_on}
+    folds = {name: _without(name, shipped_constants, fitted_on) for name in families}
     cases = []
-    for number, row in enumerate(rows.rows, start=2):
-        identity = row_id(number, row)
-        step = by_id.get(identity)
-        if step is None:
-            cases.append(Case(identity, row["source"], skipped=skipped[identity]))
+    for row in read_rows(rows):
+        if row.step is None:
+            cases.append(Case(row.id, skipped="; ".join(row.problems)))
             continue
-        seen = _key(step) in keys
+        fitted = shipped.get(_key(row.step))
+        step = row.step if fitted is None else fitted._replace(id=row.id)
         try:
-            known.check(step.cluster.accelerator)
+            shipped_constants.check(step.cluster.accelerator)
             machine(step.cluster, step.precision)
         except CostModelError as error:
-            cases.append(Case(identity, step.family, skipped=str(error)))
+            cases.append(Case(row.id, step.family, skipped=str(error)))
             continue
-        others = {stack for family, stack in stacks.items() if not seen or family != step.family}
-        cases.append(_case(step, folds[step.family] if seen else known, _stack(step.family) in others))
+        stacks = {family_stack(family) for family in families if fitted is None or family != step.family}
+        efficiency = shipped_constants if fitted is None else folds[step.family]
+        cases.append(_case(step, efficiency, family_stack(step.family) in stacks))
     return report("step_times", cases)
 
 
 def _key(step: MeasuredStep) -> tuple[Any, ...]:
+    """Return what identifies a measurement: the settings that every source states, and the step time."""
+    layout = step.layout
     return (
-        step.family, step.architecture, step.sequence_length, step.batch_size, step.cluster.count, step.precision,
-        step.layout, round(step.year, 2), float(f"{step.seconds:.4g}"),
+        step.architecture, step.sequence_length, step.batch_size, step.cluster.accelerator.name, step.cluster.count,
+        step.precision, step.numbers, layout.tensor, layout.pipeline, layout.context, layout.expert,
+        float(f"{step.seconds:.4g}"),
     )  # fmt: skip
 
 
-def _stack(family: str) -> str:
-    return family.split(maxsplit=1)[0]
-
-
-def _without(family: str, known: Efficiency, steps: Sequence[MeasuredStep]) -> Efficiency:
-    """Return the constants of the fit without a family, and the accelerators that it still saw."""
+def _without(family: str, shipped: Efficiency, steps: Sequence[MeasuredStep]) -> Efficiency:
+    """Return the constants of the fit without a family, with the accelerators of its steps."""
     row = next(row for row in table(FOLDS).rows if row["family"] == family)
     fitted = {name: float(value) for name, value in row.items() if name not in {"family", "source"}}
     fitted |= tied(fitted)
     measured = {step.cluster.accelerator.name for step in steps if step.family != family}
-    return known.replace(values={**known.values, **fitted}, measured=tuple(sorted(measured)))
+    return shipped.replace(values={**shipped.values, **fitted}, measured=tuple(sorted(measured)))
 
 
 def _case(step: MeasuredStep, efficiency: Efficiency, known_stack: bool) -> Case:
@@ -82,9 +95,9 @@ def _case(step: MeasuredStep, efficiency: Efficiency, known_stack: bool) -> Case
     work, hardware = workload(step.architecture, step.sequence_length), machine(step.cluster, step.precision)
     constants = efficiency.constants(accelerator, step.precision, experts, step.year)
     parts = min(
-        (step_breakdown(work, step.numbers, hardware, step.batch_size, layouts(one), constants)
-         for one in candidates(step)),
-        key=lambda each: float(each.total),
+        (step_breakdown(work, step.numbers, hardware, step.batch_size, layouts(layout), constants)
+         for layout in candidates(step)),
+        key=lambda breakdown: float(breakdown.total),
     )  # fmt: skip
     seconds = float(parts.total)
     spread = efficiency.spread(

@@ -13,8 +13,8 @@ from costmodel.training.calibration.priors import PRIORS, tied
 from costmodel.training.step.efficiency import default_efficiency
 
 ROW = {
-    "source": "mine 2026", "model": "llama-3.1-8b", "seq_len": 8192, "global_batch": 128, "accelerator": "H100-SXM",
-    "n_gpus": 8, "tp": 1, "pp": 1, "dp_or_zero": "fsdp=8", "micro_batch": 1, "recompute": "full", "precision": "bf16",
+    "model": "llama-3.1-8b", "sequence_length": 8192, "batch_size": 128, "accelerator": "H100-SXM", "count": 8,
+    "tensor": 1, "pipeline": 1, "zero": 3, "micro_batch": 1, "recompute": "full", "precision": "bf16",
 }  # fmt: skip
 CLUSTER, RECIPE = cm.Cluster("H100-SXM", 8), cm.Pretraining(tokens=1e12, sequence_length=8192, batch_size=128)
 LAYOUT = cm.Layout(data=8, zero=3, recompute="full", loss="fused")
@@ -75,7 +75,7 @@ def test_the_constants_are_found_again_from_steps_that_they_made(prepared, whole
 def own(factor, count=1):
     """Rows of a stack that takes `factor` times what the shipped model says."""
     shipped = cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT).seconds
-    return calibrate([{**ROW, "step_time_s": shipped * factor}] * count)
+    return calibrate([{**ROW, "step_time": shipped * factor}] * count)
 
 
 def test_own_steps_move_the_model_toward_them_the_more_the_more_there_are():
@@ -101,7 +101,7 @@ def test_a_scenario_takes_the_calibrated_model():
 
 
 def test_rows_that_cannot_be_used_are_refused_with_their_reasons():
-    with pytest.raises(cm.InputError, match=r"no row can be calibrated on: .*neither step time"):
+    with pytest.raises(cm.InputError, match=r"row 1: llama-3.1-8b on 8 × H100-SXM: the row gives neither step_time"):
         calibrate([ROW])
     with pytest.raises(cm.InputError, match="there are none"):
         calibrate([])

@@ -1,4 +1,4 @@
-"""Does a row of measured steps find its architecture, whatever its source calls it?"""
+"""Architectures of rows of measured steps: by columns, by name and software, and by shape."""
 
 import re
 
@@ -8,15 +8,15 @@ from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.tables import read_csv, table
 from costmodel.training.calibration.measured_models import STYLES, architecture_of
 
-BRIDGE = "Megatron-Bridge 25.11 NeMo Container Pre-Training Performance"
-GPT = {"source": "vTrain", "model": "GPT 2B", "n_layers": "24", "d_model": "2048", "n_heads": "16"}
+BRIDGE = "Megatron-Bridge"
+GPT = {"model": "GPT 2B", "n_layers": "24", "d_model": "2048", "n_heads": "16"}
 LLAMA = {"n_layers": "32", "d_model": "4096", "n_heads": "32", "n_kv_heads": "8", "d_ff": "14336"}
 SIZE = re.compile(r"(?<![\d.a-z])(\d+(?:\.\d+)?)([mbt])\b", re.IGNORECASE)
 SCALE = {"m": 1e6, "b": 1e9, "t": 1e12}
 
 
-def of(model, source="", **cells):
-    return architecture_of({"source": source, "model": model, **cells})
+def of(model, software="", **cells):
+    return architecture_of({"software": software, "model": model, **cells})
 
 
 def size_in(name):
@@ -55,9 +55,9 @@ def test_every_name_of_the_table_resolves_to_its_size(row):
     assert row["source"]
     assert bool(row["architecture"]) != bool(row["n_layers"])
     assert row["style"] in {"", *STYLES}
-    source = row["source_pattern"].partition("|")[0].replace("megatron.*(weak", "Megatron-LM weak scaling")
+    shape = {column: row[column] for column in ("n_layers", "d_model")}
     for name in row["model"].split("|"):
-        architecture = of(name, source)
+        architecture = of(name, row["software"].partition("|")[0], **shape)
         named = size_in(name)
         if named is not None and name not in {"8B", "Qwen-7B"} and not re.search(r"17Bx|17B-16E", name):
             # those have 8.7B and 7.7B; 17B are active
@@ -103,7 +103,7 @@ def test_spellings(spelling, name):
     assert of(spelling, BRIDGE).name == name
 
 
-def test_a_number_of_a_size_is_not_one_of_a_version():
+def test_the_number_of_a_size_is_not_the_number_of_a_version():
     with pytest.raises(MissingFactError):
         of("GPT 31.3B", "nobody")  # not GPT3 1.3B
     with pytest.raises(MissingFactError):
@@ -111,7 +111,7 @@ def test_a_number_of_a_size_is_not_one_of_a_version():
 
 
 @pytest.mark.parametrize(
-    ("model", "source", "count"),
+    ("model", "software", "count"),
     [
         ("DeepSeekV3 (w/o MTP)", BRIDGE, 0),
         ("DeepSeekV3 (w/ MTP)", BRIDGE, 1),
@@ -120,23 +120,23 @@ def test_a_number_of_a_size_is_not_one_of_a_version():
         ("DeepSeekV3 (2 MTP)", BRIDGE, 2),
         ("DeepSeekV3", BRIDGE, 1),
         ("DeepSeekV3 (dropless)", BRIDGE, 1),
-        ("DeepSeek V3 671B", "NeMo AutoModel 25.11", 0),
+        ("DeepSeek V3 671B", "NeMo AutoModel", 0),
         ("Qwen3_30B_a3B", BRIDGE, 0),
     ],
 )
-def test_prediction_layers(model, source, count):
-    architecture = of(model, source)
+def test_multi_token_prediction_layers(model, software, count):
+    architecture = of(model, software)
     assert architecture.prediction_layers == count
     assert (architecture.parameters.prediction > 0) == (count > 0)
     assert (architecture.prediction_layer is not None) == (count > 0)
 
 
-def test_a_prediction_layer_that_nobody_describes_is_missed():
+def test_an_unknown_prediction_layer_is_an_error():
     with pytest.raises(MissingFactError, match="multi-token-prediction layer of qwen3-30b-a3b"):
         of("Qwen3_30B_a3B (w/ MTP)", BRIDGE)
 
 
-def test_a_gpt_shape_is_filled_in():
+def test_a_gpt_shape_takes_the_defaults_of_its_style():
     architecture = architecture_of(GPT)
     layer = architecture.layers[0]
     assert (architecture.depth, architecture.width, architecture.vocabulary) == (24, 2048, 51200)
@@ -146,7 +146,7 @@ def test_a_gpt_shape_is_filled_in():
     assert architecture.parameters.total == 24 * (12 * 2048**2 + 13 * 2048) + (51200 + 2048) * 2048 + 2 * 2048
 
 
-def test_a_shape_speaks_of_its_family():
+def test_name_and_shape_give_the_style_of_the_blocks():
     gated = of("my model", **LLAMA, vocab="128256")
     assert gated.parameters == of("llama-3-8b").parameters
     assert of("Llama-like", **{**LLAMA, "d_ff": "16384"}).layers[0].feed_forward.gated
@@ -157,7 +157,7 @@ def test_a_shape_speaks_of_its_family():
     assert squared.vocabulary == 256000
 
 
-def test_what_a_row_states_outweighs_its_name():
+def test_a_stated_shape_outweighs_the_name():
     small = of("LLAMA3_8B", **{**LLAMA, "n_layers": "4"}, vocab="128256")
     assert small.depth == 4
     with pytest.raises(MissingFactError, match="not that of qwen3-30b-a3b"):
@@ -167,22 +167,42 @@ def test_what_a_row_states_outweighs_its_name():
     assert of("GPT3-5B", "NeMo", n_layers="30", d_model="4096", n_heads="32").depth == 30
 
 
-def test_the_source_decides_what_a_bare_size_means():
-    assert of("1.7B", "Megatron-LM README weak scaling").vocabulary == 131072
-    assert of("1.7B", "Narayanan2021 T1").vocabulary == 51200
+def test_software_and_shape_decide_what_a_bare_size_means():
+    assert of("1.7B", "Megatron-LM", d_model="2048").vocabulary == 131072
+    assert of("1.7B", "Megatron-LM", d_model="2304").vocabulary == 51200
+    assert of("GPT 39B", "Megatron-LM").parameters != of("GPT 39B", "Alpa").parameters
+    with pytest.raises(MissingFactError, match=r"'1\.7B'.*several models have this name; needed are n_layers, d_model"):
+        of("1.7B", "Megatron-LM")
     with pytest.raises(MissingFactError, match=r"'1\.7B'"):
         of("1.7B")
 
 
+def test_a_source_changes_nothing():
+    assert of("GPT 39B", "Megatron-LM", source="alpa benchmark") is of("GPT 39B", "Megatron-LM")
+    with pytest.raises(MissingFactError):
+        of("1.7B", source="Narayanan2021 T1, Megatron-LM README weak scaling")
+
+
+def test_columns_state_the_architecture():
+    assert architecture_of({"architecture": "deepseek-v3", "model": "mine"}).name == "deepseek-v3"
+    assert architecture_of({"architecture": "deepseek-v3", "prediction_layers": "0"}).prediction_layers == 0
+    shape = {"style": "gpt", "n_layers": "2", "d_model": "512", "n_heads": "8", "vocab": "1000", "tied": "no"}
+    decoder = architecture_of({"model": "mine", **shape, "positions": "64"})
+    assert (decoder.tied, decoder.positions, decoder.vocabulary, decoder.depth) == (False, 64, 1000, 2)
+    assert architecture_of({"model": "mine", **shape, "style": "qwen3", "d_ff": "2048"}).layers[0].mixer.qk_norm
+    with pytest.raises(InputError, match="style: unknown word 'bert'; accepted: gpt, llama"):
+        architecture_of({"model": "mine", **shape, "style": "bert"})
+
+
 def test_equal_rows_give_the_same_object():
     assert architecture_of(GPT) is architecture_of(dict(GPT))
-    assert of("DeepSeekV3 (w/o MTP)", BRIDGE) is of("DeepSeekV3 (w/o MTP)", BRIDGE + " 2")
+    assert of("DeepSeekV3 (w/o MTP)", BRIDGE) is of("DeepSeekV3 (w/o MTP)", BRIDGE, note="x")
     assert architecture_of(GPT) is architecture_of({**GPT, "n_layers": "24.0", "vocab": "", "note": "x"})
 
 
-def test_an_unknown_model_is_missed_with_what_is_needed():
-    with pytest.raises(MissingFactError, match=r"'Enigma 9B' of 'a paper'.*needed are n_layers, d_model, n_heads"):
-        of("Enigma 9B", "a paper")
+def test_an_unknown_model_is_an_error_with_the_missing_columns():
+    with pytest.raises(MissingFactError, match=r"'Enigma 9B' is not known: needed are n_layers, d_model, n_heads"):
+        of("Enigma 9B")
     with pytest.raises(MissingFactError, match="d_ff"):
         of("Llama-like", n_layers="4", d_model="512", n_heads="8")
     with pytest.raises(MissingFactError, match="mixture"):
@@ -201,6 +221,6 @@ def test_an_unknown_model_is_missed_with_what_is_needed():
         ({"n_kv_heads": "3"}, "multiple of the next"),
     ],
 )
-def test_a_wrong_shape_is_refused(cells, message):
+def test_a_wrong_shape_is_an_error(cells, message):
     with pytest.raises(InputError, match=message):
         architecture_of({**GPT, **cells})

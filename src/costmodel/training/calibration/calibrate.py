@@ -12,12 +12,13 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from costmodel.foundation.columns import as_table
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.fitted import Prior, soft
 from costmodel.foundation.tables import Table, folder, read_csv, table, write_rows
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.calibration.measured_models import architecture_of
-from costmodel.training.calibration.measured_steps import MeasuredStep, read_steps
+from costmodel.training.calibration.measured_steps import MeasuredStep, read_rows, read_steps
 from costmodel.training.calibration.predictions import Prepared, predict, prepare
 from costmodel.training.calibration.priors import FINE_TUNING, PRIORS, TIED, tied
 from costmodel.training.step.efficiency import Efficiency, default_efficiency
@@ -78,9 +79,12 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
 
     Parameters
     ----------
-    rows : in the schema of `data/measurements/step_times.csv`, as mappings or a table: source, model, seq_len,
-        global_batch, accelerator, n_gpus, tp, pp, micro_batch, precision, ... and step_time_s [s]
-    efficiency : to start from; the shipped one unless given
+    rows : Iterable[Mapping] or Table
+        Measured steps with the columns of `data/measurements/step_times.csv`: model, sequence_length, batch_size,
+        accelerator, count, tensor, pipeline, zero, micro_batch, recompute, precision, software, ... and
+        step_time [s].
+    efficiency : Efficiency
+        Constants to start from; the shipped ones unless given.
 
     Returns
     -------
@@ -90,23 +94,26 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
     Raises
     ------
     InputError
-        If no row can be used; the message says why for each.
+        If there are no rows, or a row has a problem: an unknown column or word, a missing or wrong number. The
+        error lists all problems of all rows. Rows with a flag that says not to use them are left out.
 
     Examples
     --------
-    >>> mine = calibrate([dict(source="mine 2026", model="llama-3.1-8b", seq_len=8192, global_batch=128,
-    ...     accelerator="H100-SXM", n_gpus=8, tp=1, pp=1, dp_or_zero="fsdp=8", micro_batch=1,
-    ...     recompute="full", precision="bf16", step_time_s=19.0)])
+    >>> mine = calibrate([dict(model="llama-3.1-8b", sequence_length=8192, batch_size=128,
+    ...     accelerator="H100-SXM", count=8, tensor=1, pipeline=1, zero=3, micro_batch=1,
+    ...     recompute="full", precision="bf16", step_time=19.0)])
     >>> mine.calibrated
     True
     """
     import numpy as np
 
     start = efficiency or default_efficiency()
-    steps, skipped = read_steps(_as_table(rows))
+    read = read_rows(rows if isinstance(rows, Table) else as_table("rows", rows), first=1)
+    if problems := [f"row {row.id}: {problem}" for row in read if not row.flagged for problem in row.problems]:
+        raise InputError(problems)
+    steps = [row.step for row in read if row.step]
     if not steps:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
-        raise InputError(f"no row can be calibrated on: {reasons or 'there are none'}")
+        raise InputError("no row can be calibrated on: there are none, or all have a flag")
     prepared = prepare(steps)
     stack = start.spreads["stack"]
     priors = {
@@ -124,15 +131,6 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
         values=values, spreads=left, measured=tuple(sorted({*start.measured, *names})), calibrated=True,
         source=f"{start.source}, calibrated on {rows_used} rows",
     )  # fmt: skip
-
-
-def _as_table(rows: Iterable[Mapping[str, Any]] | Table) -> Table:
-    if isinstance(rows, Table):
-        return rows
-    listed = [{str(key): "" if value is None else str(value) for key, value in row.items()} for row in rows]
-    names = {name for row in listed for name in row}
-    complete = tuple({**dict.fromkeys(names, ""), **row} for row in listed)
-    return Table("rows given", complete, tuple(sorted(names)), "")
 
 
 # what follows fits the shipped constants

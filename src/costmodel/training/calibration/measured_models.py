@@ -1,13 +1,13 @@
-"""Which architecture does a row of measured steps mean? Names as their sources write them, and shapes.
+"""Architecture of a row of measured steps: from its columns, or from the name of the model.
 
-A source calls a model as it likes ("LLAMA3_70B", "DeepSeekV3 (w/o MTP)", "22B"). The name is looked up in
-`data/measurements/measured_models.csv`, then in the catalog of architectures; where both are silent, or the row states
-another shape, the shape columns of the row tell.
+The column `architecture` names one of the catalog. Otherwise the shape columns with `style` describe a dense
+decoder. A row with neither is looked up by its model name ("LLAMA3_70B", "DeepSeekV3 (w/o MTP)", "22B") in
+`data/measurements/measured_models.csv`, for its software and its shape, and then in the catalog; a name that neither
+holds is taken as a dense decoder of the shape in the row.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -17,11 +17,12 @@ from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.loading import catalog, load_architecture
 from costmodel.architecture.specification import Architecture, Layer
+from costmodel.foundation.columns import Cells
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.tables import Row, table
+from costmodel.training.calibration.columns import MODEL, OLDER_STEPS, SHAPE
 
 TABLE = "measurements/measured_models"
-SHAPE = ("n_layers", "d_model", "n_heads", "n_kv_heads", "d_ff", "vocab")
 DEFAULT_POSITIONS = 2048
 """Rows of a learned position embedding where the row tells no sequence length; as in Brown et al. 2020, Table 2.1."""
 PADDING = 0.02
@@ -46,11 +47,10 @@ _GATED = re.compile(
 
 
 class Style(NamedTuple):
-    """What a shape leaves open.
+    """Properties of a dense decoder that its shape does not state.
 
-    `gated` and `bias` are of the feed-forward block and all projections, `learned_positions` tells whether
-    positions are embedded, `tied` whether the head shares the embedding; `qkv_bias` and `qk_norm` are of
-    the attention alone.
+    `gated` is of the feed-forward block, `bias` of all projections, `qkv_bias` and `qk_norm` of the attention.
+    `learned_positions` says whether positions have an embedding, `tied` whether the head shares the input embedding.
     """
 
     gated: bool
@@ -68,7 +68,7 @@ STYLES = {
     "qwen3": Style(gated=True, bias=False, learned_positions=False, tied=False, qk_norm=True),  # arXiv 2505.09388
     "nemotron": Style(gated=False, bias=False, learned_positions=False, tied=False),  # Parmar et al. 2024
 }
-"""Layouts of dense decoders by the family that made them known."""
+"""Blocks of dense decoders, by the model family that introduced them."""
 
 
 class _Shape(NamedTuple):
@@ -83,12 +83,13 @@ class _Shape(NamedTuple):
 
 
 def architecture_of(row: Mapping[str, str]) -> Architecture:
-    """Return the architecture that a row of measured steps means.
+    """Return the architecture of a row of measured steps.
 
     Parameters
     ----------
-    row : cells by column: `model` and `source`, and where known `n_layers`, `d_model`, `n_heads`,
-        `n_kv_heads`, `d_ff`, `vocab` and `seq_len`; a blank cell is as good as a missing one
+    row : Mapping
+        Cells by column: `architecture` and `prediction_layers`, or `style`, `tied`, `positions` and the shape
+        columns, or `model` with `software` and the shape columns that are known. An empty cell is a missing one.
 
     Raises
     ------
@@ -99,36 +100,47 @@ def architecture_of(row: Mapping[str, str]) -> Architecture:
 
     Examples
     --------
-    >>> architecture_of({"source": "Megatron-Bridge", "model": "LLAMA3_70B"}).name
+    >>> architecture_of({"software": "Megatron-Bridge", "model": "LLAMA3_70B"}).name
     'llama-3-70b'
     >>> shape = {"n_layers": "48", "d_model": "8192", "n_heads": "64"}
-    >>> architecture_of({"source": "vTrain", "model": "GPT 39.1B", **shape}).parameters.total
+    >>> architecture_of({"software": "Megatron-LM", "model": "GPT 39.1B", **shape}).parameters.total
     39096041472
     """
-    model, source = ((row.get(column) or "").strip() for column in ("model", "source"))
-    stated = {column: number for column in SHAPE if (number := _whole(row, column)) is not None}
-    length = _whole(row, "seq_len")
-    return _resolved(model, source, tuple(stated.items()), length)
+    cells = Cells({OLDER_STEPS.get(name, name): cell or "" for name, cell in row.items()}, MODEL)
+    cells.check()
+    model, software = (cells.text.get(column, "").strip() for column in ("model", "software"))
+    if name := cells.text.get("architecture", "").strip():
+        named, count = load_architecture(name), cells.whole("prediction_layers")
+        return named if count is None else _predicted(named, count, model)
+    stated = tuple((column, number) for column in SHAPE if (number := cells.whole(column)) is not None)
+    if style := cells.words.get("style"):
+        fact = {"style": style, "tied": cells.words.get("tied", ""), "positions": cells.text.get("positions", "")}
+        return _from_shape(model, software, fact, dict(stated), cells.whole("sequence_length"))
+    return _resolved(model, software, stated, cells.whole("sequence_length"))
 
 
 @lru_cache(maxsize=1024)
-def _resolved(model: str, source: str, cells: tuple[tuple[str, int], ...], length: int | None) -> Architecture:
+def _resolved(model: str, software: str, cells: tuple[tuple[str, int], ...], length: int | None) -> Architecture:
     stated = dict(cells)
     bare, qualifiers = _without_qualifiers(model)
-    fact = _fact(model, source) or (_fact(bare, source) if bare != model else None)
-    if fact and fact["architecture"]:
-        named: Architecture | None = load_architecture(fact["architecture"])
-    else:
-        named = None if fact else _catalogd(model) or _catalogd(bare)
+    facts = _facts_of(model, software) or (_facts_of(bare, software) if bare != model else [])
+    fitting = [fact for fact in facts if _fits(fact, stated)]
+    if len({(fact["architecture"], fact["n_layers"], fact["d_model"]) for fact in fitting}) > 1:
+        raise _missing(model, f"several models have this name; needed are {', '.join(SHAPE[:2])}")
+    fact = fitting[0] if fitting else None
+    named = None
+    if listed := next((each for each in [*fitting, *facts] if each["architecture"]), None):
+        named = load_architecture(listed["architecture"])
+    elif not facts:
+        named = _in_catalog(model) or _in_catalog(bare)
     if named is not None:
         shaped = _OTHER_SHAPE.search(" ".join(qualifiers)) is not None
         if not shaped and _agrees(named, stated):
-            default = fact["prediction_layers"] if fact else ""
-            return _with_prediction(named, qualifiers, default, model, source)
+            return _with_prediction(named, qualifiers, fact["prediction_layers"] if fact else "", model)
         if named.kind == "moe" or shaped:
             needed = "its own entry in the catalog of architectures"
-            raise _missing(model, source, f"its shape is not that of {named.name}; needed is {needed}")
-    return _from_shape(model, source, fact, stated, length)
+            raise _missing(model, f"its shape is not that of {named.name}; needed is {needed}")
+    return _from_shape(model, software, fact, stated, length)
 
 
 def _without_qualifiers(model: str) -> tuple[str, tuple[str, ...]]:
@@ -159,7 +171,7 @@ def _catalog_keys() -> tuple[dict[str, str], ...]:
     return tuple({_keys(spelling)[level]: name for spelling, name in reversed(pairs)} for level in range(3))
 
 
-def _catalogd(name: str) -> Architecture | None:
+def _in_catalog(name: str) -> Architecture | None:
     for spelling in (name, name.rpartition("/")[2]):
         for key, known in zip(_keys(spelling), _catalog_keys(), strict=True):
             if key and key in known:
@@ -168,32 +180,45 @@ def _catalogd(name: str) -> Architecture | None:
 
 
 @lru_cache(maxsize=1)
-def _facts() -> tuple[tuple[frozenset[str], Row], ...]:
-    """Return the rows of the table with the keys of their names, those for one source first."""
-    keyed = [
-        (frozenset(key for name in row["model"].split("|") for key in _keys(name)), row) for row in table(TABLE).rows
-    ]
-    return tuple(sorted(keyed, key=lambda pair: not pair[1]["source_pattern"]))
+def _facts() -> tuple[tuple[frozenset[str], frozenset[str], Row], ...]:
+    """Return the rows of the table with the keys of their names and their software."""
+    return tuple(
+        (
+            frozenset(key for name in row["model"].split("|") for key in _keys(name)),
+            frozenset(row["software"].lower().split("|")) - {""},
+            row,
+        )
+        for row in table(TABLE).rows
+    )
 
 
-def _fact(name: str, source: str) -> Row | None:
-    """Return the row of the table for a name in a source, if there is one."""
+def _facts_of(name: str, software: str) -> list[Row]:
+    """Return the rows of the table for a name: those of the software, or else those of any software."""
     key = _keys(name)[0]
-    return next((row for keys, row in _facts() if key in keys and _is_of(row, source)), None)
+    named = [(stacks, row) for keys, stacks, row in _facts() if key in keys]
+    return [row for stacks, row in named if software.lower() in stacks] or [row for stacks, row in named if not stacks]
 
 
-def _convention(source: str, style: str) -> Row:
-    """Return what a source says of all its models, or what holds for a style: the rows named "*"."""
-    rows = [row for _, row in _facts() if row["model"] == "*" and _is_of(row, source)]
-    return next(row for row in rows if row["source_pattern"] or row["style"] == style)
+def _fits(fact: Row, stated: Mapping[str, int]) -> bool:
+    """Tell whether a row of the table has the shape that is stated."""
+    if fact["architecture"]:
+        return _agrees(load_architecture(fact["architecture"]), stated)
+    return all(
+        stated.get(column, int(fact[column])) == int(fact[column])
+        for column in SHAPE
+        if fact[column] and column != "vocab"
+    )
 
 
-def _is_of(row: Row, source: str) -> bool:
-    return re.search(row["source_pattern"], source, re.IGNORECASE) is not None
+def _convention(software: str, style: str) -> Row:
+    """Return what holds for all models of a software, or for a style: the rows named "*"."""
+    rows = [(stacks, row) for _, stacks, row in _facts() if row["model"] == "*"]
+    own = [row for stacks, row in rows if software.lower() in stacks]
+    return next(row for row in [*own, *(row for _, row in rows)] if row in own or row["style"] == style)
 
 
 def _agrees(named: Architecture, stated: Mapping[str, int]) -> bool:
-    """Tell whether an architecture is as deep, wide and rich in words as a row states."""
+    """Tell whether an architecture has the layers, the width and the vocabulary that a row states."""
     vocabulary = named.vocabulary or 0
     return (
         stated.get("n_layers", named.depth) == named.depth
@@ -202,18 +227,21 @@ def _agrees(named: Architecture, stated: Mapping[str, int]) -> bool:
     )
 
 
-def _with_prediction(
-    named: Architecture, qualifiers: Iterable[str], default: str, model: str, source: str
-) -> Architecture:
+def _with_prediction(named: Architecture, qualifiers: Iterable[str], default: str, model: str) -> Architecture:
     """Return an architecture with as many multi-token-prediction layers as were trained along."""
     count = int(default) if default else named.prediction_layers
-    for word in (found.group(1) or "with" for text in qualifiers for found in _PREDICTION.finditer(text)):
+    for word in (match.group(1) or "with" for text in qualifiers for match in _PREDICTION.finditer(text)):
         without = word.lower() in {"w/o", "without", "no"}
         count = 0 if without else int(word) if word.isdigit() else max(count, 1)
+    return _predicted(named, count, model)
+
+
+def _predicted(named: Architecture, count: int, model: str) -> Architecture:
+    """Return an architecture with `count` multi-token-prediction layers."""
     if count == named.prediction_layers:
         return named
     if count and named.prediction_layer is None:
-        raise _missing(model, source, f"needed is the multi-token-prediction layer of {named.name}")
+        raise _missing(model, f"needed is the multi-token-prediction layer of {named.name}")
     return _predicting(named, count)
 
 
@@ -223,40 +251,38 @@ def _predicting(named: Architecture, count: int) -> Architecture:
 
 
 def _from_shape(
-    model: str, source: str, fact: Row | None, stated: Mapping[str, int], length: int | None
+    model: str, software: str, fact: Row | None, stated: Mapping[str, int], length: int | None
 ) -> Architecture:
-    """Return the dense decoder of a shape; what a row leaves out is of the table, then of its source or style."""
-    known = {column: int(fact[column]) for column in SHAPE if fact and fact[column]}
-    if any(stated.get(column, number) != number for column, number in known.items() if column != "vocab"):
-        fact, known = None, {}  # another model of the same name
-    row = known | dict(stated)
+    """Return the dense decoder of a shape; empty cells come from the table, then from the software or the style."""
+    fact = fact or {}
+    shape = {column: int(fact[column]) for column in SHAPE if fact.get(column)} | dict(stated)
     if _MIXTURE.search(model) and not fact:
-        raise _missing(model, source, "a mixture of experts is not known by its shape columns; needed is its config")
-    depth, width = row.get("n_layers"), row.get("d_model")
+        raise _missing(model, "a mixture of experts is not known by its shape columns; needed is its config")
+    depth, width = shape.get("n_layers"), shape.get("d_model")
     if depth is None or width is None:
-        needed = [column for column in ("n_layers", "d_model", "n_heads") if column not in row]
-        raise _missing(model, source, f"needed are {', '.join(needed)}")
-    style_name = fact["style"] if fact and fact["style"] else _style(model, row)
-    style, convention = STYLES[style_name], _convention(source, style_name)
-    heads, kv_heads = row.get("n_heads"), row.get("n_kv_heads", row.get("n_heads"))
-    inner = row.get("d_ff", None if style.gated else 4 * width)
-    vocabulary = row.get("vocab") or int(convention["vocab"] or 0)
+        needed = [column for column in ("n_layers", "d_model", "n_heads") if column not in shape]
+        raise _missing(model, f"needed are {', '.join(needed)}")
+    style_name = fact.get("style") or _style(model, shape)
+    style, convention = STYLES[style_name], _convention(software, style_name)
+    heads, kv_heads = shape.get("n_heads"), shape.get("n_kv_heads", shape.get("n_heads"))
+    inner = shape.get("d_ff", None if style.gated else 4 * width)
+    vocabulary = shape.get("vocab") or int(convention["vocab"] or 0)
     if heads and kv_heads and (width % heads or heads % kv_heads):
-        shape = f"d_model {width}, n_heads {heads}, n_kv_heads {kv_heads}"
-        raise InputError(f"{_called(model, source)}: each has to be a multiple of the next: {shape}")
+        degrees = f"d_model {width}, n_heads {heads}, n_kv_heads {kv_heads}"
+        raise InputError(f"model {model!r}: each must be a multiple of the next: {degrees}")
     missing = [column for column, value in (("n_heads", heads), ("d_ff", inner), ("vocab", vocabulary)) if not value]
     if heads is None or kv_heads is None or inner is None or missing:
-        raise _missing(model, source, f"needed are {', '.join(missing)}")
-    says = (fact or {}).get("tied") or convention["tied"]
-    style = style._replace(tied=says == "yes" if says else style.tied)
-    written = (fact or {}).get("positions") or convention["positions"]
+        raise _missing(model, f"needed are {', '.join(missing)}")
+    tied = fact.get("tied") or convention["tied"]
+    style = style._replace(tied=tied == "yes" if tied else style.tied)
+    written = fact.get("positions") or convention["positions"]
     learned = int(written) if written.isdigit() else length or DEFAULT_POSITIONS
     positions = learned if style.learned_positions else 0
     return _built(model, _Shape(style, depth, width, heads, kv_heads, inner, vocabulary, positions))
 
 
 def _style(model: str, row: Mapping[str, int]) -> str:
-    """Return the layout that a name or a shape speaks of."""
+    """Return the style of the blocks that a name or a shape suggests."""
     if re.search(r"qwen-?_? ?3", model, re.IGNORECASE):
         return "qwen3"
     if re.search(r"qwen", model, re.IGNORECASE):
@@ -294,25 +320,8 @@ def _built(model: str, shape: _Shape) -> Architecture:
     )
 
 
-def _whole(row: Mapping[str, str], column: str) -> int | None:
-    text = (row.get(column) or "").strip()
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (value > 0 and value.is_integer()):
-        raise InputError(f"{column} must be a whole number above 0; got {text!r}")
-    return int(value)
-
-
-def _called(model: str, source: str) -> str:
-    return f"model {model!r} of {source!r}" if source else f"model {model!r}"
-
-
-def _missing(model: str, source: str, reason: str) -> MissingFactError:
+def _missing(model: str, reason: str) -> MissingFactError:
     return MissingFactError(
-        f"the architecture of {_called(model, source)} is not known: {reason} "
-        f"(a row in data/{TABLE}.csv, or the columns {', '.join(SHAPE)})"
+        f"the architecture of model {model!r} is not known: {reason} "
+        f"(the column architecture, the columns style, {', '.join(SHAPE)}, or a row in data/{TABLE}.csv)"
     )

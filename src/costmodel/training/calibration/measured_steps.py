@@ -1,43 +1,48 @@
-"""What do rows of measured steps say? Model, machine, layout and seconds, as far as the source tells."""
+"""Measured training steps: model, cluster, layout and step time of the rows of a table.
+
+Every setting is read from a declared column (`columns.STEPS`). A setting that a row does not state is the default of
+its software at its date (`software.SOFTWARE`), or stays open where several are possible.
+"""
 
 from __future__ import annotations
 
-import math
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from costmodel.architecture.blocks.mamba2 import Mamba2
+from costmodel.foundation.columns import Cells
 from costmodel.foundation.errors import CostModelError, InputError
 from costmodel.hardware.cluster import Cluster
+from costmodel.training.calibration.columns import ALTERNATIVE_FP8, HARMLESS, STEPS
 from costmodel.training.calibration.measured_models import architecture_of
-from costmodel.training.step.layout import Kernel, Layout, Recompute, usual_kernel
+from costmodel.training.calibration.software import defaults_of, year_of
+from costmodel.training.step.layout import Layout, usual_kernel
 from costmodel.training.step.memory import GIB
 from costmodel.training.step.numerics import Numerics, numerics
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from costmodel.architecture.specification import Architecture
     from costmodel.foundation.tables import Row, Table
+    from costmodel.training.calibration.software import Software
     from costmodel.training.step.adapters import Adapters
+    from costmodel.training.step.layout import Recompute
 
-NEEDED = ("source", "model", "seq_len", "global_batch", "accelerator", "n_gpus", "tp", "pp")
-HARMLESS = ("tokens/s rounded", "TFLOP/s 2-3 % below", "pipeline: ")
-"""Beginnings of flags that say how to read a row, not that it is wrong."""
 LORA_TRAINED = 0.003
-"""Share of the parameters that adapters train, where a row does not tell [1]."""
+"""Share of the parameters that adapters train, where a row does not state it [1]."""
+ADAPTER_WORK = 0.8
+"""Published FLOPs of a token, over those of training all weights, below which adapters were trained [1].
 
-_PRECISIONS = {
-    "": "bf16", "fp16 mixed": "fp16", "amp_bf16": "bf16", "amp_fp16": "fp16", "amp_fp8": "fp8", "fp8-cs": "fp8",
-    "fp8 tensorwise": "fp8", "fp8 linear": "fp8", "fp8 rowwise": "fp8-rowwise", "fp8-mx": "mxfp8",
-    "fp8-ds": "fp8", "fp8-sc": "fp8-rowwise", "fp8 blockwise": "fp8-rowwise",
-}  # fmt: skip
+Training adapters needs 4 FLOPs per weight and token instead of 6, since frozen weights have no gradients; TFLOP/s and
+tokens per second of one row give the ratio.
+"""
+SCAN_FLOPS = 1.086
+"""FLOPs that Megatron counts for hybrid models with state-space layers, over those of the products [1]."""
 
 
 class MeasuredStep(NamedTuple):
-    """One measured step: `seconds` [s] in `layout`, of which the source leaves the fields in `open` open.
+    """A measured training step: `seconds` [s] in `layout`; the source does not state the fields in `open`.
 
-    `family` is what shares its set-up, `year` when its software was current, `tuned` whether its layout was
-    chosen with care by its framework's own authors.
+    Steps of one `family` share their set-up and are left out of a fit together. `year` is when the software was
+    current. `tuned` says whether the developers of the software chose the layout.
     """
 
     id: str
@@ -53,62 +58,94 @@ class MeasuredStep(NamedTuple):
     year: float
     seconds: float
     memory: float | None
-    """On the fullest accelerator [byte]."""
+    """Peak memory of the fullest accelerator [byte]."""
     tuned: bool = False
     adapters: Adapters | None = None
 
 
-def read_steps(table: Table) -> tuple[list[MeasuredStep], dict[str, str]]:
-    """Return the steps of a table that can be used, and why each other row cannot, by its id.
+class ReadRow(NamedTuple):
+    """A row of a table: its measured step, or the problems that keep it from being used."""
+
+    id: str
+    step: MeasuredStep | None
+    problems: tuple[str, ...] = ()
+    flagged: bool = False
+    """Whether a flag of the row itself says not to use it."""
+
+
+def read_rows(table: Table, first: int = 2) -> list[ReadRow]:
+    """Return every row of a table of measured steps, read or with its problems.
 
     Parameters
     ----------
-    table : rows in the schema of measured steps: source, model, shapes, degrees of parallelism, and the
-        step time [s], tokens per second or TFLOP/s of each accelerator
+    table : Table
+        Rows with the columns of `columns.STEPS`.
+    first : int
+        Number of the first row in the ids: the second line of a file unless given.
 
     Raises
     ------
     InputError
-        If the table lacks a column that is needed.
+        If a column is unknown, given twice, or missing.
     """
-    missing = [name for name in NEEDED if table.rows and name not in table.rows[0]]
-    if missing:
-        raise InputError(f"a table of measured steps needs the columns {', '.join(NEEDED)}; missing: {missing}")
-    steps, skipped = [], {}
-    for number, row in enumerate(table.rows, start=2):
-        identity = row_id(number, row)
-        flag = row.get("flag") or ""
-        if flag and not flag.startswith(HARMLESS):
-            skipped[identity] = f"flagged: {flag}"
+    rows = []
+    for number, (row, problems) in enumerate(STEPS.translate(table), start=first):
+        cells = Cells(row, STEPS.columns, problems)
+        identity = f"{number}: {row.get('model')} on {row.get('count')} × {row.get('accelerator')}"
+        flag = cells.words.get("flag", "")
+        if flag and flag not in HARMLESS:
+            rows.append(ReadRow(identity, None, (f"flagged: {flag}",), flagged=True))
             continue
         try:
-            steps.append(_step(identity, row))
+            rows.append(ReadRow(identity, _step(identity, row, cells)))
+        except InputError as error:
+            rows.append(ReadRow(identity, None, error.problems))
         except CostModelError as error:
-            skipped[identity] = str(error)
-    return steps, skipped
+            rows.append(ReadRow(identity, None, (str(error),)))
+    return rows
 
 
-def row_id(number: int, row: Row) -> str:
-    """Return how a row is named in reports: its line, model and machine."""
-    return f"{number}: {row.get('model')} on {row.get('n_gpus')} × {row.get('accelerator')}"
+def read_steps(table: Table) -> tuple[list[MeasuredStep], dict[str, str]]:
+    """Return the steps of a table that can be used, and the reason for each other row, by its id.
+
+    Parameters
+    ----------
+    table : Table
+        Rows with the columns of `columns.STEPS`.
+
+    Raises
+    ------
+    InputError
+        If a column is unknown, given twice, or missing.
+    """
+    rows = read_rows(table)
+    return [row.step for row in rows if row.step], {row.id: "; ".join(row.problems) for row in rows if not row.step}
 
 
-def _step(identity: str, row: Row) -> MeasuredStep:
-    source = row["source"]
+def family_stack(family: str) -> str:
+    """Return the software stack of a family: the first word of its name."""
+    return family.split(maxsplit=1)[0]
+
+
+def _step(identity: str, row: Row, cells: Cells) -> MeasuredStep:
+    cells.need(*STEPS.required)
+    cells.check()
+    software = row.get("software", "").strip()
+    defaults = defaults_of(software)
     architecture = architecture_of(row)
-    length, batch, count = _length(row), _whole(row, "global_batch"), _whole(row, "n_gpus")
-    accelerator = row["accelerator"]
-    cluster = Cluster(accelerator, count, network_bandwidth=_network(row, accelerator, count))
-    precision = _precision(row, cluster)
-    adapters = "lora" in source.lower()
+    length, batch, count = (int(cells.numbers[name]) for name in ("sequence_length", "batch_size", "count"))
+    network = cells.numbers.get("network_bandwidth_gb_per_s")
+    cluster = Cluster(row["accelerator"], count, network_bandwidth=None if network is None else f"{network} GB/s")
+    year = year_of(row.get("software_date", ""), software, cluster.accelerator.generation)
+    precision = _precision(cells, cluster, defaults)
+    layout, unknown = _layout(cells, defaults, year, count, batch)
     numbers = numerics(precision)
-    if adapters:
+    if _trains_adapters(cells, architecture, length):
         numbers = numbers._replace(backward=1.0, trained=LORA_TRAINED, table_trained=LORA_TRAINED)
-    layout, unknown = _layout(row, count, batch)
-    held = _number(row, "memory_gib")
+    memory = cells.numbers.get("memory_gib")
     return MeasuredStep(
         id=identity,
-        family=_family(row, architecture),
+        family=row.get("family", "").strip() or _family(software, cluster, architecture),
         architecture=architecture,
         sequence_length=length,
         batch_size=batch,
@@ -117,168 +154,120 @@ def _step(identity: str, row: Row) -> MeasuredStep:
         numbers=numbers,
         layout=layout,
         open=unknown,
-        year=_year(source),
-        seconds=_seconds(row, architecture, length, batch, count),
-        memory=None if held is None else held * GIB,
-        tuned=bool(re.search(r"megatron|narayanan|korthikanti", source, re.IGNORECASE)),
+        year=year,
+        seconds=_seconds(cells, architecture, length, batch, count),
+        memory=None if memory is None else memory * GIB,
+        tuned=cells.switch("tuned") or False,
     )
 
 
-def _number(row: Mapping[str, str], name: str) -> float | None:
-    text = row.get(name) or ""
-    try:
-        value = float(text) if text else None
-    except ValueError:
-        raise InputError(f"{name} is a number; got {text!r}") from None
-    if value is not None and not (0 < value < math.inf):
-        raise InputError(f"{name} must be above 0 and finite; got {text!r}")
-    return value
+def _family(software: str, cluster: Cluster, architecture: Architecture) -> str:
+    """Return the family of a row that states none: one framework on one accelerator, mixtures of experts apart."""
+    mixture = " mixture" if architecture.kind == "moe" else ""
+    return f"{software or 'unnamed'} {cluster.accelerator.name}{mixture}"
 
 
-def _whole(row: Mapping[str, str], name: str) -> int:
-    value = _number(row, name)
-    if value is None:
-        raise InputError(f"{name} is not given")
-    return int(value)
-
-
-def _length(row: Row) -> int:
-    """Return the sequence length, from the convention of the FLOPs where the row has none of its own [token]."""
-    stated = re.search(r"\bs (\d+)\b", row.get("flop_convention") or "")
-    return int(stated[1]) if stated is not None and not row.get("seq_len") else _whole(row, "seq_len")
-
-
-def _network(row: Row, accelerator: str, count: int) -> str | None:
-    """Return the bandwidth per accelerator that the row states for a node, if it does."""
-    text = f"{row['source']} {row.get('note') or ''}"
-    stated = re.search(r"(\d+)\s*Gb(?:ps|/s)\s*(?:node|inter-node)", text)
-    if stated is None:
-        return None
-    node = min(Cluster(accelerator, count).node_size, count)
-    return f"{float(stated[1]) / 8 / node} GB/s"
-
-
-def _precision(row: Row, cluster: Cluster) -> str:
-    text = (row.get("precision") or "").strip().lower()
-    if text.startswith("alt quantization"):
+def _precision(cells: Cells, cluster: Cluster, defaults: Software) -> str:
+    precision = cells.words.get("precision", defaults.precision)
+    if precision == ALTERNATIVE_FP8:
         return "mxfp8" if cluster.accelerator.generation == "blackwell" else "fp8-rowwise"
-    if not text and "Megatron-Bridge" in row["source"]:
-        return "fp8"
-    precision = _PRECISIONS.get(text, text)
     if precision == "bf16" and cluster.accelerator.bf16 is None:
         return "fp16"
     return precision
 
 
-def _layout(row: Row, count: int, batch: int) -> tuple[Layout, frozenset[str]]:
-    """Return the layout of a row, and which fields its source leaves open."""
-    source, sharding = row["source"], (row.get("dp_or_zero") or "").lower()
-    tensor, stages = _whole(row, "tp"), _whole(row, "pp")
-    context, expert = int(_number(row, "cp") or 1), int(_number(row, "ep") or 1)
-    if count % (tensor * stages * context):
-        raise InputError(f"tp × pp × cp ({tensor} × {stages} × {context}) does not divide {count} accelerators")
-    data = count // (tensor * stages * context)
+def _layout(cells: Cells, defaults: Software, year: float, count: int, batch: int) -> tuple[Layout, frozenset[str]]:
+    """Return the layout of a row, and the fields that its source does not state."""
+    tensor, pipeline, context = (cells.whole(name) or 1 for name in ("tensor", "pipeline", "context"))
+    if count % (tensor * pipeline * context):
+        raise InputError(
+            f"tensor × pipeline × context ({tensor} × {pipeline} × {context}) does not divide {count} accelerators"
+        )
+    data = count // (tensor * pipeline * context)
     unknown = set()
-    micro_batch = _number(row, "micro_batch") or _noted_micro_batch(row, batch, data, stages)
+    micro_batch = cells.whole("micro_batch")
+    if micro_batch is None and not defaults.accumulates:
+        micro_batch = max(batch // data // pipeline, 1)
     if micro_batch is None:
-        unknown |= {"micro_batch", "interleave"} if stages > 1 else {"micro_batch"}
+        unknown |= {"micro_batch", "interleave"} if pipeline > 1 else {"micro_batch"}
         micro_batch = 1
-    interleave = int(_number(row, "interleave") or (2 if "interleaved" in (row.get("note") or "") else 1))
-    recompute = _recompute(row)
+    if batch % (data * micro_batch):
+        raise InputError(f"data × micro_batch ({data} × {micro_batch}) does not divide the batch of {batch}")
+    recompute: Recompute | None = cells.words.get("recompute")  # type: ignore[assignment]
+    if recompute is None and year < defaults.recomputes_before:
+        recompute = "full"
     if recompute is None:
         unknown.add("recompute")
-    if batch % (data * micro_batch):
-        raise InputError(f"data × micro_batch ({data} × {micro_batch:g}) does not divide the batch of {batch}")
-    stated = re.search(r"fsdp\s*=?\s*(\d+|full_shard)", sharding)
-    fully = stated is not None and stated[1] != "0"
-    year = _year(source)
-    kernel: Kernel = "flash-2" if "torchtitan" in source else usual_kernel(year)
-    early = kernel == "unfused"
-    sequence_parallel = "+SP" in (row.get("recompute") or "") or not early
-    return Layout(
-        data=data, tensor=tensor, pipeline=stages, context=context, expert=expert, micro_batch=int(micro_batch),
-        interleave=interleave if stages > 1 else 1, zero=3 if fully else 0 if early else 1,
-        recompute=recompute or "none", sequence_parallel=sequence_parallel, attention=kernel,
-        loss="whole" if "torchtitan" in source else "fused",
-        overlap_tensor="asynctp" in (row.get("note") or "").lower() or "Bridge" in source, overlap_data=not early,
-    ), frozenset(unknown)  # fmt: skip
+    kernel = cells.words.get("attention") or defaults.attention or usual_kernel(year)
+    early, zero = kernel == "unfused", cells.whole("zero")
+    sequence_parallel, overlap_tensor, overlap_data = (
+        cells.switch(name) for name in ("sequence_parallel", "overlap_tensor", "overlap_data")
+    )
+    layout = Layout(
+        data=data,
+        tensor=tensor,
+        pipeline=pipeline,
+        context=context,
+        expert=cells.whole("expert") or 1,
+        micro_batch=micro_batch,
+        interleave=(cells.whole("interleave") or 1) if pipeline > 1 else 1,
+        zero=(0 if early else 1) if zero is None else zero,
+        shard=cells.whole("shard"),
+        recompute=recompute or "none",
+        sequence_parallel=not early if sequence_parallel is None else sequence_parallel,
+        attention=kernel,
+        loss=cells.words.get("loss") or defaults.loss,
+        overlap_tensor=defaults.overlap_tensor if overlap_tensor is None else overlap_tensor,
+        overlap_data=not early if overlap_data is None else overlap_data,
+    )
+    return layout, frozenset(unknown)
 
 
-def _noted_micro_batch(row: Row, batch: int, data: int, stages: int) -> int | None:
-    """Return the micro-batch that a note gives as that of a replica; with stages, the framework cuts it by them."""
-    stated = re.search(r"local batch (\d+)", row.get("note") or "")
-    if stated is None:
-        return None
-    local = int(stated[1])
-    return max(local // stages, 1) if stages > 1 else local
+def _trains_adapters(cells: Cells, architecture: Architecture, length: int) -> bool:
+    """Tell whether adapters were trained: as the row states, or by the FLOPs of a token that its rates give."""
+    if method := cells.words.get("method"):
+        return method == "lora"
+    rate, tokens = (cells.numbers.get(name) for name in ("tflops_per_gpu", "tokens_per_second_per_gpu"))
+    if rate is None or tokens is None or cells.words.get("flag"):
+        return False
+    counted = _flops_per_token(cells.words.get("flop_convention", ""), architecture, length)
+    return counted is not None and rate * 1e12 / tokens < ADAPTER_WORK * counted
 
 
-def _recompute(row: Row) -> Recompute | None:
-    text = (row.get("recompute") or "").lower()
-    if text.startswith("selective"):
-        return "selective"
-    if text in {"none", "full"}:
-        return "none" if text == "none" else "full"
-    return "full" if "Megatron-LM 2020" in row["source"] else None
-
-
-def _year(source: str) -> float:
-    """Return when the software was current: of a release such as 25.09, a year, or the newest."""
-    release = re.search(r"\b(2\d)\.(\d\d)\b", source)
-    if release is not None:
-        return 2000 + int(release[1]) + (int(release[2]) - 0.5) / 12
-    year = re.search(r"(20[12]\d)", source)
-    if year is not None:
-        return float(year[1]) + 0.5
-    if "llm-foundry" in source:
-        return 2023.5
-    if "torchtitan" in source:
-        return 2025.0
-    return 2022.5 if "vTrain" in source else 2024.5
-
-
-def _family(row: Row, architecture: Architecture) -> str:
-    """Return what a row shares its set-up with: releases of one framework on one accelerator are one family."""
-    source = re.sub(r"\b2\d\.\d\d(\.\d\d)?\b", "", row["source"])
-    for name in ("Pre-Training Performance", "NeMo Container", "Performance", "with 1600 Gbps node-node interconnect"):
-        source = source.replace(name, "")
-    source = re.sub(r"\(.*?\)", "", source)
-    kind = " mixture" if architecture.kind == "moe" else ""
-    return " ".join(f"{source} {row['accelerator']}{kind}".split())
-
-
-def _seconds(row: Row, architecture: Architecture, length: int, batch: int, count: int) -> float:
-    rounded = (row.get("flag") or "").startswith("tokens/s rounded")
-    rate, tokens = _number(row, "tflops_per_gpu"), _number(row, "tokens_per_s_per_gpu")
-    flops = None
-    if rate is not None:
-        flops = _counted(row.get("flop_convention") or "", architecture, length, batch)
-    if rounded and rate is not None and flops is not None:
-        return flops / (rate * 1e12 * count)
-    given = _number(row, "step_time_s")
-    if given is not None:
-        return given
+def _seconds(cells: Cells, architecture: Architecture, length: int, batch: int, count: int) -> float:
+    """Return the step time [s]: as stated, from tokens per second, or from TFLOP/s."""
+    rate, tokens = (cells.numbers.get(name) for name in ("tflops_per_gpu", "tokens_per_second_per_gpu"))
+    flops = _flops_per_token(cells.words.get("flop_convention", ""), architecture, length)
+    by_rate = None
+    if rate is not None and flops is not None:
+        by_rate = batch * length * flops / (rate * 1e12 * count)
+    if by_rate is not None and cells.words.get("flag") == "rounded_tokens":
+        return by_rate
+    if stated := cells.numbers.get("step_time"):
+        return stated
     if tokens is not None:
         return batch * length / (tokens * count)
-    if rate is not None and flops is not None:
-        return flops / (rate * 1e12 * count)
-    raise InputError("neither step time, tokens/s nor TFLOP/s with a known convention is given")
+    if by_rate is not None:
+        return by_rate
+    raise InputError(
+        "the row gives neither step_time, tokens_per_second_per_gpu, nor tflops_per_gpu with a flop_convention"
+    )
 
 
-def _counted(convention: str, architecture: Architecture, length: int, batch: int) -> float | None:
-    """Return the FLOPs of a step as a source counts them; None where its way is not known."""
+def _flops_per_token(convention: str, architecture: Architecture, length: int) -> float | None:
+    """Return the training FLOPs of a token as a source counts them; None where its convention is not known."""
     from costmodel.architecture.counting import flops_per_token
 
-    tokens = float(batch * length)
-    if convention.startswith("hardware, 96BsLd^2"):
+    if convention in {"hardware_full_recompute", "model_gpt"}:
         depth, width, vocabulary = architecture.depth, architecture.width, architecture.vocabulary or 51200
-        each = 96 * depth * width**2
-        return tokens * each * (1 + length / (6 * width) + vocabulary / (16 * depth * width))
-    if convention.startswith("causal"):
-        scan = 1.086 if architecture.name.lower().startswith("nemotron") else 1.0
-        return tokens * scan * float(flops_per_token(architecture, length))
-    if convention.startswith("full") or "full attention" in convention:
-        return tokens * float(flops_per_token(architecture, length, "full"))
-    if convention.startswith("llm-foundry"):
-        return tokens * float(flops_per_token(architecture, length, "llm-foundry"))
+        passes = 4 if convention == "hardware_full_recompute" else 3
+        head = vocabulary / (4 * passes * depth * width)
+        return float(24 * passes * depth * width**2 * (1 + length / (6 * width) + head))
+    if convention == "model_causal":
+        hybrid = any(isinstance(layer.mixer, Mamba2) for layer in architecture.layers)
+        return (SCAN_FLOPS if hybrid else 1.0) * float(flops_per_token(architecture, length))
+    if convention == "model_full":
+        return float(flops_per_token(architecture, length, "full"))
+    if convention == "llm_foundry":
+        return float(flops_per_token(architecture, length, "llm-foundry"))
     return None

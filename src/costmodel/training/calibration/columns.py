@@ -1,0 +1,173 @@
+"""Columns of tables of measured training steps, and how older files name and write them.
+
+`STEPS` declares the columns of `data/measurements/step_times.csv` and of the rows that `calibrate` takes. Older
+files have other names (`OLDER_STEPS`) and other words (`PRECISIONS`, `FLAGS`, `FLOP_CONVENTIONS`, the notation of
+`dp_or_zero`); this module is the only place that knows them. `source`, `note` and `url` are for readers alone.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from costmodel.foundation.columns import COUNT, SWITCH, TEXT, Column, Schema, words
+from costmodel.foundation.errors import InputError
+from costmodel.training.step.layout import KERNELS, LOSSES, RECOMPUTE
+from costmodel.training.step.numerics import OPERAND_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SHAPE = ("n_layers", "d_model", "n_heads", "n_kv_heads", "d_ff", "vocab")
+"""Columns that state the shape of a dense decoder."""
+STYLES = ("gpt", "llama", "qwen2", "qwen3", "nemotron")
+"""Kinds of blocks that a shape may have."""
+MODEL: dict[str, Column] = {
+    "model": TEXT, "architecture": TEXT, "prediction_layers": COUNT._replace(least=0), "style": words(*STYLES),
+    **dict.fromkeys(SHAPE, COUNT), "tied": SWITCH, "positions": COUNT._replace(least=0), "software": TEXT,
+    "sequence_length": COUNT._replace(unit="token"),
+}  # fmt: skip
+"""Columns that say which architecture a row is about."""
+
+ALTERNATIVE_FP8 = "alternative-fp8"
+"""The finer FP8 scaling of an accelerator: in blocks of 32 on Blackwell, row by row before."""
+PRECISIONS: dict[str, str] = {
+    **{name: name for name in OPERAND_BYTES}, "fp16 mixed": "fp16", "amp_bf16": "bf16", "amp_fp16": "fp16",
+    "amp_fp8": "fp8", "fp8-cs": "fp8", "fp8 tensorwise": "fp8", "fp8 linear": "fp8", "fp8 rowwise": "fp8-rowwise",
+    "fp8-mx": "mxfp8", "fp8-ds": "fp8", "fp8-sc": "fp8-rowwise", "fp8 blockwise": "fp8-rowwise",
+    ALTERNATIVE_FP8: ALTERNATIVE_FP8, "alt quantization granularity (in parentheses in source)": ALTERNATIVE_FP8,
+}  # fmt: skip
+"""Precisions as frameworks write them, with the name in the API."""
+
+HARMLESS = {
+    "rounded_tokens": "tokens per second are rounded: TFLOP/s are finer",
+    "low_tflops": "TFLOP/s are 2 to 3 % below those of the stated convention: tokens per second count",
+    "default_micro_batch": "the micro-batch is the default of the framework, not the batch of a replica",
+}
+"""Flags that say how to read a row, with what they mean."""
+WRONG = {
+    "slow_pair": "slower than its neighbors without an explanation",
+    "slump": "slower than at half the sequence length",
+    "near_limit": "near out of memory, or bound by the network",
+    "software_changed": "the same layout in another release is about twice as fast",
+    "no_batch": "the batch size is not published",
+    "no_layout": "neither layout nor batch size is published",
+    "layout_in_doubt": "the published layout cannot have been run",
+    "copied_tokens": "tokens per second are those of the row before",
+}
+"""Flags of rows that are not used, with what they mean."""
+FLAGS: dict[str, str] = {
+    **{name: name for name in (*HARMLESS, *WRONG)},
+    "tokens/s rounded to multiples of 16: tflop/s is finer": "rounded_tokens",
+    "tflop/s 2-3 % below 6n+12lds: use tokens/s": "low_tflops",
+    "pipeline: 8 micro-batches of 4 (framework default), not 32 x 1": "default_micro_batch",
+    "unexplained slow tp=2 pair": "slow_pair",
+    "measurement slump: slower than s=2048": "slump",
+    "near out of memory or network: slower than on twice the gpus": "near_limit",
+    **{f"same layout as another release, {factor}x apart: software, not layout": "software_changed"
+       for factor in ("1.8", "1.9", "2.0")},
+    "no batch given": "no_batch", "no layout, no batch": "no_layout",
+    "layout in doubt: tp1 pp1 without sharding cannot hold 70b": "layout_in_doubt",
+    "layout in doubt: interleave lost in the source, speed equals the row with vp 5, b=1": "layout_in_doubt",
+    "tokens/s copied from the row before; tflop/s says about 1266 instead": "copied_tokens",
+}  # fmt: skip
+"""Flags as older files write them, in lower case, with their codes."""
+
+CONVENTIONS = {
+    "hardware_full_recompute": "96 B s L d² (1 + s / 6 d + V / 16 L d): the FLOPs done, with full recomputation",
+    "model_gpt": "72 B s L d² (1 + s / 6 d + V / 12 L d): the FLOPs of the model, full attention",
+    "model_causal": "products of matrices, causal attention, output head included",
+    "model_full": "products of matrices, full attention",
+    "llm_foundry": "6 N + 12 L d s",
+}
+"""How TFLOP/s were counted."""
+_OLDER_CONVENTIONS: dict[str, dict[str, str]] = {
+    "hardware, 96BsLd^2(1+s/6d+V/16Ld), full recompute in": {"flop_convention": "hardware_full_recompute"},
+    "hardware, 96BsLd^2(...)": {"flop_convention": "hardware_full_recompute"},
+    "hardware, 96BsLd^2(...), s 1024, V 51200": {
+        "flop_convention": "hardware_full_recompute", "sequence_length": "1024", "vocab": "51200"},
+    "model, 72BsLd^2(1+s/6d+V/12Ld)": {"flop_convention": "model_gpt"},
+    "causal, head in (Nemotron rows 8.6 % high: Megatron takes d_in = 2d)": {"flop_convention": "model_causal"},
+    "full: 6M + 12 L a h s": {"flop_convention": "model_full"},
+    "model FLOPs as Megatron counts them (2024: full attention)": {"flop_convention": "model_full"},
+    "llm-foundry: 6N + 12 L d s": {"flop_convention": "llm_foundry"},
+}  # fmt: skip
+_OLDER_RECOMPUTE: dict[str, dict[str, str]] = {
+    "selective op": {"recompute": "selective"},
+    "selective+SP": {"recompute": "selective", "sequence_parallel": "yes"},
+}
+
+_SHARDING: tuple[tuple[str, str], ...] = (
+    (r"dp ?=? ?\d+|ddp|fsdp ?=? ?0|no_shard|fsdp no_shard", ""),
+    (r"zero[ -]?0", "0"), (r"zero[ -]?1", "1"), (r"zero[ -]?2|fsdp shard_grad_op", "2"),
+    (r"zero[ -]?3|fsdp(?: ?=? ?[1-9]\d*)?|fsdp full_shard", "3"),
+)  # fmt: skip
+"""Notation of `dp_or_zero` in older files, with the value of `zero`; empty where the software decides."""
+
+
+def sharding(cell: str) -> Mapping[str, str]:
+    """Return the cells that a cell of `dp_or_zero` stands for.
+
+    Parameters
+    ----------
+    cell : str
+        One or more of "dp32", "ddp", "fsdp", "fsdp=8", "fsdp8", "fsdp=0", "fsdp full_shard",
+        "fsdp shard_grad_op", "fsdp no_shard" and "zero0" to "zero3", with commas or "+" between them.
+
+    Raises
+    ------
+    InputError
+        If the cell is not in this notation, or states two degrees of sharding.
+
+    Examples
+    --------
+    >>> sharding("fsdp=8"), sharding("zero3"), sharding("dp32")
+    ({'zero': '3'}, {'zero': '3'}, {})
+    """
+    degrees: set[str] = set()
+    for part in re.split(r"\s*[,+]\s*", cell.strip().lower()):
+        zero = next((degree for pattern, degree in _SHARDING if re.fullmatch(pattern, part)), None)
+        if zero is None:
+            raise InputError(
+                f"unknown notation {cell!r}; accepted: dp32, ddp, fsdp=8, fsdp8, fsdp=0, fsdp full_shard, "
+                "fsdp shard_grad_op, fsdp no_shard, zero0 to zero3, or several with commas"
+            )
+        degrees.add(zero)
+    stated = sorted(degrees - {""})
+    if len(stated) > 1:
+        raise InputError(f"states more than one degree of sharding: {cell!r}")
+    return {"zero": stated[0]} if stated else {}
+
+
+OLDER_STEPS = {
+    "seq_len": "sequence_length", "global_batch": "batch_size", "n_gpus": "count", "tp": "tensor", "pp": "pipeline",
+    "cp": "context", "ep": "expert", "step_time_s": "step_time", "tokens_per_s_per_gpu": "tokens_per_second_per_gpu",
+}  # fmt: skip
+"""Names of columns in older files of steps, with the name of today."""
+
+STEPS = Schema(
+    kind="measured steps",
+    columns={
+        **MODEL, "family": TEXT, "batch_size": COUNT, "accelerator": TEXT, "count": COUNT,
+        **dict.fromkeys(("tensor", "pipeline", "context", "expert", "micro_batch", "interleave", "shard"), COUNT),
+        "zero": COUNT._replace(least=0), "recompute": words(*RECOMPUTE), "sequence_parallel": SWITCH,
+        "attention": words(*KERNELS), "loss": words(*LOSSES), "overlap_tensor": SWITCH, "overlap_data": SWITCH,
+        "precision": Column(words=PRECISIONS), "method": words("pretraining", "full_fine_tuning", "lora"),
+        "software_version": TEXT, "software_date": TEXT, "network_bandwidth_gb_per_s": Column("GB/s"),
+        "step_time": Column("s"), "tokens_per_second_per_gpu": Column("token/s"), "tflops_per_gpu": Column("TFLOP/s"),
+        "flop_convention": words(*CONVENTIONS), "memory_gib": Column("GiB"), "tuned": SWITCH,
+        "flag": Column(words=FLAGS), "source": TEXT, "url": TEXT, "note": TEXT, "id": TEXT,
+    },
+    required=("model", "sequence_length", "batch_size", "accelerator", "count", "tensor", "pipeline"),
+    older=OLDER_STEPS,
+    notations={
+        "dp_or_zero": sharding,
+        "flop_convention": lambda cell: _OLDER_CONVENTIONS.get(cell, {"flop_convention": cell}),
+        "recompute": lambda cell: _OLDER_RECOMPUTE.get(cell, {"recompute": cell}),
+    },
+    unread=frozenset({
+        "params_b", "gpu", "mfu", "hfu", "cuda_graph", "dispatcher", "a2a_overlap", "fused_grouped_mlp",
+        "recompute_modules", "recipe", "match",
+    }),
+)  # fmt: skip
+"""Columns of measured steps."""
