@@ -9,13 +9,19 @@ from costmodel.foundation.errors import InputError
 
 SCHEMA = Schema(
     kind="runs",
-    columns={"count": COUNT, "time": Column("s"), "mode": words("fast", "slow"), "overlap": SWITCH, "note": TEXT,
-             "zero": COUNT._replace(least=0)},
+    columns={
+        "count": COUNT,
+        "time": Column("s"),
+        "mode": words("fast", "slow"),
+        "overlap": SWITCH,
+        "note": TEXT,
+        "zero": COUNT._replace(least=0),
+    },
     required=("count",),
     older={"n": "count"},
     notations={"mode": lambda cell: {"mode": "fast", "zero": "3"} if cell == "quick 3" else {"mode": cell}},
     unread=frozenset({"page"}),
-)  # fmt: skip
+)
 
 
 def read(**cells):
@@ -26,7 +32,11 @@ def read(**cells):
 def test_numbers_words_and_switches():
     cells = read(n="8.0", time=1.5, mode="FAST", overlap=True, note="8 s", page="x")
     assert (cells.whole("count"), cells.numbers["time"], cells.words["mode"], cells.switch("overlap")) == (
-        8, 1.5, "fast", True)  # fmt: skip
+        8,
+        1.5,
+        "fast",
+        True,
+    )
     assert not cells.problems
     assert read(n=1, time=None).numbers == {"count": 1.0} and read(n=1).switch("overlap") is None
 

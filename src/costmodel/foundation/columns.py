@@ -108,6 +108,7 @@ class Cells:
         self, row: Mapping[str, str], columns: Mapping[str, Column], problems: list[str] | None = None
     ) -> None:
         self.text = dict(row)
+        self.columns = columns
         self.problems: list[str] = list(problems or ())
         self.numbers: dict[str, float] = {}
         self.words: dict[str, str] = {}
@@ -160,7 +161,8 @@ class Cells:
         """Note a problem for each empty cell among the named columns that has no problem yet."""
         for name in names:
             if not self.text.get(name, "").strip():
-                self.problems.append(f"{name} is not given")
+                accepted = _listed(dict.fromkeys(self.columns[name].words.values())) if name in self.columns else ""
+                self.problems.append(f"{name} is not given" + (f"; accepted: {accepted}" if accepted else ""))
 
     def check(self) -> None:
         """Raise `InputError` with all problems of the row, if there are any."""

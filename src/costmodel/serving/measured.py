@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 PROMPT_LENGTHS = {"gpqa": 250.0, "lm-arena-chat": 200.0, "sourcegraph-fim": 2000.0}
 """Tokens of a prompt by task of the ML.ENERGY benchmark [token]; assumed, as the rows tell only the outputs:
 questions of a few sentences with four choices, one turn of a chat, and a source file around a gap."""
-SAME_SHAPE = {"qwen3-coder-30b-a3b": "qwen3-30b-a3b", "deepseek-r1": "deepseek-v3",
-              "gemma-3-12b": "gemma-3-12b-text"}  # fmt: skip
+SAME_SHAPE = {"qwen3-coder-30b-a3b": "qwen3-30b-a3b", "deepseek-r1": "deepseek-v3", "gemma-3-12b": "gemma-3-12b-text"}
 """Models that share the shape of another in the catalog (of the text alone, in the last)."""
 _PRECISIONS = {"bfloat16": "bf16", "float16": "fp16"}
 _NEEDED = ("model", "precision", "accelerator", "n_gpus", "avg_batch", "avg_output_len", "output_tok_per_s")
@@ -93,15 +92,20 @@ def _read(identity: str, row: Row) -> MeasuredDecode:
     layout = _layout(row.get("parallel", ""))
     if layout.get("data_parallel", 1) not in {0, 1}:
         raise InputError("parallel: attention in data parallel within a replica is not modeled")
-    batch, output, rate, count = (_number(row, name) for name in
-                                  ("avg_batch", "avg_output_len", "output_tok_per_s", "n_gpus"))  # fmt: skip
+    batch, output, rate, count = (
+        _number(row, name) for name in ("avg_batch", "avg_output_len", "output_tok_per_s", "n_gpus")
+    )
     cluster = Cluster(row["accelerator"], int(count))
     stored = precision_of(architecture, _PRECISIONS.get(row["precision"], row["precision"]))
     return MeasuredDecode(
-        identity, architecture.name, cluster.accelerator.generation,
-        work(architecture, stored, batch, _prompt(row), output), machine(cluster, int(count), stored.peak),
-        rate, batch / rate,
-    )  # fmt: skip
+        identity,
+        architecture.name,
+        cluster.accelerator.generation,
+        work(architecture, stored, batch, _prompt(row), output),
+        machine(cluster, int(count), stored.peak),
+        rate,
+        batch / rate,
+    )
 
 
 def _prompt(row: Row) -> float:

@@ -1,4 +1,4 @@
-"""How well are time and memory of measured fine-tunes predicted, row by row and by model?"""
+"""Error of step time and peak memory of measured fine-tunes, row by row and by model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from costmodel.foundation.errors import CostModelError
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import table
-from costmodel.training.calibration.measured_finetunes import read_finetunes, row_id
+from costmodel.training.calibration.measured_finetunes import read_rows
 from costmodel.training.calibration.priors import FINE_TUNING
 from costmodel.training.step.efficiency import default_efficiency, machine
 from costmodel.training.step.layout import layouts
@@ -26,36 +26,43 @@ if TYPE_CHECKING:
 
 
 def validate_finetune(rows: Table) -> dict[str, Any]:
-    """Score the time and the memory model on a table of fine-tunes, in the schema of `data/measurements/finetunes.csv`.
+    """Score the step-time model and the memory model on a table of fine-tunes.
 
-    A model that the constants were fitted on is predicted by those of a fit without it; any other by the
-    shipped ones. The report is that of the time of a step [s]; beside it, under "memory", that of the peak
-    memory of an accelerator [byte]. Rows that their authors computed, and such whose settings are not known,
-    are skipped with the reason.
+    A model that the constants were fitted on is predicted by those of a fit without it, any other model by the shipped
+    constants. The report is that of the step time [s]; beside it, under "memory", stands that of the peak memory of an
+    accelerator [byte]. Rows that are not measured, and rows whose settings are not stated, are skipped with the reason.
+
+    Parameters
+    ----------
+    rows : Table
+        Rows with the columns of `data/measurements/finetunes.csv`, or those of older files.
+
+    Returns
+    -------
+    dict
+        In the format of `report`.
     """
-    folds = {row["model"]: {name: float(value) for name, value in row.items() if name not in {"model", "source"}}
-             for row in table("fitted/folds/finetune").rows}  # fmt: skip
-    tunes, skipped = read_finetunes(rows)
-    by_id = {tune.id: tune for tune in tunes}
+    folds = {
+        row["model"]: {name: float(value) for name, value in row.items() if name not in {"model", "source"}}
+        for row in table("fitted/folds/finetune").rows
+    }
     times, memories = [], []
-    for number, row in enumerate(rows.rows, start=2):
-        identity = row_id(number, row)
-        tune = by_id.get(identity)
-        if tune is None:
-            times.append(Case(identity, row["model"], skipped=skipped[identity]))
+    for row in read_rows(rows):
+        if row.tune is None:
+            times.append(Case(row.id, row.model, skipped="; ".join(row.problems)))
             memories.append(times[-1])
             continue
-        without = folds.get(tune.model)
-        times.append(_time(tune, _efficiency(without)))
-        memories.append(_memory(tune, _held(without)))
+        without = folds.get(row.tune.model)
+        times.append(_time(row.tune, _efficiency(without)))
+        memories.append(_memory(row.tune, _held(without)))
     return {**report("finetune", times), "memory": report("finetune memory", memories)}
 
 
 def _efficiency(without: Mapping[str, float] | None) -> Efficiency:
-    known = default_efficiency()
+    shipped = default_efficiency()
     if without is None:
-        return known
-    return known.replace(values={**known.values, **{name: without[name] for name in FINE_TUNING}})
+        return shipped
+    return shipped.replace(values={**shipped.values, **{name: without[name] for name in FINE_TUNING}})
 
 
 def _held(without: Mapping[str, float] | None) -> Held:
@@ -64,7 +71,7 @@ def _held(without: Mapping[str, float] | None) -> Held:
 
 def _time(tune: MeasuredFineTune, efficiency: Efficiency) -> Case:
     if tune.seconds is None:
-        return Case(tune.id, tune.model, skipped=tune.setup.untimed or "no time is printed")
+        return Case(tune.id, tune.model, skipped=tune.setup.unused or "no time is printed")
     step = tune.step
     accelerator = step.cluster.accelerator
     try:
@@ -85,10 +92,11 @@ def _time(tune: MeasuredFineTune, efficiency: Efficiency) -> Case:
 
 def _memory(tune: MeasuredFineTune, held: Held) -> Case:
     if tune.memory is None:
-        return Case(tune.id, tune.model, skipped=tune.setup.unheld or "no memory is printed")
+        return Case(tune.id, tune.model, skipped=tune.setup.unused or "no memory is printed")
     predicted = tune.predicted_memory(held)
-    return Case(tune.id, tune.model, predicted, tune.memory,
-                _intervals(predicted, default_efficiency().spreads["memory"]))  # fmt: skip
+    return Case(
+        tune.id, tune.model, predicted, tune.memory, _intervals(predicted, default_efficiency().spreads["memory"])
+    )
 
 
 def _intervals(value: float, spread: float) -> dict[float, tuple[float, float]]:

@@ -30,14 +30,41 @@ JOBS = "fitted/finetune_jobs"
 WORDS = {"yes": True, "no": False}
 """How a truth value is written in the table."""
 RECIPE_FIELDS = (
-    "examples", "lengths", "tokens", "epochs", "sequence_length", "batch_size", "packing", "rank", "targets",
-    "quantization", "software", "group_size", "prompt_length", "learn_from", "teacher", "cached",
-)  # fmt: skip
+    "examples",
+    "lengths",
+    "tokens",
+    "epochs",
+    "sequence_length",
+    "batch_size",
+    "packing",
+    "rank",
+    "targets",
+    "quantization",
+    "software",
+    "group_size",
+    "prompt_length",
+    "learn_from",
+    "teacher",
+    "cached",
+)
 """Columns that are fields of the recipe; an empty cell leaves the default."""
 NEEDED = (
-    "id", "organization", "kind", "architecture", *RECIPE_FIELDS, "accelerator", "count", "gpu_hours", "cost_usd",
-    "usd_per_gpu_hour", "date", "confidence", "skipped", "source", "note",
-)  # fmt: skip
+    "id",
+    "organization",
+    "kind",
+    "architecture",
+    *RECIPE_FIELDS,
+    "accelerator",
+    "count",
+    "gpu_hours",
+    "cost_usd",
+    "usd_per_gpu_hour",
+    "date",
+    "confidence",
+    "skipped",
+    "source",
+    "note",
+)
 
 
 def validate_published_finetunes(rows: Table) -> dict[str, Any]:
@@ -177,8 +204,10 @@ def job_rows(listed: Sequence[Job]) -> list[dict[str, str]]:
     rows = []
     for kind in KINDS:
         own = [job for job in listed if job.kind == kind]
-        rows += [_job_row(kind, name, [job for job in own if job.organization != name])
-                 for name in ("", *sorted({job.organization for job in own}))]  # fmt: skip
+        rows += [
+            _job_row(kind, name, [job for job in own if job.organization != name])
+            for name in ("", *sorted({job.organization for job in own}))
+        ]
     return rows
 
 
@@ -189,10 +218,16 @@ def _job_row(kind: str, left_out: str, own: Sequence[Job]) -> dict[str, str]:
     sd = math.sqrt(squares / len(organizations))
     low, high = (math.exp(mean + side * normal_quantile(0.9) * sd) for side in (-1, 1))
     return {
-        "kind": kind, "left_out": left_out, "realized_efficiency": f"{math.exp(mean):.4f}", "low": f"{low:.4f}",
-        "high": f"{high:.4f}", "level": "0.8", "jobs": str(len(own)), "organizations": str(len(organizations)),
+        "kind": kind,
+        "left_out": left_out,
+        "realized_efficiency": f"{math.exp(mean):.4f}",
+        "low": f"{low:.4f}",
+        "high": f"{high:.4f}",
+        "level": "0.8",
+        "jobs": str(len(own)),
+        "organizations": str(len(organizations)),
         "source": "fitted on data/measurements/published_finetunes.csv by costmodel.validation.published_finetunes",
-    }  # fmt: skip
+    }
 
 
 def _weight(job: Job, own: Sequence[Job]) -> float:

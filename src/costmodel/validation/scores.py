@@ -64,14 +64,16 @@ def summary_rows(scored: Mapping[str, Any]) -> list[dict[str, str]]:
     rows = []
     for name, part in {"all": scored, **scored["families"]}.items():
         if part["scored"]:
-            rows.append({
-                "cases": f"{name} ({part['scored']})",
-                "median error": f"{part['median_ape']:.0%}",
-                "mean error": f"{part['mape']:.0%}",
-                "median |log10|": f"{part['median_abs_log10']:.3f}",
-                "bias": f"{part['bias']:+.2f}",
-                "in 80 % interval": f"{part['coverage']['0.8']:.0%}",
-            })  # fmt: skip
+            rows.append(
+                {
+                    "cases": f"{name} ({part['scored']})",
+                    "median error": f"{part['median_ape']:.0%}",
+                    "mean error": f"{part['mape']:.0%}",
+                    "median |log10|": f"{part['median_abs_log10']:.3f}",
+                    "bias": f"{part['bias']:+.2f}",
+                    "in 80 % interval": f"{part['coverage']['0.8']:.0%}",
+                }
+            )
     return rows
 
 
@@ -87,6 +89,10 @@ def _coverage(cases: Iterable[Case], level: float) -> float | None:
 def _row(case: Case) -> dict[str, Any]:
     low, high = case.intervals.get(0.8, (None, None))
     return {
-        "id": case.id, "predicted": case.predicted, "measured": case.measured, "low": low, "high": high,
+        "id": case.id,
+        "predicted": case.predicted,
+        "measured": case.measured,
+        "low": low,
+        "high": high,
         "skipped": case.skipped,
-    }  # fmt: skip
+    }

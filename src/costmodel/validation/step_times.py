@@ -75,10 +75,19 @@ def _key(step: MeasuredStep) -> tuple[Any, ...]:
     """Return what identifies a measurement: the settings that every source states, and the step time."""
     layout = step.layout
     return (
-        step.architecture, step.sequence_length, step.batch_size, step.cluster.accelerator.name, step.cluster.count,
-        step.precision, step.numbers, layout.tensor, layout.pipeline, layout.context, layout.expert,
+        step.architecture,
+        step.sequence_length,
+        step.batch_size,
+        step.cluster.accelerator.name,
+        step.cluster.count,
+        step.precision,
+        step.numbers,
+        layout.tensor,
+        layout.pipeline,
+        layout.context,
+        layout.expert,
         float(f"{step.seconds:.4g}"),
-    )  # fmt: skip
+    )
 
 
 def _without(family: str, shipped: Efficiency, steps: Sequence[MeasuredStep]) -> Efficiency:
@@ -95,15 +104,20 @@ def _case(step: MeasuredStep, efficiency: Efficiency, known_stack: bool) -> Case
     work, hardware = workload(step.architecture, step.sequence_length), machine(step.cluster, step.precision)
     constants = efficiency.constants(accelerator, step.precision, experts, step.year)
     parts = min(
-        (step_breakdown(work, step.numbers, hardware, step.batch_size, layouts(layout), constants)
-         for layout in candidates(step)),
+        (
+            step_breakdown(work, step.numbers, hardware, step.batch_size, layouts(layout), constants)
+            for layout in candidates(step)
+        ),
         key=lambda breakdown: float(breakdown.total),
-    )  # fmt: skip
+    )
     seconds = float(parts.total)
     spread = efficiency.spread(
-        accelerator, experts, launch_share=float(parts.launch) / seconds, known_stack=known_stack,
+        accelerator,
+        experts,
+        launch_share=float(parts.launch) / seconds,
+        known_stack=known_stack,
         known_layout="micro_batch" not in step.open,
-    )  # fmt: skip
+    )
     intervals = {}
     for level in LEVELS:
         factor = math.exp(normal_quantile((1 + level) / 2) * spread)

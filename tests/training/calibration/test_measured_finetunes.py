@@ -1,101 +1,141 @@
-"""What do rows of measured fine-tunes say? Each is read by the settings of its source, or skipped with a reason."""
+"""Measured fine-tunes: recipe and layout by columns, the notation of older files, and the reported problems."""
 
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel.foundation.tables import Table, table
-from costmodel.training.calibration.measured_finetunes import NEEDED, SOURCES, read_finetunes, row_id
+from costmodel.foundation.columns import as_table
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.tables import table
+from costmodel.training.calibration.finetune_columns import FINE_TUNES, FLAGS, batch_cells, method_cells, time_cells
+from costmodel.training.calibration.measured_finetunes import read_finetunes, read_rows
 from costmodel.training.step.layout import layouts
 from costmodel.training.step.memory import GIB, default_held, memory
 from costmodel.training.step.workload import workload
 
-ROWS = table("measurements/finetunes").rows
-KEPT, SKIPPED = read_finetunes(table("measurements/finetunes"))
-TORCHTUNE = next(row for row in ROWS if "torchtune" in row["source"])
+SHIPPED = table("measurements/finetunes")
+ROWS = SHIPPED.rows
+TUNES, SKIPPED = read_finetunes(SHIPPED)
+ROW = {
+    "method": "lora",
+    "model": "Llama-3.1-8B",
+    "count": "1",
+    "sequence_length": "2048",
+    "micro_batch": "2",
+    "tokens_per_second": "5000",
+    "accelerator": "H100-SXM",
+    "software": "eager",
+}
+OLDER = {
+    "method": "LoRA",
+    "model": "Qwen-14B",
+    "gpu": "A100",
+    "n_gpus": "1",
+    "seq_len": "512.0",
+    "batch": "1x ga8",
+    "tokens_or_samples": "",
+    "peak_memory_gb": "33.1",
+    "tokens_per_s": "1500.0",
+    "time": "2.7 s/it",
+    "cost_usd": "",
+    "source": "",
+    "accelerator": "A100-80GB-SXM",
+}
 
 
-def of(text, source=""):
-    """The fine-tunes whose names hold a text, from a source."""
-    found = [one for one, row in zip(KEPT, ROWS, strict=True) if text in one.id and source in row["source"]]
-    assert found
-    return found
+def labelled(text, source=""):
+    """The shipped fine-tunes whose ids hold a text, from a source."""
+    chosen = [tune for tune, row in zip(TUNES, ROWS, strict=True) if text in tune.id and source in row["source"]]
+    assert chosen
+    return chosen
 
 
-def read(row):
-    """What becomes of a table of one row."""
-    return read_finetunes(replace(table("measurements/finetunes"), rows=(row,)))
+def tune(row=ROW, **cells):
+    (tuned,), skipped = read_finetunes(as_table("rows", [{**row, **cells}]))
+    assert not skipped
+    return tuned
 
 
-def test_all_rows_are_kept():
-    assert len(KEPT) == len(ROWS) == 67
+def problems(row=ROW, **cells):
+    (read,) = read_rows(as_table("rows", [{**row, **cells}]))
+    assert read.tune is None
+    return "; ".join(read.problems)
+
+
+# The shipped table
+
+
+def test_all_shipped_rows_are_read():
+    assert len(TUNES) == len(ROWS) == 67
     assert SKIPPED == {}
-    assert len({one.id for one in KEPT}) == 67
+    assert len({one.id for one in TUNES}) == 67
     assert all(row["accelerator"] and row["source"] for row in ROWS)
+    assert set(SHIPPED.columns) <= set(FINE_TUNES.columns)
 
 
-def test_what_is_no_measure_says_why():
-    assert sum(one.seconds is not None for one in KEPT) == 64
-    assert sum(one.memory is not None for one in KEPT) == 60
-    untimed = {one.id: one.setup.untimed for one in KEPT if one.seconds is None}
-    assert list(untimed) == [
-        "48: full of Llama-3.1-8B at 2048", "50: LoRA of Llama-3.1-8B at 2048",
-        "55: full baseline (padded) of Llama-3.2-3B at 4096",
-    ]  # fmt: skip
-    assert [reason.partition(":")[0] for reason in untimed.values()] == [
-        "faster than the peak with the recomputation of its recipe",
-        "faster than the peak with the recomputation of its recipe", "the length is a cap",
-    ]  # fmt: skip
-    unheld = [one for one in KEPT if one.memory is None]
-    assert {one.id for one in unheld if one.setup.unheld} == set(untimed)
+def test_flagged_rows_have_neither_time_nor_memory():
+    assert sum(one.seconds is not None for one in TUNES) == 64
+    assert sum(one.memory is not None for one in TUNES) == 60
+    flagged = {one.id: one.setup.unused for one in TUNES if one.setup.unused}
+    assert flagged == {
+        "48: full of Llama-3.1-8B at 2048": FLAGS["misprinted"],
+        "50: LoRA of Llama-3.1-8B at 2048": FLAGS["misprinted"],
+        "55: full baseline (padded) of Llama-3.2-3B at 4096": FLAGS["padded"],
+    }
+    assert {one.id for one in TUNES if one.seconds is None} == set(flagged)
+    without_memory = [one for one in TUNES if one.memory is None and not one.setup.unused]
     # NVIDIA prints no memory
-    assert all(one.cluster.accelerator.name == "H100-SXM" for one in unheld if not one.setup.unheld)
-    assert len([one for one in unheld if not one.setup.unheld]) == 4
+    assert [one.cluster.accelerator.name for one in without_memory] == ["H100-SXM"] * 4
 
 
-def test_two_rows_are_faster_than_their_device_can():
+def test_two_rows_are_faster_than_their_accelerator():
     """Six FLOPs for each weight and token, eight with the recomputation, on a peak of 155 TFLOP/s."""
-    for row in ROWS[46:49:2]:
+    misprinted = [row for row in ROWS if row["flag"] == "misprinted"]
+    assert len(misprinted) == 2
+    for row in misprinted:
         assert row["accelerator"] == "RTX-A6000"
         size = cm.load_architecture("llama-3.1-8b").parameters.total - 128_256 * 4096
-        times = 6 if row["method"] == "LoRA" else 8  # of adapters, forward, backward once, forward again
+        times = 6 if row["method"] == "lora" else 8  # of adapters, forward, backward once, forward again
         peak = cm.load_accelerator("RTX-A6000").peak()
-        assert float(row["tokens_per_s"]) * times * size > peak
+        assert float(row["tokens_per_second"]) * times * size > peak
 
 
-def test_rows_of_qwen_are_read_by_its_scripts():
-    one = of("2: LoRA of Qwen-1.8B at 256")[0]
+def test_settings_of_the_qwen_scripts():
+    """github.com/QwenLM/Qwen finetune/*.sh: rank 64, recomputation, DeepSpeed ZeRO-2 or 3."""
+    one = labelled("2: LoRA of Qwen-1.8B at 256")[0]
     recipe, layout = one.setup.recipe, one.setup.layout
     assert isinstance(recipe, cm.LoRA) and recipe.rank == 64 and recipe.sequence_length == 256
     assert (layout.recompute, layout.eager, layout.zero, one.setup.accumulation) == ("full", True, 0, 8)
     assert one.seconds == 1.0 and one.memory == 6.7e9
     assert one.step.batch_size == 8
-    assert of("LoRA (emb)")[0].setup.recipe.train_embeddings and not recipe.train_embeddings
-    quantized = of("Q-LoRA")[0]
+    assert labelled("LoRA (emb)")[0].setup.recipe.train_embeddings and not recipe.train_embeddings
+    quantized = labelled("Q-LoRA")[0]
     assert quantized.setup.recipe.quantization == "gptq-int4" and quantized.setup.layout.loss == "half"
-    full = of("Full-parameter of Qwen-7B")[0]
+    full = labelled("Full-parameter of Qwen-7B")[0]
     assert isinstance(full.setup.recipe, cm.FullFineTuning) and full.setup.layout.zero == 3
     assert full.cluster.count == 2 and full.memory == 139.2e9 / 2  # printed as a sum
-    nodes = of("LoRA (multinode)")[0]
+    nodes = labelled("LoRA (multinode)")[0]
     assert nodes.step.batch_size == 16 * 4 and nodes.setup.layout.zero == 2
 
 
-def test_rows_of_torchtune_are_read_by_its_recipes():
-    sharded = of("LoRA of Llama-3.1-70B")[0]
+def test_settings_of_the_torchtune_recipes():
+    sharded = labelled("LoRA of Llama-3.1-70B")[0]
     assert (sharded.setup.layout.zero, sharded.setup.layout.micro_batch, sharded.cluster.count) == (3, 2, 8)
     assert sharded.seconds == pytest.approx(2048 * 2 * 8 / 3497) and sharded.memory == 27.6 * GIB
     assert not sharded.setup.layout.eager and sharded.setup.layout.loss == "chunked"
-    away = of("full + CPU offload")[0].setup.layout
+    away = labelled("full + CPU offload")[0].setup.layout
     assert away.offload_optimizer and away.offload_weights
-    paged = of("47: full of Llama-3.1-8B")[0]
-    assert paged.setup.paged and paged.setup.recipe.optimizer == "adamw-8bit" and paged.setup.layout.step_in_backward
-    assert isinstance(of("QLoRA of Llama-3.1-405B")[0].setup.recipe, cm.QLoRA)
+    paged = labelled("47: full of Llama-3.1-8B")[0].setup
+    assert paged.paged and paged.recipe.optimizer == "adamw-8bit" and paged.layout.step_in_backward
+    assert isinstance(labelled("QLoRA of Llama-3.1-405B")[0].setup.recipe, cm.QLoRA)
 
 
-def test_flags_add_up():
-    """Each line of the table adds one; adapters have all before them."""
-    flags = {one.method: one.setup.layout for one in of("Llama-3.2-3B", "optimisation-flags")}
+def test_settings_of_the_flag_table_add_up():
+    """Each row of the torchtune table adds one setting; adapters have all before them."""
+    flags = {one.method: one.setup.layout for one in labelled("Llama-3.2-3B", "optimisation-flags")}
     eager = {method: layout.eager for method, layout in flags.items()}
     assert eager["+packed"] and not eager["+compile"] and not eager["+chunked CE"]
     assert flags["+compile"].loss == "whole" and flags["+chunked CE"].loss == "chunked"
@@ -107,15 +147,15 @@ def test_flags_add_up():
             assert (layout.loss, layout.recompute, layout.eager) == ("chunked", "full", False)
 
 
-def test_rows_of_nvidia_are_read_by_its_summary():
-    for one in of("FP8"):
-        assert one.setup.recipe.precision == "fp8" and one.memory is None
-        assert one.step.batch_size == one.setup.recipe.batch_size == 32
-        row = ROWS[KEPT.index(one)]
-        assert one.seconds == pytest.approx(32 * 4096 / float(row["tokens_per_s"]))
+def test_rows_of_nvidia_train_32_sequences_in_fp8():
+    for one, row in zip(TUNES, ROWS, strict=True):
+        if row["precision"] == "fp8":
+            assert one.setup.recipe.precision == "fp8" and one.memory is None
+            assert one.step.batch_size == one.setup.recipe.batch_size == 32
+            assert one.seconds == pytest.approx(32 * 4096 / float(row["tokens_per_second"]))
 
 
-@pytest.mark.parametrize("one", KEPT, ids=lambda one: one.id)
+@pytest.mark.parametrize("one", TUNES, ids=lambda one: one.id)
 def test_every_row_fits_and_runs_below_the_peak(one):
     step = one.step
     work = workload(step.architecture, step.sequence_length, step.adapters)
@@ -128,96 +168,216 @@ def test_every_row_fits_and_runs_below_the_peak(one):
         assert least / peak < one.seconds
 
 
-def test_what_a_source_counts_is_what_is_predicted():
-    """The allocator alone, the context of the device too, or the buffers of the engine as well."""
+def test_predicted_memory_has_the_parts_of_the_measured_memory():
+    """The allocator alone, the context of the device too, or also the buffers of the engine."""
     held = default_held()
-    one = of("2: LoRA of Qwen-1.8B at 256")[0]
+    one = labelled("2: LoRA of Qwen-1.8B at 256")[0]
     step = one.step
     parts = memory(workload(step.architecture, 256, step.adapters), step.numbers, 8.0, layouts(step.layout))
     assert one.predicted_memory() == pytest.approx(parts.total - parts.framework + held.context)
-    engine = one._replace(setup=one.setup._replace(counted="engine")).predicted_memory()
+    engine = one._replace(setup=one.setup._replace(counts="engine")).predicted_memory()
     assert engine - one.predicted_memory() == pytest.approx(held.engine)
-    allocator = one._replace(setup=one.setup._replace(counted="allocator")).predicted_memory()
+    allocator = one._replace(setup=one.setup._replace(counts="allocator")).predicted_memory()
     assert one.predicted_memory() - allocator == pytest.approx(held.context - 0.3 * GIB)
 
 
-# What cannot be used
+# Rows of other tables
+
+
+def test_columns_set_recipe_and_layout():
+    read = tune(
+        rank="32",
+        recompute="none",
+        accumulation="4",
+        zero="1",
+        count="2",
+        loss="half",
+        overlap_data="no",
+        memory_gib="40",
+        memory_summed="yes",
+        memory_counts="engine",
+        train_embeddings="yes",
+    )
+    assert (read.setup.recipe.rank, read.setup.layout.eager, read.setup.layout.recompute) == (32, True, "none")
+    assert read.setup.recipe.train_embeddings and read.setup.counts == "engine"
+    assert (read.setup.layout.zero, read.setup.layout.loss, read.setup.layout.overlap_data) == (1, "half", False)
+    assert read.seconds == pytest.approx(2048 * 2 * 2 * 4 / 5000) and read.memory == 20 * GIB
+    assert tune(memory_gb="40").memory == 40e9
+    fused = tune(software="fused").setup.layout
+    assert (fused.eager, fused.loss, fused.recompute, fused.zero) == (False, "fused", "full", 0)
+    assert tune(count="4").setup.layout.zero == 2 and tune(count="4", method="full_fine_tuning").setup.layout.zero == 3
+
+
+def test_older_names_are_read_through_the_same_columns():
+    older = {
+        "method": "LoRA",
+        "model": "Llama-3.1-8B",
+        "n_gpus": "1",
+        "seq_len": "2048",
+        "batch": "2",
+        "tokens_per_s": "5000",
+        "accelerator": "H100-SXM",
+        "software": "eager",
+    }
+    assert tune(older)._replace(id="", method="") == tune()._replace(id="", method="")
+
+
+@given(st.sampled_from(["source", "note", "url", "label"]), st.text(max_size=40))
+def test_a_label_changes_nothing(column, label):
+    assert tune(**{column: label})._replace(id="", method="") == tune()._replace(id="", method="")
+
+
+@pytest.mark.parametrize("label", ["QwenLM/Qwen README", "torchtune", "nemo", "a blog"])
+def test_prose_is_not_read(label):
+    assert tune(OLDER, source=label) == tune(OLDER)
+
+
+def test_scripts_follow_from_the_notation_of_the_batch():
+    """Older files have no column for the scripts, which write the batch each in a way of their own."""
+    qwen = tune(OLDER)
+    assert (qwen.setup.recipe.rank, qwen.setup.accumulation, qwen.setup.layout.eager, qwen.memory) == (
+        64,
+        8,
+        True,
+        33.1e9,
+    )
+    packed = tune(OLDER, batch="2 packed", time="", model="Llama-3.1-8B")
+    assert (packed.setup.recipe.rank, packed.setup.layout.loss, packed.memory) == (8, "chunked", 33.1 * GIB)
+    assert packed.setup.counts == "allocator"
+    nemo = tune(
+        OLDER,
+        batch="GBS32",
+        time="673 model TFLOP/s/GPU",
+        model="Llama-2-7B",
+        method="LoRA FP8",
+        n_gpus="8",
+        accelerator="H100-SXM",
+    )
+    assert (nemo.setup.recipe.rank, nemo.setup.recipe.precision, nemo.step.batch_size) == (32, "fp8", 32)
+
+
+def test_zero3_shards_the_weights_over_the_ranks():
+    read = tune(OLDER, method="LoRA + Deepspeed Zero3", model="Qwen-72B", n_gpus="4")
+    assert (read.setup.layout.zero, read.setup.layout.data, read.setup.accumulation) == (3, 4, 8)
+    assert read.predicted_memory() < 80 * GIB, "72B in 16 bits over four"
+
+
+def test_a_model_that_does_not_fit_data_parallel_is_planned():
+    read = tune(
+        OLDER,
+        method="SFT FP8",
+        model="Llama-2-70B",
+        n_gpus="16",
+        seq_len="4096",
+        batch="GBS32",
+        time="",
+        accelerator="H100-SXM",
+    )
+    assert read.setup.layout.accelerators == 16 and read.setup.layout.data < 16
+    assert read.setup.accumulation * read.setup.layout.data * read.setup.layout.micro_batch == 32
+
+
+def test_a_row_that_repeats_a_shipped_measurement_takes_its_settings():
+    """Older files do not state that these rows are misprinted, nor the settings of the last row."""
+    shipped = [
+        {
+            "method": row["label"],
+            "model": row["model"],
+            "n_gpus": row["count"],
+            "batch": "2",
+            "seq_len": row["sequence_length"],
+            "tokens_per_s": row["tokens_per_second"],
+            "time": "",
+            "peak_memory_gb": row["memory_gib"],
+            "accelerator": row["accelerator"],
+        }
+        for row in ROWS
+        if row["memory_gib"]
+    ]
+    again, skipped = read_finetunes(as_table("rows", shipped))
+    assert not skipped
+    ours = [one for one, row in zip(TUNES, ROWS, strict=True) if row["memory_gib"]]
+    assert [one._replace(id="") for one in again] == [one._replace(id="") for one in ours]
+    assert "software is not given" in problems({**shipped[-1], "tokens_per_s": "1"})
+
+
+@pytest.mark.parametrize(
+    ("cell", "cells"),
+    [
+        ("LoRA", {"method": "lora"}),
+        ("Q-LoRA", {"method": "qlora"}),
+        ("QLoRA r32", {"method": "qlora", "rank": "32"}),
+        ("Full-parameter", {"method": "full_fine_tuning"}),
+        ("SFT BF16", {"method": "full_fine_tuning", "precision": "bf16"}),
+        ("LoRA (zero3)", {"method": "lora", "zero": "3"}),
+        ("LoRA (emb)", {"method": "lora", "train_embeddings": "yes"}),
+        ("LoRA (max ctx)", {"method": "lora", "flag": "computed"}),
+        ("full + CPU offload", {"method": "full_fine_tuning", "offload_optimizer": "yes", "offload_weights": "yes"}),
+    ],
+)
+def test_notation_of_methods(cell, cells):
+    assert method_cells(cell) == {"label": cell, **cells}
+
+
+@pytest.mark.parametrize("cell", ["LoRAX", "GRPO", "full of hope", "LoRA (emb) twice", ""])
+def test_other_methods_are_errors(cell):
+    with pytest.raises(InputError, match=r"unknown (notation|setting)"):
+        method_cells(cell)
+
+
+def test_notation_of_batches_and_times():
+    assert batch_cells("2 packed") == {"micro_batch": "2", "scripts": "torchtune"}
+    assert batch_cells("4") == {"micro_batch": "4"} and batch_cells("GBS32")["batch_size"] == "32"
+    assert time_cells("1.7 s/it") == {"step_time": "1.7"} and time_cells("0.5 it/s") == {"step_time": "2.0"}
+    assert time_cells("198 h (~101K GPU-h)") == time_cells("30 min (4 GPU-h)") == time_cells("3800 GPU-h") == {}
+    for read, cell in ((batch_cells, "many"), (time_cells, "soon")):
+        with pytest.raises(InputError, match="unknown notation"):
+            read(cell)
 
 
 @pytest.mark.parametrize(
     ("cells", "reason"),
     [
-        ({"accelerator": ""}, "the accelerator is not known"),
+        ({"accelerator": ""}, "accelerator is not given"),
         ({"accelerator": "H1000"}, "H1000"),
-        ({"seq_len": ""}, "the sequence length is not known"),
-        ({"seq_len": "long"}, "seq_len must be a number; got 'long'"),
-        ({"seq_len": "0.5"}, "seq_len must be a whole number"),
-        ({"n_gpus": ""}, "n_gpus must be a whole number"),
-        ({"n_gpus": "-2"}, "n_gpus must be above 0"),
-        ({"method": "LoRA (max ctx)"}, "a maximum of the context"),
+        ({"sequence_length": ""}, "sequence_length is not given"),
+        ({"sequence_length": "long"}, "sequence_length must be a whole number of token, without a unit; got 'long'"),
+        ({"sequence_length": "0.5"}, "sequence_length must be a whole number"),
+        ({"count": ""}, "count is not given"),
+        ({"count": "-2"}, "count must be above 0"),
+        ({"flag": "computed"}, "a computed maximum of the sequence length"),
+        ({"flag": "odd"}, "flag: unknown word 'odd'; accepted: misprinted, padded, computed"),
         ({"model": "Qwen-7Z"}, "Qwen-7Z"),
-        ({"peak_memory_gb": "nan"}, "peak_memory_gb must be"),
-        ({"peak_memory_gb": "much"}, "peak_memory_gb must be a number; got 'much'"),
-        ({**TORCHTUNE, "source": "a blog"}, "the settings of its source are not known"),
-        ({**TORCHTUNE, "batch": "many"}, "batch cannot be read; got 'many'"),
-        ({**TORCHTUNE, "batch": ""}, "batch cannot be read; got ''"),
+        ({"memory_gb": "nan"}, "memory_gb must be"),
+        ({"memory_gb": "80 GiB"}, "memory_gb must be a number of GB, without a unit; got '80 GiB'"),
+        ({"memory_gb": "80", "memory_gib": "80"}, "memory is given twice"),
+        ({"software": ""}, "software is not given; accepted: eager, fused"),
+        ({"software": "fast"}, "software: unknown word 'fast'; accepted: eager, fused"),
+        ({"method": "dora"}, "method: unknown notation 'dora'; accepted: full_fine_tuning, lora or qlora"),
+        ({"batch": "many"}, "batch: unknown notation 'many'; accepted: 2, 2 packed, 1x ga8 or GBS32"),
+        ({"batch_size": "3", "count": "2"}, "does not divide the batch_size of 3"),
     ],
 )
 def test_a_row_that_cannot_be_used_says_why(cells, reason):
-    row = {**ROWS[0], **cells}
-    kept, skipped = read(row)
-    assert kept == []
-    assert list(skipped) == [row_id(2, row)]
-    assert reason in skipped[row_id(2, row)]
+    assert reason in problems(**cells)
+
+
+def test_all_problems_of_a_row_are_reported_at_once():
+    reported = problems(software="fast", count="x", sequence_length="", zero="y")
+    assert all(name in reported for name in ("software", "count", "sequence_length", "zero"))
 
 
 def test_a_row_without_time_and_memory_is_kept_without_them():
-    kept, skipped = read({**ROWS[0], "time": "", "tokens_per_s": "", "peak_memory_gb": ""})
-    assert skipped == {} and (kept[0].seconds, kept[0].memory) == (None, None)
+    read = tune(tokens_per_second="")
+    assert (read.seconds, read.memory) == (None, None)
 
 
-@pytest.mark.parametrize("column", NEEDED)
-def test_a_column_that_is_needed_is_named(column):
-    found = table("measurements/finetunes")
+@pytest.mark.parametrize("column", FINE_TUNES.required)
+def test_missing_columns_are_named(column):
     with pytest.raises(cm.InputError, match=f"missing: {column}$"):
-        read_finetunes(replace(found, columns=tuple(name for name in found.columns if name != column)))
+        read_finetunes(replace(SHIPPED, columns=tuple(name for name in SHIPPED.columns if name != column)))
 
 
-def test_every_source_has_a_reader():
-    assert list(SOURCES)[-1] == ""  # the last takes what no other does, and refuses it
-
-
-# Rows that are not in the shipped table
-
-
-def a_row(**cells):
-    row = dict.fromkeys(NEEDED, "") | {
-        "method": "LoRA", "model": "Llama-3.1-8B", "n_gpus": "1", "seq_len": "2048", "batch": "2",
-        "tokens_per_s": "5000", "source": "our own", "accelerator": "H100-SXM",
-    }  # fmt: skip
-    row |= {name: str(value) for name, value in cells.items()}
-    return Table("rows", (row,), tuple(row), "")
-
-
-def test_a_source_of_ones_own_says_what_runs_it():
-    found, skipped = read_finetunes(a_row())
-    assert not found and "a column 'software'" in next(iter(skipped.values()))
-    (one,), _ = read_finetunes(a_row(software="eager", rank=32, recompute="none", accumulation=4))
-    assert (one.setup.recipe.rank, one.setup.layout.eager, one.setup.layout.recompute) == (32, True, "none")
-    assert one.seconds == pytest.approx(2048 * 2 * 4 / 5000)
-    (fused,), _ = read_finetunes(a_row(software="fused"))
-    assert (fused.setup.layout.eager, fused.setup.layout.loss) == (False, "fused")
-
-
-def test_weights_that_are_shared_over_ranks_are_read_as_that():
-    (one,), _ = read_finetunes(a_row(method="LoRA + Deepspeed Zero3", model="Qwen-72B", n_gpus=4, batch="1x ga8",
-                                     source="QwenLM/Qwen README", accelerator="A100-80GB-SXM"))  # fmt: skip
-    assert (one.setup.layout.zero, one.setup.layout.data, one.setup.accumulation) == (3, 4, 8)
-    assert one.predicted_memory() < 80 * GIB, "72B in 16 bits over four"
-
-
-def test_a_model_that_fits_on_no_replica_is_planned():
-    (one,), _ = read_finetunes(a_row(method="SFT FP8", model="Llama-2-70B", n_gpus=16, seq_len=4096, batch="GBS32",
-                                     source="nemo", accelerator="H100-SXM"))  # fmt: skip
-    assert one.setup.layout.accelerators == 16 and one.setup.layout.data < 16
-    assert one.setup.accumulation * one.setup.layout.data * one.setup.layout.micro_batch == 32
+def test_unknown_columns_are_errors():
+    with pytest.raises(cm.InputError, match=r"unknown column 'ranks' of measured fine-tunes; did you mean 'rank'"):
+        read_finetunes(as_table("rows", [{**ROW, "ranks": "8"}]))

@@ -49,8 +49,11 @@ def test_every_row_resolves_even_if_flagged(shared):
         architecture_of(row)
 
 
-@pytest.mark.parametrize("row", [row for row in table("measurements/measured_models").rows if row["model"] != "*"],
-                         ids=lambda row: row["model"].partition("|")[0])  # fmt: skip
+@pytest.mark.parametrize(
+    "row",
+    [row for row in table("measurements/measured_models").rows if row["model"] != "*"],
+    ids=lambda row: row["model"].partition("|")[0],
+)
 def test_every_name_of_the_table_resolves_to_its_size(row):
     assert row["source"]
     assert bool(row["architecture"]) != bool(row["n_layers"])

@@ -11,17 +11,48 @@ from costmodel.training.calibration.measured_steps import read_rows, read_steps
 from costmodel.training.calibration.software import year_of
 
 ROW = {
-    "model": "llama-3.1-8b", "sequence_length": "8192", "batch_size": "128", "accelerator": "H100-SXM", "count": "8",
-    "tensor": "1", "pipeline": "1", "zero": "3", "micro_batch": "1", "recompute": "full", "precision": "bf16",
+    "model": "llama-3.1-8b",
+    "sequence_length": "8192",
+    "batch_size": "128",
+    "accelerator": "H100-SXM",
+    "count": "8",
+    "tensor": "1",
+    "pipeline": "1",
+    "zero": "3",
+    "micro_batch": "1",
+    "recompute": "full",
+    "precision": "bf16",
     "step_time": "19.0",
-}  # fmt: skip
+}
 OLDER = {
-    "source": "", "model": "llama-3.1-8b", "seq_len": "8192.0", "global_batch": "128.0", "accelerator": "H100-SXM",
-    "n_gpus": "8", "tp": "1.0", "pp": "1.0", "cp": "1.0", "ep": "", "dp_or_zero": "fsdp=8", "micro_batch": "1.0",
-    "interleave": "", "recompute": "full", "precision": "bf16", "tflops_per_gpu": "", "flop_convention": "",
-    "tokens_per_s_per_gpu": "", "step_time_s": "19.0", "memory_gib": "", "flag": "", "note": "", "software": "",
-    "software_version": "", "software_date": "", "dispatcher": "", "recipe": "",
-}  # fmt: skip
+    "source": "",
+    "model": "llama-3.1-8b",
+    "seq_len": "8192.0",
+    "global_batch": "128.0",
+    "accelerator": "H100-SXM",
+    "n_gpus": "8",
+    "tp": "1.0",
+    "pp": "1.0",
+    "cp": "1.0",
+    "ep": "",
+    "dp_or_zero": "fsdp=8",
+    "micro_batch": "1.0",
+    "interleave": "",
+    "recompute": "full",
+    "precision": "bf16",
+    "tflops_per_gpu": "",
+    "flop_convention": "",
+    "tokens_per_s_per_gpu": "",
+    "step_time_s": "19.0",
+    "memory_gib": "",
+    "flag": "",
+    "note": "",
+    "software": "",
+    "software_version": "",
+    "software_date": "",
+    "dispatcher": "",
+    "recipe": "",
+}
 
 
 def table_of(*rows):
@@ -48,14 +79,28 @@ def test_every_column_sets_its_field():
     assert read.layout == cm.Layout(data=8, zero=3, recompute="full", loss="fused")
     assert not read.open and read.memory is None and not read.tuned
     words = {
-        "attention": "flash-2", "loss": "whole", "overlap_tensor": "yes", "overlap_data": "no", "shard": "4",
-        "sequence_parallel": "no", "recompute": "selective", "micro_batch": "2",
-    }  # fmt: skip
+        "attention": "flash-2",
+        "loss": "whole",
+        "overlap_tensor": "yes",
+        "overlap_data": "no",
+        "shard": "4",
+        "sequence_parallel": "no",
+        "recompute": "selective",
+        "micro_batch": "2",
+    }
     layout = step(**words).layout
     assert layout == cm.Layout(
-        data=8, zero=3, shard=4, micro_batch=2, recompute="selective", sequence_parallel=False, attention="flash-2",
-        loss="whole", overlap_tensor=True, overlap_data=False,
-    )  # fmt: skip
+        data=8,
+        zero=3,
+        shard=4,
+        micro_batch=2,
+        recompute="selective",
+        sequence_parallel=False,
+        attention="flash-2",
+        loss="whole",
+        overlap_tensor=True,
+        overlap_data=False,
+    )
     read = step(network_bandwidth_gb_per_s="12.5", memory_gib="40", tuned="yes", family="ours", count="16")
     assert (read.cluster.network, read.memory, read.tuned, read.family) == (12.5e9, 40 * 2**30, True, "ours")
 
@@ -67,9 +112,21 @@ def test_older_column_names_are_read_through_the_same_columns():
 
 @pytest.mark.parametrize(
     ("cell", "zero"),
-    [("dp32", None), ("ddp", None), ("fsdp=0", None), ("fsdp=64", 3), ("fsdp8", 3), ("fsdp FULL_SHARD", 3),
-     ("fsdp shard_grad_op", 2), ("zero3", 3), ("ZeRO-1", 1), ("zero2", 2), ("dp8, zero1", 1), ("dp8+zero3", 3)],
-)  # fmt: skip
+    [
+        ("dp32", None),
+        ("ddp", None),
+        ("fsdp=0", None),
+        ("fsdp=64", 3),
+        ("fsdp8", 3),
+        ("fsdp FULL_SHARD", 3),
+        ("fsdp shard_grad_op", 2),
+        ("zero3", 3),
+        ("ZeRO-1", 1),
+        ("zero2", 2),
+        ("dp8, zero1", 1),
+        ("dp8+zero3", 3),
+    ],
+)
 def test_sharding_notation_of_older_files(cell, zero):
     assert sharding(cell).get("zero") == (None if zero is None else str(zero))
     assert step(OLDER, dp_or_zero=cell).layout.zero == (1 if zero is None else zero)
@@ -86,8 +143,17 @@ def test_a_label_changes_nothing(column, label):
     assert step(**{column: label}) == step()
 
 
-@pytest.mark.parametrize("label", ["exploration 2026", "8 May 2022 handbook", "Megatron LoRA 2020", "torchtitan 24.01",
-                                   "llm-foundry, 400 Gbps node", "local batch 4, interleaved, AsyncTP"])  # fmt: skip
+@pytest.mark.parametrize(
+    "label",
+    [
+        "exploration 2026",
+        "8 May 2022 handbook",
+        "Megatron LoRA 2020",
+        "torchtitan 24.01",
+        "llm-foundry, 400 Gbps node",
+        "local batch 4, interleaved, AsyncTP",
+    ],
+)
 def test_prose_is_not_read(label):
     """Words in a label were once read as adapters, a year, a kernel or a network."""
     for row in (ROW, OLDER):
@@ -152,7 +218,7 @@ def test_rounded_tokens_give_way_to_the_finer_flops():
         ({"dp_or_zero": "zero1, fsdp"}, "states more than one degree of sharding"),
     ],
     ids=lambda value: str(value)[:40],
-)  # fmt: skip
+)
 def test_a_row_that_cannot_be_used_says_why(cells, reason):
     assert reason in problems(**cells)
 
@@ -200,9 +266,12 @@ def test_shipped_rows_need_no_default_of_their_software():
     with_model = tuple({**row, "software": ""} for row in shipped.rows if not row["flag"])
     unnamed, named, whole = (
         read_steps(Table("steps", rows, shipped.columns, ""))[0]
-        for rows in (with_model, tuple({**row, "model": "x"} for row in plain),
-                     tuple(row for row in shipped.rows if not row["flag"]))
-    )  # fmt: skip
+        for rows in (
+            with_model,
+            tuple({**row, "model": "x"} for row in plain),
+            tuple(row for row in shipped.rows if not row["flag"]),
+        )
+    )
     for read in (unnamed, named):
         assert [(one.layout, one.precision, one.seconds, one.year, one.open) for one in read] == [
             (one.layout, one.precision, one.seconds, one.year, one.open) for one in whole
@@ -226,7 +295,12 @@ def test_what_a_source_does_not_state_stays_open():
 def test_defaults_follow_the_software_and_its_date():
     early = step(software="Megatron-LM", software_date="2020", recompute="", zero="").layout
     assert (early.attention, early.recompute, early.zero, early.sequence_parallel, early.overlap_data) == (
-        "unfused", "full", 0, False, False)  # fmt: skip
+        "unfused",
+        "full",
+        0,
+        False,
+        False,
+    )
     titan = step(software="torchtitan", micro_batch="", loss="", batch_size="32")
     assert (titan.layout.micro_batch, titan.layout.loss, titan.layout.attention) == (4, "whole", "flash-2")
     assert not titan.open
@@ -237,19 +311,32 @@ def test_defaults_follow_the_software_and_its_date():
 
 @pytest.mark.parametrize(
     ("date", "software", "generation", "year"),
-    [("2025-09", "", "hopper", 2025 + 8.5 / 12), ("2025-09-30", "", "hopper", 2025 + 8.5 / 12),
-     ("2021", "Megatron-LM", "ampere", 2021.5), ("", "Megatron-LM", "ampere", 2022.5),
-     ("", "megatron-lm", "hopper", 2024.5), ("", "llm-foundry", "hopper", 2023.5), ("", "ours", "hopper", 2026.5)],
-)  # fmt: skip
+    [
+        ("2025-09", "", "hopper", 2025 + 8.5 / 12),
+        ("2025-09-30", "", "hopper", 2025 + 8.5 / 12),
+        ("2021", "Megatron-LM", "ampere", 2021.5),
+        ("", "Megatron-LM", "ampere", 2022.5),
+        ("", "megatron-lm", "hopper", 2024.5),
+        ("", "llm-foundry", "hopper", 2023.5),
+        ("", "ours", "hopper", 2026.5),
+    ],
+)
 def test_dates_of_software(date, software, generation, year):
     assert year_of(date, software, generation) == pytest.approx(year)
 
 
 @pytest.mark.parametrize(
     ("written", "precision"),
-    [("FP8-CS", "fp8"), ("MXFP8", "mxfp8"), ("NVFP4", "nvfp4"), ("fp8 rowwise", "fp8-rowwise"), ("amp_bf16", "bf16"),
-     ("", "bf16"), ("alternative-fp8", "fp8-rowwise")],
-)  # fmt: skip
+    [
+        ("FP8-CS", "fp8"),
+        ("MXFP8", "mxfp8"),
+        ("NVFP4", "nvfp4"),
+        ("fp8 rowwise", "fp8-rowwise"),
+        ("amp_bf16", "bf16"),
+        ("", "bf16"),
+        ("alternative-fp8", "fp8-rowwise"),
+    ],
+)
 def test_precisions_as_frameworks_write_them(written, precision):
     accelerator = "B200" if "4" in written else "H100-SXM"
     assert step(precision=written, accelerator=accelerator).precision == precision

@@ -23,20 +23,37 @@ SHAPE = ("n_layers", "d_model", "n_heads", "n_kv_heads", "d_ff", "vocab")
 STYLES = ("gpt", "llama", "qwen2", "qwen3", "nemotron")
 """Kinds of blocks that a shape may have."""
 MODEL: dict[str, Column] = {
-    "model": TEXT, "architecture": TEXT, "prediction_layers": COUNT._replace(least=0), "style": words(*STYLES),
-    **dict.fromkeys(SHAPE, COUNT), "tied": SWITCH, "positions": COUNT._replace(least=0), "software": TEXT,
+    "model": TEXT,
+    "architecture": TEXT,
+    "prediction_layers": COUNT._replace(least=0),
+    "style": words(*STYLES),
+    **dict.fromkeys(SHAPE, COUNT),
+    "tied": SWITCH,
+    "positions": COUNT._replace(least=0),
+    "software": TEXT,
     "sequence_length": COUNT._replace(unit="token"),
-}  # fmt: skip
+}
 """Columns that say which architecture a row is about."""
 
 ALTERNATIVE_FP8 = "alternative-fp8"
 """The finer FP8 scaling of an accelerator: in blocks of 32 on Blackwell, row by row before."""
 PRECISIONS: dict[str, str] = {
-    **{name: name for name in OPERAND_BYTES}, "fp16 mixed": "fp16", "amp_bf16": "bf16", "amp_fp16": "fp16",
-    "amp_fp8": "fp8", "fp8-cs": "fp8", "fp8 tensorwise": "fp8", "fp8 linear": "fp8", "fp8 rowwise": "fp8-rowwise",
-    "fp8-mx": "mxfp8", "fp8-ds": "fp8", "fp8-sc": "fp8-rowwise", "fp8 blockwise": "fp8-rowwise",
-    ALTERNATIVE_FP8: ALTERNATIVE_FP8, "alt quantization granularity (in parentheses in source)": ALTERNATIVE_FP8,
-}  # fmt: skip
+    **{name: name for name in OPERAND_BYTES},
+    "fp16 mixed": "fp16",
+    "amp_bf16": "bf16",
+    "amp_fp16": "fp16",
+    "amp_fp8": "fp8",
+    "fp8-cs": "fp8",
+    "fp8 tensorwise": "fp8",
+    "fp8 linear": "fp8",
+    "fp8 rowwise": "fp8-rowwise",
+    "fp8-mx": "mxfp8",
+    "fp8-ds": "fp8",
+    "fp8-sc": "fp8-rowwise",
+    "fp8 blockwise": "fp8-rowwise",
+    ALTERNATIVE_FP8: ALTERNATIVE_FP8,
+    "alt quantization granularity (in parentheses in source)": ALTERNATIVE_FP8,
+}
 """Precisions as frameworks write them, with the name in the API."""
 
 HARMLESS = {
@@ -64,13 +81,16 @@ FLAGS: dict[str, str] = {
     "unexplained slow tp=2 pair": "slow_pair",
     "measurement slump: slower than s=2048": "slump",
     "near out of memory or network: slower than on twice the gpus": "near_limit",
-    **{f"same layout as another release, {factor}x apart: software, not layout": "software_changed"
-       for factor in ("1.8", "1.9", "2.0")},
-    "no batch given": "no_batch", "no layout, no batch": "no_layout",
+    **{
+        f"same layout as another release, {factor}x apart: software, not layout": "software_changed"
+        for factor in ("1.8", "1.9", "2.0")
+    },
+    "no batch given": "no_batch",
+    "no layout, no batch": "no_layout",
     "layout in doubt: tp1 pp1 without sharding cannot hold 70b": "layout_in_doubt",
     "layout in doubt: interleave lost in the source, speed equals the row with vp 5, b=1": "layout_in_doubt",
     "tokens/s copied from the row before; tflop/s says about 1266 instead": "copied_tokens",
-}  # fmt: skip
+}
 """Flags as older files write them, in lower case, with their codes."""
 
 CONVENTIONS = {
@@ -85,13 +105,16 @@ _OLDER_CONVENTIONS: dict[str, dict[str, str]] = {
     "hardware, 96BsLd^2(1+s/6d+V/16Ld), full recompute in": {"flop_convention": "hardware_full_recompute"},
     "hardware, 96BsLd^2(...)": {"flop_convention": "hardware_full_recompute"},
     "hardware, 96BsLd^2(...), s 1024, V 51200": {
-        "flop_convention": "hardware_full_recompute", "sequence_length": "1024", "vocab": "51200"},
+        "flop_convention": "hardware_full_recompute",
+        "sequence_length": "1024",
+        "vocab": "51200",
+    },
     "model, 72BsLd^2(1+s/6d+V/12Ld)": {"flop_convention": "model_gpt"},
     "causal, head in (Nemotron rows 8.6 % high: Megatron takes d_in = 2d)": {"flop_convention": "model_causal"},
     "full: 6M + 12 L a h s": {"flop_convention": "model_full"},
     "model FLOPs as Megatron counts them (2024: full attention)": {"flop_convention": "model_full"},
     "llm-foundry: 6N + 12 L d s": {"flop_convention": "llm_foundry"},
-}  # fmt: skip
+}
 _OLDER_RECOMPUTE: dict[str, dict[str, str]] = {
     "selective op": {"recompute": "selective"},
     "selective+SP": {"recompute": "selective", "sequence_parallel": "yes"},
@@ -99,9 +122,11 @@ _OLDER_RECOMPUTE: dict[str, dict[str, str]] = {
 
 _SHARDING: tuple[tuple[str, str], ...] = (
     (r"dp ?=? ?\d+|ddp|fsdp ?=? ?0|no_shard|fsdp no_shard", ""),
-    (r"zero[ -]?0", "0"), (r"zero[ -]?1", "1"), (r"zero[ -]?2|fsdp shard_grad_op", "2"),
+    (r"zero[ -]?0", "0"),
+    (r"zero[ -]?1", "1"),
+    (r"zero[ -]?2|fsdp shard_grad_op", "2"),
     (r"zero[ -]?3|fsdp(?: ?=? ?[1-9]\d*)?|fsdp full_shard", "3"),
-)  # fmt: skip
+)
 """Notation of `dp_or_zero` in older files, with the value of `zero`; empty where the software decides."""
 
 
@@ -140,23 +165,50 @@ def sharding(cell: str) -> Mapping[str, str]:
 
 
 OLDER_STEPS = {
-    "seq_len": "sequence_length", "global_batch": "batch_size", "n_gpus": "count", "tp": "tensor", "pp": "pipeline",
-    "cp": "context", "ep": "expert", "step_time_s": "step_time", "tokens_per_s_per_gpu": "tokens_per_second_per_gpu",
-}  # fmt: skip
+    "seq_len": "sequence_length",
+    "global_batch": "batch_size",
+    "n_gpus": "count",
+    "tp": "tensor",
+    "pp": "pipeline",
+    "cp": "context",
+    "ep": "expert",
+    "step_time_s": "step_time",
+    "tokens_per_s_per_gpu": "tokens_per_second_per_gpu",
+}
 """Names of columns in older files of steps, with the name of today."""
 
 STEPS = Schema(
     kind="measured steps",
     columns={
-        **MODEL, "family": TEXT, "batch_size": COUNT, "accelerator": TEXT, "count": COUNT,
+        **MODEL,
+        "family": TEXT,
+        "batch_size": COUNT,
+        "accelerator": TEXT,
+        "count": COUNT,
         **dict.fromkeys(("tensor", "pipeline", "context", "expert", "micro_batch", "interleave", "shard"), COUNT),
-        "zero": COUNT._replace(least=0), "recompute": words(*RECOMPUTE), "sequence_parallel": SWITCH,
-        "attention": words(*KERNELS), "loss": words(*LOSSES), "overlap_tensor": SWITCH, "overlap_data": SWITCH,
-        "precision": Column(words=PRECISIONS), "method": words("pretraining", "full_fine_tuning", "lora"),
-        "software_version": TEXT, "software_date": TEXT, "network_bandwidth_gb_per_s": Column("GB/s"),
-        "step_time": Column("s"), "tokens_per_second_per_gpu": Column("token/s"), "tflops_per_gpu": Column("TFLOP/s"),
-        "flop_convention": words(*CONVENTIONS), "memory_gib": Column("GiB"), "tuned": SWITCH,
-        "flag": Column(words=FLAGS), "source": TEXT, "url": TEXT, "note": TEXT, "id": TEXT,
+        "zero": COUNT._replace(least=0),
+        "recompute": words(*RECOMPUTE),
+        "sequence_parallel": SWITCH,
+        "attention": words(*KERNELS),
+        "loss": words(*LOSSES),
+        "overlap_tensor": SWITCH,
+        "overlap_data": SWITCH,
+        "precision": Column(words=PRECISIONS),
+        "method": words("pretraining", "full_fine_tuning", "lora"),
+        "software_version": TEXT,
+        "software_date": TEXT,
+        "network_bandwidth_gb_per_s": Column("GB/s"),
+        "step_time": Column("s"),
+        "tokens_per_second_per_gpu": Column("token/s"),
+        "tflops_per_gpu": Column("TFLOP/s"),
+        "flop_convention": words(*CONVENTIONS),
+        "memory_gib": Column("GiB"),
+        "tuned": SWITCH,
+        "flag": Column(words=FLAGS),
+        "source": TEXT,
+        "url": TEXT,
+        "note": TEXT,
+        "id": TEXT,
     },
     required=("model", "sequence_length", "batch_size", "accelerator", "count", "tensor", "pipeline"),
     older=OLDER_STEPS,
@@ -165,9 +217,20 @@ STEPS = Schema(
         "flop_convention": lambda cell: _OLDER_CONVENTIONS.get(cell, {"flop_convention": cell}),
         "recompute": lambda cell: _OLDER_RECOMPUTE.get(cell, {"recompute": cell}),
     },
-    unread=frozenset({
-        "params_b", "gpu", "mfu", "hfu", "cuda_graph", "dispatcher", "a2a_overlap", "fused_grouped_mlp",
-        "recompute_modules", "recipe", "match",
-    }),
-)  # fmt: skip
+    unread=frozenset(
+        {
+            "params_b",
+            "gpu",
+            "mfu",
+            "hfu",
+            "cuda_graph",
+            "dispatcher",
+            "a2a_overlap",
+            "fused_grouped_mlp",
+            "recompute_modules",
+            "recipe",
+            "match",
+        }
+    ),
+)
 """Columns of measured steps."""

@@ -1,63 +1,65 @@
-"""What do rows of measured fine-tunes say? Recipe, machine and layout, and time and memory of a step.
+"""Measured fine-tunes: recipe, cluster, layout, step time and peak memory of the rows of a table.
 
-Settings that a table does not print (rank, recomputation, the way of the loss) are those of the scripts
-behind it; they are set where the source is read, one function for each.
+Every setting is read from a declared column (`finetune_columns.FINE_TUNES`).
 """
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from costmodel.foundation.columns import Cells
 from costmodel.foundation.errors import CostModelError, InputError
+from costmodel.foundation.tables import table as shipped_table
 from costmodel.hardware.cluster import Cluster
+from costmodel.training.calibration.finetune_columns import FINE_TUNES, FLAGS, with_preset
 from costmodel.training.calibration.measured_models import architecture_of
 from costmodel.training.calibration.measured_steps import MeasuredStep
 from costmodel.training.layouts.planner import plan
 from costmodel.training.layouts.step_time import problem
-from costmodel.training.recipes.finetuning import FineTuning, FullFineTuning, LoRA, QLoRA
+from costmodel.training.recipes.finetuning import FullFineTuning, LoRA, QLoRA
 from costmodel.training.step.efficiency import NEWEST
 from costmodel.training.step.layout import Layout, layout_of, layouts
 from costmodel.training.step.memory import GIB, Held, default_held, memory
 from costmodel.training.step.workload import workload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from costmodel.architecture.specification import Architecture
     from costmodel.foundation.tables import Row, Table
 
-NEEDED = (
-    "method", "model", "n_gpus", "seq_len", "batch", "peak_memory_gb", "tokens_per_s", "time", "source", "accelerator",
-)  # fmt: skip
 ALLOCATOR = 0.3 * GIB
-"""What "peak active" of the allocator counts beside tensors [byte]; the device context is not in it."""
-
-
-Counted = Literal["allocator", "context", "engine"]
+"""Memory beside tensors in the "peak active" memory of the PyTorch allocator, without the device context [byte]."""
+TABLE = "measurements/finetunes"
+RECIPES: dict[str, type[FullFineTuning | LoRA | QLoRA]] = {
+    "full_fine_tuning": FullFineTuning,
+    "lora": LoRA,
+    "qlora": QLoRA,
+}
+"""Recipes by the word of the column `method`."""
 
 
 class Setup(NamedTuple):
-    """How a source ran its fine-tunes: recipe, layout, micro-batches of a printed step, and what "memory" is.
+    """Settings of a measured fine-tune.
 
-    `unit` of the printed memory [byte], summed over accelerators or not; `counted` in it is the allocator alone,
-    the device context, or that and the DeepSpeed engine; `paged` where the states of the optimizer wait in host
-    memory. `untimed` and `unheld` say why time or memory is no measure of the model, where it is none.
+    `accumulation` micro-batches make the measured step. `counts` is what the measured memory includes beside tensors:
+    the "allocator" alone, the device "context", or also the buffers of the DeepSpeed "engine". `paged` says that the
+    states of the optimizer wait in host memory. `unused` says why time and memory are not used, if they are not.
     """
 
-    recipe: FineTuning
+    recipe: FullFineTuning | LoRA | QLoRA
     layout: Layout
     accumulation: int = 1
-    counted: Counted = "context"
-    unit: float = GIB
-    summed: bool = False
+    counts: str = "context"
     paged: bool = False
-    untimed: str = ""
-    unheld: str = ""
+    unused: str = ""
 
 
 class MeasuredFineTune(NamedTuple):
-    """A measured fine-tune: `seconds` of a step [s] and `memory` of an accelerator [byte], where they are known."""
+    """A measured fine-tune: `seconds` of a step [s] and `memory` of an accelerator [byte], where they are known.
+
+    `method` is the name of its row for people, `model` the family: fine-tunes of one model are left out of a fit
+    together.
+    """
 
     id: str
     model: str
@@ -70,208 +72,226 @@ class MeasuredFineTune(NamedTuple):
 
     @property
     def step(self) -> MeasuredStep:
-        """The fine-tune as a measured step, for what fits and scores those."""
+        """The fine-tune as a measured step."""
         setup = self.setup
         recipe, layout = setup.recipe, setup.layout
         return MeasuredStep(
-            id=self.id, family=self.model, architecture=self.architecture, sequence_length=recipe.sequence_length,
-            batch_size=layout.micro_batch * layout.data * setup.accumulation, cluster=self.cluster,
-            precision=recipe.precision, numbers=recipe.numerics(), layout=layout, open=frozenset(), year=NEWEST,
-            seconds=self.seconds or 0.0, memory=self.memory, adapters=recipe.adapters,
-        )  # fmt: skip
+            id=self.id,
+            family=self.model,
+            architecture=self.architecture,
+            sequence_length=recipe.sequence_length,
+            batch_size=layout.micro_batch * layout.data * setup.accumulation,
+            cluster=self.cluster,
+            precision=recipe.precision,
+            numbers=recipe.numerics(),
+            layout=layout,
+            open=frozenset(),
+            year=NEWEST,
+            seconds=self.seconds or 0.0,
+            memory=self.memory,
+            adapters=recipe.adapters,
+        )
 
     def predicted_memory(self, held: Held | None = None) -> float:
-        """Return what a memory model gives for what the source counts [byte]."""
-        known, step = held or default_held(), self.step
+        """Return the predicted peak memory, of the same parts as the measured one [byte]."""
+        constants, step = held or default_held(), self.step
         work = workload(step.architecture, step.sequence_length, step.adapters)
-        found = memory(work, step.numbers, float(step.batch_size), layouts(step.layout), known)
-        overhead = {"allocator": ALLOCATOR, "context": known.context, "engine": known.context + known.engine}
-        paged = found.optimizer if self.setup.paged else 0.0
-        return float(found.total - found.framework - paged + overhead[self.setup.counted])
+        predicted = memory(work, step.numbers, float(step.batch_size), layouts(step.layout), constants)
+        overhead = {
+            "allocator": ALLOCATOR,
+            "context": constants.context,
+            "engine": constants.context + constants.engine,
+        }
+        paged = predicted.optimizer if self.setup.paged else 0.0
+        return float(predicted.total - predicted.framework - paged + overhead[self.setup.counts])
 
 
-def read_finetunes(table: Table) -> tuple[list[MeasuredFineTune], dict[str, str]]:
-    """Return the fine-tunes of a table that can be used, and why each other row cannot, by its id.
+class ReadRow(NamedTuple):
+    """A row of a table: its measured fine-tune, or the problems that keep it from being used."""
+
+    id: str
+    model: str
+    tune: MeasuredFineTune | None
+    problems: tuple[str, ...] = ()
+
+
+def read_rows(table: Table) -> list[ReadRow]:
+    """Return every row of a table of fine-tunes, read or with its problems.
+
+    A row that repeats a shipped measurement takes the settings of the shipped row, which states all of them.
 
     Parameters
     ----------
-    table : rows in the schema of `data/measurements/finetunes.csv`: method, model, n_gpus, seq_len [token], batch,
-        peak_memory_gb [GiB], tokens_per_s, time (s/it), source, accelerator
+    table : Table
+        Rows with the columns of `finetune_columns.FINE_TUNES`.
 
     Raises
     ------
     InputError
-        If the table lacks a column that is needed.
+        If a column is unknown, given twice, or missing.
     """
-    missing = [name for name in NEEDED if name not in table.columns]
-    if missing:
-        raise InputError(f"a table of fine-tunes needs the columns {', '.join(NEEDED)}; missing: {', '.join(missing)}")
-    found, skipped = [], {}
-    for number, row in enumerate(table.rows, start=2):
-        identity = row_id(number, row)
+    rows, shipped = [], _shipped()
+    for number, (row, problems) in enumerate(FINE_TUNES.translate(table), start=2):
+        length = row.get("sequence_length", "") or "?"
+        label = row.get("label") or row.get("method") or "?"
+        identity = f"{number}: {label} of {row.get('model')} at {length.removesuffix('.0')}"
         try:
-            found.append(_read(identity, row))
+            cells = _checked(row, problems)
+            known = shipped.get(_key(cells))
+            tune = _tune(identity, cells if known is None else _checked({**known, "label": label}, []))
+            rows.append(ReadRow(identity, tune.model, tune))
+        except InputError as error:
+            rows.append(ReadRow(identity, row.get("model", ""), None, error.problems))
         except CostModelError as error:
-            skipped[identity] = str(error)
-        except (ValueError, IndexError):
-            skipped[identity] = f"batch cannot be read; got {row['batch']!r}"
-    return found, skipped
+            rows.append(ReadRow(identity, row.get("model", ""), None, (str(error),)))
+    return rows
 
 
-def row_id(number: int, row: Row) -> str:
-    """Return how a row is named in reports: its line, method, model and length."""
-    length = row.get("seq_len") or "?"
-    return f"{number}: {row.get('method')} of {row.get('model')} at {length.removesuffix('.0')}"
+def read_finetunes(table: Table) -> tuple[list[MeasuredFineTune], dict[str, str]]:
+    """Return the fine-tunes of a table that can be used, and the reason for each other row, by its id.
+
+    Parameters
+    ----------
+    table : Table
+        Rows with the columns of `finetune_columns.FINE_TUNES`.
+
+    Raises
+    ------
+    InputError
+        If a column is unknown, given twice, or missing.
+    """
+    rows = read_rows(table)
+    return [row.tune for row in rows if row.tune], {row.id: "; ".join(row.problems) for row in rows if not row.tune}
 
 
-def _read(identity: str, row: Row) -> MeasuredFineTune:
-    if not row["accelerator"]:
-        raise InputError("the accelerator is not known")
-    if not row["seq_len"]:
-        raise InputError("the sequence length is not known")
-    if "max ctx" in row["method"]:
-        raise InputError("a maximum of the context, computed and not measured")
-    count, length = _whole(row, "n_gpus"), _whole(row, "seq_len")
-    architecture = architecture_of({**row, "seq_len": ""})
-    cluster = Cluster(row["accelerator"], count)
-    setup = next(read for mark, read in SOURCES.items() if mark in row["source"])(row, length, count)
-    seconds, memory = _seconds(row, setup, length), _number(row, "peak_memory_gb")
+def _checked(row: Row, problems: list[str]) -> Cells:
+    cells = Cells(with_preset(row), FINE_TUNES.columns, problems)
+    cells.need(*FINE_TUNES.required)
+    if cells.words.get("flag") == "computed":
+        cells.problems.append(FLAGS["computed"])
+    cells.check()
+    return cells
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> dict[tuple[object, ...], Row]:
+    """Return the shipped rows by what identifies a measurement."""
+    rows = [row for row, _ in FINE_TUNES.translate(shipped_table(TABLE))]
+    return {_key(_checked(row, [])): row for row in rows}
+
+
+def _key(cells: Cells) -> tuple[object, ...]:
+    """Return what identifies a measurement: the settings that every source states, and the printed figures."""
+    printed = tuple(cells.numbers.get(name) for name in ("count", "sequence_length", "tokens_per_second"))
+    memory = cells.numbers.get("memory_gb", cells.numbers.get("memory_gib"))
+    model = cells.text["model"].strip().lower()
+    return (model, cells.words["method"], cells.text["accelerator"], *printed, memory)
+
+
+def _tune(identity: str, cells: Cells) -> MeasuredFineTune:
+    cells.need("software")
+    cells.check()
+    text = cells.text
+    architecture = architecture_of({**text, "sequence_length": "", "software": ""})
+    cluster = Cluster(text["accelerator"], int(cells.numbers["count"]))
+    setup = _setup(cells, architecture, cluster)
     return MeasuredFineTune(
-        identity, row["model"], row["method"], architecture, cluster, setup,
-        None if setup.untimed else seconds,
-        None if memory is None or setup.unheld else memory * setup.unit / (count if setup.summed else 1),
-    )  # fmt: skip
+        identity,
+        text.get("family") or text["model"],
+        text.get("label") or cells.words["method"],
+        architecture,
+        cluster,
+        setup,
+        None if setup.unused else _seconds(cells, setup),
+        None if setup.unused else _memory(cells, cluster),
+    )
 
 
-def _qwen(row: Row, length: int, count: int) -> Setup:
-    """Scripts of QwenLM/Qwen: Hugging Face Trainer, rank 64 on all matrices, recomputation, 8 micro-batches."""
-    method = row["method"]
-    common: dict[str, Any] = {"tokens": 1e9, "sequence_length": length}
-    adapters = {**common, "rank": 64}
-    layout = Layout(data=count, zero=0, recompute="full", attention="flash-2", eager=True)
-    recipe: FineTuning = LoRA(**adapters, train_embeddings="emb" in method)
-    accumulation = 8
-    counted: Counted = "context"
-    if method.startswith("Full"):
-        recipe, layout = FullFineTuning(**common), layout.replace(zero=3, overlap_data=False)
-        counted = "engine"
-    elif method.startswith("Q-LoRA"):
-        recipe = QLoRA(**adapters, quantization="gptq-int4", precision="fp16", master_weights=False)
-        layout = layout.replace(zero=2, loss="half")
-        counted = "engine"
-    elif "multinode" in method:
-        # an iteration takes twice that of one GPU at every length: 16 micro-batches, the scripts' default
-        recipe, layout, accumulation = LoRA(**adapters, master_weights=False), layout.replace(zero=2), 16
-        counted = "engine"
-    elif "zero3" in method.lower().replace("-", ""):
-        recipe, layout = LoRA(**adapters, master_weights=False), layout.replace(zero=3, overlap_data=False)
-        counted = "engine"
-    return Setup(recipe, layout, accumulation, counted, unit=1e9, summed=True)
+def _setup(cells: Cells, architecture: Architecture, cluster: Cluster) -> Setup:
+    words, method = cells.words, cells.words["method"]
+    eager = words["software"] == "eager"
+    fields: dict[str, Any] = {
+        "tokens": 1e9,
+        "sequence_length": cells.whole("sequence_length"),
+        **{name: words[name] for name in ("precision", "optimizer") if name in words},
+    }
+    if (master := cells.switch("master_weights")) is not None:
+        fields["master_weights"] = master
+    if batch := cells.whole("batch_size"):
+        fields["batch_size"] = batch
+    if method != "full_fine_tuning":
+        fields |= {"rank": cells.whole("rank") or 16, "train_embeddings": cells.switch("train_embeddings") or False}
+    if method == "qlora" and "quantization" in words:
+        fields["quantization"] = words["quantization"]
+    recipe = RECIPES[method](**fields)
+    layout, accumulation = _layout(cells, recipe, architecture, cluster, eager)
+    return Setup(
+        recipe,
+        layout,
+        accumulation,
+        words.get("memory_counts", "context"),
+        cells.switch("optimizer_paged") or False,
+        FLAGS.get(words.get("flag", ""), ""),
+    )
 
 
-def _torchtune_by_model(row: Row, length: int, count: int) -> Setup:
-    """Recipes of meta-pytorch/torchtune: packed, compiled, bf16 throughout, recomputation, FSDP on several."""
-    method, batch = row["method"], int(row["batch"].split()[0])
-    common: dict[str, Any] = {"tokens": 1e9, "sequence_length": length, "master_weights": False}
-    layout = Layout(data=count, zero=3 if count > 1 else 0, micro_batch=batch, recompute="full",
-                    attention="flash-2", loss="chunked")  # fmt: skip
-    away, paged = "offload" in method, method == "full" and count == 1
-    if paged:
-        common["optimizer"], layout = "adamw-8bit", layout.replace(step_in_backward=True)
-    if away:
-        layout = layout.replace(offload_optimizer=True, offload_weights=True)
-    wrong = row["accelerator"] == "RTX-A6000"
-    why = "faster than the peak with the recomputation of its recipe: device or recipe is misprinted" if wrong else ""
-    return Setup(_tuned(method, common), layout, 1, "allocator", paged=paged, untimed=why, unheld=why)
-
-
-def _torchtune_by_flag(row: Row, length: int, count: int) -> Setup:
-    """The table of meta-pytorch/torchtune in which each line adds a flag; adapters have all before them."""
-    method, batch = row["method"], int(row["batch"].split()[0])
-    level = next((place for place, flag in enumerate(FLAGGED) if flag in method), FLAGGED.index("+act offload"))
-    common: dict[str, Any] = {"tokens": 1e9, "sequence_length": length, "master_weights": False}
-    if "8bit" in method:
-        common["optimizer"] = "adamw-8bit"
+def _layout(
+    cells: Cells, recipe: FullFineTuning | LoRA | QLoRA, architecture: Architecture, cluster: Cluster, eager: bool
+) -> tuple[Layout, int]:
+    """Return the layout and the micro-batches of a step; a row that states neither micro-batch is data-parallel."""
+    count, words = cluster.count, cells.words
+    zero, micro_batch, batch = cells.whole("zero"), cells.whole("micro_batch"), cells.whole("batch_size")
+    planned = micro_batch is None and zero is None
+    if zero is None:
+        whole = 3 if cells.words["method"] == "full_fine_tuning" else 2
+        zero = 1 if planned else 0 if count == 1 else whole
+    overlap_data = cells.switch("overlap_data")
     layout = Layout(
-        micro_batch=batch, zero=0, attention="flash-2", eager=level < FLAGGED.index("+compile"),
-        loss="chunked" if level >= FLAGGED.index("+chunked") else "whole",
-        recompute="full" if level >= FLAGGED.index("+act ckpt") else "none",
-        step_in_backward=level >= FLAGGED.index("+optim") and "LoRA" not in method,
-        offload_activations=level >= FLAGGED.index("+act offload"),
-    )  # fmt: skip
-    why = "the length is a cap: the step has fewer tokens" if level == 0 else ""
-    return Setup(_tuned(method, common), layout, 1, "allocator", untimed=why, unheld=why)
+        data=count,
+        micro_batch=micro_batch or 1,
+        zero=zero,
+        recompute=words.get("recompute", "full"),
+        attention=words.get("attention", "flash-2"),
+        loss=words.get("loss", "whole" if eager else "fused"),
+        eager=eager,
+        overlap_data=True if overlap_data is None else overlap_data,
+        **{
+            name: cells.switch(name) or False
+            for name in ("step_in_backward", "offload_optimizer", "offload_weights", "offload_activations")
+        },
+    )
+    if batch is None:
+        return layout, cells.whole("accumulation") or 1
+    if planned:
+        question = problem(architecture, cluster, recipe, None)
+        used = memory(question.work, question.numbers, float(batch), layouts(layout)).total
+        if batch % count or used > question.room:
+            layout = layout_of(list(plan(question).layout))
+    if batch % (layout.data * layout.micro_batch):
+        raise InputError(
+            f"data × micro_batch ({layout.data} × {layout.micro_batch}) does not divide the batch_size of {batch}"
+        )
+    return layout, batch // (layout.data * layout.micro_batch)
 
 
-FLAGGED = ("full baseline", "+packed", "+compile", "+chunked", "+act ckpt", "+optim", "+act offload", "8bit")
-"""Flags in the order in which the table adds them up."""
-
-
-def _tuned(method: str, common: Mapping[str, Any], rank: int = 8) -> FineTuning:
-    if "QLoRA" in method:
-        return QLoRA(**common, rank=rank)
-    return LoRA(**common, rank=rank) if "LoRA" in method else FullFineTuning(**common)
-
-
-def _nemo(row: Row, length: int, count: int) -> Setup:
-    """NVIDIA's performance summary: packed, FP8, 32 sequences of a step; data-parallel, or planned where that
-    does not fit."""
-    batch = int(row["batch"].removeprefix("GBS") or 32)
-    common: dict[str, Any] = {"tokens": 1e9, "sequence_length": length, "precision": "fp8", "batch_size": batch}
-    recipe = LoRA(**common, rank=32) if "LoRA" in row["method"] else FullFineTuning(**common)
-    layout = Layout(data=count, micro_batch=1, zero=1, loss="fused")
-    asked = problem(architecture_of({**row, "seq_len": ""}), Cluster(row["accelerator"], count), recipe, None)
-    if batch % count or memory(asked.work, asked.numbers, float(batch), layouts(layout)).total > asked.room:
-        layout = layout_of(list(plan(asked).layout))
-    return Setup(recipe, layout, batch // (layout.data * layout.micro_batch))
-
-
-def _other(row: Row, length: int, count: int) -> Setup:
-    """Any other source, if it says in further columns what else decides: software, and if it likes rank,
-    recompute, zero and accumulation."""
-    if row.get("software") not in {"eager", "fused"}:
-        raise InputError("the settings of its source are not known; a column 'software' (eager or fused) tells them")
-    method, eager = row["method"], row["software"] == "eager"
-    common: dict[str, Any] = {"tokens": 1e9, "sequence_length": length}
-    zero = int(row.get("zero") or (0 if count == 1 else 3 if method.lower().startswith("full") else 2))
-    layout = Layout(
-        data=count, micro_batch=int(row["batch"].split()[0].rstrip("x") or 1), zero=zero, eager=eager,
-        recompute=row.get("recompute") or "full", loss="whole" if eager else "fused", attention="flash-2",
-    )  # fmt: skip
-    recipe = _tuned(method, common, int(row.get("rank") or 16))
-    return Setup(recipe, layout, int(row.get("accumulation") or 1))
-
-
-SOURCES: dict[str, Callable[[Row, int, int], Setup]] = {
-    "QwenLM/Qwen": _qwen, "optimisation-flags": _torchtune_by_flag, "torchtune": _torchtune_by_model, "nemo": _nemo,
-    "": _other,
-}  # fmt: skip
-"""How each source is read, by what its name holds."""
-
-
-def _seconds(row: Row, setup: Setup, length: int) -> float | None:
-    """Return the time of a step [s]: as printed, or from tokens per second over all accelerators."""
-    if stated := re.match(r"([\d.]+) s/it", row["time"]):
-        return float(stated[1])
-    speed = _number(row, "tokens_per_s")
-    if speed is None:
+def _seconds(cells: Cells, setup: Setup) -> float | None:
+    """Return the time of a step [s]: as stated, or from tokens per second of all accelerators."""
+    if stated := cells.numbers.get("step_time"):
+        return stated
+    rate = cells.numbers.get("tokens_per_second")
+    if rate is None:
         return None
     layout = setup.layout
-    return length * layout.micro_batch * layout.data * setup.accumulation / speed
+    sequences = layout.micro_batch * layout.data * setup.accumulation
+    return setup.recipe.sequence_length * sequences / rate
 
 
-def _number(row: Row, column: str) -> float | None:
-    try:
-        value = float(row[column]) if row[column].strip() else None
-    except ValueError:
-        raise InputError(f"{column} must be a number; got {row[column]!r}") from None
-    if value is not None and not 0 < value < 1e12:
-        raise InputError(f"{column} must be above 0; got {row[column]!r}")
-    return value
-
-
-def _whole(row: Row, column: str) -> int:
-    value = _number(row, column)
-    if value is None or value % 1:
-        raise InputError(f"{column} must be a whole number; got {row[column]!r}")
-    return int(value)
+def _memory(cells: Cells, cluster: Cluster) -> float | None:
+    """Return the measured memory of an accelerator [byte]."""
+    units = {"memory_gb": 1e9, "memory_gib": GIB}
+    printed = [cells.numbers[name] * unit for name, unit in units.items() if name in cells.numbers]
+    if len(printed) > 1:
+        raise InputError("memory is given twice: memory_gb and memory_gib; keep one")
+    if not printed:
+        return None
+    return printed[0] / (cluster.count if cells.switch("memory_summed") else 1)

@@ -61,13 +61,20 @@ def prepare(steps: Sequence[MeasuredStep]) -> Prepared:
             keys.append((accelerator.generation, accelerator.name, step.precision))
             ages.append(age(step.year) if experts else 0.0)
     return Prepared(
-        stacked(works), Numerics(*np.array(numbers, dtype=float).T), Machine(*np.array(machines, dtype=float).T),
-        np.array(batches), layouts(listed), keys, np.array(ages), np.array(starts),
-        np.array([step.seconds for step in steps]), np.array([step.family for step in steps]),
+        stacked(works),
+        Numerics(*np.array(numbers, dtype=float).T),
+        Machine(*np.array(machines, dtype=float).T),
+        np.array(batches),
+        layouts(listed),
+        keys,
+        np.array(ages),
+        np.array(starts),
+        np.array([step.seconds for step in steps]),
+        np.array([step.family for step in steps]),
         np.array([step.cluster.accelerator.name for step in steps]),
         np.array([step.architecture.kind == "moe" for step in steps]),
         np.array(["micro_batch" in step.open for step in steps]),
-    )  # fmt: skip
+    )
 
 
 def candidates(step: MeasuredStep) -> list[Layout]:
@@ -82,8 +89,9 @@ def candidates(step: MeasuredStep) -> list[Layout]:
         depth = int(work.layers) // step.layout.pipeline
         chunks = [v for v in range(1, depth + 1) if depth % v == 0] if "interleave" in step.open else [1]
         given = [step.layout.replace(micro_batch=batch, interleave=v) for batch in (1, 2, 4, 8) for v in chunks]
-        possible = [one for one in given if not any(
-            obstacles(work, step.cluster.count, step.batch_size, layouts(one)).values())]  # fmt: skip
+        possible = [
+            one for one in given if not any(obstacles(work, step.cluster.count, step.batch_size, layouts(one)).values())
+        ]
         given = possible or [step.layout]
     capacity = machine(step.cluster, step.precision).memory
     fitting = []
@@ -105,8 +113,9 @@ def predict(prepared: Prepared, values: Mapping[str, float]) -> np.ndarray:
         factors = [f"{name}:{key}" for key in {key for keys in prepared.keys for key in keys}]
         if not any(each in values for each in factors):
             return values[name]
-        return np.array([values[name] * math.prod(values.get(f"{name}:{key}", 1.0) for key in keys)
-                         for keys in prepared.keys])  # fmt: skip
+        return np.array(
+            [values[name] * math.prod(values.get(f"{name}:{key}", 1.0) for key in keys) for keys in prepared.keys]
+        )
 
     listed = {name: of_each(name) for name in Constants._fields}
     listed["software"] = listed["software"] * values["age_experts"] ** prepared.age
