@@ -5,6 +5,7 @@ import pytest
 import costmodel as cm
 from costmodel.foundation.names import name_key
 from costmodel.foundation.tables import table
+from costmodel.foundation.units import GIB, quantity
 from costmodel.hardware.accelerator import accelerator_names, load_accelerator
 
 ROWS = table("facts/accelerators").rows
@@ -99,7 +100,7 @@ def test_a_peak_that_is_not_known():
 
 @pytest.mark.parametrize("precision", ["fp9", "name", "tdp", "BF16", ""])
 def test_what_is_no_precision(precision):
-    with pytest.raises(cm.InputError, match="precision is one of fp32, tf32, fp16, bf16, fp8, fp4"):
+    with pytest.raises(cm.InputError, match="precision must be one of fp32, tf32, fp16, bf16, fp8, fp4"):
         load_accelerator("H100").peak(precision)
 
 
@@ -165,3 +166,51 @@ def test_what_is_no_accelerator_is_told(source):
 )
 def test_nodes_of_a_cluster(count, per_node, nodes):
     assert cm.Cluster("H100-SXM", count, gpus_per_node=per_node).nodes == nodes
+
+
+@pytest.mark.parametrize(
+    ("memory", "usable"),
+    [
+        (80, 80 * GIB),
+        ("80", 80 * GIB),
+        ("80 GB", 80e9),
+        ("80 GiB", 80 * GIB),
+        (quantity(80e9, "byte", "GB"), 80e9),
+        (quantity(80 * GIB, "byte", "GiB"), 80 * GIB),
+    ],
+)
+def test_memory_obeys_a_written_unit_and_a_bare_number_is_the_marketed_figure(memory, usable):
+    own = cm.Accelerator("My-chip", memory=memory)
+    assert own.usable_memory == pytest.approx(usable, rel=1e-12)
+    assert cm.Accelerator.from_data(own.to_data()).usable_memory == pytest.approx(usable, rel=1e-12)
+
+
+def test_usable_memory_of_the_catalog_is_never_more_than_the_marketed_figure_in_gib():
+    for row in table("facts/accelerators").rows:
+        marketed, usable = row["memory_gb"], row["usable_memory_gib"]
+        assert bool(marketed) == bool(usable), row["name"]
+        if marketed:
+            assert 0.85 * float(marketed) <= float(usable) <= float(marketed), row["name"]
+            assert load_accelerator(row["name"]).usable_memory == float(usable) * GIB
+
+
+def test_usable_memory_is_kept_by_copies_and_follows_a_new_memory():
+    own = cm.Accelerator("My-chip", memory=80, usable_memory="79 GiB", tdp=500)
+    assert own.usable_memory == 79 * GIB
+    assert own.replace(tdp=600).usable_memory == 79 * GIB
+    assert cm.Accelerator.from_data(own.to_data()) == own
+    assert own.replace(memory=40).usable_memory == 40 * GIB
+    assert own.replace(memory="40 GB").usable_memory == 40e9
+    assert own.replace({"usable_memory": "70 GiB", "memory": 96}).usable_memory == 70 * GIB
+    with pytest.raises(cm.InputError, match="usable_memory: must be a number in byte"):
+        own.replace(usable_memory=79)
+
+
+def test_a_written_memory_decides_what_fits():
+    """A step that needs 103 % of N x 1e9 byte does not fit into N GB, and fits into N GiB."""
+    case = "llama-3.1-8b", cm.Pretraining(tokens="1T", batch_size=8), cm.Layout(data=8, zero=1, micro_batch=1)
+    for unit, fits in (("GB", False), ("GiB", True), ("", True)):
+        gpu = load_accelerator("H100-SXM")
+        needed = cm.step_time(case[0], cm.Cluster(gpu, 8), *case[1:]).memory.total
+        gpu = gpu.replace(memory=f"{needed / 1.03 / 1e9} {unit}")
+        assert cm.step_time(case[0], cm.Cluster(gpu, 8), *case[1:]).fits == fits

@@ -40,7 +40,7 @@ def test_every_row_names_a_device_and_its_source():
     assert len(names) == len(set(names))
     assert set(names) <= set(accelerator_names().things)
     for row in ROWS:
-        assert row["network_gbps"] or row["host_gbps"], row["accelerator"]
+        assert row["network_gb_per_s"] or row["host_gb_per_s"], row["accelerator"]
         assert row["source"] and row["note"] and row["reference_system"], row["accelerator"]
 
 

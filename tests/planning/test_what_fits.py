@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import costmodel as cm
+from costmodel.foundation.units import GIB
 from costmodel.hardware.accelerator import Accelerator
 from costmodel.planning.fits import what_fits
 from costmodel.planning.limits import STEP, largest_micro_batch, largest_model, longest_sequence, planned
@@ -12,7 +13,7 @@ from costmodel.training.layouts.planner import LONG, TooLargeError
 from costmodel.training.recipes.finetuning import FullFineTuning, LoRA, QLoRA
 from costmodel.training.recipes.preference import DPO
 from costmodel.training.recipes.reinforcement import GRPO
-from costmodel.training.step.memory import GIB, memory
+from costmodel.training.step.memory import memory
 
 MODEL = "llama-3.1-8b"
 SHAPE = cm.load_architecture(MODEL)

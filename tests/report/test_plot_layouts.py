@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 import costmodel as cm
+from costmodel.foundation.units import GIB
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
-GIB = 1024**3
 SETTLED = {"context": 1, "sequence_parallel": True, "loss": "fused", "overlap_tensor": False, "overlap_data": True,
            "offload_optimizer": False}  # fmt: skip
 MODEL, RECIPE = "llama-3.1-8b", cm.Pretraining(tokens="1T", sequence_length=8192, batch_size=128)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import costmodel as cm
 from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.foundation.units import GIB
 from costmodel.serving.decode import (
-    GIB,
     PRECISIONS,
     Constants,
     Machine,

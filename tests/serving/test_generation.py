@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 import costmodel as cm
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.tables import table
-from costmodel.serving.decode import GIB
+from costmodel.foundation.units import GIB
 from costmodel.serving.efficiency import default_efficiency, folds
 from costmodel.serving.generation import MOST_SEQUENCES, generation
 

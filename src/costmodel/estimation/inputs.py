@@ -10,12 +10,11 @@ from costmodel.estimation.speed import Speed, goodput_figures, speed
 from costmodel.foundation.errors import MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import Range, between, middle
 from costmodel.foundation.tables import Figure, Provenance, default
-from costmodel.foundation.units import SI_FACTOR
+from costmodel.foundation.units import GIB, SI_FACTOR
 from costmodel.hardware.power import training_power
 from costmodel.hardware.site import electricity_price, grid_intensity, water_intensity
 from costmodel.training.jobs.realized_finetuning import job_kind, realized_efficiency
 from costmodel.training.recipes.passes import pass_flops
-from costmodel.training.step.memory import GIB
 
 if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture

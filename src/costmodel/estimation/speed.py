@@ -8,13 +8,14 @@ from costmodel.estimation.pass_speed import MOST_MFU, of_passes
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.ranges import Range, between, middle
 from costmodel.foundation.tables import Figure, Provenance, default
+from costmodel.foundation.units import GIB
 from costmodel.training.jobs.realized_pretraining import planned_mfu
 from costmodel.training.jobs.utilization import default_mfu
 from costmodel.training.layouts.planner import Plan, TooLargeError, plan
 from costmodel.training.layouts.step_time import Problem, StepTime, problem, step_time
 from costmodel.training.step.efficiency import default_efficiency
 from costmodel.training.step.layout import Layout, layout_of, layouts
-from costmodel.training.step.memory import GIB, Memory, memory
+from costmodel.training.step.memory import Memory, memory
 
 if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
@@ -71,7 +72,7 @@ def _of_layout(scenario: Scenario, layout: Layout, timed: list[Recipe]) -> Speed
     for step, recipe in zip(steps, timed, strict=True):
         auxiliary_bytes = recipe.auxiliary_bytes(architecture) / cluster.count
         if not step.fits:
-            needed, held = (step.memory.total + auxiliary_bytes) / GIB, cluster.accelerator.memory
+            needed, held = (step.memory.total + auxiliary_bytes) / GIB, (cluster.accelerator.usable_memory or 0.0) / GIB
             raise InputError(f"layout: does not fit: it needs {needed:.1f} of the {held:g} GiB on each accelerator")
         figures += of_passes(scenario, recipe, layouts(layout), step_figure(step, scenario, recipe))
     held_by = tuple(_with_resident(step.memory, recipe, scenario) for step, recipe in zip(steps, timed, strict=True))

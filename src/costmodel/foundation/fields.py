@@ -179,6 +179,7 @@ Parameters: TypeAlias = Annotated[float, Measure("1", 1.0, 1e18, uncertain=False
 Fraction: TypeAlias = Annotated[float | Range, Measure("1", 0.0, 1.0, open_low=True)]
 Rate: TypeAlias = Annotated[float, Measure("TFLOP/s", 0.0, 1e9, open_low=True, uncertain=False)]
 Gigabytes: TypeAlias = Annotated[float, Measure("GB", 0.0, 1e9, open_low=True, uncertain=False)]
+Bytes: TypeAlias = Annotated[float, Measure("byte", 1e6, 1e18, uncertain=False)]
 Bandwidth: TypeAlias = Annotated[float, Measure("GB/s", 0.0, 1e9, open_low=True, uncertain=False)]
 Power: TypeAlias = Annotated[float | Range, Measure("W", 0.0, 1e9, open_low=True)]
 GPUHours: TypeAlias = Annotated[float | Range, Measure("hour", 0.0, MOST, open_low=True)]

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from costmodel.foundation.units import GIB
+
 Rows = Sequence[Mapping[str, str]]
 
 _PREFIXES = ((1e24, "Y"), (1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -50,7 +52,7 @@ def amount(value: float, unit: str, digits: int = 3) -> str:
     if unit == "GPU-s":
         return f"{_worded(value / 3600, digits, 1e6)} GPU-hours"
     if unit == "byte":
-        return f"{number(value / 1024**3, digits)} GiB"
+        return f"{number(value / GIB, digits)} GiB"
     if unit == "share":
         return number(value, digits)
     if unit == "token":

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     Quantity: TypeAlias = PintQuantity[Any]
 
+GIB = 1024.0**3
+"""Bytes in a GiB."""
+
 SI_FACTOR: dict[str, float] = {
     "1": 1.0,
     "token": 1.0,
@@ -31,7 +34,7 @@ SI_FACTOR: dict[str, float] = {
     "TFLOP/s": 1e12,
     "byte": 1.0,
     "GB": 1e9,
-    "GiB": 1024.0**3,
+    "GiB": GIB,
     "GB/s": 1e9,
     "W": 1.0,
     "s": 1.0,
@@ -160,6 +163,23 @@ def rescale(spread: Range, unit: str) -> Range:
     """Return the range in `unit`; a range without a unit is taken to be in it already."""
     factor = _factor(spread.unit, unit) if spread.unit and spread.unit != unit else 1.0
     return spread.scaled(factor, unit)
+
+
+def written_unit(value: object) -> str:
+    """Return the unit that is written with a number, or "" where there is none or the text is not a number.
+
+    >>> written_unit("80 GiB"), written_unit("80"), written_unit(80)
+    ('GiB', '', '')
+    """
+    if is_quantity(value):
+        unit = str(getattr(value, "units", ""))
+        return "" if unit == "dimensionless" else unit
+    if not isinstance(value, str):
+        return ""
+    try:
+        return _split(value)[1]
+    except InputError:
+        return ""
 
 
 def is_quantity(value: object) -> bool:

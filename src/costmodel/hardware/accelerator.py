@@ -1,37 +1,58 @@
-"""What can one accelerator do? Peaks, memory, bandwidth and power, from the catalog or the user."""
+"""Accelerators: peak rates, memory, bandwidths and power, from the catalog or given by the user."""
 
 import datetime as dt
+import math
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from pydantic import model_validator
 
 from costmodel.foundation.errors import InputError, MissingFactError
-from costmodel.foundation.fields import Bandwidth, Count, Date, Gigabytes, Power, Rate
+from costmodel.foundation.fields import Bandwidth, Bytes, Count, Date, Gigabytes, Measure, Power, Rate
 from costmodel.foundation.names import Names
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Row, table
+from costmodel.foundation.units import GIB, written_unit
 
 PEAK_OF = {"fp8-rowwise": "fp8", "mxfp8": "fp8", "nvfp4": "fp4"}
-"""Peak to which a number format refers, where formats share one."""
+"""The peak rate that a number format uses, where several formats share one."""
 _VENDORS = ("nvidia", "amd", "intel", "google", "aws", "huawei", "tesla")
 _PEAKS = ("fp32", "tf32", "fp16", "bf16", "fp8", "fp4")
 _COLUMNS = {
-    "fp32": "fp32_tflops", "tf32": "tf32_tflops", "fp16": "fp16_tflops", "bf16": "bf16_tflops",
-    "fp8": "fp8_tflops", "fp4": "fp4_tflops", "memory": "memory_gb", "memory_bandwidth": "memory_bandwidth_gbps",
-    "link_bandwidth": "link_bandwidth_gbps", "tdp": "tdp_w",
-}  # fmt: skip
-_NETWORK_COLUMNS = {"network_bandwidth": "network_gbps", "host_bandwidth": "host_gbps"}
+    **{precision: f"{precision}_tflops" for precision in _PEAKS},
+    "memory": "memory_gb",
+    "memory_bandwidth": "memory_bandwidth_gb_per_s",
+    "link_bandwidth": "link_bandwidth_gb_per_s",
+    "tdp": "tdp_w",
+}
+_NETWORK_COLUMNS = {"network_bandwidth": "network_gb_per_s", "host_bandwidth": "host_gb_per_s"}
+
+
+class _Capacity(NamedTuple):
+    """Marketed memory [GB] and usable memory [byte]: a copy that replaces the first drops the second."""
+
+    marketed: float
+    usable: float
 
 
 class Accelerator(Spec):
-    """One accelerator as it is rented: dense peaks, per device.
+    """One accelerator as it is rented: dense peak rates, memory, bandwidths and power.
+
+    Memory is stated twice. `memory` is the figure on the data sheet. `usable_memory` is what a program can
+    allocate; checks whether a model fits use it. Give `memory` as a bare number for the figure on the data
+    sheet: a card sold with 80 GB holds 80 GiB. Give it with a unit ("80 GB", "80 GiB") and the usable memory is
+    exactly that.
 
     Examples
     --------
     >>> load_accelerator("H100 SXM5 80GB").peak("bf16")  # [FLOP/s]
     989400000000000.0
-    >>> Accelerator("My-chip", bf16="500 TFLOP/s", tdp=600, memory="96 GB").bf16
-    500.0
+    >>> Accelerator("My-chip", bf16="500 TFLOP/s", tdp=600, memory="96 GB").usable_memory  # [byte]
+    96000000000.0
+    >>> Accelerator("My-chip", memory=96).usable_memory / 2**30  # [GiB]
+    96.0
     """
 
     if TYPE_CHECKING:  # fields take more than the types in which they are held
@@ -41,43 +62,100 @@ class Accelerator(Spec):
     name: str
     vendor: str = ""
     generation: str = ""
-    """Class of devices that behave alike, such as "hopper"; picks the default utilization."""
+    """Accelerators with the same behavior, such as "hopper"; selects the default MFU and server power."""
     release_date: Date | None = None
     fp32: Rate | None = None
-    """Dense peak [TFLOP/s], without sparsity; so are the following."""
+    """Dense peak rate [TFLOP/s], without sparsity."""
     tf32: Rate | None = None
+    """Dense peak rate [TFLOP/s], without sparsity."""
     fp16: Rate | None = None
+    """Dense peak rate [TFLOP/s], without sparsity."""
     bf16: Rate | None = None
+    """Dense peak rate [TFLOP/s], without sparsity."""
     fp8: Rate | None = None
+    """Dense peak rate [TFLOP/s], without sparsity."""
     fp4: Rate | None = None
+    """Dense peak rate [TFLOP/s], without sparsity."""
     memory: Gigabytes | None = None
-    """[GB], as marketed."""
+    """Memory as marketed [GB]."""
     memory_bandwidth: Bandwidth | None = None
-    """[GB/s]"""
+    """Bandwidth of the memory [GB/s]."""
     link_bandwidth: Bandwidth | None = None
-    """To the other devices of a node, in one direction [GB/s]."""
+    """Bandwidth to the other accelerators of a node, in one direction [GB/s]."""
     network_bandwidth: Bandwidth | None = None
-    """Between nodes, per device, in one direction [GB/s]: that of the maker's reference system."""
+    """Bandwidth between nodes per accelerator, in one direction [GB/s], of the vendor's reference system."""
     host_bandwidth: Bandwidth | None = None
-    """Between the memories of device and host, in one direction [GB/s]."""
+    """Bandwidth between accelerator and host memory, in one direction [GB/s]."""
     node_size: Count = 8
-    """Devices in a typical node."""
+    """Accelerators in a typical node."""
     tdp: Power | None = None
-    """Thermal design power of the device [W]."""
+    """Thermal design power [W]."""
     source: str = ""
     note: str = ""
+    usable_memory: Bytes | None = None
+    """Memory that a program can allocate [byte]. Default: `memory` with its unit where one is written, else as
+    many GiB as are marketed in GB."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _obey_the_unit_of_memory(cls, data: Any) -> Any:
+        """Take a memory with a written unit as usable memory too."""
+        if not isinstance(data, Mapping) or data.get("memory") is None:
+            return data
+        fields, memory = dict(data), data["memory"]
+        if isinstance(memory, _Capacity):
+            fields["memory"] = memory.marketed
+            fields.setdefault("usable_memory", memory.usable)
+        elif fields.get("usable_memory") is None and written_unit(memory):
+            with suppress(InputError):  # the field `memory` reports it
+                fields["usable_memory"] = Measure("byte").validate(memory)
+        return fields
+
+    @model_validator(mode="after")
+    def _take_marketed_memory_in_gib(self) -> Self:
+        """Take as many GiB as are marketed in GB where nothing else is known."""
+        if self.usable_memory is None and self.memory is not None:
+            self.__dict__["usable_memory"] = self.memory * GIB
+        return self
+
+    def given(self) -> dict[str, Any]:
+        fields = super().given()
+        usable = fields.pop("usable_memory", None)
+        if usable is not None:
+            fields |= {"usable_memory": usable} if self.memory is None else {"memory": _Capacity(self.memory, usable)}
+        return fields
+
+    def __repr_args__(self) -> Any:
+        return super().given().items()
+
+    def to_data(self) -> dict[str, Any]:
+        """Return plain data that `from_data` reads back: only what was given, no defaults."""
+        data = super().to_data()
+        if self.memory is not None and self.usable_memory is not None:
+            if math.isclose(self.usable_memory, self.memory * GIB, rel_tol=1e-12):
+                data.pop("usable_memory", None)
+            elif math.isclose(self.usable_memory, self.memory * 1e9, rel_tol=1e-12):  # so a changed memory stays alone
+                data["memory"] = f"{data.pop('usable_memory') / 1e9!r} GB"
+        return data
 
     def peak(self, precision: str = "bf16") -> float:
-        """Return the dense peak at `precision` ("bf16" falls back on fp16) [FLOP/s].
+        """Return the dense peak rate at a precision [FLOP/s].
+
+        Parameters
+        ----------
+        precision : str
+            A number format; "bf16" falls back on fp16.
 
         Raises
         ------
+        InputError
+            If the precision is not a number format of the library.
         MissingFactError
-            If no peak of that precision is known.
+            If no peak rate at that precision is known.
         """
         name = PEAK_OF.get(precision, precision)
         if name not in _PEAKS:
-            raise InputError(f"precision is one of {', '.join((*_PEAKS, *PEAK_OF))}; got {precision!r}")
+            raise InputError(f"precision must be one of {', '.join((*_PEAKS, *PEAK_OF))}; got {precision!r}")
         rate = getattr(self, name)
         if rate is None and precision == "bf16":
             rate = self.fp16
@@ -87,27 +165,31 @@ class Accelerator(Spec):
 
 
 def load_accelerator(source: str | Mapping[str, Any] | Accelerator) -> Accelerator:
-    """Return the accelerator of a name or alias, of a mapping of fields, or as it is.
+    """Return an accelerator from a name, an alias or a mapping of fields.
+
+    Parameters
+    ----------
+    source : str, Mapping or Accelerator
+        A name or alias of the catalog, the fields of an own accelerator, or an `Accelerator` (returned as is).
 
     Raises
     ------
     UnknownNameError
-        If the name is not in the catalog; the message names the nearest.
+        If the name is not in the catalog; the message lists the nearest names.
     """
     if isinstance(source, Accelerator):
         return source
     if isinstance(source, str):
         return _load(accelerator_names().get(source)["name"])
     if not isinstance(source, Mapping):
-        raise InputError(f"an accelerator is a name, an Accelerator or its fields; got {type(source).__name__}")
+        raise InputError(f"an accelerator must be a name, an Accelerator or its fields; got {type(source).__name__}")
     return Accelerator.from_data(source)
 
 
 def accelerators() -> list[dict[str, Any]]:
-    """Return the catalog as rows: name, vendor, peaks [TFLOP/s], memory [GB], power [W] and source."""
+    """Return the catalog as rows: name, vendor, peak rates [TFLOP/s], marketed memory [GB], power [W] and source."""
     shown = ("name", "vendor", "release_date", "bf16", "fp8", "memory", "memory_bandwidth", "tdp", "source")
-    found = [_load(name) for name in accelerator_names()]
-    return [{field: getattr(each, field) for field in shown} for each in found]
+    return [{field: getattr(_load(name), field) for field in shown} for name in accelerator_names()]
 
 
 @lru_cache(maxsize=1)
@@ -127,6 +209,8 @@ def _networks() -> dict[str, Row]:
 def _load(name: str) -> Accelerator:
     row, network = accelerator_names().things[name], _networks().get(name, {})
     numbers = {field: float(row[column]) for field, column in _COLUMNS.items() if row[column]}
+    if row["usable_memory_gib"]:
+        numbers["usable_memory"] = float(row["usable_memory_gib"]) * GIB
     numbers |= {field: float(network[column]) for field, column in _NETWORK_COLUMNS.items() if network.get(column)}
     return Accelerator(
         name=name,

@@ -18,6 +18,7 @@ from costmodel.foundation.errors import InputError, MissingFactError, UnknownNam
 from costmodel.foundation.fields import MOST, Count, Dollars, Gigabytes, Measure, Tokens
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.specs import Spec
+from costmodel.foundation.units import GIB
 from costmodel.hardware.accelerator import Accelerator, accelerators, load_accelerator
 from costmodel.hardware.cluster import AcceleratorField, Cluster
 from costmodel.hardware.site import Site
@@ -27,7 +28,7 @@ from costmodel.training.layouts.planner import TooLargeError
 from costmodel.training.recipes.finetuning import FullFineTuning, LoRA, QLoRA
 from costmodel.training.recipes.pretraining import Recipe
 from costmodel.training.step.layout import Layout, layout_of
-from costmodel.training.step.memory import GIB, memory
+from costmodel.training.step.memory import memory
 
 COUNTS = (1, 2, 4, 8)
 """Accelerators that are tried where no count is given: up to a node."""
@@ -170,8 +171,8 @@ class Fit:
     @property
     def headroom(self) -> float | None:
         """Memory that is left on the fullest accelerator [byte]."""
-        held = self.scenario.cluster.accelerator.memory
-        return None if self.memory is None or held is None else held * GIB - self.memory
+        capacity = self.scenario.cluster.accelerator.usable_memory
+        return None if self.memory is None or capacity is None else capacity - self.memory
 
     @property
     def estimate(self) -> Estimate:
@@ -388,11 +389,11 @@ def what_fits(
 def _fit(asked: _Question, scenario: Scenario) -> Fit:
     """Return one row: memory first, then what it takes, then the limits."""
     accelerator, recipe = scenario.cluster.accelerator, scenario.recipes[0]
-    held, nothing = accelerator.memory, Fit(scenario)
-    if held is None:
+    capacity, marketed, nothing = accelerator.usable_memory, accelerator.memory, Fit(scenario)
+    if capacity is None:
         return replace(nothing, reason=f"accelerator: the memory of {accelerator.name} is not known")
-    if asked.memory is not None and held > asked.memory:
-        return replace(nothing, reason=f"accelerator: its {held:g} GB are above the {asked.memory:g} GB given")
+    if asked.memory is not None and marketed is not None and marketed > asked.memory:
+        return replace(nothing, reason=f"accelerator: its {marketed:g} GB are above the {asked.memory:g} GB given")
     try:
         accelerator.peak(recipe.precision)
     except MissingFactError as error:
@@ -410,7 +411,7 @@ def _fit(asked: _Question, scenario: Scenario) -> Fit:
     figures = {name: found.value(name) for name in ("wall_time", "cost", "carbon")}
     wall_time, cost, carbon = (None if isinstance(value, Missing) else value for value in figures.values())
     notes = list(fit.notes)
-    if fit.memory is not None and fit.memory * MEMORY_ERROR > held * GIB:
+    if fit.memory is not None and fit.memory * MEMORY_ERROR > capacity:
         notes.append("tight")
     notes += [f"{name} not known" for name, value in (("cost", cost), ("carbon", carbon)) if value is None]
     time = figures["wall_time"]

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from costmodel.architecture.loading import architectures as catalog
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.foundation.units import GIB
 from costmodel.hardware.accelerator import Accelerator, load_accelerator
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.layouts.planner import Plan, TooLargeError, plan
 from costmodel.training.layouts.step_time import Problem, problem
 from costmodel.training.recipes.pretraining import is_recipe
-from costmodel.training.step.memory import GIB, memory
+from costmodel.training.step.memory import memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,9 +65,9 @@ def planned(architecture: Architecture, recipe: Recipe, cluster: Cluster) -> tup
 
 def check_beside(architecture: Architecture, recipe: Recipe, cluster: Cluster) -> None:
     """Raise `TooLargeError` if models beside the trained one leave no room on the accelerators at all."""
-    needed, held = recipe.auxiliary_bytes(architecture) / cluster.count, cluster.accelerator.memory
-    if held is not None and needed >= held * GIB:
-        raise TooLargeError(f"the models beside the trained one need {needed / GIB:.1f} of the {held:g} GiB")
+    needed, held = recipe.auxiliary_bytes(architecture) / cluster.count, cluster.accelerator.usable_memory
+    if held is not None and needed >= held:
+        raise TooLargeError(f"the models beside the trained one need {needed / GIB:.1f} of the {held / GIB:g} GiB")
 
 
 def longest_sequence(architecture: str | Mapping[str, Any] | Architecture, recipe: Recipe, cluster: Cluster) -> int:
@@ -235,7 +236,7 @@ def _check(recipe: Any, cluster: Any) -> None:
         wrong.append(f"cluster: a Cluster is asked for, such as Cluster('H100-SXM', 8); got {cluster!r}")
     if wrong:
         raise InputError(wrong)
-    if cluster.accelerator.memory is None:
+    if cluster.accelerator.usable_memory is None:
         raise MissingFactError(f"the memory of {cluster.accelerator.name} is not known")
 
 
@@ -259,7 +260,7 @@ def _largest(fits: Callable[[int], bool], most: int) -> int:
 def _stand_in(cluster: Cluster) -> Cluster:
     """Return a cluster of stand-ins with the memory and in the nodes of another."""
     accelerator: Accelerator = cluster.accelerator
-    if accelerator.memory is None:
+    if accelerator.usable_memory is None:
         raise MissingFactError(f"the memory of {accelerator.name} is not known")
-    stand_in = load_accelerator(STAND_IN).replace(memory=accelerator.memory)
+    stand_in = load_accelerator(STAND_IN).replace(memory=None, usable_memory=accelerator.usable_memory)
     return Cluster(stand_in, cluster.count, gpus_per_node=cluster.node_size)

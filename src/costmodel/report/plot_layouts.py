@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.rendering import number
+from costmodel.foundation.units import GIB
 from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
 from costmodel.training.layouts.search import LayoutSearch
 from costmodel.training.layouts.step_time import StepTime
-from costmodel.training.step.memory import GIB
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

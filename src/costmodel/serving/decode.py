@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 PLAIN_BYTES = 2.0
 """Bytes of what is not quantized, of cached keys and values, and of states: bf16."""
-GIB = 1024.0**3
-"""The memory of an accelerator is marketed in GB and holds as many GiB."""
 MEMORY_SHARE = 0.9
 """Share of the memory for weights and cache: `gpu_memory_utilization`, as vLLM sets it by default."""
 EXCHANGES = 2.0
@@ -254,7 +252,7 @@ def machine(cluster: Cluster, count: int, peak: str) -> Machine:
     accelerator = cluster.accelerator
     within = count <= cluster.node_size
     link = accelerator.link_bandwidth if within else (cluster.network or 0.0) / 1e9 or None
-    needed = {"memory": accelerator.memory, "memory_bandwidth": accelerator.memory_bandwidth}
+    needed = {"memory": accelerator.usable_memory, "memory_bandwidth": accelerator.memory_bandwidth}
     if count > 1:
         needed["link_bandwidth" if within else "network_bandwidth"] = link
     if missing := [name for name, value in needed.items() if value is None]:
@@ -265,7 +263,7 @@ def machine(cluster: Cluster, count: int, peak: str) -> Machine:
         rate = accelerator.peak()
     return Machine(
         peak=rate, bandwidth=(accelerator.memory_bandwidth or 0.0) * 1e9, link=(link or 1.0) * 1e9,
-        memory=(accelerator.memory or 0.0) * GIB, accelerators=float(count),
+        memory=accelerator.usable_memory or 0.0, accelerators=float(count),
     )  # fmt: skip
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError
 from costmodel.serving.decode import (
-    GIB,
     Precision,
     cache_bytes,
     largest_batch,
@@ -105,7 +104,7 @@ def generation(
     known = efficiency or default_efficiency()
     weights, cache = weight_bytes(architecture, stored), cache_bytes(architecture, prompt_length + output_length / 2)
     machine(cluster, 1, stored.peak)
-    memory = (cluster.accelerator.memory or 0.0) * GIB
+    memory = cluster.accelerator.usable_memory or 0.0
     if replicas is None:
         size = _accelerators(cluster, memory, weights, cache)
         replicas = cluster.count // size

@@ -10,10 +10,11 @@ import costmodel as cm
 from costmodel.foundation.columns import as_table
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import table
+from costmodel.foundation.units import GIB
 from costmodel.training.calibration.finetune_columns import FINE_TUNES, FLAGS, batch_cells, method_cells, time_cells
 from costmodel.training.calibration.measured_finetunes import read_finetunes, read_rows
 from costmodel.training.step.layout import layouts
-from costmodel.training.step.memory import GIB, default_held, memory
+from costmodel.training.step.memory import default_held, memory
 from costmodel.training.step.workload import workload
 
 SHIPPED = table("measurements/finetunes")

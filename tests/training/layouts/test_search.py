@@ -13,10 +13,10 @@ from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.specification import Architecture, Layer
+from costmodel.foundation.units import GIB
 from costmodel.training.layouts.search import TOO_LARGE
 from costmodel.training.step.efficiency import machine
 from costmodel.training.step.layout import KERNELS, Layout, layout_of, layouts
-from costmodel.training.step.memory import GIB
 
 
 def decoder(feed_forward):

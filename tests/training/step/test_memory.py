@@ -13,11 +13,12 @@ from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.specification import Architecture, Layer
 from costmodel.foundation.tables import table
+from costmodel.foundation.units import GIB
 from costmodel.training.calibration.measured_steps import read_steps
 from costmodel.training.calibration.predictions import candidates
 from costmodel.training.step.efficiency import machine
 from costmodel.training.step.layout import FLAGS, LOSSES, RECOMPUTE, Layout, layouts
-from costmodel.training.step.memory import FRAMEWORK, GIB, default_held, in_flight_layers, memory, stage_parameters
+from costmodel.training.step.memory import FRAMEWORK, default_held, in_flight_layers, memory, stage_parameters
 from costmodel.training.step.numerics import numerics
 from costmodel.training.step.workload import workload
 

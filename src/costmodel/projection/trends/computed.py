@@ -44,7 +44,7 @@ def computed_trends() -> dict[str, FittedTrend]:
     others = [row for row in catalog if not row["name"].startswith(CONSUMER)]
     measures: dict[str, Callable[[Row], float]] = {
         "16-bit performance, catalog": _peak,
-        "memory bandwidth, catalog": lambda row: _number(row["memory_bandwidth_gbps"]),
+        "memory bandwidth, catalog": lambda row: _number(row["memory_bandwidth_gb_per_s"]),
         "memory capacity, catalog": lambda row: _number(row["memory_gb"]),
         "energy efficiency, catalog": lambda row: _peak(row) / (_number(row["tdp_w"]) or math.inf),
     }

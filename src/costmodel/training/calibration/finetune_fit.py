@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from costmodel.foundation.fitted import Prior, soft
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import folder, table, write_rows
+from costmodel.foundation.units import GIB
 from costmodel.training.calibration.calibrate import fit
 from costmodel.training.calibration.measured_finetunes import MeasuredFineTune, read_finetunes
 from costmodel.training.calibration.predictions import Prepared, predict, prepare
 from costmodel.training.calibration.priors import FINE_TUNING
 from costmodel.training.step.efficiency import LAUNCH_BOUND, default_efficiency
-from costmodel.training.step.memory import GIB, Held
+from costmodel.training.step.memory import Held
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from costmodel.foundation.columns import Cells
 from costmodel.foundation.errors import CostModelError, InputError
 from costmodel.foundation.tables import table as shipped_table
+from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.calibration.finetune_columns import FINE_TUNES, FLAGS, with_preset
 from costmodel.training.calibration.measured_models import architecture_of
@@ -20,7 +21,7 @@ from costmodel.training.layouts.step_time import problem
 from costmodel.training.recipes.finetuning import FullFineTuning, LoRA, QLoRA
 from costmodel.training.step.efficiency import NEWEST
 from costmodel.training.step.layout import Layout, layout_of, layouts
-from costmodel.training.step.memory import GIB, Held, default_held, memory
+from costmodel.training.step.memory import Held, default_held, memory
 from costmodel.training.step.workload import workload
 
 if TYPE_CHECKING:

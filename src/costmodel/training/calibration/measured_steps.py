@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from costmodel.architecture.blocks.mamba2 import Mamba2
 from costmodel.foundation.columns import Cells
 from costmodel.foundation.errors import CostModelError, InputError
+from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.calibration.columns import ALTERNATIVE_FP8, HARMLESS, STEPS
 from costmodel.training.calibration.measured_models import architecture_of
 from costmodel.training.calibration.software import defaults_of, year_of
 from costmodel.training.step.layout import Layout, usual_kernel
-from costmodel.training.step.memory import GIB
 from costmodel.training.step.numerics import Numerics, numerics
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.units import GIB
 from costmodel.training.layouts.space import divisors
 from costmodel.training.step.layout import KERNELS, LOSSES, Kernel, Layouts, obstacles
-from costmodel.training.step.memory import GIB, memory
+from costmodel.training.step.memory import memory
 from costmodel.training.step.timing import step_breakdown
 
 if TYPE_CHECKING:

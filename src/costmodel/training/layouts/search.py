@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.layouts.space import DEGREES, Choices, degrees, options, read_choices
 from costmodel.training.layouts.step_time import Problem, StepTime, problem, timed
 from costmodel.training.step.efficiency import Efficiency, default_efficiency
 from costmodel.training.step.layout import Layouts, layout_of, layouts, obstacles
-from costmodel.training.step.memory import GIB, memory
+from costmodel.training.step.memory import memory
 from costmodel.training.step.timing import step_breakdown
 
 if TYPE_CHECKING:

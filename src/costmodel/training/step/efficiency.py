@@ -14,7 +14,6 @@ from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Row, table
 from costmodel.hardware.accelerator import Accelerator, load_accelerator
 from costmodel.hardware.cluster import Cluster
-from costmodel.training.step.memory import GIB
 from costmodel.training.step.timing import Constants, Machine
 
 NEWEST = 2026.5
@@ -158,7 +157,7 @@ def machine(cluster: Cluster, precision: str) -> Machine:
         If the accelerator has no such precision.
     """
     accelerator = cluster.accelerator
-    needed = {"memory": accelerator.memory, "memory_bandwidth": accelerator.memory_bandwidth,
+    needed = {"memory": accelerator.usable_memory, "memory_bandwidth": accelerator.memory_bandwidth,
               "link_bandwidth": accelerator.link_bandwidth}  # fmt: skip
     network = cluster.network
     missing = [name for name, value in needed.items() if value is None]
@@ -176,5 +175,5 @@ def machine(cluster: Cluster, precision: str) -> Machine:
     return Machine(
         matmul_peak=fastest, peak=peak, bandwidth=bandwidth * 1e9, link=link * 1e9,
         network=link * 1e9 if network is None else network, host=host * 1e9,
-        node=float(min(cluster.node_size, cluster.count)), memory=memory * GIB,
+        node=float(min(cluster.node_size, cluster.count)), memory=memory,
     )  # fmt: skip

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.arrays import largest, rounded_up, smallest, where
 from costmodel.foundation.tables import table
+from costmodel.foundation.units import GIB
 
 if TYPE_CHECKING:
     from costmodel.training.step.layout import Layouts
     from costmodel.training.step.numerics import Numerics
     from costmodel.training.step.workload import Parameters, Workload
 
-GIB = 1024.0**3
 GATHERED = 8.0
 """Bytes for each element of the hidden state that tensor-parallel ranks gather: two 16-bit copies, two gradients."""
 SCORES = 5.0
