@@ -1,4 +1,4 @@
-"""The published score of the decode model, with each model left out."""
+"""Score of the decode model with each model left out, and the columns of its rows."""
 
 import math
 
@@ -11,9 +11,17 @@ from costmodel.serving.efficiency import PRIORS, default_efficiency
 from costmodel.serving.measured import read_decodes
 from costmodel.validation.serving import validate_serving
 
-ROW = {"model": "meta-llama/Llama-3.1-8B-Instruct", "precision": "bfloat16", "task": "lm-arena-chat",
-       "accelerator": "H100-SXM", "n_gpus": "1", "avg_batch": "127.62", "avg_output_len": "404.6",
-       "output_tok_per_s": "7036.5", "parallel": ""}  # fmt: skip
+ROW = {
+    "model": "meta-llama/Llama-3.1-8B-Instruct",
+    "precision": "bfloat16",
+    "task": "lm-arena-chat",
+    "accelerator": "H100-SXM",
+    "n_gpus": "1",
+    "avg_batch": "127.62",
+    "avg_output_len": "404.6",
+    "output_tok_per_s": "7036.5",
+    "parallel": "",
+}
 
 
 def of(*rows):
@@ -69,16 +77,41 @@ def test_a_model_of_the_fit_is_predicted_without_it():
 
 
 def test_rows_that_cannot_be_scored_say_why():
-    rows = validate_serving(of(
-        {**ROW, "model": "nobody/Secret-9B"}, {**ROW, "parallel": '{"data_parallel": 4}'}, {**ROW, "avg_batch": "many"},
-        {**ROW, "accelerator": "B900"}, {**ROW, "task": "riddles"}, {**ROW, "parallel": "{"}, ROW,
-    ))["rows"]  # fmt: skip
-    for row, text in zip(rows, ("unknown architecture", "data parallel", "avg_batch: ", "unknown accelerator",
-                                "unknown task 'riddles'", "parallel: "), strict=False):  # fmt: skip
-        assert text in row["skipped"]
+    wrong = {
+        "unknown architecture": {"model": "nobody/Secret-9B"},
+        "attention in data parallel": {"parallel": '{"data_parallel": 4}'},
+        "batch_size must be a number, without a unit; got 'many'": {"avg_batch": "many"},
+        "unknown accelerator": {"accelerator": "B900"},
+        "task: unknown word 'riddles'; accepted: gpqa": {"task": "riddles"},
+        "prompt_length or task is not given": {"task": ""},
+        "parallel: must be a JSON object; got '{'": {"parallel": "{"},
+        "parallel: tensor_parallel must be a whole number": {"parallel": '{"tensor_parallel": "all"}'},
+        "precision: unknown word 'fp3'; accepted: ": {"precision": "fp3"},
+    }
+    rows = validate_serving(of(*({**ROW, **cells} for cells in wrong.values()), ROW))["rows"]
+    for row, reason in zip(rows, wrong, strict=False):
+        assert reason in row["skipped"]
     assert rows[-1]["skipped"] is None
 
 
-def test_a_table_without_its_columns_is_refused():
-    with pytest.raises(InputError, match="columns are missing: precision"):
+def test_names_of_the_api_are_read_like_those_of_older_files():
+    older = {
+        "n_gpus": "count",
+        "avg_batch": "batch_size",
+        "avg_output_len": "output_length",
+        "output_tok_per_s": "tokens_per_second",
+    }
+    row = {older.get(name, name): cell for name, cell in ROW.items() if name != "parallel"}
+    assert validate_serving(of(row))["rows"] == validate_serving(of(ROW))["rows"]
+
+
+@pytest.mark.parametrize("label", ["", "DP for attention", "TensorRT 2024, B200"])
+def test_a_label_changes_nothing(label):
+    assert validate_serving(of({**ROW, "source": label, "note": label})) == validate_serving(of(ROW))
+
+
+def test_missing_and_unknown_columns_are_errors():
+    with pytest.raises(InputError, match=r"need the columns model, precision.*; missing: precision, accelerator"):
         validate_serving(of({"model": "llama-3.1-8b"}))
+    with pytest.raises(InputError, match="unknown column 'avg_bach' of measured decode throughputs; did you mean"):
+        validate_serving(of({**ROW, "avg_bach": "1"}))

@@ -1,31 +1,96 @@
-"""What was measured of decoding? Rows of throughputs, read into what the model takes."""
+"""Measured decode throughput: model, machine, lengths and rate of the rows of a table.
+
+Every setting is read from a declared column (`DECODES`).
+"""
 
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.architecture.loading import catalog, load_architecture
+from costmodel.foundation.columns import COUNT, TEXT, Cells, Column, Schema
 from costmodel.foundation.errors import CostModelError, InputError, UnknownNameError
 from costmodel.hardware.cluster import Cluster
-from costmodel.serving.decode import Machine, Work, machine, precision_of, work
+from costmodel.serving.decode import PRECISIONS, Machine, Work, machine, precision_of, work
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from costmodel.architecture.specification import Architecture
-    from costmodel.foundation.tables import Row, Table
+    from costmodel.foundation.tables import Table
 
 PROMPT_LENGTHS = {"gpqa": 250.0, "lm-arena-chat": 200.0, "sourcegraph-fim": 2000.0}
-"""Tokens of a prompt by task of the ML.ENERGY benchmark [token]; assumed, as the rows tell only the outputs:
-questions of a few sentences with four choices, one turn of a chat, and a source file around a gap."""
-SAME_SHAPE = {"qwen3-coder-30b-a3b": "qwen3-30b-a3b", "deepseek-r1": "deepseek-v3", "gemma-3-12b": "gemma-3-12b-text"}
-"""Models that share the shape of another in the catalog (of the text alone, in the last)."""
-_PRECISIONS = {"bfloat16": "bf16", "float16": "fp16"}
-_NEEDED = ("model", "precision", "accelerator", "n_gpus", "avg_batch", "avg_output_len", "output_tok_per_s")
+"""Prompt length by task of the ML.ENERGY benchmark [token]; assumed, as the rows state only the outputs: questions of
+a few sentences with four choices, one turn of a chat, and a source file around a gap."""
+SAME_SHAPE = {
+    "qwen3-coder-30b-a3b": "qwen3-30b-a3b",
+    "deepseek-r1": "deepseek-v3",
+    "gemma-3-12b": "gemma-3-12b-text",
+}
+"""Models with the shape of another model of the catalog (the last one: its text decoder)."""
+
+
+def parallel_cells(cell: str) -> Mapping[str, str]:
+    """Return the cells that a cell of `parallel` stands for: JSON with degrees of parallelism within a replica.
+
+    Parameters
+    ----------
+    cell : str
+        Such as '{"data_parallel": 1, "expert_parallel": 8, "tensor_parallel": 1}'.
+
+    Raises
+    ------
+    InputError
+        If it is no JSON object, or a degree is no whole number.
+    """
+    try:
+        degrees = json.loads(cell)
+    except (ValueError, RecursionError):
+        degrees = None
+    if not isinstance(degrees, dict):
+        raise InputError(f"must be a JSON object; got {cell[:80]!r}")
+    cells = {}
+    for name in ("data", "tensor", "expert"):
+        degree = degrees.get(f"{name}_parallel", 1)
+        if not isinstance(degree, int) or degree < 0:
+            raise InputError(f"{name}_parallel must be a whole number; got {degree!r}")
+        cells[name] = str(max(degree, 1))
+    return cells
+
+
+DECODES = Schema(
+    kind="measured decode throughputs",
+    columns={
+        "model": TEXT,
+        "precision": Column(words={**{name: name for name in PRECISIONS}, "bfloat16": "bf16", "float16": "fp16"}),
+        "task": Column(words={name: name for name in PROMPT_LENGTHS}),
+        "prompt_length": Column("token"),
+        "output_length": Column("token"),
+        "batch_size": Column("1"),
+        "accelerator": TEXT,
+        **dict.fromkeys(("count", "data", "tensor", "expert"), COUNT),
+        "tokens_per_second": Column("token/s"),
+        **dict.fromkeys(("id", "source", "url", "note"), TEXT),
+    },
+    required=("model", "precision", "accelerator", "count", "batch_size", "output_length", "tokens_per_second"),
+    older={
+        "n_gpus": "count",
+        "avg_batch": "batch_size",
+        "avg_output_len": "output_length",
+        "prompt_len": "prompt_length",
+        "output_tok_per_s": "tokens_per_second",
+    },
+    notations={"parallel": parallel_cells},
+    unread=frozenset({
+        "total_b", "active_b", "gpu", "max_num_seqs", "median_itl_ms", "avg_power_w_all_gpus", "joule_per_output_token",
+    }),
+)  # fmt: skip
+"""Columns of measured decode throughputs; `batch_size` is the mean number of sequences decoded at a time."""
 
 
 class MeasuredDecode(NamedTuple):
-    """One measured throughput: `model` is the name in the catalog, `seconds` the mean time between tokens [s]."""
+    """A measured throughput: `model` is the name in the catalog, `seconds` the mean time per output token [s]."""
 
     id: str
     model: str
@@ -36,37 +101,67 @@ class MeasuredDecode(NamedTuple):
     seconds: float
 
 
-def row_id(number: int, row: Row) -> str:
-    """Return how a row is named in reports: its line, model and machine."""
-    return f"{number}: {row.get('model')} on {row.get('n_gpus')} × {row.get('accelerator')}"
+class ReadRow(NamedTuple):
+    """A row of a table: its measured throughput, or the problems that keep it from being used."""
+
+    id: str
+    model: str
+    decode: MeasuredDecode | None
+    problems: tuple[str, ...] = ()
 
 
-def read_decodes(rows: Table) -> tuple[list[MeasuredDecode], dict[str, str]]:
-    """Return the measured throughputs of a table, and why each other row could not be read, by its id.
+def read_rows(table: Table) -> list[ReadRow]:
+    """Return every row of a table of measured throughputs, read or with its problems.
 
     Parameters
     ----------
-    rows : with model, precision, accelerator, n_gpus, avg_batch, avg_output_len [token], output_tok_per_s
-        [token/s]; also task or prompt_len [token], and parallel, the layout as JSON
+    table : Table
+        Rows with the columns of `DECODES`.
+
+    Raises
+    ------
+    InputError
+        If a column is unknown, given twice, or missing.
     """
-    if missing := [name for name in _NEEDED if name not in rows.columns]:
-        raise InputError(f"columns are missing: {', '.join(missing)}")
-    found, skipped = [], {}
-    for number, row in enumerate(rows.rows, start=2):
-        identity = row_id(number, row)
+    rows = []
+    for number, (row, problems) in enumerate(DECODES.translate(table), start=2):
+        identity = f"{number}: {row.get('model')} on {row.get('count')} × {row.get('accelerator')}"
         try:
-            found.append(_read(identity, row))
+            rows.append(ReadRow(identity, row["model"], _read(identity, Cells(row, DECODES.columns, problems))))
+        except InputError as error:
+            rows.append(ReadRow(identity, row["model"], None, error.problems))
         except CostModelError as error:
-            skipped[identity] = str(error)
-    return found, skipped
+            rows.append(ReadRow(identity, row["model"], None, (str(error),)))
+    return rows
+
+
+def read_decodes(table: Table) -> tuple[list[MeasuredDecode], dict[str, str]]:
+    """Return the measured throughputs of a table, and the reason for each other row, by its id.
+
+    Parameters
+    ----------
+    table : Table
+        Rows with the columns of `DECODES`.
+
+    Raises
+    ------
+    InputError
+        If a column is unknown, given twice, or missing.
+    """
+    rows = read_rows(table)
+    return (
+        [row.decode for row in rows if row.decode],
+        {row.id: "; ".join(row.problems) for row in rows if not row.decode},
+    )
 
 
 def architecture_of(model: str) -> Architecture:
-    """Return the architecture of a model as published: an owner and trailing words of a release are dropped.
+    """Return the architecture of a published model; an owner and the last words of a release are left out.
 
     Parameters
     ----------
-    model : such as "Qwen/Qwen3-30B-A3B-Instruct-2507"
+    model : str
+        Such as "Qwen/Qwen3-30B-A3B-Instruct-2507".
 
     Raises
     ------
@@ -87,51 +182,27 @@ def architecture_of(model: str) -> Architecture:
     raise UnknownNameError.of("architecture", model, catalog())
 
 
-def _read(identity: str, row: Row) -> MeasuredDecode:
-    architecture = architecture_of(row["model"])
-    layout = _layout(row.get("parallel", ""))
-    if layout.get("data_parallel", 1) not in {0, 1}:
-        raise InputError("parallel: attention in data parallel within a replica is not modeled")
-    batch, output, rate, count = (
-        _number(row, name) for name in ("avg_batch", "avg_output_len", "output_tok_per_s", "n_gpus")
-    )
-    cluster = Cluster(row["accelerator"], int(count))
-    stored = precision_of(architecture, _PRECISIONS.get(row["precision"], row["precision"]))
+def _read(identity: str, cells: Cells) -> MeasuredDecode:
+    cells.need(*DECODES.required)
+    task = cells.words.get("task")
+    prompt = cells.numbers.get("prompt_length", PROMPT_LENGTHS[task] if task else None)
+    if prompt is None and not cells.problems:
+        cells.problems.append(f"prompt_length or task is not given; accepted tasks: {', '.join(PROMPT_LENGTHS)}")
+    if (cells.whole("data") or 1) > 1:
+        cells.problems.append("data: attention in data parallel within a replica is not modeled")
+    cells.check()
+    assert prompt is not None  # or a problem was raised
+    architecture = architecture_of(cells.text["model"])
+    count = int(cells.numbers["count"])
+    batch, output, rate = (cells.numbers[name] for name in ("batch_size", "output_length", "tokens_per_second"))
+    cluster = Cluster(cells.text["accelerator"], count)
+    stored = precision_of(architecture, cells.words["precision"])
     return MeasuredDecode(
         identity,
         architecture.name,
         cluster.accelerator.generation,
-        work(architecture, stored, batch, _prompt(row), output),
-        machine(cluster, int(count), stored.peak),
+        work(architecture, stored, batch, prompt, output),
+        machine(cluster, count, stored.peak),
         rate,
         batch / rate,
     )
-
-
-def _prompt(row: Row) -> float:
-    if row.get("prompt_len"):
-        return _number(row, "prompt_len")
-    task = row.get("task", "")
-    if task not in PROMPT_LENGTHS:
-        raise UnknownNameError.of("task", task, PROMPT_LENGTHS, "Give prompt_len.")
-    return PROMPT_LENGTHS[task]
-
-
-def _layout(cell: str) -> dict[str, object]:
-    try:
-        layout = json.loads(cell or "{}")
-    except (ValueError, RecursionError):
-        layout = None
-    if not isinstance(layout, dict):
-        raise InputError(f"parallel: is a JSON object; got {cell[:80]!r}")
-    return layout
-
-
-def _number(row: Row, name: str) -> float:
-    try:
-        number = float(row[name])
-    except ValueError:
-        number = math.nan
-    if not (math.isfinite(number) and number > 0):
-        raise InputError(f"{name}: is a number above 0 and finite; got {row[name]!r}")
-    return number

@@ -1,4 +1,4 @@
-"""How well are measured throughputs of decoding predicted, row by row and by model?"""
+"""Error of decode throughput, row by row and by model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.serving.decode import time_per_token
 from costmodel.serving.efficiency import Efficiency, default_efficiency, folds
-from costmodel.serving.measured import MeasuredDecode, read_decodes, row_id
+from costmodel.serving.measured import MeasuredDecode, read_rows
 from costmodel.validation.scores import LEVELS, Case, report
 
 if TYPE_CHECKING:
@@ -16,25 +16,22 @@ if TYPE_CHECKING:
 
 
 def validate_serving(rows: Table) -> dict[str, Any]:
-    """Score the decode model on a table of measured throughputs: output tokens a second.
+    """Score the decode model on a table of measured throughputs: output tokens per second.
 
-    A model that the constants were fitted on is predicted by those of a fit without it; any other by the shipped
+    A model that the constants were fitted on is predicted by those of a fit without it, any other model by the shipped
     constants. A family is a model by its shape: releases of one shape are left out together.
 
     Parameters
     ----------
-    rows : as `costmodel.serving.measured.read_decodes` takes them
+    rows : Table
+        Rows with the columns of `costmodel.serving.measured.DECODES`.
     """
-    found, skipped = read_decodes(rows)
-    by_id = {step.id: step for step in found}
     cases = []
-    for number, row in enumerate(rows.rows, start=2):
-        identity = row_id(number, row)
-        if identity in skipped:
-            cases.append(Case(identity, row["model"], skipped=skipped[identity]))
+    for row in read_rows(rows):
+        if row.decode is None:
+            cases.append(Case(row.id, row.model, skipped="; ".join(row.problems)))
         else:
-            step = by_id[identity]
-            cases.append(_case(step, folds().get(step.model, default_efficiency())))
+            cases.append(_case(row.decode, folds().get(row.decode.model, default_efficiency())))
     return report("serving", cases)
 
 
