@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.architecture.blocks.mamba2 import Mamba2
-from costmodel.foundation.columns import Cells
-from costmodel.foundation.errors import CostModelError, InputError
+from costmodel.foundation import columns
+from costmodel.foundation.columns import Cells, FlaggedRowError
+from costmodel.foundation.errors import InputError
 from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.calibration.columns import ALTERNATIVE_FP8, HARMLESS, STEPS
@@ -21,6 +22,7 @@ from costmodel.training.step.numerics import Numerics, numerics
 
 if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
+    from costmodel.foundation.columns import ReadRow
     from costmodel.foundation.tables import Row, Table
     from costmodel.training.calibration.software import Software
     from costmodel.training.step.adapters import Adapters
@@ -63,17 +65,7 @@ class MeasuredStep(NamedTuple):
     adapters: Adapters | None = None
 
 
-class ReadRow(NamedTuple):
-    """A row of a table: its measured step, or the problems that keep it from being used."""
-
-    id: str
-    step: MeasuredStep | None
-    problems: tuple[str, ...] = ()
-    flagged: bool = False
-    """Whether a flag of the row itself says not to use it."""
-
-
-def read_rows(table: Table, first: int = 2) -> list[ReadRow]:
+def read_rows(table: Table, first: int = 2) -> list[ReadRow[MeasuredStep]]:
     """Return every row of a table of measured steps, read or with its problems.
 
     Parameters
@@ -88,25 +80,11 @@ def read_rows(table: Table, first: int = 2) -> list[ReadRow]:
     InputError
         If a column is unknown, given twice, or missing.
     """
-    rows = []
-    for number, (row, problems) in enumerate(STEPS.translate(table), start=first):
-        cells = Cells(row, STEPS.columns, problems)
-        identity = f"{number}: {row.get('model')} on {row.get('count')} × {row.get('accelerator')}"
-        flag = cells.words.get("flag", "")
-        if flag and flag not in HARMLESS:
-            rows.append(ReadRow(identity, None, (f"flagged: {flag}",), flagged=True))
-            continue
-        try:
-            rows.append(ReadRow(identity, _step(identity, row, cells)))
-        except InputError as error:
-            rows.append(ReadRow(identity, None, error.problems))
-        except CostModelError as error:
-            rows.append(ReadRow(identity, None, (str(error),)))
-    return rows
+    return columns.read_rows(STEPS, table, _name, _step, first)
 
 
 def read_steps(table: Table) -> tuple[list[MeasuredStep], dict[str, str]]:
-    """Return the steps of a table that can be used, and the reason for each other row, by its id.
+    """Return the steps of a table that can be used, and the problems of each other row, by its id.
 
     Parameters
     ----------
@@ -118,8 +96,11 @@ def read_steps(table: Table) -> tuple[list[MeasuredStep], dict[str, str]]:
     InputError
         If a column is unknown, given twice, or missing.
     """
-    rows = read_rows(table)
-    return [row.step for row in rows if row.step], {row.id: "; ".join(row.problems) for row in rows if not row.step}
+    return columns.used(read_rows(table))
+
+
+def _name(row: Row) -> str:
+    return f"{row.get('model')} on {row.get('count')} × {row.get('accelerator')}"
 
 
 def family_stack(family: str) -> str:
@@ -127,7 +108,10 @@ def family_stack(family: str) -> str:
     return family.split(maxsplit=1)[0]
 
 
-def _step(identity: str, row: Row, cells: Cells) -> MeasuredStep:
+def _step(identity: str, cells: Cells) -> MeasuredStep:
+    row, flag = cells.text, cells.words.get("flag", "")
+    if flag and flag not in HARMLESS:
+        raise FlaggedRowError(f"flagged: {flag}")
     cells.need(*STEPS.required)
     cells.check()
     software = row.get("software", "").strip()
