@@ -15,6 +15,7 @@ ROW = {
     "purchase_model": "on_demand", "usd_per_gpu_hour": "3.99", "as_of": "2026-09-17",
     "source_url": "https://lambda.ai/pricing", "note": "",
 }  # fmt: skip
+PROVIDER = "the name of a provider in lower case, other than 'market'"
 NAMES = list(accelerator_names())
 
 
@@ -39,16 +40,16 @@ def test_a_sound_row():
     ("change", "message"),
     [
         ({"accelerator": "H100SXM"}, "accelerator: unknown accelerator 'H100SXM'; did you mean 'H100-SXM'"),
-        ({"provider": ""}, "provider: must be a name in lower case; got ''"),
-        ({"provider": "Lambda"}, "provider: must be a name in lower case; got 'Lambda'"),
+        ({"provider": ""}, f"provider: must be {PROVIDER}; the cell is blank"),
+        ({"provider": "Lambda"}, f"provider: must be {PROVIDER}; got 'Lambda'"),
         ({"purchase_model": "spott"}, "purchase_model: unknown purchase model 'spott'; did you mean 'spot'?"),
-        ({"usd_per_gpu_hour": ""}, "usd_per_gpu_hour: must be above 0"),
-        ({"usd_per_gpu_hour": "0"}, "usd_per_gpu_hour: must be above 0"),
-        ({"usd_per_gpu_hour": "-1"}, "usd_per_gpu_hour: must be above 0"),
-        ({"usd_per_gpu_hour": "$3"}, "usd_per_gpu_hour: must be above 0"),
-        ({"usd_per_gpu_hour": "nan"}, "usd_per_gpu_hour: must be above 0"),
-        ({"usd_per_gpu_hour": "inf"}, "usd_per_gpu_hour: must be above 0"),
-        ({"usd_per_gpu_hour": "1001"}, "at most 1000; got '1001'"),
+        ({"usd_per_gpu_hour": ""}, "usd_per_gpu_hour: must be a number above 0"),
+        ({"usd_per_gpu_hour": "0"}, "usd_per_gpu_hour: must be a number above 0"),
+        ({"usd_per_gpu_hour": "-1"}, "usd_per_gpu_hour: must be a number above 0"),
+        ({"usd_per_gpu_hour": "$3"}, "usd_per_gpu_hour: must be a number above 0"),
+        ({"usd_per_gpu_hour": "nan"}, "usd_per_gpu_hour: must be a number above 0"),
+        ({"usd_per_gpu_hour": "inf"}, "usd_per_gpu_hour: must be a number above 0"),
+        ({"usd_per_gpu_hour": "1001"}, "at most 1000; got 1001.0"),
         ({"gpus_per_instance": "0"}, "gpus_per_instance: must be a whole number above 0"),
         ({"gpus_per_instance": "8.0"}, "gpus_per_instance: must be a whole number above 0"),
         ({"gpus_per_instance": "²"}, "gpus_per_instance: must be a whole number above 0"),
@@ -57,7 +58,7 @@ def test_a_sound_row():
         ({"as_of": "2026-02-30"}, "as_of: must be a date"),
         ({"as_of": "20260901"}, "as_of: must be a date"),
         ({"as_of": "2026-W01-1"}, "as_of: must be a date"),
-        ({"source_url": "  "}, "source_url: is required"),
+        ({"source_url": "  "}, "source_url: must be an address"),
     ],
 )
 def test_each_kind_of_mistake_is_found(change, message):
@@ -67,7 +68,8 @@ def test_each_kind_of_mistake_is_found(change, message):
 
 def test_a_fact_of_the_future():
     assert check({}, today=dt.date(2026, 9, 17)) == []
-    assert check({}, today=dt.date(2026, 9, 16)) == ["line 2: as_of: 2026-09-17 lies in the future"]
+    (problem,) = check({}, today=dt.date(2026, 9, 16))
+    assert problem == "line 2: as_of: 2026-09-17 lies in the future: today is 2026-09-16"
 
 
 def test_the_market_is_no_provider():
@@ -79,7 +81,8 @@ def test_blanks_around_a_name_would_make_another_provider():
 
 
 def test_the_same_offer_of_one_day_twice():
-    assert check({}, {"usd_per_gpu_hour": "4", "note": "?"}) == ["line 3: repeats line 2 (same offer and day)"]
+    (problem,) = check({}, {"usd_per_gpu_hour": "4", "note": "?"})
+    assert problem.startswith("line 3: repeats line 2: the same accelerator, provider, purchase_model, as_of")
     assert check({}, {"region": "us2"}) == []
 
 

@@ -10,6 +10,7 @@ import typer
 
 from costmodel.cli.budgeting import budget
 from costmodel.cli.catalog import gpus, models
+from costmodel.cli.data import data
 from costmodel.cli.estimating import compare, estimate, schema
 from costmodel.cli.finetuning import finetune
 from costmodel.cli.fitting import fit
@@ -41,6 +42,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(prices, name="prices")
+app.add_typer(data, name="data")
 
 
 def main() -> None:

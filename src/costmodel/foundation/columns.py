@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
-from costmodel.foundation.errors import CostModelError, InputError, nearest
+from costmodel.foundation.errors import InputError, nearest
 from costmodel.foundation.tables import Row, Table
 
 Expansion = Callable[[str], Mapping[str, str]]
@@ -99,65 +99,6 @@ class Schema(NamedTuple):
                 continue
             cells |= {column: value for column, value in implied.items() if column == name or not cells.get(column)}
         return cells, problems
-
-
-class FlaggedRowError(InputError):
-    """A row that says itself that it must not be used."""
-
-
-T = TypeVar("T")
-
-
-class ReadRow(NamedTuple, Generic[T]):
-    """A row of a table: what was read, or the problems that keep it from being used."""
-
-    id: str
-    value: T | None
-    problems: tuple[str, ...] = ()
-    flagged: bool = False
-    """Whether the row says itself that it must not be used."""
-
-
-def read_rows(
-    schema: Schema, table: Table, name: Callable[[Row], str], read: Callable[[str, Cells], T], first: int = 2
-) -> list[ReadRow[T]]:
-    """Return every row of a table, read or with its problems.
-
-    Parameters
-    ----------
-    schema : Schema
-        The columns.
-    table : Table
-        The rows.
-    name : Callable
-        Returns the name of a row in reports.
-    read : Callable
-        Returns what a row holds, from its id and its cells.
-    first : int
-        Number of the first row in the ids: the second line of a file unless given.
-
-    Raises
-    ------
-    InputError
-        If a column is unknown, given twice, or missing.
-    """
-    rows: list[ReadRow[T]] = []
-    for number, (row, problems) in enumerate(schema.translate(table), start=first):
-        identity = f"{number}: {name(row)}"
-        try:
-            rows.append(ReadRow(identity, read(identity, Cells(row, schema.columns, problems))))
-        except InputError as error:
-            rows.append(ReadRow(identity, None, error.problems, isinstance(error, FlaggedRowError)))
-        except CostModelError as error:
-            rows.append(ReadRow(identity, None, (str(error),)))
-    return rows
-
-
-def used(rows: Iterable[ReadRow[T]]) -> tuple[list[T], dict[str, str]]:
-    """Return what was read of rows, and the problems of each other row by its id."""
-    listed = list(rows)
-    skipped = {row.id: "; ".join(row.problems) for row in listed if row.value is None}
-    return [row.value for row in listed if row.value is not None], skipped
 
 
 class Cells:

@@ -62,7 +62,7 @@ def tune(row=ROW, **cells):
 
 def problems(row=ROW, **cells):
     (read,) = read_rows(as_table("rows", [{**row, **cells}]))
-    assert read.value is None
+    assert read.tune is None
     return "; ".join(read.problems)
 
 

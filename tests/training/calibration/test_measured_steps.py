@@ -68,7 +68,7 @@ def step(row=ROW, **cells):
 
 def problems(row=ROW, **cells):
     (read,) = read_rows(table_of({**row, **cells}))
-    assert read.value is None
+    assert read.step is None
     return "; ".join(read.problems)
 
 
@@ -252,8 +252,8 @@ def test_shipped_rows_without_a_flag_are_read():
     assert set(shipped.columns) <= set(STEPS.columns)
     rows = read_rows(shipped)
     assert len(rows) == len(shipped.rows) == 461
-    assert sum(row.value is not None for row in rows) == 443
-    others = [row.problems for row in rows if row.value is None and not row.flagged]
+    assert sum(row.step is not None for row in rows) == 443
+    others = [row.problems for row in rows if row.step is None and not row.flagged]
     assert others == [  # as the source prints it
         ("expert × expert_tensor (64 × 1) must divide tensor × context × data (1 × 1 × 32)",)
     ]

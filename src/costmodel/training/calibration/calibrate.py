@@ -111,7 +111,7 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
     read = read_rows(rows if isinstance(rows, Table) else as_table("rows", rows), first=1)
     if problems := [f"row {row.id}: {problem}" for row in read if not row.flagged for problem in row.problems]:
         raise InputError(problems)
-    steps = [row.value for row in read if row.value]
+    steps = [row.step for row in read if row.step]
     if not steps:
         raise InputError("no row can be calibrated on: there are none, or all have a flag")
     prepared = prepare(steps)

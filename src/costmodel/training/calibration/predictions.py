@@ -1,4 +1,4 @@
-"""Predicted step times of measured steps, all at once as arrays."""
+"""What do the constants predict for measured steps? All of them at once, as arrays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Prepared(NamedTuple):
-    """Measured steps as arrays: one entry for each possible layout of a step."""
+    """Measured steps as arrays: one entry for each layout that a step may have had."""
 
     work: Workload
     numbers: Numerics
@@ -31,7 +31,7 @@ class Prepared(NamedTuple):
     keys: list[tuple[str, ...]]
     age: np.ndarray
     starts: np.ndarray
-    """Index of the first layout of each step; the fastest layout of a step counts."""
+    """Index of the first layout of each step; the fastest of a step is taken."""
     seconds: np.ndarray
     families: np.ndarray
     accelerators: np.ndarray
@@ -40,7 +40,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(steps: Sequence[MeasuredStep]) -> Prepared:
-    """Return the arrays of measured steps; a layout that a source leaves open has an entry for each possible layout."""
+    """Return the arrays of measured steps; where a source leaves a layout open, all that may be meant."""
     import numpy as np
 
     works: list[Workload] = []
@@ -78,10 +78,10 @@ def prepare(steps: Sequence[MeasuredStep]) -> Prepared:
 
 
 def candidates(step: MeasuredStep) -> list[Layout]:
-    """Return the possible layouts of a measured step.
+    """Return the layouts that a measured step may have had.
 
-    An open micro-batch or interleaving takes every possible value. Open recomputation is the least recomputation
-    with which the step fits in memory.
+    An open micro-batch or interleaving may be any that is possible; open recomputation is the least with
+    which the step fits in the memory.
     """
     work = workload(step.architecture, step.sequence_length)
     given = [step.layout]
@@ -106,18 +106,18 @@ def candidates(step: MeasuredStep) -> list[Layout]:
 
 
 def predict(prepared: Prepared, values: Mapping[str, float]) -> np.ndarray:
-    """Return the step times that constants predict [s], one for each measured step."""
+    """Return the step times that constants give [s], one for each measured step."""
     import numpy as np
 
-    def factored(name: str) -> Any:
+    def of_each(name: str) -> Any:
         factors = [f"{name}:{key}" for key in {key for keys in prepared.keys for key in keys}]
-        if not any(factor in values for factor in factors):
+        if not any(each in values for each in factors):
             return values[name]
         return np.array(
             [values[name] * math.prod(values.get(f"{name}:{key}", 1.0) for key in keys) for keys in prepared.keys]
         )
 
-    listed = {name: factored(name) for name in Constants._fields}
+    listed = {name: of_each(name) for name in Constants._fields}
     listed["software"] = listed["software"] * values["age_experts"] ** prepared.age
     constants = Constants(**listed)
     steps = step_breakdown(
