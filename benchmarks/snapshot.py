@@ -68,6 +68,19 @@ NEW_NAME = {
 }
 
 
+STEP_COMPONENTS = {
+    "tensor_parallel": "tensor", "context_parallel": "context", "expert_parallel": "expert",
+    "pipeline_send_recv": "pipeline", "pipeline_bubble": "bubble", "data_parallel": "data", "fixed_overhead": "fixed",
+    "optimizer_states": "optimizer", "buffers": "communication",
+}
+"""Components of the time and the memory of a step, with the names that they have in recorded snapshots."""
+
+
+def former(components: Mapping[str, Any]) -> dict[str, Any]:
+    """Return components of a step by their former names, without the auxiliary models, which are new."""
+    return {STEP_COMPONENTS.get(name, name): value for name, value in components.items() if name != "auxiliary_models"}
+
+
 def us(key: Any) -> str:
     """Return a key in the new spelling."""
     text = NEW_NAME.get(str(key), str(key))
@@ -710,7 +723,8 @@ def budgets() -> dict[str, Any]:
 def stepped(step: Any) -> dict[str, Any]:
     """Return the time of a step by part, its memory by part, and its utilization."""
     return {
-        "seconds": float(step.seconds), "breakdown": plain(step.breakdown), "memory": plain(step.memory),
+        "seconds": float(step.seconds), "breakdown": former(plain(step.breakdown)),
+        "memory": former(plain(step.memory)),
         "memory total": float(step.memory.total), "mfu": step.mfu, "hfu": step.hfu, "flops": step.flops,
         "fits": bool(step.fits), "spread": step.spread, "interval": step.interval(0.8),
     }

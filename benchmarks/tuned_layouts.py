@@ -13,10 +13,10 @@ import costmodel as cm
 from costmodel.foundation.tables import table
 from costmodel.training.calibration.measured_steps import MeasuredStep, read_steps
 from costmodel.training.calibration.predictions import candidates
-from costmodel.training.layouts.search import searched
+from costmodel.training.layouts.search import search_space
 from costmodel.training.layouts.space import read_choices
-from costmodel.training.layouts.step_time import Problem
-from costmodel.training.step.efficiency import default_efficiency, machine
+from costmodel.training.layouts.step_time import StepInputs
+from costmodel.training.step.efficiency import default_efficiency, hardware_rates
 from costmodel.training.step.layout import Layout, layouts
 from costmodel.training.step.timing import step_breakdown
 from costmodel.training.step.workload import workload
@@ -37,15 +37,15 @@ def gap(step: MeasuredStep) -> float:
     """Return by which share the best layout is faster than the published one, in the model's own eyes."""
     accelerator, experts = step.cluster.accelerator, step.architecture.kind == "moe"
     constants = default_efficiency().constants(accelerator, step.precision, experts, step.year)
-    work, hardware = workload(step.architecture, step.sequence_length), machine(step.cluster, step.precision)
-    asked = Problem(work, step.numbers, hardware, constants, float(step.batch_size), float(step.cluster.count))
+    work, hardware = workload(step.architecture, step.sequence_length), hardware_rates(step.cluster, step.precision)
+    asked = StepInputs(work, step.numbers, hardware, constants, float(step.batch_size), float(step.cluster.count))
 
     def seconds(layout: Layout) -> float:
         of = layouts(layout)
         return float(step_breakdown(work, step.numbers, hardware, asked.batch_size, of, constants).total)
 
     ran = min(candidates(step), key=seconds)
-    found = searched(asked, read_choices(software(ran, ran.recompute != "full")))
+    found = search_space(asked, read_choices(software(ran, ran.recompute != "full")))
     return seconds(ran) / float(found.seconds[0]) - 1
 
 

@@ -10,9 +10,11 @@ from costmodel.scaling.laws.hoffmann import HoffmannLaw
 
 LAW = HoffmannLaw(E=1.8172, A=482.01, B=2085.43, alpha=0.3478, beta=0.3658)
 RUN = cm.Scenario(
-    architecture={"total": "1B"}, recipe=cm.Pretraining(tokens="1T", batch_size=1024),
-    cluster=cm.Cluster("H100-SXM", 256), prices=cm.Rental(price=2.5),
-)  # fmt: skip
+    architecture={"total": "1B"},
+    recipe=cm.Pretraining(tokens="1T", batch_size=1024),
+    cluster=cm.Cluster("H100-SXM", 256),
+    prices=cm.Rental(price=2.5),
+)
 
 
 @pytest.fixture(scope="module")

@@ -26,8 +26,15 @@ def keys(found):
 
 
 def card(gigabytes, generation="ada"):
-    return Accelerator(f"card-{gigabytes:g}", generation=generation, bf16=165, memory=gigabytes, memory_bandwidth=1008,
-                       link_bandwidth=32, tdp=450)  # fmt: skip
+    return Accelerator(
+        f"card-{gigabytes:g}",
+        generation=generation,
+        bf16=165,
+        memory=gigabytes,
+        memory_bandwidth=1008,
+        link_bandwidth=32,
+        tdp=450,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -126,8 +133,11 @@ def test_a_limit_keeps_exactly_what_is_within_it(catalog, limit, figure, factor)
     values = sorted(value for one in catalog.possible if (value := getattr(one, figure)) is not None)
     edge = values[len(values) // 2]
     found = what_fits(MODEL, QUANTIZED, **{limit: edge / factor * (1 + 1e-9)})
-    expected = {(one.accelerator, one.count) for one in catalog.possible
-                if getattr(one, figure) is not None and getattr(one, figure) <= edge}  # fmt: skip
+    expected = {
+        (one.accelerator, one.count)
+        for one in catalog.possible
+        if getattr(one, figure) is not None and getattr(one, figure) <= edge
+    }
     assert {(one.accelerator, one.count) for one in found.possible} == expected
     assert any(f"{limit}: " in one.reason for one in found.rejected)
 
@@ -164,8 +174,9 @@ def test_a_higher_limit_of_memory_never_leaves_fewer(limit, more):
 @settings(max_examples=15, deadline=None)
 @given(st.floats(8, 300), st.floats(1.0, 3.0), st.sampled_from((1, 2, 8)), st.sampled_from(("ada", "unknown")))
 def test_more_memory_never_fits_less(gigabytes, factor, count, generation):
-    small, large = (what_fits(MODEL, accelerator=card(each, generation), count=count)
-                    for each in (gigabytes, gigabytes * factor))  # fmt: skip
+    small, large = (
+        what_fits(MODEL, accelerator=card(each, generation), count=count) for each in (gigabytes, gigabytes * factor)
+    )
     assert {one.kind for one in small.possible} <= {one.kind for one in large.possible}
     assert all(one.memory <= one.scenario.cluster.accelerator.memory * GIB for one in small.possible)
 
@@ -174,18 +185,27 @@ def test_more_memory_never_fits_less(gigabytes, factor, count, generation):
 @given(st.integers(1, LONG // STEP - 1), st.integers(1, LONG // STEP - 1), st.sampled_from((1, 4)), st.floats(10, 160))
 def test_longer_sequences_fit_nowhere_where_shorter_do_not(one, other, count, gigabytes):
     short, long = (
-        what_fits(MODEL, [kind(tokens="1M", sequence_length=STEP * length) for kind in (FullFineTuning, LoRA, QLoRA)],
-                  accelerator=card(gigabytes), count=count)
+        what_fits(
+            MODEL,
+            [kind(tokens="1M", sequence_length=STEP * length) for kind in (FullFineTuning, LoRA, QLoRA)],
+            accelerator=card(gigabytes),
+            count=count,
+        )
         for length in (min(one, other), max(one, other))
-    )  # fmt: skip
+    )
     assert {each.kind for each in long.possible} <= {each.kind for each in short.possible}
 
 
 @pytest.mark.parametrize(
     ("recipe", "name", "count"),
-    [(QUANTIZED, "RTX-4090", 1), (QUANTIZED, "H100-SXM", 8), (WHOLE, "H100-SXM", 8), (WHOLE, "MI300X", 1),
-     (cm.Pretraining(tokens="20B"), "H100-SXM", 8)],
-)  # fmt: skip
+    [
+        (QUANTIZED, "RTX-4090", 1),
+        (QUANTIZED, "H100-SXM", 8),
+        (WHOLE, "H100-SXM", 8),
+        (WHOLE, "MI300X", 1),
+        (cm.Pretraining(tokens="20B"), "H100-SXM", 8),
+    ],
+)
 def test_the_longest_sequence_fits_and_a_step_more_does_not(recipe, name, count):
     cluster = cm.Cluster(name, count)
     length = longest_sequence(MODEL, recipe, cluster)
@@ -204,11 +224,13 @@ def test_the_largest_micro_batch_fits_and_one_more_does_not(recipe, name, count)
     asked, found = planned(SHAPE, recipe, cluster)
 
     def least(micro_batch):
-        tried = [found.layout._replace(micro_batch=micro_batch, recompute=2.0, interleave=1.0, zero=zero)
-                 for zero in ((1.0, 2.0, 3.0) if count > 1 else (1.0,))]  # fmt: skip
-        return min(memory(asked.work, asked.numbers, 2 * micro_batch * of.data, of).total for of in tried)
+        tried = [
+            found.layout._replace(micro_batch=micro_batch, recompute=2.0, interleave=1.0, zero=zero)
+            for zero in ((1.0, 2.0, 3.0) if count > 1 else (1.0,))
+        ]
+        return min(memory(asked.work, asked.numerics, 2 * micro_batch * of.data, of).total for of in tried)
 
-    assert least(sequences) <= asked.room < least(sequences + 1)
+    assert least(sequences) <= asked.available_memory < least(sequences + 1)
     assert sequences >= found.layout.micro_batch
 
 
@@ -247,8 +269,14 @@ def test_an_open_model_is_tried_over_the_catalog():
 
 
 def test_prices_and_site_are_those_given():
-    given = what_fits(MODEL, QUANTIZED, accelerator="H100-SXM", count=8, prices=cm.Rental(price=2.0),
-                      site=cm.Site(grid_intensity=0.1, pue=1.0)).best  # fmt: skip
+    given = what_fits(
+        MODEL,
+        QUANTIZED,
+        accelerator="H100-SXM",
+        count=8,
+        prices=cm.Rental(price=2.0),
+        site=cm.Site(grid_intensity=0.1, pue=1.0),
+    ).best
     assert given.cost == pytest.approx(given.wall_time / 3600 * 8 * 2.0)
     dirty = what_fits(MODEL, QUANTIZED, accelerator="H100-SXM", count=8, site={"grid_intensity": 0.2, "pue": 1.0}).best
     assert dirty.carbon == pytest.approx(2 * given.carbon)

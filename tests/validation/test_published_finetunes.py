@@ -10,7 +10,7 @@ from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import read_csv, table
 from costmodel.hardware.accelerator import load_accelerator
 from costmodel.training.jobs.realized_finetuning import KINDS, realized_efficiency
-from costmodel.training.recipes.pretraining import RECIPES
+from costmodel.training.recipes.registry import RECIPES
 from costmodel.validation.published_finetunes import (
     JOBS,
     RECIPE_FIELDS,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
     from costmodel.hardware.accelerator import Accelerator
     from costmodel.hardware.site import Site
-    from costmodel.training.recipes.pretraining import Recipe
+    from costmodel.training.recipes.registry import AnyRecipe
 
 GIVEN = Provenance("given")
 MEMORY_ERROR = 1.13
@@ -142,7 +142,7 @@ def _put_recipes(scenario: Scenario, known: Speed, put: Put) -> tuple[tuple[Stag
     return tuple(listed), tuple(bought)
 
 
-def _realized_efficiency(scenario: Scenario, recipe: Recipe, known: Speed) -> Figure | None:
+def _realized_efficiency(scenario: Scenario, recipe: AnyRecipe, known: Speed) -> Figure | None:
     """Return the share of the modeled speed that a job reaches; None where the speed is that of such jobs."""
     if scenario.realized_efficiency is not None:
         return _given(scenario.realized_efficiency)

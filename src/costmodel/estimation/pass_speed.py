@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from costmodel.foundation.ranges import between, normal_quantile
 from costmodel.foundation.tables import Figure, Provenance
-from costmodel.training.layouts.step_time import pass_problem
+from costmodel.training.layouts.step_time import pass_step_inputs
 from costmodel.training.recipes.passes import Pass, generation_flops
 from costmodel.training.step.timing import step_breakdown
 
 if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
     from costmodel.serving.generation import Generation
-    from costmodel.training.recipes.pretraining import Recipe
+    from costmodel.training.recipes.registry import AnyRecipe
     from costmodel.training.step.layout import Layouts
 
 MOST_MFU = 0.98
@@ -23,7 +23,7 @@ BYTES_HANDED_OVER = 2.0
 """Bytes for each parameter that goes to the generating copies, in 16 bits."""
 
 
-def of_passes(scenario: Scenario, recipe: Recipe, layout: Layouts | None, trained: Figure) -> list[Figure]:
+def of_passes(scenario: Scenario, recipe: AnyRecipe, layout: Layouts | None, trained: Figure) -> list[Figure]:
     """Return the utilization of each pass of a recipe, in their order.
 
     Parameters
@@ -44,13 +44,13 @@ def of_passes(scenario: Scenario, recipe: Recipe, layout: Layouts | None, traine
     return found
 
 
-def _beside(scenario: Scenario, recipe: Recipe, one: Pass, layout: Layouts, trained: Figure) -> Figure:
+def _beside(scenario: Scenario, recipe: AnyRecipe, one: Pass, layout: Layouts, trained: Figure) -> Figure:
     """Return the utilization of a model that reads, or of a second that is trained, in the same layout."""
-    asked = pass_problem(one, scenario.cluster, recipe, scenario.efficiency)
+    asked = pass_step_inputs(one, scenario.cluster, recipe, scenario.efficiency)
     batch = layout.micro_batch * layout.data * math.ceil(asked.batch_size / (layout.micro_batch * layout.data))
-    parts = step_breakdown(asked.work, asked.numbers, asked.machine, batch, layout, asked.constants)
+    parts = step_breakdown(asked.work, asked.numerics, asked.hardware, batch, layout, asked.constants)
     seconds = float(parts.total)
-    mfu = min(asked.work.model_flops * batch / (seconds * asked.accelerators * asked.machine.peak), MOST_MFU)
+    mfu = min(asked.work.model_flops * batch / (seconds * asked.accelerators * asked.hardware.peak), MOST_MFU)
     spread = None
     if trained.spread is not None:  # it errs as the pass does that trains
         sides = [math.log(trained.spread.quantile(p) / trained.value) for p in (0.1, 0.9)]
@@ -61,7 +61,7 @@ def _beside(scenario: Scenario, recipe: Recipe, one: Pass, layout: Layouts, trai
     return Figure(mfu, spread, Provenance("fitted", source, note=note))
 
 
-def _generating(scenario: Scenario, recipe: Recipe, one: Pass) -> Figure:
+def _generating(scenario: Scenario, recipe: AnyRecipe, one: Pass) -> Figure:
     """Return the utilization of a model that writes [1]: model FLOPs over the peak in the time that it takes."""
     from costmodel.serving.generation import generation
 
@@ -86,7 +86,7 @@ def _stored(precision: str) -> str:
     return precision if precision in {"bf16", "fp16", "fp8"} else "bf16"
 
 
-def _until_the_last(scenario: Scenario, recipe: Recipe, one: Pass, steady: Generation, together: float) -> float:
+def _until_the_last(scenario: Scenario, recipe: AnyRecipe, one: Pass, steady: Generation, together: float) -> float:
     """Return the GPU-seconds for each token where all that start together wait for the last [s].
 
     Prompts are read once; then fewer and fewer are left as the shorter ones end, and each step with those left

@@ -15,7 +15,7 @@ from costmodel.foundation.specs import Spec
 from costmodel.hardware.cluster import Cluster
 from costmodel.market.rental import Rental
 from costmodel.training.jobs.goodput import Reliability
-from costmodel.training.recipes.pretraining import Recipe
+from costmodel.training.recipes.registry import AnyRecipe
 from costmodel.training.step.efficiency import Efficiency
 from costmodel.training.step.layout import Layout
 
@@ -32,7 +32,7 @@ ArchitectureField = Annotated[
     Architecture, BeforeValidator(reported(load_architecture)), PlainSerializer(_written_architecture)
 ]
 Stages = Annotated[
-    Annotated[Recipe, Tag("one recipe")] | Annotated[tuple[Recipe, ...], Tag("several recipes")],
+    Annotated[AnyRecipe, Tag("one recipe")] | Annotated[tuple[AnyRecipe, ...], Tag("several recipes")],
     Discriminator(lambda value: "several recipes" if isinstance(value, (list, tuple)) else "one recipe"),
 ]
 
@@ -111,7 +111,7 @@ class Scenario(Spec):
         return self.to_data().items()
 
     @property
-    def recipes(self) -> tuple[Recipe, ...]:
+    def recipes(self) -> tuple[AnyRecipe, ...]:
         """The recipes, one after the other."""
         return self.recipe if isinstance(self.recipe, tuple) else (self.recipe,)
 

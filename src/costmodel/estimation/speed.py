@@ -12,14 +12,14 @@ from costmodel.foundation.units import GIB
 from costmodel.training.jobs.realized_pretraining import planned_mfu
 from costmodel.training.jobs.utilization import default_mfu
 from costmodel.training.layouts.planner import Plan, TooLargeError, plan
-from costmodel.training.layouts.step_time import Problem, StepTime, problem, step_time
+from costmodel.training.layouts.step_time import StepInputs, StepTime, step_time, training_step_inputs
 from costmodel.training.step.efficiency import default_efficiency
 from costmodel.training.step.layout import Layout, layout_of, layouts
 from costmodel.training.step.memory import Memory, memory
 
 if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
-    from costmodel.training.recipes.pretraining import Recipe
+    from costmodel.training.recipes.registry import AnyRecipe
 
 Basis = Literal["given", "layout", "planned", "class", "none"]
 """Where the utilization comes from; "none" where GPU-hours are given."""
@@ -64,7 +64,7 @@ def speed(scenario: Scenario) -> Speed:
         return _by_class(scenario, str(error), of_bf16)
 
 
-def _of_layout(scenario: Scenario, layout: Layout, timed: list[Recipe]) -> Speed:
+def _of_layout(scenario: Scenario, layout: Layout, timed: list[AnyRecipe]) -> Speed:
     """Return the speed in a layout that is given, with the spread of the time model."""
     architecture, cluster = scenario.architecture, scenario.cluster
     steps = [step_time(architecture, cluster, recipe, layout, scenario.efficiency) for recipe in timed]
@@ -79,12 +79,12 @@ def _of_layout(scenario: Scenario, layout: Layout, timed: list[Recipe]) -> Speed
     return Speed("layout", tuple(layout for _ in timed), _batches(scenario, timed), held_by, tuple(figures))
 
 
-def _with_resident(held: Memory, recipe: Recipe, scenario: Scenario) -> Memory:
+def _with_resident(held: Memory, recipe: AnyRecipe, scenario: Scenario) -> Memory:
     """Return the memory with that of the models beside the trained one, which count as weights."""
-    return held._replace(weights=held.weights + recipe.auxiliary_bytes(scenario.architecture) / scenario.cluster.count)
+    return held._replace(auxiliary_models=recipe.auxiliary_bytes(scenario.architecture) / scenario.cluster.count)
 
 
-def step_figure(step: StepTime, scenario: Scenario, recipe: Recipe) -> Figure:
+def step_figure(step: StepTime, scenario: Scenario, recipe: AnyRecipe) -> Figure:
     """Return the utilization of a step with the spread of the time model [1]."""
     low, high = step.interval(0.8)
     mfu = float(step.mfu)
@@ -95,7 +95,7 @@ def step_figure(step: StepTime, scenario: Scenario, recipe: Recipe) -> Figure:
     return Figure(mfu, spread, Provenance("fitted", source, note=note))
 
 
-def _planned(scenario: Scenario, timed: list[Recipe]) -> Speed:
+def _planned(scenario: Scenario, timed: list[AnyRecipe]) -> Speed:
     """Return the speed in the best layout of a bounded set, or of the whole space, as far as jobs reach it."""
     architecture, cluster = scenario.architecture, scenario.cluster
     if architecture.is_aggregate:
@@ -104,7 +104,7 @@ def _planned(scenario: Scenario, timed: list[Recipe]) -> Speed:
     found = []
     calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
     for recipe in timed:
-        asked = problem(architecture, cluster, recipe, scenario.efficiency)
+        asked = training_step_inputs(architecture, cluster, recipe, scenario.efficiency)
         planned = _plan(scenario, recipe, asked)
         found.append((asked, planned))
         if calibrated or recipe.kind != "pretraining":  # of fine-tunes no plans are published: as modeled
@@ -113,7 +113,7 @@ def _planned(scenario: Scenario, timed: list[Recipe]) -> Speed:
             figure = planned_mfu(architecture, cluster, asked, planned)
         figures += of_passes(scenario, recipe, planned.layout, figure)
     held = tuple(
-        _with_resident(memory(asked.work, asked.numbers, planned.batch_size, planned.layout), recipe, scenario)
+        _with_resident(memory(asked.work, asked.numerics, planned.batch_size, planned.layout), recipe, scenario)
         for recipe, (asked, planned) in zip(timed, found, strict=True)
     )
     return Speed(
@@ -122,7 +122,7 @@ def _planned(scenario: Scenario, timed: list[Recipe]) -> Speed:
     )  # fmt: skip
 
 
-def _measured(scenario: Scenario, recipe: Recipe, planned: Plan) -> Figure:
+def _measured(scenario: Scenario, recipe: AnyRecipe, planned: Plan) -> Figure:
     """Return the utilization of a plan as the time model has it: what others reach of plans does not matter."""
     settled = recipe.replace(batch_size=int(planned.batch_size))
     layout = layout_of(list(planned.layout))
@@ -130,7 +130,7 @@ def _measured(scenario: Scenario, recipe: Recipe, planned: Plan) -> Figure:
     return step_figure(step, scenario, recipe)
 
 
-def _plan(scenario: Scenario, recipe: Recipe, asked: Problem) -> Plan:
+def _plan(scenario: Scenario, recipe: AnyRecipe, asked: StepInputs) -> Plan:
     free = recipe.batch_size is None
     try:
         planned = plan(asked, free_batch=free)
@@ -160,7 +160,7 @@ def _by_class(scenario: Scenario, reason: str, of_bf16: float) -> Speed:
     return Speed("class", figures=tuple(figures))
 
 
-def _batches(scenario: Scenario, timed: list[Recipe]) -> tuple[int, ...]:
+def _batches(scenario: Scenario, timed: list[AnyRecipe]) -> tuple[int, ...]:
     return tuple(recipe.sequences(scenario.cluster.count) for recipe in timed)
 
 

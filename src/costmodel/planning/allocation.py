@@ -60,8 +60,11 @@ class Bought:
         """
         low_cost, high_cost = self.estimate.bounds("cost", level)
         cost = _known_cost(self.estimate)
-        few, many = (self.tokens, self.tokens) if self.limit == "tokens" else (
-            self.tokens * cost / high_cost, self.tokens * cost / low_cost)  # fmt: skip
+        few, many = (
+            (self.tokens, self.tokens)
+            if self.limit == "tokens"
+            else (self.tokens * cost / high_cost, self.tokens * cost / low_cost)
+        )
         best, worst = (math.log(_loss(self.law, self.parameters, each) / self.loss) for each in (many, few))
         if hasattr(self.law, "predict"):
             _, low, high = self.law.predict(self.parameters, self.tokens, level)
@@ -75,11 +78,18 @@ class Bought:
         return self.tokens / self.parameters
 
     def __str__(self) -> str:
-        return rendering.text([{
-            "parameters": rendering.amount(self.parameters, ""), "tokens": rendering.amount(self.tokens, "token"),
-            "tokens per parameter": rendering.number(self.tokens_per_parameter), "loss": f"{self.loss:.4f} nat/token",
-            "cost": rendering.amount(_known_cost(self.estimate), "USD"), "held by": self.limit,
-        }])  # fmt: skip
+        return rendering.text(
+            [
+                {
+                    "parameters": rendering.amount(self.parameters, ""),
+                    "tokens": rendering.amount(self.tokens, "token"),
+                    "tokens per parameter": rendering.number(self.tokens_per_parameter),
+                    "loss": f"{self.loss:.4f} nat/token",
+                    "cost": rendering.amount(_known_cost(self.estimate), "USD"),
+                    "held by": self.limit,
+                }
+            ]
+        )
 
 
 def allocate(
@@ -163,9 +173,14 @@ def _best(tried: list[Bought | None], least_ratio: float | None) -> Bought | Non
 
 
 def _bought(
-    law: Any, scenario: Scenario, dollars: float, size: float, most_tokens: float | None, served: float,
+    law: Any,
+    scenario: Scenario,
+    dollars: float,
+    size: float,
+    most_tokens: float | None,
+    served: float,
     reasons: list[str],
-) -> Bought | None:  # fmt: skip
+) -> Bought | None:
     """Return what a size gets for the budget; None, with the reason noted, where it cannot be trained.
 
     `served` are the tokens to serve over the utilization at which they are.

@@ -23,10 +23,10 @@ from costmodel.hardware.accelerator import Accelerator, accelerators, load_accel
 from costmodel.hardware.cluster import AcceleratorField, Cluster
 from costmodel.hardware.site import Site
 from costmodel.market.rental import Rental
-from costmodel.planning.limits import check_beside, planned
+from costmodel.planning.limits import check_auxiliary_models, planned
 from costmodel.training.layouts.planner import TooLargeError
 from costmodel.training.recipes.finetuning import FullFineTuning, LoRA, QLoRA
-from costmodel.training.recipes.pretraining import Recipe
+from costmodel.training.recipes.registry import AnyRecipe
 from costmodel.training.step.layout import Layout, layout_of
 from costmodel.training.step.memory import memory
 
@@ -82,16 +82,19 @@ class _Question(Spec):
         listed = {name: getattr(self, name) for name in ("architecture", "recipe", "accelerator", "count")}
         problems += [f"{name}: at least one is given" for name, value in listed.items() if value == ()]
         given = _several(self.architecture or ())
-        problems += [f"architecture: only the counts of a model of {rendering.number(one.parameters.total / 1e9)}B "
-                     "parameters are known; memory needs its layers"
-                     for one in given if one.is_aggregate]  # fmt: skip
+        problems += [
+            f"architecture: only the counts of a model of {rendering.number(one.parameters.total / 1e9)}B "
+            "parameters are known; memory needs its layers"
+            for one in given
+            if one.is_aggregate
+        ]
         if not problems:
             problems += [problem for one, recipe in product(given, self.recipes()) for problem in _misfit(one, recipe)]
         if problems:
             raise ValueError("; ".join(dict.fromkeys(problems)))
         return self
 
-    def recipes(self) -> tuple[Recipe, ...]:
+    def recipes(self) -> tuple[AnyRecipe, ...]:
         """Return the recipes to try."""
         if self.recipe is not None:
             return _several(self.recipe)
@@ -115,7 +118,7 @@ def _several(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def _misfit(architecture: Architecture, recipe: Recipe) -> tuple[str, ...]:
+def _misfit(architecture: Architecture, recipe: AnyRecipe) -> tuple[str, ...]:
     """Return what a recipe names that the model does not have."""
     try:
         recipe.passes(architecture)
@@ -193,17 +196,22 @@ class Fit:
         """Return the fit as a row; what is not known is None."""
         layout, headroom = self.layout, self.headroom
         return {
-            "model": self.architecture.name, "recipe": self.kind, "accelerator": self.accelerator, "count": self.count,
+            "model": self.architecture.name,
+            "recipe": self.kind,
+            "accelerator": self.accelerator,
+            "count": self.count,
             "fits": self.fits,
             "memory_gib": None if self.memory is None else self.memory / GIB,
             "headroom_gib": None if headroom is None else headroom / GIB,
             "hours": None if self.wall_time is None else self.wall_time / 3600,
-            "cost_usd": self.cost, "carbon_kg": self.carbon,
+            "cost_usd": self.cost,
+            "carbon_kg": self.carbon,
             "micro_batch": None if layout is None else layout.micro_batch,
             "recompute": None if layout is None else layout.recompute,
             "layout": None if layout is None else layout.brief(),
-            "reason": self.reason, "notes": "; ".join(self.notes),
-        }  # fmt: skip
+            "reason": self.reason,
+            "notes": "; ".join(self.notes),
+        }
 
 
 class Fits:
@@ -268,15 +276,19 @@ class Fits:
         for one in self.possible:
             row = one.row()
             again = "" if one.layout is None or one.layout.recompute == "none" else f", recompute {row['recompute']}"
-            cells.append({
-                **{name: str(row[name]) for name in ("model", "recipe") if name in several},
-                "accelerators": f"{one.count} × {one.accelerator}",
-                "memory": _shown(one.memory, "byte"), "headroom": _shown(one.headroom, "byte"),
-                "wall time": _shown(one.wall_time, "s"), "cost": _shown(one.cost, "USD"),
-                "carbon": _shown(one.carbon, "kg"),
-                "micro-batch": "-" if one.layout is None else f"{one.layout.micro_batch}{again}",
-                "notes": "; ".join(one.notes),
-            })  # fmt: skip
+            cells.append(
+                {
+                    **{name: str(row[name]) for name in ("model", "recipe") if name in several},
+                    "accelerators": f"{one.count} × {one.accelerator}",
+                    "memory": _shown(one.memory, "byte"),
+                    "headroom": _shown(one.headroom, "byte"),
+                    "wall time": _shown(one.wall_time, "s"),
+                    "cost": _shown(one.cost, "USD"),
+                    "carbon": _shown(one.carbon, "kg"),
+                    "micro-batch": "-" if one.layout is None else f"{one.layout.micro_batch}{again}",
+                    "notes": "; ".join(one.notes),
+                }
+            )
         return cells
 
     def _footer(self, shown: int) -> str:
@@ -368,14 +380,24 @@ def what_fits(
     ['lora', 'qlora']
     """
     given = {
-        "architecture": architecture, "recipe": recipe, "accelerator": accelerator,
-        "count": list(count) if isinstance(count, range) else count, "tokens": tokens, "memory": memory,
-        "budget": budget, "carbon": carbon, "deadline": deadline, "prices": prices, "site": site,
-    }  # fmt: skip
+        "architecture": architecture,
+        "recipe": recipe,
+        "accelerator": accelerator,
+        "count": list(count) if isinstance(count, range) else count,
+        "tokens": tokens,
+        "memory": memory,
+        "budget": budget,
+        "carbon": carbon,
+        "deadline": deadline,
+        "prices": prices,
+        "site": site,
+    }
     asked = _Question(**{name: value for name, value in given.items() if value is not None})
     combinations = product(asked.models(), asked.recipes(), asked.devices(), sorted(set(_several(asked.count))))
-    tried = [_fit(asked, Scenario(one, how, Cluster(device, number, site=asked.site), prices=asked.prices))
-             for one, how, device, number in combinations]  # fmt: skip
+    tried = [
+        _fit(asked, Scenario(one, how, Cluster(device, number, site=asked.site), prices=asked.prices))
+        for one, how, device, number in combinations
+    ]
     open_model = asked.architecture is None
 
     def order(one: Fit) -> tuple[Any, ...]:
@@ -399,7 +421,7 @@ def _fit(asked: _Question, scenario: Scenario) -> Fit:
     except MissingFactError as error:
         return replace(nothing, reason=f"precision: {error}")
     try:
-        check_beside(scenario.architecture, recipe, scenario.cluster)
+        check_auxiliary_models(scenario.architecture, recipe, scenario.cluster)
         found = estimate(scenario)
         fit = _with_memory(nothing, found)
     except UnknownNameError:
@@ -427,7 +449,7 @@ def _with_memory(fit: Fit, found: Estimate) -> Fit:
         return replace(fit, memory=needed, layout=found.layout)
     recipe = scenario.recipes[0]
     question, plan = planned(scenario.architecture, recipe, scenario.cluster)
-    total = memory(question.work, question.numbers, plan.batch_size, plan.layout).total + question.auxiliary_bytes
+    total = memory(question.work, question.numerics, plan.batch_size, plan.layout).total + question.auxiliary_bytes
     notes = () if recipe.gpu_hours is not None else ("time by class of accelerator",)
     return replace(fit, memory=float(total), layout=layout_of(list(plan.layout)), notes=notes)
 
@@ -436,8 +458,11 @@ def _broken(asked: _Question, figures: dict[str, float | Missing]) -> list[str]:
     """Return the limits that figures break, or of which it is not known whether they do."""
     days = None if asked.deadline is None else asked.deadline * 86400
     reasons = []
-    for name, figure, unit, limit in (("budget", "cost", "USD", asked.budget), ("carbon", "carbon", "kg", asked.carbon),
-                                      ("deadline", "wall_time", "s", days)):  # fmt: skip
+    for name, figure, unit, limit in (
+        ("budget", "cost", "USD", asked.budget),
+        ("carbon", "carbon", "kg", asked.carbon),
+        ("deadline", "wall_time", "s", days),
+    ):
         value = figures[figure]
         if limit is None:
             continue

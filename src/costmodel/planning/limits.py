@@ -12,15 +12,15 @@ from costmodel.foundation.units import GIB
 from costmodel.hardware.accelerator import Accelerator, load_accelerator
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.layouts.planner import Plan, TooLargeError, plan
-from costmodel.training.layouts.step_time import Problem, problem
-from costmodel.training.recipes.pretraining import is_recipe
+from costmodel.training.layouts.step_time import StepInputs, training_step_inputs
+from costmodel.training.recipes.registry import is_recipe
 from costmodel.training.step.memory import memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from costmodel.architecture.specification import Architecture
-    from costmodel.training.recipes.pretraining import Recipe
+    from costmodel.training.recipes.registry import AnyRecipe
 
 STEP = 128
 """Sequence lengths are told in multiples of this, which all planned degrees of context parallelism divide [token]."""
@@ -34,7 +34,7 @@ FULL = 2.0
 """Full recomputation, as `Layouts` numbers it."""
 
 
-def planned(architecture: Architecture, recipe: Recipe, cluster: Cluster) -> tuple[Problem, Plan]:
+def planned(architecture: Architecture, recipe: AnyRecipe, cluster: Cluster) -> tuple[StepInputs, Plan]:
     """Return the layout that is planned for a recipe on a cluster, and the question behind it.
 
     Where no step was measured on such accelerators the layout is that on a `STAND_IN` with their memory: what
@@ -43,7 +43,7 @@ def planned(architecture: Architecture, recipe: Recipe, cluster: Cluster) -> tup
     Parameters
     ----------
     architecture : with its layers
-    recipe : Recipe
+    recipe : AnyRecipe
     cluster : accelerators
 
     Raises
@@ -55,22 +55,22 @@ def planned(architecture: Architecture, recipe: Recipe, cluster: Cluster) -> tup
     MissingFactError
         If the memory of the accelerator is not known.
     """
-    check_beside(architecture, recipe, cluster)
+    check_auxiliary_models(architecture, recipe, cluster)
     try:
-        asked = problem(architecture, cluster, recipe, None)
+        asked = training_step_inputs(architecture, cluster, recipe, None)
     except MissingFactError:
-        asked = problem(architecture, _stand_in(cluster), recipe, None)
+        asked = training_step_inputs(architecture, _stand_in(cluster), recipe, None)
     return asked, plan(asked, free_batch=recipe.batch_size is None)
 
 
-def check_beside(architecture: Architecture, recipe: Recipe, cluster: Cluster) -> None:
+def check_auxiliary_models(architecture: Architecture, recipe: AnyRecipe, cluster: Cluster) -> None:
     """Raise `TooLargeError` if models beside the trained one leave no room on the accelerators at all."""
     needed, held = recipe.auxiliary_bytes(architecture) / cluster.count, cluster.accelerator.usable_memory
     if held is not None and needed >= held:
         raise TooLargeError(f"the models beside the trained one need {needed / GIB:.1f} of the {held / GIB:g} GiB")
 
 
-def longest_sequence(architecture: str | Mapping[str, Any] | Architecture, recipe: Recipe, cluster: Cluster) -> int:
+def longest_sequence(architecture: str | Mapping[str, Any] | Architecture, recipe: AnyRecipe, cluster: Cluster) -> int:
     """Return the longest sequence that can be trained on.
 
     The layout is the planned one, with as much recomputation as it takes. Sequences are full: those of examples
@@ -109,7 +109,7 @@ def longest_sequence(architecture: str | Mapping[str, Any] | Architecture, recip
     """
     shape = _checked(architecture, recipe, cluster)
 
-    def of(length: int) -> Recipe:
+    def of(length: int) -> AnyRecipe:
         full = {"packing": True, "prompt_length": 0.0}
         held = {name: value for name, value in full.items() if name in type(recipe).model_fields}
         return recipe.replace(sequence_length=length * STEP, **held)
@@ -120,7 +120,9 @@ def longest_sequence(architecture: str | Mapping[str, Any] | Architecture, recip
     return STEP * _largest(lambda length: obstacle(shape, of(length), cluster) is None, LONGEST // STEP)
 
 
-def largest_micro_batch(architecture: str | Mapping[str, Any] | Architecture, recipe: Recipe, cluster: Cluster) -> int:
+def largest_micro_batch(
+    architecture: str | Mapping[str, Any] | Architecture, recipe: AnyRecipe, cluster: Cluster
+) -> int:
     """Return the most sequences that can pass through the model at a time, on each replica.
 
     The degrees of parallelism are the planned ones; all layers are computed again, and data-parallel ranks share
@@ -155,14 +157,18 @@ def largest_micro_batch(architecture: str | Mapping[str, Any] | Architecture, re
     """
     asked, found = planned(_checked(architecture, recipe, cluster), recipe, cluster)
     shared = found.layout.pipeline == 1 and found.layout.data * found.layout.context > 1
-    lean = [found.layout._replace(recompute=FULL, interleave=1.0, zero=zero)
-            for zero in ((1.0, 2.0, 3.0) if shared else (found.layout.zero,))]  # fmt: skip
+    lean = [
+        found.layout._replace(recompute=FULL, interleave=1.0, zero=zero)
+        for zero in ((1.0, 2.0, 3.0) if shared else (found.layout.zero,))
+    ]
 
     def fits(sequences: int) -> bool:
         tried = [of._replace(micro_batch=float(sequences)) for of in lean]
         batches = [sequences * of.data * max(2.0, of.pipeline) for of in tried]
-        return any(float(memory(asked.work, asked.numbers, batch, of).total) <= asked.room
-                   for of, batch in zip(tried, batches, strict=True))  # fmt: skip
+        return any(
+            float(memory(asked.work, asked.numerics, batch, of).total) <= asked.available_memory
+            for of, batch in zip(tried, batches, strict=True)
+        )
 
     if not fits(1):  # with a batch of one micro-batch only, where no gradients wait
         return int(found.layout.micro_batch)
@@ -170,7 +176,7 @@ def largest_micro_batch(architecture: str | Mapping[str, Any] | Architecture, re
 
 
 def largest_model(
-    recipe: Recipe,
+    recipe: AnyRecipe,
     cluster: Cluster,
     architectures: Iterable[str | Mapping[str, Any] | Architecture] | None = None,
 ) -> list[str]:
@@ -213,7 +219,7 @@ def largest_model(
     return [name for name, each in against.items() if each is None]
 
 
-def obstacle(architecture: Architecture, recipe: Recipe, cluster: Cluster) -> InputError | None:
+def obstacle(architecture: Architecture, recipe: AnyRecipe, cluster: Cluster) -> InputError | None:
     """Return why a recipe cannot be done on a cluster: too large, or not possible there; None where it fits."""
     try:
         planned(architecture, recipe, cluster)
@@ -222,7 +228,7 @@ def obstacle(architecture: Architecture, recipe: Recipe, cluster: Cluster) -> In
     return None
 
 
-def _checked(architecture: str | Mapping[str, Any] | Architecture, recipe: Recipe, cluster: Cluster) -> Architecture:
+def _checked(architecture: str | Mapping[str, Any] | Architecture, recipe: AnyRecipe, cluster: Cluster) -> Architecture:
     _check(recipe, cluster)
     return load_architecture(architecture)
 

@@ -49,10 +49,19 @@ def hosted_offers(architecture: Architecture, recipe: Any) -> list[dict[str, Any
         ends = [1.0, 1.0]
         if price.interval is not None:
             ends = [price.interval.quantile(p) / price.usd_per_million_tokens for p in (0.1, 0.9)]
-        rows.append({
-            "provider": provider, "model": price.model, "method": method, "usd": usd, "low": ends[0] * usd,
-            "high": ends[1] * usd, "as_of": str(price.as_of), "source": price.source, "note": price.note,
-        })  # fmt: skip
+        rows.append(
+            {
+                "provider": provider,
+                "model": price.model,
+                "method": method,
+                "usd": usd,
+                "low": ends[0] * usd,
+                "high": ends[1] * usd,
+                "as_of": str(price.as_of),
+                "source": price.source,
+                "note": price.note,
+            }
+        )
     return sorted(rows, key=lambda row: (row["usd"], row["provider"]))
 
 
@@ -76,7 +85,7 @@ def _cost(price: HostedPrice, recipe: Any) -> float | None:
         return None if "reinforcement" in price.note else float(price.cost(tokens))
     if price.usd_per_million_input is None or price.usd_per_million_output is None:
         return None
-    read = recipe.read_tokens()
+    read = recipe.sequence_tokens()
     beside = (read - tokens) * price.usd_per_million_input + tokens * price.usd_per_million_output
     return float(price.cost(read * recipe.iterations) + beside / MILLION)
 

@@ -120,8 +120,10 @@ class Search:
         if self.obstacles:
             last = max(self.obstacles)
             where = min((one for one in self.obstacles if one > found[-1]), default=last)
-            lines.append(f"not possible at {len(self.obstacles)} of {self.tried} values tried, such as "
-                         f"{shown(where)}: {self.obstacles[where]}")  # fmt: skip
+            lines.append(
+                f"not possible at {len(self.obstacles)} of {self.tried} values tried, such as "
+                f"{shown(where)}: {self.obstacles[where]}"
+            )
         return InputError("; ".join(lines))
 
     def _evaluate(self, value: float) -> float:
@@ -333,8 +335,10 @@ def _note(search: Search, value: float, worse: bool) -> str:
     if better:
         first = min(better, key=lambda one: abs(one - value))
         which, what = ("largest", "smaller") if worse else ("smallest", "larger")
-        lines.append(f"{search.figure} is not monotone in {path}: this is the {which} found that meets the target, "
-                     f"{what} ones need not ({shown(first)} does not)")  # fmt: skip
+        lines.append(
+            f"{search.figure} is not monotone in {path}: this is the {which} found that meets the target, "
+            f"{what} ones need not ({shown(first)} does not)"
+        )
     return "; ".join(lines)
 
 

@@ -147,9 +147,17 @@ def solve(scenario: Scenario, path: str, *, level: float | None = None, within: 
     search = Search(scenario, asked, figure, wanted, level)
     found, note = whole(search, within) if asked.whole else continuous(search, within)
     return Solution(
-        path=path, value=asked.held(found), figure=figure, target=wanted, reached=search.figures[found],
-        scenario=asked.put(scenario, found), level=level, note=note, tried=search.tried, unknown=asked,
-    )  # fmt: skip
+        path=path,
+        value=asked.held(found),
+        figure=figure,
+        target=wanted,
+        reached=search.figures[found],
+        scenario=asked.put(scenario, found),
+        level=level,
+        note=note,
+        tried=search.tried,
+        unknown=asked,
+    )
 
 
 def _target(figure: str, spelled: Any) -> float:

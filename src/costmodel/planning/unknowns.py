@@ -69,8 +69,14 @@ class Unknown:
         """Return what the user's `within` spells, in the unit of the field."""
         if not isinstance(within, (tuple, list)) or len(within) != 2:
             raise InputError(f"within: two bounds of {self.path}, (low, high), are expected; got {within!r}")
-        plain = Measure(self.unit, self.measure.lowest, self.measure.highest, self.measure.open_low,
-                        self.measure.open_high, uncertain=False)  # fmt: skip
+        plain = Measure(
+            self.unit,
+            self.measure.lowest,
+            self.measure.highest,
+            self.measure.open_low,
+            self.measure.open_high,
+            uncertain=False,
+        )
         try:
             low, high = (plain.validate(bound) for bound in within)
         except InputError as error:

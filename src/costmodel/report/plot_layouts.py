@@ -24,19 +24,34 @@ class _Look(NamedTuple):
 
 
 _PARTS = {
-    "matmul": _Look(COLORS[0]), "attention": _Look(COLORS[5]), "elementwise": _Look(COLORS[2], "|||"),
-    "launch": _Look(COLORS[4]), "adapters": _Look(COLORS[1], "|||"), "dequantize": _Look(COLORS[4], "|||"),
-    "head": _Look(COLORS[3], "---"), "tensor": _Look(COLORS[1], "///"),
-    "context": _Look(COLORS[4], "///"), "expert": _Look(COLORS[3], "///"), "pipeline": _Look(COLORS[5], "///"),
-    "bubble": _Look("white", "..."), "data": _Look(COLORS[2], "///"), "optimizer": _Look(COLORS[0], "xxx"),
-    "fixed": _Look("0.6", "..."),
-}  # fmt: skip
+    "matmul": _Look(COLORS[0]),
+    "attention": _Look(COLORS[5]),
+    "elementwise": _Look(COLORS[2], "|||"),
+    "launch": _Look(COLORS[4]),
+    "adapters": _Look(COLORS[1], "|||"),
+    "dequantize": _Look(COLORS[4], "|||"),
+    "head": _Look(COLORS[3], "---"),
+    "tensor_parallel": _Look(COLORS[1], "///"),
+    "context_parallel": _Look(COLORS[4], "///"),
+    "expert_parallel": _Look(COLORS[3], "///"),
+    "pipeline_send_recv": _Look(COLORS[5], "///"),
+    "pipeline_bubble": _Look("white", "..."),
+    "data_parallel": _Look(COLORS[2], "///"),
+    "optimizer": _Look(COLORS[0], "xxx"),
+    "fixed_overhead": _Look("0.6", "..."),
+}
 """Of the parts of a step: slanted lines where the devices communicate, dots where they wait; told apart in gray too."""
 _HELD = {
-    "weights": _Look(COLORS[0]), "gradients": _Look(COLORS[5], "///"), "optimizer": _Look(COLORS[2], "|||"),
-    "adapters": _Look(COLORS[1], "|||"), "activations": _Look(COLORS[4]), "logits": _Look(COLORS[3], "///"),
-    "communication": _Look(COLORS[1]), "framework": _Look("0.6", "..."),
-}  # fmt: skip
+    "weights": _Look(COLORS[0]),
+    "gradients": _Look(COLORS[5], "///"),
+    "optimizer_states": _Look(COLORS[2], "|||"),
+    "adapters": _Look(COLORS[1], "|||"),
+    "activations": _Look(COLORS[4]),
+    "logits": _Look(COLORS[3], "///"),
+    "buffers": _Look(COLORS[1]),
+    "framework": _Look("0.6", "..."),
+    "auxiliary_models": _Look(COLORS[3], "xxx"),
+}
 _OTHER, _REST = "other", _Look("0.85")
 _LEAST = 0.005
 """Share of a bar from which a part is drawn on its own."""

@@ -10,9 +10,9 @@ from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import table
 from costmodel.training.calibration.measured_finetunes import read_rows
 from costmodel.training.calibration.priors import FINE_TUNING
-from costmodel.training.step.efficiency import default_efficiency, machine
+from costmodel.training.step.efficiency import default_efficiency, hardware_rates
 from costmodel.training.step.layout import layouts
-from costmodel.training.step.memory import Held, default_held
+from costmodel.training.step.memory import MemoryConstants, default_memory_constants
 from costmodel.training.step.timing import step_breakdown
 from costmodel.training.step.workload import workload
 from costmodel.validation.scores import LEVELS, Case, report
@@ -65,8 +65,10 @@ def _efficiency(without: Mapping[str, float] | None) -> Efficiency:
     return shipped.replace(values={**shipped.values, **{name: without[name] for name in FINE_TUNING}})
 
 
-def _held(without: Mapping[str, float] | None) -> Held:
-    return default_held() if without is None else Held(*(without[name] for name in Held._fields))
+def _held(without: Mapping[str, float] | None) -> MemoryConstants:
+    if without is None:
+        return default_memory_constants()
+    return MemoryConstants(*(without[name] for name in MemoryConstants._fields))
 
 
 def _time(tune: MeasuredFineTune, efficiency: Efficiency) -> Case:
@@ -76,7 +78,7 @@ def _time(tune: MeasuredFineTune, efficiency: Efficiency) -> Case:
     accelerator = step.cluster.accelerator
     try:
         efficiency.check(accelerator)
-        hardware = machine(step.cluster, step.precision)
+        hardware = hardware_rates(step.cluster, step.precision)
     except CostModelError as error:
         return Case(tune.id, tune.model, skipped=str(error))
     work = workload(step.architecture, step.sequence_length, step.adapters)
@@ -90,7 +92,7 @@ def _time(tune: MeasuredFineTune, efficiency: Efficiency) -> Case:
     return Case(tune.id, tune.model, seconds, tune.seconds, _intervals(seconds, spread))
 
 
-def _memory(tune: MeasuredFineTune, held: Held) -> Case:
+def _memory(tune: MeasuredFineTune, held: MemoryConstants) -> Case:
     if tune.memory is None:
         return Case(tune.id, tune.model, skipped=tune.setup.unused or "no memory is printed")
     predicted = tune.predicted_memory(held)

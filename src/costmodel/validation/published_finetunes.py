@@ -17,7 +17,7 @@ from costmodel.foundation.tables import folder, table, write_rows
 from costmodel.hardware.cluster import Cluster
 from costmodel.market.rental import Rental
 from costmodel.training.jobs.realized_finetuning import KINDS, job_kind, realized_efficiency
-from costmodel.training.recipes.pretraining import RECIPES
+from costmodel.training.recipes.registry import RECIPES
 from costmodel.validation.scores import LEVELS, Case, report
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from costmodel.training.calibration.measured_steps import (
 )
 from costmodel.training.calibration.predictions import candidates
 from costmodel.training.calibration.priors import tied
-from costmodel.training.step.efficiency import Efficiency, default_efficiency, machine
+from costmodel.training.step.efficiency import Efficiency, default_efficiency, hardware_rates
 from costmodel.training.step.layout import layouts
 from costmodel.training.step.timing import step_breakdown
 from costmodel.training.step.workload import workload
@@ -61,7 +61,7 @@ def validate_step_times(rows: Table) -> dict[str, Any]:
         step = row.step if fitted is None else fitted._replace(id=row.id)
         try:
             shipped_constants.check(step.cluster.accelerator)
-            machine(step.cluster, step.precision)
+            hardware_rates(step.cluster, step.precision)
         except CostModelError as error:
             cases.append(Case(row.id, step.family, skipped=str(error)))
             continue
@@ -101,7 +101,7 @@ def _without(family: str, shipped: Efficiency, steps: Sequence[MeasuredStep]) ->
 
 def _case(step: MeasuredStep, efficiency: Efficiency, known_stack: bool) -> Case:
     experts, accelerator = step.architecture.kind == "moe", step.cluster.accelerator
-    work, hardware = workload(step.architecture, step.sequence_length), machine(step.cluster, step.precision)
+    work, hardware = workload(step.architecture, step.sequence_length), hardware_rates(step.cluster, step.precision)
     constants = efficiency.constants(accelerator, step.precision, experts, step.year)
     parts = min(
         (

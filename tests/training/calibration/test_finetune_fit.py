@@ -10,7 +10,7 @@ from costmodel.training.calibration.measured_finetunes import read_finetunes
 from costmodel.training.calibration.predictions import predict, prepare
 from costmodel.training.calibration.priors import FINE_TUNING, PRIORS, TIED
 from costmodel.training.step.efficiency import default_efficiency
-from costmodel.training.step.memory import Held, default_held
+from costmodel.training.step.memory import MemoryConstants, default_memory_constants
 
 TUNES = read_finetunes(table("measurements/finetunes"))[0]
 TIMED, WEIGHED = [one for one in TUNES if one.seconds], [one for one in TUNES if one.memory]
@@ -40,14 +40,14 @@ def left_out(prepared):
         out = prepared.families == model
         time[out] = np.log(predict(prepared, values) / prepared.seconds)[out]
         out = np.array([one.model == model for one in WEIGHED])
-        memory[out] = memory_residuals(WEIGHED, Held(**{name: float(row[name]) for name in HELD}))[out]
+        memory[out] = memory_residuals(WEIGHED, MemoryConstants(**{name: float(row[name]) for name in HELD}))[out]
     return time, memory
 
 
 def test_errors_of_the_shipped_fit(prepared):
     time = errors(np.log(predict(prepared, default_efficiency().values) / prepared.seconds))
     assert time.mean() <= 0.065 and np.median(time) <= 0.055
-    memory = errors(memory_residuals(WEIGHED, default_held()))
+    memory = errors(memory_residuals(WEIGHED, default_memory_constants()))
     assert memory.mean() <= 0.045 and np.median(memory) <= 0.035
 
 
@@ -67,7 +67,7 @@ def test_the_shipped_residuals_are_those_of_the_fit(fitted, prepared):
 def test_few_constants_are_fitted():
     assert sum(prior.spread > 0 for prior in FINE_TUNING.values()) <= 10
     assert sum(prior.spread > 0 for prior in HELD.values()) <= 10
-    assert set(HELD) == set(Held._fields)
+    assert set(HELD) == set(MemoryConstants._fields)
     assert not set(FINE_TUNING) & set(PRIORS)  # each is fitted once
     assert all(prior.source and prior.unit for prior in (*FINE_TUNING.values(), *HELD.values()))
     for name in set(TIED) & set(FINE_TUNING):
@@ -77,7 +77,7 @@ def test_few_constants_are_fitted():
 def test_the_shipped_constants_are_those_of_the_fit(fitted):
     shipped = default_efficiency().values
     assert {name: shipped[name] for name in fitted.time} == pytest.approx(fitted.time, rel=0.01)
-    assert default_held()._asdict() == pytest.approx(fitted.memory, rel=0.01)
+    assert default_memory_constants()._asdict() == pytest.approx(fitted.memory, rel=0.01)
     spreads = {
         row["name"]: float(row["value"]) for row in table("fitted/finetune_efficiency").rows if row["kind"] == "spread"
     }

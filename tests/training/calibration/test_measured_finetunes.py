@@ -14,7 +14,7 @@ from costmodel.foundation.units import GIB
 from costmodel.training.calibration.finetune_columns import FINE_TUNES, FLAGS, batch_cells, method_cells, time_cells
 from costmodel.training.calibration.measured_finetunes import read_finetunes, read_rows
 from costmodel.training.step.layout import layouts
-from costmodel.training.step.memory import default_held, memory
+from costmodel.training.step.memory import default_memory_constants, memory
 from costmodel.training.step.workload import workload
 
 SHIPPED = table("measurements/finetunes")
@@ -171,7 +171,7 @@ def test_every_row_fits_and_runs_below_the_peak(one):
 
 def test_predicted_memory_has_the_parts_of_the_measured_memory():
     """The allocator alone, the context of the device too, or also the buffers of the engine."""
-    held = default_held()
+    held = default_memory_constants()
     one = labelled("2: LoRA of Qwen-1.8B at 256")[0]
     step = one.step
     parts = memory(workload(step.architecture, 256, step.adapters), step.numbers, 8.0, layouts(step.layout))

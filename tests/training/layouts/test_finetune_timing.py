@@ -8,29 +8,57 @@ import costmodel as cm
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.specification import Architecture, Layer
-from costmodel.training.recipes.finetuning import STORED_BYTES
+from costmodel.training.recipes.finetuning import FROZEN_WEIGHT_BYTES
 from costmodel.training.step.adapters import Adapters
+from costmodel.training.step.configuration import HardwareRates, TimeConstants
 from costmodel.training.step.layout import Layout, layouts
 from costmodel.training.step.memory import stage_parameters
 from costmodel.training.step.numerics import numerics
-from costmodel.training.step.timing import Constants, Machine, step_breakdown
+from costmodel.training.step.timing import step_breakdown
 from costmodel.training.step.workload import workload
 
 LENGTH = 4096
 BATCH = 256
-IDEAL = Machine(matmul_peak=1e15, peak=1e15, bandwidth=math.inf, link=math.inf, network=math.inf, host=math.inf,
-                node=8.0, memory=math.inf)  # fmt: skip
+IDEAL = HardwareRates(
+    matmul_peak=1e15,
+    peak=1e15,
+    memory_bandwidth=math.inf,
+    link_bandwidth=math.inf,
+    network_bandwidth=math.inf,
+    host_bandwidth=math.inf,
+    gpus_per_node=8.0,
+    memory=math.inf,
+)
 """Bound by nothing but its peak."""
-SLOW = IDEAL._replace(link=1e11, network=1e11, node=1.0)
+SLOW = IDEAL._replace(link_bandwidth=1e11, network_bandwidth=1e11, gpus_per_node=1.0)
 """Every rank in a node of its own: one bandwidth for all groups."""
 NEUTRAL = dict.fromkeys(
-    ("matmul", "attention", "attention_flash_1", "attention_flash_2", "attention_unfused", "scan", "experts", "link",
-     "network", "overlap", "software", "launch_eager", "adapter_matmul", "loss_eager"), 1.0,
-)  # fmt: skip
-ONLY_PEAK = Constants(**{**dict.fromkeys(Constants._fields, 0.0), **NEUTRAL, "host_memory": math.inf})
+    (
+        "matmul",
+        "attention",
+        "attention_flash_1",
+        "attention_flash_2",
+        "attention_unfused",
+        "scan",
+        "experts",
+        "link",
+        "network",
+        "overlap",
+        "software",
+        "launch_eager",
+        "adapter_matmul",
+        "loss_eager",
+    ),
+    1.0,
+)
+ONLY_PEAK = TimeConstants(**{**dict.fromkeys(TimeConstants._fields, 0.0), **NEUTRAL, "host_memory": math.inf})
 """Nothing is lost, nothing hidden, and no overhead."""
-LAYER = Layer(mixer=Attention(heads=32, kv_heads=32, head_width=128),
-              feed_forward=FeedForward(inner_width=16_384, gated=False), norms=2, count=32)  # fmt: skip
+LAYER = Layer(
+    mixer=Attention(heads=32, kv_heads=32, head_width=128),
+    feed_forward=FeedForward(inner_width=16_384, gated=False),
+    norms=2,
+    count=32,
+)
 PLAIN = Architecture(width=4096, layers=(LAYER,), vocabulary=32_000, final_norm=False)
 
 
@@ -50,7 +78,7 @@ def test_the_host_does_the_step_of_the_optimizer_with_its_own_memory():
 @pytest.mark.parametrize(("recompute", "passes"), [("none", 3), ("full", 4)])
 @pytest.mark.parametrize(("eager", "share"), [(True, 1.0), (False, 0.1)])
 def test_adapters_move_what_their_matrices_read_and_write(recompute, passes, eager, share):
-    on, numbers = IDEAL._replace(bandwidth=1e12), cm.LoRA(tokens=1).numerics()
+    on, numbers = IDEAL._replace(memory_bandwidth=1e12), cm.LoRA(tokens=1).numerics()
     constants = ONLY_PEAK._replace(adapter_traffic=3.0, adapter_fused=0.1, adapter_matmul=0.5)
     work = workload(PLAIN, LENGTH, Adapters(16))
     of = Layout(recompute=recompute, eager=eager)
@@ -70,13 +98,13 @@ def test_weights_in_four_bits_are_brought_back_for_every_micro_batch(micro_batch
 
     By operations of the framework (GPTQ), or by one kernel (NF4), whatever launches the rest.
     """
-    on, constants = IDEAL._replace(bandwidth=1e12), ONLY_PEAK._replace(dequantize=2.0, dequantize_fused=0.25)
+    on, constants = IDEAL._replace(memory_bandwidth=1e12), ONLY_PEAK._replace(dequantize=2.0, dequantize_fused=0.25)
     weights = workload(PLAIN, LENGTH).dense.weights
     for quantization, eager, share in (("gptq-int4", True, 1.0), ("nf4", True, 0.25), ("nf4", False, 0.25)):
         of = Layout(recompute=recompute, eager=eager, micro_batch=micro_batch)
         numbers = cm.QLoRA(tokens=1, quantization=quantization).numerics()
         parts = breakdown(of, on=on, constants=constants, numbers=numbers)
-        each = share * 2 * (STORED_BYTES[quantization] + 2) * weights / 1e12
+        each = share * 2 * (FROZEN_WEIGHT_BYTES[quantization] + 2) * weights / 1e12
         assert parts.dequantize == pytest.approx(passes * BATCH / micro_batch * each)
     assert breakdown(Layout(), on=on, constants=constants, numbers=cm.LoRA(tokens=1).numerics()).dequantize == 0
 
@@ -84,10 +112,14 @@ def test_weights_in_four_bits_are_brought_back_for_every_micro_batch(micro_batch
 @pytest.mark.parametrize(
     ("eager", "zero", "quantization", "expected"),
     [
-        (False, 0, "none", 2e-3 / 3), (True, 0, "none", 4e-3 / 3), (True, 3, "none", 4e-3 / 3 + 5e-3),
-        (False, 3, "none", 2e-3 / 3), (True, 0, "gptq-int4", 4e-3 / 3 + 7e-3), (True, 0, "nf4", 4e-3 / 3),
+        (False, 0, "none", 2e-3 / 3),
+        (True, 0, "none", 4e-3 / 3),
+        (True, 3, "none", 4e-3 / 3 + 5e-3),
+        (False, 3, "none", 2e-3 / 3),
+        (True, 0, "gptq-int4", 4e-3 / 3 + 7e-3),
+        (True, 0, "nf4", 4e-3 / 3),
     ],
-)  # fmt: skip
+)
 def test_the_host_takes_longer_where_operations_are_launched_one_by_one(eager, zero, quantization, expected):
     """Two passes of three where weights stand still; beyond it what gathers weights, and brings them back."""
     constants = ONLY_PEAK._replace(launch=1e-3, launch_eager=2.0, launch_sharded=5e-3, launch_quantized=7e-3)
@@ -109,7 +141,7 @@ def test_short_sequences_do_not_fill_a_fused_kernel(attention):
 
 
 def test_a_loss_of_single_operations_moves_the_logits_more_often():
-    on, constants = IDEAL._replace(bandwidth=1e12, peak=math.inf), ONLY_PEAK._replace(loss_eager=8.0)
+    on, constants = IDEAL._replace(memory_bandwidth=1e12, peak=math.inf), ONLY_PEAK._replace(loss_eager=8.0)
     fused, eager = (breakdown(Layout(eager=each), on=on, constants=constants).head for each in (False, True))
     assert fused == pytest.approx(3 * BATCH * 4 * LENGTH * 32_000 / 1e12)
     assert eager == pytest.approx(8 * fused)
@@ -125,4 +157,4 @@ def test_adapters_alone_are_summed_over_ranks(zero):
     stage = stage_parameters(work, of)
     gathered = 2 * 2 * stage.total * 7 / 8 / 1e11 if zero == 3 else 0
     sent = {0: 2 * 2, 1: 2 + 2, 2: 2 + 2, 3: 2}[zero]
-    assert parts.data == pytest.approx(gathered + sent * own)
+    assert parts.data_parallel == pytest.approx(gathered + sent * own)

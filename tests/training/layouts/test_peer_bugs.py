@@ -12,29 +12,65 @@ from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.specification import Architecture, Layer
-from costmodel.training.step.layout import Layout, layouts, obstacles
+from costmodel.training.step.communication import bandwidth
+from costmodel.training.step.configuration import HardwareRates, TimeConstants
+from costmodel.training.step.layout import Layout, infeasibility_reasons, layouts
 from costmodel.training.step.memory import memory, stage_parameters
 from costmodel.training.step.numerics import numerics
-from costmodel.training.step.timing import Constants, Machine, bandwidth, step_breakdown
+from costmodel.training.step.timing import step_breakdown
 from costmodel.training.step.workload import workload
 
 LENGTH = 1024
 MIXED = numerics()
-NODE = Machine(matmul_peak=1e15, peak=1e15, bandwidth=math.inf, link=9e11, network=5e10, host=math.inf, node=8.0,
-               memory=math.inf)  # fmt: skip
+NODE = HardwareRates(
+    matmul_peak=1e15,
+    peak=1e15,
+    memory_bandwidth=math.inf,
+    link_bandwidth=9e11,
+    network_bandwidth=5e10,
+    host_bandwidth=math.inf,
+    gpus_per_node=8.0,
+    memory=math.inf,
+)
 WHOLE = (
-    "matmul", "attention", "attention_flash_1", "attention_flash_2", "attention_unfused", "scan", "experts", "link",
-    "network", "overlap", "software", "exposed_tensor", "exposed_experts", "exposed_context", "exposed_pipeline",
-    "launch_eager", "adapter_matmul", "loss_eager",
-)  # fmt: skip
-PLAIN_CONSTANTS = Constants(
-    **{**dict.fromkeys(Constants._fields, 0.0), **dict.fromkeys(WHOLE, 1.0), "host_memory": math.inf}
+    "matmul",
+    "attention",
+    "attention_flash_1",
+    "attention_flash_2",
+    "attention_unfused",
+    "scan",
+    "experts",
+    "link",
+    "network",
+    "overlap",
+    "software",
+    "exposed_tensor",
+    "exposed_experts",
+    "exposed_context",
+    "exposed_pipeline",
+    "launch_eager",
+    "adapter_matmul",
+    "loss_eager",
+)
+PLAIN_CONSTANTS = TimeConstants(
+    **{**dict.fromkeys(TimeConstants._fields, 0.0), **dict.fromkeys(WHOLE, 1.0), "host_memory": math.inf}
 )
 """Nothing is lost, nothing hidden, and no overhead."""
 
 
-def decoder(*, heads=16, kv_heads=16, head_width=128, layers=16, norms=0, window=None, causal=True, experts=None,
-            vocabulary=32_000, **changes):  # fmt: skip
+def decoder(
+    *,
+    heads=16,
+    kv_heads=16,
+    head_width=128,
+    layers=16,
+    norms=0,
+    window=None,
+    causal=True,
+    experts=None,
+    vocabulary=32_000,
+    **changes,
+):
     mixer = Attention(heads=heads, kv_heads=kv_heads, head_width=head_width, window=window, causal=causal)
     feed_forward = experts or FeedForward(inner_width=8192, gated=False)
     layer = Layer(mixer=mixer, feed_forward=feed_forward, norms=norms, count=layers)
@@ -57,10 +93,15 @@ def test_01_causal_attention_is_half_of_full_attention():
     assert timed(decoder(causal=False), Layout()).attention == pytest.approx(2 * timed(decoder(), Layout()).attention)
 
 
-@pytest.mark.parametrize(("window", "pairs"), [
-    (LENGTH // 4, LENGTH**2 / 4 - LENGTH**2 / 32), (LENGTH - 1, LENGTH**2 / 2 - 0.5), (LENGTH, LENGTH**2 / 2),
-    (LENGTH + 1, LENGTH**2 / 2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("window", "pairs"),
+    [
+        (LENGTH // 4, LENGTH**2 / 4 - LENGTH**2 / 32),
+        (LENGTH - 1, LENGTH**2 / 2 - 0.5),
+        (LENGTH, LENGTH**2 / 2),
+        (LENGTH + 1, LENGTH**2 / 2),
+    ],
+)
 def test_02_a_window_counts_the_pairs_within_it(window, pairs):
     """w s - w² / 2 below the length of the sequence, s² / 2 from there on."""
     assert workload(decoder(window=window), LENGTH).attention_flops == 16 * 4 * 2048 * pairs
@@ -86,9 +127,9 @@ def test_04_experts_are_split_by_their_own_degrees_and_their_activations_are_not
     assert stages[0].expert == 64 * stages[1].expert
     assert stages[0].dense == stages[1].dense
     assert held(mixture, apart).activations == held(mixture, together).activations
-    each = MIXED.states(workload(mixture, LENGTH).parameters.matrix_share)
-    rest = (stages[1].dense + stages[1].table) / 16
-    assert held(mixture, together).optimizer == pytest.approx(each * (rest + stages[1].expert))  # not / 16
+    each = MIXED.optimizer_state_bytes(workload(mixture, LENGTH).parameters.matrix_share)
+    rest = (stages[1].dense + stages[1].embeddings) / 16
+    assert held(mixture, together).optimizer_states == pytest.approx(each * (rest + stages[1].expert))  # not / 16
 
 
 def test_05_heads_times_head_width_need_not_be_the_width():
@@ -110,17 +151,19 @@ def test_06_the_heaviest_stage_decides():
 def test_07_there_is_a_bubble_and_interleaving_needs_whole_rounds():
     """More cases: test_timing.test_the_bubble_of_uniform_stages."""
     parts = timed(decoder(head=False), Layout(pipeline=4, interleave=2), batch=8)
-    assert parts.bubble == pytest.approx((parts.total - parts.bubble - parts.data) * 3 / (2 * 8))
+    assert parts.pipeline_bubble == pytest.approx(
+        (parts.total - parts.pipeline_bubble - parts.data_parallel) * 3 / (2 * 8)
+    )
     reason = "interleaving needs micro-batches in multiples of the stages"
     for batch, stands in ((8, False), (9, True), (2, True)):
         of = layouts(Layout(pipeline=4, interleave=2))
-        assert obstacles(workload(decoder(), LENGTH), 4.0, float(batch), of)[reason] == stands
+        assert infeasibility_reasons(workload(decoder(), LENGTH), 4.0, float(batch), of)[reason] == stands
 
 
 def test_08_parts_of_the_memory_add_up():
     """A maximum of two parts would fit where their sum does not."""
     parts = held(decoder(), Layout(micro_batch=8))
-    states = parts.weights + parts.gradients + parts.optimizer
+    states = parts.weights + parts.gradients + parts.optimizer_states
     passing = parts.activations + parts.logits
     assert parts.total - parts.framework == pytest.approx(states + passing)
     assert max(states, passing) < 0.95 * (parts.total - parts.framework)
@@ -128,11 +171,11 @@ def test_08_parts_of_the_memory_add_up():
 
 def test_09_only_full_sharding_gathers_and_tensor_parallelism_divides_what():
     """More cases: test_timing.test_volume_of_data_parallelism."""
-    apart = NODE._replace(node=1.0)  # one bandwidth for every group
+    apart = NODE._replace(gpus_per_node=1.0)  # one bandwidth for every group
 
     def data(zero, tensor=1, batch=64):
         of = Layout(data=8, tensor=tensor, zero=zero, overlap_data=False)
-        return timed(decoder(), of, batch=batch, on=apart).data
+        return timed(decoder(), of, batch=batch, on=apart).data_parallel
 
     assert data(1, batch=64) == data(1, batch=8)  # once a step
     assert data(3, batch=64) == pytest.approx(8 * data(3, batch=8))  # for every micro-batch
@@ -173,10 +216,12 @@ def test_12_key_heads_are_copied_beyond_their_number():
 
 def test_13_data_parallel_bandwidth_is_that_of_the_place_of_the_group():
     """Two ranks in a node talk over the link, two ranks a node apart over the network."""
-    assert bandwidth(NODE, PLAIN_CONSTANTS, 1.0, 2.0) == NODE.link
-    assert bandwidth(NODE, PLAIN_CONSTANTS, 8.0, 2.0) == NODE.network
-    near, far = (timed(decoder(), Layout(data=2, tensor=each, overlap_data=False)).data * each for each in (1, 8))
-    assert far / near == pytest.approx(NODE.link / NODE.network)
+    assert bandwidth(NODE, PLAIN_CONSTANTS, 1.0, 2.0) == NODE.link_bandwidth
+    assert bandwidth(NODE, PLAIN_CONSTANTS, 8.0, 2.0) == NODE.network_bandwidth
+    near, far = (
+        timed(decoder(), Layout(data=2, tensor=each, overlap_data=False)).data_parallel * each for each in (1, 8)
+    )
+    assert far / near == pytest.approx(NODE.link_bandwidth / NODE.network_bandwidth)
 
 
 def test_14_an_8_bit_peak_is_for_products_and_neither_for_attention_nor_the_head():
@@ -201,7 +246,7 @@ def test_15_a_vocabulary_is_counted_as_it_is_however_it_is_padded(tensor):
     work = workload(odd, LENGTH)
     assert odd.parameters.total == 16 * (4 * 2048**2 + 2 * 2048 * 8192) + 2 * 50_257 * 2048
     assert work.head.flops == 2 * LENGTH * 50_257 * 2048
-    assert stage_parameters(work, layouts(Layout(tensor=tensor))).table == 2 * 50_257 * 2048 / tensor
+    assert stage_parameters(work, layouts(Layout(tensor=tensor))).embeddings == 2 * 50_257 * 2048 / tensor
 
 
 @pytest.mark.parametrize(("name", "drift"), [("pythia-70m", 0.38), ("smollm2-135m", -0.21), ("llama-3.1-405b", -0.005)])

@@ -4,13 +4,13 @@ import pytest
 
 import costmodel as cm
 from costmodel.training.layouts.planner import plan
-from costmodel.training.layouts.step_time import problem
+from costmodel.training.layouts.step_time import training_step_inputs
 from costmodel.training.step.layout import layout_of
 
 
 def asked(model, gpu, count, batch, length=4096, **recipe):
     recipe = cm.Pretraining(tokens=1e12, sequence_length=length, batch_size=batch, **recipe)
-    return problem(cm.load_architecture(model), cm.Cluster(gpu, count), recipe, None), recipe
+    return training_step_inputs(cm.load_architecture(model), cm.Cluster(gpu, count), recipe, None), recipe
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_where_there_is_none_it_says_why(model, gpu, count, batch, reason):
 
 def test_models_beside_the_trained_one_are_named_where_there_is_none():
     cluster = cm.Cluster("H100-SXM", 8)
-    question = problem(cm.load_architecture("mixtral-8x7b"), cluster, cm.DPO(tokens="1M"), None)
+    question = training_step_inputs(cm.load_architecture("mixtral-8x7b"), cluster, cm.DPO(tokens="1M"), None)
     told = r"8 accelerators of 80 GiB, on each of which the models beside the trained one take 10.9 GiB"
     with pytest.raises(cm.InputError, match=told):
         plan(question)

@@ -15,8 +15,8 @@ from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.specification import Architecture, Layer
 from costmodel.foundation.units import GIB
 from costmodel.training.layouts.search import TOO_LARGE
-from costmodel.training.step.efficiency import machine
-from costmodel.training.step.layout import KERNELS, Layout, layout_of, layouts
+from costmodel.training.step.efficiency import hardware_rates
+from costmodel.training.step.layout import ATTENTION_KERNELS, Layout, layout_of, layouts
 
 
 def decoder(feed_forward):
@@ -30,8 +30,13 @@ MIXTURE = decoder(Experts(experts=4, top_k=2, inner_width=7168))
 RECIPE = cm.Pretraining(tokens="100B", sequence_length=4096, batch_size=8)
 EIGHT = cm.Cluster("H100-SXM", 8)
 TWO_NODES = cm.Cluster("H100-SXM", 8, gpus_per_node=4)
-FIXED = {"loss": "fused", "sequence_parallel": True, "overlap_tensor": False, "overlap_data": True,
-         "offload_optimizer": False}  # fmt: skip
+FIXED = {
+    "loss": "fused",
+    "sequence_parallel": True,
+    "overlap_tensor": False,
+    "overlap_data": True,
+    "offload_optimizer": False,
+}
 """Options that a brute force need not try: 32 times fewer layouts."""
 CASES = [
     (DENSE, EIGHT, FIXED),
@@ -39,7 +44,7 @@ CASES = [
     (MIXTURE, EIGHT, {**FIXED, "zero": (1, 3), "recompute": ("selective", "full"), "context": 1}),
     (DENSE, cm.Cluster("H100-SXM", 6), {**FIXED, "zero": 1}),  # a number that powers of two do not divide
     (DENSE, EIGHT, {"tensor": 4, "micro_batch": 1, "recompute": "none", "zero": (0, 2), "data": 2}),  # all flags
-    (DENSE, EIGHT, {**FIXED, "attention": KERNELS, "tensor": (2, 8), "zero": 3, "shard": 2}),
+    (DENSE, EIGHT, {**FIXED, "attention": ATTENTION_KERNELS, "tensor": (2, 8), "zero": 3, "shard": 2}),
 ]
 DEGREES = ("data", "tensor", "pipeline", "context", "expert", "expert_tensor")
 NAMES = ["dense", "two nodes", "mixture", "six", "flags", "kernels"]
@@ -59,13 +64,21 @@ def everything(case):
     factors = [one for one in range(1, count + 1) if count % one == 0]
     mixture = architecture is MIXTURE
     every = {
-        "data": factors, "tensor": factors, "pipeline": factors, "context": factors,
-        "expert": [1, 2, 4] if mixture else [1], "expert_tensor": factors if mixture else [1],
-        "micro_batch": range(1, batch + 1), "interleave": range(1, depth + 1), "zero": range(4),
-        "shard": [None, "node"], "recompute": ["none", "selective", "full"], "attention": ["latest"],
+        "data": factors,
+        "tensor": factors,
+        "pipeline": factors,
+        "context": factors,
+        "expert": [1, 2, 4] if mixture else [1],
+        "expert_tensor": factors if mixture else [1],
+        "micro_batch": range(1, batch + 1),
+        "interleave": range(1, depth + 1),
+        "zero": range(4),
+        "shard": [None, "node"],
+        "recompute": ["none", "selective", "full"],
+        "attention": ["latest"],
         **{name: ["whole", "fused"] if name == "loss" else [False, True] for name in FIXED},
         **{name: list(value) if isinstance(value, tuple) else [value] for name, value in constraints.items()},
-    }  # fmt: skip
+    }
     degrees = [one for one in product(*(every[name] for name in DEGREES)) if math.prod(one[:4]) == count]
     options = list(product(*(values for name, values in every.items() if name not in DEGREES)))
     steps = []
@@ -151,9 +164,16 @@ def test_processes_find_the_same():
 
 @pytest.mark.parametrize(
     "constraints",
-    [{"tensor": 4}, {"tensor": [2, 4], "zero": range(2)}, {"recompute": "full"}, {"micro_batch": {1, 2}},
-     {"sequence_parallel": False}, {"offload_optimizer": True, "pipeline": 2}, {"shard": 2, "zero": 3}],
-)  # fmt: skip
+    [
+        {"tensor": 4},
+        {"tensor": [2, 4], "zero": range(2)},
+        {"recompute": "full"},
+        {"micro_batch": {1, 2}},
+        {"sequence_parallel": False},
+        {"offload_optimizer": True, "pipeline": 2},
+        {"shard": 2, "zero": 3},
+    ],
+)
 def test_constraints_hold(constraints):
     result = cm.search_layouts(DENSE, EIGHT, RECIPE, **constraints)
     for step in (*result.ranked, *result.pareto):
@@ -188,8 +208,9 @@ def test_numbers_that_no_layout_has_are_refused(wrong):
         cm.search_layouts(DENSE, EIGHT, RECIPE, **wrong)
 
 
-@pytest.mark.parametrize("wrong", [{"micro_batch": 0}, {"interleave": 0}, {"shard": 0}, {"sequence_parallel": 2}],
-                         ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong", [{"micro_batch": 0}, {"interleave": 0}, {"shard": 0}, {"sequence_parallel": 2}], ids=str
+)
 def test_noughts_and_flags_that_no_layout_has_are_refused_too(wrong):
     with pytest.raises(cm.InputError, match=f"{next(iter(wrong))}.*got"):
         cm.search_layouts(DENSE, EIGHT, RECIPE, **wrong)
@@ -235,7 +256,7 @@ def test_a_limit_above_what_there_is_changes_nothing():
 
 def test_what_is_found_fits():
     assert all(step.fits for case in range(len(CASES)) for step in (*found(case).ranked, *found(case).pareto))
-    assert found(0).best.memory.total <= machine(EIGHT, "bf16").memory
+    assert found(0).best.memory.total <= hardware_rates(EIGHT, "bf16").memory
 
 
 # Several numbers of accelerators
@@ -263,8 +284,10 @@ def test_a_number_on_which_nothing_fits_is_left_out():
 
 
 def test_the_frontier_over_several_numbers_is_one_too():
-    points = [(step.seconds, step.memory.total) for step in
-              cm.search_layouts(DENSE, EIGHT, RECIPE, counts=(4, 8), **FIXED).pareto]  # fmt: skip
+    points = [
+        (step.seconds, step.memory.total)
+        for step in cm.search_layouts(DENSE, EIGHT, RECIPE, counts=(4, 8), **FIXED).pareto
+    ]
     assert not any(one < seconds and other < held for seconds, held in points for one, other in points)
 
 

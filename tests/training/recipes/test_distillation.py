@@ -61,8 +61,9 @@ def test_an_api_is_paid_for_what_it_reads_and_writes_once():
 @given(st.integers(1, 10**6), st.floats(1, 2000), st.floats(0, 5000), st.integers(1, 5))
 def test_what_is_paid_is_linear_in_the_examples(examples, length, prompt, epochs):
     def paid(count):
-        recipe = cm.Distillation(examples=count, lengths=length, prompt_length=prompt, epochs=epochs, api=API,
-                                 api_provider=PROVIDER)  # fmt: skip
+        recipe = cm.Distillation(
+            examples=count, lengths=length, prompt_length=prompt, epochs=epochs, api=API, api_provider=PROVIDER
+        )
         return recipe.purchases().value
 
     assert paid(3 * examples) == pytest.approx(3 * paid(examples))

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 import costmodel as cm
 from costmodel.training.layouts.step_time import pass_workload
-from costmodel.training.recipes.finetuning import STORED_BYTES
+from costmodel.training.recipes.finetuning import FROZEN_WEIGHT_BYTES
 from costmodel.training.recipes.passes import pass_flops, sequence_flops
-from costmodel.training.recipes.pretraining import RECIPES
+from costmodel.training.recipes.registry import RECIPES
 from costmodel.training.step.adapters import Adapters, adapter_parameters
 from costmodel.training.step.layout import layouts
 from costmodel.training.step.memory import memory
@@ -157,7 +157,7 @@ def held(recipe, of=None):
 )
 def test_bytes_of_a_parameter_where_all_are_trained(given, each):
     parts = held(cm.FullFineTuning(tokens=1e6, **given))
-    states = parts.weights + parts.gradients + parts.optimizer
+    states = parts.weights + parts.gradients + parts.optimizer_states
     assert states / LLAMA.parameters.total == pytest.approx(each, rel=1e-4)
     assert parts.adapters == 0
 
@@ -169,14 +169,14 @@ def test_bytes_beside_weights_that_stand_still(rank, master, each):
     recipe = cm.LoRA(tokens=1e6, rank=rank, master_weights=master)
     parts = held(recipe)
     assert parts.weights == pytest.approx(2 * LLAMA.parameters.total, rel=1e-6)
-    assert (parts.gradients, parts.optimizer) == (0, 0)
+    assert (parts.gradients, parts.optimizer_states) == (0, 0)
     assert parts.adapters == pytest.approx(each * adapter_parameters(LLAMA, recipe.adapters))
 
 
 def test_bytes_of_weights_in_four_bits():
     """Dettmers et al. 2023: 4 + 8 / 64 + 32 / (64 × 256) = 4.127 bits; embedding and head stay in 16."""
-    assert STORED_BYTES["nf4"] * 8 == pytest.approx(4.127, abs=5e-4)
-    assert STORED_BYTES["gptq-int4"] * 8 == pytest.approx(4 + 20 / 128)
+    assert FROZEN_WEIGHT_BYTES["nf4"] * 8 == pytest.approx(4.127, abs=5e-4)
+    assert FROZEN_WEIGHT_BYTES["gptq-int4"] * 8 == pytest.approx(4 + 20 / 128)
     tables = 2 * LLAMA.vocabulary * LLAMA.width
     parts = held(cm.QLoRA(tokens=1e6))
     expected = 2 * tables + 4.127 / 8 * (LLAMA.parameters.total - tables)
@@ -187,12 +187,12 @@ def test_bytes_of_weights_in_four_bits():
 @pytest.mark.parametrize(("given", "moments"), [({}, 4), ({"master_weights": False}, 4)])
 def test_trained_tables_beside_adapters_keep_two_moments_in_16_bits_at_least(given, moments):
     recipe = cm.LoRA(tokens=1e6, train_embeddings=True, **given)
-    assert held(recipe).optimizer / (2 * LLAMA.vocabulary * LLAMA.width) == pytest.approx(moments)
+    assert held(recipe).optimizer_states / (2 * LLAMA.vocabulary * LLAMA.width) == pytest.approx(moments)
 
 
 def test_trained_tables_beside_adapters_in_8_bit_moments():
     recipe = cm.LoRA(tokens=1e6, train_embeddings=True, optimizer="adamw-8bit")
-    assert held(recipe).optimizer / (2 * LLAMA.vocabulary * LLAMA.width) == pytest.approx(2 * (1 + 4 / 256))
+    assert held(recipe).optimizer_states / (2 * LLAMA.vocabulary * LLAMA.width) == pytest.approx(2 * (1 + 4 / 256))
 
 
 def test_virtual_tokens_weigh_next_to_nothing():
@@ -200,7 +200,7 @@ def test_virtual_tokens_weigh_next_to_nothing():
         parts = held(cm.PromptTuning(tokens=1e6, virtual_tokens=20, prefix=prefix))
         assert parts.weights == pytest.approx(2 * LLAMA.parameters.total, rel=1e-6)
         assert 0 < parts.adapters < 2e-3 * parts.weights
-    assert (parts.gradients, parts.optimizer) == (0, 0)
+    assert (parts.gradients, parts.optimizer_states) == (0, 0)
 
 
 def test_virtual_tokens_stand_before_quantized_weights_too():
@@ -225,7 +225,7 @@ def test_adapters_do_less_than_all_weights_and_are_slower_in_four_bits(software)
     assert lora.seconds < qlora.seconds
     # a general trainer moves what its adapters read and write so often that little of the gain is left
     assert software == "eager" or lora.seconds < full.seconds
-    assert lora.breakdown.matmul < full.breakdown.matmul and lora.breakdown.data < full.breakdown.data
+    assert lora.breakdown.matmul < full.breakdown.matmul and lora.breakdown.data_parallel < full.breakdown.data_parallel
     assert (full.breakdown.adapters, full.breakdown.dequantize, lora.breakdown.dequantize) == (0, 0, 0)
     assert 0 < lora.breakdown.adapters == qlora.breakdown.adapters and qlora.breakdown.dequantize > 0
     assert qlora.memory.total < lora.memory.total < full.memory.total
@@ -283,7 +283,7 @@ def test_adapters_need_a_matrix():
 
 @pytest.mark.parametrize("given", ["lora", None, 3, cm.Cluster("H100-SXM", 1)])
 def test_what_is_no_recipe_is_told_what_one_is(given):
-    with pytest.raises(cm.InputError, match=r"recipe: a recipe is asked for, such as LoRA"):
+    with pytest.raises(cm.InputError, match=r"recipe: expected a recipe such as LoRA"):
         cm.Scenario("llama-3.1-8b", given, cm.Cluster("H100-SXM", 1))
 
 
@@ -292,8 +292,11 @@ def test_mistakes_in_a_scenario_keep_their_place():
     with pytest.raises(cm.InputError) as caught:
         cm.Scenario(architecture="llama-3.1-8b", recipe=[data, {**data, "kind": "qlora"}], cluster=EIGHT)
     assert {one.partition(":")[0] for one in caught.value.problems} == {
-        "recipe.0.epochs", "recipe.0.rnk", "recipe.1.epochs", "recipe.1.rnk",
-    }  # fmt: skip
+        "recipe.0.epochs",
+        "recipe.0.rnk",
+        "recipe.1.epochs",
+        "recipe.1.rnk",
+    }
     with pytest.raises(cm.InputError, match=r"recipe: unknown kind of recipe 'loora'; did you mean 'lora'"):
         cm.Scenario(architecture="llama-3.1-8b", recipe={"kind": "loora", "tokens": 1e6}, cluster=EIGHT)
 

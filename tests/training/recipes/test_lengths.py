@@ -1,4 +1,4 @@
-"""What do the lengths of a data set cost? Constants and samples by hand, and what must hold for any of them."""
+"""What do the lengths of a data set cost? TimeConstants and samples by hand, and what must hold for any of them."""
 
 import math
 

@@ -25,10 +25,12 @@ def test_a_group_is_written_read_and_trained_on():
     written, read = 1000 * 8 * 500, 1000 * 8 * 600
     recipe = cm.GRPO(**DATA)
     assert recipe.trained_tokens() == written
-    assert recipe.read_tokens() == pytest.approx(read)
+    assert recipe.sequence_tokens() == pytest.approx(read)
     assert listed(recipe) == [
-        ("rollout", "generate", written), ("reference", "forward", read), ("train", "train", read),
-    ]  # fmt: skip
+        ("rollout", "generate", written),
+        ("reference", "forward", read),
+        ("train", "train", read),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_what_is_read_beside(given, names):
     assert [one.name for one in recipe.passes(LLAMA)] == names
     assert architectures(recipe).get("reward", SMALL) == SMALL
     trained = recipe.passes(LLAMA)[-1].tokens
-    assert trained == pytest.approx(recipe.read_tokens() * recipe.iterations)
+    assert trained == pytest.approx(recipe.sequence_tokens() * recipe.iterations)
 
 
 def test_a_critic_is_trained_beside_the_policy():
@@ -53,10 +55,14 @@ def test_a_critic_is_trained_beside_the_policy():
     read = 1000 * 600
     assert recipe.trained_tokens() == 1000 * 500
     assert listed(recipe) == [
-        ("rollout", "generate", 1000 * 500), ("reward", "forward", read), ("old", "forward", read),
-        ("value", "forward", read), ("reference", "forward", read), ("train", "train", 4 * read),
+        ("rollout", "generate", 1000 * 500),
+        ("reward", "forward", read),
+        ("old", "forward", read),
+        ("value", "forward", read),
+        ("reference", "forward", read),
+        ("train", "train", 4 * read),
         ("critic", "train", 4 * read),
-    ]  # fmt: skip
+    ]
     assert set(architectures(recipe).values()) == {LLAMA}
     smaller = architectures(recipe.replace(critic="llama-3.2-1b", reward_model="llama-3.2-1b"))
     assert {name for name, one in smaller.items() if one == SMALL} == {"reward", "value", "critic"}
@@ -120,14 +126,17 @@ def test_writing_passes_prompt_and_answer_through_the_model_once():
 
 @settings(max_examples=30, deadline=None)
 @given(
-    st.sampled_from([cm.GRPO, cm.PPO]), st.integers(1, 64), st.integers(1, 4), st.floats(0, 1000),
+    st.sampled_from([cm.GRPO, cm.PPO]),
+    st.integers(1, 64),
+    st.integers(1, 4),
+    st.floats(0, 1000),
     st.sampled_from([300, "lognormal 100 to 1500", [50, 700, 900]]),
-)  # fmt: skip
+)
 def test_tokens_are_linear_in_the_group_and_prompts_add_to_what_is_read(method, group, iterations, prompt, lengths):
     recipe = method(examples=100, lengths=lengths, group_size=group, iterations=iterations, prompt_length=prompt)
     alone = method(examples=100, lengths=lengths, group_size=1, prompt_length=prompt)
     assert recipe.trained_tokens() == pytest.approx(group * alone.trained_tokens())
-    assert recipe.read_tokens() == pytest.approx(recipe.trained_tokens() + 100 * group * prompt)
+    assert recipe.sequence_tokens() == pytest.approx(recipe.trained_tokens() + 100 * group * prompt)
     by_name = {one.name: one for one in recipe.passes(LLAMA)}
     assert by_name["rollout"].tokens == recipe.trained_tokens()
     assert by_name["train"].tokens == pytest.approx(iterations * by_name["reference"].tokens)
@@ -135,7 +144,7 @@ def test_tokens_are_linear_in_the_group_and_prompts_add_to_what_is_read(method, 
 
 def test_tokens_that_are_given_are_those_of_all_answers():
     recipe = cm.GRPO(tokens=1e6, lengths=500, prompt_length=100, epochs=2)
-    assert recipe.trained_tokens() == 2e6 and recipe.read_tokens() == pytest.approx(2.4e6)
+    assert recipe.trained_tokens() == 2e6 and recipe.sequence_tokens() == pytest.approx(2.4e6)
 
 
 def test_a_prompt_leaves_room_for_an_answer():
@@ -148,6 +157,9 @@ def test_all_mistakes_are_told_at_once():
     with pytest.raises(cm.InputError) as caught:
         cm.GRPO(examples=5, lengths=5, group_size=0, prompt_length=-1, iterations=0, reward_model="lama-3.1-8b")
     assert {one.partition(":")[0] for one in caught.value.problems} == {
-        "group_size", "prompt_length", "iterations", "reward_model",
-    }  # fmt: skip
+        "group_size",
+        "prompt_length",
+        "iterations",
+        "reward_model",
+    }
     assert "did you mean 'llama-3.1-8b'" in str(caught.value)

@@ -9,19 +9,34 @@ import costmodel as cm
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.specification import Architecture, Layer
-from costmodel.training.step.layout import FLAGS, KERNELS, LOSSES, RECOMPUTE, Layout, layout_of, layouts, obstacles
+from costmodel.training.step.layout import (
+    ATTENTION_KERNELS,
+    BOOLEAN_FIELDS,
+    LOSS_IMPLEMENTATIONS,
+    RECOMPUTE_MODES,
+    Layout,
+    infeasibility_reasons,
+    layout_of,
+    layouts,
+)
 from costmodel.training.step.workload import workload
 
 MIXTURE = Architecture(
-    width=128, vocabulary=1000,
-    layers=(Layer(mixer=Attention(heads=8, kv_heads=8, head_width=16),
-                  feed_forward=Experts(experts=16, top_k=2, inner_width=64), count=8),),
-)  # fmt: skip
+    width=128,
+    vocabulary=1000,
+    layers=(
+        Layer(
+            mixer=Attention(heads=8, kv_heads=8, head_width=16),
+            feed_forward=Experts(experts=16, top_k=2, inner_width=64),
+            count=8,
+        ),
+    ),
+)
 WORK = workload(MIXTURE, 64)
 
 
 def against(count, batch, of, work=WORK):
-    return [reason for reason, holds in obstacles(work, float(count), float(batch), of).items() if holds]
+    return [reason for reason, holds in infeasibility_reasons(work, float(count), float(batch), of).items() if holds]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +56,7 @@ def against(count, batch, of, work=WORK):
         ({"attention": "flash-9"}, "attention"),
         ({"tensors": 2}, "tensors"),
     ],
-)  # fmt: skip
+)
 def test_a_layout_that_cannot_be_is_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         Layout(**fields)
@@ -68,12 +83,20 @@ def any_layout(draw):
     data, tensor, context, pipeline = (draw(powers) for _ in range(4))
     shards = [None, *(each for each in (1, 2, 4, 8) if each < data * context)]
     return Layout(
-        data=data, tensor=tensor, context=context, pipeline=pipeline, shard=draw(st.sampled_from(shards)),
+        data=data,
+        tensor=tensor,
+        context=context,
+        pipeline=pipeline,
+        shard=draw(st.sampled_from(shards)),
         expert=draw(st.sampled_from([each for each in (1, 2, 4, 8) if each <= data * tensor * context])),
-        micro_batch=draw(powers), interleave=draw(powers) if pipeline > 1 else 1, zero=draw(st.integers(0, 3)),
-        recompute=draw(st.sampled_from(RECOMPUTE)), attention=draw(st.sampled_from(KERNELS)),
-        loss=draw(st.sampled_from(LOSSES)), **{name: draw(st.booleans()) for name in FLAGS},
-    )  # fmt: skip
+        micro_batch=draw(powers),
+        interleave=draw(powers) if pipeline > 1 else 1,
+        zero=draw(st.integers(0, 3)),
+        recompute=draw(st.sampled_from(RECOMPUTE_MODES)),
+        attention=draw(st.sampled_from(ATTENTION_KERNELS)),
+        loss=draw(st.sampled_from(LOSS_IMPLEMENTATIONS)),
+        **{name: draw(st.booleans()) for name in BOOLEAN_FIELDS},
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -140,7 +163,7 @@ def test_stages_need_not_divide_the_layers():
 @settings(max_examples=40, deadline=None)
 @given(st.lists(any_layout(), min_size=1, max_size=5), st.sampled_from([1, 8, 64]), st.sampled_from([16, 24, 64]))
 def test_reasons_of_arrays_are_those_of_each(several, count, batch):
-    together = obstacles(WORK, float(count), float(batch), layouts(several))
+    together = infeasibility_reasons(WORK, float(count), float(batch), layouts(several))
     for place, one in enumerate(several):
         expected = against(count, batch, layouts(one))
         found = [reason for reason, holds in together.items() if np.broadcast_to(holds, len(several))[place]]

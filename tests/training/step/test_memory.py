@@ -16,23 +16,30 @@ from costmodel.foundation.tables import table
 from costmodel.foundation.units import GIB
 from costmodel.training.calibration.measured_steps import read_steps
 from costmodel.training.calibration.predictions import candidates
-from costmodel.training.step.efficiency import machine
-from costmodel.training.step.layout import FLAGS, LOSSES, RECOMPUTE, Layout, layouts
-from costmodel.training.step.memory import FRAMEWORK, default_held, in_flight_layers, memory, stage_parameters
+from costmodel.training.step.efficiency import hardware_rates
+from costmodel.training.step.layout import BOOLEAN_FIELDS, LOSS_IMPLEMENTATIONS, RECOMPUTE_MODES, Layout, layouts
+from costmodel.training.step.memory import (
+    FRAMEWORK_MEMORY,
+    default_memory_constants,
+    in_flight_layers,
+    memory,
+    stage_parameters,
+)
 from costmodel.training.step.numerics import numerics
 from costmodel.training.step.workload import workload
 
 LENGTH = 64
 MIXED = numerics()
 STEPS = read_steps(table("measurements/step_times"))[0]
-HELD = default_held()
+HELD = default_memory_constants()
 
 
 def tiny(*, kv_heads=8, layers=8, norms=2, experts=None, **changes):
     """A decoder of width 128 whose numbers are easily counted by hand."""
     feed_forward = experts or FeedForward(inner_width=512, gated=False)
-    layer = Layer(mixer=Attention(heads=8, kv_heads=kv_heads, head_width=16), feed_forward=feed_forward, norms=norms,
-                  count=layers)  # fmt: skip
+    layer = Layer(
+        mixer=Attention(heads=8, kv_heads=kv_heads, head_width=16), feed_forward=feed_forward, norms=norms, count=layers
+    )
     return Architecture(**{"width": 128, "layers": (layer,), "vocabulary": 1000, "final_norm": False, **changes})
 
 
@@ -46,7 +53,7 @@ def held(architecture, of, batch=64, numbers=MIXED, length=LENGTH):
 
 
 def states(parts):
-    return parts.weights + parts.gradients + parts.optimizer
+    return parts.weights + parts.gradients + parts.optimizer_states
 
 
 # What was published
@@ -60,8 +67,10 @@ def test_activations_of_a_layer_are_those_of_korthikanti_2022_without_two_masks(
     inner state before and after the activation 16: 32. The paper's 34 have two dropout masks of a byte each,
     and today's models have no dropout. Scores are kept after softmax, after dropout, and with its mask: 5.
     """
-    layer = Layer(mixer=Attention(heads=heads, kv_heads=heads, head_width=width // heads),
-                  feed_forward=FeedForward(inner_width=4 * width, gated=False))  # fmt: skip
+    layer = Layer(
+        mixer=Attention(heads=heads, kv_heads=heads, head_width=width // heads),
+        feed_forward=FeedForward(inner_width=4 * width, gated=False),
+    )
     one = Architecture(width=width, layers=(layer,), vocabulary=51200)
     for batch in (1, 4):
         unit = length * batch * width
@@ -98,17 +107,20 @@ def test_every_layout_that_ran_fits(step):
     """Where the source leaves something open, in one of the ways that it may have run."""
     work = workload(step.architecture, step.sequence_length)
     least = min(memory(work, step.numbers, step.batch_size, layouts(of)).total for of in candidates(step))
-    assert least <= machine(step.cluster, step.precision).memory
+    assert least <= hardware_rates(step.cluster, step.precision).memory
 
 
 def test_measured_memory():
     """Rows that tell memory, recomputation and all of the layout: torchtitan, 8 B to 405 B, 8 to 512 accelerators."""
     rows = [step for step in STEPS if step.memory and not step.open]
     errors = [
-        memory(workload(step.architecture, step.sequence_length), step.numbers, step.batch_size,
-               layouts(step.layout)).total / step.memory - 1
+        memory(
+            workload(step.architecture, step.sequence_length), step.numbers, step.batch_size, layouts(step.layout)
+        ).total
+        / step.memory
+        - 1
         for step in rows
-    ]  # fmt: skip
+    ]
     assert len(rows) >= 10
     assert np.median(np.abs(errors)) <= 0.1
     assert np.max(np.abs(errors)) <= 0.2
@@ -140,8 +152,9 @@ def test_what_cannot_fit_does_not(name, accelerator, count, given):
 
 def test_the_same_model_fits_once_its_states_are_spread_further():
     recipe = cm.Pretraining(tokens="1T", sequence_length=2048, batch_size=1024)
-    found = cm.search_layouts("llama-3.1-70b", cm.Cluster("H100-SXM", 64), recipe, offload_optimizer=False, zero=3,
-                              micro_batch=1)  # fmt: skip
+    found = cm.search_layouts(
+        "llama-3.1-70b", cm.Cluster("H100-SXM", 64), recipe, offload_optimizer=False, zero=3, micro_batch=1
+    )
     assert found.best.fits
 
 
@@ -155,11 +168,11 @@ def test_all_of_a_small_model_by_hand():
     tokens = 2 * LENGTH
     assert parts.weights == 2 * parameters
     assert parts.gradients == 4 * parameters
-    assert parts.optimizer == pytest.approx(12 * parameters)
+    assert parts.optimizer_states == pytest.approx(12 * parameters)
     assert parts.activations == pytest.approx(8 * 32 * tokens * 128)
     logits = HELD.whole_logits * tokens * 1000  # 16 and 32 bits, each with its gradient: 12 bytes, and what is around
     assert parts.logits == pytest.approx(logits)
-    assert (parts.communication, parts.adapters) == (0, 0)
+    assert (parts.buffers, parts.adapters) == (0, 0)
     expected = 18 * parameters + 8 * 32 * tokens * 128 + logits + HELD.context
     assert parts.total == pytest.approx(expected, rel=1e-12)
 
@@ -178,12 +191,12 @@ def test_gradients_of_a_single_micro_batch_take_the_room_that_activations_and_lo
 
 def test_one_of_several_accelerators_has_a_library_for_communication_too():
     alone, together = held(PLAIN, Layout(), 8), held(PLAIN, Layout(data=8), 8)
-    assert (alone.framework, together.framework) == (HELD.context, FRAMEWORK)
-    assert HELD.context < FRAMEWORK
+    assert (alone.framework, together.framework) == (HELD.context, FRAMEWORK_MEMORY)
+    assert HELD.context < FRAMEWORK_MEMORY
 
 
 def test_a_fused_loss_keeps_a_third_of_the_logits():
-    each = {name: held(PLAIN, Layout(loss=name), 1).logits / (LENGTH * 1000) for name in LOSSES}
+    each = {name: held(PLAIN, Layout(loss=name), 1).logits / (LENGTH * 1000) for name in LOSS_IMPLEMENTATIONS}
     assert each["fused"] == 4
     assert each["fused"] / each["whole"] == pytest.approx(1 / 3, abs=0.03)
     assert each["whole"] == pytest.approx(HELD.whole_logits) and each["half"] == pytest.approx(HELD.half_logits)
@@ -198,14 +211,14 @@ def test_a_general_trainer_keeps_more_and_takes_gradients_aside():
     most = (4 + HELD.foreach) * parameters - eager.activations - eager.logits
     assert eager.gradients == pytest.approx(max(lean.gradients, most))
     assert eager.gradients > lean.gradients
-    assert (eager.weights, eager.optimizer, eager.logits) == (lean.weights, lean.optimizer, lean.logits)
+    assert (eager.weights, eager.optimizer_states, eager.logits) == (lean.weights, lean.optimizer_states, lean.logits)
 
 
 def test_offloaded_weights_come_a_layer_at_a_time():
     kept, away = (held(PLAIN, Layout(offload_weights=each), 2) for each in (False, True))
     assert (away.weights, away.gradients) == (0, 0)
     layer = 4 * 128**2 + 2 * 128 * 512 + 2 * 128
-    assert away.communication - kept.communication == pytest.approx(2 * (2 * layer + 2 * 1000 * 128))
+    assert away.buffers - kept.buffers == pytest.approx(2 * (2 * layer + 2 * 1000 * 128))
 
 
 def test_offloaded_activations_leave_all_of_one_layer():
@@ -216,8 +229,8 @@ def test_offloaded_activations_leave_all_of_one_layer():
 
 def test_offloaded_states_are_not_on_the_device():
     kept, away = held(PLAIN, Layout(), 1), held(PLAIN, Layout(offload_optimizer=True), 1)
-    assert away.optimizer == 0
-    assert away.total == kept.total - kept.optimizer
+    assert away.optimizer_states == 0
+    assert away.total == kept.total - kept.optimizer_states
 
 
 @pytest.mark.parametrize(("stages", "layers"), [(1, 8), (2, 4), (3, 3), (5, 2), (8, 1)])
@@ -225,20 +238,20 @@ def test_the_stage_with_most_layers_counts(stages, layers):
     """Eight layers on three stages are 3, 3 and 2: what the fullest holds is what must fit."""
     stage = stage_parameters(workload(PLAIN, LENGTH), layouts(Layout(pipeline=stages)))
     assert stage.dense == pytest.approx(layers * (4 * 128**2 + 2 * 128 * 512 + 2 * 128))
-    assert stage.table == (2 if stages == 1 else 1) * 1000 * 128  # embedding or head, not both
+    assert stage.embeddings == (2 if stages == 1 else 1) * 1000 * 128  # embedding or head, not both
 
 
 def test_a_tied_head_is_held_by_both_ends_of_a_pipeline():
     tied = workload(tiny(tied=True), LENGTH)
-    assert stage_parameters(tied, layouts(Layout())).table == 1000 * 128
-    assert stage_parameters(tied, layouts(Layout(pipeline=2))).table == 1000 * 128
+    assert stage_parameters(tied, layouts(Layout())).embeddings == 1000 * 128
+    assert stage_parameters(tied, layouts(Layout(pipeline=2))).embeddings == 1000 * 128
 
 
 @pytest.mark.parametrize("tensor", [1, 2, 4, 8])
 def test_tensor_parallelism_splits_matrices_and_leaves_norms_whole(tensor):
     stage = stage_parameters(workload(PLAIN, LENGTH), layouts(Layout(tensor=tensor)))
     assert stage.dense == pytest.approx(8 * ((4 * 128**2 + 2 * 128 * 512) / tensor + 2 * 128))
-    assert stage.table == 2 * 1000 * 128 / tensor
+    assert stage.embeddings == 2 * 1000 * 128 / tensor
 
 
 @pytest.mark.parametrize("tensor", [1, 2, 4, 8])
@@ -261,9 +274,9 @@ def test_states_of_experts_are_shared_by_the_ranks_that_hold_the_same_experts():
     work = workload(MIXTURE, LENGTH)
     of = Layout(data=16, expert=8, zero=1)
     stage = stage_parameters(work, layouts(of))
-    each = MIXED.states(work.parameters.matrix_share)
-    expected = each * ((stage.dense + stage.table) / 16 + stage.expert / 2)
-    assert held(MIXTURE, of).optimizer == pytest.approx(expected)
+    each = MIXED.optimizer_state_bytes(work.parameters.matrix_share)
+    expected = each * ((stage.dense + stage.embeddings) / 16 + stage.expert / 2)
+    assert held(MIXTURE, of).optimizer_states == pytest.approx(expected)
 
 
 def test_expert_parallelism_does_not_divide_activations():
@@ -276,12 +289,12 @@ def test_gathered_weights_need_room():
     """Fully sharded, two layers and the tables are whole at a time; pipeline stages gather all that they hold."""
     work = workload(PLAIN, LENGTH)
     stage = stage_parameters(work, layouts(Layout(data=8)))
-    assert held(PLAIN, Layout(data=8, zero=3)).communication == pytest.approx(
-        2 * (2 * stage.dense / 8 + stage.table), rel=1e-12
+    assert held(PLAIN, Layout(data=8, zero=3)).buffers == pytest.approx(
+        2 * (2 * stage.dense / 8 + stage.embeddings), rel=1e-12
     )
-    assert held(PLAIN, Layout(data=8, zero=2)).communication == 0
+    assert held(PLAIN, Layout(data=8, zero=2)).buffers == 0
     staged = stage_parameters(work, layouts(Layout(data=4, pipeline=2)))
-    assert held(PLAIN, Layout(data=4, pipeline=2, zero=3)).communication == pytest.approx(6 * staged.total)
+    assert held(PLAIN, Layout(data=4, pipeline=2, zero=3)).buffers == pytest.approx(6 * staged.total)
 
 
 @pytest.mark.parametrize(("micro_batches", "waiting"), [(1, 1), (2, 2), (4, 4), (64, 4)])
@@ -316,7 +329,7 @@ def test_muon_keeps_both_moments_of_the_tables():
     numbers = numerics(optimizer="muon")
     bare = tiny(norms=0)
     layers, tables = 8 * (4 * 128**2 + 2 * 128 * 512), 2 * 1000 * 128
-    assert held(bare, Layout(), 1, numbers).optimizer == pytest.approx(8 * layers + 12 * tables)
+    assert held(bare, Layout(), 1, numbers).optimizer_states == pytest.approx(8 * layers + 12 * tables)
 
 
 def test_recomputing_the_only_layer_saves_nothing_and_costs_nothing():
@@ -343,10 +356,12 @@ def any_layout(draw, **fixed):
     powers = st.sampled_from([1, 2, 4])
     fields = {name: draw(powers) for name in ("data", "tensor", "pipeline", "context", "micro_batch")}
     fields |= {
-        "zero": draw(st.integers(0, 3)), "recompute": draw(st.sampled_from(RECOMPUTE)),
+        "zero": draw(st.integers(0, 3)),
+        "recompute": draw(st.sampled_from(RECOMPUTE_MODES)),
         "attention": draw(st.sampled_from(["unfused", "latest"])),
-        "loss": draw(st.sampled_from(LOSSES)), **{name: draw(st.booleans()) for name in FLAGS if name != "eager"},
-    }  # fmt: skip
+        "loss": draw(st.sampled_from(LOSS_IMPLEMENTATIONS)),
+        **{name: draw(st.booleans()) for name in BOOLEAN_FIELDS if name != "eager"},
+    }
     fields["interleave"] = draw(st.sampled_from([1, 2])) if fields["pipeline"] > 1 else 1
     world = fields["data"] * fields["tensor"] * fields["context"]
     fields["expert"] = draw(st.sampled_from([each for each in (1, 2, 4, 8) if each <= world]))
@@ -359,7 +374,7 @@ models = st.sampled_from([LLAMA, MIXTURE, tiny(kv_heads=2, layers=24)])
 @settings(max_examples=60, deadline=None)
 @given(models, any_layout())
 def test_recomputation_never_needs_more(architecture, of):
-    none, selective, full = (held(architecture, of.replace(recompute=each), 256).total for each in RECOMPUTE)
+    none, selective, full = (held(architecture, of.replace(recompute=each), 256).total for each in RECOMPUTE_MODES)
     assert none >= selective >= full
 
 
@@ -368,9 +383,9 @@ def test_recomputation_never_needs_more(architecture, of):
 def test_sharing_more_never_needs_more(architecture, of):
     """Beside the room in which weights are gathered, which the last stage of sharing needs anew."""
     parts = [held(architecture, of.replace(zero=zero), 256) for zero in range(4)]
-    totals = [one.total - one.communication for one in parts]
+    totals = [one.total - one.buffers for one in parts]
     assert totals == sorted(totals, reverse=True)
-    assert parts[0].communication == parts[1].communication == parts[2].communication <= parts[3].communication
+    assert parts[0].buffers == parts[1].buffers == parts[2].buffers <= parts[3].buffers
 
 
 @pytest.mark.parametrize("data", [2, 8, 64])
@@ -387,12 +402,12 @@ def test_shared_states_times_ranks_are_constant(architecture, of, more):
     Nothing else grows but what the second accelerator brings: a library for communication.
     """
     few, many = (held(architecture, of.replace(data=of.data * times), 256) for times in (1, more))
-    for part, from_zero in (("optimizer", 1), ("gradients", 2), ("weights", 3)):
+    for part, from_zero in (("optimizer_states", 1), ("gradients", 2), ("weights", 3)):
         if of.tensor == 1 or architecture is not MIXTURE:
             times = more if of.zero >= from_zero else 1
             assert getattr(many, part) * times == pytest.approx(getattr(few, part), rel=1e-12)
     assert many.total - many.framework <= few.total - few.framework
-    assert few.framework <= many.framework <= FRAMEWORK
+    assert few.framework <= many.framework <= FRAMEWORK_MEMORY
 
 
 @settings(max_examples=40, deadline=None)
@@ -433,9 +448,10 @@ def test_one_by_one_never_needs_less(architecture, of):
 @given(models, any_layout(), st.sampled_from(["optimizer", "weights", "activations"]))
 def test_what_is_offloaded_needs_no_room(architecture, of, what):
     kept, away = (held(architecture, of.replace(**{f"offload_{what}": each}), 256) for each in (False, True))
-    assert getattr(away, what) <= getattr(kept, what)
+    component = "optimizer_states" if what == "optimizer" else what
+    assert getattr(away, component) <= getattr(kept, component)
     # weights come back for two layers and a table at a time, or a stage: in a shallow model that may be all of it
-    assert away.total - away.communication <= kept.total - kept.communication
+    assert away.total - away.buffers <= kept.total - kept.buffers
 
 
 @settings(max_examples=25, deadline=None)

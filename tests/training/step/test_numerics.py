@@ -8,7 +8,7 @@ from costmodel.training.step.numerics import MOMENTS, OPERAND_BYTES, numerics
 
 def per_parameter(*args, matrix_share=1.0, **given):
     numbers = numerics(*args, **given)
-    return numbers.weight + numbers.gradient + numbers.states(matrix_share)
+    return numbers.weight + numbers.gradient + numbers.optimizer_state_bytes(matrix_share)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_sixteen_bit_gradients_give_the_sixteen_bytes_of_zero_and_the_ten_of_8_b
     """Rajbhandari et al. 2020, section 3.1: 2 + 2 + 12; bitsandbytes 0.44: two moments of 1 + 4/256 bytes."""
     for optimizer, expected in (("adamw", 16), ("adamw-8bit", 10.03125)):
         numbers = numerics(optimizer=optimizer)._replace(gradient=2.0)
-        assert numbers.weight + numbers.gradient + numbers.states(1.0) == expected
+        assert numbers.weight + numbers.gradient + numbers.optimizer_state_bytes(1.0) == expected
 
 
 def test_muon_keeps_one_moment_of_matrices_and_two_of_the_rest():

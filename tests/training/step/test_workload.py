@@ -15,7 +15,7 @@ from costmodel.training.step.memory import memory
 from costmodel.training.step.numerics import numerics
 from costmodel.training.step.workload import stacked, workload
 
-WAYS = ("dense", "grouped", "whole", "expert")
+WAYS = ("dense", "grouped", "replicated", "expert")
 FIXED_LENGTH = (
     "vit-base-patch16-224",
     "clip-vit-base-patch32",
@@ -97,14 +97,14 @@ def test_a_plain_decoder_by_hand():
     s, d, depth, f, v = 64.0, 128.0, 4.0, 512.0, 1000.0
     work = workload(tiny(), 64)
     assert work.parameters.dense == depth * (4 * d * d + 2 * d * f)
-    assert (work.parameters.whole, work.parameters.grouped, work.parameters.expert) == (depth * 2 * d, 0, 0)
+    assert (work.parameters.replicated, work.parameters.grouped, work.parameters.expert) == (depth * 2 * d, 0, 0)
     assert (work.parameters.embedding, work.parameters.head) == (v * d, v * d)
     assert work.dense.flops == 2 * s * work.parameters.dense
     assert work.dense.weights == work.parameters.dense
     assert work.head.flops == 2 * s * v * d
-    assert work.normed == work.residual == work.reduced == 2 * depth * s * d
-    assert work.dense.written_part == depth * s * (3 * d + f)  # queries, keys, values; inner state
-    assert work.dense.read_part == depth * s * (d + f)  # into the output and into the second matrix
+    assert work.normalized == work.residual == work.all_reduced == 2 * depth * s * d
+    assert work.dense.written_sharded == depth * s * (3 * d + f)  # queries, keys, values; inner state
+    assert work.dense.read_sharded == depth * s * (d + f)  # into the output and into the second matrix
     assert work.scores == depth * 8 * s * s
     assert work.attention_flops == depth * 2 * s * s * d  # half of 2 s² d for each of two products
     assert work.key_values == depth * 2 * s * d
@@ -125,7 +125,7 @@ def test_a_mixture_by_hand():
     work = workload(tiny(experts=experts), 64)
     assert (work.experts, work.expert_layers) == (16, 4)
     assert work.parameters.expert == 4 * 16 * 3 * 128 * 64
-    assert work.parameters.whole == 4 * (128 * 16 + 2 * 128)  # routers and norms
+    assert work.parameters.replicated == 4 * (128 * 16 + 2 * 128)  # routers and norms
     assert work.parameters.dense == 4 * (4 * 128 * 128 + 3 * 128 * 32)
     assert work.expert.flops == 4 * 2 * 64 * 2 * 3 * 128 * 64  # two experts work on a token
     assert work.routed == 4 * 2 * 64 * 128
@@ -161,22 +161,28 @@ def test_products_are_linear_in_the_tokens_and_attention_at_most_quadratic(name,
 @given(st.integers(1, 12))
 def test_equal_layers_add(depth):
     one, many = workload(tiny(layers=1), 64), workload(tiny(layers=depth), 64)
-    for name in ("normed", "residual", "reduced", "scores", "key_values", "attention_flops", "layers"):
+    for name in ("normalized", "residual", "all_reduced", "scores", "key_values", "attention_flops", "layers"):
         assert getattr(many, name) == depth * getattr(one, name)
     assert many.dense == tuple(depth * value for value in one.dense)
 
 
 def test_stacked_workloads_are_each_of_them():
-    single = [workload(tiny(), 64), workload(cm.load_architecture("llama-3.1-8b"), 4096),
-              workload(cm.load_architecture("deepseek-v3"), 4096)]  # fmt: skip
+    single = [
+        workload(tiny(), 64),
+        workload(cm.load_architecture("llama-3.1-8b"), 4096),
+        workload(cm.load_architecture("deepseek-v3"), 4096),
+    ]
     together = stacked(single)
     assert together.layers.shape == together.dense.flops.shape == (3,)
     for place, one in enumerate(single):
         assert type(one)._make(_element(field, place) for field in together) == one
     layout = layouts([Layout(data=4, tensor=2, recompute="full")] * 3)
     held = memory(together, numerics(), 8.0, layout).total
-    assert np.allclose(held, [memory(one, numerics(), 8.0, layouts(Layout(data=4, tensor=2, recompute="full"))).total
-                              for one in single], rtol=1e-12)  # fmt: skip
+    assert np.allclose(
+        held,
+        [memory(one, numerics(), 8.0, layouts(Layout(data=4, tensor=2, recompute="full"))).total for one in single],
+        rtol=1e-12,
+    )
 
 
 def _element(field, place):

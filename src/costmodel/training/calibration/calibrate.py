@@ -84,7 +84,7 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
         accelerator, count, tensor, pipeline, zero, micro_batch, recompute, precision, software, ... and
         step_time [s].
     efficiency : Efficiency
-        Constants to start from; the shipped ones unless given.
+        TimeConstants to start from; the shipped ones unless given.
 
     Returns
     -------

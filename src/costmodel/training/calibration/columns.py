@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from costmodel.foundation.columns import COUNT, SWITCH, TEXT, Column, Schema, words
 from costmodel.foundation.errors import InputError
-from costmodel.training.step.layout import KERNELS, LOSSES, RECOMPUTE
+from costmodel.training.step.layout import ATTENTION_KERNELS, LOSS_IMPLEMENTATIONS, RECOMPUTE_MODES
 from costmodel.training.step.numerics import OPERAND_BYTES
 
 if TYPE_CHECKING:
@@ -187,10 +187,10 @@ STEPS = Schema(
         "count": COUNT,
         **dict.fromkeys(("tensor", "pipeline", "context", "expert", "micro_batch", "interleave", "shard"), COUNT),
         "zero": COUNT._replace(least=0),
-        "recompute": words(*RECOMPUTE),
+        "recompute": words(*RECOMPUTE_MODES),
         "sequence_parallel": SWITCH,
-        "attention": words(*KERNELS),
-        "loss": words(*LOSSES),
+        "attention": words(*ATTENTION_KERNELS),
+        "loss": words(*LOSS_IMPLEMENTATIONS),
         "overlap_tensor": SWITCH,
         "overlap_data": SWITCH,
         "precision": Column(words=PRECISIONS),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from costmodel.foundation.columns import COUNT, SWITCH, TEXT, Column, Schema, words
 from costmodel.foundation.errors import InputError
 from costmodel.training.calibration.columns import MODEL
-from costmodel.training.step.layout import KERNELS, LOSSES, RECOMPUTE
+from costmodel.training.step.layout import ATTENTION_KERNELS, LOSS_IMPLEMENTATIONS, RECOMPUTE_MODES
 from costmodel.training.step.numerics import MOMENTS, OPERAND_BYTES
 
 if TYPE_CHECKING:
@@ -277,9 +277,9 @@ FINE_TUNES = Schema(
         "accelerator": TEXT,
         "count": COUNT,
         "zero": COUNT._replace(least=0),
-        "recompute": words(*RECOMPUTE),
-        "attention": words(*KERNELS),
-        "loss": words(*LOSSES),
+        "recompute": words(*RECOMPUTE_MODES),
+        "attention": words(*ATTENTION_KERNELS),
+        "loss": words(*LOSS_IMPLEMENTATIONS),
         **dict.fromkeys(
             (
                 "overlap_data",

@@ -21,7 +21,7 @@ from costmodel.training.calibration.measured_finetunes import MeasuredFineTune, 
 from costmodel.training.calibration.predictions import Prepared, predict, prepare
 from costmodel.training.calibration.priors import FINE_TUNING
 from costmodel.training.step.efficiency import LAUNCH_BOUND, default_efficiency
-from costmodel.training.step.memory import Held
+from costmodel.training.step.memory import MemoryConstants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ HELD: dict[str, Prior] = {
     "foreach": Prior(4.0, 0.4, "byte", "an optimizer over lists of tensors keeps one 32-bit intermediate"),
     "sub_group": Prior(12.0, 0.3, "byte", "32-bit copies of parameter, gradient and update"),
 }  # fmt: skip
-"""What was known of `Held` before the fit."""
+"""What was known of `MemoryConstants` before the fit."""
 NOISE = 0.05
 """Residual of a memory on the logarithm beyond which a row counts less than by its square [1]."""
 
@@ -68,14 +68,14 @@ def fit_memory(tunes: Sequence[MeasuredFineTune]) -> dict[str, float]:
     spread = np.array([prior.spread for prior in HELD.values()])
 
     def residuals(logs: np.ndarray) -> np.ndarray:
-        held = Held(*np.exp(logs).tolist())
+        held = MemoryConstants(*np.exp(logs).tolist())
         return np.concatenate([soft(memory_residuals(tunes, held) / NOISE), (logs - middle) / spread])
 
     solved = least_squares(residuals, middle, xtol=1e-6, ftol=1e-6)
     return dict(zip(HELD, np.exp(solved.x).tolist(), strict=True))
 
 
-def memory_residuals(tunes: Sequence[MeasuredFineTune], held: Held) -> np.ndarray:
+def memory_residuals(tunes: Sequence[MeasuredFineTune], held: MemoryConstants) -> np.ndarray:
     """Return ln(predicted / measured) of the memory of fine-tunes, shape (tunes,)."""
     import numpy as np
 
@@ -95,7 +95,7 @@ def fit_all(tunes: Sequence[MeasuredFineTune]) -> Fitted:
 
     everything = np.ones(len(timed), dtype=bool)
     time, memory = fit_time(prepared, everything), fit_memory(held)
-    residuals = {"time": time_residuals(time), "memory": memory_residuals(held, Held(**memory))}
+    residuals = {"time": time_residuals(time), "memory": memory_residuals(held, MemoryConstants(**memory))}
     left_time, left_memory = residuals["time"].copy(), residuals["memory"].copy()
     models = np.array([one.model for one in held])
     folds = {}
@@ -105,7 +105,7 @@ def fit_all(tunes: Sequence[MeasuredFineTune]) -> Fitted:
         left_time[out] = time_residuals(without)[out]
         held_without = fit_memory([one for one in held if one.model != model])
         out = models == model
-        left_memory[out] = memory_residuals(held, Held(**held_without))[out]
+        left_memory[out] = memory_residuals(held, MemoryConstants(**held_without))[out]
         folds[model] = {**{name: without[name] for name in FINE_TUNING}, **held_without}
     residuals |= {"time, model left out": left_time, "memory, model left out": left_memory}
     waiting = _waiting(prepared, time)

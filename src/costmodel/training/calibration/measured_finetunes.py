@@ -17,11 +17,11 @@ from costmodel.training.calibration.finetune_columns import FINE_TUNES, FLAGS, w
 from costmodel.training.calibration.measured_models import architecture_of
 from costmodel.training.calibration.measured_steps import MeasuredStep
 from costmodel.training.layouts.planner import plan
-from costmodel.training.layouts.step_time import problem
+from costmodel.training.layouts.step_time import training_step_inputs
 from costmodel.training.recipes.finetuning import FullFineTuning, LoRA, QLoRA
-from costmodel.training.step.efficiency import NEWEST
+from costmodel.training.step.efficiency import NEWEST_SOFTWARE
 from costmodel.training.step.layout import Layout, layout_of, layouts
-from costmodel.training.step.memory import Held, default_held, memory
+from costmodel.training.step.memory import MemoryConstants, default_memory_constants, memory
 from costmodel.training.step.workload import workload
 
 if TYPE_CHECKING:
@@ -87,15 +87,15 @@ class MeasuredFineTune(NamedTuple):
             numbers=recipe.numerics(),
             layout=layout,
             open=frozenset(),
-            year=NEWEST,
+            year=NEWEST_SOFTWARE,
             seconds=self.seconds or 0.0,
             memory=self.memory,
             adapters=recipe.adapters,
         )
 
-    def predicted_memory(self, held: Held | None = None) -> float:
+    def predicted_memory(self, held: MemoryConstants | None = None) -> float:
         """Return the predicted peak memory, of the same parts as the measured one [byte]."""
-        constants, step = held or default_held(), self.step
+        constants, step = held or default_memory_constants(), self.step
         work = workload(step.architecture, step.sequence_length, step.adapters)
         predicted = memory(work, step.numbers, float(step.batch_size), layouts(step.layout), constants)
         overhead = {
@@ -103,7 +103,7 @@ class MeasuredFineTune(NamedTuple):
             "context": constants.context,
             "engine": constants.context + constants.engine,
         }
-        paged = predicted.optimizer if self.setup.paged else 0.0
+        paged = predicted.optimizer_states if self.setup.paged else 0.0
         return float(predicted.total - predicted.framework - paged + overhead[self.setup.counts])
 
 
@@ -264,9 +264,9 @@ def _layout(
     if batch is None:
         return layout, cells.whole("accumulation") or 1
     if planned:
-        question = problem(architecture, cluster, recipe, None)
-        used = memory(question.work, question.numbers, float(batch), layouts(layout)).total
-        if batch % count or used > question.room:
+        question = training_step_inputs(architecture, cluster, recipe, None)
+        used = memory(question.work, question.numerics, float(batch), layouts(layout)).total
+        if batch % count or used > question.available_memory:
             layout = layout_of(list(plan(question).layout))
     if batch % (layout.data * layout.micro_batch):
         raise InputError(

@@ -141,7 +141,7 @@ def _step(identity: str, row: Row, cells: Cells) -> MeasuredStep:
     layout, unknown = _layout(cells, defaults, year, count, batch)
     numbers = numerics(precision)
     if _trains_adapters(cells, architecture, length):
-        numbers = numbers._replace(backward=1.0, trained=LORA_TRAINED, table_trained=LORA_TRAINED)
+        numbers = numbers._replace(backward=1.0, trained=LORA_TRAINED, embedding_trained=LORA_TRAINED)
     memory = cells.numbers.get("memory_gib")
     return MeasuredStep(
         id=identity,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel.training.step.efficiency import age, machine
-from costmodel.training.step.layout import Layout, Layouts, layouts, obstacles
+from costmodel.training.step.configuration import HardwareRates, TimeConstants
+from costmodel.training.step.efficiency import age, hardware_rates
+from costmodel.training.step.layout import Layout, Layouts, infeasibility_reasons, layouts
 from costmodel.training.step.memory import memory
 from costmodel.training.step.numerics import Numerics
-from costmodel.training.step.timing import Constants, Machine, step_breakdown
+from costmodel.training.step.timing import step_breakdown
 from costmodel.training.step.workload import Workload, stacked, workload
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Prepared(NamedTuple):
 
     work: Workload
     numbers: Numerics
-    machine: Machine
+    machine: HardwareRates
     batch: np.ndarray
     layouts: Layouts
     keys: list[tuple[str, ...]]
@@ -45,7 +46,7 @@ def prepare(steps: Sequence[MeasuredStep]) -> Prepared:
 
     works: list[Workload] = []
     numbers: list[Numerics] = []
-    machines: list[Machine] = []
+    machines: list[HardwareRates] = []
     keys: list[tuple[str, ...]] = []
     listed, batches, ages, starts = [], [], [], []
     for step in steps:
@@ -55,7 +56,7 @@ def prepare(steps: Sequence[MeasuredStep]) -> Prepared:
         for layout in candidates(step):
             works.append(work)
             numbers.append(step.numbers)
-            machines.append(machine(step.cluster, step.precision))
+            machines.append(hardware_rates(step.cluster, step.precision))
             listed.append(layout)
             batches.append(float(step.batch_size))
             keys.append((accelerator.generation, accelerator.name, step.precision))
@@ -63,7 +64,7 @@ def prepare(steps: Sequence[MeasuredStep]) -> Prepared:
     return Prepared(
         stacked(works),
         Numerics(*np.array(numbers, dtype=float).T),
-        Machine(*np.array(machines, dtype=float).T),
+        HardwareRates(*np.array(machines, dtype=float).T),
         np.array(batches),
         layouts(listed),
         keys,
@@ -90,10 +91,12 @@ def candidates(step: MeasuredStep) -> list[Layout]:
         chunks = [v for v in range(1, depth + 1) if depth % v == 0] if "interleave" in step.open else [1]
         given = [step.layout.replace(micro_batch=batch, interleave=v) for batch in (1, 2, 4, 8) for v in chunks]
         possible = [
-            one for one in given if not any(obstacles(work, step.cluster.count, step.batch_size, layouts(one)).values())
+            one
+            for one in given
+            if not any(infeasibility_reasons(work, step.cluster.count, step.batch_size, layouts(one)).values())
         ]
         given = possible or [step.layout]
-    capacity = machine(step.cluster, step.precision).memory
+    capacity = hardware_rates(step.cluster, step.precision).memory
     fitting = []
     for layout in given:
         modes = ("none", "selective", "full") if "recompute" in step.open else (layout.recompute,)
@@ -117,9 +120,9 @@ def predict(prepared: Prepared, values: Mapping[str, float]) -> np.ndarray:
             [values[name] * math.prod(values.get(f"{name}:{key}", 1.0) for key in keys) for keys in prepared.keys]
         )
 
-    listed = {name: of_each(name) for name in Constants._fields}
+    listed = {name: of_each(name) for name in TimeConstants._fields}
     listed["software"] = listed["software"] * values["age_experts"] ** prepared.age
-    constants = Constants(**listed)
+    constants = TimeConstants(**listed)
     steps = step_breakdown(
         prepared.work, prepared.numbers, prepared.machine, prepared.batch, prepared.layouts, constants
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from costmodel.foundation.errors import InputError
-from costmodel.training.step.efficiency import NEWEST
+from costmodel.training.step.efficiency import NEWEST_SOFTWARE
 from costmodel.training.step.layout import Kernel, Loss
 
 
@@ -71,7 +71,7 @@ def year_of(date: str, software: str, generation: str) -> float:
     """
     if not date:
         dates = defaults_of(software).dates
-        return dates.get(generation, dates.get("", NEWEST))
+        return dates.get(generation, dates.get("", NEWEST_SOFTWARE))
     stated = re.fullmatch(r"(20\d\d)(?:-(0[1-9]|1[0-2])(?:-[0-3]\d)?)?", date)
     if stated is None:
         raise InputError(f"software_date must be a date such as 2025, 2025-09 or 2025-09-30; got {date!r}")

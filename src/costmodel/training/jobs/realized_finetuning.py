@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 
 from costmodel.foundation.ranges import between
 from costmodel.foundation.tables import Figure, Provenance, table
+from costmodel.training.recipes.pretraining import Pretraining
 
 if TYPE_CHECKING:
-    from costmodel.training.recipes.pretraining import Recipe
+    from costmodel.training.recipes.registry import AnyRecipe
 
 KINDS = ("full", "adapters", "reinforcement")
 """What is told apart: all weights, adapters, and what learns from its own answers."""
 
 
-def job_kind(recipe: Recipe) -> str | None:
+def job_kind(recipe: AnyRecipe) -> str | None:
     """Return the kind of job that a recipe is; None for a pretraining, which has a measure of its own."""
-    if recipe.kind == "pretraining":
+    if isinstance(recipe, Pretraining):
         return None
     if recipe.kind in {"ppo", "grpo"}:
         return "reinforcement"

@@ -18,7 +18,7 @@ from costmodel.training.jobs.goodput import Reliability
 from costmodel.training.jobs.published import Run, by_organization
 from costmodel.training.jobs.utilization import logit, share_of
 from costmodel.training.layouts.planner import Plan, plan
-from costmodel.training.layouts.step_time import Problem, problem
+from costmodel.training.layouts.step_time import StepInputs, training_step_inputs
 from costmodel.training.recipes.pretraining import Pretraining
 from costmodel.training.step.layout import usual_kernel
 
@@ -51,10 +51,10 @@ class RealizedEfficiency(NamedTuple):
         return between(share_of(middle - half), share_of(middle + half), level=level).settled("logitnormal")
 
 
-def plan_mfu(asked: Problem, planned: Plan) -> float:
+def plan_mfu(asked: StepInputs, planned: Plan) -> float:
     """Return the utilization in steady state of a plan [1]."""
     work = asked.work.model_flops * planned.batch_size
-    return float(work / (planned.seconds * asked.accelerators * asked.machine.peak))
+    return float(work / (planned.seconds * asked.accelerators * asked.hardware.peak))
 
 
 def promise(run: Run) -> Promise | None:
@@ -65,7 +65,7 @@ def promise(run: Run) -> Promise | None:
     count = run.count or max(round(run.gpu_hours / (USUAL_DAYS * 24) / node), 1) * node
     recipe = Pretraining(tokens=run.tokens, sequence_length=run.sequence_length)
     try:
-        asked = problem(run.detailed, Cluster(run.accelerator, count), recipe, None)
+        asked = training_step_inputs(run.detailed, Cluster(run.accelerator, count), recipe, None)
         planned = plan(asked, free_batch=True, attention=usual_kernel(run.year))
     except CostModelError:
         return None
@@ -107,7 +107,7 @@ def default_realized_efficiency() -> RealizedEfficiency:
     return RealizedEfficiency((low + high) / 2, (high - low) / 2 / normal_quantile((1 + float(row["level"])) / 2))
 
 
-def planned_mfu(architecture: Architecture, cluster: Cluster, asked: Problem, planned: Plan) -> Figure:
+def planned_mfu(architecture: Architecture, cluster: Cluster, asked: StepInputs, planned: Plan) -> Figure:
     """Return the utilization in steady state that is assumed for a planned layout [1]."""
     promised = plan_mfu(asked, planned)
     spread = default_realized_efficiency().mfu(promised)

@@ -14,12 +14,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.units import GIB
 from costmodel.training.layouts.space import divisors
-from costmodel.training.step.layout import KERNELS, LOSSES, Kernel, Layouts, obstacles
+from costmodel.training.step.layout import (
+    ATTENTION_KERNELS,
+    LOSS_IMPLEMENTATIONS,
+    Kernel,
+    Layouts,
+    infeasibility_reasons,
+)
 from costmodel.training.step.memory import memory
 from costmodel.training.step.timing import step_breakdown
 
 if TYPE_CHECKING:
-    from costmodel.training.layouts.step_time import Problem
+    from costmodel.training.layouts.step_time import StepInputs
 
 MOST_TENSOR = 8.0
 """Ranks that share a product at most: a node of most accelerators."""
@@ -44,7 +50,7 @@ class Plan(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def plan(asked: Problem, free_batch: bool = False, attention: Kernel = "latest") -> Plan:
+def plan(asked: StepInputs, free_batch: bool = False, attention: Kernel = "latest") -> Plan:
     """Return the fastest of the layouts that one would try first.
 
     Parameters
@@ -58,7 +64,7 @@ def plan(asked: Problem, free_batch: bool = False, attention: Kernel = "latest")
     InputError
         If none is possible, or none fits in the memory; the message says what the smallest needs.
     """
-    kernel = float(KERNELS.index(attention))
+    kernel = float(ATTENTION_KERNELS.index(attention))
     least = math.inf
     for offload in (0.0, 1.0) if asked.eager else (0.0,):  # general trainers offload where nothing else fits
         best, needed = _best(asked, free_batch, kernel, offload)
@@ -68,7 +74,7 @@ def plan(asked: Problem, free_batch: bool = False, attention: Kernel = "latest")
     raise _refusal(asked, least)
 
 
-def _best(asked: Problem, free_batch: bool, kernel: float, offload: float) -> tuple[Plan | None, float]:
+def _best(asked: StepInputs, free_batch: bool, kernel: float, offload: float) -> tuple[Plan | None, float]:
     """Return the fastest, None if none is possible or fits, and what the smallest needs [byte]."""
     best: Plan | None = None
     least, compared = math.inf, 0
@@ -80,7 +86,7 @@ def _best(asked: Problem, free_batch: bool, kernel: float, offload: float) -> tu
                 break  # larger micro-batches need more
             for one in _schedules(asked, fitting, batch):
                 seconds = float(
-                    step_breakdown(asked.work, asked.numbers, asked.machine, batch, one, asked.constants).total
+                    step_breakdown(asked.work, asked.numerics, asked.hardware, batch, one, asked.constants).total
                 )
                 compared += 1
                 if best is None or seconds / batch < best.seconds / best.batch_size:
@@ -88,15 +94,15 @@ def _best(asked: Problem, free_batch: bool, kernel: float, offload: float) -> tu
     return None if best is None else best._replace(compared=compared), least
 
 
-def _refusal(asked: Problem, least: float) -> InputError:
+def _refusal(asked: StepInputs, least: float) -> InputError:
     """Return why there is no plan: all need too much memory, or none is possible at all."""
-    if asked.room <= 0:
-        beside, held = asked.auxiliary_bytes / GIB, asked.machine.memory / GIB
+    if asked.available_memory <= 0:
+        beside, held = asked.auxiliary_bytes / GIB, asked.hardware.memory / GIB
         return TooLargeError(
             f"layout: the models beside the trained one do not fit: they take {beside:.0f} of {held:.0f} GiB"
         )
     count = f"{asked.accelerators:,.0f} accelerator{'' if asked.accelerators == 1 else 's'}"
-    count += f" of {asked.machine.memory / GIB:.0f} GiB"
+    count += f" of {asked.hardware.memory / GIB:.0f} GiB"
     if asked.auxiliary_bytes > 0:
         count += f", on each of which the models beside the trained one take {asked.auxiliary_bytes / GIB:.1f} GiB"
     if least < math.inf:
@@ -105,7 +111,7 @@ def _refusal(asked: Problem, least: float) -> InputError:
     return InputError(f"layout: none is possible on {count} with {asked.batch_size:g} sequences of a step")
 
 
-def _degrees(asked: Problem) -> Iterator[tuple[float, ...]]:
+def _degrees(asked: StepInputs) -> Iterator[tuple[float, ...]]:
     """Yield data, tensor, pipeline, context and expert degrees worth a look: of a general trainer data alone."""
     work, count = asked.work, asked.accelerators
     if asked.eager:
@@ -113,7 +119,11 @@ def _degrees(asked: Problem) -> Iterator[tuple[float, ...]]:
         return
     contexts = (1.0, 2.0, 4.0, 8.0, 16.0) if work.sequence_length >= LONG else (1.0,)
     experts = [one for one in EXPERT_RANKS if work.experts % one == 0]
-    tensors = [one for one in divisors(count) if one <= min(MOST_TENSOR, asked.machine.node) and work.heads % one == 0]
+    tensors = [
+        one
+        for one in divisors(count)
+        if one <= min(MOST_TENSOR, asked.hardware.gpus_per_node) and work.heads % one == 0
+    ]
     for tensor in tensors:
         for pipeline in divisors(count / tensor):
             if pipeline > work.layers or (pipeline > 1 and not _divides_well(work.layers, pipeline)):
@@ -133,40 +143,56 @@ def _divides_well(layers: float, stages: float) -> bool:
     return math.ceil(layers / stages) * stages <= 1.1 * layers
 
 
-def _sharing(asked: Problem, degrees: tuple[float, ...]) -> tuple[float, ...]:
+def _sharing(asked: StepInputs, degrees: tuple[float, ...]) -> tuple[float, ...]:
     """Return what the data-parallel ranks may share: with stages, the states of the optimizer alone.
 
     General trainers share all that is trained, and the weights too unless they stand still.
     """
     data, _, pipeline, context, _ = degrees
     if asked.eager and data > 1:
-        return (3.0,) if asked.numbers.trained > 0 else (2.0, 3.0)
+        return (3.0,) if asked.numerics.trained > 0 else (2.0, 3.0)
     return (1.0, 2.0, 3.0) if pipeline == 1 and data * context > 1 else (1.0,)
 
 
 def _layouts(
-    asked: Problem, degrees: tuple[float, ...], zero: float, free_batch: bool, kernel: float
+    asked: StepInputs, degrees: tuple[float, ...], zero: float, free_batch: bool, kernel: float
 ) -> Iterator[tuple[Layouts, float]]:
     """Yield the layouts of ascending micro-batches, each with the sequences of its step."""
     data, tensor, pipeline, context, expert = degrees
-    loss = float(LOSSES.index("whole" if asked.eager else "fused"))
+    loss = float(LOSS_IMPLEMENTATIONS.index("whole" if asked.eager else "fused"))
     for micro_batch in MICRO_BATCHES:
         unit = data * micro_batch * (pipeline if free_batch else 1.0)
         batch = max(round(asked.batch_size / unit), 1.0) * unit if free_batch else asked.batch_size
         if micro_batch > 1 and batch > 2 * asked.batch_size:
             return
         of = Layouts(
-            data=data, tensor=tensor, pipeline=pipeline, context=context, expert=expert, expert_tensor=1.0,
-            micro_batch=micro_batch, interleave=1.0, zero=zero, shard=data * context, recompute=0.0,
-            sequence_parallel=1.0, attention=kernel, loss=loss, eager=float(asked.eager), overlap_tensor=0.0,
-            overlap_data=1.0, offload_optimizer=0.0, offload_weights=0.0,
-            offload_activations=0.0, step_in_backward=0.0,
-        )  # fmt: skip
-        if not any(obstacles(asked.work, asked.accelerators, batch, of).values()):
+            data=data,
+            tensor=tensor,
+            pipeline=pipeline,
+            context=context,
+            expert=expert,
+            expert_tensor=1.0,
+            micro_batch=micro_batch,
+            interleave=1.0,
+            zero=zero,
+            shard=data * context,
+            recompute=0.0,
+            sequence_parallel=1.0,
+            attention=kernel,
+            loss=loss,
+            eager=float(asked.eager),
+            overlap_tensor=0.0,
+            overlap_data=1.0,
+            offload_optimizer=0.0,
+            offload_weights=0.0,
+            offload_activations=0.0,
+            step_in_backward=0.0,
+        )
+        if not any(infeasibility_reasons(asked.work, asked.accelerators, batch, of).values()):
             yield of, batch
 
 
-def _least_recompute(asked: Problem, of: Layouts, batch: float) -> tuple[Layouts | None, float]:
+def _least_recompute(asked: StepInputs, of: Layouts, batch: float) -> tuple[Layouts | None, float]:
     """Return the layout with the least recomputation that fits, and what the leanest needs [byte].
 
     General trainers have a switch for all of it, which is on in their recipes.
@@ -174,17 +200,17 @@ def _least_recompute(asked: Problem, of: Layouts, batch: float) -> tuple[Layouts
     needed = math.inf
     for mode in (2.0,) if asked.eager else (0.0, 1.0, 2.0):
         one = of._replace(recompute=mode)
-        needed = float(memory(asked.work, asked.numbers, batch, one).total)
-        if needed <= asked.room:
+        needed = float(memory(asked.work, asked.numerics, batch, one).total)
+        if needed <= asked.available_memory:
             return one, needed
     return None, needed
 
 
-def _schedules(asked: Problem, of: Layouts, batch: float) -> Iterator[Layouts]:
+def _schedules(asked: StepInputs, of: Layouts, batch: float) -> Iterator[Layouts]:
     """Yield the plain schedule, and the finest interleaving that is possible and fits."""
     yield of
     chunks = asked.work.layers // of.pipeline
     if of.pipeline > 1 and chunks > 1 and of.accumulation(batch) % of.pipeline == 0:
         fine = of._replace(interleave=chunks)
-        if memory(asked.work, asked.numbers, batch, fine).total <= asked.room:
+        if memory(asked.work, asked.numerics, batch, fine).total <= asked.available_memory:
             yield fine

@@ -18,9 +18,9 @@ from costmodel.foundation.errors import InputError
 from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.layouts.space import DEGREES, Choices, degrees, options, read_choices
-from costmodel.training.layouts.step_time import Problem, StepTime, problem, timed
+from costmodel.training.layouts.step_time import StepInputs, StepTime, feasible_step_time, training_step_inputs
 from costmodel.training.step.efficiency import Efficiency, default_efficiency
-from costmodel.training.step.layout import Layouts, layout_of, layouts, obstacles
+from costmodel.training.step.layout import Layouts, infeasibility_reasons, layout_of, layouts
 from costmodel.training.step.memory import memory
 from costmodel.training.step.timing import step_breakdown
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from costmodel.architecture.specification import Architecture
-    from costmodel.training.recipes.pretraining import Recipe
+    from costmodel.training.recipes.registry import AnyRecipe
 
 TOO_LARGE = "needs more memory than an accelerator has"
 KEPT = 100
@@ -71,8 +71,10 @@ class LayoutSearch(NamedTuple):
 
     def curve(self) -> list[dict[str, Any]]:
         """Return time against cost: for each number of accelerators the fastest step [s], and its GPU-seconds."""
-        return [{"accelerators": count, **_row(one), "gpu_seconds": one.seconds * count}
-                for count, one in sorted(self.by_count.items())]  # fmt: skip
+        return [
+            {"accelerators": count, **_row(one), "gpu_seconds": one.seconds * count}
+            for count, one in sorted(self.by_count.items())
+        ]
 
 
 def _row(one: StepTime) -> dict[str, Any]:
@@ -102,7 +104,7 @@ class Found(NamedTuple):
 def search_layouts(
     architecture: str | Mapping[str, Any] | Architecture,
     cluster: Cluster,
-    recipe: Recipe,
+    recipe: AnyRecipe,
     *,
     efficiency: Efficiency | None = None,
     counts: Sequence[int] | None = None,
@@ -154,10 +156,10 @@ def search_layouts(
     whole = Found.nothing()
     for count in counts or (cluster.count,):
         one = cluster if count == cluster.count else cluster.replace(count=count)
-        asked = problem(architecture, one, recipe, known)
+        asked = training_step_inputs(architecture, one, recipe, known)
         if memory_limit is not None:
-            asked = asked._replace(machine=asked.machine._replace(memory=min(memory_limit, asked.machine.memory)))
-        found = searched(asked, choices, executor)
+            asked = asked._replace(hardware=asked.hardware._replace(memory=min(memory_limit, asked.hardware.memory)))
+        found = search_space(asked, choices, executor)
         whole = _joined(whole, found)
         steps = [_timed(asked, values, one, architecture.kind == "moe", known) for values in found.layouts]
         if steps:
@@ -180,9 +182,9 @@ def search_layouts(
     )
 
 
-def _timed(asked: Problem, values: Any, cluster: Cluster, experts: bool, efficiency: Efficiency) -> StepTime:
+def _timed(asked: StepInputs, values: Any, cluster: Cluster, experts: bool, efficiency: Efficiency) -> StepTime:
     layout = layout_of(values)
-    return timed(asked, layouts(layout), layout, cluster, experts, efficiency)
+    return feasible_step_time(asked, layouts(layout), layout, cluster, experts, efficiency)
 
 
 def _nothing(whole: Found, cluster: Cluster, counts: Sequence[int] | None) -> str:
@@ -195,7 +197,7 @@ def _nothing(whole: Found, cluster: Cluster, counts: Sequence[int] | None) -> st
     return f"layout: none of {where} is possible: {reasons or 'the constraints leave none'}"
 
 
-def searched(asked: Problem, choices: Choices, executor: Executor | None = None) -> Found:
+def search_space(asked: StepInputs, choices: Choices, executor: Executor | None = None) -> Found:
     """Return what the space of a question holds within choices: the fastest layouts and the frontier."""
     every = degrees(asked, choices)
     tasks = [every[first : first + BLOCKS_PER_TASK] for first in range(0, len(every), BLOCKS_PER_TASK)]
@@ -204,7 +206,7 @@ def searched(asked: Problem, choices: Choices, executor: Executor | None = None)
     return reduce(_joined, results, Found.nothing())
 
 
-def _task(job: tuple[Problem, Sequence[tuple[float, ...]], Choices]) -> Found:
+def _task(job: tuple[StepInputs, Sequence[tuple[float, ...]], Choices]) -> Found:
     asked, blocks, choices = job
     return reduce(_joined, (_block(asked, one, choices) for one in blocks))
 
@@ -218,10 +220,14 @@ def _joined(first: Found, second: Found) -> Found:
     held = np.concatenate([first.memory, second.memory])
     chosen = _worth_keeping(seconds, held, rows)
     return Found(
-        rows[chosen], seconds[chosen], held[chosen], min(first.least, second.least),
-        first.considered + second.considered, first.evaluated + second.evaluated,
+        rows[chosen],
+        seconds[chosen],
+        held[chosen],
+        min(first.least, second.least),
+        first.considered + second.considered,
+        first.evaluated + second.evaluated,
         dict(Counter(first.rejected) + Counter(second.rejected)),
-    )  # fmt: skip
+    )
 
 
 def _worth_keeping(seconds: np.ndarray, held: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
@@ -245,7 +251,7 @@ def _frontier(held: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.concatenate([[True], held[1:] < lowest[:-1]]))
 
 
-def _block(asked: Problem, one: tuple[float, ...], choices: Choices) -> Found:
+def _block(asked: StepInputs, one: tuple[float, ...], choices: Choices) -> Found:
     """Return what one set of degrees holds: all its options at once, on axes of their own."""
     import numpy as np
 
@@ -256,7 +262,7 @@ def _block(asked: Problem, one: tuple[float, ...], choices: Choices) -> Found:
     of = Layouts(**dict(zip(DEGREES, one, strict=True)), **axes)
     possible: np.ndarray = np.ones((1,) * len(shape), dtype=bool)
     number, rejected = size, {}
-    for reason, holds in obstacles(asked.work, asked.accelerators, asked.batch_size, of).items():
+    for reason, holds in infeasibility_reasons(asked.work, asked.accelerators, asked.batch_size, of).items():
         possible = possible & ~np.asarray(holds)
         left = _elements(possible, size)
         if left < number:
@@ -264,15 +270,15 @@ def _block(asked: Problem, one: tuple[float, ...], choices: Choices) -> Found:
     nothing = Found.nothing()._replace(considered=size, evaluated=number, rejected=rejected)
     if not number:
         return nothing
-    held = memory(asked.work, asked.numbers, asked.batch_size, of).total
-    fits = possible & (held <= asked.room)
+    held = memory(asked.work, asked.numerics, asked.batch_size, of).total
+    fits = possible & (held <= asked.available_memory)
     fitting = _elements(fits, size)
     if fitting < number:
         rejected[TOO_LARGE] = number - fitting
     least = float(np.min(np.where(possible, held, np.inf)))
     if not fitting:
         return nothing._replace(least=least)
-    seconds = step_breakdown(asked.work, asked.numbers, asked.machine, asked.batch_size, of, asked.constants).total
+    seconds = step_breakdown(asked.work, asked.numerics, asked.hardware, asked.batch_size, of, asked.constants).total
     inside = np.flatnonzero(np.broadcast_to(fits, shape))
     flat, flat_held = (
         np.broadcast_to(seconds, shape).reshape(-1)[inside],

@@ -8,10 +8,16 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation.errors import InputError, unknown
-from costmodel.training.step.layout import CODED, FLAGS, KERNELS, LOSSES, Layouts
+from costmodel.training.step.layout import (
+    ATTENTION_KERNELS,
+    BOOLEAN_FIELDS,
+    CATEGORICAL_FIELDS,
+    LOSS_IMPLEMENTATIONS,
+    Layouts,
+)
 
 if TYPE_CHECKING:
-    from costmodel.training.layouts.step_time import Problem
+    from costmodel.training.layouts.step_time import StepInputs
 
 DEGREES = ("data", "tensor", "pipeline", "context", "expert", "expert_tensor")
 _SETTLED = ("eager", "offload_weights", "offload_activations", "step_in_backward")
@@ -35,13 +41,17 @@ def read_choices(constraints: Mapping[str, Any]) -> Choices:
             problems.append(unknown("field of a layout", name, Layouts._fields))
         elif not listed:
             problems.append(f"{name}: at least one value is needed")
-        elif name in CODED and any(one not in CODED[name] for one in listed):
-            problems.append(f"{name} is one of {', '.join(CODED[name])}; got {given!r}")
-        elif name not in CODED and not all(_possible(name, one) for one in listed):
-            allowed = "true or false" if name in FLAGS else "0 to 3" if name == "zero" else "a whole number above 0"
+        elif name in CATEGORICAL_FIELDS and any(one not in CATEGORICAL_FIELDS[name] for one in listed):
+            problems.append(f"{name} is one of {', '.join(CATEGORICAL_FIELDS[name])}; got {given!r}")
+        elif name not in CATEGORICAL_FIELDS and not all(_possible(name, one) for one in listed):
+            allowed = (
+                "true or false" if name in BOOLEAN_FIELDS else "0 to 3" if name == "zero" else "a whole number above 0"
+            )
             problems.append(f"{name} is {allowed}, or several; got {given!r}")
         else:
-            choices[name] = tuple(float(CODED[name].index(one) if name in CODED else one) for one in listed)
+            choices[name] = tuple(
+                float(CATEGORICAL_FIELDS[name].index(one) if name in CATEGORICAL_FIELDS else one) for one in listed
+            )
     if problems:
         raise InputError(problems)
     return choices
@@ -51,7 +61,7 @@ def _possible(name: str, value: Any) -> bool:
     """Tell whether a field can have a value: flags are true or false, `zero` 0 to 3, all else counts."""
     if not isinstance(value, (bool, int, float)) or not math.isfinite(value) or value != int(value):
         return False
-    low, high = (0, 1) if name in FLAGS else (0, 3) if name == "zero" else (1, math.inf)
+    low, high = (0, 1) if name in BOOLEAN_FIELDS else (0, 3) if name == "zero" else (1, math.inf)
     return low <= value <= high
 
 
@@ -66,7 +76,7 @@ def divisors(number: float) -> list[float]:
     return sorted({float(each) for one in small for each in (one, whole // one)})
 
 
-def degrees(asked: Problem, choices: Choices) -> list[tuple[float, ...]]:
+def degrees(asked: StepInputs, choices: Choices) -> list[tuple[float, ...]]:
     """Return all degrees of parallelism whose product is the number of accelerators, in the order of `DEGREES`."""
     listed = []
     for tensor, pipeline in product(divisors(asked.accelerators), divisors(asked.accelerators)):
@@ -81,16 +91,19 @@ def degrees(asked: Problem, choices: Choices) -> list[tuple[float, ...]]:
                 if tensor * context * data % (expert * inner) == 0
             ]
     allowed = [choices.get(name) for name in DEGREES]
-    return [one for one in listed if all(
-        values is None or value in values for value, values in zip(one, allowed, strict=True))]  # fmt: skip
+    return [
+        one
+        for one in listed
+        if all(values is None or value in values for value, values in zip(one, allowed, strict=True))
+    ]
 
 
-def options(asked: Problem, one: Sequence[float], choices: Choices) -> dict[str, list[float]]:
+def options(asked: StepInputs, one: Sequence[float], choices: Choices) -> dict[str, list[float]]:
     """Return the values of every other option for a set of degrees; what makes no difference is tried once."""
     data, tensor, pipeline, context = one[:4]
     most_chunks = max(asked.work.layers // pipeline, 1.0)
     chunks = sorted({most_chunks, *(v for v in divisors(asked.work.layers) if v <= most_chunks)})
-    ranks, of_node = data * context, asked.machine.node / tensor
+    ranks, of_node = data * context, asked.hardware.gpus_per_node / tensor
     within = [of_node] if 1 < of_node < ranks and ranks % of_node == 0 else []
     tried: dict[str, list[float]] = {
         "micro_batch": divisors(asked.batch_size),
@@ -98,9 +111,9 @@ def options(asked: Problem, one: Sequence[float], choices: Choices) -> dict[str,
         "zero": [0.0, 1.0, 2.0, 3.0] if ranks > 1 else [0.0],
         "shard": [ranks, *within],
         "recompute": [0.0, 1.0, 2.0],
-        "attention": [float(KERNELS.index("latest"))],
-        "loss": [float(LOSSES.index(one)) for one in ("whole", "fused")],
-        **{name: [0.0] if name in _SETTLED else [0.0, 1.0] for name in FLAGS},
+        "attention": [float(ATTENTION_KERNELS.index("latest"))],
+        "loss": [float(LOSS_IMPLEMENTATIONS.index(one)) for one in ("whole", "fused")],
+        **{name: [0.0] if name in _SETTLED else [0.0, 1.0] for name in BOOLEAN_FIELDS},
     }
     tried["eager"] = [float(asked.eager)]
     if tensor == 1:

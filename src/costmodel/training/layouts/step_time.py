@@ -10,16 +10,17 @@ from costmodel.foundation.arrays import exp, where
 from costmodel.foundation.errors import InputError
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.recipes.passes import sequence_flops
-from costmodel.training.step.efficiency import Efficiency, default_efficiency, machine
-from costmodel.training.step.layout import Layout, Layouts, layouts, obstacles
+from costmodel.training.step.configuration import HardwareRates, TimeConstants
+from costmodel.training.step.efficiency import Efficiency, default_efficiency, hardware_rates
+from costmodel.training.step.layout import Layout, Layouts, infeasibility_reasons, layouts
 from costmodel.training.step.memory import Memory, memory
-from costmodel.training.step.timing import Breakdown, Constants, Machine, step_breakdown
+from costmodel.training.step.timing import Breakdown, step_breakdown
 from costmodel.training.step.workload import Workload, workload
 
 if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
     from costmodel.training.recipes.passes import Pass
-    from costmodel.training.recipes.pretraining import Recipe
+    from costmodel.training.recipes.registry import AnyRecipe
     from costmodel.training.step.numerics import Numerics
 
 
@@ -57,11 +58,13 @@ class StepTime(NamedTuple):
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the parts of the step as rows: cause, seconds, share."""
-        return [{"part": name, "seconds": float(value), "share": float(value / self.seconds)}
-                for name, value in self.breakdown._asdict().items()]  # fmt: skip
+        return [
+            {"part": name, "seconds": float(value), "share": float(value / self.seconds)}
+            for name, value in self.breakdown._asdict().items()
+        ]
 
 
-class Problem(NamedTuple):
+class StepInputs(NamedTuple):
     """What a step asks and has: the numbers behind the question.
 
     `auxiliary_bytes` bytes on each accelerator are taken by other models [byte]; `eager` where operations are launched
@@ -69,9 +72,9 @@ class Problem(NamedTuple):
     """
 
     work: Workload
-    numbers: Numerics
-    machine: Machine
-    constants: Constants
+    numerics: Numerics
+    hardware: HardwareRates
+    constants: TimeConstants
     batch_size: float
     accelerators: float
     auxiliary_bytes: float = 0.0
@@ -79,12 +82,14 @@ class Problem(NamedTuple):
     finetune: bool = False
 
     @property
-    def room(self) -> float:
+    def available_memory(self) -> float:
         """Memory that is there for the model that is trained [byte]."""
-        return float(self.machine.memory) - self.auxiliary_bytes
+        return float(self.hardware.memory) - self.auxiliary_bytes
 
 
-def problem(architecture: Architecture, cluster: Cluster, recipe: Recipe, efficiency: Efficiency | None) -> Problem:
+def training_step_inputs(
+    architecture: Architecture, cluster: Cluster, recipe: AnyRecipe, efficiency: Efficiency | None
+) -> StepInputs:
     """Return the numbers of a question, or raise what is missing or wrong in it.
 
     Raises
@@ -95,10 +100,10 @@ def problem(architecture: Architecture, cluster: Cluster, recipe: Recipe, effici
         If a fact of the accelerator is not known, or no step was measured on its generation.
     """
     trained = next(one for one in recipe.passes(architecture) if one.kind == "train")
-    return pass_problem(trained, cluster, recipe, efficiency)
+    return pass_step_inputs(trained, cluster, recipe, efficiency)
 
 
-def pass_problem(one: Pass, cluster: Cluster, recipe: Recipe, efficiency: Efficiency | None) -> Problem:
+def pass_step_inputs(one: Pass, cluster: Cluster, recipe: AnyRecipe, efficiency: Efficiency | None) -> StepInputs:
     """Return the numbers of a pass that trains or reads; raises as `problem` does."""
     architecture = one.architecture
     if architecture.is_aggregate:
@@ -110,11 +115,17 @@ def pass_problem(one: Pass, cluster: Cluster, recipe: Recipe, efficiency: Effici
     constants = constants._replace(software=constants.software * one.slowdown)
     auxiliary_bytes = recipe.auxiliary_bytes(architecture) / cluster.count
     eager = getattr(recipe, "software", "fused") == "eager"
-    return Problem(
-        pass_workload(one), one.numerics, machine(cluster, recipe.precision), constants,
-        float(recipe.sequences(cluster.count)), float(cluster.count), auxiliary_bytes, eager,
+    return StepInputs(
+        pass_workload(one),
+        one.numerics,
+        hardware_rates(cluster, recipe.precision),
+        constants,
+        float(recipe.sequences(cluster.count)),
+        float(cluster.count),
+        auxiliary_bytes,
+        eager,
         recipe.kind != "pretraining",
-    )  # fmt: skip
+    )
 
 
 def pass_workload(one: Pass) -> Workload:
@@ -132,7 +143,7 @@ def pass_workload(one: Pass) -> Workload:
 def step_time(
     architecture: str | Mapping[str, Any] | Architecture,
     cluster: Cluster,
-    recipe: Recipe,
+    recipe: AnyRecipe,
     layout: Layout | Sequence[Layout],
     efficiency: Efficiency | None = None,
 ) -> StepTime:
@@ -172,7 +183,7 @@ def step_time(
     True
     """
     architecture = load_architecture(architecture)
-    asked = problem(architecture, cluster, recipe, efficiency)
+    asked = training_step_inputs(architecture, cluster, recipe, efficiency)
     single = isinstance(layout, Layout)
     listed = [layout] if isinstance(layout, Layout) else list(layout)
     wrong = [each for each in listed if not isinstance(each, Layout)]
@@ -180,25 +191,27 @@ def step_time(
         raise InputError(f"layout is a Layout, or a sequence of them; got {wrong[0] if wrong else listed!r}")
     of = layouts(listed[0]) if single else layouts(listed)
     reasons = [
-        name for name, holds in obstacles(asked.work, asked.accelerators, asked.batch_size, of).items() if _any(holds)
+        name
+        for name, holds in infeasibility_reasons(asked.work, asked.accelerators, asked.batch_size, of).items()
+        if _any(holds)
     ]
     if reasons:
         given = f"{asked.accelerators:g} accelerators, {asked.batch_size:g} sequences of a step"
         raise InputError(f"layout: {'; '.join(reasons)} ({given}; {listed[0]!r})")
     known = efficiency or default_efficiency()
-    return timed(asked, of, layout, cluster, architecture.kind == "moe", known)
+    return feasible_step_time(asked, of, layout, cluster, architecture.kind == "moe", known)
 
 
-def timed(
-    asked: Problem, of: Layouts, layout: Any, cluster: Cluster, experts: bool, efficiency: Efficiency
+def feasible_step_time(
+    asked: StepInputs, of: Layouts, layout: Any, cluster: Cluster, experts: bool, efficiency: Efficiency
 ) -> StepTime:
     """Return the step of layouts that are possible."""
-    parts = step_breakdown(asked.work, asked.numbers, asked.machine, asked.batch_size, of, asked.constants)
-    held = memory(asked.work, asked.numbers, asked.batch_size, of)
+    parts = step_breakdown(asked.work, asked.numerics, asked.hardware, asked.batch_size, of, asked.constants)
+    held = memory(asked.work, asked.numerics, asked.batch_size, of)
     seconds = parts.total
     model = asked.work.model_flops * asked.batch_size
     again = recomputed(asked.work, of) * asked.batch_size
-    peak = asked.accelerators * asked.machine.peak
+    peak = asked.accelerators * asked.hardware.peak
 
     def spread_of(launch: float) -> float:
         return efficiency.spread(cluster.accelerator, experts, launch_share=launch, finetune=asked.finetune)
@@ -211,9 +224,16 @@ def timed(
 
         spread = np.array([spread_of(float(one)) for one in launch])
     return StepTime(
-        layout, seconds, parts, held, model / (seconds * peak), (model + again) / (seconds * peak),
-        model / (seconds * asked.accelerators), held.total <= asked.room, spread,
-    )  # fmt: skip
+        layout,
+        seconds,
+        parts,
+        held,
+        model / (seconds * peak),
+        (model + again) / (seconds * peak),
+        model / (seconds * asked.accelerators),
+        held.total <= asked.available_memory,
+        spread,
+    )
 
 
 def recomputed(work: Workload, of: Layouts) -> Any:

@@ -20,10 +20,11 @@ SEQUENCES = 64
 Tülu 3 (128; tatsu-lab/stanford_alpaca, arXiv 2411.15124)."""
 
 Quantization = Literal["none", "nf4", "gptq-int4", "int8"]
-STORED_BYTES: dict[str, float] = {
-    "nf4": BITS["bitsandbytes_4bit"] / 8, "gptq-int4": (4 + (16 + 4) / 128) / 8,
+FROZEN_WEIGHT_BYTES: dict[str, float] = {
+    "nf4": BITS["bitsandbytes_4bit"] / 8,
+    "gptq-int4": (4 + (16 + 4) / 128) / 8,
     "int8": BITS["bitsandbytes_8bit"] / 8,
-}  # fmt: skip
+}
 """Bytes of a weight that stands still: NF4 with double quantization (arXiv 2305.14314); GPTQ in groups of 128,
 each with a 16-bit scale and a 4-bit zero (arXiv 2210.17323)."""
 Epochs = Annotated[float, Measure("1", 0.0, 1e4, open_low=True, uncertain=False)]
@@ -36,6 +37,7 @@ class FineTuning(Spec):
     """
 
     if TYPE_CHECKING:  # fields take more than the types in which they are held
+        kind: str
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
@@ -147,11 +149,19 @@ class FineTuning(Spec):
         copies = 1.0 if self.train_embeddings else 0.0
         number = 4.0 if self.master_weights else 2.0
         return of_all._replace(
-            weight=STORED_BYTES.get(self.quantization, of_all.weight), backward=1.0, trained=0.0, gradient=2.0,
-            master=0.0, moments=min(of_all.moments, 4.0), other_moments=min(of_all.other_moments, 4.0),
-            table_weight=of_all.weight * (1 + copies), table_trained=copies, adapter=2 * number + of_all.moments,
-            adapter_operand=number, quantized={"none": 0.0, "gptq-int4": 2.0}.get(self.quantization, 1.0),
-        )  # fmt: skip
+            weight=FROZEN_WEIGHT_BYTES.get(self.quantization, of_all.weight),
+            backward=1.0,
+            trained=0.0,
+            gradient=2.0,
+            master=0.0,
+            moments=min(of_all.moments, 4.0),
+            other_moments=min(of_all.other_moments, 4.0),
+            embedding_weight=of_all.weight * (1 + copies),
+            embedding_trained=copies,
+            adapter=2 * number + of_all.moments,
+            adapter_operand=number,
+            quantized={"none": 0.0, "gptq-int4": 2.0}.get(self.quantization, 1.0),
+        )
 
     def training(self, architecture: Architecture, tokens: float, name: str = "train") -> Pass:
         """Return the pass that trains the model on so many tokens of examples [token]."""

@@ -73,7 +73,7 @@ def sequence_flops(
     else:
         work = workload(architecture, length)
         attention = work.attention_flops + work.scan_flops
-        head = work.head.flops * numerics.table_trained
+        head = work.head.flops * numerics.embedding_trained
         whole = counted.forward + (counted.forward - attention) + 2 * attention + head
     added = 0.0 if adapters is None else 6.0 * adapter_parameters(architecture, adapters) * length
     return float(whole + added)

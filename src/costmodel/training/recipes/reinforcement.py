@@ -89,7 +89,7 @@ class Reinforcement(FineTuning):
             "generate", architecture, tokens, mean, "rollout", prompt_length=self.prompt_length, lengths=lengths
         )
 
-    def read_tokens(self) -> float:
+    def sequence_tokens(self) -> float:
         """Return the tokens of prompts and answers together, once each [token]."""
         return middle(self.trained_tokens()) * (1 + self.prompt_length / self.shape.mean)
 
@@ -110,7 +110,7 @@ class GRPO(Reinforcement):
     kind: Literal["grpo"] = "grpo"
 
     def passes(self, architecture: Architecture) -> list[Pass]:
-        tokens = self.read_tokens()
+        tokens = self.sequence_tokens()
         listed = [self.rollout(architecture)]
         if self.reward_model is not None:
             listed.append(self.reading(self.reward_model, tokens, "reward"))
@@ -141,7 +141,7 @@ class PPO(Reinforcement):
     """Model that values the answers; as large as the policy unless given."""
 
     def passes(self, architecture: Architecture) -> list[Pass]:
-        tokens, critic = self.read_tokens(), self.critic or architecture
+        tokens, critic = self.sequence_tokens(), self.critic or architecture
         judge = self.reward_model or architecture
         listed = [self.rollout(architecture), self.reading(judge, tokens, "reward")]
         listed += [self.reading(architecture, tokens, "old"), self.reading(critic, tokens, "value")]
@@ -155,5 +155,5 @@ class PPO(Reinforcement):
         judge = self.reward_model.parameters.total if self.reward_model is not None else total
         critic = self.critic.parameters.total if self.critic is not None else total
         reference = total if self.reference and self.rank is None else 0
-        of_critic = numbers.weight + numbers.trained * (numbers.gradient + numbers.states(1.0))
+        of_critic = numbers.weight + numbers.trained * (numbers.gradient + numbers.optimizer_state_bytes(1.0))
         return float(BYTES_OF_AUXILIARY * (judge + reference) + of_critic * critic)

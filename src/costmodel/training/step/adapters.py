@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 ALL_LINEAR = "all-linear"
 """Every matrix in the layers; routed experts and routers, head and embedding are none of them."""
 SPELLINGS = {
-    "q_proj": "query", "k_proj": "key", "v_proj": "value", "o_proj": "output", "gate_proj": "gate", "up_proj": "up",
+    "q_proj": "query",
+    "k_proj": "key",
+    "v_proj": "value",
+    "o_proj": "output",
+    "gate_proj": "gate",
+    "up_proj": "up",
     "down_proj": "down",
-}  # fmt: skip
+}
 """Names of matrices as Hugging Face spells them in most models."""
 
 
@@ -34,7 +39,7 @@ class Adapters(NamedTuple):
     virtual_tokens: int = 0
     prefix: bool = False
 
-    def takes(self, weight: Weight) -> bool:
+    def targets_weight(self, weight: Weight) -> bool:
         """Tell whether a weight gets an adapter."""
         if len(weight.shape) != 2 or weight.role not in {"matrix", "expert"}:
             return False
@@ -72,8 +77,10 @@ def adapter_parameters(architecture: Architecture, adapters: Adapters) -> int:
     if wrong:
         choices = sorted({ALL_LINEAR, *known, *(name for name, other in SPELLINGS.items() if other in known)})
         raise InputError([f"targets: {unknown('matrix', name, choices)}" for name in wrong])
-    return int(sum(copies * adapters.size(weight) for copies, weight in listed if adapters.takes(weight))
-               + virtual_parameters(architecture, adapters))  # fmt: skip
+    return int(
+        sum(copies * adapters.size(weight) for copies, weight in listed if adapters.targets_weight(weight))
+        + virtual_parameters(architecture, adapters)
+    )
 
 
 def virtual_parameters(architecture: Architecture, adapters: Adapters) -> float:
@@ -86,8 +93,10 @@ def virtual_parameters(architecture: Architecture, adapters: Adapters) -> float:
 
 
 def _matrices(architecture: Architecture) -> Iterator[tuple[int, Weight]]:
-    for layers, width in ((architecture.layers, architecture.width),
-                          *((stack.layers, stack.width) for stack in architecture.stacks)):  # fmt: skip
+    for layers, width in (
+        (architecture.layers, architecture.width),
+        *((stack.layers, stack.width) for stack in architecture.stacks),
+    ):
         for layer, copies in distinct_layers(tuple(layers)).items():
             for block in layer.blocks():
                 for weight in block.weights(width):

@@ -1,4 +1,4 @@
-"""How much of the machine does a step reach? Constants that were fitted on measured steps, and their spread.
+"""How much of the machine does a step reach? TimeConstants that were fitted on measured steps, and their spread.
 
 `data/fitted/efficiency.csv` holds them; a name such as `matmul:hopper` is a factor on `matmul` for what the key
 says: a generation, a precision, or one accelerator.
@@ -14,9 +14,9 @@ from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Row, table
 from costmodel.hardware.accelerator import Accelerator, load_accelerator
 from costmodel.hardware.cluster import Cluster
-from costmodel.training.step.timing import Constants, Machine
+from costmodel.training.step.configuration import HardwareRates, TimeConstants
 
-NEWEST = 2026.5
+NEWEST_SOFTWARE = 2026.5
 """Year of the newest software in the measurements."""
 OLDEST = 1.0
 """Years over which the age of the software was seen to count."""
@@ -33,7 +33,7 @@ def age(year: float) -> float:
     ----------
     year : when the software was current
     """
-    return min(max(NEWEST - year, 0.0), OLDEST)
+    return min(max(NEWEST_SOFTWARE - year, 0.0), OLDEST)
 
 
 class Efficiency(Spec):
@@ -52,7 +52,7 @@ class Efficiency(Spec):
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
     values: dict[str, float]
-    """Each constant by its name in `Constants`, and the factors on it as `name:key`."""
+    """Each constant by its name in `TimeConstants`, and the factors on it as `name:key`."""
     spreads: dict[str, float]
     """Spread of ln(predicted / measured) by what is known; see `spread`."""
     measured: tuple[str, ...] = ()
@@ -71,8 +71,8 @@ class Efficiency(Spec):
         return value
 
     def constants(
-        self, accelerator: Accelerator, precision: str, experts: bool = False, year: float = NEWEST
-    ) -> Constants:
+        self, accelerator: Accelerator, precision: str, experts: bool = False, year: float = NEWEST_SOFTWARE
+    ) -> TimeConstants:
         """Return the constants for an accelerator and a precision.
 
         Parameters
@@ -83,9 +83,9 @@ class Efficiency(Spec):
         year : when the software was current
         """
         keys = (accelerator.generation, accelerator.name, precision)
-        listed = {name: self.factor(name, *keys) for name in Constants._fields if name != "software"}
+        listed = {name: self.factor(name, *keys) for name in TimeConstants._fields if name != "software"}
         aged = self.values["age_experts"] ** age(year) if experts else 1.0
-        return Constants(**listed, software=self.factor("software", *keys) * aged)
+        return TimeConstants(**listed, software=self.factor("software", *keys) * aged)
 
     @property
     def generations(self) -> tuple[str, ...]:
@@ -101,9 +101,15 @@ class Efficiency(Spec):
             )
 
     def spread(
-        self, accelerator: Accelerator, experts: bool, *, launch_share: float = 0.0, known_stack: bool = False,
-        known_layout: bool = True, finetune: bool = False,
-    ) -> float:  # fmt: skip
+        self,
+        accelerator: Accelerator,
+        experts: bool,
+        *,
+        launch_share: float = 0.0,
+        known_stack: bool = False,
+        known_layout: bool = True,
+        finetune: bool = False,
+    ) -> float:
         """Return the standard deviation of ln(predicted / measured) of a step time [1].
 
         Parameters
@@ -146,7 +152,7 @@ def from_rows(rows: Iterable[Row]) -> Efficiency:
     )
 
 
-def machine(cluster: Cluster, precision: str) -> Machine:
+def hardware_rates(cluster: Cluster, precision: str) -> HardwareRates:
     """Return what the time model needs to know of a cluster [SI].
 
     Raises
@@ -157,8 +163,11 @@ def machine(cluster: Cluster, precision: str) -> Machine:
         If the accelerator has no such precision.
     """
     accelerator = cluster.accelerator
-    needed = {"memory": accelerator.usable_memory, "memory_bandwidth": accelerator.memory_bandwidth,
-              "link_bandwidth": accelerator.link_bandwidth}  # fmt: skip
+    needed = {
+        "memory": accelerator.usable_memory,
+        "memory_bandwidth": accelerator.memory_bandwidth,
+        "link_bandwidth": accelerator.link_bandwidth,
+    }
     network = cluster.network
     missing = [name for name, value in needed.items() if value is None]
     if network is None and cluster.nodes > 1:
@@ -172,8 +181,13 @@ def machine(cluster: Cluster, precision: str) -> Machine:
         raise InputError(f"precision: {error}") from None
     memory, bandwidth, link = (value for value in needed.values() if value is not None)
     host = HOST_BANDWIDTH if accelerator.host_bandwidth is None else accelerator.host_bandwidth
-    return Machine(
-        matmul_peak=fastest, peak=peak, bandwidth=bandwidth * 1e9, link=link * 1e9,
-        network=link * 1e9 if network is None else network, host=host * 1e9,
-        node=float(min(cluster.node_size, cluster.count)), memory=memory,
-    )  # fmt: skip
+    return HardwareRates(
+        matmul_peak=fastest,
+        peak=peak,
+        memory_bandwidth=bandwidth * 1e9,
+        link_bandwidth=link * 1e9,
+        network_bandwidth=link * 1e9 if network is None else network,
+        host_bandwidth=host * 1e9,
+        gpus_per_node=float(min(cluster.node_size, cluster.count)),
+        memory=memory,
+    )

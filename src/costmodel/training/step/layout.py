@@ -12,19 +12,29 @@ if TYPE_CHECKING:
     from costmodel.training.step.workload import Workload
 
 Recompute = Literal["none", "selective", "full"]
-RECOMPUTE: tuple[Recompute, ...] = ("none", "selective", "full")
+RECOMPUTE_MODES: tuple[Recompute, ...] = ("none", "selective", "full")
 Kernel = Literal["unfused", "flash-1", "flash-2", "latest"]
-KERNELS: tuple[Kernel, ...] = ("unfused", "flash-1", "flash-2", "latest")
+ATTENTION_KERNELS: tuple[Kernel, ...] = ("unfused", "flash-1", "flash-2", "latest")
 Loss = Literal["whole", "half", "fused", "chunked"]
-LOSSES: tuple[Loss, ...] = ("whole", "half", "fused", "chunked")
+LOSS_IMPLEMENTATIONS: tuple[Loss, ...] = ("whole", "half", "fused", "chunked")
 
 
-CODED: dict[str, tuple[str, ...]] = {"recompute": RECOMPUTE, "attention": KERNELS, "loss": LOSSES}
+CATEGORICAL_FIELDS: dict[str, tuple[str, ...]] = {
+    "recompute": RECOMPUTE_MODES,
+    "attention": ATTENTION_KERNELS,
+    "loss": LOSS_IMPLEMENTATIONS,
+}
 """Fields of a layout that are words, with the words."""
-FLAGS = (
-    "sequence_parallel", "eager", "overlap_tensor", "overlap_data", "offload_optimizer", "offload_weights",
-    "offload_activations", "step_in_backward",
-)  # fmt: skip
+BOOLEAN_FIELDS = (
+    "sequence_parallel",
+    "eager",
+    "overlap_tensor",
+    "overlap_data",
+    "offload_optimizer",
+    "offload_weights",
+    "offload_activations",
+    "step_in_backward",
+)
 """Fields of a layout that are true or false."""
 
 
@@ -132,16 +142,19 @@ class Layout(Spec):
         degrees = ("data", "tensor", "pipeline", "context", "expert", "interleave")
         named = [f"{name} {getattr(self, name)}" for name in degrees if getattr(self, name) > 1]
         again = [f"recompute {self.recompute}"] if self.recompute != "none" else []
-        away = [f"{name.removeprefix('offload_')} offloaded" for name in FLAGS if name.startswith("offload_")
-                and getattr(self, name)]  # fmt: skip
+        away = [
+            f"{name.removeprefix('offload_')} offloaded"
+            for name in BOOLEAN_FIELDS
+            if name.startswith("offload_") and getattr(self, name)
+        ]
         return ", ".join([*named, f"micro_batch {self.micro_batch}", f"zero {self.zero}", *again, *away])
 
 
 class Layouts(NamedTuple):
     """Layouts as numbers or arrays that broadcast: the fields of `Layout`.
 
-    `shard` is the number of ranks that share states; what is a word is its index in `CODED`; what is true or
-    false is 1 or 0.
+    `shard` is the number of ranks over which ZeRO shards. A categorical field is its index in `CATEGORICAL_FIELDS`; a
+    boolean field is 0 or 1.
     """
 
     data: Any
@@ -195,20 +208,20 @@ def layout_of(values: Sequence[Any]) -> Layout:
     given = {name: int(value) for name, value in zip(Layouts._fields, values, strict=True)}
     whole = given["data"] * given["context"]
     return Layout(
-        **{name: value for name, value in given.items() if name not in {*FLAGS, *CODED, "shard"}},
-        **{name: bool(given[name]) for name in FLAGS},
-        **{name: words[given[name]] for name, words in CODED.items()},
+        **{name: value for name, value in given.items() if name not in {*BOOLEAN_FIELDS, *CATEGORICAL_FIELDS, "shard"}},
+        **{name: bool(given[name]) for name in BOOLEAN_FIELDS},
+        **{name: words[given[name]] for name, words in CATEGORICAL_FIELDS.items()},
         shard=None if given["shard"] in {whole, 0} else given["shard"],
     )
 
 
 def _numbers(of: Layout) -> list[float]:
-    coded = {name: words.index(getattr(of, name)) for name, words in CODED.items()}
+    coded = {name: words.index(getattr(of, name)) for name, words in CATEGORICAL_FIELDS.items()}
     coded["shard"] = of.shard or of.data * of.context
     return [float(coded[name] if name in coded else getattr(of, name)) for name in Layouts._fields]
 
 
-def obstacles(work: "Workload", count: Any, batch_size: Any, of: Layouts) -> dict[str, Any]:
+def infeasibility_reasons(work: "Workload", count: Any, batch_size: Any, of: Layouts) -> dict[str, Any]:
     """Return why layouts cannot be: for each reason, where it holds (shape of the layouts).
 
     Parameters

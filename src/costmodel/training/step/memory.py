@@ -1,4 +1,8 @@
-"""Does it fit? Bytes on the fullest accelerator, part by part, at the moment when they are most."""
+"""Peak memory per GPU of a training step, by component: weights, gradients, optimizer states, activations, logits.
+
+`memory` is the entry point. Full fine-tuning, LoRA and QLoRA use the same formulas: `Numerics` holds the bytes per
+frozen, trained and adapter parameter.
+"""
 
 from __future__ import annotations
 
@@ -14,228 +18,342 @@ if TYPE_CHECKING:
     from costmodel.training.step.numerics import Numerics
     from costmodel.training.step.workload import Parameters, Workload
 
-GATHERED = 8.0
-"""Bytes for each element of the hidden state that tensor-parallel ranks gather: two 16-bit copies, two gradients."""
-SCORES = 5.0
-"""Bytes for each score that an unfused kernel keeps: softmax and dropout in 16 bits, and a mask (arXiv 2205.05198)."""
-SELECTIVE = 0.5
-"""Share of the saved activations that selective recomputation keeps where attention is fused."""
-FUSED_LOGITS = 4.0
-"""Bytes for each logit of a fused loss: 16-bit logits and their gradient."""
+TENSOR_PARALLEL_BUFFERS = 8.0
+"""Buffers of tensor-parallel communication per element of the hidden state [byte]: two 16-bit copies and their
+gradients."""
+UNFUSED_SCORE_BYTES = 5.0
+"""Bytes saved per attention score by an unfused kernel [byte]: softmax and dropout in 16 bits, and a mask
+(arXiv 2205.05198)."""
+SELECTIVE_SAVED_SHARE = 0.5
+"""Share of the saved activations that remain with selective recomputation and fused attention [1]."""
+FUSED_LOGIT_BYTES = 4.0
+"""Bytes per logit of a fused loss [byte]: 16-bit logits and their gradient."""
 SUB_GROUP = 1e9
-"""Parameters of which ZeRO-3 of DeepSpeed does the step at a time: its default `sub_group_size`."""
-FRAMEWORK = 3.0 * GIB
-"""Device context, kernels, communication library and allocator on one of several [byte]; runs of torchtitan."""
+"""Parameters that DeepSpeed ZeRO-3 updates at a time: its default `sub_group_size` [1]."""
+FRAMEWORK_MEMORY = 3.0 * GIB
+"""CUDA context, kernels, NCCL buffers and allocator on one of several GPUs [byte]; from runs of torchtitan."""
 
 
-class Held(NamedTuple):
-    """What was measured of memory beyond what follows from shapes; `data/fitted/memory.csv`."""
+class MemoryConstants(NamedTuple):
+    """Fitted constants of the memory model: memory that does not follow from tensor shapes.
+
+    Values and sources are in `data/fitted/memory.csv`.
+    """
 
     context: float
-    """Device context, kernels and allocator of a process [byte]."""
+    """CUDA context, kernels and allocator of a process on a single GPU [byte]."""
     engine: float
     """Buffers of the DeepSpeed engine [byte]."""
     whole_logits: float
-    """Bytes for each logit where all of them are turned into 32 bits, with gradients."""
+    """Bytes per logit if all logits are converted to fp32, gradients included [byte]."""
     half_logits: float
-    """The same where they stay in 16 bits beside a 32-bit softmax."""
+    """Bytes per logit if logits stay in 16 bits and only the softmax is in fp32 [byte]."""
     chunked_logits: float
-    """The same where a part of the sequence is held at a time."""
+    """Bytes per logit if the loss is computed for chunks of the sequence [byte]."""
     eager_activations: float
-    """Saved activations over those that the backward pass needs, where operations are launched one by one [1]."""
+    """Saved activations in eager mode over those that the backward pass needs [1]."""
     foreach: float
-    """Bytes for each trained parameter that such an optimizer takes aside in its step."""
+    """Temporary bytes per trained parameter of a multi-tensor ("foreach") optimizer step in eager mode [byte]."""
     sub_group: float
-    """Bytes for each parameter of a sub-group in the step of ZeRO-3 of DeepSpeed."""
+    """Temporary bytes per parameter of a sub-group in the optimizer step of DeepSpeed ZeRO-3 [byte]."""
 
 
 @lru_cache(maxsize=1)
-def default_held() -> Held:
+def default_memory_constants() -> MemoryConstants:
     """Return the constants of `data/fitted/memory.csv`."""
-    return Held(**{row["name"]: float(row["value"]) for row in table("fitted/memory").rows})
+    return MemoryConstants(**{row["name"]: float(row["value"]) for row in table("fitted/memory").rows})
 
 
 class Memory(NamedTuple):
-    """Bytes on the fullest accelerator by part, each of the broadcast shape."""
+    """Peak memory of the GPU with the highest use, by component [byte]; each has the broadcast shape."""
 
     weights: Any
     gradients: Any
-    optimizer: Any
+    """Gradients, and temporary buffers of the optimizer step beyond the activations that it can reuse."""
+    optimizer_states: Any
+    """Master weights and moments."""
     adapters: Any
+    """Weights, gradients and optimizer states of low-rank adapters."""
     activations: Any
+    """Activations saved for the backward pass, and those of the layer that is recomputed."""
     logits: Any
-    communication: Any
+    """Logits, their gradients and softmax."""
+    buffers: Any
+    """Weights gathered by ZeRO-3 or from host memory, and buffers of tensor-parallel communication."""
     framework: Any
+    """CUDA context, kernels, communication library and allocator."""
+    auxiliary_models: Any = 0.0
+    """Models beside the trained one: reference, reward, critic, teacher. `memory` does not count them."""
 
     @property
     def total(self) -> Any:
-        """Sum of the parts [byte]."""
+        """Sum of the components [byte]."""
         return sum(self)
 
 
-class Stage(NamedTuple):
-    """Parameters of the fullest stage on one rank, before any sharing over data-parallel ranks."""
+class StageParameters(NamedTuple):
+    """Number of parameters on one rank of the largest pipeline stage, before sharding over data-parallel ranks."""
 
     dense: Any
+    """Attention, dense MLP, norms and routers of the layers."""
     expert: Any
-    table: Any
+    """Routed experts."""
+    embeddings: Any
+    """Input embedding and LM head."""
     layer: Any
+    """Mean layer of the model, experts included."""
     adapters: Any
+    """Low-rank adapters."""
 
     @property
     def total(self) -> Any:
-        """All of them."""
-        return self.dense + self.expert + self.table
+        """Parameters of the model on the rank, adapters apart."""
+        return self.dense + self.expert + self.embeddings
 
 
-def heaviest_layers(work: Workload, of: Layouts) -> Any:
-    """Return the number of layers on the heaviest stage: layers that do not divide evenly make some heavier."""
-    return rounded_up(work.layers / of.pipeline)
-
-
-def stage_parameters(work: Workload, of: Layouts) -> Stage:
-    """Return how many parameters one rank of the fullest stage holds.
-
-    Tensor parallelism splits matrices, keys and values up to the number of their heads; norms and routers
-    it leaves whole. Experts are split by their own degrees.
-    """
-    counts: Parameters = work.parameters
-    dense = counts.dense / of.tensor + counts.grouped / smallest(of.tensor, work.key_heads) + counts.whole
-    expert = counts.expert / (of.expert * of.expert_tensor)
-    layer = (dense + expert) / work.layers
-    in_layers = counts.dense + counts.grouped + counts.whole + counts.expert
-    ahead = counts.prediction * work.layers / largest(in_layers, 1.0)
-    last = work.layers // of.pipeline + ahead  # prediction layers stand on the last stage, as so many mean layers
-    share = largest(heaviest_layers(work, of), last) / work.layers
-    ends = where(of.pipeline == 1, counts.embedding + counts.head, largest(counts.embedding, counts.head))
-    return Stage(dense * share, expert * share, ends / of.tensor, layer, work.adapter.weights / of.tensor * share)
-
-
-def memory(work: Workload, numbers: Numerics, batch_size: Any, of: Layouts, held: Held | None = None) -> Memory:
-    """Return the memory of a step.
+def layers_of_largest_stage(work: Workload, layout: Layouts) -> Any:
+    """Return the number of layers on the largest pipeline stage: ceil(layers / stages).
 
     Parameters
     ----------
     work : Workload
-    numbers : Numerics
-    batch_size : sequences of a step
-    of : Layouts, each field of shape (...)
-    held : what was measured of memory; the shipped constants unless given
+    layout : Layouts
+    """
+    return rounded_up(work.layers / layout.pipeline)
+
+
+def stage_parameters(work: Workload, layout: Layouts) -> StageParameters:
+    """Return the number of parameters on one rank of the largest pipeline stage.
+
+    Tensor parallelism shards weight matrices; it shards key and value projections at most by the number of KV heads.
+    Norms and routers are replicated. Expert parallelism and expert tensor parallelism shard the experts.
+    The layers of multi-token prediction are on the last stage.
+
+    Parameters
+    ----------
+    work : Workload
+    layout : Layouts
+        Each field of shape (...).
+
+    Returns
+    -------
+    StageParameters
+        Each count of the broadcast shape.
+
+    References
+    ----------
+    Shoeybi et al. 2019, "Megatron-LM", section 3 (arXiv 1909.08053).
+    """
+    counts: Parameters = work.parameters
+    key_value = counts.grouped / smallest(layout.tensor, work.key_heads)
+    dense = counts.dense / layout.tensor + key_value + counts.replicated
+    expert = counts.expert / (layout.expert * layout.expert_tensor)
+    layer = (dense + expert) / work.layers
+    in_layers = counts.dense + counts.grouped + counts.replicated + counts.expert
+    prediction_layers = counts.prediction * work.layers / largest(in_layers, 1.0)  # in units of the mean layer
+    last_stage = work.layers // layout.pipeline + prediction_layers
+    share = largest(layers_of_largest_stage(work, layout), last_stage) / work.layers
+    embeddings = where(layout.pipeline == 1, counts.embedding + counts.head, largest(counts.embedding, counts.head))
+    return StageParameters(
+        dense=dense * share,
+        expert=expert * share,
+        embeddings=embeddings / layout.tensor,
+        layer=layer,
+        adapters=work.adapter.weights / layout.tensor * share,
+    )
+
+
+def data_parallel_shard(stage: StageParameters, layout: Layouts) -> tuple[Any, Any]:
+    """Return the parameters per rank if data-parallel ranks shard them: (of the layers, of the embeddings) [1].
+
+    Experts are sharded over fewer ranks: those that hold the same experts.
+
+    Parameters
+    ----------
+    stage : StageParameters
+    layout : Layouts
+
+    References
+    ----------
+    Rajbhandari et al. 2020, "ZeRO", section 5 (arXiv 1910.02054).
+    """
+    expert_replicas = layout.data * layout.tensor * layout.context / (layout.expert * layout.expert_tensor)
+    layers = stage.dense / layout.shard + stage.expert / smallest(layout.shard, expert_replicas)
+    return layers, stage.embeddings / layout.shard
+
+
+def sharded_from(level: int, stage: StageParameters, layout: Layouts) -> tuple[Any, Any]:
+    """Return the parameters per rank of a state that is sharded from a ZeRO level on: (layers, embeddings) [1].
+
+    Parameters
+    ----------
+    level : int
+        ZeRO level from which the state is sharded: 1 optimizer states, 2 gradients, 3 weights.
+    stage : StageParameters
+    layout : Layouts
+    """
+    layers, embeddings = data_parallel_shard(stage, layout)
+    sharded = layout.zero >= level
+    return where(sharded, layers, stage.dense + stage.expert), where(sharded, embeddings, stage.embeddings)
+
+
+def optimizer_state_bytes(work: Workload, numerics: Numerics, stage: StageParameters, layout: Layouts) -> Any:
+    """Return the bytes of master weights and moments on one rank [byte].
+
+    Parameters
+    ----------
+    work : Workload
+    numerics : Numerics
+    stage : StageParameters
+    layout : Layouts
+    """
+    layers, embeddings = sharded_from(1, stage, layout)
+    of_layers = numerics.trained * numerics.optimizer_state_bytes(work.parameters.matrix_share) * layers
+    return of_layers + numerics.embedding_trained * numerics.optimizer_state_bytes(0.0) * embeddings
+
+
+def memory(
+    work: Workload,
+    numerics: Numerics,
+    batch_size: Any,
+    layout: Layouts,
+    constants: MemoryConstants | None = None,
+) -> Memory:
+    """Return the peak memory of a training step, by component.
+
+    Gradients and temporary buffers of the optimizer step reuse the memory of the activations, which are free by then:
+    only the excess counts.
+
+    Parameters
+    ----------
+    work : Workload
+    numerics : Numerics
+    batch_size : float or ndarray
+        Sequences per step (global batch size) [1].
+    layout : Layouts
+        Each field of shape (...).
+    constants : MemoryConstants, optional
+        Fitted constants; default: those of `data/fitted/memory.csv`.
 
     Returns
     -------
     Memory
-        Each part [byte], of the broadcast shape.
+        Each component [byte], of the broadcast shape.
 
     References
     ----------
-    Korthikanti et al. 2022 (arXiv 2205.05198), section 4; Rajbhandari et al. 2020 (arXiv 1910.02054),
-    section 3.
+    Korthikanti et al. 2022, "Reducing Activation Recomputation in Large Transformer Models", section 4
+    (arXiv 2205.05198); Rajbhandari et al. 2020, "ZeRO", section 3 (arXiv 1910.02054).
     """
-    known = held or default_held()
-    stage = stage_parameters(work, of)
-    layers, tables = over_ranks(stage, of)
-    held_layers, held_tables = (
-        where(of.zero >= 3, layers, stage.dense + stage.expert),
-        where(of.zero >= 3, tables, stage.table),
-    )
-    weights = numbers.weight * held_layers + numbers.table_weight * held_tables
-    of_layers = numbers.trained * where(of.zero >= 2, layers, stage.dense + stage.expert)
-    of_tables = numbers.table_trained * where(of.zero >= 2, tables, stage.table)
-    in_backward = where(of.step_in_backward + of.offload_weights > 0, 0.0, 1.0)
-    gradients = numbers.gradient * (of_layers + of_tables) * in_backward
-    states = state_bytes(work, numbers, stage, of)
-    adapters = numbers.adapter * stage.adapters / where(of.zero >= 1, of.shard, 1.0)
-    tokens = work.sequence_length * of.micro_batch / of.context
-    between = where(of.sequence_parallel > 0, of.tensor, 1.0)
-    logits = _bytes_of_a_logit(of, known) * tokens * work.vocabulary / of.tensor
-    live = where((of.zero >= 3) | (of.offload_weights > 0), _gathered(stage, numbers, of), 0.0)
-    buffers = live + where(of.tensor > 1, GATHERED * tokens * work.width, 0.0)
-    framework = where(of.accelerators > 1, FRAMEWORK, known.context)
-    activations = _activations(work, batch_size, of, between, known)
-    waiting = where(_keeps_gradients(batch_size, of), gradients, 0.0)  # beside the forward pass
-    aside = where(
-        of.zero >= 3,
-        known.sub_group * smallest(SUB_GROUP, of_layers + of_tables),
-        known.foreach * (of_layers + of_tables),
-    )
-    in_step = gradients + where(of.eager > 0, aside, 0.0)
-    room = activations + logits  # taken over as those go
+    fitted = constants or default_memory_constants()
+    stage = stage_parameters(work, layout)
+    weight_layers, weight_embeddings = sharded_from(3, stage, layout)
+    weights = numerics.weight * weight_layers + numerics.embedding_weight * weight_embeddings
+    gradient_layers, gradient_embeddings = sharded_from(2, stage, layout)
+    trained = numerics.trained * gradient_layers + numerics.embedding_trained * gradient_embeddings
+    whole_gradients = where(layout.step_in_backward + layout.offload_weights > 0, 0.0, 1.0)
+    gradients = numerics.gradient * trained * whole_gradients
+    states = optimizer_state_bytes(work, numerics, stage, layout)
+    adapters = numerics.adapter * stage.adapters / where(layout.zero >= 1, layout.shard, 1.0)
+    tokens = work.sequence_length * layout.micro_batch / layout.context
+    hidden_shards = where(layout.sequence_parallel > 0, layout.tensor, 1.0)
+    logits = _bytes_per_logit(layout, fitted) * tokens * work.vocabulary / layout.tensor
+    gathered = where((layout.zero >= 3) | (layout.offload_weights > 0), _gathered_weights(stage, numerics, layout), 0.0)
+    buffers = gathered + where(layout.tensor > 1, TENSOR_PARALLEL_BUFFERS * tokens * work.width, 0.0)
+    activations = _activations(work, batch_size, layout, hidden_shards, fitted)
+    during_forward = where(_gradients_persist(batch_size, layout), gradients, 0.0)
+    sub_group_bytes = fitted.sub_group * smallest(SUB_GROUP, trained)
+    temporary = where(layout.eager > 0, where(layout.zero >= 3, sub_group_bytes, fitted.foreach * trained), 0.0)
+    during_step = gradients + temporary - (activations + logits)
     return Memory(
-        weights * (1 - of.offload_weights), largest(waiting, in_step - room), states * (1 - of.offload_optimizer),
-        adapters,
-        activations, logits, buffers, framework + 0 * logits,
-    )  # fmt: skip
-
-
-def _bytes_of_a_logit(of: Layouts, known: Held) -> Any:
-    lean = where(of.loss == 2, FUSED_LOGITS, known.chunked_logits)
-    return where(of.loss == 0, known.whole_logits, where(of.loss == 1, known.half_logits, lean))
-
-
-def _keeps_gradients(batch_size: Any, of: Layouts) -> Any:
-    """Tell whether gradients are there during a forward pass: from one micro-batch to the next, or as buffers."""
-    return (of.accumulation(batch_size) > 1) | (of.accelerators > 1)
-
-
-def over_ranks(stage: Stage, of: Layouts) -> tuple[Any, Any]:
-    """Return the parameters of layers and of tables for each rank where data-parallel ranks share them.
-
-    Those of experts are shared by fewer ranks: the ones that hold the same experts.
-    """
-    alike = of.data * of.tensor * of.context / (of.expert * of.expert_tensor)
-    return stage.dense / of.shard + stage.expert / smallest(of.shard, alike), stage.table / of.shard
-
-
-def state_bytes(work: Workload, numbers: Numerics, stage: Stage, of: Layouts) -> Any:
-    """Return the bytes of master weights and moments of one rank."""
-    layers, tables = over_ranks(stage, of)
-    layers = where(of.zero >= 1, layers, stage.dense + stage.expert)
-    tables = where(of.zero >= 1, tables, stage.table)
-    of_layers = numbers.trained * numbers.states(work.parameters.matrix_share) * layers
-    return of_layers + numbers.table_trained * numbers.states(0.0) * tables
-
-
-def _gathered(stage: Stage, numbers: Numerics, of: Layouts) -> Any:
-    """Return the bytes of weights gathered for use: two layers and a table; with stages, all of the stage.
-
-    A stage does not share its weights and gradients out again between micro-batches.
-    """
-    two = 2 * numbers.weight * stage.layer + numbers.table_weight * stage.table
-    return where(of.pipeline > 1, (numbers.weight + numbers.gradient) * stage.total, two)
-
-
-def _activations(work: Workload, batch_size: Any, of: Layouts, between: Any, known: Held) -> Any:
-    """Return the bytes of activations kept for the backward pass on the first stage, the fullest."""
-    share = of.micro_batch / of.context
-    split = of.tensor
-    kept = (
-        work.normed / between + work.residual / between
-        + (work.dense.read_part + work.dense.written_part) / split
-        + work.grouped.written_part / smallest(split, work.key_heads)
-        + work.whole.written / between
-        + (work.expert.read_part + work.expert.written_part + 2 * work.routed) / split
-    )  # fmt: skip
-    scores = where(of.attention > 0, 0.0, SCORES / 2 * work.scores / split)
-    per_layer = 2.0 * share / work.layers
-    every = per_layer * (kept + scores)
-    light = per_layer * kept * where(of.attention > 0, SELECTIVE, 1.0)
-    stored = 2.0 * share * work.sequence_length * work.width / between * (1 - of.offload_activations)
-    of_layer = where(
-        of.recompute == 0,
-        every * where(of.eager > 0, known.eager_activations, 1.0),
-        where(of.recompute == 1, light, stored),
+        weights=weights * (1 - layout.offload_weights),
+        gradients=largest(during_forward, during_step),
+        optimizer_states=states * (1 - layout.offload_optimizer),
+        adapters=adapters,
+        activations=activations,
+        logits=logits,
+        buffers=buffers,
+        framework=where(layout.accelerators > 1, FRAMEWORK_MEMORY, fitted.context) + 0 * logits,
+        auxiliary_models=0 * logits,
     )
-    again = every - of_layer  # the layer whose backward pass runs has all of it again
-    return of_layer * in_flight_layers(work, batch_size, of) + largest(again, 0.0)
 
 
-def in_flight_layers(work: Workload, batch_size: Any, of: Layouts) -> Any:
-    """Return how many layers' activations the first stage holds at once.
+def _bytes_per_logit(layout: Layouts, constants: MemoryConstants) -> Any:
+    """Return the bytes per logit of an implementation of the loss [byte]."""
+    fused_or_chunked = where(layout.loss == 2, FUSED_LOGIT_BYTES, constants.chunked_logits)
+    half_or_less = where(layout.loss == 1, constants.half_logits, fused_or_chunked)
+    return where(layout.loss == 0, constants.whole_logits, half_or_less)
 
-    1F1B holds the micro-batches of as many steps as there are stages; interleaving adds (p - 1) / (p v)
-    of that.
+
+def _gradients_persist(batch_size: Any, layout: Layouts) -> Any:
+    """Return whether gradients occupy memory during a forward pass: with accumulation or communication buffers."""
+    return (layout.accumulation(batch_size) > 1) | (layout.accelerators > 1)
+
+
+def _gathered_weights(stage: StageParameters, numerics: Numerics, layout: Layouts) -> Any:
+    """Return the bytes of weights gathered for use [byte]: two layers, and embedding and LM head.
+
+    With pipeline parallelism it is all weights and gradients of the stage: they are not resharded between
+    micro-batches.
     """
-    waiting = smallest(of.pipeline, of.accumulation(batch_size))
-    more = where(of.interleave > 1, 1 + (of.pipeline - 1) / (of.pipeline * of.interleave), 1.0)
-    return heaviest_layers(work, of) * smallest(waiting * more, of.accumulation(batch_size))
+    two_layers = 2 * numerics.weight * stage.layer + numerics.embedding_weight * stage.embeddings
+    return where(layout.pipeline > 1, (numerics.weight + numerics.gradient) * stage.total, two_layers)
+
+
+def _activations(
+    work: Workload, batch_size: Any, layout: Layouts, hidden_shards: Any, constants: MemoryConstants
+) -> Any:
+    """Return the bytes of activations saved for the backward pass on the first pipeline stage [byte].
+
+    The first stage holds most activations. `hidden_shards` is the number of ranks that share the hidden state.
+
+    References
+    ----------
+    Korthikanti et al. 2022, equations 1 to 6 (arXiv 2205.05198).
+    """
+    sequences = layout.micro_batch / layout.context
+    tensor = layout.tensor
+    elements = (
+        work.normalized / hidden_shards
+        + work.residual / hidden_shards
+        + (work.dense.read_sharded + work.dense.written_sharded) / tensor
+        + work.grouped.written_sharded / smallest(tensor, work.key_heads)
+        + work.replicated.written / hidden_shards
+        + (work.expert.read_sharded + work.expert.written_sharded + 2 * work.routed) / tensor
+    )
+    scores = where(layout.attention > 0, 0.0, UNFUSED_SCORE_BYTES / 2 * work.scores / tensor)
+    bytes_per_layer = 2.0 * sequences / work.layers  # 16-bit elements
+    all_saved = bytes_per_layer * (elements + scores)
+    selective = bytes_per_layer * elements * where(layout.attention > 0, SELECTIVE_SAVED_SHARE, 1.0)
+    layer_input = 2.0 * sequences * work.sequence_length * work.width / hidden_shards * (1 - layout.offload_activations)
+    saved = where(
+        layout.recompute == 0,
+        all_saved * where(layout.eager > 0, constants.eager_activations, 1.0),
+        where(layout.recompute == 1, selective, layer_input),
+    )
+    recomputed = largest(all_saved - saved, 0.0)  # of the one layer whose backward pass runs
+    return saved * in_flight_layers(work, batch_size, layout) + recomputed
+
+
+def in_flight_layers(work: Workload, batch_size: Any, layout: Layouts) -> Any:
+    """Return the number of layers whose activations the first pipeline stage holds at once.
+
+    With the 1F1B schedule the first stage holds as many micro-batches as there are stages. Interleaving with v chunks
+    multiplies this by 1 + (p - 1) / (p v).
+
+    Parameters
+    ----------
+    work : Workload
+    batch_size : float or ndarray
+        Sequences per step (global batch size) [1].
+    layout : Layouts
+
+    References
+    ----------
+    Narayanan et al. 2021, section 2.2 (arXiv 2104.04473); Korthikanti et al. 2022, section 4.2.3 (arXiv 2205.05198).
+    """
+    micro_batches = layout.accumulation(batch_size)
+    in_flight = smallest(layout.pipeline, micro_batches)
+    stages, chunks = layout.pipeline, layout.interleave
+    factor = where(chunks > 1, 1 + (stages - 1) / (stages * chunks), 1.0)
+    return layers_of_largest_stage(work, layout) * smallest(in_flight * factor, micro_batches)

@@ -1,4 +1,4 @@
-"""In which numbers is a model trained? Bytes of its states, and of what the matrix products read."""
+"""Number formats of training: bytes of weights, gradients, optimizer states and matmul operands."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -8,83 +8,111 @@ Precision = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "fp8-rowwise", "mxfp8
 Optimizer = Literal["adamw", "adamw-8bit", "adafactor", "muon", "sgd"]
 
 OPERAND_BYTES: dict[str, float] = {
-    "fp32": 4.0, "tf32": 4.0, "fp16": 2.0, "bf16": 2.0, "fp8": 1.0, "fp8-rowwise": 1.0, "mxfp8": 1 + 1 / 32,
-    "fp4": 0.5 + 1 / 16, "nvfp4": 0.5 + 1 / 16,
-}  # fmt: skip
-"""Bytes of an element that a matrix product reads, with the scale of its block."""
+    "fp32": 4.0,
+    "tf32": 4.0,
+    "fp16": 2.0,
+    "bf16": 2.0,
+    "fp8": 1.0,
+    "fp8-rowwise": 1.0,
+    "mxfp8": 1 + 1 / 32,
+    "fp4": 0.5 + 1 / 16,
+    "nvfp4": 0.5 + 1 / 16,
+}
+"""Bytes per element of a matmul operand, scales of blocks included [byte]."""
 
 MOMENTS: dict[str, tuple[float, float]] = {
-    "adamw": (8.0, 8.0), "adamw-8bit": (2 * (1 + 4 / 256), 2 * (1 + 4 / 256)), "adafactor": (0.0, 0.0),
-    "muon": (4.0, 8.0), "sgd": (4.0, 4.0),
-}  # fmt: skip
-"""Bytes of the optimizer's moments per parameter: of a matrix in a layer, of anything else.
+    "adamw": (8.0, 8.0),
+    "adamw-8bit": (2 * (1 + 4 / 256), 2 * (1 + 4 / 256)),
+    "adafactor": (0.0, 0.0),
+    "muon": (4.0, 8.0),
+    "sgd": (4.0, 4.0),
+}
+"""Bytes of optimizer moments per parameter: (weight matrix of a layer, any other parameter) [byte].
 
-AdamW keeps two, in 8 bits with one fp32 scale for a block of 256 (bitsandbytes 0.44); Muon one for
-matrices and AdamW for the rest; SGD one; Adafactor rows and columns alone, below a thousandth of a byte.
+AdamW has two moments. In 8 bits each block of 256 has one fp32 scale (bitsandbytes 0.44). Muon has one moment for
+matrices and uses AdamW for the rest. SGD has one. Adafactor keeps only row and column statistics, below 0.001 byte.
 """
 
 
 class Numerics(NamedTuple):
-    """Bytes and passes of a kind of training; numbers or arrays that broadcast.
-
-    `operand` bytes of an element that matrix products read; `weight`, `gradient`, `master` bytes of a
-    parameter, `moments` of one in a matrix and `other_moments` of one elsewhere; `backward` is the work
-    of the backward pass over the forward (2, or 1 where weights stand still); `trained` the share of the
-    parameters in layers that have gradients and states, `table_trained` of embedding and head, whose
-    weights take `table_weight` bytes. An adapter takes `adapter` bytes for each of its parameters, states
-    included, and reads and writes elements of `adapter_operand` bytes. `quantized` is 1 where weights must
-    be brought back into 16 bits for each product, 2 where that is done by operations of the framework.
-    """
+    """Bytes per parameter and relative work of a training or forward pass; numbers or arrays that broadcast."""
 
     operand: Any = 2.0
+    """Bytes per element of a matmul operand [byte]."""
     weight: Any = 2.0
+    """Bytes per parameter of the weights in the layers [byte]."""
     gradient: Any = 4.0
+    """Bytes per trained parameter of the gradients [byte]."""
     master: Any = 4.0
+    """Bytes per trained parameter of the fp32 master weights [byte]."""
     moments: Any = 8.0
+    """Bytes of optimizer moments per trained parameter of a weight matrix in a layer [byte]."""
     other_moments: Any = 8.0
+    """Bytes of optimizer moments per trained parameter elsewhere: embeddings, LM head, norms, biases [byte]."""
     backward: Any = 2.0
+    """FLOPs of the backward pass over those of the forward pass: 2, 1 with frozen weights, 0 without training [1]."""
     trained: Any = 1.0
-    table_weight: Any = 2.0
-    table_trained: Any = 1.0
+    """Share of the parameters in the layers that are trained [1]."""
+    embedding_weight: Any = 2.0
+    """Bytes per parameter of embedding and LM head [byte]."""
+    embedding_trained: Any = 1.0
+    """Share of the parameters of embedding and LM head that are trained [1]."""
     adapter: Any = 0.0
+    """Bytes per adapter parameter: weight, gradient and optimizer states together [byte]."""
     adapter_operand: Any = 2.0
+    """Bytes per element that adapters read and write [byte]."""
     quantized: Any = 0.0
+    """Dequantization of the weights before each matmul: 0 none, 1 by fused kernels, 2 by framework operations."""
 
-    def states(self, matrix_share: Any) -> Any:
-        """Return the bytes of master weight and moments per trained parameter."""
+    def optimizer_state_bytes(self, matrix_share: Any) -> Any:
+        """Return the bytes of master weights and moments per trained parameter [byte].
+
+        Parameters
+        ----------
+        matrix_share : float or ndarray
+            Share of the parameters that are in weight matrices of layers [1].
+        """
         return self.master + matrix_share * self.moments + (1 - matrix_share) * self.other_moments
 
 
-FORWARD = Numerics(2.0, 2.0, 0.0, 0.0, 0.0, 0.0, backward=0.0, trained=0.0, table_trained=0.0)
-"""Of a model that is read, not trained, in 16 bits."""
+FORWARD = Numerics(2.0, 2.0, 0.0, 0.0, 0.0, 0.0, backward=0.0, trained=0.0, embedding_trained=0.0)
+"""A forward pass in 16 bits, without training."""
 
 
 def numerics(precision: str = "bf16", optimizer: str = "adamw", master_weights: bool = True) -> Numerics:
-    """Return the bytes of mixed-precision training, or of training in one 16-bit format.
+    """Return the bytes per parameter of mixed-precision training, or of training in one 16-bit format.
 
     Parameters
     ----------
-    precision : of the matrix products; in 8 and 4 bits the weights are kept in 16
-    optimizer : "adamw", "adamw-8bit", "adafactor", "muon" or "sgd"
-    master_weights : whether a 32-bit copy of the weights is kept, with 32-bit gradients and moments;
-        without it all are 16-bit (or 8-bit moments)
+    precision : str
+        Number format of the matmul operands. With 8 and 4 bits the stored weights have 16 bits.
+    optimizer : str
+        "adamw", "adamw-8bit", "adafactor", "muon" or "sgd".
+    master_weights : bool
+        Whether an fp32 copy of the weights exists, with fp32 gradients and moments. Without it, weights, gradients
+        and moments have 16 bits (moments 8 bits with "adamw-8bit").
+
+    Returns
+    -------
+    Numerics
 
     Raises
     ------
     InputError
-        If a name is not known.
+        If the precision or the optimizer is unknown.
 
     References
     ----------
-    Micikevicius et al. 2018 (arXiv 1710.03740); Rajbhandari et al. 2020, "ZeRO", section 3 (arXiv 1910.02054).
+    Micikevicius et al. 2018, "Mixed Precision Training" (arXiv 1710.03740); Rajbhandari et al. 2020, "ZeRO",
+    section 3 (arXiv 1910.02054).
 
     Examples
     --------
     >>> mixed = numerics()
-    >>> mixed.weight + mixed.gradient + mixed.states(1.0)
+    >>> mixed.weight + mixed.gradient + mixed.optimizer_state_bytes(1.0)
     18.0
     >>> pure = numerics(master_weights=False)
-    >>> pure.weight + pure.gradient + pure.states(1.0)
+    >>> pure.weight + pure.gradient + pure.optimizer_state_bytes(1.0)
     8.0
     """
     problems = []
@@ -94,11 +122,11 @@ def numerics(precision: str = "bf16", optimizer: str = "adamw", master_weights: 
         problems.append(unknown("optimizer", optimizer, MOMENTS))
     if problems:
         raise InputError(problems)
-    moments, other = MOMENTS[optimizer]
+    moments, other_moments = MOMENTS[optimizer]
     operand = OPERAND_BYTES[precision]
     if operand == 4:
-        return Numerics(operand, 4.0, 4.0, 0.0, moments, other, table_weight=4.0)
+        return Numerics(operand, 4.0, 4.0, 0.0, moments, other_moments, embedding_weight=4.0)
     if master_weights:
-        return Numerics(operand, 2.0, 4.0, 4.0, moments, other)
-    halved = 1.0 if optimizer == "adamw-8bit" else 0.5
-    return Numerics(operand, 2.0, 2.0, 0.0, moments * halved, other * halved)
+        return Numerics(operand, 2.0, 4.0, 4.0, moments, other_moments)
+    scale = 1.0 if optimizer == "adamw-8bit" else 0.5
+    return Numerics(operand, 2.0, 2.0, 0.0, moments * scale, other_moments * scale)

@@ -1,7 +1,7 @@
-"""What does a sequence ask of the machine? The lists of the blocks, summed by how they are split.
+"""Work of one sequence: FLOPs, elements read and written, and parameters, grouped by how they are sharded.
 
-One small set of numbers per architecture and sequence length, from which memory and step time of any
-layout follow. Every number is of one whole replica and one sequence; layouts divide them.
+A `Workload` is a small set of sums for one architecture and sequence length. Memory and step time of any layout follow
+from it. All values are for one model replica and one sequence; a layout divides them by its degrees.
 """
 
 from __future__ import annotations
@@ -22,126 +22,154 @@ if TYPE_CHECKING:
     from costmodel.training.step.adapters import Adapters
 
 
-class Products(NamedTuple):
-    """Matrix products that are split alike: forward FLOPs, elements moved, parameters.
-
-    `read` and `written` are elements on all ranks of a tensor-parallel group, `read_part` and
-    `written_part` those of which each rank has its share; `kept` are the elements written or read in
-    parts that the backward pass needs, `weights` the elements of the matrices.
-    """
+class Matmuls(NamedTuple):
+    """Sums over the matmuls of one sharding group, forward pass of one sequence."""
 
     flops: Any = 0.0
+    """FLOPs [FLOP]."""
     read: Any = 0.0
-    read_part: Any = 0.0
+    """Input elements that every tensor-parallel rank reads in full [1]."""
+    read_sharded: Any = 0.0
+    """Input elements that are sharded over tensor-parallel ranks [1]."""
     written: Any = 0.0
-    written_part: Any = 0.0
+    """Output elements that every tensor-parallel rank writes in full [1]."""
+    written_sharded: Any = 0.0
+    """Output elements that are sharded over tensor-parallel ranks [1]."""
     weights: Any = 0.0
-
-
-class Workload(NamedTuple):
-    """One architecture at one sequence length.
-
-    `dense`, `grouped`, `whole` and `expert` are the products that tensor parallelism splits, those it
-    splits up to the number of key heads, those it leaves whole, and those of the routed experts; `head`
-    is that over the vocabulary, once for each set of logits.
-    """
-
-    sequence_length: Any
-    layers: Any
-    expert_layers: Any
-    width: Any
-    heads: Any
-    key_heads: Any
-    experts: Any
-    vocabulary: Any
-    dense: Products
-    grouped: Products
-    whole: Products
-    expert: Products
-    head: Products
-    adapter: Products
-    """Of low-rank adapters, all of them; their `weights` are their parameters."""
-    attention_flops: Any
-    """Forward FLOPs of core attention, by the causal convention."""
-    head_width: Any
-    """Mean width of the heads, weighted by their FLOPs."""
-    scores: Any
-    """Elements of the score matrices, all of them."""
-    scan_flops: Any
-    residual: Any
-    """Elements of the hidden state that go into blocks."""
-    normed: Any
-    """Elements that are normed."""
-    reduced: Any
-    """Elements summed over a tensor-parallel group in the forward pass, the experts' apart."""
-    routed: Any
-    """Elements sent to the experts and back, once."""
-    key_values: Any
-    """Elements of keys and values, which context parallelism passes around."""
-    prediction_share: Any
-    """Work of the multi-token-prediction layers over that of one mean layer."""
-    parameters: Any
-    """Of all layers, by the same four ways to split, and of what stands outside of them."""
-    model_flops: Any
-    """Of training on a sequence, core attention causal."""
-    recomputed_flops: Any
-    """Of one more forward pass through the layers."""
+    """Elements of the weight matrices [1]."""
 
 
 class Parameters(NamedTuple):
-    """Numbers of parameters by how tensor and expert parallelism split them."""
+    """Number of parameters by sharding group [1]."""
 
     dense: Any
+    """Sharded by tensor parallelism."""
     grouped: Any
-    whole: Any
+    """Key and value projections with fewer KV heads than heads: sharded at most by the number of KV heads."""
+    replicated: Any
+    """Replicated on all tensor-parallel ranks: norms, routers."""
     expert: Any
+    """Routed experts."""
     embedding: Any
+    """Input embedding and learned positions."""
     head: Any
+    """LM head; 0 if tied to the embedding."""
     prediction: Any
-    """Of the multi-token-prediction layers, all ways together."""
+    """Layers of multi-token prediction, all groups together."""
     matrix_share: Any
-    """Of those in the layers, the share in matrices."""
+    """Share of the parameters of the layers that are in matrices [1]."""
+
+
+class Workload(NamedTuple):
+    """Work of an architecture for one sequence; numbers, or arrays of shape (workloads,)."""
+
+    sequence_length: Any
+    """Tokens of the sequence [token]."""
+    layers: Any
+    """Number of layers [1]."""
+    expert_layers: Any
+    """Number of MoE layers [1]."""
+    width: Any
+    """Hidden size [1]."""
+    heads: Any
+    """Attention heads: the fewest of all layers [1]."""
+    key_heads: Any
+    """KV heads: the fewest of all layers [1]."""
+    experts: Any
+    """Routed experts of an MoE layer; 1 without [1]."""
+    vocabulary: Any
+    """Vocabulary size [1]."""
+    dense: Matmuls
+    """Matmuls that tensor parallelism shards."""
+    grouped: Matmuls
+    """Key and value projections that are sharded at most by the number of KV heads."""
+    replicated: Matmuls
+    """Matmuls that are replicated on all tensor-parallel ranks."""
+    expert: Matmuls
+    """Matmuls of the routed experts."""
+    head: Matmuls
+    """LM head, once per set of logits."""
+    adapter: Matmuls
+    """Low-rank adapters; `weights` is their number of parameters."""
+    attention_flops: Any
+    """Forward FLOPs of core attention, causal [FLOP]."""
+    head_width: Any
+    """Mean head width, weighted by FLOPs [1]."""
+    scores: Any
+    """Elements of all attention score matrices, without the causal mask [1]."""
+    scan_flops: Any
+    """Forward FLOPs of state-space scans [FLOP]."""
+    residual: Any
+    """Elements of the hidden state at the inputs of all blocks [1]."""
+    normalized: Any
+    """Elements that norms process [1]."""
+    all_reduced: Any
+    """Elements summed over tensor-parallel ranks in the forward pass, experts apart [1]."""
+    routed: Any
+    """Elements sent to the experts in the forward pass; as many return [1]."""
+    key_values: Any
+    """Elements of keys and values [1]."""
+    prediction_share: Any
+    """Work of the multi-token-prediction layers, in units of the mean layer [1]."""
+    parameters: Parameters
+    model_flops: Any
+    """Model FLOPs of a training pass, core attention causal [FLOP]."""
+    recomputed_flops: Any
+    """FLOPs of one more forward pass through the layers (full recomputation) [FLOP]."""
 
 
 @lru_cache(maxsize=256)
 def workload(architecture: Architecture, sequence_length: float, adapters: Adapters | None = None) -> Workload:
-    """Return the sums over an architecture at a sequence length [token].
+    """Return the work of one sequence.
 
     Parameters
     ----------
     architecture : Architecture
-    sequence_length : tokens of a sequence [token]
-    adapters : low-rank adapters beside its matrices
+    sequence_length : float
+        Tokens of the sequence [token]; ignored by architectures with a fixed number of tokens.
+    adapters : Adapters, optional
+        Low-rank adapters on its matrices.
+
+    Returns
+    -------
+    Workload
+        Each field a number.
     """
     return _Sums(architecture, float(architecture.tokens or sequence_length), adapters).workload()
 
 
 def stacked(workloads: Sequence[Workload]) -> Workload:
-    """Return the workloads as one, whose numbers are arrays of shape (len(workloads),)."""
+    """Return several workloads as one, with arrays of shape (len(workloads),).
+
+    Parameters
+    ----------
+    workloads : sequence of Workload
+    """
     import numpy as np
 
     def joined(values: Sequence[Any]) -> Any:
         if isinstance(values[0], tuple):
-            return type(values[0])(*(joined(each) for each in zip(*values, strict=True)))
+            return type(values[0])(*(joined(column) for column in zip(*values, strict=True)))
         return np.array(values, dtype=float)
 
-    whole: Workload = joined(workloads)
-    return whole
+    together: Workload = joined(workloads)
+    return together
 
 
-_WAYS = ("dense", "grouped", "whole", "expert")
+_GROUPS = ("dense", "grouped", "replicated", "expert")
+"""Sharding groups of weights and matmuls."""
 
 
 class _Sums:
-    """Adds the lists of an architecture up."""
+    """Adds up the weights and operations that the blocks of an architecture list."""
 
     def __init__(self, architecture: Architecture, length: float, adapters: Adapters | None) -> None:
         self.architecture, self.length, self.adapters = architecture, length, adapters
-        self.adapter = dict.fromkeys(Products._fields, 0.0)
-        self.products = {way: dict.fromkeys(Products._fields, 0.0) for way in _WAYS}
-        self.parameters = dict.fromkeys(_WAYS, 0.0)
+        self.adapter = dict.fromkeys(Matmuls._fields, 0.0)
+        self.matmuls = {group: dict.fromkeys(Matmuls._fields, 0.0) for group in _GROUPS}
+        self.parameters = dict.fromkeys(_GROUPS, 0.0)
         self.matrices = self.attention = self.heads_flops = self.scores = self.scan = 0.0
-        self.residual = self.normed = self.reduced = self.routed = self.key_values = 0.0
+        self.residual = self.normalized = self.all_reduced = self.routed = self.key_values = 0.0
         self.layers = self.expert_layers = 0.0
         self.heads: list[int] = []
         self.key_heads: list[int] = []
@@ -155,13 +183,14 @@ class _Sums:
             self.add_block(block, 1, architecture.width, length)
         inner, width = architecture.embedding_width or architecture.width, architecture.width
         if inner != width:
-            for one in (Linear(inputs=inner, outputs=width), Linear(inputs=width, outputs=inner)):
-                self.add_block(one, 1, width, length)
+            for projection in (Linear(inputs=inner, outputs=width), Linear(inputs=width, outputs=inner)):
+                self.add_block(projection, 1, width, length)
 
     def add_layers(self, layers: Iterable[Layer], width: int, tokens: float) -> None:
+        """Add a stack of layers that process `tokens` tokens."""
         for layer, copies in distinct_layers(tuple(layers)).items():
             self.layers += copies
-            self.normed += copies * layer.norms * width * tokens
+            self.normalized += copies * layer.norms * width * tokens
             self.add_weights(layer.norm_weights(width), copies)
             for block in layer.blocks():
                 self.residual += copies * width * tokens
@@ -169,128 +198,140 @@ class _Sums:
                 self.expert_layers += copies if block.part == "experts" else 0
 
     def add_weights(self, weights: Iterable[Weight], copies: int, grouped: Sequence[str] = ()) -> None:
+        """Add parameters; `grouped` names the weights that are sharded by KV heads."""
         for weight in weights:
-            self.parameters[_way(weight, grouped)] += copies * weight.size
+            self.parameters[_sharding_group(weight, grouped)] += copies * weight.size
             self.matrices += copies * weight.size * (len(weight.shape) > 1)
 
     def add_block(self, block: Block, copies: int, width: int, tokens: float) -> None:
-        listed = block.weights(width)
+        """Add the weights and operations of a block."""
+        weights = block.weights(width)
         heads, key_heads = int(getattr(block, "heads", 0) or 0), int(getattr(block, "kv_heads", 0) or 0)
         grouped = ("key", "value", "key_bias", "value_bias") if 0 < key_heads < heads else ()
         self.heads += [heads] if heads else []
         self.key_heads += [key_heads] if grouped else []
         self.experts += [int(getattr(block, "experts", 0) or 0)] if block.part == "experts" else []
-        self.add_weights(listed, copies, grouped)
+        self.add_weights(weights, copies, grouped)
+        operations = block.operations(width, tokens, tokens)
         if self.adapters is not None:
-            self.add_adapters(block.operations(width, tokens, tokens), listed, copies, self.adapters)
-        by_name = {weight.name: weight for weight in listed}
+            self.add_adapters(operations, weights, copies, self.adapters)
+        by_name = {weight.name: weight for weight in weights}
         if block.part == "attention":
             self.key_values += copies * block.cache(int(tokens))
-        for operation in block.operations(width, tokens, tokens):
+        for operation in operations:
             if operation.kind == "matmul":
                 weight = by_name.get(operation.name)
-                self.add_product(operation, copies, weight, "whole" if weight is None else _way(weight, grouped))
+                group = "replicated" if weight is None else _sharding_group(weight, grouped)
+                self.add_matmul(operation, copies, weight, group)
             elif operation.kind == "scan":
                 self.scan += 2 * copies * operation.copies * operation.m * operation.n * operation.k
             else:
                 self.add_attention(operation, copies)
 
     def add_adapters(
-        self, operations: Iterable[Operation], listed: Iterable[Weight], copies: int, adapters: Adapters
+        self, operations: Iterable[Operation], weights: Iterable[Weight], copies: int, adapters: Adapters
     ) -> None:
+        """Add the low-rank adapters of the targeted matrices."""
         rows = {operation.name: operation.m for operation in operations if operation.kind == "matmul"}
-        for weight in listed:
-            if not adapters.takes(weight):
+        for weight in weights:
+            if not adapters.targets_weight(weight):
                 continue
             inputs, outputs = weight.shape
-            times, size = copies * weight.copies * rows.get(weight.name, 0.0), copies * adapters.size(weight)
-            self.adapter["weights"] += size
-            self.adapter["flops"] += 2 * times * adapters.rank * (inputs + outputs)
-            self.adapter["read"] += times * inputs
-            self.adapter["written"] += times * outputs * (1 + adapters.magnitude)
+            tokens = copies * weight.copies * rows.get(weight.name, 0.0)
+            self.adapter["weights"] += copies * adapters.size(weight)
+            self.adapter["flops"] += 2 * tokens * adapters.rank * (inputs + outputs)
+            self.adapter["read"] += tokens * inputs
+            self.adapter["written"] += tokens * outputs * (1 + adapters.magnitude)
 
-    def add_product(self, operation: Operation, copies: int, weight: Weight | None, way: str) -> None:
+    def add_matmul(self, operation: Operation, copies: int, weight: Weight | None, group: str) -> None:
+        """Add a matmul of shape (m, k) × (k, n); a weight split by rows is followed by an all-reduce."""
         times = copies * operation.copies
-        taken, given = times * operation.m * operation.k, times * operation.m * operation.n
+        inputs, outputs = times * operation.m * operation.k, times * operation.m * operation.n
         split = "replicated" if weight is None else weight.split
-        sums = self.products[way]
-        sums["flops"] += 2 * taken * operation.n
+        sums = self.matmuls[group]
+        sums["flops"] += 2 * inputs * operation.n
         sums["weights"] += times * operation.n * operation.k
-        sums["read_part" if split == "rows" else "read"] += taken
-        sums["written_part" if split in {"columns", "heads"} else "written"] += given
+        sums["read_sharded" if split == "rows" else "read"] += inputs
+        sums["written_sharded" if split in {"columns", "heads"} else "written"] += outputs
         if split == "rows":
-            if way == "expert":
-                self.routed += given
+            if group == "expert":
+                self.routed += outputs
             else:
-                self.reduced += given
+                self.all_reduced += outputs
 
     def add_attention(self, operation: Operation, copies: int) -> None:
-        counted = operation.m * operation.n
-        self.scores += copies * operation.copies * counted * (operation.kind == "score")
+        """Add one of the two batched matmuls of core attention."""
+        scores = operation.m * operation.n
+        self.scores += copies * operation.copies * scores * (operation.kind == "score")
         if operation.causal or operation.window:
             window, chunk = operation.window, operation.chunk
-            counted = pairs(operation.m, "causal", operation.causal, window, chunk) * operation.n / operation.m
-        flops = 2 * copies * operation.copies * operation.k * counted
+            scores = pairs(operation.m, "causal", operation.causal, window, chunk) * operation.n / operation.m
+        flops = 2 * copies * operation.copies * operation.k * scores
         self.attention += flops
         self.heads_flops += flops * operation.k
 
     def workload(self) -> Workload:
+        """Return the sums as a `Workload`."""
         from costmodel.architecture.counting import count_flops
 
         architecture, length = self.architecture, self.length
         counted = count_flops(architecture, int(length))
         inner = architecture.embedding_width or architecture.width
         vocabulary = float(architecture.vocabulary or 0)
-        table = vocabulary * inner
+        embedding = vocabulary * inner
         if self.adapters is not None:
             self.adapter["weights"] += virtual_parameters(architecture, self.adapters)
-        has_head = float(architecture.head) * (table > 0)
-        sets = 1.0 + architecture.prediction_layers
-        head = Products(
-            flops=2 * length * table * has_head * sets, read=length * inner * has_head * sets,
-            written_part=length * vocabulary * has_head * sets, weights=table * has_head,
-        )  # fmt: skip
-        of_layers = counted.forward - 2 * length * table * has_head
-        ahead = counted.prediction / 3 - (sets - 1) * 2 * length * table * has_head
-        depth = max(self.layers, 1.0)
+        has_head = float(architecture.head) * (embedding > 0)
+        logit_sets = 1.0 + architecture.prediction_layers
+        head_flops = 2 * length * embedding * has_head
+        head = Matmuls(
+            flops=head_flops * logit_sets,
+            read=length * inner * has_head * logit_sets,
+            written_sharded=length * vocabulary * has_head * logit_sets,
+            weights=embedding * has_head,
+        )
+        layer_flops = counted.forward - head_flops
+        prediction_flops = counted.prediction / 3 - (logit_sets - 1) * head_flops
+        layers = max(self.layers, 1.0)
         parameters = Parameters(
             **self.parameters,
-            embedding=table + architecture.positions * architecture.width,
-            head=table * has_head * (not architecture.tied),
+            embedding=embedding + architecture.positions * architecture.width,
+            head=embedding * has_head * (not architecture.tied),
             prediction=float(architecture.parameters.prediction),
             matrix_share=self.matrices / max(sum(self.parameters.values()), 1.0),
         )
         return Workload(
             sequence_length=length,
-            layers=depth,
+            layers=layers,
             expert_layers=self.expert_layers,
             width=float(architecture.width),
             heads=float(min(self.heads, default=1)),
             key_heads=float(min(self.key_heads, default=min(self.heads, default=1))),
             experts=float(min(self.experts, default=1)),
             vocabulary=vocabulary,
-            **{way: Products(**self.products[way]) for way in _WAYS},
+            **{group: Matmuls(**self.matmuls[group]) for group in _GROUPS},
             head=head,
-            adapter=Products(**self.adapter),
+            adapter=Matmuls(**self.adapter),
             attention_flops=self.attention,
             head_width=self.heads_flops / self.attention if self.attention else 128.0,
             scores=self.scores,
             scan_flops=self.scan,
             residual=self.residual,
-            normed=self.normed,
-            reduced=self.reduced,
+            normalized=self.normalized,
+            all_reduced=self.all_reduced,
             routed=self.routed,
             key_values=self.key_values,
-            prediction_share=ahead / (of_layers / depth) if of_layers else 0.0,
+            prediction_share=prediction_flops / (layer_flops / layers) if layer_flops else 0.0,
             parameters=parameters,
             model_flops=counted.training,
             recomputed_flops=counted.recompute,
         )
 
 
-def _way(weight: Weight, grouped: Sequence[str]) -> str:
+def _sharding_group(weight: Weight, grouped: Sequence[str]) -> str:
+    """Return the sharding group of a weight, one of `_GROUPS`."""
     if weight.role == "expert":
         return "expert"
     if weight.name in grouped:
         return "grouped"
-    return "whole" if weight.split == "replicated" else "dense"
+    return "replicated" if weight.split == "replicated" else "dense"

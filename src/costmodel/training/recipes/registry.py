@@ -1,0 +1,114 @@
+"""Table of the training recipes by kind, and the field type that accepts any of them.
+
+To add a recipe: write its class in a module of this folder (a subclass of `FineTuning`, or a `Spec` with the methods of
+`Pretraining`), add one row to `RECIPES`, and list the class in `costmodel.__init__`. Scenario files, the command line
+and the JSON schema read the table.
+"""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import core_schema
+
+from costmodel.foundation.errors import FieldsError, InputError, unknown
+from costmodel.foundation.fields import reported
+from costmodel.foundation.renamed import RENAMED
+from costmodel.foundation.specs import Spec
+
+if TYPE_CHECKING:
+    from costmodel.training.recipes.finetuning import FineTuning
+    from costmodel.training.recipes.pretraining import Pretraining
+
+
+class Recipes(Mapping[str, Any]):
+    """Recipe classes by kind; a module is imported at the first use of one of its classes."""
+
+    def __init__(self, paths: Mapping[str, str]) -> None:
+        self.paths = dict(paths)
+        """Module and class by kind, such as "finetuning.LoRA"."""
+
+    def __getitem__(self, kind: str) -> Any:
+        module, name = self.paths[kind].split(".")
+        return getattr(import_module(f"costmodel.training.recipes.{module}"), name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.paths)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+RECIPES = Recipes(
+    {
+        "pretraining": "pretraining.Pretraining",
+        "full_fine_tuning": "finetuning.FullFineTuning",
+        "lora": "finetuning.LoRA",
+        "qlora": "finetuning.QLoRA",
+        "prompt_tuning": "finetuning.PromptTuning",
+        "quantization_aware_training": "finetuning.QuantizationAwareTraining",
+        "reward_model": "preference.RewardModel",
+        "dpo": "preference.DPO",
+        "kto": "preference.KTO",
+        "orpo": "preference.ORPO",
+        "simpo": "preference.SimPO",
+        "ppo": "reinforcement.PPO",
+        "grpo": "reinforcement.GRPO",
+        "distillation": "distillation.Distillation",
+    }
+)
+"""All recipes by kind."""
+
+
+def is_recipe(value: Any) -> bool:
+    """Return whether a value is a recipe: a specification with a method `passes`."""
+    return isinstance(value, Spec) and callable(getattr(value, "passes", None))
+
+
+def read_recipe(value: Any) -> Any:
+    """Return the recipe described by a mapping; a recipe is returned unchanged.
+
+    Parameters
+    ----------
+    value : recipe or Mapping
+        Fields of a recipe; `kind` names it, default "pretraining".
+
+    Raises
+    ------
+    InputError
+        If the value describes no recipe; the message lists every problem of its fields.
+    """
+    if is_recipe(value):
+        return value
+    if not isinstance(value, Mapping):
+        shown = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:77]}..."
+        raise InputError(f"expected a recipe such as LoRA(tokens='20M'), or its fields with a `kind`; got {shown}")
+    kind = value.get("kind", "pretraining")
+    if isinstance(kind, str) and kind in RENAMED:
+        kind = RENAMED[kind]
+        value = {**value, "kind": kind}
+    if not isinstance(kind, str) or kind not in RECIPES:
+        raise InputError(unknown("kind of recipe", kind, RECIPES))
+    try:
+        return RECIPES[kind].from_data(value)
+    except InputError as error:
+        raise FieldsError(error.problems) from None
+
+
+class _RecipeField:
+    """Field that accepts any recipe, as an object or as a mapping of its fields."""
+
+    def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        written = core_schema.plain_serializer_function_ser_schema(lambda recipe: recipe.to_data())
+        return core_schema.no_info_plain_validator_function(reported(read_recipe), serialization=written)
+
+    def __get_pydantic_json_schema__(self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [handler(recipe.__pydantic_core_schema__) for recipe in RECIPES.values()]}
+
+
+if TYPE_CHECKING:
+    AnyRecipe: TypeAlias = Pretraining | FineTuning
+else:
+    AnyRecipe = Annotated[Any, _RecipeField()]
+"""Any recipe, as a type and as the annotation of a field; all but `Pretraining` are subclasses of `FineTuning`."""

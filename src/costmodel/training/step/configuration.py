@@ -1,0 +1,138 @@
+"""Inputs of the step-time model: hardware rates, fitted constants, and the configuration of a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costmodel.foundation.arrays import where
+
+if TYPE_CHECKING:
+    from costmodel.training.step.layout import Layouts
+    from costmodel.training.step.numerics import Numerics
+    from costmodel.training.step.workload import Workload
+
+
+class HardwareRates(NamedTuple):
+    """Peaks and bandwidths of a cluster, in SI units; numbers or arrays that broadcast."""
+
+    matmul_peak: Any
+    """Dense peak in the precision of the matmuls [FLOP/s]."""
+    peak: Any
+    """Dense 16-bit peak [FLOP/s]."""
+    memory_bandwidth: Any
+    """Memory bandwidth of an accelerator [byte/s]."""
+    link_bandwidth: Any
+    """Bandwidth within a node (NVLink), per accelerator and direction [byte/s]."""
+    network_bandwidth: Any
+    """Bandwidth between nodes, per accelerator and direction [byte/s]."""
+    host_bandwidth: Any
+    """Bandwidth between accelerator and host memory (PCIe) [byte/s]."""
+    gpus_per_node: Any
+    """Accelerators per node [1]."""
+    memory: Any
+    """Memory of an accelerator [byte]."""
+
+
+class TimeConstants(NamedTuple):
+    """Fitted and assumed constants of the step-time model, for one accelerator and software; numbers or arrays.
+
+    Values and sources are in `data/fitted/efficiency.csv` and `data/fitted/finetune_efficiency.csv`.
+    """
+
+    matmul: Any
+    """Asymptotic GEMM efficiency: rate of very large matmuls over the peak [1]."""
+    matmul_traffic: Any
+    """Memory traffic of a matmul over the minimum (operands read once, result written once) [1]."""
+    attention: Any
+    """Fused attention: rate over the 16-bit peak for long sequences and head width 128, latest kernel of the
+    accelerator [1]."""
+    attention_flash_2: Any
+    """The same with FlashAttention-2 (software of 2023 to 2024) [1]."""
+    attention_flash_1: Any
+    """The same with FlashAttention-1 (software of 2022 to 2023) [1]."""
+    attention_length: Any
+    """Sequence length at which fused attention has half of that rate [token]."""
+    attention_unfused: Any
+    """Unfused attention: rate of the two batched matmuls over that of large matmuls [1]."""
+    softmax_traffic: Any
+    """Unfused attention: passes over the score matrix [1]."""
+    elementwise: Any
+    """Memory traffic of norms, activation functions and residual additions over the listed elements [1]."""
+    scan: Any
+    """State-space scan: rate over the 16-bit peak [1]."""
+    quantize: Any
+    """Memory traffic of casts to 8 and 4 bits over the operands [1]."""
+    launch: Any
+    """Host time to launch the kernels of a layer, forward and backward [s]."""
+    launch_experts: Any
+    """Additional host time of an MoE layer [s]."""
+    experts: Any
+    """Rate of expert matmuls (grouped GEMM) over that of dense matmuls [1]."""
+    link: Any
+    """Realized share of the bandwidth within a node in collectives [1]."""
+    network: Any
+    """Realized share of the bandwidth between nodes in collectives [1]."""
+    exposed_tensor: Any
+    """Exposed (not overlapped) share of tensor-parallel communication with overlap [1]."""
+    exposed_experts: Any
+    """Exposed share of the expert all-to-all [1]."""
+    exposed_context: Any
+    """Exposed share of context-parallel communication [1]."""
+    exposed_pipeline: Any
+    """Exposed share of pipeline send/recv [1]."""
+    exposed_data: Any
+    """Slowdown of the passes by overlapped data-parallel communication, as a share of its time [1]."""
+    overlap: Any
+    """Exponent p of data-parallel overlap, (compute^p + communication^p)^(1/p): 1 no overlap, infinity full [1]."""
+    latency: Any
+    """Latency of one step of a collective [s]."""
+    optimizer_traffic: Any
+    """Memory traffic of the optimizer step over its minimum [1]."""
+    fixed: Any
+    """Fixed per-step overhead [s]."""
+    software: Any
+    """Factor on the whole step time: age of the software, or a calibrated stack [1]."""
+    launch_eager: Any
+    """Factor on `launch` for kernels launched one by one by a general-purpose trainer (eager mode) [1]."""
+    launch_sharded: Any
+    """Additional host time of a layer in eager mode with ZeRO-3 [s]."""
+    launch_quantized: Any
+    """Additional host time of a layer whose weights are dequantized by framework operations [s]."""
+    adapter_traffic: Any
+    """Memory traffic of low-rank adapters over the elements that they read and write, in eager mode [1]."""
+    adapter_fused: Any
+    """Memory traffic of fused or compiled adapters over that in eager mode [1]."""
+    adapter_matmul: Any
+    """Rate of adapter matmuls over the 16-bit peak [1]."""
+    dequantize: Any
+    """Memory traffic of dequantization by framework operations over the elements read and written [1]."""
+    dequantize_fused: Any
+    """Memory traffic of fused dequantization kernels over that of framework operations [1]."""
+    loss_eager: Any
+    """Memory traffic of the loss in eager mode over that of a fused loss [1]."""
+    host_memory: Any
+    """Host memory bandwidth of a node, used by an optimizer step on the CPU [byte/s]."""
+
+
+class StepConfiguration(NamedTuple):
+    """Model, number formats, hardware, layout and constants of a step."""
+
+    work: Workload
+    numerics: Numerics
+    hardware: HardwareRates
+    layout: Layouts
+    constants: TimeConstants
+
+    @property
+    def sequences_per_layer(self) -> Any:
+        """Sequences of a micro-batch per rank, divided by the layers: turns a sum over layers into the mean layer."""
+        return self.layout.micro_batch / self.layout.context / self.work.layers
+
+    @property
+    def full_recompute(self) -> Any:
+        """1 with full recomputation, else 0."""
+        return where(self.layout.recompute == 2, 1.0, 0.0)
+
+    def has_backward(self, value: float) -> Any:
+        """Return `value` if there is a backward pass, else 0."""
+        return where(self.numerics.backward > 0, value, 0.0)

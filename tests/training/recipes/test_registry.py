@@ -1,0 +1,64 @@
+"""The table of recipes: complete, public, and read by scenarios and the JSON schema."""
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from pydantic import TypeAdapter
+
+import costmodel as cm
+from costmodel.foundation.specs import Spec
+from costmodel.training import recipes
+from costmodel.training.recipes.registry import RECIPES, AnyRecipe, is_recipe, read_recipe
+
+MODULES = sorted(path.stem for path in Path(recipes.__file__).parent.glob("*.py") if path.stem != "__init__")
+
+
+def recipe_classes():
+    """Return all classes with a field `kind` and a method `passes`, by their path in the table."""
+    modules = {name: import_module(f"costmodel.training.recipes.{name}") for name in MODULES}
+    return [
+        (f"{name}.{value.__name__}", value)
+        for name, module in modules.items()
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Spec) and value.__module__ == module.__name__
+        if hasattr(value, "passes") and "kind" in value.model_fields
+    ]
+
+
+@pytest.mark.parametrize(("path", "recipe"), recipe_classes())
+def test_every_recipe_class_is_in_the_table_under_its_kind(path, recipe):
+    kind = recipe.model_fields["kind"].default
+    assert RECIPES.paths.get(kind) == path, f'add "{kind}": "{path}" to RECIPES in training/recipes/registry.py'
+    assert RECIPES[kind] is recipe
+
+
+@pytest.mark.parametrize("path", list(RECIPES.paths.values()))
+def test_every_recipe_is_a_public_name(path):
+    module, name = path.split(".")
+    home = f"training.recipes.{module}"
+    assert cm._HOMES.get(name) == home, f'add "{name}": "{home}" to _HOMES in costmodel/__init__.py'
+    assert name in cm.__all__, f'add "{name}" to __all__ in costmodel/__init__.py'
+    public = Path(cm.__file__).read_text(encoding="utf-8").partition("_HOMES")[0]
+    assert name in public, f"import {name} under TYPE_CHECKING in costmodel/__init__.py"
+
+
+def test_the_json_schema_offers_every_recipe():
+    schema = TypeAdapter(AnyRecipe).json_schema()
+    names = {choice.get("title") or choice["$ref"].rpartition("/")[2] for choice in schema["anyOf"]}
+    assert names == {path.partition(".")[2] for path in RECIPES.paths.values()}
+
+
+def test_a_mapping_without_a_kind_is_a_pretraining():
+    assert read_recipe({"tokens": 1e9}) == cm.Pretraining(tokens=1e9)
+
+
+def test_unknown_kinds_name_the_nearest_one():
+    with pytest.raises(cm.InputError, match="qlora"):
+        read_recipe({"kind": "qlorra", "tokens": 1e9})
+
+
+def test_other_values_are_no_recipes():
+    assert is_recipe(cm.LoRA(tokens=1e6)) and not is_recipe(cm.Cluster("H100-SXM", 8))
+    with pytest.raises(cm.InputError, match="expected a recipe such as LoRA"):
+        read_recipe(3)
