@@ -1,10 +1,11 @@
-"""The default utilization, scored as a user meets it, and reproducible from the shipped runs."""
+"""Score of the default utilization on published runs, and the fit of its table."""
 
 import csv
 
 import pytest
 
-from costmodel.foundation.tables import default, read_csv, table
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.tables import Table, default, read_csv, table
 from costmodel.hardware.accelerator import load_accelerator
 from costmodel.training.jobs.utilization import (
     default_mfu,
@@ -29,13 +30,13 @@ def test_shipped_runs_are_predicted_without_their_organization(scored):
     assert scored["coverage"]["0.5"] < scored["coverage"]["0.8"] < scored["coverage"]["0.95"]
 
 
-def test_shipped_runs_are_the_visible_ones(shared, scored):
+def test_the_shipped_runs_score_like_the_published_table(shared, scored):
     again = validate_published_runs(read_csv(shared / "measurements" / "published_runs.csv"))
     assert again["scored"] == scored["scored"]
     assert again["median_abs_log10"] == pytest.approx(scored["median_abs_log10"], rel=1e-12)
 
 
-def test_an_organization_left_out_does_not_score_itself(scored):
+def test_a_run_is_predicted_without_its_organization(scored):
     """Dropping the runs of an organization from the fit changes the prediction of those runs."""
     runs, goodput = shipped_runs(), default("goodput").value
     whole = fit_utilization(runs, goodput)
@@ -45,7 +46,7 @@ def test_an_organization_left_out_does_not_score_itself(scored):
     assert row["predicted"] != pytest.approx(inside, rel=1e-3)
 
 
-def test_every_row_is_scored_or_says_why_not(scored):
+def test_every_row_has_a_prediction_or_a_reason(scored):
     assert len(scored["rows"]) == scored["cases"]
     for row in scored["rows"]:
         assert (row["skipped"] is None) == (row["predicted"] is not None)
@@ -53,7 +54,7 @@ def test_every_row_is_scored_or_says_why_not(scored):
             assert 0 < row["low"] < row["predicted"] < row["high"]
 
 
-def test_the_table_of_defaults_is_what_the_fit_gives(tmp_path):
+def test_the_shipped_utilization_is_that_of_the_fit(tmp_path):
     write_table(tmp_path / "utilization.csv")
     assert (tmp_path / "utilization.csv").read_text(encoding="utf-8") == "\n".join(
         [",".join(table("fitted/utilization").columns), *_lines(table("fitted/utilization").rows)]
@@ -68,7 +69,7 @@ def _lines(rows):
     return [*out.getvalue().splitlines(), ""]
 
 
-def test_small_classes_are_shrunk_and_unseen_ones_are_wider():
+def test_small_classes_are_shrunk_and_unseen_classes_are_wider():
     rows = {(row["kind"], row["generation"]): row for row in utilization_rows(shipped_runs())}
     seen, other = rows["dense", "hopper"], rows["dense", "other"]
     assert float(other["high"]) / float(other["low"]) > float(seen["high"]) / float(seen["low"])
@@ -78,8 +79,11 @@ def test_small_classes_are_shrunk_and_unseen_ones_are_wider():
 
 
 def test_scores_of_known_errors():
-    cases = [Case("a", "x", 2.0, 1.0, {0.8: (0.5, 3.0)}), Case("b", "x", 1.0, 2.0, {0.8: (0.5, 1.5)}),
-             Case("c", "y", skipped="no hours")]  # fmt: skip
+    cases = [
+        Case("a", "x", 2.0, 1.0, {0.8: (0.5, 3.0)}),
+        Case("b", "x", 1.0, 2.0, {0.8: (0.5, 1.5)}),
+        Case("c", "y", skipped="no hours"),
+    ]
     result = report("published_runs", cases)
     assert result["cases"] == 3
     assert result["scored"] == 2
@@ -90,3 +94,11 @@ def test_scores_of_known_errors():
     assert result["coverage"]["0.5"] is None
     assert result["rows"][2]["skipped"] == "no hours"
     assert set(result["families"]) == {"x"}
+
+
+def test_unknown_columns_are_errors():
+    runs = table("measurements/published_runs")
+    rows = tuple({**row, "gpu_hour": ""} for row in runs.rows)
+    wrong = Table("runs", rows, (*runs.columns, "gpu_hour"), "")
+    with pytest.raises(InputError, match="unknown column 'gpu_hour' of published runs"):
+        validate_published_runs(wrong)

@@ -1,1 +1,1 @@
-"""How wrong is it? Published cases predicted as a user would, and scored."""
+"""Scores of the predictions on published cases."""

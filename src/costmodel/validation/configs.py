@@ -1,4 +1,4 @@
-"""Are parameters counted exactly? A folder of configs against the counts of a reference implementation."""
+"""Parameter and FLOP counts of a folder of configs against those of a reference implementation."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ COUNTS = {"total": "total_params", "active": "active_params", "embedding": "embe
 
 
 def validate_configs(folder: Path) -> dict[str, Any]:
-    """Count every config of a folder and compare with its `params.csv` (and `flops.csv`, if it is there).
+    """Count every config of a folder and compare with its `params.csv`, and with its `flops.csv` if there is one.
 
     Parameters
     ----------
-    folder : holds NAME.json for each row of params.csv, whose columns are model, model_type, total_params,
-        active_params and embedding_params
+    folder : Path
+        Holds NAME.json for each row of params.csv, with the columns model, model_type, total_params, active_params and
+        embedding_params.
 
     Returns
     -------
     dict
-        The scores of the total counts, how many are equal, wrong and refused, and a row per model.
+        The scores of the total counts, the numbers of equal, wrong and refused configs, and a row per model.
     """
     table = read_csv(folder / "params.csv")
-    if missing := [each for each in ("model", "model_type", *COUNTS.values()) if each not in table.columns]:
-        raise InputError([f"params.csv: the column {each!r} is missing" for each in missing])
+    if missing := [name for name in ("model", "model_type", *COUNTS.values()) if name not in table.columns]:
+        raise InputError([f"params.csv: the column {name!r} is missing" for name in missing])
     flops_file = folder / "flops.csv"
     flops = read_csv(flops_file).rows if flops_file.is_file() else ()
     rows, cases = [], []
     for row in table.rows:
-        checked = _row(folder, row, [each for each in flops if each["model"] == row["model"]])
+        checked = _row(folder, row, [count for count in flops if count["model"] == row["model"]])
         rows.append(checked)
         expected, counted = checked["expected"]["total"], (checked["counted"] or {}).get("total")
         case = Case(row["model"], row["model_type"], counted, expected, skipped=checked["skipped"])
@@ -52,14 +53,14 @@ def validate_configs(folder: Path) -> dict[str, Any]:
 
 
 def summary(scored: dict[str, Any]) -> list[dict[str, str]]:
-    """Return one row of text per model that is not equal, or whose FLOPs differ; none if all agree."""
+    """Return a row of text for each model with other parameters or FLOPs than expected."""
     listed = []
     for row in scored["rows"]:
-        off = [each for each in row["flops"] if each["counted"] != each["expected"]]
+        off = [count for count in row["flops"] if count["counted"] != count["expected"]]
         if row["equal"] is True and not off:
             continue
         verdict = "refused" if row["equal"] is None else ("equal" if row["equal"] else "wrong")
-        largest = max((abs(each["counted"] / each["expected"] - 1) for each in off), default=0.0)
+        largest = max((abs(count["counted"] / count["expected"] - 1) for count in off), default=0.0)
         note = row["skipped"] or (f"FLOPs differ by up to {largest:.2%}" if off else str(row["counted"]))
         listed.append({"model": row["id"], "parameters": verdict, "note": note.splitlines()[0][:120]})
     return listed
@@ -67,14 +68,14 @@ def summary(scored: dict[str, Any]) -> list[dict[str, str]]:
 
 def _row(folder: Path, row: Row, flops: list[Row]) -> dict[str, Any]:
     expected = {name: int(row[column]) for name, column in COUNTS.items()}
-    found: dict[str, Any] = {"id": row["model"], "expected": expected, "counted": None, "equal": None, "flops": []}
+    result: dict[str, Any] = {"id": row["model"], "expected": expected, "counted": None, "equal": None, "flops": []}
     try:
         architecture = from_config(read_config(folder / f"{row['model']}.json"))
         counted = {name: getattr(architecture.parameters, name) for name in COUNTS}
     except CostModelError as error:
-        return {**found, "skipped": str(error)}
-    compared = [_flops(architecture, each) for each in flops]
-    return {**found, "counted": counted, "equal": counted == expected, "flops": compared, "skipped": None}
+        return {**result, "skipped": str(error)}
+    compared = [_flops(architecture, count) for count in flops]
+    return {**result, "counted": counted, "equal": counted == expected, "flops": compared, "skipped": None}
 
 
 def _flops(architecture: Architecture, row: Row) -> dict[str, Any]:

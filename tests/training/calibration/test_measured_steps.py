@@ -125,6 +125,9 @@ def test_older_column_names_are_read_through_the_same_columns():
         ("zero2", 2),
         ("dp8, zero1", 1),
         ("dp8+zero3", 3),
+        ("dp8 zero1", 1),
+        ("dp=4 distributed optimizer", 1),
+        ("fsdp no_shard", None),
     ],
 )
 def test_sharding_notation_of_older_files(cell, zero):

@@ -121,11 +121,11 @@ _OLDER_RECOMPUTE: dict[str, dict[str, str]] = {
 }
 
 _SHARDING: tuple[tuple[str, str], ...] = (
-    (r"dp ?=? ?\d+|ddp|fsdp ?=? ?0|no_shard|fsdp no_shard", ""),
+    (r"dp ?=? ?\d+|ddp|fsdp ?=? ?0|(?:fsdp )?no_shard", ""),
     (r"zero[ -]?0", "0"),
-    (r"zero[ -]?1", "1"),
-    (r"zero[ -]?2|fsdp shard_grad_op", "2"),
-    (r"zero[ -]?3|fsdp(?: ?=? ?[1-9]\d*)?|fsdp full_shard", "3"),
+    (r"zero[ -]?1|dist(?:ributed)?[ _-]?opt(?:imizer)?", "1"),
+    (r"zero[ -]?2|(?:fsdp )?shard_grad_op", "2"),
+    (r"zero[ -]?3|(?:fsdp )?full_shard|fsdp(?: ?=? ?[1-9]\d*)?", "3"),
 )
 """Notation of `dp_or_zero` in older files, with the value of `zero`; empty where the software decides."""
 
@@ -136,8 +136,8 @@ def sharding(cell: str) -> Mapping[str, str]:
     Parameters
     ----------
     cell : str
-        One or more of "dp32", "ddp", "fsdp", "fsdp=8", "fsdp8", "fsdp=0", "fsdp full_shard",
-        "fsdp shard_grad_op", "fsdp no_shard" and "zero0" to "zero3", with commas or "+" between them.
+        One or more of "dp32", "ddp", "fsdp", "fsdp=8", "fsdp8", "fsdp=0", "fsdp full_shard", "fsdp shard_grad_op",
+        "fsdp no_shard", "distributed optimizer" and "zero0" to "zero3", with spaces, commas or "+" between them.
 
     Raises
     ------
@@ -146,18 +146,22 @@ def sharding(cell: str) -> Mapping[str, str]:
 
     Examples
     --------
-    >>> sharding("fsdp=8"), sharding("zero3"), sharding("dp32")
-    ({'zero': '3'}, {'zero': '3'}, {})
+    >>> sharding("fsdp=8"), sharding("zero3"), sharding("dp32 zero1")
+    ({'zero': '3'}, {'zero': '3'}, {'zero': '1'})
     """
-    degrees: set[str] = set()
-    for part in re.split(r"\s*[,+]\s*", cell.strip().lower()):
-        zero = next((degree for pattern, degree in _SHARDING if re.fullmatch(pattern, part)), None)
-        if zero is None:
+    rest, degrees = cell.strip().lower(), set()
+    while rest:
+        matches = ((re.match(rf"(?:{pattern})(?![\w-])", rest), zero) for pattern, zero in _SHARDING)
+        match, zero = max(
+            ((match, zero) for match, zero in matches if match), key=lambda pair: pair[0].end(), default=(None, "")
+        )
+        if match is None:
             raise InputError(
                 f"unknown notation {cell!r}; accepted: dp32, ddp, fsdp=8, fsdp8, fsdp=0, fsdp full_shard, "
-                "fsdp shard_grad_op, fsdp no_shard, zero0 to zero3, or several with commas"
+                "fsdp shard_grad_op, fsdp no_shard, distributed optimizer, zero0 to zero3, or several"
             )
         degrees.add(zero)
+        rest = rest[match.end() :].lstrip(" ,+;/")
     stated = sorted(degrees - {""})
     if len(stated) > 1:
         raise InputError(f"states more than one degree of sharding: {cell!r}")

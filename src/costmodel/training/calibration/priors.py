@@ -1,4 +1,4 @@
-"""What is known of the constants of the time model before any step was measured?"""
+"""Priors of the constants of the step-time model: value and spread before any step was measured."""
 
 from collections.abc import Mapping
 
@@ -47,18 +47,18 @@ PRIORS: dict[str, Prior] = {
     "fixed": Prior(5e-3, 0.0, "s", "not identified by the rows"),
     "software": Prior(1.0, 0.0, "1", "factor of a stack; fitted by `calibrate`"),
 }  # fmt: skip
-"""Every constant of the time model before the fit. The spread keeps what the rows do not tell near it."""
+"""Priors of all constants of the step-time model; a spread of 0 fixes a constant at its value."""
 
 TIED = {
     "attention_flash_1": "attention", "attention_flash_2": "attention",
     "attention_flash_1:hopper": "attention_flash_2:hopper", "attention:ada": "attention:ampere",
     "attention_flash_2:ampere": "attention:ampere", "attention_flash_2:ada": "attention:ampere",
 }  # fmt: skip
-"""Constants that are another one, because the rows do not tell them apart."""
+"""Constants that equal another constant, because the rows do not identify them separately."""
 
 
 def tied(values: Mapping[str, float]) -> dict[str, float]:
-    """Return the constants that follow from others."""
+    """Return the constants that equal other constants."""
     return {name: values[other] for name, other in TIED.items() if other in values}
 
 
@@ -79,4 +79,4 @@ FINE_TUNING: dict[str, Prior] = {
     "loss_eager": Prior(8.0, 0.0, "1", "shift, cast, softmax and their gradients each move the logits in 32 bits"),
     "host_memory": Prior(170e9, 0.0, "byte/s", "DDR4 of a two-socket node as the step of the optimizer reaches it"),
 }  # fmt: skip
-"""What fine-tunes add to the constants of the time model, before their fit."""
+"""Priors of the further constants of fine-tunes."""
