@@ -7,7 +7,7 @@ import pytest
 import costmodel as cm
 from costmodel.foundation.tables import Table, read_csv, table
 from costmodel.hardware.accelerator import accelerator_names
-from costmodel.market.gpu_prices import STALE_AFTER
+from costmodel.market.gpu_prices import STALE_AFTER, traced_prices
 from costmodel.market.price_table import COLUMNS, as_csv, check_prices, merge_prices, stale_offers
 
 ROW = {
@@ -132,6 +132,13 @@ def test_new_facts_are_appended_in_order(files):
         ("aws", "2026-09-17"), ("lambda", "2026-09-17"), ("lambda", "2026-11-01"),
     ]  # fmt: skip
     assert check_prices(merged, NAMES) == [] and merged.rows[0]["note"] == 'a, "b"' and merged.rows[1] == ROW
+
+
+def test_untraced_prices_are_merged_with_their_mark(files):
+    target, new = files({"as_of": "2026-11-01", "source_url": "untraced", "note": "quoted in an unnamed survey"})
+    assert merge_prices(target, new, NAMES) == 1
+    merged = read_csv(target)
+    assert merged.rows[1]["source_url"] == "untraced" and traced_prices(merged).rows == (ROW,)
 
 
 def test_merging_again_adds_nothing(files):

@@ -132,6 +132,12 @@ def test_own_facts_on_an_own_accelerator(tmp_path):
     assert rental.lookup("My-chip").usd_per_gpu_hour == 1.5
 
 
+def test_untraced_own_prices_are_not_used(tmp_path):
+    rental = cm.Rental(table=own_table(tmp_path, {}, {"as_of": "2026-08-02", "source_url": "untraced"}))
+    price = rental.replace({"provider": "my-cloud"}).lookup("H100-SXM")
+    assert str(price.as_of) == "2026-08-01"
+
+
 def test_own_facts_in_any_order(tmp_path):
     table = own_table(tmp_path, {"as_of": "2026-09-01", "usd_per_gpu_hour": "1"}, {"as_of": "2026-01-01"})
     rental = cm.Rental(table=table, provider="my-cloud", on="2026-08-15")

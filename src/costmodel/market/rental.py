@@ -1,4 +1,4 @@
-"""What is paid per GPU-hour? A given price, or that of a provider or the market on a day."""
+"""The rental price per GPU-hour: given, or looked up for a provider or the market on a day."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +13,6 @@ from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure, Provenance, Table, read_csv
 from costmodel.hardware.accelerator import accelerator_names
 from costmodel.market.gpu_prices import MARKET, GPUPrice, PurchaseModel, gpu_price, traced_prices
-from costmodel.market.price_table import COLUMNS, check_prices, offer
 
 
 class Rental(Spec):
@@ -123,7 +122,9 @@ def _with_library(path: str) -> Table:
 
 @lru_cache(maxsize=8)
 def _joined(path: str, _changed: int, _size: int) -> Table:
-    """Return the library's facts with those of a file, which win where both know an offer on a day."""
+    """Return the library's prices with those of a file, which win where both have a price of an offer and day."""
+    from costmodel.market.price_table import COLUMNS, check_prices, offer
+
     own, library = read_csv(Path(path)), traced_prices()
     accelerators = {row["accelerator"] for row in (*library.rows, *own.rows)}
     if wrong := check_prices(own, accelerators, ordered=False):
