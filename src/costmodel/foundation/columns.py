@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-from costmodel.foundation.errors import InputError, nearest
+from costmodel.foundation.errors import CostModelError, InputError, nearest
 from costmodel.foundation.tables import Row, Table
 
 Expansion = Callable[[str], Mapping[str, str]]
@@ -99,6 +99,70 @@ class Schema(NamedTuple):
                 continue
             cells |= {column: value for column, value in implied.items() if column == name or not cells.get(column)}
         return cells, problems
+
+
+class FlaggedRowError(InputError):
+    """A row that says itself that it must not be used."""
+
+
+T = TypeVar("T")
+
+
+class ReadRow(NamedTuple, Generic[T]):
+    """A row of a table: what was read, or the problems that keep it from being used."""
+
+    id: str
+    value: T | None
+    problems: tuple[str, ...] = ()
+    flagged: bool = False
+    """Whether the row says itself that it must not be used."""
+
+
+class Reader(NamedTuple, Generic[T]):
+    """Reads the rows of one kind of table: its columns, the name of a row in reports, and what its cells mean."""
+
+    schema: Schema
+    name: Callable[[Row], str]
+    read: Callable[[str, Cells], T]
+    """Returns what a row holds, from its id and its cells; raises a `CostModelError` with its problems."""
+
+    def rows(self, table: Table, first: int = 2) -> list[ReadRow[T]]:
+        """Return every row of a table, read or with its problems.
+
+        Parameters
+        ----------
+        table : Table
+            Rows with the columns of the schema.
+        first : int
+            Number of the first row in the ids: the second line of a file unless given.
+
+        Raises
+        ------
+        InputError
+            If a column is unknown, given twice, or missing.
+        """
+        rows: list[ReadRow[T]] = []
+        for number, (row, problems) in enumerate(self.schema.translate(table), start=first):
+            identity = f"{number}: {self.name(row)}"
+            try:
+                rows.append(ReadRow(identity, self.read(identity, Cells(row, self.schema.columns, problems))))
+            except InputError as error:
+                rows.append(ReadRow(identity, None, error.problems, isinstance(error, FlaggedRowError)))
+            except CostModelError as error:
+                rows.append(ReadRow(identity, None, (str(error),)))
+        return rows
+
+    def used(self, table: Table) -> tuple[list[T], dict[str, str]]:
+        """Return what was read of the rows of a table, and the problems of each other row by its id.
+
+        Parameters
+        ----------
+        table : Table
+            Rows with the columns of the schema.
+        """
+        rows = self.rows(table)
+        skipped = {row.id: "; ".join(row.problems) for row in rows if row.value is None}
+        return [row.value for row in rows if row.value is not None], skipped
 
 
 class Cells:

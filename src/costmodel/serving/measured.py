@@ -9,8 +9,8 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.architecture.loading import catalog, load_architecture
-from costmodel.foundation.columns import COUNT, TEXT, Cells, Column, Schema
-from costmodel.foundation.errors import CostModelError, InputError, UnknownNameError
+from costmodel.foundation.columns import COUNT, TEXT, Cells, Column, Reader, Schema
+from costmodel.foundation.errors import InputError, UnknownNameError
 from costmodel.hardware.cluster import Cluster
 from costmodel.serving.decode import PRECISIONS, Machine, Work, machine, precision_of, work
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from costmodel.architecture.specification import Architecture
-    from costmodel.foundation.tables import Table
+    from costmodel.foundation.tables import Row
 
 PROMPT_LENGTHS = {"gpqa": 250.0, "lm-arena-chat": 200.0, "sourcegraph-fim": 2000.0}
 """Prompt length by task of the ML.ENERGY benchmark [token]; assumed, as the rows state only the outputs: questions of
@@ -101,58 +101,8 @@ class MeasuredDecode(NamedTuple):
     seconds: float
 
 
-class ReadRow(NamedTuple):
-    """A row of a table: its measured throughput, or the problems that keep it from being used."""
-
-    id: str
-    model: str
-    decode: MeasuredDecode | None
-    problems: tuple[str, ...] = ()
-
-
-def read_rows(table: Table) -> list[ReadRow]:
-    """Return every row of a table of measured throughputs, read or with its problems.
-
-    Parameters
-    ----------
-    table : Table
-        Rows with the columns of `DECODES`.
-
-    Raises
-    ------
-    InputError
-        If a column is unknown, given twice, or missing.
-    """
-    rows = []
-    for number, (row, problems) in enumerate(DECODES.translate(table), start=2):
-        identity = f"{number}: {row.get('model')} on {row.get('count')} × {row.get('accelerator')}"
-        try:
-            rows.append(ReadRow(identity, row["model"], _read(identity, Cells(row, DECODES.columns, problems))))
-        except InputError as error:
-            rows.append(ReadRow(identity, row["model"], None, error.problems))
-        except CostModelError as error:
-            rows.append(ReadRow(identity, row["model"], None, (str(error),)))
-    return rows
-
-
-def read_decodes(table: Table) -> tuple[list[MeasuredDecode], dict[str, str]]:
-    """Return the measured throughputs of a table, and the reason for each other row, by its id.
-
-    Parameters
-    ----------
-    table : Table
-        Rows with the columns of `DECODES`.
-
-    Raises
-    ------
-    InputError
-        If a column is unknown, given twice, or missing.
-    """
-    rows = read_rows(table)
-    return (
-        [row.decode for row in rows if row.decode],
-        {row.id: "; ".join(row.problems) for row in rows if not row.decode},
-    )
+def _name(row: Row) -> str:
+    return f"{row.get('model')} on {row.get('count')} × {row.get('accelerator')}"
 
 
 def architecture_of(model: str) -> Architecture:
@@ -206,3 +156,8 @@ def _read(identity: str, cells: Cells) -> MeasuredDecode:
         rate,
         batch / rate,
     )
+
+
+READER = Reader(DECODES, _name, _read)
+"""Reads tables of measured throughputs."""
+read_decodes = READER.used

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation.errors import CostModelError
-from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import table
-from costmodel.training.calibration.measured_finetunes import read_rows
+from costmodel.training.calibration.measured_finetunes import READER
 from costmodel.training.calibration.priors import FINE_TUNING
 from costmodel.training.step.efficiency import default_efficiency, hardware_rates
 from costmodel.training.step.layout import layouts
 from costmodel.training.step.memory import MemoryConstants, default_memory_constants
 from costmodel.training.step.timing import step_breakdown
 from costmodel.training.step.workload import workload
-from costmodel.validation.scores import LEVELS, Case, report
+from costmodel.validation.scores import Case, intervals, report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,14 +45,14 @@ def validate_finetune(rows: Table) -> dict[str, Any]:
         for row in table("fitted/folds/finetune").rows
     }
     times, memories = [], []
-    for row in read_rows(rows):
-        if row.tune is None:
-            times.append(Case(row.id, row.model, skipped="; ".join(row.problems)))
+    for row in READER.rows(rows):
+        if row.value is None:
+            times.append(Case(row.id, skipped="; ".join(row.problems)))
             memories.append(times[-1])
             continue
-        without = folds.get(row.tune.model)
-        times.append(_time(row.tune, _efficiency(without)))
-        memories.append(_memory(row.tune, _held(without)))
+        without = folds.get(row.value.model)
+        times.append(_time(row.value, _efficiency(without)))
+        memories.append(_memory(row.value, _held(without)))
     return {**report("finetune", times), "memory": report("finetune memory", memories)}
 
 
@@ -89,7 +87,7 @@ def _time(tune: MeasuredFineTune, efficiency: Efficiency) -> Case:
     spread = efficiency.spread(
         accelerator, experts, launch_share=float(parts.launch) / seconds, known_stack=True, finetune=True
     )
-    return Case(tune.id, tune.model, seconds, tune.seconds, _intervals(seconds, spread))
+    return Case(tune.id, tune.model, seconds, tune.seconds, intervals(seconds, spread))
 
 
 def _memory(tune: MeasuredFineTune, held: MemoryConstants) -> Case:
@@ -97,10 +95,5 @@ def _memory(tune: MeasuredFineTune, held: MemoryConstants) -> Case:
         return Case(tune.id, tune.model, skipped=tune.setup.unused or "no memory is printed")
     predicted = tune.predicted_memory(held)
     return Case(
-        tune.id, tune.model, predicted, tune.memory, _intervals(predicted, default_efficiency().spreads["memory"])
+        tune.id, tune.model, predicted, tune.memory, intervals(predicted, default_efficiency().spreads["memory"])
     )
-
-
-def _intervals(value: float, spread: float) -> dict[float, tuple[float, float]]:
-    factors = {level: math.exp(normal_quantile((1 + level) / 2) * spread) for level in LEVELS}
-    return {level: (value / factor, value * factor) for level, factor in factors.items()}

@@ -1,11 +1,11 @@
-"""What is the error of a set of predictions? The same measures for every kind of case."""
+"""Error, bias and interval coverage of a set of predictions, in one form for every kind of case."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel.foundation.ranges import median
+from costmodel.foundation.ranges import median, normal_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ LEVELS = (0.5, 0.8, 0.95)
 
 
 class Case(NamedTuple):
-    """One predicted and measured figure; `intervals` by level, `skipped` says why it is not scored."""
+    """A predicted and a measured figure: `intervals` by level, and the reason in `skipped` if it is not scored."""
 
     id: str
     family: str = ""
@@ -22,6 +22,20 @@ class Case(NamedTuple):
     measured: float | None = None
     intervals: Mapping[float, tuple[float, float]] = {}
     skipped: str | None = None
+
+
+def intervals(value: float, spread: float) -> dict[float, tuple[float, float]]:
+    """Return the intervals of a lognormal prediction, by level.
+
+    Parameters
+    ----------
+    value : float
+        The median.
+    spread : float
+        Standard deviation of the logarithm.
+    """
+    factors = {level: math.exp(normal_quantile((1 + level) / 2) * spread) for level in LEVELS}
+    return {level: (value / factor, value * factor) for level, factor in factors.items()}
 
 
 def report(kind: str, cases: Sequence[Case]) -> dict[str, Any]:
@@ -41,7 +55,7 @@ def report(kind: str, cases: Sequence[Case]) -> dict[str, Any]:
 
 
 def scores(cases: Iterable[Case]) -> dict[str, Any]:
-    """Return the measures of a set of scored cases; None where there are none."""
+    """Return the measures of a set of scored cases; a measure of no case is None."""
     logs, errors, listed = [], [], list(cases)
     for case in listed:
         if case.predicted is not None and case.measured is not None:

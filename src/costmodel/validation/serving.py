@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
-from costmodel.foundation.ranges import normal_quantile
 from costmodel.serving.decode import time_per_token
 from costmodel.serving.efficiency import Efficiency, default_efficiency, folds
-from costmodel.serving.measured import MeasuredDecode, read_rows
-from costmodel.validation.scores import LEVELS, Case, report
+from costmodel.serving.measured import READER, MeasuredDecode
+from costmodel.validation.scores import Case, intervals, report
 
 if TYPE_CHECKING:
     from costmodel.foundation.tables import Table
@@ -27,19 +25,15 @@ def validate_serving(rows: Table) -> dict[str, Any]:
         Rows with the columns of `costmodel.serving.measured.DECODES`.
     """
     cases = []
-    for row in read_rows(rows):
-        if row.decode is None:
-            cases.append(Case(row.id, row.model, skipped="; ".join(row.problems)))
+    for row in READER.rows(rows):
+        if row.value is None:
+            cases.append(Case(row.id, skipped="; ".join(row.problems)))
         else:
-            cases.append(_case(row.decode, folds().get(row.decode.model, default_efficiency())))
+            cases.append(_case(row.value, folds().get(row.value.model, default_efficiency())))
     return report("serving", cases)
 
 
 def _case(step: MeasuredDecode, efficiency: Efficiency) -> Case:
     between = float(time_per_token(step.work, step.machine, efficiency.constants(step.generation)))
     rate = float(step.work.batch) / between
-    intervals = {}
-    for level in LEVELS:
-        factor = math.exp(normal_quantile((1 + level) / 2) * efficiency.spread(step.generation))
-        intervals[level] = rate / factor, rate * factor
-    return Case(step.id, step.model, rate, step.tokens_per_second, intervals)
+    return Case(step.id, step.model, rate, step.tokens_per_second, intervals(rate, efficiency.spread(step.generation)))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation.errors import CostModelError
-from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import table
 from costmodel.training.calibration.calibrate import FOLDS
 from costmodel.training.calibration.measured_steps import (
+    READER,
     MeasuredStep,
     family_stack,
-    read_rows,
     read_steps,
 )
 from costmodel.training.calibration.predictions import candidates
@@ -21,7 +19,7 @@ from costmodel.training.step.efficiency import Efficiency, default_efficiency, h
 from costmodel.training.step.layout import layouts
 from costmodel.training.step.timing import step_breakdown
 from costmodel.training.step.workload import workload
-from costmodel.validation.scores import LEVELS, Case, report
+from costmodel.validation.scores import Case, intervals, report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,12 +51,12 @@ def validate_step_times(rows: Table) -> dict[str, Any]:
     families = {step.family for step in fitted_on}
     folds = {name: _without(name, shipped_constants, fitted_on) for name in families}
     cases = []
-    for row in read_rows(rows):
-        if row.step is None:
+    for row in READER.rows(rows):
+        if row.value is None:
             cases.append(Case(row.id, skipped="; ".join(row.problems)))
             continue
-        fitted = shipped.get(_key(row.step))
-        step = row.step if fitted is None else fitted._replace(id=row.id)
+        fitted = shipped.get(_key(row.value))
+        step = row.value if fitted is None else fitted._replace(id=row.id)
         try:
             shipped_constants.check(step.cluster.accelerator)
             hardware_rates(step.cluster, step.precision)
@@ -118,8 +116,4 @@ def _case(step: MeasuredStep, efficiency: Efficiency, known_stack: bool) -> Case
         known_stack=known_stack,
         known_layout="micro_batch" not in step.open,
     )
-    intervals = {}
-    for level in LEVELS:
-        factor = math.exp(normal_quantile((1 + level) / 2) * spread)
-        intervals[level] = seconds / factor, seconds * factor
-    return Case(step.id, step.family, seconds, step.seconds, intervals)
+    return Case(step.id, step.family, seconds, step.seconds, intervals(seconds, spread))

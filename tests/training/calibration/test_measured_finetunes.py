@@ -12,7 +12,7 @@ from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import table
 from costmodel.foundation.units import GIB
 from costmodel.training.calibration.finetune_columns import FINE_TUNES, FLAGS, batch_cells, method_cells, time_cells
-from costmodel.training.calibration.measured_finetunes import read_finetunes, read_rows
+from costmodel.training.calibration.measured_finetunes import READER, read_finetunes
 from costmodel.training.step.layout import layouts
 from costmodel.training.step.memory import default_memory_constants, memory
 from costmodel.training.step.workload import workload
@@ -61,8 +61,8 @@ def tune(row=ROW, **cells):
 
 
 def problems(row=ROW, **cells):
-    (read,) = read_rows(as_table("rows", [{**row, **cells}]))
-    assert read.tune is None
+    (read,) = READER.rows(as_table("rows", [{**row, **cells}]))
+    assert read.value is None
     return "; ".join(read.problems)
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 import costmodel as cm
 from costmodel.foundation.tables import Table, table
 from costmodel.training.calibration.columns import FLAGS, HARMLESS, STEPS, WRONG, sharding
-from costmodel.training.calibration.measured_steps import read_rows, read_steps
+from costmodel.training.calibration.measured_steps import READER, read_steps
 from costmodel.training.calibration.software import year_of
 
 ROW = {
@@ -67,8 +67,8 @@ def step(row=ROW, **cells):
 
 
 def problems(row=ROW, **cells):
-    (read,) = read_rows(table_of({**row, **cells}))
-    assert read.step is None
+    (read,) = READER.rows(table_of({**row, **cells}))
+    assert read.value is None
     return "; ".join(read.problems)
 
 
@@ -234,7 +234,7 @@ def test_all_problems_of_a_row_are_reported_at_once():
 
 def test_unknown_missing_and_repeated_columns_are_refused():
     with pytest.raises(cm.InputError) as caught:
-        read_rows(table_of({**ROW, "micro_bach": "1", "seq_len": "8192"} | {"tensr": "1"}))
+        READER.rows(table_of({**ROW, "micro_bach": "1", "seq_len": "8192"} | {"tensr": "1"}))
     assert len(caught.value.problems) == 3
     assert "unknown column 'micro_bach' of measured steps; did you mean 'micro_batch'?" in str(caught.value)
     assert "sequence_length is given under two names: sequence_length, seq_len" in str(caught.value)
@@ -253,10 +253,10 @@ def test_users_rows_with_problems_are_errors():
 def test_shipped_rows_without_a_flag_are_read():
     shipped = table("measurements/step_times")
     assert set(shipped.columns) <= set(STEPS.columns)
-    rows = read_rows(shipped)
+    rows = READER.rows(shipped)
     assert len(rows) == len(shipped.rows) == 461
-    assert sum(row.step is not None for row in rows) == 443
-    others = [row.problems for row in rows if row.step is None and not row.flagged]
+    assert sum(row.value is not None for row in rows) == 443
+    others = [row.problems for row in rows if row.value is None and not row.flagged]
     assert others == [  # as the source prints it
         ("expert × expert_tensor (64 × 1) must divide tensor × context × data (1 × 1 × 32)",)
     ]

@@ -18,7 +18,7 @@ from costmodel.foundation.fitted import Prior, soft
 from costmodel.foundation.tables import Table, folder, read_csv, table, write_rows
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.calibration.measured_models import architecture_of
-from costmodel.training.calibration.measured_steps import MeasuredStep, read_rows, read_steps
+from costmodel.training.calibration.measured_steps import READER, MeasuredStep, read_steps
 from costmodel.training.calibration.predictions import Prepared, predict, prepare
 from costmodel.training.calibration.priors import FINE_TUNING, PRIORS, TIED, tied
 from costmodel.training.step.efficiency import Efficiency, default_efficiency
@@ -108,10 +108,10 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
     import numpy as np
 
     start = efficiency or default_efficiency()
-    read = read_rows(rows if isinstance(rows, Table) else as_table("rows", rows), first=1)
+    read = READER.rows(rows if isinstance(rows, Table) else as_table("rows", rows), first=1)
     if problems := [f"row {row.id}: {problem}" for row in read if not row.flagged for problem in row.problems]:
         raise InputError(problems)
-    steps = [row.step for row in read if row.step]
+    steps = [row.value for row in read if row.value]
     if not steps:
         raise InputError("no row can be calibrated on: there are none, or all have a flag")
     prepared = prepare(steps)

@@ -1,9 +1,9 @@
 """Columns of tables of measured fine-tunes, and how older files name and write them.
 
 `FINE_TUNES` declares the columns of `data/measurements/finetunes.csv`. Older files write several settings into the
-cells of `method`, `batch` and `time`; `method_cells`, `batch_cells` and `time_cells` read their notation. Those files
-do not state what the scripts behind them set; the notation of the batch names the scripts, and `with_preset` adds
-their settings.
+cells of `method`, `batch` and `time`; `method_cells`, `batch_cells` and `time_cells` read their notation, and raise
+`InputError` for any other. Those files do not state what the scripts behind them set; the notation of the batch names
+the scripts, and `with_preset` adds their settings.
 """
 
 from __future__ import annotations
@@ -141,11 +141,6 @@ def batch_cells(cell: str) -> Mapping[str, str]:
     cell : str
         "2" or "2 packed" sequences of each accelerator, "1x ga8" (times 8 micro-batches), or "GBS32" of all.
 
-    Raises
-    ------
-    InputError
-        If the cell is not in this notation.
-
     Examples
     --------
     >>> batch_cells("1x ga8")
@@ -167,13 +162,7 @@ _NOT_A_STEP = r"~?[\d.]+ (?:h|min|gpu-h)(?: wall)?(?: \(.*\))?|[\d.]+ model tflo
 
 
 def time_cells(cell: str) -> Mapping[str, str]:
-    """Return the step time [s] of a cell of `time`: "1.7 s/it" or "0.5 it/s"; times of whole runs have none.
-
-    Raises
-    ------
-    InputError
-        If the cell is not in this notation.
-    """
+    """Return the step time [s] of a cell of `time`: "1.7 s/it" or "0.5 it/s"; times of whole runs have none."""
     text = cell.lower()
     if match := re.fullmatch(r"([\d.]+) ?(s/it|it/s)(?: \(.*\))?", text):
         return {"step_time": match[1] if match[2] == "s/it" else str(1 / float(match[1]))}

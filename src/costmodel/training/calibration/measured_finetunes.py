@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel.foundation.columns import Cells
-from costmodel.foundation.errors import CostModelError, InputError
+from costmodel.foundation.columns import Cells, Reader
+from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import table as shipped_table
 from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
@@ -26,7 +26,7 @@ from costmodel.training.step.workload import workload
 
 if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
-    from costmodel.foundation.tables import Row, Table
+    from costmodel.foundation.tables import Row
 
 ALLOCATOR = 0.3 * GIB
 """Memory beside tensors in the "peak active" memory of the PyTorch allocator, without the device context [byte]."""
@@ -107,66 +107,22 @@ class MeasuredFineTune(NamedTuple):
         return float(predicted.total - predicted.framework - paged + overhead[self.setup.counts])
 
 
-class ReadRow(NamedTuple):
-    """A row of a table: its measured fine-tune, or the problems that keep it from being used."""
-
-    id: str
-    model: str
-    tune: MeasuredFineTune | None
-    problems: tuple[str, ...] = ()
+def _name(row: Row) -> str:
+    length = row.get("sequence_length", "") or "?"
+    return f"{row.get('label') or row.get('method') or '?'} of {row.get('model')} at {length.removesuffix('.0')}"
 
 
-def read_rows(table: Table) -> list[ReadRow]:
-    """Return every row of a table of fine-tunes, read or with its problems.
-
-    A row that repeats a shipped measurement takes the settings of the shipped row, which states all of them.
-
-    Parameters
-    ----------
-    table : Table
-        Rows with the columns of `finetune_columns.FINE_TUNES`.
-
-    Raises
-    ------
-    InputError
-        If a column is unknown, given twice, or missing.
-    """
-    rows, shipped = [], _shipped()
-    for number, (row, problems) in enumerate(FINE_TUNES.translate(table), start=2):
-        length = row.get("sequence_length", "") or "?"
-        label = row.get("label") or row.get("method") or "?"
-        identity = f"{number}: {label} of {row.get('model')} at {length.removesuffix('.0')}"
-        try:
-            cells = _checked(row, problems)
-            known = shipped.get(_key(cells))
-            tune = _tune(identity, cells if known is None else _checked({**known, "label": label}, []))
-            rows.append(ReadRow(identity, tune.model, tune))
-        except InputError as error:
-            rows.append(ReadRow(identity, row.get("model", ""), None, error.problems))
-        except CostModelError as error:
-            rows.append(ReadRow(identity, row.get("model", ""), None, (str(error),)))
-    return rows
-
-
-def read_finetunes(table: Table) -> tuple[list[MeasuredFineTune], dict[str, str]]:
-    """Return the fine-tunes of a table that can be used, and the reason for each other row, by its id.
-
-    Parameters
-    ----------
-    table : Table
-        Rows with the columns of `finetune_columns.FINE_TUNES`.
-
-    Raises
-    ------
-    InputError
-        If a column is unknown, given twice, or missing.
-    """
-    rows = read_rows(table)
-    return [row.tune for row in rows if row.tune], {row.id: "; ".join(row.problems) for row in rows if not row.tune}
+def _read(identity: str, cells: Cells) -> MeasuredFineTune:
+    """Return the fine-tune of a row; one that repeats a shipped measurement takes the settings of the shipped row."""
+    stated = _checked(cells.text, cells.problems)
+    shipped = _shipped().get(_key(stated))
+    label = cells.text.get("label") or cells.text["method"]
+    return _tune(identity, stated if shipped is None else _checked({**shipped, "label": label}, []))
 
 
 def _checked(row: Row, problems: list[str]) -> Cells:
-    cells = Cells(with_preset(row), FINE_TUNES.columns, problems)
+    cells = Cells(with_preset(row), FINE_TUNES.columns)
+    cells.problems = list(dict.fromkeys([*problems, *cells.problems]))
     cells.need(*FINE_TUNES.required)
     if cells.words.get("flag") == "computed":
         cells.problems.append(FLAGS["computed"])
@@ -296,3 +252,8 @@ def _memory(cells: Cells, cluster: Cluster) -> float | None:
     if not printed:
         return None
     return printed[0] / (cluster.count if cells.switch("memory_summed") else 1)
+
+
+READER = Reader(FINE_TUNES, _name, _read)
+"""Reads tables of measured fine-tunes."""
+read_finetunes = READER.used

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.architecture.blocks.mamba2 import Mamba2
-from costmodel.foundation.columns import Cells
-from costmodel.foundation.errors import CostModelError, InputError
+from costmodel.foundation.columns import Cells, FlaggedRowError, Reader
+from costmodel.foundation.errors import InputError
 from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.calibration.columns import ALTERNATIVE_FP8, HARMLESS, STEPS
@@ -21,7 +21,7 @@ from costmodel.training.step.numerics import Numerics, numerics
 
 if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
-    from costmodel.foundation.tables import Row, Table
+    from costmodel.foundation.tables import Row
     from costmodel.training.calibration.software import Software
     from costmodel.training.step.adapters import Adapters
     from costmodel.training.step.layout import Recompute
@@ -63,63 +63,8 @@ class MeasuredStep(NamedTuple):
     adapters: Adapters | None = None
 
 
-class ReadRow(NamedTuple):
-    """A row of a table: its measured step, or the problems that keep it from being used."""
-
-    id: str
-    step: MeasuredStep | None
-    problems: tuple[str, ...] = ()
-    flagged: bool = False
-    """Whether a flag of the row itself says not to use it."""
-
-
-def read_rows(table: Table, first: int = 2) -> list[ReadRow]:
-    """Return every row of a table of measured steps, read or with its problems.
-
-    Parameters
-    ----------
-    table : Table
-        Rows with the columns of `columns.STEPS`.
-    first : int
-        Number of the first row in the ids: the second line of a file unless given.
-
-    Raises
-    ------
-    InputError
-        If a column is unknown, given twice, or missing.
-    """
-    rows = []
-    for number, (row, problems) in enumerate(STEPS.translate(table), start=first):
-        cells = Cells(row, STEPS.columns, problems)
-        identity = f"{number}: {row.get('model')} on {row.get('count')} × {row.get('accelerator')}"
-        flag = cells.words.get("flag", "")
-        if flag and flag not in HARMLESS:
-            rows.append(ReadRow(identity, None, (f"flagged: {flag}",), flagged=True))
-            continue
-        try:
-            rows.append(ReadRow(identity, _step(identity, row, cells)))
-        except InputError as error:
-            rows.append(ReadRow(identity, None, error.problems))
-        except CostModelError as error:
-            rows.append(ReadRow(identity, None, (str(error),)))
-    return rows
-
-
-def read_steps(table: Table) -> tuple[list[MeasuredStep], dict[str, str]]:
-    """Return the steps of a table that can be used, and the reason for each other row, by its id.
-
-    Parameters
-    ----------
-    table : Table
-        Rows with the columns of `columns.STEPS`.
-
-    Raises
-    ------
-    InputError
-        If a column is unknown, given twice, or missing.
-    """
-    rows = read_rows(table)
-    return [row.step for row in rows if row.step], {row.id: "; ".join(row.problems) for row in rows if not row.step}
+def _name(row: Row) -> str:
+    return f"{row.get('model')} on {row.get('count')} × {row.get('accelerator')}"
 
 
 def family_stack(family: str) -> str:
@@ -127,7 +72,10 @@ def family_stack(family: str) -> str:
     return family.split(maxsplit=1)[0]
 
 
-def _step(identity: str, row: Row, cells: Cells) -> MeasuredStep:
+def _step(identity: str, cells: Cells) -> MeasuredStep:
+    row, flag = cells.text, cells.words.get("flag", "")
+    if flag and flag not in HARMLESS:
+        raise FlaggedRowError(f"flagged: {flag}")
     cells.need(*STEPS.required)
     cells.check()
     software = row.get("software", "").strip()
@@ -271,3 +219,8 @@ def _flops_per_token(convention: str, architecture: Architecture, length: int) -
     if convention == "llm_foundry":
         return float(flops_per_token(architecture, length, "llm-foundry"))
     return None
+
+
+READER = Reader(STEPS, _name, _step)
+"""Reads tables of measured steps."""
+read_steps = READER.used

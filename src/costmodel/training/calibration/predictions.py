@@ -1,4 +1,4 @@
-"""What do the constants predict for measured steps? All of them at once, as arrays."""
+"""Predicted step times of measured steps, all at once as arrays."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Prepared(NamedTuple):
-    """Measured steps as arrays: one entry for each layout that a step may have had."""
+    """Measured steps as arrays: one entry for each possible layout of a step."""
 
     work: Workload
     numbers: Numerics
@@ -32,7 +32,7 @@ class Prepared(NamedTuple):
     keys: list[tuple[str, ...]]
     age: np.ndarray
     starts: np.ndarray
-    """Index of the first layout of each step; the fastest of a step is taken."""
+    """Index of the first layout of each step; the fastest layout of a step counts."""
     seconds: np.ndarray
     families: np.ndarray
     accelerators: np.ndarray
@@ -41,7 +41,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(steps: Sequence[MeasuredStep]) -> Prepared:
-    """Return the arrays of measured steps; where a source leaves a layout open, all that may be meant."""
+    """Return the arrays of measured steps; a layout that a source leaves open has an entry for each possible layout."""
     import numpy as np
 
     works: list[Workload] = []
@@ -79,10 +79,10 @@ def prepare(steps: Sequence[MeasuredStep]) -> Prepared:
 
 
 def candidates(step: MeasuredStep) -> list[Layout]:
-    """Return the layouts that a measured step may have had.
+    """Return the possible layouts of a measured step.
 
-    An open micro-batch or interleaving may be any that is possible; open recomputation is the least with
-    which the step fits in the memory.
+    An open micro-batch or interleaving takes every possible value. Open recomputation is the least recomputation
+    with which the step fits in memory.
     """
     work = workload(step.architecture, step.sequence_length)
     given = [step.layout]
@@ -109,18 +109,18 @@ def candidates(step: MeasuredStep) -> list[Layout]:
 
 
 def predict(prepared: Prepared, values: Mapping[str, float]) -> np.ndarray:
-    """Return the step times that constants give [s], one for each measured step."""
+    """Return the step times that constants predict [s], one for each measured step."""
     import numpy as np
 
-    def of_each(name: str) -> Any:
+    def factored(name: str) -> Any:
         factors = [f"{name}:{key}" for key in {key for keys in prepared.keys for key in keys}]
-        if not any(each in values for each in factors):
+        if not any(factor in values for factor in factors):
             return values[name]
         return np.array(
             [values[name] * math.prod(values.get(f"{name}:{key}", 1.0) for key in keys) for keys in prepared.keys]
         )
 
-    listed = {name: of_each(name) for name in TimeConstants._fields}
+    listed = {name: factored(name) for name in TimeConstants._fields}
     listed["software"] = listed["software"] * values["age_experts"] ** prepared.age
     constants = TimeConstants(**listed)
     steps = step_breakdown(
