@@ -54,7 +54,7 @@ def test_list_an_own_table(costmodel, written):
 
 def test_list_what_is_not_there(refused, tmp_path, written):
     assert "unknown accelerator 'H100SXN'" in refused("prices", "list", "--gpu", "H100SXN")[0]
-    assert "no price fits" in refused("prices", "list", "--provider", "nobody")[0]
+    assert "no such price" in refused("prices", "list", "--provider", "nobody")[0]
     assert "cannot be read" in refused("prices", "list", "--table", tmp_path / "none.csv")[0]
 
 
@@ -67,7 +67,7 @@ def test_check_the_shipped_table(costmodel):
     outcome = costmodel("prices", "check")
     facts = table("gpu_prices")
     assert outcome.code == 0
-    assert outcome.out.startswith(f"gpu_prices: {len(facts.rows)} facts are sound; newest {facts.vintage}")
+    assert outcome.out.startswith(f"gpu_prices: {len(facts.rows)} prices are sound; newest {facts.vintage}")
 
 
 def test_check_tells_every_problem(refused, written):
@@ -83,7 +83,7 @@ def test_check_names_what_is_stale(costmodel, written):
         "own.csv", {"provider": "lambda", "as_of": "2024-01-01"}, {"provider": "nebius", "as_of": "2025-06-01"}
     )
     out = costmodel("prices", "check", file).out
-    assert "own: 2 facts are sound; newest 2025-06-01" in out
+    assert "own: 2 prices are sound; newest 2025-06-01" in out
     assert "1 offers were last seen" in out and "H100-SXM at lambda (on_demand): last seen 2024-01-01" in out
 
 
@@ -94,8 +94,8 @@ def test_check_an_empty_table(refused, written):
 
 def test_merge_and_merge_again(costmodel, written):
     target, new = written("prices.csv", {}), written("new.csv", {"as_of": "2024-10-01"})
-    assert costmodel("prices", "merge", new, "--into", target).out == f"1 facts added to {target}\n"
-    assert costmodel("prices", "merge", new, "--into", target).out == f"0 facts added to {target}\n"
+    assert costmodel("prices", "merge", new, "--into", target).out == f"1 prices added to {target}\n"
+    assert costmodel("prices", "merge", new, "--into", target).out == f"0 prices added to {target}\n"
     assert [row["as_of"] for row in read_csv(target).rows] == ["2024-09-17", "2024-10-01"]
 
 

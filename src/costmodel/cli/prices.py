@@ -3,42 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from costmodel.cli.printing import Json, print_rows
 from costmodel.foundation.errors import InputError, MissingFactError
 
+if TYPE_CHECKING:
+    from costmodel.foundation.tables import Table as PriceTable
+
 prices = typer.Typer(help="The table of rental prices.", no_args_is_help=True, rich_markup_mode=None)
 
-Table = Annotated[Path | None, typer.Option("--table", help="A price CSV; the library's unless given.")]
+TableFile = Annotated[Path | None, typer.Option("--table", help="A price CSV; by default that of the library.")]
 
 
 @prices.command("list")
 def list_prices(
     gpu: Annotated[str | None, typer.Option(help="Only this accelerator.")] = None,
     provider: Annotated[str | None, typer.Option(help="Only this provider.")] = None,
-    table: Table = None,
+    table: TableFile = None,
     with_untraced: Annotated[
         bool, typer.Option("--all", help="Also untraced prices: their source cannot be found, so they are never used.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the rental prices, newest last."""
+    """List rental prices by accelerator, newest last."""
     from costmodel.hardware.accelerator import accelerator_names
     from costmodel.market.gpu_prices import UNTRACED, traced_prices
     from costmodel.market.price_table import check_columns
 
-    wanted = None if gpu is None else accelerator_names().get(gpu)["name"]
+    accelerator = None if gpu is None else accelerator_names().get(gpu)["name"]
     facts = _prices(table)
     if wrong := check_columns(facts):
         raise InputError(wrong)
     facts = facts if with_untraced else traced_prices(facts)
-    rows = [row for row in facts.rows if wanted in (None, row["accelerator"])]
+    rows = [row for row in facts.rows if accelerator in (None, row["accelerator"])]
     rows = [row for row in rows if provider is None or provider.lower() == row["provider"]]
     if not rows:
-        raise MissingFactError("no price fits; 'costmodel prices list' shows all")
+        raise MissingFactError("no such price; 'costmodel prices list' shows all prices")
     shown = ("accelerator", "provider", "purchase_model", "region", "instance_type", "usd_per_gpu_hour", "as_of")
     ordered = sorted(rows, key=lambda row: (row["accelerator"], row["as_of"]))
     listed = [{key: row[key] for key in (*shown, *(["source_url"] * as_json))} for row in ordered]
@@ -52,7 +55,7 @@ def list_prices(
 
 @prices.command("check")
 def check_price_table(
-    file: Annotated[Path | None, typer.Argument(help="A price CSV; the library's unless given.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="A price CSV; by default that of the library.")] = None,
 ) -> None:
     """Check a price table: columns, names, dates, duplicates, order; without a network."""
     from costmodel.hardware.accelerator import accelerator_names
@@ -63,27 +66,28 @@ def check_price_table(
     if problems := check_prices(facts, list(accelerator_names())):
         raise InputError(problems)
     stale = stale_offers(facts, vintage(facts))
-    print(f"{facts.name}: {len(facts.rows)} facts are sound; newest {vintage(facts)}")
+    print(f"{facts.name}: {len(facts.rows)} prices are sound; newest {vintage(facts)}")
     print(f"{len(stale)} offers were last seen more than a year before:")
     print("\n".join(f"  {offer}" for offer in stale))
 
 
 @prices.command("merge")
 def merge_price_table(
-    new: Annotated[Path, typer.Argument(help="A CSV with further facts, in the same columns.")],
-    into: Annotated[Path | None, typer.Option(help="The table to append to; the library's unless given.")] = None,
+    new: Annotated[Path, typer.Argument(help="A CSV with further prices, in the same columns.")],
+    into: Annotated[Path | None, typer.Option(help="The table to append to; by default that of the library.")] = None,
 ) -> None:
-    """Append new facts to a price table; contradictions are refused."""
+    """Append new prices to a price table; a price that contradicts the table is refused."""
     from costmodel.foundation.tables import folder
     from costmodel.hardware.accelerator import accelerator_names
     from costmodel.market.price_table import merge_prices
 
     target = into or folder() / "gpu_prices.csv"
     added = merge_prices(target, new, list(accelerator_names()))
-    print(f"{added} facts added to {target}")
+    print(f"{added} prices added to {target}")
 
 
-def _prices(table: Path | None) -> Any:
+def _prices(table: Path | None) -> PriceTable:
+    """Return a price table, the library's unless a file is given."""
     from costmodel.foundation.tables import read_csv
     from costmodel.foundation.tables import table as shipped
 

@@ -10,32 +10,32 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError, unknown
 from costmodel.foundation.names import Names
 from costmodel.foundation.ranges import Interval, between, median, normal_quantile
-from costmodel.foundation.tables import Table, default, table
+from costmodel.foundation.tables import Row, Table, default, table
 from costmodel.hardware.accelerator import accelerator_names
 from costmodel.market.dated import day_of
 
 PurchaseModel = Literal["on_demand", "spot", "reserved_short", "reserved_1y", "reserved_3y", "marketplace"]
 PURCHASE_MODELS: tuple[str, ...] = get_args(PurchaseModel)
 HYPERSCALERS = frozenset({"aws", "azure", "gcp", "oci"})
-"""Their list prices are steps far from what others ask: no part of the market price."""
+"""Their list prices are far above those of other providers, so they are not part of the market price."""
 MARKET = "market"
 UNTRACED = "untraced"
 """`source_url` of a price whose source cannot be found: listed on request, never used."""
 MARKET_WINDOW = dt.timedelta(days=180)
 STALE_AFTER = dt.timedelta(days=365)
 EQUAL_PRICES = 1e-6
-"""Spread of logarithms below which prices are equal, and tell nothing of what others ask."""
+"""Standard deviation of ln price below which prices count as equal: they do not show the spread of the market [1]."""
 _INDEX = "index:"
 
 
 @dataclass(frozen=True, slots=True)
 class GPUPrice:
-    """A rental price [USD per GPU-hour] with its date and source; `facts` are those it was made of."""
+    """A rental price [USD per GPU-hour] with its date and source."""
 
     accelerator: str
     provider: str
@@ -48,14 +48,15 @@ class GPUPrice:
     gpus_per_instance: int | None = None
     note: str = ""
     on: dt.date | None = None
-    """The day for which it was asked."""
+    """The day for which the price was looked up."""
     spread: Interval | None = None
-    """80 % of the providers, for the price of the market."""
+    """80 % interval over the providers; only of the market price."""
     facts: tuple[GPUPrice, ...] = ()
+    """The prices of single providers that the market price is the median of."""
 
     @property
     def stale(self) -> bool:
-        """Whether the fact is older than a year on the day for which it was asked."""
+        """Whether the price is older than a year on the day for which it was looked up."""
         return self.on is not None and self.on - self.as_of > STALE_AFTER
 
 
@@ -69,19 +70,26 @@ def gpu_price(
     region: str | None = None,
     facts: Table | None = None,
 ) -> GPUPrice:
-    """Return the last price known on a day.
+    """Return the newest price on or before a day.
 
     Parameters
     ----------
-    accelerator : name or alias of the catalog, or as the facts spell it
-    provider : a provider, or "market": the median over the last facts of all providers but the
-        hyperscalers within 180 days
-    purchase_model : "on_demand", "spot", "reserved_short", "reserved_1y", "reserved_3y" or "marketplace"
-    on : the day; the newest day of the facts unless given
-    count : accelerators needed; of several facts of one day the largest instance not larger counts, then
-        the lowest name of a region
-    region : of the provider, as the facts spell it
-    facts : the price table of the library unless given
+    accelerator : str
+        Name or alias of the catalog, or the name in the price table.
+    provider : str
+        A provider, or "market": the median over the newest prices of all providers within 180 days, hyperscalers
+        and price indices left out.
+    purchase_model : str
+        "on_demand", "spot", "reserved_short", "reserved_1y", "reserved_3y" or "marketplace".
+    on : datetime.date or str, optional
+        The day; by default the day of the newest price in the table.
+    count : int, optional
+        Accelerators needed. Of several prices of one day, the largest instance that is not larger than `count` is
+        taken, then the first region by name.
+    region : str, optional
+        Region of the provider, as the price table spells it.
+    facts : Table, optional
+        A price table; by default that of the library. Rows marked "untraced" are left out.
 
     Returns
     -------
@@ -93,7 +101,7 @@ def gpu_price(
     UnknownNameError
         If the accelerator or the provider is not known.
     MissingFactError
-        If none fits; the message says what is known.
+        If there is no such price; the message lists the prices that are known.
 
     Examples
     --------
@@ -103,33 +111,32 @@ def gpu_price(
     """
     if purchase_model not in PURCHASE_MODELS:
         raise InputError(unknown("purchase model", purchase_model, PURCHASE_MODELS))
-    known = _facts(traced_prices(facts))
-    if not known.things:
-        raise InputError("the price table holds no facts")
-    day = day_of(on) or max(fact.as_of for each in known.things.values() for fact in each)
-    accelerator, of_accelerator = _of_accelerator(known, accelerator)
+    by_accelerator = _by_accelerator(traced_prices(facts))
+    day = day_of(on) or vintage(facts)
+    accelerator, prices = _prices_of(by_accelerator, accelerator, facts or table("gpu_prices"))
     if count is not None and count < 1:
-        raise InputError(f"count is a whole number above 0; got {count!r}")
+        raise InputError(f"count must be a whole number above 0; got {count!r}")
     provider = MARKET if str(provider).lower() == MARKET else provider
     if provider == MARKET and region is not None:
-        raise InputError("region: the market has none; name a provider, or leave the region out")
+        raise InputError("region: the market price has no region; name a provider, or leave the region out")
     if provider == MARKET:
-        return _market_price(accelerator, purchase_model, of_accelerator, day, count)
-    providers = Names("provider", {fact.provider: fact.provider for each in known.things.values() for fact in each})
-    name = providers.get(provider, "'market' is the median of those that are no hyperscalers.")
-    found = [
-        fact for fact in of_accelerator
-        if fact.provider == name and fact.purchase_model == purchase_model and region in (None, fact.region)
-    ]  # fmt: skip
-    if not found:
-        offers = _known(of_accelerator)
-        raise MissingFactError(f"no {purchase_model} price of {accelerator} at {name} is known; {offers}")
-    first = min(fact.as_of for fact in found)
+        return _market_price(accelerator, purchase_model, prices, day, count)
+    providers = {price.provider for group in by_accelerator.things.values() for price in group}
+    names = Names("provider", {name: name for name in providers})
+    name = names.get(provider, "'market' is the median of those that are no hyperscalers.")
+    offered = [
+        price
+        for price in prices
+        if price.provider == name and price.purchase_model == purchase_model and region in (None, price.region)
+    ]
+    if not offered:
+        raise MissingFactError(f"no {purchase_model} price of {accelerator} at {name} is known; {_listed(prices)}")
+    first = min(price.as_of for price in offered)
     if first > day:
         raise MissingFactError(
             f"no {purchase_model} price of {accelerator} at {name} is known on {day}: the first is of {first}"
         )
-    return replace(_last(found, day, count), on=day)
+    return replace(_newest(offered, day, count), on=day)
 
 
 @lru_cache(maxsize=8)
@@ -138,8 +145,8 @@ def traced_prices(facts: Table | None = None) -> Table:
 
     Parameters
     ----------
-    facts : Table or None
-        A price table; the library's unless given.
+    facts : Table, optional
+        A price table; by default that of the library.
     """
     facts = facts or table("gpu_prices")
     rows = tuple(row for row in facts.rows if row["source_url"] != UNTRACED)
@@ -147,15 +154,32 @@ def traced_prices(facts: Table | None = None) -> Table:
 
 
 def vintage(facts: Table | None = None) -> dt.date:
-    """Return the day of the newest fact."""
-    known = _facts(traced_prices(facts))
-    if not known.things:
-        raise InputError("the price table holds no facts")
-    return max(fact.as_of for each in known.things.values() for fact in each)
+    """Return the day of the newest price.
+
+    Parameters
+    ----------
+    facts : Table, optional
+        A price table; by default that of the library.
+
+    Raises
+    ------
+    InputError
+        If the table has no price.
+    """
+    days = [row["as_of"] for row in traced_prices(facts).rows]
+    if not days:
+        raise InputError("the price table has no rows with a source that can be found")
+    return dt.date.fromisoformat(max(days))
 
 
 def market_spread(prices: Iterable[float]) -> float:
-    """Return the standard deviation of the logarithm of prices [1], widened for their small number."""
+    """Return the standard deviation of ln price for a further provider [1]: wider if there are few prices.
+
+    Parameters
+    ----------
+    prices : iterable of float
+        At least two prices [USD/hour].
+    """
     logs = [math.log(price) for price in prices]
     mean = sum(logs) / len(logs)
     variance = sum((log - mean) ** 2 for log in logs) / (len(logs) - 1)
@@ -163,75 +187,95 @@ def market_spread(prices: Iterable[float]) -> float:
 
 
 def _market_price(
-    accelerator: str, purchase_model: str, of_accelerator: list[GPUPrice], day: dt.date, count: int | None
+    accelerator: str, purchase_model: str, prices: list[GPUPrice], day: dt.date, count: int | None
 ) -> GPUPrice:
+    """Return the median over providers of their newest prices within the window before a day, with its spread."""
     by_provider: dict[str, list[GPUPrice]] = {}
-    for fact in of_accelerator:
-        counted = fact.provider not in HYPERSCALERS and not fact.provider.startswith(_INDEX)
-        if counted and fact.purchase_model == purchase_model and dt.timedelta(0) <= day - fact.as_of <= MARKET_WINDOW:
-            by_provider.setdefault(fact.provider, []).append(fact)
+    for price in prices:
+        in_market = price.provider not in HYPERSCALERS and not price.provider.startswith(_INDEX)
+        in_window = dt.timedelta(0) <= day - price.as_of <= MARKET_WINDOW
+        if in_market and in_window and price.purchase_model == purchase_model:
+            by_provider.setdefault(price.provider, []).append(price)
     if not by_provider:
-        in_time = [fact for fact in of_accelerator if fact.as_of <= day]
+        earlier = [price for price in prices if price.as_of <= day]
         raise MissingFactError(
             f"no {purchase_model} price of {accelerator} on the market is known in the 180 days up to {day}; "
-            f"{_known(in_time or of_accelerator)}"
+            f"{_listed(earlier or prices)}"
         )
-    last = [_last(facts, day, count) for facts in by_provider.values()]
-    prices = [fact.usd_per_gpu_hour for fact in last]
-    typical = median(prices)
-    sd = market_spread(prices) if len(prices) > 2 else 0.0
+    newest = [_newest(group, day, count) for group in by_provider.values()]
+    values = [price.usd_per_gpu_hour for price in newest]
+    typical = median(values)
+    sd = market_spread(values) if len(values) > 2 else 0.0
     assumed = default("market_price_factor").spread
     if assumed is not None and sd < EQUAL_PRICES:
         sd = math.log(assumed.quantile(0.9)) / normal_quantile(0.9)
     factor = math.exp(sd * normal_quantile(0.9))
     names = ", ".join(sorted(by_provider))
     return GPUPrice(
-        accelerator, MARKET, purchase_model, typical, max(fact.as_of for fact in last),
-        f"median of {len(last)} provider{'s'[: len(last) > 1]}: {names}", on=day,
-        spread=between(typical / factor, typical * factor).settled("lognormal"), facts=tuple(last),
-    )  # fmt: skip
+        accelerator=accelerator,
+        provider=MARKET,
+        purchase_model=purchase_model,
+        usd_per_gpu_hour=typical,
+        as_of=max(price.as_of for price in newest),
+        source=f"median of {len(newest)} provider{'s'[: len(newest) > 1]}: {names}",
+        on=day,
+        spread=between(typical / factor, typical * factor).settled("lognormal"),
+        facts=tuple(newest),
+    )
 
 
-def _last(found: list[GPUPrice], day: dt.date, count: int | None) -> GPUPrice:
-    """Return the newest of the facts on or before the day; there is one."""
-    in_time = [fact for fact in found if fact.as_of <= day]
-    newest = max(fact.as_of for fact in in_time)
-    of_day = [fact for fact in in_time if fact.as_of == newest]
-    fitting = [fact for fact in of_day if count is None or (fact.gpus_per_instance or 1) <= count]
-    if not fitting:  # all instances are larger: the smallest of them has to be taken whole
-        size = min(fact.gpus_per_instance or 1 for fact in of_day)
-        fitting = [fact for fact in of_day if (fact.gpus_per_instance or 1) == size]
-    return min(fitting, key=lambda fact: (-(fact.gpus_per_instance or 1), fact.region, fact.usd_per_gpu_hour))
+def _newest(prices: list[GPUPrice], day: dt.date, count: int | None) -> GPUPrice:
+    """Return the newest of the prices on or before the day; there is at least one."""
+    as_of = max(price.as_of for price in prices if price.as_of <= day)
+    of_day = [price for price in prices if price.as_of == as_of]
+    fitting = [price for price in of_day if count is None or (price.gpus_per_instance or 1) <= count]
+    if not fitting:  # all instances are larger: the smallest instance is rented whole
+        size = min(price.gpus_per_instance or 1 for price in of_day)
+        fitting = [price for price in of_day if (price.gpus_per_instance or 1) == size]
+    return min(fitting, key=lambda price: (-(price.gpus_per_instance or 1), price.region, price.usd_per_gpu_hour))
 
 
-def _known(facts: list[GPUPrice]) -> str:
-    offers = sorted({f"{fact.provider} ({fact.purchase_model}, from {fact.as_of})" for fact in facts})
+def _listed(prices: list[GPUPrice]) -> str:
+    """Return the offers of prices in words, for messages."""
+    offers = sorted({f"{price.provider} ({price.purchase_model}, from {price.as_of})" for price in prices})
     return f"known: {', '.join(offers[:8])}{', ...' if len(offers) > 8 else ''}"
 
 
-def _of_accelerator(known: Names[list[GPUPrice]], name: str) -> tuple[str, list[GPUPrice]]:
+def _prices_of(by_accelerator: Names[list[GPUPrice]], name: str, facts: Table) -> tuple[str, list[GPUPrice]]:
+    """Return the proper name of an accelerator and its prices."""
     if not isinstance(name, str):
         raise InputError(f"accelerator must be a name; got {name!r}")
-    proper = accelerator_names().proper(name) or known.proper(name)
+    proper = accelerator_names().proper(name) or by_accelerator.proper(name)
     if proper is None:
-        raise UnknownNameError.of("accelerator", name, sorted({*accelerator_names(), *known}))
-    if proper not in known.things:
-        raise MissingFactError(f"no rental price of {proper} is known at all; give prices.price, or a table with it")
-    return proper, known.things[proper]
+        raise UnknownNameError.of("accelerator", name, sorted({*accelerator_names(), *by_accelerator}))
+    if proper not in by_accelerator.things:
+        untraced = sum(row["accelerator"] == proper for row in facts.rows)
+        unused = f" ({untraced} prices without a source are not used)" if untraced else ""
+        raise MissingFactError(
+            f"no rental price of {proper} is known at all{unused}; give prices.price, or a table with it"
+        )
+    return proper, by_accelerator.things[proper]
 
 
 @lru_cache(maxsize=8)
-def _facts(facts: Table) -> Names[list[GPUPrice]]:
-    by_accelerator: dict[str, list[GPUPrice]] = {}
+def _by_accelerator(facts: Table) -> Names[list[GPUPrice]]:
+    prices: dict[str, list[GPUPrice]] = {}
     for row in facts.rows:
-        by_accelerator.setdefault(row["accelerator"], []).append(_fact(row))
-    return Names("priced accelerator", by_accelerator)
+        prices.setdefault(row["accelerator"], []).append(_price(row))
+    return Names("priced accelerator", prices)
 
 
-def _fact(row: dict[str, Any]) -> GPUPrice:
+def _price(row: Row) -> GPUPrice:
     size = row["gpus_per_instance"]
     return GPUPrice(
-        row["accelerator"], row["provider"], row["purchase_model"], float(row["usd_per_gpu_hour"]),
-        dt.date.fromisoformat(row["as_of"]), row["source_url"], row["region"], row["instance_type"],
-        int(size) if size else None, row["note"],
-    )  # fmt: skip
+        accelerator=row["accelerator"],
+        provider=row["provider"],
+        purchase_model=row["purchase_model"],
+        usd_per_gpu_hour=float(row["usd_per_gpu_hour"]),
+        as_of=dt.date.fromisoformat(row["as_of"]),
+        source=row["source_url"],
+        region=row["region"],
+        instance_type=row["instance_type"],
+        gpus_per_instance=int(size) if size else None,
+        note=row["note"],
+    )

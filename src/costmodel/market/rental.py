@@ -16,7 +16,7 @@ from costmodel.market.gpu_prices import MARKET, GPUPrice, PurchaseModel, gpu_pri
 
 
 class Rental(Spec):
-    """Rented accelerators: `Rental()` is the market, on demand, at the newest facts.
+    """Rented accelerators: `Rental()` is the market price on demand, from the newest prices.
 
     Examples
     --------
@@ -31,16 +31,16 @@ class Rental(Spec):
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
     provider: str = MARKET
-    """A provider of the price table, or "market": the median of those that are no hyperscalers."""
+    """A provider of the price table, or "market": the median of all providers but hyperscalers."""
     purchase_model: PurchaseModel = "on_demand"
     on: Date | None = None
-    """Day of the price; the newest day of the table unless given."""
+    """Day of the price; by default the newest day of the table."""
     region: str | None = None
     price: PricePerGPUHour | None = None
-    """Given instead of looked up [USD/hour] per GPU, or per instance."""
+    """A given price [USD/hour], per GPU or per instance; looked up by default."""
     per: Literal["gpu", "instance"] = "gpu"
     table: str | None = None
-    """Path of a price CSV in the schema of data/gpu_prices.csv, whose facts are added to the library's."""
+    """Path of a CSV file in the columns of data/gpu_prices.csv; its prices are added to those of the library."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -66,20 +66,21 @@ class Rental(Spec):
             note = f"per instance of {size}, {billed(count, size)} of {count} billed" if size > 1 else ""
             return Figure(middle(price), price if isinstance(price, Range) else None, Provenance("given", note=note))
         try:
-            found = self.lookup(accelerator, count)
+            looked_up = self.lookup(accelerator, count)
         except UnknownNameError:
             if accelerator_names().proper(accelerator) is not None:
                 raise
             reason = f"no rental price of {accelerator} is known; give prices.price, or prices.table with it"
             raise MissingFactError(reason) from None
-        size = found.gpus_per_instance or 1
-        factor = billed(count, size) / count
-        caution = f"prices.price: the fact of {found.as_of} is older than a year" if found.stale else ""
-        looked_up = Provenance("looked up", _source(found), str(found.as_of), _note(found, count), caution)
-        return Figure(found.usd_per_gpu_hour * factor, found.spread, looked_up)
+        factor = billed(count, looked_up.gpus_per_instance or 1) / count
+        old = f"prices.price: the price of {looked_up.as_of} is older than a year" if looked_up.stale else ""
+        provenance = Provenance(
+            "looked up", _source(looked_up), str(looked_up.as_of), _note(looked_up, count), caution=old
+        )
+        return Figure(looked_up.usd_per_gpu_hour * factor, looked_up.spread, provenance)
 
     def lookup(self, accelerator: str, count: int | None = None) -> GPUPrice:
-        """Return the price fact of one accelerator."""
+        """Return the price of one accelerator from the price table, before instances are rounded up."""
         facts = _with_library(self.table) if self.table else None
         return gpu_price(
             accelerator, self.provider, self.purchase_model, self.on, count=count, region=self.region, facts=facts
@@ -87,12 +88,18 @@ class Rental(Spec):
 
 
 def billed(count: int, size: int) -> int:
-    """Return how many accelerators are paid for if they come in instances of `size`: whole ones."""
+    """Return how many accelerators are billed if instances of `size` are rented whole.
+
+    Parameters
+    ----------
+    count, size : int
+        Accelerators needed, and accelerators per instance.
+    """
     return -(-count // size) * size
 
 
 def _source(price: GPUPrice) -> str:
-    """Return where a price stands; of the market price, every fact that it was made of."""
+    """Return the source of a price; of a market price, the sources of all its prices."""
     if not price.facts:
         return price.source
     listed = (f"{fact.provider} {fact.usd_per_gpu_hour:g} ({fact.as_of}): {fact.source}" for fact in price.facts)
