@@ -1,4 +1,4 @@
-"""What does a token cost at a model's API: a teacher that writes data, a judge that grades? Dated facts, looked up."""
+"""Prices of model APIs per token: for teachers that generate data and judges that grade answers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from costmodel.market.dated import MILLION, amounts, provider_named, up_to
 class APIPrice(NamedTuple):
     """The price of a model's API [USD per million tokens] with its date and source.
 
-    Prices are those of short prompts that are not cached. `batch_factor` is the part of the price that a
-    batch job pays, or None where that is not known; `batch_source` says where it stands.
+    Prices hold for short prompts that are not cached. `batch_factor` is the price of a batch job over the list price
+    [1], or None if it is not known; `batch_source` is its source.
     """
 
     provider: str
@@ -34,9 +34,12 @@ class APIPrice(NamedTuple):
 
         Parameters
         ----------
-        input_tokens : read by the model [token]; a number or an array
-        output_tokens : written by it, thoughts included [token]; a number or an array
-        batch : whether the calls go as batch jobs, which may take a day
+        input_tokens : float or array
+            Tokens of the prompts [token].
+        output_tokens : float or array
+            Tokens of the answers, reasoning included [token].
+        batch : bool
+            Whether the calls are batch jobs, which may take a day.
 
         Raises
         ------
@@ -45,21 +48,24 @@ class APIPrice(NamedTuple):
         MissingFactError
             If the price of a batch is not known.
         """
-        read, written = amounts(input_tokens=input_tokens, output_tokens=output_tokens)
+        prompt, answer = amounts(input_tokens=input_tokens, output_tokens=output_tokens)
         if batch and self.batch_factor is None:
             raise MissingFactError(f"no batch price of {self.model} at {self.provider} is known")
         factor = self.batch_factor if batch and self.batch_factor is not None else 1.0
-        return factor * (read * self.usd_per_million_input + written * self.usd_per_million_output) / MILLION
+        return factor * (prompt * self.usd_per_million_input + answer * self.usd_per_million_output) / MILLION
 
 
 def api_price(model: str, provider: str | None = None, on: dt.date | str | None = None) -> APIPrice:
-    """Return the last price of a model's API that is known on a day.
+    """Return the newest price of a model's API on or before a day.
 
     Parameters
     ----------
-    model : as the provider names it, without owner
-    provider : who serves it; may be left out where one alone does
-    on : the day; the newest fact unless given
+    model : str
+        The model as the provider names it, without owner.
+    provider : str, optional
+        May be left out if a single provider serves the model.
+    on : datetime.date or str, optional
+        The day; by default the newest price.
 
     Returns
     -------
@@ -86,17 +92,15 @@ def api_price(model: str, provider: str | None = None, on: dt.date | str | None 
     """
     if not isinstance(model, str):
         raise InputError(f"model must be a name; got {model!r}")
-    facts = _facts().get(model)
-    name, offers = facts[0].model, sorted({fact.provider for fact in facts})
-    if provider is not None:
-        asked = provider_named(provider, _providers())
-        if asked not in offers:
-            raise MissingFactError(f"no price of {name} at {asked} is known; known at: {', '.join(offers)}")
-        offers = [asked]
-    elif len(offers) > 1:
-        raise InputError(f"{name} is served by several providers; name one of {', '.join(offers)}")
-    found = [fact for fact in facts if fact.provider == offers[0]]
-    return up_to(found, on, f"price of {name} at {offers[0]}")[0]
+    prices = _by_model().get(model)
+    name, providers = prices[0].model, sorted({price.provider for price in prices})
+    if provider is None and len(providers) > 1:
+        raise InputError(f"{name} is served by several providers; name one of {', '.join(providers)}")
+    provider = providers[0] if provider is None else provider_named(provider, _providers())
+    if provider not in providers:
+        raise MissingFactError(f"no price of {name} at {provider} is known; known at: {', '.join(providers)}")
+    offered = [price for price in prices if price.provider == provider]
+    return up_to(offered, on, f"price of {name} at {provider}")[0]
 
 
 def api_models(provider: str | None = None) -> list[str]:
@@ -104,7 +108,8 @@ def api_models(provider: str | None = None) -> list[str]:
 
     Parameters
     ----------
-    provider : only this one
+    provider : str, optional
+        Only models that this provider serves.
 
     Raises
     ------
@@ -116,28 +121,34 @@ def api_models(provider: str | None = None) -> list[str]:
     >>> api_models("groq")
     ['gpt-oss-120b', 'gpt-oss-20b']
     """
-    models = _facts().things
+    models = _by_model().things
     if provider is None:
         return sorted(models)
     name = provider_named(provider, _providers())
-    return sorted(model for model, facts in models.items() if any(fact.provider == name for fact in facts))
+    return sorted(model for model, prices in models.items() if any(price.provider == name for price in prices))
 
 
 def _providers() -> set[str]:
-    return {fact.provider for facts in _facts().things.values() for fact in facts}
+    return {price.provider for prices in _by_model().things.values() for price in prices}
 
 
 @lru_cache(maxsize=1)
-def _facts() -> Names[list[APIPrice]]:
-    by_model: dict[str, list[APIPrice]] = {}
+def _by_model() -> Names[list[APIPrice]]:
+    prices: dict[str, list[APIPrice]] = {}
     for row in table("prices/api").rows:
-        by_model.setdefault(row["model"], []).append(_fact(row))
-    return Names("model with an API price", by_model)
+        prices.setdefault(row["model"], []).append(_price(row))
+    return Names("model with an API price", prices)
 
 
-def _fact(row: Row) -> APIPrice:
+def _price(row: Row) -> APIPrice:
     return APIPrice(
-        row["provider"], row["model"], float(row["usd_per_million_input"]), float(row["usd_per_million_output"]),
-        dt.date.fromisoformat(row["as_of"]), row["source"],
-        float(row["batch_factor"]) if row["batch_factor"] else None, row["batch_source"], row["note"],
-    )  # fmt: skip
+        provider=row["provider"],
+        model=row["model"],
+        usd_per_million_input=float(row["usd_per_million_input"]),
+        usd_per_million_output=float(row["usd_per_million_output"]),
+        as_of=dt.date.fromisoformat(row["as_of"]),
+        source=row["source"],
+        batch_factor=float(row["batch_factor"]) if row["batch_factor"] else None,
+        batch_source=row["batch_source"],
+        note=row["note"],
+    )

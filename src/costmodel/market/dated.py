@@ -1,4 +1,4 @@
-"""Which dated fact holds on a day, and is an amount an amount? What the tables of prices per token share."""
+"""Shared by the tables of prices per token: the newest price on or before a day, providers by name, amounts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,12 @@ F = TypeVar("F", bound=Dated)
 
 
 def day_of(on: dt.date | str | None) -> dt.date | None:
-    """Return the day that is given as a date or as its ISO text; None for none."""
+    """Return a day that is given as a date or as ISO text; None if none is given.
+
+    Parameters
+    ----------
+    on : datetime.date, str or None
+    """
     if on is None:
         return None
     if isinstance(on, dt.datetime):
@@ -49,13 +54,16 @@ def day_of(on: dt.date | str | None) -> dt.date | None:
 
 
 def up_to(facts: Iterable[F], on: dt.date | str | None, what: str) -> list[F]:
-    """Return the facts that are not newer than a day, the newest first; all of them if there is no day.
+    """Return the facts that are not newer than a day, the newest first; all facts if no day is given.
 
     Parameters
     ----------
-    facts : at least one
-    on : the day, or None
-    what : for the message ("price of gpt-4o at openai")
+    facts : iterable
+        At least one fact with a day.
+    on : datetime.date, str or None
+        The day.
+    what : str
+        What the facts are, for the message: "price of gpt-4o at openai".
 
     Raises
     ------
@@ -64,19 +72,26 @@ def up_to(facts: Iterable[F], on: dt.date | str | None, what: str) -> list[F]:
     """
     day = day_of(on)
     ordered = sorted(facts, key=lambda fact: fact.as_of, reverse=True)
-    found = [fact for fact in ordered if day is None or fact.as_of <= day]
-    if not found:
+    in_time = [fact for fact in ordered if day is None or fact.as_of <= day]
+    if not in_time:
         raise MissingFactError(f"no {what} is known on {day}: the first is of {ordered[-1].as_of}")
-    return found
+    return in_time
 
 
 def provider_named(name: str, providers: Iterable[str]) -> str:
-    """Return the proper name of a provider, or raise `UnknownNameError` with the nearest."""
+    """Return the proper name of a provider, or raise `UnknownNameError` with the nearest.
+
+    Parameters
+    ----------
+    name : str
+    providers : iterable of str
+        Providers of the table.
+    """
     if not isinstance(name, str):
         raise InputError(f"provider must be a name; got {name!r}")
-    known = set(providers)
-    aliases = {proper: others for proper, others in PROVIDER_ALIASES.items() if proper in known}
-    return Names("provider", {each: each for each in known}, aliases).get(name)
+    listed = set(providers)
+    aliases = {proper: others for proper, others in PROVIDER_ALIASES.items() if proper in listed}
+    return Names("provider", {proper: proper for proper in listed}, aliases).get(name)
 
 
 def amounts(**given: Any) -> tuple[Any, ...]:
@@ -84,12 +99,13 @@ def amounts(**given: Any) -> tuple[Any, ...]:
 
     Parameters
     ----------
-    given : the amounts by name
+    given : float or array
+        The amounts by name.
 
     Raises
     ------
     InputError
-        With one problem for each that is no number, below 0 or not finite.
+        With one problem for each amount that is no number, below 0 or not finite.
     """
     values, problems = [], []
     for name, value in given.items():

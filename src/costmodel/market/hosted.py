@@ -1,4 +1,4 @@
-"""What does it cost to have a model fine-tuned at a provider that bills by the token? Dated facts, looked up."""
+"""Prices and costs of fine-tuning services that bill by the token."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from costmodel.foundation.tables import Row, table
 from costmodel.market.dated import MILLION, amounts, provider_named, up_to
 
 METHODS = ("sft", "lora-sft", "lora", "full-sft", "lora-dpo", "full-dpo")
-"""Supervised fine-tuning ("sft": how is the provider's secret), LoRA with any loss ("lora"), preference pairs
-("dpo"). The first that a provider sells for a model is the one taken unless a method is given."""
+"""Methods: supervised fine-tuning ("sft", where the provider does not say whether with adapters), LoRA with any loss
+("lora"), preference pairs ("dpo"). By default the first method in this order that a provider sells for a model."""
 Confidence = Literal["primary", "secondary", "disputed"]
 
 
 class HostedPrice(NamedTuple):
     """A price of hosted fine-tuning [USD per million trained tokens] with its date and source.
 
-    `confidence` is "primary" (the provider's own page), "secondary" (others who quote it) or "disputed"
-    (sources differ; `interval` spans them). The prices of inference are those of the tuned model, or None.
+    `confidence` is "primary" (the page of the provider), "secondary" (quoted by others) or "disputed" (sources
+    differ; `interval` spans them). The prices per input and output token are those of the tuned model, or None.
     """
 
     provider: str
@@ -43,12 +43,13 @@ class HostedPrice(NamedTuple):
 
         Parameters
         ----------
-        trained_tokens : as billed, see `trained_tokens` [token]; a number or an array
+        trained_tokens : float or array
+            Billed tokens, see `trained_tokens` [token].
 
         Raises
         ------
         InputError
-            If they are below 0 or not finite.
+            If the tokens are below 0 or not finite.
         """
         (tokens,) = amounts(trained_tokens=trained_tokens)
         return tokens / MILLION * self.usd_per_million_tokens
@@ -57,13 +58,16 @@ class HostedPrice(NamedTuple):
 def hosted_prices(
     provider: str | None = None, model: str | None = None, on: dt.date | str | None = None
 ) -> list[HostedPrice]:
-    """Return the last price of every hosted fine-tuning that is known on a day, sorted by price.
+    """Return the newest price of every hosted fine-tuning on or before a day, sorted by price.
 
     Parameters
     ----------
-    provider : only this one
-    model : only this one: a model, or a size class as the provider names it
-    on : the day; the newest facts unless given
+    provider : str, optional
+        Only prices of this provider.
+    model : str, optional
+        Only prices of this model, or of this size class as the provider names it.
+    on : datetime.date or str, optional
+        The day; by default the newest prices.
 
     Returns
     -------
@@ -86,14 +90,14 @@ def hosted_prices(
     lora-dpo 7.25 2026-05-08
     full-dpo 8.0 2026-05-08
     """
-    facts, what = _facts(), "price of hosted fine-tuning"
+    prices, what = _prices(), "price of hosted fine-tuning"
     if provider is not None:
-        name = provider_named(provider, (fact.provider for fact in facts))
-        facts, what = tuple(fact for fact in facts if fact.provider == name), f"{what} at {name}"
+        name = provider_named(provider, (price.provider for price in prices))
+        prices, what = tuple(price for price in prices if price.provider == name), f"{what} at {name}"
     if model is not None:
-        facts, what = _of_model(facts, model, what)
-    last = {(fact.provider, fact.model, fact.method): fact for fact in reversed(up_to(facts, on, what))}
-    return sorted(last.values(), key=lambda fact: (fact.usd_per_million_tokens, *fact[:3]))
+        prices, what = _of_model(prices, model, what)
+    newest = {(price.provider, price.model, price.method): price for price in reversed(up_to(prices, on, what))}
+    return sorted(newest.values(), key=lambda price: (price.usd_per_million_tokens, *price[:3]))
 
 
 def hosted_cost(
@@ -113,17 +117,26 @@ def hosted_cost(
 
     Parameters
     ----------
-    tokens : in the training data [token]
-    provider : who tunes
-    model : a model, or a size class as the provider names it
-    method : "sft", "lora-sft", "lora", "full-sft", "lora-dpo" or "full-dpo"; unless given the first of
-        them that the provider sells for the model
-    epochs : passes over the training data [1]
-    evaluations : passes over the validation data [1]
-    validation_tokens : in the validation data [token]
-    examples : in the training data [1]; with `padded_length`
-    padded_length : length to which every example is padded, where packing is off [token]
-    on : day of the price; the newest fact unless given
+    tokens : float or array
+        Tokens of the training data [token].
+    provider : str
+    model : str
+        A model, or a size class as the provider names it.
+    method : str, optional
+        "sft", "lora-sft", "lora", "full-sft", "lora-dpo" or "full-dpo"; by default the first of them that the
+        provider sells for the model.
+    epochs : float or array
+        Passes over the training data [1].
+    evaluations : float or array
+        Passes over the validation data [1].
+    validation_tokens : float or array
+        Tokens of the validation data [token].
+    examples : float or array, optional
+        Training examples [1]; goes with `padded_length`.
+    padded_length : float or array, optional
+        Length to which every example is padded if packing is off [token].
+    on : datetime.date or str, optional
+        Day of the price; by default the newest price.
 
     Returns
     -------
@@ -149,17 +162,21 @@ def hosted_cost(
     if method is not None and method not in METHODS:
         raise InputError(unknown("method", method, METHODS))
     billed = trained_tokens(
-        tokens, epochs, evaluations=evaluations, validation_tokens=validation_tokens,
-        examples=examples, padded_length=padded_length,
-    )  # fmt: skip
+        tokens,
+        epochs,
+        evaluations=evaluations,
+        validation_tokens=validation_tokens,
+        examples=examples,
+        padded_length=padded_length,
+    )
     by_method = {price.method: price for price in hosted_prices(provider, model, on)}
-    wanted = method or next(each for each in METHODS if each in by_method)
-    if wanted not in by_method:
-        some = next(iter(by_method.values()))
+    method = method or next(name for name in METHODS if name in by_method)
+    if method not in by_method:
+        other = next(iter(by_method.values()))
         raise MissingFactError(
-            f"no price of {wanted} of {some.model} at {some.provider} is known; known: {', '.join(sorted(by_method))}"
+            f"no price of {method} of {other.model} at {other.provider} is known; known: {', '.join(sorted(by_method))}"
         )
-    return by_method[wanted].cost(billed)
+    return by_method[method].cost(billed)
 
 
 def trained_tokens(
@@ -175,13 +192,19 @@ def trained_tokens(
 
     Parameters
     ----------
-    tokens : in the training data [token]
-    epochs : passes over the training data [1]
-    evaluations : passes over the validation data [1]
-    validation_tokens : in the validation data [token]
-    examples : in the training data [1]; with `padded_length`
-    padded_length : length to which every example is padded, where packing is off [token]; then examples x
-        padded length are billed in place of `tokens`
+    tokens : float or array
+        Tokens of the training data [token].
+    epochs : float or array
+        Passes over the training data [1].
+    evaluations : float or array
+        Passes over the validation data [1].
+    validation_tokens : float or array
+        Tokens of the validation data [token].
+    examples : float or array, optional
+        Training examples [1]; goes with `padded_length`.
+    padded_length : float or array, optional
+        Length to which every example is padded if packing is off [token]; `examples` × `padded_length` tokens are
+        billed instead of `tokens`.
 
     Returns
     -------
@@ -213,30 +236,39 @@ def trained_tokens(
     return epochs * tokens + evaluations * validation_tokens
 
 
-def _of_model(facts: tuple[HostedPrice, ...], model: str, what: str) -> tuple[tuple[HostedPrice, ...], str]:
+def _of_model(prices: tuple[HostedPrice, ...], model: str, what: str) -> tuple[tuple[HostedPrice, ...], str]:
+    """Return the prices of a model, and what they are in words."""
     if not isinstance(model, str):
         raise InputError(f"model must be a name; got {model!r}")
-    here = Names("model of hosted fine-tuning", {fact.model: fact.model for fact in facts})
-    everywhere = Names(here.kind, {fact.model: fact.model for fact in _facts()})
-    if here.proper(model) is None and (elsewhere := everywhere.proper(model)) is not None:
-        raise MissingFactError(f"no {what} of {elsewhere} is known; known: {', '.join(sorted(here))}")
-    name = here.get(model)
-    return tuple(fact for fact in facts if fact.model == name), f"{what} of {name}"
+    models = Names("model of hosted fine-tuning", {price.model: price.model for price in prices})
+    all_models = Names(models.kind, {price.model: price.model for price in _prices()})
+    if models.proper(model) is None and (elsewhere := all_models.proper(model)) is not None:
+        raise MissingFactError(f"no {what} of {elsewhere} is known; known: {', '.join(sorted(models))}")
+    name = models.get(model)
+    return tuple(price for price in prices if price.model == name), f"{what} of {name}"
 
 
 @lru_cache(maxsize=1)
-def _facts() -> tuple[HostedPrice, ...]:
-    return tuple(_fact(row) for row in table("prices/finetuning").rows)
+def _prices() -> tuple[HostedPrice, ...]:
+    return tuple(_price(row) for row in table("prices/finetuning").rows)
 
 
-def _fact(row: Row) -> HostedPrice:
+def _price(row: Row) -> HostedPrice:
     spread = between(float(row["low"]), float(row["high"])).settled("lognormal") if row["low"] else None
     return HostedPrice(
-        row["provider"], row["model"], row["method"], float(row["usd_per_million_tokens"]),
-        dt.date.fromisoformat(row["as_of"]), row["source"], row["confidence"], spread,  # type: ignore[arg-type]
-        _price(row["usd_per_million_input"]), _price(row["usd_per_million_output"]), row["note"],
-    )  # fmt: skip
+        provider=row["provider"],
+        model=row["model"],
+        method=row["method"],
+        usd_per_million_tokens=float(row["usd_per_million_tokens"]),
+        as_of=dt.date.fromisoformat(row["as_of"]),
+        source=row["source"],
+        confidence=row["confidence"],  # type: ignore[arg-type]
+        interval=spread,
+        usd_per_million_input=_number(row["usd_per_million_input"]),
+        usd_per_million_output=_number(row["usd_per_million_output"]),
+        note=row["note"],
+    )
 
 
-def _price(cell: str) -> float | None:
+def _number(cell: str) -> float | None:
     return float(cell) if cell else None
