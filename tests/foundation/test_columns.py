@@ -46,21 +46,24 @@ def test_a_notation_fills_cells_that_are_empty():
     assert read(n=1, mode="quick 3", zero=0).whole("zero") == 0
 
 
-@pytest.mark.parametrize(
-    ("cells", "problem"),
-    [
-        ({"count": "many"}, "count must be a whole number, without a unit; got 'many'"),
-        ({"count": "2.5"}, "count must be a whole number; got '2.5'"),
-        ({"count": "0"}, "count must be above 0 and finite; got '0'"),
-        ({"time": "5 min"}, "time must be a number of s, without a unit; got '5 min'"),
-        ({"time": "inf"}, "time must be above 0 and finite; got 'inf'"),
-        ({"zero": "-1"}, "zero must be at least 0 and finite; got '-1'"),
-        ({"mode": "medium"}, "mode: unknown word 'medium'; accepted: fast, slow"),
-        ({"overlap": "maybe"}, "overlap: unknown word 'maybe'; accepted: yes, no"),
-    ],
-)
-def test_cells_that_cannot_be_read(cells, problem):
-    assert read(**{"count": 1, **cells}).problems == [problem]
+WRONG_CELLS = r"""
+    count=many | count must be a whole number, without a unit; got 'many'
+    count=2.5 | count must be a whole number; got '2.5'
+    count=0 | count must be above 0 and finite; got '0'
+    time=5 min | time must be a number of s, without a unit; got '5 min'
+    time=inf | time must be above 0 and finite; got 'inf'
+    zero=-1 | zero must be at least 0 and finite; got '-1'
+    mode=medium | mode: unknown word 'medium'; accepted: fast, slow
+    overlap=maybe | overlap: unknown word 'maybe'; accepted: yes, no
+"""
+"""Cells of a row, and the problem that is reported for them."""
+
+
+@pytest.mark.parametrize("line", WRONG_CELLS.strip().splitlines(), ids=str.strip)
+def test_cells_that_cannot_be_read(line):
+    cells, reason = line.split(" | ")
+    name, cell = cells.strip().split("=")
+    assert read(**{"count": 1, name: cell}).problems == [reason]
 
 
 def test_all_problems_of_a_row_are_raised_together():

@@ -108,15 +108,12 @@ def _name(row: Row) -> str:
 def architecture_of(model: str) -> Architecture:
     """Return the architecture of a published model; an owner and the last words of a release are left out.
 
+    Raises `UnknownNameError` if no shorter name is in the catalog.
+
     Parameters
     ----------
     model : str
         Such as "Qwen/Qwen3-30B-A3B-Instruct-2507".
-
-    Raises
-    ------
-    UnknownNameError
-        If no shorter name is in the catalog.
 
     Examples
     --------

@@ -336,31 +336,33 @@ def test_notation_of_batches_and_times():
             read(cell)
 
 
-@pytest.mark.parametrize(
-    ("cells", "reason"),
-    [
-        ({"accelerator": ""}, "accelerator is not given"),
-        ({"accelerator": "H1000"}, "H1000"),
-        ({"sequence_length": ""}, "sequence_length is not given"),
-        ({"sequence_length": "long"}, "sequence_length must be a whole number of token, without a unit; got 'long'"),
-        ({"sequence_length": "0.5"}, "sequence_length must be a whole number"),
-        ({"count": ""}, "count is not given"),
-        ({"count": "-2"}, "count must be above 0"),
-        ({"flag": "computed"}, "a computed maximum of the sequence length"),
-        ({"flag": "odd"}, "flag: unknown word 'odd'; accepted: misprinted, padded, computed"),
-        ({"model": "Qwen-7Z"}, "Qwen-7Z"),
-        ({"memory_gb": "nan"}, "memory_gb must be"),
-        ({"memory_gb": "80 GiB"}, "memory_gb must be a number of GB, without a unit; got '80 GiB'"),
-        ({"memory_gb": "80", "memory_gib": "80"}, "memory is given twice"),
-        ({"software": ""}, "software is not given; accepted: eager, fused"),
-        ({"software": "fast"}, "software: unknown word 'fast'; accepted: eager, fused"),
-        ({"method": "dora"}, "method: unknown notation 'dora'; accepted: full_fine_tuning, lora or qlora"),
-        ({"batch": "many"}, "batch: unknown notation 'many'; accepted: 2, 2 packed, 1x ga8 or GBS32"),
-        ({"batch_size": "3", "count": "2"}, "does not divide the batch_size of 3"),
-    ],
-)
-def test_a_row_that_cannot_be_used_says_why(cells, reason):
-    assert reason in problems(**cells)
+WRONG_ROWS = r"""
+    accelerator= | accelerator is not given
+    accelerator=H1000 | H1000
+    sequence_length= | sequence_length is not given
+    sequence_length=long | sequence_length must be a whole number of token, without a unit; got 'long'
+    sequence_length=0.5 | sequence_length must be a whole number
+    count= | count is not given
+    count=-2 | count must be above 0
+    flag=computed | a computed maximum of the sequence length
+    flag=odd | flag: unknown word 'odd'; accepted: misprinted, padded, computed
+    model=Qwen-7Z | Qwen-7Z
+    memory_gb=nan | memory_gb must be
+    memory_gb=80 GiB | memory_gb must be a number of GB, without a unit; got '80 GiB'
+    memory_gb=80 & memory_gib=80 | memory is given twice
+    software= | software is not given; accepted: eager, fused
+    software=fast | software: unknown word 'fast'; accepted: eager, fused
+    method=dora | method: unknown notation 'dora'; accepted: full_fine_tuning, lora or qlora
+    batch=many | batch: unknown notation 'many'; accepted: 2, 2 packed, 1x ga8 or GBS32
+    batch_size=3 & count=2 | does not divide the batch_size of 3
+"""
+"""Cells of a row, and the problem that is reported for them."""
+
+
+@pytest.mark.parametrize("line", WRONG_ROWS.strip().splitlines(), ids=str.strip)
+def test_a_row_that_cannot_be_used_says_why(line):
+    cells, reason = line.split(" | ")
+    assert reason in problems(**dict(cell.strip().split("=", 1) for cell in cells.split(" & ")))
 
 
 def test_all_problems_of_a_row_are_reported_at_once():

@@ -191,39 +191,40 @@ def test_rounded_tokens_give_way_to_the_finer_flops():
     assert finer.seconds != 19.0
 
 
-@pytest.mark.parametrize(
-    ("cells", "reason"),
-    [
-        ({"flag": "layout_in_doubt"}, "flagged: layout_in_doubt"),
-        ({"flag": "odd"}, "flag: unknown word 'odd'; accepted: rounded_tokens"),
-        ({"step_time": ""}, "neither step_time, tokens_per_second_per_gpu, nor tflops_per_gpu"),
-        ({"step_time": "nan"}, "step_time must be above 0 and finite; got 'nan'"),
-        ({"step_time": "19 min"}, "step_time must be a number of s, without a unit; got '19 min'"),
-        ({"memory_gib": "80 GB"}, "memory_gib must be a number of GiB, without a unit; got '80 GB'"),
-        ({"model": "gpt-99"}, "gpt-99"),
-        ({"architecture": "llama-9"}, "unknown architecture 'llama-9'"),
-        ({"accelerator": "H900"}, "unknown accelerator 'H900'"),
-        ({"tensor": "3"}, "does not divide 8 accelerators"),
-        ({"batch_size": "12"}, "does not divide the batch of 12"),
-        ({"sequence_length": ""}, "sequence_length is not given"),
-        ({"precision": "fp3"}, "precision: unknown word 'fp3'; accepted: fp32, tf32, fp16, bf16, fp8"),
-        ({"recompute": "some"}, "recompute: unknown word 'some'; accepted: none, selective, full"),
-        ({"attention": "flash"}, "attention: unknown word 'flash'; accepted: unfused, flash-1, flash-2, latest"),
-        ({"loss": "half-fused"}, "loss: unknown word"),
-        ({"method": "rlhf"}, "method: unknown word 'rlhf'; accepted: pretraining, full_fine_tuning, lora"),
-        ({"zero": "4"}, "zero"),
-        ({"zero": "fsdp"}, "zero must be a whole number"),
-        ({"overlap_data": "some"}, "overlap_data: unknown word 'some'; accepted: yes, no"),
-        ({"flop_convention": "guessed"}, "flop_convention: unknown word 'guessed'"),
-        ({"software_date": "spring 2024"}, "software_date must be a date such as 2025, 2025-09"),
-        ({"expert": "16"}, "must divide tensor × context × data"),
-        ({"dp_or_zero": "sharded"}, "dp_or_zero: unknown notation 'sharded'; accepted: dp32, ddp, fsdp=8"),
-        ({"dp_or_zero": "zero1, fsdp"}, "states more than one degree of sharding"),
-    ],
-    ids=lambda value: str(value)[:40],
-)
-def test_a_row_that_cannot_be_used_says_why(cells, reason):
-    assert reason in problems(**cells)
+WRONG_ROWS = r"""
+    flag=layout_in_doubt | flagged: layout_in_doubt
+    flag=odd | flag: unknown word 'odd'; accepted: rounded_tokens
+    step_time= | neither step_time, tokens_per_second_per_gpu, nor tflops_per_gpu
+    step_time=nan | step_time must be above 0 and finite; got 'nan'
+    step_time=19 min | step_time must be a number of s, without a unit; got '19 min'
+    memory_gib=80 GB | memory_gib must be a number of GiB, without a unit; got '80 GB'
+    model=gpt-99 | gpt-99
+    architecture=llama-9 | unknown architecture 'llama-9'
+    accelerator=H900 | unknown accelerator 'H900'
+    tensor=3 | does not divide 8 accelerators
+    batch_size=12 | does not divide the batch of 12
+    sequence_length= | sequence_length is not given
+    precision=fp3 | precision: unknown word 'fp3'; accepted: fp32, tf32, fp16, bf16, fp8
+    recompute=some | recompute: unknown word 'some'; accepted: none, selective, full
+    attention=flash | attention: unknown word 'flash'; accepted: unfused, flash-1, flash-2, latest
+    loss=half-fused | loss: unknown word
+    method=rlhf | method: unknown word 'rlhf'; accepted: pretraining, full_fine_tuning, lora
+    zero=4 | zero
+    zero=fsdp | zero must be a whole number
+    overlap_data=some | overlap_data: unknown word 'some'; accepted: yes, no
+    flop_convention=guessed | flop_convention: unknown word 'guessed'
+    software_date=spring 2024 | software_date must be a date such as 2025, 2025-09
+    expert=16 | must divide tensor × context × data
+    dp_or_zero=sharded | dp_or_zero: unknown notation 'sharded'; accepted: dp32, ddp, fsdp=8
+    dp_or_zero=zero1, fsdp | states more than one degree of sharding
+"""
+"""Cells of a row, and the problem that is reported for them."""
+
+
+@pytest.mark.parametrize("line", WRONG_ROWS.strip().splitlines(), ids=str.strip)
+def test_a_row_that_cannot_be_used_says_why(line):
+    cells, reason = line.split(" | ")
+    assert reason in problems(**dict(cell.strip().split("=", 1) for cell in cells.split(" & ")))
 
 
 def test_all_problems_of_a_row_are_reported_at_once():

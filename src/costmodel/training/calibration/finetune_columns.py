@@ -65,11 +65,6 @@ def method_cells(cell: str) -> Mapping[str, str]:
         "LoRA", "QLoRA" or "Q-LoRA", "full", "Full-parameter" or "SFT", with further settings: "(emb)",
         "(multinode)", "+ DeepSpeed ZeRO-3", "+ CPU offload", a precision such as "FP8", or a rank such as "r32".
 
-    Raises
-    ------
-    InputError
-        If the cell is not in this notation.
-
     Examples
     --------
     >>> method_cells("LoRA FP8")
