@@ -149,13 +149,20 @@ def test_a_gpt_shape_takes_the_defaults_of_its_style():
     assert architecture.parameters.total == 24 * (12 * 2048**2 + 13 * 2048) + (51200 + 2048) * 2048 + 2 * 2048
 
 
-def test_name_and_shape_give_the_style_of_the_blocks():
+def test_the_shape_gives_the_style_of_the_blocks():
+    """A name gives none: "my qwen killer" is no Qwen."""
     gated = of("my model", **LLAMA, vocab="128256")
     assert gated.parameters == of("llama-3-8b").parameters
-    assert of("Llama-like", **{**LLAMA, "d_ff": "16384"}).layers[0].feed_forward.gated
-    assert of("Qwen2-like", **LLAMA).layers[0].mixer.qkv_bias
-    assert of("Qwen3-like", **LLAMA).layers[0].mixer.qk_norm == "head"
-    squared = of("Nemotron like", **{**LLAMA, "d_ff": "16384"})
+    assert of("my qwen killer", **LLAMA, vocab="128256").parameters == gated.parameters
+    plain = {**LLAMA, "d_ff": "16384", "n_kv_heads": "32"}
+    assert not of("Llama-like", **plain).layers[0].feed_forward.gated
+    assert of("Llama-like", **{**plain, "n_kv_heads": "8"}).layers[0].feed_forward.gated
+
+
+def test_the_style_gives_the_blocks():
+    assert of("a", **LLAMA, style="qwen2").layers[0].mixer.qkv_bias
+    assert of("a", **LLAMA, style="qwen3").layers[0].mixer.qk_norm == "head"
+    squared = of("a", **{**LLAMA, "d_ff": "16384"}, style="nemotron")
     assert not squared.layers[0].feed_forward.gated
     assert squared.vocabulary == 256000
 
@@ -206,8 +213,8 @@ def test_equal_rows_give_the_same_object():
 def test_an_unknown_model_is_an_error_with_the_missing_columns():
     with pytest.raises(MissingFactError, match=r"'Enigma 9B' is not known: needed are n_layers, d_model, n_heads"):
         of("Enigma 9B")
-    with pytest.raises(MissingFactError, match="d_ff"):
-        of("Llama-like", n_layers="4", d_model="512", n_heads="8")
+    with pytest.raises(MissingFactError, match="needed are d_ff"):
+        of("Llama-like", n_layers="4", d_model="512", n_heads="8", style="llama")
     with pytest.raises(MissingFactError, match="mixture"):
         of("GPT-MoE 8x1B", n_layers="4", d_model="512", n_heads="8")
     with pytest.raises(MissingFactError):

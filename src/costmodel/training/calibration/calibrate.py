@@ -143,7 +143,7 @@ def grid_steps(path: Path) -> list[MeasuredStep]:
     cluster, steps = Cluster("A100-80GB-SXM", 8), []
     for number, row in enumerate(read_csv(path).rows, start=2):
         cells = {name.strip("# ").strip(): value for name, value in row.items()}
-        shape = {"source": "vTrain single node", "model": "GPT", "n_layers": cells["layers"],
+        shape = {"model": "GPT", "style": "gpt", "n_layers": cells["layers"],
                  "d_model": cells["hidden size"], "n_heads": cells["attention heads"],
                  "seq_len": cells["sequence length"]}  # fmt: skip
         layout = Layout(

@@ -3,7 +3,7 @@
 The column `architecture` names one of the catalog. Otherwise the shape columns with `style` describe a dense
 decoder. A row with neither is looked up by its model name ("LLAMA3_70B", "DeepSeekV3 (w/o MTP)", "22B") in
 `data/measurements/measured_models.csv`, for its software and its shape, and then in the catalog; a name that neither
-holds is taken as a dense decoder of the shape in the row.
+holds is a label, and the row is read as the dense decoder of its shape.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from costmodel.training.calibration.columns import MODEL, OLDER_STEPS, SHAPE
 
 TABLE = "measurements/measured_models"
 DEFAULT_POSITIONS = 2048
-"""Rows of a learned position embedding where the row tells no sequence length; as in Brown et al. 2020, Table 2.1."""
+"""Rows of a learned position embedding where the row states no sequence length; as in Brown et al. 2020, Table 2.1."""
 PADDING = 0.02
 """Difference of two vocabularies that is padding for the matrix products, not another tokenizer [1]."""
 
@@ -40,10 +40,7 @@ _TRAINED_HOW = re.compile(
     re.IGNORECASE,
 )
 _MIXTURE = re.compile(r"moe|mixtral|\d+x\d|[-_ ]a\d|expert", re.IGNORECASE)
-_GATED = re.compile(
-    r"llama|vicuna|mistral|qwen|\byi\b|internlm|baichuan|deepseek|olmo|smollm|gemma|phi-?[34]|granite|palm",
-    re.IGNORECASE,
-)
+"""Names of mixtures of experts; such a name is never read as a dense decoder."""
 
 
 class Style(NamedTuple):
@@ -129,7 +126,7 @@ def _resolved(model: str, software: str, cells: tuple[tuple[str, int], ...], len
         raise _missing(model, f"several models have this name; needed are {', '.join(SHAPE[:2])}")
     fact = fitting[0] if fitting else None
     named = None
-    if listed := next((each for each in [*fitting, *facts] if each["architecture"]), None):
+    if listed := next((row for row in [*fitting, *facts] if row["architecture"]), None):
         named = load_architecture(listed["architecture"])
     elif not facts:
         named = _in_catalog(model) or _in_catalog(bare)
@@ -144,19 +141,19 @@ def _resolved(model: str, software: str, cells: tuple[tuple[str, int], ...], len
 
 
 def _without_qualifiers(model: str) -> tuple[str, tuple[str, ...]]:
-    """Return a name without what is in brackets or says how it was trained, and that."""
+    """Return a name without its qualifiers (in brackets, or about the training), and the qualifiers."""
     qualifiers = [inner or other for inner, other in _QUALIFIER.findall(model)]
     bare = _QUALIFIER.sub(" ", model).strip()
-    if found := _PREDICTION.search(bare):
-        qualifiers.append(found.group())
-        bare = bare.replace(found.group(), " ").strip(" -_+")
+    if prediction := _PREDICTION.search(bare):
+        qualifiers.append(prediction.group())
+        bare = bare.replace(prediction.group(), " ").strip(" -_+")
     return _TRAINED_HOW.sub("", bare) or bare, tuple(qualifiers)
 
 
 def _keys(name: str) -> tuple[str, str, str]:
-    """Return the forms in which names are compared, strict to lax: the dot of a version may be left out.
+    """Return the keys of a name, strict to lax: the dot of a version may be left out.
 
-    Only numbers are kept apart: "GPT 31.3B" is not "GPT3 1.3B".
+    Neighboring numbers stay separate: "GPT 31.3B" is not "GPT3 1.3B".
     """
     plain = _BETWEEN.sub(" ", _DECIMAL.sub(".", name.lower()))
     forms = (plain, _VERSION_DOT.sub(" ", plain), _VERSION_DOT.sub("", plain))
@@ -173,9 +170,9 @@ def _catalog_keys() -> tuple[dict[str, str], ...]:
 
 def _in_catalog(name: str) -> Architecture | None:
     for spelling in (name, name.rpartition("/")[2]):
-        for key, known in zip(_keys(spelling), _catalog_keys(), strict=True):
-            if key and key in known:
-                return load_architecture(known[key])
+        for key, names in zip(_keys(spelling), _catalog_keys(), strict=True):
+            if key and key in names:
+                return load_architecture(names[key])
     return None
 
 
@@ -262,7 +259,7 @@ def _from_shape(
     if depth is None or width is None:
         needed = [column for column in ("n_layers", "d_model", "n_heads") if column not in shape]
         raise _missing(model, f"needed are {', '.join(needed)}")
-    style_name = fact.get("style") or _style(model, shape)
+    style_name = fact.get("style") or _style(shape)
     style, convention = STYLES[style_name], _convention(software, style_name)
     heads, kv_heads = shape.get("n_heads"), shape.get("n_kv_heads", shape.get("n_heads"))
     inner = shape.get("d_ff", None if style.gated else 4 * width)
@@ -281,18 +278,13 @@ def _from_shape(
     return _built(model, _Shape(style, depth, width, heads, kv_heads, inner, vocabulary, positions))
 
 
-def _style(model: str, row: Mapping[str, int]) -> str:
-    """Return the style of the blocks that a name or a shape suggests."""
-    if re.search(r"qwen-?_? ?3", model, re.IGNORECASE):
-        return "qwen3"
-    if re.search(r"qwen", model, re.IGNORECASE):
-        return "qwen2"
-    if _GATED.search(model):
-        return "llama"
-    plain = row.get("d_ff", 4 * row["d_model"]) == 4 * row["d_model"]
-    if re.search(r"nemotron", model, re.IGNORECASE) and plain:
-        return "nemotron"
-    grouped = row.get("n_kv_heads", row.get("n_heads")) != row.get("n_heads")
+def _style(shape: Mapping[str, int]) -> str:
+    """Return the style of a shape: a GPT has a feed-forward block of four widths and no grouped heads.
+
+    A row without `d_ff` has four widths.
+    """
+    grouped = shape.get("n_kv_heads", shape.get("n_heads")) != shape.get("n_heads")
+    plain = shape.get("d_ff", 4 * shape["d_model"]) == 4 * shape["d_model"]
     return "gpt" if plain and not grouped else "llama"
 
 
