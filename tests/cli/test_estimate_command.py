@@ -100,7 +100,7 @@ def test_options_change_a_scenario_file(costmodel, root):
 def test_explain_shows_sources(costmodel, root):
     outcome = costmodel("estimate", root / "examples" / "pretraining.toml", "--explain", "cost")
     assert outcome.code == 0
-    assert "cost, step by step" in outcome.out and "where its inputs come from" in outcome.out
+    assert "cost: calculation" in outcome.out and "inputs and their sources" in outcome.out
     for path in ("recipe.tokens", "cluster.peak", "mfu", "goodput", "prices.price"):
         assert path in outcome.out
 
@@ -145,8 +145,8 @@ def test_what_a_name_alone_leaves_open(refused):
         (("llama-3.1-8b", *OPTIONS, "--purchase-model", "spots"), "prices.purchase_model: "),
         (("llama-3.1-8b", *OPTIONS, "--gpu-hours", "5m"), "gpu_hours: '5m' is ambiguous"),
         (("llama-3.1-8b", *OPTIONS, "--set", "cluster.cuont=5"), "did you mean 'count'"),
-        (("llama-3.1-8b", *OPTIONS, "--set", "cluster.count"), "a change is written as path=value"),
-        (("llama-3.1-8b", *OPTIONS, "--set", "=5"), "a change is written as path=value"),
+        (("llama-3.1-8b", *OPTIONS, "--set", "cluster.count"), "a change must be path=value"),
+        (("llama-3.1-8b", *OPTIONS, "--set", "=5"), "a change must be path=value"),
         (("llama-3.1-8b", *OPTIONS, "--set", "..=5"), "got '..=5'"),
         (("llama-3.1-8b", *OPTIONS, "--explain", "csot"), "unknown figure 'csot'; did you mean 'cost'"),
     ],
@@ -170,7 +170,7 @@ def test_a_missing_price_leaves_the_rest_of_the_estimate(costmodel):
         ("run.toml", b"architecture = ", "is not a TOML file"),
         ("run.toml", b"\xff\xfe", "is not a TOML file"),
         ("run.json", b"{", "is not a JSON file"),
-        ("run.json", b"[1, 2]", "holds no table of fields but a list"),
+        ("run.json", b"[1, 2]", "must hold a table of fields; got a list"),
         ("run.json", b"[" * 100_000, "is not a JSON file"),
         ("run.toml", b'extends = "run.toml"', "extends itself"),
         ("run.toml", b'extends = "none.toml"', "none.toml cannot be read"),

@@ -16,7 +16,7 @@ def test_published_runs_as_json(costmodel):
 
 def test_published_runs_as_text(costmodel):
     out = costmodel("runs", "--kind", "pretrain", "--since", "2024-12").out
-    assert "deepseek-v3" in out and "5.58 MUSD*" in out and "final run" in out and "gpt-4" not in out
+    assert "deepseek-v3" in out and "5.58 M$*" in out and "final run" in out and "gpt-4" not in out
 
 
 def test_estimated(costmodel):

@@ -134,5 +134,5 @@ def test_what_is_given_may_be_text():
 def test_levels_that_are_none(level):
     whole = development_cost(1e6)
     for ask in (whole.parts, whole.interval):
-        with pytest.raises(InputError, match=r"level is a share"):
+        with pytest.raises(InputError, match=r"level must be a fraction"):
             ask(level)

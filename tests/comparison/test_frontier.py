@@ -79,5 +79,5 @@ def test_runs_without_a_group_are_refused():
 
 def test_shows_itself(found):
     text = str(found)
-    assert "100 MUSD or more, development" in text and "7 of 7" in text and "80 % intervals" in text
+    assert "100 M$ or more, development" in text and "7 of 7" in text and "80 % intervals" in text
     assert "<table>" in found._repr_html_() and found.to_markdown().startswith("| group |")

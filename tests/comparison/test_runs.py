@@ -66,7 +66,7 @@ def test_gpt4_has_costs_of_both_scopes(runs):
     for cost in runs["gpt-4"].costs:
         by_scope.setdefault(cost.scope, []).append(cost.usd)
     assert by_scope == {"final_run": [40e6, 78.6e6], "development": [90e6, 100e6]}
-    assert "above 100 MUSD" in str(published_runs(organization="OpenAI"))
+    assert "above 100 M$" in str(published_runs(organization="OpenAI"))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_totals_are_of_one_scope(runs):
 
 def test_shows_itself(runs):
     text, html = str(runs), runs._repr_html_()
-    assert "deepseek-v3" in text and "5.58 MUSD*" in text and "grok-3 (ref)" in text
+    assert "deepseek-v3" in text and "5.58 M$*" in text and "grok-3 (ref)" in text
     assert "<table>" in html and "&lt;$500k" not in html and "(updated" in html and "MosaicML &lt;" in html
     pandas = pytest.importorskip("pandas")
     frame = runs.to_frame()

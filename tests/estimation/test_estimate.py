@@ -83,9 +83,9 @@ def test_stages_add_up():
 def test_estimates_of_two_scopes_neither_add_nor_compare():
     run_cost = cm.estimate(scenario())
     development = cm.estimate(scenario(scope="development"))
-    with pytest.raises(cm.InputError, match="different scope do not add up"):
+    with pytest.raises(cm.InputError, match="different scope cannot be added"):
         _ = run_cost + development
-    with pytest.raises(cm.InputError, match="different scope are not compared"):
+    with pytest.raises(cm.InputError, match="different scope cannot be compared"):
         cm.compare({"run": run_cost, "all": development})
 
 
@@ -151,7 +151,7 @@ def test_an_accelerator_without_peak_still_has_a_price_of_hours():
 
 def test_steady_state_is_not_told_where_hours_are_given():
     est = cm.estimate(scenario(gpu_hours="600k"))
-    with pytest.raises(cm.MissingFactError, match="GPU-hours were given"):
+    with pytest.raises(cm.MissingFactError, match="gpu_hours are given"):
         _ = est.mfu
     assert 0.2 < est.utilization.magnitude < 0.5
 
@@ -237,7 +237,7 @@ def test_a_scenario_extends_another(tmp_path):
 
 @pytest.mark.parametrize("path", ["run.yaml", "missing/run.toml"])
 def test_a_file_that_cannot_be_written(tmp_path, path):
-    with pytest.raises(cm.InputError, match="written"):
+    with pytest.raises(cm.InputError, match=r"cannot be written|must end in .toml or .json"):
         scenario().save(tmp_path / path)
 
 
@@ -256,7 +256,7 @@ def test_a_file_that_cannot_be_written(tmp_path, path):
         ({"recipe.tokens": "15 GB"}, "recipe.tokens: .*wrong dimension"),
         ({"recipe.tokens": None}, "recipe.tokens"),
         ({"recipe.token": 1}, "unknown field 'token'; did you mean 'tokens'"),
-        ({"recipe": []}, "recipe: one to 100 recipes"),
+        ({"recipe": []}, "recipe: give 1 to 100 recipes"),
         ({"mfu": 1.5}, "mfu: must be a number above 0 and at most 1"),
         ({"mfu": "42"}, "mfu: must be a number above 0 and at most 1"),
         ({"mfu": "0.5 to 1.5"}, "mfu: .*lies inside 0 and 1"),
@@ -384,7 +384,7 @@ def test_an_unknown_figure_is_refused_with_a_suggestion():
         with pytest.raises(cm.InputError, match="did you mean 'cost'"):
             ask("costs")
     for level in (0, 1, -1, 2):
-        with pytest.raises(cm.InputError, match="share between 0 and 1"):
+        with pytest.raises(cm.InputError, match="fraction between 0 and 1"):
             est.interval("cost", level)
 
 

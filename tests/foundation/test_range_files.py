@@ -86,7 +86,7 @@ def test_a_file_may_describe_a_range_as_a_table(tmp_path):
         ({"low": 1, "high": 2, "mode": 1.5}, r"got keys"),
         ({"low": 2, "high": 1}, r"from low to high"),
         ({"low": "1", "high": 2}, r"low is a finite number; got '1'"),
-        ({"low": 1, "high": 2, "level": 80}, r"level is a share between 0 and 1"),
+        ({"low": 1, "high": 2, "level": 80}, r"level must be a fraction between 0 and 1"),
         ({"low": 1, "high": 2, "floor": "x"}, r"floor is a finite number"),
         ({"shape": "samples", "values": []}, r"at least one value"),
         ({"shape": "samples", "values": 5}, r"values is a list of numbers; got 5"),

@@ -265,7 +265,7 @@ def test_whole_instances_are_billed():
 
 
 def test_what_nothing_bounds_has_no_answer_but_within_bounds():
-    with pytest.raises(cm.InputError, match=r"no largest cluster.count: cost is at most 50.0 MUSD up to 65,536"):
+    with pytest.raises(cm.InputError, match=r"no largest cluster.count: cost is at most 50.0 M\$ up to 65,536"):
         solve(scenario(), "cluster.count", cost="50 MUSD")
     found = solve(scenario(), "cluster.count", cost="50 MUSD", within=(8, 4096))
     assert found.value == 4096 and "a bound of the search" in found.note
@@ -381,7 +381,7 @@ def test_counts_of_an_architecture():
         ("recipe.tokens", {"cost": 1, "within": 3}, "two bounds of recipe.tokens"),
         ("recipe.tokens", {"cost": 1, "within": (0, 3)}, "within: must be a number in token above 0"),
         ("cluster.count", {"cost": 1, "within": (9, 15)}, "no whole number of nodes of 8"),
-        ("recipe.tokens", {"cost": 1, "level": 1.5}, "level is a share between 0 and 1"),
+        ("recipe.tokens", {"cost": 1, "level": 1.5}, "level must be a fraction between 0 and 1"),
         (3, {"cost": 1}, "an input is named by its dotted path"),
     ],
 )

@@ -117,7 +117,7 @@ def test_rows_and_plain_data(answer):
 
 def test_what_a_reader_sees(answer):
     for shown in (str(answer), repr(answer), answer.to_markdown(), answer._repr_html_()):
-        assert "80 % interval" in shown and "2031" in shown and "MUSD" in shown
+        assert "80 % interval" in shown and "2031" in shown and "M$" in shown
         assert "end to end; from 2024-12-26; final run; each year at its end" in shown
         assert "beyond two years nothing tests the calibration" in shown
         assert "seed 0" in shown

@@ -33,11 +33,9 @@ def parsed_changes(written: Iterable[str] | None) -> tuple[dict[str, Any], list[
 
 def with_changes(data: Any, changes: Mapping[str, Any]) -> Any:
     """Return plain data with the values of `changes` at their paths."""
-    from costmodel.foundation.specs import changed
+    from costmodel.estimation.paths import with_changes as changed
 
-    for place, value in changes.items():
-        data = changed(data, place, value)
-    return data
+    return changed(data, changes)
 
 
 def checked(problems: list[str], make: Callable[[], Made]) -> Made:

@@ -1,1 +1,1 @@
-"""From a scenario to an estimate: one ordered table of steps, on floats and on arrays."""
+"""Estimates: from a scenario to FLOPs, GPU-hours, duration, energy, carbon and cost."""

@@ -1,7 +1,7 @@
-"""How does one figure follow from the others? One ordered table of steps.
+"""The calculation of an estimate: one ordered table of steps from inputs to figures.
 
-The same table runs on floats (the value shown), on arrays (draws), and is walked to explain. All numbers
-are SI with FLOP, token, kg and USD; a GPU-second is a second.
+The same table runs on floats (the central value) and on arrays (random draws), and `Estimate.explain` prints it.
+All numbers are in SI units with FLOP, token, kg and USD. A GPU-second counts as a second.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,13 +12,13 @@ from typing import Any, Literal, NamedTuple
 from costmodel.foundation.arrays import largest, smallest
 
 MOST_OF_PEAK = 0.9
-"""Share of the peak that no job passes by being faster than modeled: the best matrix products reach it [1]."""
+"""Highest MFU that a realized efficiency above 1 can lead to [1]: that of the fastest matrix products."""
 Timing = Literal["utilization", "given", "total given"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`name` [unit] = function(*inputs); `formula` says the same to a reader."""
+    """One step: `name` [unit] = function(*inputs). `formula` states the function for readers."""
 
     name: str
     unit: str
@@ -28,23 +28,24 @@ class Step:
 
 
 class Stage(NamedTuple):
-    """What the chain needs to know of a pass of a recipe, or of a recipe whose GPU-hours are given.
-
-    `prefix` of its inputs and `recipe` of those of its recipe; how its time is found, whether it has a step
-    time, and the name of its utilization: "mfu" of all, or one of its own behind the prefix. `realized_efficiency`
-    names that input, where it is one.
-    """
+    """One pass of a recipe, or a recipe whose GPU-hours are given, as the table of steps sees it."""
 
     prefix: str = "recipe."
+    """Prefix of the names of its inputs."""
     recipe: str = "recipe."
+    """Prefix of the names of the inputs of its recipe."""
     timing: Timing = "utilization"
+    """How its GPU-hours are computed: from the utilization, or given for the recipe or for the scenario."""
     stepped: bool = False
+    """Whether it has a step time."""
     utilization: str = "mfu"
+    """Name of the input that holds its utilization: "mfu" for all passes, or one of its own."""
     realized_efficiency: str = ""
+    """Name of the input that holds its realized efficiency, or ""."""
 
 
 class Missing(NamedTuple):
-    """Stands in the place of a value that cannot be had, with the reason."""
+    """A value that is not known, with the reason."""
 
     reason: str
 
@@ -55,9 +56,9 @@ def total_flops(tokens: Any, flops_per_token: Any) -> Any:
 
 
 def gpu_time(flops: Any, peak: Any, mfu: Any, goodput: Any, realized_efficiency: Any = 1.0) -> Any:
-    """Return the GPU-seconds of a stage [s]: model FLOPs over what is reached of the peak.
+    """Return the GPU-seconds of a stage [s]: model FLOPs / achieved FLOP/s.
 
-    Jobs that are faster than modeled (`realized_efficiency` above 1) still stay below nine tenths of the peak.
+    A `realized_efficiency` above 1 raises the MFU to `MOST_OF_PEAK` at most.
     """
     return flops / (peak * goodput * smallest(mfu * realized_efficiency, largest(mfu, MOST_OF_PEAK)))
 
@@ -68,10 +69,10 @@ def step_time(batch_tokens: Any, flops_per_token: Any, count: Any, peak: Any, mf
 
 
 def mean_mfu(*flops_and_mfus: Any) -> Any:
-    """Return the utilization in steady state of several stages [1]: of the FLOPs of all in their time."""
+    """Return the MFU in steady state of several stages [1]: all FLOPs / (all time × peak)."""
     half = len(flops_and_mfus) // 2
     flops, mfus = flops_and_mfus[:half], flops_and_mfus[half:]
-    return _sum(*flops) / _sum(*(one / mfu for one, mfu in zip(flops, mfus, strict=True)))
+    return _sum(*flops) / _sum(*(stage_flops / mfu for stage_flops, mfu in zip(flops, mfus, strict=True)))
 
 
 def wall_time(gpu_seconds: Any, count: Any) -> Any:
@@ -80,40 +81,40 @@ def wall_time(gpu_seconds: Any, count: Any) -> Any:
 
 
 def utilization(flops: Any, gpu_seconds: Any, peak: Any) -> Any:
-    """Return the share of the bf16 peak that the whole job reaches [1]: mfu × goodput."""
+    """Return the utilization over the whole job [1], relative to the bf16 peak: MFU × goodput."""
     return flops / (gpu_seconds * peak)
 
 
 def machine_energy(gpu_seconds: Any, power: Any) -> Any:
-    """Return the energy of the machines [J]."""
+    """Return the energy of the servers [J]."""
     return gpu_seconds * power
 
 
 def facility_energy(energy: Any, pue: Any) -> Any:
-    """Return the energy with cooling and distribution [J]."""
+    """Return the energy of the facility, with cooling and power distribution [J]."""
     return energy * pue
 
 
 def emissions(energy: Any, grid_intensity: Any) -> Any:
-    """Return the greenhouse gases of the electricity, location-based [kg]."""
+    """Return the greenhouse gas emissions of the electricity, location-based [kg CO2e]."""
     return energy * grid_intensity
 
 
 def water_use(machine_energy: Any, on_site: Any, pue: Any, of_grid: Any) -> Any:
     """Return the water consumed on site and at the power stations [m³].
 
-    The site's effectiveness refers to the energy of the machines, the grid's to that of the facility.
+    On-site water is per energy of the servers, water of the grid per energy of the facility.
     """
     return machine_energy * (on_site + pue * of_grid)
 
 
 def rent(gpu_seconds: Any, price: Any, *purchases: Any) -> Any:
-    """Return the rental cost, and what else is bought [USD]."""
+    """Return the rental cost plus other purchases [USD]."""
     return _sum(gpu_seconds * price, *purchases)
 
 
 def electricity_cost(energy: Any, price: Any) -> Any:
-    """Return what the electricity costs [USD]; part of the rent, not added to it."""
+    """Return the cost of the electricity [USD]; it is part of the rent and not added to it."""
     return energy * price
 
 
@@ -125,7 +126,7 @@ def _sum(*terms: Any) -> Any:
 
 
 def _named(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
-    """Return a function of a job's count and parameters, and of the named arguments by their place."""
+    """Return a function of count, parameters and positional arguments that are passed on by name."""
     return lambda count, parameters, *values: function(count, parameters, **dict(zip(names, values, strict=True)))
 
 
@@ -133,20 +134,23 @@ def _named(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[...
 def steps(
     stages: tuple[Stage, ...], reliability: tuple[str, ...] = (), purchases: tuple[str, ...] = ()
 ) -> tuple[Step, ...]:
-    """Return the chain for passes of these kinds, in order.
+    """Return the steps of an estimate, in order.
 
     Parameters
     ----------
-    stages : what it needs to know of the passes
-    reliability : names of the inputs from which the goodput follows; none where it is an input itself
-    purchases : names of the inputs that are bought beside the GPU-hours
+    stages : tuple of Stage
+        The passes of all recipes.
+    reliability : tuple of str
+        Names of the inputs of the goodput; empty where the goodput is an input itself.
+    purchases : tuple of str
+        Names of the inputs that add to the cost of GPU-hours [USD].
     """
     listed: list[Step] = []
     if reliability:
         from costmodel.training.jobs.goodput import job_goodput
 
         of_job = ("cluster.count", "architecture.parameters", *(f"reliability.{name}" for name in reliability))
-        formula = "Daly: what failures, restarts and checkpoints leave"
+        formula = "Daly (2006): failures, restarts, checkpoints"
         listed.append(Step("goodput", "share", _named(job_goodput, reliability), of_job, formula))
     for stage in stages:
         prefix, mfu = stage.prefix, stage.utilization
@@ -170,23 +174,23 @@ def steps(
         parts = (*(f"{stage.prefix}flops" for stage in timed), *(stage.utilization for stage in timed))
         listed.append(Step("mfu", "share", mean_mfu, parts, "FLOPs of all passes / (their time × peak)"))
     if len(stages) == 1 and stages[0].stepped:
-        listed.append(Step("step_time", "s", _sum, ("recipe.step_time",), "of the recipe"))
+        listed.append(Step("step_time", "s", _sum, ("recipe.step_time",), "step time of the recipe"))
     cost, formula = ("gpu_hours", "prices.price", *purchases), "GPU-hours × price"
     if purchases:
-        formula += " + what else is bought"
+        formula += " + other purchases"
     return (
         *listed,
-        Step("flops", "FLOP", _sum, flops, "sum over the passes"),
-        Step("gpu_hours", "GPU-s", _sum, whole, "sum over the passes"),
+        Step("flops", "FLOP", _sum, flops, "sum of all passes"),
+        Step("gpu_hours", "GPU-s", _sum, whole, "sum of all passes"),
         Step("wall_time", "s", wall_time, ("gpu_hours", "cluster.count"), "GPU-hours / count"),
         Step("utilization", "share", utilization, ("flops", "gpu_hours", "cluster.peak"), "FLOPs / (GPU-hours × peak)"),
         Step("machine_energy", "J", machine_energy, ("gpu_hours", "site.power_per_gpu"), "GPU-hours × power"),
-        Step("energy", "J", facility_energy, ("machine_energy", "site.pue"), "machine energy × PUE"),
+        Step("energy", "J", facility_energy, ("machine_energy", "site.pue"), "server energy × PUE"),
         Step("carbon", "kg", emissions, ("energy", "site.grid_intensity"), "energy × grid intensity"),
         Step(
             "water", "m**3", water_use,
             ("machine_energy", "site.water_usage_effectiveness", "site.pue", "site.water_intensity"),
-            "machine energy × (WUE + PUE × water of the grid)",
+            "server energy × (WUE + PUE × water of the grid)",
         ),
         Step("electricity_cost", "USD", electricity_cost, ("energy", "site.electricity"), "energy × electricity price"),
         Step("cost", "USD", rent, cost, formula),
@@ -194,17 +198,17 @@ def steps(
 
 
 def run(chain: Iterable[Step], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all values, inputs included, after running the chain; what lacks an input is `Missing`."""
-    known = dict(values)
+    """Return all values, inputs included; a step with a missing input is `Missing` too."""
+    results = dict(values)
     for step in chain:
-        arguments = [known[name] for name in step.inputs]
+        arguments = [results[name] for name in step.inputs]
         missing = next((argument for argument in arguments if isinstance(argument, Missing)), None)
-        known[step.name] = step.function(*arguments) if missing is None else missing
-    return known
+        results[step.name] = step.function(*arguments) if missing is None else missing
+    return results
 
 
 def ancestors(chain: Iterable[Step], name: str) -> list[Step]:
-    """Return the steps that `name` follows from, itself last, in the order of the chain."""
+    """Return the steps that `name` depends on, itself included, in the order of the calculation."""
     by_name = {step.name: step for step in chain}
     needed: set[str] = set()
     open_names = [name]

@@ -1,4 +1,4 @@
-"""Which of several scenarios takes less, and by how much? Figures side by side, on shared draws."""
+"""Figures of several scenarios side by side, on shared random draws."""
 
 from __future__ import annotations
 
@@ -19,23 +19,26 @@ def compare(scenarios: Mapping[str, Scenario | Result]) -> Comparison:
 
     Parameters
     ----------
-    scenarios : two or more, by the name of their column
+    scenarios : Mapping
+        Two or more scenarios or estimates, by the name of their column.
 
     Raises
     ------
     InputError
         If there are fewer than two, or their scopes or seeds differ.
     """
-    if not isinstance(scenarios, Mapping) or not all(isinstance(one, (Scenario, Result)) for one in scenarios.values()):
-        raise InputError('scenarios or estimates are compared by name, as in {"a": run, "b": other}')
+    if not isinstance(scenarios, Mapping) or not all(
+        isinstance(entry, (Scenario, Result)) for entry in scenarios.values()
+    ):
+        raise InputError('`scenarios` must be scenarios or estimates by name, such as {"a": run, "b": other}')
     if len(scenarios) < 2:
-        raise InputError(f"a comparison needs two scenarios or more; got {len(scenarios)}")
-    estimates = {name: estimate(one) if isinstance(one, Scenario) else one for name, one in scenarios.items()}
-    if len({one.scope for one in estimates.values()}) > 1:
-        scopes = ", ".join(f"{name}: {one.scope}" for name, one in estimates.items())
-        raise InputError(f"estimates of different scope are not compared ({scopes})")
-    if len({one.seed for one in estimates.values()}) > 1:
-        raise InputError("estimates of different seed do not share their draws; give them one seed")
+        raise InputError(f"`scenarios` must hold two or more; got {len(scenarios)}")
+    estimates = {name: estimate(entry) if isinstance(entry, Scenario) else entry for name, entry in scenarios.items()}
+    if len({result.scope for result in estimates.values()}) > 1:
+        scopes = ", ".join(f"{name}: {result.scope}" for name, result in estimates.items())
+        raise InputError(f"estimates of different scope cannot be compared ({scopes})")
+    if len({result.seed for result in estimates.values()}) > 1:
+        raise InputError("estimates of different seed do not share random draws; give all the same seed")
     return Comparison(estimates)
 
 
@@ -48,16 +51,19 @@ class Comparison(rendering.Shown):
     def ratio(
         self, name: str, over: str, under: str, level: float = DEFAULT_LEVEL, paired: bool = True
     ) -> tuple[float, float, float]:
-        """Return a figure of `over` as a multiple of that of `under`: median, low and high.
+        """Return the ratio of a figure of two scenarios: median, low and high.
 
         Parameters
         ----------
-        name : figure
-        over, under : columns of the comparison
-        level : of the interval
-        paired : inputs of the same name share their draws, which is right for two plans of one team: what
-            both have in common does not widen the interval. Runs of different teams are not so: say False,
-            and each keeps its own unknowns.
+        name : str
+            The figure.
+        over, under : str
+            Columns of the comparison: numerator and denominator.
+        level : float
+            Probability of the interval [1].
+        paired : bool
+            Whether inputs of the same name share their random draws. True suits two plans of one team: common
+            unknowns cancel. False suits runs of different teams.
         """
         import numpy as np
 
@@ -66,7 +72,7 @@ class Comparison(rendering.Shown):
         if not paired:
             below = np.random.default_rng(self._estimate(under).seed).permutation(below)
         if not np.all(below > 0):
-            raise InputError(f"{name} of {under} is not above 0 throughout: there is no ratio to it")
+            raise InputError(f"{name} of {under} must be above 0 for a ratio; some draws are not")
         draws = above / below
         low, middle, high = np.quantile(draws, [(1 - level) / 2, 0.5, (1 + level) / 2])
         return float(middle), float(low), float(high)
@@ -78,17 +84,17 @@ class Comparison(rendering.Shown):
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per figure and scenario: scenario, then the columns of `Estimate.rows`."""
-        return [{"scenario": name, **row} for name, one in self.estimates.items() for row in one.rows()]
+        return [{"scenario": name, **row} for name, result in self.estimates.items() for row in result.rows()]
 
     def _footer(self) -> str:
         stamp = next(iter(self.estimates.values())).stamp()
-        made = f"costmodel {stamp['version']}, data {stamp['data_hash']}, seed {stamp['seed']}"
-        return f"in brackets: {DEFAULT_LEVEL:.0%} intervals; {made}"
+        version = f"costmodel {stamp['version']}, data {stamp['data_hash']}, seed {stamp['seed']}"
+        return f"in brackets: {DEFAULT_LEVEL:.0%} intervals; {version}"
 
     def _cells(self) -> list[dict[str, str]]:
         rows = []
         for name, output in OUTPUTS.items():
-            values = {column: one.value(name) for column, one in self.estimates.items()}
+            values = {column: result.value(name) for column, result in self.estimates.items()}
             if all(isinstance(value, Missing) for value in values.values()):
                 continue
             rows.append(

@@ -1,4 +1,4 @@
-"""What does it take? The chain run for a scenario: figures, intervals, and where each number comes from."""
+"""`estimate`: FLOPs, GPU-hours, duration, energy, carbon and cost of a scenario, with intervals and sources."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from costmodel.estimation import chain, inputs
 from costmodel.estimation.chain import Missing, Step
 from costmodel.estimation.explanation import Explanation, explain
+from costmodel.estimation.paths import field_of, is_settable
 from costmodel.estimation.results import DRAWS, OUTPUTS, Result
 from costmodel.estimation.scenario import Scenario
 from costmodel.estimation.total import Total
@@ -23,23 +24,24 @@ if TYPE_CHECKING:
     from costmodel.foundation.units import Quantity
     from costmodel.training.step.layout import Layout
 
-_STEADY_UNKNOWN = Missing("GPU-hours were given, which tell the utilization of the job (mfu × goodput) only")
-_NO_LAYOUT = Missing("no layout is behind the estimate: utilization or GPU-hours were given, or it is by class")
-_NO_BATCH = Missing("recipe.batch_size is not given, or there is more than one recipe")
+_STEADY_UNKNOWN = Missing("gpu_hours are given; only MFU × goodput follows from them")
+_NO_LAYOUT = Missing("the estimate has no layout: mfu or gpu_hours are given, or the speed is a class default")
+_NO_BATCH = Missing("recipe.batch_size is not given, or there are several recipes")
 
 
 def estimate(scenario: Scenario) -> Estimate:
-    """Estimate what a scenario takes.
+    """Estimate FLOPs, GPU-hours, duration, energy, carbon, water and cost of a scenario.
 
     Parameters
     ----------
     scenario : Scenario
+        Model, recipe, cluster and prices.
 
     Returns
     -------
     Estimate
         Figures as pint Quantities (`.cost`, `.gpu_hours`, ...), their intervals, and their sources.
-        A figure whose inputs are not known raises when it is asked for; the others stand.
+        A figure with an unknown input raises `MissingFactError` on access; all others are available.
 
     Examples
     --------
@@ -57,7 +59,7 @@ def estimate(scenario: Scenario) -> Estimate:
     373.9 kUSD
     """
     if not isinstance(scenario, Scenario):
-        raise InputError(f"a Scenario is estimated (Scenario.load reads a file); got {type(scenario).__name__}")
+        raise InputError(f"`scenario` must be a Scenario (Scenario.load reads a file); got {type(scenario).__name__}")
     return Estimate(scenario)
 
 
@@ -71,18 +73,18 @@ class Estimate(Result):
         resolved = inputs.resolve(scenario)
         self.steps: tuple[Step, ...] = resolved.steps
         self.inputs, self.missing, self._speed = resolved.inputs, resolved.missing, resolved.speed
-        known: dict[str, Any] = {path: one.value for path, one in self.inputs.items()}
-        self._point = chain.run(self.steps, known | self.missing)
+        values: dict[str, Any] = {path: entry.value for path, entry in self.inputs.items()}
+        self._point = chain.run(self.steps, values | self.missing)
         self._check_utilization()
 
     @property
     def mfu(self) -> Quantity:
-        """Model FLOPs utilization in steady state."""
+        """Model FLOPs utilization (MFU) in steady state."""
         return self.quantity("mfu")
 
     @property
     def utilization(self) -> Quantity:
-        """Share of the peak that the whole job reaches: mfu × goodput."""
+        """Utilization over the whole job: MFU × goodput."""
         return self.quantity("utilization")
 
     @property
@@ -92,34 +94,36 @@ class Estimate(Result):
 
     @property
     def goodput(self) -> Quantity:
-        """Share of the wall time in useful steps."""
+        """Share of the wall time that is spent in useful steps."""
         return self.quantity("goodput")
 
     @property
     def memory(self) -> Quantity:
-        """Memory of the fullest accelerator, in the layout given or planned."""
+        """Peak memory per GPU, in the given or planned layout."""
         return self.quantity("memory")
 
     @property
     def layout(self) -> Layout | None:
-        """The layout of the first recipe, given or planned; None where no layout is behind the estimate."""
+        """The given or planned layout of the first recipe; None where the estimate has no layout."""
         return self._speed.layouts[0] if self._speed.layouts else None
 
     def value(self, name: str) -> float | Missing:
         if name in self._point:
-            found: float | Missing = self._point[name]
-            return found
+            value: float | Missing = self._point[name]
+            return value
         if name == "memory":
             return _NO_LAYOUT
         return _NO_BATCH if name == "step_time" and "mfu" in self._point else _STEADY_UNKNOWN
 
     def draws(self, name: str, count: int = DRAWS) -> NDArray[np.float64]:
-        """Return draws of a figure of `OUTPUTS`, or of any step or input of the chain.
+        """Return random draws of a figure, of a step of the calculation, or of an input.
 
         Parameters
         ----------
-        name : of the figure
-        count : number of draws
+        name : str
+            A figure of `OUTPUTS`, a step or an input.
+        count : int
+            Number of draws.
 
         Returns
         -------
@@ -129,7 +133,7 @@ class Estimate(Result):
         import numpy as np
 
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise InputError(f"count is a whole number above 0; got {count!r}")
+            raise InputError(f"`count` must be a whole number above 0; got {count!r}")
         if count == DRAWS:
             sampled = self._sample
         else:
@@ -138,13 +142,13 @@ class Estimate(Result):
             sampled = chain.run(needed, self._drawn(count, wanted) | self.missing)
         if name not in sampled:
             raise InputError(unknown("figure", name, [*OUTPUTS, *self._point]))
-        found = sampled[name]
-        if isinstance(found, Missing):
-            raise MissingFactError(f"{name} is not known: {found.reason}")
-        return np.broadcast_to(np.asarray(found, dtype=float), (count,))
+        values = sampled[name]
+        if isinstance(values, Missing):
+            raise MissingFactError(f"{name} is not known: {values.reason}")
+        return np.broadcast_to(np.asarray(values, dtype=float), (count,))
 
     def sample(self, count: int = DRAWS) -> dict[str, NDArray[np.float64]]:
-        """Return draws of every known figure, each of shape (count,), in SI units."""
+        """Return random draws of every known figure, each of shape (count,), in SI units."""
         import numpy as np
 
         sampled = chain.run(self.steps, self._drawn(count, set(self.inputs)) | self.missing)
@@ -155,27 +159,27 @@ class Estimate(Result):
         }
 
     def explain(self, name: str = "cost") -> Explanation:
-        """Return how a figure follows from its inputs, and where each of them comes from."""
+        """Return the steps from the inputs to a figure, and the source of each input."""
         if name not in self.inputs:
             self._known(name)
         return explain(name, self.steps, self._point, self.inputs)
 
     def sensitivity(self, name: str = "cost") -> list[dict[str, Any]]:
-        """Return what drives the spread of a figure, the largest first.
+        """Return the contribution of each uncertain input to the uncertainty of a figure, the largest first.
 
         One row per uncertain input: the figure with that input at its 10 % and 90 % quantile and all
-        others at their medians, in the SI unit named in the row, and the share of the squared swings.
+        others at their medians, in the SI unit named in the row, and the share in the sum of squared swings.
         """
         self._known(name)
         needed = chain.ancestors(self.steps, name)
         paths = dict.fromkeys(path for step in needed for path in step.inputs if path in self.inputs)
-        known = {path: one.value for path, one in self.inputs.items()} | self.missing
+        medians = {path: entry.value for path, entry in self.inputs.items()} | self.missing
         rows: list[dict[str, Any]] = []
         for path in paths:
             spread = self.inputs[path].spread
             if spread is None:
                 continue
-            ends = [chain.run(needed, known | {path: spread.quantile(p)})[name] for p in (0.1, 0.9)]
+            ends = [chain.run(needed, medians | {path: spread.quantile(p)})[name] for p in (0.1, 0.9)]
             swing = abs(ends[1] - ends[0])
             rows.append({"input": path, "low": ends[0], "high": ends[1], "swing": swing, "unit": OUTPUTS[name].unit})
         total = sum(row["swing"] ** 2 for row in rows)
@@ -184,27 +188,31 @@ class Estimate(Result):
         return sorted(rows, key=lambda row: -row["swing"])
 
     def notes(self) -> list[str]:
-        lines = list(dict.fromkeys(one.reason for one in self.missing.values()))
-        assumed = [
-            path for path, one in self.inputs.items() if one.spread and one.provenance.kind in {"assumed", "fitted"}
+        lines = list(dict.fromkeys(entry.reason for entry in self.missing.values()))
+        uncertain = [
+            path
+            for path, entry in self.inputs.items()
+            if entry.spread and entry.provenance.kind in {"assumed", "fitted"}
         ]
-        if assumed:
-            lines.append(f"not given, so taken with a spread: {', '.join(assumed)}")
-        lines += [one.provenance.caution for one in self.inputs.values() if one.provenance.caution]
+        if assumed := [field_of(path) for path in uncertain if is_settable(path)]:
+            lines.append(f"assumed (set with --set): {', '.join(dict.fromkeys(assumed))}")
+        if predicted := [path for path in uncertain if not is_settable(path)]:
+            lines.append(f"predicted, with uncertainty: {', '.join(predicted)}")
+        lines += [entry.provenance.caution for entry in self.inputs.values() if entry.provenance.caution]
         if self._speed.layouts:
-            lines += dict.fromkeys(f"layout {'given' if self._speed.basis == 'layout' else 'planned'}: {one.brief()}"
-                                   for one in self._speed.layouts)  # fmt: skip
+            origin = "given" if self._speed.basis == "layout" else "planned"
+            lines += dict.fromkeys(f"layout {origin}: {layout.brief()}" for layout in self._speed.layouts)
         price = self.inputs.get("prices.price")
         if price is not None and price.provenance.as_of:
-            lines.append(f"price of {price.provenance.as_of}; newest fact of {table('gpu_prices').vintage}")
+            lines.append(f"price of {price.provenance.as_of}; newest price in the table: {table('gpu_prices').vintage}")
         return lines
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data: figures, inputs with their sources, scenario, version, hash, seed."""
         listed = {}
-        for path, one in self.inputs.items():
-            shown, unit = one.shown()
-            listed[path] = {"value": shown, "unit": unit, "interval": one.interval(), **one.provenance._asdict()}
+        for path, entry in self.inputs.items():
+            shown, unit = entry.shown()
+            listed[path] = {"value": shown, "unit": unit, "interval": entry.interval(), **entry.provenance._asdict()}
         figures = {row.pop("quantity"): row for row in self.rows()}
         figures |= {old: figures[new] for old, new in RENAMED.items() if new in figures}
         return {
@@ -214,15 +222,15 @@ class Estimate(Result):
             "scenario": self.scenario.to_data(),
             "figures": figures,
             "inputs": listed,
-            "missing": {path: one.reason for path, one in self.missing.items()},
+            "missing": {path: entry.reason for path, entry in self.missing.items()},
         }
 
     def cite(self) -> str:
-        """Return the sources of all that was not given, one per line, and how to cite the library."""
+        """Return how to cite the library, then the sources of all looked-up inputs, one per line."""
         stamp = self.stamp()
         own = f"costmodel {stamp['version']}, data {stamp['data_hash']} ({table('gpu_prices').vintage})"
-        sources = {f"{one.provenance.source} {f'({one.provenance.as_of})' if one.provenance.as_of else ''}".strip()
-                   for one in self.inputs.values() if one.provenance.source}  # fmt: skip
+        origins = {entry.provenance for entry in self.inputs.values() if entry.provenance.source}
+        sources = {f"{origin.source} ({origin.as_of})" if origin.as_of else origin.source for origin in origins}
         return "\n".join([own, *sorted(sources)])
 
     def __add__(self, other: object) -> Total:
@@ -235,18 +243,18 @@ class Estimate(Result):
         return Estimate, (self.scenario,)
 
     def _check_utilization(self) -> None:
-        """Refuse GPU-hours in which the FLOPs cannot be done at the fastest peak of the accelerator."""
-        reached = self._point["utilization"]
-        if isinstance(reached, Missing):
+        """Raise `InputError` if given GPU-hours need more than the highest peak rate of the accelerator."""
+        utilization = self._point["utilization"]
+        if isinstance(utilization, Missing):
             return
         accelerator = self.scenario.cluster.accelerator
         peaks = (getattr(accelerator, precision) or 0.0 for precision in ("fp16", "bf16", "fp8", "fp4"))
         most = max(peaks) * 1e12 / accelerator.peak()
-        if reached > most:
-            hours, least = self._point["gpu_hours"] / 3600, self._point["gpu_hours"] / 3600 * reached / most
+        if utilization > most:
+            hours, least = self._point["gpu_hours"] / 3600, self._point["gpu_hours"] / 3600 * utilization / most
             raise InputError(
-                f"gpu_hours: {hours:,.6g} GPU-hours are too few: at the peak of {accelerator.name} the FLOPs "
-                f"take {least:,.6g}"
+                f"gpu_hours: {hours:,.6g} GPU-hours are too few: the FLOPs take at least {least:,.6g} "
+                f"at the peak rate of {accelerator.name}"
             )
 
     def _title(self) -> str:
@@ -265,14 +273,14 @@ class Estimate(Result):
 
     def _drawn(self, count: int, paths: set[str]) -> dict[str, Any]:
         return {
-            path: one.value if one.spread is None else draws(draw_key(path), one.spread, count, self.seed)
-            for path, one in self.inputs.items()
+            path: entry.value if entry.spread is None else draws(draw_key(path), entry.spread, count, self.seed)
+            for path, entry in self.inputs.items()
             if path in paths
         }
 
 
 def draw_key(path: str) -> str:
-    """Return the key of an input's draws: those of realized efficiency and MFU are shared by all passes."""
+    """Return the key of the random draws of an input; all passes share those of MFU and realized efficiency."""
     shared = next((name for name in ("mfu", "realized_efficiency") if path.endswith(f".{name}")), None)
     return original(shared or path)
 

@@ -1,4 +1,4 @@
-"""How is a scenario kept in a file? TOML or JSON, with `extends`, and changes by dotted path."""
+"""Scenario files: TOML or JSON, with `extends`, and changes by dotted path."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from costmodel.estimation.paths import with_changes
 from costmodel.foundation.errors import InputError
-from costmodel.foundation.specs import changed
 from costmodel.foundation.tables import read_bytes, write_text
 
 if TYPE_CHECKING:
@@ -21,15 +21,12 @@ _PATHS = (("architecture",), ("prices", "table"))
 
 
 def read(path: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the data of a scenario file with what it extends, and with `changes` by dotted path."""
-    data: Any = _with_base(path, ())
-    for place, value in changes.items():
-        data = changed(data, place, value)
-    return dict(data)
+    """Return the data of a scenario file, merged with the files that it extends, and with changes by dotted path."""
+    return dict(with_changes(_with_base(path, ()), changes))
 
 
 def write(path: Path, data: dict[str, Any]) -> None:
-    """Write data to a TOML or JSON file, by its ending; paths in it become relative to the file."""
+    """Write data to a TOML or JSON file, by its suffix; file paths in the data become relative to that file."""
     for place in _PATHS:
         _rewrite(data, place, lambda value: os.path.relpath(value, path.parent) if Path(value).exists() else value)
     if path.suffix == ".json":
@@ -39,14 +36,14 @@ def write(path: Path, data: dict[str, Any]) -> None:
 
         write_text(path, tomli_w.dumps(data))
     else:
-        raise InputError(f"{path}: a scenario is written to a .toml or a .json file")
+        raise InputError(f"{path}: a scenario file must end in .toml or .json")
 
 
 def parse_change(text: str) -> tuple[str, Any]:
-    """Return the path and the value of a change such as "cluster.count=2048", as the command line takes it."""
+    """Return the path and the value of a change such as "cluster.count=2048" on the command line."""
     place, equals, value = text.partition("=")
     if not equals or not all(part.strip() for part in place.split(".")):
-        raise InputError(f"a change is written as path=value, such as cluster.count=2048; got {text!r}")
+        raise InputError(f"a change must be path=value, such as cluster.count=2048; got {text!r}")
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
@@ -58,7 +55,7 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     data = _parsed(path)
     resolved = path.resolve()
     if resolved in seen or len(seen) >= MAX_DEPTH:
-        raise InputError(f"{path}: extends itself, or more than {MAX_DEPTH} files deep")
+        raise InputError(f"{path}: extends itself, or extends more than {MAX_DEPTH} files in a row")
     for place in _PATHS:
         _rewrite(data, place, lambda value: str(path.parent / value) if (path.parent / value).exists() else value)
     base = data.pop("extends", None)
@@ -74,10 +71,10 @@ def _parsed(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(content) if path.suffix == ".json" else tomllib.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise InputError(f"{path} is not a {'JSON' if path.suffix == '.json' else 'TOML'} file: {reason}") from None
     if not isinstance(data, dict):
-        raise InputError(f"{path} holds no table of fields but a {type(data).__name__}")
+        raise InputError(f"{path} must hold a table of fields; got a {type(data).__name__}")
     return data
 
 
@@ -88,7 +85,7 @@ def _merged(base: Any, over: Any) -> Any:
 
 
 def _rewrite(data: dict[str, Any], place: tuple[str, ...], new: Callable[[str], str]) -> None:
-    """Replace the path of a file at `place`, if one is there."""
+    """Replace the file path at a place of the data, if there is one."""
     for part in place[:-1]:
         inner = data.get(part)
         if not isinstance(inner, dict):

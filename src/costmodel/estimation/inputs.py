@@ -1,4 +1,4 @@
-"""Where does each input of the chain come from? Given, looked up, fitted or assumed: settled once, here."""
+"""The inputs of an estimate: each one given, looked up, fitted or assumed, with its source."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.estimation.chain import Missing, Stage, Step, steps
+from costmodel.estimation.paths import field_of
 from costmodel.estimation.speed import Speed, goodput_figures, speed
 from costmodel.foundation.errors import MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import Range, between, middle
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
 
 GIVEN = Provenance("given")
 MEMORY_ERROR = 1.13
-"""Factor within which four of five measured peaks of memory lie [1]."""
-_ASSUMED_BATCH = Provenance("assumed", "costmodel.training.recipes.pretraining", note="a batch by rule")
+"""Factor around the predicted peak memory that holds 80 % of the measured peaks [1]."""
+_ASSUMED_BATCH = Provenance("assumed", "costmodel.training.recipes.pretraining", note="default batch size")
 
 
 class Input(NamedTuple):
-    """A number that enters the chain: SI value, SI range or None, the unit it is shown in, and its origin."""
+    """An input of the calculation: SI value, SI range or None, the unit for printing, and its provenance."""
 
     value: float
     spread: Range | None
@@ -38,18 +39,18 @@ class Input(NamedTuple):
     provenance: Provenance
 
     def interval(self) -> list[float] | None:
-        """Return the 10 % and the 90 % quantile in the unit in which the field is written."""
+        """Return the 10 % and the 90 % quantile in the unit of the field."""
         if self.spread is None:
             return None
         return [self.spread.quantile(probability) / SI_FACTOR[self.unit] for probability in (0.1, 0.9)]
 
     def shown(self) -> tuple[float, str]:
-        """Return the value in the unit in which the field is written, and that unit."""
+        """Return the value in the unit of the field, and that unit."""
         return self.value / SI_FACTOR[self.unit], "" if self.unit == "1" else self.unit
 
 
 class Resolved(NamedTuple):
-    """What is known before the chain runs: its inputs by path, why others cannot be had, and the speed."""
+    """Everything that the calculation starts from: inputs by path, missing inputs, steps and speed."""
 
     inputs: dict[str, Input]
     missing: dict[str, Missing]
@@ -58,102 +59,104 @@ class Resolved(NamedTuple):
 
 
 def resolve(scenario: Scenario) -> Resolved:
-    """Return the inputs of a scenario, each with its origin, and the chain that they run through."""
+    """Return the inputs of a scenario, each with its provenance, and the steps of the calculation."""
     inputs: dict[str, Input] = {}
     missing: dict[str, Missing] = {}
 
     def put(path: str, unit: str, figure: Figure | Callable[[], Figure]) -> None:
         try:
-            found = figure if isinstance(figure, Figure) else figure()
+            known = figure if isinstance(figure, Figure) else figure()
         except MissingFactError as error:
-            missing[path] = Missing(f"{path}: {error}")
+            missing[path] = Missing(f"{field_of(path)}: {error}")
         except UnknownNameError as error:
-            raise UnknownNameError(f"{path}: {error}") from None
+            raise UnknownNameError(f"{field_of(path)}: {error}") from None
         else:
             factor = SI_FACTOR[unit]
-            spread = None if found.spread is None else found.spread.scaled(factor, "")
-            inputs[path] = Input(found.value * factor, spread, unit, found.provenance)
+            spread = None if known.spread is None else known.spread.scaled(factor, "")
+            inputs[path] = Input(known.value * factor, spread, unit, known.provenance)
 
-    known = speed(scenario)
+    job_speed = speed(scenario)
     accelerator = scenario.cluster.accelerator
     put("cluster.count", "1", Figure(float(scenario.cluster.count), None, GIVEN))
     put("cluster.peak", "TFLOP/s", lambda: _peak(accelerator))
-    listed, bought = _put_recipes(scenario, known, put)
-    reliability = _put_goodput(scenario, known, put)
+    stages, purchases = _put_recipes(scenario, job_speed, put)
+    reliability = _put_goodput(scenario, job_speed, put)
     _put_site(scenario.cluster.site, accelerator, put)
     price = scenario.prices.figure
     put("prices.price", "USD/hour", lambda: price(accelerator.name, scenario.cluster.count, scenario.cluster.node_size))
-    return Resolved(inputs, missing, steps(listed, reliability, bought), known)
+    return Resolved(inputs, missing, steps(stages, reliability, purchases), job_speed)
 
 
 Put = Callable[[str, str, Figure | Callable[[], Figure]], None]
 
 
-def _put_recipes(scenario: Scenario, known: Speed, put: Put) -> tuple[tuple[Stage, ...], tuple[str, ...]]:
-    """Put the inputs of each recipe; return what the chain needs to know of its passes, and what is bought."""
-    listed: list[Stage] = []
-    bought: list[str] = []
+def _put_recipes(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[tuple[Stage, ...], tuple[str, ...]]:
+    """Put the inputs of each recipe; return its passes as stages, and the names of its purchases."""
+    stages: list[Stage] = []
+    purchases: list[str] = []
     single, timed = len(scenario.recipes) == 1, 0
     for index, recipe in enumerate(scenario.recipes):
         of_recipe = "recipe." if single else f"recipe.{index}."
         tokens = recipe.trained_tokens()
         put(f"{of_recipe}tokens", "token", _given(tokens))
         passes = recipe.passes(scenario.architecture)
-        purchases = getattr(recipe, "purchases", lambda: None)()
-        if purchases is not None:
-            bought.append(f"{of_recipe}purchases")
-            put(bought[-1], "USD", purchases)
+        purchase = getattr(recipe, "purchases", lambda: None)()
+        if purchase is not None:
+            purchases.append(f"{of_recipe}purchases")
+            put(purchases[-1], "USD", purchase)
         if scenario.gpu_hours is not None or recipe.gpu_hours is not None:
-            flops = sum(pass_flops(one) for one in passes) / middle(tokens)
+            flops = sum(pass_flops(each_pass) for each_pass in passes) / middle(tokens)
             put(f"{of_recipe}flops_per_token", "FLOP/token", Figure(flops, None, _counted(scenario.architecture)))
             total = scenario.gpu_hours is not None
             if recipe.gpu_hours is not None:
                 put(f"{of_recipe}gpu_time", "hour", _given(recipe.gpu_hours))
-            listed.append(Stage(of_recipe, of_recipe, "total given" if total else "given"))
+            stages.append(Stage(of_recipe, of_recipe, "total given" if total else "given"))
             continue
-        of_job = _realized_efficiency(scenario, recipe, known)
-        at = "" if of_job is None else f"{of_recipe}realized_efficiency"
-        if of_job is not None:
-            put(at, "1", of_job)
-        batch = known.batches[timed] if known.batches else recipe.batch_size
+        efficiency = _realized_efficiency(scenario, recipe, job_speed)
+        efficiency_path = "" if efficiency is None else f"{of_recipe}realized_efficiency"
+        if efficiency is not None:
+            put(efficiency_path, "1", efficiency)
+        batch = job_speed.batches[timed] if job_speed.batches else recipe.batch_size
         timed += 1
-        for one in passes:
-            prefix = of_recipe if len(passes) == 1 else f"{of_recipe}{one.name}."
-            flops = pass_flops(one) / middle(tokens)
-            put(f"{prefix}flops_per_token", "FLOP/token", Figure(flops, None, _counted(one.architecture)))
-            stepped = batch is not None and one.kind == "train" and len(passes) == 1
+        for each_pass in passes:
+            prefix = of_recipe if len(passes) == 1 else f"{of_recipe}{each_pass.name}."
+            flops = pass_flops(each_pass) / middle(tokens)
+            put(f"{prefix}flops_per_token", "FLOP/token", Figure(flops, None, _counted(each_pass.architecture)))
+            stepped = batch is not None and each_pass.kind == "train" and len(passes) == 1
             if stepped and batch is not None:
                 origin = GIVEN if recipe.batch_size is not None else _ASSUMED_BATCH
-                share = middle(tokens) / one.tokens  # of the tokens of a step, those that are no padding
-                length = float(batch * one.sequence_length) * share
+                share = middle(tokens) / each_pass.tokens  # tokens without padding / all tokens of a step
+                length = float(batch * each_pass.sequence_length) * share
                 put(f"{prefix}batch_tokens", "token", Figure(length, None, origin))
             utilization = "mfu"
-            if len(known.figures) > 1:
-                utilization = f"{prefix}{'decode_mfu' if one.kind == 'generate' else 'mfu'}"
-                figure = known.figures[sum(stage.timing == "utilization" for stage in listed)]
+            if len(job_speed.figures) > 1:
+                utilization = f"{prefix}{'decode_mfu' if each_pass.kind == 'generate' else 'mfu'}"
+                figure = job_speed.figures[sum(stage.timing == "utilization" for stage in stages)]
                 put(utilization, "1", figure)
-            listed.append(Stage(prefix, of_recipe, "utilization", stepped, utilization, at))
+            stages.append(Stage(prefix, of_recipe, "utilization", stepped, utilization, efficiency_path))
     if scenario.gpu_hours is not None:
         put("gpu_time", "hour", _given(scenario.gpu_hours))
-    if len(known.figures) == 1:
-        put("mfu", "1", known.figures[0])
-    if known.memory:
-        put("memory", "GiB", _held(known))
-    return tuple(listed), tuple(bought)
+    if len(job_speed.figures) == 1:
+        put("mfu", "1", job_speed.figures[0])
+    if job_speed.memory:
+        put("memory", "GiB", _peak_memory(job_speed))
+    return tuple(stages), tuple(purchases)
 
 
-def _realized_efficiency(scenario: Scenario, recipe: AnyRecipe, known: Speed) -> Figure | None:
-    """Return the share of the modeled speed that a job reaches; None where the speed is that of such jobs."""
+def _realized_efficiency(scenario: Scenario, recipe: AnyRecipe, job_speed: Speed) -> Figure | None:
+    """Return achieved speed / modeled speed of a job; None where the utilization contains it already."""
     if scenario.realized_efficiency is not None:
         return _given(scenario.realized_efficiency)
     kind = job_kind(recipe)
     calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
-    return None if kind is None or calibrated or known.basis not in {"planned", "class"} else realized_efficiency(kind)
+    return (
+        None if kind is None or calibrated or job_speed.basis not in {"planned", "class"} else realized_efficiency(kind)
+    )
 
 
-def _held(known: Speed) -> Figure:
-    """Return the memory of the fullest accelerator [GiB], of the recipe that needs most."""
-    most = max(float(one.total) for one in known.memory) / GIB
+def _peak_memory(job_speed: Speed) -> Figure:
+    """Return the peak memory per GPU [GiB] of the recipe that needs most."""
+    most = max(float(memory.total) for memory in job_speed.memory) / GIB
     spread = between(most / MEMORY_ERROR, most * MEMORY_ERROR, level=0.8).settled("lognormal")
     origin = Provenance(
         "fitted", "data/measurements/step_times.csv, rows with a measured memory", note="the memory model"
@@ -161,12 +164,12 @@ def _held(known: Speed) -> Figure:
     return Figure(most, spread, origin)
 
 
-def _put_goodput(scenario: Scenario, known: Speed, put: Put) -> tuple[str, ...]:
-    """Put the goodput, or what it follows from; return the names of that."""
-    if known.basis == "none":
+def _put_goodput(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[str, ...]:
+    """Put the goodput, or the inputs that it is computed from; return the names of the latter."""
+    if job_speed.basis == "none":
         return ()
     names = []
-    for path, (unit, figure) in goodput_figures(scenario, known.basis).items():
+    for path, (unit, figure) in goodput_figures(scenario, job_speed.basis).items():
         put(path, unit, figure)
         if path != "goodput":
             names.append(path.removeprefix("reliability."))
@@ -201,8 +204,8 @@ def _given(value: float | Range) -> Figure:
 
 def _peak(accelerator: Accelerator) -> Figure:
     note = f"dense {'bf16' if accelerator.bf16 is not None else 'fp16'} peak of {accelerator.name}"
-    known = Provenance("looked up", accelerator.source, note=note) if accelerator.source else GIVEN
-    return Figure(accelerator.peak() / 1e12, None, known)
+    provenance = Provenance("looked up", accelerator.source, note=note) if accelerator.source else GIVEN
+    return Figure(accelerator.peak() / 1e12, None, provenance)
 
 
 def _counted(architecture: Architecture) -> Provenance:
@@ -210,5 +213,5 @@ def _counted(architecture: Architecture) -> Provenance:
         return Provenance(
             "looked up", architecture.source or "config", note=f"counted from {architecture.name}, causal"
         )
-    caution = "" if architecture.depth else "core attention is left out of the FLOPs: only counts are known"
-    return Provenance("given", note="from counts of parameters", caution=caution)
+    caution = "" if architecture.depth else "FLOPs without core attention: only parameter counts are known"
+    return Provenance("given", note="from parameter counts", caution=caution)

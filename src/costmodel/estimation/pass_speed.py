@@ -1,4 +1,4 @@
-"""How fast are the passes of a recipe beside the one that trains? Others read or write with the same machines."""
+"""MFU of the passes of a recipe: training, generation, and scoring by other models on the same accelerators."""
 
 from __future__ import annotations
 
@@ -18,67 +18,84 @@ if TYPE_CHECKING:
     from costmodel.training.step.layout import Layouts
 
 MOST_MFU = 0.98
-"""End of an interval of the utilization at most: a share below one [1]."""
-BYTES_HANDED_OVER = 2.0
-"""Bytes for each parameter that goes to the generating copies, in 16 bits."""
+"""Upper limit of the end of an MFU interval: a fraction below 1 [1]."""
+WEIGHT_TRANSFER_BYTES = 2.0
+"""Bytes per parameter of the weights that are sent to the generating replicas, in 16 bits [byte]."""
 
 
 def of_passes(scenario: Scenario, recipe: AnyRecipe, layout: Layouts | None, trained: Figure) -> list[Figure]:
-    """Return the utilization of each pass of a recipe, in their order.
+    """Return the MFU of each pass of a recipe, in the order of the passes.
 
     Parameters
     ----------
     scenario : Scenario
-    recipe : one of its recipes
-    layout : in which the model is trained; None where only a class of models and accelerators tells
-    trained : the utilization of the pass that trains it
+    recipe : AnyRecipe
+        One of the recipes of the scenario.
+    layout : Layouts or None
+        Layout of the training pass; None where the MFU is a default of a class.
+    trained : Figure
+        MFU of the training pass [1].
     """
-    found = []
-    for one in recipe.passes(scenario.architecture):
-        if one.kind == "generate":
-            found.append(_generating(scenario, recipe, one))  # raises where the decode model cannot tell
-        elif one.name == "train" or layout is None:
-            found.append(trained)
+    figures = []
+    for each_pass in recipe.passes(scenario.architecture):
+        if each_pass.kind == "generate":
+            figures.append(_generation_mfu(scenario, recipe, each_pass))
+        elif each_pass.name == "train" or layout is None:
+            figures.append(trained)
         else:
-            found.append(_beside(scenario, recipe, one, layout, trained))
-    return found
+            figures.append(_auxiliary_mfu(scenario, recipe, each_pass, layout, trained))
+    return figures
 
 
-def _beside(scenario: Scenario, recipe: AnyRecipe, one: Pass, layout: Layouts, trained: Figure) -> Figure:
-    """Return the utilization of a model that reads, or of a second that is trained, in the same layout."""
-    asked = pass_step_inputs(one, scenario.cluster, recipe, scenario.efficiency)
-    batch = layout.micro_batch * layout.data * math.ceil(asked.batch_size / (layout.micro_batch * layout.data))
-    parts = step_breakdown(asked.work, asked.numerics, asked.hardware, batch, layout, asked.constants)
+def _auxiliary_mfu(scenario: Scenario, recipe: AnyRecipe, each_pass: Pass, layout: Layouts, trained: Figure) -> Figure:
+    """Return the MFU of a scoring pass, or of a second trained model, in the layout of the training pass."""
+    step_inputs = pass_step_inputs(each_pass, scenario.cluster, recipe, scenario.efficiency)
+    batch = layout.micro_batch * layout.data * math.ceil(step_inputs.batch_size / (layout.micro_batch * layout.data))
+    parts = step_breakdown(
+        step_inputs.work, step_inputs.numerics, step_inputs.hardware, batch, layout, step_inputs.constants
+    )
     seconds = float(parts.total)
-    mfu = min(asked.work.model_flops * batch / (seconds * asked.accelerators * asked.hardware.peak), MOST_MFU)
+    mfu = min(
+        step_inputs.work.model_flops * batch / (seconds * step_inputs.accelerators * step_inputs.hardware.peak),
+        MOST_MFU,
+    )
     spread = None
-    if trained.spread is not None:  # it errs as the pass does that trains
+    if trained.spread is not None:  # the relative error is that of the training pass
         sides = [math.log(trained.spread.quantile(p) / trained.value) for p in (0.1, 0.9)]
         low, high = mfu * math.exp(min(sides)), min(mfu * math.exp(max(sides)), MOST_MFU)
         spread = between(low, max(high, mfu * 1.0001), level=0.8).settled("logitnormal")
     source = trained.provenance.source
-    note = f"the time model: {one.name} of {one.architecture.name} in the layout of the training"
+    note = f"step-time model: {each_pass.name} of {each_pass.architecture.name} in the layout of the training pass"
     return Figure(mfu, spread, Provenance("fitted", source, note=note))
 
 
-def _generating(scenario: Scenario, recipe: AnyRecipe, one: Pass) -> Figure:
-    """Return the utilization of a model that writes [1]: model FLOPs over the peak in the time that it takes."""
+def _generation_mfu(scenario: Scenario, recipe: AnyRecipe, each_pass: Pass) -> Figure:
+    """Return the MFU of a generation pass [1]: model FLOPs / (time × peak).
+
+    Raises `MissingFactError` where the decode model lacks data of the accelerator.
+    """
     from costmodel.serving.generation import generation
 
     cluster = scenario.cluster
     steady = generation(
-        one.architecture, cluster, prompt_length=max(one.prompt_length, 1.0), output_length=one.sequence_length,
+        each_pass.architecture,
+        cluster,
+        prompt_length=max(each_pass.prompt_length, 1.0),
+        output_length=each_pass.sequence_length,
         precision=_stored(recipe.precision),
-    )  # fmt: skip
-    seconds, how = steady.gpu_seconds_per_token, f"{steady.batch:g} sequences at once on each copy"
-    if one.lengths:
+    )
+    seconds, batching = steady.gpu_seconds_per_token, f"{steady.batch:g} concurrent sequences per replica"
+    if each_pass.lengths:
         together = float(recipe.sequences(cluster.count))
-        seconds, how = _until_the_last(scenario, recipe, one, steady, together), f"{together:g} sequences of a step"
+        seconds = _synchronous_gpu_seconds(scenario, recipe, each_pass, steady, together)
+        batching = f"{together:g} sequences per step"
     peak = cluster.accelerator.peak()
-    mfu = generation_flops(one.architecture, one.prompt_length, one.sequence_length) / (seconds * peak)
+    mfu = generation_flops(each_pass.architecture, each_pass.prompt_length, each_pass.sequence_length) / (
+        seconds * peak
+    )
     factor = math.exp(normal_quantile(0.9) * steady.spread)
     spread = between(mfu / factor, min(mfu * factor, MOST_MFU), level=0.8).settled("logitnormal")
-    note = f"the decode model: {cluster.count / seconds:,.0f} tokens a second on {cluster.count:,}, {how}"
+    note = f"decode model: {cluster.count / seconds:,.0f} tokens per second on {cluster.count:,} GPUs, {batching}"
     return Figure(mfu, spread, Provenance("fitted", "data/fitted/decode.csv", note=note))
 
 
@@ -86,30 +103,37 @@ def _stored(precision: str) -> str:
     return precision if precision in {"bf16", "fp16", "fp8"} else "bf16"
 
 
-def _until_the_last(scenario: Scenario, recipe: AnyRecipe, one: Pass, steady: Generation, together: float) -> float:
-    """Return the GPU-seconds for each token where all that start together wait for the last [s].
+def _synchronous_gpu_seconds(
+    scenario: Scenario, recipe: AnyRecipe, each_pass: Pass, steady: Generation, together: float
+) -> float:
+    """Return the GPU-seconds per token of synchronous rollouts, which end with the longest answer [s].
 
-    Prompts are read once; then fewer and fewer are left as the shorter ones end, and each step with those left
-    takes its time.
+    Prefill runs once. The number of concurrent sequences then falls as answers end, from the shortest to the
+    longest, and each decode step takes the time of the sequences that are left.
     """
     from costmodel.serving.generation import generation
 
-    cluster, count, before = scenario.cluster, len(one.lengths), 0.0
+    cluster, count, before = scenario.cluster, len(each_pass.lengths), 0.0
     elapsed = together * steady.prefill_seconds / steady.replicas
-    for done, length in enumerate(one.lengths):
+    for done, length in enumerate(each_pass.lengths):
         left, more = together * (count - done) / count, length - before
         if more <= 0:
             continue
-        found = generation(
-            one.architecture, cluster, prompt_length=max(one.prompt_length + before, 1.0),
-            output_length=max(more, 1.0), concurrency=max(left, 1.0), precision=_stored(recipe.precision),
+        phase = generation(
+            each_pass.architecture,
+            cluster,
+            prompt_length=max(each_pass.prompt_length + before, 1.0),
+            output_length=max(more, 1.0),
+            concurrency=max(left, 1.0),
+            precision=_stored(recipe.precision),
             replicas=steady.replicas,
-        )  # fmt: skip
-        prompts = found.batch * found.prefill_seconds / max(more, 1.0)  # of these it counts that are read already
-        rate = found.tokens_per_second / (1 - prompts / found.time_per_output_token)
+        )
+        prefill = phase.batch * phase.prefill_seconds / max(more, 1.0)  # done before: taken off the time per token
+        rate = phase.tokens_per_second / (1 - prefill / phase.time_per_output_token)
         elapsed += left * more / rate
         before = length
     bandwidth = cluster.network or (cluster.accelerator.link_bandwidth or math.inf) * 1e9
-    handed_over = BYTES_HANDED_OVER * one.architecture.parameters.total / (bandwidth * steady.accelerators_per_replica)
-    written = together * sum(one.lengths) / count
-    return cluster.count * (elapsed + handed_over) / written
+    weights = WEIGHT_TRANSFER_BYTES * each_pass.architecture.parameters.total
+    transfer = weights / (bandwidth * steady.accelerators_per_replica)
+    generated = together * sum(each_pass.lengths) / count
+    return cluster.count * (elapsed + transfer) / generated

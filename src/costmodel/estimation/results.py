@@ -1,4 +1,4 @@
-"""What does an estimate hand out? Quantities with intervals, rows, exports; the same for sums of estimates."""
+"""The figures of an estimate, or of a sum of estimates: quantities, intervals, rows and tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DRAWS = 20_000
 
 
 class Output(NamedTuple):
-    """A figure of an estimate: its SI unit, how it is rendered, the unit of its Quantity, and its title."""
+    """A figure of an estimate: its SI unit, how it is printed, the unit of its Quantity, and its title."""
 
     unit: str
     rendered: str
@@ -34,51 +34,51 @@ class Output(NamedTuple):
 OUTPUTS: dict[str, Output] = {
     "flops": Output("FLOP", "FLOP", "FLOP", "compute"),
     "step_time": Output("s", "s", "s", "step time"),
-    "mfu": Output("1", "share", "1", "MFU in steady state"),
-    "goodput": Output("1", "share", "1", "goodput of the job"),
-    "memory": Output("byte", "byte", "GiB", "memory of the fullest accelerator"),
-    "utilization": Output("1", "share", "1", "utilization of the job"),
+    "mfu": Output("1", "share", "1", "MFU (steady state)"),
+    "goodput": Output("1", "share", "1", "goodput"),
+    "memory": Output("byte", "byte", "GiB", "peak memory per GPU"),
+    "utilization": Output("1", "share", "1", "MFU × goodput"),
     "gpu_hours": Output("s", "GPU-s", "hour", "GPU time"),
     "wall_time": Output("s", "s", "day", "wall time"),
     "energy": Output("J", "J", "MWh", "energy"),
     "carbon": Output("kg", "kg", "tonne", "carbon (CO2e)"),
     "water": Output("m**3", "m**3", "m**3", "water"),
-    "electricity_cost": Output("USD", "USD", "USD", "electricity, within the rent"),
+    "electricity_cost": Output("USD", "USD", "USD", "electricity (in the rent)"),
     "cost": Output("USD", "USD", "USD", "cost"),
 }
 
 
 class Result(rendering.Shown, ABC):
-    """Figures with intervals: what `Estimate` and `Total` share."""
+    """Figures with intervals; the base of `Estimate` and `Total`."""
 
     scope: str
     seed: int
 
     @abstractmethod
     def value(self, name: str) -> float | Missing:
-        """Return the SI value of a figure, or why it is missing."""
+        """Return the SI value of a figure, or `Missing` with the reason."""
 
     @abstractmethod
     def draws(self, name: str, count: int = DRAWS) -> NDArray[np.float64]:
-        """Return draws of a figure, shape (count,), in SI units."""
+        """Return random draws of a figure, shape (count,), in SI units."""
 
     @abstractmethod
     def notes(self) -> list[str]:
-        """Return what a reader should know before using the figures."""
+        """Return the notes below the table: assumptions, cautions, layout and date of the price."""
 
     @abstractmethod
     def cite(self) -> str:
-        """Return the sources of all that was not given, one per line, and how to cite the library."""
+        """Return how to cite the library, then the sources of all looked-up inputs, one per line."""
 
     def quantity(self, name: str) -> Quantity:
-        """Return a figure as a pint Quantity, or raise `MissingFactError` with the reason."""
+        """Return a figure as a pint Quantity, or raise `MissingFactError` with the reason why it is not known."""
         from costmodel.foundation.units import quantity
 
         output = _output(name)
         return quantity(self._known(name), output.unit, output.shown)
 
     def interval(self, name: str, level: float = DEFAULT_LEVEL) -> tuple[Quantity, Quantity]:
-        """Return the ends of the central interval of a figure that holds the share `level` of the draws."""
+        """Return the ends of the central interval of a figure that holds the fraction `level` of the draws."""
         from costmodel.foundation.units import quantity
 
         output = _output(name)
@@ -86,7 +86,7 @@ class Result(rendering.Shown, ABC):
         return quantity(low, output.unit, output.shown), quantity(high, output.unit, output.shown)
 
     def bounds(self, name: str, level: float = DEFAULT_LEVEL) -> tuple[float, float]:
-        """Return the ends of the central interval as plain SI numbers."""
+        """Return the ends of the central interval in SI units."""
         import numpy as np
 
         check_level(level)
@@ -96,17 +96,17 @@ class Result(rendering.Shown, ABC):
 
     @property
     def flops(self) -> Quantity:
-        """Model FLOPs, core attention causal."""
+        """Model FLOPs, with causal attention."""
         return self.quantity("flops")
 
     @property
     def gpu_hours(self) -> Quantity:
-        """Time of all accelerators together."""
+        """GPU-hours of all accelerators together."""
         return self.quantity("gpu_hours")
 
     @property
     def wall_time(self) -> Quantity:
-        """Duration from start to end."""
+        """Duration of the job."""
         return self.quantity("wall_time")
 
     @property
@@ -116,7 +116,7 @@ class Result(rendering.Shown, ABC):
 
     @property
     def carbon(self) -> Quantity:
-        """Greenhouse gases of the electricity, location-based."""
+        """Greenhouse gas emissions of the electricity, location-based."""
         return self.quantity("carbon")
 
     @property
@@ -126,12 +126,12 @@ class Result(rendering.Shown, ABC):
 
     @property
     def cost(self) -> Quantity:
-        """Dollars of the run, of the `scope` of the scenario."""
+        """Cost for the `scope` of the scenario."""
         return self.quantity("cost")
 
     @property
     def electricity_cost(self) -> Quantity:
-        """What the electricity costs; part of a rent."""
+        """Cost of the electricity; it is part of a rent."""
         return self.quantity("electricity_cost")
 
     def rows(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
@@ -159,7 +159,7 @@ class Result(rendering.Shown, ABC):
         return pandas.DataFrame(self.rows()).set_index("quantity")
 
     def stamp(self) -> dict[str, Any]:
-        """Return what makes the figures reproducible: version, hash of the data, seed."""
+        """Return version, hash of the data and seed, which reproduce the figures."""
         return {"version": __version__, "data_hash": fingerprint(), "seed": self.seed}
 
     def _cells(self) -> list[dict[str, str]]:
@@ -169,16 +169,16 @@ class Result(rendering.Shown, ABC):
             if isinstance(value, Missing):
                 continue
             low, high = self.bounds(name)
-            between = "exact" if low == high else (
-                f"{rendering.amount(low, output.rendered)} to {rendering.amount(high, output.rendered)}")  # fmt: skip
+            ends = (rendering.amount(end, output.rendered) for end in (low, high))
+            between = "exact" if low == high else " to ".join(ends)
             title = f"{output.title} ({self.scope.replace('_', ' ')})" if name == "cost" else output.title
             rows.append({"": title, "value": rendering.amount(value, output.rendered), "80 % interval": between})
         return rows
 
     def _footer(self) -> str:
         stamp = self.stamp()
-        made = f"costmodel {stamp['version']}, data {stamp['data_hash']}, seed {stamp['seed']}"
-        return "\n".join([*self.notes(), made])
+        stamp_line = f"costmodel {stamp['version']}, data {stamp['data_hash']}, seed {stamp['seed']}"
+        return "\n".join([*self.notes(), stamp_line])
 
     def _known(self, name: str) -> float:
         if name not in OUTPUTS:
@@ -190,9 +190,9 @@ class Result(rendering.Shown, ABC):
 
 
 def check_level(level: float) -> None:
-    """Raise `InputError` unless `level` is a share between 0 and 1."""
+    """Raise `InputError` unless `level` is a fraction between 0 and 1."""
     if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
-        raise InputError(f"level is a share between 0 and 1; got {level!r}")
+        raise InputError(f"level must be a fraction between 0 and 1; got {level!r}")
 
 
 def _output(name: str) -> Output:

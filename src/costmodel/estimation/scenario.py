@@ -1,4 +1,4 @@
-"""What is to be estimated? A model, what is done with it, on what, and what that costs."""
+"""The input of an estimate: a model, how it is trained, on which cluster, at which prices."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Discriminator, Field, PlainSerializer, Tag
 from costmodel.architecture.loading import load_architecture
 from costmodel.architecture.specification import Architecture
 from costmodel.estimation import files
+from costmodel.estimation.paths import field_of
+from costmodel.foundation.errors import InputError
 from costmodel.foundation.fields import Fraction, GPUHours, Measure, reported
 from costmodel.foundation.ranges import Range
 from costmodel.foundation.specs import Spec
@@ -38,9 +40,9 @@ Stages = Annotated[
 
 
 class Scenario(Spec):
-    """One question: what does it take to train this, so, on that?
+    """A training job to estimate: model, recipe, cluster and prices.
 
-    What is not given is a default with a spread, said in `Estimate.explain`.
+    Fields that are not given are looked up or assumed with an uncertainty; `Estimate.explain` lists them.
 
     Examples
     --------
@@ -61,50 +63,53 @@ class Scenario(Spec):
     architecture: ArchitectureField
     """A name of the catalog, a path, a config, counts (`{"total": "7B"}`) or an `Architecture`."""
     recipe: Stages
-    """What is done, or a list of stages one after the other."""
+    """How the model is trained, or a list of stages in sequence."""
     cluster: Cluster
+    """Accelerators and the site that they run at."""
     prices: Rental = Rental()
+    """Price of a GPU-hour: given, or looked up by provider and day."""
     mfu: Fraction | None = None
-    """Model FLOPs utilization in steady state: of the dense bf16 peak, whatever the precision."""
+    """Model FLOPs utilization in steady state [1], relative to the dense bf16 peak at every precision."""
     goodput: Fraction | None = None
-    """Share of the wall time that is spent in useful steps."""
+    """Share of the wall time that is spent in useful steps [1]."""
     layout: Layout | None = None
-    """How the model is spread over the accelerators. Unless given the best of a bounded set is planned, and
-    the speed is what published runs reach of such plans; one that is given is taken to run as modeled."""
+    """How the model is distributed over the accelerators. A given layout runs at its modeled speed. Default: the
+    fastest layout of a search, with the modeled speed times the realized efficiency of published runs."""
     search: Literal["bounded", "full"] = "bounded"
-    """Where no layout is given: the best of some hundred by rule, or of the whole space."""
+    """Search where no layout is given: some hundred layouts selected by rules, or the full space."""
     efficiency: Efficiency | None = None
-    """Constants of the time model, such as `calibrate` returns them; the shipped ones unless given."""
+    """Constants of the step-time model, as `calibrate` returns them. Default: the shipped constants."""
     reliability: Reliability = Reliability()
-    """Failures, checkpoints and restarts, from which the goodput follows where it is not given."""
+    """Failures, checkpoints and restarts, from which the goodput is computed where it is not given."""
     realized_efficiency: RealizedEfficiency | None = None
-    """Share of the modeled speed that the job reaches, where your jobs tell; else fine-tunes whose layout is not
-    given take what published ones reached [1]."""
+    """Achieved speed / modeled speed of your jobs [1]. Default: that of published fine-tunes, for fine-tunes
+    without a given layout."""
     gpu_hours: GPUHours | None = None
-    """GPU-hours of the whole, where they are known [hour]; excludes mfu and goodput."""
+    """Measured or planned GPU-hours of all recipes [hour]; excludes mfu and goodput."""
     scope: Scope = "final_run"
-    """What the cost stands for: the final run alone, or the whole development."""
+    """What the cost covers: "final_run" or "development" (all runs, data and staff)."""
     name: str = ""
+    """Title of the estimate."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Of the draws behind the intervals."""
+    """Seed of the random draws behind the intervals."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not 1 <= len(self.recipes) <= MOST_RECIPES:
-            raise ValueError(f"recipe: one to {MOST_RECIPES} recipes make a run; got {len(self.recipes)}")
+            raise ValueError(f"recipe: give 1 to {MOST_RECIPES} recipes; got {len(self.recipes)}")
         timed = [recipe for recipe in self.recipes if recipe.gpu_hours is not None]
         if self.layout is not None and self.mfu is not None:
-            raise ValueError("mfu is given, which leaves nothing for layout to say; leave one out")
+            raise ValueError("mfu and layout are both given; leave one out")
         if self.layout is not None and (self.gpu_hours is not None or len(timed) == len(self.recipes)):
-            raise ValueError("gpu_hours is given, which leaves nothing for layout to say; leave one out")
+            raise ValueError("gpu_hours and layout are both given; leave one out")
         if self.realized_efficiency is not None and (self.gpu_hours is not None or len(timed) == len(self.recipes)):
-            raise ValueError("gpu_hours is given, which leaves nothing for realized_efficiency to say; leave one out")
+            raise ValueError("gpu_hours and realized_efficiency are both given; leave one out")
         if self.gpu_hours is not None and (self.mfu is not None or self.goodput is not None):
-            raise ValueError("gpu_hours is given, which leaves nothing for mfu and goodput to say; leave one out")
+            raise ValueError("gpu_hours is given together with mfu or goodput; leave one out")
         if self.gpu_hours is not None and timed:
-            raise ValueError("gpu_hours is given for the whole and for a recipe; leave one out")
+            raise ValueError("gpu_hours is given for the scenario and for a recipe; leave one out")
         if len(timed) == len(self.recipes) and (self.mfu is not None or self.goodput is not None):
-            raise ValueError("every recipe has its gpu_hours, which leaves nothing for mfu and goodput to say")
+            raise ValueError("gpu_hours of every recipe are given together with mfu or goodput; leave one out")
         return self
 
     def __repr_args__(self) -> Any:
@@ -112,8 +117,23 @@ class Scenario(Spec):
 
     @property
     def recipes(self) -> tuple[AnyRecipe, ...]:
-        """The recipes, one after the other."""
+        """The recipes in sequence."""
         return self.recipe if isinstance(self.recipe, tuple) else (self.recipe,)
+
+    def replace(self, changes: Mapping[str, Any] | None = None, /, **fields: Any) -> Self:
+        """Return a copy with the given fields changed.
+
+        Parameters
+        ----------
+        changes : Mapping, optional
+            Values by dotted path: `{"cluster.count": 2048}`. Paths as estimates print them (`site.pue`) are
+            accepted too.
+        fields
+            Values by name.
+        """
+        if changes is not None and not isinstance(changes, Mapping):
+            raise InputError(f"changes must be a mapping of values by path; got {type(changes).__name__}")
+        return super().replace({field_of(path): value for path, value in {**(changes or {}), **fields}.items()})
 
     @classmethod
     def load(cls, path: str | Path, changes: Mapping[str, Any] | None = None) -> Self:
@@ -121,8 +141,11 @@ class Scenario(Spec):
 
         Parameters
         ----------
-        path : of the file; `extends = "other.toml"` in it names a file whose values it changes
-        changes : values by dotted path, which win over the file: `{"cluster.count": 2048}`
+        path : str or Path
+            The file. `extends = "other.toml"` in it names a file whose values it overrides.
+        changes : Mapping, optional
+            Values by dotted path that override the file: `{"cluster.count": 2048}`. Paths as estimates print them
+            (`site.pue`) are accepted too.
 
         Raises
         ------
@@ -132,5 +155,5 @@ class Scenario(Spec):
         return cls.from_data(files.read(Path(path), changes or {}))
 
     def save(self, path: str | Path) -> None:
-        """Write the scenario to a TOML or JSON file (by its ending), which `load` reads back."""
+        """Write the scenario to a TOML or JSON file, by its suffix; `load` reads it back."""
         files.write(Path(path), self.to_data())

@@ -1,4 +1,9 @@
-"""How fast does it run? Utilization and goodput: given, from the layout, from a planned one, or by class."""
+"""The MFU and the goodput of a scenario. This module decides which MFU an estimate uses.
+
+The MFU is, in this order: given (`Scenario.mfu`); predicted by the step-time model for a given layout; predicted for
+the fastest layout of a search and corrected by the realized efficiency of published runs; or the default of the
+class of model and accelerator, where the step-time model has not enough data.
+"""
 
 from __future__ import annotations
 
@@ -22,31 +27,34 @@ if TYPE_CHECKING:
     from costmodel.training.recipes.registry import AnyRecipe
 
 Basis = Literal["given", "layout", "planned", "class", "none"]
-"""Where the utilization comes from; "none" where GPU-hours are given."""
+"""Origin of the MFU; "none" where GPU-hours are given."""
 
 
 class Speed(NamedTuple):
-    """What is known of the speed of a scenario.
-
-    `basis` of the utilization; for each recipe that is timed its layout, the sequences of a step, and the
-    memory by part [byte].
-    """
+    """The speed of a scenario: origin of the MFU, layouts, batch sizes, memory and MFU."""
 
     basis: Basis
     layouts: tuple[Layout, ...] = ()
+    """Layout of each recipe whose time is computed."""
     batches: tuple[int, ...] = ()
+    """Global batch size of each such recipe [sequences]."""
     memory: tuple[Memory, ...] = ()
+    """Peak memory per GPU of each such recipe, by component [byte]."""
     figures: tuple[Figure, ...] = ()
-    """Utilization in steady state of each recipe, or the one of all."""
+    """MFU in steady state of each pass, or one MFU for all."""
 
 
 def speed(scenario: Scenario) -> Speed:
-    """Return what is known of the speed of a scenario.
+    """Return the speed of a scenario: MFU, layouts, batch sizes and memory.
+
+    Parameters
+    ----------
+    scenario : Scenario
 
     Raises
     ------
     InputError
-        If the layout is not possible or does not fit, or the model fits on no layout.
+        If the given layout is not valid or does not fit into memory, or no layout fits.
     """
     timed = [recipe for recipe in scenario.recipes if recipe.gpu_hours is None]
     if scenario.gpu_hours is not None or not timed:
@@ -65,75 +73,78 @@ def speed(scenario: Scenario) -> Speed:
 
 
 def _of_layout(scenario: Scenario, layout: Layout, timed: list[AnyRecipe]) -> Speed:
-    """Return the speed in a layout that is given, with the spread of the time model."""
+    """Return the speed in a given layout, with the uncertainty of the step-time model."""
     architecture, cluster = scenario.architecture, scenario.cluster
     steps = [step_time(architecture, cluster, recipe, layout, scenario.efficiency) for recipe in timed]
     figures: list[Figure] = []
     for step, recipe in zip(steps, timed, strict=True):
         auxiliary_bytes = recipe.auxiliary_bytes(architecture) / cluster.count
         if not step.fits:
-            needed, held = (step.memory.total + auxiliary_bytes) / GIB, (cluster.accelerator.usable_memory or 0.0) / GIB
-            raise InputError(f"layout: does not fit: it needs {needed:.1f} of the {held:g} GiB on each accelerator")
+            needed, capacity = (
+                (step.memory.total + auxiliary_bytes) / GIB,
+                (cluster.accelerator.usable_memory or 0.0) / GIB,
+            )
+            raise InputError(f"layout: does not fit: it needs {needed:.1f} GiB per GPU; {capacity:g} GiB are usable")
         figures += of_passes(scenario, recipe, layouts(layout), step_figure(step, scenario, recipe))
-    held_by = tuple(_with_resident(step.memory, recipe, scenario) for step, recipe in zip(steps, timed, strict=True))
-    return Speed("layout", tuple(layout for _ in timed), _batches(scenario, timed), held_by, tuple(figures))
+    memories = tuple(_with_auxiliary(step.memory, recipe, scenario) for step, recipe in zip(steps, timed, strict=True))
+    return Speed("layout", tuple(layout for _ in timed), _batches(scenario, timed), memories, tuple(figures))
 
 
-def _with_resident(held: Memory, recipe: AnyRecipe, scenario: Scenario) -> Memory:
-    """Return the memory with that of the models beside the trained one, which count as weights."""
-    return held._replace(auxiliary_models=recipe.auxiliary_bytes(scenario.architecture) / scenario.cluster.count)
+def _with_auxiliary(trained: Memory, recipe: AnyRecipe, scenario: Scenario) -> Memory:
+    """Return the memory with that of the auxiliary models (reference, reward, critic, teacher)."""
+    return trained._replace(auxiliary_models=recipe.auxiliary_bytes(scenario.architecture) / scenario.cluster.count)
 
 
 def step_figure(step: StepTime, scenario: Scenario, recipe: AnyRecipe) -> Figure:
-    """Return the utilization of a step with the spread of the time model [1]."""
+    """Return the MFU of a step, with the uncertainty of the step-time model [1]."""
     low, high = step.interval(0.8)
     mfu = float(step.mfu)
     most = min(mfu * step.seconds / low, MOST_MFU)
     spread = between(mfu * step.seconds / high, most, level=0.8).settled("logitnormal")
     source = (scenario.efficiency or default_efficiency()).source
-    note = f"the time model in the layout {step.layout.brief()}: {step.seconds:.3g} s a step"
+    note = f"step-time model, layout {step.layout.brief()}: {step.seconds:.3g} s per step"
     return Figure(mfu, spread, Provenance("fitted", source, note=note))
 
 
 def _planned(scenario: Scenario, timed: list[AnyRecipe]) -> Speed:
-    """Return the speed in the best layout of a bounded set, or of the whole space, as far as jobs reach it."""
+    """Return the speed in the fastest layout of a search, corrected by the realized efficiency of published runs."""
     architecture, cluster = scenario.architecture, scenario.cluster
     if architecture.is_aggregate:
-        raise MissingFactError("only the counts of the architecture are known, not its layers")
+        raise MissingFactError("the architecture has parameter counts but no layers")
     figures: list[Figure] = []
-    found = []
+    plans: list[tuple[StepInputs, Plan]] = []
     calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
     for recipe in timed:
-        asked = training_step_inputs(architecture, cluster, recipe, scenario.efficiency)
-        planned = _plan(scenario, recipe, asked)
-        found.append((asked, planned))
-        if calibrated or recipe.kind != "pretraining":  # of fine-tunes no plans are published: as modeled
-            figure = _measured(scenario, recipe, planned)
+        step_inputs = training_step_inputs(architecture, cluster, recipe, scenario.efficiency)
+        planned = _plan(scenario, recipe, step_inputs)
+        plans.append((step_inputs, planned))
+        if calibrated or recipe.kind != "pretraining":  # fine-tunes: `realized_efficiency` is an input of its own
+            figure = _modeled(scenario, recipe, planned)
         else:
-            figure = planned_mfu(architecture, cluster, asked, planned)
+            figure = planned_mfu(architecture, cluster, step_inputs, planned)
         figures += of_passes(scenario, recipe, planned.layout, figure)
-    held = tuple(
-        _with_resident(memory(asked.work, asked.numerics, planned.batch_size, planned.layout), recipe, scenario)
-        for recipe, (asked, planned) in zip(timed, found, strict=True)
+    memories = tuple(
+        _with_auxiliary(
+            memory(step_inputs.work, step_inputs.numerics, planned.batch_size, planned.layout), recipe, scenario
+        )
+        for recipe, (step_inputs, planned) in zip(timed, plans, strict=True)
     )
-    return Speed(
-        "planned", tuple(layout_of(list(planned.layout)) for _, planned in found),
-        tuple(int(planned.batch_size) for _, planned in found), held, tuple(figures),
-    )  # fmt: skip
+    chosen = tuple(layout_of(list(planned.layout)) for _, planned in plans)
+    return Speed("planned", chosen, tuple(int(planned.batch_size) for _, planned in plans), memories, tuple(figures))
 
 
-def _measured(scenario: Scenario, recipe: AnyRecipe, planned: Plan) -> Figure:
-    """Return the utilization of a plan as the time model has it: what others reach of plans does not matter."""
+def _modeled(scenario: Scenario, recipe: AnyRecipe, planned: Plan) -> Figure:
+    """Return the MFU of a planned layout according to the step-time model, without a correction."""
     settled = recipe.replace(batch_size=int(planned.batch_size))
     layout = layout_of(list(planned.layout))
     step = step_time(scenario.architecture, scenario.cluster, settled, layout, scenario.efficiency)
     return step_figure(step, scenario, recipe)
 
 
-def _plan(scenario: Scenario, recipe: AnyRecipe, asked: StepInputs) -> Plan:
+def _plan(scenario: Scenario, recipe: AnyRecipe, step_inputs: StepInputs) -> Plan:
     free = recipe.batch_size is None
     try:
-        planned = plan(asked, free_batch=free)
+        planned = plan(step_inputs, free_batch=free)
     except TooLargeError:
         raise
     except InputError as error:
@@ -149,12 +160,13 @@ def _plan(scenario: Scenario, recipe: AnyRecipe, asked: StepInputs) -> Plan:
 
 
 def _by_class(scenario: Scenario, reason: str, of_bf16: float) -> Speed:
-    mixture = scenario.architecture.kind == "moe"
-    figure = default_mfu(mixture, scenario.cluster.accelerator, of_bf16)
-    caution = f"utilization by class, not by the time model: {reason}"
+    moe = scenario.architecture.kind == "moe"
+    figure = default_mfu(moe, scenario.cluster.accelerator, of_bf16)
+    caution = f"MFU is the default of the class of model and accelerator, not of the step-time model: {reason}"
     trained = figure._replace(provenance=figure.provenance._replace(caution=caution))
     timed = [recipe for recipe in scenario.recipes if recipe.gpu_hours is None]
-    if not any(one.kind == "generate" for recipe in timed for one in recipe.passes(scenario.architecture)):
+    passes = [each_pass for recipe in timed for each_pass in recipe.passes(scenario.architecture)]
+    if not any(each_pass.kind == "generate" for each_pass in passes):
         return Speed("class", figures=(trained,))
     figures = [figure for recipe in timed for figure in of_passes(scenario, recipe, None, trained)]
     return Speed("class", figures=tuple(figures))
@@ -165,9 +177,16 @@ def _batches(scenario: Scenario, timed: list[AnyRecipe]) -> tuple[int, ...]:
 
 
 def goodput_figures(scenario: Scenario, basis: Basis) -> dict[str, tuple[str, Figure]]:
-    """Return the inputs of the goodput by path: itself where it is given or typical, else those of failures.
+    """Return the inputs of the goodput by path, each with its unit.
 
-    Each with the unit in which it is shown. The utilization of a class was fitted with the typical goodput.
+    The goodput itself is the input where it is given, and where the MFU is a default of a class: that MFU was
+    fitted together with a typical goodput. Otherwise failures, checkpoints and restarts are the inputs.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    basis : Basis
+        Origin of the MFU.
     """
     if scenario.goodput is not None:
         value = scenario.goodput
@@ -175,14 +194,14 @@ def goodput_figures(scenario: Scenario, basis: Basis) -> dict[str, tuple[str, Fi
         return {"goodput": ("1", Figure(middle(value), spread, Provenance("given")))}
     if basis == "class":
         return {"goodput": ("1", default("goodput"))}
-    found = scenario.reliability.figures(scenario.cluster.count)
-    return {f"reliability.{name}": figure for name, figure in found.items()}
+    figures = scenario.reliability.figures(scenario.cluster.count)
+    return {f"reliability.{name}": figure for name, figure in figures.items()}
 
 
 def _of_bf16(scenario: Scenario) -> float:
-    """Return the peak of the slowest precision of the recipes as a share of that of bf16, at most 1.
+    """Return the peak rate at the slowest precision of the recipes / the bf16 peak, at most 1 [1].
 
-    A default is fitted on 16-bit and 8-bit runs: slower formats are scaled down, faster ones not up.
+    The class default is fitted on 16-bit and 8-bit runs. Slower formats scale it down; faster formats do not raise it.
     """
     accelerator = scenario.cluster.accelerator
     shares = [1.0]

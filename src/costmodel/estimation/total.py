@@ -1,4 +1,4 @@
-"""What do several estimates come to together? Only figures that add up, and only of one scope."""
+"""Sums of estimates: additive figures only, and estimates of one scope only."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ ADDITIVE = ("flops", "gpu_hours", "wall_time", "energy", "carbon", "water", "ele
 
 
 class Total(Result):
-    """The sum of estimates, one after the other; inputs of the same path share their draws.
+    """The sum of estimates that run in sequence; inputs of the same path share their random draws.
 
     Raises
     ------
     InputError
-        If the estimates are of different scopes or seeds.
+        If the estimates have different scopes or seeds.
     """
 
     def __init__(self, parts: tuple[Result, ...]) -> None:
-        for what in ("scope", "seed"):
-            found = sorted({str(getattr(part, what)) for part in parts})
-            if len(found) > 1:
-                raise InputError(f"estimates of different {what} do not add up: {' and '.join(found)}")
+        for name in ("scope", "seed"):
+            values = sorted({str(getattr(part, name)) for part in parts})
+            if len(values) > 1:
+                raise InputError(f"estimates of different {name} cannot be added: {' and '.join(values)}")
         self.parts = parts
         self.scope = parts[0].scope
         self.seed = parts[0].seed
 
     def value(self, name: str) -> float | Missing:
         if name not in ADDITIVE:
-            return Missing("it does not add up over estimates; ask the parts")
+            return Missing("it cannot be added over estimates; read it from the parts")
         total = 0.0
         for part in self.parts:
             value = part.value(name)
@@ -51,8 +51,8 @@ class Total(Result):
         return total
 
     def notes(self) -> list[str]:
-        of_parts = dict.fromkeys(note for part in self.parts for note in part.notes())
-        return [f"sum of {len(self.parts)} estimates, one after the other", *of_parts]
+        notes = dict.fromkeys(note for part in self.parts for note in part.notes())
+        return [f"sum of {len(self.parts)} estimates in sequence", *notes]
 
     def cite(self) -> str:
         return "\n".join(dict.fromkeys(line for part in self.parts for line in part.cite().splitlines()))

@@ -263,7 +263,7 @@ def between(
     if not ends[0] < ends[1]:
         raise InputError(f"a range goes from low to high; got {low!r} to {high!r}")
     if not 0 < _finite("level", level) < 1:
-        raise InputError(f"level is a share between 0 and 1; got {level!r}")
+        raise InputError(f"level must be a fraction between 0 and 1; got {level!r}")
     if shape not in SHAPES:
         raise InputError(unknown("shape", shape, SHAPES))
     return Interval(unit, *ends, level=level, shape=shape)

@@ -25,13 +25,34 @@ def renamed(data: Mapping[str, Any], fields: Container[str]) -> dict[str, Any]:
     data : Mapping
         Values by field name, present or former.
     fields : Container
-        Names that the specification has; only to these is a former name changed.
+        Field names of the specification. Former names of other fields stay as they are.
     """
     return {new if (new := RENAMED.get(name, name)) in fields else name: value for name, value in data.items()}
 
 
+def present(path: str) -> str:
+    """Return a dotted path with the present names.
+
+    Parameters
+    ----------
+    path : str
+        May hold names of version 0.1.
+
+    Examples
+    --------
+    >>> present("reliability.overhead_share")
+    'reliability.residual_overhead'
+    """
+    return ".".join(RENAMED.get(name, name) for name in path.split("."))
+
+
 def original(path: str) -> str:
-    """Return a dotted path with the names of version 0.1, so that the draws of an input outlive its renaming.
+    """Return a dotted path with the names of version 0.1, which remain the keys of random draws.
+
+    Parameters
+    ----------
+    path : str
+        Holds present names.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How does a result look? Rows of cells become text, Markdown or HTML; numbers get a scale and a unit."""
+"""Printing of results: rows of cells as text, Markdown or HTML, and numbers with a scale and a unit."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ Rows = Sequence[Mapping[str, str]]
 
 _PREFIXES = ((1e24, "Y"), (1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _WORDS = ((1e15, "e15"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
+_DOLLARS = ((1e12, "T$"), (1e9, "B$"), (1e6, "M$"), (1e3, "k$"))
 _TIMES = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "s"))
 
 
@@ -32,19 +33,22 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def amount(value: float, unit: str, digits: int = 3) -> str:
-    """Return an SI amount as people of the field say it.
+    """Return an SI amount as text with a readable scale and unit.
 
     Parameters
     ----------
-    value : in SI units, with byte, FLOP, token, kg and USD
-    unit : "FLOP", "FLOP/s", "token", "s" (a duration), "GPU-s", "J", "kg", "m**3", "USD", "W", "share" or
-        any other, which is written behind the number
-    digits : significant digits
+    value : float
+        In SI units, with byte, FLOP, token, kg and USD.
+    unit : str
+        "FLOP", "FLOP/s", "token", "s" (a duration), "GPU-s", "J", "kg", "m**3", "USD", "W", "share", or any
+        other unit, which is printed after the number.
+    digits : int
+        Significant digits.
 
     Examples
     --------
     >>> amount(7.7e23, "FLOP"), amount(14e12, "token"), amount(7200.0, "s"), amount(5.5e6, "USD")
-    ('770 ZFLOP', '14.0T tokens', '2.00 hours', '5.50 MUSD')
+    ('770 ZFLOP', '14.0T tokens', '2.00 hours', '5.50 M$')
     """
     if unit == "s":
         size, name = next(((size, name) for size, name in _TIMES if abs(value) >= size), _TIMES[-1])
@@ -61,9 +65,10 @@ def amount(value: float, unit: str, digits: int = 3) -> str:
         return _prefixed(value / 3600, "Wh", digits)
     if unit == "kg":
         return f"{number(value / 1e3, digits)} t" if abs(value) >= 1e3 else f"{number(value, digits)} kg"
-    if unit == "USD" and abs(value) < 1e6:
-        return f"{number(value, digits)} USD"
-    if unit in {"FLOP", "FLOP/s", "FLOP/token", "USD", "W"}:
+    if unit == "USD":
+        size, name = next(((size, name) for size, name in _DOLLARS if abs(value) >= size), (1.0, "USD"))
+        return f"{number(value / size, digits)} {name}"
+    if unit in {"FLOP", "FLOP/s", "FLOP/token", "W"}:
         return _prefixed(value, unit, digits)
     return number(value, digits) if unit in {"", "1"} else f"{number(value, digits)} {unit.replace('m**3', 'm³')}"
 
@@ -75,8 +80,10 @@ def text(rows: Rows, title: str = "", footer: str = "") -> str:
     columns = list(rows[0])
     widths = [max(len(column), *(len(row[column]) for row in rows)) for column in columns]
     body = [[row[column] for column in columns] for row in rows]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
-             for cells in ([columns, ["-" * width for width in widths], *body])]  # fmt: skip
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+        for cells in ([columns, ["-" * width for width in widths], *body])
+    ]
     return "\n".join(part for part in (title, *lines, footer) if part)
 
 
@@ -93,20 +100,19 @@ def html_table(rows: Rows, title: str = "", footer: str = "") -> str:
     columns = list(rows[0]) if rows else []
     head = "".join(f"<th style='text-align:left'>{html.escape(column)}</th>" for column in columns)
     body = "".join(
-        "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(row[column])}</td>" for column in columns)
-        + "</tr>"
+        "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(row[column])}</td>" for column in columns) + "</tr>"
         for row in rows
-    )  # fmt: skip
+    )
     caption = f"<caption>{html.escape(title)}</caption>" if title else ""
     note = f"<p style='font-size:smaller'>{html.escape(footer)}</p>" if footer else ""
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
 
 class Shown:
-    """A result that is a table. It gives `_cells`, and `_title` and `_footer` where it has them."""
+    """Base of results that print as a table; subclasses define `_cells` and may define `_title` and `_footer`."""
 
     def _cells(self) -> list[dict[str, str]]:
-        raise TypeError(f"{type(self).__name__} shows no cells")
+        raise TypeError(f"{type(self).__name__} does not define `_cells`")
 
     def _title(self) -> str:
         return ""

@@ -77,6 +77,8 @@ _CONVERTED = re.compile(
 _CURRENCY = re.compile(r"[€£¥₹₩]|(?<![A-Za-z])(?:EUR|GBP|JPY|CNY|RMB|CHF|CAD|AUD|INR|KRW)(?![A-Za-z])")
 _ALLOWED = re.compile(r"(?:1\s*/)?(?:[A-Za-zµ_/ ()·-]|\*(?!\*)|(?:\*\*|\^)[23](?![\d*^]))*")
 _REWRITES = (
+    (re.compile(r"\b([kMT])\$"), r"\1USD"),
+    (re.compile(r"\bB\$"), "GUSD"),
     (re.compile(r"US\$|\$"), " USD "),
     (re.compile(r"\bdollars?\b"), "USD"),
     (re.compile(r"\b(?:gpu|GPU|chip|accelerator|device)s?[- ]?(?:hours?|hrs?)\b|\b(?:gpu|GPU)h\b"), "(gpu*hour)"),

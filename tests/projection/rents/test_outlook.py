@@ -191,7 +191,7 @@ def test_questions_that_have_no_answer_are_refused():
     path = rental_path("neocloud")
     with pytest.raises(InputError, match=r"a probability lies between 0 and 1"):
         path.quantile(1.0, 1.0)
-    with pytest.raises(InputError, match=r"level is a share between 0 and 1"):
+    with pytest.raises(InputError, match=r"level must be a fraction between 0 and 1"):
         path.interval(1.0, 80)
     with pytest.raises(InputError) as error:
         joint_paths([path], ["a", "b"], [1.0], 0, generator())
