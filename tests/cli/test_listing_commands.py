@@ -58,7 +58,7 @@ def test_compare(costmodel, refused, root):
     assert "pretraining" in outcome.out and "stages" in outcome.out and "772 ZFLOP" in outcome.out
     runs = {path.stem: cm.Scenario.load(path) for path in files}
     assert json.loads(costmodel("compare", *files, "--json").out) == json.loads(json.dumps(cm.compare(runs).rows()))
-    assert "needs two scenarios or more" in refused("compare", files[0])[0]
+    assert "must hold two or more" in refused("compare", files[0])[0]
     assert "none.toml cannot be read" in refused("compare", files[0], "none.toml")[0]
 
 

@@ -25,7 +25,7 @@ def bought():
 def test_it_costs_what_there_is(bought):
     assert bought.estimate.value("cost") == pytest.approx(1e6, rel=1e-6)
     assert bought.loss == LAW.loss(bought.parameters, bought.tokens)
-    assert bought.limit == "budget" and "1.00 MUSD" in str(bought)
+    assert bought.limit == "budget" and "1.00 M$" in str(bought)
 
 
 def test_neighbors_of_the_same_cost_are_worse(bought):

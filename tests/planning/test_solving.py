@@ -161,7 +161,7 @@ def test_the_edge_of_what_is_possible_is_found():
     # below 107,000 GPU-hours the FLOPs would be done faster than the peak: 5 days lie just above that
     found = solve(scenario(), "gpu_hours", wall_time="4.5 days")
     assert found.reached == pytest.approx(4.5, rel=1e-8)
-    with pytest.raises(cm.InputError, match=r"at least 4\.4.*not possible at .*too few: at the peak"):
+    with pytest.raises(cm.InputError, match=r"at least 4\.4.*not possible at .*too few"):
         solve(scenario(), "gpu_hours", wall_time="1 day")
 
 
@@ -314,7 +314,7 @@ def test_several_recipes():
     assert found.scenario.recipe[1] == run.recipe[1]
     with pytest.raises(cm.InputError, match=r"there are 2, numbered from 0; name one of them: recipe.0, recipe.1"):
         solve(run, "recipe.tokens", cost="1 MUSD")
-    with pytest.raises(cm.InputError, match="at least 151,000 USD"):
+    with pytest.raises(cm.InputError, match=r"at least 151 k\$"):
         solve(run, "recipe.0.tokens", cost="100 kUSD")  # the second recipe alone costs more
 
 
@@ -397,7 +397,7 @@ def test_a_file_is_not_a_scenario():
 
 def test_an_input_that_excludes_another_is_possible_nowhere():
     run = scenario(**{"recipe.batch_size": 512, "cluster.count": 64, "layout": cm.Layout(data=32, tensor=2)})
-    with pytest.raises(cm.InputError, match=r"mfu: no estimate is possible .*mfu is given, which leaves nothing"):
+    with pytest.raises(cm.InputError, match=r"mfu: no estimate is possible .*mfu and layout are both given"):
         solve(run, "mfu", wall_time=400)
 
 
