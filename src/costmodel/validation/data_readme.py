@@ -16,6 +16,7 @@ FOLDERS = {
 }
 """Folders of `data/` with their titles, in the order of the document."""
 
+_ESCAPED_BAR = "\\|"
 _HEAD = """\
 # Data
 
@@ -108,7 +109,7 @@ def _column_row(name: str, column: Column, schema: TableSchema) -> str:
     if name.strip("`") not in schema.required:
         accepted += ", or blank"
     cells = (name, column.description, column.unit, accepted)
-    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+    return f"| {' | '.join(cell.replace('|', _ESCAPED_BAR) for cell in cells)} |"
 
 
 def _refreshed(schema: TableSchema) -> str:
