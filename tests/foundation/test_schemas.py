@@ -4,7 +4,16 @@ import datetime as dt
 
 import pytest
 
-from costmodel.foundation.schemas import Column, Problem, TableSchema, age_days, check_table, newest, row_object
+from costmodel.foundation.schemas import (
+    Accepted,
+    Column,
+    Problem,
+    TableSchema,
+    age_days,
+    check_table,
+    newest,
+    row_object,
+)
 from costmodel.foundation.tables import Table
 
 SCHEMA = TableSchema.model_validate(
@@ -42,7 +51,7 @@ def table(*changes):
 
 
 def check(*changes, today=None):
-    return check_table(table(*changes), SCHEMA, NAMES, today)
+    return check_table(table(*changes), SCHEMA, Accepted(NAMES, today))
 
 
 def test_cells_are_read_by_the_type_of_their_column():
@@ -93,8 +102,8 @@ def test_a_month_is_compared_with_the_month_of_today():
     column = Column(type="string", description="Month.", dated=True)
     schema = SCHEMA.model_copy(update={"properties": {**SCHEMA.properties, "as_of": column}})
     rows = table({"as_of": "2026-09"})
-    assert check_table(rows, schema, NAMES, dt.date(2026, 9, 1)) == []
-    assert len(check_table(rows, schema, NAMES, dt.date(2026, 8, 31))) == 1
+    assert check_table(rows, schema, Accepted(NAMES, dt.date(2026, 9, 1))) == []
+    assert len(check_table(rows, schema, Accepted(NAMES, dt.date(2026, 8, 31)))) == 1
 
 
 def test_rows_with_the_same_key_are_duplicates():
@@ -111,7 +120,7 @@ def test_keys_are_sorted_by_number_and_blank_cells_come_first():
 def test_a_table_without_rows_or_with_other_columns_is_refused():
     assert [str(problem) for problem in check()] == ["holds no rows"]
     other = Table("parts", (), ("name", "size"), "0")
-    (problem,) = check_table(other, SCHEMA, NAMES)
+    (problem,) = check_table(other, SCHEMA, Accepted())
     assert str(problem) == "the columns are name, kind, count, low, high, as_of; got name, size"
 
 
@@ -119,7 +128,7 @@ def test_further_columns_are_held_to_the_names_that_a_table_lists():
     further = Column(type="number", description="Constant.")
     schema = SCHEMA.model_copy(update={"further": further, "further_names": ("fitted/x.name",)})
     rows = Table("parts", ({**ROW, "matmul": "0.8", "matmull": "?"},), (*ROW, "matmul", "matmull"), "0")
-    problems = check_table(rows, schema, {**NAMES, "fitted/x.name": ["matmul"]})
+    problems = check_table(rows, schema, Accepted({**NAMES, "fitted/x.name": ["matmul"]}))
     assert [str(problem) for problem in problems] == [
         "line 1: matmull: unknown column 'matmull'; did you mean 'matmul'?",
         "line 2: matmull: must be a number, or blank; got '?'",

@@ -242,55 +242,47 @@ def row_object(schema: TableSchema, row: Mapping[str, str]) -> dict[str, Value]:
     return {column: value for column, value in values.items() if value is not None}
 
 
-def check_table(
-    table: Table,
-    schema: TableSchema,
-    names: Mapping[str, Collection[str]],
-    today: dt.date | None = None,
-    in_order: bool = True,
-) -> list[Problem]:
+class Accepted(NamedTuple):
+    """What a check accepts that the schema of the table does not say."""
+
+    names: Mapping[str, Collection[str]] = {}
+    """Values by reference ("facts/accelerators.name"); a reference without an entry is not checked."""
+    today: dt.date | None = None
+    """No date may be later; not checked if None."""
+    any_order: bool = False
+    """Whether rows may be unsorted where the schema asks for an order."""
+
+
+def check_table(table: Table, schema: TableSchema, accepted: Accepted) -> list[Problem]:
     """Return the problems of a table: columns, cells, references, dates, duplicates, order.
 
     Parameters
     ----------
     table : Table
     schema : TableSchema
-    names : mapping of collections of str
-        Accepted values by reference ("facts/accelerators.name"); a reference without an entry is not checked.
-    today : datetime.date or None
-        No date may be later; not checked if None.
-    in_order : bool
-        Whether rows must be sorted where the schema says so.
+    accepted : Accepted
     """
     if wrong := schema.columns_problem(table.columns):
         return [Problem(0, "", wrong)]
     further = [column for column in table.columns if column not in schema.properties]
     problems = [
-        Problem(1, column, unknown("column", column, accepted))
+        Problem(1, column, unknown("column", column, listed))
         for column in further
-        for accepted in [_accepted_names(schema.further_names, names)]
-        if accepted is not None and column not in accepted
+        for listed in [_accepted_names(schema.further_names, accepted.names)]
+        if listed is not None and column not in listed
     ]
     objects = [row_object(schema, row) for row in table.rows]
-    return problems + check_objects(objects, schema, names, today, in_order)
+    return problems + check_objects(objects, schema, accepted)
 
 
-def check_objects(
-    objects: Sequence[Mapping[str, Value]],
-    schema: TableSchema,
-    names: Mapping[str, Collection[str]],
-    today: dt.date | None = None,
-    in_order: bool = True,
-) -> list[Problem]:
-    """Return the problems of rows that are given as objects, the first of them on line 2; see `check_table`.
+def check_objects(objects: Sequence[Mapping[str, Value]], schema: TableSchema, accepted: Accepted) -> list[Problem]:
+    """Return the problems of rows that are given as objects, the first row on line 2; see `check_table`.
 
     Parameters
     ----------
     objects : sequence of mappings
     schema : TableSchema
-    names : mapping of collections of str
-    today : datetime.date or None
-    in_order : bool
+    accepted : Accepted
     """
     if not objects:
         return [Problem(0, "", "holds no rows")]
@@ -298,13 +290,13 @@ def check_objects(
     lines: dict[tuple[Value, ...], int] = {}
     for line, row in enumerate(objects, 2):
         for column, value in [(name, row.get(name)) for name in dict.fromkeys([*schema.properties, *row])]:
-            if message := _cell_problem(schema, column, value, names, today):
+            if message := _cell_problem(schema, column, value, accepted):
                 problems.append(Problem(line, column, message))
         problems += [Problem(line, group[0], message) for group in schema.ordered if (message := _falls(row, group))]
         first = lines.setdefault(tuple(row.get(column) for column in schema.key), line)
         if first != line:
             problems.append(Problem(line, "", f"repeats line {first}: the same {schema.key_words()}"))
-    if schema.sorted_by_key and in_order and not problems:
+    if schema.sorted_by_key and not accepted.any_order and not problems:
         keys = [order_key(schema, row) for row in objects]
         if keys != sorted(keys):
             problems.append(Problem(0, "", f"is not sorted by {schema.key_words()}"))
@@ -357,9 +349,7 @@ def age_days(date: str, today: dt.date) -> int:
     return max((today - end).days, 0)
 
 
-def _cell_problem(
-    schema: TableSchema, name: str, value: Value, names: Mapping[str, Collection[str]], today: dt.date | None
-) -> str:
+def _cell_problem(schema: TableSchema, name: str, value: Value, accepted: Accepted) -> str:
     column = schema.column(name)
     if column is None:
         return unknown("column", name, schema.properties)
@@ -368,9 +358,10 @@ def _cell_problem(
     if not isinstance(value, str):
         return ""
     words = name.replace("_", " ")
-    accepted = column.enum or _accepted_names(column.references, names)
-    if accepted is not None and value not in accepted:
-        return unknown(words, value, accepted)
+    listed = column.enum or _accepted_names(column.references, accepted.names)
+    if listed is not None and value not in listed:
+        return unknown(words, value, listed)
+    today = accepted.today
     if (column.format == "date" or column.dated) and today is not None and value > str(today)[: len(value)]:
         return f"{value} lies in the future: today is {today}"
     return ""

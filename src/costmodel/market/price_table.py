@@ -8,7 +8,7 @@ import io
 from typing import TYPE_CHECKING
 
 from costmodel.foundation.errors import InputError
-from costmodel.foundation.schemas import check_table, load_schema, order_key, row_object
+from costmodel.foundation.schemas import Accepted, check_table, load_schema, order_key, row_object
 from costmodel.foundation.tables import Row, Table, read_csv, write_text
 from costmodel.market.gpu_prices import STALE_AFTER
 
@@ -50,8 +50,8 @@ def check_prices(
     ordered : bool
         Whether the rows must be sorted.
     """
-    names = {"facts/accelerators.name": accelerators}
-    problems = check_table(facts, load_schema(_NAME), names, today, ordered)
+    accepted = Accepted({"facts/accelerators.name": accelerators}, today, any_order=not ordered)
+    problems = check_table(facts, load_schema(_NAME), accepted)
     return [str(problem) if problem.line else f"{facts.name}: {problem}" for problem in problems]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.foundation.errors import InputError, UnknownNameError
 from costmodel.foundation.schemas import (
+    Accepted,
     Problem,
     TableSchema,
     age_days,
@@ -103,7 +104,7 @@ def check_file(path: Path, name: str, today: dt.date | None = None) -> TableChec
     if name not in schema_names():
         raise UnknownNameError.of("schema", name, schema_names())
     schema, own = load_schema(name), read_csv(path)
-    problems = check_table(own, schema, _names(schema), today or dt.date.today(), in_order=False)
+    problems = check_table(own, schema, Accepted(_names(schema), today or dt.date.today(), any_order=True))
     return TableCheck(name, str(path), len(own.rows), newest(schema, own.rows), tuple(problems), ())
 
 
@@ -148,15 +149,14 @@ def _check_shipped(name: str, today: dt.date) -> TableCheck:
     schema = load_schema(name)
     if path.suffix == ".json":
         objects = read_objects(name)
-        return TableCheck(
-            name, file, len(objects), "", tuple(check_objects(objects, schema, _names(schema), today)), ()
-        )
+        problems = tuple(check_objects(objects, schema, Accepted(_names(schema), today)))
+        return TableCheck(name, file, len(objects), "", problems, ())
     try:
         own = table(name)
     except InputError as error:
         return TableCheck(name, file, 0, "", (Problem(0, "", str(error)),), ())
     date = newest(schema, own.rows)
-    problems = tuple(check_table(own, schema, _names(schema), today))
+    problems = tuple(check_table(own, schema, Accepted(_names(schema), today)))
     return TableCheck(name, file, len(own.rows), date, problems, tuple(_stale(schema, date, today)))
 
 
