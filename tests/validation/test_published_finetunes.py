@@ -1,4 +1,4 @@
-"""Published fine-tunes: the table is whole, and the estimate is scored on it as a user meets it."""
+"""Published fine-tunes: the rows of the table, and the score of the estimate on them."""
 
 import math
 from dataclasses import replace
@@ -40,7 +40,7 @@ def test_rows_are_unique_and_have_a_source():
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if not row["skipped"]], ids=lambda row: row["id"])
-def test_a_row_is_the_recipe_that_it_says(row):
+def test_a_row_sets_the_fields_of_its_recipe(row):
     asked = scenario_of(row)
     recipe = asked.recipes[0]
     assert recipe.kind == row["kind"]
@@ -57,7 +57,7 @@ def test_alpaca_has_the_tokens_of_its_examples():
     assert 3 * 52002 * 100 < recipe.trained_tokens() < 3 * 52002 * 200
 
 
-def test_most_rows_are_scored_and_the_others_say_why_not(scored):
+def test_every_row_has_a_prediction_or_a_reason(scored):
     assert scored["cases"] == len(ROWS)
     assert scored["scored"] >= 40
     assert scored["cost"]["scored"] >= 12
@@ -90,7 +90,7 @@ def test_prediction_and_interval_are_those_of_the_estimate(scored):
     assert paid["predicted"] == pytest.approx(case["predicted"] * float(row["usd_per_gpu_hour"]))
 
 
-def test_a_row_of_which_too_little_is_known_is_not_scored(scored):
+def test_a_row_with_too_few_facts_is_not_scored(scored):
     case = next(case for case in scored["rows"] if case["id"] == "qwen3-8b-rl")
     assert case["skipped"] == "the accelerator, the prompts and the lengths are not published"
 
@@ -102,7 +102,7 @@ def test_dollars_without_hours_are_scored_alone(scored):
     assert math.isfinite(paid["predicted"])
 
 
-def test_a_recipe_that_is_not_possible_is_skipped_with_the_reason():
+def test_an_impossible_recipe_is_skipped_with_the_reason():
     row = {**next(row for row in ROWS if row["id"] == "alpaca-7b"), "tokens": "20M"}
     result = validate_published_finetunes(replace(table("measurements/published_finetunes"), rows=(row,)))
     assert result["scored"] == 0
@@ -115,33 +115,35 @@ def test_speculation_is_not_scored():
         scenario_of(row)
 
 
-def test_a_missing_column_is_named(tmp_path):
+def test_missing_columns_are_named(tmp_path):
     path = tmp_path / "short.csv"
     path.write_text("id,kind\na,lora\n", encoding="utf-8")
-    with pytest.raises(InputError, match="the column 'source' is missing"):
+    with pytest.raises(
+        InputError, match=r"need the columns id, organization.*; missing: organization, .*, source, note"
+    ):
         validate_published_finetunes(read_csv(path))
 
 
-def test_every_visible_row_of_the_shared_table_is_here(shared):
+def test_every_visible_fine_tune_of_the_published_runs_is_in_the_table(shared):
     rows = read_csv(shared / "measurements" / "published_runs.csv").rows
     visible = {row["id"] for row in rows if row["kind"] in {"finetune", "rl", "distill"} and row["split"] == "visible"}
     ours = {row["id"] for row in ROWS}
     assert {one for one in visible if not any(mine.startswith(one) for mine in ours)} == set()
 
 
-def test_what_jobs_reach_is_what_the_shipped_table_says():
+def test_the_shipped_realized_efficiency_is_that_of_the_fit():
     listed = jobs(table("measurements/published_finetunes"))
     assert {job.kind for job in listed} == set(KINDS)
     assert job_rows(listed) == list(table(JOBS).rows)
 
 
-def test_the_jobs_are_inside_the_intervals_as_often_as_these_say(scored):
+def test_intervals_cover_the_published_jobs(scored):
     assert scored["scored"] >= 40
     assert 0.72 <= scored["coverage"]["0.8"] <= 0.92
     assert abs(scored["bias"]) < 0.15
 
 
-def test_left_out_an_organization_does_not_count():
+def test_an_organization_left_out_does_not_count():
     pair = [Job("full", "a", 0.0), Job("full", "b", -1.0), Job("full", "b", -3.0), Job("full", "c", -1.0)]
     others = [job._replace(kind=kind) for kind in ("adapters", "reinforcement") for job in pair]
     rows = {row["left_out"]: row for row in job_rows([*pair, *others]) if row["kind"] == "full"}

@@ -1,7 +1,7 @@
-"""How well are GPU-hours and dollars of published fine-tunes predicted, from the recipe and the machine alone?
+"""Error of GPU-hours and dollars of published fine-tunes, predicted from recipe and cluster alone.
 
-`python -m costmodel.validation.published_finetunes` fits how much of the modeled speed the shipped ones
-reached, and writes `data/fitted/finetune_jobs.csv`.
+`python -m costmodel.validation.published_finetunes` fits the realized efficiency of the shipped
+ones, and writes `data/fitted/finetune_jobs.csv`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.scenario import Scenario
-from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
+from costmodel.foundation.columns import TEXT, Schema
+from costmodel.foundation.errors import CostModelError, InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import folder, table, write_rows
 from costmodel.hardware.cluster import Cluster
 from costmodel.market.rental import Rental
 from costmodel.training.jobs.realized_finetuning import KINDS, job_kind, realized_efficiency
 from costmodel.training.recipes.registry import RECIPES
+from costmodel.validation.columns import check_columns
 from costmodel.validation.scores import LEVELS, Case, report
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 JOBS = "fitted/finetune_jobs"
 WORDS = {"yes": True, "no": False}
-"""How a truth value is written in the table."""
+"""Switches as the table writes them."""
 RECIPE_FIELDS = (
     "examples",
     "lengths",
@@ -47,36 +49,28 @@ RECIPE_FIELDS = (
     "teacher",
     "cached",
 )
-"""Columns that are fields of the recipe; an empty cell leaves the default."""
-NEEDED = (
-    "id",
-    "organization",
-    "kind",
-    "architecture",
+"""Columns that are fields of the recipe; an empty cell keeps the default."""
+REQUIRED = (
+    *("id", "organization", "kind", "architecture"),
     *RECIPE_FIELDS,
-    "accelerator",
-    "count",
-    "gpu_hours",
-    "cost_usd",
-    "usd_per_gpu_hour",
-    "date",
-    "confidence",
-    "skipped",
-    "source",
-    "note",
+    *("accelerator", "count", "gpu_hours", "cost_usd", "usd_per_gpu_hour"),
+    *("date", "confidence", "skipped", "source", "note"),
 )
+COLUMNS = Schema("published fine-tunes", dict.fromkeys((*REQUIRED, "model", "url"), TEXT), REQUIRED)
+"""Columns of published fine-tunes."""
 
 
 def validate_published_finetunes(rows: Table) -> dict[str, Any]:
-    """Score the estimate of GPU-hours on published fine-tunes, in the schema of the shipped table.
+    """Score the estimate of GPU-hours on published fine-tunes.
 
-    Each row is estimated as by a user who knows no more than it says; intervals are those of the estimate.
-    Families are kinds of recipe. The report is that of GPU-hours [hour]; beside it, under "cost", that of
+    A row is estimated from its columns alone, as for a user who knows no more; intervals are those of the estimate.
+    Families are kinds of recipe. The report is that of GPU-hours [hour]; beside it, under "cost", stands that of
     dollars [USD], at the price of the row or of the market on its day.
 
     Parameters
     ----------
-    rows : table of fine-tunes
+    rows : Table
+        Rows with the columns of `data/measurements/published_finetunes.csv`.
 
     Returns
     -------
@@ -86,25 +80,24 @@ def validate_published_finetunes(rows: Table) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If a column is missing.
+        If a column is missing or unknown.
     """
-    if missing := [column for column in NEEDED if column not in rows.columns]:
-        raise InputError([f"{rows.name}: the column {column!r} is missing" for column in missing])
+    check_columns(rows, COLUMNS)
     hours, dollars = [], []
     for row in rows.rows:
         try:
-            found = estimate(_without(scenario_of(row), row["organization"]))
+            result = estimate(_without(scenario_of(row), row["organization"]))
         except CostModelError as error:
             hours.append(Case(row["id"], row["kind"], skipped=str(error)))
             dollars.append(hours[-1])
             continue
-        hours.append(_case(row, found, "gpu_hours", 3600.0, "gpu_hours"))
-        dollars.append(_case(row, found, "cost", 1.0, "cost_usd"))
+        hours.append(_case(row, result, "gpu_hours", 3600.0, "gpu_hours"))
+        dollars.append(_case(row, result, "cost", 1.0, "cost_usd"))
     return {**report("published_finetunes", hours), "cost": report("published_finetunes cost", dollars)}
 
 
 def _without(scenario: Scenario, organization: str) -> Scenario:
-    """Return a scenario that reaches what jobs of other organizations do, if this one is among those fitted."""
+    """Return a scenario with the realized efficiency of other organizations, if this one is among those fitted."""
     kind = job_kind(scenario.recipes[0])
     left_out = {row["left_out"] for row in table(JOBS).rows if row["kind"] == kind}
     if kind is None or organization not in left_out:
@@ -113,12 +106,17 @@ def _without(scenario: Scenario, organization: str) -> Scenario:
 
 
 def scenario_of(row: Row) -> Scenario:
-    """Return the question that a row of the table asks.
+    """Return the scenario of a row of the table.
+
+    Parameters
+    ----------
+    row : Row
+        A published fine-tune.
 
     Raises
     ------
     InputError
-        If the row says why it cannot be estimated, or its recipe is not possible.
+        If the row states why it cannot be estimated, or its recipe is not possible.
     """
     if row["skipped"]:
         raise InputError(row["skipped"])
@@ -128,7 +126,7 @@ def scenario_of(row: Row) -> Scenario:
     if "targets" in fields:
         fields["targets"] = tuple(row["targets"].split())
     if row["kind"] not in RECIPES:
-        raise InputError(f"kind: {row['kind']!r} is no kind of recipe")
+        raise InputError(f"kind: {unknown('kind of recipe', row['kind'], RECIPES)}")
     return Scenario(
         name=row["id"],
         architecture=row["architecture"],
@@ -139,7 +137,7 @@ def scenario_of(row: Row) -> Scenario:
 
 
 def _prices(row: Row) -> Rental:
-    """Return the price of the row, or the market's on its day: the first of the month where none is given."""
+    """Return the price of the row, or that of the market on its day: the first of the month if none is given."""
     if row["usd_per_gpu_hour"]:
         return Rental(price=float(row["usd_per_gpu_hour"]))
     day = row["date"] if len(row["date"]) == len("2025-01-31") else f"{row['date']}-01"
@@ -147,7 +145,7 @@ def _prices(row: Row) -> Rental:
 
 
 def _value(cell: str) -> Any:
-    """Return what a cell says: yes or no, a number, or a text such as an interval."""
+    """Return the value of a cell: yes or no, a number, or a text such as an interval."""
     if cell in WORDS:
         return WORDS[cell]
     try:
@@ -159,21 +157,18 @@ def _value(cell: str) -> Any:
     return int(number) if number.is_integer() else number
 
 
-def _case(row: Row, found: Estimate, figure: str, unit: float, column: str) -> Case:
-    """Return a figure of an estimate beside what the row published, both in the unit of the row [unit in SI]."""
+def _case(row: Row, result: Estimate, figure: str, unit: float, column: str) -> Case:
+    """Return a figure of an estimate beside the published one, both in the unit of the row [unit in SI]."""
     if not row[column]:
         return Case(row["id"], row["kind"], skipped=f"{column} is not published")
     try:
-        intervals = {level: _scaled(found.bounds(figure, level), unit) for level in LEVELS}
+        bounds = {level: result.bounds(figure, level) for level in LEVELS}
     except MissingFactError as error:
         return Case(row["id"], row["kind"], skipped=str(error))
-    value = found.value(figure)
+    value = result.value(figure)
     assert isinstance(value, float)  # bounds would have raised
+    intervals = {level: (low / unit, high / unit) for level, (low, high) in bounds.items()}
     return Case(row["id"], row["kind"], value / unit, float(row[column]), intervals)
-
-
-def _scaled(bounds: tuple[float, float], unit: float) -> tuple[float, float]:
-    return bounds[0] / unit, bounds[1] / unit
 
 
 class Job(NamedTuple):

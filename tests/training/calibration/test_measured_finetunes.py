@@ -384,3 +384,9 @@ def test_missing_columns_are_named(column):
 def test_unknown_columns_are_errors():
     with pytest.raises(cm.InputError, match=r"unknown column 'ranks' of measured fine-tunes; did you mean 'rank'"):
         read_finetunes(as_table("rows", [{**ROW, "ranks": "8"}]))
+
+
+@given(st.sampled_from(sorted({*OLDER, "zero", "loss"})), st.text(max_size=12) | st.floats().map(str))
+def test_any_cell_is_read_or_reported(column, cell):
+    (read,) = READER.rows(as_table("rows", [{**OLDER, column: cell}]))
+    assert (read.value is None) == bool(read.problems)

@@ -377,3 +377,10 @@ def test_published_rates_show_that_adapters_were_trained():
 def test_a_family_is_one_software_on_one_accelerator():
     assert step(software="ours").family == "ours H100-SXM"
     assert step(software="ours", model="mixtral-8x7b").family == "ours H100-SXM mixture"
+
+
+@given(st.sampled_from(sorted({*ROW, *STEPS.columns})), st.text(max_size=12) | st.floats().map(str))
+def test_any_cell_is_read_or_reported(column, cell):
+    """A row of a further file is read, or skipped with its problems; it never stops the others."""
+    (read,) = READER.rows(table_of({**ROW, column: cell}))
+    assert (read.value is None) == bool(read.problems)
