@@ -36,7 +36,7 @@ def test_the_text_says_how_many_and_why(costmodel):
         (("--gpus", 8, "--set", "tensr=2"), "did you mean 'tensor'?"),
         (("--gpus", 8, "--set", "tensor"), "--set is FIELD=VALUE"),
         (("--gpus", 8, "--precision", "fp3"), "precision"),
-        (("--gpus", 8, "--set", "zero=7"), "zero is 0 to 3"),
+        (("--gpus", 8, "--set", "zero=7"), "zero must be 0, 1, 2 or 3"),
     ],
 )
 def test_bad_input_is_told(costmodel, options, message):

@@ -96,7 +96,7 @@ def test_by_class_where_the_time_model_cannot_tell_and_it_says_so(changes, reaso
     [
         ({"architecture": "llama-3.1-405b", "cluster.count": 8}, "layout: the model fits on no layout of 8"),
         ({"layout": {"data": 64, "zero": 0}}, r"layout: does not fit: it needs \d+\.\d GiB per GPU; 80 GiB are usable"),
-        ({"layout": {"data": 3}}, "do not multiply to the number of accelerators"),
+        ({"layout": {"data": 3}}, "differs from the number of accelerators"),
         ({"layout": LAYOUT, "mfu": 0.4}, "mfu and layout are both given"),
         ({"layout": LAYOUT, "gpu_hours": 1e6}, "gpu_hours and layout are both given"),
         ({"layout": {"tensr": 2}}, "tensr"),

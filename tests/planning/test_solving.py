@@ -217,7 +217,7 @@ def test_fields_of_a_layout():
     assert found.value == 2 and figure(found.scenario, "memory") <= 40
     assert figure(run.replace({"layout.zero": 1}), "memory") > 40
     only = solve(run, "cluster.count", wall_time="400 days")
-    assert only.value == 64 and "56 is not possible: layout: the degrees do not multiply" in only.note
+    assert only.value == 64 and "56 is not possible: layout: data × tensor × pipeline × context differs" in only.note
 
 
 def test_where_the_model_does_not_fit_is_passed_over_and_said():

@@ -154,7 +154,7 @@ def test_07_there_is_a_bubble_and_interleaving_needs_whole_rounds():
     assert parts.pipeline_bubble == pytest.approx(
         (parts.total - parts.pipeline_bubble - parts.data_parallel) * 3 / (2 * 8)
     )
-    reason = "interleaving needs micro-batches in multiples of the stages"
+    reason = "interleave needs pipeline stages and micro-batches in multiples of them"
     for batch, stands in ((8, False), (9, True), (2, True)):
         of = layouts(Layout(pipeline=4, interleave=2))
         assert infeasibility_reasons(workload(decoder(), LENGTH), 4.0, float(batch), of)[reason] == stands

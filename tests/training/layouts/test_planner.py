@@ -53,7 +53,7 @@ def test_a_batch_of_no_ones_choice_is_rounded_to_what_a_layout_needs():
     [
         ("llama-3.1-405b", "H100-SXM", 8, 64, r"fits on no layout of 8 accelerators of 80 GiB; the smallest needs \d"),
         ("llama-3.1-70b", "V100-32GB-SXM2", 8, 64, "fits on no layout"),
-        ("llama-3.1-8b", "H100-SXM", 1000, 7, "none is possible on 1,000 .* with 7 sequences"),
+        ("llama-3.1-8b", "H100-SXM", 1000, 7, "none is possible on 1,000 .* with 7 sequences per step"),
     ],
 )
 def test_where_there_is_none_it_says_why(model, gpu, count, batch, reason):
@@ -64,7 +64,7 @@ def test_where_there_is_none_it_says_why(model, gpu, count, batch, reason):
 def test_models_beside_the_trained_one_are_named_where_there_is_none():
     cluster = cm.Cluster("H100-SXM", 8)
     question = training_step_inputs(cm.load_architecture("mixtral-8x7b"), cluster, cm.DPO(tokens="1M"), None)
-    told = r"8 accelerators of 80 GiB, on each of which the models beside the trained one take 10.9 GiB"
+    told = r"8 accelerators of 80 GiB, 10.9 GiB of each used by auxiliary models"
     with pytest.raises(cm.InputError, match=told):
         plan(question)
     with pytest.raises(cm.InputError, match="1 accelerator of 80 GiB; the smallest needs"):

@@ -196,10 +196,10 @@ def test_all_wrong_constraints_are_told_at_once():
         cm.search_layouts(DENSE, EIGHT, RECIPE, tensr=4, recompute="some", micro_batch="two", zero=[], data=1.5)
     message = str(caught.value)
     assert "unknown field of a layout 'tensr'; did you mean 'tensor'?" in message
-    assert "recompute is one of none, selective, full; got 'some'" in message
-    assert "micro_batch is a whole number" in message
-    assert "zero: at least one value is needed" in message
-    assert "data is a whole number" in message
+    assert "recompute must be one of none, selective, full; got 'some'" in message
+    assert "micro_batch must be a whole number" in message
+    assert "zero: needs at least one value" in message
+    assert "data must be a whole number" in message
 
 
 @pytest.mark.parametrize("wrong", [{"micro_batch": -1}, {"zero": 7}, {"shard": -8}], ids=str)
@@ -218,14 +218,14 @@ def test_noughts_and_flags_that_no_layout_has_are_refused_too(wrong):
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
 def test_constraints_that_are_no_number_are_refused(wrong):
-    with pytest.raises(cm.InputError, match=r"data is a whole number.*got"):
+    with pytest.raises(cm.InputError, match=r"data must be a whole number.*got"):
         cm.search_layouts(DENSE, EIGHT, RECIPE, data=wrong)
 
 
 def test_constraints_that_leave_nothing_are_told():
-    with pytest.raises(cm.InputError, match=r"none of 8 H100-SXM.* is possible: the constraints leave none"):
+    with pytest.raises(cm.InputError, match=r"none of 8 H100-SXM.* is possible: the constraints allow none"):
         cm.search_layouts(DENSE, EIGHT, RECIPE, tensor=3)
-    with pytest.raises(cm.InputError, match=r"is possible: the batch does not divide by data × micro_batch \(\d"):
+    with pytest.raises(cm.InputError, match=r"the batch size is not a multiple of data × micro_batch \(\d"):
         cm.search_layouts(DENSE, EIGHT, RECIPE, micro_batch=7)
 
 
@@ -237,7 +237,7 @@ def test_where_nothing_fits_it_is_told_what_the_smallest_needs():
     least = min(step.memory.total for step in everything(0))
     with pytest.raises(cm.InputError, match="the model fits on no layout of 8 H100-SXM") as caught:
         cm.search_layouts(DENSE, EIGHT, RECIPE, memory_limit=limit, **FIXED)
-    assert f"the smallest needs {least / GIB:.1f} GiB on one" in str(caught.value)
+    assert f"the smallest needs {least / GIB:.1f} GiB per accelerator" in str(caught.value)
 
 
 def test_a_limit_on_memory_holds_and_costs_time():

@@ -123,24 +123,32 @@ def test_nothing_stands_against_a_layout_that_can_be():
     assert against(32, 32, layouts(of)) == []
 
 
+INTERLEAVE = "interleave needs pipeline stages and micro-batches in multiples of them"
+
+
 @pytest.mark.parametrize(
     ("reason", "count", "batch", "changes"),
     [
-        ("the degrees do not multiply to the number of accelerators", 16, 16, {"data": 8}),
-        ("the batch does not divide by data × micro_batch", 8, 12, {"data": 8}),
-        ("the batch does not divide by data × micro_batch", 1, 6, {"micro_batch": 4}),
-        ("tensor does not divide the heads", 16, 16, {"tensor": 16}),
-        ("tensor does not divide the heads", 3, 16, {"tensor": 3}),
-        ("more stages, or chunks of them, than layers", 16, 16, {"pipeline": 16}),
-        ("more stages, or chunks of them, than layers", 4, 16, {"pipeline": 4, "interleave": 4}),
-        ("interleaving needs micro-batches in multiples of the stages", 4, 6, {"pipeline": 4, "interleave": 2}),
-        ("interleaving needs micro-batches in multiples of the stages", 1, 6, {"interleave": 2}),
-        ("context does not divide the sequence", 64, 16, {"context": 64}),
-        ("expert does not divide the experts", 3, 3, {"data": 3, "expert": 3}),
-        ("expert does not divide the experts", 32, 32, {"data": 32, "expert": 32}),
-        ("expert × expert_tensor does not divide tensor × context × data", 4, 4, {"data": 4, "expert": 8}),
-        ("expert × expert_tensor does not divide tensor × context × data", 1, 4, {"expert_tensor": 2}),
-        ("shard does not divide data × context", 4, 4, {"data": 4, "shard": 8}),
+        ("data × tensor × pipeline × context differs from the number of accelerators", 16, 16, {"data": 8}),
+        ("the batch size is not a multiple of data × micro_batch", 8, 12, {"data": 8}),
+        ("the batch size is not a multiple of data × micro_batch", 1, 6, {"micro_batch": 4}),
+        ("the number of attention heads is not a multiple of tensor", 16, 16, {"tensor": 16}),
+        ("the number of attention heads is not a multiple of tensor", 3, 16, {"tensor": 3}),
+        ("pipeline × interleave exceeds the number of layers", 16, 16, {"pipeline": 16}),
+        ("pipeline × interleave exceeds the number of layers", 4, 16, {"pipeline": 4, "interleave": 4}),
+        (
+            "interleave needs pipeline stages and micro-batches in multiples of them",
+            4,
+            6,
+            {"pipeline": 4, "interleave": 2},
+        ),
+        (INTERLEAVE, 1, 6, {"interleave": 2}),
+        ("the sequence length is not a multiple of 2 × context", 64, 16, {"context": 64}),
+        ("the number of experts is not a multiple of expert", 3, 3, {"data": 3, "expert": 3}),
+        ("the number of experts is not a multiple of expert", 32, 32, {"data": 32, "expert": 32}),
+        ("tensor × context × data is not a multiple of expert × expert_tensor", 4, 4, {"data": 4, "expert": 8}),
+        ("tensor × context × data is not a multiple of expert × expert_tensor", 1, 4, {"expert_tensor": 2}),
+        ("data × context is not a multiple of shard", 4, 4, {"data": 4, "shard": 8}),
     ],
 )
 def test_each_reason_stands_alone(reason, count, batch, changes):
@@ -153,7 +161,7 @@ def test_each_reason_stands_alone(reason, count, batch, changes):
 def test_one_rank_of_context_asks_nothing_of_an_odd_sequence():
     odd = workload(MIXTURE, 63)
     assert against(1, 1, layouts(Layout()), odd) == []
-    assert against(2, 1, layouts(Layout(context=2)), odd) == ["context does not divide the sequence"]
+    assert against(2, 1, layouts(Layout(context=2)), odd) == ["the sequence length is not a multiple of 2 × context"]
 
 
 def test_stages_need_not_divide_the_layers():
@@ -174,7 +182,11 @@ def test_a_step_in_an_impossible_layout_tells_every_reason():
     recipe = cm.Pretraining(tokens="1B", sequence_length=64, batch_size=12)
     with pytest.raises(cm.InputError) as caught:
         cm.step_time(MIXTURE, cm.Cluster("H100-SXM", 16), recipe, Layout(data=8, tensor=16))
-    for reason in ("do not multiply", "batch does not divide", "tensor does not divide the heads"):
+    for reason in (
+        "differs from the number",
+        "batch size is not a multiple",
+        "the number of attention heads is not a multiple of tensor",
+    ):
         assert reason in str(caught.value)
     assert "16 accelerators, 12 sequences" in str(caught.value)
 
@@ -182,5 +194,5 @@ def test_a_step_in_an_impossible_layout_tells_every_reason():
 @pytest.mark.parametrize("wrong", [[], "layout", [Layout(), "layout"], [None]])
 def test_what_is_no_layout_is_refused(wrong):
     recipe = cm.Pretraining(tokens="1B", sequence_length=64, batch_size=12)
-    with pytest.raises(cm.InputError, match="layout is a Layout, or a sequence of them"):
+    with pytest.raises(cm.InputError, match="`layout` must be a Layout or a sequence of them"):
         cm.step_time(MIXTURE, cm.Cluster("H100-SXM", 1), recipe, wrong)

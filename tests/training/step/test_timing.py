@@ -475,7 +475,7 @@ def test_the_layouts_above_can_be(architecture, of):
 
 
 def test_only_counts_have_no_step():
-    with pytest.raises(cm.InputError, match="only counts are known"):
+    with pytest.raises(cm.InputError, match="only its counts are given"):
         cm.step_time({"total": "7B"}, H100, RECIPE, Layout(data=64))
 
 

@@ -1,7 +1,7 @@
-"""Which layout would one take? The best of a few hundred by rule, in plain floats: quick enough for every estimate.
+"""Planned layout: the fastest of a few hundred usual layouts, found quickly enough for every estimate.
 
-Tensor parallelism within a node, stages that divide the layers, one way to interleave, the least
-recomputation that fits. `search_layouts` looks at the whole space instead.
+The usual layouts have tensor parallelism within a node, pipeline stages that divide the layers evenly, at most one
+interleaved schedule, and the least recomputation that fits. `search_layouts` searches the whole space.
 """
 
 from __future__ import annotations
@@ -28,105 +28,117 @@ if TYPE_CHECKING:
     from costmodel.training.layouts.step_time import StepInputs
 
 MOST_TENSOR = 8.0
-"""Ranks that share a product at most: a node of most accelerators."""
+"""Largest tensor-parallel degree: a usual node [1]."""
 LONG = 16_384
-"""Sequence length from which context parallelism is tried [token]."""
+"""Least sequence length for context parallelism [token]."""
+CONTEXT_DEGREES = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Context-parallel degrees of long sequences [1]."""
 MICRO_BATCHES = (1.0, 2.0, 4.0, 8.0)
-EXPERT_RANKS = (1.0, 8.0, 16.0, 32.0, 64.0)
-"""Degrees that are tried of each."""
+"""Micro-batch sizes [1]."""
+EXPERT_DEGREES = (1.0, 8.0, 16.0, 32.0, 64.0)
+"""Expert-parallel degrees [1]."""
+MOST_IMBALANCE = 1.1
+"""Largest pipeline stage over the mean stage, at most [1]."""
 
 
 class TooLargeError(InputError):
-    """A model fits on no layout."""
+    """A model that fits on no layout."""
 
 
 class Plan(NamedTuple):
-    """The layout taken: its numbers, the sequences of a step, the time of that [s], and how many were compared."""
+    """A planned layout."""
 
     layout: Layouts
+    """Numbers of the layout."""
     batch_size: float
+    """Sequences per step (global batch size) [1]."""
     seconds: float
+    """Step time [s]."""
     compared: int
+    """Number of layouts compared [1]."""
 
 
 @lru_cache(maxsize=1024)
-def plan(asked: StepInputs, free_batch: bool = False, attention: Kernel = "latest") -> Plan:
-    """Return the fastest of the layouts that one would try first.
+def plan(inputs: StepInputs, free_batch: bool = False, attention: Kernel = "latest") -> Plan:
+    """Return the fastest of the usual layouts.
 
     Parameters
     ----------
-    asked : the numbers of the question
-    free_batch : whether the sequences of a step may be rounded to what a layout needs
-    attention : kernel of the attention
+    inputs : StepInputs
+    free_batch : bool
+        Whether the batch size may be rounded to a multiple that a layout needs.
+    attention : str
+        Attention kernel.
 
     Raises
     ------
+    TooLargeError
+        If the model fits on no layout; the message gives the least memory needed.
     InputError
-        If none is possible, or none fits in the memory; the message says what the smallest needs.
+        If no layout is possible.
     """
     kernel = float(ATTENTION_KERNELS.index(attention))
-    least = math.inf
-    for offload in (0.0, 1.0) if asked.eager else (0.0,):  # general trainers offload where nothing else fits
-        best, needed = _best(asked, free_batch, kernel, offload)
-        least = min(least, needed)
+    least_memory = math.inf
+    for offload in (0.0, 1.0) if inputs.eager else (0.0,):  # general-purpose trainers offload as a last resort
+        best, needed = _fastest(inputs, free_batch, kernel, offload)
+        least_memory = min(least_memory, needed)
         if best is not None:
             return best
-    raise _refusal(asked, least)
+    raise _error(inputs, least_memory)
 
 
-def _best(asked: StepInputs, free_batch: bool, kernel: float, offload: float) -> tuple[Plan | None, float]:
-    """Return the fastest, None if none is possible or fits, and what the smallest needs [byte]."""
+def _fastest(inputs: StepInputs, free_batch: bool, kernel: float, offload: float) -> tuple[Plan | None, float]:
+    """Return the fastest layout, None if none is possible or fits, and the least memory needed [byte]."""
     best: Plan | None = None
-    least, compared = math.inf, 0
-    for degrees, zero in ((one, zero) for one in _degrees(asked) for zero in _sharing(asked, one)):
-        for of, batch in _layouts(asked, degrees, zero, free_batch, kernel):
-            fitting, needed = _least_recompute(asked, of._replace(offload_optimizer=offload), batch)
-            least = min(least, needed)
+    least_memory, compared = math.inf, 0
+    combinations = ((degrees, zero) for degrees in _degrees(inputs) for zero in _zero_levels(inputs, degrees))
+    for degrees, zero in combinations:
+        for layout, batch in _layouts(inputs, degrees, zero, free_batch, kernel):
+            fitting, needed = _least_recompute(inputs, layout._replace(offload_optimizer=offload), batch)
+            least_memory = min(least_memory, needed)
             if fitting is None:
-                break  # larger micro-batches need more
-            for one in _schedules(asked, fitting, batch):
-                seconds = float(
-                    step_breakdown(asked.work, asked.numerics, asked.hardware, batch, one, asked.constants).total
+                break  # larger micro-batches need more memory
+            for scheduled in _schedules(inputs, fitting, batch):
+                breakdown = step_breakdown(
+                    inputs.work, inputs.numerics, inputs.hardware, batch, scheduled, inputs.constants
                 )
+                seconds = float(breakdown.total)
                 compared += 1
                 if best is None or seconds / batch < best.seconds / best.batch_size:
-                    best = Plan(one, batch, seconds, compared)
-    return None if best is None else best._replace(compared=compared), least
+                    best = Plan(scheduled, batch, seconds, compared)
+    return None if best is None else best._replace(compared=compared), least_memory
 
 
-def _refusal(asked: StepInputs, least: float) -> InputError:
-    """Return why there is no plan: all need too much memory, or none is possible at all."""
-    if asked.available_memory <= 0:
-        beside, held = asked.auxiliary_bytes / GIB, asked.hardware.memory / GIB
+def _error(inputs: StepInputs, least_memory: float) -> InputError:
+    """Return the error that no layout fits or is possible."""
+    auxiliary, capacity = inputs.auxiliary_bytes / GIB, inputs.hardware.memory / GIB
+    if inputs.available_memory <= 0:
         return TooLargeError(
-            f"layout: the models beside the trained one do not fit: they take {beside:.0f} of {held:.0f} GiB"
+            f"layout: the auxiliary models do not fit: they need {auxiliary:.0f} of {capacity:.0f} GiB"
         )
-    count = f"{asked.accelerators:,.0f} accelerator{'' if asked.accelerators == 1 else 's'}"
-    count += f" of {asked.hardware.memory / GIB:.0f} GiB"
-    if asked.auxiliary_bytes > 0:
-        count += f", on each of which the models beside the trained one take {asked.auxiliary_bytes / GIB:.1f} GiB"
-    if least < math.inf:
-        needed = f"the smallest needs {least / GIB:.1f} GiB on one"
-        return TooLargeError(f"layout: the model fits on no layout of {count}; {needed}")
-    return InputError(f"layout: none is possible on {count} with {asked.batch_size:g} sequences of a step")
+    plural = "" if inputs.accelerators == 1 else "s"
+    accelerators = f"{inputs.accelerators:,.0f} accelerator{plural} of {capacity:.0f} GiB"
+    if inputs.auxiliary_bytes > 0:
+        accelerators += f", {auxiliary:.1f} GiB of each used by auxiliary models"
+    if least_memory < math.inf:
+        needed = f"the smallest needs {least_memory / GIB:.1f} GiB per accelerator"
+        return TooLargeError(f"layout: the model fits on no layout of {accelerators}; {needed}")
+    return InputError(f"layout: none is possible on {accelerators} with {inputs.batch_size:g} sequences per step")
 
 
-def _degrees(asked: StepInputs) -> Iterator[tuple[float, ...]]:
-    """Yield data, tensor, pipeline, context and expert degrees worth a look: of a general trainer data alone."""
-    work, count = asked.work, asked.accelerators
-    if asked.eager:
+def _degrees(inputs: StepInputs) -> Iterator[tuple[float, ...]]:
+    """Yield (data, tensor, pipeline, context, expert) degrees; general-purpose trainers use data parallelism only."""
+    work, count = inputs.work, inputs.accelerators
+    if inputs.eager:
         yield count, 1.0, 1.0, 1.0, 1.0
         return
-    contexts = (1.0, 2.0, 4.0, 8.0, 16.0) if work.sequence_length >= LONG else (1.0,)
-    experts = [one for one in EXPERT_RANKS if work.experts % one == 0]
-    tensors = [
-        one
-        for one in divisors(count)
-        if one <= min(MOST_TENSOR, asked.hardware.gpus_per_node) and work.heads % one == 0
-    ]
+    contexts = CONTEXT_DEGREES if work.sequence_length >= LONG else (1.0,)
+    experts = [degree for degree in EXPERT_DEGREES if work.experts % degree == 0]
+    most_tensor = min(MOST_TENSOR, inputs.hardware.gpus_per_node)
+    tensors = [degree for degree in divisors(count) if degree <= most_tensor and work.heads % degree == 0]
     for tensor in tensors:
         for pipeline in divisors(count / tensor):
-            if pipeline > work.layers or (pipeline > 1 and not _divides_well(work.layers, pipeline)):
+            if pipeline > work.layers or (pipeline > 1 and not _is_balanced(work.layers, pipeline)):
                 continue
             for context in contexts:
                 data = count / (tensor * pipeline * context)
@@ -138,34 +150,35 @@ def _degrees(asked: StepInputs) -> Iterator[tuple[float, ...]]:
                         yield data, tensor, pipeline, context, expert
 
 
-def _divides_well(layers: float, stages: float) -> bool:
-    """Tell whether the heaviest stage is at most a tenth heavier than the mean."""
-    return math.ceil(layers / stages) * stages <= 1.1 * layers
+def _is_balanced(layers: float, stages: float) -> bool:
+    """Return whether the largest pipeline stage is at most `MOST_IMBALANCE` times the mean."""
+    return math.ceil(layers / stages) * stages <= MOST_IMBALANCE * layers
 
 
-def _sharing(asked: StepInputs, degrees: tuple[float, ...]) -> tuple[float, ...]:
-    """Return what the data-parallel ranks may share: with stages, the states of the optimizer alone.
+def _zero_levels(inputs: StepInputs, degrees: tuple[float, ...]) -> tuple[float, ...]:
+    """Return the ZeRO levels to compare: 1 with pipeline stages.
 
-    General trainers share all that is trained, and the weights too unless they stand still.
+    General-purpose trainers use ZeRO-3, or ZeRO-2 if the weights are frozen.
     """
     data, _, pipeline, context, _ = degrees
-    if asked.eager and data > 1:
-        return (3.0,) if asked.numerics.trained > 0 else (2.0, 3.0)
+    if inputs.eager and data > 1:
+        return (3.0,) if inputs.numerics.trained > 0 else (2.0, 3.0)
     return (1.0, 2.0, 3.0) if pipeline == 1 and data * context > 1 else (1.0,)
 
 
 def _layouts(
-    asked: StepInputs, degrees: tuple[float, ...], zero: float, free_batch: bool, kernel: float
+    inputs: StepInputs, degrees: tuple[float, ...], zero: float, free_batch: bool, kernel: float
 ) -> Iterator[tuple[Layouts, float]]:
-    """Yield the layouts of ascending micro-batches, each with the sequences of its step."""
+    """Yield possible layouts by ascending micro-batch size, each with its batch size."""
     data, tensor, pipeline, context, expert = degrees
-    loss = float(LOSS_IMPLEMENTATIONS.index("whole" if asked.eager else "fused"))
+    loss = float(LOSS_IMPLEMENTATIONS.index("whole" if inputs.eager else "fused"))
     for micro_batch in MICRO_BATCHES:
-        unit = data * micro_batch * (pipeline if free_batch else 1.0)
-        batch = max(round(asked.batch_size / unit), 1.0) * unit if free_batch else asked.batch_size
-        if micro_batch > 1 and batch > 2 * asked.batch_size:
+        multiple = data * micro_batch * (pipeline if free_batch else 1.0)
+        rounded = max(round(inputs.batch_size / multiple), 1.0) * multiple
+        batch = rounded if free_batch else inputs.batch_size
+        if micro_batch > 1 and batch > 2 * inputs.batch_size:
             return
-        of = Layouts(
+        layout = Layouts(
             data=data,
             tensor=tensor,
             pipeline=pipeline,
@@ -180,7 +193,7 @@ def _layouts(
             sequence_parallel=1.0,
             attention=kernel,
             loss=loss,
-            eager=float(asked.eager),
+            eager=float(inputs.eager),
             overlap_tensor=0.0,
             overlap_data=1.0,
             offload_optimizer=0.0,
@@ -188,29 +201,29 @@ def _layouts(
             offload_activations=0.0,
             step_in_backward=0.0,
         )
-        if not any(infeasibility_reasons(asked.work, asked.accelerators, batch, of).values()):
-            yield of, batch
+        if not any(infeasibility_reasons(inputs.work, inputs.accelerators, batch, layout).values()):
+            yield layout, batch
 
 
-def _least_recompute(asked: StepInputs, of: Layouts, batch: float) -> tuple[Layouts | None, float]:
-    """Return the layout with the least recomputation that fits, and what the leanest needs [byte].
+def _least_recompute(inputs: StepInputs, layout: Layouts, batch: float) -> tuple[Layouts | None, float]:
+    """Return the layout with the least recomputation that fits, and the memory of the last one tried [byte].
 
-    General trainers have a switch for all of it, which is on in their recipes.
+    General-purpose trainers use full recomputation.
     """
     needed = math.inf
-    for mode in (2.0,) if asked.eager else (0.0, 1.0, 2.0):
-        one = of._replace(recompute=mode)
-        needed = float(memory(asked.work, asked.numerics, batch, one).total)
-        if needed <= asked.available_memory:
-            return one, needed
+    for mode in (2.0,) if inputs.eager else (0.0, 1.0, 2.0):
+        recomputing = layout._replace(recompute=mode)
+        needed = float(memory(inputs.work, inputs.numerics, batch, recomputing).total)
+        if needed <= inputs.available_memory:
+            return recomputing, needed
     return None, needed
 
 
-def _schedules(asked: StepInputs, of: Layouts, batch: float) -> Iterator[Layouts]:
-    """Yield the plain schedule, and the finest interleaving that is possible and fits."""
-    yield of
-    chunks = asked.work.layers // of.pipeline
-    if of.pipeline > 1 and chunks > 1 and of.accumulation(batch) % of.pipeline == 0:
-        fine = of._replace(interleave=chunks)
-        if memory(asked.work, asked.numerics, batch, fine).total <= asked.available_memory:
-            yield fine
+def _schedules(inputs: StepInputs, layout: Layouts, batch: float) -> Iterator[Layouts]:
+    """Yield the 1F1B schedule, and the interleaved one with most chunks if it is possible and fits."""
+    yield layout
+    chunks = inputs.work.layers // layout.pipeline
+    if layout.pipeline > 1 and chunks > 1 and layout.accumulation(batch) % layout.pipeline == 0:
+        interleaved = layout._replace(interleave=chunks)
+        if memory(inputs.work, inputs.numerics, batch, interleaved).total <= inputs.available_memory:
+            yield interleaved

@@ -1,7 +1,7 @@
-"""Which layout is fastest? The whole space, block by block in numpy; memory first, then time.
+"""Search of the whole space of layouts for the fastest one that fits.
 
-A block is one set of degrees of parallelism with all other options on axes of their own: what depends on
-few options is computed few times, and only the sums have the size of the block.
+The space is evaluated in numpy blocks. A block is one set of degrees of parallelism, with an array axis for each other
+option, so that a term is computed only for the options on which it depends.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
-from costmodel.training.layouts.space import DEGREES, Choices, degrees, options, read_choices
+from costmodel.training.layouts.space import DEGREES, Choices, option_values, parallel_degrees, read_choices
 from costmodel.training.layouts.step_time import StepInputs, StepTime, feasible_step_time, training_step_inputs
 from costmodel.training.step.efficiency import Efficiency, default_efficiency
 from costmodel.training.step.layout import Layouts, infeasibility_reasons, layout_of, layouts
@@ -32,70 +32,77 @@ if TYPE_CHECKING:
 
 TOO_LARGE = "needs more memory than an accelerator has"
 KEPT = 100
-"""Layouts that are kept of a search, the fastest; those on the frontier of time and memory are kept beside."""
+"""Fastest layouts that a search keeps; the Pareto front is kept in addition [1]."""
 BLOCKS_PER_TASK = 8
+"""Blocks that an executor gets at a time [1]."""
 _SHOWN = ("data", "tensor", "pipeline", "context", "expert", "micro_batch", "interleave", "zero", "recompute")
 
 
 class LayoutSearch(NamedTuple):
-    """What a search found.
-
-    `best` is the fastest that fits, `ranked` the fastest ones in order, `pareto` those than which none is
-    faster and needs less memory, `by_count` the fastest for each number of accelerators. Of the
-    `considered` layouts of the space `evaluated` are possible, and `rejected` counts the others, and those
-    that are too large, each under the first reason that holds.
-    """
+    """Result of a search of layouts."""
 
     best: StepTime
+    """Fastest layout that fits."""
     ranked: tuple[StepTime, ...]
+    """Fastest layouts, in ascending order of step time."""
     pareto: tuple[StepTime, ...]
+    """Pareto front of step time and memory."""
     by_count: dict[int, StepTime]
+    """Fastest layout by number of accelerators."""
     considered: int
+    """Layouts in the search space [1]."""
     evaluated: int
+    """Possible layouts [1]."""
     rejected: dict[str, int]
+    """Rejected layouts by the first reason that applies [1]."""
 
     def rows(self, count: int = KEPT) -> list[dict[str, Any]]:
         """Return the fastest layouts as rows: degrees, options, step time [s], MFU [1], memory [GiB].
 
-        Layouts that differ in nothing shown are one row.
+        Layouts with the same shown fields are one row.
 
         Parameters
         ----------
-        count : rows at most
+        count : int
+            Rows at most [1].
         """
         distinct: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for one in self.ranked:
-            row = _row(one)
+        for step in self.ranked:
+            row = _row(step)
             distinct.setdefault(tuple(row[name] for name in _SHOWN), row)
         return list(distinct.values())[:count]
 
     def curve(self) -> list[dict[str, Any]]:
-        """Return time against cost: for each number of accelerators the fastest step [s], and its GPU-seconds."""
+        """Return step time against cost: the fastest layout per number of accelerators, with its GPU-seconds."""
         return [
-            {"accelerators": count, **_row(one), "gpu_seconds": one.seconds * count}
-            for count, one in sorted(self.by_count.items())
+            {"accelerators": count, **_row(step), "gpu_seconds": step.seconds * count}
+            for count, step in sorted(self.by_count.items())
         ]
 
 
-def _row(one: StepTime) -> dict[str, Any]:
-    given = {name: getattr(one.layout, name) for name in _SHOWN}
-    return {**given, "seconds": one.seconds, "mfu": one.mfu, "memory_gib": one.memory.total / GIB}
+def _row(step: StepTime) -> dict[str, Any]:
+    shown = {name: getattr(step.layout, name) for name in _SHOWN}
+    return {**shown, "seconds": step.seconds, "mfu": step.mfu, "memory_gib": step.memory.total / GIB}
 
 
-class Found(NamedTuple):
-    """The layouts of some blocks that may matter, one row each, and what became of the rest."""
+class SearchedBlocks(NamedTuple):
+    """Result of some blocks: layouts that may be among the best, and counts of the others."""
 
     layouts: np.ndarray
+    """Numbers of the layouts, shape (layouts, fields of `Layouts`)."""
     seconds: np.ndarray
+    """Step times, shape (layouts,) [s]."""
     memory: np.ndarray
-    least: float
+    """Peak memory, shape (layouts,) [byte]."""
+    least_memory: float
+    """Least memory of any possible layout [byte]."""
     considered: int
     evaluated: int
     rejected: dict[str, int]
 
     @classmethod
-    def nothing(cls) -> Found:
-        """Return what a search of nothing finds."""
+    def empty(cls) -> SearchedBlocks:
+        """Return the result of no blocks."""
         import numpy as np
 
         return cls(np.empty((0, len(Layouts._fields))), np.empty(0), np.empty(0), math.inf, 0, 0, {})
@@ -116,16 +123,23 @@ def search_layouts(
 
     Parameters
     ----------
-    architecture : Architecture, or what `load_architecture` takes
-    cluster : accelerators
-    recipe : sequence length, batch and precision
-    efficiency : constants of the time model; the shipped ones unless given
-    counts : numbers of accelerators to search in place of that of the cluster
-    memory_limit : of an accelerator, where less than all may be used [byte]
-    executor : spreads blocks of the space, such as a `ProcessPoolExecutor`; the result does not depend on it
-    constraints : by field of `Layout`, a value or a sequence of them, such as `tensor=8` or
-        `recompute=("none", "selective")`; everything is tried for what is not named, except other kernels
-        of attention
+    architecture : str, Mapping or Architecture
+        Name, path, config or counts, as in `load_architecture`.
+    cluster : Cluster
+    recipe : recipe
+        Sequence length, batch size and precision.
+    efficiency : Efficiency, optional
+        Constants of the step-time model; default: the shipped ones.
+    counts : sequence of int, optional
+        Numbers of accelerators to search; default: that of the cluster [1].
+    memory_limit : float, optional
+        Memory that may be used on each accelerator; default: all [byte].
+    executor : concurrent.futures.Executor, optional
+        Evaluates blocks in parallel, such as a `ProcessPoolExecutor`; the result does not depend on it.
+    constraints : value or sequence of values
+        By field of `Layout`, a value or a sequence of values, such as `tensor=8` or
+        `recompute=("none", "selective")`. Fields without a constraint are searched, except `attention`, `eager` and
+        some offloading options.
 
     Returns
     -------
@@ -134,164 +148,176 @@ def search_layouts(
     Raises
     ------
     InputError
-        If a constraint is not known, or no layout fits; the message says what the smallest needs.
+        If a constraint is unknown, or no layout fits; the message gives the least memory needed.
     MissingFactError
-        If the accelerator is not known well enough.
+        If a fact of the accelerator is unknown, or no step was measured on its generation.
 
     Examples
     --------
     >>> import costmodel as cm
     >>> recipe = cm.Pretraining(tokens="1T", sequence_length=8192, batch_size=128)
-    >>> found = cm.search_layouts("llama-3.1-8b", cm.Cluster("H100-SXM", 8), recipe)
-    >>> found.best.layout.accelerators, found.evaluated > 1000
+    >>> search = cm.search_layouts("llama-3.1-8b", cm.Cluster("H100-SXM", 8), recipe)
+    >>> search.best.layout.accelerators, search.evaluated > 1000
     (8, True)
     """
     import numpy as np
 
     architecture = load_architecture(architecture)
-    known, choices = efficiency or default_efficiency(), read_choices(constraints)
+    calibrated, choices = efficiency or default_efficiency(), read_choices(constraints)
     ranked: list[StepTime] = []
     pareto: list[StepTime] = []
     by_count: dict[int, StepTime] = {}
-    whole = Found.nothing()
+    total = SearchedBlocks.empty()
     for count in counts or (cluster.count,):
-        one = cluster if count == cluster.count else cluster.replace(count=count)
-        asked = training_step_inputs(architecture, one, recipe, known)
+        sized = cluster if count == cluster.count else cluster.replace(count=count)
+        inputs = training_step_inputs(architecture, sized, recipe, calibrated)
         if memory_limit is not None:
-            asked = asked._replace(hardware=asked.hardware._replace(memory=min(memory_limit, asked.hardware.memory)))
-        found = search_space(asked, choices, executor)
-        whole = _joined(whole, found)
-        steps = [_timed(asked, values, one, architecture.kind == "moe", known) for values in found.layouts]
+            limited = inputs.hardware._replace(memory=min(memory_limit, inputs.hardware.memory))
+            inputs = inputs._replace(hardware=limited)
+        result = search_space(inputs, choices, executor)
+        total = _merged(total, result)
+        steps = [_step_time(inputs, row, sized, architecture.kind == "moe", calibrated) for row in result.layouts]
         if steps:
-            by_count[one.count] = steps[0]
+            by_count[sized.count] = steps[0]
         ranked += steps[:KEPT]
-        pareto += [steps[index] for index in _frontier(found.memory)]
+        pareto += [steps[index] for index in _pareto_front(result.memory)]
     if not ranked:
-        raise InputError(_nothing(whole, cluster, counts))
+        raise InputError(_no_result(total, cluster, counts))
     ranked.sort(key=lambda step: step.seconds)
     pareto.sort(key=lambda step: (step.seconds, step.memory.total))
-    frontier = _frontier(np.array([step.memory.total for step in pareto]))
+    front = _pareto_front(np.array([step.memory.total for step in pareto]))
     return LayoutSearch(
-        ranked[0],
-        tuple(ranked[:KEPT]),
-        tuple(pareto[index] for index in frontier),
-        by_count,
-        whole.considered,
-        whole.evaluated,
-        whole.rejected,
+        best=ranked[0],
+        ranked=tuple(ranked[:KEPT]),
+        pareto=tuple(pareto[index] for index in front),
+        by_count=by_count,
+        considered=total.considered,
+        evaluated=total.evaluated,
+        rejected=total.rejected,
     )
 
 
-def _timed(asked: StepInputs, values: Any, cluster: Cluster, experts: bool, efficiency: Efficiency) -> StepTime:
-    layout = layout_of(values)
-    return feasible_step_time(asked, layouts(layout), layout, cluster, experts, efficiency)
+def _step_time(inputs: StepInputs, row: Any, cluster: Cluster, experts: bool, efficiency: Efficiency) -> StepTime:
+    layout = layout_of(row)
+    return feasible_step_time(inputs, layouts(layout), layout, cluster, experts, efficiency)
 
 
-def _nothing(whole: Found, cluster: Cluster, counts: Sequence[int] | None) -> str:
-    """Return why a search found nothing: what the smallest layout needs, or what stands against all."""
+def _no_result(total: SearchedBlocks, cluster: Cluster, counts: Sequence[int] | None) -> str:
+    """Return why a search has no result: the least memory needed, or the reasons of infeasibility."""
     number = " or ".join(f"{count:,}" for count in counts or (cluster.count,))
-    where = f"{number} {cluster.accelerator.name} ({cluster.accelerator.memory:g} GB each)"
-    if whole.least < math.inf:
-        return f"layout: the model fits on no layout of {where}; the smallest needs {whole.least / GIB:.1f} GiB on one"
-    reasons = "; ".join(f"{reason} ({times:,})" for reason, times in sorted(whole.rejected.items()))
-    return f"layout: none of {where} is possible: {reasons or 'the constraints leave none'}"
+    accelerators = f"{number} {cluster.accelerator.name} ({cluster.accelerator.memory:g} GB each)"
+    if total.least_memory < math.inf:
+        needed = f"the smallest needs {total.least_memory / GIB:.1f} GiB per accelerator"
+        return f"layout: the model fits on no layout of {accelerators}; {needed}"
+    reasons = "; ".join(f"{reason} ({times:,})" for reason, times in sorted(total.rejected.items()))
+    return f"layout: none of {accelerators} is possible: {reasons or 'the constraints allow none'}"
 
 
-def search_space(asked: StepInputs, choices: Choices, executor: Executor | None = None) -> Found:
-    """Return what the space of a question holds within choices: the fastest layouts and the frontier."""
-    every = degrees(asked, choices)
-    tasks = [every[first : first + BLOCKS_PER_TASK] for first in range(0, len(every), BLOCKS_PER_TASK)]
-    jobs = [(asked, task, dict(choices)) for task in tasks]
-    results = map(_task, jobs) if executor is None else executor.map(_task, jobs)
-    return reduce(_joined, results, Found.nothing())
+def search_space(inputs: StepInputs, choices: Choices, executor: Executor | None = None) -> SearchedBlocks:
+    """Return the fastest layouts and the Pareto front of the search space.
+
+    Parameters
+    ----------
+    inputs : StepInputs
+    choices : Choices
+        Allowed values by field; see `read_choices`.
+    executor : concurrent.futures.Executor, optional
+        Evaluates blocks in parallel.
+    """
+    blocks = parallel_degrees(inputs, choices)
+    tasks = [blocks[first : first + BLOCKS_PER_TASK] for first in range(0, len(blocks), BLOCKS_PER_TASK)]
+    jobs = [(inputs, task, dict(choices)) for task in tasks]
+    results = map(_search_blocks, jobs) if executor is None else executor.map(_search_blocks, jobs)
+    return reduce(_merged, results, SearchedBlocks.empty())
 
 
-def _task(job: tuple[StepInputs, Sequence[tuple[float, ...]], Choices]) -> Found:
-    asked, blocks, choices = job
-    return reduce(_joined, (_block(asked, one, choices) for one in blocks))
+def _search_blocks(job: tuple[StepInputs, Sequence[tuple[float, ...]], Choices]) -> SearchedBlocks:
+    inputs, blocks, choices = job
+    return reduce(_merged, (_search_block(inputs, degrees, choices) for degrees in blocks))
 
 
-def _joined(first: Found, second: Found) -> Found:
-    """Return two findings as one: the fastest, and those on the frontier of time and memory."""
+def _merged(first: SearchedBlocks, second: SearchedBlocks) -> SearchedBlocks:
+    """Return two results as one, reduced to the fastest layouts and the Pareto front."""
     import numpy as np
 
     rows = np.concatenate([first.layouts, second.layouts])
     seconds = np.concatenate([first.seconds, second.seconds])
-    held = np.concatenate([first.memory, second.memory])
-    chosen = _worth_keeping(seconds, held, rows)
-    return Found(
-        rows[chosen],
-        seconds[chosen],
-        held[chosen],
-        min(first.least, second.least),
-        first.considered + second.considered,
-        first.evaluated + second.evaluated,
-        dict(Counter(first.rejected) + Counter(second.rejected)),
+    used = np.concatenate([first.memory, second.memory])
+    kept = _best_indices(seconds, used, rows)
+    return SearchedBlocks(
+        layouts=rows[kept],
+        seconds=seconds[kept],
+        memory=used[kept],
+        least_memory=min(first.least_memory, second.least_memory),
+        considered=first.considered + second.considered,
+        evaluated=first.evaluated + second.evaluated,
+        rejected=dict(Counter(first.rejected) + Counter(second.rejected)),
     )
 
 
-def _worth_keeping(seconds: np.ndarray, held: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-    """Return the indices of the fastest and of the frontier, by time, memory and then the layout itself."""
+def _best_indices(seconds: np.ndarray, used: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+    """Return the indices of the fastest layouts and of the Pareto front, by time, memory and layout."""
     import numpy as np
 
     ties = () if rows is None else tuple(rows.T[::-1])
-    order = np.lexsort((*ties, held, seconds))
-    on_frontier = np.zeros(len(order), dtype=bool)
-    on_frontier[_frontier(held[order])] = True
-    return order[on_frontier | (np.arange(len(order)) < KEPT)]
+    order = np.lexsort((*ties, used, seconds))
+    on_front = np.zeros(len(order), dtype=bool)
+    on_front[_pareto_front(used[order])] = True
+    return order[on_front | (np.arange(len(order)) < KEPT)]
 
 
-def _frontier(held: np.ndarray) -> np.ndarray:
-    """Return which of the layouts, the fastest first, need less memory than every faster one."""
+def _pareto_front(used: np.ndarray) -> np.ndarray:
+    """Return the indices of layouts, sorted by time, that need less memory than every faster one."""
     import numpy as np
 
-    if not len(held):
+    if not len(used):
         return np.empty(0, dtype=int)
-    lowest = np.minimum.accumulate(held)
-    return np.flatnonzero(np.concatenate([[True], held[1:] < lowest[:-1]]))
+    lowest = np.minimum.accumulate(used)
+    return np.flatnonzero(np.concatenate([[True], used[1:] < lowest[:-1]]))
 
 
-def _block(asked: StepInputs, one: tuple[float, ...], choices: Choices) -> Found:
-    """Return what one set of degrees holds: all its options at once, on axes of their own."""
+def _search_block(inputs: StepInputs, degrees: tuple[float, ...], choices: Choices) -> SearchedBlocks:
+    """Return the result of one set of degrees: all combinations of the other options, each on its own axis."""
     import numpy as np
 
-    tried = options(asked, one, choices)
-    shape = tuple(len(values) for values in tried.values())
+    options = option_values(inputs, degrees, choices)
+    shape = tuple(len(values) for values in options.values())
     size = math.prod(shape)
-    axes = dict(zip(tried, np.ix_(*tried.values()), strict=True))
-    of = Layouts(**dict(zip(DEGREES, one, strict=True)), **axes)
+    axes = dict(zip(options, np.ix_(*options.values()), strict=True))
+    block = Layouts(**dict(zip(DEGREES, degrees, strict=True)), **axes)
     possible: np.ndarray = np.ones((1,) * len(shape), dtype=bool)
-    number, rejected = size, {}
-    for reason, holds in infeasibility_reasons(asked.work, asked.accelerators, asked.batch_size, of).items():
-        possible = possible & ~np.asarray(holds)
-        left = _elements(possible, size)
-        if left < number:
-            rejected[reason], number = number - left, left
-    nothing = Found.nothing()._replace(considered=size, evaluated=number, rejected=rejected)
-    if not number:
+    remaining, rejected = size, {}
+    reasons = infeasibility_reasons(inputs.work, inputs.accelerators, inputs.batch_size, block)
+    for reason, applies in reasons.items():
+        possible = possible & ~np.asarray(applies)
+        left = _count(possible, size)
+        if left < remaining:
+            rejected[reason], remaining = remaining - left, left
+    nothing = SearchedBlocks.empty()._replace(considered=size, evaluated=remaining, rejected=rejected)
+    if not remaining:
         return nothing
-    held = memory(asked.work, asked.numerics, asked.batch_size, of).total
-    fits = possible & (held <= asked.available_memory)
-    fitting = _elements(fits, size)
-    if fitting < number:
-        rejected[TOO_LARGE] = number - fitting
-    least = float(np.min(np.where(possible, held, np.inf)))
+    used = memory(inputs.work, inputs.numerics, inputs.batch_size, block).total
+    fits = possible & (used <= inputs.available_memory)
+    fitting = _count(fits, size)
+    if fitting < remaining:
+        rejected[TOO_LARGE] = remaining - fitting
+    least_memory = float(np.min(np.where(possible, used, np.inf)))
     if not fitting:
-        return nothing._replace(least=least)
-    seconds = step_breakdown(asked.work, asked.numerics, asked.hardware, asked.batch_size, of, asked.constants).total
-    inside = np.flatnonzero(np.broadcast_to(fits, shape))
-    flat, flat_held = (
-        np.broadcast_to(seconds, shape).reshape(-1)[inside],
-        np.broadcast_to(held, shape).reshape(-1)[inside],
+        return nothing._replace(least_memory=least_memory)
+    breakdown = step_breakdown(
+        inputs.work, inputs.numerics, inputs.hardware, inputs.batch_size, block, inputs.constants
     )
-    chosen = _worth_keeping(flat, flat_held)
-    places = dict(zip(tried, np.unravel_index(inside[chosen], shape), strict=True))
-    columns = {name: np.full(len(chosen), value) for name, value in zip(DEGREES, one, strict=True)}
-    columns |= {name: np.array(tried[name])[places[name]] for name in tried}
+    inside = np.flatnonzero(np.broadcast_to(fits, shape))
+    seconds = np.broadcast_to(breakdown.total, shape).reshape(-1)[inside]
+    used_inside = np.broadcast_to(used, shape).reshape(-1)[inside]
+    kept = _best_indices(seconds, used_inside)
+    places = dict(zip(options, np.unravel_index(inside[kept], shape), strict=True))
+    columns = {name: np.full(len(kept), value) for name, value in zip(DEGREES, degrees, strict=True)}
+    columns |= {name: np.array(options[name])[places[name]] for name in options}
     rows = np.column_stack([columns[name] for name in Layouts._fields])
-    return Found(rows, flat[chosen], flat_held[chosen], least, size, number, rejected)
+    return SearchedBlocks(rows, seconds[kept], used_inside[kept], least_memory, size, remaining, rejected)
 
 
-def _elements(mask: np.ndarray, size: int) -> int:
-    """Return how many elements of a block of `size` a mask of fewer axes stands for."""
+def _count(mask: np.ndarray, size: int) -> int:
+    """Return how many layouts of a block of `size` a mask with fewer axes selects."""
     return int(mask.sum()) * (size // mask.size)

@@ -1,4 +1,4 @@
-"""Which layouts are there? All degrees of parallelism for a number of accelerators, and all other options."""
+"""Search space of layouts: all degrees of parallelism for a number of accelerators, and all other options."""
 
 from __future__ import annotations
 
@@ -20,45 +20,53 @@ if TYPE_CHECKING:
     from costmodel.training.layouts.step_time import StepInputs
 
 DEGREES = ("data", "tensor", "pipeline", "context", "expert", "expert_tensor")
-_SETTLED = ("eager", "offload_weights", "offload_activations", "step_in_backward")
-"""Flags that are tried where they are asked for alone."""
+"""Fields of a layout that are degrees of parallelism."""
+_ONLY_ON_REQUEST = ("eager", "offload_weights", "offload_activations", "step_in_backward")
+"""Boolean options that are searched only if a constraint names them."""
 
 Choices = Mapping[str, tuple[float, ...]]
-"""By field of a layout, the numbers that it may have."""
+"""Allowed numbers by field of a layout."""
 
 
 def read_choices(constraints: Mapping[str, Any]) -> Choices:
-    """Return the numbers that constraints allow, or raise `InputError` with all that is wrong.
+    """Return the numbers that constraints allow.
 
     Parameters
     ----------
-    constraints : by field of `Layout`, a value or a sequence of them
+    constraints : Mapping
+        By field of `Layout`, a value or a sequence of values.
+
+    Raises
+    ------
+    InputError
+        With every problem of the constraints.
     """
     problems, choices = [], {}
     for name, given in constraints.items():
-        listed = list(given) if isinstance(given, (list, tuple, range, set, frozenset)) else [given]
+        values = list(given) if isinstance(given, (list, tuple, range, set, frozenset)) else [given]
+        words = CATEGORICAL_FIELDS.get(name)
         if name not in Layouts._fields:
             problems.append(unknown("field of a layout", name, Layouts._fields))
-        elif not listed:
-            problems.append(f"{name}: at least one value is needed")
-        elif name in CATEGORICAL_FIELDS and any(one not in CATEGORICAL_FIELDS[name] for one in listed):
-            problems.append(f"{name} is one of {', '.join(CATEGORICAL_FIELDS[name])}; got {given!r}")
-        elif name not in CATEGORICAL_FIELDS and not all(_possible(name, one) for one in listed):
-            allowed = (
-                "true or false" if name in BOOLEAN_FIELDS else "0 to 3" if name == "zero" else "a whole number above 0"
-            )
-            problems.append(f"{name} is {allowed}, or several; got {given!r}")
+        elif not values:
+            problems.append(f"{name}: needs at least one value; got {given!r}")
+        elif words is not None:
+            if any(value not in words for value in values):
+                problems.append(f"{name} must be one of {', '.join(words)}; got {given!r}")
+            else:
+                choices[name] = tuple(float(words.index(value)) for value in values)
+        elif not all(_is_valid(name, value) for value in values):
+            flag, level = name in BOOLEAN_FIELDS, name == "zero"
+            allowed = "true or false" if flag else "0, 1, 2 or 3" if level else "a whole number above 0"
+            problems.append(f"{name} must be {allowed}, or a list of such values; got {given!r}")
         else:
-            choices[name] = tuple(
-                float(CATEGORICAL_FIELDS[name].index(one) if name in CATEGORICAL_FIELDS else one) for one in listed
-            )
+            choices[name] = tuple(float(value) for value in values)
     if problems:
         raise InputError(problems)
     return choices
 
 
-def _possible(name: str, value: Any) -> bool:
-    """Tell whether a field can have a value: flags are true or false, `zero` 0 to 3, all else counts."""
+def _is_valid(name: str, value: Any) -> bool:
+    """Return whether a numeric or boolean field can have a value."""
     if not isinstance(value, (bool, int, float)) or not math.isfinite(value) or value != int(value):
         return False
     low, high = (0, 1) if name in BOOLEAN_FIELDS else (0, 3) if name == "zero" else (1, math.inf)
@@ -66,58 +74,79 @@ def _possible(name: str, value: Any) -> bool:
 
 
 def divisors(number: float) -> list[float]:
-    """Return the divisors of a whole number in ascending order.
+    """Return the divisors of a whole number, in ascending order.
 
+    Parameters
+    ----------
+    number : float
+
+    Examples
+    --------
     >>> divisors(12)
     [1.0, 2.0, 3.0, 4.0, 6.0, 12.0]
     """
     whole = int(number)
-    small = [one for one in range(1, math.isqrt(whole) + 1) if whole % one == 0]
-    return sorted({float(each) for one in small for each in (one, whole // one)})
+    small = [divisor for divisor in range(1, math.isqrt(whole) + 1) if whole % divisor == 0]
+    return sorted({float(value) for divisor in small for value in (divisor, whole // divisor)})
 
 
-def degrees(asked: StepInputs, choices: Choices) -> list[tuple[float, ...]]:
-    """Return all degrees of parallelism whose product is the number of accelerators, in the order of `DEGREES`."""
-    listed = []
-    for tensor, pipeline in product(divisors(asked.accelerators), divisors(asked.accelerators)):
-        if asked.accelerators % (tensor * pipeline):
+def parallel_degrees(inputs: StepInputs, choices: Choices) -> list[tuple[float, ...]]:
+    """Return all degrees of parallelism whose product is the number of accelerators, in the order of `DEGREES`.
+
+    Parameters
+    ----------
+    inputs : StepInputs
+    choices : Choices
+    """
+    count, experts = inputs.accelerators, inputs.work.experts
+    combinations = []
+    for tensor, pipeline in product(divisors(count), divisors(count)):
+        if count % (tensor * pipeline):
             continue
-        for context in divisors(asked.accelerators / (tensor * pipeline)):
-            data = asked.accelerators / (tensor * pipeline * context)
-            listed += [
-                (data, tensor, pipeline, context, expert, inner)
-                for expert in divisors(asked.work.experts)
-                for inner in sorted({1.0, tensor} if asked.work.experts > 1 else {1.0})
-                if tensor * context * data % (expert * inner) == 0
+        for context in divisors(count / (tensor * pipeline)):
+            data = count / (tensor * pipeline * context)
+            combinations += [
+                (data, tensor, pipeline, context, expert, expert_tensor)
+                for expert in divisors(experts)
+                for expert_tensor in sorted({1.0, tensor} if experts > 1 else {1.0})
+                if tensor * context * data % (expert * expert_tensor) == 0
             ]
     allowed = [choices.get(name) for name in DEGREES]
-    return [
-        one
-        for one in listed
-        if all(values is None or value in values for value, values in zip(one, allowed, strict=True))
-    ]
+
+    def is_allowed(degrees: tuple[float, ...]) -> bool:
+        return all(values is None or degree in values for degree, values in zip(degrees, allowed, strict=True))
+
+    return [degrees for degrees in combinations if is_allowed(degrees)]
 
 
-def options(asked: StepInputs, one: Sequence[float], choices: Choices) -> dict[str, list[float]]:
-    """Return the values of every other option for a set of degrees; what makes no difference is tried once."""
-    data, tensor, pipeline, context = one[:4]
-    most_chunks = max(asked.work.layers // pipeline, 1.0)
-    chunks = sorted({most_chunks, *(v for v in divisors(asked.work.layers) if v <= most_chunks)})
-    ranks, of_node = data * context, asked.hardware.gpus_per_node / tensor
-    within = [of_node] if 1 < of_node < ranks and ranks % of_node == 0 else []
-    tried: dict[str, list[float]] = {
-        "micro_batch": divisors(asked.batch_size),
+def option_values(inputs: StepInputs, degrees: Sequence[float], choices: Choices) -> dict[str, list[float]]:
+    """Return the values of all other fields for given degrees; an option without effect has one value.
+
+    Parameters
+    ----------
+    inputs : StepInputs
+    degrees : sequence of float
+        Degrees of parallelism in the order of `DEGREES`.
+    choices : Choices
+    """
+    data, tensor, pipeline, context = degrees[:4]
+    most_chunks = max(inputs.work.layers // pipeline, 1.0)
+    chunks = sorted({most_chunks, *(value for value in divisors(inputs.work.layers) if value <= most_chunks)})
+    ranks, ranks_in_node = data * context, inputs.hardware.gpus_per_node / tensor
+    within_node = [ranks_in_node] if 1 < ranks_in_node < ranks and ranks % ranks_in_node == 0 else []
+    options: dict[str, list[float]] = {
+        "micro_batch": divisors(inputs.batch_size),
         "interleave": chunks if pipeline > 1 else [1.0],
         "zero": [0.0, 1.0, 2.0, 3.0] if ranks > 1 else [0.0],
-        "shard": [ranks, *within],
+        "shard": [ranks, *within_node],
         "recompute": [0.0, 1.0, 2.0],
         "attention": [float(ATTENTION_KERNELS.index("latest"))],
-        "loss": [float(LOSS_IMPLEMENTATIONS.index(one)) for one in ("whole", "fused")],
-        **{name: [0.0] if name in _SETTLED else [0.0, 1.0] for name in BOOLEAN_FIELDS},
+        "loss": [float(LOSS_IMPLEMENTATIONS.index(loss)) for loss in ("whole", "fused")],
+        **{name: [0.0] if name in _ONLY_ON_REQUEST else [0.0, 1.0] for name in BOOLEAN_FIELDS},
     }
-    tried["eager"] = [float(asked.eager)]
+    options["eager"] = [float(inputs.eager)]
     if tensor == 1:
-        tried |= {"sequence_parallel": [1.0], "overlap_tensor": [1.0]}
+        options |= {"sequence_parallel": [1.0], "overlap_tensor": [1.0]}
     if ranks == 1:
-        tried |= {"overlap_data": [1.0]}
-    return {name: list(choices.get(name, values)) for name, values in tried.items()}
+        options |= {"overlap_data": [1.0]}
+    return {name: list(choices.get(name, values)) for name, values in options.items()}

@@ -1,4 +1,8 @@
-"""How long is a step of this model, on that cluster, in this layout? The answer, with what it is made of."""
+"""Step time, MFU and memory of a training step for a model, cluster, recipe and layout.
+
+MFU is decided here: model FLOPs of the step over step time × dense bf16 peak (`feasible_step_time`). The step time is
+the sum of the components of `costmodel.training.step.timing.step_breakdown`.
+"""
 
 from __future__ import annotations
 
@@ -25,39 +29,44 @@ if TYPE_CHECKING:
 
 
 class StepTime(NamedTuple):
-    """A step in steady state: numbers for one layout, arrays of shape (layouts,) for several.
-
-    `seconds` [s], `breakdown` that adds up to it, `memory` of the fullest accelerator by part [byte],
-    `mfu` and `hfu` of the dense bf16 peak [1], `flops` that each accelerator does [FLOP/s], `fits` in its
-    memory, and `spread`, the standard deviation of the logarithm of `seconds` [1].
-    """
+    """A training step in steady state: numbers for one layout, arrays of shape (layouts,) for several."""
 
     layout: Any
+    """The layout, or the sequence of layouts."""
     seconds: Any
+    """Step time [s]."""
     breakdown: Breakdown
+    """Step time by component [s]."""
     memory: Memory
+    """Peak memory per GPU, by component [byte]."""
     mfu: Any
+    """Model FLOPs utilization, of the dense bf16 peak [1]."""
     hfu: Any
+    """Hardware FLOPs utilization: recomputed FLOPs included, of the dense bf16 peak [1]."""
     flops: Any
+    """Model FLOPs per second and accelerator [FLOP/s]."""
     fits: Any
+    """Whether the step fits in the memory of the accelerators."""
     spread: Any
+    """Standard deviation of ln(step time) [1]."""
 
     def interval(self, level: float = 0.8) -> tuple[Any, Any]:
         """Return the central interval of the step time [s].
 
         Parameters
         ----------
-        level : share of steps that lie within [1]
+        level : float
+            Probability of the interval [1].
         """
         from costmodel.foundation.ranges import normal_quantile
 
         if not 0 < level < 1:
-            raise InputError(f"level is between 0 and 1; got {level!r}")
+            raise InputError(f"`level` must be between 0 and 1; got {level!r}")
         factor = exp(normal_quantile((1 + level) / 2) * self.spread)
         return self.seconds / factor, self.seconds * factor
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the parts of the step as rows: cause, seconds, share."""
+        """Return the components of the step time as rows: part, seconds [s], share [1]."""
         return [
             {"part": name, "seconds": float(value), "share": float(value / self.seconds)}
             for name, value in self.breakdown._asdict().items()
@@ -65,79 +74,111 @@ class StepTime(NamedTuple):
 
 
 class StepInputs(NamedTuple):
-    """What a step asks and has: the numbers behind the question.
-
-    `auxiliary_bytes` bytes on each accelerator are taken by other models [byte]; `eager` where operations are launched
-    one by one, `finetune` where a trained model is tuned.
-    """
+    """Inputs of the step-time and memory model, without the layout."""
 
     work: Workload
+    """Work of one sequence."""
     numerics: Numerics
+    """Number formats."""
     hardware: HardwareRates
+    """Peaks and bandwidths."""
     constants: TimeConstants
+    """Fitted constants."""
     batch_size: float
+    """Sequences per step (global batch size) [1]."""
     accelerators: float
+    """Number of accelerators [1]."""
     auxiliary_bytes: float = 0.0
+    """Memory of auxiliary models (reference, reward, critic, teacher) on each accelerator [byte]."""
     eager: bool = False
+    """Whether kernels are launched one by one by a general-purpose trainer (eager mode)."""
     finetune: bool = False
+    """Whether the step is part of fine-tuning."""
 
     @property
     def available_memory(self) -> float:
-        """Memory that is there for the model that is trained [byte]."""
+        """Memory of an accelerator that is available for the trained model [byte]."""
         return float(self.hardware.memory) - self.auxiliary_bytes
 
 
 def training_step_inputs(
     architecture: Architecture, cluster: Cluster, recipe: AnyRecipe, efficiency: Efficiency | None
 ) -> StepInputs:
-    """Return the numbers of a question, or raise what is missing or wrong in it.
+    """Return the inputs of the training step of a recipe.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    cluster : Cluster
+    recipe : recipe
+    efficiency : Efficiency or None
+        Constants of the step-time model; None: the shipped ones.
 
     Raises
     ------
     InputError
-        If only the counts of the architecture are known, or the precision is not one of the accelerator.
+        If only the counts of the architecture are known, or the accelerator does not support the precision.
     MissingFactError
-        If a fact of the accelerator is not known, or no step was measured on its generation.
+        If a fact of the accelerator is unknown, or no step was measured on its generation.
     """
-    trained = next(one for one in recipe.passes(architecture) if one.kind == "train")
-    return pass_step_inputs(trained, cluster, recipe, efficiency)
+    training_pass = next(step for step in recipe.passes(architecture) if step.kind == "train")
+    return pass_step_inputs(training_pass, cluster, recipe, efficiency)
 
 
-def pass_step_inputs(one: Pass, cluster: Cluster, recipe: AnyRecipe, efficiency: Efficiency | None) -> StepInputs:
-    """Return the numbers of a pass that trains or reads; raises as `problem` does."""
-    architecture = one.architecture
+def pass_step_inputs(
+    model_pass: Pass, cluster: Cluster, recipe: AnyRecipe, efficiency: Efficiency | None
+) -> StepInputs:
+    """Return the inputs of a training or scoring pass.
+
+    Parameters
+    ----------
+    model_pass : Pass
+        Training or forward pass.
+    cluster : Cluster
+    recipe : recipe
+    efficiency : Efficiency or None
+        Constants of the step-time model; None: the shipped ones.
+
+    Raises
+    ------
+    InputError, MissingFactError
+        See `training_step_inputs`.
+    """
+    architecture = model_pass.architecture
     if architecture.is_aggregate:
-        whose = "architecture" if one.name == "train" else f"the model of {one.name!r}"
-        raise InputError(f"{whose}: a step needs the shapes of the layers; only counts are known")
-    known = efficiency or default_efficiency()
-    known.check(cluster.accelerator)
-    constants = known.constants(cluster.accelerator, recipe.precision, architecture.kind == "moe")
-    constants = constants._replace(software=constants.software * one.slowdown)
-    auxiliary_bytes = recipe.auxiliary_bytes(architecture) / cluster.count
-    eager = getattr(recipe, "software", "fused") == "eager"
+        field = "architecture" if model_pass.name == "train" else f"the model of {model_pass.name!r}"
+        raise InputError(f"{field}: a step time needs the layers of the model; only its counts are given")
+    calibrated = efficiency or default_efficiency()
+    calibrated.check(cluster.accelerator)
+    constants = calibrated.constants(cluster.accelerator, recipe.precision, architecture.kind == "moe")
     return StepInputs(
-        pass_workload(one),
-        one.numerics,
-        hardware_rates(cluster, recipe.precision),
-        constants,
-        float(recipe.sequences(cluster.count)),
-        float(cluster.count),
-        auxiliary_bytes,
-        eager,
-        recipe.kind != "pretraining",
+        work=pass_workload(model_pass),
+        numerics=model_pass.numerics,
+        hardware=hardware_rates(cluster, recipe.precision),
+        constants=constants._replace(software=constants.software * model_pass.slowdown),
+        batch_size=float(recipe.sequences(cluster.count)),
+        accelerators=float(cluster.count),
+        auxiliary_bytes=recipe.auxiliary_bytes(architecture) / cluster.count,
+        eager=getattr(recipe, "software", "fused") == "eager",
+        finetune=recipe.kind != "pretraining",
     )
 
 
-def pass_workload(one: Pass) -> Workload:
-    """Return the workload of a sequence of a pass; documents in it do not see each other."""
-    work = workload(one.architecture, one.sequence_length, one.adapters)
-    length = one.document_length or float(one.sequence_length)
-    times = one.sequence_length / length
-    if times != 1:
-        apart = workload(one.architecture, length)
-        work = work._replace(attention_flops=times * apart.attention_flops, scores=times * apart.scores)
-    flops = times * sequence_flops(one.architecture, length, one.numerics, one.adapters)
-    return work._replace(model_flops=flops)
+def pass_workload(model_pass: Pass) -> Workload:
+    """Return the work of one sequence of a pass; packed documents do not attend to each other.
+
+    Parameters
+    ----------
+    model_pass : Pass
+    """
+    architecture, numerics, adapters = model_pass.architecture, model_pass.numerics, model_pass.adapters
+    work = workload(architecture, model_pass.sequence_length, adapters)
+    length = model_pass.document_length or float(model_pass.sequence_length)
+    documents = model_pass.sequence_length / length
+    if documents != 1:
+        document = workload(architecture, length)
+        work = work._replace(attention_flops=documents * document.attention_flops, scores=documents * document.scores)
+    return work._replace(model_flops=documents * sequence_flops(architecture, length, numerics, adapters))
 
 
 def step_time(
@@ -147,31 +188,36 @@ def step_time(
     layout: Layout | Sequence[Layout],
     efficiency: Efficiency | None = None,
 ) -> StepTime:
-    """Return the time of a training step in a layout, or in several.
+    """Return the time of a training step with a layout, or with several.
 
     Parameters
     ----------
-    architecture : Architecture, or what `load_architecture` takes
-    cluster : accelerators; their number is that of the layout
-    recipe : sequence length, batch and precision
-    layout : one, or a sequence of them: results are arrays then, shape (layouts,)
-    efficiency : constants of the time model; the shipped ones unless given
+    architecture : str, Mapping or Architecture
+        Name, path, config or counts, as in `load_architecture`.
+    cluster : Cluster
+        Its number of accelerators is that of the layout.
+    recipe : recipe
+        Sequence length, batch size and precision.
+    layout : Layout or sequence of Layout
+        With a sequence, the results are arrays of shape (layouts,).
+    efficiency : Efficiency, optional
+        Constants of the step-time model; default: the shipped ones.
 
     Returns
     -------
     StepTime
-        In seconds, bytes and shares; also where the layout does not fit in the memory (`fits`).
+        Also for a layout that does not fit in the memory; see `fits`.
 
     Raises
     ------
     InputError
-        If a layout is not possible; the message holds every reason.
+        If a layout is not possible; the message lists every reason.
     MissingFactError
-        If the accelerator is not known well enough.
+        If a fact of the accelerator is unknown, or no step was measured on its generation.
 
     References
     ----------
-    The form: `costmodel.training.step.timing`; the constants: `data/fitted/efficiency.csv`.
+    Formulas: `costmodel.training.step.timing`; constants: `data/fitted/efficiency.csv`.
 
     Examples
     --------
@@ -183,69 +229,95 @@ def step_time(
     True
     """
     architecture = load_architecture(architecture)
-    asked = training_step_inputs(architecture, cluster, recipe, efficiency)
-    single = isinstance(layout, Layout)
+    inputs = training_step_inputs(architecture, cluster, recipe, efficiency)
     listed = [layout] if isinstance(layout, Layout) else list(layout)
-    wrong = [each for each in listed if not isinstance(each, Layout)]
+    wrong = [value for value in listed if not isinstance(value, Layout)]
     if wrong or not listed:
-        raise InputError(f"layout is a Layout, or a sequence of them; got {wrong[0] if wrong else listed!r}")
-    of = layouts(listed[0]) if single else layouts(listed)
-    reasons = [
-        name
-        for name, holds in infeasibility_reasons(asked.work, asked.accelerators, asked.batch_size, of).items()
-        if _any(holds)
-    ]
-    if reasons:
-        given = f"{asked.accelerators:g} accelerators, {asked.batch_size:g} sequences of a step"
-        raise InputError(f"layout: {'; '.join(reasons)} ({given}; {listed[0]!r})")
-    known = efficiency or default_efficiency()
-    return feasible_step_time(asked, of, layout, cluster, architecture.kind == "moe", known)
+        raise InputError(f"`layout` must be a Layout or a sequence of them; got {wrong[0] if wrong else listed!r}")
+    arrays = layouts(listed[0]) if isinstance(layout, Layout) else layouts(listed)
+    reasons = infeasibility_reasons(inputs.work, inputs.accelerators, inputs.batch_size, arrays)
+    violated = [reason for reason, applies in reasons.items() if _any(applies)]
+    if violated:
+        given = f"{inputs.accelerators:g} accelerators, {inputs.batch_size:g} sequences per step"
+        raise InputError(f"layout: {'; '.join(violated)} ({given}; {listed[0]!r})")
+    calibrated = efficiency or default_efficiency()
+    return feasible_step_time(inputs, arrays, layout, cluster, architecture.kind == "moe", calibrated)
 
 
 def feasible_step_time(
-    asked: StepInputs, of: Layouts, layout: Any, cluster: Cluster, experts: bool, efficiency: Efficiency
+    inputs: StepInputs, arrays: Layouts, layout: Any, cluster: Cluster, experts: bool, efficiency: Efficiency
 ) -> StepTime:
-    """Return the step of layouts that are possible."""
-    parts = step_breakdown(asked.work, asked.numerics, asked.hardware, asked.batch_size, of, asked.constants)
-    held = memory(asked.work, asked.numerics, asked.batch_size, of)
-    seconds = parts.total
-    model = asked.work.model_flops * asked.batch_size
-    again = recomputed(asked.work, of) * asked.batch_size
-    peak = asked.accelerators * asked.hardware.peak
+    """Return the step time of layouts that are possible.
 
-    def spread_of(launch: float) -> float:
-        return efficiency.spread(cluster.accelerator, experts, launch_share=launch, finetune=asked.finetune)
+    Parameters
+    ----------
+    inputs : StepInputs
+    arrays : Layouts
+        Numbers of one layout, or arrays of shape (layouts,).
+    layout : Layout or sequence of Layout
+        The same as objects.
+    cluster : Cluster
+    experts : bool
+        Whether the model is an MoE.
+    efficiency : Efficiency
+        Gives the spread of the prediction.
 
-    launch = parts.launch / seconds
-    if isinstance(launch, float):
-        spread: Any = spread_of(launch)
+    References
+    ----------
+    MFU and HFU: Chowdhery et al. 2022, "PaLM", appendix B (arXiv 2204.02311).
+    """
+    breakdown = step_breakdown(
+        inputs.work, inputs.numerics, inputs.hardware, inputs.batch_size, arrays, inputs.constants
+    )
+    used = memory(inputs.work, inputs.numerics, inputs.batch_size, arrays)
+    seconds = breakdown.total
+    model_flops = inputs.work.model_flops * inputs.batch_size
+    hardware_flops = model_flops + recomputed_flops(inputs.work, arrays) * inputs.batch_size
+    peak = inputs.accelerators * inputs.hardware.peak
+
+    def spread_of(launch_share: float) -> float:
+        return efficiency.spread(cluster.accelerator, experts, launch_share=launch_share, finetune=inputs.finetune)
+
+    launch_share = breakdown.launch / seconds
+    if isinstance(launch_share, float):
+        spread: Any = spread_of(launch_share)
     else:
         import numpy as np
 
-        spread = np.array([spread_of(float(one)) for one in launch])
+        spread = np.array([spread_of(float(share)) for share in launch_share])
     return StepTime(
-        layout,
-        seconds,
-        parts,
-        held,
-        model / (seconds * peak),
-        (model + again) / (seconds * peak),
-        model / (seconds * asked.accelerators),
-        held.total <= asked.available_memory,
-        spread,
+        layout=layout,
+        seconds=seconds,
+        breakdown=breakdown,
+        memory=used,
+        mfu=model_flops / (seconds * peak),
+        hfu=hardware_flops / (seconds * peak),
+        flops=model_flops / (seconds * inputs.accelerators),
+        fits=used.total <= inputs.available_memory,
+        spread=spread,
     )
 
 
-def recomputed(work: Workload, of: Layouts) -> Any:
-    """Return the FLOPs that are computed again for a sequence [FLOP]: hardware FLOPs beyond the model's.
+def recomputed_flops(work: Workload, layout: Layouts) -> Any:
+    """Return the recomputed FLOPs of a sequence [FLOP].
 
-    Full recomputation repeats the layers; selective the core attention, where it is not fused.
+    Full recomputation repeats the forward pass of the layers; selective recomputation repeats unfused core attention.
+
+    Parameters
+    ----------
+    work : Workload
+    layout : Layouts
+
+    References
+    ----------
+    Korthikanti et al. 2022, section 5 (arXiv 2205.05198).
     """
-    attention = where(of.attention == 0, work.attention_flops, 0.0)
-    return where(of.recompute == 2, work.recomputed_flops, where(of.recompute == 1, attention, 0.0))
+    selective = where(layout.attention == 0, work.attention_flops, 0.0)
+    return where(layout.recompute == 2, work.recomputed_flops, where(layout.recompute == 1, selective, 0.0))
 
 
-def _any(holds: Any) -> bool:
-    if isinstance(holds, (bool, int, float)):
-        return bool(holds)
-    return bool(holds.any())
+def _any(condition: Any) -> bool:
+    """Return whether a condition holds for any layout."""
+    if isinstance(condition, (bool, int, float)):
+        return bool(condition)
+    return bool(condition.any())

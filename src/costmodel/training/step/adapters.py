@@ -1,4 +1,4 @@
-"""What do low-rank adapters add? Two narrow matrices beside each matrix that they are put on."""
+"""Low-rank adapters (LoRA, DoRA) and virtual tokens: which matrices they are on, and their number of parameters."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
 
 ALL_LINEAR = "all-linear"
-"""Every matrix in the layers; routed experts and routers, head and embedding are none of them."""
-SPELLINGS = {
+"""Target: every matrix of the layers, except routed experts, routers, LM head and embedding."""
+HUGGING_FACE_NAMES = {
     "q_proj": "query",
     "k_proj": "key",
     "v_proj": "value",
@@ -24,37 +24,54 @@ SPELLINGS = {
     "up_proj": "up",
     "down_proj": "down",
 }
-"""Names of matrices as Hugging Face spells them in most models."""
+"""Name of a matrix by its usual name in Hugging Face models."""
 
 
 class Adapters(NamedTuple):
-    """Adapters of one rank on matrices by their names; `magnitude` adds a vector for each (DoRA).
-
-    Or no adapters but `virtual_tokens` that are learned, with `prefix` as keys and values of every layer.
-    """
+    """Low-rank adapters on matrices, or virtual tokens of prompt tuning."""
 
     rank: int
+    """Rank of the adapters [1]."""
     targets: tuple[str, ...] = (ALL_LINEAR,)
+    """Names of the matrices with an adapter."""
     magnitude: bool = False
+    """Whether each adapter has a magnitude vector (DoRA)."""
     virtual_tokens: int = 0
+    """Trained virtual tokens [token]."""
     prefix: bool = False
+    """Whether virtual tokens are keys and values of every layer (prefix tuning) instead of embeddings."""
 
     def targets_weight(self, weight: Weight) -> bool:
-        """Tell whether a weight gets an adapter."""
+        """Return whether a weight gets an adapter.
+
+        Parameters
+        ----------
+        weight : Weight
+        """
         if len(weight.shape) != 2 or weight.role not in {"matrix", "expert"}:
             return False
         if ALL_LINEAR in self.targets and weight.role == "matrix":
             return True
-        return weight.name in {SPELLINGS.get(name, name) for name in self.targets}
+        return weight.name in {HUGGING_FACE_NAMES.get(name, name) for name in self.targets}
 
     def size(self, weight: Weight) -> int:
-        """Return the parameters of the adapter of a weight, in all its copies."""
+        """Return the adapter parameters of a weight, all its copies: rank × (inputs + outputs) each [1].
+
+        Parameters
+        ----------
+        weight : Weight
+        """
         inputs, outputs = weight.shape
         return weight.copies * (self.rank * (inputs + outputs) + self.magnitude * outputs)
 
 
 def adapter_parameters(architecture: Architecture, adapters: Adapters) -> int:
-    """Return how many parameters adapters have on an architecture: Σ rank × (inputs + outputs).
+    """Return the number of adapter parameters of an architecture: Σ rank × (inputs + outputs) [1].
+
+    Parameters
+    ----------
+    architecture : Architecture
+    adapters : Adapters
 
     Raises
     ------
@@ -71,32 +88,40 @@ def adapter_parameters(architecture: Architecture, adapters: Adapters) -> int:
     >>> adapter_parameters(load_architecture("llama-3.1-8b"), Adapters(16))
     41943040
     """
-    listed = list(_matrices(architecture))
-    known = {weight.name for _, weight in listed}
-    wrong = [name for name in adapters.targets if name != ALL_LINEAR and SPELLINGS.get(name, name) not in known]
+    matrices = list(_matrices(architecture))
+    names = {weight.name for _, weight in matrices}
+    wrong = [target for target in adapters.targets if target != ALL_LINEAR]
+    wrong = [target for target in wrong if HUGGING_FACE_NAMES.get(target, target) not in names]
     if wrong:
-        choices = sorted({ALL_LINEAR, *known, *(name for name, other in SPELLINGS.items() if other in known)})
-        raise InputError([f"targets: {unknown('matrix', name, choices)}" for name in wrong])
-    return int(
-        sum(copies * adapters.size(weight) for copies, weight in listed if adapters.targets_weight(weight))
-        + virtual_parameters(architecture, adapters)
-    )
+        aliases = {alias for alias, name in HUGGING_FACE_NAMES.items() if name in names}
+        choices = sorted({ALL_LINEAR, *names, *aliases})
+        raise InputError([f"targets: {unknown('matrix', target, choices)}" for target in wrong])
+    low_rank = sum(copies * adapters.size(weight) for copies, weight in matrices if adapters.targets_weight(weight))
+    return int(low_rank + virtual_parameters(architecture, adapters))
 
 
 def virtual_parameters(architecture: Architecture, adapters: Adapters) -> float:
-    """Return how many parameters virtual tokens have: an embedding each, or keys and values in every layer."""
+    """Return the parameters of virtual tokens [1]: one embedding each, or keys and values of every layer.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    adapters : Adapters
+    """
     if not adapters.prefix:
         return float(adapters.virtual_tokens * architecture.width)
-    listed = distinct_layers(tuple(architecture.layers)).items()
-    of_token = sum(copies * block.cache(1) for layer, copies in listed for block in layer.blocks())
-    return adapters.virtual_tokens * of_token
+    layers = distinct_layers(tuple(architecture.layers)).items()
+    per_token = sum(copies * block.cache(1) for layer, copies in layers for block in layer.blocks())
+    return adapters.virtual_tokens * per_token
 
 
 def _matrices(architecture: Architecture) -> Iterator[tuple[int, Weight]]:
-    for layers, width in (
+    """Yield the matrices of all layers, each with its number of copies."""
+    stacks = [
         (architecture.layers, architecture.width),
         *((stack.layers, stack.width) for stack in architecture.stacks),
-    ):
+    ]
+    for layers, width in stacks:
         for layer, copies in distinct_layers(tuple(layers)).items():
             for block in layer.blocks():
                 for weight in block.weights(width):

@@ -1,7 +1,8 @@
-"""How much of the machine does a step reach? TimeConstants that were fitted on measured steps, and their spread.
+"""Fitted efficiencies of the step-time model: which constants apply to an accelerator, and the spread of predictions.
 
-`data/fitted/efficiency.csv` holds them; a name such as `matmul:hopper` is a factor on `matmul` for what the key
-says: a generation, a precision, or one accelerator.
+The constants are in `data/fitted/efficiency.csv`. A name such as `matmul:hopper` is a factor on `matmul` for a
+generation, a precision or one accelerator. This is the only module of the package, besides the memory constants, that
+reads files.
 """
 
 import math
@@ -18,26 +19,27 @@ from costmodel.training.step.configuration import HardwareRates, TimeConstants
 
 NEWEST_SOFTWARE = 2026.5
 """Year of the newest software in the measurements."""
-OLDEST = 1.0
-"""Years over which the age of the software was seen to count."""
+MOST_SOFTWARE_AGE = 1.0
+"""Age of software above which the measurements show no further effect [year]."""
 HOST_BANDWIDTH = 32.0
-"""Between device and host where nothing is known: PCIe 4.0 [GB/s]."""
+"""Default bandwidth between accelerator and host memory: PCIe 4.0 [GB/s]."""
 LAUNCH_BOUND = 0.1
-"""Share of a step that waits for the host above which it counts as bound by it [1]."""
+"""Share of launch overhead in the step time above which a step counts as launch-bound [1]."""
 
 
 def age(year: float) -> float:
-    """Return the age of software beside the newest measured, as far as age was seen to count [year].
+    """Return the age of software relative to the newest measured, at most `MOST_SOFTWARE_AGE` [year].
 
     Parameters
     ----------
-    year : when the software was current
+    year : float
+        Year of the software.
     """
-    return min(max(NEWEST_SOFTWARE - year, 0.0), OLDEST)
+    return min(max(NEWEST_SOFTWARE - year, 0.0), MOST_SOFTWARE_AGE)
 
 
 class Efficiency(Spec):
-    """Constants of the time model, and the spread of what it predicts.
+    """Constants of the step-time model, and the spread of its predictions.
 
     Examples
     --------
@@ -47,24 +49,33 @@ class Efficiency(Spec):
     True
     """
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
     values: dict[str, float]
-    """Each constant by its name in `TimeConstants`, and the factors on it as `name:key`."""
+    """Constants by their names in `TimeConstants`, and factors on them as `name:key`."""
     spreads: dict[str, float]
-    """Spread of ln(predicted / measured) by what is known; see `spread`."""
+    """Standard deviations of ln(predicted / measured) by case [1]; see `spread`."""
     measured: tuple[str, ...] = ()
-    """Accelerators on which steps were measured."""
+    """Accelerators with measured steps."""
     calibrated: bool = False
-    """Whether steps of the user's own stack were fitted."""
+    """Whether the constants were fitted to measured steps of the user."""
     source: str = ""
+    """Origin of the constants."""
 
     def factor(self, name: str, *keys: str) -> float:
-        """Return a constant for what the keys name: its value, times each factor there is."""
+        """Return a constant for some keys: its value times the factor of each key that has one.
+
+        Parameters
+        ----------
+        name : str
+            Field of `TimeConstants`.
+        keys : str
+            Generation, accelerator, precision.
+        """
         if name not in self.values:
-            raise UnknownNameError(f"unknown constant {name!r} of the time model; known: {', '.join(self.values)}")
+            raise UnknownNameError(f"unknown constant {name!r} of the step-time model; known: {', '.join(self.values)}")
         value = self.values[name]
         for key in keys:
             value *= self.values.get(f"{name}:{key}", 1.0)
@@ -78,22 +89,35 @@ class Efficiency(Spec):
         Parameters
         ----------
         accelerator : Accelerator
-        precision : of the matrix products
-        experts : whether it is a mixture of experts, which gained most from newer software
-        year : when the software was current
+        precision : str
+            Number format of the matmuls.
+        experts : bool
+            Whether the model is an MoE; older software is slower for MoE models.
+        year : float
+            Year of the software.
         """
         keys = (accelerator.generation, accelerator.name, precision)
-        listed = {name: self.factor(name, *keys) for name in TimeConstants._fields if name != "software"}
+        values = {name: self.factor(name, *keys) for name in TimeConstants._fields if name != "software"}
         aged = self.values["age_experts"] ** age(year) if experts else 1.0
-        return TimeConstants(**listed, software=self.factor("software", *keys) * aged)
+        return TimeConstants(**values, software=self.factor("software", *keys) * aged)
 
     @property
     def generations(self) -> tuple[str, ...]:
-        """Generations of accelerators of which there are measured steps."""
+        """Accelerator generations with measured steps."""
         return tuple(sorted({load_accelerator(name).generation for name in self.measured}))
 
     def check(self, accelerator: Accelerator) -> None:
-        """Raise `MissingFactError` if no step was measured on the generation of an accelerator."""
+        """Raise an error if no step was measured on the generation of an accelerator.
+
+        Parameters
+        ----------
+        accelerator : Accelerator
+
+        Raises
+        ------
+        MissingFactError
+            If neither the accelerator nor its generation has measured steps.
+        """
         if accelerator.name not in self.measured and accelerator.generation not in self.generations:
             raise MissingFactError(
                 f"no step was measured on {accelerator.name}, nor on any of its generation "
@@ -114,13 +138,18 @@ class Efficiency(Spec):
 
         Parameters
         ----------
-        accelerator : known to the fit, or new to it
-        experts : whether it is a mixture of experts
-        launch_share : share of the step that waits for the host; above a tenth it is bound by it
-        known_stack : whether the software was among what was fitted; what is left of its spread after
-            `calibrate` counts unless it was
-        known_layout : whether the layout is the one that runs
-        finetune : whether a trained model is tuned
+        accelerator : Accelerator
+            Accelerators without measured steps add to the spread.
+        experts : bool
+            Whether the model is an MoE.
+        launch_share : float
+            Share of launch overhead in the step time; above `LAUNCH_BOUND` the step is launch-bound [1].
+        known_stack : bool
+            Whether the software is among the fitted ones; otherwise its spread counts.
+        known_layout : bool
+            Whether the layout is that of the run; otherwise its spread counts.
+        finetune : bool
+            Whether the step is part of fine-tuning.
         """
         terms = [self.spreads["experts" if experts else "dense"]]
         if launch_share > LAUNCH_BOUND and not experts:
@@ -135,12 +164,18 @@ class Efficiency(Spec):
 
 @lru_cache(maxsize=1)
 def default_efficiency() -> Efficiency:
-    """Return the constants of `fitted/efficiency.csv` and, for fine-tunes, `fitted/finetune_efficiency.csv`."""
+    """Return the constants of `data/fitted/efficiency.csv` and `data/fitted/finetune_efficiency.csv`."""
     return from_rows((*table("fitted/efficiency").rows, *table("fitted/finetune_efficiency").rows))
 
 
 def from_rows(rows: Iterable[Row]) -> Efficiency:
-    """Return the efficiency that rows of name, kind and value describe."""
+    """Return the efficiency described by table rows.
+
+    Parameters
+    ----------
+    rows : iterable of Row
+        Rows with the columns name, kind ("fixed", "fitted", "spread" or "measured") and value.
+    """
     by_kind: dict[str, dict[str, float]] = {}
     for row in rows:
         by_kind.setdefault(row["kind"], {})[row["name"]] = float(row["value"])
@@ -153,14 +188,20 @@ def from_rows(rows: Iterable[Row]) -> Efficiency:
 
 
 def hardware_rates(cluster: Cluster, precision: str) -> HardwareRates:
-    """Return what the time model needs to know of a cluster [SI].
+    """Return the peaks and bandwidths of a cluster, in SI units.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    precision : str
+        Number format of the matmuls.
 
     Raises
     ------
     MissingFactError
-        If a peak, the memory, a bandwidth or, beyond one node, the network is not known.
+        If a peak, the memory, a bandwidth or, with several nodes, the network bandwidth is unknown.
     InputError
-        If the accelerator has no such precision.
+        If the accelerator does not support the precision.
     """
     accelerator = cluster.accelerator
     needed = {
@@ -173,16 +214,16 @@ def hardware_rates(cluster: Cluster, precision: str) -> HardwareRates:
     if network is None and cluster.nodes > 1:
         missing.append("network_bandwidth")
     if missing:
-        raise MissingFactError(f"of {accelerator.name} these are not known: {', '.join(missing)}")
+        raise MissingFactError(f"unknown facts of {accelerator.name}: {', '.join(missing)}")
     peak = accelerator.peak()
     try:
-        fastest = accelerator.peak(precision)
+        matmul_peak = accelerator.peak(precision)
     except MissingFactError as error:
         raise InputError(f"precision: {error}") from None
     memory, bandwidth, link = (value for value in needed.values() if value is not None)
     host = HOST_BANDWIDTH if accelerator.host_bandwidth is None else accelerator.host_bandwidth
     return HardwareRates(
-        matmul_peak=fastest,
+        matmul_peak=matmul_peak,
         peak=peak,
         memory_bandwidth=bandwidth * 1e9,
         link_bandwidth=link * 1e9,

@@ -1,4 +1,8 @@
-"""How is a model spread over the accelerators? Degrees of parallelism, and what else a step is run with."""
+"""Layout of a training step: degrees of parallelism, sharding, recomputation, kernels and offloading.
+
+`Layout` is one layout, `Layouts` the same fields as numbers or arrays. `infeasibility_reasons` says why a layout is not
+possible.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
@@ -24,7 +28,7 @@ CATEGORICAL_FIELDS: dict[str, tuple[str, ...]] = {
     "attention": ATTENTION_KERNELS,
     "loss": LOSS_IMPLEMENTATIONS,
 }
-"""Fields of a layout that are words, with the words."""
+"""Categorical fields of a layout, with their values."""
 BOOLEAN_FIELDS = (
     "sequence_parallel",
     "eager",
@@ -35,20 +39,21 @@ BOOLEAN_FIELDS = (
     "offload_activations",
     "step_in_backward",
 )
-"""Fields of a layout that are true or false."""
+"""Boolean fields of a layout."""
 
 
 def usual_kernel(year: float) -> Kernel:
-    """Return the attention kernel that training software of a year had.
+    """Return the usual attention kernel of training software of a year.
 
     Parameters
     ----------
-    year : when the software was current, such as 2023.5
+    year : float
+        Year of the software, such as 2023.5.
 
     References
     ----------
-    FlashAttention (arXiv 2205.14135) spread in 2023; version 2 is of July 2023 (arXiv 2307.08691), its successor
-    for hopper of July 2024 (arXiv 2407.08608).
+    FlashAttention (arXiv 2205.14135) spread in 2023. FlashAttention-2 is of July 2023 (arXiv 2307.08691),
+    FlashAttention-3 for Hopper of July 2024 (arXiv 2407.08608).
     """
     if year < 2023:
         return "unfused"
@@ -56,10 +61,10 @@ def usual_kernel(year: float) -> Kernel:
 
 
 class Layout(Spec):
-    """Degrees of parallelism, and what else decides about the memory and the time of a step.
+    """Degrees of parallelism and the other choices that determine memory and time of a step.
 
-    `data` × `tensor` × `pipeline` × `context` accelerators hold one layout. Tensor-parallel ranks are
-    neighbors, then context, expert and data-parallel ones; pipeline stages lie farthest apart.
+    A layout uses `data` × `tensor` × `pipeline` × `context` accelerators. Tensor-parallel ranks are neighbors, followed
+    by context-, expert- and data-parallel ranks; pipeline stages are farthest apart.
 
     Examples
     --------
@@ -67,57 +72,57 @@ class Layout(Spec):
     1024
     """
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
     data: Count = 1
-    """Replicas that work on different sequences."""
+    """Data-parallel replicas, each with sequences of its own."""
     tensor: Count = 1
-    """Ranks that share each matrix product."""
+    """Tensor-parallel ranks, which shard each matmul."""
     pipeline: Count = 1
-    """Stages of layers."""
+    """Pipeline stages."""
     context: Count = 1
-    """Ranks that share each sequence."""
+    """Context-parallel ranks, which shard each sequence."""
     expert: Count = 1
-    """Ranks that share the routed experts; carved out of tensor × context × data."""
+    """Expert-parallel ranks, which shard the routed experts; a subgroup of tensor × context × data."""
     expert_tensor: Count = 1
-    """Ranks that share the matrix products of each expert."""
+    """Tensor-parallel ranks of each expert."""
     micro_batch: Count = 1
-    """Sequences that pass through the model at a time, on each replica."""
+    """Micro-batch size: sequences per forward pass and replica."""
     interleave: Count = 1
-    """Chunks of layers on each stage; 1 is the plain 1F1B schedule."""
+    """Chunks of layers per pipeline stage (virtual stages); 1 is the plain 1F1B schedule."""
     zero: Annotated[int, Field(ge=0, le=3)] = 1
-    """What the data-parallel ranks share: 0 nothing, 1 the states of the optimizer (the distributed
-    optimizer of Megatron), 2 the gradients too, 3 the weights too (FSDP)."""
+    """ZeRO level, what data-parallel ranks shard: 0 nothing, 1 optimizer states (distributed optimizer of Megatron),
+    2 also gradients, 3 also weights (FSDP)."""
     shard: Count | None = None
-    """Ranks over which `zero` shares (hybrid sharding); all data and context ranks unless given."""
+    """Ranks over which `zero` shards (hybrid sharding); default: all data and context ranks."""
     recompute: Recompute = "none"
-    """Activations computed again in the backward pass: none, "selective" (attention scores where they are
-    written out, and what costs little), "full" (all of every layer)."""
+    """Activation recomputation: "none", "selective" (unfused attention scores and cheap operations) or "full" (all of
+    every layer)."""
     sequence_parallel: bool = True
-    """Whether tensor-parallel ranks share the hidden state between the matrix products too."""
+    """Whether tensor-parallel ranks also shard the hidden state between the matmuls (sequence parallelism)."""
     attention: Kernel = "latest"
-    """Kernel of the attention: "unfused" writes the score matrix out (before 2022), "flash-1" keeps it on
-    chip (2022), "flash-2" does so faster (2023), "latest" is the best of the accelerator (flash-3, cuDNN)."""
+    """Attention kernel: "unfused" writes the score matrix to memory (before 2022), "flash-1" (2022), "flash-2" (2023),
+    "latest" is the best of the accelerator (FlashAttention-3, cuDNN)."""
     loss: Loss = "whole"
-    """How the loss is computed: "whole" turns all logits into 32 bits, "half" keeps them in 16 and softmax
-    alone in 32, "fused" makes no 32-bit copies, "chunked" holds a part of the sequence at a time."""
+    """Cross-entropy loss: "whole" converts all logits to fp32, "half" keeps logits in 16 bits with an fp32 softmax,
+    "fused" makes no fp32 copy, "chunked" computes chunks of the sequence."""
     eager: bool = False
-    """Whether a general trainer launches operations one by one (Hugging Face Trainer with PEFT, DeepSpeed),
-    instead of compiled or fused ones."""
+    """Whether kernels are launched one by one by a general-purpose trainer (eager mode: Hugging Face Trainer with PEFT,
+    DeepSpeed) instead of compiled or fused."""
     overlap_tensor: bool = False
-    """Whether tensor-parallel communication hides behind matrix products."""
+    """Whether tensor-parallel communication overlaps with matmuls."""
     overlap_data: bool = True
-    """Whether data-parallel communication hides behind the passes."""
+    """Whether data-parallel communication overlaps with the forward and backward pass."""
     offload_optimizer: bool = False
-    """Whether the states of the optimizer live in host memory, and the step is done there."""
+    """Whether optimizer states are in host memory and the CPU does the optimizer step."""
     offload_weights: bool = False
-    """Whether weights and gradients wait in host memory too, and come for each layer (FSDP with CPU offload)."""
+    """Whether weights and gradients are in host memory and are copied layer by layer (FSDP with CPU offload)."""
     offload_activations: bool = False
-    """Whether what full recomputation keeps of each layer waits in host memory."""
+    """Whether the layer inputs saved by full recomputation are in host memory."""
     step_in_backward: bool = False
-    """Whether each gradient is used up as soon as it is there, so that they never are there together."""
+    """Whether the optimizer step of each weight runs during the backward pass, so that gradients never coexist."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -134,20 +139,17 @@ class Layout(Spec):
 
     @property
     def accelerators(self) -> int:
-        """Accelerators that the layout takes."""
+        """Number of accelerators of the layout."""
         return self.data * self.tensor * self.pipeline * self.context
 
     def brief(self) -> str:
-        """Return the degrees above one, the micro-batch, what is shared and what is computed again."""
+        """Return a short text: degrees above 1, micro-batch size, ZeRO level, recomputation and offloading."""
         degrees = ("data", "tensor", "pipeline", "context", "expert", "interleave")
-        named = [f"{name} {getattr(self, name)}" for name in degrees if getattr(self, name) > 1]
-        again = [f"recompute {self.recompute}"] if self.recompute != "none" else []
-        away = [
-            f"{name.removeprefix('offload_')} offloaded"
-            for name in BOOLEAN_FIELDS
-            if name.startswith("offload_") and getattr(self, name)
-        ]
-        return ", ".join([*named, f"micro_batch {self.micro_batch}", f"zero {self.zero}", *again, *away])
+        parts = [f"{name} {getattr(self, name)}" for name in degrees if getattr(self, name) > 1]
+        parts += [f"micro_batch {self.micro_batch}", f"zero {self.zero}"]
+        parts += [f"recompute {self.recompute}"] if self.recompute != "none" else []
+        offloaded = [name for name in BOOLEAN_FIELDS if name.startswith("offload_") and getattr(self, name)]
+        return ", ".join([*parts, *(f"{name.removeprefix('offload_')} offloaded" for name in offloaded)])
 
 
 class Layouts(NamedTuple):
@@ -181,11 +183,17 @@ class Layouts(NamedTuple):
 
     @property
     def accelerators(self) -> Any:
-        """Accelerators that each layout takes."""
+        """Number of accelerators of each layout."""
         return self.data * self.tensor * self.pipeline * self.context
 
     def accumulation(self, batch_size: Any) -> Any:
-        """Micro-batches of a step on each replica."""
+        """Return the gradient accumulation: micro-batches per step and replica.
+
+        Parameters
+        ----------
+        batch_size : float or ndarray
+            Sequences per step (global batch size) [1].
+        """
         return batch_size / (self.micro_batch * self.data)
 
     def rows(self) -> Iterator[Layout]:
@@ -194,56 +202,80 @@ class Layouts(NamedTuple):
             yield layout_of(values)
 
 
-def layouts(of: Layout | Sequence[Layout]) -> Layouts:
-    """Return the numbers of one layout, or the arrays of several, shape (len(of),)."""
-    if isinstance(of, Layout):
-        return Layouts(*_numbers(of))
+def layouts(listed: Layout | Sequence[Layout]) -> Layouts:
+    """Return the numbers of one layout, or arrays of shape (len(listed),) of several.
+
+    Parameters
+    ----------
+    listed : Layout or sequence of Layout
+    """
+    if isinstance(listed, Layout):
+        return Layouts(*_numbers(listed))
     import numpy as np
 
-    return Layouts(*np.array([_numbers(each) for each in of], dtype=float).reshape(len(of), -1).T)
+    rows = np.array([_numbers(layout) for layout in listed], dtype=float)
+    return Layouts(*rows.reshape(len(listed), -1).T)
 
 
 def layout_of(values: Sequence[Any]) -> Layout:
-    """Return the layout of one set of numbers, in the order of `Layouts`."""
-    given = {name: int(value) for name, value in zip(Layouts._fields, values, strict=True)}
-    whole = given["data"] * given["context"]
+    """Return the layout of one set of numbers.
+
+    Parameters
+    ----------
+    values : sequence of float
+        Numbers in the order of `Layouts`.
+    """
+    numbers = {name: int(value) for name, value in zip(Layouts._fields, values, strict=True)}
+    all_ranks = numbers["data"] * numbers["context"]
     return Layout(
-        **{name: value for name, value in given.items() if name not in {*BOOLEAN_FIELDS, *CATEGORICAL_FIELDS, "shard"}},
-        **{name: bool(given[name]) for name in BOOLEAN_FIELDS},
-        **{name: words[given[name]] for name, words in CATEGORICAL_FIELDS.items()},
-        shard=None if given["shard"] in {whole, 0} else given["shard"],
+        **{k: number for k, number in numbers.items() if k not in {*BOOLEAN_FIELDS, *CATEGORICAL_FIELDS, "shard"}},
+        **{name: bool(numbers[name]) for name in BOOLEAN_FIELDS},
+        **{name: words[numbers[name]] for name, words in CATEGORICAL_FIELDS.items()},
+        shard=None if numbers["shard"] in {all_ranks, 0} else numbers["shard"],
     )
 
 
-def _numbers(of: Layout) -> list[float]:
-    coded = {name: words.index(getattr(of, name)) for name, words in CATEGORICAL_FIELDS.items()}
-    coded["shard"] = of.shard or of.data * of.context
-    return [float(coded[name] if name in coded else getattr(of, name)) for name in Layouts._fields]
+def _numbers(layout: Layout) -> list[float]:
+    """Return the numbers of a layout in the order of `Layouts`."""
+    special = {name: words.index(getattr(layout, name)) for name, words in CATEGORICAL_FIELDS.items()}
+    special["shard"] = layout.shard or layout.data * layout.context
+    return [float(special[name] if name in special else getattr(layout, name)) for name in Layouts._fields]
 
 
-def infeasibility_reasons(work: "Workload", count: Any, batch_size: Any, of: Layouts) -> dict[str, Any]:
-    """Return why layouts cannot be: for each reason, where it holds (shape of the layouts).
+def infeasibility_reasons(work: "Workload", count: Any, batch_size: Any, layout: Layouts) -> dict[str, Any]:
+    """Return why layouts are not possible: for each reason, whether it applies (shape of the layouts).
 
     Parameters
     ----------
     work : Workload
-    count : accelerators
-    batch_size : sequences of a step
-    of : Layouts
+    count : float or ndarray
+        Accelerators [1].
+    batch_size : float or ndarray
+        Sequences per step (global batch size) [1].
+    layout : Layouts
+        Each field of shape (...).
+
+    Returns
+    -------
+    dict of str to bool or ndarray
     """
-    per_step = of.micro_batch * of.data
-    accumulation = batch_size / per_step
+    replica_sequences = layout.micro_batch * layout.data
+    micro_batches = batch_size / replica_sequences
+    ranks = layout.tensor * layout.context * layout.data
     return {
-        "the degrees do not multiply to the number of accelerators": of.accelerators != count,
-        "the batch does not divide by data × micro_batch": batch_size % per_step != 0,
-        "tensor does not divide the heads": work.heads % of.tensor != 0,
-        "more stages, or chunks of them, than layers": of.pipeline * of.interleave > work.layers,
-        "interleaving needs micro-batches in multiples of the stages": (of.interleave > 1)
-        & ((of.pipeline == 1) | (accumulation % of.pipeline != 0)),
-        "context does not divide the sequence": work.sequence_length % (2 * of.context) * (of.context > 1) != 0,
-        "expert does not divide the experts": work.experts % of.expert != 0,
-        "expert × expert_tensor does not divide tensor × context × data": (of.tensor * of.context * of.data)
-        % (of.expert * of.expert_tensor)
+        "data × tensor × pipeline × context differs from the number of accelerators": layout.accelerators != count,
+        "the batch size is not a multiple of data × micro_batch": batch_size % replica_sequences != 0,
+        "the number of attention heads is not a multiple of tensor": work.heads % layout.tensor != 0,
+        "pipeline × interleave exceeds the number of layers": layout.pipeline * layout.interleave > work.layers,
+        "interleave needs pipeline stages and micro-batches in multiples of them": (layout.interleave > 1)
+        & ((layout.pipeline == 1) | (micro_batches % layout.pipeline != 0)),
+        "the sequence length is not a multiple of 2 × context": work.sequence_length
+        % (2 * layout.context)
+        * (layout.context > 1)
         != 0,
-        "shard does not divide data × context": (of.data * of.context) % of.shard != 0,
+        "the number of experts is not a multiple of expert": work.experts % layout.expert != 0,
+        "tensor × context × data is not a multiple of expert × expert_tensor": ranks
+        % (layout.expert * layout.expert_tensor)
+        != 0,
+        "data × context is not a multiple of shard": (layout.data * layout.context) % layout.shard != 0,
     }
