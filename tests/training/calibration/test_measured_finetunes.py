@@ -209,6 +209,12 @@ def test_columns_set_recipe_and_layout():
     assert tune(count="4").setup.layout.zero == 2 and tune(count="4", method="full_fine_tuning").setup.layout.zero == 3
 
 
+def test_adapters_have_a_variant_and_frozen_weights_a_precision():
+    assert tune(variant="dora").setup.recipe.variant == "dora"
+    assert tune(quantization="int8").setup.recipe.quantization == "int8"
+    assert tune(method="qlora").setup.recipe.quantization == "nf4"
+
+
 def test_older_names_are_read_through_the_same_columns():
     older = {
         "method": "LoRA",
@@ -312,6 +318,8 @@ def test_a_row_that_repeats_a_shipped_measurement_takes_its_settings():
         ("SFT BF16", {"method": "full_fine_tuning", "precision": "bf16"}),
         ("LoRA (zero3)", {"method": "lora", "zero": "3"}),
         ("LoRA (emb)", {"method": "lora", "train_embeddings": "yes"}),
+        ("DoRA", {"method": "lora", "variant": "dora"}),
+        ("LoRA r8 4bit", {"method": "lora", "rank": "8", "quantization": "nf4"}),
         ("LoRA (max ctx)", {"method": "lora", "flag": "computed"}),
         ("full + CPU offload", {"method": "full_fine_tuning", "offload_optimizer": "yes", "offload_weights": "yes"}),
     ],
@@ -352,7 +360,7 @@ WRONG_ROWS = r"""
     memory_gb=80 & memory_gib=80 | memory is given twice
     software= | software is not given; accepted: eager, fused
     software=fast | software: unknown word 'fast'; accepted: eager, fused
-    method=dora | method: unknown notation 'dora'; accepted: full_fine_tuning, lora or qlora
+    method=grpo | method: unknown notation 'grpo'; accepted: full_fine_tuning, lora or qlora
     batch=many | batch: unknown notation 'many'; accepted: 2, 2 packed, 1x ga8 or GBS32
     batch_size=3 & count=2 | does not divide the batch_size of 3
 """

@@ -30,7 +30,7 @@ FLAGS = {
 
 _METHODS = (
     (r"q-?lora", "qlora"),
-    (r"lora", "lora"),
+    (r"lora|rs-?lora|dora", "lora"),
     (r"full[ _-]parameter|full[ _-]fine[ _-]?tuning|full|sft", "full_fine_tuning"),
 )
 _QUALIFIERS: tuple[tuple[str, dict[str, str]], ...] = (
@@ -41,6 +41,9 @@ _QUALIFIERS: tuple[tuple[str, dict[str, str]], ...] = (
     (r"\+? ?\(?(?:deepspeed )?zero[ -]?3\)?", {"zero": "3"}),
     (r"\+? ?cpu offload", {"offload_optimizer": "yes", "offload_weights": "yes"}),
     (r"\(max ctx\)", {"flag": "computed"}),
+    (r"16[ -]?bit", {}),
+    (r"8[ -]?bit", {"quantization": "int8"}),
+    (r"4[ -]?bit", {"quantization": "nf4"}),
     *((name, {"precision": name}) for name in OPERAND_BYTES),
 )
 _FLAG_TABLE = (
@@ -62,8 +65,9 @@ def method_cells(cell: str) -> Mapping[str, str]:
     Parameters
     ----------
     cell : str
-        "LoRA", "QLoRA" or "Q-LoRA", "full", "Full-parameter" or "SFT", with further settings: "(emb)",
-        "(multinode)", "+ DeepSpeed ZeRO-3", "+ CPU offload", a precision such as "FP8", or a rank such as "r32".
+        "LoRA", "rsLoRA", "DoRA", "QLoRA" or "Q-LoRA", "full", "Full-parameter" or "SFT", with further settings:
+        "(emb)", "(multinode)", "+ DeepSpeed ZeRO-3", "+ CPU offload", a precision such as "FP8", "8bit" or "4bit"
+        weights, or a rank such as "r32".
 
     Examples
     --------
@@ -76,6 +80,8 @@ def method_cells(cell: str) -> Mapping[str, str]:
     for pattern, method in _METHODS:
         if match := re.match(rf"(?:{pattern})(?![\w-])", text):
             cells, rest = {"label": cell, "method": method}, text[match.end() :].strip()
+            if (variant := match.group().replace("-", "")) in {"rslora", "dora"}:
+                cells["variant"] = variant
             break
     else:
         raise InputError(
@@ -250,6 +256,7 @@ FINE_TUNES = Schema(
         "family": TEXT,
         "method": words("full_fine_tuning", "lora", "qlora"),
         "rank": COUNT,
+        "variant": words("lora", "rslora", "dora"),
         "train_embeddings": SWITCH,
         "quantization": words("none", "nf4", "gptq-int4", "int8"),
         "precision": words(*OPERAND_BYTES),

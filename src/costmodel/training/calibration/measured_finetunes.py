@@ -178,8 +178,7 @@ def _setup(cells: Cells, architecture: Architecture, cluster: Cluster) -> Setup:
         fields["batch_size"] = batch
     if method != "full_fine_tuning":
         fields |= {"rank": cells.whole("rank") or 16, "train_embeddings": cells.switch("train_embeddings") or False}
-    if method == "qlora" and "quantization" in words:
-        fields["quantization"] = words["quantization"]
+        fields |= {name: words[name] for name in ("quantization", "variant") if name in words}
     recipe = RECIPES[method](**fields)
     layout, accumulation = _layout(cells, recipe, architecture, cluster, eager)
     return Setup(
