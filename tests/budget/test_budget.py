@@ -1,4 +1,4 @@
-"""The total and its spread: what adds up, what may not move, and what moves most."""
+"""Totals, quantiles and drivers of a budget."""
 
 import json
 import math
@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel.budget.budget import cents
 from costmodel.budget.entries import entries, run_costs
 from costmodel.budget.lines import GROUPS
 from costmodel.budget.project import Project
+from costmodel.budget.result import cents
 from costmodel.foundation.ranges import between
 
 SCENARIO = {
@@ -40,7 +40,7 @@ def project(drawn, **fields):
 
 @settings(max_examples=25, deadline=None)
 @given(projects, st.sampled_from([0.0, 0.15, between(0.05, 0.3)]))
-def test_lines_add_up_to_the_cent(drawn, contingency):
+def test_lines_sum_to_the_total_to_the_cent(drawn, contingency):
     budget = project(drawn, contingency=contingency).budget()
     *lines, last = budget.lines
     for column in ("low", "base", "high"):
@@ -54,7 +54,7 @@ def test_lines_add_up_to_the_cent(drawn, contingency):
 
 @settings(max_examples=25, deadline=None)
 @given(projects)
-def test_a_further_item_moves_nothing_else_and_never_lowers_a_quantile(drawn):
+def test_another_item_changes_no_other_line_and_lowers_no_quantile(drawn):
     *fewer, last = drawn
     without, whole = project({name: drawn[name] for name in fewer}).budget(), project(drawn).budget()
     assert whole.lines[: len(fewer)] == without.lines[:-1]
@@ -117,7 +117,7 @@ def test_the_spread_of_independent_lines_is_narrower_than_the_sum_of_their_ends(
     assert budget.low < 0.75 * budget.p10 < budget.p50 < budget.p90 < 0.75 * budget.high
 
 
-def test_runs_share_their_price():
+def test_runs_share_the_draws_of_their_price():
     runs = [{"name": name, "scenario": SCENARIO} for name in ("first", "second")]
     budget = Project(name="p", runs=runs, contingency=0).budget()
     assert (budget.p10, budget.p90) == (pytest.approx(200, rel=0.02), pytest.approx(800, rel=0.02))
@@ -138,7 +138,7 @@ def test_lines_that_use_a_fact_share_it_and_given_ranges_are_their_own():
     assert sorted(given_twice[1]) == ["first: unit_price", "second: unit_price"]
 
 
-def test_a_run_draws_as_its_estimate_does():
+def test_draws_of_a_run_equal_those_of_its_estimate():
     budget = Project(name="p", runs=[{"name": "tune", "scenario": OTHER, "repeats": 3}], contingency=0, seed=5).budget()
     alone = cm.estimate(cm.Scenario.from_data({**OTHER, "seed": 5}))
     assert np.allclose(budget.draws(), 3 * alone.draws("cost"), rtol=1e-12)
@@ -147,7 +147,7 @@ def test_a_run_draws_as_its_estimate_does():
     assert np.allclose(again.draws(), alone.draws("cost"), rtol=1e-12)  # the seed of the project holds
 
 
-def test_stages_of_a_run_err_alike():
+def test_stages_of_a_run_share_their_model_error():
     recipes = [{"kind": "pretraining", "tokens": tokens} for tokens in ("100B", "50B")]
     stages = {**SCENARIO, "architecture": "llama-3.1-8b", "recipe": recipes, "prices": {"price": 2}, "goodput": 1.0}
     del stages["gpu_hours"]
@@ -168,18 +168,18 @@ def test_trials_of_several_runs_name_the_oldest_price():
     assert [each.as_of for each in budget.assumptions if each.value == "dollars of 2025"] == [old, old]
 
 
-def test_what_a_run_costs_beside_the_rent_is_said():
+def test_purchases_of_a_run_other_than_rent_are_noted():
     run = {"name": "taught", "scenario": {**SCENARIO, "prices": {"price": 2}}, "repeats": 3, "note": "by an API"}
     project = Project(name="p", runs=[run])
     runs = run_costs(project)
     assert entries(project, runs)[0].note == "by an API"
     runs["taught"].cost += 50
     (entry,) = entries(project, runs)
-    assert entry.note == "by an API; the unit price holds 150.00 USD in all beside the rent"
+    assert entry.note == "by an API; the unit price includes 150.00 USD of purchases other than rent"
     assert entry.quantity * entry.unit_price == pytest.approx(3 * 250)
 
 
-def test_trials_follow_the_runs_they_try():
+def test_cost_of_experiments_follows_the_runs_tried():
     runs = [{"name": "small", "scenario": SCENARIO}, {"name": "large", "scenario": {**SCENARIO, "gpu_hours": 1000}}]
     lines = {}
     for of in ("all", ["small"], ["large", "small"]):
@@ -190,7 +190,7 @@ def test_trials_follow_the_runs_they_try():
     assert lines["all"].quantity == pytest.approx(1100.0)
 
 
-def test_drivers_are_one_input_at_a_time():
+def test_drivers_vary_one_input_at_a_time():
     budget = Project(
         name="p",
         data=[{"name": "labels", "quantity": "80 to 125", "unit_price": "1 to 4"}],
@@ -205,7 +205,7 @@ def test_drivers_are_one_input_at_a_time():
     assert sum(driver.share for driver in budget.drivers()) == pytest.approx(1.0)
 
 
-def test_a_contingency_covers_what_it_is_asked_to():
+def test_covered_is_the_probability_within_the_total():
     data = [{"name": "labels", "unit_price": "50 to 200"}]
     none, some, ample = (Project(name="p", data=data, contingency=share).budget() for share in (0, 0.5, 9))
     assert none.covered == pytest.approx(0.5, abs=0.02)
@@ -225,7 +225,7 @@ def test_budget_against_actuals():
     assert budget.base == 165.0  # what was paid does not change what was planned
 
 
-def test_everything_is_plain_data():
+def test_to_dict_is_plain_data():
     budget = Project(
         name="p",
         start="2026-01-01",
@@ -241,7 +241,7 @@ def test_everything_is_plain_data():
     assert Project.from_data(data["project"]) == budget.project
 
 
-def test_names_are_text():
+def test_names_are_shown_as_text():
     name = '=HYPERLINK("x")<script>alert(1)</script>'
     budget = Project(name=name, data=[{"name": name, "unit_price": 1, "unit": "<b>", "owner": "<i>"}]).budget()
     page = budget._repr_html_()
@@ -256,7 +256,7 @@ def test_the_table_shows_quantiles_drivers_and_version():
         assert shown in text
 
 
-def test_twenty_items_of_all_kinds_hold_together():
+def test_twenty_items_of_all_kinds_sum_to_the_total():
     kinds = ["sft example", "preference pair", "expert preference pair"]
     budget = Project(
         name="p",
@@ -268,3 +268,9 @@ def test_twenty_items_of_all_kinds_hold_together():
     assert len(budget.lines) == 21
     assert budget.low < budget.p10 < budget.p50 < budget.p90 < budget.high
     assert all(math.isfinite(driver.low + driver.high) for driver in budget.drivers())
+
+
+def test_a_budget_does_not_change():
+    budget = Project(name="p", data=[{"name": "x", "unit_price": 1}]).budget()
+    with pytest.raises(AttributeError, match="a budget does not change"):
+        budget.project = None

@@ -1,4 +1,4 @@
-"""A project as a file and as an object: round trips, paths, changes, and its figures by hand."""
+"""Projects as files and objects: round trips, paths, changes, and figures computed by hand."""
 
 import datetime as dt
 import pickle
@@ -70,7 +70,7 @@ def test_lines_carry_quantity_price_source_date_and_owner():
     assert (last.quantity, last.unit, last.unit_price) == (33_320.0, "USD", 0.1)
 
 
-def test_a_price_that_is_looked_up_names_the_day_of_the_estimate():
+def test_a_looked_up_price_has_its_date():
     scenario = {**SCENARIO, "cluster": {"accelerator": "H100-SXM", "count": 8}}
     scenario["prices"] = {"provider": "lambda", "on": "2026-10-01"}
     budget = Project(name="p", runs=[{"name": "tune", "scenario": scenario}]).budget()
@@ -81,7 +81,7 @@ def test_a_price_that_is_looked_up_names_the_day_of_the_estimate():
     assert any("tune: prices.price" in each.subject and each.as_of for each in budget.assumptions)
 
 
-def test_what_is_not_given_is_a_fact_with_its_source():
+def test_defaults_are_facts_with_a_source():
     project = Project(
         name="p",
         runs=[{"name": "tune", "scenario": SCENARIO}],
@@ -101,21 +101,21 @@ def test_what_is_not_given_is_a_fact_with_its_source():
     assert log["experiments: runs"].value == "5.48 (3.00 to 10.0)"
 
 
-def test_the_trials_that_are_assumed_agree_with_the_reserve_that_practitioners_report():
+def test_default_experiments_agree_with_the_reported_reserve():
     one_shot_and_trials = 1 + fact("experiment runs").value * fact("experiment share").value
     assert 3 < one_shot_and_trials < 5
 
 
-def test_pieces_that_a_model_writes_are_paid_by_the_token():
+def test_pieces_written_by_an_api_are_paid_per_token():
     api = {"model": "gpt-4.1-mini", "input_tokens": 1000, "output_tokens": 500, "batch": True}
     budget = Project(name="p", data=[{"name": "answers", "quantity": "10k", "unit": "answer", "api": api}]).budget()
     line, price = budget.lines[0], api_price("gpt-4.1-mini")
     assert line.base == pytest.approx(10_000 * price.cost(1000, 500, batch=True), abs=0.01)
     assert (line.unit, line.source, line.as_of) == ("answer", price.source, str(price.as_of))
-    assert "gpt-4.1-mini at openai, as a batch" in budget.assumptions[0].source
+    assert "gpt-4.1-mini at openai, batch price" in budget.assumptions[0].source
 
 
-def test_prices_of_other_years_are_noted_not_turned():
+def test_prices_of_other_years_are_noted_but_not_converted():
     data = {"name": "labels", "unit_price": 100, "as_of": "2023-05-01"}
     budget = Project(name="p", data=[data], currency_year=2026).budget()
     assert budget.lines[0].base == 100.0
@@ -125,7 +125,7 @@ def test_prices_of_other_years_are_noted_not_turned():
 
 
 @pytest.mark.parametrize("ending", ["toml", "json"])
-def test_a_file_says_the_same(tmp_path, ending):
+def test_a_saved_project_loads_equal(tmp_path, ending):
     project = Project.from_data({**DATA, "people": [{"role": "lead", "months": "2 to 4"}], "actuals": {"labels": 580}})
     project.save(tmp_path / f"project.{ending}")
     again = Project.load(tmp_path / f"project.{ending}")
@@ -134,7 +134,7 @@ def test_a_file_says_the_same(tmp_path, ending):
     assert again.budget().to_dict() == project.budget().to_dict()
 
 
-def test_a_scenario_may_lie_in_a_file_beside(tmp_path):
+def test_a_run_may_name_a_scenario_file(tmp_path):
     (tmp_path / "runs").mkdir()
     cm.Scenario.from_data(SCENARIO).save(tmp_path / "runs" / "tune.toml")
     text = 'name = "p"\ncontingency = 0\n[[runs]]\nname = "tune"\nscenario = "runs/tune.toml"\n'
@@ -144,7 +144,7 @@ def test_a_scenario_may_lie_in_a_file_beside(tmp_path):
     assert changed.budget().base == 110.0
 
 
-def test_a_price_table_lies_beside_the_project_too(tmp_path):
+def test_a_price_table_path_is_relative_to_the_project(tmp_path):
     header = ",".join(table("gpu_prices").columns)
     assert header.startswith("accelerator")
     project = {**DATA, "runs": [{"name": "final run", "scenario": {**SCENARIO, "prices": {"table": "prices/own.csv"}}}]}
@@ -164,7 +164,7 @@ def test_a_project_is_changed_by_a_copy():
     assert dearer.budget().base == pytest.approx(36_652 + 600 * 1.1)
 
 
-def test_objects_do_as_well_as_tables():
+def test_parts_may_be_objects_or_tables():
     run = {"name": "tune", "scenario": cm.Scenario.from_data(SCENARIO)}
     project = Project(
         name="p", runs=[run], data=[Item("labels", unit_price=5)], people=[Person("lead", weeks=1, usd_per_year=52e3)]
@@ -172,7 +172,7 @@ def test_objects_do_as_well_as_tables():
     assert {line.name for line in project.budget().lines} == {"tune", "labels", "lead", "contingency"}
 
 
-def test_the_table_of_facts_is_in_order():
+def test_the_table_of_facts_is_valid():
     facts = table("assumptions/project_facts")
     names = [row["name"] for row in facts.rows]
     assert len(set(names)) == len(names)
@@ -196,7 +196,7 @@ def test_a_budget_pickles():
 
 
 @pytest.mark.parametrize("name", ["support-ticket-classifier", "domain-model", "reasoning-model"])
-def test_examples_have_people_dearer_than_machines(root, name):
+def test_people_cost_more_than_compute_in_the_examples(root, name):
     budget = Project.load(root / "examples" / f"{name}.toml").budget()
     groups = {group: sum(line.base for line in budget.lines if line.group == group) for group in ("compute", "people")}
     assert 0 < groups["compute"] < groups["people"] < budget.base

@@ -1,4 +1,4 @@
-"""What is wrong with a project is said at once, with its place."""
+"""Project files: all problems are reported together, each with its place."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def problems(**fields):
     return caught.value.problems
 
 
-def test_all_mistakes_of_a_file_at_once(tmp_path):
+def test_all_mistakes_of_a_file_are_reported_together(tmp_path):
     path = tmp_path / "project.toml"
     path.write_text(
         """
@@ -62,7 +62,7 @@ overhead = 0.5
     assert len(found) == 6
 
 
-def test_names_that_are_not_there_at_once():
+def test_all_unknown_names_are_reported_together():
     found = problems(
         runs=[{"name": "tune", "scenario": SCENARIO, "after": ["lables"]}],
         experiments={"of": ["tun"]},
@@ -76,10 +76,10 @@ def test_names_that_are_not_there_at_once():
     )
 
 
-def test_a_name_is_taken_once():
+def test_names_of_lines_are_unique():
     found = problems(data=[{"name": "labels", "unit_price": 1}], other=[{"name": "labels", "unit_price": 2}])
     assert [each.partition(":")[0] for each in found] == ["data.0.name", "other.0.name"]
-    assert "taken twice" in problems(people=[{"role": "contingency", "weeks": 1}])[0]
+    assert "occurs twice" in problems(people=[{"role": "contingency", "weeks": 1}])[0]
 
 
 def test_a_circle_is_named():
@@ -87,7 +87,7 @@ def test_a_circle_is_named():
         data=[{"name": "labels", "unit_price": 1, "after": ["judge"]}],
         evaluation=[{"name": "judge", "unit_price": 1, "after": ["labels"]}],
     )
-    assert found == "after: 'judge' waits for 'labels' waits for 'judge': none of them can begin"
+    assert found == "after: 'judge' waits for 'labels' waits for 'judge': these lines wait for each other, so none can start"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_circle_is_named():
         ({"name": "x", "unit_price": 1, "kind": "sft example"}, "one of unit_price, kind and api"),
         ({"name": "x", "kind": "sft exmple"}, "did you mean 'sft example'"),
         ({"name": "x", "kind": "sft example", "unit": "pair"}, "per example, not 'pair'"),
-        ({"name": "x", "kind": "sft example", "source": "quote"}, "what is looked up brings its own"),
+        ({"name": "x", "kind": "sft example", "source": "quote"}, "looked-up price has its own source"),
         ({"name": "x", "api": {"model": "gpt-4.1-mni", "input_tokens": 1, "output_tokens": 1}}, "'gpt-4.1-mini'"),
         ({"name": "x", "api": {"model": "gpt-4.1-mini", "input_tokens": -1, "output_tokens": 1}}, "at least 0"),
         ({"name": "", "unit_price": 1}, "at least 1 character"),
@@ -125,12 +125,12 @@ def test_storage_in_either_form():
     assert "one of unit_price, kind and api" in problems(storage=[{"name": "x"}])[0]
 
 
-def test_an_empty_project_costs_nothing_to_refuse():
+def test_an_empty_project_is_refused():
     assert "1 to 1000 runs, items and people; got 0" in problems()[0]
-    assert "no runs to try" in problems(experiments={}, data=[{"name": "x", "unit_price": 1}])[0]
+    assert "need at least one run" in problems(experiments={}, data=[{"name": "x", "unit_price": 1}])[0]
 
 
-def test_a_run_is_a_final_run():
+def test_the_scope_of_a_run_is_final_run():
     (found,) = problems(runs=[{"name": "tune", "scenario": {**SCENARIO, "scope": "development"}}])
     assert found.startswith("runs.0.scenario: scope: must be 'final_run'")
 
@@ -142,7 +142,7 @@ def test_a_missing_price_names_the_run():
         project.budget()
 
 
-def test_missing_facts_are_told_beside_all_else():
+def test_missing_facts_are_reported_with_all_other_problems():
     lacking = {**SCENARIO, "prices": {}, "cluster": {"accelerator": "TPU-v3", "count": 8}}
     runs = [{"name": "a", "scenario": lacking}, {"name": "b", "scenario": lacking}]
     with pytest.raises(cm.MissingFactError, match=r"runs.0.scenario: .*; runs.1.scenario: "):
@@ -156,15 +156,15 @@ def test_missing_facts_are_told_beside_all_else():
 
 
 @pytest.mark.parametrize("days", [1e4, 1e5])
-def test_a_project_ends_before_the_calendar_does(days):
+def test_a_project_must_end_before_the_year_10000(days):
     items = [{"name": "x", "unit_price": 1, "days": days}, {"name": "y", "unit_price": 1, "days": 100}]
     project = Project(name="p", start="9990-01-01", data=items)
-    with pytest.raises(cm.InputError, match=r"start: the project ends .* beyond all dates"):
+    with pytest.raises(cm.InputError, match=r"start: .* ends after the year 9999"):
         project.budget()
     assert project.replace(start="2026-01-01").budget().duration == days
 
 
-def test_runs_that_cannot_be_estimated_at_once():
+def test_all_runs_that_cannot_be_estimated_are_reported():
     wrong = {**SCENARIO, "gpu_hours": 1e-6}
     project = Project(name="p", runs=[{"name": name, "scenario": wrong} for name in ("a", "b")])
     with pytest.raises(cm.InputError) as caught:
@@ -172,30 +172,30 @@ def test_runs_that_cannot_be_estimated_at_once():
     assert [each.split(": ")[0] for each in caught.value.problems] == ["runs.0.scenario", "runs.1.scenario"]
 
 
-def test_ranges_beyond_all_numbers():
+def test_ranges_with_infinite_draws_are_refused():
     project = Project(
         name="p", data=[{"name": "wild", "quantity": cm.between(1e-300, 1e39, level=0.01), "unit_price": 1}]
     )
     for ask in (lambda budget: budget.p50, lambda budget: budget.lines, lambda budget: budget.drivers()):
-        with pytest.raises(cm.InputError, match=r"wild.*too large to be numbers"):
+        with pytest.raises(cm.InputError, match=r"wild.*exceed the largest float"):
             ask(project.budget())
 
 
-def test_sums_beyond_all_cents():
+def test_sums_too_large_for_cents():
     budget = Project(name="p", data=[{"name": "x", "quantity": 1e40, "unit_price": "1e14 to 1e15"}]).budget()
     assert budget.base == pytest.approx(1.15 * 1e40 * 1e29**0.5)
     assert budget.drivers()[0].high > budget.drivers()[0].low
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, True, "0.5", float("nan")])
-def test_quantiles_are_of_probabilities(p):
+def test_quantile_takes_a_probability(p):
     budget = Project(name="p", data=[{"name": "x", "unit_price": 1}]).budget()
     with pytest.raises(cm.InputError, match="probability"):
         budget.quantile(p)
 
 
-def test_a_budget_is_of_a_project():
+def test_a_budget_needs_a_project():
     from costmodel.budget.budget import Budget
 
-    with pytest.raises(cm.InputError, match="a Project has a budget"):
+    with pytest.raises(cm.InputError, match="made from a Project"):
         Budget({"name": "p"})

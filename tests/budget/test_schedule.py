@@ -1,4 +1,4 @@
-"""The calendar: the longest way decides, and a circle is named."""
+"""Calendar: the longest chain of tasks decides; circles are refused."""
 
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ def starts(*tasks):
     return {task.name: task.start for task in schedule(tasks)}
 
 
-def test_a_task_starts_when_the_last_that_it_waits_for_ends():
+def test_a_task_starts_at_the_end_of_its_last_predecessor():
     found = starts(
         Task("report", 0, 2, ("tune", "survey")),
         Task("tune", 0, 3, ("labels",)),
@@ -30,7 +30,7 @@ def test_the_order_of_the_tasks_is_kept():
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.sets(st.integers(0, 9))), min_size=1, max_size=10))
-def test_nothing_starts_before_what_it_waits_for_has_ended(drawn):
+def test_no_task_starts_before_its_predecessors_end(drawn):
     tasks = [
         Task(str(index), 0, days, tuple(str(other) for other in others if other < index))
         for index, (days, others) in enumerate(drawn)
@@ -41,7 +41,7 @@ def test_nothing_starts_before_what_it_waits_for_has_ended(drawn):
         assert task.start == max(ends, default=0)
 
 
-def test_a_circle_is_named_the_same_way_whatever_the_order():
+def test_a_circle_has_one_name_for_every_order():
     waits = {"labels": ["model"], "model": ["judge"], "judge": ["labels"], "report": ["model"]}
     found = cycle(waits)
     assert found == ["judge", "labels", "model", "judge"]
@@ -81,7 +81,7 @@ def test_the_calendar_of_a_project():
     assert budget.duration == pytest.approx(19.75)
 
 
-def test_what_is_waited_for_is_in_the_calendar():
+def test_predecessors_are_in_the_calendar():
     budget = Project(
         name="p",
         data=[{"name": "license", "unit_price": 1}, {"name": "labels", "unit_price": 1, "after": ["license"]}],

@@ -1,1 +1,1 @@
-"""What does the project cost? Runs, data, people and the rest as lines, with their spread, calendar and exports."""
+"""Budget of a project: runs, data, people and other costs, with intervals, calendar and exports."""

@@ -1,4 +1,4 @@
-"""What was taken for granted? Every input of a budget that nobody gave, with its source and date."""
+"""Assumptions of a budget: every input that the user did not give, with its source and date."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 def assumptions(
     runs: Mapping[str, RunCost], entries: Iterable[Entry], contingency: Factor, year: int
 ) -> tuple[Assumption, ...]:
-    """Return the log; lines that assume the same share a row.
+    """Return the assumptions; lines with the same assumption share a row.
 
     Parameters
     ----------
-    runs : by name
-    entries : what the lines are made of
-    contingency : share of the lines
-    year : of the dollars; prices of others are noted
+    runs : Mapping
+        Estimated runs by name.
+    entries : Iterable
+        Entries behind the lines.
+    contingency : Factor
+        Share of the lines.
+    year : int
+        Year of the dollars; prices of other years are listed.
     """
     log: dict[tuple[str, str, Provenance], list[str]] = {}
     for name, run in runs.items():
@@ -36,17 +40,17 @@ def assumptions(
     for line, factor in [*listed, (contingency.key, contingency)]:
         ends = [factor.at(factor.key, p) for p in (0.1, 0.9)] if factor.figure.spread is not None else None
         log.setdefault((factor.name, _shown(factor.figure.value, "", ends), factor.figure.provenance), []).append(line)
-    found = [
-        Assumption(f"{', '.join(lines)}: {name}", shown, _said(origin), origin.as_of)
+    listed_once = [
+        Assumption(f"{', '.join(lines)}: {name}", shown, _described(origin), origin.as_of)
         for (name, shown, origin), lines in log.items()
         if origin.kind != "given"
     ]
-    return (*found, *_other_years(entries, year))
+    return (*listed_once, *_other_years(entries, year))
 
 
 def _other_years(entries: Iterable[Entry], year: int) -> list[Assumption]:
     dated = [(entry.name, entry.origin.as_of) for entry in entries]
-    reason = f"taken as it is, not turned into dollars of {year}"
+    reason = f"not converted into dollars of {year}"
     return [
         Assumption(f"{name}: price", f"dollars of {as_of[:4]}", reason, as_of)
         for name, as_of in dated
@@ -54,7 +58,7 @@ def _other_years(entries: Iterable[Entry], year: int) -> list[Assumption]:
     ]
 
 
-def _said(origin: Provenance) -> str:
+def _described(origin: Provenance) -> str:
     return "; ".join(part for part in (origin.kind, origin.note, origin.source, origin.caution) if part)
 
 

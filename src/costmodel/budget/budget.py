@@ -1,234 +1,23 @@
-"""What does the project cost? Lines and their total with its spread, its drivers, assumptions and calendar."""
+"""Budget of a project: the result with its exports to CSV, XLSX, Markdown and HTML."""
 
 from __future__ import annotations
 
-import math
-from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from costmodel._version import __version__
-from costmodel.budget.assumptions import assumptions
-from costmodel.budget.entries import WEEKS_PER_YEAR, Entry, Factor, RunCost, entries, run_costs
-from costmodel.budget.facts import fact
-from costmodel.budget.items import Experiments, Item, Person, Run
-from costmodel.budget.lines import Assumption, Driver, Line, Task
-from costmodel.budget.project import CONTINGENCY_LINE, Project
-from costmodel.budget.schedule import schedule
-from costmodel.estimation.results import DRAWS
-from costmodel.foundation import rendering
-from costmodel.foundation.errors import InputError
-from costmodel.foundation.ranges import Range, middle
-from costmodel.foundation.tables import Figure, Provenance, fingerprint, write_text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from costmodel.foundation.units import Quantity
-
-    Array = NDArray[np.float64]
-
-_HOURS_PER_WEEK = 168.0
-_NO_CENTS = 1e15
-"""Amounts from here on are held to no cent by a number of 64 bits [USD]."""
-_SHARES = {"data": "data share", "compute": "compute share"}
-"""Groups whose share of a fine-tune project practitioners report, with the name of the fact."""
+from costmodel.budget.result import BudgetResult
+from costmodel.foundation.tables import write_text
 
 
-class Budget(rendering.Shown):
-    """What a project costs; `Project.budget` makes it.
+class Budget(BudgetResult):
+    """Cost of a project, line by line, with exports. `Project.budget` returns it.
 
-    Money is in USD of the project's `currency_year`: lines to the cent, the rest as plain numbers;
-    `total` is a pint Quantity.
+    Money is in USD of the project's `currency_year`. Lines are rounded to the cent; `total` is a pint Quantity.
 
     Parameters
     ----------
     project : Project
+        The project.
     """
-
-    def __init__(self, project: Project) -> None:
-        if not isinstance(project, Project):
-            raise InputError(f"a Project has a budget (Project.load reads a file); got {type(project).__name__}")
-        self.project = project
-        self._runs: dict[str, RunCost] = run_costs(project)
-        self._entries: tuple[Entry, ...] = entries(project, self._runs)
-        given, share = "contingency" in project.model_fields_set, project.contingency
-        origin = Provenance("given") if given else Provenance("assumed", note="a convention, not a measurement")
-        spread = share if isinstance(share, Range) else None
-        self._contingency = Factor("share", CONTINGENCY_LINE, Figure(middle(share), spread, origin))
-        if project.start is not None and self.duration >= (date.max - project.start).days:
-            raise InputError(f"start: the project ends {self.duration:,.0f} days after it, beyond all dates")
-
-    @property
-    def name(self) -> str:
-        """The name of the project."""
-        return self.project.name
-
-    @property
-    def currency_year(self) -> int:
-        """The year of the dollars."""
-        return self.project.currency_year
-
-    @property
-    def start(self) -> date | None:
-        """The day on which the project starts, if it was given."""
-        return self.project.start
-
-    @cached_property
-    def lines(self) -> tuple[Line, ...]:
-        """The lines in the order of their groups; the last is the contingency, a share of each column above it."""
-        lines = [self._line(entry) for entry in self._entries]
-        share, origin = self._contingency, self._contingency.figure.provenance
-        low, base, high = (_sum(getattr(line, column) for line in lines) for column in ("low", "base", "high"))
-        last = Line(
-            CONTINGENCY_LINE, "contingency", base, "USD", share.at(), cents(share.at(CONTINGENCY_LINE, 0.1) * low),
-            cents(share.at() * base), cents(share.at(CONTINGENCY_LINE, 0.9) * high), source=_source(origin),
-            owner=self.project.owner, note="share of the lines above",
-            actual=self.project.actuals.get(CONTINGENCY_LINE),
-        )  # fmt: skip
-        return (*lines, last)
-
-    @property
-    def total(self) -> Quantity:
-        """The sum of all lines at their base, contingency included, to the cent."""
-        from costmodel.foundation.units import quantity
-
-        return quantity(self.base, "USD", "USD")
-
-    @property
-    def low(self) -> float:
-        """The sum of the lines at their low [USD]: all of them cheap at once, which is rarer than one in ten."""
-        return _sum(line.low for line in self.lines)
-
-    @property
-    def base(self) -> float:
-        """The sum of the lines at their base [USD]."""
-        return _sum(line.base for line in self.lines)
-
-    @property
-    def high(self) -> float:
-        """The sum of the lines at their high [USD]: all of them dear at once."""
-        return _sum(line.high for line in self.lines)
-
-    def quantile(self, p: float) -> float:
-        """Return what the project stays below with the probability `p` [USD], the contingency spent.
-
-        Parameters
-        ----------
-        p : probability, 0 to 1
-        """
-        import numpy as np
-
-        if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1:
-            raise InputError(f"p is a probability between 0 and 1; got {p!r}")
-        return float(np.quantile(self._total_draws, p))
-
-    @property
-    def p10(self) -> float:
-        """What the project stays below in one case of ten [USD]."""
-        return self.quantile(0.1)
-
-    @property
-    def p50(self) -> float:
-        """What the project stays below in one case of two [USD]."""
-        return self.quantile(0.5)
-
-    @property
-    def p90(self) -> float:
-        """What the project stays below in nine cases of ten [USD]."""
-        return self.quantile(0.9)
-
-    @property
-    def covered(self) -> float:
-        """Probability that the lines without the contingency stay within the total [1]."""
-        import numpy as np
-
-        return float(np.mean(self._spent_draws <= self.base + 0.005))
-
-    def draws(self) -> Array:
-        """Return draws of the total [USD], the contingency spent; shape (20000,)."""
-        return self._total_draws.copy()
-
-    def drivers(self) -> list[Driver]:
-        """Return what makes the total uncertain, the largest first: one input at a time, the others at medians."""
-        keys = {key: name for entry in self._entries for key, name in entry.keys.items()}
-        if self._contingency.figure.spread is not None:
-            keys[CONTINGENCY_LINE] = CONTINGENCY_LINE
-        ends = {name: (self._total_at(key, 0.1), self._total_at(key, 0.9)) for key, name in keys.items()}
-        squares = math.fsum((high - low) ** 2 for low, high in ends.values())
-        found = [Driver(name, cents(low), cents(high), (high - low) ** 2 / squares if squares else 0.0)
-                 for name, (low, high) in ends.items()]  # fmt: skip
-        return sorted(found, key=lambda driver: (-driver.share, driver.name))
-
-    @cached_property
-    def assumptions(self) -> tuple[Assumption, ...]:
-        """What was taken for granted: looked up, fitted or assumed, each with its source and date."""
-        return assumptions(self._runs, self._entries, self._contingency, self.currency_year)
-
-    @cached_property
-    def schedule(self) -> tuple[Task, ...]:
-        """Runs, experiments, people, and the items that last or wait: each as early as what it waits for allows."""
-        parts = [part for _, _, part in self.project.parts()]
-        awaited = {name for part in parts for name in getattr(part, "after", ())}
-        return schedule(
-            self._task(part)
-            for part in parts
-            if isinstance(part, (Run, Experiments, Person)) or part.name in awaited
-            or (isinstance(part, Item) and (part.days is not None or part.after))
-        )  # fmt: skip
-
-    @property
-    def duration(self) -> float:
-        """From the start to the end of the last task [day]."""
-        return max((task.start + task.days for task in self.schedule), default=0.0)
-
-    @property
-    def gpu_weeks(self) -> dict[str, float]:
-        """GPU time by accelerator [week], experiments and repeats included."""
-        weeks: dict[str, list[float]] = {}
-        for entry in self._entries:
-            times = math.prod(factor.at() for factor in entry.factors)
-            for run in entry.runs:
-                weeks.setdefault(run.accelerator, []).append(times * run.hours / _HOURS_PER_WEEK)
-        return {accelerator: math.fsum(parts) for accelerator, parts in weeks.items()}
-
-    def against_actuals(self) -> list[dict[str, Any]]:
-        """Return one row per line: line, budget, actual, difference [USD]; None where nothing was paid yet."""
-        return [
-            {"line": line.name, "budget": line.base, "actual": line.actual,
-             "difference": None if line.actual is None else round(line.actual - line.base, 2)}
-            for line in self.lines
-        ]  # fmt: skip
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the lines as rows: name, group, quantity, unit, unit_price, low, base, high and the rest."""
-        return [line._asdict() for line in self.lines]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain data: project, lines, quantiles, drivers, assumptions, calendar, version."""
-        return {
-            **self.stamp(),
-            "project": self.project.to_data(),
-            "currency_year": self.project.currency_year,
-            "lines": self.rows(),
-            "total": self.base,
-            "low": self.low,
-            "high": self.high,
-            "quantiles": {"0.1": self.p10, "0.5": self.p50, "0.9": self.p90},
-            "covered": self.covered,
-            "drivers": [driver._asdict() for driver in self.drivers()],
-            "assumptions": [assumption._asdict() for assumption in self.assumptions],
-            "schedule": [{**task._asdict(), "after": list(task.after)} for task in self.schedule],
-            "duration_days": self.duration,
-            "gpu_weeks": self.gpu_weeks,
-            "actuals": self.against_actuals(),
-            "notes": self.notes(),
-        }
 
     def to_csv(self, path: str | Path) -> None:
         """Write the lines to a CSV file."""
@@ -237,7 +26,7 @@ class Budget(rendering.Shown):
         write_text(Path(path), csv_text(self))
 
     def to_xlsx(self, path: str | Path) -> None:
-        """Write a spreadsheet with formulas; needs openpyxl."""
+        """Write a spreadsheet with formulas; needs the extra `xlsx`."""
         from costmodel.budget.export.spreadsheet import write_xlsx
 
         write_xlsx(self, Path(path))
@@ -249,131 +38,10 @@ class Budget(rendering.Shown):
         return _written(markdown(self), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
-        """Return the budget as a page of HTML, and write it to a file if a `path` is given."""
+        """Return the budget as an HTML page, and write it to a file if a `path` is given."""
         from costmodel.budget.export.document import html_page
 
         return _written(html_page(self), path)
-
-    def stamp(self) -> dict[str, Any]:
-        """Return what makes the figures reproducible: version, hash of the data, seed."""
-        return {"version": __version__, "data_hash": fingerprint(), "seed": self.project.seed}
-
-    def notes(self) -> list[str]:
-        """Return what a reader should know before using the figures."""
-        chance = rendering.number(100 * self.covered)
-        notes = [f"with a probability of {chance} % the lines stay within the total, contingency included"]
-        lines = _sum(line.base for line in self.lines[:-1])
-        for group, name in _SHARES.items():
-            share = _sum(line.base for line in self.lines if line.group == group) / lines if lines else 0.0
-            spread = fact(name).spread
-            assert spread is not None
-            low, high = spread.quantile(0.1), spread.quantile(0.9)
-            if not low <= share <= high:
-                notes.append(
-                    f"{group}: {rendering.number(100 * share, 2)} % of the lines; practitioners report "
-                    f"{100 * low:.0f} to {100 * high:.0f} % for fine-tunes ({fact(name).provenance.source})"
-                )
-        return notes
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Budget, (self.project,)
-
-    def _line(self, entry: Entry) -> Line:
-        import numpy as np
-
-        quantity, price = entry.quantity, entry.unit_price
-        base = cents(quantity * price)
-        low, high = base, base
-        if entry.keys:
-            low, high = (cents(float(end)) for end in np.quantile(self._draws[entry.name], [0.1, 0.9]))
-        return Line(
-            entry.name, entry.group, quantity, entry.unit, price, low, base, high, source=_source(entry.origin),
-            as_of=entry.origin.as_of, owner=entry.owner, note=entry.note, actual=self.project.actuals.get(entry.name),
-        )  # fmt: skip
-
-    @cached_property
-    def _draws(self) -> dict[str, Array]:
-        return {entry.name: entry.draws(DRAWS, self.project.seed) for entry in self._entries}
-
-    @cached_property
-    def _spent_draws(self) -> Array:
-        import numpy as np
-
-        total = np.zeros(DRAWS)
-        for name in sorted(self._draws):  # so that the order of the project does not matter to the last digit
-            total = total + self._draws[name]
-        return total
-
-    @cached_property
-    def _total_draws(self) -> Array:
-        return self._spent_draws * (1 + self._contingency.draws(DRAWS, self.project.seed))
-
-    def _total_at(self, key: str, probability: float) -> float:
-        """Return the total [USD] with one input at its quantile."""
-        spent = math.fsum(entry.cost(key, probability) for entry in self._entries)
-        return spent * (1 + self._contingency.at(key, probability))
-
-    def _task(self, part: Any) -> Task:
-        shared = {"after": part.after, "owner": part.owner or self.project.owner} if hasattr(part, "after") else {}
-        if isinstance(part, Run):
-            run = self._runs[part.name]
-            return Task(part.name, 0.0, run.days * part.repeats, **shared, gpus=run.gpus, accelerator=run.accelerator)
-        if isinstance(part, Experiments):
-            entry = next(entry for entry in self._entries if entry.name == part.name)
-            times = math.prod(factor.at() for factor in entry.factors)
-            days = part.days if part.days is not None else times * math.fsum(run.days for run in entry.runs)
-            kinds = ", ".join(sorted({run.accelerator for run in entry.runs}))
-            return Task(part.name, 0.0, days, **shared, gpus=max(run.gpus for run in entry.runs), accelerator=kinds)
-        if isinstance(part, Person):
-            weeks = part.weeks if part.weeks is not None else middle(part.months or 0.0) * WEEKS_PER_YEAR / 12
-            return Task(part.role, 0.0, middle(weeks) * 7, **shared)
-        return Task(part.name, 0.0, getattr(part, "days", None) or 0.0, **shared)
-
-    def _title(self) -> str:
-        return f"{self.project.name}: {self.base:,.2f} USD (dollars of {self.project.currency_year})"
-
-    def _cells(self) -> list[dict[str, str]]:
-        rows = [
-            {"group": line.group, "line": line.name, "unit price": rendering.number(line.unit_price, 4),
-             "quantity": f"{rendering.number(line.quantity, 4)} {line.unit}".strip(), "low": f"{line.low:,.2f}",
-             "base": f"{line.base:,.2f}", "high": f"{line.high:,.2f}", "owner": line.owner}
-            for line in self.lines
-        ]  # fmt: skip
-        total = {"low": f"{self.low:,.2f}", "base": f"{self.base:,.2f}", "high": f"{self.high:,.2f}", "owner": ""}
-        return [*rows, {"group": "total", "line": "", "unit price": "", "quantity": "", **total}]
-
-    def _footer(self) -> str:
-        stamp = self.stamp()
-        drivers = ", ".join(f"{driver.name} {100 * driver.share:.0f} %" for driver in self.drivers()[:3])
-        weeks = ", ".join(f"{rendering.number(weeks)} on {name}" for name, weeks in self.gpu_weeks.items())
-        parts = [
-            f"P10 {self.p10:,.0f}, P50 {self.p50:,.0f}, P90 {self.p90:,.0f} USD, contingency spent",
-            f"spread driven by: {drivers}" if drivers else "",
-            f"{rendering.number(self.duration)} days" + (f", GPU-weeks: {weeks}" if weeks else ""),
-            *self.notes(),
-            f"costmodel {stamp['version']}, data {stamp['data_hash']}, seed {stamp['seed']}",
-        ]
-        return "\n".join(part for part in parts if part)
-
-
-def cents(amount: float) -> float:
-    """Return an amount [USD] to the cent, half a cent up: as a spreadsheet rounds.
-
-    >>> cents(1.005), cents(2.675)
-    (1.01, 2.68)
-    """
-    if abs(amount) >= _NO_CENTS:
-        return amount
-    return float(Decimal(f"{amount:.15g}").quantize(Decimal("0.01"), ROUND_HALF_UP))
-
-
-def _sum(amounts: Iterable[float]) -> float:
-    """Return the sum of amounts to the cent."""
-    return cents(math.fsum(amounts))
-
-
-def _source(origin: Provenance) -> str:
-    return origin.source or origin.kind
 
 
 def _written(text: str, path: str | Path | None) -> str:

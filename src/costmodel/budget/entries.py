@@ -1,4 +1,4 @@
-"""What does a part of the project cost? A product of factors, each with its spread and its origin."""
+"""Cost of each part of a project, as a product of factors with interval and provenance."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from costmodel.budget.lines import Group
-    from costmodel.budget.project import Project
+    from costmodel.budget.plan import ProjectPlan
 
     Array = NDArray[np.float64]
 
@@ -28,20 +28,22 @@ WEEKS_PER_YEAR = 52.0
 _HOUR = 3600.0
 _DAY = 86400.0
 _GIVEN = Provenance("given")
-_TOO_WIDE = "its range is so wide that some draws are too large to be numbers"
-_NO_REWORK = f"nothing is rejected or redone; rework = '{ANNOTATION_OVERRUN}' is what practitioners report"
+_TOO_WIDE = "its range is so wide that some draws exceed the largest float; give a narrower range"
+_NO_REWORK = (
+    f"no piece is rejected or redone; rework = '{ANNOTATION_OVERRUN}' takes the usual figure"
+)
 _ONCE = Figure(1.0, None, Provenance("assumed", note=_NO_REWORK))
 
 
 class Factor(NamedTuple):
-    """One number of a product: its name, the key of its draws, and the number itself."""
+    """One factor of a product: name, key of its draws, and value with interval."""
 
     name: str
     key: str
     figure: Figure
 
     def at(self, key: str = "", probability: float = 0.5) -> float:
-        """Return the value, or the quantile at `probability` if the factor is the one called `key`."""
+        """Return the median, or the quantile at `probability` if `key` is the key of this factor."""
         spread = self.figure.spread
         if spread is None or key != self.key:
             return self.figure.value
@@ -51,13 +53,13 @@ class Factor(NamedTuple):
             raise InputError(f"{self.key!r}: {_TOO_WIDE}") from None
 
     def draws(self, count: int, seed: int) -> Array | float:
-        """Return draws, shape (count,), or the number if it has no spread."""
+        """Return draws, shape (count,), or the value if the factor is certain."""
         spread = self.figure.spread
         return self.figure.value if spread is None else draws(self.key, spread, count, seed)
 
 
 class RunCost:
-    """A run, estimated with the seed of the project: its cost [USD], GPU-hours and days, done once."""
+    """Estimate of a run with the seed of the project: cost [USD], GPU-hours and days."""
 
     def __init__(self, run: Run, seed: int) -> None:
         self.run = run
@@ -71,21 +73,21 @@ class RunCost:
         self.price: Provenance = price.provenance if price is not None else _GIVEN
 
     def _known(self, name: str) -> float:
-        found = self.estimate.value(name)
-        if isinstance(found, Missing):
-            raise MissingFactError(f"run {self.run.name!r}: {name} is not known: {found.reason}")
-        return found
+        value = self.estimate.value(name)
+        if isinstance(value, Missing):
+            raise MissingFactError(f"run {self.run.name!r}: {name} is not known: {value.reason}")
+        return value
 
     @property
-    def beside(self) -> float:
-        """What the cost holds beside the rent [USD], such as a teacher behind an API."""
+    def purchases(self) -> float:
+        """Part of the cost that is not rent [USD], such as the API calls of a teacher."""
         price = self.estimate.inputs.get("prices.price")
         rent = self.hours * _HOUR * price.value if price is not None else self.cost
         return self.cost - rent if self.cost > rent * (1 + 1e-9) else 0.0
 
     @cached_property
     def swings(self) -> dict[str, dict[float, float]]:
-        """What the cost changes by [USD] with an input at its 10 % and 90 % quantile, by the key of its draws."""
+        """Change of the cost [USD] with an input at its 10 % and 90 % quantile, by the key of its draws."""
         changes: dict[str, dict[float, float]] = {}
         for row in self.estimate.sensitivity("cost"):
             path = str(row["input"])
@@ -101,7 +103,7 @@ class RunCost:
 
 @dataclass(frozen=True)
 class Entry:
-    """What a line is made of: its quantity and its unit price as products, times those of runs, if any."""
+    """Factors of a line: its quantity and its unit price as products, times the costs of its runs, if any."""
 
     name: str
     group: Group
@@ -112,29 +114,29 @@ class Entry:
     owner: str = ""
     note: str = ""
     origin: Provenance = field(default=_GIVEN)
-    """Of the unit price."""
+    """Provenance of the unit price."""
 
     @property
     def quantity(self) -> float:
-        """How many units, at the medians."""
+        """Number of units, at the medians."""
         amount = math.prod(factor.at() for factor in self.quantities)
         return amount * math.fsum(run.hours for run in self.runs) if self.runs else amount
 
     @property
     def unit_price(self) -> float:
-        """What one unit costs [USD], at the medians."""
+        """Cost of one unit [USD], at the medians."""
         if self.runs:
             return math.fsum(run.cost for run in self.runs) / math.fsum(run.hours for run in self.runs)
         return math.prod(factor.at() for factor in self.prices)
 
     @property
     def factors(self) -> tuple[Factor, ...]:
-        """The numbers of the product, those of its runs aside."""
+        """All factors, without the runs."""
         return (*self.quantities, *self.prices)
 
     @property
     def keys(self) -> dict[str, str]:
-        """The uncertain inputs: the keys of their draws, and what they are called."""
+        """Names of the uncertain inputs, by the key of their draws."""
         named = {factor.key: factor.key for factor in self.factors if factor.figure.spread is not None}
         return named | {key: f"runs: {key}" for run in self.runs for key in run.swings}
 
@@ -149,7 +151,7 @@ class Entry:
         Raises
         ------
         InputError
-            If the ranges are so wide that a draw is no number any more.
+            If the ranges are so wide that a draw is not finite.
         """
         import numpy as np
 
@@ -164,35 +166,35 @@ class Entry:
         return product
 
 
-def run_costs(project: Project) -> dict[str, RunCost]:
-    """Return the runs of a project by name, each estimated.
+def run_costs(project: ProjectPlan) -> dict[str, RunCost]:
+    """Return the estimated runs of a project by name.
 
     Raises
     ------
     InputError, MissingFactError
-        If a run cannot be estimated; with the place or the name of the run.
+        If a run cannot be estimated. The message names the run.
     """
-    found: dict[str, RunCost] = {}
+    costs: dict[str, RunCost] = {}
     problems: list[str] = []
-    lacking: list[str] = []
+    missing: list[str] = []
     for index, run in enumerate(project.runs):
         try:
-            found[run.name] = RunCost(run, project.seed)
+            costs[run.name] = RunCost(run, project.seed)
         except InputError as error:
             problems += [f"runs.{index}.scenario: {problem}" for problem in error.problems]
         except UnknownNameError as error:
             problems.append(f"runs.{index}.scenario: {error}")
         except MissingFactError as error:
-            lacking.append(f"runs.{index}.scenario: {error}")
+            missing.append(f"runs.{index}.scenario: {error}")
     if problems:
-        raise InputError([*problems, *lacking])
-    if lacking:
-        raise MissingFactError("; ".join(lacking))
-    return found
+        raise InputError([*problems, *missing])
+    if missing:
+        raise MissingFactError("; ".join(missing))
+    return costs
 
 
-def entries(project: Project, runs: dict[str, RunCost]) -> tuple[Entry, ...]:
-    """Return the entries of a project, contingency aside, in the order of the groups."""
+def entries(project: ProjectPlan, runs: dict[str, RunCost]) -> tuple[Entry, ...]:
+    """Return the entries of a project without the contingency, in the order of the groups."""
     return tuple(_entry(part, group, runs, project.owner) for _, group, part in project.parts())
 
 
@@ -203,9 +205,9 @@ def _entry(
     if isinstance(part, Run):
         run = runs[part.name]
         repeats = _factor(part.name, "repeats", float(part.repeats))
-        if run.beside:
-            beside = f"the unit price holds {part.repeats * run.beside:,.2f} USD in all beside the rent"
-            shared["note"] = "; ".join(filter(None, (part.note, beside)))
+        if run.purchases:
+            purchases = f"the unit price includes {part.repeats * run.purchases:,.2f} USD of purchases other than rent"
+            shared["note"] = "; ".join(filter(None, (part.note, purchases)))
         return Entry(part.name, group, "GPU-hour", (repeats,), runs=(run,), origin=run.price, **shared)
     if isinstance(part, Experiments):
         tried = tuple(runs[name] for name in sorted(set(part.of) or runs))
@@ -252,9 +254,11 @@ def _constant(name: str, value: float) -> Factor:
 def _factor(
     line: str, name: str, value: float | Range | None, known_as: str = "", origin: Provenance = _GIVEN
 ) -> Factor:
-    """Return what was given, drawn by its line; or else the fact, which all lines that use it share."""
+    """Return the given value, with draws keyed by its line, or the known fact, with draws shared by all lines."""
     if value is None:
-        return Factor(name, f"{known_as} (looked up)", fact(known_as))  # no ": ", which all other keys have
+        return Factor(
+            name, f"{known_as} (looked up)", fact(known_as)
+        )  # no ": ", unlike the keys of lines
     figure = Figure(middle(value), value if isinstance(value, Range) else None, origin)
     return Factor(name, f"{line}: {name}", figure)
 
@@ -264,7 +268,7 @@ def _given(part: Item | Storage) -> Provenance:
 
 
 def _joint(runs: tuple[RunCost, ...]) -> Provenance:
-    """Return the origin of the price of several runs: the oldest date, and each source once."""
+    """Return the provenance of the price of several runs: the oldest date, and each source once."""
     sources = dict.fromkeys(run.price.source for run in runs if run.price.source)
     dates = [run.price.as_of for run in runs if run.price.as_of]
     return Provenance(runs[0].price.kind, " ; ".join(sources), min(dates, default=""))

@@ -1,4 +1,4 @@
-"""What do examples, pairs, trials and people cost where nobody says? Rows of data/assumptions/project_facts.csv."""
+"""Default prices and quantities of a project, from data/assumptions/project_facts.csv."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _facts() -> Names[Row]:
 
 @lru_cache(maxsize=32)
 def fact(name: str) -> Figure:
-    """Return the fact called `name`, in the unit that its row names, with its spread and its source.
+    """Return the fact called `name` in the unit of its row, with interval and source.
 
     >>> round(fact("preference pair").value, 2)
     1.58
@@ -32,7 +32,7 @@ def fact(name: str) -> Figure:
 
 
 def priced_kinds() -> dict[str, str]:
-    """Return the kinds of data whose price is known, each with what is counted: "pair", "example"."""
+    """Return the kinds of data with a known price, each with its unit: "pair", "example"."""
     return {
         name: row["unit"].removeprefix("USD/")
         for name, row in _facts().things.items()
@@ -41,9 +41,9 @@ def priced_kinds() -> dict[str, str]:
 
 
 def priced_kind(name: str) -> str:
-    """Return the proper name of a kind of data, or raise `UnknownNameError` with the nearest."""
+    """Return the exact name of a kind of data, or raise `UnknownNameError` with the nearest name."""
     kinds = priced_kinds()
     proper = Names("kind of data", {kind: kind for kind in kinds}).proper(name)
     if proper is None:
-        raise UnknownNameError.of("kind of data", name, kinds, "Give unit_price for any other.")
+        raise UnknownNameError.of("kind of data", name, kinds, "For any other kind, give unit_price.")
     return proper

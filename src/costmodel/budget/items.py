@@ -1,4 +1,4 @@
-"""What is a project made of? Runs, experiments, things that are bought, and people."""
+"""Items of a project: runs, experiments, purchases, storage and people."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
@@ -41,31 +41,32 @@ def _scenario(value: Any) -> Any:
 def _final(scenario: Scenario) -> Scenario:
     if scenario.scope != "final_run":
         raise InputError(
-            f"scope: must be 'final_run', for the project adds the development itself; got {scenario.scope!r}"
+            f"scope: must be 'final_run', because the project lists the development itself; got {scenario.scope!r}"
         )
     return scenario
 
 
 class Run(Spec):
-    """A training run: its line is GPU-hours × price, as `estimate` finds them."""
+    """A training run. Its line is GPU-hours × price, from `estimate`."""
 
     if TYPE_CHECKING:  # fields take more than the types in which they are held
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
     name: Name
+    """Name of the line."""
     scenario: Annotated[Scenario, BeforeValidator(reported(_scenario)), AfterValidator(reported(_final))]
-    """A scenario, or the path of its file."""
+    """Scenario, or the path of its file."""
     repeats: Count = 1
-    """How often it is done, such as once per seed or per country."""
+    """Number of repetitions, for example one per seed or per country."""
     after: tuple[Name, ...] = ()
-    """Names of the lines that it waits for."""
+    """Names of the lines that must end before this one starts."""
     owner: str = ""
     note: str = ""
 
 
 class Experiments(Spec):
-    """The trials before the final runs: how many, and how much of a full run each takes."""
+    """Trial runs before the final runs: their number, and the share of a full run that each takes."""
 
     if TYPE_CHECKING:  # fields take more than the types in which they are held
 
@@ -73,37 +74,37 @@ class Experiments(Spec):
 
     name: Name = "experiments"
     runs: Amount | None = None
-    """Number of trials; what practitioners report unless given."""
+    """Number of trials; default: the number that practitioners report."""
     share: Fraction | None = None
-    """Share of a full run that a trial takes; what practitioners report unless given."""
+    """Share of a full run per trial [1]; default: the share that practitioners report."""
     of: Annotated[tuple[Name, ...], BeforeValidator(lambda value: () if value == "all" else value)] = ()
-    """Names of the runs that are tried; all unless given."""
+    """Names of the runs that are tried; default: all."""
     days: Days | None = None
-    """How long the trials take [day]; one after the other on the run's cluster unless given."""
+    """Duration of all trials [day]; default: one after the other on the cluster of the run."""
     after: tuple[Name, ...] = ()
     owner: str = ""
     note: str = ""
 
 
 class Calls(Spec):
-    """What a piece takes at a model's API: a teacher that writes it, a judge that grades it."""
+    """API calls per piece: by a teacher that writes it, or a judge that grades it."""
 
     if TYPE_CHECKING:  # fields take more than the types in which they are held
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
     model: str
-    """As the provider names it."""
+    """Name of the model at the provider."""
     input_tokens: PerPiece
-    """Read by the model, for each piece [token]."""
+    """Input tokens per piece [token]."""
     output_tokens: PerPiece
-    """Written by it, thoughts included, for each piece [token]."""
+    """Output tokens per piece, reasoning included [token]."""
     provider: str | None = None
-    """Who serves the model; may be left out where one alone does."""
+    """Provider of the API; may be omitted if only one serves the model."""
     batch: bool = False
-    """Whether the calls go as batch jobs."""
+    """Whether the calls are batch jobs, at the batch price."""
     on: Date | None = None
-    """Day of the price; the newest fact unless given."""
+    """Date of the price; default: the newest known price."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -114,15 +115,15 @@ class Calls(Spec):
         return self
 
     def figure(self) -> Figure:
-        """Return what a piece costs [USD], with the date and source of the price."""
-        found = api_price(self.model, self.provider, self.on)
-        cost = float(found.cost(self.input_tokens, self.output_tokens, self.batch))
-        note = f"{found.model} at {found.provider}{', as a batch' if self.batch else ''}"
-        return Figure(cost, None, Provenance("looked up", found.source, str(found.as_of), note))
+        """Return the cost per piece [USD], with the date and source of the price."""
+        price = api_price(self.model, self.provider, self.on)
+        cost = float(price.cost(self.input_tokens, self.output_tokens, self.batch))
+        note = f"{price.model} at {price.provider}{', batch price' if self.batch else ''}"
+        return Figure(cost, None, Provenance("looked up", price.source, str(price.as_of), note))
 
 
 class Item(Spec):
-    """Something that is bought by the piece: examples, pairs, hours, tokens.
+    """A purchase by the piece: examples, preference pairs, hours, tokens.
 
     Examples
     --------
@@ -137,33 +138,35 @@ class Item(Spec):
     name: Name
     quantity: Amount = 1.0
     unit: str = ""
-    """What is counted: "pair", "hour", "Mtoken"."""
+    """Unit of the quantity: "pair", "hour", "Mtoken"."""
     unit_price: Price | None = None
-    """[USD] per unit."""
+    """Price per unit [USD]."""
     kind: Annotated[str, BeforeValidator(reported(_kind))] | None = None
-    """Instead of a price: the kind of data whose price is looked up, such as "preference pair"."""
+    """Kind of data whose price is looked up, such as "preference pair"; replaces `unit_price`."""
     api: Calls | None = None
-    """Instead of a price: the model that is called for each piece, and how many tokens that takes."""
+    """API model that is called for each piece, with its tokens; replaces `unit_price`."""
     rework: Rework | None = None
-    """How many are paid for each that is kept; "annotation overrun" is what practitioners report."""
+    """Pieces paid per piece kept [1]; "annotation overrun" takes the figure that practitioners report."""
     days: Days | None = None
-    """How long it takes [day]."""
+    """Duration [day]."""
     after: tuple[Name, ...] = ()
     owner: str = ""
     source: str = ""
-    """Where the price comes from."""
+    """Source of the price."""
     as_of: Date | None = None
-    """Day of the price."""
+    """Date of the price."""
     note: str = ""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if [self.unit_price, self.kind, self.api].count(None) != 2:
-            raise ValueError("one of unit_price, kind and api says what a piece costs")
+            raise ValueError("give exactly one of unit_price, kind and api")
         if self.kind is not None and self.unit not in {"", priced_kinds()[self.kind]}:
             raise ValueError(f"unit: the price of {self.kind!r} is per {priced_kinds()[self.kind]}, not {self.unit!r}")
         if self.unit_price is None and (self.source or self.as_of):
-            raise ValueError("source and as_of go with a given unit_price; what is looked up brings its own")
+            raise ValueError(
+                "source and as_of need a unit_price; a looked-up price has its own source and date"
+            )
         return self
 
 
@@ -176,10 +179,11 @@ class Storage(Spec):
 
     name: Name
     terabytes: Amount
-    """[TB]."""
+    """Amount stored [TB]."""
     months: Amount
+    """Duration [month]."""
     price: Price
-    """[USD] per terabyte and month."""
+    """Price per terabyte and month [USD]."""
     owner: str = ""
     source: str = ""
     as_of: Date | None = None
@@ -187,23 +191,24 @@ class Storage(Spec):
 
 
 class Person(Spec):
-    """People of one role: how many, for how long, at what pay."""
+    """Staff of one role: number, working time and pay."""
 
     if TYPE_CHECKING:  # fields take more than the types in which they are held
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
     role: Name
+    """Role, such as "engineer"; it names the line."""
     count: Amount = 1.0
-    """Full-time equivalents: 0.5 is half of one's time."""
+    """Full-time equivalents [1]."""
     weeks: Weeks | None = None
-    """Working time of each [week]."""
+    """Working time per full-time equivalent [week]."""
     months: Weeks | None = None
-    """Instead of weeks."""
+    """Working time per full-time equivalent [month]; replaces `weeks`."""
     usd_per_year: Price | None = None
-    """Salary [USD per year]; that of frontier laboratories unless given."""
+    """Salary [USD/year]; default: that of frontier laboratories."""
     overhead: Factor | None = None
-    """What the employer pays per dollar of salary; looked up unless given."""
+    """Employer cost per dollar of salary [1]; default: looked up."""
     after: tuple[Name, ...] = ()
     owner: str = ""
     note: str = ""
@@ -211,12 +216,12 @@ class Person(Spec):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.weeks is None) == (self.months is None):
-            raise ValueError("either weeks or months says for how long")
+            raise ValueError("give either weeks or months")
         return self
 
     @property
     def name(self) -> str:
-        """The role, which names the line."""
+        """Name of the line: the role."""
         return self.role
 
 

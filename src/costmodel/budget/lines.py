@@ -1,4 +1,4 @@
-"""What does a budget consist of? Lines: quantity × unit price, each with its source and its owner."""
+"""Parts of a budget: cost lines, assumptions, tasks of the calendar, and drivers of the uncertainty."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from typing import Literal, NamedTuple
 
 Group = Literal["compute", "data", "evaluation", "people", "storage", "serving", "other", "contingency"]
 GROUPS: tuple[Group, ...] = ("compute", "data", "evaluation", "people", "storage", "serving", "other", "contingency")
-"""In the order in which they are shown."""
+"""Groups of lines, in the order in which they are shown."""
+CONTINGENCY_LINE = "contingency"
+"""Name of the contingency line."""
 
 
 class Line(NamedTuple):
     """One line of a budget; money in USD, rounded to the cent.
 
-    `base` is quantity × unit price at the medians; `low` and `high` are the 10 % and the 90 % quantile of
-    the line alone. `source` says where the price comes from, `as_of` its date; `actual` what was paid, where
-    it was entered.
+    `base` is quantity × unit price at the medians of the inputs. `low` and `high` are the 10 % and 90 % quantiles
+    of this line alone. `source` and `as_of` are the source and the date of the unit price. `actual` is the amount
+    paid, or None if none was entered.
     """
 
     name: str
@@ -33,7 +35,7 @@ class Line(NamedTuple):
 
 
 class Assumption(NamedTuple):
-    """Something that was taken for granted: what, its value as text, why or from where, and its date."""
+    """An input that the user did not give: subject, value as text, source or reason, and date."""
 
     subject: str
     value: str
@@ -42,9 +44,10 @@ class Assumption(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A bar of the calendar: starts `start` days after the project, lasts `days`, waits for the tasks `after`.
+    """A task of the calendar.
 
-    `gpus` that it occupies, `accelerator` of them.
+    It starts `start` days after the project, lasts `days`, and waits for the tasks named in `after`. It occupies
+    `gpus` accelerators of the kind `accelerator`.
     """
 
     name: str
@@ -57,8 +60,11 @@ class Task(NamedTuple):
 
 
 class Driver(NamedTuple):
-    """What makes the total uncertain: the total [USD] with one input at its 10 % and 90 % quantile, and the
-    share of the squared swings."""
+    """An uncertain input of the total.
+
+    `low` and `high` are the total [USD] with this input at its 10 % and 90 % quantile and all others at their
+    medians. `share` is its share of the squared differences of all drivers [1].
+    """
 
     name: str
     low: float

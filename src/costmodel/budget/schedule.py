@@ -1,4 +1,4 @@
-"""When can what begin? Tasks that wait for each other, each as early as possible."""
+"""Calendar of tasks with predecessors: each task starts as early as possible."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 
 def cycle(waits: Mapping[str, Iterable[str]]) -> list[str]:
-    """Return names of which each waits for the next and the last is the first; empty if there are none.
+    """Return a circle of names, in which each waits for the next; empty if there is none. The first is repeated last.
 
     Parameters
     ----------
-    waits : what each name waits for
+    waits : Mapping
+        Names that each name waits for.
 
     Examples
     --------
@@ -26,18 +27,19 @@ def cycle(waits: Mapping[str, Iterable[str]]) -> list[str]:
     try:
         TopologicalSorter({name: list(others) for name, others in waits.items()}).prepare()
     except CycleError as error:
-        found: list[str] = list(error.args[1])[::-1]
-        least = found.index(min(found[:-1]))  # the same cycle is named the same way whatever the order
-        return [*found[least:-1], *found[:least], found[least]]
+        circle: list[str] = list(error.args[1])[::-1]
+        first = circle.index(min(circle[:-1]))  # start at the least name, so that the order of input has no effect
+        return [*circle[first:-1], *circle[:first], circle[first]]
     return []
 
 
 def schedule(tasks: Iterable[Task]) -> tuple[Task, ...]:
-    """Return the tasks with the earliest start of each [day]: when the last that it waits for has ended.
+    """Return the tasks with their earliest start [day]: the end of their last predecessor.
 
     Parameters
     ----------
-    tasks : whose `after` name tasks among them, without a cycle
+    tasks : Iterable
+        Tasks whose `after` names other tasks, without a circle.
     """
     given = {task.name: task for task in tasks}
     ends: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""Budgets as CSV, Markdown and HTML: they add up to the cent, stand alone, and show names as nothing but text."""
+"""CSV, Markdown and HTML exports: sums to the cent, self-contained pages, escaped names."""
 
 import csv
 import io
@@ -69,7 +69,7 @@ def test_csv_has_a_row_for_each_line_with_all_fields_and_adds_up_to_the_cent(fix
         assert float(row["quantity"]) * float(row["unit_price"]) == pytest.approx(float(row["base"]), abs=0.0051)
 
 
-def test_csv_texts_are_no_formulas(hostile):
+def test_csv_texts_are_never_formulas(hostile):
     rows = list(csv.DictReader(io.StringIO(csv_text(hostile))))
     assert [row["name"] for row in rows[:6]] == ["'=1+1", "'+1", "'-1", "'@SUM(A1)", "'\t=1", "'\n=1"]
     for row in rows:
@@ -84,7 +84,7 @@ def test_numbers_of_numpy_are_written_as_numbers(fixed):
 
 def test_markdown_has_every_table_and_its_lines_add_up(fixed):
     text = markdown(fixed)
-    for title in ("Cost lines", "Spread of the total", "What drives the spread", "Calendar", "Accelerators in use",
+    for title in ("Cost lines", "Quantiles of the total", "Drivers of the interval", "Calendar", "Accelerators in use",
                   "Actual against budget", "Assumptions", "Sources and owners of the lines"):  # fmt: skip
         assert f"\n## {title}\n" in text
     bases = {row[0]: row[5] for row in table_rows(text) if len(row) == 7}
@@ -97,14 +97,14 @@ def test_markdown_has_every_table_and_its_lines_add_up(fixed):
     assert "costmodel 0.1.0, data 0123456789ab, seed 0" in text
 
 
-def test_markdown_names_break_no_table(hostile):
+def test_names_do_not_break_markdown_tables(hostile):
     rows = [line for line in markdown(hostile).splitlines() if line.startswith("| ")]
     widths = {len(re.findall(r"(?<!\\)\|", line)) for line in rows}
     assert widths <= {3, 4, 5, 6, 7, 8, 9}
     assert "<script" not in markdown(hostile)
 
 
-def test_the_page_stands_alone_and_runs_nothing(page):
+def test_the_html_page_is_self_contained_without_scripts(page):
     text, page = page, Page(page)
     assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form"} & set(page.tags)
     assert "http:" not in text
@@ -123,7 +123,7 @@ def test_ids_of_the_plots_are_unique_and_found(page):
     assert {one or other for one, other in named} <= set(page.ids)
 
 
-def test_names_are_text_and_nothing_else(hostile):
+def test_names_are_escaped_in_html(hostile):
     text = html_page(hostile)
     page = Page(text)
     assert "script" not in page.tags
@@ -141,7 +141,7 @@ def test_the_lines_of_the_page_add_up(fixed, page):
     assert rows["Contingency"][1:4] == ["232,079.77", "USD", "10 %"]
 
 
-def test_actuals_are_shown_only_where_there_are_some(fixed, page):
+def test_actuals_are_shown_only_if_there_are_some(fixed, page):
     unpaid = fixed.replace(lines=tuple(line._replace(actual=None) for line in fixed.lines))
     for text, without in ((page, html_page(unpaid)), (markdown(fixed), markdown(unpaid))):
         assert "Actual against budget" in text
@@ -159,14 +159,14 @@ def test_lines_not_yet_paid_are_left_out_of_the_comparison(fixed, monkeypatch):
     assert "| Later |" not in markdown(fixed)
 
 
-def test_the_calendar_has_days_without_a_start(fixed):
+def test_the_calendar_shows_days_without_a_start_date(fixed):
     assert "2026-11-23" in markdown(fixed)
     bare = markdown(fixed.replace(start=None))
     assert "2026-11-23" not in bare
     assert "day 21" in bare
 
 
-def test_a_budget_of_nothing_has_documents_too(fixed):
+def test_a_budget_of_zero_has_documents(fixed):
     none = fixed.lines[-1]._replace(quantity=0.0, low=0.0, base=0.0, high=0.0)
     empty = fixed.replace(lines=(none,), schedule=(), found=(), assumptions=(), remarks=())
     assert Page(html_page(empty)).tags.count("svg") == 2
@@ -180,7 +180,7 @@ def test_the_same_budget_gives_the_same_text(fixed):
         assert export(fixed) == export(fixed)
 
 
-def test_the_page_is_the_same_again_whatever_the_settings_of_the_reader(fixed, page):
+def test_the_html_page_does_not_depend_on_matplotlib_settings(fixed, page):
     matplotlib = pytest.importorskip("matplotlib")
     with matplotlib.rc_context({"font.size": 30, "svg.fonttype": "path"}):
         assert html_page(fixed) == page

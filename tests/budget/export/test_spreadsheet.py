@@ -1,4 +1,4 @@
-"""A workbook for finance: live sums that LibreOffice confirms to the cent, and texts that are never formulas."""
+"""Excel export: formulas that LibreOffice computes to the same cent; texts are never formulas."""
 
 import csv
 import math
@@ -35,7 +35,7 @@ def by_name(sheet):
     return {row[0].value: row for row in sheet.iter_rows(min_row=5) if row[0].value}
 
 
-def test_without_openpyxl_it_says_what_to_install(fixed, tmp_path, monkeypatch):
+def test_a_missing_openpyxl_is_an_error_that_names_the_extra(fixed, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(MissingFactError, match=r"to_xlsx needs openpyxl: pip install 'costmodel\[xlsx\]'"):
         write_xlsx(fixed, tmp_path / "budget.xlsx")
@@ -160,7 +160,7 @@ def test_control_characters_do_not_stop_it(opened, fixed):
     assert "bell� and null�" in by_name(opened(fixed.replace(lines=(first, *fixed.lines[1:])))["Budget"])
 
 
-def test_dates_stand_in_the_calendar_only_where_the_project_has_one(opened, fixed):
+def test_the_calendar_has_dates_only_with_a_start_date(opened, fixed):
     dated = by_name(opened(fixed)["Calendar"])["Experiments"]
     assert str(dated[4].value)[:10] == "2026-11-23"
     assert dated[6].value == "Collect and label data, Set up the cluster"
@@ -168,7 +168,7 @@ def test_dates_stand_in_the_calendar_only_where_the_project_has_one(opened, fixe
     assert (bare[1].value, bare[4].value) == (21, None)
 
 
-def test_a_budget_of_nothing_is_written(opened, fixed):
+def test_a_budget_of_zero_is_written(opened, fixed):
     none = fixed.lines[-1]._replace(quantity=0.0, low=0.0, base=0.0, high=0.0)
     rows = by_name(
         opened(fixed.replace(lines=(none,), schedule=(), found=(), assumptions=()), data_only=True)["Budget"]

@@ -1,4 +1,4 @@
-"""How is a budget handed on as text? CSV to compute with, Markdown to paste, and an HTML page to read and to print."""
+"""Text exports of a budget: CSV, Markdown, and an HTML page for reading and printing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from costmodel.budget.lines import Line
 from costmodel.foundation import rendering
 
 if TYPE_CHECKING:
-    from costmodel.budget.budget import Budget
+    from costmodel.budget.result import BudgetResult
 
 _STYLE = """
 :root { font: 14px/1.45 Helvetica, Arial, "Liberation Sans", "DejaVu Sans", sans-serif; color: #1a1a1a }
@@ -57,15 +57,15 @@ footer { margin-top: 2.5rem; border-top: 1px solid #ccc; padding-top: .6rem }
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def csv_text(budget: Budget) -> str:
+def csv_text(budget: BudgetResult) -> str:
     """Return the budget as CSV: a row for each line with all of its fields, and a row with the totals.
 
-    Money has two decimals, so that the rows add up to the total to the cent. A text that a spreadsheet would
-    take for a formula (one that starts with =, +, -, @, a tab or a line break) has an apostrophe before it.
+    Money has two decimals, so the rows add up to the total to the cent. A text that a spreadsheet would
+    read as a formula (it starts with =, +, -, @, a tab or a line break) gets an apostrophe in front.
 
     Parameters
     ----------
-    budget : Budget
+    budget : BudgetResult
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -80,7 +80,7 @@ def csv_text(budget: Budget) -> str:
 
 
 def inert(text: str) -> bool:
-    """Return whether a spreadsheet takes a text for a text.
+    """Return whether a spreadsheet reads a text as text, not as a formula.
 
     >>> inert("GPU time"), inert("=1+1"), inert("@SUM(A1)")
     (True, False, False)
@@ -88,27 +88,27 @@ def inert(text: str) -> bool:
     return not text.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
 
 
-def markdown(budget: Budget) -> str:
-    """Return the budget as Markdown: what it comes to, and all of its tables.
+def markdown(budget: BudgetResult) -> str:
+    """Return the budget as Markdown: totals, notes and all tables.
 
     Parameters
     ----------
-    budget : Budget
+    budget : BudgetResult
     """
     facts = "\n".join(f"- {name}: {value}" for name, value in _facts(budget))
     notes = "\n".join(f"- {_heading(note)}" for note in budget.notes())
     parts = [f"# {_heading(budget.name)}", _subtitle(budget), facts, *([notes] if notes else [])]
     for section in sections(budget):
-        parts += [f"## {section.title}", rendering.markdown(_emphasised(section), section.note)]
+        parts += [f"## {section.title}", rendering.markdown(_emphasized(section), section.note)]
     return "\n\n".join([*parts, made_by(budget)]) + "\n"
 
 
-def html_page(budget: Budget) -> str:
-    """Return the budget as an HTML page that stands alone: no script, nothing loaded, everything escaped.
+def html_page(budget: BudgetResult) -> str:
+    """Return the budget as one self-contained HTML page: no scripts, no loaded files, all text escaped.
 
     Parameters
     ----------
-    budget : Budget
+    budget : BudgetResult
     """
     found = {section.title: section for section in sections(budget)}
     pair = _figure("What it costs by group", svg(draw_groups, budget, 4.6, 3.1, "groups")) + _figure(
@@ -116,7 +116,7 @@ def html_page(budget: Budget) -> str:
     plots = {"Cost lines": f'<div class="pair">{pair}</div>'}
     if drivers := budget.drivers():
         height = 1.1 + 0.36 * min(len(drivers), DRIVERS)
-        plots["What drives the spread"] = _figure("", svg(draw_drivers, budget, 9.2, height, "drivers"))
+        plots["Drivers of the interval"] = _figure("", svg(draw_drivers, budget, 9.2, height, "drivers"))
     if budget.schedule:
         height = 0.8 + 0.32 * len(budget.schedule)
         plots["Calendar"] = _figure("", svg(draw_calendar, budget, 9.2, height, "calendar"))
@@ -136,12 +136,12 @@ def html_page(budget: Budget) -> str:
     )
 
 
-def _subtitle(budget: Budget) -> str:
+def _subtitle(budget: BudgetResult) -> str:
     return f"Budget in US dollars of {budget.currency_year}"
 
 
-def _facts(budget: Budget) -> list[tuple[str, str]]:
-    """Return what a reader wants to know first."""
+def _facts(budget: BudgetResult) -> list[tuple[str, str]]:
+    """Return the headline facts: totals, quantiles, duration."""
     facts = [("Base, contingency included", f"{budget.base:,.2f} USD"), ("P50 (median)", f"{budget.p50:,.0f} USD"),
              ("P10 to P90 (80 % interval)", f"{budget.p10:,.0f} to {budget.p90:,.0f} USD")]  # fmt: skip
     if budget.schedule:
@@ -160,12 +160,12 @@ def _csv_cell(name: str, value: object) -> str:
 
 
 def _heading(text: str) -> str:
-    """Return a text in one line, without tags."""
+    """Return a text on one line, without tags."""
     return " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
 
 
-def _emphasised(section: Section) -> list[dict[str, str]]:
-    """Return the rows with each cell in one line, and those that stand out in bold."""
+def _emphasized(section: Section) -> list[dict[str, str]]:
+    """Return the rows with each cell on one line, and emphasized rows in bold."""
     rows = []
     for index, row in enumerate(section.rows):
         cells = {key: " ".join(cell.split()) for key, cell in row.items()}
@@ -180,7 +180,7 @@ def _figure(caption: str, drawn: str) -> str:
 
 
 def _kind(column: str) -> str:
-    """Return how a column is set: as numbers, as dates that do not break, or as text that breaks anywhere."""
+    """Return the CSS class of a column: numbers, dates without line breaks, or text that breaks anywhere."""
     return "number" if column in NUMERIC else "date" if column in DATES else "long" if column in LONG else "short"
 
 

@@ -1,4 +1,4 @@
-"""How does a budget look? Groups with whiskers, distribution of the total, drivers and calendar, as plots and SVG."""
+"""Plots of a budget: groups with intervals, distribution of the total, drivers and calendar; also as SVG."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from costmodel.budget.budget import Budget
+    from costmodel.budget.result import BudgetResult
 
 BLUE, ORANGE, SKY, GREY = "#0072B2", "#E69F00", "#56B4E9", "#666666"
-"""Okabe and Ito 2008, distinct for all kinds of color vision and in gray print; and a gray for what is secondary."""
+"""Colors of Okabe and Ito 2008, distinct for all kinds of color vision and in gray print; gray for secondary marks."""
 DRIVERS = 10
-"""How many drivers are drawn; the table has them all."""
+"""Largest number of drivers in a plot; the table has all of them."""
 _SCALES = ((1e9, "billion USD"), (1e6, "million USD"), (1e3, "thousand USD"), (1.0, "USD"))
 
 
-def draw_groups(budget: Budget, ax: Axes) -> Axes:
-    """Draw what each group of lines costs, with the sums of its low and high columns as whiskers.
+def draw_groups(budget: BudgetResult, ax: Axes) -> Axes:
+    """Draw the cost of each group of lines, with the sums of its low and high as whiskers.
 
     Parameters
     ----------
-    budget : Budget
-    ax : Axes to draw in
+    budget : BudgetResult
+    ax : Axes
+        Axes to draw in.
     """
     groups = [group for group in reversed(GROUPS) if any(line.group == group for line in budget.lines)]
     lines = [[line for line in budget.lines if line.group == group] for group in groups]
@@ -49,13 +50,14 @@ def draw_groups(budget: Budget, ax: Axes) -> Axes:
     return _finish(ax, f"{unit}; bar: base, whisker: low to high")
 
 
-def draw_total(budget: Budget, ax: Axes) -> Axes:
-    """Draw the chance that the project costs at most so much, with P10, P50, P90 and the base.
+def draw_total(budget: BudgetResult, ax: Axes) -> Axes:
+    """Draw the cumulative distribution of the total, with P10, P50, P90 and the base.
 
     Parameters
     ----------
-    budget : Budget
-    ax : Axes to draw in
+    budget : BudgetResult
+    ax : Axes
+        Axes to draw in.
     """
     shares = [step / 50 for step in range(1, 50)]
     costs = [budget.quantile(share) for share in shares]
@@ -76,13 +78,14 @@ def draw_total(budget: Budget, ax: Axes) -> Axes:
     return _finish(ax, f"total [{unit}]")
 
 
-def draw_drivers(budget: Budget, ax: Axes) -> Axes:
+def draw_drivers(budget: BudgetResult, ax: Axes) -> Axes:
     """Draw the total with each uncertain input at its 10 % and 90 % quantile, the widest on top.
 
     Parameters
     ----------
-    budget : Budget
-    ax : Axes to draw in
+    budget : BudgetResult
+    ax : Axes
+        Axes to draw in.
     """
     rows = sorted(budget.drivers(), key=lambda driver: driver.share, reverse=True)[:DRIVERS][::-1]
     size, unit = _scale(budget)
@@ -109,13 +112,14 @@ def draw_drivers(budget: Budget, ax: Axes) -> Axes:
     return _finish(ax, f"total [{unit}]; line: base {_short(base, room)}")
 
 
-def draw_calendar(budget: Budget, ax: Axes) -> Axes:
-    """Draw when each task runs, how long, and on how many accelerators; thin lines lead from what it waits for.
+def draw_calendar(budget: BudgetResult, ax: Axes) -> Axes:
+    """Draw the calendar: start, duration and accelerators of each task; thin lines link it to its predecessors.
 
     Parameters
     ----------
-    budget : Budget
-    ax : Axes to draw in
+    budget : BudgetResult
+    ax : Axes
+        Axes to draw in.
     """
     tasks = sorted(budget.schedule, key=lambda task: task.start)
     places = {task.name: len(tasks) - 1 - index for index, task in enumerate(tasks)}
@@ -142,13 +146,15 @@ def draw_calendar(budget: Budget, ax: Axes) -> Axes:
     return _finish(ax, "dark: occupies accelerators", dated=True)
 
 
-def svg(draw: Callable[[Budget, Axes], Axes], budget: Budget, width: float, height: float, name: str) -> str:
-    """Return a plot as an SVG element for an HTML page: text stays text, and the same budget gives the same bytes.
+def svg(
+    draw: Callable[[BudgetResult, Axes], Axes], budget: BudgetResult, width: float, height: float, name: str
+) -> str:
+    """Return a plot as an SVG element for an HTML page. Text stays text; the same budget gives the same bytes.
 
     Parameters
     ----------
     draw : one of the functions of this file
-    budget : Budget
+    budget : BudgetResult
     width, height : [inch]
     name : put before the ids within, which have to be unique in a page
     """
@@ -175,7 +181,7 @@ def svg(draw: Callable[[Budget, Axes], Axes], budget: Budget, width: float, heig
 
 
 def _beside(ax: Axes, x: float, y: float, text: str, left: bool = False, gap: float = 4, down: float = 0) -> None:
-    """Write beside a point, on the right of it or on the left, `gap` and `down` points from it."""
+    """Write a label to the right or left of a point, `gap` and `down` points away."""
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
     ax.annotate(text, (x, y), (-gap if left else gap, -down), textcoords="offset points", va="center",
                 ha="right" if left else "left", bbox=box)  # fmt: skip
@@ -191,13 +197,13 @@ def _finish(ax: Axes, label: str, dated: bool = False) -> Axes:
     return ax
 
 
-def _scale(budget: Budget) -> tuple[float, str]:
-    """Return the unit in which the total is readable, the same in all plots: its size [USD] and its name."""
+def _scale(budget: BudgetResult) -> tuple[float, str]:
+    """Return the unit of money of all plots: its size [USD] and its name."""
     return next((pair for pair in _SCALES if budget.base >= pair[0]), _SCALES[-1])
 
 
 def _short(value: float, room: float = 0.0) -> str:
-    """Return a number of an axis with three digits, and with as many more as tell apart what differs within `room`."""
+    """Return a tick label with three digits, or with more if `room` needs them to tell labels apart."""
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     while digits < 6 and 0 < room < 20 * 10**-digits:
         digits += 1
@@ -209,6 +215,6 @@ def _days(days: float) -> str:
 
 
 def _label(name: str) -> str:
-    """Return a name in two lines at most, without what the plot would take for mathematics."""
+    """Return a name on at most two lines, with dollar signs escaped."""
     short = textwrap.wrap(" ".join(name.split()), 30, max_lines=2, placeholder=" …")
     return "\n".join(short).replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""Which tables make up a budget that is read? Lines by group, uncertainty, calendar, actuals, assumptions, sources."""
+"""Tables of a budget for readers: lines by group, uncertainty, calendar, actuals, assumptions, sources."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from costmodel.budget.lines import GROUPS
 from costmodel.foundation.rendering import number
 
 if TYPE_CHECKING:
-    from costmodel.budget.budget import Budget
     from costmodel.budget.lines import Line, Task
+    from costmodel.budget.result import BudgetResult
 
 QUANTILES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 NUMERIC = frozenset({"Quantity", "Unit price", "Low", "Base", "High", "Total [USD]", "At its 10 %", "At its 90 %",
                      "Swing", "Share", "Days", "GPUs", "Budget", "Actual", "Difference", "Spent",
                      "GPU-weeks"})  # fmt: skip
-"""Columns of numbers, which are aligned on the right."""
+"""Columns of numbers, aligned on the right."""
 DATES = frozenset({"As of", "Start", "End"})
 LONG = frozenset({"Line", "Driver", "Task", "After", "Subject", "Value", "Source", "Source of the price", "Note"})
-"""Columns of free text, which may break within a word."""
+"""Columns of free text, in which a line may break within a word."""
 
 
 class Section(NamedTuple):
-    """A table of text: its title, its rows, those that stand out (sums), and what the reader should know."""
+    """A table of text: title, rows, indices of emphasized rows (sums), and a note below."""
 
     title: str
     rows: list[dict[str, str]]
@@ -31,15 +31,15 @@ class Section(NamedTuple):
     note: str = ""
 
 
-def sections(budget: Budget) -> list[Section]:
-    """Return the tables of a budget in the order in which they are read, without those that would be empty."""
+def sections(budget: BudgetResult) -> list[Section]:
+    """Return the tables of a budget in reading order, without empty ones."""
     tables = (_lines(budget), _quantiles(budget), _drivers(budget), _calendar(budget), _gpu_weeks(budget),
               _actuals(budget), _assumptions(budget), _sources(budget))  # fmt: skip
     return [section for section in tables if section.rows]
 
 
-def made_by(budget: Budget) -> str:
-    """Return what makes the figures reproducible, in a line."""
+def made_by(budget: BudgetResult) -> str:
+    """Return one line with version, hash of the data and seed."""
     stamp = budget.stamp()
     return f"costmodel {stamp['version']}, data {stamp['data_hash']}, seed {stamp['seed']}"
 
@@ -54,13 +54,13 @@ def money(value: float) -> str:
 
 
 def ends_of(task: Task, start: date | None) -> tuple[date, date] | None:
-    """Return the first day of a task and the day on which it ends, where the project has a date."""
+    """Return the first day and the end day of a task, or None if the project has no start date."""
     if start is None:
         return None
     return start + timedelta(days=task.start), start + timedelta(days=task.start + task.days)
 
 
-def _lines(budget: Budget) -> Section:
+def _lines(budget: BudgetResult) -> Section:
     rows: list[dict[str, str]] = []
     strong: list[int] = []
     for group in GROUPS:
@@ -75,8 +75,8 @@ def _lines(budget: Budget) -> Section:
             rows += [_sum(group.capitalize(), lines), *(_row(line, _price(line.unit_price)) for line in lines)]
     strong.append(len(rows))
     rows.append({**_sum("Total", []), "Low": money(budget.low), "Base": money(budget.base), "High": money(budget.high)})
-    note = ("Low and high are the 10 % and 90 % quantile of each line alone; their sums are wider than P10 to P90 "
-            "of the total, since not all lines are low or high at once.")  # fmt: skip
+    note = ("Low and high are the 10 % and 90 % quantile of each line alone. Their sums are wider than P10 to P90 "
+            "of the total, because not all lines are low or high at once.")  # fmt: skip
     return Section("Cost lines", rows, frozenset(strong), note)
 
 
@@ -92,23 +92,29 @@ def _row(line: Line, price: str) -> dict[str, str]:
             "Low": money(line.low), "Base": money(line.base), "High": money(line.high)}  # fmt: skip
 
 
-def _quantiles(budget: Budget) -> Section:
-    rows = [{"Quantile": f"P{100 * share:g}", "Total [USD]": money(budget.quantile(share)),
-             "Meaning": f"{100 * share:g} % chance that the project costs no more"} for share in QUANTILES]  # fmt: skip
+def _quantiles(budget: BudgetResult) -> Section:
+    rows = [
+        {
+            "Quantile": f"P{100 * share:g}",
+            "Total [USD]": money(budget.quantile(share)),
+            "Meaning": f"{100 * share:g} % probability that the project costs at most this",
+        }
+        for share in QUANTILES
+    ]
     strong = frozenset(index for index, share in enumerate(QUANTILES) if share in {0.1, 0.5, 0.9})
-    return Section("Spread of the total", rows, strong, "The contingency counts as spent.")
+    return Section("Quantiles of the total", rows, strong, "The contingency is counted as spent.")
 
 
-def _drivers(budget: Budget) -> Section:
+def _drivers(budget: BudgetResult) -> Section:
     rows = [{"Driver": driver.name, "At its 10 %": money(driver.low), "At its 90 %": money(driver.high),
              "Swing": money(abs(driver.high - driver.low)), "Share": f"{100 * driver.share:.1f} %"}
             for driver in sorted(budget.drivers(), key=lambda driver: driver.share, reverse=True)]  # fmt: skip
-    note = ("The total [USD] with one input at its 10 % and at its 90 % quantile, all others at their medians; "
-            "share of the squared swings.")  # fmt: skip
-    return Section("What drives the spread", rows, note=note)
+    note = ("The total [USD] with one input at its 10 % and at its 90 % quantile, all others at their medians. "
+            "Share is the share of the squared swings.")  # fmt: skip
+    return Section("Drivers of the interval", rows, note=note)
 
 
-def _calendar(budget: Budget) -> Section:
+def _calendar(budget: BudgetResult) -> Section:
     rows = []
     for task in sorted(budget.schedule, key=lambda task: task.start):
         ends = ends_of(task, budget.start)
@@ -120,12 +126,12 @@ def _calendar(budget: Budget) -> Section:
     return Section("Calendar", rows, note=note)
 
 
-def _gpu_weeks(budget: Budget) -> Section:
+def _gpu_weeks(budget: BudgetResult) -> Section:
     rows = [{"Accelerator": name, "GPU-weeks": f"{weeks:,.1f}"} for name, weeks in budget.gpu_weeks.items()]
     return Section("Accelerators in use", rows)
 
 
-def _actuals(budget: Budget) -> Section:
+def _actuals(budget: BudgetResult) -> Section:
     rows = [row for row in budget.against_actuals() if row["actual"] is not None]
     shown = [{"Line": row["line"], "Budget": money(row["budget"]), "Actual": money(row["actual"]),
               "Difference": _signed(row["difference"]), "Spent": _share(row["actual"], row["budget"])}
@@ -134,17 +140,17 @@ def _actuals(budget: Budget) -> Section:
         planned, paid = (sum(row[column] for row in rows) for column in ("budget", "actual"))
         shown.append({"Line": "Total of these lines", "Budget": money(planned), "Actual": money(paid),
                       "Difference": _signed(paid - planned), "Spent": _share(paid, planned)})  # fmt: skip
-    note = "Difference: actual less budget [USD]; a plus is overspent. Lines without an actual are left out."
+    note = "Difference: actual minus budget [USD]; positive is overspent. Lines without an actual are not listed."
     return Section("Actual against budget", shown, frozenset({len(rows)}), note if shown else "")
 
 
-def _assumptions(budget: Budget) -> Section:
+def _assumptions(budget: BudgetResult) -> Section:
     rows = [{"Subject": each.subject, "Value": each.value, "Source": each.source, "As of": each.as_of}
             for each in budget.assumptions]  # fmt: skip
     return Section("Assumptions", rows)
 
 
-def _sources(budget: Budget) -> Section:
+def _sources(budget: BudgetResult) -> Section:
     rows = [{"Line": line.name, "Owner": line.owner, "Source of the price": _shortened(line.source),
              "As of": line.as_of, "Note": line.note}
             for line in budget.lines if line.owner or line.source or line.as_of or line.note]  # fmt: skip
@@ -152,12 +158,12 @@ def _sources(budget: Budget) -> Section:
 
 
 def _shortened(text: str) -> str:
-    """Return the beginning of a text that lists every fact; the spreadsheet and the CSV have it whole."""
+    """Return the first 160 characters of a text; the spreadsheet and the CSV have all of it."""
     return text if len(text) <= 160 else text[:159].rsplit(" ", 1)[0] + " …"
 
 
 def _quantity(value: float) -> str:
-    """Return a quantity with two decimals at most, or with three digits where it is small.
+    """Return a quantity with at most two decimals, or with three digits if it is below 1.
 
     >>> _quantity(1999999.9999999998), _quantity(12.648), _quantity(0.1234)
     ('2,000,000', '12.65', '0.123')
@@ -166,7 +172,7 @@ def _quantity(value: float) -> str:
 
 
 def _price(value: float) -> str:
-    """Return a unit price in cents, or with four digits where it is no whole number of cents.
+    """Return a unit price in cents, or with four digits if it is not a whole number of cents.
 
     >>> _price(2.5), _price(2.98432), _price(0.00000015)
     ('2.50', '2.9843', '0.00000015')
@@ -177,7 +183,7 @@ def _price(value: float) -> str:
 
 
 def _plain(value: float, digits: int) -> str:
-    """Return a small number with that many digits, without an exponent."""
+    """Return a small number with the given number of digits, without an exponent."""
     return f"{float(f'{value:.{digits}g}'):.15f}".rstrip("0").rstrip(".")
 
 

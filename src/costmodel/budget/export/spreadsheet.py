@@ -1,4 +1,4 @@
-"""How is a budget handed to finance? A workbook whose sums are formulas, and whose texts can never be formulas."""
+"""Excel export of a budget. Sums are formulas; texts are never formulas."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from costmodel.foundation.errors import InputError, MissingFactError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from costmodel.budget.budget import Budget
+    from costmodel.budget.result import BudgetResult
 
 MONEY, DAYS, SHARE, DAY = "#,##0.00", "#,##0.0", "0.0%", "yyyy-mm-dd"
 _EPOCH = datetime(1980, 1, 1)
-"""Stands in the file for the time of writing, so that the same budget gives the same bytes."""
+"""Fixed time of writing in the file, so that the same budget gives the same bytes."""
 
 
 class Formula(NamedTuple):
-    """A formula, and its value: programs that do not compute (previews, protected views) show that."""
+    """A formula with its value, for programs that do not compute formulas (previews, protected views)."""
 
     text: str
     value: float
 
 
 class Shown(NamedTuple):
-    """A number in another format than that of its column."""
+    """A number with a format of its own, not that of its column."""
 
     value: float | Formula
     form: str
@@ -48,7 +48,7 @@ class Column(NamedTuple):
 Cell = str | float | date | Formula | Shown | None
 
 
-def write_xlsx(budget: Budget, path: str | Path) -> None:
+def write_xlsx(budget: BudgetResult, path: str | Path) -> None:
     """Write the budget as an Excel workbook.
 
     Sheets: Budget, Quantiles & drivers, Calendar, Assumptions, Actuals. The base of a line is a formula of its
@@ -57,7 +57,7 @@ def write_xlsx(budget: Budget, path: str | Path) -> None:
 
     Parameters
     ----------
-    budget : Budget
+    budget : BudgetResult
     path : of the file, which is overwritten
 
     Raises
@@ -106,13 +106,15 @@ _COLUMNS = {
 }  # fmt: skip
 _FONT = "Calibri"
 _HEADER = 4
-"""The row of the column titles, below title, subtitle and a blank row."""
+"""Row of the column titles, below title, subtitle and a blank row."""
 
 
 class _Sheet:
-    """A sheet that is filled from the top; `values` are those of its formulas, by cell."""
+    """A sheet that is filled from the top; `values` holds the values of its formulas, by cell."""
 
-    def __init__(self, openpyxl: Any, workbook: Any, budget: Budget, title: str, columns: Sequence[Column]) -> None:
+    def __init__(
+        self, openpyxl: Any, workbook: Any, budget: BudgetResult, title: str, columns: Sequence[Column]
+    ) -> None:
         self.styles, self.sheet, self.columns = openpyxl.styles, workbook.create_sheet(title), columns
         self.values: dict[str, float] = {}
         self.most_lines = 3 if title == "Budget" else 24
@@ -142,7 +144,7 @@ class _Sheet:
         self.fill(row, "D9E5EF")
 
     def add(self, cells: Sequence[Cell], bold: bool = False, level: int = 0) -> int:
-        """Append a row, high enough for its texts, and return its number; a text alone runs over its column."""
+        """Append a row, high enough for its texts, and return its number; a single text may exceed its column."""
         row, alone, lines = self.row, len(cells) == 1, 1
         for index, (content, column) in enumerate(zip(cells, self.columns, strict=False), start=1):
             if content is None or content == "":
@@ -162,7 +164,7 @@ class _Sheet:
         return row
 
     def fill(self, row: int, color: str) -> None:
-        """Give the cells of a row a background."""
+        """Set the background of the cells of a row."""
         for column in range(1, len(self.columns) + 1):
             self.sheet.cell(row, column).fill = self.styles.PatternFill("solid", fgColor=color)
 
@@ -178,8 +180,8 @@ class _Sheet:
         cell.value, cell.number_format = content, form
 
 
-def _budget_sheet(sheet: _Sheet, budget: Budget) -> list[int]:
-    """Fill the sheet of lines, and return the row of each line."""
+def _budget_sheet(sheet: _Sheet, budget: BudgetResult) -> list[int]:
+    """Fill the sheet of lines, and return the row number of each line."""
     places: dict[int, int] = {}
     sums: list[int] = []
     for group in GROUPS[:-1]:
@@ -214,9 +216,7 @@ def _budget_sheet(sheet: _Sheet, budget: Budget) -> list[int]:
     for each in sums:
         sheet.fill(each, "F0F4F8")
     sheet.add([])
-    sheet.add(
-        ["Low and high are the 10 % and 90 % quantile of each line alone; they do not follow a changed quantity."]
-    )
+    sheet.add(["Low and high are the 10 % and 90 % quantile of each line alone. They do not change with the quantity."])
     return [places[index] for index in range(len(budget.lines))]
 
 
@@ -224,13 +224,13 @@ _MONEY = (("F", "low"), ("G", "base"), ("H", "high"))
 
 
 def _precise(value: float) -> Shown:
-    """Return a number with its decimals: two, or more where it has more."""
+    """Return a number with two decimals, or with more if it has more."""
     return Shown(value, MONEY if round(value, 2) == value else "#,##0.00##" if abs(value) >= 1 else "0.00########")
 
 
-def _uncertainty_sheet(sheet: _Sheet, budget: Budget) -> None:
+def _uncertainty_sheet(sheet: _Sheet, budget: BudgetResult) -> None:
     for share in QUANTILES:
-        sheet.add([f"P{100 * share:g}: {100 * share:g} % chance of no more", budget.quantile(share)])
+        sheet.add([f"P{100 * share:g}: {100 * share:g} % probability of at most this", budget.quantile(share)])
     sheet.add([])
     sheet.head(
         ["Total with one driver at a quantile", "At its 10 % [USD]", "At its 90 % [USD]", "Swing [USD]", "Share"]
@@ -245,7 +245,7 @@ def _uncertainty_sheet(sheet: _Sheet, budget: Budget) -> None:
             sheet.add([note])
 
 
-def _calendar_sheet(sheet: _Sheet, budget: Budget) -> None:
+def _calendar_sheet(sheet: _Sheet, budget: BudgetResult) -> None:
     for task in sorted(budget.schedule, key=lambda task: task.start):
         end = Formula(f"=B{sheet.row}+C{sheet.row}", task.start + task.days)
         first, last = ends_of(task, budget.start) or (None, None)
@@ -258,13 +258,13 @@ def _calendar_sheet(sheet: _Sheet, budget: Budget) -> None:
             sheet.add([name, weeks])
 
 
-def _assumptions_sheet(sheet: _Sheet, budget: Budget) -> None:
+def _assumptions_sheet(sheet: _Sheet, budget: BudgetResult) -> None:
     for each in budget.assumptions:
         sheet.add([each.subject, each.value, each.source, each.as_of])
 
 
-def _actuals_sheet(sheet: _Sheet, budget: Budget, rows: list[int]) -> None:
-    """List every line, so that what was paid can be typed in."""
+def _actuals_sheet(sheet: _Sheet, budget: BudgetResult, rows: list[int]) -> None:
+    """List every line, with an empty cell for the amount paid."""
     first = sheet.row
     for line, row in zip(budget.lines, rows, strict=True):
         less = 0.0 if line.actual is None else line.actual - line.base
@@ -285,7 +285,7 @@ def _sum(cells: str, values: Sequence[float]) -> Formula:
 
 
 def _finished(content: bytes, values: Sequence[dict[str, float]]) -> bytes:
-    """Return the workbook with the values of its formulas, and without the time of writing."""
+    """Return the workbook with the values of its formulas and a fixed time of writing."""
     buffer = io.BytesIO()
     by_file = {f"xl/worksheets/sheet{index}.xml": each for index, each in enumerate(values, start=1)}
     with zipfile.ZipFile(io.BytesIO(content)) as given, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:

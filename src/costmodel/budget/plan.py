@@ -1,0 +1,179 @@
+"""Contents of a project: runs, experiments, data, people and other purchases."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from costmodel.budget.items import Experiments, Item, Name, Person, Run, Storage, StorageItem
+from costmodel.budget.lines import CONTINGENCY_LINE, Group
+from costmodel.budget.schedule import cycle
+from costmodel.estimation import files
+from costmodel.foundation.errors import InputError, unknown
+from costmodel.foundation.fields import Date, Measure
+from costmodel.foundation.ranges import Range
+from costmodel.foundation.specs import Spec, changed
+
+MOST_LINES = 1000
+"""Largest number of lines in a project [1]."""
+CONTINGENCY = 0.15
+"""Default contingency, as a share of all other lines [1]. It is a convention, not a measurement; a budget that
+uses it lists it among its assumptions."""
+
+Contingency: TypeAlias = Annotated[float | Range, Measure("1", 0.0, 10.0)]
+Money: TypeAlias = Annotated[float, Measure("USD", 0.0, 1e15, uncertain=False)]
+Part: TypeAlias = Run | Experiments | Item | Storage | Person
+
+
+class ProjectPlan(Spec):
+    """Fields of a project, with their checks; `Project` adds the budget."""
+
+    if TYPE_CHECKING:  # fields take more than the types in which they are held
+
+        def __init__(self, *args: Any, **fields: Any) -> None: ...
+
+    name: Name
+    """Name of the project."""
+    currency_year: Annotated[int, Field(ge=2000, le=2100)] = 2026
+    """Year of the dollars. Prices of other years are not converted; the assumptions list them."""
+    start: Date | None = None
+    """First day of the project."""
+    runs: tuple[Run, ...] = ()
+    """Training runs."""
+    experiments: Experiments | None = None
+    """Trial runs before the final runs; `{}` takes the number and size that practitioners report."""
+    data: tuple[Item, ...] = ()
+    """Data that are bought or labeled."""
+    evaluation: tuple[Item, ...] = ()
+    """Evaluation of the model."""
+    people: tuple[Person, ...] = ()
+    """Staff, by role."""
+    storage: tuple[StorageItem, ...] = ()
+    """Storage, by terabyte and month or by piece."""
+    serving: tuple[Item, ...] = ()
+    """Serving of the model."""
+    other: tuple[Item, ...] = ()
+    """Other purchases."""
+    contingency: Contingency = CONTINGENCY
+    """Reserve, as a share of all other lines [1]."""
+    actuals: dict[str, Money] = Field(default_factory=dict)
+    """Amounts paid so far [USD], by the name of the line."""
+    owner: str = ""
+    """Person responsible for lines without an owner of their own."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Seed of the random draws, also of those of the runs."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        problems = [_detail(*problem) for problem in self._problems()]
+        if problems:
+            raise ValidationError.from_exception_data(type(self).__name__, problems)
+        return self
+
+    def parts(self) -> Iterator[tuple[tuple[str | int, ...], Group, Part]]:
+        """Yield the part behind each line, with its place in the project and its group, in the order of the groups."""
+        for index, run in enumerate(self.runs):
+            yield ("runs", index), "compute", run
+        if self.experiments is not None:
+            yield ("experiments",), "compute", self.experiments
+        groups: tuple[tuple[Group, tuple[Part, ...]], ...] = (
+            ("data", self.data), ("evaluation", self.evaluation), ("people", self.people),
+            ("storage", self.storage), ("serving", self.serving), ("other", self.other),
+        )  # fmt: skip
+        for group, items in groups:
+            for index, item in enumerate(items):
+                yield (group, index), group, item
+
+    @classmethod
+    def load(cls, path: str | Path, changes: Mapping[str, Any] | None = None) -> Self:
+        """Read a project from a TOML or JSON file.
+
+        Parameters
+        ----------
+        path : str or Path
+            Path of the file. Paths in the file (of a scenario, a config or a price table) are relative to it.
+        changes : Mapping, optional
+            Values by dotted path that override the file: `{"runs.0.scenario.cluster.count": 16}`.
+
+        Raises
+        ------
+        InputError
+            With all problems of the file.
+        """
+        folder, data = Path(path).parent, files.read(Path(path), {})
+        _rewrite_paths(data, lambda value: str(folder / value) if (folder / value).exists() else value)
+        for run in _runs(data):
+            if isinstance(run.get("scenario"), str):
+                try:
+                    run["scenario"] = files.read(Path(run["scenario"]), {})
+                except InputError:  # reported with all other problems when the scenario is validated
+                    continue
+        for field, value in (changes or {}).items():
+            data = changed(data, field, value)
+        return cls.from_data(data)
+
+    def save(self, path: str | Path) -> None:
+        """Write the project to a TOML or JSON file (by its ending), which `load` reads back."""
+        folder, data = Path(path).parent, self.to_data()
+        _rewrite_paths(data, lambda value: os.path.relpath(value, folder) if Path(value).exists() else value)
+        files.write(Path(path), data)
+
+    def _problems(self) -> Iterator[tuple[tuple[str | int, ...], str, Any]]:
+        """Yield the contradictions between the parts: place, reason, and the value given."""
+        parts = list(self.parts())
+        if not 1 <= len(parts) <= MOST_LINES:
+            yield (), f"a project has 1 to {MOST_LINES} runs, items and people; got {len(parts)}", len(parts)
+        names = [part.name for _, _, part in parts]
+        counted = Counter([*names, CONTINGENCY_LINE])
+        waits: dict[str, tuple[str, ...]] = {}
+        for place, _, part in parts:
+            if counted[part.name] > 1:
+                where = (*place, "role" if isinstance(part, Person) else "name")
+                yield where, f"names of lines must be unique; {part.name!r} occurs twice", part.name
+            after = getattr(part, "after", ())
+            for index, other in enumerate(after):
+                if other not in names:
+                    yield (*place, "after", index), unknown("line", other, names), other
+            waits[part.name] = tuple(other for other in after if other in names)
+        if circle := cycle(waits):
+            path = " waits for ".join(repr(name) for name in circle)
+            yield (), f"after: {path}: these lines wait for each other, so none can start", circle
+        runs = [run.name for run in self.runs]
+        if self.experiments is not None:
+            if not runs:
+                yield ("experiments",), "experiments need at least one run; the project has none", None
+            for index, other in enumerate(self.experiments.of):
+                if other not in runs:
+                    yield ("experiments", "of", index), unknown("run", other, runs), other
+        for name in self.actuals:
+            if name not in counted:
+                yield ("actuals", name), unknown("line", name, counted), name
+
+
+def _detail(place: tuple[str | int, ...], reason: str, given: Any) -> InitErrorDetails:
+    error = PydanticCustomError("costmodel", "{reason}", {"reason": reason})
+    return InitErrorDetails(type=error, loc=place, input=given)
+
+
+def _runs(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the runs in the data of a file that are tables."""
+    runs = data.get("runs")
+    return [run for run in runs if isinstance(run, dict)] if isinstance(runs, (list, tuple)) else []
+
+
+def _rewrite_paths(data: Mapping[str, Any], new: Callable[[str], str]) -> None:
+    """Replace the paths in the runs: those of the scenario, its config and its price table."""
+    for run in _runs(data):
+        scenario = run.get("scenario")
+        inner = scenario if isinstance(scenario, dict) else {}
+        prices = inner.get("prices")
+        for holder, key in ((run, "scenario"), (inner, "architecture"), (prices, "table")):
+            if not isinstance(holder, dict):
+                continue
+            value = holder.get(key)
+            if isinstance(value, str) and ("/" in value or value.endswith((".toml", ".json", ".csv"))):
+                holder[key] = new(value)
