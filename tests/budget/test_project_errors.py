@@ -87,7 +87,10 @@ def test_a_circle_is_named():
         data=[{"name": "labels", "unit_price": 1, "after": ["judge"]}],
         evaluation=[{"name": "judge", "unit_price": 1, "after": ["labels"]}],
     )
-    assert found == "after: 'judge' waits for 'labels' waits for 'judge': these lines wait for each other, so none can start"
+    assert (
+        found
+        == "after: 'judge' waits for 'labels' waits for 'judge': these lines wait for each other, so none can start"
+    )
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,7 @@ _HOUR = 3600.0
 _DAY = 86400.0
 _GIVEN = Provenance("given")
 _TOO_WIDE = "its range is so wide that some draws exceed the largest float; give a narrower range"
-_NO_REWORK = (
-    f"no piece is rejected or redone; rework = '{ANNOTATION_OVERRUN}' takes the usual figure"
-)
+_NO_REWORK = f"no piece is rejected or redone; rework = '{ANNOTATION_OVERRUN}' takes the usual figure"
 _ONCE = Figure(1.0, None, Provenance("assumed", note=_NO_REWORK))
 
 
@@ -256,9 +254,7 @@ def _factor(
 ) -> Factor:
     """Return the given value, with draws keyed by its line, or the known fact, with draws shared by all lines."""
     if value is None:
-        return Factor(
-            name, f"{known_as} (looked up)", fact(known_as)
-        )  # no ": ", unlike the keys of lines
+        return Factor(name, f"{known_as} (looked up)", fact(known_as))  # no ": ", unlike the keys of lines
     figure = Figure(middle(value), value if isinstance(value, Range) else None, origin)
     return Factor(name, f"{line}: {name}", figure)
 

@@ -164,9 +164,7 @@ class Item(Spec):
         if self.kind is not None and self.unit not in {"", priced_kinds()[self.kind]}:
             raise ValueError(f"unit: the price of {self.kind!r} is per {priced_kinds()[self.kind]}, not {self.unit!r}")
         if self.unit_price is None and (self.source or self.as_of):
-            raise ValueError(
-                "source and as_of need a unit_price; a looked-up price has its own source and date"
-            )
+            raise ValueError("source and as_of need a unit_price; a looked-up price has its own source and date")
         return self
 
 
