@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def validate_step_times(rows: Table) -> dict[str, Any]:
-    """Score the step-time model on a table of measured steps.
+    """Score the step-time model on a table of measured steps, in the format of `report`.
 
     A step that the constants were fitted on is recognized by its settings and its step time, whatever its label. It
     is read as in the shipped table, and predicted by the constants of a fit without its family. Any other step is
@@ -39,11 +39,6 @@ def validate_step_times(rows: Table) -> dict[str, Any]:
     ----------
     rows : Table
         Rows with the columns of `data/measurements/step_times.csv`, or those of older files.
-
-    Returns
-    -------
-    dict
-        In the format of `report`.
     """
     shipped_constants = default_efficiency()
     fitted_on = read_steps(table("measurements/step_times"))[0]

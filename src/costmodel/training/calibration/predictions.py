@@ -85,27 +85,27 @@ def candidates(step: MeasuredStep) -> list[Layout]:
     with which the step fits in memory.
     """
     work = workload(step.architecture, step.sequence_length)
-    given = [step.layout]
+    stated = [step.layout]
     if "micro_batch" in step.open:
         depth = int(work.layers) // step.layout.pipeline
         chunks = [v for v in range(1, depth + 1) if depth % v == 0] if "interleave" in step.open else [1]
-        given = [step.layout.replace(micro_batch=batch, interleave=v) for batch in (1, 2, 4, 8) for v in chunks]
-        possible = [
-            one
-            for one in given
-            if not any(infeasibility_reasons(work, step.cluster.count, step.batch_size, layouts(one)).values())
-        ]
-        given = possible or [step.layout]
+        stated = [step.layout.replace(micro_batch=batch, interleave=v) for batch in (1, 2, 4, 8) for v in chunks]
+        possible = [layout for layout in stated if _is_possible(step, work, layout)]
+        stated = possible or [step.layout]
     capacity = hardware_rates(step.cluster, step.precision).memory
     fitting = []
-    for layout in given:
+    for layout in stated:
         modes = ("none", "selective", "full") if "recompute" in step.open else (layout.recompute,)
         for mode in modes:
-            one = layout.replace(recompute=mode)
-            if memory(work, step.numbers, step.batch_size, layouts(one)).total <= capacity:
-                fitting.append(one)
+            candidate = layout.replace(recompute=mode)
+            if memory(work, step.numbers, step.batch_size, layouts(candidate)).total <= capacity:
+                fitting.append(candidate)
                 break
-    return fitting or [given[0].replace(recompute="full") if "recompute" in step.open else given[0]]
+    return fitting or [stated[0].replace(recompute="full") if "recompute" in step.open else stated[0]]
+
+
+def _is_possible(step: MeasuredStep, work: Workload, layout: Layout) -> bool:
+    return not any(infeasibility_reasons(work, step.cluster.count, step.batch_size, layouts(layout)).values())
 
 
 def predict(prepared: Prepared, values: Mapping[str, float]) -> np.ndarray:
