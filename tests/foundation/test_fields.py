@@ -156,7 +156,7 @@ def test_a_sample_on_a_bound_that_is_left_out():
 
 @pytest.mark.parametrize("value", ["70 GB to 80 GB", between(70, 80), {"low": 70, "high": 80}])
 def test_a_field_that_shapes_a_device_takes_no_range(value):
-    with pytest.raises(InputError, match="a range is not possible here, only a number in GB"):
+    with pytest.raises(InputError, match="must be a number in GB, not a range"):
         PLAIN.validate(value)
 
 

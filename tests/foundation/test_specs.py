@@ -98,7 +98,7 @@ def test_arguments_by_place():
         "Cluster takes at most 5 arguments; got 6",
     )
     assert problems_of(lambda: cm.Cluster("H100-SXM", 8, accelerator="A100-80GB")) == (
-        "Cluster got 'accelerator' twice: by its place and by its name",
+        "Cluster got 'accelerator' twice: by position and by name",
     )
 
 
@@ -130,7 +130,7 @@ def test_replace_reaches_into_lists():
     [
         ({"cluster.cuont": 16}, "cluster.cuont: unknown field 'cuont'; did you mean 'count'?"),
         ({"cluster.site.pue": 0.5}, "cluster.site.pue: must be"),
-        ({"cluster.count.x": 16}, "'x' names something inside 1024, which has no parts"),
+        ({"cluster.count.x": 16}, "'x' names a field of 1024, which has no fields"),
         ({"nope": 1}, "unknown field 'nope'"),
         ({"recipe.0.tokens": 1}, "0"),
         ({"": 1}, "unknown field ''"),
@@ -143,9 +143,9 @@ def test_replace_tells_what_is_wrong(changes, message):
 
 
 def test_a_place_beyond_a_list():
-    with pytest.raises(cm.InputError, match="'2' is no place in a list of 2"):
+    with pytest.raises(cm.InputError, match="'2' must be a position in a list of 2"):
         changed([1, 2], "2", 3)
-    with pytest.raises(cm.InputError, match="'x' is no place in a list of 2"):
+    with pytest.raises(cm.InputError, match="'x' must be a position in a list of 2"):
         changed([1, 2], "x", 3)
 
 

@@ -68,16 +68,16 @@ def test_an_unknown_unit(text, unit):
 
 @pytest.mark.parametrize("text", ["5 W; import os", "5 __import__('os')", "5 lambda: 1", "5 W\n6", "5 °C", "5 <b>"])
 def test_characters_that_no_unit_has(text):
-    refused(text, "W", "characters that are no part of a unit|is not known")
+    refused(text, "W", "characters that are not part of a unit|is not known")
 
 
 @pytest.mark.parametrize("text", ["8 EUR/hour", "8 €/hour", "8 GBP/hour", "8 £/h", "800 ¥/h", "8 RMB/hour", "8 CHF/h"])
 def test_another_currency_without_a_rate(text):
-    assert "at 1.08 USD/EUR on 2026-09-01" in refused(text, "USD/hour", "write the rate and its date out")
+    assert "at 1.08 USD/EUR on 2026-09-01" in refused(text, "USD/hour", "add the exchange rate and its date")
 
 
 def test_a_rate_without_a_date():
-    refused("8 EUR/hour at 1.08 USD/EUR", "USD/hour", "write the rate and its date out")
+    refused("8 EUR/hour at 1.08 USD/EUR", "USD/hour", "add the exchange rate and its date")
 
 
 def test_a_rate_of_another_currency():
@@ -125,7 +125,7 @@ def test_a_very_long_text(text):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("3 to 1", "goes from low to high"), ("1 to 1", "goes from low to high"), ("1 to 2 (100 %)", "between 0 and 1"),
+    [("3 to 1", "must be below"), ("1 to 1", "must be below"), ("1 to 2 (100 %)", "between 0 and 1"),
      ("1 to 2 (0 %)", "between 0 and 1"), ("1 to x", "does not start with a number")],
 )  # fmt: skip
 def test_a_range_that_is_none(text, message):

@@ -72,7 +72,7 @@ def test_a_network_that_is_not_known_is_none():
     [
         (0, "network_bandwidth: must be a number in GB/s above 0"),
         ("5 W", "network_bandwidth: '5 W' has the wrong dimension"),
-        ("25 GB/s to 50 GB/s", "network_bandwidth: a range is not possible here"),
+        ("25 GB/s to 50 GB/s", "network_bandwidth: must be a number in .*, not a range"),
     ],
 )
 def test_what_is_no_network(given, message):

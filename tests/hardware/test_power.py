@@ -71,7 +71,7 @@ def test_a_design_power_with_a_range(tdp):
 
 
 def test_no_power_at_all():
-    with pytest.raises(cm.MissingFactError, match=r"no power of X is known, .*give site.power_per_gpu"):
+    with pytest.raises(cm.MissingFactError, match=r"no power of X is known, .*give cluster.site.power_per_gpu"):
         training_power(cm.Accelerator("X", bf16=500))
 
 

@@ -100,7 +100,7 @@ def test_water_is_that_of_the_country():
 def test_electricity_prices():
     figure = electricity_price("us-virginia")
     assert figure.value == 0.0892 and "eia.gov" in figure.provenance.source and figure.provenance.as_of == "2023"
-    with pytest.raises(cm.MissingFactError, match=r"no electricity price of ABW is known; give site.electricity"):
+    with pytest.raises(cm.MissingFactError, match=r"price of ABW is known; give cluster.site.electricity"):
         electricity_price("Aruba")
 
 
@@ -109,7 +109,7 @@ def test_electricity_prices():
     [
         ({"pue": 0.9}, "pue: must be a number at least 1"),
         ({"pue": "110 %"}, None),
-        ({"pue": "0.9 to 1.2"}, "pue: a range of a number above 1 starts above it"),
+        ({"pue": "0.9 to 1.2"}, "pue: the low end of a range must be above 1"),
         ({"grid_intensity": "400 g/kWh"}, None),
         ({"grid_intensity": "400"}, "grid_intensity: must be a number in kg/kWh at least 0 and at most 100"),
         ({"grid_intensity": -0.1}, "grid_intensity: must be"),

@@ -75,11 +75,11 @@ def test_the_market_is_the_default():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"price": 2, "provider": "lambda"}, "price is given, so provider has nothing to look up"),
-        ({"price": 2, "provider": "market"}, "price is given, so provider has nothing to look up"),
-        ({"price": 2, "on": "2026-01-01", "region": "us"}, "price is given, so on, region has nothing to look up"),
-        ({"price": 2, "table": "own.csv"}, "price is given, so table has nothing to look up"),
-        ({"per": "instance"}, "per='instance' goes with a given price"),
+        ({"price": 2, "provider": "lambda"}, "price is given, so provider has no effect"),
+        ({"price": 2, "provider": "market"}, "price is given, so provider has no effect"),
+        ({"price": 2, "on": "2026-01-01", "region": "us"}, "price is given, so on, region has no effect"),
+        ({"price": 2, "table": "own.csv"}, "price is given, so table has no effect"),
+        ({"per": "instance"}, "per='instance' needs a given price"),
         ({"price": -1}, "price: must be a number in USD/hour at least 0"),
         ({"price": "2 W"}, "price: '2 W' has the wrong dimension"),
         ({"price": "16 USD/node/hour"}, "price: .* not known"),

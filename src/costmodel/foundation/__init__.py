@@ -1,4 +1,4 @@
-"""Numbers before they mean anything: units, ranges, fields, tables, rendering and errors.
+"""Basics for all other packages: units, ranges, fields, specifications, tables, printing and errors.
 
-Nothing here knows what a model or an accelerator is.
+Nothing here depends on models or accelerators.
 """

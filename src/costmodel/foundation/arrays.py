@@ -1,4 +1,4 @@
-"""The few functions in which floats and arrays differ: floats stay floats, which is ten times faster."""
+"""Functions that take floats or arrays. Floats stay floats, which is ten times faster than numpy."""
 
 import math
 from contextlib import AbstractContextManager, nullcontext
@@ -8,7 +8,7 @@ Number = (int, float)
 
 
 def largest(first: Any, second: Any) -> Any:
-    """Return the larger of two numbers, or of each pair of elements."""
+    """Return the larger of two numbers, elementwise for arrays."""
     if isinstance(first, Number) and isinstance(second, Number):
         return first if first > second else second
     import numpy as np
@@ -17,7 +17,7 @@ def largest(first: Any, second: Any) -> Any:
 
 
 def smallest(first: Any, second: Any) -> Any:
-    """Return the smaller of two numbers, or of each pair of elements."""
+    """Return the smaller of two numbers, elementwise for arrays."""
     if isinstance(first, Number) and isinstance(second, Number):
         return first if first < second else second
     import numpy as np
@@ -26,7 +26,7 @@ def smallest(first: Any, second: Any) -> Any:
 
 
 def rounded_up(value: Any) -> Any:
-    """Return the next whole number, or that of each element."""
+    """Return the value rounded up, elementwise for arrays."""
     if isinstance(value, Number):
         return float(math.ceil(value - 1e-9))
     import numpy as np
@@ -35,7 +35,7 @@ def rounded_up(value: Any) -> Any:
 
 
 def where(condition: Any, first: Any, second: Any) -> Any:
-    """Return `first` where the condition holds, else `second`."""
+    """Return `first` where the condition is true, else `second`."""
     if isinstance(condition, (bool, *Number)):
         return first if condition else second
     import numpy as np
@@ -44,7 +44,7 @@ def where(condition: Any, first: Any, second: Any) -> Any:
 
 
 def sqrt(value: Any) -> Any:
-    """Return the square root of a number, or of each element."""
+    """Return the square root, elementwise for arrays."""
     if isinstance(value, Number):
         return math.sqrt(value)
     import numpy as np
@@ -53,7 +53,7 @@ def sqrt(value: Any) -> Any:
 
 
 def exp(value: Any) -> Any:
-    """Return e to the power of a number, or of each element."""
+    """Return exp(value), elementwise for arrays."""
     if isinstance(value, Number):
         return math.exp(value)
     import numpy as np
@@ -62,7 +62,7 @@ def exp(value: Any) -> Any:
 
 
 def expm1(value: Any) -> Any:
-    """Return e to the power of a number less one, or of each element; exact near 0."""
+    """Return exp(value) - 1, elementwise for arrays; accurate near 0."""
     if isinstance(value, Number):
         return math.expm1(value)
     import numpy as np
@@ -71,7 +71,7 @@ def expm1(value: Any) -> Any:
 
 
 def silent(*values: Any) -> AbstractContextManager[Any]:
-    """Return a context in which arrays overflow and underflow without a word, as floats do."""
+    """Return a context in which arrays overflow and underflow without a warning, as floats do."""
     if all(isinstance(value, Number) for value in values):
         return nullcontext()
     import numpy as np

@@ -1,4 +1,4 @@
-"""What went wrong, what was given, what is allowed, and the nearest right thing."""
+"""Errors: the problem, the value given, what is accepted, and the nearest known name."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Iterable, Sequence
 
 
 class CostModelError(Exception):
-    """The base of every error that this library raises on purpose."""
+    """Base of all errors of this library."""
 
 
 class InputError(CostModelError, ValueError):
-    """An input that cannot be used; `problems` lists all that was found wrong with it.
+    """An input that is not valid; `problems` lists every problem.
 
     Parameters
     ----------
-    problems : one message, or a sequence of them
+    problems : str or sequence of str
+        One message per problem.
     """
 
     def __init__(self, problems: str | Sequence[str]) -> None:
@@ -29,11 +30,11 @@ class InputError(CostModelError, ValueError):
 
 
 class FieldsError(InputError):
-    """Problems of the fields of one part, to be told with the place of that part in the whole."""
+    """Problems of the fields of a nested specification; the path of the specification is put in front."""
 
 
 class UnknownNameError(CostModelError, KeyError):
-    """A name that is not in its list; the message names the nearest ones."""
+    """An unknown name; the message lists the nearest known names."""
 
     def __init__(self, message: str) -> None:
         self.message = message
@@ -44,12 +45,12 @@ class UnknownNameError(CostModelError, KeyError):
 
     @classmethod
     def of(cls, kind: str, name: object, known: Iterable[str], hint: str = "") -> UnknownNameError:
-        """Build the error for `name`, which is no `kind`; `known` are the names that are."""
+        """Return the error for a name that is not in `known`, the names of that kind."""
         return cls(unknown(kind, name, known, hint))
 
 
 class MissingFactError(CostModelError, KeyError):
-    """A fact that a figure needs and that no table and no input holds."""
+    """A number that is needed and that neither the tables nor the inputs contain."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -60,7 +61,7 @@ class MissingFactError(CostModelError, KeyError):
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """Return the known names that are most like `name`, best first."""
+    """Return the known names that are most similar to `name`, the best first."""
     import difflib
 
     by_key = {_key(candidate): candidate for candidate in known}
@@ -74,7 +75,7 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
 
 
 def unknown(kind: str, name: object, known: Iterable[str], hint: str = "") -> str:
-    """Return the message for a name that is not known, with the nearest right thing.
+    """Return the message for an unknown name, with the nearest known names.
 
     >>> unknown("accelerator", "H100SXM", ["H100-SXM", "A100-40GB-SXM"])
     "unknown accelerator 'H100SXM'; did you mean 'H100-SXM'?"
@@ -83,7 +84,7 @@ def unknown(kind: str, name: object, known: Iterable[str], hint: str = "") -> st
     shown = repr(name if len(str(name)) <= 80 else str(name)[:77] + "...")
     message = f"unknown {kind} {shown}"
     if close := nearest(str(name)[:80], names):
-        return f"{message}; did you mean {' or '.join(repr(each) for each in close)}?{_spaced(hint)}"
+        return f"{message}; did you mean {' or '.join(repr(candidate) for candidate in close)}?{_spaced(hint)}"
     listed = ", ".join(sorted(names)[:12]) + (", ..." if len(names) > 12 else "")
     return f"{message}; known: {listed or 'none'}.{_spaced(hint)}"
 

@@ -1,7 +1,7 @@
-"""What may be written where a number is expected? Pydantic aliases, one per physical kind.
+"""Pydantic types of numeric fields, one per physical quantity.
 
-A field takes a bare number in the unit that its alias names, a string (`"2.50 USD/hour"`, `"15T"`), a
-pint Quantity of any registry, or a range; it holds a float, or a range, in that unit.
+A field accepts a bare number in the unit of its type, a string (`"2.50 USD/hour"`, `"15T"`), a pint Quantity of any
+registry, or a range. It holds a float, or a range, in that unit.
 """
 
 import datetime as dt
@@ -21,13 +21,18 @@ from costmodel.foundation.units import convert, is_quantity, read, rescale
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """The kind of number that a field takes: its unit, its bounds, and whether a range will do.
+    """The numbers that a field accepts: unit, bounds, and whether a range is accepted.
 
     Parameters
     ----------
-    unit : unit in which a bare number is taken and the field is held; a key of `units.SI_FACTOR`
-    lowest, highest : bounds [unit]; `open_low` and `open_high` leave the bound itself out
-    uncertain : whether a range is accepted
+    unit : str
+        Unit of bare numbers and of the held value; a key of `units.SI_FACTOR`.
+    lowest, highest : float
+        Bounds [unit].
+    open_low, open_high : bool
+        Whether the bound itself is excluded.
+    uncertain : bool
+        Whether a range is accepted.
     """
 
     unit: str
@@ -44,31 +49,31 @@ class Measure:
             self._check(number, value)
             return number
         if not self.uncertain:
-            raise InputError(f"a range is not possible here, only a number in {self.unit}; got {value!r}")
+            raise InputError(f"must be a number in {self.unit}, not a range; got {value!r}")
         if isinstance(number, Interval):
             number = number.settled(self.shape, self.lowest if math.isfinite(self.lowest) else 0.0)
             self._check(number.low, value)
             self._check(number.high, value)
         low, high = number.support()
-        if isinstance(number, (Samples, Triangular)):  # these reach their ends
+        if isinstance(number, (Samples, Triangular)):  # draws can equal the ends
             self._check(low, value)
             self._check(high, value)
         beyond = high > self.highest and not (math.isinf(high) and self.highest > 1)
         if low < self.lowest or beyond:
-            raise InputError(f"{self.allowed}; got a range that goes beyond: {number.to_data()}")
+            raise InputError(f"{self.allowed}; got a range beyond these bounds: {number.to_data()}")
         self._check(number.median(), value)
         return number
 
     @property
     def shape(self) -> Shape:
-        """Shape of an interval that does not name its own."""
+        """Shape of an interval whose shape is not given."""
         if (self.lowest, self.highest) == (0.0, 1.0):
             return "logitnormal"
         return "lognormal" if self.lowest >= 0 else "normal"
 
     @property
     def allowed(self) -> str:
-        """What the field takes, in words."""
+        """The accepted numbers in words, for messages."""
         kind = "a number" if self.unit == "1" else f"a number in {self.unit}"
         bounds = []
         if math.isfinite(self.lowest):
@@ -122,14 +127,14 @@ class Measure:
 
 
 def reported(function: Any) -> Any:
-    """Return `function` so that pydantic collects what it raises with all other problems."""
+    """Return `function` with its errors turned into those that pydantic collects."""
 
     def validate(value: Any) -> Any:
         try:
             return function(value)
         except FieldsError as error:
-            told = {"reason": str(error), "problems": error.problems}
-            raise PydanticCustomError("costmodel fields", "{reason}", told) from None
+            context = {"reason": str(error), "problems": error.problems}
+            raise PydanticCustomError("costmodel fields", "{reason}", context) from None
         except CostModelError as error:
             raise PydanticCustomError("costmodel", "{reason}", {"reason": str(error)}) from None
         except (TypeError, AttributeError):
@@ -172,7 +177,7 @@ def _date(value: Any) -> Any:
 
 
 MOST = 1e40
-"""No number of tokens, FLOPs, accelerators or dollars is beyond this: larger ones are mistakes."""
+"""Upper bound of tokens, FLOPs, accelerator-hours and USD; larger numbers are mistakes."""
 
 Tokens: TypeAlias = Annotated[float | Range, Measure("token", 0.0, MOST, open_low=True)]
 Parameters: TypeAlias = Annotated[float, Measure("1", 1.0, 1e18, uncertain=False)]

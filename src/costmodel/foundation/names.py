@@ -1,4 +1,4 @@
-"""Which of the things we know does a name mean? One way to match names for all tables."""
+"""Names with aliases, matched in one way for all tables: case and separators do not matter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_LENGTH = 200
 
 
 def name_key(name: str) -> str:
-    """Return the form in which names are compared: case and separators do not count.
+    """Return the form in which names are compared: lower case, one kind of separator.
 
     >>> name_key("H100 SXM5_80GB") == name_key("h100-sxm5-80gb")
     True
@@ -26,14 +26,18 @@ def name_key(name: str) -> str:
 
 
 class Names(Generic[T]):
-    """Things by name, with aliases; what is not found is an error that names the nearest.
+    """Entries by name, with aliases. An unknown name raises an error that lists the nearest names.
 
     Parameters
     ----------
-    kind : what the things are, for the message ("accelerator")
-    things : the things by their proper name
-    aliases : further names of each thing, by its proper name
-    dropped : leading words that do not count, such as a vendor
+    kind : str
+        Kind of the entries, for messages: "accelerator".
+    things : Mapping
+        The entries by proper name.
+    aliases : Mapping, optional
+        Further names of an entry, by its proper name.
+    dropped : tuple of str
+        Leading words that are ignored, such as a vendor.
     """
 
     def __init__(
@@ -48,7 +52,7 @@ class Names(Generic[T]):
         self._proper |= {name_key(name): name for name in self.things}
 
     def proper(self, name: str) -> str | None:
-        """Return the proper name of what is called `name`, or None."""
+        """Return the proper name of a name or alias, or None if it is unknown."""
         key = name_key(name[:_MAX_LENGTH])
         if key in self._proper:
             return self._proper[key]
@@ -58,7 +62,7 @@ class Names(Generic[T]):
         return None
 
     def get(self, name: str, hint: str = "") -> T:
-        """Return what is called `name`, or raise `UnknownNameError` with the nearest names."""
+        """Return the entry of a name or alias, or raise `UnknownNameError` with the nearest names."""
         proper = self.proper(name)
         if proper is None:
             raise UnknownNameError.of(self.kind, name, self.things, hint)

@@ -1,7 +1,7 @@
-"""How sure is a number? Ranges with a level and a shape, and draws keyed by the name of the input.
+"""Uncertain numbers: ranges with a level and a shape, and random draws keyed by the name of the input.
 
-A range never enters arithmetic by its ends: the value shown is the chain at the medians, the interval
-comes from draws.
+The ends of a range never enter the calculation. The central value of a figure is the calculation at the medians of
+all inputs; its interval comes from random draws.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Range:
         raise TypeError(f"{type(self).__name__} has no median")
 
     def quantile(self, probability: float) -> float:
-        """Return the value below which the share `probability` (0 to 1) lies, in the unit of the range."""
+        """Return the quantile at a probability (0 to 1), in the unit of the range."""
         if not 0 <= probability <= 1:
-            raise InputError(f"a probability lies between 0 and 1; got {probability!r}")
+            raise InputError(f"`probability` must be between 0 and 1; got {probability!r}")
         if probability in (0, 1):
             return self.support()[int(probability)]
         return self._quantile(probability)
@@ -50,29 +50,29 @@ class Range:
         raise TypeError(f"{type(self).__name__} has no quantiles")
 
     def draw(self, generator: np.random.Generator, count: int) -> Array:
-        """Return `count` draws, shape (count,), in the unit of the range."""
+        """Return `count` random draws, shape (count,), in the unit of the range."""
         raise TypeError(f"{type(self).__name__} has no draws")
 
     def scaled(self, factor: float, unit: str) -> Self:
-        """Return the same range multiplied by a positive `factor`, named in `unit`."""
+        """Return the range multiplied by a positive `factor`, in `unit`."""
         raise TypeError(f"{type(self).__name__} cannot be scaled")
 
     def support(self) -> tuple[float, float]:
-        """Return the lowest and the highest value that a draw can take."""
+        """Return the lowest and the highest possible value of a draw."""
         raise TypeError(f"{type(self).__name__} has no support")
 
     def to_data(self) -> str | dict[str, Any]:
-        """Return what a TOML or JSON file holds for this range; `from_data` reads it back."""
+        """Return the range as plain data for a TOML or JSON file; `from_data` reads it back."""
         raise TypeError(f"{type(self).__name__} has no written form")
 
 
 @dataclass(frozen=True, slots=True)
 class Interval(Range):
-    """The central interval [low, high] that holds the share `level`; see `between`.
+    """The central interval [low, high] with the probability `level`; see `between`.
 
-    `shape` "auto" is settled by the field that takes the range: lognormal where the number is
-    positive, logit-normal where it is a fraction, normal where its sign is free. A lognormal
-    stands on `floor`: the power usage effectiveness cannot fall below 1.
+    The field that takes the range replaces the shape "auto": by lognormal for positive numbers, by logit-normal for
+    fractions, by normal for numbers of both signs. `floor` is the lower limit of a lognormal: the power usage
+    effectiveness, for example, is at least 1.
     """
 
     low: float
@@ -126,12 +126,12 @@ class Interval(Range):
         return (0.0, 1.0) if self.shape == "logitnormal" else (self.floor, math.inf)
 
     def settled(self, shape: Shape, floor: float = 0.0) -> Interval:
-        """Return the interval with its shape settled, or raise if its ends do not suit the shape."""
+        """Return the interval with "auto" replaced by a shape, or raise if the ends do not suit the shape."""
         settled = replace(self, shape=shape, floor=floor) if self.shape == "auto" else self
         if settled.shape == "lognormal" and settled.low <= settled.floor:
-            raise InputError(f"a range of a number above {settled.floor:g} starts above it; got {self.low:g}")
+            raise InputError(f"the low end of a range must be above {settled.floor:g}; got {self.low:g}")
         if settled.shape == "logitnormal" and not (settled.low > 0 and settled.high < 1):
-            raise InputError(f"a range of a fraction lies inside 0 and 1; got {self.low:g} to {self.high:g}")
+            raise InputError(f"a range of a fraction must lie between 0 and 1; got {self.low:g} to {self.high:g}")
         return settled
 
     def to_data(self) -> str | dict[str, Any]:
@@ -195,7 +195,7 @@ class Beta(Range):
     def draw(self, generator: np.random.Generator, count: int) -> Array:
         import numpy as np
 
-        # the density is above 0 inside only: what rounds to an end is kept off it
+        # the density at the ends may be 0: values that round to an end are moved inside
         shares = np.clip(generator.beta(self.alpha, self.beta, count), 1e-12, 1 - 1e-12)
         return self.low + (self.high - self.low) * shares
 
@@ -244,10 +244,14 @@ def between(
 
     Parameters
     ----------
-    low, high : ends of the interval, in `unit`
-    unit : unit of both ends; empty means the unit of the field that takes the range
-    level : share of the probability inside, between 0 and 1
-    shape : "lognormal", "logitnormal", "normal", or "auto" (settled by the field)
+    low, high : float
+        Ends of the interval [unit].
+    unit : str
+        Unit of both ends; empty means the unit of the field that takes the range.
+    level : float
+        Probability of the interval, between 0 and 1 [1].
+    shape : str
+        "lognormal", "logitnormal", "normal", or "auto" (the field decides).
 
     Raises
     ------
@@ -261,7 +265,7 @@ def between(
     """
     ends = _finite("low", low), _finite("high", high)
     if not ends[0] < ends[1]:
-        raise InputError(f"a range goes from low to high; got {low!r} to {high!r}")
+        raise InputError(f"`low` must be below `high`; got {low!r} to {high!r}")
     if not 0 < _finite("level", level) < 1:
         raise InputError(f"level must be a fraction between 0 and 1; got {level!r}")
     if shape not in SHAPES:
@@ -277,16 +281,16 @@ def triangular(low: float, mode: float, high: float, unit: str = "") -> Triangul
     """
     ends = _finite("low", low), _finite("mode", mode), _finite("high", high)
     if not (ends[0] <= ends[1] <= ends[2] and ends[0] < ends[2]):
-        raise InputError(f"a triangular range has low <= mode <= high; got {low!r}, {mode!r}, {high!r}")
+        raise InputError(f"a triangular range must have low <= mode <= high; got {low!r}, {mode!r}, {high!r}")
     return Triangular(unit, *ends)
 
 
 def beta(alpha: float, beta: float, low: float = 0.0, high: float = 1.0, unit: str = "") -> Beta:
     """Return the beta range with shape parameters `alpha` and `beta`, stretched to [low, high] in `unit`."""
     if not (_finite("alpha", alpha) > 0 and _finite("beta", beta) > 0):
-        raise InputError(f"alpha and beta are positive; got {alpha!r} and {beta!r}")
+        raise InputError(f"alpha and beta must be positive; got {alpha!r} and {beta!r}")
     if not _finite("low", low) < _finite("high", high):
-        raise InputError(f"a range goes from low to high; got {low!r} to {high!r}")
+        raise InputError(f"`low` must be below `high`; got {low!r} to {high!r}")
     return Beta(unit, float(alpha), float(beta), float(low), float(high))
 
 
@@ -297,7 +301,7 @@ def samples(values: Iterable[float], unit: str = "") -> Samples:
     2.4
     """
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise InputError(f"values is a list of numbers; got {values!r}")
+        raise InputError(f"`values` must be a list of numbers; got {values!r}")
     checked = tuple(_finite("values", value) for value in values)
     if not checked:
         raise InputError("samples needs at least one value; got none")
@@ -308,12 +312,12 @@ _BUILDERS: dict[str, Callable[..., Range]] = {"triangular": triangular, "beta": 
 
 
 def from_data(data: Mapping[str, Any]) -> Range:
-    """Return the range that a table of a TOML or JSON file describes (see `Range.to_data`)."""
+    """Return the range of a table in a TOML or JSON file; see `Range.to_data`."""
     arguments = dict(data)
     floor = arguments.pop("floor", 0.0)
     shape, unit = arguments.get("shape", "auto"), arguments.get("unit", "")
     if not isinstance(shape, str) or not isinstance(unit, str):
-        raise InputError(f"the shape and the unit of a range are text; got {shape!r} and {unit!r}")
+        raise InputError(f"shape and unit of a range must be text; got {shape!r} and {unit!r}")
     builder = _BUILDERS.get(shape, between)
     if builder is not between:
         arguments.pop("shape")
@@ -322,12 +326,12 @@ def from_data(data: Mapping[str, Any]) -> Range:
     except TypeError:
         forms = "{low, high, level, shape, unit}, {shape = 'triangular', low, mode, high}, "
         forms += "{shape = 'beta', alpha, beta, low, high} or {shape = 'samples', values}"
-        raise InputError(f"a range is written as {forms}; got keys {sorted(data)}") from None
+        raise InputError(f"a range must be {forms}; got keys {sorted(data)}") from None
     return replace(built, floor=_finite("floor", floor)) if isinstance(built, Interval) else built
 
 
 def median(values: Sequence[float]) -> float:
-    """Return the middle of the values, or the mean of the two in the middle."""
+    """Return the median of the values."""
     ordered, half = sorted(values), len(values) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
@@ -340,8 +344,18 @@ def middle(value: float | Range) -> float:
 def draws(key: str, spread: Range, count: int, seed: int) -> Array:
     """Return `count` draws of the input named `key`, shape (count,), in the unit of `spread`.
 
-    The stream depends on `key` and `seed` alone: scenarios share their random numbers, and a range
-    added to one input leaves the draws of all others as they were.
+    The random stream depends only on `key` and `seed`. Scenarios therefore share their random numbers, and a range
+    for one input does not change the draws of the others.
+
+    Parameters
+    ----------
+    key : str
+        Name of the input.
+    spread : Range
+        The distribution.
+    count : int
+        Number of draws.
+    seed : int
     """
     import numpy as np
 
@@ -352,7 +366,7 @@ def draws(key: str, spread: Range, count: int, seed: int) -> Array:
 
 
 _QUANTILE_90 = 1.2815515655446004
-"""Of the standard normal distribution: the everyday level without the 20 ms that `statistics` takes to import."""
+"""Quantile of the standard normal distribution at 0.9: the default level without the 20 ms import of `statistics`."""
 
 
 @lru_cache(maxsize=64)
@@ -373,7 +387,7 @@ def _finite(name: str, value: object) -> float:
         number = math.inf
     if not math.isfinite(number):
         shown = repr(value)
-        raise InputError(f"{name} is a finite number; got {shown if len(shown) <= 80 else shown[:77] + '...'}")
+        raise InputError(f"{name} must be a finite number; got {shown if len(shown) <= 80 else shown[:77] + '...'}")
     return number
 
 

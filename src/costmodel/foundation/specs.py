@@ -1,4 +1,4 @@
-"""What is a specification? A frozen, validated description that is changed by making a copy."""
+"""Specifications: frozen, validated descriptions, changed by making a copy."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from costmodel.foundation.errors import InputError, unknown
-from costmodel.foundation.renamed import RENAMED, renamed
+from costmodel.foundation.renamed import RENAMED, present, renamed
 
 _PLACED = re.compile(r"[A-Za-z_][\w.-]*: ")
-"""A problem that names the field it is about."""
+"""A problem that starts with the name of a field."""
 
 
 class Spec(BaseModel):
-    """The base of all specifications: frozen, strict about keys, and clear about what is wrong.
+    """Base of all specifications: frozen, without unknown fields, and with every problem in one error.
 
     Raises
     ------
@@ -40,7 +40,7 @@ class Spec(BaseModel):
             raise InputError(f"{cls.__name__} takes at most {len(names)} arguments; got {len(args)}")
         for name, value in zip(names, args, strict=False):
             if name in data:
-                raise InputError(f"{cls.__name__} got {name!r} twice: by its place and by its name")
+                raise InputError(f"{cls.__name__} got {name!r} twice: by position and by name")
             data[name] = value
         try:
             super().__init__(**data)
@@ -59,15 +59,21 @@ class Spec(BaseModel):
         return data
 
     def model_post_init(self, context: Any, /) -> None:
-        """Count the tag of a union as given, so that it is written to files."""
+        """Mark `kind` as given, so that files contain it."""
         if "kind" in type(self).model_fields:
             self.model_fields_set.add("kind")
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """Return the specification that the plain `data` (of a TOML or JSON file) describes."""
+        """Return a specification from plain data, as a TOML or JSON file holds it.
+
+        Parameters
+        ----------
+        data : Mapping
+            Values by field name.
+        """
         if not isinstance(data, Mapping):
-            raise InputError(f"{cls.__name__} is described by fields; got {type(data).__name__}")
+            raise InputError(f"{cls.__name__} must be a table of fields; got {type(data).__name__}")
         return cls(**{str(key): value for key, value in data.items()})
 
     def to_data(self) -> dict[str, Any]:
@@ -76,14 +82,14 @@ class Spec(BaseModel):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in type(self).model_fields:
-            raise InputError(f"{name}: a {type(self).__name__} is frozen; replace({name}=...) returns a copy")
+            raise InputError(f"{name}: {type(self).__name__} is frozen; replace({name}=...) returns a changed copy")
         super().__setattr__(name, value)
 
     def __repr_args__(self) -> Any:
         return self.given().items()
 
     def given(self) -> dict[str, Any]:
-        """Return the fields that were given, as they are held: what a changed copy starts from."""
+        """Return the given fields with their held values; a changed copy starts from them."""
         return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
 
     def replace(self, changes: Mapping[str, Any] | None = None, /, **fields: Any) -> Self:
@@ -91,26 +97,41 @@ class Spec(BaseModel):
 
         Parameters
         ----------
-        changes : values by path, for fields inside fields: `{"cluster.count": 2048}`
-        fields : values by name
+        changes : Mapping, optional
+            Values by dotted path, for nested fields: `{"cluster.count": 2048}`.
+        fields
+            Values by name.
         """
         data = self.given()
         if changes is not None and not isinstance(changes, Mapping):
-            raise InputError(f"changes are values by path; got {type(changes).__name__}")
+            raise InputError(f"changes must be a mapping of values by path; got {type(changes).__name__}")
         for path, value in {**(changes or {}), **fields}.items():
             name = path.partition(".")[0]
+            if name not in type(self).model_fields:  # a name of version 0.1 replaces the value of the present one
+                path = present(path)
+                name = path.partition(".")[0]
             data = changed({name: getattr(self, name, None), **data}, path, value)
         return type(self)(**data)
 
 
 def changed(value: Any, path: str, new: Any) -> Any:
-    """Return a copy of `value` (a specification, mapping or sequence) with `new` at the dotted `path`."""
+    """Return a copy of a specification, mapping or sequence with a new value at a dotted path.
+
+    Parameters
+    ----------
+    value : Spec, dict, list or tuple
+        The original; None counts as an empty mapping.
+    path : str
+        Names and list positions, joined by dots.
+    new : object
+        The new value.
+    """
     name, _, rest = path.partition(".")
-    if isinstance(value, Spec):  # opened up, so that problems keep their place in the whole
+    if isinstance(value, Spec):  # as a mapping, so that problems keep their path
         value = value.given()
     if isinstance(value, (list, tuple)):
         if not name.isdigit() or int(name) >= len(value):
-            raise InputError(f"{name!r} is no place in a list of {len(value)}")
+            raise InputError(f"{name!r} must be a position in a list of {len(value)}, from 0 to {len(value) - 1}")
         items = list(value)
         items[int(name)] = changed(items[int(name)], rest, new) if rest else new
         return items
@@ -118,12 +139,19 @@ def changed(value: Any, path: str, new: Any) -> Any:
         inner = dict(value or {})
         inner[name] = changed(inner.get(name), rest, new) if rest else new
         return inner
-    raise InputError(f"{path!r} names something inside {value!r}, which has no parts")
+    raise InputError(f"{path!r} names a field of {value!r}, which has no fields")
 
 
 def problems(error: ValidationError, cls: type[BaseModel]) -> list[str]:
-    """Return one line per problem that pydantic found: the field, what was given, what is allowed."""
-    return list(dict.fromkeys(line for each in error.errors(include_url=False) for line in _problem(each, cls)))
+    """Return one line per problem of a pydantic error: the field, what is accepted, the value given.
+
+    Parameters
+    ----------
+    error : ValidationError
+    cls : type
+        The specification that was constructed.
+    """
+    return list(dict.fromkeys(line for detail in error.errors(include_url=False) for line in _problem(detail, cls)))
 
 
 def _problem(detail: Any, cls: type[BaseModel]) -> list[str]:
@@ -148,7 +176,7 @@ def _problem(detail: Any, cls: type[BaseModel]) -> list[str]:
 
 
 def _fields(cls: type[BaseModel], location: list[str]) -> list[str]:
-    """Return the names of the fields at `location`, as far as the annotations and the tags of unions tell."""
+    """Return the names of the fields at a location, from annotations and tags of unions."""
     current: Any = cls
     for part in location:
         if part.isdigit():
@@ -162,16 +190,16 @@ def _fields(cls: type[BaseModel], location: list[str]) -> list[str]:
 
 
 def _tagged(annotation: Any, tag: str) -> Any:
-    """Return the member of a union, however deep, that has a tag."""
-    if any(getattr(each, "tag", None) == tag for each in getattr(annotation, "__metadata__", ())):
+    """Return the member of a union with a tag, also of nested unions."""
+    if any(getattr(item, "tag", None) == tag for item in getattr(annotation, "__metadata__", ())):
         return annotation
-    found = [_tagged(argument, tag) for argument in getattr(annotation, "__args__", ())]
-    found += [_tagged(annotation.__origin__, tag)] if hasattr(annotation, "__metadata__") else []
-    return next((each for each in found if each is not None), None)
+    members = [_tagged(argument, tag) for argument in getattr(annotation, "__args__", ())]
+    members += [_tagged(annotation.__origin__, tag)] if hasattr(annotation, "__metadata__") else []
+    return next((member for member in members if member is not None), None)
 
 
 def _model(annotation: Any) -> Any:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    found = [_model(argument) for argument in getattr(annotation, "__args__", ())]
-    return next((each for each in found if each is not None), None)
+    models = [_model(argument) for argument in getattr(annotation, "__args__", ())]
+    return next((model for model in models if model is not None), None)

@@ -1,7 +1,7 @@
-"""Where does a number come from? Tables of dated facts, each row with its source.
+"""Tables of dated facts, each row with its source, and the provenance of numbers.
 
-A table is a CSV file in `data/`, shipped in the wheel as `costmodel/data`. A figure that was looked up
-carries a `Provenance` to the user: the table, the row, the source and the date.
+A table is a CSV file in `data/`; the wheel ships it as `costmodel/data`. A looked-up number carries its
+`Provenance`: source, date and note.
 """
 
 import csv
@@ -26,18 +26,18 @@ Row = dict[str, str]
 
 
 class Provenance(NamedTuple):
-    """How the value of an input came about.
-
-    `kind` is "given" (by the user), "looked up" (in a table), "fitted" (on measurements) or "assumed"
-    (a default; `note` says why). `source` names where it stands, `as_of` its date if it has one.
-    """
+    """The origin of the value of an input."""
 
     kind: Kind
+    """"given" by the user, "looked up" in a table, "fitted" to measurements, or "assumed" (a default)."""
     source: str = ""
+    """Document, address or table that contains the value."""
     as_of: str = ""
+    """Date of the value, if it has one."""
     note: str = ""
+    """How the value was derived, or why it is assumed."""
     caution: str = ""
-    """What a reader should know before using the figure; shown below every estimate."""
+    """Limitation of the value; printed below every estimate."""
 
     def __str__(self) -> str:
         dated = f"{self.source} ({self.as_of})" if self.as_of else self.source
@@ -45,7 +45,7 @@ class Provenance(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A number with its spread (a range around it, or None) and where it stands; the unit is its maker's."""
+    """A number with its uncertainty (a range, or None) and provenance; the function that returns it states the unit."""
 
     value: float
     spread: Range | None
@@ -54,7 +54,7 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """A table of facts: its name, its rows as read (all cells are text), and the hash of its bytes."""
+    """A table: its name, its rows as read (all cells are text), its columns, and the hash of its bytes."""
 
     name: str
     rows: tuple[Row, ...]
@@ -63,13 +63,13 @@ class Table:
 
     @property
     def vintage(self) -> str:
-        """The newest date in the table (ISO), or "" if it has none."""
+        """The newest date in the table (ISO), or "" if the table has no dates."""
         dates = [row[column] for row in self.rows for column in _DATE_COLUMNS if column in row]
         return max((date for date in dates if _ISO_DATE.fullmatch(date)), default="")
 
 
 def folder() -> Path:
-    """Return the folder of the tables: in the wheel, or of the repository in an editable install."""
+    """Return the folder of the tables: that of the wheel, or of the repository in an editable install."""
     package = Path(__file__).resolve().parent.parent
     for candidate in (package / "data", package.parent.parent / "data"):
         if candidate.is_dir():
@@ -79,17 +79,27 @@ def folder() -> Path:
 
 @lru_cache(maxsize=64)
 def table(name: str) -> Table:
-    """Return the table of the library called `name`: the file `data/NAME.csv`, such as "prices/api"."""
+    """Return a table of the library.
+
+    Parameters
+    ----------
+    name : str
+        Path below `data/` without the suffix, such as "prices/api".
+    """
     return read_csv(folder() / f"{name}.csv")
 
 
 def read_csv(path: Path) -> Table:
-    """Return the table in a CSV file (UTF-8, a header row).
+    """Return the table of a CSV file (UTF-8, with a header row).
+
+    Parameters
+    ----------
+    path : Path
 
     Raises
     ------
     InputError
-        If the file cannot be read, is larger than 20 MB, or has a row of another width than its header.
+        If the file cannot be read, is larger than 20 MB, or has a row with more or fewer cells than its header.
     """
     content = read_bytes(path, MAX_BYTES)
     try:
@@ -103,17 +113,17 @@ def read_csv(path: Path) -> Table:
         raise InputError(f"{path.name} is not a table: it has the column {', '.join(twice)} twice")
     bad = [number for number, line in enumerate(lines, 2) if len(line) != len(columns)]
     if bad or not columns:
-        where = f"line {bad[0]} has another number of cells" if bad else "it has no header"
+        where = f"line {bad[0]} has more or fewer cells than the header" if bad else "it has no header"
         raise InputError(f"{path.name} is not a table: {where}")
     rows = tuple(dict(zip(columns, line, strict=True)) for line in lines)
     return Table(path.stem, rows, columns, hashlib.sha256(content).hexdigest())
 
 
 def read_bytes(path: Path, limit: int) -> bytes:
-    """Return the bytes of a file, or raise `InputError` if it cannot be read or is above `limit` bytes."""
+    """Return the bytes of a file, or raise `InputError` if it cannot be read or is larger than `limit` bytes."""
     try:
         if path.stat().st_size > limit:
-            raise InputError(f"{path} holds more than {limit / 1e6:g} MB, the most that is read")
+            raise InputError(f"{path} is larger than {limit / 1e6:g} MB, the limit for files")
         return path.read_bytes()
     except (OSError, ValueError) as error:  # a ValueError is a null byte in the path
         reason = getattr(error, "strerror", None) or error
@@ -121,7 +131,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
-    """Write a table of the library; the keys of the first row are its columns."""
+    """Write a CSV table; the keys of the first row are its columns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     out = io.StringIO()
     writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
@@ -141,7 +151,13 @@ def write_text(path: Path, text: str) -> None:
 
 @lru_cache(maxsize=32)
 def default(name: str) -> Figure:
-    """Return the assumed value called `name` of `data/assumptions/defaults.csv`, in the unit that its row names."""
+    """Return a default of `data/assumptions/defaults.csv`, in the unit of its row.
+
+    Parameters
+    ----------
+    name : str
+        Name of the row.
+    """
     row = next(row for row in table("assumptions/defaults").rows if row["name"] == name)
     shape, floor = ("logitnormal", 0.0) if row["shape"] == "logitnormal" else ("lognormal", float(row["floor"]))
     interval: Interval = between(float(row["low"]), float(row["high"]), level=float(row["level"]))

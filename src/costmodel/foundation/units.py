@@ -1,9 +1,9 @@
-"""What does a spelling of a number with a unit mean? The only file that imports pint.
+"""Units: numbers as text are read into floats, and floats are returned as pint quantities.
 
-Inside the library numbers are plain floats; a field names the unit in which it holds its number. This
-file reads what people write (`"2.50 USD/hour"`, `"15T"`, `"$2.99/h"`, `"80 GB"`) into that unit and hands
-plain SI numbers out as pint quantities. Our own spelling is resolved before pint sees the text: pint
-alone loses the dollar of `"$2.99/hour"` and takes `"7B"` for seven bytes.
+Inside the library numbers are plain floats in the unit of their field. `read` converts text (`"2.50 USD/hour"`,
+`"15T"`, `"$2.99/h"`, `"80 GB"`) into that unit; `quantity` returns SI numbers as pint quantities. No other file
+imports pint. Dollar signs and suffixes are replaced before pint parses a unit: pint ignores the dollar of
+`"$2.99/hour"` and reads `"7B"` as seven bytes.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ SI_FACTOR: dict[str, float] = {
     "USD/J": 1.0,
     "mm**2": 1e-6,
 }
-"""How many SI units (with byte, FLOP, token, kg, USD) one unit of a field is."""
+"""SI units (with byte, FLOP, token, kg, USD) per unit of a field."""
 
 COUNTED = frozenset({"1", "token", "FLOP", "USD", "hour"})
-"""Units in which people write 15T, 8B or 3M (in hours: 2.7M, not 5m); elsewhere a bare suffix is ambiguous."""
+"""Units of numbers such as 15T, 8B or 3M (hours: 2.7M, not 5m); with other units a bare suffix is ambiguous."""
 
 _SCALES = {
     "k": 1e3, "thousand": 1e3, "m": 1e6, "mn": 1e6, "million": 1e6,
@@ -98,19 +98,20 @@ _MAX_LENGTH = 200
 
 
 def read(text: str, unit: str) -> float | Range:
-    """Return the number, or the range, that `text` spells, in `unit`.
+    """Return the number or range of a text, in `unit`.
 
     Parameters
     ----------
-    text : e.g. "15T", "2.50 USD/hour", "$2.99/h", "80 GB", "35 %", "1.8 to 3.2 USD/hour (90 %)",
-        "8 EUR/hour at 1.08 USD/EUR on 2026-09-01"
-    unit : unit of the result, a key of `SI_FACTOR`; a number without a unit is taken in it
+    text : str
+        Such as "15T", "2.50 USD/hour", "$2.99/h", "80 GB", "5 M$", "35 %", "1.8 to 3.2 USD/hour (90 %)",
+        "8 EUR/hour at 1.08 USD/EUR on 2026-09-01".
+    unit : str
+        Unit of the result, a key of `SI_FACTOR`. A number without a unit is in this unit.
 
     Raises
     ------
     InputError
-        If the text is no number, the unit is unknown or of another dimension, or the spelling is
-        ambiguous.
+        If the text is not a number, the unit is unknown or has another dimension, or the text is ambiguous.
 
     Examples
     --------
@@ -120,7 +121,7 @@ def read(text: str, unit: str) -> float | Range:
     Interval(unit='W', low=500.0, high=1200.0, level=0.8, shape='auto', floor=0.0)
     """
     if len(text) > _MAX_LENGTH:
-        raise InputError(f"a number is written in at most {_MAX_LENGTH} characters; got {len(text)}")
+        raise InputError(f"a number must have at most {_MAX_LENGTH} characters; got {len(text)}")
     if converted := _CONVERTED.fullmatch(text.strip()):
         return _in_dollars(converted, unit)
     if parts := _RANGE.fullmatch(text.strip()):
@@ -134,18 +135,18 @@ def read(text: str, unit: str) -> float | Range:
 
 
 def _in_dollars(converted: re.Match[str], unit: str) -> float | Range:
-    """Return what "8 EUR/hour at 1.08 USD/EUR on 2026-09-01" spells."""
+    """Return the number in USD of a text such as "8 EUR/hour at 1.08 USD/EUR on 2026-09-01"."""
     rate, code = float(converted["rate"]), converted["code"]
     try:
         dt.date.fromisoformat(converted["day"])
     except ValueError:
-        raise InputError(f"{converted['day']!r} is no day of the calendar") from None
+        raise InputError(f"{converted['day']!r} is not a date of the calendar") from None
     if rate <= 0:
-        raise InputError(f"a rate of exchange is above 0; got {converted['rate']!r}")
+        raise InputError(f"an exchange rate must be above 0; got {converted['rate']!r}")
     if not re.search(rf"(?<![A-Za-z]){code}(?![A-Za-z])", converted["text"]):
         raise InputError(f"{converted['text']!r} is not in {code}, so the rate of {code} does not apply")
     if " at " in converted["text"]:
-        raise InputError(f"{converted['text']!r} has a rate already: one is applied")
+        raise InputError(f"{converted['text']!r} has an exchange rate already; only one can be applied")
     value = read(converted["text"].replace(code, "USD"), unit)
     return value.scaled(rate, value.unit) if isinstance(value, Range) else value * rate
 
@@ -155,14 +156,14 @@ def convert(value: Any, unit: str) -> float:
     try:
         magnitude, text = float(value.magnitude), str(value.units)
     except (TypeError, ValueError):
-        raise InputError(f"a single number is expected; got {value!r}") from None
+        raise InputError(f"must be a single number; got {value!r}") from None
     if not math.isfinite(magnitude):
         raise InputError(f"a number must be finite; got {value}")
     return magnitude * _factor("" if text == "dimensionless" else text, unit)
 
 
 def rescale(spread: Range, unit: str) -> Range:
-    """Return the range in `unit`; a range without a unit is taken to be in it already."""
+    """Return the range in `unit`; a range without a unit is in `unit` already."""
     factor = _factor(spread.unit, unit) if spread.unit and spread.unit != unit else 1.0
     return spread.scaled(factor, unit)
 
@@ -185,12 +186,22 @@ def written_unit(value: object) -> str:
 
 
 def is_quantity(value: object) -> bool:
-    """Tell whether `value` is a pint quantity, without importing pint."""
+    """Return whether `value` is a pint quantity, without importing pint."""
     return hasattr(value, "magnitude") and hasattr(value, "units")
 
 
 def quantity(value: Any, unit: str, shown: str) -> Quantity:
-    """Return the pint quantity of a plain SI number (or array) of `unit`, expressed in the unit `shown`."""
+    """Return an SI number or array of a dimension as a pint quantity.
+
+    Parameters
+    ----------
+    value : float or array
+        In SI units, with byte, FLOP, token, kg and USD.
+    unit : str
+        Unit of `value`, a key of `SI_FACTOR`.
+    shown : str
+        Unit of the quantity, a key of `SI_FACTOR`.
+    """
     result: Quantity = registry().Quantity(value * SI_FACTOR[unit] / SI_FACTOR[shown], _pint_name(shown))
     return result
 
@@ -254,13 +265,13 @@ def _value(number: str, rest: str, unit: str, text: str) -> float:
 
 @lru_cache(maxsize=512)
 def _factor(rest: str, unit: str, text: str = "") -> float:
-    """Return how many `unit` one of the unit spelled `rest` is."""
+    """Return the factor from the unit `rest` to `unit`."""
     if not rest or rest == unit:
         return 1.0
     shown = repr(text or rest)
-    if found := _CURRENCY.search(rest):
+    if currency := _CURRENCY.search(rest):
         raise InputError(
-            f"{shown} is in {found[0]}: write the rate and its date out, "
+            f"{shown} is in {currency[0]}: add the exchange rate and its date, "
             "as in '8 EUR/hour at 1.08 USD/EUR on 2026-09-01'"
         )
     if rest[0] in ",.":
@@ -269,20 +280,20 @@ def _factor(rest: str, unit: str, text: str = "") -> float:
         rest = pattern.sub(replacement, rest)
     if not _ALLOWED.fullmatch(rest.strip()):
         raise InputError(
-            f"{shown} has a unit that is not known, or characters that are no part of a unit; "
+            f"{shown} has a unit that is not known, or characters that are not part of a unit; "
             f"expected a number in {unit}"
         )
     import pint
 
     units = registry()
     try:
-        one = units.Quantity(1.0, _parsed(rest.strip()))
+        quantum = units.Quantity(1.0, _parsed(rest.strip()))
     except Exception:  # pint raises its own errors, and those of the tokenizer below it
         raise InputError(f"{shown} has a unit that is not known; expected a number in {unit}") from None
     try:
-        if _counts_alike(one, unit):
-            factor = float(one.to(_pint_name(unit)).magnitude)
-            if (2 * one).to(_pint_name(unit)).magnitude == 2 * factor:  # no decibels, no degrees
+        if _counts_alike(quantum, unit):
+            factor = float(quantum.to(_pint_name(unit)).magnitude)
+            if (2 * quantum).to(_pint_name(unit)).magnitude == 2 * factor:  # no decibels, no degrees
                 return factor
     except (pint.DimensionalityError, pint.OffsetUnitCalculusError, ValueError):
         pass
@@ -291,15 +302,15 @@ def _factor(rest: str, unit: str, text: str = "") -> float:
 
 
 def _parsed(text: str) -> Any:
-    """Return the unit that a text names, as it is written or, failing that, in lower case (Watts, Tokens)."""
+    """Return the unit of a text, as written or else in lower case (Watts, Tokens)."""
     try:
         return registry().parse_units(text)
     except Exception:
         return registry().parse_units(text.lower())
 
 
-def _counts_alike(one: Any, unit: str) -> bool:
-    """Tell whether what pint takes for dimensionless, such as a byte or a degree, may stand for `unit`."""
-    free = [name for name in dict(one.unit_items()) if not registry().get_dimensionality(name)]
+def _counts_alike(quantum: Any, unit: str) -> bool:
+    """Return whether units that pint treats as dimensionless, such as a byte or a degree, suit `unit`."""
+    free = [name for name in dict(quantum.unit_items()) if not registry().get_dimensionality(name)]
     allowed = ("gpu", "parameter", "percent", "count") + (("byte", "bit") if unit in {"byte", "GB", "GB/s"} else ())
     return all(name.endswith(allowed) for name in free)

@@ -1,1 +1,1 @@
-"""What it runs on: accelerators, clusters, and the site with its power, water and grid."""
+"""Hardware: accelerators, clusters, and the site with its power, water and grid."""

@@ -1,4 +1,4 @@
-"""How many accelerators, of which kind, where?"""
+"""Clusters: the number and kind of accelerators, their nodes, network and site."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,14 +12,14 @@ from costmodel.hardware.site import Site
 
 
 def _named(value: Any) -> Any:
-    """Look a name up; the fields of an own accelerator are validated in their place."""
+    """Return the accelerator of a name; fields of an own accelerator are validated by pydantic."""
     return value if isinstance(value, Mapping) else load_accelerator(value)
 
 
 def _written(accelerator: Accelerator) -> Any:
-    """Return the name of an accelerator of the catalog, the fields of any other."""
-    known = accelerator_names().proper(accelerator.name) == accelerator.name
-    same = known and load_accelerator(accelerator.name) == accelerator
+    """Return the name of an accelerator of the catalog, or the fields of any other."""
+    in_catalog = accelerator_names().proper(accelerator.name) == accelerator.name
+    same = in_catalog and load_accelerator(accelerator.name) == accelerator
     return accelerator.name if same else accelerator.to_data()
 
 
@@ -27,7 +27,7 @@ AcceleratorField = Annotated[Accelerator, BeforeValidator(reported(_named)), Pla
 
 
 class Cluster(Spec):
-    """A number of equal accelerators at a site.
+    """A number of identical accelerators at a site.
 
     Examples
     --------
@@ -42,26 +42,27 @@ class Cluster(Spec):
     accelerator: AcceleratorField
     """A name of the catalog, an `Accelerator`, or its fields."""
     count: Count
-    """Accelerators."""
+    """Number of accelerators."""
     site: Site = Site()
+    """Power, cooling, water and grid."""
     gpus_per_node: Count | None = None
-    """Accelerators in a node; the typical number of the accelerator unless given."""
+    """Accelerators per node. Default: a typical node of the accelerator."""
     network_bandwidth: Bandwidth | None = None
-    """Between nodes, per accelerator, in one direction [GB/s]; that of the accelerator unless given."""
+    """Bandwidth between nodes per accelerator, in one direction [GB/s]. Default: that of the accelerator."""
 
     @property
     def node_size(self) -> int:
-        """Accelerators in a node."""
+        """Accelerators per node."""
         return self.gpus_per_node or self.accelerator.node_size
 
     @property
     def nodes(self) -> int:
-        """Number of nodes, the last one perhaps not full."""
+        """Number of nodes; the last node may be partly used."""
         return -(-self.count // self.node_size)
 
     @property
     def network(self) -> float | None:
-        """Bandwidth between nodes, per accelerator and direction [byte/s]; None if it is not known."""
+        """Bandwidth between nodes per accelerator, in one direction [byte/s]; None if it is not known."""
         given = self.network_bandwidth
         bandwidth = self.accelerator.network_bandwidth if given is None else given
         return None if bandwidth is None else bandwidth * 1e9

@@ -1,4 +1,4 @@
-"""How much power does an accelerator draw at the wall, with its share of the server, in training?"""
+"""Wall power per accelerator in training, with its share of the server."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 
 def training_power(accelerator: Accelerator) -> Figure:
-    """Return the wall power per accelerator in training [W]: measured, else from the design power.
+    """Return the wall power per accelerator in training [W].
 
-    Measured: the median over metered nodes, with the spread of all metered runs around their medians.
-    Else: thermal design power × chip-to-server factor × load factor. Switches and cooling are not in it.
+    Where measurements exist: the median of metered nodes, with the spread of all metered runs around their
+    medians. Otherwise: thermal design power × server factor × load factor. Switches and cooling are not included.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
 
     Raises
     ------
@@ -45,7 +49,7 @@ def training_power(accelerator: Accelerator) -> Figure:
         return Figure(middle, spread, Provenance("fitted", source, note=note))
     if accelerator.tdp is None:
         raise MissingFactError(
-            f"no power of {accelerator.name} is known, neither measured nor by design: give site.power_per_gpu"
+            f"no power of {accelerator.name} is known, neither measured nor TDP: give cluster.site.power_per_gpu"
         )
     row = _server(accelerator)
     share = float(row["server_multiplier"]) * float(row["load_factor"])
@@ -53,10 +57,10 @@ def training_power(accelerator: Accelerator) -> Figure:
     if isinstance(accelerator.tdp, Range):
         watts: Range = accelerator.tdp.scaled(share, "W")
     elif assumed.spread is None:
-        raise MissingFactError("the spread of the server power is missing in the table of defaults")
+        raise MissingFactError("`server_power_factor` in data/assumptions/defaults.csv has no spread")
     else:
         watts = assumed.spread.scaled(accelerator.tdp * share, "W")
-    note = f"design power × {row['server_multiplier']} for the server × {row['load_factor']} load"
+    note = f"TDP × {row['server_multiplier']} for the server × {row['load_factor']} load"
     return Figure(watts.median(), watts, Provenance("assumed", row["source"], note=note))
 
 
@@ -70,8 +74,8 @@ def _measured() -> dict[str, list[float]]:
 
 @lru_cache(maxsize=1)
 def _measured_sd() -> float:
-    """Return the standard deviation of the logarithm of metered power around the median of its device."""
-    residuals = [math.log(watts / median(each)) for each in _measured().values() for watts in each]
+    """Return the standard deviation of log(metered power / median of the accelerator) [1]."""
+    residuals = [math.log(watts / median(runs)) for runs in _measured().values() for watts in runs]
     return math.sqrt(sum(residual**2 for residual in residuals) / (len(residuals) - len(_measured())))
 
 

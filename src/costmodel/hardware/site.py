@@ -1,4 +1,4 @@
-"""Where does it run? Power, cooling, water and grid of a site, given or looked up by region."""
+"""Sites: power, cooling, water and grid, given or looked up by region."""
 
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from costmodel.foundation.tables import Figure, Provenance, Row, table
 
 
 class Site(Spec):
-    """A data center; what is not given is looked up by region, or assumed with a spread.
+    """A data center. Fields that are not given are looked up by region, or assumed with an uncertainty.
 
     Examples
     --------
@@ -33,35 +33,37 @@ class Site(Spec):
     """Country ("FRA", "France"), US state ("US-VA", "us-virginia") or cloud region ("gcp:us-central1",
     "aws:us-east-1")."""
     year: int | None = None
-    """Year of the grid intensity; the newest in the table unless given."""
+    """Year of the grid intensity. Default: the newest in the table."""
     pue: PowerUsageEffectiveness | None = None
-    """Power usage effectiveness: facility energy over the energy of the machines."""
+    """Power usage effectiveness (PUE) [1]: energy of the facility / energy of the servers."""
     grid_intensity: GridIntensity | None = None
-    """Greenhouse gases of the electricity, location-based [kg/kWh]."""
+    """Greenhouse gas emissions of the electricity, location-based [kg/kWh]."""
     water_usage_effectiveness: WaterIntensity | None = None
-    """Water evaporated on site per energy of the machines [liter/kWh]."""
+    """Water usage effectiveness (WUE): water evaporated on site / energy of the servers [liter/kWh]."""
     water_intensity: WaterIntensity | None = None
     """Water consumed to generate the electricity [liter/kWh]."""
     electricity: ElectricityPrice | None = None
-    """[USD/kWh]"""
+    """Price of electricity [USD/kWh]."""
     power_per_gpu: Power | None = None
-    """Wall power per accelerator with its share of the server [W]; overrides what was measured."""
+    """Wall power per accelerator with its share of the server [W]. Default: measured, else from the TDP."""
 
 
 def grid_intensity(region: str, year: int | None = None) -> Figure:
-    """Return the greenhouse gases of the electricity of a region [kg/kWh], location-based.
+    """Return the greenhouse gas emissions of the electricity of a region [kg/kWh], location-based.
 
     Parameters
     ----------
-    region : country, US state or cloud region, as `Site.region`
-    year : the newest figure not after that year; the newest of all unless given
+    region : str
+        Country, US state or cloud region, as in `Site.region`.
+    year : int, optional
+        The newest figure of this year or before is used. Default: the newest of all.
 
     Raises
     ------
     UnknownNameError
-        If no such region is known.
+        If the region is not known.
     MissingFactError
-        If the table has no figure for it, or none so early.
+        If the table has no figure of that year or before.
     """
     key = resolve_region(region)
     rows = [row for row in _grid()[key] if year is None or int(row["year"]) <= year]
@@ -73,25 +75,35 @@ def grid_intensity(region: str, year: int | None = None) -> Figure:
 
 
 def electricity_price(region: str) -> Figure:
-    """Return the price of electricity of a region [USD/kWh], newest year."""
+    """Return the price of electricity of a region [USD/kWh], of the newest year.
+
+    Parameters
+    ----------
+    region : str
+        Country, US state or cloud region, as in `Site.region`.
+    """
     key = resolve_region(region)
-    of_table = table("prices/electricity").rows
-    rows = [row for row in of_table if row["region"] == key] or [
-        row for row in of_table if row["region"] == country(key)
-    ]
+    prices = table("prices/electricity").rows
+    rows = [row for row in prices if row["region"] == key] or [row for row in prices if row["region"] == country(key)]
     if not rows:
-        raise MissingFactError(f"no electricity price of {key} is known; give site.electricity")
+        raise MissingFactError(f"no electricity price of {key} is known; give cluster.site.electricity")
     row = max(rows, key=lambda row: row["year"])
     return Figure(float(row["usd_per_kwh"]), None, Provenance("looked up", row["source"], row["year"], row["scope"]))
 
 
 def water_intensity(region: str) -> Figure:
-    """Return the water consumed to generate the electricity of a country [liter/kWh]."""
+    """Return the water consumed to generate the electricity of a country [liter/kWh].
+
+    Parameters
+    ----------
+    region : str
+        Country, US state or cloud region, as in `Site.region`.
+    """
     key = country(resolve_region(region))
     rows = [row for row in table("facts/grid_water").rows if row["region"] == key]
     if not rows:
-        raise MissingFactError(f"no water intensity of {key} is known; give site.water_intensity")
-    note = "mean of the world, for want of a figure" if rows[0]["world_default"] == "true" else key
+        raise MissingFactError(f"no water intensity of {key} is known; give cluster.site.water_intensity")
+    note = "world average; no figure of the country" if rows[0]["world_default"] == "true" else key
     return Figure(float(rows[0]["liters_per_kwh"]), None, Provenance("looked up", rows[0]["source"], note=note))
 
 

@@ -1,1 +1,1 @@
-"""What things cost on a date: dated facts, looked up, never guessed."""
+"""Dated prices: rental of accelerators (`rental.choose_price`), model APIs and hosted fine-tuning."""

@@ -1,4 +1,4 @@
-"""The rental price per GPU-hour: given, or looked up for a provider or the market on a day."""
+"""How the price of a GPU-hour is chosen: given, or looked up for a provider or the market on a day."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -33,12 +33,15 @@ class Rental(Spec):
     provider: str = MARKET
     """A provider of the price table, or "market": the median of all providers but hyperscalers."""
     purchase_model: PurchaseModel = "on_demand"
+    """Kind of contract: "on_demand", "spot", "reserved_short", "reserved_1y", "reserved_3y" or "marketplace"."""
     on: Date | None = None
     """Day of the price; by default the newest day of the table."""
     region: str | None = None
+    """Region as the provider names it."""
     price: PricePerGPUHour | None = None
     """A given price [USD/hour], per GPU or per instance; looked up by default."""
     per: Literal["gpu", "instance"] = "gpu"
+    """Whether `price` is per GPU or per instance."""
     table: str | None = None
     """Path of a CSV file in the columns of data/gpu_prices.csv; its prices are added to those of the library."""
 
@@ -46,38 +49,14 @@ class Rental(Spec):
     def _check(self) -> Self:
         looked_up = {"provider", "purchase_model", "on", "region", "table"} & self.model_fields_set
         if self.price is not None and looked_up:
-            raise ValueError(f"price is given, so {', '.join(sorted(looked_up))} has nothing to look up; leave one out")
+            raise ValueError(f"price is given, so {', '.join(sorted(looked_up))} has no effect; leave one out")
         if self.price is None and self.per == "instance":
-            raise ValueError("per='instance' goes with a given price")
+            raise ValueError("per='instance' needs a given price")
         return self
 
     def figure(self, accelerator: str, count: int, node_size: int) -> Figure:
-        """Return the price of one accelerator [USD/hour], with its spread and provenance.
-
-        Raises
-        ------
-        MissingFactError, UnknownNameError
-            If no such price is known.
-        """
-        if self.price is not None:
-            size = node_size if self.per == "instance" else 1
-            factor = billed(count, size) / (count * size)
-            price = self.price.scaled(factor, "USD/hour") if isinstance(self.price, Range) else self.price * factor
-            note = f"per instance of {size}, {billed(count, size)} of {count} billed" if size > 1 else ""
-            return Figure(middle(price), price if isinstance(price, Range) else None, Provenance("given", note=note))
-        try:
-            looked_up = self.lookup(accelerator, count)
-        except UnknownNameError:
-            if accelerator_names().proper(accelerator) is not None:
-                raise
-            reason = f"no rental price of {accelerator} is known; give prices.price, or prices.table with it"
-            raise MissingFactError(reason) from None
-        factor = billed(count, looked_up.gpus_per_instance or 1) / count
-        old = f"prices.price: the price of {looked_up.as_of} is older than a year" if looked_up.stale else ""
-        provenance = Provenance(
-            "looked up", _source(looked_up), str(looked_up.as_of), _note(looked_up, count), caution=old
-        )
-        return Figure(looked_up.usd_per_gpu_hour * factor, looked_up.spread, provenance)
+        """Return the price of one accelerator [USD/hour]; see `choose_price`."""
+        return choose_price(self, accelerator, count, node_size)
 
     def lookup(self, accelerator: str, count: int | None = None) -> GPUPrice:
         """Return the price of one accelerator from the price table, before instances are rounded up."""
@@ -85,6 +64,47 @@ class Rental(Spec):
         return gpu_price(
             accelerator, self.provider, self.purchase_model, self.on, count=count, region=self.region, facts=facts
         )
+
+
+def choose_price(rental: Rental, accelerator: str, count: int, node_size: int) -> Figure:
+    """Return the price of one accelerator that an estimate uses [USD/hour], with its uncertainty and source.
+
+    A given price comes first (`Rental.price`). Otherwise `gpu_price` looks it up: the newest price of a provider on
+    or before a day, or the median of the market. Instances are rented whole: the price includes idle accelerators.
+
+    Parameters
+    ----------
+    rental : Rental
+        The given price, or provider, purchase model, day and region.
+    accelerator : str
+        Name in the catalog.
+    count : int
+        Accelerators needed.
+    node_size : int
+        Accelerators per node, for prices per instance.
+
+    Raises
+    ------
+    MissingFactError, UnknownNameError
+        If no such price is known.
+    """
+    if rental.price is not None:
+        size = node_size if rental.per == "instance" else 1
+        factor = billed(count, size) / (count * size)
+        price = rental.price.scaled(factor, "USD/hour") if isinstance(rental.price, Range) else rental.price * factor
+        note = f"per instance of {size}, {billed(count, size)} of {count} billed" if size > 1 else ""
+        return Figure(middle(price), price if isinstance(price, Range) else None, Provenance("given", note=note))
+    try:
+        looked_up = rental.lookup(accelerator, count)
+    except UnknownNameError:
+        if accelerator_names().proper(accelerator) is not None:
+            raise
+        reason = f"no rental price of {accelerator} is known; give prices.price, or prices.table with it"
+        raise MissingFactError(reason) from None
+    factor = billed(count, looked_up.gpus_per_instance or 1) / count
+    old = f"prices.price: the price of {looked_up.as_of} is older than a year" if looked_up.stale else ""
+    provenance = Provenance("looked up", _source(looked_up), str(looked_up.as_of), _note(looked_up, count), caution=old)
+    return Figure(looked_up.usd_per_gpu_hour * factor, looked_up.spread, provenance)
 
 
 def billed(count: int, size: int) -> int:
