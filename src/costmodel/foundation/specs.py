@@ -142,16 +142,17 @@ def changed(value: Any, path: str, new: Any) -> Any:
     raise InputError(f"{path!r} names a field of {value!r}, which has no fields")
 
 
-def problems(error: ValidationError, cls: type[BaseModel]) -> list[str]:
+def problems(error: ValidationError, specification: type[BaseModel]) -> list[str]:
     """Return one line per problem of a pydantic error: the field, what is accepted, the value given.
 
     Parameters
     ----------
     error : ValidationError
-    cls : type
+    specification : type
         The specification that was constructed.
     """
-    return list(dict.fromkeys(line for detail in error.errors(include_url=False) for line in _problem(detail, cls)))
+    details = error.errors(include_url=False)
+    return list(dict.fromkeys(line for detail in details for line in _problem(detail, specification)))
 
 
 def _problem(detail: Any, cls: type[BaseModel]) -> list[str]:
