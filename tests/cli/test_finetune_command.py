@@ -119,8 +119,8 @@ def test_all_mistakes_at_once(refused):
     ("arguments", "message"),
     [
         (("--method", "loar", "--tokens", "1M", "--gpu", "H100"), "did you mean 'lora'"),
-        (("--gpu", "H100"), "tokens, or examples and their lengths"),
-        ((), "tokens, or examples and their lengths"),
+        (("--gpu", "H100"), "`tokens`, or `examples` with `lengths`"),
+        ((), "`tokens`, or `examples` with `lengths`"),
         (("--tokens", "1M", "--set", "mfu=0.4"), "mfu: goes with --gpu"),
         (("--tokens", "1M", "--provider", "lamda"), "did you mean 'lambda'"),
         (("--method", "full", "--tokens", "1M", "--gpu", "H100", "--set", "recipe.quantization=nf4"), "needs adapters"),

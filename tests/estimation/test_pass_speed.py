@@ -127,7 +127,7 @@ def test_a_longer_tail_with_the_same_mean_is_slower():
     """A step waits for its last answer: the longer that is, the fewer write beside it."""
     recipes = [GRPO.replace(lengths=with_mean(1000, ratio), sequence_length=32_768) for ratio in (1.3, 2, 4, 8)]
     for one in recipes:
-        assert one.shape.mean == pytest.approx(1000, rel=0.01)
+        assert one.length_distribution.mean == pytest.approx(1000, rel=0.01)
     per_token = [rollout(one) / one.trained_tokens() for one in recipes]
     assert per_token == sorted(per_token) and per_token[-1] > 1.2 * per_token[0]
 
@@ -168,7 +168,7 @@ def test_a_prompt_may_be_empty(asynchronous):
 
 def test_a_model_beside_that_is_only_counted_is_named():
     counted = cm.Distillation(tokens="1M", learn_from="logits", teacher={"total": "7B"})
-    with pytest.raises(cm.InputError, match=r"the model of 'teacher': a step needs the shapes"):
+    with pytest.raises(cm.InputError, match=r"the model of 'teacher': a step time needs the layers"):
         estimate(counted)
 
 

@@ -71,12 +71,12 @@ def test_what_is_paid_is_linear_in_the_examples(examples, length, prompt, epochs
 
 @pytest.mark.parametrize("given", [{}, {"teacher": TEACHER, "api": API}])
 def test_a_teacher_or_an_api_is_given(given):
-    with pytest.raises(cm.InputError, match="one of the two is given"):
+    with pytest.raises(cm.InputError, match="give exactly one of the two"):
         cm.Distillation(**DATA, **given)
 
 
 def test_what_an_api_cannot_do_is_refused():
-    with pytest.raises(cm.InputError, match="no API gives the probabilities"):
+    with pytest.raises(cm.InputError, match="no API returns the logits"):
         cm.Distillation(**DATA, api=API, api_provider=PROVIDER, learn_from="logits")
     with pytest.raises(cm.CostModelError, match=r"claude-haiku-4-5"):
         cm.Distillation(**DATA, api="claude-haiku-4-55", api_provider=PROVIDER)

@@ -94,7 +94,7 @@ def test_packed_examples_do_not_see_each_other(kind, length):
 def test_tokens_of_epochs_trials_and_examples():
     assert cm.LoRA(tokens="20M", epochs=3).trained_tokens() == 60e6
     swept = cm.LoRA(tokens="20M", epochs=2, trials=8, trial_share=0.25)
-    assert swept.times == 4 and swept.trained_tokens() == 80e6
+    assert swept.total_epochs == 4 and swept.trained_tokens() == 80e6
     assert cm.LoRA(examples=1000, lengths=300, epochs=2).trained_tokens() == 600e3
     assert cm.LoRA(examples=1000, lengths=3000, sequence_length=2048).trained_tokens() == 2048e3  # cut
     uncertain = cm.LoRA(tokens="10M to 40M", epochs=2)
@@ -115,7 +115,9 @@ def test_padding_counts_unless_examples_are_packed():
     assert cm.LoRA(examples=1000, lengths="100 to 1500").padding == 1
     of = {count: padded.replace(padding_group=count).padding for count in (1, 2, 8)}
     assert of[1] == pytest.approx(1)
-    assert of[1] < of[2] < of[8] == padded.padding < padded.shape.longest / padded.shape.mean
+    assert (
+        of[1] < of[2] < of[8] == padded.padding < padded.length_distribution.longest / padded.length_distribution.mean
+    )
     assert padded.passes(LLAMA)[0].tokens == pytest.approx(of[8] * padded.trained_tokens())
     assert padded.passes(LLAMA)[0].document_length is None
     assert padded.trained_tokens() == cm.LoRA(examples=1000, lengths="100 to 1500").trained_tokens()
@@ -270,12 +272,12 @@ def test_tokens_or_examples_are_given(given):
 def test_all_that_does_not_go_together_is_told_at_once():
     with pytest.raises(cm.InputError) as caught:
         cm.FullFineTuning(examples=5, quantization="nf4", train_embeddings=True)
-    for part in ("examples need lengths", "quantization 'nf4' needs adapters", "train_embeddings goes with adapters"):
+    for part in ("`examples` need `lengths`", "quantization 'nf4' needs adapters", "train_embeddings is for adapters"):
         assert part in str(caught.value)
 
 
 def test_adapters_need_a_matrix():
-    with pytest.raises(cm.InputError, match="targets: without any"):
+    with pytest.raises(cm.InputError, match="targets: adapters need at least one target"):
         cm.LoRA(tokens=1e6, targets=())
     with pytest.raises(cm.InputError, match="targets: should be a list; got 'q_proj'"):
         cm.LoRA(tokens=1e6, targets="q_proj")

@@ -8,21 +8,21 @@ from hypothesis import strategies as st
 
 import costmodel as cm
 from costmodel.foundation.ranges import between, samples
-from costmodel.training.recipes.lengths import Shape
+from costmodel.training.recipes.lengths import LengthDistribution
 
 MOST = 4096
 
 
 def shape(lengths, most=MOST):
     """The shape that a recipe has of lengths as a user writes them."""
-    return cm.LoRA(examples=10, lengths=lengths, sequence_length=most).shape
+    return cm.LoRA(examples=10, lengths=lengths, sequence_length=most).length_distribution
 
 
 def test_equal_lengths_waste_nothing():
-    equal = Shape(512.0, 2048)
+    equal = LengthDistribution(512.0, 2048)
     assert (equal.mean, equal.attended, equal.longest) == (512, 512, 512)
     assert [equal.padded(batch) for batch in (1, 2, 64)] == [512, 512, 512]
-    assert Shape(512.0, 128).mean == 128
+    assert LengthDistribution(512.0, 128).mean == 128
 
 
 def test_a_sample_by_hand():

@@ -112,7 +112,7 @@ def test_steps_wait_for_their_last_answer_unless_copies_write_beside():
     spread = {**DATA, "lengths": "lognormal 100 to 1500"}
     waiting = cm.GRPO(**spread).passes(LLAMA)[0]
     assert len(waiting.lengths) == 16 and list(waiting.lengths) == sorted(waiting.lengths)
-    assert sum(waiting.lengths) / 16 == pytest.approx(cm.GRPO(**spread).shape.mean, rel=0.05)
+    assert sum(waiting.lengths) / 16 == pytest.approx(cm.GRPO(**spread).length_distribution.mean, rel=0.05)
     assert cm.GRPO(**DATA).passes(LLAMA)[0].lengths == (500,)
     assert cm.GRPO(**spread, asynchronous=True).passes(LLAMA)[0].lengths == ()
 

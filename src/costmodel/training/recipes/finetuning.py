@@ -1,4 +1,7 @@
-"""How is a model tuned? All its weights, adapters, or adapters on quantized weights, on examples of some lengths."""
+"""Fine-tuning: of all weights, of low-rank adapters, of virtual tokens; fields shared by all recipes but pretraining.
+
+To add a recipe of this kind, subclass `FineTuning` and add a row to `RECIPES` in `registry.py`.
+"""
 
 import math
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -10,14 +13,14 @@ from costmodel.architecture.specification import Architecture
 from costmodel.foundation.fields import Count, Dimension, GPUHours, Measure, Tokens
 from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.specs import Spec
-from costmodel.training.recipes.lengths import Lengths, Shape
+from costmodel.training.recipes.lengths import LengthDistribution, Lengths
 from costmodel.training.recipes.passes import Pass
 from costmodel.training.step.adapters import ALL_LINEAR, Adapters, adapter_parameters
 from costmodel.training.step.numerics import FORWARD, Numerics, Optimizer, Precision, numerics
 
-SEQUENCES = 64
-"""Sequences of a step where no batch is given: between those of QLoRA (16, arXiv 2305.14314) and of Alpaca and
-Tülu 3 (128; tatsu-lab/stanford_alpaca, arXiv 2411.15124)."""
+DEFAULT_SEQUENCES = 64
+"""Default sequences per step [1]: between QLoRA (16, arXiv 2305.14314), and Alpaca and Tülu 3 (128;
+tatsu-lab/stanford_alpaca, arXiv 2411.15124)."""
 
 Quantization = Literal["none", "nf4", "gptq-int4", "int8"]
 FROZEN_WEIGHT_BYTES: dict[str, float] = {
@@ -25,179 +28,221 @@ FROZEN_WEIGHT_BYTES: dict[str, float] = {
     "gptq-int4": (4 + (16 + 4) / 128) / 8,
     "int8": BITS["bitsandbytes_8bit"] / 8,
 }
-"""Bytes of a weight that stands still: NF4 with double quantization (arXiv 2305.14314); GPTQ in groups of 128,
-each with a 16-bit scale and a 4-bit zero (arXiv 2210.17323)."""
+"""Bytes per frozen weight [byte]: NF4 with double quantization (arXiv 2305.14314); GPTQ in groups of 128, each with a
+16-bit scale and a 4-bit zero point (arXiv 2210.17323); 8-bit integers."""
 Epochs = Annotated[float, Measure("1", 0.0, 1e4, open_low=True, uncertain=False)]
 
 
 class FineTuning(Spec):
-    """What recipes that start from a trained model share: data, what is trained, and in which numbers.
+    """Base of all recipes that start from a trained model: data, trained parameters and number formats.
 
-    The data are `tokens`, or `examples` of some `lengths`; both count one epoch.
+    The data of one epoch are given as `tokens`, or as `examples` with their `lengths`.
     """
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # fields accept more types than they hold
         kind: str
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
     tokens: Tokens | None = None
-    """Tokens of the data, one epoch [token]."""
+    """Tokens of one epoch [token]."""
     examples: Count | None = None
-    """Examples of the data, instead of tokens; `lengths` tell their tokens."""
+    """Examples of one epoch, instead of `tokens`; needs `lengths` [1]."""
     lengths: Lengths | None = None
-    """Tokens of an example: a number, "lognormal 200 to 1500" (80 % of them), or a sample [token]."""
+    """Tokens per example: a number, an interval that holds 80 % ("lognormal 200 to 1500"), or a list [token]."""
     epochs: Epochs = 1.0
-    """How often the data are gone through."""
+    """Number of epochs [1]."""
     packing: bool = True
-    """Whether sequences are filled with several examples that do not see each other; else each is padded to the
-    longest of those that pass together."""
+    """Whether several examples are packed into a sequence, without attention between them; otherwise each example is
+    padded to the longest of its `padding_group`."""
     padding_group: Count = 8
-    """Examples that pass together where they are padded."""
+    """Examples that are padded to the same length [1]."""
     sequence_length: Dimension = 2048
-    """Tokens of a sequence at most [token]; longer examples are cut."""
+    """Most tokens per sequence; longer examples are truncated [token]."""
     batch_size: Dimension | None = None
-    """Sequences of a step; 64, or one for each accelerator, unless given."""
+    """Global batch size: sequences per step; default: 64, or one per accelerator if there are more [1]."""
     precision: Precision = "bf16"
-    """Number format of the matrix products."""
+    """Number format of the matmuls."""
     optimizer: Optimizer = "adamw"
+    """Optimizer; determines the memory of the optimizer states."""
     master_weights: bool = True
-    """Whether a 32-bit copy of trained weights is kept; adapters are 32-bit then."""
+    """Whether trained weights have an fp32 copy; adapters are fp32 then."""
     rank: Count | None = None
-    """Rank of low-rank adapters; all weights are trained unless given."""
+    """Rank of low-rank adapters; default: no adapters, all weights are trained [1]."""
     targets: tuple[str, ...] = (ALL_LINEAR,)
     """Matrices with adapters: "all-linear", or names such as "query" (or "q_proj")."""
     variant: Literal["lora", "rslora", "dora"] = "lora"
-    """Kind of the adapters: rsLoRA scales them otherwise at no cost, DoRA adds magnitudes."""
+    """Kind of adapters: rsLoRA only changes their scale, DoRA adds magnitude vectors."""
     quantization: Quantization = "none"
-    """How weights that stand still are kept."""
+    """Number format of the frozen weights."""
     train_embeddings: bool = False
-    """Whether embedding and head are trained in full beside the adapters, as new tokens need."""
+    """Whether embedding and LM head are trained in full beside the adapters, for example for new tokens."""
     software: Literal["fused", "eager"] = "fused"
-    """What runs it: fused or compiled operations (torchtune, Unsloth, NeMo), or a general trainer that launches
-    them one by one (Hugging Face Trainer with PEFT and DeepSpeed)."""
+    """Software: fused or compiled kernels (torchtune, Unsloth, NeMo), or kernels launched one by one by a
+    general-purpose trainer ("eager": Hugging Face Trainer with PEFT and DeepSpeed)."""
     trials: Count = 1
-    """Runs of a sweep, all of them paid."""
+    """Runs of a hyperparameter sweep; all count [1]."""
     trial_share: Annotated[float, Measure("1", 0.0, 1.0, open_low=True, uncertain=False)] = 1.0
-    """Part of the data that each trial sees."""
+    """Share of the data that each trial uses [1]."""
     gpu_hours: GPUHours | None = None
-    """GPU-hours where they are known [hour]; the time model is skipped then."""
+    """GPU-hours, if known [hour]; they replace the step-time model."""
 
     sequences_of_example: ClassVar[int] = 1
-    """Sequences that an example has: two where a better is compared with a worse one."""
+    """Sequences per example: 2 for pairs of a preferred and a rejected answer [1]."""
     slowdown: ClassVar[float] = 1.0
-    """Time of a step over that of one without what the recipe adds [1]."""
+    """Factor on the step time for work that the step-time model does not count [1]."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         problems = []
         if (self.tokens is None) == (self.examples is None):
-            problems.append("tokens, or examples and their lengths, are given: one of the two")
+            problems.append("`tokens`, or `examples` with `lengths`: give exactly one of the two")
         if self.examples is not None and self.lengths is None:
-            problems.append("examples need lengths, which tell their tokens")
+            problems.append("`examples` need `lengths`, the tokens per example")
         if self.adapters is None and self.quantization != "none":
-            problems.append(f"quantization {self.quantization!r} needs adapters: give a rank")
+            problems.append(f"quantization {self.quantization!r} needs adapters: give a `rank`")
         if self.rank is not None and not self.targets:
-            problems.append("targets: without any, adapters of a rank train nothing")
+            problems.append("targets: adapters need at least one target; got none")
         if self.adapters is None and self.train_embeddings:
-            problems.append("train_embeddings goes with adapters: all weights are trained without a rank")
+            problems.append("train_embeddings is for adapters: without a `rank` all weights are trained")
         if problems:
             raise ValueError("; ".join(problems))
         return self
 
     @property
-    def times(self) -> float:
-        """How often one epoch of the data is worked on, in all epochs and trials [1]."""
+    def total_epochs(self) -> float:
+        """Epochs of all trials together [1]."""
         return self.epochs * self.trials * self.trial_share
 
     @property
     def adapters(self) -> Adapters | None:
-        """The adapters that are trained; None where all weights are."""
+        """Trained adapters; None if all weights are trained."""
         return None if self.rank is None else Adapters(self.rank, self.targets, self.variant == "dora")
 
     @property
-    def shape(self) -> Shape:
-        """Lengths of the examples, cut at the sequence length."""
-        most = self.sequence_length - math.ceil(self.beside)
-        return Shape(most if self.lengths is None else self.lengths, most)
+    def length_distribution(self) -> LengthDistribution:
+        """Distribution of the lengths of the examples, truncated to the sequence length."""
+        longest = self.sequence_length - math.ceil(self.prompt_tokens)
+        return LengthDistribution(longest if self.lengths is None else self.lengths, longest)
 
     @property
-    def beside(self) -> float:
-        """Tokens of a sequence that are no part of the data: those of a prompt [token]."""
+    def prompt_tokens(self) -> float:
+        """Prompt tokens of a sequence, which do not count as data [token]."""
         return 0.0
 
     def trained_tokens(self) -> float | Range:
-        """Return the tokens trained on in all epochs and trials, without padding [token]."""
+        """Return the training tokens of all epochs and trials, without padding [token]."""
         if self.tokens is None:
-            return float(self.examples or 0) * self.sequences_of_example * self.shape.mean * self.times
+            return (
+                float(self.examples or 0)
+                * self.sequences_of_example
+                * self.length_distribution.mean
+                * self.total_epochs
+            )
         if isinstance(self.tokens, Range):
-            return self.tokens.scaled(self.times, self.tokens.unit)
-        return self.tokens * self.times
+            return self.tokens.scaled(self.total_epochs, self.tokens.unit)
+        return self.tokens * self.total_epochs
 
     @property
     def padding(self) -> float:
-        """Tokens worked on over those of the data [1]; 1 where examples are packed."""
-        shape = self.shape
-        return 1.0 if self.packing else shape.padded(self.padding_group) / shape.mean
+        """Processed tokens over tokens of the data; 1 with packing [1]."""
+        lengths = self.length_distribution
+        return 1.0 if self.packing else lengths.padded(self.padding_group) / lengths.mean
 
     def numerics(self) -> Numerics:
-        """Return the bytes of the states and of what the matrix products read."""
-        of_all = numerics(self.precision, self.optimizer, self.master_weights)
+        """Return the bytes of weights, gradients, optimizer states and matmul operands."""
+        full = numerics(self.precision, self.optimizer, self.master_weights)
         if self.adapters is None:
-            return of_all._replace(gradient=min(of_all.gradient, 2.0)) if of_all.operand < 4 else of_all
-        # trained copies of embedding and head lie beside those that stand still, their moments in 16 bits
+            return full._replace(gradient=min(full.gradient, 2.0)) if full.operand < 4 else full
+        # trained copies of embedding and LM head are beside the frozen ones, their moments in 16 bits
         copies = 1.0 if self.train_embeddings else 0.0
-        number = 4.0 if self.master_weights else 2.0
-        return of_all._replace(
-            weight=FROZEN_WEIGHT_BYTES.get(self.quantization, of_all.weight),
+        adapter_weight = 4.0 if self.master_weights else 2.0
+        return full._replace(
+            weight=FROZEN_WEIGHT_BYTES.get(self.quantization, full.weight),
             backward=1.0,
             trained=0.0,
             gradient=2.0,
             master=0.0,
-            moments=min(of_all.moments, 4.0),
-            other_moments=min(of_all.other_moments, 4.0),
-            embedding_weight=of_all.weight * (1 + copies),
+            moments=min(full.moments, 4.0),
+            other_moments=min(full.other_moments, 4.0),
+            embedding_weight=full.weight * (1 + copies),
             embedding_trained=copies,
-            adapter=2 * number + of_all.moments,
-            adapter_operand=number,
+            adapter=2 * adapter_weight + full.moments,
+            adapter_operand=adapter_weight,
             quantized={"none": 0.0, "gptq-int4": 2.0}.get(self.quantization, 1.0),
         )
 
-    def training(self, architecture: Architecture, tokens: float, name: str = "train") -> Pass:
-        """Return the pass that trains the model on so many tokens of examples [token]."""
-        if self.adapters is not None and not architecture.is_aggregate:
-            adapter_parameters(architecture, self.adapters)  # refuses what is no matrix
-        read = self.reading(architecture, tokens, name)
-        return read._replace(kind="train", numerics=self.numerics(), adapters=self.adapters, slowdown=self.slowdown)
+    def training_pass(self, architecture: Architecture, tokens: float, name: str = "train") -> Pass:
+        """Return the training pass of a model.
 
-    def reading(self, architecture: Architecture, tokens: float, name: str) -> Pass:
-        """Return a forward pass of a model over so many tokens of the same examples [token]."""
-        shape = self.shape
-        document = shape.attended + self.beside if self.packing else None
-        length = self.sequence_length if self.packing else math.ceil(shape.padded(self.padding_group) + self.beside)
+        Parameters
+        ----------
+        architecture : Architecture
+        tokens : float
+            Tokens of the examples [token].
+        name : str
+            Name of the pass.
+        """
+        if self.adapters is not None and not architecture.is_aggregate:
+            adapter_parameters(architecture, self.adapters)  # raises if a target is no matrix
+        scoring = self.scoring_pass(architecture, tokens, name)
+        return scoring._replace(kind="train", numerics=self.numerics(), adapters=self.adapters, slowdown=self.slowdown)
+
+    def scoring_pass(self, architecture: Architecture, tokens: float, name: str) -> Pass:
+        """Return a scoring (forward) pass of a model over the same examples.
+
+        Parameters
+        ----------
+        architecture : Architecture
+        tokens : float
+            Tokens of the examples [token].
+        name : str
+            Name of the pass.
+        """
+        lengths = self.length_distribution
+        document = lengths.attended + self.prompt_tokens if self.packing else None
+        length = (
+            self.sequence_length if self.packing else math.ceil(lengths.padded(self.padding_group) + self.prompt_tokens)
+        )
         return Pass("forward", architecture, tokens * self.padding, length, name, FORWARD, document_length=document)
 
     def passes(self, architecture: Architecture) -> list[Pass]:
-        """Return the passes of the recipe."""
-        return [self.training(architecture, middle(self.trained_tokens()))]
+        """Return the passes of the recipe.
+
+        Parameters
+        ----------
+        architecture : Architecture
+        """
+        return [self.training_pass(architecture, middle(self.trained_tokens()))]
 
     def auxiliary_bytes(self, architecture: Architecture) -> float:
-        """Return the bytes of all models that lie beside the trained one [byte], over all accelerators."""
+        """Return the memory of auxiliary models (reference, reward, critic, teacher) on all accelerators [byte].
+
+        Parameters
+        ----------
+        architecture : Architecture
+        """
         return 0.0
 
     def sequences(self, count: int) -> int:
-        """Return the sequences of a step on `count` accelerators: those given, else by rule."""
-        return self.batch_size or math.ceil(min(SEQUENCES, self.available) / count) * count
+        """Return the sequences per step: the batch size, or the default [1].
+
+        Parameters
+        ----------
+        count : int
+            Accelerators [1].
+        """
+        return self.batch_size or math.ceil(min(DEFAULT_SEQUENCES, self.sequences_per_epoch) / count) * count
 
     @property
-    def available(self) -> int:
-        """Sequences of one epoch: no step of default size holds more."""
-        tokens = middle(self.trained_tokens()) / self.times
-        return max(math.ceil(tokens / (self.sequence_length if self.packing else self.shape.mean)), 1)
+    def sequences_per_epoch(self) -> int:
+        """Sequences of one epoch: the most of a default batch size [1]."""
+        tokens = middle(self.trained_tokens()) / self.total_epochs
+        return max(math.ceil(tokens / (self.sequence_length if self.packing else self.length_distribution.mean)), 1)
 
 
 class FullFineTuning(FineTuning):
-    """All weights are trained, on instructions or on further text (continued pretraining).
+    """Training of all weights, on instructions or on further text (continued pretraining).
 
     Examples
     --------
@@ -209,7 +254,7 @@ class FullFineTuning(FineTuning):
 
 
 class LoRA(FineTuning):
-    """Low-rank adapters are trained beside weights that stand still.
+    """Training of low-rank adapters beside frozen weights.
 
     References
     ----------
@@ -227,7 +272,7 @@ class LoRA(FineTuning):
 
 
 class QLoRA(FineTuning):
-    """Low-rank adapters are trained beside weights in 4 bits, which stand still.
+    """Training of low-rank adapters beside frozen 4-bit weights.
 
     References
     ----------
@@ -240,7 +285,7 @@ class QLoRA(FineTuning):
 
 
 class PromptTuning(FineTuning):
-    """Virtual tokens are trained before a model that stands still.
+    """Training of virtual tokens in front of a frozen model.
 
     References
     ----------
@@ -250,9 +295,9 @@ class PromptTuning(FineTuning):
     kind: Literal["prompt_tuning"] = "prompt_tuning"
     rank: None = None
     virtual_tokens: Count = 20
-    """Tokens that are learned."""
+    """Number of virtual tokens [token]."""
     prefix: bool = False
-    """Whether keys and values of them are learned for every layer, instead of their embeddings alone."""
+    """Whether keys and values of every layer are trained (prefix tuning) instead of embeddings."""
 
     @property
     def adapters(self) -> Adapters:
@@ -260,11 +305,11 @@ class PromptTuning(FineTuning):
 
 
 class QuantizationAwareTraining(FineTuning):
-    """All weights are trained as if they were in few bits already: rounded in each forward pass.
+    """Training of all weights with rounding to few bits in each forward pass.
 
     References
     ----------
-    torchtune, docs/source/tutorials/qat_finetune.rst: about 30 % slower, 1 / 0.7 of the time.
+    torchtune, docs/source/tutorials/qat_finetune.rst: about 30 % lower speed, so 1 / 0.7 of the time.
     """
 
     kind: Literal["quantization_aware_training"] = "quantization_aware_training"

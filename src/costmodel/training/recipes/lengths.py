@@ -1,4 +1,4 @@
-"""How long are the sequences of a data set? What padding wastes, and what attention sees, from their distribution."""
+"""Lengths of the sequences of a data set: mean, padded length, and the length that attention sees."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from costmodel.foundation.fields import MOST, Measure
 from costmodel.foundation.ranges import Range, Samples
 
 POINTS = 512
-"""Quantiles that stand for a distribution, or means of as many parts of a sample."""
+"""Quantiles that represent a distribution, or parts into which a sample is averaged [1]."""
 
 
-def _spelled(value: Any) -> Any:
-    """Return a text without the name of the distribution, which is that of every positive range."""
+def _without_shape_name(value: Any) -> Any:
+    """Return a text without the word "lognormal", the distribution of every positive range; read a list as samples."""
     if isinstance(value, str):
         return value.strip().removeprefix("lognormal").strip()
     if isinstance(value, (list, tuple)):
@@ -24,40 +24,53 @@ def _spelled(value: Any) -> Any:
     return value
 
 
-Lengths: TypeAlias = Annotated[float | Range, Measure("token", 1.0, MOST), BeforeValidator(_spelled)]
-"""Tokens of a sequence: a number, an interval ("lognormal 200 to 1500" holds 80 %), or a sample as a list."""
+Lengths: TypeAlias = Annotated[float | Range, Measure("token", 1.0, MOST), BeforeValidator(_without_shape_name)]
+"""Tokens per sequence: a number, an interval that holds 80 % ("lognormal 200 to 1500"), or a list of lengths."""
 
 
-class Shape:
-    """The lengths of a data set, cut at the longest that is trained on.
+class LengthDistribution:
+    """Distribution of the lengths of a data set, truncated to a longest length.
+
+    Parameters
+    ----------
+    lengths : float or Range
+        Tokens per sequence [token].
+    longest : int
+        Length to which sequences are truncated [token].
 
     Examples
     --------
-    >>> shape = Shape(512.0, 2048)
-    >>> shape.mean, shape.attended, shape.padded(4)
+    >>> lengths = LengthDistribution(512.0, 2048)
+    >>> lengths.mean, lengths.attended, lengths.padded(4)
     (512.0, 512.0, 512.0)
     """
 
-    def __init__(self, lengths: float | Range, most: int) -> None:
-        self.quantiles = _quantiles(lengths, most)
+    def __init__(self, lengths: float | Range, longest: int) -> None:
+        self.quantiles = _quantiles(lengths, longest)
 
     @property
     def mean(self) -> float:
-        """Tokens of a sequence [token]."""
+        """Mean length [token]."""
         return sum(self.quantiles) / len(self.quantiles)
 
     @property
     def attended(self) -> float:
-        """Length of the sequence in which the mean token stands [token]: what core attention costs follows it."""
-        return sum(one * one for one in self.quantiles) / sum(self.quantiles)
+        """Mean length of the sequence of a token, Σ L² / Σ L: determines the cost of core attention [token]."""
+        return sum(length * length for length in self.quantiles) / sum(self.quantiles)
 
     @property
     def longest(self) -> float:
-        """The longest of them [token]."""
+        """Longest length [token]."""
         return self.quantiles[-1]
 
     def padded(self, batch: int) -> float:
-        """Return the mean length to which each of `batch` sequences is padded [token]: that of their longest."""
+        """Return the mean length of the longest of some sequences, to which all of them are padded [token].
+
+        Parameters
+        ----------
+        batch : int
+            Sequences that are padded to the same length [1].
+        """
         count = len(self.quantiles)
         total = 0.0
         for index, length in enumerate(self.quantiles):
@@ -66,14 +79,14 @@ class Shape:
 
 
 @lru_cache(maxsize=256)
-def _quantiles(lengths: float | Range, most: int) -> tuple[float, ...]:
+def _quantiles(lengths: float | Range, longest: int) -> tuple[float, ...]:
     if not isinstance(lengths, Range):
-        return (min(lengths, float(most)),)
+        return (min(lengths, float(longest)),)
     if isinstance(lengths, Samples):
-        listed = sorted(lengths.values)
-        parts = min(len(listed), POINTS)
-        ends = [len(listed) * index // parts for index in range(parts + 1)]
-        found = [sum(listed[start:end]) / (end - start) for start, end in pairwise(ends)]
+        ordered = sorted(lengths.values)
+        parts = min(len(ordered), POINTS)
+        ends = [len(ordered) * index // parts for index in range(parts + 1)]
+        quantiles = [sum(ordered[start:end]) / (end - start) for start, end in pairwise(ends)]
     else:
-        found = [lengths.quantile((index + 0.5) / POINTS) for index in range(POINTS)]
-    return tuple(min(max(one, 1.0), float(most)) for one in found)
+        quantiles = [lengths.quantile((index + 0.5) / POINTS) for index in range(POINTS)]
+    return tuple(min(max(length, 1.0), float(longest)) for length in quantiles)

@@ -1,6 +1,6 @@
-"""What is a recipe made of? Passes: train, forward or generate so many tokens with an architecture.
+"""Passes of a recipe: training passes, scoring (forward) passes and generation passes, and their FLOPs.
 
-Time, energy and money only ever see passes: a new method is a new function that returns them.
+Time, energy and cost of a recipe follow from its passes.
 """
 
 from typing import Literal, NamedTuple
@@ -12,41 +12,55 @@ from costmodel.training.step.numerics import Numerics
 from costmodel.training.step.workload import workload
 
 MIXED = Numerics()
-"""Of a model that is trained in mixed precision."""
+"""Mixed-precision training."""
 PassKind = Literal["train", "forward", "generate"]
 
 
 class Pass(NamedTuple):
-    """`tokens` tokens [token] in sequences of `sequence_length` [token] through `architecture`.
-
-    `numerics` and `adapters` say what is trained; a forward pass trains nothing. A sequence may hold
-    documents of `document_length` [token] that do not see each other. `slowdown` is the time of the pass over
-    what the time model gives [1].
-
-    A generate pass reads a prompt of `prompt_length` [token] and writes `sequence_length` on average; `lengths`
-    are quantiles of what it writes [token] where steps wait for their last sequence; all weights are handed over
-    to the generating copies before each of those.
-    """
+    """Tokens that a model processes in one way."""
 
     kind: PassKind
+    """"train" (training pass), "forward" (scoring pass) or "generate" (generation pass)."""
     architecture: Architecture
     tokens: float
+    """Processed tokens; generated tokens of a generation pass [token]."""
     sequence_length: int
+    """Tokens per sequence; mean generated tokens per answer of a generation pass [token]."""
     name: str = "train"
+    """Name of the pass in results."""
     numerics: Numerics = MIXED
+    """Number formats, and which parameters are trained."""
     adapters: Adapters | None = None
+    """Trained low-rank adapters."""
     document_length: float | None = None
+    """Tokens per packed document, without attention between documents; None: one document per sequence [token]."""
     slowdown: float = 1.0
+    """Factor on the time of the step-time model [1]."""
     prompt_length: float = 0.0
+    """Prompt tokens per answer of a generation pass [token]."""
     lengths: tuple[float, ...] = ()
+    """Quantiles of the generated tokens per answer, if steps wait for stragglers [token]. The weights are copied to the
+    generation engine before each of these steps."""
 
 
-def pass_flops(one: Pass) -> float:
-    """Return the model FLOPs of a pass [FLOP], core attention causal."""
-    if one.kind == "generate":
-        return generation_flops(one.architecture, one.prompt_length, one.sequence_length) * one.tokens
-    length = one.document_length or one.sequence_length
-    return sequence_flops(one.architecture, length, one.numerics, one.adapters) * one.tokens / length
+def pass_flops(model_pass: Pass) -> float:
+    """Return the model FLOPs of a pass, core attention causal [FLOP].
+
+    Parameters
+    ----------
+    model_pass : Pass
+    """
+    if model_pass.kind == "generate":
+        return (
+            generation_flops(model_pass.architecture, model_pass.prompt_length, model_pass.sequence_length)
+            * model_pass.tokens
+        )
+    length = model_pass.document_length or model_pass.sequence_length
+    return (
+        sequence_flops(model_pass.architecture, length, model_pass.numerics, model_pass.adapters)
+        * model_pass.tokens
+        / length
+    )
 
 
 def sequence_flops(
@@ -54,40 +68,48 @@ def sequence_flops(
 ) -> float:
     """Return the model FLOPs of one sequence, forward and backward [FLOP], core attention causal.
 
-    Where weights stand still, a matrix product has one product in its backward pass instead of two: 4 FLOPs
-    for each of its parameters and tokens instead of 6. Core attention has no weights: always three times the
-    forward pass. Adapters add 6 for each of their parameters.
+    A matmul with frozen weights has no weight gradient: 4 FLOPs per parameter and token instead of 6. Core attention
+    has no weights, so it always takes three forward passes. Adapters add 6 FLOPs per parameter and token.
 
     Parameters
     ----------
     architecture : Architecture
-    length : of the sequence [token]
-    numerics : what is trained
-    adapters : that are trained
+    length : float
+        Tokens of the sequence [token].
+    numerics : Numerics
+        Which parameters are trained.
+    adapters : Adapters, optional
+        Trained low-rank adapters.
+
+    References
+    ----------
+    Kaplan et al. 2020, section 2.1 (arXiv 2001.08361); Hu et al. 2021, "LoRA", section 4 (arXiv 2106.09685).
     """
     counted = count_flops(architecture, length)
     if numerics.backward == 2:
-        whole = counted.training
+        flops = counted.training
     elif numerics.backward == 0:
-        whole = counted.forward
+        flops = counted.forward
     else:
         work = workload(architecture, length)
         attention = work.attention_flops + work.scan_flops
         head = work.head.flops * numerics.embedding_trained
-        whole = counted.forward + (counted.forward - attention) + 2 * attention + head
-    added = 0.0 if adapters is None else 6.0 * adapter_parameters(architecture, adapters) * length
-    return float(whole + added)
+        flops = counted.forward + (counted.forward - attention) + 2 * attention + head
+    of_adapters = 0.0 if adapters is None else 6.0 * adapter_parameters(architecture, adapters) * length
+    return float(flops + of_adapters)
 
 
 def generation_flops(architecture: Architecture, prompt_length: float, output_length: float) -> float:
-    """Return the model FLOPs for each token that is written [FLOP/token], reading the prompt included.
+    """Return the model FLOPs per generated token, prefill of the prompt included [FLOP/token].
 
-    The whole of prompt and output passes through the model once.
+    Each token of prompt and output passes through the model once.
 
     Parameters
     ----------
     architecture : Architecture
-    prompt_length : tokens read before [token]
-    output_length : tokens written [token]
+    prompt_length : float
+        Prompt tokens [token].
+    output_length : float
+        Generated tokens [token].
     """
     return float(count_flops(architecture, prompt_length + output_length).forward) / output_length

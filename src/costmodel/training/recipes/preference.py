@@ -1,4 +1,4 @@
-"""How is a model tuned on preferences? Rewards, and the methods that do without: DPO, KTO, ORPO and SimPO."""
+"""Preference optimization: reward models, DPO, KTO, ORPO and SimPO."""
 
 from typing import ClassVar, Literal
 
@@ -7,12 +7,12 @@ from costmodel.foundation.ranges import middle
 from costmodel.training.recipes.finetuning import FineTuning
 from costmodel.training.recipes.passes import Pass
 
-BYTES_OF_AUXILIARY = 2.0
-"""Bytes for each parameter of a model that lies beside the trained one, in 16 bits."""
+AUXILIARY_WEIGHT_BYTES = 2.0
+"""Bytes per parameter of an auxiliary model, in 16 bits [byte]."""
 
 
 class RewardModel(FineTuning):
-    """A model learns which of two answers is preferred; tokens count both.
+    """Training of a reward model on pairs of answers; tokens count both answers.
 
     References
     ----------
@@ -24,25 +24,26 @@ class RewardModel(FineTuning):
 
 
 class _WithReference(FineTuning):
-    """The answers are also read by the model as it was before."""
+    """Base of methods with a reference model, which scores the same answers."""
 
     precomputed_reference: bool = False
-    """Whether the reference reads the data once, before the training, instead of in every epoch."""
+    """Whether the reference model scores the data once before the training, instead of in every epoch."""
 
     def passes(self, architecture: Architecture) -> list[Pass]:
         tokens = middle(self.trained_tokens())
-        read = tokens / self.times if self.precomputed_reference else tokens
-        return [self.training(architecture, tokens), self.reading(architecture, read, "reference")]
+        scored = tokens / self.total_epochs if self.precomputed_reference else tokens
+        reference = self.scoring_pass(architecture, scored, "reference")
+        return [self.training_pass(architecture, tokens), reference]
 
     def auxiliary_bytes(self, architecture: Architecture) -> float:
-        # with adapters the reference is the model without them; precomputed, it is gone
+        # with adapters, the reference is the model without them
         if self.precomputed_reference or self.rank is not None:
             return 0.0
-        return BYTES_OF_AUXILIARY * architecture.parameters.total
+        return AUXILIARY_WEIGHT_BYTES * architecture.parameters.total
 
 
 class DPO(_WithReference):
-    """Pairs of a better and a worse answer, trained on with their likelihood under a reference; tokens count both.
+    """Direct preference optimization: pairs of answers and a reference model; tokens count both answers.
 
     References
     ----------
@@ -59,7 +60,7 @@ class DPO(_WithReference):
 
 
 class KTO(_WithReference):
-    """Single answers, each good or bad, trained on with their likelihood under a reference.
+    """Kahneman-Tversky optimization: single answers, each desirable or undesirable, and a reference model.
 
     References
     ----------
@@ -70,7 +71,7 @@ class KTO(_WithReference):
 
 
 class ORPO(FineTuning):
-    """Pairs of answers without a reference: instruction and preference in one; tokens count both answers.
+    """Odds ratio preference optimization: pairs of answers, no reference model; tokens count both answers.
 
     References
     ----------
@@ -82,7 +83,7 @@ class ORPO(FineTuning):
 
 
 class SimPO(FineTuning):
-    """Pairs of answers without a reference, by their mean likelihood; tokens count both answers.
+    """Simple preference optimization: pairs of answers, no reference model; tokens count both answers.
 
     References
     ----------

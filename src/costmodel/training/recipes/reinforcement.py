@@ -1,4 +1,4 @@
-"""How is a model tuned on rewards of what it writes? It writes, others read, and it is trained on the best of it."""
+"""Reinforcement learning on rewards (GRPO, PPO): rollout, scoring and policy update as passes."""
 
 import math
 from typing import Annotated, Any, Literal, Self
@@ -11,13 +11,13 @@ from costmodel.foundation.fields import Count, Measure, reported
 from costmodel.foundation.ranges import Range, middle
 from costmodel.training.recipes.finetuning import FineTuning
 from costmodel.training.recipes.passes import Pass
-from costmodel.training.recipes.preference import BYTES_OF_AUXILIARY
+from costmodel.training.recipes.preference import AUXILIARY_WEIGHT_BYTES
 
-LENGTHS = 16
-"""Quantiles of what is written that stand for all of it."""
+ROLLOUT_QUANTILES = 16
+"""Quantiles that represent the lengths of the answers [1]."""
 
 
-def _written(architecture: Architecture | None) -> Any:
+def _to_data(architecture: Architecture | None) -> Any:
     if architecture is None:
         return None
     return architecture.origin if architecture.origin is not None else architecture.to_data()
@@ -27,30 +27,31 @@ def _read(value: Any) -> Any:
     return None if value is None else load_architecture(value)
 
 
-OtherModel = Annotated[Architecture | None, BeforeValidator(reported(_read)), PlainSerializer(_written)]
-"""A further model: a name of the catalog, a path, a config, counts, or an `Architecture`."""
-Prompt = Annotated[float, Measure("token", 0.0, 1e8, uncertain=False)]
+AuxiliaryModel = Annotated[Architecture | None, BeforeValidator(reported(_read)), PlainSerializer(_to_data)]
+"""Auxiliary model: a name of the catalog, a path, a config, counts, or an `Architecture`."""
+PromptLength = Annotated[float, Measure("token", 0.0, 1e8, uncertain=False)]
 
 
 class Reinforcement(FineTuning):
-    """What methods share that train on answers of the model itself: `examples` are prompts, `lengths` answers.
+    """Base of methods that train on answers of the model itself.
 
-    `tokens` are those of all answers of one epoch. `batch_size` counts answers.
+    `examples` are prompts, `lengths` are those of the answers, `tokens` are the tokens of all answers of one epoch, and
+    `batch_size` counts answers.
     """
 
     group_size: Count = 8
-    """Answers for each prompt."""
-    prompt_length: Prompt = 256.0
-    """Tokens of a prompt, on average [token]."""
+    """Answers per prompt [1]."""
+    prompt_length: PromptLength = 256.0
+    """Mean tokens per prompt [token]."""
     iterations: Count = 1
-    """How often answers are trained on before the next are written."""
+    """Policy updates on the same answers before the next rollout [1]."""
     asynchronous: bool = False
-    """Whether answers are written while others are trained on, by copies on accelerators of their own: no step
-    waits for its longest answer, and the share of accelerators for each is taken as balanced."""
+    """Whether rollouts are asynchronous: separate accelerators generate answers during the policy update. Steps then do
+    not wait for stragglers, and the split of the accelerators is assumed to be balanced."""
     reference: bool = True
-    """Whether a reference reads the answers, for a penalty on what drifts from it."""
-    reward_model: OtherModel = None
-    """Model that judges the answers; rules or tests (RLVR) unless given."""
+    """Whether a reference model scores the answers, for a KL penalty."""
+    reward_model: AuxiliaryModel = None
+    """Reward model; default of GRPO: verifiable rewards (RLVR), without a model."""
 
     @model_validator(mode="after")
     def _room(self) -> Self:
@@ -62,40 +63,50 @@ class Reinforcement(FineTuning):
         return self
 
     @property
-    def beside(self) -> float:
+    def prompt_tokens(self) -> float:
         return self.prompt_length
 
     def trained_tokens(self) -> float | Range:
         """Return the tokens of all answers [token]."""
-        whole = super().trained_tokens()
+        tokens = super().trained_tokens()
         if self.tokens is not None:
-            return whole
-        return whole.scaled(self.group_size, "token") if isinstance(whole, Range) else whole * self.group_size
+            return tokens
+        return tokens.scaled(self.group_size, "token") if isinstance(tokens, Range) else tokens * self.group_size
 
     def sequences(self, count: int) -> int:
         return self.batch_size or super().sequences(count) * self.group_size
 
     @property
-    def available(self) -> int:
-        return max(math.ceil(middle(self.trained_tokens()) / self.times / self.shape.mean / self.group_size), 1)
+    def sequences_per_epoch(self) -> int:
+        return max(
+            math.ceil(
+                middle(self.trained_tokens()) / self.total_epochs / self.length_distribution.mean / self.group_size
+            ),
+            1,
+        )
 
-    def rollout(self, architecture: Architecture) -> Pass:
-        """Return the pass in which the answers are written."""
-        shape = self.shape
-        every = max(len(shape.quantiles) // LENGTHS, 1)
-        lengths = () if self.asynchronous else shape.quantiles[every // 2 :: every]
-        tokens, mean = middle(self.trained_tokens()), max(round(shape.mean), 1)
+    def generation_pass(self, architecture: Architecture) -> Pass:
+        """Return the generation pass of the rollout.
+
+        Parameters
+        ----------
+        architecture : Architecture
+        """
+        distribution = self.length_distribution
+        every = max(len(distribution.quantiles) // ROLLOUT_QUANTILES, 1)
+        lengths = () if self.asynchronous else distribution.quantiles[every // 2 :: every]
+        tokens, mean = middle(self.trained_tokens()), max(round(distribution.mean), 1)
         return Pass(
             "generate", architecture, tokens, mean, "rollout", prompt_length=self.prompt_length, lengths=lengths
         )
 
     def sequence_tokens(self) -> float:
-        """Return the tokens of prompts and answers together, once each [token]."""
-        return middle(self.trained_tokens()) * (1 + self.prompt_length / self.shape.mean)
+        """Return the tokens of prompts and answers together, each counted once [token]."""
+        return middle(self.trained_tokens()) * (1 + self.prompt_length / self.length_distribution.mean)
 
 
 class GRPO(Reinforcement):
-    """Groups of answers to a prompt, judged by rules or a reward model, compared with each other.
+    """Group relative policy optimization: groups of answers per prompt, verifiable rewards or a reward model.
 
     References
     ----------
@@ -111,23 +122,23 @@ class GRPO(Reinforcement):
 
     def passes(self, architecture: Architecture) -> list[Pass]:
         tokens = self.sequence_tokens()
-        listed = [self.rollout(architecture)]
+        passes = [self.generation_pass(architecture)]
         if self.reward_model is not None:
-            listed.append(self.reading(self.reward_model, tokens, "reward"))
-        if self.iterations > 1:  # with one iteration the likelihoods of the training pass itself serve
-            listed.append(self.reading(architecture, tokens, "old"))
+            passes.append(self.scoring_pass(self.reward_model, tokens, "reward"))
+        if self.iterations > 1:  # with one iteration, the training pass gives these likelihoods
+            passes.append(self.scoring_pass(architecture, tokens, "old"))
         if self.reference:
-            listed.append(self.reading(architecture, tokens, "reference"))
-        return [*listed, self.training(architecture, tokens * self.iterations)]
+            passes.append(self.scoring_pass(architecture, tokens, "reference"))
+        return [*passes, self.training_pass(architecture, tokens * self.iterations)]
 
     def auxiliary_bytes(self, architecture: Architecture) -> float:
         count = architecture.parameters.total if self.reference and self.rank is None else 0
-        judge = self.reward_model.parameters.total if self.reward_model is not None else 0
-        return BYTES_OF_AUXILIARY * (count + judge)
+        reward = self.reward_model.parameters.total if self.reward_model is not None else 0
+        return AUXILIARY_WEIGHT_BYTES * (count + reward)
 
 
 class PPO(Reinforcement):
-    """Answers judged by a reward model, with a critic as large as the policy that is trained beside it.
+    """Proximal policy optimization: a reward model, and a critic that is trained beside the policy.
 
     References
     ----------
@@ -137,23 +148,23 @@ class PPO(Reinforcement):
     kind: Literal["ppo"] = "ppo"
     group_size: Count = 1
     iterations: Count = 4
-    critic: OtherModel = None
-    """Model that values the answers; as large as the policy unless given."""
+    critic: AuxiliaryModel = None
+    """Critic (value model); default: as large as the policy."""
 
     def passes(self, architecture: Architecture) -> list[Pass]:
         tokens, critic = self.sequence_tokens(), self.critic or architecture
-        judge = self.reward_model or architecture
-        listed = [self.rollout(architecture), self.reading(judge, tokens, "reward")]
-        listed += [self.reading(architecture, tokens, "old"), self.reading(critic, tokens, "value")]
+        reward = self.reward_model or architecture
+        passes = [self.generation_pass(architecture), self.scoring_pass(reward, tokens, "reward")]
+        passes += [self.scoring_pass(architecture, tokens, "old"), self.scoring_pass(critic, tokens, "value")]
         if self.reference:
-            listed.append(self.reading(architecture, tokens, "reference"))
+            passes.append(self.scoring_pass(architecture, tokens, "reference"))
         trained = tokens * self.iterations
-        return [*listed, self.training(architecture, trained), self.training(critic, trained, "critic")]
+        return [*passes, self.training_pass(architecture, trained), self.training_pass(critic, trained, "critic")]
 
     def auxiliary_bytes(self, architecture: Architecture) -> float:
-        total, numbers = architecture.parameters.total, self.numerics()
-        judge = self.reward_model.parameters.total if self.reward_model is not None else total
-        critic = self.critic.parameters.total if self.critic is not None else total
-        reference = total if self.reference and self.rank is None else 0
-        of_critic = numbers.weight + numbers.trained * (numbers.gradient + numbers.optimizer_state_bytes(1.0))
-        return float(BYTES_OF_AUXILIARY * (judge + reference) + of_critic * critic)
+        policy, numbers = architecture.parameters.total, self.numerics()
+        reward = self.reward_model.parameters.total if self.reward_model is not None else policy
+        critic = self.critic.parameters.total if self.critic is not None else policy
+        reference = policy if self.reference and self.rank is None else 0
+        critic_bytes = numbers.weight + numbers.trained * (numbers.gradient + numbers.optimizer_state_bytes(1.0))
+        return float(AUXILIARY_WEIGHT_BYTES * (reward + reference) + critic_bytes * critic)
