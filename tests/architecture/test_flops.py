@@ -9,7 +9,8 @@ import costmodel as cm
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.counting import CONVENTIONS, flops_by_part, pairs
-from costmodel.architecture.specification import Architecture, Layer
+from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer
 
 # parameters, 6N, causal, full, llm-foundry: FLOPs per token of training as four tools count them
 # (Megatron, PaLM / torchtitan and llm-foundry conventions, worked out by hand from the published shapes)

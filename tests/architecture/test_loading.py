@@ -151,11 +151,11 @@ def test_any_config_gives_counts_or_a_clear_error(family, changes):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"total": "7B", "active": "8B"}, "active .* is at most total"),
+        ({"total": "7B", "active": "8B"}, "active .* must be at most total"),
         ({"total": -1}, "total: must be a number at least 1"),
         ({"total": "7 GB"}, "wrong dimension"),
-        ({"total": "7B", "vocabulary": 32000}, "the width is needed"),
-        ({"total": 1000, "vocabulary": 1000, "width": 10}, "leave none"),
+        ({"total": "7B", "vocabulary": 32000}, "needs the width too"),
+        ({"total": 1000, "vocabulary": 1000, "width": 10}, "must have fewer parameters"),
         ({"total": "7B", "depth": 3}, "unknown field 'depth'"),
     ],
 )

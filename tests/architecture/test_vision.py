@@ -8,6 +8,7 @@ import pytest
 
 from costmodel.architecture.blocks.block import read_block
 from costmodel.architecture.counting import count_flops
+from costmodel.architecture.listing import operations_by_part
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError
 
@@ -102,7 +103,9 @@ def test_windows_are_padded():
     assert even.parameters == padded.parameters
     score = {}
     for name, architecture in (("even", even), ("padded", padded)):
-        listed = next(operations for part, _, operations in architecture.work(1.0, 1.0) if part == "stages")
+        listed = next(
+            operations for part, _, operations in operations_by_part(architecture, 1.0, 1.0) if part == "stages"
+        )
         score[name] = next(one for one in listed if one.name == "score")
     assert (score["even"].m, score["even"].n) == (8 * 8, 16)
     assert (score["padded"].m, score["padded"].n) == (12 * 12, 16)  # 9 × 9 places in windows of 4 × 4
@@ -111,7 +114,7 @@ def test_windows_are_padded():
 def test_sound_grows_with_its_frames():
     waves = read("wav2vec2", "Wav2Vec2Model", WAVES)
     places = {}
-    for part, _, operations in waves.work(12.0, 12.0):
+    for part, _, operations in operations_by_part(waves, 12.0, 12.0):
         if part == "convolution":
             places[operations[0].n, operations[0].k] = operations[0].m
     assert places[24, 16 * 3] == 12

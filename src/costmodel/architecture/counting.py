@@ -1,4 +1,4 @@
-"""How many FLOPs does a pass take? Totals over the operations that the blocks list, by convention."""
+"""Parameters and FLOPs of an architecture: totals of the weights and operations that its blocks list."""
 
 from __future__ import annotations
 
@@ -6,16 +6,51 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from costmodel.architecture.listing import operations_by_part, weights_by_part
+from costmodel.architecture.structure import Structure
 from costmodel.foundation.errors import InputError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from costmodel.architecture.specification import Architecture
 
 Attention = Literal["causal", "full"]
 Convention = Literal["causal", "full", "6n", "llm-foundry"]
 CONVENTIONS: tuple[Convention, ...] = ("causal", "full", "6n", "llm-foundry")
+
+
+class ParameterCounts(NamedTuple):
+    """Numbers of parameters of an architecture.
+
+    `total` counts tied weights once and leaves out the multi-token-prediction layers, as published totals do.
+    `active` are the parameters used per token. `embedding` is the input embedding with learned positions.
+    `prediction` are the multi-token-prediction layers.
+    """
+
+    total: int
+    active: int
+    embedding: int
+    prediction: int
+
+
+def count_parameters(architecture: Structure) -> ParameterCounts:
+    """Count the parameters of an architecture.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Model to count.
+    """
+    total = active = embedding = prediction = 0
+    for part, copies, weights in weights_by_part(architecture):
+        size = sum(weight.size for weight in weights)
+        if part == "prediction":
+            prediction += copies * size
+            continue
+        total += copies * size
+        active += copies * sum(round(weight.size * weight.active) for weight in weights)
+        embedding += size if part == "embedding" else 0
+    return ParameterCounts(total, active, embedding, prediction)
 
 
 class Flops(NamedTuple):
@@ -34,7 +69,7 @@ class Flops(NamedTuple):
 
 
 def count_flops(
-    architecture: Architecture,
+    architecture: Structure,
     sequence_length: Any,
     batch_size: Any = 1,
     attention: Attention = "causal",
@@ -86,7 +121,7 @@ def count_flops(
 
 
 def flops_by_part(
-    architecture: Architecture, sequence_length: Any, attention: Attention = "causal", source: Any = None
+    architecture: Structure, sequence_length: Any, attention: Attention = "causal", source: Any = None
 ) -> dict[str, Any]:
     """Return the forward FLOPs of one sequence by part of the model [FLOP], shape of `sequence_length`.
 
@@ -102,7 +137,7 @@ def flops_by_part(
     return _parts(architecture, sequence_length, attention, source)
 
 
-def _pair(architecture: Architecture, lengths: tuple[Any, ...]) -> tuple[Any, Any]:
+def _pair(architecture: Structure, lengths: tuple[Any, ...]) -> tuple[Any, Any]:
     """Return the lengths of source and target, or raise `InputError` if there are no two sides."""
     if len(lengths) != 2 or not architecture.has_source:
         raise InputError(
@@ -112,7 +147,7 @@ def _pair(architecture: Architecture, lengths: tuple[Any, ...]) -> tuple[Any, An
 
 
 def _packed(
-    architecture: Architecture, sequence_length: Any, attention: Attention, packing: Sequence[int]
+    architecture: Structure, sequence_length: Any, attention: Attention, packing: Sequence[int]
 ) -> dict[str, Any]:
     """Return the forward FLOPs by part of a sequence of documents: attention by the sum of squares."""
     lengths = [_positive("packing", float(length)) for length in packing]
@@ -125,7 +160,7 @@ def _packed(
     return totals
 
 
-def count_decode_flops(architecture: Architecture, context: Any, batch_size: Any = 1) -> Any:
+def count_decode_flops(architecture: Structure, context: Any, batch_size: Any = 1) -> Any:
     """Return the FLOPs of decoding one more token for each of `batch_size` sequences [FLOP].
 
     Parameters
@@ -146,14 +181,14 @@ def count_decode_flops(architecture: Architecture, context: Any, batch_size: Any
     """
     context, batch_size = _positive("context", context), _positive("batch_size", batch_size)
     total: Any = 0.0
-    for _, copies, operations in architecture.work(1.0, context, decoding=True):
+    for _, copies, operations in operations_by_part(architecture, 1.0, context, decoding=True):
         for one in operations:
             seen = one.n if one.kind == "matmul" else _seen_by_next(one.n, one.window, one.chunk)
             total = total + 2.0 * copies * one.copies * one.m * one.k * seen
     return total * batch_size
 
 
-def flops_per_token(architecture: Architecture, sequence_length: Any, convention: Convention = "causal") -> Any:
+def flops_per_token(architecture: Structure, sequence_length: Any, convention: Convention = "causal") -> Any:
     """Return the FLOPs of training on one token [FLOP/token], as the field counts them.
 
     Parameters
@@ -185,7 +220,7 @@ def flops_per_token(architecture: Architecture, sequence_length: Any, convention
         attention: Attention = "causal" if convention == "causal" else "full"
         return count_flops(architecture, sequence_length, 1, attention).training / _positive("", sequence_length)
     sequence_length = _positive("sequence_length", sequence_length)
-    six_n = 6.0 * architecture.parameters.active
+    six_n = 6.0 * count_parameters(architecture).active
     if convention == "6n":
         return six_n + 0 * sequence_length
     return six_n + 12.0 * architecture.depth * architecture.width * sequence_length
@@ -253,9 +288,9 @@ def _least(window: float, length: Any) -> Any:
     return np.minimum(window, length)
 
 
-def _parts(architecture: Architecture, length: Any, attention: Attention, source: Any) -> dict[str, Any]:
+def _parts(architecture: Structure, length: Any, attention: Attention, source: Any) -> dict[str, Any]:
     totals: dict[str, Any] = {}
-    for part, copies, operations in architecture.work(length, length, source):
+    for part, copies, operations in operations_by_part(architecture, length, length, source):
         total = totals.get(part, 0.0)
         for one in operations:
             counted = one.m * one.n
@@ -268,6 +303,6 @@ def _parts(architecture: Architecture, length: Any, attention: Attention, source
 
 @lru_cache(maxsize=1024)
 def _scalar_parts(
-    architecture: Architecture, length: float, attention: Attention, source: float | None
+    architecture: Structure, length: float, attention: Attention, source: float | None
 ) -> tuple[tuple[str, float], ...]:
     return tuple(_parts(architecture, length, attention, source).items())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from costmodel.architecture.listing import weights_by_part
+from costmodel.architecture.structure import Structure
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from costmodel.architecture.specification import Architecture
 
 BITS = {"fp8": 8.0, "fbgemm_fp8": 8.0, "mxfp4": 4.25, "bitsandbytes_8bit": 8.0, "bitsandbytes_4bit": 4.127}
 """Bits per quantized weight with its scales: an 8-bit scale for 32 values (OCP Microscaling v1.0); NF4 with double
@@ -40,7 +42,7 @@ def stored_bits(quantization: Mapping[str, Any] | None) -> float | None:
     return bits + 16 / group if sound else None
 
 
-def stored_bytes(architecture: Architecture, quantization: Mapping[str, Any] | None) -> float | None:
+def stored_bytes(architecture: Structure, quantization: Mapping[str, Any] | None) -> float | None:
     """Return the bytes of all weights as stored [byte], prediction layers left out; None where it is not known.
 
     Matrices and experts are quantized, by "mxfp4" the experts alone; embeddings, head, norms, biases and
@@ -51,7 +53,7 @@ def stored_bytes(architecture: Architecture, quantization: Mapping[str, Any] | N
         return None
     roles = {"expert"} if (quantization or {}).get("quant_method") == "mxfp4" else {"expert", "matrix"}
     total = 0.0
-    for part, copies, weights in architecture.parts():
+    for part, copies, weights in weights_by_part(architecture):
         if part == "prediction":
             continue
         for weight in weights:

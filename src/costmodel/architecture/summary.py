@@ -1,15 +1,14 @@
-"""What is a model made of? Its parts with their parameters and FLOPs, as a table."""
+"""Table of the parts of a model, with their parameters and FLOPs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from costmodel.architecture.counting import flops_by_part
+from costmodel.architecture.listing import weights_by_part
+from costmodel.architecture.structure import Structure
 from costmodel.foundation import rendering
-
-if TYPE_CHECKING:
-    from costmodel.architecture.specification import Architecture
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +19,7 @@ class PartsTable:
     parts: tuple[dict[str, Any], ...]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row per part, the sum last: part, parameters, active, forward FLOPs per token."""
+        """Return one row per part and one for the total: part, parameters, active, forward FLOPs per token."""
         return [dict(row) for row in self.parts]
 
     def __str__(self) -> str:
@@ -44,19 +43,21 @@ class PartsTable:
         ]
 
 
-def parts_table(architecture: Architecture, sequence_length: int) -> PartsTable:
+def parts_table(architecture: Structure, sequence_length: int) -> PartsTable:
     """Return the parts of an architecture.
 
     Parameters
     ----------
     architecture : Architecture
-    sequence_length : tokens of a sequence, for the FLOPs [token]
+        Model to list.
+    sequence_length : int
+        Tokens of a sequence, for the FLOPs [token].
     """
     counts: dict[str, list[int]] = {}
-    for part, copies, weights in architecture.parts():
-        found = counts.setdefault(part, [0, 0])
-        found[0] += copies * sum(weight.size for weight in weights)
-        found[1] += copies * sum(round(weight.size * weight.active) for weight in weights)
+    for part, copies, weights in weights_by_part(architecture):
+        count = counts.setdefault(part, [0, 0])
+        count[0] += copies * sum(weight.size for weight in weights)
+        count[1] += copies * sum(round(weight.size * weight.active) for weight in weights)
     flops = flops_by_part(architecture, float(sequence_length))
     rows: list[dict[str, Any]] = []
     for part in dict.fromkeys([*counts, *flops]):

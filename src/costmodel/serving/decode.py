@@ -6,8 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.architecture.counting import count_decode_flops, count_flops
+from costmodel.architecture.listing import weights_by_part
 from costmodel.architecture.quantization import BITS, stored_bytes
-from costmodel.architecture.specification import distinct_layers
+from costmodel.architecture.structure import distinct_layers
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 
 if TYPE_CHECKING:
@@ -341,7 +342,7 @@ def time_per_token(of: Work, on: Machine, constants: Constants) -> Any:
 
 
 def _weights(architecture: Architecture) -> Iterator[tuple[str, int, Weight]]:
-    for part, copies, weights in architecture.parts():
+    for part, copies, weights in weights_by_part(architecture):
         if part != "prediction":
             for weight in weights:
                 yield part, copies, weight

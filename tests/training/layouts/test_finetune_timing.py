@@ -7,7 +7,8 @@ import pytest
 import costmodel as cm
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.feed_forward import FeedForward
-from costmodel.architecture.specification import Architecture, Layer
+from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer
 from costmodel.training.recipes.finetuning import FROZEN_WEIGHT_BYTES
 from costmodel.training.step.adapters import Adapters
 from costmodel.training.step.configuration import HardwareRates, TimeConstants

@@ -12,7 +12,8 @@ import costmodel as cm
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
-from costmodel.architecture.specification import Architecture, Layer
+from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer
 from costmodel.foundation.units import GIB
 from costmodel.training.layouts.search import TOO_LARGE
 from costmodel.training.step.efficiency import hardware_rates

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 import costmodel as cm
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.experts import Experts
-from costmodel.architecture.specification import Architecture, Layer
+from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer
 from costmodel.training.step.layout import (
     ATTENTION_KERNELS,
     BOOLEAN_FIELDS,

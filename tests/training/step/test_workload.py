@@ -9,7 +9,8 @@ import costmodel as cm
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
-from costmodel.architecture.specification import Architecture, Layer
+from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer
 from costmodel.training.step.layout import Layout, layouts
 from costmodel.training.step.memory import memory
 from costmodel.training.step.numerics import numerics

@@ -1,8 +1,17 @@
 """Multi-head, grouped-query and multi-query attention, full or within a sliding window."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, norm, product
+from costmodel.architecture.blocks.block import (
+    Block,
+    Operation,
+    Sharding,
+    Weight,
+    grouped_queries,
+    linear,
+    norm,
+    product,
+)
 from costmodel.foundation.fields import Dimension
 
 
@@ -15,6 +24,7 @@ class Attention(Block):
     (arXiv 2305.13245).
     """
 
+    attends: ClassVar[bool] = True
     kind: Literal["attention"] = "attention"
     heads: Dimension
     """Query heads."""
@@ -42,6 +52,9 @@ class Attention(Block):
     @property
     def part(self) -> str:
         return "attention"
+
+    def sharding(self) -> Sharding:
+        return grouped_queries(self.heads, self.kv_heads)
 
     def weights(self, width: int) -> list[Weight]:
         queries, keys = self.heads * self.head_width, self.kv_heads * self.head_width

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BeforeValidator, SerializeAsAny
 
@@ -58,8 +58,26 @@ class Operation(NamedTuple):
     chunk: int | None = None
 
 
+class Sharding(NamedTuple):
+    """What limits tensor and expert parallelism of a block."""
+
+    heads: int = 0
+    """Heads, of attention or of a recurrent state; 0 if the block has none."""
+    kv_heads: int = 0
+    """KV heads if there are fewer than heads (grouped queries), else 0."""
+    kv_weights: tuple[str, ...] = ()
+    """Names of the weights that are sharded by KV heads."""
+    experts: int = 0
+    """Routed experts; 0 if the block has none."""
+
+
 class Block(Spec):
-    """A part of a layer. Subclasses list weights, operations and cache; nothing else is asked of them."""
+    """A part of a layer, which lists its weights, operations and cache."""
+
+    reads_source: ClassVar[bool] = False
+    """Whether its keys and values come from an encoder."""
+    attends: ClassVar[bool] = False
+    """Whether context parallelism exchanges its keys and values between ranks."""
 
     @property
     def part(self) -> str:
@@ -77,6 +95,10 @@ class Block(Spec):
     def cache(self, context: int) -> float:
         """Return how many elements a decoder keeps for a sequence of `context` tokens; none unless it says so."""
         return 0.0
+
+    def sharding(self) -> Sharding:
+        """Return the heads, KV heads and experts that it can be sharded by."""
+        return Sharding()
 
     def decode(self, width: int, context: float) -> list[Operation]:
         """List the work of one more token that sees `context` tokens."""
@@ -141,3 +163,10 @@ def norm(name: str, extent: int, *, bias: bool = False) -> list[Weight]:
     """Return the weights of a norm over `extent` features: a scale, and a shift if it has one."""
     scale = Weight(name, (extent,), "norm")
     return [scale, Weight(f"{name}_bias", (extent,), "norm")] if bias else [scale]
+
+
+def grouped_queries(heads: int, kv_heads: int) -> Sharding:
+    """Return the sharding of an attention whose queries share their keys and values in groups."""
+    if kv_heads >= heads:
+        return Sharding(heads)
+    return Sharding(heads, kv_heads, ("key", "value", "key_bias", "value_bias"))

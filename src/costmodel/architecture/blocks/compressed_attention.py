@@ -1,10 +1,10 @@
 """Attention over a short window and over compressed tokens, with one key-value head and a grouped output."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, norm, product
+from costmodel.architecture.blocks.block import Block, Operation, Sharding, Weight, linear, norm, product
 from costmodel.foundation.fields import Dimension
 
 OVERLAPPING = 4
@@ -19,6 +19,7 @@ class CompressedAttention(Block):
     Shapes as in Hugging Face transformers 5.24, model type deepseek_v4.
     """
 
+    attends: ClassVar[bool] = True
     kind: Literal["compressed_attention"] = "compressed_attention"
     heads: Dimension
     head_width: Dimension
@@ -46,6 +47,9 @@ class CompressedAttention(Block):
     @property
     def _indexed(self) -> bool:
         return self.ratio == OVERLAPPING
+
+    def sharding(self) -> Sharding:
+        return Sharding(self.heads)
 
     def weights(self, width: int) -> list[Weight]:
         queries = self.heads * self.head_width

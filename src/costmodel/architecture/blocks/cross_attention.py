@@ -1,8 +1,8 @@
 """Attention of one stack to another: a decoder to its encoder, a pooling query to all places of an image."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, product
+from costmodel.architecture.blocks.block import Block, Operation, Sharding, Weight, grouped_queries, linear, product
 from costmodel.foundation.fields import Dimension
 
 
@@ -14,6 +14,8 @@ class CrossAttention(Block):
     Vaswani et al. 2017 (arXiv 1706.03762), section 3.2.3.
     """
 
+    reads_source: ClassVar[bool] = True
+    attends: ClassVar[bool] = True
     kind: Literal["cross_attention"] = "cross_attention"
     heads: Dimension
     kv_heads: Dimension
@@ -32,6 +34,9 @@ class CrossAttention(Block):
     @property
     def part(self) -> str:
         return "attention"
+
+    def sharding(self) -> Sharding:
+        return grouped_queries(self.heads, self.kv_heads)
 
     def weights(self, width: int) -> list[Weight]:
         queries, keys = self.heads * self.head_width, self.kv_heads * self.head_width

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, product
+from costmodel.architecture.blocks.block import Block, Operation, Sharding, Weight, linear, product
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.foundation.fields import Dimension
 
@@ -43,6 +43,9 @@ class Experts(Block):
     @property
     def part(self) -> str:
         return "experts"
+
+    def sharding(self) -> Sharding:
+        return Sharding(experts=self.experts)
 
     def weights(self, width: int) -> list[Weight]:
         expert = FeedForward(inner_width=self.inner_width, gated=self.gated, bias=self.bias)

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, norm, product
+from costmodel.architecture.blocks.block import Block, Operation, Sharding, Weight, linear, norm, product
 from costmodel.foundation.fields import Dimension
 
 
@@ -26,6 +26,9 @@ class KimiDelta(Block):
     @property
     def part(self) -> str:
         return "linear_attention"
+
+    def sharding(self) -> Sharding:
+        return Sharding(self.heads)
 
     def weights(self, width: int) -> list[Weight]:
         inner = self.heads * self.head_width

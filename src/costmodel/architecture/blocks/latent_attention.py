@@ -1,8 +1,8 @@
 """Multi-head latent attention: keys and values through a low-rank latent, rotary parts apart."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, norm, product
+from costmodel.architecture.blocks.block import Block, Operation, Sharding, Weight, linear, norm, product
 from costmodel.foundation.fields import Dimension
 
 
@@ -15,6 +15,7 @@ class LatentAttention(Block):
     "DeepSeek-V3.2", section 2.1.
     """
 
+    attends: ClassVar[bool] = True
     kind: Literal["latent_attention"] = "latent_attention"
     heads: Dimension
     query_rank: Dimension | None = None
@@ -37,6 +38,9 @@ class LatentAttention(Block):
     @property
     def part(self) -> str:
         return "attention"
+
+    def sharding(self) -> Sharding:
+        return Sharding(self.heads)
 
     def weights(self, width: int) -> list[Weight]:
         queries = self.heads * (self.nope_width + self.rope_width)

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, norm, product
+from costmodel.architecture.blocks.block import Block, Operation, Sharding, Weight, linear, norm, product
 from costmodel.foundation.fields import Dimension
 
 
@@ -45,6 +45,9 @@ class Mamba2(Block):
     def convolved_width(self) -> int:
         """Channels of the convolution: those of the scan, and the input and output of the states."""
         return self.inner_width + 2 * self.groups * self.state_width
+
+    def sharding(self) -> Sharding:
+        return Sharding(self.heads)
 
     def weights(self, width: int) -> list[Weight]:
         inputs = self.inner_width + self.convolved_width + self.heads

@@ -1,6 +1,6 @@
 """Attention that leaves out projections of its own: its values are its keys, or both are those of an earlier layer."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.block import Block, Operation, Weight
@@ -16,6 +16,7 @@ class ReusedAttention(Block):
     Brandon et al. 2024, "Reducing Transformer Key-Value Cache Size with Cross-Layer Attention" (arXiv 2405.12981).
     """
 
+    attends: ClassVar[bool] = True
     kind: Literal["reused_attention"] = "reused_attention"
     attention: Attention
     reuses: Literal["key", "earlier"]

@@ -1,8 +1,8 @@
 """Attention within the windows into which an image is cut."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, product
+from costmodel.architecture.blocks.block import Block, Operation, Sharding, Weight, linear, product
 from costmodel.foundation.fields import Dimension
 
 
@@ -14,6 +14,7 @@ class WindowAttention(Block):
     Liu et al. 2021, "Swin Transformer" (arXiv 2103.14030), section 3.2.
     """
 
+    attends: ClassVar[bool] = True
     kind: Literal["window_attention"] = "window_attention"
     heads: Dimension
     head_width: Dimension
@@ -28,6 +29,9 @@ class WindowAttention(Block):
     @property
     def part(self) -> str:
         return "attention"
+
+    def sharding(self) -> Sharding:
+        return Sharding(self.heads)
 
     def weights(self, width: int) -> list[Weight]:
         inner = self.heads * self.head_width

@@ -6,7 +6,8 @@ from costmodel.architecture.blocks.hyper_connection import HyperConnection
 from costmodel.architecture.families.decoders import routed
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
 from costmodel.architecture.sources.config import Config
-from costmodel.architecture.specification import Architecture, Layer
+from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer
 
 RATIOS = (0, 4, 128)
 """Compressions whose shapes are known; 0 is none."""

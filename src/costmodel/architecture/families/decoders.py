@@ -14,7 +14,8 @@ from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
 from costmodel.architecture.sources.config import Config
-from costmodel.architecture.specification import Architecture, Layer
+from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer
 
 _SLIDING, _FULL = "sliding_attention", "full_attention"
 

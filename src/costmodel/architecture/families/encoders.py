@@ -12,7 +12,8 @@ from costmodel.architecture.blocks.pieces import Convolution, Linear, Norm, Tabl
 from costmodel.architecture.families.classes import count_labels, full_attention, read_class
 from costmodel.architecture.families.reading import Reader, read_depth
 from costmodel.architecture.sources.config import Config
-from costmodel.architecture.specification import Architecture, Layer, Stack
+from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer, Stack
 
 _MASKED, _PRETRAINING, _SEQUENCE = "ForMaskedLM", "ForPreTraining", "ForSequenceClassification"
 _TOKEN, _QUESTION = "ForTokenClassification", "ForQuestionAnswering"

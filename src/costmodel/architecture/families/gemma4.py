@@ -12,7 +12,8 @@ from costmodel.architecture.families.multimodal import joined, read_text
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
 from costmodel.architecture.families.towers import NAME, Shape, linear_on, read_shape
 from costmodel.architecture.sources.config import Config
-from costmodel.architecture.specification import Architecture, Layer, Stack
+from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer, Stack
 
 
 def _gemma4(config: Config) -> Architecture:

@@ -26,7 +26,8 @@ from costmodel.architecture.families.state_space import (
     require_untied,
 )  # fmt: skip
 from costmodel.architecture.sources.config import Config
-from costmodel.architecture.specification import Architecture, Layer
+from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer
 
 Blocks = Callable[[Config, int], Sequence[FeedForward | Experts]]
 

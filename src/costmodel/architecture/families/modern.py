@@ -20,7 +20,8 @@ from costmodel.architecture.families.decoders import (
 )
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
 from costmodel.architecture.sources.config import Config
-from costmodel.architecture.specification import Architecture, Layer
+from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer
 
 Blocks = Sequence[FeedForward | Experts]
 

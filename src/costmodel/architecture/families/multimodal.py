@@ -16,7 +16,8 @@ from costmodel.architecture.families import FAMILIES, reader_of, towers
 from costmodel.architecture.families.decoders import routed
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
 from costmodel.architecture.sources.config import Config
-from costmodel.architecture.specification import Architecture, Stack
+from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Stack
 from costmodel.foundation.errors import InputError, unknown
 
 _LIKE = {

@@ -6,7 +6,8 @@ from costmodel.architecture.blocks.pieces import Convolution, Linear, Norm
 from costmodel.architecture.families.classes import full_attention, read_class, read_lengths, read_number
 from costmodel.architecture.families.reading import Reader, read_depth
 from costmodel.architecture.sources.config import Config
-from costmodel.architecture.specification import Architecture, Layer
+from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer
 
 _CTC, _PRETRAINING = "Wav2Vec2ForCTC", "Wav2Vec2ForPreTraining"
 

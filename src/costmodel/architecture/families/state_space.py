@@ -16,7 +16,8 @@ from costmodel.architecture.blocks.rwkv import ChannelMix, TimeMix
 from costmodel.architecture.families.decoders import routed
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
 from costmodel.architecture.sources.config import Config
-from costmodel.architecture.specification import Architecture, Layer
+from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer
 
 LINEAR, FULL = "linear_attention", "full_attention"
 

@@ -13,7 +13,7 @@ from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.pieces import Convolution, Linear, Norm, Table
 from costmodel.architecture.sources.config import Config
-from costmodel.architecture.specification import Layer, Stack
+from costmodel.architecture.structure import Layer, Stack
 
 NAME = "vision"
 """Name of the stack, and of the part to which its parameters and FLOPs are counted."""

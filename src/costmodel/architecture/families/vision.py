@@ -13,7 +13,8 @@ from costmodel.architecture.blocks.window_attention import WindowAttention
 from costmodel.architecture.families.classes import count_labels, full_attention, read_class, read_lengths, read_number
 from costmodel.architecture.families.reading import Reader, read_depth
 from costmodel.architecture.sources.config import Config
-from costmodel.architecture.specification import Architecture, Layer, Stack
+from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer, Stack
 
 _STAGES = ("out_features", "out_indices", "stage_names", "encoder_stride")
 

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.loading import catalog, load_architecture
-from costmodel.architecture.specification import Architecture, Layer
+from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer
 from costmodel.foundation.columns import Cells
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.tables import Row, table

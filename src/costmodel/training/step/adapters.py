@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from costmodel.architecture.specification import distinct_layers
+from costmodel.architecture.structure import distinct_layers
 from costmodel.foundation.errors import InputError, unknown
 
 if TYPE_CHECKING:

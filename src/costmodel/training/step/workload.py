@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.architecture.blocks.pieces import Linear
 from costmodel.architecture.counting import pairs
-from costmodel.architecture.specification import distinct_layers
+from costmodel.architecture.structure import distinct_layers
 from costmodel.training.step.adapters import virtual_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from costmodel.architecture.blocks.block import Block, Operation, Weight
-    from costmodel.architecture.specification import Architecture, Layer
+    from costmodel.architecture.specification import Architecture
+    from costmodel.architecture.structure import Layer
     from costmodel.training.step.adapters import Adapters
 
 
@@ -195,7 +196,7 @@ class _Sums:
             for block in layer.blocks():
                 self.residual += copies * width * tokens
                 self.add_block(block, copies, width, tokens)
-                self.expert_layers += copies if block.part == "experts" else 0
+                self.expert_layers += copies if block.sharding().experts else 0
 
     def add_weights(self, weights: Iterable[Weight], copies: int, grouped: Sequence[str] = ()) -> None:
         """Add parameters; `grouped` names the weights that are sharded by KV heads."""
@@ -206,17 +207,17 @@ class _Sums:
     def add_block(self, block: Block, copies: int, width: int, tokens: float) -> None:
         """Add the weights and operations of a block."""
         weights = block.weights(width)
-        heads, key_heads = int(getattr(block, "heads", 0) or 0), int(getattr(block, "kv_heads", 0) or 0)
-        grouped = ("key", "value", "key_bias", "value_bias") if 0 < key_heads < heads else ()
-        self.heads += [heads] if heads else []
-        self.key_heads += [key_heads] if grouped else []
-        self.experts += [int(getattr(block, "experts", 0) or 0)] if block.part == "experts" else []
+        sharding = block.sharding()
+        grouped = sharding.kv_weights
+        self.heads += [sharding.heads] if sharding.heads else []
+        self.key_heads += [sharding.kv_heads] if sharding.kv_heads else []
+        self.experts += [sharding.experts] if sharding.experts else []
         self.add_weights(weights, copies, grouped)
         operations = block.operations(width, tokens, tokens)
         if self.adapters is not None:
             self.add_adapters(operations, weights, copies, self.adapters)
         by_name = {weight.name: weight for weight in weights}
-        if block.part == "attention":
+        if block.attends:
             self.key_values += copies * block.cache(int(tokens))
         for operation in operations:
             if operation.kind == "matmul":
