@@ -121,7 +121,7 @@ def test_a_config_of_50_mb_is_not_read(tmp_path):
     path = tmp_path / "config.json"
     with path.open("wb") as file:
         file.truncate(50_000_000)
-    with pytest.raises(cm.InputError, match=f"more than {MAX_CONFIG_BYTES / 1e6:g} MB"):
+    with pytest.raises(cm.InputError, match=f"larger than {MAX_CONFIG_BYTES / 1e6:g} MB"):
         cm.load_architecture(path)
 
 

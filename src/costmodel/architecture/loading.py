@@ -105,8 +105,9 @@ def _origin(reader: Config, family: str | None) -> dict[str, Any] | None:
 
 def read_config(path: Path) -> dict[str, Any]:
     """Return the object in a JSON file, or raise `InputError`."""
+    content = read_bytes(path, MAX_CONFIG_BYTES)
     try:
-        data = json.loads(read_bytes(path, MAX_CONFIG_BYTES))
+        data = json.loads(content)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
         raise InputError(f"{path} is not a JSON file: {reason}") from None
