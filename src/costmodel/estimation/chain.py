@@ -100,12 +100,12 @@ def emissions(energy: Any, grid_intensity: Any) -> Any:
     return energy * grid_intensity
 
 
-def water_use(machine_energy: Any, on_site: Any, pue: Any, of_grid: Any) -> Any:
+def water_use(machine_energy: Any, wue: Any, pue: Any, grid_water: Any) -> Any:
     """Return the water consumed on site and at the power stations [m³].
 
     On-site water is per energy of the servers, water of the grid per energy of the facility.
     """
-    return machine_energy * (on_site + pue * of_grid)
+    return machine_energy * (wue + pue * grid_water)
 
 
 def rent(gpu_seconds: Any, price: Any, *purchases: Any) -> Any:
@@ -149,22 +149,22 @@ def steps(
     if reliability:
         from costmodel.training.jobs.goodput import job_goodput
 
-        of_job = ("cluster.count", "architecture.parameters", *(f"reliability.{name}" for name in reliability))
+        inputs = ("cluster.count", "architecture.parameters", *(f"reliability.{name}" for name in reliability))
         formula = "Daly (2006): failures, restarts, checkpoints"
-        listed.append(Step("goodput", "share", _named(job_goodput, reliability), of_job, formula))
+        listed.append(Step("goodput", "share", _named(job_goodput, reliability), inputs, formula))
     for stage in stages:
         prefix, mfu = stage.prefix, stage.utilization
         tokens, per_token = f"{stage.recipe}tokens", f"{prefix}flops_per_token"
         listed.append(Step(f"{prefix}flops", "FLOP", total_flops, (tokens, per_token), "tokens × FLOPs per token"))
         if stage.timing == "utilization":
-            of_job = (stage.realized_efficiency,) if stage.realized_efficiency else ()
-            inputs = (f"{prefix}flops", "cluster.peak", mfu, "goodput", *of_job)
-            formula = f"FLOPs / (peak × mfu × goodput{' × realized_efficiency' if of_job else ''})"
+            efficiency = (stage.realized_efficiency,) if stage.realized_efficiency else ()
+            inputs = (f"{prefix}flops", "cluster.peak", mfu, "goodput", *efficiency)
+            formula = f"FLOPs / (peak × mfu × goodput{' × realized_efficiency' if efficiency else ''})"
             listed.append(Step(f"{prefix}gpu_time", "GPU-s", gpu_time, inputs, formula))
         if stage.stepped:
-            of_step = (f"{prefix}batch_tokens", per_token, "cluster.count", "cluster.peak", mfu)
+            step_inputs = (f"{prefix}batch_tokens", per_token, "cluster.count", "cluster.peak", mfu)
             formula = "batch tokens × FLOPs per token / (count × peak × mfu)"
-            listed.append(Step(f"{prefix}step_time", "s", step_time, of_step, formula))
+            listed.append(Step(f"{prefix}step_time", "s", step_time, step_inputs, formula))
     flops = tuple(f"{stage.prefix}flops" for stage in stages)
     times = tuple(f"{stage.prefix}gpu_time" for stage in stages)
     whole = ("gpu_time",) if stages[0].timing == "total given" else times
@@ -178,6 +178,8 @@ def steps(
     cost, formula = ("gpu_hours", "prices.price", *purchases), "GPU-hours × price"
     if purchases:
         formula += " + other purchases"
+    water = ("machine_energy", "site.water_usage_effectiveness", "site.pue", "site.water_intensity")
+    water_formula = "server energy × (WUE + PUE × water of the grid)"
     return (
         *listed,
         Step("flops", "FLOP", _sum, flops, "sum of all passes"),
@@ -187,14 +189,10 @@ def steps(
         Step("machine_energy", "J", machine_energy, ("gpu_hours", "site.power_per_gpu"), "GPU-hours × power"),
         Step("energy", "J", facility_energy, ("machine_energy", "site.pue"), "server energy × PUE"),
         Step("carbon", "kg", emissions, ("energy", "site.grid_intensity"), "energy × grid intensity"),
-        Step(
-            "water", "m**3", water_use,
-            ("machine_energy", "site.water_usage_effectiveness", "site.pue", "site.water_intensity"),
-            "server energy × (WUE + PUE × water of the grid)",
-        ),
+        Step("water", "m**3", water_use, water, water_formula),
         Step("electricity_cost", "USD", electricity_cost, ("energy", "site.electricity"), "energy × electricity price"),
         Step("cost", "USD", rent, cost, formula),
-    )  # fmt: skip
+    )
 
 
 def run(chain: Iterable[Step], values: Mapping[str, Any]) -> dict[str, Any]:

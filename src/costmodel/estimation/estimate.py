@@ -200,8 +200,8 @@ class Estimate(Result):
             lines.append(f"predicted, with uncertainty: {', '.join(predicted)}")
         lines += [entry.provenance.caution for entry in self.inputs.values() if entry.provenance.caution]
         if self._speed.layouts:
-            origin = "given" if self._speed.basis == "layout" else "planned"
-            lines += dict.fromkeys(f"layout {origin}: {layout.brief()}" for layout in self._speed.layouts)
+            choice = "given" if self._speed.basis == "layout" else "planned"
+            lines += dict.fromkeys(f"layout {choice}: {layout.brief()}" for layout in self._speed.layouts)
         price = self.inputs.get("prices.price")
         if price is not None and price.provenance.as_of:
             lines.append(f"price of {price.provenance.as_of}; newest price in the table: {table('gpu_prices').vintage}")
@@ -229,8 +229,8 @@ class Estimate(Result):
         """Return how to cite the library, then the sources of all looked-up inputs, one per line."""
         stamp = self.stamp()
         own = f"costmodel {stamp['version']}, data {stamp['data_hash']} ({table('gpu_prices').vintage})"
-        origins = {entry.provenance for entry in self.inputs.values() if entry.provenance.source}
-        sources = {f"{origin.source} ({origin.as_of})" if origin.as_of else origin.source for origin in origins}
+        provenances = {entry.provenance for entry in self.inputs.values() if entry.provenance.source}
+        sources = {f"{item.source} ({item.as_of})" if item.as_of else item.source for item in provenances}
         return "\n".join([own, *sorted(sources)])
 
     def __add__(self, other: object) -> Total:

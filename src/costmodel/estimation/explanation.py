@@ -63,7 +63,7 @@ def _cells(inputs: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
             low, high = (rendering.number(end) for end in row["interval"])
             value += f" ({low} to {high})"
         path, settable = (field_of(row["path"]), "yes") if row["settable"] else (row["path"], "no")
-        shown = {"input": path, "--set": settable, "value": value, "origin": row["kind"], "as of": row["as_of"]}
+        shown = {"input": path, "--set": settable, "value": value, "provenance": row["kind"], "as of": row["as_of"]}
         rows.append({**shown, "note": row["note"], "source": row["source"]})
     return rows
 

@@ -65,15 +65,15 @@ def resolve(scenario: Scenario) -> Resolved:
 
     def put(path: str, unit: str, figure: Figure | Callable[[], Figure]) -> None:
         try:
-            known = figure if isinstance(figure, Figure) else figure()
+            resolved = figure if isinstance(figure, Figure) else figure()
         except MissingFactError as error:
             missing[path] = Missing(f"{field_of(path)}: {error}")
         except UnknownNameError as error:
             raise UnknownNameError(f"{field_of(path)}: {error}") from None
         else:
             factor = SI_FACTOR[unit]
-            spread = None if known.spread is None else known.spread.scaled(factor, "")
-            inputs[path] = Input(known.value * factor, spread, unit, known.provenance)
+            spread = None if resolved.spread is None else resolved.spread.scaled(factor, "")
+            inputs[path] = Input(resolved.value * factor, spread, unit, resolved.provenance)
 
     job_speed = speed(scenario)
     accelerator = scenario.cluster.accelerator
@@ -96,44 +96,44 @@ def _put_recipes(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[tuple[
     purchases: list[str] = []
     single, timed = len(scenario.recipes) == 1, 0
     for index, recipe in enumerate(scenario.recipes):
-        of_recipe = "recipe." if single else f"recipe.{index}."
+        recipe_prefix = "recipe." if single else f"recipe.{index}."
         tokens = recipe.trained_tokens()
-        put(f"{of_recipe}tokens", "token", _given(tokens))
+        put(f"{recipe_prefix}tokens", "token", _given(tokens))
         passes = recipe.passes(scenario.architecture)
         purchase = getattr(recipe, "purchases", lambda: None)()
         if purchase is not None:
-            purchases.append(f"{of_recipe}purchases")
+            purchases.append(f"{recipe_prefix}purchases")
             put(purchases[-1], "USD", purchase)
         if scenario.gpu_hours is not None or recipe.gpu_hours is not None:
             flops = sum(pass_flops(each_pass) for each_pass in passes) / middle(tokens)
-            put(f"{of_recipe}flops_per_token", "FLOP/token", Figure(flops, None, _counted(scenario.architecture)))
+            put(f"{recipe_prefix}flops_per_token", "FLOP/token", Figure(flops, None, _counted(scenario.architecture)))
             total = scenario.gpu_hours is not None
             if recipe.gpu_hours is not None:
-                put(f"{of_recipe}gpu_time", "hour", _given(recipe.gpu_hours))
-            stages.append(Stage(of_recipe, of_recipe, "total given" if total else "given"))
+                put(f"{recipe_prefix}gpu_time", "hour", _given(recipe.gpu_hours))
+            stages.append(Stage(recipe_prefix, recipe_prefix, "total given" if total else "given"))
             continue
         efficiency = _realized_efficiency(scenario, recipe, job_speed)
-        efficiency_path = "" if efficiency is None else f"{of_recipe}realized_efficiency"
+        efficiency_path = "" if efficiency is None else f"{recipe_prefix}realized_efficiency"
         if efficiency is not None:
             put(efficiency_path, "1", efficiency)
         batch = job_speed.batches[timed] if job_speed.batches else recipe.batch_size
         timed += 1
         for each_pass in passes:
-            prefix = of_recipe if len(passes) == 1 else f"{of_recipe}{each_pass.name}."
+            prefix = recipe_prefix if len(passes) == 1 else f"{recipe_prefix}{each_pass.name}."
             flops = pass_flops(each_pass) / middle(tokens)
             put(f"{prefix}flops_per_token", "FLOP/token", Figure(flops, None, _counted(each_pass.architecture)))
             stepped = batch is not None and each_pass.kind == "train" and len(passes) == 1
             if stepped and batch is not None:
-                origin = GIVEN if recipe.batch_size is not None else _ASSUMED_BATCH
+                provenance = GIVEN if recipe.batch_size is not None else _ASSUMED_BATCH
                 share = middle(tokens) / each_pass.tokens  # tokens without padding / all tokens of a step
                 length = float(batch * each_pass.sequence_length) * share
-                put(f"{prefix}batch_tokens", "token", Figure(length, None, origin))
+                put(f"{prefix}batch_tokens", "token", Figure(length, None, provenance))
             utilization = "mfu"
             if len(job_speed.figures) > 1:
                 utilization = f"{prefix}{'decode_mfu' if each_pass.kind == 'generate' else 'mfu'}"
                 figure = job_speed.figures[sum(stage.timing == "utilization" for stage in stages)]
                 put(utilization, "1", figure)
-            stages.append(Stage(prefix, of_recipe, "utilization", stepped, utilization, efficiency_path))
+            stages.append(Stage(prefix, recipe_prefix, "utilization", stepped, utilization, efficiency_path))
     if scenario.gpu_hours is not None:
         put("gpu_time", "hour", _given(scenario.gpu_hours))
     if len(job_speed.figures) == 1:
@@ -158,10 +158,10 @@ def _peak_memory(job_speed: Speed) -> Figure:
     """Return the peak memory per GPU [GiB] of the recipe that needs most."""
     most = max(float(memory.total) for memory in job_speed.memory) / GIB
     spread = between(most / MEMORY_ERROR, most * MEMORY_ERROR, level=0.8).settled("lognormal")
-    origin = Provenance(
+    provenance = Provenance(
         "fitted", "data/measurements/step_times.csv, rows with a measured memory", note="the memory model"
     )
-    return Figure(most, spread, origin)
+    return Figure(most, spread, provenance)
 
 
 def _put_goodput(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[str, ...]:
@@ -180,22 +180,21 @@ def _put_goodput(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[str, .
 
 
 def _put_site(site: Site, accelerator: Accelerator, put: Put) -> None:
-    region, year = site.region, site.year
-    power, pue, grid = site.power_per_gpu, site.pue, site.grid_intensity
-    on_site, water, electricity = site.water_usage_effectiveness, site.water_intensity, site.electricity
+    region, power = site.region, site.power_per_gpu
     put("site.power_per_gpu", "W", _given(power) if power is not None else lambda: training_power(accelerator))
-    put("site.pue", "1", _given(pue) if pue is not None else default("pue"))
-    put("site.water_usage_effectiveness", "liter/kWh",
-        _given(on_site) if on_site is not None else default("water_usage_effectiveness"))  # fmt: skip
-    for path, unit, given, look_up in (
-        ("grid_intensity", "kg/kWh", grid, lambda: grid_intensity(str(region), year)),
-        ("water_intensity", "liter/kWh", water, lambda: water_intensity(str(region))),
-        ("electricity", "USD/kWh", electricity, lambda: electricity_price(str(region))),
-    ):
-        if given is not None:
-            put(f"site.{path}", unit, _given(given))
+    look_ups: tuple[tuple[str, str, Callable[[], Figure] | None], ...] = (
+        ("pue", "1", None),
+        ("water_usage_effectiveness", "liter/kWh", None),
+        ("grid_intensity", "kg/kWh", lambda: grid_intensity(str(region), site.year)),
+        ("water_intensity", "liter/kWh", lambda: water_intensity(str(region))),
+        ("electricity", "USD/kWh", lambda: electricity_price(str(region))),
+    )
+    for name, unit, look_up in look_ups:
+        value = getattr(site, name)
+        if value is not None:
+            put(f"site.{name}", unit, _given(value))
         else:
-            put(f"site.{path}", unit, default(path) if region is None else look_up)
+            put(f"site.{name}", unit, default(name) if look_up is None or region is None else look_up)
 
 
 def _given(value: float | Range) -> Figure:

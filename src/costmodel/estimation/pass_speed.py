@@ -23,7 +23,7 @@ WEIGHT_TRANSFER_BYTES = 2.0
 """Bytes per parameter of the weights that are sent to the generating replicas, in 16 bits [byte]."""
 
 
-def of_passes(scenario: Scenario, recipe: AnyRecipe, layout: Layouts | None, trained: Figure) -> list[Figure]:
+def pass_mfus(scenario: Scenario, recipe: AnyRecipe, layout: Layouts | None, trained: Figure) -> list[Figure]:
     """Return the MFU of each pass of a recipe, in the order of the passes.
 
     Parameters

@@ -56,7 +56,7 @@ class Scenario(Spec):
     2048
     """
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 

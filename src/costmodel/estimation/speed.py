@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from costmodel.estimation.pass_speed import MOST_MFU, of_passes
+from costmodel.estimation.pass_speed import MOST_MFU, pass_mfus
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.ranges import Range, between, middle
 from costmodel.foundation.tables import Figure, Provenance, default
@@ -63,16 +63,16 @@ def speed(scenario: Scenario) -> Speed:
         value = scenario.mfu
         spread = value if isinstance(value, Range) else None
         return Speed("given", figures=(Figure(middle(value), spread, Provenance("given")),))
-    of_bf16 = _of_bf16(scenario)
+    precision_factor = _precision_factor(scenario)
     if scenario.layout is not None:
-        return _of_layout(scenario, scenario.layout, timed)
+        return _in_given_layout(scenario, scenario.layout, timed)
     try:
-        return _planned(scenario, timed)
+        return _in_planned_layout(scenario, timed)
     except MissingFactError as error:
-        return _by_class(scenario, str(error), of_bf16)
+        return _class_default(scenario, str(error), precision_factor)
 
 
-def _of_layout(scenario: Scenario, layout: Layout, timed: list[AnyRecipe]) -> Speed:
+def _in_given_layout(scenario: Scenario, layout: Layout, timed: list[AnyRecipe]) -> Speed:
     """Return the speed in a given layout, with the uncertainty of the step-time model."""
     architecture, cluster = scenario.architecture, scenario.cluster
     steps = [step_time(architecture, cluster, recipe, layout, scenario.efficiency) for recipe in timed]
@@ -85,7 +85,7 @@ def _of_layout(scenario: Scenario, layout: Layout, timed: list[AnyRecipe]) -> Sp
                 (cluster.accelerator.usable_memory or 0.0) / GIB,
             )
             raise InputError(f"layout: does not fit: it needs {needed:.1f} GiB per GPU; {capacity:g} GiB are usable")
-        figures += of_passes(scenario, recipe, layouts(layout), step_figure(step, scenario, recipe))
+        figures += pass_mfus(scenario, recipe, layouts(layout), step_figure(step, scenario, recipe))
     memories = tuple(_with_auxiliary(step.memory, recipe, scenario) for step, recipe in zip(steps, timed, strict=True))
     return Speed("layout", tuple(layout for _ in timed), _batches(scenario, timed), memories, tuple(figures))
 
@@ -106,7 +106,7 @@ def step_figure(step: StepTime, scenario: Scenario, recipe: AnyRecipe) -> Figure
     return Figure(mfu, spread, Provenance("fitted", source, note=note))
 
 
-def _planned(scenario: Scenario, timed: list[AnyRecipe]) -> Speed:
+def _in_planned_layout(scenario: Scenario, timed: list[AnyRecipe]) -> Speed:
     """Return the speed in the fastest layout of a search, corrected by the realized efficiency of published runs."""
     architecture, cluster = scenario.architecture, scenario.cluster
     if architecture.is_aggregate:
@@ -122,7 +122,7 @@ def _planned(scenario: Scenario, timed: list[AnyRecipe]) -> Speed:
             figure = _modeled(scenario, recipe, planned)
         else:
             figure = planned_mfu(architecture, cluster, step_inputs, planned)
-        figures += of_passes(scenario, recipe, planned.layout, figure)
+        figures += pass_mfus(scenario, recipe, planned.layout, figure)
     memories = tuple(
         _with_auxiliary(
             memory(step_inputs.work, step_inputs.numerics, planned.batch_size, planned.layout), recipe, scenario
@@ -159,16 +159,16 @@ def _plan(scenario: Scenario, recipe: AnyRecipe, step_inputs: StepInputs) -> Pla
     return Plan(layouts(best.layout), planned.batch_size, float(best.seconds), whole.evaluated)
 
 
-def _by_class(scenario: Scenario, reason: str, of_bf16: float) -> Speed:
+def _class_default(scenario: Scenario, reason: str, precision_factor: float) -> Speed:
     moe = scenario.architecture.kind == "moe"
-    figure = default_mfu(moe, scenario.cluster.accelerator, of_bf16)
+    figure = default_mfu(moe, scenario.cluster.accelerator, precision_factor)
     caution = f"MFU is the default of the class of model and accelerator, not of the step-time model: {reason}"
     trained = figure._replace(provenance=figure.provenance._replace(caution=caution))
     timed = [recipe for recipe in scenario.recipes if recipe.gpu_hours is None]
     passes = [each_pass for recipe in timed for each_pass in recipe.passes(scenario.architecture)]
     if not any(each_pass.kind == "generate" for each_pass in passes):
         return Speed("class", figures=(trained,))
-    figures = [figure for recipe in timed for figure in of_passes(scenario, recipe, None, trained)]
+    figures = [figure for recipe in timed for figure in pass_mfus(scenario, recipe, None, trained)]
     return Speed("class", figures=tuple(figures))
 
 
@@ -198,7 +198,7 @@ def goodput_figures(scenario: Scenario, basis: Basis) -> dict[str, tuple[str, Fi
     return {f"reliability.{name}": figure for name, figure in figures.items()}
 
 
-def _of_bf16(scenario: Scenario) -> float:
+def _precision_factor(scenario: Scenario) -> float:
     """Return the peak rate at the slowest precision of the recipes / the bf16 peak, at most 1 [1].
 
     The class default is fitted on 16-bit and 8-bit runs. Slower formats scale it down; faster formats do not raise it.

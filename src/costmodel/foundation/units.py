@@ -64,9 +64,11 @@ COUNTED = frozenset({"1", "token", "FLOP", "USD", "hour"})
 """Units of numbers such as 15T, 8B or 3M (hours: 2.7M, not 5m); with other units a bare suffix is ambiguous."""
 
 _SCALES = {
-    "k": 1e3, "thousand": 1e3, "m": 1e6, "mn": 1e6, "million": 1e6,
-    "b": 1e9, "bn": 1e9, "billion": 1e9, "t": 1e12, "tn": 1e12, "trillion": 1e12,
-}  # fmt: skip
+    **dict.fromkeys(("k", "thousand"), 1e3),
+    **dict.fromkeys(("m", "mn", "million"), 1e6),
+    **dict.fromkeys(("b", "bn", "billion"), 1e9),
+    **dict.fromkeys(("t", "tn", "trillion"), 1e12),
+}
 _NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)?(?:\.\d+)?(?:[eE][+-]?\d+)?"
 _TEXT = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<rest>.*)", re.DOTALL)
 _SCALED = re.compile(r"(?P<scale>[kKmMbBtT]|mn|bn|tn|thousand|million|billion|trillion)(?:\s+(?P<unit>.*)|$)")

@@ -55,7 +55,7 @@ class Accelerator(Spec):
     96.0
     """
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 

@@ -35,7 +35,7 @@ class Cluster(Spec):
     128
     """
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 

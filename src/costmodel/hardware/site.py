@@ -25,7 +25,7 @@ class Site(Spec):
     1.1
     """
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
