@@ -1,4 +1,4 @@
-"""Imports go down the floors only; names and files keep to the house rules."""
+"""Packages import lower packages only, without circles; names and files follow the rules of the project."""
 
 import ast
 import inspect
@@ -49,7 +49,7 @@ def imports(path):
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if room(path) != "__init__"], ids=str)
-def test_imports_go_down(path):
+def test_imports_go_down_the_floors(path):
     own = room(path)
     for other in imports(path):
         assert other == own or FLOORS[other] < FLOORS[own] or (own, other) in BESIDE, f"{own} imports {other}"
@@ -179,7 +179,7 @@ def test_the_test_sees_what_prints_and_writes(tmp_path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
-def test_a_file_is_one_topic(path):
+def test_files_are_short_and_have_a_docstring(path):
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 500
     assert ast.get_docstring(ast.parse(text)), "a module docstring says what the module does"
@@ -247,6 +247,6 @@ def test_docstrings_name_the_parameters_of_the_signature(function):
     assert len(names) >= len(signature), f"undocumented: {set(signature) - set(names)}"
 
 
-def test_public_names_say_their_parameters_and_have_an_example():
+def test_public_names_have_an_example():
     for name in ("count_flops", "flops_per_token", "gpu_price", "between", "load_architecture", "estimate", "Scenario"):
         assert ">>>" in inspect.getdoc(getattr(cm, name)), name

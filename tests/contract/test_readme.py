@@ -1,4 +1,4 @@
-"""The README says what the commands say."""
+"""The README agrees with the output of the commands."""
 
 from costmodel.foundation.tables import table
 from costmodel.projection.backtests.declines import compare_models

@@ -1,4 +1,4 @@
-"""What holds for any estimate: linearity, totals, intervals, draws, units, and clear refusals."""
+"""Properties of all estimates: linearity, totals, intervals, draws, units and errors."""
 
 import itertools
 import pickle
@@ -80,7 +80,7 @@ def test_stages_add_up():
         assert together.bounds(name) == pytest.approx(whole.bounds(name), rel=1e-9)
 
 
-def test_estimates_of_two_scopes_neither_add_nor_compare():
+def test_estimates_of_two_scopes_are_neither_added_nor_compared():
     run_cost = cm.estimate(scenario())
     development = cm.estimate(scenario(scope="development"))
     with pytest.raises(cm.InputError, match="different scope cannot be added"):
@@ -125,7 +125,7 @@ def test_scenarios_share_their_random_numbers():
     assert (middle, low, high) == pytest.approx((2, 2, 2))
 
 
-def test_another_number_of_draws_tells_the_same():
+def test_the_number_of_draws_does_not_change_the_interval():
     est = cm.estimate(scenario())
     few, many = est.draws("cost", 5_000), est.sample(100_000)["cost"]
     assert np.median(few) == pytest.approx(np.median(many), rel=0.03)
@@ -149,7 +149,7 @@ def test_an_accelerator_without_peak_still_has_a_price_of_hours():
     assert cm.estimate(scenario(**fields, gpu_hours=100)).value("cost") == pytest.approx(150)
 
 
-def test_steady_state_is_not_told_where_hours_are_given():
+def test_mfu_is_missing_where_gpu_hours_are_given():
     est = cm.estimate(scenario(gpu_hours="600k"))
     with pytest.raises(cm.MissingFactError, match="gpu_hours are given"):
         _ = est.mfu
@@ -162,7 +162,7 @@ def test_step_time_follows_from_the_batch():
     assert est.step_time.to("s").magnitude == pytest.approx(flops / (1024 * 989.4e12 * 0.4), rel=1e-12)
 
 
-def test_every_input_tells_its_origin():
+def test_every_input_has_a_provenance():
     est = cm.estimate(scenario())
     for row in (row for name in ("cost", "carbon", "water", "electricity_cost") for row in est.explain(name).rows()):
         assert row["kind"] in {"given", "looked up", "fitted", "assumed"}
@@ -177,7 +177,7 @@ def test_every_input_tells_its_origin():
     assert kinds["prices.price"] == "looked up"
 
 
-def test_sensitivity_finds_the_driver():
+def test_sensitivity_ranks_the_largest_contribution_first():
     est = cm.estimate(scenario(prices={"price": "1 to 6 USD/hour"}, mfu="0.38 to 0.42", goodput=0.9))
     rows = est.sensitivity("cost")
     assert [row["input"] for row in rows] == ["prices.price", "mfu"]
@@ -297,7 +297,7 @@ def test_a_year_before_the_table_stops_only_what_needs_it():
     assert est.cost.magnitude > 0
 
 
-def test_gpu_hours_in_which_the_flops_cannot_be_done_are_refused():
+def test_gpu_hours_below_the_peak_rate_are_refused():
     with pytest.raises(cm.InputError, match="600 GPU-hours are too few"):
         cm.estimate(scenario(gpu_hours=600))  # meant as 600k
 
@@ -314,7 +314,7 @@ def test_mfu_refers_to_the_bf16_peak_whatever_the_precision():
     assert fp32 < 66.9 / 989.4 < bf16 < fp8 < 2 * bf16  # attention stays in 16 bits
 
 
-def test_by_class_a_slow_precision_lowers_the_default_and_a_fast_one_does_not_raise_it():
+def test_a_slow_precision_lowers_the_class_default_and_a_fast_one_does_not_raise_it():
     by_class = {"architecture": {"total": "8B"}}
     fp32, bf16, fp8 = (
         cm.estimate(scenario(**by_class, **{"recipe.precision": each})) for each in ("fp32", "bf16", "fp8")
@@ -323,7 +323,7 @@ def test_by_class_a_slow_precision_lowers_the_default_and_a_fast_one_does_not_ra
     assert fp8.value("mfu") == bf16.value("mfu")
 
 
-def test_instances_are_paid_whole():
+def test_instances_are_billed_whole():
     eight = {"price": 24, "per": "instance"}
     costs = [cm.estimate(scenario(**{"cluster.count": count}, prices=eight, mfu=0.4, goodput=1)) for count in (8, 9)]
     hours = costs[0].value("gpu_hours") / 3600
@@ -365,7 +365,7 @@ def test_a_path_in_a_file_is_relative_to_the_file(tmp_path, monkeypatch):
     assert cm.Scenario.load("../run.toml").architecture.vocabulary == 99
 
 
-def test_six_mistakes_are_told_at_once(tmp_path):
+def test_six_problems_are_reported_at_once(tmp_path):
     (tmp_path / "wrong.toml").write_text(
         'architecture = "lama"\nmfu = 3\ncolor = "blue"\n[recipe]\ntokens = "-1T"\n'
         '[cluster]\naccelerator = "H101"\ncount = 0\n',

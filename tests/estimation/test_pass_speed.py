@@ -1,4 +1,4 @@
-"""What do recipes of several passes take? Each pass has its own speed, and their times add up."""
+"""Recipes with several passes: each pass has its own MFU, and their times add up."""
 
 import math
 import subprocess
@@ -69,7 +69,7 @@ def test_every_pass_has_its_flops_its_speed_and_its_time(recipe, names):
 
 
 @pytest.mark.parametrize("recipe", [GRPO, PPO], ids=["grpo", "ppo"])
-def test_times_add_up(recipe):
+def test_times_of_passes_add_up(recipe):
     est = estimate(recipe)
     assert math.fsum(times(est).values()) == pytest.approx(est.value("gpu_hours"), rel=1e-12)
     flops = [est.value(step.name) for step in est.steps if step.name.startswith("recipe.") and "flops" in step.name]
@@ -81,7 +81,7 @@ def test_times_add_up(recipe):
     assert low < est.value("gpu_hours") < high
 
 
-def test_a_model_that_writes_is_far_from_the_peak():
+def test_generation_has_a_low_mfu():
     est = estimate(GRPO)
     writes, reads, trains = (
         est.value(f"recipe.{name}") for name in ("rollout.decode_mfu", "reference.mfu", "train.mfu")
@@ -89,7 +89,7 @@ def test_a_model_that_writes_is_far_from_the_peak():
     assert writes < 0.1 and 0.3 < trains < 0.8 and 0.3 < reads < 0.8
 
 
-def test_recipes_one_after_the_other_keep_their_passes_apart():
+def test_passes_of_recipes_in_sequence_have_their_own_names():
     est = estimate([cm.FullFineTuning(tokens=1e7), GRPO])
     names = [step.name for step in est.steps if step.name.endswith("gpu_time")]
     assert names == [f"recipe.{one}.gpu_time" for one in ("0", "1.rollout", "1.reference", "1.train")]
@@ -106,8 +106,8 @@ def test_an_explanation_holds_every_pass():
     assert {"recipe.rollout.decode_mfu", "recipe.train.mfu", "recipe.realized_efficiency"} <= drivers
 
 
-def test_what_jobs_reach_divides_the_time_of_every_pass():
-    """Unless the layout is given, which is taken to run as modeled."""
+def test_realized_efficiency_divides_the_time_of_every_pass():
+    """A given layout runs as modeled, without a realized efficiency."""
     whole, half = (times(estimate(GRPO, realized_efficiency=each)) for each in (1, 0.5))
     assert half == pytest.approx({name: 2 * each for name, each in whole.items()})
     planned = estimate(GRPO)
@@ -123,8 +123,8 @@ def test_what_jobs_reach_divides_the_time_of_every_pass():
 # What is written
 
 
-def test_a_longer_tail_with_the_same_mean_is_slower():
-    """A step waits for its last answer: the longer that is, the fewer write beside it."""
+def test_synchronous_rollouts_are_slower_with_a_longer_tail():
+    """A step ends with its longest answer, and fewer sequences run beside it the longer it is."""
     recipes = [GRPO.replace(lengths=with_mean(1000, ratio), sequence_length=32_768) for ratio in (1.3, 2, 4, 8)]
     for one in recipes:
         assert one.length_distribution.mean == pytest.approx(1000, rel=0.01)
@@ -134,7 +134,7 @@ def test_a_longer_tail_with_the_same_mean_is_slower():
 
 @settings(max_examples=12, deadline=None)
 @given(st.sampled_from([cm.GRPO, cm.PPO]), st.floats(200, 3000), st.floats(1.2, 12), st.sampled_from([64, 512, 4096]))
-def test_copies_that_write_beside_are_never_slower(method, mean, ratio, batch):
+def test_asynchronous_rollouts_are_never_slower(method, mean, ratio, batch):
     recipe = method(examples=1000, lengths=with_mean(mean, ratio), sequence_length=16_384, batch_size=batch)
     waiting, beside = rollout(recipe), rollout(recipe.replace(asynchronous=True))
     assert beside <= waiting
@@ -143,20 +143,20 @@ def test_copies_that_write_beside_are_never_slower(method, mean, ratio, batch):
     assert others[0] == pytest.approx(others[1])
 
 
-def test_more_answers_at_once_are_written_faster():
+def test_larger_rollout_batches_are_generated_faster():
     found = [rollout(GRPO.replace(batch_size=each)) for each in (16, 64, 512, 4096)]
     assert found == sorted(found, reverse=True)
 
 
 @pytest.mark.parametrize("prompt", [1, 256, 2000])
-def test_a_hair_of_spread_costs_a_hair(prompt):
-    """Answers of 980 to 1020 tokens take about as long as such of 1000: no prompt is read again."""
+def test_a_small_spread_of_lengths_costs_little(prompt):
+    """Answers of 980 to 1020 tokens take about as long as answers of 1000: prefill runs once."""
     equal = GRPO.replace(lengths=1000, prompt_length=prompt)
     assert rollout(equal.replace(lengths=between(980, 1020))) == pytest.approx(rollout(equal), rel=0.15)
 
 
 @pytest.mark.parametrize("lengths", [between(999, 1001), "3 to 6", [500, 500.2, 501]])
-def test_lengths_that_hardly_differ_can_be_written(lengths):
+def test_nearly_equal_lengths_are_estimated(lengths):
     assert rollout(GRPO.replace(lengths=lengths)) > 0
 
 
@@ -166,7 +166,7 @@ def test_a_prompt_may_be_empty(asynchronous):
     assert rollout(empty) == pytest.approx(rollout(short), rel=0.02)
 
 
-def test_a_model_beside_that_is_only_counted_is_named():
+def test_an_auxiliary_model_without_layers_is_named_in_the_error():
     counted = cm.Distillation(tokens="1M", learn_from="logits", teacher={"total": "7B"})
     with pytest.raises(cm.InputError, match=r"the model of 'teacher': a step time needs the layers"):
         estimate(counted)
@@ -182,7 +182,7 @@ def test_each_pass_names_the_model_that_it_was_counted_from():
 
 
 @pytest.mark.parametrize("mfu", [0.2, 0.4])
-def test_a_utilization_that_is_given_is_that_of_all_passes(mfu):
+def test_a_given_mfu_applies_to_all_passes(mfu):
     est = estimate(GRPO, mfu=mfu, goodput=0.9)
     assert est.value("mfu") == pytest.approx(mfu, rel=1e-12)
     flops = sum(pass_flops(one) for one in GRPO.passes(est.scenario.architecture))
@@ -192,7 +192,7 @@ def test_a_utilization_that_is_given_is_that_of_all_passes(mfu):
     assert est.layout is None
 
 
-def test_gpu_hours_that_are_given_are_those_of_all_passes():
+def test_given_gpu_hours_cover_all_passes():
     whole, own = estimate(GRPO, gpu_hours=10), estimate(GRPO.replace(gpu_hours=10))
     modeled = estimate(GRPO)
     for est in (whole, own):
@@ -207,7 +207,7 @@ def test_gpu_hours_of_one_recipe_leave_the_other_to_the_model():
     assert est.value("gpu_hours") == pytest.approx(3 * 3600 + rest, rel=1e-6)
 
 
-def test_a_layout_that_is_given_is_that_of_all_passes():
+def test_a_given_layout_applies_to_all_passes():
     layout = cm.Layout(data=8, zero=3, recompute="full", loss="fused")
     est = estimate(GRPO, layout=layout)
     assert est.layout == layout
@@ -224,7 +224,7 @@ def held(recipe, cluster=EIGHT):
     return estimate(recipe, cluster=cluster, layout=cm.Layout(data=8, zero=3, recompute="full")).value("memory")
 
 
-def test_dpo_with_adapters_keeps_no_reference():
+def test_dpo_with_adapters_has_no_reference_model_in_memory():
     size = 2 * cm.load_architecture(MODEL).parameters.total / 8
     tuned, pairs = cm.FullFineTuning(tokens=1e6), cm.DPO(tokens=1e6)
     assert held(pairs) - held(tuned) == pytest.approx(size, rel=1e-6)
@@ -233,8 +233,8 @@ def test_dpo_with_adapters_keeps_no_reference():
     assert estimate(pairs.replace(rank=16)).value("recipe.reference.flops") > 0  # it still reads
 
 
-def test_what_lies_beside_must_fit_too():
-    """70 B in 16 bits on one accelerator of 80 GB: no layout leaves room for it."""
+def test_auxiliary_models_must_fit_into_memory():
+    """A reference model of 70 B parameters in 16 bits does not fit on an accelerator with 80 GB."""
     heavy = cm.Distillation(tokens=1e6, teacher="llama-3.1-70b", learn_from="logits")
     with pytest.raises(cm.InputError, match=r"fit"):
         estimate(heavy, architecture="llama-3.2-1b", cluster=cm.Cluster("H100-SXM", 1))
@@ -245,7 +245,7 @@ def test_what_lies_beside_must_fit_too():
 # What is bought
 
 
-def test_an_api_is_added_to_the_cost():
+def test_api_calls_add_to_the_cost():
     recipe = cm.Distillation(examples=10_000, lengths=500, sequence_length=1024, epochs=3, api="claude-haiku-4-5",
                              api_provider="anthropic")  # fmt: skip
     est, tuned = (
@@ -278,7 +278,7 @@ def test_an_api_beside_another_recipe_and_with_gpu_hours_given():
     'cm.GRPO(examples=1000, lengths="lognormal 200 to 1500")', "cm.PPO(examples=1000, lengths=500)",
     "cm.LoRA(tokens=1e7)", 'cm.DPO(examples=1000, lengths="200 to 400")',
 ])  # fmt: skip
-def test_a_point_needs_no_arrays(recipe):
+def test_central_values_need_no_arrays(recipe):
     code = (
         "import sys, costmodel as cm\n"
         f"run = cm.Scenario(architecture='llama-3.1-8b', recipe={recipe},\n"
@@ -290,7 +290,7 @@ def test_a_point_needs_no_arrays(recipe):
     assert printed.stdout.strip() == "[]"
 
 
-def test_recipes_of_a_team_reach_alike():
+def test_recipes_share_the_draws_of_realized_efficiency():
     both = estimate([cm.FullFineTuning(tokens=1e7), cm.GRPO(examples=50, lengths=100, sequence_length=512)])
     first, second = (both.draws(f"recipe.{place}.realized_efficiency", 4000) for place in (0, 1))
     ranks = [np.argsort(np.argsort(each)) for each in (first, second)]

@@ -1,4 +1,4 @@
-"""Figures that are arithmetic of their authors: they test ours to the digit, and are no evidence of accuracy."""
+"""Published figures that their authors computed: they test the arithmetic, not the accuracy."""
 
 import pytest
 

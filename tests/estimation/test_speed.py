@@ -1,4 +1,4 @@
-"""Where the utilization and the goodput of an estimate come from: given, a layout, a plan, or the class."""
+"""MFU and goodput of an estimate: given, of a given layout, of a planned layout, or a class default."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_the_interval_narrows_as_more_is_known():
     assert width(planned) > width(laid_out) > width(known) == 1
 
 
-def test_a_layout_that_is_given_gives_the_time_of_its_step():
+def test_a_given_layout_runs_at_its_modeled_step_time():
     est, step = (
         cm.estimate(scenario(layout=LAYOUT)),
         cm.step_time("llama-3.1-8b", cm.Cluster("H100-SXM", 64), RECIPE, LAYOUT),
@@ -39,19 +39,19 @@ def test_a_layout_that_is_given_gives_the_time_of_its_step():
     assert est.bounds("step_time") == pytest.approx((low, high), rel=0.02)
 
 
-def test_a_planned_layout_fits_and_promises_more_than_jobs_reach():
+def test_a_planned_layout_fits_and_its_modeled_mfu_exceeds_the_estimate():
     est = cm.estimate(scenario())
     step = cm.step_time("llama-3.1-8b", cm.Cluster("H100-SXM", 64), RECIPE, est.layout)
     assert step.fits and est.value("mfu") < step.mfu
     assert "layout planned: data 64" in str(est)
 
 
-def test_the_whole_space_promises_no_less():
+def test_the_full_search_finds_no_slower_layout():
     bounded, full = (cm.estimate(scenario(search=each)).value("mfu") for each in ("bounded", "full"))
     assert full >= bounded
 
 
-def test_a_plan_on_ones_own_stack_is_not_held_to_what_others_reach():
+def test_own_calibration_replaces_the_realized_efficiency_of_published_runs():
     row = {
         "source": "mine 2026", "model": "llama-3.1-8b", "seq_len": 8192, "global_batch": 512, "accelerator": "H100-SXM",
         "n_gpus": 64, "tp": 2, "pp": 1, "micro_batch": 1, "recompute": "none", "precision": "bf16",
@@ -63,7 +63,7 @@ def test_a_plan_on_ones_own_stack_is_not_held_to_what_others_reach():
     assert width(mine, "mfu") < width(cm.estimate(scenario(layout=LAYOUT)), "mfu") < width(other, "mfu")
 
 
-def test_goodput_follows_from_failures_and_reaches_the_wall_time():
+def test_goodput_is_computed_from_failures_and_lengthens_the_wall_time():
     est = cm.estimate(scenario(layout=LAYOUT))
     steps = 1e12 / (512 * 8192)
     assert est.value("wall_time") == pytest.approx(steps * est.value("step_time") / est.value("goodput"), rel=1e-9)
@@ -84,7 +84,7 @@ def test_goodput_follows_from_failures_and_reaches_the_wall_time():
         ({"cluster.count": 1000, "recipe.batch_size": 7}, "none is possible"),
     ],
 )
-def test_by_class_where_the_time_model_cannot_tell_and_it_says_so(changes, reason):
+def test_the_class_default_is_used_and_noted_where_the_step_time_model_lacks_data(changes, reason):
     est = cm.estimate(scenario(**changes))
     assert est.layout is None and reason in str(est) and "default of the class" in str(est)
     with pytest.raises(cm.MissingFactError, match="the estimate has no layout"):
@@ -102,12 +102,12 @@ def test_by_class_where_the_time_model_cannot_tell_and_it_says_so(changes, reaso
         ({"layout": {"tensr": 2}}, "tensr"),
     ],
 )
-def test_what_cannot_be_is_refused(changes, reason):
+def test_impossible_layouts_and_contradictions_are_refused(changes, reason):
     with pytest.raises(cm.InputError, match=reason):
         cm.estimate(scenario(**changes))
 
 
-def test_stages_have_speeds_of_their_own_that_err_alike():
+def test_stages_have_their_own_mfu_with_shared_draws():
     long = cm.Pretraining(tokens="50B", sequence_length=65_536, batch_size=64)
     est = cm.estimate(scenario(recipe=[RECIPE, long]))
     rows = {row["path"]: row["value"] for row in est.explain("gpu_hours").rows()}

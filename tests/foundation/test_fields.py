@@ -1,4 +1,4 @@
-"""What a field takes where a number is expected, and what it refuses."""
+"""Numbers that fields accept, and those that they refuse."""
 
 import datetime as dt
 import math
@@ -67,14 +67,14 @@ def test_a_number_is_either_held_as_it_is_or_refused(number):
     [math.nan, math.inf, -math.inf, np.float64("nan"), 10**400, "1e999", "nan"],
     ids=lambda value: str(value)[:9],
 )
-def test_numbers_that_are_none(value):
+def test_text_that_is_not_a_number_is_refused(value):
     for measure in (SHARE, WATTS, FREE):
         with pytest.raises(InputError):
             measure.validate(value)
 
 
 @pytest.mark.parametrize("value", [True, False, np.True_, np.False_])
-def test_booleans_are_no_numbers(value):
+def test_booleans_are_refused(value):
     for measure in (SHARE, FREE):
         with pytest.raises(InputError, match="must be a number"):
             measure.validate(value)
@@ -87,7 +87,7 @@ def test_scalars_of_numpy_are_numbers(kind):
 
 
 @pytest.mark.parametrize("value", [np.array([0.3]), np.array(0.3), [0.3], (0.3,), {0.3}, b"0.3", None, object(), 1j])
-def test_arrays_and_other_things_are_no_numbers(value):
+def test_arrays_and_other_objects_are_refused(value):
     with pytest.raises(InputError, match="as a number, a string or a range; got"):
         SHARE.validate(value)
 
@@ -118,7 +118,7 @@ def test_a_quantity_of_an_array_is_refused():
         (SHARE, {"low": 0.3, "high": 0.4}, "logitnormal", 0), (WATTS, between(0.5, 1.2, "kW"), "lognormal", 0),
     ],
 )  # fmt: skip
-def test_the_field_settles_the_shape_of_a_range(measure, value, shape, floor):
+def test_the_field_chooses_the_shape_of_a_range(measure, value, shape, floor):
     held = measure.validate(value)
     assert (held.shape, held.floor, held.unit) == (shape, floor, measure.unit)
 
@@ -133,12 +133,12 @@ def test_the_field_settles_the_shape_of_a_range(measure, value, shape, floor):
         (WATTS, samples([1, 1e10])),
     ],
 )  # fmt: skip
-def test_ranges_that_leave_the_bounds(measure, value):
+def test_ranges_beyond_the_bounds_are_refused(measure, value):
     with pytest.raises(InputError):
         measure.validate(value)
 
 
-def test_a_share_drawn_from_a_lognormal_would_pass_1():
+def test_a_lognormal_is_refused_for_a_fraction():
     with pytest.raises(InputError):
         SHARE.validate(between(0.5, 0.95, shape="lognormal"))
 
@@ -155,7 +155,7 @@ def test_a_sample_on_a_bound_that_is_left_out():
 
 
 @pytest.mark.parametrize("value", ["70 GB to 80 GB", between(70, 80), {"low": 70, "high": 80}])
-def test_a_field_that_shapes_a_device_takes_no_range(value):
+def test_fields_of_an_accelerator_refuse_ranges(value):
     with pytest.raises(InputError, match="must be a number in GB, not a range"):
         PLAIN.validate(value)
 
@@ -176,19 +176,19 @@ def test_draws_of_a_power_usage_effectiveness_stay_above_1(low, width, seed):
 
 
 @pytest.mark.parametrize("value", ["2026-09-01", " 2026-09-01 ", dt.date(2026, 9, 1), dt.datetime(2026, 9, 1, 12)])
-def test_days(value):
+def test_dates(value):
     day = cm.Rental(on=value).on
     assert day == dt.date(2026, 9, 1) and type(day) is dt.date
 
 
 @pytest.mark.parametrize("value", ["2026-13-01", "September", "1/9/2026", 20260901, 2026.0, True])
-def test_what_is_no_day(value):
+def test_text_that_is_not_a_date_is_refused(value):
     with pytest.raises(InputError, match=r"on: must be a date such as 2026-09-01; got"):
         cm.Rental(on=value)
 
 
 @pytest.mark.parametrize("value", [0, -1, 8.5, 8.0, "8.5", "8 W", "many", True, np.True_, None, 10**10, between(1, 2)])
-def test_what_is_no_count(value):
+def test_values_that_are_not_a_count_are_refused(value):
     with pytest.raises(InputError, match="count: "):
         cm.Cluster("H100-SXM", value)
 

@@ -1,4 +1,4 @@
-"""Names: how they are matched, and what is suggested for those that are not known."""
+"""Names: matching, and suggestions for unknown names."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""Draws: they follow the quantiles, stay in the support, and depend on key and seed alone."""
+"""Random draws follow the quantiles, stay in the support, and depend only on key and seed."""
 
 import numpy as np
 import pytest

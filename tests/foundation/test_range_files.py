@@ -1,4 +1,4 @@
-"""Ranges in files: what is written is read back, and bad tables say what is wrong."""
+"""Ranges in files: round trips, and errors of invalid tables."""
 
 import json
 
@@ -97,11 +97,11 @@ def test_a_file_may_describe_a_range_as_a_table(tmp_path):
         ({"shape": {"name": "normal"}, "low": 1, "high": 2}, r"shape"),
     ],
 )
-def test_a_table_that_describes_no_range(data, message):
+def test_a_table_that_is_not_a_range_is_refused(data, message):
     with pytest.raises(InputError, match=message):
         from_data(data)
 
 
-def test_a_unit_that_is_no_text_is_a_problem_of_its_field():
+def test_a_unit_that_is_not_text_is_refused():
     with pytest.raises(InputError, match=r"pue: .*unit"):
         cm.Site(pue={"low": 1.1, "high": 1.2, "unit": 5})

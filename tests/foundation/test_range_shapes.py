@@ -1,4 +1,4 @@
-"""What a range says: its median, quantiles, support and level, for every shape."""
+"""Median, quantiles, support and level of ranges, for every shape."""
 
 import itertools
 import math
@@ -100,7 +100,7 @@ def test_intervals_of_a_higher_level_hold_those_of_a_lower(spread):
         assert wider_low <= low <= high <= wider_high
 
 
-def test_a_quantile_of_what_is_no_probability():
+def test_a_quantile_needs_a_probability():
     for spread in SHAPES.values():
         for probability in (-0.1, 1.1, math.nan):
             with pytest.raises(InputError):
@@ -179,7 +179,7 @@ def test_the_base_has_no_numbers_of_its_own():
         (lambda: between(0.5, 1).settled("logitnormal"), r"between 0 and 1; got 0.5 to 1"),
     ],
 )  # fmt: skip
-def test_a_range_that_cannot_be(make, message):
+def test_invalid_ranges_are_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
 

@@ -1,4 +1,4 @@
-"""How numbers and tables look: scales, units, and cells that cannot do harm."""
+"""Printing of numbers and tables: scales, units, and escaped cells."""
 
 import html
 import re
@@ -24,7 +24,7 @@ from costmodel.foundation.rendering import amount, cells, html_table, markdown, 
         (0.35, "share", "0.350"), (1.1, "1", "1.10"), (2.5, "kg/J", "2.50 kg/J"),
     ],
 )  # fmt: skip
-def test_an_amount_as_people_say_it(value, unit, shown):
+def test_amounts_have_readable_units(value, unit, shown):
     assert amount(value, unit) == shown
 
 

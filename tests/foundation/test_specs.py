@@ -1,4 +1,4 @@
-"""Specifications: frozen, strict about keys, clear about every problem, changed by copying."""
+"""Specifications: frozen, without unknown fields, with every problem reported, changed by copying."""
 
 import pickle
 
@@ -34,7 +34,7 @@ def test_an_unknown_key_gets_a_suggestion():
     assert problem == "regoin: unknown field 'regoin'; did you mean 'region'?"
 
 
-def test_all_problems_are_told_with_their_places():
+def test_all_problems_are_reported_with_their_paths():
     wrong = {
         "architecture": "llama-3.1-8b",
         "recipe": {"tokens": "-5", "sequnce_length": 4},
@@ -61,13 +61,13 @@ def test_a_problem_in_a_list_has_its_number():
     assert [problem.split(":", 1)[0] for problem in found] == ["recipe.1.tokens"]
 
 
-def test_what_is_missing_is_named():
+def test_missing_fields_are_named():
     assert set(problems_of(lambda: cm.Scenario.from_data({}))) == {
         "architecture: is required", "recipe: is required", "cluster: is required",
     }  # fmt: skip
 
 
-def test_problems_of_an_inline_accelerator_have_their_places():
+def test_problems_of_an_own_accelerator_have_their_paths():
     wrong = data(cluster={"accelerator": {"nmae": "X", "bf16": "5 W"}, "count": 8})
     found = problems_of(lambda: cm.Scenario.from_data(wrong))
     places = [problem.split(":", 1)[0] for problem in found]
@@ -75,23 +75,23 @@ def test_problems_of_an_inline_accelerator_have_their_places():
 
 
 @pytest.mark.parametrize("key", ["sequence-length", "MFU", "Mfu", "1", "", "a b", "goodput "])
-def test_a_key_that_is_no_word_is_an_unknown_field(key):
+def test_a_key_that_is_not_text_is_an_unknown_field(key):
     found = problems_of(lambda: cm.Scenario.from_data(data(**{key: 1})))
     assert len(found) == 1 and f"unknown field {key!r}" in found[0]
 
 
 @pytest.mark.parametrize("key", ["sequence-length", "Tokens", "SEQUENCE_LENGTH"])
-def test_a_key_that_is_no_word_in_a_table_is_an_unknown_field(key):
+def test_a_key_that_is_not_text_in_a_table_is_an_unknown_field(key):
     found = problems_of(lambda: cm.Scenario.from_data(data(recipe={"tokens": "15T", key: 1})))
     assert len(found) == 1 and f"unknown field {key!r}" in found[0]
 
 
-def test_a_problem_tells_what_was_given_once():
+def test_a_problem_shows_the_value_once():
     (problem,) = problems_of(lambda: cm.Cluster("H100SXM9", 8))
     assert problem.count("H100SXM9") == 1
 
 
-def test_arguments_by_place():
+def test_positional_arguments():
     cluster = cm.Cluster("H100-SXM", 8, cm.Site(pue=1.2))
     assert cluster == cm.Cluster(accelerator="H100-SXM", count=8, site=cm.Site(pue=1.2))
     assert problems_of(lambda: cm.Cluster("H100-SXM", 8, cm.Site(), 8, 50, 9)) == (
@@ -138,18 +138,18 @@ def test_replace_reaches_into_lists():
         ({"cluster.": 1}, "cluster"),
     ],
 )
-def test_replace_tells_what_is_wrong(changes, message):
+def test_replace_reports_problems(changes, message):
     assert message in str(problems_of(lambda: scenario().replace(changes)))
 
 
-def test_a_place_beyond_a_list():
+def test_a_position_beyond_a_list_is_refused():
     with pytest.raises(cm.InputError, match="'2' must be a position in a list of 2"):
         changed([1, 2], "2", 3)
     with pytest.raises(cm.InputError, match="'x' must be a position in a list of 2"):
         changed([1, 2], "x", 3)
 
 
-def test_changed_leaves_what_it_was_given():
+def test_changed_does_not_modify_its_argument():
     before = {"a": {"b": [1, {"c": 2}]}}
     assert changed(before, "a.b.1.c", 3) == {"a": {"b": [1, {"c": 3}]}}
     assert changed(None, "a.b", 1) == {"a": {"b": 1}}
@@ -194,7 +194,7 @@ def test_errors_are_of_the_builtin_kinds_too():
     assert str(cm.MissingFactError("no price")) == "no price"  # not the quoted text of a KeyError
 
 
-def test_a_file_with_hyphens_in_a_key_is_told_so(tmp_path):
+def test_hyphens_in_keys_are_reported(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text(
         'architecture = "llama-3.1-8b"\n[recipe]\ntokens = "1T"\nsequence-length = 8192\n'

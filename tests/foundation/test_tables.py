@@ -1,4 +1,4 @@
-"""Tables: every row has its source, a file that is no table is refused, and the fingerprint follows the content."""
+"""Tables: every row has a source, other files are refused, and the fingerprint depends on the content."""
 
 import re
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_every_row_has_a_source(name):
 
 
 @pytest.mark.parametrize("name", CSV)
-def test_no_row_is_there_twice(name):
+def test_no_row_is_repeated(name):
     rows = [tuple(row.values()) for row in table(name).rows]
     assert len(rows) == len(set(rows))
 
@@ -67,7 +67,7 @@ def test_a_table_is_read_as_text(tmp_path):
         (b"a,b\n" + b"x" * 200_000 + b",1\n", "field larger"),
     ],
 )
-def test_a_file_that_is_no_table(tmp_path, content, message):
+def test_a_file_that_is_not_a_table_is_refused(tmp_path, content, message):
     with pytest.raises(cm.InputError, match=message):
         read_csv(written(tmp_path, content))
 
@@ -131,7 +131,7 @@ def test_the_fingerprint_follows_content_and_names(own_folder):
     assert mark() != first
 
 
-def test_a_provenance_in_words():
+def test_a_provenance_as_text():
     assert str(Provenance("given")) == "given"
     looked_up = Provenance("looked up", "https://lambda.ai/pricing", "2026-09-17", "lambda, on demand")
     assert str(looked_up) == "looked up; lambda, on demand; https://lambda.ai/pricing (2026-09-17)"

@@ -86,7 +86,7 @@ def test_a_quantity_is_shown_in_the_unit_asked_for(unit, shown, factor):
      ("USD/s", "USD/hour"), ("m**3", "liter"), ("byte", "GB"), ("byte", "GiB"), ("FLOP/s", "TFLOP/s"),
      ("m**3/J", "liter/kWh")],
 )  # fmt: skip
-def test_what_an_estimate_hands_out_can_be_handed_in_again(unit, shown):
+def test_quantities_of_an_estimate_are_accepted_as_inputs(unit, shown):
     assert convert(quantity(7.2e6, unit, shown), unit) == pytest.approx(7.2e6)
 
 

@@ -1,4 +1,4 @@
-"""Spellings that are refused: nothing is guessed, and the message says what was given and what is allowed."""
+"""Text that is refused as a number: messages state the value given and what is accepted."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ def refused(text, unit, message):
         ("5 tokens", "1"),
     ],
 )
-def test_another_dimension(text, unit):
+def test_another_dimension_is_refused(text, unit):
     expected = "a plain number" if unit == "1" else f"a number in {unit}"
     message = refused(text, unit, "dimension|ambiguous")
     assert repr(text) in message and expected in message
@@ -94,7 +94,7 @@ def test_a_rate_is_applied_once():
 
 
 @pytest.mark.parametrize("rate", ["0", "1.0.8", "."])
-def test_a_rate_that_is_no_positive_number(rate):
+def test_an_exchange_rate_must_be_positive(rate):
     refused(f"8 EUR/hour at {rate} USD/EUR on 2026-09-01", "USD/hour", ".")
 
 
@@ -128,7 +128,7 @@ def test_a_very_long_text(text):
     [("3 to 1", "must be below"), ("1 to 1", "must be below"), ("1 to 2 (100 %)", "between 0 and 1"),
      ("1 to 2 (0 %)", "between 0 and 1"), ("1 to x", "does not start with a number")],
 )  # fmt: skip
-def test_a_range_that_is_none(text, message):
+def test_an_invalid_range_is_refused(text, message):
     refused(text, "1", message)
 
 

@@ -99,7 +99,7 @@ def test_a_peak_that_is_not_known():
 
 
 @pytest.mark.parametrize("precision", ["fp9", "name", "tdp", "BF16", ""])
-def test_what_is_no_precision(precision):
+def test_unknown_precisions_are_refused(precision):
     with pytest.raises(cm.InputError, match="precision must be one of fp32, tf32, fp16, bf16, fp8, fp4"):
         load_accelerator("H100").peak(precision)
 

@@ -36,7 +36,7 @@ def test_an_unknown_region_gets_a_suggestion(region, suggestion):
 
 
 @pytest.mark.parametrize("region", ["", "Atlantis", "aws:mars-1"])
-def test_no_region_at_all(region):
+def test_a_region_that_does_not_exist(region):
     with pytest.raises(cm.UnknownNameError, match="unknown region"):
         resolve_region(region)
 

@@ -1,4 +1,4 @@
-"""Rental: a given price, or one that is looked up; never both."""
+"""Rental: the price is either given or looked up."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_a_price_with_a_range():
     assert figure.value == pytest.approx(2) and figure.spread.quantile(0.9) == pytest.approx(4)
 
 
-def test_a_looked_up_price_tells_its_origin():
+def test_a_looked_up_price_has_a_source():
     figure = cm.Rental(provider="lambda", on="2026-10-01").figure("H100-SXM", 8, 8)
     assert figure.value == 3.99
     assert figure.provenance.kind == "looked up" and figure.provenance.as_of == "2026-09-17"
@@ -59,7 +59,7 @@ def test_a_looked_up_price_tells_its_origin():
     assert figure.provenance.note.startswith("lambda, on demand") and "for 2026-10-01" in figure.provenance.note
 
 
-def test_an_old_price_says_so():
+def test_an_old_price_has_a_caution():
     provenance = cm.Rental(provider="oci", on="2026-10-01").figure("H100-SXM", 8, 8).provenance
     assert "2025-03-17 is older than a year" in provenance.caution
     fresh = cm.Rental(provider="lambda", on="2026-10-01").figure("H100-SXM", 8, 8).provenance
@@ -90,7 +90,7 @@ def test_the_market_is_the_default():
         ({"povider": "lambda"}, "unknown field 'povider'; did you mean 'provider'"),
     ],
 )
-def test_arguments_that_contradict_or_cannot_be(fields, message):
+def test_contradicting_or_invalid_arguments_are_refused(fields, message):
     with pytest.raises(cm.InputError, match=message.replace("?", r"\?")):
         cm.Rental(**fields)
 
@@ -119,7 +119,7 @@ def test_own_facts_win_over_those_of_the_library_of_the_same_offer_and_day(tmp_p
     assert cm.Rental(table=table, provider="lambda", on="2026-10-01").lookup("H100-SXM", 8).usd_per_gpu_hour == 1.11
 
 
-def test_instances_are_paid_for_as_a_whole(tmp_path):
+def test_instances_are_billed_whole(tmp_path):
     rental = cm.Rental(table=own_table(tmp_path), provider="my-cloud")  # instances of eight at 1.50 USD per GPU-hour
     for count, billed in ((8, 8), (1024, 1024), (4, 8), (9, 16)):
         assert rental.figure("H100-SXM", count, 8).value * count == pytest.approx(1.5 * billed)
@@ -144,19 +144,19 @@ def test_own_facts_in_any_order(tmp_path):
     assert rental.lookup("H100-SXM").usd_per_gpu_hour == 1.5
 
 
-def test_unsound_own_facts_are_told(tmp_path):
+def test_problems_of_own_prices_are_reported(tmp_path):
     table = own_table(tmp_path, {"usd_per_gpu_hour": "free", "source_url": ""})
     with pytest.raises(cm.InputError) as raised:
         cm.Rental(table=table).lookup("H100-SXM")
     assert len(raised.value.problems) == 2 and all("own: line 2: " in each for each in raised.value.problems)
 
 
-def test_a_table_that_is_not_there():
+def test_a_missing_price_file_is_reported():
     with pytest.raises(cm.InputError, match=r"nowhere.csv cannot be read"):
         cm.Rental(table="nowhere.csv").lookup("H100-SXM")
 
 
-def test_own_facts_that_were_rewritten_are_read_anew(tmp_path):
+def test_a_changed_price_file_is_read_again(tmp_path):
     rental = cm.Rental(table=own_table(tmp_path), provider="my-cloud")
     assert rental.lookup("H100-SXM").usd_per_gpu_hour == 1.5
     own_table(tmp_path, {"usd_per_gpu_hour": "1.25"})
