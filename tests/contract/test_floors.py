@@ -62,7 +62,6 @@ def test_the_test_sees_an_import_that_goes_up(tmp_path):
 
 
 CIRCLES = {
-    "costmodel.architecture: sizing, specification",
     "costmodel.projection: backtests, decline, rents",
     "costmodel.training.jobs: realized_pretraining, utilization",
 }

@@ -7,9 +7,9 @@ from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.pieces import Linear, Norm, Table
 from costmodel.architecture.blocks.reused_attention import ReusedAttention
-from costmodel.architecture.families.decoders import routed
 from costmodel.architecture.families.multimodal import joined, read_text
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
+from costmodel.architecture.families.rotary import routed
 from costmodel.architecture.families.towers import NAME, Shape, linear_on, read_shape
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture

@@ -13,9 +13,9 @@ from costmodel.architecture.blocks.kimi_delta import KimiDelta
 from costmodel.architecture.blocks.latent_attention import LatentAttention
 from costmodel.architecture.blocks.lightning_attention import LightningAttention
 from costmodel.architecture.families import towers
-from costmodel.architecture.families.decoders import routed
 from costmodel.architecture.families.multimodal import read_text
 from costmodel.architecture.families.reading import Reader, grouped
+from costmodel.architecture.families.rotary import routed
 from costmodel.architecture.families.state_space import (
     FULL,
     LINEAR,

@@ -13,8 +13,8 @@ from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.pieces import Norm
 from costmodel.architecture.families import FAMILIES, reader_of, towers
-from costmodel.architecture.families.decoders import routed
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
+from costmodel.architecture.families.rotary import routed
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
 from costmodel.architecture.structure import Stack

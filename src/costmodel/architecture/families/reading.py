@@ -1,8 +1,9 @@
-"""What all readers of configs share: the depth, and equal layers joined."""
+"""Pieces that all readers of configs share: the depth, and runs of equal layers."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
 from costmodel.architecture.structure import Layer
@@ -31,3 +32,8 @@ def grouped(mixers: Sequence[Any], blocks: Sequence[Any], **options: Any) -> tup
         if key not in made:
             made[key] = Layer(mixer=mixer, feed_forward=block, count=count, **options)
     return tuple(made[id(mixer), id(block), count] for mixer, block, count in runs)
+
+
+def equal_layers(mixer: Block, feed_forward: Block, depth: int, norms: int) -> tuple[Layer, ...]:
+    """Return `depth` equal layers with LayerNorms (scale and shift)."""
+    return (Layer(mixer=mixer, feed_forward=feed_forward, norms=norms, norm_bias=True, count=depth),)

@@ -13,8 +13,8 @@ from costmodel.architecture.blocks.mamba import Mamba
 from costmodel.architecture.blocks.mamba2 import Mamba2
 from costmodel.architecture.blocks.pieces import Norm
 from costmodel.architecture.blocks.rwkv import ChannelMix, TimeMix
-from costmodel.architecture.families.decoders import routed
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
+from costmodel.architecture.families.rotary import routed
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
 from costmodel.architecture.structure import Layer

@@ -1,4 +1,4 @@
-"""Rotary decoders close to llama, each with what sets it apart; most of them mixtures of experts.
+"""Mixture-of-experts decoders with rotary positions and grouped-query attention.
 
 Defaults are those of the configuration classes in Hugging Face transformers 5.24.
 """
@@ -8,26 +8,14 @@ from collections.abc import Sequence
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
-from costmodel.architecture.families.classic import heads_of, kv_heads_of
-from costmodel.architecture.families.decoders import (
-    OLMO2,
-    Family,
-    attentions_of,
-    qwen_upper,
-    read_latent_decoder,
-    rotary,
-    routed,
-)
+from costmodel.architecture.families.heads import heads_of, kv_heads_of
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
+from costmodel.architecture.families.rotary import OLMO2, Family, attentions_of, qwen_upper, rotary, routed
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
 from costmodel.architecture.structure import Layer
 
 Blocks = Sequence[FeedForward | Experts]
-
-
-def _every_fourth_full(config: Config, depth: int) -> list[bool]:
-    return [bool((index + 1) % 4) for index in range(depth)]
 
 
 def _qwen2_moe_blocks(config: Config, depth: int) -> Blocks:
@@ -141,34 +129,16 @@ def _ernie_blocks(config: Config, depth: int) -> Blocks:
     return [block if each else dense for each in routes]
 
 
-def _deepseek_v2(config: Config) -> Architecture:
-    return read_latent_decoder(config, experts=64, top_k=None, inner=1407, shared=2, first=0)
-
-
-def _with_indexer(config: Config) -> Architecture:
-    return read_latent_decoder(config, indexer=True)
-
-
 READERS: dict[str, Reader] = {
     "dbrx": _dbrx,
-    "deepseek_v2": _deepseek_v2,
-    "deepseek_v32": _with_indexer,
     "ernie4_5_moe": rotary(Family(kv_heads=4, tied=True, bias_key=False), _ernie_blocks),
-    "glm": rotary(Family(kv_heads=2, head_width=128, bias_default=True, output_bias_key=False)),
-    "glm4": rotary(Family(kv_heads=2, head_width=128, bias_default=True, output_bias_key=False, norms=4)),
     "glm4_moe": _glm4_moe,
-    "glm_moe_dsa": _with_indexer,
     "minimax_m2": rotary(Family(kv_heads=8, head_width=128, qk_norm="width", bias_key=False), _minimax_m2_blocks),
-    "ministral3": rotary(Family(kv_heads=8, head_width=128, bias_key=False)),
-    "olmo": rotary(Family(norms=0, final_norm=False)),
-    "olmo3": rotary(Family(qk_norm="width", window=4096, pattern=_every_fourth_full)),
     "olmoe": rotary(OLMO2, _olmoe_blocks),
     "phimoe": _phimoe,
     "qwen2_moe": rotary(
         Family(kv_heads=16, qkv_bias=True, bias_key=False, qkv_bias_key="qkv_bias", window=4096, pattern=qwen_upper),
         _qwen2_moe_blocks,
     ),
-    "internlm": rotary(Family(bias_default=True)),
-    "smollm3": rotary(Family(kv_heads=4, tied=True)),
 }
-"""From the `model_type` of a config to its reader."""
+"""Readers by the `model_type` of a config."""

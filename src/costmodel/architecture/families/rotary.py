@@ -1,7 +1,7 @@
-"""Decoder-only transformers with rotary or learned positions: one small reader per layout.
+"""Rotary decoders that differ from Llama in a few options, dense or with experts.
 
-Defaults are those of the family's configuration class in Hugging Face transformers 5.23: a config leaves
-out what equals them.
+Defaults are those of the configuration classes in Hugging Face transformers 5.23: a config leaves out keys that
+equal them.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from costmodel.architecture.blocks.attention import Attention
-from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
@@ -55,6 +54,10 @@ def _every_second(config: Config, depth: int) -> list[bool]:
 def _every_sixth_full(config: Config, depth: int) -> list[bool]:
     period = config.integer("sliding_window_pattern", "_sliding_window_pattern", default=6)
     return [bool((index + 1) % period) for index in range(depth)]
+
+
+def _every_fourth_full(config: Config, depth: int) -> list[bool]:
+    return [bool((index + 1) % 4) for index in range(depth)]
 
 
 def qwen_upper(config: Config, depth: int) -> list[bool]:
@@ -179,129 +182,6 @@ def routed(config: Config, experts: int, top_k: int, inner: int, **options: Any)
     return Experts(experts=experts, top_k=min(top_k, experts), inner_width=inner, **options)
 
 
-def read_latent_decoder(
-    config: Config,
-    experts: int = 256,
-    top_k: int | None = 8,
-    inner: int = 2048,
-    shared: int = 1,
-    first: int = 3,
-    indexer: bool = False,
-) -> Architecture:
-    """Read a decoder with latent attention and experts; the numbers are the defaults of the family."""
-    config.skip("max_position_embeddings", "head_dim", "qk_head_dim")
-    width, depth = config.integer("hidden_size"), read_depth(config, "num_hidden_layers")
-    mixer = _latent_attention(config, indexer)
-    inner = config.integer("moe_intermediate_size", default=inner)
-    shared = config.integer("n_shared_experts", default=shared, least=0)
-    count = config.integer("n_routed_experts", default=experts)
-    together = FeedForward(inner_width=inner * shared, gated=True) if shared else None
-    block = routed(config, count, config.integer("num_experts_per_tok", default=top_k), inner, shared=together)
-    dense = FeedForward(inner_width=config.integer("intermediate_size"), gated=True)
-    first = config.integer("first_k_dense_replace", default=first, least=0)
-    period = config.integer("moe_layer_freq", default=1)
-    config.require(period == 1, "moe_layer_freq: only 1 (all later layers) is known")
-    blocks = [dense if index < first else block for index in range(depth)]
-    ahead = config.integer("num_nextn_predict_layers", default=0, least=0)
-    return Architecture(
-        width=width,
-        layers=grouped([mixer] * depth, blocks),
-        vocabulary=config.integer("vocab_size"),
-        tied=config.flag("tie_word_embeddings", default=False),
-        prediction_layers=ahead,
-        prediction_layer=Layer(mixer=mixer, feed_forward=blocks[-1]) if ahead else None,
-    )
-
-
-def _latent_attention(config: Config, indexer: bool) -> Block:
-    from costmodel.architecture.blocks.latent_attention import (
-        LatentAttention,  # few need it, and it takes 5 ms to import
-    )
-
-    heads = config.integer("num_attention_heads")
-    kv_heads = config.integer("num_key_value_heads", default=heads)
-    config.require(kv_heads == heads, f"num_key_value_heads: latent attention has as many as heads ({heads})")
-    query_rank = config.optional("q_lora_rank", default=1536)
-    options: dict[str, Any] = {}
-    if indexer:
-        config.require(query_rank is not None, "q_lora_rank: the indexer needs the query latent")
-        options = {
-            "index_heads": config.integer("index_n_heads", default=64),
-            "index_width": config.integer("index_head_dim", default=128),
-            "index_top_k": config.integer("index_topk", default=2048),
-        }
-    return LatentAttention(
-        heads=heads,
-        query_rank=query_rank or (1 if indexer else None),
-        kv_rank=config.integer("kv_lora_rank", default=512),
-        nope_width=config.integer("qk_nope_head_dim", default=128),
-        rope_width=config.integer("qk_rope_head_dim", default=64),
-        value_width=config.integer("v_head_dim", default=128),
-        bias=config.flag("attention_bias", default=False),
-        **options,
-    )
-
-
-def _gpt2(config: Config) -> Architecture:
-    config.skip("n_ctx")
-    width, depth = (
-        config.integer("n_embd", "hidden_size", default=768),
-        read_depth(config, "n_layer", "num_hidden_layers"),
-    )
-    heads = config.integer("n_head", "num_attention_heads", default=12)
-    config.require(width % heads == 0, f"n_embd: {width} is not a multiple of the {heads} heads")
-    mixer = Attention(heads=heads, kv_heads=heads, head_width=max(width // heads, 1), qkv_bias=True, output_bias=True)
-    block = FeedForward(inner_width=config.optional("n_inner") or 4 * width, gated=False, bias=True)
-    return Architecture(
-        width=width,
-        layers=grouped([mixer] * depth, [block] * depth, norm_bias=True),
-        vocabulary=config.integer("vocab_size", default=50257),
-        positions=config.integer("n_positions", "max_position_embeddings", default=1024),
-        tied=config.flag("tie_word_embeddings", default=True),
-        norm_bias=True,
-    )
-
-
-def _gpt_neox(config: Config) -> Architecture:
-    config.skip("max_position_embeddings")
-    width, depth = config.integer("hidden_size"), read_depth(config, "num_hidden_layers")
-    heads = config.integer("num_attention_heads")
-    config.require(width % heads == 0, f"hidden_size: {width} is not a multiple of the {heads} heads")
-    bias = config.flag("attention_bias", default=True)
-    mixer = Attention(heads=heads, kv_heads=heads, head_width=max(width // heads, 1), qkv_bias=bias, output_bias=bias)
-    block = FeedForward(inner_width=config.integer("intermediate_size"), gated=False, bias=True)
-    return Architecture(
-        width=width,
-        layers=grouped([mixer] * depth, [block] * depth, norm_bias=True),
-        vocabulary=config.integer("vocab_size"),
-        tied=config.flag("tie_word_embeddings", default=False),
-        norm_bias=True,
-    )
-
-
-def _opt(config: Config) -> Architecture:
-    width, depth = config.integer("hidden_size"), read_depth(config, "num_hidden_layers")
-    heads = config.integer("num_attention_heads")
-    config.require(width % heads == 0, f"hidden_size: {width} is not a multiple of the {heads} heads")
-    bias = config.flag("enable_bias", default=True)
-    affine = config.flag("layer_norm_elementwise_affine", default=True)
-    before = config.flag("do_layer_norm_before", default=True)
-    mixer = Attention(heads=heads, kv_heads=heads, head_width=max(width // heads, 1), qkv_bias=bias, output_bias=bias)
-    block = FeedForward(inner_width=config.integer("ffn_dim"), gated=False, bias=bias)
-    inner = config.integer("word_embed_proj_dim", default=width)
-    final = before and affine and not config.flag("_remove_final_layer_norm", default=False)
-    return Architecture(
-        width=width,
-        layers=grouped([mixer] * depth, [block] * depth, norms=2 if affine else 0, norm_bias=True),
-        vocabulary=config.integer("vocab_size"),
-        embedding_width=inner if inner != width else None,
-        positions=config.integer("max_position_embeddings", default=2048) + 2,  # OPT offsets positions by 2
-        tied=config.flag("tie_word_embeddings", default=True),
-        final_norm=final,
-        norm_bias=True,
-    )
-
-
 def rotary(family: Family, blocks: Callable[[Config, int], Sequence[FeedForward | Experts]] = _gated) -> Reader:
     """Return the reader of a rotary decoder family."""
     return lambda config: _decoder(config, family, blocks)
@@ -320,9 +200,12 @@ READERS: dict[str, Reader] = {
     "olmo2": rotary(OLMO2),
     "phi3": rotary(PHI3),
     "gpt_oss": rotary(GPT_OSS, _gpt_oss_experts),
-    "deepseek_v3": read_latent_decoder,
-    "gpt2": _gpt2,
-    "gpt_neox": _gpt_neox,
-    "opt": _opt,
+    "glm": rotary(Family(kv_heads=2, head_width=128, bias_default=True, output_bias_key=False)),
+    "glm4": rotary(Family(kv_heads=2, head_width=128, bias_default=True, output_bias_key=False, norms=4)),
+    "ministral3": rotary(Family(kv_heads=8, head_width=128, bias_key=False)),
+    "olmo": rotary(Family(norms=0, final_norm=False)),
+    "olmo3": rotary(Family(qk_norm="width", window=4096, pattern=_every_fourth_full)),
+    "internlm": rotary(Family(bias_default=True)),
+    "smollm3": rotary(Family(kv_heads=4, tied=True)),
 }
 """From the `model_type` of a config to its reader."""

@@ -3,8 +3,8 @@
 from costmodel.architecture.blocks.compressed_attention import CompressedAttention
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.hyper_connection import HyperConnection
-from costmodel.architecture.families.decoders import routed
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
+from costmodel.architecture.families.rotary import routed
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
 from costmodel.architecture.structure import Layer
