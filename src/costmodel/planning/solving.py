@@ -132,7 +132,7 @@ def solve(scenario: Scenario, path: str, *, level: float | None = None, within: 
     >>> print(solve(run, "cluster.count", wall_time="30 days"))
     cluster.count = 264 meets wall_time ≤ 30.0 days (29.5 days)
     >>> print(solve(run, "recipe.tokens", cost="250 kUSD"))
-    recipe.tokens = 1.337T tokens brings cost to 250,000 USD
+    recipe.tokens = 1.337T tokens brings cost to 250 k$
     """
     if not isinstance(scenario, Scenario):
         raise InputError(f"a Scenario is solved (Scenario.load reads a file); got {type(scenario).__name__}")
