@@ -2,6 +2,8 @@
 
 import json
 import math
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +18,8 @@ from costmodel.budget.result import cents
 from costmodel.foundation.ranges import between
 
 SCENARIO = {
-    "architecture": {"total": "7B"},
-    "recipe": {"kind": "pretraining", "tokens": "100M"},
-    "cluster": {"accelerator": "A100-80GB-SXM", "count": 8},
+    **tomllib.loads((Path(__file__).parent / "run.toml").read_text(encoding="utf-8")),
     "prices": {"price": "1 to 4 USD/gpu/hour"},
-    "gpu_hours": 100,
 }
 OTHER = {**SCENARIO, "gpu_hours": "80 to 200"}
 amounts = st.one_of(

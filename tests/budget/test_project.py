@@ -2,6 +2,8 @@
 
 import datetime as dt
 import pickle
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -12,13 +14,7 @@ from costmodel.budget.project import Project
 from costmodel.foundation.tables import table
 from costmodel.market.api_prices import api_price
 
-SCENARIO = {
-    "architecture": {"total": "7B"},
-    "recipe": {"kind": "pretraining", "tokens": "100M"},
-    "cluster": {"accelerator": "A100-80GB-SXM", "count": 8},
-    "prices": {"price": "2 USD/gpu/hour"},
-    "gpu_hours": 100,
-}
+SCENARIO = tomllib.loads((Path(__file__).parent / "run.toml").read_text(encoding="utf-8"))
 DATA = {
     "name": "ticket classifier",
     "start": "2026-10-05",

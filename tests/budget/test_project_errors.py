@@ -1,17 +1,14 @@
 """Project files: all problems are reported together, each with its place."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
 
 import costmodel as cm
 from costmodel.budget.project import Project
 
-SCENARIO = {
-    "architecture": {"total": "7B"},
-    "recipe": {"kind": "pretraining", "tokens": "100M"},
-    "cluster": {"accelerator": "A100-80GB-SXM", "count": 8},
-    "prices": {"price": "2 USD/gpu/hour"},
-    "gpu_hours": 100,
-}
+SCENARIO = tomllib.loads((Path(__file__).parent / "run.toml").read_text(encoding="utf-8"))
 
 
 def problems(**fields):

@@ -1,6 +1,8 @@
 """Calendar: the longest chain of tasks decides; circles are refused."""
 
+import tomllib
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -51,13 +53,7 @@ def test_a_circle_has_one_name_for_every_order():
     assert cycle({"a": [], "b": ["a"]}) == []
 
 
-SCENARIO = {
-    "architecture": {"total": "7B"},
-    "recipe": {"kind": "pretraining", "tokens": "100M"},
-    "cluster": {"accelerator": "A100-80GB-SXM", "count": 8},
-    "prices": {"price": "2 USD/gpu/hour"},
-    "gpu_hours": 96,
-}
+SCENARIO = {**tomllib.loads((Path(__file__).parent / "run.toml").read_text(encoding="utf-8")), "gpu_hours": 96}
 
 
 def test_the_calendar_of_a_project():
