@@ -70,6 +70,16 @@ def expm1(value: Any) -> Any:
     return np.expm1(value)
 
 
+def logit(share: float) -> float:
+    """Return ln(share / (1 - share)) of a share between 0 and 1 [1]."""
+    return math.log(share / (1 - share))
+
+
+def expit(odds: float) -> float:
+    """Return the share whose logit is `odds` [1]."""
+    return 1 / (1 + math.exp(-odds))
+
+
 def silent(*values: Any) -> AbstractContextManager[Any]:
     """Return a context in which arrays overflow and underflow without a warning, as floats do."""
     if all(isinstance(value, Number) for value in values):

@@ -15,16 +15,16 @@ from costmodel.foundation.errors import InputError
 from costmodel.foundation.rendering import cells, html_table, markdown
 from costmodel.foundation.rendering import text as as_text
 from costmodel.foundation.tables import Table
-from costmodel.projection.rents.paths_fit import (
+from costmodel.projection.rents.paths_fit import fit_paths
+from costmodel.projection.rents.price_pairs import (
     CLASSES,
     HORIZONS,
     UNCHANGED,
     Pair,
     PricePairs,
-    fit_paths,
     price_pairs,
     windows,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,8 +38,6 @@ SPLIT = dt.date(2025, 3, 1)
 """The time split fits pairs that end by this day and scores those that begin on it or later."""
 WIDEST, CELLS = 4.0, 4000
 """The scores are integrals from -WIDEST to WIDEST over so many cells: 0.002 wide in ln price [1]."""
-TARGETS = {"hyperscaler": 0.085, "neocloud": 0.170, "marketplace": 0.105}
-"""Score that the pool reaches for generations left out [1]."""
 POOL = "pool"
 """The model that the library uses."""
 

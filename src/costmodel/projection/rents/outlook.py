@@ -47,7 +47,7 @@ class RentalPath:
 
     References
     ----------
-    Parameters: `data/fitted/rental_paths.csv`, fitted by `python -m costmodel.projection.rents.paths_fit`.
+    Parameters: `data/fitted/rental_paths.csv`, fitted by `costmodel refit rental_paths`.
 
     Examples
     --------

@@ -29,6 +29,8 @@ MOST_LOG = 300.0
 """No path may leave exp(-300) to exp(300) times today's value."""
 HIGHEST = 1e6
 """No yearly rate is above this, or below its inverse."""
+COMPUTED = "computed here"
+"""Grade of the trends that are fitted on tables of the library."""
 NO_RANGE = 1e-9
 """Spread of a logarithm below which ends are one number [1]."""
 
@@ -115,7 +117,7 @@ class Trend(Spec):
 
     @classmethod
     def published(cls, name: str) -> Self:
-        """Return the trend of a row of `data/facts/trends.csv`, with its interval where one was published.
+        """Return the trend of a row of `trends()`, with its interval where one was published.
 
         Raises
         ------
@@ -124,7 +126,7 @@ class Trend(Spec):
         UnknownNameError
             If there is no such row.
         """
-        rows = {row["name"]: row for row in table("facts/trends").rows}
+        rows = {row["name"]: row for row in trends()}
         if name not in rows:
             raise UnknownNameError.of("trend", name, rows)
         return cls(**_fields(rows[name]))
@@ -285,7 +287,9 @@ class Trend(Spec):
 
 
 def trends(quantity: str | None = None) -> list[Row]:
-    """Return the rows of `data/facts/trends.csv`: rates, bounds and levels, each with its source.
+    """Return the published rows of `data/facts/trends.csv` and the computed rows of `data/fitted/trends.csv`.
+
+    Each is a rate, a bound or a level, with its source; a computed row stands after the published row that it names.
 
     Parameters
     ----------
@@ -296,7 +300,12 @@ def trends(quantity: str | None = None) -> list[Row]:
     InputError
         If there is no such quantity.
     """
-    rows = [dict(row) for row in table("facts/trends").rows]
+    computed = [dict(row) for row in table("fitted/trends").rows]
+    following = [row.pop("after") for row in computed]
+    rows = []
+    for published in table("facts/trends").rows:
+        rows.append(dict(published))
+        rows += [row for row, name in zip(computed, following, strict=True) if name == published["name"]]
     known = {row["quantity"] for row in rows}
     if quantity is not None and quantity not in known:
         raise InputError(unknown("quantity", quantity, known))

@@ -1,4 +1,4 @@
-"""Which published runs can be learned from or scored against? Rows of a table of runs, read and judged."""
+"""Published pretraining runs that defaults are fitted on and estimates are scored against."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SEQUENCE_LENGTH = 4096
 AGREEMENT = 0.06
-"""Difference of parameters up to which an architecture is the published one: names are rounded [1]."""
+"""Relative difference of parameters up to which an architecture is the published one: names are rounded [1]."""
 NEEDED = (
     "id", "org", "kind", "arch", "params_total", "params_active", "n_layers", "d_model", "context",
     "training_sequence_length", "tokens", "accelerator", "chip_hours", "confidence",
@@ -28,12 +28,13 @@ NEEDED = (
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A published pretraining run: what was trained, on what, and how long it took."""
+    """A published pretraining run: the model, the accelerators and the GPU-hours."""
 
     id: str
     organization: str
     architecture: Architecture
-    mixture: bool
+    moe: bool
+    """Whether the model is a mixture of experts."""
     accelerator: Accelerator
     tokens: float
     """[token]"""
@@ -45,9 +46,9 @@ class Run:
     detailed: Architecture | None = None
     """The architecture with its layers, where it is known and agrees with the published counts."""
     count: int | None = None
-    """Accelerators, where they are published."""
+    """Number of accelerators, where it is published."""
     year: float = 2024.0
-    """When it was published."""
+    """Date of publication, as a decimal year."""
 
     @property
     def flops(self) -> float:
@@ -56,15 +57,20 @@ class Run:
 
     @property
     def utilization(self) -> float:
-        """Model FLOPs over what the accelerators could do at their bf16 peak in those hours [1]."""
+        """Model FLOPs / (bf16 peak × GPU-hours) [1]."""
         return self.flops / (self.accelerator.peak() * self.gpu_hours * 3600)
 
 
 def read_runs(table: Table) -> tuple[list[Run], dict[str, str]]:
-    """Return the runs of a table that can be used, and why each other row cannot, by its id.
+    """Return the usable runs of a table, and the reason by id for each row that cannot be used.
 
     A run is used if it is a pretraining with known parameters, tokens and GPU-hours, on an accelerator
     of the catalog, and its confidence is not "C".
+
+    Parameters
+    ----------
+    table : Table
+        In the schema of `data/measurements/published_runs.csv`.
 
     Raises
     ------
@@ -83,7 +89,12 @@ def read_runs(table: Table) -> tuple[list[Run], dict[str, str]]:
 
 
 def by_organization(runs: Iterable[Run]) -> dict[str, list[Run]]:
-    """Return the runs of each organization."""
+    """Return the runs of each organization.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+    """
     grouped: dict[str, list[Run]] = {}
     for run in runs:
         grouped.setdefault(run.organization, []).append(run)
@@ -104,9 +115,9 @@ def _run(row: Row) -> Run:
     if total is None:
         raise InputError("the number of parameters is not known")
     given = _number(row, "params_active") or total
-    mixture = "moe" in row["arch"].lower()
-    # the published active parameters of a dense model are all of them, up to rounding
-    active = min(given, total) if mixture else total
+    moe = "moe" in row["arch"].lower()
+    # The published active parameters of a dense model equal the total up to rounding.
+    active = min(given, total) if moe else total
     layers, width = (_whole(row, column) for column in ("n_layers", "d_model"))
     architecture = Architecture.from_counts(total, active, layers=layers, width=width, name=row["id"])
     length, note = _sequence_length(row)
@@ -117,7 +128,7 @@ def _run(row: Row) -> Run:
     accelerator.peak()
     chips = _whole(row, "n_chips") if "n_chips" in row else None
     return Run(
-        row["id"], row["org"], architecture, mixture, accelerator, tokens, length, hours, note,
+        row["id"], row["org"], architecture, moe, accelerator, tokens, length, hours, note,
         _detailed(row, architecture), chips, _year(row),
     )  # fmt: skip
 
@@ -128,18 +139,18 @@ def _year(row: Row) -> float:
 
 
 def _detailed(row: Row, counted: Architecture) -> Architecture | None:
-    """Return the architecture that the row's name or shape means, if its counts are those published."""
+    """Return the architecture of the row's name or shape, if its parameter counts agree with the published ones."""
     from costmodel.training.calibration.measured_models import architecture_of
 
     for name in (row["id"], row.get("model", "")):
         try:
-            found = architecture_of({**row, "source": row["org"], "model": name})
+            architecture = architecture_of({**row, "source": row["org"], "model": name})
         except CostModelError:
             continue
-        published, listed = counted.parameters, found.parameters
-        if all(abs(ours / theirs - 1) < AGREEMENT for ours, theirs in
-               ((listed.total, published.total), (listed.active, published.active))):  # fmt: skip
-            return found
+        published, listed = counted.parameters, architecture.parameters
+        pairs = ((listed.total, published.total), (listed.active, published.active))
+        if all(abs(ours / theirs - 1) < AGREEMENT for ours, theirs in pairs):
+            return architecture
     return None
 
 
