@@ -5,21 +5,15 @@ from dataclasses import replace
 
 import pytest
 
+from costmodel.comparison.published_finetunes import RECIPE_FIELDS, scenario_of
 from costmodel.estimation.estimate import estimate
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import read_csv, table
 from costmodel.hardware.accelerator import load_accelerator
+from costmodel.refit.finetune_jobs import JOBS, Job, job_rows, jobs
 from costmodel.training.jobs.realized_finetuning import KINDS, realized_efficiency
 from costmodel.training.recipes.registry import RECIPES
-from costmodel.validation.published_finetunes import (
-    JOBS,
-    RECIPE_FIELDS,
-    Job,
-    job_rows,
-    jobs,
-    scenario_of,
-    validate_published_finetunes,
-)
+from costmodel.validation.published_finetunes import validate_published_finetunes
 
 ROWS = table("measurements/published_finetunes").rows
 

@@ -1,19 +1,12 @@
 """Score of the default utilization on published runs, and the fit of its table."""
 
-import csv
-
 import pytest
 
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import Table, default, read_csv, table
 from costmodel.hardware.accelerator import load_accelerator
-from costmodel.training.jobs.utilization import (
-    default_mfu,
-    fit_utilization,
-    shipped_runs,
-    utilization_rows,
-    write_table,
-)
+from costmodel.refit.utilization import class_rows
+from costmodel.training.jobs.utilization import default_mfu, fit_utilization, shipped_runs
 from costmodel.validation.published_runs import validate_published_runs
 from costmodel.validation.scores import Case, report
 
@@ -54,28 +47,13 @@ def test_every_row_has_a_prediction_or_a_reason(scored):
             assert 0 < row["low"] < row["predicted"] < row["high"]
 
 
-def test_the_shipped_utilization_is_that_of_the_fit(tmp_path):
-    write_table(tmp_path / "utilization.csv")
-    assert (tmp_path / "utilization.csv").read_text(encoding="utf-8") == "\n".join(
-        [",".join(table("fitted/utilization").columns), *_lines(table("fitted/utilization").rows)]
-    )
-
-
-def _lines(rows):
-    import io
-
-    out = io.StringIO(newline="")
-    csv.DictWriter(out, rows[0].keys(), lineterminator="\n").writerows(rows)
-    return [*out.getvalue().splitlines(), ""]
-
-
 def test_small_classes_are_shrunk_and_unseen_classes_are_wider():
-    rows = {(row["kind"], row["generation"]): row for row in utilization_rows(shipped_runs())}
+    rows = {(row["kind"], row["generation"]): row for row in class_rows(shipped_runs())}
     seen, other = rows["dense", "hopper"], rows["dense", "other"]
     assert float(other["high"]) / float(other["low"]) > float(seen["high"]) / float(seen["low"])
     assert float(rows["moe", "hopper"]["utilization"]) < float(seen["utilization"])
     blackwell = default_mfu(False, load_accelerator("B200"))
-    assert "a generation not seen yet" in blackwell.provenance.note
+    assert "a generation without published runs" in blackwell.provenance.note
 
 
 def test_scores_of_known_errors():

@@ -5,8 +5,9 @@ import math
 import pytest
 
 from costmodel.foundation.errors import InputError
-from costmodel.foundation.tables import Table, read_csv, table
-from costmodel.serving.calibration import fit_all
+from costmodel.foundation.tables import Table, table
+from costmodel.refit.decode import INPUT, fit_all
+from costmodel.refit.result import fit_input
 from costmodel.serving.efficiency import PRIORS, default_efficiency
 from costmodel.serving.measured import read_decodes
 from costmodel.validation.serving import validate_serving
@@ -29,8 +30,8 @@ def of(*rows):
 
 
 @pytest.fixture(scope="module")
-def measured(shared):
-    return read_csv(shared / "measurements" / "serving.csv")
+def measured():
+    return fit_input(INPUT)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,9 @@ def fitted(measured):
 
 
 def only(measured, gpu):
-    return Table("some", tuple(row for row in measured.rows if row["gpu"] == gpu), measured.columns, "")
+    return Table(
+        "some", tuple(row for row in measured.rows if row["accelerator"].startswith(gpu)), measured.columns, ""
+    )
 
 
 def error(scored):
@@ -57,7 +60,7 @@ def test_models_left_out(measured, gpu, scored, bound):
 
 
 def test_errors_in_the_fit(fitted):
-    assert math.expm1(abs(fitted.inside["hopper"]).mean()) <= 0.15
+    assert math.expm1(abs(fitted.inside[fitted.prepared.generations == "hopper"]).mean()) <= 0.15
 
 
 def test_the_shipped_constants_are_those_of_the_fit(fitted):

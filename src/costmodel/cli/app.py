@@ -17,6 +17,7 @@ from costmodel.cli.fitting import fit
 from costmodel.cli.layouts import layouts
 from costmodel.cli.prices import prices
 from costmodel.cli.projecting import claims, projection
+from costmodel.cli.refitting import refit
 from costmodel.cli.runs import runs
 from costmodel.cli.validating import validate
 from costmodel.foundation.errors import CostModelError, InputError
@@ -39,6 +40,7 @@ for command in (
     runs,
     claims,
     validate,
+    refit,
 ):
     app.command()(command)
 app.add_typer(prices, name="prices")

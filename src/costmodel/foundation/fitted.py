@@ -58,7 +58,8 @@ class _Free(NamedTuple):
         value = np.array([prior.value for prior in free.values()])
         linear = np.array([prior.scale == "linear" for prior in free.values()], dtype=bool)
         logit = np.array([prior.scale == "logit" for prior in free.values()], dtype=bool)
-        center = np.where(linear, value, np.log(np.where(linear, 1.0, np.where(logit, value / (1 - value), value))))
+        share = np.where(logit, value, 0.5)
+        center = np.where(linear, value, np.log(np.where(linear, 1.0, np.where(logit, share / (1 - share), value))))
         spread = np.array([prior.spread for prior in free.values()])
         fixed = {name: prior.value for name, prior in priors.items()}
         return cls(list(free), fixed, center, spread, linear, logit)
@@ -147,8 +148,13 @@ def fit_posterior_mode(
         distance = ((scaled - free.center) / free.spread) ** 2
         return -log_likelihood(free.values(scaled)) + 0.5 * float(distance.sum())
 
-    options = {"xatol": xatol, "fatol": fatol, "maxiter": iterations}
-    return free.values(minimize(negative_log_posterior, free.center, method="Nelder-Mead", options=options).x)
+    solution = minimize(
+        negative_log_posterior,
+        free.center,
+        method="Nelder-Mead",
+        options={"xatol": xatol, "fatol": fatol, "maxiter": iterations},
+    )
+    return free.values(solution.x)
 
 
 def leave_one_group_out(

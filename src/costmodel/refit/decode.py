@@ -19,11 +19,12 @@ from costmodel.serving.efficiency import OTHER, PRIORS, Efficiency
 from costmodel.serving.measured import MeasuredDecode, read_decodes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from costmodel.foundation.fitted import Prior
     from costmodel.foundation.tables import Row
 
     Array = NDArray[np.float64]
@@ -116,11 +117,12 @@ def fit(prepared: Prepared, rows: NDArray[np.bool_]) -> Values:
             name: prior if name.partition(":")[2] == suffix else prior._replace(value=values[name], spread=0.0)
             for name, prior in PRIORS.items()
         }
-        chosen = rows & (prepared.generations == generation)
-        values = fit_least_squares(
-            lambda known, chosen=chosen: residuals(prepared, known)[chosen] / NOISE, priors, tolerance=1e-10
-        )
+        values = _fit_rows(prepared, rows & (prepared.generations == generation), priors)
     return values
+
+
+def _fit_rows(prepared: Prepared, rows: NDArray[np.bool_], priors: Mapping[str, Prior]) -> Values:
+    return fit_least_squares(lambda values: residuals(prepared, values)[rows] / NOISE, priors, tolerance=1e-10)
 
 
 def fit_all(steps: Sequence[MeasuredDecode]) -> DecodeFit:

@@ -30,7 +30,7 @@ from costmodel.training.step.efficiency import LAUNCH_BOUND, default_efficiency
 from costmodel.training.step.memory import MemoryConstants
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray

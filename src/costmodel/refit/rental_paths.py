@@ -19,7 +19,9 @@ def refit() -> Refitted:
     """Return the table of the paths of rental prices, fitted on the prices of the library."""
     pairs = price_pairs()
     offers = {pair.series for pair in pairs}
-    return Refitted({"fitted/rental_paths": path_rows(pairs)}, [f"{len(pairs)} pairs of prices of {len(offers)} offers"])
+    return Refitted(
+        {"fitted/rental_paths": path_rows(pairs)}, [f"{len(pairs)} pairs of prices of {len(offers)} offers"]
+    )
 
 
 def path_rows(pairs: Sequence[Pair]) -> list[Row]:

@@ -82,13 +82,30 @@ def grid_steps(rows: Table) -> list[MeasuredStep]:
         sizes = {name: int(row[name]) for name in ("data", "tensor", "pipeline", "micro_batch")}
         shape = {name: row[name] for name in ("n_layers", "d_model", "n_heads", "sequence_length")}
         layout = Layout(
-            **sizes, zero=0, recompute="full", sequence_parallel=False, attention="unfused", loss="fused",
+            **sizes,
+            zero=0,
+            recompute="full",
+            sequence_parallel=False,
+            attention="unfused",
+            loss="fused",
             overlap_data=False,
-        )  # fmt: skip
-        steps.append(MeasuredStep(
-            f"grid {number}", GRID, architecture_of({"model": "GPT", "style": "gpt", **shape}), int(row["sequence_length"]), int(row["batch_size"]),
-            cluster, "fp16", numerics("fp16"), layout, frozenset(), 2022.5, float(row["step_time"]), None, False,
-        ))  # fmt: skip
+        )
+        step = MeasuredStep(
+            id=f"grid {number}",
+            family=GRID,
+            architecture=architecture_of({"model": "GPT", "style": "gpt", **shape}),
+            sequence_length=int(row["sequence_length"]),
+            batch_size=int(row["batch_size"]),
+            cluster=cluster,
+            precision="fp16",
+            numbers=numerics("fp16"),
+            layout=layout,
+            open=frozenset(),
+            year=2022.5,
+            seconds=float(row["step_time"]),
+            memory=None,
+        )
+        steps.append(step)
     return steps
 
 
@@ -136,9 +153,7 @@ def _spreads(prepared: Prepared, left_out: Array, logs: Logs) -> dict[str, float
     def added(groups: NDArray[np.str_]) -> float:
         """Return the spread added to that of dense models where the whole group is new."""
         names = dict.fromkeys(groups[dense].tolist())
-        _, without = leave_one_group_out(
-            np.where(multi, groups, GRID), lambda rows: fit(prepared, rows), logs, names
-        )
+        _, without = leave_one_group_out(np.where(multi, groups, GRID), lambda rows: fit(prepared, rows), logs, names)
         residuals = np.where(np.isnan(without), left_out, without)
         return math.sqrt(max(spread(residuals[dense], groups[dense]) ** 2 - usual**2, 0.0))
 

@@ -27,7 +27,7 @@ ACCELERATORS, PRICES = "facts/accelerators", "gpu_prices"
 
 
 class Entry(NamedTuple):
-    """A row of `data/fitted/trends.csv` without its numbers; `after` is the row of `data/facts/trends.csv` before it."""
+    """A row of `data/fitted/trends.csv` without its numbers; `after` is the row of facts/trends before it."""
 
     name: str
     after: str

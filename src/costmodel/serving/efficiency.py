@@ -1,4 +1,4 @@
-"""How much of the machine does a decode step reach? Constants fitted on measured throughputs, and their spread.
+"""Constants of the decode model, fitted on measured throughputs, and their spread.
 
 `data/fitted/decode.csv` holds them; a name such as `layer:blackwell` is a factor on `layer` for a generation.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from costmodel.foundation.fitted import Prior
+from costmodel.foundation.fitted import Prior, read_constants, read_folds
 from costmodel.foundation.tables import table
 from costmodel.serving.decode import Constants
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OTHER = "other"
-"""The spread of generations of which no throughput was measured."""
+"""Name of the spread of generations without measured throughputs."""
 
 
 PRIORS: dict[str, Prior] = {
@@ -30,22 +30,22 @@ PRIORS: dict[str, Prior] = {
     "exchange:blackwell": Prior(1.0, 0.3, "1", "no difference known before the fit"),
     "sequence:blackwell": Prior(1.0, 0.3, "1", "no difference known before the fit"),
 }
-"""Every constant before the fit: those of H100, and factors on them for another generation."""
+"""Priors of the constants of H100, and of factors on them for another generation."""
 
 
 class Efficiency(NamedTuple):
-    """Constants by name, factors on them as `name:generation`, and the spread of ln(predicted / measured) by
-    generation."""
+    """Constants by name, factors on them as `name:generation`, and spreads of residuals by generation."""
 
     values: Mapping[str, float]
     spreads: Mapping[str, float]
 
     def constants(self, generation: str) -> Constants:
-        """Return the constants of a generation: those of H100 where it has no factor.
+        """Return the constants of a generation; without factors they are those of H100.
 
         Parameters
         ----------
-        generation : such as "hopper"
+        generation : str
+            Such as "hopper".
         """
         return Constants(*(self.values[name] * self.values.get(f"{name}:{generation}", 1.0)
                            for name in Constants._fields))  # fmt: skip
@@ -55,7 +55,8 @@ class Efficiency(NamedTuple):
 
         Parameters
         ----------
-        generation : of which throughputs were measured, or any other, with a wider spread
+        generation : str
+            A generation without measured throughputs has a wider spread.
         """
         return self.spreads.get(generation, self.spreads[OTHER])
 
@@ -63,17 +64,15 @@ class Efficiency(NamedTuple):
 @lru_cache(maxsize=1)
 def default_efficiency() -> Efficiency:
     """Return the constants of `data/fitted/decode.csv`."""
-    rows = table("fitted/decode").rows
-    values = {row["name"]: float(row["value"]) for row in rows if row["kind"] != "spread"}
-    return Efficiency(values, {row["name"]: float(row["value"]) for row in rows if row["kind"] == "spread"})
+    shipped = read_constants(table("fitted/decode").rows)
+    return Efficiency(shipped["value"], shipped["spread"])
 
 
 @lru_cache(maxsize=1)
 def folds() -> dict[str, Efficiency]:
-    """Return the constants fitted without each model, by its name: `data/fitted/folds/decode.csv`."""
-    whole = default_efficiency()
+    """Return the constants of the fits without each model, by its name: `data/fitted/folds/decode.csv`."""
+    shipped = default_efficiency()
     return {
-        row["model"]: whole._replace(values={**whole.values, **{name: float(value) for name, value in row.items()
-                                                                if name not in {"model", "source"}}})
-        for row in table("fitted/folds/decode").rows
-    }  # fmt: skip
+        model: shipped._replace(values={**shipped.values, **values})
+        for model, values in read_folds("fitted/folds/decode").items()
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation.errors import CostModelError
-from costmodel.foundation.tables import table
+from costmodel.foundation.fitted import read_folds
 from costmodel.training.calibration.measured_finetunes import READER
 from costmodel.training.calibration.priors import FINE_TUNING
 from costmodel.training.step.efficiency import default_efficiency, hardware_rates
@@ -40,10 +40,7 @@ def validate_finetune(rows: Table) -> dict[str, Any]:
     dict
         In the format of `report`.
     """
-    folds = {
-        row["model"]: {name: float(value) for name, value in row.items() if name not in {"model", "source"}}
-        for row in table("fitted/folds/finetune").rows
-    }
+    folds = read_folds("fitted/folds/finetune")
     times, memories = [], []
     for row in READER.rows(rows):
         if row.value is None:

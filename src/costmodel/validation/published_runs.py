@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.tables import default
 from costmodel.training.jobs.published import Run, by_organization, read_runs
-from costmodel.training.jobs.realized_pretraining import RealizedEfficiency, fit_realized_efficiency, promise
+from costmodel.training.jobs.realized_pretraining import RealizedEfficiency, fit_realized_efficiency, modeled_run
 from costmodel.training.jobs.utilization import Utilization, fit_utilization, shipped_runs
 from costmodel.validation.columns import PUBLISHED_RUNS, check_columns
 from costmodel.validation.scores import LEVELS, Case, report
@@ -65,13 +65,13 @@ def _fitted(runs: Sequence[Run], whole: Defaults | None) -> Defaults:
 
 def _case(run: Run, defaults: Defaults) -> Case:
     """Predict a run; hours = FLOPs / (peak × mfu × goodput)."""
-    modeled = promise(run)
+    modeled = modeled_run(run)
     goodput = default("goodput").value if modeled is None else modeled.goodput
     most = run.flops / (run.accelerator.peak() * goodput * 3600)
     intervals = {}
     for level in LEVELS:
         if modeled is None:
-            mfu = defaults.by_class.mfu(run.mixture, run.accelerator.generation, level)
+            mfu = defaults.by_class.mfu(run.moe, run.accelerator.generation, level)
         else:
             mfu = defaults.realized_efficiency.mfu(modeled.mfu, level)
         intervals[level] = most / mfu.high, most / mfu.low

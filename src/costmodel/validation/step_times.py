@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation.errors import CostModelError
+from costmodel.foundation.fitted import read_folds
 from costmodel.foundation.tables import table
-from costmodel.training.calibration.calibrate import FOLDS
 from costmodel.training.calibration.measured_steps import (
     READER,
     MeasuredStep,
@@ -85,8 +85,7 @@ def _key(step: MeasuredStep) -> tuple[Any, ...]:
 
 def _without(family: str, shipped: Efficiency, steps: Sequence[MeasuredStep]) -> Efficiency:
     """Return the constants of the fit without a family, with the accelerators of its steps."""
-    row = next(row for row in table(FOLDS).rows if row["family"] == family)
-    fitted = {name: float(value) for name, value in row.items() if name not in {"family", "source"}}
+    fitted = read_folds("fitted/folds/efficiency")[family]
     fitted |= tied(fitted)
     measured = {step.cluster.accelerator.name for step in steps if step.family != family}
     return shipped.replace(values={**shipped.values, **fitted}, measured=tuple(sorted(measured)))

@@ -13,9 +13,9 @@ from scipy.stats import gamma
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import table
 from costmodel.projection.backtests.baselines import COMPETITORS
-from costmodel.projection.decline.fit import fit_all, main, windows
 from costmodel.projection.decline.models import AgingGamma, Clock, ConstantRate, Pool, constants, decline_model
 from costmodel.projection.decline.series import cost_series
+from costmodel.refit.decline import fit_all, windows
 
 CLOCK = Clock(2.7, 5.5, 7.5, 0.16, 0.68)
 """The posterior mode of the study, rounded."""
@@ -180,10 +180,3 @@ def test_windows_of_the_fit_do_not_overlap_and_lose_nothing():
         found = windows(series)
         assert sum(one.decline for one in found) == pytest.approx(series.declined(series.span))
         assert sum(one.horizon for one in found) == pytest.approx(series.span)
-
-
-def test_the_tables_are_written_anew(tmp_path, capsys):
-    main(["--to", str(tmp_path)])
-    assert "7 series" in capsys.readouterr().out
-    lines = (tmp_path / "fitted" / "decline.csv").read_text(encoding="utf-8").splitlines()
-    assert [line.split(",")[1] for line in lines[1:]] == [*Clock._fields, "rate_center", "rate_spread"]

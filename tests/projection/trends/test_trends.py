@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from costmodel.foundation.errors import InputError, UnknownNameError
 from costmodel.foundation.ranges import between
 from costmodel.foundation.tables import read_csv, table
-from costmodel.projection.trends.computed import COMPUTED, computed_trends
 from costmodel.projection.trends.fit import MODELS, FittedTrend, decimal_year, fit_trend
-from costmodel.projection.trends.trend import Trend, trends
+from costmodel.projection.trends.trend import COMPUTED, Trend, trends
+from costmodel.refit.trends import computed_trends
 
-RATES = [row["name"] for row in table("facts/trends").rows if row["kind"] == "rate"]
+RATES = [row["name"] for row in trends() if row["kind"] == "rate"]
 
 
 def generator(seed=0):
@@ -71,7 +71,7 @@ def test_regimes_are_kept_along_a_path():
 
 @pytest.mark.parametrize("name", RATES)
 def test_published_rates_and_intervals_come_out(name):
-    row = next(row for row in table("facts/trends").rows if row["name"] == name)
+    row = next(row for row in trends() if row["name"] == name)
     trend = Trend.published(name)
     times = {"doubling time": lambda: trend.doubling_time, "halving time": lambda: trend.halving_time}
     shown = times.get(row["measure"], lambda: trend.yearly)()
@@ -112,6 +112,15 @@ def test_computed_rows_are_what_the_tables_show_today():
             (float(row["central"]), float(row["low"]), float(row["high"])), abs=6e-4
         )
         assert len(found[name].values) == int(row["n"])
+
+
+def test_computed_rows_follow_the_published_rows_of_their_quantity():
+    names = [row["name"] for row in trends()]
+    assert "after" not in trends()[0]
+    for name in ("memory bandwidth", "memory capacity", "16-bit performance"):
+        assert names[names.index(name) + 1] == f"{name}, catalog"
+    assert names.index("energy efficiency, catalog") + 1 == names.index("cmos headroom")
+    assert len(names) == len(table("facts/trends").rows) + len(table("fitted/trends").rows)
 
 
 def test_h100_rents_fell_and_then_rose():

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import costmodel as cm
-from costmodel.foundation.tables import read_csv, table
-from costmodel.training.calibration import calibrate as calibration
-from costmodel.training.calibration.calibrate import GRID, calibrate, fit, grid_steps
+from costmodel.foundation.tables import table
+from costmodel.refit.result import fit_input
+from costmodel.refit.step_times import GRID, GRID_STEPS, grid_steps
+from costmodel.training.calibration.calibrate import calibrate, fit
 from costmodel.training.calibration.measured_steps import read_steps
 from costmodel.training.calibration.predictions import predict, prepare
 from costmodel.training.calibration.priors import PRIORS, tied
@@ -21,9 +22,9 @@ LAYOUT = cm.Layout(data=8, zero=3, recompute="full", loss="fused")
 
 
 @pytest.fixture(scope="module")
-def prepared(shared):
+def prepared():
     steps, _ = read_steps(table("measurements/step_times"))
-    return prepare([*steps, *grid_steps(shared / "measurements" / "step_times_single_node.csv")])
+    return prepare([*steps, *grid_steps(fit_input(GRID_STEPS))])
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def errors(prepared, values, rows):
 
 
 def test_the_shipped_constants_are_those_of_the_fit(whole):
-    """What fine-tunes add is fitted apart: tests/training/test_finetune_calibration.py."""
+    """The constants of fine-tunes have a fit of their own: tests/refit/test_finetunes.py."""
     shipped, fitted = default_efficiency().values, {name: whole[name] for name in PRIORS}
     assert {name: shipped[name] for name in fitted} == pytest.approx(fitted, rel=0.01)
 
@@ -105,17 +106,3 @@ def test_rows_that_cannot_be_used_are_refused_with_their_reasons():
         calibrate([ROW])
     with pytest.raises(cm.InputError, match="there are none"):
         calibrate([])
-
-
-def test_the_command_writes_the_tables(tmp_path, monkeypatch, shared, capsys):
-    """On a few families, so that it is quick; the shipped tables are checked above."""
-    kept = ("Narayanan", "Korthikanti", "torchtitan")
-    few = [step for step in read_steps(table("measurements/step_times"))[0] if step.family.startswith(kept)]
-    monkeypatch.setattr(calibration, "read_steps", lambda rows: (few, {}))
-    monkeypatch.setattr(calibration, "grid_steps", lambda path: grid_steps(path)[::25])
-    calibration.main(["--data", str(shared / "measurements"), "--to", str(tmp_path)])
-    rows = read_csv(tmp_path / "fitted/efficiency.csv").rows
-    assert {row["kind"] for row in rows} == {"fitted", "fixed", "spread", "measured"}
-    folds = read_csv(tmp_path / "fitted/folds/efficiency.csv").rows
-    assert {row["family"] for row in folds} == {step.family for step in few}
-    assert "family left out" in capsys.readouterr().out

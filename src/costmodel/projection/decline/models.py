@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.errors import InputError, unknown
+from costmodel.foundation.fitted import read_constants, read_folds
 from costmodel.foundation.tables import table
 
 if TYPE_CHECKING:
@@ -289,10 +290,8 @@ def constants(without: str | None = None) -> Constants:
     ----------
     without : name of a series that the fit left out; one that it never saw leaves out nothing
     """
-    values = {row["name"]: float(row["value"]) for row in table(FITTED).rows}
-    for row in table(FOLDS).rows:
-        if row["series"] == without:
-            values |= {name: float(row[name]) for name in Clock._fields}
+    values = read_constants(table(FITTED).rows)["value"]
+    values |= read_folds(FOLDS).get(without or "", {})
     return Constants(
         ConstantRate(values["rate_center"], values["rate_spread"]), Clock(*(values[one] for one in Clock._fields))
     )

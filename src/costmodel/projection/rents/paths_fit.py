@@ -55,12 +55,17 @@ def fit_path(name: str, pairs: PricePairs, walk: float) -> RentalPath:
     change = np.where(np.abs(pairs.change) < UNCHANGED, 0.0, pairs.change)
 
     def log_likelihood(values: Values) -> float:
-        path = RentalPath(name, **values, walk=walk, walk_years=WALK_YEARS, sticky_share=1.0)
+        path = _path(name, values, walk, 1.0)
         likelihood = np.asarray(path.cdf(change + UNCHANGED, pairs.years) - path.cdf(change - UNCHANGED, pairs.years))
         return float((pairs.weight * np.log(np.maximum(likelihood, 1e-300))).sum())
 
     mode = fit_posterior_mode(log_likelihood, PRIORS, xatol=1e-3, fatol=1e-5, iterations=600)
-    return RentalPath(name, **mode, walk=walk, walk_years=WALK_YEARS, sticky_share=STICKY_SHARE)
+    return _path(name, mode, walk, STICKY_SHARE)
+
+
+def _path(name: str, values: Values, walk: float, sticky_share: float) -> RentalPath:
+    changes, step, scale = (values[each] for each in PRIORS)
+    return RentalPath(name, changes, step, scale, walk, WALK_YEARS, sticky_share)
 
 
 def fit_paths(pairs: Sequence[Pair]) -> dict[str, RentalPath]:

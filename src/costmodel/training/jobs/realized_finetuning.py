@@ -1,7 +1,7 @@
-"""How much of the modeled speed do fine-tunes reach? Published ones against the time model, by what is done.
+"""Realized efficiency of fine-tuning jobs, by kind of job: achieved speed / modeled speed of published jobs.
 
-The time model knows what the hardware does; a job also loads data, evaluates, saves, waits, and runs on
-settings that nobody tuned. `data/fitted/finetune_jobs.csv` is fitted by `costmodel.validation.published_finetunes`.
+A job also loads data, evaluates, saves and waits, with settings that are rarely tuned. `costmodel refit finetune_jobs`
+writes `data/fitted/finetune_jobs.csv`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from costmodel.training.recipes.registry import AnyRecipe
 
 KINDS = ("full", "adapters", "reinforcement")
-"""What is told apart: all weights, adapters, and what learns from its own answers."""
+"""Kinds of jobs: training of all weights, of adapters, and reinforcement learning."""
 
 
 def job_kind(recipe: AnyRecipe) -> str | None:
-    """Return the kind of job that a recipe is; None for a pretraining, which has a measure of its own."""
+    """Return the kind of job of a recipe; None for pretraining, which has its own realized efficiency."""
     if isinstance(recipe, Pretraining):
         return None
     if recipe.kind in {"ppo", "grpo"}:
@@ -31,12 +31,14 @@ def job_kind(recipe: AnyRecipe) -> str | None:
 
 @lru_cache(maxsize=256)
 def realized_efficiency(kind: str, left_out: str = "") -> Figure:
-    """Return the share of the modeled speed that jobs of a kind reach [1], without an organization if wanted.
+    """Return the realized efficiency of jobs of a kind: achieved speed / modeled speed [1].
 
     Parameters
     ----------
-    kind : of `KINDS`
-    left_out : organization whose jobs are not counted
+    kind : str
+        One of `KINDS`.
+    left_out : str
+        Organization whose jobs are left out of the fit; none by default.
     """
     row = next(row for row in table("fitted/finetune_jobs").rows if (row["kind"], row["left_out"]) == (kind, left_out))
     spread = between(float(row["low"]), float(row["high"]), level=float(row["level"])).settled("lognormal")

@@ -1,7 +1,7 @@
-"""How much of what a planned layout promises do jobs reach? Published runs against the time model's best layout.
+"""Realized efficiency of pretraining jobs: utilization of published runs compared with the best modeled layout.
 
-The time model knows the layout and what the hardware does; it does not know how well a team tunes, what
-else runs beside the passes, or what its cluster suffers. Published runs tell, on the scale of the logit.
+The step-time model knows layout and hardware. It does not know how well a team tunes, what runs beside the training
+passes, or what the cluster suffers. The shortfall on the logit scale is fitted on published runs.
 """
 
 from __future__ import annotations
@@ -10,29 +10,34 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from costmodel.foundation.arrays import expit, logit
 from costmodel.foundation.errors import CostModelError
+from costmodel.foundation.fitted import leave_one_group_out
 from costmodel.foundation.ranges import Interval, between, normal_quantile
-from costmodel.foundation.tables import Figure, Provenance, table
+from costmodel.foundation.tables import Figure, Provenance, Row, table
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.jobs.goodput import Reliability
-from costmodel.training.jobs.published import Run, by_organization
-from costmodel.training.jobs.utilization import logit, share_of
+from costmodel.training.jobs.published import Run
+from costmodel.training.jobs.utilization import organization_weights, steady_logit
 from costmodel.training.layouts.planner import Plan, plan
 from costmodel.training.layouts.step_time import StepInputs, training_step_inputs
 from costmodel.training.recipes.pretraining import Pretraining
 from costmodel.training.step.layout import usual_kernel
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from costmodel.architecture.specification import Architecture
 
 PLANNED = "planned"
-"""Kind of the row of `data/fitted/utilization.csv`: what is reached where the plan says one half."""
+"""Kind of the row of `data/fitted/utilization.csv` with the realized utilization where the modeled one is 1/2."""
 USUAL_DAYS = 30.0
-"""Length of a run of which only the GPU-hours are published; tells its accelerators [day]."""
+"""Assumed length of a run with published GPU-hours and an unknown number of accelerators [day]."""
 
 
-class Promise(NamedTuple):
-    """What the best layout of a run would give: utilization in steady state, goodput, and the layout."""
+class ModeledRun(NamedTuple):
+    """Steady-state utilization and goodput [1] of a published run in its best modeled layout, and that layout."""
 
     mfu: float
     goodput: float
@@ -40,99 +45,89 @@ class Promise(NamedTuple):
 
 
 class RealizedEfficiency(NamedTuple):
-    """By how much jobs fall short of a plan, on the logit of the utilization: mean and spread."""
+    """Difference of the logits of realized and modeled utilization: mean and standard deviation."""
 
     shift: float
     sd: float
 
-    def mfu(self, promised: float, level: float = 0.8) -> Interval:
-        """Return the utilization in steady state where a plan promises so much [1], as its central interval."""
-        middle, half = logit(promised) + self.shift, self.sd * normal_quantile((1 + level) / 2)
-        return between(share_of(middle - half), share_of(middle + half), level=level).settled("logitnormal")
+    def mfu(self, modeled: float, level: float = 0.8) -> Interval:
+        """Return the realized steady-state utilization for a modeled one [1], as its central interval of `level`."""
+        center, half = logit(modeled) + self.shift, self.sd * normal_quantile((1 + level) / 2)
+        return between(expit(center - half), expit(center + half), level=level).settled("logitnormal")
 
 
-def plan_mfu(asked: StepInputs, planned: Plan) -> float:
-    """Return the utilization in steady state of a plan [1]."""
-    work = asked.work.model_flops * planned.batch_size
-    return float(work / (planned.seconds * asked.accelerators * asked.hardware.peak))
+def plan_mfu(inputs: StepInputs, planned: Plan) -> float:
+    """Return the steady-state utilization of a plan [1]."""
+    work = inputs.work.model_flops * planned.batch_size
+    return float(work / (planned.seconds * inputs.accelerators * inputs.hardware.peak))
 
 
-def promise(run: Run) -> Promise | None:
-    """Return what the time model promises a published run; None where it does not know model or machine."""
+def modeled_run(run: Run) -> ModeledRun | None:
+    """Return a published run in its best modeled layout; None if the model or the hardware is not known.
+
+    Parameters
+    ----------
+    run : Run
+    """
     if run.detailed is None:
         return None
     node = Cluster(run.accelerator, 1).node_size
     count = run.count or max(round(run.gpu_hours / (USUAL_DAYS * 24) / node), 1) * node
     recipe = Pretraining(tokens=run.tokens, sequence_length=run.sequence_length)
     try:
-        asked = training_step_inputs(run.detailed, Cluster(run.accelerator, count), recipe, None)
-        planned = plan(asked, free_batch=True, attention=usual_kernel(run.year))
+        inputs = training_step_inputs(run.detailed, Cluster(run.accelerator, count), recipe, None)
+        planned = plan(inputs, free_batch=True, attention=usual_kernel(run.year))
     except CostModelError:
         return None
     goodput = Reliability().goodput(count, float(run.detailed.parameters.total))
-    return Promise(plan_mfu(asked, planned), goodput, planned)
+    return ModeledRun(plan_mfu(inputs, planned), goodput, planned)
 
 
 def fit_realized_efficiency(runs: Sequence[Run], sd: float | None = None) -> RealizedEfficiency:
-    """Fit how far jobs fall short of their plans; every organization has the weight of one run.
+    """Fit the realized efficiency of jobs; every organization has the weight of one run.
 
     Parameters
     ----------
-    runs : published runs; those without a promise are left aside
-    sd : spread to report; from runs of organizations left out unless given
+    runs : sequence of Run
+        Published runs; those that cannot be modeled are left out.
+    sd : float, optional
+        Standard deviation to report; by default that of runs of organizations left out of the fit.
     """
-    promised = [(run, found) for run in runs if (found := promise(run)) is not None]
-    sizes = {name: len(each) for name, each in by_organization([run for run, _ in promised]).items()}
-    weights = [1 / sizes[run.organization] for run, _ in promised]
-    shortfalls = [shortfall(run, found) for run, found in promised]
-    mean = sum(weight * one for weight, one in zip(weights, shortfalls, strict=True)) / sum(weights)
+    import numpy as np
+
+    modeled = [(run, model) for run in runs if (model := modeled_run(run)) is not None]
+    used = [run for run, _ in modeled]
+    logits = np.array([steady_logit(run, model.goodput) - logit(model.mfu) for run, model in modeled])
+
+    def mean(rows: NDArray[np.bool_]) -> float:
+        weights = np.array(organization_weights([run for run, is_used in zip(used, rows, strict=True) if is_used]))
+        return float((weights * logits[rows]).sum() / weights.sum())
+
     if sd is None:
-        left_out = []
-        for run, found in promised:
-            others = [each for each in runs if each.organization != run.organization]
-            left_out.append(shortfall(run, found) - fit_realized_efficiency(others, sd=1.0).shift)
-        sd = math.sqrt(sum(one**2 for one in left_out) / len(left_out))
-    return RealizedEfficiency(mean, sd)
-
-
-def shortfall(run: Run, found: Promise) -> float:
-    """Return logit(reached in steady state) - logit(promised) of a run."""
-    return logit(min(run.utilization / found.goodput, 0.99)) - logit(found.mfu)
+        organizations = [run.organization for run in used]
+        _, left_out = leave_one_group_out(organizations, mean, lambda shift: logits - shift)
+        sd = math.sqrt(float((left_out**2).mean()))
+    return RealizedEfficiency(mean(np.ones(len(used), dtype=bool)), sd)
 
 
 def default_realized_efficiency() -> RealizedEfficiency:
     """Return the shipped row of `data/fitted/utilization.csv`."""
-    row = next(row for row in table("fitted/utilization").rows if row["kind"] == PLANNED)
+    row = _planned_row()
     low, high = logit(float(row["low"])), logit(float(row["high"]))
     return RealizedEfficiency((low + high) / 2, (high - low) / 2 / normal_quantile((1 + float(row["level"])) / 2))
 
 
-def planned_mfu(architecture: Architecture, cluster: Cluster, asked: StepInputs, planned: Plan) -> Figure:
-    """Return the utilization in steady state that is assumed for a planned layout [1]."""
-    promised = plan_mfu(asked, planned)
-    spread = default_realized_efficiency().mfu(promised)
-    row = next(row for row in table("fitted/utilization").rows if row["kind"] == PLANNED)
+def planned_mfu(architecture: Architecture, cluster: Cluster, inputs: StepInputs, planned: Plan) -> Figure:
+    """Return the default steady-state utilization of a planned layout [1]."""
+    modeled = plan_mfu(inputs, planned)
+    spread = default_realized_efficiency().mfu(modeled)
+    row = _planned_row()
     note = (
         f"the best of {planned.compared} layouts of {architecture.name} on {cluster.count:,} "
-        f"{cluster.accelerator.name} promises {promised:.3f}; {row['note']}"
+        f"{cluster.accelerator.name} has a modeled utilization of {modeled:.3f}; {row['note']}"
     )
     return Figure(spread.median(), spread, Provenance("fitted", row["source"], note=note))
 
 
-def planned_row(runs: Sequence[Run]) -> dict[str, str]:
-    """Return the row of `data/fitted/utilization.csv` that these runs give."""
-    fitted = fit_realized_efficiency(runs)
-    used = [run for run in runs if promise(run) is not None]
-    interval, organizations = fitted.mfu(0.5), len(by_organization(used))
-    return {
-        "kind": PLANNED,
-        "generation": "",
-        "utilization": f"{interval.median():.4f}",
-        "low": f"{interval.low:.4f}",
-        "high": f"{interval.high:.4f}",
-        "level": f"{interval.level}",
-        "runs": str(len(used)),
-        "organizations": str(organizations),
-        "source": "fitted on data/measurements/published_runs.csv by costmodel.training.jobs.utilization",
-        "note": f"what {len(used)} published runs (organizations: {organizations}) reached of such promises",
-    }
+def _planned_row() -> Row:
+    return next(row for row in table("fitted/utilization").rows if row["kind"] == PLANNED)

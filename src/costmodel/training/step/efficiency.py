@@ -183,7 +183,7 @@ def from_rows(rows: Iterable[Row]) -> Efficiency:
         values={**by_kind.get("fixed", {}), **by_kind.get("fitted", {})},
         spreads=by_kind.get("spread", {}),
         measured=tuple(sorted(by_kind.get("measured", {}))),
-        source="fitted on measured steps by costmodel.training.calibration.calibrate",
+        source="fitted by costmodel refit step_times on measured steps",
     )
 
 

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from costmodel.foundation.tables import read_csv, table
-from costmodel.training.calibration import finetune_fit as finetune_calibration
-from costmodel.training.calibration.finetune_fit import HELD, fit_all, memory_residuals
+from costmodel.foundation.tables import table
+from costmodel.refit.finetunes import MEMORY_PRIORS, fit_all, memory_residuals
 from costmodel.training.calibration.measured_finetunes import read_finetunes
 from costmodel.training.calibration.predictions import predict, prepare
 from costmodel.training.calibration.priors import FINE_TUNING, PRIORS, TIED
@@ -40,7 +39,9 @@ def left_out(prepared):
         out = prepared.families == model
         time[out] = np.log(predict(prepared, values) / prepared.seconds)[out]
         out = np.array([one.model == model for one in WEIGHED])
-        memory[out] = memory_residuals(WEIGHED, MemoryConstants(**{name: float(row[name]) for name in HELD}))[out]
+        memory[out] = memory_residuals(WEIGHED, MemoryConstants(**{name: float(row[name]) for name in MEMORY_PRIORS}))[
+            out
+        ]
     return time, memory
 
 
@@ -66,10 +67,10 @@ def test_the_shipped_residuals_are_those_of_the_fit(fitted, prepared):
 
 def test_few_constants_are_fitted():
     assert sum(prior.spread > 0 for prior in FINE_TUNING.values()) <= 10
-    assert sum(prior.spread > 0 for prior in HELD.values()) <= 10
-    assert set(HELD) == set(MemoryConstants._fields)
+    assert sum(prior.spread > 0 for prior in MEMORY_PRIORS.values()) <= 10
+    assert set(MEMORY_PRIORS) == set(MemoryConstants._fields)
     assert not set(FINE_TUNING) & set(PRIORS)  # each is fitted once
-    assert all(prior.source and prior.unit for prior in (*FINE_TUNING.values(), *HELD.values()))
+    assert all(prior.source and prior.unit for prior in (*FINE_TUNING.values(), *MEMORY_PRIORS.values()))
     for name in set(TIED) & set(FINE_TUNING):
         assert FINE_TUNING[name].spread == 0
 
@@ -92,7 +93,7 @@ def test_every_fold_is_the_fit_without_its_model(fitted):
 
 def test_constants_stay_where_they_have_a_meaning(fitted):
     """Within three spreads of what was known before, and on the side on which an efficiency must lie."""
-    for priors, values in ((FINE_TUNING, fitted.time), (HELD, fitted.memory)):
+    for priors, values in ((FINE_TUNING, fitted.time), (MEMORY_PRIORS, fitted.memory)):
         for name, prior in priors.items():
             if name not in TIED:
                 assert abs(np.log(values[name] / prior.value)) <= max(3 * prior.spread, 1e-12), name
@@ -106,21 +107,3 @@ def test_intervals_hold_four_of_five(fitted):
     for name, spread in (("memory, model left out", "memory"), ("time, model left out", "finetune")):
         held = np.abs(fitted.residuals[name]) < 1.2816 * fitted.spreads[spread]
         assert 0.7 <= held.mean() <= 0.9
-
-
-def test_the_command_writes_what_is_shipped(tmp_path, monkeypatch, fitted, capsys):
-    monkeypatch.setattr(finetune_calibration, "fit_all", lambda tunes: fitted)
-    finetune_calibration.main(["--to", str(tmp_path)])
-    for name in ("fitted/finetune_efficiency", "fitted/memory", "fitted/folds/finetune"):
-        written, shipped = read_csv(tmp_path / f"{name}.csv"), table(name)
-        assert written.columns == shipped.columns
-        assert len(written.rows) == len(shipped.rows)
-        for one, other in zip(written.rows, shipped.rows, strict=True):
-            words = {cell for cell in one if cell not in {"value", *FINE_TUNING, *HELD}}
-            assert {cell: one[cell] for cell in words} == {cell: other[cell] for cell in words}
-            numbers = set(one) - words
-            assert {cell: float(one[cell]) for cell in numbers} == pytest.approx(
-                {cell: float(other[cell]) for cell in numbers}, rel=0.02
-            )
-    printed = capsys.readouterr().out
-    assert all(f"{name}: {count} rows" in printed for name, count in (("time", 64), ("memory", 60)))

@@ -1,0 +1,42 @@
+"""Refit of the generated tables: `costmodel refit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def refit(
+    name: Annotated[
+        str | None, typer.Argument(help="Name of a refit, or all; without it the refits are listed.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Compare with the shipped tables and write nothing.")] = False,
+    to: Annotated[
+        Path | None, typer.Option(help="Folder to write to, or to compare with; the data of the repository by default.")
+    ] = None,
+    slow: Annotated[bool, typer.Option("--slow", help="Include the slow refits in 'all'.")] = False,
+    show: Annotated[bool, typer.Option("--list", help="List the refits.")] = False,
+) -> None:
+    """Fit the generated tables of the library to its measurements and prices again."""
+    from costmodel.foundation.rendering import cells, text
+    from costmodel.refit.registry import REFITS, chosen, listing, write
+    from costmodel.refit.registry import check as differences_of
+
+    if show or name is None:
+        print(text([cells(row) for row in listing()]))
+        return
+    failed = False
+    for each in chosen(name, slow):
+        if check:
+            lines = differences_of(each, to)
+            failed |= bool(lines)
+            equal = f"equal within a relative tolerance of {REFITS[each].tolerance:g}"
+            print("\n".join(lines) if lines else f"{each}: {equal}")
+            continue
+        result = write(each, to)
+        print(f"{each}: wrote {', '.join(f'{table}.csv' for table in result.tables)}")
+        print("\n".join(f"  {line}" for line in result.summary))
+    if failed:
+        raise typer.Exit(1)

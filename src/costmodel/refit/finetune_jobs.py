@@ -1,0 +1,100 @@
+"""Refit of the realized efficiency of fine-tuning jobs to published ones: `costmodel refit finetune_jobs`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from costmodel.comparison.published_finetunes import scenario_of
+from costmodel.estimation.estimate import estimate
+from costmodel.foundation.errors import CostModelError
+from costmodel.foundation.ranges import normal_quantile
+from costmodel.foundation.tables import Row, Table, table
+from costmodel.refit.result import Refitted
+from costmodel.training.jobs.realized_finetuning import KINDS, job_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+JOBS, FINETUNES = "fitted/finetune_jobs", "measurements/published_finetunes"
+
+
+def refit() -> Refitted:
+    """Return the table of realized efficiencies, fitted on the published fine-tunes of the library."""
+    listed = jobs(table(FINETUNES))
+    summary = [f"{kind}: {sum(job.kind == kind for job in listed)} published jobs" for kind in KINDS]
+    return Refitted({JOBS: job_rows(listed)}, summary)
+
+
+class Job(NamedTuple):
+    """A published job: its kind, its organization, and ln(modeled hours / published hours)."""
+
+    kind: str
+    organization: str
+    log: float
+
+
+def jobs(rows: Table) -> list[Job]:
+    """Return the published jobs whose GPU-hours can be modeled.
+
+    Parameters
+    ----------
+    rows : Table
+        `data/measurements/published_finetunes.csv`.
+    """
+    listed = []
+    for row in rows.rows:
+        try:
+            scenario = scenario_of(row)
+            hours = estimate(scenario.replace(realized_efficiency=1.0)).value("gpu_hours")
+        except CostModelError:
+            continue
+        kind = job_kind(scenario.recipes[0])
+        if isinstance(hours, float) and row["gpu_hours"] and kind is not None:
+            listed.append(Job(kind, row["organization"], math.log(hours / 3600 / float(row["gpu_hours"]))))
+    return listed
+
+
+def job_rows(listed: Sequence[Job]) -> list[Row]:
+    """Return the realized efficiency by kind of job: of all jobs, and of those without each organization.
+
+    Parameters
+    ----------
+    listed : sequence of Job
+    """
+    rows = []
+    for kind in KINDS:
+        own = [job for job in listed if job.kind == kind]
+        rows += [
+            _job_row(kind, name, [job for job in own if job.organization != name])
+            for name in ("", *sorted({job.organization for job in own}))
+        ]
+    return rows
+
+
+def _job_row(kind: str, left_out: str, own: Sequence[Job]) -> Row:
+    mean, organizations = _mean(own), {job.organization for job in own}
+    errors = [job.log - _mean([other for other in own if other.organization != job.organization]) for job in own]
+    squares = sum(_weight(job, own) * error**2 for job, error in zip(own, errors, strict=True))
+    sd = math.sqrt(squares / len(organizations))
+    low, high = (math.exp(mean + side * normal_quantile(0.9) * sd) for side in (-1, 1))
+    return {
+        "kind": kind,
+        "left_out": left_out,
+        "realized_efficiency": f"{math.exp(mean):.4f}",
+        "low": f"{low:.4f}",
+        "high": f"{high:.4f}",
+        "level": "0.8",
+        "jobs": str(len(own)),
+        "organizations": str(len(organizations)),
+        "source": f"fitted by costmodel refit finetune_jobs on data/{FINETUNES}.csv",
+    }
+
+
+def _weight(job: Job, own: Sequence[Job]) -> float:
+    """Return the weight of a job; every organization has the weight of one job."""
+    return 1 / sum(other.organization == job.organization for other in own)
+
+
+def _mean(own: Sequence[Job]) -> float:
+    return sum(_weight(job, own) * job.log for job in own) / len({job.organization for job in own})

@@ -1,0 +1,140 @@
+"""The refits by name: the tables that each writes, its inputs, and the tolerance of `costmodel refit NAME --check`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from costmodel.foundation.errors import InputError, UnknownNameError
+from costmodel.foundation.tables import FIT_INPUTS, folder, read_csv, write_rows
+from costmodel.refit import decline, decode, finetune_jobs, finetunes, rental_paths, step_times, trends, utilization
+from costmodel.refit.result import Refitted, differences
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+ALL = "all"
+SEARCHED, CLOSED_FORM = 1e-3, 1e-6
+"""Relative tolerances of fits by numerical search, which differ between machines, and of closed forms [1]."""
+
+
+class Refit(NamedTuple):
+    """A refit: its function, the tables that it writes, the tables that it reads, its tolerance [1] and its speed."""
+
+    run: Callable[[], Refitted]
+    tables: tuple[str, ...]
+    inputs: tuple[str, ...]
+    tolerance: float
+    slow: bool = False
+
+
+REFITS: dict[str, Refit] = {
+    "step_times": Refit(
+        step_times.refit, ("fitted/efficiency", "fitted/folds/efficiency"),
+        ("measurements/step_times", "measurements/step_times_single_node"), SEARCHED, slow=True,
+    ),
+    "finetunes": Refit(
+        finetunes.refit, ("fitted/finetune_efficiency", "fitted/memory", "fitted/folds/finetune"),
+        ("measurements/finetunes", "fitted/efficiency"), SEARCHED,
+    ),
+    "utilization": Refit(
+        utilization.refit, ("fitted/utilization",), ("measurements/published_runs", "fitted/efficiency"), CLOSED_FORM
+    ),
+    "finetune_jobs": Refit(
+        finetune_jobs.refit, ("fitted/finetune_jobs",),
+        ("measurements/published_finetunes", "fitted/finetune_efficiency", "fitted/memory", "fitted/decode"),
+        CLOSED_FORM,
+    ),
+    "decode": Refit(
+        decode.refit, ("fitted/decode", "fitted/folds/decode"), ("measurements/serving",), SEARCHED
+    ),
+    "decline": Refit(
+        decline.refit, ("fitted/decline", "fitted/folds/decline"), ("measurements/cost_decline",), SEARCHED
+    ),
+    "rental_paths": Refit(rental_paths.refit, ("fitted/rental_paths",), ("gpu_prices",), SEARCHED),
+    "trends": Refit(trends.refit, ("fitted/trends",), ("facts/accelerators", "gpu_prices"), CLOSED_FORM),
+}  # fmt: skip
+"""All refits, in an order in which each comes after those whose tables it reads."""
+
+
+def chosen(name: str, slow: bool) -> list[str]:
+    """Return the names of the refits that a name stands for.
+
+    Parameters
+    ----------
+    name : str
+        A key of `REFITS`, or "all".
+    slow : bool
+        Whether "all" includes the slow refits.
+    """
+    if name == ALL:
+        return [each for each, refit in REFITS.items() if slow or not refit.slow]
+    if name not in REFITS:
+        raise UnknownNameError.of("refit", name, [*REFITS, ALL])
+    return [name]
+
+
+def check(name: str, against: Path | None = None) -> list[str]:
+    """Return the differences between a refit and the tables of a folder, one line each.
+
+    Parameters
+    ----------
+    name : str
+        A key of `REFITS`.
+    against : Path, optional
+        Folder of the tables; the data of the library by default.
+    """
+    root = against or folder()
+    return [
+        line
+        for written, rows in REFITS[name].run().tables.items()
+        for line in differences(written, rows, read_csv(root / f"{written}.csv"), REFITS[name].tolerance)
+    ]
+
+
+def write(name: str, to: Path | None = None) -> Refitted:
+    """Write the tables of a refit.
+
+    Parameters
+    ----------
+    name : str
+        A key of `REFITS`.
+    to : Path, optional
+        Folder to write to; the data of the repository by default.
+
+    Raises
+    ------
+    InputError
+        If the package is installed from a wheel and no folder is given.
+    """
+    if to is None and not (folder() / f"{FIT_INPUTS[0]}.csv").is_file():
+        raise InputError("--to: give a folder; the tables of an installed package are not overwritten")
+    result = REFITS[name].run()
+    for written, rows in result.tables.items():
+        write_rows((to or folder()) / f"{written}.csv", rows)
+    if to is None:
+        _forget_tables()
+    return result
+
+
+def _forget_tables() -> None:
+    """Clear all caches of the library, which may hold values of the tables that were written."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("costmodel."):
+            for member in list(vars(module).values()):
+                if callable(clear := getattr(member, "cache_clear", None)):
+                    clear()
+
+
+def listing() -> Sequence[dict[str, str]]:
+    """Return one row per refit: its name, tables, inputs and speed."""
+    return [
+        {
+            "name": name,
+            "tables": ", ".join(refit.tables),
+            "inputs": ", ".join(refit.inputs),
+            "speed": "slow" if refit.slow else "fast",
+        }
+        for name, refit in REFITS.items()
+    ]
