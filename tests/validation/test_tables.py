@@ -137,6 +137,10 @@ def test_schemas_agree_with_the_code_that_reads_the_tables():
             assert set(described.enum) <= words if words else not described.enum, (name, column)
 
 
+def test_the_tables_outside_the_wheel_are_the_inputs_of_fits():
+    assert {name for name in schema_names() if not load_schema(name).in_wheel} == set(tables.FIT_INPUTS)
+
+
 @pytest.fixture
 def own_folder(tmp_path, monkeypatch):
     shutil.copytree(folder(), tmp_path / "data")
