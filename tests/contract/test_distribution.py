@@ -7,6 +7,7 @@ import zipfile
 
 import pytest
 
+from costmodel.foundation import tables
 from costmodel.foundation.schemas import load_schema, schema_names
 
 
@@ -35,6 +36,20 @@ def test_the_wheel_holds_the_tables_whose_schema_says_so_byte_for_byte(built, ro
         assert not [name for name in names if name.startswith(("tests/", "data/"))]
         modules = {str(path.relative_to(root / "src")) for path in (root / "src").rglob("*.py")}
         assert modules <= names
+
+
+def test_the_wheel_and_the_repository_have_the_same_fingerprint(built, tmp_path, monkeypatch):
+    expected = tables.fingerprint()
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
+        wheel.extractall(tmp_path)
+    monkeypatch.setattr(tables, "folder", lambda: tmp_path / "costmodel" / "data")
+    assert tables.fingerprint.__wrapped__() == expected
+
+
+def test_the_source_archive_holds_the_inputs_of_fits(built):
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
+    assert {f"data/{name}.csv" for name in tables.FIT_INPUTS} <= names
 
 
 def test_the_wheel_is_small(built):

@@ -1,7 +1,7 @@
-"""Which share of the wall time does a job spend in useful steps? Failures, checkpoints, and the rest.
+"""Goodput of a training job: the share of the wall time in useful steps.
 
-Failures come at random, each costs a restart and the work since the last checkpoint; checkpoints cost
-their stall. What is left over, from evaluation to divergence, is a share of its own, with a wide spread.
+Failures come at random. Each costs a restart and the work since the last checkpoint. A checkpoint costs the time that
+training waits for it. Planned stops, software faults and divergence are a residual overhead with a wide spread.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import SI_FACTOR
 
 LEAST = 1e-12
-"""The goodput of a job that gets nowhere: what follows from it stays finite."""
+"""Lower bound of the goodput, which keeps the wall time finite [1]."""
 
 _DEFAULT_SOURCES = {
     "checkpoint_bytes_per_parameter": "bf16 weights, fp32 weights and two moments; BLOOM: 13.1 (stas00/ml-engineering)",
     "checkpoint_overlap": "a checkpoint that training waits for",
     "evaluation_share": "what is usual is part of residual_overhead",
 }
-"""Where the defaults of the fields come from that are not in `data/assumptions/defaults.csv`."""
+"""Sources of the defaults of fields that are not in `data/assumptions/defaults.csv`."""
 
 Seconds: TypeAlias = Annotated[float | Range, Measure("s", 0.0, 1e9, open_low=True)]
 StorageBandwidth: TypeAlias = Annotated[float | Range, Measure("GB/s", 0.0, 1e9, open_low=True)]
@@ -57,7 +57,7 @@ def failure_interval(count: Any, gpu_time_per_failure: Any) -> Any:
 
 
 def checkpoint_interval(checkpoint_time: Any, failure_interval: Any) -> Any:
-    """Return the useful time between two checkpoints that makes a job shortest [s].
+    """Return the useful time between two checkpoints that minimizes the wall time [s].
 
     Daly's third term on top of Young's √(2δM): δ is the stall, M the time between failures; M itself
     where a stall takes 2 M or more. The time of a restart does not move the optimum.
@@ -103,8 +103,8 @@ def goodput(
     """Return the share of the wall time in useful steps [1], at least `LEAST`.
 
     Daly's complete model for failures that follow an exponential distribution and may strike during
-    checkpoints and restarts too: wall time / useful time = M/τ e^(R/M) (e^((τ+δ)/M) - 1). The shares of
-    evaluation and other overhead are then taken off the rest.
+    checkpoints and restarts too: wall time / useful time = M/τ e^(R/M) (e^((τ+δ)/M) - 1). The useful time is then
+    reduced by the shares of evaluation and residual overhead.
 
     Parameters
     ----------
@@ -156,10 +156,10 @@ def job_goodput(
     checkpoint_overlap: Any = 0.0,
     interval: Any = None,
 ) -> Any:
-    """Return the share of the wall time in useful steps of a job [1], from what it is and where it runs.
+    """Return the share of the wall time in useful steps of a job [1], from its size and its reliability.
 
-    A write that training does not wait for costs no stall, but two checkpoints are never closer than
-    one write, and a failure loses what was written last along with the work since.
+    A checkpoint written in the background costs no stall. The time between two checkpoints is at least that of one
+    write, and a failure also loses the checkpoint that was being written.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def job_goodput(
 
 
 class Reliability(Spec):
-    """How often a job stops, and what a stop costs; what is not given is assumed with a spread.
+    """Rate of failures and cost of a failure; a field that is not given has a default with a spread.
 
     Examples
     --------
