@@ -1,4 +1,4 @@
-"""How fast is a config counted? Warm times of one config, and of a folder of them.
+"""Speed of counting: warm times of one config, and of a folder of configs.
 
 Run: python benchmarks/counting.py [FOLDER OF CONFIGS]
 """

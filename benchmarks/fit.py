@@ -1,4 +1,4 @@
-"""How fast is the fit of a scaling law? CPU time of a fit and of a bootstrap, against searches from many starts.
+"""Speed of the fit of a scaling law: CPU time of a fit and of a bootstrap, against searches from many starts.
 
 Run: python benchmarks/fit.py [RUNS.csv] (columns of parameters, tokens and loss; made-up runs unless given). Where the
 package `chinchilla` is installed, its fit of the same runs is timed too.

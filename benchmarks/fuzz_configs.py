@@ -1,4 +1,4 @@
-"""Does any config break the reader? Coverage-guided fuzzing; needs the package atheris.
+"""Coverage-guided fuzzing of the reader of configs; needs the package atheris.
 
 Run: python benchmarks/fuzz_configs.py -max_total_time=60
 """

@@ -1,4 +1,4 @@
-"""How wrong is a fitted law at ten times the compute? Error, sign and coverage for each data set of a folder.
+"""Holdout error of fitted laws at ten times the compute: error, bias and coverage per data set of a folder.
 
 Run: python benchmarks/hold_out.py FOLDER (CSV files with columns of parameters, tokens and loss; a column `dataset` or
 `experiment` divides a file into sets).

@@ -1,4 +1,4 @@
-"""From a name, a `config.json` or a mapping to an architecture, without loading a framework."""
+"""Architectures from a catalog name, a `config.json` or a mapping, without loading a framework."""
 
 from __future__ import annotations
 

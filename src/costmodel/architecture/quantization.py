@@ -1,4 +1,4 @@
-"""How many bytes do the weights of a config take as they are stored? Quantized matrices and the rest."""
+"""Stored size of the weights of a config: quantized matrices, and 16 bits for the rest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ quantization 4 + 8/64 + 32/(64 × 256) (Dettmers et al. 2023, arXiv 2305.14314).
 GROUPED = ("gptq", "awq", "compressed-tensors")
 """Methods whose bits and group size are in the config; each group has a 16-bit scale."""
 PLAIN_BYTES = 2.0
-"""Of what is not quantized: bf16."""
+"""Bytes of a parameter that is not quantized (bf16) [byte]."""
 
 
 def stored_bits(quantization: Mapping[str, Any] | None) -> float | None:

@@ -1,4 +1,4 @@
-"""A model of which only counts are known: one block that stands for all of it."""
+"""One block for a whole model of which only parameter counts are known."""
 
 from typing import Annotated, Literal
 

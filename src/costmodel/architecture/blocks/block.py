@@ -1,4 +1,4 @@
-"""What does a block tell about itself? The protocol: lists of weights, operations and cache, no totals."""
+"""Base of all blocks: weights, operations, cache and sharding of a block, without totals."""
 
 from collections.abc import Mapping
 from importlib import import_module

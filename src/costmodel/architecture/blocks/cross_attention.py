@@ -25,7 +25,7 @@ class CrossAttention(Block):
     source_width: Dimension | None = None
     """Hidden size of the source; that of the stack itself unless given."""
     queries: Dimension | None = None
-    """Tokens that ask, for each sequence; all unless given (one that pools an image)."""
+    """Query tokens per sequence; all tokens by default (one query pools an image)."""
     qkv_bias: bool = False
     key_bias: bool = True
     """Whether the keys have a bias where queries and values have one."""
@@ -53,12 +53,12 @@ class CrossAttention(Block):
         return [
             product("key", source, self.source_width or width, keys),
             product("value", source, self.source_width or width, keys),
-            *self._asking(width, tokens, source),
+            *self._query_operations(width, tokens, source),
         ]
 
     def decode(self, width: int, context: float) -> list[Operation]:
         """List the work of one more token: keys and values of the source are there."""
-        return self._asking(width, 1.0, self._source(context))
+        return self._query_operations(width, 1.0, self._source(context))
 
     def cache(self, context: int) -> float:
         return 2.0 * self.kv_heads * self.head_width * self._source(context)
@@ -66,12 +66,12 @@ class CrossAttention(Block):
     def _source(self, context: float) -> float:
         return context if self.source_tokens is None else float(self.source_tokens)
 
-    def _asking(self, width: int, tokens: float, source: float) -> list[Operation]:
-        asking = tokens if self.queries is None else float(self.queries)
+    def _query_operations(self, width: int, tokens: float, source: float) -> list[Operation]:
+        queries = tokens if self.queries is None else float(self.queries)
         inner = self.heads * self.head_width
         return [
-            product("query", asking, width, inner),
-            Operation("score", "score", asking, source, self.head_width, self.heads),
-            Operation("attend", "value", asking, source, self.head_width, self.heads),
-            product("output", asking, inner, width),
+            product("query", queries, width, inner),
+            Operation("score", "score", queries, source, self.head_width, self.heads),
+            Operation("attend", "value", queries, source, self.head_width, self.heads),
+            product("output", queries, inner, width),
         ]

@@ -1,4 +1,4 @@
-"""What stands outside the layers or beside their blocks: linear layers, tables, norms and convolutions."""
+"""Blocks outside the layers or beside their blocks: linear layers, tables, norms and convolutions."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Attention that leaves out projections of its own: its values are its keys, or both are those of an earlier layer."""
+"""Attention that shares projections: its values are its keys, or both are those of an earlier layer."""
 
 from typing import ClassVar, Literal
 

@@ -1,4 +1,4 @@
-"""Which class of a family does a config describe, and what follows from it: its head, its labels?"""
+"""Model class of a config (`architectures`), and its labels, attention and lengths."""
 
 from collections.abc import Sequence
 

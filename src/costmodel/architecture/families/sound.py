@@ -1,4 +1,4 @@
-"""Encoders of sound: a sequence has as many tokens as the encoder sees frames (20 ms each at 16 kHz)."""
+"""Audio encoders: the tokens of a sequence are the frames of the encoder (20 ms each at 16 kHz)."""
 
 from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.blocks.feed_forward import FeedForward

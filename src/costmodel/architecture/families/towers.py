@@ -1,4 +1,4 @@
-"""Vision towers: how does each kind spell its shape, and how many patches does it see?
+"""Vision towers: shape and number of patches of each kind.
 
 A tower sees one image for each sequence, of the size that its config names; where a config leaves the size
 open, the reader says which one it takes. Defaults are those of the configuration classes in Hugging Face

@@ -1,4 +1,4 @@
-"""What does a `config.json` say? Typed access to its keys that remembers what was read and what was wrong."""
+"""Typed access to the keys of a `config.json`; unread keys and all problems are reported at once."""
 
 from __future__ import annotations
 

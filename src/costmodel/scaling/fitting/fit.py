@@ -1,4 +1,4 @@
-"""What law do these losses follow, and how sure is it? A fit with intervals, a hold-out, and warnings."""
+"""Fit of a scaling law to measured losses, with intervals, holdout errors and warnings."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 
 NAMES = ("E", "A", "B", "alpha", "beta")
 CHUNK = 250
-"""Replicates of the bootstrap that are fitted at a time."""
+"""Bootstrap replicates fitted per batch."""
 FORM_PER_DECADE = 0.03
-"""Error of the logarithm of the loss for each decade of compute beyond the data, from the form of the law.
+"""Extrapolation error of the log loss, per decade of compute beyond the data [1].
 
-With it 79 % of 339 points lie in their 80 % interval that were held out beyond a tenth of the compute of
-thirteen published data sets; the fitted law is too high on most of them, by up to 2 %.
+With it, 79 % of 339 holdout points lie in their 80 % interval (thirteen published data sets, compute above a tenth
+of the largest). The fitted law is too high for most of them, by up to 2 %.
 """
 SHORT_RANGE = 1.5
-"""Decades of compute below which the exponents are hardly told."""
+"""Decades of compute below which the exponents are poorly identified."""
 SURE = 0.25
-"""Standard error of an exponent over its value above which it is not identified."""
+"""Relative standard error above which an exponent is unidentified [1]."""
 LEAST_FLOOR = 0.05
-"""Share of the smallest loss below which E is at its bound."""
+"""E is at its bound below this fraction of the smallest loss [1]."""
 USUAL_EXPONENT = (0.3, 0.75)
-"""Exponents of the best number of parameters in compute that published laws have (0.46 to 0.73), with a margin."""
+"""Range of the exponent of optimal parameters in compute: published laws (0.46 to 0.73) with a margin."""
 ODD_SCATTER = 0.05
-"""Median error above which losses of several units or sets seem to be mixed."""
+"""Median error above which losses of several units or data sets are probably mixed [1]."""
 
 
 @dataclass(frozen=True, slots=True)
 class HoldOut:
-    """Errors beyond the compute that was fitted: `points` of them, mean absolute error, bias, by distance."""
+    """Errors on the holdout, beyond the fitted compute: number of points, mean absolute error, bias, by distance."""
 
     factor: float
     points: int
@@ -57,7 +57,7 @@ class HoldOut:
 
 @dataclass(frozen=True, slots=True)
 class ScalingFit:
-    """A fitted law with what is known of its errors; see `fit_scaling_law`."""
+    """A fitted law with its errors; see `fit_scaling_law`."""
 
     law: HoffmannLaw
     objective: float
@@ -68,7 +68,7 @@ class ScalingFit:
     residuals: NDArray[np.float64]
     """ln(predicted) - ln(measured), shape (points,)."""
     condition: float
-    """Condition number of the correlations of the centerd coefficients."""
+    """Condition number of the correlations of the centered coefficients."""
     replicates: NDArray[np.float64]
     """Coefficients of the bootstrap, shape (bootstrap, 5); empty without one."""
     holdout: HoldOut | None
@@ -196,7 +196,7 @@ class ScalingFit:
             out = self.holdout
             lines.append(f"held out beyond a {out.factor:g}th of the compute: {out.points} points, mean error "
                          f"{out.mape:.2%}, bias {out.bias:+.2%}, {out.coverage:.0%} in the 80 % interval")  # fmt: skip
-        return "\n".join([*lines, *(f"warning: {one}" for one in self.warnings)])
+        return "\n".join([*lines, *(f"warning: {message}" for message in self.warnings)])
 
 
 def fit_scaling_law(
@@ -307,7 +307,7 @@ def _law(theta: Array, data: Points) -> HoffmannLaw:
 
 
 def _coefficients(theta: Array, data: Points) -> Array:
-    """Return E, A, B, alpha, beta from centerd ones, shape (..., 5)."""
+    """Return E, A, B, alpha, beta from centered ones, shape (..., 5)."""
     import numpy as np
 
     a, b, e, alpha, beta = (theta[..., index] for index in range(5))
@@ -330,14 +330,14 @@ def _sandwich(
     curvature = (jacobian * (weights * np.maximum(flat, 1e-12))[:, None]).T @ jacobian
     scores = jacobian * (weights * np.clip(residuals, -DELTA, DELTA))[:, None]
     inverse = np.linalg.pinv(curvature)
-    centerd = inverse @ (scores.T @ scores) @ inverse
+    centered = inverse @ (scores.T @ scores) @ inverse
     scale = np.sqrt(np.maximum(np.diagonal(curvature), 1e-300))
     condition = float(np.linalg.cond(curvature / np.outer(scale, scale)))
     e, a, b, *_ = _coefficients(theta, data)
     change = np.zeros((5, 5))  # of E, A, B, alpha, beta by a, b, e, alpha, beta
     change[0, 2], change[1, 0], change[1, 3], change[2, 1], change[2, 4] = e, a, a * data.mean_x, b, b * data.mean_y
     change[3, 3] = change[4, 4] = 1.0
-    return change @ centerd @ change.T, condition
+    return change @ centered @ change.T, condition
 
 
 def _bootstrap(
@@ -367,7 +367,7 @@ def _resampled(job: tuple[Array, Points, Array, int, Any]) -> Array:
 
 
 def _held_out(fitted: ScalingFit, factor: float) -> HoldOut | None:
-    """Return the errors beyond a share of the compute of a fit below it; None where one side has too few points."""
+    """Return the errors of a fit of the lower compute on the holdout; None if either has too few points."""
     import numpy as np
 
     measured = fitted.measurements
@@ -394,28 +394,28 @@ def _held_out(fitted: ScalingFit, factor: float) -> HoldOut | None:
 
 
 def _warnings(fitted: ScalingFit) -> Iterator[str]:
-    """Yield what a reader should know before using the fit."""
+    """Yield warnings about the data and the fit."""
     import numpy as np
 
     law, measured = fitted.law, fitted.measurements
     yield from measured.warnings
     decades = float(np.log10(measured.compute.max() / measured.compute.min()))
     if decades < SHORT_RANGE:
-        yield f"the compute spans {decades:.1f} decades only: exponents are hardly told"
+        yield f"the compute spans {decades:.1f} decades only: the exponents are poorly identified"
     if LEAST_FLOOR * measured.loss.min() > law.E:
-        yield f"E is at its bound ({law.E:.3g}): the floor of the loss is not identified"
+        yield f"E is at its bound ({law.E:.3g}): the irreducible loss is unidentified"
     for name in ("alpha", "beta"):
         value, error = getattr(law, name), fitted.standard_errors[name]
         if error > SURE * value:
-            yield f"{name} is not identified: {value:.3g} with a standard error of {error:.2g}"
+            yield f"{name} is unidentified: {value:.3g} with a standard error of {error:.2g}"
     if not USUAL_EXPONENT[0] <= law.parameter_exponent <= USUAL_EXPONENT[1]:
         yield (
-            f"the best number of parameters would grow as compute to the {law.parameter_exponent:.2f}, outside of "
-            "all published laws: the exponents are not to be trusted for optima"
+            f"the optimal number of parameters would grow as compute to the {law.parameter_exponent:.2f}, outside of "
+            "all published laws: do not use the fit for optima"
         )
     scatter = float(np.median(np.abs(fitted.residuals)))
     if scatter > ODD_SCATTER:
-        yield f"the median error is {scatter:.0%}: losses of several units or data sets seem to be mixed"
+        yield f"the median error is {scatter:.0%}: losses of several units or data sets are probably mixed"
 
 
 def _plain(values: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What do runs of equal compute say? The best size of each budget, and how it grows (approaches 1 and 2)."""
+"""Optimal model size by compute budget from IsoFLOP runs, and its power law (approaches 1 and 2)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEAST_RUNS = 3
-"""Runs of a budget that a parabola needs."""
+"""Least number of runs per budget, for a parabola."""
 
 
 class PowerLaw(NamedTuple):
@@ -29,7 +29,7 @@ class PowerLaw(NamedTuple):
 
 
 class ComputeOptimum(NamedTuple):
-    """The best runs by budget, and the power laws through them.
+    """Optimal runs by budget, and the power laws through them.
 
     `compute` [FLOP], `parameters`, `tokens` and `loss` at the optimum of each budget, shape (budgets,);
     `parameter_law` and `token_law` of compute.

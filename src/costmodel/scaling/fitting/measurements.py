@@ -1,4 +1,4 @@
-"""Are these losses fit to be fitted? Runs read from arrays, tables or files, with every problem at once."""
+"""Measured losses for a fit, read from arrays, tables or files; all problems are reported at once."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ COLUMNS = {
     "tokens": ("tokens", "n_tokens", "d"),
     "loss": ("loss", "val_loss", "l"),
 }
-"""Names of the columns of a table, the first that is there."""
+"""Accepted column names of a table; the first one present is used."""
 FEW_TOKENS = 0.5
-"""Tokens for each parameter below which most runs look as if the two were exchanged."""
+"""Tokens per parameter below which parameters and tokens are probably exchanged [1]."""
 
 
 @dataclass(frozen=True, slots=True)

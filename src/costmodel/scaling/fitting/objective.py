@@ -1,7 +1,7 @@
-"""How well does a law of three powers fit? Huber loss on the logarithm, its steps, for many resamples at once.
+"""Objective of a fit, the Huber loss on the log loss, and its minimization for many resamples at once.
 
 The law in logarithms is LSE(a - alpha x, b - beta y, e), with x and y the logarithms of parameters and
-tokens about their means: centerd, the coefficients hardly depend on each other.
+tokens about their means: centered, the coefficients hardly depend on each other.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 DELTA = 1e-3
-"""Residual of the logarithm beyond which a point counts by its distance, not its square (arXiv 2203.15556)."""
+"""Residual of the log loss at which the Huber loss turns from quadratic to linear (arXiv 2203.15556)."""
 COEFFICIENTS = 5
 _LEAST_E = -30.0
-"""Logarithm of the smallest E: a law without a floor."""
+"""Logarithm of the smallest E."""
 
 
 class Points(NamedTuple):
-    """Centerd logarithms of parameters and tokens, and of the loss, each of shape (points,)."""
+    """Centered logarithms of parameters and tokens, and of the loss, each of shape (points,)."""
 
     x: Array
     y: Array
@@ -31,7 +31,7 @@ class Points(NamedTuple):
 
 
 def points(parameters: Array, tokens: Array, loss: Array) -> Points:
-    """Return the logarithms of measurements, centerd."""
+    """Return the logarithms of measurements, centered."""
     x, y = np.log(parameters), np.log(tokens)
     return Points(x - x.mean(), y - y.mean(), np.log(loss), float(x.mean()), float(y.mean()))
 
@@ -80,13 +80,13 @@ def gradient(theta: Array, data: Points, weights: Array) -> Array:
 
 
 def starts(data: Points, weights: Array, count: int = 2) -> Array:
-    """Return the best beginnings, shape (count, 5): for a grid of exponents the other three are linear.
+    """Return the best starting points, shape (count, 5): for a grid of exponents the other three are linear.
 
     Variable projection (Golub and Pereyra 1973): with the exponents fixed, E, A and B follow from least
     squares on the loss, weighed so that errors are relative.
     """
     grid = np.linspace(0.05, 1.1, 16)
-    alpha, beta = (each.reshape(-1) for each in np.meshgrid(grid, grid))
+    alpha, beta = (axis.reshape(-1) for axis in np.meshgrid(grid, grid))
     basis = np.stack([np.exp(-alpha[:, None] * data.x), np.exp(-beta[:, None] * data.y),
                       np.ones((len(alpha), len(data.x)))], axis=-1)  # fmt: skip
     loss = np.exp(data.log_loss)
@@ -104,7 +104,7 @@ def descend(theta: Array, data: Points, weights: Array, iterations: int = 80) ->
 
     Parameters
     ----------
-    theta : beginnings, shape (replicates, 5)
+    theta : starting points, shape (replicates, 5)
     data : Points
     weights : of each point in each replicate, shape (replicates, points)
     iterations : steps at most

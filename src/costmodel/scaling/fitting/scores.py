@@ -1,4 +1,4 @@
-"""Which score does a scale reach? A sigmoid fitted to losses and scores, and its interval by way of a law."""
+"""Downstream score of a model: a sigmoid fitted to losses and scores, with an interval through a scaling law."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from costmodel.scaling.fitting.fit import ScalingFit
 
 LEAST = 5
-"""Pairs of loss and score that the four coefficients of a sigmoid need."""
+"""Least number of runs for the four coefficients of a sigmoid."""
 
 
 @dataclass(frozen=True, slots=True)

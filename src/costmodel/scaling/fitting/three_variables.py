@@ -1,4 +1,4 @@
-"""What do a third variable's runs say? Fits with the number of experts, and with unique tokens."""
+"""Fits of laws with a third variable: number of experts, or unique tokens (data-constrained scaling)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from costmodel.scaling.laws.experts import ClarkLaw
 from costmodel.scaling.laws.hoffmann import HoffmannLaw
 
 LEAST_SINGLE = 8
-"""Runs that repeat no token, from which the law for fresh tokens is fitted."""
+"""Least number of runs without repetition, for the law of unrepeated tokens."""
 FRESH = 1.001
-"""Tokens over unique tokens up to which a run repeats none."""
+"""Largest ratio of tokens to unique tokens of a run without repetition [1]."""
 
 
 class ThreeVariableFit(NamedTuple):
@@ -67,7 +67,7 @@ def fit_experts(parameters: Any, experts: Any, loss: Any, start: float, most: fl
 def fit_repeated(
     parameters: Any, tokens: Any, loss: Any, unique_tokens: Any, fresh: HoffmannLaw | None = None
 ) -> ThreeVariableFit:
-    """Fit how fast repeated tokens, and parameters beyond what the unique tokens fit, lose their worth.
+    """Fit the decay constants of repeated tokens and of excess parameters.
 
     Parameters
     ----------
