@@ -375,8 +375,8 @@ def test_counts_of_an_architecture():
         ("recipe.tokens", {"cost": 0}, "cost: must be a number in USD above 0"),
         ("recipe.tokens", {"cost": "1 to 2 MUSD"}, "cost: must be a number in .*, not a range"),
         ("recipe.tokens", {"cost": math.nan}, "cost: .* finite"),
-        ("recipe.tokens", {}, "one figure is the target, .*; got none"),
-        ("recipe.tokens", {"cost": 1, "energy": 2}, "one figure is the target, .*; got cost, energy"),
+        ("recipe.tokens", {}, "give one figure as the target, .*; got none"),
+        ("recipe.tokens", {"cost": 1, "energy": 2}, "give one figure as the target, .*; got cost, energy"),
         ("recipe.tokens", {"cost": 1, "within": (2, 1)}, "the bounds go from low to high"),
         ("recipe.tokens", {"cost": 1, "within": 3}, "two bounds of recipe.tokens"),
         ("recipe.tokens", {"cost": 1, "within": (0, 3)}, "within: must be a number in token above 0"),
@@ -391,7 +391,7 @@ def test_refusals(path, target, reason):
 
 
 def test_a_file_is_not_a_scenario():
-    with pytest.raises(cm.InputError, match="a Scenario is solved"):
+    with pytest.raises(cm.InputError, match="`scenario` must be a Scenario"):
         solve("run.toml", "cluster.count", cost=1)
 
 
@@ -404,7 +404,7 @@ def test_an_input_that_excludes_another_is_possible_nowhere():
 def test_a_missing_fact_is_told():
     own = {"name": "mine", "vendor": "me", "bf16": 500, "memory": 80, "memory_bandwidth": 3000}
     run = cm.Scenario({"total": "7B"}, cm.Pretraining(tokens="1T"), cm.Cluster(own, 64), mfu=0.4)
-    with pytest.raises(cm.MissingFactError, match=r"cost is not known: .*price"):
+    with pytest.raises(cm.MissingFactError, match=r"cost is unknown: .*price"):
         solve(run, "recipe.tokens", cost="1 MUSD")
     assert solve(run, "prices.price", cost="1 MUSD").reached == pytest.approx(1e6)
     with pytest.raises(cm.MissingFactError, match="memory is not known"):

@@ -306,7 +306,7 @@ def test_models_beside_the_trained_one_take_their_room(recipe):
 
 def test_models_that_leave_no_room_at_all_say_so():
     found = what_fits("llama-3.1-70b", DPO(examples=100, lengths=500), accelerator="H100-SXM", count=1)
-    assert found.rejected[0].reason == "memory: the models beside the trained one need 131.4 of the 80 GiB"
+    assert found.rejected[0].reason == "memory: the auxiliary models need 131.4 of 80 GiB"
 
 
 def test_the_tables_say_what_fits_and_what_does_not(catalog):
@@ -330,7 +330,7 @@ def test_all_problems_come_at_once():
 @pytest.mark.parametrize(
     ("question", "told"),
     [
-        ({}, r"architecture or accelerator: one of the two is given"),
+        ({}, r"give architecture, accelerator or both"),
         ({"architecture": {"total": "8B"}}, r"only the counts of a model of 8.00B parameters are known"),
         ({"architecture": MODEL, "recipe": QUANTIZED, "tokens": "1M"}, r"tokens: the recipe has its own"),
         ({"architecture": MODEL, "recipe": LoRA(tokens=1, targets=("knee",))}, r"unknown matrix 'knee'"),
@@ -360,7 +360,7 @@ def test_limits_refuse_what_is_no_question():
         longest_sequence("llama-3.1-70b", QUANTIZED, cluster)
     with pytest.raises(cm.InputError, match=r"fits on no layout"):
         largest_micro_batch("llama-3.1-70b", QUANTIZED, cluster)
-    with pytest.raises(cm.InputError, match=r"on none of the models: .*unknown matrix"):
+    with pytest.raises(cm.InputError, match=r"not possible for any of the models: .*unknown matrix"):
         largest_model(LoRA(tokens=1, targets=("knee",)), cluster, [MODEL])
     with pytest.raises(cm.MissingFactError, match=r"the memory of MTIA-v2"):
         longest_sequence(MODEL, QUANTIZED, cm.Cluster("MTIA-v2", 1))

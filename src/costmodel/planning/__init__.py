@@ -1,1 +1,1 @@
-"""The inverse questions: which input brings a figure to its target?"""
+"""Inverse questions: what fits on which accelerators, and which input brings a figure to a target."""

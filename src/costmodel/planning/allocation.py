@@ -1,4 +1,4 @@
-"""Which model does a budget of dollars buy? The loss of a law against the cost of an estimate."""
+"""Model size and tokens of least loss for a training budget in dollars, from a scaling law and an estimate."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
 
 SIZES = (1e7, 2e12)
-"""Parameters between which a model is looked for."""
+"""Smallest and largest model of the search [1]."""
 CANDIDATES = 18
-"""Sizes that are tried first, of equal ratio; those about the best are looked at more closely."""
+"""Sizes of the first grid, in geometric steps; a finer grid around the best follows [1]."""
 FLOPS_SERVED = 2.0
-"""FLOPs for each active parameter and token of a forward pass (arXiv 2401.00448, equation 6) [FLOP]."""
+"""FLOPs per active parameter and token of a forward pass (arXiv 2401.00448, equation 6) [FLOP]."""
 PROBE = 1e9
-"""Tokens by which the cost of a token is found: cost is proportional to tokens where the batch is given."""
+"""Tokens of the run that gives the cost per token: with a given batch size, cost is proportional to tokens [token]."""
 
 
 class _Budget(Spec):
@@ -32,17 +32,22 @@ class _Budget(Spec):
 
 
 @dataclass(frozen=True, slots=True)
-class Bought:
-    """The model that a budget buys: its shape, tokens, loss, and the estimate of training it."""
+class Allocation:
+    """The model of least loss for a budget: shape, tokens, loss, and the scenario that trains it."""
 
     architecture: Architecture
     parameters: float
+    """Number of parameters [1]."""
     tokens: float
+    """Training tokens [token]."""
     loss: float
+    """Loss by the scaling law [nat/token]."""
     scenario: Scenario
+    """Scenario of the run."""
     law: Any
+    """Scaling law, or its fit."""
     limit: str
-    """What holds the tokens: the budget, or the tokens that there are."""
+    """What limits the tokens: "budget", or "tokens" (`most_tokens`)."""
 
     @property
     def estimate(self) -> Estimate:
@@ -50,13 +55,14 @@ class Bought:
         return estimate(self.scenario)
 
     def interval(self, level: float = 0.8) -> dict[str, tuple[float, float]]:
-        """Return the ends of the tokens that the budget pays for [token], and of the loss [nat/token].
+        """Return the central intervals of the tokens [token] and of the loss [nat/token].
 
-        From the spread of the cost, and from that of the fit where the law is a fit.
+        They follow from the spread of the cost and, for a fitted law, from the errors of the fit.
 
         Parameters
         ----------
-        level : share of the probability inside [1]
+        level : float
+            Probability of the interval [1].
         """
         low_cost, high_cost = self.estimate.bounds("cost", level)
         cost = _known_cost(self.estimate)
@@ -74,7 +80,7 @@ class Bought:
 
     @property
     def tokens_per_parameter(self) -> float:
-        """Tokens for each parameter [1]."""
+        """Tokens per parameter [1]."""
         return self.tokens / self.parameters
 
     def __str__(self) -> str:
@@ -86,7 +92,7 @@ class Bought:
                     "tokens per parameter": rendering.number(self.tokens_per_parameter),
                     "loss": f"{self.loss:.4f} nat/token",
                     "cost": rendering.amount(_known_cost(self.estimate), "USD"),
-                    "held by": self.limit,
+                    "limited by": self.limit,
                 }
             ]
         )
@@ -102,30 +108,37 @@ def allocate(
     tokens_per_parameter: float | None = None,
     served_tokens: float = 0.0,
     serving_mfu: float | None = None,
-) -> Bought:
-    """Return the model and the tokens of least loss whose training costs no more than a budget.
+) -> Allocation:
+    """Return the model size and the tokens of least loss for a training budget.
 
-    Each size is a sensible shape (`Architecture.sized`) with the recipe, cluster and prices of a scenario,
-    and as many tokens as the budget pays for.
+    Each candidate has a usual shape (`Architecture.sized`), the recipe, cluster and prices of a scenario, and as many
+    tokens as the budget pays for.
 
     Parameters
     ----------
-    law : a preset, anything with a `loss(parameters, tokens)`, or a fit, whose errors count then
-    scenario : recipe, cluster and prices; its architecture and tokens are replaced
-    budget : of the cost [USD, or text such as "1 MUSD"]
-    parameters : fixed number of parameters; the best unless given [1]
-    most_tokens : tokens that there are; no limit unless given [token]
-    tokens_per_parameter : least ratio, for models that are trained beyond the optimum [1]
-    served_tokens : tokens that the budget must also serve, on the same accelerators at their price [token]
-    serving_mfu : utilization at which they are served, 2 FLOPs for each parameter and token; needed with
-        `served_tokens` [1]
+    law : scaling law or fit
+        A preset, an object with `loss(parameters, tokens)`, or a fit, whose errors count in the interval.
+    scenario : Scenario
+        Recipe, cluster and prices; its architecture and tokens are replaced.
+    budget : float or str
+        Budget of the cost, a number or text such as "1 M$" [USD].
+    parameters : float, optional
+        Fixed number of parameters; default: the best [1].
+    most_tokens : float, optional
+        Available tokens; default: no limit [token].
+    tokens_per_parameter : float, optional
+        Least ratio, for models trained beyond the compute optimum [1].
+    served_tokens : float
+        Tokens that the budget must also serve, on the same accelerators at their price [token].
+    serving_mfu : float, optional
+        MFU of serving, with 2 FLOPs per parameter and token; needed with `served_tokens` [1].
 
     Raises
     ------
     InputError
-        If no size can be trained within the budget on that cluster.
+        If the budget is too small for every size on the cluster.
     MissingFactError
-        If the cost is not known.
+        If the cost is unknown.
 
     Examples
     --------
@@ -134,15 +147,15 @@ def allocate(
     >>> law = HoffmannLaw(E=1.8172, A=482.01, B=2085.43, alpha=0.3478, beta=0.3658)
     >>> run = cm.Scenario(architecture={"total": "1B"}, recipe=cm.Pretraining(tokens="1T", batch_size=1024),
     ...                   cluster=cm.Cluster("H100-SXM", 256), prices=cm.Rental(price=2.5))
-    >>> bought = allocate(law, run, "1 MUSD")
-    >>> 3e10 < bought.parameters < 1e11, 10 < bought.tokens_per_parameter < 30
+    >>> best = allocate(law, run, "1 MUSD")
+    >>> 3e10 < best.parameters < 1e11, 10 < best.tokens_per_parameter < 30
     (True, True)
     """
     if len(scenario.recipes) > 1:
-        raise InputError("scenario: one recipe is allocated; it has several stages")
+        raise InputError(f"scenario: allocate needs one recipe; got {len(scenario.recipes)}")
     if not 0 <= served_tokens < math.inf or (served_tokens > 0 and not 0 < (serving_mfu or 0.0) <= 1):
         raise InputError(
-            "served_tokens is at least 0, and comes with a serving_mfu above 0 and at most 1; "
+            "`served_tokens` must be at least 0 and needs a `serving_mfu` above 0 and at most 1; "
             f"got {served_tokens!r} and {serving_mfu!r}"
         )
     served = served_tokens / serving_mfu if serving_mfu else 0.0
@@ -153,26 +166,26 @@ def allocate(
         step = (SIZES[1] / SIZES[0]) ** (1 / (CANDIDATES - 1))
         sizes = [SIZES[0] * step**index for index in range(CANDIDATES)]
     reasons: list[str] = []
-    tried = [_bought(law, scenario, dollars, size, most_tokens, served, reasons) for size in sizes]
+    tried = [_allocation(law, scenario, dollars, size, most_tokens, served, reasons) for size in sizes]
     if parameters is None:
         best = _best(tried, tokens_per_parameter)
         if best is not None:
             middle = math.log(best.parameters)
             near = [math.exp(middle + 0.12 * index) for index in range(-5, 6) if index]
-            tried += [_bought(law, scenario, dollars, size, most_tokens, served, reasons) for size in near]
+            tried += [_allocation(law, scenario, dollars, size, most_tokens, served, reasons) for size in near]
     best = _best(tried, tokens_per_parameter)
     if best is None:
         why = f": {reasons[0]}" if reasons else ""
-        raise InputError(f"budget: no model can be trained for {rendering.amount(dollars, 'USD')}{why}")
+        raise InputError(f"budget: {rendering.amount(dollars, 'USD')} is too small for every model size{why}")
     return best
 
 
-def _best(tried: list[Bought | None], least_ratio: float | None) -> Bought | None:
-    possible = [one for one in tried if one is not None and one.tokens_per_parameter >= (least_ratio or 0.0)]
-    return min(possible, key=lambda one: one.loss, default=None)
+def _best(tried: list[Allocation | None], least_ratio: float | None) -> Allocation | None:
+    possible = [run for run in tried if run is not None and run.tokens_per_parameter >= (least_ratio or 0.0)]
+    return min(possible, key=lambda run: run.loss, default=None)
 
 
-def _bought(
+def _allocation(
     law: Any,
     scenario: Scenario,
     dollars: float,
@@ -180,22 +193,22 @@ def _bought(
     most_tokens: float | None,
     served: float,
     reasons: list[str],
-) -> Bought | None:
-    """Return what a size gets for the budget; None, with the reason noted, where it cannot be trained.
+) -> Allocation | None:
+    """Return the allocation of one model size; None, with an entry in `reasons`, if it is not feasible.
 
-    `served` are the tokens to serve over the utilization at which they are.
+    `served` is the number of tokens to serve over the MFU of serving.
     """
     try:
         architecture = Architecture.sized(size)
         probe = scenario.replace({"architecture": architecture, "recipe.tokens": PROBE})
         tokens, limit = PROBE, "budget"
-        passes = 1 if scenario.recipes[0].batch_size is not None else 2  # a batch by rule depends on the tokens
+        passes = 1 if scenario.recipes[0].batch_size is not None else 2  # the default batch size depends on the tokens
         for _ in range(passes):
-            found = estimate(probe)
-            left = dollars - _serving(found, served)
+            trial = estimate(probe)
+            left = dollars - _serving(trial, served)
             if left <= 0:
                 raise InputError(f"serving {size:.3g} parameters costs more than the budget")
-            tokens *= left / _known_cost(found)
+            tokens *= left / _known_cost(trial)
             probe = probe.replace({"recipe.tokens": tokens})
         if most_tokens is not None and tokens > most_tokens:
             tokens, limit = most_tokens, "tokens"
@@ -204,29 +217,29 @@ def _bought(
         reasons.append(str(error))
         return None
     total = float(architecture.parameters.total)
-    return Bought(architecture, total, tokens, _loss(law, total, tokens), probe, law, limit)
+    return Allocation(architecture, total, tokens, _loss(law, total, tokens), probe, law, limit)
 
 
-def _serving(of: Estimate, served: float) -> float:
-    """Return what serving costs on the accelerators of an estimate, at their price [USD]."""
+def _serving(result: Estimate, served: float) -> float:
+    """Return the cost of serving on the accelerators of an estimate, at their price [USD]."""
     if not served:
         return 0.0
-    per_second = _known_cost(of) / _figure(of, "gpu_hours")
-    flops = FLOPS_SERVED * of.scenario.architecture.parameters.active * served
-    return float(flops / of.scenario.cluster.accelerator.peak() * per_second)
+    per_second = _known_cost(result) / _figure(result, "gpu_hours")
+    flops = FLOPS_SERVED * result.scenario.architecture.parameters.active * served
+    return float(flops / result.scenario.cluster.accelerator.peak() * per_second)
 
 
 def _loss(law: Any, parameters: float, tokens: float) -> float:
-    """Return the loss by a law, or by that of a fit."""
+    """Return the loss of a law, or of the law of a fit [nat/token]."""
     return float(getattr(law, "law", law).loss(parameters, tokens))
 
 
-def _known_cost(of: Estimate) -> float:
-    return _figure(of, "cost")
+def _known_cost(result: Estimate) -> float:
+    return _figure(result, "cost")
 
 
-def _figure(of: Estimate, name: str) -> float:
-    value = of.value(name)
+def _figure(result: Estimate, name: str) -> float:
+    value = result.value(name)
     if isinstance(value, Missing):
-        raise MissingFactError(f"{name} is not known: {value.reason}")
+        raise MissingFactError(f"{name} is unknown: {value.reason}")
     return value

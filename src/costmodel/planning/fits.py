@@ -1,4 +1,4 @@
-"""What fits on which accelerators, how long does it take, and what does it cost? All that is open is tried."""
+"""What fits: feasible combinations of model, recipe and accelerators, with memory, time, cost and carbon."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -31,11 +31,11 @@ from costmodel.training.step.layout import Layout, layout_of
 from costmodel.training.step.memory import memory
 
 COUNTS = (1, 2, 4, 8)
-"""Accelerators that are tried where no count is given: up to a node."""
+"""Default numbers of accelerators: up to a node [1]."""
 TOKENS = 1e6
-"""Tokens for which an open recipe is reckoned, so that costs are those of a million tokens [token]."""
+"""Default tokens of a recipe, so that costs are per million tokens [token]."""
 SHOWN = 20
-"""Rows of a table in text."""
+"""Rows of the text table [1]."""
 
 
 def _how_many(value: Any) -> str:
@@ -57,8 +57,8 @@ Kilograms = Annotated[float, Measure("kg", 0.0, MOST, open_low=True, uncertain=F
 Days = Annotated[float, Measure("day", 0.0, MOST, open_low=True, uncertain=False)]
 
 
-class _Question(Spec):
-    """What `what_fits` is asked, read and checked."""
+class _Request(Spec):
+    """Validated arguments of `what_fits`."""
 
     architecture: Architectures | None = None
     recipe: Stages | None = None
@@ -76,7 +76,7 @@ class _Question(Spec):
     def _check(self) -> Self:
         problems = []
         if self.architecture is None and self.accelerator is None:
-            problems.append("architecture or accelerator: one of the two is given, or both")
+            problems.append("give architecture, accelerator or both")
         if self.recipe is not None and self.tokens is not None:
             problems.append("tokens: the recipe has its own; they are given where the recipe is open")
         listed = {name: getattr(self, name) for name in ("architecture", "recipe", "accelerator", "count")}
@@ -95,20 +95,20 @@ class _Question(Spec):
         return self
 
     def recipes(self) -> tuple[AnyRecipe, ...]:
-        """Return the recipes to try."""
+        """Return the recipes to compare."""
         if self.recipe is not None:
             return _several(self.recipe)
         tokens = TOKENS if self.tokens is None else self.tokens
         return FullFineTuning(tokens=tokens), LoRA(tokens=tokens), QLoRA(tokens=tokens)
 
     def models(self) -> tuple[Architecture, ...]:
-        """Return the models to try."""
+        """Return the models to compare."""
         if self.architecture is not None:
             return _several(self.architecture)
         return tuple(load_architecture(row["name"]) for row in architectures())
 
     def devices(self) -> tuple[Accelerator, ...]:
-        """Return the accelerators to try."""
+        """Return the accelerators to compare."""
         if self.accelerator is not None:
             return _several(self.accelerator)
         return tuple(load_accelerator(row["name"]) for row in accelerators())
@@ -119,7 +119,7 @@ def _several(value: Any) -> tuple[Any, ...]:
 
 
 def _misfit(architecture: Architecture, recipe: AnyRecipe) -> tuple[str, ...]:
-    """Return what a recipe names that the model does not have."""
+    """Return the problems of a recipe with a model, such as unknown target matrices."""
     try:
         recipe.passes(architecture)
     except InputError as error:
@@ -129,26 +129,26 @@ def _misfit(architecture: Architecture, recipe: AnyRecipe) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Fit:
-    """A recipe for a model on a number of accelerators: whether that is possible, and what it takes."""
+    """A recipe for a model on a number of accelerators: feasibility, memory, time, cost and carbon."""
 
     scenario: Scenario
-    """To go on with: `estimate(row.scenario)`."""
+    """Scenario of the row, for `estimate(row.scenario)`."""
     reason: str = ""
-    """Why it is not possible, or which limit it breaks; empty where it is."""
+    """Why it is not feasible, or which limit it violates; empty if it fits."""
     memory: float | None = None
-    """Of the fullest accelerator, in the layout [byte]."""
+    """Peak memory per GPU [byte]."""
     layout: Layout | None = None
     wall_time: float | None = None
-    """[s]"""
+    """Wall time [s]."""
     cost: float | None = None
-    """[USD]; None where no price is known."""
+    """Cost [USD]; None if no price is known."""
     carbon: float | None = None
-    """[kg]; None where no power is known."""
+    """Carbon [kg]; None if the power is unknown."""
     notes: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
-        """Whether it is possible within all limits."""
+        """Whether it is feasible within all limits."""
         return not self.reason
 
     @property
@@ -173,7 +173,7 @@ class Fit:
 
     @property
     def headroom(self) -> float | None:
-        """Memory that is left on the fullest accelerator [byte]."""
+        """Free memory on the GPU with the highest use [byte]."""
         capacity = self.scenario.cluster.accelerator.usable_memory
         return None if self.memory is None or capacity is None else capacity - self.memory
 
@@ -229,7 +229,7 @@ class Fits:
 
     @property
     def best(self) -> Fit:
-        """The first row: the cheapest, or what it costs least to train the largest model with if that is open."""
+        """First row: the cheapest; without a given model, the cheapest of the largest model."""
         return self._least("row", lambda one: 0.0)
 
     @property
@@ -297,7 +297,7 @@ class Fits:
         return "\n".join([*more, *([f"does not fit: {self._why_not()}"] if self.rejected else [])])
 
     def _why_not(self) -> str:
-        """Return how many fail for which reason, with the words of those that all say the same."""
+        """Return the number of rejected rows by reason, with the message if it is the same for all."""
         if len(self.rejected) == 1:
             return self.rejected[0].reason
         said: dict[str, list[str]] = {}
@@ -330,53 +330,63 @@ def what_fits(
 ) -> Fits:
     """Return what can be trained on which accelerators, with its memory, time, cost and carbon.
 
-    What is not given is tried: all models or all accelerators of the catalog, and full fine-tuning, LoRA and
-    QLoRA. Of everything a list stands for alternatives. Rows are in the order of their cost, those without a known
-    price last; where the model is open the largest is first.
+    By default all models or all accelerators of the catalog are compared, with full fine-tuning, LoRA and QLoRA. A list
+    gives alternatives for any argument. Rows are in ascending order of cost, rows without a price last; without a given
+    model, the largest model is first.
 
     Parameters
     ----------
-    architecture : what `load_architecture` takes; the catalog unless given
-    recipe : what is done; full fine-tuning, LoRA and QLoRA unless given
-    accelerator : a name, an `Accelerator` or its fields; the catalog unless given
-    count : accelerators; 1, 2, 4 and 8 unless given
-    tokens : of the data where the recipe is open; a million unless given, so that costs are for each million [token]
-    memory : accelerators with more are left aside, as in "24 GB" [GB]
-    budget : limit of the cost [USD]
-    carbon : limit of the carbon, as in "10 kg" [kg]
-    deadline : limit of the wall time, as in "1 day" [day]
-    prices : a `Rental`, or its fields; the market unless given
-    site : a `Site`, or its fields
+    architecture : str, Mapping, Architecture or list, optional
+        As in `load_architecture`; default: the catalog.
+    recipe : recipe or list, optional
+        Default: full fine-tuning, LoRA and QLoRA.
+    accelerator : str, Accelerator, Mapping or list, optional
+        Name, object or fields; default: the catalog.
+    count : int or list, optional
+        Numbers of accelerators; default: 1, 2, 4 and 8 [1].
+    tokens : float or str, optional
+        Tokens of the default recipes; default: a million, so that costs are per million tokens [token].
+    memory : float or str, optional
+        Largest memory of an accelerator, as in "24 GB" [GB].
+    budget : float or str, optional
+        Limit of the cost [USD].
+    carbon : float or str, optional
+        Limit of the carbon, as in "10 kg" [kg].
+    deadline : float or str, optional
+        Limit of the wall time, as in "1 day" [day].
+    prices : Rental or Mapping, optional
+        Default: the market.
+    site : Site or Mapping, optional
 
     Returns
     -------
     Fits
-        `.best`, `.cheapest`, `.fastest`, each with `.scenario` and `.interval("cost")`; `.rows()` has all, also
-        those that do not fit or break a limit, with the reason. On accelerators that the time model does not
-        know, memory is that of the layout planned for others of their size, and time goes by their class.
+        `.best`, `.cheapest`, `.fastest`, each with `.scenario` and `.interval("cost")`; `.rows()` also lists what does
+        not fit or violates a limit, with the reason. For accelerators without measured steps, the memory is that of the
+        layout planned for others of the same memory, and the time follows from a class utilization.
 
     Raises
     ------
     InputError, UnknownNameError
-        With all that cannot be read; if neither a model nor an accelerator is given.
+        With every invalid argument; if neither a model nor an accelerator is given.
 
     References
     ----------
-    Memory: `costmodel.training.step.memory`; four of five measured peaks lie within 13 % of it, so that rows with less
-    headroom than that are noted as tight.
+    Memory: `costmodel.training.step.memory`; four of five measured peaks are within 13 % of it; rows with less
+    headroom are noted as tight.
 
     Examples
     --------
     >>> from costmodel.training.recipes.finetuning import QLoRA
-    >>> found = what_fits("llama-3.1-8b", QLoRA(tokens="20M"), memory="24 GB", budget="10 USD", deadline="1 day")
-    >>> "RTX-4090" in {one.accelerator for one in found.possible}
+    >>> fits = what_fits("llama-3.1-8b", QLoRA(tokens="20M"), memory="24 GB", budget="10 USD", deadline="1 day")
+    >>> "RTX-4090" in {row.accelerator for row in fits.possible}
     True
-    >>> found.cheapest.cost <= found.fastest.cost < 10
+    >>> fits.cheapest.cost <= fits.fastest.cost < 10
     True
-    >>> low, high = found.best.interval("cost")
-    >>> low < found.best.cost < high
+    >>> low, high = fits.best.interval("cost")
+    >>> low < fits.best.cost < high
     True
-    >>> [one.kind for one in what_fits("llama-3.1-8b", accelerator="RTX-4090", count=1).possible]
+    >>> [row.kind for row in what_fits("llama-3.1-8b", accelerator="RTX-4090", count=1).possible]
     ['lora', 'qlora']
     """
     given = {
@@ -392,13 +402,13 @@ def what_fits(
         "prices": prices,
         "site": site,
     }
-    asked = _Question(**{name: value for name, value in given.items() if value is not None})
-    combinations = product(asked.models(), asked.recipes(), asked.devices(), sorted(set(_several(asked.count))))
+    request = _Request(**{name: value for name, value in given.items() if value is not None})
+    combinations = product(request.models(), request.recipes(), request.devices(), sorted(set(_several(request.count))))
     tried = [
-        _fit(asked, Scenario(one, how, Cluster(device, number, site=asked.site), prices=asked.prices))
+        _fit(request, Scenario(one, how, Cluster(device, number, site=request.site), prices=request.prices))
         for one, how, device, number in combinations
     ]
-    open_model = asked.architecture is None
+    open_model = request.architecture is None
 
     def order(one: Fit) -> tuple[Any, ...]:
         size = -float(one.architecture.parameters.total) if open_model else 0.0
@@ -408,14 +418,14 @@ def what_fits(
     return Fits(tuple(possible), tuple(one for one in tried if not one.fits))
 
 
-def _fit(asked: _Question, scenario: Scenario) -> Fit:
-    """Return one row: memory first, then what it takes, then the limits."""
+def _fit(request: _Request, scenario: Scenario) -> Fit:
+    """Return one row: memory, figures and constraint violations."""
     accelerator, recipe = scenario.cluster.accelerator, scenario.recipes[0]
     capacity, marketed, nothing = accelerator.usable_memory, accelerator.memory, Fit(scenario)
     if capacity is None:
         return replace(nothing, reason=f"accelerator: the memory of {accelerator.name} is not known")
-    if asked.memory is not None and marketed is not None and marketed > asked.memory:
-        return replace(nothing, reason=f"accelerator: its {marketed:g} GB are above the {asked.memory:g} GB given")
+    if request.memory is not None and marketed is not None and marketed > request.memory:
+        return replace(nothing, reason=f"accelerator: its {marketed:g} GB are above the {request.memory:g} GB given")
     try:
         accelerator.peak(recipe.precision)
     except MissingFactError as error:
@@ -425,7 +435,7 @@ def _fit(asked: _Question, scenario: Scenario) -> Fit:
         found = estimate(scenario)
         fit = _with_memory(nothing, found)
     except UnknownNameError:
-        raise  # of a provider or a region: a mistake, whatever fits
+        raise  # an unknown provider or region is an error of the request
     except TooLargeError as error:
         return replace(nothing, reason=f"memory: {str(error).removeprefix('layout: ')}")
     except InputError as error:
@@ -438,29 +448,29 @@ def _fit(asked: _Question, scenario: Scenario) -> Fit:
     notes += [f"{name} not known" for name, value in (("cost", cost), ("carbon", carbon)) if value is None]
     time = figures["wall_time"]
     reasons = [f"time: {time.reason}"] if isinstance(time, Missing) else []
-    reasons += _broken(asked, figures)
+    reasons += _constraint_violations(request, figures)
     return replace(fit, wall_time=wall_time, cost=cost, carbon=carbon, notes=tuple(notes), reason="; ".join(reasons))
 
 
 def _with_memory(fit: Fit, found: Estimate) -> Fit:
-    """Return a row with its layout and memory; where the estimate has none, those of a stand-in."""
+    """Return a row with its layout and memory; without those of the estimate, those of a stand-in accelerator."""
     needed, scenario = found.value("memory"), fit.scenario
     if not isinstance(needed, Missing):
         return replace(fit, memory=needed, layout=found.layout)
     recipe = scenario.recipes[0]
-    question, plan = planned(scenario.architecture, recipe, scenario.cluster)
-    total = memory(question.work, question.numerics, plan.batch_size, plan.layout).total + question.auxiliary_bytes
+    inputs, plan = planned(scenario.architecture, recipe, scenario.cluster)
+    total = memory(inputs.work, inputs.numerics, plan.batch_size, plan.layout).total + inputs.auxiliary_bytes
     notes = () if recipe.gpu_hours is not None else ("time by class of accelerator",)
     return replace(fit, memory=float(total), layout=layout_of(list(plan.layout)), notes=notes)
 
 
-def _broken(asked: _Question, figures: dict[str, float | Missing]) -> list[str]:
-    """Return the limits that figures break, or of which it is not known whether they do."""
-    days = None if asked.deadline is None else asked.deadline * 86400
+def _constraint_violations(request: _Request, figures: dict[str, float | Missing]) -> list[str]:
+    """Return the constraint violations of the figures; an unknown figure violates its limit."""
+    days = None if request.deadline is None else request.deadline * 86400
     reasons = []
     for name, figure, unit, limit in (
-        ("budget", "cost", "USD", asked.budget),
-        ("carbon", "carbon", "kg", asked.carbon),
+        ("budget", "cost", "USD", request.budget),
+        ("carbon", "carbon", "kg", request.carbon),
         ("deadline", "wall_time", "s", days),
     ):
         value = figures[figure]

@@ -1,4 +1,4 @@
-"""How far does it go on a given cluster? The longest sequence, the largest micro-batch, the largest model that fit."""
+"""Limits of a cluster: longest sequence, largest micro-batch and largest model that fit."""
 
 from __future__ import annotations
 
@@ -23,128 +23,140 @@ if TYPE_CHECKING:
     from costmodel.training.recipes.registry import AnyRecipe
 
 STEP = 128
-"""Sequence lengths are told in multiples of this, which all planned degrees of context parallelism divide [token]."""
+"""Sequence lengths are multiples of this; all planned degrees of context parallelism divide it [token]."""
 LONGEST = 2**24
-"""Sequence length up to which one is looked for [token]."""
+"""Largest sequence length of the search [token]."""
 MOST_SEQUENCES = 2**20
-"""Micro-batch up to which one is looked for [1]."""
+"""Largest micro-batch size of the search [1]."""
 STAND_IN = "B200"
-"""Accelerator, with all number formats, in whose place layouts are planned where the time model knows none."""
+"""Accelerator with all number formats; its step times replace those of accelerators without measured steps."""
 FULL = 2.0
-"""Full recomputation, as `Layouts` numbers it."""
+"""Full recomputation, as a number of `Layouts`."""
 
 
 def planned(architecture: Architecture, recipe: AnyRecipe, cluster: Cluster) -> tuple[StepInputs, Plan]:
-    """Return the layout that is planned for a recipe on a cluster, and the question behind it.
+    """Return the inputs of the step-time model, and the planned layout of a recipe on a cluster.
 
-    Where no step was measured on such accelerators the layout is that on a `STAND_IN` with their memory: what
-    fits does not depend on how fast it runs.
+    Without measured steps on the accelerator, the layout is that of a `STAND_IN` with the same memory: memory does not
+    depend on the speed.
 
     Parameters
     ----------
-    architecture : with its layers
-    recipe : AnyRecipe
-    cluster : accelerators
+    architecture : Architecture
+        With its layers.
+    recipe : recipe
+    cluster : Cluster
 
     Raises
     ------
     TooLargeError
-        If it fits on no layout.
+        If the model fits on no layout.
     InputError
-        If no layout is possible for another reason, such as a batch that does not divide.
+        If no layout is possible for another reason, such as the batch size.
     MissingFactError
-        If the memory of the accelerator is not known.
+        If the memory of the accelerator is unknown.
     """
     check_auxiliary_models(architecture, recipe, cluster)
     try:
-        asked = training_step_inputs(architecture, cluster, recipe, None)
+        inputs = training_step_inputs(architecture, cluster, recipe, None)
     except MissingFactError:
-        asked = training_step_inputs(architecture, _stand_in(cluster), recipe, None)
-    return asked, plan(asked, free_batch=recipe.batch_size is None)
+        inputs = training_step_inputs(architecture, _stand_in(cluster), recipe, None)
+    return inputs, plan(inputs, free_batch=recipe.batch_size is None)
 
 
 def check_auxiliary_models(architecture: Architecture, recipe: AnyRecipe, cluster: Cluster) -> None:
-    """Raise `TooLargeError` if models beside the trained one leave no room on the accelerators at all."""
-    needed, held = recipe.auxiliary_bytes(architecture) / cluster.count, cluster.accelerator.usable_memory
-    if held is not None and needed >= held:
-        raise TooLargeError(f"the models beside the trained one need {needed / GIB:.1f} of the {held / GIB:g} GiB")
-
-
-def longest_sequence(architecture: str | Mapping[str, Any] | Architecture, recipe: AnyRecipe, cluster: Cluster) -> int:
-    """Return the longest sequence that can be trained on.
-
-    The layout is the planned one, with as much recomputation as it takes. Sequences are full: those of examples
-    that are padded count as packed, and prompts are a part of them.
+    """Raise `TooLargeError` if the auxiliary models alone need the whole memory of the accelerators.
 
     Parameters
     ----------
-    architecture : Architecture, or what `load_architecture` takes
-    recipe : what is done; its sequence length is replaced
-    cluster : accelerators
+    architecture : Architecture
+    recipe : recipe
+    cluster : Cluster
+    """
+    needed, capacity = recipe.auxiliary_bytes(architecture) / cluster.count, cluster.accelerator.usable_memory
+    if capacity is not None and needed >= capacity:
+        raise TooLargeError(f"the auxiliary models need {needed / GIB:.1f} of {capacity / GIB:g} GiB")
+
+
+def longest_sequence(architecture: str | Mapping[str, Any] | Architecture, recipe: AnyRecipe, cluster: Cluster) -> int:
+    """Return the longest training sequence that fits.
+
+    The layout is the planned one, with as much recomputation as necessary. Sequences are full: padded examples count as
+    packed, and prompts are part of the sequence.
+
+    Parameters
+    ----------
+    architecture : str, Mapping or Architecture
+        Name, path, config or counts, as in `load_architecture`.
+    recipe : recipe
+        Its sequence length is replaced.
+    cluster : Cluster
 
     Returns
     -------
     int
-        A multiple of 128 that fits where 128 more do not, `LONGEST` at most [token].
+        Largest multiple of 128 that fits, at most `LONGEST` [token].
 
     Raises
     ------
     InputError
-        If not even 128 tokens fit, or the sequences of the recipe follow from other fields.
+        If 128 tokens do not fit, or other fields determine the sequences of the recipe.
     MissingFactError
-        If the memory of the accelerator is not known.
+        If the memory of the accelerator is unknown.
 
     References
     ----------
-    `costmodel.training.step.memory`: four of five measured peaks lie within 13 % of it.
+    `costmodel.training.step.memory`: four of five measured peaks are within 13 % of it.
 
     Examples
     --------
     >>> from costmodel import Cluster
     >>> from costmodel.training.recipes.finetuning import QLoRA
-    >>> one, two = (longest_sequence("llama-3.1-8b", QLoRA(tokens="20M"), Cluster(name, 1))
+    >>> short, long = (longest_sequence("llama-3.1-8b", QLoRA(tokens="20M"), Cluster(name, 1))
     ...             for name in ("RTX-4090", "RTX-6000-Ada"))
-    >>> 4096 < one < two
+    >>> 4096 < short < long
     True
     """
     shape = _checked(architecture, recipe, cluster)
 
-    def of(length: int) -> AnyRecipe:
+    def with_length(length: int) -> AnyRecipe:
         full = {"packing": True, "prompt_length": 0.0}
-        held = {name: value for name, value in full.items() if name in type(recipe).model_fields}
-        return recipe.replace(sequence_length=length * STEP, **held)
+        fields = {name: value for name, value in full.items() if name in type(recipe).model_fields}
+        return recipe.replace(sequence_length=length * STEP, **fields)
 
-    asked, _ = planned(shape, of(1), cluster)  # raises where nothing fits
-    if asked.work.sequence_length != STEP:
-        raise InputError(f"recipe: the sequences of {recipe.kind!r} follow from other fields than sequence_length")
-    return STEP * _largest(lambda length: obstacle(shape, of(length), cluster) is None, LONGEST // STEP)
+    inputs, _ = planned(shape, with_length(1), cluster)  # raises if it does not fit
+    if inputs.work.sequence_length != STEP:
+        raise InputError(f"recipe: sequence_length does not determine the sequences of {recipe.kind!r}")
+    return STEP * _largest(lambda length: infeasibility(shape, with_length(length), cluster) is None, LONGEST // STEP)
 
 
 def largest_micro_batch(
     architecture: str | Mapping[str, Any] | Architecture, recipe: AnyRecipe, cluster: Cluster
 ) -> int:
-    """Return the most sequences that can pass through the model at a time, on each replica.
+    """Return the largest micro-batch size that fits on each replica.
 
-    The degrees of parallelism are the planned ones; all layers are computed again, and data-parallel ranks share
-    as much as leaves most room. The batch of a step counts as several of these: gradients add up.
+    The degrees of parallelism are the planned ones, with full recomputation and the ZeRO level that needs least memory.
+    Gradients are accumulated over several micro-batches.
 
     Parameters
     ----------
-    architecture : Architecture, or what `load_architecture` takes
-    recipe : what is done; of its batch nothing is asked but that a layout is possible
-    cluster : accelerators
+    architecture : str, Mapping or Architecture
+        Name, path, config or counts, as in `load_architecture`.
+    recipe : recipe
+        Its batch size must allow a layout; the result does not depend on it otherwise.
+    cluster : Cluster
 
     Returns
     -------
     int
-        Sequences that fit where one more does not, `MOST_SEQUENCES` at most.
+        Sequences per micro-batch, at most `MOST_SEQUENCES` [1].
 
     Raises
     ------
     InputError
-        If the recipe does not fit at all.
+        If the recipe does not fit.
     MissingFactError
-        If the memory of the accelerator is not known.
+        If the memory of the accelerator is unknown.
 
     Examples
     --------
@@ -155,23 +167,24 @@ def largest_micro_batch(
     >>> of_short >= 4 * of_long > 0
     True
     """
-    asked, found = planned(_checked(architecture, recipe, cluster), recipe, cluster)
-    shared = found.layout.pipeline == 1 and found.layout.data * found.layout.context > 1
+    inputs, chosen = planned(_checked(architecture, recipe, cluster), recipe, cluster)
+    layout = chosen.layout
+    sharded = layout.pipeline == 1 and layout.data * layout.context > 1
     lean = [
-        found.layout._replace(recompute=FULL, interleave=1.0, zero=zero)
-        for zero in ((1.0, 2.0, 3.0) if shared else (found.layout.zero,))
+        layout._replace(recompute=FULL, interleave=1.0, zero=zero)
+        for zero in ((1.0, 2.0, 3.0) if sharded else (layout.zero,))
     ]
 
     def fits(sequences: int) -> bool:
-        tried = [of._replace(micro_batch=float(sequences)) for of in lean]
-        batches = [sequences * of.data * max(2.0, of.pipeline) for of in tried]
+        layouts = [candidate._replace(micro_batch=float(sequences)) for candidate in lean]
+        batches = [sequences * candidate.data * max(2.0, candidate.pipeline) for candidate in layouts]
         return any(
-            float(memory(asked.work, asked.numerics, batch, of).total) <= asked.available_memory
-            for of, batch in zip(tried, batches, strict=True)
+            float(memory(inputs.work, inputs.numerics, batch, candidate).total) <= inputs.available_memory
+            for candidate, batch in zip(layouts, batches, strict=True)
         )
 
-    if not fits(1):  # with a batch of one micro-batch only, where no gradients wait
-        return int(found.layout.micro_batch)
+    if not fits(1):  # fits only without gradient accumulation
+        return int(layout.micro_batch)
     return _largest(fits, MOST_SEQUENCES)
 
 
@@ -180,25 +193,26 @@ def largest_model(
     cluster: Cluster,
     architectures: Iterable[str | Mapping[str, Any] | Architecture] | None = None,
 ) -> list[str]:
-    """Return the models that fit, the one with most parameters first.
+    """Return the models that fit, in descending order of parameters.
 
     Parameters
     ----------
-    recipe : what is done
-    cluster : accelerators
-    architectures : names, or what else `load_architecture` takes; those of the catalog unless given
+    recipe : recipe
+    cluster : Cluster
+    architectures : iterable, optional
+        Names or other inputs of `load_architecture`; default: the catalog.
 
     Returns
     -------
     list of str
-        Names of the models; models on which the recipe is not possible are left out.
+        Names of the models, without those for which the recipe is not possible.
 
     Raises
     ------
     InputError, UnknownNameError
-        If the recipe is none, or a name is not known.
+        If the recipe is no recipe, or a name is unknown.
     MissingFactError
-        If the memory of the accelerator is not known.
+        If the memory of the accelerator is unknown.
 
     Examples
     --------
@@ -211,16 +225,23 @@ def largest_model(
     ['llama-3.2-1b']
     """
     listed = (row["name"] for row in catalog()) if architectures is None else architectures
-    shapes = sorted((load_architecture(one) for one in listed), key=lambda one: -one.parameters.total)
+    shapes = sorted((load_architecture(value) for value in listed), key=lambda shape: -shape.parameters.total)
     _check(recipe, cluster)
-    against = {one.name: obstacle(one, recipe, cluster) for one in shapes}
-    if against and all(each is not None and not isinstance(each, TooLargeError) for each in against.values()):
-        raise InputError(f"the recipe is possible on none of the models: {next(iter(against.values()))}")
-    return [name for name, each in against.items() if each is None]
+    reasons = {shape.name: infeasibility(shape, recipe, cluster) for shape in shapes}
+    if reasons and all(reason and not isinstance(reason, TooLargeError) for reason in reasons.values()):
+        raise InputError(f"recipe: not possible for any of the models: {next(iter(reasons.values()))}")
+    return [name for name, reason in reasons.items() if reason is None]
 
 
-def obstacle(architecture: Architecture, recipe: AnyRecipe, cluster: Cluster) -> InputError | None:
-    """Return why a recipe cannot be done on a cluster: too large, or not possible there; None where it fits."""
+def infeasibility(architecture: Architecture, recipe: AnyRecipe, cluster: Cluster) -> InputError | None:
+    """Return why a recipe is not feasible on a cluster; None if it fits.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    recipe : recipe
+    cluster : Cluster
+    """
     try:
         planned(architecture, recipe, cluster)
     except InputError as error:
@@ -234,22 +255,22 @@ def _checked(architecture: str | Mapping[str, Any] | Architecture, recipe: AnyRe
 
 
 def _check(recipe: Any, cluster: Any) -> None:
-    """Raise what is wrong with a recipe and a cluster, all of it at once."""
+    """Raise an error with every problem of a recipe and a cluster."""
     wrong = []
     if not is_recipe(recipe):
-        wrong.append(f"recipe: one recipe is asked for, such as LoRA(tokens='20M'); got {recipe!r}")
+        wrong.append(f"recipe: expected one recipe such as LoRA(tokens='20M'); got {recipe!r}")
     if not isinstance(cluster, Cluster):
-        wrong.append(f"cluster: a Cluster is asked for, such as Cluster('H100-SXM', 8); got {cluster!r}")
+        wrong.append(f"cluster: expected a Cluster such as Cluster('H100-SXM', 8); got {cluster!r}")
     if wrong:
         raise InputError(wrong)
     if cluster.accelerator.usable_memory is None:
-        raise MissingFactError(f"the memory of {cluster.accelerator.name} is not known")
+        raise MissingFactError(f"the memory of {cluster.accelerator.name} is unknown")
 
 
 def _largest(fits: Callable[[int], bool], most: int) -> int:
-    """Return a number that fits where one more does not, or `most` (a power of two); 1 is known to fit.
+    """Return the largest number that fits, at most `most` (a power of two); 1 fits.
 
-    From above by halves, so that what is possible from some number on only is found.
+    The search halves `most` until a number fits, so that it also finds numbers above an infeasible range.
     """
     high = most
     while high > 1 and not fits(high):
@@ -264,9 +285,9 @@ def _largest(fits: Callable[[int], bool], most: int) -> int:
 
 
 def _stand_in(cluster: Cluster) -> Cluster:
-    """Return a cluster of stand-ins with the memory and in the nodes of another."""
+    """Return a cluster of `STAND_IN` accelerators with the memory and the nodes of another cluster."""
     accelerator: Accelerator = cluster.accelerator
     if accelerator.usable_memory is None:
-        raise MissingFactError(f"the memory of {accelerator.name} is not known")
+        raise MissingFactError(f"the memory of {accelerator.name} is unknown")
     stand_in = load_accelerator(STAND_IN).replace(memory=None, usable_memory=accelerator.usable_memory)
     return Cluster(stand_in, cluster.count, gpus_per_node=cluster.node_size)

@@ -1,4 +1,4 @@
-"""Who would do the same fine-tuning for a price by the token, and for how much?"""
+"""Prices of hosted fine-tuning for the same recipe, billed by the token."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ _OTHER_LOSSES = {"kto", "orpo", "simpo", "grpo"}
 
 
 def hosted_offers(architecture: Architecture, recipe: Any) -> list[dict[str, Any]]:
-    """Return what each provider takes for a recipe, the cheapest first.
+    """Return the price of each provider for a recipe, in ascending order.
 
-    A provider's own price of the model counts before that of its size class (by all parameters). Billed are
-    the tokens of the data times the epochs; of reinforcement also what is read and written at their prices.
+    The price of the model itself has precedence over that of its size class (by total parameters). Providers bill the
+    tokens of the data times the epochs, and for reinforcement learning also input and output tokens.
 
     Parameters
     ----------
-    architecture : the model that is tuned
-    recipe : how
+    architecture : Architecture
+        Model to fine-tune.
+    recipe : recipe
 
     Returns
     -------
@@ -36,13 +37,13 @@ def hosted_offers(architecture: Architecture, recipe: Any) -> list[dict[str, Any
     """
     from costmodel.market.hosted import hosted_prices
 
-    wanted, prices = _methods(recipe), hosted_prices()
+    methods, prices = _methods(recipe), hosted_prices()
     rows = []
     for provider in sorted({price.provider for price in prices}):
         own = [price for price in prices if price.provider == provider]
         for_model = [price for price in own if _same(price.model, architecture.name)] or _of_class(own, architecture)
         sold = {price.method: (price, usd) for price in for_model if (usd := _cost(price, recipe)) is not None}
-        method = next((each for each in wanted if each in sold), None)
+        method = next((name for name in methods if name in sold), None)
         if method is None:
             continue
         price, usd = sold[method]
@@ -66,7 +67,7 @@ def hosted_offers(architecture: Architecture, recipe: Any) -> list[dict[str, Any
 
 
 def _methods(recipe: Any) -> tuple[str, ...]:
-    """Return the hosted methods that do what a recipe does, the nearest first."""
+    """Return the hosted methods that match a recipe, the closest first."""
     adapters = getattr(recipe, "rank", None) is not None
     if recipe.kind in _SUPERVISED:
         return ("lora-sft", "lora") if adapters else ("full-sft",)
@@ -76,7 +77,7 @@ def _methods(recipe: Any) -> tuple[str, ...]:
 
 
 def _cost(price: HostedPrice, recipe: Any) -> float | None:
-    """Return the cost of a recipe [USD]; None where the price is not one of such a job."""
+    """Return the cost of a recipe [USD]; None if the price is for another kind of job."""
     from costmodel.foundation.ranges import middle
     from costmodel.market.dated import MILLION
 
@@ -85,28 +86,28 @@ def _cost(price: HostedPrice, recipe: Any) -> float | None:
         return None if "reinforcement" in price.note else float(price.cost(tokens))
     if price.usd_per_million_input is None or price.usd_per_million_output is None:
         return None
-    read = recipe.sequence_tokens()
-    beside = (read - tokens) * price.usd_per_million_input + tokens * price.usd_per_million_output
-    return float(price.cost(read * recipe.iterations) + beside / MILLION)
+    processed = recipe.sequence_tokens()
+    rollout = (processed - tokens) * price.usd_per_million_input + tokens * price.usd_per_million_output
+    return float(price.cost(processed * recipe.iterations) + rollout / MILLION)
 
 
 def _same(hosted: str, name: str) -> bool:
-    """Tell whether a hosted model is the one of the catalog, tuned to follow instructions or not."""
+    """Return whether a hosted model is that of the catalog, instruction-tuned or not."""
     return name_key(hosted).partition("-instruct")[0] == name_key(name).partition("-instruct")[0]
 
 
 def _of_class(prices: list[HostedPrice], architecture: Architecture) -> list[HostedPrice]:
-    """Return the prices of the smallest size class that holds a model."""
+    """Return the prices of the smallest size class that contains a model."""
     billions = architecture.parameters.total / 1e9
     ends = {price.model: _end(price.model) for price in prices}
-    held = {model: end for model, end in ends.items() if end is not None and billions <= end}
-    nearest = min(held, key=lambda model: held[model], default=None)
+    classes = {model: end for model, end in ends.items() if end is not None and billions <= end}
+    nearest = min(classes, key=lambda model: classes[model], default=None)
     return [price for price in prices if price.model == nearest]
 
 
 def _end(model: str) -> float | None:
-    """Return the most parameters of a size class [1e9]; None where it is the name of a model."""
-    found = _CLASS.fullmatch(model)
-    if found is None:
+    """Return the most parameters of a size class [1e9]; None for the name of a model."""
+    match = _CLASS.fullmatch(model)
+    if match is None:
         return None
-    return float(found[1]) if found[1] else math.inf
+    return float(match[1]) if match[1] else math.inf

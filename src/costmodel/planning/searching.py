@@ -1,4 +1,4 @@
-"""Where does a figure meet its target, as a function of one input? Grids, brackets and neighbors."""
+"""Search for the input at which a figure meets its target: grid, brackets and neighbors."""
 
 from __future__ import annotations
 
@@ -17,71 +17,71 @@ from costmodel.foundation.units import SI_FACTOR
 from costmodel.planning.unknowns import Unknown
 
 AT_LEAST = frozenset({"mfu", "goodput", "utilization"})
-"""Figures of which more is better: a target is the least of them, of all others the most."""
+"""Figures of which more is better: their target is a minimum; the target of all others is a maximum."""
 REACH = (*range(1, 9), *range(12, 29, 4))
-"""Powers of two around the present value at which a figure is looked at."""
+"""Exponents of two of the grid around the present value."""
 GRID = 33
-"""Values looked at between bounds that are given."""
+"""Values of the grid between given bounds [1]."""
 MOST_COUNT = 65_536
-"""Up to here whole numbers are looked for, unless bounds are given or the present value is near it."""
+"""Default upper bound of whole numbers [1]."""
 NEIGHBORS = 64
-"""So many whole numbers between two of the grid are all tried; of more, so many round ones."""
+"""Most whole numbers tested between two values of the grid; of more, only round ones [1]."""
 MOST_TRIED = 250
 MOST_ODD = 4
-"""Odd divisors, besides the largest, of which multiples are looked at."""
+"""Odd divisors, besides the largest, whose multiples are in the grid [1]."""
 DURATIONS = frozenset({"wall_time", "step_time"})
 TREND = 4.0
-"""Within this factor of the present value the figure is looked at to tell whether more is better."""
+"""Factor around the present value within which the trend of the figure counts [1]."""
 NOTABLE = 1e-3
-"""Relative change of a figure from one value to the next below which it tells no trend."""
+"""Least relative change of a figure that counts as a trend [1]."""
 _IMPOSSIBLE = "layout: none is possible"
-"""What an estimate says where it falls back on the utilization of the class for want of a layout."""
+"""Text of an estimate that uses a class utilization because no layout is possible."""
 UNCHANGED = 1e-12
-"""Relative difference below which a figure has not changed."""
+"""Relative difference below which a figure is unchanged [1]."""
 EXACT = 1e-8
-"""Relative difference from the target above which a figure jumps over it."""
+"""Relative difference from the target above which a figure jumps over it [1]."""
 
 
 class Search:
-    """The figure as a function of the input, with all that was tried."""
+    """The figure as a function of the input, with all tested values."""
 
     def __init__(self, scenario: Scenario, asked: Unknown, figure: str, target: float, level: float | None) -> None:
         self.scenario, self.asked, self.figure, self.target, self.level = scenario, asked, figure, target, level
         self.sense = -1.0 if figure in AT_LEAST else 1.0
         self.figures: dict[float, float] = {}
-        """What was possible: the figure, in the unit shown."""
-        self.obstacles: dict[float, str] = {}
-        """What was not, and why."""
+        """Figure by value of the input, in the unit shown."""
+        self.infeasible: dict[float, str] = {}
+        """Reason by value of the input for which no estimate is possible."""
         self._needs_layout = asked.whole or not self._falls_back()
 
     @property
     def tried(self) -> int:
-        """Number of values tried."""
-        return len(self.figures) + len(self.obstacles)
+        """Number of tested values [1]."""
+        return len(self.figures) + len(self.infeasible)
 
     def excess(self, value: float) -> float | None:
-        """Return by how much the figure misses the target (logarithm; 0 or less meets it), None if not possible."""
-        if value not in self.figures and value not in self.obstacles:
+        """Return the logarithm of figure over target; 0 or less meets the target, None: no estimate is possible."""
+        if value not in self.figures and value not in self.infeasible:
             try:
                 self.figures[value] = self._evaluate(value)
             except InputError as error:
-                self.obstacles[value] = str(error)
-        if value in self.obstacles:
+                self.infeasible[value] = str(error)
+        if value in self.infeasible:
             return None
         return self.sense * math.log(max(self.figures[value] / self.target, 1e-300))
 
     def meets(self, value: float) -> bool:
-        """Tell whether the figure meets the target with this value."""
+        """Return whether the figure meets the target with a value."""
         excess = self.excess(value)
         return excess is not None and excess <= UNCHANGED
 
     def possible(self, values: Iterable[float]) -> list[float]:
-        """Return those values at which there is an estimate; raise if there are none, or they are all alike."""
+        """Return the values with an estimate; raise if there are none, or the figure does not change."""
         values = list(values)
         found = [value for value in values if self.excess(value) is not None]
         lowest, highest = self.asked.shown(values[0]), self.asked.shown(values[-1])
         if not found:
-            reason = self.obstacles[values[-1]]
+            reason = self.infeasible[values[-1]]
             raise InputError(f"{self.asked.path}: no estimate is possible from {lowest} to {highest}; {reason}")
         figures = [self.figures[value] for value in found]
         if len(found) > 1 and max(figures) - min(figures) <= UNCHANGED * max(figures):
@@ -96,15 +96,15 @@ class Search:
         return figure_text(self.figure, self.figures[value])
 
     def endless(self, high: float) -> InputError:
-        """Return the error that the target is met up to the end of the search, so that nothing bounds the input."""
+        """Return the error that the target is met up to the end of the search."""
         sign = "at most" if self.sense > 0 else "at least"
         return InputError(
             f"no largest {self.asked.path}: {self.figure} is {sign} {figure_text(self.figure, self.target)} up to "
-            f"{self.asked.shown(high)}, where it is {self.amount(high)}; give within=(low, high) to look beyond"
+            f"{self.asked.shown(high)}, where it is {self.amount(high)}; give within=(low, high) to search further"
         )
 
     def failure(self, low: float, high: float) -> InputError:
-        """Return the error that there is no answer between two values: what the figure is there instead."""
+        """Return the error that no value meets the target, with the range of the figure."""
         path, shown = self.asked.path, self.asked.shown
         found = sorted(self.figures)
         above = all((self.excess(value) or 0.0) * self.sense > 0 for value in found)
@@ -117,12 +117,12 @@ class Search:
             f"no {path} from {shown(low)} to {shown(high)} brings {self.figure} to "
             f"{figure_text(self.figure, self.target)}: it {bound}; it is {ends}"
         ]
-        if self.obstacles:
-            last = max(self.obstacles)
-            where = min((one for one in self.obstacles if one > found[-1]), default=last)
+        if self.infeasible:
+            last = max(self.infeasible)
+            where = min((one for one in self.infeasible if one > found[-1]), default=last)
             lines.append(
-                f"not possible at {len(self.obstacles)} of {self.tried} values tried, such as "
-                f"{shown(where)}: {self.obstacles[where]}"
+                f"not possible at {len(self.infeasible)} of {self.tried} values tried, such as "
+                f"{shown(where)}: {self.infeasible[where]}"
             )
         return InputError("; ".join(lines))
 
@@ -141,7 +141,7 @@ class Search:
         return si * SI_FACTOR[output.unit] / SI_FACTOR[output.shown]
 
     def _falls_back(self) -> bool:
-        """Tell whether the scenario as it is has no possible layout: then that of its class is what is changed."""
+        """Return whether the present scenario has no possible layout and uses a class utilization."""
         try:
             return bool(_no_layout(estimate(self.scenario)))
         except InputError:
@@ -152,12 +152,12 @@ def known(made: Estimate, figure: str) -> float:
     """Return the SI value of a figure, or raise `MissingFactError` with the reason."""
     value = made.value(figure)
     if isinstance(value, Missing):
-        raise MissingFactError(f"{figure} is not known: {value.reason}")
+        raise MissingFactError(f"{figure} is unknown: {value.reason}")
     return value
 
 
 def _no_layout(made: Estimate) -> str:
-    """Return why no layout is possible, where the estimate falls back on the utilization of the class for that."""
+    """Return why no layout is possible, if the estimate uses a class utilization for that reason."""
     cautions = (one.provenance.caution for path, one in made.inputs.items() if path.endswith("mfu"))
     found = next((caution for caution in cautions if _IMPOSSIBLE in caution), "")
     return found[found.find(_IMPOSSIBLE) :] if found else ""
@@ -170,7 +170,7 @@ def figure_text(figure: str, value: float) -> str:
 
 
 def continuous(search: Search, within: Any) -> tuple[float, str]:
-    """Return the value at which the figure equals the target, and what to say of it."""
+    """Return the value at which the figure equals the target, and a note."""
     values = _values(search.asked, within)
     possible = search.possible(values)
     present = search.asked.present
@@ -196,7 +196,7 @@ def continuous(search: Search, within: Any) -> tuple[float, str]:
 
 
 def _values(asked: Unknown, within: Any) -> list[float]:
-    """Return the values at which the figure is looked at first, in order."""
+    """Return the values of the first grid, in ascending order."""
     low, high, present = asked.measure.lowest, asked.measure.highest, asked.present
     if within is not None:
         low, high = asked.bounds(within)
@@ -212,13 +212,13 @@ def _values(asked: Unknown, within: Any) -> list[float]:
 
 
 def _passes(search: Search, low: float, high: float) -> bool:
-    """Tell whether the figure passes its target between two values."""
+    """Return whether the figure crosses the target between two values."""
     ends = search.excess(low), search.excess(high)
     return ends[0] is not None and ends[1] is not None and (ends[0] <= 0) != (ends[1] <= 0)
 
 
 def _distance(present: float, ends: tuple[float, float]) -> float:
-    """Return how far two values are from the present one: 0 where it lies between them."""
+    """Return the distance of an interval from the present value; 0 if it contains the value."""
     if ends[0] <= present <= ends[1]:
         return 0.0
     near = ends[0] if present < ends[0] else ends[1]
@@ -230,14 +230,14 @@ def _middle(low: float, high: float) -> float:
 
 
 def _at_the_edge(search: Search, values: Sequence[float]) -> list[tuple[float, float]]:
-    """Return where the target is passed between a possible value and the last one before it is impossible."""
+    """Return the intervals with a crossing between a feasible value and the edge of the feasible range."""
     for low, high in pairwise(values):
-        if (low in search.obstacles) == (high in search.obstacles):
+        if (low in search.infeasible) == (high in search.infeasible):
             continue
-        good, bad = (high, low) if low in search.obstacles else (low, high)
+        good, bad = (high, low) if low in search.infeasible else (low, high)
         while abs(good - bad) > 1e-9 * max(good, bad) and search.tried < MOST_TRIED:
             between = _middle(min(good, bad), max(good, bad))
-            if between in search.obstacles or search.excess(between) is None:
+            if between in search.infeasible or search.excess(between) is None:
                 bad = between
             elif _passes(search, good, between):
                 return [(min(good, between), max(good, between))]
@@ -257,7 +257,7 @@ def _between(search: Search, low: float, high: float) -> tuple[float, str] | Non
         value = low if coordinate == start else high if coordinate == end else min(max(value, low), high)
         excess = search.excess(value)
         if excess is None:
-            raise InputError(search.obstacles[value])
+            raise InputError(search.infeasible[value])
         return excess
 
     if low == high:
@@ -279,7 +279,7 @@ def _between(search: Search, low: float, high: float) -> tuple[float, str] | Non
 
 
 def whole(search: Search, within: Any) -> tuple[float, str]:
-    """Return the whole number at which the figure just meets the target, and what to say of it."""
+    """Return the whole number at which the figure just meets the target, and a note."""
     node = search.scenario.cluster.node_size if search.asked.path == "cluster.count" else 1
     odd = _odd_parts(search)
     grid = _grid(search.asked, within, node, odd)
@@ -304,9 +304,9 @@ def whole(search: Search, within: Any) -> tuple[float, str]:
 
 
 def _gets_worse(search: Search, possible: Sequence[float]) -> bool:
-    """Tell whether more of a whole number takes the figure away from its target, around the present value.
+    """Return whether a larger whole number makes the figure worse, around the present value.
 
-    More accelerators are asked for the sake of time: of them the fewest are wanted whatever the trend.
+    For durations the fewest accelerators are the answer, whatever the trend.
     """
     if search.asked.path == "cluster.count" and search.figure in DURATIONS:
         return False
@@ -317,20 +317,20 @@ def _gets_worse(search: Search, possible: Sequence[float]) -> bool:
 
 
 def _trend(search: Search, values: Sequence[float], least: float) -> int:
-    """Return how many more steps between values take the figure away from its target than toward it."""
+    """Return the number of steps that make the figure worse minus those that improve it."""
     excesses = [search.excess(value) or 0.0 for value in values]
     changes = [after - before for before, after in pairwise(excesses)]
     return sum((change > least) - (change < -least) for change in changes)
 
 
 def _note(search: Search, value: float, worse: bool) -> str:
-    """Return what bounds a whole number other than the target, and whether more of it is always better."""
+    """Return a note: what else limits the whole number, and whether the figure is monotone."""
     path, shown = search.asked.path, search.asked.shown
-    beyond = [one for one in (*search.figures, *search.obstacles) if (one > value) == worse and one != value]
+    beyond = [one for one in (*search.figures, *search.infeasible) if (one > value) == worse and one != value]
     nearest = min(beyond, key=lambda one: abs(one - value))
     lines = []
     if not any(one in search.figures for one in beyond):
-        lines.append(f"{shown(nearest)} is not possible: {search.obstacles[nearest]}")
+        lines.append(f"{shown(nearest)} is not possible: {search.infeasible[nearest]}")
     better = [one for one in search.figures if (one < value) == worse and one != value and not search.meets(one)]
     if better:
         first = min(better, key=lambda one: abs(one - value))
@@ -343,7 +343,7 @@ def _note(search: Search, value: float, worse: bool) -> str:
 
 
 def _odd_parts(search: Search) -> list[int]:
-    """Return odd numbers of which a multiple may be the only possible value: accelerators and batch share factors."""
+    """Return odd factors that a feasible value may need: accelerators and batch size share factors."""
     scenario, path = search.scenario, search.asked.path
     others = [scenario.cluster.count] if path.endswith("batch_size") else []
     if path == "cluster.count":
@@ -356,7 +356,7 @@ def _odd_parts(search: Search) -> list[int]:
 
 
 def _grid(asked: Unknown, within: Any, node: int, odd: Sequence[int]) -> list[int]:
-    """Return the whole numbers looked at first: all of few, else powers of two times what is odd, in whole nodes."""
+    """Return the first grid of whole numbers: all of a short range, else powers of two times odd factors, in nodes."""
     low, high = int(asked.measure.lowest), int(asked.measure.highest)
     if within is not None:
         bounds = asked.bounds(within)
@@ -383,7 +383,7 @@ def _grid(asked: Unknown, within: Any, node: int, odd: Sequence[int]) -> list[in
 
 
 def _inner(low: float, high: float, node: int, odd: int, most: int = NEIGHBORS) -> range:
-    """Return the whole numbers between two of the grid: all of few, else round ones, which share the factor `odd`."""
+    """Return the whole numbers between two of the grid: all of a short range, else multiples of `odd`."""
     step = node if low >= node else 1
     if high - low > (most + 1) * step and math.lcm(step, odd) < high - low:
         step = math.lcm(step, odd)
@@ -393,10 +393,10 @@ def _inner(low: float, high: float, node: int, odd: int, most: int = NEIGHBORS) 
 
 
 def _refined(search: Search, bad: float, good: float, node: int, odd: int) -> float:
-    """Return the number nearest to `bad`, as far as it was tried, that meets the target as `good` does."""
+    """Return the number nearest to `bad` that meets the target, between `bad` and `good`."""
     while True:
         low, high = min(bad, good), max(bad, good)
-        patchy = any(low < one < high for one in search.obstacles)
+        patchy = any(low < one < high for one in search.infeasible)
         inner = _inner(low, high, node, odd, max(NEIGHBORS, MOST_TRIED - search.tried) if patchy else NEIGHBORS)
         for value in inner if bad < good else reversed(inner):
             if search.meets(value):
@@ -409,10 +409,10 @@ def _refined(search: Search, bad: float, good: float, node: int, odd: int) -> fl
 
 
 def _with_edges(search: Search, grid: list[int], node: int, odd: int) -> list[int]:
-    """Return the grid with the numbers between what is possible and what is not: the best may lie there."""
+    """Return the grid with further numbers at the edges of the feasible range."""
     added: list[int] = []
     for low, high in pairwise(grid):
-        if (low in search.obstacles) != (high in search.obstacles) and search.tried < MOST_TRIED - NEIGHBORS:
+        if (low in search.infeasible) != (high in search.infeasible) and search.tried < MOST_TRIED - NEIGHBORS:
             inner = list(_inner(low, high, node, odd))
             for value in inner:
                 search.excess(value)

@@ -1,8 +1,8 @@
-"""Which value of an input brings a figure to its target? The estimate read backwards.
+"""Inverse of the estimate: the value of one input that brings one figure to a target.
 
-A number with a unit is found where the figure equals the target, a whole number where the figure just
-meets it. The search sees the estimate as a black box: it looks at a grid of values over the whole range
-first, and then closely where the target is passed.
+For a number with a unit the figure equals the target; for a whole number the figure just meets it. The search treats
+the estimate as a black box: it evaluates a grid over the whole range, and then refines where the figure crosses the
+target.
 """
 
 from __future__ import annotations
@@ -30,42 +30,47 @@ class Solution:
 
     path: str
     value: float | int
-    """In the unit in which the field is written."""
+    """Value of the input, in the unit of the field."""
     figure: str
     target: float
-    """In the unit in which the estimate shows the figure."""
-    reached: float
-    """The figure (its quantile, where a `level` is asked for) with that value, in the same unit."""
+    """Target, in the unit in which the estimate shows the figure."""
+    achieved: float
+    """Figure with that value (its quantile if `level` is given), in the same unit."""
     scenario: Scenario
-    """The scenario with the value in place."""
+    """Scenario with the value in place."""
     level: float | None
-    """Probability with which the target is met; None for the median value."""
+    """Probability of meeting the target [1]; None: the target holds for the value shown."""
     note: str
-    """What a reader should know: that the figure is not monotone, or what bounds the value."""
+    """Remark: the figure is not monotone, or what limits the value."""
     tried: int
-    """Estimates that were made."""
+    """Number of estimates evaluated [1]."""
     unknown: Unknown = field(repr=False)
+
+    @property
+    def reached(self) -> float:
+        """Former name of `achieved`."""
+        return self.achieved
 
     @cached_property
     def estimate(self) -> Estimate:
-        """The estimate of the scenario with the value in place."""
+        """Estimate of the scenario with the value in place."""
         return estimate(self.scenario)
 
     def __str__(self) -> str:
         output, sign = OUTPUTS[self.figure], "≥" if self.figure in AT_LEAST else "≤"
-        target, reached = (figure_text(self.figure, value) for value in (self.target, self.reached))
-        found = f"{self.path} = {self.unknown.shown(self.value)}"
+        target, achieved = (figure_text(self.figure, value) for value in (self.target, self.achieved))
+        answer = f"{self.path} = {self.unknown.shown(self.value)}"
         met = f"{self.figure} {sign} {target}"
         low, high = self.estimate.bounds(self.figure)
         ends = f"{amount(low, output.rendered)} to {amount(high, output.rendered)}"
         interval = "" if low == high else f"; {DEFAULT_LEVEL:.0%} interval {ends}".replace("%", " %")
         if self.level is not None:
             median = amount(known(self.estimate, self.figure), output.rendered)
-            text = f"{found} meets {met} with a probability of {100 * self.level:g} % (median {median}){interval}"
-        elif self.unknown.whole or abs(self.reached / self.target - 1) > EXACT:
-            text = f"{found} meets {met} ({reached}){interval}"
+            text = f"{answer} meets {met} with a probability of {100 * self.level:g} % (median {median}){interval}"
+        elif self.unknown.whole or abs(self.achieved / self.target - 1) > EXACT:
+            text = f"{answer} meets {met} ({achieved}){interval}"
         else:
-            text = f"{found} brings {self.figure} to {target}{interval}"
+            text = f"{answer} brings {self.figure} to {target}{interval}"
         return f"{text}\n{self.note}" if self.note else text
 
     def _repr_html_(self) -> str:
@@ -75,48 +80,48 @@ class Solution:
 def solve(scenario: Scenario, path: str, *, level: float | None = None, within: Any = None, **target: Any) -> Solution:
     """Find the value of one input that brings one figure of the estimate to a target.
 
-    A number with a unit is found where the figure equals the target, to about 1e-9; of several such values
-    the one nearest to the present one, or the lowest of `within` if the present one is outside. Where the
-    figure jumps over the target the value on the side that meets it is taken, which the note says.
+    For a number with a unit, the figure equals the target to about 1e-9. Of several such values, the result is the one
+    nearest to the present value, or the lowest in `within` if the present value is outside. If the figure jumps over
+    the target, the result is the value on the side that meets it, and the note says so.
 
-    A whole number is found where the figure meets the target (is at most so much; mfu, goodput and
-    utilization: at least): the smallest one where the figure gets better with it, as times do with
-    accelerators, the largest one where it gets worse, as the cost does; what counts is the trend around the
-    present value. Above one node `cluster.count` goes in whole nodes. Planned layouts and whole instances make
-    figures bumpy, so that what is guaranteed is this: the value meets the target, and its neighbors were
-    tried and do not, as far as the next round number that does not (64 lie between two powers of two times
-    the node). Where the figure is not monotone, a better value beyond that is possible; the note says so if
-    any of the values tried shows it.
+    For a whole number, the figure meets the target: it is at most the target (mfu, goodput and utilization: at least).
+    The result is the smallest number if the figure improves with it (wall time with accelerators), and the largest
+    number if the figure gets worse (cost), by the trend around the present value. Above one node, `cluster.count` is a
+    multiple of the node. Planned layouts and whole instances make figures uneven. The result meets the target and its
+    tested neighbors do not, up to the next round number that does not (64 between two powers of two times the node). If
+    the figure is not monotone, a better value further away is possible; the note says so if a tested value shows it.
 
-    What is no estimate at a single value (the model fits on no layout, the batch does not divide) is not
-    possible there, and passed over.
+    Values without an estimate (the model fits on no layout, the batch size allows no layout) are skipped.
 
     Parameters
     ----------
     scenario : Scenario
-    path : the input: a number of the scenario by its dotted path, such as "cluster.count", "recipe.tokens",
-        "prices.price", "mfu", "cluster.site.pue", or "recipe.0.tokens" of several recipes; of an architecture
-        given by counts "architecture.total" or "architecture.active". A range gives way to a plain number,
-        a price that is looked up to one that is given
-    level : meet the target with that probability (0.8: the 80 % quantile of the figure is at the target, of
-        mfu, goodput and utilization the 20 % quantile), instead of with the value shown
-    within : (low, high) between which the input is looked for, as the field takes them; unless given a factor
-        of 2²⁸ around the present value, for whole numbers up to 65,536 or eight times the present one
-    target : one figure by its name: a number in the unit in which the estimate shows it, a string with a unit
-        ("30 days", "250 kUSD") or a pint Quantity
+    path : str
+        Dotted path of a number in the scenario, such as "cluster.count", "recipe.tokens", "prices.price", "mfu",
+        "cluster.site.pue", "recipe.0.tokens" with several recipes, or "architecture.total" and "architecture.active"
+        of an architecture given by counts. The result replaces a range or a looked-up price.
+    level : float, optional
+        Probability of meeting the target: with 0.8, the 80 % quantile of the figure is at the target (of mfu, goodput
+        and utilization the 20 % quantile); default: the value shown is at the target [1].
+    within : tuple, optional
+        Bounds (low, high) of the input, as the field accepts them; default: a factor of 2²⁸ around the present value,
+        and for whole numbers up to 65,536 or eight times the present value.
+    target : number, str or pint.Quantity
+        One figure by name: a number in the unit in which the estimate shows it, or text with a unit ("30 days",
+        "250 k$").
 
     Returns
     -------
     Solution
-        `.value` in the unit of the field, `.reached`, `.scenario` and `.estimate` with it in place, `.note`.
+        `.value` in the unit of the field, `.achieved`, `.scenario` and `.estimate` with it in place, `.note`.
 
     Raises
     ------
     InputError
-        If no value in the range brings the figure to the target, which says what the figure is instead; if the
-        input does not touch the figure; if the path or the target cannot be read.
+        If no value in the range brings the figure to the target (the message gives the range of the figure); if the
+        input has no effect on the figure; if the path or the target is invalid.
     MissingFactError
-        If a fact is missing that the figure needs.
+        If a fact that the figure needs is unknown.
 
     Examples
     --------
@@ -135,28 +140,28 @@ def solve(scenario: Scenario, path: str, *, level: float | None = None, within: 
     recipe.tokens = 1.337T tokens brings cost to 250 k$
     """
     if not isinstance(scenario, Scenario):
-        raise InputError(f"a Scenario is solved (Scenario.load reads a file); got {type(scenario).__name__}")
+        raise InputError(f"`scenario` must be a Scenario (Scenario.load reads a file); got {type(scenario).__name__}")
     if len(target) != 1:
         given = f"got {', '.join(target)}" if target else "got none"
-        raise InputError(f'one figure is the target, as in wall_time="30 days"; {given}')
+        raise InputError(f'give one figure as the target, as in wall_time="30 days"; {given}')
     if level is not None:
         check_level(level)
     ((figure, spelled),) = target.items()
     wanted = _target(figure, spelled)
-    asked = find(scenario, path)
-    search = Search(scenario, asked, figure, wanted, level)
-    found, note = whole(search, within) if asked.whole else continuous(search, within)
+    variable = find(scenario, path)
+    search = Search(scenario, variable, figure, wanted, level)
+    answer, note = whole(search, within) if variable.whole else continuous(search, within)
     return Solution(
         path=path,
-        value=asked.held(found),
+        value=variable.held(answer),
         figure=figure,
         target=wanted,
-        reached=search.figures[found],
-        scenario=asked.put(scenario, found),
+        achieved=search.figures[answer],
+        scenario=variable.put(scenario, answer),
         level=level,
         note=note,
         tried=search.tried,
-        unknown=asked,
+        unknown=variable,
     )
 
 

@@ -1,4 +1,4 @@
-"""Which input is asked for? A dotted path of a scenario, what it may be, and the scenario with it in place."""
+"""The input to solve for: a dotted path in a scenario, its unit and bounds, and the scenario with a new value."""
 
 from __future__ import annotations
 
@@ -19,31 +19,32 @@ from costmodel.foundation.rendering import amount, number
 from costmodel.foundation.specs import Spec
 
 _COUNTS = ("total", "active")
-"""Counts of an architecture that can be asked for where nothing else of it is known."""
+"""Counts of an architecture given only by counts."""
 _OF_COUNTS = Measure("1", 1.0, 1e18, uncertain=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """An input that is asked for.
-
-    `measure` holds its unit and bounds, `present` its value in the scenario (None if there is none) in
-    that unit; `whole` inputs are tried number by number, `rounded` ones are large counts.
-    """
+    """The input to solve for."""
 
     path: str
+    """Dotted path in the scenario."""
     measure: Measure
+    """Unit and bounds."""
     whole: bool
+    """Whether it is a whole number, such as a number of accelerators."""
     rounded: bool
+    """Whether it is a large count, rounded to a whole number."""
     present: float | None
+    """Value in the scenario, in the unit of `measure`; None without a value."""
 
     @property
     def unit(self) -> str:
-        """Unit in which the field is written."""
+        """Unit of the field."""
         return self.measure.unit
 
     def put(self, scenario: Scenario, value: float) -> Scenario:
-        """Return a copy of the scenario with `value` in place of the input; a price replaces its looking up."""
+        """Return a copy of the scenario with `value` as the input; a price replaces the price look-up."""
         if self.rounded:
             return scenario.replace(architecture=_counts(scenario, self.path, round(value)))
         if self.path == "prices.price" and scenario.prices.price is None:
@@ -51,7 +52,7 @@ class Unknown:
         return scenario.replace({self.path: int(value) if self.whole else value})
 
     def held(self, value: float) -> float | int:
-        """Return `value` as the field holds it."""
+        """Return `value` with the type of the field."""
         return round(value) if self.whole or self.rounded else value
 
     def shown(self, value: float) -> str:
@@ -66,7 +67,7 @@ class Unknown:
         return f"{number(value, 4)} {unit}".rstrip()
 
     def bounds(self, within: Any) -> tuple[float, float]:
-        """Return what the user's `within` spells, in the unit of the field."""
+        """Return the bounds given by `within`, in the unit of the field."""
         if not isinstance(within, (tuple, list)) or len(within) != 2:
             raise InputError(f"within: two bounds of {self.path}, (low, high), are expected; got {within!r}")
         plain = Measure(
@@ -88,17 +89,18 @@ class Unknown:
 
 
 def find(scenario: Scenario, path: str) -> Unknown:
-    """Return the input that a dotted path of a scenario names.
+    """Return the input at a dotted path of a scenario.
 
     Parameters
     ----------
     scenario : Scenario
-    path : such as "cluster.count", "recipe.tokens" or, of several recipes, "recipe.0.tokens"
+    path : str
+        Such as "cluster.count", "recipe.tokens" or, with several recipes, "recipe.0.tokens".
 
     Raises
     ------
     InputError
-        If there is no such field, or it holds no number.
+        If the field does not exist or is not a number.
 
     Examples
     --------
@@ -127,7 +129,7 @@ def find(scenario: Scenario, path: str) -> Unknown:
 
 
 def _inside(holder: Any, name: str, path: str, so_far: str, final: bool = False) -> Any:
-    """Return what `holder` has at `name`, or raise with what it has instead."""
+    """Return the value of `holder` at `name`, or raise an error that lists the valid names."""
     if isinstance(holder, tuple):
         if name.isdigit() and int(name) < len(holder):
             return holder[int(name)]
@@ -165,7 +167,7 @@ def _parts(annotation: Any) -> Iterator[Any]:
 
 
 def _known(scenario: Scenario, path: str, measure: Measure) -> float | None:
-    """Return what stands in the estimate where a field is not given, in the unit of the field."""
+    """Return the value that the estimate uses for a field that is not given, in the unit of the field."""
     try:
         present: Estimate = estimate(scenario)
     except (InputError, MissingFactError):
@@ -190,7 +192,7 @@ def _count(scenario: Scenario, path: str) -> Unknown:
 
 
 def _counts(scenario: Scenario, path: str, value: int) -> dict[str, Any]:
-    """Return the counts of the architecture with one changed; a dense model stays dense."""
+    """Return the counts of the architecture with one new value; a dense model stays dense."""
     origin = scenario.architecture.origin
     counts = dict(origin) if isinstance(origin, dict) else {}
     name = path.partition(".")[2]
