@@ -53,7 +53,7 @@ def test_tokens_are_found_again(tokens, name):
     target = figure(plain(**{"recipe.tokens": tokens}), name)
     found = solve(plain(), "recipe.tokens", **{name: target})
     assert found.value == pytest.approx(tokens, rel=1e-8)
-    assert figure(found.scenario, name) == pytest.approx(target, rel=1e-8) == found.reached
+    assert figure(found.scenario, name) == pytest.approx(target, rel=1e-8) == found.achieved
     assert found.tried < 300
 
 
@@ -109,7 +109,7 @@ def test_what_is_linear_is_exact():
 def test_any_number_of_a_scenario_can_be_asked_for(path, target):
     found = solve(scenario(), path, **target)
     ((name, _),) = target.items()
-    assert found.reached == pytest.approx(found.target, rel=1e-8) == figure(found.scenario, name)
+    assert found.achieved == pytest.approx(found.target, rel=1e-8) == figure(found.scenario, name)
     assert found.estimate.scenario == found.scenario == scenario().replace({path: found.value})
 
 
@@ -146,9 +146,9 @@ def test_of_two_crossings_the_nearest_is_taken_and_it_is_said():
 def test_a_figure_that_jumps_over_the_target_is_taken_on_the_side_that_meets_it():
     run = scenario(**{"cluster.count": 8})  # the batch by rule goes in powers of two, a thousandth of the tokens
     found = solve(run, "recipe.tokens", step_time="40 s")
-    assert found.reached < 39 and "step_time jumps there from 32." in found.note
+    assert found.achieved < 39 and "step_time jumps there from 32." in found.note
     more = run.replace({"recipe.tokens": found.value * (1 + 1e-9)})
-    assert figure(more, "step_time") > 40 > figure(found.scenario, "step_time") == found.reached
+    assert figure(more, "step_time") > 40 > figure(found.scenario, "step_time") == found.achieved
 
 
 def test_a_target_at_a_bound_is_found():
@@ -160,7 +160,7 @@ def test_a_target_at_a_bound_is_found():
 def test_the_edge_of_what_is_possible_is_found():
     # below 107,000 GPU-hours the FLOPs would be done faster than the peak: 5 days lie just above that
     found = solve(scenario(), "gpu_hours", wall_time="4.5 days")
-    assert found.reached == pytest.approx(4.5, rel=1e-8)
+    assert found.achieved == pytest.approx(4.5, rel=1e-8)
     with pytest.raises(cm.InputError, match=r"at least 4\.4.*not possible at .*too few"):
         solve(scenario(), "gpu_hours", wall_time="1 day")
 
@@ -251,7 +251,7 @@ def test_a_batch_that_shares_factors_with_the_count_is_found():
 def test_a_figure_that_is_not_monotone_is_said_to_be_so():
     run = scenario(architecture="llama-3.1-405b", **{"recipe.batch_size": 2048})
     found = solve(run, "cluster.count", wall_time="120 days")
-    assert found.reached <= 120 and "not monotone" in found.note and "larger ones need not" in found.note
+    assert found.achieved <= 120 and "not monotone" in found.note and "larger ones need not" in found.note
     with pytest.raises(cm.InputError, match=r"wall_time to 90.0 days: it is at least 104 days \(at 16,384\)"):
         solve(run, "cluster.count", wall_time="90 days")
 
@@ -332,7 +332,7 @@ def test_a_price_that_is_looked_up_gives_way_to_one_that_is_given():
     run = scenario(prices=cm.Rental(provider="lambda", on="2026-09-01"))
     found = solve(run, "prices.price", cost="1 MUSD")
     assert found.scenario.prices == cm.Rental(price=found.value)
-    assert found.reached == pytest.approx(1e6, rel=1e-8)
+    assert found.achieved == pytest.approx(1e6, rel=1e-8)
 
 
 def test_counts_of_an_architecture():
@@ -407,7 +407,7 @@ def test_a_missing_fact_is_told():
     with pytest.raises(cm.MissingFactError, match=r"cost is unknown: .*price"):
         solve(run, "recipe.tokens", cost="1 MUSD")
     assert solve(run, "prices.price", cost="1 MUSD").reached == pytest.approx(1e6)
-    with pytest.raises(cm.MissingFactError, match="memory is not known"):
+    with pytest.raises(cm.MissingFactError, match="memory is unknown"):
         solve(plain(), "recipe.tokens", memory=40)
 
 
