@@ -341,7 +341,7 @@ def test_counts_of_an_architecture():
     sparse = solve(plain(architecture={"total": "70B", "active": "10B"}), "architecture.active", cost="200 kUSD")
     assert sparse.scenario.architecture.parameters.total == 70e9
     assert sparse.scenario.architecture.parameters.active == sparse.value
-    with pytest.raises(cm.InputError, match=r"at most .* not possible .*is at most total"):
+    with pytest.raises(cm.InputError, match=r"at most .* not possible .*must be at most total"):
         solve(plain(), "architecture.active", cost="2 MUSD")
 
 
