@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from costmodel.foundation.fitted import (
-    Values,
-    constant_rows,
-    fit_least_squares,
-    fold_rows,
-    leave_one_group_out,
-    other_row,
-    spread_of,
-)
+from costmodel.foundation import fitted as fitting
+from costmodel.foundation.fitted import Values
 from costmodel.refit.result import Refitted, error_line, fit_input
 from costmodel.serving.decode import Constants, Machine, Work, time_per_token
 from costmodel.serving.efficiency import OTHER, PRIORS, Efficiency
@@ -122,7 +115,7 @@ def fit(prepared: Prepared, rows: NDArray[np.bool_]) -> Values:
 
 
 def _fit_rows(prepared: Prepared, rows: NDArray[np.bool_], priors: Mapping[str, Prior]) -> Values:
-    return fit_least_squares(lambda values: residuals(prepared, values)[rows] / NOISE, priors, tolerance=1e-10)
+    return fitting.fit_least_squares(lambda values: residuals(prepared, values)[rows] / NOISE, priors, tolerance=1e-10)
 
 
 def fit_all(steps: Sequence[MeasuredDecode]) -> DecodeFit:
@@ -136,15 +129,15 @@ def fit_all(steps: Sequence[MeasuredDecode]) -> DecodeFit:
 
     prepared = prepare(steps)
     values = fit(prepared, np.ones(len(steps), dtype=bool))
-    folds, left_out = leave_one_group_out(
+    folds, left_out = fitting.leave_one_group_out(
         prepared.models, lambda rows: fit(prepared, rows), lambda known: residuals(prepared, known),
         sorted(set(prepared.models.tolist())),
     )  # fmt: skip
     generations = sorted(set(prepared.generations.tolist()))
-    spreads = {name: spread_of(left_out[prepared.generations == name]) for name in generations}
+    spreads = {name: fitting.spread_of(left_out[prepared.generations == name]) for name in generations}
     base = {name: value for name, value in values.items() if ":" not in name}
     new = residuals(prepared, base)
-    unseen = [spread_of(new[prepared.generations == name]) for name in generations if name != BASE]
+    unseen = [fitting.spread_of(new[prepared.generations == name]) for name in generations if name != BASE]
     spreads[OTHER] = max([*unseen, *spreads.values()])
     return DecodeFit(prepared, values, folds, residuals(prepared, values), left_out, spreads)
 
@@ -157,7 +150,7 @@ def tables_of(fitted: DecodeFit) -> Refitted:
     fitted : DecodeFit
     """
     free = [name for name, prior in PRIORS.items() if prior.spread > 0]
-    folds = fold_rows("model", fitted.folds, free, f"{_SOURCE}, without the model")
+    folds = fitting.fold_rows("model", fitted.folds, free, f"{_SOURCE}, without the model")
     generations = fitted.prepared.generations
     summary = [
         error_line(f"{generation}, {name}", logs[generations == generation], 0.25)
@@ -172,8 +165,8 @@ def _constant_rows(fitted: DecodeFit) -> list[Row]:
     source = f"{_SOURCE}, {generations.count(BASE)} throughputs on {BASE}"
     for other in sorted(set(generations) - {BASE}):
         source += f", {generations.count(other)} on {other}"
-    rows = constant_rows(fitted.values, PRIORS, source)
+    rows = fitting.constant_rows(fitted.values, PRIORS, source)
     for name, spread in fitted.spreads.items():
         note = f"the constants of {BASE} on other generations" if name == OTHER else "the model left out"
-        rows.append(other_row("spread", name, f"{spread:.4f}", "1", f"{_SOURCE}: residuals with {note}"))
+        rows.append(fitting.other_row("spread", name, f"{spread:.4f}", "1", f"{_SOURCE}: residuals with {note}"))
     return rows

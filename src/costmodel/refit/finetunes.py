@@ -9,16 +9,8 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from costmodel.foundation.fitted import (
-    Prior,
-    Values,
-    constant_rows,
-    fit_least_squares,
-    fold_rows,
-    leave_one_group_out,
-    other_row,
-    spread_of,
-)
+from costmodel.foundation import fitted as fitting
+from costmodel.foundation.fitted import Prior, Values
 from costmodel.foundation.tables import Row, table
 from costmodel.foundation.units import GIB
 from costmodel.refit.result import Refitted, error_line
@@ -97,7 +89,7 @@ def fit_memory(tunes: Sequence[MeasuredFineTune]) -> Values:
     tunes : sequence of MeasuredFineTune
         Those with a peak memory are used.
     """
-    return fit_least_squares(
+    return fitting.fit_least_squares(
         lambda values: memory_residuals(tunes, MemoryConstants(**values)) / MEMORY_NOISE, MEMORY_PRIORS, tolerance=1e-6
     )
 
@@ -140,10 +132,10 @@ def fit_all(tunes: Sequence[MeasuredFineTune]) -> FineTuneFit:
         return memory_residuals(weighed, MemoryConstants(**values))
 
     time, memory = fit_time(prepared, np.ones(len(timed), dtype=bool)), fit_memory(weighed)
-    time_folds, left_time = leave_one_group_out(
+    time_folds, left_time = fitting.leave_one_group_out(
         prepared.families, lambda rows: fit_time(prepared, rows), time_residuals, models
     )
-    memory_folds, left_memory = leave_one_group_out(
+    memory_folds, left_memory = fitting.leave_one_group_out(
         [tune.model for tune in weighed], memory_fit, held_residuals, models
     )
     folds = {model: {**{name: time_folds[model][name] for name in FINE_TUNING}, **memory_folds[model]}
@@ -156,9 +148,9 @@ def fit_all(tunes: Sequence[MeasuredFineTune]) -> FineTuneFit:
     }
     bound = _launch_bound(prepared, time)
     spreads = {
-        "finetune": spread_of(left_time[~bound]),
-        "finetune_launch": spread_of(left_time[bound]),
-        "memory": spread_of(left_memory),
+        "finetune": fitting.spread_of(left_time[~bound]),
+        "finetune_launch": fitting.spread_of(left_time[bound]),
+        "memory": fitting.spread_of(left_memory),
     }
     return FineTuneFit({name: time[name] for name in FINE_TUNING}, memory, folds, residuals, spreads)
 
@@ -182,8 +174,8 @@ def tables_of(fitted: FineTuneFit, tunes: Sequence[MeasuredFineTune]) -> Refitte
     memories = len(fitted.residuals["memory"])
     tables = {
         "fitted/finetune_efficiency": _time_rows(fitted, tunes),
-        "fitted/memory": constant_rows(fitted.memory, MEMORY_PRIORS, f"{_SOURCE}, {memories} peak memories"),
-        "fitted/folds/finetune": fold_rows(
+        "fitted/memory": fitting.constant_rows(fitted.memory, MEMORY_PRIORS, f"{_SOURCE}, {memories} peak memories"),
+        "fitted/folds/finetune": fitting.fold_rows(
             "model", fitted.folds, (*FINE_TUNING, *MEMORY_PRIORS), f"{_SOURCE}, without the model"
         ),
     }
@@ -192,10 +184,10 @@ def tables_of(fitted: FineTuneFit, tunes: Sequence[MeasuredFineTune]) -> Refitte
 
 def _time_rows(fitted: FineTuneFit, tunes: Sequence[MeasuredFineTune]) -> list[Row]:
     timed = Counter(tune.cluster.accelerator.name for tune in tunes if tune.seconds)
-    rows = constant_rows(fitted.time, FINE_TUNING, f"{_SOURCE}, {timed.total()} step times")
-    rows += [other_row("spread", name, f"{spread:.4f}", "1", f"{_SOURCE}: residuals of {_SPREADS[name]}")
+    rows = fitting.constant_rows(fitted.time, FINE_TUNING, f"{_SOURCE}, {timed.total()} step times")
+    rows += [fitting.other_row("spread", name, f"{spread:.4f}", "1", f"{_SOURCE}: residuals of {_SPREADS[name]}")
              for name, spread in fitted.spreads.items()]  # fmt: skip
     known = {row["name"] for row in table("fitted/efficiency").rows if row["kind"] == "measured"}
-    rows += [other_row("measured", name, str(number), "rows", f"data/{TUNES}.csv")
+    rows += [fitting.other_row("measured", name, str(number), "rows", f"data/{TUNES}.csv")
              for name, number in sorted(timed.items()) if name not in known]  # fmt: skip
     return rows

@@ -10,14 +10,8 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from costmodel.foundation.fitted import (
-    Values,
-    constant_rows,
-    fold_rows,
-    leave_one_group_out,
-    other_row,
-    spread_of,
-)
+from costmodel.foundation import fitted as fitting
+from costmodel.foundation.fitted import Values
 from costmodel.foundation.tables import Row, Table, table
 from costmodel.hardware.cluster import Cluster
 from costmodel.refit.result import Refitted, error_line, fit_input
@@ -131,7 +125,7 @@ def fit_all(steps: Sequence[MeasuredStep], grid: Sequence[MeasuredStep]) -> Step
     values = fit(prepared, np.ones(len(everything), dtype=bool))
     inside = logs(values)
     families = dict.fromkeys(step.family for step in steps)
-    folds, left_out = leave_one_group_out(prepared.families, lambda rows: fit(prepared, rows), logs, families)
+    folds, left_out = fitting.leave_one_group_out(prepared.families, lambda rows: fit(prepared, rows), logs, families)
     left_out = np.where(np.isnan(left_out), inside, left_out)
     spreads = _spreads(prepared, left_out, logs)
     return StepTimeFit(everything, prepared, values, folds, inside, left_out, spreads)
@@ -148,12 +142,16 @@ def _spreads(prepared: Prepared, left_out: Array, logs: Logs) -> dict[str, float
         """Return the spread of residuals; every group has the same weight where groups are given."""
         sizes = Counter(groups.tolist()) if groups is not None else {}
         equal = np.ones(len(residuals))
-        return spread_of(residuals, equal if groups is None else np.array([1.0 / sizes[name] for name in groups]))
+        return fitting.spread_of(
+            residuals, equal if groups is None else np.array([1.0 / sizes[name] for name in groups])
+        )
 
     def added(groups: NDArray[np.str_]) -> float:
         """Return the spread added to that of dense models where the whole group is new."""
         names = dict.fromkeys(groups[dense].tolist())
-        _, without = leave_one_group_out(np.where(multi, groups, GRID), lambda rows: fit(prepared, rows), logs, names)
+        _, without = fitting.leave_one_group_out(
+            np.where(multi, groups, GRID), lambda rows: fit(prepared, rows), logs, names
+        )
         residuals = np.where(np.isnan(without), left_out, without)
         return math.sqrt(max(spread(residuals[dense], groups[dense]) ** 2 - usual**2, 0.0))
 
@@ -189,15 +187,17 @@ def tables_of(fitted: StepTimeFit) -> Refitted:
         if rows.any()
     ]
     free = [name for name, prior in PRIORS.items() if prior.spread > 0]
-    folds = fold_rows("family", fitted.folds, free, f"{_SOURCE}, without the family")
+    folds = fitting.fold_rows("family", fitted.folds, free, f"{_SOURCE}, without the family")
     return Refitted({"fitted/efficiency": _constant_rows(fitted), "fitted/folds/efficiency": folds}, summary)
 
 
 def _constant_rows(fitted: StepTimeFit) -> list[Row]:
-    rows = constant_rows(fitted.values, PRIORS, f"{_SOURCE}, {len(fitted.steps)} steps", TIED)
-    rows += [other_row("spread", name, f"{spread:.4f}", "1", f"{_SOURCE}: residuals of {_SPREADS[name]}")
+    rows = fitting.constant_rows(fitted.values, PRIORS, f"{_SOURCE}, {len(fitted.steps)} steps", TIED)
+    rows += [fitting.other_row("spread", name, f"{spread:.4f}", "1", f"{_SOURCE}: residuals of {_SPREADS[name]}")
              for name, spread in fitted.spreads.items()]  # fmt: skip
     numbers = Counter(step.cluster.accelerator.name for step in fitted.steps)
     source = f"data/{STEPS}.csv and data/{GRID_STEPS}.csv"
-    rows += [other_row("measured", name, str(number), "rows", source) for name, number in sorted(numbers.items())]
+    rows += [
+        fitting.other_row("measured", name, str(number), "rows", source) for name, number in sorted(numbers.items())
+    ]
     return rows

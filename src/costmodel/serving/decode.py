@@ -1,4 +1,4 @@
-"""How long does one decode step take? Bytes that are read, FLOPs that are done, and what each step costs besides."""
+"""Time of a decode step from bytes read, FLOPs, communication and fixed overheads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from costmodel.hardware.cluster import Cluster
 
 PLAIN_BYTES = 2.0
-"""Bytes of what is not quantized, of cached keys and values, and of states: bf16."""
+"""Bytes of an unquantized weight, of a cached key or value, and of a state: bf16."""
 MEMORY_SHARE = 0.9
 """Share of the memory for weights and cache: `gpu_memory_utilization`, as vLLM sets it by default."""
 EXCHANGES = 2.0
@@ -49,7 +49,7 @@ of weights below 8 bits, and of "int8", run in bf16."""
 
 
 class Machine(NamedTuple):
-    """What a step needs to know of the accelerators of a replica: each one's rates [SI], and how many there are."""
+    """Rates of each accelerator of a replica [SI], and the number of accelerators."""
 
     peak: float
     bandwidth: float

@@ -1,4 +1,4 @@
-"""How many tokens a second does a cluster generate, and what does one of them take?"""
+"""Throughput of token generation on a cluster, and the time per output token."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     from costmodel.hardware.cluster import Cluster
 
 MOST_SEQUENCES = 1024
-"""Sequences of a replica at once unless `concurrency` says more: beyond them measured throughputs hardly grow."""
+"""Default maximum of concurrent sequences per replica; measured throughput hardly grows beyond it."""
 FEWEST_SEQUENCES = 64
-"""Sequences that a replica should hold, where the number of its accelerators within a node is chosen: with fewer,
-reading the weights takes most of a step."""
+"""Concurrent sequences for which the number of accelerators of a replica is chosen; with fewer sequences, reading the
+weights takes most of a step."""
 
 
 class Generation(NamedTuple):
-    """What a cluster generates in steady state.
+    """Throughput and times of a cluster in steady state.
 
-    `tokens_per_second` are output tokens of the whole cluster [token/s]; `batch` the sequences at once of a
-    replica; `gpu_seconds_per_token` the time of the cluster's accelerators, idle ones included, for an output
+    `tokens_per_second` is the output throughput of the cluster [token/s]; `batch` the number of concurrent sequences
+    per replica; `gpu_seconds_per_token` the time of the cluster's accelerators, idle ones included, for an output
     token [s]; `time_per_output_token` the mean time between two tokens of a sequence [s]; `prefill_seconds` the time
-    of a prompt on a replica [s]; `memory` what weights and cache take on an accelerator [byte]; `spread` the
+    of a prompt on a replica [s]; `memory` that of weights and cache on an accelerator [byte]; `spread` the
     standard deviation of ln(predicted / measured) of a throughput of a model that was not in the fit [1].
     """
 
