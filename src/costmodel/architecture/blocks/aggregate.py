@@ -1,6 +1,6 @@
 """One block for a whole model of which only parameter counts are known."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ class Aggregate(Block):
     Core attention is counted where its layers and width are known, and left out where they are not.
     """
 
+    part_name: ClassVar[str] = "parameters"
     kind: Literal["aggregate"] = "aggregate"
     parameters: Total
     active: Total
@@ -23,10 +24,6 @@ class Aggregate(Block):
     attention_layers: Number = 0
     attention_width: Number = 0
     """Heads × head width of one layer."""
-
-    @property
-    def part(self) -> str:
-        return "parameters"
 
     def weights(self, width: int) -> list[Weight]:
         return [Weight("parameters", (self.parameters,), active=self.active / self.parameters)]

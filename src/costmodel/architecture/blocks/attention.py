@@ -24,6 +24,7 @@ class Attention(Block):
     (arXiv 2305.13245).
     """
 
+    part_name: ClassVar[str] = "attention"
     attends: ClassVar[bool] = True
     kind: Literal["attention"] = "attention"
     heads: Dimension
@@ -48,10 +49,6 @@ class Attention(Block):
     output_gate: bool = False
     """A gate over what the heads give, as wide as the queries and projected like them."""
     causal: bool = True
-
-    @property
-    def part(self) -> str:
-        return "attention"
 
     def sharding(self) -> Sharding:
         return grouped_queries(self.heads, self.kv_heads)

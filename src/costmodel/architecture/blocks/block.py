@@ -74,6 +74,8 @@ class Sharding(NamedTuple):
 class Block(Spec):
     """A part of a layer, which lists its weights, operations and cache."""
 
+    part_name: ClassVar[str] = "other"
+    """Part of the model that its kind is counted in."""
     reads_source: ClassVar[bool] = False
     """Whether its keys and values come from an encoder."""
     attends: ClassVar[bool] = False
@@ -81,8 +83,8 @@ class Block(Spec):
 
     @property
     def part(self) -> str:
-        """Part of the model to which the block is counted, in tables."""
-        return type(self).__name__.lower()
+        """Part of the model that the block is counted in, in tables."""
+        return self.part_name
 
     def weights(self, width: int) -> list[Weight]:
         """List the trained tensors of the block in a model of hidden size `width`."""

@@ -19,6 +19,7 @@ class CompressedAttention(Block):
     Shapes as in Hugging Face transformers 5.24, model type deepseek_v4.
     """
 
+    part_name: ClassVar[str] = "attention"
     attends: ClassVar[bool] = True
     kind: Literal["compressed_attention"] = "compressed_attention"
     heads: Dimension
@@ -39,10 +40,6 @@ class CompressedAttention(Block):
         if self.heads * self.head_width % self.output_groups:
             raise ValueError(f"output_groups ({self.output_groups}) does not divide heads × head width")
         return self
-
-    @property
-    def part(self) -> str:
-        return "attention"
 
     @property
     def _indexed(self) -> bool:

@@ -1,6 +1,6 @@
 """Comparison of two encodings of a sequence, such as a text and its image."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from costmodel.architecture.blocks.block import Block, Operation, Weight, product
 from costmodel.foundation.fields import Dimension
@@ -14,14 +14,11 @@ class Contrast(Block):
     Radford et al. 2021 (arXiv 2103.00020), figure 3; Zhai et al. 2023 (arXiv 2303.15343), algorithm 1.
     """
 
+    part_name: ClassVar[str] = "head"
     kind: Literal["contrast"] = "contrast"
     encoding_width: Dimension
     bias: bool = False
     """Whether the similarity is shifted after it is scaled."""
-
-    @property
-    def part(self) -> str:
-        return "head"
 
     def weights(self, width: int) -> list[Weight]:
         scale = Weight("scale", (1,), "bias")

@@ -14,6 +14,7 @@ class CrossAttention(Block):
     Vaswani et al. 2017 (arXiv 1706.03762), section 3.2.3.
     """
 
+    part_name: ClassVar[str] = "attention"
     reads_source: ClassVar[bool] = True
     attends: ClassVar[bool] = True
     kind: Literal["cross_attention"] = "cross_attention"
@@ -30,10 +31,6 @@ class CrossAttention(Block):
     key_bias: bool = True
     """Whether the keys have a bias where queries and values have one."""
     output_bias: bool = False
-
-    @property
-    def part(self) -> str:
-        return "attention"
 
     def sharding(self) -> Sharding:
         return grouped_queries(self.heads, self.kv_heads)

@@ -1,6 +1,6 @@
 """Mixture of experts: a router sends each token to a few of many feed-forward blocks; some are shared."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -17,6 +17,7 @@ class Experts(Block):
     Fedus et al. 2021 (arXiv 2101.03961); Dai et al. 2024, "DeepSeekMoE" (arXiv 2401.06066).
     """
 
+    part_name: ClassVar[str] = "experts"
     kind: Literal["experts"] = "experts"
     experts: Dimension
     """Routed experts."""
@@ -39,10 +40,6 @@ class Experts(Block):
         if self.top_k > self.experts:
             raise ValueError(f"top_k ({self.top_k}) is at most the number of experts ({self.experts})")
         return self
-
-    @property
-    def part(self) -> str:
-        return "experts"
 
     def sharding(self) -> Sharding:
         return Sharding(experts=self.experts)

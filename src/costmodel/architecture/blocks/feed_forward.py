@@ -1,6 +1,6 @@
 """Dense feed-forward blocks, plain (two matrices) or gated (three)."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, product
 from costmodel.foundation.fields import Dimension
@@ -14,14 +14,11 @@ class FeedForward(Block):
     Shazeer 2020, "GLU Variants Improve Transformer" (arXiv 2002.05202).
     """
 
+    part_name: ClassVar[str] = "feed_forward"
     kind: Literal["feed_forward"] = "feed_forward"
     inner_width: Dimension
     gated: bool
     bias: bool = False
-
-    @property
-    def part(self) -> str:
-        return "feed_forward"
 
     def weights(self, width: int) -> list[Weight]:
         gate = linear("gate", width, self.inner_width, bias=self.bias, split="columns") if self.gated else []

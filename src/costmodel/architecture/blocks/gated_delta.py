@@ -1,6 +1,6 @@
 """Gated delta rule: linear attention whose state forgets by a gate and is corrected by each key."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, norm, product
 from costmodel.foundation.fields import Dimension
@@ -16,6 +16,7 @@ class GatedDelta(Block):
     Yang, Kautz and Hatamizadeh 2024, "Gated Delta Networks" (arXiv 2412.06464).
     """
 
+    part_name: ClassVar[str] = "linear_attention"
     kind: Literal["gated_delta"] = "gated_delta"
     key_heads: Dimension
     """Heads of the queries and of the keys."""
@@ -27,10 +28,6 @@ class GatedDelta(Block):
     """Width of a value head."""
     kernel: Dimension
     """Tokens that the convolution sees."""
-
-    @property
-    def part(self) -> str:
-        return "linear_attention"
 
     @property
     def convolved_width(self) -> int:

@@ -1,6 +1,6 @@
 """Several residual streams, mixed before and after a block by weights that depend on the streams."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from costmodel.architecture.blocks.block import Block, Operation, Weight, product
 from costmodel.foundation.fields import Dimension
@@ -14,15 +14,12 @@ class HyperConnection(Block):
     Zhu et al. 2024, "Hyper-Connections" (arXiv 2409.19606).
     """
 
+    part_name: ClassVar[str] = "hyper_connections"
     kind: Literal["hyper_connection"] = "hyper_connection"
     streams: Dimension
     outputs: Dimension
     scales: Dimension
     copies: Dimension = 1
-
-    @property
-    def part(self) -> str:
-        return "hyper_connections"
 
     def weights(self, width: int) -> list[Weight]:
         return [

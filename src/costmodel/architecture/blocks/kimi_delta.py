@@ -1,6 +1,6 @@
 """Kimi delta attention: the gated delta rule with a decay for each channel of the keys."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from costmodel.architecture.blocks.block import Block, Operation, Sharding, Weight, linear, norm, product
 from costmodel.foundation.fields import Dimension
@@ -16,16 +16,13 @@ class KimiDelta(Block):
     Kimi Team 2025, "Kimi Linear", section 4 (arXiv 2510.26692).
     """
 
+    part_name: ClassVar[str] = "linear_attention"
     kind: Literal["kimi_delta"] = "kimi_delta"
     heads: Dimension
     head_width: Dimension
     """Width of a query, key or value head, and rank of the projections to decays and gate."""
     kernel: Dimension
     """Tokens that the convolutions see."""
-
-    @property
-    def part(self) -> str:
-        return "linear_attention"
 
     def sharding(self) -> Sharding:
         return Sharding(self.heads)

@@ -15,6 +15,7 @@ class LatentAttention(Block):
     "DeepSeek-V3.2", section 2.1.
     """
 
+    part_name: ClassVar[str] = "attention"
     attends: ClassVar[bool] = True
     kind: Literal["latent_attention"] = "latent_attention"
     heads: Dimension
@@ -34,10 +35,6 @@ class LatentAttention(Block):
     index_top_k: Dimension | None = None
     """Keys that the indexer leaves to a query at most."""
     causal: bool = True
-
-    @property
-    def part(self) -> str:
-        return "attention"
 
     def sharding(self) -> Sharding:
         return Sharding(self.heads)

@@ -1,6 +1,6 @@
 """Lightning attention: linear attention with a fixed decay for each head."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from costmodel.architecture.blocks.block import Block, Operation, Sharding, Weight, linear, norm, product
 from costmodel.foundation.fields import Dimension
@@ -18,14 +18,11 @@ class LightningAttention(Block):
     (arXiv 2501.08313).
     """
 
+    part_name: ClassVar[str] = "linear_attention"
     kind: Literal["lightning_attention"] = "lightning_attention"
     heads: Dimension
     head_width: Dimension
     """Width of a query, key or value head."""
-
-    @property
-    def part(self) -> str:
-        return "linear_attention"
 
     def sharding(self) -> Sharding:
         return Sharding(self.heads)

@@ -1,6 +1,6 @@
 """The first Mamba block: a selective scan over a state for each channel."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, norm, product
 from costmodel.foundation.fields import Dimension
@@ -17,6 +17,7 @@ class Mamba(Block):
     (arXiv 2403.19887).
     """
 
+    part_name: ClassVar[str] = "state_space"
     kind: Literal["mamba"] = "mamba"
     inner_width: Dimension
     """Channels of the scan."""
@@ -31,10 +32,6 @@ class Mamba(Block):
     convolution_bias: bool = True
     inner_norms: bool = False
     """Norms of the step sizes and of the input and output of the state."""
-
-    @property
-    def part(self) -> str:
-        return "state_space"
 
     def weights(self, width: int) -> list[Weight]:
         inner, state, rank = self.inner_width, self.state_width, self.step_rank

@@ -1,6 +1,6 @@
 """The second Mamba block: heads that share the input and output of their states in groups."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from costmodel.architecture.blocks.block import Block, Operation, Sharding, Weight, linear, norm, product
 from costmodel.foundation.fields import Dimension
@@ -16,6 +16,7 @@ class Mamba2(Block):
     Dao and Gu 2024, "Transformers are SSMs", section 7 (arXiv 2405.21060).
     """
 
+    part_name: ClassVar[str] = "state_space"
     kind: Literal["mamba2"] = "mamba2"
     heads: Dimension
     head_width: Dimension
@@ -31,10 +32,6 @@ class Mamba2(Block):
     convolution_bias: bool = True
     gated_norm: bool = True
     """Norm of the gated output, before the projection out."""
-
-    @property
-    def part(self) -> str:
-        return "state_space"
 
     @property
     def inner_width(self) -> int:

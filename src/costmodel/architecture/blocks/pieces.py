@@ -1,6 +1,6 @@
 """Blocks outside the layers or beside their blocks: linear layers, tables, norms and convolutions."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -54,14 +54,11 @@ class Table(Block):
 class Norm(Block):
     """A norm, or any other vector of `extent` learned numbers: `copies` of it."""
 
+    part_name: ClassVar[str] = "norms"
     kind: Literal["norm"] = "norm"
     extent: Dimension
     bias: bool = False
     copies: Dimension = 1
-
-    @property
-    def part(self) -> str:
-        return "norms"
 
     def weights(self, width: int) -> list[Weight]:
         return [weight._replace(copies=self.copies) for weight in norm("norm", self.extent, bias=self.bias)]

@@ -1,6 +1,6 @@
 """The two blocks of an RWKV-4 layer: time mixing, in place of attention, and channel mixing."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, product
 from costmodel.foundation.fields import Dimension
@@ -21,15 +21,12 @@ class TimeMix(Block):
     Peng et al. 2023, "RWKV", section 3.1 and appendix B (arXiv 2305.13048).
     """
 
+    part_name: ClassVar[str] = "time_mixing"
     kind: Literal["time_mix"] = "time_mix"
     inner_width: Dimension
     """Channels of the average."""
     input_width: Dimension
     """Hidden size of the model, whose last token is kept."""
-
-    @property
-    def part(self) -> str:
-        return "time_mixing"
 
     def weights(self, width: int) -> list[Weight]:
         inner = self.inner_width
@@ -61,15 +58,12 @@ class ChannelMix(Block):
     Peng et al. 2023, "RWKV", section 3.1 (arXiv 2305.13048).
     """
 
+    part_name: ClassVar[str] = "feed_forward"
     kind: Literal["channel_mix"] = "channel_mix"
     inner_width: Dimension
     """Width between the two layers."""
     input_width: Dimension
     """Hidden size of the model, whose last token is kept."""
-
-    @property
-    def part(self) -> str:
-        return "feed_forward"
 
     def weights(self, width: int) -> list[Weight]:
         return [

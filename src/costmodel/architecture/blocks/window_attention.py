@@ -14,6 +14,7 @@ class WindowAttention(Block):
     Liu et al. 2021, "Swin Transformer" (arXiv 2103.14030), section 3.2.
     """
 
+    part_name: ClassVar[str] = "attention"
     attends: ClassVar[bool] = True
     kind: Literal["window_attention"] = "window_attention"
     heads: Dimension
@@ -25,10 +26,6 @@ class WindowAttention(Block):
     offsets: Dimension
     """Rows of the table of relative positions: (2 × 7 - 1)² = 169."""
     qkv_bias: bool = True
-
-    @property
-    def part(self) -> str:
-        return "attention"
 
     def sharding(self) -> Sharding:
         return Sharding(self.heads)
