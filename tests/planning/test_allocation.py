@@ -1,4 +1,4 @@
-"""What a budget buys: within it, better than its neighbors, under limits, and clear where it buys nothing."""
+"""Allocation of a budget: within the budget, better than its neighbors, with limits and clear errors."""
 
 import numpy as np
 import pytest

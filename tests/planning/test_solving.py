@@ -1,4 +1,4 @@
-"""The answer put back into the estimate meets the target; where there is none, the error says what there is."""
+"""Solve: the answer meets the target in the estimate; errors give the range of the figure."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What fits where: known cases, limits, orders, borders, and what is refused."""
+"""What fits: known cases, limits, order of rows, and invalid arguments."""
 
 import pytest
 from hypothesis import given, settings

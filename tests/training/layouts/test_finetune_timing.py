@@ -1,4 +1,4 @@
-"""How long is a step of a fine-tune? By hand on an ideal machine: adapters, quantized weights, general trainers."""
+"""Step time of fine-tuning by hand: adapters, quantized weights, general-purpose trainers."""
 
 import math
 

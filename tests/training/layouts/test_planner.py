@@ -1,4 +1,4 @@
-"""The planned layout: near the best of the whole space, quick, and clear where there is none."""
+"""Planned layout: close to the best of the whole space, fast, with clear errors."""
 
 import pytest
 

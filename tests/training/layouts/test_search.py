@@ -1,4 +1,4 @@
-"""Does the search find what trying every layout finds?"""
+"""Layout search against an exhaustive evaluation of every layout."""
 
 import math
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What does learning from another model do? Its passes, what lies beside it, and what an API is paid."""
+"""Distillation: passes, auxiliary models and the price of an API."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""How is a model tuned? Fields and mistakes, tokens, bytes, and FLOPs against what was published."""
+"""Fine-tuning: fields and errors, tokens, bytes, and FLOPs against published values."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""What do the lengths of a data set cost? TimeConstants and samples by hand, and what must hold for any of them."""
+"""Length distributions: constants and samples by hand, and properties for any lengths."""
 
 import math
 

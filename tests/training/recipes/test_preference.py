@@ -1,4 +1,4 @@
-"""What does tuning on preferences do? Its passes by name, kind and tokens, and the models that lie beside it."""
+"""Preference optimization: passes by name, kind and tokens, and auxiliary models."""
 
 import pytest
 from hypothesis import given, settings

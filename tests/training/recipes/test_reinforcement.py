@@ -1,4 +1,4 @@
-"""What does tuning on rewards do? Its passes by name, kind and tokens, and the models that lie beside it."""
+"""Reinforcement learning: passes by name, kind and tokens, and auxiliary models."""
 
 import pytest
 from hypothesis import given, settings

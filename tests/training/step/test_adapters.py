@@ -1,4 +1,4 @@
-"""How large are adapters? Counted by hand, and what must hold for any rank and any matrices."""
+"""Number of adapter parameters: counted by hand, and properties for any rank and matrices."""
 
 import pytest
 from hypothesis import given, settings

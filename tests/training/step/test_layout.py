@@ -1,4 +1,4 @@
-"""Which layouts can be? Validation of one, numbers of many, and the reasons against each."""
+"""Layouts: validation, numbers of several, and reasons of infeasibility."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Does it fit? Published figures, layouts that ran and such that cannot, and what must hold for any layout."""
+"""Peak memory: published figures, layouts that ran or cannot fit, and properties for any layout."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""How many bytes does a parameter take? The figures of the field, one by one."""
+"""Bytes per parameter of number formats and optimizers, against published values."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How long is a step? By hand on an ideal machine, and what must hold for any layout on a real one."""
+"""Step time: by hand on ideal hardware, and properties for any layout on real hardware."""
 
 import math
 

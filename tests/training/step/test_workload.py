@@ -1,4 +1,4 @@
-"""Do the sums that the time and memory models read add up to what the architecture counts?"""
+"""Workload sums against the parameters and FLOPs that the architecture counts."""
 
 import numpy as np
 import pytest
