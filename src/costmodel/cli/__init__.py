@@ -1,4 +1,4 @@
-"""The command line: `costmodel estimate ...`; every problem of an input in one list, exit code 2."""
+"""The command line `costmodel`. Invalid input prints every problem on standard error and exits with code 2."""
 
 from costmodel.cli.app import main
 

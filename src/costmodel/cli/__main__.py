@@ -1,4 +1,4 @@
-"""What does `python -m costmodel.cli` do? The same as `costmodel`."""
+"""Run the command line as `python -m costmodel.cli`."""
 
 from costmodel.cli.app import main
 

@@ -1,4 +1,4 @@
-"""Which commands are there, and how does the command line tell what is wrong?"""
+"""The commands of the command line, their examples, and the printing of errors."""
 
 from __future__ import annotations
 
@@ -22,33 +22,56 @@ from costmodel.cli.runs import runs
 from costmodel.cli.validating import validate
 from costmodel.foundation.errors import CostModelError, InputError
 
+_COMMANDS = {
+    estimate: (
+        "estimate llama-3.1-8b --tokens 15T --gpu H100-SXM --gpus 1024",
+        "estimate run.toml --set cluster.count=2048 --explain cost",
+    ),
+    finetune: (
+        "finetune llama-3.1-8b --method qlora --tokens 20M --gpu RTX-4090",
+        "finetune llama-3.1-70b --method lora --tokens 20M",
+    ),
+    budget: ("budget project.toml --output budget.xlsx",),
+    compare: ("compare run.toml other_run.toml",),
+    schema: ("schema project > project.schema.json",),
+    models: ("models mixtral-8x7b",),
+    gpus: ("gpus H100-SXM",),
+    layouts: (
+        "layouts llama-3.1-8b --gpu H100-SXM --gpus 64 --batch-size 512",
+        "layouts llama-3.1-8b --gpu H100-SXM --gpus 64,128 --set tensor=1,2",
+    ),
+    fit: (
+        "fit runs.csv --holdout 10",
+        "fit --law besiroglu-2024 --compute 1e24",
+        "fit --allocate '1M USD' --gpu H100-SXM --gpus 256",
+    ),
+    projection: (
+        "projection 'GPT-4 class' --below '1M USD'",
+        "projection run.toml --years 2026-2028 --hardware best",
+    ),
+    runs: ("runs --organization DeepSeek", "runs estimated --since 2024"),
+    claims: ("claims claims.toml",),
+    validate: ("validate step_times", "validate finetune measured.csv --json"),
+    refit: ("refit utilization --check",),
+}
+"""Examples of each command, in the order in which the help lists the commands."""
+
 app = typer.Typer(
-    help="What it costs to train a foundation model.", no_args_is_help=True, add_completion=False,
-    pretty_exceptions_enable=False, rich_markup_mode=None,
-)  # fmt: skip
-for command in (
-    estimate,
-    finetune,
-    budget,
-    compare,
-    schema,
-    models,
-    gpus,
-    layouts,
-    fit,
-    projection,
-    runs,
-    claims,
-    validate,
-    refit,
-):
-    app.command()(command)
+    help="Estimate what it costs to train a foundation model: FLOPs, GPU-hours, days, energy, carbon and dollars.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command, examples in _COMMANDS.items():
+    lines = "\n".join(f"  costmodel {example}" for example in examples)
+    app.command(epilog=f"\b\nExamples:\n{lines}")(command)
 app.add_typer(prices, name="prices")
 app.add_typer(data, name="data")
 
 
 def main() -> None:
-    """Run the command line; bad input prints its problems and exits with code 2."""
+    """Run the command line; invalid input prints its problems and exits with code 2."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -61,8 +84,8 @@ def main() -> None:
         sys.exit(2)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         from costmodel._version import __version__
 
         print(f"costmodel {__version__}")
@@ -72,7 +95,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """What it costs to train a foundation model."""
+    """Estimate what it costs to train a foundation model: FLOPs, GPU-hours, days, energy, carbon and dollars."""

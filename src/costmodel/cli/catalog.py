@@ -1,4 +1,4 @@
-"""What does the catalog hold? `costmodel models` and `gpus`."""
+"""The commands `costmodel models` and `costmodel gpus`: the catalogs of architectures and accelerators."""
 
 from __future__ import annotations
 
@@ -7,42 +7,47 @@ from typing import Annotated
 
 import typer
 
-from costmodel.cli.printing import Json, print_rows
-from costmodel.foundation.rendering import cells, text
+from costmodel.cli.printing import Json, fields_table, print_rows
+
+_CATALOG_LENGTH = 4096
+"""Sequence length at which the FLOPs of a model of the catalog are shown [token]."""
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="Show this one in full.")] = None, as_json: Json = False
+    name: Annotated[str | None, typer.Argument(help="Show this model in full.")] = None, as_json: Json = False
 ) -> None:
-    """List the architectures of the catalog, or show one."""
+    """List the models of the catalog, or show one."""
     from costmodel.architecture.counting import CONVENTIONS, flops_per_token
     from costmodel.architecture.loading import architectures, load_architecture
 
     if name is None:
-        print_rows(architectures(), as_json)
+        print_rows(architectures(), as_json, only_in_json=("source",))
         return
     architecture = load_architecture(name)
     counts = architecture.parameters._asdict()
-    flops = {f"FLOP/token, {each}": flops_per_token(architecture, 4096, each) for each in CONVENTIONS}
-    shown = {"name": architecture.name, **counts, **flops, "source": architecture.source}
+    flops = {
+        f"FLOP/token, {convention}": flops_per_token(architecture, _CATALOG_LENGTH, convention)
+        for convention in CONVENTIONS
+    }
+    fields = {"name": architecture.name, **counts, **flops, "source": architecture.source}
     if as_json:
-        print(json.dumps({**shown, "parts": architecture.table().rows()}, indent=2))
+        print(json.dumps({**fields, "parts": architecture.table().rows()}, indent=2))
         return
-    print(text([{"": key, "value": value} for key, value in cells(shown).items()], footer="FLOPs at 4,096 tokens"))
+    print(fields_table(fields, f"forward and backward FLOPs at a sequence length of {_CATALOG_LENGTH:,} tokens"))
     print(f"\n{architecture.table()}")
 
 
 def gpus(
-    name: Annotated[str | None, typer.Argument(help="Show this one in full.")] = None, as_json: Json = False
+    name: Annotated[str | None, typer.Argument(help="Show this accelerator in full.")] = None, as_json: Json = False
 ) -> None:
     """List the accelerators of the catalog, or show one."""
     from costmodel.hardware.accelerator import accelerators, load_accelerator
 
     if name is None:
-        print_rows(accelerators(), as_json)
+        print_rows(accelerators(), as_json, only_in_json=("source",))
         return
     data = load_accelerator(name).to_data()
     if as_json:
         print(json.dumps(data, indent=2))
     else:
-        print(text([{"": key, "value": value} for key, value in cells(data).items()], footer="peaks in TFLOP/s, dense"))
+        print(fields_table(data, "peak rates in TFLOP/s, dense; bandwidths in GB/s; tdp in W"))

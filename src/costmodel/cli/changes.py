@@ -1,4 +1,4 @@
-"""What is changed by `--set`? Values by dotted path; what is wrong with them is told with all else that is."""
+"""The option `--set`: values by dotted path, with all problems reported together."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ from costmodel.foundation.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-Changes = Annotated[list[str] | None, typer.Option("--set", help="path=value, such as cluster.count=512.")]
-Made = TypeVar("Made")
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", help="Set a field: path=value, such as cluster.count=512; repeatable.")
+]
+Built = TypeVar("Built")
 
 
-def parsed_changes(written: Iterable[str] | None) -> tuple[dict[str, Any], list[str]]:
-    """Return the values by path of changes such as "cluster.count=512", and what is wrong with the others."""
+def parsed_changes(options: Iterable[str] | None) -> tuple[dict[str, Any], list[str]]:
+    """Return the values of `--set` options such as "cluster.count=512" by path, and the problems of the others."""
     from costmodel.estimation.files import parse_change
 
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     problems: list[str] = []
-    for each in written or ():
+    for option in options or ():
         try:
-            place, value = parse_change(each)
+            path, value = parse_change(option)
         except InputError as error:
             problems += error.problems
         else:
-            found[place] = value
-    return found, problems
+            values[path] = value
+    return values, problems
 
 
 def with_changes(data: Any, changes: Mapping[str, Any]) -> Any:
@@ -38,12 +40,12 @@ def with_changes(data: Any, changes: Mapping[str, Any]) -> Any:
     return changed(data, changes)
 
 
-def checked(problems: list[str], make: Callable[[], Made]) -> Made:
-    """Return what `make` returns, or raise its problems together with those found before."""
+def built(problems: list[str], build: Callable[[], Built]) -> Built:
+    """Return the result of `build`, or raise its problems together with the earlier ones."""
     try:
-        made = make()
+        result = build()
     except InputError as error:
         raise InputError([*problems, *error.problems]) from None
     if problems:
         raise InputError(problems)
-    return made
+    return result

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.cli.changes import Changes, checked, parsed_changes, with_changes
+from costmodel.cli.changes import Changes, built, parsed_changes, with_changes
 from costmodel.cli.printing import Json, print_json
 from costmodel.foundation.rendering import amount, number, text
 
@@ -58,13 +58,13 @@ def finetune(
     if not given.keys() & {"cluster", "cluster.accelerator"}:
         problems += [f"{place}: goes with --gpu" for place in given if not place.startswith(_WITHOUT_GPU)]
         stand_in = {"cluster.accelerator": _STAND_IN, **given}
-        run = checked(problems, lambda: _scenario(architecture, stand_in))
+        run = built(problems, lambda: _scenario(architecture, stand_in))
         _print_fits(run, run.cluster.count if "cluster.count" in given else None, as_json)
         return
     from costmodel.estimation.estimate import estimate
     from costmodel.training.layouts.planner import TooLargeError
 
-    run = checked(problems, lambda: _scenario(architecture, given))
+    run = built(problems, lambda: _scenario(architecture, given))
     try:
         result = estimate(run)
     except TooLargeError as error:

@@ -1,22 +1,43 @@
-"""How does the command line print? Tables for people, JSON for machines."""
+"""Printing of the command line: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+import shutil
+import textwrap
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from costmodel.foundation.rendering import cells, text
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+_NARROWEST = 40
+"""Least width to which a value is wrapped [character]."""
 
 
 def print_json(value: Any) -> None:
-    """Print plain data as JSON; a number that is none is an error, not a result."""
+    """Print plain data as JSON; NaN and infinity raise an error."""
     print(json.dumps(value, indent=2, allow_nan=False))
 
 
-def print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
-    """Print rows as a table, or as JSON."""
-    print(json.dumps(rows, indent=2, default=str) if as_json else text([cells(row) for row in rows]))
+def print_rows(rows: list[dict[str, Any]], as_json: bool, only_in_json: Collection[str] = ()) -> None:
+    """Print rows as JSON, or as a table without the columns `only_in_json`."""
+    if as_json:
+        print(json.dumps(rows, indent=2, default=str))
+        return
+    print(text([{name: cell for name, cell in cells(row).items() if name not in only_in_json} for row in rows]))
+
+
+def fields_table(fields: Mapping[str, Any], footer: str = "") -> str:
+    """Return a table of names and values, with long values wrapped to the width of the terminal."""
+    names = max(len(name) for name in fields)
+    width = max(shutil.get_terminal_size().columns - names - 2, _NARROWEST)
+    rows = []
+    for name, cell in cells(fields).items():
+        lines = textwrap.wrap(cell, width, break_long_words=False, break_on_hyphens=False) or [""]
+        rows += [{"": name if line == 0 else "", "value": part} for line, part in enumerate(lines)]
+    return text(rows, footer=footer)
