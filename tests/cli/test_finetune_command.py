@@ -62,7 +62,7 @@ def test_methods(costmodel, method, kind):
 
 def test_a_method_without_a_price_says_so(costmodel):
     out = costmodel("finetune", "llama-3.2-1b", "--method", "ppo", "--tokens", "2M", "--gpu", "H100-SXM").out
-    assert "no price of a provider is known for such a job" in out
+    assert "no price of a hosted service is known for this job" in out
 
 
 def test_given_utilization_leaves_no_layout(costmodel):
@@ -121,7 +121,7 @@ def test_all_mistakes_at_once(refused):
         (("--method", "loar", "--tokens", "1M", "--gpu", "H100"), "did you mean 'lora'"),
         (("--gpu", "H100"), "`tokens`, or `examples` with `lengths`"),
         ((), "`tokens`, or `examples` with `lengths`"),
-        (("--tokens", "1M", "--set", "mfu=0.4"), "mfu: goes with --gpu"),
+        (("--tokens", "1M", "--set", "mfu=0.4"), "mfu: needs --gpu"),
         (("--tokens", "1M", "--provider", "lamda"), "did you mean 'lambda'"),
         (("--method", "full", "--tokens", "1M", "--gpu", "H100", "--set", "recipe.quantization=nf4"), "needs adapters"),
     ],

@@ -44,7 +44,7 @@ def test_dollars_are_allocated_by_a_known_law(costmodel):
     ("options", "message"),
     [
         ((), "give RUNS.csv to fit"),
-        (("--compute", "lots"), "--compute is a number of FLOPs"),
+        (("--compute", "lots"), "--compute must be a number of FLOPs"),
         (("--compute", "1e22", "--law", "besiroglu-2023"), "besiroglu-2024"),
         (("--allocate", "5 kg"), "budget"),
     ],

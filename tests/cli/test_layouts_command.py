@@ -32,9 +32,9 @@ def test_the_text_says_how_many_and_why(costmodel):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--gpus", "eight"), "--gpus is a number, or several with commas between; got 'eight'"),
+        (("--gpus", "eight"), "--gpus must be one or more comma-separated numbers; got 'eight'"),
         (("--gpus", 8, "--set", "tensr=2"), "did you mean 'tensor'?"),
-        (("--gpus", 8, "--set", "tensor"), "--set is FIELD=VALUE"),
+        (("--gpus", 8, "--set", "tensor"), "--set must be FIELD=VALUE"),
         (("--gpus", 8, "--precision", "fp3"), "precision"),
         (("--gpus", 8, "--set", "zero=7"), "zero must be 0, 1, 2 or 3"),
     ],

@@ -104,7 +104,7 @@ def test_validate_finetune_scores_time_and_memory(costmodel):
 
 def test_validate_serving_needs_a_file(costmodel, refused, tmp_path):
     (problem,) = refused("validate", "serving")
-    assert problem == "serving: the library holds no table of such cases; give the CSV file of yours"
+    assert problem == "serving: the library has no table of these cases; give a CSV file"
     file = tmp_path / "decodes.csv"
     file.write_text(
         "model,precision,task,accelerator,n_gpus,avg_batch,avg_output_len,output_tok_per_s,parallel\n"
@@ -119,7 +119,7 @@ def test_validate_serving_needs_a_file(costmodel, refused, tmp_path):
     ("kind", "content", "message"),
     [
         ("published_run", b"", "unknown kind of cases 'published_run'; did you mean 'published_runs'"),
-        ("published_runs", b"a,b\n1,2\n", "is missing"),
+        ("published_runs", b"a,b\n1,2\n", "unknown column"),
         ("published_runs", b"\xff\xfe\n", "is not a CSV file in UTF-8"),
         ("published_runs", b"", "it has no header"),
         ("published_runs", None, "cannot be read"),

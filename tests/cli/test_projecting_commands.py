@@ -14,7 +14,7 @@ def test_a_capability(costmodel):
     assert printed.pop("below") == {"usd": 1e6, "rows": found.year_below(1e6).rows()}
     assert printed == json.loads(json.dumps(found.to_dict()))
     assert str(found) in costmodel(*arguments).out
-    assert "1 MUSD suffices by the end of the year with a probability of: 2026 0." in costmodel(*arguments).out
+    assert "probability that the cost is below 1 MUSD by the end of the year: 2026 0." in costmodel(*arguments).out
 
 
 def test_one_year_and_a_change_of_a_file(costmodel, root):
@@ -26,7 +26,7 @@ def test_one_year_and_a_change_of_a_file(costmodel, root):
 @pytest.mark.parametrize("years", ["2030-2025", "-2025", "2025-", "2025,2027", "2025-99999999999", "25-30", ""])
 def test_years_that_are_none(refused, years):
     (problem,) = refused("projection", "GPT-4 class", "--years", years)
-    assert "years are written as 2025-2030, the first before the last" in problem
+    assert "--years must be FIRST-LAST such as 2025-2030, or one year" in problem
 
 
 def test_a_file_that_is_no_scenario_is_not_taken_for_a_capability(refused, root):
@@ -36,7 +36,7 @@ def test_a_file_that_is_no_scenario_is_not_taken_for_a_capability(refused, root)
 
 def test_what_belongs_to_the_other_question(refused):
     assert refused("projection", "GPT-4 class", "--hardware", "best", "--set", "mfu=0.4") == [
-        "--set changes a scenario file; a capability has none"
+        "--set needs a scenario file; a capability has no fields to set"
     ]
 
 

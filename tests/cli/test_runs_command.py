@@ -41,7 +41,7 @@ def test_frontier(costmodel):
     [
         (("frontir", "--since", "soon"), ("did you mean 'frontier'", "got 'soon'")),
         (("--organization", "Deepseeek", "--scope", "all"), ("did you mean 'DeepSeek'", "final_run or development")),
-        (("--kind", "rl", "--organization", "IBM"), ("no published run fits",)),
+        (("--kind", "rl", "--organization", "IBM"), ("no published run matches",)),
         (("frontier", "--organization", "IBM"), ("no run of a group",)),
         (("unit-costs", "--organization", "LMSYS"), ("cannot be estimated: is a fine-tune",)),
     ],

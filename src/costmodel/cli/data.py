@@ -11,7 +11,9 @@ import typer
 from costmodel.cli.printing import Json, print_json, print_rows
 from costmodel.foundation.errors import InputError
 
-data = typer.Typer(help="The tables of the library.", no_args_is_help=True, rich_markup_mode=None)
+data = typer.Typer(
+    help="List, check and document the tables of the library.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @data.command("list")

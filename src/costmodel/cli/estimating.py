@@ -30,7 +30,9 @@ def estimate(
     region: Annotated[str | None, typer.Option(help="Country, US state or cloud region.")] = None,
     pue: Annotated[str | None, typer.Option(help="Power usage effectiveness of the data center.")] = None,
     changes: Changes = None,
-    explain: Annotated[str | None, typer.Option(help="Show the steps and sources of this figure, such as cost.")] = None,
+    explain: Annotated[
+        str | None, typer.Option(help="Show the steps and sources of this figure, such as cost.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Estimate the cost of a training run.
@@ -67,7 +69,8 @@ def estimate(
 
 
 def compare(
-    scenarios: Annotated[list[Path], typer.Argument(help="Two or more scenario files (.toml, .json).")], as_json: Json = False
+    scenarios: Annotated[list[Path], typer.Argument(help="Two or more scenario files (.toml, .json).")],
+    as_json: Json = False,
 ) -> None:
     """Compare scenario files, figure by figure."""
     from costmodel.estimation.comparison import compare as run_compare

@@ -1,4 +1,4 @@
-"""What does a fine-tuning take, on accelerators of one's own and at a provider? `costmodel finetune`."""
+"""The command `costmodel finetune`: a fine-tuning job on own or rented accelerators, and at hosted services."""
 
 from __future__ import annotations
 
@@ -16,34 +16,41 @@ if TYPE_CHECKING:
     from costmodel.planning.fits import Fits
 
 _SHORT = {"full": "full_fine_tuning", "qat": "quantization_aware_training", "prompt": "prompt_tuning"}
-"""Shorter names of some kinds of recipes."""
+"""Short names of recipes on the command line."""
 _WITHOUT_GPU = ("recipe", "prices", "cluster.count", "cluster.site")
-"""Fields of a scenario, or their beginnings, that are also asked for where the accelerator is open."""
+"""Fields, or their prefixes, that may be set without an accelerator."""
 _STAND_IN = "H100-SXM"
-"""Accelerator of a scenario that is checked before one is chosen."""
+"""Accelerator with which the other options are checked if --gpu is not given."""
 
 
 def finetune(
-    architecture: Annotated[str, typer.Argument(help="A model's name, or its config.json.")],
+    architecture: Annotated[str, typer.Argument(help="Model name, or config.json.")],
     method: Annotated[str, typer.Option(help="full, lora, qlora, dpo, kto, orpo, simpo, grpo, ppo, qat, ...")] = "lora",
-    tokens: Annotated[str | None, typer.Option(help="Tokens of the data, one epoch, such as 20M.")] = None,
-    examples: Annotated[str | None, typer.Option(help="Examples of the data, instead; with --lengths.")] = None,
-    lengths: Annotated[str | None, typer.Option(help="Tokens of an example: 512, 'lognormal 200 to 1500'.")] = None,
-    epochs: Annotated[str | None, typer.Option(help="How often the data are gone through.")] = None,
-    gpu: Annotated[str | None, typer.Option(help="Accelerator; without it those that can do it are listed.")] = None,
+    tokens: Annotated[str | None, typer.Option(help="Tokens of one epoch, such as 20M.")] = None,
+    examples: Annotated[str | None, typer.Option(help="Examples of one epoch; needs --lengths.")] = None,
+    lengths: Annotated[str | None, typer.Option(help="Tokens per example: 512 or 'lognormal 200 to 1500'.")] = None,
+    epochs: Annotated[str | None, typer.Option(help="Number of epochs.")] = None,
+    gpu: Annotated[
+        str | None, typer.Option(help="Accelerator; without it, all that can run the job are listed.")
+    ] = None,
     gpus: Annotated[int | None, typer.Option(help="Number of accelerators.")] = None,
-    sequence_length: Annotated[int | None, typer.Option(help="Tokens of a sequence at most.")] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", "--batch", help="Sequences of a step.")] = None,
-    rank: Annotated[int | None, typer.Option(help="Rank of the adapters.")] = None,
-    software: Annotated[str | None, typer.Option(help="What runs it: fused or eager.")] = None,
-    precision: Annotated[str | None, typer.Option(help="Number format of the matrix products.")] = None,
+    sequence_length: Annotated[int | None, typer.Option(help="Maximum sequence length [token].")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", "--batch", help="Global batch size [sequence].")
+    ] = None,
+    rank: Annotated[int | None, typer.Option(help="Rank of the LoRA adapters.")] = None,
+    software: Annotated[str | None, typer.Option(help="Kernels of the trainer: fused or eager.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Precision of the matrix products, such as bf16.")] = None,
     no_packing: Annotated[bool, typer.Option("--no-packing", help="Pad examples instead of packing them.")] = False,
-    provider: Annotated[str | None, typer.Option(help="Provider of the accelerators, or 'market'.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Cloud provider, or 'market' for the median price.")] = None,
     price: Annotated[str | None, typer.Option(help="Price per GPU-hour, such as '$0.40/h'.")] = None,
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:
-    """Estimate a fine-tuning, and what providers take for the same job."""
+    """Estimate the cost of a fine-tuning job.
+
+    Compares it with hosted fine-tuning services. Without --gpu it lists the accelerators that can run the job.
+    """
     kind = method.lower().replace("-", "_")
     values = {
         "recipe.kind": _SHORT.get(kind, kind), "recipe.tokens": tokens, "recipe.examples": examples,
@@ -56,7 +63,7 @@ def finetune(
     more, problems = parsed_changes(changes)
     given |= more
     if not given.keys() & {"cluster", "cluster.accelerator"}:
-        problems += [f"{place}: goes with --gpu" for place in given if not place.startswith(_WITHOUT_GPU)]
+        problems += [f"{place}: needs --gpu" for place in given if not place.startswith(_WITHOUT_GPU)]
         stand_in = {"cluster.accelerator": _STAND_IN, **given}
         run = built(problems, lambda: _scenario(architecture, stand_in))
         _print_fits(run, run.cluster.count if "cluster.count" in given else None, as_json)
@@ -68,7 +75,9 @@ def finetune(
     try:
         result = estimate(run)
     except TooLargeError as error:
-        raise TooLargeError(f"{error}; without --gpu those that can do it are listed") from None
+        raise TooLargeError(
+            f"{error}; without --gpu, 'costmodel finetune' lists the accelerators that can run the job"
+        ) from None
     memory, jobs = _memory(run), _jobs(run, result)
     if as_json:
         layout = None if result.layout is None else result.layout.to_data()
@@ -84,7 +93,7 @@ def finetune(
 
 
 def _print_fits(run: Scenario, count: int | None, as_json: bool) -> None:
-    """Print on which accelerators a job is possible, the cheapest first, and what providers take for it."""
+    """Print the accelerators that can run a job, the cheapest first, and the prices of hosted services."""
     from costmodel.planning.fits import what_fits
 
     found = what_fits(run.architecture, run.recipe, count=count, prices=run.prices, site=run.cluster.site)
@@ -94,12 +103,12 @@ def _print_fits(run: Scenario, count: int | None, as_json: bool) -> None:
         print_json({"fits": found.rows(), "jobs": jobs})
     else:
         how = " + ".join(recipe.kind.replace("_", " ") for recipe in run.recipes)
-        print(f"{run.architecture.name}, {how}: the fewest accelerators of each kind that can do it, cheapest first")
+        print(f"{run.architecture.name}, {how}: smallest number of each accelerator that can run it, cheapest first")
         print(f"{fewest}\n\n{_jobs_table(jobs)}")
 
 
 def _fewest(found: Fits) -> Fits:
-    """Return of each accelerator the least number on which a job is possible, in the order of the whole."""
+    """Return the smallest possible number of each accelerator, in the order of `found`."""
     least: dict[str, int] = {}
     for one in found.possible:
         least[one.accelerator] = min(one.count, least.get(one.accelerator, one.count))
@@ -114,7 +123,7 @@ def _scenario(architecture: str, given: dict[str, Any]) -> Scenario:
 
 
 def _memory(run: Scenario) -> dict[str, float]:
-    """Return the memory of the fullest accelerator by part [byte]; empty where no layout is behind the speed."""
+    """Return the peak memory per GPU by component [byte]; empty if the speed does not come from a layout."""
     from costmodel.estimation.speed import speed
 
     held = speed(run).memory
@@ -122,7 +131,7 @@ def _memory(run: Scenario) -> dict[str, float]:
 
 
 def _jobs(run: Scenario, result: Estimate | None) -> list[dict[str, Any]]:
-    """Return what a job costs on one's own accelerators, if it is estimated, then at providers, the cheapest first."""
+    """Return the cost of a job on the given accelerators, if estimated, and at hosted services, the cheapest first."""
     from costmodel.foundation.ranges import middle
     from costmodel.planning.offers import hosted_offers
 
@@ -135,7 +144,7 @@ def _jobs(run: Scenario, result: Estimate | None) -> list[dict[str, Any]]:
 
 
 def _own(result: Estimate) -> dict[str, Any]:
-    """Return what an estimate says of the cost, in the fields of a provider's offer."""
+    """Return the cost of an estimate in the fields of a hosted offer."""
     from costmodel.estimation.chain import Missing
 
     run, usd, price = result.scenario, result.value("cost"), result.inputs.get("prices.price")
@@ -159,10 +168,10 @@ def _jobs_table(jobs: list[dict[str, Any]]) -> str:
          "price of": job["as_of"] or "-"}
         for job in jobs
     ]  # fmt: skip
-    billed = "providers bill the tokens of the data times the epochs; a size class may not take all such models"
+    billed = "hosted services bill tokens times epochs; a service may not support every model of a size class"
     hosted = [job for job in jobs if job["note"]]
     lines = [billed, *(f"{job['where']}: {job['note']}" for job in hosted)]
-    return text(rows, footer="\n".join(lines) if hosted else "no price of a provider is known for such a job")
+    return text(rows, footer="\n".join(lines) if hosted else "no price of a hosted service is known for this job")
 
 
 def _interval(low: float | None, high: float | None) -> str:

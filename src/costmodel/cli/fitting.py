@@ -1,4 +1,4 @@
-"""Which loss does a scale reach, and what does a budget buy? `costmodel fit`."""
+"""The command `costmodel fit`: fit a scaling law, and allocate compute or dollars with one."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ from costmodel.foundation.rendering import cells, text
 
 
 def fit(
-    runs: Annotated[Path | None, typer.Argument(help="A CSV with columns of parameters, tokens and loss.")] = None,
-    law: Annotated[str, typer.Option(help="The law to allocate by, where no runs are given.")] = "besiroglu-2024",
-    bootstrap: Annotated[int, typer.Option(help="Replicates behind the intervals.")] = 1000,
-    holdout: Annotated[float | None, typer.Option(help="Report errors beyond a share of the compute: 10.")] = None,
-    compute: Annotated[str | None, typer.Option(help="Print the optimum of this compute: 1e24.")] = None,
-    allocate: Annotated[str | None, typer.Option(help="Print what a budget buys: '1 MUSD'.")] = None,
-    gpu: Annotated[str, typer.Option(help="Accelerator of the allocation.")] = "H100-SXM",
-    gpus: Annotated[int, typer.Option(help="Their number.")] = 256,
+    runs: Annotated[Path | None, typer.Argument(help="CSV with the columns parameters, tokens and loss.")] = None,
+    law: Annotated[str, typer.Option(help="Published law, used if no runs are given.")] = "besiroglu-2024",
+    bootstrap: Annotated[int, typer.Option(help="Bootstrap replicates for the intervals.")] = 1000,
+    holdout: Annotated[float | None, typer.Option(help="Hold out the runs with this factor more compute: 10.")] = None,
+    compute: Annotated[str | None, typer.Option(help="Print the compute-optimal model for these FLOPs: 1e24.")] = None,
+    allocate: Annotated[str | None, typer.Option(help="Print the best model for this budget: '1M USD'.")] = None,
+    gpu: Annotated[str, typer.Option(help="Accelerator for --allocate.")] = "H100-SXM",
+    gpus: Annotated[int, typer.Option(help="Number of accelerators for --allocate.")] = 256,
     as_json: Json = False,
 ) -> None:
-    """Fit a scaling law to measured losses, and allocate compute or dollars by it."""
+    """Fit a scaling law, or allocate a budget with one.
+
+    The budget is compute (--compute) or dollars (--allocate).
+    """
     from costmodel.planning.allocation import allocate as allocated
     from costmodel.scaling.fitting.fit import fit_scaling_law
     from costmodel.scaling.laws.presets import scaling_law
 
     if runs is None and compute is None and allocate is None:
-        raise InputError("give RUNS.csv to fit, or --compute or --allocate to use a known law")
+        raise InputError("give RUNS.csv to fit a law, or --compute or --allocate to use a published law")
     fitted = None if runs is None else fit_scaling_law(runs, bootstrap=bootstrap, holdout=holdout)
     found: Any = fitted or scaling_law(law)
     out: dict[str, Any] = {}
@@ -55,11 +58,11 @@ def fit(
 
 
 def _optimum(law: Any, compute: str) -> dict[str, Any]:
-    """Return the optimum of a compute budget by a law, or by that of a fit, as a row."""
+    """Return the compute-optimal model of a law, or of a fitted law, as a row."""
     try:
         flops = float(compute)
     except ValueError:
-        raise InputError(f"--compute is a number of FLOPs such as 1e24; got {compute!r}") from None
+        raise InputError(f"--compute must be a number of FLOPs such as 1e24; got {compute!r}") from None
     best = getattr(law, "law", law).allocate(flops)
     return {"compute [FLOP]": flops, "parameters": best.parameters, "tokens": best.tokens,
             "tokens per parameter": best.tokens_per_parameter, "loss [nat/token]": best.loss}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which layouts are fastest? `costmodel layouts`."""
+"""The command `costmodel layouts`: the fastest parallel layouts of a training step."""
 
 from __future__ import annotations
 
@@ -13,17 +13,24 @@ from costmodel.foundation.rendering import cells, text
 
 
 def layouts(
-    model: Annotated[str, typer.Argument(help="A catalog name or the path of a config.json.")],
+    model: Annotated[str, typer.Argument(help="Model name, or config.json.")],
     gpu: Annotated[str, typer.Option(help="Accelerator.")],
-    gpus: Annotated[str, typer.Option(help="Their number, or several: 64,128,256.")],
-    batch_size: Annotated[int | None, typer.Option(help="Sequences of a step; by rule unless given.")] = None,
-    sequence_length: Annotated[int, typer.Option(help="Tokens of a sequence.")] = 4096,
-    precision: Annotated[str, typer.Option(help="Number format of the matrix products.")] = "bf16",
-    fixed: Annotated[list[str] | None, typer.Option("--set", help="A field of the layout: tensor=8, zero=1,3.")] = None,
-    top: Annotated[int, typer.Option(help="Layouts to show.")] = 10,
+    gpus: Annotated[str, typer.Option(help="Number of accelerators, or several: 64,128,256.")],
+    batch_size: Annotated[
+        int | None, typer.Option(help="Global batch size [sequence]; default: about 4M tokens.")
+    ] = None,
+    sequence_length: Annotated[int, typer.Option(help="Sequence length [token].")] = 4096,
+    precision: Annotated[str, typer.Option(help="Precision of the matrix products.")] = "bf16",
+    fixed: Annotated[
+        list[str] | None, typer.Option("--set", help="Restrict a field of the layout: tensor=8, zero=1,3.")
+    ] = None,
+    top: Annotated[int, typer.Option(help="Number of layouts to show.")] = 10,
     as_json: Json = False,
 ) -> None:
-    """Search the fastest layouts of a training step."""
+    """Search for the fastest parallel layouts.
+
+    With several numbers of --gpus it prints the fastest layout for each number.
+    """
     from costmodel.hardware.cluster import Cluster
     from costmodel.training.layouts.search import search_layouts
     from costmodel.training.recipes.pretraining import Pretraining
@@ -31,7 +38,7 @@ def layouts(
     try:
         counts = [int(number) for number in gpus.split(",")]
     except ValueError:
-        raise InputError(f"--gpus is a number, or several with commas between; got {gpus!r}") from None
+        raise InputError(f"--gpus must be one or more comma-separated numbers; got {gpus!r}") from None
     recipe = Pretraining(
         tokens=1e12, sequence_length=sequence_length, batch_size=batch_size, precision=precision
     )  # the tokens only bound the batch
@@ -50,9 +57,9 @@ def layouts(
 
 
 def _constraint(written: str) -> tuple[str, list[Any]]:
-    """Return the field and the values of a constraint such as `recompute=none,full`."""
+    """Return the field and the values of a restriction such as `recompute=none,full`."""
     name, separator, values = written.partition("=")
     if not separator or not values:
-        raise InputError(f"--set is FIELD=VALUE, or several values with commas between; got {written!r}")
+        raise InputError(f"--set must be FIELD=VALUE or FIELD=VALUE,VALUE; got {written!r}")
     words = {"true": True, "false": False}
     return name, [int(one) if one.isdigit() else words.get(one, one) for one in values.split(",")]

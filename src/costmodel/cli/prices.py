@@ -13,15 +13,15 @@ from costmodel.foundation.errors import InputError, MissingFactError
 if TYPE_CHECKING:
     from costmodel.foundation.tables import Table as PriceTable
 
-prices = typer.Typer(help="The table of rental prices.", no_args_is_help=True, rich_markup_mode=None)
+prices = typer.Typer(help="List, check and merge rental prices.", no_args_is_help=True, rich_markup_mode=None)
 
 TableFile = Annotated[Path | None, typer.Option("--table", help="A price CSV; by default that of the library.")]
 
 
 @prices.command("list")
 def list_prices(
-    gpu: Annotated[str | None, typer.Option(help="Only this accelerator.")] = None,
-    provider: Annotated[str | None, typer.Option(help="Only this provider.")] = None,
+    gpu: Annotated[str | None, typer.Option(help="Filter by accelerator.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Filter by provider.")] = None,
     table: TableFile = None,
     with_untraced: Annotated[
         bool, typer.Option("--all", help="Also untraced prices: their source cannot be found, so they are never used.")

@@ -1,4 +1,4 @@
-"""What will it cost by then, and is that true? `costmodel projection` and `costmodel claims`."""
+"""The commands `costmodel projection` and `costmodel claims`: future costs, and claims about cost."""
 
 from __future__ import annotations
 
@@ -16,28 +16,33 @@ _YEARS = re.compile(r"\s*([0-9]{4})\s*(?:-\s*([0-9]{4})\s*)?")
 
 
 def projection(
-    what: Annotated[str, typer.Argument(help="A scenario file, or a capability such as 'GPT-4 class'.")],
-    years: Annotated[str, typer.Option(help="First and last year: 2025-2030, or one.")] = "2025-2030",
-    question: Annotated[str | None, typer.Option(help="run (the same run again) or capability.")] = None,
-    method: Annotated[str | None, typer.Option(help="Of a capability: end-to-end or factors.")] = None,
-    regime: Annotated[str | None, typer.Option(help="Of algorithms, with factors: fast, slow, mixture.")] = None,
-    hardware: Annotated[str | None, typer.Option(help="Of a run: same, or best of the year.")] = None,
-    below: Annotated[str | None, typer.Option(help="A sum, such as '1 MUSD': when does it suffice?")] = None,
+    what: Annotated[str, typer.Argument(help="Scenario file, or a capability such as 'GPT-4 class'.")],
+    years: Annotated[str, typer.Option(help="First and last year, or one year.")] = "2025-2030",
+    question: Annotated[str | None, typer.Option(help="run (repeat the same run) or capability.")] = None,
+    method: Annotated[str | None, typer.Option(help="For a capability: end-to-end or factors.")] = None,
+    regime: Annotated[str | None, typer.Option(help="Algorithmic progress, with factors: fast, slow, mixture.")] = None,
+    hardware: Annotated[str | None, typer.Option(help="For a run: same, or best (cheapest of the year).")] = None,
+    below: Annotated[
+        str | None, typer.Option(help="Budget, such as '1M USD': print when the cost falls below it.")
+    ] = None,
     change: Changes = None,
     as_json: Json = False,
 ) -> None:
-    """Project what a run, or a capability, costs at the end of each year."""
+    """Project the cost of a run or a capability by year.
+
+    Each cost holds for the end of the year.
+    """
     from costmodel.estimation.scenario import Scenario
     from costmodel.projection.project import project_cost
 
     changes, problems = parsed_changes(change)
     span = _years(years)
     if span is None:
-        problems.append(f"years are written as 2025-2030, the first before the last; got {years!r}")
+        problems.append(f"--years must be FIRST-LAST such as 2025-2030, or one year; got {years!r}")
     path = Path(what)
     is_file = path.suffix in {".toml", ".json"} or path.is_file()
     if changes and not is_file:
-        problems.append("--set changes a scenario file; a capability has none")
+        problems.append("--set needs a scenario file; a capability has no fields to set")
     if problems or span is None:
         raise InputError(problems)
     of: Any = Scenario.load(path, changes) if is_file else what
@@ -49,14 +54,17 @@ def projection(
     print(found)
     if when is not None:
         chances = ", ".join(f"{year} {chance:.2f}" for year, chance in when.chances.items())
-        print(f"{below} suffices by the end of the year with a probability of: {chances}")
+        print(f"probability that the cost is below {below} by the end of the year: {chances}")
 
 
 def claims(
-    file: Annotated[Path, typer.Argument(help="A TOML or JSON file of claims, such as examples/claims.toml.")],
+    file: Annotated[Path, typer.Argument(help="Claims file (.toml, .json), such as examples/claims.toml.")],
     as_json: Json = False,
 ) -> None:
-    """Say how probable sentences are, and what that hangs on."""
+    """Compute the probability of claims about cost.
+
+    Prints the probability under each set of assumptions, and the least favorable one.
+    """
     from costmodel.claims.check import check_claim
     from costmodel.claims.claim import load_claims
 

@@ -1,4 +1,4 @@
-"""Who paid what? `costmodel runs`: published runs, beside what the library estimates for them."""
+"""The command `costmodel runs`: published training runs, and estimates of them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ _SHOWN = (_PLAIN, "estimated", "unit-costs", "frontier")
 
 
 def runs(
-    show: Annotated[str, typer.Argument(help=f"What to show: {', '.join(_SHOWN)}.")] = _PLAIN,
-    organization: Annotated[str | None, typer.Option(help="Only runs of this organization.")] = None,
-    kind: Annotated[str | None, typer.Option(help="Only this kind: pretrain, finetune, rl, benchmark, ...")] = None,
-    since: Annotated[str | None, typer.Option(help="Published in this year or month, or later: 2024, 2024-07.")] = None,
-    scope: Annotated[str | None, typer.Option(help="Only with a cost of this scope: final_run, development.")] = None,
+    show: Annotated[str, typer.Argument(help=f"Table to show: {', '.join(_SHOWN)}.")] = _PLAIN,
+    organization: Annotated[str | None, typer.Option(help="Filter by organization.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Filter by kind: pretrain, finetune, rl, benchmark, ...")] = None,
+    since: Annotated[str | None, typer.Option(help="Earliest date: 2024 or 2024-07.")] = None,
+    scope: Annotated[str | None, typer.Option(help="Filter by scope of the cost: final_run, development.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show who paid what: published costs with their scope, estimates beside them, frontier against low-cost."""
+    """List published training runs and their costs.
+
+    Other tables compare them with estimates, per unit, or frontier runs with low-cost runs.
+    """
     from costmodel.comparison.frontier import frontier_against_low_cost
     from costmodel.comparison.reestimation import reestimates
     from costmodel.comparison.runs import published_runs
@@ -36,7 +39,7 @@ def runs(
     if problems:
         raise InputError(problems)
     if not found:
-        raise InputError("no published run fits these filters; 'costmodel runs' shows all")
+        raise InputError("no published run matches these filters; 'costmodel runs' shows all")
     if show == _PLAIN:
         _print(found, found.rows(), as_json)
     elif show == "frontier":

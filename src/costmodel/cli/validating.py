@@ -1,4 +1,4 @@
-"""How well are published cases predicted? `costmodel validate`."""
+"""The command `costmodel validate`: errors of predictions against measured and published data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from costmodel.foundation.rendering import text
 
 
 class _Kind(NamedTuple):
-    """A kind of cases: what is predicted of them, and the table of the library that holds some, if one does."""
+    """The predicted quantity of a kind of cases, and the table of the library with such cases, if any."""
 
     predicted: str
     shipped: str | None
@@ -26,20 +26,20 @@ _SCORED = {
     "finetune": _Kind("step times", "measurements/finetunes"),
     "published_finetunes": _Kind("GPU-hours", "measurements/published_finetunes"),
     "cost_decline": _Kind("costs", "measurements/cost_decline"),
-    "serving": _Kind("output tokens a second", None),
+    "serving": _Kind("output tokens per second", None),
 }
-"""Kinds of cases that are scored."""
+"""Kinds of cases with scores."""
 
 
 def validate(
-    kind: Annotated[str, typer.Argument(help=f"What is predicted: {', '.join(_SCORED)}, or configs (counted).")],
+    kind: Annotated[str, typer.Argument(help=f"Kind of cases: {', '.join(_SCORED)}, or configs (parameter counts).")],
     file: Annotated[
         Path | None,
-        typer.Argument(help="A table of cases (the library's unless given), or a folder of configs."),
+        typer.Argument(help="CSV of cases (default: the table of the library), or a folder of configs."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Score the predictions of the library on published cases."""
+    """Score predictions against measured or published data."""
     from costmodel.foundation.errors import unknown
     from costmodel.foundation.tables import read_csv
     from costmodel.foundation.tables import table as shipped
@@ -51,7 +51,7 @@ def validate(
         raise InputError(unknown("kind of cases", kind, [*_SCORED, "configs"]))
     predicted, own = _SCORED[kind]
     if file is None and own is None:
-        raise InputError(f"{kind}: the library holds no table of such cases; give the CSV file of yours")
+        raise InputError(f"{kind}: the library has no table of these cases; give a CSV file")
     scorer = getattr(import_module(f"costmodel.validation.{kind}"), f"validate_{kind}")
     scored = scorer(read_csv(file) if file is not None else shipped(own))
     if as_json:
@@ -74,7 +74,7 @@ def _validate_configs(folder: Path | None, as_json: bool) -> None:
     from costmodel.validation.configs import summary, validate_configs
 
     if folder is None:
-        raise InputError("configs: give a folder with params.csv and a NAME.json for each of its rows")
+        raise InputError("configs: give a folder with params.csv and one NAME.json per row")
     scored = validate_configs(folder)
     if as_json:
         print_json(scored)
