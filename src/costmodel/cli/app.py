@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -22,7 +23,7 @@ from costmodel.cli.runs import runs
 from costmodel.cli.validating import validate
 from costmodel.foundation.errors import CostModelError, InputError
 
-_COMMANDS = {
+_COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     estimate: (
         "estimate llama-3.1-8b --tokens 15T --gpu H100-SXM --gpus 1024",
         "estimate run.toml --set cluster.count=2048 --explain cost",
