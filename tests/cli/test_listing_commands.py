@@ -112,7 +112,7 @@ def test_validate_serving_needs_a_file(costmodel, refused, tmp_path):
         encoding="utf-8",
     )
     assert json.loads(costmodel("validate", "serving", file, "--json").out)["scored"] == 1
-    assert "1 of 1 cases scored; error of output tokens a second" in costmodel("validate", "serving", file).out
+    assert "1 of 1 cases scored; error of output tokens per second" in costmodel("validate", "serving", file).out
 
 
 @pytest.mark.parametrize(
