@@ -70,13 +70,13 @@ def test_an_order_of_magnitude_in_two_to_three_years(examples):
 def test_a_model_of_a_profession_below_a_million(examples):
     """Section 5 of the study: on hardware alone .92, end to end .997; with all compute, 2.2 times the run, .36."""
     found = by_assumptions(examples[1])
-    assert found["hardware alone: nobody finds anything"] == pytest.approx(0.92, abs=0.015)
+    assert found["hardware price-performance only, no algorithmic progress"] == pytest.approx(0.92, abs=0.015)
     assert found["end to end, as other capabilities declined"] == pytest.approx(0.997, abs=0.002)
     assert examples[1].probability == found["end to end, as other capabilities declined"]
     assert examples[1].answers[0].scope == "final_run"
     developed = by_assumptions(examples[1], "development")
     assert all(developed[name] < found[name] for name in found)  # development costs more than its final run
-    assert developed["hardware alone: nobody finds anything"] < 0.36  # there without staff
+    assert developed["hardware price-performance only, no algorithmic progress"] < 0.36  # there without staff
 
 
 def test_all_compute_of_that_model_on_hardware_alone():
@@ -134,7 +134,7 @@ def test_the_first_answer_is_that_of_the_projection():
 def test_regimes_and_hardware_are_in_order():
     found = by_assumptions(check_claim(CostClaim(text="x", reference="GPT-4 class", below="1 MUSD", by=2027)))
     fast, slow = (next(value for name, value in found.items() if each in name) for each in ("fast", "slow"))
-    assert fast > slow > found["hardware alone: nobody finds anything"]
+    assert fast > slow > found["hardware price-performance only, no algorithmic progress"]
 
 
 def test_a_run_as_reference_is_that_of_its_capability():

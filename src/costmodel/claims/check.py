@@ -1,4 +1,4 @@
-"""How far does a sentence hold? Its probability under each account and scope, and what would change the answer."""
+"""Probability of a claim, under each set of assumptions and each scope."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Answer(NamedTuple):
 
 
 class Verdict(rendering.Shown):
-    """What is to be said of a claim: `probability` under the account that was calibrated best, and `answers`."""
+    """Probability of a claim: `probability` under the best calibrated method, and `answers` under all."""
 
     def __init__(self, claim: Claim, answers: tuple[Answer, ...], sources: tuple[str, ...]) -> None:
         self.claim, self.answers, self.sources = claim, answers, sources
@@ -51,7 +51,7 @@ class Verdict(rendering.Shown):
 
     @property
     def hinges_on(self) -> list[tuple[str, float]]:
-        """What would change the answer: assumptions and the probability under them, the farthest first."""
+        """Other assumptions with the probability under each, by decreasing difference from `probability`."""
         others = [(f"{one.assumptions}, {one.scope.replace('_', ' ')}", one.probability) for one in self.answers[1:]]
         return sorted(others, key=lambda pair: -abs(pair[1] - self.probability))
 
@@ -77,12 +77,12 @@ class Verdict(rendering.Shown):
         lines = [*self.sources, f"costmodel {__version__}, data {fingerprint()}"]
         if self.hinges_on:
             name, chance = self.hinges_on[0]
-            lines.insert(0, f"what would change the answer most: {name} ({chance:.2f})")
+            lines.insert(0, f"assumption that changes the probability most: {name} ({chance:.2f})")
         return "\n".join(lines)
 
 
 def check_claim(claim: Claim | Mapping[str, Any], paths: int = PATHS, seed: int = 0) -> Verdict:
-    """Return how probable a claim is, under which assumptions, and what would change the answer.
+    """Return the probability of a claim, under several sets of assumptions.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def _cost(claim: CostClaim, paths: int, seed: int) -> Verdict:
     costs = [(name, one.draws(claim.by)) for name, one in projected]
     answers = [
         Answer(name, scope, float((drawn <= claim.below).mean()))
-        for name, each in [*costs, ("hardware alone: nobody finds anything", held)]
+        for name, each in [*costs, ("hardware price-performance only, no algorithmic progress", held)]
         for scope, drawn in _scopes(each, alone.scope, seed)
     ]
     order = sorted(answers, key=lambda one: one.scope != "final_run")

@@ -1,4 +1,4 @@
-"""What does a sentence say? Quantity, comparison, scope and date as data, so that it can be checked."""
+"""Claims as data: quantity, bound, scope and date."""
 
 from collections.abc import Mapping
 from pathlib import Path

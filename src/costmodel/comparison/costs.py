@@ -1,4 +1,4 @@
-"""What does a sum of dollars stand for? Its scope, its year and who says so; two scopes never mix unsaid."""
+"""Amounts of money with scope, year and source; costs of two scopes do not add up."""
 
 from __future__ import annotations
 

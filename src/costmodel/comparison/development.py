@@ -1,4 +1,4 @@
-"""What did the whole development cost, if the final run cost so much? Experiments, failures and staff beside it."""
+"""Total development cost from the cost of the final run: experiments, failed runs and staff."""
 
 from __future__ import annotations
 

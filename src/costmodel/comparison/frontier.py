@@ -1,4 +1,4 @@
-"""Did frontier models cost above 100 million dollars, and do low-cost ones 5 to 10? At which scope, and how sure?"""
+"""Frontier and low-cost runs against published statements on their cost and their number of accelerators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What would the accelerators of a published run have cost to rent on its day, and whose price is that?"""
+"""Rental price of the accelerators of a published run on its day."""
 
 from __future__ import annotations
 

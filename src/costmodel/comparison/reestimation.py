@@ -1,4 +1,4 @@
-"""What does the library make of a published run, if it is told the run but not its outcome?"""
+"""Estimates of published runs from model, tokens and accelerators, next to the published figures."""
 
 from __future__ import annotations
 

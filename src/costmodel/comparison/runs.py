@@ -1,4 +1,4 @@
-"""Which runs are published, what do they claim to have cost, and who says so?"""
+"""Published training runs and their published costs."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What will it cost by year? Trends, how the cost of a capability declines, rents, and how well they were foreseen."""
+"""Costs by year: trends, decline of the cost of a capability, rental prices, and backtests."""

@@ -1,4 +1,4 @@
-"""What is to be reached again, and what did it cost when it was reached? The start of a projection."""
+"""Capabilities whose cost is projected: reference cost, date and history."""
 
 import datetime as dt
 import math

@@ -1,4 +1,4 @@
-"""What will it cost in another year? The same run at other prices, or the same capability by then, never mixed."""
+"""Projection of the cost of the same run at other prices, or of the same capability, by year."""
 
 from __future__ import annotations
 

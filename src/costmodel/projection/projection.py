@@ -1,4 +1,4 @@
-"""What is the answer of a projection? Costs by year with intervals, what makes them fall, and when a sum suffices."""
+"""Result of a projection: cost by year with intervals, its parts, and the first year below a budget."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Part(NamedTuple):
 
 
 class YearBelow(NamedTuple):
-    """When a sum first suffices: the chance by the end of each year, and the year at a probability."""
+    """First year the cost falls below a budget: its probability by the end of each year."""
 
     amount: float
     chances: dict[int, float]
@@ -117,7 +117,7 @@ class Projection(rendering.Shown):
         return float(holds.mean())
 
     def year_below(self, amount: float | str) -> YearBelow:
-        """Return when a sum first suffices, as a distribution over the years that are projected.
+        """Return the first year the cost falls below a budget, as a distribution over the projected years.
 
         Parameters
         ----------

@@ -12,7 +12,7 @@ from scipy.stats import gamma
 
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import table
-from costmodel.projection.backtests.baselines import COMPETITORS
+from costmodel.projection.backtests.baselines import BASELINES
 from costmodel.projection.decline.models import AgingGamma, Clock, ConstantRate, Pool, constants, decline_model
 from costmodel.projection.decline.series import cost_series
 from costmodel.refit.decline import fit_all, windows
@@ -127,10 +127,10 @@ def test_paths_have_the_quantiles_and_the_mean(model):
     assert np.corrcoef(found[:, 2], found[:, 3] - found[:, 2])[0, 1] > 0.2
 
 
-@pytest.mark.parametrize("name", COMPETITORS)
-def test_competitors_are_distributions_too(name):
+@pytest.mark.parametrize("name", BASELINES)
+def test_baseline_forecasts_are_distributions(name):
     series = next(one for one in cost_series() if one.name.startswith("ImageNet"))
-    model = COMPETITORS[name](series.seen(1.0), 1.0)
+    model = BASELINES[name](series.seen(1.0), 1.0)
     found = model.quantile(np.array([0.0, 0.1, 0.5, 0.9])[:, None], np.array([0.0, 0.25, 1.0, 4.0]))
     assert np.isfinite(found).all() and (found[:, 0] == 0).all() and (np.diff(found, axis=0) >= 0).all()
     assert model.paths([1.0, 2.0], 50, np.random.default_rng(0)).shape == (50, 2)

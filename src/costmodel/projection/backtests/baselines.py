@@ -1,4 +1,4 @@
-"""What would simpler rules have said? No change, a rate that is often quoted, and lines through a series' own history.
+"""Baseline forecasts: no change, a published constant rate, and trends fitted to the history of a series.
 
 Rules that name one number are distributions without width. Lines need three cheaper points over three months; until
 then, they say what the constant rate says. None of them lets a cost rise: what lies below no decline counts as none.
@@ -225,11 +225,11 @@ def _short(seen: Series, age: float) -> bool:
     return seen.records < LEAST_RECORDS or age < LEAST_AGE
 
 
-COMPETITORS: dict[str, Model] = {
+BASELINES: dict[str, Model] = {
     "no change": no_change,
     "constant 2.7x": steady,
     "log-linear least squares": least_squares,
     "random walk with drift": drifting_walk,
     "decaying drift": decaying_drift,
 }
-"""Simpler rules by name, from what is known of a series and its age."""
+"""Baseline forecasts by name; each takes a series up to an age, and the age [year]."""

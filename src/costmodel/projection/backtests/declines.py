@@ -1,4 +1,4 @@
-"""How well would the decline of costs have been foreseen? Every model at every past month, on series it never saw.
+"""Forecast skill of cost declines at rolling origins, with each series left out of the fit.
 
 Constants are those of a fit without the series that is predicted. Scores are averaged inside a series and horizon,
 then over horizons, then over series, all with equal weight: a board of fifty records counts as much as a capability
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, UnknownNameError
-from costmodel.projection.backtests.baselines import COMPETITORS, Model
+from costmodel.projection.backtests.baselines import BASELINES, Model
 from costmodel.projection.backtests.origins import HORIZONS, Origin, origins
 from costmodel.projection.backtests.scoring import LEVELS, Score, score
 from costmodel.projection.decline.models import AgingGamma, Decline, Pool, constants, decline_model
@@ -47,7 +47,7 @@ MODELS: dict[str, Model] = {
     "constant rate": _constant,
     "aging gamma": _aging,
     "equal pool": _pool,
-    **COMPETITORS,
+    **BASELINES,
 }
 """Models by name; the default is the aging gamma process for a board in its first year, and the pool otherwise."""
 

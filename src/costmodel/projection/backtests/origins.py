@@ -1,4 +1,4 @@
-"""Which predictions could have been made in the past, and what came? Months of boards, gaps of capabilities.
+"""Rolling forecast origins: months of leaderboard series, intervals between points of capability series.
 
 At each month of a board the decline over each horizon is to be predicted from what was known then; of a capability
 only the actual gaps between its points, since nothing is known in between.

@@ -1,4 +1,4 @@
-"""How fast did the cost of each capability fall, and how much do its few points say about that?"""
+"""Observed rate of decline of each series, with its interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well are rental prices foreseen? Each generation of accelerators from the others, and the later from the earlier.
+"""Forecast skill of rental prices: generations, providers or later dates left out of the fit.
 
 Scores are averaged inside an offer and a horizon, then over the offers, then over the horizons, each with equal weight.
 """

@@ -1,4 +1,4 @@
-"""How good was a distribution, now that the outcome is known? Proper scores of one predicted decline."""
+"""Proper scores of one predicted decline: CRPS, pinball loss, PIT and coverage."""
 
 from __future__ import annotations
 

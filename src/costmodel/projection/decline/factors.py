@@ -1,4 +1,4 @@
-"""What makes the same capability cheaper? Factors, each with its rate, how that rate fades, and where it ends.
+"""Factors that lower the cost of a capability: rate, fading of the rate, and upper bound of each.
 
 Factors and end-to-end declines are two accounts of the same fall: a projection uses one of them, never both.
 A factor is narrower than a `Trend`: it only falls, is used up at a bound, and its rate goes with those of others.

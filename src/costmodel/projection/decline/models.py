@@ -1,4 +1,4 @@
-"""By how much will the same capability have become cheaper? Distributions of the decline of its training cost.
+"""Distributions of the decline of the training cost of a capability.
 
 The decline over a horizon h [year] from a day t0 is D(h) = ln cost(t0) - ln cost(t0 + h), at least 0: what was once
 done for less can be done for less again. Each distribution gives the cdf, quantiles, and paths whose unknown rate is

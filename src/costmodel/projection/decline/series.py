@@ -1,4 +1,4 @@
-"""What did reaching the same thing again cost, and when? Dated points of a capability, as a falling frontier.
+"""Dated costs of a capability, as a running minimum.
 
 Two kinds of series are known. A *board* is contested in public: anyone may enter, every record is dated, and the
 first entries are weak. A *capability* has a few published costs years apart, and nothing is known in between.

@@ -1,4 +1,4 @@
-"""What will an accelerator rent for? Its price on a day: a fact up to the newest one, a distribution after it."""
+"""Rental price of an accelerator by day: price fact in the past, distribution in the future."""
 
 from __future__ import annotations
 

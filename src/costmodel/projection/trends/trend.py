@@ -1,4 +1,4 @@
-"""How fast does a quantity change? A yearly rate with its spread: given, published or fitted, and what it becomes."""
+"""Trends: yearly rate of change with uncertainty, given, published or fitted."""
 
 import math
 from collections.abc import Mapping, Sequence
