@@ -54,7 +54,7 @@ def test_what_is_no_table_is_no_claim(value):
 
 @pytest.mark.parametrize(("change", "message"), [
     ({"below": "-1 USD"}, r"below: must be a number in USD above 0"),
-    ({"below": "1 to 2 MUSD"}, r"below: a range is not possible"),
+    ({"below": "1 to 2 MUSD"}, r"below: must be a number in USD, not a range"),
     ({"by": 1999}, r"by: .*2012"),
     ({"by": 2027.5}, r"by: "),
     ({"reference": {**CAPABILITY, "cost": 0}}, r"reference\.cost: must be a number in USD above 0"),
