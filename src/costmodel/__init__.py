@@ -1,4 +1,4 @@
-"""What will it cost to train this? FLOPs, GPU-hours, days, energy, carbon and dollars, with intervals and sources.
+"""Estimate what it costs to train a foundation model: FLOPs, GPU-hours, days, energy, carbon and dollars.
 
 >>> import costmodel as cm
 >>> run = cm.Scenario(

@@ -15,7 +15,7 @@ def test_the_table_of_errors_is_what_the_command_prints(root):
         f"| {scored['scored']} | {scored['median_ape']:.0%} | {scored['mape']:.0%} | "
         f"{scored['median_abs_log10']:.3f} | {scored['coverage']['0.8']:.0%} |"
     )
-    assert row in (root / "README.md").read_text(encoding="utf-8")
+    assert row in (root / "docs" / "accuracy.md").read_text(encoding="utf-8")
 
 
 def test_the_table_of_step_times_is_what_the_command_prints(root):
@@ -26,11 +26,11 @@ def test_the_table_of_step_times_is_what_the_command_prints(root):
         f"| {scored['scored']} | {scored['median_ape']:.0%} | {scored['mape']:.0%} | {near:.0%} | "
         f"{scored['coverage']['0.8']:.0%} |"
     )
-    assert row in (root / "README.md").read_text(encoding="utf-8")
+    assert row in (root / "docs" / "accuracy.md").read_text(encoding="utf-8")
 
 
 def test_the_table_of_declines_is_what_the_backtest_says(root):
-    readme = (root / "README.md").read_text(encoding="utf-8")
+    readme = (root / "docs" / "accuracy.md").read_text(encoding="utf-8")
     models = {
         "the default: aging gamma process for young boards, pooled with a constant rate else": "default",
         "no change": "no change", "constant 2.7x a year": "constant 2.7x",
@@ -48,7 +48,7 @@ def test_the_table_of_declines_is_what_the_backtest_says(root):
 
 
 def test_the_table_of_rents_is_what_the_backtest_says(root):
-    readme = (root / "README.md").read_text(encoding="utf-8")
+    readme = (root / "docs" / "accuracy.md").read_text(encoding="utf-8")
     classes = {
         "hyperscalers' lists": "hyperscaler",
         "neoclouds, on demand": "neocloud",
@@ -69,7 +69,7 @@ def test_the_table_of_rents_is_what_the_backtest_says(root):
 
 def test_the_table_of_fine_tunes_is_what_the_command_prints(root):
     scored = validate_finetune(table("measurements/finetunes"))
-    text = (root / "README.md").read_text(encoding="utf-8")
+    text = (root / "docs" / "accuracy.md").read_text(encoding="utf-8")
     for name, part in (("time of a step", scored), ("peak memory", scored["memory"])):
         rows = [row for row in part["rows"] if row["skipped"] is None]
         near = sum(abs(row["predicted"] / row["measured"] - 1) < 0.25 for row in rows) / len(rows)
@@ -86,4 +86,21 @@ def test_what_is_said_of_published_fine_tunes_is_what_the_command_prints(root):
         f"GPU-hours of\n{scored['scored']} jobs are off by a factor of {10 ** scored['median_abs_log10']:.1f} in the "
         f"median, {scored['coverage']['0.8']:.0%}".replace("%", " %")
     )
-    assert said in (root / "README.md").read_text(encoding="utf-8")
+    assert said in (root / "docs" / "accuracy.md").read_text(encoding="utf-8")
+
+
+def test_the_short_table_of_the_readme_is_what_the_commands_print(root):
+    text = (root / "README.md").read_text(encoding="utf-8")
+    fine_tunes = validate_finetune(table("measurements/finetunes"))
+    for prediction, scores in (
+        ("GPU-hours of published pretraining runs", validate_published_runs(table("measurements/published_runs"))),
+        ("step time", validate_step_times(table("measurements/step_times"))),
+        ("step time of fine-tuning", fine_tunes),
+        ("peak memory of fine-tuning", fine_tunes["memory"]),
+        (
+            "GPU-hours of published fine-tuning jobs",
+            validate_published_finetunes(table("measurements/published_finetunes")),
+        ),
+    ):
+        row = f"| {prediction} | {scores['scored']} | {scores['median_ape']:.0%} | {scores['coverage']['0.8']:.0%} |"
+        assert row in text

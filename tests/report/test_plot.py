@@ -35,12 +35,12 @@ def by_mfu(estimate):
 def _plots(estimate, by_mfu, name="cost"):
     return {
         "sensitivity": lambda ax: cm.plot.sensitivity(estimate, name, ax=ax),
-        "against": lambda ax: cm.plot.against(by_mfu, name, "MFU [share]", ax=ax),
+        "sweep": lambda ax: cm.plot.sweep(by_mfu, name, "MFU [share]", ax=ax),
         "intervals": lambda ax: cm.plot.intervals({"7B": estimate}, name, ax=ax),
     }
 
 
-PLOTS = ("sensitivity", "against", "intervals")
+PLOTS = ("sensitivity", "sweep", "intervals")
 
 
 @pytest.mark.parametrize("plot", PLOTS)
@@ -61,7 +61,7 @@ def test_makes_axes_where_none_are_given(estimate, by_mfu, plot):
 @pytest.mark.parametrize("plot", PLOTS)
 def test_labels_the_axis_with_a_unit(estimate, by_mfu, plot, name):
     ax = _plots(estimate, by_mfu, name)[plot](None)
-    label = ax.get_ylabel() if plot == "against" else ax.get_xlabel()
+    label = ax.get_ylabel() if plot == "sweep" else ax.get_xlabel()
     assert label.endswith(f" [{UNITS[name]}]")
 
 
@@ -77,7 +77,7 @@ def test_unit_follows_the_magnitude(estimate):
 @pytest.mark.parametrize("level", [0.5, 0.8])
 @pytest.mark.parametrize("name", UNITS)
 def test_against_draws_the_bounds_and_the_value(by_mfu, name, level):
-    ax = cm.plot.against(by_mfu, name, "MFU [share]", level=level)
+    ax = cm.plot.sweep(by_mfu, name, "MFU [share]", level=level)
     corners = {tuple(corner) for corner in ax.collections[0].get_paths()[0].vertices.tolist()}
     line = ax.lines[0].get_xydata().tolist()
     assert [place for place, _ in line] == [0.3, 0.4, 0.5]

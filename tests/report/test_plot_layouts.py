@@ -70,8 +70,8 @@ def test_makes_axes_where_none_are_given(steps, search, plot):
     ("plot", "across", "up"),
     [
         ("breakdown", "step time [s]", ""),
-        ("memory", "memory of the fullest accelerator [GiB]", ""),
-        ("layouts", "memory of the fullest accelerator [GiB]", "step time [s]"),
+        ("memory", "peak memory per GPU [GiB]", ""),
+        ("layouts", "peak memory per GPU [GiB]", "step time [s]"),
         ("scaling", "number of accelerators", "step time [s]"),
     ],
 )
@@ -173,7 +173,7 @@ def test_layouts_draws_what_was_found(search):
         return [[pytest.approx(one.memory.total / GIB), pytest.approx(one.seconds)] for one in found]
 
     assert _line(ax, "the 100 fastest") == places(search.ranked)
-    assert _line(ax, "none is faster") == places(search.pareto)
+    assert _line(ax, "Pareto front") == places(search.pareto)
     assert _line(ax, "fastest") == places([search.best])
     (text,) = ax.texts
     for name in ("data", "tensor", "pipeline"):
@@ -184,7 +184,7 @@ def test_layouts_draws_what_was_found(search):
 def test_layouts_line_holds_what_each_memory_can_reach(search):
     """With memory between two layouts of the frontier only the slower one fits."""
     ax = cm.plot.layouts(search)
-    (line,) = [one for one in ax.lines if str(one.get_label()).startswith("none is faster")]
+    (line,) = [one for one in ax.lines if str(one.get_label()).startswith("Pareto front")]
     assert line.get_drawstyle() == "steps-pre"
     assert np.all(np.diff(line.get_xdata()) < 0)
     assert np.all(np.diff(line.get_ydata()) >= 0)

@@ -15,7 +15,7 @@ def gpt4():
 
 
 def test_a_fan_has_three_bands_a_median_and_what_is_known(gpt4):
-    ax = cm.plot.fan(gpt4, below=1e6)
+    ax = cm.plot.projection(gpt4, below=1e6)
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert set(labels) == {
         "95 %", "80 %", "50 %", "median", "known to 2024-12-26", "1 MUSD"}  # fmt: skip
@@ -28,7 +28,7 @@ def test_a_fan_has_three_bands_a_median_and_what_is_known(gpt4):
 def test_a_short_span_is_labeled_between_the_powers_of_ten():
     run = cm.Scenario(architecture="llama-3.1-8b", recipe=cm.Pretraining(tokens="15T"),
                       cluster=cm.Cluster("H100-SXM", 1024), mfu=0.4, prices=cm.Rental(provider="lambda"))  # fmt: skip
-    ax = cm.plot.fan(cm.project_cost(run, range(2026, 2029), paths=500))
+    ax = cm.plot.projection(cm.project_cost(run, range(2026, 2029), paths=500))
     ax.figure.canvas.draw()
     shown = [label.get_text() for label in ax.get_yticklabels() if label.get_text()]
     assert len(shown) >= 2
@@ -54,3 +54,9 @@ def test_rents_are_facts_then_bands_that_widen():
     last = corners[corners[:, 0] == corners[:, 0].max()][:, 1]
     assert last.max() / last.min() > 1.5
     assert ax.get_ylim()[0] == 0 and "80 %" in ax.get_xlabel()
+
+
+@pytest.mark.parametrize(("former", "present"), [("fan", "projection"), ("against", "sweep")])
+def test_plots_keep_their_former_names_with_a_warning(former, present):
+    with pytest.warns(DeprecationWarning, match=f"costmodel.plot.{former} is now costmodel.plot.{present}"):
+        assert getattr(cm.plot, former) is getattr(cm.plot, present)

@@ -1,1 +1,1 @@
-"""How are results shown? Plots, in one place."""
+"""Plots of results."""

@@ -1,4 +1,4 @@
-"""What do all plots share? Colors, new axes with room for their legend, and numbers on logarithmic axes."""
+"""Colors, new axes, legends and logarithmic axes, shared by all plots."""
 
 from __future__ import annotations
 

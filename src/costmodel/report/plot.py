@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 from costmodel.estimation.results import OUTPUTS
 from costmodel.foundation.errors import InputError, unknown
@@ -12,7 +13,7 @@ from costmodel.foundation.units import SI_FACTOR
 from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
 from costmodel.report.plot_budget import budget
 from costmodel.report.plot_layouts import breakdown, layouts, memory, scaling
-from costmodel.report.plot_projection import decomposition, fan, rental_prices
+from costmodel.report.plot_projection import decomposition, projection, rental_prices
 from costmodel.report.plot_runs import claimed_against_estimated, runs
 from costmodel.report.plot_scaling import bootstrap_cloud, isoflops, scaling_fit
 
@@ -27,22 +28,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLORS",
-    "against",
     "bootstrap_cloud",
     "breakdown",
     "budget",
     "claimed_against_estimated",
     "decomposition",
-    "fan",
     "intervals",
     "isoflops",
     "layouts",
     "memory",
+    "projection",
     "rental_prices",
     "runs",
     "scaling",
     "scaling_fit",
     "sensitivity",
+    "sweep",
 ]
 
 _UNITS: dict[str, tuple[tuple[float, str], ...]] = {
@@ -80,10 +81,10 @@ def sensitivity(estimate: Estimate, name: str = "cost", ax: Axes | None = None) 
     return axes
 
 
-def against(
+def sweep(
     estimates: Mapping[float, Result], name: str, xlabel: str, level: float = DEFAULT_LEVEL, ax: Axes | None = None
 ) -> Axes:
-    """Draw a figure against an input, with its interval as a band.
+    """Draw a figure over the values of an input, with its interval as a band.
 
     Parameters
     ----------
@@ -149,6 +150,17 @@ def intervals(
         logarithmic(axes, "x", decades=max(drawn) / min(drawn) > 1e3)
     legend_above(axes)
     return axes
+
+
+_FORMER = {"against": "sweep", "fan": "projection"}
+"""Present name of a plot by its name in version 0.1."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FORMER:
+        raise AttributeError(f"module 'costmodel.report.plot' has no attribute {name!r}")
+    warn(f"costmodel.plot.{name} is now costmodel.plot.{_FORMER[name]}", DeprecationWarning, stacklevel=2)
+    return globals()[_FORMER[name]]
 
 
 def _value(result: Result, name: str) -> float:

@@ -1,4 +1,4 @@
-"""What does a budget look like? Its groups, its spread, what drives it, and its calendar."""
+"""Plots of a budget: costs by group, distribution of the total, drivers and calendar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plots of steps and layouts: what a step is made of, what fills the memory, which layouts are worth it."""
+"""Plots of steps and layouts: step time and memory by component, Pareto front, and scaling with accelerators."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _COLUMNS = 5
 
 
 def breakdown(steps: Mapping[str, StepTime], level: float = DEFAULT_LEVEL, ax: Axes | None = None) -> Axes:
-    """Draw what steps are made of: a bar for each, by cause, and below it the interval of its whole.
+    """Draw the step time by component, one bar per step, with the interval of the step time below it.
 
     Parts below 0.5 % of every step are drawn together, as "other". Slanted lines are communication,
     dots are waiting; the numbers are shares of the step.
@@ -86,7 +86,7 @@ def breakdown(steps: Mapping[str, StepTime], level: float = DEFAULT_LEVEL, ax: A
 
 
 def memory(steps: Mapping[str, StepTime], capacity: float | None = None, ax: Axes | None = None) -> Axes:
-    """Draw what fills the memory of the fullest accelerator: a bar for each step, by part.
+    """Draw the peak memory per GPU by component, one bar per step.
 
     Parts below 0.5 % of every bar are drawn together, as "other"; the numbers are GiB.
 
@@ -106,7 +106,7 @@ def memory(steps: Mapping[str, StepTime], capacity: float | None = None, ax: Axe
         axes.axvline(capacity / GIB, color="black", linestyle="--", linewidth=1.5, label="capacity")
         most = max(most, capacity / GIB)
     axes.set_xlim(0, 1.05 * most)
-    axes.set_xlabel("memory of the fullest accelerator [GiB]")
+    axes.set_xlabel("peak memory per GPU [GiB]")
     legend_above(axes, _COLUMNS)
     return axes
 
@@ -127,10 +127,10 @@ def layouts(search: LayoutSearch, ax: Axes | None = None) -> Axes:
     axes.plot(*ranked, linestyle="none", marker="o", markersize=5, markerfacecolor="none",
               markeredgecolor="0.45", label=f"the {len(search.ranked)} fastest")  # fmt: skip
     axes.plot(*pareto, color=COLORS[0], marker="o", markersize=4, linewidth=1, drawstyle="steps-pre",
-              label="none is faster with less memory")  # fmt: skip
+              label="Pareto front")  # fmt: skip
     axes.plot(*best, linestyle="none", marker="*", markersize=15, color=COLORS[4], markeredgecolor="black",
               label="fastest")  # fmt: skip
-    axes.set_xlabel("memory of the fullest accelerator [GiB]")
+    axes.set_xlabel("peak memory per GPU [GiB]")
     axes.set_ylabel("step time [s]")
     times = [*ranked[1], *pareto[1]]
     if 3 * min(times) < max(times):

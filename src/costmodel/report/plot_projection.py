@@ -1,4 +1,4 @@
-"""What do projections look like? A fan by year, what makes the cost fall, and rental prices past and to come."""
+"""Plots of projections: cost by year, its decomposition, and past and projected rental prices."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from costmodel.projection.rents.outlook import RentalOutlook
 
 LEVELS = (0.95, 0.8, 0.5)
-"""Bands of a fan, the widest first."""
+"""Levels of the intervals drawn as bands, the widest first."""
 DECADES = 2.5
 """Powers of ten from which an axis shows them alone."""
 _UNITS = ((1e9, "GUSD"), (1e6, "MUSD"), (1e3, "kUSD"), (1.0, "USD"))
 
 
-def fan(projection: Projection, below: float | None = None, ax: Axes | None = None) -> Axes:
+def projection(projection: Projection, below: float | None = None, ax: Axes | None = None) -> Axes:
     """Draw the cost at the end of each year: the median, and bands that hold 50, 80 and 95 % of the paths.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Who paid what? Published runs by year and by compute, and what they claim against what is estimated."""
+"""Plots of published runs: cost by year or compute, and published values against estimates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plots of scaling laws: how well does a law fit, what would be trained best, and how sure are the exponents?"""
+"""Plots of scaling laws: fit and losses, compute-optimal sizes, and bootstrap of the exponents."""
 
 from __future__ import annotations
 
