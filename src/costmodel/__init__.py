@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from costmodel.market.hosted import hosted_cost, hosted_prices
     from costmodel.market.rental import Rental
     from costmodel.planning.allocation import allocate
-    from costmodel.planning.fits import what_fits
     from costmodel.planning.limits import largest_micro_batch, largest_model, longest_sequence
     from costmodel.planning.offers import hosted_offers
     from costmodel.planning.solving import solve
+    from costmodel.planning.what_fits import what_fits
     from costmodel.projection.backtests.declines import backtest
     from costmodel.projection.capability import Capability
     from costmodel.projection.project import project_cost
@@ -149,7 +149,7 @@ _HOMES = {
     "solve": "planning.solving",
     "step_time": "training.layouts.step_time",
     "triangular": "foundation.ranges",
-    "what_fits": "planning.fits",
+    "what_fits": "planning.what_fits",
 }
 """Where each public name lives: loaded when it is first asked for."""
 

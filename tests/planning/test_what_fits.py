@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 import costmodel as cm
 from costmodel.foundation.units import GIB
 from costmodel.hardware.accelerator import Accelerator
-from costmodel.planning.fits import what_fits
 from costmodel.planning.limits import STEP, largest_micro_batch, largest_model, longest_sequence, planned
+from costmodel.planning.what_fits import what_fits
 from costmodel.training.layouts.planner import LONG, TooLargeError
 from costmodel.training.recipes.finetuning import FullFineTuning, LoRA, QLoRA
 from costmodel.training.recipes.preference import DPO
@@ -98,8 +98,8 @@ def test_rows_go_by_cost_and_unknown_costs_come_last(catalog):
 def test_an_unknown_price_leaves_the_time():
     (one,) = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1).possible
     assert one.cost is None and one.wall_time > 0
-    assert "cost not known" in one.notes
-    with pytest.raises(cm.MissingFactError, match="cost is known of none"):
+    assert "cost unknown" in one.notes
+    with pytest.raises(cm.MissingFactError, match="cost of every row that fits is unknown"):
         _ = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1).cheapest
 
 
@@ -114,7 +114,9 @@ def test_without_a_time_model_memory_still_decides():
 def test_memory_that_is_not_known_and_formats_that_are_not_there_are_reasons():
     found = what_fits(MODEL, LoRA(tokens="1M", precision="fp8"), accelerator=["MTIA-v2", "A100-80GB-SXM"], count=1)
     reasons = {one.accelerator: one.reason for one in found.rejected}
-    assert reasons["MTIA-v2"] == "accelerator: the memory of MTIA-v2 is not known"
+    assert reasons["MTIA-v2"] == (
+        "accelerator: the memory of MTIA-v2 is unknown; set it: load_accelerator('MTIA-v2').replace(memory=80)"
+    )
     assert reasons["A100-80GB-SXM"].startswith("precision: no dense fp8 peak")
     with pytest.raises(cm.InputError, match=r"nothing fits: 1 by accelerator \(the memory .*\), 1 by precision \("):
         _ = found.best
@@ -152,7 +154,7 @@ def test_broken_limits_are_all_named():
 
 def test_a_limit_of_what_is_not_known_is_not_met():
     (one,) = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1, budget="1 MUSD").rejected
-    assert one.reason.startswith("budget: cost is not known")
+    assert one.reason.startswith("budget: cost is unknown")
 
 
 def test_memory_limits_the_accelerators():
@@ -331,10 +333,13 @@ def test_all_problems_come_at_once():
     ("question", "told"),
     [
         ({}, r"give architecture, accelerator or both"),
-        ({"architecture": {"total": "8B"}}, r"only the counts of a model of 8.00B parameters are known"),
-        ({"architecture": MODEL, "recipe": QUANTIZED, "tokens": "1M"}, r"tokens: the recipe has its own"),
+        (
+            {"architecture": {"total": "8B"}},
+            r"only the counts of a model of 8.00B parameters are given; memory needs its layers",
+        ),
+        ({"architecture": MODEL, "recipe": QUANTIZED, "tokens": "1M"}, r"tokens: the recipe sets them"),
         ({"architecture": MODEL, "recipe": LoRA(tokens=1, targets=("knee",))}, r"unknown matrix 'knee'"),
-        ({"architecture": MODEL, "count": ()}, r"count: at least one is given"),
+        ({"architecture": MODEL, "count": ()}, r"count: the list is empty; give at least one value"),
         ({"architecture": MODEL, "recipe": "lora"}, r"recipe"),
         ({"architecture": MODEL, "prices": {"provder": "aws"}}, r"prices.provder: unknown field"),
     ],

@@ -13,7 +13,7 @@ from costmodel.foundation.rendering import amount, number, text
 if TYPE_CHECKING:
     from costmodel.estimation.estimate import Estimate
     from costmodel.estimation.scenario import Scenario
-    from costmodel.planning.fits import Fits
+    from costmodel.planning.what_fits import Fits
 
 _SHORT = {"full": "full_fine_tuning", "qat": "quantization_aware_training", "prompt": "prompt_tuning"}
 """Short names of recipes on the command line."""
@@ -94,7 +94,7 @@ def finetune(
 
 def _print_fits(run: Scenario, count: int | None, as_json: bool) -> None:
     """Print the accelerators that can run a job, the cheapest first, and the prices of hosted services."""
-    from costmodel.planning.fits import what_fits
+    from costmodel.planning.what_fits import what_fits
 
     found = what_fits(run.architecture, run.recipe, count=count, prices=run.prices, site=run.cluster.site)
     fewest = _fewest(found)

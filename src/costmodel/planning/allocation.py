@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from costmodel.architecture.specification import Architecture
-from costmodel.estimation.chain import Missing
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.foundation import rendering
-from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.foundation.errors import InputError
 from costmodel.foundation.fields import Dollars
 from costmodel.foundation.specs import Spec
+from costmodel.planning.root_finding import known_value
 
 if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
@@ -65,13 +65,13 @@ class Allocation:
             Probability of the interval [1].
         """
         low_cost, high_cost = self.estimate.bounds("cost", level)
-        cost = _known_cost(self.estimate)
+        cost = known_value(self.estimate, "cost")
         few, many = (
             (self.tokens, self.tokens)
             if self.limit == "tokens"
             else (self.tokens * cost / high_cost, self.tokens * cost / low_cost)
         )
-        best, worst = (math.log(_loss(self.law, self.parameters, each) / self.loss) for each in (many, few))
+        best, worst = (math.log(_loss(self.law, self.parameters, tokens) / self.loss) for tokens in (many, few))
         if hasattr(self.law, "predict"):
             _, low, high = self.law.predict(self.parameters, self.tokens, level)
             best = -math.hypot(best, math.log(low / self.loss))
@@ -91,7 +91,7 @@ class Allocation:
                     "tokens": rendering.amount(self.tokens, "token"),
                     "tokens per parameter": rendering.number(self.tokens_per_parameter),
                     "loss": f"{self.loss:.4f} nat/token",
-                    "cost": rendering.amount(_known_cost(self.estimate), "USD"),
+                    "cost": rendering.amount(known_value(self.estimate, "cost"), "USD"),
                     "limited by": self.limit,
                 }
             ]
@@ -208,7 +208,7 @@ def _allocation(
             left = dollars - _serving(trial, served)
             if left <= 0:
                 raise InputError(f"serving {size:.3g} parameters costs more than the budget")
-            tokens *= left / _known_cost(trial)
+            tokens *= left / known_value(trial, "cost")
             probe = probe.replace({"recipe.tokens": tokens})
         if most_tokens is not None and tokens > most_tokens:
             tokens, limit = most_tokens, "tokens"
@@ -224,7 +224,7 @@ def _serving(result: Estimate, served: float) -> float:
     """Return the cost of serving on the accelerators of an estimate, at their price [USD]."""
     if not served:
         return 0.0
-    per_second = _known_cost(result) / _figure(result, "gpu_hours")
+    per_second = known_value(result, "cost") / known_value(result, "gpu_hours")
     flops = FLOPS_SERVED * result.scenario.architecture.parameters.active * served
     return float(flops / result.scenario.cluster.accelerator.peak() * per_second)
 
@@ -232,14 +232,3 @@ def _serving(result: Estimate, served: float) -> float:
 def _loss(law: Any, parameters: float, tokens: float) -> float:
     """Return the loss of a law, or of the law of a fit [nat/token]."""
     return float(getattr(law, "law", law).loss(parameters, tokens))
-
-
-def _known_cost(result: Estimate) -> float:
-    return _figure(result, "cost")
-
-
-def _figure(result: Estimate, name: str) -> float:
-    value = result.value(name)
-    if isinstance(value, Missing):
-        raise MissingFactError(f"{name} is unknown: {value.reason}")
-    return value

@@ -163,7 +163,9 @@ def largest_micro_batch(
     >>> from costmodel import Cluster
     >>> from costmodel.training.recipes.finetuning import QLoRA
     >>> short, long = (QLoRA(tokens="20M", sequence_length=length) for length in (512, 2048))
-    >>> of_short, of_long = (largest_micro_batch("llama-3.1-8b", one, Cluster("RTX-4090", 1)) for one in (short, long))
+    >>> of_short, of_long = (
+    ...     largest_micro_batch("llama-3.1-8b", recipe, Cluster("RTX-4090", 1)) for recipe in (short, long)
+    ... )
     >>> of_short >= 4 * of_long > 0
     True
     """
@@ -256,15 +258,26 @@ def _checked(architecture: str | Mapping[str, Any] | Architecture, recipe: AnyRe
 
 def _check(recipe: Any, cluster: Any) -> None:
     """Raise an error with every problem of a recipe and a cluster."""
-    wrong = []
+    problems = []
     if not is_recipe(recipe):
-        wrong.append(f"recipe: expected one recipe such as LoRA(tokens='20M'); got {recipe!r}")
+        problems.append(f"recipe: expected one recipe such as LoRA(tokens='20M'); got {recipe!r}")
     if not isinstance(cluster, Cluster):
-        wrong.append(f"cluster: expected a Cluster such as Cluster('H100-SXM', 8); got {cluster!r}")
-    if wrong:
-        raise InputError(wrong)
+        problems.append(f"cluster: expected a Cluster such as Cluster('H100-SXM', 8); got {cluster!r}")
+    if problems:
+        raise InputError(problems)
     if cluster.accelerator.usable_memory is None:
-        raise MissingFactError(f"the memory of {cluster.accelerator.name} is unknown")
+        raise MissingFactError(unknown_memory(cluster.accelerator))
+
+
+def unknown_memory(accelerator: Accelerator) -> str:
+    """Return the message that the memory of an accelerator is unknown.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+    """
+    name = accelerator.name
+    return f"the memory of {name} is unknown; set it: load_accelerator({name!r}).replace(memory=80)"
 
 
 def _largest(fits: Callable[[int], bool], most: int) -> int:
@@ -288,6 +301,6 @@ def _stand_in(cluster: Cluster) -> Cluster:
     """Return a cluster of `STAND_IN` accelerators with the memory and the nodes of another cluster."""
     accelerator: Accelerator = cluster.accelerator
     if accelerator.usable_memory is None:
-        raise MissingFactError(f"the memory of {accelerator.name} is unknown")
+        raise MissingFactError(unknown_memory(accelerator))
     stand_in = load_accelerator(STAND_IN).replace(memory=None, usable_memory=accelerator.usable_memory)
     return Cluster(stand_in, cluster.count, gpus_per_node=cluster.node_size)

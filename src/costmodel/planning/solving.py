@@ -20,8 +20,8 @@ from costmodel.foundation.fields import Measure
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range
 from costmodel.foundation.rendering import amount
 from costmodel.foundation.units import SI_FACTOR
-from costmodel.planning.searching import AT_LEAST, EXACT, Search, continuous, figure_text, known, whole
-from costmodel.planning.unknowns import Unknown, find
+from costmodel.planning.root_finding import AT_LEAST, EXACT, Search, continuous, figure_text, known_value, whole
+from costmodel.planning.unknown_inputs import Unknown, find
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Solution:
         ends = f"{amount(low, output.rendered)} to {amount(high, output.rendered)}"
         interval = "" if low == high else f"; {DEFAULT_LEVEL:.0%} interval {ends}".replace("%", " %")
         if self.level is not None:
-            median = amount(known(self.estimate, self.figure), output.rendered)
+            median = amount(known_value(self.estimate, self.figure), output.rendered)
             text = f"{answer} meets {met} with a probability of {100 * self.level:g} % (median {median}){interval}"
         elif self.unknown.whole or abs(self.achieved / self.target - 1) > EXACT:
             text = f"{answer} meets {met} ({achieved}){interval}"
@@ -153,7 +153,7 @@ def solve(scenario: Scenario, path: str, *, level: float | None = None, within: 
     answer, note = whole(search, within) if variable.whole else continuous(search, within)
     return Solution(
         path=path,
-        value=variable.held(answer),
+        value=variable.typed(answer),
         figure=figure,
         target=wanted,
         achieved=search.figures[answer],

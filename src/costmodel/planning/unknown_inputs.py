@@ -51,7 +51,7 @@ class Unknown:
             return scenario.replace(prices=type(scenario.prices)(price=value))
         return scenario.replace({self.path: int(value) if self.whole else value})
 
-    def held(self, value: float) -> float | int:
+    def typed(self, value: float) -> float | int:
         """Return `value` with the type of the field."""
         return round(value) if self.whole or self.rounded else value
 
@@ -119,13 +119,15 @@ def find(scenario: Scenario, path: str) -> Unknown:
         holder = _inside(holder, name, path, ".".join(outer[: index + 1]))
     value = _inside(holder, last, path, path, final=True)
     if not isinstance(holder, Spec) or isinstance(value, (Spec, tuple, dict)):
-        raise InputError(f"{path}: is no number; name a number inside it, such as recipe.tokens or cluster.count")
+        raise InputError(f"{path}: not a number; name a number inside it, such as recipe.tokens or cluster.count")
     kind = _kind(type(holder).model_fields[last])
     if kind is None:
-        raise InputError(f"{path}: is no number that can be solved for; it is {value!r}")
+        raise InputError(f"{path}: not a number that can be solved for; it is {value!r}")
     measure, whole = kind
     present = value.median() if isinstance(value, Range) else value
-    return Unknown(path, measure, whole, False, _known(scenario, path, measure) if present is None else float(present))
+    return Unknown(
+        path, measure, whole, False, _default_value(scenario, path, measure) if present is None else float(present)
+    )
 
 
 def _inside(holder: Any, name: str, path: str, so_far: str, final: bool = False) -> Any:
@@ -134,7 +136,7 @@ def _inside(holder: Any, name: str, path: str, so_far: str, final: bool = False)
         if name.isdigit() and int(name) < len(holder):
             return holder[int(name)]
         places = ", ".join(so_far.removesuffix(name) + str(index) for index in range(min(len(holder), 3)))
-        raise InputError(f"{path}: there are {len(holder)}, numbered from 0; name one of them: {places}")
+        raise InputError(f"{path}: there are {len(holder)}, numbered from 0; write {places}")
     if not isinstance(holder, Spec):
         raise InputError(f"{path}: {so_far.rpartition('.')[0]} has no parts")
     if name not in type(holder).model_fields:
@@ -166,15 +168,15 @@ def _parts(annotation: Any) -> Iterator[Any]:
         yield from _parts(part)
 
 
-def _known(scenario: Scenario, path: str, measure: Measure) -> float | None:
+def _default_value(scenario: Scenario, path: str, measure: Measure) -> float | None:
     """Return the value that the estimate uses for a field that is not given, in the unit of the field."""
     try:
         present: Estimate = estimate(scenario)
     except (InputError, MissingFactError):
         return None
-    one = present.inputs.get(path) or present.inputs.get(path.removeprefix("cluster."))
-    if one is not None and one.unit == measure.unit:
-        return one.shown()[0]
+    default = present.inputs.get(path) or present.inputs.get(path.removeprefix("cluster."))
+    if default is not None and default.unit == measure.unit:
+        return default.shown()[0]
     value = present.value(path) if path in OUTPUTS else Missing("no figure")
     if isinstance(value, Missing):
         return None
@@ -182,13 +184,13 @@ def _known(scenario: Scenario, path: str, measure: Measure) -> float | None:
 
 
 def _count(scenario: Scenario, path: str) -> Unknown:
-    name, given = path.partition(".")[2], scenario.architecture
-    if name not in _COUNTS or not given.is_aggregate or not isinstance(given.origin, dict):
+    name, architecture = path.partition(".")[2], scenario.architecture
+    if name not in _COUNTS or not architecture.is_aggregate or not isinstance(architecture.origin, dict):
         raise InputError(
-            f"{path}: of an architecture only its {' and '.join(_COUNTS)} can be solved for, where it is given by "
+            f"{path}: only {' and '.join(_COUNTS)} of an architecture can be solved for, and only if it is given by "
             f"these counts, as in {{'total': '7B'}}"
         )
-    return Unknown(path, _OF_COUNTS, False, True, float(given.origin[name]))
+    return Unknown(path, _OF_COUNTS, False, True, float(architecture.origin[name]))
 
 
 def _counts(scenario: Scenario, path: str, value: int) -> dict[str, Any]:

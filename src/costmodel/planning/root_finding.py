@@ -14,7 +14,7 @@ from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.rendering import amount
 from costmodel.foundation.units import SI_FACTOR
-from costmodel.planning.unknowns import Unknown
+from costmodel.planning.unknown_inputs import Unknown
 
 AT_LEAST = frozenset({"mfu", "goodput", "utilization"})
 """Figures of which more is better: their target is a minimum; the target of all others is a maximum."""
@@ -45,14 +45,14 @@ EXACT = 1e-8
 class Search:
     """The figure as a function of the input, with all tested values."""
 
-    def __init__(self, scenario: Scenario, asked: Unknown, figure: str, target: float, level: float | None) -> None:
-        self.scenario, self.asked, self.figure, self.target, self.level = scenario, asked, figure, target, level
+    def __init__(self, scenario: Scenario, unknown: Unknown, figure: str, target: float, level: float | None) -> None:
+        self.scenario, self.unknown, self.figure, self.target, self.level = scenario, unknown, figure, target, level
         self.sense = -1.0 if figure in AT_LEAST else 1.0
         self.figures: dict[float, float] = {}
         """Figure by value of the input, in the unit shown."""
         self.infeasible: dict[float, str] = {}
         """Reason by value of the input for which no estimate is possible."""
-        self._needs_layout = asked.whole or not self._falls_back()
+        self._needs_layout = unknown.whole or not self._falls_back()
 
     @property
     def tried(self) -> int:
@@ -78,18 +78,18 @@ class Search:
     def possible(self, values: Iterable[float]) -> list[float]:
         """Return the values with an estimate; raise if there are none, or the figure does not change."""
         values = list(values)
-        found = [value for value in values if self.excess(value) is not None]
-        lowest, highest = self.asked.shown(values[0]), self.asked.shown(values[-1])
-        if not found:
+        feasible = [value for value in values if self.excess(value) is not None]
+        lowest, highest = self.unknown.shown(values[0]), self.unknown.shown(values[-1])
+        if not feasible:
             reason = self.infeasible[values[-1]]
-            raise InputError(f"{self.asked.path}: no estimate is possible from {lowest} to {highest}; {reason}")
-        figures = [self.figures[value] for value in found]
-        if len(found) > 1 and max(figures) - min(figures) <= UNCHANGED * max(figures):
+            raise InputError(f"{self.unknown.path}: no estimate is possible from {lowest} to {highest}; {reason}")
+        figures = [self.figures[value] for value in feasible]
+        if len(feasible) > 1 and max(figures) - min(figures) <= UNCHANGED * max(figures):
             raise InputError(
-                f"{self.asked.path} does not change {self.figure}: it is {self.amount(found[0])} from {lowest} to "
+                f"{self.unknown.path} does not change {self.figure}: it is {self.amount(feasible[0])} from {lowest} to "
                 f"{highest}"
             )
-        return found
+        return feasible
 
     def amount(self, value: float) -> str:
         """Return the figure at a value as text."""
@@ -99,27 +99,27 @@ class Search:
         """Return the error that the target is met up to the end of the search."""
         sign = "at most" if self.sense > 0 else "at least"
         return InputError(
-            f"no largest {self.asked.path}: {self.figure} is {sign} {figure_text(self.figure, self.target)} up to "
-            f"{self.asked.shown(high)}, where it is {self.amount(high)}; give within=(low, high) to search further"
+            f"no largest {self.unknown.path}: {self.figure} is {sign} {figure_text(self.figure, self.target)} up to "
+            f"{self.unknown.shown(high)}, where it is {self.amount(high)}; give within=(low, high) to search further"
         )
 
     def failure(self, low: float, high: float) -> InputError:
         """Return the error that no value meets the target, with the range of the figure."""
-        path, shown = self.asked.path, self.asked.shown
-        found = sorted(self.figures)
-        above = all((self.excess(value) or 0.0) * self.sense > 0 for value in found)
-        extreme = (min if above else max)(found, key=self.figures.__getitem__)
+        path, shown = self.unknown.path, self.unknown.shown
+        evaluated = sorted(self.figures)
+        above = all((self.excess(value) or 0.0) * self.sense > 0 for value in evaluated)
+        extreme = (min if above else max)(evaluated, key=self.figures.__getitem__)
         bound = f"is at {'least' if above else 'most'} {self.amount(extreme)} (at {shown(extreme)})"
-        if not above and not all((self.excess(value) or 0.0) * self.sense < 0 for value in found):
+        if not above and not all((self.excess(value) or 0.0) * self.sense < 0 for value in evaluated):
             bound = "does not pass it"
-        ends = " and ".join(f"{self.amount(value)} at {shown(value)}" for value in (found[0], found[-1]))
+        ends = " and ".join(f"{self.amount(value)} at {shown(value)}" for value in (evaluated[0], evaluated[-1]))
         lines = [
             f"no {path} from {shown(low)} to {shown(high)} brings {self.figure} to "
             f"{figure_text(self.figure, self.target)}: it {bound}; it is {ends}"
         ]
         if self.infeasible:
             last = max(self.infeasible)
-            where = min((one for one in self.infeasible if one > found[-1]), default=last)
+            where = min((value for value in self.infeasible if value > evaluated[-1]), default=last)
             lines.append(
                 f"not possible at {len(self.infeasible)} of {self.tried} values tried, such as "
                 f"{shown(where)}: {self.infeasible[where]}"
@@ -127,17 +127,17 @@ class Search:
         return InputError("; ".join(lines))
 
     def _evaluate(self, value: float) -> float:
-        made = estimate(self.asked.put(self.scenario, value))
-        if self._needs_layout and (reason := _no_layout(made)):
+        result = estimate(self.unknown.put(self.scenario, value))
+        if self._needs_layout and (reason := _no_layout(result)):
             raise InputError(reason)
         output = OUTPUTS[self.figure]
         if self.level is None:
-            si = known(made, self.figure)
+            si = known_value(result, self.figure)
         else:
             import numpy as np
 
-            known(made, self.figure)
-            si = float(np.quantile(made.draws(self.figure), self.level if self.sense > 0 else 1 - self.level))
+            known_value(result, self.figure)
+            si = float(np.quantile(result.draws(self.figure), self.level if self.sense > 0 else 1 - self.level))
         return si * SI_FACTOR[output.unit] / SI_FACTOR[output.shown]
 
     def _falls_back(self) -> bool:
@@ -148,19 +148,19 @@ class Search:
             return False
 
 
-def known(made: Estimate, figure: str) -> float:
+def known_value(result: Estimate, figure: str) -> float:
     """Return the SI value of a figure, or raise `MissingFactError` with the reason."""
-    value = made.value(figure)
+    value = result.value(figure)
     if isinstance(value, Missing):
         raise MissingFactError(f"{figure} is unknown: {value.reason}")
     return value
 
 
-def _no_layout(made: Estimate) -> str:
+def _no_layout(result: Estimate) -> str:
     """Return why no layout is possible, if the estimate uses a class utilization for that reason."""
-    cautions = (one.provenance.caution for path, one in made.inputs.items() if path.endswith("mfu"))
-    found = next((caution for caution in cautions if _IMPOSSIBLE in caution), "")
-    return found[found.find(_IMPOSSIBLE) :] if found else ""
+    cautions = (estimated.provenance.caution for path, estimated in result.inputs.items() if path.endswith("mfu"))
+    caution = next((caution for caution in cautions if _IMPOSSIBLE in caution), "")
+    return caution[caution.find(_IMPOSSIBLE) :] if caution else ""
 
 
 def figure_text(figure: str, value: float) -> str:
@@ -171,44 +171,44 @@ def figure_text(figure: str, value: float) -> str:
 
 def continuous(search: Search, within: Any) -> tuple[float, str]:
     """Return the value at which the figure equals the target, and a note."""
-    values = _values(search.asked, within)
+    values = _values(search.unknown, within)
     possible = search.possible(values)
-    present = search.asked.present
+    present = search.unknown.present
     inside = present is not None and values[0] <= present <= values[-1]
     passed = [(value, value) for value in possible if abs(search.excess(value) or 0.0) <= UNCHANGED]
     passed += [ends for ends in pairwise(values) if _passes(search, *ends)]
     passed = passed or _at_the_edge(search, values)
     passed.sort(key=lambda ends: _distance(present, ends) if inside and present is not None else ends[0])
     for ends in passed:
-        found = _between(search, *ends)
-        if found is None:
+        crossing = _between(search, *ends)
+        if crossing is None:
             continue
-        value, note = found
+        value, note = crossing
         crossings = sum(1 for ends in pairwise(possible) if _passes(search, *ends))
         if crossings > 1:
             which = "nearest to the present one" if inside else "lowest"
             also = (
-                f"{search.figure} passes the target at {crossings} values of {search.asked.path}; this is the {which}"
+                f"{search.figure} passes the target at {crossings} values of {search.unknown.path}; this is the {which}"
             )
             note = f"{note}; {also}" if note else also
         return value, note
     raise search.failure(values[0], values[-1])
 
 
-def _values(asked: Unknown, within: Any) -> list[float]:
+def _values(unknown: Unknown, within: Any) -> list[float]:
     """Return the values of the first grid, in ascending order."""
-    low, high, present = asked.measure.lowest, asked.measure.highest, asked.present
+    low, high, present = unknown.measure.lowest, unknown.measure.highest, unknown.present
     if within is not None:
-        low, high = asked.bounds(within)
+        low, high = unknown.bounds(within)
         steps = [step / (GRID - 1) for step in range(1, GRID - 1)]
         inner = [low * (high / low) ** step if low > 0 else low + (high - low) * step for step in steps]
         kept = [present] if present is not None and low < present < high else []
         return sorted({low, *inner, *kept, high})
-    high -= 1e-9 * high if asked.measure.open_high else 0.0
+    high -= 1e-9 * high if unknown.measure.open_high else 0.0
     start = present or (1.0 if low < 1 < high else (low + min(high, 2 * low + 1)) / 2)
-    around = [start * 2.0**power for power in (*(-one for one in REACH), 0, *REACH)]
+    around = [start * 2.0**power for power in (*(-power for power in REACH), 0, *REACH)]
     values = {min(max(value, low), high) for value in around}
-    return sorted(values | ({0.0} if low == 0 and not asked.measure.open_low else set()))
+    return sorted(values | ({0.0} if low == 0 and not unknown.measure.open_low else set()))
 
 
 def _passes(search: Search, low: float, high: float) -> bool:
@@ -262,7 +262,7 @@ def _between(search: Search, low: float, high: float) -> tuple[float, str] | Non
 
     if low == high:
         return low, ""
-    start, end = (math.log(one) if logarithmic else one for one in (low, high))
+    start, end = (math.log(bound) if logarithmic else bound for bound in (low, high))
     try:
         brentq(miss, start, end, xtol=1e-13 if logarithmic else 1e-15 * end, rtol=1e-15, maxiter=150)
     except InputError:
@@ -273,16 +273,18 @@ def _between(search: Search, low: float, high: float) -> tuple[float, str] | Non
         return best, ""
     meeting = [value for value in inside if search.meets(value)]
     missing = [value for value in inside if not search.meets(value)]
-    value, other = min(((one, two) for one in meeting for two in missing), key=lambda pair: abs(pair[0] - pair[1]))
+    value, other = min(
+        ((meets, misses) for meets in meeting for misses in missing), key=lambda pair: abs(pair[0] - pair[1])
+    )
     jump = f"{search.figure} jumps there from {search.amount(value)} to {search.amount(other)}"
     return value, jump
 
 
 def whole(search: Search, within: Any) -> tuple[float, str]:
     """Return the whole number at which the figure just meets the target, and a note."""
-    node = search.scenario.cluster.node_size if search.asked.path == "cluster.count" else 1
+    node = search.scenario.cluster.node_size if search.unknown.path == "cluster.count" else 1
     odd = _odd_parts(search)
-    grid = _grid(search.asked, within, node, odd)
+    grid = _grid(search.unknown, within, node, odd)
     possible = search.possible(grid)
     if not any(search.meets(value) for value in possible):
         grid = _with_edges(search, grid, node, odd[-1])
@@ -293,12 +295,12 @@ def whole(search: Search, within: Any) -> tuple[float, str]:
     good = meeting[-1] if worse else meeting[0]
     place = grid.index(good) + (1 if worse else -1)
     if not 0 <= place < len(grid):
-        if worse and within is None and grid[-1] < search.asked.measure.highest:
+        if worse and within is None and grid[-1] < search.unknown.measure.highest:
             raise search.endless(grid[-1])
-        looked = f"{search.asked.path} was looked for from {grid[0]:,} to {grid[-1]:,}"
-        return good, f"a bound of the search: {looked}" if within is not None else ""
+        searched = f"{search.unknown.path} was searched from {grid[0]:,} to {grid[-1]:,}"
+        return good, f"a bound of the search: {searched}" if within is not None else ""
     beyond = grid[place:] if worse else grid[place::-1]
-    bad = next((one for one in beyond if one in search.figures), beyond[0])
+    bad = next((value for value in beyond if value in search.figures), beyond[0])
     value = _refined(search, bad, good, node, odd[-1])
     return value, _note(search, value, worse)
 
@@ -308,9 +310,9 @@ def _gets_worse(search: Search, possible: Sequence[float]) -> bool:
 
     For durations the fewest accelerators are the answer, whatever the trend.
     """
-    if search.asked.path == "cluster.count" and search.figure in DURATIONS:
+    if search.unknown.path == "cluster.count" and search.figure in DURATIONS:
         return False
-    present = search.asked.present or 0.0
+    present = search.unknown.present or 0.0
     near = [value for value in possible if present / TREND <= value <= present * TREND]
     trends = (_trend(search, values, least) for values, least in ((near, NOTABLE), (possible, NOTABLE), (possible, 0)))
     return next((trend for trend in trends if trend), 0) > 0
@@ -325,61 +327,67 @@ def _trend(search: Search, values: Sequence[float], least: float) -> int:
 
 def _note(search: Search, value: float, worse: bool) -> str:
     """Return a note: what else limits the whole number, and whether the figure is monotone."""
-    path, shown = search.asked.path, search.asked.shown
-    beyond = [one for one in (*search.figures, *search.infeasible) if (one > value) == worse and one != value]
-    nearest = min(beyond, key=lambda one: abs(one - value))
+    path, shown = search.unknown.path, search.unknown.shown
+    beyond = [
+        tested for tested in (*search.figures, *search.infeasible) if (tested > value) == worse and tested != value
+    ]
+    nearest = min(beyond, key=lambda tested: abs(tested - value))
     lines = []
-    if not any(one in search.figures for one in beyond):
+    if not any(tested in search.figures for tested in beyond):
         lines.append(f"{shown(nearest)} is not possible: {search.infeasible[nearest]}")
-    better = [one for one in search.figures if (one < value) == worse and one != value and not search.meets(one)]
+    better = [
+        tested
+        for tested in search.figures
+        if (tested < value) == worse and tested != value and not search.meets(tested)
+    ]
     if better:
-        first = min(better, key=lambda one: abs(one - value))
+        first = min(better, key=lambda tested: abs(tested - value))
         which, what = ("largest", "smaller") if worse else ("smallest", "larger")
         lines.append(
-            f"{search.figure} is not monotone in {path}: this is the {which} found that meets the target, "
-            f"{what} ones need not ({shown(first)} does not)"
+            f"{search.figure} is not monotone in {path}: this is the {which} value tested that meets the target; "
+            f"{what} values may miss it ({shown(first)} does)"
         )
     return "; ".join(lines)
 
 
 def _odd_parts(search: Search) -> list[int]:
     """Return odd factors that a feasible value may need: accelerators and batch size share factors."""
-    scenario, path = search.scenario, search.asked.path
+    scenario, path = search.scenario, search.unknown.path
     others = [scenario.cluster.count] if path.endswith("batch_size") else []
     if path == "cluster.count":
         others = [batch for recipe in scenario.recipes if (batch := getattr(recipe, "batch_size", None))]
     other = math.gcd(*others)
     while other and other % 2 == 0:
         other //= 2
-    divisors = [one for one in range(1, math.isqrt(other) + 1) if other % one == 0]
+    divisors = [divisor for divisor in range(1, math.isqrt(other) + 1) if other % divisor == 0]
     return sorted({1, *divisors[:MOST_ODD], other or 1})
 
 
-def _grid(asked: Unknown, within: Any, node: int, odd: Sequence[int]) -> list[int]:
+def _grid(unknown: Unknown, within: Any, node: int, odd: Sequence[int]) -> list[int]:
     """Return the first grid of whole numbers: all of a short range, else powers of two times odd factors, in nodes."""
-    low, high = int(asked.measure.lowest), int(asked.measure.highest)
+    low, high = int(unknown.measure.lowest), int(unknown.measure.highest)
     if within is not None:
-        bounds = asked.bounds(within)
+        bounds = unknown.bounds(within)
         low, high = math.ceil(bounds[0]), math.floor(bounds[1])
     else:
-        high = min(high, max(MOST_COUNT, 8 * int(asked.present or 0)))
+        high = min(high, max(MOST_COUNT, 8 * int(unknown.present or 0)))
     low = -(-low // node) * node if low > node else low
     high = high // node * node if high > node else high
     if low > high:
         raise InputError(f"within: holds no whole number of nodes of {node}; got {within!r}")
     if (high - low) // (node if low >= node else 1) <= NEIGHBORS // 2:
-        return [one for one in range(low, high + 1) if one <= node or one % node == 0]
-    powers = [one * 2**power for power in range(31) for one in odd]
-    present = int(asked.present or 0)
+        return [number for number in range(low, high + 1) if number <= node or number % node == 0]
+    powers = [factor * 2**power for power in range(31) for factor in odd]
+    present = int(unknown.present or 0)
     own = {present} if present <= node or present % node == 0 else set()
     listed = {
         low,
         high,
         *own,
-        *(one for one in powers if one < node or one % node == 0),
+        *(number for number in powers if number < node or number % node == 0),
         *(node * 2**power for power in range(31)),
     }
-    return sorted(one for one in listed if low <= one <= high)
+    return sorted(number for number in listed if low <= number <= high)
 
 
 def _inner(low: float, high: float, node: int, odd: int, most: int = NEIGHBORS) -> range:
@@ -396,7 +404,7 @@ def _refined(search: Search, bad: float, good: float, node: int, odd: int) -> fl
     """Return the number nearest to `bad` that meets the target, between `bad` and `good`."""
     while True:
         low, high = min(bad, good), max(bad, good)
-        patchy = any(low < one < high for one in search.infeasible)
+        patchy = any(low < value < high for value in search.infeasible)
         inner = _inner(low, high, node, odd, max(NEIGHBORS, MOST_TRIED - search.tried) if patchy else NEIGHBORS)
         for value in inner if bad < good else reversed(inner):
             if search.meets(value):

@@ -1,4 +1,4 @@
-"""What fits: feasible combinations of model, recipe and accelerators, with memory, time, cost and carbon."""
+"""Feasible combinations of model, recipe and accelerators, with memory, time, cost and carbon."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from costmodel.hardware.accelerator import Accelerator, accelerators, load_accel
 from costmodel.hardware.cluster import AcceleratorField, Cluster
 from costmodel.hardware.site import Site
 from costmodel.market.rental import Rental
-from costmodel.planning.limits import check_auxiliary_models, planned
+from costmodel.planning.limits import check_auxiliary_models, planned, unknown_memory
 from costmodel.training.layouts.planner import TooLargeError
 from costmodel.training.recipes.finetuning import FullFineTuning, LoRA, QLoRA
 from costmodel.training.recipes.registry import AnyRecipe
@@ -78,18 +78,22 @@ class _Request(Spec):
         if self.architecture is None and self.accelerator is None:
             problems.append("give architecture, accelerator or both")
         if self.recipe is not None and self.tokens is not None:
-            problems.append("tokens: the recipe has its own; they are given where the recipe is open")
+            problems.append("tokens: the recipe sets them; leave out tokens or recipe")
         listed = {name: getattr(self, name) for name in ("architecture", "recipe", "accelerator", "count")}
-        problems += [f"{name}: at least one is given" for name, value in listed.items() if value == ()]
-        given = _several(self.architecture or ())
         problems += [
-            f"architecture: only the counts of a model of {rendering.number(one.parameters.total / 1e9)}B "
-            "parameters are known; memory needs its layers"
-            for one in given
-            if one.is_aggregate
+            f"{name}: the list is empty; give at least one value" for name, value in listed.items() if value == ()
+        ]
+        models = _several(self.architecture or ())
+        problems += [
+            f"architecture: only the counts of a model of {rendering.number(model.parameters.total / 1e9)}B "
+            "parameters are given; memory needs its layers: give a name, a config or a shape"
+            for model in models
+            if model.is_aggregate
         ]
         if not problems:
-            problems += [problem for one, recipe in product(given, self.recipes()) for problem in _misfit(one, recipe)]
+            problems += [
+                problem for model, recipe in product(models, self.recipes()) for problem in _misfit(model, recipe)
+            ]
         if problems:
             raise ValueError("; ".join(dict.fromkeys(problems)))
         return self
@@ -193,7 +197,7 @@ class Fit:
         return self.estimate.bounds(figure, level)
 
     def row(self) -> dict[str, Any]:
-        """Return the fit as a row; what is not known is None."""
+        """Return the fit as a row; unknown values are None."""
         layout, headroom = self.layout, self.headroom
         return {
             "model": self.architecture.name,
@@ -230,24 +234,24 @@ class Fits:
     @property
     def best(self) -> Fit:
         """First row: the cheapest; without a given model, the cheapest of the largest model."""
-        return self._least("row", lambda one: 0.0)
+        return self._least("row", lambda fit: 0.0)
 
     @property
     def cheapest(self) -> Fit:
         """The row of the least cost."""
-        return self._least("cost", lambda one: one.cost)
+        return self._least("cost", lambda fit: fit.cost)
 
     @property
     def fastest(self) -> Fit:
         """The row of the shortest wall time."""
-        return self._least("wall time", lambda one: one.wall_time)
+        return self._least("wall time", lambda fit: fit.wall_time)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return what fits, in order, and then what does not, with the reason.
 
-        Memory in GiB, time in hours, cost in USD, carbon in kg; what is not known is None.
+        Memory in GiB, time in hours, cost in USD, carbon in kg; unknown values are None.
         """
-        return [one.row() for one in (*self.possible, *self.rejected)]
+        return [fit.row() for fit in (*self.possible, *self.rejected)]
 
     def to_markdown(self) -> str:
         """Return the table of what fits as Markdown."""
@@ -262,31 +266,35 @@ class Fits:
     def _repr_html_(self) -> str:
         return rendering.html_table(self._cells()[:SHOWN], footer=self._footer(SHOWN))
 
-    def _least(self, figure: str, of: Callable[[Fit], float | None]) -> Fit:
+    def _least(self, figure: str, value_of: Callable[[Fit], float | None]) -> Fit:
         if not self.possible:
             raise InputError(f"nothing fits: {self._why_not() or 'nothing was tried'}")
-        known = [(value, index) for index, one in enumerate(self.possible) if (value := of(one)) is not None]
-        if not known:
-            raise MissingFactError(f"the {figure} is known of none that fits: {'; '.join(self.possible[0].notes)}")
-        return self.possible[min(known)[1]]
+        values = [(value, index) for index, fit in enumerate(self.possible) if (value := value_of(fit)) is not None]
+        if not values:
+            raise MissingFactError(
+                f"the {figure} of every row that fits is unknown; estimate(row.scenario) names the missing fact"
+            )
+        return self.possible[min(values)[1]]
 
     def _cells(self) -> list[dict[str, str]]:
         several = {name for name in ("model", "recipe") if len({row[name] for row in self.rows()}) > 1}
         cells: list[dict[str, str]] = []
-        for one in self.possible:
-            row = one.row()
-            again = "" if one.layout is None or one.layout.recompute == "none" else f", recompute {row['recompute']}"
+        for fit in self.possible:
+            row = fit.row()
+            recompute = (
+                "" if fit.layout is None or fit.layout.recompute == "none" else f", recompute {row['recompute']}"
+            )
             cells.append(
                 {
                     **{name: str(row[name]) for name in ("model", "recipe") if name in several},
-                    "accelerators": f"{one.count} × {one.accelerator}",
-                    "memory": _shown(one.memory, "byte"),
-                    "headroom": _shown(one.headroom, "byte"),
-                    "wall time": _shown(one.wall_time, "s"),
-                    "cost": _shown(one.cost, "USD"),
-                    "carbon": _shown(one.carbon, "kg"),
-                    "micro-batch": "-" if one.layout is None else f"{one.layout.micro_batch}{again}",
-                    "notes": "; ".join(one.notes),
+                    "accelerators": f"{fit.count} × {fit.accelerator}",
+                    "memory": _shown(fit.memory, "byte"),
+                    "headroom": _shown(fit.headroom, "byte"),
+                    "wall time": _shown(fit.wall_time, "s"),
+                    "cost": _shown(fit.cost, "USD"),
+                    "carbon": _shown(fit.carbon, "kg"),
+                    "micro-batch": "-" if fit.layout is None else f"{fit.layout.micro_batch}{recompute}",
+                    "notes": "; ".join(fit.notes),
                 }
             )
         return cells
@@ -300,13 +308,13 @@ class Fits:
         """Return the number of rejected rows by reason, with the message if it is the same for all."""
         if len(self.rejected) == 1:
             return self.rejected[0].reason
-        said: dict[str, list[str]] = {}
-        for one in self.rejected:
-            reason, _, words = one.reason.partition(": ")
-            said.setdefault(reason, []).append(words)
+        details: dict[str, list[str]] = {}
+        for fit in self.rejected:
+            reason, _, words = fit.reason.partition(": ")
+            details.setdefault(reason, []).append(words)
         return ", ".join(
             f"{len(words)} by {reason}" + (f" ({words[0]})" if len(set(words)) == 1 else "")
-            for reason, words in sorted(said.items(), key=lambda item: -len(item[1]))
+            for reason, words in sorted(details.items(), key=lambda item: -len(item[1]))
         )
 
 
@@ -405,58 +413,58 @@ def what_fits(
     request = _Request(**{name: value for name, value in given.items() if value is not None})
     combinations = product(request.models(), request.recipes(), request.devices(), sorted(set(_several(request.count))))
     tried = [
-        _fit(request, Scenario(one, how, Cluster(device, number, site=request.site), prices=request.prices))
-        for one, how, device, number in combinations
+        _fit(request, Scenario(model, recipe, Cluster(device, number, site=request.site), prices=request.prices))
+        for model, recipe, device, number in combinations
     ]
     open_model = request.architecture is None
 
-    def order(one: Fit) -> tuple[Any, ...]:
-        size = -float(one.architecture.parameters.total) if open_model else 0.0
-        return size, one.cost is None, one.cost or 0.0, one.wall_time or 0.0
+    def order(fit: Fit) -> tuple[Any, ...]:
+        size = -float(fit.architecture.parameters.total) if open_model else 0.0
+        return size, fit.cost is None, fit.cost or 0.0, fit.wall_time or 0.0
 
-    possible = sorted((one for one in tried if one.fits), key=order)
-    return Fits(tuple(possible), tuple(one for one in tried if not one.fits))
+    possible = sorted((fit for fit in tried if fit.fits), key=order)
+    return Fits(tuple(possible), tuple(fit for fit in tried if not fit.fits))
 
 
 def _fit(request: _Request, scenario: Scenario) -> Fit:
     """Return one row: memory, figures and constraint violations."""
     accelerator, recipe = scenario.cluster.accelerator, scenario.recipes[0]
-    capacity, marketed, nothing = accelerator.usable_memory, accelerator.memory, Fit(scenario)
+    capacity, marketed, empty = accelerator.usable_memory, accelerator.memory, Fit(scenario)
     if capacity is None:
-        return replace(nothing, reason=f"accelerator: the memory of {accelerator.name} is not known")
+        return replace(empty, reason=f"accelerator: {unknown_memory(accelerator)}")
     if request.memory is not None and marketed is not None and marketed > request.memory:
-        return replace(nothing, reason=f"accelerator: its {marketed:g} GB are above the {request.memory:g} GB given")
+        return replace(empty, reason=f"accelerator: its {marketed:g} GB are above the {request.memory:g} GB given")
     try:
         accelerator.peak(recipe.precision)
     except MissingFactError as error:
-        return replace(nothing, reason=f"precision: {error}")
+        return replace(empty, reason=f"precision: {error}")
     try:
         check_auxiliary_models(scenario.architecture, recipe, scenario.cluster)
-        found = estimate(scenario)
-        fit = _with_memory(nothing, found)
+        result = estimate(scenario)
+        fit = _with_memory(empty, result)
     except UnknownNameError:
         raise  # an unknown provider or region is an error of the request
     except TooLargeError as error:
-        return replace(nothing, reason=f"memory: {str(error).removeprefix('layout: ')}")
+        return replace(empty, reason=f"memory: {str(error).removeprefix('layout: ')}")
     except InputError as error:
-        return replace(nothing, reason=str(error))
-    figures = {name: found.value(name) for name in ("wall_time", "cost", "carbon")}
+        return replace(empty, reason=str(error))
+    figures = {name: result.value(name) for name in ("wall_time", "cost", "carbon")}
     wall_time, cost, carbon = (None if isinstance(value, Missing) else value for value in figures.values())
     notes = list(fit.notes)
     if fit.memory is not None and fit.memory * MEMORY_ERROR > capacity:
         notes.append("tight")
-    notes += [f"{name} not known" for name, value in (("cost", cost), ("carbon", carbon)) if value is None]
+    notes += [f"{name} unknown" for name, value in (("cost", cost), ("carbon", carbon)) if value is None]
     time = figures["wall_time"]
     reasons = [f"time: {time.reason}"] if isinstance(time, Missing) else []
     reasons += _constraint_violations(request, figures)
     return replace(fit, wall_time=wall_time, cost=cost, carbon=carbon, notes=tuple(notes), reason="; ".join(reasons))
 
 
-def _with_memory(fit: Fit, found: Estimate) -> Fit:
+def _with_memory(fit: Fit, result: Estimate) -> Fit:
     """Return a row with its layout and memory; without those of the estimate, those of a stand-in accelerator."""
-    needed, scenario = found.value("memory"), fit.scenario
-    if not isinstance(needed, Missing):
-        return replace(fit, memory=needed, layout=found.layout)
+    peak, scenario = result.value("memory"), fit.scenario
+    if not isinstance(peak, Missing):
+        return replace(fit, memory=peak, layout=result.layout)
     recipe = scenario.recipes[0]
     inputs, plan = planned(scenario.architecture, recipe, scenario.cluster)
     total = memory(inputs.work, inputs.numerics, plan.batch_size, plan.layout).total + inputs.auxiliary_bytes
@@ -477,7 +485,10 @@ def _constraint_violations(request: _Request, figures: dict[str, float | Missing
         if limit is None:
             continue
         if isinstance(value, Missing):
-            reasons.append(f"{name}: {figure} is not known, so not that it is within {rendering.amount(limit, unit)}")
+            reasons.append(
+                f"{name}: {figure} is unknown, so the limit of {rendering.amount(limit, unit)} cannot be checked; "
+                f"{value.reason}"
+            )
         elif value > limit:
             reasons.append(
                 f"{name}: {rendering.amount(value, unit)} is above the {rendering.amount(limit, unit)} given"
