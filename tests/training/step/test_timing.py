@@ -1,6 +1,8 @@
 """Step time: by hand on ideal hardware, and properties for any layout on real hardware."""
 
 import math
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,41 +36,9 @@ BATCH = 256
 MIXED = numerics()
 H100 = cm.Cluster("H100-SXM", 64)
 REAL, FITTED = hardware_rates(H100, "bf16"), default_efficiency().constants(H100.accelerator, "bf16")
-IDEAL = HardwareRates(
-    matmul_peak=1e15,
-    peak=1e15,
-    memory_bandwidth=math.inf,
-    link_bandwidth=math.inf,
-    network_bandwidth=math.inf,
-    host_bandwidth=math.inf,
-    gpus_per_node=8.0,
-    memory=math.inf,
-)
-"""Bound by nothing but its peak."""
-WHOLE = (
-    "matmul",
-    "attention",
-    "attention_flash_1",
-    "attention_flash_2",
-    "attention_unfused",
-    "scan",
-    "experts",
-    "link",
-    "network",
-    "overlap",
-    "software",
-    "exposed_tensor",
-    "exposed_experts",
-    "exposed_context",
-    "exposed_pipeline",
-    "launch_eager",
-    "adapter_matmul",
-    "loss_eager",
-)
-ONLY_PEAK = TimeConstants(
-    **{**dict.fromkeys(TimeConstants._fields, 0.0), **dict.fromkeys(WHOLE, 1.0), "host_memory": math.inf}
-)
-"""Nothing is lost, nothing hidden, and no overhead."""
+IDEAL_HARDWARE = tomllib.loads((Path(__file__).parents[1] / "ideal_hardware.toml").read_text())
+IDEAL = HardwareRates(**IDEAL_HARDWARE["hardware"])
+ONLY_PEAK = TimeConstants(**IDEAL_HARDWARE["constants"])
 
 
 def decoder(*, kv_heads=32, layers=32, norms=2, experts=None, vocabulary=32_000, **changes):

@@ -1,6 +1,8 @@
 """Step time of fine-tuning by hand: adapters, quantized weights, general-purpose trainers."""
 
 import math
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -20,40 +22,11 @@ from costmodel.training.step.workload import workload
 
 LENGTH = 4096
 BATCH = 256
-IDEAL = HardwareRates(
-    matmul_peak=1e15,
-    peak=1e15,
-    memory_bandwidth=math.inf,
-    link_bandwidth=math.inf,
-    network_bandwidth=math.inf,
-    host_bandwidth=math.inf,
-    gpus_per_node=8.0,
-    memory=math.inf,
-)
-"""Bound by nothing but its peak."""
+IDEAL_HARDWARE = tomllib.loads((Path(__file__).parents[1] / "ideal_hardware.toml").read_text())
+IDEAL = HardwareRates(**IDEAL_HARDWARE["hardware"])
+ONLY_PEAK = TimeConstants(**IDEAL_HARDWARE["constants"])
 SLOW = IDEAL._replace(link_bandwidth=1e11, network_bandwidth=1e11, gpus_per_node=1.0)
 """Every rank in a node of its own: one bandwidth for all groups."""
-NEUTRAL = dict.fromkeys(
-    (
-        "matmul",
-        "attention",
-        "attention_flash_1",
-        "attention_flash_2",
-        "attention_unfused",
-        "scan",
-        "experts",
-        "link",
-        "network",
-        "overlap",
-        "software",
-        "launch_eager",
-        "adapter_matmul",
-        "loss_eager",
-    ),
-    1.0,
-)
-ONLY_PEAK = TimeConstants(**{**dict.fromkeys(TimeConstants._fields, 0.0), **NEUTRAL, "host_memory": math.inf})
-"""Nothing is lost, nothing hidden, and no overhead."""
 LAYER = Layer(
     mixer=Attention(heads=32, kv_heads=32, head_width=128),
     feed_forward=FeedForward(inner_width=16_384, gated=False),

@@ -1,9 +1,7 @@
-"""Sixteen mistakes that tools of this kind have made: one test for each, by number and topic.
+"""Common errors of training-cost calculators: one test for each, by subject."""
 
-What another file tests with more cases is named; here stands the one case that tells right from wrong.
-"""
-
-import math
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -23,40 +21,10 @@ from costmodel.training.step.workload import workload
 
 LENGTH = 1024
 MIXED = numerics()
-NODE = HardwareRates(
-    matmul_peak=1e15,
-    peak=1e15,
-    memory_bandwidth=math.inf,
-    link_bandwidth=9e11,
-    network_bandwidth=5e10,
-    host_bandwidth=math.inf,
-    gpus_per_node=8.0,
-    memory=math.inf,
-)
-WHOLE = (
-    "matmul",
-    "attention",
-    "attention_flash_1",
-    "attention_flash_2",
-    "attention_unfused",
-    "scan",
-    "experts",
-    "link",
-    "network",
-    "overlap",
-    "software",
-    "exposed_tensor",
-    "exposed_experts",
-    "exposed_context",
-    "exposed_pipeline",
-    "launch_eager",
-    "adapter_matmul",
-    "loss_eager",
-)
-PLAIN_CONSTANTS = TimeConstants(
-    **{**dict.fromkeys(TimeConstants._fields, 0.0), **dict.fromkeys(WHOLE, 1.0), "host_memory": math.inf}
-)
-"""Nothing is lost, nothing hidden, and no overhead."""
+IDEAL_HARDWARE = tomllib.loads((Path(__file__).parents[1] / "ideal_hardware.toml").read_text())
+IDEAL = HardwareRates(**IDEAL_HARDWARE["hardware"])
+ONLY_PEAK = TimeConstants(**IDEAL_HARDWARE["constants"])
+NODE = IDEAL._replace(link_bandwidth=9e11, network_bandwidth=5e10)
 
 
 def decoder(
@@ -83,7 +51,7 @@ def held(architecture, of, batch=64):
 
 
 def timed(architecture, of, batch=64, on=NODE):
-    return step_breakdown(workload(architecture, LENGTH), MIXED, on, float(batch), layouts(of), PLAIN_CONSTANTS)
+    return step_breakdown(workload(architecture, LENGTH), MIXED, on, float(batch), layouts(of), ONLY_PEAK)
 
 
 def test_01_causal_attention_is_half_of_full_attention():
@@ -217,8 +185,8 @@ def test_12_key_heads_are_copied_beyond_their_number():
 
 def test_13_data_parallel_bandwidth_is_that_of_the_place_of_the_group():
     """Two ranks in a node talk over the link, two ranks a node apart over the network."""
-    assert bandwidth(NODE, PLAIN_CONSTANTS, 1.0, 2.0) == NODE.link_bandwidth
-    assert bandwidth(NODE, PLAIN_CONSTANTS, 8.0, 2.0) == NODE.network_bandwidth
+    assert bandwidth(NODE, ONLY_PEAK, 1.0, 2.0) == NODE.link_bandwidth
+    assert bandwidth(NODE, ONLY_PEAK, 8.0, 2.0) == NODE.network_bandwidth
     near, far = (
         timed(decoder(), Layout(data=2, tensor=each, overlap_data=False)).data_parallel * each for each in (1, 8)
     )
