@@ -47,7 +47,7 @@ OLDER = {
 }
 
 
-def labelled(text, source=""):
+def labeled(text, source=""):
     """The shipped fine-tunes whose ids hold a text, from a source."""
     chosen = [tune for tune, row in zip(TUNES, ROWS, strict=True) if text in tune.id and source in row["source"]]
     assert chosen
@@ -106,37 +106,37 @@ def test_two_rows_are_faster_than_their_accelerator():
 
 def test_settings_of_the_qwen_scripts():
     """github.com/QwenLM/Qwen finetune/*.sh: rank 64, recomputation, DeepSpeed ZeRO-2 or 3."""
-    one = labelled("2: LoRA of Qwen-1.8B at 256")[0]
+    one = labeled("2: LoRA of Qwen-1.8B at 256")[0]
     recipe, layout = one.setup.recipe, one.setup.layout
     assert isinstance(recipe, cm.LoRA) and recipe.rank == 64 and recipe.sequence_length == 256
     assert (layout.recompute, layout.eager, layout.zero, one.setup.accumulation) == ("full", True, 0, 8)
     assert one.seconds == 1.0 and one.memory == 6.7e9
     assert one.step.batch_size == 8
-    assert labelled("LoRA (emb)")[0].setup.recipe.train_embeddings and not recipe.train_embeddings
-    quantized = labelled("Q-LoRA")[0]
+    assert labeled("LoRA (emb)")[0].setup.recipe.train_embeddings and not recipe.train_embeddings
+    quantized = labeled("Q-LoRA")[0]
     assert quantized.setup.recipe.quantization == "gptq-int4" and quantized.setup.layout.loss == "half"
-    full = labelled("Full-parameter of Qwen-7B")[0]
+    full = labeled("Full-parameter of Qwen-7B")[0]
     assert isinstance(full.setup.recipe, cm.FullFineTuning) and full.setup.layout.zero == 3
     assert full.cluster.count == 2 and full.memory == 139.2e9 / 2  # printed as a sum
-    nodes = labelled("LoRA (multinode)")[0]
+    nodes = labeled("LoRA (multinode)")[0]
     assert nodes.step.batch_size == 16 * 4 and nodes.setup.layout.zero == 2
 
 
 def test_settings_of_the_torchtune_recipes():
-    sharded = labelled("LoRA of Llama-3.1-70B")[0]
+    sharded = labeled("LoRA of Llama-3.1-70B")[0]
     assert (sharded.setup.layout.zero, sharded.setup.layout.micro_batch, sharded.cluster.count) == (3, 2, 8)
     assert sharded.seconds == pytest.approx(2048 * 2 * 8 / 3497) and sharded.memory == 27.6 * GIB
     assert not sharded.setup.layout.eager and sharded.setup.layout.loss == "chunked"
-    away = labelled("full + CPU offload")[0].setup.layout
+    away = labeled("full + CPU offload")[0].setup.layout
     assert away.offload_optimizer and away.offload_weights
-    paged = labelled("47: full of Llama-3.1-8B")[0].setup
+    paged = labeled("47: full of Llama-3.1-8B")[0].setup
     assert paged.paged and paged.recipe.optimizer == "adamw-8bit" and paged.layout.step_in_backward
-    assert isinstance(labelled("QLoRA of Llama-3.1-405B")[0].setup.recipe, cm.QLoRA)
+    assert isinstance(labeled("QLoRA of Llama-3.1-405B")[0].setup.recipe, cm.QLoRA)
 
 
 def test_settings_of_the_flag_table_add_up():
     """Each row of the torchtune table adds one setting; adapters have all before them."""
-    flags = {one.method: one.setup.layout for one in labelled("Llama-3.2-3B", "optimisation-flags")}
+    flags = {one.method: one.setup.layout for one in labeled("Llama-3.2-3B", "optimisation-flags")}
     eager = {method: layout.eager for method, layout in flags.items()}
     assert eager["+packed"] and not eager["+compile"] and not eager["+chunked CE"]
     assert flags["+compile"].loss == "whole" and flags["+chunked CE"].loss == "chunked"
@@ -172,7 +172,7 @@ def test_every_row_fits_and_runs_below_the_peak(one):
 def test_predicted_memory_has_the_parts_of_the_measured_memory():
     """The allocator alone, the context of the device too, or also the buffers of the engine."""
     held = default_memory_constants()
-    one = labelled("2: LoRA of Qwen-1.8B at 256")[0]
+    one = labeled("2: LoRA of Qwen-1.8B at 256")[0]
     step = one.step
     parts = memory(workload(step.architecture, 256, step.adapters), step.numbers, 8.0, layouts(step.layout))
     assert one.predicted_memory() == pytest.approx(parts.total - parts.framework + held.context)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from costmodel.budget.result import BudgetResult
 
-BLUE, ORANGE, SKY, GREY = "#0072B2", "#E69F00", "#56B4E9", "#666666"
+BLUE, ORANGE, SKY, GRAY = "#0072B2", "#E69F00", "#56B4E9", "#666666"
 """Colors of Okabe and Ito 2008, distinct for all kinds of color vision and in gray print; gray for secondary marks."""
 DRIVERS = 10
 """Largest number of drivers in a plot; the table has all of them."""
@@ -103,7 +103,7 @@ def draw_drivers(budget: BudgetResult, ax: Axes) -> Axes:
         share = f"{100 * row.share:.0f} %" if row.share >= 0.005 or not row.share else "< 1 %"
         ax.annotate(share, (1, place), (6, 0), xycoords=("axes fraction", "data"),
                     textcoords="offset points", va="center")  # fmt: skip
-    ax.annotate("share", (1, 1), (6, 3), xycoords="axes fraction", textcoords="offset points", color=GREY)
+    ax.annotate("share", (1, 1), (6, 3), xycoords="axes fraction", textcoords="offset points", color=GRAY)
     ax.axvline(base, color="black", linewidth=1)
     ax.set_yticks(places, [_label(row.name) for row in rows])
     ax.set_ylim(-0.6, len(rows) - 0.4)
@@ -132,7 +132,7 @@ def draw_calendar(budget: BudgetResult, ax: Axes) -> Axes:
         _beside(ax, ends[task.name], place, f"{_days(task.days)}{busy}")
         for before in task.after:
             if before in places:
-                ax.plot([ends[before], ends[before], task.start], [places[before] - 0.25, place, place], color=GREY,
+                ax.plot([ends[before], ends[before], task.start], [places[before] - 0.25, place, place], color=GRAY,
                         linewidth=0.7, zorder=0)  # fmt: skip
     ax.set_yticks(list(places.values()), [_label(name) for name in places])
     ax.set_ylim(-0.6, len(tasks) - 0.4)
