@@ -9,6 +9,7 @@ from costmodel.foundation.ranges import between, normal_quantile
 from costmodel.foundation.tables import Figure, Provenance
 from costmodel.training.layouts.step_time import pass_step_inputs
 from costmodel.training.recipes.passes import Pass, generation_flops
+from costmodel.training.step.efficiency import default_efficiency
 from costmodel.training.step.timing import step_breakdown
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def pass_mfus(scenario: Scenario, recipe: AnyRecipe, layout: Layouts | None, tra
 
 def _auxiliary_mfu(scenario: Scenario, recipe: AnyRecipe, each_pass: Pass, layout: Layouts, trained: Figure) -> Figure:
     """Return the MFU of a scoring pass, or of a second trained model, in the layout of the training pass."""
-    step_inputs = pass_step_inputs(each_pass, scenario.cluster, recipe, scenario.efficiency)
+    efficiency = scenario.efficiency or default_efficiency()
+    step_inputs = pass_step_inputs(each_pass, scenario.cluster, recipe, efficiency)
     batch = layout.micro_batch * layout.data * math.ceil(step_inputs.batch_size / (layout.micro_batch * layout.data))
     parts = step_breakdown(
         step_inputs.work, step_inputs.numerics, step_inputs.hardware, batch, layout, step_inputs.constants

@@ -126,14 +126,9 @@ def solve(scenario: Scenario, path: str, *, level: float | None = None, within: 
     Examples
     --------
     >>> import costmodel as cm
-    >>> run = cm.Scenario(
-    ...     architecture={"total": "7B"},
-    ...     recipe=cm.Pretraining(tokens="2T"),
-    ...     cluster=cm.Cluster("A100-80GB-SXM", 512),
-    ...     prices=cm.Rental(price="2 USD/hour"),
-    ...     mfu=0.4,
-    ...     goodput=1.0,
-    ... )
+    >>> cluster, prices = cm.Cluster("A100-80GB-SXM", 512), cm.Rental(price=2)
+    >>> recipe = cm.Pretraining(tokens="2T")
+    >>> run = cm.Scenario({"total": "7B"}, recipe, cluster, prices=prices, mfu=0.4, goodput=1.0)
     >>> print(solve(run, "cluster.count", wall_time="30 days"))
     cluster.count = 264 meets wall_time ≤ 30.0 days (29.5 days)
     >>> print(solve(run, "recipe.tokens", cost="250 kUSD"))

@@ -122,12 +122,10 @@ def training_step_inputs(
         If a fact of the accelerator is unknown, or no step was measured on its generation.
     """
     training_pass = next(step for step in recipe.passes(architecture) if step.kind == "train")
-    return pass_step_inputs(training_pass, cluster, recipe, efficiency)
+    return pass_step_inputs(training_pass, cluster, recipe, efficiency or default_efficiency())
 
 
-def pass_step_inputs(
-    model_pass: Pass, cluster: Cluster, recipe: AnyRecipe, efficiency: Efficiency | None
-) -> StepInputs:
+def pass_step_inputs(model_pass: Pass, cluster: Cluster, recipe: AnyRecipe, efficiency: Efficiency) -> StepInputs:
     """Return the inputs of a training or scoring pass.
 
     Parameters
@@ -136,21 +134,15 @@ def pass_step_inputs(
         Training or forward pass.
     cluster : Cluster
     recipe : recipe
-    efficiency : Efficiency or None
-        Constants of the step-time model; None: the shipped ones.
-
-    Raises
-    ------
-    InputError, MissingFactError
-        See `training_step_inputs`.
+    efficiency : Efficiency
+        Constants of the step-time model.
     """
     architecture = model_pass.architecture
     if architecture.is_aggregate:
         field = "architecture" if model_pass.name == "train" else f"the model of {model_pass.name!r}"
         raise InputError(f"{field}: a step time needs the layers of the model; only its counts are given")
-    calibrated = efficiency or default_efficiency()
-    calibrated.check(cluster.accelerator)
-    constants = calibrated.constants(cluster.accelerator, recipe.precision, architecture.kind == "moe")
+    efficiency.check(cluster.accelerator)
+    constants = efficiency.constants(cluster.accelerator, recipe.precision, architecture.kind == "moe")
     return StepInputs(
         work=pass_workload(model_pass),
         numerics=model_pass.numerics,

@@ -172,7 +172,7 @@ class FineTuning(Spec):
             quantized={"none": 0.0, "gptq-int4": 2.0}.get(self.quantization, 1.0),
         )
 
-    def training_pass(self, architecture: Architecture, tokens: float, name: str = "train") -> Pass:
+    def training_pass(self, architecture: Architecture, tokens: float) -> Pass:
         """Return the training pass of a model.
 
         Parameters
@@ -180,12 +180,10 @@ class FineTuning(Spec):
         architecture : Architecture
         tokens : float
             Tokens of the examples [token].
-        name : str
-            Name of the pass.
         """
         if self.adapters is not None and not architecture.is_aggregate:
             adapter_parameters(architecture, self.adapters)  # raises if a target is no matrix
-        scoring = self.scoring_pass(architecture, tokens, name)
+        scoring = self.scoring_pass(architecture, tokens, "train")
         return scoring._replace(kind="train", numerics=self.numerics(), adapters=self.adapters, slowdown=self.slowdown)
 
     def scoring_pass(self, architecture: Architecture, tokens: float, name: str) -> Pass:

@@ -1,4 +1,7 @@
-"""Preference optimization: reward models, DPO, KTO, ORPO and SimPO."""
+"""Preference optimization: reward models, DPO, KTO, ORPO and SimPO.
+
+For methods that compare pairs of answers, tokens count both answers.
+"""
 
 from typing import ClassVar, Literal
 
@@ -12,12 +15,7 @@ AUXILIARY_WEIGHT_BYTES = 2.0
 
 
 class RewardModel(FineTuning):
-    """Training of a reward model on pairs of answers; tokens count both answers.
-
-    References
-    ----------
-    Ouyang et al. 2022, section 3.5 (arXiv 2203.02155).
-    """
+    """Training of a reward model on pairs of answers (Ouyang et al. 2022, section 3.5, arXiv 2203.02155)."""
 
     kind: Literal["reward_model"] = "reward_model"
     sequences_of_example: ClassVar[int] = 2
@@ -71,24 +69,14 @@ class KTO(_WithReference):
 
 
 class ORPO(FineTuning):
-    """Odds ratio preference optimization: pairs of answers, no reference model; tokens count both answers.
-
-    References
-    ----------
-    Hong et al. 2024 (arXiv 2403.07691).
-    """
+    """Odds ratio preference optimization of answer pairs, without a reference (Hong et al. 2024, arXiv 2403.07691)."""
 
     kind: Literal["orpo"] = "orpo"
     sequences_of_example: ClassVar[int] = 2
 
 
 class SimPO(FineTuning):
-    """Simple preference optimization: pairs of answers, no reference model; tokens count both answers.
-
-    References
-    ----------
-    Meng et al. 2024 (arXiv 2405.14734).
-    """
+    """Simple preference optimization of answer pairs, without a reference (Meng et al. 2024, arXiv 2405.14734)."""
 
     kind: Literal["simpo"] = "simpo"
     sequences_of_example: ClassVar[int] = 2

@@ -159,7 +159,8 @@ class PPO(Reinforcement):
         if self.reference:
             passes.append(self.scoring_pass(architecture, tokens, "reference"))
         trained = tokens * self.iterations
-        return [*passes, self.training_pass(architecture, trained), self.training_pass(critic, trained, "critic")]
+        critic_training = self.training_pass(critic, trained)._replace(name="critic")
+        return [*passes, self.training_pass(architecture, trained), critic_training]
 
     def auxiliary_bytes(self, architecture: Architecture) -> float:
         policy, numbers = architecture.parameters.total, self.numerics()

@@ -107,16 +107,11 @@ class Efficiency(Spec):
         return tuple(sorted({load_accelerator(name).generation for name in self.measured}))
 
     def check(self, accelerator: Accelerator) -> None:
-        """Raise an error if no step was measured on the generation of an accelerator.
+        """Raise `MissingFactError` if neither an accelerator nor its generation has measured steps.
 
         Parameters
         ----------
         accelerator : Accelerator
-
-        Raises
-        ------
-        MissingFactError
-            If neither the accelerator nor its generation has measured steps.
         """
         if accelerator.name not in self.measured and accelerator.generation not in self.generations:
             raise MissingFactError(

@@ -219,7 +219,7 @@ def memory(
     layout: Layouts,
     constants: MemoryConstants | None = None,
 ) -> Memory:
-    """Return the peak memory of a training step, by component.
+    """Return the peak memory of a training step, by component [byte].
 
     Gradients and temporary buffers of the optimizer step reuse the memory of the activations, which are free by then:
     only the excess counts.
@@ -231,14 +231,8 @@ def memory(
     batch_size : float or ndarray
         Sequences per step (global batch size) [1].
     layout : Layouts
-        Each field of shape (...).
     constants : MemoryConstants, optional
         Fitted constants; default: those of `data/fitted/memory.csv`.
-
-    Returns
-    -------
-    Memory
-        Each component [byte], of the broadcast shape.
 
     References
     ----------

@@ -70,25 +70,6 @@ class Breakdown(NamedTuple):
         return sum(self)
 
 
-class _LayerTime(NamedTuple):
-    """Time of one micro-batch in the mean layer, forward and backward, by component of `Breakdown` [s]."""
-
-    matmul: Any
-    attention: Any
-    elementwise: Any
-    launch: Any
-    adapters: Any
-    dequantize: Any
-    tensor_parallel: Any
-    context_parallel: Any
-    expert_parallel: Any
-
-    @property
-    def total(self) -> Any:
-        """Time of the layer [s]."""
-        return sum(self)
-
-
 SELECTIVE_RECOMPUTED_SHARE = 0.25
 """Share of the forward matmuls that selective recomputation repeats with fused attention [1]. Frameworks repeat
 between none (only norms and activation functions) and one half."""
@@ -136,11 +117,12 @@ def step_breakdown(
     stages, chunks = layout.pipeline, layout.interleave
     micro_batches = layout.accumulation(batch_size)
     layer = _layer(step)
+    layer_time = sum(layer.values())
     layers_of_largest = layers_of_largest_stage(work, layout)
     layers_of_last = work.layers // stages  # the last stage has the LM head, so it gets the fewest layers
     head = _head(step)
-    largest_stage = layers_of_largest * layer.total
-    last_stage = layers_of_last * layer.total + head + work.prediction_share * layer.total
+    largest_stage = layers_of_largest * layer_time
+    last_stage = layers_of_last * layer_time + head + work.prediction_share * layer_time
     slowest_stage = largest(largest_stage, last_stage)
     send_recv = where(stages > 1, pipeline_send_recv(step), 0.0)
     last_is_slowest = last_stage >= largest_stage
@@ -149,7 +131,7 @@ def step_breakdown(
     bubble = (stages - 1) / chunks * (largest_stage + send_recv)
     data = data_parallel(step, slowest_stage + send_recv, micro_batches)
     scale = constants.software
-    per_layer = {name: scale * layer_passes * seconds for name, seconds in layer._asdict().items()}
+    per_layer = {name: scale * layer_passes * seconds for name, seconds in layer.items()}
     return Breakdown(
         **per_layer,
         head=scale * micro_batches * head_time,
@@ -161,8 +143,11 @@ def step_breakdown(
     )
 
 
-def _layer(step: StepConfiguration) -> _LayerTime:
-    """Return the time of one micro-batch in the mean layer: forward, backward and recomputation [s]."""
+def _layer(step: StepConfiguration) -> dict[str, Any]:
+    """Return the time of one micro-batch in the mean layer, by component of `Breakdown` [s].
+
+    It is the time of forward, backward and recomputation.
+    """
     work, numerics, layout, constants = step.work, step.numerics, step.layout, step.constants
     selective = where((layout.recompute == 1) & (layout.attention > 0), SELECTIVE_RECOMPUTED_SHARE, 0.0)
     forward_equivalents = 1 + numerics.backward + where(layout.recompute == 2, 1.0, selective)
@@ -180,17 +165,17 @@ def _layer(step: StepConfiguration) -> _LayerTime:
     host = host + where(numerics.quantized > 1, constants.launch_quantized, 0.0)
     host = host + constants.launch_experts * work.expert_layers / work.layers
     kernels_and_launch = (device**_LAUNCH_EXPONENT + host**_LAUNCH_EXPONENT) ** (1 / _LAUNCH_EXPONENT)
-    return _LayerTime(
-        matmul=matmul,
-        attention=attention,
-        elementwise=elementwise,
-        launch=kernels_and_launch - device,
-        adapters=adapters,
-        dequantize=dequantize,
-        tensor_parallel=tensor_parallel(step),
-        context_parallel=context_parallel(step),
-        expert_parallel=expert_parallel(step),
-    )
+    return {
+        "matmul": matmul,
+        "attention": attention,
+        "elementwise": elementwise,
+        "launch": kernels_and_launch - device,
+        "adapters": adapters,
+        "dequantize": dequantize,
+        "tensor_parallel": tensor_parallel(step),
+        "context_parallel": context_parallel(step),
+        "expert_parallel": expert_parallel(step),
+    }
 
 
 def _matmul(step: StepConfiguration) -> tuple[Any, Any]:
