@@ -1,4 +1,4 @@
-"""From a final run to a development: the published factors, their spread, and no conversion unsaid."""
+"""Conversion of the training cost of a final run into the total development cost."""
 
 import math
 
@@ -15,81 +15,91 @@ from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import table
 
 
-def test_the_multiplier_is_the_published_one():
+def test_default_multiplier_matches_cottier_2024():
     """Cottier et al. 2024 (arXiv 2405.21015): lognormal, 90 % between 1.2 and 4, median 2.2."""
     fact = development_fact("R&D multiplier")
     assert fact.value == pytest.approx(2.19, abs=0.01) and fact.provenance.source
     assert fact.spread.quantile(0.05) == pytest.approx(1.2) and fact.spread.quantile(0.95) == pytest.approx(4)
 
 
-def test_every_fact_has_a_source():
+def test_every_assumption_has_a_source():
     rows = table("assumptions/development").rows
     assert all(row["source"] and row["note"] and row["subject"] for row in rows)
     assert {row["kind"] for row in rows} == {"assumed", "published", "observed"}
 
 
-def test_observed_multipliers_follow_from_their_shares():
-    seen = {row["subject"]: row["multiplier"] for row in observed_multipliers()}
-    assert seen["OLMo 3"] == pytest.approx(1 / (1 - 0.822), rel=0.01)
-    assert seen["LLaMA 1"] == pytest.approx(2638 / 777, rel=0.01)
-    assert seen["OpenAI 2024"] == pytest.approx(5 / 0.5)
+def test_observed_multipliers_match_published_shares():
+    multipliers = {row["subject"]: row["multiplier"] for row in observed_multipliers()}
+    assert multipliers["OLMo 3"] == pytest.approx(1 / (1 - 0.822), rel=0.01)
+    assert multipliers["LLaMA 1"] == pytest.approx(2638 / 777, rel=0.01)
+    assert multipliers["OpenAI 2024"] == pytest.approx(5 / 0.5)
 
 
-def test_shares_of_a_development_add_up_to_the_whole():
-    """47-67 % hardware, 29-49 % staff, 2-6 % energy: the lowest and the highest bracket one."""
-    ends = {row["name"]: (float(row["low"]), float(row["high"])) for row in table("assumptions/development").rows
-            if row["name"] in ("hardware share", "staff share", "energy share")}  # fmt: skip
+def test_ranges_of_cost_shares_include_a_sum_of_1():
+    """47-67 % hardware, 29-49 % staff, 2-6 % energy."""
+    ends = {
+        row["name"]: (float(row["low"]), float(row["high"]))
+        for row in table("assumptions/development").rows
+        if row["name"] in ("hardware share", "staff share", "energy share")
+    }
     assert sum(low for low, _ in ends.values()) < 1 < sum(high for _, high in ends.values())
 
 
-def test_the_arithmetic_with_numbers():
-    whole = development_cost(10e6, multiplier=2.0, staff_share=0.5)
-    assert {row["part"]: row["usd"] for row in whole.parts()} == {
-        "final run": 10e6, "other compute": 10e6, "staff": 20e6, "development": 40e6,
-    }  # fmt: skip
-    assert whole.interval() == pytest.approx((40e6, 40e6))
+def test_parts_of_the_development_cost_by_hand():
+    total = development_cost(10e6, multiplier=2.0, staff_share=0.5)
+    assert {row["part"]: row["usd"] for row in total.parts()} == {
+        "final run": 10e6,
+        "other compute": 10e6,
+        "staff": 20e6,
+        "development": 40e6,
+    }
+    assert total.interval() == pytest.approx((40e6, 40e6))
     assert development_cost(10e6, staff=False, multiplier=2.0).usd == 20e6
 
 
-def test_the_median_and_the_interval():
-    whole = development_cost(5.576e6)
+def test_median_and_interval_follow_from_the_multiplier_and_the_staff_share():
+    total = development_cost(5.576e6)
     point = 5.576e6 * development_fact("R&D multiplier").value / (1 - development_fact("staff share").value)
-    low, high = whole.interval()
-    assert whole.usd == pytest.approx(point)
-    assert low < whole.usd < high and np.median(whole.draws()) == pytest.approx(point, rel=0.03)
+    low, high = total.interval()
+    assert total.usd == pytest.approx(point)
+    assert low < total.usd < high and np.median(total.draws()) == pytest.approx(point, rel=0.03)
     scale = math.log(4 / 1.2) / 2 / 1.645
     assert development_cost(1e6, staff=False).interval()[1] / development_cost(1e6, staff=False).usd == pytest.approx(
         math.exp(1.2816 * scale), rel=0.03
     )
 
 
-def test_it_says_that_it_converted():
-    whole = development_cost(published_runs()["deepseek-v3"].cost)
-    assert whole.scope == "development" and whole.year == 2024
-    assert "converted from the final run by development_cost" in whole.scope_reason
-    assert "staff" in whole.scope_reason and "staff left out" in development_cost(1.0, staff=False).scope_reason
-    assert "arXiv 2405.21015" in str(whole) and "arXiv 2405.21015" in whole.source
+def test_scope_reason_describes_the_conversion():
+    total = development_cost(published_runs()["deepseek-v3"].cost)
+    assert total.scope == "development" and total.year == 2024
+    assert "converted from the final run by development_cost" in total.scope_reason
+    assert "staff" in total.scope_reason and "staff not included" in development_cost(1.0, staff=False).scope_reason
+    assert "arXiv 2405.21015" in str(total) and "arXiv 2405.21015" in total.source
 
 
-def test_a_development_is_not_converted_again():
-    with pytest.raises(InputError, match=r"scope development already"):
+def test_development_cost_rejects_a_cost_of_scope_development():
+    with pytest.raises(InputError, match=r"got a cost of scope development"):
         development_cost(Cost(1e8, "development"))
-    with pytest.raises(InputError, match=r"scope development already"):
+    with pytest.raises(InputError, match=r"got a cost of scope development"):
         development_cost(development_cost(1e6))
 
 
-def test_an_estimate_keeps_its_spread():
-    run = cm.Scenario(architecture={"total": "7B"}, recipe=cm.Pretraining(tokens="2T"),
-                      cluster=cm.Cluster("A100-80GB-SXM", 512), prices=cm.Rental(price="2 USD/hour"))  # fmt: skip
-    made = cm.estimate(run)
-    whole = development_cost(made)
-    final = next(row for row in whole.parts() if row["part"] == "final run")
-    assert (final["usd"], final["low"], final["high"]) == pytest.approx((made.value("cost"), *made.bounds("cost")))
-    with pytest.raises(InputError, match=r"scope development already"):
+def test_conversion_keeps_the_interval_of_an_estimate():
+    run = cm.Scenario(
+        architecture={"total": "7B"},
+        recipe=cm.Pretraining(tokens="2T"),
+        cluster=cm.Cluster("A100-80GB-SXM", 512),
+        prices=cm.Rental(price="2 USD/hour"),
+    )
+    result = cm.estimate(run)
+    total = development_cost(result)
+    final = next(row for row in total.parts() if row["part"] == "final run")
+    assert (final["usd"], final["low"], final["high"]) == pytest.approx((result.value("cost"), *result.bounds("cost")))
+    with pytest.raises(InputError, match=r"got a cost of scope development"):
         development_cost(cm.estimate(run.replace(scope="development")))
 
 
-def test_a_range_of_the_final_run_widens_the_whole():
+def test_a_range_of_the_final_run_cost_widens_the_interval():
     narrow, wide = development_cost(6e6), development_cost(cm.between(3e6, 12e6, "USD"))
     assert wide.usd == pytest.approx(narrow.usd)
     assert wide.interval()[0] < narrow.interval()[0] and wide.interval()[1] > narrow.interval()[1]
@@ -109,30 +119,30 @@ def test_a_range_of_the_final_run_widens_the_whole():
         ({"final_run_cost": 1e6, "multiplier": cm.triangular(0.5, 1.2, 3.0)}, r"multiplier: .*at least 1"),
         ({"final_run_cost": 1e6, "multiplier": cm.between(0.5, 4.0)}, r"multiplier"),
         ({"final_run_cost": 1e6, "staff_share": cm.triangular(0.2, 0.5, 1.5)}, r"staff_share: .*below 1"),
-        ({"final_run_cost": 1e6, "seed": -1}, r"seed is a whole number"),
+        ({"final_run_cost": 1e6, "seed": -1}, r"seed: must be a whole number"),
     ],
 )
-def test_refuses_what_is_not_possible(fields, message):
+def test_inputs_outside_their_range_raise_an_error(fields, message):
     with pytest.raises(InputError, match=message):
         development_cost(**fields)
 
 
 @given(st.floats(1.0, 1e12), st.floats(1.0, 1e3))
-def test_linear_in_the_final_run(cost, factor):
-    one, more = development_cost(cost), development_cost(cost * factor)
-    assert more.usd == pytest.approx(one.usd * factor)
-    parts = {row["part"]: row["usd"] for row in one.parts()}
+def test_development_cost_is_proportional_to_the_final_run_cost(cost, factor):
+    base, scaled = development_cost(cost), development_cost(cost * factor)
+    assert scaled.usd == pytest.approx(base.usd * factor)
+    parts = {row["part"]: row["usd"] for row in base.parts()}
     assert parts["final run"] + parts["other compute"] + parts["staff"] == pytest.approx(parts["development"])
 
 
-def test_what_is_given_may_be_text():
+def test_inputs_are_read_from_text():
     assert development_cost("5 MUSD", multiplier="2", staff_share="50 %", seed=1).usd == pytest.approx(20e6)
     assert development_cost("3 to 12 MUSD").interval() == development_cost(cm.between(3e6, 12e6, "USD")).interval()
 
 
 @pytest.mark.parametrize("level", [0, 1, 2, "a"])
-def test_levels_that_are_none(level):
-    whole = development_cost(1e6)
-    for ask in (whole.parts, whole.interval):
+def test_levels_outside_0_to_1_raise_an_error(level):
+    total = development_cost(1e6)
+    for method in (total.parts, total.interval):
         with pytest.raises(InputError, match=r"level must be a fraction"):
-            ask(level)
+            method(level)

@@ -1,1 +1,1 @@
-"""Who paid what? Published runs beside what the library estimates for them."""
+"""Published training runs, their costs, and estimates of them."""

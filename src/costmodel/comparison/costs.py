@@ -1,4 +1,4 @@
-"""Amounts of money with scope, year and source; costs of two scopes do not add up."""
+"""Costs with scope, year and source. Costs of different scopes do not add."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SCOPES = ("final_run", "development")
+"""Scopes of a cost: training cost of the final run; total development cost."""
 DRAWS = 20_000
+"""Default number of draws."""
 DEVELOPMENT, FINAL_RUN = "development", "final_run"
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Dollars with their scope: what `published_runs` and `development_cost` hand out.
+    """A cost in dollars with its scope; `published_runs` and `development_cost` return it.
 
-    Costs of one scope add up and compare; of two scopes they do not: `development_cost` converts a final
-    run, and `ratio(other, across_scopes=True)` compares all the same. Dollars are nominal, of their `year`.
+    Costs of the same scope can be added and compared. Costs of different scopes cannot: convert a final run with
+    `development_cost`, or call `ratio(other, across_scopes=True)`. Dollars are nominal, of their `year`.
 
     Examples
     --------
@@ -33,39 +35,54 @@ class Cost:
     >>> final + Cost(1e8, "development", by="OpenAI", year=2023)
     Traceback (most recent call last):
     ...
-    costmodel.foundation.errors.InputError: costs of two scopes are not added: final_run and development; \
-development_cost(...) converts a final run
+    costmodel.foundation.errors.InputError: costs of different scopes cannot be added: final_run and development; \
+convert the final run with development_cost(...)
     """
 
     usd: float
-    """The sum, or its median [USD]."""
+    """Amount, or its median [USD]."""
     scope: str
     """"final_run" or "development"."""
     scope_reason: str = ""
+    """Why the cost has this scope."""
     by: str = ""
-    """Who says so."""
+    """Author of the amount."""
     basis: str = ""
-    """How it was reckoned: rental, amortized, grant, stated, estimated."""
+    """How it was computed: rental, amortized, grant, stated, estimated."""
     year: int | None = None
-    """Year of the dollars: that of the publication."""
+    """Year of the dollars: the year of publication."""
     low: float | None = None
-    """At least so much, where the source says it [USD]."""
+    """Lower bound, where the source gives one [USD]."""
     high: float | None = None
-    """At most so much, where the source says it [USD]."""
+    """Upper bound, where the source gives one [USD]."""
     circular: bool = False
-    """Whether it is arithmetic of its authors, such as hours times a price that they assume."""
+    """Whether the authors computed it from other figures, such as GPU-hours times an assumed price."""
     source: str = ""
+    """Source of the amount."""
     spread: Range | None = None
-    """Of a sum that was estimated [USD]."""
+    """Distribution of an estimated amount [USD]."""
 
     def __post_init__(self) -> None:
         if self.scope not in SCOPES:
-            raise InputError(f"scope: is {' or '.join(SCOPES)}; got {self.scope!r}")
+            raise InputError(f"scope: must be {' or '.join(SCOPES)}; got {self.scope!r}")
         if not (math.isfinite(self.usd) and self.usd >= 0):
-            raise InputError(f"usd: is a number of dollars, at least 0; got {self.usd!r}")
+            raise InputError(f"usd: must be a finite number of dollars, at least 0; got {self.usd!r}")
 
     def draws(self, count: int = DRAWS, seed: int = 0) -> NDArray[np.float64]:
-        """Return draws of the sum, shape (count,) [USD]."""
+        """Return draws of the amount.
+
+        Parameters
+        ----------
+        count : int
+            Number of draws.
+        seed : int
+            Seed of the draws.
+
+        Returns
+        -------
+        NDArray
+            Draws, shape (count,) [USD].
+        """
         import numpy as np
 
         if self.spread is None:
@@ -73,50 +90,66 @@ development_cost(...) converts a final run
         return draws(f"cost of {self.by} {self.basis} {self.usd!r}", self.spread, count, seed)
 
     def interval(self, level: float = DEFAULT_LEVEL) -> tuple[float, float]:
-        """Return the ends of the central interval that holds the share `level` [USD]."""
+        """Return the central interval of the amount.
+
+        Parameters
+        ----------
+        level : float
+            Probability inside the interval, between 0 and 1 [1].
+
+        Returns
+        -------
+        tuple[float, float]
+            Lower and upper end [USD].
+        """
         check_level(level)
         if self.spread is None:
             return self.usd, self.usd
         return self.spread.quantile((1 - level) / 2), self.spread.quantile((1 + level) / 2)
 
     def ratio(self, other: Cost, across_scopes: bool = False) -> float:
-        """Return this cost as a multiple of another [1].
+        """Return this cost divided by another cost.
 
         Parameters
         ----------
-        other : the cost to compare with
-        across_scopes : compare a final run with a development all the same
+        other : Cost
+            Cost to compare with.
+        across_scopes : bool
+            Whether costs of different scopes may be compared.
+
+        Returns
+        -------
+        float
+            Ratio [1].
 
         Raises
         ------
         InputError
-            If the scopes differ and nobody asked for it, or the other cost is 0.
+            If the scopes differ and `across_scopes` is False, or the other cost is 0.
         """
         if not across_scopes:
-            check_scopes((self, other), "compared", "across_scopes=True compares them all the same")
+            check_scopes((self, other), "compared", "pass across_scopes=True to compare them")
         if not other.usd > 0:
-            raise InputError(f"there is no ratio to a cost of {other.usd:g} USD")
+            raise InputError(f"other: must be above 0 USD for a ratio; got {other.usd:g} USD")
         return self.usd / other.usd
 
     def __add__(self, other: Cost) -> Cost:
         if not isinstance(other, Cost):
             return NotImplemented
-        check_scopes((self, other), "added", "development_cost(...) converts a final run")
-        whole = self.usd + other.usd
+        check_scopes((self, other), "added", "convert the final run with development_cost(...)")
+        usd = self.usd + other.usd
         spread = None
         if self.spread is not None or other.spread is not None:
             spread = samples((self.draws() + other.draws()).tolist())
-            whole = spread.median()
-        by = " and ".join(dict.fromkeys(one.by for one in (self, other) if one.by))
-        source = " ; ".join(dict.fromkeys(one.source for one in (self, other) if one.source))
+            usd = spread.median()
+        by = " and ".join(dict.fromkeys(cost.by for cost in (self, other) if cost.by))
+        source = " ; ".join(dict.fromkeys(cost.source for cost in (self, other) if cost.source))
         year = self.year if self.year == other.year else None
         circular = self.circular or other.circular
-        return Cost(
-            whole, self.scope, by=by, basis="sum", year=year, circular=circular, source=source, spread=spread
-        )  # fmt: skip
+        return Cost(usd, self.scope, by=by, basis="sum", year=year, circular=circular, source=source, spread=spread)
 
     def __radd__(self, other: Any) -> Cost:
-        return self if other == 0 else NotImplemented  # sum() begins with 0
+        return self if other == 0 else NotImplemented  # sum() starts from 0
 
     def __lt__(self, other: Cost) -> bool:
         if not isinstance(other, Cost):
@@ -127,7 +160,7 @@ development_cost(...) converts a final run
         return f"{self.shown()}, {self.scope.replace('_', ' ')}" + (f" ({self.by})" if self.by else "")
 
     def shown(self) -> str:
-        """Return the sum as text, with its interval or its bound."""
+        """Return the amount as text, with its interval or its bound."""
         usd = amount(self.usd, "USD")
         if self.spread is not None:
             low, high = self.interval()
@@ -139,8 +172,23 @@ development_cost(...) converts a final run
         return usd
 
 
-def check_scopes(costs: tuple[Cost, ...], verb: str, instead: str) -> None:
-    """Raise `InputError` if costs have more than one scope."""
-    found = list(dict.fromkeys(cost.scope for cost in costs))
-    if len(found) > 1:
-        raise InputError(f"costs of two scopes are not {verb}: {' and '.join(found)}; {instead}")
+def check_scopes(costs: tuple[Cost, ...], verb: str, remedy: str) -> None:
+    """Check that all costs have the same scope.
+
+    Parameters
+    ----------
+    costs : tuple[Cost, ...]
+        Costs to check.
+    verb : str
+        Operation that needs one scope, for the message: "added" or "compared".
+    remedy : str
+        How to fix the call, for the message.
+
+    Raises
+    ------
+    InputError
+        If the costs have different scopes.
+    """
+    scopes = list(dict.fromkeys(cost.scope for cost in costs))
+    if len(scopes) > 1:
+        raise InputError(f"costs of different scopes cannot be {verb}: {' and '.join(scopes)}; {remedy}")

@@ -20,18 +20,26 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MULTIPLIER, STAFF, GUESSED = "R&D multiplier", "staff share", "guessed GPU-hours"
-_GIVEN = {
+"""Names of assumptions in `data/assumptions/development.csv`."""
+_INPUTS = {
     "final_run_cost": Measure("USD", 0.0, MOST),
     "multiplier": Measure("1", 1.0, 1e6),
     "staff_share": Measure("1", 0.0, 1.0, open_high=True),
 }
-"""What the inputs of `development_cost` are given as."""
+"""Unit and accepted range of the inputs of `development_cost`."""
 
 
 @lru_cache(maxsize=8)
 def development_fact(name: str) -> Figure:
-    """Return the assumed fact called `name` of `data/assumptions/development.csv`, with its spread and its source.
+    """Return an assumption of `data/assumptions/development.csv` with its spread and source.
 
+    Parameters
+    ----------
+    name : str
+        Name of the assumption, such as "R&D multiplier".
+
+    Examples
+    --------
     >>> round(development_fact("R&D multiplier").value, 2)
     2.19
     """
@@ -42,24 +50,38 @@ def development_fact(name: str) -> Figure:
 
 
 def observed_multipliers() -> list[dict[str, Any]]:
-    """Return the R&D multipliers that laboratories let out, with their sources: how far the assumed one holds."""
-    return [{"subject": row["subject"], "multiplier": float(row["value"]), "note": row["note"], "source": row["source"]}
-            for row in table("assumptions/development").rows if row["kind"] == "observed"]  # fmt: skip
+    """Return the R&D multipliers that laboratories published, with their sources, to check the assumed multiplier."""
+    return [
+        {"subject": row["subject"], "multiplier": float(row["value"]), "note": row["note"], "source": row["source"]}
+        for row in table("assumptions/development").rows
+        if row["kind"] == "observed"
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class DevelopmentCost(Cost):
-    """The cost of a development, converted from that of its final run; see `development_cost`."""
+    """Total development cost, converted from the cost of the final run; see `development_cost`."""
 
     points: dict[str, float] = field(default_factory=dict, compare=False)
-    """The parts at the medians of their inputs [USD]."""
+    """Parts of the cost at the medians of the inputs [USD]."""
     drawn: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-    """Draws of the parts [USD]."""
+    """Draws of each part [USD]."""
     assumptions: tuple[str, ...] = ()
-    """What it hangs on, with sources."""
+    """Assumptions of the conversion, with sources."""
 
     def parts(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
-        """Return the parts as rows: final run, other compute, staff, and the whole [USD] with their intervals."""
+        """Return the parts as rows: final run, other compute, staff, and the total.
+
+        Parameters
+        ----------
+        level : float
+            Probability inside the intervals, between 0 and 1 [1].
+
+        Returns
+        -------
+        list[dict]
+            Rows with `part`, `usd`, `low`, `high` [USD] and `level` [1].
+        """
         import numpy as np
 
         check_level(level)
@@ -71,16 +93,34 @@ class DevelopmentCost(Cost):
         return rows
 
     def draws(self, count: int = DRAWS, seed: int = 0) -> NDArray[np.float64]:
-        """Return the draws of the whole [USD]; `count` and `seed` others than at its making draw again from them."""
+        """Return draws of the total.
+
+        Parameters
+        ----------
+        count : int
+            Number of draws. Another number than the default resamples from the stored draws.
+        seed : int
+            Seed. Another seed than 0 resamples from the stored draws.
+
+        Returns
+        -------
+        NDArray
+            Draws, shape (count,) [USD].
+        """
         if count == DRAWS and seed == 0:
-            made: NDArray[np.float64] = self.drawn["development"]
-            return made
+            total: NDArray[np.float64] = self.drawn["development"]
+            return total
         return Cost.draws(self, count, seed)
 
     def __str__(self) -> str:
-        rows = [{"": row["part"], "cost": rendering.amount(row["usd"], "USD"),
-                 "80 % interval": f"{rendering.amount(row['low'], 'USD')} to {rendering.amount(row['high'], 'USD')}"}
-                for row in self.parts()]  # fmt: skip
+        rows = [
+            {
+                "": row["part"],
+                "cost": rendering.amount(row["usd"], "USD"),
+                "80 % interval": f"{rendering.amount(row['low'], 'USD')} to {rendering.amount(row['high'], 'USD')}",
+            }
+            for row in self.parts()
+        ]
         return rendering.text(rows, footer="\n".join([self.scope_reason, *self.assumptions]))
 
     def __repr__(self) -> str:
@@ -94,28 +134,33 @@ def development_cost(
     staff_share: float | str | Range | None = None,
     seed: int = 0,
 ) -> DevelopmentCost:
-    """Convert the cost of a final run into that of the whole development.
+    """Convert the training cost of the final run into the total development cost.
 
-    All compute of the development is the final run × the R&D multiplier (experiments, failed and smaller
-    runs); staff is a share of the whole on top. Data, buildings and financing are not in it.
+    Total compute costs the final run × the R&D multiplier: it includes experiments, failed runs and smaller runs.
+    Staff is a share of the total and is added. Data, buildings and financing are not included.
 
     Parameters
     ----------
-    final_run_cost : a number, a range or such as "5 MUSD" [USD], a published cost, or an estimate; of scope "final_run"
-    staff : whether the staff of the research is in it
-    multiplier : all compute over that of the final run, at least 1 [1]; `data/assumptions/development.csv` unless given
-    staff_share : share of the staff in the whole, below 1 [1]; `data/assumptions/development.csv` unless given
-    seed : of the draws
+    final_run_cost : float, str, Range, Cost or Result
+        Cost of scope "final_run" [USD]: a number, a range, a text such as "5 MUSD", a published cost, or an estimate.
+    staff : bool
+        Whether research staff is included.
+    multiplier : float, str or Range, optional
+        Cost of all compute over that of the final run, at least 1 [1]. Default: `data/assumptions/development.csv`.
+    staff_share : float, str or Range, optional
+        Share of staff in the total, below 1 [1]. Default: `data/assumptions/development.csv`.
+    seed : int
+        Seed of the draws.
 
     Returns
     -------
     DevelopmentCost
-        Of scope "development"; its `scope_reason` says that it was converted and how.
+        Cost of scope "development". Its `scope_reason` describes the conversion.
 
     Raises
     ------
     InputError
-        If the cost is already that of a development, or a number is not possible.
+        If the cost already has the scope "development", or a number is outside the accepted range.
 
     References
     ----------
@@ -123,63 +168,72 @@ def development_cost(
 
     Examples
     --------
-    >>> whole = development_cost(5.576e6)
-    >>> whole.scope, round(whole.usd / 1e6)
+    >>> total = development_cost(5.576e6)
+    >>> total.scope, round(total.usd / 1e6)
     ('development', 20)
     """
     if type(seed) is not int or seed < 0:
-        raise InputError(f"seed is a whole number, at least 0; got {seed!r:.80}")
+        raise InputError(f"seed: must be a whole number, at least 0; got {seed!r:.80}")
     point, spread, year = _final_run(final_run_cost, seed)
-    factor = development_fact(MULTIPLIER) if multiplier is None else _given("multiplier", multiplier)
-    share = development_fact(STAFF) if staff_share is None else _given("staff_share", staff_share)
+    factor = development_fact(MULTIPLIER) if multiplier is None else _checked("multiplier", multiplier)
+    share = development_fact(STAFF) if staff_share is None else _checked("staff_share", staff_share)
     if not staff:
-        share = Figure(0.0, None, Provenance("given", note="staff is left out"))
-    drawn = {"final run": spread, **_beside(spread, _drawn("multiplier", factor, seed), _drawn("staff", share, seed))}
-    points = {"final run": point, **_beside(point, factor.value, share.value)}
-    staffed = f"staff ({share.value:.0%} of the whole) on top" if staff else "staff left out"
-    reason = f"converted from the final run by development_cost: × {factor.value:.2f} for all compute, {staffed}"
-    named = {MULTIPLIER: factor, **({STAFF: share} if staff else {})}
+        share = Figure(0.0, None, Provenance("given", note="staff is not included"))
+    drawn = {"final run": spread, **_parts(spread, _drawn("multiplier", factor, seed), _drawn("staff", share, seed))}
+    points = {"final run": point, **_parts(point, factor.value, share.value)}
+    staff_note = f"staff ({share.value:.0%} of the total) added" if staff else "staff not included"
+    reason = f"converted from the final run by development_cost: × {factor.value:.2f} for all compute, {staff_note}"
+    assumptions = {MULTIPLIER: factor, **({STAFF: share} if staff else {})}
     return DevelopmentCost(
-        points["development"], DEVELOPMENT, reason, "costmodel", "estimated", year,
-        source=" ; ".join(one.provenance.source for one in named.values() if one.provenance.source),
-        spread=samples(drawn["development"].tolist()), points=points, drawn=drawn,
-        assumptions=tuple(f"{name}: {one.provenance}" for name, one in named.items()),
-    )  # fmt: skip
+        points["development"],
+        DEVELOPMENT,
+        reason,
+        "costmodel",
+        "estimated",
+        year,
+        source=" ; ".join(figure.provenance.source for figure in assumptions.values() if figure.provenance.source),
+        spread=samples(drawn["development"].tolist()),
+        points=points,
+        drawn=drawn,
+        assumptions=tuple(f"{name}: {figure.provenance}" for name, figure in assumptions.items()),
+    )
 
 
 def _final_run(cost: float | str | Range | Cost | Result, seed: int) -> tuple[float, Any, int | None]:
-    """Return the cost of a final run: its value, its draws [USD] and the year of its dollars."""
+    """Return the cost of a final run [USD], its draws [USD], and the year of its dollars."""
     import numpy as np
 
     scope = getattr(cost, "scope", FINAL_RUN)
     if scope != FINAL_RUN:
-        raise InputError(f"final_run_cost: is of scope {scope} already; nothing is left to convert")
+        raise InputError(
+            f"final_run_cost: must have the scope final_run; got a cost of scope {scope}, which needs no conversion"
+        )
     if isinstance(cost, Result):
         value = cost.value("cost")
         if isinstance(value, Missing):
-            raise MissingFactError(f"cost is not known: {value.reason}")
+            raise MissingFactError(f"final_run_cost: the estimate has no cost: {value.reason}")
         return value, cost.draws("cost", DRAWS), None
     if isinstance(cost, Cost):
         return cost.usd, cost.draws(DRAWS, seed), cost.year
-    given = _given("final_run_cost", cost)
-    return given.value, np.broadcast_to(_drawn("final run", given, seed), (DRAWS,)), None
+    figure = _checked("final_run_cost", cost)
+    return figure.value, np.broadcast_to(_drawn("final run", figure, seed), (DRAWS,)), None
 
 
-def _beside(final: Any, factor: Any, share: Any) -> dict[str, Any]:
-    """Return what a development costs beside its final run, and in all; floats or arrays [USD]."""
+def _parts(final: Any, factor: Any, share: Any) -> dict[str, Any]:
+    """Return other compute, staff and the total of a development; floats or arrays [USD]."""
     compute = final * factor
-    whole = compute / (1 - share)
-    return {"other compute": compute - final, "staff": whole - compute, "development": whole}
+    total = compute / (1 - share)
+    return {"other compute": compute - final, "staff": total - compute, "development": total}
 
 
 def _drawn(name: str, figure: Figure, seed: int) -> Any:
     return figure.value if figure.spread is None else draws(f"development.{name}", figure.spread, DRAWS, seed)
 
 
-def _given(name: str, value: float | str | Range) -> Figure:
-    """Return a number or a range that was given, checked."""
+def _checked(name: str, value: float | str | Range) -> Figure:
+    """Return a user's number or range as a figure after its checks."""
     try:
-        found = _GIVEN[name].validate(value)
+        checked = _INPUTS[name].validate(value)
     except InputError as error:
         raise InputError([f"{name}: {problem}" for problem in error.problems]) from None
-    return Figure(float(middle(found)), found if isinstance(found, Range) else None, Provenance("given"))
+    return Figure(float(middle(checked)), checked if isinstance(checked, Range) else None, Provenance("given"))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from costmodel.foundation.tables import Row
 
 WORDS = {"yes": True, "no": False}
-"""Switches as the table writes them."""
+"""Words of boolean cells."""
 RECIPE_FIELDS = (
     "examples",
     "lengths",
@@ -34,11 +34,11 @@ RECIPE_FIELDS = (
     "teacher",
     "cached",
 )
-"""Columns that are fields of the recipe; an empty cell keeps the default."""
+"""Columns that are fields of the recipe. An empty cell keeps the default."""
 
 
 def scenario_of(row: Row) -> Scenario:
-    """Return the scenario of a row of the table.
+    """Return the scenario of a row of `data/measurements/published_finetunes.csv`.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ def scenario_of(row: Row) -> Scenario:
     Raises
     ------
     InputError
-        If the row states why it cannot be estimated, or its recipe is not possible.
+        If the row cannot be estimated, or its recipe is not valid.
     """
     if row["skipped"]:
         raise InputError(row["skipped"])
     if row["confidence"] == "C":
-        raise InputError("is speculative (confidence C)")
+        raise InputError("confidence: rows with confidence C are speculative and are not estimated")
     fields = {name: _value(row[name]) for name in RECIPE_FIELDS if row[name]}
     if "targets" in fields:
         fields["targets"] = tuple(row["targets"].split())
@@ -69,7 +69,7 @@ def scenario_of(row: Row) -> Scenario:
 
 
 def _prices(row: Row) -> Rental:
-    """Return the price of the row, or that of the market on its day: the first of the month if none is given."""
+    """Return the price of the row, or else the market price on its day (the first of its month if no day is given)."""
     if row["usd_per_gpu_hour"]:
         return Rental(price=float(row["usd_per_gpu_hour"]))
     day = row["date"] if len(row["date"]) == len("2025-01-31") else f"{row['date']}-01"

@@ -152,11 +152,7 @@ class Result(rendering.Shown, ABC):
 
     def to_frame(self) -> pd.DataFrame:
         """Return `rows()` as a pandas DataFrame, indexed by quantity."""
-        try:
-            import pandas
-        except ImportError:
-            raise MissingFactError("to_frame needs pandas: pip install 'costmodel[pandas]'") from None
-        return pandas.DataFrame(self.rows()).set_index("quantity")
+        return rendering.data_frame(self.rows(), "quantity")
 
     def stamp(self) -> dict[str, Any]:
         """Return version, hash of the data and seed, which reproduce the figures."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from costmodel.foundation.errors import MissingFactError
 from costmodel.foundation.units import GIB
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Rows = Sequence[Mapping[str, str]]
 
@@ -132,6 +136,29 @@ class Shown:
 
     def _repr_html_(self) -> str:
         return html_table(self._cells(), self._title(), self._footer())
+
+
+def data_frame(rows: Sequence[Mapping[str, Any]], index: str | list[str] | None = None) -> pd.DataFrame:
+    """Return rows as a pandas DataFrame.
+
+    Parameters
+    ----------
+    rows : Sequence[Mapping]
+        Rows with the same keys.
+    index : str or list[str], optional
+        Columns of the index.
+
+    Raises
+    ------
+    MissingFactError
+        If pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError:
+        raise MissingFactError("to_frame needs pandas: pip install 'costmodel[pandas]'") from None
+    frame = pandas.DataFrame(rows)
+    return frame if index is None else frame.set_index(index)
 
 
 def cells(row: Mapping[str, Any]) -> dict[str, str]:
