@@ -22,37 +22,37 @@ def bought():
     return allocate(LAW, RUN, "1 MUSD")
 
 
-def test_it_costs_what_there_is(bought):
+def test_allocation_uses_the_whole_budget(bought):
     assert bought.estimate.value("cost") == pytest.approx(1e6, rel=1e-6)
     assert bought.loss == LAW.loss(bought.parameters, bought.tokens)
     assert bought.limit == "budget" and "1.00 M$" in str(bought)
 
 
-def test_neighbors_of_the_same_cost_are_worse(bought):
+def test_neighbors_of_equal_cost_have_higher_loss(bought):
     for factor in (0.7, 1.4):
         assert allocate(LAW, RUN, 1e6, parameters=bought.parameters * factor).loss > bought.loss
 
 
-def test_it_is_near_the_optimum_in_flops(bought):
+def test_allocation_is_close_to_compute_optimum(bought):
     """Where dollars buy FLOPs at a like rate, the best model is that of the compute."""
     best = LAW.allocate(6 * bought.parameters * bought.tokens)
     assert bought.parameters == pytest.approx(best.parameters, rel=0.5)
     assert bought.loss == pytest.approx(best.loss, rel=2e-3)
 
 
-def test_more_dollars_are_never_worse():
+def test_larger_budget_never_increases_loss():
     losses = [allocate(LAW, RUN, dollars).loss for dollars in (1e5, 3e5, 1e6)]
     assert losses == sorted(losses, reverse=True)
 
 
-def test_tokens_that_there_are_and_ratios_are_kept(bought):
+def test_token_limit_and_ratio_are_met(bought):
     few = allocate(LAW, RUN, 1e6, most_tokens=bought.tokens / 3)
     assert few.tokens <= bought.tokens / 3 and few.loss > bought.loss and few.parameters > bought.parameters
     long = allocate(LAW, RUN, 1e6, tokens_per_parameter=200)
     assert long.tokens_per_parameter >= 200 and long.parameters < bought.parameters
 
 
-def test_tokens_to_serve_make_the_model_smaller(bought):
+def test_served_tokens_reduce_model_size(bought):
     """Sardana et al. 2024: demand moves the optimum to a smaller model that reads more tokens for each parameter."""
     served = allocate(LAW, RUN, 1e6, served_tokens=2e12, serving_mfu=0.3)
     assert served.parameters < bought.parameters and served.loss > bought.loss
@@ -64,12 +64,12 @@ def test_tokens_to_serve_make_the_model_smaller(bought):
 @pytest.mark.parametrize(
     "wrong", [{"served_tokens": 1e12}, {"served_tokens": -1}, {"served_tokens": 1, "serving_mfu": 2}]
 )
-def test_demand_needs_its_utilization(wrong):
+def test_served_tokens_need_serving_mfu(wrong):
     with pytest.raises(cm.InputError, match="`serving_mfu` above 0"):
         allocate(LAW, RUN, 1e6, **wrong)
 
 
-def test_intervals_hold_the_cost_and_the_fit(bought):
+def test_intervals_include_cost_and_fit_uncertainty(bought):
     ends = bought.interval()
     assert ends["tokens"][0] < bought.tokens < ends["tokens"][1]
     assert ends["loss"][0] < bought.loss < ends["loss"][1]
@@ -89,7 +89,7 @@ def test_intervals_hold_the_cost_and_the_fit(bought):
         ({"cluster.count": 7, "recipe.batch_size": 11}, 1e6, None),
     ],
 )
-def test_bad_questions_are_refused(change, budget, message):
+def test_invalid_arguments_are_rejected(change, budget, message):
     if message is None:  # no layout of the batch: by class, which is an answer too
         assert allocate(LAW, RUN.replace(change), budget).tokens > 0
         return
@@ -97,6 +97,6 @@ def test_bad_questions_are_refused(change, budget, message):
         allocate(LAW, RUN.replace(change), budget)
 
 
-def test_a_ratio_that_nothing_has_is_told():
+def test_unreachable_ratio_is_reported():
     with pytest.raises(cm.InputError, match=r"1\.00 USD is too small for every model size"):
         allocate(LAW, RUN, 1, tokens_per_parameter=1e9)

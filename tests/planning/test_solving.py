@@ -49,7 +49,7 @@ LINEAR_HOURS = 6 * 7e9 * 2e12 / (312e12 * 0.4) / 3600
 
 @settings(max_examples=15, deadline=None)
 @given(st.floats(1e10, 1e16), st.sampled_from(["cost", "wall_time", "energy", "carbon", "water", "flops", "gpu_hours"]))
-def test_tokens_are_found_again(tokens, name):
+def test_solve_recovers_tokens(tokens, name):
     target = figure(plain(**{"recipe.tokens": tokens}), name)
     found = solve(plain(), "recipe.tokens", **{name: target})
     assert found.value == pytest.approx(tokens, rel=1e-8)
@@ -59,14 +59,14 @@ def test_tokens_are_found_again(tokens, name):
 
 @settings(max_examples=15, deadline=None)
 @given(st.floats(0.01, 500))
-def test_prices_are_found_again(price):
+def test_solve_recovers_price(price):
     target = figure(scenario(**{"prices.price": price}), "cost")
     assert solve(scenario(), "prices.price", cost=target).value == pytest.approx(price, rel=1e-8)
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.floats(0.01, 0.99))
-def test_utilizations_are_found_again(mfu):
+def test_solve_recovers_mfu(mfu):
     target = figure(plain(mfu=mfu), "wall_time")
     found = solve(plain(), "mfu", wall_time=target)
     assert found.value == pytest.approx(mfu, rel=1e-8) and found.scenario.mfu == found.value
@@ -74,13 +74,13 @@ def test_utilizations_are_found_again(mfu):
 
 @settings(max_examples=8, deadline=None)
 @given(st.floats(1e11, 1e15))
-def test_tokens_of_a_planned_layout_are_found_again(tokens):
+def test_solve_recovers_tokens_with_planned_layout(tokens):
     target = figure(scenario(**{"recipe.tokens": tokens}), "wall_time")
     found = solve(scenario(), "recipe.tokens", wall_time=target)
     assert figure(found.scenario, "wall_time") == pytest.approx(target, rel=1e-8)
 
 
-def test_what_is_linear_is_exact():
+def test_solution_of_linear_figure_is_exact():
     assert solve(plain(), "recipe.tokens", cost="250 kUSD").value == pytest.approx(
         2e12 * 250e3 / (LINEAR_HOURS * 2), rel=1e-9
     )
@@ -106,14 +106,14 @@ def test_what_is_linear_is_exact():
         ("recipe.gpu_hours", {"cost": "1 MUSD"}),
     ],
 )
-def test_any_number_of_a_scenario_can_be_asked_for(path, target):
+def test_any_number_of_a_scenario_can_be_solved_for(path, target):
     found = solve(scenario(), path, **target)
     ((name, _),) = target.items()
     assert found.achieved == pytest.approx(found.target, rel=1e-8) == figure(found.scenario, name)
     assert found.estimate.scenario == found.scenario == scenario().replace({path: found.value})
 
 
-def test_the_unit_of_a_target_does_not_matter():
+def test_target_accepts_any_unit():
     quantity = registry().Quantity
     spellings = (30, "30", "30 days", "720 hours", "720 h", quantity(30, "day"), quantity(2.592e6, "second"))
     values = [solve(plain(), "recipe.tokens", wall_time=each).value for each in spellings]
@@ -126,14 +126,14 @@ def test_the_unit_of_a_target_does_not_matter():
     assert solve(plain(), "mfu", utilization="35 %").value == pytest.approx(0.35, rel=1e-9)
 
 
-def test_the_range_of_the_search_can_be_given():
+def test_within_limits_the_search():
     low, high = solve(plain(), "recipe.tokens", cost="250 kUSD", within=("1T", "2T")), 1.2e12
     assert 1e12 < low.value < 2e12
     with pytest.raises(cm.InputError, match=r"no recipe.tokens from 1.000T tokens to 1.200T tokens .* at most"):
         solve(plain(), "recipe.tokens", cost="250 kUSD", within=(1e12, high))
 
 
-def test_of_two_crossings_the_nearest_is_taken_and_it_is_said():
+def test_nearest_of_two_solutions_is_returned_with_a_note():
     path = "reliability.checkpoint_interval"
     often = solve(scenario(**{path: 5}), path, wall_time="25 days")
     seldom = solve(scenario(**{path: 50_000}), path, wall_time="25 days")
@@ -143,7 +143,7 @@ def test_of_two_crossings_the_nearest_is_taken_and_it_is_said():
         assert f"passes the target at 2 values of {path}; this is the nearest to the present one" in found.note
 
 
-def test_a_figure_that_jumps_over_the_target_is_taken_on_the_side_that_meets_it():
+def test_discontinuous_figure_is_solved_on_the_side_that_meets_the_target():
     run = scenario(**{"cluster.count": 8})  # the batch by rule goes in powers of two, a thousandth of the tokens
     found = solve(run, "recipe.tokens", step_time="40 s")
     assert found.achieved < 39 and "step_time jumps there from 32." in found.note
@@ -151,13 +151,13 @@ def test_a_figure_that_jumps_over_the_target_is_taken_on_the_side_that_meets_it(
     assert figure(more, "step_time") > 40 > figure(found.scenario, "step_time") == found.achieved
 
 
-def test_a_target_at_a_bound_is_found():
+def test_target_at_a_bound_is_solved():
     target = figure(plain(mfu=1.0), "wall_time")
     assert solve(plain(), "mfu", wall_time=target).value == pytest.approx(1, rel=1e-9)
     assert solve(plain(), "recipe.tokens", cost=figure(plain(), "cost")).value == pytest.approx(2e12, rel=1e-9)
 
 
-def test_the_edge_of_what_is_possible_is_found():
+def test_solution_at_the_edge_of_the_feasible_range():
     # below 107,000 GPU-hours the FLOPs would be done faster than the peak: 5 days lie just above that
     found = solve(scenario(), "gpu_hours", wall_time="4.5 days")
     assert found.achieved == pytest.approx(4.5, rel=1e-8)
@@ -170,7 +170,7 @@ def test_the_edge_of_what_is_possible_is_found():
 
 @settings(max_examples=10, deadline=None)
 @given(st.floats(0.5, 500))
-def test_the_smallest_count_is_found(days):
+def test_smallest_count_that_meets_the_target(days):
     found = solve(plain(), "cluster.count", wall_time=days)
     assert isinstance(found.value, int)
     exact = LINEAR_HOURS / 24 / days
@@ -181,7 +181,7 @@ def test_the_smallest_count_is_found(days):
 
 @settings(max_examples=6, deadline=None)
 @given(st.floats(2, 700))
-def test_a_node_less_does_not_meet_the_target_where_layouts_are_planned(days):
+def test_one_node_less_misses_the_target_with_planned_layouts(days):
     found = solve(scenario(), "cluster.count", wall_time=days)
     assert figure(found.scenario, "wall_time") <= days
     fewer = found.value - (8 if found.value > 8 else 1)
@@ -190,28 +190,28 @@ def test_a_node_less_does_not_meet_the_target_where_layouts_are_planned(days):
     assert found.tried < 300
 
 
-def test_what_costs_more_with_accelerators_is_bounded_from_above():
+def test_largest_count_for_figures_that_increase_with_count():
     found = solve(scenario(), "cluster.count", cost="1.3 MUSD")
     more = scenario(**{"cluster.count": found.value + 8})
     assert figure(found.scenario, "cost") <= 1.3e6 < figure(more, "cost")
     assert found.value > 512
 
 
-def test_a_share_is_a_lower_bound():
+def test_mfu_target_is_a_minimum():
     found = solve(scenario(), "cluster.count", utilization=0.35)
     more = scenario(**{"cluster.count": found.value + 8})
     assert figure(found.scenario, "utilization") >= 0.35 > figure(more, "utilization")
     assert "utilization ≥ 0.350" in str(found)
 
 
-def test_a_batch_that_suits_the_layout_is_found():
+def test_solved_batch_size_allows_a_layout():
     found = solve(scenario(), "recipe.batch_size", step_time="5 s")
     assert figure(found.scenario, "step_time") <= 5 and found.value % 1024 == 0
     more = scenario(**{"recipe.batch_size": found.value + 1024})
     assert figure(more, "step_time") > 5
 
 
-def test_fields_of_a_layout():
+def test_layout_fields_can_be_solved_for():
     run = scenario(**{"recipe.batch_size": 512, "cluster.count": 64, "layout": cm.Layout(data=32, tensor=2)})
     found = solve(run, "layout.zero", memory=40)
     assert found.value == 2 and figure(found.scenario, "memory") <= 40
@@ -220,12 +220,12 @@ def test_fields_of_a_layout():
     assert only.value == 64 and "56 is not possible: layout: data × tensor × pipeline × context differs" in only.note
 
 
-def test_where_the_model_does_not_fit_is_passed_over_and_said():
+def test_infeasible_counts_are_skipped_with_a_note():
     found = solve(scenario(), "cluster.count", wall_time="20000 days")
     assert found.value == 2 and "1 is not possible: layout: the model fits on no layout" in found.note
 
 
-def test_counts_on_which_no_layout_is_possible_are_no_answer():
+def test_counts_without_a_layout_are_not_solutions():
     run = scenario(architecture="llama-3.1-405b", **{"recipe.batch_size": 2048})
     found = solve(run, "cluster.count", wall_time="1300 days")
     assert found.estimate.layout is not None
@@ -234,7 +234,7 @@ def test_counts_on_which_no_layout_is_possible_are_no_answer():
     assert found.value > 1000
 
 
-def test_counts_that_share_factors_with_the_batch_are_found():
+def test_counts_that_share_factors_with_batch_size():
     run = scenario(**{"recipe.batch_size": 500})  # divides on no power of two above four
     found = solve(run, "cluster.count", wall_time="60 days")
     assert found.value == 800 and found.estimate.layout is not None
@@ -243,12 +243,12 @@ def test_counts_that_share_factors_with_the_batch_are_found():
         assert fewer.layout is None or fewer.value("wall_time") > 60 * 86400
 
 
-def test_a_batch_that_shares_factors_with_the_count_is_found():
+def test_batch_size_that_shares_factors_with_count():
     found = solve(scenario(**{"cluster.count": 1000}), "recipe.batch_size", step_time=3)
     assert found.value % 125 == 0 and figure(found.scenario, "step_time") <= 3
 
 
-def test_a_figure_that_is_not_monotone_is_said_to_be_so():
+def test_note_reports_figure_that_is_not_monotone():
     run = scenario(architecture="llama-3.1-405b", **{"recipe.batch_size": 2048})
     found = solve(run, "cluster.count", wall_time="120 days")
     assert found.achieved <= 120 and "not monotone" in found.note and "larger values may miss it" in found.note
@@ -256,7 +256,7 @@ def test_a_figure_that_is_not_monotone_is_said_to_be_so():
         solve(run, "cluster.count", wall_time="90 days")
 
 
-def test_whole_instances_are_billed():
+def test_solution_counts_whole_instances():
     run = plain(prices=cm.Rental(price=16, per="instance"))
     cost = figure(run, "cost")
     found = solve(run, "cluster.count", cost=1.5 * cost)
@@ -264,7 +264,7 @@ def test_whole_instances_are_billed():
     assert figure(run.replace({"cluster.count": 5}), "cost") > 1.5 * cost
 
 
-def test_what_nothing_bounds_has_no_answer_but_within_bounds():
+def test_unbounded_solution_needs_within():
     with pytest.raises(cm.InputError, match=r"no largest cluster.count: cost is at most 50.0 M\$ up to 65,536"):
         solve(scenario(), "cluster.count", cost="50 MUSD")
     found = solve(scenario(), "cluster.count", cost="50 MUSD", within=(8, 4096))
@@ -274,7 +274,7 @@ def test_what_nothing_bounds_has_no_answer_but_within_bounds():
 # --- with a probability ------------------------------------------------------------------------------------------
 
 
-def test_a_level_puts_the_quantile_at_the_target():
+def test_level_sets_the_quantile_to_the_target():
     found = solve(scenario(), "recipe.tokens", cost="250 kUSD", level=0.8)
     draws = found.estimate.draws("cost")
     assert (draws <= 250e3).mean() == pytest.approx(0.8, abs=1e-3)
@@ -282,7 +282,7 @@ def test_a_level_puts_the_quantile_at_the_target():
     assert "with a probability of 80 %" in str(found)
 
 
-def test_a_level_asks_for_more_accelerators():
+def test_higher_level_needs_more_accelerators():
     plainly, surely = (solve(scenario(), "cluster.count", wall_time=30, level=level) for level in (None, 0.9))
     assert surely.value > plainly.value
     assert (surely.estimate.draws("wall_time") <= 30 * 86400).mean() >= 0.9
@@ -290,7 +290,7 @@ def test_a_level_asks_for_more_accelerators():
     assert (fewer.draws("wall_time") <= 30 * 86400).mean() < 0.9
 
 
-def test_a_level_of_a_share_is_of_its_low_side():
+def test_level_of_mfu_uses_the_low_quantile():
     found = solve(scenario(mfu="0.3 to 0.5"), "goodput", utilization=0.25, level=0.9)
     assert (found.estimate.draws("utilization") >= 0.25).mean() == pytest.approx(0.9, abs=1e-3)
 
@@ -298,7 +298,7 @@ def test_a_level_of_a_share_is_of_its_low_side():
 # --- what surrounds the input ------------------------------------------------------------------------------------
 
 
-def test_ranges_stay_and_the_input_becomes_a_number():
+def test_solution_replaces_only_the_range_of_the_input():
     run = plain(**{"recipe.tokens": "1T to 3T", "prices.price": "1.8 to 2.4 USD/hour"})
     found = solve(run, "recipe.tokens", cost="250 kUSD")
     assert isinstance(found.value, float) and found.scenario.recipe.tokens == found.value
@@ -307,7 +307,7 @@ def test_ranges_stay_and_the_input_becomes_a_number():
     assert low < 250e3 < high and high / low == pytest.approx(2.4 / 1.8, rel=0.02)
 
 
-def test_several_recipes():
+def test_solve_with_several_recipes():
     run = scenario(recipe=[cm.Pretraining(tokens="1T"), cm.Pretraining(tokens="2T", sequence_length=8192)])
     found = solve(run, "recipe.0.tokens", cost="1 MUSD")
     assert figure(found.scenario, "cost") == pytest.approx(1e6, rel=1e-8)
@@ -318,7 +318,7 @@ def test_several_recipes():
         solve(run, "recipe.0.tokens", cost="100 kUSD")  # the second recipe alone costs more
 
 
-def test_a_scenario_from_a_file(tmp_path):
+def test_solve_scenario_from_a_file(tmp_path):
     path = tmp_path / "run.toml"
     scenario(**{"recipe.tokens": "14T to 16T"}).save(path)
     run = cm.Scenario.load(path)
@@ -328,14 +328,14 @@ def test_a_scenario_from_a_file(tmp_path):
     assert figure(cm.Scenario.load(path), "cost") == pytest.approx(1e6, rel=1e-8)
 
 
-def test_a_price_that_is_looked_up_gives_way_to_one_that_is_given():
+def test_solved_price_replaces_looked_up_price():
     run = scenario(prices=cm.Rental(provider="lambda", on="2026-09-01"))
     found = solve(run, "prices.price", cost="1 MUSD")
     assert found.scenario.prices == cm.Rental(price=found.value)
     assert found.achieved == pytest.approx(1e6, rel=1e-8)
 
 
-def test_counts_of_an_architecture():
+def test_architecture_counts_can_be_solved_for():
     dense = solve(plain(), "architecture.total", cost="500 kUSD")
     assert dense.scenario.architecture.parameters.total == dense.scenario.architecture.parameters.active == dense.value
     sparse = solve(plain(architecture={"total": "70B", "active": "10B"}), "architecture.active", cost="200 kUSD")
@@ -385,23 +385,23 @@ def test_counts_of_an_architecture():
         (3, {"cost": 1}, "an input is named by its dotted path"),
     ],
 )
-def test_refusals(path, target, reason):
+def test_invalid_arguments_are_rejected(path, target, reason):
     with pytest.raises(cm.InputError, match=reason):
         solve(scenario(), path, **target)
 
 
-def test_a_file_is_not_a_scenario():
+def test_path_is_not_a_scenario():
     with pytest.raises(cm.InputError, match="`scenario` must be a Scenario"):
         solve("run.toml", "cluster.count", cost=1)
 
 
-def test_an_input_that_excludes_another_is_possible_nowhere():
+def test_mutually_exclusive_inputs_have_no_solution():
     run = scenario(**{"recipe.batch_size": 512, "cluster.count": 64, "layout": cm.Layout(data=32, tensor=2)})
     with pytest.raises(cm.InputError, match=r"mfu: no estimate is possible .*mfu and layout are both given"):
         solve(run, "mfu", wall_time=400)
 
 
-def test_a_missing_fact_is_told():
+def test_missing_fact_raises_with_reason():
     own = {"name": "mine", "vendor": "me", "bf16": 500, "memory": 80, "memory_bandwidth": 3000}
     run = cm.Scenario({"total": "7B"}, cm.Pretraining(tokens="1T"), cm.Cluster(own, 64), mfu=0.4)
     with pytest.raises(cm.MissingFactError, match=r"cost is unknown: .*price"):
@@ -414,7 +414,7 @@ def test_a_missing_fact_is_told():
 # --- how it reads ------------------------------------------------------------------------------------------------
 
 
-def test_a_solution_reads_as_a_sentence():
+def test_text_of_a_solution():
     found = solve(scenario(), "cluster.count", wall_time="30 days")
     assert isinstance(found, Solution)
     first = str(found).splitlines()[0]

@@ -42,7 +42,7 @@ def catalog():
     return what_fits(MODEL, QUANTIZED)
 
 
-def test_quantized_adapters_of_8b_fit_a_card_of_24_gb():
+def test_qlora_of_8b_model_fits_on_24_gb_gpu():
     (one,) = what_fits(MODEL, QUANTIZED, accelerator="RTX-4090", count=1).possible
     assert 5 * GIB < one.memory < 24 * GIB
     assert one.headroom == pytest.approx(24 * GIB - one.memory)
@@ -50,7 +50,7 @@ def test_quantized_adapters_of_8b_fit_a_card_of_24_gb():
     assert 0.2 < one.cost < 10
 
 
-def test_full_fine_tuning_of_8b_needs_more_than_one_card_of_80_gb():
+def test_full_fine_tuning_of_8b_model_needs_more_than_one_80_gb_gpu():
     found = what_fits(MODEL, WHOLE, accelerator="H100-SXM", count=(1, 8))
     assert [one.count for one in found.possible] == [8]
     (rejected,) = found.rejected
@@ -59,7 +59,7 @@ def test_full_fine_tuning_of_8b_needs_more_than_one_card_of_80_gb():
     assert rejected.memory is None and rejected.cost is None
 
 
-def test_an_open_recipe_tries_all_weights_adapters_and_quantized_ones():
+def test_default_recipes_are_full_fine_tuning_lora_and_qlora():
     found = what_fits(MODEL, accelerator="RTX-4090", count=1, tokens="20M")
     assert {one.kind for one in found.possible} == {"lora", "qlora"}
     assert [one.kind for one in found.rejected] == ["full_fine_tuning"]
@@ -67,7 +67,7 @@ def test_an_open_recipe_tries_all_weights_adapters_and_quantized_ones():
     assert found.cheapest.cost == pytest.approx(20 * per_million.cheapest.cost, rel=1e-6)
 
 
-def test_a_row_is_what_the_estimate_of_its_scenario_says(catalog):
+def test_row_matches_estimate_of_its_scenario(catalog):
     for one in catalog.possible[::29]:
         est = cm.estimate(one.scenario)
         assert one.wall_time == est.value("wall_time")
@@ -77,7 +77,7 @@ def test_a_row_is_what_the_estimate_of_its_scenario_says(catalog):
             assert one.layout == est.layout
 
 
-def test_every_accelerator_at_every_count_is_answered(catalog):
+def test_every_accelerator_and_count_has_a_row(catalog):
     asked = {(row["name"], count) for row in cm.accelerators() for count in (1, 2, 4, 8)}
     rows = catalog.rows()
     assert {(row["accelerator"], row["count"]) for row in rows} == asked
@@ -86,7 +86,7 @@ def test_every_accelerator_at_every_count_is_answered(catalog):
     assert [row["fits"] for row in rows] == sorted((row["fits"] for row in rows), reverse=True)
 
 
-def test_rows_go_by_cost_and_unknown_costs_come_last(catalog):
+def test_rows_are_in_order_of_cost_with_unknown_costs_last(catalog):
     costs = [one.cost for one in catalog.possible]
     known = [cost for cost in costs if cost is not None]
     assert costs[: len(known)] == sorted(known)
@@ -95,7 +95,7 @@ def test_rows_go_by_cost_and_unknown_costs_come_last(catalog):
     assert catalog.fastest.wall_time == min(one.wall_time for one in catalog.possible)
 
 
-def test_an_unknown_price_leaves_the_time():
+def test_wall_time_is_known_without_a_price():
     (one,) = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1).possible
     assert one.cost is None and one.wall_time > 0
     assert "cost unknown" in one.notes
@@ -103,7 +103,7 @@ def test_an_unknown_price_leaves_the_time():
         _ = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1).cheapest
 
 
-def test_without_a_time_model_memory_still_decides():
+def test_memory_is_checked_without_step_time_model():
     found = what_fits(MODEL, QUANTIZED, accelerator=["MI300X", "TPU-v5e"], count=1)
     assert all("time by class of accelerator" in one.notes for one in found.possible)
     whole = what_fits(MODEL, WHOLE, accelerator=["MI300X", "TPU-v5e"], count=1)
@@ -111,7 +111,7 @@ def test_without_a_time_model_memory_still_decides():
     assert whole.rejected[0].reason.startswith("memory: ")
 
 
-def test_memory_that_is_not_known_and_formats_that_are_not_there_are_reasons():
+def test_unknown_memory_and_unsupported_precision_are_reasons():
     found = what_fits(MODEL, LoRA(tokens="1M", precision="fp8"), accelerator=["MTIA-v2", "A100-80GB-SXM"], count=1)
     reasons = {one.accelerator: one.reason for one in found.rejected}
     assert reasons["MTIA-v2"] == (
@@ -122,7 +122,7 @@ def test_memory_that_is_not_known_and_formats_that_are_not_there_are_reasons():
         _ = found.best
 
 
-def test_a_reason_of_all_is_told_in_its_words():
+def test_common_reason_is_reported_with_its_message():
     found = what_fits("bert-base", GRPO(tokens="1M"), accelerator="H100-SXM")
     assert "4 by architecture (bert-base generates no tokens" in str(found)
 
@@ -131,7 +131,7 @@ def test_a_reason_of_all_is_told_in_its_words():
     ("limit", "figure", "factor"),
     [("budget", "cost", 1.0), ("carbon", "carbon", 1.0), ("deadline", "wall_time", 86400)],
 )
-def test_a_limit_keeps_exactly_what_is_within_it(catalog, limit, figure, factor):
+def test_limits_keep_exactly_the_rows_within_them(catalog, limit, figure, factor):
     values = sorted(value for one in catalog.possible if (value := getattr(one, figure)) is not None)
     edge = values[len(values) // 2]
     found = what_fits(MODEL, QUANTIZED, **{limit: edge / factor * (1 + 1e-9)})
@@ -144,7 +144,7 @@ def test_a_limit_keeps_exactly_what_is_within_it(catalog, limit, figure, factor)
     assert any(f"{limit}: " in one.reason for one in found.rejected)
 
 
-def test_broken_limits_are_all_named():
+def test_all_constraint_violations_are_reported():
     limits = {"budget": "0.01 USD", "carbon": "0.001 kg", "deadline": "60 s"}
     (one,) = what_fits(MODEL, QUANTIZED, accelerator="RTX-4090", count=1, **limits).rejected
     assert all(f"{name}: " in one.reason for name in limits)
@@ -152,12 +152,12 @@ def test_broken_limits_are_all_named():
     assert one.cost > 0.01 and one.memory < 24 * GIB, "what it would take stands"
 
 
-def test_a_limit_of_what_is_not_known_is_not_met():
+def test_unknown_figure_violates_its_limit():
     (one,) = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1, budget="1 MUSD").rejected
     assert one.reason.startswith("budget: cost is unknown")
 
 
-def test_memory_limits_the_accelerators():
+def test_memory_limit_selects_accelerators():
     found = what_fits(MODEL, QUANTIZED, memory="24 GB")
     assert "RTX-4090" in {one.accelerator for one in found.possible}
     assert all(one.scenario.cluster.accelerator.memory <= 24 for one in found.possible)
@@ -167,7 +167,7 @@ def test_memory_limits_the_accelerators():
 
 @settings(max_examples=8, deadline=None)
 @given(st.floats(10, 100), st.floats(1, 200))
-def test_a_higher_limit_of_memory_never_leaves_fewer(limit, more):
+def test_higher_memory_limit_never_has_fewer_rows(limit, more):
     names = ["RTX-2080-Ti", "T4", "RTX-4090", "RTX-5090", "L40S", "A100-80GB-SXM", "H200-SXM"]
     low, high = (what_fits(MODEL, accelerator=names, count=1, memory=each) for each in (limit, limit + more))
     assert keys(low) <= keys(high)
@@ -175,7 +175,7 @@ def test_a_higher_limit_of_memory_never_leaves_fewer(limit, more):
 
 @settings(max_examples=15, deadline=None)
 @given(st.floats(8, 300), st.floats(1.0, 3.0), st.sampled_from((1, 2, 8)), st.sampled_from(("ada", "unknown")))
-def test_more_memory_never_fits_less(gigabytes, factor, count, generation):
+def test_more_memory_never_makes_a_model_infeasible(gigabytes, factor, count, generation):
     small, large = (
         what_fits(MODEL, accelerator=card(each, generation), count=count) for each in (gigabytes, gigabytes * factor)
     )
@@ -185,7 +185,7 @@ def test_more_memory_never_fits_less(gigabytes, factor, count, generation):
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, LONG // STEP - 1), st.integers(1, LONG // STEP - 1), st.sampled_from((1, 4)), st.floats(10, 160))
-def test_longer_sequences_fit_nowhere_where_shorter_do_not(one, other, count, gigabytes):
+def test_longer_sequences_never_fit_where_shorter_do_not(one, other, count, gigabytes):
     short, long = (
         what_fits(
             MODEL,
@@ -208,7 +208,7 @@ def test_longer_sequences_fit_nowhere_where_shorter_do_not(one, other, count, gi
         (cm.Pretraining(tokens="20B"), "H100-SXM", 8),
     ],
 )
-def test_the_longest_sequence_fits_and_a_step_more_does_not(recipe, name, count):
+def test_longest_sequence_fits_and_the_next_does_not(recipe, name, count):
     cluster = cm.Cluster(name, count)
     length = longest_sequence(MODEL, recipe, cluster)
     assert length % STEP == 0
@@ -220,7 +220,7 @@ def test_the_longest_sequence_fits_and_a_step_more_does_not(recipe, name, count)
 
 
 @pytest.mark.parametrize(("recipe", "name", "count"), [(QUANTIZED, "RTX-4090", 1), (WHOLE, "H100-SXM", 8)])
-def test_the_largest_micro_batch_fits_and_one_more_does_not(recipe, name, count):
+def test_largest_micro_batch_fits_and_the_next_does_not(recipe, name, count):
     cluster = cm.Cluster(name, count)
     sequences = largest_micro_batch(MODEL, recipe, cluster)
     asked, found = planned(SHAPE, recipe, cluster)
@@ -236,7 +236,7 @@ def test_the_largest_micro_batch_fits_and_one_more_does_not(recipe, name, count)
     assert sequences >= found.layout.micro_batch
 
 
-def test_longer_sequences_leave_room_for_fewer_of_them():
+def test_largest_micro_batch_decreases_with_sequence_length():
     cluster = cm.Cluster("A100-80GB-SXM", 1)
     recipes = [QLoRA(tokens="1M", sequence_length=length) for length in (512, 2048, 8192)]
     found = [largest_micro_batch(MODEL, recipe, cluster) for recipe in recipes]
@@ -244,19 +244,19 @@ def test_longer_sequences_leave_room_for_fewer_of_them():
     assert found[0] >= 4 * found[1] > 0
 
 
-def test_examples_that_are_short_do_not_hide_what_a_sequence_needs():
+def test_longest_sequence_assumes_full_sequences():
     cluster = cm.Cluster("RTX-4090", 1)
     padded = QLoRA(examples=1000, lengths=300, packing=False)
     assert longest_sequence(MODEL, padded, cluster) == longest_sequence(MODEL, QUANTIZED, cluster)
 
 
-def test_prompts_are_a_part_of_the_longest_sequence():
+def test_longest_sequence_includes_prompts():
     short, long = (GRPO(tokens="1M", rank=16, prompt_length=each) for each in (0, 2000))
     cluster = cm.Cluster("H100-SXM", 1)
     assert longest_sequence(MODEL, long, cluster) == longest_sequence(MODEL, short, cluster) > 2000
 
 
-def test_largest_models_are_those_that_fit_in_order():
+def test_largest_model_lists_feasible_models_in_order_of_size():
     names = largest_model(QUANTIZED, cm.Cluster("RTX-4090", 1))
     sizes = [cm.load_architecture(name).parameters.total for name in names]
     assert sizes == sorted(sizes, reverse=True)
@@ -264,13 +264,13 @@ def test_largest_models_are_those_that_fit_in_order():
     assert 20e9 < sizes[0] < 60e9, "half a byte for each parameter"
 
 
-def test_an_open_model_is_tried_over_the_catalog():
+def test_default_models_are_the_catalog():
     found = what_fits(None, QUANTIZED, accelerator="RTX-4090", count=1)
     assert [one.architecture.name for one in found.possible] == largest_model(QUANTIZED, cm.Cluster("RTX-4090", 1))
     assert found.best.architecture.parameters.total >= max(one.architecture.parameters.total for one in found.possible)
 
 
-def test_prices_and_site_are_those_given():
+def test_given_prices_and_site_are_used():
     given = what_fits(
         MODEL,
         QUANTIZED,
@@ -284,13 +284,13 @@ def test_prices_and_site_are_those_given():
     assert dirty.carbon == pytest.approx(2 * given.carbon)
 
 
-def test_intervals_hold_the_value(catalog):
+def test_intervals_contain_the_value(catalog):
     for figure in ("cost", "wall_time", "carbon"):
         low, high = catalog.best.interval(figure)
         assert low < getattr(catalog.best, figure) < high
 
 
-def test_counts_are_a_number_or_several():
+def test_count_may_be_a_number_or_several():
     numbers = [
         what_fits(MODEL, QUANTIZED, accelerator="H100-SXM", count=count).rows() for count in (2, (2,), range(2, 3))
     ]
@@ -298,7 +298,7 @@ def test_counts_are_a_number_or_several():
 
 
 @pytest.mark.parametrize("recipe", [GRPO(examples=100, lengths=500, group_size=8), DPO(examples=100, lengths=500)])
-def test_models_beside_the_trained_one_take_their_room(recipe):
+def test_auxiliary_models_reduce_available_memory(recipe):
     alone = FullFineTuning(examples=100, lengths=500)
     found, others = (what_fits(MODEL, one, accelerator="H100-SXM", count=8).best for one in (alone, recipe))
     assert others.wall_time > found.wall_time
@@ -306,12 +306,12 @@ def test_models_beside_the_trained_one_take_their_room(recipe):
     assert largest_micro_batch(MODEL, recipe, cluster) < largest_micro_batch(MODEL, alone, cluster)
 
 
-def test_models_that_leave_no_room_at_all_say_so():
+def test_auxiliary_models_that_exceed_memory_are_reported():
     found = what_fits("llama-3.1-70b", DPO(examples=100, lengths=500), accelerator="H100-SXM", count=1)
     assert found.rejected[0].reason == "memory: the auxiliary models need 131.4 of 80 GiB"
 
 
-def test_the_tables_say_what_fits_and_what_does_not(catalog):
+def test_tables_show_feasible_rows_and_reasons(catalog):
     text = str(catalog)
     assert "RTX-4090" in catalog.to_markdown() and "more fit: rows() has all" in text
     assert "does not fit: " in text and len(text.splitlines()) == 24
@@ -320,7 +320,7 @@ def test_the_tables_say_what_fits_and_what_does_not(catalog):
     assert "nan" not in text
 
 
-def test_all_problems_come_at_once():
+def test_all_problems_are_reported_at_once():
     with pytest.raises(cm.InputError) as caught:
         what_fits("llama-3.1-8bb", accelerator="H100SXM", count=0, budget=-3, deadline="3 kg", memory="much")
     told = str(caught.value)
@@ -344,17 +344,17 @@ def test_all_problems_come_at_once():
         ({"architecture": MODEL, "prices": {"provder": "aws"}}, r"prices.provder: unknown field"),
     ],
 )
-def test_what_cannot_be_answered_is_refused(question, told):
+def test_invalid_arguments_are_rejected(question, told):
     with pytest.raises(cm.InputError, match=told):
         what_fits(**question)
 
 
-def test_an_unknown_provider_is_no_reason_but_a_mistake():
+def test_unknown_provider_raises():
     with pytest.raises(cm.UnknownNameError, match=r"unknown provider"):
         what_fits(MODEL, QUANTIZED, accelerator="H100-SXM", prices=cm.Rental(provider="nobody"))
 
 
-def test_limits_refuse_what_is_no_question():
+def test_limit_functions_reject_invalid_arguments():
     cluster = cm.Cluster("RTX-4090", 1)
     with pytest.raises(cm.InputError) as caught:
         longest_sequence(MODEL, "lora", "H100-SXM")

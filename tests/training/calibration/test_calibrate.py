@@ -36,17 +36,17 @@ def errors(prepared, values, rows):
     return np.abs(predict(prepared, values) / prepared.seconds - 1)[rows]
 
 
-def test_the_shipped_constants_are_those_of_the_fit(whole):
+def test_shipped_constants_match_the_fit(whole):
     """The constants of fine-tunes have a fit of their own: tests/refit/test_finetunes.py."""
     shipped, fitted = default_efficiency().values, {name: whole[name] for name in PRIORS}
     assert {name: shipped[name] for name in fitted} == pytest.approx(fitted, rel=0.01)
 
 
-def test_no_more_constants_are_fitted_than_the_score_is_for():
+def test_number_of_fitted_constants_matches_the_score():
     assert sum(prior.spread > 0 for prior in PRIORS.values()) <= 25
 
 
-def test_errors_in_the_fit(prepared, whole):
+def test_fit_errors_are_within_limits(prepared, whole):
     multi, experts = prepared.families != GRID, prepared.experts
     for rows, median, mean in (
         (multi, 0.06, 0.09), (multi & ~experts, 0.05, 0.07), (multi & experts, 1, 0.15), (~multi, 0.08, 0.11),
@@ -55,7 +55,7 @@ def test_errors_in_the_fit(prepared, whole):
         assert np.median(found) <= median and found.mean() <= mean
 
 
-def test_a_fold_is_the_fit_without_its_family(prepared):
+def test_fold_is_the_fit_without_its_family(prepared):
     family = "torchtitan H100-96GB-500W"
     values = fit(prepared, prepared.families != family)
     row = next(row for row in table("fitted/folds/efficiency").rows if row["family"] == family)
@@ -63,7 +63,7 @@ def test_a_fold_is_the_fit_without_its_family(prepared):
     assert {name: values[name] for name in shipped} == pytest.approx(shipped, rel=0.01)
 
 
-def test_the_constants_are_found_again_from_steps_that_they_made(prepared, whole):
+def test_fit_recovers_constants_from_synthetic_steps(prepared, whole):
     """Rows made by the model itself bring back the constants that they tell, from other beginnings."""
     rows = np.arange(len(prepared.seconds)) % 4 == 0
     truth = {**whole, "matmul": whole["matmul"] * 0.9, "attention": whole["attention"] * 1.2}
@@ -79,7 +79,7 @@ def own(factor, count=1):
     return calibrate([{**ROW, "step_time": shipped * factor}] * count)
 
 
-def test_own_steps_move_the_model_toward_them_the_more_the_more_there_are():
+def test_calibration_moves_toward_measured_steps_with_their_number():
     shipped = cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT)
     moved = [cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT, own(1.3, count)) for count in (1, 3, 10)]
     ratios = [one.seconds / shipped.seconds for one in moved]
@@ -88,12 +88,12 @@ def test_own_steps_move_the_model_toward_them_the_more_the_more_there_are():
     assert spreads == sorted(spreads, reverse=True)
 
 
-def test_steps_as_predicted_change_nothing():
+def test_calibration_on_predicted_steps_changes_nothing():
     same = own(1.0, 3).values
     assert same == pytest.approx(default_efficiency().values, rel=2e-3)
 
 
-def test_a_scenario_takes_the_calibrated_model():
+def test_scenario_accepts_calibrated_model():
     run = cm.Scenario(architecture="llama-3.1-8b", recipe=RECIPE, cluster=CLUSTER, layout=LAYOUT)
     slower = cm.estimate(run.replace(efficiency=own(1.3, 10)))
     assert slower.value("gpu_hours") > 1.2 * cm.estimate(run).value("gpu_hours")
@@ -101,7 +101,7 @@ def test_a_scenario_takes_the_calibrated_model():
     assert cm.estimate(again).value("cost") == slower.value("cost")
 
 
-def test_rows_that_cannot_be_used_are_refused_with_their_reasons():
+def test_invalid_rows_are_rejected_with_reasons():
     with pytest.raises(cm.InputError, match=r"row 1: llama-3.1-8b on 8 × H100-SXM: the row gives neither step_time"):
         calibrate([ROW])
     with pytest.raises(cm.InputError, match="there are none"):

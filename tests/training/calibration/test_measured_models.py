@@ -102,7 +102,7 @@ def test_every_name_of_the_table_resolves_to_its_size(row):
         ("GPT3-1.3B", "gpt3-1.3b"),
     ],
 )
-def test_spellings(spelling, name):
+def test_spellings_of_model_names(spelling, name):
     assert of(spelling, BRIDGE).name == name
 
 

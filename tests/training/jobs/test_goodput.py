@@ -52,31 +52,31 @@ def spread(reliability, count, parameters, level=0.8):
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS.values() if row["failures"]], ids=lambda row: row["run"])
-def test_the_table_of_failures_adds_up(row):
+def test_failure_table_gpu_hours_match_failures(row):
     hours = float(row["accelerators"]) * float(row["days"]) * 24 / float(row["failures"])
     assert float(row["gpu_hours_per_failure"]) == pytest.approx(hours, rel=1e-3)
 
 
-def test_the_accelerators_of_the_table_are_known():
+def test_accelerators_of_the_failure_table_are_in_the_catalog():
     assert all(cm.load_accelerator(row["accelerator"]) for row in ROWS.values() if row["accelerator"])
 
 
-def test_the_goodput_of_bloom_follows_from_its_steps():
+def test_bloom_goodput_follows_from_its_step_count():
     steps = (366e9 - 20.155564032e9) / (2048 * 2048)
     assert (7 + steps * 105 / 86400) / (1_082_990 / 384 / 24) == pytest.approx(float(BLOOM["goodput"]), abs=0.01)
 
 
 @pytest.mark.parametrize(("hours", "minutes"), [(24, 117), (6, 57), (0.25, 9.1)])
-def test_the_interval_of_daly(hours, minutes):
+def test_checkpoint_interval_matches_daly_figures(hours, minutes):
     """Daly 2006, figures 3 to 5: a dump takes 5 min, M = 24 h, 6 h and 15 min; as many digits as printed."""
     assert checkpoint_interval(5 * 60, hours * HOUR) / 60 == pytest.approx(minutes, abs=0.5 if minutes > 10 else 0.05)
 
 
-def test_the_interval_starts_from_that_of_young():
+def test_checkpoint_interval_tends_to_young_for_short_stalls():
     assert checkpoint_interval(1e-3, 1e6) == pytest.approx(math.sqrt(2 * 1e-3 * 1e6), rel=1e-4)
 
 
-def test_llama_3():
+def test_llama_3_goodput_matches_published_value():
     """Published: one failure in 3.1 h, effective training time above 0.90."""
     between = failure_interval(16384, float(LLAMA["gpu_hours_per_failure"]) * HOUR)
     assert between / HOUR == pytest.approx(3.1, abs=0.05)
@@ -87,7 +87,7 @@ def test_llama_3():
     assert low < float(LLAMA["goodput"]) < high
 
 
-def test_bloom():
+def test_bloom_goodput_matches_published_value():
     """Published: 0.37 % of the time in checkpoints of 40 s every 100 steps of 105 s."""
     only_checkpoints = goodput(40, 1e12, 0, interval=100 * 105)
     assert 1 - only_checkpoints == pytest.approx(0.0037, abs=0.0002)
@@ -100,7 +100,7 @@ def test_bloom():
     assert low < float(BLOOM["goodput"]) < high
 
 
-def test_failures_alone_do_not_explain_opt():
+def test_failures_alone_do_not_explain_opt_goodput():
     """Published: 33 of 56 days. Ninety restarts cost 3 %; the rest went into software, divergence and waiting."""
     own = Reliability(
         gpu_hours_per_failure=float(OPT["gpu_hours_per_failure"]),
@@ -113,13 +113,13 @@ def test_failures_alone_do_not_explain_opt():
     assert default("residual_overhead").spread.quantile(0.99) > 0.39
 
 
-def test_the_default_overhead_lies_amid_its_residuals():
+def test_default_residual_overhead_is_between_published_residuals():
     residuals = sorted([0.0, 0.03, 0.07, 0.39])  # ByteRobust, Llama 3, BLOOM, OPT-175B
     assert default("residual_overhead").value == pytest.approx(np.median(residuals), abs=0.01)
     assert Reliability(residual_overhead=0).goodput(9600, 200e9) < float(ROWS["ByteRobust"]["goodput"])
 
 
-def test_the_default_rate_lies_amid_the_published_ones():
+def test_default_failure_rate_is_between_published_rates():
     published = [float(row["gpu_hours_per_failure"]) for row in ROWS.values() if row["failures"]]
     figure = default("gpu_hours_per_failure")
     assert figure.value == pytest.approx(np.median(published), rel=0.1)
@@ -133,7 +133,7 @@ def test_the_default_rate_lies_amid_the_published_ones():
     ("stall", "mean", "restart", "interval"),
     [(5, 60, 10, 25), (1, 200, 5, 20), (20, 15, 10, 15), (2, 30, 0, 60)],
 )
-def test_a_simulated_job_takes_as_long(stall, mean, restart, interval):
+def test_goodput_matches_simulated_job(stall, mean, restart, interval):
     """Segments of work and checkpoint; a failure at any time costs a restart, which may fail too."""
     generator = np.random.default_rng(0)
     segments = 400_000
@@ -152,7 +152,7 @@ def test_a_simulated_job_takes_as_long(stall, mean, restart, interval):
 
 
 @given(st.floats(1e-4, 10), times)
-def test_no_interval_is_better_than_the_chosen_one(ratio, mean):
+def test_default_checkpoint_interval_maximizes_goodput(ratio, mean):
     stall = ratio * mean
     chosen = goodput(stall, mean, 0.0)
     grid = checkpoint_interval(stall, mean) * np.geomspace(0.05, 20, 400)
@@ -160,7 +160,7 @@ def test_no_interval_is_better_than_the_chosen_one(ratio, mean):
 
 
 @given(times, times, times, st.floats(1.01, 100))
-def test_more_failures_restarts_and_stalls_cost_goodput(stall, mean, restart, factor):
+def test_goodput_decreases_with_failures_restarts_and_stalls(stall, mean, restart, factor):
     base = goodput(stall, mean, restart, 1000.0)
     assert 0 < base <= 1
     assert goodput(stall, mean / factor, restart, 1000.0) <= base * (1 + 1e-12)
@@ -170,7 +170,7 @@ def test_more_failures_restarts_and_stalls_cost_goodput(stall, mean, restart, fa
 
 
 @given(st.integers(1, 10**6), st.floats(1e6, 1e13), times, st.floats(1.01, 100), shares)
-def test_larger_jobs_have_less_goodput(count, parameters, restart, factor, hidden):
+def test_goodput_decreases_with_job_size(count, parameters, restart, factor, hidden):
     def of(count, parameters, restart):
         return job_goodput(count, parameters, 35_000 * HOUR, restart, 1e11, 14.0, 0.05, checkpoint_overlap=hidden)
 
@@ -181,13 +181,13 @@ def test_larger_jobs_have_less_goodput(count, parameters, restart, factor, hidde
     assert of(count, parameters, restart * factor) <= base
 
 
-def test_the_share_of_a_plain_case_by_hand():
+def test_goodput_by_hand():
     expected = 100 / (500 * math.exp(20 / 500) * (math.exp(110 / 500) - 1))
     assert goodput(10, 500, 20, 100) == pytest.approx(expected, rel=1e-12)
     assert goodput(10, 500, 20, 100, 0.2, 0.1) == pytest.approx(expected * 0.8 * 0.9, rel=1e-12)
 
 
-def test_a_hidden_write_costs_no_stall_but_loses_what_lies_behind():
+def test_asynchronous_checkpoint_has_no_stall_but_loses_unfinished_write():
     waiting, hidden = (job_goodput(*JOB, checkpoint_overlap=share) for share in (0.0, 0.98))
     write = 70e9 * 14 / 1e11
     between = 35_000 * HOUR / 1024
@@ -202,7 +202,7 @@ def test_a_hidden_write_costs_no_stall_but_loses_what_lies_behind():
 
 @settings(max_examples=200)
 @given(*[st.floats(1e-300, 1e300)] * 6, shares, shares)
-def test_absurd_jobs_have_a_goodput_too(count, parameters, gpu_time, restart, bandwidth, size, overhead, hidden):
+def test_goodput_is_bounded_for_extreme_inputs(count, parameters, gpu_time, restart, bandwidth, size, overhead, hidden):
     try:
         share = job_goodput(count, parameters, gpu_time, restart, bandwidth, size, overhead, checkpoint_overlap=hidden)
     except cm.InputError:  # the interval between failures is no number
@@ -211,12 +211,12 @@ def test_absurd_jobs_have_a_goodput_too(count, parameters, gpu_time, restart, ba
         assert LEAST <= share <= 1
 
 
-def test_a_job_that_gets_nowhere_is_at_the_floor():
+def test_goodput_has_a_lower_bound():
     assert goodput(1e6, 1.0, 1e6) == LEAST
     assert job_goodput(10**9, 1e18, 1.0, 1e9, 1.0, 1e3, 0.9) == LEAST
 
 
-def test_scalars_arrays_of_no_dimension_and_elements_agree():
+def test_scalar_and_array_inputs_agree():
     counts, shares = np.array([[8.0], [1024.0]]), np.array([0.01, 0.05, 0.2])
     whole = job_goodput(counts, *JOB[1:6], shares)
     assert whole.shape == (2, 3)
@@ -246,14 +246,14 @@ def test_scalars_arrays_of_no_dimension_and_elements_agree():
         (6, np.array([0.1, -0.1]), "residual_overhead is a share"),
     ],
 )
-def test_bad_input(place, value, message):
+def test_invalid_inputs_are_rejected(place, value, message):
     arguments = list(JOB)
     arguments[place] = value
     with pytest.raises(cm.InputError, match=message):
         job_goodput(*arguments)
 
 
-def test_all_problems_at_once():
+def test_all_invalid_inputs_are_reported_at_once():
     with pytest.raises(cm.InputError) as caught:
         checkpoint_interval(-1, 0)
     assert len(caught.value.problems) == 2
@@ -267,7 +267,7 @@ def test_all_problems_at_once():
 # The specification
 
 
-def test_what_is_not_given_is_assumed_with_a_spread():
+def test_default_reliability_inputs_have_a_spread():
     figures = in_si(Reliability().figures(1000))
     assert figures["gpu_time_per_failure"].value == default("gpu_hours_per_failure").value * HOUR
     assert figures["checkpoint_bandwidth"].value == pytest.approx(0.1118e12, rel=1e-3)
@@ -278,7 +278,7 @@ def test_what_is_not_given_is_assumed_with_a_spread():
     assert "interval" not in figures
 
 
-def test_what_is_given_takes_units_and_ranges():
+def test_reliability_fields_accept_units_and_ranges():
     given = Reliability(
         gpu_hours_per_failure="20k to 60k", restart_time="5 min", checkpoint_bandwidth="2000 GB/s",
         checkpoint_interval="1 hour", residual_overhead="2 to 8 %",
@@ -295,10 +295,10 @@ def test_what_is_given_takes_units_and_ranges():
 
 
 @pytest.mark.parametrize(("count", "parameters"), [(8, 8e9), (1024, 70e9), (16384, 405e9)])
-def test_the_spread_holds_the_point(count, parameters):
+def test_goodput_interval_contains_point_value(count, parameters):
     low, high = spread(Reliability(), count, parameters)
     assert 0.6 < low < Reliability().goodput(count, parameters) < high < 0.99
 
 
-def test_storage_that_does_not_grow_slows_a_large_job():
+def test_fixed_storage_bandwidth_lowers_goodput_of_large_jobs():
     assert Reliability(checkpoint_bandwidth=50).goodput(16384, 405e9) < Reliability().goodput(16384, 405e9) - 0.05

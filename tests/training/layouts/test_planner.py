@@ -25,7 +25,7 @@ def asked(model, gpu, count, batch, length=4096, **recipe):
         ("qwen3-30b-a3b", "GB200", 8, 512, 4096),
     ],
 )
-def test_the_plan_is_near_the_best_of_the_whole_space(model, gpu, count, batch, length):
+def test_planned_layout_is_close_to_best_of_search(model, gpu, count, batch, length):
     """Within a tenth in the model's own eyes; overlapped tensor parallelism is left to who has it."""
     question, recipe = asked(model, gpu, count, batch, length)
     planned = plan(question)
@@ -34,14 +34,14 @@ def test_the_plan_is_near_the_best_of_the_whole_space(model, gpu, count, batch, 
     assert planned.compared < 2000
 
 
-def test_the_plan_is_what_step_time_says_of_its_layout():
+def test_plan_matches_step_time_of_its_layout():
     question, recipe = asked("llama-3.1-70b", "H100-SXM", 256, 512)
     planned = plan(question)
     step = cm.step_time("llama-3.1-70b", cm.Cluster("H100-SXM", 256), recipe, layout_of(list(planned.layout)))
     assert step.seconds == planned.seconds and step.fits
 
 
-def test_a_batch_of_no_ones_choice_is_rounded_to_what_a_layout_needs():
+def test_default_batch_size_is_rounded_to_fit_layout():
     question, _ = asked("llama-3.1-8b", "H100-SXM", 24, None)
     planned = plan(question, free_batch=True)
     assert planned.batch_size % planned.layout.data == 0
@@ -56,12 +56,12 @@ def test_a_batch_of_no_ones_choice_is_rounded_to_what_a_layout_needs():
         ("llama-3.1-8b", "H100-SXM", 1000, 7, "none is possible on 1,000 .* with 7 sequences per step"),
     ],
 )
-def test_where_there_is_none_it_says_why(model, gpu, count, batch, reason):
+def test_infeasible_plan_raises_with_reason(model, gpu, count, batch, reason):
     with pytest.raises(cm.InputError, match=reason):
         plan(asked(model, gpu, count, batch)[0])
 
 
-def test_models_beside_the_trained_one_are_named_where_there_is_none():
+def test_infeasible_plan_names_auxiliary_models():
     cluster = cm.Cluster("H100-SXM", 8)
     question = training_step_inputs(cm.load_architecture("mixtral-8x7b"), cluster, cm.DPO(tokens="1M"), None)
     told = r"8 accelerators of 80 GiB, 10.9 GiB of each used by auxiliary models"
@@ -71,6 +71,6 @@ def test_models_beside_the_trained_one_are_named_where_there_is_none():
         plan(asked("llama-3.1-70b", "H100-SXM", 1, 64)[0])
 
 
-def test_more_accelerators_are_never_slower_with_the_batch_of_all():
+def test_step_time_never_increases_with_more_accelerators():
     times = [plan(asked("llama-3.1-70b", "H100-SXM", count, 1024)[0]).seconds for count in (64, 128, 256, 512)]
     assert times == sorted(times, reverse=True)

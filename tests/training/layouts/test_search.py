@@ -112,7 +112,7 @@ def same(layout):
 
 
 @pytest.mark.parametrize("case", range(len(CASES)), ids=NAMES)
-def test_the_search_finds_what_trying_every_layout_finds(case):
+def test_search_matches_exhaustive_evaluation(case):
     steps, result = everything(case), found(case)
     fitting = sorted((step for step in steps if step.fits), key=lambda step: step.seconds)
     assert result.best.seconds == result.ranked[0].seconds == pytest.approx(fitting[0].seconds, rel=1e-12)
@@ -127,7 +127,7 @@ def test_the_search_finds_what_trying_every_layout_finds(case):
 
 
 @pytest.mark.parametrize("case", range(len(CASES)), ids=NAMES)
-def test_nothing_dominates_the_frontier_and_nothing_is_missing_in_it(case):
+def test_pareto_front_is_complete_and_not_dominated(case):
     frontier = found(case).pareto
     points = [(step.seconds, step.memory.total) for step in frontier]
     every = [(step.seconds, step.memory.total) for step in everything(case) if step.fits]
@@ -140,22 +140,22 @@ def test_nothing_dominates_the_frontier_and_nothing_is_missing_in_it(case):
     assert len({held for _, held in points}) == len(points)
 
 
-def test_each_step_is_that_of_its_layout():
+def test_search_steps_match_step_time_of_their_layout():
     for step in found(0).ranked[::10]:
         assert cm.step_time(DENSE, EIGHT, RECIPE, step.layout) == step
 
 
-def test_the_same_question_has_the_same_answer():
+def test_search_is_deterministic():
     architecture, cluster, constraints = CASES[0]
     assert cm.search_layouts(architecture, cluster, RECIPE, **constraints) == found(0)
 
 
-def test_threads_find_the_same():
+def test_thread_pool_gives_same_layouts():
     with ThreadPoolExecutor(2) as executor:
         assert cm.search_layouts(DENSE, EIGHT, RECIPE, **FIXED, executor=executor) == found(0)
 
 
-def test_processes_find_the_same():
+def test_process_pool_gives_same_layouts():
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
         assert cm.search_layouts(DENSE, EIGHT, RECIPE, **FIXED, executor=executor) == found(0)
 
@@ -175,7 +175,7 @@ def test_processes_find_the_same():
         {"shard": 2, "zero": 3},
     ],
 )
-def test_constraints_hold(constraints):
+def test_results_satisfy_constraints(constraints):
     result = cm.search_layouts(DENSE, EIGHT, RECIPE, **constraints)
     for step in (*result.ranked, *result.pareto):
         for name, allowed in constraints.items():
@@ -184,7 +184,7 @@ def test_constraints_hold(constraints):
             assert value in (allowed if isinstance(allowed, (list, range, set)) else [allowed])
 
 
-def test_a_narrower_space_is_never_faster():
+def test_constraints_never_reduce_step_time():
     free = cm.search_layouts(DENSE, EIGHT, RECIPE)
     assert free.best.seconds <= found(0).best.seconds
     assert free.considered > found(0).considered
@@ -192,7 +192,7 @@ def test_a_narrower_space_is_never_faster():
     assert cm.search_layouts(DENSE, EIGHT, RECIPE, **exact).best.seconds == free.best.seconds
 
 
-def test_all_wrong_constraints_are_told_at_once():
+def test_all_invalid_constraints_are_reported_at_once():
     with pytest.raises(cm.InputError) as caught:
         cm.search_layouts(DENSE, EIGHT, RECIPE, tensr=4, recompute="some", micro_batch="two", zero=[], data=1.5)
     message = str(caught.value)
@@ -204,7 +204,7 @@ def test_all_wrong_constraints_are_told_at_once():
 
 
 @pytest.mark.parametrize("wrong", [{"micro_batch": -1}, {"zero": 7}, {"shard": -8}], ids=str)
-def test_numbers_that_no_layout_has_are_refused(wrong):
+def test_invalid_numeric_constraints_are_rejected(wrong):
     with pytest.raises(cm.InputError, match=f"{next(iter(wrong))}.*got"):
         cm.search_layouts(DENSE, EIGHT, RECIPE, **wrong)
 
@@ -212,18 +212,18 @@ def test_numbers_that_no_layout_has_are_refused(wrong):
 @pytest.mark.parametrize(
     "wrong", [{"micro_batch": 0}, {"interleave": 0}, {"shard": 0}, {"sequence_parallel": 2}], ids=str
 )
-def test_noughts_and_flags_that_no_layout_has_are_refused_too(wrong):
+def test_zero_and_boolean_constraints_are_validated(wrong):
     with pytest.raises(cm.InputError, match=f"{next(iter(wrong))}.*got"):
         cm.search_layouts(DENSE, EIGHT, RECIPE, **wrong)
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
-def test_constraints_that_are_no_number_are_refused(wrong):
+def test_non_numeric_constraints_are_rejected(wrong):
     with pytest.raises(cm.InputError, match=r"data must be a whole number.*got"):
         cm.search_layouts(DENSE, EIGHT, RECIPE, data=wrong)
 
 
-def test_constraints_that_leave_nothing_are_told():
+def test_infeasible_constraints_raise_with_reasons():
     with pytest.raises(cm.InputError, match=r"none of 8 H100-SXM.* is possible: the constraints allow none"):
         cm.search_layouts(DENSE, EIGHT, RECIPE, tensor=3)
     with pytest.raises(cm.InputError, match=r"the batch size is not a multiple of data × micro_batch \(\d"):
@@ -233,7 +233,7 @@ def test_constraints_that_leave_nothing_are_told():
 # Memory
 
 
-def test_where_nothing_fits_it_is_told_what_the_smallest_needs():
+def test_error_gives_smallest_memory_if_no_layout_fits():
     limit = 2 * GIB
     least = min(step.memory.total for step in everything(0))
     with pytest.raises(cm.InputError, match="the model fits on no layout of 8 H100-SXM") as caught:
@@ -241,7 +241,7 @@ def test_where_nothing_fits_it_is_told_what_the_smallest_needs():
     assert f"the smallest needs {least / GIB:.1f} GiB per accelerator" in str(caught.value)
 
 
-def test_a_limit_on_memory_holds_and_costs_time():
+def test_memory_limit_is_met_and_increases_step_time():
     free = found(0)
     limit = sorted(step.memory.total for step in free.pareto)[len(free.pareto) // 2]
     limited = cm.search_layouts(DENSE, EIGHT, RECIPE, memory_limit=limit, **FIXED)
@@ -251,11 +251,11 @@ def test_a_limit_on_memory_holds_and_costs_time():
     assert limited.rejected[TOO_LARGE] == limited.evaluated - len(fitting)
 
 
-def test_a_limit_above_what_there_is_changes_nothing():
+def test_memory_limit_above_capacity_has_no_effect():
     assert cm.search_layouts(DENSE, EIGHT, RECIPE, memory_limit=1e15, **FIXED) == found(0)
 
 
-def test_what_is_found_fits():
+def test_search_results_fit_in_memory():
     assert all(step.fits for case in range(len(CASES)) for step in (*found(case).ranked, *found(case).pareto))
     assert found(0).best.memory.total <= hardware_rates(EIGHT, "bf16").memory
 
@@ -263,7 +263,7 @@ def test_what_is_found_fits():
 # Several numbers of accelerators
 
 
-def test_counts_give_time_against_cost():
+def test_search_over_counts_gives_time_and_cost():
     counts = (4, 8, 16)
     result = cm.search_layouts(DENSE, EIGHT, RECIPE, counts=counts, **FIXED)
     alone = {count: cm.search_layouts(DENSE, EIGHT.replace(count=count), RECIPE, **FIXED) for count in counts}
@@ -279,12 +279,12 @@ def test_counts_give_time_against_cost():
     assert result.evaluated == sum(one.evaluated for one in alone.values())
 
 
-def test_a_number_on_which_nothing_fits_is_left_out():
+def test_infeasible_count_is_skipped():
     result = cm.search_layouts("llama-3.1-70b", EIGHT, RECIPE, counts=(8, 64), **FIXED)
     assert list(result.by_count) == [64]
 
 
-def test_the_frontier_over_several_numbers_is_one_too():
+def test_pareto_front_covers_several_counts():
     points = [
         (step.seconds, step.memory.total)
         for step in cm.search_layouts(DENSE, EIGHT, RECIPE, counts=(4, 8), **FIXED).pareto
@@ -292,7 +292,7 @@ def test_the_frontier_over_several_numbers_is_one_too():
     assert not any(one < seconds and other < held for seconds, held in points for one, other in points)
 
 
-def test_rows_are_the_fastest_in_order():
+def test_rows_are_in_order_of_step_time():
     rows = found(0).rows(5)
     assert [row["seconds"] for row in rows] == [step.seconds for step in found(0).ranked[:5]]
     assert all({"tensor", "mfu", "memory_gib", "recompute"} <= set(row) for row in rows)

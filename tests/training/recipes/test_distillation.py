@@ -17,7 +17,7 @@ def listed(recipe):
     return [(one.name, one.kind, one.tokens) for one in recipe.passes(STUDENT)]
 
 
-def test_a_teacher_writes_once_and_the_student_reads_in_every_epoch():
+def test_teacher_generates_once_and_student_trains_every_epoch():
     recipe = cm.Distillation(**DATA, teacher=TEACHER, epochs=3)
     assert listed(recipe) == [("teacher", "generate", 500e3), ("train", "train", 1500e3)]
     writes, train = recipe.passes(STUDENT)
@@ -28,7 +28,7 @@ def test_a_teacher_writes_once_and_the_student_reads_in_every_epoch():
     assert recipe.purchases() is None
 
 
-def test_probabilities_are_read_in_every_epoch_unless_they_are_kept():
+def test_teacher_scores_every_epoch_unless_cached():
     recipe = cm.Distillation(**DATA, teacher=TEACHER, epochs=3, trials=2, learn_from="logits")
     assert listed(recipe) == [("teacher", "forward", 3000e3), ("train", "train", 3000e3)]
     assert recipe.auxiliary_bytes(STUDENT) == 2 * TEACHER.parameters.total
@@ -37,13 +37,13 @@ def test_probabilities_are_read_in_every_epoch_unless_they_are_kept():
     assert kept.auxiliary_bytes(STUDENT) == 0
 
 
-def test_a_teacher_that_reads_does_a_forward_pass():
+def test_scoring_teacher_has_forward_pass_flops():
     reads, _ = cm.Distillation(tokens=1e6, teacher=TEACHER, learn_from="logits").passes(STUDENT)
     assert pass_flops(reads) == pytest.approx(cm.count_flops(TEACHER, 2048).forward * 1e6 / 2048)
     assert (reads.numerics.backward, reads.adapters) == (0, None)
 
 
-def test_an_api_is_paid_for_what_it_reads_and_writes_once():
+def test_teacher_api_is_billed_once_for_input_and_output_tokens():
     price = api_price(API, PROVIDER)
     expected = (1000 * 100 * price.usd_per_million_input + 1000 * 500 * price.usd_per_million_output) / 1e6
     recipe = cm.Distillation(**DATA, api=API, api_provider=PROVIDER, epochs=3, trials=2, trial_share=0.5)
@@ -59,7 +59,7 @@ def test_an_api_is_paid_for_what_it_reads_and_writes_once():
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 10**6), st.floats(1, 2000), st.floats(0, 5000), st.integers(1, 5))
-def test_what_is_paid_is_linear_in_the_examples(examples, length, prompt, epochs):
+def test_api_cost_is_linear_in_examples(examples, length, prompt, epochs):
     def paid(count):
         recipe = cm.Distillation(
             examples=count, lengths=length, prompt_length=prompt, epochs=epochs, api=API, api_provider=PROVIDER
@@ -70,12 +70,12 @@ def test_what_is_paid_is_linear_in_the_examples(examples, length, prompt, epochs
 
 
 @pytest.mark.parametrize("given", [{}, {"teacher": TEACHER, "api": API}])
-def test_a_teacher_or_an_api_is_given(given):
+def test_teacher_or_api_is_required(given):
     with pytest.raises(cm.InputError, match="give exactly one of the two"):
         cm.Distillation(**DATA, **given)
 
 
-def test_what_an_api_cannot_do_is_refused():
+def test_unsupported_api_options_are_rejected():
     with pytest.raises(cm.InputError, match="no API returns the logits"):
         cm.Distillation(**DATA, api=API, api_provider=PROVIDER, learn_from="logits")
     with pytest.raises(cm.CostModelError, match=r"claude-haiku-4-5"):

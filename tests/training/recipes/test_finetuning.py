@@ -36,7 +36,7 @@ def per_token(architecture, numbers, adapters=None, length=4096):
 
 
 @pytest.mark.parametrize("name", ["llama-3.1-8b", "llama-2-7b", "gpt3-175b"])
-def test_a_token_trains_all_weights_with_six_flops_for_each(name):
+def test_full_fine_tuning_takes_6_flops_per_parameter_and_token(name):
     architecture = cm.load_architecture(name)
     flops = per_token(architecture, cm.FullFineTuning(tokens=1).numerics())
     # biases and learned positions are parameters and multiply nothing
@@ -44,7 +44,7 @@ def test_a_token_trains_all_weights_with_six_flops_for_each(name):
 
 
 @pytest.mark.parametrize("rank", [1, 16, 256])
-def test_a_token_trains_adapters_with_four_flops_for_each_weight_and_six_of_their_own(rank):
+def test_lora_takes_4_flops_per_frozen_parameter_and_6_per_adapter_parameter(rank):
     recipe = cm.LoRA(tokens=1, rank=rank)
     adapters = adapter_parameters(LLAMA, recipe.adapters)
     flops = per_token(LLAMA, recipe.numerics(), recipe.adapters)
@@ -55,7 +55,7 @@ def test_a_token_trains_adapters_with_four_flops_for_each_weight_and_six_of_thei
 
 
 @pytest.mark.parametrize(("name", "ratio"), list(zip(MODELS, [5.91, 5.95, 5.98], strict=True)))
-def test_tuning_does_the_flops_that_nvidia_counts(name, ratio):
+def test_full_fine_tuning_flops_match_nvidia(name, ratio):
     """NVIDIA NeMo 24.12, performance summary: FLOPs of a token over all parameters, derived from its two columns."""
     architecture = cm.load_architecture(name)
     flops = per_token(architecture, cm.FullFineTuning(tokens=1).numerics())
@@ -64,13 +64,13 @@ def test_tuning_does_the_flops_that_nvidia_counts(name, ratio):
 
 @pytest.mark.parametrize(("name", "ratio"), list(zip(MODELS, [3.96, 3.98, 3.99], strict=True)))
 @pytest.mark.parametrize("adapters", [None, Adapters(32)], ids=["weights alone", "with adapters"])
-def test_adapters_do_the_flops_that_nvidia_counts(name, ratio, adapters):
+def test_lora_flops_match_nvidia(name, ratio, adapters):
     architecture = cm.load_architecture(name)
     flops = per_token(architecture, cm.LoRA(tokens=1).numerics(), adapters)
     assert flops / architecture.parameters.total == pytest.approx(ratio, rel=0.01)
 
 
-def test_a_model_that_is_read_does_two_flops_for_each_weight():
+def test_scoring_takes_2_flops_per_parameter_and_token():
     one = cm.DPO(tokens=1e6, sequence_length=4096).passes(LLAMA)[1]
     core = workload(LLAMA, 4096).attention_flops / 4096
     assert pass_flops(one) / one.tokens == pytest.approx(2 * matrices(LLAMA) + core)
@@ -78,7 +78,7 @@ def test_a_model_that_is_read_does_two_flops_for_each_weight():
 
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from(["lora", "full_fine_tuning", "qlora", "orpo"]), st.floats(32, 2000))
-def test_packed_examples_do_not_see_each_other(kind, length):
+def test_packed_examples_do_not_attend_to_each_other(kind, length):
     """The FLOPs of as many short sequences; the step and the bill count the same."""
     recipe = RECIPES[kind](tokens=1e6, lengths=length, sequence_length=2048)
     one = recipe.passes(LLAMA)[0]
@@ -91,7 +91,7 @@ def test_packed_examples_do_not_see_each_other(kind, length):
 # Tokens
 
 
-def test_tokens_of_epochs_trials_and_examples():
+def test_trained_tokens_count_epochs_trials_and_examples():
     assert cm.LoRA(tokens="20M", epochs=3).trained_tokens() == 60e6
     swept = cm.LoRA(tokens="20M", epochs=2, trials=8, trial_share=0.25)
     assert swept.total_epochs == 4 and swept.trained_tokens() == 80e6
@@ -104,13 +104,13 @@ def test_tokens_of_epochs_trials_and_examples():
 
 @settings(max_examples=30, deadline=None)
 @given(st.floats(0.1, 20), st.integers(1, 50), st.floats(0.01, 1))
-def test_tokens_are_linear_in_epochs_and_trials(epochs, trials, share):
+def test_trained_tokens_are_linear_in_epochs_and_trials(epochs, trials, share):
     given_tokens = cm.LoRA(tokens=1e6, epochs=epochs, trials=trials, trial_share=share)
     assert given_tokens.trained_tokens() == pytest.approx(1e6 * epochs * trials * share)
     assert given_tokens.passes(LLAMA)[0].tokens == pytest.approx(given_tokens.trained_tokens())
 
 
-def test_padding_counts_unless_examples_are_packed():
+def test_padding_is_processed_unless_examples_are_packed():
     padded = cm.LoRA(examples=1000, lengths="100 to 1500", packing=False)
     assert cm.LoRA(examples=1000, lengths="100 to 1500").padding == 1
     of = {count: padded.replace(padding_group=count).padding for count in (1, 2, 8)}
@@ -123,14 +123,14 @@ def test_padding_counts_unless_examples_are_packed():
     assert padded.trained_tokens() == cm.LoRA(examples=1000, lengths="100 to 1500").trained_tokens()
 
 
-def test_sequences_of_a_step():
+def test_default_sequences_per_step():
     assert cm.LoRA(tokens=1e6).sequences(1) == cm.LoRA(tokens=1e6).sequences(8) == 64
     assert cm.LoRA(tokens=1e6).sequences(128) == 128
     assert cm.LoRA(tokens=1e6).sequences(48) == 96  # the same for each
     assert cm.LoRA(tokens=1e6, batch_size=12).sequences(8) == 12
 
 
-def test_rounding_in_each_pass_takes_time_and_no_model_flops():
+def test_quantization_aware_training_is_slower_with_equal_model_flops():
     full, rounded = cm.FullFineTuning(tokens=1e6), cm.QuantizationAwareTraining(tokens=1e6)
     assert rounded.passes(LLAMA)[0].slowdown == pytest.approx(1 / 0.7)
     assert pass_flops(rounded.passes(LLAMA)[0]) == pass_flops(full.passes(LLAMA)[0])
@@ -157,7 +157,7 @@ def held(recipe, of=None):
         ({"optimizer": "adamw-8bit", "master_weights": False}, 4 + 2 * (1 + 4 / 256)),
     ],
 )
-def test_bytes_of_a_parameter_where_all_are_trained(given, each):
+def test_bytes_per_parameter_of_full_fine_tuning(given, each):
     parts = held(cm.FullFineTuning(tokens=1e6, **given))
     states = parts.weights + parts.gradients + parts.optimizer_states
     assert states / LLAMA.parameters.total == pytest.approx(each, rel=1e-4)
@@ -166,7 +166,7 @@ def test_bytes_of_a_parameter_where_all_are_trained(given, each):
 
 @pytest.mark.parametrize(("master", "each"), [(True, 16), (False, 8)])
 @pytest.mark.parametrize("rank", [8, 64])
-def test_bytes_beside_weights_that_stand_still(rank, master, each):
+def test_bytes_per_parameter_with_frozen_weights(rank, master, each):
     """2 N + 16 N of the adapters."""
     recipe = cm.LoRA(tokens=1e6, rank=rank, master_weights=master)
     parts = held(recipe)
@@ -175,7 +175,7 @@ def test_bytes_beside_weights_that_stand_still(rank, master, each):
     assert parts.adapters == pytest.approx(each * adapter_parameters(LLAMA, recipe.adapters))
 
 
-def test_bytes_of_weights_in_four_bits():
+def test_bytes_per_quantized_weight():
     """Dettmers et al. 2023: 4 + 8 / 64 + 32 / (64 × 256) = 4.127 bits; embedding and head stay in 16."""
     assert FROZEN_WEIGHT_BYTES["nf4"] * 8 == pytest.approx(4.127, abs=5e-4)
     assert FROZEN_WEIGHT_BYTES["gptq-int4"] * 8 == pytest.approx(4 + 20 / 128)
@@ -187,17 +187,17 @@ def test_bytes_of_weights_in_four_bits():
 
 
 @pytest.mark.parametrize(("given", "moments"), [({}, 4), ({"master_weights": False}, 4)])
-def test_trained_tables_beside_adapters_keep_two_moments_in_16_bits_at_least(given, moments):
+def test_trained_embeddings_beside_adapters_have_16_bit_moments(given, moments):
     recipe = cm.LoRA(tokens=1e6, train_embeddings=True, **given)
     assert held(recipe).optimizer_states / (2 * LLAMA.vocabulary * LLAMA.width) == pytest.approx(moments)
 
 
-def test_trained_tables_beside_adapters_in_8_bit_moments():
+def test_trained_embeddings_beside_adapters_with_8_bit_moments():
     recipe = cm.LoRA(tokens=1e6, train_embeddings=True, optimizer="adamw-8bit")
     assert held(recipe).optimizer_states / (2 * LLAMA.vocabulary * LLAMA.width) == pytest.approx(2 * (1 + 4 / 256))
 
 
-def test_virtual_tokens_weigh_next_to_nothing():
+def test_prompt_tuning_has_few_parameters():
     for prefix in (False, True):
         parts = held(cm.PromptTuning(tokens=1e6, virtual_tokens=20, prefix=prefix))
         assert parts.weights == pytest.approx(2 * LLAMA.parameters.total, rel=1e-6)
@@ -205,7 +205,7 @@ def test_virtual_tokens_weigh_next_to_nothing():
     assert (parts.gradients, parts.optimizer_states) == (0, 0)
 
 
-def test_virtual_tokens_stand_before_quantized_weights_too():
+def test_prompt_tuning_supports_quantized_weights():
     """Before a model in 4 bits, and in the numbers of the recipe, as adapters are."""
     prompt, adapters = cm.PromptTuning(tokens=1e6, quantization="nf4"), cm.QLoRA(tokens=1e6)
     assert held(prompt).weights == held(adapters).weights
@@ -217,7 +217,7 @@ def test_virtual_tokens_stand_before_quantized_weights_too():
 
 
 @pytest.mark.parametrize("software", ["fused", "eager"])
-def test_adapters_do_less_than_all_weights_and_are_slower_in_four_bits(software):
+def test_qlora_is_slower_and_needs_less_memory_than_lora(software):
     of = cm.Layout(data=8, zero=3, micro_batch=2, recompute="full", eager=software == "eager")
     given = {"tokens": 1e6, "software": software}
     full, lora, qlora = (
@@ -233,7 +233,7 @@ def test_adapters_do_less_than_all_weights_and_are_slower_in_four_bits(software)
     assert qlora.memory.total < lora.memory.total < full.memory.total
 
 
-def test_one_by_one_is_never_faster():
+def test_eager_mode_is_never_faster():
     for recipe in (cm.FullFineTuning(tokens=1e6), cm.LoRA(tokens=1e6), cm.QLoRA(tokens=1e6)):
         fused, eager = (
             cm.step_time(LLAMA, EIGHT, recipe, cm.Layout(data=8, zero=3, recompute="full", eager=each)).seconds
@@ -245,7 +245,7 @@ def test_one_by_one_is_never_faster():
 # Fields, mistakes and files
 
 
-def test_fields_that_go_together():
+def test_valid_field_combinations():
     assert cm.LoRA(tokens=1).adapters == Adapters(16, ("all-linear",))
     assert cm.LoRA(tokens=1, variant="dora", rank=8, targets=["q_proj"]).adapters == Adapters(8, ("q_proj",), True)
     assert cm.LoRA(tokens=1, variant="rslora").adapters == cm.LoRA(tokens=1).adapters
@@ -254,7 +254,7 @@ def test_fields_that_go_together():
     assert cm.LoRA(tokens=1).auxiliary_bytes(LLAMA) == 0
 
 
-def test_all_mistakes_are_told_at_once():
+def test_all_problems_are_reported_at_once():
     with pytest.raises(cm.InputError) as caught:
         cm.LoRA(tokens="x", epochs=0, rnk=8, optimizer="adam", trial_share=2, trials=0, rank=0, variant="dor")
     assert len(caught.value.problems) == 8
@@ -264,19 +264,19 @@ def test_all_mistakes_are_told_at_once():
 
 
 @pytest.mark.parametrize("given", [{}, {"tokens": 1e6, "examples": 10, "lengths": 5}])
-def test_tokens_or_examples_are_given(given):
+def test_tokens_or_examples_are_required(given):
     with pytest.raises(cm.InputError, match="one of the two"):
         cm.FullFineTuning(**given)
 
 
-def test_all_that_does_not_go_together_is_told_at_once():
+def test_all_invalid_combinations_are_reported_at_once():
     with pytest.raises(cm.InputError) as caught:
         cm.FullFineTuning(examples=5, quantization="nf4", train_embeddings=True)
     for part in ("`examples` need `lengths`", "quantization 'nf4' needs adapters", "train_embeddings is for adapters"):
         assert part in str(caught.value)
 
 
-def test_adapters_need_a_matrix():
+def test_adapters_need_at_least_one_target():
     with pytest.raises(cm.InputError, match="targets: adapters need at least one target"):
         cm.LoRA(tokens=1e6, targets=())
     with pytest.raises(cm.InputError, match="targets: should be a list; got 'q_proj'"):
@@ -284,12 +284,12 @@ def test_adapters_need_a_matrix():
 
 
 @pytest.mark.parametrize("given", ["lora", None, 3, cm.Cluster("H100-SXM", 1)])
-def test_what_is_no_recipe_is_told_what_one_is(given):
+def test_invalid_recipe_error_names_valid_recipes(given):
     with pytest.raises(cm.InputError, match=r"recipe: expected a recipe such as LoRA"):
         cm.Scenario("llama-3.1-8b", given, cm.Cluster("H100-SXM", 1))
 
 
-def test_mistakes_in_a_scenario_keep_their_place():
+def test_recipe_errors_in_a_scenario_name_the_field():
     data = {"kind": "lora", "tokens": 1e6, "rnk": 8, "epochs": -1}
     with pytest.raises(cm.InputError) as caught:
         cm.Scenario(architecture="llama-3.1-8b", recipe=[data, {**data, "kind": "qlora"}], cluster=EIGHT)
@@ -327,13 +327,13 @@ EVERY = {
 }
 
 
-def test_every_recipe_is_in_the_list_above():
+def test_round_trip_list_holds_every_recipe():
     assert set(EVERY) == set(RECIPES)
 
 
 @pytest.mark.parametrize("ending", ["toml", "json"])
 @pytest.mark.parametrize("kind", EVERY)
-def test_a_recipe_goes_through_a_file_and_comes_back(kind, ending, tmp_path):
+def test_recipe_round_trips_through_a_file(kind, ending, tmp_path):
     recipe = RECIPES[kind](**EVERY[kind])
     run = cm.Scenario(architecture="llama-3.1-8b", recipe=recipe, cluster=EIGHT)
     assert cm.Scenario.from_data(run.to_data()) == run
@@ -345,7 +345,7 @@ def test_a_recipe_goes_through_a_file_and_comes_back(kind, ending, tmp_path):
     assert changed.recipe == recipe.replace(batch_size=32)
 
 
-def test_a_step_of_default_size_holds_no_more_than_the_data():
+def test_default_batch_size_never_exceeds_the_data():
     tiny = cm.LoRA(tokens=20_000, sequence_length=2048)
     assert tiny.sequences(1) == 10 and tiny.sequences(8) == 16, "as many on each accelerator"
     assert cm.LoRA(examples=5, lengths=100, packing=False).sequences(1) == 5

@@ -18,14 +18,14 @@ def shape(lengths, most=MOST):
     return cm.LoRA(examples=10, lengths=lengths, sequence_length=most).length_distribution
 
 
-def test_equal_lengths_waste_nothing():
+def test_equal_lengths_need_no_padding():
     equal = LengthDistribution(512.0, 2048)
     assert (equal.mean, equal.attended, equal.longest) == (512, 512, 512)
     assert [equal.padded(batch) for batch in (1, 2, 64)] == [512, 512, 512]
     assert LengthDistribution(512.0, 128).mean == 128
 
 
-def test_a_sample_by_hand():
+def test_length_sample_by_hand():
     """Half of the examples have 100 tokens, half 300: three of four pairs hold a longer one."""
     two = shape([100] * 500 + [300] * 500)
     assert two.mean == pytest.approx(200, rel=2e-3)
@@ -36,12 +36,12 @@ def test_a_sample_by_hand():
 
 
 @pytest.mark.parametrize("values", [[100, 200, 5000], [1, 1000], [10, 20, 30, 4000]])
-def test_a_sample_keeps_its_mean(values):
+def test_length_sample_keeps_its_mean(values):
     cut = [min(one, MOST) for one in values]
     assert shape(values).mean == pytest.approx(sum(cut) / len(cut), rel=0.01)
 
 
-def test_a_lognormal_by_hand():
+def test_lognormal_lengths_by_hand():
     """Four of five between 200 and 1500: the median is near the geometric mean, the mean beyond it."""
     found = shape("200 to 1500", 10**6)
     spread = math.log(1499 / 199) / 2 / 1.2815516  # above the least, one token
@@ -55,18 +55,18 @@ def test_a_lognormal_by_hand():
     "same",
     ["lognormal 200 to 1500", "200 to 1500", "200 to 1500 token", between(200, 1500), between(200, 1500, unit="token")],
 )
-def test_spellings_of_a_distribution(same):
+def test_accepted_spellings_of_a_distribution(same):
     assert shape(same).quantiles == shape("lognormal 200 to 1500").quantiles
 
 
-def test_spellings_of_a_sample_and_of_a_number():
+def test_accepted_spellings_of_a_sample_and_a_number():
     assert shape([100, 200, 700]).quantiles == shape(samples([100, 200, 700])).quantiles
     assert shape("700").quantiles == shape("700 token").quantiles == shape(700).quantiles == (700.0,)
     assert shape("0.7k").quantiles == (700.0,)
 
 
 @pytest.mark.parametrize("wrong", [0, -5, "none", float("nan"), math.inf, "200 to inf", True, [], [0, -1], "1 to 0"])
-def test_what_is_no_length_is_refused(wrong):
+def test_invalid_lengths_are_rejected(wrong):
     with pytest.raises(cm.InputError, match="lengths"):
         shape(wrong)
 
@@ -80,7 +80,7 @@ any_lengths = st.one_of(
 
 @settings(max_examples=60, deadline=None)
 @given(any_lengths, st.integers(1, 200), st.integers(8, 8192))
-def test_longest_of_a_batch_and_what_the_mean_token_sees(lengths, batch, most):
+def test_longest_of_padding_group_and_attended_length(lengths, batch, most):
     found = shape(lengths, most)
     slack = 1 + 1e-9
     assert 1 <= found.mean <= most * slack and found.longest <= most
@@ -92,7 +92,7 @@ def test_longest_of_a_batch_and_what_the_mean_token_sees(lengths, batch, most):
 
 @settings(max_examples=30, deadline=None)
 @given(any_lengths, st.integers(8, 4096))
-def test_cutting_later_never_shortens(lengths, most):
+def test_padded_length_never_decreases_with_truncation_length(lengths, most):
     early, late = shape(lengths, most), shape(lengths, 2 * most)
     assert early.mean <= late.mean * (1 + 1e-12) and early.longest <= late.longest
     assert early.padded(8) <= late.padded(8) * (1 + 1e-12)

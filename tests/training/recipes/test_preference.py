@@ -20,31 +20,31 @@ def listed(recipe):
 
 
 @pytest.mark.parametrize("method", PAIRS)
-def test_a_pair_is_two_sequences(method):
+def test_pair_methods_count_two_sequences_per_example(method):
     recipe = method(examples=1000, lengths=400, epochs=2)
     assert recipe.trained_tokens() == 2 * 1000 * 400 * 2
     assert recipe.replace(tokens=1e6, examples=None).trained_tokens() == 2e6  # tokens count both
 
 
-def test_a_single_answer_is_one():
+def test_kto_counts_one_sequence_per_example():
     assert cm.KTO(examples=1000, lengths=400, epochs=2).trained_tokens() == 1000 * 400 * 2
 
 
 @pytest.mark.parametrize("method", WITH_REFERENCE)
-def test_a_reference_reads_what_is_trained_on(method):
+def test_reference_model_scores_training_tokens(method):
     assert listed(method(tokens=1e6, epochs=3)) == [("train", "train", 3e6), ("reference", "forward", 3e6)]
     once = method(tokens=1e6, epochs=3, precomputed_reference=True)
     assert listed(once) == [("train", "train", 3e6), ("reference", "forward", 1e6)]
 
 
 @pytest.mark.parametrize("method", WITH_REFERENCE)
-def test_a_precomputed_reference_reads_once_for_all_trials(method):
+def test_precomputed_reference_scores_once_for_all_epochs_and_trials(method):
     once = method(tokens=1e6, epochs=3, trials=4, precomputed_reference=True)
     assert listed(once) == [("train", "train", 12e6), ("reference", "forward", 1e6)]
 
 
 @pytest.mark.parametrize("method", [cm.ORPO, cm.SimPO, cm.RewardModel])
-def test_methods_without_a_reference_train_alone(method):
+def test_methods_without_reference_have_only_a_training_pass(method):
     assert listed(method(tokens=1e6, epochs=3)) == [("train", "train", 3e6)]
     assert method(tokens=1e6).auxiliary_bytes(LLAMA) == 0
 
@@ -52,7 +52,7 @@ def test_methods_without_a_reference_train_alone(method):
 @pytest.mark.parametrize(
     ("method", "flops"), [(cm.DPO, 16), (cm.KTO, 8), (cm.ORPO, 12), (cm.SimPO, 12), (cm.RewardModel, 12)]
 )
-def test_flops_of_a_token_of_an_example(method, flops):
+def test_flops_per_token_of_each_method(method, flops):
     """Six for each parameter and trained token, two for the reference; of pairs twice that. Core attention apart."""
     recipe = method(examples=1000, lengths=1024, sequence_length=1024)
     whole = sum(pass_flops(one) for one in recipe.passes(LLAMA))
@@ -62,7 +62,7 @@ def test_flops_of_a_token_of_an_example(method, flops):
 
 
 @pytest.mark.parametrize("method", WITH_REFERENCE)
-def test_a_reference_lies_beside_the_model_unless_adapters_or_a_table_stand_for_it(method):
+def test_reference_model_needs_memory_unless_adapters_or_precomputed(method):
     assert method(tokens=1e6).auxiliary_bytes(LLAMA) == 2 * LLAMA.parameters.total
     assert method(tokens=1e6, rank=8).auxiliary_bytes(LLAMA) == 0
     assert method(tokens=1e6, precomputed_reference=True).auxiliary_bytes(LLAMA) == 0
@@ -70,7 +70,7 @@ def test_a_reference_lies_beside_the_model_unless_adapters_or_a_table_stand_for_
 
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from([*PAIRS, cm.KTO]), st.floats(0.5, 10), st.integers(1, 64) | st.none())
-def test_reading_trains_nothing_and_costs_less_than_training(method, epochs, rank):
+def test_scoring_pass_has_fewer_flops_than_training_pass(method, epochs, rank):
     passes = method(tokens=1e6, epochs=epochs, rank=rank).passes(LLAMA)
     trained = next(one for one in passes if one.kind == "train")
     assert (trained.adapters is None) == (rank is None)

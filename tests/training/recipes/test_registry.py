@@ -27,7 +27,7 @@ def recipe_classes():
 
 
 @pytest.mark.parametrize(("path", "recipe"), recipe_classes())
-def test_every_recipe_class_is_in_the_table_under_its_kind(path, recipe):
+def test_every_recipe_class_is_registered_under_its_kind(path, recipe):
     kind = recipe.model_fields["kind"].default
     assert RECIPES.paths.get(kind) == path, f'add "{kind}": "{path}" to RECIPES in training/recipes/registry.py'
     assert RECIPES[kind] is recipe
@@ -43,22 +43,22 @@ def test_every_recipe_is_a_public_name(path):
     assert name in public, f"import {name} under TYPE_CHECKING in costmodel/__init__.py"
 
 
-def test_the_json_schema_offers_every_recipe():
+def test_json_schema_lists_every_recipe():
     schema = TypeAdapter(AnyRecipe).json_schema()
     names = {choice.get("title") or choice["$ref"].rpartition("/")[2] for choice in schema["anyOf"]}
     assert names == {path.partition(".")[2] for path in RECIPES.paths.values()}
 
 
-def test_a_mapping_without_a_kind_is_a_pretraining():
+def test_mapping_without_kind_is_pretraining():
     assert read_recipe({"tokens": 1e9}) == cm.Pretraining(tokens=1e9)
 
 
-def test_unknown_kinds_name_the_nearest_one():
+def test_unknown_kind_suggests_nearest_kind():
     with pytest.raises(cm.InputError, match="qlora"):
         read_recipe({"kind": "qlorra", "tokens": 1e9})
 
 
-def test_other_values_are_no_recipes():
+def test_other_values_are_not_recipes():
     assert is_recipe(cm.LoRA(tokens=1e6)) and not is_recipe(cm.Cluster("H100-SXM", 8))
     with pytest.raises(cm.InputError, match="expected a recipe such as LoRA"):
         read_recipe(3)

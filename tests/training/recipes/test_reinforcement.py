@@ -20,7 +20,7 @@ def architectures(recipe):
     return {one.name: one.architecture for one in recipe.passes(LLAMA)}
 
 
-def test_a_group_is_written_read_and_trained_on():
+def test_grpo_passes_are_generation_scoring_and_training():
     """1000 prompts of 100 tokens, 8 answers of 500 to each: read and trained on with the prompt before each."""
     written, read = 1000 * 8 * 500, 1000 * 8 * 600
     recipe = cm.GRPO(**DATA)
@@ -42,7 +42,7 @@ def test_a_group_is_written_read_and_trained_on():
         ({"iterations": 2, "reward_model": SMALL, "reference": False}, ["rollout", "reward", "old", "train"]),
     ],
 )
-def test_what_is_read_beside(given, names):
+def test_scoring_passes_of_auxiliary_models(given, names):
     recipe = cm.GRPO(**DATA, **given)
     assert [one.name for one in recipe.passes(LLAMA)] == names
     assert architectures(recipe).get("reward", SMALL) == SMALL
@@ -50,7 +50,7 @@ def test_what_is_read_beside(given, names):
     assert trained == pytest.approx(recipe.sequence_tokens() * recipe.iterations)
 
 
-def test_a_critic_is_trained_beside_the_policy():
+def test_ppo_trains_critic_and_policy():
     recipe = cm.PPO(**DATA)
     read = 1000 * 600
     assert recipe.trained_tokens() == 1000 * 500
@@ -70,7 +70,7 @@ def test_a_critic_is_trained_beside_the_policy():
 
 
 @pytest.mark.parametrize("method", [cm.GRPO, cm.PPO])
-def test_models_beside_it(method):
+def test_auxiliary_model_memory(method):
     """Two bytes for each parameter of what reads; a critic has all states, as the policy."""
     full, judge = 2 * LLAMA.parameters.total, 2 * SMALL.parameters.total
     critic = 16 * LLAMA.parameters.total if method is cm.PPO else 0
@@ -79,19 +79,19 @@ def test_models_beside_it(method):
     assert recipe.replace(reference=False).auxiliary_bytes(LLAMA) == pytest.approx(judge + critic, rel=1e-12)
 
 
-def test_a_reference_is_the_policy_without_its_adapters():
+def test_reference_needs_no_memory_with_adapters():
     assert cm.GRPO(**DATA, rank=16).auxiliary_bytes(LLAMA) == 0
     assert cm.GRPO(**DATA).auxiliary_bytes(LLAMA) == 2 * LLAMA.parameters.total
 
 
-def test_ppo_without_a_judge_takes_one_as_large_as_the_policy():
+def test_default_ppo_reward_model_has_size_of_policy():
     size = LLAMA.parameters.total
     assert cm.PPO(**DATA).auxiliary_bytes(LLAMA) == pytest.approx((2 + 2 + 16) * size, rel=1e-12)
     small = cm.PPO(**DATA, critic="llama-3.2-1b", master_weights=False).auxiliary_bytes(LLAMA)
     assert small == pytest.approx(4 * size + 8 * SMALL.parameters.total, rel=1e-12)
 
 
-def test_adapters_go_on_the_policy_whatever_the_judge_is_made_of():
+def test_adapters_apply_to_policy_for_any_reward_model():
     for recipe in (
         cm.GRPO(**DATA, rank=8, targets=("gate_proj",), reward_model="gpt2"),
         cm.PPO(**DATA, rank=8, targets=("gate_proj",), reward_model="gpt2"),
@@ -101,14 +101,14 @@ def test_adapters_go_on_the_policy_whatever_the_judge_is_made_of():
         assert trained.pop("train") and not any(held for name, held in trained.items() if name != "critic")
 
 
-def test_sequences_of_a_step_are_answers():
+def test_sequences_per_step_count_answers():
     assert cm.GRPO(**DATA).sequences(8) == 64 * 8
     assert cm.GRPO(**DATA, group_size=16).sequences(8) == 64 * 16
     assert cm.GRPO(**DATA, batch_size=256).sequences(8) == 256
     assert cm.PPO(**DATA).sequences(8) == 64
 
 
-def test_steps_wait_for_their_last_answer_unless_copies_write_beside():
+def test_steps_wait_for_stragglers_unless_rollouts_are_asynchronous():
     spread = {**DATA, "lengths": "lognormal 100 to 1500"}
     waiting = cm.GRPO(**spread).passes(LLAMA)[0]
     assert len(waiting.lengths) == 16 and list(waiting.lengths) == sorted(waiting.lengths)
@@ -117,7 +117,7 @@ def test_steps_wait_for_their_last_answer_unless_copies_write_beside():
     assert cm.GRPO(**spread, asynchronous=True).passes(LLAMA)[0].lengths == ()
 
 
-def test_writing_passes_prompt_and_answer_through_the_model_once():
+def test_generation_flops_include_prefill_and_decode_once():
     one = cm.GRPO(**DATA).passes(LLAMA)[0]
     flops = cm.count_flops(LLAMA, 600).forward / 500
     assert generation_flops(LLAMA, 100, 500) == pytest.approx(flops)
@@ -132,7 +132,7 @@ def test_writing_passes_prompt_and_answer_through_the_model_once():
     st.floats(0, 1000),
     st.sampled_from([300, "lognormal 100 to 1500", [50, 700, 900]]),
 )
-def test_tokens_are_linear_in_the_group_and_prompts_add_to_what_is_read(method, group, iterations, prompt, lengths):
+def test_tokens_are_linear_in_group_size_and_prompts_add_scored_tokens(method, group, iterations, prompt, lengths):
     recipe = method(examples=100, lengths=lengths, group_size=group, iterations=iterations, prompt_length=prompt)
     alone = method(examples=100, lengths=lengths, group_size=1, prompt_length=prompt)
     assert recipe.trained_tokens() == pytest.approx(group * alone.trained_tokens())
@@ -142,18 +142,18 @@ def test_tokens_are_linear_in_the_group_and_prompts_add_to_what_is_read(method, 
     assert by_name["train"].tokens == pytest.approx(iterations * by_name["reference"].tokens)
 
 
-def test_tokens_that_are_given_are_those_of_all_answers():
+def test_given_tokens_are_those_of_all_answers():
     recipe = cm.GRPO(tokens=1e6, lengths=500, prompt_length=100, epochs=2)
     assert recipe.trained_tokens() == 2e6 and recipe.sequence_tokens() == pytest.approx(2.4e6)
 
 
-def test_a_prompt_leaves_room_for_an_answer():
+def test_prompt_must_be_shorter_than_sequence():
     with pytest.raises(cm.InputError, match=r"prompt_length: 3,000 tokens leave no room .* sequences of 2,048"):
         cm.GRPO(examples=5, lengths=5, prompt_length=3000)
     assert cm.GRPO(examples=5, lengths=5, prompt_length=3000, sequence_length=4096).prompt_length == 3000
 
 
-def test_all_mistakes_are_told_at_once():
+def test_all_problems_are_reported_at_once():
     with pytest.raises(cm.InputError) as caught:
         cm.GRPO(examples=5, lengths=5, group_size=0, prompt_length=-1, iterations=0, reward_model="lama-3.1-8b")
     assert {one.partition(":")[0] for one in caught.value.problems} == {

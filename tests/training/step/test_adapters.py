@@ -29,11 +29,11 @@ INPUTS = {**dict.fromkeys(OUTPUTS, 4096), "down": 14336}
         (Adapters(8, ("value",), magnitude=True), 32 * (8 * 5120 + 1024)),
     ],
 )
-def test_parameters_by_hand(adapters, expected):
+def test_adapter_parameters_by_hand(adapters, expected):
     assert adapter_parameters(LLAMA, adapters) == expected
 
 
-def test_routed_experts_have_adapters_where_they_are_named_alone():
+def test_routed_experts_have_adapters_only_if_named():
     attention = 32 * 16 * (2 * 8192 + 2 * 5120)
     assert adapter_parameters(MIXTRAL, Adapters(16)) == attention
     experts = 32 * 8 * 16 * (4096 + 14336)
@@ -41,19 +41,19 @@ def test_routed_experts_have_adapters_where_they_are_named_alone():
     assert adapter_parameters(MIXTRAL, Adapters(16, ("all-linear", "expert_down"))) == attention + experts
 
 
-def test_what_is_no_matrix_is_refused_with_the_nearest():
+def test_unknown_target_suggests_nearest_matrix():
     with pytest.raises(cm.InputError) as caught:
         adapter_parameters(LLAMA, Adapters(8, ("qury", "value", "up_prj")))
     assert len(caught.value.problems) == 2
     assert all(name in str(caught.value) for name in ("'qury'; did you mean 'query'", "'up_prj'; did you mean 'up_"))
 
 
-def test_a_recipe_refuses_what_the_architecture_lacks():
+def test_recipe_rejects_targets_missing_in_architecture():
     with pytest.raises(cm.InputError, match=r"targets: unknown matrix 'gate_proj'"):
         cm.LoRA(tokens=1e6, targets=("gate_proj",)).passes(cm.load_architecture("gpt2"))
 
 
-def test_virtual_tokens_have_an_embedding_or_keys_and_values_in_every_layer():
+def test_parameters_of_prompt_and_prefix_tuning():
     assert adapter_parameters(LLAMA, Adapters(0, (), virtual_tokens=20)) == 20 * 4096
     assert adapter_parameters(LLAMA, Adapters(0, (), virtual_tokens=20, prefix=True)) == 20 * 32 * 2 * 1024
     assert virtual_parameters(LLAMA, Adapters(16)) == 0
@@ -61,7 +61,7 @@ def test_virtual_tokens_have_an_embedding_or_keys_and_values_in_every_layer():
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 512), st.sets(st.sampled_from(list(OUTPUTS)), min_size=1), st.booleans())
-def test_parameters_are_the_sum_over_matrices_and_linear_in_the_rank(rank, targets, magnitude):
+def test_adapter_parameters_are_linear_in_rank_and_add_over_targets(rank, targets, magnitude):
     found = adapter_parameters(LLAMA, Adapters(rank, tuple(targets), magnitude))
     alone = [adapter_parameters(LLAMA, Adapters(rank, (one,), magnitude)) for one in targets]
     assert found == sum(alone)
@@ -71,7 +71,7 @@ def test_parameters_are_the_sum_over_matrices_and_linear_in_the_rank(rank, targe
 
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from([LLAMA, MIXTRAL]), st.integers(1, 64), st.sampled_from([512, 4096]))
-def test_the_workload_has_the_same_parameters_and_two_flops_for_each_and_token(architecture, rank, length):
+def test_adapter_workload_has_2_flops_per_parameter_and_token(architecture, rank, length):
     adapters = Adapters(rank)
     found = workload(architecture, length, adapters).adapter
     assert found.weights == adapter_parameters(architecture, adapters)

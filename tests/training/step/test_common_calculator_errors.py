@@ -54,8 +54,8 @@ def timed(architecture, of, batch=64, on=NODE):
     return step_breakdown(workload(architecture, LENGTH), MIXED, on, float(batch), layouts(of), ONLY_PEAK)
 
 
-def test_01_causal_attention_is_half_of_full_attention():
-    """And a model that sees both ways is not halved; labeled conventions: tests/architecture/test_flops.py."""
+def test_causal_attention_has_half_the_flops_of_full_attention():
+    """A bidirectional model has all pairs. Conventions of attention FLOPs: tests/architecture/test_flops.py."""
     causal, both = workload(decoder(), LENGTH), workload(decoder(causal=False), LENGTH)
     assert causal.attention_flops == 16 * 2 * LENGTH**2 * 2048
     assert both.attention_flops == 2 * causal.attention_flops
@@ -71,12 +71,12 @@ def test_01_causal_attention_is_half_of_full_attention():
         (LENGTH + 1, LENGTH**2 / 2),
     ],
 )
-def test_02_a_window_counts_the_pairs_within_it(window, pairs):
+def test_sliding_window_counts_only_pairs_within_it(window, pairs):
     """w s - w² / 2 below the length of the sequence, s² / 2 from there on."""
     assert workload(decoder(window=window), LENGTH).attention_flops == 16 * 4 * 2048 * pairs
 
 
-def test_03_a_tied_head_multiplies_once_and_the_lookup_does_not():
+def test_tied_head_has_flops_and_embedding_lookup_has_none():
     tied, untied = (workload(decoder(tied=each), LENGTH) for each in (True, False))
     assert tied.head.flops == untied.head.flops == 2 * LENGTH * 32_000 * 2048
     assert (
@@ -88,8 +88,8 @@ def test_03_a_tied_head_multiplies_once_and_the_lookup_does_not():
     assert timed(decoder(tied=True), Layout()).head == timed(decoder(), Layout()).head
 
 
-def test_04_experts_are_split_by_their_own_degrees_and_their_activations_are_not():
-    """More cases: test_memory.test_experts_are_split_by_their_own_degrees and those after it."""
+def test_expert_parallelism_shards_expert_weights_not_activations():
+    """More cases: test_memory.test_expert_parallelism_shards_expert_weights and those after it."""
     mixture = decoder(experts=Experts(experts=16, top_k=2, inner_width=1024))
     apart, together = Layout(data=16, tensor=4), Layout(data=16, tensor=4, expert=16, expert_tensor=4)
     stages = [stage_parameters(workload(mixture, LENGTH), layouts(of)) for of in (apart, together)]
@@ -101,14 +101,14 @@ def test_04_experts_are_split_by_their_own_degrees_and_their_activations_are_not
     assert held(mixture, together).optimizer_states == pytest.approx(each * (rest + stages[1].expert))  # not / 16
 
 
-def test_05_heads_times_head_width_need_not_be_the_width():
+def test_attention_width_may_differ_from_model_width():
     wide = workload(decoder(heads=16, kv_heads=16, head_width=256), LENGTH)
     assert wide.attention_flops == 2 * workload(decoder(), LENGTH).attention_flops
     assert wide.parameters.dense == 16 * (4 * 2048 * 4096 + 2 * 2048 * 8192)
     assert (wide.head_width, wide.key_values) == (256, 16 * 2 * LENGTH * 4096)
 
 
-def test_06_the_heaviest_stage_decides():
+def test_largest_pipeline_stage_determines_time_and_memory():
     """Fourteen layers on four stages are 4, 4, 3 and 3: as slow and as large as sixteen."""
     fourteen, sixteen = (decoder(layers=each, head=False) for each in (14, 16))
     of = Layout(pipeline=4)
@@ -117,8 +117,8 @@ def test_06_the_heaviest_stage_decides():
     assert held(fourteen, of).activations == pytest.approx(held(sixteen, of).activations)
 
 
-def test_07_there_is_a_bubble_and_interleaving_needs_whole_rounds():
-    """More cases: test_timing.test_the_bubble_of_uniform_stages."""
+def test_pipeline_bubble_with_interleaving_needs_multiple_of_stages():
+    """More cases: test_timing.test_pipeline_bubble_of_equal_stages."""
     parts = timed(decoder(head=False), Layout(pipeline=4, interleave=2), batch=8)
     assert parts.pipeline_bubble == pytest.approx(
         (parts.total - parts.pipeline_bubble - parts.data_parallel) * 3 / (2 * 8)
@@ -129,7 +129,7 @@ def test_07_there_is_a_bubble_and_interleaving_needs_whole_rounds():
         assert infeasibility_reasons(workload(decoder(), LENGTH), 4.0, float(batch), of)[reason] == stands
 
 
-def test_08_parts_of_the_memory_add_up():
+def test_memory_components_add_up():
     """A maximum of two parts would fit where their sum does not."""
     parts = held(decoder(), Layout(micro_batch=8))
     states = parts.weights + parts.gradients + parts.optimizer_states
@@ -138,8 +138,8 @@ def test_08_parts_of_the_memory_add_up():
     assert max(states, passing) < 0.95 * (parts.total - parts.framework)
 
 
-def test_09_only_full_sharding_gathers_and_tensor_parallelism_divides_what():
-    """More cases: test_timing.test_volume_of_data_parallelism."""
+def test_only_zero3_gathers_for_every_micro_batch_and_tensor_parallelism_divides_volume():
+    """More cases: test_timing.test_data_parallel_communication_volume."""
     apart = NODE._replace(gpus_per_node=1.0)  # one bandwidth for every group
 
     def data(zero, tensor=1, batch=64):
@@ -154,7 +154,7 @@ def test_09_only_full_sharding_gathers_and_tensor_parallelism_divides_what():
 
 
 @pytest.mark.parametrize("of", [Layout(tensor=4), Layout(pipeline=4)], ids=["tensor", "pipeline"])
-def test_10_gradients_and_activations_are_divided(of):
+def test_parallelism_divides_gradients_and_activations(of):
     """By tensor parallelism both; by stages the gradients, while a stage keeps as many micro-batches as there are."""
     whole, split = (held(decoder(vocabulary=8), each) for each in (Layout(), of))
     assert split.gradients == pytest.approx(whole.gradients / 4, rel=1e-3)  # a table at either end
@@ -163,14 +163,14 @@ def test_10_gradients_and_activations_are_divided(of):
     assert one.activations == pytest.approx(whole.activations / 4)
 
 
-def test_11_norms_are_whole_on_every_tensor_rank():
+def test_norms_are_replicated_over_tensor_parallel_ranks():
     bare, normed = (
         stage_parameters(workload(decoder(norms=each), LENGTH), layouts(Layout(tensor=8))).dense for each in (0, 2)
     )
     assert normed - bare == 16 * 2 * 2048
 
 
-def test_12_key_heads_are_copied_beyond_their_number():
+def test_kv_heads_are_replicated_beyond_their_number():
     """Two key heads on eight ranks: each holds one, and does the work of one; more cases in test_memory."""
     grouped = decoder(kv_heads=2)
     two, eight = (held(grouped, Layout(tensor=each)) for each in (2, 8))
@@ -183,7 +183,7 @@ def test_12_key_heads_are_copied_beyond_their_number():
     assert timed(grouped, Layout(tensor=8)).matmul == pytest.approx(expected)
 
 
-def test_13_data_parallel_bandwidth_is_that_of_the_place_of_the_group():
+def test_data_parallel_bandwidth_depends_on_group_placement():
     """Two ranks in a node talk over the link, two ranks a node apart over the network."""
     assert bandwidth(NODE, ONLY_PEAK, 1.0, 2.0) == NODE.link_bandwidth
     assert bandwidth(NODE, ONLY_PEAK, 8.0, 2.0) == NODE.network_bandwidth
@@ -193,14 +193,14 @@ def test_13_data_parallel_bandwidth_is_that_of_the_place_of_the_group():
     assert far / near == pytest.approx(NODE.link_bandwidth / NODE.network_bandwidth)
 
 
-def test_14_an_8_bit_peak_is_for_products_and_neither_for_attention_nor_the_head():
+def test_fp8_peak_applies_to_matmuls_not_to_attention_or_head():
     twice = NODE._replace(matmul_peak=2e15)
     sixteen, eight = timed(decoder(), Layout()), timed(decoder(), Layout(), on=twice)
     assert eight.matmul == pytest.approx(sixteen.matmul / 2)
     assert (eight.attention, eight.head) == (sixteen.attention, sixteen.head)
 
 
-def test_14_utilization_is_of_the_16_bit_peak_whatever_the_precision():
+def test_mfu_refers_to_bf16_peak_for_any_precision():
     recipe = cm.Pretraining(tokens="1T", sequence_length=LENGTH, batch_size=64)
     cluster, peak = cm.Cluster("H100-SXM", 8), cm.load_accelerator("H100-SXM").peak()
     for precision in ("bf16", "fp8"):
@@ -209,7 +209,7 @@ def test_14_utilization_is_of_the_16_bit_peak_whatever_the_precision():
 
 
 @pytest.mark.parametrize("tensor", [1, 8])
-def test_15_a_vocabulary_is_counted_as_it_is_however_it_is_padded(tensor):
+def test_vocabulary_is_counted_without_padding(tensor):
     """50,257 rows, which no degree divides: neither parameters nor model FLOPs are those of a padded table."""
     odd = decoder(vocabulary=50_257)
     work = workload(odd, LENGTH)
@@ -219,7 +219,7 @@ def test_15_a_vocabulary_is_counted_as_it_is_however_it_is_padded(tensor):
 
 
 @pytest.mark.parametrize(("name", "drift"), [("pythia-70m", 0.38), ("smollm2-135m", -0.21), ("llama-3.1-405b", -0.005)])
-def test_16_model_flops_are_not_six_times_all_parameters(name, drift):
+def test_model_flops_are_not_6_times_total_parameters(name, drift):
     """Small models are mostly embedding, which is looked up, and attention, which has no parameters.
 
     By hand: six for each parameter of a matrix, the head's included, and half of 12 L a h s for attention.

@@ -41,7 +41,7 @@ def breakdown(of, *, on=IDEAL, constants=ONLY_PEAK, numbers=None, adapters=None)
     return step_breakdown(work, numbers or numerics(), on, float(BATCH), layouts(of), constants)
 
 
-def test_the_host_does_the_step_of_the_optimizer_with_its_own_memory():
+def test_offloaded_optimizer_step_uses_host_memory_bandwidth():
     """States, gradients and weights once and a half, with the node's bandwidth shared by its eight."""
     constants = ONLY_PEAK._replace(host_memory=1e11)
     parts = breakdown(Layout(data=8, offload_optimizer=True), constants=constants)
@@ -51,7 +51,7 @@ def test_the_host_does_the_step_of_the_optimizer_with_its_own_memory():
 
 @pytest.mark.parametrize(("recompute", "passes"), [("none", 3), ("full", 4)])
 @pytest.mark.parametrize(("eager", "share"), [(True, 1.0), (False, 0.1)])
-def test_adapters_move_what_their_matrices_read_and_write(recompute, passes, eager, share):
+def test_adapter_time_follows_from_traffic_and_flops(recompute, passes, eager, share):
     on, numbers = IDEAL._replace(memory_bandwidth=1e12), cm.LoRA(tokens=1).numerics()
     constants = ONLY_PEAK._replace(adapter_traffic=3.0, adapter_fused=0.1, adapter_matmul=0.5)
     work = workload(PLAIN, LENGTH, Adapters(16))
@@ -67,7 +67,7 @@ def test_adapters_move_what_their_matrices_read_and_write(recompute, passes, eag
 
 @pytest.mark.parametrize(("recompute", "passes"), [("none", 2), ("full", 3)])
 @pytest.mark.parametrize("micro_batch", [1, 4])
-def test_weights_in_four_bits_are_brought_back_for_every_micro_batch(micro_batch, recompute, passes):
+def test_4_bit_weights_are_dequantized_for_every_micro_batch(micro_batch, recompute, passes):
     """Read in four, written in sixteen, in either pass; embedding and head are not quantized.
 
     By operations of the framework (GPTQ), or by one kernel (NF4), whatever launches the rest.
@@ -94,7 +94,7 @@ def test_weights_in_four_bits_are_brought_back_for_every_micro_batch(micro_batch
         (True, 0, "nf4", 4e-3 / 3),
     ],
 )
-def test_the_host_takes_longer_where_operations_are_launched_one_by_one(eager, zero, quantization, expected):
+def test_eager_mode_increases_launch_time(eager, zero, quantization, expected):
     """Two passes of three where weights stand still; beyond it what gathers weights, and brings them back."""
     constants = ONLY_PEAK._replace(launch=1e-3, launch_eager=2.0, launch_sharded=5e-3, launch_quantized=7e-3)
     on = IDEAL._replace(matmul_peak=math.inf, peak=math.inf)
@@ -104,7 +104,7 @@ def test_the_host_takes_longer_where_operations_are_launched_one_by_one(eager, z
 
 
 @pytest.mark.parametrize("attention", ["flash-1", "flash-2", "latest"])
-def test_short_sequences_do_not_fill_a_fused_kernel(attention):
+def test_fused_attention_is_slower_for_short_sequences(attention):
     half = ONLY_PEAK._replace(attention_length=float(LENGTH))
     long, short = (breakdown(Layout(attention=attention), constants=each) for each in (ONLY_PEAK, half))
     assert short.attention == pytest.approx(2 * long.attention)
@@ -114,7 +114,7 @@ def test_short_sequences_do_not_fill_a_fused_kernel(attention):
     assert breakdown(Layout(attention=attention), constants=slower).attention == pytest.approx(2 * long.attention)
 
 
-def test_a_loss_of_single_operations_moves_the_logits_more_often():
+def test_eager_loss_increases_logit_traffic():
     on, constants = IDEAL._replace(memory_bandwidth=1e12, peak=math.inf), ONLY_PEAK._replace(loss_eager=8.0)
     fused, eager = (breakdown(Layout(eager=each), on=on, constants=constants).head for each in (False, True))
     assert fused == pytest.approx(3 * BATCH * 4 * LENGTH * 32_000 / 1e12)
@@ -122,7 +122,7 @@ def test_a_loss_of_single_operations_moves_the_logits_more_often():
 
 
 @pytest.mark.parametrize("zero", [0, 1, 2, 3])
-def test_adapters_alone_are_summed_over_ranks(zero):
+def test_only_adapter_gradients_are_reduced_over_data_parallel_ranks(zero):
     """Frozen weights have no gradients: what is sent is small, unless they are shared and must be gathered."""
     work, numbers = workload(PLAIN, LENGTH, Adapters(16)), cm.LoRA(tokens=1).numerics()
     of = layouts(Layout(data=8, zero=zero, overlap_data=False))

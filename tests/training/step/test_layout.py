@@ -58,18 +58,18 @@ def against(count, batch, of, work=WORK):
         ({"tensors": 2}, "tensors"),
     ],
 )
-def test_a_layout_that_cannot_be_is_refused(fields, message):
+def test_invalid_layout_is_rejected(fields, message):
     with pytest.raises(ValueError, match=message):
         Layout(**fields)
 
 
-def test_all_wrong_fields_are_told_at_once():
+def test_all_invalid_fields_are_reported_at_once():
     with pytest.raises(cm.InputError) as caught:
         Layout(data=0, zero=9, recompute="some")
     assert all(name in str(caught.value) for name in ("data", "zero", "recompute"))
 
 
-def test_a_layout_is_frozen_and_replaced_with_the_same_checks():
+def test_layout_is_immutable_and_replace_validates():
     layout = Layout(data=8, shard=4)
     with pytest.raises(ValueError, match="frozen"):
         layout.data = 4
@@ -102,24 +102,24 @@ def any_layout(draw):
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(any_layout(), min_size=1, max_size=5))
-def test_numbers_and_layouts_say_the_same(several):
+def test_layout_round_trips_through_numbers(several):
     together = layouts(several)
     assert list(together.rows()) == several
     assert [layout_of(layouts(one)) for one in several] == several
     assert together.accelerators.tolist() == [one.accelerators for one in several]
 
 
-def test_sharing_over_all_ranks_is_the_default():
+def test_default_sharding_covers_all_data_parallel_ranks():
     """The number that stands for it is the same, so what comes back does not name it."""
     assert layouts(Layout(data=4, context=2, shard=8)) == layouts(Layout(data=4, context=2))
     assert layout_of(layouts(Layout(data=4, context=2, shard=8))) == Layout(data=4, context=2)
 
 
-def test_micro_batches_of_a_step():
+def test_gradient_accumulation_steps():
     assert layouts(Layout(data=4, micro_batch=2)).accumulation(64) == 8
 
 
-def test_nothing_stands_against_a_layout_that_can_be():
+def test_feasible_layout_has_no_infeasibility_reasons():
     of = Layout(data=4, tensor=2, pipeline=2, context=2, expert=16, expert_tensor=1, micro_batch=2, interleave=4)
     assert against(32, 32, layouts(of)) == []
 
@@ -152,26 +152,26 @@ INTERLEAVE = "interleave needs pipeline stages and micro-batches in multiples of
         ("data × context is not a multiple of shard", 4, 4, {"data": 4, "shard": 8}),
     ],
 )
-def test_each_reason_stands_alone(reason, count, batch, changes):
+def test_each_infeasibility_reason_alone(reason, count, batch, changes):
     """Numbers may describe what `Layout` itself refuses, since a search makes them by itself."""
     given = {"shard": float(changes.get("data", 1) * changes.get("context", 1)), **changes}
     of = layouts(Layout())._replace(**{name: float(value) for name, value in given.items()})
     assert against(count, batch, of) == [reason]
 
 
-def test_one_rank_of_context_asks_nothing_of_an_odd_sequence():
+def test_odd_sequence_length_is_allowed_without_context_parallelism():
     odd = workload(MIXTURE, 63)
     assert against(1, 1, layouts(Layout()), odd) == []
     assert against(2, 1, layouts(Layout(context=2)), odd) == ["the sequence length is not a multiple of 2 × context"]
 
 
-def test_stages_need_not_divide_the_layers():
+def test_pipeline_stages_need_not_divide_layers():
     assert against(3, 8, layouts(Layout(pipeline=3))) == []
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(any_layout(), min_size=1, max_size=5), st.sampled_from([1, 8, 64]), st.sampled_from([16, 24, 64]))
-def test_reasons_of_arrays_are_those_of_each(several, count, batch):
+def test_infeasibility_reasons_of_arrays_match_each_layout(several, count, batch):
     together = infeasibility_reasons(WORK, float(count), float(batch), layouts(several))
     for place, one in enumerate(several):
         expected = against(count, batch, layouts(one))
@@ -179,7 +179,7 @@ def test_reasons_of_arrays_are_those_of_each(several, count, batch):
         assert found == expected
 
 
-def test_a_step_in_an_impossible_layout_tells_every_reason():
+def test_step_time_of_infeasible_layout_lists_every_reason():
     recipe = cm.Pretraining(tokens="1B", sequence_length=64, batch_size=12)
     with pytest.raises(cm.InputError) as caught:
         cm.step_time(MIXTURE, cm.Cluster("H100-SXM", 16), recipe, Layout(data=8, tensor=16))
@@ -193,7 +193,7 @@ def test_a_step_in_an_impossible_layout_tells_every_reason():
 
 
 @pytest.mark.parametrize("wrong", [[], "layout", [Layout(), "layout"], [None]])
-def test_what_is_no_layout_is_refused(wrong):
+def test_non_layout_values_are_rejected(wrong):
     recipe = cm.Pretraining(tokens="1B", sequence_length=64, batch_size=12)
     with pytest.raises(cm.InputError, match="`layout` must be a Layout or a sequence of them"):
         cm.step_time(MIXTURE, cm.Cluster("H100-SXM", 1), recipe, wrong)

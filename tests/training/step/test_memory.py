@@ -61,7 +61,7 @@ def states(parts):
 
 
 @pytest.mark.parametrize(("heads", "width", "length"), [(96, 12288, 2048), (64, 6144, 2048), (16, 1024, 8192)])
-def test_activations_of_a_layer_are_those_of_korthikanti_2022_without_two_masks(heads, width, length):
+def test_activations_per_layer_match_korthikanti_2022_without_dropout(heads, width, length):
     """Korthikanti et al. 2022 (arXiv 2205.05198), equation 2: s b d (34 + 5 a s / d) bytes for a layer.
 
     In 16 bits: inputs of the norms 4, of the two blocks 4, queries, keys and values 6, into the output 2,
@@ -86,7 +86,7 @@ def test_activations_of_a_layer_are_those_of_korthikanti_2022_without_two_masks(
 
 
 @pytest.mark.parametrize(("zero", "gigabytes"), [(0, 120), (1, 31.4), (2, 16.6), (3, 1.88)])
-def test_states_of_7_5_billion_parameters_on_64_ranks(zero, gigabytes):
+def test_zero_state_memory_matches_rajbhandari_2020(zero, gigabytes):
     """Rajbhandari et al. 2020 (arXiv 1910.02054), figure 1: 7.5 B parameters, 2 + 2 + 12 bytes for each."""
     numbers = MIXED._replace(gradient=2.0)  # gradients in 16 bits there
     counted = sum(workload(LLAMA, LENGTH).parameters[:6])
@@ -94,7 +94,7 @@ def test_states_of_7_5_billion_parameters_on_64_ranks(zero, gigabytes):
     assert states(parts) * 7.5e9 / counted / 1e9 == pytest.approx(gigabytes, rel=4e-3)  # three digits are printed
 
 
-def test_data_parallelism_alone_ends_at_1_4_billion_parameters_on_32_gb():
+def test_pure_data_parallelism_fits_up_to_1_4b_parameters_on_32_gb():
     """Rajbhandari et al. 2020, section 1: it runs out of memory beyond 1.4 B on 32 GB, where states are 16 bytes."""
     numbers = MIXED._replace(gradient=2.0)
     for size, fits in (("1B", True), ("2B", False)):
@@ -104,14 +104,14 @@ def test_data_parallelism_alone_ends_at_1_4_billion_parameters_on_32_gb():
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.id)
-def test_every_layout_that_ran_fits(step):
+def test_every_measured_layout_fits(step):
     """Where the source leaves something open, in one of the ways that it may have run."""
     work = workload(step.architecture, step.sequence_length)
     least = min(memory(work, step.numbers, step.batch_size, layouts(of)).total for of in candidates(step))
     assert least <= hardware_rates(step.cluster, step.precision).memory
 
 
-def test_measured_memory():
+def test_predicted_memory_matches_measured_memory():
     """Rows that tell memory, recomputation and all of the layout: torchtitan, 8 B to 405 B, 8 to 512 accelerators."""
     rows = [step for step in STEPS if step.memory and not step.open]
     errors = [
@@ -143,7 +143,7 @@ def test_measured_memory():
         ("llama-3.1-70b", "H100-SXM", 16, {"zero": 1, "tensor": 8, "pipeline": 1}),
     ],
 )
-def test_what_cannot_fit_does_not(name, accelerator, count, given):
+def test_layouts_that_exceed_memory_do_not_fit(name, accelerator, count, given):
     recipe = cm.Pretraining(tokens="1T", sequence_length=2048, batch_size=1024)
     with pytest.raises(cm.InputError, match=r"fits on no layout|the smallest needs") as caught:
         cm.search_layouts(name, cm.Cluster(accelerator, count), recipe, offload_optimizer=False, **given)
@@ -151,7 +151,7 @@ def test_what_cannot_fit_does_not(name, accelerator, count, given):
     assert needed > cm.load_accelerator(accelerator).memory
 
 
-def test_the_same_model_fits_once_its_states_are_spread_further():
+def test_more_sharding_makes_the_model_fit():
     recipe = cm.Pretraining(tokens="1T", sequence_length=2048, batch_size=1024)
     found = cm.search_layouts(
         "llama-3.1-70b", cm.Cluster("H100-SXM", 64), recipe, offload_optimizer=False, zero=3, micro_batch=1
@@ -162,7 +162,7 @@ def test_the_same_model_fits_once_its_states_are_spread_further():
 # One accelerator and few, by hand
 
 
-def test_all_of_a_small_model_by_hand():
+def test_memory_components_of_small_model_by_hand():
     """Everything adds up: a part that is not the largest counts too. Two micro-batches, which add gradients up."""
     parameters = 8 * (4 * 128**2 + 2 * 128 * 512 + 2 * 128) + 2 * 1000 * 128
     parts = held(PLAIN, Layout(micro_batch=2), 4)
@@ -179,7 +179,7 @@ def test_all_of_a_small_model_by_hand():
 
 
 @pytest.mark.parametrize("length", [1, 64, 4096])
-def test_gradients_of_a_single_micro_batch_take_the_room_that_activations_and_logits_leave(length):
+def test_single_micro_batch_gradients_reuse_activation_memory(length):
     """One accelerator: they come as those go. Most is held at the end of the backward pass, or at its beginning."""
     parameters = 8 * (4 * 128**2 + 2 * 128 * 512 + 2 * 128) + 2 * 1000 * 128
     parts = held(PLAIN, Layout(), 1, length=length)
@@ -190,13 +190,13 @@ def test_gradients_of_a_single_micro_batch_take_the_room_that_activations_and_lo
     assert held(PLAIN, Layout(step_in_backward=True), 2, length=length).gradients == 0
 
 
-def test_one_of_several_accelerators_has_a_library_for_communication_too():
+def test_communication_library_needs_memory_on_several_accelerators():
     alone, together = held(PLAIN, Layout(), 8), held(PLAIN, Layout(data=8), 8)
     assert (alone.framework, together.framework) == (HELD.context, FRAMEWORK_MEMORY)
     assert HELD.context < FRAMEWORK_MEMORY
 
 
-def test_a_fused_loss_keeps_a_third_of_the_logits():
+def test_fused_loss_needs_a_third_of_logit_memory():
     each = {name: held(PLAIN, Layout(loss=name), 1).logits / (LENGTH * 1000) for name in LOSS_IMPLEMENTATIONS}
     assert each["fused"] == 4
     assert each["fused"] / each["whole"] == pytest.approx(1 / 3, abs=0.03)
@@ -204,7 +204,7 @@ def test_a_fused_loss_keeps_a_third_of_the_logits():
     assert each["whole"] > each["half"] > each["fused"] > each["chunked"] == pytest.approx(HELD.chunked_logits)
 
 
-def test_a_general_trainer_keeps_more_and_takes_gradients_aside():
+def test_eager_mode_needs_more_activation_and_gradient_memory():
     """Operation by operation: copies of activations, and a list of tensors in the step of the optimizer."""
     lean, eager = (held(PLAIN, Layout(eager=each), 2) for each in (False, True))
     assert eager.activations == pytest.approx(HELD.eager_activations * lean.activations)
@@ -215,48 +215,48 @@ def test_a_general_trainer_keeps_more_and_takes_gradients_aside():
     assert (eager.weights, eager.optimizer_states, eager.logits) == (lean.weights, lean.optimizer_states, lean.logits)
 
 
-def test_offloaded_weights_come_a_layer_at_a_time():
+def test_offloaded_weights_are_gathered_layer_by_layer():
     kept, away = (held(PLAIN, Layout(offload_weights=each), 2) for each in (False, True))
     assert (away.weights, away.gradients) == (0, 0)
     layer = 4 * 128**2 + 2 * 128 * 512 + 2 * 128
     assert away.buffers - kept.buffers == pytest.approx(2 * (2 * layer + 2 * 1000 * 128))
 
 
-def test_offloaded_activations_leave_all_of_one_layer():
+def test_offloaded_activations_keep_one_layer():
     kept, away = (held(PLAIN, Layout(recompute="full", offload_activations=each), 1) for each in (False, True))
     assert kept.activations - away.activations == pytest.approx(7 * 2 * LENGTH * 128)
     assert away.activations == pytest.approx(32 * LENGTH * 128)
 
 
-def test_offloaded_states_are_not_on_the_device():
+def test_offloaded_optimizer_states_need_no_accelerator_memory():
     kept, away = held(PLAIN, Layout(), 1), held(PLAIN, Layout(offload_optimizer=True), 1)
     assert away.optimizer_states == 0
     assert away.total == kept.total - kept.optimizer_states
 
 
 @pytest.mark.parametrize(("stages", "layers"), [(1, 8), (2, 4), (3, 3), (5, 2), (8, 1)])
-def test_the_stage_with_most_layers_counts(stages, layers):
+def test_largest_pipeline_stage_determines_memory(stages, layers):
     """Eight layers on three stages are 3, 3 and 2: what the fullest holds is what must fit."""
     stage = stage_parameters(workload(PLAIN, LENGTH), layouts(Layout(pipeline=stages)))
     assert stage.dense == pytest.approx(layers * (4 * 128**2 + 2 * 128 * 512 + 2 * 128))
     assert stage.embeddings == (2 if stages == 1 else 1) * 1000 * 128  # embedding or head, not both
 
 
-def test_a_tied_head_is_held_by_both_ends_of_a_pipeline():
+def test_tied_embeddings_are_on_first_and_last_pipeline_stage():
     tied = workload(tiny(tied=True), LENGTH)
     assert stage_parameters(tied, layouts(Layout())).embeddings == 1000 * 128
     assert stage_parameters(tied, layouts(Layout(pipeline=2))).embeddings == 1000 * 128
 
 
 @pytest.mark.parametrize("tensor", [1, 2, 4, 8])
-def test_tensor_parallelism_splits_matrices_and_leaves_norms_whole(tensor):
+def test_tensor_parallelism_shards_matrices_and_replicates_norms(tensor):
     stage = stage_parameters(workload(PLAIN, LENGTH), layouts(Layout(tensor=tensor)))
     assert stage.dense == pytest.approx(8 * ((4 * 128**2 + 2 * 128 * 512) / tensor + 2 * 128))
     assert stage.embeddings == 2 * 1000 * 128 / tensor
 
 
 @pytest.mark.parametrize("tensor", [1, 2, 4, 8])
-def test_keys_and_values_are_split_by_their_heads_at_most(tensor):
+def test_key_value_weights_are_sharded_at_most_by_kv_heads(tensor):
     grouped = tiny(kv_heads=2, norms=0)
     stage = stage_parameters(workload(grouped, LENGTH), layouts(Layout(tensor=tensor)))
     keys = 2 * 128 * 2 * 16 / min(tensor, 2)
@@ -264,13 +264,13 @@ def test_keys_and_values_are_split_by_their_heads_at_most(tensor):
 
 
 @pytest.mark.parametrize(("expert", "inner"), [(1, 1), (4, 1), (16, 1), (4, 2), (1, 8)])
-def test_experts_are_split_by_their_own_degrees(expert, inner):
+def test_expert_parallelism_shards_expert_weights(expert, inner):
     of = Layout(data=8, tensor=8, expert=expert, expert_tensor=inner)
     stage = stage_parameters(workload(MIXTURE, LENGTH), layouts(of))
     assert stage.expert == 8 * 16 * 3 * 128 * 256 / (expert * inner)
 
 
-def test_states_of_experts_are_shared_by_the_ranks_that_hold_the_same_experts():
+def test_expert_optimizer_states_are_sharded_over_expert_replicas():
     """Of 16 ranks, 16 / 8 hold the same experts: their states are shared two ways, those of the rest sixteen."""
     work = workload(MIXTURE, LENGTH)
     of = Layout(data=16, expert=8, zero=1)
@@ -280,13 +280,13 @@ def test_states_of_experts_are_shared_by_the_ranks_that_hold_the_same_experts():
     assert held(MIXTURE, of).optimizer_states == pytest.approx(expected)
 
 
-def test_expert_parallelism_does_not_divide_activations():
+def test_expert_parallelism_does_not_shard_activations():
     """It is carved out of the data-parallel ranks: each still sends all of its tokens to experts somewhere."""
     apart, together = (held(MIXTURE, Layout(data=16, expert=expert)).activations for expert in (1, 16))
     assert apart == together > 0
 
 
-def test_gathered_weights_need_room():
+def test_zero3_gathered_weights_need_memory():
     """Fully sharded, two layers and the tables are whole at a time; pipeline stages gather all that they hold."""
     work = workload(PLAIN, LENGTH)
     stage = stage_parameters(work, layouts(Layout(data=8)))
@@ -299,46 +299,46 @@ def test_gathered_weights_need_room():
 
 
 @pytest.mark.parametrize(("micro_batches", "waiting"), [(1, 1), (2, 2), (4, 4), (64, 4)])
-def test_a_pipeline_holds_a_micro_batch_for_each_stage(micro_batches, waiting):
+def test_pipeline_keeps_activations_of_one_micro_batch_per_stage(micro_batches, waiting):
     work = workload(PLAIN, LENGTH)
     assert in_flight_layers(work, float(micro_batches), layouts(Layout(pipeline=4))) == waiting * 2
 
 
 @pytest.mark.parametrize("chunks", [2, 4])
 @pytest.mark.parametrize("stages", [2, 4, 8])
-def test_interleaving_holds_more(stages, chunks):
+def test_interleaving_needs_more_activation_memory(stages, chunks):
     """Korthikanti et al. 2022, section 4.2.3: by the factor 1 + (p - 1) / (p v)."""
     deep = tiny(layers=64)
     one, many = (held(deep, Layout(pipeline=stages, interleave=each), 8 * stages).activations for each in (1, chunks))
     assert many / one == pytest.approx(1 + (stages - 1) / (stages * chunks))
 
 
-def test_full_recomputation_keeps_the_input_of_each_layer_and_all_of_one():
+def test_full_recomputation_keeps_layer_inputs_and_one_layer():
     """All of the one whose backward pass runs; its input is among that."""
     parts = held(PLAIN, Layout(recompute="full"), 1)
     assert parts.activations == pytest.approx((7 * 2 + 32) * LENGTH * 128)
 
 
-def test_kept_keys_and_values_are_split_by_their_heads_at_most():
+def test_key_value_activations_are_sharded_at_most_by_kv_heads():
     """Two heads on eight ranks: a rank keeps the keys and values of one."""
     of_layer = (2 * 128 + 2 * 128 + 5 * 128 + 5 * 128) / 8 + 2 * 16
     parts = held(tiny(kv_heads=2), Layout(tensor=8), 1)
     assert parts.activations == pytest.approx(8 * 2 * LENGTH * of_layer)
 
 
-def test_muon_keeps_both_moments_of_the_tables():
+def test_muon_has_two_moments_for_embeddings():
     numbers = numerics(optimizer="muon")
     bare = tiny(norms=0)
     layers, tables = 8 * (4 * 128**2 + 2 * 128 * 512), 2 * 1000 * 128
     assert held(bare, Layout(), 1, numbers).optimizer_states == pytest.approx(8 * layers + 12 * tables)
 
 
-def test_recomputing_the_only_layer_saves_nothing_and_costs_nothing():
+def test_full_recomputation_of_a_single_layer_saves_no_memory():
     one = tiny(layers=1)
     assert held(one, Layout(recompute="full"), 1).total <= held(one, Layout(), 1).total
 
 
-def test_selective_recomputation_of_the_only_layer_saves_nothing():
+def test_selective_recomputation_of_a_single_layer_saves_no_memory():
     """At the time of its backward pass, all that the layer keeps is there again."""
     one = tiny(layers=1)
     assert held(one, Layout(recompute="selective"), 1).total == pytest.approx(held(one, Layout(), 1).total)
@@ -374,14 +374,14 @@ models = st.sampled_from([LLAMA, MIXTURE, tiny(kv_heads=2, layers=24)])
 
 @settings(max_examples=60, deadline=None)
 @given(models, any_layout())
-def test_recomputation_never_needs_more(architecture, of):
+def test_recomputation_never_increases_memory(architecture, of):
     none, selective, full = (held(architecture, of.replace(recompute=each), 256).total for each in RECOMPUTE_MODES)
     assert none >= selective >= full
 
 
 @settings(max_examples=60, deadline=None)
 @given(models, any_layout())
-def test_sharing_more_never_needs_more(architecture, of):
+def test_higher_zero_level_never_increases_memory(architecture, of):
     """Beside the room in which weights are gathered, which the last stage of sharing needs anew."""
     parts = [held(architecture, of.replace(zero=zero), 256) for zero in range(4)]
     totals = [one.total - one.buffers for one in parts]
@@ -390,14 +390,14 @@ def test_sharing_more_never_needs_more(architecture, of):
 
 
 @pytest.mark.parametrize("data", [2, 8, 64])
-def test_fully_sharded_a_deep_model_needs_least(data):
+def test_zero3_needs_least_memory_for_deep_models(data):
     totals = [held(LLAMA, Layout(data=data, zero=zero)).total for zero in range(4)]
     assert totals == sorted(totals, reverse=True)
 
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout(expert=1), st.sampled_from([2, 4, 8]))
-def test_shared_states_times_ranks_are_constant(architecture, of, more):
+def test_sharded_states_times_ranks_are_constant(architecture, of, more):
     """With experts on every rank; what expert parallelism splits already is shared by fewer.
 
     Nothing else grows but what the second accelerator brings: a library for communication.
@@ -413,7 +413,7 @@ def test_shared_states_times_ranks_are_constant(architecture, of, more):
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout(), st.sampled_from(["tensor", "pipeline", "context"]))
-def test_splitting_a_model_further_never_needs_more_of_its_states(architecture, of, degree):
+def test_model_parallelism_never_increases_state_memory(architecture, of, degree):
     assume(of.zero < 3 or degree != "pipeline")
     few, many = (held(architecture, of.replace(**{degree: getattr(of, degree) * times}), 256) for times in (1, 2))
     assert states(many) <= states(few) * (1 + 1e-12)
@@ -422,7 +422,7 @@ def test_splitting_a_model_further_never_needs_more_of_its_states(architecture, 
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout(), st.sampled_from([2, 4]))
-def test_activations_are_linear_in_the_micro_batch(architecture, of, times):
+def test_activations_are_linear_in_micro_batch_size(architecture, of, times):
     """As long as there are micro-batches enough to fill the pipeline."""
     few, many = (held(architecture, of.replace(micro_batch=of.micro_batch * each), 1024) for each in (1, times))
     assert many.activations == pytest.approx(times * few.activations)
@@ -432,7 +432,7 @@ def test_activations_are_linear_in_the_micro_batch(architecture, of, times):
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout())
-def test_all_parts_count_and_none_is_negative(architecture, of):
+def test_memory_components_add_up_and_are_not_negative(architecture, of):
     parts = held(architecture, of, 256)
     assert min(parts) >= 0
     assert max(parts) < parts.total == pytest.approx(math.fsum(parts))
@@ -440,14 +440,14 @@ def test_all_parts_count_and_none_is_negative(architecture, of):
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout())
-def test_one_by_one_never_needs_less(architecture, of):
+def test_eager_mode_never_reduces_memory(architecture, of):
     fused, eager = (held(architecture, of.replace(eager=each), 256) for each in (False, True))
     assert all(one >= other for one, other in zip(eager, fused, strict=True))
 
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout(), st.sampled_from(["optimizer", "weights", "activations"]))
-def test_what_is_offloaded_needs_no_room(architecture, of, what):
+def test_offloading_never_increases_memory(architecture, of, what):
     kept, away = (held(architecture, of.replace(**{f"offload_{what}": each}), 256) for each in (False, True))
     component = "optimizer_states" if what == "optimizer" else what
     assert getattr(away, component) <= getattr(kept, component)
@@ -457,7 +457,7 @@ def test_what_is_offloaded_needs_no_room(architecture, of, what):
 
 @settings(max_examples=25, deadline=None)
 @given(models, st.lists(any_layout(), min_size=1, max_size=5), st.booleans())
-def test_layouts_as_arrays_are_each_of_them(architecture, several, eager):
+def test_array_of_layouts_matches_each_layout(architecture, several, eager):
     several = [one.replace(eager=eager) for one in several]
     together = held(architecture, several, 256)
     for place, one in enumerate(several):

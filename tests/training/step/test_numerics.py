@@ -30,33 +30,33 @@ def per_parameter(*args, matrix_share=1.0, **given):
         ({"precision": "fp32", "master_weights": False}, 16),  # nothing to keep a copy of
     ],
 )
-def test_bytes_of_a_parameter(given, expected):
+def test_bytes_per_parameter(given, expected):
     assert per_parameter(**given) == expected
 
 
-def test_sixteen_bit_gradients_give_the_sixteen_bytes_of_zero_and_the_ten_of_8_bit_adam():
+def test_16_bit_gradients_give_16_bytes_with_adam_and_10_with_8_bit_adam():
     """Rajbhandari et al. 2020, section 3.1: 2 + 2 + 12; bitsandbytes 0.44: two moments of 1 + 4/256 bytes."""
     for optimizer, expected in (("adamw", 16), ("adamw-8bit", 10.03125)):
         numbers = numerics(optimizer=optimizer)._replace(gradient=2.0)
         assert numbers.weight + numbers.gradient + numbers.optimizer_state_bytes(1.0) == expected
 
 
-def test_muon_keeps_one_moment_of_matrices_and_two_of_the_rest():
+def test_muon_has_one_moment_for_matrices_and_two_for_other_parameters():
     assert per_parameter(optimizer="muon", matrix_share=0.0) == per_parameter(optimizer="adamw") == 18
     assert per_parameter(optimizer="muon", matrix_share=0.75) == 2 + 4 + 4 + 0.75 * 4 + 0.25 * 8
 
 
-def test_narrower_operands_move_fewer_bytes_and_their_scales_count():
+def test_operand_bytes_include_block_scales():
     assert OPERAND_BYTES["fp32"] > OPERAND_BYTES["bf16"] > OPERAND_BYTES["mxfp8"] > OPERAND_BYTES["fp8"]
     assert numerics("mxfp8").operand == 1 + 1 / 32  # a byte of scale for 32 elements
     assert numerics("nvfp4").operand == 0.5 + 1 / 16  # a byte of scale for 16 elements
 
 
-def test_every_optimizer_needs_no_more_than_adam():
+def test_no_optimizer_needs_more_memory_than_adam():
     assert all(per_parameter(optimizer=name) <= per_parameter(optimizer="adamw") for name in MOMENTS)
 
 
-def test_all_unknown_names_are_told_at_once():
+def test_all_unknown_names_are_reported_at_once():
     with pytest.raises(cm.InputError) as caught:
         numerics("bf17", "adam")
     assert "unknown precision 'bf17'" in str(caught.value)
@@ -65,6 +65,6 @@ def test_all_unknown_names_are_told_at_once():
 
 
 @pytest.mark.parametrize(("given", "message"), [(("BF16",), "precision 'BF16'"), (("bf16", ""), "optimizer ''")])
-def test_one_unknown_name_is_told_alone(given, message):
+def test_single_unknown_name_is_reported_alone(given, message):
     with pytest.raises(cm.InputError, match=f"^unknown {message}"):
         numerics(*given)

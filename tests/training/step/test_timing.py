@@ -80,7 +80,7 @@ def breakdown(architecture, of, *, on=IDEAL, constants=ONLY_PEAK, batch=BATCH, n
         ("full", "unfused", 4, 4 * 2),
     ],
 )
-def test_an_ideal_machine_does_its_flops_and_nothing_else(recompute, attention, products, core):
+def test_ideal_hardware_step_time_is_flops_over_peak(recompute, attention, products, core):
     work = workload(PLAIN, LENGTH)
     parts = breakdown(PLAIN, Layout(recompute=recompute, attention=attention))
     assert parts.matmul == pytest.approx(products * BATCH * work.dense.flops / 1e15)
@@ -102,7 +102,7 @@ def test_weights_are_read_for_every_micro_batch(expert):
     assert one - two == pytest.approx(3 * (16 - 8) * 2 * weights / 1e12)
 
 
-def test_the_host_launches_each_layer_and_its_experts():
+def test_launch_time_counts_layers_and_experts():
     """On a device that takes no time, the host's is what is left."""
     layers = (*decoder(layers=2).layers, *MIXTURE.replace(layers=(MIXTURE.layers[0].replace(count=6),)).layers)
     constants = ONLY_PEAK._replace(launch=1e-3, launch_experts=2e-3)
@@ -111,7 +111,7 @@ def test_the_host_launches_each_layer_and_its_experts():
     assert parts.total == parts.launch == pytest.approx(BATCH / 2 * (8 * 1e-3 + 6 * 2e-3))
 
 
-def test_frozen_weights_have_no_gradients():
+def test_frozen_weights_have_no_weight_gradients():
     """Adapters: the backward pass makes gradients of activations alone."""
     full, frozen = (breakdown(PLAIN, Layout(), numbers=MIXED._replace(backward=each)).matmul for each in (2.0, 1.0))
     assert frozen == pytest.approx(full * 2 / 3)
@@ -127,7 +127,7 @@ def test_frozen_weights_have_no_gradients():
         Layout(data=4, pipeline=2, micro_batch=2),
     ],
 )
-def test_an_ideal_machine_is_as_fast_as_it_is_large(of):
+def test_ideal_step_time_is_inverse_to_accelerators(of):
     one, many = (breakdown(decoder(head=False, norms=0), each) for each in (Layout(), of))
     assert (many.total - many.pipeline_bubble) * of.accelerators == pytest.approx(one.total)
 
@@ -135,7 +135,7 @@ def test_an_ideal_machine_is_as_fast_as_it_is_large(of):
 @pytest.mark.parametrize("chunks", [1, 2, 4])
 @pytest.mark.parametrize(("stages", "micro_batches"), [(2, 4), (4, 4), (4, 64), (8, 16)])
 @pytest.mark.parametrize("fitted", [False, True])
-def test_the_bubble_of_uniform_stages(stages, micro_batches, chunks, fitted):
+def test_pipeline_bubble_of_equal_stages(stages, micro_batches, chunks, fitted):
     """(p - 1) / m of the time without it; over v with v chunks (Narayanan et al. 2021, section 2.2)."""
     of = Layout(data=BATCH // micro_batches, pipeline=stages, interleave=chunks, overlap_data=False)
     where = {"on": REAL, "constants": FITTED} if fitted else {}
@@ -144,18 +144,18 @@ def test_the_bubble_of_uniform_stages(stages, micro_batches, chunks, fitted):
     assert parts.pipeline_bubble / passes == pytest.approx((stages - 1) / (chunks * micro_batches))
 
 
-def test_there_is_no_bubble_without_stages():
+def test_no_pipeline_bubble_without_pipeline_stages():
     assert breakdown(PLAIN, Layout(data=8)).pipeline_bubble == 0
 
 
-def test_the_stage_of_the_head_may_be_the_slowest():
+def test_stage_with_lm_head_may_be_slowest():
     """Its time counts where it is; else the slowest stage has no head."""
     wide, narrow = decoder(vocabulary=256_000), decoder(vocabulary=2000, layers=30)
     assert breakdown(wide, Layout(pipeline=4)).head > 0
     assert breakdown(narrow, Layout(pipeline=4)).head == 0  # 8, 8, 7 and 7 layers: the last has time for it
 
 
-def test_uneven_stages_wait_for_the_heaviest():
+def test_slowest_pipeline_stage_determines_step_time():
     """Thirty layers on four stages are as slow as thirty-two."""
     thirty, even = (breakdown(decoder(layers=each, head=False), Layout(pipeline=4)) for each in (30, 32))
     assert thirty.total == pytest.approx(even.total)
@@ -173,14 +173,14 @@ def test_uneven_stages_wait_for_the_heaviest():
         (16, 4, 50.0),
     ],
 )
-def test_bandwidth_is_that_of_the_place_of_a_group(stride, size, expected):
+def test_bandwidth_depends_on_group_placement(stride, size, expected):
     on = IDEAL._replace(link_bandwidth=900.0, network_bandwidth=50.0)
     assert bandwidth(on, ONLY_PEAK, float(stride), float(size)) == expected
     array = bandwidth(on, ONLY_PEAK, np.array([stride, 1.0]), float(size))
     assert array[0] == expected
 
 
-def test_a_network_faster_than_the_link_helps_no_more():
+def test_network_bandwidth_is_limited_by_link_bandwidth():
     on = IDEAL._replace(link_bandwidth=100.0, network_bandwidth=50.0)
     assert bandwidth(on, ONLY_PEAK, 1.0, 64.0) == 100.0
 
@@ -199,7 +199,7 @@ SLOW = IDEAL._replace(link_bandwidth=1e11, network_bandwidth=1e11, gpus_per_node
     ],
 )
 @pytest.mark.parametrize("accumulation", [1, 4])
-def test_volume_of_data_parallelism(zero, once, each, accumulation):
+def test_data_parallel_communication_volume(zero, once, each, accumulation):
     of = Layout(data=8, zero=zero, overlap_data=False)
     stage = stage_parameters(workload(PLAIN, LENGTH), layouts(of))
     parts = breakdown(PLAIN, of, on=SLOW, batch=8 * accumulation)
@@ -210,7 +210,7 @@ TWO_TIERS = IDEAL._replace(link_bandwidth=1e12, network_bandwidth=1e10)
 
 
 @pytest.mark.parametrize("accumulation", [1, 4])
-def test_hybrid_sharding_gathers_within_nodes_and_sums_between_them_once(accumulation):
+def test_hybrid_sharding_gathers_within_nodes_and_reduces_between_nodes(accumulation):
     of = Layout(data=16, shard=8, zero=3, overlap_data=False)
     stage = stage_parameters(workload(PLAIN, LENGTH), layouts(of))
     parts = breakdown(PLAIN, of, on=TWO_TIERS, batch=16 * accumulation)
@@ -219,7 +219,7 @@ def test_hybrid_sharding_gathers_within_nodes_and_sums_between_them_once(accumul
     assert parts.data_parallel == pytest.approx(inside + between)
 
 
-def test_ranks_with_the_same_experts_lie_apart():
+def test_expert_replicas_communicate_between_nodes():
     """Eight ranks of a node hold different experts: the gradients of each cross the network, adapter by adapter."""
     of = Layout(data=16, expert=8, zero=1, overlap_data=False)
     stage = stage_parameters(workload(MIXTURE, LENGTH), layouts(of))
@@ -229,7 +229,7 @@ def test_ranks_with_the_same_experts_lie_apart():
     )
 
 
-def test_stages_gather_their_weights_once():
+def test_pipeline_stages_gather_weights_once():
     of = Layout(data=8, pipeline=2, zero=3, overlap_data=False)
     stage = stage_parameters(workload(PLAIN, LENGTH), layouts(of))
     for accumulation in (2, 8):
@@ -239,7 +239,7 @@ def test_stages_gather_their_weights_once():
 
 @pytest.mark.parametrize(("recompute", "passes"), [("none", 2), ("full", 3)])
 @pytest.mark.parametrize("tensor", [2, 8])
-def test_volume_of_tensor_parallelism(tensor, recompute, passes):
+def test_tensor_parallel_communication_volume(tensor, recompute, passes):
     """A scatter and a gather of the hidden state after each of two blocks, forward, backward and again."""
     parts = breakdown(PLAIN, Layout(tensor=tensor, recompute=recompute), on=SLOW)
     state = 2 * LENGTH * 4096
@@ -247,7 +247,7 @@ def test_volume_of_tensor_parallelism(tensor, recompute, passes):
     assert parts.tensor_parallel == pytest.approx(expected)
 
 
-def test_volume_of_context_parallelism():
+def test_context_parallel_communication_volume():
     """Keys and values of the other ranks, forward, and backward with their gradients."""
     parts = breakdown(PLAIN, Layout(context=4), on=SLOW)
     assert parts.context_parallel == pytest.approx(3 * BATCH * 32 * 2 * (2 * LENGTH * 4096) * 3 / 4 / 1e11)
@@ -256,13 +256,13 @@ def test_volume_of_context_parallelism():
     )
 
 
-def test_ranks_that_share_a_head_of_keys_pass_all_of_it_around():
+def test_context_parallel_volume_with_replicated_kv_heads():
     """Four heads on eight ranks: each rank passes one head, not half of one."""
     parts = breakdown(GROUPED, Layout(tensor=8, context=2), on=SLOW)
     assert parts.context_parallel == pytest.approx(3 * BATCH * 30 * 2 * (2 * LENGTH * 4 * 128) / 4 * 1 / 2 / 1e11)
 
 
-def test_volume_of_expert_parallelism():
+def test_expert_parallel_communication_volume():
     """To the experts and back, forward and backward: two experts for each token, those that are elsewhere."""
     parts = breakdown(MIXTURE, Layout(data=8, expert=8, micro_batch=1), on=SLOW)
     expected = BATCH / 8 * 32 * 4 * 2 * (2 * LENGTH * 4096) * 7 / 8 / 1e11
@@ -270,21 +270,21 @@ def test_volume_of_expert_parallelism():
     assert breakdown(MIXTURE, Layout(data=8), on=SLOW).expert_parallel == 0
 
 
-def test_volume_between_stages():
+def test_pipeline_send_recv_volume():
     """The hidden state on, its gradient back, once for each chunk."""
     for chunks in (1, 4):
         parts = breakdown(PLAIN, Layout(pipeline=4, interleave=chunks), on=SLOW)
         assert parts.pipeline_send_recv == pytest.approx(BATCH * 2 * chunks * 2 * LENGTH * 4096 / 1e11)
 
 
-def test_offloading_takes_the_way_to_the_host():
+def test_optimizer_offload_is_limited_by_host_bandwidth():
     on = IDEAL._replace(host_bandwidth=1e10)
     kept, away = (breakdown(PLAIN, Layout(data=8, offload_optimizer=each), on=on).optimizer for each in (False, True))
     stage = stage_parameters(workload(PLAIN, LENGTH), layouts(Layout(data=8)))
     assert away - kept == pytest.approx((4 + 2) * stage.total / 8 / 1e10)
 
 
-def test_the_backward_pass_hides_gradients_but_not_what_is_longer():
+def test_backward_pass_overlaps_gradient_reduction():
     hidden = ONLY_PEAK._replace(overlap=8.0)
     apart = breakdown(PLAIN, Layout(data=8, overlap_data=False), on=SLOW, constants=hidden)
     beside = breakdown(PLAIN, Layout(data=8), on=SLOW, constants=hidden)
@@ -339,12 +339,12 @@ def real(architecture, of, on=REAL, **given):
     ),
     st.floats(1, 20),
 )
-def test_a_better_machine_is_never_slower(architecture, of, name, factor):
+def test_better_hardware_is_never_slower(architecture, of, name, factor):
     better = REAL._replace(**{name: getattr(REAL, name) * factor})
     assert real(architecture, of, better).total <= real(architecture, of).total * (1 + 1e-12)
 
 
-def test_a_better_peak_is_never_slower_where_gradients_are_scattered_for_each_micro_batch():
+def test_higher_peak_is_never_slower_with_reduce_scatter_per_micro_batch():
     """Over a slow network both take longer than a pass; a longer pass must not gain twice."""
     slow = REAL._replace(network_bandwidth=REAL.network_bandwidth / 50)
     of = Layout(data=64, zero=2)
@@ -354,14 +354,14 @@ def test_a_better_peak_is_never_slower_where_gradients_are_scattered_for_each_mi
 
 @settings(max_examples=60, deadline=None)
 @given(models, any_layout())
-def test_recomputation_takes_time(architecture, of):
+def test_recomputation_increases_step_time(architecture, of):
     none, selective, full = (real(architecture, of.replace(recompute=each)).total for each in RECOMPUTE_MODES)
     assert none <= selective <= full
 
 
 @settings(max_examples=60, deadline=None)
 @given(models, any_layout())
-def test_parts_add_up_to_a_step_that_no_machine_beats(architecture, of):
+def test_components_add_up_and_step_time_is_at_least_flops_over_peak(architecture, of):
     step = cm.step_time(architecture, H100, RECIPE, suited(of, architecture))
     least = workload(architecture, LENGTH).model_flops * BATCH / (64 * REAL.peak)
     assert least < step.seconds == pytest.approx(math.fsum(step.breakdown))
@@ -373,7 +373,7 @@ def test_parts_add_up_to_a_step_that_no_machine_beats(architecture, of):
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout())
-def test_work_does_not_depend_on_the_layout(architecture, of):
+def test_model_flops_do_not_depend_on_layout(architecture, of):
     """However it is spread and recomputed, the step does the FLOPs of the model."""
     step = cm.step_time(architecture, H100, RECIPE, suited(of, architecture))
     flops = cm.count_flops(architecture, LENGTH, BATCH).training
@@ -385,7 +385,7 @@ def test_work_does_not_depend_on_the_layout(architecture, of):
     ("recompute", "attention"),
     [("none", "unfused"), ("selective", "latest"), ("selective", "unfused"), ("full", "latest")],
 )
-def test_hardware_flops_are_those_of_the_model_and_what_is_repeated(recompute, attention):
+def test_hardware_flops_are_model_flops_plus_recomputed_flops(recompute, attention):
     """Full: one more forward pass of the layers; selective: the core attention, where it is not fused."""
     step = cm.step_time(PLAIN, H100, RECIPE, Layout(data=64, recompute=recompute, attention=attention))
     flops = cm.count_flops(PLAIN, LENGTH)
@@ -396,7 +396,7 @@ def test_hardware_flops_are_those_of_the_model_and_what_is_repeated(recompute, a
 
 @settings(max_examples=25, deadline=None)
 @given(models, st.lists(any_layout(), min_size=1, max_size=6))
-def test_layouts_as_arrays_are_each_of_them(architecture, several):
+def test_array_of_layouts_matches_each_layout(architecture, several):
     several = [suited(of, architecture) for of in several]
     together = cm.step_time(architecture, H100, RECIPE, several)
     assert together.seconds.shape == (len(several),)
@@ -411,14 +411,14 @@ def test_layouts_as_arrays_are_each_of_them(architecture, several):
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout(), st.sampled_from([2, 4]))
-def test_a_larger_batch_takes_longer_and_fills_the_machine(architecture, of, times):
+def test_larger_batch_increases_step_time_and_mfu(architecture, of, times):
     few, many = (real(architecture, of, batch=BATCH * each).total for each in (1, times))
     assert few < many <= times * few
 
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout())
-def test_overlap_never_costs_more_than_it_hides(architecture, of):
+def test_overlap_never_increases_step_time(architecture, of):
     for name in ("overlap_tensor", "overlap_data"):
         apart, beside = (real(architecture, of.replace(**{name: each})).total for each in (False, True))
         assert beside <= apart * (1 + FITTED.exposed_data)
@@ -428,7 +428,7 @@ def test_overlap_never_costs_more_than_it_hides(architecture, of):
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout())
-def test_software_scales_the_whole_step(architecture, of):
+def test_software_factor_scales_step_time(architecture, of):
     slower = FITTED._replace(software=2 * FITTED.software)
     now, then = (breakdown(architecture, of, on=REAL, constants=each) for each in (FITTED, slower))
     assert then.total == pytest.approx(2 * now.total)
@@ -436,7 +436,7 @@ def test_software_scales_the_whole_step(architecture, of):
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout())
-def test_the_layouts_above_can_be(architecture, of):
+def test_sampled_layouts_are_feasible(architecture, of):
     """Or the properties above would speak of nothing."""
     of = layouts(suited(of, architecture))
     assert not any(infeasibility_reasons(workload(architecture, LENGTH), 64.0, float(BATCH), of).values())
@@ -445,18 +445,18 @@ def test_the_layouts_above_can_be(architecture, of):
 # What a user asks
 
 
-def test_only_counts_have_no_step():
+def test_architecture_given_by_counts_has_no_step_time():
     with pytest.raises(cm.InputError, match="only its counts are given"):
         cm.step_time({"total": "7B"}, H100, RECIPE, Layout(data=64))
 
 
-def test_a_precision_that_the_accelerator_lacks_is_told():
+def test_unsupported_precision_is_rejected():
     with pytest.raises(cm.InputError, match="precision"):
         cm.step_time(PLAIN, cm.Cluster("A100-80GB-SXM", 64), RECIPE.replace(precision="fp8"), Layout(data=64))
 
 
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
-def test_intervals_hold_the_step_and_widen(level):
+def test_step_time_interval_contains_value_and_widens_with_level(level):
     step = cm.step_time(PLAIN, H100, RECIPE, [Layout(data=64), Layout(data=32, tensor=2)])
     low, high = step.interval(level)
     wider_low, wider_high = step.interval(level + 0.02)
@@ -465,6 +465,6 @@ def test_intervals_hold_the_step_and_widen(level):
 
 
 @pytest.mark.parametrize("level", [0, 1, -0.5, 80, float("nan")])
-def test_a_level_that_is_none_is_refused(level):
+def test_invalid_level_is_rejected(level):
     with pytest.raises(cm.InputError, match="level"):
         cm.step_time(PLAIN, H100, RECIPE, Layout(data=64)).interval(level)

@@ -58,7 +58,7 @@ def listed(architecture):
 
 
 @pytest.mark.parametrize("length", [64, 1024, 10_000])
-def test_forward_flops_are_those_of_count_flops_in_the_whole_catalog(length):
+def test_forward_flops_match_count_flops_for_the_catalog(length):
     """The two walk the same lists in another order, so that only rounding may differ."""
     off = {}
     for name in NAMES:
@@ -70,19 +70,19 @@ def test_forward_flops_are_those_of_count_flops_in_the_whole_catalog(length):
 
 
 @pytest.mark.parametrize("name", FIXED_LENGTH)
-def test_a_model_that_fixes_its_tokens_works_on_those(name):
+def test_model_with_fixed_token_count_uses_it(name):
     architecture = cm.load_architecture(name)
     assert forward(architecture, 1024) == pytest.approx(cm.count_flops(architecture, 1024).forward, rel=1e-9)
 
 
 @pytest.mark.parametrize("name", NARROW_TABLE)
-def test_projections_of_a_narrow_embedding_count(name):
+def test_embedding_projections_are_counted(name):
     architecture = cm.load_architecture(name)
     assert listed(architecture) == architecture.parameters.total
     assert forward(architecture, 1024) == pytest.approx(cm.count_flops(architecture, 1024).forward, rel=1e-9)
 
 
-def test_parameters_by_way_of_splitting_add_up_in_the_whole_catalog():
+def test_sharding_groups_add_up_to_total_parameters_for_the_catalog():
     """Exactly; multi-token-prediction layers, which no published total counts, are not among them."""
     architectures = {name: cm.load_architecture(name) for name in NAMES if name not in NARROW_TABLE}
     off = {
@@ -94,7 +94,7 @@ def test_parameters_by_way_of_splitting_add_up_in_the_whole_catalog():
     assert any(architecture.parameters.prediction for architecture in architectures.values())
 
 
-def test_a_plain_decoder_by_hand():
+def test_dense_decoder_by_hand():
     s, d, depth, f, v = 64.0, 128.0, 4.0, 512.0, 1000.0
     work = workload(tiny(), 64)
     assert work.parameters.dense == depth * (4 * d * d + 2 * d * f)
@@ -113,7 +113,7 @@ def test_a_plain_decoder_by_hand():
     assert (work.layers, work.heads, work.key_heads, work.head_width) == (4, 8, 8, 16)
 
 
-def test_grouped_queries_split_by_the_key_heads():
+def test_grouped_query_attention_is_sharded_by_kv_heads():
     work = workload(tiny(kv_heads=2), 64)
     assert work.key_heads == 2
     assert work.parameters.grouped == 4 * 2 * 128 * 2 * 16
@@ -121,7 +121,7 @@ def test_grouped_queries_split_by_the_key_heads():
     assert work.parameters.dense == 4 * (2 * 128 * 128 + 2 * 128 * 512)
 
 
-def test_a_mixture_by_hand():
+def test_moe_decoder_by_hand():
     experts = Experts(experts=16, top_k=2, inner_width=64, shared=FeedForward(inner_width=32, gated=True))
     work = workload(tiny(experts=experts), 64)
     assert (work.experts, work.expert_layers) == (16, 4)
@@ -132,7 +132,7 @@ def test_a_mixture_by_hand():
     assert work.routed == 4 * 2 * 64 * 128
 
 
-def test_prediction_layers_are_work_and_parameters_apart():
+def test_multi_token_prediction_layers_are_counted_separately():
     with_them = cm.load_architecture("deepseek-v3")
     without = with_them.replace(prediction_layers=0, prediction_layer=None)
     ahead, plain = workload(with_them, 4096), workload(without, 4096)
@@ -147,7 +147,7 @@ def test_prediction_layers_are_work_and_parameters_apart():
 
 @settings(max_examples=30, deadline=None)
 @given(SEVERAL, st.integers(4, 12))
-def test_products_are_linear_in_the_tokens_and_attention_at_most_quadratic(name, power):
+def test_matmul_flops_are_linear_and_attention_at_most_quadratic_in_length(name, power):
     architecture = cm.load_architecture(name)
     one, two = workload(architecture, 2**power), workload(architecture, 2 ** (power + 1))
     for way in WAYS:
@@ -160,14 +160,14 @@ def test_products_are_linear_in_the_tokens_and_attention_at_most_quadratic(name,
 
 
 @given(st.integers(1, 12))
-def test_equal_layers_add(depth):
+def test_flops_of_equal_layers_add_up(depth):
     one, many = workload(tiny(layers=1), 64), workload(tiny(layers=depth), 64)
     for name in ("normalized", "residual", "all_reduced", "scores", "key_values", "attention_flops", "layers"):
         assert getattr(many, name) == depth * getattr(one, name)
     assert many.dense == tuple(depth * value for value in one.dense)
 
 
-def test_stacked_workloads_are_each_of_them():
+def test_stacked_workloads_match_each_workload():
     single = [
         workload(tiny(), 64),
         workload(cm.load_architecture("llama-3.1-8b"), 4096),
