@@ -18,11 +18,11 @@ def test_a_fan_has_three_bands_a_median_and_what_is_known(gpt4):
     ax = cm.plot.projection(gpt4, below=1e6)
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert set(labels) == {
-        "95 %", "80 %", "50 %", "median", "known to 2024-12-26", "1 MUSD"}  # fmt: skip
+        "95 %", "80 %", "50 %", "median", "known to 2024-12-26", "1 M$"}  # fmt: skip
     middle = next(line for line in ax.lines if line.get_label() == "median")
     assert list(middle.get_xdata()) == list(YEARS)
     assert middle.get_ydata()[-1] == pytest.approx(gpt4.median(2028) / 1e6)
-    assert ax.get_yscale() == "log" and ax.get_ylabel() == "cost, final run [MUSD]"
+    assert ax.get_yscale() == "log" and ax.get_ylabel() == "cost, final run [M$]"
 
 
 def test_a_short_span_is_labeled_between_the_powers_of_ten():

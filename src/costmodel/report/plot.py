@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from warnings import warn
 
+from costmodel.estimation.paths import field_of
 from costmodel.estimation.results import OUTPUTS
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
@@ -53,7 +54,7 @@ _UNITS: dict[str, tuple[tuple[float, str], ...]] = {
     "J": ((3.6e15, "TWh"), (3.6e12, "GWh"), (3.6e9, "MWh"), (3.6e6, "kWh")),
     "kg": ((1e6, "kt"), (1e3, "t"), (1.0, "kg")),
     "m**3": ((1e6, "million m³"), (1e3, "thousand m³"), (1.0, "m³")),
-    "USD": ((1e9, "GUSD"), (1e6, "MUSD"), (1e3, "kUSD"), (1.0, "USD")),
+    "USD": ((1e9, "B$"), (1e6, "M$"), (1e3, "k$"), (1.0, "USD")),
     "share": ((1.0, "share"),),
 }
 """Units of an axis with their size in SI, the largest first, by the way in which a figure is rendered."""
@@ -75,7 +76,7 @@ def sensitivity(estimate: Estimate, name: str = "cost", ax: Axes | None = None) 
         axes.barh(places, [(row[end] - point) / size for row in rows], left=point / size, height=0.6, color=color,
                   edgecolor="black", linewidth=0.8, label=f"input at {quantile} quantile")  # fmt: skip
     axes.axvline(point / size, color="black", linewidth=1.5, label="all at median")
-    axes.set_yticks(places, [_described(row["input"], estimate.inputs[row["input"]]) for row in rows])
+    axes.set_yticks(places, [_described(field_of(row["input"]), estimate.inputs[row["input"]]) for row in rows])
     axes.set_xlabel(label)
     legend_above(axes)
     return axes

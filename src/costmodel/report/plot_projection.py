@@ -21,7 +21,7 @@ LEVELS = (0.95, 0.8, 0.5)
 """Levels of the intervals drawn as bands, the widest first."""
 DECADES = 2.5
 """Powers of ten from which an axis shows them alone."""
-_UNITS = ((1e9, "GUSD"), (1e6, "MUSD"), (1e3, "kUSD"), (1.0, "USD"))
+_UNITS = ((1e9, "B$"), (1e6, "M$"), (1e3, "k$"), (1.0, "USD"))
 
 
 def projection(projection: Projection, below: float | None = None, ax: Axes | None = None) -> Axes:

@@ -213,4 +213,4 @@ def test_units_of_the_axes_follow_the_size(fixed):
     large = fixed.replace(lines=tuple(line._replace(**{column: 100 * getattr(line, column) for column in
                                                        ("low", "base", "high")}) for line in fixed.lines))  # fmt: skip
     labels = [draw_groups(budget, Figure().subplots()).get_xlabel() for budget in (fixed, large)]
-    assert [label.split(";")[0] for label in labels] == ["thousand USD", "million USD"]
+    assert [label.split(";")[0] for label in labels] == ["cost [k$]", "cost [M$]"]

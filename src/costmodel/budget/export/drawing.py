@@ -20,7 +20,7 @@ BLUE, ORANGE, SKY, GRAY = "#0072B2", "#E69F00", "#56B4E9", "#666666"
 """Colors of Okabe and Ito 2008, distinct for all kinds of color vision and in gray print; gray for secondary marks."""
 DRIVERS = 10
 """Largest number of drivers in a plot; the table has all of them."""
-_SCALES = ((1e9, "billion USD"), (1e6, "million USD"), (1e3, "thousand USD"), (1.0, "USD"))
+_SCALES = ((1e9, "B$"), (1e6, "M$"), (1e3, "k$"), (1.0, "USD"))
 
 
 def draw_groups(budget: BudgetResult, ax: Axes) -> Axes:
@@ -47,7 +47,7 @@ def draw_groups(budget: BudgetResult, ax: Axes) -> Axes:
     ax.set_yticks(places, [group.capitalize() for group in groups])
     ax.set_ylim(-0.6, len(groups) - 0.4)
     ax.set_xlim(0, 1.18 * max([*highs, *bases, 1e-9]))
-    return _finish(ax, f"{unit}; bar: base, whisker: low to high")
+    return _finish(ax, f"cost [{unit}]; bar: base, whisker: low to high")
 
 
 def draw_total(budget: BudgetResult, ax: Axes) -> Axes:
