@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import costmodel as cm
+from costmodel.estimation.paths import field_of
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -134,7 +135,9 @@ def test_sensitivity_draws_the_rows(estimate):
     assert ends == {
         frozenset((round(point / 1e6, 9), round(row[end] / 1e6, 9))) for row in rows for end in ("low", "high")
     }
-    assert [label.get_text().split("\n")[0] for label in ax.get_yticklabels()] == [field_of(row["input"]) for row in rows][::-1]
+    assert [label.get_text().split("\n")[0] for label in ax.get_yticklabels()] == [
+        field_of(row["input"]) for row in rows
+    ][::-1]
     assert "2.00 to 4.00 USD/hour" in "".join(label.get_text() for label in ax.get_yticklabels())
 
 
