@@ -23,7 +23,7 @@ def test_estimated(costmodel):
     printed = json.loads(costmodel("runs", "estimated", "--organization", "Microsoft", "--json").out)
     made = reestimates(published_runs(organization="Microsoft"))
     assert printed["rows"] == made.rows() and printed["scores"] == made.scores()
-    assert "estimated/claimed" in costmodel("runs", "estimated", "--organization", "Microsoft").out
+    assert "estimated/published" in costmodel("runs", "estimated", "--organization", "Microsoft").out
 
 
 def test_unit_costs(costmodel):

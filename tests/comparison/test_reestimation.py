@@ -1,4 +1,4 @@
-"""Runs estimated anew: not told their outcome, near what was published, and arithmetic kept apart."""
+"""Estimates of published runs: independent of their outcome, near the published figures, scored without arithmetic."""
 
 import datetime as dt
 
@@ -12,7 +12,7 @@ from costmodel.foundation.errors import InputError
 
 
 @pytest.fixture(scope="module")
-def found():
+def results():
     return reestimates()
 
 
@@ -22,8 +22,8 @@ def changed(id, **cells):
 
 
 @pytest.mark.parametrize("id", ["llama3.1-405b", "llama1-7b", "deepseek-v3", "gpt-4", "dbrx"])
-def test_the_outcome_of_a_run_is_not_told(id):
-    """Ten times the hours, energy, carbon and dollars in the row change nothing in the estimate."""
+def test_the_estimate_does_not_depend_on_the_outcome_of_the_run(id):
+    """Ten times the GPU-hours, energy, carbon and cost in the row do not change the estimate."""
     columns = ("chip_hours", "energy_mwh", "tco2e", "cost_usd", "mfu_reported", "power_w_per_chip", "wall_days")
     run = published_runs()[id]
     other = changed(id, **{name: repr(10 * float(run.row[name])) for name in columns if run.row[name]})
@@ -31,7 +31,7 @@ def test_the_outcome_of_a_run_is_not_told(id):
     assert reestimate(other).estimate.value("gpu_hours") == reestimate(run).estimate.value("gpu_hours")
 
 
-def test_a_run_is_asked_as_published():
+def test_the_scenario_has_the_published_inputs():
     run, _ = scenario_of(published_runs()["llama3.1-405b"])
     assert run.architecture.name == "llama-3.1-405b" and not run.architecture.is_aggregate
     assert (run.recipe.tokens, run.recipe.sequence_length, run.cluster.count) == (15.6e12, 8192, 16384)
@@ -42,8 +42,8 @@ def test_a_run_is_asked_as_published():
     assert (energy.cluster.site.pue, energy.cluster.site.grid_intensity) == (1.1, 0.385)
 
 
-def test_rows_hold_claim_estimate_interval(found):
-    for row in found.rows():
+def test_rows_hold_published_figure_estimate_and_interval(results):
+    for row in results.rows():
         assert row["figure"] in COMPARED
         if row["estimated"] is None:
             assert row["note"] and row["inside"] is None
@@ -53,24 +53,24 @@ def test_rows_hold_claim_estimate_interval(found):
         assert row["inside"] == (row["low"] <= row["claimed"] <= row["high"] if row["low"] < row["high"] else None)
 
 
-def test_rows_are_the_estimate_in_the_unit_of_the_claim(found):
-    one = found["llama3.1-405b"]
-    hours = next(row for row in one.rows() if row["figure"] == "gpu_hours")
-    carbon = next(row for row in one.rows() if row["figure"] == "carbon")
-    assert hours["claimed"] == 30.84e6 and hours["estimated"] == pytest.approx(one.estimate.gpu_hours.to("hour").m)
+def test_rows_are_in_the_unit_of_the_published_figure(results):
+    result = results["llama3.1-405b"]
+    hours = next(row for row in result.rows() if row["figure"] == "gpu_hours")
+    carbon = next(row for row in result.rows() if row["figure"] == "carbon")
+    assert hours["claimed"] == 30.84e6 and hours["estimated"] == pytest.approx(result.estimate.gpu_hours.to("hour").m)
     assert carbon["claimed"] == 8930 and carbon["arithmetic"]
-    assert carbon["estimated"] == pytest.approx(one.estimate.carbon.to("tonne").m)
+    assert carbon["estimated"] == pytest.approx(result.estimate.carbon.to("tonne").m)
 
 
-def test_every_run_is_estimated_or_says_why_not(found):
-    assert {one.run.id for one in found} | set(found.skipped) == {run.id for run in published_runs()}
-    assert len(found) > 40 and all(found.skipped.values())
-    assert "throughput" in found.skipped["bloom-176b-step"] and "published_finetunes" in found.skipped["alpaca-7b"]
+def test_every_run_has_an_estimate_or_a_reason(results):
+    assert {result.run.id for result in results} | set(results.skipped) == {run.id for run in published_runs()}
+    assert len(results) > 40 and all(results.skipped.values())
+    assert "throughput" in results.skipped["bloom-176b-step"] and "published_finetunes" in results.skipped["alpaca-7b"]
 
 
-def test_predictions_are_near(found):
-    """Half of the GPU-hours within 1.4, nine in ten within 2, and most claims inside the interval."""
-    scores = {row["figure"]: row for row in found.scores()}
+def test_estimates_are_near_the_published_figures(results):
+    """Half of the GPU-hours are within a factor 1.4, nine in ten within 2, most inside the interval."""
+    scores = {row["figure"]: row for row in results.scores()}
     hours = scores["gpu_hours"]
     assert hours["runs"] >= 28 and hours["median_factor"] < 1.4
     assert hours["within_factor_2"] >= 0.9 and 0.65 <= hours["inside"] <= 0.95
@@ -78,77 +78,84 @@ def test_predictions_are_near(found):
     assert scores["energy"]["within_factor_2"] == 1
 
 
-def test_scores_leave_out_arithmetic_speculation_and_reference(found):
-    counted = [row for one in found if not one.run.speculative and not one.run.reference for row in one.rows()
-               if row["figure"] == "cost" and row["ratio"] is not None and not row["arithmetic"]]  # fmt: skip
+def test_scores_exclude_arithmetic_speculative_and_reference_runs(results):
+    counted = [
+        row
+        for result in results
+        if not result.run.speculative and not result.run.reference
+        for row in result.rows()
+        if row["figure"] == "cost" and row["ratio"] is not None and not row["arithmetic"]
+    ]
     assert {row["run"] for row in counted} == {"smollm2-1.7b"}
-    assert next(row for row in found.scores() if row["figure"] == "cost")["runs"] == 1
+    assert next(row for row in results.scores() if row["figure"] == "cost")["runs"] == 1
 
 
-def test_the_claim_that_is_a_rent_is_compared_with_a_rent(found):
-    row = next(row for row in found["gpt-4"].rows() if row["figure"] == "cost")
+def test_a_published_rental_cost_is_preferred_for_the_comparison(results):
+    row = next(row for row in results["gpt-4"].rows() if row["figure"] == "cost")
     assert row["claimed"] == 78.6e6 and "amortized" not in row["note"]
 
 
-def test_a_claim_of_another_scope_is_not_compared():
+def test_a_published_cost_of_another_scope_is_not_compared():
     run = changed("deepseek-v3")
-    whole = PublishedRun(run.row, tuple(cost.__class__(cost.usd, "development", by=cost.by) for cost in run.costs))
-    row = next(row for row in reestimate(whole).rows() if row["figure"] == "cost")
+    development = PublishedRun(
+        run.row, tuple(cost.__class__(cost.usd, "development", by=cost.by) for cost in run.costs)
+    )
+    row = next(row for row in reestimate(development).rows() if row["figure"] == "cost")
     assert row["ratio"] is None and row["estimated"] is None and "not compared" in row["note"]
 
 
-def test_where_no_price_is_known_it_says_so(found):
-    row = next(row for row in found["mpt-7b"].rows() if row["figure"] == "cost")
+def test_a_missing_price_is_noted(results):
+    row = next(row for row in results["mpt-7b"].rows() if row["figure"] == "cost")
     assert row["estimated"] is None and "no on_demand price of A100-40GB-SXM" in row["note"]
-    assert "not known" in found["switch-1.5t"].price  # 2019-2021 is no day
+    assert "not known" in results["switch-1.5t"].price  # the date 2019-2021 has no day
 
 
-def test_a_stand_in_for_a_price_is_said():
-    prices, whose = rental("H800-SXM", dt.date(2024, 12, 1), 2048)
-    assert "of H100-SXM; no price of H800-SXM is known" in whose
+def test_a_substituted_price_is_named():
+    prices, price_source = rental("H800-SXM", dt.date(2024, 12, 1), 2048)
+    assert "of H100-SXM; no price of H800-SXM is known" in price_source
     price = cm.gpu_price("H100-SXM", on="2024-12-01").usd_per_gpu_hour
     assert prices.figure("H800-SXM", 2048, 8).value == pytest.approx(price)
-    tpu, whose = rental("TPU-v4", dt.date(2023, 5, 10), 4096)
-    assert tpu.provider == "gcp" and "3.22 USD/h" in whose
+    tpu, price_source = rental("TPU-v4", dt.date(2023, 5, 10), 4096)
+    assert tpu.provider == "gcp" and "3.22 USD/h" in price_source
 
 
-def test_published_arithmetic_is_reproduced():
-    """LLaMA Table 15: energy = hours × 400 W × 1.1, carbon = energy × 0.385 kg/kWh; to the digits printed."""
+def test_published_arithmetic_of_llama_1_is_reproduced():
+    """LLaMA Table 15: energy = hours × 400 W × 1.1, carbon = energy × 0.385 kg/kWh; to the printed digits."""
     for id in ("llama1-7b", "llama1-13b", "llama1-65b"):
         run = published_runs()[id]
-        asked, _ = scenario_of(run)
-        told = asked.replace({"gpu_hours": run.claimed("gpu_hours"), "cluster.site.power_per_gpu": 400})
-        made = cm.estimate(told)
-        assert made.energy.to("MWh").m == pytest.approx(run.claimed("energy"), rel=0.015)
-        assert made.carbon.to("tonne").m == pytest.approx(run.claimed("carbon"), rel=0.015)
+        scenario, _ = scenario_of(run)
+        with_hours = scenario.replace({"gpu_hours": run.published("gpu_hours"), "cluster.site.power_per_gpu": 400})
+        result = cm.estimate(with_hours)
+        assert result.energy.to("MWh").m == pytest.approx(run.published("energy"), rel=0.015)
+        assert result.carbon.to("tonne").m == pytest.approx(run.published("carbon"), rel=0.015)
 
 
-def test_unit_costs(found):
-    rows = {row["per"]: row for row in found["deepseek-v3"].unit_costs()}
-    made = found["deepseek-v3"].estimate
+def test_unit_costs_follow_from_cost_and_counts(results):
+    rows = {row["per"]: row for row in results["deepseek-v3"].unit_costs()}
+    result = results["deepseek-v3"].estimate
     assert rows["USD/million tokens"]["claimed"] == pytest.approx(5.576e6 / 14.8e6)
-    assert rows["USD/EFLOP"]["estimated"] == pytest.approx(made.value("cost") / made.value("flops") * 1e18)
+    assert rows["USD/EFLOP"]["estimated"] == pytest.approx(result.value("cost") / result.value("flops") * 1e18)
     assert rows["USD/parameter"]["low"] < rows["USD/parameter"]["estimated"] < rows["USD/parameter"]["high"]
     assert rows["USD/EFLOP"]["arithmetic"]
-    assert [row["per"] for row in found["gpt-4"].unit_costs()] == ["USD/EFLOP"]  # nothing else of it is known
+    assert [row["per"] for row in results["gpt-4"].unit_costs()] == ["USD/EFLOP"]  # only its FLOPs are known
 
 
-def test_refuses_what_says_too_little():
+def test_rows_with_too_few_facts_raise_an_error():
     with pytest.raises(InputError, match=r"tokens is not known"):
         reestimate("bert-large")
     with pytest.raises(InputError, match=r"reinforcement learning"):
         reestimate("deepseek-r1")
 
 
-def test_an_unknown_run_is_an_error_that_says_why(found):
+def test_an_unknown_run_suggests_a_name_or_gives_the_reason(results):
     with pytest.raises(cm.UnknownNameError, match=r"did you mean 'deepseek-v3'"):
-        _ = found["deepseek-v4"]
+        _ = results["deepseek-v4"]
     with pytest.raises(cm.UnknownNameError, match=r"tokens is not known"):
-        _ = found["bert-large"]
+        _ = results["bert-large"]
 
 
-def test_shows_itself(found):
-    assert "deepseek-v3" in str(found) and "<table>" in found._repr_html_()
-    assert "5,580,000 USD*" in str(found["deepseek-v3"]) and "fit" in str(found["deepseek-v3"])
+def test_estimates_print_as_text_html_and_data_frame(results):
+    assert "deepseek-v3" in str(results) and "<table>" in results._repr_html_()
+    assert "5,580,000 USD*" in str(results["deepseek-v3"]) and "fit" in str(results["deepseek-v3"])
     pandas = pytest.importorskip("pandas")
-    assert isinstance(found.to_frame(), pandas.DataFrame)
+    assert isinstance(results.to_frame(), pandas.DataFrame)

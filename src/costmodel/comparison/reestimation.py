@@ -30,241 +30,296 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PRECISIONS: tuple[Precision, ...] = ("bf16", "fp16", "fp8")
-"""Number formats that a row may state, the usual one first."""
+"""Precisions that a row may state, the default first."""
 USUAL_COUNT = 1024
-"""Accelerators of a run of which no number is published, to begin with."""
+"""Number of accelerators assumed first for a run without a published number."""
 USUAL_HOURS = 30 * 24.0
-"""Length of a run of which no number of accelerators is published: tells that number [hour]."""
+"""Assumed wall time of a run without a published number of accelerators [hour]; the number follows from it."""
 COMPARED = ("flops", "gpu_hours", "energy", "carbon", "cost")
-"""Figures that are compared; the wall time is the GPU-hours over the accelerators."""
+"""Figures that are compared. The wall time is not: it is the GPU-hours over the number of accelerators."""
 _SKIPPED = {
-    "finetune": "is a fine-tune: `costmodel validate published_finetunes` estimates those from their recipes",
-    "throughput": "is a throughput, no run",
-    "power": "is a measured power, no run",
-    "benchmark": "is a benchmark: a job without the stops and failures of a run",
-    "rl": "reinforcement learning: prompts, answers and their lengths are not published",
-    "distill": "a distillation: its teacher and what was cached are not published",
+    "finetune": "is a fine-tune: `costmodel validate published_finetunes` estimates fine-tunes from their recipes",
+    "throughput": "is a measured throughput, not a run",
+    "power": "is a measured power, not a run",
+    "benchmark": "is a benchmark: a job without the interruptions and failures of a run",
+    "rl": "is reinforcement learning: prompts, responses and their lengths are not published",
+    "distill": "is a distillation: its teacher and its cached outputs are not published",
 }
-"""Kinds of rows that no recipe follows from, and why."""
+"""Kinds of rows that cannot be estimated, and the reason."""
 
 
-@dataclass(frozen=True)
-class Reestimate:
-    """A published run beside the estimate that the library gives for it; see `reestimate`."""
+@dataclass(frozen=True, repr=False)
+class Reestimate(rendering.Shown):
+    """A published run with its estimate; see `reestimate`."""
 
     run: PublishedRun
+    """Published run."""
     estimate: Estimate
+    """Estimate of the run."""
     price: str
-    """Whose price it is, or why there is none."""
+    """Source of the price, or why no price is known."""
     fitted: bool
-    """Whether the run is among those that the default utilization was fitted on."""
+    """Whether the default utilization was fitted on this run."""
 
     def rows(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
-        """Return one row per figure that is claimed, in the unit of the row.
+        """Return one row per published figure, in the unit of the published figure.
 
-        `inside` tells whether the claim lies in the interval; None where there is none. `arithmetic` marks
-        claims that follow by arithmetic from others of the run: they say nothing about a prediction.
+        Parameters
+        ----------
+        level : float
+            Probability inside the intervals, between 0 and 1 [1].
+
+        Returns
+        -------
+        list[dict]
+            Rows with `claimed` (the published figure), `estimated`, `low`, `high`, `unit`, `ratio` (estimated /
+            published) and others. `inside` tells whether the published figure is in the interval; None without an
+            interval. `arithmetic` marks figures that the authors computed from other figures: they are no evidence
+            for a prediction.
         """
         rows = []
         for figure in COMPARED:
             _, size, unit = FIGURES[figure]
             value, cost = self.estimate.value(figure), comparable(self.run) if figure == "cost" else None
-            claimed = cost.usd if cost is not None else self.run.claimed(figure)
-            if claimed is None or (figure == "flops" and not self.run.row["tokens"]):  # then they were told
+            published = cost.usd if cost is not None else self.run.published(figure)
+            if published is None or (figure == "flops" and not self.run.row["tokens"]):  # then FLOPs are an input
                 continue
-            note = "" if cost is None else self._note_on(cost.basis)
-            low = high = inside = ratio = shown = None
+            note = "" if cost is None else self._cost_note(cost.basis)
+            low = high = inside = ratio = estimated = None
             if cost is not None and cost.scope != self.estimate.scope:
-                note = f"of scope {cost.scope}, the estimate of {self.estimate.scope}: not compared"
+                note = f"not compared: published scope {cost.scope}, estimated scope {self.estimate.scope}"
             elif isinstance(value, Missing):
                 note = value.reason
             else:
-                shown = value / size
+                estimated = value / size
                 low, high = (end / size for end in self.estimate.bounds(figure, level))
-                inside, ratio = (low <= claimed <= high if low < high else None), shown / claimed
-            rows.append({
-                "run": self.run.id, "figure": figure, "claimed": claimed, "estimated": shown, "low": low, "high": high,
-                "unit": unit, "level": level, "inside": inside, "ratio": ratio,
-                "arithmetic": cost.circular if cost is not None else figure in self.run.arithmetic,
-                "fitted": self.fitted, "note": note,
-            })  # fmt: skip
+                inside, ratio = (low <= published <= high if low < high else None), estimated / published
+            rows.append(
+                {
+                    "run": self.run.id,
+                    "figure": figure,
+                    "claimed": published,
+                    "estimated": estimated,
+                    "low": low,
+                    "high": high,
+                    "unit": unit,
+                    "level": level,
+                    "inside": inside,
+                    "ratio": ratio,
+                    "arithmetic": cost.circular if cost is not None else figure in self.run.arithmetic,
+                    "fitted": self.fitted,
+                    "note": note,
+                }
+            )
         return rows
 
     def unit_costs(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
-        """Return dollars per FLOP, per parameter and per token: claimed, and estimated with an interval.
+        """Return published and estimated cost per FLOP, per parameter and per token.
 
-        Units: USD per 1e18 FLOP, per parameter of the whole model, per million tokens; the FLOPs are counted.
+        Parameters
+        ----------
+        level : float
+            Probability inside the intervals, between 0 and 1 [1].
+
+        Returns
+        -------
+        list[dict]
+            Rows with `per`, `claimed` (the published cost), `estimated`, `low` and `high` [USD per 1e18 FLOP, USD per
+            parameter (all parameters), USD per million tokens]. The FLOPs are counted, not published.
         """
         scenario, cost = self.estimate.scenario, comparable(self.run)
         flops = self.estimate.value("flops")
         recipe = scenario.recipes[0]
         tokens = getattr(recipe, "tokens", None)
-        sizes = {"USD/EFLOP": float(flops) / 1e18 if not isinstance(flops, Missing) else None,
-                 "USD/parameter": float(scenario.architecture.parameters.total),
-                 "USD/million tokens": float(tokens) / 1e6 if isinstance(tokens, float) else None}  # fmt: skip
+        sizes = {
+            "USD/EFLOP": float(flops) / 1e18 if not isinstance(flops, Missing) else None,
+            "USD/parameter": float(scenario.architecture.parameters.total),
+            "USD/million tokens": float(tokens) / 1e6 if isinstance(tokens, float) else None,
+        }
         if self.run.row["tokens"] == "":
-            sizes = {"USD/EFLOP": sizes["USD/EFLOP"]}  # parameters and tokens stand in for the FLOPs
+            sizes = {"USD/EFLOP": sizes["USD/EFLOP"]}  # parameters and tokens are placeholders
         value = self.estimate.value("cost")
         ends = None if isinstance(value, Missing) else self.estimate.bounds("cost", level)
-        claimed = cost.usd if cost is not None and cost.scope == FINAL_RUN else None
+        published = cost.usd if cost is not None and cost.scope == FINAL_RUN else None
         return [
-            {"run": self.run.id, "per": name, "claimed": None if claimed is None else claimed / size,
-             "estimated": None if isinstance(value, Missing) else value / size,
-             "low": ends[0] / size if ends else None, "high": ends[1] / size if ends else None, "level": level,
-             "arithmetic": cost is not None and cost.circular}
-            for name, size in sizes.items() if size
-        ]  # fmt: skip
+            {
+                "run": self.run.id,
+                "per": name,
+                "claimed": None if published is None else published / size,
+                "estimated": None if isinstance(value, Missing) else value / size,
+                "low": ends[0] / size if ends else None,
+                "high": ends[1] / size if ends else None,
+                "level": level,
+                "arithmetic": cost is not None and cost.circular,
+            }
+            for name, size in sizes.items()
+            if size
+        ]
 
-    def _note_on(self, basis: str) -> str:
-        apart = f"claimed: {basis}, estimated: rent; " if basis not in ("rental", "") else ""
-        return f"{apart}{self.price}"
+    def _cost_note(self, basis: str) -> str:
+        bases = f"published: {basis}, estimated: rental; " if basis not in ("rental", "") else ""
+        return f"{bases}{self.price}"
 
-    def __str__(self) -> str:
-        return rendering.text([_shown(row) for row in self.rows()], title=self.run.id, footer=_FOOTER)
+    def _cells(self) -> list[dict[str, str]]:
+        return [_text_row(row) for row in self.rows()]
 
-    __repr__ = __str__
+    def _title(self) -> str:
+        return self.run.id
 
-    def _repr_html_(self) -> str:
-        return rendering.html_table([_shown(row) for row in self.rows()], title=self.run.id, footer=_FOOTER)
+    def _footer(self) -> str:
+        return _FOOTER
 
 
-class Reestimates(Sequence[Reestimate]):
-    """Published runs beside their estimates, and why others have none; see `reestimates`."""
+class Reestimates(rendering.Shown, Sequence[Reestimate]):
+    """Published runs with their estimates, and reasons for runs without an estimate; see `reestimates`."""
 
-    def __init__(self, found: Iterable[Reestimate], skipped: dict[str, str], runs: PublishedRuns) -> None:
-        self._found = tuple(found)
-        self._names = Names("run that is estimated", {one.run.id: one for one in self._found})
+    def __init__(self, estimated: Iterable[Reestimate], skipped: dict[str, str], runs: PublishedRuns) -> None:
+        self._estimated = tuple(estimated)
+        self._names = Names("run that is estimated", {row.run.id: row for row in self._estimated})
         self.skipped = skipped
         """Why a run cannot be estimated, by its id."""
         self.runs = runs
-        """All runs that were asked for."""
+        """All runs, with and without an estimate."""
 
     def __getitem__(self, which: Any) -> Any:
         if isinstance(which, str):
             return self._names.get(which, self.skipped.get(which, ""))
-        return self._found[which]
+        return self._estimated[which]
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._estimated)
 
     def __iter__(self) -> Iterator[Reestimate]:
-        return iter(self._found)
+        return iter(self._estimated)
 
     @cached_property
     def _rows(self) -> list[dict[str, Any]]:
-        return [row for one in self for row in one.rows()]
+        return [row for run in self for row in run.rows()]
 
     def rows(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
-        """Return the rows of each run; see `Reestimate.rows`."""
-        return self._rows if level == DEFAULT_LEVEL else [row for one in self for row in one.rows(level)]
+        """Return the rows of all runs; see `Reestimate.rows`."""
+        return self._rows if level == DEFAULT_LEVEL else [row for run in self for row in run.rows(level)]
 
     def scores(self) -> list[dict[str, Any]]:
-        """Return by figure how near the estimates are to claims that are evidence.
+        """Return the accuracy of the estimates by figure.
 
-        Left out are arithmetic of the authors, speculative runs, runs for reference, and costs on another
-        basis than rent. The error is the factor by which half of the estimates are off, at most.
+        Excluded are figures that the authors computed from other figures, speculative runs, reference runs, and costs
+        on another basis than rental.
+
+        Returns
+        -------
+        list[dict]
+            Rows with `figure`, `runs` (their number), `median_factor` (half of the estimates are within this factor of
+            the published figure), `within_factor_2` and `inside` (shares of the runs), and `level`.
         """
         rows = []
         for figure in FIGURES:
-            counted = [row for one in self if not (one.run.speculative or one.run.reference) for row in one.rows()
-                       if row["figure"] == figure and row["ratio"] is not None and not row["arithmetic"]
-                       and not (figure == "cost" and _basis(one.run) != "rental")]  # fmt: skip
+            counted = [
+                row
+                for result in self
+                if not (result.run.speculative or result.run.reference)
+                for row in result.rows()
+                if row["figure"] == figure
+                and row["ratio"] is not None
+                and not row["arithmetic"]
+                and not (figure == "cost" and _basis(result.run) != "rental")
+            ]
             if not counted:
                 continue
             errors = [abs(math.log(row["ratio"])) for row in counted]
-            judged = [row["inside"] for row in counted if row["inside"] is not None]
-            rows.append({"figure": figure, "runs": len(counted), "median_factor": math.exp(median(errors)),
-                         "within_factor_2": sum(error <= math.log(2) for error in errors) / len(errors),
-                         "inside": sum(judged) / len(judged) if judged else None, "level": DEFAULT_LEVEL})  # fmt: skip
+            inside = [row["inside"] for row in counted if row["inside"] is not None]
+            rows.append(
+                {
+                    "figure": figure,
+                    "runs": len(counted),
+                    "median_factor": math.exp(median(errors)),
+                    "within_factor_2": sum(error <= math.log(2) for error in errors) / len(errors),
+                    "inside": sum(inside) / len(inside) if inside else None,
+                    "level": DEFAULT_LEVEL,
+                }
+            )
         return rows
 
     def to_frame(self) -> pd.DataFrame:
         """Return `rows()` as a pandas DataFrame."""
-        try:
-            import pandas
-        except ImportError:
-            raise MissingFactError("to_frame needs pandas: pip install 'costmodel[pandas]'") from None
-        return pandas.DataFrame(self.rows())
+        return rendering.data_frame(self.rows())
 
-    def __str__(self) -> str:
-        return rendering.text([_shown(row) for row in self.rows()], footer=self._footer())
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return rendering.html_table([_shown(row) for row in self.rows()], footer=self._footer())
+    def _cells(self) -> list[dict[str, str]]:
+        return [_text_row(row) for row in self.rows()]
 
     def _footer(self) -> str:
-        return f"{_FOOTER}\n{len(self.skipped)} runs cannot be estimated; `.skipped` says why"
+        return f"{_FOOTER}\n{len(self.skipped)} runs cannot be estimated; `.skipped` gives the reasons"
 
 
 _FOOTER = (
-    "in brackets: 80 % intervals; * claim is arithmetic of its authors\n"
-    "estimates are told model, tokens and accelerators, not the hours; the default utilization was fitted on runs "
-    "marked 'fit' (costmodel validate published_runs scores each run by a fit without its organization)"
+    "in brackets: 80 % intervals; * computed by the authors from other figures\n"
+    "inputs of an estimate: model, tokens and accelerators, not the GPU-hours; the default utilization was fitted on "
+    "runs marked 'fit' ('costmodel validate published_runs' scores each run by a leave-one-organization-out fit)"
 )
 
 
 def reestimate(run: PublishedRun | str) -> Reestimate:
-    """Estimate a published run anew, from its model, tokens and accelerators alone.
+    """Estimate a published run from its model, tokens and accelerators.
 
-    GPU-hours, dollars, energy and utilization of the row are not told, so that the estimate is a
-    prediction; PUE and grid of the row are. The price is that of the market on the day of the run
-    (see `costmodel.comparison.rates.rental`).
+    GPU-hours, cost, energy and utilization of the row are not used, so the estimate is a prediction. PUE and grid
+    intensity of the row are used. The price is the market price on the day of the run (see
+    `costmodel.comparison.rates.rental`).
 
     Parameters
     ----------
-    run : a published run, or its id
+    run : PublishedRun or str
+        Published run, or its id.
 
     Returns
     -------
     Reestimate
-        `.rows()`: claimed against estimated figures; `.estimate` is the whole estimate.
+        `.rows()` lists published and estimated figures; `.estimate` is the complete estimate.
 
     Raises
     ------
     InputError
-        If the row does not say enough for an estimate, with what is missing.
+        If the row has too few facts for an estimate; the message names the missing facts.
 
     Examples
     --------
-    >>> found = reestimate("llama3.1-405b")
-    >>> row = next(row for row in found.rows() if row["figure"] == "gpu_hours")
+    >>> result = reestimate("llama3.1-405b")
+    >>> row = next(row for row in result.rows() if row["figure"] == "gpu_hours")
     >>> 0.5 < row["ratio"] < 2
     True
     """
     run = published_runs()[run] if isinstance(run, str) else run
-    scenario, price = scenario_of(run)
-    fitted = run.id in {one.id for one in shipped_runs()}
-    return Reestimate(run, estimate(scenario), price, fitted)
+    scenario, price_source = scenario_of(run)
+    fitted = run.id in {shipped.id for shipped in shipped_runs()}
+    return Reestimate(run, estimate(scenario), price_source, fitted)
 
 
 def reestimates(runs: PublishedRuns | None = None) -> Reestimates:
-    """Estimate published runs anew: all of them unless given.
+    """Estimate published runs from their models, tokens and accelerators.
 
     Parameters
     ----------
-    runs : what `published_runs` returns
+    runs : PublishedRuns, optional
+        Runs to estimate, as `published_runs` returns them; default all.
 
     Returns
     -------
     Reestimates
-        A sequence of `Reestimate`; `.skipped` says why the others cannot be estimated.
+        A sequence of `Reestimate`; `.skipped` gives the reason for each run without an estimate.
     """
-    found, skipped = [], {}
+    estimated, skipped = [], {}
     runs = published_runs() if runs is None else runs
     for run in runs:
         try:
-            found.append(reestimate(run))
+            estimated.append(reestimate(run))
         except CostModelError as error:
             skipped[run.id] = str(error)
-    return Reestimates(found, skipped, runs)
+    return Reestimates(estimated, skipped, runs)
 
 
 def comparable(run: PublishedRun) -> Cost | None:
-    """Return the published cost that compares best with a rent of the final run: such a rent, else the first."""
-    rents = (cost for cost in run.costs if (cost.basis, cost.scope) == ("rental", FINAL_RUN))
-    return next(rents, next(iter(run.costs), None))
+    """Return the published rental cost of the final run, or else the first published cost of the run."""
+    rental_costs = (cost for cost in run.costs if (cost.basis, cost.scope) == ("rental", FINAL_RUN))
+    return next(rental_costs, next(iter(run.costs), None))
 
 
 def _basis(run: PublishedRun) -> str:
@@ -273,83 +328,113 @@ def _basis(run: PublishedRun) -> str:
 
 
 def scenario_of(run: PublishedRun) -> tuple[Scenario, str]:
-    """Return the question that a published run asks, and whose price it is asked at.
+    """Return the scenario of a published run and the source of its price.
+
+    Parameters
+    ----------
+    run : PublishedRun
+        Published run.
+
+    Returns
+    -------
+    scenario : Scenario
+        Model, tokens, accelerators, site and rental.
+    price_source : str
+        Source of the price, or why no price is known.
 
     Raises
     ------
     InputError
-        If its row does not say enough.
+        If the row has too few facts.
     """
     if run.kind in _SKIPPED:
         raise InputError(_SKIPPED[run.kind])
-    read = _read(run)
-    accelerator = read.accelerator.name
-    precision = _precision(run, read)
-    count = run.count or _usual_count(read, precision)
-    prices, whose = rental(accelerator, run.priced_on, count)
+    inputs = _inputs(run)
+    accelerator = inputs.accelerator.name
+    precision = _precision(run, inputs)
+    count = run.count or _usual_count(inputs, precision)
+    prices, price_source = rental(accelerator, run.priced_on, count)
     row = run.row
-    site = {name: float(row[column]) for name, column in (("pue", "pue"), ("grid_intensity", "grid_kg_per_kwh"))
-            if row[column]}  # fmt: skip
-    return _scenario(read, precision, count).replace(
+    site = {
+        name: float(row[column])
+        for name, column in (("pue", "pue"), ("grid_intensity", "grid_kg_per_kwh"))
+        if row[column]
+    }
+    return _scenario(inputs, precision, count).replace(
         {"prices": prices, "cluster": Cluster(accelerator, count, site=Site(**site))}
-    ), whose
+    ), price_source
 
 
-def _read(run: PublishedRun) -> Run:
-    """Return the run as the fit of the utilization reads it, but without the hours that it took."""
+def _inputs(run: PublishedRun) -> Run:
+    """Return the run as the fit of the utilization reads it, without its GPU-hours."""
     row = {**run.row, "kind": "pretrain", "split": "", "confidence": "A", "chip_hours": "1"}
     row["accelerator"] = row["accelerator"] or row["assumed_accelerator"]
     if not row["tokens"] and row["flops_claimed"] and "enc" not in row["arch"]:
-        row |= _standing_for(float(row["flops_claimed"]), "moe" in row["arch"])
+        row |= _placeholders(float(row["flops_claimed"]), "moe" in row["arch"])
     runs, skipped = read_runs(Table("published_runs", (row,), table("measurements/published_runs").columns, ""))
     if not runs:
         raise InputError(skipped[run.id])
     return runs[0]
 
 
-_STAND_IN = 1e11
-"""Active parameters where only the FLOPs are known: any will do, since the tokens follow from them [1]."""
+_PLACEHOLDER = 1e11
+"""Active parameters of a run with only FLOPs known [1]. The value does not matter: the tokens follow from it."""
 
 
-def _standing_for(flops: float, mixture: bool) -> dict[str, str]:
-    """Return counts that give these FLOPs, where neither parameters nor tokens are known."""
-    return {"params_active": repr(_STAND_IN), "params_total": repr(_STAND_IN * (10 if mixture else 1)),
-            "tokens": repr(flops / (6 * _STAND_IN)), "n_layers": "", "d_model": ""}  # fmt: skip
+def _placeholders(flops: float, moe: bool) -> dict[str, str]:
+    """Return parameters and tokens that give these FLOPs, for a run whose parameters and tokens are not known."""
+    return {
+        "params_active": repr(_PLACEHOLDER),
+        "params_total": repr(_PLACEHOLDER * (10 if moe else 1)),
+        "tokens": repr(flops / (6 * _PLACEHOLDER)),
+        "n_layers": "",
+        "d_model": "",
+    }
 
 
-def _precision(run: PublishedRun, read: Run) -> Precision:
-    """Return the number format that the row states, a question mark aside, where the device has a peak for it."""
-    stated = next((each for each in PRECISIONS if each == run.row["precision"].rstrip("?")), PRECISIONS[0])
+def _precision(run: PublishedRun, inputs: Run) -> Precision:
+    """Return the precision of the row if the accelerator has a peak for it; a question mark is ignored."""
+    stated = next((name for name in PRECISIONS if name == run.row["precision"].rstrip("?")), PRECISIONS[0])
     try:
-        read.accelerator.peak(stated)
+        inputs.accelerator.peak(stated)
     except MissingFactError:
         return PRECISIONS[0]
     return stated
 
 
-def _scenario(read: Run, precision: Precision, count: int) -> Scenario:
-    recipe = Pretraining(tokens=read.tokens, sequence_length=read.sequence_length, precision=precision)
-    cluster = Cluster(read.accelerator.name, count)
-    return Scenario(architecture=read.detailed or read.architecture, recipe=recipe, cluster=cluster, name=read.id)
+def _scenario(inputs: Run, precision: Precision, count: int) -> Scenario:
+    recipe = Pretraining(tokens=inputs.tokens, sequence_length=inputs.sequence_length, precision=precision)
+    cluster = Cluster(inputs.accelerator.name, count)
+    return Scenario(architecture=inputs.detailed or inputs.architecture, recipe=recipe, cluster=cluster, name=inputs.id)
 
 
-def _usual_count(read: Run, precision: Precision) -> int:
-    """Return how many accelerators a run takes that is as long as usual: a power of two, whole nodes at least."""
-    hours = estimate(_scenario(read, precision, USUAL_COUNT)).value("gpu_hours")
-    node = Cluster(read.accelerator.name, 1).node_size
+def _usual_count(inputs: Run, precision: Precision) -> int:
+    """Return the number of accelerators for a run of usual length: a power of two, at least a node."""
+    hours = estimate(_scenario(inputs, precision, USUAL_COUNT)).value("gpu_hours")
+    node = Cluster(inputs.accelerator.name, 1).node_size
     usual = 0.0 if isinstance(hours, Missing) else hours / 3600 / USUAL_HOURS
     return node if usual <= node else int(2 ** round(math.log2(usual)))
 
 
-def _shown(row: dict[str, Any]) -> dict[str, str]:
+def _text_row(row: dict[str, Any]) -> dict[str, str]:
     unit = row["unit"]
-    claimed = f"{rendering.number(row['claimed'])} {unit}" + "*" * row["arithmetic"]
-    made = "-"
+    published = f"{rendering.number(row['claimed'])} {unit}" + "*" * row["arithmetic"]
+    estimated = "-"
     if row["estimated"] is not None:
-        ends = "" if row["low"] == row["high"] else (
-            f" ({rendering.number(row['low'])} to {rendering.number(row['high'])})")  # fmt: skip
-        made = f"{rendering.number(row['estimated'])}{ends}"
+        ends = (
+            ""
+            if row["low"] == row["high"]
+            else (f" ({rendering.number(row['low'])} to {rendering.number(row['high'])})")
+        )
+        estimated = f"{rendering.number(row['estimated'])}{ends}"
     inside = {None: "-", True: "yes", False: "no"}[row["inside"]]
-    return {"run": row["run"], "figure": row["figure"].replace("_", " "), "claimed": claimed, "estimated": made,
-            "inside": inside, "estimated/claimed": "-" if row["ratio"] is None else rendering.number(row["ratio"], 2),
-            "": "fit" if row["fitted"] else "", "note": clipped(row["note"], 70)}  # fmt: skip
+    return {
+        "run": row["run"],
+        "figure": row["figure"].replace("_", " "),
+        "published": published,
+        "estimated": estimated,
+        "inside": inside,
+        "estimated/published": "-" if row["ratio"] is None else rendering.number(row["ratio"], 2),
+        "": "fit" if row["fitted"] else "",
+        "note": clipped(row["note"], 70),
+    }
