@@ -51,10 +51,10 @@ LINEAR_HOURS = 6 * 7e9 * 2e12 / (312e12 * 0.4) / 3600
 @given(st.floats(1e10, 1e16), st.sampled_from(["cost", "wall_time", "energy", "carbon", "water", "flops", "gpu_hours"]))
 def test_solve_recovers_tokens(tokens, name):
     target = figure(plain(**{"recipe.tokens": tokens}), name)
-    found = solve(plain(), "recipe.tokens", **{name: target})
-    assert found.value == pytest.approx(tokens, rel=1e-8)
-    assert figure(found.scenario, name) == pytest.approx(target, rel=1e-8) == found.achieved
-    assert found.tried < 300
+    solution = solve(plain(), "recipe.tokens", **{name: target})
+    assert solution.value == pytest.approx(tokens, rel=1e-8)
+    assert figure(solution.scenario, name) == pytest.approx(target, rel=1e-8) == solution.achieved
+    assert solution.tried < 300
 
 
 @settings(max_examples=15, deadline=None)
@@ -68,16 +68,16 @@ def test_solve_recovers_price(price):
 @given(st.floats(0.01, 0.99))
 def test_solve_recovers_mfu(mfu):
     target = figure(plain(mfu=mfu), "wall_time")
-    found = solve(plain(), "mfu", wall_time=target)
-    assert found.value == pytest.approx(mfu, rel=1e-8) and found.scenario.mfu == found.value
+    solution = solve(plain(), "mfu", wall_time=target)
+    assert solution.value == pytest.approx(mfu, rel=1e-8) and solution.scenario.mfu == solution.value
 
 
 @settings(max_examples=8, deadline=None)
 @given(st.floats(1e11, 1e15))
 def test_solve_recovers_tokens_with_planned_layout(tokens):
     target = figure(scenario(**{"recipe.tokens": tokens}), "wall_time")
-    found = solve(scenario(), "recipe.tokens", wall_time=target)
-    assert figure(found.scenario, "wall_time") == pytest.approx(target, rel=1e-8)
+    solution = solve(scenario(), "recipe.tokens", wall_time=target)
+    assert figure(solution.scenario, "wall_time") == pytest.approx(target, rel=1e-8)
 
 
 def test_solution_of_linear_figure_is_exact():
@@ -88,8 +88,8 @@ def test_solution_of_linear_figure_is_exact():
     assert solve(plain(), "mfu", gpu_hours="200k").value == pytest.approx(0.4 * LINEAR_HOURS / 200e3, rel=1e-9)
     assert solve(plain(), "architecture.total", flops=1e23).value == pytest.approx(1e23 / 12e12, rel=1e-8)
     pue = cm.estimate(plain(**{"cluster.site": {"pue": 1.0}})).value("energy")
-    found = solve(plain(), "cluster.site.pue", energy=f"{1.25 * pue} J")
-    assert found.value == pytest.approx(1.25, rel=1e-9)
+    solution = solve(plain(), "cluster.site.pue", energy=f"{1.25 * pue} J")
+    assert solution.value == pytest.approx(1.25, rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -107,21 +107,23 @@ def test_solution_of_linear_figure_is_exact():
     ],
 )
 def test_any_number_of_a_scenario_can_be_solved_for(path, target):
-    found = solve(scenario(), path, **target)
+    solution = solve(scenario(), path, **target)
     ((name, _),) = target.items()
-    assert found.achieved == pytest.approx(found.target, rel=1e-8) == figure(found.scenario, name)
-    assert found.estimate.scenario == found.scenario == scenario().replace({path: found.value})
+    assert solution.achieved == pytest.approx(solution.target, rel=1e-8) == figure(solution.scenario, name)
+    assert solution.estimate.scenario == solution.scenario == scenario().replace({path: solution.value})
 
 
 def test_target_accepts_any_unit():
     quantity = registry().Quantity
     spellings = (30, "30", "30 days", "720 hours", "720 h", quantity(30, "day"), quantity(2.592e6, "second"))
-    values = [solve(plain(), "recipe.tokens", wall_time=each).value for each in spellings]
+    values = [solve(plain(), "recipe.tokens", wall_time=spelling).value for spelling in spellings]
     assert values == pytest.approx([values[0]] * len(values), rel=1e-9)
     spellings = (250_000, "250000", "$250k", "250 kUSD", "0.25 MUSD", quantity(250, "kUSD"))
-    values = [solve(plain(), "recipe.tokens", cost=each).value for each in spellings]
+    values = [solve(plain(), "recipe.tokens", cost=spelling).value for spelling in spellings]
     assert values == pytest.approx([values[0]] * len(values), rel=1e-9)
-    gibibytes = [solve(scenario(), "cluster.count", memory=each).target for each in (60, "60", "60 GiB", "60 GB")]
+    gibibytes = [
+        solve(scenario(), "cluster.count", memory=spelling).target for spelling in (60, "60", "60 GiB", "60 GB")
+    ]
     assert gibibytes == pytest.approx([60, 60, 60, 60e9 / 2**30], rel=1e-12)
     assert solve(plain(), "mfu", utilization="35 %").value == pytest.approx(0.35, rel=1e-9)
 
@@ -138,17 +140,17 @@ def test_nearest_of_two_solutions_is_returned_with_a_note():
     often = solve(scenario(**{path: 5}), path, wall_time="25 days")
     seldom = solve(scenario(**{path: 50_000}), path, wall_time="25 days")
     assert often.value < 100 and seldom.value > 1000
-    for found in (often, seldom):
-        assert figure(found.scenario, "wall_time") == pytest.approx(25, rel=1e-8)
-        assert f"passes the target at 2 values of {path}; this is the nearest to the present one" in found.note
+    for solution in (often, seldom):
+        assert figure(solution.scenario, "wall_time") == pytest.approx(25, rel=1e-8)
+        assert f"passes the target at 2 values of {path}; this is the nearest to the present one" in solution.note
 
 
 def test_discontinuous_figure_is_solved_on_the_side_that_meets_the_target():
     run = scenario(**{"cluster.count": 8})  # the batch by rule goes in powers of two, a thousandth of the tokens
-    found = solve(run, "recipe.tokens", step_time="40 s")
-    assert found.achieved < 39 and "step_time jumps there from 32." in found.note
-    more = run.replace({"recipe.tokens": found.value * (1 + 1e-9)})
-    assert figure(more, "step_time") > 40 > figure(found.scenario, "step_time") == found.achieved
+    solution = solve(run, "recipe.tokens", step_time="40 s")
+    assert solution.achieved < 39 and "step_time jumps there from 32." in solution.note
+    more = run.replace({"recipe.tokens": solution.value * (1 + 1e-9)})
+    assert figure(more, "step_time") > 40 > figure(solution.scenario, "step_time") == solution.achieved
 
 
 def test_target_at_a_bound_is_solved():
@@ -159,8 +161,8 @@ def test_target_at_a_bound_is_solved():
 
 def test_solution_at_the_edge_of_the_feasible_range():
     # below 107,000 GPU-hours the FLOPs would be done faster than the peak: 5 days lie just above that
-    found = solve(scenario(), "gpu_hours", wall_time="4.5 days")
-    assert found.achieved == pytest.approx(4.5, rel=1e-8)
+    solution = solve(scenario(), "gpu_hours", wall_time="4.5 days")
+    assert solution.achieved == pytest.approx(4.5, rel=1e-8)
     with pytest.raises(cm.InputError, match=r"at least 4\.4.*not possible at .*too few"):
         solve(scenario(), "gpu_hours", wall_time="1 day")
 
@@ -171,87 +173,87 @@ def test_solution_at_the_edge_of_the_feasible_range():
 @settings(max_examples=10, deadline=None)
 @given(st.floats(0.5, 500))
 def test_smallest_count_that_meets_the_target(days):
-    found = solve(plain(), "cluster.count", wall_time=days)
-    assert isinstance(found.value, int)
+    solution = solve(plain(), "cluster.count", wall_time=days)
+    assert isinstance(solution.value, int)
     exact = LINEAR_HOURS / 24 / days
     least = math.ceil(exact * (1 - 1e-12))
-    assert found.value == (least if least <= 8 else -(-least // 8) * 8)
-    assert figure(found.scenario, "wall_time") <= days * (1 + 1e-12)
+    assert solution.value == (least if least <= 8 else -(-least // 8) * 8)
+    assert figure(solution.scenario, "wall_time") <= days * (1 + 1e-12)
 
 
 @settings(max_examples=6, deadline=None)
 @given(st.floats(2, 700))
 def test_one_node_less_misses_the_target_with_planned_layouts(days):
-    found = solve(scenario(), "cluster.count", wall_time=days)
-    assert figure(found.scenario, "wall_time") <= days
-    fewer = found.value - (8 if found.value > 8 else 1)
+    solution = solve(scenario(), "cluster.count", wall_time=days)
+    assert figure(solution.scenario, "wall_time") <= days
+    fewer = solution.value - (8 if solution.value > 8 else 1)
     assert figure(scenario(**{"cluster.count": fewer}), "wall_time") > days
-    assert found.value <= 8 or found.value % 8 == 0
-    assert found.tried < 300
+    assert solution.value <= 8 or solution.value % 8 == 0
+    assert solution.tried < 300
 
 
 def test_largest_count_for_figures_that_increase_with_count():
-    found = solve(scenario(), "cluster.count", cost="1.3 MUSD")
-    more = scenario(**{"cluster.count": found.value + 8})
-    assert figure(found.scenario, "cost") <= 1.3e6 < figure(more, "cost")
-    assert found.value > 512
+    solution = solve(scenario(), "cluster.count", cost="1.3 MUSD")
+    more = scenario(**{"cluster.count": solution.value + 8})
+    assert figure(solution.scenario, "cost") <= 1.3e6 < figure(more, "cost")
+    assert solution.value > 512
 
 
 def test_mfu_target_is_a_minimum():
-    found = solve(scenario(), "cluster.count", utilization=0.35)
-    more = scenario(**{"cluster.count": found.value + 8})
-    assert figure(found.scenario, "utilization") >= 0.35 > figure(more, "utilization")
-    assert "utilization ≥ 0.350" in str(found)
+    solution = solve(scenario(), "cluster.count", utilization=0.35)
+    more = scenario(**{"cluster.count": solution.value + 8})
+    assert figure(solution.scenario, "utilization") >= 0.35 > figure(more, "utilization")
+    assert "utilization ≥ 0.350" in str(solution)
 
 
 def test_solved_batch_size_allows_a_layout():
-    found = solve(scenario(), "recipe.batch_size", step_time="5 s")
-    assert figure(found.scenario, "step_time") <= 5 and found.value % 1024 == 0
-    more = scenario(**{"recipe.batch_size": found.value + 1024})
+    solution = solve(scenario(), "recipe.batch_size", step_time="5 s")
+    assert figure(solution.scenario, "step_time") <= 5 and solution.value % 1024 == 0
+    more = scenario(**{"recipe.batch_size": solution.value + 1024})
     assert figure(more, "step_time") > 5
 
 
 def test_layout_fields_can_be_solved_for():
     run = scenario(**{"recipe.batch_size": 512, "cluster.count": 64, "layout": cm.Layout(data=32, tensor=2)})
-    found = solve(run, "layout.zero", memory=40)
-    assert found.value == 2 and figure(found.scenario, "memory") <= 40
+    solution = solve(run, "layout.zero", memory=40)
+    assert solution.value == 2 and figure(solution.scenario, "memory") <= 40
     assert figure(run.replace({"layout.zero": 1}), "memory") > 40
     only = solve(run, "cluster.count", wall_time="400 days")
     assert only.value == 64 and "56 is not possible: layout: data × tensor × pipeline × context differs" in only.note
 
 
 def test_infeasible_counts_are_skipped_with_a_note():
-    found = solve(scenario(), "cluster.count", wall_time="20000 days")
-    assert found.value == 2 and "1 is not possible: layout: the model fits on no layout" in found.note
+    solution = solve(scenario(), "cluster.count", wall_time="20000 days")
+    assert solution.value == 2 and "1 is not possible: layout: the model fits on no layout" in solution.note
 
 
 def test_counts_without_a_layout_are_not_solutions():
     run = scenario(architecture="llama-3.1-405b", **{"recipe.batch_size": 2048})
-    found = solve(run, "cluster.count", wall_time="1300 days")
-    assert found.estimate.layout is not None
+    solution = solve(run, "cluster.count", wall_time="1300 days")
+    assert solution.estimate.layout is not None
     # by the utilization of its class alone, 1,000 accelerators would seem to do
     assert figure(run.replace({"cluster.count": 1000}), "wall_time") < 1300
-    assert found.value > 1000
+    assert solution.value > 1000
 
 
 def test_counts_that_share_factors_with_batch_size():
     run = scenario(**{"recipe.batch_size": 500})  # divides on no power of two above four
-    found = solve(run, "cluster.count", wall_time="60 days")
-    assert found.value == 800 and found.estimate.layout is not None
+    solution = solve(run, "cluster.count", wall_time="60 days")
+    assert solution.value == 800 and solution.estimate.layout is not None
     for count in range(408, 800, 8):
         fewer = cm.estimate(run.replace({"cluster.count": count}))
         assert fewer.layout is None or fewer.value("wall_time") > 60 * 86400
 
 
 def test_batch_size_that_shares_factors_with_count():
-    found = solve(scenario(**{"cluster.count": 1000}), "recipe.batch_size", step_time=3)
-    assert found.value % 125 == 0 and figure(found.scenario, "step_time") <= 3
+    solution = solve(scenario(**{"cluster.count": 1000}), "recipe.batch_size", step_time=3)
+    assert solution.value % 125 == 0 and figure(solution.scenario, "step_time") <= 3
 
 
 def test_note_reports_figure_that_is_not_monotone():
     run = scenario(architecture="llama-3.1-405b", **{"recipe.batch_size": 2048})
-    found = solve(run, "cluster.count", wall_time="120 days")
-    assert found.achieved <= 120 and "not monotone" in found.note and "larger values may miss it" in found.note
+    solution = solve(run, "cluster.count", wall_time="120 days")
+    assert solution.achieved <= 120 and "not monotone" in solution.note and "larger values may miss it" in solution.note
     with pytest.raises(cm.InputError, match=r"wall_time to 90.0 days: it is at least 104 days \(at 16,384\)"):
         solve(run, "cluster.count", wall_time="90 days")
 
@@ -259,27 +261,27 @@ def test_note_reports_figure_that_is_not_monotone():
 def test_solution_counts_whole_instances():
     run = plain(prices=cm.Rental(price=16, per="instance"))
     cost = figure(run, "cost")
-    found = solve(run, "cluster.count", cost=1.5 * cost)
-    assert found.value == 6  # of 8 billed; 5 cost 8/5
+    solution = solve(run, "cluster.count", cost=1.5 * cost)
+    assert solution.value == 6  # of 8 billed; 5 cost 8/5
     assert figure(run.replace({"cluster.count": 5}), "cost") > 1.5 * cost
 
 
 def test_unbounded_solution_needs_within():
     with pytest.raises(cm.InputError, match=r"no largest cluster.count: cost is at most 50.0 M\$ up to 65,536"):
         solve(scenario(), "cluster.count", cost="50 MUSD")
-    found = solve(scenario(), "cluster.count", cost="50 MUSD", within=(8, 4096))
-    assert found.value == 4096 and "a bound of the search" in found.note
+    solution = solve(scenario(), "cluster.count", cost="50 MUSD", within=(8, 4096))
+    assert solution.value == 4096 and "a bound of the search" in solution.note
 
 
 # --- with a probability ------------------------------------------------------------------------------------------
 
 
 def test_level_sets_the_quantile_to_the_target():
-    found = solve(scenario(), "recipe.tokens", cost="250 kUSD", level=0.8)
-    draws = found.estimate.draws("cost")
+    solution = solve(scenario(), "recipe.tokens", cost="250 kUSD", level=0.8)
+    draws = solution.estimate.draws("cost")
     assert (draws <= 250e3).mean() == pytest.approx(0.8, abs=1e-3)
-    assert found.value < solve(scenario(), "recipe.tokens", cost="250 kUSD").value
-    assert "with a probability of 80 %" in str(found)
+    assert solution.value < solve(scenario(), "recipe.tokens", cost="250 kUSD").value
+    assert "with a probability of 80 %" in str(solution)
 
 
 def test_higher_level_needs_more_accelerators():
@@ -291,8 +293,8 @@ def test_higher_level_needs_more_accelerators():
 
 
 def test_level_of_mfu_uses_the_low_quantile():
-    found = solve(scenario(mfu="0.3 to 0.5"), "goodput", utilization=0.25, level=0.9)
-    assert (found.estimate.draws("utilization") >= 0.25).mean() == pytest.approx(0.9, abs=1e-3)
+    solution = solve(scenario(mfu="0.3 to 0.5"), "goodput", utilization=0.25, level=0.9)
+    assert (solution.estimate.draws("utilization") >= 0.25).mean() == pytest.approx(0.9, abs=1e-3)
 
 
 # --- what surrounds the input ------------------------------------------------------------------------------------
@@ -300,18 +302,18 @@ def test_level_of_mfu_uses_the_low_quantile():
 
 def test_solution_replaces_only_the_range_of_the_input():
     run = plain(**{"recipe.tokens": "1T to 3T", "prices.price": "1.8 to 2.4 USD/hour"})
-    found = solve(run, "recipe.tokens", cost="250 kUSD")
-    assert isinstance(found.value, float) and found.scenario.recipe.tokens == found.value
-    assert found.scenario.prices == run.prices
-    low, high = found.estimate.bounds("cost")
+    solution = solve(run, "recipe.tokens", cost="250 kUSD")
+    assert isinstance(solution.value, float) and solution.scenario.recipe.tokens == solution.value
+    assert solution.scenario.prices == run.prices
+    low, high = solution.estimate.bounds("cost")
     assert low < 250e3 < high and high / low == pytest.approx(2.4 / 1.8, rel=0.02)
 
 
 def test_solve_with_several_recipes():
     run = scenario(recipe=[cm.Pretraining(tokens="1T"), cm.Pretraining(tokens="2T", sequence_length=8192)])
-    found = solve(run, "recipe.0.tokens", cost="1 MUSD")
-    assert figure(found.scenario, "cost") == pytest.approx(1e6, rel=1e-8)
-    assert found.scenario.recipe[1] == run.recipe[1]
+    solution = solve(run, "recipe.0.tokens", cost="1 MUSD")
+    assert figure(solution.scenario, "cost") == pytest.approx(1e6, rel=1e-8)
+    assert solution.scenario.recipe[1] == run.recipe[1]
     with pytest.raises(cm.InputError, match=r"there are 2, numbered from 0; write recipe.0, recipe.1"):
         solve(run, "recipe.tokens", cost="1 MUSD")
     with pytest.raises(cm.InputError, match=r"at least 151 k\$"):
@@ -330,9 +332,9 @@ def test_solve_scenario_from_a_file(tmp_path):
 
 def test_solved_price_replaces_looked_up_price():
     run = scenario(prices=cm.Rental(provider="lambda", on="2026-09-01"))
-    found = solve(run, "prices.price", cost="1 MUSD")
-    assert found.scenario.prices == cm.Rental(price=found.value)
-    assert found.achieved == pytest.approx(1e6, rel=1e-8)
+    solution = solve(run, "prices.price", cost="1 MUSD")
+    assert solution.scenario.prices == cm.Rental(price=solution.value)
+    assert solution.achieved == pytest.approx(1e6, rel=1e-8)
 
 
 def test_architecture_counts_can_be_solved_for():
@@ -415,11 +417,11 @@ def test_missing_fact_raises_with_reason():
 
 
 def test_text_of_a_solution():
-    found = solve(scenario(), "cluster.count", wall_time="30 days")
-    assert isinstance(found, Solution)
-    first = str(found).splitlines()[0]
-    assert first.startswith(f"cluster.count = {found.value:,} meets wall_time ≤ 30.0 days (")
+    solution = solve(scenario(), "cluster.count", wall_time="30 days")
+    assert isinstance(solution, Solution)
+    first = str(solution).splitlines()[0]
+    assert first.startswith(f"cluster.count = {solution.value:,} meets wall_time ≤ 30.0 days (")
     assert "; 80 % interval " in first and "days to " in first
-    assert found._repr_html_().startswith("<p>cluster.count")
+    assert solution._repr_html_().startswith("<p>cluster.count")
     assert str(solve(plain(), "mfu", wall_time="10 days")).startswith("mfu = 0.")
-    assert found.estimate is found.estimate
+    assert solution.estimate is solution.estimate

@@ -21,8 +21,8 @@ QUANTIZED = QLoRA(tokens="20M")
 WHOLE = FullFineTuning(tokens="20M")
 
 
-def keys(found):
-    return {(one.accelerator, one.count, one.kind) for one in found.possible}
+def keys(fits):
+    return {(row.accelerator, row.count, row.kind) for row in fits.possible}
 
 
 def card(gigabytes, generation="ada"):
@@ -43,88 +43,88 @@ def catalog():
 
 
 def test_qlora_of_8b_model_fits_on_24_gb_gpu():
-    (one,) = what_fits(MODEL, QUANTIZED, accelerator="RTX-4090", count=1).possible
-    assert 5 * GIB < one.memory < 24 * GIB
-    assert one.headroom == pytest.approx(24 * GIB - one.memory)
-    assert 0.5 * 3600 < one.wall_time < 10 * 3600
-    assert 0.2 < one.cost < 10
+    (row,) = what_fits(MODEL, QUANTIZED, accelerator="RTX-4090", count=1).possible
+    assert 5 * GIB < row.memory < 24 * GIB
+    assert row.headroom == pytest.approx(24 * GIB - row.memory)
+    assert 0.5 * 3600 < row.wall_time < 10 * 3600
+    assert 0.2 < row.cost < 10
 
 
 def test_full_fine_tuning_of_8b_model_needs_more_than_one_80_gb_gpu():
-    found = what_fits(MODEL, WHOLE, accelerator="H100-SXM", count=(1, 8))
-    assert [one.count for one in found.possible] == [8]
-    (rejected,) = found.rejected
+    fits = what_fits(MODEL, WHOLE, accelerator="H100-SXM", count=(1, 8))
+    assert [row.count for row in fits.possible] == [8]
+    (rejected,) = fits.rejected
     assert rejected.reason.startswith("memory: ")
     assert "of 80 GiB; the smallest needs 1" in rejected.reason, "16 bytes for each of 8e9 parameters are 120 GiB"
     assert rejected.memory is None and rejected.cost is None
 
 
 def test_default_recipes_are_full_fine_tuning_lora_and_qlora():
-    found = what_fits(MODEL, accelerator="RTX-4090", count=1, tokens="20M")
-    assert {one.kind for one in found.possible} == {"lora", "qlora"}
-    assert [one.kind for one in found.rejected] == ["full_fine_tuning"]
+    fits = what_fits(MODEL, accelerator="RTX-4090", count=1, tokens="20M")
+    assert {row.kind for row in fits.possible} == {"lora", "qlora"}
+    assert [row.kind for row in fits.rejected] == ["full_fine_tuning"]
     per_million = what_fits(MODEL, accelerator="RTX-4090", count=1)
-    assert found.cheapest.cost == pytest.approx(20 * per_million.cheapest.cost, rel=1e-6)
+    assert fits.cheapest.cost == pytest.approx(20 * per_million.cheapest.cost, rel=1e-6)
 
 
 def test_row_matches_estimate_of_its_scenario(catalog):
-    for one in catalog.possible[::29]:
-        est = cm.estimate(one.scenario)
-        assert one.wall_time == est.value("wall_time")
-        assert one.cost in (None, est.value("cost"))
+    for row in catalog.possible[::29]:
+        est = cm.estimate(row.scenario)
+        assert row.wall_time == est.value("wall_time")
+        assert row.cost in (None, est.value("cost"))
         if est.layout is not None:
-            assert one.memory == est.value("memory")
-            assert one.layout == est.layout
+            assert row.memory == est.value("memory")
+            assert row.layout == est.layout
 
 
 def test_every_accelerator_and_count_has_a_row(catalog):
-    asked = {(row["name"], count) for row in cm.accelerators() for count in (1, 2, 4, 8)}
+    expected = {(row["name"], count) for row in cm.accelerators() for count in (1, 2, 4, 8)}
     rows = catalog.rows()
-    assert {(row["accelerator"], row["count"]) for row in rows} == asked
-    assert len(rows) == len(asked)
+    assert {(row["accelerator"], row["count"]) for row in rows} == expected
+    assert len(rows) == len(expected)
     assert all(row["fits"] == (row["reason"] == "") for row in rows)
     assert [row["fits"] for row in rows] == sorted((row["fits"] for row in rows), reverse=True)
 
 
 def test_rows_are_in_order_of_cost_with_unknown_costs_last(catalog):
-    costs = [one.cost for one in catalog.possible]
-    known = [cost for cost in costs if cost is not None]
-    assert costs[: len(known)] == sorted(known)
-    assert len(known) < len(costs), "of some accelerators no price is known"
-    assert catalog.best.cost == catalog.cheapest.cost == known[0]
-    assert catalog.fastest.wall_time == min(one.wall_time for one in catalog.possible)
+    costs = [row.cost for row in catalog.possible]
+    known_costs = [cost for cost in costs if cost is not None]
+    assert costs[: len(known_costs)] == sorted(known_costs)
+    assert len(known_costs) < len(costs), "of some accelerators no price is known"
+    assert catalog.best.cost == catalog.cheapest.cost == known_costs[0]
+    assert catalog.fastest.wall_time == min(row.wall_time for row in catalog.possible)
 
 
 def test_wall_time_is_known_without_a_price():
-    (one,) = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1).possible
-    assert one.cost is None and one.wall_time > 0
-    assert "cost unknown" in one.notes
+    (row,) = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1).possible
+    assert row.cost is None and row.wall_time > 0
+    assert "cost unknown" in row.notes
     with pytest.raises(cm.MissingFactError, match="cost of every row that fits is unknown"):
         _ = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1).cheapest
 
 
 def test_memory_is_checked_without_step_time_model():
-    found = what_fits(MODEL, QUANTIZED, accelerator=["MI300X", "TPU-v5e"], count=1)
-    assert all("time by class of accelerator" in one.notes for one in found.possible)
+    fits = what_fits(MODEL, QUANTIZED, accelerator=["MI300X", "TPU-v5e"], count=1)
+    assert all("time by class of accelerator" in row.notes for row in fits.possible)
     whole = what_fits(MODEL, WHOLE, accelerator=["MI300X", "TPU-v5e"], count=1)
-    assert [one.accelerator for one in whole.possible] == ["MI300X"]
+    assert [row.accelerator for row in whole.possible] == ["MI300X"]
     assert whole.rejected[0].reason.startswith("memory: ")
 
 
 def test_unknown_memory_and_unsupported_precision_are_reasons():
-    found = what_fits(MODEL, LoRA(tokens="1M", precision="fp8"), accelerator=["MTIA-v2", "A100-80GB-SXM"], count=1)
-    reasons = {one.accelerator: one.reason for one in found.rejected}
+    fits = what_fits(MODEL, LoRA(tokens="1M", precision="fp8"), accelerator=["MTIA-v2", "A100-80GB-SXM"], count=1)
+    reasons = {row.accelerator: row.reason for row in fits.rejected}
     assert reasons["MTIA-v2"] == (
         "accelerator: the memory of MTIA-v2 is unknown; set it: load_accelerator('MTIA-v2').replace(memory=80)"
     )
     assert reasons["A100-80GB-SXM"].startswith("precision: no dense fp8 peak")
     with pytest.raises(cm.InputError, match=r"nothing fits: 1 by accelerator \(the memory .*\), 1 by precision \("):
-        _ = found.best
+        _ = fits.best
 
 
 def test_common_reason_is_reported_with_its_message():
-    found = what_fits("bert-base", GRPO(tokens="1M"), accelerator="H100-SXM")
-    assert "4 by architecture (bert-base generates no tokens" in str(found)
+    fits = what_fits("bert-base", GRPO(tokens="1M"), accelerator="H100-SXM")
+    assert "4 by architecture (bert-base generates no tokens" in str(fits)
 
 
 @pytest.mark.parametrize(
@@ -132,36 +132,36 @@ def test_common_reason_is_reported_with_its_message():
     [("budget", "cost", 1.0), ("carbon", "carbon", 1.0), ("deadline", "wall_time", 86400)],
 )
 def test_limits_keep_exactly_the_rows_within_them(catalog, limit, figure, factor):
-    values = sorted(value for one in catalog.possible if (value := getattr(one, figure)) is not None)
+    values = sorted(value for row in catalog.possible if (value := getattr(row, figure)) is not None)
     edge = values[len(values) // 2]
-    found = what_fits(MODEL, QUANTIZED, **{limit: edge / factor * (1 + 1e-9)})
+    fits = what_fits(MODEL, QUANTIZED, **{limit: edge / factor * (1 + 1e-9)})
     expected = {
-        (one.accelerator, one.count)
-        for one in catalog.possible
-        if getattr(one, figure) is not None and getattr(one, figure) <= edge
+        (row.accelerator, row.count)
+        for row in catalog.possible
+        if getattr(row, figure) is not None and getattr(row, figure) <= edge
     }
-    assert {(one.accelerator, one.count) for one in found.possible} == expected
-    assert any(f"{limit}: " in one.reason for one in found.rejected)
+    assert {(row.accelerator, row.count) for row in fits.possible} == expected
+    assert any(f"{limit}: " in row.reason for row in fits.rejected)
 
 
 def test_all_constraint_violations_are_reported():
     limits = {"budget": "0.01 USD", "carbon": "0.001 kg", "deadline": "60 s"}
-    (one,) = what_fits(MODEL, QUANTIZED, accelerator="RTX-4090", count=1, **limits).rejected
-    assert all(f"{name}: " in one.reason for name in limits)
-    assert "is above the 0.0100 USD given" in one.reason and "is above the 60.0 s given" in one.reason
-    assert one.cost > 0.01 and one.memory < 24 * GIB, "what it would take stands"
+    (row,) = what_fits(MODEL, QUANTIZED, accelerator="RTX-4090", count=1, **limits).rejected
+    assert all(f"{name}: " in row.reason for name in limits)
+    assert "is above the 0.0100 USD given" in row.reason and "is above the 60.0 s given" in row.reason
+    assert row.cost > 0.01 and row.memory < 24 * GIB, "what it would take stands"
 
 
 def test_unknown_figure_violates_its_limit():
-    (one,) = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1, budget="1 MUSD").rejected
-    assert one.reason.startswith("budget: cost is unknown")
+    (row,) = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1, budget="1 MUSD").rejected
+    assert row.reason.startswith("budget: cost is unknown")
 
 
 def test_memory_limit_selects_accelerators():
-    found = what_fits(MODEL, QUANTIZED, memory="24 GB")
-    assert "RTX-4090" in {one.accelerator for one in found.possible}
-    assert all(one.scenario.cluster.accelerator.memory <= 24 for one in found.possible)
-    reasons = {one.accelerator: one.reason for one in found.rejected}
+    fits = what_fits(MODEL, QUANTIZED, memory="24 GB")
+    assert "RTX-4090" in {row.accelerator for row in fits.possible}
+    assert all(row.scenario.cluster.accelerator.memory <= 24 for row in fits.possible)
+    reasons = {row.accelerator: row.reason for row in fits.rejected}
     assert reasons["H100-SXM"] == "accelerator: its 80 GB are above the 24 GB given"
 
 
@@ -169,7 +169,7 @@ def test_memory_limit_selects_accelerators():
 @given(st.floats(10, 100), st.floats(1, 200))
 def test_higher_memory_limit_never_has_fewer_rows(limit, more):
     names = ["RTX-2080-Ti", "T4", "RTX-4090", "RTX-5090", "L40S", "A100-80GB-SXM", "H200-SXM"]
-    low, high = (what_fits(MODEL, accelerator=names, count=1, memory=each) for each in (limit, limit + more))
+    low, high = (what_fits(MODEL, accelerator=names, count=1, memory=value) for value in (limit, limit + more))
     assert keys(low) <= keys(high)
 
 
@@ -177,15 +177,15 @@ def test_higher_memory_limit_never_has_fewer_rows(limit, more):
 @given(st.floats(8, 300), st.floats(1.0, 3.0), st.sampled_from((1, 2, 8)), st.sampled_from(("ada", "unknown")))
 def test_more_memory_never_makes_a_model_infeasible(gigabytes, factor, count, generation):
     small, large = (
-        what_fits(MODEL, accelerator=card(each, generation), count=count) for each in (gigabytes, gigabytes * factor)
+        what_fits(MODEL, accelerator=card(value, generation), count=count) for value in (gigabytes, gigabytes * factor)
     )
-    assert {one.kind for one in small.possible} <= {one.kind for one in large.possible}
-    assert all(one.memory <= one.scenario.cluster.accelerator.memory * GIB for one in small.possible)
+    assert {row.kind for row in small.possible} <= {row.kind for row in large.possible}
+    assert all(row.memory <= row.scenario.cluster.accelerator.memory * GIB for row in small.possible)
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, LONG // STEP - 1), st.integers(1, LONG // STEP - 1), st.sampled_from((1, 4)), st.floats(10, 160))
-def test_longer_sequences_never_fit_where_shorter_do_not(one, other, count, gigabytes):
+def test_longer_sequences_never_fit_where_shorter_do_not(first, second, count, gigabytes):
     short, long = (
         what_fits(
             MODEL,
@@ -193,9 +193,9 @@ def test_longer_sequences_never_fit_where_shorter_do_not(one, other, count, giga
             accelerator=card(gigabytes),
             count=count,
         )
-        for length in (min(one, other), max(one, other))
+        for length in (min(first, second), max(first, second))
     )
-    assert {each.kind for each in long.possible} <= {each.kind for each in short.possible}
+    assert {row.kind for row in long.possible} <= {row.kind for row in short.possible}
 
 
 @pytest.mark.parametrize(
@@ -223,25 +223,27 @@ def test_longest_sequence_fits_and_the_next_does_not(recipe, name, count):
 def test_largest_micro_batch_fits_and_the_next_does_not(recipe, name, count):
     cluster = cm.Cluster(name, count)
     sequences = largest_micro_batch(MODEL, recipe, cluster)
-    asked, found = planned(SHAPE, recipe, cluster)
+    inputs, chosen = planned(SHAPE, recipe, cluster)
 
     def least(micro_batch):
         tried = [
-            found.layout._replace(micro_batch=micro_batch, recompute=2.0, interleave=1.0, zero=zero)
+            chosen.layout._replace(micro_batch=micro_batch, recompute=2.0, interleave=1.0, zero=zero)
             for zero in ((1.0, 2.0, 3.0) if count > 1 else (1.0,))
         ]
-        return min(memory(asked.work, asked.numerics, 2 * micro_batch * of.data, of).total for of in tried)
+        return min(
+            memory(inputs.work, inputs.numerics, 2 * micro_batch * layout.data, layout).total for layout in tried
+        )
 
-    assert least(sequences) <= asked.available_memory < least(sequences + 1)
-    assert sequences >= found.layout.micro_batch
+    assert least(sequences) <= inputs.available_memory < least(sequences + 1)
+    assert sequences >= chosen.layout.micro_batch
 
 
 def test_largest_micro_batch_decreases_with_sequence_length():
     cluster = cm.Cluster("A100-80GB-SXM", 1)
     recipes = [QLoRA(tokens="1M", sequence_length=length) for length in (512, 2048, 8192)]
-    found = [largest_micro_batch(MODEL, recipe, cluster) for recipe in recipes]
-    assert found == sorted(found, reverse=True)
-    assert found[0] >= 4 * found[1] > 0
+    batches = [largest_micro_batch(MODEL, recipe, cluster) for recipe in recipes]
+    assert batches == sorted(batches, reverse=True)
+    assert batches[0] >= 4 * batches[1] > 0
 
 
 def test_longest_sequence_assumes_full_sequences():
@@ -251,7 +253,7 @@ def test_longest_sequence_assumes_full_sequences():
 
 
 def test_longest_sequence_includes_prompts():
-    short, long = (GRPO(tokens="1M", rank=16, prompt_length=each) for each in (0, 2000))
+    short, long = (GRPO(tokens="1M", rank=16, prompt_length=value) for value in (0, 2000))
     cluster = cm.Cluster("H100-SXM", 1)
     assert longest_sequence(MODEL, long, cluster) == longest_sequence(MODEL, short, cluster) > 2000
 
@@ -265,9 +267,9 @@ def test_largest_model_lists_feasible_models_in_order_of_size():
 
 
 def test_default_models_are_the_catalog():
-    found = what_fits(None, QUANTIZED, accelerator="RTX-4090", count=1)
-    assert [one.architecture.name for one in found.possible] == largest_model(QUANTIZED, cm.Cluster("RTX-4090", 1))
-    assert found.best.architecture.parameters.total >= max(one.architecture.parameters.total for one in found.possible)
+    fits = what_fits(None, QUANTIZED, accelerator="RTX-4090", count=1)
+    assert [row.architecture.name for row in fits.possible] == largest_model(QUANTIZED, cm.Cluster("RTX-4090", 1))
+    assert fits.best.architecture.parameters.total >= max(row.architecture.parameters.total for row in fits.possible)
 
 
 def test_given_prices_and_site_are_used():
@@ -300,15 +302,15 @@ def test_count_may_be_a_number_or_several():
 @pytest.mark.parametrize("recipe", [GRPO(examples=100, lengths=500, group_size=8), DPO(examples=100, lengths=500)])
 def test_auxiliary_models_reduce_available_memory(recipe):
     alone = FullFineTuning(examples=100, lengths=500)
-    found, others = (what_fits(MODEL, one, accelerator="H100-SXM", count=8).best for one in (alone, recipe))
-    assert others.wall_time > found.wall_time
+    without, others = (what_fits(MODEL, method, accelerator="H100-SXM", count=8).best for method in (alone, recipe))
+    assert others.wall_time > without.wall_time
     cluster = cm.Cluster("H100-SXM", 8)
     assert largest_micro_batch(MODEL, recipe, cluster) < largest_micro_batch(MODEL, alone, cluster)
 
 
 def test_auxiliary_models_that_exceed_memory_are_reported():
-    found = what_fits("llama-3.1-70b", DPO(examples=100, lengths=500), accelerator="H100-SXM", count=1)
-    assert found.rejected[0].reason == "memory: the auxiliary models need 131.4 of 80 GiB"
+    fits = what_fits("llama-3.1-70b", DPO(examples=100, lengths=500), accelerator="H100-SXM", count=1)
+    assert fits.rejected[0].reason == "memory: the auxiliary models need 131.4 of 80 GiB"
 
 
 def test_tables_show_feasible_rows_and_reasons(catalog):
@@ -323,14 +325,14 @@ def test_tables_show_feasible_rows_and_reasons(catalog):
 def test_all_problems_are_reported_at_once():
     with pytest.raises(cm.InputError) as caught:
         what_fits("llama-3.1-8bb", accelerator="H100SXM", count=0, budget=-3, deadline="3 kg", memory="much")
-    told = str(caught.value)
-    assert told.startswith("6 problems")
-    assert "did you mean 'llama-3.1-8b'" in told and "did you mean 'H100-SXM'" in told
-    assert "architecture: " in told and "accelerator: " in told and "count: " in told
+    message = str(caught.value)
+    assert message.startswith("6 problems")
+    assert "did you mean 'llama-3.1-8b'" in message and "did you mean 'H100-SXM'" in message
+    assert "architecture: " in message and "accelerator: " in message and "count: " in message
 
 
 @pytest.mark.parametrize(
-    ("question", "told"),
+    ("arguments", "message"),
     [
         ({}, r"give architecture, accelerator or both"),
         (
@@ -344,9 +346,9 @@ def test_all_problems_are_reported_at_once():
         ({"architecture": MODEL, "prices": {"provder": "aws"}}, r"prices.provder: unknown field"),
     ],
 )
-def test_invalid_arguments_are_rejected(question, told):
-    with pytest.raises(cm.InputError, match=told):
-        what_fits(**question)
+def test_invalid_arguments_are_rejected(arguments, message):
+    with pytest.raises(cm.InputError, match=message):
+        what_fits(**arguments)
 
 
 def test_unknown_provider_raises():

@@ -51,8 +51,8 @@ def test_fit_errors_are_within_limits(prepared, whole):
     for rows, median, mean in (
         (multi, 0.06, 0.09), (multi & ~experts, 0.05, 0.07), (multi & experts, 1, 0.15), (~multi, 0.08, 0.11),
     ):  # fmt: skip
-        found = errors(prepared, whole, rows)
-        assert np.median(found) <= median and found.mean() <= mean
+        deviations = errors(prepared, whole, rows)
+        assert np.median(deviations) <= median and deviations.mean() <= mean
 
 
 def test_fold_is_the_fit_without_its_family(prepared):
@@ -68,9 +68,9 @@ def test_fit_recovers_constants_from_synthetic_steps(prepared, whole):
     rows = np.arange(len(prepared.seconds)) % 4 == 0
     truth = {**whole, "matmul": whole["matmul"] * 0.9, "attention": whole["attention"] * 1.2}
     truth |= tied(truth)
-    found = fit(prepared._replace(seconds=predict(prepared, truth)), rows)
+    fitted = fit(prepared._replace(seconds=predict(prepared, truth)), rows)
     for name in ("matmul", "attention", "launch", "softmax_traffic"):
-        assert found[name] == pytest.approx(truth[name], rel=0.1)
+        assert fitted[name] == pytest.approx(truth[name], rel=0.1)
 
 
 def own(factor, count=1):
@@ -82,9 +82,9 @@ def own(factor, count=1):
 def test_calibration_moves_toward_measured_steps_with_their_number():
     shipped = cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT)
     moved = [cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT, own(1.3, count)) for count in (1, 3, 10)]
-    ratios = [one.seconds / shipped.seconds for one in moved]
+    ratios = [step.seconds / shipped.seconds for step in moved]
     assert 1.05 < ratios[0] < ratios[1] < ratios[2] < 1.31
-    spreads = [shipped.spread, *(one.spread for one in moved)]
+    spreads = [shipped.spread, *(step.spread for step in moved)]
     assert spreads == sorted(spreads, reverse=True)
 
 

@@ -72,24 +72,24 @@ def problems(row=ROW, **cells):
 def test_all_shipped_rows_are_read():
     assert len(TUNES) == len(ROWS) == 67
     assert SKIPPED == {}
-    assert len({one.id for one in TUNES}) == 67
+    assert len({run.id for run in TUNES}) == 67
     assert all(row["accelerator"] and row["source"] for row in ROWS)
     assert set(SHIPPED.columns) <= set(FINE_TUNES.columns)
 
 
 def test_flagged_rows_have_neither_time_nor_memory():
-    assert sum(one.seconds is not None for one in TUNES) == 64
-    assert sum(one.memory is not None for one in TUNES) == 60
-    flagged = {one.id: one.setup.unused for one in TUNES if one.setup.unused}
+    assert sum(run.seconds is not None for run in TUNES) == 64
+    assert sum(run.memory is not None for run in TUNES) == 60
+    flagged = {run.id: run.setup.unused for run in TUNES if run.setup.unused}
     assert flagged == {
         "48: full of Llama-3.1-8B at 2048": FLAGS["misprinted"],
         "50: LoRA of Llama-3.1-8B at 2048": FLAGS["misprinted"],
         "55: full baseline (padded) of Llama-3.2-3B at 4096": FLAGS["padded"],
     }
-    assert {one.id for one in TUNES if one.seconds is None} == set(flagged)
-    without_memory = [one for one in TUNES if one.memory is None and not one.setup.unused]
+    assert {run.id for run in TUNES if run.seconds is None} == set(flagged)
+    without_memory = [run for run in TUNES if run.memory is None and not run.setup.unused]
     # NVIDIA prints no memory
-    assert [one.cluster.accelerator.name for one in without_memory] == ["H100-SXM"] * 4
+    assert [run.cluster.accelerator.name for run in without_memory] == ["H100-SXM"] * 4
 
 
 def test_two_rows_are_faster_than_their_accelerator():
@@ -106,12 +106,12 @@ def test_two_rows_are_faster_than_their_accelerator():
 
 def test_settings_of_the_qwen_scripts():
     """github.com/QwenLM/Qwen finetune/*.sh: rank 64, recomputation, DeepSpeed ZeRO-2 or 3."""
-    one = labeled("2: LoRA of Qwen-1.8B at 256")[0]
-    recipe, layout = one.setup.recipe, one.setup.layout
+    run = labeled("2: LoRA of Qwen-1.8B at 256")[0]
+    recipe, layout = run.setup.recipe, run.setup.layout
     assert isinstance(recipe, cm.LoRA) and recipe.rank == 64 and recipe.sequence_length == 256
-    assert (layout.recompute, layout.eager, layout.zero, one.setup.accumulation) == ("full", True, 0, 8)
-    assert one.seconds == 1.0 and one.memory == 6.7e9
-    assert one.step.batch_size == 8
+    assert (layout.recompute, layout.eager, layout.zero, run.setup.accumulation) == ("full", True, 0, 8)
+    assert run.seconds == 1.0 and run.memory == 6.7e9
+    assert run.step.batch_size == 8
     assert labeled("LoRA (emb)")[0].setup.recipe.train_embeddings and not recipe.train_embeddings
     quantized = labeled("Q-LoRA")[0]
     assert quantized.setup.recipe.quantization == "gptq-int4" and quantized.setup.layout.loss == "half"
@@ -136,7 +136,7 @@ def test_settings_of_the_torchtune_recipes():
 
 def test_settings_of_the_flag_table_add_up():
     """Each row of the torchtune table adds one setting; adapters have all before them."""
-    flags = {one.method: one.setup.layout for one in labeled("Llama-3.2-3B", "optimisation-flags")}
+    flags = {run.method: run.setup.layout for run in labeled("Llama-3.2-3B", "optimisation-flags")}
     eager = {method: layout.eager for method, layout in flags.items()}
     assert eager["+packed"] and not eager["+compile"] and not eager["+chunked CE"]
     assert flags["+compile"].loss == "whole" and flags["+chunked CE"].loss == "chunked"
@@ -149,37 +149,37 @@ def test_settings_of_the_flag_table_add_up():
 
 
 def test_rows_of_nvidia_train_32_sequences_in_fp8():
-    for one, row in zip(TUNES, ROWS, strict=True):
+    for run, row in zip(TUNES, ROWS, strict=True):
         if row["precision"] == "fp8":
-            assert one.setup.recipe.precision == "fp8" and one.memory is None
-            assert one.step.batch_size == one.setup.recipe.batch_size == 32
-            assert one.seconds == pytest.approx(32 * 4096 / float(row["tokens_per_second"]))
+            assert run.setup.recipe.precision == "fp8" and run.memory is None
+            assert run.step.batch_size == run.setup.recipe.batch_size == 32
+            assert run.seconds == pytest.approx(32 * 4096 / float(row["tokens_per_second"]))
 
 
-@pytest.mark.parametrize("one", TUNES, ids=lambda one: one.id)
-def test_every_row_fits_and_runs_below_the_peak(one):
-    step = one.step
+@pytest.mark.parametrize("run", TUNES, ids=lambda run: run.id)
+def test_every_row_fits_and_runs_below_the_peak(run):
+    step = run.step
     work = workload(step.architecture, step.sequence_length, step.adapters)
-    if one.memory is not None:
-        assert one.memory <= one.cluster.accelerator.memory * GIB
-        assert 0.5 < one.predicted_memory() / one.memory < 2
-    if one.seconds is not None:
-        peak = one.cluster.accelerator.peak(one.setup.recipe.precision) * one.cluster.count
+    if run.memory is not None:
+        assert run.memory <= run.cluster.accelerator.memory * GIB
+        assert 0.5 < run.predicted_memory() / run.memory < 2
+    if run.seconds is not None:
+        peak = run.cluster.accelerator.peak(run.setup.recipe.precision) * run.cluster.count
         least = (1 + step.numbers.backward) * (work.dense.flops + work.grouped.flops) * step.batch_size
-        assert least / peak < one.seconds
+        assert least / peak < run.seconds
 
 
 def test_predicted_memory_has_the_parts_of_the_measured_memory():
     """The allocator alone, the context of the device too, or also the buffers of the engine."""
-    held = default_memory_constants()
-    one = labeled("2: LoRA of Qwen-1.8B at 256")[0]
-    step = one.step
+    memory_constants = default_memory_constants()
+    run = labeled("2: LoRA of Qwen-1.8B at 256")[0]
+    step = run.step
     parts = memory(workload(step.architecture, 256, step.adapters), step.numbers, 8.0, layouts(step.layout))
-    assert one.predicted_memory() == pytest.approx(parts.total - parts.framework + held.context)
-    engine = one._replace(setup=one.setup._replace(counts="engine")).predicted_memory()
-    assert engine - one.predicted_memory() == pytest.approx(held.engine)
-    allocator = one._replace(setup=one.setup._replace(counts="allocator")).predicted_memory()
-    assert one.predicted_memory() - allocator == pytest.approx(held.context - 0.3 * GIB)
+    assert run.predicted_memory() == pytest.approx(parts.total - parts.framework + memory_constants.context)
+    engine = run._replace(setup=run.setup._replace(counts="engine")).predicted_memory()
+    assert engine - run.predicted_memory() == pytest.approx(memory_constants.engine)
+    allocator = run._replace(setup=run.setup._replace(counts="allocator")).predicted_memory()
+    assert run.predicted_memory() - allocator == pytest.approx(memory_constants.context - 0.3 * GIB)
 
 
 # Rows of other tables
@@ -303,8 +303,8 @@ def test_a_row_that_repeats_a_shipped_measurement_takes_its_settings():
     ]
     again, skipped = read_finetunes(as_table("rows", shipped))
     assert not skipped
-    ours = [one for one, row in zip(TUNES, ROWS, strict=True) if row["memory_gib"]]
-    assert [one._replace(id="") for one in again] == [one._replace(id="") for one in ours]
+    ours = [run for run, row in zip(TUNES, ROWS, strict=True) if row["memory_gib"]]
+    assert [run._replace(id="") for run in again] == [run._replace(id="") for run in ours]
     assert "software is not given" in problems({**shipped[-1], "tokens_per_s": "1"})
 
 

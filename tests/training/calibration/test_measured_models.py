@@ -22,9 +22,9 @@ def of(model, software="", **cells):
 def size_in(name):
     """Return the parameters that a name speaks of, and half of its last digit."""
     spaced = re.sub(r"(\d)_(?=\d+B)", r"\1.", name).replace("_", " ")  # 1_8B is 1.8B
-    if (found := SIZE.search(spaced)) is None:
+    if (match := SIZE.search(spaced)) is None:
         return None
-    number, unit = found.group(1), SCALE[found.group(2).lower()]
+    number, unit = match.group(1), SCALE[match.group(2).lower()]
     return float(number) * unit, 0.5 * 10.0 ** -len(number.partition(".")[2]) * unit
 
 

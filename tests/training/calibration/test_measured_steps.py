@@ -228,9 +228,9 @@ def test_a_row_that_cannot_be_used_says_why(line):
 
 
 def test_all_problems_of_a_row_are_reported_at_once():
-    found = problems(precision="fp3", recompute="some", step_time="fast", count="")
+    reported = problems(precision="fp3", recompute="some", step_time="fast", count="")
     for name in ("precision", "recompute", "step_time", "count"):
-        assert name in found
+        assert name in reported
 
 
 def test_unknown_missing_and_repeated_columns_are_refused():
@@ -244,9 +244,9 @@ def test_unknown_missing_and_repeated_columns_are_refused():
 
 
 def test_users_rows_with_problems_are_errors():
-    wrong = {**ROW, "precision": "fp3"}
+    bad_row = {**ROW, "precision": "fp3"}
     with pytest.raises(cm.InputError, match=r"2 problems:(?s:.*)row 2: (?s:.*)fp3(?s:.*)row 3: (?s:.*)'soon'"):
-        cm.calibrate([ROW, wrong, {**ROW, "step_time": "soon"}])
+        cm.calibrate([ROW, bad_row, {**ROW, "step_time": "soon"}])
     with pytest.raises(cm.InputError, match="unknown column 'stage'"):
         cm.calibrate([{**ROW, "stage": 2}])
 
@@ -277,10 +277,14 @@ def test_shipped_rows_need_no_default_of_their_software():
         )
     )
     for read in (unnamed, named):
-        assert [(one.layout, one.precision, one.seconds, one.year, one.open) for one in read] == [
-            (one.layout, one.precision, one.seconds, one.year, one.open) for one in whole
+        assert [
+            (measured.layout, measured.precision, measured.seconds, measured.year, measured.open) for measured in read
+        ] == [
+            (measured.layout, measured.precision, measured.seconds, measured.year, measured.open) for measured in whole
         ]
-        assert [one.architecture.parameters for one in read] == [one.architecture.parameters for one in whole]
+        assert [measured.architecture.parameters for measured in read] == [
+            measured.architecture.parameters for measured in whole
+        ]
 
 
 def test_flags_are_codes():

@@ -123,7 +123,7 @@ def test_default_failure_rate_is_between_published_rates():
     published = [float(row["gpu_hours_per_failure"]) for row in ROWS.values() if row["failures"]]
     figure = default("gpu_hours_per_failure")
     assert figure.value == pytest.approx(np.median(published), rel=0.1)
-    assert sum(figure.spread.low <= each <= figure.spread.high for each in published) >= 0.6 * len(published)
+    assert sum(figure.spread.low <= rate <= figure.spread.high for rate in published) >= 0.6 * len(published)
 
 
 # The formula
@@ -222,12 +222,12 @@ def test_scalar_and_array_inputs_agree():
     assert whole.shape == (2, 3)
     for row, count in enumerate(counts[:, 0]):
         for column, share in enumerate(shares):
-            one = job_goodput(count, *JOB[1:6], share)
-            assert type(one) is float and one == pytest.approx(whole[row, column], rel=1e-14)
-            assert job_goodput(np.asarray(count), *JOB[1:6], np.asarray(share)) == one
+            scalar = job_goodput(count, *JOB[1:6], share)
+            assert type(scalar) is float and scalar == pytest.approx(whole[row, column], rel=1e-14)
+            assert job_goodput(np.asarray(count), *JOB[1:6], np.asarray(share)) == scalar
     for function, arguments in ((failure_interval, (8.0, 1e8)), (checkpoint_interval, (5.0, 1e4))):
         assert type(function(*arguments)) is float
-        assert function(*(np.array([each, each]) for each in arguments)).tolist() == [function(*arguments)] * 2
+        assert function(*(np.array([value, value]) for value in arguments)).tolist() == [function(*arguments)] * 2
 
 
 # Input

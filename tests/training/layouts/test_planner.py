@@ -8,7 +8,7 @@ from costmodel.training.layouts.step_time import training_step_inputs
 from costmodel.training.step.layout import layout_of
 
 
-def asked(model, gpu, count, batch, length=4096, **recipe):
+def step_inputs(model, gpu, count, batch, length=4096, **recipe):
     recipe = cm.Pretraining(tokens=1e12, sequence_length=length, batch_size=batch, **recipe)
     return training_step_inputs(cm.load_architecture(model), cm.Cluster(gpu, count), recipe, None), recipe
 
@@ -27,23 +27,23 @@ def asked(model, gpu, count, batch, length=4096, **recipe):
 )
 def test_planned_layout_is_close_to_best_of_search(model, gpu, count, batch, length):
     """Within a tenth in the model's own eyes; overlapped tensor parallelism is left to who has it."""
-    question, recipe = asked(model, gpu, count, batch, length)
-    planned = plan(question)
+    inputs, recipe = step_inputs(model, gpu, count, batch, length)
+    planned = plan(inputs)
     best = cm.search_layouts(model, cm.Cluster(gpu, count), recipe, overlap_tensor=False, offload_optimizer=False).best
     assert best.seconds <= planned.seconds * (1 + 1e-9) <= 1.1 * best.seconds
     assert planned.compared < 2000
 
 
 def test_plan_matches_step_time_of_its_layout():
-    question, recipe = asked("llama-3.1-70b", "H100-SXM", 256, 512)
-    planned = plan(question)
+    inputs, recipe = step_inputs("llama-3.1-70b", "H100-SXM", 256, 512)
+    planned = plan(inputs)
     step = cm.step_time("llama-3.1-70b", cm.Cluster("H100-SXM", 256), recipe, layout_of(list(planned.layout)))
     assert step.seconds == planned.seconds and step.fits
 
 
 def test_default_batch_size_is_rounded_to_fit_layout():
-    question, _ = asked("llama-3.1-8b", "H100-SXM", 24, None)
-    planned = plan(question, free_batch=True)
+    inputs, _ = step_inputs("llama-3.1-8b", "H100-SXM", 24, None)
+    planned = plan(inputs, free_batch=True)
     assert planned.batch_size % planned.layout.data == 0
     assert planned.batch_size == pytest.approx(1024, rel=0.1)  # 4 M tokens
 
@@ -58,19 +58,19 @@ def test_default_batch_size_is_rounded_to_fit_layout():
 )
 def test_infeasible_plan_raises_with_reason(model, gpu, count, batch, reason):
     with pytest.raises(cm.InputError, match=reason):
-        plan(asked(model, gpu, count, batch)[0])
+        plan(step_inputs(model, gpu, count, batch)[0])
 
 
 def test_infeasible_plan_names_auxiliary_models():
     cluster = cm.Cluster("H100-SXM", 8)
-    question = training_step_inputs(cm.load_architecture("mixtral-8x7b"), cluster, cm.DPO(tokens="1M"), None)
-    told = r"8 accelerators of 80 GiB, 10.9 GiB of each used by auxiliary models"
-    with pytest.raises(cm.InputError, match=told):
-        plan(question)
+    inputs = training_step_inputs(cm.load_architecture("mixtral-8x7b"), cluster, cm.DPO(tokens="1M"), None)
+    message = r"8 accelerators of 80 GiB, 10.9 GiB of each used by auxiliary models"
+    with pytest.raises(cm.InputError, match=message):
+        plan(inputs)
     with pytest.raises(cm.InputError, match="1 accelerator of 80 GiB; the smallest needs"):
-        plan(asked("llama-3.1-70b", "H100-SXM", 1, 64)[0])
+        plan(step_inputs("llama-3.1-70b", "H100-SXM", 1, 64)[0])
 
 
 def test_step_time_never_increases_with_more_accelerators():
-    times = [plan(asked("llama-3.1-70b", "H100-SXM", count, 1024)[0]).seconds for count in (64, 128, 256, 512)]
+    times = [plan(step_inputs("llama-3.1-70b", "H100-SXM", count, 1024)[0]).seconds for count in (64, 128, 256, 512)]
     assert times == sorted(times, reverse=True)

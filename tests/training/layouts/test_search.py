@@ -52,7 +52,7 @@ NAMES = ["dense", "two nodes", "mixture", "six", "flags", "kernels"]
 
 
 @lru_cache(maxsize=8)
-def found(case):
+def search_result(case):
     architecture, cluster, constraints = CASES[case]
     return cm.search_layouts(architecture, cluster, RECIPE, **constraints)
 
@@ -62,7 +62,7 @@ def everything(case):
     """The steps of all layouts that can be, one by one, enumerated in another way than the search does."""
     architecture, cluster, constraints = CASES[case]
     count, depth, batch = cluster.count, architecture.depth, RECIPE.batch_size
-    factors = [one for one in range(1, count + 1) if count % one == 0]
+    factors = [split for split in range(1, count + 1) if count % split == 0]
     mixture = architecture is MIXTURE
     every = {
         "data": factors,
@@ -80,11 +80,11 @@ def everything(case):
         **{name: ["whole", "fused"] if name == "loss" else [False, True] for name in FIXED},
         **{name: list(value) if isinstance(value, tuple) else [value] for name, value in constraints.items()},
     }
-    degrees = [one for one in product(*(every[name] for name in DEGREES)) if math.prod(one[:4]) == count]
+    degrees = [split for split in product(*(every[name] for name in DEGREES)) if math.prod(split[:4]) == count]
     options = list(product(*(values for name, values in every.items() if name not in DEGREES)))
     steps = []
-    for one, rest in product(degrees, options):
-        given = dict(zip(every, (*one, *rest), strict=True))
+    for split, rest in product(degrees, options):
+        given = dict(zip(every, (*split, *rest), strict=True))
         if wanted(given, cluster, constraints, depth):
             try:
                 steps.append(cm.step_time(architecture, cluster, RECIPE, Layout(**given)))
@@ -113,7 +113,7 @@ def same(layout):
 
 @pytest.mark.parametrize("case", range(len(CASES)), ids=NAMES)
 def test_search_matches_exhaustive_evaluation(case):
-    steps, result = everything(case), found(case)
+    steps, result = everything(case), search_result(case)
     fitting = sorted((step for step in steps if step.fits), key=lambda step: step.seconds)
     assert result.best.seconds == result.ranked[0].seconds == pytest.approx(fitting[0].seconds, rel=1e-12)
     assert result.evaluated == len(steps) > 30
@@ -128,36 +128,36 @@ def test_search_matches_exhaustive_evaluation(case):
 
 @pytest.mark.parametrize("case", range(len(CASES)), ids=NAMES)
 def test_pareto_front_is_complete_and_not_dominated(case):
-    frontier = found(case).pareto
+    frontier = search_result(case).pareto
     points = [(step.seconds, step.memory.total) for step in frontier]
     every = [(step.seconds, step.memory.total) for step in everything(case) if step.fits]
-    for seconds, held in points:
-        assert not any(one < seconds * (1 - 1e-9) and other <= held for one, other in every)
-        assert not any(one <= seconds and other < held * (1 - 1e-9) for one, other in every)
-    for seconds, held in every:  # something on it is no slower and needs no more
-        assert any(one <= seconds * (1 + 1e-9) and other <= held * (1 + 1e-9) for one, other in points)
+    for seconds, peak in points:
+        assert not any(time < seconds * (1 - 1e-9) and other <= peak for time, other in every)
+        assert not any(time <= seconds and other < peak * (1 - 1e-9) for time, other in every)
+    for seconds, peak in every:  # something on it is no slower and needs no more
+        assert any(time <= seconds * (1 + 1e-9) and other <= peak * (1 + 1e-9) for time, other in points)
     assert points == sorted(points)
-    assert len({held for _, held in points}) == len(points)
+    assert len({peak for _, peak in points}) == len(points)
 
 
 def test_search_steps_match_step_time_of_their_layout():
-    for step in found(0).ranked[::10]:
+    for step in search_result(0).ranked[::10]:
         assert cm.step_time(DENSE, EIGHT, RECIPE, step.layout) == step
 
 
 def test_search_is_deterministic():
     architecture, cluster, constraints = CASES[0]
-    assert cm.search_layouts(architecture, cluster, RECIPE, **constraints) == found(0)
+    assert cm.search_layouts(architecture, cluster, RECIPE, **constraints) == search_result(0)
 
 
 def test_thread_pool_gives_same_layouts():
     with ThreadPoolExecutor(2) as executor:
-        assert cm.search_layouts(DENSE, EIGHT, RECIPE, **FIXED, executor=executor) == found(0)
+        assert cm.search_layouts(DENSE, EIGHT, RECIPE, **FIXED, executor=executor) == search_result(0)
 
 
 def test_process_pool_gives_same_layouts():
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
-        assert cm.search_layouts(DENSE, EIGHT, RECIPE, **FIXED, executor=executor) == found(0)
+        assert cm.search_layouts(DENSE, EIGHT, RECIPE, **FIXED, executor=executor) == search_result(0)
 
 
 # Constraints
@@ -186,8 +186,8 @@ def test_results_satisfy_constraints(constraints):
 
 def test_constraints_never_reduce_step_time():
     free = cm.search_layouts(DENSE, EIGHT, RECIPE)
-    assert free.best.seconds <= found(0).best.seconds
-    assert free.considered > found(0).considered
+    assert free.best.seconds <= search_result(0).best.seconds
+    assert free.considered > search_result(0).considered
     exact = {name: getattr(free.best.layout, name) for name in ("data", "tensor", "micro_batch", "zero", "recompute")}
     assert cm.search_layouts(DENSE, EIGHT, RECIPE, **exact).best.seconds == free.best.seconds
 
@@ -203,24 +203,24 @@ def test_all_invalid_constraints_are_reported_at_once():
     assert "data must be a whole number" in message
 
 
-@pytest.mark.parametrize("wrong", [{"micro_batch": -1}, {"zero": 7}, {"shard": -8}], ids=str)
-def test_invalid_numeric_constraints_are_rejected(wrong):
-    with pytest.raises(cm.InputError, match=f"{next(iter(wrong))}.*got"):
-        cm.search_layouts(DENSE, EIGHT, RECIPE, **wrong)
+@pytest.mark.parametrize("constraint", [{"micro_batch": -1}, {"zero": 7}, {"shard": -8}], ids=str)
+def test_invalid_numeric_constraints_are_rejected(constraint):
+    with pytest.raises(cm.InputError, match=f"{next(iter(constraint))}.*got"):
+        cm.search_layouts(DENSE, EIGHT, RECIPE, **constraint)
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"micro_batch": 0}, {"interleave": 0}, {"shard": 0}, {"sequence_parallel": 2}], ids=str
+    "constraint", [{"micro_batch": 0}, {"interleave": 0}, {"shard": 0}, {"sequence_parallel": 2}], ids=str
 )
-def test_zero_and_boolean_constraints_are_validated(wrong):
-    with pytest.raises(cm.InputError, match=f"{next(iter(wrong))}.*got"):
-        cm.search_layouts(DENSE, EIGHT, RECIPE, **wrong)
+def test_zero_and_boolean_constraints_are_validated(constraint):
+    with pytest.raises(cm.InputError, match=f"{next(iter(constraint))}.*got"):
+        cm.search_layouts(DENSE, EIGHT, RECIPE, **constraint)
 
 
-@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
-def test_non_numeric_constraints_are_rejected(wrong):
+@pytest.mark.parametrize("constraint", [float("nan"), float("inf")])
+def test_non_numeric_constraints_are_rejected(constraint):
     with pytest.raises(cm.InputError, match=r"data must be a whole number.*got"):
-        cm.search_layouts(DENSE, EIGHT, RECIPE, data=wrong)
+        cm.search_layouts(DENSE, EIGHT, RECIPE, data=constraint)
 
 
 def test_infeasible_constraints_raise_with_reasons():
@@ -242,7 +242,7 @@ def test_error_gives_smallest_memory_if_no_layout_fits():
 
 
 def test_memory_limit_is_met_and_increases_step_time():
-    free = found(0)
+    free = search_result(0)
     limit = sorted(step.memory.total for step in free.pareto)[len(free.pareto) // 2]
     limited = cm.search_layouts(DENSE, EIGHT, RECIPE, memory_limit=limit, **FIXED)
     fitting = [step.seconds for step in everything(0) if step.memory.total <= limit]
@@ -252,12 +252,14 @@ def test_memory_limit_is_met_and_increases_step_time():
 
 
 def test_memory_limit_above_capacity_has_no_effect():
-    assert cm.search_layouts(DENSE, EIGHT, RECIPE, memory_limit=1e15, **FIXED) == found(0)
+    assert cm.search_layouts(DENSE, EIGHT, RECIPE, memory_limit=1e15, **FIXED) == search_result(0)
 
 
 def test_search_results_fit_in_memory():
-    assert all(step.fits for case in range(len(CASES)) for step in (*found(case).ranked, *found(case).pareto))
-    assert found(0).best.memory.total <= hardware_rates(EIGHT, "bf16").memory
+    assert all(
+        step.fits for case in range(len(CASES)) for step in (*search_result(case).ranked, *search_result(case).pareto)
+    )
+    assert search_result(0).best.memory.total <= hardware_rates(EIGHT, "bf16").memory
 
 
 # Several numbers of accelerators
@@ -268,7 +270,7 @@ def test_search_over_counts_gives_time_and_cost():
     result = cm.search_layouts(DENSE, EIGHT, RECIPE, counts=counts, **FIXED)
     alone = {count: cm.search_layouts(DENSE, EIGHT.replace(count=count), RECIPE, **FIXED) for count in counts}
     assert {count: step.seconds for count, step in result.by_count.items()} == {
-        count: one.best.seconds for count, one in alone.items()
+        count: search.best.seconds for count, search in alone.items()
     }
     curve = result.curve()
     assert [row["accelerators"] for row in curve] == list(counts)
@@ -276,7 +278,7 @@ def test_search_over_counts_gives_time_and_cost():
         assert row["gpu_seconds"] == row["seconds"] * row["accelerators"]
         assert row["data"] * row["tensor"] * row["pipeline"] * row["context"] == row["accelerators"]
     assert result.best == min(result.by_count.values(), key=lambda step: step.seconds)
-    assert result.evaluated == sum(one.evaluated for one in alone.values())
+    assert result.evaluated == sum(search.evaluated for search in alone.values())
 
 
 def test_infeasible_count_is_skipped():
@@ -289,10 +291,10 @@ def test_pareto_front_covers_several_counts():
         (step.seconds, step.memory.total)
         for step in cm.search_layouts(DENSE, EIGHT, RECIPE, counts=(4, 8), **FIXED).pareto
     ]
-    assert not any(one < seconds and other < held for seconds, held in points for one, other in points)
+    assert not any(time < seconds and other < peak for seconds, peak in points for time, other in points)
 
 
 def test_rows_are_in_order_of_step_time():
-    rows = found(0).rows(5)
-    assert [row["seconds"] for row in rows] == [step.seconds for step in found(0).ranked[:5]]
+    rows = search_result(0).rows(5)
+    assert [row["seconds"] for row in rows] == [step.seconds for step in search_result(0).ranked[:5]]
     assert all({"tensor", "mfu", "memory_gib", "recompute"} <= set(row) for row in rows)

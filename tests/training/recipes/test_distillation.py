@@ -14,7 +14,7 @@ API, PROVIDER = "claude-haiku-4-5", "anthropic"
 
 
 def listed(recipe):
-    return [(one.name, one.kind, one.tokens) for one in recipe.passes(STUDENT)]
+    return [(model_pass.name, model_pass.kind, model_pass.tokens) for model_pass in recipe.passes(STUDENT)]
 
 
 def test_teacher_generates_once_and_student_trains_every_epoch():
@@ -80,6 +80,6 @@ def test_unsupported_api_options_are_rejected():
         cm.Distillation(**DATA, api=API, api_provider=PROVIDER, learn_from="logits")
     with pytest.raises(cm.CostModelError, match=r"claude-haiku-4-5"):
         cm.Distillation(**DATA, api="claude-haiku-4-55", api_provider=PROVIDER)
-    without = next(one for one in api_models("deepseek") if api_price(one, "deepseek").batch_factor is None)
+    without = next(model for model in api_models("deepseek") if api_price(model, "deepseek").batch_factor is None)
     with pytest.raises(cm.CostModelError, match="no batch price"):
         cm.Distillation(**DATA, api=without, api_provider="deepseek", api_batch=True)

@@ -71,9 +71,9 @@ def test_lora_flops_match_nvidia(name, ratio, adapters):
 
 
 def test_scoring_takes_2_flops_per_parameter_and_token():
-    one = cm.DPO(tokens=1e6, sequence_length=4096).passes(LLAMA)[1]
+    model_pass = cm.DPO(tokens=1e6, sequence_length=4096).passes(LLAMA)[1]
     core = workload(LLAMA, 4096).attention_flops / 4096
-    assert pass_flops(one) / one.tokens == pytest.approx(2 * matrices(LLAMA) + core)
+    assert pass_flops(model_pass) / model_pass.tokens == pytest.approx(2 * matrices(LLAMA) + core)
 
 
 @settings(max_examples=20, deadline=None)
@@ -81,11 +81,11 @@ def test_scoring_takes_2_flops_per_parameter_and_token():
 def test_packed_examples_do_not_attend_to_each_other(kind, length):
     """The FLOPs of as many short sequences; the step and the bill count the same."""
     recipe = RECIPES[kind](tokens=1e6, lengths=length, sequence_length=2048)
-    one = recipe.passes(LLAMA)[0]
-    alone = sequence_flops(LLAMA, length, one.numerics, one.adapters) / length
-    assert pass_flops(one) / one.tokens == pytest.approx(alone)
-    assert pass_workload(one).model_flops / 2048 == pytest.approx(alone)
-    assert one.sequence_length == 2048 and one.document_length == pytest.approx(length)
+    model_pass = recipe.passes(LLAMA)[0]
+    alone = sequence_flops(LLAMA, length, model_pass.numerics, model_pass.adapters) / length
+    assert pass_flops(model_pass) / model_pass.tokens == pytest.approx(alone)
+    assert pass_workload(model_pass).model_flops / 2048 == pytest.approx(alone)
+    assert model_pass.sequence_length == 2048 and model_pass.document_length == pytest.approx(length)
 
 
 # Tokens
@@ -113,12 +113,16 @@ def test_trained_tokens_are_linear_in_epochs_and_trials(epochs, trials, share):
 def test_padding_is_processed_unless_examples_are_packed():
     padded = cm.LoRA(examples=1000, lengths="100 to 1500", packing=False)
     assert cm.LoRA(examples=1000, lengths="100 to 1500").padding == 1
-    of = {count: padded.replace(padding_group=count).padding for count in (1, 2, 8)}
-    assert of[1] == pytest.approx(1)
+    layout = {count: padded.replace(padding_group=count).padding for count in (1, 2, 8)}
+    assert layout[1] == pytest.approx(1)
     assert (
-        of[1] < of[2] < of[8] == padded.padding < padded.length_distribution.longest / padded.length_distribution.mean
+        layout[1]
+        < layout[2]
+        < layout[8]
+        == padded.padding
+        < padded.length_distribution.longest / padded.length_distribution.mean
     )
-    assert padded.passes(LLAMA)[0].tokens == pytest.approx(of[8] * padded.trained_tokens())
+    assert padded.passes(LLAMA)[0].tokens == pytest.approx(layout[8] * padded.trained_tokens())
     assert padded.passes(LLAMA)[0].document_length is None
     assert padded.trained_tokens() == cm.LoRA(examples=1000, lengths="100 to 1500").trained_tokens()
 
@@ -134,21 +138,21 @@ def test_quantization_aware_training_is_slower_with_equal_model_flops():
     full, rounded = cm.FullFineTuning(tokens=1e6), cm.QuantizationAwareTraining(tokens=1e6)
     assert rounded.passes(LLAMA)[0].slowdown == pytest.approx(1 / 0.7)
     assert pass_flops(rounded.passes(LLAMA)[0]) == pass_flops(full.passes(LLAMA)[0])
-    of = cm.Layout(data=8, zero=3, recompute="full")
-    times = [cm.step_time(LLAMA, EIGHT, each, of).seconds for each in (full, rounded)]
+    layout = cm.Layout(data=8, zero=3, recompute="full")
+    times = [cm.step_time(LLAMA, EIGHT, variant, layout).seconds for variant in (full, rounded)]
     assert times[1] / times[0] == pytest.approx(1 / 0.7)
 
 
 # Bytes
 
 
-def held(recipe, of=None):
-    one = recipe.passes(LLAMA)[0]
-    return memory(pass_workload(one), one.numerics, 64.0, layouts(of or cm.Layout(zero=0)))
+def step_memory(recipe, layout=None):
+    model_pass = recipe.passes(LLAMA)[0]
+    return memory(pass_workload(model_pass), model_pass.numerics, 64.0, layouts(layout or cm.Layout(zero=0)))
 
 
 @pytest.mark.parametrize(
-    ("given", "each"),
+    ("given", "expected"),
     [
         ({}, 16),  # 2 weight, 2 gradient, 4 master, 8 moments
         ({"master_weights": False}, 8),  # all in 16 bits
@@ -157,22 +161,22 @@ def held(recipe, of=None):
         ({"optimizer": "adamw-8bit", "master_weights": False}, 4 + 2 * (1 + 4 / 256)),
     ],
 )
-def test_bytes_per_parameter_of_full_fine_tuning(given, each):
-    parts = held(cm.FullFineTuning(tokens=1e6, **given))
+def test_bytes_per_parameter_of_full_fine_tuning(given, expected):
+    parts = step_memory(cm.FullFineTuning(tokens=1e6, **given))
     states = parts.weights + parts.gradients + parts.optimizer_states
-    assert states / LLAMA.parameters.total == pytest.approx(each, rel=1e-4)
+    assert states / LLAMA.parameters.total == pytest.approx(expected, rel=1e-4)
     assert parts.adapters == 0
 
 
-@pytest.mark.parametrize(("master", "each"), [(True, 16), (False, 8)])
+@pytest.mark.parametrize(("master", "expected"), [(True, 16), (False, 8)])
 @pytest.mark.parametrize("rank", [8, 64])
-def test_bytes_per_parameter_with_frozen_weights(rank, master, each):
+def test_bytes_per_parameter_with_frozen_weights(rank, master, expected):
     """2 N + 16 N of the adapters."""
     recipe = cm.LoRA(tokens=1e6, rank=rank, master_weights=master)
-    parts = held(recipe)
+    parts = step_memory(recipe)
     assert parts.weights == pytest.approx(2 * LLAMA.parameters.total, rel=1e-6)
     assert (parts.gradients, parts.optimizer_states) == (0, 0)
-    assert parts.adapters == pytest.approx(each * adapter_parameters(LLAMA, recipe.adapters))
+    assert parts.adapters == pytest.approx(expected * adapter_parameters(LLAMA, recipe.adapters))
 
 
 def test_bytes_per_quantized_weight():
@@ -180,26 +184,28 @@ def test_bytes_per_quantized_weight():
     assert FROZEN_WEIGHT_BYTES["nf4"] * 8 == pytest.approx(4.127, abs=5e-4)
     assert FROZEN_WEIGHT_BYTES["gptq-int4"] * 8 == pytest.approx(4 + 20 / 128)
     tables = 2 * LLAMA.vocabulary * LLAMA.width
-    parts = held(cm.QLoRA(tokens=1e6))
+    parts = step_memory(cm.QLoRA(tokens=1e6))
     expected = 2 * tables + 4.127 / 8 * (LLAMA.parameters.total - tables)
     assert parts.weights == pytest.approx(expected, rel=1e-3)
-    assert parts.adapters == held(cm.LoRA(tokens=1e6)).adapters
+    assert parts.adapters == step_memory(cm.LoRA(tokens=1e6)).adapters
 
 
 @pytest.mark.parametrize(("given", "moments"), [({}, 4), ({"master_weights": False}, 4)])
 def test_trained_embeddings_beside_adapters_have_16_bit_moments(given, moments):
     recipe = cm.LoRA(tokens=1e6, train_embeddings=True, **given)
-    assert held(recipe).optimizer_states / (2 * LLAMA.vocabulary * LLAMA.width) == pytest.approx(moments)
+    assert step_memory(recipe).optimizer_states / (2 * LLAMA.vocabulary * LLAMA.width) == pytest.approx(moments)
 
 
 def test_trained_embeddings_beside_adapters_with_8_bit_moments():
     recipe = cm.LoRA(tokens=1e6, train_embeddings=True, optimizer="adamw-8bit")
-    assert held(recipe).optimizer_states / (2 * LLAMA.vocabulary * LLAMA.width) == pytest.approx(2 * (1 + 4 / 256))
+    assert step_memory(recipe).optimizer_states / (2 * LLAMA.vocabulary * LLAMA.width) == pytest.approx(
+        2 * (1 + 4 / 256)
+    )
 
 
 def test_prompt_tuning_has_few_parameters():
     for prefix in (False, True):
-        parts = held(cm.PromptTuning(tokens=1e6, virtual_tokens=20, prefix=prefix))
+        parts = step_memory(cm.PromptTuning(tokens=1e6, virtual_tokens=20, prefix=prefix))
         assert parts.weights == pytest.approx(2 * LLAMA.parameters.total, rel=1e-6)
         assert 0 < parts.adapters < 2e-3 * parts.weights
     assert (parts.gradients, parts.optimizer_states) == (0, 0)
@@ -208,7 +214,7 @@ def test_prompt_tuning_has_few_parameters():
 def test_prompt_tuning_supports_quantized_weights():
     """Before a model in 4 bits, and in the numbers of the recipe, as adapters are."""
     prompt, adapters = cm.PromptTuning(tokens=1e6, quantization="nf4"), cm.QLoRA(tokens=1e6)
-    assert held(prompt).weights == held(adapters).weights
+    assert step_memory(prompt).weights == step_memory(adapters).weights
     assert prompt.numerics() == adapters.numerics()
     assert cm.PromptTuning(tokens=1e6, master_weights=False).numerics().adapter == 2 * 2 + 4
 
@@ -218,11 +224,11 @@ def test_prompt_tuning_supports_quantized_weights():
 
 @pytest.mark.parametrize("software", ["fused", "eager"])
 def test_qlora_is_slower_and_needs_less_memory_than_lora(software):
-    of = cm.Layout(data=8, zero=3, micro_batch=2, recompute="full", eager=software == "eager")
+    layout = cm.Layout(data=8, zero=3, micro_batch=2, recompute="full", eager=software == "eager")
     given = {"tokens": 1e6, "software": software}
     full, lora, qlora = (
-        cm.step_time(LLAMA, EIGHT, each, of)
-        for each in (cm.FullFineTuning(**given), cm.LoRA(**given), cm.QLoRA(**given))
+        cm.step_time(LLAMA, EIGHT, recipe, layout)
+        for recipe in (cm.FullFineTuning(**given), cm.LoRA(**given), cm.QLoRA(**given))
     )
     assert lora.seconds < qlora.seconds
     # a general trainer moves what its adapters read and write so often that little of the gain is left
@@ -236,8 +242,8 @@ def test_qlora_is_slower_and_needs_less_memory_than_lora(software):
 def test_eager_mode_is_never_faster():
     for recipe in (cm.FullFineTuning(tokens=1e6), cm.LoRA(tokens=1e6), cm.QLoRA(tokens=1e6)):
         fused, eager = (
-            cm.step_time(LLAMA, EIGHT, recipe, cm.Layout(data=8, zero=3, recompute="full", eager=each)).seconds
-            for each in (False, True)
+            cm.step_time(LLAMA, EIGHT, recipe, cm.Layout(data=8, zero=3, recompute="full", eager=is_eager)).seconds
+            for is_eager in (False, True)
         )
         assert fused < eager
 
@@ -259,7 +265,7 @@ def test_all_problems_are_reported_at_once():
         cm.LoRA(tokens="x", epochs=0, rnk=8, optimizer="adam", trial_share=2, trials=0, rank=0, variant="dor")
     assert len(caught.value.problems) == 8
     for name in ("tokens", "epochs", "optimizer", "trial_share", "trials", "rank", "variant"):
-        assert any(one.startswith(f"{name}: ") for one in caught.value.problems)
+        assert any(problem.startswith(f"{name}: ") for problem in caught.value.problems)
     assert "unknown field 'rnk'; did you mean 'rank'?" in str(caught.value)
 
 
@@ -293,7 +299,7 @@ def test_recipe_errors_in_a_scenario_name_the_field():
     data = {"kind": "lora", "tokens": 1e6, "rnk": 8, "epochs": -1}
     with pytest.raises(cm.InputError) as caught:
         cm.Scenario(architecture="llama-3.1-8b", recipe=[data, {**data, "kind": "qlora"}], cluster=EIGHT)
-    assert {one.partition(":")[0] for one in caught.value.problems} == {
+    assert {problem.partition(":")[0] for problem in caught.value.problems} == {
         "recipe.0.epochs",
         "recipe.0.rnk",
         "recipe.1.epochs",

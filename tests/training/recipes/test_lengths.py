@@ -37,18 +37,20 @@ def test_length_sample_by_hand():
 
 @pytest.mark.parametrize("values", [[100, 200, 5000], [1, 1000], [10, 20, 30, 4000]])
 def test_length_sample_keeps_its_mean(values):
-    cut = [min(one, MOST) for one in values]
+    cut = [min(length, MOST) for length in values]
     assert shape(values).mean == pytest.approx(sum(cut) / len(cut), rel=0.01)
 
 
 def test_lognormal_lengths_by_hand():
     """Four of five between 200 and 1500: the median is near the geometric mean, the mean beyond it."""
-    found = shape("200 to 1500", 10**6)
+    distribution = shape("200 to 1500", 10**6)
     spread = math.log(1499 / 199) / 2 / 1.2815516  # above the least, one token
     median = 1 + math.sqrt(199 * 1499)
-    assert found.quantiles[len(found.quantiles) // 2] == pytest.approx(median, rel=0.01)
-    assert found.mean == pytest.approx(1 + (median - 1) * math.exp(spread**2 / 2), rel=0.01)
-    assert sum(200 < one < 1500 for one in found.quantiles) / len(found.quantiles) == pytest.approx(0.8, abs=0.01)
+    assert distribution.quantiles[len(distribution.quantiles) // 2] == pytest.approx(median, rel=0.01)
+    assert distribution.mean == pytest.approx(1 + (median - 1) * math.exp(spread**2 / 2), rel=0.01)
+    assert sum(200 < length < 1500 for length in distribution.quantiles) / len(distribution.quantiles) == pytest.approx(
+        0.8, abs=0.01
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,15 +67,15 @@ def test_accepted_spellings_of_a_sample_and_a_number():
     assert shape("0.7k").quantiles == (700.0,)
 
 
-@pytest.mark.parametrize("wrong", [0, -5, "none", float("nan"), math.inf, "200 to inf", True, [], [0, -1], "1 to 0"])
-def test_invalid_lengths_are_rejected(wrong):
+@pytest.mark.parametrize("value", [0, -5, "none", float("nan"), math.inf, "200 to inf", True, [], [0, -1], "1 to 0"])
+def test_invalid_lengths_are_rejected(value):
     with pytest.raises(cm.InputError, match="lengths"):
-        shape(wrong)
+        shape(value)
 
 
 any_lengths = st.one_of(
     st.floats(1, 1e5),
-    st.tuples(st.floats(1.5, 5000), st.floats(1.2, 50)).map(lambda one: between(one[0], one[0] * one[1])),
+    st.tuples(st.floats(1.5, 5000), st.floats(1.2, 50)).map(lambda length: between(length[0], length[0] * length[1])),
     st.lists(st.integers(1, 20_000), min_size=2, max_size=50).map(samples),
 )
 
@@ -81,13 +83,13 @@ any_lengths = st.one_of(
 @settings(max_examples=60, deadline=None)
 @given(any_lengths, st.integers(1, 200), st.integers(8, 8192))
 def test_longest_of_padding_group_and_attended_length(lengths, batch, most):
-    found = shape(lengths, most)
+    distribution = shape(lengths, most)
     slack = 1 + 1e-9
-    assert 1 <= found.mean <= most * slack and found.longest <= most
-    assert found.mean <= found.padded(batch) * slack
-    assert found.padded(batch) <= found.padded(batch + 1) * slack <= found.longest * slack**2
-    assert found.padded(1) == pytest.approx(found.mean)
-    assert found.mean <= found.attended * slack <= found.longest * slack**2
+    assert 1 <= distribution.mean <= most * slack and distribution.longest <= most
+    assert distribution.mean <= distribution.padded(batch) * slack
+    assert distribution.padded(batch) <= distribution.padded(batch + 1) * slack <= distribution.longest * slack**2
+    assert distribution.padded(1) == pytest.approx(distribution.mean)
+    assert distribution.mean <= distribution.attended * slack <= distribution.longest * slack**2
 
 
 @settings(max_examples=30, deadline=None)

@@ -16,7 +16,7 @@ MATRICES = LLAMA.parameters.total - LLAMA.vocabulary * LLAMA.width - 65 * LLAMA.
 
 
 def listed(recipe):
-    return [(one.name, one.kind, one.tokens) for one in recipe.passes(LLAMA)]
+    return [(model_pass.name, model_pass.kind, model_pass.tokens) for model_pass in recipe.passes(LLAMA)]
 
 
 @pytest.mark.parametrize("method", PAIRS)
@@ -55,9 +55,11 @@ def test_methods_without_reference_have_only_a_training_pass(method):
 def test_flops_per_token_of_each_method(method, flops):
     """Six for each parameter and trained token, two for the reference; of pairs twice that. Core attention apart."""
     recipe = method(examples=1000, lengths=1024, sequence_length=1024)
-    whole = sum(pass_flops(one) for one in recipe.passes(LLAMA))
+    whole = sum(pass_flops(model_pass) for model_pass in recipe.passes(LLAMA))
     core = workload(LLAMA, 1024).attention_flops / 1024
-    forward = sum((3 if one.kind == "train" else 1) * one.tokens * core for one in recipe.passes(LLAMA))
+    forward = sum(
+        (3 if model_pass.kind == "train" else 1) * model_pass.tokens * core for model_pass in recipe.passes(LLAMA)
+    )
     assert (whole - forward) / (1000 * 1024) == pytest.approx(flops * MATRICES, rel=1e-9)
 
 
@@ -72,8 +74,8 @@ def test_reference_model_needs_memory_unless_adapters_or_precomputed(method):
 @given(st.sampled_from([*PAIRS, cm.KTO]), st.floats(0.5, 10), st.integers(1, 64) | st.none())
 def test_scoring_pass_has_fewer_flops_than_training_pass(method, epochs, rank):
     passes = method(tokens=1e6, epochs=epochs, rank=rank).passes(LLAMA)
-    trained = next(one for one in passes if one.kind == "train")
+    trained = next(model_pass for model_pass in passes if model_pass.kind == "train")
     assert (trained.adapters is None) == (rank is None)
-    for one in passes[1:]:
-        assert (one.numerics.backward, one.numerics.trained, one.adapters) == (0, 0, None)
-        assert 2 * pass_flops(one) < pass_flops(trained)
+    for model_pass in passes[1:]:
+        assert (model_pass.numerics.backward, model_pass.numerics.trained, model_pass.adapters) == (0, 0, None)
+        assert 2 * pass_flops(model_pass) < pass_flops(trained)

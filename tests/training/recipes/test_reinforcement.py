@@ -13,11 +13,11 @@ DATA = {"examples": 1000, "lengths": 500, "prompt_length": 100, "sequence_length
 
 
 def listed(recipe):
-    return [(one.name, one.kind, one.tokens) for one in recipe.passes(LLAMA)]
+    return [(model_pass.name, model_pass.kind, model_pass.tokens) for model_pass in recipe.passes(LLAMA)]
 
 
 def architectures(recipe):
-    return {one.name: one.architecture for one in recipe.passes(LLAMA)}
+    return {model_pass.name: model_pass.architecture for model_pass in recipe.passes(LLAMA)}
 
 
 def test_grpo_passes_are_generation_scoring_and_training():
@@ -44,7 +44,7 @@ def test_grpo_passes_are_generation_scoring_and_training():
 )
 def test_scoring_passes_of_auxiliary_models(given, names):
     recipe = cm.GRPO(**DATA, **given)
-    assert [one.name for one in recipe.passes(LLAMA)] == names
+    assert [model_pass.name for model_pass in recipe.passes(LLAMA)] == names
     assert architectures(recipe).get("reward", SMALL) == SMALL
     trained = recipe.passes(LLAMA)[-1].tokens
     assert trained == pytest.approx(recipe.sequence_tokens() * recipe.iterations)
@@ -65,7 +65,7 @@ def test_ppo_trains_critic_and_policy():
     ]
     assert set(architectures(recipe).values()) == {LLAMA}
     smaller = architectures(recipe.replace(critic="llama-3.2-1b", reward_model="llama-3.2-1b"))
-    assert {name for name, one in smaller.items() if one == SMALL} == {"reward", "value", "critic"}
+    assert {name for name, model_pass in smaller.items() if model_pass == SMALL} == {"reward", "value", "critic"}
     assert "reference" not in architectures(recipe.replace(reference=False))
 
 
@@ -97,8 +97,10 @@ def test_adapters_apply_to_policy_for_any_reward_model():
         cm.PPO(**DATA, rank=8, targets=("gate_proj",), reward_model="gpt2"),
         cm.Distillation(tokens=1e6, rank=8, targets=("gate_proj",), teacher="gpt2", learn_from="logits"),
     ):
-        trained = {one.name: one.adapters is not None for one in recipe.passes(LLAMA)}
-        assert trained.pop("train") and not any(held for name, held in trained.items() if name != "critic")
+        trained = {model_pass.name: model_pass.adapters is not None for model_pass in recipe.passes(LLAMA)}
+        assert trained.pop("train") and not any(
+            has_adapters for name, has_adapters in trained.items() if name != "critic"
+        )
 
 
 def test_sequences_per_step_count_answers():
@@ -118,10 +120,10 @@ def test_steps_wait_for_stragglers_unless_rollouts_are_asynchronous():
 
 
 def test_generation_flops_include_prefill_and_decode_once():
-    one = cm.GRPO(**DATA).passes(LLAMA)[0]
+    model_pass = cm.GRPO(**DATA).passes(LLAMA)[0]
     flops = cm.count_flops(LLAMA, 600).forward / 500
     assert generation_flops(LLAMA, 100, 500) == pytest.approx(flops)
-    assert pass_flops(one) == pytest.approx(flops * one.tokens)
+    assert pass_flops(model_pass) == pytest.approx(flops * model_pass.tokens)
 
 
 @settings(max_examples=30, deadline=None)
@@ -137,7 +139,7 @@ def test_tokens_are_linear_in_group_size_and_prompts_add_scored_tokens(method, g
     alone = method(examples=100, lengths=lengths, group_size=1, prompt_length=prompt)
     assert recipe.trained_tokens() == pytest.approx(group * alone.trained_tokens())
     assert recipe.sequence_tokens() == pytest.approx(recipe.trained_tokens() + 100 * group * prompt)
-    by_name = {one.name: one for one in recipe.passes(LLAMA)}
+    by_name = {model_pass.name: model_pass for model_pass in recipe.passes(LLAMA)}
     assert by_name["rollout"].tokens == recipe.trained_tokens()
     assert by_name["train"].tokens == pytest.approx(iterations * by_name["reference"].tokens)
 
@@ -156,7 +158,7 @@ def test_prompt_must_be_shorter_than_sequence():
 def test_all_problems_are_reported_at_once():
     with pytest.raises(cm.InputError) as caught:
         cm.GRPO(examples=5, lengths=5, group_size=0, prompt_length=-1, iterations=0, reward_model="lama-3.1-8b")
-    assert {one.partition(":")[0] for one in caught.value.problems} == {
+    assert {problem.partition(":")[0] for problem in caught.value.problems} == {
         "group_size",
         "prompt_length",
         "iterations",

@@ -62,19 +62,19 @@ def test_parameters_of_prompt_and_prefix_tuning():
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 512), st.sets(st.sampled_from(list(OUTPUTS)), min_size=1), st.booleans())
 def test_adapter_parameters_are_linear_in_rank_and_add_over_targets(rank, targets, magnitude):
-    found = adapter_parameters(LLAMA, Adapters(rank, tuple(targets), magnitude))
-    alone = [adapter_parameters(LLAMA, Adapters(rank, (one,), magnitude)) for one in targets]
-    assert found == sum(alone)
-    by_hand = sum(rank * (INPUTS[one] + OUTPUTS[one]) + magnitude * OUTPUTS[one] for one in targets)
-    assert found == 32 * by_hand
+    parameters = adapter_parameters(LLAMA, Adapters(rank, tuple(targets), magnitude))
+    alone = [adapter_parameters(LLAMA, Adapters(rank, (target,), magnitude)) for target in targets]
+    assert parameters == sum(alone)
+    by_hand = sum(rank * (INPUTS[target] + OUTPUTS[target]) + magnitude * OUTPUTS[target] for target in targets)
+    assert parameters == 32 * by_hand
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from([LLAMA, MIXTRAL]), st.integers(1, 64), st.sampled_from([512, 4096]))
 def test_adapter_workload_has_2_flops_per_parameter_and_token(architecture, rank, length):
     adapters = Adapters(rank)
-    found = workload(architecture, length, adapters).adapter
-    assert found.weights == adapter_parameters(architecture, adapters)
-    assert found.flops == pytest.approx(2 * length * found.weights)
+    adapter = workload(architecture, length, adapters).adapter
+    assert adapter.weights == adapter_parameters(architecture, adapters)
+    assert adapter.flops == pytest.approx(2 * length * adapter.weights)
     assert workload(architecture, length).adapter.weights == 0
     assert workload(architecture, length, adapters).dense == workload(architecture, length).dense

@@ -46,12 +46,12 @@ def decoder(
     return Architecture(**{"width": 2048, "layers": (layer,), "vocabulary": vocabulary, "final_norm": False, **changes})
 
 
-def held(architecture, of, batch=64):
-    return memory(workload(architecture, LENGTH), MIXED, float(batch), layouts(of))
+def step_memory(architecture, layout, batch=64):
+    return memory(workload(architecture, LENGTH), MIXED, float(batch), layouts(layout))
 
 
-def timed(architecture, of, batch=64, on=NODE):
-    return step_breakdown(workload(architecture, LENGTH), MIXED, on, float(batch), layouts(of), ONLY_PEAK)
+def step_times(architecture, layout, batch=64, hardware=NODE):
+    return step_breakdown(workload(architecture, LENGTH), MIXED, hardware, float(batch), layouts(layout), ONLY_PEAK)
 
 
 def test_causal_attention_has_half_the_flops_of_full_attention():
@@ -59,7 +59,9 @@ def test_causal_attention_has_half_the_flops_of_full_attention():
     causal, both = workload(decoder(), LENGTH), workload(decoder(causal=False), LENGTH)
     assert causal.attention_flops == 16 * 2 * LENGTH**2 * 2048
     assert both.attention_flops == 2 * causal.attention_flops
-    assert timed(decoder(causal=False), Layout()).attention == pytest.approx(2 * timed(decoder(), Layout()).attention)
+    assert step_times(decoder(causal=False), Layout()).attention == pytest.approx(
+        2 * step_times(decoder(), Layout()).attention
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_sliding_window_counts_only_pairs_within_it(window, pairs):
 
 
 def test_tied_head_has_flops_and_embedding_lookup_has_none():
-    tied, untied = (workload(decoder(tied=each), LENGTH) for each in (True, False))
+    tied, untied = (workload(decoder(tied=value), LENGTH) for value in (True, False))
     assert tied.head.flops == untied.head.flops == 2 * LENGTH * 32_000 * 2048
     assert (
         tied.model_flops
@@ -85,20 +87,22 @@ def test_tied_head_has_flops_and_embedding_lookup_has_none():
         == pytest.approx(3 * (tied.dense.flops + tied.head.flops + tied.attention_flops))
     )
     assert (tied.parameters.head, untied.parameters.head) == (0, 32_000 * 2048)
-    assert timed(decoder(tied=True), Layout()).head == timed(decoder(), Layout()).head
+    assert step_times(decoder(tied=True), Layout()).head == step_times(decoder(), Layout()).head
 
 
 def test_expert_parallelism_shards_expert_weights_not_activations():
     """More cases: test_memory.test_expert_parallelism_shards_expert_weights and those after it."""
     mixture = decoder(experts=Experts(experts=16, top_k=2, inner_width=1024))
     apart, together = Layout(data=16, tensor=4), Layout(data=16, tensor=4, expert=16, expert_tensor=4)
-    stages = [stage_parameters(workload(mixture, LENGTH), layouts(of)) for of in (apart, together)]
+    stages = [stage_parameters(workload(mixture, LENGTH), layouts(layout)) for layout in (apart, together)]
     assert stages[0].expert == 64 * stages[1].expert
     assert stages[0].dense == stages[1].dense
-    assert held(mixture, apart).activations == held(mixture, together).activations
-    each = MIXED.optimizer_state_bytes(workload(mixture, LENGTH).parameters.matrix_share)
+    assert step_memory(mixture, apart).activations == step_memory(mixture, together).activations
+    value = MIXED.optimizer_state_bytes(workload(mixture, LENGTH).parameters.matrix_share)
     rest = (stages[1].dense + stages[1].embeddings) / 16
-    assert held(mixture, together).optimizer_states == pytest.approx(each * (rest + stages[1].expert))  # not / 16
+    assert step_memory(mixture, together).optimizer_states == pytest.approx(
+        value * (rest + stages[1].expert)
+    )  # not / 16
 
 
 def test_attention_width_may_differ_from_model_width():
@@ -110,28 +114,28 @@ def test_attention_width_may_differ_from_model_width():
 
 def test_largest_pipeline_stage_determines_time_and_memory():
     """Fourteen layers on four stages are 4, 4, 3 and 3: as slow and as large as sixteen."""
-    fourteen, sixteen = (decoder(layers=each, head=False) for each in (14, 16))
-    of = Layout(pipeline=4)
-    assert timed(fourteen, of).matmul == pytest.approx(timed(sixteen, of).matmul)
-    assert held(fourteen, of).weights == held(sixteen, of).weights
-    assert held(fourteen, of).activations == pytest.approx(held(sixteen, of).activations)
+    fourteen, sixteen = (decoder(layers=value, head=False) for value in (14, 16))
+    layout = Layout(pipeline=4)
+    assert step_times(fourteen, layout).matmul == pytest.approx(step_times(sixteen, layout).matmul)
+    assert step_memory(fourteen, layout).weights == step_memory(sixteen, layout).weights
+    assert step_memory(fourteen, layout).activations == pytest.approx(step_memory(sixteen, layout).activations)
 
 
 def test_pipeline_bubble_with_interleaving_needs_multiple_of_stages():
     """More cases: test_timing.test_pipeline_bubble_of_equal_stages."""
-    parts = timed(decoder(head=False), Layout(pipeline=4, interleave=2), batch=8)
+    parts = step_times(decoder(head=False), Layout(pipeline=4, interleave=2), batch=8)
     assert parts.pipeline_bubble == pytest.approx(
         (parts.total - parts.pipeline_bubble - parts.data_parallel) * 3 / (2 * 8)
     )
     reason = "interleave needs pipeline stages and micro-batches in multiples of them"
     for batch, stands in ((8, False), (9, True), (2, True)):
-        of = layouts(Layout(pipeline=4, interleave=2))
-        assert infeasibility_reasons(workload(decoder(), LENGTH), 4.0, float(batch), of)[reason] == stands
+        layout = layouts(Layout(pipeline=4, interleave=2))
+        assert infeasibility_reasons(workload(decoder(), LENGTH), 4.0, float(batch), layout)[reason] == stands
 
 
 def test_memory_components_add_up():
     """A maximum of two parts would fit where their sum does not."""
-    parts = held(decoder(), Layout(micro_batch=8))
+    parts = step_memory(decoder(), Layout(micro_batch=8))
     states = parts.weights + parts.gradients + parts.optimizer_states
     passing = parts.activations + parts.logits
     assert parts.total - parts.framework == pytest.approx(states + passing)
@@ -143,8 +147,8 @@ def test_only_zero3_gathers_for_every_micro_batch_and_tensor_parallelism_divides
     apart = NODE._replace(gpus_per_node=1.0)  # one bandwidth for every group
 
     def data(zero, tensor=1, batch=64):
-        of = Layout(data=8, tensor=tensor, zero=zero, overlap_data=False)
-        return timed(decoder(), of, batch=batch, on=apart).data_parallel
+        layout = Layout(data=8, tensor=tensor, zero=zero, overlap_data=False)
+        return step_times(decoder(), layout, batch=batch, hardware=apart).data_parallel
 
     assert data(1, batch=64) == data(1, batch=8)  # once a step
     assert data(3, batch=64) == pytest.approx(8 * data(3, batch=8))  # for every micro-batch
@@ -153,19 +157,19 @@ def test_only_zero3_gathers_for_every_micro_batch_and_tensor_parallelism_divides
         assert data(zero, tensor=4) == pytest.approx(data(zero) / 4)
 
 
-@pytest.mark.parametrize("of", [Layout(tensor=4), Layout(pipeline=4)], ids=["tensor", "pipeline"])
-def test_parallelism_divides_gradients_and_activations(of):
+@pytest.mark.parametrize("layout", [Layout(tensor=4), Layout(pipeline=4)], ids=["tensor", "pipeline"])
+def test_parallelism_divides_gradients_and_activations(layout):
     """By tensor parallelism both; by stages the gradients, while a stage keeps as many micro-batches as there are."""
-    whole, split = (held(decoder(vocabulary=8), each) for each in (Layout(), of))
+    whole, split = (step_memory(decoder(vocabulary=8), value) for value in (Layout(), layout))
     assert split.gradients == pytest.approx(whole.gradients / 4, rel=1e-3)  # a table at either end
-    assert split.activations == pytest.approx(whole.activations / of.tensor)
-    one = held(decoder(vocabulary=8), of, batch=1)
-    assert one.activations == pytest.approx(whole.activations / 4)
+    assert split.activations == pytest.approx(whole.activations / layout.tensor)
+    single = step_memory(decoder(vocabulary=8), layout, batch=1)
+    assert single.activations == pytest.approx(whole.activations / 4)
 
 
 def test_norms_are_replicated_over_tensor_parallel_ranks():
     bare, normed = (
-        stage_parameters(workload(decoder(norms=each), LENGTH), layouts(Layout(tensor=8))).dense for each in (0, 2)
+        stage_parameters(workload(decoder(norms=value), LENGTH), layouts(Layout(tensor=8))).dense for value in (0, 2)
     )
     assert normed - bare == 16 * 2 * 2048
 
@@ -173,14 +177,14 @@ def test_norms_are_replicated_over_tensor_parallel_ranks():
 def test_kv_heads_are_replicated_beyond_their_number():
     """Two key heads on eight ranks: each holds one, and does the work of one; more cases in test_memory."""
     grouped = decoder(kv_heads=2)
-    two, eight = (held(grouped, Layout(tensor=each)) for each in (2, 8))
+    two, eight = (step_memory(grouped, Layout(tensor=value)) for value in (2, 8))
     keys = 16 * 2 * 2048 * 128  # one head of keys and one of values
     rest = 16 * (2 * 2048**2 + 2 * 2048 * 8192)
     assert two.weights == 2 * (keys + rest / 2 + 2 * 32_000 * 2048 / 2)
     assert eight.weights == 2 * (keys + rest / 8 + 2 * 32_000 * 2048 / 8)
     work = workload(grouped, LENGTH)
     expected = 3 * 64 * (work.grouped.flops / 2 + work.dense.flops / 8) / 1e15
-    assert timed(grouped, Layout(tensor=8)).matmul == pytest.approx(expected)
+    assert step_times(grouped, Layout(tensor=8)).matmul == pytest.approx(expected)
 
 
 def test_data_parallel_bandwidth_depends_on_group_placement():
@@ -188,14 +192,15 @@ def test_data_parallel_bandwidth_depends_on_group_placement():
     assert bandwidth(NODE, ONLY_PEAK, 1.0, 2.0) == NODE.link_bandwidth
     assert bandwidth(NODE, ONLY_PEAK, 8.0, 2.0) == NODE.network_bandwidth
     near, far = (
-        timed(decoder(), Layout(data=2, tensor=each, overlap_data=False)).data_parallel * each for each in (1, 8)
+        step_times(decoder(), Layout(data=2, tensor=value, overlap_data=False)).data_parallel * value
+        for value in (1, 8)
     )
     assert far / near == pytest.approx(NODE.link_bandwidth / NODE.network_bandwidth)
 
 
 def test_fp8_peak_applies_to_matmuls_not_to_attention_or_head():
     twice = NODE._replace(matmul_peak=2e15)
-    sixteen, eight = timed(decoder(), Layout()), timed(decoder(), Layout(), on=twice)
+    sixteen, eight = step_times(decoder(), Layout()), step_times(decoder(), Layout(), hardware=twice)
     assert eight.matmul == pytest.approx(sixteen.matmul / 2)
     assert (eight.attention, eight.head) == (sixteen.attention, sixteen.head)
 

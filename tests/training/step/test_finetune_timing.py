@@ -36,9 +36,9 @@ LAYER = Layer(
 PLAIN = Architecture(width=4096, layers=(LAYER,), vocabulary=32_000, final_norm=False)
 
 
-def breakdown(of, *, on=IDEAL, constants=ONLY_PEAK, numbers=None, adapters=None):
+def breakdown(layout, *, hardware=IDEAL, constants=ONLY_PEAK, numbers=None, adapters=None):
     work = workload(PLAIN, LENGTH, adapters)
-    return step_breakdown(work, numbers or numerics(), on, float(BATCH), layouts(of), constants)
+    return step_breakdown(work, numbers or numerics(), hardware, float(BATCH), layouts(layout), constants)
 
 
 def test_offloaded_optimizer_step_uses_host_memory_bandwidth():
@@ -52,16 +52,16 @@ def test_offloaded_optimizer_step_uses_host_memory_bandwidth():
 @pytest.mark.parametrize(("recompute", "passes"), [("none", 3), ("full", 4)])
 @pytest.mark.parametrize(("eager", "share"), [(True, 1.0), (False, 0.1)])
 def test_adapter_time_follows_from_traffic_and_flops(recompute, passes, eager, share):
-    on, numbers = IDEAL._replace(memory_bandwidth=1e12), cm.LoRA(tokens=1).numerics()
+    hardware, numbers = IDEAL._replace(memory_bandwidth=1e12), cm.LoRA(tokens=1).numerics()
     constants = ONLY_PEAK._replace(adapter_traffic=3.0, adapter_fused=0.1, adapter_matmul=0.5)
     work = workload(PLAIN, LENGTH, Adapters(16))
-    of = Layout(recompute=recompute, eager=eager)
-    parts = step_breakdown(work, numbers, on, float(BATCH), layouts(of), constants)
+    layout = Layout(recompute=recompute, eager=eager)
+    parts = step_breakdown(work, numbers, hardware, float(BATCH), layouts(layout), constants)
     matrices = 32 * (4 * 2 * 4096 + 2 * (4096 + 16_384))  # inputs and outputs of each
     traffic = share * 3 * 4 * LENGTH * matrices / 1e12
     flops = 2 * LENGTH * 16 * matrices / (0.5 * 1e15)
     assert parts.adapters == pytest.approx(passes * BATCH * (traffic + flops))
-    split = step_breakdown(work, numbers, on, float(BATCH), layouts(of.replace(tensor=4)), constants)
+    split = step_breakdown(work, numbers, hardware, float(BATCH), layouts(layout.replace(tensor=4)), constants)
     assert split.adapters == pytest.approx(parts.adapters / 4)
 
 
@@ -72,15 +72,21 @@ def test_4_bit_weights_are_dequantized_for_every_micro_batch(micro_batch, recomp
 
     By operations of the framework (GPTQ), or by one kernel (NF4), whatever launches the rest.
     """
-    on, constants = IDEAL._replace(memory_bandwidth=1e12), ONLY_PEAK._replace(dequantize=2.0, dequantize_fused=0.25)
+    hardware, constants = (
+        IDEAL._replace(memory_bandwidth=1e12),
+        ONLY_PEAK._replace(dequantize=2.0, dequantize_fused=0.25),
+    )
     weights = workload(PLAIN, LENGTH).dense.weights
     for quantization, eager, share in (("gptq-int4", True, 1.0), ("nf4", True, 0.25), ("nf4", False, 0.25)):
-        of = Layout(recompute=recompute, eager=eager, micro_batch=micro_batch)
+        layout = Layout(recompute=recompute, eager=eager, micro_batch=micro_batch)
         numbers = cm.QLoRA(tokens=1, quantization=quantization).numerics()
-        parts = breakdown(of, on=on, constants=constants, numbers=numbers)
-        each = share * 2 * (FROZEN_WEIGHT_BYTES[quantization] + 2) * weights / 1e12
-        assert parts.dequantize == pytest.approx(passes * BATCH / micro_batch * each)
-    assert breakdown(Layout(), on=on, constants=constants, numbers=cm.LoRA(tokens=1).numerics()).dequantize == 0
+        parts = breakdown(layout, hardware=hardware, constants=constants, numbers=numbers)
+        value = share * 2 * (FROZEN_WEIGHT_BYTES[quantization] + 2) * weights / 1e12
+        assert parts.dequantize == pytest.approx(passes * BATCH / micro_batch * value)
+    assert (
+        breakdown(Layout(), hardware=hardware, constants=constants, numbers=cm.LoRA(tokens=1).numerics()).dequantize
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,16 +103,16 @@ def test_4_bit_weights_are_dequantized_for_every_micro_batch(micro_batch, recomp
 def test_eager_mode_increases_launch_time(eager, zero, quantization, expected):
     """Two passes of three where weights stand still; beyond it what gathers weights, and brings them back."""
     constants = ONLY_PEAK._replace(launch=1e-3, launch_eager=2.0, launch_sharded=5e-3, launch_quantized=7e-3)
-    on = IDEAL._replace(matmul_peak=math.inf, peak=math.inf)
+    hardware = IDEAL._replace(matmul_peak=math.inf, peak=math.inf)
     numbers = cm.LoRA(tokens=1, quantization=quantization).numerics()
-    parts = breakdown(Layout(eager=eager, zero=zero), on=on, constants=constants, numbers=numbers)
+    parts = breakdown(Layout(eager=eager, zero=zero), hardware=hardware, constants=constants, numbers=numbers)
     assert parts.launch == pytest.approx(BATCH * 32 * expected)
 
 
 @pytest.mark.parametrize("attention", ["flash-1", "flash-2", "latest"])
 def test_fused_attention_is_slower_for_short_sequences(attention):
     half = ONLY_PEAK._replace(attention_length=float(LENGTH))
-    long, short = (breakdown(Layout(attention=attention), constants=each) for each in (ONLY_PEAK, half))
+    long, short = (breakdown(Layout(attention=attention), constants=value) for value in (ONLY_PEAK, half))
     assert short.attention == pytest.approx(2 * long.attention)
     slower = ONLY_PEAK._replace(
         **{"attention" if attention == "latest" else f"attention_{attention.replace('-', '_')}": 0.5}
@@ -115,8 +121,10 @@ def test_fused_attention_is_slower_for_short_sequences(attention):
 
 
 def test_eager_loss_increases_logit_traffic():
-    on, constants = IDEAL._replace(memory_bandwidth=1e12, peak=math.inf), ONLY_PEAK._replace(loss_eager=8.0)
-    fused, eager = (breakdown(Layout(eager=each), on=on, constants=constants).head for each in (False, True))
+    hardware, constants = IDEAL._replace(memory_bandwidth=1e12, peak=math.inf), ONLY_PEAK._replace(loss_eager=8.0)
+    fused, eager = (
+        breakdown(Layout(eager=value), hardware=hardware, constants=constants).head for value in (False, True)
+    )
     assert fused == pytest.approx(3 * BATCH * 4 * LENGTH * 32_000 / 1e12)
     assert eager == pytest.approx(8 * fused)
 
@@ -125,10 +133,10 @@ def test_eager_loss_increases_logit_traffic():
 def test_only_adapter_gradients_are_reduced_over_data_parallel_ranks(zero):
     """Frozen weights have no gradients: what is sent is small, unless they are shared and must be gathered."""
     work, numbers = workload(PLAIN, LENGTH, Adapters(16)), cm.LoRA(tokens=1).numerics()
-    of = layouts(Layout(data=8, zero=zero, overlap_data=False))
-    parts = step_breakdown(work, numbers, SLOW, 8.0, of, ONLY_PEAK)
+    layout = layouts(Layout(data=8, zero=zero, overlap_data=False))
+    parts = step_breakdown(work, numbers, SLOW, 8.0, layout, ONLY_PEAK)
     own = work.adapter.weights * 7 / 8 / 1e11
-    stage = stage_parameters(work, of)
+    stage = stage_parameters(work, layout)
     gathered = 2 * 2 * stage.total * 7 / 8 / 1e11 if zero == 3 else 0
     sent = {0: 2 * 2, 1: 2 + 2, 2: 2 + 2, 3: 2}[zero]
     assert parts.data_parallel == pytest.approx(gathered + sent * own)

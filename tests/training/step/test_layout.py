@@ -36,8 +36,10 @@ MIXTURE = Architecture(
 WORK = workload(MIXTURE, 64)
 
 
-def against(count, batch, of, work=WORK):
-    return [reason for reason, holds in infeasibility_reasons(work, float(count), float(batch), of).items() if holds]
+def against(count, batch, layout, work=WORK):
+    return [
+        reason for reason, holds in infeasibility_reasons(work, float(count), float(batch), layout).items() if holds
+    ]
 
 
 @pytest.mark.parametrize(
@@ -82,14 +84,14 @@ def test_layout_is_immutable_and_replace_validates():
 def any_layout(draw):
     powers = st.sampled_from([1, 2, 4, 8])
     data, tensor, context, pipeline = (draw(powers) for _ in range(4))
-    shards = [None, *(each for each in (1, 2, 4, 8) if each < data * context)]
+    shards = [None, *(value for value in (1, 2, 4, 8) if value < data * context)]
     return Layout(
         data=data,
         tensor=tensor,
         context=context,
         pipeline=pipeline,
         shard=draw(st.sampled_from(shards)),
-        expert=draw(st.sampled_from([each for each in (1, 2, 4, 8) if each <= data * tensor * context])),
+        expert=draw(st.sampled_from([value for value in (1, 2, 4, 8) if value <= data * tensor * context])),
         micro_batch=draw(powers),
         interleave=draw(powers) if pipeline > 1 else 1,
         zero=draw(st.integers(0, 3)),
@@ -105,8 +107,8 @@ def any_layout(draw):
 def test_layout_round_trips_through_numbers(several):
     together = layouts(several)
     assert list(together.rows()) == several
-    assert [layout_of(layouts(one)) for one in several] == several
-    assert together.accelerators.tolist() == [one.accelerators for one in several]
+    assert [layout_of(layouts(layout)) for layout in several] == several
+    assert together.accelerators.tolist() == [layout.accelerators for layout in several]
 
 
 def test_default_sharding_covers_all_data_parallel_ranks():
@@ -120,8 +122,8 @@ def test_gradient_accumulation_steps():
 
 
 def test_feasible_layout_has_no_infeasibility_reasons():
-    of = Layout(data=4, tensor=2, pipeline=2, context=2, expert=16, expert_tensor=1, micro_batch=2, interleave=4)
-    assert against(32, 32, layouts(of)) == []
+    layout = Layout(data=4, tensor=2, pipeline=2, context=2, expert=16, expert_tensor=1, micro_batch=2, interleave=4)
+    assert against(32, 32, layouts(layout)) == []
 
 
 INTERLEAVE = "interleave needs pipeline stages and micro-batches in multiples of them"
@@ -155,8 +157,8 @@ INTERLEAVE = "interleave needs pipeline stages and micro-batches in multiples of
 def test_each_infeasibility_reason_alone(reason, count, batch, changes):
     """Numbers may describe what `Layout` itself refuses, since a search makes them by itself."""
     given = {"shard": float(changes.get("data", 1) * changes.get("context", 1)), **changes}
-    of = layouts(Layout())._replace(**{name: float(value) for name, value in given.items()})
-    assert against(count, batch, of) == [reason]
+    layout = layouts(Layout())._replace(**{name: float(value) for name, value in given.items()})
+    assert against(count, batch, layout) == [reason]
 
 
 def test_odd_sequence_length_is_allowed_without_context_parallelism():
@@ -173,10 +175,10 @@ def test_pipeline_stages_need_not_divide_layers():
 @given(st.lists(any_layout(), min_size=1, max_size=5), st.sampled_from([1, 8, 64]), st.sampled_from([16, 24, 64]))
 def test_infeasibility_reasons_of_arrays_match_each_layout(several, count, batch):
     together = infeasibility_reasons(WORK, float(count), float(batch), layouts(several))
-    for place, one in enumerate(several):
-        expected = against(count, batch, layouts(one))
-        found = [reason for reason, holds in together.items() if np.broadcast_to(holds, len(several))[place]]
-        assert found == expected
+    for place, layout in enumerate(several):
+        expected = against(count, batch, layouts(layout))
+        applicable = [reason for reason, holds in together.items() if np.broadcast_to(holds, len(several))[place]]
+        assert applicable == expected
 
 
 def test_step_time_of_infeasible_layout_lists_every_reason():
@@ -192,8 +194,8 @@ def test_step_time_of_infeasible_layout_lists_every_reason():
     assert "16 accelerators, 12 sequences" in str(caught.value)
 
 
-@pytest.mark.parametrize("wrong", [[], "layout", [Layout(), "layout"], [None]])
-def test_non_layout_values_are_rejected(wrong):
+@pytest.mark.parametrize("value", [[], "layout", [Layout(), "layout"], [None]])
+def test_non_layout_values_are_rejected(value):
     recipe = cm.Pretraining(tokens="1B", sequence_length=64, batch_size=12)
     with pytest.raises(cm.InputError, match="`layout` must be a Layout or a sequence of them"):
-        cm.step_time(MIXTURE, cm.Cluster("H100-SXM", 1), recipe, wrong)
+        cm.step_time(MIXTURE, cm.Cluster("H100-SXM", 1), recipe, value)

@@ -32,7 +32,7 @@ from costmodel.training.step.workload import workload
 LENGTH = 64
 MIXED = numerics()
 STEPS = read_steps(table("measurements/step_times"))[0]
-HELD = default_memory_constants()
+CONSTANTS = default_memory_constants()
 
 
 def tiny(*, kv_heads=8, layers=8, norms=2, experts=None, **changes):
@@ -49,8 +49,8 @@ MIXTURE = tiny(experts=Experts(experts=16, top_k=2, inner_width=256))
 LLAMA = cm.load_architecture("llama-3.1-8b")
 
 
-def held(architecture, of, batch=64, numbers=MIXED, length=LENGTH):
-    return memory(workload(architecture, length), numbers, float(batch), layouts(of))
+def step_memory(architecture, layout, batch=64, numbers=MIXED, length=LENGTH):
+    return memory(workload(architecture, length), numbers, float(batch), layouts(layout))
 
 
 def states(parts):
@@ -72,16 +72,20 @@ def test_activations_per_layer_match_korthikanti_2022_without_dropout(heads, wid
         mixer=Attention(heads=heads, kv_heads=heads, head_width=width // heads),
         feed_forward=FeedForward(inner_width=4 * width, gated=False),
     )
-    one = Architecture(width=width, layers=(layer,), vocabulary=51200)
+    architecture = Architecture(width=width, layers=(layer,), vocabulary=51200)
     for batch in (1, 4):
         unit = length * batch * width
-        fused = held(one, Layout(micro_batch=batch), batch, length=length).activations
-        written_out = held(one, Layout(micro_batch=batch, attention="unfused"), batch, length=length).activations
+        fused = step_memory(architecture, Layout(micro_batch=batch), batch, length=length).activations
+        written_out = step_memory(
+            architecture, Layout(micro_batch=batch, attention="unfused"), batch, length=length
+        ).activations
         assert fused == pytest.approx(32 * unit)
         assert written_out == pytest.approx((32 + 5 * heads * length / width) * unit)
-    split = held(one, Layout(tensor=8, attention="unfused"), 1, length=length).activations
+    split = step_memory(architecture, Layout(tensor=8, attention="unfused"), 1, length=length).activations
     assert split == pytest.approx((32 + 5 * heads * length / width) * length * width / 8)  # equation 4
-    apart = held(one, Layout(tensor=8, attention="unfused", sequence_parallel=False), 1, length=length).activations
+    apart = step_memory(
+        architecture, Layout(tensor=8, attention="unfused", sequence_parallel=False), 1, length=length
+    ).activations
     assert apart == pytest.approx((8 + (24 + 5 * heads * length / width) / 8) * length * width)  # equation 3
 
 
@@ -90,7 +94,7 @@ def test_zero_state_memory_matches_rajbhandari_2020(zero, gigabytes):
     """Rajbhandari et al. 2020 (arXiv 1910.02054), figure 1: 7.5 B parameters, 2 + 2 + 12 bytes for each."""
     numbers = MIXED._replace(gradient=2.0)  # gradients in 16 bits there
     counted = sum(workload(LLAMA, LENGTH).parameters[:6])
-    parts = held(LLAMA, Layout(data=64, zero=zero), numbers=numbers)
+    parts = step_memory(LLAMA, Layout(data=64, zero=zero), numbers=numbers)
     assert states(parts) * 7.5e9 / counted / 1e9 == pytest.approx(gigabytes, rel=4e-3)  # three digits are printed
 
 
@@ -98,8 +102,8 @@ def test_pure_data_parallelism_fits_up_to_1_4b_parameters_on_32_gb():
     """Rajbhandari et al. 2020, section 1: it runs out of memory beyond 1.4 B on 32 GB, where states are 16 bytes."""
     numbers = MIXED._replace(gradient=2.0)
     for size, fits in (("1B", True), ("2B", False)):
-        of = Layout(data=8, zero=0, recompute="full")
-        total = held(Architecture.sized(size, vocabulary=50257, tied=True), of, 8, numbers, 1024).total
+        layout = Layout(data=8, zero=0, recompute="full")
+        total = step_memory(Architecture.sized(size, vocabulary=50257, tied=True), layout, 8, numbers, 1024).total
         assert (total <= 32 * GIB) == fits
 
 
@@ -107,7 +111,7 @@ def test_pure_data_parallelism_fits_up_to_1_4b_parameters_on_32_gb():
 def test_every_measured_layout_fits(step):
     """Where the source leaves something open, in one of the ways that it may have run."""
     work = workload(step.architecture, step.sequence_length)
-    least = min(memory(work, step.numbers, step.batch_size, layouts(of)).total for of in candidates(step))
+    least = min(memory(work, step.numbers, step.batch_size, layouts(layout)).total for layout in candidates(step))
     assert least <= hardware_rates(step.cluster, step.precision).memory
 
 
@@ -153,10 +157,10 @@ def test_layouts_that_exceed_memory_do_not_fit(name, accelerator, count, given):
 
 def test_more_sharding_makes_the_model_fit():
     recipe = cm.Pretraining(tokens="1T", sequence_length=2048, batch_size=1024)
-    found = cm.search_layouts(
+    search = cm.search_layouts(
         "llama-3.1-70b", cm.Cluster("H100-SXM", 64), recipe, offload_optimizer=False, zero=3, micro_batch=1
     )
-    assert found.best.fits
+    assert search.best.fits
 
 
 # One accelerator and few, by hand
@@ -165,16 +169,18 @@ def test_more_sharding_makes_the_model_fit():
 def test_memory_components_of_small_model_by_hand():
     """Everything adds up: a part that is not the largest counts too. Two micro-batches, which add gradients up."""
     parameters = 8 * (4 * 128**2 + 2 * 128 * 512 + 2 * 128) + 2 * 1000 * 128
-    parts = held(PLAIN, Layout(micro_batch=2), 4)
+    parts = step_memory(PLAIN, Layout(micro_batch=2), 4)
     tokens = 2 * LENGTH
     assert parts.weights == 2 * parameters
     assert parts.gradients == 4 * parameters
     assert parts.optimizer_states == pytest.approx(12 * parameters)
     assert parts.activations == pytest.approx(8 * 32 * tokens * 128)
-    logits = HELD.whole_logits * tokens * 1000  # 16 and 32 bits, each with its gradient: 12 bytes, and what is around
+    logits = (
+        CONSTANTS.whole_logits * tokens * 1000
+    )  # 16 and 32 bits, each with its gradient: 12 bytes, and what is around
     assert parts.logits == pytest.approx(logits)
     assert (parts.buffers, parts.adapters) == (0, 0)
-    expected = 18 * parameters + 8 * 32 * tokens * 128 + logits + HELD.context
+    expected = 18 * parameters + 8 * 32 * tokens * 128 + logits + CONSTANTS.context
     assert parts.total == pytest.approx(expected, rel=1e-12)
 
 
@@ -182,54 +188,64 @@ def test_memory_components_of_small_model_by_hand():
 def test_single_micro_batch_gradients_reuse_activation_memory(length):
     """One accelerator: they come as those go. Most is held at the end of the backward pass, or at its beginning."""
     parameters = 8 * (4 * 128**2 + 2 * 128 * 512 + 2 * 128) + 2 * 1000 * 128
-    parts = held(PLAIN, Layout(), 1, length=length)
+    parts = step_memory(PLAIN, Layout(), 1, length=length)
     going = parts.activations + parts.logits
     assert parts.gradients + going == pytest.approx(max(4 * parameters, going))
-    assert held(PLAIN, Layout(), 2, length=length).gradients == 4 * parameters
-    assert held(PLAIN, Layout(data=2, zero=0), 2, length=length).gradients == 4 * parameters
-    assert held(PLAIN, Layout(step_in_backward=True), 2, length=length).gradients == 0
+    assert step_memory(PLAIN, Layout(), 2, length=length).gradients == 4 * parameters
+    assert step_memory(PLAIN, Layout(data=2, zero=0), 2, length=length).gradients == 4 * parameters
+    assert step_memory(PLAIN, Layout(step_in_backward=True), 2, length=length).gradients == 0
 
 
 def test_communication_library_needs_memory_on_several_accelerators():
-    alone, together = held(PLAIN, Layout(), 8), held(PLAIN, Layout(data=8), 8)
-    assert (alone.framework, together.framework) == (HELD.context, FRAMEWORK_MEMORY)
-    assert HELD.context < FRAMEWORK_MEMORY
+    alone, together = step_memory(PLAIN, Layout(), 8), step_memory(PLAIN, Layout(data=8), 8)
+    assert (alone.framework, together.framework) == (CONSTANTS.context, FRAMEWORK_MEMORY)
+    assert CONSTANTS.context < FRAMEWORK_MEMORY
 
 
 def test_fused_loss_needs_a_third_of_logit_memory():
-    each = {name: held(PLAIN, Layout(loss=name), 1).logits / (LENGTH * 1000) for name in LOSS_IMPLEMENTATIONS}
-    assert each["fused"] == 4
-    assert each["fused"] / each["whole"] == pytest.approx(1 / 3, abs=0.03)
-    assert each["whole"] == pytest.approx(HELD.whole_logits) and each["half"] == pytest.approx(HELD.half_logits)
-    assert each["whole"] > each["half"] > each["fused"] > each["chunked"] == pytest.approx(HELD.chunked_logits)
+    bytes_per_logit = {
+        name: step_memory(PLAIN, Layout(loss=name), 1).logits / (LENGTH * 1000) for name in LOSS_IMPLEMENTATIONS
+    }
+    assert bytes_per_logit["fused"] == 4
+    assert bytes_per_logit["fused"] / bytes_per_logit["whole"] == pytest.approx(1 / 3, abs=0.03)
+    assert bytes_per_logit["whole"] == pytest.approx(CONSTANTS.whole_logits) and bytes_per_logit[
+        "half"
+    ] == pytest.approx(CONSTANTS.half_logits)
+    assert (
+        bytes_per_logit["whole"]
+        > bytes_per_logit["half"]
+        > bytes_per_logit["fused"]
+        > bytes_per_logit["chunked"]
+        == pytest.approx(CONSTANTS.chunked_logits)
+    )
 
 
 def test_eager_mode_needs_more_activation_and_gradient_memory():
     """Operation by operation: copies of activations, and a list of tensors in the step of the optimizer."""
-    lean, eager = (held(PLAIN, Layout(eager=each), 2) for each in (False, True))
-    assert eager.activations == pytest.approx(HELD.eager_activations * lean.activations)
+    lean, eager = (step_memory(PLAIN, Layout(eager=value), 2) for value in (False, True))
+    assert eager.activations == pytest.approx(CONSTANTS.eager_activations * lean.activations)
     parameters = lean.gradients / 4
-    most = (4 + HELD.foreach) * parameters - eager.activations - eager.logits
+    most = (4 + CONSTANTS.foreach) * parameters - eager.activations - eager.logits
     assert eager.gradients == pytest.approx(max(lean.gradients, most))
     assert eager.gradients > lean.gradients
     assert (eager.weights, eager.optimizer_states, eager.logits) == (lean.weights, lean.optimizer_states, lean.logits)
 
 
 def test_offloaded_weights_are_gathered_layer_by_layer():
-    kept, away = (held(PLAIN, Layout(offload_weights=each), 2) for each in (False, True))
+    kept, away = (step_memory(PLAIN, Layout(offload_weights=value), 2) for value in (False, True))
     assert (away.weights, away.gradients) == (0, 0)
     layer = 4 * 128**2 + 2 * 128 * 512 + 2 * 128
     assert away.buffers - kept.buffers == pytest.approx(2 * (2 * layer + 2 * 1000 * 128))
 
 
 def test_offloaded_activations_keep_one_layer():
-    kept, away = (held(PLAIN, Layout(recompute="full", offload_activations=each), 1) for each in (False, True))
+    kept, away = (step_memory(PLAIN, Layout(recompute="full", offload_activations=value), 1) for value in (False, True))
     assert kept.activations - away.activations == pytest.approx(7 * 2 * LENGTH * 128)
     assert away.activations == pytest.approx(32 * LENGTH * 128)
 
 
 def test_offloaded_optimizer_states_need_no_accelerator_memory():
-    kept, away = held(PLAIN, Layout(), 1), held(PLAIN, Layout(offload_optimizer=True), 1)
+    kept, away = step_memory(PLAIN, Layout(), 1), step_memory(PLAIN, Layout(offload_optimizer=True), 1)
     assert away.optimizer_states == 0
     assert away.total == kept.total - kept.optimizer_states
 
@@ -265,24 +281,24 @@ def test_key_value_weights_are_sharded_at_most_by_kv_heads(tensor):
 
 @pytest.mark.parametrize(("expert", "inner"), [(1, 1), (4, 1), (16, 1), (4, 2), (1, 8)])
 def test_expert_parallelism_shards_expert_weights(expert, inner):
-    of = Layout(data=8, tensor=8, expert=expert, expert_tensor=inner)
-    stage = stage_parameters(workload(MIXTURE, LENGTH), layouts(of))
+    layout = Layout(data=8, tensor=8, expert=expert, expert_tensor=inner)
+    stage = stage_parameters(workload(MIXTURE, LENGTH), layouts(layout))
     assert stage.expert == 8 * 16 * 3 * 128 * 256 / (expert * inner)
 
 
 def test_expert_optimizer_states_are_sharded_over_expert_replicas():
     """Of 16 ranks, 16 / 8 hold the same experts: their states are shared two ways, those of the rest sixteen."""
     work = workload(MIXTURE, LENGTH)
-    of = Layout(data=16, expert=8, zero=1)
-    stage = stage_parameters(work, layouts(of))
-    each = MIXED.optimizer_state_bytes(work.parameters.matrix_share)
-    expected = each * ((stage.dense + stage.embeddings) / 16 + stage.expert / 2)
-    assert held(MIXTURE, of).optimizer_states == pytest.approx(expected)
+    layout = Layout(data=16, expert=8, zero=1)
+    stage = stage_parameters(work, layouts(layout))
+    value = MIXED.optimizer_state_bytes(work.parameters.matrix_share)
+    expected = value * ((stage.dense + stage.embeddings) / 16 + stage.expert / 2)
+    assert step_memory(MIXTURE, layout).optimizer_states == pytest.approx(expected)
 
 
 def test_expert_parallelism_does_not_shard_activations():
     """It is carved out of the data-parallel ranks: each still sends all of its tokens to experts somewhere."""
-    apart, together = (held(MIXTURE, Layout(data=16, expert=expert)).activations for expert in (1, 16))
+    apart, together = (step_memory(MIXTURE, Layout(data=16, expert=expert)).activations for expert in (1, 16))
     assert apart == together > 0
 
 
@@ -290,12 +306,12 @@ def test_zero3_gathered_weights_need_memory():
     """Fully sharded, two layers and the tables are whole at a time; pipeline stages gather all that they hold."""
     work = workload(PLAIN, LENGTH)
     stage = stage_parameters(work, layouts(Layout(data=8)))
-    assert held(PLAIN, Layout(data=8, zero=3)).buffers == pytest.approx(
+    assert step_memory(PLAIN, Layout(data=8, zero=3)).buffers == pytest.approx(
         2 * (2 * stage.dense / 8 + stage.embeddings), rel=1e-12
     )
-    assert held(PLAIN, Layout(data=8, zero=2)).buffers == 0
+    assert step_memory(PLAIN, Layout(data=8, zero=2)).buffers == 0
     staged = stage_parameters(work, layouts(Layout(data=4, pipeline=2)))
-    assert held(PLAIN, Layout(data=4, pipeline=2, zero=3)).buffers == pytest.approx(6 * staged.total)
+    assert step_memory(PLAIN, Layout(data=4, pipeline=2, zero=3)).buffers == pytest.approx(6 * staged.total)
 
 
 @pytest.mark.parametrize(("micro_batches", "waiting"), [(1, 1), (2, 2), (4, 4), (64, 4)])
@@ -309,20 +325,22 @@ def test_pipeline_keeps_activations_of_one_micro_batch_per_stage(micro_batches, 
 def test_interleaving_needs_more_activation_memory(stages, chunks):
     """Korthikanti et al. 2022, section 4.2.3: by the factor 1 + (p - 1) / (p v)."""
     deep = tiny(layers=64)
-    one, many = (held(deep, Layout(pipeline=stages, interleave=each), 8 * stages).activations for each in (1, chunks))
-    assert many / one == pytest.approx(1 + (stages - 1) / (stages * chunks))
+    single, many = (
+        step_memory(deep, Layout(pipeline=stages, interleave=value), 8 * stages).activations for value in (1, chunks)
+    )
+    assert many / single == pytest.approx(1 + (stages - 1) / (stages * chunks))
 
 
 def test_full_recomputation_keeps_layer_inputs_and_one_layer():
     """All of the one whose backward pass runs; its input is among that."""
-    parts = held(PLAIN, Layout(recompute="full"), 1)
+    parts = step_memory(PLAIN, Layout(recompute="full"), 1)
     assert parts.activations == pytest.approx((7 * 2 + 32) * LENGTH * 128)
 
 
 def test_key_value_activations_are_sharded_at_most_by_kv_heads():
     """Two heads on eight ranks: a rank keeps the keys and values of one."""
     of_layer = (2 * 128 + 2 * 128 + 5 * 128 + 5 * 128) / 8 + 2 * 16
-    parts = held(tiny(kv_heads=2), Layout(tensor=8), 1)
+    parts = step_memory(tiny(kv_heads=2), Layout(tensor=8), 1)
     assert parts.activations == pytest.approx(8 * 2 * LENGTH * of_layer)
 
 
@@ -330,18 +348,20 @@ def test_muon_has_two_moments_for_embeddings():
     numbers = numerics(optimizer="muon")
     bare = tiny(norms=0)
     layers, tables = 8 * (4 * 128**2 + 2 * 128 * 512), 2 * 1000 * 128
-    assert held(bare, Layout(), 1, numbers).optimizer_states == pytest.approx(8 * layers + 12 * tables)
+    assert step_memory(bare, Layout(), 1, numbers).optimizer_states == pytest.approx(8 * layers + 12 * tables)
 
 
 def test_full_recomputation_of_a_single_layer_saves_no_memory():
-    one = tiny(layers=1)
-    assert held(one, Layout(recompute="full"), 1).total <= held(one, Layout(), 1).total
+    architecture = tiny(layers=1)
+    assert step_memory(architecture, Layout(recompute="full"), 1).total <= step_memory(architecture, Layout(), 1).total
 
 
 def test_selective_recomputation_of_a_single_layer_saves_no_memory():
     """At the time of its backward pass, all that the layer keeps is there again."""
-    one = tiny(layers=1)
-    assert held(one, Layout(recompute="selective"), 1).total == pytest.approx(held(one, Layout(), 1).total)
+    architecture = tiny(layers=1)
+    assert step_memory(architecture, Layout(recompute="selective"), 1).total == pytest.approx(
+        step_memory(architecture, Layout(), 1).total
+    )
 
 
 # What holds for any layout
@@ -365,7 +385,7 @@ def any_layout(draw, **fixed):
     }
     fields["interleave"] = draw(st.sampled_from([1, 2])) if fields["pipeline"] > 1 else 1
     world = fields["data"] * fields["tensor"] * fields["context"]
-    fields["expert"] = draw(st.sampled_from([each for each in (1, 2, 4, 8) if each <= world]))
+    fields["expert"] = draw(st.sampled_from([value for value in (1, 2, 4, 8) if value <= world]))
     return Layout(**{**fields, **fixed})
 
 
@@ -374,38 +394,40 @@ models = st.sampled_from([LLAMA, MIXTURE, tiny(kv_heads=2, layers=24)])
 
 @settings(max_examples=60, deadline=None)
 @given(models, any_layout())
-def test_recomputation_never_increases_memory(architecture, of):
-    none, selective, full = (held(architecture, of.replace(recompute=each), 256).total for each in RECOMPUTE_MODES)
+def test_recomputation_never_increases_memory(architecture, layout):
+    none, selective, full = (
+        step_memory(architecture, layout.replace(recompute=value), 256).total for value in RECOMPUTE_MODES
+    )
     assert none >= selective >= full
 
 
 @settings(max_examples=60, deadline=None)
 @given(models, any_layout())
-def test_higher_zero_level_never_increases_memory(architecture, of):
+def test_higher_zero_level_never_increases_memory(architecture, layout):
     """Beside the room in which weights are gathered, which the last stage of sharing needs anew."""
-    parts = [held(architecture, of.replace(zero=zero), 256) for zero in range(4)]
-    totals = [one.total - one.buffers for one in parts]
+    parts = [step_memory(architecture, layout.replace(zero=zero), 256) for zero in range(4)]
+    totals = [component.total - component.buffers for component in parts]
     assert totals == sorted(totals, reverse=True)
     assert parts[0].buffers == parts[1].buffers == parts[2].buffers <= parts[3].buffers
 
 
 @pytest.mark.parametrize("data", [2, 8, 64])
 def test_zero3_needs_least_memory_for_deep_models(data):
-    totals = [held(LLAMA, Layout(data=data, zero=zero)).total for zero in range(4)]
+    totals = [step_memory(LLAMA, Layout(data=data, zero=zero)).total for zero in range(4)]
     assert totals == sorted(totals, reverse=True)
 
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout(expert=1), st.sampled_from([2, 4, 8]))
-def test_sharded_states_times_ranks_are_constant(architecture, of, more):
+def test_sharded_states_times_ranks_are_constant(architecture, layout, more):
     """With experts on every rank; what expert parallelism splits already is shared by fewer.
 
     Nothing else grows but what the second accelerator brings: a library for communication.
     """
-    few, many = (held(architecture, of.replace(data=of.data * times), 256) for times in (1, more))
+    few, many = (step_memory(architecture, layout.replace(data=layout.data * times), 256) for times in (1, more))
     for part, from_zero in (("optimizer_states", 1), ("gradients", 2), ("weights", 3)):
-        if of.tensor == 1 or architecture is not MIXTURE:
-            times = more if of.zero >= from_zero else 1
+        if layout.tensor == 1 or architecture is not MIXTURE:
+            times = more if layout.zero >= from_zero else 1
             assert getattr(many, part) * times == pytest.approx(getattr(few, part), rel=1e-12)
     assert many.total - many.framework <= few.total - few.framework
     assert few.framework <= many.framework <= FRAMEWORK_MEMORY
@@ -413,18 +435,22 @@ def test_sharded_states_times_ranks_are_constant(architecture, of, more):
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout(), st.sampled_from(["tensor", "pipeline", "context"]))
-def test_model_parallelism_never_increases_state_memory(architecture, of, degree):
-    assume(of.zero < 3 or degree != "pipeline")
-    few, many = (held(architecture, of.replace(**{degree: getattr(of, degree) * times}), 256) for times in (1, 2))
+def test_model_parallelism_never_increases_state_memory(architecture, layout, degree):
+    assume(layout.zero < 3 or degree != "pipeline")
+    few, many = (
+        step_memory(architecture, layout.replace(**{degree: getattr(layout, degree) * times}), 256) for times in (1, 2)
+    )
     assert states(many) <= states(few) * (1 + 1e-12)
     assert many.logits <= few.logits
 
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout(), st.sampled_from([2, 4]))
-def test_activations_are_linear_in_micro_batch_size(architecture, of, times):
+def test_activations_are_linear_in_micro_batch_size(architecture, layout, times):
     """As long as there are micro-batches enough to fill the pipeline."""
-    few, many = (held(architecture, of.replace(micro_batch=of.micro_batch * each), 1024) for each in (1, times))
+    few, many = (
+        step_memory(architecture, layout.replace(micro_batch=layout.micro_batch * value), 1024) for value in (1, times)
+    )
     assert many.activations == pytest.approx(times * few.activations)
     assert many.logits == pytest.approx(times * few.logits)
     assert states(many) == states(few)
@@ -432,24 +458,26 @@ def test_activations_are_linear_in_micro_batch_size(architecture, of, times):
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout())
-def test_memory_components_add_up_and_are_not_negative(architecture, of):
-    parts = held(architecture, of, 256)
+def test_memory_components_add_up_and_are_not_negative(architecture, layout):
+    parts = step_memory(architecture, layout, 256)
     assert min(parts) >= 0
     assert max(parts) < parts.total == pytest.approx(math.fsum(parts))
 
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout())
-def test_eager_mode_never_reduces_memory(architecture, of):
-    fused, eager = (held(architecture, of.replace(eager=each), 256) for each in (False, True))
-    assert all(one >= other for one, other in zip(eager, fused, strict=True))
+def test_eager_mode_never_reduces_memory(architecture, layout):
+    fused, eager = (step_memory(architecture, layout.replace(eager=value), 256) for value in (False, True))
+    assert all(component >= other for component, other in zip(eager, fused, strict=True))
 
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout(), st.sampled_from(["optimizer", "weights", "activations"]))
-def test_offloading_never_increases_memory(architecture, of, what):
-    kept, away = (held(architecture, of.replace(**{f"offload_{what}": each}), 256) for each in (False, True))
-    component = "optimizer_states" if what == "optimizer" else what
+def test_offloading_never_increases_memory(architecture, layout, offloaded):
+    kept, away = (
+        step_memory(architecture, layout.replace(**{f"offload_{offloaded}": value}), 256) for value in (False, True)
+    )
+    component = "optimizer_states" if offloaded == "optimizer" else offloaded
     assert getattr(away, component) <= getattr(kept, component)
     # weights come back for two layers and a table at a time, or a stage: in a shallow model that may be all of it
     assert away.total - away.buffers <= kept.total - kept.buffers
@@ -458,8 +486,8 @@ def test_offloading_never_increases_memory(architecture, of, what):
 @settings(max_examples=25, deadline=None)
 @given(models, st.lists(any_layout(), min_size=1, max_size=5), st.booleans())
 def test_array_of_layouts_matches_each_layout(architecture, several, eager):
-    several = [one.replace(eager=eager) for one in several]
-    together = held(architecture, several, 256)
-    for place, one in enumerate(several):
-        alone = held(architecture, one, 256)
+    several = [layout.replace(eager=eager) for layout in several]
+    together = step_memory(architecture, several, 256)
+    for place, layout in enumerate(several):
+        alone = step_memory(architecture, layout, 256)
         assert [float(np.broadcast_to(part, len(several))[place]) for part in together] == pytest.approx(list(alone))

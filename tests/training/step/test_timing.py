@@ -59,8 +59,8 @@ GROUPED = decoder(kv_heads=4, layers=30)
 MIXTURE = decoder(experts=Experts(experts=16, top_k=2, inner_width=2048), layers=32)
 
 
-def breakdown(architecture, of, *, on=IDEAL, constants=ONLY_PEAK, batch=BATCH, numbers=MIXED):
-    return step_breakdown(workload(architecture, LENGTH), numbers, on, float(batch), layouts(of), constants)
+def breakdown(architecture, layout, *, hardware=IDEAL, constants=ONLY_PEAK, batch=BATCH, numbers=MIXED):
+    return step_breakdown(workload(architecture, LENGTH), numbers, hardware, float(batch), layouts(layout), constants)
 
 
 # By hand
@@ -92,33 +92,38 @@ def test_ideal_hardware_step_time_is_flops_over_peak(recompute, attention, produ
 @pytest.mark.parametrize("expert", [1, 4, 16])
 def test_weights_are_read_for_every_micro_batch(expert):
     """Of experts, those that a rank holds: what it does not hold it does not read."""
-    on, constants = IDEAL._replace(matmul_peak=math.inf, memory_bandwidth=1e12), ONLY_PEAK._replace(matmul_traffic=1.0)
-    one, two = (
-        breakdown(MIXTURE, Layout(data=16, expert=expert, micro_batch=each), on=on, constants=constants).matmul
-        for each in (1, 2)
+    hardware, constants = (
+        IDEAL._replace(matmul_peak=math.inf, memory_bandwidth=1e12),
+        ONLY_PEAK._replace(matmul_traffic=1.0),
+    )
+    unsharded, sharded = (
+        breakdown(
+            MIXTURE, Layout(data=16, expert=expert, micro_batch=value), hardware=hardware, constants=constants
+        ).matmul
+        for value in (1, 2)
     )
     counts = workload(MIXTURE, LENGTH).parameters
     weights = counts.dense + counts.expert / expert + counts.replicated - 32 * 2 * 4096  # norms are no products
-    assert one - two == pytest.approx(3 * (16 - 8) * 2 * weights / 1e12)
+    assert unsharded - sharded == pytest.approx(3 * (16 - 8) * 2 * weights / 1e12)
 
 
 def test_launch_time_counts_layers_and_experts():
     """On a device that takes no time, the host's is what is left."""
     layers = (*decoder(layers=2).layers, *MIXTURE.replace(layers=(MIXTURE.layers[0].replace(count=6),)).layers)
     constants = ONLY_PEAK._replace(launch=1e-3, launch_experts=2e-3)
-    on = IDEAL._replace(matmul_peak=math.inf, peak=math.inf)
-    parts = breakdown(PLAIN.replace(layers=layers), Layout(micro_batch=2), on=on, constants=constants)
+    hardware = IDEAL._replace(matmul_peak=math.inf, peak=math.inf)
+    parts = breakdown(PLAIN.replace(layers=layers), Layout(micro_batch=2), hardware=hardware, constants=constants)
     assert parts.total == parts.launch == pytest.approx(BATCH / 2 * (8 * 1e-3 + 6 * 2e-3))
 
 
 def test_frozen_weights_have_no_weight_gradients():
     """Adapters: the backward pass makes gradients of activations alone."""
-    full, frozen = (breakdown(PLAIN, Layout(), numbers=MIXED._replace(backward=each)).matmul for each in (2.0, 1.0))
+    full, frozen = (breakdown(PLAIN, Layout(), numbers=MIXED._replace(backward=value)).matmul for value in (2.0, 1.0))
     assert frozen == pytest.approx(full * 2 / 3)
 
 
 @pytest.mark.parametrize(
-    "of",
+    "layout",
     [
         Layout(data=8),
         Layout(tensor=8),
@@ -127,9 +132,9 @@ def test_frozen_weights_have_no_weight_gradients():
         Layout(data=4, pipeline=2, micro_batch=2),
     ],
 )
-def test_ideal_step_time_is_inverse_to_accelerators(of):
-    one, many = (breakdown(decoder(head=False, norms=0), each) for each in (Layout(), of))
-    assert (many.total - many.pipeline_bubble) * of.accelerators == pytest.approx(one.total)
+def test_ideal_step_time_is_inverse_to_accelerators(layout):
+    single, many = (breakdown(decoder(head=False, norms=0), value) for value in (Layout(), layout))
+    assert (many.total - many.pipeline_bubble) * layout.accelerators == pytest.approx(single.total)
 
 
 @pytest.mark.parametrize("chunks", [1, 2, 4])
@@ -137,9 +142,9 @@ def test_ideal_step_time_is_inverse_to_accelerators(of):
 @pytest.mark.parametrize("fitted", [False, True])
 def test_pipeline_bubble_of_equal_stages(stages, micro_batches, chunks, fitted):
     """(p - 1) / m of the time without it; over v with v chunks (Narayanan et al. 2021, section 2.2)."""
-    of = Layout(data=BATCH // micro_batches, pipeline=stages, interleave=chunks, overlap_data=False)
-    where = {"on": REAL, "constants": FITTED} if fitted else {}
-    parts = breakdown(HEADLESS, of, **where)
+    layout = Layout(data=BATCH // micro_batches, pipeline=stages, interleave=chunks, overlap_data=False)
+    where = {"hardware": REAL, "constants": FITTED} if fitted else {}
+    parts = breakdown(HEADLESS, layout, **where)
     passes = parts.total - parts.pipeline_bubble - parts.data_parallel - parts.optimizer - parts.fixed_overhead
     assert parts.pipeline_bubble / passes == pytest.approx((stages - 1) / (chunks * micro_batches))
 
@@ -157,7 +162,7 @@ def test_stage_with_lm_head_may_be_slowest():
 
 def test_slowest_pipeline_stage_determines_step_time():
     """Thirty layers on four stages are as slow as thirty-two."""
-    thirty, even = (breakdown(decoder(layers=each, head=False), Layout(pipeline=4)) for each in (30, 32))
+    thirty, even = (breakdown(decoder(layers=value, head=False), Layout(pipeline=4)) for value in (30, 32))
     assert thirty.total == pytest.approx(even.total)
 
 
@@ -174,15 +179,15 @@ def test_slowest_pipeline_stage_determines_step_time():
     ],
 )
 def test_bandwidth_depends_on_group_placement(stride, size, expected):
-    on = IDEAL._replace(link_bandwidth=900.0, network_bandwidth=50.0)
-    assert bandwidth(on, ONLY_PEAK, float(stride), float(size)) == expected
-    array = bandwidth(on, ONLY_PEAK, np.array([stride, 1.0]), float(size))
+    hardware = IDEAL._replace(link_bandwidth=900.0, network_bandwidth=50.0)
+    assert bandwidth(hardware, ONLY_PEAK, float(stride), float(size)) == expected
+    array = bandwidth(hardware, ONLY_PEAK, np.array([stride, 1.0]), float(size))
     assert array[0] == expected
 
 
 def test_network_bandwidth_is_limited_by_link_bandwidth():
-    on = IDEAL._replace(link_bandwidth=100.0, network_bandwidth=50.0)
-    assert bandwidth(on, ONLY_PEAK, 1.0, 64.0) == 100.0
+    hardware = IDEAL._replace(link_bandwidth=100.0, network_bandwidth=50.0)
+    assert bandwidth(hardware, ONLY_PEAK, 1.0, 64.0) == 100.0
 
 
 SLOW = IDEAL._replace(link_bandwidth=1e11, network_bandwidth=1e11, gpus_per_node=1.0)
@@ -190,7 +195,7 @@ SLOW = IDEAL._replace(link_bandwidth=1e11, network_bandwidth=1e11, gpus_per_node
 
 
 @pytest.mark.parametrize(
-    ("zero", "once", "each"),
+    ("zero", "per_step", "per_micro_batch"),
     [
         (0, 2 * 4, 0),  # all-reduce of 32-bit gradients
         (1, 4 + 2, 0),  # scatter gradients, gather weights
@@ -199,11 +204,13 @@ SLOW = IDEAL._replace(link_bandwidth=1e11, network_bandwidth=1e11, gpus_per_node
     ],
 )
 @pytest.mark.parametrize("accumulation", [1, 4])
-def test_data_parallel_communication_volume(zero, once, each, accumulation):
-    of = Layout(data=8, zero=zero, overlap_data=False)
-    stage = stage_parameters(workload(PLAIN, LENGTH), layouts(of))
-    parts = breakdown(PLAIN, of, on=SLOW, batch=8 * accumulation)
-    assert parts.data_parallel == pytest.approx((once + accumulation * each) * stage.total * 7 / 8 / 1e11)
+def test_data_parallel_communication_volume(zero, per_step, per_micro_batch, accumulation):
+    layout = Layout(data=8, zero=zero, overlap_data=False)
+    stage = stage_parameters(workload(PLAIN, LENGTH), layouts(layout))
+    parts = breakdown(PLAIN, layout, hardware=SLOW, batch=8 * accumulation)
+    assert parts.data_parallel == pytest.approx(
+        (per_step + accumulation * per_micro_batch) * stage.total * 7 / 8 / 1e11
+    )
 
 
 TWO_TIERS = IDEAL._replace(link_bandwidth=1e12, network_bandwidth=1e10)
@@ -211,9 +218,9 @@ TWO_TIERS = IDEAL._replace(link_bandwidth=1e12, network_bandwidth=1e10)
 
 @pytest.mark.parametrize("accumulation", [1, 4])
 def test_hybrid_sharding_gathers_within_nodes_and_reduces_between_nodes(accumulation):
-    of = Layout(data=16, shard=8, zero=3, overlap_data=False)
-    stage = stage_parameters(workload(PLAIN, LENGTH), layouts(of))
-    parts = breakdown(PLAIN, of, on=TWO_TIERS, batch=16 * accumulation)
+    layout = Layout(data=16, shard=8, zero=3, overlap_data=False)
+    stage = stage_parameters(workload(PLAIN, LENGTH), layouts(layout))
+    parts = breakdown(PLAIN, layout, hardware=TWO_TIERS, batch=16 * accumulation)
     inside = accumulation * (2 + 2 + 4) * stage.total * 7 / 8 / 1e12
     between = 2 * 4 * stage.total / 8 * 1 / 2 / 1e10  # an all-reduce of its part with the one rank that has the same
     assert parts.data_parallel == pytest.approx(inside + between)
@@ -221,19 +228,19 @@ def test_hybrid_sharding_gathers_within_nodes_and_reduces_between_nodes(accumula
 
 def test_expert_replicas_communicate_between_nodes():
     """Eight ranks of a node hold different experts: the gradients of each cross the network, adapter by adapter."""
-    of = Layout(data=16, expert=8, zero=1, overlap_data=False)
-    stage = stage_parameters(workload(MIXTURE, LENGTH), layouts(of))
+    layout = Layout(data=16, expert=8, zero=1, overlap_data=False)
+    stage = stage_parameters(workload(MIXTURE, LENGTH), layouts(layout))
     rest = (stage.dense + stage.embeddings) * 15 / 16 / (8 * 1e10)  # all adapters of a node work together
-    assert breakdown(MIXTURE, of, on=TWO_TIERS).data_parallel == pytest.approx(
+    assert breakdown(MIXTURE, layout, hardware=TWO_TIERS).data_parallel == pytest.approx(
         (4 + 2) * (rest + stage.expert / 2 / 1e10)
     )
 
 
 def test_pipeline_stages_gather_weights_once():
-    of = Layout(data=8, pipeline=2, zero=3, overlap_data=False)
-    stage = stage_parameters(workload(PLAIN, LENGTH), layouts(of))
+    layout = Layout(data=8, pipeline=2, zero=3, overlap_data=False)
+    stage = stage_parameters(workload(PLAIN, LENGTH), layouts(layout))
     for accumulation in (2, 8):
-        parts = breakdown(PLAIN, of, on=SLOW, batch=8 * accumulation)
+        parts = breakdown(PLAIN, layout, hardware=SLOW, batch=8 * accumulation)
         assert parts.data_parallel == pytest.approx(8 * stage.total * 7 / 8 / 1e11)
 
 
@@ -241,7 +248,7 @@ def test_pipeline_stages_gather_weights_once():
 @pytest.mark.parametrize("tensor", [2, 8])
 def test_tensor_parallel_communication_volume(tensor, recompute, passes):
     """A scatter and a gather of the hidden state after each of two blocks, forward, backward and again."""
-    parts = breakdown(PLAIN, Layout(tensor=tensor, recompute=recompute), on=SLOW)
+    parts = breakdown(PLAIN, Layout(tensor=tensor, recompute=recompute), hardware=SLOW)
     state = 2 * LENGTH * 4096
     expected = passes * BATCH * 32 * 2 * 2 * state * (tensor - 1) / tensor / 1e11
     assert parts.tensor_parallel == pytest.approx(expected)
@@ -249,45 +256,48 @@ def test_tensor_parallel_communication_volume(tensor, recompute, passes):
 
 def test_context_parallel_communication_volume():
     """Keys and values of the other ranks, forward, and backward with their gradients."""
-    parts = breakdown(PLAIN, Layout(context=4), on=SLOW)
+    parts = breakdown(PLAIN, Layout(context=4), hardware=SLOW)
     assert parts.context_parallel == pytest.approx(3 * BATCH * 32 * 2 * (2 * LENGTH * 4096) * 3 / 4 / 1e11)
-    assert breakdown(GROUPED, Layout(context=4), on=SLOW).context_parallel == pytest.approx(
+    assert breakdown(GROUPED, Layout(context=4), hardware=SLOW).context_parallel == pytest.approx(
         parts.context_parallel / 8 * 30 / 32
     )
 
 
 def test_context_parallel_volume_with_replicated_kv_heads():
     """Four heads on eight ranks: each rank passes one head, not half of one."""
-    parts = breakdown(GROUPED, Layout(tensor=8, context=2), on=SLOW)
+    parts = breakdown(GROUPED, Layout(tensor=8, context=2), hardware=SLOW)
     assert parts.context_parallel == pytest.approx(3 * BATCH * 30 * 2 * (2 * LENGTH * 4 * 128) / 4 * 1 / 2 / 1e11)
 
 
 def test_expert_parallel_communication_volume():
     """To the experts and back, forward and backward: two experts for each token, those that are elsewhere."""
-    parts = breakdown(MIXTURE, Layout(data=8, expert=8, micro_batch=1), on=SLOW)
+    parts = breakdown(MIXTURE, Layout(data=8, expert=8, micro_batch=1), hardware=SLOW)
     expected = BATCH / 8 * 32 * 4 * 2 * (2 * LENGTH * 4096) * 7 / 8 / 1e11
     assert parts.expert_parallel == pytest.approx(expected)
-    assert breakdown(MIXTURE, Layout(data=8), on=SLOW).expert_parallel == 0
+    assert breakdown(MIXTURE, Layout(data=8), hardware=SLOW).expert_parallel == 0
 
 
 def test_pipeline_send_recv_volume():
     """The hidden state on, its gradient back, once for each chunk."""
     for chunks in (1, 4):
-        parts = breakdown(PLAIN, Layout(pipeline=4, interleave=chunks), on=SLOW)
+        parts = breakdown(PLAIN, Layout(pipeline=4, interleave=chunks), hardware=SLOW)
         assert parts.pipeline_send_recv == pytest.approx(BATCH * 2 * chunks * 2 * LENGTH * 4096 / 1e11)
 
 
 def test_optimizer_offload_is_limited_by_host_bandwidth():
-    on = IDEAL._replace(host_bandwidth=1e10)
-    kept, away = (breakdown(PLAIN, Layout(data=8, offload_optimizer=each), on=on).optimizer for each in (False, True))
+    hardware = IDEAL._replace(host_bandwidth=1e10)
+    kept, away = (
+        breakdown(PLAIN, Layout(data=8, offload_optimizer=value), hardware=hardware).optimizer
+        for value in (False, True)
+    )
     stage = stage_parameters(workload(PLAIN, LENGTH), layouts(Layout(data=8)))
     assert away - kept == pytest.approx((4 + 2) * stage.total / 8 / 1e10)
 
 
 def test_backward_pass_overlaps_gradient_reduction():
     hidden = ONLY_PEAK._replace(overlap=8.0)
-    apart = breakdown(PLAIN, Layout(data=8, overlap_data=False), on=SLOW, constants=hidden)
-    beside = breakdown(PLAIN, Layout(data=8), on=SLOW, constants=hidden)
+    apart = breakdown(PLAIN, Layout(data=8, overlap_data=False), hardware=SLOW, constants=hidden)
+    beside = breakdown(PLAIN, Layout(data=8), hardware=SLOW, constants=hidden)
     pass_time = (apart.total - apart.data_parallel) / (BATCH / 8)
     assert beside.data_parallel == pytest.approx((pass_time**8 + apart.data_parallel**8) ** (1 / 8) - pass_time)
     assert max(0.0, apart.data_parallel - pass_time) <= beside.data_parallel < apart.data_parallel
@@ -299,14 +309,14 @@ def test_backward_pass_overlaps_gradient_reduction():
 @st.composite
 def any_layout(draw):
     """A layout of 64 accelerators that a batch of 256 and the decoders above can take."""
-    tensor, pipeline, context = (draw(st.sampled_from(each)) for each in ([1, 2, 4, 8], [1, 2, 4], [1, 2]))
+    tensor, pipeline, context = (draw(st.sampled_from(value)) for value in ([1, 2, 4, 8], [1, 2, 4], [1, 2]))
     data = 64 // (tensor * pipeline * context)
     return Layout(
         data=data,
         tensor=tensor,
         pipeline=pipeline,
         context=context,
-        expert=draw(st.sampled_from([each for each in (1, 2, 8) if each <= data * tensor * context])),
+        expert=draw(st.sampled_from([value for value in (1, 2, 8) if value <= data * tensor * context])),
         micro_batch=draw(st.sampled_from([1, 2])),
         zero=draw(st.integers(0, 3)),
         interleave=draw(st.sampled_from([1, 2])) if pipeline > 1 else 1,
@@ -317,17 +327,17 @@ def any_layout(draw):
     )
 
 
-def suited(of, architecture):
+def suited(layout, architecture):
     """The same layout without expert parallelism where there are no experts."""
-    return of if architecture is MIXTURE else of.replace(expert=1)
+    return layout if architecture is MIXTURE else layout.replace(expert=1)
 
 
 models = st.sampled_from([PLAIN, GROUPED, MIXTURE, HEADLESS])
 RECIPE = cm.Pretraining(tokens="1T", sequence_length=LENGTH, batch_size=BATCH)
 
 
-def real(architecture, of, on=REAL, **given):
-    return breakdown(architecture, of, on=on, constants=FITTED, **given)
+def real(architecture, layout, hardware=REAL, **given):
+    return breakdown(architecture, layout, hardware=hardware, constants=FITTED, **given)
 
 
 @settings(max_examples=100, deadline=None)
@@ -339,30 +349,32 @@ def real(architecture, of, on=REAL, **given):
     ),
     st.floats(1, 20),
 )
-def test_better_hardware_is_never_slower(architecture, of, name, factor):
+def test_better_hardware_is_never_slower(architecture, layout, name, factor):
     better = REAL._replace(**{name: getattr(REAL, name) * factor})
-    assert real(architecture, of, better).total <= real(architecture, of).total * (1 + 1e-12)
+    assert real(architecture, layout, better).total <= real(architecture, layout).total * (1 + 1e-12)
 
 
 def test_higher_peak_is_never_slower_with_reduce_scatter_per_micro_batch():
     """Over a slow network both take longer than a pass; a longer pass must not gain twice."""
     slow = REAL._replace(network_bandwidth=REAL.network_bandwidth / 50)
-    of = Layout(data=64, zero=2)
-    now, better = (real(PLAIN, of, slow._replace(matmul_peak=slow.matmul_peak * each), batch=64) for each in (1, 2))
+    layout = Layout(data=64, zero=2)
+    now, better = (
+        real(PLAIN, layout, slow._replace(matmul_peak=slow.matmul_peak * value), batch=64) for value in (1, 2)
+    )
     assert better.total <= now.total
 
 
 @settings(max_examples=60, deadline=None)
 @given(models, any_layout())
-def test_recomputation_increases_step_time(architecture, of):
-    none, selective, full = (real(architecture, of.replace(recompute=each)).total for each in RECOMPUTE_MODES)
+def test_recomputation_increases_step_time(architecture, layout):
+    none, selective, full = (real(architecture, layout.replace(recompute=value)).total for value in RECOMPUTE_MODES)
     assert none <= selective <= full
 
 
 @settings(max_examples=60, deadline=None)
 @given(models, any_layout())
-def test_components_add_up_and_step_time_is_at_least_flops_over_peak(architecture, of):
-    step = cm.step_time(architecture, H100, RECIPE, suited(of, architecture))
+def test_components_add_up_and_step_time_is_at_least_flops_over_peak(architecture, layout):
+    step = cm.step_time(architecture, H100, RECIPE, suited(layout, architecture))
     least = workload(architecture, LENGTH).model_flops * BATCH / (64 * REAL.peak)
     assert least < step.seconds == pytest.approx(math.fsum(step.breakdown))
     assert min(step.breakdown) >= -1e-9 * step.seconds  # rounding, in parts that are a difference
@@ -373,9 +385,9 @@ def test_components_add_up_and_step_time_is_at_least_flops_over_peak(architectur
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout())
-def test_model_flops_do_not_depend_on_layout(architecture, of):
+def test_model_flops_do_not_depend_on_layout(architecture, layout):
     """However it is spread and recomputed, the step does the FLOPs of the model."""
-    step = cm.step_time(architecture, H100, RECIPE, suited(of, architecture))
+    step = cm.step_time(architecture, H100, RECIPE, suited(layout, architecture))
     flops = cm.count_flops(architecture, LENGTH, BATCH).training
     assert step.mfu * step.seconds * 64 * REAL.peak == pytest.approx(flops)
     assert step.flops * step.seconds * 64 == pytest.approx(flops)
@@ -397,49 +409,51 @@ def test_hardware_flops_are_model_flops_plus_recomputed_flops(recompute, attenti
 @settings(max_examples=25, deadline=None)
 @given(models, st.lists(any_layout(), min_size=1, max_size=6))
 def test_array_of_layouts_matches_each_layout(architecture, several):
-    several = [suited(of, architecture) for of in several]
+    several = [suited(layout, architecture) for layout in several]
     together = cm.step_time(architecture, H100, RECIPE, several)
     assert together.seconds.shape == (len(several),)
-    for place, of in enumerate(several):
-        alone = cm.step_time(architecture, H100, RECIPE, of)
+    for place, layout in enumerate(several):
+        alone = cm.step_time(architecture, H100, RECIPE, layout)
         for name in ("seconds", "mfu", "hfu", "flops", "fits", "spread"):
             assert getattr(together, name)[place] == pytest.approx(getattr(alone, name), rel=1e-9)
-        for whole, one in zip((*together.breakdown, *together.memory), (*alone.breakdown, *alone.memory), strict=True):
-            found = float(np.broadcast_to(whole, len(several))[place])
-            assert found == pytest.approx(one, rel=1e-9, abs=1e-9 * alone.seconds)  # differences round
+        for whole, expected in zip(
+            (*together.breakdown, *together.memory), (*alone.breakdown, *alone.memory), strict=True
+        ):
+            actual = float(np.broadcast_to(whole, len(several))[place])
+            assert actual == pytest.approx(expected, rel=1e-9, abs=1e-9 * alone.seconds)  # differences round
 
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout(), st.sampled_from([2, 4]))
-def test_larger_batch_increases_step_time_and_mfu(architecture, of, times):
-    few, many = (real(architecture, of, batch=BATCH * each).total for each in (1, times))
+def test_larger_batch_increases_step_time_and_mfu(architecture, layout, times):
+    few, many = (real(architecture, layout, batch=BATCH * value).total for value in (1, times))
     assert few < many <= times * few
 
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout())
-def test_overlap_never_increases_step_time(architecture, of):
+def test_overlap_never_increases_step_time(architecture, layout):
     for name in ("overlap_tensor", "overlap_data"):
-        apart, beside = (real(architecture, of.replace(**{name: each})).total for each in (False, True))
+        apart, beside = (real(architecture, layout.replace(**{name: value})).total for value in (False, True))
         assert beside <= apart * (1 + FITTED.exposed_data)
-    tensor = [real(architecture, of.replace(overlap_tensor=each)).tensor_parallel for each in (False, True)]
+    tensor = [real(architecture, layout.replace(overlap_tensor=value)).tensor_parallel for value in (False, True)]
     assert tensor[1] <= tensor[0]
 
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout())
-def test_software_factor_scales_step_time(architecture, of):
+def test_software_factor_scales_step_time(architecture, layout):
     slower = FITTED._replace(software=2 * FITTED.software)
-    now, then = (breakdown(architecture, of, on=REAL, constants=each) for each in (FITTED, slower))
+    now, then = (breakdown(architecture, layout, hardware=REAL, constants=value) for value in (FITTED, slower))
     assert then.total == pytest.approx(2 * now.total)
 
 
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout())
-def test_sampled_layouts_are_feasible(architecture, of):
+def test_sampled_layouts_are_feasible(architecture, layout):
     """Or the properties above would speak of nothing."""
-    of = layouts(suited(of, architecture))
-    assert not any(infeasibility_reasons(workload(architecture, LENGTH), 64.0, float(BATCH), of).values())
+    layout = layouts(suited(layout, architecture))
+    assert not any(infeasibility_reasons(workload(architecture, LENGTH), 64.0, float(BATCH), layout).values())
 
 
 # What a user asks

@@ -149,22 +149,22 @@ def test_multi_token_prediction_layers_are_counted_separately():
 @given(SEVERAL, st.integers(4, 12))
 def test_matmul_flops_are_linear_and_attention_at_most_quadratic_in_length(name, power):
     architecture = cm.load_architecture(name)
-    one, two = workload(architecture, 2**power), workload(architecture, 2 ** (power + 1))
+    single, two = workload(architecture, 2**power), workload(architecture, 2 ** (power + 1))
     for way in WAYS:
-        assert getattr(two, way).flops == pytest.approx(2 * getattr(one, way).flops)
-        assert getattr(two, way).weights == getattr(one, way).weights
-    assert two.scan_flops == pytest.approx(2 * one.scan_flops)
-    assert 2 * one.attention_flops <= two.attention_flops * (1 + 1e-12)
-    assert two.attention_flops <= 4 * one.attention_flops * (1 + 1e-12)
-    assert two.parameters == one.parameters
+        assert getattr(two, way).flops == pytest.approx(2 * getattr(single, way).flops)
+        assert getattr(two, way).weights == getattr(single, way).weights
+    assert two.scan_flops == pytest.approx(2 * single.scan_flops)
+    assert 2 * single.attention_flops <= two.attention_flops * (1 + 1e-12)
+    assert two.attention_flops <= 4 * single.attention_flops * (1 + 1e-12)
+    assert two.parameters == single.parameters
 
 
 @given(st.integers(1, 12))
 def test_flops_of_equal_layers_add_up(depth):
-    one, many = workload(tiny(layers=1), 64), workload(tiny(layers=depth), 64)
+    single, many = workload(tiny(layers=1), 64), workload(tiny(layers=depth), 64)
     for name in ("normalized", "residual", "all_reduced", "scores", "key_values", "attention_flops", "layers"):
-        assert getattr(many, name) == depth * getattr(one, name)
-    assert many.dense == tuple(depth * value for value in one.dense)
+        assert getattr(many, name) == depth * getattr(single, name)
+    assert many.dense == tuple(depth * value for value in single.dense)
 
 
 def test_stacked_workloads_match_each_workload():
@@ -175,16 +175,16 @@ def test_stacked_workloads_match_each_workload():
     ]
     together = stacked(single)
     assert together.layers.shape == together.dense.flops.shape == (3,)
-    for place, one in enumerate(single):
-        assert type(one)._make(_element(field, place) for field in together) == one
+    for place, work in enumerate(single):
+        assert type(work)._make(_element(field, place) for field in together) == work
     layout = layouts([Layout(data=4, tensor=2, recompute="full")] * 3)
-    held = memory(together, numerics(), 8.0, layout).total
+    total = memory(together, numerics(), 8.0, layout).total
     assert np.allclose(
-        held,
-        [memory(one, numerics(), 8.0, layouts(Layout(data=4, tensor=2, recompute="full"))).total for one in single],
+        total,
+        [memory(work, numerics(), 8.0, layouts(Layout(data=4, tensor=2, recompute="full"))).total for work in single],
         rtol=1e-12,
     )
 
 
 def _element(field, place):
-    return type(field)._make(one[place] for one in field) if isinstance(field, tuple) else field[place]
+    return type(field)._make(part[place] for part in field) if isinstance(field, tuple) else field[place]
