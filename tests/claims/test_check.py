@@ -154,13 +154,13 @@ def test_data_will_do_for_a_claim_and_mistakes_are_said():
     with pytest.raises(InputError) as caught:
         check_claim(said, paths=5, seed=-1)
     assert len(caught.value.problems) == 2
-    with pytest.raises(InputError, match=r"paths is a whole number from 100"):
+    with pytest.raises(InputError, match=r"paths must be a whole number from 100"):
         check_claim(said, paths=1000.5)
     with pytest.raises(InputError, match=r"a claim is a table with kind, text"):
         check_claim("cheap soon")
     with pytest.raises(UnknownNameError, match=r"unknown capability 'GPT-7'"):
         check_claim(CostClaim(text="x", reference="GPT-7", below=1, by=2027))
-    with pytest.raises(MissingFactError, match=r"no run that reached it by 2020-12-31 is known"):
+    with pytest.raises(MissingFactError, match=r"no run that reached the capability by 2020-12-31 is known"):
         check_claim(CostClaim(text="x", reference=BLOOMBERG, below=1e6, by=2020))
 
 

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 Cost = Annotated[float | Range, Measure("USD", 0.0, MOST, open_low=True)]
 BEST_UTILIZATION = 0.5
-"""Share of the bf16 peak that large runs reach at best; what is left of it can still be gained [1]."""
+"""Highest MFU of large published runs, as a share of the bf16 peak [1]; a lower MFU can still rise to it."""
 USUAL_UTILIZATION = 0.35
-"""Share of a run whose own is not known: the middle (in logarithms) of the 0.25 to 0.5 of published ones [1]."""
+"""MFU assumed for a run whose MFU is not known: the geometric mean of 0.25 and 0.5, the range of published runs [1]."""
 DAYS = 365.25
+"""Days per year."""
 
 
 class Capability(Spec):
-    """Something that a model can do, and what it took to reach it on a day.
+    """A capability of a model, and the training cost to reach it at a reference date.
 
     Examples
     --------
@@ -38,32 +39,49 @@ class Capability(Spec):
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
     name: str
+    """Name, printed in titles."""
     cost: Cost
-    """What reaching it took on that day [USD]."""
+    """Training cost to reach the capability at `date` [USD]."""
     date: Date
+    """Reference date: the day to which `cost` applies."""
     kind: Literal["capability", "board"] = "capability"
-    """A board is contested in public: its records fall faster while it is young."""
+    """Type of series: "board" is a public leaderboard, whose cost falls faster in its first year; else "capability"."""
     age: Annotated[float, Field(ge=0, le=100)] | None = None
-    """Years since it was first reached; None where its history is not known, which takes the rate of all [year]."""
+    """Time since the capability was first reached [year]; None if its history is not known: the rate of all series."""
     declined: Annotated[float, Field(ge=0, le=50)] = 0.0
-    """ln(cost when first reached / cost) so far [1]."""
+    """Decline so far: ln(cost when first reached / `cost`) [1]."""
     hardware_fixed: bool = False
-    """Whether its records are all priced on one machine at one price."""
+    """Whether all records are priced on the same hardware at the same price, so that no price decline is in them."""
     scope: Literal["final_run", "development"] = "final_run"
+    """What `cost` covers: the final run, or total development cost."""
     precision: Literal["16-bit", "8-bit", "4-bit"] = "16-bit"
-    """Number format of the run that reached it: what is left to gain by shorter ones."""
+    """Number format of the reference run: lower precision can still reduce the cost."""
     utilization: Fraction | None = None
-    """MFU of that run, where it is known [1]."""
+    """MFU of the reference run [1]; None if it is not known."""
     source: str = ""
+    """Source of the cost and the date."""
 
     @property
     def utilization_left(self) -> float:
-        """The decline of ln cost that a better utilization can still bring [1]."""
-        reached = USUAL_UTILIZATION if self.utilization is None else middle(self.utilization)
-        return max(math.log(BEST_UTILIZATION / reached), 0.0)
+        """Largest further decline of ln cost by a higher utilization [1]."""
+        utilization = USUAL_UTILIZATION if self.utilization is None else middle(self.utilization)
+        return max(math.log(BEST_UTILIZATION / utilization), 0.0)
 
     def draws(self, count: int, seed: int) -> "np.ndarray":
-        """Return draws of the cost on its day, shape (count,) [USD]."""
+        """Return draws of the cost at the reference date.
+
+        Parameters
+        ----------
+        count : int
+            Number of draws.
+        seed : int
+            Seed of the draws.
+
+        Returns
+        -------
+        numpy.ndarray
+            Cost, shape (count,) [USD].
+        """
         import numpy as np
 
         if isinstance(self.cost, Range):
@@ -71,39 +89,64 @@ class Capability(Spec):
         return np.full(count, self.cost)
 
     def frontier(self, on: dt.date) -> float | None:
-        """Return the least that reaching it took by a past day, where that is known [USD]."""
-        known = _series().get(self.name)
-        return None if known is None else known.at(on)
+        """Return the lowest known cost of the capability up to a past date.
+
+        Parameters
+        ----------
+        on : datetime.date
+            Last date that counts.
+
+        Returns
+        -------
+        float or None
+            Lowest cost [USD]; None if no cost of that time is known.
+        """
+        series = _series().get(self.name)
+        return None if series is None else series.at(on)
 
 
 def capability(name: str) -> Capability:
     """Return the capability of a series of `data/measurements/cost_decline.csv`, at its last point.
 
+    Parameters
+    ----------
+    name : str
+        Name of the series, or the beginning of one name only.
+
     Raises
     ------
     UnknownNameError
-        If there is none of that name; beginnings of names will do.
+        If no series has that name, or several names begin with it.
     """
     from costmodel.foundation.errors import unknown
 
-    known = _series()
-    matching = [one for one in known if one.lower().startswith(name.lower())]
-    if name in known:
+    by_name = _series()
+    matching = [series_name for series_name in by_name if series_name.lower().startswith(name.lower())]
+    if name in by_name:
         matching = [name]
     if len(matching) != 1:
-        raise UnknownNameError(unknown("capability", name, known))
-    series = known[matching[0]]
+        raise UnknownNameError(unknown("capability", name, by_name))
+    series = by_name[matching[0]]
     return Capability(
-        name=series.name, cost=series.costs[-1], date=series.dates[-1], kind=series.kind,
-        age=(series.dates[-1] - series.dates[0]).days / DAYS, declined=math.log(series.costs[0] / series.costs[-1]),
-        hardware_fixed=series.hardware_fixed, precision=_precision(series), source="data/measurements/cost_decline.csv",
-    )  # fmt: skip
+        name=series.name,
+        cost=series.costs[-1],
+        date=series.dates[-1],
+        kind=series.kind,
+        age=(series.dates[-1] - series.dates[0]).days / DAYS,
+        declined=math.log(series.costs[0] / series.costs[-1]),
+        hardware_fixed=series.hardware_fixed,
+        precision=_precision(series),
+        source="data/measurements/cost_decline.csv",
+    )
 
 
 def _precision(series: Series) -> Any:
-    """Return the number format of the run that a series ended with, as far as the table says; else 16 bits."""
-    rows = [row for row in table("measurements/cost_decline").rows
-            if (row["capability"], row["date"]) == (series.name, series.dates[-1].isoformat())]  # fmt: skip
+    """Return the number format of the last run of a series; 16 bits where the table has none."""
+    rows = [
+        row
+        for row in table("measurements/cost_decline").rows
+        if (row["capability"], row["date"]) == (series.name, series.dates[-1].isoformat())
+    ]
     return next((row["precision"] for row in rows if row["precision"]), "16-bit")
 
 

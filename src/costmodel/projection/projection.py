@@ -21,76 +21,132 @@ if TYPE_CHECKING:
 
 _CLAIM = re.compile(r"\s*cost\s*(<=|<|>=|>)\s*(\S.*)")
 _COMPARED: dict[str, Callable[[Any, float], Any]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-}  # fmt: skip
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 class Part(NamedTuple):
-    """One reason why a cost changes: the mean decline of ln cost by year, and where it is from."""
+    """One component of the change of the cost."""
 
     name: str
+    """Name of the component."""
     declines: dict[int, float]
+    """Mean decline of ln cost since the reference date, by year [1]."""
     source: str
+    """Source of the rate."""
 
 
 class YearBelow(NamedTuple):
-    """First year the cost falls below a budget: its probability by the end of each year."""
+    """Distribution of the first year the cost falls below a budget."""
 
     amount: float
+    """Budget [USD]."""
     chances: dict[int, float]
+    """Probability that the cost is below the budget by the end of each projected year [1]."""
 
     def quantile(self, probability: float = 0.5) -> int | None:
-        """Return the first year by whose end the chance is at least that; None if it is not in those projected."""
+        """Return the first year with at least this probability; None if no projected year reaches it.
+
+        Parameters
+        ----------
+        probability : float
+            Probability that the cost is below the budget by the end of the year [1].
+        """
         return next((year for year, chance in self.chances.items() if chance >= probability), None)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the chance by year: year, by then, in that year."""
-        before, listed = 0.0, []
+        """Return rows by year: the probability by the end of the year ("by then") and in the year ("in that year")."""
+        before, rows = 0.0, []
         for year, chance in self.chances.items():
-            listed.append({"year": year, "by then": chance, "in that year": chance - before})
+            rows.append({"year": year, "by then": chance, "in that year": chance - before})
             before = chance
-        return listed
+        return rows
 
 
 class Projection(rendering.Shown):
     """Costs at the end of each year [USD]; see `project_cost`."""
 
     def __init__(
-        self, *, title: str, question: str, account: str, scope: str, reference: dt.date, today: np.ndarray,
-        costs: dict[int, np.ndarray], missing: dict[int, str], parts: tuple[Part, ...], seed: int,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        title: str,
+        question: str,
+        account: str,
+        scope: str,
+        reference: dt.date,
+        today: np.ndarray,
+        costs: dict[int, np.ndarray],
+        missing: dict[int, str],
+        parts: tuple[Part, ...],
+        seed: int,
+    ) -> None:
         self.title, self.question, self.account, self.scope = title, question, account, scope
         self.reference, self.today, self.missing, self.parts, self.seed = reference, today, missing, parts, seed
         self._costs = costs
 
     @property
     def years(self) -> tuple[int, ...]:
-        """The years that are told."""
+        """Projected years, ascending."""
         return tuple(self._costs)
 
     def draws(self, year: int) -> NDArray[np.float64]:
-        """Return the draws of a year, shape (paths,) [USD]; the same path has the same place in every year."""
+        """Return the draws of the cost at the end of a year; a path has the same index in every year.
+
+        Parameters
+        ----------
+        year : int
+            A projected year.
+
+        Returns
+        -------
+        numpy.ndarray
+            Cost, shape (paths,) [USD].
+
+        Raises
+        ------
+        InputError
+            If the year is not projected.
+        """
         try:
             return self._costs[year]
         except (KeyError, TypeError):
-            told = f"projected are {', '.join(map(str, self.years))}, as numbers"
-            reason = next((why for missed, why in self.missing.items() if missed == year), told)
-            raise InputError(f"the cost of {year!r} is not known: {reason}") from None
+            accepted = f"projected years are {', '.join(map(str, self.years))}"
+            reason = next((why for absent, why in self.missing.items() if absent == year), accepted)
+            raise InputError(f"year: no cost is projected for {year!r}: {reason}") from None
 
     def median(self, year: int) -> float:
-        """Return the median of a year [USD]."""
+        """Return the median cost at the end of a year [USD]."""
         return self.quantile(year, 0.5)
 
     def quantile(self, year: int, probability: float) -> float:
-        """Return a quantile of a year [USD]."""
+        """Return a quantile of the cost at the end of a year [USD].
+
+        Parameters
+        ----------
+        year : int
+            A projected year.
+        probability : float
+            Between 0 and 1 [1].
+        """
         import numpy as np
 
         if not (isinstance(probability, (int, float)) and 0 <= probability <= 1):
-            raise InputError(f"a probability lies between 0 and 1; got {probability!r}")
+            raise InputError(f"probability must be between 0 and 1; got {probability!r}")
         return float(np.quantile(self.draws(year), probability))
 
     def interval(self, year: int, level: float = DEFAULT_LEVEL) -> tuple[float, float]:
-        """Return the central interval of a year [USD]."""
+        """Return the ends of the central interval of the cost at the end of a year [USD].
+
+        Parameters
+        ----------
+        year : int
+            A projected year.
+        level : float
+            Probability inside the interval [1].
+        """
         from costmodel.estimation.results import check_level
 
         check_level(level)
@@ -99,19 +155,27 @@ class Projection(rendering.Shown):
     def probability(self, claim: str, by: int) -> float:
         """Return the probability of a claim such as "cost < 1 MUSD" by the end of a year.
 
-        "Below" means at the end of that year or of any before it that is projected; "above" at its end.
+        A claim with `<` holds if the cost is below the amount at the end of any projected year up to `by`. A claim
+        with `>` holds if the cost is above the amount at the end of `by`.
 
         Parameters
         ----------
-        claim : "cost", one of < <= > >=, and a sum
-        by : a year that is projected
+        claim : str
+            "cost", then one of < <= > >=, then an amount [USD].
+        by : int
+            A projected year.
+
+        Returns
+        -------
+        float
+            Share of the paths on which the claim holds [1].
         """
-        found = _CLAIM.fullmatch(claim) if isinstance(claim, str) else None
-        if found is None:
-            raise InputError(f"a claim is written as 'cost < 1 MUSD'; got {claim!r}")
-        amount, compare = _amount(found[2]), _COMPARED[found[1]]
+        parsed = _CLAIM.fullmatch(claim) if isinstance(claim, str) else None
+        if parsed is None:
+            raise InputError(f"claim must be written as 'cost < 1 MUSD'; got {claim!r}")
+        amount, compare = _amount(parsed[2]), _COMPARED[parsed[1]]
         holds = compare(self.draws(by), amount)
-        if found[1].startswith("<"):
+        if parsed[1].startswith("<"):
             for year in self.years:
                 holds = holds | (compare(self.draws(year), amount) if year < by else False)
         return float(holds.mean())
@@ -121,51 +185,86 @@ class Projection(rendering.Shown):
 
         Parameters
         ----------
-        amount : a number of USD, or such as "1 MUSD"
+        amount : float or str
+            Budget [USD], such as 1e6 or "1 MUSD".
         """
         import numpy as np
 
-        wanted = _amount(amount)
-        reached, chances = np.zeros(len(self.today), dtype=bool), {}
+        budget = _amount(amount)
+        below, chances = np.zeros(len(self.today), dtype=bool), {}
         for year in self.years:
-            reached = reached | (self._costs[year] <= wanted)
-            chances[year] = float(reached.mean())
-        return YearBelow(wanted, chances)
+            below = below | (self._costs[year] <= budget)
+            chances[year] = float(below.mean())
+        return YearBelow(budget, chances)
 
     def decomposition(self, year: int) -> list[dict[str, Any]]:
-        """Return what makes the cost of a year differ from today's: part, mean decline of ln cost, factor, source."""
+        """Return the components of the change of the cost up to a year.
+
+        Parameters
+        ----------
+        year : int
+            A projected year.
+
+        Returns
+        -------
+        list of dict
+            part, decline (mean decline of ln cost [1]), factor (exp of it [1]), source.
+        """
         import math
 
         self.draws(year)
-        return [{"part": part.name, "decline": part.declines[year], "factor": math.exp(part.declines[year]),
-                 "source": part.source} for part in self.parts if year in part.declines]  # fmt: skip
+        return [
+            {
+                "part": part.name,
+                "decline": part.declines[year],
+                "factor": math.exp(part.declines[year]),
+                "source": part.source,
+            }
+            for part in self.parts
+            if year in part.declines
+        ]
 
     def rows(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
-        """Return the years as rows: year, median, low, high [USD], level."""
-        listed = []
+        """Return one row per year: year, median, low, high [USD], level.
+
+        Parameters
+        ----------
+        level : float
+            Probability inside the interval [1].
+        """
+        rows = []
         for year in self.years:
             low, high = self.interval(year, level)
-            listed.append({"year": year, "median": self.median(year), "low": low, "high": high, "level": level})
-        return listed
+            rows.append({"year": year, "median": self.median(year), "low": low, "high": high, "level": level})
+        return rows
 
     def notes(self) -> list[str]:
-        """Return what a reader should know before using the figures."""
-        lines = [f"{self.account}; from {self.reference}; {self.scope.replace('_', ' ')}; each year at its end"]
+        """Return the assumptions and limits of the figures, one per line."""
+        lines = [
+            f"{self.account}; from {self.reference}; {self.scope.replace('_', ' ')}; costs at the end of each year"
+        ]
         lines += [f"{year}: {reason}" for year, reason in self.missing.items()]
         span = max(self.years) - self.reference.year
         if self.question == "capability" and span > 2:
-            lines.append("beyond two years nothing tests the calibration: two windows of the past lie there")
+            lines.append("the calibration beyond two years is untested: only two past windows are that long")
         return lines
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain data."""
+        """Return all figures and notes as plain data for JSON."""
         return {
-            "version": __version__, "data_hash": fingerprint(), "seed": self.seed, "title": self.title,
-            "question": self.question, "account": self.account, "scope": self.scope,
-            "reference": str(self.reference), "rows": self.rows(), "notes": self.notes(),
+            "version": __version__,
+            "data_hash": fingerprint(),
+            "seed": self.seed,
+            "title": self.title,
+            "question": self.question,
+            "account": self.account,
+            "scope": self.scope,
+            "reference": str(self.reference),
+            "rows": self.rows(),
+            "notes": self.notes(),
             "missing": {str(year): reason for year, reason in self.missing.items()},
             "decomposition": self.decomposition(max(self.years)),
-        }  # fmt: skip
+        }
 
     def _title(self) -> str:
         return self.title
@@ -173,20 +272,21 @@ class Projection(rendering.Shown):
     def _cells(self) -> list[dict[str, str]]:
         return [
             {
-                "year": str(row["year"]), "median": rendering.amount(row["median"], "USD"),
+                "year": str(row["year"]),
+                "median": rendering.amount(row["median"], "USD"),
                 "80 % interval": f"{rendering.amount(row['low'], 'USD')} to {rendering.amount(row['high'], 'USD')}",
             }
             for row in self.rows()
-        ]  # fmt: skip
+        ]
 
     def _footer(self) -> str:
         return "\n".join([*self.notes(), f"costmodel {__version__}, data {fingerprint()}, seed {self.seed}"])
 
 
 def _amount(value: float | str) -> float:
-    """Return a sum of money as a number of USD."""
+    """Return an amount of money [USD]."""
     from costmodel.foundation.fields import MOST, Measure
 
-    found = Measure("USD", 0.0, MOST, open_low=True, uncertain=False).validate(value)
-    assert isinstance(found, float)
-    return found
+    amount = Measure("USD", 0.0, MOST, open_low=True, uncertain=False).validate(value)
+    assert isinstance(amount, float)
+    return amount
