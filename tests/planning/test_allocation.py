@@ -34,7 +34,7 @@ def test_neighbors_of_equal_cost_have_higher_loss(bought):
 
 
 def test_allocation_is_close_to_compute_optimum(bought):
-    """Where dollars buy FLOPs at a like rate, the best model is that of the compute."""
+    """With equal cost per FLOP, the optimum is that of compute."""
     best = LAW.allocate(6 * bought.parameters * bought.tokens)
     assert bought.parameters == pytest.approx(best.parameters, rel=0.5)
     assert bought.loss == pytest.approx(best.loss, rel=2e-3)
@@ -53,7 +53,7 @@ def test_token_limit_and_ratio_are_met(bought):
 
 
 def test_served_tokens_reduce_model_size(bought):
-    """Sardana et al. 2024: demand moves the optimum to a smaller model that reads more tokens for each parameter."""
+    """Sardana et al. 2024: serving moves the optimum to smaller models with more tokens per parameter."""
     served = allocate(LAW, RUN, 1e6, served_tokens=2e12, serving_mfu=0.3)
     assert served.parameters < bought.parameters and served.loss > bought.loss
     assert served.tokens_per_parameter > bought.tokens_per_parameter
@@ -90,7 +90,7 @@ def test_intervals_include_cost_and_fit_uncertainty(bought):
     ],
 )
 def test_invalid_arguments_are_rejected(change, budget, message):
-    if message is None:  # no layout of the batch: by class, which is an answer too
+    if message is None:  # no layout for the batch size: class utilization
         assert allocate(LAW, RUN.replace(change), budget).tokens > 0
         return
     with pytest.raises(cm.InputError, match=message):

@@ -146,7 +146,7 @@ def test_nearest_of_two_solutions_is_returned_with_a_note():
 
 
 def test_discontinuous_figure_is_solved_on_the_side_that_meets_the_target():
-    run = scenario(**{"cluster.count": 8})  # the batch by rule goes in powers of two, a thousandth of the tokens
+    run = scenario(**{"cluster.count": 8})  # the default batch size is a power of two
     solution = solve(run, "recipe.tokens", step_time="40 s")
     assert solution.achieved < 39 and "step_time jumps there from 32." in solution.note
     more = run.replace({"recipe.tokens": solution.value * (1 + 1e-9)})
@@ -160,7 +160,7 @@ def test_target_at_a_bound_is_solved():
 
 
 def test_solution_at_the_edge_of_the_feasible_range():
-    # below 107,000 GPU-hours the FLOPs would be done faster than the peak: 5 days lie just above that
+    # below 107,000 GPU-hours the speed would exceed the peak; 5 days are just above
     solution = solve(scenario(), "gpu_hours", wall_time="4.5 days")
     assert solution.achieved == pytest.approx(4.5, rel=1e-8)
     with pytest.raises(cm.InputError, match=r"at least 4\.4.*not possible at .*too few"):
@@ -231,13 +231,13 @@ def test_counts_without_a_layout_are_not_solutions():
     run = scenario(architecture="llama-3.1-405b", **{"recipe.batch_size": 2048})
     solution = solve(run, "cluster.count", wall_time="1300 days")
     assert solution.estimate.layout is not None
-    # by the utilization of its class alone, 1,000 accelerators would seem to do
+    # with the class utilization, 1,000 accelerators would meet the target
     assert figure(run.replace({"cluster.count": 1000}), "wall_time") < 1300
     assert solution.value > 1000
 
 
 def test_counts_that_share_factors_with_batch_size():
-    run = scenario(**{"recipe.batch_size": 500})  # divides on no power of two above four
+    run = scenario(**{"recipe.batch_size": 500})  # not divisible by powers of two above four
     solution = solve(run, "cluster.count", wall_time="60 days")
     assert solution.value == 800 and solution.estimate.layout is not None
     for count in range(408, 800, 8):
@@ -262,7 +262,7 @@ def test_solution_counts_whole_instances():
     run = plain(prices=cm.Rental(price=16, per="instance"))
     cost = figure(run, "cost")
     solution = solve(run, "cluster.count", cost=1.5 * cost)
-    assert solution.value == 6  # of 8 billed; 5 cost 8/5
+    assert solution.value == 6  # 8 are billed
     assert figure(run.replace({"cluster.count": 5}), "cost") > 1.5 * cost
 
 
@@ -297,7 +297,7 @@ def test_level_of_mfu_uses_the_low_quantile():
     assert (solution.estimate.draws("utilization") >= 0.25).mean() == pytest.approx(0.9, abs=1e-3)
 
 
-# --- what surrounds the input ------------------------------------------------------------------------------------
+# --- other fields -----------------------------------------------------------------------------------------------
 
 
 def test_solution_replaces_only_the_range_of_the_input():
@@ -347,7 +347,7 @@ def test_architecture_counts_can_be_solved_for():
         solve(plain(), "architecture.active", cost="2 MUSD")
 
 
-# --- what cannot be ----------------------------------------------------------------------------------------------
+# --- errors ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -413,7 +413,7 @@ def test_missing_fact_raises_with_reason():
         solve(plain(), "recipe.tokens", memory=40)
 
 
-# --- how it reads ------------------------------------------------------------------------------------------------
+# --- text --------------------------------------------------------------------------------------------------------
 
 
 def test_text_of_a_solution():

@@ -90,7 +90,7 @@ def test_rows_are_in_order_of_cost_with_unknown_costs_last(catalog):
     costs = [row.cost for row in catalog.possible]
     known_costs = [cost for cost in costs if cost is not None]
     assert costs[: len(known_costs)] == sorted(known_costs)
-    assert len(known_costs) < len(costs), "of some accelerators no price is known"
+    assert len(known_costs) < len(costs), "some accelerators have no known price"
     assert catalog.best.cost == catalog.cheapest.cost == known_costs[0]
     assert catalog.fastest.wall_time == min(row.wall_time for row in catalog.possible)
 
@@ -149,7 +149,7 @@ def test_all_constraint_violations_are_reported():
     (row,) = what_fits(MODEL, QUANTIZED, accelerator="RTX-4090", count=1, **limits).rejected
     assert all(f"{name}: " in row.reason for name in limits)
     assert "is above the 0.0100 USD given" in row.reason and "is above the 60.0 s given" in row.reason
-    assert row.cost > 0.01 and row.memory < 24 * GIB, "what it would take stands"
+    assert row.cost > 0.01 and row.memory < 24 * GIB, "rejected rows have their figures"
 
 
 def test_unknown_figure_violates_its_limit():
@@ -263,7 +263,7 @@ def test_largest_model_lists_feasible_models_in_order_of_size():
     sizes = [cm.load_architecture(name).parameters.total for name in names]
     assert sizes == sorted(sizes, reverse=True)
     assert MODEL in names and "llama-3.1-70b" not in names
-    assert 20e9 < sizes[0] < 60e9, "half a byte for each parameter"
+    assert 20e9 < sizes[0] < 60e9, "half a byte per parameter"
 
 
 def test_default_models_are_the_catalog():
@@ -318,7 +318,7 @@ def test_tables_show_feasible_rows_and_reasons(catalog):
     assert "RTX-4090" in catalog.to_markdown() and "more fit: rows() has all" in text
     assert "does not fit: " in text and len(text.splitlines()) == 24
     assert catalog._repr_html_().count("<tr>") == 21
-    assert "model" not in text.splitlines()[0], "the only model is not repeated in each row"
+    assert "model" not in text.splitlines()[0], "a single model is not repeated in each row"
     assert "nan" not in text
 
 

@@ -1,4 +1,4 @@
-"""The fit of the time model: reproduced, scored with families left out, and repeated with own steps."""
+"""The fit of the step-time model: reproduction, leave-one-family-out scores, calibration."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def errors(prepared, values, rows):
 
 
 def test_shipped_constants_match_the_fit(whole):
-    """The constants of fine-tunes have a fit of their own: tests/refit/test_finetunes.py."""
+    """The fine-tuning constants have their own fit: tests/refit/test_finetunes.py."""
     shipped, fitted = default_efficiency().values, {name: whole[name] for name in PRIORS}
     assert {name: shipped[name] for name in fitted} == pytest.approx(fitted, rel=0.01)
 
@@ -64,7 +64,7 @@ def test_fold_is_the_fit_without_its_family(prepared):
 
 
 def test_fit_recovers_constants_from_synthetic_steps(prepared, whole):
-    """Rows made by the model itself bring back the constants that they tell, from other beginnings."""
+    """The fit recovers the constants of synthetic rows from other starting values."""
     rows = np.arange(len(prepared.seconds)) % 4 == 0
     truth = {**whole, "matmul": whole["matmul"] * 0.9, "attention": whole["attention"] * 1.2}
     truth |= tied(truth)
@@ -74,7 +74,7 @@ def test_fit_recovers_constants_from_synthetic_steps(prepared, whole):
 
 
 def own(factor, count=1):
-    """Rows of a stack that takes `factor` times what the shipped model says."""
+    """Rows of a stack with `factor` times the predicted step time."""
     shipped = cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT).seconds
     return calibrate([{**ROW, "step_time": shipped * factor}] * count)
 

@@ -99,7 +99,7 @@ def test_two_rows_are_faster_than_their_accelerator():
     for row in misprinted:
         assert row["accelerator"] == "RTX-A6000"
         size = cm.load_architecture("llama-3.1-8b").parameters.total - 128_256 * 4096
-        times = 6 if row["method"] == "lora" else 8  # of adapters, forward, backward once, forward again
+        times = 6 if row["method"] == "lora" else 8  # adapters: forward, backward, recomputation
         peak = cm.load_accelerator("RTX-A6000").peak()
         assert float(row["tokens_per_second"]) * times * size > peak
 
@@ -117,7 +117,7 @@ def test_settings_of_the_qwen_scripts():
     assert quantized.setup.recipe.quantization == "gptq-int4" and quantized.setup.layout.loss == "half"
     full = labeled("Full-parameter of Qwen-7B")[0]
     assert isinstance(full.setup.recipe, cm.FullFineTuning) and full.setup.layout.zero == 3
-    assert full.cluster.count == 2 and full.memory == 139.2e9 / 2  # printed as a sum
+    assert full.cluster.count == 2 and full.memory == 139.2e9 / 2  # the source prints the sum
     nodes = labeled("LoRA (multinode)")[0]
     assert nodes.step.batch_size == 16 * 4 and nodes.setup.layout.zero == 2
 
@@ -135,7 +135,7 @@ def test_settings_of_the_torchtune_recipes():
 
 
 def test_settings_of_the_flag_table_add_up():
-    """Each row of the torchtune table adds one setting; adapters have all before them."""
+    """Each row of the torchtune table adds one setting; the adapter rows have all settings."""
     flags = {run.method: run.setup.layout for run in labeled("Llama-3.2-3B", "optimisation-flags")}
     eager = {method: layout.eager for method, layout in flags.items()}
     assert eager["+packed"] and not eager["+compile"] and not eager["+chunked CE"]
@@ -170,7 +170,7 @@ def test_every_row_fits_and_runs_below_the_peak(run):
 
 
 def test_predicted_memory_has_the_parts_of_the_measured_memory():
-    """The allocator alone, the context of the device too, or also the buffers of the engine."""
+    """Allocator only, with CUDA context, or with buffers of the engine."""
     memory_constants = default_memory_constants()
     run = labeled("2: LoRA of Qwen-1.8B at 256")[0]
     step = run.step
@@ -240,7 +240,7 @@ def test_prose_is_not_read(label):
 
 
 def test_scripts_follow_from_the_notation_of_the_batch():
-    """Older files have no column for the scripts, which write the batch each in a way of their own."""
+    """Older files have no column for the training script; its notation of the batch size tells it."""
     qwen = tune(OLDER)
     assert (qwen.setup.recipe.rank, qwen.setup.accumulation, qwen.setup.layout.eager, qwen.memory) == (
         64,

@@ -20,7 +20,7 @@ def of(model, software="", **cells):
 
 
 def size_in(name):
-    """Return the parameters that a name speaks of, and half of its last digit."""
+    """Return the parameters in a name, and half of its last digit."""
     spaced = re.sub(r"(\d)_(?=\d+B)", r"\1.", name).replace("_", " ")  # 1_8B is 1.8B
     if (match := SIZE.search(spaced)) is None:
         return None
@@ -150,7 +150,7 @@ def test_a_gpt_shape_takes_the_defaults_of_its_style():
 
 
 def test_the_shape_gives_the_style_of_the_blocks():
-    """A name gives none: "my qwen killer" is no Qwen."""
+    """A part of a name is not a model: "my qwen killer" is not Qwen."""
     gated = of("my model", **LLAMA, vocab="128256")
     assert gated.parameters == of("llama-3-8b").parameters
     assert of("my qwen killer", **LLAMA, vocab="128256").parameters == gated.parameters

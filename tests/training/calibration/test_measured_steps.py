@@ -136,7 +136,7 @@ def test_sharding_notation_of_older_files(cell, zero):
 
 
 def test_unsharded_weights_need_no_notation():
-    """Before the distributed optimizer the states of every replica were whole."""
+    """Without a distributed optimizer every replica has all optimizer states."""
     assert step(zero="", software="Megatron-LM", software_date="2021").layout.zero == 0
     assert step(zero="", software="Megatron-LM", software_date="2024").layout.zero == 1
 
@@ -158,7 +158,7 @@ def test_a_label_changes_nothing(column, label):
     ],
 )
 def test_prose_is_not_read(label):
-    """Words in a label were once read as adapters, a year, a kernel or a network."""
+    """Words in a label set no adapters, year, kernel or network."""
     for row in (ROW, OLDER):
         assert step(row, source=label, note=label) == step(row)
 

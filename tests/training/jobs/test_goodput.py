@@ -48,7 +48,7 @@ def spread(reliability, count, parameters, level=0.8):
     return np.quantile(job_goodput(count, parameters, **values), [(1 - level) / 2, (1 + level) / 2])
 
 
-# What was published
+# Published values
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS.values() if row["failures"]], ids=lambda row: row["run"])
@@ -68,7 +68,7 @@ def test_bloom_goodput_follows_from_its_step_count():
 
 @pytest.mark.parametrize(("hours", "minutes"), [(24, 117), (6, 57), (0.25, 9.1)])
 def test_checkpoint_interval_matches_daly_figures(hours, minutes):
-    """Daly 2006, figures 3 to 5: a dump takes 5 min, M = 24 h, 6 h and 15 min; as many digits as printed."""
+    """Daly 2006, figures 3 to 5: checkpoints of 5 min, M = 24 h, 6 h and 15 min."""
     assert checkpoint_interval(5 * 60, hours * HOUR) / 60 == pytest.approx(minutes, abs=0.5 if minutes > 10 else 0.05)
 
 
@@ -101,7 +101,7 @@ def test_bloom_goodput_matches_published_value():
 
 
 def test_failures_alone_do_not_explain_opt_goodput():
-    """Published: 33 of 56 days. Ninety restarts cost 3 %; the rest went into software, divergence and waiting."""
+    """Published: 33 of 56 days. Ninety restarts cost 3 %; the rest was lost to software, divergence and waiting."""
     own = Reliability(
         gpu_hours_per_failure=float(OPT["gpu_hours_per_failure"]),
         checkpoint_bytes_per_parameter=9.1,
@@ -134,7 +134,7 @@ def test_default_failure_rate_is_between_published_rates():
     [(5, 60, 10, 25), (1, 200, 5, 20), (20, 15, 10, 15), (2, 30, 0, 60)],
 )
 def test_goodput_matches_simulated_job(stall, mean, restart, interval):
-    """Segments of work and checkpoint; a failure at any time costs a restart, which may fail too."""
+    """Segments of work and checkpoint; failures are possible at any time, also during a restart."""
     generator = np.random.default_rng(0)
     segments = 400_000
     elapsed, restarting = np.zeros(segments), np.zeros(segments, dtype=bool)
@@ -175,7 +175,7 @@ def test_goodput_decreases_with_job_size(count, parameters, restart, factor, hid
         return job_goodput(count, parameters, 35_000 * HOUR, restart, 1e11, 14.0, 0.05, checkpoint_overlap=hidden)
 
     base = of(count, parameters, restart)
-    slack = 1 + 1e-3  # the chosen interval is within a thousandth of the best
+    slack = 1 + 1e-3  # the default interval is within 0.1 % of the optimum
     assert of(count * factor, parameters, restart) <= base * slack
     assert of(count, parameters * factor, restart) <= base * slack
     assert of(count, parameters, restart * factor) <= base
@@ -197,7 +197,7 @@ def test_asynchronous_checkpoint_has_no_stall_but_loses_unfinished_write():
     assert hidden > waiting
     slow = (*JOB[:4], 1e8, *JOB[5:])
     by_hand = goodput(1e4 * 0.98 * 0.01, between, 600 + 0.98 * 0.99 * 1e4, 0.98 * 0.99 * 1e4, 0.05)
-    assert job_goodput(*slow, checkpoint_overlap=0.99, interval=1.0) == pytest.approx(by_hand)  # one write at a time
+    assert job_goodput(*slow, checkpoint_overlap=0.99, interval=1.0) == pytest.approx(by_hand)  # one write at once
 
 
 @settings(max_examples=200)
@@ -205,7 +205,7 @@ def test_asynchronous_checkpoint_has_no_stall_but_loses_unfinished_write():
 def test_goodput_is_bounded_for_extreme_inputs(count, parameters, gpu_time, restart, bandwidth, size, overhead, hidden):
     try:
         share = job_goodput(count, parameters, gpu_time, restart, bandwidth, size, overhead, checkpoint_overlap=hidden)
-    except cm.InputError:  # the interval between failures is no number
+    except cm.InputError:  # the interval between failures is not finite
         assert not 1e-300 < gpu_time / count < 1e300
     else:
         assert LEAST <= share <= 1

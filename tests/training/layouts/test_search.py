@@ -38,12 +38,12 @@ FIXED = {
     "overlap_data": True,
     "offload_optimizer": False,
 }
-"""Options that a brute force need not try: 32 times fewer layouts."""
+"""Fixed options of the exhaustive search: 32 times fewer layouts."""
 CASES = [
     (DENSE, EIGHT, FIXED),
     (DENSE, TWO_NODES, {**FIXED, "zero": (0, 3), "recompute": ("none", "full")}),
     (MIXTURE, EIGHT, {**FIXED, "zero": (1, 3), "recompute": ("selective", "full"), "context": 1}),
-    (DENSE, cm.Cluster("H100-SXM", 6), {**FIXED, "zero": 1}),  # a number that powers of two do not divide
+    (DENSE, cm.Cluster("H100-SXM", 6), {**FIXED, "zero": 1}),  # a count that is not a power of two
     (DENSE, EIGHT, {"tensor": 4, "micro_batch": 1, "recompute": "none", "zero": (0, 2), "data": 2}),  # all flags
     (DENSE, EIGHT, {**FIXED, "attention": ATTENTION_KERNELS, "tensor": (2, 8), "zero": 3, "shard": 2}),
 ]
@@ -59,7 +59,7 @@ def search_result(case):
 
 @lru_cache(maxsize=8)
 def everything(case):
-    """The steps of all layouts that can be, one by one, enumerated in another way than the search does."""
+    """The steps of all feasible layouts, enumerated independently of the search."""
     architecture, cluster, constraints = CASES[case]
     count, depth, batch = cluster.count, architecture.depth, RECIPE.batch_size
     factors = [split for split in range(1, count + 1) if count % split == 0]
@@ -88,13 +88,13 @@ def everything(case):
         if wanted(given, cluster, constraints, depth):
             try:
                 steps.append(cm.step_time(architecture, cluster, RECIPE, Layout(**given)))
-            except cm.InputError:  # cannot be
+            except cm.InputError:  # infeasible
                 continue
     return steps
 
 
 def wanted(given, cluster, constraints, depth):
-    """Tell whether a layout is in the space: of what makes no difference, or little sense, one is."""
+    """Return whether a layout is in the search space, which has one of several equivalent layouts."""
     ranks, of_node = given["data"] * given["context"], cluster.node_size / given["tensor"]
     if depth % given["interleave"] or given["expert_tensor"] not in {1, given["tensor"]}:
         return False
@@ -107,7 +107,7 @@ def wanted(given, cluster, constraints, depth):
 
 
 def same(layout):
-    """The layout as the search writes it: sharing over all ranks is not named."""
+    """The layout as the search returns it: without the default sharding degree."""
     return layout_of(layouts(layout))
 
 
@@ -134,7 +134,7 @@ def test_pareto_front_is_complete_and_not_dominated(case):
     for seconds, peak in points:
         assert not any(time < seconds * (1 - 1e-9) and other <= peak for time, other in every)
         assert not any(time <= seconds and other < peak * (1 - 1e-9) for time, other in every)
-    for seconds, peak in every:  # something on it is no slower and needs no more
+    for seconds, peak in every:  # a point of the Pareto front is at least as fast with at most this memory
         assert any(time <= seconds * (1 + 1e-9) and other <= peak * (1 + 1e-9) for time, other in points)
     assert points == sorted(points)
     assert len({peak for _, peak in points}) == len(points)
@@ -262,7 +262,7 @@ def test_search_results_fit_in_memory():
     assert search_result(0).best.memory.total <= hardware_rates(EIGHT, "bf16").memory
 
 
-# Several numbers of accelerators
+# Several counts
 
 
 def test_search_over_counts_gives_time_and_cost():

@@ -23,7 +23,7 @@ def test_teacher_generates_once_and_student_trains_every_epoch():
     writes, train = recipe.passes(STUDENT)
     assert (writes.architecture, train.architecture) == (TEACHER, STUDENT)
     assert (writes.prompt_length, writes.sequence_length) == (100, 500)
-    assert writes.lengths == ()  # no step waits for it
+    assert writes.lengths == ()  # no step waits for stragglers
     assert recipe.auxiliary_bytes(STUDENT) == 0
     assert recipe.purchases() is None
 

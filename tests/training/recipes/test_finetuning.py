@@ -20,14 +20,14 @@ MODELS = ["llama-2-7b", "llama-2-13b", "llama-2-70b"]
 
 
 def matrices(architecture):
-    """Parameters that multiply: all but norms and the embedding, which is looked up; a tied one is the head too."""
+    """Parameters of matmuls: all but norms and the embedding; a tied embedding counts as the head."""
     norms = (architecture.depth * 2 + 1) * architecture.width
     looked_up = 0 if architecture.tied else architecture.vocabulary * architecture.width
     return architecture.parameters.total - looked_up - norms
 
 
 def per_token(architecture, numbers, adapters=None, length=4096):
-    """FLOPs of a trained token without core attention, which is three forward passes of it always."""
+    """FLOPs per trained token without core attention."""
     core = 3 * workload(architecture, length).attention_flops
     return (sequence_flops(architecture, length, numbers, adapters) - core) / length
 
@@ -39,7 +39,7 @@ def per_token(architecture, numbers, adapters=None, length=4096):
 def test_full_fine_tuning_takes_6_flops_per_parameter_and_token(name):
     architecture = cm.load_architecture(name)
     flops = per_token(architecture, cm.FullFineTuning(tokens=1).numerics())
-    # biases and learned positions are parameters and multiply nothing
+    # biases and learned positions are parameters without matmul
     assert flops == pytest.approx(6 * matrices(architecture), rel=1e-3)
 
 
@@ -51,12 +51,14 @@ def test_lora_takes_4_flops_per_frozen_parameter_and_6_per_adapter_parameter(ran
     assert flops == pytest.approx(4 * matrices(LLAMA) + 6 * adapters, rel=1e-12)
     trained_tables = recipe.replace(train_embeddings=True)
     more = per_token(LLAMA, trained_tables.numerics(), recipe.adapters) - flops
-    assert more == pytest.approx(2 * LLAMA.vocabulary * LLAMA.width)  # of the head; a lookup multiplies nothing
+    assert more == pytest.approx(
+        2 * LLAMA.vocabulary * LLAMA.width
+    )  # weight gradient of the head; the embedding lookup has no FLOPs
 
 
 @pytest.mark.parametrize(("name", "ratio"), list(zip(MODELS, [5.91, 5.95, 5.98], strict=True)))
 def test_full_fine_tuning_flops_match_nvidia(name, ratio):
-    """NVIDIA NeMo 24.12, performance summary: FLOPs of a token over all parameters, derived from its two columns."""
+    """NVIDIA NeMo 24.12, performance summary: FLOPs per token and parameter, from its two columns."""
     architecture = cm.load_architecture(name)
     flops = per_token(architecture, cm.FullFineTuning(tokens=1).numerics())
     assert flops / architecture.parameters.total == pytest.approx(ratio, rel=0.01)
@@ -79,7 +81,7 @@ def test_scoring_takes_2_flops_per_parameter_and_token():
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from(["lora", "full_fine_tuning", "qlora", "orpo"]), st.floats(32, 2000))
 def test_packed_examples_do_not_attend_to_each_other(kind, length):
-    """The FLOPs of as many short sequences; the step and the bill count the same."""
+    """Packed examples have the FLOPs of as many short sequences, in the step and in the total."""
     recipe = RECIPES[kind](tokens=1e6, lengths=length, sequence_length=2048)
     model_pass = recipe.passes(LLAMA)[0]
     alone = sequence_flops(LLAMA, length, model_pass.numerics, model_pass.adapters) / length
@@ -96,7 +98,7 @@ def test_trained_tokens_count_epochs_trials_and_examples():
     swept = cm.LoRA(tokens="20M", epochs=2, trials=8, trial_share=0.25)
     assert swept.total_epochs == 4 and swept.trained_tokens() == 80e6
     assert cm.LoRA(examples=1000, lengths=300, epochs=2).trained_tokens() == 600e3
-    assert cm.LoRA(examples=1000, lengths=3000, sequence_length=2048).trained_tokens() == 2048e3  # cut
+    assert cm.LoRA(examples=1000, lengths=3000, sequence_length=2048).trained_tokens() == 2048e3  # truncated
     uncertain = cm.LoRA(tokens="10M to 40M", epochs=2)
     assert uncertain.trained_tokens().median() == pytest.approx(40e6)
     assert uncertain.passes(LLAMA)[0].tokens == pytest.approx(40e6)
@@ -130,7 +132,7 @@ def test_padding_is_processed_unless_examples_are_packed():
 def test_default_sequences_per_step():
     assert cm.LoRA(tokens=1e6).sequences(1) == cm.LoRA(tokens=1e6).sequences(8) == 64
     assert cm.LoRA(tokens=1e6).sequences(128) == 128
-    assert cm.LoRA(tokens=1e6).sequences(48) == 96  # the same for each
+    assert cm.LoRA(tokens=1e6).sequences(48) == 96  # equal for each accelerator
     assert cm.LoRA(tokens=1e6, batch_size=12).sequences(8) == 12
 
 
@@ -155,7 +157,7 @@ def step_memory(recipe, layout=None):
     ("given", "expected"),
     [
         ({}, 16),  # 2 weight, 2 gradient, 4 master, 8 moments
-        ({"master_weights": False}, 8),  # all in 16 bits
+        ({"master_weights": False}, 8),  # everything in 16 bits
         ({"optimizer": "sgd"}, 12),
         ({"optimizer": "adamw-8bit"}, 8 + 2 * (1 + 4 / 256)),
         ({"optimizer": "adamw-8bit", "master_weights": False}, 4 + 2 * (1 + 4 / 256)),
@@ -171,7 +173,7 @@ def test_bytes_per_parameter_of_full_fine_tuning(given, expected):
 @pytest.mark.parametrize(("master", "expected"), [(True, 16), (False, 8)])
 @pytest.mark.parametrize("rank", [8, 64])
 def test_bytes_per_parameter_with_frozen_weights(rank, master, expected):
-    """2 N + 16 N of the adapters."""
+    """2 bytes per frozen parameter and 16 per adapter parameter."""
     recipe = cm.LoRA(tokens=1e6, rank=rank, master_weights=master)
     parts = step_memory(recipe)
     assert parts.weights == pytest.approx(2 * LLAMA.parameters.total, rel=1e-6)
@@ -212,7 +214,7 @@ def test_prompt_tuning_has_few_parameters():
 
 
 def test_prompt_tuning_supports_quantized_weights():
-    """Before a model in 4 bits, and in the numbers of the recipe, as adapters are."""
+    """The number formats are those of adapters."""
     prompt, adapters = cm.PromptTuning(tokens=1e6, quantization="nf4"), cm.QLoRA(tokens=1e6)
     assert step_memory(prompt).weights == step_memory(adapters).weights
     assert prompt.numerics() == adapters.numerics()
@@ -231,7 +233,7 @@ def test_qlora_is_slower_and_needs_less_memory_than_lora(software):
         for recipe in (cm.FullFineTuning(**given), cm.LoRA(**given), cm.QLoRA(**given))
     )
     assert lora.seconds < qlora.seconds
-    # a general trainer moves what its adapters read and write so often that little of the gain is left
+    # in eager mode the memory traffic of adapters takes most of the gain
     assert software == "eager" or lora.seconds < full.seconds
     assert lora.breakdown.matmul < full.breakdown.matmul and lora.breakdown.data_parallel < full.breakdown.data_parallel
     assert (full.breakdown.adapters, full.breakdown.dequantize, lora.breakdown.dequantize) == (0, 0, 0)
@@ -248,7 +250,7 @@ def test_eager_mode_is_never_faster():
         assert fused < eager
 
 
-# Fields, mistakes and files
+# Fields, errors and files
 
 
 def test_valid_field_combinations():
@@ -353,7 +355,7 @@ def test_recipe_round_trips_through_a_file(kind, ending, tmp_path):
 
 def test_default_batch_size_never_exceeds_the_data():
     tiny = cm.LoRA(tokens=20_000, sequence_length=2048)
-    assert tiny.sequences(1) == 10 and tiny.sequences(8) == 16, "as many on each accelerator"
+    assert tiny.sequences(1) == 10 and tiny.sequences(8) == 16, "equal for each accelerator"
     assert cm.LoRA(examples=5, lengths=100, packing=False).sequences(1) == 5
-    assert tiny.replace(batch_size=64).sequences(1) == 64, "what is given is taken"
+    assert tiny.replace(batch_size=64).sequences(1) == 64, "a given batch size is kept"
     assert cm.GRPO(examples=3, lengths=100, group_size=8).sequences(1) == 3 * 8

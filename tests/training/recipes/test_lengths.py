@@ -14,7 +14,7 @@ MOST = 4096
 
 
 def shape(lengths, most=MOST):
-    """The shape that a recipe has of lengths as a user writes them."""
+    """The length distribution of a recipe."""
     return cm.LoRA(examples=10, lengths=lengths, sequence_length=most).length_distribution
 
 
@@ -26,12 +26,14 @@ def test_equal_lengths_need_no_padding():
 
 
 def test_length_sample_by_hand():
-    """Half of the examples have 100 tokens, half 300: three of four pairs hold a longer one."""
+    """Half of the examples have 100 tokens, half 300: three of four pairs contain a long one."""
     two = shape([100] * 500 + [300] * 500)
     assert two.mean == pytest.approx(200, rel=2e-3)
     assert two.padded(2) == pytest.approx(0.25 * 100 + 0.75 * 300, rel=2e-3)
     assert two.padded(8) == pytest.approx(300 - 200 / 2**8, rel=2e-3)
-    assert two.attended == pytest.approx((100**2 + 300**2) / (100 + 300), rel=2e-3)  # the mean token stands in 250
+    assert two.attended == pytest.approx(
+        (100**2 + 300**2) / (100 + 300), rel=2e-3
+    )  # the mean token is in a sequence of 250
     assert two.longest == 300
 
 
@@ -42,9 +44,9 @@ def test_length_sample_keeps_its_mean(values):
 
 
 def test_lognormal_lengths_by_hand():
-    """Four of five between 200 and 1500: the median is near the geometric mean, the mean beyond it."""
+    """80 % are between 200 and 1500: the median is near the geometric mean, the mean is above it."""
     distribution = shape("200 to 1500", 10**6)
-    spread = math.log(1499 / 199) / 2 / 1.2815516  # above the least, one token
+    spread = math.log(1499 / 199) / 2 / 1.2815516  # shifted by the minimum of one token
     median = 1 + math.sqrt(199 * 1499)
     assert distribution.quantiles[len(distribution.quantiles) // 2] == pytest.approx(median, rel=0.01)
     assert distribution.mean == pytest.approx(1 + (median - 1) * math.exp(spread**2 / 2), rel=0.01)

@@ -12,7 +12,7 @@ LLAMA = cm.load_architecture("llama-3.1-8b")
 PAIRS = (cm.DPO, cm.ORPO, cm.SimPO, cm.RewardModel)
 WITH_REFERENCE = (cm.DPO, cm.KTO)
 MATRICES = LLAMA.parameters.total - LLAMA.vocabulary * LLAMA.width - 65 * LLAMA.width
-"""Parameters that multiply: neither the embedding, which is looked up, nor 65 norms."""
+"""Parameters of matmuls: without the embedding and the 65 norms."""
 
 
 def listed(recipe):
@@ -23,7 +23,7 @@ def listed(recipe):
 def test_pair_methods_count_two_sequences_per_example(method):
     recipe = method(examples=1000, lengths=400, epochs=2)
     assert recipe.trained_tokens() == 2 * 1000 * 400 * 2
-    assert recipe.replace(tokens=1e6, examples=None).trained_tokens() == 2e6  # tokens count both
+    assert recipe.replace(tokens=1e6, examples=None).trained_tokens() == 2e6  # tokens of both answers
 
 
 def test_kto_counts_one_sequence_per_example():
@@ -53,7 +53,7 @@ def test_methods_without_reference_have_only_a_training_pass(method):
     ("method", "flops"), [(cm.DPO, 16), (cm.KTO, 8), (cm.ORPO, 12), (cm.SimPO, 12), (cm.RewardModel, 12)]
 )
 def test_flops_per_token_of_each_method(method, flops):
-    """Six for each parameter and trained token, two for the reference; of pairs twice that. Core attention apart."""
+    """6 FLOPs per parameter and trained token, 2 for the reference; twice that for pairs; no core attention."""
     recipe = method(examples=1000, lengths=1024, sequence_length=1024)
     whole = sum(pass_flops(model_pass) for model_pass in recipe.passes(LLAMA))
     core = workload(LLAMA, 1024).attention_flops / 1024

@@ -21,7 +21,7 @@ def architectures(recipe):
 
 
 def test_grpo_passes_are_generation_scoring_and_training():
-    """1000 prompts of 100 tokens, 8 answers of 500 to each: read and trained on with the prompt before each."""
+    """1000 prompts of 100 tokens with 8 answers of 500 tokens; scoring and training include the prompt."""
     written, read = 1000 * 8 * 500, 1000 * 8 * 600
     recipe = cm.GRPO(**DATA)
     assert recipe.trained_tokens() == written
@@ -71,7 +71,7 @@ def test_ppo_trains_critic_and_policy():
 
 @pytest.mark.parametrize("method", [cm.GRPO, cm.PPO])
 def test_auxiliary_model_memory(method):
-    """Two bytes for each parameter of what reads; a critic has all states, as the policy."""
+    """2 bytes per parameter of scoring models; the critic has optimizer states."""
     full, judge = 2 * LLAMA.parameters.total, 2 * SMALL.parameters.total
     critic = 16 * LLAMA.parameters.total if method is cm.PPO else 0
     recipe = method(**DATA, reward_model=SMALL)

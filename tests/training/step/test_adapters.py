@@ -12,7 +12,7 @@ LLAMA = cm.load_architecture("llama-3.1-8b")
 MIXTRAL = cm.load_architecture("mixtral-8x7b")
 OUTPUTS = {"query": 4096, "key": 1024, "value": 1024, "output": 4096, "gate": 14336, "up": 14336, "down": 4096}
 INPUTS = {**dict.fromkeys(OUTPUTS, 4096), "down": 14336}
-"""Of the seven matrices of a layer of llama-3.1-8b."""
+"""Widths of the seven matrices of a layer of llama-3.1-8b."""
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ INPUTS = {**dict.fromkeys(OUTPUTS, 4096), "down": 14336}
         (Adapters(8, ("query", "value")), 32 * 8 * (8192 + 5120)),
         (Adapters(8, ("q_proj", "v_proj")), 3_407_872),
         (Adapters(16, ("down_proj",)), 32 * 16 * (14336 + 4096)),
-        # DoRA: a magnitude for each output
+        # DoRA: one magnitude per output
         (Adapters(16, magnitude=True), 41_943_040 + 32 * (2 * 4096 + 2 * 1024 + 2 * 14336 + 4096)),
         (Adapters(8, ("value",), magnitude=True), 32 * (8 * 5120 + 1024)),
     ],

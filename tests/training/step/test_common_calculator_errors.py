@@ -74,7 +74,7 @@ def test_causal_attention_has_half_the_flops_of_full_attention():
     ],
 )
 def test_sliding_window_counts_only_pairs_within_it(window, pairs):
-    """w s - w² / 2 below the length of the sequence, s² / 2 from there on."""
+    """w s - w² / 2 pairs for windows below the sequence length, else s² / 2."""
     assert workload(decoder(window=window), LENGTH).attention_flops == 16 * 4 * 2048 * pairs
 
 
@@ -113,7 +113,7 @@ def test_attention_width_may_differ_from_model_width():
 
 
 def test_largest_pipeline_stage_determines_time_and_memory():
-    """Fourteen layers on four stages are 4, 4, 3 and 3: as slow and as large as sixteen."""
+    """14 layers on four stages are 4, 4, 3 and 3: the largest stage is that of 16 layers."""
     fourteen, sixteen = (decoder(layers=value, head=False) for value in (14, 16))
     layout = Layout(pipeline=4)
     assert step_times(fourteen, layout).matmul == pytest.approx(step_times(sixteen, layout).matmul)
@@ -134,7 +134,7 @@ def test_pipeline_bubble_with_interleaving_needs_multiple_of_stages():
 
 
 def test_memory_components_add_up():
-    """A maximum of two parts would fit where their sum does not."""
+    """The total is the sum of the components, not their maximum."""
     parts = step_memory(decoder(), Layout(micro_batch=8))
     states = parts.weights + parts.gradients + parts.optimizer_states
     passing = parts.activations + parts.logits
@@ -150,7 +150,7 @@ def test_only_zero3_gathers_for_every_micro_batch_and_tensor_parallelism_divides
         layout = Layout(data=8, tensor=tensor, zero=zero, overlap_data=False)
         return step_times(decoder(), layout, batch=batch, hardware=apart).data_parallel
 
-    assert data(1, batch=64) == data(1, batch=8)  # once a step
+    assert data(1, batch=64) == data(1, batch=8)  # once per step
     assert data(3, batch=64) == pytest.approx(8 * data(3, batch=8))  # for every micro-batch
     assert data(1) < data(0)  # gathers 16-bit weights instead of 32-bit gradients
     for zero in (0, 1, 2, 3):
@@ -159,9 +159,9 @@ def test_only_zero3_gathers_for_every_micro_batch_and_tensor_parallelism_divides
 
 @pytest.mark.parametrize("layout", [Layout(tensor=4), Layout(pipeline=4)], ids=["tensor", "pipeline"])
 def test_parallelism_divides_gradients_and_activations(layout):
-    """By tensor parallelism both; by stages the gradients, while a stage keeps as many micro-batches as there are."""
+    """Tensor parallelism divides both; pipeline stages divide gradients and keep several micro-batches."""
     whole, split = (step_memory(decoder(vocabulary=8), value) for value in (Layout(), layout))
-    assert split.gradients == pytest.approx(whole.gradients / 4, rel=1e-3)  # a table at either end
+    assert split.gradients == pytest.approx(whole.gradients / 4, rel=1e-3)  # embedding and head on the end stages
     assert split.activations == pytest.approx(whole.activations / layout.tensor)
     single = step_memory(decoder(vocabulary=8), layout, batch=1)
     assert single.activations == pytest.approx(whole.activations / 4)
@@ -175,10 +175,10 @@ def test_norms_are_replicated_over_tensor_parallel_ranks():
 
 
 def test_kv_heads_are_replicated_beyond_their_number():
-    """Two key heads on eight ranks: each holds one, and does the work of one; more cases in test_memory."""
+    """Two KV heads on eight ranks: each rank holds one head. More cases: test_memory."""
     grouped = decoder(kv_heads=2)
     two, eight = (step_memory(grouped, Layout(tensor=value)) for value in (2, 8))
-    keys = 16 * 2 * 2048 * 128  # one head of keys and one of values
+    keys = 16 * 2 * 2048 * 128  # one key head and one value head
     rest = 16 * (2 * 2048**2 + 2 * 2048 * 8192)
     assert two.weights == 2 * (keys + rest / 2 + 2 * 32_000 * 2048 / 2)
     assert eight.weights == 2 * (keys + rest / 8 + 2 * 32_000 * 2048 / 8)
@@ -188,7 +188,7 @@ def test_kv_heads_are_replicated_beyond_their_number():
 
 
 def test_data_parallel_bandwidth_depends_on_group_placement():
-    """Two ranks in a node talk over the link, two ranks a node apart over the network."""
+    """Two ranks in a node use the link; ranks of different nodes use the network."""
     assert bandwidth(NODE, ONLY_PEAK, 1.0, 2.0) == NODE.link_bandwidth
     assert bandwidth(NODE, ONLY_PEAK, 8.0, 2.0) == NODE.network_bandwidth
     near, far = (
@@ -215,7 +215,7 @@ def test_mfu_refers_to_bf16_peak_for_any_precision():
 
 @pytest.mark.parametrize("tensor", [1, 8])
 def test_vocabulary_is_counted_without_padding(tensor):
-    """50,257 rows, which no degree divides: neither parameters nor model FLOPs are those of a padded table."""
+    """50,257 tokens: parameters and model FLOPs do not include padding of the vocabulary."""
     odd = decoder(vocabulary=50_257)
     work = workload(odd, LENGTH)
     assert odd.parameters.total == 16 * (4 * 2048**2 + 2 * 2048 * 8192) + 2 * 50_257 * 2048
@@ -225,7 +225,7 @@ def test_vocabulary_is_counted_without_padding(tensor):
 
 @pytest.mark.parametrize(("name", "drift"), [("pythia-70m", 0.38), ("smollm2-135m", -0.21), ("llama-3.1-405b", -0.005)])
 def test_model_flops_are_not_6_times_total_parameters(name, drift):
-    """Small models are mostly embedding, which is looked up, and attention, which has no parameters.
+    """Small models consist mostly of embeddings (no FLOPs) and core attention (no parameters).
 
     By hand: six for each parameter of a matrix, the head's included, and half of 12 L a h s for attention.
     """
@@ -235,5 +235,5 @@ def test_model_flops_are_not_6_times_total_parameters(name, drift):
     matrices += architecture.vocabulary * architecture.width
     by_hand = 6 * matrices + 6 * architecture.depth * attention.heads * attention.head_width * 2048
     counted = workload(architecture, 2048).model_flops / 2048
-    assert counted == pytest.approx(by_hand, rel=2e-3)  # biases are parameters, but multiply nothing
+    assert counted == pytest.approx(by_hand, rel=2e-3)  # biases are parameters without matmul
     assert 6 * architecture.parameters.total / counted - 1 == pytest.approx(drift, abs=5e-3)

@@ -1,4 +1,4 @@
-"""Step time of fine-tuning by hand: adapters, quantized weights, general-purpose trainers."""
+"""Step time of fine-tuning by hand: adapters, quantized weights, eager mode."""
 
 import math
 import tomllib
@@ -26,7 +26,7 @@ IDEAL_HARDWARE = tomllib.loads((Path(__file__).parents[1] / "ideal_hardware.toml
 IDEAL = HardwareRates(**IDEAL_HARDWARE["hardware"])
 ONLY_PEAK = TimeConstants(**IDEAL_HARDWARE["constants"])
 SLOW = IDEAL._replace(link_bandwidth=1e11, network_bandwidth=1e11, gpus_per_node=1.0)
-"""Every rank in a node of its own: one bandwidth for all groups."""
+"""One accelerator per node: all groups have the same bandwidth."""
 LAYER = Layer(
     mixer=Attention(heads=32, kv_heads=32, head_width=128),
     feed_forward=FeedForward(inner_width=16_384, gated=False),
@@ -42,7 +42,7 @@ def breakdown(layout, *, hardware=IDEAL, constants=ONLY_PEAK, numbers=None, adap
 
 
 def test_offloaded_optimizer_step_uses_host_memory_bandwidth():
-    """States, gradients and weights once and a half, with the node's bandwidth shared by its eight."""
+    """1.5 times states, gradients and weights; eight accelerators share the host memory bandwidth."""
     constants = ONLY_PEAK._replace(host_memory=1e11)
     parts = breakdown(Layout(data=8, offload_optimizer=True), constants=constants)
     stage = stage_parameters(workload(PLAIN, LENGTH), layouts(Layout(data=8)))
@@ -57,7 +57,7 @@ def test_adapter_time_follows_from_traffic_and_flops(recompute, passes, eager, s
     work = workload(PLAIN, LENGTH, Adapters(16))
     layout = Layout(recompute=recompute, eager=eager)
     parts = step_breakdown(work, numbers, hardware, float(BATCH), layouts(layout), constants)
-    matrices = 32 * (4 * 2 * 4096 + 2 * (4096 + 16_384))  # inputs and outputs of each
+    matrices = 32 * (4 * 2 * 4096 + 2 * (4096 + 16_384))  # inputs and outputs of each matrix
     traffic = share * 3 * 4 * LENGTH * matrices / 1e12
     flops = 2 * LENGTH * 16 * matrices / (0.5 * 1e15)
     assert parts.adapters == pytest.approx(passes * BATCH * (traffic + flops))
@@ -68,9 +68,9 @@ def test_adapter_time_follows_from_traffic_and_flops(recompute, passes, eager, s
 @pytest.mark.parametrize(("recompute", "passes"), [("none", 2), ("full", 3)])
 @pytest.mark.parametrize("micro_batch", [1, 4])
 def test_4_bit_weights_are_dequantized_for_every_micro_batch(micro_batch, recompute, passes):
-    """Read in four, written in sixteen, in either pass; embedding and head are not quantized.
+    """4 bits are read and 16 written in each pass; embedding and head are not quantized.
 
-    By operations of the framework (GPTQ), or by one kernel (NF4), whatever launches the rest.
+    GPTQ uses framework operations, NF4 a fused kernel, in eager mode too.
     """
     hardware, constants = (
         IDEAL._replace(memory_bandwidth=1e12),
@@ -101,7 +101,7 @@ def test_4_bit_weights_are_dequantized_for_every_micro_batch(micro_batch, recomp
     ],
 )
 def test_eager_mode_increases_launch_time(eager, zero, quantization, expected):
-    """Two passes of three where weights stand still; beyond it what gathers weights, and brings them back."""
+    """Two thirds of `launch` with frozen weights, plus ZeRO-3 gathering and dequantization."""
     constants = ONLY_PEAK._replace(launch=1e-3, launch_eager=2.0, launch_sharded=5e-3, launch_quantized=7e-3)
     hardware = IDEAL._replace(matmul_peak=math.inf, peak=math.inf)
     numbers = cm.LoRA(tokens=1, quantization=quantization).numerics()
@@ -131,7 +131,7 @@ def test_eager_loss_increases_logit_traffic():
 
 @pytest.mark.parametrize("zero", [0, 1, 2, 3])
 def test_only_adapter_gradients_are_reduced_over_data_parallel_ranks(zero):
-    """Frozen weights have no gradients: what is sent is small, unless they are shared and must be gathered."""
+    """Frozen weights have no gradients; ZeRO-3 still gathers them."""
     work, numbers = workload(PLAIN, LENGTH, Adapters(16)), cm.LoRA(tokens=1).numerics()
     layout = layouts(Layout(data=8, zero=zero, overlap_data=False))
     parts = step_breakdown(work, numbers, SLOW, 8.0, layout, ONLY_PEAK)

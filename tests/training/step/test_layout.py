@@ -1,4 +1,4 @@
-"""Layouts: validation, numbers of several, and reasons of infeasibility."""
+"""Layouts: validation, arrays of layouts, and infeasibility reasons."""
 
 import numpy as np
 import pytest
@@ -112,7 +112,7 @@ def test_layout_round_trips_through_numbers(several):
 
 
 def test_default_sharding_covers_all_data_parallel_ranks():
-    """The number that stands for it is the same, so what comes back does not name it."""
+    """The default shard degree has the same number, so the round trip leaves it out."""
     assert layouts(Layout(data=4, context=2, shard=8)) == layouts(Layout(data=4, context=2))
     assert layout_of(layouts(Layout(data=4, context=2, shard=8))) == Layout(data=4, context=2)
 
@@ -155,7 +155,7 @@ INTERLEAVE = "interleave needs pipeline stages and micro-batches in multiples of
     ],
 )
 def test_each_infeasibility_reason_alone(reason, count, batch, changes):
-    """Numbers may describe what `Layout` itself refuses, since a search makes them by itself."""
+    """Arrays may hold layouts that `Layout` rejects, because the search creates arrays."""
     given = {"shard": float(changes.get("data", 1) * changes.get("context", 1)), **changes}
     layout = layouts(Layout())._replace(**{name: float(value) for name, value in given.items()})
     assert against(count, batch, layout) == [reason]

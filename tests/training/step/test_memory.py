@@ -57,7 +57,7 @@ def states(parts):
     return parts.weights + parts.gradients + parts.optimizer_states
 
 
-# What was published
+# Published values
 
 
 @pytest.mark.parametrize(("heads", "width", "length"), [(96, 12288, 2048), (64, 6144, 2048), (16, 1024, 8192)])
@@ -109,14 +109,14 @@ def test_pure_data_parallelism_fits_up_to_1_4b_parameters_on_32_gb():
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.id)
 def test_every_measured_layout_fits(step):
-    """Where the source leaves something open, in one of the ways that it may have run."""
+    """If the source does not state a setting, one of the possible layouts fits."""
     work = workload(step.architecture, step.sequence_length)
     least = min(memory(work, step.numbers, step.batch_size, layouts(layout)).total for layout in candidates(step))
     assert least <= hardware_rates(step.cluster, step.precision).memory
 
 
 def test_predicted_memory_matches_measured_memory():
-    """Rows that tell memory, recomputation and all of the layout: torchtitan, 8 B to 405 B, 8 to 512 accelerators."""
+    """Rows that state memory, recomputation and layout: torchtitan, 8 B to 405 B, 8 to 512 accelerators."""
     rows = [step for step in STEPS if step.memory and not step.open]
     errors = [
         memory(
@@ -141,9 +141,9 @@ def test_predicted_memory_matches_measured_memory():
         ("gpt3-175b", "A100-40GB-SXM", 64, {}),  # 49 GB
         ("llama-3.1-405b", "H100-SXM", 64, {}),  # 114 GB
         ("deepseek-v3", "H100-SXM", 128, {}),  # 94 GB
-        # split 64 ways at most without sharing: weights, gradients and states of 405 B are 114 GB again
+        # at most 64 ways of model parallelism without ZeRO: weights, gradients and states of 405 B are 114 GB again
         ("llama-3.1-405b", "H100-SXM", 1024, {"zero": 0, "tensor": 8, "pipeline": 8}),
-        # 12 bytes of states shared, 6 of weights and gradients split eight ways: 53 GB and 53 GB
+        # 12 bytes of states sharded, 6 bytes of weights and gradients over eight ranks: 53 GB and 53 GB
         ("llama-3.1-70b", "H100-SXM", 16, {"zero": 1, "tensor": 8, "pipeline": 1}),
     ],
 )
@@ -167,7 +167,7 @@ def test_more_sharding_makes_the_model_fit():
 
 
 def test_memory_components_of_small_model_by_hand():
-    """Everything adds up: a part that is not the largest counts too. Two micro-batches, which add gradients up."""
+    """All components are added. Two micro-batches accumulate gradients."""
     parameters = 8 * (4 * 128**2 + 2 * 128 * 512 + 2 * 128) + 2 * 1000 * 128
     parts = step_memory(PLAIN, Layout(micro_batch=2), 4)
     tokens = 2 * LENGTH
@@ -177,7 +177,7 @@ def test_memory_components_of_small_model_by_hand():
     assert parts.activations == pytest.approx(8 * 32 * tokens * 128)
     logits = (
         CONSTANTS.whole_logits * tokens * 1000
-    )  # 16 and 32 bits, each with its gradient: 12 bytes, and what is around
+    )  # 16 and 32 bits, each with its gradient: 12 bytes, and temporary buffers
     assert parts.logits == pytest.approx(logits)
     assert (parts.buffers, parts.adapters) == (0, 0)
     expected = 18 * parameters + 8 * 32 * tokens * 128 + logits + CONSTANTS.context
@@ -186,7 +186,7 @@ def test_memory_components_of_small_model_by_hand():
 
 @pytest.mark.parametrize("length", [1, 64, 4096])
 def test_single_micro_batch_gradients_reuse_activation_memory(length):
-    """One accelerator: they come as those go. Most is held at the end of the backward pass, or at its beginning."""
+    """Gradients reuse freed activations: the peak is at the end or at the start of the backward pass."""
     parameters = 8 * (4 * 128**2 + 2 * 128 * 512 + 2 * 128) + 2 * 1000 * 128
     parts = step_memory(PLAIN, Layout(), 1, length=length)
     going = parts.activations + parts.logits
@@ -221,7 +221,7 @@ def test_fused_loss_needs_a_third_of_logit_memory():
 
 
 def test_eager_mode_needs_more_activation_and_gradient_memory():
-    """Operation by operation: copies of activations, and a list of tensors in the step of the optimizer."""
+    """Eager mode has copies of activations, and temporary buffers in the optimizer step."""
     lean, eager = (step_memory(PLAIN, Layout(eager=value), 2) for value in (False, True))
     assert eager.activations == pytest.approx(CONSTANTS.eager_activations * lean.activations)
     parameters = lean.gradients / 4
@@ -252,7 +252,7 @@ def test_offloaded_optimizer_states_need_no_accelerator_memory():
 
 @pytest.mark.parametrize(("stages", "layers"), [(1, 8), (2, 4), (3, 3), (5, 2), (8, 1)])
 def test_largest_pipeline_stage_determines_memory(stages, layers):
-    """Eight layers on three stages are 3, 3 and 2: what the fullest holds is what must fit."""
+    """Eight layers on three stages are 3, 3 and 2: the largest stage has three."""
     stage = stage_parameters(workload(PLAIN, LENGTH), layouts(Layout(pipeline=stages)))
     assert stage.dense == pytest.approx(layers * (4 * 128**2 + 2 * 128 * 512 + 2 * 128))
     assert stage.embeddings == (2 if stages == 1 else 1) * 1000 * 128  # embedding or head, not both
@@ -287,7 +287,7 @@ def test_expert_parallelism_shards_expert_weights(expert, inner):
 
 
 def test_expert_optimizer_states_are_sharded_over_expert_replicas():
-    """Of 16 ranks, 16 / 8 hold the same experts: their states are shared two ways, those of the rest sixteen."""
+    """Two of 16 ranks hold the same experts: expert states are sharded over 2 ranks, all others over 16."""
     work = workload(MIXTURE, LENGTH)
     layout = Layout(data=16, expert=8, zero=1)
     stage = stage_parameters(work, layouts(layout))
@@ -297,13 +297,13 @@ def test_expert_optimizer_states_are_sharded_over_expert_replicas():
 
 
 def test_expert_parallelism_does_not_shard_activations():
-    """It is carved out of the data-parallel ranks: each still sends all of its tokens to experts somewhere."""
+    """Expert-parallel ranks are data-parallel ranks: each still processes all of its tokens."""
     apart, together = (step_memory(MIXTURE, Layout(data=16, expert=expert)).activations for expert in (1, 16))
     assert apart == together > 0
 
 
 def test_zero3_gathered_weights_need_memory():
-    """Fully sharded, two layers and the tables are whole at a time; pipeline stages gather all that they hold."""
+    """ZeRO-3 gathers two layers and the embeddings at a time; with pipeline stages, the whole stage."""
     work = workload(PLAIN, LENGTH)
     stage = stage_parameters(work, layouts(Layout(data=8)))
     assert step_memory(PLAIN, Layout(data=8, zero=3)).buffers == pytest.approx(
@@ -332,13 +332,13 @@ def test_interleaving_needs_more_activation_memory(stages, chunks):
 
 
 def test_full_recomputation_keeps_layer_inputs_and_one_layer():
-    """All of the one whose backward pass runs; its input is among that."""
+    """The recomputed layer keeps all of its activations, its input included."""
     parts = step_memory(PLAIN, Layout(recompute="full"), 1)
     assert parts.activations == pytest.approx((7 * 2 + 32) * LENGTH * 128)
 
 
 def test_key_value_activations_are_sharded_at_most_by_kv_heads():
-    """Two heads on eight ranks: a rank keeps the keys and values of one."""
+    """Two KV heads on eight ranks: each rank keeps one head."""
     of_layer = (2 * 128 + 2 * 128 + 5 * 128 + 5 * 128) / 8 + 2 * 16
     parts = step_memory(tiny(kv_heads=2), Layout(tensor=8), 1)
     assert parts.activations == pytest.approx(8 * 2 * LENGTH * of_layer)
@@ -357,19 +357,19 @@ def test_full_recomputation_of_a_single_layer_saves_no_memory():
 
 
 def test_selective_recomputation_of_a_single_layer_saves_no_memory():
-    """At the time of its backward pass, all that the layer keeps is there again."""
+    """During its backward pass the layer has all activations again."""
     architecture = tiny(layers=1)
     assert step_memory(architecture, Layout(recompute="selective"), 1).total == pytest.approx(
         step_memory(architecture, Layout(), 1).total
     )
 
 
-# What holds for any layout
+# Properties of any layout
 
 
 @st.composite
 def any_layout(draw, **fixed):
-    """A layout of 1 to 256 accelerators with a batch of 256 that it can take.
+    """A layout of 1 to 256 accelerators that is feasible for a batch size of 256.
 
     Operations are not launched one by one: their step of the optimizer takes gradients aside, in the room of
     activations, so that states do not follow from the layout alone.
@@ -404,7 +404,7 @@ def test_recomputation_never_increases_memory(architecture, layout):
 @settings(max_examples=60, deadline=None)
 @given(models, any_layout())
 def test_higher_zero_level_never_increases_memory(architecture, layout):
-    """Beside the room in which weights are gathered, which the last stage of sharing needs anew."""
+    """Without the buffers of gathered weights, which only ZeRO-3 needs."""
     parts = [step_memory(architecture, layout.replace(zero=zero), 256) for zero in range(4)]
     totals = [component.total - component.buffers for component in parts]
     assert totals == sorted(totals, reverse=True)
@@ -420,9 +420,9 @@ def test_zero3_needs_least_memory_for_deep_models(data):
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout(expert=1), st.sampled_from([2, 4, 8]))
 def test_sharded_states_times_ranks_are_constant(architecture, layout, more):
-    """With experts on every rank; what expert parallelism splits already is shared by fewer.
+    """Without expert parallelism: expert-parallel shards are sharded over fewer ranks.
 
-    Nothing else grows but what the second accelerator brings: a library for communication.
+    Otherwise only the communication library is added, with the second accelerator.
     """
     few, many = (step_memory(architecture, layout.replace(data=layout.data * times), 256) for times in (1, more))
     for part, from_zero in (("optimizer_states", 1), ("gradients", 2), ("weights", 3)):
@@ -447,7 +447,7 @@ def test_model_parallelism_never_increases_state_memory(architecture, layout, de
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout(), st.sampled_from([2, 4]))
 def test_activations_are_linear_in_micro_batch_size(architecture, layout, times):
-    """As long as there are micro-batches enough to fill the pipeline."""
+    """With enough micro-batches to fill the pipeline."""
     few, many = (
         step_memory(architecture, layout.replace(micro_batch=layout.micro_batch * value), 1024) for value in (1, times)
     )
@@ -479,7 +479,7 @@ def test_offloading_never_increases_memory(architecture, layout, offloaded):
     )
     component = "optimizer_states" if offloaded == "optimizer" else offloaded
     assert getattr(away, component) <= getattr(kept, component)
-    # weights come back for two layers and a table at a time, or a stage: in a shallow model that may be all of it
+    # the buffers hold two layers and an embedding, or a stage: in a shallow model possibly all weights
     assert away.total - away.buffers <= kept.total - kept.buffers
 
 

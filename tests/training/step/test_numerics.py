@@ -16,7 +16,7 @@ def per_parameter(*args, matrix_share=1.0, **given):
     [
         ({"precision": "fp32"}, 4 + 4 + 8),
         ({"precision": "tf32"}, 4 + 4 + 8),
-        ({"precision": "bf16"}, 2 + 4 + 4 + 8),  # gradients in 32 bits, as Megatron-LM keeps them
+        ({"precision": "bf16"}, 2 + 4 + 4 + 8),  # 32-bit gradients as in Megatron-LM
         ({"precision": "fp16"}, 2 + 4 + 4 + 8),
         ({"precision": "fp8"}, 2 + 4 + 4 + 8),  # weights stay in 16 bits
         ({"precision": "nvfp4"}, 2 + 4 + 4 + 8),
@@ -27,7 +27,7 @@ def per_parameter(*args, matrix_share=1.0, **given):
         ({"optimizer": "sgd"}, 2 + 4 + 4 + 4),
         ({"optimizer": "adafactor"}, 2 + 4 + 4),
         ({"optimizer": "sgd", "master_weights": False}, 2 + 2 + 2),
-        ({"precision": "fp32", "master_weights": False}, 16),  # nothing to keep a copy of
+        ({"precision": "fp32", "master_weights": False}, 16),  # no master copy
     ],
 )
 def test_bytes_per_parameter(given, expected):
@@ -61,7 +61,7 @@ def test_all_unknown_names_are_reported_at_once():
         numerics("bf17", "adam")
     assert "unknown precision 'bf17'" in str(caught.value)
     assert "unknown optimizer 'adam'" in str(caught.value)
-    assert "'bf16'" in str(caught.value)  # what is near
+    assert "'bf16'" in str(caught.value)  # the nearest name
 
 
 @pytest.mark.parametrize(("given", "message"), [(("BF16",), "precision 'BF16'"), (("bf16", ""), "optimizer ''")])

@@ -42,7 +42,7 @@ ONLY_PEAK = TimeConstants(**IDEAL_HARDWARE["constants"])
 
 
 def decoder(*, kv_heads=32, layers=32, norms=2, experts=None, vocabulary=32_000, **changes):
-    """A decoder of width 4096 with heads of 128, at which the rate of attention is what the constant says."""
+    """A decoder of width 4096 with a head width of 128, for which the constants give the attention rate directly."""
     feed_forward = experts or FeedForward(inner_width=16_384, gated=False)
     layer = Layer(
         mixer=Attention(heads=32, kv_heads=kv_heads, head_width=128),
@@ -69,12 +69,12 @@ def breakdown(architecture, layout, *, hardware=IDEAL, constants=ONLY_PEAK, batc
 @pytest.mark.parametrize(
     ("recompute", "attention", "products", "core"),
     [
-        # a fused backward pass repeats the first of two products: 1 + 5 / 2 forward passes
+        # the fused backward pass recomputes the scores: forward and backward are 3.5 forward passes
         ("none", "latest", 3, 3.5),
         ("full", "latest", 4, 4.5),
         ("none", "flash-2", 3, 3.5),
-        ("selective", "latest", 3 + SELECTIVE_RECOMPUTED_SHARE, 3.5),  # attention is fused: nothing of it is repeated
-        # a kernel that writes the scores out multiplies all of the matrix, above the diagonal too
+        ("selective", "latest", 3 + SELECTIVE_RECOMPUTED_SHARE, 3.5),  # fused attention is not recomputed
+        # unfused attention also computes the scores above the diagonal
         ("none", "unfused", 3, 3 * 2),
         ("selective", "unfused", 3, 4 * 2),
         ("full", "unfused", 4, 4 * 2),
@@ -91,7 +91,7 @@ def test_ideal_hardware_step_time_is_flops_over_peak(recompute, attention, produ
 
 @pytest.mark.parametrize("expert", [1, 4, 16])
 def test_weights_are_read_for_every_micro_batch(expert):
-    """Of experts, those that a rank holds: what it does not hold it does not read."""
+    """A rank reads only the expert weights that it holds."""
     hardware, constants = (
         IDEAL._replace(matmul_peak=math.inf, memory_bandwidth=1e12),
         ONLY_PEAK._replace(matmul_traffic=1.0),
@@ -103,12 +103,12 @@ def test_weights_are_read_for_every_micro_batch(expert):
         for value in (1, 2)
     )
     counts = workload(MIXTURE, LENGTH).parameters
-    weights = counts.dense + counts.expert / expert + counts.replicated - 32 * 2 * 4096  # norms are no products
+    weights = counts.dense + counts.expert / expert + counts.replicated - 32 * 2 * 4096  # norms are not matmuls
     assert unsharded - sharded == pytest.approx(3 * (16 - 8) * 2 * weights / 1e12)
 
 
 def test_launch_time_counts_layers_and_experts():
-    """On a device that takes no time, the host's is what is left."""
+    """With infinite peak only the launch time remains."""
     layers = (*decoder(layers=2).layers, *MIXTURE.replace(layers=(MIXTURE.layers[0].replace(count=6),)).layers)
     constants = ONLY_PEAK._replace(launch=1e-3, launch_experts=2e-3)
     hardware = IDEAL._replace(matmul_peak=math.inf, peak=math.inf)
@@ -117,7 +117,7 @@ def test_launch_time_counts_layers_and_experts():
 
 
 def test_frozen_weights_have_no_weight_gradients():
-    """Adapters: the backward pass makes gradients of activations alone."""
+    """With adapters the backward pass computes only activation gradients."""
     full, frozen = (breakdown(PLAIN, Layout(), numbers=MIXED._replace(backward=value)).matmul for value in (2.0, 1.0))
     assert frozen == pytest.approx(full * 2 / 3)
 
@@ -141,7 +141,7 @@ def test_ideal_step_time_is_inverse_to_accelerators(layout):
 @pytest.mark.parametrize(("stages", "micro_batches"), [(2, 4), (4, 4), (4, 64), (8, 16)])
 @pytest.mark.parametrize("fitted", [False, True])
 def test_pipeline_bubble_of_equal_stages(stages, micro_batches, chunks, fitted):
-    """(p - 1) / m of the time without it; over v with v chunks (Narayanan et al. 2021, section 2.2)."""
+    """(p - 1) / m of the time without bubble; with v chunks (p - 1) / (m v) (Narayanan et al. 2021, section 2.2)."""
     layout = Layout(data=BATCH // micro_batches, pipeline=stages, interleave=chunks, overlap_data=False)
     where = {"hardware": REAL, "constants": FITTED} if fitted else {}
     parts = breakdown(HEADLESS, layout, **where)
@@ -154,14 +154,14 @@ def test_no_pipeline_bubble_without_pipeline_stages():
 
 
 def test_stage_with_lm_head_may_be_slowest():
-    """Its time counts where it is; else the slowest stage has no head."""
+    """The head counts only if its stage is the slowest."""
     wide, narrow = decoder(vocabulary=256_000), decoder(vocabulary=2000, layers=30)
     assert breakdown(wide, Layout(pipeline=4)).head > 0
-    assert breakdown(narrow, Layout(pipeline=4)).head == 0  # 8, 8, 7 and 7 layers: the last has time for it
+    assert breakdown(narrow, Layout(pipeline=4)).head == 0  # 8, 8, 7 and 7 layers: the last stage has one layer fewer
 
 
 def test_slowest_pipeline_stage_determines_step_time():
-    """Thirty layers on four stages are as slow as thirty-two."""
+    """30 layers on four stages take as long as 32."""
     thirty, even = (breakdown(decoder(layers=value, head=False), Layout(pipeline=4)) for value in (30, 32))
     assert thirty.total == pytest.approx(even.total)
 
@@ -171,10 +171,10 @@ def test_slowest_pipeline_stage_determines_step_time():
     [
         (1, 1, 900.0),
         (1, 8, 900.0),
-        (4, 2, 900.0),  # both in the node
-        (8, 2, 50.0),  # one of each node: the same number of ranks
-        (4, 4, 100.0),  # two adapters of a node work for the group
-        (1, 64, 400.0),  # all eight do
+        (4, 2, 900.0),  # both ranks in one node
+        (8, 2, 50.0),  # one rank per node
+        (4, 4, 100.0),  # the group uses two NICs per node
+        (1, 64, 400.0),  # the group uses all eight NICs
         (16, 4, 50.0),
     ],
 )
@@ -191,16 +191,16 @@ def test_network_bandwidth_is_limited_by_link_bandwidth():
 
 
 SLOW = IDEAL._replace(link_bandwidth=1e11, network_bandwidth=1e11, gpus_per_node=1.0)
-"""Every rank in a node of its own: one bandwidth for all groups."""
+"""One accelerator per node: all groups have the same bandwidth."""
 
 
 @pytest.mark.parametrize(
     ("zero", "per_step", "per_micro_batch"),
     [
         (0, 2 * 4, 0),  # all-reduce of 32-bit gradients
-        (1, 4 + 2, 0),  # scatter gradients, gather weights
-        (2, 2, 4),  # gradients of every micro-batch
-        (3, 0, 2 + 2 + 4),  # weights twice, gradients once, for every micro-batch
+        (1, 4 + 2, 0),  # reduce-scatter of gradients, all-gather of weights
+        (2, 2, 4),  # gradients of each micro-batch
+        (3, 0, 2 + 2 + 4),  # per micro-batch: weights twice, gradients once
     ],
 )
 @pytest.mark.parametrize("accumulation", [1, 4])
@@ -222,15 +222,15 @@ def test_hybrid_sharding_gathers_within_nodes_and_reduces_between_nodes(accumula
     stage = stage_parameters(workload(PLAIN, LENGTH), layouts(layout))
     parts = breakdown(PLAIN, layout, hardware=TWO_TIERS, batch=16 * accumulation)
     inside = accumulation * (2 + 2 + 4) * stage.total * 7 / 8 / 1e12
-    between = 2 * 4 * stage.total / 8 * 1 / 2 / 1e10  # an all-reduce of its part with the one rank that has the same
+    between = 2 * 4 * stage.total / 8 * 1 / 2 / 1e10  # all-reduce between the two ranks with the same shard
     assert parts.data_parallel == pytest.approx(inside + between)
 
 
 def test_expert_replicas_communicate_between_nodes():
-    """Eight ranks of a node hold different experts: the gradients of each cross the network, adapter by adapter."""
+    """The eight ranks of a node hold different experts: each reduces its gradients over one NIC."""
     layout = Layout(data=16, expert=8, zero=1, overlap_data=False)
     stage = stage_parameters(workload(MIXTURE, LENGTH), layouts(layout))
-    rest = (stage.dense + stage.embeddings) * 15 / 16 / (8 * 1e10)  # all adapters of a node work together
+    rest = (stage.dense + stage.embeddings) * 15 / 16 / (8 * 1e10)  # all NICs of a node share the volume
     assert breakdown(MIXTURE, layout, hardware=TWO_TIERS).data_parallel == pytest.approx(
         (4 + 2) * (rest + stage.expert / 2 / 1e10)
     )
@@ -247,7 +247,7 @@ def test_pipeline_stages_gather_weights_once():
 @pytest.mark.parametrize(("recompute", "passes"), [("none", 2), ("full", 3)])
 @pytest.mark.parametrize("tensor", [2, 8])
 def test_tensor_parallel_communication_volume(tensor, recompute, passes):
-    """A scatter and a gather of the hidden state after each of two blocks, forward, backward and again."""
+    """Reduce-scatter and all-gather of the hidden state in both blocks: forward, backward, recomputation."""
     parts = breakdown(PLAIN, Layout(tensor=tensor, recompute=recompute), hardware=SLOW)
     state = 2 * LENGTH * 4096
     expected = passes * BATCH * 32 * 2 * 2 * state * (tensor - 1) / tensor / 1e11
@@ -255,7 +255,7 @@ def test_tensor_parallel_communication_volume(tensor, recompute, passes):
 
 
 def test_context_parallel_communication_volume():
-    """Keys and values of the other ranks, forward, and backward with their gradients."""
+    """Keys and values of the other ranks: forward, and backward with their gradients."""
     parts = breakdown(PLAIN, Layout(context=4), hardware=SLOW)
     assert parts.context_parallel == pytest.approx(3 * BATCH * 32 * 2 * (2 * LENGTH * 4096) * 3 / 4 / 1e11)
     assert breakdown(GROUPED, Layout(context=4), hardware=SLOW).context_parallel == pytest.approx(
@@ -264,13 +264,13 @@ def test_context_parallel_communication_volume():
 
 
 def test_context_parallel_volume_with_replicated_kv_heads():
-    """Four heads on eight ranks: each rank passes one head, not half of one."""
+    """Four KV heads on eight ranks: each rank sends one whole head."""
     parts = breakdown(GROUPED, Layout(tensor=8, context=2), hardware=SLOW)
     assert parts.context_parallel == pytest.approx(3 * BATCH * 30 * 2 * (2 * LENGTH * 4 * 128) / 4 * 1 / 2 / 1e11)
 
 
 def test_expert_parallel_communication_volume():
-    """To the experts and back, forward and backward: two experts for each token, those that are elsewhere."""
+    """Dispatch and combine, forward and backward: two experts per token, on other ranks with probability 7/8."""
     parts = breakdown(MIXTURE, Layout(data=8, expert=8, micro_batch=1), hardware=SLOW)
     expected = BATCH / 8 * 32 * 4 * 2 * (2 * LENGTH * 4096) * 7 / 8 / 1e11
     assert parts.expert_parallel == pytest.approx(expected)
@@ -278,7 +278,7 @@ def test_expert_parallel_communication_volume():
 
 
 def test_pipeline_send_recv_volume():
-    """The hidden state on, its gradient back, once for each chunk."""
+    """The hidden state forward and its gradient backward, once per chunk."""
     for chunks in (1, 4):
         parts = breakdown(PLAIN, Layout(pipeline=4, interleave=chunks), hardware=SLOW)
         assert parts.pipeline_send_recv == pytest.approx(BATCH * 2 * chunks * 2 * LENGTH * 4096 / 1e11)
@@ -303,12 +303,12 @@ def test_backward_pass_overlaps_gradient_reduction():
     assert max(0.0, apart.data_parallel - pass_time) <= beside.data_parallel < apart.data_parallel
 
 
-# What holds for any layout on a real machine
+# Properties of any layout on real hardware
 
 
 @st.composite
 def any_layout(draw):
-    """A layout of 64 accelerators that a batch of 256 and the decoders above can take."""
+    """A layout of 64 accelerators that is feasible for a batch size of 256 and the decoders above."""
     tensor, pipeline, context = (draw(st.sampled_from(value)) for value in ([1, 2, 4, 8], [1, 2, 4], [1, 2]))
     data = 64 // (tensor * pipeline * context)
     return Layout(
@@ -328,7 +328,7 @@ def any_layout(draw):
 
 
 def suited(layout, architecture):
-    """The same layout without expert parallelism where there are no experts."""
+    """The same layout, without expert parallelism for dense models."""
     return layout if architecture is MIXTURE else layout.replace(expert=1)
 
 
@@ -355,7 +355,7 @@ def test_better_hardware_is_never_slower(architecture, layout, name, factor):
 
 
 def test_higher_peak_is_never_slower_with_reduce_scatter_per_micro_batch():
-    """Over a slow network both take longer than a pass; a longer pass must not gain twice."""
+    """On a slow network, communication takes longer than the pass; the overlap must not count twice."""
     slow = REAL._replace(network_bandwidth=REAL.network_bandwidth / 50)
     layout = Layout(data=64, zero=2)
     now, better = (
@@ -377,7 +377,7 @@ def test_components_add_up_and_step_time_is_at_least_flops_over_peak(architectur
     step = cm.step_time(architecture, H100, RECIPE, suited(layout, architecture))
     least = workload(architecture, LENGTH).model_flops * BATCH / (64 * REAL.peak)
     assert least < step.seconds == pytest.approx(math.fsum(step.breakdown))
-    assert min(step.breakdown) >= -1e-9 * step.seconds  # rounding, in parts that are a difference
+    assert min(step.breakdown) >= -1e-9 * step.seconds  # components that are differences have rounding errors
     assert step.mfu == pytest.approx(least / step.seconds)
     assert step.hfu >= step.mfu
     assert math.fsum(row["share"] for row in step.rows()) == pytest.approx(1)
@@ -386,7 +386,7 @@ def test_components_add_up_and_step_time_is_at_least_flops_over_peak(architectur
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout())
 def test_model_flops_do_not_depend_on_layout(architecture, layout):
-    """However it is spread and recomputed, the step does the FLOPs of the model."""
+    """Sharding and recomputation do not change the model FLOPs of a step."""
     step = cm.step_time(architecture, H100, RECIPE, suited(layout, architecture))
     flops = cm.count_flops(architecture, LENGTH, BATCH).training
     assert step.mfu * step.seconds * 64 * REAL.peak == pytest.approx(flops)
@@ -398,7 +398,7 @@ def test_model_flops_do_not_depend_on_layout(architecture, layout):
     [("none", "unfused"), ("selective", "latest"), ("selective", "unfused"), ("full", "latest")],
 )
 def test_hardware_flops_are_model_flops_plus_recomputed_flops(recompute, attention):
-    """Full: one more forward pass of the layers; selective: the core attention, where it is not fused."""
+    """Full: one more forward pass of the layers. Selective: unfused core attention."""
     step = cm.step_time(PLAIN, H100, RECIPE, Layout(data=64, recompute=recompute, attention=attention))
     flops = cm.count_flops(PLAIN, LENGTH)
     core = workload(PLAIN, LENGTH).attention_flops if (recompute, attention) == ("selective", "unfused") else 0
@@ -420,7 +420,9 @@ def test_array_of_layouts_matches_each_layout(architecture, several):
             (*together.breakdown, *together.memory), (*alone.breakdown, *alone.memory), strict=True
         ):
             actual = float(np.broadcast_to(whole, len(several))[place])
-            assert actual == pytest.approx(expected, rel=1e-9, abs=1e-9 * alone.seconds)  # differences round
+            assert actual == pytest.approx(
+                expected, rel=1e-9, abs=1e-9 * alone.seconds
+            )  # rounding errors of differences
 
 
 @settings(max_examples=40, deadline=None)
@@ -451,12 +453,12 @@ def test_software_factor_scales_step_time(architecture, layout):
 @settings(max_examples=40, deadline=None)
 @given(models, any_layout())
 def test_sampled_layouts_are_feasible(architecture, layout):
-    """Or the properties above would speak of nothing."""
+    """Otherwise the properties above would not be tested."""
     layout = layouts(suited(layout, architecture))
     assert not any(infeasibility_reasons(workload(architecture, LENGTH), 64.0, float(BATCH), layout).values())
 
 
-# What a user asks
+# Public functions
 
 
 def test_architecture_given_by_counts_has_no_step_time():

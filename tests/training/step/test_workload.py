@@ -47,7 +47,7 @@ def forward(architecture, length):
 
 
 def listed(architecture):
-    """The parameters by all ways to split them, with those that the sums leave out on purpose.
+    """The parameters of all sharding groups, and those that the sums leave out.
 
     The final norm and the bias of the head belong to no layer and to no matrix: at most 3e-4 of a model.
     """
@@ -59,7 +59,7 @@ def listed(architecture):
 
 @pytest.mark.parametrize("length", [64, 1024, 10_000])
 def test_forward_flops_match_count_flops_for_the_catalog(length):
-    """The two walk the same lists in another order, so that only rounding may differ."""
+    """Both sum in a different order: only rounding may differ."""
     off = {}
     for name in NAMES:
         architecture = cm.load_architecture(name)
@@ -83,7 +83,7 @@ def test_embedding_projections_are_counted(name):
 
 
 def test_sharding_groups_add_up_to_total_parameters_for_the_catalog():
-    """Exactly; multi-token-prediction layers, which no published total counts, are not among them."""
+    """Exactly, without multi-token prediction layers."""
     architectures = {name: cm.load_architecture(name) for name in NAMES if name not in NARROW_TABLE}
     off = {
         name: difference
@@ -104,10 +104,12 @@ def test_dense_decoder_by_hand():
     assert work.dense.weights == work.parameters.dense
     assert work.head.flops == 2 * s * v * d
     assert work.normalized == work.residual == work.all_reduced == 2 * depth * s * d
-    assert work.dense.written_sharded == depth * s * (3 * d + f)  # queries, keys, values; inner state
-    assert work.dense.read_sharded == depth * s * (d + f)  # into the output and into the second matrix
+    assert work.dense.written_sharded == depth * s * (3 * d + f)  # queries, keys, values; hidden units of the MLP
+    assert work.dense.read_sharded == depth * s * (
+        d + f
+    )  # inputs of the output projection and of the second MLP matrix
     assert work.scores == depth * 8 * s * s
-    assert work.attention_flops == depth * 2 * s * s * d  # half of 2 s² d for each of two products
+    assert work.attention_flops == depth * 2 * s * s * d  # causal: half of 2 s² d for each of two matmuls
     assert work.key_values == depth * 2 * s * d
     assert work.parameters.matrix_share == pytest.approx(1 - 2 * d / (4 * d * d + 2 * d * f + 2 * d))
     assert (work.layers, work.heads, work.key_heads, work.head_width) == (4, 8, 8, 16)
@@ -128,7 +130,7 @@ def test_moe_decoder_by_hand():
     assert work.parameters.expert == 4 * 16 * 3 * 128 * 64
     assert work.parameters.replicated == 4 * (128 * 16 + 2 * 128)  # routers and norms
     assert work.parameters.dense == 4 * (4 * 128 * 128 + 3 * 128 * 32)
-    assert work.expert.flops == 4 * 2 * 64 * 2 * 3 * 128 * 64  # two experts work on a token
+    assert work.expert.flops == 4 * 2 * 64 * 2 * 3 * 128 * 64  # two experts per token
     assert work.routed == 4 * 2 * 64 * 128
 
 
