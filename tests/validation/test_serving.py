@@ -82,7 +82,7 @@ def test_a_model_of_the_fit_is_predicted_without_it():
 def test_rows_that_cannot_be_scored_say_why():
     wrong = {
         "unknown architecture": {"model": "nobody/Secret-9B"},
-        "attention in data parallel": {"parallel": '{"data_parallel": 4}'},
+        "data-parallel attention in a replica is not modeled": {"parallel": '{"data_parallel": 4}'},
         "batch_size must be a number, without a unit; got 'many'": {"avg_batch": "many"},
         "unknown accelerator": {"accelerator": "B900"},
         "task: unknown word 'riddles'; accepted: gpqa": {"task": "riddles"},

@@ -1,1 +1,1 @@
-"""How fast does a model answer? Prefill and decode on given accelerators, and what a token costs them."""
+"""Throughput and latency of inference: prefill, decode and token generation on a cluster."""

@@ -19,20 +19,23 @@ if TYPE_CHECKING:
     from costmodel.hardware.cluster import Cluster
 
 PLAIN_BYTES = 2.0
-"""Bytes of an unquantized weight, of a cached key or value, and of a state: bf16."""
+"""Bytes of an unquantized weight, of a cached key or value, and of a recurrent state: bf16 [byte]."""
 MEMORY_SHARE = 0.9
-"""Share of the memory for weights and cache: `gpu_memory_utilization`, as vLLM sets it by default."""
+"""Share of the memory for weights and KV cache [1]: default of `gpu_memory_utilization` in vLLM."""
 EXCHANGES = 2.0
-"""All-reduces of a layer under tensor parallelism, after the mixer and after the feed-forward block
-(Shoeybi et al. 2019, arXiv 1909.08053); an exchange of experts sends about as much."""
+"""All-reduces per layer under tensor parallelism: after the mixer and after the feed-forward block
+(Shoeybi et al. 2019, arXiv 1909.08053). An all-to-all of experts sends about as many bytes."""
 
 
 class Precision(NamedTuple):
-    """Bits of a quantized weight with its scales, which roles are quantized, and the peak of the products."""
+    """Storage format of weights and precision of their matrix products."""
 
     bits: float
+    """Bits per quantized weight, scales included [bit]."""
     roles: frozenset[str]
+    """Roles of the weights that are quantized."""
     peak: str
+    """Precision of the matrix products, which selects the peak of the accelerator."""
 
 
 _MATRICES = frozenset({"matrix", "expert"})
@@ -44,66 +47,78 @@ PRECISIONS: dict[str, Precision] = {
     "int4": Precision(4.125, _MATRICES, "bf16"),
     "mxfp4": Precision(BITS["mxfp4"], frozenset({"expert"}), "bf16"),
 }
-"""Precisions of weights. "int4" has a 16-bit scale for 128 weights; "mxfp4" holds the experts alone; the products
-of weights below 8 bits, and of "int8", run in bf16."""
+"""Precisions of weights. "int4" has a 16-bit scale per 128 weights. "mxfp4" applies to experts only. Products of "int8"
+weights, and of weights below 8 bits, run in bf16."""
 
 
 class Machine(NamedTuple):
-    """Rates of each accelerator of a replica [SI], and the number of accelerators."""
+    """Accelerators of a replica: rates per accelerator, and their number."""
 
     peak: float
+    """Dense peak at the precision of the products [FLOP/s]."""
     bandwidth: float
+    """Memory bandwidth [byte/s]."""
     link: float
+    """Bandwidth between the accelerators of the replica [byte/s]."""
     memory: float
+    """Usable memory [byte]."""
     accelerators: float
+    """Number of accelerators [1]."""
 
 
 class Constants(NamedTuple):
-    """Constants of a decode step, fitted on measured throughputs: `data/fitted/decode.csv`.
-
-    `mfu` and `bandwidth` are the shares of the peak and of the bandwidths that are reached [1]; `layer` is the time
-    of a layer besides its bytes and FLOPs, `exchange` what is added to it on several accelerators, and
-    `sequence` the time of a sequence in a step (scheduling, sampling, attention over short pieces) [s].
-    """
+    """Constants of a decode step, fitted on measured throughputs: `data/fitted/decode.csv`."""
 
     mfu: Any
+    """Realized share of the peak [1]."""
     bandwidth: Any
+    """Realized share of the memory bandwidth and of the link bandwidth [1]."""
     layer: Any
+    """Fixed overhead per layer [s]."""
     exchange: Any
+    """Additional overhead per layer on several accelerators [s]."""
     sequence: Any
+    """Overhead per sequence in a step: scheduling, sampling, attention over short pieces [s]."""
 
 
 class Work(NamedTuple):
-    """What a batch asks: bytes and FLOPs of a step and of the prompts; numbers, or arrays over batches.
-
-    `weights` and `cache` are read in a step [byte], `flops` done in it [FLOP]; `prompt` are the FLOPs of one
-    prompt [FLOP]; `exchanged` bytes leave each accelerator in all-reduces, were there infinitely many [byte].
-    """
+    """Bytes and FLOPs of a decode step and of a prefill; numbers, or arrays over batches."""
 
     batch: Any
+    """Concurrent sequences [1]."""
     weights: Any
+    """Weights read in a step [byte]."""
     cache: Any
+    """KV cache read in a step [byte]."""
     flops: Any
+    """FLOPs of a step [FLOP]."""
     prompt: Any
+    """FLOPs of the prefill of one prompt [FLOP]."""
     exchanged: Any
+    """Bytes that each accelerator sends in all-reduces of a step, in the limit of many accelerators [byte]."""
     layers: Any
+    """Number of layers [1]."""
     output: Any
+    """Output tokens per sequence [token]."""
 
 
 def own_precision(architecture: Architecture) -> Precision:
-    """Return the precision in which the weights are stored: that of the checkpoint, or bf16.
+    """Return the precision of the stored weights: the precision of the checkpoint, or bf16.
 
     Parameters
     ----------
     architecture : Architecture
+        Architecture; `stored_bytes` is the size of its checkpoint.
     """
     stored = architecture.stored_bytes
     if stored is None or stored >= PLAIN_BYTES * architecture.parameters.total:
         return PRECISIONS["bf16"]
     if stored == stored_bytes(architecture, {"quant_method": "mxfp4"}):
         return PRECISIONS["mxfp4"]
-    sizes = [(copies * weight.size, _is_quantized(part, weight, _MATRICES))
-             for part, copies, weight in _weights(architecture)]  # fmt: skip
+    sizes = [
+        (copies * weight.size, _is_quantized(part, weight, _MATRICES))
+        for part, copies, weight in _weights(architecture)
+    ]
     quantized = sum(size for size, is_quantized in sizes if is_quantized)
     rest = PLAIN_BYTES * sum(size for size, is_quantized in sizes if not is_quantized)
     bits = 8 * (stored - rest) / max(quantized, 1)
@@ -111,33 +126,42 @@ def own_precision(architecture: Architecture) -> Precision:
 
 
 def precision_of(architecture: Architecture, precision: str) -> Precision:
-    """Return the precision asked for, or that of the checkpoint where it takes fewer bytes.
+    """Return the requested precision, or the precision of the checkpoint if its weights are smaller.
 
     Parameters
     ----------
     architecture : Architecture
-    precision : a key of `PRECISIONS`
+        Architecture with the precision of its checkpoint.
+    precision : str
+        A key of `PRECISIONS`.
 
     Raises
     ------
     InputError
-        If there is no such precision.
+        If the precision is unknown.
     """
     if precision not in PRECISIONS:
         raise InputError(f"precision: {unknown('precision', precision, PRECISIONS)}")
-    asked, own = PRECISIONS[precision], own_precision(architecture)
+    requested, own = PRECISIONS[precision], own_precision(architecture)
     if architecture.is_aggregate or own.bits == 16:
-        return asked
-    return min((own, asked), key=lambda one: weight_bytes(architecture, one))
+        return requested
+    return min((own, requested), key=lambda option: weight_bytes(architecture, option))
 
 
 def weight_bytes(architecture: Architecture, precision: Precision) -> float:
-    """Return the bytes of all weights [byte], prediction layers left out.
+    """Return the bytes of all weights except multi-token prediction layers.
 
     Parameters
     ----------
     architecture : Architecture
-    precision : of `PRECISIONS`
+        Architecture.
+    precision : Precision
+        A value of `PRECISIONS`.
+
+    Returns
+    -------
+    float
+        Bytes of the weights [byte].
 
     Examples
     --------
@@ -145,21 +169,30 @@ def weight_bytes(architecture: Architecture, precision: Precision) -> float:
     >>> weight_bytes(cm.load_architecture("llama-3.1-8b"), PRECISIONS["bf16"]) == 2 * 8030261248
     True
     """
-    return sum(copies * weight.size * _bytes(part, weight, precision)
-               for part, copies, weight in _weights(architecture))  # fmt: skip
+    return sum(
+        copies * weight.size * _bytes(part, weight, precision) for part, copies, weight in _weights(architecture)
+    )
 
 
 def touched_bytes(architecture: Architecture, precision: Precision, batch: Any) -> Any:
-    """Return the bytes of weights that a step of `batch` sequences reads [byte], shape of `batch`.
+    """Return the bytes of weights that a decode step reads.
 
-    Experts are read if any of the sequences chose them: a share 1 - (1 - k/E)^batch of them, were the choices
-    independent. Looked-up embeddings and towers are not read; a head that shares the embedding is.
+    A step reads an expert if at least one sequence routes to it: a share 1 - (1 - k/E)^batch of the experts, if the
+    sequences route independently. The input embedding and the towers are not read; a tied output head is read.
 
     Parameters
     ----------
     architecture : Architecture
-    precision : of `PRECISIONS`
-    batch : sequences, shape (...)
+        Architecture.
+    precision : Precision
+        A value of `PRECISIONS`.
+    batch : float or NDArray
+        Concurrent sequences, shape (...) [1].
+
+    Returns
+    -------
+    float or NDArray
+        Bytes, shape of `batch` [byte].
     """
     total: Any = 0.0
     towers = {stack.name for stack in architecture.stacks}
@@ -172,12 +205,19 @@ def touched_bytes(architecture: Architecture, precision: Precision, batch: Any) 
 
 
 def coverage(share: float, batch: Any) -> Any:
-    """Return the share of experts that a batch of tokens touches [1], shape of `batch`.
+    """Return the share of experts that are active for at least one token of a batch.
 
     Parameters
     ----------
-    share : experts that work on one token over all experts [1]
-    batch : tokens, shape (...)
+    share : float
+        Active experts per token over all experts [1].
+    batch : float or NDArray
+        Number of tokens, shape (...) [token].
+
+    Returns
+    -------
+    float or NDArray
+        Share of the experts, shape of `batch` [1].
 
     Examples
     --------
@@ -188,14 +228,22 @@ def coverage(share: float, batch: Any) -> Any:
 
 
 def cache_bytes(architecture: Architecture, context: float) -> float:
-    """Return what a sequence of `context` tokens keeps in the cache [byte].
+    """Return the KV cache of a sequence.
 
-    Windows keep what they see, latent attention its latent, state space and linear attention a state of one size.
+    Sliding-window attention caches the window, latent attention caches the latent vector. State space models and linear
+    attention keep a state of constant size.
 
     Parameters
     ----------
     architecture : Architecture
-    context : tokens so far [token]
+        Architecture with its layers.
+    context : float
+        Tokens of the sequence so far [token].
+
+    Returns
+    -------
+    float
+        Bytes of the cache [byte].
 
     Raises
     ------
@@ -210,23 +258,32 @@ def cache_bytes(architecture: Architecture, context: float) -> float:
     """
     if architecture.is_aggregate:
         raise MissingFactError(
-            "the cache of a sequence needs the shapes of the layers; of this architecture only counts are known"
+            "architecture: the KV cache needs the shapes of the layers, but only counts are known; "
+            "give a name of the catalog or a config"
         )
-    seen: Any = context  # a mean number of tokens need not be whole
-    kept = 0.0
+    tokens: Any = context  # a mean number of tokens need not be whole
+    elements = 0.0
     for layer, copies in distinct_layers(architecture.layers).items():
-        kept += copies * sum(block.cache(seen) for block in layer.blocks())
-    return PLAIN_BYTES * kept
+        elements += copies * sum(block.cache(tokens) for block in layer.blocks())
+    return PLAIN_BYTES * elements
 
 
 def largest_batch(memory: float, weights: float, cache: float) -> float:
-    """Return how many sequences fit beside the weights; a number that need not be whole, 0 if none.
+    """Return the number of sequences that fit in memory next to the weights.
 
     Parameters
     ----------
-    memory : of all accelerators of a replica [byte]
-    weights : of the replica [byte]
-    cache : of a sequence [byte]
+    memory : float
+        Memory of all accelerators of a replica [byte].
+    weights : float
+        Weights of the replica [byte].
+    cache : float
+        KV cache per sequence [byte].
+
+    Returns
+    -------
+    float
+        Number of sequences, not rounded; 0 if no sequence fits [1].
 
     Examples
     --------
@@ -237,13 +294,16 @@ def largest_batch(memory: float, weights: float, cache: float) -> float:
 
 
 def machine(cluster: Cluster, count: int, peak: str) -> Machine:
-    """Return what a step needs to know of `count` accelerators of a cluster.
+    """Return the rates of a replica on `count` accelerators of a cluster.
 
     Parameters
     ----------
     cluster : Cluster
-    count : accelerators of a replica
-    peak : precision of the products; bf16 where the accelerator has no such peak
+        Cluster with the accelerator and its network.
+    count : int
+        Accelerators per replica.
+    peak : str
+        Precision of the matrix products. bf16 is used if the accelerator has no peak for it.
 
     Raises
     ------
@@ -257,26 +317,40 @@ def machine(cluster: Cluster, count: int, peak: str) -> Machine:
     if count > 1:
         needed["link_bandwidth" if within else "network_bandwidth"] = link
     if missing := [name for name, value in needed.items() if value is None]:
-        raise MissingFactError(f"of {accelerator.name} these are not known: {', '.join(missing)}")
+        raise MissingFactError(
+            f"accelerator: {accelerator.name} lacks {', '.join(missing)}, which decode needs; give these values"
+        )
     try:
         rate = accelerator.peak(peak)
     except MissingFactError:
         rate = accelerator.peak()
     return Machine(
-        peak=rate, bandwidth=(accelerator.memory_bandwidth or 0.0) * 1e9, link=(link or 1.0) * 1e9,
-        memory=accelerator.usable_memory or 0.0, accelerators=float(count),
-    )  # fmt: skip
+        peak=rate,
+        bandwidth=(accelerator.memory_bandwidth or 0.0) * 1e9,
+        link=(link or 1.0) * 1e9,
+        memory=accelerator.usable_memory or 0.0,
+        accelerators=float(count),
+    )
 
 
 def work(architecture: Architecture, precision: Precision, batch: Any, prompt: float, output: float) -> Work:
-    """Return what a batch asks whose sequences are spread evenly over their outputs: half of it is done.
+    """Return the bytes and FLOPs of a decode step and of a prefill.
+
+    The sequences are at uniformly distributed positions of their outputs, so the mean context is the prompt and half
+    of the output.
 
     Parameters
     ----------
     architecture : Architecture
-    precision : of `PRECISIONS`
-    batch : sequences at once, shape (...)
-    prompt, output : tokens of a sequence [token]
+        Architecture with its layers.
+    precision : Precision
+        A value of `PRECISIONS`.
+    batch : float or NDArray
+        Concurrent sequences, shape (...) [1].
+    prompt : float
+        Prompt tokens per sequence [token].
+    output : float
+        Output tokens per sequence [token].
     """
     context = prompt + output / 2
     return Work(
@@ -291,54 +365,83 @@ def work(architecture: Architecture, precision: Precision, batch: Any, prompt: f
     )
 
 
-def decode_step(of: Work, on: Machine, constants: Constants) -> Any:
-    """Return the time in which each sequence of a batch gets one token [s].
+def decode_step(batch_work: Work, replica: Machine, constants: Constants) -> Any:
+    """Return the time of a decode step: one output token for each sequence of a batch.
 
     t = max(bytes / (n · bandwidth), FLOPs / (n · peak · mfu)) + exchanged bytes / link
         + layers · (layer + exchange, on several accelerators) + batch · sequence
 
     Parameters
     ----------
-    of : Work
-    on : Machine
+    batch_work : Work
+        Bytes and FLOPs of the step.
+    replica : Machine
+        Rates of the replica.
     constants : Constants
+        Fitted constants.
+
+    Returns
+    -------
+    float or NDArray
+        Time of a step [s].
 
     References
     ----------
     The roofline: Williams et al. 2009, "Roofline", CACM 52(4).
     """
-    read = (of.weights + of.cache) / (on.accelerators * on.bandwidth * constants.bandwidth)
-    done = of.flops / (on.accelerators * on.peak * constants.mfu)
-    several = (on.accelerators > 1) * 1.0
-    sent = of.exchanged * (on.accelerators - 1) / on.accelerators / (on.link * constants.bandwidth)
-    fixed = of.layers * (constants.layer + several * constants.exchange)
-    return _larger(read, done) + sent + fixed + of.batch * constants.sequence
+    read = (batch_work.weights + batch_work.cache) / (replica.accelerators * replica.bandwidth * constants.bandwidth)
+    compute = batch_work.flops / (replica.accelerators * replica.peak * constants.mfu)
+    several = (replica.accelerators > 1) * 1.0
+    sent = (
+        batch_work.exchanged * (replica.accelerators - 1) / replica.accelerators / (replica.link * constants.bandwidth)
+    )
+    fixed = batch_work.layers * (constants.layer + several * constants.exchange)
+    return _larger(read, compute) + sent + fixed + batch_work.batch * constants.sequence
 
 
-def prefill(of: Work, on: Machine, constants: Constants) -> Any:
-    """Return the time that the prompt of one sequence takes among others [s]: FLOPs at a share of the peak.
-
-    Parameters
-    ----------
-    of : Work
-    on : Machine
-    constants : Constants
-    """
-    return of.prompt / (on.accelerators * on.peak * constants.mfu)
-
-
-def time_per_token(of: Work, on: Machine, constants: Constants) -> Any:
-    """Return the mean time between two tokens of a sequence [s]: a step, and the prompts that come between.
-
-    Every sequence that ends makes room for another, whose prompt all others wait for.
+def prefill(batch_work: Work, replica: Machine, constants: Constants) -> Any:
+    """Return the time of the prefill of one prompt: its FLOPs at the realized share of the peak.
 
     Parameters
     ----------
-    of : Work
-    on : Machine
+    batch_work : Work
+        FLOPs of the prompt.
+    replica : Machine
+        Rates of the replica.
     constants : Constants
+        Fitted constants.
+
+    Returns
+    -------
+    float or NDArray
+        Time of a prefill [s].
     """
-    return decode_step(of, on, constants) + of.batch * prefill(of, on, constants) / of.output
+    return batch_work.prompt / (replica.accelerators * replica.peak * constants.mfu)
+
+
+def time_per_token(batch_work: Work, replica: Machine, constants: Constants) -> Any:
+    """Return the mean time per output token (TPOT): a decode step and its share of prefills.
+
+    Each finished sequence is replaced by a new sequence. All other sequences wait during the prefill of its prompt.
+
+    Parameters
+    ----------
+    batch_work : Work
+        Bytes and FLOPs of the step and of a prompt.
+    replica : Machine
+        Rates of the replica.
+    constants : Constants
+        Fitted constants.
+
+    Returns
+    -------
+    float or NDArray
+        Mean time between two tokens of a sequence [s].
+    """
+    return (
+        decode_step(batch_work, replica, constants)
+        + batch_work.batch * prefill(batch_work, replica, constants) / batch_work.output
+    )
 
 
 def _weights(architecture: Architecture) -> Iterator[tuple[str, int, Weight]]:

@@ -17,38 +17,40 @@ if TYPE_CHECKING:
 
 OTHER = "other"
 """Name of the spread of generations without measured throughputs."""
-
-
+_UNKNOWN = "no difference known before the fit"
 PRIORS: dict[str, Prior] = {
     "mfu": Prior(0.55, 0.15, "1", "large products reach 0.7 on H100, those of a decode step are thin"),
     "bandwidth": Prior(0.8, 0.0, "1", "not identified by the rows; copies reach 0.8 to 0.9 of the memory bandwidth"),
     "layer": Prior(6e-5, 0.5, "s", "some ten kernels of a layer, of 5 to 10 us each"),
     "exchange": Prior(4e-5, 1.0, "s", "two all-reduces of a layer, of 10 to 30 us each"),
     "sequence": Prior(6e-5, 1.0, "s", "scheduling, sampling and detokenizing of a sequence on the host"),
-    "mfu:blackwell": Prior(1.0, 0.05, "1", "no difference known before the fit"),
-    "layer:blackwell": Prior(1.0, 0.3, "1", "no difference known before the fit"),
-    "exchange:blackwell": Prior(1.0, 0.3, "1", "no difference known before the fit"),
-    "sequence:blackwell": Prior(1.0, 0.3, "1", "no difference known before the fit"),
+    "mfu:blackwell": Prior(1.0, 0.05, "1", _UNKNOWN),
+    "layer:blackwell": Prior(1.0, 0.3, "1", _UNKNOWN),
+    "exchange:blackwell": Prior(1.0, 0.3, "1", _UNKNOWN),
+    "sequence:blackwell": Prior(1.0, 0.3, "1", _UNKNOWN),
 }
 """Priors of the constants of H100, and of factors on them for another generation."""
 
 
 class Efficiency(NamedTuple):
-    """Constants by name, factors on them as `name:generation`, and spreads of residuals by generation."""
+    """Fitted constants of the decode model and the spread of their residuals."""
 
     values: Mapping[str, float]
+    """Constants by name; `name:generation` is a factor on the constant for a generation."""
     spreads: Mapping[str, float]
+    """Standard deviation of ln(predicted / measured) by generation [1]."""
 
     def constants(self, generation: str) -> Constants:
-        """Return the constants of a generation; without factors they are those of H100.
+        """Return the constants of a generation. Without factors they are the constants of H100.
 
         Parameters
         ----------
         generation : str
             Such as "hopper".
         """
-        return Constants(*(self.values[name] * self.values.get(f"{name}:{generation}", 1.0)
-                           for name in Constants._fields))  # fmt: skip
+        return Constants(
+            *(self.values[name] * self.values.get(f"{name}:{generation}", 1.0) for name in Constants._fields)
+        )
 
     def spread(self, generation: str) -> float:
         """Return the standard deviation of ln(predicted / measured) of throughputs on a generation [1].
@@ -56,7 +58,7 @@ class Efficiency(NamedTuple):
         Parameters
         ----------
         generation : str
-            A generation without measured throughputs has a wider spread.
+            Such as "hopper". A generation without measured throughputs has a wider spread.
         """
         return self.spreads.get(generation, self.spreads[OTHER])
 

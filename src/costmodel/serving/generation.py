@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError
 from costmodel.serving.decode import (
+    MEMORY_SHARE,
     Precision,
     cache_bytes,
     largest_batch,
@@ -27,31 +28,33 @@ if TYPE_CHECKING:
     from costmodel.hardware.cluster import Cluster
 
 MOST_SEQUENCES = 1024
-"""Default maximum of concurrent sequences per replica; measured throughput hardly grows beyond it."""
+"""Default maximum of concurrent sequences per replica. Measured throughput hardly grows beyond it."""
 FEWEST_SEQUENCES = 64
-"""Concurrent sequences for which the number of accelerators of a replica is chosen; with fewer sequences, reading the
-weights takes most of a step."""
+"""Concurrent sequences that the default number of accelerators per replica must hold. With fewer sequences, reading the
+weights takes most of the step time."""
 
 
 class Generation(NamedTuple):
-    """Throughput and times of a cluster in steady state.
-
-    `tokens_per_second` is the output throughput of the cluster [token/s]; `batch` the number of concurrent sequences
-    per replica; `gpu_seconds_per_token` the time of the cluster's accelerators, idle ones included, for an output
-    token [s]; `time_per_output_token` the mean time between two tokens of a sequence [s]; `prefill_seconds` the time
-    of a prompt on a replica [s]; `memory` that of weights and cache on an accelerator [byte]; `spread` the
-    standard deviation of ln(predicted / measured) of a throughput of a model that was not in the fit [1].
-    """
+    """Throughput, times and memory of a cluster that generates tokens in steady state."""
 
     tokens_per_second: float
+    """Output throughput of the cluster [token/s]."""
     batch: float
+    """Concurrent sequences per replica [1]."""
     gpu_seconds_per_token: float
+    """Accelerator time per output token, idle accelerators included [s]."""
     time_per_output_token: float
+    """Mean time between two output tokens of a sequence, TPOT [s]."""
     prefill_seconds: float
+    """Time of the prefill of one prompt on a replica [s]."""
     replicas: int
+    """Number of replicas of the model [1]."""
     accelerators_per_replica: int
+    """Accelerators per replica [1]."""
     memory: float
+    """Weights and KV cache per accelerator [byte]."""
     spread: float
+    """Standard deviation of ln(predicted / measured) throughput for a model outside the fit [1]."""
 
 
 def generation(
@@ -65,43 +68,57 @@ def generation(
     replicas: int | None = None,
     efficiency: Efficiency | None = None,
 ) -> Generation:
-    """Return the throughput of a cluster that generates, sequences joining and leaving as they come and end.
+    """Return throughput, time per output token and memory of token generation with continuous batching.
 
     Parameters
     ----------
-    architecture : Architecture, or what `load_architecture` takes
-    cluster : accelerators, divided into equal replicas of the model
-    prompt_length, output_length : tokens of a sequence, on average [token]
-    concurrency : sequences at once on the whole cluster; those that do not fit wait. Unless given, as many as fit
-        in the memory, 1024 for a replica at most
-    precision : of the weights: bf16, fp16, fp8, int8, int4, mxfp4; a checkpoint that is smaller stays as it is
-    replicas : copies of the model; unless given, as many as there are room for: a replica has the smallest power of
-        two of accelerators that holds the weights and 64 sequences, or as many as a node holds
-    efficiency : constants of the model; the shipped ones unless given
+    architecture : str, Mapping or Architecture
+        Architecture, or an argument of `load_architecture`.
+    cluster : Cluster
+        Accelerators, divided into equal replicas of the model.
+    prompt_length : float
+        Mean prompt tokens per sequence [token].
+    output_length : float
+        Mean output tokens per sequence [token].
+    concurrency : float, optional
+        Concurrent sequences on the cluster [1]; sequences that do not fit in memory wait. Default: as many as fit, at
+        most 1024 per replica.
+    precision : str
+        Precision of the weights: bf16, fp16, fp8, int8, int4, mxfp4. A checkpoint that is smaller keeps its precision.
+    replicas : int, optional
+        Replicas of the model [1]. By default, a replica has the smallest power of two of accelerators that holds the
+        weights and 64 sequences; a replica of several nodes may hold a single sequence.
+    efficiency : Efficiency, optional
+        Constants of the decode model; default `default_efficiency()`.
+
+    Returns
+    -------
+    Generation
+        Throughput and times in steady state.
 
     Raises
     ------
     InputError
-        If a number is not positive and finite, the architecture generates nothing, or the model does not fit; all
-        that is wrong with the numbers at once.
+        If a number is not positive and finite, the architecture does not generate tokens, or the model does not fit in
+        memory. The message lists all problems of the numbers.
     MissingFactError
-        If only the counts of the architecture are known, or a fact of the accelerator is not.
+        If only counts of the architecture are known, or a fact of the accelerator is not known.
 
     References
     ----------
-    The form: `costmodel.serving.decode`; the constants: `data/fitted/decode.csv`.
+    Equations: `costmodel.serving.decode`. Constants: `data/fitted/decode.csv`.
 
     Examples
     --------
     >>> import costmodel as cm
-    >>> found = generation("llama-3.1-8b", cm.Cluster("H100-SXM", 8), prompt_length=500, output_length=500)
-    >>> found.replicas, 40e3 < found.tokens_per_second < 120e3
+    >>> result = generation("llama-3.1-8b", cm.Cluster("H100-SXM", 8), prompt_length=500, output_length=500)
+    >>> result.replicas, 40e3 < result.tokens_per_second < 120e3
     (8, True)
     """
     architecture = load_architecture(architecture)
     _check(architecture, cluster, prompt_length, output_length, concurrency, replicas)
     stored = precision_of(architecture, precision)
-    known = efficiency or default_efficiency()
+    efficiency = efficiency or default_efficiency()
     weights, cache = weight_bytes(architecture, stored), cache_bytes(architecture, prompt_length + output_length / 2)
     machine(cluster, 1, stored.peak)
     memory = cluster.accelerator.usable_memory or 0.0
@@ -113,43 +130,62 @@ def generation(
     fits = math.floor(largest_batch(size * memory, weights, cache))
     if fits < 1:
         raise InputError(
-            f"cluster: {size} {cluster.accelerator.name} of a replica hold {size * memory / 1e9:.0f} GB, of which 90 % "
-            f"are used; {architecture.name} takes {weights / 1e9:.0f} GB, and {cache / 1e9:.3g} GB for each sequence"
+            f"cluster: the model does not fit in a replica of {size} {cluster.accelerator.name}: {MEMORY_SHARE:.0%} of "
+            f"{size * memory / 1e9:.0f} GB is usable; the weights of {architecture.name} take {weights / 1e9:.0f} GB, "
+            f"and each sequence takes {cache / 1e9:.3g} GB; use more accelerators or fewer bits per weight"
         )
     busy = replicas if concurrency is None else min(float(replicas), concurrency)
     batch = float(min(fits, MOST_SEQUENCES)) if concurrency is None else min(float(fits), concurrency / busy)
-    return _steady(architecture, cluster, stored, known, batch, busy, replicas, size,
-                   (prompt_length, output_length), (weights + batch * cache) / size)  # fmt: skip
+    return _steady(
+        architecture,
+        cluster,
+        stored,
+        efficiency,
+        batch,
+        busy,
+        replicas,
+        size,
+        (prompt_length, output_length),
+        (weights + batch * cache) / size,
+    )
 
 
 def _steady(
-    architecture: Architecture, cluster: Cluster, stored: Precision, known: Efficiency, batch: float, busy: float,
-    replicas: int, size: int, lengths: tuple[float, float], memory: float,
-) -> Generation:  # fmt: skip
-    of, on = work(architecture, stored, batch, *lengths), machine(cluster, size, stored.peak)
+    architecture: Architecture,
+    cluster: Cluster,
+    stored: Precision,
+    efficiency: Efficiency,
+    batch: float,
+    busy: float,
+    replicas: int,
+    size: int,
+    lengths: tuple[float, float],
+    memory: float,
+) -> Generation:
+    batch_work, replica = work(architecture, stored, batch, *lengths), machine(cluster, size, stored.peak)
     generation_name = cluster.accelerator.generation
-    constants = known.constants(generation_name)
-    between = float(time_per_token(of, on, constants))
-    rate = busy * batch / between
+    constants = efficiency.constants(generation_name)
+    time_per_output_token = float(time_per_token(batch_work, replica, constants))
+    rate = busy * batch / time_per_output_token
     return Generation(
         tokens_per_second=rate,
         batch=batch,
         gpu_seconds_per_token=cluster.count / rate,
-        time_per_output_token=between,
-        prefill_seconds=float(prefill(of, on, constants)),
+        time_per_output_token=time_per_output_token,
+        prefill_seconds=float(prefill(batch_work, replica, constants)),
         replicas=replicas,
         accelerators_per_replica=size,
         memory=memory,
-        spread=known.spread(generation_name),
+        spread=efficiency.spread(generation_name),
     )
 
 
 def _accelerators(cluster: Cluster, memory: float, weights: float, cache: float) -> int:
-    """Return the smallest power of two that holds weights and some sequences; beyond a node, one will do."""
+    """Return the smallest power of two of accelerators that holds the weights and 64 sequences (1 beyond a node)."""
     size = 1
     while 2 * size <= cluster.count:
-        asked = FEWEST_SEQUENCES if 2 * size <= cluster.node_size else 1
-        if largest_batch(size * memory, weights, cache) >= asked:
+        needed = FEWEST_SEQUENCES if 2 * size <= cluster.node_size else 1
+        if largest_batch(size * memory, weights, cache) >= needed:
             break
         size *= 2
     return size
@@ -164,19 +200,26 @@ def _check(
     for name, value in numbers.items():
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or not math.isfinite(value) or value < 1:
-            problems.append(f"{name}: is a number, at least 1 and finite; got {value!r}")
+            problems.append(f"{name}: must be a finite number, at least 1; got {value!r}")
     if replicas is not None:
         whole = isinstance(replicas, int) and not isinstance(replicas, bool)
         if not whole or replicas < 1 or cluster.count % replicas:
-            problems.append(f"replicas: is a whole number that divides {cluster.count} accelerators; got {replicas!r}")
+            problems.append(
+                f"replicas: must be a whole number that divides {cluster.count} accelerators; got {replicas!r}"
+            )
     if not architecture.is_aggregate and not _generates(architecture):
-        problems.append(f"architecture: {architecture.name} generates no tokens: it has no head or is no decoder")
+        problems.append(
+            f"architecture: must be a decoder with an output head to generate tokens; got {architecture.name}"
+        )
     if problems:
         raise InputError(problems)
 
 
 def _generates(architecture: Architecture) -> bool:
-    both_ways = any(getattr(block, "causal", True) is False
-                    for layer in architecture.layers for block in layer.blocks()
-                    if block.part == "attention")  # fmt: skip
-    return architecture.head and architecture.vocabulary is not None and not both_ways
+    bidirectional = any(
+        getattr(block, "causal", True) is False
+        for layer in architecture.layers
+        for block in layer.blocks()
+        if block.part == "attention"
+    )
+    return architecture.head and architecture.vocabulary is not None and not bidirectional

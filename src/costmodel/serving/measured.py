@@ -1,6 +1,6 @@
-"""Measured decode throughput: model, machine, lengths and rate of the rows of a table.
+"""Measured decode throughputs: the columns of their tables and a reader of the rows.
 
-Every setting is read from a declared column (`DECODES`).
+The reader reads each setting from a declared column (`DECODES`).
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
     from costmodel.foundation.tables import Row
 
 PROMPT_LENGTHS = {"gpqa": 250.0, "lm-arena-chat": 200.0, "sourcegraph-fim": 2000.0}
-"""Prompt length by task of the ML.ENERGY benchmark [token]; assumed, as the rows state only the outputs: questions of
-a few sentences with four choices, one turn of a chat, and a source file around a gap."""
+"""Prompt length by task of the ML.ENERGY benchmark [token]. Assumed, because the rows state only output lengths: a
+multiple-choice question of a few sentences, one turn of a chat, and a source file around a gap."""
 SAME_SHAPE = {
     "qwen3-coder-30b-a3b": "qwen3-30b-a3b",
     "deepseek-r1": "deepseek-v3",
     "gemma-3-12b": "gemma-3-12b-text",
 }
-"""Models with the shape of another model of the catalog (the last one: its text decoder)."""
+"""Models with the shape of another model of the catalog. For gemma-3-12b, the shape of its text decoder."""
 
 
 def parallel_cells(cell: str) -> Mapping[str, str]:
-    """Return the cells that a cell of `parallel` stands for: JSON with degrees of parallelism within a replica.
+    """Return the cells `data`, `tensor` and `expert` from a cell `parallel` with JSON.
 
     Parameters
     ----------
     cell : str
-        Such as '{"data_parallel": 1, "expert_parallel": 8, "tensor_parallel": 1}'.
+        Degrees of parallelism in a replica, such as '{"data_parallel": 1, "expert_parallel": 8, "tensor_parallel": 1}'.
 
     Raises
     ------
     InputError
-        If it is no JSON object, or a degree is no whole number.
+        If the cell is not a JSON object, or a degree is not a whole number.
     """
     try:
         degrees = json.loads(cell)
@@ -82,23 +82,38 @@ DECODES = Schema(
         "output_tok_per_s": "tokens_per_second",
     },
     notations={"parallel": parallel_cells},
-    unread=frozenset({
-        "total_b", "active_b", "gpu", "max_num_seqs", "median_itl_ms", "avg_power_w_all_gpus", "joule_per_output_token",
-    }),
-)  # fmt: skip
+    unread=frozenset(
+        {
+            "total_b",
+            "active_b",
+            "gpu",
+            "max_num_seqs",
+            "median_itl_ms",
+            "avg_power_w_all_gpus",
+            "joule_per_output_token",
+        }
+    ),
+)
 """Columns of measured decode throughputs; `batch_size` is the mean number of sequences decoded at a time."""
 
 
 class MeasuredDecode(NamedTuple):
-    """A measured throughput: `model` is the name in the catalog, `seconds` the mean time per output token [s]."""
+    """A measured decode throughput with the work and the accelerators of its replica."""
 
     id: str
+    """Name of the row."""
     model: str
+    """Name of the model in the catalog."""
     generation: str
+    """Generation of the accelerator, such as "hopper"."""
     work: Work
+    """Bytes and FLOPs of a step."""
     machine: Machine
+    """Rates of the replica."""
     tokens_per_second: float
+    """Measured output throughput [token/s]."""
     seconds: float
+    """Mean time per output token, batch size / throughput [s]."""
 
 
 def _name(row: Row) -> str:
@@ -106,14 +121,17 @@ def _name(row: Row) -> str:
 
 
 def architecture_of(model: str) -> Architecture:
-    """Return the architecture of a published model; an owner and the last words of a release are left out.
-
-    Raises `UnknownNameError` if no shorter name is in the catalog.
+    """Return the architecture of a published model. The owner and the last words of the name are ignored.
 
     Parameters
     ----------
     model : str
-        Such as "Qwen/Qwen3-30B-A3B-Instruct-2507".
+        Name of the release, such as "Qwen/Qwen3-30B-A3B-Instruct-2507".
+
+    Raises
+    ------
+    UnknownNameError
+        If neither the name nor a shorter form of it is in the catalog.
 
     Examples
     --------
@@ -136,9 +154,9 @@ def _read(identity: str, cells: Cells) -> MeasuredDecode:
     if prompt is None and not cells.problems:
         cells.problems.append(f"prompt_length or task is not given; accepted tasks: {', '.join(PROMPT_LENGTHS)}")
     if (cells.whole("data") or 1) > 1:
-        cells.problems.append("data: attention in data parallel within a replica is not modeled")
+        cells.problems.append("data: must be 1; data-parallel attention in a replica is not modeled")
     cells.check()
-    assert prompt is not None  # or a problem was raised
+    assert prompt is not None  # cells.check() raised an error otherwise
     architecture = architecture_of(cells.text["model"])
     count = int(cells.numbers["count"])
     batch, output, rate = (cells.numbers[name] for name in ("batch_size", "output_length", "tokens_per_second"))
