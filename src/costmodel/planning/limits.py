@@ -70,6 +70,7 @@ def check_auxiliary_models(architecture: Architecture, recipe: AnyRecipe, cluste
     Parameters
     ----------
     architecture : Architecture
+        Trained model.
     recipe : recipe
     cluster : Cluster
     """

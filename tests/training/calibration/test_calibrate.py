@@ -14,9 +14,18 @@ from costmodel.training.calibration.priors import PRIORS, tied
 from costmodel.training.step.efficiency import default_efficiency
 
 ROW = {
-    "model": "llama-3.1-8b", "sequence_length": 8192, "batch_size": 128, "accelerator": "H100-SXM", "count": 8,
-    "tensor": 1, "pipeline": 1, "zero": 3, "micro_batch": 1, "recompute": "full", "precision": "bf16",
-}  # fmt: skip
+    "model": "llama-3.1-8b",
+    "sequence_length": 8192,
+    "batch_size": 128,
+    "accelerator": "H100-SXM",
+    "count": 8,
+    "tensor": 1,
+    "pipeline": 1,
+    "zero": 3,
+    "micro_batch": 1,
+    "recompute": "full",
+    "precision": "bf16",
+}
 CLUSTER, RECIPE = cm.Cluster("H100-SXM", 8), cm.Pretraining(tokens=1e12, sequence_length=8192, batch_size=128)
 LAYOUT = cm.Layout(data=8, zero=3, recompute="full", loss="fused")
 
@@ -49,8 +58,11 @@ def test_number_of_fitted_constants_matches_the_score():
 def test_fit_errors_are_within_limits(prepared, whole):
     multi, experts = prepared.families != GRID, prepared.experts
     for rows, median, mean in (
-        (multi, 0.06, 0.09), (multi & ~experts, 0.05, 0.07), (multi & experts, 1, 0.15), (~multi, 0.08, 0.11),
-    ):  # fmt: skip
+        (multi, 0.06, 0.09),
+        (multi & ~experts, 0.05, 0.07),
+        (multi & experts, 1, 0.15),
+        (~multi, 0.08, 0.11),
+    ):
         deviations = errors(prepared, whole, rows)
         assert np.median(deviations) <= median and deviations.mean() <= mean
 

@@ -364,13 +364,11 @@ WRONG_ROWS = r"""
     batch=many | batch: unknown notation 'many'; accepted: 2, 2 packed, 1x ga8 or GBS32
     batch_size=3 & count=2 | does not divide the batch_size of 3
 """
-"""Cells of a row, and the problem that is reported for them."""
 
 
 @pytest.mark.parametrize("line", WRONG_ROWS.strip().splitlines(), ids=str.strip)
-def test_a_row_that_cannot_be_used_says_why(line):
-    cells, reason = line.split(" | ")
-    assert reason in problems(**dict(cell.strip().split("=", 1) for cell in cells.split(" & ")))
+def test_invalid_row_is_reported_with_reason(line, check_problem):
+    check_problem(line, problems)
 
 
 def test_all_problems_of_a_row_are_reported_at_once():

@@ -92,9 +92,11 @@ def test_bloom_goodput_matches_published_value():
     only_checkpoints = goodput(40, 1e12, 0, interval=100 * 105)
     assert 1 - only_checkpoints == pytest.approx(0.0037, abs=0.0002)
     own = Reliability(
-        gpu_hours_per_failure=float(BLOOM["gpu_hours_per_failure"]), checkpoint_interval=100 * 105,
-        checkpoint_bandwidth=57.5, checkpoint_bytes_per_parameter=13.1,
-    )  # fmt: skip
+        gpu_hours_per_failure=float(BLOOM["gpu_hours_per_failure"]),
+        checkpoint_interval=100 * 105,
+        checkpoint_bandwidth=57.5,
+        checkpoint_bytes_per_parameter=13.1,
+    )
     assert own.goodput(384, 176e9) == pytest.approx(float(BLOOM["goodput"]), abs=0.04)
     low, high = spread(own, 384, 176e9)
     assert low < float(BLOOM["goodput"]) < high
@@ -280,9 +282,12 @@ def test_default_reliability_inputs_have_a_spread():
 
 def test_reliability_fields_accept_units_and_ranges():
     given = Reliability(
-        gpu_hours_per_failure="20k to 60k", restart_time="5 min", checkpoint_bandwidth="2000 GB/s",
-        checkpoint_interval="1 hour", residual_overhead="2 to 8 %",
-    )  # fmt: skip
+        gpu_hours_per_failure="20k to 60k",
+        restart_time="5 min",
+        checkpoint_bandwidth="2000 GB/s",
+        checkpoint_interval="1 hour",
+        residual_overhead="2 to 8 %",
+    )
     figures = in_si(given.figures(64))
     assert figures["restart_time"].value == 300 and figures["interval"].value == 3600
     assert figures["checkpoint_bandwidth"].value == 2e12

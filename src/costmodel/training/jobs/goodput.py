@@ -38,8 +38,10 @@ def failure_interval(count: Any, gpu_time_per_failure: Any) -> Any:
 
     Parameters
     ----------
-    count : accelerators of the job [1]
-    gpu_time_per_failure : accelerator-time per failure [s]
+    count : float or ndarray
+        Accelerators of the job [1].
+    gpu_time_per_failure : float or ndarray
+        Accelerator-time per failure [s].
 
     Raises
     ------
@@ -64,8 +66,10 @@ def checkpoint_interval(checkpoint_time: Any, failure_interval: Any) -> Any:
 
     Parameters
     ----------
-    checkpoint_time : time for which training waits at a checkpoint [s]
-    failure_interval : mean time between failures [s]
+    checkpoint_time : float or ndarray
+        Time for which training waits at a checkpoint [s].
+    failure_interval : float or ndarray
+        Mean time between failures [s].
 
     Raises
     ------
@@ -108,12 +112,18 @@ def goodput(
 
     Parameters
     ----------
-    checkpoint_time : time δ for which training waits at a checkpoint [s]
-    failure_interval : mean time M between failures [s]
-    restart_time : time R from a failure to useful steps: detection, reload, warm-up [s]
-    interval : useful time τ between two checkpoints [s]; the optimum unless given
-    residual_overhead : share of the time in planned stops, software faults and the like, 0 to below 1 [1]
-    evaluation_share : share of the time in evaluation, 0 to below 1 [1]
+    checkpoint_time : float or ndarray
+        Time δ for which training waits at a checkpoint [s].
+    failure_interval : float or ndarray
+        Mean time M between failures [s].
+    restart_time : float or ndarray
+        Time R from a failure to useful steps: detection, reload, warm-up [s].
+    interval : float or ndarray
+        Useful time τ between two checkpoints; default: the optimum [s].
+    residual_overhead : float or ndarray
+        Share of the time in planned stops, software faults and the like, 0 to below 1 [1].
+    evaluation_share : float or ndarray
+        Share of the time in evaluation, 0 to below 1 [1].
 
     Raises
     ------
@@ -163,16 +173,26 @@ def job_goodput(
 
     Parameters
     ----------
-    count : accelerators [1]
-    parameters : parameters of the model [1]
-    gpu_time_per_failure : accelerator-time per failure that stops the job [s]
-    restart_time : time from a failure to useful steps [s]
-    checkpoint_bandwidth : bandwidth of the whole job to its storage [byte/s]
-    checkpoint_bytes_per_parameter : size of a checkpoint per parameter [byte]
-    residual_overhead : share of the time in what failures and checkpoints do not explain [1]
-    evaluation_share : share of the time in evaluation beyond that [1]
-    checkpoint_overlap : share of a write that training does not wait for, 0 to below 1 [1]
-    interval : useful time between two checkpoints [s]; the optimum unless given
+    count : float or ndarray
+        Accelerators [1].
+    parameters : float or ndarray
+        Parameters of the model [1].
+    gpu_time_per_failure : float or ndarray
+        Accelerator-time per failure that stops the job [s].
+    restart_time : float or ndarray
+        Time from a failure to useful steps [s].
+    checkpoint_bandwidth : float or ndarray
+        Bandwidth of the whole job to its storage [byte/s].
+    checkpoint_bytes_per_parameter : float or ndarray
+        Size of a checkpoint per parameter [byte].
+    residual_overhead : float or ndarray
+        Share of the time in what failures and checkpoints do not explain [1].
+    evaluation_share : float or ndarray
+        Share of the time in evaluation beyond that [1].
+    checkpoint_overlap : float or ndarray
+        Share of a write that training does not wait for, 0 to below 1 [1].
+    interval : float or ndarray
+        Useful time between two checkpoints; default: the optimum [s].
 
     Raises
     ------
@@ -226,7 +246,7 @@ class Reliability(Spec):
     checkpoint_overlap: Overhead = 0.0
     """Share of a write that training does not wait for; ByteCheckpoint (arXiv 2407.20143) hides 0.98."""
     checkpoint_interval: Seconds | None = None
-    """Useful time between two checkpoints [s]; the optimum unless given."""
+    """Useful time between two checkpoints; default: the optimum [s]."""
     evaluation_share: Overhead = 0.0
     """Share of the time in evaluation beyond what `residual_overhead` holds (BLOOM: 0.007)."""
     residual_overhead: Overhead | None = None

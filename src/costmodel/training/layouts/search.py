@@ -127,7 +127,6 @@ def search_layouts(
         Name, path, config or counts, as in `load_architecture`.
     cluster : Cluster
     recipe : recipe
-        Sequence length, batch size and precision.
     efficiency : Efficiency, optional
         Constants of the step-time model; default: the shipped ones.
     counts : sequence of int, optional

@@ -293,16 +293,13 @@ def feasible_step_time(
 def recomputed_flops(work: Workload, layout: Layouts) -> Any:
     """Return the recomputed FLOPs of a sequence [FLOP].
 
-    Full recomputation repeats the forward pass of the layers; selective recomputation repeats unfused core attention.
+    Full recomputation repeats the forward pass of the layers; selective recomputation repeats unfused core attention
+    (Korthikanti et al. 2022, section 5, arXiv 2205.05198).
 
     Parameters
     ----------
     work : Workload
     layout : Layouts
-
-    References
-    ----------
-    Korthikanti et al. 2022, section 5 (arXiv 2205.05198).
     """
     selective = where(layout.attention == 0, work.attention_flops, 0.0)
     return where(layout.recompute == 2, work.recomputed_flops, where(layout.recompute == 1, selective, 0.0))

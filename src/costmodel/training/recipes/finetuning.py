@@ -192,6 +192,7 @@ class FineTuning(Spec):
         Parameters
         ----------
         architecture : Architecture
+            Scoring model.
         tokens : float
             Tokens of the examples [token].
         name : str
