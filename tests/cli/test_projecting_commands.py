@@ -53,4 +53,4 @@ def test_mistakes_in_a_file_of_claims(refused, tmp_path):
     file = tmp_path / "claims.toml"
     file.write_text('claims = ["cheap", { kind = "costs", text = "x" }]', encoding="utf-8")
     first, second = refused("claims", file)
-    assert first.startswith("claims.0: a claim is a table") and "did you mean 'cost'" in second
+    assert first.startswith("claims.0: a claim must be a table") and "did you mean 'cost'" in second

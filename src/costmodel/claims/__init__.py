@@ -1,1 +1,1 @@
-"""How far does a sentence hold? Claims as data, with a probability and what it hangs on."""
+"""Claims about costs as data, and their probabilities under several assumptions."""

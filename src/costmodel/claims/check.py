@@ -1,4 +1,4 @@
-"""Probability of a claim, under each set of assumptions and each scope."""
+"""Probability of a claim under several sets of assumptions and for both scopes."""
 
 from __future__ import annotations
 
@@ -24,116 +24,144 @@ if TYPE_CHECKING:
     import numpy as np
 
 PATHS = 20_000
+"""Default number of draws."""
 MATURE, MATURE_DECLINED = 2.0, 2.0
-"""Age of a capability that is called mature [year], and its decline of ln cost so far: GPT-4 class at its last point
-in `data/measurements/cost_decline.csv`, 1.8 years and 2.0."""
+"""Age of a mature capability [year], and its decline of ln cost so far [1]. Source: GPT-4 class at its last point in
+`data/measurements/cost_decline.csv`, at 1.8 years with a decline of 2.0."""
 
 
 class Answer(NamedTuple):
     """The probability of a claim under one set of assumptions."""
 
     assumptions: str
+    """Name of the set of assumptions."""
     scope: str
+    """"final_run" or "development"."""
     probability: float
+    """Probability of the claim [1]."""
     note: str = ""
+    """Further numbers."""
 
 
 class Verdict(rendering.Shown):
-    """Probability of a claim: `probability` under the best calibrated method, and `answers` under all."""
+    """Probability of a claim: `probability` by the best calibrated method, `answers` under all assumptions."""
 
     def __init__(self, claim: Claim, answers: tuple[Answer, ...], sources: tuple[str, ...]) -> None:
         self.claim, self.answers, self.sources = claim, answers, sources
 
     @property
     def probability(self) -> float:
-        """Of the first answer, that of the account that was calibrated best."""
+        """Probability of the first answer, which is from the best calibrated method [1]."""
         return self.answers[0].probability
 
     @property
     def hinges_on(self) -> list[tuple[str, float]]:
-        """Other assumptions with the probability under each, by decreasing difference from `probability`."""
-        others = [(f"{one.assumptions}, {one.scope.replace('_', ' ')}", one.probability) for one in self.answers[1:]]
+        """Other assumptions with their probabilities, the largest difference from `probability` first."""
+        others = [(f"{row.assumptions}, {row.scope.replace('_', ' ')}", row.probability) for row in self.answers[1:]]
         return sorted(others, key=lambda pair: -abs(pair[1] - self.probability))
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the answers as rows: assumptions, scope, probability, note."""
-        return [one._asdict() for one in self.answers]
+        """Return the answers as rows with `assumptions`, `scope`, `probability` [1] and `note`."""
+        return [answer._asdict() for answer in self.answers]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain data."""
+        """Return claim, answers, sources and versions as plain data."""
         return {
-            "version": __version__, "data_hash": fingerprint(), "claim": self.claim.to_data(),
-            "probability": self.probability, "answers": self.rows(), "sources": list(self.sources),
-        }  # fmt: skip
+            "version": __version__,
+            "data_hash": fingerprint(),
+            "claim": self.claim.to_data(),
+            "probability": self.probability,
+            "answers": self.rows(),
+            "sources": list(self.sources),
+        }
 
     def _title(self) -> str:
         return f"“{self.claim.text}”"
 
     def _cells(self) -> list[dict[str, str]]:
-        return [{"assumptions": one.assumptions, "scope": one.scope.replace("_", " "),
-                 "probability": f"{one.probability:.2f}", "note": one.note} for one in self.answers]  # fmt: skip
+        return [
+            {
+                "assumptions": answer.assumptions,
+                "scope": answer.scope.replace("_", " "),
+                "probability": f"{answer.probability:.2f}",
+                "note": answer.note,
+            }
+            for answer in self.answers
+        ]
 
     def _footer(self) -> str:
         lines = [*self.sources, f"costmodel {__version__}, data {fingerprint()}"]
         if self.hinges_on:
-            name, chance = self.hinges_on[0]
-            lines.insert(0, f"assumption that changes the probability most: {name} ({chance:.2f})")
+            name, probability = self.hinges_on[0]
+            lines.insert(0, f"assumption that changes the probability most: {name} ({probability:.2f})")
         return "\n".join(lines)
 
 
 def check_claim(claim: Claim | Mapping[str, Any], paths: int = PATHS, seed: int = 0) -> Verdict:
-    """Return the probability of a claim, under several sets of assumptions.
+    """Return the probability of a claim under several sets of assumptions.
 
     Parameters
     ----------
-    claim : CostClaim, DeclineClaim or GroupClaim, or data that describe one
-    paths : number of draws
-    seed : of the draws
+    claim : CostClaim, DeclineClaim, GroupClaim or Mapping
+        The claim, or data that describe it.
+    paths : int
+        Number of draws, at least 100.
+    seed : int
+        Seed of the draws.
+
+    Returns
+    -------
+    Verdict
+        `.probability` [1]; `.answers` under each set of assumptions; `.hinges_on`.
 
     Raises
     ------
     InputError
-        If it is no claim, or the claim cannot be projected.
-    UnknownNameError, MissingFactError
-        If no capability of that name is known, or no cost of it by that year.
+        If the claim is not valid, or cannot be projected.
+    UnknownNameError
+        If the capability is unknown.
+    MissingFactError
+        If no cost of the capability is known by that year.
 
     Examples
     --------
-    >>> said = CostClaim(text="GPT-4 for less than 10 million", reference="GPT-4 class", below="10 MUSD", by=2027)
-    >>> check_claim(said).probability > 0.9
+    >>> claim = CostClaim(text="GPT-4 for less than 10 million", reference="GPT-4 class", below="10 MUSD", by=2027)
+    >>> check_claim(claim).probability > 0.9
     True
     """
     from costmodel.claims.claim import read_claim
 
     if problems := wrong_draws(paths, seed):
         raise InputError(problems)
-    read = read_claim(claim)
-    if isinstance(read, CostClaim):
-        return _cost(read, paths, seed)
-    return _decline(read, paths, seed) if isinstance(read, DeclineClaim) else _group(read)
+    checked = read_claim(claim)
+    if isinstance(checked, CostClaim):
+        return _cost_verdict(checked, paths, seed)
+    return _decline_verdict(checked, paths, seed) if isinstance(checked, DeclineClaim) else _group_verdict(checked)
 
 
-def _cost(claim: CostClaim, paths: int, seed: int) -> Verdict:
-    """Return the answers for a cost: end to end, by factors in both regimes, on hardware alone; at both scopes."""
-    accounts: list[tuple[str, dict[str, Any]]] = [
+def _cost_verdict(claim: CostClaim, paths: int, seed: int) -> Verdict:
+    """Return the answers for a bound on cost: end-to-end, factors in both regimes, hardware only; for both scopes."""
+    methods: list[tuple[str, dict[str, Any]]] = [
         ("end to end, as other capabilities declined", {"method": "end-to-end"}),
         ("factors, fast algorithms (Ho et al. 2024)", {"method": "factors", "regime": "fast"}),
         ("factors, slow algorithms (Gundlach et al. 2025)", {"method": "factors", "regime": "slow"}),
     ]
     projected = [
-        (name, project_cost(claim.reference, [claim.by], question="capability", paths=paths, seed=seed, **how))
-        for name, how in accounts
+        (name, project_cost(claim.reference, [claim.by], question="capability", paths=paths, seed=seed, **options))
+        for name, options in methods
     ]
-    alone = projected[0][1]
-    past = dt.date(claim.by, 12, 31) <= alone.reference
-    held = alone.draws(claim.by) if past else alone.today * exp(-_hardware(alone.reference, claim.by, paths, seed))
-    costs = [(name, one.draws(claim.by)) for name, one in projected]
+    first = projected[0][1]
+    if dt.date(claim.by, 12, 31) <= first.reference:
+        hardware_only = first.draws(claim.by)
+    else:
+        hardware_only = first.today * exp(-_hardware_decline(first.reference, claim.by, paths, seed))
+    costs = [(name, projection.draws(claim.by)) for name, projection in projected]
     answers = [
-        Answer(name, scope, float((drawn <= claim.below).mean()))
-        for name, each in [*costs, ("hardware price-performance only, no algorithmic progress", held)]
-        for scope, drawn in _scopes(each, alone.scope, seed)
+        Answer(name, scope, float((scope_costs <= claim.below).mean()))
+        for name, draws in [*costs, ("hardware price-performance only, no algorithmic progress", hardware_only)]
+        for scope, scope_costs in _scopes(draws, first.scope, seed)
     ]
-    order = sorted(answers, key=lambda one: one.scope != "final_run")
+    order = sorted(answers, key=lambda answer: answer.scope != "final_run")
     return Verdict(
         claim,
         tuple(order),
@@ -142,7 +170,7 @@ def _cost(claim: CostClaim, paths: int, seed: int) -> Verdict:
 
 
 def _scopes(costs: np.ndarray, scope: str, seed: int) -> list[tuple[str, np.ndarray]]:
-    """Return the costs at their scope and, of a final run, with the development that it takes."""
+    """Return the costs at their scope; costs of a final run also converted into development costs."""
     if scope == "development":
         return [("development", costs)]
     import numpy as np
@@ -151,14 +179,15 @@ def _scopes(costs: np.ndarray, scope: str, seed: int) -> list[tuple[str, np.ndar
     return [("final_run", costs), ("development", costs * np.resize(ratio, costs.shape))]
 
 
-def _hardware(reference: dt.date, by: int, paths: int, seed: int) -> np.ndarray:
+def _hardware_decline(reference: dt.date, by: int, paths: int, seed: int) -> np.ndarray:
+    """Return the decline of ln cost by hardware price-performance until the end of a year; draws [1]."""
     years = (dt.date(by, 12, 31) - reference).days / 365.25
-    found: np.ndarray = declines({"hardware": (factor("hardware"),)}, [years], paths, seed)["hardware"][:, 0]
-    return found
+    decline: np.ndarray = declines({"hardware": (factor("hardware"),)}, [years], paths, seed)["hardware"][:, 0]
+    return decline
 
 
-def _decline(claim: DeclineClaim, paths: int, seed: int) -> Verdict:
-    """Return the answers for a fall by a factor: within the longer span, and not before the shorter one."""
+def _decline_verdict(claim: DeclineClaim, paths: int, seed: int) -> Verdict:
+    """Return the answers for a decline by a factor within the longer span; the notes give both spans."""
     import numpy as np
 
     spans, needed = [claim.soonest, claim.latest], math.log(claim.factor)
@@ -167,43 +196,41 @@ def _decline(claim: DeclineClaim, paths: int, seed: int) -> Verdict:
         (f"a capability {MATURE:g} years old", decline_model("capability", age=MATURE, declined=MATURE_DECLINED)),
         ("a new capability", decline_model("capability", age=0.0, declined=0.0)),
     ]
-    rows: list[tuple[str, np.ndarray]] = []
+    declines_by_name: list[tuple[str, np.ndarray]] = []
     for name, model in models:
-        rows.append((f"end to end: {name}", model.paths(spans, paths, np.random.default_rng(seed))))
+        declines_by_name.append((f"end to end: {name}", model.paths(spans, paths, np.random.default_rng(seed))))
     for regime in ("fast", "slow"):
         parts = {"algorithms": algorithms(regime), "hardware": (factor("hardware"),)}
-        drawn = declines(parts, spans, paths, seed)
-        rows.append((f"factors, {regime} algorithms and hardware", drawn["algorithms"] + drawn["hardware"]))
+        draws = declines(parts, spans, paths, seed)
+        declines_by_name.append((f"factors, {regime} algorithms and hardware", draws["algorithms"] + draws["hardware"]))
     answers = []
-    for name, falls in rows:
-        by_latest, by_soonest = float((falls[:, 1] >= needed).mean()), float((falls[:, 0] >= needed).mean())
+    for name, decline in declines_by_name:
+        by_latest, by_soonest = float((decline[:, 1] >= needed).mean()), float((decline[:, 0] >= needed).mean())
         note = f"within {claim.soonest:g} years {by_soonest:.2f}, within {claim.latest:g} years {by_latest:.2f}"
         answers.append(Answer(name, "final_run", by_latest, note))
     return Verdict(claim, tuple(answers), ("data/fitted/decline.csv", "data/assumptions/cost_factors.csv"))
 
 
-def _group(claim: GroupClaim) -> Verdict:
-    """Return the share of the runs of a group for which the bounds hold: their sums at both scopes, their number."""
-    runs = [one for one in frontier_against_low_cost() if one.group == claim.group]
+def _group_verdict(claim: GroupClaim) -> Verdict:
+    """Return the probability that the bounds hold for a run of a group: cost at both scopes, and accelerators."""
+    runs = [run for run in frontier_against_low_cost() if run.group == claim.group]
     answers = []
     if claim.cost_from is not None or claim.cost_to is not None:
         low, high = claim.cost_from or 0.0, claim.cost_to or math.inf
         for scope in ("final_run", "development"):
-            costs = [
-                cost for one in runs if (cost := one.final if scope == "final_run" else one.development) is not None
-            ]
-            chances = [float(((cost.draws() >= low) & (cost.draws() <= high)).mean()) for cost in costs]
-            if chances:
-                note = f"mean over {len(chances)} runs; more likely than not for {sum(each > 0.5 for each in chances)}"
-                answers.append(
-                    Answer("dollars of each run, with its interval", scope, sum(chances) / len(chances), note)
-                )
+            costs = [cost for run in runs if (cost := run.cost(scope)) is not None]
+            probabilities = [float(((cost.draws() >= low) & (cost.draws() <= high)).mean()) for cost in costs]
+            if probabilities:
+                likely = sum(probability > 0.5 for probability in probabilities)
+                note = f"mean over {len(probabilities)} runs; probability above 0.5 for {likely}"
+                mean = sum(probabilities) / len(probabilities)
+                answers.append(Answer("cost of each run, with its interval", scope, mean, note))
     if claim.count_from is not None or claim.count_to is not None:
-        counts = [one.run.count for one in runs if one.run.count is not None]
+        counts = [run.run.count for run in runs if run.run.count is not None]
         inside = [(claim.count_from or 1) <= count <= (claim.count_to or math.inf) for count in counts]
         if inside:
-            note = f"{sum(inside)} of {len(inside)} runs whose number is published"
+            note = f"{sum(inside)} of {len(inside)} runs with a published number of accelerators"
             answers.append(Answer("number of accelerators", "final_run", sum(inside) / len(inside), note))
     if not answers:
-        raise InputError("a claim about a group bounds its dollars or its accelerators, and runs of it are known")
+        raise InputError(f"claim: no run of the group {claim.group} has a known value of the bounded quantity")
     return Verdict(claim, tuple(answers), ("data/measurements/published_runs.csv", "data/assumptions/development.csv"))

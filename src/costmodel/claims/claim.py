@@ -1,4 +1,4 @@
-"""Claims as data: quantity, bound, scope and date."""
+"""Claims about costs as data: quantity, bounds, and date."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +14,13 @@ from costmodel.foundation.specs import Spec
 from costmodel.projection.capability import Capability
 
 Year = Annotated[int, Field(ge=2012, le=2050)]
+"""Calendar year [year]."""
 Span = Annotated[float, Measure("1", 0.0, 50.0, open_low=True, uncertain=False)]
+"""Number of years, above 0 and at most 50 [year]."""
 
 
 class CostClaim(Spec):
-    """The same capability costs less than a sum by the end of a year.
+    """The cost of a capability is below a bound by the end of a year.
 
     Examples
     --------
@@ -32,18 +34,20 @@ class CostClaim(Spec):
 
     kind: Literal["cost"] = "cost"
     text: str
-    """The sentence as it is said."""
+    """Claim in words."""
     reference: Annotated[
         Annotated[str, Tag("a name")] | Annotated[Capability, Tag("a capability")] | Annotated[Scenario, Tag("a run")],
-        Discriminator(lambda value: "a name" if isinstance(value, str) else _described(value)),
+        Discriminator(lambda value: "a name" if isinstance(value, str) else _tag(value)),
     ]
-    """A series of `data/measurements/cost_decline.csv`, a capability with its cost and date, or a run."""
+    """Name of a series of `data/measurements/cost_decline.csv`, a capability with its cost and date, or a scenario."""
     below: Dollars
+    """Upper bound of the cost [USD]."""
     by: Year
+    """Year by whose end the bound holds [year]."""
 
 
 class DeclineClaim(Spec):
-    """The cost of a capability falls by a factor within some years."""
+    """The cost of a capability falls by a factor within a span of years."""
 
     if TYPE_CHECKING:  # fields take more than the types in which they are held
 
@@ -51,21 +55,23 @@ class DeclineClaim(Spec):
 
     kind: Literal["decline"] = "decline"
     text: str
+    """Claim in words."""
     factor: Annotated[float, Field(gt=1, le=1e6)] = 10.0
+    """Factor of the decline, above 1 [1]."""
     soonest: Span = 2.0
-    """Years within which it would fall at the fastest that the sentence allows [year]."""
+    """Shortest span of the claim [year]."""
     latest: Span = 3.0
-    """Years by which it has fallen at the slowest [year]."""
+    """Longest span of the claim; the probability is for this span [year]."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.soonest > self.latest:
-            raise ValueError(f"soonest comes before latest; got {self.soonest:g} and {self.latest:g} years")
+            raise ValueError(f"soonest must not exceed latest; got {self.soonest:g} and {self.latest:g} years")
         return self
 
 
 class GroupClaim(Spec):
-    """Runs of a group cost sums, and take numbers of accelerators, between bounds."""
+    """The cost and the number of accelerators of the runs of a group are within bounds."""
 
     if TYPE_CHECKING:  # fields take more than the types in which they are held
 
@@ -73,49 +79,68 @@ class GroupClaim(Spec):
 
     kind: Literal["group"] = "group"
     text: str
+    """Claim in words."""
     group: Literal["frontier", "low_cost"]
-    """As the column `group` of `data/measurements/published_runs.csv` has it, by compute and not by cost."""
+    """Group in the column `group` of `data/measurements/published_runs.csv`, assigned by training compute."""
     cost_from: Dollars | None = None
+    """Lower bound of the cost [USD]."""
     cost_to: Dollars | None = None
+    """Upper bound of the cost [USD]."""
     count_from: Annotated[int, Field(ge=1)] | None = None
+    """Lower bound of the number of accelerators [1]."""
     count_to: Annotated[int, Field(ge=1)] | None = None
+    """Upper bound of the number of accelerators [1]."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         bounds = {"cost": (self.cost_from, self.cost_to), "count": (self.count_from, self.count_to)}
         if all(end is None for ends in bounds.values() for end in ends):
-            raise ValueError("cost_from, cost_to, count_from or count_to is needed: a claim bounds something")
-        turned = [name for name, (low, high) in bounds.items() if low is not None and high is not None and low > high]
-        if turned:
-            raise ValueError("; ".join(f"{name}_from is above {name}_to" for name in turned))
+            raise ValueError("at least one bound is required: cost_from, cost_to, count_from or count_to")
+        reversed_bounds = [
+            name for name, (low, high) in bounds.items() if low is not None and high is not None and low > high
+        ]
+        if reversed_bounds:
+            raise ValueError("; ".join(f"{name}_from must not exceed {name}_to" for name in reversed_bounds))
         return self
 
 
-def _described(value: Any) -> str:
+def _tag(value: Any) -> str:
     if isinstance(value, Scenario) or (isinstance(value, dict) and "architecture" in value):
         return "a run"
     return "a capability"
 
 
 Claim: TypeAlias = CostClaim | DeclineClaim | GroupClaim
-"""Any claim; a further kind joins here."""
+"""Any kind of claim."""
 _KINDS: dict[str, type[CostClaim] | type[DeclineClaim] | type[GroupClaim]] = {
-    "cost": CostClaim, "decline": DeclineClaim, "group": GroupClaim,
-}  # fmt: skip
+    "cost": CostClaim,
+    "decline": DeclineClaim,
+    "group": GroupClaim,
+}
 
 
 def read_claim(value: Any) -> Claim:
-    """Return the claim that data describe by their `kind`; a claim is passed through.
+    """Return a claim from data with a `kind`; a claim is returned unchanged.
+
+    Parameters
+    ----------
+    value : Claim or Mapping
+        Claim, or its fields.
+
+    Returns
+    -------
+    Claim
+        Checked claim.
 
     Raises
     ------
     InputError
-        If there is no such kind, with every other problem of the data.
+        If the kind is unknown or a field is not valid; the message lists all problems.
     """
     if isinstance(value, (CostClaim, DeclineClaim, GroupClaim)):
         return value
     if not isinstance(value, Mapping):
-        raise InputError(f"a claim is a table with kind, text and what it says; got {value!r:.80}")
+        raise InputError(f"a claim must be a table with kind, text and its bounds; got {value!r:.80}")
     kind = value.get("kind", "cost")
     if not isinstance(kind, str) or kind not in _KINDS:
         raise InputError(f"kind: {unknown('kind of claim', kind, _KINDS)}")
@@ -123,26 +148,36 @@ def read_claim(value: Any) -> Claim:
 
 
 def load_claims(path: str | Path) -> list[Claim]:
-    """Read claims from a TOML or JSON file: a list of tables under `claims`.
+    """Read claims from a TOML or JSON file with a list of tables `claims`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    list[Claim]
+        Checked claims, in the order of the file.
 
     Raises
     ------
     InputError
-        With all problems of the file at once.
+        If a claim or a field is not valid; the message lists all problems of the file.
     """
     data = files.read(Path(path), {})
-    listed = data.get("claims")
-    if not isinstance(listed, list) or not listed:
-        raise InputError(f"{path}: claims: a list of tables is needed")
-    found: list[Claim] = []
+    tables = data.get("claims")
+    if not isinstance(tables, list) or not tables:
+        raise InputError(f"{path}: claims: must be a list of at least one table; got {tables!r:.80}")
+    claims: list[Claim] = []
     problems = [unknown("field", key, ["claims"]) for key in data if key != "claims"]
-    for place, each in enumerate(listed):
+    for number, value in enumerate(tables):
         try:
-            found.append(read_claim(each))
+            claims.append(read_claim(value))
         except InputError as error:
             problems += [
-                f"claims.{place}{'.' if isinstance(each, Mapping) else ': '}{problem}" for problem in error.problems
+                f"claims.{number}{'.' if isinstance(value, Mapping) else ': '}{problem}" for problem in error.problems
             ]
     if problems:
         raise InputError(problems)
-    return found
+    return claims
