@@ -70,7 +70,6 @@ def check_auxiliary_models(architecture: Architecture, recipe: AnyRecipe, cluste
     Parameters
     ----------
     architecture : Architecture
-        Trained model.
     recipe : recipe
     cluster : Cluster
     """

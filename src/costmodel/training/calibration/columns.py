@@ -181,6 +181,9 @@ OLDER_STEPS = {
 }
 """Names of columns in older files of steps, with the name of today."""
 
+KERNELS = {"attention": words(*ATTENTION_KERNELS), "loss": words(*LOSS_IMPLEMENTATIONS)}
+"""Columns of the kernels."""
+
 STEPS = Schema(
     kind="measured steps",
     columns={
@@ -193,8 +196,7 @@ STEPS = Schema(
         "zero": COUNT._replace(least=0),
         "recompute": words(*RECOMPUTE_MODES),
         "sequence_parallel": SWITCH,
-        "attention": words(*ATTENTION_KERNELS),
-        "loss": words(*LOSS_IMPLEMENTATIONS),
+        **KERNELS,
         "overlap_tensor": SWITCH,
         "overlap_data": SWITCH,
         "precision": Column(words=PRECISIONS),

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from costmodel.foundation.columns import COUNT, SWITCH, TEXT, Column, Schema, words
 from costmodel.foundation.errors import InputError
-from costmodel.training.calibration.columns import MODEL
-from costmodel.training.step.layout import ATTENTION_KERNELS, LOSS_IMPLEMENTATIONS, RECOMPUTE_MODES
+from costmodel.training.calibration.columns import KERNELS, MODEL
+from costmodel.training.step.layout import RECOMPUTE_MODES
 from costmodel.training.step.numerics import MOMENTS, OPERAND_BYTES
 
 if TYPE_CHECKING:
@@ -262,15 +262,12 @@ FINE_TUNES = Schema(
         "precision": words(*OPERAND_BYTES),
         "optimizer": words(*MOMENTS),
         "master_weights": SWITCH,
-        "micro_batch": COUNT,
-        "accumulation": COUNT,
-        "batch_size": COUNT,
+        **dict.fromkeys(("micro_batch", "accumulation", "batch_size"), COUNT),
         "accelerator": TEXT,
         "count": COUNT,
         "zero": COUNT._replace(least=0),
         "recompute": words(*RECOMPUTE_MODES),
-        "attention": words(*ATTENTION_KERNELS),
-        "loss": words(*LOSS_IMPLEMENTATIONS),
+        **KERNELS,
         **dict.fromkeys(
             (
                 "overlap_data",
