@@ -28,7 +28,7 @@ class CostClaim(Spec):
     1000000.0
     """
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # a field accepts more types than it stores
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
@@ -49,7 +49,7 @@ class CostClaim(Spec):
 class DeclineClaim(Spec):
     """The cost of a capability falls by a factor within a span of years."""
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # a field accepts more types than it stores
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
@@ -73,7 +73,7 @@ class DeclineClaim(Spec):
 class GroupClaim(Spec):
     """The cost and the number of accelerators of the runs of a group are within bounds."""
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # a field accepts more types than it stores
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 

@@ -74,7 +74,7 @@ convert the final run with development_cost(...)
         Parameters
         ----------
         count : int
-            Number of draws.
+            Number of draws of the amount.
         seed : int
             Seed of the draws.
 
@@ -95,7 +95,7 @@ convert the final run with development_cost(...)
         Parameters
         ----------
         level : float
-            Probability inside the interval, between 0 and 1 [1].
+            Probability inside the interval; above 0 and below 1 [1].
 
         Returns
         -------

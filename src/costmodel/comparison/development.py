@@ -75,7 +75,7 @@ class DevelopmentCost(Cost):
         Parameters
         ----------
         level : float
-            Probability inside the intervals, between 0 and 1 [1].
+            Probability inside the interval of each part [1].
 
         Returns
         -------
@@ -98,9 +98,9 @@ class DevelopmentCost(Cost):
         Parameters
         ----------
         count : int
-            Number of draws. Another number than the default resamples from the stored draws.
+            Number of draws. A number other than the default resamples the stored draws.
         seed : int
-            Seed. Another seed than 0 resamples from the stored draws.
+            Seed. A seed other than 0 resamples the stored draws.
 
         Returns
         -------

@@ -107,7 +107,7 @@ class Compared:
         Parameters
         ----------
         level : float
-            Probability inside the intervals, between 0 and 1 [1].
+            Probability inside the intervals of costs and GPU-hours [1].
 
         Returns
         -------

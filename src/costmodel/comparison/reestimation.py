@@ -67,7 +67,7 @@ class Reestimate(rendering.Shown):
         Parameters
         ----------
         level : float
-            Probability inside the intervals, between 0 and 1 [1].
+            Probability inside the interval of each estimated figure [1].
 
         Returns
         -------
@@ -119,7 +119,7 @@ class Reestimate(rendering.Shown):
         Parameters
         ----------
         level : float
-            Probability inside the intervals, between 0 and 1 [1].
+            Probability inside the interval of each estimated unit cost [1].
 
         Returns
         -------

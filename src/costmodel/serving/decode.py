@@ -154,9 +154,9 @@ def weight_bytes(architecture: Architecture, precision: Precision) -> float:
     Parameters
     ----------
     architecture : Architecture
-        Architecture.
+        Architecture with its weights.
     precision : Precision
-        A value of `PRECISIONS`.
+        Storage precision, a value of `PRECISIONS`.
 
     Returns
     -------
@@ -183,7 +183,7 @@ def touched_bytes(architecture: Architecture, precision: Precision, batch: Any) 
     Parameters
     ----------
     architecture : Architecture
-        Architecture.
+        Architecture with its experts.
     precision : Precision
         A value of `PRECISIONS`.
     batch : float or NDArray
@@ -407,9 +407,9 @@ def prefill(batch_work: Work, replica: Machine, constants: Constants) -> Any:
     batch_work : Work
         FLOPs of the prompt.
     replica : Machine
-        Rates of the replica.
+        Peak and number of accelerators.
     constants : Constants
-        Fitted constants.
+        Realized share of the peak.
 
     Returns
     -------
@@ -429,9 +429,9 @@ def time_per_token(batch_work: Work, replica: Machine, constants: Constants) -> 
     batch_work : Work
         Bytes and FLOPs of the step and of a prompt.
     replica : Machine
-        Rates of the replica.
+        Rates of the replica that runs prefill and decode.
     constants : Constants
-        Fitted constants.
+        Constants for the generation of the accelerator.
 
     Returns
     -------
