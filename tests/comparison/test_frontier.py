@@ -2,7 +2,7 @@
 
 import pytest
 
-from costmodel.comparison.frontier import SENTENCE, frontier_against_low_cost
+from costmodel.comparison.frontier import STATEMENT, frontier_against_low_cost
 from costmodel.comparison.runs import published_runs
 from costmodel.foundation.errors import InputError
 from costmodel.market.gpu_prices import gpu_price
@@ -58,7 +58,7 @@ def test_the_statement_holds_for_development_costs_of_frontier_models_only(compa
     development, final = summary["frontier", "development"], summary["frontier", "final_run"]
     assert development["hold"] == development["runs"] >= 6 and 0 < final["hold"] < final["runs"]
     assert summary["low_cost", "development"]["hold"] == 0
-    assert summary["low_cost", "development"]["median"] > 3 * SENTENCE["low_cost"].most_usd
+    assert summary["low_cost", "development"]["median"] > 3 * STATEMENT["low_cost"].most_usd
     assert summary["low_cost", "accelerators"]["hold"] == 3  # DBRX used 3,072
 
 

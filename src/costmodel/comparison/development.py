@@ -179,7 +179,10 @@ def development_cost(
     share = development_fact(STAFF) if staff_share is None else _checked("staff_share", staff_share)
     if not staff:
         share = Figure(0.0, None, Provenance("given", note="staff is not included"))
-    drawn = {"final run": spread, **_parts(spread, _drawn("multiplier", factor, seed), _drawn("staff", share, seed))}
+    drawn = {
+        "final run": spread,
+        **_parts(spread, _figure_draws("multiplier", factor, seed), _figure_draws("staff", share, seed)),
+    }
     points = {"final run": point, **_parts(point, factor.value, share.value)}
     staff_note = f"staff ({share.value:.0%} of the total) added" if staff else "staff not included"
     reason = f"converted from the final run by development_cost: × {factor.value:.2f} for all compute, {staff_note}"
@@ -216,7 +219,7 @@ def _final_run(cost: float | str | Range | Cost | Result, seed: int) -> tuple[fl
     if isinstance(cost, Cost):
         return cost.usd, cost.draws(DRAWS, seed), cost.year
     figure = _checked("final_run_cost", cost)
-    return figure.value, np.broadcast_to(_drawn("final run", figure, seed), (DRAWS,)), None
+    return figure.value, np.broadcast_to(_figure_draws("final run", figure, seed), (DRAWS,)), None
 
 
 def _parts(final: Any, factor: Any, share: Any) -> dict[str, Any]:
@@ -226,7 +229,8 @@ def _parts(final: Any, factor: Any, share: Any) -> dict[str, Any]:
     return {"other compute": compute - final, "staff": total - compute, "development": total}
 
 
-def _drawn(name: str, figure: Figure, seed: int) -> Any:
+def _figure_draws(name: str, figure: Figure, seed: int) -> Any:
+    """Return draws of an input, or its value if it has no spread."""
     return figure.value if figure.spread is None else draws(f"development.{name}", figure.spread, DRAWS, seed)
 
 

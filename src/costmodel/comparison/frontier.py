@@ -37,7 +37,7 @@ class Band(NamedTuple):
     """Upper bound of the cost [USD]."""
 
 
-SENTENCE = {"frontier": Band(10_000, None, 100e6, None), "low_cost": Band(1_000, 2_048, 5e6, 10e6)}
+STATEMENT = {"frontier": Band(10_000, None, 100e6, None), "low_cost": Band(1_000, 2_048, 5e6, 10e6)}
 """Bounds of the statement by group. Frontier models: at least 100 million dollars and 10,000 accelerators. Low-cost
 models: 5 to 10 million dollars and 1,000 to 2,000 accelerators; 2,048 is the next power of two."""
 
@@ -64,7 +64,7 @@ class Compared:
     @property
     def count_holds(self) -> bool | None:
         """Whether the number of accelerators is within the bounds; None if it is not published."""
-        band = SENTENCE[self.group]
+        band = STATEMENT[self.group]
         return None if self.run.count is None else _within(self.run.count, band.least_count, band.most_count)
 
     def cost(self, scope: str) -> Cost | None:
@@ -95,7 +95,7 @@ class Compared:
         cost = self.cost(scope)
         if cost is None:
             return None
-        band, usd = SENTENCE[self.group], cost.draws()
+        band, usd = STATEMENT[self.group], cost.draws()
         return float(np.mean((usd >= band.least_usd) & (usd <= (band.most_usd or np.inf))))
 
     chance = probability
@@ -186,7 +186,7 @@ class FrontierTable(Sequence[Compared]):
             known value), `hold`, `expected` and `median` [1 or USD].
         """
         rows = []
-        for group in SENTENCE:
+        for group in STATEMENT:
             runs = [compared for compared in self if compared.group == group]
             within = [run.count_holds for run in runs if run.count_holds is not None]
             counts = [float(run.run.count) for run in runs if run.run.count is not None]
@@ -295,7 +295,7 @@ def frontier_against_low_cost(runs: PublishedRuns | None = None, seed: int = 0) 
         raise InputError(
             "runs: no run of a group is among these runs; a run needs 'frontier' or 'low_cost' in its column `group`"
         )
-    groups = list(SENTENCE)
+    groups = list(STATEMENT)
     compared = [_compared(run, seed) for run in grouped]
     return FrontierTable(sorted(compared, key=lambda row: (groups.index(row.group), row.run.place_in_time)))
 
@@ -360,12 +360,12 @@ def _within(value: float, least: float, most: float | None) -> bool:
 
 
 def _count_bound(group: str) -> str:
-    band = SENTENCE[group]
+    band = STATEMENT[group]
     return f"{band.least_count:,.0f} or more" if band.most_count is None else f"{band.least_count:,.0f} to 2,000"
 
 
 def _cost_bound(group: str) -> str:
-    band = SENTENCE[group]
+    band = STATEMENT[group]
     least = rendering.amount(band.least_usd, "USD")
     return f"{least} or more" if band.most_usd is None else f"{least} to {rendering.amount(band.most_usd, 'USD')}"
 

@@ -335,6 +335,7 @@ def _run(row: Row, further_costs: Sequence[Row]) -> PublishedRun:
 
 
 def _data_row(run: PublishedRun, cost: Cost | None) -> dict[str, Any]:
+    """Return a row of `PublishedRuns.rows`."""
     total, tokens = (_number(run.row[column]) for column in ("params_total", "tokens"))
     flops, hours = run.published("flops"), run.published("gpu_hours")
     if flops is None and tokens and (active := _number(run.row["params_active"])):
@@ -378,6 +379,7 @@ def _data_row(run: PublishedRun, cost: Cost | None) -> dict[str, Any]:
 
 
 def _text_row(run: PublishedRun, cost: Cost | None) -> dict[str, str]:
+    """Return a row of the printed table."""
     hours = run.published("gpu_hours")
     usd = "-" if cost is None else cost.shown() + "*" * cost.circular
     accelerators = f"{run.count:,} × {run.row['accelerator']}" if run.count else run.row["accelerator"] or "-"

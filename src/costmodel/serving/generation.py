@@ -181,7 +181,10 @@ def _steady(
 
 
 def _accelerators(cluster: Cluster, memory: float, weights: float, cache: float) -> int:
-    """Return the smallest power of two of accelerators that holds the weights and 64 sequences (1 beyond a node)."""
+    """Return the smallest power of two of accelerators that holds the weights and 64 sequences.
+
+    Beyond one node, a single sequence suffices.
+    """
     size = 1
     while 2 * size <= cluster.count:
         needed = FEWEST_SEQUENCES if 2 * size <= cluster.node_size else 1
@@ -216,6 +219,7 @@ def _check(
 
 
 def _generates(architecture: Architecture) -> bool:
+    """Return whether an architecture is a decoder with an output head and a vocabulary."""
     bidirectional = any(
         getattr(block, "causal", True) is False
         for layer in architecture.layers
