@@ -73,7 +73,7 @@ def test_intervals_include_cost_and_fit_uncertainty(bought):
     ends = bought.interval()
     assert ends["tokens"][0] < bought.tokens < ends["tokens"][1]
     assert ends["loss"][0] < bought.loss < ends["loss"][1]
-    n, d = (each.ravel() for each in np.meshgrid(np.geomspace(1e8, 1e10, 6), np.geomspace(1e9, 1e12, 6)))
+    n, d = (grid.ravel() for grid in np.meshgrid(np.geomspace(1e8, 1e10, 6), np.geomspace(1e9, 1e12, 6)))
     noise = np.exp(np.random.default_rng(0).normal(0, 0.005, len(n)))
     fit = fit_scaling_law(n, d, LAW.loss(n, d) * noise, bootstrap=100)
     wider = allocate(fit, RUN, 1e6, parameters=bought.parameters).interval()["loss"]

@@ -92,7 +92,7 @@ def test_flagged_rows_have_neither_time_nor_memory():
     assert [run.cluster.accelerator.name for run in without_memory] == ["H100-SXM"] * 4
 
 
-def test_two_rows_are_faster_than_their_accelerator():
+def test_two_flagged_rows_exceed_the_peak_of_their_accelerator():
     """Six FLOPs for each weight and token, eight with the recomputation, on a peak of 155 TFLOP/s."""
     misprinted = [row for row in ROWS if row["flag"] == "misprinted"]
     assert len(misprinted) == 2
@@ -134,7 +134,7 @@ def test_settings_of_the_torchtune_recipes():
     assert isinstance(labeled("QLoRA of Llama-3.1-405B")[0].setup.recipe, cm.QLoRA)
 
 
-def test_settings_of_the_flag_table_add_up():
+def test_rows_of_the_optimization_table_add_settings():
     """Each row of the torchtune table adds one setting; the adapter rows have all settings."""
     flags = {run.method: run.setup.layout for run in labeled("Llama-3.2-3B", "optimisation-flags")}
     eager = {method: layout.eager for method, layout in flags.items()}
@@ -230,16 +230,16 @@ def test_older_names_are_read_through_the_same_columns():
 
 
 @given(st.sampled_from(["source", "note", "url", "label"]), st.text(max_size=40))
-def test_a_label_changes_nothing(column, label):
+def test_label_does_not_change_the_result(column, label):
     assert tune(**{column: label})._replace(id="", method="") == tune()._replace(id="", method="")
 
 
 @pytest.mark.parametrize("label", ["QwenLM/Qwen README", "torchtune", "nemo", "a blog"])
-def test_prose_is_not_read(label):
+def test_free_text_is_not_parsed(label):
     assert tune(OLDER, source=label) == tune(OLDER)
 
 
-def test_scripts_follow_from_the_notation_of_the_batch():
+def test_batch_notation_determines_the_training_script():
     """Older files have no column for the training script; its notation of the batch size tells it."""
     qwen = tune(OLDER)
     assert (qwen.setup.recipe.rank, qwen.setup.accumulation, qwen.setup.layout.eager, qwen.memory) == (
@@ -263,13 +263,13 @@ def test_scripts_follow_from_the_notation_of_the_batch():
     assert (nemo.setup.recipe.rank, nemo.setup.recipe.precision, nemo.step.batch_size) == (32, "fp8", 32)
 
 
-def test_zero3_shards_the_weights_over_the_ranks():
+def test_zero3_shards_weights_over_data_parallel_ranks():
     read = tune(OLDER, method="LoRA + Deepspeed Zero3", model="Qwen-72B", n_gpus="4")
     assert (read.setup.layout.zero, read.setup.layout.data, read.setup.accumulation) == (3, 4, 8)
     assert read.predicted_memory() < 80 * GIB, "72B in 16 bits over four"
 
 
-def test_a_model_that_does_not_fit_data_parallel_is_planned():
+def test_model_too_large_for_data_parallelism_is_planned():
     read = tune(
         OLDER,
         method="SFT FP8",
@@ -284,7 +284,7 @@ def test_a_model_that_does_not_fit_data_parallel_is_planned():
     assert read.setup.accumulation * read.setup.layout.data * read.setup.layout.micro_batch == 32
 
 
-def test_a_row_that_repeats_a_shipped_measurement_takes_its_settings():
+def test_row_equal_to_a_shipped_measurement_has_its_settings():
     """Older files do not state that these rows are misprinted, nor the settings of the last row."""
     shipped = [
         {
@@ -376,7 +376,7 @@ def test_all_problems_of_a_row_are_reported_at_once():
     assert all(name in reported for name in ("software", "count", "sequence_length", "zero"))
 
 
-def test_a_row_without_time_and_memory_is_kept_without_them():
+def test_row_without_time_and_memory_is_kept():
     read = tune(tokens_per_second="")
     assert (read.seconds, read.memory) == (None, None)
 

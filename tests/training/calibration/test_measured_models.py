@@ -33,7 +33,7 @@ def body(architecture):
     return architecture.parameters.total - architecture.positions * architecture.width
 
 
-def test_every_row_that_is_not_flagged_resolves_near_the_size_in_its_name(shared):
+def test_unflagged_rows_resolve_to_the_size_in_their_name(shared):
     rows = [row for row in read_csv(shared / "measurements" / "step_times.csv").rows if not row["flag"]]
     off = {}
     for row in rows:
@@ -106,7 +106,7 @@ def test_spellings_of_model_names(spelling, name):
     assert of(spelling, BRIDGE).name == name
 
 
-def test_the_number_of_a_size_is_not_the_number_of_a_version():
+def test_version_number_is_not_read_as_size():
     with pytest.raises(MissingFactError):
         of("GPT 31.3B", "nobody")  # not GPT3 1.3B
     with pytest.raises(MissingFactError):
@@ -139,7 +139,7 @@ def test_an_unknown_prediction_layer_is_an_error():
         of("Qwen3_30B_a3B (w/ MTP)", BRIDGE)
 
 
-def test_a_gpt_shape_takes_the_defaults_of_its_style():
+def test_gpt_shape_has_defaults_of_its_block_style():
     architecture = architecture_of(GPT)
     layer = architecture.layers[0]
     assert (architecture.depth, architecture.width, architecture.vocabulary) == (24, 2048, 51200)
@@ -149,7 +149,7 @@ def test_a_gpt_shape_takes_the_defaults_of_its_style():
     assert architecture.parameters.total == 24 * (12 * 2048**2 + 13 * 2048) + (51200 + 2048) * 2048 + 2 * 2048
 
 
-def test_the_shape_gives_the_style_of_the_blocks():
+def test_shape_determines_block_style():
     """A part of a name is not a model: "my qwen killer" is not Qwen."""
     gated = of("my model", **LLAMA, vocab="128256")
     assert gated.parameters == of("llama-3-8b").parameters
@@ -159,7 +159,7 @@ def test_the_shape_gives_the_style_of_the_blocks():
     assert of("Llama-like", **{**plain, "n_kv_heads": "8"}).layers[0].feed_forward.gated
 
 
-def test_the_style_gives_the_blocks():
+def test_block_style_determines_blocks():
     assert of("a", **LLAMA, style="qwen2").layers[0].mixer.qkv_bias
     assert of("a", **LLAMA, style="qwen3").layers[0].mixer.qk_norm == "head"
     squared = of("a", **{**LLAMA, "d_ff": "16384"}, style="nemotron")
@@ -167,7 +167,7 @@ def test_the_style_gives_the_blocks():
     assert squared.vocabulary == 256000
 
 
-def test_a_stated_shape_outweighs_the_name():
+def test_stated_shape_has_precedence_over_name():
     small = of("LLAMA3_8B", **{**LLAMA, "n_layers": "4"}, vocab="128256")
     assert small.depth == 4
     with pytest.raises(MissingFactError, match="not that of qwen3-30b-a3b"):
@@ -177,7 +177,7 @@ def test_a_stated_shape_outweighs_the_name():
     assert of("GPT3-5B", "NeMo", n_layers="30", d_model="4096", n_heads="32").depth == 30
 
 
-def test_software_and_shape_decide_what_a_bare_size_means():
+def test_bare_size_depends_on_software_and_shape():
     assert of("1.7B", "Megatron-LM", d_model="2048").vocabulary == 131072
     assert of("1.7B", "Megatron-LM", d_model="2304").vocabulary == 51200
     assert of("GPT 39B", "Megatron-LM").parameters != of("GPT 39B", "Alpa").parameters
@@ -187,7 +187,7 @@ def test_software_and_shape_decide_what_a_bare_size_means():
         of("1.7B")
 
 
-def test_a_source_changes_nothing():
+def test_source_does_not_change_the_architecture():
     assert of("GPT 39B", "Megatron-LM", source="alpa benchmark") is of("GPT 39B", "Megatron-LM")
     with pytest.raises(MissingFactError):
         of("1.7B", source="Narayanan2021 T1, Megatron-LM README weak scaling")

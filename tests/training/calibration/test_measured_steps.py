@@ -133,7 +133,7 @@ def test_unsharded_weights_need_no_notation():
 
 
 @given(st.sampled_from(["source", "note", "url", "id"]), st.text(max_size=40))
-def test_a_label_changes_nothing(column, label):
+def test_label_does_not_change_the_result(column, label):
     assert step(**{column: label}) == step()
 
 
@@ -148,13 +148,13 @@ def test_a_label_changes_nothing(column, label):
         "local batch 4, interleaved, AsyncTP",
     ],
 )
-def test_prose_is_not_read(label):
+def test_free_text_is_not_parsed(label):
     """Words in a label set no adapters, year, kernel or network."""
     for row in (ROW, OLDER):
         assert step(row, source=label, note=label) == step(row)
 
 
-def test_step_time_follows_from_tokens_or_flops_where_it_is_not_given():
+def test_missing_step_time_follows_from_tokens_or_flops():
     assert step(step_time="", tokens_per_second_per_gpu="6898.5").seconds == pytest.approx(128 * 8192 / 8 / 6898.5)
     architecture = cm.load_architecture("llama-3.1-8b")
     for convention, counted in (("model_full", "full"), ("llm_foundry", "llm-foundry"), ("model_causal", None)):
@@ -177,7 +177,7 @@ def test_gpt_conventions_count_four_and_three_passes():
     assert hardware == pytest.approx(done / (137e12 * 8)) and model == pytest.approx(needed / (137e12 * 8))
 
 
-def test_rounded_tokens_give_way_to_the_finer_flops():
+def test_flops_have_precedence_over_rounded_tokens():
     finer = step(flag="rounded_tokens", tflops_per_gpu="400", flop_convention="model_causal")
     assert finer.seconds != 19.0
 
@@ -222,7 +222,7 @@ def test_all_problems_of_a_row_are_reported_at_once():
         assert name in reported
 
 
-def test_unknown_missing_and_repeated_columns_are_refused():
+def test_unknown_missing_and_repeated_columns_are_rejected():
     with pytest.raises(cm.InputError) as caught:
         READER.rows(table_of({**ROW, "micro_bach": "1", "seq_len": "8192"} | {"tensr": "1"}))
     assert len(caught.value.problems) == 3
@@ -232,7 +232,7 @@ def test_unknown_missing_and_repeated_columns_are_refused():
         read_steps(Table("steps", ({"model": "llama"},), ("model",), ""))
 
 
-def test_users_rows_with_problems_are_errors():
+def test_invalid_user_rows_raise():
     bad_row = {**ROW, "precision": "fp3"}
     with pytest.raises(cm.InputError, match=r"2 problems:(?s:.*)row 2: (?s:.*)fp3(?s:.*)row 3: (?s:.*)'soon'"):
         cm.calibrate([ROW, bad_row, {**ROW, "step_time": "soon"}])
@@ -281,7 +281,7 @@ def test_flags_are_codes():
     assert {row["flag"] for row in table("measurements/step_times").rows} - {""} <= {*HARMLESS, *WRONG}
 
 
-def test_what_a_source_does_not_state_stays_open():
+def test_unstated_settings_stay_open():
     assert step(recompute="").open == {"recompute"}
     assert step(micro_batch="", pipeline="2").open == {"micro_batch", "interleave"}
 
@@ -339,11 +339,11 @@ def test_precisions_as_frameworks_write_them(written, precision):
     assert step(precision=written, accelerator=accelerator).precision == precision
 
 
-def test_the_finer_fp8_scaling_is_that_of_the_accelerator():
+def test_block_scaled_fp8_format_depends_on_accelerator():
     assert step(precision="alternative-fp8", accelerator="B200").precision == "mxfp8"
 
 
-def test_bf16_is_fp16_where_the_accelerator_has_none():
+def test_bf16_is_replaced_by_fp16_on_accelerators_without_it():
     assert step(accelerator="V100-32GB-SXM2", model="gpt3-1.3b").precision == "fp16"
 
 

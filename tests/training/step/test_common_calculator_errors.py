@@ -227,7 +227,7 @@ def test_vocabulary_is_counted_without_padding(tensor):
 def test_model_flops_are_not_6_times_total_parameters(name, drift):
     """Small models consist mostly of embeddings (no FLOPs) and core attention (no parameters).
 
-    By hand: six for each parameter of a matrix, the head's included, and half of 12 L a h s for attention.
+    By hand: 6 FLOPs per matrix parameter (head included), and half of 12 L a h s for causal attention.
     """
     architecture = cm.load_architecture(name)
     attention = architecture.layers[0].mixer

@@ -143,8 +143,8 @@ def test_ideal_step_time_is_inverse_to_accelerators(layout):
 def test_pipeline_bubble_of_equal_stages(stages, micro_batches, chunks, fitted):
     """(p - 1) / m of the time without bubble; with v chunks (p - 1) / (m v) (Narayanan et al. 2021, section 2.2)."""
     layout = Layout(data=BATCH // micro_batches, pipeline=stages, interleave=chunks, overlap_data=False)
-    where = {"hardware": REAL, "constants": FITTED} if fitted else {}
-    parts = breakdown(HEADLESS, layout, **where)
+    arguments = {"hardware": REAL, "constants": FITTED} if fitted else {}
+    parts = breakdown(HEADLESS, layout, **arguments)
     passes = parts.total - parts.pipeline_bubble - parts.data_parallel - parts.optimizer - parts.fixed_overhead
     assert parts.pipeline_bubble / passes == pytest.approx((stages - 1) / (chunks * micro_batches))
 
