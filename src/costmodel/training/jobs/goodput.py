@@ -27,6 +27,20 @@ _DEFAULT_SOURCES = {
 }
 """Sources of the defaults of fields that are not in `data/assumptions/defaults.csv`."""
 
+_UNITS = {
+    "gpu_hours_per_failure": "hour",
+    "restart_time": "s",
+    "checkpoint_bandwidth": "GB/s",
+    "checkpoint_bytes_per_parameter": "byte",
+    "residual_overhead": "1",
+    "evaluation_share": "1",
+    "checkpoint_overlap": "1",
+    "checkpoint_interval": "s",
+}
+"""Units of the fields of `Reliability`."""
+_ARGUMENTS = {"gpu_hours_per_failure": "gpu_time_per_failure", "checkpoint_interval": "interval"}
+"""Arguments of `job_goodput` that differ in name from their field of `Reliability`."""
+
 Seconds: TypeAlias = Annotated[float | Range, Measure("s", 0.0, 1e9, open_low=True)]
 StorageBandwidth: TypeAlias = Annotated[float | Range, Measure("GB/s", 0.0, 1e9, open_low=True)]
 BytesPerParameter: TypeAlias = Annotated[float | Range, Measure("byte", 0.0, 1e3, open_low=True)]
@@ -259,32 +273,23 @@ class Reliability(Spec):
         grown = per_gpu.spread.scaled(count, "") if per_gpu.spread is not None else None
         bandwidth = Figure(per_gpu.value * count, grown, per_gpu.provenance._replace(note=note))
         assumed = {name: default(name) for name in ("gpu_hours_per_failure", "restart_time", "residual_overhead")}
-        found: dict[str, tuple[str, Figure]] = {}
-        for name, argument, unit in (
-            ("gpu_hours_per_failure", "gpu_time_per_failure", "hour"),
-            ("restart_time", "restart_time", "s"),
-            ("checkpoint_bandwidth", "checkpoint_bandwidth", "GB/s"),
-            ("checkpoint_bytes_per_parameter", "checkpoint_bytes_per_parameter", "byte"),
-            ("residual_overhead", "residual_overhead", "1"),
-            ("evaluation_share", "evaluation_share", "1"),
-            ("checkpoint_overlap", "checkpoint_overlap", "1"),
-            ("checkpoint_interval", "interval", "s"),
-        ):
+        figures: dict[str, tuple[str, Figure]] = {}
+        for name, unit in _UNITS.items():
             value = getattr(self, name)
             if value is not None:
                 given = name in self.model_fields_set
-                known = (
+                provenance = (
                     Provenance("given")
                     if given
                     else Provenance("assumed", _DEFAULT_SOURCES[name], note=f"default of {name}")
                 )
-                figure = Figure(middle(value), value if isinstance(value, Range) else None, known)
+                figure = Figure(middle(value), value if isinstance(value, Range) else None, provenance)
             elif name == "checkpoint_interval":
                 continue
             else:
                 figure = bandwidth if name == "checkpoint_bandwidth" else assumed[name]
-            found[argument] = unit, figure
-        return found
+            figures[_ARGUMENTS.get(name, name)] = unit, figure
+        return figures
 
     def goodput(self, count: int, parameters: float) -> float:
         """Return the share of the wall time in useful steps [1], at the medians of the inputs.
