@@ -4,14 +4,15 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from costmodel.architecture.blocks.block import Block, Operation, Sharding, Weight, linear, norm, product
+from costmodel.architecture.blocks.block import Operation, Weight, linear, norm, product
+from costmodel.architecture.blocks.heads import HeadBlock
 from costmodel.foundation.fields import Dimension
 
 OVERLAPPING = 4
 """The ratio whose compression overlaps its neighbor and is searched by an indexer."""
 
 
-class CompressedAttention(Block):
+class CompressedAttention(HeadBlock):
     """Attention of the DeepSeek-V4 kind: a window, and one compressed token for each `ratio` tokens.
 
     References
@@ -22,8 +23,6 @@ class CompressedAttention(Block):
     part_name: ClassVar[str] = "attention"
     attends: ClassVar[bool] = True
     kind: Literal["compressed_attention"] = "compressed_attention"
-    heads: Dimension
-    head_width: Dimension
     query_rank: Dimension
     output_rank: Dimension
     """Width that each group of heads is projected to, before the output."""
@@ -44,9 +43,6 @@ class CompressedAttention(Block):
     @property
     def _indexed(self) -> bool:
         return self.ratio == OVERLAPPING
-
-    def sharding(self) -> Sharding:
-        return Sharding(self.heads)
 
     def weights(self, width: int) -> list[Weight]:
         queries = self.heads * self.head_width

@@ -2,12 +2,13 @@
 
 from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Block, Operation, Sharding, Weight, linear, norm, product
+from costmodel.architecture.blocks.block import Operation, Weight, linear, norm, product
+from costmodel.architecture.blocks.heads import HeadBlock
 from costmodel.foundation.fields import Dimension
 
 
-class KimiDelta(Block):
-    """Delta attention with low-rank projections to the decays and to the output gate.
+class KimiDelta(HeadBlock):
+    """Delta attention with projections of rank `head_width` to the decays and to the output gate.
 
     The recurrence is counted as that of the gated delta rule: 8 FLOPs for each element of the state.
 
@@ -18,14 +19,8 @@ class KimiDelta(Block):
 
     part_name: ClassVar[str] = "linear_attention"
     kind: Literal["kimi_delta"] = "kimi_delta"
-    heads: Dimension
-    head_width: Dimension
-    """Width of a query, key or value head, and rank of the projections to decays and gate."""
     kernel: Dimension
     """Tokens that the convolutions see."""
-
-    def sharding(self) -> Sharding:
-        return Sharding(self.heads)
 
     def weights(self, width: int) -> list[Weight]:
         inner = self.heads * self.head_width

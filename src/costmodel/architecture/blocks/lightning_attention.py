@@ -2,11 +2,11 @@
 
 from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Block, Operation, Sharding, Weight, linear, norm, product
-from costmodel.foundation.fields import Dimension
+from costmodel.architecture.blocks.block import Operation, Weight, linear, norm, product
+from costmodel.architecture.blocks.heads import HeadBlock
 
 
-class LightningAttention(Block):
+class LightningAttention(HeadBlock):
     """Linear attention with a norm and a gate over its output, as in MiniMax-01.
 
     Counted in its linear form: each token updates a state of head width × head width and reads it. What
@@ -20,12 +20,6 @@ class LightningAttention(Block):
 
     part_name: ClassVar[str] = "linear_attention"
     kind: Literal["lightning_attention"] = "lightning_attention"
-    heads: Dimension
-    head_width: Dimension
-    """Width of a query, key or value head."""
-
-    def sharding(self) -> Sharding:
-        return Sharding(self.heads)
 
     def weights(self, width: int) -> list[Weight]:
         inner = self.heads * self.head_width

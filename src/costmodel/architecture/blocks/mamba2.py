@@ -2,11 +2,12 @@
 
 from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Block, Operation, Sharding, Weight, linear, norm, product
+from costmodel.architecture.blocks.block import Operation, Weight, linear, norm, product
+from costmodel.architecture.blocks.heads import HeadBlock
 from costmodel.foundation.fields import Dimension
 
 
-class Mamba2(Block):
+class Mamba2(HeadBlock):
     """State space duality layer: one decay per head, one projection in for all that the scan needs.
 
     The scan takes 7 FLOPs for each channel and element of its state, as Megatron-LM counts it.
@@ -18,9 +19,6 @@ class Mamba2(Block):
 
     part_name: ClassVar[str] = "state_space"
     kind: Literal["mamba2"] = "mamba2"
-    heads: Dimension
-    head_width: Dimension
-    """Channels of a head."""
     state_width: Dimension
     """Elements of the state of a channel."""
     groups: Dimension
@@ -42,9 +40,6 @@ class Mamba2(Block):
     def convolved_width(self) -> int:
         """Channels of the convolution: those of the scan, and the input and output of the states."""
         return self.inner_width + 2 * self.groups * self.state_width
-
-    def sharding(self) -> Sharding:
-        return Sharding(self.heads)
 
     def weights(self, width: int) -> list[Weight]:
         inputs = self.inner_width + self.convolved_width + self.heads

@@ -2,11 +2,12 @@
 
 from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Block, Operation, Sharding, Weight, linear, product
+from costmodel.architecture.blocks.block import Operation, Weight, linear, product
+from costmodel.architecture.blocks.heads import HeadBlock
 from costmodel.foundation.fields import Dimension
 
 
-class WindowAttention(Block):
+class WindowAttention(HeadBlock):
     """Softmax attention of each place of an image to those in its window, with a table of relative positions.
 
     References
@@ -17,8 +18,6 @@ class WindowAttention(Block):
     part_name: ClassVar[str] = "attention"
     attends: ClassVar[bool] = True
     kind: Literal["window_attention"] = "window_attention"
-    heads: Dimension
-    head_width: Dimension
     window: Dimension
     """Places in a window: 7 × 7 = 49."""
     places: Dimension
@@ -26,9 +25,6 @@ class WindowAttention(Block):
     offsets: Dimension
     """Rows of the table of relative positions: (2 × 7 - 1)² = 169."""
     qkv_bias: bool = True
-
-    def sharding(self) -> Sharding:
-        return Sharding(self.heads)
 
     def weights(self, width: int) -> list[Weight]:
         inner = self.heads * self.head_width

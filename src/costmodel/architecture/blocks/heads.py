@@ -1,0 +1,55 @@
+"""Bases of blocks with heads: heads of one width, and query heads that share keys and values in groups."""
+
+from typing import ClassVar
+
+from costmodel.architecture.blocks.block import Block, Sharding, Weight, grouped_queries, linear
+from costmodel.foundation.fields import Dimension
+
+
+class HeadBlock(Block):
+    """A block of heads that have one width."""
+
+    heads: Dimension
+    """Number of heads."""
+    head_width: Dimension
+    """Width of a head: of a query, key or value, or channels of a state-space head."""
+
+    def sharding(self) -> Sharding:
+        return Sharding(self.heads)
+
+
+class GroupedQueryBlock(HeadBlock):
+    """Softmax attention whose query heads share keys and values in groups."""
+
+    part_name: ClassVar[str] = "attention"
+    attends: ClassVar[bool] = True
+    kv_heads: Dimension
+    """Key and value heads; equal to `heads` for multi-head, 1 for multi-query attention."""
+    qkv_bias: bool = False
+    """Bias of the query, key and value projections."""
+    key_bias: bool = True
+    """Bias of the key projection, if queries and values have one."""
+    output_bias: bool = False
+    """Bias of the output projection."""
+
+    @property
+    def query_width(self) -> int:
+        """Width of all query heads together."""
+        return self.heads * self.head_width
+
+    @property
+    def key_width(self) -> int:
+        """Width of all key heads together, equal to that of the value heads."""
+        return self.kv_heads * self.head_width
+
+    def sharding(self) -> Sharding:
+        return grouped_queries(self.heads, self.kv_heads)
+
+    def projections(self, width: int, source_width: int) -> list[Weight]:
+        """List the query, key, value and output projections; keys and values read a source of `source_width`."""
+        return [
+            *linear("query", width, self.query_width, bias=self.qkv_bias, split="columns"),
+            *linear("key", source_width, self.key_width, bias=self.qkv_bias and self.key_bias, split="columns"),
+            *linear("value", source_width, self.key_width, bias=self.qkv_bias, split="columns"),
+            *linear("output", self.query_width, width, bias=self.output_bias, split="rows"),
+        ]
