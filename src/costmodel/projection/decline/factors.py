@@ -1,7 +1,8 @@
 """Factors that lower the cost of a capability: rate, fading of the rate, and upper bound of each.
 
-Factors and end-to-end declines are two accounts of the same fall: a projection uses one of them, never both.
-A factor is narrower than a `Trend`: it only falls, is used up at a bound, and its rate goes with those of others.
+Factors and end-to-end declines describe the same decline of cost, so a projection uses only one of them.
+A factor is simpler than a `Trend`: it only lowers the cost, it has an upper bound, and its rate is correlated with
+the rates of the other factors.
 """
 
 from __future__ import annotations
@@ -21,38 +22,48 @@ if TYPE_CHECKING:
 
 Regime = Literal["fast", "slow", "mixture"]
 REGIMES: tuple[Regime, ...] = ("fast", "slow", "mixture")
-"""Algorithmic progress: as published for frontier language models (Ho et al. 2024), as found by ablation at
-small scale (Gundlach et al. 2025), or either with even odds."""
+"""Algorithmic progress: "fast" is the published rate of frontier language models (Ho et al. 2024), "slow" the rate
+of small-scale ablations (Gundlach et al. 2025), "mixture" either with equal probability."""
 CORRELATION = 0.15
-"""Between the rates of algorithms and hardware, which the data cannot tell; between 0 and 0.3 [1]."""
+"""Assumed correlation of the rates of two factors [1]. The data do not determine it; plausible are 0 to 0.3."""
 
 
 class Factor(NamedTuple):
-    """A yearly decline of ln cost, and how it fades.
+    """Yearly decline of ln cost by one factor.
 
-    `low` and `high` are the ends of its 80 % interval [1/year], lognormal, or uniform where `shape` says so. The
-    rate fades with a time constant of `fade` [year], itself lognormal with a spread of `fade_spread`, toward
-    `lasting` [1/year], where it is not slower already; a factor with `most` is used up at that decline of ln cost [1].
+    The rate fades from its initial value toward `lasting`, unless it is slower already.
     """
 
     name: str
+    """Name of the row in `data/assumptions/cost_factors.csv`."""
     low: float
+    """Low end of the initial rate [1/year]: of the 80 % interval, or of the whole range if `shape` is "uniform"."""
     high: float
+    """High end of the initial rate [1/year]."""
     shape: Literal["lognormal", "uniform"] = "lognormal"
+    """Distribution of the initial rate."""
     fade: float = math.inf
+    """Median time constant with which the rate fades [year]."""
     fade_spread: float = 0.0
+    """Standard deviation of ln(time constant) [1]."""
     lasting: float = 0.0
+    """Rate after fading [1/year]."""
     most: float = math.inf
+    """Upper bound of the total decline of ln cost [1]."""
     source: str = ""
+    """Source of the rate."""
 
     def declines(self, horizons: Sequence[float], normals: np.ndarray, fades: np.ndarray) -> np.ndarray:
         """Return ln(cost now / cost then) by path and horizon, shape (paths, horizons).
 
         Parameters
         ----------
-        horizons : years from the reference, at least 0 [year]
-        normals : standard normal draws that settle each path's rate, shape (paths,)
-        fades : the same for its time constant, shape (paths,)
+        horizons : sequence of float
+            Times from the reference date, at least 0 [year].
+        normals : numpy.ndarray
+            Standard normal draws of the initial rate, shape (paths,).
+        fades : numpy.ndarray
+            Standard normal draws of the time constant, shape (paths,).
         """
         import numpy as np
 
@@ -69,32 +80,51 @@ class Factor(NamedTuple):
             total = rates[:, None] * years
         else:
             times = self.fade * np.exp(self.fade_spread * fades)[:, None]
-            gone = times * -np.expm1(-years / times)
+            fading = times * -np.expm1(-years / times)
             lasting = np.minimum(self.lasting, rates)[:, None]
-            total = lasting * years + (rates[:, None] - lasting) * gone
-        found: np.ndarray = np.minimum(total, self.most)
-        return found
+            total = lasting * years + (rates[:, None] - lasting) * fading
+        bounded: np.ndarray = np.minimum(total, self.most)
+        return bounded
 
 
 def factor(name: str, **changes: float) -> Factor:
-    """Return a factor of `data/assumptions/cost_factors.csv`, changed where wanted.
+    """Return a factor of `data/assumptions/cost_factors.csv`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the factor.
+    **changes : float
+        Fields of `Factor` that replace values of the table.
 
     Raises
     ------
     InputError
-        If there is none of that name.
+        If the table has no factor of that name.
     """
     rows = {row["name"]: row for row in table("assumptions/cost_factors").rows}
     if name not in rows:
         raise InputError(unknown("factor", name, rows))
     row = rows[name]
-    numbers = {field: float(row[field]) for field in ("low", "high", "fade", "fade_spread", "lasting", "most")
-               if row[field]}  # fmt: skip
+    numbers = {
+        field: float(row[field]) for field in ("low", "high", "fade", "fade_spread", "lasting", "most") if row[field]
+    }
     return Factor(name, shape=row["shape"], source=row["source"], **{**numbers, **changes})  # type: ignore[arg-type]
 
 
 def algorithms(regime: Regime) -> tuple[Factor, ...]:
-    """Return the algorithmic factors of a regime: one, or the two between which each path chooses with even odds."""
+    """Return the factors of algorithmic progress of a regime.
+
+    Parameters
+    ----------
+    regime : {"fast", "slow", "mixture"}
+        Assumed rate of algorithmic progress.
+
+    Returns
+    -------
+    tuple of Factor
+        One factor; two for "mixture", where each path takes one of them with equal probability.
+    """
     if regime not in REGIMES:
         raise InputError(f"regime: {unknown('regime', regime, REGIMES)}")
     both = {"fast": factor("algorithms, fast"), "slow": factor("algorithms, slow")}
@@ -108,15 +138,25 @@ def declines(
     seed: int,
     correlation: float = CORRELATION,
 ) -> dict[str, np.ndarray]:
-    """Return the decline of ln cost by factor, shape (count, horizons): rates are drawn once for each path.
+    """Return draws of the decline of ln cost by factor. The rate of a path is drawn once.
 
     Parameters
     ----------
-    parts : factors by what they are; where there are several, each path takes one of them with even odds
-    horizons : years from the reference [year]
-    count : number of paths
-    seed : of the draws; each factor has a stream of its own
-    correlation : between the rates of any two factors [1]
+    parts : mapping of str to tuple of Factor
+        Alternatives by name; each path takes one of them with equal probability.
+    horizons : sequence of float
+        Times from the reference date [year].
+    count : int
+        Number of paths.
+    seed : int
+        Seed of the draws; each factor has its own stream.
+    correlation : float
+        Correlation of the rates of any two factors [1].
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Decline of ln cost by name, shape (count, horizons) [1].
     """
     import numpy as np
 
@@ -124,18 +164,26 @@ def declines(
         return generator(key, seed).standard_normal(count)
 
     shared = stream("shared by all factors")
-    found = {}
+    by_part = {}
     for name, choices in parts.items():
         own = math.sqrt(correlation) * shared + math.sqrt(1 - correlation) * stream(name)
         fades = stream(f"{name}, fading")
-        of_each = [one.declines(horizons, own, fades) for one in choices]
+        drawn = [choice.declines(horizons, own, fades) for choice in choices]
         chosen = (stream(f"{name}, regime") > 0).astype(int)
-        found[name] = of_each[0] if len(of_each) == 1 else np.where((chosen == 0)[:, None], *of_each)
-    return found
+        by_part[name] = drawn[0] if len(drawn) == 1 else np.where((chosen == 0)[:, None], *drawn)
+    return by_part
 
 
 def generator(key: str, seed: int) -> np.random.Generator:
-    """Return the random numbers of what is named `key`: they depend on it and on `seed` alone."""
+    """Return the random number generator of a named quantity.
+
+    Parameters
+    ----------
+    key : str
+        Name of the quantity. Renamed inputs keep the stream of their old name.
+    seed : int
+        Seed of all draws.
+    """
     import numpy as np
 
     key = original(key)

@@ -1,8 +1,8 @@
 """Distributions of the decline of the training cost of a capability.
 
-The decline over a horizon h [year] from a day t0 is D(h) = ln cost(t0) - ln cost(t0 + h), at least 0: what was once
-done for less can be done for less again. Each distribution gives the cdf, quantiles, and paths whose unknown rate is
-drawn once, so that a path that falls fast in its first year goes on to.
+The decline over a horizon h [year] from a date t0 is D(h) = ln cost(t0) - ln cost(t0 + h). It is at least 0, because
+the lowest known cost never rises. Each distribution gives the cdf, quantiles and paths. The unknown rate of a path is
+drawn once, so a path that declines fast in its first year also declines fast later.
 """
 
 from __future__ import annotations
@@ -27,64 +27,77 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 FITTED, FOLDS = "fitted/decline", "fitted/folds/decline"
-"""Tables of the constants, and of those without each series."""
+"""Tables of the fitted constants, and of the constants fitted without each series."""
 YOUNG = 1.0
-"""Age of a board below which the aging gamma process serves alone [year]: there a constant rate covers nothing."""
+"""Age of a leaderboard series below which only the aging gamma process is used [year]; a constant rate covers none of
+the outcomes there."""
 BISECTIONS = 64
-"""Halvings of ln(decline) in the search for a quantile of a mixture."""
+"""Bisection steps in ln(decline) for a quantile of a mixture."""
 TINY = 1e-300
-"""The least decline whose logarithm is taken [1]."""
+"""Lower bound of a decline before its logarithm is taken [1]."""
 
 
 class Decline:
-    """A distribution of the decline D(h) of ln cost over a horizon; the base of all."""
+    """Base class: distribution of the decline D(h) of ln cost over a horizon."""
 
     def cdf(self, decline: Any, horizon: Any) -> Any:
-        """Return P(D(h) <= decline), a number or an array.
+        """Return the probability P(D(h) <= decline) [1].
 
         Parameters
         ----------
-        decline : of ln cost [1]
-        horizon : h, at least 0 [year]
+        decline : float or array
+            Decline of ln cost [1].
+        horizon : float or array
+            Horizon h, at least 0 [year].
         """
         import numpy as np
 
         x, h = np.broadcast_arrays(_numbers("decline", decline), _numbers("horizon", horizon, lowest=0.0))
         inside = (x >= 0) & (h > 0)
-        found = np.where(inside, self._cdf(np.where(inside, x, 1.0), np.where(inside, h, 1.0)), x >= 0)
-        return _plain(np.clip(found, 0.0, 1.0))
+        below = np.where(inside, self._cdf(np.where(inside, x, 1.0), np.where(inside, h, 1.0)), x >= 0)
+        return _plain(np.clip(below, 0.0, 1.0))
 
     def quantile(self, probability: Any, horizon: Any) -> Any:
-        """Return the decline of ln cost that is not exceeded with a probability, a number or an array.
+        """Return a quantile of the decline of ln cost [1].
 
         Parameters
         ----------
-        probability : from 0 up to below 1 [1]
-        horizon : h, at least 0 [year]
+        probability : float or array
+            At least 0 and below 1 [1].
+        horizon : float or array
+            Horizon h, at least 0 [year].
         """
         import numpy as np
 
         p, h = np.broadcast_arrays(_numbers("probability", probability), _numbers("horizon", horizon, lowest=0.0))
         if not ((p >= 0) & (p < 1)).all():
-            raise InputError(f"a probability lies from 0 up to below 1; got {probability!r}")
+            raise InputError(f"probability must be at least 0 and below 1; got {probability!r}")
         inside = (p > 0) & (h > 0)
-        found = self._quantile(np.where(inside, p, 0.5), np.where(inside, h, 1.0))
-        return _plain(np.where(inside, np.maximum(found, 0.0), 0.0))
+        declines = self._quantile(np.where(inside, p, 0.5), np.where(inside, h, 1.0))
+        return _plain(np.where(inside, np.maximum(declines, 0.0), 0.0))
 
     def paths(self, horizons: Sequence[float], count: int, generator: np.random.Generator) -> Array:
-        """Return declines over ascending horizons, shape (count, horizons): unknown rates are drawn once for each path.
+        """Return draws of the decline of ln cost. The unknown rate of a path is drawn once.
 
         Parameters
         ----------
-        horizons : ascending, at least 0 [year]
-        count : paths
-        generator : of random numbers
+        horizons : sequence of float
+            Ascending, at least 0 [year].
+        count : int
+            Number of paths.
+        generator : numpy.random.Generator
+            Source of the random numbers.
+
+        Returns
+        -------
+        numpy.ndarray
+            Declines, shape (count, horizons) [1].
         """
         import numpy as np
 
         h = np.atleast_1d(_numbers("horizons", horizons, lowest=0.0))
         if h.ndim != 1 or (np.diff(h) < 0).any():
-            raise InputError(f"horizons ascend; got {horizons!r}")
+            raise InputError(f"horizons must be ascending; got {horizons!r}")
         return self._paths(h, count, generator)
 
     @property
@@ -99,7 +112,7 @@ class Decline:
         raise TypeError(f"{type(self).__name__} has no quantiles")
 
     def _paths(self, horizons: Array, count: int, generator: np.random.Generator) -> Array:
-        """Return paths that keep their rank: right where all that is unknown is drawn once."""
+        """Return paths of constant rank: exact if a path has a single random number."""
         import numpy as np
 
         ranks = np.clip(generator.random(count), 1e-12, 1 - 1e-12)
@@ -108,12 +121,14 @@ class Decline:
 
 @dataclass(frozen=True, slots=True)
 class ConstantRate(Decline):
-    """A: a rate that stays, and of which little is known: D = r h, ln r ~ N(ln center, spread²).
+    """Unknown constant rate: D = r h, with ln r ~ N(ln center, spread²).
 
     Parameters
     ----------
-    center : median decline of ln cost [1/year]
-    spread : standard deviation of ln r [1]
+    center : float
+        Median decline of ln cost [1/year].
+    spread : float
+        Standard deviation of ln r [1].
     """
 
     center: float
@@ -127,42 +142,48 @@ class ConstantRate(Decline):
         import numpy as np
         from scipy.special import ndtr
 
-        found: Array = ndtr(np.log(np.maximum(decline, TINY) / (self.center * horizon)) / self.spread)
-        return found
+        below: Array = ndtr(np.log(np.maximum(decline, TINY) / (self.center * horizon)) / self.spread)
+        return below
 
     def _quantile(self, probability: Array, horizon: Array) -> Array:
         import numpy as np
         from scipy.special import ndtri
 
-        found: Array = self.center * horizon * np.exp(self.spread * ndtri(probability))
-        return found
+        declines: Array = self.center * horizon * np.exp(self.spread * ndtri(probability))
+        return declines
 
     def _paths(self, horizons: Array, count: int, generator: np.random.Generator) -> Array:
         import numpy as np
 
-        found: Array = self.center * np.exp(self.spread * generator.standard_normal((count, 1))) * horizons
-        return found
+        declines: Array = self.center * np.exp(self.spread * generator.standard_normal((count, 1))) * horizons
+        return declines
 
 
 class Clock(NamedTuple):
-    """Constants of the aging gamma process, common to all capabilities.
+    """Constants of the aging gamma process, shared by all capabilities.
 
-    The clock L(a) = lasting·a + (1 - lasting)·aging·(1 - exp(-a / aging)) runs fast at first.
+    The clock L(a) = lasting·a + (1 - lasting)·aging·(1 - exp(-a / aging)) has speed 1 at age 0 and slows to `lasting`.
     """
 
     pace: float
-    """Shape of the gamma process by year of the clock [1/year]."""
+    """Shape of the gamma process per year of the clock [1/year]."""
     prior_shape: float
     """Shape of the gamma distribution of the inverse scale of a capability [1]."""
     prior_rate: float
-    """Rate of that distribution: declines of ln cost that the prior counts as seen [1]."""
+    """Rate of that distribution, equivalent to a decline of ln cost already observed [1]."""
     lasting: float
-    """Speed of the clock in old age [1]."""
+    """Speed of the clock at high age, relative to age 0 [1]."""
     aging: float
-    """Time in which its early haste fades [year]."""
+    """Time constant with which the clock slows [year]."""
 
     def at(self, age: Any) -> Any:
-        """Return the clock at an age [year]."""
+        """Return the clock L at an age [year].
+
+        Parameters
+        ----------
+        age : float or array
+            Time since the capability was first reached [year].
+        """
         import numpy as np
 
         early = -np.expm1(-np.asarray(age, dtype=float) / self.aging)
@@ -171,17 +192,20 @@ class Clock(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AgingGamma(Decline):
-    """B: jumps of random size and time that get rarer with age, at a scale that each capability keeps.
+    """Aging gamma process: random jumps that become rarer with age. Each capability has its own inverse scale beta.
 
-    D | beta ~ Gamma(pace·dL, rate beta), beta ~ Gamma(prior_shape, rate prior_rate), dL = L(age + h) - L(age). What
-    was seen of the capability, a decline over its age, updates beta: with w = prior_rate + declined,
+    D | beta ~ Gamma(pace·dL, rate beta), beta ~ Gamma(prior_shape, rate prior_rate), dL = L(age + h) - L(age). The
+    decline observed so far updates beta: with w = prior_rate + declined,
     D = w X / (1 - X), X ~ Beta(pace·dL, prior_shape + pace·L(age)).
 
     Parameters
     ----------
-    clock : constants of all capabilities
-    age : since the capability was first reached [year]
-    declined : ln(first cost / cost today) [1]
+    clock : Clock
+        Constants shared by all capabilities.
+    age : float
+        Time since the capability was first reached [year].
+    declined : float
+        ln(first cost / cost today) [1].
     """
 
     clock: Clock
@@ -195,7 +219,7 @@ class AgingGamma(Decline):
 
     @property
     def _scale(self) -> tuple[float, float]:
-        """Shape and rate of the gamma distribution of beta, given what was seen."""
+        """Shape and rate of the posterior gamma distribution of beta."""
         shape = self.clock.prior_shape + self.clock.pace * float(self.clock.at(self.age))
         return shape, self.clock.prior_rate + self.declined
 
@@ -206,8 +230,8 @@ class AgingGamma(Decline):
         from scipy.special import betainc
 
         shape, rate = self._scale
-        found: Array = betainc(self.clock.pace * self._passed(horizon), shape, decline / (decline + rate))
-        return found
+        below: Array = betainc(self.clock.pace * self._passed(horizon), shape, decline / (decline + rate))
+        return below
 
     def _quantile(self, probability: Array, horizon: Array) -> Array:
         import numpy as np
@@ -217,8 +241,8 @@ class AgingGamma(Decline):
         pace = self.clock.pace * self._passed(horizon)
         share = betaincinv(pace, shape, probability)
         rest = np.where(share < 0.5, 1 - share, betaincinv(shape, pace, 1 - probability))
-        found: Array = rate * share / rest
-        return found
+        declines: Array = rate * share / rest
+        return declines
 
     def _paths(self, horizons: Array, count: int, generator: np.random.Generator) -> Array:
         import numpy as np
@@ -227,59 +251,62 @@ class AgingGamma(Decline):
         scale = rate / generator.standard_gamma(shape, (count, 1))
         steps = np.diff(self._passed(horizons), prepend=0.0)
         jumps = generator.standard_gamma(np.maximum(self.clock.pace * steps, 0.0), (count, len(horizons)))
-        found: Array = np.cumsum(jumps * scale, axis=1)
-        return found
+        declines: Array = np.cumsum(jumps * scale, axis=1)
+        return declines
 
 
 @dataclass(frozen=True, slots=True)
 class Pool(Decline):
-    """E: either of several distributions is right, each as likely: their cdfs are averaged.
+    """Mixture of distributions with equal weights.
 
     Parameters
     ----------
-    members : the distributions
+    members : tuple of Decline
+        The distributions.
     """
 
     members: tuple[Decline, ...]
 
     @property
     def mean_rate(self) -> float:
-        return sum(one.mean_rate for one in self.members) / len(self.members)
+        return sum(member.mean_rate for member in self.members) / len(self.members)
 
     def _cdf(self, decline: Array, horizon: Array) -> Array:
         import numpy as np
 
-        found: Array = np.mean([one._cdf(decline, horizon) for one in self.members], axis=0)
-        return found
+        below: Array = np.mean([member._cdf(decline, horizon) for member in self.members], axis=0)
+        return below
 
     def _quantile(self, probability: Array, horizon: Array) -> Array:
         import numpy as np
 
-        ends = np.array([one._quantile(probability, horizon) for one in self.members])
+        ends = np.array([member._quantile(probability, horizon) for member in self.members])
         low, high = (np.log(np.maximum(end, TINY)) for end in (ends.min(axis=0), ends.max(axis=0)))
         for _ in range(BISECTIONS):
             middle = (low + high) / 2
             below = self._cdf(np.exp(middle), horizon) < probability
             low, high = np.where(below, middle, low), np.where(below, high, middle)
-        found: Array = np.exp((low + high) / 2)
-        return found
+        declines: Array = np.exp((low + high) / 2)
+        return declines
 
     def _paths(self, horizons: Array, count: int, generator: np.random.Generator) -> Array:
         import numpy as np
 
         chosen = generator.integers(len(self.members), size=count)
-        found = np.empty((count, len(horizons)))
-        for number, one in enumerate(self.members):
-            own = chosen == number
-            found[own] = one._paths(horizons, int(own.sum()), generator)
-        return found
+        declines = np.empty((count, len(horizons)))
+        for index, member in enumerate(self.members):
+            rows = chosen == index
+            declines[rows] = member._paths(horizons, int(rows.sum()), generator)
+        return declines
 
 
 class Constants(NamedTuple):
-    """What `data/fitted/decline.csv` holds: the constant rate and the clock."""
+    """Fitted constants of `data/fitted/decline.csv`."""
 
     constant: ConstantRate
+    """Distribution of a constant rate."""
     clock: Clock
+    """Constants of the aging gamma process."""
 
 
 @lru_cache(maxsize=32)
@@ -288,29 +315,34 @@ def constants(without: str | None = None) -> Constants:
 
     Parameters
     ----------
-    without : name of a series that the fit left out; one that it never saw leaves out nothing
+    without : str, optional
+        Name of a series left out of the fit. A name outside the fit returns the constants of all series.
     """
     values = read_constants(table(FITTED).rows)["value"]
     values |= read_folds(FOLDS).get(without or "", {})
     return Constants(
-        ConstantRate(values["rate_center"], values["rate_spread"]), Clock(*(values[one] for one in Clock._fields))
+        ConstantRate(values["rate_center"], values["rate_spread"]), Clock(*(values[field] for field in Clock._fields))
     )
 
 
 def decline_model(
     kind: Kind | None, age: float | None = None, declined: float = 0.0, without: str | None = None
 ) -> Decline:
-    """Return the distribution that suits a capability: the one that was calibrated for its kind and age.
+    """Return the distribution of the decline for a type and age of series.
 
-    A board in its first year falls as the aging gamma process; anything else as either that or a constant rate,
-    which cannot be told apart; a cost without any history (no `kind`, or no `age`) as the constant rate.
+    A leaderboard series in its first year uses the aging gamma process. A cost without history (no `kind` or no `age`)
+    uses the constant rate. All others use the mixture of both with equal weights: the data do not favor either.
 
     Parameters
     ----------
-    kind : "board" (contested in public), "capability" or None
-    age : years since it was first reached, None where there is no history [year]
-    declined : ln(first cost / cost today), what was seen so far [1]
-    without : name of a series whose points the constants must not have seen
+    kind : {"board", "capability"}, optional
+        Leaderboard series or capability series.
+    age : float, optional
+        Time since the capability was first reached [year]; None if there is no history.
+    declined : float
+        Decline so far, ln(first cost / cost today) [1].
+    without : str, optional
+        Name of a series left out of the fit of the constants.
 
     Raises
     ------
@@ -320,7 +352,7 @@ def decline_model(
     Examples
     --------
     >>> model = decline_model("capability", age=1.8, declined=2.0)
-    >>> [round(float(one), 1) for one in model.quantile([0.1, 0.5, 0.9], 2.5)]
+    >>> [round(float(decline), 1) for decline in model.quantile([0.1, 0.5, 0.9], 2.5)]
     [0.4, 1.9, 4.2]
     """
     problems = []
@@ -331,25 +363,27 @@ def decline_model(
             problems.append(f"{name} must be a finite number of at least 0; got {value!r}")
     if problems:
         raise InputError(problems)
-    known = constants(without)
+    fitted = constants(without)
     if kind is None or age is None:
-        return known.constant
-    aging = AgingGamma(known.clock, float(age), float(declined))
-    return aging if kind == "board" and age < YOUNG else Pool((known.constant, aging))
+        return fitted.constant
+    aging = AgingGamma(fitted.clock, float(age), float(declined))
+    return aging if kind == "board" and age < YOUNG else Pool((fitted.constant, aging))
 
 
-def _numbers(name: str, given: Any, lowest: float = -math.inf) -> Array:
+def _numbers(name: str, values: Any, lowest: float = -math.inf) -> Array:
+    """Return finite numbers of at least `lowest` as an array, or raise `InputError`."""
     import numpy as np
 
     try:
-        found: Array = np.asarray(given, dtype=float)
+        array: Array = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
-        raise InputError(f"{name} must be a number, or an array of them; got {str(given)[:80]!r}") from None
-    if not (np.isfinite(found) & (found >= lowest)).all():
-        bound = "" if math.isinf(lowest) else f" of at least {lowest:g}"
-        raise InputError(f"{name} must be finite{bound}; got {str(given)[:80]}")
-    return found
+        raise InputError(f"{name} must be a number or an array of numbers; got {str(values)[:80]!r}") from None
+    if not (np.isfinite(array) & (array >= lowest)).all():
+        bound = "" if math.isinf(lowest) else f" and at least {lowest:g}"
+        raise InputError(f"{name} must be finite{bound}; got {str(values)[:80]}")
+    return array
 
 
-def _plain(found: Array) -> Any:
-    return float(found) if found.ndim == 0 else found
+def _plain(values: Array) -> Any:
+    """Return a float for a scalar array, else the array."""
+    return float(values) if values.ndim == 0 else values

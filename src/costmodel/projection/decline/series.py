@@ -1,10 +1,10 @@
 """Dated costs of a capability, as a running minimum.
 
-Two kinds of series are known. A *board* is contested in public: anyone may enter, every record is dated, and the
-first entries are weak. A *capability* has a few published costs years apart, and nothing is known in between.
-The frontier is the running minimum: what was once done for less can be done for less again. A board that took
-entries and got no cheaper one stood still: such an end (`role` "end" in the table: CIFAR-10 to 2020-03-10) is
-data, without which the series would stop at a record and seem to fall faster than it did.
+There are two types of series. A leaderboard series (`kind` "board") is a public competition: anyone may enter, every
+record has a date, and the first entries are weak. A capability series has a few published costs, years apart, with no
+data in between. The frontier is the running minimum of the cost. A leaderboard may accept entries for a time without a
+new record. The table marks the last date of such a time by `role` "end" (CIFAR-10: 2020-03-10); without it, the series
+would stop at a record and its decline would look too fast.
 """
 
 from __future__ import annotations
@@ -23,76 +23,80 @@ from costmodel.foundation.tables import Table, read_csv, table
 
 Kind = Literal["board", "capability"]
 DAYS = 365.25
-"""Days of a year."""
+"""Days per year."""
 BOARD_POINTS = 5
-"""Points from which a series that the library does not know is taken for a board."""
+"""Smallest number of points at which a new series counts as a leaderboard series."""
 COLUMNS = ("capability", "date", "cost_usd")
-"""Columns that a table of points needs."""
+"""Required columns of a table of points."""
 SLACK = 1e-9
-"""Years that rounding may cost in a comparison of ages [year]."""
+"""Tolerance for rounding in comparisons of ages [year]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The falling cost of one capability: `costs` are the least by each of `dates` [USD].
-
-    `hardware_fixed` says that all points are priced on one machine at one price: no decline of hardware prices
-    is in them.
-    """
+    """Lowest cost of one capability by date."""
 
     name: str
+    """Name of the capability."""
     kind: Kind
+    """Type: "board" for a leaderboard series, "capability" for a capability series."""
     dates: tuple[dt.date, ...]
+    """Dates of the points, ascending."""
     costs: tuple[float, ...]
+    """Lowest cost up to each date [USD]."""
     hardware_fixed: bool = False
+    """Whether all points are priced on the same hardware at the same price, without a decline of hardware prices."""
 
     @property
     def ages(self) -> tuple[float, ...]:
-        """Years since the first point, of each point [year]."""
+        """Time from the first point to each point [year]."""
         return tuple((date - self.dates[0]).days / DAYS for date in self.dates)
 
     @property
     def span(self) -> float:
-        """Years from the first point to the last [year]."""
+        """Time from the first point to the last [year]."""
         return self.ages[-1]
 
     @property
     def factor(self) -> float:
-        """Cost at first over cost at last [1]."""
+        """First cost / last cost [1]."""
         return self.costs[0] / self.costs[-1]
 
     @property
     def records(self) -> int:
-        """Number of points that were cheaper than all before."""
+        """Number of points with a new lowest cost."""
         return len(set(self.costs))
 
     def at(self, on: dt.date) -> float | None:
-        """Return the least cost by a day [USD]; None before the first point.
+        """Return the lowest cost up to a date [USD]; None before the first point.
 
         Parameters
         ----------
-        on : the day
+        on : datetime.date
+            Last date that counts.
         """
-        known = [cost for date, cost in zip(self.dates, self.costs, strict=True) if date <= on]
-        return known[-1] if known else None
+        costs = [cost for date, cost in zip(self.dates, self.costs, strict=True) if date <= on]
+        return costs[-1] if costs else None
 
     def declined(self, age: float) -> float:
-        """Return ln(first cost / least cost by an age) [1].
+        """Return ln(first cost / lowest cost up to an age) [1].
 
         Parameters
         ----------
-        age : since the first point [year]
+        age : float
+            Time since the first point [year].
         """
         return math.log(self.costs[0] / self.seen(age).costs[-1])
 
     def seen(self, age: float) -> Series:
-        """Return what was known of the series at an age.
+        """Return the part of the series that was known at an age.
 
         Parameters
         ----------
-        age : since the first point, at least 0 [year]
+        age : float
+            Time since the first point, at least 0 [year].
         """
-        count = sum(one <= age + SLACK for one in self.ages)
+        count = sum(point_age <= age + SLACK for point_age in self.ages)
         return Series(self.name, self.kind, self.dates[:count], self.costs[:count], self.hardware_fixed)
 
 
@@ -103,53 +107,67 @@ def cost_series() -> tuple[Series, ...]:
 
 
 def read_series(rows: Table) -> tuple[Series, ...]:
-    """Return the series of a table of points, in any order of its rows.
+    """Return the series of a table of points.
 
     Parameters
     ----------
-    rows : with the columns capability, date (ISO) and cost_usd; kind ("board" or "capability") and hardware_fixed
-        ("yes" or "no") may be left out: they are those of the library's series of that name; a new one is a board
-        where it has five points or more
+    rows : Table
+        Points in any order. Required columns: capability, date (ISO) and cost_usd. Optional columns: kind ("board" or
+        "capability") and hardware_fixed ("yes" or "no"). Without them, a series of the library keeps its values, and
+        a new series is a leaderboard series if it has at least five points.
+
+    Returns
+    -------
+    tuple of Series
+        In the order of their first rows.
 
     Raises
     ------
     InputError
-        With all problems at once: columns, dates, costs, kinds.
+        If columns, dates, costs or kinds are invalid; lists all problems.
     """
     check_columns(rows)
-    known = {} if rows.name == "cost_decline" and "role" in rows.columns else {one.name: one for one in cost_series()}
+    own = rows.name == "cost_decline" and "role" in rows.columns
+    known = {} if own else {series.name: series for series in cost_series()}
     points: dict[str, list[tuple[dt.date, float, Mapping[str, str]]]] = {}
     problems: list[str] = []
     for number, row in enumerate(rows.rows, start=2):
-        point, wrong = read_point(row)
-        problems += [f"line {number}: {one}" for one in wrong]
+        point, errors = read_point(row)
+        problems += [f"line {number}: {error}" for error in errors]
         if point is not None:
             points.setdefault(row["capability"], []).append((*point, row))
     if problems:
         raise InputError(problems)
     if not points:
-        raise InputError(f"{rows.name}: there is no point in the table")
-    return tuple(_series(name, found, known.get(name)) for name, found in points.items())
+        raise InputError(f"{rows.name}: the table has no rows; at least one point is needed")
+    return tuple(_series(name, listed, known.get(name)) for name, listed in points.items())
 
 
 def check_columns(rows: Table) -> None:
-    """Raise `InputError` if a table of points lacks a column that it needs.
+    """Raise `InputError` if a table of points lacks a required column.
 
     Parameters
     ----------
-    rows : see `read_series`
+    rows : Table
+        See `read_series`.
     """
     missing = [name for name in COLUMNS if name not in rows.columns]
     if missing:
-        raise InputError(f"{rows.name}: columns are missing: {', '.join(missing)}; needed are {', '.join(COLUMNS)}")
+        raise InputError(f"{rows.name}: columns are missing: {', '.join(missing)}; required are {', '.join(COLUMNS)}")
 
 
 def series_of(points: Any) -> tuple[Series, ...]:
-    """Return the series of what a user gives for points; those of the library for None.
+    """Return the series of points in any accepted form.
 
     Parameters
     ----------
-    points : series, a table, the path of a CSV file, rows (dicts) or a data frame
+    points : sequence of Series, Table, path of a CSV file, list of dict, data frame or None
+        None returns the series of the library.
+
+    Raises
+    ------
+    InputError
+        If the points have no accepted form or are invalid.
     """
     if points is None:
         return cost_series()
@@ -159,46 +177,55 @@ def series_of(points: Any) -> tuple[Series, ...]:
         return read_series(points)
     listed = points.to_dict("records") if hasattr(points, "to_dict") else points
     listed = list(listed) if isinstance(listed, Iterable) else []
-    if listed and all(isinstance(one, Series) for one in listed):
+    if listed and all(isinstance(item, Series) for item in listed):
         return tuple(listed)
-    if listed and all(isinstance(one, Mapping) and one.keys() == listed[0].keys() for one in listed):
-        rows = tuple({str(key): str(_day(value)) for key, value in one.items()} for one in listed)
+    if listed and all(isinstance(item, Mapping) and item.keys() == listed[0].keys() for item in listed):
+        rows = tuple({str(key): str(_day(value)) for key, value in item.items()} for item in listed)
         return read_series(Table("points", rows, tuple(rows[0]), ""))
-    raise InputError(f"points must be series, a table, a CSV file or rows with the same keys; got {points!r:.80}")
+    raise InputError(
+        f"points must be series, a table, the path of a CSV file or rows with the same keys; got {points!r:.80}"
+    )
 
 
 def read_point(row: Mapping[str, str]) -> tuple[tuple[dt.date, float] | None, list[str]]:
-    """Return the date and the cost [USD] of a row, or None and all that is wrong with it.
+    """Return the date and the cost of a row, and its problems.
 
     Parameters
     ----------
-    row : of a table of points, see `read_series`
+    row : mapping of str to str
+        Row of a table of points, see `read_series`.
+
+    Returns
+    -------
+    tuple
+        Date and cost [USD], or None if the row is invalid; then a message for each problem.
     """
-    wrong, date = [], None
+    problems, date = [], None
     if not row["capability"].strip():
-        wrong.append("capability: a name is needed")
+        problems.append("capability must be a name; got an empty cell")
     try:
         date = dt.date.fromisoformat(row["date"])
     except ValueError:
-        wrong.append(f"date must be a day such as 2026-09-01; got {row['date']!r}")
+        problems.append(f"date must be an ISO date such as 2026-09-01; got {row['date']!r}")
     try:
         cost = float(row["cost_usd"])
     except ValueError:
         cost = math.nan
     if not (math.isfinite(cost) and 0 < cost <= MOST):
-        wrong.append(f"cost_usd must be a number above 0; got {row['cost_usd']!r}")
+        problems.append(f"cost_usd must be positive; got {row['cost_usd']!r}")
     for column, allowed in (("kind", ("board", "capability")), ("hardware_fixed", ("yes", "no"))):
         if row.get(column) and row[column] not in allowed:
-            wrong.append(f"{column} must be {' or '.join(allowed)}; got {row[column]!r}")
-    return (None if wrong or date is None else (date, cost)), wrong
+            problems.append(f"{column} must be {' or '.join(allowed)}; got {row[column]!r}")
+    return (None if problems or date is None else (date, cost)), problems
 
 
 def disjoint(windows: Iterable[tuple[float, float]]) -> int:
-    """Return the largest number of windows that do not overlap: as many pieces of evidence as there are at most.
+    """Return the largest number of windows that do not overlap, an upper bound of independent observations.
 
     Parameters
     ----------
-    windows : start and end of each
+    windows : iterable of tuple of float
+        Start and end of each window [year].
 
     Examples
     --------
@@ -217,14 +244,14 @@ def _series(name: str, points: list[tuple[dt.date, float, Mapping[str, str]]], k
     costs: list[float] = []
     for _, cost, _ in points:
         costs.append(min(cost, costs[-1]) if costs else cost)
-    said, fixed = points[0][2].get("kind"), points[0][2].get("hardware_fixed")
+    given_kind, fixed = points[0][2].get("kind"), points[0][2].get("hardware_fixed")
     kind: Kind = known.kind if known else "board" if len(points) >= BOARD_POINTS else "capability"
-    if said:
-        kind = "board" if said == "board" else "capability"
+    if given_kind:
+        kind = "board" if given_kind == "board" else "capability"
     hardware_fixed = fixed == "yes" if fixed else known is not None and known.hardware_fixed
     return Series(name, kind, tuple(date for date, _, _ in points), tuple(costs), hardware_fixed)
 
 
 def _day(value: Any) -> Any:
-    """Return the day of a moment; anything else as it is."""
+    """Return the date of a datetime; any other value unchanged."""
     return value.date() if isinstance(value, dt.datetime) else value
