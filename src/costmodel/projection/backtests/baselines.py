@@ -1,7 +1,7 @@
 """Baseline forecasts: no change, a published constant rate, and trends fitted to the history of a series.
 
-Rules that name one number are distributions without width. Lines need three cheaper points over three months; until
-then, they say what the constant rate says. None of them lets a cost rise: what lies below no decline counts as none.
+Point forecasts are distributions of zero width. Fitted trends need three records over three months; before that, they
+return the constant rate. No baseline forecasts a rising cost: negative declines count as zero.
 """
 
 from __future__ import annotations
@@ -21,53 +21,56 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 Model = Callable[[Series, float], Decline]
-"""Predicts the decline from what is known of a series at an age [year]."""
+"""Forecast of the decline from a series up to an age, and the age [year]."""
 TIMES_A_YEAR = 2.7
-"""The rate that is quoted most for a fixed capability [times a year]; it was known before the series were scored."""
+"""Rate quoted most often for a fixed capability [times per year]; published before the series were scored."""
 LEAST_RECORDS, LEAST_AGE = 3, 0.25
-"""Points and years [year] that a line through an own history needs."""
+"""Fewest records [1] and shortest history [year] for a fitted trend."""
 ONSET = 0.5
-"""Time after which the drift of `DecayingDrift` has halved [year]."""
+"""Age at which the drift of `DecayingDrift` has halved [year]."""
 
 
 @dataclass(frozen=True, slots=True)
 class PointRule(Decline):
-    """A decline that is said without any doubt; the base of such rules."""
+    """Base class: forecast of a single decline without uncertainty."""
 
-    def _said(self, horizon: Any) -> Any:
+    def _point(self, horizon: Any) -> Any:
         raise TypeError(f"{type(self).__name__} has no decline")
 
     @property
     def mean_rate(self) -> float:
-        return float(self._said(1.0))
+        return float(self._point(1.0))
 
     def _cdf(self, decline: Array, horizon: Array) -> Array:
-        found: Array = (decline >= self._said(horizon)).astype(float)
-        return found
+        below: Array = (decline >= self._point(horizon)).astype(float)
+        return below
 
     def _quantile(self, probability: Array, horizon: Array) -> Array:
-        found: Array = self._said(horizon) + 0.0 * probability
-        return found
+        declines: Array = self._point(horizon) + 0.0 * probability
+        return declines
 
 
 @dataclass(frozen=True, slots=True)
 class SteadyRule(PointRule):
-    """D = rate · h, with the rate in ln cost [1/year]; 0 is no change."""
+    """Constant rate: D = rate · h."""
 
     rate: float
+    """Decline of ln cost [1/year]; 0 is no change."""
 
-    def _said(self, horizon: Any) -> Any:
+    def _point(self, horizon: Any) -> Any:
         return self.rate * horizon
 
 
 @dataclass(frozen=True, slots=True)
 class DecayingDrift(PointRule):
-    """A decline as the logarithm of time, through what was seen: the drift fades as 1 / (age + onset)."""
+    """Decline proportional to ln(1 + age / onset), scaled to the decline so far: its drift fades with age."""
 
     age: float
+    """Time since the first point [year]."""
     declined: float
+    """Decline of ln cost so far [1]."""
 
-    def _said(self, horizon: Any) -> Any:
+    def _point(self, horizon: Any) -> Any:
         import numpy as np
 
         level = self.declined / math.log1p(self.age / ONSET)
@@ -76,105 +79,106 @@ class DecayingDrift(PointRule):
 
 @dataclass(frozen=True, slots=True)
 class StudentTrend(Decline):
-    """A straight line with the t interval of a prediction; the base of such trends."""
+    """Base class: linear trend with the prediction interval of Student's t."""
 
     freedom: int
     """Degrees of freedom of the residuals [1]."""
 
-    def _location(self, horizon: Any) -> Any:
-        raise TypeError(f"{type(self).__name__} has no location")
-
-    def _scale(self, horizon: Any) -> Any:
-        raise TypeError(f"{type(self).__name__} has no scale")
+    def _prediction(self, horizon: Any) -> tuple[Any, Any]:
+        """Return median and scale of the decline over a horizon [1]."""
+        raise TypeError(f"{type(self).__name__} has no prediction")
 
     @property
     def mean_rate(self) -> float:
-        return max(float(self._location(1.0)), 0.0)
+        return max(float(self._prediction(1.0)[0]), 0.0)
 
     def _cdf(self, decline: Array, horizon: Array) -> Array:
         from scipy.special import stdtr
 
-        found: Array = stdtr(self.freedom, (decline - self._location(horizon)) / self._scale(horizon))
-        return found
+        location, scale = self._prediction(horizon)
+        below: Array = stdtr(self.freedom, (decline - location) / scale)
+        return below
 
     def _quantile(self, probability: Array, horizon: Array) -> Array:
         from scipy.special import stdtrit
 
-        found: Array = self._location(horizon) + self._scale(horizon) * stdtrit(self.freedom, probability)
-        return found
+        location, scale = self._prediction(horizon)
+        declines: Array = location + scale * stdtrit(self.freedom, probability)
+        return declines
 
 
 @dataclass(frozen=True, slots=True)
 class LeastSquares(StudentTrend):
-    """ln cost as a line of time through all records: D = above + slope · h."""
+    """Least-squares line of ln cost over time through all records: D = above + slope · h."""
 
     above: float
-    """ln(cost today / that of the line today) [1]."""
+    """ln(cost today / cost on the line today) [1]."""
     slope: float
     """Decline of the line [1/year]."""
     residual: float
     """Standard deviation of the residuals [1]."""
     count: int
-    """Points of the line [1]."""
+    """Number of records [1]."""
     ahead: float
-    """From the mean of their dates to today [year]."""
+    """Time from the mean date of the records to today [year]."""
     squares: float
-    """Sum of squares of their dates around the mean [year²]."""
+    """Sum of squared deviations of the dates from their mean [year²]."""
 
-    def _location(self, horizon: Any) -> Any:
-        return self.above + self.slope * horizon
-
-    def _scale(self, horizon: Any) -> Any:
-        return self.residual * (1 + 1 / self.count + (self.ahead + horizon) ** 2 / self.squares) ** 0.5
+    def _prediction(self, horizon: Any) -> tuple[Any, Any]:
+        scale = self.residual * (1 + 1 / self.count + (self.ahead + horizon) ** 2 / self.squares) ** 0.5
+        return self.above + self.slope * horizon, scale
 
 
 @dataclass(frozen=True, slots=True)
 class DriftingWalk(StudentTrend):
-    """A random walk whose drift and steps are those of its own months: D = drift · h with sd² = sigma² (h + h²/age)."""
+    """Random walk with drift, from the monthly declines: D = drift · h with variance sigma² (h + h²/age)."""
 
     drift: float
     """Decline of ln cost [1/year]."""
     sigma: float
-    """Spread of the steps, grown over a year [1/sqrt(year)]."""
+    """Standard deviation of ln cost per square root of time [1/sqrt(year)]."""
     age: float
-    """Years of which the drift is the mean [year]."""
+    """Length of the history of which the drift is the mean [year]."""
 
-    def _location(self, horizon: Any) -> Any:
-        return self.drift * horizon
-
-    def _scale(self, horizon: Any) -> Any:
-        return self.sigma * (horizon + horizon**2 / self.age) ** 0.5
+    def _prediction(self, horizon: Any) -> tuple[Any, Any]:
+        return self.drift * horizon, self.sigma * (horizon + horizon**2 / self.age) ** 0.5
 
 
 def no_change(seen: Series, age: float) -> Decline:
-    """Say that the cost stays.
+    """Forecast no change of the cost.
 
     Parameters
     ----------
-    seen : what is known of the series (of no use here)
-    age : today's (of no use here) [year]
+    seen : Series
+        Series up to `age`; not used.
+    age : float
+        Time since its first point [year]; not used.
     """
     return SteadyRule(0.0)
 
 
 def steady(seen: Series, age: float) -> Decline:
-    """Say that the cost falls 2.7 times a year.
+    """Forecast a constant decline of 2.7 times per year.
 
     Parameters
     ----------
-    seen : what is known of the series (of no use here)
-    age : today's (of no use here) [year]
+    seen : Series
+        Series up to `age`; not used.
+    age : float
+        Time since its first point [year]; not used.
     """
     return SteadyRule(math.log(TIMES_A_YEAR))
 
 
 def least_squares(seen: Series, age: float) -> Decline:
-    """Draw a line through the logarithm of the records.
+    """Forecast the least-squares line through ln cost of the records.
 
     Parameters
     ----------
-    seen : what is known of the series
-    age : today's [year]
+    seen : Series
+        Series up to `age`.
+    age : float
+        Time since its first point [year].
     """
     import numpy as np
 
@@ -185,19 +189,21 @@ def least_squares(seen: Series, age: float) -> Decline:
     mean, count = float(years.mean()), len(years)
     squares = float(((years - mean) ** 2).sum())
     slope = float((years - mean) @ logs / squares)
-    left = logs - logs.mean() - slope * (years - mean)
+    residuals = logs - logs.mean() - slope * (years - mean)
     above = math.log(seen.costs[-1]) - float(logs.mean()) - slope * (age - mean)
-    residual = max(math.sqrt(float(left @ left) / (count - 2)), 1e-9)
+    residual = max(math.sqrt(float(residuals @ residuals) / (count - 2)), 1e-9)
     return LeastSquares(count - 2, above, -slope, residual, count, age - mean, squares)
 
 
 def drifting_walk(seen: Series, age: float) -> Decline:
-    """Take the mean and the spread of the monthly declines so far.
+    """Forecast a random walk with the mean and the spread of the monthly declines so far.
 
     Parameters
     ----------
-    seen : what is known of the series
-    age : today's [year]
+    seen : Series
+        Series up to `age`.
+    age : float
+        Time since its first point [year].
     """
     import numpy as np
 
@@ -210,18 +216,20 @@ def drifting_walk(seen: Series, age: float) -> Decline:
 
 
 def decaying_drift(seen: Series, age: float) -> Decline:
-    """Let the drift so far fade.
+    """Forecast a decline whose drift fades.
 
     Parameters
     ----------
-    seen : what is known of the series
-    age : today's [year]
+    seen : Series
+        Series up to `age`.
+    age : float
+        Time since its first point [year].
     """
     return steady(seen, age) if _short(seen, age) else DecayingDrift(age, seen.declined(age))
 
 
 def _short(seen: Series, age: float) -> bool:
-    """Tell whether a history is too short for a line."""
+    """Return whether a history is too short for a fitted trend."""
     return seen.records < LEAST_RECORDS or age < LEAST_AGE
 
 
@@ -232,4 +240,4 @@ BASELINES: dict[str, Model] = {
     "random walk with drift": drifting_walk,
     "decaying drift": decaying_drift,
 }
-"""Baseline forecasts by name; each takes a series up to an age, and the age [year]."""
+"""Baseline forecasts by name."""

@@ -1,9 +1,9 @@
 """Forecast skill of cost declines at rolling origins, with each series left out of the fit.
 
-Constants are those of a fit without the series that is predicted. Scores are averaged inside a series and horizon,
-then over horizons, then over series, all with equal weight: a board of fifty records counts as much as a capability
-of two points. Overlapping origins are no independent evidence, so that beside every coverage stands the number of
-windows that do not overlap.
+The constants are fitted without the series that is predicted. Scores are averaged within a series and horizon, then
+over horizons, then over series, with equal weights: a leaderboard series of fifty records counts as much as a
+capability series of two points. Overlapping windows are not independent, so every coverage is reported with the number
+of windows that do not overlap.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from costmodel.projection.decline.series import Kind, Series
 
 PARTS: dict[str, Kind | None] = {"all": None, "boards": "board", "capabilities": "capability"}
+"""Types of series by the name of a part of the scores."""
 
 
 def _default(seen: Series, age: float) -> Decline:
@@ -49,14 +50,16 @@ MODELS: dict[str, Model] = {
     "equal pool": _pool,
     **BASELINES,
 }
-"""Models by name; the default is the aging gamma process for a board in its first year, and the pool otherwise."""
+"""Models by name. The default is the aging gamma process for a leaderboard series in its first year, else the pool."""
 
 
 class Scored(NamedTuple):
-    """An origin, and how well a model did there."""
+    """Score of a model at one origin."""
 
     origin: Origin
+    """The prediction task."""
     score: Score
+    """Score of the prediction."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,19 +67,28 @@ class Backtest(rendering.Shown):
     """Scores of one model at all origins; see `backtest`."""
 
     model: str
+    """Name of the model."""
     scored: tuple[Scored, ...]
+    """Score at each origin."""
 
     def mean(self, measure: Callable[[Score], float], part: str = "all") -> float | None:
-        """Return the mean of a measure: inside series and horizon, over horizons, then over series.
+        """Return the mean of a measure within series and horizon, then over horizons, then over series.
 
         Parameters
         ----------
-        measure : of a score, such as `lambda score: score.crps`
-        part : "all", "boards", "capabilities", or a horizon; None where it holds no origin
+        measure : callable
+            Function of a `Score`, such as `lambda score: score.crps`.
+        part : str
+            "all", "boards", "capabilities", or the label of a horizon.
+
+        Returns
+        -------
+        float or None
+            None if the part has no origin.
         """
         by_series: dict[str, dict[str, list[float]]] = {}
-        for origin, found in self._part(part):
-            by_series.setdefault(origin.seen.name, {}).setdefault(origin.label, []).append(float(measure(found)))
+        for origin, result in self._part(part):
+            by_series.setdefault(origin.seen.name, {}).setdefault(origin.label, []).append(float(measure(result)))
         return _mean(_mean(_mean(values) for values in horizons.values()) for horizons in by_series.values())
 
     def crps(self, part: str = "all") -> float | None:
@@ -84,28 +96,32 @@ class Backtest(rendering.Shown):
 
         Parameters
         ----------
-        part : "all", "boards", "capabilities", or a horizon
+        part : str
+            "all", "boards", "capabilities", or the label of a horizon.
         """
-        return self.mean(lambda found: found.crps, part)
+        return self.mean(lambda score: score.crps, part)
 
     def coverage(self, level: float, part: str = "all") -> float | None:
-        """Return the share of outcomes inside the interval of a level, weighted as all scores are [1].
+        """Return the share of outcomes inside the central interval of a level, weighted like the scores [1].
 
         Parameters
         ----------
-        level : 0.5, 0.8 or 0.95
-        part : "all", "boards", "capabilities", or a horizon
+        level : float
+            0.5, 0.8 or 0.95 [1].
+        part : str
+            "all", "boards", "capabilities", or the label of a horizon.
         """
         if level not in LEVELS:
-            raise InputError(f"coverage is counted at {', '.join(map(str, LEVELS))}; got {level!r}")
-        return self.mean(lambda found: found.inside[LEVELS.index(level)], part)
+            raise InputError(f"level must be one of {', '.join(map(str, LEVELS))}; got {level!r}")
+        return self.mean(lambda score: score.inside[LEVELS.index(level)], part)
 
     def pit(self, part: str = "all") -> list[float]:
-        """Return the shares of outcomes in the five fifths of their predicted distributions: 0.2 each if calibrated.
+        """Return the histogram of the probability integral transform in five bins: 0.2 each if calibrated [1].
 
         Parameters
         ----------
-        part : "all", "boards", "capabilities", or a horizon
+        part : str
+            "all", "boards", "capabilities", or the label of a horizon.
         """
         shares = [self.mean(_in_fifth(fifth), part) for fifth in range(5)]
         return [share or 0.0 for share in shares]
@@ -115,26 +131,29 @@ class Backtest(rendering.Shown):
 
         Parameters
         ----------
-        part : "all", "boards", "capabilities", or a horizon
+        part : str
+            "all", "boards", "capabilities", or the label of a horizon.
         """
         by_series: dict[str, list[tuple[float, float]]] = {}
         for origin, _ in self._part(part):
             by_series.setdefault(origin.seen.name, []).append((origin.age, origin.age + origin.horizon))
-        return sum(disjoint(each) for each in by_series.values())
+        return sum(disjoint(windows) for windows in by_series.values())
 
     def chosen(self, keep: Callable[[Origin], bool]) -> Backtest:
-        """Return the backtest of some of the origins.
+        """Return the backtest restricted to some of the origins.
 
         Parameters
         ----------
-        keep : says which
+        keep : callable
+            Function of an `Origin` that returns True for origins to keep.
         """
-        return Backtest(self.model, tuple(one for one in self.scored if keep(one.origin)))
+        return Backtest(self.model, tuple(pair for pair in self.scored if keep(pair.origin)))
 
     @property
     def parts(self) -> list[str]:
-        """What is scored apart: all, boards, capabilities, and each horizon."""
-        labels = dict.fromkeys(one.origin.label for one in sorted(self.scored, key=lambda one: one.origin.horizon))
+        """Parts with scores of their own: all, boards, capabilities, and each horizon."""
+        origins = sorted((origin for origin, _ in self.scored), key=lambda origin: origin.horizon)
+        labels = dict.fromkeys(origin.label for origin in origins)
         return [part for part in PARTS if self._part(part)] + list(labels)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -143,36 +162,41 @@ class Backtest(rendering.Shown):
         Returns
         -------
         list of dict
-            part, series, pairs (overlapping), windows (that do not overlap), crps, pinball, bias and width of the
-            80 % interval [ln cost], and coverage_50, coverage_80 and coverage_95 [1].
+            part; number of series, pairs (overlapping) and windows (not overlapping); crps, pinball, bias and width
+            of the 80 % interval [ln cost]; coverage_50, coverage_80 and coverage_95 [1].
         """
         return [
             {
-                "part": part, "series": len({one.origin.seen.name for one in self._part(part)}),
-                "pairs": len(self._part(part)), "windows": self.windows(part), "crps": self.crps(part),
-                "pinball": self.mean(lambda found: found.pinball, part),
-                "bias": self.mean(lambda found: found.bias, part),
-                "width": self.mean(lambda found: found.width, part),
+                "part": part,
+                "series": len({origin.seen.name for origin, _ in self._part(part)}),
+                "pairs": len(self._part(part)),
+                "windows": self.windows(part),
+                "crps": self.crps(part),
+                "pinball": self.mean(lambda score: score.pinball, part),
+                "bias": self.mean(lambda score: score.bias, part),
+                "width": self.mean(lambda score: score.width, part),
                 **{f"coverage_{level * 100:g}": self.coverage(level, part) for level in LEVELS},
             }
             for part in self.parts
-        ]  # fmt: skip
+        ]
 
     def _part(self, part: str) -> list[Scored]:
         if part in PARTS:
-            return [one for one in self.scored if PARTS[part] in (None, one.origin.seen.kind)]
-        labels = {one.origin.label for one in self.scored}
+            return [pair for pair in self.scored if PARTS[part] in (None, pair.origin.seen.kind)]
+        labels = {origin.label for origin, _ in self.scored}
         if part not in labels:
             raise UnknownNameError.of("part of the backtest", part, [*PARTS, *sorted(labels)])
-        return [one for one in self.scored if one.origin.label == part]
+        return [pair for pair in self.scored if pair.origin.label == part]
 
     def _cells(self) -> list[dict[str, str]]:
         return [_shown(row) for row in self.rows()]
 
     def _footer(self) -> str:
-        shares = " ".join(f"{one:.2f}" for one in self.pit())
-        return (f"{self.model}: scores in ln cost, each series predicted without it; a coverage rests on the windows "
-                f"that do not overlap; fifths of the PIT {shares}")  # fmt: skip
+        shares = " ".join(f"{share:.2f}" for share in self.pit())
+        return (
+            f"{self.model}: scores in ln cost, each series left out of the fit; windows do not overlap; "
+            f"PIT histogram in five bins {shares}"
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -180,6 +204,7 @@ class ModelTable(rendering.Shown):
     """Backtests of several models on the same origins; see `compare_models`."""
 
     backtests: tuple[Backtest, ...]
+    """Backtest of each model."""
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the scores of each model.
@@ -187,45 +212,51 @@ class ModelTable(rendering.Shown):
         Returns
         -------
         list of dict
-            model, crps, boards and capabilities (the CRPS of each) and width [ln cost], skill (the share of the CRPS
-            of no change that is saved), coverage_50, coverage_80 and coverage_95 [1], pairs and windows.
+            model; crps, boards and capabilities (CRPS of leaderboard and capability series) and width [ln cost];
+            skill (1 - CRPS / CRPS of no change), coverage_50, coverage_80 and coverage_95 [1]; pairs and windows.
         """
-        naive = next((one.crps() for one in self.backtests if one.model == "no change"), None)
+        naive = next((result.crps() for result in self.backtests if result.model == "no change"), None)
         return [
             {
-                "model": one.model, "crps": (crps := one.crps()), "boards": one.crps("boards"),
-                "capabilities": one.crps("capabilities"),
+                "model": result.model,
+                "crps": (crps := result.crps()),
+                "boards": result.crps("boards"),
+                "capabilities": result.crps("capabilities"),
                 "skill": 1 - crps / naive if naive and crps is not None else None,
-                **{f"coverage_{level * 100:g}": one.coverage(level) for level in LEVELS},
-                "width": one.mean(lambda found: found.width), "pairs": len(one.scored), "windows": one.windows(),
+                **{f"coverage_{level * 100:g}": result.coverage(level) for level in LEVELS},
+                "width": result.mean(lambda score: score.width),
+                "pairs": len(result.scored),
+                "windows": result.windows(),
             }
-            for one in self.backtests
-        ]  # fmt: skip
+            for result in self.backtests
+        ]
 
     def _cells(self) -> list[dict[str, str]]:
         return [_shown(row) for row in self.rows()]
 
     def _footer(self) -> str:
-        names = {one.origin.seen.name for one in self.backtests[0].scored}
-        return f"scores in ln cost over {len(names)} series of equal weight, each predicted without it"
+        names = {origin.seen.name for origin, _ in self.backtests[0].scored}
+        return f"scores in ln cost over {len(names)} series of equal weight, each left out of the fit"
 
 
 def backtest(points: Any = None, model: str | Model = "default", horizons: Sequence[float] = HORIZONS) -> Backtest:
-    """Score a model of the decline of costs at all past origins.
+    """Score forecasts of the decline of cost at rolling origins.
 
     Parameters
     ----------
-    points : series, a table of points (a file, rows, a data frame) in the schema of
-        `data/measurements/cost_decline.csv`; that of the library unless given
-    model : a name of `MODELS`, or a function of a series as known at an age, and the age [year]
-    horizons : of boards, ascending [year]
+    points : sequence of Series, Table, path of a CSV file, list of dict or data frame, optional
+        Points in the schema of `data/measurements/cost_decline.csv`; that table by default.
+    model : str or callable
+        Name in `MODELS`, or a function of a series up to an age, and the age [year].
+    horizons : sequence of float
+        Horizons of leaderboard series, ascending [year].
 
     Raises
     ------
     InputError
-        If points or horizons are of no use, or no series has two points.
+        If points or horizons are invalid, or no series has two points within the horizons.
     UnknownNameError
-        If there is no model of that name.
+        If `MODELS` has no model of that name.
 
     Examples
     --------
@@ -240,11 +271,11 @@ def backtest(points: Any = None, model: str | Model = "default", horizons: Seque
         name, predict = getattr(model, "__name__", "own model"), model
     else:
         raise InputError(f"model must be one of {', '.join(MODELS)}, or a function; got {model!r}")
-    found = [one for series in series_of(points) for one in origins(series, horizons)]
-    if not found:
-        raise InputError("no series has two points within the horizons: there is nothing to predict")
-    return Backtest(name, tuple(Scored(one, score(predict(one.seen, one.age), one.horizon, one.outcome))
-                                for one in found))  # fmt: skip
+    tasks = [origin for series in series_of(points) for origin in origins(series, horizons)]
+    if not tasks:
+        raise InputError("points: no series has two points within the horizons; add points or shorten the horizons")
+    scores = (score(predict(origin.seen, origin.age), origin.horizon, origin.outcome) for origin in tasks)
+    return Backtest(name, tuple(map(Scored, tasks, scores)))
 
 
 def compare_models(
@@ -254,30 +285,33 @@ def compare_models(
 
     Parameters
     ----------
-    points : as in `backtest`
-    models : names of `MODELS`
-    horizons : of boards, ascending [year]
+    points : optional
+        As in `backtest`.
+    models : iterable of str
+        Names in `MODELS`.
+    horizons : sequence of float
+        Horizons of leaderboard series, ascending [year].
     """
     series = series_of(points)
     return ModelTable(tuple(backtest(series, name, horizons) for name in models))
 
 
 def _in_fifth(fifth: int) -> Callable[[Score], float]:
-    """Return the measure that is 1 where the PIT of a score lies in a fifth of its range."""
-    return lambda found: float(min(int(found.pit * 5), 4) == fifth)
+    """Return a measure: 1 if the PIT of a score lies in this fifth of 0 to 1, else 0."""
+    return lambda result: float(min(int(result.pit * 5), 4) == fifth)
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    listed = [one for one in values if one is not None]
+    listed = [value for value in values if value is not None]
     return sum(listed) / len(listed) if listed else None
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, str]:
-    """Return the cells of a row: shares in percent, scores with two decimals."""
-    found = {}
+    """Return the printed cells of a row: shares in percent, scores with two decimals."""
+    shown = {}
     for key, value in row.items():
         if key == "skill" or key.startswith("coverage"):
-            found[key.replace("coverage_", "inside ")] = "-" if value is None else f"{value:.0%}"
+            shown[key.replace("coverage_", "inside ")] = "-" if value is None else f"{value:.0%}"
         else:
-            found[key] = f"{value:.2f}" if isinstance(value, float) else rendering.cells({key: value})[key]
-    return found
+            shown[key] = f"{value:.2f}" if isinstance(value, float) else rendering.cells({key: value})[key]
+    return shown

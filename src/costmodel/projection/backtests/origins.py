@@ -1,7 +1,7 @@
 """Rolling forecast origins: months of leaderboard series, intervals between points of capability series.
 
-At each month of a board the decline over each horizon is to be predicted from what was known then; of a capability
-only the actual gaps between its points, since nothing is known in between.
+In a leaderboard series, every month is an origin for every horizon. In a capability series, only the intervals between
+its points are scored, because no cost is known in between.
 """
 
 from __future__ import annotations
@@ -18,38 +18,53 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HORIZONS = (0.25, 0.5, 1.0, 2.0)
-"""Horizons of boards [year]; a gap of a capability counts with the nearest."""
+"""Horizons of leaderboard series [year]; an interval of a capability series is assigned to the nearest horizon."""
 LONGER = "longer"
-"""Horizon of gaps that are above one and a half times the longest horizon."""
+"""Label of intervals longer than 1.5 times the longest horizon."""
 MONTHS = 12
-"""Origins in a year of a board."""
+"""Origins per year of a leaderboard series."""
 
 
 class Origin(NamedTuple):
-    """A prediction that could have been made: what was known of a series at an age [year], and what came."""
+    """One prediction task: a series up to an age, and the decline over a horizon."""
 
     seen: Series
+    """Series up to the origin."""
     age: float
+    """Age of the series at the origin [year]."""
     horizon: float
+    """Time from the origin to the outcome [year]."""
     label: str
+    """Name of the horizon in tables."""
     outcome: float
+    """Decline of ln cost over the horizon [1]."""
 
 
 def origins(series: Series, horizons: Sequence[float] = HORIZONS) -> list[Origin]:
-    """Return the predictions that a series can score: each month of a board, each gap of a capability.
+    """Return the prediction tasks of a series.
 
     Parameters
     ----------
-    series : of any length
-    horizons : ascending [year]
+    series : Series
+        Series of any length.
+    horizons : sequence of float
+        Horizons of a leaderboard series, ascending [year].
+
+    Raises
+    ------
+    InputError
+        If a horizon is not positive.
     """
-    given = list(horizons) if isinstance(horizons, Iterable) else []
-    if not given or not all(isinstance(one, (int, float)) and math.isfinite(one) and one > 0 for one in given):
-        raise InputError(f"horizons must be years above 0; got {horizons!r}")
+    listed = list(horizons) if isinstance(horizons, Iterable) else []
+    if not listed or not all(
+        isinstance(years, (int, float)) and math.isfinite(years) and years > 0 for years in listed
+    ):
+        raise InputError(f"horizons must be positive numbers of years; got {horizons!r}")
     if series.kind == "capability":
         ages = sorted(set(series.ages))
-        return [_origin(series, start, end - start, _nearest(end - start, horizons))
-                for start, end in combinations(ages, 2)]  # fmt: skip
+        return [
+            _origin(series, start, end - start, _nearest(end - start, horizons)) for start, end in combinations(ages, 2)
+        ]
     return [
         _origin(series, month / MONTHS, horizon, _label(horizon))
         for horizon in horizons

@@ -9,24 +9,24 @@ if TYPE_CHECKING:
     from costmodel.projection.decline.models import Decline
 
 LEVELS = (0.5, 0.8, 0.95)
-"""Levels of the intervals whose coverage is counted [1]."""
+"""Levels of the intervals whose coverage is measured [1]."""
 PINBALL = (0.1, 0.25, 0.5, 0.75, 0.9)
-"""Quantiles whose pinball loss is averaged [1]."""
+"""Probabilities of the quantiles whose pinball loss is averaged [1]."""
 NODES = 32
-"""Points of each Gauss-Legendre rule: the CRPS is right to three digits."""
+"""Nodes of each Gauss-Legendre rule; the CRPS is accurate to three digits."""
 TOLERANCE = 0.02
-"""Costs that differ by less in their logarithm count as equal [1]: times and prices are printed with few digits."""
+"""Difference of ln cost below which two costs count as equal [1]: times and prices are published with few digits."""
 
 
 class Score(NamedTuple):
-    """Scores of one prediction; those with a dimension are in ln cost."""
+    """Scores of one prediction, in ln cost."""
 
     crps: float
-    """Continuous ranked probability score: the mean absolute error of a distribution [1]."""
+    """Continuous ranked probability score (CRPS) [1]."""
     pinball: float
     """Mean pinball loss of five quantiles [1]."""
     pit: float
-    """Probability of less decline than what came, half of that of ties included [1]."""
+    """Probability integral transform: probability of a smaller decline than the outcome, plus half that of ties [1]."""
     width: float
     """Width of the 80 % interval [1]."""
     bias: float
@@ -40,9 +40,12 @@ def score(model: Decline, horizon: float, outcome: float) -> Score:
 
     Parameters
     ----------
-    model : distribution of the decline
-    horizon : over which [year]
-    outcome : the decline that came [1]
+    model : Decline
+        Predicted distribution of the decline.
+    horizon : float
+        Time from the prediction to the outcome [year].
+    outcome : float
+        Observed decline of ln cost [1].
 
     References
     ----------
@@ -54,21 +57,21 @@ def score(model: Decline, horizon: float, outcome: float) -> Score:
     below = float(model.cdf(outcome, horizon))
     tails = [(1 - level) / 2 for level in LEVELS] + [(1 + level) / 2 for level in LEVELS]
     low, high = below * nodes, below + (1 - below) * nodes
-    asked = np.concatenate([low, high, tails, PINBALL])
-    found = np.asarray(model.quantile(np.minimum(asked, 1 - 1e-15), horizon))
-    under, over, ends, quantiles = np.split(found, [NODES, 2 * NODES, 2 * NODES + len(tails)])
+    probabilities = np.concatenate([low, high, tails, PINBALL])
+    declines = np.asarray(model.quantile(np.minimum(probabilities, 1 - 1e-15), horizon))
+    under, over, ends, quantiles = np.split(declines, [NODES, 2 * NODES, 2 * NODES + len(tails)])
     crps = 2 * below * float(weights @ (low * (outcome - under)))
     crps += 2 * (1 - below) * float(weights @ ((1 - high) * (over - outcome)))
     starts, stops = np.split(ends, 2)
     tied = model.cdf(np.array([outcome - TOLERANCE, outcome + TOLERANCE]), horizon)
-    levels, off = np.array(PINBALL), outcome - quantiles
+    levels, errors = np.array(PINBALL), outcome - quantiles
     return Score(
         crps=max(crps, 0.0),
-        pinball=float(np.mean(np.where(off > 0, levels, levels - 1) * off)),
+        pinball=float(np.mean(np.where(errors > 0, levels, levels - 1) * errors)),
         pit=float(tied.mean()),
         width=float(stops[1] - starts[1]),
-        bias=float(off[2]),
-        inside=tuple(bool(one) for one in (starts - TOLERANCE <= outcome) & (outcome <= stops + TOLERANCE)),
+        bias=float(errors[2]),
+        inside=tuple(bool(within) for within in (starts - TOLERANCE <= outcome) & (outcome <= stops + TOLERANCE)),
     )
 
 

@@ -94,7 +94,7 @@ def factor(name: str, **changes: float) -> Factor:
     ----------
     name : str
         Name of the factor.
-    **changes : float
+    changes : float
         Fields of `Factor` that replace values of the table.
 
     Raises
