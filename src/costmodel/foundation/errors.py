@@ -33,8 +33,8 @@ class FieldsError(InputError):
     """Problems of the fields of a nested specification; the path of the specification is put in front."""
 
 
-class UnknownNameError(CostModelError, KeyError):
-    """An unknown name; the message lists the nearest known names."""
+class _LookUpError(CostModelError, KeyError):
+    """A `KeyError` whose text is its message, without the quotes that `KeyError` adds."""
 
     def __init__(self, message: str) -> None:
         self.message = message
@@ -43,21 +43,18 @@ class UnknownNameError(CostModelError, KeyError):
     def __str__(self) -> str:
         return self.message
 
+
+class UnknownNameError(_LookUpError):
+    """An unknown name; the message lists the nearest known names."""
+
     @classmethod
     def of(cls, kind: str, name: object, known: Iterable[str], hint: str = "") -> UnknownNameError:
         """Return the error for a name that is not in `known`, the names of that kind."""
         return cls(unknown(kind, name, known, hint))
 
 
-class MissingFactError(CostModelError, KeyError):
+class MissingFactError(_LookUpError):
     """A number that is needed and that neither the tables nor the inputs contain."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:

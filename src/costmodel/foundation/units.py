@@ -90,9 +90,8 @@ _REWRITES = (
     (re.compile(r"\b(?:GPU|chip|accelerator|device)s?\b|\bgpus\b"), "gpu"),
     (re.compile(r"\b([kMGTPEZ]?)(?:FLOPS|FLOPs/s|FLOP/s|FLOPS/s|flops/s)(?![A-Za-z])"), r"\1FLOP/s"),
     (re.compile(r"\b([kMGTPEZ]?)FLOPs\b"), r"\1FLOP"),
-    (re.compile(r"\b(?:kgCO2|kgCO2e|kgCO2eq|kg CO2e?)(?![A-Za-z0-9])"), "kg"),
-    (re.compile(r"\b(?:tCO2|tCO2e|tCO2eq|t CO2e?)(?![A-Za-z0-9])"), "tonne"),
-    (re.compile(r"\b(?:gCO2|gCO2e|gCO2eq|g CO2e?)(?![A-Za-z0-9])"), "g"),
+    (re.compile(r"\b(k?g)(?:CO2|CO2e|CO2eq| CO2e?)(?![A-Za-z0-9])"), r"\1"),
+    (re.compile(r"\bt(?:CO2|CO2e|CO2eq| CO2e?)(?![A-Za-z0-9])"), "tonne"),
     (re.compile(r"\bper\b"), "/"),
     (re.compile(r"^\s*/"), "1/"),
 )

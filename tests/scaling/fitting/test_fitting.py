@@ -260,7 +260,7 @@ def test_odd_data_is_told():
     loss = truth.loss(N, D)
     assert any("exchanged" in one for one in fit_scaling_law(D * 10, N, loss).warnings)
     twice = fit_scaling_law(*(np.concatenate([each, each[:4]]) for each in (N, D, loss)))
-    assert "4 rows are there twice" in twice.warnings
+    assert "4 rows are duplicates" in twice.warnings
     short = np.abs(np.log10(N * D / 1e19)) < 0.6
     assert any("spans" in one for one in fit_scaling_law(N[short], D[short], loss[short]).warnings)
 

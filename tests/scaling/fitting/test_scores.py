@@ -37,7 +37,7 @@ def test_the_interval_holds_the_score_of_larger_models():
     ("loss", "score", "message"),
     [
         ([2.0, 2.1], [0.3, 0.2], "5 runs or more"),
-        ([2.0] * 6, [0.3] * 6, "different losses are needed"),
+        ([2.0] * 6, [0.3] * 6, "must have different values"),
         ([2.0, 2.1, np.nan, 2.3, 2.4], [0.3] * 5, "must be finite"),
         ([2.0, 2.1, 2.2, 2.3, 2.4], [0.3] * 4, "of one length"),
     ],

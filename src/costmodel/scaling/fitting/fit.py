@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,31 +80,52 @@ class ScalingFit:
 
         Parameters
         ----------
-        level : share of the probability inside [1]
+        level : float
+            Probability of the interval, between 0 and 1 [1].
+
+        Returns
+        -------
+        dict
+            Lower and upper end by coefficient.
+
+        Raises
+        ------
+        InputError
+            If `level` is not between 0 and 1.
         """
         import numpy as np
 
         if not 0 < level < 1:
-            raise InputError(f"level is between 0 and 1; got {level!r}")
+            raise InputError(f"`level` must be between 0 and 1; got {level!r}.")
         if len(self.replicates):
             low, high = np.quantile(self.replicates, [(1 - level) / 2, (1 + level) / 2], axis=0)
             return {name: (float(low[i]), float(high[i])) for i, name in enumerate(NAMES)}
         half = normal_quantile((1 + level) / 2)
         values = {name: getattr(self.law, name) for name in NAMES}
-        return {name: (value - half * self.standard_errors[name], value + half * self.standard_errors[name])
-                for name, value in values.items()}  # fmt: skip
+        return {
+            name: (value - half * self.standard_errors[name], value + half * self.standard_errors[name])
+            for name, value in values.items()
+        }
 
     def predict(self, parameters: Any, tokens: Any, level: float = 0.8) -> tuple[Any, Any, Any]:
         """Return the loss of a model with the ends of its interval [nat/token], each of the broadcast shape.
 
-        The interval holds the spread of the coefficients, the scatter of the measurements, and an error of
-        the form of the law that grows with the distance beyond the measured compute.
+        The interval includes the uncertainty of the coefficients, the scatter of the measurements, and an
+        extrapolation error that grows with the distance beyond the measured compute.
 
         Parameters
         ----------
-        parameters : N [1], shape (...)
-        tokens : D [token], shape (...)
-        level : share of the probability inside [1]
+        parameters : float or array
+            Number of parameters N [1], shape (...).
+        tokens : float or array
+            Training tokens D [token], shape (...).
+        level : float
+            Probability of the interval, between 0 and 1 [1].
+
+        Returns
+        -------
+        tuple of float or array
+            Loss, lower end, upper end [nat/token].
         """
         import numpy as np
 
@@ -134,43 +155,65 @@ class ScalingFit:
 
         Parameters
         ----------
-        compute : FLOPs of training [FLOP]
-        level : share of the probability inside; the ends are not known without a bootstrap [1]
+        compute : float
+            Training compute [FLOP].
+        level : float
+            Probability of the interval, between 0 and 1 [1].
+
+        Returns
+        -------
+        dict
+            Value, lower end and upper end of `parameters` [1], `tokens` [token], `tokens_per_parameter` [token]
+            and `loss` [nat/token].
+
+        Raises
+        ------
+        MissingFactError
+            If the fit has no bootstrap.
         """
         import numpy as np
 
         best = self.law.allocate(compute)
-        values = {
-            "parameters": best.parameters,
-            "tokens": best.tokens,
-            "tokens_per_parameter": best.tokens_per_parameter,
-        }
         if not len(self.replicates):
             raise MissingFactError("the interval of an optimum needs a bootstrap: fit with bootstrap=4000")
         _, a, b, alpha, beta = self.replicates.T
         ratio = (alpha * a / (beta * b)) ** (1 / (alpha + beta))
         n = ratio * (compute / FLOPS_PER_PARAMETER) ** (beta / (alpha + beta))
         d = compute / FLOPS_PER_PARAMETER / n
-        found = {}
-        for name, drawn in (("parameters", n), ("tokens", d), ("tokens_per_parameter", d / n)):
-            low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-            found[name] = (float(values[name]), float(low), float(high))
+        intervals = {}
+        for name, draws in (("parameters", n), ("tokens", d), ("tokens_per_parameter", d / n)):
+            low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+            intervals[name] = (float(getattr(best, name)), float(low), float(high))
         loss = self.predict(best.parameters, best.tokens, level)
-        return {**found, "loss": (float(loss[0]), float(loss[1]), float(loss[2]))}
+        return {**intervals, "loss": (float(loss[0]), float(loss[1]), float(loss[2]))}
 
     def rows(self, level: float = 0.95) -> list[dict[str, Any]]:
         """Return the coefficients as rows: name, value, standard error, and the ends of the interval.
 
         Parameters
         ----------
-        level : share of the probability inside [1]
+        level : float
+            Probability of the interval, between 0 and 1 [1].
+
+        Returns
+        -------
+        list of dict
+            One row per coefficient, with the keys `coefficient`, `value`, `standard error`, `low` and `high`.
         """
         ends = self.confidence_interval(level)
-        return [{"coefficient": name, "value": getattr(self.law, name), "standard error": self.standard_errors[name],
-                 "low": ends[name][0], "high": ends[name][1]} for name in NAMES]  # fmt: skip
+        return [
+            {
+                "coefficient": name,
+                "value": getattr(self.law, name),
+                "standard error": self.standard_errors[name],
+                "low": ends[name][0],
+                "high": ends[name][1],
+            }
+            for name in NAMES
+        ]
 
     def summary(self) -> str:
-        """Return the fit as text: coefficients with their intervals, quality, hold-out and warnings."""
+        """Return the fit as text: coefficients with their intervals, quality, holdout and warnings."""
         return rendering.text(self._cells(), self._title(), self._footer())
 
     def __str__(self) -> str:
@@ -180,8 +223,10 @@ class ScalingFit:
         return rendering.html_table(self._cells(), self._title(), self._footer())
 
     def _cells(self) -> list[dict[str, str]]:
-        return [{key: value if isinstance(value, str) else f"{value:.5g}" for key, value in row.items()}
-                for row in self.rows()]  # fmt: skip
+        return [
+            {key: value if isinstance(value, str) else f"{value:.5g}" for key, value in row.items()}
+            for row in self.rows()
+        ]
 
     def _title(self) -> str:
         how = f"{len(self.replicates):,} replicates" if len(self.replicates) else "normal errors"
@@ -190,12 +235,16 @@ class ScalingFit:
     def _footer(self) -> str:
         import numpy as np
 
-        lines = [f"objective {self.objective:.6g}, median error {np.median(np.abs(self.residuals)):.2%}, "
-                 f"condition {self.condition:.3g}"]  # fmt: skip
+        lines = [
+            f"objective {self.objective:.6g}, median error {np.median(np.abs(self.residuals)):.2%}, "
+            f"condition {self.condition:.3g}"
+        ]
         if self.holdout is not None:
             out = self.holdout
-            lines.append(f"held out beyond a {out.factor:g}th of the compute: {out.points} points, mean error "
-                         f"{out.mape:.2%}, bias {out.bias:+.2%}, {out.coverage:.0%} in the 80 % interval")  # fmt: skip
+            lines.append(
+                f"held out beyond a {out.factor:g}th of the compute: {out.points} points, mean error "
+                f"{out.mape:.2%}, bias {out.bias:+.2%}, {out.coverage:.0%} in the 80 % interval"
+            )
         return "\n".join([*lines, *(f"warning: {message}" for message in self.warnings)])
 
 
@@ -214,15 +263,26 @@ def fit_scaling_law(
 
     Parameters
     ----------
-    parameters : N of each run [1], shape (runs,); or a table with named columns, or the path of a CSV
-    tokens : D of each run [token], shape (runs,)
-    loss : of each run [nat/token], shape (runs,)
-    law : form of the law; "hoffmann"
-    weights : of the runs, shape (runs,); 1 unless given
-    bootstrap : replicates from which standard errors and intervals follow; 4,000 are usual
-    holdout : fit on compute up to the largest over this factor, and report errors beyond; 10 is usual
-    rng : seed of the bootstrap
-    executor : spreads the bootstrap; the result does not depend on it
+    parameters : sequence of float, mapping, str or pathlib.Path
+        Parameters N of each run [1], shape (runs,); or a table with named columns, or the path of a CSV file.
+    tokens : sequence of float, optional
+        Training tokens D of each run [token], shape (runs,).
+    loss : sequence of float, optional
+        Loss of each run [nat/token], shape (runs,).
+    law : str
+        Form of the law; "hoffmann" is the only one.
+    weights : sequence of float, optional
+        Weight of each run [1], shape (runs,); 1 by default.
+    bootstrap : int
+        Number of bootstrap replicates for standard errors and intervals; 4,000 is usual. With 0, the errors are
+        normal errors from the curvature.
+    holdout : float, optional
+        Report errors on the runs above the largest compute / `holdout`, from a fit of the runs below [1]; 10 is
+        usual.
+    rng : int
+        Seed of the bootstrap.
+    executor : concurrent.futures.Executor, optional
+        Runs the bootstrap in parallel; the result does not depend on it.
 
     Returns
     -------
@@ -231,7 +291,7 @@ def fit_scaling_law(
     Raises
     ------
     InputError
-        With all that is wrong with the data at once.
+        If the data or the options are invalid; with all problems of the data.
 
     References
     ----------
@@ -252,10 +312,12 @@ def fit_scaling_law(
     from costmodel.scaling.fitting.objective import COEFFICIENTS, objective, points, predicted
 
     if law != "hoffmann":
-        raise InputError(f"law is 'hoffmann', the form that is fitted; got {law!r}")
+        raise InputError(f"`law` must be 'hoffmann'; got {law!r}.")
     whole = isinstance(bootstrap, int) and not isinstance(bootstrap, bool) and bootstrap >= 0
     if not whole or (holdout is not None and not holdout > 1):
-        raise InputError(f"bootstrap is a whole number and holdout above 1; got {bootstrap!r} and {holdout!r}")
+        raise InputError(
+            f"`bootstrap` must be a whole number and `holdout` above 1; got {bootstrap!r} and {holdout!r}."
+        )
     measured = read_measurements(parameters, tokens, loss, weights, least=COEFFICIENTS + 1)
     data = points(measured.parameters, measured.tokens, measured.loss)
     theta = _minimum(data, measured.weights)
@@ -266,37 +328,44 @@ def fit_scaling_law(
     errors = drawn.std(axis=0, ddof=1) if len(drawn) > 1 else np.sqrt(np.diagonal(covariance))
     if len(drawn) > 1:
         covariance = np.cov(drawn.T)
-    found = _law(theta, data)
     fitted = ScalingFit(
-        found, float(objective(theta, data, measured.weights)),
-        {name: float(error) for name, error in zip(NAMES, errors, strict=True)}, covariance, residuals,
-        condition, drawn, None, (), measured,
-    )  # fmt: skip
+        _law(theta, data),
+        float(objective(theta, data, measured.weights)),
+        {name: float(error) for name, error in zip(NAMES, errors, strict=True)},
+        covariance,
+        residuals,
+        condition,
+        drawn,
+        None,
+        (),
+        measured,
+    )
     return _with(fitted, holdout)
 
 
 def _with(fitted: ScalingFit, holdout: float | None) -> ScalingFit:
-    """Return the fit with its hold-out and its warnings."""
-    from dataclasses import replace
-
+    """Return the fit with its holdout errors and its warnings."""
     report = None if holdout is None else _held_out(fitted, holdout)
     return replace(fitted, holdout=report, warnings=tuple(_warnings(fitted)))
 
 
 def _minimum(data: Points, weights: Array) -> Array:
-    """Return the coefficients of the least objective: the best start descended, then polished."""
+    """Return the coefficients of the lowest objective: descent from the best starting points, then BFGS."""
     import numpy as np
     from scipy.optimize import minimize
 
     from costmodel.scaling.fitting.objective import descend, gradient, objective, starts
 
-    begun = starts(data, weights)
-    near = descend(begun, data, np.repeat(weights[None], len(begun), axis=0), iterations=60)
+    initial = starts(data, weights)
+    near = descend(initial, data, np.repeat(weights[None], len(initial), axis=0), iterations=60)
     best = near[np.argmin(objective(near, data, weights))]
     polished: Any = minimize(  # type: ignore[call-overload]
-        lambda theta: 1e3 * objective(theta, data, weights), best, method="BFGS",
-        jac=lambda theta: 1e3 * gradient(theta, data, weights), options={"gtol": 1e-9, "maxiter": 500},
-    )  # fmt: skip
+        lambda theta: 1e3 * objective(theta, data, weights),
+        best,
+        method="BFGS",
+        jac=lambda theta: 1e3 * gradient(theta, data, weights),
+        options={"gtol": 1e-9, "maxiter": 500},
+    )
     better: Array = polished.x if polished.fun <= 1e3 * objective(best, data, weights) else best
     return better
 
@@ -307,7 +376,7 @@ def _law(theta: Array, data: Points) -> HoffmannLaw:
 
 
 def _coefficients(theta: Array, data: Points) -> Array:
-    """Return E, A, B, alpha, beta from centered ones, shape (..., 5)."""
+    """Return E, A, B, alpha, beta from the centered coefficients, shape (..., 5)."""
     import numpy as np
 
     a, b, e, alpha, beta = (theta[..., index] for index in range(5))
@@ -384,9 +453,14 @@ def _held_out(fitted: ScalingFit, factor: float) -> HoldOut | None:
     for start in np.arange(0.0, decades.max(), 0.5):
         chosen = (decades >= start) & (decades < start + 0.5)
         if chosen.any():
-            rows.append({"decades": float(start), "points": float(chosen.sum()),
-                         "mape": float(np.abs(np.expm1(errors[chosen])).mean()),
-                         "bias": float(errors[chosen].mean())})  # fmt: skip
+            rows.append(
+                {
+                    "decades": float(start),
+                    "points": float(chosen.sum()),
+                    "mape": float(np.abs(np.expm1(errors[chosen])).mean()),
+                    "bias": float(errors[chosen].mean()),
+                }
+            )
     covered = float(np.mean((beyond.loss >= low) & (beyond.loss <= high)))
     return HoldOut(
         factor, len(errors), float(np.abs(np.expm1(errors)).mean()), float(errors.mean()), covered, tuple(rows)

@@ -48,8 +48,15 @@ def fit_isoflops(parameters: Any, tokens: Any = None, loss: Any = None, compute:
 
     Parameters
     ----------
-    parameters, tokens, loss : of the runs, shape (runs,), or a table or path as in `fit_scaling_law`
-    compute : budget of each run [FLOP], shape (runs,); 6 N D, rounded to two digits, unless given
+    parameters, tokens, loss : sequence of float, optional
+        Parameters [1], tokens [token] and loss [nat/token] of each run, shape (runs,); or a table or a path as
+        `parameters`, as in `fit_scaling_law`.
+    compute : sequence of float, optional
+        Compute budget of each run [FLOP], shape (runs,); by default 6 N D, rounded to two digits.
+
+    Returns
+    -------
+    ComputeOptimum
 
     Raises
     ------
@@ -64,7 +71,7 @@ def fit_isoflops(parameters: Any, tokens: Any = None, loss: Any = None, compute:
 
     runs = read_measurements(parameters, tokens, loss, least=LEAST_RUNS)
     budgets = _budgets(runs.compute) if compute is None else np.asarray(compute, dtype=float)
-    found = []
+    optima = []
     for budget in np.unique(budgets):
         chosen = budgets == budget
         if chosen.sum() < LEAST_RUNS:
@@ -77,8 +84,8 @@ def fit_isoflops(parameters: Any, tokens: Any = None, loss: Any = None, compute:
         best = -slope / (2 * curve)
         if logs.min() <= best + middle <= logs.max():
             d = float(np.exp(best + middle))
-            found.append((budget, budget / FLOPS_PER_PARAMETER / d, d, level - slope**2 / (4 * curve)))
-    return _optimum(found, "budgets with three runs or more and an optimum inside them")
+            optima.append((budget, budget / FLOPS_PER_PARAMETER / d, d, level - slope**2 / (4 * curve)))
+    return _optimum(optima, "budgets with three runs or more and an optimum inside them")
 
 
 def fit_envelope(parameters: Any, tokens: Any = None, loss: Any = None, bins: int = 12) -> ComputeOptimum:
@@ -86,8 +93,15 @@ def fit_envelope(parameters: Any, tokens: Any = None, loss: Any = None, bins: in
 
     Parameters
     ----------
-    parameters, tokens, loss : of the runs, shape (runs,), or a table or path as in `fit_scaling_law`
-    bins : ranges of compute, of equal width on the logarithm
+    parameters, tokens, loss : sequence of float, optional
+        Parameters [1], tokens [token] and loss [nat/token] of each run, shape (runs,); or a table or a path as
+        `parameters`, as in `fit_scaling_law`.
+    bins : int
+        Number of ranges of compute, equally wide in the logarithm.
+
+    Returns
+    -------
+    ComputeOptimum
 
     Raises
     ------
@@ -103,17 +117,17 @@ def fit_envelope(parameters: Any, tokens: Any = None, loss: Any = None, bins: in
     runs = read_measurements(parameters, tokens, loss, least=2)
     logs = np.log(runs.compute)
     edges = np.linspace(logs.min(), logs.max() + 1e-9, bins + 1)
-    found = []
+    optima = []
     for low, high in pairwise(edges):
         inside = np.flatnonzero((logs >= low) & (logs < high))
         if len(inside):
             best = inside[np.argmin(runs.loss[inside])]
-            found.append((runs.compute[best], runs.parameters[best], runs.tokens[best], runs.loss[best]))
-    return _optimum(found, "ranges of compute that hold a run")
+            optima.append((runs.compute[best], runs.parameters[best], runs.tokens[best], runs.loss[best]))
+    return _optimum(optima, "ranges of compute that hold a run")
 
 
 def _budgets(compute: NDArray[Any]) -> NDArray[Any]:
-    """Return compute rounded to two digits: runs of one budget differ by how 6 N D is counted."""
+    """Return compute rounded to two digits: 6 N D of runs with the same budget differs slightly."""
     import numpy as np
 
     scale = 10.0 ** np.floor(np.log10(compute) - 1)
@@ -121,12 +135,12 @@ def _budgets(compute: NDArray[Any]) -> NDArray[Any]:
     return rounded
 
 
-def _optimum(found: list[tuple[float, float, float, float]], what: str) -> ComputeOptimum:
+def _optimum(optima: list[tuple[float, float, float, float]], what: str) -> ComputeOptimum:
     import numpy as np
 
-    if len(found) < 2:
-        raise InputError(f"at least two {what} are needed; there are {len(found)}")
-    compute, parameters, tokens, loss = np.array(found).T
+    if len(optima) < 2:
+        raise InputError(f"at least two {what} are needed; there are {len(optima)}")
+    compute, parameters, tokens, loss = np.array(optima).T
     return ComputeOptimum(
         compute, parameters, tokens, loss, _power_law(compute, parameters), _power_law(compute, tokens)
     )

@@ -26,7 +26,7 @@ FEW_TOKENS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """Parameters, tokens, losses and weights of runs, each of shape (runs,), and what is odd about them."""
+    """Parameters, tokens, losses and weights of runs, each of shape (runs,), with warnings about the data."""
 
     parameters: NDArray[np.float64]
     tokens: NDArray[np.float64]
@@ -44,7 +44,8 @@ class Measurements:
 
         Parameters
         ----------
-        rows : which of them, as a mask of shape (runs,)
+        rows : array of bool
+            Mask of the runs to keep, shape (runs,).
         """
         return Measurements(self.parameters[rows], self.tokens[rows], self.loss[rows], self.weights[rows])
 
@@ -54,15 +55,25 @@ def read_measurements(parameters: Any, tokens: Any, loss: Any, weights: Any = No
 
     Parameters
     ----------
-    parameters : N of each run, or a mapping of columns, or a path
-    tokens, loss : of each run, where `parameters` is an array
-    weights : of each run; 1 unless given
-    least : runs that are needed
+    parameters : sequence of float, mapping, str or pathlib.Path
+        Parameters N of each run [1], or a mapping of columns, or a path.
+    tokens : sequence of float, optional
+        Training tokens D of each run [token]; required where `parameters` is an array.
+    loss : sequence of float, optional
+        Loss of each run [nat/token]; required where `parameters` is an array.
+    weights : sequence of float, optional
+        Weight of each run [1]; 1 by default.
+    least : int
+        Smallest number of runs that is accepted.
+
+    Returns
+    -------
+    Measurements
 
     Raises
     ------
     InputError
-        With all problems at once: columns, numbers, signs, too few runs or too few different ones.
+        If columns are missing, numbers are invalid, or there are too few different runs; with all problems.
     """
     import numpy as np
 
@@ -83,8 +94,10 @@ def read_measurements(parameters: Any, tokens: Any, loss: Any, weights: Any = No
             problems.append(f"{name} must have one number for each run; got an array of shape {arrays[name].shape}")
         elif not (np.isfinite(arrays[name]) & (arrays[name] > 0)).all():
             wrong = np.flatnonzero(~(np.isfinite(arrays[name]) & (arrays[name] > 0)))
-            problems.append(f"{name} must be above 0 and finite; wrong in rows {', '.join(map(str, wrong[:5]))}"
-                            f"{', ...' if len(wrong) > 5 else ''}")  # fmt: skip
+            problems.append(
+                f"{name} must be above 0 and finite; wrong in rows {', '.join(map(str, wrong[:5]))}"
+                f"{', ...' if len(wrong) > 5 else ''}"
+            )
     if not problems and len({len(values) for values in arrays.values()}) > 1:
         sizes = ", ".join(f"{name} {len(values)}" for name, values in arrays.items())
         problems.append(f"parameters, tokens, loss and weights must be of one length; got {sizes}")
@@ -109,20 +122,20 @@ def _too_few(arrays: Mapping[str, Any], least: int) -> list[str]:
 
 
 def _odd(arrays: Mapping[str, Any]) -> list[str]:
-    """Return what is not wrong, but should be known."""
+    """Return warnings about valid data."""
     import numpy as np
 
-    odd = []
+    warnings = []
     rows = np.column_stack([arrays["parameters"], arrays["tokens"], arrays["loss"]])
     repeated = len(rows) - len(np.unique(rows, axis=0))
     if repeated:
-        odd.append(f"{repeated} rows are there twice")
+        warnings.append(f"{repeated} rows are duplicates")
     per_parameter = float(np.median(arrays["tokens"] / arrays["parameters"]))
     if per_parameter < FEW_TOKENS:
-        odd.append(
+        warnings.append(
             f"{per_parameter:.2g} tokens for each parameter in the median: tokens and parameters may be exchanged"
         )
-    return odd
+    return warnings
 
 
 def _read(path: Path) -> dict[str, list[str]]:
@@ -134,15 +147,15 @@ def _read(path: Path) -> dict[str, list[str]]:
 
 def _columns(table: Any) -> tuple[Any, Any, Any]:
     names = {str(name).lower(): name for name in (table.columns if hasattr(table, "columns") else table)}
-    found, missing = [], []
-    for wanted, spellings in COLUMNS.items():
-        name = next((names[each] for each in spellings if each in names), None)
+    columns, missing = [], []
+    for quantity, spellings in COLUMNS.items():
+        name = next((names[spelling] for spelling in spellings if spelling in names), None)
         if name is None:
             missing.append(
-                f"the column of {wanted} is missing: one of {', '.join(spellings)}; there are {', '.join(names)}"
+                f"the column `{quantity}` is missing; accepted: {', '.join(spellings)}; got {', '.join(names)}"
             )
         else:
-            found.append(table[name])
+            columns.append(table[name])
     if missing:
         raise InputError(missing)
-    return found[0], found[1], found[2]
+    return columns[0], columns[1], columns[2]

@@ -31,7 +31,17 @@ class Points(NamedTuple):
 
 
 def points(parameters: Array, tokens: Array, loss: Array) -> Points:
-    """Return the logarithms of measurements, centered."""
+    """Return the centered logarithms of measurements.
+
+    Parameters
+    ----------
+    parameters : array
+        Parameters N of each run [1], shape (points,).
+    tokens : array
+        Training tokens D of each run [token], shape (points,).
+    loss : array
+        Loss of each run [nat/token], shape (points,).
+    """
     x, y = np.log(parameters), np.log(tokens)
     return Points(x - x.mean(), y - y.mean(), np.log(loss), float(x.mean()), float(y.mean()))
 
@@ -41,7 +51,8 @@ def predicted(theta: Array, data: Points) -> tuple[Array, Array]:
 
     Parameters
     ----------
-    theta : a, b, e, alpha, beta, shape (..., 5)
+    theta : array
+        Centered coefficients a, b, e, alpha, beta, shape (..., 5).
     data : Points
     """
     a, b, e, alpha, beta = (theta[..., index, None] for index in range(COEFFICIENTS))
@@ -75,20 +86,21 @@ def gradient(theta: Array, data: Points, weights: Array) -> Array:
     """Return the derivatives of the objective, shape (..., 5)."""
     logs, shares = predicted(theta, data)
     clipped = weights * np.clip(logs - data.log_loss, -DELTA, DELTA)
-    found: Array = (slopes(shares, data) * clipped[..., None]).sum(axis=-2)
-    return found
+    total: Array = (slopes(shares, data) * clipped[..., None]).sum(axis=-2)
+    return total
 
 
 def starts(data: Points, weights: Array, count: int = 2) -> Array:
-    """Return the best starting points, shape (count, 5): for a grid of exponents the other three are linear.
+    """Return the best starting points, shape (count, 5): the other coefficients are linear for fixed exponents.
 
     Variable projection (Golub and Pereyra 1973): with the exponents fixed, E, A and B follow from least
-    squares on the loss, weighed so that errors are relative.
+    squares on the loss, weighted so that errors are relative. The exponents come from a grid.
     """
     grid = np.linspace(0.05, 1.1, 16)
     alpha, beta = (axis.reshape(-1) for axis in np.meshgrid(grid, grid))
-    basis = np.stack([np.exp(-alpha[:, None] * data.x), np.exp(-beta[:, None] * data.y),
-                      np.ones((len(alpha), len(data.x)))], axis=-1)  # fmt: skip
+    basis = np.stack(
+        [np.exp(-alpha[:, None] * data.x), np.exp(-beta[:, None] * data.y), np.ones((len(alpha), len(data.x)))], axis=-1
+    )
     loss = np.exp(data.log_loss)
     scaled = basis * (np.sqrt(weights) / loss)[:, None]
     normal = np.einsum("gpi,gpj->gij", scaled, scaled) + 1e-12 * np.eye(3)
@@ -104,10 +116,13 @@ def descend(theta: Array, data: Points, weights: Array, iterations: int = 80) ->
 
     Parameters
     ----------
-    theta : starting points, shape (replicates, 5)
+    theta : array
+        Starting points, shape (replicates, 5).
     data : Points
-    weights : of each point in each replicate, shape (replicates, points)
-    iterations : steps at most
+    weights : array
+        Weight of each point in each replicate [1], shape (replicates, points).
+    iterations : int
+        Largest number of steps.
     """
     theta = theta.copy()
     value = objective(theta, data, weights)
@@ -126,10 +141,10 @@ def descend(theta: Array, data: Points, weights: Array, iterations: int = 80) ->
         step = np.linalg.solve(damped, right[..., None])[..., 0]
         moved = theta[moving] - step
         moved[:, 2] = np.maximum(moved[:, 2], _LEAST_E)
-        found = objective(moved, data, weights[moving])
-        better = found < value[moving]
-        gained = np.where(better, value[moving] - found, 0.0)
-        theta[moving[better]], value[moving[better]] = moved[better], found[better]
+        objectives = objective(moved, data, weights[moving])
+        better = objectives < value[moving]
+        gained = np.where(better, value[moving] - objectives, 0.0)
+        theta[moving[better]], value[moving[better]] = moved[better], objectives[better]
         damping[moving] = np.clip(np.where(better, damping[moving] / 5, damping[moving] * 4), 1e-9, 1e9)
         still = ~better | (gained > 1e-9 * value[moving])
         moving = moving[still & (damping[moving] < 1e8)]

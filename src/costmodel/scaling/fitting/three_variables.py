@@ -18,7 +18,7 @@ FRESH = 1.001
 
 
 class ThreeVariableFit(NamedTuple):
-    """A law with a third variable, the standard errors of what was fitted, and ln(predicted / measured)."""
+    """A law with a third variable, the standard errors of its coefficients, and ln(predicted / measured)."""
 
     law: Any
     standard_errors: dict[str, float]
@@ -30,16 +30,25 @@ def fit_experts(parameters: Any, experts: Any, loss: Any, start: float, most: fl
 
     Parameters
     ----------
-    parameters : of the dense model that routing is added to [1], shape (runs,)
-    experts : number of experts, 1 for a dense model [1], shape (runs,)
-    loss : of each run [nat/token], shape (runs,)
-    start, most : the number of experts that one counts for, and that they saturate at (`ClarkLaw.E_start`,
-        `E_max`), which belong to a router [1]
+    parameters : sequence of float
+        Parameters of the dense base model of each run [1], shape (runs,).
+    experts : sequence of float
+        Number of experts of each run, 1 for a dense model [1], shape (runs,).
+    loss : sequence of float
+        Loss of each run [nat/token], shape (runs,).
+    start : float
+        Effective number of experts of a model with one expert, `ClarkLaw.E_start` [1].
+    most : float
+        Effective number of experts in the limit of infinitely many, `ClarkLaw.E_max` [1].
+
+    Returns
+    -------
+    ThreeVariableFit
 
     Raises
     ------
     InputError
-        If the runs are not numbers above 0, too few, or all of one size or number of experts.
+        If the runs are not positive numbers, there are too few, or all have one size or one number of experts.
 
     References
     ----------
@@ -54,12 +63,12 @@ def fit_experts(parameters: Any, experts: Any, loss: Any, start: float, most: fl
     solved, _, rank, _ = np.linalg.lstsq(design, np.log10(runs.loss), rcond=None)
     if rank < design.shape[1]:
         raise InputError(
-            "the runs do not tell the four coefficients: several sizes with several numbers of experts are needed"
+            "the runs do not determine the four coefficients: several sizes with several numbers of experts are needed"
         )
     left = design @ solved - np.log10(runs.loss)
     free = max(len(left) - len(solved), 1)
     errors = np.sqrt(np.diagonal(np.linalg.inv(design.T @ design)) * (left**2).sum() / free)
-    a, b, c, d = (float(one) for one in solved)
+    a, b, c, d = (float(value) for value in solved)
     law = ClarkLaw(a, b, c, d, E_start=start, E_max=most, name="fitted")
     return ThreeVariableFit(law, dict(zip("abcd", map(float, errors), strict=True)), left * np.log(10))
 
@@ -71,16 +80,26 @@ def fit_repeated(
 
     Parameters
     ----------
-    parameters : N [1], shape (runs,)
-    tokens : D, repetitions included [token], shape (runs,)
-    loss : of each run [nat/token], shape (runs,)
-    unique_tokens : U [token], shape (runs,)
-    fresh : law for tokens that do not repeat; fitted on the runs that repeat none unless given
+    parameters : sequence of float
+        Parameters N of each run [1], shape (runs,).
+    tokens : sequence of float
+        Training tokens D of each run, repetitions included [token], shape (runs,).
+    loss : sequence of float
+        Loss of each run [nat/token], shape (runs,).
+    unique_tokens : sequence of float
+        Distinct tokens U of each run [token], shape (runs,).
+    fresh : HoffmannLaw, optional
+        Law without repeated tokens; by default it is fitted on the runs without repetition.
+
+    Returns
+    -------
+    ThreeVariableFit
 
     Raises
     ------
     InputError
-        If the runs are not sound, no run repeats tokens, or too few repeat none and no law is given.
+        If the runs are invalid, no run repeats tokens, or `fresh` is not given and too few runs are without
+        repetition.
 
     References
     ----------
@@ -107,7 +126,7 @@ def fit_repeated(
     base = fresh
 
     def law(logs: Any) -> MuennighoffLaw:
-        worth, excess = (float(one) for one in np.exp(logs))
+        worth, excess = np.exp(logs).tolist()
         return MuennighoffLaw(base.E, base.A, base.B, base.alpha, base.beta, worth, excess, name="fitted")
 
     def residuals(logs: Any) -> Any:
