@@ -87,5 +87,5 @@ def test_problems_of_the_columns_are_raised_together():
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
-def test_text_never_decides(note, page):
+def test_labels_and_notes_never_change_values(note, page):
     assert read(n=1, note=note, page=page).numbers == {"count": 1.0}

@@ -1,4 +1,4 @@
-"""Numbers that fields accept, and those that they refuse."""
+"""Fields: accepted and refused numbers."""
 
 import datetime as dt
 import math
@@ -54,7 +54,7 @@ def test_numbers_outside_the_bounds(measure, value, allowed):
 
 @settings(max_examples=50, deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_a_number_is_either_held_as_it_is_or_refused(number):
+def test_number_is_kept_unchanged_or_refused(number):
     if 0 < number <= 1:
         assert SHARE.validate(number) == number
     else:

@@ -51,14 +51,14 @@ def test_draws_of_a_scaled_range_are_scaled_draws(name):
 
 @settings(max_examples=25, deadline=None)
 @given(keys, st.integers(0, 2**32 - 1))
-def test_same_key_and_seed_same_digits(key, seed):
+def test_same_key_and_seed_give_equal_draws(key, seed):
     spread = SHAPES["lognormal"]
     assert draws(key, spread, 20, seed).tolist() == draws(key, spread, 20, seed).tolist()
 
 
 @settings(max_examples=25, deadline=None)
 @given(keys, keys, st.integers(0, 2**32 - 2))
-def test_another_key_or_seed_other_draws(one, other, seed):
+def test_different_key_or_seed_gives_different_draws(one, other, seed):
     spread = SHAPES["lognormal"]
     drawn = draws(one, spread, 20, seed)
     assert not np.any(drawn == draws(one, spread, 20, seed + 1))
@@ -77,7 +77,7 @@ def test_the_first_draws_do_not_depend_on_how_many_follow():
     assert draws("x", spread, 1000, 5)[:10].tolist() == draws("x", spread, 10, 5).tolist()
 
 
-def test_the_same_key_moves_two_ranges_together():
+def test_ranges_with_the_same_key_have_draws_in_the_same_order():
     narrow, wide = between(1.9, 2.1).settled("lognormal"), between(1, 4).settled("lognormal")
     assert np.argsort(draws("x", narrow, 100, 0)).tolist() == np.argsort(draws("x", wide, 100, 0)).tolist()
 

@@ -117,7 +117,7 @@ def test_the_same_ends_at_a_higher_level_are_a_narrower_distribution():
     assert unsure.quantile(0.1) < sure.quantile(0.1) < sure.quantile(0.9) < unsure.quantile(0.9)
 
 
-def test_supports():
+def test_support_of_every_shape():
     assert SHAPES["lognormal"].support() == (0.0, math.inf)
     assert SHAPES["lognormal above 1"].support() == (1.0, math.inf)
     assert SHAPES["logitnormal"].support() == (0.0, 1.0)
@@ -144,7 +144,7 @@ def test_the_middle_of_a_number_is_the_number():
     assert middle(triangular(0, 1, 2)) == 1.0
 
 
-def test_the_base_has_no_numbers_of_its_own():
+def test_base_class_of_ranges_has_no_quantiles():
     for name, arguments in (("median", ()), ("quantile", (0.5,)), ("scaled", (1.0, "")), ("support", ())):
         with pytest.raises(TypeError, match="Range"):
             getattr(Range("W"), name)(*arguments)

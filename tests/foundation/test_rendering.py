@@ -81,7 +81,7 @@ def test_markdown_cells_keep_the_table_together():
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=30), st.text(max_size=30))
-def test_any_cell_stays_one_cell(name, value):
+def test_any_text_stays_in_its_cell(name, value):
     shown = html_table([{"key": name, "value": value}])
     assert shown.count("<td") == 2 and html.escape(value) in shown
     line = markdown([{"key": name, "value": value}]).split("\n")[2]

@@ -1,4 +1,4 @@
-"""Numbers in other units: the table of factors, pint quantities of any registry, and what stays the same."""
+"""Numbers in other units: conversion factors, pint quantities of any registry, and round trips."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""How people write a number with a unit, and the number that is meant."""
+"""Spellings of numbers with units."""
 
 import pytest
 

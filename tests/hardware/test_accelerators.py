@@ -1,4 +1,4 @@
-"""Accelerators: names and aliases, peaks, and those that users describe themselves."""
+"""Accelerators: names and aliases, peaks, memory, and accelerators that users describe."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_every_name_and_alias_leads_to_its_row():
             assert names.proper(alias.upper().replace("-", " ")) == row["name"], alias
 
 
-def test_no_name_or_alias_stands_for_two():
+def test_names_and_aliases_are_unique():
     owner = {}
     for row in ROWS:
         for alias in (row["name"], *filter(None, row["aliases"].split("|"))):
@@ -91,7 +91,7 @@ def test_memory_bandwidth_and_power_of_the_data_sheets(name, memory, bandwidth, 
     assert tdp is None or gpu.tdp == tdp
 
 
-def test_a_peak_that_is_not_known():
+def test_unknown_peak_raises_missing_fact_error():
     with pytest.raises(cm.MissingFactError, match="no dense fp4 peak is known for H100-SXM"):
         load_accelerator("H100").peak("fp4")
     with pytest.raises(cm.MissingFactError, match="no dense bf16 peak is known for K80"):
@@ -154,7 +154,7 @@ def test_fields_of_an_own_accelerator(fields, message):
 
 
 @pytest.mark.parametrize("source", [None, 5, b"H100", ["H100"]])
-def test_what_is_no_accelerator_is_told(source):
+def test_invalid_accelerator_raises_input_error(source):
     with pytest.raises(cm.CostModelError):
         load_accelerator(source)
     with pytest.raises(cm.InputError, match="accelerator"):

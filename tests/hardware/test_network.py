@@ -1,4 +1,4 @@
-"""The network between nodes and the link to the host: of the catalog, of a cluster, unknown."""
+"""Network between nodes and link to the host: catalog, clusters, and unknown bandwidths."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_every_row_names_a_device_and_its_source():
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["accelerator"])
-def test_leaving_the_node_is_never_faster_than_staying(row):
+def test_inter_node_bandwidth_never_exceeds_intra_node_bandwidth(row):
     gpu = load_accelerator(row["accelerator"])
     if gpu.network_bandwidth and gpu.link_bandwidth:
         assert gpu.network_bandwidth < gpu.link_bandwidth
@@ -60,7 +60,7 @@ def test_a_cluster_has_the_network_of_its_accelerator_unless_told():
     assert cm.Cluster("H100-SXM", 1024, network_bandwidth=12.5).network == 12.5e9
 
 
-def test_a_network_that_is_not_known_is_none():
+def test_unknown_network_is_none():
     assert cm.Cluster("RTX-4090", 8).network is None
     assert cm.Cluster("RTX-4090", 8, network_bandwidth="100 Gbps").network == 12.5e9
     assert cm.Cluster({"name": "My-chip", "bf16": 500}, 8).network is None
@@ -75,7 +75,7 @@ def test_a_network_that_is_not_known_is_none():
         ("25 GB/s to 50 GB/s", "network_bandwidth: must be a number in .*, not a range"),
     ],
 )
-def test_what_is_no_network(given, message):
+def test_invalid_network_raises_input_error(given, message):
     with pytest.raises(cm.InputError, match=message):
         cm.Cluster("H100-SXM", 8, network_bandwidth=given)
 

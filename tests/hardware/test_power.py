@@ -1,4 +1,4 @@
-"""Power in training: measured at the wall, else from the design power, else missing."""
+"""Power in training: measured, derived from the TDP, or missing."""
 
 import math
 import statistics
@@ -70,7 +70,7 @@ def test_a_design_power_with_a_range(tdp):
     assert (figure.spread.low, figure.spread.high) == pytest.approx((405, 540))
 
 
-def test_no_power_at_all():
+def test_unknown_power_is_missing():
     with pytest.raises(cm.MissingFactError, match=r"no power of X is known, .*give cluster.site.power_per_gpu"):
         training_power(cm.Accelerator("X", bf16=500))
 

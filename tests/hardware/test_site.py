@@ -1,4 +1,4 @@
-"""Sites: regions in the spellings of people and clouds, and what is known about them."""
+"""Sites: spellings of regions, and grid intensity, water and electricity prices."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""API prices: rows as their lists print them, batch jobs, days, and what is refused."""
+"""API prices: published rows, batch discounts, days, and invalid input."""
 
 import datetime as dt
 import math
@@ -35,7 +35,7 @@ def test_a_price_as_its_list_prints_it(model, provider, read, written, source):
     assert source in found.source and str(found.as_of) == "2026-11-12"
 
 
-def test_every_row_is_sound_and_can_be_looked_up():
+def test_every_row_is_valid_and_can_be_looked_up():
     rows = table("prices/api").rows
     assert len({(row["provider"], row["model"], row["as_of"]) for row in rows}) == len(rows) > 60
     for row in rows:
@@ -64,7 +64,7 @@ def test_a_batch_costs_what_the_provider_says():
         api_price("deepseek-v4-pro").cost(1e6, 1e6, batch=True)
 
 
-def test_the_newest_fact_not_after_the_day_counts():
+def test_newest_price_on_or_before_the_day_is_used():
     name = "llama-3.3-70b-instruct-turbo"
     assert api_price(name, "together", on="2026-11-11").usd_per_million_input == 0.88
     assert api_price(name, "together", on=dt.date(2026, 11, 12)).usd_per_million_input == 1.04
@@ -81,7 +81,7 @@ def test_an_open_model_needs_its_provider():
         api_price("gpt-4.1", "groq")
 
 
-def test_unknown_names_name_the_nearest():
+def test_unknown_name_error_suggests_the_nearest_name():
     with pytest.raises(UnknownNameError, match=r"did you mean 'gpt-4.1-mini'"):
         api_price("gpt-4.1-mni")
     with pytest.raises(UnknownNameError, match=r"unknown provider 'antropic'; did you mean 'anthropic'"):
@@ -96,7 +96,7 @@ def test_the_models_of_a_provider():
     assert api_models() == sorted({row["model"] for row in table("prices/api").rows})
 
 
-def test_amounts_that_are_none_are_refused_all_at_once():
+def test_invalid_amounts_are_reported_together():
     with pytest.raises(cm.InputError) as caught:
         api_price("gpt-4.1").cost(-1.0, math.nan)
     assert len(caught.value.problems) == 2

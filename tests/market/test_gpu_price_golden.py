@@ -1,4 +1,4 @@
-"""Rows of the shipped table, as their sources print them."""
+"""GPU prices: published rows of the shipped table."""
 
 import datetime as dt
 import re

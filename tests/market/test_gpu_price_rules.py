@@ -1,4 +1,4 @@
-"""Which fact is taken, on tables made by hand."""
+"""GPU prices: selection by day, instance size, region and provider, and the market median, on small tables."""
 
 import datetime as dt
 import math
@@ -42,28 +42,28 @@ DATED = facts(("lambda", "2025-01-01", 3), ("lambda", "2025-06-01", 2), ("lambda
         (None, 4, "2026-01-01"),
     ],
 )
-def test_the_last_fact_on_or_before_the_day(day, price, as_of):
+def test_newest_price_on_or_before_the_day_is_used(day, price, as_of):
     found = gpu_price("H100", "lambda", on=day, facts=DATED)
     assert (found.usd_per_gpu_hour, str(found.as_of)) == (price, as_of)
     assert found.source == f"https://lambda.example/{as_of}"
 
 
-def test_a_day_may_be_a_date():
+def test_day_is_accepted_as_a_date():
     assert gpu_price("H100", "lambda", on=dt.date(2025, 7, 1), facts=DATED).usd_per_gpu_hour == 2
 
 
-def test_a_day_before_all_facts():
+def test_day_before_all_prices_raises_missing_fact_error():
     with pytest.raises(cm.MissingFactError, match=r"is known on 2024-12-31: the first is of 2025-01-01"):
         gpu_price("H100", "lambda", on="2024-12-31", facts=DATED)
 
 
 @pytest.mark.parametrize("day", ["2025-13-01", "yesterday", "", 5])
-def test_what_is_no_day(day):
+def test_invalid_day_raises_input_error(day):
     with pytest.raises(cm.InputError, match=r"must be a date such as 2026-09-01"):
         gpu_price("H100", "lambda", on=day, facts=DATED)
 
 
-def test_a_moment_stands_for_its_day():
+def test_datetime_is_read_as_its_day():
     assert gpu_price("H100", "lambda", on=dt.datetime(2025, 7, 1, 12), facts=DATED).usd_per_gpu_hour == 2
 
 
@@ -84,18 +84,18 @@ def test_the_largest_instance_not_larger_than_the_count(count, price):
     assert gpu_price("H100", "lambda", count=count, facts=SIZES).usd_per_gpu_hour == price
 
 
-def test_then_the_lowest_name_of_a_region():
+def test_first_region_in_alphabetical_order_breaks_ties():
     table = facts(sized(8, 1, "us-west"), sized(8, 2, "us-east"), sized(8, 3, "eu"))
     assert gpu_price("H100", "lambda", count=8, facts=table).region == "eu"
     assert gpu_price("H100", "lambda", count=8, region="us-west", facts=table).usd_per_gpu_hour == 1
 
 
-def test_all_instances_larger_than_the_count():
+def test_smallest_instance_is_used_if_all_are_larger_than_the_count():
     table = facts(sized(8, 3), sized(16, 2))
     assert gpu_price("H100", "lambda", count=2, facts=table).gpus_per_instance == 8
 
 
-def test_a_fact_without_a_size_is_of_one_accelerator():
+def test_price_without_instance_size_is_for_one_accelerator():
     table = facts(("lambda", "2026-01-01", 3, {"gpus_per_instance": ""}), sized(8, 2))
     assert gpu_price("H100", "lambda", count=4, facts=table).usd_per_gpu_hour == 3
 
@@ -113,7 +113,7 @@ def test_an_unknown_region_of_a_provider():
         gpu_price("H100", "lambda", region="mars", facts=SIZES)
 
 
-def test_a_region_says_nothing_about_the_market():
+def test_market_price_refuses_a_region():
     with pytest.raises(cm.CostModelError, match="region"):
         gpu_price("H100", region="mars", on="2026-01-01", facts=SIZES)
 
@@ -132,17 +132,17 @@ def test_names_in_any_spelling():
         assert gpu_price(name, "Lambda", facts=DATED).accelerator == "H100-SXM"
 
 
-def test_an_accelerator_that_nobody_rents_out():
+def test_accelerator_without_rental_prices():
     with pytest.raises(cm.MissingFactError, match=r"no rental price of K80 is known at all"):
         gpu_price("K80", "lambda", facts=DATED)
 
 
-def test_an_accelerator_of_the_facts_alone():
+def test_accelerator_outside_the_catalog_is_priced():
     table = facts(("lambda", "2026-01-01", 9, {"accelerator": "My-chip"}))
     assert gpu_price("my chip", "lambda", facts=table).usd_per_gpu_hour == 9
 
 
-def test_purchase_models_do_not_stand_in_for_each_other():
+def test_purchase_models_are_not_substituted():
     spot = ("lambda", "2026-02-01", 1, {"purchase_model": "spot"})
     table = facts(("lambda", "2026-01-01", 3), spot)
     assert gpu_price("H100", "lambda", facts=table).usd_per_gpu_hour == 3
@@ -160,7 +160,7 @@ MARKET = facts(
 )  # fmt: skip
 
 
-def test_the_market_is_the_median_of_the_last_facts_of_the_others():
+def test_market_price_is_the_median_of_the_newest_price_of_each_provider():
     market = gpu_price("H100", on="2026-01-20", facts=MARKET)
     assert market.usd_per_gpu_hour == 2.8
     assert sorted(fact.provider for fact in market.facts) == ["lambda", "nebius", "runpod"]
@@ -173,18 +173,18 @@ def test_an_even_number_of_providers():
     assert gpu_price("H100", facts=table).usd_per_gpu_hour == 3.5
 
 
-def test_the_market_knows_only_what_was_known_on_the_day():
+def test_market_price_ignores_later_prices():
     assert [f.provider for f in gpu_price("H100", on="2025-12-15", facts=MARKET).facts] == ["lambda"]
 
 
 @pytest.mark.parametrize(("day", "counted"), [("2026-06-30", True), ("2026-07-01", False)])
-def test_the_window_is_of_180_days(day, counted):
+def test_market_window_is_180_days(day, counted):
     table = facts(("lambda", "2026-01-01", 2), ("nebius", "2026-06-01", 4))
     providers = [fact.provider for fact in gpu_price("H100", on=day, facts=table).facts]
     assert ("lambda" in providers) is counted and "nebius" in providers
 
 
-def test_no_market_at_all():
+def test_market_without_prices_raises_missing_fact_error():
     table = facts(("aws", "2026-01-01", 9), ("index:somebody", "2026-01-01", 4), ("lambda", "2024-01-01", 2))
     with pytest.raises(cm.MissingFactError, match=r"in the 180 days up to 2026-01-01; known: aws"):
         gpu_price("H100", facts=table)

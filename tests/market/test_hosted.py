@@ -1,4 +1,4 @@
-"""Hosted fine-tuning: rows as their sources print them, the rule of what is billed, and what is refused."""
+"""Hosted fine-tuning: published prices, billed tokens, and invalid input."""
 
 import datetime as dt
 import math
@@ -44,13 +44,13 @@ def test_a_price_as_its_source_prints_it(provider, model, method, price, as_of, 
     assert source in found.source
 
 
-def test_the_price_of_inference_is_that_of_the_tuned_model():
+def test_inference_price_is_of_the_fine_tuned_model():
     found = the_price("openai", "gpt-4.1-mini", "sft")
     assert (found.usd_per_million_input, found.usd_per_million_output) == (0.8, 3.2)
     assert the_price("together", "up to 16B", "lora-sft").usd_per_million_input is None
 
 
-def test_every_row_is_sound_and_can_be_looked_up():
+def test_every_row_is_valid_and_can_be_looked_up():
     rows, columns = table("prices/finetuning").rows, ("provider", "model", "method", "as_of")
     assert len({tuple(row[column] for column in columns) for row in rows}) == len(rows) > 50
     for row in rows:
@@ -68,7 +68,7 @@ def test_a_disputed_price_has_the_span_of_its_sources():
     assert math.isclose(found.interval.median(), math.sqrt(20))
 
 
-def test_the_newest_fact_not_after_the_day_counts():
+def test_newest_price_on_or_before_the_day_is_used():
     assert the_price("tinker", "Qwen3-8B", "lora", "2026-10-06").usd_per_million_tokens == 0.40
     assert the_price("tinker", "Qwen3-8B", "lora", dt.date(2026, 10, 7)).usd_per_million_tokens == 0.44
     assert the_price("openai", "gpt-4.1-mini", "sft", "2025-10-05").confidence == "primary"
@@ -80,7 +80,7 @@ def test_the_newest_fact_not_after_the_day_counts():
         hosted_prices(on="last week")
 
 
-def test_the_list_holds_each_offer_once_and_is_sorted_by_price():
+def test_offers_are_unique_and_sorted_by_price():
     everything = hosted_prices()
     offers = [(price.provider, price.model, price.method) for price in everything]
     assert len(set(offers)) == len(offers)
@@ -89,7 +89,7 @@ def test_the_list_holds_each_offer_once_and_is_sorted_by_price():
     assert {price.provider for price in hosted_prices(model="gpt-oss-20b")} == {"prime-intellect", "tinker"}
 
 
-def test_unknown_names_name_the_nearest():
+def test_unknown_name_error_suggests_the_nearest_name():
     with pytest.raises(UnknownNameError, match=r"unknown provider 'togther'; did you mean 'together'"):
         hosted_prices("togther")
     with pytest.raises(UnknownNameError, match=r"did you mean 'gpt-4.1-mini'"):
@@ -125,7 +125,7 @@ def test_the_default_method_is_supervised(provider, model, method):
     assert hosted_cost(1e6, provider, model) == the_price(provider, model, method).usd_per_million_tokens
 
 
-def test_amounts_that_are_none_are_refused_all_at_once():
+def test_invalid_amounts_are_reported_together():
     with pytest.raises(cm.InputError) as caught:
         trained_tokens(-1, epochs=math.nan, evaluations="many", validation_tokens=math.inf)
     assert [problem.split()[0] for problem in caught.value.problems] == [

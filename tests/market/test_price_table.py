@@ -1,4 +1,4 @@
-"""The price table: each kind of mistake is found, and facts are added but never changed."""
+"""The price table: validation of rows, and merging of new prices."""
 
 import datetime as dt
 
@@ -27,12 +27,12 @@ def check(*changes, today=None):
     return check_prices(made(*changes), NAMES, today)
 
 
-def test_the_shipped_table_is_sound():
+def test_shipped_table_is_valid():
     facts = table("gpu_prices")
     assert check_prices(facts, NAMES, dt.date.fromisoformat(facts.vintage)) == []
 
 
-def test_a_sound_row():
+def test_valid_row_has_no_problems():
     assert check({}) == [] and check({"gpus_per_instance": "", "region": "", "note": "x"}) == []
 
 
@@ -66,17 +66,17 @@ def test_each_kind_of_mistake_is_found(change, message):
     assert problem.startswith("line 2: ") and message in problem
 
 
-def test_a_fact_of_the_future():
+def test_price_dated_in_the_future_is_refused():
     assert check({}, today=dt.date(2026, 9, 17)) == []
     (problem,) = check({}, today=dt.date(2026, 9, 16))
     assert problem == "line 2: as_of: 2026-09-17 lies in the future: today is 2026-09-16"
 
 
-def test_the_market_is_no_provider():
+def test_market_is_refused_as_a_provider():
     assert len(check({"provider": "market"})) == 1
 
 
-def test_blanks_around_a_name_would_make_another_provider():
+def test_blanks_around_a_provider_name_are_refused():
     assert len(check({"provider": " lambda"})) == 1
 
 
@@ -93,7 +93,7 @@ def test_rows_out_of_order():
     assert check({"gpus_per_instance": "8"}, {"gpus_per_instance": "16"}) == []
 
 
-def test_all_mistakes_are_told_at_once():
+def test_all_mistakes_are_reported_together():
     found = check({"accelerator": "X", "as_of": "x"}, {}, {"provider": "", "source_url": ""})
     assert [problem.split(": ")[:2] for problem in found] == [
         ["line 2", "accelerator"], ["line 2", "as_of"], ["line 4", "provider"], ["line 4", "source_url"],
@@ -149,7 +149,7 @@ def test_merging_again_adds_nothing(files):
     assert target.read_bytes() == content
 
 
-def test_the_same_price_written_otherwise_is_no_contradiction(files):
+def test_equal_price_in_another_notation_is_accepted(files):
     target, new = files({"usd_per_gpu_hour": "3.990"})
     assert merge_prices(target, new, NAMES) == 0
     assert read_csv(target).rows == (ROW,)
@@ -163,7 +163,7 @@ def test_a_contradiction_is_refused_and_nothing_is_written(files):
     assert target.read_bytes() == before
 
 
-def test_an_unsound_file_is_refused_with_all_its_problems(files):
+def test_invalid_file_is_refused_with_all_problems(files):
     target, new = files({"usd_per_gpu_hour": "2.99"}, {"as_of": "x"}, {"accelerator": "Y", "source_url": ""})
     before = target.read_bytes()
     with pytest.raises(cm.InputError) as raised:

@@ -1,4 +1,4 @@
-"""Rental: the price is either given or looked up."""
+"""Rental prices: given, looked up, and from price files of the user."""
 
 import pytest
 

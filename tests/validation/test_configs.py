@@ -1,4 +1,4 @@
-"""A folder of configs is counted, compared, and told model by model."""
+"""Scores of the counts of a folder of configs, by model."""
 
 import json
 
@@ -27,7 +27,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_equal_wrong_and_refused_are_told_apart(folder):
+def test_configs_are_scored_as_equal_wrong_or_refused(folder):
     scored = validate_configs(folder)
     assert (scored["cases"], scored["equal"], scored["wrong"], scored["refused"]) == (4, 1, 1, 2)
     verdicts = {row["id"]: (row["equal"], row["skipped"]) for row in scored["rows"]}

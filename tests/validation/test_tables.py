@@ -1,4 +1,4 @@
-"""The shipped tables keep to their schemas, and `costmodel data` tells what does not."""
+"""The shipped tables follow their schemas, and `costmodel data` reports errors."""
 
 import datetime as dt
 import json
@@ -151,7 +151,7 @@ def own_folder(tmp_path, monkeypatch):
     table.cache_clear()
 
 
-def test_a_mistake_is_told_with_file_and_line(own_folder):
+def test_mistake_is_reported_with_file_and_line(own_folder):
     path = own_folder / "facts" / "networks.csv"
     path.write_text(path.read_text().replace("\nP100-SXM2,6.25,", "\nP100-SXN2,-6.25,"))
     (result,) = check_tables(["facts/networks"], TODAY)

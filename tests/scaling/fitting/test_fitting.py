@@ -1,4 +1,4 @@
-"""Fits of scaling laws: published optima to the digit, intervals, hold-outs, recovery, and bad data."""
+"""Fits of scaling laws: published optima, intervals, holdout errors, recovery of known laws, and invalid data."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -39,7 +39,7 @@ def fitted(chinchilla):
 # What was published
 
 
-def test_the_optimum_of_the_objective(fitted):
+def test_fit_reproduces_the_published_optimum(fitted):
     assert fitted.objective == pytest.approx(0.0010182740178, abs=1e-9)
     expected = {"A": 477.826, "B": 2143.417, "E": 1.817218, "alpha": 0.347310, "beta": 0.367172}
     assert {name: getattr(fitted.law, name) for name in expected} == pytest.approx(expected, rel=1e-3)
@@ -48,7 +48,7 @@ def test_the_optimum_of_the_objective(fitted):
 
 
 @pytest.mark.parametrize("rng", [0, 7])
-def test_the_intervals_of_the_bootstrap(chinchilla, fitted, rng):
+def test_bootstrap_reproduces_the_published_intervals(chinchilla, fitted, rng):
     fit = fitted if rng == 0 else fit_scaling_law(*chinchilla, bootstrap=4000, rng=rng)
     expected = {"A": (285.5, 726.7, 0.04), "B": (1054.6, 5706.0, 0.10), "E": (1.770, 1.870, 0.01),
                 "alpha": (0.3167, 0.3722, 0.01), "beta": (0.3319, 0.4145, 0.01)}  # fmt: skip
@@ -58,7 +58,7 @@ def test_the_intervals_of_the_bootstrap(chinchilla, fitted, rng):
         assert abs(value - getattr(fit.law, name)) < fit.standard_errors[name]
 
 
-def test_the_rounded_law_of_hoffmann_fits_four_times_as_badly(chinchilla):
+def test_rounded_hoffmann_coefficients_have_four_times_the_objective(chinchilla):
     data = points(*chinchilla)
     rounded = np.array(
         [np.log(406.4) - 0.34 * data.mean_x, np.log(410.7) - 0.28 * data.mean_y, np.log(1.69), 0.34, 0.28]
@@ -76,13 +76,13 @@ def test_the_rounded_law_of_hoffmann_fits_four_times_as_badly(chinchilla):
         ("gadre_c4eval.csv", {"dataset": "rpj"}, (1.720, 106.1, 298, 0.243, 0.273)),
     ],
 )
-def test_fits_of_other_data(shared, name, chosen, expected):
+def test_fits_of_other_published_data(shared, name, chosen, expected):
     """Refits with another optimizer of the same objective, as many digits as they were printed with."""
     law = fit_scaling_law(*columns(shared, name, **chosen)).law
     assert (law.E, law.A, law.B, law.alpha, law.beta) == pytest.approx(expected, rel=3e-3)
 
 
-def test_the_isoflops_of_llama_3(shared):
+def test_isoflop_fit_of_llama_3_runs(shared):
     """Grattafiori et al. 2024: 0.299 C^0.537, which gives 16.3 T tokens for 3.8e25 FLOP; refitted 0.2994 and 0.5368."""
     runs = columns(
         shared, "isoflop_llama_3.csv", ("n_params", "n_tokens", "loss", "flops"), experiment="llama_3__raw_loss"
@@ -93,7 +93,7 @@ def test_the_isoflops_of_llama_3(shared):
     assert found.token_law(3.8e25) == pytest.approx(16.10e12, rel=1e-3)
 
 
-def test_the_envelope_of_chinchilla(chinchilla):
+def test_envelope_fit_of_chinchilla_runs(chinchilla):
     """Hoffmann et al. 2022, Table 2: N grows as C^0.50."""
     assert fit_envelope(*chinchilla).parameter_law.exponent == pytest.approx(0.50, abs=0.05)
 
@@ -101,12 +101,12 @@ def test_the_envelope_of_chinchilla(chinchilla):
 # What cannot be told is told
 
 
-def test_mixed_units_are_suspected(shared):
+def test_mixed_loss_units_give_a_warning(shared):
     fit = fit_scaling_law(*columns(shared, "isoflop_llama_3.csv"))
     assert any("several units" in warning for warning in fit.warnings)
 
 
-def test_seventeen_tuned_runs_do_not_tell_alpha(shared):
+def test_alpha_is_unidentified_in_seventeen_tuned_runs(shared):
     """StepLaw's best runs: E 0, A 7.69, alpha 0.064 fit as well as anything, and predict nothing."""
     path = shared / "measurements" / "scaling" / "steplaw_dense_best.csv"
     n, d, loss, *_ = np.genfromtxt(path, delimiter=",", skip_header=1, unpack=True)
@@ -116,7 +116,7 @@ def test_seventeen_tuned_runs_do_not_tell_alpha(shared):
     assert (fit.law.A, fit.law.alpha, fit.law.beta) == pytest.approx((7.69, 0.064, 0.508), rel=0.05)
 
 
-def test_exponents_of_nonsense_are_named(shared):
+def test_implausible_exponents_give_a_warning(shared):
     fit = fit_scaling_law(*columns(shared, "misfitting_last_ckpt.csv"))
     assert any("do not use the fit for optima" in warning for warning in fit.warnings)
 
@@ -128,7 +128,7 @@ HELD_OUT = [
 ]  # fmt: skip
 
 
-def test_intervals_hold_beyond_the_data(shared):
+def test_intervals_cover_the_holdout_at_ten_times_the_compute(shared):
     """Ten times the compute held out: errors below 3 %, mostly too high, and the 80 % interval covers 70 to 90 %."""
     reports = [fit_scaling_law(*columns(shared, name, **chosen), holdout=10).holdout for name, chosen in HELD_OUT]
     assert all(report.mape < 0.03 for report in reports)
@@ -150,7 +150,7 @@ N, D = (each.ravel() for each in np.meshgrid(np.geomspace(1e7, 1e10, 9), np.geom
 
 @settings(max_examples=20, deadline=None)
 @given(truths)
-def test_exact_losses_bring_back_their_law(truth):
+def test_fit_recovers_the_law_from_exact_losses(truth):
     fit = fit_scaling_law(N, D, truth.loss(N, D))
     for name in NAMES:
         assert getattr(fit.law, name) == pytest.approx(getattr(truth, name), rel=1e-3)
@@ -172,7 +172,7 @@ def test_intervals_of_noisy_losses_cover_the_truth():
 
 @settings(max_examples=20, deadline=None)
 @given(truths, st.integers(0, 2**32 - 1))
-def test_the_gradient_is_that_of_the_objective(truth, seed):
+def test_gradient_matches_finite_differences_of_the_objective(truth, seed):
     rng = np.random.default_rng(seed)
     data, weights = points(N, D, truth.loss(N, D)), rng.uniform(0.5, 2, len(N))
     theta = np.array([0.0, 0.1, 0.5, 0.3, 0.3]) + rng.normal(0, 0.1, 5)
@@ -183,14 +183,14 @@ def test_the_gradient_is_that_of_the_objective(truth, seed):
     assert gradient(theta, data, weights) == pytest.approx(numeric, rel=1e-4, abs=1e-7)
 
 
-def test_the_bootstrap_does_not_depend_on_who_computes(chinchilla):
+def test_bootstrap_does_not_depend_on_the_executor(chinchilla):
     alone = fit_scaling_law(*chinchilla, bootstrap=600, rng=5)
     with ThreadPoolExecutor(2) as executor:
         together = fit_scaling_law(*chinchilla, bootstrap=600, rng=5, executor=executor)
     assert np.array_equal(alone.replicates, together.replicates)
 
 
-def test_weights_count_as_repetitions(chinchilla):
+def test_integer_weights_equal_repeated_rows(chinchilla):
     n, d, loss = (each[:60] for each in chinchilla)
     twice = fit_scaling_law(*(np.concatenate([each, each[:20]]) for each in (n, d, loss))).law
     weighed = fit_scaling_law(n, d, loss, weights=np.where(np.arange(60) < 20, 2.0, 1.0)).law
@@ -200,26 +200,26 @@ def test_weights_count_as_repetitions(chinchilla):
 # Results
 
 
-def test_the_optimum_has_an_interval(fitted):
+def test_allocate_returns_intervals_with_a_bootstrap(fitted):
     found = fitted.allocate(5.88e23)
     value, low, high = found["tokens_per_parameter"]
     assert value == pytest.approx(17.9, abs=0.05) and (low, high) == pytest.approx((10.0, 29.2), rel=0.05)
     assert found["loss"][1] < found["loss"][0] < found["loss"][2]
 
 
-def test_an_optimum_without_a_bootstrap_has_no_interval(chinchilla):
+def test_allocate_without_a_bootstrap_raises_missing_fact_error(chinchilla):
     with pytest.raises(cm.MissingFactError, match="bootstrap=4000"):
         fit_scaling_law(*chinchilla).allocate(1e22)
 
 
-def test_predictions_broadcast_and_widen_beyond_the_data(fitted):
+def test_prediction_intervals_broadcast_and_widen_beyond_the_data(fitted):
     loss, low, high = fitted.predict(np.array([1e9, 1e11]), np.array([2e10, 2e12]))
     one = fitted.predict(1e9, 2e10)
     assert loss[0] == one[0] and isinstance(one[0], float)
     assert (high / low)[1] > (high / low)[0]
 
 
-def test_the_summary_says_everything(chinchilla):
+def test_summary_lists_coefficients_holdout_and_warnings(chinchilla):
     text = str(fit_scaling_law(*chinchilla, holdout=10))
     for part in ("E + A / N^alpha", "alpha", "objective 0.00101827", "held out", "bias"):
         assert part in text
@@ -243,19 +243,19 @@ def test_the_summary_says_everything(chinchilla):
     ],
     ids=["nan", "negative", "few", "one size", "one budget", "lengths", "words", "shape"],
 )  # fmt: skip
-def test_bad_data_is_refused(change, message):
+def test_invalid_data_raises_input_error(change, message):
     truth = HoffmannLaw(1.7, 400, 400, 0.34, 0.28)
     with pytest.raises(cm.InputError, match=message):
         fit_scaling_law(*change(N, D, truth.loss(N, D)))
 
 
-def test_all_problems_are_told_at_once():
+def test_all_problems_are_reported_together():
     with pytest.raises(cm.InputError) as caught:
         fit_scaling_law([1e9, -1], [1e10, np.inf], ["a", "b"])
     assert len(caught.value.problems) == 3
 
 
-def test_odd_data_is_told():
+def test_suspicious_data_gives_warnings():
     truth = HoffmannLaw(1.7, 400, 400, 0.34, 0.28)
     loss = truth.loss(N, D)
     assert any("exchanged" in one for one in fit_scaling_law(D * 10, N, loss).warnings)
@@ -266,12 +266,12 @@ def test_odd_data_is_told():
 
 
 @pytest.mark.parametrize("wrong", [{"law": "kaplan"}, {"bootstrap": -1}, {"bootstrap": 1.5}, {"holdout": 0.5}])
-def test_wrong_options_are_refused(wrong):
+def test_invalid_options_raise_input_error(wrong):
     with pytest.raises(cm.InputError, match="got"):
         fit_scaling_law(N, D, HoffmannLaw(1.7, 400, 400, 0.34, 0.28).loss(N, D), **wrong)
 
 
-def test_a_table_or_a_file_is_read_by_its_columns(tmp_path):
+def test_tables_and_files_are_read_by_column_name(tmp_path):
     truth = HoffmannLaw(1.7, 400, 400, 0.34, 0.28)
     loss = truth.loss(N, D)
     table = {"N_params": N, "n_tokens": D, "val_loss": loss}

@@ -1,4 +1,4 @@
-"""Scores by way of the loss: recovery, intervals that hold, and what is refused."""
+"""Fits of downstream scores: recovery of known sigmoids, coverage of intervals, and invalid data."""
 
 import numpy as np
 import pytest
@@ -14,14 +14,14 @@ TRUTH = SigmoidScore(0.25, 0.9, -7.0, 2.3)
 N, D = (each.ravel() for each in np.meshgrid(np.geomspace(1e8, 1e10, 6), np.geomspace(1e9, 1e12, 6)))
 
 
-def test_exact_scores_bring_back_their_sigmoid():
+def test_fit_recovers_the_sigmoid_from_exact_scores():
     fit = fit_score(LAW.loss(N, D), TRUTH.score(LAW.loss(N, D)))
     found = fit.sigmoid
     assert (found.floor, found.ceiling, found.slope, found.middle) == pytest.approx((0.25, 0.9, -7.0, 2.3), rel=1e-2)
     assert np.abs(fit.residuals).max() < 1e-4
 
 
-def test_the_interval_holds_the_score_of_larger_models():
+def test_interval_covers_the_scores_of_larger_models():
     rng = np.random.default_rng(1)
     loss = LAW.loss(N, D) * np.exp(rng.normal(0, 0.004, len(N)))
     score = TRUTH.score(loss) + rng.normal(0, 0.01, len(N))
@@ -36,12 +36,12 @@ def test_the_interval_holds_the_score_of_larger_models():
 @pytest.mark.parametrize(
     ("loss", "score", "message"),
     [
-        ([2.0, 2.1], [0.3, 0.2], "5 runs or more"),
+        ([2.0, 2.1], [0.3, 0.2], "5 or more"),
         ([2.0] * 6, [0.3] * 6, "must have different values"),
         ([2.0, 2.1, np.nan, 2.3, 2.4], [0.3] * 5, "must be finite"),
         ([2.0, 2.1, 2.2, 2.3, 2.4], [0.3] * 4, "of one length"),
     ],
 )
-def test_bad_scores_are_refused(loss, score, message):
+def test_invalid_scores_raise_input_error(loss, score, message):
     with pytest.raises(cm.InputError, match=message):
         fit_score(loss, score)

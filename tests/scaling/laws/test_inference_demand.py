@@ -1,4 +1,4 @@
-"""The cheapest model to train and serve: the examples of Sardana et al. 2024, and that it is a minimum."""
+"""Lowest-cost model over training and inference: the examples of Sardana et al. 2024, and optimality."""
 
 import math
 
@@ -18,7 +18,7 @@ SIZES = st.floats(1e8, 1e12)
 RATES = {"training_price": 1e-18, "inference_price": 1e-18, "training_mfu": 0.4, "prompt_mfu": 0.4}
 
 
-def test_a_13b_model_that_serves_2_trillion_tokens():
+def test_optimum_for_13b_quality_and_2_trillion_inference_tokens_matches_sardana():
     best = serve_in_flops(EXAMPLE, compute_optimal_loss(EXAMPLE, 13e9), 2e12)
     assert round(best.parameters / 1e9, 2) == 6.97  # published: a model of 7B
     assert round(best.tokens / 1e12, 2) == 1.25
@@ -27,7 +27,7 @@ def test_a_13b_model_that_serves_2_trillion_tokens():
     assert best.baseline_parameters == pytest.approx(13e9)
 
 
-def test_a_7b_model_that_serves_100_billion_tokens():
+def test_optimum_for_7b_quality_and_100_billion_inference_tokens_matches_sardana():
     best = serve_in_flops(EXAMPLE, compute_optimal_loss(EXAMPLE, 7e9), 1e11)
     assert round(best.parameters / 1e9, 2) == 6.00  # published: 6B on 1.18 times the data
     assert round(best.tokens / best.baseline_tokens, 2) == 1.18
@@ -37,7 +37,7 @@ def test_a_7b_model_that_serves_100_billion_tokens():
     ("name", "parameters", "saving", "fraction"),
     [("hoffmann-2022", 7.12e9, 1.63e22, 0.163), ("hoffmann-2022-rounded", 8.02e9, None, 0.101)],
 )
-def test_the_same_example_by_other_digits_of_the_law(name, parameters, saving, fraction):
+def test_example_of_sardana_holds_with_other_published_coefficients(name, parameters, saving, fraction):
     law = scaling_law(name)
     best = serve_in_flops(law, compute_optimal_loss(law, 13e9), 2e12)
     assert best.parameters == pytest.approx(parameters, rel=1e-3)
@@ -47,7 +47,7 @@ def test_the_same_example_by_other_digits_of_the_law(name, parameters, saving, f
 
 @pytest.mark.parametrize("name", ["sardana-2024-example", "besiroglu-2024", "sardana-2024", "krajewski-2024-dense"])
 @given(size=SIZES, demand=DEMANDS, factor=st.floats(1.02, 20))
-def test_no_other_size_of_that_loss_is_cheaper(name, size, demand, factor):
+def test_optimum_minimizes_total_cost_at_fixed_loss(name, size, demand, factor):
     law = scaling_law(name)
     target = compute_optimal_loss(law, size)
     best = serve_in_flops(law, target, demand)
@@ -61,7 +61,7 @@ def test_no_other_size_of_that_loss_is_cheaper(name, size, demand, factor):
 
 
 @given(size=SIZES)
-def test_without_demand_the_best_is_the_cheapest_to_train(size):
+def test_without_inference_demand_the_optimum_is_compute_optimal(size):
     best = serve_in_flops(EXAMPLE, compute_optimal_loss(EXAMPLE, size), 0)
     assert best.parameters == pytest.approx(size) == best.baseline_parameters
     assert best.tokens == pytest.approx(EXAMPLE.allocate(6 * best.parameters * best.tokens).tokens)
@@ -69,7 +69,7 @@ def test_without_demand_the_best_is_the_cheapest_to_train(size):
 
 
 @given(size=SIZES, demand=st.floats(1e9, 1e16), more=st.floats(1.1, 100))
-def test_more_demand_makes_the_model_smaller(size, demand, more):
+def test_optimal_model_size_decreases_with_inference_demand(size, demand, more):
     target = compute_optimal_loss(EXAMPLE, size)
     assert (
         serve_in_flops(EXAMPLE, target, demand * more).parameters < serve_in_flops(EXAMPLE, target, demand).parameters
@@ -77,7 +77,7 @@ def test_more_demand_makes_the_model_smaller(size, demand, more):
 
 
 @given(size=SIZES, prompt=st.floats(1e9, 1e14), generated=st.floats(1e9, 1e14))
-def test_dollars_at_one_price_and_one_mfu_are_flops(size, prompt, generated):
+def test_optimum_in_dollars_equals_optimum_in_flops_at_equal_price_and_mfu(size, prompt, generated):
     target = compute_optimal_loss(EXAMPLE, size)
     flops = serve_in_flops(EXAMPLE, target, prompt + generated)
     dollars = serve_in_dollars(
@@ -88,14 +88,14 @@ def test_dollars_at_one_price_and_one_mfu_are_flops(size, prompt, generated):
     assert dollars.saving_fraction == pytest.approx(flops.saving_fraction, abs=1e-9)
 
 
-def test_slow_generation_makes_the_model_smaller_still():
+def test_low_decode_mfu_decreases_the_optimal_model_size():
     target = compute_optimal_loss(EXAMPLE, 30e9)
     demand = {"prompt_tokens": 1e11, "generated_tokens": 3e11}
     slow, fast = (serve_in_dollars(EXAMPLE, target, generation_mfu=mfu, **demand, **RATES) for mfu in (0.01, 0.4))
     assert slow.parameters < fast.parameters and slow.saving_fraction > fast.saving_fraction
 
 
-def test_arrays_give_what_floats_give():
+def test_arrays_and_floats_give_equal_results():
     targets, demands = compute_optimal_loss(EXAMPLE, np.array([7e9, 13e9]))[:, None], np.array([0.0, 1e11, 2e12])
     best = serve_in_flops(EXAMPLE, targets, demands)
     assert best.parameters.shape == best.saving_fraction.shape == (2, 3)
@@ -104,7 +104,7 @@ def test_arrays_give_what_floats_give():
     assert best.parameters[1, 2] == pytest.approx(alone.parameters)
 
 
-def test_what_cannot_be_is_refused():
+def test_invalid_arguments_raise_input_error():
     with pytest.raises(InputError, match=r"`target_loss` must be above the irreducible loss 1.69; got 1.6"):
         serve_in_flops(EXAMPLE, 1.6, 1e12)
     with pytest.raises(InputError) as caught:
@@ -120,14 +120,14 @@ def test_tokens_for_a_loss_is_the_inverse_of_the_loss(size, tokens):
     assert tokens_for_loss(EXAMPLE, size, EXAMPLE.loss(size, tokens)) == pytest.approx(tokens, rel=1e-6)
 
 
-def test_a_model_too_small_never_gets_there():
+def test_too_small_model_cannot_reach_the_target_loss():
     assert tokens_for_loss(EXAMPLE, 1e6, 2.0) == math.inf
     assert overtrain(EXAMPLE, 1e23, 1e-4).overhead == math.inf
     assert tokens_for_loss(EXAMPLE, np.array([1e6, 1e11]), 2.0)[0] == math.inf
 
 
 @given(compute=st.floats(1e19, 1e27), size=st.floats(0.2, 5))
-def test_the_best_size_alone_needs_no_more_compute(compute, size):
+def test_only_the_compute_optimal_size_has_no_compute_overhead(compute, size):
     law = scaling_law("besiroglu-2024")
     trained = overtrain(law, compute, size)
     best = law.allocate(compute)

@@ -1,4 +1,4 @@
-"""The laws of the loss: published figures, and what must hold for any size, any number of tokens and any budget."""
+"""Scaling laws: published figures, and properties for all sizes, tokens and compute budgets."""
 
 import csv
 import math
@@ -28,7 +28,7 @@ GADRE = GadreLaw(E=1.8, a=100.0, b=250.0, eta=0.17)
 
 @pytest.mark.parametrize("name", PLAIN)
 @given(size=SIZES, tokens=TOKENS, more=st.floats(1.01, 100))
-def test_the_loss_falls_in_parameters_and_tokens(name, size, tokens, more):
+def test_loss_decreases_with_parameters_and_tokens(name, size, tokens, more):
     law = scaling_law(name)
     assert law.loss(size * more, tokens) < law.loss(size, tokens)
     assert law.loss(size, tokens * more) < law.loss(size, tokens)
@@ -36,7 +36,7 @@ def test_the_loss_falls_in_parameters_and_tokens(name, size, tokens, more):
 
 @pytest.mark.parametrize("law", [*map(scaling_law, WITH_OPTIMUM), GADRE], ids=lambda law: law.name)
 @given(compute=BUDGETS, factor=st.floats(1.02, 50))
-def test_an_allocation_spends_the_budget_on_the_least_loss(law, compute, factor):
+def test_allocate_minimizes_the_loss_at_fixed_compute(law, compute, factor):
     best = law.allocate(compute)
     assert 6 * best.parameters * best.tokens == pytest.approx(compute, rel=1e-12)
     assert best.loss == pytest.approx(law.loss(best.parameters, best.tokens), rel=1e-14)
@@ -45,7 +45,7 @@ def test_an_allocation_spends_the_budget_on_the_least_loss(law, compute, factor)
 
 
 @given(compute=BUDGETS, more=st.floats(1.1, 100))
-def test_more_compute_buys_a_lower_loss(compute, more):
+def test_optimal_loss_decreases_with_compute(compute, more):
     law = scaling_law("besiroglu-2024-optimum")
     assert law.allocate(compute * more).loss < law.allocate(compute).loss
 
@@ -81,7 +81,7 @@ BROADCASTING = [
 
 
 @pytest.mark.parametrize("function", BROADCASTING)
-def test_a_float_a_0d_array_and_an_element_give_the_same(function):
+def test_floats_0d_arrays_and_array_elements_give_equal_results(function):
     values = np.array([[2e8, 7e9, 3e11]])
     array = function(values)
     assert array.shape == (1, 3)
@@ -100,14 +100,14 @@ def test_arguments_broadcast_against_each_other():
     assert MUENNIGHOFF.allocate(np.array([]), unique_tokens=1e9).parameters.shape == (0,)
 
 
-def test_integers_are_numbers():
+def test_integers_are_accepted():
     assert scaling_law("kaplan-2020").loss(10**9, 2 * 10**10) == scaling_law("kaplan-2020").loss(1e9, 2e10)
     at_once = scaling_law("kaplan-2020").loss(np.array([10**9]), 2e10)[0]
     assert at_once == pytest.approx(scaling_law("kaplan-2020").loss(1e9, 2e10), rel=1e-14)
 
 
 @pytest.mark.parametrize("bad", [0, -1e9, math.nan, math.inf, "1e9", None, 10**400, [1e9, math.nan], ["a"]])
-def test_bad_input_is_refused_with_all_problems(bad):
+def test_invalid_arguments_are_reported_together(bad):
     with pytest.raises(InputError) as caught:
         scaling_law("kaplan-2020").loss(bad, bad)
     assert [problem.split()[0] for problem in caught.value.problems] == ["`parameters`", "`tokens`"]
@@ -116,7 +116,7 @@ def test_bad_input_is_refused_with_all_problems(bad):
     assert [problem.split()[0] for problem in caught.value.problems] == ["`compute`", "`unique_tokens`"]
 
 
-def test_domains_that_are_not_above_zero():
+def test_arguments_outside_their_domain_are_refused():
     with pytest.raises(InputError, match=r"`sparsity` must be at least 0 and below 1; got 1"):
         scaling_law("abnar-2025").loss(1e9, 1e10, 1)
     with pytest.raises(InputError, match=r"`experts` must be at least 1"):
@@ -126,7 +126,7 @@ def test_domains_that_are_not_above_zero():
 
 
 @given(size=SIZES, tokens=TOKENS, repeats=st.floats(1.0, 1e4))
-def test_repeated_tokens_are_never_better_than_fresh_ones(size, tokens, repeats):
+def test_repeated_tokens_are_never_better_than_unique_tokens(size, tokens, repeats):
     fresh = MUENNIGHOFF.loss(size, tokens, unique_tokens=tokens)
     repeated = MUENNIGHOFF.loss(size, tokens, unique_tokens=tokens / repeats)
     assert repeated >= fresh * (1 - 1e-12) and fresh >= MUENNIGHOFF.unrepeated.loss(size, tokens) * (1 - 1e-12)
@@ -137,17 +137,17 @@ def test_repeated_tokens_are_never_better_than_fresh_ones(size, tokens, repeats)
 
 
 @given(size=SIZES, unique=TOKENS, epochs=st.floats(1.0, 1e3), more=st.floats(1.0, 10))
-def test_another_epoch_never_harms(size, unique, epochs, more):
+def test_loss_never_increases_with_more_epochs(size, unique, epochs, more):
     loss = MUENNIGHOFF.loss(size, unique * epochs, unique_tokens=unique)
     assert MUENNIGHOFF.loss(size, unique * epochs * more, unique_tokens=unique) <= loss * (1 + 1e-12)
 
 
-def test_four_epochs_are_nearly_as_good_as_fresh_data():
+def test_four_epochs_are_nearly_as_good_as_unique_data():
     effective = MUENNIGHOFF.effective(1e9, 4e11, unique_tokens=1e11).tokens
     assert 0.9 < effective / 4e11 < 0.95  # by the formula: (1 + 15.39 (1 - exp(-3 / 15.39))) / 4
 
 
-def test_parameters_that_fit_unique_tokens():
+def test_compute_optimal_parameters_of_unique_tokens():
     assert MUENNIGHOFF.optimal_parameters(1.0) == pytest.approx(0.051, abs=5e-4)  # U_N = 0.051 U_D
     law = MuennighoffLaw(1.8, 480.0, 2100.0, 0.35, 0.37, 15.4, 5.3)
     best = law.unrepeated.allocate(1e22)
@@ -155,14 +155,14 @@ def test_parameters_that_fit_unique_tokens():
 
 
 @given(compute=BUDGETS)
-def test_enough_unique_tokens_are_no_constraint(compute):
+def test_allocation_is_unconstrained_with_enough_unique_tokens(compute):
     free = MUENNIGHOFF.unrepeated.allocate(compute)
     best = MUENNIGHOFF.allocate(compute, unique_tokens=free.tokens * 1.01)
     assert best.parameters == pytest.approx(free.parameters) and best.loss == pytest.approx(free.loss)
 
 
 @given(compute=st.floats(1e18, 1e25), scarcity=st.floats(1.1, 1e3), factor=st.floats(1.02, 30))
-def test_the_best_model_under_scarce_tokens_is_a_minimum(compute, scarcity, factor):
+def test_data_constrained_allocation_minimizes_the_loss(compute, scarcity, factor):
     unique = MUENNIGHOFF.unrepeated.allocate(compute).tokens / scarcity
     best = MUENNIGHOFF.allocate(compute, unique_tokens=unique)
     assert 6 * best.parameters * best.tokens == pytest.approx(compute)
@@ -171,7 +171,7 @@ def test_the_best_model_under_scarce_tokens_is_a_minimum(compute, scarcity, fact
         assert loss >= best.loss * (1 - 1e-12)
 
 
-def test_scarce_tokens_make_the_model_smaller_and_the_epochs_more():
+def test_scarce_tokens_reduce_model_size_and_increase_epochs():
     free = MUENNIGHOFF.unrepeated.allocate(9.3e21)
     best = MUENNIGHOFF.allocate(9.3e21, unique_tokens=25e9)
     assert best.parameters < free.parameters and best.tokens > free.tokens
@@ -185,7 +185,7 @@ CLARK = {
 
 
 @pytest.mark.parametrize("name", CLARK)
-def test_clark_is_found_again_in_the_published_losses(name, shared):
+def test_fit_of_published_losses_reproduces_the_clark_coefficients(name, shared):
     router, count, printed = CLARK[name]
     published, refit = scaling_law(f"clark-2022-{name}"), scaling_law(f"clark-2022-{name}-refit")
     with (shared / "measurements" / "scaling" / "clark_routed_final.csv").open(encoding="utf-8") as file:
@@ -208,7 +208,7 @@ def test_clark_is_found_again_in_the_published_losses(name, shared):
 
 
 @pytest.mark.parametrize(("name", "published"), [("rl-r", 85e9), ("hash", 83e9)])
-def test_where_clark_sees_no_gain_from_experts(name, published):
+def test_clark_cutoff_is_where_experts_stop_lowering_the_loss(name, published):
     cutoff = scaling_law(f"clark-2022-{name}-refit").cutoff
     assert cutoff == pytest.approx(published, rel=0.04)
     law = scaling_law(f"clark-2022-{name}-refit")
@@ -218,7 +218,7 @@ def test_where_clark_sees_no_gain_from_experts(name, published):
 
 @pytest.mark.parametrize("name", CLARK)
 @given(size=st.floats(1e7, 1e10), experts=st.floats(1.0, 512))
-def test_the_effective_parameters_have_the_loss_of_the_experts(name, size, experts):
+def test_effective_dense_model_has_the_loss_of_the_moe_model(name, size, experts):
     law = scaling_law(f"clark-2022-{name}")
     dense = law.effective_parameters(size, experts)
     assert law.loss(dense, 1) == pytest.approx(law.loss(size, experts), rel=1e-9)
@@ -227,7 +227,7 @@ def test_the_effective_parameters_have_the_loss_of_the_experts(name, size, exper
 
 
 @given(size=st.floats(1e8, 1e11), tokens=st.floats(1e10, 1e13), granularity=st.floats(1, 16))
-def test_finer_experts_lower_the_loss_of_krajewski(size, tokens, granularity):
+def test_krajewski_loss_decreases_with_granularity(size, tokens, granularity):
     law = scaling_law("krajewski-2024")
     assert law.loss(size, tokens, granularity * 1.5) < law.loss(size, tokens, granularity)
     plain = KrajewskiLaw(16.3, 0.126, 26.7, 0.127, 0.0, 0.58, 0.47)
@@ -236,7 +236,7 @@ def test_finer_experts_lower_the_loss_of_krajewski(size, tokens, granularity):
     )
 
 
-def test_the_sparsity_term_of_abnar_falls():
+def test_abnar_sparsity_term_decreases_with_sparsity():
     law = scaling_law("abnar-2025")
     assert law.lambda_ == -0.1666
     third = [law.c / (1 - sparsity) ** law.lambda_ for sparsity in (0.0, 0.5, 0.9)]
@@ -244,7 +244,7 @@ def test_the_sparsity_term_of_abnar_falls():
     assert third[1] == pytest.approx(0.4598 * 0.5**0.1666)
 
 
-def test_kumar_gives_less_in_fewer_bits_and_all_in_many():
+def test_effective_parameters_increase_with_bits_up_to_all_parameters():
     law = scaling_law("kumar-2024")
     worth = [law.effective_parameters(1e9, weight_bits=bits) for bits in (2, 4, 8, 16)]
     assert worth == sorted(worth)
@@ -257,14 +257,14 @@ def test_kumar_gives_less_in_fewer_bits_and_all_in_many():
     assert cost_at_precision(1e9, 2e10, 8) == pytest.approx(3 * 1e9 * 2e10)
 
 
-def test_quantizing_after_training_costs_more_the_longer_it_was():
+def test_post_training_quantization_penalty_increases_with_training_tokens():
     own = {"coefficient": 0.06, "gamma_tokens": 0.5, "gamma_parameters": 0.34, "gamma_bits": 0.6}
     penalties = [quantization_penalty(1e9, tokens, 4, **own) for tokens in (1e10, 1e11, 1e12)]
     assert penalties == sorted(penalties)
     assert quantization_penalty(1e9, 1e11, 3, **own) > quantization_penalty(1e9, 1e11, 4, **own)
 
 
-def test_deepseek_splits_the_compute_between_model_and_tokens():
+def test_deepseek_allocation_spends_the_compute_budget():
     law = scaling_law("deepseek-2024")
     assert round(law.model_coefficient * law.tokens_coefficient, 4) == 1.0001
     assert law.model_exponent + law.tokens_exponent == pytest.approx(1)
@@ -274,14 +274,14 @@ def test_deepseek_splits_the_compute_between_model_and_tokens():
     assert law.batch_tokens(1e21) > law.batch_tokens(1e20)
 
 
-def test_the_two_fits_of_steplaw_are_close():
+def test_both_step_law_presets_agree():
     paper, medians = scaling_law("steplaw-2025"), scaling_law("steplaw-2025-bootstrap")
     assert paper.learning_rate(1e9, 1e11) == pytest.approx(1.79 * 1e9**-0.713 * 1e11**0.307)
     assert medians.learning_rate(1e9, 1e11) == pytest.approx(paper.learning_rate(1e9, 1e11), rel=0.03)
     assert medians.batch_tokens(1e11) == pytest.approx(paper.batch_tokens(1e11), rel=0.03)
 
 
-def test_steplaw_is_near_the_best_of_its_own_runs(shared):
+def test_step_law_is_close_to_the_best_published_runs(shared):
     law = scaling_law("steplaw-2025")
     with (shared / "measurements" / "scaling" / "steplaw_dense_best.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -290,7 +290,7 @@ def test_steplaw_is_near_the_best_of_its_own_runs(shared):
     assert np.median(np.abs(np.log2(law.learning_rate(size, tokens) / rate))) < 0.6
 
 
-def test_kaplan_joins_its_two_single_laws():
+def test_kaplan_loss_approaches_its_single_variable_laws():
     law = scaling_law("kaplan-2020")
     much_data = law.loss(1e9, 1e30)
     assert much_data == pytest.approx((6.4e13 / 1e9) ** 0.076)
@@ -300,7 +300,7 @@ def test_kaplan_joins_its_two_single_laws():
 
 
 @given(compute=BUDGETS, ratio=st.floats(1, 1000))
-def test_gadre_is_hoffmann_with_one_exponent(compute, ratio):
+def test_gadre_loss_equals_hoffmann_with_equal_exponents(compute, ratio):
     size, tokens = math.sqrt(compute / (6 * ratio)), math.sqrt(compute * ratio / 6)
     assert GADRE.loss_of_compute(compute, ratio) == pytest.approx(GADRE.loss(size, tokens))
     assert GADRE.hoffmann.loss(size, tokens) == pytest.approx(GADRE.loss(size, tokens))
@@ -308,7 +308,7 @@ def test_gadre_is_hoffmann_with_one_exponent(compute, ratio):
     assert best.tokens_per_parameter == pytest.approx((GADRE.b / GADRE.a) ** (1 / (2 * GADRE.eta)))
 
 
-def test_the_error_of_gadre_falls_with_the_loss_to_its_limit():
+def test_gadre_downstream_error_decreases_with_loss_toward_its_limit():
     law = DownstreamError(epsilon=0.85, k=2.0, gamma=0.75)
     assert law.error(2.0) < law.error(3.0) < law.error(50.0) == pytest.approx(0.85)
 
@@ -321,18 +321,18 @@ def test_a_sigmoid_stays_between_floor_and_ceiling(x):
 
 
 @given(compute=st.floats(1.0, 1e9))
-def test_reinforcement_learning_saturates(compute):
+def test_reinforcement_learning_score_saturates_with_compute(compute):
     law = ReinforcementScore(start=0.2, ceiling=0.61, exponent=2.01, middle=2000.0)
     assert law.score(compute) == pytest.approx(0.2 + 0.41 / (1 + (2000 / compute) ** 2.01))
     assert law.score(2000) == pytest.approx(0.405)
 
 
-def test_coverage_is_a_power_law_in_its_logarithm():
+def test_log_coverage_is_a_power_law_of_samples():
     law = CoverageLaw(a=-1.8, b=-0.2)
     assert -math.log(law.score(32)) == pytest.approx(1.8 / 2)
 
 
-def test_a_student_of_busbridge():
+def test_busbridge_student_loss():
     supervised = scaling_law("busbridge-2025-supervised")
     assert supervised.loss(1e9, 20e9) == pytest.approx(1.220 + (3355 / 1e9**0.408 + 18186 / 20e9**0.431) ** 0.452)
     assert round(supervised.loss(1e9, 20e9), 3) == 2.375
@@ -341,7 +341,7 @@ def test_a_student_of_busbridge():
     assert 2.2 < student < law.loss(1e8, 2e10, teacher_loss=2.2, supervised_loss=supervised.loss(1e9, 2e10))
 
 
-def test_the_compute_of_distillation():
+def test_distillation_compute():
     training = 3 * 2e9 * 1e11
     assert distillation_flops(2e9, 1e11, 14e9, 1e12, teacher_logits=False) == pytest.approx(training)
     assert distillation_flops(2e9, 1e11, 14e9, 1e12) == pytest.approx(training + 14e9 * 1e11)

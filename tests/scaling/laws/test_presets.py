@@ -1,4 +1,4 @@
-"""Laws by name: each row of the table becomes a law with its digits and its source, and they say what was published."""
+"""Presets of scaling laws: coefficients, sources and published figures."""
 
 import math
 
@@ -25,17 +25,17 @@ def test_every_form_is_used():
     assert {row["form"] for row in ROWS.values()} == set(FORMS)
 
 
-def test_a_name_is_found_whatever_its_separators():
+def test_names_match_regardless_of_separators():
     assert scaling_law("Besiroglu 2024") is scaling_law("besiroglu-2024")
     assert scaling_law("chinchilla") is scaling_law("hoffmann-2022")
 
 
-def test_a_wrong_name_is_told_the_nearest():
+def test_unknown_name_error_suggests_the_nearest_name():
     with pytest.raises(UnknownNameError, match=r"unknown scaling law 'hofmann-2022'; did you mean 'hoffmann-2022'"):
         scaling_law("hofmann-2022")
 
 
-def test_a_caller_cannot_change_the_table():
+def test_changing_a_listed_preset_does_not_change_the_table():
     scaling_laws()[0]["name"] = "other"
     assert scaling_laws()[0]["name"] == "hoffmann-2022"
 
@@ -64,7 +64,7 @@ def test_tokens_per_parameter_at_the_compute_of_gopher_and_beyond(name, at_gophe
     assert [round(ratio, 1) for ratio in ratios] == [at_gopher, at_1e25]
 
 
-def test_the_exponents_of_approach_3():
+def test_approach_3_has_the_published_exponents():
     exponent = scaling_law("hoffmann-2022").parameter_exponent  # table 2 prints 0.46 and 0.454-0.455
     assert 0.45 < exponent < 0.465
 
@@ -83,14 +83,14 @@ TABLE_3 = [  # parameters, FLOPs, tokens
 
 
 @pytest.mark.parametrize(("parameters", "compute", "tokens"), TABLE_3)
-def test_table_3_of_hoffmann_2022_by_approach_1(parameters, compute, tokens):
+def test_approach_1_reproduces_table_3_of_hoffmann_2022(parameters, compute, tokens):
     best = scaling_law("hoffmann-2022-approach-1").allocate(compute)
     # 67B is printed with two digits, and 1.5T with two: 6 N D of that row is 4.7 % above its own FLOPs
     assert best.parameters == pytest.approx(parameters, rel=0.013)
     assert best.tokens == pytest.approx(tokens, rel=0.06 if tokens == 1.5e12 else 0.01)
 
 
-def test_approach_1_is_the_line_through_table_3():
+def test_approach_1_is_the_least_squares_fit_of_table_3():
     np = pytest.importorskip("numpy")
     sizes, budgets, _ = np.log(TABLE_3).T
     exponent, intercept = np.polyfit(budgets, sizes, 1)
@@ -99,7 +99,7 @@ def test_approach_1_is_the_line_through_table_3():
     assert round(law.parameter_exponent, 2) == 0.50
 
 
-def test_llama_3_reads_16_trillion_tokens():
+def test_llama_3_law_gives_16_trillion_tokens_at_its_training_compute():
     best = scaling_law("llama-3").allocate(3.8e25)
     assert round(best.tokens / 1e12, 2) == 16.29
     assert best.tokens == pytest.approx(16.55e12, rel=0.05)  # published; its FLOPs are 5 % below 6 N D
@@ -107,7 +107,7 @@ def test_llama_3_reads_16_trillion_tokens():
     assert best.loss is None
 
 
-def test_an_exponent_alone_needs_a_point():
+def test_exponent_only_law_requires_a_reference_point():
     law = scaling_law("porian-2024")
     with pytest.raises(MissingFactError, match=r"porian-2024 has an exponent and no coefficient"):
         law.allocate(1e20)
@@ -117,13 +117,13 @@ def test_an_exponent_alone_needs_a_point():
     assert fixed.name == law.name
 
 
-def test_a_law_of_tokens_goes_through_a_point_too():
+def test_token_law_passes_through_a_reference_point():
     law = scaling_law("llama-3").through(compute=6e21, parameters=1e9)
     assert law.allocate(6e21).tokens == pytest.approx(1e12)
     assert law.parameter_exponent == pytest.approx(0.463)
 
 
-def test_exponents_of_porian_fall_from_kaplan_to_chinchilla():
+def test_porian_exponents_decrease_from_kaplan_to_chinchilla():
     steps = ("reproduction", "head", "warmup", "cosine")
     exponents = [scaling_law(f"porian-2024-{step}").parameter_exponent for step in steps]
     exponents.append(scaling_law("porian-2024").parameter_exponent)
@@ -131,25 +131,25 @@ def test_exponents_of_porian_fall_from_kaplan_to_chinchilla():
     assert [round(1 - each, 2) for each in exponents] == pytest.approx([0.163, 0.294, 0.398, 0.428, 0.503], abs=0.008)
 
 
-def test_kaplan_gives_more_of_the_compute_to_parameters():
+def test_kaplan_allocates_more_compute_to_parameters_than_hoffmann():
     law = scaling_law("kaplan-2020-optimum")
     assert law.allocate(8.64e19).parameters == pytest.approx(1.3e9)
     assert law.parameter_exponent == 0.73 > scaling_law("besiroglu-2024").parameter_exponent
 
 
-def test_the_table_of_sardana():
+def test_sardana_presets_reproduce_the_published_table():
     rows = {name: scaling_law(name) for name in ROWS if name.startswith("sardana-2024")}
     assert all(isinstance(law, HoffmannLaw) for law in rows.values())
     best = rows["sardana-2024"]
     assert (best.alpha, best.beta, best.A, best.B, best.E) == (0.18, 0.24, 33.66, 138.9, 1.45)
 
 
-def test_no_preset_is_made_of_coefficients_that_are_not_published():
+def test_every_preset_has_published_coefficients():
     assert not {row["name"] for row in ROWS.values() if row["form"] in {"gadre", "student", "farseer"}}
     assert not hasattr(scaling_law("kumar-2024"), "E")
 
 
-def test_wrong_coefficients_are_named_all_at_once():
+def test_invalid_coefficients_are_reported_together():
     from costmodel.scaling.laws.kaplan import KaplanLaw
 
     with pytest.raises(InputError) as caught:
