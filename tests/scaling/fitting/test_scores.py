@@ -39,7 +39,7 @@ def test_interval_covers_the_scores_of_larger_models():
         ([2.0, 2.1], [0.3, 0.2], "5 or more"),
         ([2.0] * 6, [0.3] * 6, "must have different values"),
         ([2.0, 2.1, np.nan, 2.3, 2.4], [0.3] * 5, "must be finite"),
-        ([2.0, 2.1, 2.2, 2.3, 2.4], [0.3] * 4, "of one length"),
+        ([2.0, 2.1, 2.2, 2.3, 2.4], [0.3] * 4, "one length"),
     ],
 )
 def test_invalid_scores_raise_input_error(loss, score, message):
