@@ -188,17 +188,12 @@ class ScalingFit:
         return {**intervals, "loss": (float(loss[0]), float(loss[1]), float(loss[2]))}
 
     def rows(self, level: float = 0.95) -> list[dict[str, Any]]:
-        """Return the coefficients as rows: name, value, standard error, and the ends of the interval.
+        """Return one row per coefficient: `coefficient`, `value`, `standard error`, `low` and `high`.
 
         Parameters
         ----------
         level : float
             Probability of the interval, between 0 and 1 [1].
-
-        Returns
-        -------
-        list of dict
-            One row per coefficient, with the keys `coefficient`, `value`, `standard error`, `low` and `high`.
         """
         ends = self.confidence_interval(level)
         return [

@@ -94,19 +94,13 @@ def fit_envelope(parameters: Any, tokens: Any = None, loss: Any = None, bins: in
     Parameters
     ----------
     parameters, tokens, loss : sequence of float, optional
-        Parameters [1], tokens [token] and loss [nat/token] of each run, shape (runs,); or a table or a path as
-        `parameters`, as in `fit_scaling_law`.
+        Runs, as in `fit_isoflops`.
     bins : int
-        Number of ranges of compute, equally wide in the logarithm.
+        Number of ranges of compute, equally wide in the logarithm; at least two must contain a run.
 
     Returns
     -------
     ComputeOptimum
-
-    Raises
-    ------
-    InputError
-        If fewer than two ranges hold a run.
 
     References
     ----------

@@ -80,12 +80,8 @@ def fit_repeated(
 
     Parameters
     ----------
-    parameters : sequence of float
-        Parameters N of each run [1], shape (runs,).
-    tokens : sequence of float
-        Training tokens D of each run, repetitions included [token], shape (runs,).
-    loss : sequence of float
-        Loss of each run [nat/token], shape (runs,).
+    parameters, tokens, loss : sequence of float
+        Parameters N [1], training tokens D with repetitions [token] and loss [nat/token] of each run, shape (runs,).
     unique_tokens : sequence of float
         Distinct tokens U of each run [token], shape (runs,).
     fresh : HoffmannLaw, optional

@@ -67,8 +67,7 @@ class KrajewskiLaw(Law):
     Examples
     --------
     >>> from costmodel.scaling.laws.presets import scaling_law
-    >>> law = scaling_law("krajewski-2024")
-    >>> [round(law.loss(1e9, 16e9, granularity), 3) for granularity in (1, 16)]
+    >>> [round(scaling_law("krajewski-2024").loss(1e9, 16e9, granularity), 3) for granularity in (1, 16)]
     [3.308, 3.153]
     """
 

@@ -23,8 +23,7 @@ class AbnarLaw(Law):
     Examples
     --------
     >>> from costmodel.scaling.laws.presets import scaling_law
-    >>> law = scaling_law("abnar-2025")
-    >>> [round(law.loss(10e9, 100e9, sparsity), 3) for sparsity in (0.0, 0.9)]
+    >>> [round(scaling_law("abnar-2025").loss(10e9, 100e9, sparsity), 3) for sparsity in (0.0, 0.9)]
     [2.101, 2.15]
     """
 
