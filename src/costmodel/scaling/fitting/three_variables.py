@@ -44,6 +44,7 @@ def fit_experts(parameters: Any, experts: Any, loss: Any, start: float, most: fl
     Returns
     -------
     ThreeVariableFit
+        With a `ClarkLaw` as `law`.
 
     Raises
     ------
@@ -90,6 +91,7 @@ def fit_repeated(
     Returns
     -------
     ThreeVariableFit
+        With a `MuennighoffLaw` as `law`.
 
     Raises
     ------
