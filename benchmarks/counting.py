@@ -35,13 +35,13 @@ def main() -> None:
                 count(config)
         except CostModelError:
             continue
-        each = (time.process_time() - start) / REPEATS
-        slowest, slowest_name = max((slowest, slowest_name), (each, name))
+        seconds = (time.process_time() - start) / REPEATS
+        slowest, slowest_name = max((slowest, slowest_name), (seconds, name))
     print(f"slowest config warm: {slowest * 1e3:.2f} ms CPU ({slowest_name}; below 2)")
 
 
 def count(config: dict[str, object]) -> int:
-    """Return the total of a config, read anew."""
+    """Return the total of a config that is read again."""
     return from_config(config).parameters.total
 
 

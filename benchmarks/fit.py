@@ -1,6 +1,6 @@
-"""Speed of the fit of a scaling law: CPU time of a fit and of a bootstrap, against searches from many starts.
+"""Speed of the fit of a scaling law: CPU time of a fit and of a bootstrap, compared with multistart searches.
 
-Run: python benchmarks/fit.py [RUNS.csv] (columns of parameters, tokens and loss; made-up runs unless given). Where the
+Run: python benchmarks/fit.py [RUNS.csv] (columns of parameters, tokens and loss; synthetic runs by default). Where the
 package `chinchilla` is installed, its fit of the same runs is timed too.
 """
 
@@ -24,8 +24,8 @@ from costmodel.scaling.fitting.objective import objective, points
 from costmodel.scaling.laws.hoffmann import HoffmannLaw
 
 
-def made_up() -> Measurements:
-    """Return 240 runs of a law with a scatter of half a percent."""
+def synthetic_runs() -> Measurements:
+    """Return 240 synthetic runs of a law with a scatter of 0.5 %."""
     rng = np.random.default_rng(0)
     n, d = 10 ** rng.uniform(7.5, 10.2, 240), 10 ** rng.uniform(8.5, 11.5, 240)
     law = HoffmannLaw(E=1.817, A=478, B=2143, alpha=0.347, beta=0.367)
@@ -35,20 +35,27 @@ def made_up() -> Measurements:
 def timed(function: Callable[[], Any]) -> tuple[Any, float]:
     """Return a result and its CPU time [s]."""
     start = time.process_time()
-    found = function()
-    return found, time.process_time() - start
+    result = function()
+    return result, time.process_time() - start
 
 
 def _peer(function: Callable[[Any], float], start: Any) -> float:
-    found: Any = minimize(function, start, method="L-BFGS-B")
-    return float(found.fun)
+    result: Any = minimize(function, start, method="L-BFGS-B")
+    return float(result.fun)
 
 
 def multistart(runs: Measurements, starts: int = 60) -> float:
-    """Return the least objective of L-BFGS-B with finite differences from a grid of starts, as published fits do."""
+    """Return the lowest objective of L-BFGS-B with finite differences, from a grid of starting points."""
     data, ones = points(runs.parameters, runs.tokens, runs.loss), np.ones(len(runs.loss))
-    grid = list(product(np.arange(0, 26, 5), np.arange(0, 26, 5), np.arange(-1, 1.1, 0.5), np.arange(0, 2.1, 0.5),
-                        np.arange(0, 2.1, 0.5)))  # fmt: skip
+    grid = list(
+        product(
+            np.arange(0, 26, 5),
+            np.arange(0, 26, 5),
+            np.arange(-1, 1.1, 0.5),
+            np.arange(0, 2.1, 0.5),
+            np.arange(0, 2.1, 0.5),
+        )
+    )
     chosen = np.random.default_rng(0).choice(len(grid), starts, replace=False)
     best = np.inf
     for index in chosen:
@@ -60,7 +67,7 @@ def multistart(runs: Measurements, starts: int = 60) -> float:
 
 def main() -> None:
     """Print all measurements."""
-    runs = made_up() if len(sys.argv) < 2 else read_measurements(sys.argv[1], None, None)
+    runs = synthetic_runs() if len(sys.argv) < 2 else read_measurements(sys.argv[1], None, None)
     n, d, loss = runs.parameters, runs.tokens, runs.loss
     fit_scaling_law(n, d, loss)  # loads scipy
     fit, seconds = timed(lambda: fit_scaling_law(n, d, loss))
@@ -82,7 +89,7 @@ def peer(runs: Measurements) -> None:
     try:
         package, metrics = import_module("chinchilla"), import_module("chinchilla._metrics")
     except ImportError:
-        print("the package chinchilla is not installed: not compared")
+        print("the package chinchilla is not installed; no comparison")
         return
     ranges = {"E": (1, 2), "a": (1, 10), "b": (1, 10), "alpha": (0.1, 0.7), "beta": (0.1, 0.7)}
     starts = {name: np.linspace(low, high, 3) for name, (low, high) in ranges.items()}
@@ -94,10 +101,15 @@ def peer(runs: Measurements) -> None:
             other.database.append(C=6 * n * d, N=n, D=d, loss=loss)
         _, seconds = timed(lambda: other.fit(parallel=False))
         data = points(runs.parameters, runs.tokens, runs.loss)
-        theta = [np.log(other.A) - other.alpha * data.mean_x, np.log(other.B) - other.beta * data.mean_y,
-                 np.log(other.E), other.alpha, other.beta]  # fmt: skip
-        reached = float(objective(np.array(theta, dtype=float), data, np.ones(len(runs.loss))))
-    print(f"chinchilla, {3**5} starts: {seconds:.1f} s CPU; objective {reached:.10g}")
+        theta = [
+            np.log(other.A) - other.alpha * data.mean_x,
+            np.log(other.B) - other.beta * data.mean_y,
+            np.log(other.E),
+            other.alpha,
+            other.beta,
+        ]
+        lowest = float(objective(np.array(theta, dtype=float), data, np.ones(len(runs.loss))))
+    print(f"chinchilla, {3**5} starts: {seconds:.1f} s CPU; objective {lowest:.10g}")
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def one_input(data: bytes) -> None:
 
 
 def main() -> None:
-    """Fuzz until the time that is given is over."""
+    """Fuzz for the given time."""
     atheris.Setup(sys.argv, one_input)
     atheris.Fuzz()
 

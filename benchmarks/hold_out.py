@@ -29,18 +29,25 @@ def main() -> None:
             rows = [row for row in table.rows if not divided or row[divided] == name]
             columns = {column: [row[column] for row in rows] for column in table.columns}
             try:
-                found = fit_scaling_law(columns, holdout=10)
+                fit = fit_scaling_law(columns, holdout=10)
             except InputError as error:
                 print(f"{path.name} {name}: {error}")
                 continue
-            out, law = found.holdout, found.law
-            shown.append({
-                "runs": f"{path.stem} {name}", "points": str(len(found.residuals)), "E": f"{law.E:.3g}",
-                "alpha": f"{law.alpha:.3f}", "beta": f"{law.beta:.3f}",
-                "held out": str(out.points) if out else "-", "mean error": f"{out.mape:.2%}" if out else "-",
-                "bias": f"{out.bias:+.2%}" if out else "-", "in 80 % interval": f"{out.coverage:.0%}" if out else "-",
-                "warnings": str(len(found.warnings)),
-            })  # fmt: skip
+            out, law = fit.holdout, fit.law
+            shown.append(
+                {
+                    "runs": f"{path.stem} {name}",
+                    "points": str(len(fit.residuals)),
+                    "E": f"{law.E:.3g}",
+                    "alpha": f"{law.alpha:.3f}",
+                    "beta": f"{law.beta:.3f}",
+                    "holdout": str(out.points) if out else "-",
+                    "mean error": f"{out.mape:.2%}" if out else "-",
+                    "bias": f"{out.bias:+.2%}" if out else "-",
+                    "in 80 % interval": f"{out.coverage:.0%}" if out else "-",
+                    "warnings": str(len(fit.warnings)),
+                }
+            )
     print(text(shown))
 
 

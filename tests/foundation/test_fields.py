@@ -176,7 +176,7 @@ def test_draws_of_a_power_usage_effectiveness_stay_above_1(low, width, seed):
 
 
 @pytest.mark.parametrize("value", ["2026-09-01", " 2026-09-01 ", dt.date(2026, 9, 1), dt.datetime(2026, 9, 1, 12)])
-def test_dates(value):
+def test_accepted_dates(value):
     day = cm.Rental(on=value).on
     assert day == dt.date(2026, 9, 1) and type(day) is dt.date
 
@@ -194,6 +194,6 @@ def test_values_that_are_not_a_count_are_refused(value):
 
 
 @pytest.mark.parametrize("value", [np.int64(8000), "8000", "8,000", "8k", 8000])
-def test_counts(value):
+def test_accepted_counts(value):
     count = cm.Cluster("H100-SXM", value).count
     assert count == 8000 and type(count) is int

@@ -19,7 +19,7 @@ def written(tmp_path, content, name="facts.csv"):
     return path
 
 
-def test_the_tables_are_found():
+def test_tables_are_found():
     assert {"facts/accelerators", "gpu_prices", "measurements/published_runs", "assumptions/defaults"} <= set(CSV)
 
 
@@ -67,31 +67,31 @@ def test_a_table_is_read_as_text(tmp_path):
         (b"a,b\n" + b"x" * 200_000 + b",1\n", "field larger"),
     ],
 )
-def test_a_file_that_is_not_a_table_is_refused(tmp_path, content, message):
+def test_file_that_is_not_a_table_is_refused(tmp_path, content, message):
     with pytest.raises(cm.InputError, match=message):
         read_csv(written(tmp_path, content))
 
 
-def test_two_columns_of_one_name_would_lose_one(tmp_path):
+def test_duplicate_column_names_are_refused(tmp_path):
     with pytest.raises(cm.InputError, match=r"facts\.csv"):
         read_csv(written(tmp_path, "price,price\n1,2\n"))
 
 
-def test_a_file_that_cannot_be_read(tmp_path):
+def test_unreadable_file_is_refused(tmp_path):
     with pytest.raises(cm.InputError, match=r"none.csv cannot be read: No such file"):
         read_csv(tmp_path / "none.csv")
     with pytest.raises(cm.InputError, match="cannot be read"):
         read_csv(tmp_path)
 
 
-def test_a_path_that_no_file_can_have():
+def test_invalid_path_is_refused():
     with pytest.raises(cm.InputError, match="cannot be read"):
         read_csv(Path("facts\0.csv"))
     with pytest.raises(cm.InputError, match="cannot be read"):
         cm.Scenario.load("run\0.toml")
 
 
-def test_a_huge_file_is_not_read(tmp_path):
+def test_file_above_the_size_limit_is_refused(tmp_path):
     path = tmp_path / "facts.csv"
     with path.open("wb") as file:
         file.truncate(tables.MAX_BYTES + 1)
@@ -138,7 +138,7 @@ def test_a_provenance_as_text():
 
 
 @pytest.mark.parametrize("name", [row["name"] for row in table("assumptions/defaults").rows])
-def test_a_default_is_the_median_of_a_range_with_a_source(name):
+def test_default_is_the_median_of_a_range_with_a_source(name):
     figure = default(name)
     row = next(row for row in table("assumptions/defaults").rows if row["name"] == name)
     assert isinstance(figure.spread, Interval)

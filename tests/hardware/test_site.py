@@ -36,7 +36,7 @@ def test_an_unknown_region_gets_a_suggestion(region, suggestion):
 
 
 @pytest.mark.parametrize("region", ["", "Atlantis", "aws:mars-1"])
-def test_a_region_that_does_not_exist(region):
+def test_nonexistent_region_is_refused(region):
     with pytest.raises(cm.UnknownNameError, match="unknown region"):
         resolve_region(region)
 
@@ -63,7 +63,7 @@ def test_the_newest_year_not_after_the_one_asked_for():
     assert grid_intensity("USA", min(years)).provenance.as_of == str(min(years))
 
 
-def test_a_year_before_the_table():
+def test_year_before_the_table_is_refused():
     with pytest.raises(cm.MissingFactError, match="no grid intensity of FRA is known for 1800 or before"):
         grid_intensity("FRA", 1800)
 

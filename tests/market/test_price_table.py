@@ -186,7 +186,7 @@ def test_a_target_in_other_columns_is_refused(files):
     assert target.read_text() == "a,b\n1,2\n"
 
 
-def test_files_that_cannot_be_read(files, tmp_path):
+def test_unreadable_files_are_refused(files, tmp_path):
     target, new = files({})
     for pair in ((target, tmp_path / "none.csv"), (tmp_path / "none.csv", new), (tmp_path, new)):
         with pytest.raises(cm.InputError, match="cannot be read"):

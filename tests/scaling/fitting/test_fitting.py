@@ -145,7 +145,7 @@ truths = st.builds(
     HoffmannLaw, E=st.floats(0.5, 2.5), A=st.floats(50, 2000), B=st.floats(200, 5000), alpha=st.floats(0.2, 0.5),
     beta=st.floats(0.2, 0.5),
 )  # fmt: skip
-N, D = (each.ravel() for each in np.meshgrid(np.geomspace(1e7, 1e10, 9), np.geomspace(5e8, 5e11, 9)))
+N, D = (axis.ravel() for axis in np.meshgrid(np.geomspace(1e7, 1e10, 9), np.geomspace(5e8, 5e11, 9)))
 
 
 @settings(max_examples=20, deadline=None)
@@ -178,7 +178,7 @@ def test_gradient_matches_finite_differences_of_the_objective(truth, seed):
     theta = np.array([0.0, 0.1, 0.5, 0.3, 0.3]) + rng.normal(0, 0.1, 5)
     step = 1e-6 * np.eye(5)
     numeric = [
-        (objective(theta + each, data, weights) - objective(theta - each, data, weights)) / 2e-6 for each in step
+        (objective(theta + change, data, weights) - objective(theta - change, data, weights)) / 2e-6 for change in step
     ]
     assert gradient(theta, data, weights) == pytest.approx(numeric, rel=1e-4, abs=1e-7)
 

@@ -140,12 +140,12 @@ def law(reference: str = "") -> Callable[[type[L]], type[L]]:
     """
 
     def decorate(cls: type[L]) -> type[L]:
-        made = dataclass(frozen=True, slots=True)(cls)
+        decorated = dataclass(frozen=True, slots=True)(cls)
         text = cls.__doc__ or ""
-        if listed := {name: argument for name, argument, _ in _coefficients(made)}:
+        if listed := {name: argument for name, argument, _ in _coefficients(decorated)}:
             text = _with_section(text, "Parameters", _entries(listed, "float"))
-        made.__doc__ = _with_section(text, "References", [reference]) if reference else text
-        return made
+        decorated.__doc__ = _with_section(text, "References", [reference]) if reference else text
+        return decorated
 
     return decorate
 
