@@ -280,5 +280,5 @@ def test_tables_and_files_are_read_by_column_name(tmp_path):
     path.write_text("\n".join(["n_params,n_tokens,loss", *lines]))
     laws = [fit_scaling_law(each).law for each in ({**table, "n_params": N}, path)]
     assert laws[0].alpha == pytest.approx(laws[1].alpha)
-    with pytest.raises(cm.InputError, match="the column of tokens is missing"):
+    with pytest.raises(cm.InputError, match="the column `tokens` is missing"):
         fit_scaling_law({"parameters": N, "loss": loss})
