@@ -1,4 +1,4 @@
-"""Rental prices on days to come: the distribution, its draws, the fit, and how well it foresaw what happened."""
+"""Future rental prices: distribution, draws, fit, and forecast skill on prices left out of the fit."""
 
 import dataclasses
 import datetime as dt
@@ -19,7 +19,7 @@ from costmodel.projection.rents.price_pairs import CLASSES, HORIZONS, Pair, Pric
 from costmodel.refit.rental_paths import path_rows
 
 TARGETS = {"hyperscaler": 0.085, "neocloud": 0.170, "marketplace": 0.105}
-"""Highest accepted score of the pool for generations left out of the fit [1]."""
+"""Highest accepted CRPS of the pool for generations left out of the fit [1]."""
 PATHS = st.sampled_from(CLASSES).map(rental_path)
 YEARS = st.floats(0.02, 12.0)
 
@@ -50,11 +50,11 @@ def by_time():
         ("vast", "marketplace", "marketplace"),
     ],
 )
-def test_the_class_of_a_price(provider, model, expected):
+def test_price_class_depends_on_provider_and_purchase_model(provider, model, expected):
     assert price_class(provider, model) == expected
 
 
-def test_a_class_that_is_none_is_refused():
+def test_unknown_price_class_is_rejected():
     with pytest.raises(InputError) as error:
         price_class("", "on demand")
     assert len(error.value.problems) == 2
@@ -67,7 +67,7 @@ def test_a_class_that_is_none_is_refused():
 @given(path=PATHS, probability=st.floats(0.001, 0.999), years=YEARS)
 def test_cdf_and_quantile_are_inverse(path, probability, years):
     change = path.quantile(probability, years)
-    if change == 0.0:  # unchanged has a probability of its own
+    if change == 0.0:  # an unchanged price has a positive probability
         assert path.cdf(-1e-9, years) - 1e-6 <= probability <= path.cdf(0.0, years) + 1e-6
     else:
         assert path.cdf(change, years) == pytest.approx(probability, abs=1e-9)
@@ -75,7 +75,7 @@ def test_cdf_and_quantile_are_inverse(path, probability, years):
 
 @settings(max_examples=30, deadline=None)
 @given(path=PATHS, years=st.lists(YEARS, min_size=1, max_size=5), seed=st.integers(0, 2**32))
-def test_paths_are_prices_and_seeded(path, years, seed):
+def test_paths_are_positive_and_depend_on_the_seed(path, years, seed):
     paths = path.paths(years, 40, generator(seed))
     assert paths.shape == (40, len(years))
     assert np.isfinite(paths).all()
@@ -87,10 +87,10 @@ def test_paths_are_prices_and_seeded(path, years, seed):
 @given(path=PATHS, years=st.lists(YEARS, min_size=1, max_size=4))
 def test_horizons_and_changes_broadcast(path, years):
     changes = np.array([-0.5, 0.0, 0.3])
-    table_of = path.cdf(changes[:, None], years)
-    assert table_of.shape == (3, len(years))
-    assert table_of[2, 0] == pytest.approx(path.cdf(0.3, years[0]))
-    assert (np.diff(table_of, axis=0) >= 0).all()
+    cdf = path.cdf(changes[:, None], years)
+    assert cdf.shape == (3, len(years))
+    assert cdf[2, 0] == pytest.approx(path.cdf(0.3, years[0]))
+    assert (np.diff(cdf, axis=0) >= 0).all()
     assert isinstance(path.factor(years[0]), float)
     assert path.factor(np.array(years), 0.9)[0] == pytest.approx(path.factor(years[0], 0.9))
 
@@ -103,7 +103,7 @@ def test_draws_follow_the_distribution(name):
         assert (logs <= change).mean(axis=0) == pytest.approx(path.cdf(change, years), abs=0.012)
 
 
-def test_a_sticky_path_keeps_the_rank_of_its_change_and_a_walk_stands_still():
+def test_sticky_path_keeps_its_rank_and_walk_is_constant_after_walk_years():
     sticky = RentalPath("x", 1.0, 0.0, 0.3, 0.26, 1.5, sticky_share=1.0).paths([1.0, 2.0, 4.0], 5000, generator())
     first = sticky[:, 0] != 1.0
     assert first.mean() == pytest.approx(1 - math.exp(-1), abs=0.03)
@@ -112,7 +112,7 @@ def test_a_sticky_path_keeps_the_rank_of_its_change_and_a_walk_stands_still():
     assert np.allclose(walk[:, 0], walk[:, 2])
 
 
-def test_prices_move_together_more_within_a_provider():
+def test_correlation_is_higher_within_a_provider():
     path = RentalPath("x", 50.0, 0.0, 0.3, 0.26, 1.5, sticky_share=0.0)
     logs = np.log(joint_paths([path] * 3, ["a", "a", "b"], [1.0], 40_000, generator())[:, :, 0])
     correlation = np.corrcoef(logs)
@@ -123,7 +123,7 @@ def test_prices_move_together_more_within_a_provider():
     assert 0.4 * alone.std() < many.mean(axis=0).std() < 0.9 * alone.std()
 
 
-def test_without_drift_the_median_stays():
+def test_median_is_constant_without_drift():
     for name in ("hyperscaler", "neocloud"):
         assert rental_path(name).factor([0.5, 1.0, 3.0, 6.0]) == pytest.approx(1.0, abs=0.03)
     low, high = rental_path("neocloud").interval([0.0, 1.0, 5.0])
@@ -132,7 +132,7 @@ def test_without_drift_the_median_stays():
     assert high[2] < 2.0
 
 
-def test_the_parameters_are_near_those_of_the_study():
+def test_fitted_parameters_agree_with_the_study():
     expected = {"hyperscaler": (0.25, -0.15, 0.33), "neocloud": (1.5, 0.0, 0.28), "marketplace": (2.0, 0.0, 0.25)}
     for name, (changes, step, scale) in expected.items():
         path = rental_path(name)
@@ -142,7 +142,7 @@ def test_the_parameters_are_near_those_of_the_study():
         assert (path.walk, path.walk_years, path.sticky_share) == (0.26, 1.5, 0.5)
 
 
-def test_past_days_are_facts_and_later_ones_go_on_from_the_last():
+def test_past_days_use_published_prices_and_future_days_start_from_the_last():
     days = ["2025-03-01", "2026-06-01", "2027-07-01"]
     outlook = rental_outlook("H100-SXM", days, "lambda", count=8)
     facts = [gpu_price("H100-SXM", "lambda", on=day, count=8).usd_per_gpu_hour for day in days]
@@ -157,50 +157,50 @@ def test_past_days_are_facts_and_later_ones_go_on_from_the_last():
     assert "neocloud, 0.8 years on" in str(outlook)
 
 
-def test_an_old_fact_is_uncertain_from_its_own_day_on():
+def test_spread_grows_from_the_date_of_an_old_price():
     day = vintage() + dt.timedelta(days=30)
     old = rental_outlook("A100-40GB-SXM", [day], "oci")
     assert old.years[0] > 30 / 365
     assert old.years[0] == pytest.approx((day - old.facts[0].as_of).days / 365.25)
 
 
-def test_an_outlook_without_days_or_facts_is_refused():
-    with pytest.raises(InputError, match=r"days is a list of dates"):
+def test_outlook_without_days_or_prices_is_rejected():
+    with pytest.raises(InputError, match=r"days must be a list of at least one date"):
         rental_outlook("H100-SXM", [])
-    with pytest.raises(InputError, match=r"days is a list of dates"):
+    with pytest.raises(InputError, match=r"days must be a list of at least one date"):
         rental_outlook("H100-SXM", "2027-01-01")
     with pytest.raises(MissingFactError):
         rental_outlook("H100-SXM", ["2020-01-01"], "lambda")
 
 
 @pytest.mark.parametrize("years", [-1.0, math.nan, math.inf, 101.0, "soon"])
-def test_horizons_that_are_none_are_refused(years):
+def test_invalid_horizons_are_rejected(years):
     for call in (rental_path("neocloud").factor, lambda h: rental_path("neocloud").cdf(0.0, h)):
         with pytest.raises(InputError, match=r"years must be numbers from 0 to 100"):
             call(years)
 
 
-def test_questions_that_have_no_answer_are_refused():
+def test_invalid_arguments_are_rejected():
     path = rental_path("neocloud")
-    with pytest.raises(InputError, match=r"a probability lies between 0 and 1"):
+    with pytest.raises(InputError, match=r"probability must be between 0 and 1"):
         path.quantile(1.0, 1.0)
     with pytest.raises(InputError, match=r"level must be a fraction between 0 and 1"):
         path.interval(1.0, 80)
     with pytest.raises(InputError) as error:
         joint_paths([path], ["a", "b"], [1.0], 0, generator())
     assert len(error.value.problems) == 2
-    with pytest.raises(InputError, match=r"split is 'generation', 'provider' or 'time'"):
+    with pytest.raises(InputError, match=r"split must be 'generation', 'provider' or 'time'"):
         backtest_rental("device")
 
 
-def facts_of(*rows):
+def price_table(*rows):
     columns = table("gpu_prices").columns
     base = dict.fromkeys(columns, "") | {"accelerator": "H100-SXM", "provider": "lambda", "purchase_model": "on_demand"}
     return Table("own", tuple(base | row for row in rows), columns, "")
 
 
-def test_pairs_are_of_one_offer_the_cheapest_of_a_day_with_a_host():
-    own = facts_of(
+def test_pairs_use_the_lowest_price_of_a_day_including_the_host():
+    own = price_table(
         {"as_of": "2025-01-01", "usd_per_gpu_hour": "3.0"},
         {"as_of": "2025-01-01", "usd_per_gpu_hour": "2.0", "region": "us"},
         {"as_of": "2025-01-01", "usd_per_gpu_hour": "1.0", "region": "europe-west4"},
@@ -210,14 +210,14 @@ def test_pairs_are_of_one_offer_the_cheapest_of_a_day_with_a_host():
         {"as_of": "2025-07-01", "usd_per_gpu_hour": "0.7", "purchase_model": "reserved_1y"},
         {"as_of": "2025-07-01", "usd_per_gpu_hour": "5.0", "provider": "runpod"},
     )
-    found = price_pairs(own)
-    assert [round(math.exp(pair.change), 3) for pair in found] == [2.0, 1.6]
-    assert {pair.generation for pair in found} == {"hopper"}
-    assert [pair.horizon for pair in found] == ["6 months", "6 months"]
-    assert windows(found) == 1
+    pairs = price_pairs(own)
+    assert [round(math.exp(pair.change), 3) for pair in pairs] == [2.0, 1.6]
+    assert {pair.generation for pair in pairs} == {"hopper"}
+    assert [pair.horizon for pair in pairs] == ["6 months", "6 months"]
+    assert windows(pairs) == 1
 
 
-def test_each_offer_and_each_of_its_horizons_counts_alike():
+def test_offers_have_equal_weight():
     pairs = PricePairs.of(price_pairs())
     by_offer = {}
     for pair, weight in zip(pairs.pairs, pairs.weight, strict=True):
@@ -225,55 +225,60 @@ def test_each_offer_and_each_of_its_horizons_counts_alike():
     assert set(np.round(list(by_offer.values()), 9)) == {1.0}
 
 
-def test_the_protocol_reproduces_no_change_of_the_study(by_generation):
+def test_no_change_crps_agrees_with_the_study(by_generation):
     # The study: 0.081 and 0.218 for the first two, with prices whose source cannot be found.
     expected = {"hyperscaler": 0.0747, "neocloud": 0.222, "marketplace": 0.101}
-    found = {name: by_generation.crps(name, "no change") for name in CLASSES}
-    assert found == pytest.approx(expected, abs=0.003)
+    crps = {name: by_generation.crps(name, "no change") for name in CLASSES}
+    assert crps == pytest.approx(expected, abs=0.003)
     assert by_generation.crps("neocloud", "-30 % a year") == pytest.approx(0.592, abs=0.01)
     assert by_generation.crps("marketplace", "-30 % a year") == pytest.approx(0.315, abs=0.01)
 
 
-def test_the_spread_of_neoclouds_stops_growing():
+def test_spread_of_neocloud_prices_saturates():
     pairs = [pair for pair in price_pairs() if pair.price_class == "neocloud"]
     spreads = [np.std([pair.change for pair in pairs if pair.horizon == name]) for name in HORIZONS]
     assert spreads == pytest.approx([0.12, 0.25, 0.27, 0.29, 0.31], abs=0.015)
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_generations_left_out_are_foreseen(by_generation, name):
+def test_crps_and_coverage_on_generations_left_out(by_generation, name):
     assert by_generation.crps(name) <= TARGETS[name]
     assert 0.70 <= by_generation.coverage(name, 0.8) <= 0.92
     assert by_generation.coverage(name, 0.95) >= 0.90
     assert by_generation.crps(name) <= by_generation.crps(name, "no change")
 
 
-def test_neoclouds_gain_most_and_without_bias(by_generation):
+def test_neocloud_forecast_has_skill_and_no_bias(by_generation):
     assert by_generation.skill("neocloud") >= 0.22
     assert abs(by_generation.bias("neocloud")) <= 0.05
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_later_prices_are_never_worse_foreseen_than_by_no_change(by_time, name):
+def test_time_split_crps_is_not_above_the_baselines(by_time, name):
     assert by_time.crps(name) <= by_time.crps(name, "no change")
     assert by_time.crps(name) <= by_time.crps(name, "fitted drift")
 
 
-def test_every_coverage_shows_how_few_windows_it_rests_on(by_generation):
+def test_rows_report_the_number_of_windows(by_generation):
     for row in by_generation.horizon_rows():
         assert 0 < row["windows"] <= row["pairs"]
         low, high = {"hyperscaler": (11, 19), "neocloud": (11, 33), "marketplace": (4, 12)}[row["class"]]
         assert low <= row["windows"] <= high
     assert all(row["windows"] for row in by_generation.rows())
     assert {row["model"] for row in by_generation.rows()} == {
-        "no change", "-30 % a year", "fitted drift", "random walk", "sticky", POOL,
-    }  # fmt: skip
+        "no change",
+        "-30 % a year",
+        "fitted drift",
+        "random walk",
+        "sticky",
+        POOL,
+    }
     assert "windows" in str(by_generation)
     assert by_generation.to_markdown().count("\n") > 18
     assert "<table>" in by_generation._repr_html_()
 
 
-def test_the_score_of_a_normal_is_the_closed_form():
+def test_crps_of_a_normal_equals_the_closed_form():
     pair = Pair("neocloud", "x", "y", "p", "on_demand", dt.date(2024, 1, 1), dt.date(2025, 1, 1), 0.3)
     (scored,) = score(Drift(0.1, 0.4), [pair])
     spread = 0.4 * math.sqrt(pair.years)
@@ -284,7 +289,7 @@ def test_the_score_of_a_normal_is_the_closed_form():
     assert score(Drift(0.0), [pair])[0].crps == pytest.approx(0.3)
 
 
-def test_the_fit_recovers_a_sticky_path():
+def test_fit_recovers_a_sticky_path():
     truth = RentalPath("neocloud", 1.2, -0.15, 0.3, 0.26, 1.5, sticky_share=1.0)
     drawn = generator(5)
     start, pairs = dt.date(2020, 1, 1), []
@@ -292,13 +297,13 @@ def test_the_fit_recovers_a_sticky_path():
         days = int(drawn.integers(60, 900))
         change = float(np.log(truth.paths([days / 365.25], 1, drawn)[0, 0]))
         pairs.append(Pair("neocloud", f"a{number}", "g", "p", "on_demand", start, start + dt.timedelta(days), change))
-    found = fit_path("neocloud", PricePairs.of(pairs), 0.26)
-    assert found.changes_per_year == pytest.approx(1.2, rel=0.15)
-    assert found.step == pytest.approx(-0.15, abs=0.04)
-    assert found.step_scale == pytest.approx(0.3, rel=0.15)
+    path = fit_path("neocloud", PricePairs.of(pairs), 0.26)
+    assert path.changes_per_year == pytest.approx(1.2, rel=0.15)
+    assert path.step == pytest.approx(-0.15, abs=0.04)
+    assert path.step_scale == pytest.approx(0.3, rel=0.15)
 
 
-def test_a_class_without_prices_gets_what_was_known_before():
+def test_price_class_without_pairs_gets_the_priors():
     hyperscaler = [pair for pair in price_pairs() if pair.price_class == "hyperscaler"]
     path = fit_paths(hyperscaler)["neocloud"]
     assert (path.changes_per_year, path.step_scale) == pytest.approx((1.0, 0.28), rel=0.02)
@@ -306,6 +311,6 @@ def test_a_class_without_prices_gets_what_was_known_before():
         path_rows(hyperscaler)
 
 
-def test_a_path_is_frozen():
+def test_rental_path_is_immutable():
     with pytest.raises(dataclasses.FrozenInstanceError):
         rental_path("neocloud").walk = 1.0

@@ -1,6 +1,6 @@
 """Forecast skill of rental prices: generations, providers or later dates left out of the fit.
 
-Scores are averaged inside an offer and a horizon, then over the offers, then over the horizons, each with equal weight.
+Scores are averaged within an offer and a horizon, then over offers, then over horizons, with equal weights.
 """
 
 from __future__ import annotations
@@ -35,61 +35,65 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 SPLIT = dt.date(2025, 3, 1)
-"""The time split fits pairs that end by this day and scores those that begin on it or later."""
+"""Date of the time split: pairs that end by this date are fitted, pairs that start on it or later are scored."""
 WIDEST, CELLS = 4.0, 4000
-"""The scores are integrals from -WIDEST to WIDEST over so many cells: 0.002 wide in ln price [1]."""
+"""Range (-WIDEST to WIDEST) and number of cells of the CRPS integral: cells of 0.002 in ln price [1]."""
 POOL = "pool"
-"""The model that the library uses."""
+"""Name of the forecast used by the library: mixture of the sticky model and the random walk."""
 
 
 class Forecast(Protocol):
-    """A distribution of ln(price / price now) by horizon."""
+    """Distribution of ln(price / price now) by horizon."""
 
     def cdf(self, change: Any, years: Any) -> Any:
-        """Return the probability of at most that change."""
+        """Return the probability that ln(price / price now) is at most `change` [1]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A change of `rate` a year for sure (`walk` 0), or as the mean of a random walk."""
+    """Constant drift of ln price, without uncertainty (`walk` 0) or with a random walk."""
 
     rate: float
+    """Drift of ln price [1/year]."""
     walk: float = 0.0
+    """Standard deviation of the random walk after one year [1]."""
 
     def cdf(self, change: Any, years: Any) -> Any:
         import numpy as np
         from scipy.special import ndtr
 
         y, h = np.broadcast_arrays(np.asarray(change, dtype=float), np.asarray(years, dtype=float))
-        left = y - self.rate * h
-        return ndtr(left / (self.walk * np.sqrt(h))) if self.walk else (left >= 0).astype(float)
+        residual = y - self.rate * h
+        return ndtr(residual / (self.walk * np.sqrt(h))) if self.walk else (residual >= 0).astype(float)
 
 
 class Scored(NamedTuple):
-    """What became of one pair under a forecast."""
+    """Scores of a forecast of one pair."""
 
     pair: Pair
+    """The two prices."""
     crps: float
-    """Continuous ranked probability score [1], in ln price; of a point the absolute error."""
+    """Continuous ranked probability score in ln price [1]; the absolute error of a point forecast."""
     rank: float
-    """Probability of less, plus half of that of the same price."""
+    """Probability of a lower price than the outcome, plus half that of an equal price [1]."""
     inside: tuple[bool, bool, bool]
-    """Whether it lay within the central 50, 80 and 95 %."""
+    """Whether the outcome lies inside the central 50, 80 and 95 % intervals."""
     bias: float
-    """Median forecast minus what happened [1]."""
+    """Median forecast minus outcome in ln price [1]."""
 
 
 def class_fits(pairs: Sequence[Pair]) -> dict[str, dict[str, Forecast]]:
-    """Return the forecasts that are compared, by model and class, fitted on pairs.
+    """Return the fitted forecasts by model and price class.
 
     Parameters
     ----------
-    pairs : of all classes
+    pairs : sequence of Pair
+        Pairs of all price classes.
     """
     import numpy as np
 
     pools = fit_paths(pairs)
-    found: dict[str, dict[str, Forecast]] = {
+    forecasts: dict[str, dict[str, Forecast]] = {
         name: {} for name in ("no change", "-30 % a year", "fitted drift", "random walk", "sticky", POOL)
     }
     for name in CLASSES:
@@ -99,22 +103,24 @@ def class_fits(pairs: Sequence[Pair]) -> dict[str, dict[str, Forecast]]:
         drift = float((by_time * own.change * own.years).sum() / (by_time * own.years**2).sum())
         walk = float(np.sqrt(np.average(own.change**2 / own.years, weights=own.weight)))
         around = float(np.sqrt(np.average((own.change - drift * own.years) ** 2 / own.years, weights=own.weight)))
-        found["no change"][name] = Drift(0.0)
-        found["-30 % a year"][name] = Drift(float(np.log(0.7)))
-        found["fitted drift"][name] = Drift(drift, around)
-        found["random walk"][name] = Drift(0.0, walk)
-        found["sticky"][name] = replace(pool, sticky_share=1.0)
-        found[POOL][name] = pool
-    return found
+        forecasts["no change"][name] = Drift(0.0)
+        forecasts["-30 % a year"][name] = Drift(float(np.log(0.7)))
+        forecasts["fitted drift"][name] = Drift(drift, around)
+        forecasts["random walk"][name] = Drift(0.0, walk)
+        forecasts["sticky"][name] = replace(pool, sticky_share=1.0)
+        forecasts[POOL][name] = pool
+    return forecasts
 
 
 def score(forecast: Forecast, pairs: Sequence[Pair]) -> list[Scored]:
-    """Return how well a forecast foresaw pairs of prices.
+    """Return the scores of a forecast on pairs of prices.
 
     Parameters
     ----------
-    forecast : a distribution by horizon
-    pairs : of prices
+    forecast : Forecast
+        Distribution of ln(price / price now) by horizon.
+    pairs : sequence of Pair
+        Observed pairs.
     """
     import numpy as np
 
@@ -125,33 +131,43 @@ def score(forecast: Forecast, pairs: Sequence[Pair]) -> list[Scored]:
     if isinstance(forecast, Drift) and not forecast.walk:
         middle = forecast.rate * years
         hit = np.abs(change - middle) <= UNCHANGED
-        return [Scored(pair, float(abs(pair.change - at)), 0.5 if on else float(pair.change > at), (bool(on),) * 3,
-                       float(at - pair.change)) for pair, at, on in zip(pairs, middle, hit, strict=True)]  # fmt: skip
+        return [
+            Scored(
+                pair,
+                float(abs(pair.change - median)),
+                0.5 if tied else float(pair.change > median),
+                (bool(tied),) * 3,
+                float(median - pair.change),
+            )
+            for pair, median, tied in zip(pairs, middle, hit, strict=True)
+        ]
     width = 2 * WIDEST / CELLS
     grid = -WIDEST + width * (np.arange(CELLS) + 0.5)
     table = np.asarray(forecast.cdf(grid, years[:, None]))
     crps = ((table - (grid >= change[:, None])) ** 2).sum(axis=1) * width
     low, high = np.asarray(forecast.cdf(change - UNCHANGED, years)), np.asarray(forecast.cdf(change + UNCHANGED, years))
     middle = grid[(table >= 0.5).argmax(axis=1)] - width / 2
-    found = []
+    scores = []
     for i, pair in enumerate(pairs):
         inside = tuple(bool(high[i] >= (1 - level) / 2 and low[i] <= (1 + level) / 2) for level in (0.5, 0.8, 0.95))
-        found.append(Scored(pair, float(crps[i]), float((low[i] + high[i]) / 2), inside,  # type: ignore[arg-type]
-                            float(middle[i] - pair.change)))  # fmt: skip
-    return found
+        rank, bias = float((low[i] + high[i]) / 2), float(middle[i] - pair.change)
+        scores.append(Scored(pair, float(crps[i]), rank, inside, bias))  # type: ignore[arg-type]
+    return scores
 
 
 def average(scored: Sequence[Scored], value: Callable[[Scored], float]) -> float:
-    """Return the mean of a score: inside an offer and a horizon, then over offers, then over horizons.
+    """Return the mean of a score within an offer and a horizon, then over offers, then over horizons.
 
     Parameters
     ----------
-    scored : at least one
-    value : the score
+    scored : sequence of Scored
+        At least one.
+    value : callable
+        Function that returns the score of a pair.
     """
     by_cell: dict[tuple[str, tuple[str, str, str]], list[float]] = {}
-    for each in scored:
-        by_cell.setdefault((each.pair.horizon, each.pair.series), []).append(value(each))
+    for result in scored:
+        by_cell.setdefault((result.pair.horizon, result.pair.series), []).append(value(result))
     by_horizon: dict[str, list[float]] = {}
     for (horizon, _), values in by_cell.items():
         by_horizon.setdefault(horizon, []).append(sum(values) / len(values))
@@ -164,95 +180,127 @@ class RentalBacktest:
     """Scores of forecasts of rental prices; see `backtest_rental`."""
 
     split: str
-    """What was left out of the fit."""
+    """Description of the data left out of the fit."""
     scored: Mapping[str, Mapping[str, Sequence[Scored]]]
-    """By model and class."""
+    """Scores of each pair, by model and price class."""
 
     def crps(self, price_class: str, model: str = POOL) -> float:
-        """Return the mean score of a class [1], in ln price.
+        """Return the mean CRPS of a price class in ln price [1].
 
         Parameters
         ----------
-        price_class : of the prices
-        model : one of those compared
+        price_class : str
+            Price class.
+        model : str
+            Name of the forecast.
         """
-        return average(self.scored[model][price_class], lambda each: each.crps)
+        return average(self.scored[model][price_class], lambda result: result.crps)
 
     def coverage(self, price_class: str, level: float = 0.8, model: str = POOL) -> float:
-        """Return the share of changes within the central interval [1].
+        """Return the share of outcomes inside the central interval [1].
 
         Parameters
         ----------
-        price_class : of the prices
-        level : 0.5, 0.8 or 0.95
-        model : one of those compared
+        price_class : str
+            Price class.
+        level : float
+            0.5, 0.8 or 0.95 [1].
+        model : str
+            Name of the forecast.
         """
         if level not in {0.5, 0.8, 0.95}:
-            raise InputError(f"level is 0.5, 0.8 or 0.95; got {level!r}")
+            raise InputError(f"level must be 0.5, 0.8 or 0.95; got {level!r}")
         place = (0.5, 0.8, 0.95).index(level)
-        return average(self.scored[model][price_class], lambda each: float(each.inside[place]))
+        return average(self.scored[model][price_class], lambda result: float(result.inside[place]))
 
     def bias(self, price_class: str, model: str = POOL) -> float:
-        """Return the mean of median forecast minus what happened [1], in ln price.
+        """Return the mean of median forecast minus outcome in ln price [1].
 
         Parameters
         ----------
-        price_class : of the prices
-        model : one of those compared
+        price_class : str
+            Price class.
+        model : str
+            Name of the forecast.
         """
-        return average(self.scored[model][price_class], lambda each: each.bias)
+        return average(self.scored[model][price_class], lambda result: result.bias)
 
     def skill(self, price_class: str, model: str = POOL, against: str = "no change") -> float:
-        """Return by what share the score is below that of another model [1].
+        """Return the forecast skill, 1 - CRPS / CRPS of another forecast [1].
 
         Parameters
         ----------
-        price_class : of the prices
-        model, against : of those compared
+        price_class : str
+            Price class.
+        model : str
+            Name of the forecast.
+        against : str
+            Name of the baseline forecast.
         """
         return 1 - self.crps(price_class, model) / self.crps(price_class, against)
 
     def windows(self, price_class: str) -> int:
-        """Return how many windows do not overlap: what a coverage rests on.
+        """Return the number of windows that do not overlap, an upper bound of independent observations.
 
         Parameters
         ----------
-        price_class : of the prices
+        price_class : str
+            Price class.
         """
-        pairs = [each.pair for each in self.scored[POOL][price_class]]
+        pairs = [result.pair for result in self.scored[POOL][price_class]]
         return sum(windows([pair for pair in pairs if pair.horizon == horizon]) for horizon in HORIZONS)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row per class and model."""
+        """Return one row per price class and forecast."""
         return [
-            {"class": name, "model": model, "crps": self.crps(name, model), "skill": self.skill(name, model),
-             "within 50 %": self.coverage(name, 0.5, model), "within 80 %": self.coverage(name, 0.8, model),
-             "within 95 %": self.coverage(name, 0.95, model), "bias": self.bias(name, model),
-             "pairs": len(scored), "windows": self.windows(name)}
-            for name in CLASSES for model, by_class in self.scored.items() if (scored := by_class[name])
-        ]  # fmt: skip
+            {
+                "class": name,
+                "model": model,
+                "crps": self.crps(name, model),
+                "skill": self.skill(name, model),
+                "within 50 %": self.coverage(name, 0.5, model),
+                "within 80 %": self.coverage(name, 0.8, model),
+                "within 95 %": self.coverage(name, 0.95, model),
+                "bias": self.bias(name, model),
+                "pairs": len(scored),
+                "windows": self.windows(name),
+            }
+            for name in CLASSES
+            for model, by_class in self.scored.items()
+            if (scored := by_class[name])
+        ]
 
     def horizon_rows(self, model: str = POOL) -> list[dict[str, Any]]:
-        """Return one row per class and horizon of a model, with the windows and providers that it rests on.
+        """Return one row per price class and horizon of a forecast, with the number of windows and providers.
 
         Parameters
         ----------
-        model : one of those compared
+        model : str
+            Name of the forecast.
         """
-        found = []
+        rows = []
         for name in CLASSES:
             for horizon in HORIZONS:
-                own = [each for each in self.scored[model][name] if each.pair.horizon == horizon]
+                own = [result for result in self.scored[model][name] if result.pair.horizon == horizon]
                 if own:
-                    pairs = [each.pair for each in own]
-                    found.append({
-                        "class": name, "horizon": horizon, "crps": average(own, lambda each: each.crps),
-                        **{f"within {level} %": average(own, lambda each, place=place: float(each.inside[place]))  # type: ignore[misc]
-                           for place, level in enumerate((50, 80, 95))},
-                        "pairs": len(own), "windows": windows(pairs),
-                        "providers": len({pair.provider for pair in pairs}),
-                    })  # fmt: skip
-        return found
+                    pairs = [result.pair for result in own]
+                    rows.append(
+                        {
+                            "class": name,
+                            "horizon": horizon,
+                            "crps": average(own, lambda result: result.crps),
+                            **{
+                                f"within {level} %": average(
+                                    own, lambda result, place=place: float(result.inside[place])
+                                )  # type: ignore[misc]
+                                for place, level in enumerate((50, 80, 95))
+                            },
+                            "pairs": len(own),
+                            "windows": windows(pairs),
+                            "providers": len({pair.provider for pair in pairs}),
+                        }
+                    )
+        return rows
 
     def to_markdown(self) -> str:
         """Return the rows as a Markdown table."""
@@ -260,7 +308,7 @@ class RentalBacktest:
 
     @property
     def _footer(self) -> str:
-        return "crps and bias in ln price; windows: those that do not overlap, fewer still are independent"
+        return "crps and bias in ln price; windows do not overlap, but are not all independent"
 
     def __str__(self) -> str:
         by_horizon = as_text([cells(row) for row in self.horizon_rows()], f"\nThe {POOL} by horizon")
@@ -271,13 +319,14 @@ class RentalBacktest:
 
 
 def backtest_rental(split: str = "generation", facts: Table | None = None) -> RentalBacktest:
-    """Score forecasts of rental prices on what they were not fitted on.
+    """Score forecasts of rental prices on prices left out of the fit.
 
     Parameters
     ----------
-    split : "generation" fits all other generations of accelerators, "provider" all other providers, "time" the
-        pairs that end by March 2025, scored on those that begin then or later
-    facts : the price table of the library unless given
+    split : {"generation", "provider", "time"}
+        Prices left out: each generation of accelerators, each provider, or all from March 2025 on.
+    facts : Table, optional
+        Prices; the table of the library by default.
 
     Returns
     -------
@@ -287,7 +336,7 @@ def backtest_rental(split: str = "generation", facts: Table | None = None) -> Re
     Raises
     ------
     InputError
-        If the split is not one of those.
+        If the split is unknown.
 
     Examples
     --------
@@ -306,15 +355,17 @@ def _backtest(split: str, facts: Table | None) -> RentalBacktest:
         title = f"Fitted on pairs of prices up to {SPLIT}, scored on later ones"
     elif split in {"generation", "provider"}:
         group = attrgetter(split)
-        folds = [([pair for pair in pairs if group(pair) != left], [pair for pair in pairs if group(pair) == left])
-                 for left in dict.fromkeys(map(group, pairs))]  # fmt: skip
-        title = f"Each {split} foreseen from the others"
+        folds = [
+            ([pair for pair in pairs if group(pair) != left], [pair for pair in pairs if group(pair) == left])
+            for left in dict.fromkeys(map(group, pairs))
+        ]
+        title = f"Each {split} predicted from the others"
     else:
-        raise InputError(f"split is 'generation', 'provider' or 'time'; got {split!r}")
+        raise InputError(f"split must be 'generation', 'provider' or 'time'; got {split!r}")
     scored: dict[str, dict[str, list[Scored]]] = {}
     for fitted_on, left_out in folds:
         for model, by_class in class_fits(fitted_on).items():
-            of_model = scored.setdefault(model, {name: [] for name in CLASSES})
+            by_name = scored.setdefault(model, {name: [] for name in CLASSES})
             for name, forecast in by_class.items():
-                of_model[name] += score(forecast, [pair for pair in left_out if pair.price_class == name])
+                by_name[name] += score(forecast, [pair for pair in left_out if pair.price_class == name])
     return RentalBacktest(title, scored)

@@ -27,23 +27,23 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 YEAR = 365.25
-"""Days of a year."""
+"""Days per year."""
 SAME_PROVIDER, OTHER_PROVIDER = 0.5, 0.2
-"""Correlation of the changes of two prices [1]: rounded from the shares of their variance that a half year explains,
-0.49 within a provider and 0.23 over all neoclouds."""
+"""Correlation of the changes of two prices, of one provider and of different providers [1]. Rounded from the shares of
+variance explained by the half year: 0.49 within a provider, 0.23 over all neoclouds."""
 SPREAD_GROWTH = 4.0
-"""Years after which the variance of a change that happened has doubled [year]: a longer time holds more changes."""
+"""Time after which the variance of ln(price / price now) of a changed price has doubled [year]."""
 MOST_YEARS = 100.0
-"""No horizon is longer [year]."""
+"""Longest accepted horizon [year]."""
 
 
 @dataclass(frozen=True, slots=True)
 class RentalPath:
-    """How the price of one accelerator at one provider may move: y = ln p(t + h) / p(t) without a drift.
+    """Distribution of y = ln(p(t + h) / p(t)) of the rental price of one accelerator at one provider, without drift.
 
-    A pool of two views, each right with its share. *Sticky*: the price stays until it is changed (`changes_per_year`);
-    then y is a Laplace distribution around `step` whose scale grows as sqrt(1 + h/4). *Walk*: y is normal with mean 0
-    and a variance that grows for `walk_years` and no longer.
+    The distribution is a mixture of two models. *Sticky*: the price stays constant until it is changed, at a rate of
+    `changes_per_year`; then y has a Laplace distribution around `step` with a scale that grows as sqrt(1 + h/4).
+    *Walk*: y is normal with mean 0 and a variance that grows up to a horizon of `walk_years`.
 
     References
     ----------
@@ -57,25 +57,31 @@ class RentalPath:
     """
 
     price_class: str
+    """Price class: "hyperscaler", "neocloud" or "marketplace"."""
     changes_per_year: float
-    """[1/year]"""
+    """Rate of price changes in the sticky model [1/year]."""
     step: float
-    """Mean of ln(new / old) when a price is changed [1]."""
+    """Mean of ln(new price / old price) of a change [1]."""
     step_scale: float
-    """Scale of the Laplace distribution around it [1]."""
+    """Scale of the Laplace distribution around `step` [1]."""
     walk: float
-    """Standard deviation of y after one year [1]."""
+    """Standard deviation of y after one year in the random walk [1]."""
     walk_years: float = 1.5
+    """Horizon beyond which the variance of the random walk stays constant [year]."""
     sticky_share: float = 0.5
+    """Weight of the sticky model in the mixture [1]."""
     source: str = ""
+    """Source of the parameters."""
 
     def cdf(self, change: Any, years: Any) -> Any:
-        """Return the probability that ln(price / price now) is at most `change`, of the broadcast shape.
+        """Return the probability that ln(price / price now) is at most `change` [1]; arguments are broadcast.
 
         Parameters
         ----------
-        change : ln(price / price now) [1], shape (...)
-        years : from now [year], shape (...)
+        change : float or array
+            ln(price / price now) [1].
+        years : float or array
+            Time from now [year].
         """
         import numpy as np
         from scipy.special import ndtr
@@ -91,18 +97,20 @@ class RentalPath:
         return _plain(self.sticky_share * sticky + (1 - self.sticky_share) * walk)
 
     def quantile(self, probability: Any, years: Any) -> Any:
-        """Return ln(price / price now) at a probability, of the broadcast shape; 0 where that is "unchanged".
+        """Return a quantile of ln(price / price now) [1]; exactly 0 for an unchanged price. Arguments are broadcast.
 
         Parameters
         ----------
-        probability : between 0 and 1, shape (...)
-        years : from now [year], shape (...)
+        probability : float or array
+            Between 0 and 1 [1].
+        years : float or array
+            Time from now [year].
         """
         import numpy as np
 
         p, h = np.broadcast_arrays(np.asarray(probability, dtype=float), checked_years(years))
         if not ((p > 0) & (p < 1)).all():
-            raise InputError(f"a probability lies between 0 and 1; got {probability!r}")
+            raise InputError(f"probability must be between 0 and 1; got {probability!r}")
         low, high = np.full(p.shape, -60.0), np.full(p.shape, 60.0)
         for _ in range(70):
             middle = (low + high) / 2
@@ -112,64 +120,78 @@ class RentalPath:
         return _plain(np.where(unchanged, 0.0, high))
 
     def factor(self, years: Any, probability: Any = 0.5) -> Any:
-        """Return price / price now at a probability, of the broadcast shape.
+        """Return a quantile of price / price now [1]; arguments are broadcast.
 
         Parameters
         ----------
-        years : from now [year], shape (...)
-        probability : between 0 and 1, shape (...); the median unless given
+        years : float or array
+            Time from now [year].
+        probability : float or array
+            Between 0 and 1 [1]; 0.5 is the median.
         """
         import numpy as np
 
         return _plain(np.exp(np.asarray(self.quantile(probability, years))))
 
     def interval(self, years: Any, level: float = DEFAULT_LEVEL) -> tuple[Any, Any]:
-        """Return the ends of the central interval of price / price now, each of the shape of `years`.
+        """Return the low and high end of the central interval of price / price now [1].
 
         Parameters
         ----------
-        years : from now [year], shape (...)
-        level : share of the probability inside [1]
+        years : float or array
+            Time from now [year].
+        level : float
+            Probability inside the interval [1].
         """
         check_level(level)
         return self.factor(years, (1 - level) / 2), self.factor(years, (1 + level) / 2)
 
     def paths(self, years: Any, count: int, generator: np.random.Generator) -> Array:
-        """Return draws of price / price now by year, shape (count, horizons); see `joint_paths`.
+        """Return draws of price / price now, shape (count, horizons) [1]; see `joint_paths`.
 
         Parameters
         ----------
-        years : from now [year], shape (horizons,)
-        count : of draws
-        generator : of random numbers
+        years : sequence of float
+            Times from now, shape (horizons,) [year].
+        count : int
+            Number of draws.
+        generator : numpy.random.Generator
+            Source of the random numbers.
         """
-        found: Array = joint_paths([self], [""], years, count, generator)[0]
-        return found
+        paths: Array = joint_paths([self], [""], years, count, generator)[0]
+        return paths
 
     def rows(self, years: Any = (0.5, 1.0, 2.0, 3.0)) -> list[dict[str, Any]]:
-        """Return the interval of price / price now by year, as rows of a table.
+        """Return one row per horizon: class, years, median, low and high of price / price now.
 
         Parameters
         ----------
-        years : from now [year], shape (horizons,)
+        years : sequence of float
+            Times from now, shape (horizons,) [year].
         """
         return [
-            {"class": self.price_class, "years": float(h), "median": self.factor(h),
-             **dict(zip(("low", "high"), self.interval(h), strict=True))}
+            {
+                "class": self.price_class,
+                "years": float(h),
+                "median": self.factor(h),
+                **dict(zip(("low", "high"), self.interval(h), strict=True)),
+            }
             for h in checked_years(years).ravel()
-        ]  # fmt: skip
+        ]
 
 
 def price_class(provider: str, purchase_model: str = "on_demand") -> str:
-    """Return the kind of price that a provider's is: "hyperscaler", "neocloud" or "marketplace".
+    """Return the price class of an offer: "hyperscaler", "neocloud" or "marketplace".
 
-    Spot prices move as those of a marketplace do. Reserved prices move as the list they are a rebate on; that is an
-    assumption, none was scored.
+    Spot prices belong to the class "marketplace". Reserved prices are assumed to follow the on-demand list price; no
+    reserved price was tested.
 
     Parameters
     ----------
-    provider : as the facts spell it, or "market", the median of those that are no hyperscalers
-    purchase_model : "on_demand", "spot", "reserved_short", "reserved_1y", "reserved_3y" or "marketplace"
+    provider : str
+        Name in the price table, or "market" for the median of all providers except hyperscalers.
+    purchase_model : str
+        "on_demand", "spot", "reserved_short", "reserved_1y", "reserved_3y" or "marketplace".
 
     Examples
     --------
@@ -190,16 +212,17 @@ def price_class(provider: str, purchase_model: str = "on_demand") -> str:
 
 @lru_cache(maxsize=8)
 def rental_path(price_class: str) -> RentalPath:
-    """Return how prices of a class move.
+    """Return the fitted price distribution of a price class.
 
     Parameters
     ----------
-    price_class : "hyperscaler", "neocloud" or "marketplace"; see `costmodel.projection.rents.outlook.price_class`
+    price_class : str
+        "hyperscaler", "neocloud" or "marketplace"; see `costmodel.projection.rents.outlook.price_class`.
 
     Raises
     ------
     UnknownNameError
-        If there is no such class.
+        If the class is unknown.
     """
     rows = {row["price_class"]: row for row in table("fitted/rental_paths").rows}
     if price_class not in rows:
@@ -212,91 +235,104 @@ def rental_path(price_class: str) -> RentalPath:
 def joint_paths(
     paths: Sequence[RentalPath], providers: Sequence[str], years: Any, count: int, generator: np.random.Generator
 ) -> Array:
-    """Return draws of price / price now of several prices together, shape (paths, count, horizons).
+    """Return correlated draws of price / price now of several prices.
 
-    Which view is right is drawn once for all. A sticky path stays until its first change and keeps the rank of that
-    change from then on; a walk stands still after `walk_years`. Each horizon on its own follows `RentalPath.cdf`.
-    Changes are correlated by 0.5 within a provider and by 0.2 between two.
+    Each draw selects the sticky model or the random walk for all prices. A sticky path is constant until its first
+    change and keeps the rank of that change afterwards. A random walk is constant after `walk_years`. Each horizon
+    follows `RentalPath.cdf`. Changes have a correlation of 0.5 within a provider and of 0.2 between providers.
 
     Parameters
     ----------
-    paths : one for each price
-    providers : of each; those of one name move together more
-    years : from now [year], shape (horizons,)
-    count : of draws
-    generator : of random numbers
+    paths : sequence of RentalPath
+        Distribution of each price.
+    providers : sequence of str
+        Provider of each price.
+    years : sequence of float
+        Times from now, shape (horizons,) [year].
+    count : int
+        Number of draws.
+    generator : numpy.random.Generator
+        Source of the random numbers.
+
+    Returns
+    -------
+    numpy.ndarray
+        Price / price now, shape (paths, count, horizons) [1].
     """
     import numpy as np
     from scipy.special import ndtr
 
-    problems = [f"paths and providers go together; got {len(paths)} and {len(providers)}"] * (
+    problems = [f"paths and providers must have the same length; got {len(paths)} and {len(providers)}"] * (
         len(paths) != len(providers) or not paths
     )
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        problems.append(f"count is a whole number above 0; got {count!r}")
+        problems.append(f"count must be a positive whole number; got {count!r}")
     if problems:
         raise InputError(problems)
     horizons = np.atleast_1d(checked_years(years))
     if horizons.ndim != 1:
-        raise InputError(f"years has one axis; got the shape {horizons.shape}")
+        raise InputError(f"years must have one dimension; got the shape {horizons.shape}")
     same = np.asarray(providers)[:, None] == np.asarray(providers)[None, :]
     correlation = np.where(same, SAME_PROVIDER, OTHER_PROVIDER)
     np.fill_diagonal(correlation, 1.0)
     root = np.linalg.cholesky(correlation)
 
     def shocks(*shape: int) -> Array:
-        """Return standard normal draws that are correlated over the paths, shape (paths, *shape)."""
+        """Return standard normal draws, correlated over the paths, shape (paths, *shape)."""
         drawn = generator.standard_normal((len(paths), *shape))
         return drawn if len(paths) == 1 else np.einsum("ij,j...->i...", root, drawn)
 
-    view, when, size = generator.random(count), shocks(count), shocks(count)
+    model, when, size = generator.random(count), shocks(count), shocks(count)
     order = np.argsort(horizons, kind="stable")
     ordered = horizons[order]
     steps = shocks(len(horizons), count)
     result = np.empty((len(paths), count, len(horizons)))
     for i, path in enumerate(paths):
-        sticky = view < path.sticky_share
+        sticky = model < path.sticky_share
         until = np.minimum(ordered, path.walk_years)
         drawn = result[i]
-        # one side holds the rank below, so that no logarithm of 1 - 1 is taken
+        # the smaller tail probability is used, so that the logarithm stays accurate
         rank = ndtr(-np.abs(size[i, sticky]))
         laplace = -np.sign(size[i, sticky]) * np.log(2 * rank)
-        waited = -np.log(ndtr(when[i, sticky]))  # in mean times between changes
+        first_change = -np.log(ndtr(when[i, sticky]))  # in mean times between changes
         spread = path.step_scale * np.sqrt(1 + horizons / SPREAD_GROWTH)
-        changed = waited[:, None] <= path.changes_per_year * horizons
+        changed = first_change[:, None] <= path.changes_per_year * horizons
         drawn[sticky] = np.where(changed, path.step + laplace[:, None] * spread, 0.0)
         deviations = path.walk * np.sqrt(np.diff(until, prepend=0.0))
         walked = np.cumsum(steps[i][:, ~sticky] * deviations[:, None], axis=0)
         columns = np.empty_like(walked)
         columns[order] = walked
         drawn[~sticky] = columns.T
-    found: Array = np.exp(result, out=result)
-    return found
+    ratios: Array = np.exp(result, out=result)
+    return ratios
 
 
 @dataclass(frozen=True, slots=True)
 class RentalOutlook:
-    """The rental price of an accelerator on days past and to come; see `rental_outlook`."""
+    """Rental price of an accelerator on past and future days; see `rental_outlook`."""
 
     days: tuple[dt.date, ...]
+    """Days of the prices."""
     facts: tuple[GPUPrice, ...]
-    """Of each day: the last price known on it."""
+    """Last published price on each day."""
     years: tuple[float, ...]
-    """From the fact to the day [year]; 0 up to the newest day of the table, where the fact stands for itself."""
+    """Time from the published price to the day [year]; 0 for days up to the newest date of the table."""
     path: RentalPath
+    """Distribution of the later price."""
 
     @property
     def medians(self) -> tuple[float, ...]:
-        """Price of each day [USD/hour]."""
+        """Median price of each day [USD/hour]."""
         pairs = zip(self.facts, self.years, strict=True)
         return tuple(fact.usd_per_gpu_hour * self.path.factor(years) for fact, years in pairs)
 
     def interval(self, level: float = DEFAULT_LEVEL) -> list[tuple[float, float]]:
-        """Return the ends of the central interval of each day [USD/hour].
+        """Return the low and high end of the central interval of each day [USD/hour].
 
         Parameters
         ----------
-        level : share of the probability inside [1]
+        level : float
+            Probability inside the interval [1].
         """
         ends = [self.path.interval(years, level) for years in self.years]
         prices = [fact.usd_per_gpu_hour for fact in self.facts]
@@ -307,24 +343,34 @@ class RentalOutlook:
 
         Parameters
         ----------
-        count : of draws
-        generator : of random numbers
+        count : int
+            Number of draws.
+        generator : numpy.random.Generator
+            Source of the random numbers.
         """
         import numpy as np
 
         prices = np.array([fact.usd_per_gpu_hour for fact in self.facts])
-        found: Array = prices * self.path.paths(self.years, count, generator)
-        return found
+        drawn: Array = prices * self.path.paths(self.years, count, generator)
+        return drawn
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row per day: price, interval, and the fact that it rests on."""
+        """Return one row per day: price, interval, and the published price it starts from."""
         return [
-            {"day": str(day), "usd_per_gpu_hour": median, "low": low, "high": high,
-             "basis": "fact" if years == 0 else f"{self.path.price_class}, {years:.1f} years on",
-             "fact": fact.usd_per_gpu_hour, "as_of": str(fact.as_of), "source": fact.source}
+            {
+                "day": str(day),
+                "usd_per_gpu_hour": median,
+                "low": low,
+                "high": high,
+                "basis": "fact" if years == 0 else f"{self.path.price_class}, {years:.1f} years on",
+                "fact": fact.usd_per_gpu_hour,
+                "as_of": str(fact.as_of),
+                "source": fact.source,
+            }
             for day, fact, years, median, (low, high) in zip(
-                self.days, self.facts, self.years, self.medians, self.interval(), strict=True)
-        ]  # fmt: skip
+                self.days, self.facts, self.years, self.medians, self.interval(), strict=True
+            )
+        ]
 
     def __str__(self) -> str:
         first = self.facts[0]
@@ -342,20 +388,22 @@ def rental_outlook(
     region: str | None = None,
     facts: Table | None = None,
 ) -> RentalOutlook:
-    """Return the rental price of an accelerator on days past and to come.
+    """Return the rental price of an accelerator on past and future days.
 
-    A day up to the newest of the facts has the last price known on it. A later day starts from the last fact; its
-    uncertainty counts from the day of that fact, which may be old.
+    A day up to the newest date of the price table has the last published price. A later day has a distribution that
+    starts from the last published price; its spread grows from the date of that price.
 
     Parameters
     ----------
-    accelerator, provider, purchase_model, count, region, facts : as of `gpu_price`
-    days : dates, or ISO texts of them
+    accelerator, provider, purchase_model, count, region, facts : optional
+        As in `gpu_price`.
+    days : sequence of datetime.date or str
+        Dates or ISO dates.
 
     Raises
     ------
     InputError, MissingFactError, UnknownNameError
-        As `gpu_price`; also if there are no days.
+        As in `gpu_price`; InputError also if `days` is empty or no list.
 
     Examples
     --------
@@ -364,14 +412,17 @@ def rental_outlook(
     (3.29, 3.99)
     """
     if isinstance(days, (str, dt.date)) or not len(days):
-        raise InputError(f"days is a list of dates; got {days!r}")
+        raise InputError(f"days must be a list of at least one date; got {days!r}")
     newest = vintage(facts)
-    dates = tuple(day for each in days if (day := day_of(each)) is not None)
-    known = [gpu_price(accelerator, provider, purchase_model, min(day, newest), count=count, region=region, facts=facts)
-             for day in dates]  # fmt: skip
-    years = tuple((day - fact.as_of).days / YEAR if day > newest else 0.0
-                  for day, fact in zip(dates, known, strict=True))  # fmt: skip
-    return RentalOutlook(dates, tuple(known), years, rental_path(price_class(provider, purchase_model)))
+    dates = tuple(date for day in days if (date := day_of(day)) is not None)
+    prices = [
+        gpu_price(accelerator, provider, purchase_model, min(day, newest), count=count, region=region, facts=facts)
+        for day in dates
+    ]
+    years = tuple(
+        (day - fact.as_of).days / YEAR if day > newest else 0.0 for day, fact in zip(dates, prices, strict=True)
+    )
+    return RentalOutlook(dates, tuple(prices), years, rental_path(price_class(provider, purchase_model)))
 
 
 def checked_years(years: Any) -> Array:
@@ -379,19 +430,21 @@ def checked_years(years: Any) -> Array:
 
     Parameters
     ----------
-    years : from now [year], shape (...)
+    years : float or array
+        Times from now [year].
     """
     import numpy as np
 
     try:
         array = np.asarray(years, dtype=float)
-        good = bool((np.isfinite(array) & (array >= 0) & (array <= MOST_YEARS)).all())
+        valid = bool((np.isfinite(array) & (array >= 0) & (array <= MOST_YEARS)).all())
     except (TypeError, ValueError):
-        good = False
-    if not good:
+        valid = False
+    if not valid:
         raise InputError(f"years must be numbers from 0 to {MOST_YEARS:g}; got {str(years)[:80]!r}")
     return array
 
 
 def _plain(values: Any) -> Any:
+    """Return a float for a scalar array, else the array."""
     return float(values) if values.ndim == 0 else values

@@ -64,7 +64,7 @@ def fit_path(name: str, pairs: PricePairs, walk: float) -> RentalPath:
 
 
 def _path(name: str, values: Values, walk: float, sticky_share: float) -> RentalPath:
-    changes, step, scale = (values[each] for each in PRIORS)
+    changes, step, scale = (values[field] for field in PRIORS)
     return RentalPath(name, changes, step, scale, walk, WALK_YEARS, sticky_share)
 
 

@@ -36,14 +36,21 @@ class Pair(NamedTuple):
     """Two prices of one offer."""
 
     price_class: str
+    """Price class of the offer."""
     accelerator: str
+    """Name of the accelerator."""
     generation: str
+    """Generation of the accelerator."""
     provider: str
+    """Name of the provider."""
     purchase_model: str
+    """On demand, spot or marketplace."""
     start: dt.date
+    """Date of the first price."""
     end: dt.date
+    """Date of the second price."""
     change: float
-    """ln(second / first) [1]"""
+    """ln(second price / first price) [1]."""
 
     @property
     def years(self) -> float:
@@ -57,18 +64,22 @@ class Pair(NamedTuple):
 
     @property
     def horizon(self) -> str:
-        """The name of its horizon."""
+        """Name of the horizon in `HORIZONS`."""
         return [name for name, shortest in HORIZONS.items() if shortest <= self.years][-1]
 
 
 @dataclass(frozen=True, slots=True)
 class PricePairs:
-    """Pairs as arrays. Every offer has the same weight, and every horizon of an offer."""
+    """Pairs as arrays. All offers have equal weight, and so have all horizons of an offer."""
 
     pairs: tuple[Pair, ...]
+    """The pairs."""
     change: Array
+    """ln(second price / first price) of each pair [1]."""
     years: Array
+    """Time between the prices of each pair [year]."""
     weight: Array
+    """Weight of each pair [1]."""
 
     @classmethod
     def of(cls, pairs: Sequence[Pair]) -> PricePairs:
@@ -127,7 +138,7 @@ def price_pairs(facts: Table | None = None) -> list[Pair]:
 
 
 def windows(pairs: Sequence[Pair]) -> int:
-    """Return the largest number of pairs of which no two of one offer overlap.
+    """Return the largest number of pairs whose periods do not overlap within an offer.
 
     Parameters
     ----------
