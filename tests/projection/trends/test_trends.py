@@ -1,4 +1,4 @@
-"""Rates per year: given, published and fitted; what they become, and what too little data says."""
+"""Trends: given, published and fitted rates, intervals, paths, and rejected arguments."""
 
 import math
 
@@ -21,7 +21,7 @@ def generator(seed=0):
     return np.random.default_rng(seed)
 
 
-def test_a_rate_is_a_number_an_interval_or_a_time():
+def test_rate_is_a_number_an_interval_or_a_doubling_or_halving_time():
     assert Trend(rate=1.28).factor(2.0) == pytest.approx(1.28**2)
     assert Trend(rate="1.2 to 1.4", per="year").factor(1.0) == pytest.approx(math.sqrt(1.2 * 1.4))
     assert Trend(rate=1.02, per="month").yearly == pytest.approx(1.02**12)
@@ -31,7 +31,7 @@ def test_a_rate_is_a_number_an_interval_or_a_time():
     assert Trend(rate=2.0).doubling_time == pytest.approx(1.0)
 
 
-def test_the_interval_is_the_one_given_and_grows_with_time():
+def test_interval_equals_the_given_interval_and_grows_with_time():
     trend = Trend(rate="1.2 to 1.4")
     assert trend.interval(1.0) == pytest.approx((1.2, 1.4), rel=0.01)
     assert trend.interval(3.0) == pytest.approx((1.2**3, 1.4**3), rel=0.02)
@@ -39,7 +39,7 @@ def test_the_interval_is_the_one_given_and_grows_with_time():
     assert Trend(rate=1.3).interval(2.0) == pytest.approx((1.69, 1.69))
 
 
-def test_a_rate_that_fades_bends_to_the_lasting_one():
+def test_fading_rate_approaches_the_rate_after_fading():
     trend = Trend(rate=math.e, fade=4.0)
     assert math.log(trend.factor(100.0)) == pytest.approx(4.0)
     assert trend.factor(1.0) < math.e
@@ -47,19 +47,19 @@ def test_a_rate_that_fades_bends_to_the_lasting_one():
     assert lasting.factor(60.0) / lasting.factor(59.0) == pytest.approx(1.1, rel=1e-3)
 
 
-def test_what_does_not_change_is_a_floor():
+def test_value_approaches_the_floor():
     trend = Trend(rate=0.4, floor=0.05)
     assert trend.factor([0.0, 50.0]) == pytest.approx([1.0, 0.05])
     assert trend.paths([20.0], 100, generator()).min() >= 0.05
 
 
-def test_a_walk_widens_with_the_square_root_of_time():
+def test_random_walk_spread_grows_with_the_square_root_of_time():
     logs = np.log(Trend(rate=1.0, walk=0.2).paths([4.0, 1.0], 20_000, generator()))
     assert logs.std(axis=0) == pytest.approx([0.4, 0.2], rel=0.03)
     assert np.corrcoef(logs.T)[0, 1] == pytest.approx(0.5, abs=0.03)
 
 
-def test_regimes_are_kept_along_a_path():
+def test_path_keeps_its_regime():
     trend = Trend(regimes=(Trend(rate=0.8), Trend(rate=1.6)), weights=(0.7, 0.3))
     paths = trend.paths([1.0, 2.0], 10_000, generator())
     assert set(np.round(paths[:, 1] / paths[:, 0], 6)) == {0.8, 1.6}
@@ -70,12 +70,12 @@ def test_regimes_are_kept_along_a_path():
 
 
 @pytest.mark.parametrize("name", RATES)
-def test_published_rates_and_intervals_come_out(name):
+def test_published_trend_has_the_published_rate_and_interval(name):
     row = next(row for row in trends() if row["name"] == name)
     trend = Trend.published(name)
     times = {"doubling time": lambda: trend.doubling_time, "halving time": lambda: trend.halving_time}
     shown = times.get(row["measure"], lambda: trend.yearly)()
-    # an interval is not always even around the figure: the widest of the weak ones by a tenth of its logarithm
+    # published intervals are not always symmetric around the central value
     assert shown == pytest.approx(float(row["central"]), rel=0.2)
     if row["low"]:
         ends = trend.interval(1.0, float(row["level"]))
@@ -85,14 +85,14 @@ def test_published_rates_and_intervals_come_out(name):
         assert np.log(ends) == pytest.approx(np.log(expected), rel=0.05)
 
 
-def test_the_headline_rates_are_those_of_their_papers():
+def test_main_rates_equal_those_of_their_papers():
     assert Trend.published("gpu price-performance, ml gpus").doubling_time == pytest.approx(2.07, rel=0.01)
     assert Trend.published("frontier training cost").interval(1.0, 0.9) == pytest.approx((2.0, 2.9), rel=0.02)
     assert Trend.published("algorithms, language models").halving_time * 12 == pytest.approx(8.4, rel=0.02)
     assert Trend.published("frontier training compute").yearly == 4.6
 
 
-def test_every_row_has_a_source_and_a_grade():
+def test_every_row_has_source_and_grade():
     rows = trends()
     assert len(rows) > 40
     assert all(row["source"] and row["grade"] in {"published", "secondary", COMPUTED} for row in rows)
@@ -102,16 +102,16 @@ def test_every_row_has_a_source_and_a_grade():
     assert all("weak" in row["note"] for row in trends("inference price"))
 
 
-def test_computed_rows_are_what_the_tables_show_today():
-    found = computed_trends()
+def test_computed_rows_equal_a_new_fit():
+    computed = computed_trends()
     rows = {row["name"]: row for row in trends() if row["grade"] == COMPUTED}
-    assert set(rows) == set(found)
+    assert set(rows) == set(computed)
     for name, row in rows.items():
-        low, high = found[name].interval(1.0)
-        assert (found[name].yearly, low, high) == pytest.approx(
+        low, high = computed[name].interval(1.0)
+        assert (computed[name].yearly, low, high) == pytest.approx(
             (float(row["central"]), float(row["low"]), float(row["high"])), abs=6e-4
         )
-        assert len(found[name].values) == int(row["n"])
+        assert len(computed[name].values) == int(row["n"])
 
 
 def test_computed_rows_follow_the_published_rows_of_their_quantity():
@@ -123,22 +123,22 @@ def test_computed_rows_follow_the_published_rows_of_their_quantity():
     assert len(names) == len(table("facts/trends").rows) + len(table("fitted/trends").rows)
 
 
-def test_h100_rents_fell_and_then_rose():
+def test_h100_rental_prices_fell_until_october_2025_and_rose_after():
     before, after = (computed_trends()[f"h100 rent at neoclouds, {when}"] for when in ("to 2025-10", "since 2025-11"))
     assert before.yearly - 1 == pytest.approx(-0.20, abs=0.01)
     assert after.yearly - 1 == pytest.approx(0.595, abs=0.01)
     assert before.interval(1.0)[1] < 1 < after.interval(1.0)[0]
 
 
-def test_the_price_of_a_flop_falls_as_the_study_found():
-    found = computed_trends()
-    assert math.log(found["launch price per flop/s, tensor cores"].yearly) == pytest.approx(-0.20, abs=0.02)
-    assert math.log(found["cheapest rented flop, hyperscaler lists"].yearly) == pytest.approx(-0.22, abs=0.03)
+def test_rate_of_price_per_flop_agrees_with_the_study():
+    computed = computed_trends()
+    assert math.log(computed["launch price per flop/s, tensor cores"].yearly) == pytest.approx(-0.20, abs=0.02)
+    assert math.log(computed["cheapest rented flop, hyperscaler lists"].yearly) == pytest.approx(-0.22, abs=0.03)
     # The study found -0.29; without the doubtful price of MI355X at Crusoe (3.45 USD/hour) the rate is lower.
-    assert math.log(found["cheapest rented flop, neoclouds"].yearly) == pytest.approx(-0.16, abs=0.01)
+    assert math.log(computed["cheapest rented flop, neoclouds"].yearly) == pytest.approx(-0.16, abs=0.01)
 
 
-def test_purchase_prices_of_one_device_show_no_steady_rate(shared):
+def test_h100_purchase_prices_have_no_significant_rate(shared):
     rows = [
         row for row in read_csv(shared / "facts" / "gpu_purchase_prices.csv").rows if "H100 SXM5" in row["hardware"]
     ]
@@ -150,8 +150,8 @@ def test_purchase_prices_of_one_device_show_no_steady_rate(shared):
     assert fit_trend([row["as_of"] for row in old], [float(row["usd_per_device"]) for row in old]).yearly < 0.8
 
 
-def test_two_values_fix_a_rate_but_not_its_error():
-    with pytest.raises(InputError, match=r"2 values fix the rate but say nothing of its error: give noise"):
+def test_two_values_need_noise():
+    with pytest.raises(InputError, match=r"2 values determine the rate but not its error; give `noise`"):
         fit_trend([2020, 2022], [1.0, 4.0])
     fit = fit_trend([2020, 2022], [1.0, 4.0], noise=0.1)
     assert fit.yearly == pytest.approx(2.0)
@@ -159,14 +159,14 @@ def test_two_values_fix_a_rate_but_not_its_error():
     assert fit.interval(1.0) == pytest.approx((2 * math.exp(-half), 2 * math.exp(half)), rel=0.01)
 
 
-def test_few_values_have_a_wide_interval():
+def test_interval_narrows_with_more_values():
     dates = np.arange(2010.0, 2024.0)
     values = 1.4 ** (dates - 2010) * np.exp(0.1 * np.sin(7 * dates))
     widths = [np.ptp(np.log(fit_trend(dates[:n], values[:n]).interval(1.0))) for n in (3, 6, 14)]
     assert widths[0] > 1.3 * widths[1] > 2 * widths[2]
 
 
-def test_constant_reproduces_student_t():
+def test_constant_model_has_the_student_t_interval():
     x, y = np.arange(5.0), np.array([0.0, 0.5, 0.9, 1.6, 1.9])
     slope, intercept = np.polyfit(x, y, 1)
     error = math.sqrt(((y - intercept - slope * x) ** 2).sum() / 3 / ((x - 2) ** 2).sum())
@@ -174,7 +174,7 @@ def test_constant_reproduces_student_t():
     assert np.log(fit.interval(1.0)) == pytest.approx([slope - 1.6377 * error, slope + 1.6377 * error], rel=0.01)
 
 
-def test_decaying_finds_the_bend():
+def test_decaying_model_recovers_rate_and_time_constant():
     dates = np.arange(2015.0, 2025.0, 0.25)
     since = dates - dates[0]
     fit = fit_trend(dates, np.exp(2.0 * 3.0 * (1 - np.exp(-since / 3.0))), "decaying")
@@ -183,7 +183,7 @@ def test_decaying_finds_the_bend():
     assert fit.aic < fit_trend(dates, fit.values, "constant").aic
 
 
-def test_random_walk_recovers_its_spread():
+def test_random_walk_model_recovers_drift_and_spread():
     steps = generator(3).normal(0.05, 0.2, 400)
     fit = fit_trend(np.arange(2000.0, 2000.0 + 401), np.exp(np.concatenate([[0.0], np.cumsum(steps)])), "random-walk")
     assert fit.walk == pytest.approx(0.2, rel=0.1)
@@ -191,7 +191,7 @@ def test_random_walk_recovers_its_spread():
     assert fit.level == pytest.approx(fit.values[-1])
 
 
-def test_regimes_find_the_break():
+def test_regimes_model_finds_the_break():
     dates = np.arange(2018.0, 2026.0, 0.5)
     logs = np.where(dates < 2023, -0.3 * (dates - 2018), -1.5 + 0.6 * (dates - 2023))
     fit = fit_trend(dates, np.exp(logs + 0.01 * np.cos(9 * dates)), "regimes")
@@ -202,7 +202,7 @@ def test_regimes_find_the_break():
     assert low < 1 < high
 
 
-def test_scores_let_the_user_choose():
+def test_crps_ranks_models():
     dates = np.arange(2010.0, 2025.0)
     straight = 1.5 ** (dates - 2010) * np.exp(0.05 * np.sin(5 * dates))
     fits = {model: fit_trend(dates, straight, model) for model in ("constant", "random-walk")}
@@ -212,7 +212,7 @@ def test_scores_let_the_user_choose():
     assert [row["years"] for row in fits["constant"].rows((1, 2))] == [1.0, 2.0]
 
 
-def test_dates_may_be_days_or_years():
+def test_dates_may_be_iso_dates_or_decimal_years_in_any_order():
     days = ["2020-01-01", "2021-01-01", "2022-01-01"]
     assert fit_trend(days, [1, 2, 4]).yearly == pytest.approx(fit_trend([2020, 2021, 2022], [1, 2, 4]).yearly)
     assert decimal_year("2024-12-31") < 2025
@@ -224,46 +224,46 @@ def test_dates_may_be_days_or_years():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({}, "give one of rate, doubles_in, halves_in and regimes; got none"),
+        ({}, "give exactly one of rate, doubles_in, halves_in and regimes; got none"),
         ({"rate": 1.2, "doubles_in": 2}, "got rate, doubles_in"),
         ({"rate": -0.3}, "must be a number above 0"),
-        ({"rate": 0.7, "lasting": 0.9}, "lasting: is what a rate fades to"),
-        ({"doubles_in": 2, "per": "month"}, "per: goes with a rate"),
+        ({"rate": 0.7, "lasting": 0.9}, "lasting: is the rate after fading"),
+        ({"doubles_in": 2, "per": "month"}, "per: applies to `rate` only"),
         ({"rat": 1.2}, "did you mean 'rate'"),
         ({"rate": 1.2, "floor": 1.0}, "floor"),
-        ({"regimes": (Trend(rate=1.1),), "walk": 0.1}, "are given for each regime"),
+        ({"regimes": (Trend(rate=1.1),), "walk": 0.1}, "set them in each regime"),
     ],
 )
-def test_a_trend_that_makes_no_sense_is_refused(fields, message):
+def test_invalid_trend_fields_are_rejected(fields, message):
     with pytest.raises(InputError) as error:
         Trend(**fields)
     assert message in str(error.value)
 
 
-def test_wrong_questions_name_the_right_ones():
-    with pytest.raises(InputError, match=r"falls or stays.*see halving_time"):
+def test_invalid_calls_name_the_accepted_ones():
+    with pytest.raises(InputError, match=r"does not grow.*use halving_time"):
         _ = Trend(rate=0.7).doubling_time
     with pytest.raises(UnknownNameError, match=r"did you mean"):
         Trend.published("gpu price performance, ml gpu")
-    with pytest.raises(InputError, match=r"is a bound, no rate"):
+    with pytest.raises(InputError, match=r"is a bound, not a rate"):
         Trend.published("utilization")
     with pytest.raises(InputError, match=r"years must be numbers from 0 to 100"):
         Trend(rate=1.2).factor(-1.0)
-    with pytest.raises(InputError, match=r"let it fade"):
+    with pytest.raises(InputError, match=r"set `fade`"):
         Trend(rate=1e6).factor(100.0)
     with pytest.raises(InputError, match=r"unknown model 'linear'"):
         fit_trend([1, 2], [1, 2], "linear")
-    with pytest.raises(InputError, match=r"the rate is not known"):
+    with pytest.raises(InputError, match=r"the rate cannot be determined"):
         fit_trend([2020.0, 2020.001, 2020.002], [1.0, 2.0, 1.5])
 
 
-def test_all_problems_of_a_fit_are_told_at_once():
+def test_all_problems_of_a_fit_are_reported_in_one_error():
     with pytest.raises(InputError) as error:
         fit_trend(["2020-01-01", "yesterday"], [1.0, -2.0, 3.0])
     assert len(error.value.problems) == 3
 
 
-def test_a_trend_goes_through_a_file():
+def test_trend_survives_serialization():
     trend = Trend(rate="1.2 to 1.4", fade="2 to 6 years", lasting=1.05, quantity="price")
     assert Trend.from_data(trend.to_data()) == trend
     fit = fit_trend([2020, 2021, 2022, 2023], [1.0, 1.4, 2.1, 2.8])
@@ -280,7 +280,7 @@ def test_a_trend_goes_through_a_file():
     years=st.lists(st.floats(0.0, 15.0), min_size=1, max_size=5),
     seed=st.integers(0, 2**32),
 )
-def test_no_path_is_below_its_floor_or_undefined(rate, spread, fade, walk, floor, years, seed):
+def test_paths_are_finite_and_not_below_the_floor(rate, spread, fade, walk, floor, years, seed):
     trend = Trend(rate=between(rate / spread, rate * spread), fade=fade, walk=walk, floor=floor)
     paths = trend.paths(years, 50, generator(seed))
     assert paths.shape == (50, len(years))
@@ -298,7 +298,7 @@ def test_no_path_is_below_its_floor_or_undefined(rate, spread, fade, walk, floor
     logs=st.lists(st.floats(-3.0, 3.0), min_size=6, max_size=20),
     gaps=st.lists(st.floats(0.2, 2.0), min_size=20, max_size=20),
 )
-def test_a_fit_is_defined_or_refused(model, logs, gaps):
+def test_fit_is_finite_or_rejected(model, logs, gaps):
     dates = 2000.0 + np.cumsum(gaps[: len(logs)])
     try:
         fit = fit_trend(dates, np.exp(logs), model)

@@ -211,7 +211,7 @@ class RentalBacktest:
         if level not in {0.5, 0.8, 0.95}:
             raise InputError(f"level must be 0.5, 0.8 or 0.95; got {level!r}")
         place = (0.5, 0.8, 0.95).index(level)
-        return average(self.scored[model][price_class], lambda result: float(result.inside[place]))
+        return average(self.scored[model][price_class], _inside(place))
 
     def bias(self, price_class: str, model: str = POOL) -> float:
         """Return the mean of median forecast minus outcome in ln price [1].
@@ -290,9 +290,7 @@ class RentalBacktest:
                             "horizon": horizon,
                             "crps": average(own, lambda result: result.crps),
                             **{
-                                f"within {level} %": average(
-                                    own, lambda result, place=place: float(result.inside[place])
-                                )  # type: ignore[misc]
+                                f"within {level} %": average(own, _inside(place))
                                 for place, level in enumerate((50, 80, 95))
                             },
                             "pairs": len(own),
@@ -316,6 +314,11 @@ class RentalBacktest:
 
     def _repr_html_(self) -> str:
         return html_table([cells(row) for row in self.rows()], self.split, self._footer)
+
+
+def _inside(place: int) -> Callable[[Scored], float]:
+    """Return a measure: 1 if the outcome lies inside the interval at an index of `Scored.inside`, else 0."""
+    return lambda result: float(result.inside[place])
 
 
 def backtest_rental(split: str = "generation", facts: Table | None = None) -> RentalBacktest:

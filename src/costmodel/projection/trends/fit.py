@@ -1,4 +1,4 @@
-"""Which trend do dated values follow? Fits that can bend, with an interval that says how little is known."""
+"""Fits of trends to dated values: constant or decaying rate, random walk, or two regimes, with intervals."""
 
 import datetime as dt
 import math
@@ -17,55 +17,67 @@ if TYPE_CHECKING:
 
 Model = Literal["constant", "decaying", "random-walk", "regimes"]
 MODELS: tuple[Model, ...] = get_args(Model)
+"""Models of `fit_trend`."""
 LEAST_POINTS = {"constant": 2, "decaying": 4, "random-walk": 3, "regimes": 6}
+"""Smallest number of values of each model."""
 FADES = (0.1, 30.0, 121)
-"""Time constants that are tried for a decaying rate: least, most [year], and how many."""
+"""Grid of time constants of a decaying rate: lowest [year], highest [year], and number."""
 SHORTEST_REGIME = 0.2
-"""Share of the time that each of two regimes rules at least [1]."""
+"""Shortest regime, as a share of the time span of the values [1]."""
 SCORING_DRAWS = 1000
+"""Draws per forecast for the CRPS."""
 
 
 class Fitted(NamedTuple):
-    """What a fit found: the trend's fields, the logarithm it gives for each value, and how many numbers it took."""
+    """Result of a fit."""
 
     fields: dict[str, Any]
+    """Fields of the trend."""
     line: "Array"
+    """Fitted ln(value) of each value [1]."""
     parameters: int
+    """Number of fitted parameters."""
     level: float
-    """ln(value) from which the trend goes on."""
+    """Fitted ln(value) at the last date, where the forecast starts."""
     scatter: float
-    """Standard deviation of single values around the line [1]."""
+    """Standard deviation of ln(value) around the line [1]."""
 
 
 class FittedTrend(Trend):
-    """A trend with the values that it was fitted on; see `fit_trend`."""
+    """Trend fitted to values; see `fit_trend`."""
 
     model: Model
+    """Model of the fit."""
     dates: tuple[float, ...]
-    """As decimal years."""
+    """Dates of the values, ascending, as decimal years."""
     values: tuple[float, ...]
+    """Values in their unit."""
     level: float
-    """Value from which it goes on, at the last date, in the unit of the values."""
+    """Fitted value at the last date, where the forecast starts, in the unit of the values."""
     scatter: float
     """Standard deviation of ln(value) around the line [1]."""
     noise: float | None = None
-    """As given to the fit [1]."""
+    """Standard deviation of ln(value) of a single value, as given to the fit [1]."""
     aic: float
-    """Akaike's criterion; the random walk leaves the first value out of it."""
+    """Akaike information criterion; a random walk is scored without the first value."""
 
     def value(self, years: Any) -> Any:
-        """Return the value `years` after the last date, in the unit of the values.
+        """Return the forecast value after the last date, in the unit of the values.
 
         Parameters
         ----------
-        years : after the last date [year], shape (...)
+        years : float or array
+            Time after the last date [year].
         """
         return self.level * self.factor(years)
 
     def crps(self) -> float | None:
-        """Return how well the model foresees each value of the later half from those before it.
+        """Return the mean CRPS of forecasts of each value of the later half from the values before it.
 
-        The mean continuous ranked probability score of ln(value); None if there are too few values.
+        Returns
+        -------
+        float or None
+            Mean continuous ranked probability score of ln(value) [1]; None if there are too few values.
         """
         import numpy as np
 
@@ -79,7 +91,7 @@ class FittedTrend(Trend):
                 before = fit_trend(
                     self.dates[:known], self.values[:known], self.model, noise=self.noise, lasting=self.lasting
                 )
-            except InputError:  # too little was known by then
+            except InputError:  # too few values before this date
                 continue
             ahead = before.paths([self.dates[known] - self.dates[known - 1]], SCORING_DRAWS, generator)[:, 0]
             drawn = math.log(before.level) + np.log(ahead)
@@ -89,10 +101,12 @@ class FittedTrend(Trend):
         return sum(scores) / len(scores) if scores else None
 
     def summary(self) -> str:
-        """Return the rate, the model and what it rests on."""
+        """Return the summary of the trend, then model, number and span of values, scatter and AIC."""
         span = self.dates[-1] - self.dates[0]
-        rests = f"{self.model}: {len(self.values)} values over {span:.1f} years, scatter {self.scatter:.2g} in ln"
-        return "\n".join([Trend.summary(self), f"{rests}, AIC {self.aic:.1f}"])
+        basis = (
+            f"{self.model}: {len(self.values)} values over {span:.1f} years, scatter {self.scatter:.2g} in ln(value)"
+        )
+        return "\n".join([Trend.summary(self), f"{basis}, AIC {self.aic:.1f}"])
 
 
 def fit_trend(
@@ -108,24 +122,30 @@ def fit_trend(
 
     Parameters
     ----------
-    dates : days, ISO texts of them, or decimal years, shape (points,)
-    values : above 0, shape (points,)
-    model : "constant" rate; "decaying", a rate that fades to `lasting`; "random-walk" with a drift; "regimes", two
-        rates with the break between them that fits best, either of which may rule from now on
-    noise : standard deviation of ln(value) of a single value, where it is known [1]; needed for two values, whose
-        scatter tells nothing, and for a random walk of values from several sources, whose differences are no steps
-    lasting : factor per year to which a decaying rate fades
-    quantity : name, for the tables
+    dates : sequence of datetime.date, str or float
+        Dates, ISO dates or decimal years, shape (points,).
+    values : sequence of float
+        Positive values, shape (points,).
+    model : {"constant", "decaying", "random-walk", "regimes"}
+        "constant": constant rate. "decaying": rate that fades to `lasting`. "random-walk": random walk with drift.
+        "regimes": two rates with the best-fitting break; either rate may apply in the future.
+    noise : float, optional
+        Standard deviation of ln(value) of a single value [1]. Required for two values, which have no residuals.
+        Recommended for a random walk of values from several sources, whose differences are partly noise.
+    lasting : float
+        Factor per year to which a decaying rate fades [1].
+    quantity : str
+        Name of the quantity, printed in tables.
 
     Returns
     -------
     FittedTrend
-        Its rate has the 80 % interval of Student's t: with few values it is wide.
+        Trend whose rate has the 80 % interval of Student's t.
 
     Raises
     ------
     InputError
-        If there are too few values for the model, or they are not above 0.
+        If the values are too few for the model, or not positive.
 
     Examples
     --------
@@ -139,27 +159,34 @@ def fit_trend(
         raise InputError(unknown("model", model, MODELS))
     t, y = _points(dates, values)
     if len(t) < LEAST_POINTS[model]:
-        raise InputError(f"{model} needs {LEAST_POINTS[model]} values or more; got {len(t)}")
+        raise InputError(f"model {model!r} needs at least {LEAST_POINTS[model]} values; got {len(t)}")
     if noise is not None and not (isinstance(noise, (int, float)) and math.isfinite(noise) and noise > 0):
-        raise InputError(f"noise is a standard deviation of ln(value) above 0; got {noise!r}")
+        raise InputError(f"noise must be a positive standard deviation of ln(value); got {noise!r}")
     if not (isinstance(lasting, (int, float)) and math.isfinite(lasting) and lasting > 0):
-        raise InputError(f"lasting is a factor per year above 0; got {lasting!r}")
+        raise InputError(f"lasting must be a positive factor per year; got {lasting!r}")
     fits: dict[str, Callable[[], Fitted]] = {
         "constant": lambda: _constant(t, y, noise),
         "decaying": lambda: _decaying(t, y, noise, lasting),
         "random-walk": lambda: _random_walk(t, y, noise),
         "regimes": lambda: _regimes(t, y, noise),
     }
-    found = fits[model]()
-    left = y - found.line
-    left = left[1:] if model == "random-walk" else left
-    variance = max(float((left**2).mean()), 1e-12)
-    aic = len(left) * (math.log(2 * math.pi * variance) + 1) + 2 * (found.parameters + 1)
+    fit = fits[model]()
+    residuals = y - fit.line
+    residuals = residuals[1:] if model == "random-walk" else residuals
+    variance = max(float((residuals**2).mean()), 1e-12)
+    aic = len(residuals) * (math.log(2 * math.pi * variance) + 1) + 2 * (fit.parameters + 1)
     return FittedTrend(
-        **found.fields, model=model, dates=tuple(t.tolist()), values=tuple(np.exp(y).tolist()),
-        level=math.exp(found.level), scatter=found.scatter, noise=noise, aic=aic, quantity=quantity,
+        **fit.fields,
+        model=model,
+        dates=tuple(t.tolist()),
+        values=tuple(np.exp(y).tolist()),
+        level=math.exp(fit.level),
+        scatter=fit.scatter,
+        noise=noise,
+        aic=aic,
+        quantity=quantity,
         source=f"fitted on {len(t)} values, {t[0]:.1f} to {t[-1]:.1f}",
-    )  # fmt: skip
+    )
 
 
 def decimal_year(date: Any) -> float:
@@ -167,7 +194,13 @@ def decimal_year(date: Any) -> float:
 
     Parameters
     ----------
-    date : a day, the ISO text of one, or a decimal year, which is returned as it is
+    date : datetime.date, str or float
+        Date, ISO date, or decimal year, which is returned unchanged.
+
+    Raises
+    ------
+    InputError
+        If it is no date.
 
     Examples
     --------
@@ -178,12 +211,12 @@ def decimal_year(date: Any) -> float:
         try:
             date = dt.date.fromisoformat(date)
         except ValueError:
-            raise InputError(f"dates: must be days such as 2026-09-01, or decimal years; got {date!r}") from None
+            raise InputError(f"dates must be ISO dates such as 2026-09-01, or decimal years; got {date!r}") from None
     if isinstance(date, dt.date):
         first, after = (dt.date(date.year + more, 1, 1).toordinal() for more in (0, 1))
         return round(date.year + (date.toordinal() - first) / (after - first), 3)
     if isinstance(date, bool) or not hasattr(date, "__float__") or not math.isfinite(float(date)):
-        raise InputError(f"dates: must be days such as 2026-09-01, or decimal years; got {date!r}")
+        raise InputError(f"dates must be ISO dates such as 2026-09-01, or decimal years; got {date!r}")
     return float(date)
 
 
@@ -194,13 +227,13 @@ def _points(dates: Sequence[Any], values: Sequence[float]) -> tuple["Array", "Ar
     problems = []
     dates, values = list(dates), list(values)
     if len(dates) != len(values):
-        problems.append(f"dates and values go together; got {len(dates)} and {len(values)}")
+        problems.append(f"dates and values must have the same length; got {len(dates)} and {len(values)}")
     try:
         v = np.array([float(value) for value in values])
         if not (np.isfinite(v) & (v > 0)).all():
             raise ValueError
     except (TypeError, ValueError):
-        problems.append("values: must be finite numbers above 0")
+        problems.append("values must be positive finite numbers")
     t = []
     for date in dates:
         try:
@@ -208,7 +241,7 @@ def _points(dates: Sequence[Any], values: Sequence[float]) -> tuple["Array", "Ar
         except InputError as error:
             problems += error.problems
     if not problems and len(set(t)) < 2:
-        problems.append(f"dates: two different ones are needed; got {len(set(t))}")
+        problems.append(f"dates must include two different dates; got {len(set(t))}")
     if problems:
         raise InputError(problems)
     order = np.argsort(t, kind="stable")
@@ -220,22 +253,24 @@ def _least_squares(design: "Array", y: "Array", noise: float | None) -> tuple["A
     import numpy as np
     from scipy.special import stdtrit
 
-    found = np.asarray(np.linalg.lstsq(design, y, rcond=None)[0], dtype=float)
-    left = y - design @ found
+    coefficients = np.asarray(np.linalg.lstsq(design, y, rcond=None)[0], dtype=float)
+    residuals = y - design @ coefficients
     freedom = len(y) - design.shape[1]
     if noise is None and freedom < 1:
-        raise InputError(f"{len(y)} values fix the rate but say nothing of its error: give noise, or more values")
-    scatter = noise if noise is not None else math.sqrt(float(left @ left) / freedom)
+        raise InputError(f"{len(y)} values determine the rate but not its error; give `noise`, or more values")
+    scatter = noise if noise is not None else math.sqrt(float(residuals @ residuals) / freedom)
     errors = scatter * np.sqrt(np.asarray(np.diag(np.linalg.pinv(design.T @ design)), dtype=float))
-    return found, errors, scatter, float(stdtrit(freedom if noise is None else 1e6, 0.9))
+    return coefficients, errors, scatter, float(stdtrit(freedom if noise is None else 1e6, 0.9))
 
 
 def _rate(slope: float, half: float) -> float | Range:
     """Return a yearly factor with the interval slope ± half of its logarithm."""
     if abs(slope) + half > math.log(HIGHEST):
         low, high = math.exp(max(slope - half, -700)), math.exp(min(slope + half, 700))
-        raise InputError(f"the rate is not known: between {low:.3g} and {high:.3g} a year; the dates are too near, or "
-                         "the values too few")  # fmt: skip
+        raise InputError(
+            f"the rate cannot be determined: between {low:.3g} and {high:.3g} per year; give more values, or dates "
+            "further apart"
+        )
     return math.exp(slope) if half < NO_RANGE else between(math.exp(slope - half), math.exp(slope + half))
 
 
@@ -243,13 +278,13 @@ def _constant(t: "Array", y: "Array", noise: float | None) -> Fitted:
     import numpy as np
 
     design = np.column_stack([np.ones(len(t)), t - t[-1]])
-    found, errors, scatter, student = _least_squares(design, y, noise)
-    rate = _rate(float(found[1]), student * float(errors[1]))
-    return Fitted({"rate": rate}, design @ found, 2, float(found[0]), scatter)
+    coefficients, errors, scatter, student = _least_squares(design, y, noise)
+    rate = _rate(float(coefficients[1]), student * float(errors[1]))
+    return Fitted({"rate": rate}, design @ coefficients, 2, float(coefficients[0]), scatter)
 
 
 def _decaying(t: "Array", y: "Array", noise: float | None, lasting: float) -> Fitted:
-    """Fit a rate that fades: linear for each time constant; those within 80 % of the best one are its interval."""
+    """Fit a decaying rate: least squares for each time constant; `fade` is the 80 % likelihood interval of these."""
     import numpy as np
 
     ends, remains = np.geomspace(*FADES[:2], FADES[2]), math.log(lasting)
@@ -258,27 +293,27 @@ def _decaying(t: "Array", y: "Array", noise: float | None, lasting: float) -> Fi
     designs = [np.column_stack([np.ones(len(t)), fade * -np.expm1(-since / fade)]) for fade in ends]
     sums = np.array([float(((lifted - x @ np.linalg.lstsq(x, lifted, rcond=None)[0]) ** 2).sum()) for x in designs])
     best = int(sums.argmin())
-    found, errors, scatter, student = _least_squares(designs[best], lifted, noise)
+    coefficients, errors, scatter, student = _least_squares(designs[best], lifted, noise)
     scatter = scatter if noise is not None else math.sqrt(max(sums[best], 0.0) / max(len(t) - 3, 1))
     within = ends[sums <= sums[best] + 1.642 * scatter**2]  # 80 % of chi-squared with one degree of freedom
     fade: float | Range = float(ends[best])
     if len(within) > 1:
         fade = between(float(within.min()), float(within.max()))
-    left = math.exp(-since[-1] / ends[best])
-    slope, half = remains + float(found[1]) * left, student * float(errors[1]) * left
-    line = designs[best] @ found + remains * since
+    faded = math.exp(-since[-1] / ends[best])
+    slope, half = remains + float(coefficients[1]) * faded, student * float(errors[1]) * faded
+    line = designs[best] @ coefficients + remains * since
     fields = {"rate": _rate(slope, half), "fade": fade, "lasting": float(lasting)}
     return Fitted(fields, line, 3, float(line[-1]), scatter)
 
 
 def _random_walk(t: "Array", y: "Array", noise: float | None) -> Fitted:
-    """Fit drift and spread of the steps; the walk goes on from the last value. Values of one date are their mean."""
+    """Fit the drift and the spread of a random walk that starts at the last value. Values of one date are averaged."""
     import numpy as np
     from scipy.special import stdtrit
 
     days, which = np.unique(t, return_inverse=True)
     if len(days) < 3:
-        raise InputError(f"random-walk needs 3 different dates or more; got {len(days)}")
+        raise InputError(f"model 'random-walk' needs at least 3 different dates; got {len(days)}")
     means = np.bincount(which, weights=y) / np.bincount(which)
     steps, gaps = np.diff(means), np.diff(days)
     drift = float(steps.sum() / gaps.sum())
@@ -293,7 +328,7 @@ def _random_walk(t: "Array", y: "Array", noise: float | None) -> Fitted:
 
 
 def _regimes(t: "Array", y: "Array", noise: float | None) -> Fitted:
-    """Fit two lines of three values or more each; they rule on with the odds of the time that each ruled."""
+    """Fit two lines of at least three values each; their weights are the shares of time before and after the break."""
     import numpy as np
 
     fits: list[tuple[float, int]] = []
@@ -304,19 +339,24 @@ def _regimes(t: "Array", y: "Array", noise: float | None) -> Fitted:
             and t[first] > t[first - 1]
         ):
             designs = [np.column_stack([np.ones(len(days)), days - days[0]]) for days, _ in parts]
-            lost = [
+            sums = [
                 float(np.linalg.lstsq(x, logs, rcond=None)[1].sum())
                 for x, (_, logs) in zip(designs, parts, strict=True)
             ]
-            fits.append((sum(lost), first))
+            fits.append((sum(sums), first))
     if not fits:
-        raise InputError(f"regimes needs three dates, over {SHORTEST_REGIME:.0%} of the time, on each side of a break")
-    _, at = min(fits)
-    early, late = _constant(t[:at], y[:at], noise), _constant(t[at:], y[at:], noise)
-    broken = (t[at - 1] + t[at]) / 2
+        raise InputError(
+            f"model 'regimes' needs 3 values on each side of a break, over {SHORTEST_REGIME:.0%} or more of the time"
+        )
+    _, split = min(fits)
+    early, late = _constant(t[:split], y[:split], noise), _constant(t[split:], y[split:], noise)
+    broken = (t[split - 1] + t[split]) / 2
     odds = (float(broken - t[0]) / float(t[-1] - t[0]), float(t[-1] - broken) / float(t[-1] - t[0]))
     line = np.concatenate([early.line, late.line])
-    fields = {"regimes": (Trend(**early.fields), Trend(**late.fields)), "weights": odds,
-              "note": f"the rate breaks at {broken:.2f}"}  # fmt: skip
-    scatter = math.sqrt((early.scatter**2 * at + late.scatter**2 * (len(t) - at)) / len(t))
+    fields = {
+        "regimes": (Trend(**early.fields), Trend(**late.fields)),
+        "weights": odds,
+        "note": f"the rate breaks at {broken:.2f}",
+    }
+    scatter = math.sqrt((early.scatter**2 * split + late.scatter**2 * (len(t) - split)) / len(t))
     return Fitted(fields, line, 5, late.level, scatter)

@@ -24,29 +24,29 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 DRAWS, SEED = 20_000, 0
-"""Of the intervals that have no closed form."""
+"""Number and seed of the draws for intervals without a closed form."""
 MOST_LOG = 300.0
-"""No path may leave exp(-300) to exp(300) times today's value."""
+"""Largest absolute value of ln(value / value now) of a path [1]."""
 HIGHEST = 1e6
-"""No yearly rate is above this, or below its inverse."""
+"""Largest factor per year; the smallest is its inverse [1]."""
 COMPUTED = "computed here"
-"""Grade of the trends that are fitted on tables of the library."""
+"""Grade of trends fitted on tables of the library."""
 NO_RANGE = 1e-9
-"""Spread of a logarithm below which ends are one number [1]."""
+"""Half width of ln(rate) below which an interval counts as one number [1]."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Years(Measure):
-    """A time, in years unless it says months."""
+    """A time in years; text may also give months."""
 
     def _read(self, value: Any) -> float | Range:
         if isinstance(value, str):
             words = value.strip().split()
             if words and words[-1].lower().rstrip("s") in {"year", "month"}:
-                found = Measure._read(self, " ".join(words[:-1]))
+                time = Measure._read(self, " ".join(words[:-1]))
                 if words[-1].lower().startswith("year"):
-                    return found
-                return found.scaled(1 / 12, "1") if isinstance(found, Range) else found / 12
+                    return time
+                return time.scaled(1 / 12, "1") if isinstance(time, Range) else time / 12
         return Measure._read(self, value)
 
 
@@ -55,10 +55,11 @@ Years = Annotated[float | Range, _Years("1", 0.0, 1e3, open_low=True)]
 
 
 class Trend(Spec):
-    """How a quantity changes by year: each path has one rate, drawn once, that may fade, wander or come to a floor.
+    """Change of a quantity by year, with an uncertain rate.
 
-    A path is `floor + (1 - floor) × exp(y)` times today's value, with y = rate × h. Where it fades, the rate nears
-    `lasting` with the time constant `fade`. A walk adds a normal of variance walk² × h.
+    A path is `floor + (1 - floor) × exp(y)` times today's value, with y = ln(rate) × h. The rate of a path is drawn
+    once. With `fade`, the rate approaches `lasting` exponentially. With `walk`, y has an added random walk of variance
+    walk² × h.
 
     Examples
     --------
@@ -74,27 +75,31 @@ class Trend(Spec):
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
     rate: YearlyFactor | None = None
-    """Factor per year, or month: 1.28, 0.7, "1.2 to 1.4"."""
+    """Factor per year or month [1], such as 1.28, 0.7 or "1.2 to 1.4"."""
     per: Literal["year", "month"] = "year"
+    """Period of `rate`."""
     doubles_in: Years | None = None
-    """Given instead of a rate [year], or "8.4 months"."""
+    """Doubling time, instead of `rate` [year]; text may give months: "8.4 months"."""
     halves_in: Years | None = None
-    """Given instead of a rate [year]."""
+    """Halving time, instead of `rate` [year]."""
     fade: Years | None = None
-    """Time constant with which the rate nears `lasting` [year]; it stays unless given."""
+    """Time constant with which the rate approaches `lasting` [year]; None for a constant rate."""
     lasting: Annotated[float, Measure("1", 1 / HIGHEST, HIGHEST, uncertain=False)] = 1.0
-    """Factor per year that remains."""
+    """Factor per year after fading [1]."""
     walk: Annotated[float, Measure("1", 0.0, 10.0, uncertain=False)] = 0.0
-    """Standard deviation of the logarithm after one year, beside that of the rate [1]."""
+    """Standard deviation of the random walk of ln(value) after one year [1]."""
     floor: Annotated[float | Range, Measure("1", 0.0, 1.0, open_high=True)] = 0.0
-    """Share of today's value that does not change."""
+    """Share of today's value that does not change [1]."""
     regimes: tuple["Trend", ...] = ()
-    """Given instead of a rate: each path follows one of them."""
+    """Alternative trends, instead of `rate`: each path follows one of them."""
     weights: tuple[Annotated[float, Field(gt=0, le=1e9)], ...] = ()
-    """Odds of the regimes; even unless given."""
+    """Relative probabilities of the regimes; equal by default."""
     quantity: str = ""
+    """Name of the quantity, printed in tables."""
     source: str = ""
+    """Source of the rate."""
     note: str = ""
+    """Remark, printed in the summary."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -102,29 +107,36 @@ class Trend(Spec):
         given += ["regimes"] if self.regimes else []
         problems = []
         if len(given) != 1:
-            problems.append(f"give one of rate, doubles_in, halves_in and regimes; got {', '.join(given) or 'none'}")
+            problems.append(
+                f"give exactly one of rate, doubles_in, halves_in and regimes; got {', '.join(given) or 'none'}"
+            )
         if self.per == "month" and self.rate is None:
-            problems.append("per: goes with a rate")
+            problems.append("per: applies to `rate` only; give `rate`, or leave `per` out")
         if self.weights and len(self.weights) != len(self.regimes):
-            problems.append(f"weights: one for each of {len(self.regimes)} regimes; got {len(self.weights)}")
+            problems.append(f"weights: {len(self.regimes)} regimes need as many weights; got {len(self.weights)}")
         if self.lasting != 1.0 and self.fade is None:
-            problems.append("lasting: is what a rate fades to; give fade too")
+            problems.append("lasting: is the rate after fading; give `fade` too")
         if self.regimes and {"fade", "lasting", "walk", "floor"} & self.model_fields_set:
-            problems.append("fade, lasting, walk and floor: are given for each regime")
+            problems.append("fade, lasting, walk and floor: set them in each regime, not beside `regimes`")
         if problems:
             raise ValueError("; ".join(problems))
         return self
 
     @classmethod
     def published(cls, name: str) -> Self:
-        """Return the trend of a row of `trends()`, with its interval where one was published.
+        """Return the trend of a row of `trends()`, with its published interval if there is one.
+
+        Parameters
+        ----------
+        name : str
+            Name of the row.
 
         Raises
         ------
         InputError
-            If the row is a level or a bound, and no rate.
+            If the row is a level or a bound, not a rate.
         UnknownNameError
-            If there is no such row.
+            If no row has that name.
         """
         rows = {row["name"]: row for row in trends()}
         if name not in rows:
@@ -133,25 +145,26 @@ class Trend(Spec):
 
     @property
     def doubling_time(self) -> float:
-        """Years in which the median rate doubles the quantity; an error where it falls."""
+        """Doubling time at the median rate [year]; raises `InputError` if the quantity does not grow."""
         return self._time(1, "halving_time")
 
     @property
     def halving_time(self) -> float:
-        """Years in which the median rate halves the quantity; an error where it grows."""
+        """Halving time at the median rate [year]; raises `InputError` if the quantity does not fall."""
         return self._time(-1, "doubling_time")
 
     @property
     def yearly(self) -> float:
-        """Median factor per year, at first [1]."""
+        """Median factor per year at the start [1]."""
         return math.exp(self._log_rate())
 
     def factor(self, years: Any) -> Any:
-        """Return value / value now, at the medians of all inputs; of the shape of `years`.
+        """Return value / value now at the medians of all inputs [1], in the shape of `years`.
 
         Parameters
         ----------
-        years : from now [year], shape (...)
+        years : float or array
+            Time from now [year].
         """
         import numpy as np
 
@@ -162,12 +175,14 @@ class Trend(Spec):
         return _plain(floor + (1 - floor) * _exp(self._log(h, self._log_rate(), self.fade and middle(self.fade))))
 
     def interval(self, years: Any, level: float = DEFAULT_LEVEL) -> tuple[Any, Any]:
-        """Return the ends of the central interval of value / value now, each of the shape of `years`.
+        """Return the ends of the central interval of value / value now [1], each in the shape of `years`.
 
         Parameters
         ----------
-        years : from now [year], shape (...)
-        level : share of the probability inside [1]
+        years : float or array
+            Time from now [year].
+        level : float
+            Probability inside the interval, between 0 and 1.
         """
         import numpy as np
 
@@ -176,21 +191,24 @@ class Trend(Spec):
         return _plain(ends[0]), _plain(ends[1])
 
     def paths(self, years: Any, count: int, generator: "np.random.Generator") -> "Array":
-        """Return draws of value / value now, shape (count, horizons): each path keeps its rate.
+        """Return draws of value / value now, shape (count, horizons) [1]. The rate of a path is drawn once.
 
         Parameters
         ----------
-        years : from now [year], shape (horizons,)
-        count : of draws
-        generator : of random numbers
+        years : sequence of float
+            Times from now, shape (horizons,) [year].
+        count : int
+            Number of draws.
+        generator : numpy.random.Generator
+            Source of the random numbers.
         """
         import numpy as np
 
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise InputError(f"count is a whole number above 0; got {count!r}")
+            raise InputError(f"count must be a positive whole number; got {count!r}")
         h = np.atleast_1d(checked_years(years))
         if h.ndim != 1:
-            raise InputError(f"years has one axis; got the shape {h.shape}")
+            raise InputError(f"years must have one dimension; got the shape {h.shape}")
         if self.regimes:
             odds = np.array(self.weights or [1.0] * len(self.regimes))
             chosen = generator.choice(len(odds), size=count, p=odds / odds.sum())
@@ -205,28 +223,31 @@ class Trend(Spec):
             walked[:, order] = np.cumsum(steps, axis=1)
             logs = logs + self.walk * walked
         floor = self.floor.draw(generator, count)[:, None] if isinstance(self.floor, Range) else self.floor
-        found: Array = floor + (1 - floor) * _exp(logs)
-        return found
+        ratios: Array = floor + (1 - floor) * _exp(logs)
+        return ratios
 
     def rows(self, years: Sequence[float] = (1, 2, 3, 5)) -> list[dict[str, Any]]:
-        """Return value / value now by year, as rows of a table.
+        """Return one row per horizon: years, factor, low and high of value / value now.
 
         Parameters
         ----------
-        years : from now [year], shape (horizons,)
+        years : sequence of float
+            Times from now, shape (horizons,) [year].
         """
         low, high = self.interval(list(years))
-        return [{"years": float(h), "factor": float(self.factor(h)), "low": float(low[i]), "high": float(high[i])}
-                for i, h in enumerate(years)]  # fmt: skip
+        return [
+            {"years": float(h), "factor": float(self.factor(h)), "low": float(low[i]), "high": float(high[i])}
+            for i, h in enumerate(years)
+        ]
 
     def summary(self) -> str:
-        """Return the rate, its time and its interval in words, with the source."""
+        """Return one line with rate, interval and doubling or halving time, then note and source."""
         low, high = self.interval(1.0)
         grows = self.yearly > 1 + NO_RANGE
         time = f"doubles in {self.doubling_time:.2f} years" if grows else "does not change"
         time = f"halves in {self.halving_time:.2f} years" if self.yearly < 1 - NO_RANGE else time
-        spread = f", 80 % {low:.3g} to {high:.3g}" if high > low * (1 + NO_RANGE) else ", no interval known"
-        parts = [f"{self.quantity or 'trend'}: x {self.yearly:.3g} a year{spread}; {time}", self.note, self.source]
+        spread = f", 80 % {low:.3g} to {high:.3g}" if high > low * (1 + NO_RANGE) else ", no interval"
+        parts = [f"{self.quantity or 'trend'}: x {self.yearly:.3g} per year{spread}; {time}", self.note, self.source]
         return "\n".join(part for part in parts if part)
 
     def __str__(self) -> str:
@@ -244,9 +265,10 @@ class Trend(Spec):
     def _time(self, sign: int, other: str) -> float:
         rate = self._log_rate() * sign
         if rate <= 0:
-            moves = "falls" if sign > 0 else "grows"
-            raise InputError(f"{self.quantity or 'the quantity'} {moves} or stays, by {self.yearly:.3g} a year: "
-                             f"see {other}")  # fmt: skip
+            moves = "does not grow" if sign > 0 else "does not fall"
+            raise InputError(
+                f"{self.quantity or 'the quantity'} {moves}: x {self.yearly:.3g} per year; use {other} instead"
+            )
         return math.log(2) / rate
 
     def _log_rate(self) -> float:
@@ -267,17 +289,17 @@ class Trend(Spec):
             odds = np.array(self.weights or [1.0] * len(self.regimes))
             chosen = generator.choice(len(odds), size=count, p=odds / odds.sum())
             return np.stack([regime._log_rates(count, generator) for regime in self.regimes])[chosen, np.arange(count)]
-        given = next(each for each in (self.rate, self.doubles_in, self.halves_in) if each is not None)
+        given = next(value for value in (self.rate, self.doubles_in, self.halves_in) if value is not None)
         if not isinstance(given, Range):
             return np.full(count, self._log_rate())
         drawn = given.draw(generator, count)
         if self.rate is not None:
             return np.log(drawn) * (12 if self.per == "month" else 1)
-        found: Array = math.log(2) / drawn * (1 if self.doubles_in is not None else -1)
-        return found
+        rates: Array = math.log(2) / drawn * (1 if self.doubles_in is not None else -1)
+        return rates
 
     def _log(self, h: "Array", rate: Any, fade: Any) -> Any:
-        """Return y by horizon, for one rate or one for each path."""
+        """Return y by horizon, for one rate or an array of rates."""
         import numpy as np
 
         if fade is None:
@@ -289,16 +311,18 @@ class Trend(Spec):
 def trends(quantity: str | None = None) -> list[Row]:
     """Return the published rows of `data/facts/trends.csv` and the computed rows of `data/fitted/trends.csv`.
 
-    Each is a rate, a bound or a level, with its source; a computed row stands after the published row that it names.
+    Each row is a rate, a bound or a level, with its source. A computed row follows the published row named in its
+    column `after`.
 
     Parameters
     ----------
-    quantity : only those of this quantity
+    quantity : str, optional
+        Only rows of this quantity.
 
     Raises
     ------
     InputError
-        If there is no such quantity.
+        If no row has that quantity.
     """
     computed = [dict(row) for row in table("fitted/trends").rows]
     following = [row.pop("after") for row in computed]
@@ -313,10 +337,10 @@ def trends(quantity: str | None = None) -> list[Row]:
 
 
 def _fields(row: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields of the trend in a row; an interval of times is one of rates, unless it says otherwise."""
+    """Return the fields of the trend of a row. An interval of times becomes one of rates, unless `shape` is "time"."""
     measure, name = row["measure"], row["name"]
     if row["kind"] != "rate":
-        raise InputError(f"{name!r} is a {row['kind']}, no rate: see trends()")
+        raise InputError(f"{name!r} is a {row['kind']}, not a rate; trends() lists the rates")
     fields: dict[str, Any] = {key: row[key] for key in ("quantity", "source", "note")}
     ends = tuple(float(row[key]) for key in ("low", "high") if row[key])
     field = {"factor per year": "rate", "doubling time": "doubles_in", "halving time": "halves_in"}[measure]
@@ -334,9 +358,12 @@ def _exp(logs: Any) -> Any:
     import numpy as np
 
     if np.abs(logs).max(initial=0.0) > MOST_LOG:
-        raise InputError(f"the trend leaves exp(-{MOST_LOG:g}) to exp({MOST_LOG:g}): give fewer years, or let it fade")
+        raise InputError(
+            f"years: the trend exceeds exp(±{MOST_LOG:g}) times the value now; give fewer years, or set `fade`"
+        )
     return np.exp(logs)
 
 
 def _plain(values: Any) -> Any:
+    """Return a float for a scalar, else the array."""
     return float(values) if getattr(values, "ndim", 0) == 0 else values
