@@ -144,46 +144,22 @@ class DriftingWalk(StudentTrend):
         return self.drift * horizon, self.sigma * (horizon + horizon**2 / self.age) ** 0.5
 
 
-def no_change(seen: Series, age: float) -> Decline:
-    """Forecast no change of the cost.
-
-    Parameters
-    ----------
-    seen : Series
-        Series up to `age`; not used.
-    age : float
-        Time since its first point [year]; not used.
-    """
+def _no_change(seen: Series, age: float) -> Decline:
+    """Forecast no change of the cost."""
     return SteadyRule(0.0)
 
 
-def steady(seen: Series, age: float) -> Decline:
-    """Forecast a constant decline of 2.7 times per year.
-
-    Parameters
-    ----------
-    seen : Series
-        Series up to `age`; not used.
-    age : float
-        Time since its first point [year]; not used.
-    """
+def _steady(seen: Series, age: float) -> Decline:
+    """Forecast a constant decline of 2.7 times per year."""
     return SteadyRule(math.log(TIMES_A_YEAR))
 
 
-def least_squares(seen: Series, age: float) -> Decline:
-    """Forecast the least-squares line through ln cost of the records.
-
-    Parameters
-    ----------
-    seen : Series
-        Series up to `age`.
-    age : float
-        Time since its first point [year].
-    """
+def _least_squares(seen: Series, age: float) -> Decline:
+    """Forecast the least-squares line through ln cost of the records."""
     import numpy as np
 
     if _short(seen, age):
-        return steady(seen, age)
+        return _steady(seen, age)
     first = [seen.costs.index(cost) for cost in dict.fromkeys(seen.costs)]
     years, logs = np.array(seen.ages)[first], np.log(np.array(seen.costs)[first])
     mean, count = float(years.mean()), len(years)
@@ -195,37 +171,21 @@ def least_squares(seen: Series, age: float) -> Decline:
     return LeastSquares(count - 2, above, -slope, residual, count, age - mean, squares)
 
 
-def drifting_walk(seen: Series, age: float) -> Decline:
-    """Forecast a random walk with the mean and the spread of the monthly declines so far.
-
-    Parameters
-    ----------
-    seen : Series
-        Series up to `age`.
-    age : float
-        Time since its first point [year].
-    """
+def _drifting_walk(seen: Series, age: float) -> Decline:
+    """Forecast a random walk with the mean and the spread of the monthly declines so far."""
     import numpy as np
 
     if _short(seen, age):
-        return steady(seen, age)
+        return _steady(seen, age)
     months = round(age * 12)
     steps = np.diff([seen.declined(month * age / months) for month in range(months + 1)])
     sigma = max(float(steps.std(ddof=1)) * math.sqrt(months / age), 1e-9)
     return DriftingWalk(months - 1, float(steps.sum()) / age, sigma, age)
 
 
-def decaying_drift(seen: Series, age: float) -> Decline:
-    """Forecast a decline whose drift fades.
-
-    Parameters
-    ----------
-    seen : Series
-        Series up to `age`.
-    age : float
-        Time since its first point [year].
-    """
-    return steady(seen, age) if _short(seen, age) else DecayingDrift(age, seen.declined(age))
+def _decaying_drift(seen: Series, age: float) -> Decline:
+    """Forecast a decline whose drift fades."""
+    return _steady(seen, age) if _short(seen, age) else DecayingDrift(age, seen.declined(age))
 
 
 def _short(seen: Series, age: float) -> bool:
@@ -234,10 +194,10 @@ def _short(seen: Series, age: float) -> bool:
 
 
 BASELINES: dict[str, Model] = {
-    "no change": no_change,
-    "constant 2.7x": steady,
-    "log-linear least squares": least_squares,
-    "random walk with drift": drifting_walk,
-    "decaying drift": decaying_drift,
+    "no change": _no_change,
+    "constant 2.7x": _steady,
+    "log-linear least squares": _least_squares,
+    "random walk with drift": _drifting_walk,
+    "decaying drift": _decaying_drift,
 }
-"""Baseline forecasts by name."""
+"""Baseline forecasts by name; each takes a series up to an age, and the age [year]."""
