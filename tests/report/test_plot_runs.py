@@ -116,7 +116,7 @@ def test_legend_covers_no_data(found, name):
 
 
 def test_refusals(found):
-    with pytest.raises(InputError, match=r"against: unknown axis 'yeer'; did you mean 'year'"):
+    with pytest.raises(InputError, match=r"x: unknown axis 'yeer'; did you mean 'year'"):
         plot.runs(found, "yeer")
     with pytest.raises(InputError, match=r"did you mean 'gpu_hours'"):
         plot.claimed_against_estimated(found, "gpu hours")

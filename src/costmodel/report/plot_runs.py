@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from warnings import warn
 
 from costmodel.comparison.costs import DEVELOPMENT, FINAL_RUN
 from costmodel.comparison.reestimation import COMPARED, Reestimates, reestimates
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     from costmodel.projection.projection import Projection
 
-Against = Literal["year", "compute"]
-_AGAINST = {"year": "date of publication [year]", "compute": "compute [FLOP]"}
+XAxis = Literal["year", "compute"]
+_X_LABELS = {"year": "date of publication [year]", "compute": "compute [FLOP]"}
 _MARKERS = {FINAL_RUN: "o", DEVELOPMENT: "D"}
 _LABEL_SIZE = 7
 _OFFSETS = (*((dx, dy) for dy in (-3, 2, -8) for dx in (6, -6)), (0, 8), (0, -13))
@@ -38,49 +39,62 @@ class _Point(NamedTuple):
 
 def runs(
     found: Reestimates | None = None,
-    against: Against = "year",
+    x: XAxis = "year",
     level: float = DEFAULT_LEVEL,
     labels: int = 24,
     projection: Projection | None = None,
     ax: Axes | None = None,
+    *,
+    against: XAxis | None = None,
 ) -> Axes:
-    """Draw what runs cost: claimed, and estimated with intervals, against their year or their compute.
+    """Draw the cost of runs, published and estimated with intervals, over their year or their compute.
 
-    Circles are final runs, diamonds developments; hollow claims are arithmetic of their authors. An
-    estimate stands where a price of the day is known, and is always of the final run.
+    Circles are final runs, diamonds total development. Hollow marks are figures that their authors computed from
+    other figures. Estimates are of the final run, and drawn where a price of the day is known.
 
     Parameters
     ----------
-    found : what `reestimates` returns; that of all published runs unless given
-    against : "year" or "compute"
-    level : of the intervals
-    labels : most runs that are named, the dearest first; a name that would cover another is left out
-    projection : what `project_cost` returns, drawn along with its interval, against the year
-    ax : Axes to draw in; new ones unless given
+    found : Reestimates, optional
+        Result of `reestimates`; default: all published runs.
+    x : str
+        "year" or "compute".
+    level : float
+        Probability inside the intervals, 0 to 1 [1].
+    labels : int
+        Largest number of labeled runs, the most expensive first. Labels that would overlap are omitted.
+    projection : Projection, optional
+        Result of `project_cost`, drawn with its interval over the year.
+    ax : Axes, optional
+        Axes to draw in; default: new ones.
+    against : str, optional
+        Former name of `x`.
 
     Raises
     ------
     InputError
-        If `against` is none of both, no run has a cost, or a projection goes with no year.
+        If `x` is unknown, no run has a cost, or a projection is drawn over compute.
     """
-    if projection is not None and against != "year":
-        raise InputError("projection: costs by year are drawn against the year")
-    if against not in _AGAINST:
-        raise InputError(f"against: {unknown('axis', against, _AGAINST)}")
+    if against is not None:
+        warn("costmodel.plot.runs: `against` is now `x`", DeprecationWarning, stacklevel=2)
+        x = against
+    if projection is not None and x != "year":
+        raise InputError(f"projection: costs by year need x='year'; got x={x!r}")
+    if x not in _X_LABELS:
+        raise InputError(f"x: {unknown('axis', x, _X_LABELS)}")
     found = reestimates() if found is None else _checked(found)
     compute = {one.run.id: _known(one.estimate.value("flops")) for one in found}
     estimated: list[_Point] = []
     claimed: dict[tuple[str, bool], list[_Point]] = {}
     for run in found.runs:
-        x = run.place_in_time if against == "year" else compute.get(run.id) or run.claimed("flops")
-        if x is None:
+        place = run.place_in_time if x == "year" else compute.get(run.id) or run.published("flops")
+        if place is None:
             continue
         for cost in run.costs:
-            claimed.setdefault((cost.scope, cost.circular), []).append(_Point(x, cost.usd, run.id))
+            claimed.setdefault((cost.scope, cost.circular), []).append(_Point(place, cost.usd, run.id))
         made = found[run.id].estimate if run.id in compute else None
         value = None if made is None else _known(made.value("cost"))
         if made is not None and value is not None:
-            estimated.append(_Point(x, value, run.id, *made.bounds("cost", level)))
+            estimated.append(_Point(place, value, run.id, *made.bounds("cost", level)))
     if not estimated and not claimed:
         raise InputError("no cost of these runs is published, and no price of their days is known")
     axes = _axes(ax)
@@ -99,10 +113,10 @@ def runs(
                   markerfacecolor="white" if circular else COLORS[1], markeredgewidth=0.6 if not circular else 1.6,
                   label=named)  # fmt: skip
     axes.set_yscale("log")
-    if against == "compute":
+    if x == "compute":
         axes.set_xscale("log")
     axes.margins(x=0.09, y=0.06)
-    axes.set_xlabel(_AGAINST[against])
+    axes.set_xlabel(_X_LABELS[x])
     axes.set_ylabel("cost [USD of the year]")
     legend_above(axes, columns=3)
     points = [*(point for group in claimed.values() for point in group), *estimated]
