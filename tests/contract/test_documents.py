@@ -1,0 +1,28 @@
+"""Paths and commands in the documents exist."""
+
+import re
+
+import pytest
+
+DOCUMENTS = ("README.md", "docs/architecture.md", "docs/accuracy.md", "docs/measured_rows.md", "docs/nomenclature.md")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_named_paths_exist(root, document):
+    text = (root / document).read_text(encoding="utf-8")
+    named = re.findall(r"`((?:src|data|tests|docs|examples|benchmarks)/[\w./-]+)`", text)
+    linked = re.findall(r"\]\(((?!https?:)[^)#]+)\)", text)
+    folder = (root / document).parent
+    missing = {path for path in named if not (root / path).exists()}
+    missing |= {path for path in linked if not (folder / path).exists()}
+    assert not missing
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_named_commands_exist(root, document):
+    from costmodel.cli.app import app
+
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    commands |= {group.name for group in app.registered_groups}
+    text = (root / document).read_text(encoding="utf-8")
+    assert set(re.findall(r"(?:`|bin/)costmodel ([a-z]+)\b", text)) <= commands
