@@ -114,7 +114,7 @@ def rental_prices(outlooks: Iterable[RentalOutlook], level: float = 0.8, ax: Axe
         lows, highs = ([ends[place][end] for place in ahead] for end in (0, 1))
         axes.fill_between(to_come, lows, highs, color=color, alpha=0.2, linewidth=0)
     axes.set_ylim(0)
-    axes.set_ylabel("rent [USD for a GPU-hour]")
+    axes.set_ylabel("rental price [USD per GPU-hour]")
     axes.set_xlabel(f"year; dashed: median ahead, band: {100 * level:g} %")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.locator_params(axis="x", integer=True)

@@ -51,7 +51,7 @@ def scaling_fit(fit: ScalingFit, level: float = DEFAULT_LEVEL, ax: Axes | None =
     best = fit.law.allocate(every)
     _, low, high = fit.predict(best.parameters, best.tokens, level)
     axes.fill_between(every, low, high, color=COLORS[5], alpha=0.4, linewidth=0, label=f"{100 * level:g} % interval")
-    axes.plot(inside, fit.law.allocate(inside).loss, color=COLORS[0], linewidth=1.5, label="least loss by the law")
+    axes.plot(inside, fit.law.allocate(inside).loss, color=COLORS[0], linewidth=1.5, label="optimal loss of the law")
     axes.plot(beyond, fit.law.allocate(beyond).loss, color=COLORS[0], linewidth=1.5, linestyle="--")
     axes.set_xscale("log")
     axes.set_xlabel("compute [FLOP]")

@@ -74,7 +74,7 @@ def draw_total(budget: BudgetResult, ax: Axes) -> Axes:
     room = max(most - least, 0.1 * most, 1e-9)
     ax.set_xlim(least - 0.05 * room, most + 0.25 * room)
     ax.set_ylim(0, 100)
-    ax.set_ylabel("chance of no more [%]")
+    ax.set_ylabel("probability of a lower total [%]")
     return _finish(ax, f"total [{unit}]")
 
 
