@@ -527,7 +527,7 @@ def fits() -> dict[str, Any]:
 
 
 def projected(of: Any, years: Any, below: str | None = None, chance: int | None = None, **more: Any) -> dict[str, Any]:
-    """Return medians and intervals of a projection by year, when a sum suffices, and a probability."""
+    """Return medians and intervals of a projection by year, the first year below a budget, and a probability."""
     found = call(cm.project_cost, of, years, **more)
     data: dict[str, Any] = {}
     for level in LEVELS:

@@ -58,7 +58,7 @@ class MeasuredStep(NamedTuple):
     year: float
     seconds: float
     memory: float | None
-    """Peak memory of the fullest accelerator [byte]."""
+    """Peak memory per GPU [byte]."""
     tuned: bool = False
     adapters: Adapters | None = None
 
