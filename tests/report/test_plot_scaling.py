@@ -105,10 +105,10 @@ def test_few_sizes_have_a_band_each(sizes):
 
 
 @pytest.mark.parametrize("level", [0.5, 0.8])
-def test_scaling_fit_draws_the_least_loss_with_its_interval(found, level):
+def test_scaling_fit_draws_the_optimal_loss_with_its_interval(found, level):
     fit = found["scaling_fit"]
     ax = _drawn(found, "scaling_fit", level=level)
-    line = _line(ax, "least loss")
+    line = _line(ax, "optimal loss of the law")
     assert line[[0, -1], 0] == pytest.approx([fit.measurements.compute.min(), fit.measurements.compute.max()])
     assert line[:, 1] == pytest.approx(fit.law.allocate(line[:, 0]).loss)
     (band,) = ax.collections
