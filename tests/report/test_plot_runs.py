@@ -42,8 +42,8 @@ def test_returns_the_axes_given(found, name):
     [
         ("year", "date of publication [year]", "cost [USD of the year]"),
         ("compute", "compute [FLOP]", "cost [USD of the year]"),
-        ("hours", "GPU time, claimed [GPU-hour]", "GPU time, estimated [GPU-hour]"),
-        ("cost", "cost, claimed [USD]", "cost, estimated [USD]"),
+        ("hours", "GPU time, published [GPU-hour]", "GPU time, estimated [GPU-hour]"),
+        ("cost", "cost, published [USD]", "cost, estimated [USD]"),
     ],
 )
 def test_labels_the_axes_with_units(found, name, across, up):
@@ -55,12 +55,12 @@ def test_labels_the_axes_with_units(found, name, across, up):
 def test_every_published_cost_is_drawn_once(found):
     ax = plot.runs(found)
     expected = sorted((run.place_in_time, cost.usd) for run in published_runs() for cost in run.costs)
-    assert np.array(sorted(_points(ax, "claimed"))) == pytest.approx(np.array(expected))
+    assert np.array(sorted(_points(ax, "published"))) == pytest.approx(np.array(expected))
 
 
 def test_scopes_have_their_markers_and_arithmetic_is_hollow(found):
     ax = plot.runs(found)
-    lines = [line for line in ax.lines if str(line.get_label()).startswith("claimed")]
+    lines = [line for line in ax.lines if str(line.get_label()).startswith("published")]
     by_scope = {scope: {line.get_marker() for line in lines if scope.replace("_", " ") in line.get_label()}
                 for scope in SCOPES}  # fmt: skip
     assert all(len(markers) == 1 for markers in by_scope.values())
@@ -84,7 +84,7 @@ def test_claimed_against_estimated_draws_the_rows(found):
     drawn = sorted(_points(ax, "published") + _points(ax, "speculative"))
     expected = sorted((row["claimed"], row["estimated"]) for row in rows)
     assert np.array(drawn) == pytest.approx(np.array(expected))
-    (identity,) = [line for line in ax.lines if line.get_label() == "estimated = claimed"]
+    (identity,) = [line for line in ax.lines if line.get_label() == "estimated = published"]
     assert list(identity.get_xdata()) == list(identity.get_ydata())
     (band,) = [one for one in ax.collections if one.get_label() == "within a factor of two"]
     corners = band.get_paths()[0].vertices

@@ -61,13 +61,16 @@ _UNITS: dict[str, tuple[tuple[float, str], ...]] = {
 
 
 def sensitivity(estimate: Estimate, name: str = "cost", ax: Axes | None = None) -> Axes:
-    """Draw what drives the spread of a figure: its value with each input at its 10 % and 90 % quantile.
+    """Draw the sensitivity of a figure: its value with each input at its 10 % and 90 % quantile.
 
     Parameters
     ----------
     estimate : Estimate
-    name : figure, such as "cost"
-    ax : Axes to draw in; new ones unless given
+        Estimate of a run.
+    name : str
+        Figure, such as "cost".
+    ax : Axes, optional
+        Axes to draw in; default: new ones.
     """
     rows, point = estimate.sensitivity(name)[::-1], _value(estimate, name)
     size, label = _scale(name, [point, *(row[end] for row in rows for end in ("low", "high"))])
@@ -89,11 +92,16 @@ def sweep(
 
     Parameters
     ----------
-    estimates : estimates by the value of the input
-    name : figure on the vertical axis
-    xlabel : name and unit of the input
-    level : of the interval
-    ax : Axes to draw in; new ones unless given
+    estimates : Mapping
+        Estimates by the value of the input.
+    name : str
+        Figure, such as "cost".
+    xlabel : str
+        Name and unit of the input.
+    level : float
+        Probability inside the intervals, 0 to 1 [1].
+    ax : Axes, optional
+        Axes to draw in; default: new ones.
     """
     places = sorted(estimates)
     values = [_value(estimates[place], name) for place in places]
@@ -117,17 +125,22 @@ def intervals(
     level: float = DEFAULT_LEVEL,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a figure of several estimates as points with intervals, beside what was published.
+    """Draw a figure of several estimates as points with intervals, with the published values.
 
-    The axis is logarithmic where the figures span more than a factor of ten.
+    The axis is logarithmic if the figures span more than a factor of ten.
 
     Parameters
     ----------
-    estimates : estimates by label
-    name : figure
-    published : published values by label, in the unit of the figure's Quantity
-    level : of the intervals
-    ax : Axes to draw in; new ones unless given
+    estimates : Mapping
+        Estimates by label.
+    name : str
+        Figure, such as "cost".
+    published : Mapping
+        Published values by label, in the unit of the Quantity of the figure.
+    level : float
+        Probability inside the intervals, 0 to 1 [1].
+    ax : Axes, optional
+        Axes to draw in; default: new ones.
     """
     labels = list(estimates)[::-1]
     if stray := [one for one in published or {} if one not in estimates]:
@@ -165,12 +178,12 @@ def __getattr__(name: str) -> Any:
 
 
 def _value(result: Result, name: str) -> float:
-    """Return the SI value of a figure, or raise with the reason why it is not known."""
+    """Return the SI value of a figure, or raise an error with the reason why it is missing."""
     return float(result.quantity(name).magnitude) * SI_FACTOR[OUTPUTS[name].shown]
 
 
 def _scale(name: str, values: Iterable[float]) -> tuple[float, str]:
-    """Return the SI size of the unit in which the values are readable, and the label of the axis."""
+    """Return the SI size of the unit of the axis, and the label of the axis."""
     output, most = OUTPUTS[name], max(values, default=0.0)
     units = _UNITS[output.rendered]
     size, unit = next((pair for pair in units if most >= pair[0]), units[-1])

@@ -63,14 +63,17 @@ _COLUMNS = 5
 def breakdown(steps: Mapping[str, StepTime], level: float = DEFAULT_LEVEL, ax: Axes | None = None) -> Axes:
     """Draw the step time by component, one bar per step, with the interval of the step time below it.
 
-    Parts below 0.5 % of every step are drawn together, as "other". Slanted lines are communication,
+    Components below 0.5 % of every step are summed as "other". Slanted lines are communication,
     dots are waiting; the numbers are shares of the step.
 
     Parameters
     ----------
-    steps : steps of one layout each, by label
-    level : of the intervals
-    ax : Axes to draw in; new ones unless given
+    steps : Mapping
+        Steps of one layout each, by label.
+    level : float
+        Probability inside the intervals, 0 to 1 [1].
+    ax : Axes, optional
+        Axes to draw in; default: new ones.
     """
     bars = {label: step.breakdown._asdict() for label, step in _checked(steps).items()}
     axes = _stacked(bars, _PARTS, lambda value, whole: f"{100 * value / whole:.0f} %", ax)
@@ -88,13 +91,16 @@ def breakdown(steps: Mapping[str, StepTime], level: float = DEFAULT_LEVEL, ax: A
 def memory(steps: Mapping[str, StepTime], capacity: float | None = None, ax: Axes | None = None) -> Axes:
     """Draw the peak memory per GPU by component, one bar per step.
 
-    Parts below 0.5 % of every bar are drawn together, as "other"; the numbers are GiB.
+    Components below 0.5 % of every bar are summed as "other". The numbers are GiB.
 
     Parameters
     ----------
-    steps : steps of one layout each, by label
-    capacity : memory of an accelerator, drawn as a line [byte]
-    ax : Axes to draw in; new ones unless given
+    steps : Mapping
+        Steps of one layout each, by label.
+    capacity : float, optional
+        Memory of an accelerator, drawn as a line [byte].
+    ax : Axes, optional
+        Axes to draw in; default: new ones.
     """
     bars = {label: {name: value / GIB for name, value in step.memory._asdict().items()}
             for label, step in _checked(steps).items()}  # fmt: skip
@@ -112,14 +118,16 @@ def memory(steps: Mapping[str, StepTime], capacity: float | None = None, ax: Axe
 
 
 def layouts(search: LayoutSearch, ax: Axes | None = None) -> Axes:
-    """Draw time against memory of the fastest layouts, and of those that need less the slower they are.
+    """Draw step time over memory of the fastest layouts, and the Pareto front.
 
-    The axis of time is logarithmic where it spans more than a factor of three.
+    The time axis is logarithmic if it spans more than a factor of three.
 
     Parameters
     ----------
-    search : what `search_layouts` found
-    ax : Axes to draw in; new ones unless given
+    search : LayoutSearch
+        Result of `search_layouts`.
+    ax : Axes, optional
+        Axes to draw in; default: new ones.
     """
     _found(search)
     axes = axes_for(ax)
@@ -145,15 +153,18 @@ def layouts(search: LayoutSearch, ax: Axes | None = None) -> Axes:
 
 
 def scaling(search: LayoutSearch, level: float = DEFAULT_LEVEL, ax: Axes | None = None) -> Axes:
-    """Draw the time of the fastest step against the number of accelerators, each with what it costs.
+    """Draw the fastest step time over the number of accelerators, with the cost of a step.
 
-    Along the broken line a step costs as many GPU-seconds as on the fewest accelerators.
+    The broken line is perfect scaling: constant GPU-seconds per step.
 
     Parameters
     ----------
-    search : what `search_layouts` found for several `counts`
-    level : of the interval
-    ax : Axes to draw in; new ones unless given
+    search : LayoutSearch
+        Result of `search_layouts` for several `counts`.
+    level : float
+        Probability inside the intervals, 0 to 1 [1].
+    ax : Axes, optional
+        Axes to draw in; default: new ones.
     """
     steps = dict(sorted(_found(search).by_count.items()))
     if len(steps) < 2:
@@ -183,7 +194,7 @@ def scaling(search: LayoutSearch, level: float = DEFAULT_LEVEL, ax: Axes | None 
 
 
 def _checked(steps: Any) -> Mapping[str, StepTime]:
-    """Return the steps, or raise with all that are not one step of one layout."""
+    """Return the steps, or raise an error that lists all that are not one step of one layout."""
     if not isinstance(steps, Mapping) or not steps:
         raise InputError(f"steps is a mapping from label to step, as of step_time; got {_kind(steps)}")
     problems = []
@@ -208,7 +219,7 @@ def _kind(given: Any) -> str:
 
 
 def _stacked(bars: Mapping[str, Mapping[str, float]], looks: Mapping[str, _Look], label: Any, ax: Axes | None) -> Axes:
-    """Draw bars of parts, the first on top; `label` tells the text of a part from its value and the bar's."""
+    """Draw stacked bars, the first component on top; `label` returns the text of a component."""
     wholes = {name: sum(parts.values()) for name, parts in bars.items()}
     shown = [part for part in looks if any(bars[name][part] >= _LEAST * wholes[name] for name in bars)]
     rest = [part for part in looks if part not in shown]

@@ -25,13 +25,16 @@ _UNITS = ((1e9, "B$"), (1e6, "M$"), (1e3, "k$"), (1.0, "USD"))
 
 
 def projection(projection: Projection, below: float | None = None, ax: Axes | None = None) -> Axes:
-    """Draw the cost at the end of each year: the median, and bands that hold 50, 80 and 95 % of the paths.
+    """Draw the cost at the end of each year: median, and bands with 50, 80 and 95 % of the paths.
 
     Parameters
     ----------
-    projection : what `project_cost` returns
-    below : a sum to mark [USD]
-    ax : Axes to draw in; new ones unless given
+    projection : Projection
+        Result of `project_cost`.
+    below : float, optional
+        Amount to mark [USD].
+    ax : Axes, optional
+        Axes to draw in; default: new ones.
     """
     axes = axes_for(ax)
     years = projection.years
@@ -60,12 +63,14 @@ def projection(projection: Projection, below: float | None = None, ax: Axes | No
 
 
 def decomposition(projection: Projection, ax: Axes | None = None) -> Axes:
-    """Draw what makes the cost fall, as factors: the mean decline of its logarithm by part, one on the other.
+    """Draw the decline of the cost by factor: the mean decline of its logarithm, stacked.
 
     Parameters
     ----------
-    projection : what `project_cost` returns
-    ax : Axes to draw in; new ones unless given
+    projection : Projection
+        Result of `project_cost`.
+    ax : Axes, optional
+        Axes to draw in; default: new ones.
 
     Raises
     ------
@@ -91,13 +96,16 @@ def decomposition(projection: Projection, ax: Axes | None = None) -> Axes:
 
 
 def rental_prices(outlooks: Iterable[RentalOutlook], level: float = 0.8, ax: Axes | None = None) -> Axes:
-    """Draw rental prices past and to come: facts as steps, then the median and the interval of their paths.
+    """Draw rental prices: past prices as steps, then the median and the interval of the projected paths.
 
     Parameters
     ----------
-    outlooks : what `rental_outlook` returns, several of them
-    level : of the intervals
-    ax : Axes to draw in; new ones unless given
+    outlooks : Sequence
+        Results of `rental_outlook`.
+    level : float
+        Probability inside the intervals, 0 to 1 [1].
+    ax : Axes, optional
+        Axes to draw in; default: new ones.
     """
     axes = axes_for(ax)
     for index, outlook in enumerate(outlooks):
@@ -123,5 +131,5 @@ def rental_prices(outlooks: Iterable[RentalOutlook], level: float = 0.8, ax: Axe
 
 
 def _ordinal(day: dt.date) -> float:
-    """Return a day as a year with its fraction."""
+    """Return a day as a decimal year."""
     return day.year + (day.timetuple().tm_yday - 1) / 365.25

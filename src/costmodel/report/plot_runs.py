@@ -66,6 +66,7 @@ def runs(
         Result of `project_cost`, drawn with its interval over the year.
     ax : Axes, optional
         Axes to draw in; default: new ones.
+        Axes to draw in; default: new ones.
     against : str, optional
         Former name of `x`.
 
@@ -107,7 +108,7 @@ def runs(
         axes.plot([one.x for one in estimated], [one.y for one in estimated], linestyle="none", marker="_",
                   markersize=9, markeredgewidth=2, color=COLORS[0], label="estimated, final run")  # fmt: skip
     for (scope, circular), points in sorted(claimed.items()):
-        named = f"claimed, {scope.replace('_', ' ')}" + (" (arithmetic)" if circular else "")
+        named = f"published, {scope.replace('_', ' ')}" + (" (arithmetic)" if circular else "")
         axes.plot([one.x for one in points], [one.y for one in points], linestyle="none", marker=_MARKERS[scope],
                   markersize=6, color=COLORS[1], markeredgecolor="black" if not circular else COLORS[1],
                   markerfacecolor="white" if circular else COLORS[1], markeredgewidth=0.6 if not circular else 1.6,
@@ -126,7 +127,7 @@ def runs(
 
 
 def _projected(axes: Axes, projection: Projection, level: float) -> None:
-    """Draw a projection under the points: its median and its interval, each year at its end."""
+    """Draw the median and the interval of a projection below the points, at the end of each year."""
     ends = [year + 1 for year in projection.years]
     bounds = [projection.interval(year, level) for year in projection.years]
     axes.fill_between(ends, [low for low, _ in bounds], [high for _, high in bounds], color=COLORS[2], alpha=0.2,
@@ -142,17 +143,22 @@ def claimed_against_estimated(
     labels: int = 14,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw what is estimated against what is claimed, with the line where both agree and a band of factor two.
+    """Draw estimated over published values, with the line of equality and a band of a factor of two.
 
-    Hollow points are arithmetic of their authors, triangles speculative or for reference: no evidence.
+    Hollow points are figures that authors computed from other figures; triangles are speculative or for reference.
 
     Parameters
     ----------
-    found : what `reestimates` returns; that of all published runs unless given
-    figure : "gpu_hours", "energy", "carbon", "cost" or "flops"
-    level : of the intervals
-    labels : most runs that are named, those farthest off first
-    ax : Axes to draw in; new ones unless given
+    found : Reestimates, optional
+        Result of `reestimates`; default: all published runs.
+    figure : str
+        "gpu_hours", "energy", "carbon", "cost" or "flops".
+    level : float
+        Probability inside the intervals, 0 to 1 [1].
+    labels : int
+        Largest number of labeled runs, those with the largest error first.
+    ax : Axes, optional
+        Axes to draw in; default: new ones.
 
     Raises
     ------
@@ -171,7 +177,7 @@ def claimed_against_estimated(
     line = [min(ends) / 1.5, max(ends) * 1.5]
     axes.fill_between(line, [end / 2 for end in line], [end * 2 for end in line], color="0.88", zorder=0,
                       label="within a factor of two")  # fmt: skip
-    axes.plot(line, line, color="0.35", linewidth=1, zorder=1, label="estimated = claimed")
+    axes.plot(line, line, color="0.35", linewidth=1, zorder=1, label="estimated = published")
     groups: dict[tuple[str, bool, str], list[dict[str, Any]]] = {}
     for one, row in rows:
         aside = one.run.speculative or one.run.reference
@@ -192,7 +198,7 @@ def claimed_against_estimated(
     axes.set_ylim(*line)
     title, unit = OUTPUTS[figure].title, FIGURES[figure][2]
     unit = {"hour": "GPU-hour", "tonne": "t"}.get(unit, unit)
-    axes.set_xlabel(f"{title}, claimed [{unit}]")
+    axes.set_xlabel(f"{title}, published [{unit}]")
     axes.set_ylabel(f"{title}, estimated [{unit}]")
     legend_above(axes, columns=3)
     off = sorted(rows, key=lambda pair: -abs(math.log(pair[1]["ratio"])))
@@ -219,15 +225,15 @@ def _known(value: float | Missing) -> float | None:
 
 
 def _margins(points: Sequence[_Point]) -> list[list[float]]:
-    """Return how far the ends of the intervals lie below and above the points."""
+    """Return the distances from the points to the ends of the intervals."""
     return [[0.0 if point.low is None else max(point.y - point.low, 0.0) for point in points],
             [0.0 if point.high is None else max(point.high - point.y, 0.0) for point in points]]  # fmt: skip
 
 
 def _named(axes: Axes, points: Sequence[_Point], order: Sequence[str]) -> None:
-    """Write the names of runs in that order, each beside one of its points, the highest first.
+    """Write the names of runs in the given order, each beside its highest free point.
 
-    A name that would cover another, a point or an interval is left out.
+    A name that would overlap another name, a point or an interval is omitted.
     """
     from matplotlib.transforms import Bbox
 

@@ -27,15 +27,18 @@ _PLACES = 60
 
 
 def scaling_fit(fit: ScalingFit, level: float = DEFAULT_LEVEL, ax: Axes | None = None) -> Axes:
-    """Draw measured losses against compute, with the least loss that the fitted law promises for it.
+    """Draw measured losses over compute, with the optimal loss of the fitted law.
 
-    Beyond the measured compute, up to ten times the largest, the line is broken.
+    The line is broken beyond the measured compute; it ends at ten times the largest.
 
     Parameters
     ----------
-    fit : what `fit_scaling_law` found
-    level : of the interval of the least loss
-    ax : Axes to draw in; new ones unless given
+    fit : ScalingFit
+        Result of `fit_scaling_law`.
+    level : float
+        Probability inside the intervals, 0 to 1 [1].
+    ax : Axes, optional
+        Axes to draw in; default: new ones.
     """
     import numpy as np
 
@@ -61,14 +64,16 @@ def scaling_fit(fit: ScalingFit, level: float = DEFAULT_LEVEL, ax: Axes | None =
 
 
 def isoflops(optimum: ComputeOptimum, ax: Axes | None = None) -> Axes:
-    """Draw the best parameters and tokens of each budget of compute, and the power laws through them.
+    """Draw the optimal parameters and tokens for each compute budget, with the fitted power laws.
 
-    The exponents stand in the legend with their standard errors.
+    The legend shows the exponents with their standard errors.
 
     Parameters
     ----------
-    optimum : what `fit_isoflops` or `fit_envelope` found
-    ax : Axes to draw in; new ones unless given
+    optimum : IsoFlopFit
+        Result of `fit_isoflops` or `fit_envelope`.
+    ax : Axes, optional
+        Axes to draw in; default: new ones.
     """
     if not isinstance(optimum, ComputeOptimum):
         raise InputError(f"optimum is what fit_isoflops or fit_envelope returns; got {type(optimum).__name__}")
@@ -93,13 +98,16 @@ def isoflops(optimum: ComputeOptimum, ax: Axes | None = None) -> Axes:
 
 
 def bootstrap_cloud(fit: ScalingFit, level: float = DEFAULT_LEVEL, ax: Axes | None = None) -> Axes:
-    """Draw the exponents of each replicate of the bootstrap, beta against alpha, with the ends of their intervals.
+    """Draw the exponents of each bootstrap replicate, beta over alpha, with the ends of their intervals.
 
     Parameters
     ----------
-    fit : what `fit_scaling_law` found with a `bootstrap`
-    level : of the intervals
-    ax : Axes to draw in; new ones unless given
+    fit : ScalingFit
+        Result of `fit_scaling_law` with `bootstrap`.
+    level : float
+        Probability inside the intervals, 0 to 1 [1].
+    ax : Axes, optional
+        Axes to draw in; default: new ones.
     """
     if not len(_fitted(fit).replicates):
         raise MissingFactError("the cloud needs a bootstrap: fit with bootstrap=400 or more")
@@ -128,7 +136,7 @@ def _fitted(fit: Any) -> ScalingFit:
 
 
 def _by_size(parameters: NDArray[np.float64]) -> Iterator[tuple[NDArray[np.bool_], str]]:
-    """Yield a mask and a label of the runs in each band: one for each size if they are few, or of equal ratio."""
+    """Yield a mask and a label for each band of model size: one per size, or bands of equal ratio if there are many."""
     import numpy as np
 
     sizes = np.unique(parameters)
