@@ -10,7 +10,7 @@ def test_check_prints_one_line_per_sound_table(costmodel):
     outcome = costmodel("data", "check", "prices/api", "data/gpu_prices.csv", "--today", "2026-11-26")
     assert outcome.code == 0
     assert [line.split(":")[0] for line in outcome.out.splitlines()] == ["data/prices/api.csv", "data/gpu_prices.csv"]
-    assert f"{len(table('gpu_prices').rows)} rows, sound, newest {table('gpu_prices').vintage}" in outcome.out
+    assert f"{len(table('gpu_prices').rows)} rows, ok, newest {table('gpu_prices').vintage}" in outcome.out
 
 
 def test_check_a_file_in_a_schema_exits_with_1_on_a_mistake(costmodel, tmp_path):

@@ -132,7 +132,7 @@ def test_printed_table_shows_interval_notes_and_seed(gpt4):
     for shown in (str(gpt4), repr(gpt4), gpt4.to_markdown(), gpt4._repr_html_()):
         assert "80 % interval" in shown and "2031" in shown and "M$" in shown
         assert "end to end; from 2024-12-26; final run; costs at the end of each year" in shown
-        assert "the calibration beyond two years is untested" in shown
+        assert "intervals beyond two years are not validated" in shown
         assert "seed 0" in shown
     assert str(gpt4).startswith("GPT-4 class (MMLU ~86-88): the same capability")
     assert gpt4.to_markdown().startswith("| year")

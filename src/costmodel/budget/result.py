@@ -332,7 +332,7 @@ class BudgetResult(rendering.Shown):
         drivers = ", ".join(f"{driver.name} {100 * driver.share:.0f} %" for driver in self.drivers()[:3])
         weeks = ", ".join(f"{rendering.number(weeks)} on {name}" for name, weeks in self.gpu_weeks.items())
         parts = [
-            f"P10 {self.p10:,.0f}, P50 {self.p50:,.0f}, P90 {self.p90:,.0f} USD, with the contingency spent",
+            f"P10 {self.p10:,.0f}, P50 {self.p50:,.0f}, P90 {self.p90:,.0f} USD, with the whole contingency spent",
             f"largest drivers of the interval: {drivers}" if drivers else "",
             f"{rendering.number(self.duration)} days" + (f", GPU-weeks: {weeks}" if weeks else ""),
             *self.notes(),

@@ -93,7 +93,7 @@ class Verdict(rendering.Shown):
         lines = [*self.sources, f"costmodel {__version__}, data {fingerprint()}"]
         if self.hinges_on:
             name, probability = self.hinges_on[0]
-            lines.insert(0, f"assumption that changes the probability most: {name} ({probability:.2f})")
+            lines.insert(0, f"assumption with the largest effect on the probability: {name} ({probability:.2f})")
         return "\n".join(lines)
 
 

@@ -50,7 +50,7 @@ def check(
     else:
         for result in checks:
             count = len(result.problems)
-            state = f"{count} problem{'s' * (count > 1)}" if count else "sound"
+            state = f"{count} problem{'s' * (count > 1)}" if count else "ok"
             print(f"{result.file}: {result.rows} rows, {state}{f', newest {result.newest}' if result.newest else ''}")
             for line in result.lines():
                 print(f"  {line}")

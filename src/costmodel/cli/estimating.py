@@ -72,7 +72,7 @@ def compare(
     scenarios: Annotated[list[Path], typer.Argument(help="Two or more scenario files (.toml, .json).")],
     as_json: Json = False,
 ) -> None:
-    """Compare scenario files, figure by figure."""
+    """Compare the results of scenario files."""
     from costmodel.estimation.comparison import compare as run_compare
     from costmodel.estimation.scenario import Scenario
 

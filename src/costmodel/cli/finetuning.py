@@ -161,14 +161,14 @@ def _own(result: Estimate) -> dict[str, Any]:
 
 def _jobs_table(jobs: list[dict[str, Any]]) -> str:
     rows = [
-        {"the same job": job["where"], "model": job["model"], "method": job["method"],
+        {"where the job runs": job["where"], "model": job["model"], "method": job["method"],
          "cost": "-" if job["usd"] is None else amount(job["usd"], "USD"),
          "80 % interval": _interval(job["low"], job["high"]),
          "USD/million tokens": "-" if job["usd"] is None else number(job["usd_per_million_tokens"]),
          "price of": job["as_of"] or "-"}
         for job in jobs
     ]  # fmt: skip
-    billed = "hosted services bill tokens times epochs; a service may not support every model of a size class"
+    billed = "hosted services charge for tokens × epochs; check that the service offers the model"
     hosted = [job for job in jobs if job["note"]]
     lines = [billed, *(f"{job['where']}: {job['note']}" for job in hosted)]
     return text(rows, footer="\n".join(lines) if hosted else "no price of a hosted service is known for this job")

@@ -81,7 +81,7 @@ def wall_time(gpu_seconds: Any, count: Any) -> Any:
 
 
 def utilization(flops: Any, gpu_seconds: Any, peak: Any) -> Any:
-    """Return the utilization over the whole job [1], relative to the bf16 peak: MFU × goodput."""
+    """Return the utilization over the whole job [1], relative to the bf16 peak."""
     return flops / (gpu_seconds * peak)
 
 

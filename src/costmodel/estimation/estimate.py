@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from costmodel.foundation.units import Quantity
     from costmodel.training.step.layout import Layout
 
-_STEADY_UNKNOWN = Missing("gpu_hours are given; only MFU × goodput follows from them")
+_STEADY_UNKNOWN = Missing("gpu_hours are given; only the utilization of the job follows from them")
 _NO_LAYOUT = Missing("the estimate has no layout: mfu or gpu_hours are given, or the speed is a class default")
 _NO_BATCH = Missing("recipe.batch_size is not given, or there are several recipes")
 
@@ -84,7 +84,7 @@ class Estimate(Result):
 
     @property
     def utilization(self) -> Quantity:
-        """Utilization over the whole job: MFU × goodput."""
+        """Utilization over the whole job: MFU × goodput × realized efficiency, if one is an input."""
         return self.quantity("utilization")
 
     @property

@@ -37,7 +37,7 @@ OUTPUTS: dict[str, Output] = {
     "mfu": Output("1", "share", "1", "MFU (steady state)"),
     "goodput": Output("1", "share", "1", "goodput"),
     "memory": Output("byte", "byte", "GiB", "peak memory per GPU"),
-    "utilization": Output("1", "share", "1", "MFU × goodput"),
+    "utilization": Output("1", "share", "1", "utilization of the job"),
     "gpu_hours": Output("s", "GPU-s", "hour", "GPU time"),
     "wall_time": Output("s", "s", "day", "wall time"),
     "energy": Output("J", "J", "MWh", "energy"),

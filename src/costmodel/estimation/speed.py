@@ -2,7 +2,8 @@
 
 The MFU is, in this order: given (`Scenario.mfu`); predicted by the step-time model for a given layout; predicted for
 the fastest layout of a search and corrected by the realized efficiency of published runs; or the default of the
-class of model and accelerator, where the step-time model has not enough data.
+class of model and accelerator, where the step-time model has not enough data. For fine-tuning, `chain.gpu_time`
+multiplies the MFU by the realized efficiency (`Scenario.realized_efficiency`).
 """
 
 from __future__ import annotations

@@ -246,7 +246,7 @@ class Projection(rendering.Shown):
         lines += [f"{year}: {reason}" for year, reason in self.missing.items()]
         span = max(self.years) - self.reference.year
         if self.question == "capability" and span > 2:
-            lines.append("the calibration beyond two years is untested: only two past windows are that long")
+            lines.append("intervals beyond two years are not validated: only two past periods are that long")
         return lines
 
     def to_dict(self) -> dict[str, Any]:

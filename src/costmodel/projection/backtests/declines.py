@@ -57,7 +57,7 @@ class Scored(NamedTuple):
     """Score of a model at one origin."""
 
     origin: Origin
-    """The prediction task."""
+    """Date, horizon and outcome to predict."""
     score: Score
     """Score of the prediction."""
 

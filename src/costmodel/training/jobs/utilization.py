@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from costmodel.hardware.accelerator import Accelerator
 
 OTHER = "other"
-"""Generation of the row for accelerators of which no run is published."""
+"""Generation of the row for accelerators without published runs."""
 MOST_UTILIZATION = 0.99
 """Steady-state utilization at which a published run is capped before its logit is taken [1]."""
 

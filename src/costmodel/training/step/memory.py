@@ -1,7 +1,8 @@
 """Peak memory per GPU of a training step, by component: weights, gradients, optimizer states, activations, logits.
 
 `memory` is the entry point. Full fine-tuning, LoRA and QLoRA use the same formulas: `Numerics` holds the bytes per
-frozen, trained and adapter parameter.
+frozen, trained and adapter parameter; each recipe sets it (for QLoRA: `FineTuning.numerics` in
+`training/recipes/finetuning.py`).
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class Memory(NamedTuple):
     framework: Any
     """CUDA context, kernels, communication library and allocator."""
     auxiliary_models: Any = 0.0
-    """Models beside the trained one: reference, reward, critic, teacher. `memory` does not count them."""
+    """Other models in memory: reference, reward, critic, teacher. `memory` does not count them."""
 
     @property
     def total(self) -> Any:
