@@ -1,12 +1,15 @@
 """The architecture of a model: its fields, its parameters, and its constructors by size and by counts."""
 
+from __future__ import annotations
+
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from costmodel.architecture.counting import ParameterCounts, count_parameters
-from costmodel.architecture.sizing import counted_fields, sized_fields
 from costmodel.architecture.structure import Structure
-from costmodel.architecture.summary import PartsTable, parts_table
+
+if TYPE_CHECKING:
+    from costmodel.architecture.summary import PartsTable
 
 
 class Architecture(Structure):
@@ -61,6 +64,8 @@ class Architecture(Structure):
         >>> Architecture.from_counts("7B").parameters
         ParameterCounts(total=7000000000, active=7000000000, embedding=0, prediction=0)
         """
+        from costmodel.architecture.sizing import counted_fields
+
         known = {"layers": layers, "width": width, "attention_width": attention_width, "vocabulary": vocabulary}
         return cls(**counted_fields(total, active, tied=tied, name=name, **known))
 
@@ -87,6 +92,8 @@ class Architecture(Structure):
         >>> Architecture.sized("3B").parameters.total
         3002735616
         """
+        from costmodel.architecture.sizing import sized_fields
+
         return cls(**sized_fields(parameters, vocabulary, tied))
 
     def table(self, sequence_length: int = 4096) -> PartsTable:
@@ -97,6 +104,8 @@ class Architecture(Structure):
         sequence_length : int
             Tokens of a sequence, for the FLOPs [token].
         """
+        from costmodel.architecture.summary import parts_table
+
         return parts_table(self, sequence_length)
 
     @cached_property

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.foundation.arrays import expit, logit
 from costmodel.foundation.errors import CostModelError
-from costmodel.foundation.fitted import leave_one_group_out
 from costmodel.foundation.ranges import Interval, between, normal_quantile
 from costmodel.foundation.tables import Figure, Provenance, Row, table
 from costmodel.hardware.cluster import Cluster
@@ -105,6 +104,8 @@ def fit_realized_efficiency(runs: Sequence[Run], sd: float | None = None) -> Rea
 
     if sd is None:
         organizations = [run.organization for run in used]
+        from costmodel.foundation.fitted import leave_one_group_out
+
         _, left_out = leave_one_group_out(organizations, mean, lambda shift: logits - shift)
         sd = math.sqrt(float((left_out**2).mean()))
     return RealizedEfficiency(mean(np.ones(len(used), dtype=bool)), sd)

@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from costmodel.foundation.arrays import expit, logit
-from costmodel.foundation.fitted import leave_one_group_out
 from costmodel.foundation.ranges import Interval, between, normal_quantile
 from costmodel.foundation.tables import Figure, Provenance, default, table
 from costmodel.training.jobs.published import Run, read_runs
@@ -130,6 +129,8 @@ def _left_out_residuals(runs: Sequence[Run], goodput: float) -> NDArray[np.float
             steady_logit(run, goodput) - logit(utilization.mfu(run.moe, run.accelerator.generation).median())
             for run in runs
         ])  # fmt: skip
+
+    from costmodel.foundation.fitted import leave_one_group_out
 
     return leave_one_group_out([run.organization for run in runs], fitted, residuals)[1]
 
