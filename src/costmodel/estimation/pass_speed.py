@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from costmodel.training.step.layout import Layouts
 
 MOST_MFU = 0.98
-"""Upper limit of the end of an MFU interval: a fraction below 1 [1]."""
+"""Upper bound of the ends of MFU intervals [1]."""
 WEIGHT_TRANSFER_BYTES = 2.0
 """Bytes per parameter of the weights that are sent to the generating replicas, in 16 bits [byte]."""
 

@@ -123,7 +123,7 @@ def gpu_price(
         return _market_price(accelerator, purchase_model, prices, day, count)
     providers = {price.provider for group in by_accelerator.things.values() for price in group}
     names = Names("provider", {name: name for name in providers})
-    name = names.get(provider, "'market' is the median of those that are no hyperscalers.")
+    name = names.get(provider, "'market' is the median of all providers except hyperscalers.")
     offered = [
         price
         for price in prices

@@ -1,7 +1,7 @@
 """Baseline forecasts: no change, a published constant rate, and trends fitted to the history of a series.
 
-Point forecasts are distributions of zero width. Fitted trends need three records over three months; before that, they
-return the constant rate. No baseline forecasts a rising cost: negative declines count as zero.
+A point forecast has no uncertainty. Fitted trends need three records over three months; before that, they
+return the constant rate. A forecast of a rising cost is replaced by no change.
 """
 
 from __future__ import annotations

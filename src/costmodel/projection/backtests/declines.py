@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from costmodel.projection.decline.series import Kind, Series
 
 PARTS: dict[str, Kind | None] = {"all": None, "boards": "board", "capabilities": "capability"}
-"""Types of series by the name of a part of the scores."""
+"""Types of series of each score group."""
 
 
 def _default(seen: Series, age: float) -> Decline:

@@ -41,7 +41,7 @@ class Utilization:
     generations: dict[str, float]
     """Effect of each accelerator generation."""
     sd: float
-    """Standard deviation of a job of an organization left out of the fit."""
+    """Standard deviation for a job of a new organization (leave-one-organization-out)."""
     generation_sd: float
     """Standard deviation between generations, added in quadrature for a generation without published runs."""
 

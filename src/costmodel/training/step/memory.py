@@ -102,7 +102,7 @@ class StageParameters(NamedTuple):
     embeddings: Any
     """Input embedding and LM head."""
     layer: Any
-    """Mean layer of the model, experts included."""
+    """Average layer of the model, experts included."""
     adapters: Any
     """Low-rank adapters."""
 
@@ -151,7 +151,7 @@ def stage_parameters(work: Workload, layout: Layouts) -> StageParameters:
     expert = counts.expert / (layout.expert * layout.expert_tensor)
     layer = (dense + expert) / work.layers
     in_layers = counts.dense + counts.grouped + counts.replicated + counts.expert
-    prediction_layers = counts.prediction * work.layers / largest(in_layers, 1.0)  # in units of the mean layer
+    prediction_layers = counts.prediction * work.layers / largest(in_layers, 1.0)  # as a number of average layers
     last_stage = work.layers // layout.pipeline + prediction_layers
     share = largest(layers_of_largest_stage(work, layout), last_stage) / work.layers
     embeddings = where(layout.pipeline == 1, counts.embedding + counts.head, largest(counts.embedding, counts.head))
