@@ -15,7 +15,9 @@ _SHOWN = (_PLAIN, "estimated", "unit-costs", "frontier")
 
 def runs(
     show: Annotated[str, typer.Argument(help=f"Table to show: {', '.join(_SHOWN)}.")] = _PLAIN,
-    organization: Annotated[str | None, typer.Option(help="Filter by organization.")] = None,
+    organization: Annotated[
+        str | None, typer.Option("--organization", "--organisation", help="Filter by organization.")
+    ] = None,
     kind: Annotated[str | None, typer.Option(help="Filter by kind: pretrain, finetune, rl, benchmark, ...")] = None,
     since: Annotated[str | None, typer.Option(help="Earliest date: 2024 or 2024-07.")] = None,
     scope: Annotated[str | None, typer.Option(help="Filter by scope of the cost: final_run, development.")] = None,

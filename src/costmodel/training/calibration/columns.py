@@ -236,6 +236,11 @@ STEPS = Schema(
             "recompute_modules",
             "recipe",
             "match",
+            "etp",
+            "date",
+            "routing",
+            "confidence",
+            "split",
         }
     ),
 )
