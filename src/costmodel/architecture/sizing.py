@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from costmodel.architecture.blocks.aggregate import Aggregate
 from costmodel.architecture.blocks.attention import Attention
@@ -26,8 +26,8 @@ RULE = (
 
 
 class _Counts(Spec):
-    total: Parameters
-    active: Parameters
+    total: Parameters = Field(description="All parameters.")
+    active: Parameters = Field(description="Parameters used per token, at most `total`.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -15,13 +15,18 @@ Number = Annotated[int, Field(ge=0, le=10**9)]
 class Layer(Spec):
     """`count` equal consecutive layers: a mixer, a feed-forward block, and norms over the hidden state."""
 
-    feed_forward: AnyBlock | None = None
-    mixer: AnyBlock | None = None
-    also: tuple[AnyBlock, ...] = ()
-    """Further blocks: cross-attention, a second mixer in parallel with the first, ..."""
-    norms: Number = 2
-    norm_bias: bool = False
-    count: Dimension = 1
+    feed_forward: AnyBlock | None = Field(
+        default=None, description="Feed-forward block, dense or a mixture of experts; default: none."
+    )
+    mixer: AnyBlock | None = Field(
+        default=None, description="Token mixer: attention or a recurrent block; default: none."
+    )
+    also: tuple[AnyBlock, ...] = Field(
+        default=(), description="Further blocks, such as cross-attention or a second mixer in parallel with the first."
+    )
+    norms: Number = Field(default=2, description="Norms over the hidden state.")
+    norm_bias: bool = Field(default=False, description="Whether these norms have a bias.")
+    count: Dimension = Field(default=1, description="Number of equal consecutive layers.")
 
     def blocks(self) -> list[Block]:
         """Return the blocks of one layer."""
@@ -52,47 +57,66 @@ class Stack(Spec):
     sequence if None.
     """
 
-    name: str
-    width: Dimension
-    layers: Layers = ()
-    extras: tuple[AnyBlock, ...] = ()
-    tokens: Dimension | None = None
+    name: str = Field(description="Name of the stack: the part of the model that its blocks are counted in.")
+    width: Dimension = Field(description="Hidden size.")
+    layers: Layers = Field(default=(), description="Layers of the stack, in groups of equal consecutive layers.")
+    extras: tuple[AnyBlock, ...] = Field(
+        default=(), description="Blocks outside the layers, such as a patch embedding or a projector."
+    )
+    tokens: Dimension | None = Field(
+        default=None, description="Tokens of the stack per sequence [token]; default: those of the sequence."
+    )
 
 
 class Structure(Spec):
     """All fields of `Architecture`, which adds its totals, its table and its other constructors."""
 
-    name: str = "unnamed"
-    width: Dimension
-    """Hidden size."""
-    layers: Layers
-    vocabulary: Dimension | None = None
-    """Vocabulary size; None if only parameter counts are known."""
-    tied: bool = False
-    """Whether the head shares the weights of the embedding."""
-    head: bool = True
-    """Whether there is a head over the vocabulary; encoder-only models have none."""
-    head_bias: bool = False
-    embedding_width: Dimension | None = None
-    """Width of the embedding if it differs from the hidden size; linear layers connect both."""
-    positions: Number = 0
-    """Rows of a learned position embedding; 0 for rotary or no positions."""
-    final_norm: bool = True
-    norm_bias: bool = False
-    prediction_layers: Number = 0
-    """Multi-token-prediction layers: trained, but listed apart."""
-    prediction_layer: Layer | None = None
-    extras: tuple[AnyBlock, ...] = ()
-    """Blocks outside the layers, such as a pooler."""
-    stacks: tuple[Stack, ...] = ()
-    """Encoders and towers beside the main stack."""
-    tokens: Dimension | None = None
-    """Tokens of a sequence if the model fixes them (patches of an image)."""
-    stored_bytes: Annotated[float, Field(gt=0)] | None = None
-    """Size of the weights as the config stores them, quantized or not; None if unknown [byte]."""
-    origin: str | dict[str, Any] | None = None
-    """Catalog name, path or config that it was read from; files hold it in place of the fields."""
-    source: str = ""
+    name: str = Field(default="unnamed", description="Name of the model.")
+    width: Dimension = Field(description="Hidden size (`hidden_size`, d_model).")
+    layers: Layers = Field(description="Layers of the main stack, in groups of equal consecutive layers.")
+    vocabulary: Dimension | None = Field(
+        default=None, description="Vocabulary size (`vocab_size`); None if only parameter counts are known."
+    )
+    tied: bool = Field(
+        default=False, description="Whether the LM head shares the weights of the embedding (`tie_word_embeddings`)."
+    )
+    head: bool = Field(default=True, description="Whether the model has an LM head; encoder-only models have none.")
+    head_bias: bool = Field(default=False, description="Whether the LM head has a bias.")
+    embedding_width: Dimension | None = Field(
+        default=None,
+        description="Width of the embedding (`word_embed_proj_dim`); default: the hidden size. If it differs, linear "
+        "layers connect both.",
+    )
+    positions: Number = Field(
+        default=0,
+        description="Rows of a learned position embedding (`max_position_embeddings`); 0 for rotary or no positions.",
+    )
+    final_norm: bool = Field(default=True, description="Whether a norm follows the last layer.")
+    norm_bias: bool = Field(default=False, description="Whether the final norm has a bias.")
+    prediction_layers: Number = Field(
+        default=0,
+        description="Number of multi-token-prediction layers (`num_nextn_predict_layers`); they are trained, but not "
+        "part of the total.",
+    )
+    prediction_layer: Layer | None = Field(
+        default=None, description="Layer of multi-token prediction; required if `prediction_layers` is above 0."
+    )
+    extras: tuple[AnyBlock, ...] = Field(default=(), description="Blocks outside the layers, such as a pooler.")
+    stacks: tuple[Stack, ...] = Field(default=(), description="Encoders and towers beside the main stack.")
+    tokens: Dimension | None = Field(
+        default=None,
+        description="Tokens per sequence if the model fixes them, as an image model fixes its patches [token]; "
+        "default: those of the data.",
+    )
+    stored_bytes: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Size of the weights as stored, quantized or not [byte]; None if unknown."
+    )
+    origin: str | dict[str, Any] | None = Field(
+        default=None,
+        description="Catalog name, path or config from which the model was read; files hold it in place of the other "
+        "fields.",
+    )
+    source: str = Field(default="", description="Source of the fields.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from costmodel.architecture.blocks.block import Block, Operation, Weight, product
+from costmodel.architecture.blocks.block import KIND, Block, Operation, Weight, product
 
 Total = Annotated[int, Field(ge=1, le=10**18)]
 Number = Annotated[int, Field(ge=0, le=10**18)]
@@ -17,13 +17,15 @@ class Aggregate(Block):
     """
 
     part_name: ClassVar[str] = "parameters"
-    kind: Literal["aggregate"] = "aggregate"
-    parameters: Total
-    active: Total
-    """Parameters that work on a token."""
-    attention_layers: Number = 0
-    attention_width: Number = 0
-    """Heads × head width of one layer."""
+    kind: Literal["aggregate"] = Field(default="aggregate", description=KIND)
+    parameters: Total = Field(description="Parameters of all layers.")
+    active: Total = Field(description="Parameters used per token; equal to `parameters` in a dense model.")
+    attention_layers: Number = Field(
+        default=0, description="Layers with core attention; 0 if unknown: core attention is not counted."
+    )
+    attention_width: Number = Field(
+        default=0, description="Heads × head width of one layer; 0 if unknown: core attention is not counted."
+    )
 
     def weights(self, width: int) -> list[Weight]:
         return [Weight("parameters", (self.parameters,), active=self.active / self.parameters)]

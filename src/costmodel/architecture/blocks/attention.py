@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from costmodel.architecture.blocks.block import Operation, Weight, linear, norm, product
+from pydantic import Field
+
+from costmodel.architecture.blocks.block import KIND, Operation, Weight, linear, norm, product
 from costmodel.architecture.blocks.heads import GroupedQueryBlock
 from costmodel.foundation.fields import Dimension
 
@@ -16,19 +18,32 @@ class Attention(GroupedQueryBlock):
     (arXiv 2305.13245).
     """
 
-    kind: Literal["attention"] = "attention"
-    window: Dimension | None = None
-    """Tokens that a query sees at most, itself included; None for all before it."""
-    chunk: Dimension | None = None
-    """Tokens of a chunk, where a query sees only what came before it in its own; None for one chunk."""
-    qk_norm: Literal["none", "head", "width"] = "none"
-    """Norm of queries and keys: over each head, or over all heads together."""
-    qk_norm_bias: bool = False
-    sinks: bool = False
-    """One learned logit per head that takes probability from the keys."""
-    output_gate: bool = False
-    """A gate over what the heads give, as wide as the queries and projected like them."""
-    causal: bool = True
+    kind: Literal["attention"] = Field(default="attention", description=KIND)
+    window: Dimension | None = Field(
+        default=None,
+        description="Sliding window: tokens that a query attends to, itself included (`sliding_window`) [token]; "
+        "default: all tokens.",
+    )
+    chunk: Dimension | None = Field(
+        default=None,
+        description="Chunk length: a query attends only to tokens of its own chunk (`attention_chunk_size`) [token]; "
+        "default: no chunks.",
+    )
+    qk_norm: Literal["none", "head", "width"] = Field(
+        default="none",
+        description='Norms of queries and keys: "none", "head" (over each head) or "width" (over all heads together).',
+    )
+    qk_norm_bias: bool = Field(default=False, description="Whether the norms of queries and keys have a bias.")
+    sinks: bool = Field(
+        default=False,
+        description="Whether each head has an attention sink: a learned logit that takes probability from the keys.",
+    )
+    output_gate: bool = Field(
+        default=False, description="Whether a gate, as wide as the queries, multiplies the output of the heads."
+    )
+    causal: bool = Field(
+        default=True, description="Whether a token attends only to itself and to the tokens before it."
+    )
 
     def weights(self, width: int) -> list[Weight]:
         queries, keys = self.query_width, self.key_width

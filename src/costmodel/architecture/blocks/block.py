@@ -14,6 +14,9 @@ Role = Literal["matrix", "norm", "bias", "embedding", "router", "expert"]
 Split = Literal["columns", "rows", "vocabulary", "heads", "replicated"]
 Kind = Literal["matmul", "score", "value", "scan"]
 
+KIND = "Kind of block, by which files name it."
+"""Description of the field `kind` of all blocks."""
+
 
 class Weight(NamedTuple):
     """One kind of trained tensor.

@@ -2,9 +2,9 @@
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from costmodel.architecture.blocks.block import Operation, Weight, linear, norm, product
+from costmodel.architecture.blocks.block import KIND, Operation, Weight, linear, norm, product
 from costmodel.architecture.blocks.heads import HeadBlock
 from costmodel.foundation.fields import Dimension
 
@@ -22,17 +22,28 @@ class CompressedAttention(HeadBlock):
 
     part_name: ClassVar[str] = "attention"
     attends: ClassVar[bool] = True
-    kind: Literal["compressed_attention"] = "compressed_attention"
-    query_rank: Dimension
-    output_rank: Dimension
-    """Width that each group of heads is projected to, before the output."""
-    output_groups: Dimension
-    window: Dimension
-    ratio: Dimension | None = None
-    """Tokens in a compressed one; None without compression."""
-    index_heads: Dimension = 64
-    index_width: Dimension = 128
-    index_top_k: Dimension = 512
+    kind: Literal["compressed_attention"] = Field(default="compressed_attention", description=KIND)
+    query_rank: Dimension = Field(description="Width of the query latent (`q_lora_rank`).")
+    output_rank: Dimension = Field(
+        description="Width to which each group of heads is projected before the output (`o_lora_rank`)."
+    )
+    output_groups: Dimension = Field(
+        description="Groups of heads in the output projection (`o_groups`); must divide heads × head width."
+    )
+    window: Dimension = Field(
+        description="Sliding window: uncompressed tokens that a query attends to, itself included (`sliding_window`) "
+        "[token]."
+    )
+    ratio: Dimension | None = Field(
+        default=None,
+        description="Tokens per compressed token (`compress_ratios`) [token]; default: no compression. A ratio of 4 "
+        "has an indexer.",
+    )
+    index_heads: Dimension = Field(default=64, description="Heads of the indexer (`index_n_heads`).")
+    index_width: Dimension = Field(default=128, description="Width of a head of the indexer (`index_head_dim`).")
+    index_top_k: Dimension = Field(
+        default=512, description="Compressed tokens that the indexer selects for a query (`index_topk`)."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -2,7 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Block, Operation, Weight, product
+from pydantic import Field
+
+from costmodel.architecture.blocks.block import KIND, Block, Operation, Weight, product
 from costmodel.foundation.fields import Dimension
 
 
@@ -15,10 +17,9 @@ class Contrast(Block):
     """
 
     part_name: ClassVar[str] = "head"
-    kind: Literal["contrast"] = "contrast"
-    encoding_width: Dimension
-    bias: bool = False
-    """Whether the similarity is shifted after it is scaled."""
+    kind: Literal["contrast"] = Field(default="contrast", description=KIND)
+    encoding_width: Dimension = Field(description="Width of the two encodings (`projection_dim`).")
+    bias: bool = Field(default=False, description="Whether the scaled similarity has a learned shift, as in SigLIP.")
 
     def weights(self, width: int) -> list[Weight]:
         scale = Weight("scale", (1,), "bias")

@@ -2,7 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Operation, Weight, product
+from pydantic import Field
+
+from costmodel.architecture.blocks.block import KIND, Operation, Weight, product
 from costmodel.architecture.blocks.heads import GroupedQueryBlock
 from costmodel.foundation.fields import Dimension
 
@@ -16,13 +18,17 @@ class CrossAttention(GroupedQueryBlock):
     """
 
     reads_source: ClassVar[bool] = True
-    kind: Literal["cross_attention"] = "cross_attention"
-    source_tokens: Dimension | None = None
-    """Tokens of the source for each sequence; as many as the sequence has unless given."""
-    source_width: Dimension | None = None
-    """Hidden size of the source; that of the stack itself unless given."""
-    queries: Dimension | None = None
-    """Query tokens per sequence; all tokens by default (one query pools an image)."""
+    kind: Literal["cross_attention"] = Field(default="cross_attention", description=KIND)
+    source_tokens: Dimension | None = Field(
+        default=None, description="Tokens of the source per sequence [token]; default: as many as the sequence has."
+    )
+    source_width: Dimension | None = Field(
+        default=None, description="Hidden size of the source; default: that of the stack itself."
+    )
+    queries: Dimension | None = Field(
+        default=None,
+        description="Query tokens per sequence [token]; default: all tokens. A query that pools an image is 1 token.",
+    )
 
     def weights(self, width: int) -> list[Weight]:
         return self.projections(width, self.source_width or width)

@@ -2,9 +2,9 @@
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from costmodel.architecture.blocks.block import Block, Operation, Sharding, Weight, linear, product
+from costmodel.architecture.blocks.block import KIND, Block, Operation, Sharding, Weight, linear, product
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.foundation.fields import Dimension
 
@@ -18,22 +18,26 @@ class Experts(Block):
     """
 
     part_name: ClassVar[str] = "experts"
-    kind: Literal["experts"] = "experts"
-    experts: Dimension
-    """Routed experts."""
-    top_k: Dimension
-    """Routed experts that work on a token."""
-    inner_width: Dimension
-    """Inner width of one routed expert."""
-    gated: bool = True
-    bias: bool = False
-    router_bias: bool = False
-    latent_width: Dimension | None = None
-    """Width to which tokens are projected for the routed experts; None where these see the hidden state."""
-    shared: FeedForward | None = None
-    """The shared experts, as one feed-forward block."""
-    shared_gate: bool = False
-    """Whether a learned scalar gate weighs the shared experts."""
+    kind: Literal["experts"] = Field(default="experts", description=KIND)
+    experts: Dimension = Field(description="Routed experts (`num_experts`, `n_routed_experts`).")
+    top_k: Dimension = Field(description="Routed experts used per token (`num_experts_per_tok`), at most `experts`.")
+    inner_width: Dimension = Field(description="Inner width of a routed expert (`moe_intermediate_size`).")
+    gated: bool = Field(
+        default=True, description="Whether the activation is gated, as in SwiGLU: three matrices instead of two."
+    )
+    bias: bool = Field(default=False, description="Whether the linear layers of the routed experts have a bias.")
+    router_bias: bool = Field(default=False, description="Whether the router has a bias.")
+    latent_width: Dimension | None = Field(
+        default=None,
+        description="Width to which tokens are projected for the routed experts (`moe_latent_size`); default: no "
+        "projection.",
+    )
+    shared: FeedForward | None = Field(
+        default=None, description="Shared experts, which every token uses, as one feed-forward block; default: none."
+    )
+    shared_gate: bool = Field(
+        default=False, description="Whether a learned gate scales the output of the shared experts."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

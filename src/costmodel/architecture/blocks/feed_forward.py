@@ -2,7 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, product
+from pydantic import Field
+
+from costmodel.architecture.blocks.block import KIND, Block, Operation, Weight, linear, product
 from costmodel.foundation.fields import Dimension
 
 
@@ -15,10 +17,10 @@ class FeedForward(Block):
     """
 
     part_name: ClassVar[str] = "feed_forward"
-    kind: Literal["feed_forward"] = "feed_forward"
-    inner_width: Dimension
-    gated: bool
-    bias: bool = False
+    kind: Literal["feed_forward"] = Field(default="feed_forward", description=KIND)
+    inner_width: Dimension = Field(description="Inner width (`intermediate_size`, d_ff).")
+    gated: bool = Field(description="Whether the activation is gated, as in SwiGLU: three matrices instead of two.")
+    bias: bool = Field(default=False, description="Whether the linear layers have a bias (`mlp_bias`).")
 
     def weights(self, width: int) -> list[Weight]:
         gate = linear("gate", width, self.inner_width, bias=self.bias, split="columns") if self.gated else []

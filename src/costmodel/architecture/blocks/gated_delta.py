@@ -2,7 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, norm, product
+from pydantic import Field
+
+from costmodel.architecture.blocks.block import KIND, Block, Operation, Weight, linear, norm, product
 from costmodel.foundation.fields import Dimension
 
 
@@ -17,17 +19,12 @@ class GatedDelta(Block):
     """
 
     part_name: ClassVar[str] = "linear_attention"
-    kind: Literal["gated_delta"] = "gated_delta"
-    key_heads: Dimension
-    """Heads of the queries and of the keys."""
-    value_heads: Dimension
-    """Heads of the values; each has a state."""
-    key_width: Dimension
-    """Width of a query or key head."""
-    value_width: Dimension
-    """Width of a value head."""
-    kernel: Dimension
-    """Tokens that the convolution sees."""
+    kind: Literal["gated_delta"] = Field(default="gated_delta", description=KIND)
+    key_heads: Dimension = Field(description="Query heads, and as many key heads (`linear_num_key_heads`).")
+    value_heads: Dimension = Field(description="Value heads, each with a state (`linear_num_value_heads`).")
+    key_width: Dimension = Field(description="Width of a query or key head (`linear_key_head_dim`).")
+    value_width: Dimension = Field(description="Width of a value head (`linear_value_head_dim`).")
+    kernel: Dimension = Field(description="Kernel size of the short convolution (`linear_conv_kernel_dim`) [token].")
 
     @property
     def convolved_width(self) -> int:

@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from costmodel.architecture.blocks.block import Block, Sharding, Weight, grouped_queries, linear
 from costmodel.foundation.fields import Dimension
 
@@ -9,10 +11,8 @@ from costmodel.foundation.fields import Dimension
 class HeadBlock(Block):
     """A block of heads that have one width."""
 
-    heads: Dimension
-    """Number of heads."""
-    head_width: Dimension
-    """Width of a head: of a query, key or value, or channels of a state-space head."""
+    heads: Dimension = Field(description="Heads, of attention (`num_attention_heads`) or of a recurrent state.")
+    head_width: Dimension = Field(description="Width of a head (`head_dim`).")
 
     def sharding(self) -> Sharding:
         return Sharding(self.heads)
@@ -23,14 +23,17 @@ class GroupedQueryBlock(HeadBlock):
 
     part_name: ClassVar[str] = "attention"
     attends: ClassVar[bool] = True
-    kv_heads: Dimension
-    """Key and value heads; equal to `heads` for multi-head, 1 for multi-query attention."""
-    qkv_bias: bool = False
-    """Bias of the query, key and value projections."""
-    key_bias: bool = True
-    """Bias of the key projection, if queries and values have one."""
-    output_bias: bool = False
-    """Bias of the output projection."""
+    kv_heads: Dimension = Field(
+        description="Key/value heads, shared by groups of query heads (`num_key_value_heads`); `heads` for multi-head "
+        "attention, 1 for multi-query attention."
+    )
+    qkv_bias: bool = Field(
+        default=False, description="Whether the query, key and value projections have a bias (`attention_bias`)."
+    )
+    key_bias: bool = Field(
+        default=True, description="Whether the key projection has a bias too, if `qkv_bias` is true."
+    )
+    output_bias: bool = Field(default=False, description="Whether the output projection has a bias.")
 
     @property
     def query_width(self) -> int:

@@ -2,7 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Block, Operation, Weight, product
+from pydantic import Field
+
+from costmodel.architecture.blocks.block import KIND, Block, Operation, Weight, product
 from costmodel.foundation.fields import Dimension
 
 
@@ -15,11 +17,11 @@ class HyperConnection(Block):
     """
 
     part_name: ClassVar[str] = "hyper_connections"
-    kind: Literal["hyper_connection"] = "hyper_connection"
-    streams: Dimension
-    outputs: Dimension
-    scales: Dimension
-    copies: Dimension = 1
+    kind: Literal["hyper_connection"] = Field(default="hyper_connection", description=KIND)
+    streams: Dimension = Field(description="Residual streams (`hc_mult`).")
+    outputs: Dimension = Field(description="Mixing weights that are computed from all streams of a token.")
+    scales: Dimension = Field(description="Learned scales of the mixing weights.")
+    copies: Dimension = Field(default=1, description="Equal copies: one for each block of the layer.")
 
     def weights(self, width: int) -> list[Weight]:
         return [

@@ -2,7 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Operation, Weight, linear, norm, product
+from pydantic import Field
+
+from costmodel.architecture.blocks.block import KIND, Operation, Weight, linear, norm, product
 from costmodel.architecture.blocks.heads import HeadBlock
 from costmodel.foundation.fields import Dimension
 
@@ -18,9 +20,8 @@ class KimiDelta(HeadBlock):
     """
 
     part_name: ClassVar[str] = "linear_attention"
-    kind: Literal["kimi_delta"] = "kimi_delta"
-    kernel: Dimension
-    """Tokens that the convolutions see."""
+    kind: Literal["kimi_delta"] = Field(default="kimi_delta", description=KIND)
+    kernel: Dimension = Field(description="Kernel size of the short convolutions (`short_conv_kernel_size`) [token].")
 
     def weights(self, width: int) -> list[Weight]:
         inner = self.heads * self.head_width

@@ -2,7 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Block, Operation, Sharding, Weight, linear, norm, product
+from pydantic import Field
+
+from costmodel.architecture.blocks.block import KIND, Block, Operation, Sharding, Weight, linear, norm, product
 from costmodel.foundation.fields import Dimension
 
 
@@ -17,24 +19,36 @@ class LatentAttention(Block):
 
     part_name: ClassVar[str] = "attention"
     attends: ClassVar[bool] = True
-    kind: Literal["latent_attention"] = "latent_attention"
-    heads: Dimension
-    query_rank: Dimension | None = None
-    """Width of the query latent; None where queries come straight from the hidden state."""
-    kv_rank: Dimension
-    """Width of the latent that keys and values share: what the cache holds."""
-    nope_width: Dimension
-    """Width of the part of a query and key head without positions."""
-    rope_width: Dimension
-    """Width of the rotary part of a head; its key is shared by all heads."""
-    value_width: Dimension
-    bias: bool = False
-    index_heads: Dimension | None = None
-    """Heads of the indexer that picks the keys which a query sees; None without one."""
-    index_width: Dimension = 128
-    index_top_k: Dimension | None = None
-    """Keys that the indexer leaves to a query at most."""
-    causal: bool = True
+    kind: Literal["latent_attention"] = Field(default="latent_attention", description=KIND)
+    heads: Dimension = Field(description="Attention heads (`num_attention_heads`).")
+    query_rank: Dimension | None = Field(
+        default=None,
+        description="Width of the query latent (`q_lora_rank`); default: queries are projected from the hidden state.",
+    )
+    kv_rank: Dimension = Field(
+        description="Width of the latent that keys and values share, which the KV cache holds (`kv_lora_rank`)."
+    )
+    nope_width: Dimension = Field(
+        description="Width of the part of a query or key head without positions (`qk_nope_head_dim`)."
+    )
+    rope_width: Dimension = Field(
+        description="Width of the rotary part of a query or key head (`qk_rope_head_dim`); all heads share its key."
+    )
+    value_width: Dimension = Field(description="Width of a value head (`v_head_dim`).")
+    bias: bool = Field(
+        default=False,
+        description="Whether the down-projections and the output projection have a bias (`attention_bias`).",
+    )
+    index_heads: Dimension | None = Field(
+        default=None, description="Heads of the indexer of sparse attention (`index_n_heads`); default: no indexer."
+    )
+    index_width: Dimension = Field(default=128, description="Width of a head of the indexer (`index_head_dim`).")
+    index_top_k: Dimension | None = Field(
+        default=None, description="Keys that the indexer selects for a query (`index_topk`) [token]; default: all keys."
+    )
+    causal: bool = Field(
+        default=True, description="Whether a token attends only to itself and to the tokens before it."
+    )
 
     def sharding(self) -> Sharding:
         return Sharding(self.heads)

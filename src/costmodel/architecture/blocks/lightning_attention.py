@@ -2,7 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Operation, Weight, linear, norm, product
+from pydantic import Field
+
+from costmodel.architecture.blocks.block import KIND, Operation, Weight, linear, norm, product
 from costmodel.architecture.blocks.heads import HeadBlock
 
 
@@ -19,7 +21,7 @@ class LightningAttention(HeadBlock):
     """
 
     part_name: ClassVar[str] = "linear_attention"
-    kind: Literal["lightning_attention"] = "lightning_attention"
+    kind: Literal["lightning_attention"] = Field(default="lightning_attention", description=KIND)
 
     def weights(self, width: int) -> list[Weight]:
         inner = self.heads * self.head_width

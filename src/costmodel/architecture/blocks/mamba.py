@@ -2,7 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, norm, product
+from pydantic import Field
+
+from costmodel.architecture.blocks.block import KIND, Block, Operation, Weight, linear, norm, product
 from costmodel.foundation.fields import Dimension
 
 
@@ -18,20 +20,24 @@ class Mamba(Block):
     """
 
     part_name: ClassVar[str] = "state_space"
-    kind: Literal["mamba"] = "mamba"
-    inner_width: Dimension
-    """Channels of the scan."""
-    state_width: Dimension
-    """Elements of the state of a channel."""
-    step_rank: Dimension
-    """Rank of the projection to the step sizes."""
-    kernel: Dimension
-    """Tokens that the convolution sees."""
-    bias: bool = False
-    """Bias of the projections in and out."""
-    convolution_bias: bool = True
-    inner_norms: bool = False
-    """Norms of the step sizes and of the input and output of the state."""
+    kind: Literal["mamba"] = Field(default="mamba", description=KIND)
+    inner_width: Dimension = Field(description="Channels of the scan (d_inner).")
+    state_width: Dimension = Field(description="State elements per channel (`state_size`, `mamba_d_state`).")
+    step_rank: Dimension = Field(
+        description="Rank of the projection to the step sizes (`time_step_rank`, `mamba_dt_rank`)."
+    )
+    kernel: Dimension = Field(description="Kernel size of the convolution (`conv_kernel`, `mamba_d_conv`) [token].")
+    bias: bool = Field(
+        default=False,
+        description="Whether the input and output projections have a bias (`use_bias`, `mamba_proj_bias`).",
+    )
+    convolution_bias: bool = Field(
+        default=True, description="Whether the convolution has a bias (`use_conv_bias`, `mamba_conv_bias`)."
+    )
+    inner_norms: bool = Field(
+        default=False,
+        description="Whether the step sizes and the input and output of the state have norms, as in Jamba.",
+    )
 
     def weights(self, width: int) -> list[Weight]:
         inner, state, rank = self.inner_width, self.state_width, self.step_rank

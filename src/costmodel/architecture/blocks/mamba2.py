@@ -2,7 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Operation, Weight, linear, norm, product
+from pydantic import Field
+
+from costmodel.architecture.blocks.block import KIND, Operation, Weight, linear, norm, product
 from costmodel.architecture.blocks.heads import HeadBlock
 from costmodel.foundation.fields import Dimension
 
@@ -18,18 +20,20 @@ class Mamba2(HeadBlock):
     """
 
     part_name: ClassVar[str] = "state_space"
-    kind: Literal["mamba2"] = "mamba2"
-    state_width: Dimension
-    """Elements of the state of a channel."""
-    groups: Dimension
-    """Groups of heads that share the input and output of their states."""
-    kernel: Dimension
-    """Tokens that the convolution sees."""
-    input_bias: bool = False
-    output_bias: bool = False
-    convolution_bias: bool = True
-    gated_norm: bool = True
-    """Norm of the gated output, before the projection out."""
+    kind: Literal["mamba2"] = Field(default="mamba2", description=KIND)
+    state_width: Dimension = Field(description="State elements per channel (`state_size`, `mamba_d_state`).")
+    groups: Dimension = Field(
+        description="Groups of heads that share the input and output of their states (`n_groups`, `mamba_n_groups`)."
+    )
+    kernel: Dimension = Field(description="Kernel size of the convolution (`conv_kernel`, `mamba_d_conv`) [token].")
+    input_bias: bool = Field(default=False, description="Whether the input projection has a bias.")
+    output_bias: bool = Field(default=False, description="Whether the output projection has a bias.")
+    convolution_bias: bool = Field(
+        default=True, description="Whether the convolution has a bias (`use_conv_bias`, `mamba_conv_bias`)."
+    )
+    gated_norm: bool = Field(
+        default=True, description="Whether a norm follows the gate, before the output projection (`mamba_rms_norm`)."
+    )
 
     @property
     def inner_width(self) -> int:

@@ -4,26 +4,33 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, norm, product
+from costmodel.architecture.blocks.block import KIND, Block, Operation, Weight, linear, norm, product
 from costmodel.foundation.fields import Dimension
 
 Rows = Annotated[int, Field(ge=0, le=10**9)]
 
 
-class Linear(Block):
-    """A linear layer, such as a pooler, a projector or a classifier."""
+class Piece(Block):
+    """A block that can be counted in any part of the model."""
 
-    kind: Literal["linear"] = "linear"
-    inputs: Dimension
-    outputs: Dimension
-    bias: bool = False
-    rows: Rows | None = None
-    """Rows that it works on for each sequence; as many as there are tokens unless given."""
-    belongs_to: str = "projections"
+    belongs_to: str = Field(default="", description="Part of the model that the block is counted in; default: by kind.")
 
     @property
     def part(self) -> str:
-        return self.belongs_to
+        return self.belongs_to or self.part_name
+
+
+class Linear(Piece):
+    """A linear layer, such as a pooler, a projector or a classifier."""
+
+    part_name: ClassVar[str] = "projections"
+    kind: Literal["linear"] = Field(default="linear", description=KIND)
+    inputs: Dimension = Field(description="Input features.")
+    outputs: Dimension = Field(description="Output features.")
+    bias: bool = Field(default=False, description="Whether the layer has a bias.")
+    rows: Rows | None = Field(
+        default=None, description="Rows per sequence that the layer is applied to; default: one per token."
+    )
 
     def weights(self, width: int) -> list[Weight]:
         return linear("linear", self.inputs, self.outputs, bias=self.bias, split="replicated")
@@ -32,17 +39,13 @@ class Linear(Block):
         return [product("linear", tokens if self.rows is None else float(self.rows), self.inputs, self.outputs)]
 
 
-class Table(Block):
+class Table(Piece):
     """A table that is looked up: token types, learned positions, relative biases."""
 
-    kind: Literal["table"] = "table"
-    rows: Dimension
-    columns: Dimension
-    belongs_to: str = "embedding"
-
-    @property
-    def part(self) -> str:
-        return self.belongs_to
+    part_name: ClassVar[str] = "embedding"
+    kind: Literal["table"] = Field(default="table", description=KIND)
+    rows: Dimension = Field(description="Rows of the table: entries.")
+    columns: Dimension = Field(description="Columns of the table: width of an entry.")
 
     def weights(self, width: int) -> list[Weight]:
         return [Weight("table", (self.rows, self.columns), "embedding")]
@@ -55,10 +58,10 @@ class Norm(Block):
     """A norm, or any other vector of `extent` learned numbers: `copies` of it."""
 
     part_name: ClassVar[str] = "norms"
-    kind: Literal["norm"] = "norm"
-    extent: Dimension
-    bias: bool = False
-    copies: Dimension = 1
+    kind: Literal["norm"] = Field(default="norm", description=KIND)
+    extent: Dimension = Field(description="Learned numbers of one norm: the features that it scales.")
+    bias: bool = Field(default=False, description="Whether the norm has a bias: a learned shift per feature.")
+    copies: Dimension = Field(default=1, description="Number of equal norms.")
 
     def weights(self, width: int) -> list[Weight]:
         return [weight._replace(copies=self.copies) for weight in norm("norm", self.extent, bias=self.bias)]
@@ -67,29 +70,29 @@ class Norm(Block):
         return []
 
 
-class Convolution(Block):
+class Convolution(Piece):
     """A convolution as the matrix product that it is: `outputs` places, each over a patch of the inputs."""
 
-    kind: Literal["convolution"] = "convolution"
-    inputs: Dimension
-    """Channels in."""
-    outputs: Dimension
-    """Channels out."""
-    kernel: Dimension
-    """Elements of the kernel: 16 × 16 = 256 for a patch of an image."""
-    groups: Dimension = 1
-    bias: bool = True
-    places: Rows | None = None
-    """Places where it is applied for each sequence; as many as there are tokens unless given."""
-    places_per_token: Dimension = 1
-    """Places for each token, where a later convolution strides over several of them."""
-    further_places: Rows = 0
-    """Places beyond those of the tokens, where kernels overlap at the end."""
-    belongs_to: str = "convolution"
-
-    @property
-    def part(self) -> str:
-        return self.belongs_to
+    part_name: ClassVar[str] = "convolution"
+    kind: Literal["convolution"] = Field(default="convolution", description=KIND)
+    inputs: Dimension = Field(description="Input channels.")
+    outputs: Dimension = Field(description="Output channels.")
+    kernel: Dimension = Field(description="Elements of the kernel: 16 × 16 = 256 for an image patch.")
+    groups: Dimension = Field(
+        default=1, description="Groups of channels (grouped convolution); 1 for a dense convolution."
+    )
+    bias: bool = Field(default=True, description="Whether the convolution has a bias.")
+    places: Rows | None = Field(
+        default=None,
+        description="Output positions per sequence; default: `places_per_token` for each token, and `further_places`.",
+    )
+    places_per_token: Dimension = Field(
+        default=1, description="Output positions per token; above 1 if a later convolution has a stride."
+    )
+    further_places: Rows = Field(
+        default=0,
+        description="Output positions per sequence beside those of the tokens, where kernels overlap at the end.",
+    )
 
     def weights(self, width: int) -> list[Weight]:
         kernel = Weight("kernel", (self.outputs, self.inputs // self.groups, self.kernel))

@@ -2,8 +2,10 @@
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from costmodel.architecture.blocks.attention import Attention
-from costmodel.architecture.blocks.block import Block, Operation, Weight
+from costmodel.architecture.blocks.block import KIND, Block, Operation, Weight
 
 _LEFT_OUT = {"key": {"value"}, "earlier": {"key", "value", "key_norm"}}
 
@@ -17,10 +19,12 @@ class ReusedAttention(Block):
     """
 
     attends: ClassVar[bool] = True
-    kind: Literal["reused_attention"] = "reused_attention"
-    attention: Attention
-    reuses: Literal["key", "earlier"]
-    """The projected key as the value too, or key and value of an earlier layer."""
+    kind: Literal["reused_attention"] = Field(default="reused_attention", description=KIND)
+    attention: Attention = Field(description="Attention with all of its projections.")
+    reuses: Literal["key", "earlier"] = Field(
+        description='Result in place of a projection: "key" (keys are also the values) or "earlier" (keys and values '
+        "of an earlier layer)."
+    )
 
     @property
     def part(self) -> str:

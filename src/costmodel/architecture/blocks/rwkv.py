@@ -2,7 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, product
+from pydantic import Field
+
+from costmodel.architecture.blocks.block import KIND, Block, Operation, Weight, linear, product
 from costmodel.foundation.fields import Dimension
 
 
@@ -22,11 +24,9 @@ class TimeMix(Block):
     """
 
     part_name: ClassVar[str] = "time_mixing"
-    kind: Literal["time_mix"] = "time_mix"
-    inner_width: Dimension
-    """Channels of the average."""
-    input_width: Dimension
-    """Hidden size of the model, whose last token is kept."""
+    kind: Literal["time_mix"] = Field(default="time_mix", description=KIND)
+    inner_width: Dimension = Field(description="Channels of the average (`attention_hidden_size`).")
+    input_width: Dimension = Field(description="Hidden size; the state holds the last token.")
 
     def weights(self, width: int) -> list[Weight]:
         inner = self.inner_width
@@ -59,11 +59,9 @@ class ChannelMix(Block):
     """
 
     part_name: ClassVar[str] = "feed_forward"
-    kind: Literal["channel_mix"] = "channel_mix"
-    inner_width: Dimension
-    """Width between the two layers."""
-    input_width: Dimension
-    """Hidden size of the model, whose last token is kept."""
+    kind: Literal["channel_mix"] = Field(default="channel_mix", description=KIND)
+    inner_width: Dimension = Field(description="Inner width (`intermediate_size`).")
+    input_width: Dimension = Field(description="Hidden size; the state holds the last token.")
 
     def weights(self, width: int) -> list[Weight]:
         return [

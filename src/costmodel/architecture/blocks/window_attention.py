@@ -2,7 +2,9 @@
 
 from typing import ClassVar, Literal
 
-from costmodel.architecture.blocks.block import Operation, Weight, linear, product
+from pydantic import Field
+
+from costmodel.architecture.blocks.block import KIND, Operation, Weight, linear, product
 from costmodel.architecture.blocks.heads import HeadBlock
 from costmodel.foundation.fields import Dimension
 
@@ -17,14 +19,13 @@ class WindowAttention(HeadBlock):
 
     part_name: ClassVar[str] = "attention"
     attends: ClassVar[bool] = True
-    kind: Literal["window_attention"] = "window_attention"
-    window: Dimension
-    """Places in a window: 7 × 7 = 49."""
-    places: Dimension
-    """Places in all windows of an image, those that pad it included."""
-    offsets: Dimension
-    """Rows of the table of relative positions: (2 × 7 - 1)² = 169."""
-    qkv_bias: bool = True
+    kind: Literal["window_attention"] = Field(default="window_attention", description=KIND)
+    window: Dimension = Field(description="Positions per window (`window_size` squared): 7 × 7 = 49.")
+    places: Dimension = Field(description="Positions of all windows of an image, padding included.")
+    offsets: Dimension = Field(description="Rows of the table of relative positions: (2 × 7 - 1)² = 169.")
+    qkv_bias: bool = Field(
+        default=True, description="Whether the query, key and value projections have a bias (`qkv_bias`)."
+    )
 
     def weights(self, width: int) -> list[Weight]:
         inner = self.heads * self.head_width
