@@ -1,0 +1,535 @@
+"""Move each named constant by 30 % and run the tests that touch it: a constant that survives has no test.
+
+Run: python benchmarks/mutate.py [PACKAGE ...] [--only TEXT] [--jobs N] [--list] [--json FILE]
+
+A constant is a number, or each number of a tuple or mapping, that a module of the packages names in capitals; also the
+default of a field of a class, and a row of a table of assumptions. Numbers move up by 30 %, integers by at least 1,
+shares of 0.77 to 1 down by 30 % so that they stay shares, and years by one year.
+
+No file is changed: an import hook alters the parsed source of one module in a process of its own. The first run records
+which functions each test enters. A test touches a constant if it enters a function that mentions it; the tests of the
+same files follow. The first failing test kills the mutant. The exit status is 1 if more than 5 % survive.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import builtins
+import csv
+import datetime as dt
+import hashlib
+import importlib
+import importlib.abc
+import importlib.machinery
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src"
+PACKAGES = ("training", "estimation", "projection", "market", "budget")
+ASSUMPTIONS = "data/assumptions"
+NUMBERS_OF_ROWS = ("low", "high", "value")
+"""Columns of a table of assumptions that hold the number of a row; the first one that is not blank names it."""
+CONSTRUCTORS = {"Prior", "Numerics", "Figure"}
+"""Calls whose arguments are numbers of the model."""
+OTHER_TESTS = ("foundation", "hardware", "comparison")
+"""Packages whose tests also touch tables of assumptions."""
+WHOLE = {"constant", "timedelta", "date", "datetime"}
+"""Calls whose result moves as a whole."""
+YEARS = range(1970, 2061)
+ACCEPTED = 0.05
+"""Share of mutants that may survive."""
+SECONDS = 600.0
+"""Time after which a mutant counts as killed: it made a computation endless [s]."""
+Place = tuple[int, int, int, int]
+"""First line and column, last line and column of an expression."""
+
+
+class Constant(NamedTuple):
+    """A number in the source of a module, or a row of a table (then `place` is None and `module` is the table)."""
+
+    module: str
+    name: str
+    label: str
+    place: Place | None
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.module.removeprefix('costmodel.')}:{self.name}{self.label}"
+
+
+def is_number(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool)
+
+
+def numbers(node: ast.expr, label: str = "") -> Iterator[tuple[str, ast.expr]]:
+    """Yield the expressions of numbers in the value of a name, with their position as text; zeros do not move."""
+    match node:
+        case ast.Constant() if is_number(node) and node.value:
+            yield label, node
+        case ast.UnaryOp() if any(map(is_number, ast.walk(node))):
+            yield label, node
+        case ast.BinOp() if any(map(is_number, ast.walk(node))):
+            yield label, node
+        case ast.Tuple() | ast.List() | ast.Set():
+            for index, element in enumerate(node.elts):
+                yield from numbers(element, f"{label}[{index}]")
+        case ast.Dict():
+            for key, element in zip(node.keys, node.values, strict=True):
+                yield from numbers(element, f"{label}[{ast.unparse(key) if key else '**'}]")
+        case ast.Call():
+            function = ast.unparse(node.func).rpartition(".")[2]
+            if function in WHOLE:
+                yield label, node
+            read = len(node.args) if function in CONSTRUCTORS else int(function == "Field")
+            for index, element in enumerate(node.args[:read]):
+                yield from numbers(element, f"{label}.{index}")
+            for word in node.keywords:
+                if function in CONSTRUCTORS or (function == "Field" and word.arg == "default"):
+                    yield from numbers(word.value, f"{label}.{word.arg}")
+
+
+def place_of(node: ast.expr) -> Place:
+    return node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0
+
+
+def assignments(body: Sequence[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.expr]]:
+    """Yield the named values of a module and of its classes."""
+    for statement in body:
+        if isinstance(statement, ast.ClassDef):
+            yield from assignments(statement.body, f"{prefix}{statement.name}.")
+        if isinstance(statement, ast.AnnAssign) and statement.value and isinstance(statement.target, ast.Name):
+            yield f"{prefix}{statement.target.id}", statement.value
+        if isinstance(statement, ast.Assign):
+            target, value = statement.targets[0], statement.value
+            if isinstance(target, ast.Name):
+                yield f"{prefix}{target.id}", value
+            elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+                for name, part in zip(target.elts, value.elts, strict=True):
+                    yield f"{prefix}{ast.unparse(name)}", part
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def constants_of(package: str) -> Iterator[Constant]:
+    for path in sorted((SOURCE / "costmodel" / package).rglob("*.py")):
+        for name, value in assignments(ast.parse(path.read_text(encoding="utf-8")).body):
+            if name.isupper() or "." in name:
+                for label, node in numbers(value):
+                    yield Constant(module_name(path), name, label, place_of(node), ast.unparse(node))
+
+
+def rows_of_tables() -> Iterator[Constant]:
+    """Yield the rows of the tables of assumptions."""
+    for path in sorted((ROOT / ASSUMPTIONS).glob("*.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            for index, row in enumerate(csv.DictReader(file)):
+                value = next((row[column] for column in NUMBERS_OF_ROWS if row.get(column)), "")
+                if value:
+                    yield Constant(f"assumptions/{path.stem}", row["name"], f"[{index}]", None, value)
+
+
+def moved(value: Any) -> Any:
+    """Return a value moved by 30 %."""
+    if isinstance(value, dt.timedelta):
+        return value * 1.3
+    if isinstance(value, dt.date):
+        return value.replace(year=value.year + 1)
+    if int(value) in YEARS and int(value).bit_count() > 1:
+        return value + 1
+    if isinstance(value, int):
+        return value + max(1, round(0.3 * value))
+    return value * (0.7 if 0.77 <= value < 1 else 1.3)
+
+
+# ---------------------------------------------------------------- the import hook
+
+
+class Loader(importlib.machinery.SourceFileLoader):
+    """Loads a module from an altered tree; compiled files are neither read nor written."""
+
+    alter: Callable[[str, ast.Module], ast.Module]
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        tree = self.alter(fullname, ast.parse(self.get_data(path)))
+        return compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True)
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Finds the modules of the library that a function alters."""
+
+    def __init__(self, alter: Callable[[str, ast.Module], ast.Module], prefix: str) -> None:
+        self.alter, self.prefix = alter, prefix
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if not f"{fullname}.".startswith(f"{self.prefix}."):
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.origin is not None:
+            spec.loader = Loader(fullname, spec.origin)
+            spec.loader.alter = self.alter
+        return spec
+
+
+class _Move(ast.NodeTransformer):
+    """Wraps the expression at a place in a call of `moved`."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.expr) and place_of(node) == self.place:
+            return ast.copy_location(ast.Call(ast.Name("__moved__", ast.Load()), [node], []), node)
+        return super().generic_visit(node)
+
+
+class _Record(ast.NodeTransformer):
+    """Adds a call to each function that records its name."""
+
+    def __init__(self, module: str) -> None:
+        self.module, self.scope = module, ""
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        return self._within(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        name = f"{self.module}:{self.scope}{node.name}"
+        self._within(node)
+        argument: ast.expr = ast.Constant(f"{name}.")
+        if name == "costmodel.foundation.tables:table":
+            argument = ast.BinOp(ast.Constant("table "), ast.Add(), ast.Name("name", ast.Load()))
+        call = ast.Call(ast.Name("__entered__", ast.Load()), [argument], [])
+        node.body.insert(1 if ast.get_docstring(node, clean=False) is not None else 0, ast.Expr(call))
+        return node
+
+    def _within(self, node: ast.ClassDef | ast.FunctionDef) -> ast.AST:
+        outer, self.scope = self.scope, f"{self.scope}{node.name}."
+        self.generic_visit(node)
+        self.scope = outer
+        return node
+
+
+def install(constant: Constant) -> None:
+    """Move a constant in this process, before the library is imported."""
+    builtins.__moved__ = moved  # type: ignore[attr-defined]
+    if constant.place is not None:
+        move = _Move(constant.place)
+        sys.meta_path.insert(
+            0, Finder(lambda name, tree: move.visit(tree) if name == constant.module else tree, constant.module)
+        )
+        return
+    tables: Any = importlib.import_module("costmodel.foundation.tables")
+    read, index = tables.read_csv, int(constant.label[1:-1])
+
+    def read_moved(path: Path) -> Any:
+        table = read(path)
+        if path != tables.folder() / f"{constant.module}.csv":
+            return table
+        row = dict(table.rows[index])
+        down = any(0.77 <= float(row[column]) < 1 for column in NUMBERS_OF_ROWS if row.get(column))
+        for column in NUMBERS_OF_ROWS:
+            if row.get(column):
+                row[column] = repr(float(row[column]) * 0.7 if down else moved(float(row[column])))
+        rows = (*table.rows[:index], row, *table.rows[index + 1 :])
+        return type(table)(table.name, rows, table.columns, table.sha256)
+
+    tables.read_csv = read_moved
+
+
+# ---------------------------------------------------------------- which functions mention a name
+
+
+class _Mentions(ast.NodeVisitor):
+    """Collects the functions that mention each name, and the names that are computed from it."""
+
+    def __init__(self) -> None:
+        self.module = self.scope = ""
+        self.functions: dict[str, set[str]] = defaultdict(set)
+        self.derived: dict[str, set[str]] = defaultdict(set)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        self.functions[node.id].add(f"{self.module}:{self.scope}")
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        self.functions[node.attr].add(f"{self.module}:{self.scope}")
+        self.generic_visit(node)
+
+    def visit_alias(self, node: ast.alias) -> None:
+        if node.asname:
+            self.derived[node.name].add(node.asname)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self._within(node, f"{self.scope}{node.name}.")
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        for part in (part for statement in node.body for part in ast.walk(statement)):
+            if isinstance(part, ast.Name):
+                self.derived[part.id].add(node.name)
+        self._within(node, f"{self.scope}{node.name}.")
+
+    def visit_Module(self, node: ast.Module) -> None:
+        self.generic_visit(node)
+        for name, value in assignments(node.body):
+            for part in ast.walk(value):
+                if isinstance(part, ast.Name) and "." not in name:
+                    self.derived[part.id].add(name)
+
+    def _within(self, node: ast.AST, scope: str) -> None:
+        outer, self.scope = self.scope, scope
+        self.generic_visit(node)
+        self.scope = outer
+
+
+def mentions_in_library() -> _Mentions:
+    mentions = _Mentions()
+    for path in sorted((SOURCE / "costmodel").rglob("*.py")):
+        mentions.module = module_name(path)
+        mentions.visit(ast.parse(path.read_text(encoding="utf-8")))
+    return mentions
+
+
+def functions_that_touch(constant: Constant, mentions: _Mentions) -> set[str]:
+    """Return the functions that mention a constant, a name computed from it, or its class; or "table NAME"."""
+    if constant.place is None:
+        return {f"table {constant.module}"}
+    names: set[str] = set()
+    new = set(constant.name.split("."))
+    while new:
+        names |= new
+        new = {later for name in new for later in mentions.derived.get(name, ())} - names
+    scopes = {f"{constant.module}:{constant.name.rpartition('.')[0]}."} if "." in constant.name else set()
+    return scopes.union(*(mentions.functions.get(name, set()) for name in names))
+
+
+# ---------------------------------------------------------------- runs of pytest in processes of their own
+
+
+class Recorder:
+    """Pytest plugin: the duration of each test that passes, and the functions that it enters."""
+
+    def __init__(self) -> None:
+        self.entered: set[str] = set()
+        self.tests: dict[str, tuple[float, list[str]]] = {}
+        builtins.__entered__ = self.enter  # type: ignore[attr-defined]
+        sys.meta_path.insert(0, Finder(lambda name, tree: _Record(name).visit(tree), "costmodel"))
+        self.file, self.failed, self.seconds = "", False, 0.0
+
+    def enter(self, name: str) -> None:
+        self.entered.add(name)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        file = nodeid.partition("::")[0]
+        if file != self.file:
+            self.file = file
+            for name, module in list(sys.modules.items()):
+                for value in list(vars(module).values()) if name.startswith("costmodel") else ():
+                    if hasattr(value, "cache_clear"):
+                        value.cache_clear()
+        self.entered, self.failed, self.seconds = set(), False, 0.0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.failed |= not report.passed
+        self.seconds += report.duration
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        if not self.failed:
+            self.tests[nodeid] = (self.seconds, sorted(self.entered))
+
+
+class Order:
+    """Pytest plugin: run the given tests in their order, and name the first that fails."""
+
+    def __init__(self, tests: Sequence[str]) -> None:
+        self.rank = {test: rank for rank, test in enumerate(tests)}
+        self.killer = ""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = sorted((item for item in items if item.nodeid in self.rank), key=lambda i: self.rank[i.nodeid])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not self.killer:
+            self.killer = report.nodeid
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed and not self.killer:
+            self.killer = f"import of {report.nodeid}"
+
+
+OPTIONS = ("-q", "-p", "no:cacheprovider", "--no-header", "--no-summary")
+
+
+def start(work: Callable[[], Any], result: Path) -> int:
+    """Run a function in a process of its own, which writes what it returns to a JSON file; return its id."""
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        log = os.open(result.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        result.write_text(json.dumps(work()), encoding="utf-8")
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
+
+
+def record(files: Sequence[str]) -> dict[str, tuple[float, list[str]]]:
+    recorder = Recorder()
+    pytest.main([*OPTIONS, *files], plugins=[recorder])
+    return recorder.tests
+
+
+def kill(constant: Constant, tests: Sequence[str]) -> str:
+    """Return the first test that fails with a moved constant, or ""."""
+    install(constant)
+    order = Order(tests)
+    files = dict.fromkeys(test.partition("::")[0] for test in tests)
+    status = pytest.main([*OPTIONS, "-x", *files], plugins=[order])
+    return order.killer or ("" if status == pytest.ExitCode.OK else f"exit status {int(status)}")
+
+
+def recorded(packages: Sequence[str], folder: Path, jobs: int) -> dict[str, tuple[float, list[str]]]:
+    """Return the duration and the functions of each test of the packages, from an earlier run if nothing changed."""
+    files = sorted(
+        path.relative_to(ROOT).as_posix()
+        for name in {*packages, *OTHER_TESTS}
+        for path in [*(ROOT / "tests" / name).rglob("test_*.py"), *(SOURCE / "costmodel" / name).rglob("*.py")]
+        if path.name.startswith("test_") or ">>>" in path.read_text(encoding="utf-8")
+    )
+    digest = hashlib.sha256("\n".join(files).encode())
+    for path in sorted([*(ROOT / "tests").rglob("*.py"), *SOURCE.rglob("*.py"), *(ROOT / "data").rglob("*.csv")]):
+        digest.update(path.read_bytes())
+    cache = folder / f"tests-{digest.hexdigest()[:16]}.json"
+    if not cache.exists():
+        print(f"recording the functions of {len(files)} files of tests", flush=True)
+        parts = [folder / f"recording-{job}.json" for job in range(jobs)]
+        for job, part in enumerate(parts):
+            start(partial(record, files[job::jobs]), part)
+        if any(os.wait()[1] for _ in parts):
+            raise SystemExit(f"the tests could not be recorded; see {folder}")
+        tests = {name: test for part in parts for name, test in json.loads(part.read_text(encoding="utf-8")).items()}
+        cache.write_text(json.dumps(tests), encoding="utf-8")
+    return {name: (test[0], test[1]) for name, test in json.loads(cache.read_text(encoding="utf-8")).items()}
+
+
+def tests_of(functions: set[str], tests: dict[str, tuple[float, list[str]]]) -> list[str]:
+    """Return the tests that touch a constant, the fastest first, and then the other tests of their files."""
+    prefixes = tuple(functions)
+    touching = {name for name, (_, entered) in tests.items() if any(entry.startswith(prefixes) for entry in entered)}
+    files = {name.partition("::")[0] for name in touching}
+    return sorted(
+        (name for name in tests if name.partition("::")[0] in files),
+        key=lambda name: (name not in touching, tests[name][0]),
+    )
+
+
+def run(constants: Sequence[Constant], plans: Sequence[Sequence[str]], folder: Path, jobs: int) -> list[str]:
+    """Return what killed each constant, "" for those that survived."""
+    killers = [""] * len(constants)
+    running: dict[int, tuple[int, float]] = {}
+    waiting = [index for index, plan in enumerate(plans) if plan]
+    total, done = len(waiting), 0
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            index = waiting.pop(0)
+            result = folder / f"mutant-{os.getpid()}-{index}.json"
+            pid = start(partial(kill, constants[index], plans[index]), result)
+            running[pid] = (index, time.monotonic())
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            time.sleep(0.02)
+            for late, (_, began) in running.items():
+                if time.monotonic() - began > SECONDS:
+                    os.kill(late, signal.SIGKILL)
+            continue
+        index, began = running.pop(pid)
+        result = folder / f"mutant-{os.getpid()}-{index}.json"
+        killers[index] = json.loads(result.read_text(encoding="utf-8")) if status == 0 else "the process ended"
+        done += 1
+        fate = "killed  " if killers[index] else "SURVIVED"
+        print(
+            f"[{done:3d}/{total}] {fate} {constants[index]} = {constants[index].text}   {killers[index]} "
+            f"({time.monotonic() - began:.0f} s)",
+            flush=True,
+        )
+        for path in (result, result.with_suffix(".log")):
+            path.unlink(missing_ok=True)
+    return killers
+
+
+def main() -> int:
+    """Print the fate of each constant and a table per package."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("packages", nargs="*", metavar="PACKAGE", help=f"default: {' '.join(PACKAGES)}, assumptions")
+    parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="constants whose name holds TEXT")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes at a time")
+    parser.add_argument("--list", action="store_true", help="list the constants and the number of tests; run none")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the fates to FILE")
+    options = parser.parse_args()
+    names = options.packages or [*PACKAGES, "assumptions"]
+    constants = [constant for name in names
+                 for constant in (rows_of_tables() if name == "assumptions" else constants_of(name))
+                 if not options.only or any(text in str(constant) for text in options.only)]  # fmt: skip
+    folder = Path(tempfile.gettempdir()) / "costmodel-mutate"
+    folder.mkdir(exist_ok=True)
+    os.environ |= {"CI": "1", "MPLBACKEND": "Agg", "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "hypothesis")}
+    os.chdir(ROOT)
+    sys.path.insert(0, str(SOURCE))
+    sys.dont_write_bytecode = True
+    for library in ("numpy", "scipy.stats", "scipy.optimize", "pydantic", "pint", "matplotlib.pyplot"):
+        importlib.import_module(library)
+    tests = recorded([name for name in names if name != "assumptions"], folder, options.jobs)
+    mentions = mentions_in_library()
+    plans = [tests_of(functions_that_touch(constant, mentions), tests) for constant in constants]
+    if options.list:
+        for constant, plan in zip(constants, plans, strict=True):
+            print(f"{constant} = {constant.text}   {len(plan)} tests")
+        return 0
+    killers = run(constants, plans, folder, options.jobs)
+    fates = [{"constant": str(constant), "value": constant.text, "tests": len(plan), "killed_by": killer}
+             for constant, plan, killer in zip(constants, plans, killers, strict=True)]  # fmt: skip
+    if options.json:
+        options.json.write_text(json.dumps(fates, indent=1), encoding="utf-8")
+    return report(constants, killers)
+
+
+def report(constants: Sequence[Constant], killers: Sequence[str]) -> int:
+    """Print the survivors and the shares; return 1 if too many survive."""
+    by_package: dict[str, list[bool]] = defaultdict(list)
+    for constant, killer in zip(constants, killers, strict=True):
+        by_package[constant.module.removeprefix("costmodel.").partition(".")[0].partition("/")[0]].append(not killer)
+        if not killer:
+            print(f"survived: {constant} = {constant.text}")
+    by_package["all"] = [not killer for killer in killers]
+    for package, survived in by_package.items():
+        share = sum(survived) / max(len(survived), 1)
+        print(f"{package:12} {len(survived):4d} mutants, {sum(survived):3d} survive ({share:.1%})")
+    return int(sum(by_package["all"]) > ACCEPTED * len(constants))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
