@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, StringConstraints, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from costmodel.budget.facts import ANNOTATION_OVERRUN, priced_kind, priced_kinds
 from costmodel.estimation import files
@@ -22,6 +22,13 @@ Factor: TypeAlias = Annotated[float | Range, Measure("1", 1.0, 1e3)]
 Days: TypeAlias = Annotated[float, Measure("day", 0.0, 1e5, uncertain=False)]
 Weeks: TypeAlias = Annotated[float | Range, Measure("1", 0.0, 1e4)]
 PerPiece: TypeAlias = Annotated[float, Measure("token", 0.0, 1e12, uncertain=False)]
+After: TypeAlias = Annotated[
+    tuple[Name, ...], Field(description="Names of the lines that must end before this one starts; default: none.")
+]
+Owner: TypeAlias = Annotated[str, Field(description="Person responsible for the line; default: that of the project.")]
+Note: TypeAlias = Annotated[str, Field(description="Remark, printed beside the line.")]
+PriceSource: TypeAlias = Annotated[str, Field(description="Source of the price.")]
+PriceDate: TypeAlias = Annotated[Date | None, Field(description="Date of the price.")]
 Rework: TypeAlias = Annotated[
     Annotated[Literal["annotation overrun"], Tag("a fact")] | Annotated[Factor, Tag("a number")],
     Discriminator(lambda value: "a fact" if value == ANNOTATION_OVERRUN else "a number"),
@@ -53,16 +60,14 @@ class Run(Spec):
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
-    name: Name
-    """Name of the line."""
-    scenario: Annotated[Scenario, BeforeValidator(reported(_scenario)), AfterValidator(reported(_final))]
-    """Scenario, or the path of its file."""
-    repeats: Count = 1
-    """Number of repetitions, for example one per seed or per country."""
-    after: tuple[Name, ...] = ()
-    """Names of the lines that must end before this one starts."""
-    owner: str = ""
-    note: str = ""
+    name: Name = Field(description="Name of the line.")
+    scenario: Annotated[Scenario, BeforeValidator(reported(_scenario)), AfterValidator(reported(_final))] = Field(
+        description='Scenario of the run, or the path of its TOML or JSON file; its scope must be "final_run".'
+    )
+    repeats: Count = Field(default=1, description="Number of repetitions, for example one per seed or per country.")
+    after: After = ()
+    owner: Owner = ""
+    note: Note = ""
 
 
 class Experiments(Spec):
@@ -72,18 +77,25 @@ class Experiments(Spec):
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
-    name: Name = "experiments"
-    runs: Amount | None = None
-    """Number of trials; default: the number that practitioners report."""
-    share: Fraction | None = None
-    """Share of a full run per trial [1]; default: the share that practitioners report."""
-    of: Annotated[tuple[Name, ...], BeforeValidator(lambda value: () if value == "all" else value)] = ()
-    """Names of the runs that are tried; default: all."""
-    days: Days | None = None
-    """Duration of all trials [day]; default: one after the other on the cluster of the run."""
-    after: tuple[Name, ...] = ()
-    owner: str = ""
-    note: str = ""
+    name: Name = Field(default="experiments", description="Name of the line.")
+    runs: Amount | None = Field(
+        default=None, description="Number of trials; default: the number that practitioners report."
+    )
+    share: Fraction | None = Field(
+        default=None,
+        description="Share of a full run per trial, above 0 and at most 1 [1]; default: the share that practitioners "
+        "report.",
+    )
+    of: Annotated[tuple[Name, ...], BeforeValidator(lambda value: () if value == "all" else value)] = Field(
+        default=(), description="Names of the runs that are tried; default: all runs."
+    )
+    days: Days | None = Field(
+        default=None,
+        description="Duration of all trials [day]; default: one after the other on the cluster of the run.",
+    )
+    after: After = ()
+    owner: Owner = ""
+    note: Note = ""
 
 
 class Calls(Spec):
@@ -93,18 +105,14 @@ class Calls(Spec):
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
-    model: str
-    """Name of the model at the provider."""
-    input_tokens: PerPiece
-    """Input tokens per piece [token]."""
-    output_tokens: PerPiece
-    """Output tokens per piece, reasoning included [token]."""
-    provider: str | None = None
-    """Provider of the API; may be omitted if only one serves the model."""
-    batch: bool = False
-    """Whether the calls are batch jobs, at the batch price."""
-    on: Date | None = None
-    """Date of the price; default: the newest known price."""
+    model: str = Field(description="Name of the model at the provider.")
+    input_tokens: PerPiece = Field(description="Input tokens per piece [token].")
+    output_tokens: PerPiece = Field(description="Output tokens per piece, reasoning included [token].")
+    provider: str | None = Field(
+        default=None, description="Provider of the API; may be omitted if only one serves the model."
+    )
+    batch: bool = Field(default=False, description="Whether the calls are batch jobs, at the batch price.")
+    on: Date | None = Field(default=None, description="Date of the price; default: the newest known price.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -135,27 +143,30 @@ class Item(Spec):
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
-    name: Name
-    quantity: Amount = 1.0
-    unit: str = ""
-    """Unit of the quantity: "pair", "hour", "Mtoken"."""
-    unit_price: Price | None = None
-    """Price per unit [USD]."""
-    kind: Annotated[str, BeforeValidator(reported(_kind))] | None = None
-    """Kind of data whose price is looked up, such as "preference pair"; replaces `unit_price`."""
-    api: Calls | None = None
-    """API model that is called for each piece, with its tokens; replaces `unit_price`."""
-    rework: Rework | None = None
-    """Pieces paid per piece kept [1]; "annotation overrun" takes the figure that practitioners report."""
-    days: Days | None = None
-    """Duration [day]."""
-    after: tuple[Name, ...] = ()
-    owner: str = ""
-    source: str = ""
-    """Source of the price."""
-    as_of: Date | None = None
-    """Date of the price."""
-    note: str = ""
+    name: Name = Field(description="Name of the line.")
+    quantity: Amount = Field(default=1.0, description="Number of pieces, in `unit` [1].")
+    unit: str = Field(default="", description='Unit of the quantity, such as "pair", "hour" or "Mtoken".')
+    unit_price: Price | None = Field(
+        default=None, description="Price per unit [USD]; give one of `unit_price`, `kind` and `api`."
+    )
+    kind: Annotated[str, BeforeValidator(reported(_kind))] | None = Field(
+        default=None,
+        description='Kind of data whose price is looked up, such as "preference pair"; replaces `unit_price`.',
+    )
+    api: Calls | None = Field(
+        default=None, description="API calls per piece, by which a model writes or grades it; replaces `unit_price`."
+    )
+    rework: Rework | None = Field(
+        default=None,
+        description='Pieces paid per piece kept, at least 1 [1]; "annotation overrun" takes the figure that '
+        "practitioners report; default: 1.",
+    )
+    days: Days | None = Field(default=None, description="Duration [day]; default: 0.")
+    after: After = ()
+    owner: Owner = ""
+    source: PriceSource = ""
+    as_of: PriceDate = None
+    note: Note = ""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -175,17 +186,14 @@ class Storage(Spec):
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
-    name: Name
-    terabytes: Amount
-    """Amount stored [TB]."""
-    months: Amount
-    """Duration [month]."""
-    price: Price
-    """Price per terabyte and month [USD]."""
-    owner: str = ""
-    source: str = ""
-    as_of: Date | None = None
-    note: str = ""
+    name: Name = Field(description="Name of the line.")
+    terabytes: Amount = Field(description="Amount stored [TB].")
+    months: Amount = Field(description="Duration [month].")
+    price: Price = Field(description="Price per terabyte and month [USD].")
+    owner: Owner = ""
+    source: PriceSource = ""
+    as_of: PriceDate = None
+    note: Note = ""
 
 
 class Person(Spec):
@@ -195,21 +203,23 @@ class Person(Spec):
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
-    role: Name
-    """Role, such as "engineer"; it names the line."""
-    count: Amount = 1.0
-    """Full-time equivalents [1]."""
-    weeks: Weeks | None = None
-    """Working time per full-time equivalent [week]."""
-    months: Weeks | None = None
-    """Working time per full-time equivalent [month]; replaces `weeks`."""
-    usd_per_year: Price | None = None
-    """Salary [USD/year]; default: that of frontier laboratories."""
-    overhead: Factor | None = None
-    """Employer cost per dollar of salary [1]; default: looked up."""
-    after: tuple[Name, ...] = ()
-    owner: str = ""
-    note: str = ""
+    role: Name = Field(description='Role, such as "engineer"; it names the line.')
+    count: Amount = Field(default=1.0, description="Full-time equivalents [1].")
+    weeks: Weeks | None = Field(
+        default=None, description="Working time per full-time equivalent [week]; give `weeks` or `months`."
+    )
+    months: Weeks | None = Field(
+        default=None, description="Working time per full-time equivalent [month]; replaces `weeks`."
+    )
+    usd_per_year: Price | None = Field(
+        default=None, description="Salary [USD/year]; default: that of frontier laboratories."
+    )
+    overhead: Factor | None = Field(
+        default=None, description="Employer cost per dollar of salary, at least 1 [1]; default: looked up."
+    )
+    after: After = ()
+    owner: Owner = ""
+    note: Note = ""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

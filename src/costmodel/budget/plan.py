@@ -36,36 +36,37 @@ class ProjectPlan(Spec):
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
-    name: Name
-    """Name of the project."""
-    currency_year: Annotated[int, Field(ge=2000, le=2100)] = 2026
-    """Year of the dollars. Prices of other years are not converted; the assumptions list them."""
-    start: Date | None = None
-    """First day of the project."""
-    runs: tuple[Run, ...] = ()
-    """Training runs."""
-    experiments: Experiments | None = None
-    """Trial runs before the final runs; `{}` takes the number and size that practitioners report."""
-    data: tuple[Item, ...] = ()
-    """Data that are bought or labeled."""
-    evaluation: tuple[Item, ...] = ()
-    """Evaluation of the model."""
-    people: tuple[Person, ...] = ()
-    """Staff, by role."""
-    storage: tuple[StorageItem, ...] = ()
-    """Storage, by terabyte and month or by piece."""
-    serving: tuple[Item, ...] = ()
-    """Serving of the model."""
-    other: tuple[Item, ...] = ()
-    """Other purchases."""
-    contingency: Contingency = CONTINGENCY
-    """Reserve, as a share of all other lines [1]."""
-    actuals: dict[str, Money] = Field(default_factory=dict)
-    """Amounts paid so far [USD], by the name of the line."""
-    owner: str = ""
-    """Person responsible for lines without an owner of their own."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Seed of the random draws, also of those of the runs."""
+    name: Name = Field(description="Name of the project.")
+    currency_year: Annotated[int, Field(ge=2000, le=2100)] = Field(
+        default=2026,
+        description="Year of the dollars, 2000 to 2100 [year]. Prices of other years are not converted; the "
+        "assumptions list them.",
+    )
+    start: Date | None = Field(
+        default=None, description="First day of the project; default: the calendar counts days from the start."
+    )
+    runs: tuple[Run, ...] = Field(default=(), description="Training runs.")
+    experiments: Experiments | None = Field(
+        default=None,
+        description="Trial runs before the final runs; `{}` takes the number and size that practitioners report; "
+        "default: none.",
+    )
+    data: tuple[Item, ...] = Field(default=(), description="Data that are bought or labeled.")
+    evaluation: tuple[Item, ...] = Field(default=(), description="Evaluation of the model.")
+    people: tuple[Person, ...] = Field(default=(), description="Staff, by role.")
+    storage: tuple[StorageItem, ...] = Field(default=(), description="Storage, by terabyte and month or by piece.")
+    serving: tuple[Item, ...] = Field(default=(), description="Serving of the model.")
+    other: tuple[Item, ...] = Field(default=(), description="Other purchases.")
+    contingency: Contingency = Field(
+        default=CONTINGENCY, description="Reserve, as a share of all other lines, 0 to 10 [1]."
+    )
+    actuals: dict[str, Money] = Field(
+        default_factory=dict, description="Amounts paid so far, by the name of the line [USD]."
+    )
+    owner: str = Field(default="", description="Person responsible for lines without an owner of their own.")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        default=0, description="Seed of the random draws, also of those of the runs; 0 to 2³² - 1."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -18,6 +18,9 @@ Year = Annotated[int, Field(ge=2012, le=2050)]
 Span = Annotated[float, Measure("1", 0.0, 50.0, open_low=True, uncertain=False)]
 """Number of years, above 0 and at most 50 [year]."""
 
+KIND = "Kind of claim, by which files name it."
+"""Description of the field `kind` of all claims."""
+
 
 class CostClaim(Spec):
     """The cost of a capability is below a bound by the end of a year.
@@ -32,18 +35,17 @@ class CostClaim(Spec):
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
-    kind: Literal["cost"] = "cost"
-    text: str
-    """Claim in words."""
+    kind: Literal["cost"] = Field(default="cost", description=KIND)
+    text: str = Field(description="Claim in words.")
     reference: Annotated[
         Annotated[str, Tag("a name")] | Annotated[Capability, Tag("a capability")] | Annotated[Scenario, Tag("a run")],
         Discriminator(lambda value: "a name" if isinstance(value, str) else _tag(value)),
-    ]
-    """Name of a series of `data/measurements/cost_decline.csv`, a capability with its cost and date, or a scenario."""
-    below: Dollars
-    """Upper bound of the cost [USD]."""
-    by: Year
-    """Year by whose end the bound holds [year]."""
+    ] = Field(
+        description="What the cost is of: the name of a series of `data/measurements/cost_decline.csv`, a capability "
+        "with its cost and date, or a scenario."
+    )
+    below: Dollars = Field(description="Upper bound of the cost [USD].")
+    by: Year = Field(description="Year by whose end the bound holds, 2012 to 2050 [year].")
 
 
 class DeclineClaim(Spec):
@@ -53,15 +55,17 @@ class DeclineClaim(Spec):
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
-    kind: Literal["decline"] = "decline"
-    text: str
-    """Claim in words."""
-    factor: Annotated[float, Field(gt=1, le=1e6)] = 10.0
-    """Factor of the decline, above 1 [1]."""
-    soonest: Span = 2.0
-    """Shortest span of the claim [year]."""
-    latest: Span = 3.0
-    """Longest span of the claim; the probability is for this span [year]."""
+    kind: Literal["decline"] = Field(default="decline", description=KIND)
+    text: str = Field(description="Claim in words.")
+    factor: Annotated[float, Field(gt=1, le=1e6)] = Field(
+        default=10.0, description="Factor of the decline, above 1 [1]."
+    )
+    soonest: Span = Field(
+        default=2.0, description="Shortest time span of the claim, above 0 and at most `latest` [year]."
+    )
+    latest: Span = Field(
+        default=3.0, description="Longest time span of the claim, at most 50 [year]; the probability is for this span."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -77,19 +81,20 @@ class GroupClaim(Spec):
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
-    kind: Literal["group"] = "group"
-    text: str
-    """Claim in words."""
-    group: Literal["frontier", "low_cost"]
-    """Group in the column `group` of `data/measurements/published_runs.csv`, assigned by training compute."""
-    cost_from: Dollars | None = None
-    """Lower bound of the cost [USD]."""
-    cost_to: Dollars | None = None
-    """Upper bound of the cost [USD]."""
-    count_from: Annotated[int, Field(ge=1)] | None = None
-    """Lower bound of the number of accelerators [1]."""
-    count_to: Annotated[int, Field(ge=1)] | None = None
-    """Upper bound of the number of accelerators [1]."""
+    kind: Literal["group"] = Field(default="group", description=KIND)
+    text: str = Field(description="Claim in words.")
+    group: Literal["frontier", "low_cost"] = Field(
+        description="Group of runs: column `group` of `data/measurements/published_runs.csv`, assigned by training "
+        "compute."
+    )
+    cost_from: Dollars | None = Field(default=None, description="Lower bound of the cost [USD]; default: no bound.")
+    cost_to: Dollars | None = Field(default=None, description="Upper bound of the cost [USD]; default: no bound.")
+    count_from: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Lower bound of the number of accelerators [1]; default: no bound."
+    )
+    count_to: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Upper bound of the number of accelerators [1]; default: no bound."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -56,23 +56,35 @@ class Column(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    type: Literal["string", "number", "integer", "boolean", "array", "object"]
-    description: str
-    unit: Annotated[str, Field(alias="x-unit")] = ""
-    enum: tuple[str, ...] = ()
-    pattern: str = ""
-    accepted: Annotated[str, Field(alias="x-accepted")] = ""
-    """The pattern in words, for messages: "a name in lower case"."""
-    format: Literal["", "date"] = ""
-    min_length: Annotated[int, Field(alias="minLength")] = 0
-    minimum: float = -math.inf
-    exclusive_minimum: Annotated[float, Field(alias="exclusiveMinimum")] = -math.inf
-    maximum: float = math.inf
-    exclusive_maximum: Annotated[float, Field(alias="exclusiveMaximum")] = math.inf
-    dated: Annotated[bool, Field(alias="x-dated")] = False
-    """Whether the cell is a day, month or year that must not lie in the future."""
-    references: Annotated[tuple[str, ...], Field(alias="x-references")] = ()
-    """Columns of other tables that list the accepted values: "facts/accelerators.name"."""
+    type: Literal["string", "number", "integer", "boolean", "array", "object"] = Field(description="Type of a cell.")
+    description: str = Field(description="Meaning of the column, with its unit.")
+    unit: Annotated[str, Field(alias="x-unit", description="Unit of the numbers, empty for text.")] = ""
+    enum: tuple[str, ...] = Field(default=(), description="Accepted values; default: any.")
+    pattern: str = Field(default="", description="Regular expression for the whole text; default: any text.")
+    accepted: Annotated[
+        str, Field(alias="x-accepted", description='The pattern in words, for messages: "a name in lower case".')
+    ] = ""
+    format: Literal["", "date"] = Field(default="", description='Format of text; "date" is a day such as 2026-09-01.')
+    min_length: Annotated[int, Field(alias="minLength", description="Smallest number of characters.")] = 0
+    minimum: float = Field(default=-math.inf, description="Lower bound, itself accepted.")
+    exclusive_minimum: Annotated[
+        float, Field(alias="exclusiveMinimum", description="Lower bound, itself not accepted.")
+    ] = -math.inf
+    maximum: float = Field(default=math.inf, description="Upper bound, itself accepted.")
+    exclusive_maximum: Annotated[
+        float, Field(alias="exclusiveMaximum", description="Upper bound, itself not accepted.")
+    ] = math.inf
+    dated: Annotated[
+        bool,
+        Field(alias="x-dated", description="Whether the cell is a day, month or year that must not lie in the future."),
+    ] = False
+    references: Annotated[
+        tuple[str, ...],
+        Field(
+            alias="x-references",
+            description='Columns of other tables that list the accepted values: "facts/accelerators.name".',
+        ),
+    ] = ()
 
     def read(self, cell: str) -> Value:
         """Return a cell of a CSV file as a value of the type of the column; as text if it is not of that type.
@@ -147,31 +159,57 @@ class TableSchema(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    dialect: Annotated[Literal["https://json-schema.org/draft/2020-12/schema"], Field(alias="$schema")]
-    name: Annotated[str, Field(alias="$id")]
-    """The table: "facts/accelerators"."""
-    title: str
-    description: str
-    type: Literal["object"]
-    source: Annotated[str, Field(alias="x-source")]
-    license: Annotated[str, Field(alias="x-license")] = ""
-    refreshed_by: Annotated[str, Field(alias="x-refreshed-by")]
-    checked_by: Annotated[str, Field(alias="x-checked-by")]
-    in_wheel: Annotated[bool, Field(alias="x-in-wheel")] = True
-    key: Annotated[tuple[str, ...], Field(alias="x-key")]
-    """Columns that tell rows apart: no two rows agree in all of them."""
-    sorted_by_key: Annotated[bool, Field(alias="x-sorted-by-key")] = False
-    ordered: Annotated[tuple[tuple[str, ...], ...], Field(alias="x-ordered")] = ()
-    """Groups of columns whose numbers do not decrease from left to right: low, central, high."""
-    date_column: Annotated[str, Field(alias="x-date-column")] = ""
-    stale_after_days: Annotated[int, Field(alias="x-stale-after-days")] = 0
-    """Age of the newest row at which the table is to be refreshed [day]; 0: never."""
-    properties: dict[str, Column]
-    required: tuple[str, ...]
-    further: Annotated[Column | Literal[False], Field(alias="additionalProperties")]
-    """The column that all further columns are like, or False if there are none."""
-    further_names: Annotated[tuple[str, ...], Field(alias="x-further-names")] = ()
-    """Columns of other tables that list the names of the further columns."""
+    dialect: Annotated[
+        Literal["https://json-schema.org/draft/2020-12/schema"],
+        Field(alias="$schema", description="Dialect of JSON Schema."),
+    ]
+    name: Annotated[str, Field(alias="$id", description='Folder and name of the table: "facts/accelerators".')]
+    title: str = Field(description="Title of the table.")
+    description: str = Field(description="Content of the table.")
+    type: Literal["object"] = Field(description="A row is an object of columns.")
+    source: Annotated[str, Field(alias="x-source", description="Source of the rows.")]
+    license: Annotated[str, Field(alias="x-license", description="License of the source.")] = ""
+    refreshed_by: Annotated[
+        str, Field(alias="x-refreshed-by", description="Command that refreshes the table, or a person.")
+    ]
+    checked_by: Annotated[str, Field(alias="x-checked-by", description="Commands that check the table.")]
+    in_wheel: Annotated[bool, Field(alias="x-in-wheel", description="Whether the wheel contains the table.")] = True
+    key: Annotated[
+        tuple[str, ...],
+        Field(alias="x-key", description="Columns that identify a row: no two rows agree in all of them."),
+    ]
+    sorted_by_key: Annotated[
+        bool, Field(alias="x-sorted-by-key", description="Whether the rows are sorted by the key.")
+    ] = False
+    ordered: Annotated[
+        tuple[tuple[str, ...], ...],
+        Field(
+            alias="x-ordered",
+            description="Groups of columns whose numbers do not decrease from left to right: low, central, high.",
+        ),
+    ] = ()
+    date_column: Annotated[
+        str, Field(alias="x-date-column", description="Column with the date of a row; default: none.")
+    ] = ""
+    stale_after_days: Annotated[
+        int,
+        Field(
+            alias="x-stale-after-days",
+            description="Age of the newest row at which the table must be refreshed [day]; 0 for never.",
+        ),
+    ] = 0
+    properties: dict[str, Column] = Field(description="Columns by name.")
+    required: tuple[str, ...] = Field(description="Columns without blank cells.")
+    further: Annotated[
+        Column | Literal[False],
+        Field(alias="additionalProperties", description="Form of all further columns; False if there are none."),
+    ]
+    further_names: Annotated[
+        tuple[str, ...],
+        Field(
+            alias="x-further-names", description="Columns of other tables that list the names of the further columns."
+        ),
+    ] = ()
 
     def column(self, name: str) -> Column | None:
         """Return the column of a name, or None if there is none.

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from costmodel.architecture.specification import Architecture
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.foundation import rendering
@@ -28,7 +30,7 @@ PROBE = 1e9
 
 
 class _Budget(Spec):
-    budget: Dollars
+    budget: Dollars = Field(description="Limit of the training cost [USD].")
 
 
 @dataclass(frozen=True, slots=True)

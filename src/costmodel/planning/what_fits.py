@@ -3,132 +3,26 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Annotated, Any, Self
+from typing import Any
 
-from pydantic import Discriminator, Tag, model_validator
-
-from costmodel.architecture.loading import architectures, load_architecture
 from costmodel.architecture.specification import Architecture
 from costmodel.estimation.chain import Missing
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.inputs import MEMORY_ERROR
-from costmodel.estimation.scenario import ArchitectureField, Scenario, Stages
+from costmodel.estimation.scenario import Scenario
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
-from costmodel.foundation.fields import MOST, Count, Dollars, Gigabytes, Measure, Tokens
 from costmodel.foundation.ranges import DEFAULT_LEVEL
-from costmodel.foundation.specs import Spec
 from costmodel.foundation.units import GIB
-from costmodel.hardware.accelerator import Accelerator, accelerators, load_accelerator
-from costmodel.hardware.cluster import AcceleratorField, Cluster
-from costmodel.hardware.site import Site
-from costmodel.market.rental import Rental
+from costmodel.hardware.cluster import Cluster
+from costmodel.planning.fit_request import FitRequest, several
 from costmodel.planning.limits import check_auxiliary_models, planned, unknown_memory
 from costmodel.training.layouts.planner import TooLargeError
-from costmodel.training.recipes.finetuning import FullFineTuning, LoRA, QLoRA
-from costmodel.training.recipes.registry import AnyRecipe
 from costmodel.training.step.layout import Layout, layout_of
 from costmodel.training.step.memory import memory
 
-COUNTS = (1, 2, 4, 8)
-"""Default numbers of accelerators: up to a node [1]."""
-TOKENS = 1e6
-"""Default tokens of a recipe, so that costs are per million tokens [token]."""
 SHOWN = 20
 """Rows of the text table [1]."""
-
-
-def _how_many(value: Any) -> str:
-    return "several values" if isinstance(value, (list, tuple)) else "one value"
-
-
-Architectures = Annotated[
-    Annotated[ArchitectureField, Tag("one value")] | Annotated[tuple[ArchitectureField, ...], Tag("several values")],
-    Discriminator(_how_many),
-]
-Accelerators = Annotated[
-    Annotated[AcceleratorField, Tag("one value")] | Annotated[tuple[AcceleratorField, ...], Tag("several values")],
-    Discriminator(_how_many),
-]
-Counts = Annotated[
-    Annotated[Count, Tag("one value")] | Annotated[tuple[Count, ...], Tag("several values")], Discriminator(_how_many)
-]
-Kilograms = Annotated[float, Measure("kg", 0.0, MOST, open_low=True, uncertain=False)]
-Days = Annotated[float, Measure("day", 0.0, MOST, open_low=True, uncertain=False)]
-
-
-class _Request(Spec):
-    """Validated arguments of `what_fits`."""
-
-    architecture: Architectures | None = None
-    recipe: Stages | None = None
-    accelerator: Accelerators | None = None
-    count: Counts = COUNTS
-    tokens: Tokens | None = None
-    memory: Gigabytes | None = None
-    budget: Dollars | None = None
-    carbon: Kilograms | None = None
-    deadline: Days | None = None
-    prices: Rental = Rental()
-    site: Site = Site()
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        problems = []
-        if self.architecture is None and self.accelerator is None:
-            problems.append("give architecture, accelerator or both")
-        if self.recipe is not None and self.tokens is not None:
-            problems.append("tokens: the recipe sets them; leave out tokens or recipe")
-        listed = {name: getattr(self, name) for name in ("architecture", "recipe", "accelerator", "count")}
-        problems += [
-            f"{name}: the list is empty; give at least one value" for name, value in listed.items() if value == ()
-        ]
-        models = _several(self.architecture or ())
-        problems += [
-            f"architecture: only the counts of a model of {rendering.number(model.parameters.total / 1e9)}B "
-            "parameters are given; memory needs its layers: give a name, a config or a shape"
-            for model in models
-            if model.is_aggregate
-        ]
-        if not problems:
-            problems += [
-                problem for model, recipe in product(models, self.recipes()) for problem in _misfit(model, recipe)
-            ]
-        if problems:
-            raise ValueError("; ".join(dict.fromkeys(problems)))
-        return self
-
-    def recipes(self) -> tuple[AnyRecipe, ...]:
-        """Return the recipes to compare."""
-        if self.recipe is not None:
-            return _several(self.recipe)
-        tokens = TOKENS if self.tokens is None else self.tokens
-        return FullFineTuning(tokens=tokens), LoRA(tokens=tokens), QLoRA(tokens=tokens)
-
-    def models(self) -> tuple[Architecture, ...]:
-        """Return the models to compare."""
-        if self.architecture is not None:
-            return _several(self.architecture)
-        return tuple(load_architecture(row["name"]) for row in architectures())
-
-    def devices(self) -> tuple[Accelerator, ...]:
-        """Return the accelerators to compare."""
-        if self.accelerator is not None:
-            return _several(self.accelerator)
-        return tuple(load_accelerator(row["name"]) for row in accelerators())
-
-
-def _several(value: Any) -> tuple[Any, ...]:
-    return value if isinstance(value, tuple) else (value,)
-
-
-def _misfit(architecture: Architecture, recipe: AnyRecipe) -> tuple[str, ...]:
-    """Return the problems of a recipe with a model, such as unknown target matrices."""
-    try:
-        recipe.passes(architecture)
-    except InputError as error:
-        return error.problems
-    return ()
 
 
 @dataclass(frozen=True)
@@ -410,8 +304,8 @@ def what_fits(
         "prices": prices,
         "site": site,
     }
-    request = _Request(**{name: value for name, value in given.items() if value is not None})
-    combinations = product(request.models(), request.recipes(), request.devices(), sorted(set(_several(request.count))))
+    request = FitRequest(**{name: value for name, value in given.items() if value is not None})
+    combinations = product(request.models(), request.recipes(), request.devices(), sorted(set(several(request.count))))
     tried = [
         _fit(request, Scenario(model, recipe, Cluster(device, number, site=request.site), prices=request.prices))
         for model, recipe, device, number in combinations
@@ -426,7 +320,7 @@ def what_fits(
     return Fits(tuple(possible), tuple(fit for fit in tried if not fit.fits))
 
 
-def _fit(request: _Request, scenario: Scenario) -> Fit:
+def _fit(request: FitRequest, scenario: Scenario) -> Fit:
     """Return one row: memory, figures and constraint violations."""
     accelerator, recipe = scenario.cluster.accelerator, scenario.recipes[0]
     capacity, marketed, empty = accelerator.usable_memory, accelerator.memory, Fit(scenario)
@@ -472,7 +366,7 @@ def _with_memory(fit: Fit, result: Estimate) -> Fit:
     return replace(fit, memory=float(total), layout=layout_of(list(plan.layout)), notes=notes)
 
 
-def _constraint_violations(request: _Request, figures: dict[str, float | Missing]) -> list[str]:
+def _constraint_violations(request: FitRequest, figures: dict[str, float | Missing]) -> list[str]:
     """Return the constraint violations of the figures; an unknown figure violates its limit."""
     days = None if request.deadline is None else request.deadline * 86400
     reasons = []

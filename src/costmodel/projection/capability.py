@@ -38,28 +38,38 @@ class Capability(Spec):
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
-    name: str
-    """Name, printed in titles."""
-    cost: Cost
-    """Training cost to reach the capability at `date` [USD]."""
-    date: Date
-    """Reference date: the day to which `cost` applies."""
-    kind: Literal["capability", "board"] = "capability"
-    """Type of series: "board" is a public leaderboard, whose cost falls faster in its first year; else "capability"."""
-    age: Annotated[float, Field(ge=0, le=100)] | None = None
-    """Time since the capability was first reached [year]; None if its history is not known: the rate of all series."""
-    declined: Annotated[float, Field(ge=0, le=50)] = 0.0
-    """Decline so far: ln(cost when first reached / `cost`) [1]."""
-    hardware_fixed: bool = False
-    """Whether all records are priced on the same hardware at the same price, so that no price decline is in them."""
-    scope: Literal["final_run", "development"] = "final_run"
-    """What `cost` covers: the final run, or total development cost."""
-    precision: Literal["16-bit", "8-bit", "4-bit"] = "16-bit"
-    """Number format of the reference run: lower precision can still reduce the cost."""
-    utilization: Fraction | None = None
-    """MFU of the reference run [1]; None if it is not known."""
-    source: str = ""
-    """Source of the cost and the date."""
+    name: str = Field(description="Name, printed in titles.")
+    cost: Cost = Field(description="Training cost to reach the capability at `date` [USD].")
+    date: Date = Field(description="Reference date: the day to which `cost` applies.")
+    kind: Literal["capability", "board"] = Field(
+        default="capability",
+        description='Type of series: "board" is a public leaderboard, whose cost falls faster in its first year; '
+        '"capability" is any other.',
+    )
+    age: Annotated[float, Field(ge=0, le=100)] | None = Field(
+        default=None,
+        description="Time since the capability was first reached, 0 to 100 [year]; default: unknown, the rate of all "
+        "series applies.",
+    )
+    declined: Annotated[float, Field(ge=0, le=50)] = Field(
+        default=0.0, description="Decline so far: ln(cost when first reached / `cost`), 0 to 50 [1]."
+    )
+    hardware_fixed: bool = Field(
+        default=False,
+        description="Whether all records are priced on the same hardware at the same price, so that they contain no "
+        "decline of prices.",
+    )
+    scope: Literal["final_run", "development"] = Field(
+        default="final_run", description="What `cost` covers: the final run, or total development cost."
+    )
+    precision: Literal["16-bit", "8-bit", "4-bit"] = Field(
+        default="16-bit", description="Number format of the reference run; a lower precision can still reduce the cost."
+    )
+    utilization: Fraction | None = Field(
+        default=None,
+        description="MFU of the reference run, above 0 and at most 1 [1]; default: unknown, 0.35 is assumed.",
+    )
+    source: str = Field(default="", description="Source of the cost and the date.")
 
     @property
     def utilization_left(self) -> float:

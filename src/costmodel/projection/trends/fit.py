@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
+from pydantic import Field
+
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import Range, between
 from costmodel.projection.trends.trend import HIGHEST, NO_RANGE, Trend
@@ -46,20 +48,19 @@ class Fitted(NamedTuple):
 class FittedTrend(Trend):
     """Trend fitted to values; see `fit_trend`."""
 
-    model: Model
-    """Model of the fit."""
-    dates: tuple[float, ...]
-    """Dates of the values, ascending, as decimal years."""
-    values: tuple[float, ...]
-    """Values in their unit."""
-    level: float
-    """Fitted value at the last date, where the forecast starts, in the unit of the values."""
-    scatter: float
-    """Standard deviation of ln(value) around the line [1]."""
-    noise: float | None = None
-    """Standard deviation of ln(value) of a single value, as given to the fit [1]."""
-    aic: float
-    """Akaike information criterion; a random walk is scored without the first value."""
+    model: Model = Field(description="Model of the fit.")
+    dates: tuple[float, ...] = Field(description="Dates of the values, ascending, as decimal years [year].")
+    values: tuple[float, ...] = Field(description="Fitted values, in their unit.")
+    level: float = Field(
+        description="Fitted value at the last date, where the forecast starts, in the unit of the values."
+    )
+    scatter: float = Field(description="Standard deviation of ln(value) around the line [1].")
+    noise: float | None = Field(
+        default=None,
+        description="Standard deviation of ln(value) of a single value, as given to the fit [1]; default: estimated "
+        "by the fit.",
+    )
+    aic: float = Field(description="Akaike information criterion [1]; a random walk is scored without the first value.")
 
     def value(self, years: Any) -> Any:
         """Return the forecast value after the last date, in the unit of the values.

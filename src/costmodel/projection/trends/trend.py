@@ -74,32 +74,40 @@ class Trend(Spec):
 
         def __init__(self, *args: Any, **fields: Any) -> None: ...
 
-    rate: YearlyFactor | None = None
-    """Factor per year or month [1], such as 1.28, 0.7 or "1.2 to 1.4"."""
-    per: Literal["year", "month"] = "year"
-    """Period of `rate`."""
-    doubles_in: Years | None = None
-    """Doubling time, instead of `rate` [year]; text may give months: "8.4 months"."""
-    halves_in: Years | None = None
-    """Halving time, instead of `rate` [year]."""
-    fade: Years | None = None
-    """Time constant with which the rate approaches `lasting` [year]; None for a constant rate."""
-    lasting: Annotated[float, Measure("1", 1 / HIGHEST, HIGHEST, uncertain=False)] = 1.0
-    """Factor per year after fading [1]."""
-    walk: Annotated[float, Measure("1", 0.0, 10.0, uncertain=False)] = 0.0
-    """Standard deviation of the random walk of ln(value) after one year [1]."""
-    floor: Annotated[float | Range, Measure("1", 0.0, 1.0, open_high=True)] = 0.0
-    """Share of today's value that does not change [1]."""
-    regimes: tuple["Trend", ...] = ()
-    """Alternative trends, instead of `rate`: each path follows one of them."""
-    weights: tuple[Annotated[float, Field(gt=0, le=1e9)], ...] = ()
-    """Relative probabilities of the regimes; equal by default."""
-    quantity: str = ""
-    """Name of the quantity, printed in tables."""
-    source: str = ""
-    """Source of the rate."""
-    note: str = ""
-    """Remark, printed in the summary."""
+    rate: YearlyFactor | None = Field(
+        default=None,
+        description='Factor per year or month [1], such as 1.28, 0.7 or "1.2 to 1.4"; give one of `rate`, '
+        "`doubles_in`, `halves_in` and `regimes`.",
+    )
+    per: Literal["year", "month"] = Field(default="year", description="Period of `rate`.")
+    doubles_in: Years | None = Field(
+        default=None, description='Doubling time, in place of `rate` [year]; text may give months: "8.4 months".'
+    )
+    halves_in: Years | None = Field(
+        default=None, description="Halving time, in place of `rate` [year]; text may give months."
+    )
+    fade: Years | None = Field(
+        default=None,
+        description="Time constant with which the rate approaches `lasting` [year]; default: constant rate.",
+    )
+    lasting: Annotated[float, Measure("1", 1 / HIGHEST, HIGHEST, uncertain=False)] = Field(
+        default=1.0, description="Factor per year after fading [1]; needs `fade`."
+    )
+    walk: Annotated[float, Measure("1", 0.0, 10.0, uncertain=False)] = Field(
+        default=0.0, description="Standard deviation of the random walk of ln(value) after one year, 0 to 10 [1]."
+    )
+    floor: Annotated[float | Range, Measure("1", 0.0, 1.0, open_high=True)] = Field(
+        default=0.0, description="Share of today's value that does not change, at least 0 and below 1 [1]."
+    )
+    regimes: tuple["Trend", ...] = Field(
+        default=(), description="Alternative trends, in place of `rate`: each path follows one of them."
+    )
+    weights: tuple[Annotated[float, Field(gt=0, le=1e9)], ...] = Field(
+        default=(), description="Relative probabilities of the regimes, above 0 [1]; default: equal."
+    )
+    quantity: str = Field(default="", description="Name of the quantity, printed in tables.")
+    source: str = Field(default="", description="Source of the rate.")
+    note: str = Field(default="", description="Remark, printed in the summary.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
