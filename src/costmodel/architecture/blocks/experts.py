@@ -50,13 +50,16 @@ class Experts(Block):
 
     def weights(self, width: int) -> list[Weight]:
         expert = FeedForward(inner_width=self.inner_width, gated=self.gated, bias=self.bias)
-        router = [weight._replace(role="router") for weight in
-                  linear("router", width, self.experts, bias=self.router_bias, split="replicated")]  # fmt: skip
+        router = [
+            weight._replace(role="router")
+            for weight in linear("router", width, self.experts, bias=self.router_bias, split="replicated")
+        ]
         routed = [
-            weight._replace(name=f"expert_{weight.name}", role="expert", copies=self.experts,
-                            active=self.top_k / self.experts)
+            weight._replace(
+                name=f"expert_{weight.name}", role="expert", copies=self.experts, active=self.top_k / self.experts
+            )
             for weight in expert.weights(self.latent_width or width)
-        ]  # fmt: skip
+        ]
         listed = [*router, *routed]
         if self.latent_width is not None:
             listed += linear("latent_down", width, self.latent_width, split="replicated")

@@ -32,7 +32,7 @@ FAMILIES: dict[str, str] = {
     "mpt": "layer_norm",
     "gptj": "parallel_blocks",
     "gpt_neo": "layer_norm",
-    "gpt_bigcode": "layer_norm",
+    "gpt_bigcode": "learned_positions",
     "falcon": "parallel_blocks",
     "cohere": "parallel_blocks",
     "dbrx": "sparse",

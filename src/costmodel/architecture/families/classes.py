@@ -24,13 +24,19 @@ def count_labels(config: Config, default: int = 2) -> int:
 
 
 def full_attention(
-    config: Config, width: int, heads: int, *, bias: bool = True, key_bias: bool = True,
-    output_bias: bool = True, causal: bool = False
-) -> Attention:  # fmt: skip
-    """Return multi-head attention whose heads share the width out among themselves."""
+    config: Config, width: int, heads: int, *, qkv_bias: bool = True, key_bias: bool = True, causal: bool = False
+) -> Attention:
+    """Return multi-head attention whose heads divide the hidden size."""
     config.require(width % heads == 0, f"hidden size: {width} is not a multiple of the {heads} heads")
-    return Attention(heads=heads, kv_heads=heads, head_width=max(width // heads, 1), qkv_bias=bias,
-                     key_bias=key_bias, output_bias=output_bias, causal=causal)  # fmt: skip
+    return Attention(
+        heads=heads,
+        kv_heads=heads,
+        head_width=max(width // heads, 1),
+        qkv_bias=qkv_bias,
+        key_bias=key_bias,
+        output_bias=True,
+        causal=causal,
+    )
 
 
 def read_lengths(config: Config, key: str, default: Sequence[int], length: int | None = None) -> list[int]:

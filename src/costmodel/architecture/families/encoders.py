@@ -34,10 +34,12 @@ def _bert_heads(config: Config, name: str, width: int) -> list[Block]:
         "Model": [pooler],
         _MASKED: [_dense(width), Norm(extent=width, bias=True)],
         _PRETRAINING: [
-            pooler, _dense(width), Norm(extent=width, bias=True),
+            pooler,
+            _dense(width),
+            Norm(extent=width, bias=True),
             Linear(inputs=width, outputs=2, bias=True, rows=1, belongs_to="head"),
         ],
-    }  # fmt: skip
+    }
     if name in heads:
         return heads[name]
     return [pooler, _classifier(config, width)] if name == _SEQUENCE else [_classifier(config, width, None)]
@@ -90,7 +92,8 @@ def _modernbert(config: Config) -> Architecture:
     )
     width, depth = config.integer("hidden_size", default=768), read_depth(config, "num_hidden_layers")
     bias = config.flag("attention_bias", default=False)
-    full = full_attention(config, width, config.integer("num_attention_heads", default=12), bias=bias, output_bias=bias)
+    heads = config.integer("num_attention_heads", default=12)
+    full = full_attention(config, width, heads, qkv_bias=bias).replace(output_bias=bias)
     local = full.replace(window=config.integer("local_attention", default=128) + 1)
     period = config.integer("global_attn_every_n_layers", default=3)
     kinds = config.names("layer_types", depth, (_SLIDING, _FULL))
@@ -106,9 +109,7 @@ def _modernbert(config: Config) -> Architecture:
         for index, is_full in enumerate(full_layers)
     ]
     predicts = name == "ModernBertForMaskedLM"
-    dense = Linear(
-        inputs=width, outputs=width, bias=config.flag("classifier_bias", default=False), belongs_to="head"
-    )  # fmt: skip
+    dense = Linear(inputs=width, outputs=width, bias=config.flag("classifier_bias", default=False), belongs_to="head")
     norms = Norm(extent=width, bias=norm_bias)
     return Architecture(
         width=width,
@@ -125,10 +126,14 @@ def _modernbert(config: Config) -> Architecture:
 def _across(attention: Attention, source_tokens: int | None = None) -> CrossAttention:
     """Return the cross-attention of a decoder whose own attention is `attention`."""
     return CrossAttention(
-        heads=attention.heads, kv_heads=attention.kv_heads, head_width=attention.head_width,
-        source_tokens=source_tokens, qkv_bias=attention.qkv_bias, key_bias=attention.key_bias,
+        heads=attention.heads,
+        kv_heads=attention.kv_heads,
+        head_width=attention.head_width,
+        source_tokens=source_tokens,
+        qkv_bias=attention.qkv_bias,
+        key_bias=attention.key_bias,
         output_bias=attention.output_bias,
-    )  # fmt: skip
+    )
 
 
 def _sides(config: Config, width: int, *, key_bias: bool = True, frames: int | None = None) -> tuple[Layer, Layer]:
@@ -151,9 +156,13 @@ def _sides(config: Config, width: int, *, key_bias: bool = True, frames: int | N
 
 
 _GENERATION = (
-    "num_hidden_layers", "no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "alignment_heads",
-    "median_filter_width", "mask_time_min_masks",
-)  # fmt: skip
+    "num_hidden_layers",
+    "no_repeat_ngram_size",
+    "encoder_no_repeat_ngram_size",
+    "alignment_heads",
+    "median_filter_width",
+    "mask_time_min_masks",
+)
 
 
 def _bart(config: Config) -> Architecture:

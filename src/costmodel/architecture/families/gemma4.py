@@ -115,13 +115,16 @@ def _tower(config: Config, rows: int) -> Stack:
     config.require(depth <= 10_000, f"num_hidden_layers: at most 10,000 layers are read; got {depth:,}")
     layer = Layer(
         mixer=Attention(
-            heads=heads, kv_heads=min(kv_heads, heads), head_width=config.integer("head_dim", default=64),
-            qk_norm="head", causal=False,
+            heads=heads,
+            kv_heads=min(kv_heads, heads),
+            head_width=config.integer("head_dim", default=64),
+            qk_norm="head",
+            causal=False,
         ),
         feed_forward=FeedForward(inner_width=inner, gated=True),
         norms=4,
         count=depth,
-    )  # fmt: skip
+    )
     patches = rows * config.integer("pooling_kernel_size", default=3) ** 2
     extras = (
         linear_on(3 * config.integer("patch_size", default=16) ** 2, width, patches),

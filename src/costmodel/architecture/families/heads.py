@@ -1,5 +1,8 @@
 """Attention heads and KV heads of a config, with a check of their widths."""
 
+from typing import Literal
+
+from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.sources.config import Config
 
 
@@ -16,3 +19,32 @@ def kv_heads_of(config: Config, heads: int, key: str = "num_key_value_heads", de
     kv_heads = config.integer(key, default=default if absent and default is not None else heads)
     config.require(heads % kv_heads == 0, f"{key}: {kv_heads} does not divide the {heads} heads")
     return min(kv_heads, heads)
+
+
+def grouped_query_attention(
+    config: Config,
+    width: int,
+    *,
+    heads: int | None = None,
+    kv_heads: int | None = None,
+    bias: bool = False,
+    qkv_bias: bool = False,
+    qk_norm: Literal["none", "head", "width"] = "none",
+    qk_norm_bias: bool = False,
+    window: int | None = None,
+) -> Attention:
+    """Return attention with `num_attention_heads` and `num_key_value_heads`, whose heads divide the hidden size.
+
+    `heads` and `kv_heads` are the defaults of the family. `bias` is for all four projections.
+    """
+    count, head_width = heads_of(config, width, "num_attention_heads", default=heads)
+    return Attention(
+        heads=count,
+        kv_heads=kv_heads_of(config, count, default=kv_heads),
+        head_width=head_width,
+        qkv_bias=bias or qkv_bias,
+        output_bias=bias,
+        qk_norm=qk_norm,
+        qk_norm_bias=qk_norm_bias,
+        window=window,
+    )

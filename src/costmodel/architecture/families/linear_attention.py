@@ -24,7 +24,7 @@ from costmodel.architecture.families.state_space import (
     read_size,
     read_top_k,
     require_untied,
-)  # fmt: skip
+)
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
 from costmodel.architecture.structure import Layer
@@ -66,18 +66,20 @@ def _qwen_text(config: Config, kv_heads: int, blocks: Blocks, **options: Any) ->
     mixers = _mixers(config, depth, linear, full, lambda index: (index + 1) % period == 0)
     feed_forwards = blocks(config, depth)
     if ahead := config.integer("mtp_num_hidden_layers", default=0, least=0):
-        options |= {
-            "prediction_layers": ahead, "prediction_layer": Layer(mixer=full, feed_forward=feed_forwards[-1])
-        }  # fmt: skip
+        options |= {"prediction_layers": ahead, "prediction_layer": Layer(mixer=full, feed_forward=feed_forwards[-1])}
     return assemble(config, width, grouped(mixers, feed_forwards), **options)
 
 
 def _qwen_experts(config: Config, experts: int, top_k: int) -> Experts:
     shared = FeedForward(inner_width=config.integer("shared_expert_intermediate_size", default=512), gated=True)
     return routed(
-        config, config.integer("num_experts", default=experts), read_top_k(config, top_k),
-        config.integer("moe_intermediate_size", default=512), shared=shared, shared_gate=True,
-    )  # fmt: skip
+        config,
+        config.integer("num_experts", default=experts),
+        read_top_k(config, top_k),
+        config.integer("moe_intermediate_size", default=512),
+        shared=shared,
+        shared_gate=True,
+    )
 
 
 def _qwen3_next_blocks(config: Config, depth: int) -> list[FeedForward | Experts]:
@@ -125,8 +127,15 @@ def _with_tower(config: Config, text: Architecture) -> Architecture:
 
 
 def _minimax(config: Config) -> Architecture:
-    config.skip("block_size", "full_attn_alpha_factor", "full_attn_beta_factor", "linear_attn_alpha_factor",
-                "linear_attn_beta_factor", "mlp_alpha_factor", "mlp_beta_factor")  # fmt: skip
+    config.skip(
+        "block_size",
+        "full_attn_alpha_factor",
+        "full_attn_beta_factor",
+        "linear_attn_alpha_factor",
+        "linear_attn_beta_factor",
+        "mlp_alpha_factor",
+        "mlp_beta_factor",
+    )
     width, depth = read_size(config)
     full = read_attention(config, width, kv_heads=8, window=config.optional("sliding_window"))
     linear = LightningAttention(heads=full.heads, head_width=full.head_width)
@@ -164,9 +173,12 @@ def _kimi_linear(config: Config) -> Architecture:
             f"full_attn_layers: with kda_layers, they are not the layers 1 to {depth}",
         )
     mixers = _mixers(
-        config, depth, linear, full,
+        config,
+        depth,
+        linear,
+        full,
         lambda index: index + 1 in chosen if chosen or others else index > 0 and index % 4 == 0,
-    )  # fmt: skip
+    )
     require_untied(config)
     return assemble(config, width, grouped(mixers, _kimi_blocks(config, depth)))
 
@@ -175,9 +187,12 @@ def _kimi_blocks(config: Config, depth: int) -> list[FeedForward | Experts]:
     inner = config.integer("moe_intermediate_size", default=1024)
     shared = config.integer("num_shared_experts", "n_shared_experts", default=1, least=0)
     sparse = routed(
-        config, config.integer("num_experts", "num_local_experts", default=256), read_top_k(config, 8), inner,
+        config,
+        config.integer("num_experts", "num_local_experts", default=256),
+        read_top_k(config, 8),
+        inner,
         shared=FeedForward(inner_width=inner * shared, gated=True) if shared else None,
-    )  # fmt: skip
+    )
     dense = FeedForward(inner_width=config.integer("intermediate_size", default=9216), gated=True)
     first = config.integer("first_k_dense_replace", default=1, least=0)
     period = config.integer("moe_layer_freq", default=1)

@@ -225,9 +225,12 @@ def _llama4_blocks(config: Config, depth: int) -> list[FeedForward | Experts]:
     inner = config.integer("intermediate_size")
     dense = FeedForward(inner_width=config.integer("intermediate_size_mlp"), gated=True)
     block = routed(
-        config, config.integer("num_local_experts", default=16), config.integer("num_experts_per_tok", default=1),
-        inner, shared=FeedForward(inner_width=inner, gated=True),
-    )  # fmt: skip
+        config,
+        config.integer("num_local_experts", default=16),
+        config.integer("num_experts_per_tok", default=1),
+        inner,
+        shared=FeedForward(inner_width=inner, gated=True),
+    )
     step, chosen = config.integer("interleave_moe_layer_step", default=1), config.numbers("moe_layers")
     if config.data.get("moe_layers") is None:
         chosen = list(range(step - 1, depth, step))

@@ -1,4 +1,4 @@
-"""Pieces that all readers of configs share: the depth, and runs of equal layers."""
+"""Parts that the readers of configs share: depth, runs of equal layers, and decoders of equal layers."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,28 +12,49 @@ Reader = Callable[[Config], Architecture]
 
 
 def read_depth(config: Config, *keys: str) -> int:
-    """Return the number of layers at the first of `keys` that is there, at most 10,000."""
+    """Return the number of layers, at most 10,000, from the first of `keys` that the config has."""
     depth = config.integer(*keys)
     config.require(depth <= 10_000, f"{keys[0]}: at most 10,000 layers are read; got {depth:,}")
     return min(depth, 10_000)
 
 
 def grouped(mixers: Sequence[Any], blocks: Sequence[Any], **options: Any) -> tuple[Layer, ...]:
-    """Return the layers with equal neighbors joined; `options` are further fields of each layer."""
+    """Return the layers, equal neighbors joined; `options` are further fields of each layer."""
     runs: list[list[Any]] = []
     for mixer, block in zip(mixers, blocks, strict=True):
         if runs and runs[-1][0] == mixer and runs[-1][1] == block:
             runs[-1][2] += 1
         else:
             runs.append([mixer, block, 1])
-    made: dict[tuple[int, int, int], Layer] = {}
+    layers: dict[tuple[int, int, int], Layer] = {}
     for mixer, block, count in runs:
         key = id(mixer), id(block), count
-        if key not in made:
-            made[key] = Layer(mixer=mixer, feed_forward=block, count=count, **options)
-    return tuple(made[id(mixer), id(block), count] for mixer, block, count in runs)
+        if key not in layers:
+            layers[key] = Layer(mixer=mixer, feed_forward=block, count=count, **options)
+    return tuple(layers[id(mixer), id(block), count] for mixer, block, count in runs)
 
 
-def equal_layers(mixer: Block, feed_forward: Block, depth: int, norms: int) -> tuple[Layer, ...]:
-    """Return `depth` equal layers with LayerNorms (scale and shift)."""
-    return (Layer(mixer=mixer, feed_forward=feed_forward, norms=norms, norm_bias=True, count=depth),)
+def uniform_decoder(
+    config: Config,
+    width: int,
+    depth: int,
+    mixer: Block,
+    feed_forward: Block,
+    *,
+    tied: bool,
+    vocabulary: int | None = None,
+    positions: int = 0,
+    norms: int = 2,
+    norm_bias: bool = True,
+    head_bias: bool = False,
+) -> Architecture:
+    """Return a decoder of `depth` equal layers; `tied` and `vocabulary` are the defaults of the family."""
+    return Architecture(
+        width=width,
+        layers=(Layer(mixer=mixer, feed_forward=feed_forward, norms=norms, norm_bias=norm_bias, count=depth),),
+        vocabulary=config.integer("vocab_size", default=vocabulary),
+        positions=positions,
+        tied=config.flag("tie_word_embeddings", default=tied),
+        head_bias=head_bias,
+        norm_bias=norm_bias,
+    )

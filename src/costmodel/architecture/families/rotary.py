@@ -101,9 +101,14 @@ def attentions_of(config: Config, family: Family, width: int, depth: int) -> lis
     slides = _slides(config, family, depth, window)
     qkv_bias = config.flag(family.qkv_bias_key, default=True) if family.qkv_bias_key else family.qkv_bias or bias
     full = Attention(
-        heads=heads, kv_heads=min(kv_heads, heads), head_width=head_width, qk_norm=family.qk_norm, qkv_bias=qkv_bias,
-        output_bias=family.output_bias or (bias and family.output_bias_key), sinks=family.sinks,
-    )  # fmt: skip
+        heads=heads,
+        kv_heads=min(kv_heads, heads),
+        head_width=head_width,
+        qk_norm=family.qk_norm,
+        qkv_bias=qkv_bias,
+        output_bias=family.output_bias or (bias and family.output_bias_key),
+        sinks=family.sinks,
+    )
     sliding = full.replace(window=window) if window is not None else full
     return [sliding if each else full for each in slides]
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
-from costmodel.architecture.families.heads import heads_of, kv_heads_of
-from costmodel.architecture.families.reading import Reader, grouped, read_depth
+from costmodel.architecture.families.heads import grouped_query_attention, heads_of, kv_heads_of
+from costmodel.architecture.families.reading import Reader, grouped, read_depth, uniform_decoder
 from costmodel.architecture.families.rotary import OLMO2, Family, attentions_of, qwen_upper, rotary, routed
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
@@ -21,9 +21,13 @@ Blocks = Sequence[FeedForward | Experts]
 def _qwen2_moe_blocks(config: Config, depth: int) -> Blocks:
     shared = FeedForward(inner_width=config.integer("shared_expert_intermediate_size", default=5632), gated=True)
     block = routed(
-        config, config.integer("num_experts", default=60), config.integer("num_experts_per_tok", default=4),
-        config.integer("moe_intermediate_size", default=1408), shared=shared, shared_gate=True,
-    )  # fmt: skip
+        config,
+        config.integer("num_experts", default=60),
+        config.integer("num_experts_per_tok", default=4),
+        config.integer("moe_intermediate_size", default=1408),
+        shared=shared,
+        shared_gate=True,
+    )
     dense = FeedForward(inner_width=config.integer("intermediate_size", default=5632), gated=True)
     step, dense_layers = config.integer("decoder_sparse_step", default=1), config.numbers("mlp_only_layers")
     return [dense if index in dense_layers or (index + 1) % step else block for index in range(depth)]
@@ -49,52 +53,36 @@ def _minimax_m2_blocks(config: Config, depth: int) -> Blocks:
 def _phimoe(config: Config) -> Architecture:
     config.skip("max_position_embeddings", "input_jitter_noise")
     width, depth = config.integer("hidden_size", default=4096), read_depth(config, "num_hidden_layers")
-    heads, head = heads_of(config, width, "num_attention_heads", default=32)
-    bias = config.flag("attention_bias", default=False)
-    mixer = Attention(
-        heads=heads, kv_heads=kv_heads_of(config, heads, default=8), head_width=head, qkv_bias=bias, output_bias=bias,
-        window=config.optional("sliding_window"),
-    )  # fmt: skip
+    bias, window = config.flag("attention_bias", default=False), config.optional("sliding_window")
+    mixer = grouped_query_attention(config, width, heads=32, kv_heads=8, bias=bias, window=window)
     experts, top_k = config.integer("num_local_experts", default=16), config.integer("num_experts_per_tok", default=2)
     block = routed(config, experts, top_k, config.integer("intermediate_size", default=6400))
-    return Architecture(
-        width=width,
-        layers=grouped([mixer] * depth, [block] * depth, norm_bias=True),
-        vocabulary=config.integer("vocab_size", default=32064),
-        tied=config.flag("tie_word_embeddings", default=False),
-        head_bias=config.flag("lm_head_bias", default=False),
-        norm_bias=True,
-    )
+    head_bias = config.flag("lm_head_bias", default=False)
+    return uniform_decoder(config, width, depth, mixer, block, tied=False, vocabulary=32064, head_bias=head_bias)
 
 
 def _dbrx(config: Config) -> Architecture:
     config.skip("max_seq_len")
     width, depth = config.integer("d_model", default=2048), read_depth(config, "n_layers")
-    heads, head = heads_of(config, width, "n_heads", default=16)
+    heads, head_width = heads_of(config, width, "n_heads", default=16)
     attention, feed_forward = config.inner("attn_config"), config.inner("ffn_config")
     feed_forward.skip("moe_normalize_expert_weights", "hidden_size")
-    mixer = Attention(heads=heads, kv_heads=kv_heads_of(attention, heads, "kv_n_heads", default=1), head_width=head)
+    kv_heads = kv_heads_of(attention, heads, "kv_n_heads", default=1)
     experts = feed_forward.integer("moe_num_experts", default=4)
     top_k = feed_forward.integer("moe_top_k", default=1)
     block = routed(config, experts, top_k, feed_forward.integer("ffn_hidden_size", default=3584))
-    return Architecture(
-        width=width,
-        layers=grouped([mixer] * depth, [block] * depth),
-        vocabulary=config.integer("vocab_size", default=32000),
-        tied=config.flag("tie_word_embeddings", default=False),
-    )
+    mixer = Attention(heads=heads, kv_heads=kv_heads, head_width=head_width)
+    return uniform_decoder(config, width, depth, mixer, block, tied=False, vocabulary=32000, norm_bias=False)
 
 
 def _glm4_moe(config: Config) -> Architecture:
     config.skip("max_position_embeddings")
     width, depth = config.integer("hidden_size", default=4096), read_depth(config, "num_hidden_layers")
-    qk_norm = "head" if config.flag("use_qk_norm", default=False) else "none"
-    family = Family(kv_heads=8, qk_norm=qk_norm, output_bias_key=False)  # type: ignore[arg-type]
+    normalized = config.flag("use_qk_norm", default=False)
+    family = Family(kv_heads=8, qk_norm="head" if normalized else "none", output_bias_key=False)
     mixers = attentions_of(config, family, width, depth)
-    inner, shared = (
-        config.integer("moe_intermediate_size", default=1408),
-        config.integer("n_shared_experts", default=1, least=0),
-    )
+    inner = config.integer("moe_intermediate_size", default=1408)
+    shared = config.integer("n_shared_experts", default=1, least=0)
     experts, top_k = config.integer("n_routed_experts", default=128), config.integer("num_experts_per_tok", default=8)
     together = FeedForward(inner_width=inner * shared, gated=True) if shared else None
     block = routed(config, experts, top_k, inner, shared=together)
@@ -126,7 +114,7 @@ def _ernie_blocks(config: Config, depth: int) -> Blocks:
         last = depth - 1
     interval = config.integer("moe_layer_interval", default=1)
     routes = [first <= index <= last and (index + 1) % interval == 0 for index in range(depth)]
-    return [block if each else dense for each in routes]
+    return [block if is_routed else dense for is_routed in routes]
 
 
 READERS: dict[str, Reader] = {

@@ -169,8 +169,13 @@ def read_top_k(config: Config, default: int) -> int:
 
 
 def _falcon_h1(config: Config) -> Architecture:
-    multipliers = ("mlp_multipliers", "embedding_multiplier", "attention_in_multiplier", "attention_out_multiplier",
-                   "lm_head_multiplier")  # fmt: skip
+    multipliers = (
+        "mlp_multipliers",
+        "embedding_multiplier",
+        "attention_in_multiplier",
+        "attention_out_multiplier",
+        "lm_head_multiplier",
+    )
     config.skip(*multipliers, "mamba_norm_before_gate", "mlp_expansion_factor")
     config.require(config.flag("mamba_use_mlp", default=True), "mamba_use_mlp: only true is known")
     width, depth = read_size(config)

@@ -54,7 +54,7 @@ def _vit(config: Config) -> Architecture:
     width, (grid, elements) = config.integer("hidden_size", default=768), _grid(config, 224, 16)
     places = grid[0] * grid[1]
     bias = config.flag("qkv_bias", default=True)
-    mixer = full_attention(config, width, config.integer("num_attention_heads", default=12), bias=bias)
+    mixer = full_attention(config, width, config.integer("num_attention_heads", default=12), qkv_bias=bias)
     block = FeedForward(inner_width=config.integer("intermediate_size", default=3072), gated=False, bias=True)
     pooled = config.optional("pooler_output_size") or width
     pooler = Linear(inputs=width, outputs=pooled, bias=True, rows=1, belongs_to="head")
@@ -78,7 +78,7 @@ def _dinov2(config: Config) -> Architecture:
     width, (grid, elements) = config.integer("hidden_size", default=768), _grid(config, 224, 14)
     places = grid[0] * grid[1]
     bias = config.flag("qkv_bias", default=True)
-    mixer = full_attention(config, width, config.integer("num_attention_heads", default=12), bias=bias)
+    mixer = full_attention(config, width, config.integer("num_attention_heads", default=12), qkv_bias=bias)
     inner, gated = width * config.integer("mlp_ratio", default=4), config.flag("use_swiglu_ffn", default=False)
     if gated:
         inner = (inner * 2 // 3 + 7) // 8 * 8
@@ -116,8 +116,9 @@ def _pooling(width: int, layer: Layer) -> list[Block]:
     """Return the head of SigLIP's images: one learned query asks all places, and a feed-forward follows."""
     block, mixer = layer.feed_forward, layer.mixer
     inner, heads = getattr(block, "inner_width", 1), getattr(mixer, "heads", 1)
-    asking = CrossAttention(heads=heads, kv_heads=heads, head_width=max(width // heads, 1), queries=1,
-                            qkv_bias=True, output_bias=True)  # fmt: skip
+    asking = CrossAttention(
+        heads=heads, kv_heads=heads, head_width=max(width // heads, 1), queries=1, qkv_bias=True, output_bias=True
+    )
     up = Linear(inputs=width, outputs=inner, bias=True, rows=1)
     down = Linear(inputs=inner, outputs=width, bias=True, rows=1)
     return [Norm(extent=width), asking, Norm(extent=width, bias=True), up, down]
@@ -188,9 +189,13 @@ def _swin(config: Config) -> Architecture:
         side = min(window, high, wide)
         places = -(-high // side) * side * (-(-wide // side) * side)
         mixer = WindowAttention(
-            heads=own, head_width=max(width // own, 1), window=side * side, places=places,
-            offsets=(2 * window - 1) ** 2, qkv_bias=bias,
-        )  # fmt: skip
+            heads=own,
+            head_width=max(width // own, 1),
+            window=side * side,
+            places=places,
+            offsets=(2 * window - 1) ** 2,
+            qkv_bias=bias,
+        )
         config.require(side == window, f"window_size: {window} exceeds the {side} places of stage {stage + 1}")
         block = FeedForward(inner_width=int(width * ratio), gated=False, bias=True)
         extras: list[Block] = []
