@@ -48,7 +48,7 @@ CONSTRUCTORS = {"Prior", "Numerics", "Figure"}
 """Calls whose arguments are numbers of the model."""
 OTHER_TESTS = ("foundation", "hardware", "comparison")
 """Packages whose tests also touch tables of assumptions."""
-WHOLE = {"constant", "timedelta", "date", "datetime"}
+WHOLE = {"constant", "int", "timedelta", "date", "datetime"}
 """Calls whose result moves as a whole."""
 YEARS = range(1970, 2061)
 ACCEPTED = 0.05
@@ -76,6 +76,10 @@ def is_number(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool)
 
 
+def is_call(node: ast.AST, function: str) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == function
+
+
 def numbers(node: ast.expr, label: str = "") -> Iterator[tuple[str, ast.expr]]:
     """Yield the expressions of numbers in the value of a name, with their position as text; zeros do not move."""
     match node:
@@ -83,7 +87,7 @@ def numbers(node: ast.expr, label: str = "") -> Iterator[tuple[str, ast.expr]]:
             yield label, node
         case ast.UnaryOp() if any(map(is_number, ast.walk(node))):
             yield label, node
-        case ast.BinOp() if any(map(is_number, ast.walk(node))):
+        case ast.BinOp() if any(is_number(part) or is_call(part, "constant") for part in ast.walk(node)):
             yield label, node
         case ast.Tuple() | ast.List() | ast.Set():
             for index, element in enumerate(node.elts):
@@ -137,8 +141,8 @@ def constants_of(package: str) -> Iterator[Constant]:
 
 
 def rows_of_tables() -> Iterator[Constant]:
-    """Yield the rows of the tables of assumptions."""
-    for path in sorted((ROOT / ASSUMPTIONS).glob("*.csv")):
+    """Yield the rows of the tables of assumptions; those that a module names are constants of the module."""
+    for path in sorted(set((ROOT / ASSUMPTIONS).glob("*.csv")) - {ROOT / ASSUMPTIONS / "model_constants.csv"}):
         with path.open(encoding="utf-8", newline="") as file:
             for index, row in enumerate(csv.DictReader(file)):
                 value = next((row[column] for column in NUMBERS_OF_ROWS if row.get(column)), "")

@@ -8,7 +8,7 @@ import pytest
 import costmodel as cm
 from costmodel.foundation import tables
 from costmodel.foundation.ranges import Interval
-from costmodel.foundation.tables import Provenance, default, fingerprint, folder, read_csv, table
+from costmodel.foundation.tables import Provenance, constant, default, fingerprint, folder, read_csv, table
 
 CSV = sorted(path.relative_to(folder()).with_suffix("").as_posix() for path in folder().rglob("*.csv"))
 
@@ -145,3 +145,15 @@ def test_default_is_the_median_of_a_range_with_a_source(name):
     assert (figure.spread.low, figure.spread.high) == (float(row["low"]), float(row["high"]))
     assert figure.value == figure.spread.median() and figure.spread.low < figure.value < figure.spread.high
     assert figure.provenance.kind == "assumed" and figure.provenance.source == row["source"]
+
+
+def test_each_model_constant_is_read_once_by_the_module_that_its_row_names(root):
+    read = {
+        (name, ".".join(path.relative_to(root / "src").with_suffix("").parts))
+        for path in (root / "src").rglob("*.py")
+        for name in re.findall(r'constant\("(\w+)"\)', path.read_text(encoding="utf-8"))
+        if path.name != "tables.py"
+    }
+    rows = table("assumptions/model_constants").rows
+    assert sorted(read) == sorted((row["name"], row["used_by"]) for row in rows)
+    assert all(constant(row["name"]) == float(row["value"]) for row in rows)

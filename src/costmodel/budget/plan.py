@@ -17,10 +17,11 @@ from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.fields import Date, Measure
 from costmodel.foundation.ranges import Range
 from costmodel.foundation.specs import Spec, changed
+from costmodel.foundation.tables import constant
 
 MOST_LINES = 1000
 """Largest number of lines in a project [1]."""
-CONTINGENCY = 0.15
+CONTINGENCY = constant("contingency")
 """Default contingency, as a share of all other lines [1]. It is a convention, not a measurement; a budget that
 uses it lists it among its assumptions."""
 

@@ -10,8 +10,9 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from costmodel.foundation.arrays import largest, smallest
+from costmodel.foundation.tables import constant
 
-MOST_OF_PEAK = 0.9
+MOST_OF_PEAK = constant("most_of_peak")
 """Highest MFU that a realized efficiency above 1 can lead to [1]: that of the fastest matrix products."""
 Timing = Literal["utilization", "given", "total given"]
 

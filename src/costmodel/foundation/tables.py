@@ -169,6 +169,22 @@ def default(name: str) -> Figure:
 
 
 @lru_cache(maxsize=1)
+def _model_constants() -> dict[str, float]:
+    return {row["name"]: float(row["value"]) for row in table("assumptions/model_constants").rows}
+
+
+def constant(name: str) -> float:
+    """Return a constant of `data/assumptions/model_constants.csv`, in the unit of its row.
+
+    Parameters
+    ----------
+    name : str
+        Name of the row.
+    """
+    return _model_constants()[name]
+
+
+@lru_cache(maxsize=1)
 def fingerprint() -> str:
     """Return a short hash over the tables that estimates read: estimates with the same hash saw the same facts.
 

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError, unknown
 from costmodel.foundation.names import Names
 from costmodel.foundation.ranges import Interval, between, median, normal_quantile
-from costmodel.foundation.tables import Row, Table, default, table
+from costmodel.foundation.tables import Row, Table, constant, default, table
 from costmodel.hardware.accelerator import accelerator_names
 from costmodel.market.dated import day_of
 
@@ -26,8 +26,8 @@ HYPERSCALERS = frozenset({"aws", "azure", "gcp", "oci"})
 MARKET = "market"
 UNTRACED = "untraced"
 """`source_url` of a price whose source cannot be found: listed on request, never used."""
-MARKET_WINDOW = dt.timedelta(days=180)
-STALE_AFTER = dt.timedelta(days=365)
+MARKET_WINDOW = dt.timedelta(days=constant("market_window"))
+STALE_AFTER = dt.timedelta(days=constant("stale_after"))
 EQUAL_PRICES = 1e-6
 """Standard deviation of ln price below which prices count as equal: they do not show the spread of the market [1]."""
 _INDEX = "index:"

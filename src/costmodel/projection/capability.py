@@ -10,16 +10,16 @@ from costmodel.foundation.errors import UnknownNameError
 from costmodel.foundation.fields import MOST, Date, Fraction, Measure
 from costmodel.foundation.ranges import Range, draws, middle
 from costmodel.foundation.specs import Spec
-from costmodel.foundation.tables import table
+from costmodel.foundation.tables import constant, table
 from costmodel.projection.decline.series import Series, cost_series
 
 if TYPE_CHECKING:
     import numpy as np
 
 Cost = Annotated[float | Range, Measure("USD", 0.0, MOST, open_low=True)]
-BEST_UTILIZATION = 0.5
+BEST_UTILIZATION = constant("best_utilization")
 """Highest MFU of large published runs, as a share of the bf16 peak [1]; a lower MFU can still rise to it."""
-USUAL_UTILIZATION = 0.35
+USUAL_UTILIZATION = constant("usual_utilization")
 """MFU assumed for a run whose MFU is not known: the geometric mean of 0.25 and 0.5, the range of published runs [1]."""
 DAYS = 365.25
 """Days per year."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from costmodel.foundation.tables import constant
 from costmodel.projection.decline.models import Decline
 from costmodel.projection.decline.series import Series
 
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 
 Model = Callable[[Series, float], Decline]
 """Forecast of the decline from a series up to an age, and the age [year]."""
-TIMES_A_YEAR = 2.7
+TIMES_A_YEAR = constant("times_a_year")
 """Rate quoted most often for a fixed capability [times per year]; published before the series were scored."""
 LEAST_RECORDS, LEAST_AGE = 3, 0.25
 """Fewest records [1] and shortest history [year] for a fitted trend."""
-ONSET = 0.5
+ONSET = constant("drift_onset")
 """Age at which the drift of `DecayingDrift` has halved [year]."""
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.renamed import original
-from costmodel.foundation.tables import table
+from costmodel.foundation.tables import constant, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ Regime = Literal["fast", "slow", "mixture"]
 REGIMES: tuple[Regime, ...] = ("fast", "slow", "mixture")
 """Algorithmic progress: "fast" is the published rate of frontier language models (Ho et al. 2024), "slow" the rate
 of small-scale ablations (Gundlach et al. 2025), "mixture" either with equal probability."""
-CORRELATION = 0.15
+CORRELATION = constant("factor_correlation")
 """Assumed correlation of the rates of two factors [1]. The data do not determine it; plausible are 0 to 0.3."""
 
 

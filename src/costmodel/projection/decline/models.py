@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.fitted import read_constants, read_folds
-from costmodel.foundation.tables import table
+from costmodel.foundation.tables import constant, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FITTED, FOLDS = "fitted/decline", "fitted/folds/decline"
 """Tables of the fitted constants, and of the constants fitted without each series."""
-YOUNG = 1.0
+YOUNG = constant("young_series")
 """Age of a leaderboard series below which only the aging gamma process is used [year]; a constant rate covers none of
 the outcomes there."""
 BISECTIONS = 64

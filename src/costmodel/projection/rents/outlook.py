@@ -12,7 +12,7 @@ from costmodel.foundation.errors import InputError, UnknownNameError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.rendering import cells
 from costmodel.foundation.rendering import text as as_text
-from costmodel.foundation.tables import Table, table
+from costmodel.foundation.tables import Table, constant, table
 from costmodel.market.dated import day_of
 from costmodel.market.gpu_prices import HYPERSCALERS, MARKET, PURCHASE_MODELS, GPUPrice, gpu_price, vintage
 
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 YEAR = 365.25
 """Days per year."""
-SAME_PROVIDER, OTHER_PROVIDER = 0.5, 0.2
+SAME_PROVIDER = constant("same_provider_correlation")
+OTHER_PROVIDER = constant("other_provider_correlation")
 """Correlation of the changes of two prices, of one provider and of different providers [1]. Rounded from the shares of
 variance explained by the half year: 0.49 within a provider, 0.23 over all neoclouds."""
-SPREAD_GROWTH = 4.0
+SPREAD_GROWTH = constant("spread_growth")
 """Time after which the variance of ln(price / price now) of a changed price has doubled [year]."""
 MOST_YEARS = 100.0
 """Longest accepted horizon [year]."""

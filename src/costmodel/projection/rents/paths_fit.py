@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costmodel.foundation.fitted import Prior, Values, fit_posterior_mode
+from costmodel.foundation.tables import constant
 from costmodel.projection.rents.outlook import RentalPath
 from costmodel.projection.rents.price_pairs import CLASSES, UNCHANGED, Pair, PricePairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WALK_YEARS = 1.5
+WALK_YEARS = constant("walk_years")
 """Horizon beyond which the spread of prices stops growing [year]. Chosen: the standard deviation of ln(price / price
 before) at neoclouds is 0.12, 0.25, 0.27, 0.29 and 0.31 at the horizons of `HORIZONS`."""
-STICKY_SHARE = 0.5
+STICKY_SHARE = constant("sticky_share")
 """Weight of the sticky model in the pool [1]: chosen, not fitted."""
 PRIORS: dict[str, Prior] = {
     "changes_per_year": Prior(1.0, 1.0, "1/year", "few changes of a price were seen per class"),

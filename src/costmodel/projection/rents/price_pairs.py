@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from costmodel.foundation.tables import Table
+from costmodel.foundation.tables import Table, constant
 from costmodel.hardware.accelerator import load_accelerator
 from costmodel.market.gpu_prices import traced_prices
 from costmodel.projection.rents.outlook import YEAR, price_class
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CLASSES = ("hyperscaler", "neocloud", "marketplace")
 HORIZONS = {"3 months": 0.125, "6 months": 0.375, "1 year": 0.75, "2 years": 1.5, "3 years or more": 2.5}
 """Shortest time between the two prices of a pair, by the name of its horizon [year]."""
-UNCHANGED = 0.01
+UNCHANGED = constant("unchanged_price")
 """Difference of the logarithms of two prices below which they count as equal [1]."""
 NO_HOST = "GPU-only price"
 """Start of the note of a price without the host, which other prices include."""

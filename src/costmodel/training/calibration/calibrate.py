@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from costmodel.foundation.columns import as_table
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.fitted import Prior, Values, fit_least_squares
-from costmodel.foundation.tables import Table
+from costmodel.foundation.tables import Table, constant
 from costmodel.training.calibration.measured_steps import READER
 from costmodel.training.calibration.predictions import Prepared, predict, prepare
 from costmodel.training.calibration.priors import FINE_TUNING, PRIORS, tied
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-MOST_WEIGHT = 40
+MOST_WEIGHT = constant("most_family_weight")
 """Maximum weight of a family in the fit [row]; rows of a larger family are weighted down."""
-OWN_SPREAD = 0.25
+OWN_SPREAD = constant("calibration_spread")
 """Spread of the prior in a user's calibration, relative to the spread in the fit of the shipped constants [1]."""
-NOISE = 0.1
+NOISE = constant("step_time_noise")
 """Residual on the logarithm above which the loss of a row is linear [1]."""
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.columns import Cells, Reader
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.tables import constant
 from costmodel.foundation.tables import table as shipped_table
 from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
     from costmodel.foundation.tables import Row
 
-ALLOCATOR = 0.3 * GIB
+ALLOCATOR = constant("allocator_memory") * GIB
 """Memory beside tensors in the "peak active" memory of the PyTorch allocator, without the device context [byte]."""
 TABLE = "measurements/finetunes"
 RECIPES: dict[str, type[FullFineTuning | LoRA | QLoRA]] = {

@@ -20,13 +20,13 @@ from costmodel.architecture.specification import Architecture
 from costmodel.architecture.structure import Layer
 from costmodel.foundation.columns import Cells
 from costmodel.foundation.errors import InputError, MissingFactError
-from costmodel.foundation.tables import Row, table
+from costmodel.foundation.tables import Row, constant, table
 from costmodel.training.calibration.columns import MODEL, OLDER_STEPS, SHAPE
 
 TABLE = "measurements/measured_models"
-DEFAULT_POSITIONS = 2048
+DEFAULT_POSITIONS = int(constant("default_positions"))
 """Rows of a learned position embedding where the row states no sequence length; as in Brown et al. 2020, Table 2.1."""
-PADDING = 0.02
+PADDING = constant("vocabulary_padding")
 """Difference of two vocabularies that is padding for the matrix products, not another tokenizer [1]."""
 
 _DECIMAL = re.compile(r"(?<=\d)p(?=\d)")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from costmodel.architecture.blocks.mamba2 import Mamba2
 from costmodel.foundation.columns import Cells, FlaggedRowError, Reader
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.tables import constant
 from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.calibration.columns import ALTERNATIVE_FP8, HARMLESS, STEPS
@@ -26,15 +27,15 @@ if TYPE_CHECKING:
     from costmodel.training.step.adapters import Adapters
     from costmodel.training.step.layout import Recompute
 
-LORA_TRAINED = 0.003
+LORA_TRAINED = constant("adapter_trained_share")
 """Share of the parameters that adapters train, where a row does not state it [1]."""
-ADAPTER_WORK = 0.8
+ADAPTER_WORK = constant("adapter_work")
 """Published FLOPs of a token, over those of training all weights, below which adapters were trained [1].
 
 Training adapters needs 4 FLOPs per weight and token instead of 6, since frozen weights have no gradients; TFLOP/s and
 tokens per second of one row give the ratio.
 """
-SCAN_FLOPS = 1.086
+SCAN_FLOPS = constant("scan_flops")
 """FLOPs that Megatron counts for hybrid models with state-space layers, over those of the products [1]."""
 
 

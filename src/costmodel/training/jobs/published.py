@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from costmodel.architecture.counting import flops_per_token
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.errors import CostModelError, InputError
+from costmodel.foundation.tables import constant
 from costmodel.hardware.accelerator import Accelerator, load_accelerator
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
     from costmodel.foundation.tables import Row, Table
 
-DEFAULT_SEQUENCE_LENGTH = 4096
-AGREEMENT = 0.06
+DEFAULT_SEQUENCE_LENGTH = int(constant("published_sequence_length"))
+AGREEMENT = constant("parameter_agreement")
 """Relative difference of parameters up to which an architecture is the published one: names are rounded [1]."""
 NEEDED = (
     "id", "org", "kind", "arch", "params_total", "params_active", "n_layers", "d_model", "context",

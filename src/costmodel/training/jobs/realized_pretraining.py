@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from costmodel.foundation.arrays import expit, logit
 from costmodel.foundation.errors import CostModelError
 from costmodel.foundation.ranges import Interval, between, normal_quantile
-from costmodel.foundation.tables import Figure, Provenance, Row, table
+from costmodel.foundation.tables import Figure, Provenance, Row, constant, table
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.jobs.goodput import Reliability
 from costmodel.training.jobs.published import Run
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 PLANNED = "planned"
 """Kind of the row of `data/fitted/utilization.csv` with the realized utilization where the modeled one is 1/2."""
-USUAL_DAYS = 30.0
+USUAL_DAYS = constant("usual_days")
 """Assumed length of a run with published GPU-hours and an unknown number of accelerators [day]."""
 
 

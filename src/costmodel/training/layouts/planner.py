@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.tables import constant
 from costmodel.foundation.units import GIB
 from costmodel.training.layouts.space import divisors
 from costmodel.training.step.layout import (
@@ -27,9 +28,9 @@ from costmodel.training.step.timing import step_breakdown
 if TYPE_CHECKING:
     from costmodel.training.layouts.step_time import StepInputs
 
-MOST_TENSOR = 8.0
+MOST_TENSOR = constant("most_tensor")
 """Largest tensor-parallel degree: a usual node [1]."""
-LONG = 16_384
+LONG = constant("context_parallel_length")
 """Least sequence length for context parallelism [token]."""
 CONTEXT_DEGREES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Context-parallel degrees of long sequences [1]."""
@@ -37,7 +38,7 @@ MICRO_BATCHES = (1.0, 2.0, 4.0, 8.0)
 """Micro-batch sizes [1]."""
 EXPERT_DEGREES = (1.0, 8.0, 16.0, 32.0, 64.0)
 """Expert-parallel degrees [1]."""
-MOST_IMBALANCE = 1.1
+MOST_IMBALANCE = constant("most_imbalance")
 """Largest pipeline stage over the mean stage, at most [1]."""
 
 

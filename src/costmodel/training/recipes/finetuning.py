@@ -13,12 +13,13 @@ from costmodel.architecture.specification import Architecture
 from costmodel.foundation.fields import Count, Dimension, GPUHours, Measure, Tokens
 from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.specs import Spec
+from costmodel.foundation.tables import constant
 from costmodel.training.recipes.lengths import LengthDistribution, Lengths
 from costmodel.training.recipes.passes import Pass
 from costmodel.training.step.adapters import ALL_LINEAR, Adapters, adapter_parameters
 from costmodel.training.step.numerics import FORWARD, Numerics, Optimizer, Precision, numerics
 
-DEFAULT_SEQUENCES = 64
+DEFAULT_SEQUENCES = int(constant("default_sequences"))
 """Default sequences per step [1]: between QLoRA (16, arXiv 2305.14314), and Alpaca and Tülu 3 (128;
 tatsu-lab/stanford_alpaca, arXiv 2411.15124)."""
 

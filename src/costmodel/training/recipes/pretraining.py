@@ -7,14 +7,15 @@ from costmodel.architecture.specification import Architecture
 from costmodel.foundation.fields import Dimension, GPUHours, Tokens
 from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.specs import Spec
+from costmodel.foundation.tables import constant
 from costmodel.training.recipes.passes import Pass
 from costmodel.training.step.numerics import Numerics, Optimizer, Precision, numerics
 
-BATCH_TOKENS = 2.0**22
+BATCH_TOKENS = constant("batch_tokens")
 """Default tokens per step, as at the start of Llama 2 and 3 (arXiv 2307.09288, 2407.21783) [token]."""
-TOKENS_PER_ACCELERATOR = 1024.0
+TOKENS_PER_ACCELERATOR = constant("tokens_per_accelerator")
 """Least default tokens per step and accelerator: 16 M on 16,384 (arXiv 2407.21783) [token]."""
-LEAST_STEPS = 1000.0
+LEAST_STEPS = constant("least_steps")
 """Least number of steps of a run with the default batch size [1]."""
 
 

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.specs import Spec
-from costmodel.foundation.tables import Row, table
+from costmodel.foundation.tables import Row, constant, table
 from costmodel.hardware.accelerator import Accelerator, load_accelerator
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.step.configuration import HardwareRates, TimeConstants
 
-NEWEST_SOFTWARE = 2026.5
+NEWEST_SOFTWARE = constant("newest_software")
 """Year of the newest software in the measurements."""
-MOST_SOFTWARE_AGE = 1.0
+MOST_SOFTWARE_AGE = constant("most_software_age")
 """Age of software above which the measurements show no further effect [year]."""
-HOST_BANDWIDTH = 32.0
+HOST_BANDWIDTH = constant("host_bandwidth")
 """Default bandwidth between accelerator and host memory: PCIe 4.0 [GB/s]."""
-LAUNCH_BOUND = 0.1
+LAUNCH_BOUND = constant("launch_bound")
 """Share of launch overhead in the step time above which a step counts as launch-bound [1]."""
 
 

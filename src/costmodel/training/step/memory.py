@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.arrays import largest, rounded_up, smallest, where
-from costmodel.foundation.tables import table
+from costmodel.foundation.tables import constant, table
 from costmodel.foundation.units import GIB
 
 if TYPE_CHECKING:
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from costmodel.training.step.numerics import Numerics
     from costmodel.training.step.workload import Parameters, Workload
 
-TENSOR_PARALLEL_BUFFERS = 8.0
+TENSOR_PARALLEL_BUFFERS = constant("tensor_parallel_buffers")
 """Buffers of tensor-parallel communication per element of the hidden state [byte]: two 16-bit copies and their
 gradients."""
-UNFUSED_SCORE_BYTES = 5.0
+UNFUSED_SCORE_BYTES = constant("unfused_score_bytes")
 """Bytes saved per attention score by an unfused kernel [byte]: softmax and dropout in 16 bits, and a mask
 (arXiv 2205.05198)."""
-SELECTIVE_SAVED_SHARE = 0.5
+SELECTIVE_SAVED_SHARE = constant("selective_saved_share")
 """Share of the saved activations that remain with selective recomputation and fused attention [1]."""
-FUSED_LOGIT_BYTES = 4.0
+FUSED_LOGIT_BYTES = constant("fused_logit_bytes")
 """Bytes per logit of a fused loss [byte]: 16-bit logits and their gradient."""
-SUB_GROUP = 1e9
+SUB_GROUP = constant("sub_group")
 """Parameters that DeepSpeed ZeRO-3 updates at a time: its default `sub_group_size` [1]."""
-FRAMEWORK_MEMORY = 3.0 * GIB
+FRAMEWORK_MEMORY = constant("framework_memory") * GIB
 """CUDA context, kernels, NCCL buffers and allocator on one of several GPUs [byte]; from runs of torchtitan."""
 
 

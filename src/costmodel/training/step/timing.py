@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.arrays import largest, smallest, where
+from costmodel.foundation.tables import constant
 from costmodel.training.step.communication import (
     context_parallel,
     data_parallel,
@@ -70,12 +71,16 @@ class Breakdown(NamedTuple):
         return sum(self)
 
 
-SELECTIVE_RECOMPUTED_SHARE = 0.25
+SELECTIVE_RECOMPUTED_SHARE = constant("selective_recomputed_share")
 """Share of the forward matmuls that selective recomputation repeats with fused attention [1]. Frameworks repeat
 between none (only norms and activation functions) and one half."""
-_LAUNCH_EXPONENT = 4.0
+_LAUNCH_EXPONENT = constant("launch_exponent")
 """Exponent p of (device^p + host^p)^(1/p), the time of a layer from its kernel time and its launch time [1]."""
-_HEAD_WIDTH_EXPONENT = 0.2
+_ATTENTION_BACKWARD = constant("attention_backward")
+"""FLOPs of the backward pass of fused attention, divided by those of the forward pass [1]."""
+_OPTIMIZER_PASSES = constant("optimizer_passes")
+"""Times that an optimizer step moves the bytes of states, gradients and weights [1]."""
+_HEAD_WIDTH_EXPONENT = constant("head_width_exponent")
 """Exponent with which the rate of fused attention grows with the head width [1]."""
 
 
@@ -219,7 +224,7 @@ def _attention(step: StepConfiguration, forward_equivalents: Any) -> Any:
     kernel = where(layout.attention == 1, constants.attention_flash_1, kernel)
     rate = hardware.peak * kernel * (work.head_width / 128.0) ** _HEAD_WIDTH_EXPONENT
     rate = rate * work.sequence_length / (work.sequence_length + constants.attention_length)
-    fused = (1 + step.has_backward(2.5) + step.full_recompute) * work.attention_flops / rate
+    fused = (1 + step.has_backward(_ATTENTION_BACKWARD) + step.full_recompute) * work.attention_flops / rate
     matmuls = 2 * work.attention_flops / (constants.attention_unfused * hardware.peak * constants.matmul)
     softmax = constants.softmax_traffic * 2 * work.scores / hardware.memory_bandwidth
     unfused = (1 + step.has_backward(2.0) + where(layout.recompute > 0, 1.0, 0.0)) * (matmuls + softmax)
@@ -281,7 +286,9 @@ def _optimizer(step: StepConfiguration) -> Any:
     trained = numerics.trained * layers + numerics.embedding_trained * embeddings
     gradients_and_weights = (numerics.gradient + numerics.weight) * trained
     adapters = numerics.adapter * stage.adapters / where(layout.zero >= 1, layout.shard, 1.0)
-    moved = 1.5 * (optimizer_state_bytes(work, numerics, stage, layout) + gradients_and_weights + adapters)
+    moved = _OPTIMIZER_PASSES * (
+        optimizer_state_bytes(work, numerics, stage, layout) + gradients_and_weights + adapters
+    )
     on_host = moved / (step.constants.host_memory / hardware.gpus_per_node)
     on_host = on_host + gradients_and_weights / hardware.host_bandwidth
     on_accelerator = step.constants.optimizer_traffic * moved / hardware.memory_bandwidth
