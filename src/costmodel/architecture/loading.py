@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from costmodel.architecture.families import FAMILIES, reader_of
 from costmodel.architecture.quantization import stored_bytes
@@ -18,14 +18,14 @@ from costmodel.foundation.errors import InputError, UnknownNameError, unknown
 from costmodel.foundation.names import Names
 from costmodel.foundation.tables import folder, read_bytes
 
+ArchitectureLike: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Architecture
+"""What names an architecture: a name of the catalog, a path, a config, counts, or an `Architecture`."""
 MAX_CONFIG_BYTES = 5_000_000
 _PATH_LIKE = re.compile(r"^[./~]|[/\\]$|\.json$")
 """A text of this form is a path, whatever the catalog holds."""
 
 
-def load_architecture(
-    source: str | os.PathLike[str] | Mapping[str, Any] | Architecture, family: str | None = None
-) -> Architecture:
+def load_architecture(source: ArchitectureLike, family: str | None = None) -> Architecture:
     """Return the architecture that a name, a file or a config describes.
 
     Parameters

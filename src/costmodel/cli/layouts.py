@@ -39,9 +39,8 @@ def layouts(
         counts = [int(number) for number in gpus.split(",")]
     except ValueError:
         raise InputError(f"--gpus must be one or more comma-separated numbers; got {gpus!r}") from None
-    recipe = Pretraining(
-        tokens=1e12, sequence_length=sequence_length, batch_size=batch_size, precision=precision
-    )  # the tokens only bound the batch
+    fields = {"sequence_length": sequence_length, "batch_size": batch_size, "precision": precision}
+    recipe = Pretraining.from_data({"tokens": 1e12, **fields})  # the tokens only bound the batch
     constraints: dict[str, Any] = dict(_constraint(one) for one in fixed or [])
     found = search_layouts(model, Cluster(gpu, counts[0]), recipe, counts=counts, **constraints)
     rows = found.rows(top) if len(counts) == 1 else found.curve()

@@ -361,7 +361,7 @@ def scenario_of(run: PublishedRun) -> tuple[Scenario, str]:
         if row[column]
     }
     return _scenario(inputs, precision, count).replace(
-        {"prices": prices, "cluster": Cluster(accelerator, count, site=Site(**site))}
+        {"prices": prices, "cluster": Cluster(accelerator, count, site=Site.from_data(site))}
     ), price_source
 
 

@@ -21,6 +21,13 @@ from costmodel.training.recipes.registry import AnyRecipe
 from costmodel.training.step.efficiency import Efficiency
 from costmodel.training.step.layout import Layout
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from costmodel.architecture.loading import ArchitectureLike
+    from costmodel.foundation.fields import CountLike, RangeLike
+    from costmodel.training.recipes.registry import RecipeLike
+
 Scope = Literal["final_run", "development"]
 MOST_RECIPES = 100
 RealizedEfficiency = Annotated[float | Range, Measure("1", 0.0, 100.0, open_low=True)]
@@ -58,40 +65,75 @@ class Scenario(Spec):
 
     if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            architecture: ArchitectureLike,
+            recipe: RecipeLike | Sequence[RecipeLike],
+            cluster: Cluster | Mapping[str, object],
+            *,
+            prices: Rental | Mapping[str, object] = ...,
+            mfu: RangeLike | None = ...,
+            goodput: RangeLike | None = ...,
+            layout: Layout | Mapping[str, object] | None = ...,
+            search: Literal["bounded", "full"] = ...,
+            efficiency: Efficiency | Mapping[str, object] | None = ...,
+            reliability: Reliability | Mapping[str, object] = ...,
+            realized_efficiency: RangeLike | None = ...,
+            gpu_hours: RangeLike | None = ...,
+            scope: Scope = ...,
+            name: str = ...,
+            seed: CountLike = ...,
+        ) -> None: ...
 
-    architecture: ArchitectureField
-    """A name of the catalog, a path, a config, counts (`{"total": "7B"}`) or an `Architecture`."""
-    recipe: Stages
-    """How the model is trained, or a list of stages in sequence."""
-    cluster: Cluster
-    """Accelerators and the site that they run at."""
-    prices: Rental = Rental()
-    """Price of a GPU-hour: given, or looked up by provider and day."""
-    mfu: Fraction | None = None
-    """Model FLOPs utilization in steady state [1], relative to the dense bf16 peak at every precision."""
-    goodput: Fraction | None = None
-    """Share of the wall time that is spent in useful steps [1]."""
-    layout: Layout | None = None
-    """How the model is distributed over the accelerators. A given layout runs at its modeled speed. Default: the
-    fastest layout of a search, with the modeled speed times the realized efficiency of published runs."""
-    search: Literal["bounded", "full"] = "bounded"
-    """Search where no layout is given: some hundred layouts selected by rules, or the full space."""
-    efficiency: Efficiency | None = None
-    """Constants of the step-time model, as `calibrate` returns them. Default: the shipped constants."""
-    reliability: Reliability = Reliability()
-    """Failures, checkpoints and restarts, from which the goodput is computed where it is not given."""
-    realized_efficiency: RealizedEfficiency | None = None
-    """Achieved speed / modeled speed of your jobs [1]. Default: that of published fine-tunes, for fine-tunes
-    without a given layout."""
-    gpu_hours: GPUHours | None = None
-    """Measured or planned GPU-hours of all recipes [hour]; excludes mfu and goodput."""
-    scope: Scope = "final_run"
-    """What the cost covers: "final_run" or "development" (all runs, data and staff)."""
-    name: str = ""
-    """Title of the estimate."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Seed of the random draws behind the intervals."""
+    architecture: ArchitectureField = Field(
+        description='A name of the catalog, a path, a config, counts (`{"total": "7B"}`) or an `Architecture`.'
+    )
+    recipe: Stages = Field(description="How the model is trained, or a list of stages in sequence.")
+    cluster: Cluster = Field(description="Accelerators and the site that they run at.")
+    prices: Rental = Field(
+        default=Rental(), description="Price of a GPU-hour: given, or looked up by provider and day."
+    )
+    mfu: Fraction | None = Field(
+        default=None,
+        description="Model FLOPs utilization in steady state [1], relative to the dense bf16 peak at every precision.",
+    )
+    goodput: Fraction | None = Field(
+        default=None, description="Share of the wall time that is spent in useful steps [1]."
+    )
+    layout: Layout | None = Field(
+        default=None,
+        description="How the model is distributed over the accelerators. A given layout runs at its modeled speed. "
+        "Default: the fastest layout of a search, with the modeled speed times the realized efficiency of "
+        "published runs.",
+    )
+    search: Literal["bounded", "full"] = Field(
+        default="bounded",
+        description="Search where no layout is given: some hundred layouts selected by rules, or the full space.",
+    )
+    efficiency: Efficiency | None = Field(
+        default=None,
+        description="Constants of the step-time model, as `calibrate` returns them. Default: the shipped constants.",
+    )
+    reliability: Reliability = Field(
+        default=Reliability(),
+        description="Failures, checkpoints and restarts, from which the goodput is computed where it is not given.",
+    )
+    realized_efficiency: RealizedEfficiency | None = Field(
+        default=None,
+        description="Achieved speed / modeled speed of your jobs [1]. Default: that of published fine-tunes, for fine- "
+        "tunes without a given layout.",
+    )
+    gpu_hours: GPUHours | None = Field(
+        default=None, description="Measured or planned GPU-hours of all recipes [hour]; excludes mfu and goodput."
+    )
+    scope: Scope = Field(
+        default="final_run",
+        description='What the cost covers: "final_run" or "development" (all runs, data and staff).',
+    )
+    name: str = Field(default="", description="Title of the estimate.")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        default=0, description="Seed of the random draws behind the intervals."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

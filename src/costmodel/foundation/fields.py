@@ -9,7 +9,7 @@ import math
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, SupportsFloat, SupportsIndex, TypeAlias
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
@@ -194,6 +194,15 @@ ElectricityPrice: TypeAlias = Annotated[float | Range, Measure("USD/kWh", 0.0, 1
 GridIntensity: TypeAlias = Annotated[float | Range, Measure("kg/kWh", 0.0, 1e2)]
 WaterIntensity: TypeAlias = Annotated[float | Range, Measure("liter/kWh", 0.0, 1e4)]
 PowerUsageEffectiveness: TypeAlias = Annotated[float | Range, Measure("1", 1.0, 1e2)]
+
+NumberLike: TypeAlias = SupportsFloat | str
+"""What a numeric field accepts: a number in its unit, a text such as "80 GB", or a pint Quantity."""
+RangeLike: TypeAlias = NumberLike | Range | Mapping[str, object]
+"""What a numeric field accepts that may be uncertain: also a range, as an object or as its data."""
+CountLike: TypeAlias = SupportsIndex | str
+"""What a count accepts: a whole number, or a text such as "64k"."""
+DateLike: TypeAlias = dt.date | str
+"""What a date accepts: a date, or a text such as "2026-09-01"."""
 
 Date: TypeAlias = Annotated[dt.date, BeforeValidator(reported(_date))]
 Count: TypeAlias = Annotated[int, BeforeValidator(reported(_whole)), Field(ge=1, le=10**9)]

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.fields import Bandwidth, Bytes, Count, Date, Gigabytes, Measure, Power, Rate
@@ -15,6 +15,9 @@ from costmodel.foundation.names import Names
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Row, table
 from costmodel.foundation.units import GIB, written_unit
+
+if TYPE_CHECKING:
+    from costmodel.foundation.fields import CountLike, DateLike, NumberLike, RangeLike
 
 PEAK_OF = {"fp8-rowwise": "fp8", "mxfp8": "fp8", "nvfp4": "fp4"}
 """The peak rate that a number format uses, where several formats share one."""
@@ -57,44 +60,66 @@ class Accelerator(Spec):
 
     if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            name: str,
+            *,
+            vendor: str = ...,
+            generation: str = ...,
+            release_date: DateLike | None = ...,
+            fp32: NumberLike | None = ...,
+            tf32: NumberLike | None = ...,
+            fp16: NumberLike | None = ...,
+            bf16: NumberLike | None = ...,
+            fp8: NumberLike | None = ...,
+            fp4: NumberLike | None = ...,
+            memory: NumberLike | None = ...,
+            memory_bandwidth: NumberLike | None = ...,
+            link_bandwidth: NumberLike | None = ...,
+            network_bandwidth: NumberLike | None = ...,
+            host_bandwidth: NumberLike | None = ...,
+            node_size: CountLike = ...,
+            tdp: RangeLike | None = ...,
+            source: str = ...,
+            note: str = ...,
+            usable_memory: NumberLike | None = ...,
+        ) -> None: ...
 
-    name: str
-    vendor: str = ""
-    generation: str = ""
-    """Accelerators with the same behavior, such as "hopper"; selects the default MFU and server power."""
-    release_date: Date | None = None
-    fp32: Rate | None = None
-    """Dense peak rate [TFLOP/s], without sparsity."""
-    tf32: Rate | None = None
-    """Dense peak rate [TFLOP/s], without sparsity."""
-    fp16: Rate | None = None
-    """Dense peak rate [TFLOP/s], without sparsity."""
-    bf16: Rate | None = None
-    """Dense peak rate [TFLOP/s], without sparsity."""
-    fp8: Rate | None = None
-    """Dense peak rate [TFLOP/s], without sparsity."""
-    fp4: Rate | None = None
-    """Dense peak rate [TFLOP/s], without sparsity."""
-    memory: Gigabytes | None = None
-    """Memory as marketed [GB]."""
-    memory_bandwidth: Bandwidth | None = None
-    """Bandwidth of the memory [GB/s]."""
-    link_bandwidth: Bandwidth | None = None
-    """Bandwidth to the other accelerators of a node, in one direction [GB/s]."""
-    network_bandwidth: Bandwidth | None = None
-    """Bandwidth between nodes per accelerator, in one direction [GB/s], of the vendor's reference system."""
-    host_bandwidth: Bandwidth | None = None
-    """Bandwidth between accelerator and host memory, in one direction [GB/s]."""
-    node_size: Count = 8
-    """Accelerators in a typical node."""
-    tdp: Power | None = None
-    """Thermal design power [W]."""
-    source: str = ""
-    note: str = ""
-    usable_memory: Bytes | None = None
-    """Memory that a program can allocate [byte]. Default: `memory` with its unit where one is written, else as
-    many GiB as are marketed in GB."""
+    name: str = Field(description="Name, as in the catalog or of your own.")
+    vendor: str = Field(default="", description='Vendor, such as "nvidia". Default: empty.')
+    generation: str = Field(
+        default="",
+        description='Accelerators with the same behavior, such as "hopper"; selects the default MFU and server power.',
+    )
+    release_date: Date | None = Field(default=None, description="Day of release.")
+    fp32: Rate | None = Field(default=None, description="Dense peak rate [TFLOP/s], without sparsity.")
+    tf32: Rate | None = Field(default=None, description="Dense peak rate [TFLOP/s], without sparsity.")
+    fp16: Rate | None = Field(default=None, description="Dense peak rate [TFLOP/s], without sparsity.")
+    bf16: Rate | None = Field(default=None, description="Dense peak rate [TFLOP/s], without sparsity.")
+    fp8: Rate | None = Field(default=None, description="Dense peak rate [TFLOP/s], without sparsity.")
+    fp4: Rate | None = Field(default=None, description="Dense peak rate [TFLOP/s], without sparsity.")
+    memory: Gigabytes | None = Field(default=None, description="Memory as marketed [GB].")
+    memory_bandwidth: Bandwidth | None = Field(default=None, description="Bandwidth of the memory [GB/s].")
+    link_bandwidth: Bandwidth | None = Field(
+        default=None, description="Bandwidth to the other accelerators of a node, in one direction [GB/s]."
+    )
+    network_bandwidth: Bandwidth | None = Field(
+        default=None,
+        description="Bandwidth between nodes per accelerator, in one direction [GB/s], of the vendor's reference "
+        "system.",
+    )
+    host_bandwidth: Bandwidth | None = Field(
+        default=None, description="Bandwidth between accelerator and host memory, in one direction [GB/s]."
+    )
+    node_size: Count = Field(default=8, description="Accelerators in a typical node.")
+    tdp: Power | None = Field(default=None, description="Thermal design power [W].")
+    source: str = Field(default="", description="Source of the figures.")
+    note: str = Field(default="", description="Remarks on the figures.")
+    usable_memory: Bytes | None = Field(
+        default=None,
+        description="Memory that a program can allocate [byte]. Default: `memory` with its unit where one is written, "
+        "else as many GiB as are marketed in GB.",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -1,14 +1,17 @@
 """Clusters: the number and kind of accelerators, their nodes, network and site."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from costmodel.foundation.fields import Bandwidth, Count, reported
 from costmodel.foundation.specs import Spec
 from costmodel.hardware.accelerator import Accelerator, accelerator_names, load_accelerator
 from costmodel.hardware.site import Site
+
+if TYPE_CHECKING:
+    from costmodel.foundation.fields import CountLike, NumberLike
 
 
 def _named(value: Any) -> Any:
@@ -23,6 +26,8 @@ def _written(accelerator: Accelerator) -> Any:
     return accelerator.name if same else accelerator.to_data()
 
 
+AcceleratorLike: TypeAlias = str | Accelerator | Mapping[str, object]
+"""What names an accelerator: a name of the catalog, an `Accelerator`, or its fields."""
 AcceleratorField = Annotated[Accelerator, BeforeValidator(reported(_named)), PlainSerializer(_written)]
 
 
@@ -37,18 +42,27 @@ class Cluster(Spec):
 
     if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            accelerator: AcceleratorLike,
+            count: CountLike,
+            *,
+            site: Site | Mapping[str, object] = ...,
+            gpus_per_node: CountLike | None = ...,
+            network_bandwidth: NumberLike | None = ...,
+        ) -> None: ...
 
-    accelerator: AcceleratorField
-    """A name of the catalog, an `Accelerator`, or its fields."""
-    count: Count
-    """Number of accelerators."""
-    site: Site = Site()
-    """Power, cooling, water and grid."""
-    gpus_per_node: Count | None = None
-    """Accelerators per node. Default: a typical node of the accelerator."""
-    network_bandwidth: Bandwidth | None = None
-    """Bandwidth between nodes per accelerator, in one direction [GB/s]. Default: that of the accelerator."""
+    accelerator: AcceleratorField = Field(description="A name of the catalog, an `Accelerator`, or its fields.")
+    count: Count = Field(description="Number of accelerators.")
+    site: Site = Field(default=Site(), description="Power, cooling, water and grid.")
+    gpus_per_node: Count | None = Field(
+        default=None, description="Accelerators per node. Default: a typical node of the accelerator."
+    )
+    network_bandwidth: Bandwidth | None = Field(
+        default=None,
+        description="Bandwidth between nodes per accelerator, in one direction [GB/s]. Default: that of the "
+        "accelerator.",
+    )
 
     @property
     def node_size(self) -> int:

@@ -1,7 +1,9 @@
 """Sites: power, cooling, water and grid, given or looked up by region."""
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pydantic import Field
 
 from costmodel.foundation.errors import MissingFactError
 from costmodel.foundation.fields import (
@@ -15,6 +17,9 @@ from costmodel.foundation.names import Names
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure, Provenance, Row, table
 
+if TYPE_CHECKING:
+    from costmodel.foundation.fields import RangeLike
+
 
 class Site(Spec):
     """A data center. Fields that are not given are looked up by region, or assumed with an uncertainty.
@@ -27,25 +32,44 @@ class Site(Spec):
 
     if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            region: str | None = ...,
+            *,
+            year: int | None = ...,
+            pue: RangeLike | None = ...,
+            grid_intensity: RangeLike | None = ...,
+            water_usage_effectiveness: RangeLike | None = ...,
+            water_intensity: RangeLike | None = ...,
+            electricity: RangeLike | None = ...,
+            power_per_gpu: RangeLike | None = ...,
+        ) -> None: ...
 
-    region: str | None = None
-    """Country ("FRA", "France"), US state ("US-VA", "us-virginia") or cloud region ("gcp:us-central1",
-    "aws:us-east-1")."""
-    year: int | None = None
-    """Year of the grid intensity. Default: the newest in the table."""
-    pue: PowerUsageEffectiveness | None = None
-    """Power usage effectiveness (PUE) [1]: energy of the facility / energy of the servers."""
-    grid_intensity: GridIntensity | None = None
-    """Greenhouse gas emissions of the electricity, location-based [kg/kWh]."""
-    water_usage_effectiveness: WaterIntensity | None = None
-    """Water usage effectiveness (WUE): water evaporated on site / energy of the servers [liter/kWh]."""
-    water_intensity: WaterIntensity | None = None
-    """Water consumed to generate the electricity [liter/kWh]."""
-    electricity: ElectricityPrice | None = None
-    """Price of electricity [USD/kWh]."""
-    power_per_gpu: Power | None = None
-    """Wall power per accelerator with its share of the server [W]. Default: measured, else from the TDP."""
+    region: str | None = Field(
+        default=None,
+        description='Country ("FRA", "France"), US state ("US-VA", "us-virginia") or cloud region ("gcp:us-central1", '
+        '"aws:us-east-1").',
+    )
+    year: int | None = Field(default=None, description="Year of the grid intensity. Default: the newest in the table.")
+    pue: PowerUsageEffectiveness | None = Field(
+        default=None, description="Power usage effectiveness (PUE) [1]: energy of the facility / energy of the servers."
+    )
+    grid_intensity: GridIntensity | None = Field(
+        default=None, description="Greenhouse gas emissions of the electricity, location-based [kg/kWh]."
+    )
+    water_usage_effectiveness: WaterIntensity | None = Field(
+        default=None,
+        description="Water usage effectiveness (WUE): water evaporated on site / energy of the servers [liter/kWh].",
+    )
+    water_intensity: WaterIntensity | None = Field(
+        default=None, description="Water consumed to generate the electricity [liter/kWh]."
+    )
+    electricity: ElectricityPrice | None = Field(default=None, description="Price of electricity [USD/kWh].")
+    power_per_gpu: Power | None = Field(
+        default=None,
+        description="Wall power per accelerator with its share of the server [W]. Default: measured, else from the "
+        "TDP.",
+    )
 
 
 def grid_intensity(region: str, year: int | None = None) -> Figure:

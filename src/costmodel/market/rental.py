@@ -2,9 +2,9 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.fields import Date, PricePerGPUHour
@@ -13,6 +13,9 @@ from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure, Provenance, Table, read_csv
 from costmodel.hardware.accelerator import accelerator_names
 from costmodel.market.gpu_prices import MARKET, GPUPrice, PurchaseModel, gpu_price, traced_prices
+
+if TYPE_CHECKING:
+    from costmodel.foundation.fields import DateLike, RangeLike
 
 
 class Rental(Spec):
@@ -28,22 +31,38 @@ class Rental(Spec):
 
     if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            *,
+            provider: str = ...,
+            purchase_model: PurchaseModel = ...,
+            on: DateLike | None = ...,
+            region: str | None = ...,
+            price: RangeLike | None = ...,
+            per: Literal["gpu", "instance"] = ...,
+            table: str | None = ...,
+        ) -> None: ...
 
-    provider: str = MARKET
-    """A provider of the price table, or "market": the median of all providers but hyperscalers."""
-    purchase_model: PurchaseModel = "on_demand"
-    """Kind of contract: "on_demand", "spot", "reserved_short", "reserved_1y", "reserved_3y" or "marketplace"."""
-    on: Date | None = None
-    """Day of the price; by default the newest day of the table."""
-    region: str | None = None
-    """Region as the provider names it."""
-    price: PricePerGPUHour | None = None
-    """A given price [USD/hour], per GPU or per instance; looked up by default."""
-    per: Literal["gpu", "instance"] = "gpu"
-    """Whether `price` is per GPU or per instance."""
-    table: str | None = None
-    """Path of a CSV file in the columns of data/gpu_prices.csv; its prices are added to those of the library."""
+    provider: str = Field(
+        default=MARKET,
+        description='A provider of the price table, or "market": the median of all providers but hyperscalers.',
+    )
+    purchase_model: PurchaseModel = Field(
+        default="on_demand",
+        description='Kind of contract: "on_demand", "spot", "reserved_short", "reserved_1y", "reserved_3y" or '
+        '"marketplace".',
+    )
+    on: Date | None = Field(default=None, description="Day of the price; by default the newest day of the table.")
+    region: str | None = Field(default=None, description="Region as the provider names it.")
+    price: PricePerGPUHour | None = Field(
+        default=None, description="A given price [USD/hour], per GPU or per instance; looked up by default."
+    )
+    per: Literal["gpu", "instance"] = Field(default="gpu", description="Whether `price` is per GPU or per instance.")
+    table: str | None = Field(
+        default=None,
+        description="Path of a CSV file in the columns of data/gpu_prices.csv; its prices are added to those of the "
+        "library.",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

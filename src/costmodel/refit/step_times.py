@@ -73,10 +73,12 @@ def grid_steps(rows: Table) -> list[MeasuredStep]:
     """
     cluster, steps = Cluster("A100-80GB-SXM", 8), []
     for number, row in enumerate(rows.rows, start=2):
-        sizes = {name: int(row[name]) for name in ("data", "tensor", "pipeline", "micro_batch")}
         shape = {name: row[name] for name in ("n_layers", "d_model", "n_heads", "sequence_length")}
         layout = Layout(
-            **sizes,
+            data=row["data"],
+            tensor=row["tensor"],
+            pipeline=row["pipeline"],
+            micro_batch=row["micro_batch"],
             zero=0,
             recompute="full",
             sequence_parallel=False,

@@ -203,19 +203,19 @@ def _layout(
         whole = 3 if cells.words["method"] == "full_fine_tuning" else 2
         zero = 1 if planned else 0 if count == 1 else whole
     overlap_data = cells.switch("overlap_data")
-    layout = Layout(
-        data=count,
-        micro_batch=micro_batch or 1,
-        zero=zero,
-        recompute=words.get("recompute", "full"),
-        attention=words.get("attention", "flash-2"),
-        loss=words.get("loss", "whole" if eager else "fused"),
-        eager=eager,
-        overlap_data=True if overlap_data is None else overlap_data,
-        **{
-            name: cells.switch(name) or False
-            for name in ("step_in_backward", "offload_optimizer", "offload_weights", "offload_activations")
-        },
+    switches = ("step_in_backward", "offload_optimizer", "offload_weights", "offload_activations")
+    layout = Layout.from_data(
+        {
+            "data": count,
+            "micro_batch": micro_batch or 1,
+            "zero": zero,
+            "recompute": words.get("recompute", "full"),
+            "attention": words.get("attention", "flash-2"),
+            "loss": words.get("loss", "whole" if eager else "fused"),
+            "eager": eager,
+            "overlap_data": True if overlap_data is None else overlap_data,
+            **{name: cells.switch(name) or False for name in switches},
+        }
     )
     if batch is None:
         return layout, cells.whole("accumulation") or 1

@@ -152,22 +152,24 @@ def _layout(cells: Cells, defaults: Software, year: float, count: int, batch: in
     sequence_parallel, overlap_tensor, overlap_data = (
         cells.switch(name) for name in ("sequence_parallel", "overlap_tensor", "overlap_data")
     )
-    layout = Layout(
-        data=data,
-        tensor=tensor,
-        pipeline=pipeline,
-        context=context,
-        expert=cells.whole("expert") or 1,
-        micro_batch=micro_batch,
-        interleave=(cells.whole("interleave") or 1) if pipeline > 1 else 1,
-        zero=(0 if early else 1) if zero is None else zero,
-        shard=cells.whole("shard"),
-        recompute=recompute or "none",
-        sequence_parallel=not early if sequence_parallel is None else sequence_parallel,
-        attention=kernel,
-        loss=cells.words.get("loss") or defaults.loss,
-        overlap_tensor=defaults.overlap_tensor if overlap_tensor is None else overlap_tensor,
-        overlap_data=not early if overlap_data is None else overlap_data,
+    layout = Layout.from_data(
+        {
+            "data": data,
+            "tensor": tensor,
+            "pipeline": pipeline,
+            "context": context,
+            "expert": cells.whole("expert") or 1,
+            "micro_batch": micro_batch,
+            "interleave": (cells.whole("interleave") or 1) if pipeline > 1 else 1,
+            "zero": (0 if early else 1) if zero is None else zero,
+            "shard": cells.whole("shard"),
+            "recompute": recompute or "none",
+            "sequence_parallel": not early if sequence_parallel is None else sequence_parallel,
+            "attention": kernel,
+            "loss": cells.words.get("loss") or defaults.loss,
+            "overlap_tensor": defaults.overlap_tensor if overlap_tensor is None else overlap_tensor,
+            "overlap_data": not early if overlap_data is None else overlap_data,
+        }
     )
     return layout, frozenset(unknown)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
+from pydantic import Field
+
 from costmodel.foundation.arrays import exp, expm1, largest, silent, smallest, sqrt, where
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.fields import GPUHours, Measure
@@ -40,6 +42,9 @@ _UNITS = {
 """Units of the fields of `Reliability`."""
 _ARGUMENTS = {"gpu_hours_per_failure": "gpu_time_per_failure", "checkpoint_interval": "interval"}
 """Arguments of `job_goodput` that differ in name from their field of `Reliability`."""
+
+if TYPE_CHECKING:
+    from costmodel.foundation.fields import RangeLike
 
 Seconds: TypeAlias = Annotated[float | Range, Measure("s", 0.0, 1e9, open_low=True)]
 StorageBandwidth: TypeAlias = Annotated[float | Range, Measure("GB/s", 0.0, 1e9, open_low=True)]
@@ -245,26 +250,49 @@ class Reliability(Spec):
     True
     """
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            *,
+            gpu_hours_per_failure: RangeLike | None = ...,
+            restart_time: RangeLike | None = ...,
+            checkpoint_bandwidth: RangeLike | None = ...,
+            checkpoint_bytes_per_parameter: RangeLike = ...,
+            checkpoint_overlap: RangeLike = ...,
+            checkpoint_interval: RangeLike | None = ...,
+            evaluation_share: RangeLike = ...,
+            residual_overhead: RangeLike | None = ...,
+        ) -> None: ...
 
-    gpu_hours_per_failure: GPUHours | None = None
-    """GPU-hours per failure that stops the job [hour]."""
-    restart_time: Seconds | None = None
-    """From a failure to useful steps: detection, reload, warm-up [s]."""
-    checkpoint_bandwidth: StorageBandwidth | None = None
-    """Bandwidth of the whole job to its storage [GB/s]; grows with the cluster unless given."""
-    checkpoint_bytes_per_parameter: BytesPerParameter = 14.0
-    """Size of a checkpoint per parameter [byte]: weights in bf16, weights and two moments in fp32 (BLOOM: 13.1)."""
-    checkpoint_overlap: Overhead = 0.0
-    """Share of a write that training does not wait for; ByteCheckpoint (arXiv 2407.20143) hides 0.98."""
-    checkpoint_interval: Seconds | None = None
-    """Useful time between two checkpoints; default: the optimum [s]."""
-    evaluation_share: Overhead = 0.0
-    """Share of the time in evaluation beyond what `residual_overhead` holds (BLOOM: 0.007)."""
-    residual_overhead: Overhead | None = None
-    """Share of the time in what failures and checkpoints do not explain."""
+    gpu_hours_per_failure: GPUHours | None = Field(
+        default=None, description="GPU-hours per failure that stops the job [hour]."
+    )
+    restart_time: Seconds | None = Field(
+        default=None, description="From a failure to useful steps: detection, reload, warm-up [s]."
+    )
+    checkpoint_bandwidth: StorageBandwidth | None = Field(
+        default=None,
+        description="Bandwidth of the whole job to its storage [GB/s]; grows with the cluster unless given.",
+    )
+    checkpoint_bytes_per_parameter: BytesPerParameter = Field(
+        default=14.0,
+        description="Size of a checkpoint per parameter [byte]: weights in bf16, weights and two moments in fp32 "
+        "(BLOOM: 13.1).",
+    )
+    checkpoint_overlap: Overhead = Field(
+        default=0.0,
+        description="Share of a write that training does not wait for; ByteCheckpoint (arXiv 2407.20143) hides 0.98.",
+    )
+    checkpoint_interval: Seconds | None = Field(
+        default=None, description="Useful time between two checkpoints; default: the optimum [s]."
+    )
+    evaluation_share: Overhead = Field(
+        default=0.0, description="Share of the time in evaluation beyond what `residual_overhead` holds (BLOOM: 0.007)."
+    )
+    residual_overhead: Overhead | None = Field(
+        default=None, description="Share of the time in what failures and checkpoints do not explain."
+    )
 
     def figures(self, count: int) -> dict[str, tuple[str, Figure]]:
         """Return the inputs of `job_goodput` by its names, each with its unit; `interval` only where it is given."""

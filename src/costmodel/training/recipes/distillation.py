@@ -2,19 +2,24 @@
 
 from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.ranges import middle
 from costmodel.foundation.tables import Figure, Provenance
 from costmodel.market.api_prices import api_price
 from costmodel.training.recipes.finetuning import FineTuning
-from costmodel.training.recipes.passes import Pass
+from costmodel.training.recipes.passes import KIND, Pass
 from costmodel.training.recipes.preference import AUXILIARY_WEIGHT_BYTES
 from costmodel.training.recipes.reinforcement import AuxiliaryModel, PromptLength
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Unpack
+
+    from costmodel.architecture.loading import ArchitectureLike
+    from costmodel.foundation.fields import NumberLike
+    from costmodel.training.recipes.finetuning import FineTuningFields
 
 
 class Distillation(FineTuning):
@@ -31,21 +36,39 @@ class Distillation(FineTuning):
     ['teacher', 'train']
     """
 
-    kind: Literal["distillation"] = "distillation"
-    learn_from: Literal["sequences", "logits"] = "sequences"
-    """Training signal: text that the teacher generates once, or its logits for each token."""
-    teacher: AuxiliaryModel = None
-    """Teacher model on the same accelerators."""
-    api: str | None = None
-    """Teacher behind an API instead, by its name in the API prices; its price is part of the cost."""
-    api_provider: str | None = None
-    """API provider, if several offer the model."""
-    api_batch: bool = False
-    """Whether the batch price of the API applies."""
-    prompt_length: PromptLength = 256.0
-    """Mean prompt tokens of the teacher per example [token]."""
-    cached: bool = False
-    """Whether the logits are computed once and stored, instead of in every epoch."""
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            learn_from: Literal["sequences", "logits"] = ...,
+            teacher: ArchitectureLike | None = ...,
+            api: str | None = ...,
+            api_provider: str | None = ...,
+            api_batch: bool = ...,
+            prompt_length: NumberLike = ...,
+            cached: bool = ...,
+            **fields: Unpack[FineTuningFields],
+        ) -> None: ...
+
+    kind: Literal["distillation"] = Field(default="distillation", description=KIND)
+    learn_from: Literal["sequences", "logits"] = Field(
+        default="sequences",
+        description="Training signal: text that the teacher generates once, or its logits for each token.",
+    )
+    teacher: AuxiliaryModel = Field(default=None, description="Teacher model on the same accelerators.")
+    api: str | None = Field(
+        default=None,
+        description="Teacher behind an API instead, by its name in the API prices; its price is part of the cost.",
+    )
+    api_provider: str | None = Field(default=None, description="API provider, if several offer the model.")
+    api_batch: bool = Field(default=False, description="Whether the batch price of the API applies.")
+    prompt_length: PromptLength = Field(
+        default=256.0, description="Mean prompt tokens of the teacher per example [token]."
+    )
+    cached: bool = Field(
+        default=False, description="Whether the logits are computed once and stored, instead of in every epoch."
+    )
 
     @model_validator(mode="after")
     def _teacher(self) -> Self:

@@ -4,9 +4,9 @@ To add a recipe of this kind, subclass `FineTuning` and add a row to `RECIPES` i
 """
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from costmodel.architecture.quantization import BITS
 from costmodel.architecture.specification import Architecture
@@ -15,7 +15,7 @@ from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import constant
 from costmodel.training.recipes.lengths import LengthDistribution, Lengths
-from costmodel.training.recipes.passes import Pass
+from costmodel.training.recipes.passes import KIND, Pass
 from costmodel.training.step.adapters import ALL_LINEAR, Adapters, adapter_parameters
 from costmodel.training.step.numerics import FORWARD, Numerics, Optimizer, Precision, numerics
 
@@ -34,6 +34,38 @@ FROZEN_WEIGHT_BYTES: dict[str, float] = {
 Epochs = Annotated[float, Measure("1", 0.0, 1e4, open_low=True, uncertain=False)]
 
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypedDict, Unpack
+
+    from costmodel.foundation.fields import CountLike, NumberLike, RangeLike
+    from costmodel.training.recipes.lengths import LengthsLike
+
+    class FineTuningFields(TypedDict, total=False):
+        """Fields of all fine-tuning recipes, with the types that a constructor accepts."""
+
+        tokens: RangeLike | None
+        examples: CountLike | None
+        lengths: LengthsLike | None
+        epochs: NumberLike
+        packing: bool
+        padding_group: CountLike
+        sequence_length: CountLike
+        batch_size: CountLike | None
+        precision: Precision
+        optimizer: Optimizer
+        master_weights: bool
+        rank: CountLike | None
+        targets: Sequence[str]
+        variant: Literal["lora", "rslora", "dora"]
+        quantization: Quantization
+        train_embeddings: bool
+        software: Literal["fused", "eager"]
+        trials: CountLike
+        trial_share: NumberLike
+        gpu_hours: RangeLike | None
+
+
 class FineTuning(Spec):
     """Base of all recipes that start from a trained model: data, trained parameters and number formats.
 
@@ -43,50 +75,66 @@ class FineTuning(Spec):
     if TYPE_CHECKING:  # fields accept more types than they hold
         kind: str
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(self, **fields: Unpack[FineTuningFields]) -> None: ...
 
-    tokens: Tokens | None = None
-    """Tokens of one epoch [token]."""
-    examples: Count | None = None
-    """Examples of one epoch, instead of `tokens`; needs `lengths` [1]."""
-    lengths: Lengths | None = None
-    """Tokens per example: a number, an interval that holds 80 % ("lognormal 200 to 1500"), or a list [token]."""
-    epochs: Epochs = 1.0
-    """Number of epochs [1]."""
-    packing: bool = True
-    """Whether several examples are packed into a sequence, without attention between them; otherwise each example is
-    padded to the longest of its `padding_group`."""
-    padding_group: Count = 8
-    """Examples that are padded to the same length [1]."""
-    sequence_length: Dimension = 2048
-    """Most tokens per sequence; longer examples are truncated [token]."""
-    batch_size: Dimension | None = None
-    """Global batch size: sequences per step; default: 64, or one per accelerator if there are more [1]."""
-    precision: Precision = "bf16"
-    """Number format of the matmuls."""
-    optimizer: Optimizer = "adamw"
-    """Optimizer; determines the memory of the optimizer states."""
-    master_weights: bool = True
-    """Whether trained weights have an fp32 copy; adapters are fp32 then."""
-    rank: Count | None = None
-    """Rank of low-rank adapters; default: no adapters, all weights are trained [1]."""
-    targets: tuple[str, ...] = (ALL_LINEAR,)
-    """Matrices with adapters: "all-linear", or names such as "query" (or "q_proj")."""
-    variant: Literal["lora", "rslora", "dora"] = "lora"
-    """Kind of adapters: rsLoRA only changes their scale, DoRA adds magnitude vectors."""
-    quantization: Quantization = "none"
-    """Number format of the frozen weights."""
-    train_embeddings: bool = False
-    """Whether embedding and LM head are trained in full beside the adapters, for example for new tokens."""
-    software: Literal["fused", "eager"] = "fused"
-    """Software: fused or compiled kernels (torchtune, Unsloth, NeMo), or kernels launched one by one by a
-    general-purpose trainer ("eager": Hugging Face Trainer with PEFT and DeepSpeed)."""
-    trials: Count = 1
-    """Runs of a hyperparameter sweep; all count [1]."""
-    trial_share: Annotated[float, Measure("1", 0.0, 1.0, open_low=True, uncertain=False)] = 1.0
-    """Share of the data that each trial uses [1]."""
-    gpu_hours: GPUHours | None = None
-    """GPU-hours, if known [hour]; they replace the step-time model."""
+    tokens: Tokens | None = Field(default=None, description="Tokens of one epoch [token].")
+    examples: Count | None = Field(
+        default=None, description="Examples of one epoch, instead of `tokens`; needs `lengths` [1]."
+    )
+    lengths: Lengths | None = Field(
+        default=None,
+        description='Tokens per example: a number, an interval that holds 80 % ("lognormal 200 to 1500"), or a list '
+        "[token].",
+    )
+    epochs: Epochs = Field(default=1.0, description="Number of epochs [1].")
+    packing: bool = Field(
+        default=True,
+        description="Whether several examples are packed into a sequence, without attention between them; otherwise "
+        "each example is padded to the longest of its `padding_group`.",
+    )
+    padding_group: Count = Field(default=8, description="Examples that are padded to the same length [1].")
+    sequence_length: Dimension = Field(
+        default=2048, description="Most tokens per sequence; longer examples are truncated [token]."
+    )
+    batch_size: Dimension | None = Field(
+        default=None,
+        description="Global batch size: sequences per step; default: 64, or one per accelerator if there are more [1].",
+    )
+    precision: Precision = Field(default="bf16", description="Number format of the matmuls.")
+    optimizer: Optimizer = Field(
+        default="adamw", description="Optimizer; determines the memory of the optimizer states."
+    )
+    master_weights: bool = Field(
+        default=True, description="Whether trained weights have an fp32 copy; adapters are fp32 then."
+    )
+    rank: Count | None = Field(
+        default=None, description="Rank of low-rank adapters; default: no adapters, all weights are trained [1]."
+    )
+    targets: tuple[str, ...] = Field(
+        default=(ALL_LINEAR,),
+        description='Matrices with adapters: "all-linear", or names such as "query" (or "q_proj").',
+    )
+    variant: Literal["lora", "rslora", "dora"] = Field(
+        default="lora", description="Kind of adapters: rsLoRA only changes their scale, DoRA adds magnitude vectors."
+    )
+    quantization: Quantization = Field(default="none", description="Number format of the frozen weights.")
+    train_embeddings: bool = Field(
+        default=False,
+        description="Whether embedding and LM head are trained in full beside the adapters, for example for new "
+        "tokens.",
+    )
+    software: Literal["fused", "eager"] = Field(
+        default="fused",
+        description="Software: fused or compiled kernels (torchtune, Unsloth, NeMo), or kernels launched one by one "
+        'by a general-purpose trainer ("eager": Hugging Face Trainer with PEFT and DeepSpeed).',
+    )
+    trials: Count = Field(default=1, description="Runs of a hyperparameter sweep; all count [1].")
+    trial_share: Annotated[float, Measure("1", 0.0, 1.0, open_low=True, uncertain=False)] = Field(
+        default=1.0, description="Share of the data that each trial uses [1]."
+    )
+    gpu_hours: GPUHours | None = Field(
+        default=None, description="GPU-hours, if known [hour]; they replace the step-time model."
+    )
 
     sequences_of_example: ClassVar[int] = 1
     """Sequences per example: 2 for pairs of a preferred and a rejected answer [1]."""
@@ -250,7 +298,7 @@ class FullFineTuning(FineTuning):
     1.0
     """
 
-    kind: Literal["full_fine_tuning"] = "full_fine_tuning"
+    kind: Literal["full_fine_tuning"] = Field(default="full_fine_tuning", description=KIND)
 
 
 class LoRA(FineTuning):
@@ -267,8 +315,8 @@ class LoRA(FineTuning):
     60000000.0
     """
 
-    kind: Literal["lora"] = "lora"
-    rank: Count = 16
+    kind: Literal["lora"] = Field(default="lora", description=KIND)
+    rank: Count = Field(default=16, description="Rank of the low-rank adapters [1].")
 
 
 class QLoRA(FineTuning):
@@ -279,9 +327,9 @@ class QLoRA(FineTuning):
     Dettmers et al. 2023 (arXiv 2305.14314); Frantar et al. 2022, "GPTQ" (arXiv 2210.17323).
     """
 
-    kind: Literal["qlora"] = "qlora"
-    rank: Count = 16
-    quantization: Quantization = "nf4"
+    kind: Literal["qlora"] = Field(default="qlora", description=KIND)
+    rank: Count = Field(default=16, description="Rank of the low-rank adapters [1].")
+    quantization: Quantization = Field(default="nf4", description="Number format of the frozen weights.")
 
 
 class PromptTuning(FineTuning):
@@ -292,12 +340,19 @@ class PromptTuning(FineTuning):
     Lester et al. 2021 (arXiv 2104.08691); Li and Liang 2021, "Prefix-Tuning" (arXiv 2101.00190).
     """
 
-    kind: Literal["prompt_tuning"] = "prompt_tuning"
-    rank: None = None
-    virtual_tokens: Count = 20
-    """Number of virtual tokens [token]."""
-    prefix: bool = False
-    """Whether keys and values of every layer are trained (prefix tuning) instead of embeddings."""
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, *, virtual_tokens: CountLike = ..., prefix: bool = ..., **fields: Unpack[FineTuningFields]
+        ) -> None: ...
+
+    kind: Literal["prompt_tuning"] = Field(default="prompt_tuning", description=KIND)
+    rank: None = Field(default=None, description="None: virtual tokens are trained instead of adapters.")
+    virtual_tokens: Count = Field(default=20, description="Number of virtual tokens [token].")
+    prefix: bool = Field(
+        default=False,
+        description="Whether keys and values of every layer are trained (prefix tuning) instead of embeddings.",
+    )
 
     @property
     def adapters(self) -> Adapters:
@@ -312,5 +367,5 @@ class QuantizationAwareTraining(FineTuning):
     torchtune, docs/source/tutorials/qat_finetune.rst: about 30 % lower speed, so 1 / 0.7 of the time.
     """
 
-    kind: Literal["quantization_aware_training"] = "quantization_aware_training"
+    kind: Literal["quantization_aware_training"] = Field(default="quantization_aware_training", description=KIND)
     slowdown: ClassVar[float] = 1 / 0.7

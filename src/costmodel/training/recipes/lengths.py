@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator
 
-from costmodel.foundation.fields import MOST, Measure
+from costmodel.foundation.fields import MOST, Measure, RangeLike
 from costmodel.foundation.ranges import Range, Samples
 
 POINTS = 512
@@ -26,6 +27,9 @@ def _without_shape_name(value: Any) -> Any:
 
 Lengths: TypeAlias = Annotated[float | Range, Measure("token", 1.0, MOST), BeforeValidator(_without_shape_name)]
 """Tokens per sequence: a number, an interval that holds 80 % ("lognormal 200 to 1500"), or a list of lengths."""
+
+LengthsLike: TypeAlias = RangeLike | Sequence[float]
+"""What lengths accept."""
 
 
 class LengthDistribution:

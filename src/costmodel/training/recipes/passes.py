@@ -11,6 +11,8 @@ from costmodel.training.step.adapters import Adapters, adapter_parameters
 from costmodel.training.step.numerics import Numerics
 from costmodel.training.step.workload import workload
 
+KIND = "Kind of recipe: its name in scenario files."
+"""Description of the field `kind` of every recipe."""
 MIXED = Numerics()
 """Mixed-precision training."""
 PassKind = Literal["train", "forward", "generate"]

@@ -3,12 +3,19 @@
 For methods that compare pairs of answers, tokens count both answers.
 """
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
 
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.ranges import middle
 from costmodel.training.recipes.finetuning import FineTuning
-from costmodel.training.recipes.passes import Pass
+from costmodel.training.recipes.passes import KIND, Pass
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from costmodel.training.recipes.finetuning import FineTuningFields
 
 AUXILIARY_WEIGHT_BYTES = 2.0
 """Bytes per parameter of an auxiliary model, in 16 bits [byte]."""
@@ -17,15 +24,21 @@ AUXILIARY_WEIGHT_BYTES = 2.0
 class RewardModel(FineTuning):
     """Training of a reward model on pairs of answers (Ouyang et al. 2022, section 3.5, arXiv 2203.02155)."""
 
-    kind: Literal["reward_model"] = "reward_model"
+    kind: Literal["reward_model"] = Field(default="reward_model", description=KIND)
     sequences_of_example: ClassVar[int] = 2
 
 
 class _WithReference(FineTuning):
     """Base of methods with a reference model, which scores the same answers."""
 
-    precomputed_reference: bool = False
-    """Whether the reference model scores the data once before the training, instead of in every epoch."""
+    if TYPE_CHECKING:
+
+        def __init__(self, *, precomputed_reference: bool = ..., **fields: Unpack[FineTuningFields]) -> None: ...
+
+    precomputed_reference: bool = Field(
+        default=False,
+        description="Whether the reference model scores the data once before the training, instead of in every epoch.",
+    )
 
     def passes(self, architecture: Architecture) -> list[Pass]:
         tokens = middle(self.trained_tokens())
@@ -53,7 +66,7 @@ class DPO(_WithReference):
     48000000.0
     """
 
-    kind: Literal["dpo"] = "dpo"
+    kind: Literal["dpo"] = Field(default="dpo", description=KIND)
     sequences_of_example: ClassVar[int] = 2
 
 
@@ -65,18 +78,18 @@ class KTO(_WithReference):
     Ethayarajh et al. 2024 (arXiv 2402.01306).
     """
 
-    kind: Literal["kto"] = "kto"
+    kind: Literal["kto"] = Field(default="kto", description=KIND)
 
 
 class ORPO(FineTuning):
     """Odds ratio preference optimization of answer pairs, without a reference (Hong et al. 2024, arXiv 2403.07691)."""
 
-    kind: Literal["orpo"] = "orpo"
+    kind: Literal["orpo"] = Field(default="orpo", description=KIND)
     sequences_of_example: ClassVar[int] = 2
 
 
 class SimPO(FineTuning):
     """Simple preference optimization of answer pairs, without a reference (Meng et al. 2024, arXiv 2405.14734)."""
 
-    kind: Literal["simpo"] = "simpo"
+    kind: Literal["simpo"] = Field(default="simpo", description=KIND)
     sequences_of_example: ClassVar[int] = 2

@@ -1,15 +1,20 @@
 """Pretraining: training on text from scratch, or one stage of it."""
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
 
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.fields import Dimension, GPUHours, Tokens
 from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import constant
-from costmodel.training.recipes.passes import Pass
+from costmodel.training.recipes.passes import KIND, Pass
 from costmodel.training.step.numerics import Numerics, Optimizer, Precision, numerics
+
+if TYPE_CHECKING:
+    from costmodel.foundation.fields import CountLike, RangeLike
 
 BATCH_TOKENS = constant("batch_tokens")
 """Default tokens per step, as at the start of Llama 2 and 3 (arXiv 2307.09288, 2407.21783) [token]."""
@@ -30,23 +35,36 @@ class Pretraining(Spec):
 
     if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            tokens: RangeLike,
+            *,
+            sequence_length: CountLike = ...,
+            batch_size: CountLike | None = ...,
+            precision: Precision = ...,
+            optimizer: Optimizer = ...,
+            master_weights: bool = ...,
+            gpu_hours: RangeLike | None = ...,
+        ) -> None: ...
 
-    kind: Literal["pretraining"] = "pretraining"
-    tokens: Tokens
-    """Training tokens, repetitions included [token]."""
-    sequence_length: Dimension = 4096
-    """Tokens per sequence [token]."""
-    batch_size: Dimension | None = None
-    """Global batch size: sequences per step; default: about 4 million tokens [1]."""
-    precision: Precision = "bf16"
-    """Number format of the matmuls. MFU always refers to the bf16 peak."""
-    optimizer: Optimizer = "adamw"
-    """Optimizer; determines the memory of the optimizer states."""
-    master_weights: bool = True
-    """Whether an fp32 copy of the weights exists, with fp32 gradients and moments."""
-    gpu_hours: GPUHours | None = None
-    """GPU-hours of this stage, if known [hour]; they replace the step-time model."""
+    kind: Literal["pretraining"] = Field(default="pretraining", description=KIND)
+    tokens: Tokens = Field(description="Training tokens, repetitions included [token].")
+    sequence_length: Dimension = Field(default=4096, description="Tokens per sequence [token].")
+    batch_size: Dimension | None = Field(
+        default=None, description="Global batch size: sequences per step; default: about 4 million tokens [1]."
+    )
+    precision: Precision = Field(
+        default="bf16", description="Number format of the matmuls. MFU always refers to the bf16 peak."
+    )
+    optimizer: Optimizer = Field(
+        default="adamw", description="Optimizer; determines the memory of the optimizer states."
+    )
+    master_weights: bool = Field(
+        default=True, description="Whether an fp32 copy of the weights exists, with fp32 gradients and moments."
+    )
+    gpu_hours: GPUHours | None = Field(
+        default=None, description="GPU-hours of this stage, if known [hour]; they replace the step-time model."
+    )
 
     def passes(self, architecture: Architecture) -> list[Pass]:
         """Return the passes of the recipe: one training pass.

@@ -109,6 +109,7 @@ class _RecipeField:
 
 if TYPE_CHECKING:
     AnyRecipe: TypeAlias = Pretraining | FineTuning
+    RecipeLike: TypeAlias = AnyRecipe | Mapping[str, object]
 else:
     AnyRecipe = Annotated[Any, _RecipeField()]
 """Any recipe, as a type and as the annotation of a field; all but `Pretraining` are subclasses of `FineTuning`."""

@@ -1,17 +1,24 @@
 """Reinforcement learning on rewards (GRPO, PPO): rollout, scoring and policy update as passes."""
 
 import math
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, PlainSerializer, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from costmodel.architecture.loading import load_architecture
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.fields import Count, Measure, reported
 from costmodel.foundation.ranges import Range, middle
 from costmodel.training.recipes.finetuning import FineTuning
-from costmodel.training.recipes.passes import Pass
+from costmodel.training.recipes.passes import KIND, Pass
 from costmodel.training.recipes.preference import AUXILIARY_WEIGHT_BYTES
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from costmodel.architecture.loading import ArchitectureLike
+    from costmodel.foundation.fields import CountLike, NumberLike
+    from costmodel.training.recipes.finetuning import FineTuningFields
 
 ROLLOUT_QUANTILES = 16
 """Quantiles that represent the lengths of the answers [1]."""
@@ -32,6 +39,19 @@ AuxiliaryModel = Annotated[Architecture | None, BeforeValidator(reported(_read))
 PromptLength = Annotated[float, Measure("token", 0.0, 1e8, uncertain=False)]
 
 
+if TYPE_CHECKING:
+
+    class ReinforcementFields(FineTuningFields, total=False):
+        """Fields of all reinforcement learning recipes, with the types that a constructor accepts."""
+
+        group_size: CountLike
+        prompt_length: NumberLike
+        iterations: CountLike
+        asynchronous: bool
+        reference: bool
+        reward_model: ArchitectureLike | None
+
+
 class Reinforcement(FineTuning):
     """Base of methods that train on answers of the model itself.
 
@@ -39,19 +59,23 @@ class Reinforcement(FineTuning):
     `batch_size` counts answers.
     """
 
-    group_size: Count = 8
-    """Answers per prompt [1]."""
-    prompt_length: PromptLength = 256.0
-    """Mean tokens per prompt [token]."""
-    iterations: Count = 1
-    """Policy updates on the same answers before the next rollout [1]."""
-    asynchronous: bool = False
-    """Whether rollouts are asynchronous: separate accelerators generate answers during the policy update. Steps then do
-    not wait for stragglers, and the split of the accelerators is assumed to be balanced."""
-    reference: bool = True
-    """Whether a reference model scores the answers, for a KL penalty."""
-    reward_model: AuxiliaryModel = None
-    """Reward model; default of GRPO: verifiable rewards (RLVR), without a model."""
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Unpack[ReinforcementFields]) -> None: ...
+
+    group_size: Count = Field(default=8, description="Answers per prompt [1].")
+    prompt_length: PromptLength = Field(default=256.0, description="Mean tokens per prompt [token].")
+    iterations: Count = Field(default=1, description="Policy updates on the same answers before the next rollout [1].")
+    asynchronous: bool = Field(
+        default=False,
+        description="Whether rollouts are asynchronous: separate accelerators generate answers during the policy "
+        "update. Steps then do not wait for stragglers, and the split of the accelerators is assumed to "
+        "be balanced.",
+    )
+    reference: bool = Field(default=True, description="Whether a reference model scores the answers, for a KL penalty.")
+    reward_model: AuxiliaryModel = Field(
+        default=None, description="Reward model; default of GRPO: verifiable rewards (RLVR), without a model."
+    )
 
     @model_validator(mode="after")
     def _room(self) -> Self:
@@ -118,7 +142,7 @@ class GRPO(Reinforcement):
     4000000.0
     """
 
-    kind: Literal["grpo"] = "grpo"
+    kind: Literal["grpo"] = Field(default="grpo", description=KIND)
 
     def passes(self, architecture: Architecture) -> list[Pass]:
         tokens = self.sequence_tokens()
@@ -145,11 +169,14 @@ class PPO(Reinforcement):
     Schulman et al. 2017 (arXiv 1707.06347); Ouyang et al. 2022 (arXiv 2203.02155).
     """
 
-    kind: Literal["ppo"] = "ppo"
-    group_size: Count = 1
-    iterations: Count = 4
-    critic: AuxiliaryModel = None
-    """Critic (value model); default: as large as the policy."""
+    if TYPE_CHECKING:
+
+        def __init__(self, *, critic: ArchitectureLike | None = ..., **fields: Unpack[ReinforcementFields]) -> None: ...
+
+    kind: Literal["ppo"] = Field(default="ppo", description=KIND)
+    group_size: Count = Field(default=1, description="Answers per prompt [1].")
+    iterations: Count = Field(default=4, description="Policy updates on the same answers before the next rollout [1].")
+    critic: AuxiliaryModel = Field(default=None, description="Critic (value model); default: as large as the policy.")
 
     def passes(self, architecture: Architecture) -> list[Pass]:
         tokens, critic = self.sequence_tokens(), self.critic or architecture

@@ -6,9 +6,11 @@ reads files.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pydantic import Field
 
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.specs import Spec
@@ -51,18 +53,27 @@ class Efficiency(Spec):
 
     if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            *,
+            values: Mapping[str, float],
+            spreads: Mapping[str, float],
+            measured: Sequence[str] = ...,
+            calibrated: bool = ...,
+            source: str = ...,
+        ) -> None: ...
 
-    values: dict[str, float]
-    """Constants by their names in `TimeConstants`, and factors on them as `name:key`."""
-    spreads: dict[str, float]
-    """Standard deviations of ln(predicted / measured) by case [1]; see `spread`."""
-    measured: tuple[str, ...] = ()
-    """Accelerators with measured steps."""
-    calibrated: bool = False
-    """Whether the constants were fitted to measured steps of the user."""
-    source: str = ""
-    """Origin of the constants."""
+    values: dict[str, float] = Field(
+        description="Constants by their names in `TimeConstants`, and factors on them as `name:key`."
+    )
+    spreads: dict[str, float] = Field(
+        description="Standard deviations of ln(predicted / measured) by case [1]; see `spread`."
+    )
+    measured: tuple[str, ...] = Field(default=(), description="Accelerators with measured steps.")
+    calibrated: bool = Field(
+        default=False, description="Whether the constants were fitted to measured steps of the user."
+    )
+    source: str = Field(default="", description="Origin of the constants.")
 
     def factor(self, name: str, *keys: str) -> float:
         """Return a constant for some keys: its value times the factor of each key that has one.

@@ -13,6 +13,7 @@ from costmodel.foundation.fields import Count
 from costmodel.foundation.specs import Spec
 
 if TYPE_CHECKING:
+    from costmodel.foundation.fields import CountLike
     from costmodel.training.step.workload import Workload
 
 Recompute = Literal["none", "selective", "full"]
@@ -74,55 +75,101 @@ class Layout(Spec):
 
     if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            *,
+            data: CountLike = ...,
+            tensor: CountLike = ...,
+            pipeline: CountLike = ...,
+            context: CountLike = ...,
+            expert: CountLike = ...,
+            expert_tensor: CountLike = ...,
+            micro_batch: CountLike = ...,
+            interleave: CountLike = ...,
+            zero: CountLike = ...,
+            shard: CountLike | None = ...,
+            recompute: Recompute = ...,
+            sequence_parallel: bool = ...,
+            attention: Kernel = ...,
+            loss: Loss = ...,
+            eager: bool = ...,
+            overlap_tensor: bool = ...,
+            overlap_data: bool = ...,
+            offload_optimizer: bool = ...,
+            offload_weights: bool = ...,
+            offload_activations: bool = ...,
+            step_in_backward: bool = ...,
+        ) -> None: ...
 
-    data: Count = 1
-    """Data-parallel replicas, each with sequences of its own."""
-    tensor: Count = 1
-    """Tensor-parallel ranks, which shard each matmul."""
-    pipeline: Count = 1
-    """Pipeline stages."""
-    context: Count = 1
-    """Context-parallel ranks, which shard each sequence."""
-    expert: Count = 1
-    """Expert-parallel ranks, which shard the routed experts; a subgroup of tensor × context × data."""
-    expert_tensor: Count = 1
-    """Tensor-parallel ranks of each expert."""
-    micro_batch: Count = 1
-    """Micro-batch size: sequences per forward pass and replica."""
-    interleave: Count = 1
-    """Chunks of layers per pipeline stage (virtual stages); 1 is the plain 1F1B schedule."""
-    zero: Annotated[int, Field(ge=0, le=3)] = 1
-    """ZeRO level, what data-parallel ranks shard: 0 nothing, 1 optimizer states (distributed optimizer of Megatron),
-    2 also gradients, 3 also weights (FSDP)."""
-    shard: Count | None = None
-    """Ranks over which `zero` shards (hybrid sharding); default: all data and context ranks."""
-    recompute: Recompute = "none"
-    """Activation recomputation: "none", "selective" (unfused attention scores and cheap operations) or "full" (all of
-    every layer)."""
-    sequence_parallel: bool = True
-    """Whether tensor-parallel ranks also shard the hidden state between the matmuls (sequence parallelism)."""
-    attention: Kernel = "latest"
-    """Attention kernel: "unfused" writes the score matrix to memory (before 2022), "flash-1" (2022), "flash-2" (2023),
-    "latest" is the best of the accelerator (FlashAttention-3, cuDNN)."""
-    loss: Loss = "whole"
-    """Cross-entropy loss: "whole" converts all logits to fp32, "half" keeps logits in 16 bits with an fp32 softmax,
-    "fused" makes no fp32 copy, "chunked" computes chunks of the sequence."""
-    eager: bool = False
-    """Whether kernels are launched one by one by a general-purpose trainer (eager mode: Hugging Face Trainer with PEFT,
-    DeepSpeed) instead of compiled or fused."""
-    overlap_tensor: bool = False
-    """Whether tensor-parallel communication overlaps with matmuls."""
-    overlap_data: bool = True
-    """Whether data-parallel communication overlaps with the forward and backward pass."""
-    offload_optimizer: bool = False
-    """Whether optimizer states are in host memory and the CPU does the optimizer step."""
-    offload_weights: bool = False
-    """Whether weights and gradients are in host memory and are copied layer by layer (FSDP with CPU offload)."""
-    offload_activations: bool = False
-    """Whether the layer inputs saved by full recomputation are in host memory."""
-    step_in_backward: bool = False
-    """Whether the optimizer step of each weight runs during the backward pass, so that gradients never coexist."""
+    data: Count = Field(default=1, description="Data-parallel replicas, each with sequences of its own.")
+    tensor: Count = Field(default=1, description="Tensor-parallel ranks, which shard each matmul.")
+    pipeline: Count = Field(default=1, description="Pipeline stages.")
+    context: Count = Field(default=1, description="Context-parallel ranks, which shard each sequence.")
+    expert: Count = Field(
+        default=1,
+        description="Expert-parallel ranks, which shard the routed experts; a subgroup of tensor × context × data.",
+    )
+    expert_tensor: Count = Field(default=1, description="Tensor-parallel ranks of each expert.")
+    micro_batch: Count = Field(default=1, description="Micro-batch size: sequences per forward pass and replica.")
+    interleave: Count = Field(
+        default=1, description="Chunks of layers per pipeline stage (virtual stages); 1 is the plain 1F1B schedule."
+    )
+    zero: Annotated[int, Field(ge=0, le=3)] = Field(
+        default=1,
+        description="ZeRO level, what data-parallel ranks shard: 0 nothing, 1 optimizer states (distributed "
+        "optimizer of Megatron), 2 also gradients, 3 also weights (FSDP).",
+    )
+    shard: Count | None = Field(
+        default=None,
+        description="Ranks over which `zero` shards (hybrid sharding); default: all data and context ranks.",
+    )
+    recompute: Recompute = Field(
+        default="none",
+        description='Activation recomputation: "none", "selective" (unfused attention scores and cheap operations) or '
+        '"full" (all of every layer).',
+    )
+    sequence_parallel: bool = Field(
+        default=True,
+        description="Whether tensor-parallel ranks also shard the hidden state between the matmuls (sequence "
+        "parallelism).",
+    )
+    attention: Kernel = Field(
+        default="latest",
+        description='Attention kernel: "unfused" writes the score matrix to memory (before 2022), "flash-1" (2022), '
+        '"flash-2" (2023), "latest" is the best of the accelerator (FlashAttention-3, cuDNN).',
+    )
+    loss: Loss = Field(
+        default="whole",
+        description='Cross-entropy loss: "whole" converts all logits to fp32, "half" keeps logits in 16 bits with '
+        'an fp32 softmax, "fused" makes no fp32 copy, "chunked" computes chunks of the sequence.',
+    )
+    eager: bool = Field(
+        default=False,
+        description="Whether kernels are launched one by one by a general-purpose trainer (eager mode: Hugging Face "
+        "Trainer with PEFT, DeepSpeed) instead of compiled or fused.",
+    )
+    overlap_tensor: bool = Field(
+        default=False, description="Whether tensor-parallel communication overlaps with matmuls."
+    )
+    overlap_data: bool = Field(
+        default=True, description="Whether data-parallel communication overlaps with the forward and backward pass."
+    )
+    offload_optimizer: bool = Field(
+        default=False, description="Whether optimizer states are in host memory and the CPU does the optimizer step."
+    )
+    offload_weights: bool = Field(
+        default=False,
+        description="Whether weights and gradients are in host memory and are copied layer by layer (FSDP with CPU "
+        "offload).",
+    )
+    offload_activations: bool = Field(
+        default=False, description="Whether the layer inputs saved by full recomputation are in host memory."
+    )
+    step_in_backward: bool = Field(
+        default=False,
+        description="Whether the optimizer step of each weight runs during the backward pass, so that gradients never "
+        "coexist.",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -227,11 +274,13 @@ def layout_of(values: Sequence[Any]) -> Layout:
     """
     numbers = {name: int(value) for name, value in zip(Layouts._fields, values, strict=True)}
     all_ranks = numbers["data"] * numbers["context"]
-    return Layout(
-        **{k: number for k, number in numbers.items() if k not in {*BOOLEAN_FIELDS, *CATEGORICAL_FIELDS, "shard"}},
-        **{name: bool(numbers[name]) for name in BOOLEAN_FIELDS},
-        **{name: words[numbers[name]] for name, words in CATEGORICAL_FIELDS.items()},
-        shard=None if numbers["shard"] in {all_ranks, 0} else numbers["shard"],
+    return Layout.from_data(
+        {
+            **numbers,
+            **{name: bool(numbers[name]) for name in BOOLEAN_FIELDS},
+            **{name: words[numbers[name]] for name, words in CATEGORICAL_FIELDS.items()},
+            "shard": None if numbers["shard"] in {all_ranks, 0} else numbers["shard"],
+        }
     )
 
 
