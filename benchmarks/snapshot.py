@@ -423,7 +423,7 @@ KINDS = ("published_runs", "step_times", "finetune", "published_finetunes", "cos
 def command(*args: str) -> Any:
     """Return the JSON that the command line prints, or how it failed."""
     environment = os.environ | {"PYTHONPATH": str(Path(cm.__file__).resolve().parents[1])}
-    for module in ("costmodel.cli", "costmodel"):
+    for module in ("costmodel", "costmodel.cli"):
         done = subprocess.run([sys.executable, "-m", module, *args, "--json"], capture_output=True, text=True,
             check=False,
                               env=environment)

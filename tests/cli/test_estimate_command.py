@@ -116,7 +116,7 @@ def test_the_installed_command_exits_with_2(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text(SIX_MISTAKES)
     done = subprocess.run(
-        [sys.executable, "-m", "costmodel.cli", "estimate", str(file)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "costmodel", "estimate", str(file)], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 6 and "Traceback" not in done.stderr

@@ -5,6 +5,13 @@ import json
 import pytest
 
 import costmodel as cm
+from costmodel.cli.app import app
+
+COMMANDS = [
+    [*group, command.name or command.callback.__name__]
+    for group, commands in (([], app), *(([group.name], group.typer_instance) for group in app.registered_groups))
+    for command in commands.registered_commands
+]
 
 
 def test_help_lists_the_commands(costmodel):
@@ -12,6 +19,14 @@ def test_help_lists_the_commands(costmodel):
     assert outcome.code == 0
     for command in ("estimate", "finetune", "budget", "compare", "schema", "models", "gpus", "validate", "prices"):
         assert f"  {command} " in outcome.out
+
+
+@pytest.mark.parametrize("command", [[], ["prices"], ["data"], *COMMANDS], ids=" ".join)
+def test_every_command_takes_h_for_help(costmodel, command):
+    outcome = costmodel(*command, "-h")
+    assert outcome.code == 0
+    assert outcome.out == costmodel(*command, "--help").out
+    assert "-h, --help" in outcome.out
 
 
 def test_an_unknown_command(costmodel):

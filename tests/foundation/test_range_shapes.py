@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import costmodel as cm
+from costmodel.foundation import ranges
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import Range, beta, between, middle, normal_quantile, samples, triangular
 
@@ -190,3 +192,35 @@ def test_numbers_of_numpy_make_ranges(kind):
     assert between(one, two).low == 1
     assert triangular(one, two, three).mode == 2
     assert samples(np.array([1, 2, 3], dtype=kind)).median() == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.array([1.0, np.nan]), "values must be a finite number; got nan"),
+        (np.array([True, False]), "values must be a finite number; got True"),
+        (np.array([[1.0, 2.0]]), r"values must be a finite number; got \[1.0, 2.0\]"),
+        (np.array(5.0), r"`values` must be a list of numbers; got array\(5.\)"),
+        ([1.0, True], "values must be a finite number; got True"),
+    ],
+    ids=["nan", "truth values", "two dimensions", "no dimension", "mixed"],
+)
+def test_samples_must_be_a_list_of_finite_numbers(values, message):
+    with pytest.raises(InputError, match=message):
+        samples(values)
+
+
+def test_a_million_samples_are_checked_without_a_python_call_per_value(monkeypatch):
+    monkeypatch.setattr(ranges, "_finite", lambda *_: pytest.fail("checks one value at a time"))
+    values = np.linspace(1, 2, 1_000_000)
+    assert samples(values) == samples(values.tolist())
+
+
+def test_the_repr_of_many_samples_is_short():
+    assert repr(samples([1.0, 2.0], "W")) == "Samples(unit='W', values=(1.0, 2.0))"
+    assert len(repr(samples(range(1000)))) < 100
+    with pytest.raises(InputError, match=r"at most 1; got Samples.* \.\.\. 1,000 values"):
+        cm.Scenario(
+            architecture="llama-3.1-8b", recipe=cm.Pretraining(tokens="1T"), cluster=cm.Cluster("H100", 8),
+            mfu=samples(range(1000)),
+        )  # fmt: skip

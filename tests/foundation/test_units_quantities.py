@@ -1,6 +1,8 @@
 """Numbers in other units: conversion factors, pint quantities of any registry, and round trips."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pint
@@ -135,3 +137,22 @@ def test_a_range_is_moved_to_the_unit_of_the_field():
 def test_a_range_of_another_dimension_is_refused():
     with pytest.raises(InputError, match="wrong dimension"):
         rescale(between(1, 2, "meter"), "W")
+
+
+def test_threads_can_share_the_first_use_of_the_unit_registry():
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from costmodel.foundation.units import read
+
+together = Barrier(8)
+
+def first_use(_):
+    together.wait()
+    return read("$2.99/h", "USD/s")
+
+with ThreadPoolExecutor(8) as threads:
+    print(set(threads.map(first_use, range(8))))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == str({2.99 / 3600})

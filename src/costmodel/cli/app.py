@@ -63,6 +63,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command, examples in _COMMANDS.items():
     lines = "\n".join(f"  costmodel {example}" for example in examples)

@@ -216,6 +216,11 @@ class Samples(Range):
 
     values: tuple[float, ...]
 
+    def __repr__(self) -> str:
+        first = ", ".join(map(repr, self.values[:6]))
+        more = f", ... {len(self.values):,} values" if len(self.values) > 6 else ""
+        return f"Samples(unit={self.unit!r}, values=({first}{more}))"
+
     def _quantile(self, probability: float) -> float:
         import numpy as np
 
@@ -300,12 +305,15 @@ def samples(values: Iterable[float], unit: str = "") -> Samples:
     >>> samples([2.1, 2.4, 3.0], "USD/hour").median()
     2.4
     """
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+    listed = values.tolist() if hasattr(values, "tolist") else values
+    if isinstance(listed, (str, bytes)) or not isinstance(listed, Iterable):
         raise InputError(f"`values` must be a list of numbers; got {values!r}")
-    checked = tuple(_finite("values", value) for value in values)
-    if not checked:
+    numbers = tuple(listed)
+    if not numbers:
         raise InputError("samples needs at least one value; got none")
-    return Samples(unit, checked)
+    if set(map(type, numbers)) == {float} and all(map(math.isfinite, numbers)):
+        return Samples(unit, numbers)
+    return Samples(unit, tuple(_finite("values", value) for value in numbers))
 
 
 _BUILDERS: dict[str, Callable[..., Range]] = {"triangular": triangular, "beta": beta, "samples": samples}

@@ -12,6 +12,7 @@ import datetime as dt
 import math
 import re
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from costmodel.foundation.errors import InputError
@@ -96,6 +97,7 @@ _REWRITES = (
     (re.compile(r"^\s*/"), "1/"),
 )
 _MAX_LENGTH = 200
+_REGISTRY_LOCK = Lock()
 
 
 def read(text: str, unit: str) -> float | Range:
@@ -207,9 +209,14 @@ def quantity(value: Any, unit: str, shown: str) -> Quantity:
     return result
 
 
-@lru_cache(maxsize=1)
 def registry() -> Any:
     """Return pint's application registry with our units: USD, FLOP, token and gpu (a count)."""
+    with _REGISTRY_LOCK:  # pint builds its registry at the first use, which is not safe in several threads
+        return _defined_registry()
+
+
+@lru_cache(maxsize=1)
+def _defined_registry() -> Any:
     import pint
 
     application = pint.get_application_registry()  # type: ignore[no-untyped-call]

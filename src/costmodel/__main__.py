@@ -1,4 +1,4 @@
-"""Run the command line as `python -m costmodel.cli`."""
+"""Run the command line as `python -m costmodel`."""
 
 from costmodel.cli.app import main
 
