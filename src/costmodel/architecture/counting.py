@@ -20,17 +20,16 @@ CONVENTIONS: tuple[Convention, ...] = ("causal", "full", "6n", "llm-foundry")
 
 
 class ParameterCounts(NamedTuple):
-    """Numbers of parameters of an architecture.
-
-    `total` counts tied weights once and leaves out the multi-token-prediction layers, as published totals do.
-    `active` are the parameters used per token. `embedding` is the input embedding with learned positions.
-    `prediction` are the multi-token-prediction layers.
-    """
+    """Numbers of parameters of an architecture."""
 
     total: int
+    """All parameters without the multi-token-prediction layers, as in published totals; tied weights count once."""
     active: int
+    """Parameters used per token."""
     embedding: int
+    """Parameters of the input embedding and of learned positions."""
     prediction: int
+    """Parameters of the multi-token-prediction layers."""
 
 
 def count_parameters(architecture: Structure) -> ParameterCounts:
@@ -54,18 +53,18 @@ def count_parameters(architecture: Structure) -> ParameterCounts:
 
 
 class Flops(NamedTuple):
-    """Model FLOPs of a batch [FLOP]; 2 per multiply-add.
-
-    `forward` and `backward` (twice the forward) of the model, `recompute` (one more forward of the
-    layers, without the head: hardware FLOPs if all activations are recomputed), `prediction` (forward
-    and backward of the multi-token-prediction layers), and `training` = forward + backward + prediction.
-    """
+    """Model FLOPs of a batch; a multiply-add is 2 FLOPs."""
 
     forward: Any
+    """Forward pass [FLOP]."""
     backward: Any
+    """Backward pass: twice the forward pass [FLOP]."""
     recompute: Any
+    """One more forward pass without the head, if all activations are recomputed: hardware FLOPs [FLOP]."""
     prediction: Any
+    """Forward and backward pass of the multi-token-prediction layers [FLOP]."""
     training: Any
+    """Sum of `forward`, `backward` and `prediction` [FLOP]."""
 
 
 def count_flops(
@@ -80,18 +79,22 @@ def count_flops(
     Parameters
     ----------
     architecture : Architecture
-    sequence_length : tokens of a sequence [token], shape (...); for an encoder and a decoder that many on
-        both sides, or the pair (of the source, of the target) as a tuple
-    batch_size : sequences, shape (...)
-    attention : "causal" counts half the score matrix (s²/2 pairs; w·s - w²/2 within a window w), "full"
-        the whole
-    packing : lengths of the documents packed into each sequence, which do not see each other; their sum
-        is the sequence length [token]
+        Model to count.
+    sequence_length : float, array or tuple
+        Tokens of a sequence, shape (...) [token]. An encoder and a decoder have as many each, or those of a tuple
+        (source, target).
+    batch_size : float or array
+        Sequences of the batch, shape (...).
+    attention : {"causal", "full"}
+        "causal" counts half of the score matrix: s²/2 pairs, w·s - w²/2 within a window w. "full" counts all of it.
+    packing : sequence of int, optional
+        Lengths of the documents in each sequence, which do not attend to each other; their sum is the sequence
+        length [token].
 
     Returns
     -------
     Flops
-        Each [FLOP], of the broadcast shape.
+        Figures of the broadcast shape [FLOP].
 
     References
     ----------
@@ -114,10 +117,10 @@ def count_flops(
         parts = flops_by_part(architecture, sequence_length, attention, source)
     else:
         parts = _packed(architecture, sequence_length, attention, packing)
-    one = sum(parts.values()) - parts.get("prediction", 0.0)
     head, prediction = parts.get("head", 0.0), parts.get("prediction", 0.0)
-    forward, ahead = one * batch_size, 3 * prediction * batch_size
-    return Flops(forward, 2 * forward, (one - head) * batch_size, ahead, 3 * forward + ahead)
+    model = sum(parts.values()) - prediction
+    forward, prediction = model * batch_size, 3 * prediction * batch_size
+    return Flops(forward, 2 * forward, (model - head) * batch_size, prediction, 3 * forward + prediction)
 
 
 def flops_by_part(
@@ -128,9 +131,13 @@ def flops_by_part(
     Parameters
     ----------
     architecture : Architecture
-    sequence_length : tokens of a sequence [token]
-    attention : "causal" or "full", as in `count_flops`
-    source : tokens of the encoder's input, where they are another number [token]
+        Model to count.
+    sequence_length : float or array
+        Tokens of a sequence [token].
+    attention : {"causal", "full"}
+        As in `count_flops`.
+    source : float or array, optional
+        Tokens of the input of the encoder; equal to `sequence_length` by default [token].
     """
     if isinstance(sequence_length, float) and (source is None or isinstance(source, float)):
         return dict(_scalar_parts(architecture, sequence_length, attention, source))
@@ -138,7 +145,7 @@ def flops_by_part(
 
 
 def _pair(architecture: Structure, lengths: tuple[Any, ...]) -> tuple[Any, Any]:
-    """Return the lengths of source and target, or raise `InputError` if there are no two sides."""
+    """Return the lengths of source and target, or raise `InputError` if the model has no encoder."""
     if len(lengths) != 2 or not architecture.has_source:
         raise InputError(
             "sequence_length: a pair (source, target) is for an encoder and a decoder; several lengths are an array"
@@ -149,7 +156,7 @@ def _pair(architecture: Structure, lengths: tuple[Any, ...]) -> tuple[Any, Any]:
 def _packed(
     architecture: Structure, sequence_length: Any, attention: Attention, packing: Sequence[int]
 ) -> dict[str, Any]:
-    """Return the forward FLOPs by part of a sequence of documents: attention by the sum of squares."""
+    """Return the forward FLOPs by part of a sequence of documents; attention is counted per document."""
     lengths = [_positive("packing", float(length)) for length in packing]
     if not isinstance(sequence_length, float) or sum(lengths) != sequence_length:
         raise InputError(f"packing: the lengths must add up to sequence_length; got {sum(lengths):g}")
@@ -161,17 +168,23 @@ def _packed(
 
 
 def count_decode_flops(architecture: Structure, context: Any, batch_size: Any = 1) -> Any:
-    """Return the FLOPs of decoding one more token for each of `batch_size` sequences [FLOP].
+    """Return the FLOPs of one decode step for a batch of sequences [FLOP].
+
+    Encoders and towers run before the first decode step and are not counted.
 
     Parameters
     ----------
     architecture : Architecture
-    context : tokens that the new one sees, those of a window at most [token]
-    batch_size : sequences
+        Model to count.
+    context : float or array
+        Tokens that the new token attends to; a sliding window limits them [token].
+    batch_size : float or array
+        Sequences of the batch.
 
     Returns
     -------
-    float or array of the broadcast shape; encoders and towers, which have run before, are not in it
+    float or array
+        FLOPs, of the broadcast shape [FLOP].
 
     Examples
     --------
@@ -182,25 +195,29 @@ def count_decode_flops(architecture: Structure, context: Any, batch_size: Any = 
     context, batch_size = _positive("context", context), _positive("batch_size", batch_size)
     total: Any = 0.0
     for _, copies, operations in operations_by_part(architecture, 1.0, context, decoding=True):
-        for one in operations:
-            seen = one.n if one.kind == "matmul" else _seen_by_next(one.n, one.window, one.chunk)
-            total = total + 2.0 * copies * one.copies * one.m * one.k * seen
+        for work in operations:
+            columns = work.n if work.kind == "matmul" else _keys_of_next(work.n, work.window, work.chunk)
+            total = total + 2.0 * copies * work.copies * work.m * work.k * columns
     return total * batch_size
 
 
 def flops_per_token(architecture: Structure, sequence_length: Any, convention: Convention = "causal") -> Any:
-    """Return the FLOPs of training on one token [FLOP/token], as the field counts them.
+    """Return the training FLOPs per token by a convention of the field [FLOP/token].
 
     Parameters
     ----------
     architecture : Architecture
-    sequence_length : tokens of a sequence [token], shape (...)
-    convention : "causal" (Megatron: half the score matrix), "full" (PaLM, nanoGPT, torchtitan: all of
-        it), "6n" (six times the active parameters, embeddings included), or "llm-foundry" (6 N + 12 L d s)
+        Model to count.
+    sequence_length : float or array
+        Tokens of a sequence, shape (...) [token].
+    convention : {"causal", "full", "6n", "llm-foundry"}
+        "causal" counts half of the score matrix (Megatron), "full" all of it (PaLM, nanoGPT, torchtitan), "6n" six
+        FLOPs per active parameter, embeddings included, and "llm-foundry" 6 N + 12 L d s.
 
     Returns
     -------
-    float or array of the shape of `sequence_length`
+    float or array
+        FLOPs per token, of the shape of `sequence_length` [FLOP/token].
 
     References
     ----------
@@ -229,11 +246,11 @@ def flops_per_token(architecture: Structure, sequence_length: Any, convention: C
 def pairs(
     sequence_length: Any, attention: Attention, causal: bool, window: int | None, chunk: int | None = None
 ) -> Any:
-    """Return how many query-key pairs of a sequence are counted, shape of `sequence_length`.
+    """Return the number of query-key pairs of a sequence that are counted, of the shape of `sequence_length`.
 
-    The field's convention: s²/2 below the diagonal, w·s - w²/2 within a window of w, all s² in "full".
-    Attention in both directions counts s², and w·s - w²/4 within a window that reaches w/2 to each side.
-    A window that covers the sequence equals no window. Chunks are sequences of their own.
+    Causal attention counts s²/2 pairs, and w·s - w²/2 within a window w; "full" counts all s². Bidirectional
+    attention counts s², and w·s - w²/4 within a window that reaches w/2 to each side. A window that covers the
+    sequence equals no window. Chunks are counted as separate sequences.
 
     >>> pairs(1024, "causal", True, None), pairs(1024, "causal", True, 2048), pairs(1024, "causal", True, 256)
     (524288.0, 524288.0, 229376.0)
@@ -251,15 +268,15 @@ def pairs(
         rest = sequence_length % chunk
         whole = pairs(_least(chunk, sequence_length), attention, True, window)
         return sequence_length // chunk * whole + pairs(rest, attention, True, window)
-    seen = sequence_length if window is None else _least(window, sequence_length)
-    return seen * sequence_length - seen * seen / 2
+    reach = sequence_length if window is None else _least(window, sequence_length)
+    return reach * sequence_length - reach * reach / 2
 
 
 def _positive(name: str, value: Any) -> Any:
     """Return a number or an array as floats, or raise `InputError` unless all are finite and above 0."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         number: Any = float(value)
-        sound = 0 < number < math.inf
+        valid = 0 < number < math.inf
     else:
         import numpy as np
 
@@ -267,17 +284,18 @@ def _positive(name: str, value: Any) -> Any:
             number = np.asarray(value, dtype=float)
         except (TypeError, ValueError):
             raise InputError(f"{name} must be a number or an array of numbers; got {value!r}") from None
-        sound = isinstance(value, (list, tuple, np.ndarray, np.number)) and bool(
+        valid = isinstance(value, (list, tuple, np.ndarray, np.number)) and bool(
             np.all(np.isfinite(number) & (number > 0))
         )
-    if not sound:
+    if not valid:
         raise InputError(f"{name} must be above 0 and finite; got {value!r}")
     return number
 
 
-def _seen_by_next(context: Any, window: int | None, chunk: int | None) -> Any:
-    seen = context if chunk is None else context - (-(-context // chunk) - 1) * chunk
-    return seen if window is None else _least(window, seen)
+def _keys_of_next(context: Any, window: int | None, chunk: int | None) -> Any:
+    """Return how many keys the next token attends to."""
+    keys = context if chunk is None else context - (-(-context // chunk) - 1) * chunk
+    return keys if window is None else _least(window, keys)
 
 
 def _least(window: float, length: Any) -> Any:
@@ -292,11 +310,11 @@ def _parts(architecture: Structure, length: Any, attention: Attention, source: A
     totals: dict[str, Any] = {}
     for part, copies, operations in operations_by_part(architecture, length, length, source):
         total = totals.get(part, 0.0)
-        for one in operations:
-            counted = one.m * one.n
-            if one.kind != "matmul" and (one.causal or one.window):  # keys may be fewer than queries: compressed ones
-                counted = pairs(one.m, attention, one.causal, one.window, one.chunk) * (one.n / one.m)
-            total = total + 2.0 * copies * one.k * one.copies * counted
+        for work in operations:
+            counted = work.m * work.n
+            if work.kind != "matmul" and (work.causal or work.window):  # compressed keys are fewer than queries
+                counted = pairs(work.m, attention, work.causal, work.window, work.chunk) * (work.n / work.m)
+            total = total + 2.0 * copies * work.k * work.copies * counted
         totals[part] = total
     return totals
 

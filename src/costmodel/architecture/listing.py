@@ -73,9 +73,9 @@ def operations_by_part(
         yield "projections", 1, projections
     for layer, copies in distinct_layers(architecture.layers).items():
         for block in layer.blocks():
-            seen = source if source is not None and block.reads_source else context
-            decoded = block.decode(width, seen) if decoding else None
-            yield block.part, copies, decoded or block.operations(width, tokens, seen)
+            keys = source if source is not None and block.reads_source else context
+            decoded = block.decode(width, keys) if decoding else None
+            yield block.part, copies, decoded or block.operations(width, tokens, keys)
     if not decoding:
         for block in architecture.extras:
             yield block.part, 1, block.operations(width, tokens, context)

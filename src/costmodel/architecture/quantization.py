@@ -21,7 +21,7 @@ PLAIN_BYTES = 2.0
 
 
 def stored_bits(quantization: Mapping[str, Any] | None) -> float | None:
-    """Return the bits of a quantized weight that a `quantization_config` tells, None where it is not known.
+    """Return the bits per quantized weight of a `quantization_config`; None if its method is unknown.
 
     >>> stored_bits({"quant_method": "gptq", "bits": 4, "group_size": 128})
     4.125
@@ -38,15 +38,15 @@ def stored_bits(quantization: Mapping[str, Any] | None) -> float | None:
     if method not in GROUPED:
         return None
     bits, group = _group(quantization)
-    sound = all(isinstance(each, int) and not isinstance(each, bool) and each > 0 for each in (bits, group))
-    return bits + 16 / group if sound else None
+    valid = all(isinstance(value, int) and not isinstance(value, bool) and value > 0 for value in (bits, group))
+    return bits + 16 / group if valid else None
 
 
 def stored_bytes(architecture: Structure, quantization: Mapping[str, Any] | None) -> float | None:
-    """Return the bytes of all weights as stored [byte], prediction layers left out; None where it is not known.
+    """Return the stored size of all weights without prediction layers [byte]; None if the method is unknown.
 
-    Matrices and experts are quantized, by "mxfp4" the experts alone; embeddings, head, norms, biases and
-    routers keep 16 bits, as the published checkpoints of these methods do.
+    Matrices and experts are quantized; "mxfp4" quantizes experts only. Embeddings, head, norms, biases and routers
+    have 16 bits, as in published checkpoints of these methods.
     """
     bits = stored_bits(quantization)
     if bits is None:

@@ -47,25 +47,26 @@ def counted_fields(
     tied: bool,
     name: str,
 ) -> dict[str, Any]:
-    """Return the fields of an architecture of which only counts are known; see `Architecture.from_counts`."""
+    """Return the fields of an architecture from its counts; see `Architecture.from_counts`."""
     counts = _Counts(total=total, active=total if active is None else active)
     if vocabulary is not None and width is None:
         raise InputError("vocabulary: needs the width too, because the embedding has vocabulary × width parameters")
     table = (vocabulary or 0) * (width or 0)
     embeddings = table if tied else 2 * table
-    whole, working = round(counts.total), round(counts.active)
-    if embeddings >= working:
+    all_parameters, active_parameters = round(counts.total), round(counts.active)
+    if embeddings >= active_parameters:
         raise InputError(
-            f"vocabulary: embedding and head ({embeddings:,}) must have fewer parameters than are active ({working:,})"
+            f"vocabulary: embedding and head ({embeddings:,}) must have fewer parameters than are active "
+            f"({active_parameters:,})"
         )
     has_attention = layers is not None and width is not None
     body = Aggregate(
-        parameters=whole - embeddings,
-        active=working - embeddings,
+        parameters=all_parameters - embeddings,
+        active=active_parameters - embeddings,
         attention_layers=(layers or 0) if has_attention else 0,
         attention_width=(attention_width or width or 0) if has_attention else 0,
     )
-    origin: dict[str, Any] = {"total": whole, "active": working, "layers": layers, "width": width}
+    origin: dict[str, Any] = {"total": all_parameters, "active": active_parameters, "layers": layers, "width": width}
     origin |= {"attention_width": attention_width, "vocabulary": vocabulary, "tied": tied or None, "name": name}
     return {
         "name": name,

@@ -66,8 +66,8 @@ class Architecture(Structure):
         """
         from costmodel.architecture.sizing import counted_fields
 
-        known = {"layers": layers, "width": width, "attention_width": attention_width, "vocabulary": vocabulary}
-        return cls(**counted_fields(total, active, tied=tied, name=name, **known))
+        sizes = {"layers": layers, "width": width, "attention_width": attention_width, "vocabulary": vocabulary}
+        return cls(**counted_fields(total, active, tied=tied, name=name, **sizes))
 
     @classmethod
     def sized(cls, parameters: Any, *, vocabulary: int = 128_256, tied: bool = False) -> Self:

@@ -13,7 +13,7 @@ Number = Annotated[int, Field(ge=0, le=10**9)]
 
 
 class Layer(Spec):
-    """`count` equal consecutive layers: a mixer, a feed-forward block, and norms over the hidden state."""
+    """Equal consecutive layers: a token mixer, a feed-forward block, and norms over the hidden state."""
 
     feed_forward: AnyBlock | None = Field(
         default=None, description="Feed-forward block, dense or a mixture of experts; default: none."
@@ -51,11 +51,7 @@ def distinct_layers(layers: tuple[Layer, ...]) -> dict[Layer, int]:
 
 
 class Stack(Spec):
-    """A stack of layers beside the main one: an encoder, or a tower for images or audio.
-
-    `extras` are its blocks outside the layers. `tokens` is its number of tokens per sequence; it is that of the
-    sequence if None.
-    """
+    """A stack of layers beside the main one: an encoder, or a tower for images or audio."""
 
     name: str = Field(description="Name of the stack: the part of the model that its blocks are counted in.")
     width: Dimension = Field(description="Hidden size.")

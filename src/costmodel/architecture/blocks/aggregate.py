@@ -1,4 +1,4 @@
-"""One block for a whole model of which only parameter counts are known."""
+"""A block for models of which only parameter counts are known."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -11,9 +11,9 @@ Number = Annotated[int, Field(ge=0, le=10**18)]
 
 
 class Aggregate(Block):
-    """All layers in one, by their number of parameters; see `Architecture.from_counts`.
+    """All layers as one block with a number of parameters; see `Architecture.from_counts`.
 
-    Core attention is counted where its layers and width are known, and left out where they are not.
+    Core attention is counted only if its layers and width are given.
     """
 
     part_name: ClassVar[str] = "parameters"

@@ -10,7 +10,7 @@ from costmodel.foundation.fields import Dimension
 
 
 class Attention(GroupedQueryBlock):
-    """Softmax attention whose queries share their keys and values in groups.
+    """Softmax attention whose query heads share keys and values in groups.
 
     References
     ----------

@@ -19,18 +19,17 @@ KIND = "Kind of block, by which files name it."
 
 
 class Weight(NamedTuple):
-    """One kind of trained tensor.
-
-    `shape` of one tensor and `copies` of it; `active` is the share that works on a token (top_k /
-    experts for routed experts); `split` says how tensor parallelism cuts it.
-    """
+    """A trained tensor, or equal copies of it."""
 
     name: str
     shape: tuple[int, ...]
+    """Shape of one copy."""
     role: Role = "matrix"
     copies: int = 1
     active: float = 1.0
+    """Share of the parameters used per token: top_k / experts for routed experts, else 1."""
     split: Split = "replicated"
+    """Dimension that tensor parallelism shards."""
 
     @property
     def size(self) -> int:
@@ -42,12 +41,12 @@ class Weight(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One kind of work in the forward pass over a sequence: `copies` products of (m, k) with (k, n).
+    """An operation of the forward pass over a sequence: `copies` products of (m, k) with (k, n).
 
-    For "matmul", m rows (tokens) meet a weight of k × n. For "score" (query × key) and "value"
-    (probabilities × value), m queries meet n keys over a head of width k, `copies` heads; how many of the
-    m × n pairs are counted depends on `causal`, `window`, `chunk` and the convention, and is settled outside.
-    For "scan", m steps of a recurrence over a state of k × n, which run on no matrix unit.
+    "matmul" multiplies m rows (tokens) by a weight of k × n. "score" (query × key) and "value" (probabilities ×
+    value) multiply m queries by n keys with a head width of k, for `copies` heads; `causal`, `window`, `chunk` and
+    the convention of `count_flops` determine how many of the m × n pairs count. "scan" is m steps of a recurrence
+    with a state of k × n, which do not run on matrix units.
     """
 
     name: str
@@ -62,7 +61,7 @@ class Operation(NamedTuple):
 
 
 class Sharding(NamedTuple):
-    """What limits tensor and expert parallelism of a block."""
+    """Limits of tensor and expert parallelism of a block."""
 
     heads: int = 0
     """Heads, of attention or of a recurrent state; 0 if the block has none."""
@@ -75,14 +74,14 @@ class Sharding(NamedTuple):
 
 
 class Block(Spec):
-    """A part of a layer, which lists its weights, operations and cache."""
+    """A block of a layer, which lists its weights, operations and cache."""
 
     part_name: ClassVar[str] = "other"
-    """Part of the model that its kind is counted in."""
+    """Part of the model that blocks of this kind are counted in."""
     reads_source: ClassVar[bool] = False
-    """Whether its keys and values come from an encoder."""
+    """Whether keys and values come from an encoder."""
     attends: ClassVar[bool] = False
-    """Whether context parallelism exchanges its keys and values between ranks."""
+    """Whether context parallelism exchanges keys and values between ranks."""
 
     @property
     def part(self) -> str:
@@ -94,19 +93,19 @@ class Block(Spec):
         raise TypeError(f"{type(self).__name__} lists no weights")
 
     def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
-        """List the work of a forward pass over `tokens` tokens that each see up to `context` tokens."""
+        """List the work of a forward pass over `tokens` tokens, each of which attends to at most `context` tokens."""
         raise TypeError(f"{type(self).__name__} lists no operations")
 
     def cache(self, context: int) -> float:
-        """Return how many elements a decoder keeps for a sequence of `context` tokens; none unless it says so."""
+        """Return the cached elements of a sequence of `context` tokens: keys and values, or a state; 0 by default."""
         return 0.0
 
     def sharding(self) -> Sharding:
-        """Return the heads, KV heads and experts that it can be sharded by."""
+        """Return the heads, KV heads and experts over which the block can be sharded."""
         return Sharding()
 
     def decode(self, width: int, context: float) -> list[Operation]:
-        """List the work of one more token that sees `context` tokens."""
+        """List the work of a decode step: one token that attends to `context` tokens."""
         return self.operations(width, 1.0, context)
 
 
@@ -134,11 +133,11 @@ KINDS: dict[str, str] = {
     "time_mix": "rwkv.TimeMix",
     "channel_mix": "rwkv.ChannelMix",
 }
-"""Where each kind of block lives: a further kind is a further file, and its line here."""
+"""Module and class of each kind of block. A new kind is a file in this folder and a line here."""
 
 
 def read_block(value: Any) -> Any:
-    """Return the block that a mapping with its `kind` describes; a block is passed through."""
+    """Return the block described by a mapping with `kind`; a block is returned unchanged."""
     if isinstance(value, Block):
         return value
     kind = value.get("kind") if isinstance(value, Mapping) else None
@@ -153,25 +152,25 @@ AnyBlock = Annotated[SerializeAsAny[Block], BeforeValidator(reported(read_block)
 
 
 def linear(name: str, inputs: int, outputs: int, *, bias: bool = False, split: Split) -> list[Weight]:
-    """Return the weights of a linear layer: a matrix, and a bias if it has one."""
+    """Return the weights of a linear layer: a matrix and, with `bias`, a vector."""
     matrix = Weight(name, (inputs, outputs), split=split)
     bias_split: Split = "columns" if split == "columns" else "replicated"
     return [matrix, Weight(f"{name}_bias", (outputs,), "bias", split=bias_split)] if bias else [matrix]
 
 
 def product(name: str, tokens: float, inputs: int, outputs: int, copies: float = 1) -> Operation:
-    """Return the operation of a linear layer on `tokens` rows."""
+    """Return the matmul of a linear layer on `tokens` rows."""
     return Operation(name, "matmul", tokens, outputs, inputs, copies)
 
 
 def norm(name: str, extent: int, *, bias: bool = False) -> list[Weight]:
-    """Return the weights of a norm over `extent` features: a scale, and a shift if it has one."""
+    """Return the weights of a norm over `extent` features: a scale and, with `bias`, a shift."""
     scale = Weight(name, (extent,), "norm")
     return [scale, Weight(f"{name}_bias", (extent,), "norm")] if bias else [scale]
 
 
 def grouped_queries(heads: int, kv_heads: int) -> Sharding:
-    """Return the sharding of an attention whose queries share their keys and values in groups."""
+    """Return the sharding of grouped-query attention."""
     if kv_heads >= heads:
         return Sharding(heads)
     return Sharding(heads, kv_heads, ("key", "value", "key_bias", "value_bias"))

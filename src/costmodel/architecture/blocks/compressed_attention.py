@@ -1,4 +1,4 @@
-"""Attention over a short window and over compressed tokens, with one key-value head and a grouped output."""
+"""Attention to a sliding window and to compressed tokens, with one KV head and a grouped output projection."""
 
 from typing import ClassVar, Literal, Self
 
@@ -9,11 +9,11 @@ from costmodel.architecture.blocks.heads import HeadBlock
 from costmodel.foundation.fields import Dimension
 
 OVERLAPPING = 4
-"""The ratio whose compression overlaps its neighbor and is searched by an indexer."""
+"""Compression ratio at which neighboring compressed tokens overlap and an indexer selects them [token]."""
 
 
 class CompressedAttention(HeadBlock):
-    """Attention of the DeepSeek-V4 kind: a window, and one compressed token for each `ratio` tokens.
+    """Attention of DeepSeek-V4: to a sliding window, and to one compressed token per `ratio` tokens.
 
     References
     ----------
@@ -74,15 +74,15 @@ class CompressedAttention(HeadBlock):
     def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
         queries = self.heads * self.head_width
         grouped = self.output_groups * self.output_rank
-        seen = (tokens, context, self.head_width, self.heads)
+        shape = (tokens, context, self.head_width, self.heads)
         listed = [
             product("query_down", tokens, width, self.query_rank),
             product("query_up", tokens, self.query_rank, queries),
             product("key_value", tokens, width, self.head_width),
             product("output_down", tokens, queries // self.output_groups, grouped),
             product("output_up", tokens, grouped, width),
-            Operation("score", "score", *seen, True, self.window),
-            Operation("attend", "value", *seen, True, self.window),
+            Operation("score", "score", *shape, True, self.window),
+            Operation("attend", "value", *shape, True, self.window),
         ]
         if self.ratio is None:
             return listed

@@ -9,7 +9,7 @@ from costmodel.foundation.fields import Dimension
 
 
 class Contrast(Block):
-    """Scaled similarity of one pair for each sequence; the further pairs of a batch are not counted.
+    """Scaled similarity of a text and its image; other pairs of a batch are not counted.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Attention of one stack to another: a decoder to its encoder, a pooling query to all places of an image."""
+"""Cross-attention of a decoder to its encoder, or of a pooling query to an image."""
 
 from typing import ClassVar, Literal
 
@@ -42,7 +42,7 @@ class CrossAttention(GroupedQueryBlock):
         ]
 
     def decode(self, width: int, context: float) -> list[Operation]:
-        """List the work of one more token: keys and values of the source are there."""
+        """List the work of a decode step; keys and values of the source are cached."""
         return self._query_operations(width, 1.0, self._source(context))
 
     def cache(self, context: int) -> float:

@@ -1,4 +1,4 @@
-"""Mixture of experts: a router sends each token to a few of many feed-forward blocks; some are shared."""
+"""Mixture of experts: a router sends each token to `top_k` routed experts; shared experts process every token."""
 
 from typing import ClassVar, Literal, Self
 
@@ -10,7 +10,7 @@ from costmodel.foundation.fields import Dimension
 
 
 class Experts(Block):
-    """Routed experts, and one block of shared experts that sees every token.
+    """Routed experts, and a block of shared experts that every token uses.
 
     References
     ----------

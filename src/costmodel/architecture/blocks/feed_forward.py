@@ -9,7 +9,7 @@ from costmodel.foundation.fields import Dimension
 
 
 class FeedForward(Block):
-    """Two linear layers with an activation between, the first one gated or not.
+    """Two linear layers with an activation between them, which can be gated.
 
     References
     ----------

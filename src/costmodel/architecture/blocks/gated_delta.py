@@ -1,4 +1,4 @@
-"""Gated delta rule: linear attention whose state forgets by a gate and is corrected by each key."""
+"""Gated delta rule: linear attention with a decay gate, whose state each key corrects."""
 
 from typing import ClassVar, Literal
 

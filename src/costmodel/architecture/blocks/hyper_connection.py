@@ -1,4 +1,4 @@
-"""Several residual streams, mixed before and after a block by weights that depend on the streams."""
+"""Hyper-connections: residual streams that are mixed before and after a block by weights computed from them."""
 
 from typing import ClassVar, Literal
 
@@ -9,7 +9,7 @@ from costmodel.foundation.fields import Dimension
 
 
 class HyperConnection(Block):
-    """The mixing of `streams` residual streams: `outputs` numbers from all of them together.
+    """Mixing of residual streams.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Kimi delta attention: the gated delta rule with a decay for each channel of the keys."""
+"""Kimi delta attention: the gated delta rule with a decay per key channel."""
 
 from typing import ClassVar, Literal
 

@@ -1,4 +1,4 @@
-"""Multi-head latent attention: keys and values through a low-rank latent, rotary parts apart."""
+"""Multi-head latent attention: keys and values share a low-rank latent, rotary parts are separate."""
 
 from typing import ClassVar, Literal
 
@@ -9,7 +9,7 @@ from costmodel.foundation.fields import Dimension
 
 
 class LatentAttention(Block):
-    """Attention of the DeepSeek-V2 and V3 kind, with or without compression of the queries.
+    """Latent attention of DeepSeek-V2 and V3, with or without a query latent.
 
     References
     ----------
@@ -117,10 +117,11 @@ class LatentAttention(Block):
         return float(self.kv_rank + self.rope_width + index) * context
 
     def decode(self, width: int, context: float) -> list[Operation]:
-        """List the work of one more token with the up-projections absorbed: scores in the latent."""
-        listed = [one for one in self.operations(width, 1.0, context) if one.name not in {"kv_up", "score", "attend"}]
+        """List the work of a decode step with absorbed up-projections: scores are computed in the latent."""
+        replaced = {"kv_up", "score", "attend"}
+        operations = [work for work in self.operations(width, 1.0, context) if work.name not in replaced]
         return [
-            *listed,
+            *operations,
             product("absorbed_key", 1.0, self.nope_width, self.kv_rank, self.heads),
             Operation(
                 "score", "score", 1.0, context, self.kv_rank + self.rope_width, self.heads, False, self.index_top_k

@@ -11,8 +11,8 @@ from costmodel.architecture.blocks.heads import HeadBlock
 class LightningAttention(HeadBlock):
     """Linear attention with a norm and a gate over its output, as in MiniMax-01.
 
-    Counted in its linear form: each token updates a state of head width × head width and reads it. What
-    kernels do within a chunk instead depends on their chunk size, and is left out.
+    It is counted in its linear form: each token updates and reads a state of head width × head width. The
+    work of kernels within a chunk depends on their chunk size and is not counted.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The first Mamba block: a selective scan over a state for each channel."""
+"""Mamba block: a selective scan with one state per channel."""
 
 from typing import ClassVar, Literal
 
@@ -9,9 +9,9 @@ from costmodel.foundation.fields import Dimension
 
 
 class Mamba(Block):
-    """Selective state space model (S6) between a short convolution and a gate.
+    """Selective state-space model (S6) between a short convolution and a gate.
 
-    The scan takes 7 FLOPs for each channel and element of its state, as Megatron-LM counts it.
+    The scan takes 7 FLOPs per channel and state element, as Megatron-LM counts it.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The second Mamba block: heads that share the input and output of their states in groups."""
+"""Mamba-2 block: groups of heads share the input and output of their states."""
 
 from typing import ClassVar, Literal
 
@@ -10,9 +10,9 @@ from costmodel.foundation.fields import Dimension
 
 
 class Mamba2(HeadBlock):
-    """State space duality layer: one decay per head, one projection in for all that the scan needs.
+    """State-space duality layer: one decay per head, and one input projection for all inputs of the scan.
 
-    The scan takes 7 FLOPs for each channel and element of its state, as Megatron-LM counts it.
+    The scan takes 7 FLOPs per channel and state element, as Megatron-LM counts it.
 
     References
     ----------

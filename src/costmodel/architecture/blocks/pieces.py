@@ -1,4 +1,4 @@
-"""Blocks outside the layers or beside their blocks: linear layers, tables, norms and convolutions."""
+"""Single linear layers, tables, norms and convolutions, outside the layers or in addition to their blocks."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -40,7 +40,7 @@ class Linear(Piece):
 
 
 class Table(Piece):
-    """A table that is looked up: token types, learned positions, relative biases."""
+    """A lookup table: token types, learned positions or relative biases."""
 
     part_name: ClassVar[str] = "embedding"
     kind: Literal["table"] = Field(default="table", description=KIND)
@@ -55,7 +55,7 @@ class Table(Piece):
 
 
 class Norm(Block):
-    """A norm, or any other vector of `extent` learned numbers: `copies` of it."""
+    """A norm, or another learned vector."""
 
     part_name: ClassVar[str] = "norms"
     kind: Literal["norm"] = Field(default="norm", description=KIND)
@@ -71,7 +71,7 @@ class Norm(Block):
 
 
 class Convolution(Piece):
-    """A convolution as the matrix product that it is: `outputs` places, each over a patch of the inputs."""
+    """A convolution, counted as a matrix product: each output position reads a patch of the input."""
 
     part_name: ClassVar[str] = "convolution"
     kind: Literal["convolution"] = Field(default="convolution", description=KIND)

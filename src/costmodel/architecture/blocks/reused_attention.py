@@ -1,4 +1,4 @@
-"""Attention that shares projections: its values are its keys, or both are those of an earlier layer."""
+"""Attention without some projections: keys are also the values, or both are those of an earlier layer."""
 
 from typing import ClassVar, Literal
 
@@ -11,7 +11,7 @@ _LEFT_OUT = {"key": {"value"}, "earlier": {"key", "value", "key_norm"}}
 
 
 class ReusedAttention(Block):
-    """Softmax attention as `attention` describes it, less the projections whose results it `reuses`.
+    """Softmax attention without the projections whose results it reuses.
 
     References
     ----------
@@ -36,7 +36,7 @@ class ReusedAttention(Block):
 
     def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
         left_out = _LEFT_OUT[self.reuses]
-        return [one for one in self.attention.operations(width, tokens, context) if one.name not in left_out]
+        return [work for work in self.attention.operations(width, tokens, context) if work.name not in left_out]
 
     def cache(self, context: int) -> float:
         return self.attention.cache(context) if self.reuses == "key" else 0.0

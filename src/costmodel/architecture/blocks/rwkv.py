@@ -9,14 +9,14 @@ from costmodel.foundation.fields import Dimension
 
 
 def _shift(width: int, *names: str) -> list[Weight]:
-    """Return the vectors that mix a token with the one before it, one for each projection in `names`."""
+    """Return the vectors that mix a token with the one before it, one per projection."""
     return [Weight(f"{name}_mix", (width,), "bias") for name in names]
 
 
 class TimeMix(Block):
-    """Time mixing: keys and values averaged over the past with a learned decay for each channel.
+    """Time mixing: a weighted average of past values with a learned decay per channel.
 
-    The average works element by element and is not counted in FLOPs, as in the paper.
+    The average is elementwise and is not counted in FLOPs, as in the paper.
 
     References
     ----------
@@ -51,7 +51,7 @@ class TimeMix(Block):
 
 
 class ChannelMix(Block):
-    """Channel mixing: a feed-forward block whose output a receptance gates.
+    """Channel mixing: a feed-forward block whose output is gated by a receptance.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Attention within the windows into which an image is cut."""
+"""Attention within the windows of an image."""
 
 from typing import ClassVar, Literal
 
@@ -10,7 +10,7 @@ from costmodel.foundation.fields import Dimension
 
 
 class WindowAttention(HeadBlock):
-    """Softmax attention of each place of an image to those in its window, with a table of relative positions.
+    """Softmax attention of each position of an image to those of its window, with a table of relative positions.
 
     References
     ----------

@@ -6,16 +6,16 @@ from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.sources.config import Config
 
 
-def read_class(config: Config, known: Sequence[str]) -> str:
-    """Return the class that `architectures` names, one of `known`: it decides about poolers and heads."""
+def read_class(config: Config, accepted: Sequence[str]) -> str:
+    """Return the model class in `architectures`, which determines poolers and heads; one of the accepted classes."""
     listed = config.value("architectures")
-    found = listed[0] if isinstance(listed, list) and len(listed) == 1 else None
-    config.require(found in known, f"architectures: must be a list of one out of {tuple(known)}; got {listed!r}")
-    return str(found) if found in known else known[0]
+    name = listed[0] if isinstance(listed, list) and len(listed) == 1 else None
+    config.require(name in accepted, f"architectures: must be a list of one out of {tuple(accepted)}; got {listed!r}")
+    return str(name) if name in accepted else accepted[0]
 
 
 def count_labels(config: Config, default: int = 2) -> int:
-    """Return how many labels a classifier tells apart: `num_labels`, or the entries of `id2label`."""
+    """Return the number of classes of a classifier: `num_labels`, or the entries of `id2label`."""
     named = config.value("id2label")
     listed = len(named) if isinstance(named, dict) and named else None
     given = config.optional("num_labels")
@@ -40,11 +40,11 @@ def full_attention(
 
 
 def read_lengths(config: Config, key: str, default: Sequence[int], length: int | None = None) -> list[int]:
-    """Return the list of numbers above 0 at `key`, of `length` if that is given."""
+    """Return the list of numbers above 0 at `key`, `length` of them if it is given."""
     listed = config.numbers(key) or list(default)
-    sound = min(listed) > 0 and len(listed) <= 1000 and length in (None, len(listed))
-    config.require(sound, f"{key}: must list {length or 'up to 1000'} numbers above 0; got {listed}")
-    return listed if sound else [1] * (length or 1)
+    valid = min(listed) > 0 and len(listed) <= 1000 and length in (None, len(listed))
+    config.require(valid, f"{key}: must list {length or 'up to 1000'} numbers above 0; got {listed}")
+    return listed if valid else [1] * (length or 1)
 
 
 def read_number(config: Config, key: str, default: float, *, least: float, most: float) -> float:
@@ -52,6 +52,6 @@ def read_number(config: Config, key: str, default: float, *, least: float, most:
     value = config.value(key)
     if value is None:
         return default
-    sound = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
-    config.require(sound, f"{key}: must be a number from {least:g} to {most:g}; got {value!r}")
-    return float(value) if sound else default
+    valid = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
+    config.require(valid, f"{key}: must be a number from {least:g} to {most:g}; got {value!r}")
+    return float(value) if valid else default

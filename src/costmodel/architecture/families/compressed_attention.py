@@ -10,7 +10,7 @@ from costmodel.architecture.specification import Architecture
 from costmodel.architecture.structure import Layer
 
 RATIOS = (0, 4, 128)
-"""Compressions whose shapes are known; 0 is none."""
+"""Supported compression ratios; 0 is no compression [token]."""
 
 
 def _deepseek_v4(config: Config) -> Architecture:
@@ -33,22 +33,22 @@ def _deepseek_v4(config: Config) -> Architecture:
         index_top_k=config.integer("index_topk"),
     )
     ratios = config.numbers("compress_ratios")[:depth]
-    known = len(ratios) == depth and all(ratio in RATIOS for ratio in ratios)
-    config.require(known, f"compress_ratios: must list one of {RATIOS} for each of the {depth} layers")
-    of_ratio = {ratio: plain.replace(ratio=ratio) if ratio else plain for ratio in RATIOS}
-    mixers = [of_ratio[ratio] for ratio in (ratios if known else [0] * depth)]
+    valid = len(ratios) == depth and all(ratio in RATIOS for ratio in ratios)
+    config.require(valid, f"compress_ratios: must list one of {RATIOS} for each of the {depth} layers")
+    mixer_of = {ratio: plain.replace(ratio=ratio) if ratio else plain for ratio in RATIOS}
+    mixers = [mixer_of[ratio] for ratio in (ratios if valid else [0] * depth)]
     inner = config.integer("moe_intermediate_size")
     shared = config.integer("n_shared_experts", default=1, least=0)
-    together = FeedForward(inner_width=inner * shared, gated=True) if shared else None
+    shared_experts = FeedForward(inner_width=inner * shared, gated=True) if shared else None
     experts, top_k = config.integer("n_routed_experts"), config.integer("num_experts_per_tok")
-    block = routed(config, experts, top_k, inner, shared=together)
+    block = routed(config, experts, top_k, inner, shared=shared_experts)
     streams = config.integer("hc_mult")
     mixing = HyperConnection(streams=streams, outputs=streams * (2 + streams), scales=3, copies=2)
-    ahead = config.integer("num_nextn_predict_layers", default=0, least=0)
+    predicted = config.integer("num_nextn_predict_layers", default=0, least=0)
     return Architecture(
         width=width,
-        prediction_layers=ahead,
-        prediction_layer=Layer(mixer=plain, feed_forward=block, also=(mixing,)) if ahead else None,
+        prediction_layers=predicted,
+        prediction_layer=Layer(mixer=plain, feed_forward=block, also=(mixing,)) if predicted else None,
         layers=grouped(mixers, [block] * depth, also=(mixing,)),
         vocabulary=config.integer("vocab_size"),
         tied=config.flag("tie_word_embeddings", default=False),
@@ -57,4 +57,4 @@ def _deepseek_v4(config: Config) -> Architecture:
 
 
 READERS: dict[str, Reader] = {"deepseek_v4": _deepseek_v4}
-"""From the `model_type` of a config to its reader."""
+"""Readers by the `model_type` of a config."""

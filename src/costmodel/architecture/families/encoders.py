@@ -1,7 +1,7 @@
-"""Encoders of text, and encoders with a decoder: one small reader per layout.
+"""Text encoders and encoder-decoders, one reader per layout.
 
-Defaults are those of the family's configuration class in Hugging Face transformers 5.24. A sequence of an
-encoder-decoder has as many tokens on both sides; Whisper's encoder has those of its 30 seconds.
+Defaults are those of the configuration classes in Hugging Face transformers 5.24. Source and target of an
+encoder-decoder have the same number of tokens; the encoder of Whisper has those of 30 seconds of sound.
 """
 
 from costmodel.architecture.blocks.attention import Attention
@@ -52,9 +52,9 @@ def _roberta_heads(config: Config, name: str, width: int) -> list[Block]:
 
 
 def _encoder(config: Config, prefix: str, type_rows: int) -> Architecture:
-    """Read BERT, or RoBERTa, whose head for sequences is its own."""
-    known = ["Model", _MASKED, _SEQUENCE, _TOKEN, _QUESTION, *([_PRETRAINING] if prefix == "Bert" else [])]
-    name = read_class(config, [prefix + each for each in known]).removeprefix(prefix)
+    """Read BERT or RoBERTa; their heads for sequence classification differ."""
+    suffixes = ["Model", _MASKED, _SEQUENCE, _TOKEN, _QUESTION, *([_PRETRAINING] if prefix == "Bert" else [])]
+    name = read_class(config, [prefix + suffix for suffix in suffixes]).removeprefix(prefix)
     config.skip("pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head")
     config.require(not config.flag("is_decoder", default=False), "is_decoder: only encoders of this family are read")
     config.require(
@@ -123,7 +123,7 @@ def _modernbert(config: Config) -> Architecture:
     )
 
 
-def _across(attention: Attention, source_tokens: int | None = None) -> CrossAttention:
+def _cross_attention(attention: Attention, source_tokens: int | None = None) -> CrossAttention:
     """Return the cross-attention of a decoder whose own attention is `attention`."""
     return CrossAttention(
         heads=attention.heads,
@@ -145,7 +145,7 @@ def _sides(config: Config, width: int, *, key_bias: bool = True, frames: int | N
         layers.append(
             Layer(
                 mixer=mixer,
-                also=(_across(mixer, frames),) if side == "decoder" else (),
+                also=(_cross_attention(mixer, frames),) if side == "decoder" else (),
                 feed_forward=FeedForward(inner_width=config.integer(f"{side}_ffn_dim"), gated=False, bias=True),
                 norms=3 if side == "decoder" else 2,
                 norm_bias=True,
@@ -246,7 +246,7 @@ def _t5(config: Config) -> Architecture:
     encoder = Layer(mixer=mixer, feed_forward=block, count=depth)
     decoder = Layer(
         mixer=mixer.replace(causal=True),
-        also=(_across(mixer),),
+        also=(_cross_attention(mixer),),
         feed_forward=block,
         norms=3,
         count=decoder_depth,
@@ -270,4 +270,4 @@ READERS: dict[str, Reader] = {
     "t5": _t5,
     "whisper": _whisper,
 }
-"""From the `model_type` of a config to its reader."""
+"""Readers by the `model_type` of a config."""

@@ -1,4 +1,4 @@
-"""Gemma 4: global layers with heads of their own, late layers that reuse keys and values, embeddings per layer."""
+"""Gemma 4: wider heads in global layers, reused keys and values in late layers, and embeddings per layer."""
 
 from typing import Any
 
@@ -21,8 +21,8 @@ def _gemma4(config: Config) -> Architecture:
     text = read_text(config, "gemma4_text", tied=True, reader=_text)
     config.require(config.data.get("vision_config") is not None, "vision_config: is required and missing")
     vision = config.inner("vision_config")
-    own = vision.integer("default_output_length", default=280)
-    rows = config.integer("vision_soft_tokens_per_image", default=own)
+    default_rows = vision.integer("default_output_length", default=280)
+    rows = config.integer("vision_soft_tokens_per_image", default=default_rows)
     tower = _tower(vision, rows)
     return joined(text, tower, linear_on(tower.width, text.width, rows))
 
@@ -30,9 +30,10 @@ def _gemma4(config: Config) -> Architecture:
 def _text(config: Config) -> Architecture:
     config.skip("max_position_embeddings")
     width, depth = config.integer("hidden_size"), read_depth(config, "num_hidden_layers")
-    both_ways = config.value("use_bidirectional_attention")
+    bidirectional = config.value("use_bidirectional_attention")
     config.require(
-        both_ways in (None, "vision"), f"use_bidirectional_attention: only 'vision' is known here; got {both_ways!r}"
+        bidirectional in (None, "vision"),
+        f"use_bidirectional_attention: only 'vision' is known here; got {bidirectional!r}",
     )
     shared = config.integer("num_kv_shared_layers", default=0, least=0)
     config.require(shared <= depth, f"num_kv_shared_layers: {shared} of only {depth} layers")
@@ -65,10 +66,10 @@ def _mixers(config: Config, depth: int, shared: int) -> list[Attention | ReusedA
         window=config.integer("sliding_window", default=512),
         **plain,
     )
-    one_for_both = config.flag("attention_k_eq_v", default=False)
-    few = config.optional("num_global_key_value_heads")
+    keys_are_values = config.flag("attention_k_eq_v", default=False)
+    global_kv_heads = config.optional("num_global_key_value_heads")
     full = Attention(
-        kv_heads=few if one_for_both and few is not None else kv_heads,
+        kv_heads=global_kv_heads if keys_are_values and global_kv_heads is not None else kv_heads,
         head_width=config.integer("global_head_dim", default=512),
         **plain,
     )
@@ -77,12 +78,15 @@ def _mixers(config: Config, depth: int, shared: int) -> list[Attention | ReusedA
     types = config.names("layer_types", depth, ("sliding_attention", "full_attention"))
     slides = [bool((index + 1) % 6) for index in range(depth)]
     if types is not None:
-        slides = [each == "sliding_attention" for each in types]
+        slides = [kind == "sliding_attention" for kind in types]
     slides[-1] = False
-    globally = ReusedAttention(attention=full, reuses="key") if one_for_both else full
-    own = [sliding if each else globally for each in slides[: depth - shared]]
-    late = [ReusedAttention(attention=sliding if each else full, reuses="earlier") for each in slides[depth - shared :]]
-    return [*own, *late]
+    full_layer = ReusedAttention(attention=full, reuses="key") if keys_are_values else full
+    computed = [sliding if is_sliding else full_layer for is_sliding in slides[: depth - shared]]
+    reused = [
+        ReusedAttention(attention=sliding if is_sliding else full, reuses="earlier")
+        for is_sliding in slides[depth - shared :]
+    ]
+    return [*computed, *reused]
 
 
 def _additions(config: Config, width: int, depth: int) -> tuple[tuple[Block, ...], int, tuple[Block, ...]]:
@@ -97,17 +101,18 @@ def _additions(config: Config, width: int, depth: int) -> tuple[tuple[Block, ...
             Norm(extent=experts),
         ]
         norms += 3
-    each = config.integer("hidden_size_per_layer_input", default=256, least=0)
+    layer_width = config.integer("hidden_size_per_layer_input", default=256, least=0)
     rows = config.integer("vocab_size_per_layer_input", default=262144)
-    if not each:
+    if not layer_width:
         return tuple(also), norms, ()
-    gate, back = Linear(inputs=width, outputs=each), Linear(inputs=each, outputs=width)
-    projection = Linear(inputs=width, outputs=each)  # a layer's share of the one matrix that serves all
-    return (*also, projection, gate, back), norms + 1, (Table(rows=rows, columns=depth * each), Norm(extent=each))
+    gate, output = Linear(inputs=width, outputs=layer_width), Linear(inputs=layer_width, outputs=width)
+    projection = Linear(inputs=width, outputs=layer_width)  # the part of the layer of a matrix for all layers
+    extras = (Table(rows=rows, columns=depth * layer_width), Norm(extent=layer_width))
+    return (*also, projection, gate, output), norms + 1, extras
 
 
 def _tower(config: Config, rows: int) -> Stack:
-    """Return the tower for an image that is pooled into `rows` rows."""
+    """Return the tower for an image that is pooled into `rows` tokens."""
     config.skip("attention_bias", "global_head_dim", "max_position_embeddings", "use_clipped_linears")
     width, inner, heads, depth = read_shape(config, Shape(768, 3072, 12, 16))
     kv_heads = config.integer("num_key_value_heads", default=12)
@@ -134,4 +139,4 @@ def _tower(config: Config, rows: int) -> Stack:
 
 
 READERS: dict[str, Reader] = {"gemma4": _gemma4}
-"""From the `model_type` of a config to its reader."""
+"""Readers by the `model_type` of a config."""

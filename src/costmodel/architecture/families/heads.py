@@ -7,14 +7,14 @@ from costmodel.architecture.sources.config import Config
 
 
 def heads_of(config: Config, width: int, *keys: str, default: int | None = None) -> tuple[int, int]:
-    """Return the heads at the first of `keys`, and their width where that is width / heads."""
+    """Return the heads, from the first of `keys` that the config has, and their width: hidden size / heads."""
     heads = config.integer(*keys, default=default)
     config.require(width % heads == 0, f"{keys[0]}: the width {width} is not a multiple of the {heads} heads")
     return heads, max(width // heads, 1)
 
 
 def kv_heads_of(config: Config, heads: int, key: str = "num_key_value_heads", default: int | None = None) -> int:
-    """Return the key and value heads; a null means as many as heads, an absent key the default."""
+    """Return the KV heads; null means as many as heads, an absent key the default."""
     absent = key not in config.data
     kv_heads = config.integer(key, default=default if absent and default is not None else heads)
     config.require(heads % kv_heads == 0, f"{key}: {kv_heads} does not divide the {heads} heads")

@@ -30,21 +30,21 @@ def read_latent_decoder(
     inner = config.integer("moe_intermediate_size", default=inner)
     shared = config.integer("n_shared_experts", default=shared, least=0)
     count = config.integer("n_routed_experts", default=experts)
-    together = FeedForward(inner_width=inner * shared, gated=True) if shared else None
-    block = routed(config, count, config.integer("num_experts_per_tok", default=top_k), inner, shared=together)
+    shared_experts = FeedForward(inner_width=inner * shared, gated=True) if shared else None
+    block = routed(config, count, config.integer("num_experts_per_tok", default=top_k), inner, shared=shared_experts)
     dense = FeedForward(inner_width=config.integer("intermediate_size"), gated=True)
     first = config.integer("first_k_dense_replace", default=first, least=0)
     period = config.integer("moe_layer_freq", default=1)
     config.require(period == 1, "moe_layer_freq: only 1 (all later layers) is known")
     blocks = [dense if index < first else block for index in range(depth)]
-    ahead = config.integer("num_nextn_predict_layers", default=0, least=0)
+    predicted = config.integer("num_nextn_predict_layers", default=0, least=0)
     return Architecture(
         width=width,
         layers=grouped([mixer] * depth, blocks),
         vocabulary=config.integer("vocab_size"),
         tied=config.flag("tie_word_embeddings", default=False),
-        prediction_layers=ahead,
-        prediction_layer=Layer(mixer=mixer, feed_forward=blocks[-1]) if ahead else None,
+        prediction_layers=predicted,
+        prediction_layer=Layer(mixer=mixer, feed_forward=blocks[-1]) if predicted else None,
     )
 
 

@@ -55,9 +55,9 @@ def _neo_kinds(config: Config, depth: int) -> Sequence[str]:
         kinds = [str(kind) for pattern, repeats in given for kind in list(pattern) * min(int(repeats), depth)]
     except (TypeError, ValueError):
         kinds = []
-    sound = len(kinds) == depth and set(kinds) <= {"global", "local"}
-    config.require(sound, f"attention_types: must list 'global' or 'local' for {depth} layers")
-    return kinds if sound else ["global"] * depth
+    valid = len(kinds) == depth and set(kinds) <= {"global", "local"}
+    config.require(valid, f"attention_types: must list 'global' or 'local' for {depth} layers")
+    return kinds if valid else ["global"] * depth
 
 
 def _mpt(config: Config) -> Architecture:

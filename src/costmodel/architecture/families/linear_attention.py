@@ -1,4 +1,4 @@
-"""Models most of whose layers have linear attention: Qwen3-Next, Qwen3.5, MiniMax, Kimi Linear.
+"""Models with linear attention in most layers: Qwen3-Next, Qwen3.5, MiniMax, Kimi Linear.
 
 Defaults are those of the family's configuration class in Hugging Face transformers 5.24.
 """
@@ -33,17 +33,17 @@ Blocks = Callable[[Config, int], Sequence[FeedForward | Experts]]
 
 
 def _mixers(config: Config, depth: int, linear: Any, full: Any, is_full: Callable[[int], bool]) -> list[Any]:
-    """Return the mixer of each layer, as `layer_types` says or, without it, `is_full`."""
+    """Return the mixer of each layer from `layer_types`; without it, from `is_full`."""
     listed = config.names("layer_types", depth, (LINEAR, FULL))
     if listed is None:
         return [full if is_full(index) else linear for index in range(depth)]
-    return [full if each == FULL else linear for each in listed]
+    return [full if kind == FULL else linear for kind in listed]
 
 
 def _qwen_text(config: Config, kv_heads: int, blocks: Blocks, **options: Any) -> Architecture:
-    """Read the text model of the Qwen3-Next and Qwen3.5 kind.
+    """Read the text model of Qwen3-Next and Qwen3.5.
 
-    `kv_heads` is the family's default; `blocks(config, depth)` gives the feed-forward block of each layer.
+    `kv_heads` is the default of the family; `blocks(config, depth)` returns the feed-forward block of each layer.
     """
     width, depth = read_size(config)
     bias = config.flag("attention_bias", default=False)
@@ -65,8 +65,11 @@ def _qwen_text(config: Config, kv_heads: int, blocks: Blocks, **options: Any) ->
     period = config.integer("full_attention_interval", default=4)
     mixers = _mixers(config, depth, linear, full, lambda index: (index + 1) % period == 0)
     feed_forwards = blocks(config, depth)
-    if ahead := config.integer("mtp_num_hidden_layers", default=0, least=0):
-        options |= {"prediction_layers": ahead, "prediction_layer": Layer(mixer=full, feed_forward=feed_forwards[-1])}
+    if predicted := config.integer("mtp_num_hidden_layers", default=0, least=0):
+        options |= {
+            "prediction_layers": predicted,
+            "prediction_layer": Layer(mixer=full, feed_forward=feed_forwards[-1]),
+        }
     return assemble(config, width, grouped(mixers, feed_forwards), **options)
 
 
@@ -113,7 +116,7 @@ def _qwen3_5_moe(config: Config) -> Architecture:
 
 
 def _with_tower(config: Config, text: Architecture) -> Architecture:
-    """Return the text model with its tower: that of Qwen3-VL, without the mergers of its inner layers."""
+    """Return the text model with the tower of Qwen3-VL, without mergers of inner layers."""
     config.require(config.data.get("vision_config") is not None, "vision_config: is required and missing")
     vision = config.inner("vision_config")
     vision.require(not vision.numbers("deepstack_visual_indexes"), "deepstack_visual_indexes: only none are known here")
@@ -200,7 +203,7 @@ def _kimi_blocks(config: Config, depth: int) -> list[FeedForward | Experts]:
     listed = config.names("mlp_layer_types", depth, ("dense", "sparse"))
     if listed is None:
         return [dense if index < first else sparse for index in range(depth)]
-    return [dense if each == "dense" else sparse for each in listed]
+    return [dense if kind == "dense" else sparse for kind in listed]
 
 
 READERS: dict[str, Reader] = {
@@ -210,4 +213,4 @@ READERS: dict[str, Reader] = {
     "minimax": _minimax,
     "kimi_linear": _kimi_linear,
 }
-"""From the `model_type` of a config to its reader."""
+"""Readers by the `model_type` of a config."""

@@ -1,6 +1,6 @@
-"""Vision-language models: a decoder, read as its own family, and a tower with a projector beside it.
+"""Vision-language models: a decoder, read as its own family, and a tower with a projector.
 
-A sequence holds the rows that the projector gives for its one image, and text: its length counts both.
+A sequence consists of the tokens of one image, after the projector, and of text; its length counts both.
 Defaults are those of the configuration classes in Hugging Face transformers 5.24.
 """
 
@@ -26,7 +26,7 @@ _LIKE = {
     "qwen3_vl_text": "qwen3",
     "qwen3_vl_moe_text": "qwen3_moe",
 }
-"""Text parts that are read as another family."""
+"""Families by the `model_type` of `text_config`, where both differ."""
 
 
 def _shape(width: int, inner: int, depth: int, heads: int, kv_heads: int | None, vocabulary: int, **more: int) -> Any:
@@ -47,11 +47,11 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     ),
     "llama4_text": _shape(5120, 8192, 48, 40, 8, 202048, head_dim=128, intermediate_size_mlp=16384),
 }
-"""What the configs of text parts leave out."""
+"""Defaults of `text_config` by its `model_type`."""
 
 
 def _part(config: Config, key: str, model_type: str) -> tuple[Config, str]:
-    """Return the config at `key`, and the model_type that it names (`model_type` unless it names one)."""
+    """Return the config at `key`, and its `model_type`, which defaults to the given one."""
     config.require(config.data.get(key) is not None, f"{key}: is required and missing")
     part = config.inner(key)
     part.skip("is_composition")
@@ -59,7 +59,7 @@ def _part(config: Config, key: str, model_type: str) -> tuple[Config, str]:
 
 
 def _tied(config: Config, text: Config, default: bool, either: bool) -> bool:
-    """Return whether the head is tied: said outside the text part, or in `either` of both."""
+    """Return whether the LM head is tied: from the top level or, with `either`, also from `text_config`."""
     outside = config.flag("tie_word_embeddings", default=default)
     inside = text.flag("tie_word_embeddings", default=outside)
     config.require(
@@ -71,9 +71,10 @@ def _tied(config: Config, text: Config, default: bool, either: bool) -> bool:
 def read_text(
     config: Config, model_type: str, *, tied: bool = False, either: bool = False, reader: Reader | None = None
 ) -> Architecture:
-    """Read `text_config` as the family that it names (`model_type` unless it names one), or with `reader`.
+    """Read `text_config` with the reader of its family, or with `reader`.
 
-    `tied` is the default of `tie_word_embeddings`; with `either`, the text part may say it too.
+    `model_type` is the family if the config names none. `tied` is the default of `tie_word_embeddings`; with
+    `either`, `text_config` may set it too.
     """
     text, named = _part(config, "text_config", model_type)
     text.data = {**_DEFAULTS.get(named, {}), **text.data, "tie_word_embeddings": _tied(config, text, tied, either)}
@@ -95,7 +96,7 @@ def read_tower(config: Config, model_type: str) -> Stack:
 
 
 def joined(text: Architecture, tower: Stack, *projector: Block) -> Architecture:
-    """Return the text with the tower beside it, the projector counted to the tower."""
+    """Return the text model with a tower, whose part of the model includes the projector."""
     return text.replace(stacks=(tower.replace(extras=(*tower.extras, *projector)),))
 
 
@@ -106,8 +107,9 @@ def _llava(config: Config) -> Architecture:
         vocabulary == text.vocabulary, f"vocab_size: {vocabulary} is not that of text_config ({text.vocabulary})"
     )
     strategy = config.value("vision_feature_select_strategy") or "default"
-    known = ("default", "full")
-    config.require(strategy in known, f"vision_feature_select_strategy: {unknown('strategy', strategy, known)}")
+    strategies = ("default", "full")
+    problem = f"vision_feature_select_strategy: {unknown('strategy', strategy, strategies)}"
+    config.require(strategy in strategies, problem)
     rows = max((tower.tokens or 1) - (strategy == "default"), 1)
     bias = config.flag("multimodal_projector_bias", default=True)
     return joined(
@@ -135,7 +137,7 @@ def _mistral3(config: Config) -> Architecture:
 
 
 def _feature_layers(config: Config) -> int:
-    """Return of how many layers of the tower the projector takes the output, side by side."""
+    """Return the number of layers of the tower whose outputs are concatenated for the projector."""
     chosen = config.value("vision_feature_layer")
     return len(chosen) if isinstance(chosen, list) and chosen else 1
 
@@ -148,7 +150,7 @@ def _gemma3(config: Config) -> Architecture:
 
 def _qwen2_vl(config: Config) -> Architecture:
     if config.data.get("text_config") is None:
-        text = reader_of("qwen2")(config)  # older configs hold the keys of the text part outside
+        text = reader_of("qwen2")(config)  # older configs have the keys of the text at the top level
     else:
         text = read_text(config, "qwen2_vl_text", either=True)
     return _merged(config, text, "hidden_size", 3584, towers.qwen2_vl)
@@ -204,7 +206,8 @@ def _llama4_text(config: Config) -> Architecture:
     return Architecture(
         width=width,
         layers=grouped(
-            [chunked if each else full for each in _llama4_chunks(config, depth)], _llama4_blocks(config, depth)
+            [chunked if is_chunked else full for is_chunked in _llama4_chunks(config, depth)],
+            _llama4_blocks(config, depth),
         ),
         vocabulary=config.integer("vocab_size"),
         tied=config.flag("tie_word_embeddings", default=False),
@@ -212,13 +215,13 @@ def _llama4_text(config: Config) -> Architecture:
 
 
 def _llama4_chunks(config: Config, depth: int) -> list[bool]:
-    """Return which layers see their chunk only: those with rotary positions."""
+    """Return which layers have chunked attention: those with rotary positions."""
     interval, rotary = config.integer("no_rope_layer_interval", default=4), config.numbers("no_rope_layers")
     config.require(len(rotary) in {0, depth}, f"no_rope_layers: must be {depth} of 0 and 1; got {len(rotary)}")
     if len(rotary) != depth:
         rotary = [int((index + 1) % interval != 0) for index in range(depth)]
     types = config.names("layer_types", depth, ("chunked_attention", "full_attention"))
-    return [bool(each) for each in rotary] if types is None else [each == "chunked_attention" for each in types]
+    return [bool(flag) for flag in rotary] if types is None else [kind == "chunked_attention" for kind in types]
 
 
 def _llama4_blocks(config: Config, depth: int) -> list[FeedForward | Experts]:
@@ -247,4 +250,4 @@ READERS: dict[str, Reader] = {
     "qwen3_vl": _qwen3_vl("qwen3_vl_text"),
     "qwen3_vl_moe": _qwen3_vl("qwen3_vl_moe_text"),
 }
-"""From the `model_type` of a config to its reader."""
+"""Readers by the `model_type` of a config."""

@@ -21,29 +21,29 @@ _SLIDING, _FULL = "sliding_attention", "full_attention"
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What sets a rotary decoder family apart from llama."""
+    """Differences of a rotary decoder family from Llama."""
 
     tied: bool = False
     kv_heads: int | None = None
-    """Default of `num_key_value_heads`; None means as many as heads."""
+    """Default of `num_key_value_heads`; None for as many as heads."""
     head_width: int | None = None
-    """Default of `head_dim`; None means width / heads."""
+    """Default of `head_dim`; None for width / heads."""
     qkv_bias: bool = False
     output_bias: bool = False
     bias_key: bool = True
     """Whether `attention_bias` is read (for all four projections)."""
     bias_default: bool = False
     qkv_bias_key: str = ""
-    """A key of its own for the biases of queries, keys and values."""
+    """Separate key for the biases of queries, keys and values."""
     output_bias_key: bool = True
-    """Whether `attention_bias` is for the output too."""
+    """Whether `attention_bias` also applies to the output projection."""
     final_norm: bool = True
     qk_norm: Literal["none", "head", "width"] = "none"
     norms: int = 2
     window: int | None = None
     """Default of `sliding_window`."""
     pattern: Callable[[Config, int], list[bool]] | None = None
-    """Which layers slide, where not all of them do."""
+    """Which layers have a sliding window; None for all."""
     sinks: bool = False
 
 
@@ -61,7 +61,7 @@ def _every_fourth_full(config: Config, depth: int) -> list[bool]:
 
 
 def qwen_upper(config: Config, depth: int) -> list[bool]:
-    """Return which layers slide: those above `max_window_layers`, if any do."""
+    """Return which layers have a sliding window: those from `max_window_layers` on, with `use_sliding_window`."""
     first = config.integer("max_window_layers", default=28, least=0)
     slides = config.flag("use_sliding_window", default=False)
     return [slides and index >= first for index in range(depth)]
@@ -94,11 +94,11 @@ def attentions_of(config: Config, family: Family, width: int, depth: int) -> lis
     config.require(heads % kv_heads == 0, f"num_key_value_heads: {kv_heads} does not divide the {heads} heads")
     bias = family.bias_key and config.flag("attention_bias", "bias", default=family.bias_default)
     if family.pattern is not qwen_upper and not config.flag("use_sliding_window", default=False):
-        config.skip("max_window_layers")  # written by some whose layers do not slide
+        config.skip("max_window_layers")  # some configs without sliding layers have it
     if family.qkv_bias:
-        config.skip("attention_bias")  # written by some, read by none of the family
+        config.skip("attention_bias")  # some configs have it, but no model of the family reads it
     window = config.optional("sliding_window", default=family.window)
-    slides = _slides(config, family, depth, window)
+    sliding_layers = _slides(config, family, depth, window)
     qkv_bias = config.flag(family.qkv_bias_key, default=True) if family.qkv_bias_key else family.qkv_bias or bias
     full = Attention(
         heads=heads,
@@ -110,7 +110,7 @@ def attentions_of(config: Config, family: Family, width: int, depth: int) -> lis
         sinks=family.sinks,
     )
     sliding = full.replace(window=window) if window is not None else full
-    return [sliding if each else full for each in slides]
+    return [sliding if slides else full for slides in sliding_layers]
 
 
 def _kv_default(config: Config, family: Family, heads: int) -> int:
@@ -123,24 +123,24 @@ def _slides(config: Config, family: Family, depth: int, window: int | None) -> l
     default = family.pattern(config, depth) if family.pattern else [True] * depth
     if window is None:
         return [False] * depth
-    return default if listed is None else [each == _SLIDING for each in listed]
+    return default if listed is None else [kind == _SLIDING for kind in listed]
 
 
 def _decoder(
     config: Config, family: Family, blocks: Callable[[Config, int], Sequence[FeedForward | Experts]]
 ) -> Architecture:
-    """Read a rotary decoder: `blocks(config, depth)` gives the feed-forward block of each layer."""
+    """Read a rotary decoder; `blocks(config, depth)` returns the feed-forward block of each layer."""
     config.skip("max_position_embeddings", "max_sequence_length", "seq_length")
     width = config.integer("hidden_size")
     depth = read_depth(config, "num_hidden_layers")
     attentions, feed_forwards = attentions_of(config, family, width, depth), blocks(config, depth)
-    ahead = _prediction_layers(config)
+    predicted = _prediction_layers(config)
     last = Layer(mixer=attentions[-1], feed_forward=feed_forwards[-1], norms=family.norms)
     return Architecture(
         width=width,
         layers=grouped(attentions, feed_forwards, norms=family.norms),
-        prediction_layers=ahead,
-        prediction_layer=last if ahead else None,
+        prediction_layers=predicted,
+        prediction_layer=last if predicted else None,
         vocabulary=config.integer("vocab_size"),
         tied=config.flag("tie_word_embeddings", default=family.tied),
         final_norm=family.final_norm,
@@ -148,11 +148,11 @@ def _decoder(
 
 
 def _prediction_layers(config: Config) -> int:
-    """Return the multi-token-prediction layers, as DeepSeek and MiniMax spell them."""
+    """Return the number of multi-token-prediction layers, from the keys of DeepSeek or MiniMax."""
     modules = config.integer("num_mtp_modules", default=0, least=0)
-    each = config.integer("mtp_transformer_layers", default=1)
+    layers_per_module = config.integer("mtp_transformer_layers", default=1)
     if config.flag("use_mtp", default=modules > 0):
-        return modules * each
+        return modules * layers_per_module
     return config.integer("num_nextn_predict_layers", default=0, least=0)
 
 
@@ -182,7 +182,7 @@ def _gpt_oss_experts(config: Config, depth: int) -> list[Experts]:
 
 
 def routed(config: Config, experts: int, top_k: int, inner: int, **options: Any) -> Experts:
-    """Return a block of routed experts, with a problem noted if there are fewer than work on a token."""
+    """Return a block of routed experts; `top_k` above the number of experts is a problem of the config."""
     config.require(top_k <= experts, f"num_experts_per_tok: {top_k} of only {experts} experts")
     return Experts(experts=experts, top_k=min(top_k, experts), inner_width=inner, **options)
 
@@ -213,4 +213,4 @@ READERS: dict[str, Reader] = {
     "internlm": rotary(Family(bias_default=True)),
     "smollm3": rotary(Family(kv_heads=4, tied=True)),
 }
-"""From the `model_type` of a config to its reader."""
+"""Readers by the `model_type` of a config."""

@@ -15,7 +15,7 @@ _CTC, _PRETRAINING = "Wav2Vec2ForCTC", "Wav2Vec2ForPreTraining"
 def _from_samples(config: Config) -> tuple[list[Block], int]:
     """Return the convolutions from samples to frames, and the channels of a frame.
 
-    Places are those of the shortest sound that gives so many frames.
+    Output positions are those of the shortest sound with the given number of frames.
     """
     widths = read_lengths(config, "conv_dim", (512,) * 7)
     kernels = read_lengths(config, "conv_kernel", (10, 3, 3, 3, 3, 2, 2), len(widths))
@@ -48,7 +48,7 @@ def _from_samples(config: Config) -> tuple[list[Block], int]:
 
 
 def _quantizer(config: Config, width: int, channels: int) -> list[Block]:
-    """Return what is trained along in pretraining: a codebook, and projections of both sides."""
+    """Return the blocks that pretraining adds: a codebook, and projections of both sides."""
     groups, entries = (
         config.integer("num_codevector_groups", default=2),
         config.integer("num_codevectors_per_group", default=320),
@@ -107,4 +107,4 @@ def _wav2vec2(config: Config) -> Architecture:
 
 
 READERS: dict[str, Reader] = {"wav2vec2": _wav2vec2}
-"""From the `model_type` of a config to its reader."""
+"""Readers by the `model_type` of a config."""

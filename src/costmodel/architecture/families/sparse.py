@@ -84,18 +84,18 @@ def _glm4_moe(config: Config) -> Architecture:
     inner = config.integer("moe_intermediate_size", default=1408)
     shared = config.integer("n_shared_experts", default=1, least=0)
     experts, top_k = config.integer("n_routed_experts", default=128), config.integer("num_experts_per_tok", default=8)
-    together = FeedForward(inner_width=inner * shared, gated=True) if shared else None
-    block = routed(config, experts, top_k, inner, shared=together)
+    shared_experts = FeedForward(inner_width=inner * shared, gated=True) if shared else None
+    block = routed(config, experts, top_k, inner, shared=shared_experts)
     dense = FeedForward(inner_width=config.integer("intermediate_size", default=10944), gated=True)
     first = config.integer("first_k_dense_replace", default=1, least=0)
-    ahead = config.integer("num_nextn_predict_layers", default=0, least=0)
+    predicted = config.integer("num_nextn_predict_layers", default=0, least=0)
     return Architecture(
         width=width,
         layers=grouped(mixers, [dense if index < first else block for index in range(depth)]),
         vocabulary=config.integer("vocab_size", default=151552),
         tied=config.flag("tie_word_embeddings", default=False),
-        prediction_layers=ahead,
-        prediction_layer=Layer(mixer=mixers[-1], feed_forward=block) if ahead else None,
+        prediction_layers=predicted,
+        prediction_layer=Layer(mixer=mixers[-1], feed_forward=block) if predicted else None,
     )
 
 
@@ -105,8 +105,8 @@ def _ernie_blocks(config: Config, depth: int) -> Blocks:
     shared = config.integer("moe_num_shared_experts", default=2, least=0)
     experts, top_k = config.integer("moe_num_experts", default=64), config.integer("moe_k", default=6)
     config.require(not bias, "use_bias: biases of experts are not known here")
-    together = FeedForward(inner_width=inner * shared, gated=True) if shared else None
-    block = routed(config, experts, top_k, inner, router_bias=True, shared=together)
+    shared_experts = FeedForward(inner_width=inner * shared, gated=True) if shared else None
+    block = routed(config, experts, top_k, inner, router_bias=True, shared=shared_experts)
     dense = FeedForward(inner_width=config.integer("intermediate_size", default=12288), gated=True)
     first, last = config.integer("moe_layer_start_index", default=1, least=0), config.value("moe_layer_end_index")
     if last is None or isinstance(last, bool) or not isinstance(last, int) or last < 0:

@@ -1,6 +1,6 @@
-"""Models whose layers keep a state of fixed size instead of, or beside, attention: Mamba, RWKV and hybrids.
+"""Models with recurrent states of fixed size, alone or with attention: Mamba, RWKV and hybrids.
 
-Defaults are those of the family's configuration class in Hugging Face transformers 5.24.
+Defaults are those of the configuration classes in Hugging Face transformers 5.24.
 """
 
 from typing import Any
@@ -23,13 +23,13 @@ LINEAR, FULL = "linear_attention", "full_attention"
 
 
 def read_size(config: Config) -> tuple[int, int]:
-    """Return width and depth."""
+    """Return hidden size and number of layers."""
     config.skip("max_position_embeddings", "n_ctx")
     return config.integer("hidden_size", "d_model"), read_depth(config, "num_hidden_layers", "n_layer")
 
 
 def assemble(config: Config, width: int, layers: tuple[Layer, ...], tied: bool = False, **options: Any) -> Architecture:
-    """Return the architecture; `tied` is the family's default."""
+    """Return the architecture; `tied` is the default of the family."""
     return Architecture(
         width=width,
         layers=layers,
@@ -40,7 +40,7 @@ def assemble(config: Config, width: int, layers: tuple[Layer, ...], tied: bool =
 
 
 def require_untied(config: Config) -> None:
-    """Note a problem if embedding and head are tied, where the family knows no such models."""
+    """Note a problem if the config ties embedding and LM head; the family has no such models."""
     tied = config.flag("tie_word_embeddings", default=False)
     config.require(not tied, "tie_word_embeddings: only false is known for this model_type")
 
@@ -48,7 +48,7 @@ def require_untied(config: Config) -> None:
 def read_attention(
     config: Config, width: int, kv_heads: int, head_width: int | None = None, **options: Any
 ) -> Attention:
-    """Return softmax attention; `kv_heads` and `head_width` are the family's defaults."""
+    """Return softmax attention; `kv_heads` and `head_width` are the defaults of the family."""
     heads = config.integer("num_attention_heads")
     kv_heads = config.optional("num_key_value_heads", default=kv_heads) or heads
     config.require(heads % kv_heads == 0, f"num_key_value_heads: {kv_heads} does not divide the {heads} heads")
@@ -75,13 +75,13 @@ def _expanded(config: Config, width: int) -> int:
 
 
 def _original_keys(config: Config) -> None:
-    """Read what configs of the original implementation say besides."""
+    """Read further keys of configs of the original implementation."""
     config.skip("fused_add_norm", "ssm_cfg", "pad_vocab_size_multiple", "norm_before_gate")
     config.require(config.flag("rms_norm", default=True), "rms_norm: only true is known")
 
 
 def _groups(config: Config, heads: int, *keys: str, default: int) -> int:
-    """Return the groups of the heads of a second Mamba block."""
+    """Return the groups of the heads of a Mamba-2 block."""
     groups = config.integer(*keys, default=default)
     config.require(heads % groups == 0, f"{keys[-1]}: {groups} groups do not divide the {heads} heads")
     return groups
@@ -135,7 +135,7 @@ def _rwkv(config: Config) -> Architecture:
 
 
 def _periodic(config: Config, name: str, depth: int, period: int, offset: int) -> list[bool]:
-    """Return which layers `name_layer_period` and `name_layer_offset` choose."""
+    """Return which layers `name_layer_period` and `name_layer_offset` select."""
     period = config.integer(f"{name}_layer_period", default=period)
     offset = config.integer(f"{name}_layer_offset", default=offset, least=0)
     config.require(offset < period, f"{name}_layer_offset: {offset} is not below the period of {period}")
@@ -158,13 +158,13 @@ def _jamba(config: Config) -> Architecture:
     dense = FeedForward(inner_width=inner, gated=True)
     experts, top_k = config.integer("num_experts", "num_local_experts", default=16), read_top_k(config, 2)
     sparse = routed(config, experts, top_k, inner) if experts > 1 else dense
-    mixers = [full if each else mamba for each in _periodic(config, "attn", depth, 8, 4)]
-    blocks = [sparse if each else dense for each in _periodic(config, "expert", depth, 2, 1)]
+    mixers = [full if chosen else mamba for chosen in _periodic(config, "attn", depth, 8, 4)]
+    blocks = [sparse if chosen else dense for chosen in _periodic(config, "expert", depth, 2, 1)]
     return assemble(config, width, grouped(mixers, blocks))
 
 
 def read_top_k(config: Config, default: int) -> int:
-    """Return how many experts work on a token."""
+    """Return the number of routed experts per token."""
     return config.integer("num_experts_per_tok", "num_experts_per_token", default=default)
 
 
@@ -209,12 +209,12 @@ _LEGACY = {"mamba": LINEAR, "attention": FULL}
 
 
 def _current(listed: list[Any]) -> list[str]:
-    """Return kinds of layers by their present names."""
-    return [_LEGACY.get(str(each), str(each)) for each in listed]
+    """Return kinds of layers by their current names."""
+    return [_LEGACY.get(str(kind), str(kind)) for kind in listed]
 
 
 def _nemotron_kinds(config: Config) -> list[str]:
-    """Return what each layer is, from a list of names or a pattern of letters."""
+    """Return the kind of each layer, from a list of names or a pattern of letters."""
     depth = config.optional("num_hidden_layers")
     pattern = config.value("hybrid_override_pattern")
     key = "layer_types" if config.value("layer_types") else "layers_block_type"
@@ -252,24 +252,24 @@ def _nemotron_h(config: Config) -> Architecture:
         "mlp": FeedForward(inner_width=config.integer("intermediate_size", default=21504), gated=False, bias=mlp_bias),
         "moe": _nemotron_experts(config, mlp_bias),
     }
-    mixers = [blocks[each] if each in {LINEAR, FULL} else None for each in kinds]
-    feed_forwards = [blocks[each] if each in {"mlp", "moe"} else None for each in kinds]
+    mixers = [blocks[kind] if kind in {LINEAR, FULL} else None for kind in kinds]
+    feed_forwards = [blocks[kind] if kind in {"mlp", "moe"} else None for kind in kinds]
     require_untied(config)
-    ahead = _nemotron_ahead(config)
-    layer = Layer(mixer=blocks[FULL], feed_forward=blocks["moe"]) if ahead else None
+    predicted = _nemotron_prediction_layers(config)
+    layer = Layer(mixer=blocks[FULL], feed_forward=blocks["moe"]) if predicted else None
     layers = grouped(mixers, feed_forwards, norms=1)
-    return assemble(config, width, layers, prediction_layers=ahead, prediction_layer=layer)
+    return assemble(config, width, layers, prediction_layers=predicted, prediction_layer=layer)
 
 
-def _nemotron_ahead(config: Config) -> int:
-    """Return the number of prediction layers, attention and then experts: at most one is known."""
-    ahead = config.integer("num_nextn_predict_layers", default=0, least=0)
-    config.require(ahead <= 1, f"num_nextn_predict_layers: at most 1 is known for this model_type; got {ahead}")
+def _nemotron_prediction_layers(config: Config) -> int:
+    """Return the number of multi-token-prediction layers, 0 or 1."""
+    predicted = config.integer("num_nextn_predict_layers", default=0, least=0)
+    config.require(predicted <= 1, f"num_nextn_predict_layers: at most 1 is known for this model_type; got {predicted}")
     pattern, listed = config.value("mtp_hybrid_override_pattern"), config.value("mtp_layers_block_type")
     names = _current(listed) if isinstance(listed, list) else [FULL, "moe"]
-    known = pattern in (None, "*E") and names == [FULL, "moe"]
-    config.require(known or not ahead, "mtp_layers_block_type: only attention followed by moe is known")
-    return min(ahead, 1)
+    supported = pattern in (None, "*E") and names == [FULL, "moe"]
+    config.require(supported or not predicted, "mtp_layers_block_type: only attention followed by moe is known")
+    return min(predicted, 1)
 
 
 def _nemotron_experts(config: Config, bias: bool) -> Experts:
@@ -292,4 +292,4 @@ READERS: dict[str, Reader] = {
     "falcon_h1": _falcon_h1,
     "nemotron_h": _nemotron_h,
 }
-"""From the `model_type` of a config to its reader."""
+"""Readers by the `model_type` of a config."""

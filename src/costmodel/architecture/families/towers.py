@@ -1,8 +1,7 @@
 """Vision towers: shape and number of patches of each kind.
 
-A tower sees one image for each sequence, of the size that its config names; where a config leaves the size
-open, the reader says which one it takes. Defaults are those of the configuration classes in Hugging Face
-transformers 5.24.
+A tower processes one image per sequence, of the size in its config; if the config has none, the docstring of the
+reader states the size. Defaults are those of the configuration classes in Hugging Face transformers 5.24.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,9 +15,9 @@ from costmodel.architecture.sources.config import Config
 from costmodel.architecture.structure import Layer, Stack
 
 NAME = "vision"
-"""Name of the stack, and of the part to which its parameters and FLOPs are counted."""
+"""Name of the stack, and of the part of the model that its parameters and FLOPs are counted in."""
 QWEN2_VL_PIXELS = 28 * 28 * 1280
-"""Pixels of the largest image that the default image processor of Qwen2-VL lets through."""
+"""Pixels of the largest image of the default image processor of Qwen2-VL [1]."""
 
 
 class Shape(NamedTuple):
@@ -31,7 +30,7 @@ class Shape(NamedTuple):
 
 
 def read_shape(config: Config, default: Shape, prefix: str = "") -> Shape:
-    """Return the shape that the usual keys of a tower, or those after `prefix`, give."""
+    """Return the shape of a tower from its usual keys, or from these keys with a prefix."""
     return Shape(
         config.integer("hidden_size", f"{prefix}hidden_size", default=default.width),
         config.integer("intermediate_size", f"{prefix}intermediate_size", default=default.inner),
@@ -41,12 +40,12 @@ def read_shape(config: Config, default: Shape, prefix: str = "") -> Shape:
 
 
 def linear_on(inputs: int, outputs: int, rows: int, *, bias: bool = False) -> Linear:
-    """Return a linear layer of a tower or its projector on `rows` rows for each image."""
+    """Return a linear layer of a tower or its projector, applied to `rows` rows per image."""
     return Linear(inputs=inputs, outputs=outputs, rows=rows, bias=bias, belongs_to=NAME)
 
 
 def merger(width: int, merged: int, outputs: int, rows: int, *, norm_width: int) -> list[Block]:
-    """Return the blocks that join `merged` patches of `width` into one row of the text: a norm, two layers."""
+    """Return the blocks that merge `merged` patches of `width` into one token of the text: a norm and two layers."""
     inner = width * merged
     return [
         Norm(extent=norm_width, bias=True),
@@ -58,7 +57,7 @@ def merger(width: int, merged: int, outputs: int, rows: int, *, norm_width: int)
 def stack_of(
     config: Config, shape: Shape, extras: Sequence[Block], tokens: int, *, bias: bool = True, gated: bool = False
 ) -> Stack:
-    """Return a vision transformer with biases everywhere or nowhere, its norms included."""
+    """Return a vision transformer; `bias` applies to all linear layers and norms."""
     width, inner, heads, depth = shape
     config.require(width % heads == 0, f"hidden_size: {width} is not a multiple of the {heads} heads")
     config.require(depth <= 10_000, f"num_hidden_layers: at most 10,000 layers are read; got {depth:,}")
@@ -75,7 +74,7 @@ def stack_of(
 
 
 def _grid(config: Config, image: int, patch: int) -> tuple[int, int]:
-    """Return patches of an image, and elements of a patch in one channel."""
+    """Return the patches of an image, and the elements of a patch in one channel."""
     image, patch = config.integer("image_size", default=image), config.integer("patch_size", default=patch)
     config.require(image >= patch, f"image_size: {image} holds no patch of {patch}")
     return max(image // patch, 1) ** 2, patch * patch
@@ -125,7 +124,7 @@ def pixtral(config: Config) -> Stack:
 
 def qwen2_vl(config: Config) -> Stack:
     """Read a tower of Qwen2-VL with its merger; its image is the largest of the default image processor."""
-    config.skip("in_chans", "spatial_patch_size")  # written by some, read by none of the family
+    config.skip("in_chans", "spatial_patch_size")  # some configs have it, but no model of the family reads it
     width, outputs = config.integer("embed_dim", default=1280), config.integer("hidden_size", default=3584)
     inner = width * config.integer("mlp_ratio", default=4)
     shape = Shape(width, inner, config.integer("num_heads", default=16), config.integer("depth", default=32))
@@ -168,8 +167,8 @@ def kimi(config: Config, outputs: int) -> Stack:
     kind = config.value("mm_projector_type") or "patchmerger"
     config.require(kind == "patchmerger", f"mm_projector_type: only 'patchmerger' is known here; got {kind!r}")
     for key, expected in (("mm_hidden_size", width), ("text_hidden_size", outputs)):
-        found = config.integer(key, default=expected)
-        config.require(found == expected, f"{key}: {found} is not the width that it has to fit ({expected})")
+        value = config.integer(key, default=expected)
+        config.require(value == expected, f"{key}: {value} is not the width of the tower or text ({expected})")
     kernels = config.numbers("merge_kernel_size") or [2, 2]
     config.require(len(kernels) == 2 and all(kernels), f"merge_kernel_size: must be two numbers; got {kernels}")
     merged = max(kernels[0] * kernels[-1], 1)
@@ -184,14 +183,16 @@ def kimi(config: Config, outputs: int) -> Stack:
 
 def llama4(config: Config, outputs: int) -> Stack:
     """Read a tower of Llama 4 with its projector to `outputs`: a class token, and four patches shuffled into one."""
-    config.skip("vision_feature_layer", "multi_modal_projector_bias")  # written by some, read by none of the family
+    config.skip(
+        "vision_feature_layer", "multi_modal_projector_bias"
+    )  # some configs have it, but no model of the family reads it
     shape = read_shape(config, Shape(768, 5632, 16, 34))
     width = shape.width
     patches, kernel = _grid(config, image=448, patch=14)
     joined = config.integer("projector_input_dim", default=4096)
     for key, default in (("projector_output_dim", 4096), ("vision_output_dim", 7680)):
-        found = config.integer(key, default=default)
-        config.require(found == joined, f"{key}: {found} is not projector_input_dim ({joined})")
+        value = config.integer(key, default=default)
+        config.require(value == joined, f"{key}: {value} is not projector_input_dim ({joined})")
     ratio = config.value("pixel_shuffle_ratio") or 0.5
     config.require(ratio == 0.5, f"pixel_shuffle_ratio: only 0.5 is known here; got {ratio!r}")
     config.require(
@@ -215,4 +216,4 @@ TOWERS: dict[str, Callable[[Config], Stack]] = {
     "pixtral": pixtral,
     "siglip_vision_model": siglip,
 }
-"""Towers that a family may choose by the `model_type` of its `vision_config`."""
+"""Readers of towers by the `model_type` of `vision_config`."""

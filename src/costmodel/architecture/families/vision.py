@@ -1,7 +1,7 @@
-"""Encoders of images and sound, with or without a text beside them: one small reader per layout.
+"""Image encoders, alone or with a text encoder, one reader per layout.
 
-Defaults are those of the family's configuration class in Hugging Face transformers 5.24. A sequence is one
-image of the size that the config names; with CLIP and SigLIP it is that image and one text of full length.
+Defaults are those of the configuration classes in Hugging Face transformers 5.24. A sequence is one image of the
+size in the config; for CLIP and SigLIP it is an image and a text of full length.
 """
 
 from costmodel.architecture.blocks.block import Block
@@ -25,9 +25,9 @@ def _pair(config: Config, key: str, default: int) -> tuple[int, int]:
         side = config.integer(key, default=default)
         return side, side
     listed = config.numbers(key)
-    sound = len(listed) == 2 and min(listed) > 0
-    config.require(sound, f"{key}: must be a number above 0, or two of them; got {listed}")
-    return (listed[0], listed[1]) if sound else (default, default)
+    valid = len(listed) == 2 and min(listed) > 0
+    config.require(valid, f"{key}: must be a number above 0, or two of them; got {listed}")
+    return (listed[0], listed[1]) if valid else (default, default)
 
 
 def _grid(config: Config, image: int, patch: int, *, padded: bool = False) -> tuple[tuple[int, int], int]:
@@ -113,19 +113,19 @@ def _tower_layer(config: Config, width: int, heads: int, inner: int, *, causal: 
 
 
 def _pooling(width: int, layer: Layer) -> list[Block]:
-    """Return the head of SigLIP's images: one learned query asks all places, and a feed-forward follows."""
+    """Return the pooling head of SigLIP for images: cross-attention of a learned query, and a feed-forward block."""
     block, mixer = layer.feed_forward, layer.mixer
     inner, heads = getattr(block, "inner_width", 1), getattr(mixer, "heads", 1)
-    asking = CrossAttention(
+    pooling = CrossAttention(
         heads=heads, kv_heads=heads, head_width=max(width // heads, 1), queries=1, qkv_bias=True, output_bias=True
     )
     up = Linear(inputs=width, outputs=inner, bias=True, rows=1)
     down = Linear(inputs=inner, outputs=width, bias=True, rows=1)
-    return [Norm(extent=width), asking, Norm(extent=width, bias=True), up, down]
+    return [Norm(extent=width), pooling, Norm(extent=width, bias=True), up, down]
 
 
 def _text_and_image(config: Config, family: str) -> Architecture:
-    """Read CLIP or SigLIP: the text is the main stack, the images a tower beside it."""
+    """Read CLIP or SigLIP: the text encoder is the main stack, the image encoder a tower."""
     read_class(config, [f"{family}Model"])
     clip = family == "CLIP"
     text, image = (config.inner(_newest(config, key)) for key in ("text_config", "vision_config"))
@@ -139,14 +139,14 @@ def _text_and_image(config: Config, family: str) -> Architecture:
     positions = places + 1 if clip else places
     tower = _tower_layer(image, wide, 12, 3072)
     norm = Norm(extent=wide, bias=True)
-    beside: list[Block] = [_patches(image, wide, places, elements, bias=not clip), Table(rows=positions, columns=wide)]
+    outside: list[Block] = [_patches(image, wide, places, elements, bias=not clip), Table(rows=positions, columns=wide)]
     if clip:
-        beside += [Norm(extent=wide), norm, norm, Linear(inputs=wide, outputs=joint, rows=1)]
+        outside += [Norm(extent=wide), norm, norm, Linear(inputs=wide, outputs=joint, rows=1)]
         head = Linear(inputs=width, outputs=joint, rows=1, belongs_to="head")
         contrast = Contrast(encoding_width=joint)
     else:
         image.require(image.flag("vision_use_head", default=True), "vision_use_head: only true is read")
-        beside += [norm, *_pooling(wide, tower)]
+        outside += [norm, *_pooling(wide, tower)]
         outputs = text.optional("projection_size") or width
         text.require(outputs == wide, f"projection_size: {outputs} is not the width of the image tower ({wide})")
         contrast = Contrast(encoding_width=outputs, bias=True)
@@ -161,12 +161,12 @@ def _text_and_image(config: Config, family: str) -> Architecture:
         head=False,
         norm_bias=True,
         extras=(head, contrast),
-        stacks=(Stack(name="vision", width=wide, layers=(tower,), extras=tuple(beside), tokens=positions),),
+        stacks=(Stack(name="vision", width=wide, layers=(tower,), extras=tuple(outside), tokens=positions),),
     )
 
 
 def _newest(config: Config, key: str) -> str:
-    """Return the key of a tower: `KEY_dict`, which older configs hold beside it, goes first."""
+    """Return the key of a tower: `KEY_dict` of older configs takes precedence."""
     older = f"{key}_dict"
     if config.value(older) is None:
         return key
@@ -183,14 +183,14 @@ def _swin(config: Config) -> Architecture:
     ratio = read_number(config, "mlp_ratio", 4.0, least=0.1, most=100.0)
     (high, wide), elements = _grid(config, 224, 4, padded=True)
     stacks: list[Stack] = []
-    for stage, (depth, own) in enumerate(zip(depths, heads, strict=True)):
+    for stage, (depth, stage_heads) in enumerate(zip(depths, heads, strict=True)):
         width = base * 2**stage
-        config.require(width % own == 0, f"num_heads: {own} does not divide the width {width}")
+        config.require(width % stage_heads == 0, f"num_heads: {stage_heads} does not divide the width {width}")
         side = min(window, high, wide)
         places = -(-high // side) * side * (-(-wide // side) * side)
         mixer = WindowAttention(
-            heads=own,
-            head_width=max(width // own, 1),
+            heads=stage_heads,
+            head_width=max(width // stage_heads, 1),
             window=side * side,
             places=places,
             offsets=(2 * window - 1) ** 2,
@@ -213,7 +213,7 @@ def _swin(config: Config) -> Architecture:
 
 
 def _from_stages(stacks: list[Stack], head: Linear | None) -> Architecture:
-    """Return an architecture whose last stage is the main stack, and the earlier ones beside it."""
+    """Return an architecture whose last stage is the main stack; earlier stages are further stacks."""
     last = stacks[-1]
     return Architecture(
         width=last.width,
@@ -265,4 +265,4 @@ READERS: dict[str, Reader] = {
     "swin": _swin,
     "convnext": _convnext,
 }
-"""From the `model_type` of a config to its reader."""
+"""Readers by the `model_type` of a config."""

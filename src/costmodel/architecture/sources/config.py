@@ -29,7 +29,7 @@ _SHAPING = re.compile(
 
 
 class Config:
-    """The keys of a config; every problem is kept, so that all can be reported at once."""
+    """The keys of a config, with all problems of reading them."""
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         self.data = data
@@ -38,7 +38,7 @@ class Config:
         self._inside: list[tuple[str, Config]] = []
 
     def integer(self, *keys: str, default: int | None = None, least: int = 1) -> int:
-        """Return the whole number at the first of `keys` that is there, or the family's default."""
+        """Return the integer at the first of `keys` that the config has, or the default of the family."""
         value = self._first(keys)
         if value is None:
             if default is None:
@@ -52,7 +52,7 @@ class Config:
         return int(value)
 
     def optional(self, *keys: str, default: int | None = None) -> int | None:
-        """Return the positive whole number at the first of `keys`; a null is None, an absent key the default."""
+        """Return the positive integer at the first of `keys`; null gives None, an absent key the default."""
         present = [key for key in keys if key in self.data]
         if not present:
             self._read.update(keys)
@@ -60,7 +60,7 @@ class Config:
         return None if self._first(keys) is None else self.integer(*present)
 
     def flag(self, *keys: str, default: bool) -> bool:
-        """Return the true or false at the first of `keys` that is there."""
+        """Return the boolean at the first of `keys` that the config has, or the default."""
         value = self._first(keys)
         if value is None:
             return default
@@ -69,54 +69,54 @@ class Config:
             return default
         return value
 
-    def names(self, key: str, length: int, known: tuple[str, ...]) -> list[str] | None:
-        """Return the list at `key`, `length` names out of `known`, or None if it is absent."""
+    def names(self, key: str, length: int, accepted: tuple[str, ...]) -> list[str] | None:
+        """Return the list at `key`, `length` of the accepted names, or None if it is absent."""
         value = self._first((key,))
         if value is None:
             return None
-        if not isinstance(value, list) or len(value) != length or not all(each in known for each in value):
-            self.problems.append(f"{key}: must be a list of {length} out of {known}; got {_shown(value)}")
+        if not isinstance(value, list) or len(value) != length or not all(name in accepted for name in value):
+            self.problems.append(f"{key}: must be a list of {length} out of {accepted}; got {_shown(value)}")
             return None
-        return [str(each) for each in value]
+        return [str(name) for name in value]
 
     def numbers(self, key: str) -> list[int]:
-        """Return the list of whole numbers at `key`, empty if it is absent."""
+        """Return the list of integers at `key`, empty if it is absent."""
         value = self._first((key,))
         if value is None:
             return []
-        if not isinstance(value, list) or not all(isinstance(each, int) and each >= 0 for each in value):
+        if not isinstance(value, list) or not all(isinstance(number, int) and number >= 0 for number in value):
             self.problems.append(f"{key}: must be a list of whole numbers; got {_shown(value)}")
             return []
         return value
 
     def value(self, key: str) -> Any:
-        """Return what stands at `key`, whatever it is, or None."""
+        """Return the value at `key`, of any type, or None."""
         return self._first((key,))
 
     def inner(self, key: str) -> Config:
-        """Return the config inside this one at `key`, empty if it is absent; its problems are told with these."""
-        found = self._first((key,))
-        if found is not None and not isinstance(found, dict):
-            self.problems.append(f"{key}: must be an object; got {_shown(found)}")
-        inside = Config(found if isinstance(found, dict) else {})
+        """Return the nested config at `key`, empty if it is absent; its problems are reported too."""
+        data = self._first((key,))
+        if data is not None and not isinstance(data, dict):
+            self.problems.append(f"{key}: must be an object; got {_shown(data)}")
+        inside = Config(data if isinstance(data, dict) else {})
         self._inside.append((key, inside))
         return inside
 
     def skip(self, *keys: str) -> None:
-        """Mark keys as known to change no count in this family."""
+        """Accept keys that change no count in this family."""
         self._read.update(keys)
 
     def require(self, holds: bool, problem: str) -> None:
-        """Note `problem` unless it `holds` that the config is sound."""
+        """Note a problem unless a condition `holds`."""
         if not holds:
             self.problems.append(problem)
 
     def shape(self) -> dict[str, Any]:
-        """Return the keys that were read, and the family."""
+        """Return the keys that were read, and `model_type`."""
         return {key: value for key, value in self.data.items() if key in self._read or key == "model_type"}
 
     def unread(self) -> list[str]:
-        """Return keys that no reader has used and that may change the counts."""
+        """Return the keys that were not read and may change the counts."""
         return sorted(
             str(key)
             for key, value in self.data.items()
@@ -132,7 +132,7 @@ class Config:
             raise InputError(problems)
 
     def all_problems(self) -> list[str]:
-        """Return every problem, those of the configs inside this one with their place."""
+        """Return all problems; those of nested configs begin with the key of the config."""
         unread = [
             f"{key}: is not understood for this model_type and may change the counts; remove it if it does not"
             for key in self.unread()
