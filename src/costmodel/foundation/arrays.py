@@ -2,12 +2,33 @@
 
 import math
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, overload
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Array: TypeAlias = "NDArray[np.float64]"
+"""An array of floats."""
+FloatLike: TypeAlias = "float | NDArray[np.float64]"
+"""A float or an array of floats."""
+BoolLike: TypeAlias = "bool | NDArray[np.bool_]"
+"""A truth value, or an array of them."""
+N = TypeVar("N", float, "Array", "FloatLike")
+"""Type of a function that returns a float for floats, an array for arrays, and either for arguments that are either."""
+_First = TypeVar("_First", bound="FloatLike")
+_Second = TypeVar("_Second", bound="FloatLike")
 
 Number = (int, float)
 
 
-def largest(first: Any, second: Any) -> Any:
+@overload
+def largest(first: float, second: float) -> float: ...
+@overload
+def largest(first: Array, second: FloatLike) -> Array: ...
+@overload
+def largest(first: FloatLike, second: Array) -> Array: ...
+def largest(first: FloatLike, second: FloatLike) -> FloatLike:
     """Return the larger of two numbers, elementwise for arrays."""
     if isinstance(first, Number) and isinstance(second, Number):
         return first if first > second else second
@@ -16,7 +37,13 @@ def largest(first: Any, second: Any) -> Any:
     return np.maximum(first, second)
 
 
-def smallest(first: Any, second: Any) -> Any:
+@overload
+def smallest(first: float, second: float) -> float: ...
+@overload
+def smallest(first: Array, second: FloatLike) -> Array: ...
+@overload
+def smallest(first: FloatLike, second: Array) -> Array: ...
+def smallest(first: FloatLike, second: FloatLike) -> FloatLike:
     """Return the smaller of two numbers, elementwise for arrays."""
     if isinstance(first, Number) and isinstance(second, Number):
         return first if first < second else second
@@ -25,16 +52,23 @@ def smallest(first: Any, second: Any) -> Any:
     return np.minimum(first, second)
 
 
-def rounded_up(value: Any) -> Any:
-    """Return the value rounded up, elementwise for arrays."""
-    if isinstance(value, Number):
-        return float(math.ceil(value - 1e-9))
-    import numpy as np
+@overload
+def equal(first: float, second: float) -> bool: ...
+@overload
+def equal(first: Array, second: FloatLike) -> "NDArray[np.bool_]": ...
+@overload
+def equal(first: FloatLike, second: Array) -> "NDArray[np.bool_]": ...
+def equal(first: FloatLike, second: FloatLike) -> BoolLike:
+    """Return whether two numbers are equal, elementwise for arrays; numpy does not type `==` of arrays."""
+    result: BoolLike = first == second
+    return result
 
-    return np.ceil(value - 1e-9)
 
-
-def where(condition: Any, first: Any, second: Any) -> Any:
+@overload
+def where(condition: bool, first: _First, second: _Second) -> _First | _Second: ...
+@overload
+def where(condition: "NDArray[np.bool_]", first: FloatLike, second: FloatLike) -> Array: ...
+def where(condition: BoolLike, first: FloatLike, second: FloatLike) -> FloatLike:
     """Return `first` where the condition is true, else `second`."""
     if isinstance(condition, (bool, *Number)):
         return first if condition else second
@@ -43,7 +77,16 @@ def where(condition: Any, first: Any, second: Any) -> Any:
     return np.where(condition, first, second)
 
 
-def sqrt(value: Any) -> Any:
+def rounded_up(value: N) -> N:
+    """Return the value rounded up, elementwise for arrays."""
+    if isinstance(value, Number):
+        return float(math.ceil(value - 1e-9))
+    import numpy as np
+
+    return np.ceil(value - 1e-9)
+
+
+def sqrt(value: N) -> N:
     """Return the square root, elementwise for arrays."""
     if isinstance(value, Number):
         return math.sqrt(value)
@@ -52,7 +95,7 @@ def sqrt(value: Any) -> Any:
     return np.sqrt(value)
 
 
-def exp(value: Any) -> Any:
+def exp(value: N) -> N:
     """Return exp(value), elementwise for arrays."""
     if isinstance(value, Number):
         return math.exp(value)
@@ -61,7 +104,7 @@ def exp(value: Any) -> Any:
     return np.exp(value)
 
 
-def expm1(value: Any) -> Any:
+def expm1(value: N) -> N:
     """Return exp(value) - 1, elementwise for arrays; accurate near 0."""
     if isinstance(value, Number):
         return math.expm1(value)
@@ -80,7 +123,7 @@ def expit(odds: float) -> float:
     return 1 / (1 + math.exp(-odds))
 
 
-def silent(*values: Any) -> AbstractContextManager[Any]:
+def silent(*values: FloatLike) -> AbstractContextManager[None]:
     """Return a context in which arrays overflow and underflow without a warning, as floats do."""
     if all(isinstance(value, Number) for value in values):
         return nullcontext()
