@@ -28,7 +28,7 @@ from costmodel.training.step.layout import (
 )
 from costmodel.training.step.memory import stage_parameters
 from costmodel.training.step.numerics import numerics
-from costmodel.training.step.timing import SELECTIVE_RECOMPUTED_SHARE, step_breakdown
+from costmodel.training.step.timing import step_breakdown
 from costmodel.training.step.workload import workload
 
 LENGTH = 4096
@@ -73,7 +73,7 @@ def breakdown(architecture, layout, *, hardware=IDEAL, constants=ONLY_PEAK, batc
         ("none", "latest", 3, 3.5),
         ("full", "latest", 4, 4.5),
         ("none", "flash-2", 3, 3.5),
-        ("selective", "latest", 3 + SELECTIVE_RECOMPUTED_SHARE, 3.5),  # fused attention is not recomputed
+        ("selective", "latest", 3.25, 3.5),  # fused attention is not recomputed
         # unfused attention also computes the scores above the diagonal
         ("none", "unfused", 3, 3 * 2),
         ("selective", "unfused", 3, 4 * 2),
