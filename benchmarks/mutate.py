@@ -333,7 +333,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.entered: set[str] = set()
-        self.tests: dict[str, tuple[float, list[str]]] = {}
+        self.tests: Tests = {}
         builtins.__entered__ = self.enter  # type: ignore[attr-defined]
         sys.meta_path.insert(0, Finder(lambda name, tree: _Record(name).visit(tree), "costmodel"))
         self.file, self.failed, self.seconds = "", False, 0.0
@@ -379,7 +379,8 @@ class Order:
             self.killer = f"import of {report.nodeid}"
 
 
-OPTIONS = ("-q", "-p", "no:cacheprovider", "--no-header", "--no-summary")
+OPTIONS = ("-q", "-p", "no:cacheprovider", "--no-header", "--no-summary", "--assert=plain")
+"""Plain assertions: the hook that rewrites them would load modules with doctests in the place of `Finder`."""
 
 
 def start(work: Callable[[], Any], result: Path) -> int:
@@ -401,7 +402,7 @@ def start(work: Callable[[], Any], result: Path) -> int:
         os._exit(status)
 
 
-def record(files: Sequence[str]) -> dict[str, tuple[float, list[str]]]:
+def record(files: Sequence[str]) -> Tests:
     recorder = Recorder()
     pytest.main([*OPTIONS, *files], plugins=[recorder])
     return recorder.tests
@@ -410,38 +411,70 @@ def record(files: Sequence[str]) -> dict[str, tuple[float, list[str]]]:
 def kill(constant: Constant, tests: Sequence[str]) -> str:
     """Return the first test that fails with a moved constant, or ""."""
     install(constant)
-    order = Order(tests)
-    files = dict.fromkeys(test.partition("::")[0] for test in tests)
-    status = pytest.main([*OPTIONS, "-x", *files], plugins=[order])
-    return order.killer or ("" if status == pytest.ExitCode.OK else f"exit status {int(status)}")
+    near: list[str] = []
+    far: list[str] = []
+    for test in tests:
+        (near if is_near(test, constant.module) else far).append(test)
+    for stage in filter(None, (near, far)):
+        order = Order(stage)
+        status = pytest.main([*OPTIONS, "-x", *dict.fromkeys(test.partition("::")[0] for test in stage)], [order])
+        module = sys.modules.get(constant.module)
+        if module is not None and not isinstance(module.__loader__, Loader):
+            raise RuntimeError(f"{constant.module} was imported unaltered")
+        if order.killer or status != pytest.ExitCode.OK:
+            return order.killer or f"exit status {int(status)}"
+    return ""
 
 
-def recorded(packages: Sequence[str], folder: Path, jobs: int) -> dict[str, tuple[float, list[str]]]:
-    """Return the duration and the functions of each test of the packages, from an earlier run if nothing changed."""
-    files = sorted(
-        path.relative_to(ROOT).as_posix()
-        for name in {*packages, *OTHER_TESTS}
+def is_near(test: str, module: str) -> bool:
+    """Return whether a test is in the folder that mirrors that of a module, or in the module itself."""
+    folder = module.removeprefix("costmodel.").rpartition(".")[0].replace(".", "/")
+    return test.startswith((f"tests/{folder}/", f"src/{module.replace('.', '/')}.py"))
+
+
+Tests = dict[str, tuple[float, list[str]]]
+"""Duration [s] and functions of each test that passes."""
+
+
+def recorded(packages: Sequence[str], folder: Path, jobs: int) -> Tests:
+    """Return the tests of the packages; files that an earlier run recorded for the same source are not run again."""
+    paths = [
+        path
+        for name in sorted({*packages, *OTHER_TESTS})
         for path in [*(ROOT / "tests" / name).rglob("test_*.py"), *(SOURCE / "costmodel" / name).rglob("*.py")]
         if path.name.startswith("test_") or ">>>" in path.read_text(encoding="utf-8")
-    )
-    digest = hashlib.sha256("\n".join(files).encode())
-    for path in sorted([*(ROOT / "tests").rglob("*.py"), *SOURCE.rglob("*.py"), *(ROOT / "data").rglob("*.csv")]):
-        digest.update(path.read_bytes())
-    cache = folder / f"tests-{digest.hexdigest()[:16]}.json"
-    if not cache.exists():
+    ]
+    inputs = sorted([*SOURCE.rglob("*.py"), *(ROOT / "data").rglob("*.csv"), *(ROOT / "tests").rglob("conftest.py")])
+    cache = folder / f"tests-{digest(*inputs)}.json"
+    known = json.loads(cache.read_text(encoding="utf-8")) if cache.exists() else {}
+    keys = {f"{path.relative_to(ROOT).as_posix()} {digest(path)}": path for path in paths}
+    files = sorted(path.relative_to(ROOT).as_posix() for key, path in keys.items() if key not in known)
+    if files:
         print(f"recording the functions of {len(files)} files of tests", flush=True)
-        parts = [folder / f"recording-{job}.json" for job in range(jobs)]
+        parts = [folder / f"recording-{os.getpid()}-{job}.json" for job in range(jobs)]
         for job, part in enumerate(parts):
             start(partial(record, files[job::jobs]), part)
         if any(os.wait()[1] for _ in parts):
             raise SystemExit(f"the tests could not be recorded; see {folder}")
-        tests = {name: test for part in parts for name, test in json.loads(part.read_text(encoding="utf-8")).items()}
-        cache.write_text(json.dumps(tests), encoding="utf-8")
-    return {name: (test[0], test[1]) for name, test in json.loads(cache.read_text(encoding="utf-8")).items()}
+        new = {name: test for part in parts for name, test in json.loads(part.read_text(encoding="utf-8")).items()}
+        for key in keys.keys() - known.keys():
+            known[key] = {name: test for name, test in new.items() if name.startswith(f"{key.partition(' ')[0]}::")}
+        cache.write_text(json.dumps(known), encoding="utf-8")
+    return {name: (test[0], test[1]) for key in keys for name, test in known[key].items()}
 
 
-def tests_of(functions: set[str], tests: dict[str, tuple[float, list[str]]]) -> list[str]:
-    """Return the tests that touch a constant, the fastest first, and then the other tests of their files."""
+def digest(*paths: Path) -> str:
+    sha = hashlib.sha256()
+    for path in paths:
+        sha.update(path.read_bytes())
+    return sha.hexdigest()[:16]
+
+
+def tests_of(functions: set[str], tests: Tests) -> list[str]:
+    """Return the tests that touch a constant, the fastest first, and then the other tests of their files.
+
+    `kill` runs those in the folder of the module before the others.
+    """
     prefixes = tuple(functions)
     touching = {name for name, (_, entered) in tests.items() if any(entry.startswith(prefixes) for entry in entered)}
     files = {name.partition("::")[0] for name in touching}
@@ -457,31 +490,41 @@ def run(constants: Sequence[Constant], plans: Sequence[Sequence[str]], folder: P
     running: dict[int, tuple[int, float]] = {}
     waiting = [index for index, plan in enumerate(plans) if plan]
     total, done = len(waiting), 0
-    while waiting or running:
-        while waiting and len(running) < jobs:
-            index = waiting.pop(0)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                index = waiting.pop(0)
+                result = folder / f"mutant-{os.getpid()}-{index}.json"
+                pid = start(partial(kill, constants[index], plans[index]), result)
+                running[pid] = (index, time.monotonic())
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                time.sleep(0.02)
+                for late, (_, began) in running.items():
+                    if time.monotonic() - began > SECONDS:
+                        os.kill(late, signal.SIGKILL)
+                continue
+            index, began = running.pop(pid)
             result = folder / f"mutant-{os.getpid()}-{index}.json"
-            pid = start(partial(kill, constants[index], plans[index]), result)
-            running[pid] = (index, time.monotonic())
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if not pid:
-            time.sleep(0.02)
-            for late, (_, began) in running.items():
-                if time.monotonic() - began > SECONDS:
-                    os.kill(late, signal.SIGKILL)
-            continue
-        index, began = running.pop(pid)
-        result = folder / f"mutant-{os.getpid()}-{index}.json"
-        killers[index] = json.loads(result.read_text(encoding="utf-8")) if status == 0 else "the process ended"
-        done += 1
-        fate = "killed  " if killers[index] else "SURVIVED"
-        print(
-            f"[{done:3d}/{total}] {fate} {constants[index]} = {constants[index].text}   {killers[index]} "
-            f"({time.monotonic() - began:.0f} s)",
-            flush=True,
-        )
-        for path in (result, result.with_suffix(".log")):
-            path.unlink(missing_ok=True)
+            if os.WIFSIGNALED(status):
+                killers[index] = f"no end after {time.monotonic() - began:.0f} s"
+            elif status:
+                raise SystemExit(f"{constants[index]} could not be moved; see {result.with_suffix('.log')}")
+            else:
+                killers[index] = json.loads(result.read_text(encoding="utf-8"))
+            done += 1
+            fate = "killed  " if killers[index] else "SURVIVED"
+            print(
+                f"[{done:3d}/{total}] {fate} {constants[index]} = {constants[index].text}   {killers[index]} "
+                f"({time.monotonic() - began:.0f} s)",
+                flush=True,
+            )
+            for path in (result, result.with_suffix(".log")):
+                path.unlink(missing_ok=True)
+    finally:
+        for pid in running:
+            os.kill(pid, signal.SIGKILL)
     return killers
 
 

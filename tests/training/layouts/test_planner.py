@@ -1,9 +1,11 @@
 """Planned layout: close to the best of the whole space, fast, with clear errors."""
 
+from types import SimpleNamespace
+
 import pytest
 
 import costmodel as cm
-from costmodel.training.layouts.planner import plan
+from costmodel.training.layouts.planner import _degrees, _layouts, plan
 from costmodel.training.layouts.step_time import training_step_inputs
 from costmodel.training.step.layout import layout_of
 
@@ -74,3 +76,44 @@ def test_infeasible_plan_names_auxiliary_models():
 def test_step_time_never_increases_with_more_accelerators():
     times = [plan(step_inputs("llama-3.1-70b", "H100-SXM", count, 1024)[0]).seconds for count in (64, 128, 256, 512)]
     assert times == sorted(times, reverse=True)
+
+
+# The space of planned layouts
+
+
+def degrees_of(count, *, length=4096, layers=64, experts=1, gpus_per_node=8):
+    """Return the values of data, tensor, pipeline, context and expert parallelism that a plan compares."""
+    work = SimpleNamespace(sequence_length=length, layers=layers, heads=64, experts=experts)
+    hardware = SimpleNamespace(gpus_per_node=gpus_per_node)
+    inputs = SimpleNamespace(work=work, accelerators=float(count), eager=False, hardware=hardware)
+    return [set(values) for values in zip(*_degrees(inputs), strict=True)]
+
+
+@pytest.mark.parametrize("gpus_per_node", [8, 72])
+def test_tensor_parallelism_is_planned_up_to_8_in_a_node_of_any_size(gpus_per_node):
+    _, tensor, *_ = degrees_of(64, gpus_per_node=gpus_per_node)
+    assert tensor == {1, 2, 4, 8}
+
+
+@pytest.mark.parametrize(("length", "expected"), [(16_383, {1}), (16_384, {1, 2, 4, 8, 16})])
+def test_context_parallelism_is_planned_from_16k_tokens_on(length, expected):
+    _, _, _, context, _ = degrees_of(64, length=length)
+    assert context == expected
+
+
+def test_experts_are_planned_on_whole_nodes():
+    *_, expert = degrees_of(64, experts=64)
+    assert expert == {1, 8, 16, 32, 64}
+
+
+@pytest.mark.parametrize(("layers", "balanced"), [(36, False), (37, True)])
+def test_the_largest_pipeline_stage_has_at_most_a_tenth_more_layers_than_the_mean(layers, balanced):
+    """8 stages: 5 layers on the largest, 4.5 or 4.625 in the mean."""
+    _, _, pipeline, *_ = degrees_of(8, layers=layers)
+    assert (8 in pipeline) is balanced
+
+
+def test_micro_batches_are_planned_up_to_8_sequences():
+    inputs, _ = step_inputs("llama-3.1-8b", "H100-SXM", 8, 512)
+    planned = _layouts(inputs, (8.0, 1.0, 1.0, 1.0, 1.0), 1.0, False, 3.0)
+    assert [layout.micro_batch for layout, _ in planned] == [1, 2, 4, 8]
