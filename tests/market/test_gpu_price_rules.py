@@ -226,6 +226,16 @@ def test_few_or_equal_prices_get_the_assumed_spread(prices):
     assert market.spread.low < market.usd_per_gpu_hour < market.spread.high
 
 
+@pytest.mark.parametrize(("difference", "assumed"), [(1.35e-6, True), (1.7e-6, False)])
+def test_prices_that_differ_by_a_millionth_get_the_assumed_spread(difference, assumed):
+    """The standard deviation for a further provider is two thirds of the difference: 0.9e-6 and 1.13e-6."""
+    table = facts(
+        *((f"provider{number}", "2026-01-01", price) for number, price in enumerate((2, 2, 2 + 2 * difference)))
+    )
+    spread = gpu_price("H100", facts=table).spread
+    assert (spread.high / spread.low > 1.5) is assumed
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(0.1, 50), min_size=1, max_size=7), st.floats(0.1, 10))
 def test_the_market_scales_with_its_prices(prices, factor):
