@@ -9,7 +9,12 @@ from costmodel.architecture.counting import ParameterCounts, count_parameters
 from costmodel.architecture.structure import Structure
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from costmodel.architecture.blocks.block import Block
+    from costmodel.architecture.structure import Layer, Stack
     from costmodel.architecture.summary import PartsTable
+    from costmodel.foundation.fields import CountLike
 
 
 class Architecture(Structure):
@@ -21,6 +26,32 @@ class Architecture(Structure):
     >>> cm.load_architecture("llama-3.1-8b").parameters.total
     8030261248
     """
+
+    if TYPE_CHECKING:  # fields accept more types than they hold
+
+        def __init__(
+            self,
+            *,
+            name: str = ...,
+            width: CountLike,
+            layers: Sequence[Layer | Mapping[str, object]],
+            vocabulary: CountLike | None = ...,
+            tied: bool = ...,
+            head: bool = ...,
+            head_bias: bool = ...,
+            embedding_width: CountLike | None = ...,
+            positions: int = ...,
+            final_norm: bool = ...,
+            norm_bias: bool = ...,
+            prediction_layers: int = ...,
+            prediction_layer: Layer | Mapping[str, object] | None = ...,
+            extras: Sequence[Block | Mapping[str, object]] = ...,
+            stacks: Sequence[Stack | Mapping[str, object]] = ...,
+            tokens: CountLike | None = ...,
+            stored_bytes: float | None = ...,
+            origin: str | dict[str, Any] | None = ...,
+            source: str = ...,
+        ) -> None: ...
 
     @classmethod
     def from_counts(

@@ -1,7 +1,7 @@
 """Fields of an architecture: stacks of layers of blocks, embedding and head, without any totals."""
 
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -9,11 +9,29 @@ from costmodel.architecture.blocks.block import AnyBlock, Block, Weight, norm
 from costmodel.foundation.fields import Dimension
 from costmodel.foundation.specs import Spec
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from costmodel.foundation.fields import CountLike
+
 Number = Annotated[int, Field(ge=0, le=10**9)]
 
 
 class Layer(Spec):
     """Equal consecutive layers: a token mixer, a feed-forward block, and norms over the hidden state."""
+
+    if TYPE_CHECKING:  # fields accept more types than they hold
+
+        def __init__(
+            self,
+            *,
+            feed_forward: Block | Mapping[str, object] | None = ...,
+            mixer: Block | Mapping[str, object] | None = ...,
+            also: Sequence[Block | Mapping[str, object]] = ...,
+            norms: int = ...,
+            norm_bias: bool = ...,
+            count: CountLike = ...,
+        ) -> None: ...
 
     feed_forward: AnyBlock | None = Field(
         default=None, description="Feed-forward block, dense or a mixture of experts; default: none."
@@ -52,6 +70,18 @@ def distinct_layers(layers: tuple[Layer, ...]) -> dict[Layer, int]:
 
 class Stack(Spec):
     """A stack of layers beside the main one: an encoder, or a tower for images or audio."""
+
+    if TYPE_CHECKING:  # fields accept more types than they hold
+
+        def __init__(
+            self,
+            *,
+            name: str,
+            width: CountLike,
+            layers: Sequence[Layer | Mapping[str, object]] = ...,
+            extras: Sequence[Block | Mapping[str, object]] = ...,
+            tokens: CountLike | None = ...,
+        ) -> None: ...
 
     name: str = Field(description="Name of the stack: the part of the model that its blocks are counted in.")
     width: Dimension = Field(description="Hidden size.")

@@ -15,6 +15,11 @@ from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure, Provenance
 from costmodel.market.api_prices import api_price
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from costmodel.foundation.fields import CountLike, DateLike, NumberLike, RangeLike
+
 Name: TypeAlias = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Amount: TypeAlias = Annotated[float | Range, Measure("1", 0.0, MOST)]
 Price: TypeAlias = Annotated[float | Range, Measure("USD", 0.0, 1e15)]
@@ -56,9 +61,18 @@ def _final(scenario: Scenario) -> Scenario:
 class Run(Spec):
     """A training run. Its line is GPU-hours × price, from `estimate`."""
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            name: str,
+            scenario: Scenario | str | Path | Mapping[str, object],
+            *,
+            repeats: CountLike = ...,
+            after: Sequence[str] = ...,
+            owner: str = ...,
+            note: str = ...,
+        ) -> None: ...
 
     name: Name = Field(description="Name of the line.")
     scenario: Annotated[Scenario, BeforeValidator(reported(_scenario)), AfterValidator(reported(_final))] = Field(
@@ -73,9 +87,20 @@ class Run(Spec):
 class Experiments(Spec):
     """Trial runs before the final runs: their number, and the share of a full run that each takes."""
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            *,
+            name: str = ...,
+            runs: RangeLike | None = ...,
+            share: RangeLike | None = ...,
+            of: Sequence[str] = ...,
+            days: NumberLike | None = ...,
+            after: Sequence[str] = ...,
+            owner: str = ...,
+            note: str = ...,
+        ) -> None: ...
 
     name: Name = Field(default="experiments", description="Name of the line.")
     runs: Amount | None = Field(
@@ -101,9 +126,18 @@ class Experiments(Spec):
 class Calls(Spec):
     """API calls per piece: by a teacher that writes it, or a judge that grades it."""
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            model: str,
+            input_tokens: NumberLike,
+            output_tokens: NumberLike,
+            *,
+            provider: str | None = ...,
+            batch: bool = ...,
+            on: DateLike | None = ...,
+        ) -> None: ...
 
     model: str = Field(description="Name of the model at the provider.")
     input_tokens: PerPiece = Field(description="Input tokens per piece [token].")
@@ -139,9 +173,25 @@ class Item(Spec):
     'sft example'
     """
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            name: str,
+            quantity: RangeLike = ...,
+            *,
+            unit: str = ...,
+            unit_price: RangeLike | None = ...,
+            kind: str | None = ...,
+            api: Calls | Mapping[str, object] | None = ...,
+            rework: RangeLike | None = ...,
+            days: NumberLike | None = ...,
+            after: Sequence[str] = ...,
+            owner: str = ...,
+            source: str = ...,
+            as_of: DateLike | None = ...,
+            note: str = ...,
+        ) -> None: ...
 
     name: Name = Field(description="Name of the line.")
     quantity: Amount = Field(default=1.0, description="Number of pieces, in `unit` [1].")
@@ -182,9 +232,20 @@ class Item(Spec):
 class Storage(Spec):
     """Storage by terabyte and month."""
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            name: str,
+            *,
+            terabytes: RangeLike,
+            months: RangeLike,
+            price: RangeLike,
+            owner: str = ...,
+            source: str = ...,
+            as_of: DateLike | None = ...,
+            note: str = ...,
+        ) -> None: ...
 
     name: Name = Field(description="Name of the line.")
     terabytes: Amount = Field(description="Amount stored [TB].")
@@ -199,9 +260,21 @@ class Storage(Spec):
 class Person(Spec):
     """Staff of one role: number, working time and pay."""
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            role: str,
+            *,
+            count: RangeLike = ...,
+            weeks: RangeLike | None = ...,
+            months: RangeLike | None = ...,
+            usd_per_year: RangeLike | None = ...,
+            overhead: RangeLike | None = ...,
+            after: Sequence[str] = ...,
+            owner: str = ...,
+            note: str = ...,
+        ) -> None: ...
 
     role: Name = Field(description='Role, such as "engineer"; it names the line.')
     count: Amount = Field(default=1.0, description="Full-time equivalents [1].")

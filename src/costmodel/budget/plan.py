@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
+from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -32,10 +32,6 @@ Part: TypeAlias = Run | Experiments | Item | Storage | Person
 
 class ProjectPlan(Spec):
     """Fields of a project, with their checks; `Project` adds the budget."""
-
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
-
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
 
     name: Name = Field(description="Name of the project.")
     currency_year: Annotated[int, Field(ge=2000, le=2100)] = Field(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from costmodel.budget.budget import Budget
 from costmodel.budget.plan import ProjectPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from costmodel.budget.items import Experiments, Item, Person, Run, Storage
+    from costmodel.foundation.fields import DateLike, NumberLike, RangeLike
 
 
 class Project(ProjectPlan):
@@ -23,9 +29,27 @@ class Project(ProjectPlan):
     39,600.00 USD
     """
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            name: str,
+            *,
+            currency_year: int = ...,
+            start: DateLike | None = ...,
+            runs: Sequence[Run | Mapping[str, object]] = ...,
+            experiments: Experiments | Mapping[str, object] | None = ...,
+            data: Sequence[Item | Mapping[str, object]] = ...,
+            evaluation: Sequence[Item | Mapping[str, object]] = ...,
+            people: Sequence[Person | Mapping[str, object]] = ...,
+            storage: Sequence[Storage | Item | Mapping[str, object]] = ...,
+            serving: Sequence[Item | Mapping[str, object]] = ...,
+            other: Sequence[Item | Mapping[str, object]] = ...,
+            contingency: RangeLike = ...,
+            actuals: Mapping[str, NumberLike] = ...,
+            owner: str = ...,
+            seed: int = ...,
+        ) -> None: ...
 
     def budget(self) -> Budget:
         """Return the budget of the project: lines, total with its interval, drivers and calendar.

@@ -13,6 +13,9 @@ from costmodel.foundation.fields import Dollars, Measure
 from costmodel.foundation.specs import Spec
 from costmodel.projection.capability import Capability
 
+if TYPE_CHECKING:
+    from costmodel.foundation.fields import NumberLike
+
 Year = Annotated[int, Field(ge=2012, le=2050)]
 """Calendar year [year]."""
 Span = Annotated[float, Measure("1", 0.0, 50.0, open_low=True, uncertain=False)]
@@ -31,9 +34,17 @@ class CostClaim(Spec):
     1000000.0
     """
 
-    if TYPE_CHECKING:  # a field accepts more types than it stores
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            *,
+            text: str,
+            reference: str | Capability | Scenario | Mapping[str, object],
+            below: NumberLike,
+            by: int,
+            kind: Literal["cost"] = ...,
+        ) -> None: ...
 
     kind: Literal["cost"] = Field(default="cost", description=KIND)
     text: str = Field(description="Claim in words.")
@@ -51,9 +62,17 @@ class CostClaim(Spec):
 class DeclineClaim(Spec):
     """The cost of a capability falls by a factor within a span of years."""
 
-    if TYPE_CHECKING:  # a field accepts more types than it stores
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            *,
+            text: str,
+            factor: float = ...,
+            soonest: NumberLike = ...,
+            latest: NumberLike = ...,
+            kind: Literal["decline"] = ...,
+        ) -> None: ...
 
     kind: Literal["decline"] = Field(default="decline", description=KIND)
     text: str = Field(description="Claim in words.")
@@ -77,9 +96,19 @@ class DeclineClaim(Spec):
 class GroupClaim(Spec):
     """The cost and the number of accelerators of the runs of a group are within bounds."""
 
-    if TYPE_CHECKING:  # a field accepts more types than it stores
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            *,
+            text: str,
+            group: Literal["frontier", "low_cost"],
+            cost_from: NumberLike | None = ...,
+            cost_to: NumberLike | None = ...,
+            count_from: int | None = ...,
+            count_to: int | None = ...,
+            kind: Literal["group"] = ...,
+        ) -> None: ...
 
     kind: Literal["group"] = Field(default="group", description=KIND)
     text: str = Field(description="Claim in words.")

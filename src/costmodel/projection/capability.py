@@ -16,6 +16,8 @@ from costmodel.projection.decline.series import Series, cost_series
 if TYPE_CHECKING:
     import numpy as np
 
+    from costmodel.foundation.fields import DateLike, RangeLike
+
 Cost = Annotated[float | Range, Measure("USD", 0.0, MOST, open_low=True)]
 BEST_UTILIZATION = constant("best_utilization")
 """Highest MFU of large published runs, as a share of the bf16 peak [1]; a lower MFU can still rise to it."""
@@ -34,9 +36,23 @@ class Capability(Spec):
     'final_run'
     """
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            name: str,
+            cost: RangeLike,
+            date: DateLike,
+            *,
+            kind: Literal["capability", "board"] = ...,
+            age: float | None = ...,
+            declined: float = ...,
+            hardware_fixed: bool = ...,
+            scope: Literal["final_run", "development"] = ...,
+            precision: Literal["16-bit", "8-bit", "4-bit"] = ...,
+            utilization: RangeLike | None = ...,
+            source: str = ...,
+        ) -> None: ...
 
     name: str = Field(description="Name, printed in titles.")
     cost: Cost = Field(description="Training cost to reach the capability at `date` [USD].")

@@ -378,12 +378,12 @@ def _capability_of(run_estimate: Estimate) -> Capability:
     low, high = run_estimate.bounds("cost", 0.8)
     run, mfu = run_estimate.scenario, run_estimate.value("mfu")
     precisions = " ".join(recipe.precision for recipe in run.recipes)
-    spread: Any = between(low, high, "USD") if high > low else low
+    spread: Range | float = between(low, high, "USD") if high > low else low
     return Capability(
         name=run.name or run.architecture.name,
         cost=spread,
         date=_day(run_estimate),
-        scope=run_estimate.scope,
+        scope=run.scope,
         precision="4-bit" if "fp4" in precisions else "8-bit" if "fp8" in precisions else "16-bit",
         utilization=mfu if isinstance(mfu, float) else None,
     )

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from costmodel.foundation.fields import NumberLike, RangeLike
+
     Array = NDArray[np.float64]
 
 DRAWS, SEED = 20_000, 0
@@ -70,9 +72,25 @@ class Trend(Spec):
     1.4
     """
 
-    if TYPE_CHECKING:  # fields take more than the types in which they are held
+    if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *args: Any, **fields: Any) -> None: ...
+        def __init__(
+            self,
+            rate: RangeLike | None = ...,
+            *,
+            per: Literal["year", "month"] = ...,
+            doubles_in: RangeLike | None = ...,
+            halves_in: RangeLike | None = ...,
+            fade: RangeLike | None = ...,
+            lasting: NumberLike = ...,
+            walk: NumberLike = ...,
+            floor: RangeLike = ...,
+            regimes: "Sequence[Trend | Mapping[str, object]]" = ...,
+            weights: Sequence[float] = ...,
+            quantity: str = ...,
+            source: str = ...,
+            note: str = ...,
+        ) -> None: ...
 
     rate: YearlyFactor | None = Field(
         default=None,
