@@ -2,11 +2,14 @@
 
 import inspect
 import re
+from importlib import import_module
+from pkgutil import walk_packages
 
 import pytest
 from pydantic import BaseModel
 
 import costmodel as cm
+from costmodel.foundation.specs import Spec
 
 
 def parameters(function):
@@ -38,7 +41,18 @@ def public_names():
     return names
 
 
-PUBLIC = public_names()
+def specifications(base=Spec):
+    """Yield the public specifications of the library, such as the items of a project and the blocks of a layer."""
+    for specification in base.__subclasses__():
+        if specification.__module__.startswith("costmodel.") and not specification.__name__.startswith("_"):
+            yield specification
+        yield from specifications(specification)
+
+
+for module in walk_packages(cm.__path__, "costmodel."):
+    if not module.name.endswith("__main__"):
+        import_module(module.name)
+PUBLIC = {spec.__name__: set(spec.model_fields) for spec in specifications()} | public_names()
 
 
 @pytest.fixture(scope="module")
