@@ -42,7 +42,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src"
 PACKAGES = ("training", "estimation", "projection", "market", "budget")
 ASSUMPTIONS = "data/assumptions"
-NUMBERS_OF_ROWS = ("low", "high", "value")
+NUMBERS_OF_ROWS = ("low", "high", "value", "spread")
 """Columns of a table of assumptions that hold the number of a row; the first one that is not blank names it."""
 CONSTRUCTORS = {"Prior", "Numerics", "Figure"}
 """Calls whose arguments are numbers of the model."""
@@ -147,7 +147,8 @@ def rows_of_tables() -> Iterator[Constant]:
             for index, row in enumerate(csv.DictReader(file)):
                 value = next((row[column] for column in NUMBERS_OF_ROWS if row.get(column)), "")
                 if value:
-                    yield Constant(f"assumptions/{path.stem}", row["name"], f"[{index}]", None, value)
+                    name = " ".join(filter(None, (row.get("fit"), row["name"])))
+                    yield Constant(f"assumptions/{path.stem}", name, f"[{index}]", None, value)
 
 
 def moved(value: Any) -> Any:
@@ -278,6 +279,10 @@ class _Mentions(ast.NodeVisitor):
         self.functions[node.attr].add(f"{self.module}:{self.scope}")
         self.generic_visit(node)
 
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, str) and node.value.startswith("assumptions/"):
+            self.derived[node.value].add(self.scope.removesuffix(".").rpartition(".")[2])
+
     def visit_alias(self, node: ast.alias) -> None:
         if node.asname:
             self.derived[node.name].add(node.asname)
@@ -314,14 +319,14 @@ def mentions_in_library() -> _Mentions:
 
 def functions_that_touch(constant: Constant, mentions: _Mentions) -> set[str]:
     """Return the functions that mention a constant, a name computed from it, or its class; or "table NAME"."""
-    if constant.place is None:
-        return {f"table {constant.module}"}
     names: set[str] = set()
-    new = set(constant.name.split("."))
+    new = {constant.module} if constant.place is None else set(constant.name.split("."))
     while new:
         names |= new
         new = {later for name in new for later in mentions.derived.get(name, ())} - names
-    scopes = {f"{constant.module}:{constant.name.rpartition('.')[0]}."} if "." in constant.name else set()
+    scopes = {f"table {constant.module}"} if constant.place is None else set()
+    if constant.place is not None and "." in constant.name:
+        scopes = {f"{constant.module}:{constant.name.rpartition('.')[0]}."}
     return scopes.union(*(mentions.functions.get(name, set()) for name in names))
 
 

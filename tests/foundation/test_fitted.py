@@ -10,9 +10,11 @@ from costmodel.foundation.fitted import (
     fit_posterior_mode,
     leave_one_group_out,
     read_constants,
+    read_priors,
     soft_l1,
     spread_of,
 )
+from costmodel.foundation.tables import table
 
 X = np.linspace(1, 3, 200)
 PRIORS = {"slope": Prior(1.0, 2.0, "1", "a guess"), "fixed": Prior(2.0, 0.0, "1", "known")}
@@ -68,3 +70,22 @@ def test_rows_are_read_back_as_constants():
     assert [row["kind"] for row in rows] == ["fitted", "fixed"]
     assert rows[0]["source"] == "fitted by costmodel refit x on data/y.csv; prior: a guess"
     assert read_constants(rows)["value"] == {"slope": 3.0, "fixed": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("fit", "fitted"),
+    [
+        ("step_times", "efficiency"),
+        ("finetunes", "finetune_efficiency"),
+        ("memory", "memory"),
+        ("decode", "decode"),
+        ("decline", "decline"),
+    ],
+)
+def test_fitted_tables_state_the_priors_of_their_fit(fit, fitted):
+    """A prior that changes needs a refit."""
+    stated = {
+        row["name"]: (row["prior"], row["prior_spread"]) for row in table(f"fitted/{fitted}").rows if row["prior"]
+    }
+    priors = {name: (f"{prior.value:g}", f"{prior.spread:g}") for name, prior in read_priors(fit).items()}
+    assert stated == priors

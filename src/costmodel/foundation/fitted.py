@@ -7,7 +7,7 @@ A table of folds has one row per group left out of the fit and one column per co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, get_args
 
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import Row, table
@@ -24,6 +24,7 @@ Scale = Literal["log", "logit", "linear"]
 Values = dict[str, float]
 Fit = TypeVar("Fit")
 
+_SCALES: dict[str, Scale] = {scale: scale for scale in get_args(Scale)}
 INTERVAL = 0.8
 """Probability of the interval that a spread reproduces [1]."""
 VALUE_KINDS = ("fitted", "fixed", "assumed")
@@ -262,6 +263,21 @@ def fold_rows(group: str, folds: Mapping[str, Mapping[str, float]], names: Itera
     listed = list(names)
     return [{group: left_out, "source": source, **{name: f"{values[name]:.5g}" for name in listed}}
             for left_out, values in folds.items()]  # fmt: skip
+
+
+def read_priors(fit: str) -> dict[str, Prior]:
+    """Return the priors of a fit from `data/assumptions/priors.csv`, by constant.
+
+    Parameters
+    ----------
+    fit : str
+        Name of the fit, such as "step_times".
+    """
+    return {
+        row["name"]: Prior(float(row["value"]), float(row["spread"]), row["unit"], row["source"], _SCALES[row["scale"]])
+        for row in table("assumptions/priors").rows
+        if row["fit"] == fit
+    }
 
 
 def read_folds(name: str) -> dict[str, Values]:

@@ -11,11 +11,11 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.foundation.fitted import (
-    Prior,
     constant_rows,
     fit_posterior_mode,
     fold_rows,
     other_row,
+    read_priors,
 )
 from costmodel.projection.backtests.scoring import TOLERANCE
 from costmodel.projection.decline.models import FITTED, FOLDS, AgingGamma, Clock
@@ -31,13 +31,7 @@ STEP = 0.25
 """Length of the windows of a leaderboard series [year]."""
 SERIES = "measurements/cost_decline"
 _SOURCE = f"fitted by costmodel refit decline on data/{SERIES}.csv"
-PRIORS: dict[str, Prior] = {
-    "pace": Prior(4.0, 1.0, "1/year", "shape of the gamma process per year of its clock"),
-    "prior_shape": Prior(4.0, 0.7, "1", "shape of the distribution of the scale of a series"),
-    "prior_rate": Prior(6.0, 1.0, "1", "rate of that distribution, as a decline of ln cost"),
-    "lasting": Prior(1 / (1 + math.e), 1.0, "1", "speed of the clock at high age; spread of the logit", "logit"),
-    "aging": Prior(0.7, 0.7, "year", "time constant with which the clock slows down"),
-}
+PRIORS = read_priors("decline")
 """Weak priors of the fields of `Clock`."""
 CENTER, SPREAD = 2.7, 0.45
 """Constant rate [times a year] and its spread on the logarithm [1]: chosen, not fitted. The geometric mean of the

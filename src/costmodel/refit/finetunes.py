@@ -10,9 +10,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.foundation import fitted as fitting
-from costmodel.foundation.fitted import Prior, Values
+from costmodel.foundation.fitted import Prior, Values, read_priors
 from costmodel.foundation.tables import Row, table
-from costmodel.foundation.units import GIB
 from costmodel.refit.result import Refitted, error_line
 from costmodel.training.calibration.calibrate import fit
 from costmodel.training.calibration.measured_finetunes import MeasuredFineTune, read_finetunes
@@ -30,16 +29,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 TUNES = "measurements/finetunes"
-MEMORY_PRIORS: dict[str, Prior] = {
-    "context": Prior(1.5 * GIB, 0.3, "byte", "a CUDA context with its kernels takes 0.5 GiB, the allocator more"),
-    "engine": Prior(1.0 * GIB, 0.5, "byte", "two flat buffers of about 500 MB (DeepSpeed allgather_bucket_size)"),
-    "whole_logits": Prior(12.0, 0.2, "byte", "16-bit and 32-bit logits with their gradients"),
-    "half_logits": Prior(8.0, 0.3, "byte", "16-bit logits and gradient beside a 32-bit softmax"),
-    "chunked_logits": Prior(1.0, 0.5, "byte", "one of eight chunks at a time, in 32 bits with its gradient"),
-    "eager_activations": Prior(1.2, 0.2, "1", "casts and norms keep copies that fused kernels do not keep"),
-    "foreach": Prior(4.0, 0.4, "byte", "an optimizer over lists of tensors keeps one 32-bit intermediate"),
-    "sub_group": Prior(12.0, 0.3, "byte", "32-bit copies of parameter, gradient and update"),
-}
+MEMORY_PRIORS = read_priors("memory")
 """Priors of the constants of the memory model, the fields of `MemoryConstants`."""
 MEMORY_NOISE = 0.05
 """Residual of a peak memory on the logarithm above which the loss of a row is linear [1]."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from costmodel.foundation.fitted import Prior, read_constants, read_folds
+from costmodel.foundation.fitted import read_constants, read_folds, read_priors
 from costmodel.foundation.tables import table
 from costmodel.serving.decode import Constants
 
@@ -17,18 +17,7 @@ if TYPE_CHECKING:
 
 OTHER = "other"
 """Name of the spread of generations without measured throughputs."""
-_UNKNOWN = "no difference known before the fit"
-PRIORS: dict[str, Prior] = {
-    "mfu": Prior(0.55, 0.15, "1", "large products reach 0.7 on H100, those of a decode step are thin"),
-    "bandwidth": Prior(0.8, 0.0, "1", "not identified by the rows; copies reach 0.8 to 0.9 of the memory bandwidth"),
-    "layer": Prior(6e-5, 0.5, "s", "some ten kernels of a layer, of 5 to 10 us each"),
-    "exchange": Prior(4e-5, 1.0, "s", "two all-reduces of a layer, of 10 to 30 us each"),
-    "sequence": Prior(6e-5, 1.0, "s", "scheduling, sampling and detokenizing of a sequence on the host"),
-    "mfu:blackwell": Prior(1.0, 0.05, "1", _UNKNOWN),
-    "layer:blackwell": Prior(1.0, 0.3, "1", _UNKNOWN),
-    "exchange:blackwell": Prior(1.0, 0.3, "1", _UNKNOWN),
-    "sequence:blackwell": Prior(1.0, 0.3, "1", _UNKNOWN),
-}
+PRIORS = read_priors("decode")
 """Priors of the constants of H100, and of factors on them for another generation."""
 
 

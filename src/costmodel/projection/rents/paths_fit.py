@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costmodel.foundation.fitted import Prior, Values, fit_posterior_mode
+from costmodel.foundation.fitted import Values, fit_posterior_mode, read_priors
 from costmodel.foundation.tables import constant
 from costmodel.projection.rents.outlook import RentalPath
 from costmodel.projection.rents.price_pairs import CLASSES, UNCHANGED, Pair, PricePairs
@@ -17,11 +17,7 @@ WALK_YEARS = constant("walk_years")
 before) at neoclouds is 0.12, 0.25, 0.27, 0.29 and 0.31 at the horizons of `HORIZONS`."""
 STICKY_SHARE = constant("sticky_share")
 """Weight of the sticky model in the pool [1]: chosen, not fitted."""
-PRIORS: dict[str, Prior] = {
-    "changes_per_year": Prior(1.0, 1.0, "1/year", "few changes of a price were seen per class"),
-    "step": Prior(0.0, 0.05, "1", "changes up and down are equally likely", "linear"),
-    "step_scale": Prior(0.28, 0.3, "1", "scale of ln(price / price before) of a change"),
-}
+PRIORS = read_priors("rental_paths")
 """Priors of the fitted fields of `RentalPath`."""
 
 
