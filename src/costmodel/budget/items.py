@@ -17,8 +17,21 @@ from costmodel.market.api_prices import api_price
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import TypedDict, Unpack
 
     from costmodel.foundation.fields import CountLike, DateLike, NumberLike, RangeLike
+
+    class LineFields(TypedDict, total=False):
+        """Fields of all lines, with the types that a constructor accepts."""
+
+        owner: str
+        note: str
+
+    class ScheduledFields(LineFields, total=False):
+        """Fields of all lines in the calendar."""
+
+        after: Sequence[str]
+
 
 Name: TypeAlias = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Amount: TypeAlias = Annotated[float | Range, Measure("1", 0.0, MOST)]
@@ -69,9 +82,7 @@ class Run(Spec):
             scenario: Scenario | str | Path | Mapping[str, object],
             *,
             repeats: CountLike = ...,
-            after: Sequence[str] = ...,
-            owner: str = ...,
-            note: str = ...,
+            **fields: Unpack[ScheduledFields],
         ) -> None: ...
 
     name: Name = Field(description="Name of the line.")
@@ -97,9 +108,7 @@ class Experiments(Spec):
             share: RangeLike | None = ...,
             of: Sequence[str] = ...,
             days: NumberLike | None = ...,
-            after: Sequence[str] = ...,
-            owner: str = ...,
-            note: str = ...,
+            **fields: Unpack[ScheduledFields],
         ) -> None: ...
 
     name: Name = Field(default="experiments", description="Name of the line.")
@@ -186,11 +195,9 @@ class Item(Spec):
             api: Calls | Mapping[str, object] | None = ...,
             rework: RangeLike | None = ...,
             days: NumberLike | None = ...,
-            after: Sequence[str] = ...,
-            owner: str = ...,
             source: str = ...,
             as_of: DateLike | None = ...,
-            note: str = ...,
+            **fields: Unpack[ScheduledFields],
         ) -> None: ...
 
     name: Name = Field(description="Name of the line.")
@@ -241,10 +248,9 @@ class Storage(Spec):
             terabytes: RangeLike,
             months: RangeLike,
             price: RangeLike,
-            owner: str = ...,
             source: str = ...,
             as_of: DateLike | None = ...,
-            note: str = ...,
+            **fields: Unpack[LineFields],
         ) -> None: ...
 
     name: Name = Field(description="Name of the line.")
@@ -271,9 +277,7 @@ class Person(Spec):
             months: RangeLike | None = ...,
             usd_per_year: RangeLike | None = ...,
             overhead: RangeLike | None = ...,
-            after: Sequence[str] = ...,
-            owner: str = ...,
-            note: str = ...,
+            **fields: Unpack[ScheduledFields],
         ) -> None: ...
 
     role: Name = Field(description='Role, such as "engineer"; it names the line.')
