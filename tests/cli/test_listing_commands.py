@@ -89,6 +89,11 @@ def test_schema(costmodel):
     assert costmodel("schema", "scenario").out == costmodel("schema").out
 
 
+@pytest.mark.parametrize("kind", ["scenario", "project"])
+def test_schema_is_short(costmodel, kind):
+    assert len(costmodel("schema", kind).out.splitlines()) < 2500
+
+
 def test_schema_of_a_project(costmodel):
     assert json.loads(costmodel("schema", "project").out) == cm.Project.model_json_schema()
     assert costmodel("schema", "projects").code == 2

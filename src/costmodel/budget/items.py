@@ -9,7 +9,7 @@ from costmodel.budget.facts import ANNOTATION_OVERRUN, priced_kind, priced_kinds
 from costmodel.estimation import files
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.errors import CostModelError, InputError
-from costmodel.foundation.fields import MOST, Count, Date, Fraction, Measure, reported
+from costmodel.foundation.fields import MOST, Count, Date, Fraction, Measure, OrJson, reported
 from costmodel.foundation.ranges import Range
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure, Provenance
@@ -86,9 +86,9 @@ class Run(Spec):
         ) -> None: ...
 
     name: Name = Field(description="Name of the line.")
-    scenario: Annotated[Scenario, BeforeValidator(reported(_scenario)), AfterValidator(reported(_final))] = Field(
-        description='Scenario of the run, or the path of its TOML or JSON file; its scope must be "final_run".'
-    )
+    scenario: Annotated[
+        Scenario, BeforeValidator(reported(_scenario)), AfterValidator(reported(_final)), OrJson(("string",))
+    ] = Field(description='Scenario of the run, or the path of its TOML or JSON file; its scope must be "final_run".')
     repeats: Count = Field(default=1, description="Number of repetitions, for example one per seed or per country.")
     after: After = ()
     owner: Owner = ""
@@ -120,9 +120,9 @@ class Experiments(Spec):
         description="Share of a full run per trial, above 0 and at most 1 [1]; default: the share that practitioners "
         "report.",
     )
-    of: Annotated[tuple[Name, ...], BeforeValidator(lambda value: () if value == "all" else value)] = Field(
-        default=(), description="Names of the runs that are tried; default: all runs."
-    )
+    of: Annotated[
+        tuple[Name, ...], BeforeValidator(lambda value: () if value == "all" else value), OrJson(("string",))
+    ] = Field(default=(), description="Names of the runs that are tried; default: all runs.")
     days: Days | None = Field(
         default=None,
         description="Duration of all trials [day]; default: one after the other on the cluster of the run.",

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes, with_changes
-from costmodel.cli.printing import Json
+from costmodel.cli.printing import Json, print_schema
 from costmodel.foundation.errors import InputError
 
 
@@ -90,11 +90,11 @@ def schema(
     if of == "project":
         from costmodel.budget.project import Project
 
-        print(json.dumps(Project.model_json_schema(), indent=2))
+        print_schema(Project.model_json_schema())
         return
     from costmodel.estimation.scenario import Scenario
 
-    print(json.dumps(Scenario.model_json_schema(), indent=2))
+    print_schema(Scenario.model_json_schema())
 
 
 def _scenario(what: str, changes: dict[str, Any]) -> Any:

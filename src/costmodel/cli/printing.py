@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+_SCHEMA_WIDTH = 119
+"""Width of a printed JSON schema without the comma at the end of a line [character]."""
 _NARROWEST = 40
 """Least width to which a value is wrapped [character]."""
 
@@ -22,6 +24,26 @@ _NARROWEST = 40
 def print_json(value: Any) -> None:
     """Print plain data as JSON; NaN and infinity raise an error."""
     print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def print_schema(value: Mapping[str, Any]) -> None:
+    """Print a JSON schema: each part that fits on a line of 120 characters on one line."""
+    print(_laid_out(value, 0, 0))
+
+
+def _laid_out(value: Any, indent: int, column: int) -> str:
+    line = json.dumps(value, allow_nan=False)
+    if not isinstance(value, (dict, list)) or column + len(line) <= _SCHEMA_WIDTH:
+        return line
+    names = [f"{json.dumps(name)}: " for name in value] if isinstance(value, dict) else [""] * len(value)
+    parts = value.values() if isinstance(value, dict) else value
+    start, end = "{}" if isinstance(value, dict) else "[]"
+    space = " " * (indent + 2)
+    lines = [
+        f"{space}{name}{_laid_out(part, indent + 2, indent + 2 + len(name))}"
+        for name, part in zip(names, parts, strict=True)
+    ]
+    return "\n".join([start, ",\n".join(lines), " " * indent + end])
 
 
 def print_rows(rows: list[dict[str, Any]], as_json: bool, only_in_json: Collection[str] = ()) -> None:

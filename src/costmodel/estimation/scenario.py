@@ -11,7 +11,7 @@ from costmodel.architecture.specification import Architecture
 from costmodel.estimation import files
 from costmodel.estimation.paths import field_of
 from costmodel.foundation.errors import InputError
-from costmodel.foundation.fields import Fraction, GPUHours, Measure, reported
+from costmodel.foundation.fields import Fraction, GPUHours, Measure, OrJson, reported
 from costmodel.foundation.ranges import Range
 from costmodel.foundation.specs import Spec
 from costmodel.hardware.cluster import Cluster
@@ -38,7 +38,10 @@ def _written_architecture(architecture: Architecture) -> Any:
 
 
 ArchitectureField = Annotated[
-    Architecture, BeforeValidator(reported(load_architecture)), PlainSerializer(_written_architecture)
+    Architecture,
+    BeforeValidator(reported(load_architecture)),
+    PlainSerializer(_written_architecture),
+    OrJson(("string", "object")),
 ]
 Stages = Annotated[
     Annotated[AnyRecipe, Tag("one recipe")] | Annotated[tuple[AnyRecipe, ...], Tag("several recipes")],

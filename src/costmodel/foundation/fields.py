@@ -7,7 +7,7 @@ registry, or a range. It holds a float, or a range, in that unit.
 import datetime as dt
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, SupportsFloat, SupportsIndex, TypeAlias
 
@@ -17,6 +17,9 @@ from pydantic_core import PydanticCustomError, core_schema
 from costmodel.foundation.errors import CostModelError, FieldsError, InputError
 from costmodel.foundation.ranges import Interval, Range, Samples, Shape, Triangular, from_data
 from costmodel.foundation.units import convert, is_quantity, read, rescale
+
+JsonSchema: TypeAlias = dict[str, Any]
+"""A JSON schema, or a part of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +119,54 @@ class Measure:
             serialization=core_schema.plain_serializer_function_ser_schema(_written),
         )
 
-    def __get_pydantic_json_schema__(self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        number: dict[str, Any] = {"type": "number"}
+    def __get_pydantic_json_schema__(self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        schema: JsonSchema = {"type": ["number", "string", *(["object"] if self.uncertain else [])], "unit": self.unit}
         if math.isfinite(self.lowest):
-            number["exclusiveMinimum" if self.open_low else "minimum"] = self.lowest
+            schema["exclusiveMinimum" if self.open_low else "minimum"] = self.lowest
         if math.isfinite(self.highest):
-            number["exclusiveMaximum" if self.open_high else "maximum"] = self.highest
-        forms = [number, {"type": "string"}, *([{"type": "object"}] if self.uncertain else [])]
-        return {"anyOf": forms, "unit": self.unit}
+            schema["exclusiveMaximum" if self.open_high else "maximum"] = self.highest
+        return schema
+
+
+@dataclass(frozen=True, slots=True)
+class OrJson:
+    """Metadata of a field that files can also give as other JSON types, such as the name of an accelerator.
+
+    Parameters
+    ----------
+    types : tuple of str
+        Names of JSON types.
+    """
+
+    types: tuple[str, ...]
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        form = handler(schema)
+        if form.get("type") == "integer":  # bounds do not apply to the further types
+            return {**form, "type": ["integer", *self.types]}
+        return {"anyOf": [form, *({"type": name} for name in self.types)]}
+
+
+def any_kind(title: str, classes: Iterable[Any], handler: GetJsonSchemaHandler, default: str = "") -> JsonSchema:
+    """Return the JSON schema of a field that holds any of some specifications, which its `kind` names.
+
+    Parameters
+    ----------
+    title : str
+        Name of the union.
+    classes : iterable of type
+        The specifications.
+    handler : GetJsonSchemaHandler
+    default : str
+        Kind of the specification that needs no `kind`.
+    """
+    forms = [handler(cls.__pydantic_core_schema__) for cls in classes]
+    for form in map(handler.resolve_ref_schema, forms):
+        kind = form["properties"]["kind"]
+        if kind["const"] != default:
+            kind.pop("default", None)
+            form["required"] = ["kind", *(name for name in form.get("required", []) if name != "kind")]
+    return {"title": title, "anyOf": forms}
 
 
 def reported(function: Any) -> Any:
@@ -205,5 +248,5 @@ DateLike: TypeAlias = dt.date | str
 """What a date accepts: a date, or a text such as "2026-09-01"."""
 
 Date: TypeAlias = Annotated[dt.date, BeforeValidator(reported(_date))]
-Count: TypeAlias = Annotated[int, BeforeValidator(reported(_whole)), Field(ge=1, le=10**9)]
+Count: TypeAlias = Annotated[int, Field(ge=1, le=10**9), BeforeValidator(reported(_whole)), OrJson(("string",))]
 Dimension: TypeAlias = Count

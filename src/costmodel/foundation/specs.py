@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -49,6 +49,17 @@ class Spec(BaseModel):
 
     # pydantic calls an own __init__ for nested data too, where its errors would lose their place
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    if not TYPE_CHECKING:  # the signature is that of pydantic
+
+        @classmethod
+        def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
+            """Return the JSON schema, with shared types and repeated fields written once in `$defs`."""
+            from costmodel.foundation.json_schema import SharedJsonSchema
+
+            if len(args) < 3:  # the third one is the generator
+                options.setdefault("schema_generator", SharedJsonSchema)
+            return super().model_json_schema(*args, **options)
 
     @model_validator(mode="before")
     @classmethod

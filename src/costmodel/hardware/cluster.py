@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-from costmodel.foundation.fields import Bandwidth, Count, reported
+from costmodel.foundation.fields import Bandwidth, Count, OrJson, reported
 from costmodel.foundation.specs import Spec
 from costmodel.hardware.accelerator import Accelerator, accelerator_names, load_accelerator
 from costmodel.hardware.site import Site
@@ -28,7 +28,9 @@ def _written(accelerator: Accelerator) -> Any:
 
 AcceleratorLike: TypeAlias = str | Accelerator | Mapping[str, object]
 """What names an accelerator: a name of the catalog, an `Accelerator`, or its fields."""
-AcceleratorField = Annotated[Accelerator, BeforeValidator(reported(_named)), PlainSerializer(_written)]
+AcceleratorField = Annotated[
+    Accelerator, BeforeValidator(reported(_named)), PlainSerializer(_written), OrJson(("string",))
+]
 
 
 class Cluster(Spec):

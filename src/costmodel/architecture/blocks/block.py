@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BeforeValidator, SerializeAsAny
+from pydantic import BeforeValidator, GetJsonSchemaHandler, SerializeAsAny
+from pydantic_core import core_schema
 
 from costmodel.foundation.errors import InputError, unknown
-from costmodel.foundation.fields import reported
+from costmodel.foundation.fields import JsonSchema, any_kind, reported
 from costmodel.foundation.specs import Spec
 
 Role = Literal["matrix", "norm", "bias", "embedding", "router", "expert"]
@@ -143,12 +144,23 @@ def read_block(value: Any) -> Any:
     kind = value.get("kind") if isinstance(value, Mapping) else None
     if kind not in KINDS:
         raise InputError(unknown("kind of block", kind, KINDS))
+    return _block_class(kind).from_data(value)
+
+
+def _block_class(kind: str) -> type[Block]:
     module, name = KINDS[kind].split(".")
-    block = getattr(import_module(f"costmodel.architecture.blocks.{module}"), name)
-    return block.from_data(value)
+    block: type[Block] = getattr(import_module(f"costmodel.architecture.blocks.{module}"), name)
+    return block
 
 
-AnyBlock = Annotated[SerializeAsAny[Block], BeforeValidator(reported(read_block))]
+class _BlockJson:
+    """Metadata of a field that holds any block: its JSON schema lists all of them."""
+
+    def __get_pydantic_json_schema__(self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        return any_kind("Block", map(_block_class, KINDS), handler)
+
+
+AnyBlock = Annotated[SerializeAsAny[Block], BeforeValidator(reported(read_block)), _BlockJson()]
 
 
 def linear(name: str, inputs: int, outputs: int, *, bias: bool = False, split: Split) -> list[Weight]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator
 
-from costmodel.foundation.fields import MOST, Measure, RangeLike
+from costmodel.foundation.fields import MOST, Measure, OrJson, RangeLike
 from costmodel.foundation.ranges import Range, Samples
 
 POINTS = 512
@@ -25,7 +25,9 @@ def _without_shape_name(value: Any) -> Any:
     return value
 
 
-Lengths: TypeAlias = Annotated[float | Range, Measure("token", 1.0, MOST), BeforeValidator(_without_shape_name)]
+Lengths: TypeAlias = Annotated[
+    float | Range, Measure("token", 1.0, MOST), BeforeValidator(_without_shape_name), OrJson(("array",))
+]
 """Tokens per sequence: a number, an interval that holds 80 % ("lognormal 200 to 1500"), or a list of lengths."""
 
 LengthsLike: TypeAlias = RangeLike | Sequence[float]

@@ -13,7 +13,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
 from costmodel.foundation.errors import FieldsError, InputError, unknown
-from costmodel.foundation.fields import reported
+from costmodel.foundation.fields import JsonSchema, any_kind, reported
 from costmodel.foundation.renamed import RENAMED
 from costmodel.foundation.specs import Spec
 
@@ -103,8 +103,8 @@ class _RecipeField:
         written = core_schema.plain_serializer_function_ser_schema(lambda recipe: recipe.to_data())
         return core_schema.no_info_plain_validator_function(reported(read_recipe), serialization=written)
 
-    def __get_pydantic_json_schema__(self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [handler(recipe.__pydantic_core_schema__) for recipe in RECIPES.values()]}
+    def __get_pydantic_json_schema__(self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        return any_kind("Recipe", RECIPES.values(), handler, default="pretraining")
 
 
 if TYPE_CHECKING:

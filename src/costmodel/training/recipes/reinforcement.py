@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from costmodel.architecture.loading import load_architecture
 from costmodel.architecture.specification import Architecture
-from costmodel.foundation.fields import Count, Measure, reported
+from costmodel.foundation.fields import Count, Measure, OrJson, reported
 from costmodel.foundation.ranges import Range, middle
 from costmodel.training.recipes.finetuning import FineTuning
 from costmodel.training.recipes.passes import KIND, Pass
@@ -34,7 +34,12 @@ def _read(value: Any) -> Any:
     return None if value is None else load_architecture(value)
 
 
-AuxiliaryModel = Annotated[Architecture | None, BeforeValidator(reported(_read)), PlainSerializer(_to_data)]
+AuxiliaryModel = Annotated[
+    Architecture | None,
+    BeforeValidator(reported(_read)),
+    PlainSerializer(_to_data),
+    OrJson(("string", "object")),
+]
 """Auxiliary model: a name of the catalog, a path, a config, counts, or an `Architecture`."""
 PromptLength = Annotated[float, Measure("token", 0.0, 1e8, uncertain=False)]
 
