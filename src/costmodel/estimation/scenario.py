@@ -123,8 +123,8 @@ class Scenario(Spec):
     )
     realized_efficiency: RealizedEfficiency | None = Field(
         default=None,
-        description="Achieved speed / modeled speed of your jobs [1]. Default: that of published fine-tunes, for fine- "
-        "tunes without a given layout.",
+        description="Achieved speed / modeled speed of your jobs [1]. Default: that of published fine-tunes, for "
+        "fine-tunes without a given layout.",
     )
     gpu_hours: GPUHours | None = Field(
         default=None, description="Measured or planned GPU-hours of all recipes [hour]; excludes mfu and goodput."

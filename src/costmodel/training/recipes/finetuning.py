@@ -298,6 +298,10 @@ class FullFineTuning(FineTuning):
     1.0
     """
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Unpack[FineTuningFields]) -> None: ...
+
     kind: Literal["full_fine_tuning"] = Field(default="full_fine_tuning", description=KIND)
 
 
@@ -315,6 +319,10 @@ class LoRA(FineTuning):
     60000000.0
     """
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Unpack[FineTuningFields]) -> None: ...
+
     kind: Literal["lora"] = Field(default="lora", description=KIND)
     rank: Count = Field(default=16, description="Rank of the low-rank adapters [1].")
 
@@ -326,6 +334,10 @@ class QLoRA(FineTuning):
     ----------
     Dettmers et al. 2023 (arXiv 2305.14314); Frantar et al. 2022, "GPTQ" (arXiv 2210.17323).
     """
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Unpack[FineTuningFields]) -> None: ...
 
     kind: Literal["qlora"] = Field(default="qlora", description=KIND)
     rank: Count = Field(default=16, description="Rank of the low-rank adapters [1].")
@@ -366,6 +378,10 @@ class QuantizationAwareTraining(FineTuning):
     ----------
     torchtune, docs/source/tutorials/qat_finetune.rst: about 30 % lower speed, so 1 / 0.7 of the time.
     """
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Unpack[FineTuningFields]) -> None: ...
 
     kind: Literal["quantization_aware_training"] = Field(default="quantization_aware_training", description=KIND)
     slowdown: ClassVar[float] = 1 / 0.7

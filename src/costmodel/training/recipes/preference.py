@@ -17,12 +17,22 @@ if TYPE_CHECKING:
 
     from costmodel.training.recipes.finetuning import FineTuningFields
 
+    class ReferenceFields(FineTuningFields, total=False):
+        """Fields of methods with a reference model, with the types that a constructor accepts."""
+
+        precomputed_reference: bool
+
+
 AUXILIARY_WEIGHT_BYTES = 2.0
 """Bytes per parameter of an auxiliary model, in 16 bits [byte]."""
 
 
 class RewardModel(FineTuning):
     """Training of a reward model on pairs of answers (Ouyang et al. 2022, section 3.5, arXiv 2203.02155)."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Unpack[FineTuningFields]) -> None: ...
 
     kind: Literal["reward_model"] = Field(default="reward_model", description=KIND)
     sequences_of_example: ClassVar[int] = 2
@@ -33,7 +43,7 @@ class _WithReference(FineTuning):
 
     if TYPE_CHECKING:
 
-        def __init__(self, *, precomputed_reference: bool = ..., **fields: Unpack[FineTuningFields]) -> None: ...
+        def __init__(self, **fields: Unpack[ReferenceFields]) -> None: ...
 
     precomputed_reference: bool = Field(
         default=False,
@@ -66,6 +76,10 @@ class DPO(_WithReference):
     48000000.0
     """
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Unpack[ReferenceFields]) -> None: ...
+
     kind: Literal["dpo"] = Field(default="dpo", description=KIND)
     sequences_of_example: ClassVar[int] = 2
 
@@ -78,11 +92,19 @@ class KTO(_WithReference):
     Ethayarajh et al. 2024 (arXiv 2402.01306).
     """
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Unpack[ReferenceFields]) -> None: ...
+
     kind: Literal["kto"] = Field(default="kto", description=KIND)
 
 
 class ORPO(FineTuning):
     """Odds ratio preference optimization of answer pairs, without a reference (Hong et al. 2024, arXiv 2403.07691)."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Unpack[FineTuningFields]) -> None: ...
 
     kind: Literal["orpo"] = Field(default="orpo", description=KIND)
     sequences_of_example: ClassVar[int] = 2
@@ -90,6 +112,10 @@ class ORPO(FineTuning):
 
 class SimPO(FineTuning):
     """Simple preference optimization of answer pairs, without a reference (Meng et al. 2024, arXiv 2405.14734)."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Unpack[FineTuningFields]) -> None: ...
 
     kind: Literal["simpo"] = Field(default="simpo", description=KIND)
     sequences_of_example: ClassVar[int] = 2

@@ -147,6 +147,10 @@ class GRPO(Reinforcement):
     4000000.0
     """
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Unpack[ReinforcementFields]) -> None: ...
+
     kind: Literal["grpo"] = Field(default="grpo", description=KIND)
 
     def passes(self, architecture: Architecture) -> list[Pass]:
