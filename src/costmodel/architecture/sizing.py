@@ -85,11 +85,13 @@ def sized_fields(parameters: Any, vocabulary: int, tied: bool) -> dict[str, Any]
     best: tuple[int, int, int] | None = None
     for width in range(HEAD_WIDTH, 400 * HEAD_WIDTH, HEAD_WIDTH):
         usual_depth = max(round(width / WIDTH_PER_LAYER), 1)
-        depths = range(max(round(0.75 * usual_depth), 1), round(1.3 * usual_depth) + 1)
-        if best is not None and _size(width, depths.start, vocabulary, tied) > target:
+        fewest, most = max(round(0.75 * usual_depth), 1), round(1.3 * usual_depth)
+        layer, outside = _layer_size(width), width + (1 if tied else 2) * vocabulary * width
+        if best is not None and outside + fewest * layer > target:
             break
-        for depth in depths:
-            total = _size(width, depth, vocabulary, tied)
+        nearest = int((target - outside) // layer)
+        for depth in sorted({min(max(near, fewest), most) for near in (nearest, nearest + 1)}):
+            total = outside + depth * layer
             if best is None or abs(total - target) < abs(best[0] - target):
                 best = total, width, depth
     if best is None or abs(best[0] - target) > LARGEST_ERROR * target:
@@ -105,12 +107,11 @@ def sized_fields(parameters: Any, vocabulary: int, tied: bool) -> dict[str, Any]
     return {**shape, "name": f"sized {size / 1e9:.3g}B", "source": RULE}
 
 
-def _size(width: int, depth: int, vocabulary: int, tied: bool) -> int:
-    """Return the parameters of the shape; equal to those that its blocks list."""
+def _layer_size(width: int) -> int:
+    """Return the parameters of a layer; equal to those that its blocks list."""
     kv_width = _kv_heads(width // HEAD_WIDTH) * HEAD_WIDTH
     attention = 2 * width * width + 2 * width * kv_width
-    layer = attention + 3 * width * _inner_width(width) + 2 * width
-    return depth * layer + width + (1 if tied else 2) * vocabulary * width
+    return attention + 3 * width * _inner_width(width) + 2 * width
 
 
 def _inner_width(width: int) -> int:
