@@ -14,7 +14,7 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["costmodel.architecture"]):
-    from costmodel.architecture.counting import count_flops
+    from costmodel.architecture.flops import count_flops
     from costmodel.architecture.loading import catalog, from_config
     from costmodel.foundation.errors import CostModelError
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from costmodel._version import __version__
 
 if TYPE_CHECKING:
-    from costmodel.architecture.counting import count_decode_flops, count_flops, flops_per_token
+    from costmodel.architecture.flops import count_decode_flops, count_flops, flops_per_token
     from costmodel.architecture.loading import architectures, load_architecture
     from costmodel.architecture.specification import Architecture
     from costmodel.budget.budget import Budget
@@ -119,13 +119,13 @@ _HOMES = {
     "calibrate": "training.calibration.calibrate",
     "check_claim": "claims.check",
     "compare": "estimation.comparison",
-    "count_decode_flops": "architecture.counting",
-    "count_flops": "architecture.counting",
+    "count_decode_flops": "architecture.flops",
+    "count_flops": "architecture.flops",
     "development_cost": "comparison.development",
     "estimate": "estimation.estimate",
     "fit_scaling_law": "scaling.fitting.fit",
     "fit_trend": "projection.trends.fit",
-    "flops_per_token": "architecture.counting",
+    "flops_per_token": "architecture.flops",
     "frontier_against_low_cost": "comparison.frontier",
     "generation": "serving.generation",
     "gpu_price": "market.gpu_prices",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from costmodel.architecture.counting import count_flops
+from costmodel.architecture.flops import count_flops
 from costmodel.architecture.loading import load_architecture
 from costmodel.architecture.specification import Architecture
 

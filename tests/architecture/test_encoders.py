@@ -7,7 +7,7 @@ import pytest
 
 from costmodel.architecture.blocks.block import read_block
 from costmodel.architecture.blocks.cross_attention import CrossAttention
-from costmodel.architecture.counting import count_decode_flops, count_flops
+from costmodel.architecture.flops import count_decode_flops, count_flops
 from costmodel.architecture.listing import operations_by_part
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 import costmodel as cm
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.feed_forward import FeedForward
-from costmodel.architecture.counting import CONVENTIONS, flops_by_part, pairs
+from costmodel.architecture.counting import flops_by_part, pairs
+from costmodel.architecture.flops import CONVENTIONS
 from costmodel.architecture.specification import Architecture
 from costmodel.architecture.structure import Layer
 
@@ -150,3 +151,13 @@ def test_narrow_integers_do_not_overflow():
     expected = cm.count_flops(small(), 131072).training
     assert cm.count_flops(small(), np.int32(131072)).training == expected
     assert cm.count_flops(small(), np.array([131072], dtype=np.int32)).training[0] == expected
+
+
+@pytest.mark.parametrize(
+    "source", ["llama-3.1-8b", {"total": "7B", "layers": 32, "width": 4096}], ids=["name", "counts"]
+)
+def test_flops_take_whatever_names_an_architecture(source):
+    architecture = cm.load_architecture(source)
+    assert cm.count_flops(source, 4096) == cm.count_flops(architecture, 4096)
+    assert cm.count_decode_flops(source, 4096) == cm.count_decode_flops(architecture, 4096)
+    assert cm.flops_per_token(source, 4096, "6n") == cm.flops_per_token(architecture, 4096, "6n")

@@ -15,8 +15,9 @@ import pytest
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.block import Operation
 from costmodel.architecture.blocks.reused_attention import ReusedAttention
-from costmodel.architecture.counting import count_decode_flops, count_flops, flops_by_part, pairs
+from costmodel.architecture.counting import flops_by_part, pairs
 from costmodel.architecture.families import FAMILIES
+from costmodel.architecture.flops import count_decode_flops, count_flops
 from costmodel.architecture.loading import load_architecture
 from costmodel.architecture.specification import Architecture
 

@@ -7,7 +7,7 @@ import csv
 
 import pytest
 
-from costmodel.architecture.counting import count_flops
+from costmodel.architecture.flops import count_flops
 from costmodel.architecture.loading import load_architecture, read_config
 
 SCANS = {"mamba", "falcon_h1", "jamba", "nemotron_h", "qwen3_next"}

@@ -17,8 +17,8 @@ from costmodel.architecture.blocks.lightning_attention import LightningAttention
 from costmodel.architecture.blocks.mamba import Mamba
 from costmodel.architecture.blocks.mamba2 import Mamba2
 from costmodel.architecture.blocks.rwkv import ChannelMix, TimeMix
-from costmodel.architecture.counting import count_decode_flops, count_flops
 from costmodel.architecture.families import FAMILIES
+from costmodel.architecture.flops import count_decode_flops, count_flops
 from costmodel.foundation.errors import InputError
 
 OURS = {name for name, module in FAMILIES.items() if module in {"state_space", "linear_attention"}}

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import costmodel as cm
-from costmodel.architecture.counting import count_decode_flops, flops_by_part
+from costmodel.architecture.counting import flops_by_part
+from costmodel.architecture.flops import count_decode_flops
 
 
 @pytest.mark.parametrize("name", ["llama-3.1-8b", "deepseek-v3", "gpt2", "opt-350m", "gpt-oss-20b"])
@@ -38,6 +39,18 @@ def test_a_shape_comes_near_its_size(size):
 def test_sizes_grow_with_what_is_asked():
     totals = [cm.Architecture.sized(size, vocabulary=32_000).parameters.total for size in np.geomspace(1e8, 1e12, 25)]
     assert totals == sorted(totals)
+
+
+@pytest.mark.parametrize("size", [3e8, 3e9, 2.2e10, 1.1e12])
+@pytest.mark.parametrize("tied", [False, True])
+def test_one_layer_more_or_less_is_not_nearer_to_the_size(size, tied):
+    architecture = cm.Architecture.sized(size, tied=tied)
+    (layer,) = architecture.layers
+    distances = [
+        abs(architecture.replace(layers=[layer.replace(count=layer.count + more)]).parameters.total - size)
+        for more in (-1, 0, 1)
+    ]
+    assert min(distances) == distances[1]
 
 
 def test_a_size_below_its_embedding_is_refused():

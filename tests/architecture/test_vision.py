@@ -7,7 +7,7 @@ and a text of full length, or 12 frames of sound.
 import pytest
 
 from costmodel.architecture.blocks.block import read_block
-from costmodel.architecture.counting import count_flops
+from costmodel.architecture.flops import count_flops
 from costmodel.architecture.listing import operations_by_part
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError

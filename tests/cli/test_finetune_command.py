@@ -165,3 +165,8 @@ def test_reinforcement_pays_what_is_read_and_written_too():
 def test_every_recipe_can_be_asked_for(kind):
     recipe = RECIPES[kind](tokens=1e6)
     assert all(offer["low"] <= offer["usd"] <= offer["high"] for offer in hosted_offers(of_size(8), recipe))
+
+
+def test_hosted_offers_take_the_name_of_a_model():
+    recipe = cm.LoRA(tokens=1e6)
+    assert hosted_offers("llama-3.1-8b", recipe) == hosted_offers(cm.load_architecture("llama-3.1-8b"), recipe) != []

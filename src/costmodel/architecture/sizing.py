@@ -86,12 +86,12 @@ def sized_fields(parameters: Any, vocabulary: int, tied: bool) -> dict[str, Any]
     for width in range(HEAD_WIDTH, 400 * HEAD_WIDTH, HEAD_WIDTH):
         usual_depth = max(round(width / WIDTH_PER_LAYER), 1)
         fewest, most = max(round(0.75 * usual_depth), 1), round(1.3 * usual_depth)
-        layer, outside = _layer_size(width), width + (1 if tied else 2) * vocabulary * width
-        if best is not None and outside + fewest * layer > target:
+        layer_size, outside = _layer_size(width), width + (1 if tied else 2) * vocabulary * width
+        if best is not None and outside + fewest * layer_size > target:
             break
-        nearest = int((target - outside) // layer)
+        nearest = int((target - outside) // layer_size)
         for depth in sorted({min(max(near, fewest), most) for near in (nearest, nearest + 1)}):
-            total = outside + depth * layer
+            total = outside + depth * layer_size
             if best is None or abs(total - target) < abs(best[0] - target):
                 best = total, width, depth
     if best is None or abs(best[0] - target) > LARGEST_ERROR * target:

@@ -17,7 +17,7 @@ def models(
     name: Annotated[str | None, typer.Argument(help="Show this model in full.")] = None, as_json: Json = False
 ) -> None:
     """List the models of the catalog, or show one."""
-    from costmodel.architecture.counting import CONVENTIONS, flops_per_token
+    from costmodel.architecture.flops import CONVENTIONS, flops_per_token
     from costmodel.architecture.loading import architectures, load_architecture
 
     if name is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from costmodel.foundation.names import name_key
 
 if TYPE_CHECKING:
+    from costmodel.architecture.loading import ArchitectureLike
     from costmodel.architecture.specification import Architecture
     from costmodel.market.hosted import HostedPrice
 
@@ -18,7 +19,7 @@ _SUPERVISED = {"full_fine_tuning", "lora", "qlora"}
 _OTHER_LOSSES = {"kto", "orpo", "simpo", "grpo"}
 
 
-def hosted_offers(architecture: Architecture, recipe: Any) -> list[dict[str, Any]]:
+def hosted_offers(architecture: ArchitectureLike, recipe: Any) -> list[dict[str, Any]]:
     """Return the price of each provider for a recipe, in ascending order.
 
     The price of the model itself has precedence over that of its size class (by total parameters). Providers bill the
@@ -26,8 +27,8 @@ def hosted_offers(architecture: Architecture, recipe: Any) -> list[dict[str, Any
 
     Parameters
     ----------
-    architecture : Architecture
-        Model to fine-tune.
+    architecture : str, Mapping or Architecture
+        Name, path, config or counts of the model to fine-tune, as in `load_architecture`.
     recipe : recipe
 
     Returns
@@ -35,8 +36,10 @@ def hosted_offers(architecture: Architecture, recipe: Any) -> list[dict[str, Any
     list of dict
         provider, model (or size class), method, usd, low and high (80 %) [USD], as_of, source, note.
     """
+    from costmodel.architecture.loading import load_architecture
     from costmodel.market.hosted import hosted_prices
 
+    architecture = load_architecture(architecture)
     methods, prices = _methods(recipe), hosted_prices()
     rows = []
     for provider in sorted({price.provider for price in prices}):

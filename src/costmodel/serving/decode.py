@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel.architecture.counting import count_decode_flops, count_flops
+from costmodel.architecture.flops import count_decode_flops, count_flops
 from costmodel.architecture.listing import weights_by_part
 from costmodel.architecture.quantization import BITS, stored_bytes
 from costmodel.architecture.structure import distinct_layers

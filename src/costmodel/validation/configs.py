@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from costmodel.architecture.counting import count_flops
+from costmodel.architecture.flops import count_flops
 from costmodel.architecture.loading import from_config, read_config
 from costmodel.foundation.errors import CostModelError, InputError
 from costmodel.foundation.tables import read_csv

@@ -207,7 +207,7 @@ def _seconds(cells: Cells, architecture: Architecture, length: int, batch: int, 
 
 def _flops_per_token(convention: str, architecture: Architecture, length: int) -> float | None:
     """Return the training FLOPs of a token as a source counts them; None where its convention is not known."""
-    from costmodel.architecture.counting import flops_per_token
+    from costmodel.architecture.flops import flops_per_token
 
     if convention in {"hardware_full_recompute", "model_gpt"}:
         depth, width, vocabulary = architecture.depth, architecture.width, architecture.vocabulary or 51200

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from costmodel.architecture.counting import flops_per_token
+from costmodel.architecture.flops import flops_per_token
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.errors import CostModelError, InputError
 from costmodel.foundation.tables import constant

@@ -5,7 +5,7 @@ Time, energy and cost of a recipe follow from its passes.
 
 from typing import Literal, NamedTuple
 
-from costmodel.architecture.counting import count_flops
+from costmodel.architecture.flops import count_flops
 from costmodel.architecture.specification import Architecture
 from costmodel.training.step.adapters import Adapters, adapter_parameters
 from costmodel.training.step.numerics import Numerics

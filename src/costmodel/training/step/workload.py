@@ -273,7 +273,7 @@ class _Sums:
 
     def workload(self) -> Workload:
         """Return the sums as a `Workload`."""
-        from costmodel.architecture.counting import count_flops
+        from costmodel.architecture.flops import count_flops
 
         architecture, length = self.architecture, self.length
         counted = count_flops(architecture, int(length))
