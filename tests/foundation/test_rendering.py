@@ -1,6 +1,7 @@
 """Printing of numbers and tables: scales, units, and escaped cells."""
 
 import html
+import math
 import re
 
 import pytest
@@ -25,6 +26,19 @@ from costmodel.foundation.rendering import amount, cells, html_table, markdown, 
     ],
 )  # fmt: skip
 def test_amounts_have_readable_units(value, unit, shown):
+    assert amount(value, unit) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [
+        (math.nextafter(1e6, 0), "USD", "1.00 M$"), (999_499, "USD", "999 k$"), (999.6, "USD", "1.00 k$"),
+        (3595, "s", "59.9 minutes"), (3599, "s", "1.00 hours"), (86_399, "s", "1.00 days"), (999.6, "kg", "1.00 t"),
+        (9.996e8, "token", "1.00B tokens"), (-999_999, "USD", "-1.00 M$"), (9.999e14, "FLOP", "1.00 PFLOP"),
+        (3600 * 999_999.0, "GPU-s", "1.00M GPU-hours"),
+    ],
+)  # fmt: skip
+def test_an_amount_that_rounds_up_to_a_larger_unit_has_that_unit(value, unit, shown):
     assert amount(value, unit) == shown
 
 

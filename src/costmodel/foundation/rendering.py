@@ -18,7 +18,8 @@ Rows = Sequence[Mapping[str, str]]
 _PREFIXES = ((1e24, "Y"), (1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _WORDS = ((1e15, "e15"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
 _DOLLARS = ((1e12, "T$"), (1e9, "B$"), (1e6, "M$"), (1e3, "k$"))
-_TIMES = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "s"))
+_TIMES = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))
+_MASSES = ((1e3, "t"),)
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -55,8 +56,8 @@ def amount(value: float, unit: str, digits: int = 3) -> str:
     ('770 ZFLOP', '14.0T tokens', '2.00 hours', '5.50 M$')
     """
     if unit == "s":
-        size, name = next(((size, name) for size, name in _TIMES if abs(value) >= size), _TIMES[-1])
-        return f"{number(value / size, digits)} {name}"
+        size, name = _scale(value, _TIMES, digits)
+        return f"{number(value / size, digits)} {name or 's'}"
     if unit == "GPU-s":
         return f"{_worded(value / 3600, digits, 1e6)} GPU-hours"
     if unit == "byte":
@@ -68,10 +69,11 @@ def amount(value: float, unit: str, digits: int = 3) -> str:
     if unit == "J":
         return _prefixed(value / 3600, "Wh", digits)
     if unit == "kg":
-        return f"{number(value / 1e3, digits)} t" if abs(value) >= 1e3 else f"{number(value, digits)} kg"
+        size, name = _scale(value, _MASSES, digits)
+        return f"{number(value / size, digits)} {name or 'kg'}"
     if unit == "USD":
-        size, name = next(((size, name) for size, name in _DOLLARS if abs(value) >= size), (1.0, "USD"))
-        return f"{number(value / size, digits)} {name}"
+        size, name = _scale(value, _DOLLARS, digits)
+        return f"{number(value / size, digits)} {name or 'USD'}"
     if unit in {"FLOP", "FLOP/s", "FLOP/token", "W"}:
         return _prefixed(value, unit, digits)
     return number(value, digits) if unit in {"", "1"} else f"{number(value, digits)} {unit.replace('m**3', 'm³')}"
@@ -176,13 +178,18 @@ def _cell(value: Any) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
 
+def _scale(value: float, scales: Sequence[tuple[float, str]], digits: int) -> tuple[float, str]:
+    """Return the largest unit of which the rounded value is at least 1: 999,999 USD are 1.00 M$, not 1,000 k$."""
+    return next(((size, name) for size, name in scales if abs(float(f"{value / size:.{digits - 1}e}")) >= 1), (1.0, ""))
+
+
 def _prefixed(value: float, unit: str, digits: int) -> str:
-    size, prefix = next(((size, name) for size, name in _PREFIXES if abs(value) >= size), (1.0, ""))
+    size, prefix = _scale(value, _PREFIXES, digits)
     return f"{number(value / size, digits)} {prefix}{unit}"
 
 
 def _worded(value: float, digits: int, least: float = 1e3) -> str:
-    size, name = next(((size, name) for size, name in _WORDS if abs(value) >= size >= least), (1.0, ""))
+    size, name = _scale(value, [scale for scale in _WORDS if scale[0] >= least], digits)
     return f"{number(value / size, digits)}{name}"
 
 

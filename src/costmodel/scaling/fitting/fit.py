@@ -394,14 +394,14 @@ def _sandwich(
     curvature = (jacobian * (weights * np.maximum(flat, 1e-12))[:, None]).T @ jacobian
     scores = jacobian * (weights * np.clip(residuals, -DELTA, DELTA))[:, None]
     inverse = np.linalg.pinv(curvature)
-    centered = inverse @ (scores.T @ scores) @ inverse
     scale = np.sqrt(np.maximum(np.diagonal(curvature), 1e-300))
     condition = float(np.linalg.cond(curvature / np.outer(scale, scale)))
     e, a, b, *_ = _coefficients(theta, data)
     change = np.zeros((5, 5))  # of E, A, B, alpha, beta by a, b, e, alpha, beta
     change[0, 2], change[1, 0], change[1, 3], change[2, 1], change[2, 4] = e, a, a * data.mean_x, b, b * data.mean_y
     change[3, 3] = change[4, 4] = 1.0
-    return change @ centered @ change.T, condition
+    influence = change @ inverse @ scores.T  # of each measurement on the coefficients: variances cannot be negative
+    return influence @ influence.T, condition
 
 
 def _bootstrap(
