@@ -177,6 +177,13 @@ def test_stated_shape_has_precedence_over_name():
     assert of("GPT3-5B", "NeMo", n_layers="30", d_model="4096", n_heads="32").depth == 30
 
 
+@pytest.mark.parametrize(("vocabulary", "named"), [(129_000, True), (130_800, True), (131_200, False)])
+def test_vocabulary_may_be_padded_by_2_percent(vocabulary, named):
+    """Llama 3.1 has 128,256 tokens; a model with another vocabulary is built from its shape."""
+    stated = of("llama-3.1-8b", **LLAMA, vocab=str(vocabulary))
+    assert stated.vocabulary == (128_256 if named else vocabulary)
+
+
 def test_bare_size_depends_on_software_and_shape():
     assert of("1.7B", "Megatron-LM", d_model="2048").vocabulary == 131072
     assert of("1.7B", "Megatron-LM", d_model="2304").vocabulary == 51200

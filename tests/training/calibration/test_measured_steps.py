@@ -9,6 +9,7 @@ from costmodel.foundation.tables import Table, table
 from costmodel.training.calibration.columns import FLAGS, HARMLESS, STEPS, WRONG, sharding
 from costmodel.training.calibration.measured_steps import READER, read_steps
 from costmodel.training.calibration.software import year_of
+from costmodel.training.step.adapters import adapter_parameters
 
 ROW = {
     "model": "llama-3.1-8b",
@@ -350,6 +351,9 @@ def test_bf16_is_replaced_by_fp16_on_accelerators_without_it():
 def test_adapters_have_no_weight_gradients():
     read = step(method="lora")
     assert read.numbers.backward == 1 and read.numbers.trained < 0.01
+    llama = cm.load_architecture("llama-2-7b")
+    adapters = adapter_parameters(llama, cm.LoRA(tokens=1, rank=8).adapters)
+    assert read.numbers.trained == pytest.approx(adapters / llama.parameters.total, rel=0.05)
     assert step(method="full_fine_tuning").numbers == step().numbers
 
 

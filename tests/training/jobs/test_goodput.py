@@ -213,9 +213,14 @@ def test_goodput_is_bounded_for_extreme_inputs(count, parameters, gpu_time, rest
         assert LEAST <= share <= 1
 
 
+def test_checkpoint_holds_weights_master_weights_and_two_moments():
+    stated = Reliability(checkpoint_bytes_per_parameter=2 + 4 + 8)
+    assert Reliability().goodput(4096, 405e9) == stated.goodput(4096, 405e9) > stated.goodput(4096, 810e9)
+
+
 def test_goodput_has_a_lower_bound():
-    assert goodput(1e6, 1.0, 1e6) == LEAST
-    assert job_goodput(10**9, 1e18, 1.0, 1e9, 1.0, 1e3, 0.9) == LEAST
+    assert goodput(1e6, 1.0, 1e6) == 1e-12
+    assert job_goodput(10**9, 1e18, 1.0, 1e9, 1.0, 1e3, 0.9) == 1e-12
 
 
 def test_scalar_and_array_inputs_agree():

@@ -81,9 +81,9 @@ def test_step_time_never_increases_with_more_accelerators():
 # The space of planned layouts
 
 
-def degrees_of(count, *, length=4096, layers=64, experts=1, gpus_per_node=8):
+def degrees_of(count, *, length=4096, layers=64, heads=64, experts=1, gpus_per_node=8):
     """Return the values of data, tensor, pipeline, context and expert parallelism that a plan compares."""
-    work = SimpleNamespace(sequence_length=length, layers=layers, heads=64, experts=experts)
+    work = SimpleNamespace(sequence_length=length, layers=layers, heads=heads, experts=experts)
     hardware = SimpleNamespace(gpus_per_node=gpus_per_node)
     inputs = SimpleNamespace(work=work, accelerators=float(count), eager=False, hardware=hardware)
     return [set(values) for values in zip(*_degrees(inputs), strict=True)]
@@ -91,8 +91,8 @@ def degrees_of(count, *, length=4096, layers=64, experts=1, gpus_per_node=8):
 
 @pytest.mark.parametrize("gpus_per_node", [8, 72])
 def test_tensor_parallelism_is_planned_up_to_8_in_a_node_of_any_size(gpus_per_node):
-    _, tensor, *_ = degrees_of(64, gpus_per_node=gpus_per_node)
-    assert tensor == {1, 2, 4, 8}
+    _, tensor, *_ = degrees_of(720, heads=720, gpus_per_node=gpus_per_node)
+    assert tensor == {1, 2, 3, 4, 5, 6, 8}
 
 
 @pytest.mark.parametrize(("length", "expected"), [(16_383, {1}), (16_384, {1, 2, 4, 8, 16})])

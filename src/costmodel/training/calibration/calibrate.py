@@ -71,7 +71,7 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
 
     The shipped constants are the prior, with a quarter of the spread they had in their own fit. A few rows move
     mainly the factor of the software stack, many rows move the constants. One row moves the prediction by about a
-    third of the difference, because rows scatter as much as stacks do.
+    quarter of the difference, because rows scatter as much as stacks do.
 
     Parameters
     ----------

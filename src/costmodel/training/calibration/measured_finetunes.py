@@ -50,10 +50,10 @@ class Setup(NamedTuple):
 
     recipe: FullFineTuning | LoRA | QLoRA
     layout: Layout
-    accumulation: int = 1
-    counts: str = "context"
-    paged: bool = False
-    unused: str = ""
+    accumulation: int
+    counts: str
+    paged: bool
+    unused: str
 
 
 class MeasuredFineTune(NamedTuple):
