@@ -1,12 +1,13 @@
 """Published runs: what is assumed where a row does not state it."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 import costmodel as cm
 from costmodel.foundation.tables import Table
-from costmodel.training.jobs.published import NEEDED, Run, read_runs
+from costmodel.training.jobs.published import NEEDED, read_runs
 from costmodel.training.jobs.realized_pretraining import modeled_run
 from costmodel.training.jobs.utilization import steady_logit
 
@@ -64,11 +65,7 @@ def test_run_without_a_date_is_of_2024():
 
 @pytest.mark.parametrize(("utilization", "expected"), [(0.5, 0.5), (0.95, 0.95), (0.999, 0.99), (1.2, 0.99)])
 def test_utilization_is_at_most_99_percent(utilization, expected):
-    hours = LLAMA.parameters.total and run().gpu_hours
     published = run()
-    scaled = Run(
-        published.id, published.organization, published.architecture, False, published.accelerator,
-        published.tokens, published.sequence_length, hours * published.utilization / utilization,
-    )  # fmt: skip
+    scaled = replace(published, gpu_hours=published.gpu_hours * published.utilization / utilization)
     assert scaled.utilization == pytest.approx(utilization)
     assert steady_logit(scaled, 1.0) == pytest.approx(math.log(expected / (1 - expected)))

@@ -155,6 +155,20 @@ def test_thread_pool_gives_same_layouts():
         assert cm.search_layouts(DENSE, EIGHT, RECIPE, **FIXED, executor=executor) == search_result(0)
 
 
+def test_executor_gets_8_blocks_of_layouts_at_a_time():
+    tasks = []
+
+    class Recording(ThreadPoolExecutor):
+        def map(self, function, jobs):
+            tasks.extend(len(blocks) for _, blocks, _ in jobs)
+            return super().map(function, jobs)
+
+    with Recording(1) as executor:
+        cm.search_layouts(DENSE, cm.Cluster("H100-SXM", 64), RECIPE.replace(batch_size=64), **FIXED, executor=executor)
+    assert len(tasks) > 1
+    assert set(tasks[:-1]) == {8} and tasks[-1] <= 8
+
+
 def test_process_pool_gives_same_layouts():
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
         assert cm.search_layouts(DENSE, EIGHT, RECIPE, **FIXED, executor=executor) == search_result(0)

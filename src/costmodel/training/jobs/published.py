@@ -43,12 +43,12 @@ class Run:
     """[token]"""
     gpu_hours: float
     """[hour]"""
-    note: str = ""
-    detailed: Architecture | None = None
+    note: str
+    detailed: Architecture | None
     """The architecture with its layers, where it is known and agrees with the published counts."""
-    count: int | None = None
+    count: int | None
     """Number of accelerators, where it is published."""
-    year: float = 2024.0
+    year: float
     """Date of publication, as a decimal year."""
 
     @property
