@@ -121,7 +121,9 @@ def test_people_work_for_weeks_or_months():
 
 
 def test_storage_in_either_form():
-    assert problems(storage=[{"name": "x", "terabytes": 1, "months": 2}]) == ("storage.0.price: is required",)
+    assert problems(storage=[{"name": "x", "terabytes": 1, "months": 2}]) == (
+        "storage.0.price: is required. Price per terabyte and month [USD].",
+    )
     assert "one of unit_price, kind and api" in problems(storage=[{"name": "x"}])[0]
 
 

@@ -61,10 +61,12 @@ def test_a_problem_in_a_list_has_its_number():
     assert [problem.split(":", 1)[0] for problem in found] == ["recipe.1.tokens"]
 
 
-def test_missing_fields_are_named():
-    assert set(problems_of(lambda: cm.Scenario.from_data({}))) == {
-        "architecture: is required", "recipe: is required", "cluster: is required",
-    }  # fmt: skip
+def test_missing_fields_are_named_with_their_description():
+    missing = problems_of(lambda: cm.Scenario.from_data({"architecture": "llama-3.1-8b", "recipe": [{}]}))
+    assert list(missing) == [
+        "recipe.0.tokens: is required. Training tokens, repetitions included [token].",
+        "cluster: is required. Accelerators and the site that they run at.",
+    ]
 
 
 def test_problems_of_an_own_accelerator_have_their_paths():

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.renamed import RENAMED, present, renamed
@@ -172,9 +173,9 @@ def _problem(detail: Any, cls: type[BaseModel]) -> list[str]:
     location += [last] if detail["type"] == "extra_forbidden" or " " not in last else []
     path, given, kind = ".".join(location), detail["input"], detail["type"]
     if kind == "extra_forbidden":
-        return [f"{path}: {unknown('field', location[-1], _fields(cls, outer))}"]
+        return [f"{path}: {unknown('field', location[-1], list(_fields(cls, outer)))}"]
     if kind == "missing":
-        return [f"{path}: is required"]
+        return [f"{path}: is required{_summary(_fields(cls, outer).get(last))}"]
     if kind == "costmodel fields":
         return [f"{path}{'.' if _PLACED.match(line) else ': '}{line}" for line in detail["ctx"]["problems"]]
     if kind == "costmodel":
@@ -187,8 +188,14 @@ def _problem(detail: Any, cls: type[BaseModel]) -> list[str]:
     return [f"{path}: {message}; got {shown}" if path else message]
 
 
-def _fields(cls: type[BaseModel], location: list[str]) -> list[str]:
-    """Return the names of the fields at a location, from annotations and tags of unions."""
+def _summary(field: FieldInfo | None) -> str:
+    """Return the first sentence of the description of a field, to follow a message."""
+    description = field.description if field is not None else None
+    return f". {description.partition('. ')[0].removesuffix('.')}." if description else ""
+
+
+def _fields(cls: type[BaseModel], location: list[str]) -> dict[str, FieldInfo]:
+    """Return the fields at a location, from annotations and tags of unions."""
     current: Any = cls
     for part in location:
         if part.isdigit():
@@ -198,7 +205,8 @@ def _fields(cls: type[BaseModel], location: list[str]) -> list[str]:
             continue
         field = getattr(_model(current), "model_fields", {}).get(part)
         current = field.annotation if field is not None else None
-    return list(getattr(_model(current), "model_fields", {}))
+    fields: dict[str, FieldInfo] = getattr(_model(current), "model_fields", {})
+    return fields
 
 
 def _tagged(annotation: Any, tag: str) -> Any:
