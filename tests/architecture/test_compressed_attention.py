@@ -6,11 +6,26 @@ import costmodel as cm
 from costmodel.architecture.counting import flops_by_part
 
 CONFIG = {
-    "model_type": "deepseek_v4", "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "head_dim": 32,
-    "num_key_value_heads": 1, "q_lora_rank": 16, "o_lora_rank": 8, "o_groups": 2, "sliding_window": 16,
-    "index_n_heads": 2, "index_head_dim": 8, "index_topk": 4, "compress_ratios": [0, 4, 128],
-    "moe_intermediate_size": 24, "n_routed_experts": 8, "num_experts_per_tok": 2, "hc_mult": 4, "vocab_size": 100,
-}  # fmt: skip
+    "model_type": "deepseek_v4",
+    "hidden_size": 64,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "head_dim": 32,
+    "num_key_value_heads": 1,
+    "q_lora_rank": 16,
+    "o_lora_rank": 8,
+    "o_groups": 2,
+    "sliding_window": 16,
+    "index_n_heads": 2,
+    "index_head_dim": 8,
+    "index_topk": 4,
+    "compress_ratios": [0, 4, 128],
+    "moe_intermediate_size": 24,
+    "n_routed_experts": 8,
+    "num_experts_per_tok": 2,
+    "hc_mult": 4,
+    "vocab_size": 100,
+}
 
 
 def test_parameters_by_hand():

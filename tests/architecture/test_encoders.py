@@ -14,9 +14,15 @@ from costmodel.foundation.errors import InputError
 
 SIZE = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96}
 SIDES = {
-    "d_model": 64, "encoder_layers": 2, "decoder_layers": 3, "encoder_attention_heads": 4,
-    "decoder_attention_heads": 2, "encoder_ffn_dim": 96, "decoder_ffn_dim": 128, "vocab_size": 200,
-}  # fmt: skip
+    "d_model": 64,
+    "encoder_layers": 2,
+    "decoder_layers": 3,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 96,
+    "decoder_ffn_dim": 128,
+    "vocab_size": 200,
+}
 T5 = {"d_model": 64, "d_kv": 24, "d_ff": 96, "num_layers": 2, "num_heads": 4, "vocab_size": 200}
 COUNTED = [
     ("bert", "BertModel", SIZE, 2049280, 1458176),
@@ -127,8 +133,9 @@ def test_what_is_not_known_is_refused(model_type, name, config, changes, named):
 
 
 def test_cross_attention_reads_its_source():
-    block = read_block({"kind": "cross_attention", "heads": 4, "kv_heads": 2, "head_width": 8,
-                        "source_tokens": 50, "source_width": 20})  # fmt: skip
+    block = read_block(
+        {"kind": "cross_attention", "heads": 4, "kv_heads": 2, "head_width": 8, "source_tokens": 50, "source_width": 20}
+    )
     assert isinstance(block, CrossAttention)
     assert sum(weight.size for weight in block.weights(32)) == 32 * 32 + 2 * 20 * 16 + 32 * 32
     rows = {one.name: (one.m, one.n, one.k) for one in block.operations(32, 10.0, 10.0)}

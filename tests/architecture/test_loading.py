@@ -11,9 +11,14 @@ from costmodel.architecture.families import FAMILIES
 from costmodel.architecture.loading import MAX_CONFIG_BYTES, catalog
 
 LLAMA = {
-    "model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
-    "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 100,
-}  # fmt: skip
+    "model_type": "llama",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 100,
+}
 
 
 def test_a_name_is_found_however_it_is_written():
@@ -57,9 +62,15 @@ def test_family_defaults_fill_absent_keys():
 
 def test_a_null_query_rank_is_not_an_absent_one():
     config = {
-        "model_type": "deepseek_v3", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4,
-        "num_attention_heads": 4, "vocab_size": 100, "n_routed_experts": 8, "num_experts_per_tok": 2,
-    }  # fmt: skip
+        "model_type": "deepseek_v3",
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "vocab_size": 100,
+        "n_routed_experts": 8,
+        "num_experts_per_tok": 2,
+    }
     assert cm.load_architecture(config).layers[0].mixer.query_rank == 1536
     assert cm.load_architecture(config | {"q_lora_rank": None}).layers[0].mixer.query_rank is None
 
@@ -96,8 +107,10 @@ def test_all_problems_of_a_config_are_told_at_once():
     with pytest.raises(cm.InputError) as caught:
         cm.load_architecture(wrong)
     assert {problem.split(":")[0] for problem in caught.value.problems} >= {
-        "hidden_size", "vocab_size", "num_attention_heads",
-    }  # fmt: skip
+        "hidden_size",
+        "vocab_size",
+        "num_attention_heads",
+    }
 
 
 @pytest.mark.parametrize(
@@ -134,10 +147,25 @@ scalars = st.one_of(
 @given(
     st.sampled_from(sorted(FAMILIES)),
     st.dictionaries(
-        st.sampled_from([*LLAMA, "head_dim", "num_local_experts", "num_experts", "num_experts_per_tok", "n_embd",
-                         "n_layer", "n_head", "ffn_dim", "sliding_window", "layer_types", "q_lora_rank"]), scalars
+        st.sampled_from(
+            [
+                *LLAMA,
+                "head_dim",
+                "num_local_experts",
+                "num_experts",
+                "num_experts_per_tok",
+                "n_embd",
+                "n_layer",
+                "n_head",
+                "ffn_dim",
+                "sliding_window",
+                "layer_types",
+                "q_lora_rank",
+            ]
+        ),
+        scalars,
     ),
-)  # fmt: skip
+)
 def test_any_config_gives_counts_or_a_clear_error(family, changes):
     try:
         architecture = cm.load_architecture(LLAMA | changes | {"model_type": family})
@@ -184,19 +212,40 @@ def test_a_text_in_the_form_of_a_path_is_a_path(tmp_path, monkeypatch):
 def test_keys_that_shape_nothing_are_no_obstacle():
     """A config saved in full by an old library, and by tools that add keys of their own."""
     full = {
-        "return_dict": True, "max_length": 20, "num_beams": 1, "num_beam_groups": 1, "top_k": 50, "pruned_heads": {},
-        "chunk_size_feed_forward": 0, "add_cross_attention": False, "no_repeat_ngram_size": 0, "use_flash_attn": True,
-        "quantization_config": {"bits": 4}, "max_window_layers": 28, "use_sliding_window": False, "pretraining_tp": 2,
-        "architectures": ["LlamaForCausalLM"], "id2label": {"0": "x"}, "tokenizer_class": "x", "torch_dtype": "fp16",
-        "rope_scaling": {"factor": 8.0}, "attention_dropout": 0.1, "tensor_parallel_size": 8, "num_labels": 3,
-    }  # fmt: skip
+        "return_dict": True,
+        "max_length": 20,
+        "num_beams": 1,
+        "num_beam_groups": 1,
+        "top_k": 50,
+        "pruned_heads": {},
+        "chunk_size_feed_forward": 0,
+        "add_cross_attention": False,
+        "no_repeat_ngram_size": 0,
+        "use_flash_attn": True,
+        "quantization_config": {"bits": 4},
+        "max_window_layers": 28,
+        "use_sliding_window": False,
+        "pretraining_tp": 2,
+        "architectures": ["LlamaForCausalLM"],
+        "id2label": {"0": "x"},
+        "tokenizer_class": "x",
+        "torch_dtype": "fp16",
+        "rope_scaling": {"factor": 8.0},
+        "attention_dropout": 0.1,
+        "tensor_parallel_size": 8,
+        "num_labels": 3,
+    }
     assert cm.load_architecture(LLAMA | full).parameters == cm.load_architecture(LLAMA).parameters
 
 
 def test_prediction_layers_are_read_in_both_spellings():
-    ahead = [cm.load_architecture(LLAMA | keys).parameters for keys in (
-        {"num_nextn_predict_layers": 3}, {"use_mtp": True, "num_mtp_modules": 3, "mtp_transformer_layers": 1}
-    )]  # fmt: skip
+    ahead = [
+        cm.load_architecture(LLAMA | keys).parameters
+        for keys in (
+            {"num_nextn_predict_layers": 3},
+            {"use_mtp": True, "num_mtp_modules": 3, "mtp_transformer_layers": 1},
+        )
+    ]
     assert ahead[0] == ahead[1]
     assert ahead[0].prediction > 0
     assert ahead[0].total == cm.load_architecture(LLAMA).parameters.total

@@ -23,27 +23,78 @@ from costmodel.architecture.specification import Architecture
 
 SMALL = {"hidden_size": 64, "num_hidden_layers": 3, "intermediate_size": 96, "vocab_size": 600}
 HEADS = {"num_attention_heads": 4, "num_key_value_heads": 2}
-SIGLIP = {"hidden_size": 1152, "image_size": 896, "intermediate_size": 4304, "num_attention_heads": 16,
-          "num_hidden_layers": 2, "patch_size": 14, "vision_use_head": False}  # fmt: skip
-CLIP = {"hidden_size": 1024, "image_size": 336, "intermediate_size": 4096, "num_attention_heads": 16,
-        "num_hidden_layers": 2, "patch_size": 14, "model_type": "clip_vision_model"}  # fmt: skip
+SIGLIP = {
+    "hidden_size": 1152,
+    "image_size": 896,
+    "intermediate_size": 4304,
+    "num_attention_heads": 16,
+    "num_hidden_layers": 2,
+    "patch_size": 14,
+    "vision_use_head": False,
+}
+CLIP = {
+    "hidden_size": 1024,
+    "image_size": 336,
+    "intermediate_size": 4096,
+    "num_attention_heads": 16,
+    "num_hidden_layers": 2,
+    "patch_size": 14,
+    "model_type": "clip_vision_model",
+}
 LLAMA4_TOWER = {"hidden_size": 1408, "image_size": 336, "num_hidden_layers": 2, "vision_output_dim": 4096}
 EXPERTS = {"moe_intermediate_size": 32, "num_experts": 8}
 QWEN3_TEXT = {**SMALL, **HEADS, "head_dim": 128}
 QWEN3_TOWER = {"depth": 3, "out_hidden_size": 64, "deepstack_visual_indexes": [0, 1]}
-GEMMA4_26B = {**SMALL, "num_hidden_layers": 6, **EXPERTS, "top_k_experts": 2, "enable_moe_block": True,
-              "num_attention_heads": 16, "num_key_value_heads": 8, "num_global_key_value_heads": 2,
-              "attention_k_eq_v": True, "hidden_size_per_layer_input": 0}  # fmt: skip
-GEMMA4_26B_TOWER = {"hidden_size": 1152, "head_dim": 72, "intermediate_size": 4304, "num_attention_heads": 16,
-                    "num_key_value_heads": 16, "num_hidden_layers": 2}  # fmt: skip
-GEMMA4_E2B = {**SMALL, "num_hidden_layers": 10, "num_kv_shared_layers": 5, "use_double_wide_mlp": True,
-              "layer_types": [*["sliding_attention"] * 4, "full_attention"] * 2, "num_key_value_heads": 1,
-              "hidden_size_per_layer_input": 16, "vocab_size_per_layer_input": 600}  # fmt: skip
-KIMI_TEXT = {**SMALL, "model_type": "kimi_k2", "num_attention_heads": 4, "n_routed_experts": 8,
-             "num_experts_per_tok": 2, "moe_intermediate_size": 32, "q_lora_rank": 24, "kv_lora_rank": 16,
-             "first_k_dense_replace": 1}  # fmt: skip
-LLAMA4_TEXT = {**SMALL, **HEADS, "num_hidden_layers": 8, "head_dim": 16, "num_local_experts": 1,
-               "interleave_moe_layer_step": 2, "intermediate_size_mlp": 160}  # fmt: skip
+GEMMA4_26B = {
+    **SMALL,
+    "num_hidden_layers": 6,
+    **EXPERTS,
+    "top_k_experts": 2,
+    "enable_moe_block": True,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 8,
+    "num_global_key_value_heads": 2,
+    "attention_k_eq_v": True,
+    "hidden_size_per_layer_input": 0,
+}
+GEMMA4_26B_TOWER = {
+    "hidden_size": 1152,
+    "head_dim": 72,
+    "intermediate_size": 4304,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 16,
+    "num_hidden_layers": 2,
+}
+GEMMA4_E2B = {
+    **SMALL,
+    "num_hidden_layers": 10,
+    "num_kv_shared_layers": 5,
+    "use_double_wide_mlp": True,
+    "layer_types": [*["sliding_attention"] * 4, "full_attention"] * 2,
+    "num_key_value_heads": 1,
+    "hidden_size_per_layer_input": 16,
+    "vocab_size_per_layer_input": 600,
+}
+KIMI_TEXT = {
+    **SMALL,
+    "model_type": "kimi_k2",
+    "num_attention_heads": 4,
+    "n_routed_experts": 8,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 32,
+    "q_lora_rank": 24,
+    "kv_lora_rank": 16,
+    "first_k_dense_replace": 1,
+}
+LLAMA4_TEXT = {
+    **SMALL,
+    **HEADS,
+    "num_hidden_layers": 8,
+    "head_dim": 16,
+    "num_local_experts": 1,
+    "interleave_moe_layer_step": 2,
+    "intermediate_size_mlp": 160,
+}
 MISTRAL_TEXT = {**SMALL, **HEADS, "model_type": "mistral", "sliding_window": None}
 PIXTRAL_560 = {"image_size": 560, "patch_size": 14, "num_hidden_layers": 2}
 PIXTRAL = {"model_type": "pixtral", "image_size": 512, "num_hidden_layers": 2}
@@ -133,31 +184,58 @@ MAVERICK = config(
 )
 MISTRAL_SMALL = config(
     "mistral3",
-    {"head_dim": 128, "hidden_size": 5120, "intermediate_size": 32768, "model_type": "mistral",
-     "num_hidden_layers": 40, "vocab_size": 131072, "sliding_window": None},
+    {
+        "head_dim": 128,
+        "hidden_size": 5120,
+        "intermediate_size": 32768,
+        "model_type": "mistral",
+        "num_hidden_layers": 40,
+        "vocab_size": 131072,
+        "sliding_window": None,
+    },
     {"image_size": 1540, "patch_size": 14, "model_type": "pixtral"},
     tie_word_embeddings=False,
-)  # fmt: skip
+)
 PIXTRAL_12B = config(
     "llava",
-    {"head_dim": 128, "hidden_size": 5120, "is_composition": True, "model_type": "mistral", "num_hidden_layers": 40,
-     "sliding_window": None, "vocab_size": 131072},
+    {
+        "head_dim": 128,
+        "hidden_size": 5120,
+        "is_composition": True,
+        "model_type": "mistral",
+        "num_hidden_layers": 40,
+        "sliding_window": None,
+        "vocab_size": 131072,
+    },
     {"head_dim": 64, "is_composition": True, "model_type": "pixtral"},
     vision_feature_select_strategy="full",
-)  # fmt: skip
+)
 QWEN2_VL_2B = {
-    "model_type": "qwen2_vl", "hidden_size": 1536, "intermediate_size": 8960, "num_attention_heads": 12,
-    "num_hidden_layers": 28, "num_key_value_heads": 2, "vocab_size": 151936, "sliding_window": 32768,
-    "max_window_layers": 28, "use_sliding_window": False, "tie_word_embeddings": True,
+    "model_type": "qwen2_vl",
+    "hidden_size": 1536,
+    "intermediate_size": 8960,
+    "num_attention_heads": 12,
+    "num_hidden_layers": 28,
+    "num_key_value_heads": 2,
+    "vocab_size": 151936,
+    "sliding_window": 32768,
+    "max_window_layers": 28,
+    "use_sliding_window": False,
+    "tie_word_embeddings": True,
     "vision_config": {"embed_dim": 1280, "hidden_size": 1536, "in_chans": 3, "spatial_patch_size": 14},
-}  # fmt: skip
+}
 QWEN3_VL_4B = config(
     "qwen3_vl",
     {"hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36, "num_key_value_heads": 8},
-    {"depth": 24, "hidden_size": 1024, "intermediate_size": 4096, "out_hidden_size": 2560,
-     "deepstack_visual_indexes": [5, 11, 17]},
+    {
+        "depth": 24,
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "out_hidden_size": 2560,
+        "deepstack_visual_indexes": [5, 11, 17],
+    },
     tie_word_embeddings=True,
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(

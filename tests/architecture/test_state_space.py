@@ -26,27 +26,55 @@ SIZE = {"hidden_size": 64, "num_hidden_layers": 8, "vocab_size": 300}
 HEADS = {**SIZE, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 96}
 DELTA = {"linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 10, "linear_value_head_dim": 14}
 MOE = {"num_experts": 12, "num_experts_per_tok": 3, "moe_intermediate_size": 20}
-TOWER = {"depth": 2, "hidden_size": 48, "intermediate_size": 90, "num_heads": 4, "num_position_embeddings": 64,
-         "out_hidden_size": 64, "patch_size": 4, "deepstack_visual_indexes": []}  # fmt: skip
+TOWER = {
+    "depth": 2,
+    "hidden_size": 48,
+    "intermediate_size": 90,
+    "num_heads": 4,
+    "num_position_embeddings": 64,
+    "out_hidden_size": 64,
+    "patch_size": 4,
+    "deepstack_visual_indexes": [],
+}
 SMALL = {
     "mamba": SIZE,
     "mamba2": {**SIZE, "num_heads": 8, "head_dim": 16},
     "rwkv": SIZE,
     "jamba": HEADS,
     "falcon_h1": {**HEADS, "mamba_n_heads": 8},
-    "nemotron_h": {**HEADS, "hybrid_override_pattern": "ME*-MEM*", "mamba_num_heads": 6, "mamba_head_dim": 12,
-                   "n_groups": 2, "n_routed_experts": 4, "moe_intermediate_size": 30,
-                   "moe_shared_expert_intermediate_size": 50},
+    "nemotron_h": {
+        **HEADS,
+        "hybrid_override_pattern": "ME*-MEM*",
+        "mamba_num_heads": 6,
+        "mamba_head_dim": 12,
+        "n_groups": 2,
+        "n_routed_experts": 4,
+        "moe_intermediate_size": 30,
+        "moe_shared_expert_intermediate_size": 50,
+    },
     "qwen3_next": {**HEADS, **DELTA, **MOE},
     "minimax": {**HEADS, "num_local_experts": 5},
-    "kimi_linear": {**HEADS, "num_key_value_heads": 4, "num_experts": 6, "num_experts_per_token": 2,
-                    "linear_num_heads": 3, "linear_head_dim": 12, "moe_intermediate_size": 20, "kv_lora_rank": 30},
+    "kimi_linear": {
+        **HEADS,
+        "num_key_value_heads": 4,
+        "num_experts": 6,
+        "num_experts_per_token": 2,
+        "linear_num_heads": 3,
+        "linear_head_dim": 12,
+        "moe_intermediate_size": 20,
+        "kv_lora_rank": 30,
+    },
     "qwen3_5": {"text_config": {**HEADS, **DELTA, "mtp_num_hidden_layers": 1}, "vision_config": TOWER},
     "qwen3_5_moe": {"text_config": {**HEADS, **DELTA, **MOE}, "vision_config": TOWER},
-}  # fmt: skip
+}
 LISTED = ["linear_attention", "moe", "full_attention", "mlp"] * 2
-LINEAR_ATTENTION = {"full_attn_layers": [2, 8], "kda_layers": [1, 3, 4, 5, 6, 7], "head_dim": 9, "num_heads": 5,
-                    "short_conv_kernel_size": 3}  # fmt: skip
+LINEAR_ATTENTION = {
+    "full_attn_layers": [2, 8],
+    "kda_layers": [1, 3, 4, 5, 6, 7],
+    "head_dim": 9,
+    "num_heads": 5,
+    "short_conv_kernel_size": 3,
+}
 COUNTED = [
     ("mamba", {"use_bias": True}, 283456, 283456),
     ("mamba", {"use_conv_bias": False}, 279872, 279872),
@@ -59,16 +87,31 @@ COUNTED = [
     ("rwkv", {}, 470272, 470272),
     ("rwkv", {"attention_hidden_size": 48}, 437248, 437248),
     ("rwkv", {"tie_word_embeddings": True}, 451072, 451072),
-    ("jamba", {"num_experts": 3, "num_experts_per_tok": 1, "expert_layer_period": 3, "expert_layer_offset": 0,
-               "attn_layer_period": 4, "attn_layer_offset": 1}, 518744, 408152),
+    (
+        "jamba",
+        {
+            "num_experts": 3,
+            "num_experts_per_tok": 1,
+            "expert_layer_period": 3,
+            "expert_layer_offset": 0,
+            "attn_layer_period": 4,
+            "attn_layer_offset": 1,
+        },
+        518744,
+        408152,
+    ),
     ("jamba", {"num_key_value_heads": 1, "hidden_size": 128}, 3450520, 1386136),
     ("falcon_h1", {"mamba_d_ssm": None}, 773888, 773888),
     ("falcon_h1", {"mamba_proj_bias": True}, 2206528, 2206528),
     ("falcon_h1", {"projectors_bias": True}, 2186496, 2186496),
     ("falcon_h1", {"mlp_bias": True}, 2188032, 2188032),
     ("falcon_h1", {"mamba_rms_norm": True, "mamba_conv_bias": False}, 2181888, 2181888),
-    ("falcon_h1", {"mamba_d_ssm": 80, "mamba_d_head": 10, "mamba_n_groups": 2, "mamba_d_state": 7,
-                   "mamba_d_conv": 3}, 430208, 430208),
+    (
+        "falcon_h1",
+        {"mamba_d_ssm": 80, "mamba_d_head": 10, "mamba_n_groups": 2, "mamba_d_state": 7, "mamba_d_conv": 3},
+        430208,
+        430208,
+    ),
     ("nemotron_h", {}, 441862, 426502),
     ("nemotron_h", {"use_bias": True}, 444040, 428680),
     ("nemotron_h", {"use_conv_bias": False, "conv_kernel": 3, "n_groups": 3, "ssm_state_size": 11}, 348712, 333352),
@@ -87,7 +130,7 @@ COUNTED = [
     ("qwen3_5", {}, 891624, 891624),
     ("qwen3_5", {"tie_word_embeddings": True}, 872424, 872424),
     ("qwen3_5_moe", {}, 1905896, 1629416),
-]  # fmt: skip
+]
 BLOCKS = [
     Mamba(inner_width=12, state_width=4, step_rank=3, kernel=4),
     Mamba2(heads=4, head_width=3, state_width=5, groups=2, kernel=4),
@@ -113,8 +156,10 @@ def rows(path):
 
 
 def test_parameters_of_published_models_are_exact(shared):
-    counted = {row["model"]: (int(row["total_params"]), int(row["active_params"]), int(row["embedding_params"]))
-               for row in rows(shared / "configs" / "params.csv")}  # fmt: skip
+    counted = {
+        row["model"]: (int(row["total_params"]), int(row["active_params"]), int(row["embedding_params"]))
+        for row in rows(shared / "configs" / "params.csv")
+    }
     read = {name: cm.load_architecture(shared / "configs" / f"{name}.json").parameters[:3] for name in counted}
     assert len(counted) == len(OURS) == 11
     assert read == counted
@@ -147,9 +192,11 @@ def test_flops_of_the_scans_follow_their_formulas():
     )
     groups_state, inner = 2 * 5, 12
     assert flops(mamba2, width) == tokens * (
-        2 * width * (2 * inner + 2 * groups_state + 4) + 2 * 4 * (inner + 2 * groups_state)
-        + 7 * inner * 5 + 2 * inner * width
-    )  # fmt: skip
+        2 * width * (2 * inner + 2 * groups_state + 4)
+        + 2 * 4 * (inner + 2 * groups_state)
+        + 7 * inner * 5
+        + 2 * inner * width
+    )
     keys, values = 2 * 3, 4 * 5
     assert flops(delta, width) == tokens * 2 * (
         width * (2 * keys + 2 * values + 2 * 4) + 4 * (2 * keys + values) + 4 * 4 * 3 * 5 + width * values
@@ -177,9 +224,14 @@ def test_blocks_are_read_back(block):
 
 def test_caches_hold_state_and_last_tokens():
     assert [block.cache(100) for block in BLOCKS] == [
-        12 * 4 + 12 * 3, 12 * 5 + (12 + 2 * 2 * 5) * 3, 4 * 3 * 5 + (2 * 6 + 20) * 3, 2 * 36 + 3 * 12 * 3, 2 * 36,
-        3 * 12 + 8, 8,
-    ]  # fmt: skip
+        12 * 4 + 12 * 3,
+        12 * 5 + (12 + 2 * 2 * 5) * 3,
+        4 * 3 * 5 + (2 * 6 + 20) * 3,
+        2 * 36 + 3 * 12 * 3,
+        2 * 36,
+        3 * 12 + 8,
+        8,
+    ]
 
 
 @pytest.mark.parametrize("family", ["mamba", "mamba2", "rwkv"])

@@ -19,9 +19,12 @@ TOWER = SIZE | {"hidden_size": 48, "image_size": 32, "patch_size": 8}
 SWIN = {"embed_dim": 16, "depths": [1, 2], "num_heads": [2, 4], "patch_size": 4, "window_size": 4}
 CONV = {"hidden_sizes": [16, 24, 40], "depths": [1, 2, 1], "num_stages": 3, "patch_size": 4}
 WAVES = SIZE | {
-    "conv_dim": [16, 24], "conv_kernel": [10, 3], "conv_stride": [5, 2], "num_conv_pos_embedding_groups": 4,
+    "conv_dim": [16, 24],
+    "conv_kernel": [10, 3],
+    "conv_stride": [5, 2],
+    "num_conv_pos_embedding_groups": 4,
     "num_feat_extract_layers": 2,
-}  # fmt: skip
+}
 COUNTED = [
     ("vit", "ViTModel", DINO | {"intermediate_size": 96, "pooler_output_size": 24}, 73880, 2493952),
     (

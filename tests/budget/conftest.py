@@ -66,8 +66,11 @@ class Fixed:
         return list(self.found)
 
     def against_actuals(self):
-        return [{"line": each.name, "budget": each.base, "actual": each.actual, "difference": each.actual - each.base}
-                for each in self.lines if each.actual is not None]  # fmt: skip
+        return [
+            {"line": each.name, "budget": each.base, "actual": each.actual, "difference": each.actual - each.base}
+            for each in self.lines
+            if each.actual is not None
+        ]
 
     def notes(self):
         return list(self.remarks)
@@ -83,23 +86,72 @@ class Fixed:
 def fixed():
     market = "market median of 6 providers: lambda 2.99, runpod 2.79, nebius 2.95, crusoe 3.10 USD per GPU-hour"
     lines = [
-        line("Final run: LoRA of Llama 3.1 70B", "compute", 18_432, "GPU-hour", 2.9843, 1.35, source=market,
-             as_of="2026-10-01", owner="platform", actual=61_240.55),
-        line("Experiments", "compute", 6_144.5, "GPU-hour", 2.9843, 1.8, source=market, as_of="2026-10-01",
-             owner="platform"),
-        line("Failed runs and restarts", "compute", 1_229.25, "GPU-hour", 2.9843, 1.9, source=market,
-             as_of="2026-10-01", owner="platform"),
-        line("Labeling of 20,000 preference pairs", "data", 20_000, "pair", 1.15, 1.3, source="quote of the vendor",
-             as_of="2026-09-14", owner="data", actual=21_900.0, note="two annotators and a referee a pair"),
+        line(
+            "Final run: LoRA of Llama 3.1 70B",
+            "compute",
+            18_432,
+            "GPU-hour",
+            2.9843,
+            1.35,
+            source=market,
+            as_of="2026-10-01",
+            owner="platform",
+            actual=61_240.55,
+        ),
+        line(
+            "Experiments",
+            "compute",
+            6_144.5,
+            "GPU-hour",
+            2.9843,
+            1.8,
+            source=market,
+            as_of="2026-10-01",
+            owner="platform",
+        ),
+        line(
+            "Failed runs and restarts",
+            "compute",
+            1_229.25,
+            "GPU-hour",
+            2.9843,
+            1.9,
+            source=market,
+            as_of="2026-10-01",
+            owner="platform",
+        ),
+        line(
+            "Labeling of 20,000 preference pairs",
+            "data",
+            20_000,
+            "pair",
+            1.15,
+            1.3,
+            source="quote of the vendor",
+            as_of="2026-09-14",
+            owner="data",
+            actual=21_900.0,
+            note="two annotators and a referee a pair",
+        ),
         line("Licenses", "data", 2, "corpus", 7_500.0, 1.1, source="price list", as_of="2026-06-30", owner="data"),
-        line("Judge model by API", "evaluation", 310_000_000, "token", 0.0000025, 1.5, source="price list",
-             as_of="2026-10-01", owner="research"),
-        line("Engineers", "people", 26, "person-week", 4_100.0, 1.15, source="given", owner="research",
-             actual=48_000.0),
+        line(
+            "Judge model by API",
+            "evaluation",
+            310_000_000,
+            "token",
+            0.0000025,
+            1.5,
+            source="price list",
+            as_of="2026-10-01",
+            owner="research",
+        ),
+        line(
+            "Engineers", "people", 26, "person-week", 4_100.0, 1.15, source="given", owner="research", actual=48_000.0
+        ),
         line("Checkpoints and data", "storage", 42.5, "TB-month", 23.0, 1.2, source="price list", as_of="2026-10-01"),
         line("First month of serving", "serving", 2_920, "GPU-hour", 2.9843, 1.4, source=market, as_of="2026-10-01"),
         line("A hundredth of a tie", "other", 0.5, "piece", 2.01, 1.0),
-    ]  # fmt: skip
+    ]
     tasks = (
         Task("Collect and label data", 0, 21, (), "data"),
         Task("Set up the cluster", 7, 5, (), "platform", 64, "H100-SXM"),
@@ -121,20 +173,41 @@ def fixed():
         Assumption("Overheads of people", "included in the rate", "given", ""),
     )
     remarks = ("Prices are on demand; a reservation may be cheaper.", "Taxes are left out.")
-    return Fixed("Customer support assistant, fine-tune 2026", with_contingency(lines, 0.1), tasks, assumptions,
-                 drivers, remarks)  # fmt: skip
+    return Fixed(
+        "Customer support assistant, fine-tune 2026", with_contingency(lines, 0.1), tasks, assumptions, drivers, remarks
+    )
 
 
 @pytest.fixture
 def hostile(fixed):
     """The same with names that would be code, formulas, tags or mathematics elsewhere."""
-    names = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "<script>alert(1)</script>", "a|b `c` $\\frac$ & $x$",
-             '"quoted, with comma" onload="x"', "模型 🚀 --> ]]>"]  # fmt: skip
-    lines = [each._replace(name=name, owner=name, unit=name, source=name, note=name)
-             for each, name in zip(fixed.lines, names, strict=False)]  # fmt: skip
-    tasks = tuple(task._replace(name=name, owner=name, accelerator=name)
-                  for task, name in zip(fixed.schedule, reversed(names), strict=False))  # fmt: skip
+    names = [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "<script>alert(1)</script>",
+        "a|b `c` $\\frac$ & $x$",
+        '"quoted, with comma" onload="x"',
+        "模型 🚀 --> ]]>",
+    ]
+    lines = [
+        each._replace(name=name, owner=name, unit=name, source=name, note=name)
+        for each, name in zip(fixed.lines, names, strict=False)
+    ]
+    tasks = tuple(
+        task._replace(name=name, owner=name, accelerator=name)
+        for task, name in zip(fixed.schedule, reversed(names), strict=False)
+    )
     drivers = tuple(driver._replace(name=name) for driver, name in zip(fixed.found, reversed(names), strict=False))
     assumptions = tuple(Assumption(name, name, name, name) for name in names)
-    return fixed.replace(name="=<script>alert('x')</script>", lines=(*lines, fixed.lines[-1]), schedule=tasks,
-                         found=drivers, assumptions=assumptions, remarks=tuple(names))  # fmt: skip
+    return fixed.replace(
+        name="=<script>alert('x')</script>",
+        lines=(*lines, fixed.lines[-1]),
+        schedule=tasks,
+        found=drivers,
+        assumptions=assumptions,
+        remarks=tuple(names),
+    )

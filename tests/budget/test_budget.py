@@ -214,9 +214,11 @@ def test_covered_is_the_probability_within_the_total():
 
 def test_budget_against_actuals():
     budget = Project(
-        name="p", data=[{"name": "labels", "unit_price": 100}, {"name": "license", "unit_price": 50}], contingency=0.1,
+        name="p",
+        data=[{"name": "labels", "unit_price": 100}, {"name": "license", "unit_price": 50}],
+        contingency=0.1,
         actuals={"labels": 130.5, "contingency": 0},
-    ).budget()  # fmt: skip
+    ).budget()
     rows = {row["line"]: row for row in budget.against_actuals()}
     assert rows["labels"] == {"line": "labels", "budget": 100.0, "actual": 130.5, "difference": 30.5}
     assert rows["license"]["actual"] is rows["license"]["difference"] is None

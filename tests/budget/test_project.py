@@ -22,14 +22,23 @@ DATA = {
     "runs": [{"name": "final run", "scenario": SCENARIO, "repeats": 3, "after": ["experiments"]}],
     "experiments": {"runs": 4, "share": 0.25, "after": ["labels"]},
     "data": [
-        {"name": "labels", "quantity": "1k", "unit": "example", "unit_price": 0.5, "rework": 1.2, "days": 10,
-         "source": "quote of the vendor", "as_of": "2026-09-14", "owner": "data"}
+        {
+            "name": "labels",
+            "quantity": "1k",
+            "unit": "example",
+            "unit_price": 0.5,
+            "rework": 1.2,
+            "days": 10,
+            "source": "quote of the vendor",
+            "as_of": "2026-09-14",
+            "owner": "data",
+        }
     ],
     "evaluation": [{"name": "judge", "quantity": 10, "unit": "Mtoken", "unit_price": 3}],
     "people": [{"role": "engineer", "count": 2, "weeks": 6, "usd_per_year": 104_000, "overhead": 1.3}],
     "storage": [{"name": "checkpoints", "terabytes": 5, "months": 6, "price": 23}],
     "contingency": 0.1,
-}  # fmt: skip
+}
 BASES = {
     "final run": 600.0,  # 3 x 100 GPU-hours x 2
     "experiments": 200.0,  # 4 x 0.25 x 100 GPU-hours x 2

@@ -153,8 +153,10 @@ def test_missing_facts_are_reported_with_all_other_problems():
     with pytest.raises(cm.InputError) as caught:
         Project(name="p", runs=runs).budget()
     assert [each.split(": ")[0] for each in caught.value.problems] == [
-        "runs.2.scenario", "runs.0.scenario", "runs.1.scenario",
-    ]  # fmt: skip
+        "runs.2.scenario",
+        "runs.0.scenario",
+        "runs.1.scenario",
+    ]
 
 
 @pytest.mark.parametrize("days", [1e4, 1e5])

@@ -92,8 +92,9 @@ def test_against_draws_the_bounds_and_the_value(by_mfu, name, level):
 def test_intervals_draws_the_bounds_and_the_value(estimate, by_mfu, name):
     estimates = {"default": estimate, "MFU 0.5": by_mfu[0.5]}
     ax = cm.plot.intervals(estimates, name, level=0.6)
-    drawn = dict(zip([label.get_text() for label in ax.get_yticklabels()], ax.collections[0].get_segments(),
-                     strict=True))  # fmt: skip
+    drawn = dict(
+        zip([label.get_text() for label in ax.get_yticklabels()], ax.collections[0].get_segments(), strict=True)
+    )
     values = dict(zip(reversed(estimates), ax.lines[0].get_xdata(), strict=True))
     assert set(drawn) == set(estimates)
     for label, one in estimates.items():

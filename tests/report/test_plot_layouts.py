@@ -10,8 +10,14 @@ matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
-SETTLED = {"context": 1, "sequence_parallel": True, "loss": "fused", "overlap_tensor": False, "overlap_data": True,
-           "offload_optimizer": False}  # fmt: skip
+SETTLED = {
+    "context": 1,
+    "sequence_parallel": True,
+    "loss": "fused",
+    "overlap_tensor": False,
+    "overlap_data": True,
+    "offload_optimizer": False,
+}
 MODEL, RECIPE = "llama-3.1-8b", cm.Pretraining(tokens="1T", sequence_length=8192, batch_size=128)
 PLOTS = ("breakdown", "memory", "layouts", "scaling")
 PLAIN = cm.Layout(data=8, tensor=2, pipeline=4)
@@ -20,8 +26,9 @@ PLAIN = cm.Layout(data=8, tensor=2, pipeline=4)
 @pytest.fixture(scope="module")
 def steps():
     cluster = cm.Cluster("H100-SXM", 64)
-    return {how: cm.step_time(MODEL, cluster, RECIPE, PLAIN.replace(recompute=how))
-            for how in ("none", "selective", "full")}  # fmt: skip
+    return {
+        how: cm.step_time(MODEL, cluster, RECIPE, PLAIN.replace(recompute=how)) for how in ("none", "selective", "full")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +54,9 @@ def _bars(ax):
     """Return the widths of the bars by label of the bar and part."""
     labels = [text.get_text() for text in ax.get_yticklabels()]
     containers = [one for one in ax.containers if isinstance(one, matplotlib.container.BarContainer)]
-    return {label: {one.get_label(): one[place].get_width() for one in containers}
-            for place, label in enumerate(labels)}  # fmt: skip
+    return {
+        label: {one.get_label(): one[place].get_width() for one in containers} for place, label in enumerate(labels)
+    }
 
 
 @pytest.mark.parametrize("plot", PLOTS)

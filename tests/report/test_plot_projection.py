@@ -17,8 +17,7 @@ def gpt4():
 def test_a_fan_has_three_bands_a_median_and_what_is_known(gpt4):
     ax = cm.plot.projection(gpt4, below=1e6)
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert set(labels) == {
-        "95 %", "80 %", "50 %", "median", "known to 2024-12-26", "1 M$"}  # fmt: skip
+    assert set(labels) == {"95 %", "80 %", "50 %", "median", "known to 2024-12-26", "1 M$"}
     middle = next(line for line in ax.lines if line.get_label() == "median")
     assert list(middle.get_xdata()) == list(YEARS)
     assert middle.get_ydata()[-1] == pytest.approx(gpt4.median(2028) / 1e6)
@@ -26,8 +25,13 @@ def test_a_fan_has_three_bands_a_median_and_what_is_known(gpt4):
 
 
 def test_a_short_span_is_labeled_between_the_powers_of_ten():
-    run = cm.Scenario(architecture="llama-3.1-8b", recipe=cm.Pretraining(tokens="15T"),
-                      cluster=cm.Cluster("H100-SXM", 1024), mfu=0.4, prices=cm.Rental(provider="lambda"))  # fmt: skip
+    run = cm.Scenario(
+        architecture="llama-3.1-8b",
+        recipe=cm.Pretraining(tokens="15T"),
+        cluster=cm.Cluster("H100-SXM", 1024),
+        mfu=0.4,
+        prices=cm.Rental(provider="lambda"),
+    )
     ax = cm.plot.projection(cm.project_cost(run, range(2026, 2029), paths=500))
     ax.figure.canvas.draw()
     shown = [label.get_text() for label in ax.get_yticklabels() if label.get_text()]

@@ -61,8 +61,9 @@ def test_every_published_cost_is_drawn_once(found):
 def test_scopes_have_their_markers_and_arithmetic_is_hollow(found):
     ax = plot.runs(found)
     lines = [line for line in ax.lines if str(line.get_label()).startswith("published")]
-    by_scope = {scope: {line.get_marker() for line in lines if scope.replace("_", " ") in line.get_label()}
-                for scope in SCOPES}  # fmt: skip
+    by_scope = {
+        scope: {line.get_marker() for line in lines if scope.replace("_", " ") in line.get_label()} for scope in SCOPES
+    }
     assert all(len(markers) == 1 for markers in by_scope.values())
     assert len(set.union(*by_scope.values())) == 2
     for line in lines:

@@ -241,8 +241,7 @@ def _person(part: Person, group: Group, shared: dict[str, Any]) -> Entry:
     yearly = _factor(part.role, "usd_per_year", part.usd_per_year, "staff compensation")
     overhead = _factor(part.role, "overhead", part.overhead, "overhead")
     prices = (yearly, overhead, _constant("years per week", 1 / WEEKS_PER_YEAR))
-    return Entry(part.role, group, "person-week", tuple(quantities), prices,
-                 origin=yearly.figure.provenance, **shared)  # fmt: skip
+    return Entry(part.role, group, "person-week", tuple(quantities), prices, origin=yearly.figure.provenance, **shared)
 
 
 def _constant(name: str, value: float) -> Factor:

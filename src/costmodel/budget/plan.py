@@ -79,9 +79,13 @@ class ProjectPlan(Spec):
         if self.experiments is not None:
             yield ("experiments",), "compute", self.experiments
         groups: tuple[tuple[Group, tuple[Part, ...]], ...] = (
-            ("data", self.data), ("evaluation", self.evaluation), ("people", self.people),
-            ("storage", self.storage), ("serving", self.serving), ("other", self.other),
-        )  # fmt: skip
+            ("data", self.data),
+            ("evaluation", self.evaluation),
+            ("people", self.people),
+            ("storage", self.storage),
+            ("serving", self.serving),
+            ("other", self.other),
+        )
         for group, items in groups:
             for index, item in enumerate(items):
                 yield (group, index), group, item

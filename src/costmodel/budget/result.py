@@ -92,11 +92,19 @@ class BudgetResult(rendering.Shown):
         share, origin = self._contingency, self._contingency.figure.provenance
         low, base, high = (_sum(getattr(line, column) for line in lines) for column in ("low", "base", "high"))
         last = Line(
-            CONTINGENCY_LINE, "contingency", base, "USD", share.at(), cents(share.at(CONTINGENCY_LINE, 0.1) * low),
-            cents(share.at() * base), cents(share.at(CONTINGENCY_LINE, 0.9) * high), source=_source(origin),
-            owner=self.project.owner, note="share of the lines above",
+            CONTINGENCY_LINE,
+            "contingency",
+            base,
+            "USD",
+            share.at(),
+            cents(share.at(CONTINGENCY_LINE, 0.1) * low),
+            cents(share.at() * base),
+            cents(share.at(CONTINGENCY_LINE, 0.9) * high),
+            source=_source(origin),
+            owner=self.project.owner,
+            note="share of the lines above",
             actual=self.project.actuals.get(CONTINGENCY_LINE),
-        )  # fmt: skip
+        )
         return (*lines, last)
 
     @property
@@ -187,9 +195,10 @@ class BudgetResult(rendering.Shown):
         return schedule(
             self._task(part)
             for part in parts
-            if isinstance(part, (Run, Experiments, Person)) or part.name in awaited
+            if isinstance(part, (Run, Experiments, Person))
+            or part.name in awaited
             or (isinstance(part, Item) and (part.days is not None or part.after))
-        )  # fmt: skip
+        )
 
     @property
     def duration(self) -> float:
@@ -209,10 +218,14 @@ class BudgetResult(rendering.Shown):
     def against_actuals(self) -> list[dict[str, Any]]:
         """Return one row per line: line, budget, actual, difference [USD]. Actual is None if nothing was paid yet."""
         return [
-            {"line": line.name, "budget": line.base, "actual": line.actual,
-             "difference": None if line.actual is None else round(line.actual - line.base, 2)}
+            {
+                "line": line.name,
+                "budget": line.base,
+                "actual": line.actual,
+                "difference": None if line.actual is None else round(line.actual - line.base, 2),
+            }
             for line in self.lines
-        ]  # fmt: skip
+        ]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the lines as rows: name, group, quantity, unit, unit_price, low, base, high and the other fields."""
@@ -272,9 +285,20 @@ class BudgetResult(rendering.Shown):
         if entry.keys:
             low, high = (cents(float(end)) for end in np.quantile(self._draws[entry.name], [0.1, 0.9]))
         return Line(
-            entry.name, entry.group, quantity, entry.unit, price, low, base, high, source=_source(entry.origin),
-            as_of=entry.origin.as_of, owner=entry.owner, note=entry.note, actual=self.project.actuals.get(entry.name),
-        )  # fmt: skip
+            entry.name,
+            entry.group,
+            quantity,
+            entry.unit,
+            price,
+            low,
+            base,
+            high,
+            source=_source(entry.origin),
+            as_of=entry.origin.as_of,
+            owner=entry.owner,
+            note=entry.note,
+            actual=self.project.actuals.get(entry.name),
+        )
 
     @cached_property
     def _draws(self) -> dict[str, Array]:
@@ -319,11 +343,18 @@ class BudgetResult(rendering.Shown):
 
     def _cells(self) -> list[dict[str, str]]:
         rows = [
-            {"group": line.group, "line": line.name, "unit price": rendering.number(line.unit_price, 4),
-             "quantity": f"{rendering.number(line.quantity, 4)} {line.unit}".strip(), "low": f"{line.low:,.2f}",
-             "base": f"{line.base:,.2f}", "high": f"{line.high:,.2f}", "owner": line.owner}
+            {
+                "group": line.group,
+                "line": line.name,
+                "unit price": rendering.number(line.unit_price, 4),
+                "quantity": f"{rendering.number(line.quantity, 4)} {line.unit}".strip(),
+                "low": f"{line.low:,.2f}",
+                "base": f"{line.base:,.2f}",
+                "high": f"{line.high:,.2f}",
+                "owner": line.owner,
+            }
             for line in self.lines
-        ]  # fmt: skip
+        ]
         total = {"low": f"{self.low:,.2f}", "base": f"{self.base:,.2f}", "high": f"{self.high:,.2f}", "owner": ""}
         return [*rows, {"group": "total", "line": "", "unit price": "", "quantity": "", **total}]
 

@@ -28,8 +28,17 @@ def axes_for(ax: Axes | None, rows: int | None = None, legend_lines: int = 1) ->
 
 def legend_above(axes: Axes, columns: int = 3) -> None:
     """Put the legend above the axes, where it covers no data."""
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2,
-                columnspacing=1, handlelength=1.5, markerscale=0.6, fontsize="small")  # fmt: skip
+    axes.legend(
+        frameon=False,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=columns,
+        borderaxespad=0.2,
+        columnspacing=1,
+        handlelength=1.5,
+        markerscale=0.6,
+        fontsize="small",
+    )
 
 
 def logarithmic(axes: Axes, which: Literal["x", "y"], decades: bool) -> None:

@@ -76,8 +76,16 @@ def sensitivity(estimate: Estimate, name: str = "cost", ax: Axes | None = None) 
     size, label = _scale(name, [point, *(row[end] for row in rows for end in ("low", "high"))])
     axes, places = axes_for(ax, len(rows)), range(len(rows))
     for end, color, quantile in (("low", COLORS[0], "10 %"), ("high", COLORS[4], "90 %")):
-        axes.barh(places, [(row[end] - point) / size for row in rows], left=point / size, height=0.6, color=color,
-                  edgecolor="black", linewidth=0.8, label=f"input at {quantile} quantile")  # fmt: skip
+        axes.barh(
+            places,
+            [(row[end] - point) / size for row in rows],
+            left=point / size,
+            height=0.6,
+            color=color,
+            edgecolor="black",
+            linewidth=0.8,
+            label=f"input at {quantile} quantile",
+        )
     axes.axvline(point / size, color="black", linewidth=1.5, label="all at median")
     axes.set_yticks(places, [_described(field_of(row["input"]), estimate.inputs[row["input"]]) for row in rows])
     axes.set_xlabel(label)
@@ -108,8 +116,14 @@ def sweep(
     bounds = [estimates[place].bounds(name, level) for place in places]
     size, label = _scale(name, [*values, *(end for pair in bounds for end in pair)])
     axes = axes_for(ax)
-    axes.fill_between(places, [low / size for low, _ in bounds], [high / size for _, high in bounds],
-                      color=COLORS[5], alpha=0.4, label=f"{100 * level:g} % interval")  # fmt: skip
+    axes.fill_between(
+        places,
+        [low / size for low, _ in bounds],
+        [high / size for _, high in bounds],
+        color=COLORS[5],
+        alpha=0.4,
+        label=f"{100 * level:g} % interval",
+    )
     axes.plot(places, [value / size for value in values], color=COLORS[0], marker="o", label="estimate")
     axes.set_xlabel(xlabel)
     axes.set_ylabel(label)
@@ -151,13 +165,26 @@ def intervals(
     drawn = [*values, *marks.values(), *(end for pair in bounds for end in pair)]
     size, label = _scale(name, drawn)
     axes, places = axes_for(ax, len(labels)), range(len(labels))
-    axes.hlines(places, [low / size for low, _ in bounds], [high / size for _, high in bounds],
-                color=COLORS[5], linewidth=9, label=f"{100 * level:g} % interval")  # fmt: skip
+    axes.hlines(
+        places,
+        [low / size for low, _ in bounds],
+        [high / size for _, high in bounds],
+        color=COLORS[5],
+        linewidth=9,
+        label=f"{100 * level:g} % interval",
+    )
     axes.plot([value / size for value in values], places, "o", color=COLORS[0], markersize=8, label="estimate")
     axes.margins(x=0.1)
     if marks:
-        axes.plot([value / size for value in marks.values()], list(marks), "|", color="black", markersize=22,
-                  markeredgewidth=2.5, label="published")  # fmt: skip
+        axes.plot(
+            [value / size for value in marks.values()],
+            list(marks),
+            "|",
+            color="black",
+            markersize=22,
+            markeredgewidth=2.5,
+            label="published",
+        )
     axes.set_yticks(places, labels)
     axes.set_xlabel(label)
     if 0 < 10 * min(drawn) < max(drawn):

@@ -32,8 +32,12 @@ def budget(of: Budget, show: Show = "groups", ax: Axes | None = None) -> Axes:
     """
     from costmodel.budget.export import drawing
 
-    plots = {"groups": drawing.draw_groups, "total": drawing.draw_total, "drivers": drawing.draw_drivers,
-             "calendar": drawing.draw_calendar}  # fmt: skip
+    plots = {
+        "groups": drawing.draw_groups,
+        "total": drawing.draw_total,
+        "drivers": drawing.draw_drivers,
+        "calendar": drawing.draw_calendar,
+    }
     if show not in plots:
         raise InputError(f"show: {unknown('plot', show, plots)}")
     return plots[show](of, axes_for(ax))

@@ -80,8 +80,16 @@ def breakdown(steps: Mapping[str, StepTime], level: float = DEFAULT_LEVEL, ax: A
     ends = [(step.seconds, *step.interval(level)) for step in steps.values()][::-1]
     margins = [[value - low for value, low, _ in ends], [high - value for value, _, high in ends]]
     below = [place - 0.38 for place in range(len(ends))]
-    axes.errorbar([value for value, _, _ in ends], below, xerr=margins, fmt="none", ecolor="black",
-                  elinewidth=1, capsize=3, label=f"{100 * level:g} % interval")  # fmt: skip
+    axes.errorbar(
+        [value for value, _, _ in ends],
+        below,
+        xerr=margins,
+        fmt="none",
+        ecolor="black",
+        elinewidth=1,
+        capsize=3,
+        label=f"{100 * level:g} % interval",
+    )
     axes.set_xlim(0, 1.05 * max(high for _, _, high in ends))
     axes.set_xlabel("step time [s]")
     legend_above(axes, _COLUMNS)
@@ -102,8 +110,10 @@ def memory(steps: Mapping[str, StepTime], capacity: float | None = None, ax: Axe
     ax : Axes, optional
         Axes to draw in; default: new ones.
     """
-    bars = {label: {name: value / GIB for name, value in step.memory._asdict().items()}
-            for label, step in _checked(steps).items()}  # fmt: skip
+    bars = {
+        label: {name: value / GIB for name, value in step.memory._asdict().items()}
+        for label, step in _checked(steps).items()
+    }
     if capacity is not None and not (isinstance(capacity, (int, float)) and 0 < capacity < math.inf):
         raise InputError(f"capacity is a number of bytes above 0; got {capacity!r}")
     axes = _stacked(bars, _HELD, lambda value, _: number(value, 2), ax)
@@ -132,12 +142,21 @@ def layouts(search: LayoutSearch, ax: Axes | None = None) -> Axes:
     _found(search)
     axes = axes_for(ax)
     ranked, pareto, best = (_places(found) for found in (search.ranked, search.pareto, [search.best]))
-    axes.plot(*ranked, linestyle="none", marker="o", markersize=5, markerfacecolor="none",
-              markeredgecolor="0.45", label=f"the {len(search.ranked)} fastest")  # fmt: skip
-    axes.plot(*pareto, color=COLORS[0], marker="o", markersize=4, linewidth=1, drawstyle="steps-pre",
-              label="Pareto front")  # fmt: skip
-    axes.plot(*best, linestyle="none", marker="*", markersize=15, color=COLORS[4], markeredgecolor="black",
-              label="fastest")  # fmt: skip
+    axes.plot(
+        *ranked,
+        linestyle="none",
+        marker="o",
+        markersize=5,
+        markerfacecolor="none",
+        markeredgecolor="0.45",
+        label=f"the {len(search.ranked)} fastest",
+    )
+    axes.plot(
+        *pareto, color=COLORS[0], marker="o", markersize=4, linewidth=1, drawstyle="steps-pre", label="Pareto front"
+    )
+    axes.plot(
+        *best, linestyle="none", marker="*", markersize=15, color=COLORS[4], markeredgecolor="black", label="fastest"
+    )
     axes.set_xlabel("peak memory per GPU [GiB]")
     axes.set_ylabel("step time [s]")
     times = [*ranked[1], *pareto[1]]
@@ -145,9 +164,16 @@ def layouts(search: LayoutSearch, ax: Axes | None = None) -> Axes:
         logarithmic(axes, "y", decades=max(times) / min(times) > 1e3)
     right = best[0][0] > sum(axes.get_xlim()) / 2
     described = search.best.layout.brief().replace(", zero", "\nzero")
-    axes.annotate(described, (best[0][0], best[1][0]), xytext=(8 if right else -8, 45),
-                  textcoords="offset points", ha="right" if right else "left", va="bottom", fontsize="small",
-                  arrowprops={"arrowstyle": "-", "color": "0.45", "shrinkB": 8})  # fmt: skip
+    axes.annotate(
+        described,
+        (best[0][0], best[1][0]),
+        xytext=(8 if right else -8, 45),
+        textcoords="offset points",
+        ha="right" if right else "left",
+        va="bottom",
+        fontsize="small",
+        arrowprops={"arrowstyle": "-", "color": "0.45", "shrinkB": 8},
+    )
     legend_above(axes)
     return axes
 
@@ -168,19 +194,37 @@ def scaling(search: LayoutSearch, level: float = DEFAULT_LEVEL, ax: Axes | None 
     """
     steps = dict(sorted(_found(search).by_count.items()))
     if len(steps) < 2:
-        raise InputError(f"search: several counts are needed, as of search_layouts(..., counts=(64, 128)); "
-                         f"got {len(steps)}")  # fmt: skip
+        raise InputError(
+            f"search: several counts are needed, as of search_layouts(..., counts=(64, 128)); got {len(steps)}"
+        )
     counts, seconds = list(steps), [float(step.seconds) for step in steps.values()]
     bounds = [step.interval(level) for step in steps.values()]
     axes = axes_for(ax)
-    axes.fill_between(counts, [low for low, _ in bounds], [high for _, high in bounds], color=COLORS[5], alpha=0.4,
-                      label=f"{100 * level:g} % interval")  # fmt: skip
-    axes.plot(counts, [seconds[0] * counts[0] / count for count in counts], color="black", linestyle="--",
-              linewidth=1, label=f"at the cost of {counts[0]:,}")  # fmt: skip
+    axes.fill_between(
+        counts,
+        [low for low, _ in bounds],
+        [high for _, high in bounds],
+        color=COLORS[5],
+        alpha=0.4,
+        label=f"{100 * level:g} % interval",
+    )
+    axes.plot(
+        counts,
+        [seconds[0] * counts[0] / count for count in counts],
+        color="black",
+        linestyle="--",
+        linewidth=1,
+        label=f"at the cost of {counts[0]:,}",
+    )
     axes.plot(counts, seconds, color=COLORS[0], marker="o", label="fastest layout")
     for count, value in zip(counts, seconds, strict=True):
-        axes.annotate(f"{number(value * count)} GPU-s", (count, value), xytext=(6, 8), textcoords="offset points",
-                      fontsize="small")  # fmt: skip
+        axes.annotate(
+            f"{number(value * count)} GPU-s",
+            (count, value),
+            xytext=(6, 8),
+            textcoords="offset points",
+            fontsize="small",
+        )
     axes.set_xscale("log", base=2)
     logarithmic(axes, "y", decades=max(seconds) / min(seconds) > 1e3)
     axes.margins(y=0.1)
@@ -230,12 +274,28 @@ def _stacked(bars: Mapping[str, Mapping[str, float]], looks: Mapping[str, _Look]
     whole, left = list(wholes.values())[::-1], [0.0] * len(bars)
     for part, values in drawn.items():
         look = looks.get(part, _REST)
-        axes.barh(range(len(bars)), values, left=left, height=0.6, color=look.color, hatch=look.hatch,
-                  edgecolor="black", linewidth=0.8, label=part)  # fmt: skip
+        axes.barh(
+            range(len(bars)),
+            values,
+            left=left,
+            height=0.6,
+            color=look.color,
+            hatch=look.hatch,
+            edgecolor="black",
+            linewidth=0.8,
+            label=part,
+        )
         for place, value in enumerate(values):
             if value >= _LABELED * max(whole):
-                axes.text(left[place] + value / 2, place, label(value, whole[place]), ha="center", va="center",
-                          fontsize="small", bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5})  # fmt: skip
+                axes.text(
+                    left[place] + value / 2,
+                    place,
+                    label(value, whole[place]),
+                    ha="center",
+                    va="center",
+                    fontsize="small",
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+                )
         left = [start + value for start, value in zip(left, values, strict=True)]
     axes.set_yticks(range(len(bars)), list(bars)[::-1])
     return axes

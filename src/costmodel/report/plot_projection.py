@@ -42,8 +42,15 @@ def projection(projection: Projection, below: float | None = None, ax: Axes | No
     size, unit = next((pair for pair in _UNITS if max(middle) >= pair[0]), _UNITS[-1])
     for level, strength in zip(LEVELS, (0.15, 0.25, 0.35), strict=True):
         ends = [projection.interval(year, level) for year in years]
-        axes.fill_between(years, [low / size for low, _ in ends], [high / size for _, high in ends],
-                          color=COLORS[0], alpha=strength, linewidth=0, label=f"{100 * level:g} %")  # fmt: skip
+        axes.fill_between(
+            years,
+            [low / size for low, _ in ends],
+            [high / size for _, high in ends],
+            color=COLORS[0],
+            alpha=strength,
+            linewidth=0,
+            label=f"{100 * level:g} %",
+        )
     axes.plot(years, [one / size for one in middle], color=COLORS[0], marker="o", markersize=4, label="median")
     reference = (
         projection.reference.year + projection.reference.timetuple().tm_yday / 366 - 1
@@ -84,8 +91,17 @@ def decomposition(projection: Projection, ax: Axes | None = None) -> Axes:
     below = [0.0] * len(years)
     for index, part in enumerate(projection.parts):
         heights = [part.declines[year] / math.log(10) for year in years]
-        axes.bar(years, heights, bottom=below, width=0.6, color=COLORS[index % len(COLORS)], edgecolor="black",
-                 linewidth=0.5, hatch=("", "///", "...", "xxx", "---", "|||")[index % 6], label=part.name)  # fmt: skip
+        axes.bar(
+            years,
+            heights,
+            bottom=below,
+            width=0.6,
+            color=COLORS[index % len(COLORS)],
+            edgecolor="black",
+            linewidth=0.5,
+            hatch=("", "///", "...", "xxx", "---", "|||")[index % 6],
+            label=part.name,
+        )
         below = [low + height for low, height in zip(below, heights, strict=True)]
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(years, [str(year) for year in years])
@@ -115,8 +131,14 @@ def rental_prices(outlooks: Iterable[RentalOutlook], level: float = 0.8, ax: Axe
         past = [place for place, years in enumerate(outlook.years) if years == 0]
         ahead = [*past[-1:], *(place for place, years in enumerate(outlook.years) if years > 0)]
         label = f"{fact.accelerator}, {fact.provider}"
-        axes.step([days[place] for place in past], [medians[place] for place in past], where="post", color=color,
-                  linewidth=1.6, label=label)  # fmt: skip
+        axes.step(
+            [days[place] for place in past],
+            [medians[place] for place in past],
+            where="post",
+            color=color,
+            linewidth=1.6,
+            label=label,
+        )
         to_come = [days[place] for place in ahead]
         axes.plot(to_come, [medians[place] for place in ahead], color=color, linestyle="--", linewidth=1.2)
         lows, highs = ([ends[place][end] for place in ahead] for end in (0, 1))

@@ -102,17 +102,40 @@ def runs(
     if projection is not None:
         _projected(axes, projection, level)
     if estimated:
-        axes.errorbar([one.x for one in estimated], [one.y for one in estimated], fmt="none", ecolor=COLORS[5],
-                      yerr=_margins(estimated), elinewidth=2.5, alpha=0.75,
-                      label=f"{100 * level:g} % interval")  # fmt: skip
-        axes.plot([one.x for one in estimated], [one.y for one in estimated], linestyle="none", marker="_",
-                  markersize=9, markeredgewidth=2, color=COLORS[0], label="estimated, final run")  # fmt: skip
+        axes.errorbar(
+            [one.x for one in estimated],
+            [one.y for one in estimated],
+            fmt="none",
+            ecolor=COLORS[5],
+            yerr=_margins(estimated),
+            elinewidth=2.5,
+            alpha=0.75,
+            label=f"{100 * level:g} % interval",
+        )
+        axes.plot(
+            [one.x for one in estimated],
+            [one.y for one in estimated],
+            linestyle="none",
+            marker="_",
+            markersize=9,
+            markeredgewidth=2,
+            color=COLORS[0],
+            label="estimated, final run",
+        )
     for (scope, circular), points in sorted(claimed.items()):
         named = f"published, {scope.replace('_', ' ')}" + (" (arithmetic)" if circular else "")
-        axes.plot([one.x for one in points], [one.y for one in points], linestyle="none", marker=_MARKERS[scope],
-                  markersize=6, color=COLORS[1], markeredgecolor="black" if not circular else COLORS[1],
-                  markerfacecolor="white" if circular else COLORS[1], markeredgewidth=0.6 if not circular else 1.6,
-                  label=named)  # fmt: skip
+        axes.plot(
+            [one.x for one in points],
+            [one.y for one in points],
+            linestyle="none",
+            marker=_MARKERS[scope],
+            markersize=6,
+            color=COLORS[1],
+            markeredgecolor="black" if not circular else COLORS[1],
+            markerfacecolor="white" if circular else COLORS[1],
+            markeredgewidth=0.6 if not circular else 1.6,
+            label=named,
+        )
     axes.set_yscale("log")
     if x == "compute":
         axes.set_xscale("log")
@@ -130,10 +153,16 @@ def _projected(axes: Axes, projection: Projection, level: float) -> None:
     """Draw the median and the interval of a projection below the points, at the end of each year."""
     ends = [year + 1 for year in projection.years]
     bounds = [projection.interval(year, level) for year in projection.years]
-    axes.fill_between(ends, [low for low, _ in bounds], [high for _, high in bounds], color=COLORS[2], alpha=0.2,
-                      linewidth=0)  # fmt: skip
-    axes.plot(ends, [projection.median(year) for year in projection.years], color=COLORS[2], linewidth=1.5,
-              label=projection.title.partition(":")[0] + ", projected")  # fmt: skip
+    axes.fill_between(
+        ends, [low for low, _ in bounds], [high for _, high in bounds], color=COLORS[2], alpha=0.2, linewidth=0
+    )
+    axes.plot(
+        ends,
+        [projection.median(year) for year in projection.years],
+        color=COLORS[2],
+        linewidth=1.5,
+        label=projection.title.partition(":")[0] + ", projected",
+    )
 
 
 def claimed_against_estimated(
@@ -168,15 +197,22 @@ def claimed_against_estimated(
     if figure not in COMPARED:
         raise InputError(f"figure: {unknown('figure', figure, COMPARED)}")
     found = reestimates() if found is None else _checked(found)
-    rows = [(one, row) for one in found for row in one.rows(level)
-            if row["figure"] == figure and row["ratio"] is not None]  # fmt: skip
+    rows = [
+        (one, row) for one in found for row in one.rows(level) if row["figure"] == figure and row["ratio"] is not None
+    ]
     if not rows:
         raise InputError(f"figure: none of these runs claims {figure}, or it cannot be estimated")
     axes = _axes(ax)
     ends = [row[name] for _, row in rows for name in ("claimed", "low", "high")]
     line = [min(ends) / 1.5, max(ends) * 1.5]
-    axes.fill_between(line, [end / 2 for end in line], [end * 2 for end in line], color="0.88", zorder=0,
-                      label="within a factor of two")  # fmt: skip
+    axes.fill_between(
+        line,
+        [end / 2 for end in line],
+        [end * 2 for end in line],
+        color="0.88",
+        zorder=0,
+        label="within a factor of two",
+    )
     axes.plot(line, line, color="0.35", linewidth=1, zorder=1, label="estimated = published")
     groups: dict[tuple[str, bool, str], list[dict[str, Any]]] = {}
     for one, row in rows:
@@ -184,14 +220,31 @@ def claimed_against_estimated(
         look = ("^" if aside else "o", row["arithmetic"], "speculative or for reference" if aside else "published")
         groups.setdefault(look, []).append(row)
     for (marker, hollow, named), members in sorted(groups.items(), reverse=True):
-        axes.errorbar([row["claimed"] for row in members], [row["estimated"] for row in members], fmt="none",
-                      yerr=[[row["estimated"] - row["low"] for row in members],
-                            [row["high"] - row["estimated"] for row in members]],
-                      ecolor=COLORS[5], elinewidth=1.6, alpha=0.8, zorder=2)  # fmt: skip
-        axes.plot([row["claimed"] for row in members], [row["estimated"] for row in members], linestyle="none",
-                  marker=marker, markersize=6, color=COLORS[0] if marker == "o" else COLORS[1], zorder=3,
-                  markerfacecolor="white" if hollow else None, markeredgewidth=1.4 if hollow else 0.6,
-                  label=named + (" (arithmetic)" if hollow else ""))  # fmt: skip
+        axes.errorbar(
+            [row["claimed"] for row in members],
+            [row["estimated"] for row in members],
+            fmt="none",
+            yerr=[
+                [row["estimated"] - row["low"] for row in members],
+                [row["high"] - row["estimated"] for row in members],
+            ],
+            ecolor=COLORS[5],
+            elinewidth=1.6,
+            alpha=0.8,
+            zorder=2,
+        )
+        axes.plot(
+            [row["claimed"] for row in members],
+            [row["estimated"] for row in members],
+            linestyle="none",
+            marker=marker,
+            markersize=6,
+            color=COLORS[0] if marker == "o" else COLORS[1],
+            zorder=3,
+            markerfacecolor="white" if hollow else None,
+            markeredgewidth=1.4 if hollow else 0.6,
+            label=named + (" (arithmetic)" if hollow else ""),
+        )
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(*line)
@@ -226,8 +279,10 @@ def _known(value: float | Missing) -> float | None:
 
 def _margins(points: Sequence[_Point]) -> list[list[float]]:
     """Return the distances from the points to the ends of the intervals."""
-    return [[0.0 if point.low is None else max(point.y - point.low, 0.0) for point in points],
-            [0.0 if point.high is None else max(point.high - point.y, 0.0) for point in points]]  # fmt: skip
+    return [
+        [0.0 if point.low is None else max(point.y - point.low, 0.0) for point in points],
+        [0.0 if point.high is None else max(point.high - point.y, 0.0) for point in points],
+    ]
 
 
 def _named(axes: Axes, points: Sequence[_Point], order: Sequence[str]) -> None:
@@ -249,8 +304,9 @@ def _named(axes: Axes, points: Sequence[_Point], order: Sequence[str]) -> None:
         own = sorted((point for point in points if point.name == name), key=lambda point: -point.y)
         for point, (dx, dy) in ((point, offset) for point in own for offset in _OFFSETS):
             side = "left" if dx > 0 else "right" if dx < 0 else "center"
-            text = axes.annotate(name, (point.x, point.y), (dx, dy), textcoords="offset points",
-                                 fontsize=_LABEL_SIZE, ha=side)  # fmt: skip
+            text = axes.annotate(
+                name, (point.x, point.y), (dx, dy), textcoords="offset points", fontsize=_LABEL_SIZE, ha=side
+            )
             box = text.get_window_extent()
             if _within(box, inside) and not any(box.overlaps(other) for other in taken):
                 taken.append(box.padded(2))

@@ -45,8 +45,17 @@ def scaling_fit(fit: ScalingFit, level: float = DEFAULT_LEVEL, ax: Axes | None =
     measured = _fitted(fit).measurements
     axes = axes_for(ax, legend_lines=2)
     for (color, marker), (chosen, label) in zip(_BANDS, _by_size(measured.parameters), strict=False):
-        axes.plot(measured.compute[chosen], measured.loss[chosen], linestyle="none", marker=marker, markersize=5,
-                  color=color, markeredgecolor="black", markeredgewidth=0.4, label=label)  # fmt: skip
+        axes.plot(
+            measured.compute[chosen],
+            measured.loss[chosen],
+            linestyle="none",
+            marker=marker,
+            markersize=5,
+            color=color,
+            markeredgecolor="black",
+            markeredgewidth=0.4,
+            label=label,
+        )
     last = measured.compute.max()
     inside = np.geomspace(measured.compute.min(), last, _PLACES)
     beyond = np.geomspace(last, _BEYOND * last, _PLACES)
@@ -87,8 +96,17 @@ def isoflops(optimum: ComputeOptimum, ax: Axes | None = None) -> Axes:
     ):
         exponent = f"compute$^{{{law.exponent:.2f} \\pm {law.standard_error:.2f}}}$"
         axes.plot(line, law(line), color=color, linewidth=1.2, linestyle=style, label=f"{name} ~ {exponent}")
-        axes.plot(optimum.compute, values, linestyle="none", marker=marker, markersize=6, color=color,
-                  markeredgecolor="black", markeredgewidth=0.5, label=f"best {name}")  # fmt: skip
+        axes.plot(
+            optimum.compute,
+            values,
+            linestyle="none",
+            marker=marker,
+            markersize=6,
+            color=color,
+            markeredgecolor="black",
+            markeredgewidth=0.5,
+            label=f"best {name}",
+        )
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("compute [FLOP]")
@@ -114,15 +132,32 @@ def bootstrap_cloud(fit: ScalingFit, level: float = DEFAULT_LEVEL, ax: Axes | No
     alpha, beta = (fit.replicates[:, NAMES.index(name)] for name in ("alpha", "beta"))
     ends = fit.confidence_interval(level)
     axes = axes_for(ax)
-    axes.plot(alpha, beta, linestyle="none", marker="o", markersize=3.5, color=COLORS[5], alpha=0.6,
-              markeredgewidth=0, label=f"{len(alpha):,} replicates")  # fmt: skip
+    axes.plot(
+        alpha,
+        beta,
+        linestyle="none",
+        marker="o",
+        markersize=3.5,
+        color=COLORS[5],
+        alpha=0.6,
+        markeredgewidth=0,
+        label=f"{len(alpha):,} replicates",
+    )
     looks: dict[str, Any] = {"color": "black", "linewidth": 1, "linestyle": "--"}
     for place, label in zip(ends["alpha"], (f"{100 * level:g} % interval", "_"), strict=True):
         axes.axvline(place, label=label, **looks)
     for place in ends["beta"]:
         axes.axhline(place, **looks)
-    axes.plot([fit.law.alpha], [fit.law.beta], linestyle="none", marker="*", markersize=15, color=COLORS[4],
-              markeredgecolor="black", label="fitted")  # fmt: skip
+    axes.plot(
+        [fit.law.alpha],
+        [fit.law.beta],
+        linestyle="none",
+        marker="*",
+        markersize=15,
+        color=COLORS[4],
+        markeredgecolor="black",
+        label="fitted",
+    )
     axes.set_xlabel("alpha, exponent of the parameters [1]")
     axes.set_ylabel("beta, exponent of the tokens [1]")
     legend_above(axes)

@@ -49,8 +49,11 @@ def page(fixed):
 
 
 def table_rows(text):
-    return [[cell.strip().strip("*") for cell in line.strip("|").split(" | ")] for line in text.splitlines()
-            if line.startswith("| ")]  # fmt: skip
+    return [
+        [cell.strip().strip("*") for cell in line.strip("|").split(" | ")]
+        for line in text.splitlines()
+        if line.startswith("| ")
+    ]
 
 
 def test_csv_has_a_row_for_each_line_with_all_fields_and_adds_up_to_the_cent(fixed):
@@ -84,8 +87,16 @@ def test_numbers_of_numpy_are_written_as_numbers(fixed):
 
 def test_markdown_has_every_table_and_its_lines_add_up(fixed):
     text = markdown(fixed)
-    for title in ("Cost lines", "Quantiles of the total", "Drivers of the interval", "Calendar", "Accelerators in use",
-                  "Actual against budget", "Assumptions", "Sources and owners of the lines"):  # fmt: skip
+    for title in (
+        "Cost lines",
+        "Quantiles of the total",
+        "Drivers of the interval",
+        "Calendar",
+        "Accelerators in use",
+        "Actual against budget",
+        "Assumptions",
+        "Sources and owners of the lines",
+    ):
         assert f"\n## {title}\n" in text
     bases = {row[0]: row[5] for row in table_rows(text) if len(row) == 7}
     lines = [float(bases[line.name].replace(",", "")) for line in fixed.lines]
@@ -194,8 +205,12 @@ def test_no_two_labels_of_a_plot_overlap(draw, fixed):
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = draw(fixed, figure.subplots())
     figure.draw_without_rendering()
-    ticks = [tick.label1 for axis, (least, most) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim()))
-             for tick in axis.get_major_ticks() if least <= tick.get_loc() <= most]  # fmt: skip
+    ticks = [
+        tick.label1
+        for axis, (least, most) in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim()))
+        for tick in axis.get_major_ticks()
+        if least <= tick.get_loc() <= most
+    ]
     labels = [text for text in (*axes.texts, *ticks, axes.xaxis.label) if text.get_text()]
     boxes = [text.get_window_extent() for text in labels]
     assert len(boxes) > 4
@@ -210,7 +225,11 @@ def test_no_two_labels_of_a_plot_overlap(draw, fixed):
 def test_units_of_the_axes_follow_the_size(fixed):
     from matplotlib.figure import Figure
 
-    large = fixed.replace(lines=tuple(line._replace(**{column: 100 * getattr(line, column) for column in
-                                                       ("low", "base", "high")}) for line in fixed.lines))  # fmt: skip
+    large = fixed.replace(
+        lines=tuple(
+            line._replace(**{column: 100 * getattr(line, column) for column in ("low", "base", "high")})
+            for line in fixed.lines
+        )
+    )
     labels = [draw_groups(budget, Figure().subplots()).get_xlabel() for budget in (fixed, large)]
     assert [label.split(";")[0] for label in labels] == ["cost [k$]", "cost [M$]"]

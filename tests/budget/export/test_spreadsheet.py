@@ -80,7 +80,9 @@ def test_programs_that_do_not_compute_show_the_values_too(opened, fixed):
     rows = by_name(book["Budget"])
     assert [cell.value for cell in rows["Total"][5:8]] == [fixed.low, fixed.base, fixed.high]
     assert {name: rows[name][6].value for name in ("Experiments", "A hundredth of a tie")} == {
-        "Experiments": 18337.03, "A hundredth of a tie": 1.01}  # fmt: skip
+        "Experiments": 18337.03,
+        "A hundredth of a tie": 1.01,
+    }
     lines = [rows[line.name][6].value for line in fixed.lines]
     assert math.fsum(lines) == pytest.approx(fixed.base, abs=1e-6)
     assert by_name(book["Actuals"])["Engineers"][3].value == -58_600.0
@@ -101,9 +103,21 @@ def computed(book, folder):
     with zipfile.ZipFile(folder / "bare.xlsx") as bare:
         assert re.search(r"</f><v ?/>|</f><v></v>", bare.read("xl/worksheets/sheet1.xml").decode())
     form = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,false,false,false,false,-1"
-    subprocess.run([office, f"-env:UserInstallation={(folder / 'profile').as_uri()}", "--headless", "--convert-to",
-                    form, "--outdir", str(folder), str(folder / "bare.xlsx")], check=True, capture_output=True,
-                   timeout=180)  # fmt: skip
+    subprocess.run(
+        [
+            office,
+            f"-env:UserInstallation={(folder / 'profile').as_uri()}",
+            "--headless",
+            "--convert-to",
+            form,
+            "--outdir",
+            str(folder),
+            str(folder / "bare.xlsx"),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=180,
+    )
     sheets = {}
     for title in (SHEETS[0], SHEETS[-1]):
         with (folder / f"bare-{title}.csv").open(encoding="utf-8", newline="") as lines:
@@ -118,8 +132,15 @@ def test_libreoffice_computes_the_same_sums_to_the_cent(opened, fixed, tmp_path)
     for line in fixed.lines:
         assert round(float(sheets["Budget"][line.name][6]), 4) == line.base, line.name
     assert round(float(sheets["Actuals"]["Engineers"][3]), 4) == -58_600.0
-    assert round(sum(float(row[3]) for name, row in sheets["Actuals"].items() if name in
-                     {line.name for line in fixed.lines}), 4) == -53_466.07  # fmt: skip
+    assert (
+        round(
+            sum(
+                float(row[3]) for name, row in sheets["Actuals"].items() if name in {line.name for line in fixed.lines}
+            ),
+            4,
+        )
+        == -53_466.07
+    )
 
 
 def test_libreoffice_agrees_with_a_project_whose_lines_end_on_half_a_cent(opened, tmp_path):

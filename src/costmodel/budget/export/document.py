@@ -72,9 +72,16 @@ def csv_text(budget: BudgetResult) -> str:
     writer.writerow(Line._fields)
     writer.writerows([_csv_cell(name, value) for name, value in line._asdict().items()] for line in budget.lines)
     actuals = [line.actual for line in budget.lines if line.actual is not None]
-    total = {"name": "total", "group": "total", "unit": f"USD of {budget.currency_year}", "low": budget.low,
-             "base": budget.base, "high": budget.high, "note": made_by(budget),
-             "actual": sum(actuals) if actuals else None}  # fmt: skip
+    total = {
+        "name": "total",
+        "group": "total",
+        "unit": f"USD of {budget.currency_year}",
+        "low": budget.low,
+        "base": budget.base,
+        "high": budget.high,
+        "note": made_by(budget),
+        "actual": sum(actuals) if actuals else None,
+    }
     writer.writerow(_csv_cell(name, total.get(name)) for name in Line._fields)
     return buffer.getvalue()
 
@@ -112,7 +119,8 @@ def html_page(budget: BudgetResult) -> str:
     """
     found = {section.title: section for section in sections(budget)}
     pair = _figure("What it costs by group", svg(draw_groups, budget, 4.6, 3.1, "groups")) + _figure(
-        "How sure the total is", svg(draw_total, budget, 4.6, 3.1, "total"))  # fmt: skip
+        "How sure the total is", svg(draw_total, budget, 4.6, 3.1, "total")
+    )
     plots = {"Cost lines": f'<div class="pair">{pair}</div>'}
     if drivers := budget.drivers():
         height = 1.1 + 0.36 * min(len(drivers), DRIVERS)
@@ -120,8 +128,9 @@ def html_page(budget: BudgetResult) -> str:
     if budget.schedule:
         height = 0.8 + 0.32 * len(budget.schedule)
         plots["Calendar"] = _figure("", svg(draw_calendar, budget, 9.2, height, "calendar"))
-    facts = "".join(f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>"
-                    for name, value in _facts(budget))  # fmt: skip
+    facts = "".join(
+        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in _facts(budget)
+    )
     body = "".join(_html_section(section, plots.get(title, "")) for title, section in found.items())
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in budget.notes())
     notes = f'<ul class="notes">{notes}</ul>\n' if notes else ""
@@ -142,8 +151,11 @@ def _subtitle(budget: BudgetResult) -> str:
 
 def _facts(budget: BudgetResult) -> list[tuple[str, str]]:
     """Return the headline facts: totals, quantiles, duration."""
-    facts = [("Base, contingency included", f"{budget.base:,.2f} USD"), ("P50 (median)", f"{budget.p50:,.0f} USD"),
-             ("P10 to P90 (80 % interval)", f"{budget.p10:,.0f} to {budget.p90:,.0f} USD")]  # fmt: skip
+    facts = [
+        ("Base, contingency included", f"{budget.base:,.2f} USD"),
+        ("P50 (median)", f"{budget.p50:,.0f} USD"),
+        ("P10 to P90 (80 % interval)", f"{budget.p10:,.0f} to {budget.p90:,.0f} USD"),
+    ]
     if budget.schedule:
         since = f" from {budget.start.isoformat()}" if budget.start else ""
         facts.append((f"Duration{since}", f"{budget.duration:,.1f} days"))

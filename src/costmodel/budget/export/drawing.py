@@ -35,8 +35,9 @@ def draw_groups(budget: BudgetResult, ax: Axes) -> Axes:
     groups = [group for group in reversed(GROUPS) if any(line.group == group for line in budget.lines)]
     lines = [[line for line in budget.lines if line.group == group] for group in groups]
     size, unit = _scale(budget)
-    lows, bases, highs = ([sum(getattr(line, column) for line in each) / size for each in lines]
-                          for column in ("low", "base", "high"))  # fmt: skip
+    lows, bases, highs = (
+        [sum(getattr(line, column) for line in each) / size for each in lines] for column in ("low", "base", "high")
+    )
     places = range(len(groups))
     ax.barh(places, bases, height=0.58, color=SKY, edgecolor="black", linewidth=0.6)
     below = [max(base - low, 0) for base, low in zip(bases, lows, strict=True)]
@@ -68,8 +69,15 @@ def draw_total(budget: BudgetResult, ax: Axes) -> Axes:
         _beside(ax, cost / size, share, f"P{share}  {_short(cost / size)}", gap=8, down=7)
     base = budget.base / size
     ax.axvline(base, color="black", linestyle="--", linewidth=1)
-    ax.annotate(f"base {_short(base)}", (base, 1), (0, 3), xycoords=("data", "axes fraction"),
-                textcoords="offset points", ha="center", va="bottom")  # fmt: skip
+    ax.annotate(
+        f"base {_short(base)}",
+        (base, 1),
+        (0, 3),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+    )
     least, most = min(costs[0] / size, base), max(costs[-1] / size, base)
     room = max(most - least, 0.1 * most, 1e-9)
     ax.set_xlim(least - 0.05 * room, most + 0.25 * room)
@@ -94,15 +102,24 @@ def draw_drivers(budget: BudgetResult, ax: Axes) -> Axes:
     least, most = min(ends) / size, max(ends) / size
     room = max(most - least, 0.02 * most, 1e-9)
     for which, color, label in (("low", BLUE, "input at its 10 % quantile"), ("high", ORANGE, "at its 90 % quantile")):
-        ax.barh(places, [getattr(row, which) / size - base for row in rows], left=base, height=0.6, color=color,
-                edgecolor="black", linewidth=0.6, label=label)  # fmt: skip
+        ax.barh(
+            places,
+            [getattr(row, which) / size - base for row in rows],
+            left=base,
+            height=0.6,
+            color=color,
+            edgecolor="black",
+            linewidth=0.6,
+            label=label,
+        )
     for place, row in zip(places, rows, strict=True):
         left, right = sorted((row.low / size, row.high / size))
         _beside(ax, max(right, base), place, _short(right, room))
         _beside(ax, min(left, base), place, _short(left, room), left=True)
         share = f"{100 * row.share:.0f} %" if row.share >= 0.005 or not row.share else "< 1 %"
-        ax.annotate(share, (1, place), (6, 0), xycoords=("axes fraction", "data"),
-                    textcoords="offset points", va="center")  # fmt: skip
+        ax.annotate(
+            share, (1, place), (6, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center"
+        )
     ax.annotate("share", (1, 1), (6, 3), xycoords="axes fraction", textcoords="offset points", color=GRAY)
     ax.axvline(base, color="black", linewidth=1)
     ax.set_yticks(places, [_label(row.name) for row in rows])
@@ -126,14 +143,26 @@ def draw_calendar(budget: BudgetResult, ax: Axes) -> Axes:
     ends = {task.name: task.start + task.days for task in tasks}
     for task in tasks:
         place = places[task.name]
-        ax.barh(place, task.days, left=task.start, height=0.5, color=BLUE if task.gpus else SKY, edgecolor="black",
-                linewidth=0.6)  # fmt: skip
+        ax.barh(
+            place,
+            task.days,
+            left=task.start,
+            height=0.5,
+            color=BLUE if task.gpus else SKY,
+            edgecolor="black",
+            linewidth=0.6,
+        )
         busy = f", {task.gpus:,} × {_label(task.accelerator)}" if task.gpus else ""
         _beside(ax, ends[task.name], place, f"{_days(task.days)}{busy}")
         for before in task.after:
             if before in places:
-                ax.plot([ends[before], ends[before], task.start], [places[before] - 0.25, place, place], color=GRAY,
-                        linewidth=0.7, zorder=0)  # fmt: skip
+                ax.plot(
+                    [ends[before], ends[before], task.start],
+                    [places[before] - 0.25, place, place],
+                    color=GRAY,
+                    linewidth=0.7,
+                    zorder=0,
+                )
     ax.set_yticks(list(places.values()), [_label(name) for name in places])
     ax.set_ylim(-0.6, len(tasks) - 0.4)
     ax.set_xlim(0, 1.25 * max([*ends.values(), budget.duration, 1e-9]))
@@ -164,8 +193,13 @@ def svg(
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "costmodel", "font.size": 9,
-                                "axes.spines.top": False, "axes.spines.right": False}  # fmt: skip
+    settings: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "costmodel",
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
     buffer = io.StringIO()
     with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()
@@ -183,8 +217,15 @@ def svg(
 def _beside(ax: Axes, x: float, y: float, text: str, left: bool = False, gap: float = 4, down: float = 0) -> None:
     """Write a label to the right or left of a point, `gap` and `down` points away."""
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-    ax.annotate(text, (x, y), (-gap if left else gap, -down), textcoords="offset points", va="center",
-                ha="right" if left else "left", bbox=box)  # fmt: skip
+    ax.annotate(
+        text,
+        (x, y),
+        (-gap if left else gap, -down),
+        textcoords="offset points",
+        va="center",
+        ha="right" if left else "left",
+        bbox=box,
+    )
 
 
 def _finish(ax: Axes, label: str, dated: bool = False) -> Axes:

@@ -13,9 +13,27 @@ if TYPE_CHECKING:
     from costmodel.budget.result import BudgetResult
 
 QUANTILES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
-NUMERIC = frozenset({"Quantity", "Unit price", "Low", "Base", "High", "Total [USD]", "At its 10 %", "At its 90 %",
-                     "Swing", "Share", "Days", "GPUs", "Budget", "Actual", "Difference", "Spent",
-                     "GPU-weeks"})  # fmt: skip
+NUMERIC = frozenset(
+    {
+        "Quantity",
+        "Unit price",
+        "Low",
+        "Base",
+        "High",
+        "Total [USD]",
+        "At its 10 %",
+        "At its 90 %",
+        "Swing",
+        "Share",
+        "Days",
+        "GPUs",
+        "Budget",
+        "Actual",
+        "Difference",
+        "Spent",
+        "GPU-weeks",
+    }
+)
 """Columns of numbers, aligned on the right."""
 DATES = frozenset({"As of", "Start", "End"})
 LONG = frozenset({"Line", "Driver", "Task", "After", "Subject", "Value", "Source", "Source of the price", "Note"})
@@ -33,8 +51,16 @@ class Section(NamedTuple):
 
 def sections(budget: BudgetResult) -> list[Section]:
     """Return the tables of a budget in reading order, without empty ones."""
-    tables = (_lines(budget), _quantiles(budget), _drivers(budget), _calendar(budget), _gpu_weeks(budget),
-              _actuals(budget), _assumptions(budget), _sources(budget))  # fmt: skip
+    tables = (
+        _lines(budget),
+        _quantiles(budget),
+        _drivers(budget),
+        _calendar(budget),
+        _gpu_weeks(budget),
+        _actuals(budget),
+        _assumptions(budget),
+        _sources(budget),
+    )
     return [section for section in tables if section.rows]
 
 
@@ -75,8 +101,10 @@ def _lines(budget: BudgetResult) -> Section:
             rows += [_sum(group.capitalize(), lines), *(_row(line, _price(line.unit_price)) for line in lines)]
     strong.append(len(rows))
     rows.append({**_sum("Total", []), "Low": money(budget.low), "Base": money(budget.base), "High": money(budget.high)})
-    note = ("Low and high are the 10 % and 90 % quantile of each line alone. Their sums are wider than P10 to P90 "
-            "of the total, because not all lines are low or high at once.")  # fmt: skip
+    note = (
+        "Low and high are the 10 % and 90 % quantile of each line alone. Their sums are wider than P10 to P90 "
+        "of the total, because not all lines are low or high at once."
+    )
     return Section("Cost lines", rows, frozenset(strong), note)
 
 
@@ -88,8 +116,15 @@ def _sum(title: str, lines: list[Line]) -> dict[str, str]:
 def _row(line: Line, price: str) -> dict[str, str]:
     last = line.group == "contingency"
     name, quantity = (line.name.capitalize(), money(line.quantity)) if last else (line.name, _quantity(line.quantity))
-    return {"Line": name, "Quantity": quantity, "Unit": line.unit, "Unit price": price,
-            "Low": money(line.low), "Base": money(line.base), "High": money(line.high)}  # fmt: skip
+    return {
+        "Line": name,
+        "Quantity": quantity,
+        "Unit": line.unit,
+        "Unit price": price,
+        "Low": money(line.low),
+        "Base": money(line.base),
+        "High": money(line.high),
+    }
 
 
 def _quantiles(budget: BudgetResult) -> Section:
@@ -106,11 +141,20 @@ def _quantiles(budget: BudgetResult) -> Section:
 
 
 def _drivers(budget: BudgetResult) -> Section:
-    rows = [{"Driver": driver.name, "At its 10 %": money(driver.low), "At its 90 %": money(driver.high),
-             "Swing": money(abs(driver.high - driver.low)), "Share": f"{100 * driver.share:.1f} %"}
-            for driver in sorted(budget.drivers(), key=lambda driver: driver.share, reverse=True)]  # fmt: skip
-    note = ("The total [USD] with one input at its 10 % and at its 90 % quantile, all others at their medians. "
-            "Share is the share of the squared swings.")  # fmt: skip
+    rows = [
+        {
+            "Driver": driver.name,
+            "At its 10 %": money(driver.low),
+            "At its 90 %": money(driver.high),
+            "Swing": money(abs(driver.high - driver.low)),
+            "Share": f"{100 * driver.share:.1f} %",
+        }
+        for driver in sorted(budget.drivers(), key=lambda driver: driver.share, reverse=True)
+    ]
+    note = (
+        "The total [USD] with one input at its 10 % and at its 90 % quantile, all others at their medians. "
+        "Share is the share of the squared swings."
+    )
     return Section("Drivers of the interval", rows, note=note)
 
 
@@ -119,9 +163,18 @@ def _calendar(budget: BudgetResult) -> Section:
     for task in sorted(budget.schedule, key=lambda task: task.start):
         ends = ends_of(task, budget.start)
         first, last = ends or (f"day {task.start:g}", f"day {task.start + task.days:g}")
-        rows.append({"Task": task.name, "Start": str(first), "End": str(last), "Days": f"{task.days:,.1f}",
-                     "After": ", ".join(task.after), "Owner": task.owner, "GPUs": f"{task.gpus:,}" if task.gpus else "",
-                     "Accelerator": task.accelerator})  # fmt: skip
+        rows.append(
+            {
+                "Task": task.name,
+                "Start": str(first),
+                "End": str(last),
+                "Days": f"{task.days:,.1f}",
+                "After": ", ".join(task.after),
+                "Owner": task.owner,
+                "GPUs": f"{task.gpus:,}" if task.gpus else "",
+                "Accelerator": task.accelerator,
+            }
+        )
     note = f"The project takes {number(budget.duration)} days." if rows else ""
     return Section("Calendar", rows, note=note)
 
@@ -133,27 +186,51 @@ def _gpu_weeks(budget: BudgetResult) -> Section:
 
 def _actuals(budget: BudgetResult) -> Section:
     rows = [row for row in budget.against_actuals() if row["actual"] is not None]
-    shown = [{"Line": row["line"], "Budget": money(row["budget"]), "Actual": money(row["actual"]),
-              "Difference": _signed(row["difference"]), "Spent": _share(row["actual"], row["budget"])}
-             for row in rows]  # fmt: skip
+    shown = [
+        {
+            "Line": row["line"],
+            "Budget": money(row["budget"]),
+            "Actual": money(row["actual"]),
+            "Difference": _signed(row["difference"]),
+            "Spent": _share(row["actual"], row["budget"]),
+        }
+        for row in rows
+    ]
     if shown:
         planned, paid = (sum(row[column] for row in rows) for column in ("budget", "actual"))
-        shown.append({"Line": "Total of these lines", "Budget": money(planned), "Actual": money(paid),
-                      "Difference": _signed(paid - planned), "Spent": _share(paid, planned)})  # fmt: skip
+        shown.append(
+            {
+                "Line": "Total of these lines",
+                "Budget": money(planned),
+                "Actual": money(paid),
+                "Difference": _signed(paid - planned),
+                "Spent": _share(paid, planned),
+            }
+        )
     note = "Difference: actual minus budget [USD]; positive is overspent. Lines without an actual are not listed."
     return Section("Actual against budget", shown, frozenset({len(rows)}), note if shown else "")
 
 
 def _assumptions(budget: BudgetResult) -> Section:
-    rows = [{"Subject": each.subject, "Value": each.value, "Source": each.source, "As of": each.as_of}
-            for each in budget.assumptions]  # fmt: skip
+    rows = [
+        {"Subject": each.subject, "Value": each.value, "Source": each.source, "As of": each.as_of}
+        for each in budget.assumptions
+    ]
     return Section("Assumptions", rows)
 
 
 def _sources(budget: BudgetResult) -> Section:
-    rows = [{"Line": line.name, "Owner": line.owner, "Source of the price": _shortened(line.source),
-             "As of": line.as_of, "Note": line.note}
-            for line in budget.lines if line.owner or line.source or line.as_of or line.note]  # fmt: skip
+    rows = [
+        {
+            "Line": line.name,
+            "Owner": line.owner,
+            "Source of the price": _shortened(line.source),
+            "As of": line.as_of,
+            "Note": line.note,
+        }
+        for line in budget.lines
+        if line.owner or line.source or line.as_of or line.note
+    ]
     return Section("Sources and owners of the lines", rows)
 
 

@@ -91,19 +91,47 @@ def write_xlsx(budget: BudgetResult, path: str | Path) -> None:
 
 
 _COLUMNS = {
-    "Budget": (Column("Line", 38), Column("Group", 14), Column("Quantity", 16), Column("Unit", 14),
-               Column("Unit price [USD]", 17), Column("Low [USD]", 15), Column("Base [USD]", 15),
-               Column("High [USD]", 15), Column("Owner", 14), Column("As of", 12), Column("Source", 38),
-               Column("Note", 30)),
-    "Quantiles & drivers": (Column("Quantile", 44), Column("Total [USD]", 20), Column("", 20), Column("", 18),
-                            Column("", 10, SHARE)),
-    "Calendar": (Column("Task", 44), Column("Start [day]", 12, DAYS), Column("Duration [days]", 15, DAYS),
-                 Column("End [day]", 12, DAYS), Column("Start", 12, DAY), Column("End", 12, DAY), Column("After", 34),
-                 Column("Owner", 18), Column("GPUs", 10, "#,##0"), Column("Accelerator", 20)),
+    "Budget": (
+        Column("Line", 38),
+        Column("Group", 14),
+        Column("Quantity", 16),
+        Column("Unit", 14),
+        Column("Unit price [USD]", 17),
+        Column("Low [USD]", 15),
+        Column("Base [USD]", 15),
+        Column("High [USD]", 15),
+        Column("Owner", 14),
+        Column("As of", 12),
+        Column("Source", 38),
+        Column("Note", 30),
+    ),
+    "Quantiles & drivers": (
+        Column("Quantile", 44),
+        Column("Total [USD]", 20),
+        Column("", 20),
+        Column("", 18),
+        Column("", 10, SHARE),
+    ),
+    "Calendar": (
+        Column("Task", 44),
+        Column("Start [day]", 12, DAYS),
+        Column("Duration [days]", 15, DAYS),
+        Column("End [day]", 12, DAYS),
+        Column("Start", 12, DAY),
+        Column("End", 12, DAY),
+        Column("After", 34),
+        Column("Owner", 18),
+        Column("GPUs", 10, "#,##0"),
+        Column("Accelerator", 20),
+    ),
     "Assumptions": (Column("Subject", 40), Column("Value", 40), Column("Source", 70), Column("As of", 12)),
-    "Actuals": (Column("Line", 44), Column("Budget [USD]", 18), Column("Actual [USD]", 18),
-                Column("Difference [USD]", 18)),
-}  # fmt: skip
+    "Actuals": (
+        Column("Line", 44),
+        Column("Budget [USD]", 18),
+        Column("Actual [USD]", 18),
+        Column("Difference [USD]", 18),
+    ),
+}
 _FONT = "Calibri"
 _HEADER = 4
 """Row of the column titles, below title, subtitle and a blank row."""
@@ -189,26 +217,59 @@ def _budget_sheet(sheet: _Sheet, budget: BudgetResult) -> list[int]:
         if not lines:
             continue
         first, last = sheet.row + 1, sheet.row + len(lines)
-        columns = (_sum(f"{letter}{first}:{letter}{last}", [getattr(budget.lines[index], which) for index in lines])
-                   for letter, which in _MONEY)  # fmt: skip
+        columns = (
+            _sum(f"{letter}{first}:{letter}{last}", [getattr(budget.lines[index], which) for index in lines])
+            for letter, which in _MONEY
+        )
         sums.append(sheet.add([group.capitalize(), None, None, None, None, *columns], bold=True))
         for index in lines:
             line, row = budget.lines[index], sheet.row
             base = Formula(f"=ROUND(C{row}*E{row},2)", line.base)
             price = _precise(line.unit_price)
-            places[index] = sheet.add([line.name, line.group, _precise(line.quantity), line.unit, price, line.low, base,
-                                       line.high, line.owner, line.as_of, line.source, line.note], level=1)  # fmt: skip
+            places[index] = sheet.add(
+                [
+                    line.name,
+                    line.group,
+                    _precise(line.quantity),
+                    line.unit,
+                    price,
+                    line.low,
+                    base,
+                    line.high,
+                    line.owner,
+                    line.as_of,
+                    line.source,
+                    line.note,
+                ],
+                level=1,
+            )
     for index, line in enumerate(budget.lines):
         if line.group == "contingency":
             row = sheet.row
             quantity = Formula(f"=SUM({','.join(f'G{each}' for each in sums)})", line.quantity) if sums else 0.0
             base = Formula(f"=ROUND(C{row}*E{row},2)", line.base)
-            places[index] = sheet.add([line.name, line.group, Shown(quantity, MONEY), line.unit,
-                                       Shown(line.unit_price, SHARE), line.low, base, line.high, line.owner, line.as_of,
-                                       line.source, line.note], bold=True)  # fmt: skip
+            places[index] = sheet.add(
+                [
+                    line.name,
+                    line.group,
+                    Shown(quantity, MONEY),
+                    line.unit,
+                    Shown(line.unit_price, SHARE),
+                    line.low,
+                    base,
+                    line.high,
+                    line.owner,
+                    line.as_of,
+                    line.source,
+                    line.note,
+                ],
+                bold=True,
+            )
             sums.append(row)
-    total = [Formula(f"=SUM({','.join(f'{letter}{row}' for row in sums)})", getattr(budget, which)) if sums else 0.0
-             for letter, which in _MONEY]  # fmt: skip
+    total = [
+        Formula(f"=SUM({','.join(f'{letter}{row}' for row in sums)})", getattr(budget, which)) if sums else 0.0
+        for letter, which in _MONEY
+    ]
     row = sheet.add(["Total", None, None, None, None, *total], bold=True)
     edge = sheet.styles.Side(style="thin"), sheet.styles.Side(style="double")
     for column in range(1, len(sheet.columns) + 1):
@@ -249,8 +310,20 @@ def _calendar_sheet(sheet: _Sheet, budget: BudgetResult) -> None:
     for task in sorted(budget.schedule, key=lambda task: task.start):
         end = Formula(f"=B{sheet.row}+C{sheet.row}", task.start + task.days)
         first, last = ends_of(task, budget.start) or (None, None)
-        sheet.add([task.name, task.start, task.days, end, first, last, ", ".join(task.after), task.owner,
-                   task.gpus or None, task.accelerator])  # fmt: skip
+        sheet.add(
+            [
+                task.name,
+                task.start,
+                task.days,
+                end,
+                first,
+                last,
+                ", ".join(task.after),
+                task.owner,
+                task.gpus or None,
+                task.accelerator,
+            ]
+        )
     if budget.gpu_weeks:
         sheet.add([])
         sheet.add(["Accelerators in use [GPU-weeks]"], bold=True)
@@ -271,8 +344,11 @@ def _actuals_sheet(sheet: _Sheet, budget: BudgetResult, rows: list[int]) -> None
         compared = Formula(f"=IF(ISNUMBER(C{sheet.row}),C{sheet.row}-B{sheet.row},0)", less)
         sheet.add([line.name, Formula(f"=Budget!G{row}", line.base), line.actual, Shown(compared, _SIGNED)])
     paid = [line for line in budget.lines if line.actual is not None]
-    columns = {"B": [line.base for line in budget.lines], "C": [line.actual or 0.0 for line in paid],
-               "D": [(line.actual or 0.0) - line.base for line in paid]}  # fmt: skip
+    columns = {
+        "B": [line.base for line in budget.lines],
+        "C": [line.actual or 0.0 for line in paid],
+        "D": [(line.actual or 0.0) - line.base for line in paid],
+    }
     sums = [_sum(f"{letter}{first}:{letter}{sheet.row - 1}", values) for letter, values in columns.items()]
     sheet.add(["Total (difference: of the lines with an actual)", *sums[:2], Shown(sums[2], _SIGNED)], bold=True)
 
