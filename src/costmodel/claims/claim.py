@@ -43,7 +43,6 @@ class CostClaim(Spec):
             reference: str | Capability | Scenario | Mapping[str, object],
             below: NumberLike,
             by: int,
-            kind: Literal["cost"] = ...,
         ) -> None: ...
 
     kind: Literal["cost"] = Field(default="cost", description=KIND)
@@ -71,7 +70,6 @@ class DeclineClaim(Spec):
             factor: float = ...,
             soonest: NumberLike = ...,
             latest: NumberLike = ...,
-            kind: Literal["decline"] = ...,
         ) -> None: ...
 
     kind: Literal["decline"] = Field(default="decline", description=KIND)
@@ -107,7 +105,6 @@ class GroupClaim(Spec):
             cost_to: NumberLike | None = ...,
             count_from: int | None = ...,
             count_to: int | None = ...,
-            kind: Literal["group"] = ...,
         ) -> None: ...
 
     kind: Literal["group"] = Field(default="group", description=KIND)

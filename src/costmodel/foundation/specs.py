@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.renamed import RENAMED, present, renamed
+from costmodel.foundation.signatures import LazyDocstring, LazySignature, arguments
 
 _PLACED = re.compile(r"[A-Za-z_][\w.-]*: ")
 """A problem that starts with the name of a field."""
@@ -36,7 +37,7 @@ class Spec(BaseModel):
 
     def __init__(self, *args: Any, **data: Any) -> None:
         cls = type(self)
-        names = list(cls.model_fields)
+        names = list(arguments(cls)) if args else []
         if len(args) > len(names):
             raise InputError(f"{cls.__name__} takes at most {len(names)} arguments; got {len(args)}")
         for name, value in zip(names, args, strict=False):
@@ -61,6 +62,11 @@ class Spec(BaseModel):
             if len(args) < 3:  # the third one is the generator
                 options.setdefault("schema_generator", SharedJsonSchema)
             return super().model_json_schema(*args, **options)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        cls.__signature__ = LazySignature()  # type: ignore[assignment]
+        cls.__doc__ = LazyDocstring(cls.__doc__ or "")  # type: ignore[assignment]
 
     @model_validator(mode="before")
     @classmethod

@@ -99,6 +99,8 @@ def read_recipe(value: Any) -> Any:
 class _RecipeField:
     """Field that accepts any recipe, as an object or as a mapping of its fields."""
 
+    type_name = "Recipe"
+
     def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         written = core_schema.plain_serializer_function_ser_schema(lambda recipe: recipe.to_data())
         return core_schema.no_info_plain_validator_function(reported(read_recipe), serialization=written)

@@ -1,0 +1,129 @@
+"""Signatures and docstrings of specifications: short types, and the description of each field.
+
+Both are made when `help`, an editor or `inspect.signature` asks for them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+import types
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+
+from costmodel.foundation import fields
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from costmodel.foundation.specs import Spec
+
+
+class ShortType:
+    """A type that is displayed as a short text, such as "Tokens | None"."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+class LazySignature:
+    """Class attribute `__signature__` of a specification: its fields, with short types."""
+
+    def __get__(self, _: object, owner: type[Spec]) -> inspect.Signature:
+        parameters = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.POSITIONAL_OR_KEYWORD if field.is_required() else inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty
+                if field.is_required()
+                else field.get_default(call_default_factory=True),
+                annotation=ShortType(short_type(_annotation(owner, name))),
+            )
+            for name, field in arguments(owner).items()
+        ]
+        return inspect.Signature(sorted(parameters, key=lambda parameter: parameter.kind))
+
+
+class LazyDocstring:
+    """Class attribute `__doc__` of a specification: its text, with a Parameters section from its fields."""
+
+    def __init__(self, text: str) -> None:
+        self.text = inspect.cleandoc(text)
+
+    def __get__(self, _: object, owner: type[Spec]) -> str:
+        lines = self.text.splitlines()
+        sections = (i for i, underline in enumerate(lines[1:]) if underline and set(underline) == {"-"})
+        end = next(sections, len(lines))
+        before = [*lines[:end], ""] if end == len(lines) else lines[:end]
+        return "\n".join([*before, *_parameters(owner), *lines[end:]]).rstrip()
+
+
+def arguments(owner: type[Spec]) -> dict[str, FieldInfo]:
+    """Return the fields that a constructor sets: all but the `kind` that tells a class from others in files.
+
+    Parameters
+    ----------
+    owner : type
+        A specification.
+
+    Returns
+    -------
+    dict of str to FieldInfo
+    """
+    kind = owner.model_fields.get("kind")
+    fixed = kind is not None and len(get_args(kind.annotation)) == 1
+    return {name: field for name, field in owner.model_fields.items() if not (fixed and name == "kind")}
+
+
+def _parameters(owner: type[Spec]) -> list[str]:
+    """Return the lines of the Parameters section of a specification."""
+    lines = []
+    for name, field in arguments(owner).items():
+        optional = "" if field.is_required() else ", optional"
+        lines.append(f"{name} : {short_type(_annotation(owner, name))}{optional}")
+        lines += textwrap.wrap(field.description or "", 96, initial_indent="    ", subsequent_indent="    ")
+    return ["Parameters", "----------", *lines, ""] if lines else []
+
+
+def short_type(annotation: Any) -> str:
+    """Return the type of a field as text: names of the types of quantities, without metadata.
+
+    Parameters
+    ----------
+    annotation : type
+        Annotation of the field.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> short_type(fields.Tokens | None), short_type(Literal["gpu", "instance"]), short_type(tuple[str, ...])
+    ('Tokens | None', "'gpu' | 'instance'", 'tuple[str, ...]')
+    """
+    if isinstance(annotation, str):
+        return annotation
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        named = (name for name, alias in vars(fields).items() if alias is annotation)
+        stated = (item.type_name for item in arguments[1:] if hasattr(item, "type_name"))
+        return next(named, None) or next(stated, None) or short_type(arguments[0])
+    if origin in (Union, types.UnionType):
+        return " | ".join(dict.fromkeys(map(short_type, arguments)))
+    if origin is Literal:
+        return " | ".join(map(repr, arguments))
+    if annotation is Ellipsis:
+        return "..."
+    if annotation is None or annotation is types.NoneType:
+        return "None"
+    if origin is not None:
+        return f"{origin.__name__}[{', '.join(map(short_type, arguments))}]"
+    return str(annotation.__name__)
+
+
+def _annotation(owner: type[Spec], name: str) -> Any:
+    """Return the annotation of a field as its class states it."""
+    return next(annotations[name] for base in owner.__mro__ if name in (annotations := inspect.get_annotations(base)))
