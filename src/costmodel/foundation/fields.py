@@ -15,11 +15,32 @@ from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchema
 from pydantic_core import PydanticCustomError, core_schema
 
 from costmodel.foundation.errors import CostModelError, FieldsError, InputError
-from costmodel.foundation.ranges import Interval, Range, Samples, Shape, Triangular, from_data
+from costmodel.foundation.ranges import SHAPES, Interval, Range, Samples, Shape, Triangular, from_data
 from costmodel.foundation.units import convert, is_quantity, read, rescale
 
 JsonSchema: TypeAlias = dict[str, Any]
 """A JSON schema, or a part of one."""
+_RANGE_JSON: JsonSchema = {
+    "title": "Range",
+    "description": "A range by its shape, as `costmodel.between`, `triangular`, `beta` and `samples` return it.",
+    "type": "object",
+    "properties": {
+        "shape": {
+            "description": "Distribution; default: the one that suits the field.",
+            "enum": [*SHAPES, "triangular", "beta", "samples"],
+        },
+        "low": {"description": "Lower end.", "type": "number"},
+        "mode": {"description": "Peak of a triangular range.", "type": "number"},
+        "high": {"description": "Upper end.", "type": "number"},
+        "level": {"description": "Probability of the interval from low to high [1].", "type": "number"},
+        "floor": {"description": "Lower limit of a lognormal range.", "type": "number"},
+        "alpha": {"description": "First parameter of a beta range [1].", "type": "number"},
+        "beta": {"description": "Second parameter of a beta range [1].", "type": "number"},
+        "values": {"description": "Samples.", "type": "array", "items": {"type": "number"}},
+        "unit": {"description": "Unit of the numbers; default: that of the field.", "type": "string"},
+    },
+    "additionalProperties": False,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +141,12 @@ class Measure:
         )
 
     def __get_pydantic_json_schema__(self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
-        schema: JsonSchema = {"type": ["number", "string", *(["object"] if self.uncertain else [])], "unit": self.unit}
+        schema: JsonSchema = {"type": ["number", "string"]}
         if math.isfinite(self.lowest):
             schema["exclusiveMinimum" if self.open_low else "minimum"] = self.lowest
         if math.isfinite(self.highest):
             schema["exclusiveMaximum" if self.open_high else "maximum"] = self.highest
-        return schema
+        return {"anyOf": [schema, _RANGE_JSON], "unit": self.unit} if self.uncertain else {**schema, "unit": self.unit}
 
 
 @dataclass(frozen=True, slots=True)

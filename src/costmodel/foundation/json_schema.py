@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_origin
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import CoreSchema
+from pydantic_core.core_schema import WithDefaultSchema
 
 from costmodel.foundation import fields
 
@@ -25,6 +26,12 @@ class SharedJsonSchema(GenerateJsonSchema):
 
     def field_title_should_be_set(self, schema: object) -> bool:
         return False
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        described = super().default_schema(schema)
+        if described.get("default", ...) is None:  # the description states what a field that is not given means
+            del described["default"]
+        return described
 
     def generate(self, schema: CoreSchema, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:
         complete = super().generate(schema, mode)
@@ -53,7 +60,7 @@ def _reference(part: Any, shared: dict[str, JsonSchemaValue]) -> Any:
             return {"$ref": f"#/$defs/{name}"}
     kind = {key: value for key, value in part.items() if key not in _DESCRIBING}
     if name := _named_types().get(json.dumps(kind, sort_keys=True)):
-        shared[name] = kind
+        shared[name] = _with_references(kind, shared)
         return {"$ref": f"#/$defs/{name}"} | {key: value for key, value in part.items() if key in _DESCRIBING}
     return _with_references(part, shared)
 
