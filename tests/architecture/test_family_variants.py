@@ -15,6 +15,32 @@ BASE = {
     "num_key_value_heads": 2,
     "vocab_size": 128,
 }
+QWEN2_MOE = BASE | {
+    "model_type": "qwen2_moe",
+    "num_experts": 8,
+    "moe_intermediate_size": 32,
+    "shared_expert_intermediate_size": 48,
+}
+GLM4_MOE = BASE | {
+    "model_type": "glm4_moe",
+    "head_dim": 16,
+    "n_routed_experts": 8,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 32,
+}
+DEEPSEEK = BASE | {
+    "model_type": "deepseek_v2",
+    "num_key_value_heads": 4,
+    "kv_lora_rank": 16,
+    "q_lora_rank": 24,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 8,
+    "v_head_dim": 8,
+    "n_routed_experts": 8,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 32,
+}
+ERNIE = BASE | {"model_type": "ernie4_5_moe", "moe_num_experts": 8, "moe_k": 2, "moe_intermediate_size": 32}
 VARIANTS = [
     (BASE | {"model_type": "glm", "head_dim": 16}, 140352),
     (BASE | {"model_type": "glm", "head_dim": 16, "attention_bias": True}, 140352),
@@ -30,117 +56,21 @@ VARIANTS = [
     (BASE | {"model_type": "olmoe", "num_experts": 8, "num_experts_per_tok": 2}, 658368),
     (BASE | {"model_type": "olmoe", "num_experts": 8, "attention_bias": True}, 659136),
     (BASE | {"model_type": "minimax_m2", "head_dim": 16, "num_local_experts": 8, "num_experts_per_tok": 2}, 658368),
+    (QWEN2_MOE, 302400),
+    (QWEN2_MOE | {"qkv_bias": False, "mlp_only_layers": [0], "decoder_sparse_step": 2}, 220864),
+    (GLM4_MOE, 251968),
     (
-        BASE
-        | {
-            "model_type": "qwen2_moe",
-            "num_experts": 8,
-            "moe_intermediate_size": 32,
-            "shared_expert_intermediate_size": 48,
-        },
-        302400,
-    ),
-    (
-        BASE
-        | {
-            "model_type": "qwen2_moe",
-            "num_experts": 8,
-            "moe_intermediate_size": 32,
-            "shared_expert_intermediate_size": 48,
-            "qkv_bias": False,
-            "mlp_only_layers": [0],
-            "decoder_sparse_step": 2,
-        },
-        220864,
-    ),
-    (
-        BASE
-        | {
-            "model_type": "glm4_moe",
-            "head_dim": 16,
-            "n_routed_experts": 8,
-            "num_experts_per_tok": 2,
-            "moe_intermediate_size": 32,
-        },
-        251968,
-    ),
-    (
-        BASE
-        | {
-            "model_type": "glm4_moe",
-            "head_dim": 16,
-            "n_routed_experts": 8,
-            "num_experts_per_tok": 2,
-            "moe_intermediate_size": 32,
-            "attention_bias": True,
-            "use_qk_norm": True,
-            "first_k_dense_replace": 2,
-            "n_shared_experts": 2,
-        },
+        GLM4_MOE | {"attention_bias": True, "use_qk_norm": True, "first_k_dense_replace": 2, "n_shared_experts": 2},
         227520,
     ),
     (BASE | {"model_type": "phimoe", "num_local_experts": 4, "attention_bias": True, "lm_head_bias": True}, 363520),
+    (DEEPSEEK, 295648),
+    (DEEPSEEK | {"q_lora_rank": None, "attention_bias": True, "n_shared_experts": 1}, 275424),
+    (DEEPSEEK | {"model_type": "deepseek_v3", "n_group": 1, "topk_group": 1, "attention_bias": True}, 159392),
+    (ERNIE, 262232),
     (
-        BASE
+        ERNIE
         | {
-            "num_key_value_heads": 4,
-            "model_type": "deepseek_v2",
-            "kv_lora_rank": 16,
-            "q_lora_rank": 24,
-            "qk_nope_head_dim": 8,
-            "qk_rope_head_dim": 8,
-            "v_head_dim": 8,
-            "n_routed_experts": 8,
-            "num_experts_per_tok": 2,
-            "moe_intermediate_size": 32,
-        },
-        295648,
-    ),
-    (
-        BASE
-        | {
-            "num_key_value_heads": 4,
-            "model_type": "deepseek_v2",
-            "kv_lora_rank": 16,
-            "q_lora_rank": None,
-            "qk_nope_head_dim": 8,
-            "qk_rope_head_dim": 8,
-            "v_head_dim": 8,
-            "n_routed_experts": 8,
-            "num_experts_per_tok": 2,
-            "moe_intermediate_size": 32,
-            "attention_bias": True,
-            "n_shared_experts": 1,
-        },
-        275424,
-    ),
-    (
-        BASE
-        | {
-            "num_key_value_heads": 4,
-            "model_type": "deepseek_v3",
-            "kv_lora_rank": 16,
-            "q_lora_rank": 24,
-            "qk_nope_head_dim": 8,
-            "qk_rope_head_dim": 8,
-            "v_head_dim": 8,
-            "n_routed_experts": 8,
-            "num_experts_per_tok": 2,
-            "moe_intermediate_size": 32,
-            "n_group": 1,
-            "topk_group": 1,
-            "attention_bias": True,
-        },
-        159392,
-    ),
-    (BASE | {"model_type": "ernie4_5_moe", "moe_num_experts": 8, "moe_k": 2, "moe_intermediate_size": 32}, 262232),
-    (
-        BASE
-        | {
-            "model_type": "ernie4_5_moe",
-            "moe_num_experts": 8,
-            "moe_k": 2,
-            "moe_intermediate_size": 32,
             "moe_num_shared_experts": 1,
             "moe_layer_start_index": 2,
             "moe_layer_interval": 2,
@@ -148,18 +78,7 @@ VARIANTS = [
         },
         177224,
     ),
-    (
-        BASE
-        | {
-            "model_type": "ernie4_5_moe",
-            "moe_num_experts": 8,
-            "moe_k": 2,
-            "moe_intermediate_size": 32,
-            "moe_layer_end_index": 2,
-            "moe_layer_start_index": 0,
-        },
-        262232,
-    ),
+    (ERNIE | {"moe_layer_end_index": 2, "moe_layer_start_index": 0}, 262232),
     (BASE | {"model_type": "cohere", "use_qk_norm": True}, 131776),
     (BASE | {"model_type": "cohere", "attention_bias": True}, 132160),
     (BASE | {"model_type": "stablelm", "use_qkv_bias": True, "qk_layernorm": True}, 141312),

@@ -5,15 +5,8 @@ import pytest
 import costmodel as cm
 from costmodel.architecture.quantization import stored_bits
 
-LLAMA = {
-    "model_type": "llama",
-    "hidden_size": 64,
-    "intermediate_size": 128,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "vocab_size": 100,
-}
+SHAPE = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
+LLAMA = {"model_type": "llama", "num_key_value_heads": 2, "vocab_size": 100, **SHAPE}
 
 
 def test_counts_stay_and_bytes_fall():

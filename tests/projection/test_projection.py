@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.errors import InputError
+from costmodel.hardware.cluster import Cluster
 from costmodel.projection.capability import Capability
 from costmodel.projection.project import project_cost
+from costmodel.training.recipes.pretraining import Pretraining
 
-RUN = Scenario.from_data(
-    {
-        "name": "a run",
-        "architecture": {"total": "7B"},
-        "recipe": {"kind": "pretraining", "tokens": "1T"},
-        "mfu": 0.4,
-        "goodput": 0.95,
-        "cluster": {"accelerator": "H100-SXM", "count": 512},
-    }
+RUN = Scenario(
+    name="a run",
+    architecture={"total": "7B"},
+    recipe=Pretraining(tokens="1T"),
+    cluster=Cluster("H100-SXM", 512),
+    mfu=0.4,
+    goodput=0.95,
 )
 MODEL = Capability(name="a model", cost="1 to 4 MUSD", date="2025-06-30", age=2.0, declined=2.0, utilization=0.3)
 

@@ -16,6 +16,7 @@ from costmodel.foundation.errors import InputError, MissingFactError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from costmodel.budget.lines import Line
     from costmodel.budget.result import BudgetResult
 
 MONEY, DAYS, SHARE, DAY = "#,##0.00", "#,##0.0", "0.0%", "yyyy-mm-dd"
@@ -226,45 +227,14 @@ def _budget_sheet(sheet: _Sheet, budget: BudgetResult) -> list[int]:
             line, row = budget.lines[index], sheet.row
             base = Formula(f"=ROUND(C{row}*E{row},2)", line.base)
             price = _precise(line.unit_price)
-            places[index] = sheet.add(
-                [
-                    line.name,
-                    line.group,
-                    _precise(line.quantity),
-                    line.unit,
-                    price,
-                    line.low,
-                    base,
-                    line.high,
-                    line.owner,
-                    line.as_of,
-                    line.source,
-                    line.note,
-                ],
-                level=1,
-            )
+            places[index] = sheet.add(_cells(line, _precise(line.quantity), price, base), level=1)
     for index, line in enumerate(budget.lines):
         if line.group == "contingency":
             row = sheet.row
             quantity = Formula(f"=SUM({','.join(f'G{each}' for each in sums)})", line.quantity) if sums else 0.0
             base = Formula(f"=ROUND(C{row}*E{row},2)", line.base)
-            places[index] = sheet.add(
-                [
-                    line.name,
-                    line.group,
-                    Shown(quantity, MONEY),
-                    line.unit,
-                    Shown(line.unit_price, SHARE),
-                    line.low,
-                    base,
-                    line.high,
-                    line.owner,
-                    line.as_of,
-                    line.source,
-                    line.note,
-                ],
-                bold=True,
-            )
+            price = Shown(line.unit_price, SHARE)
+            places[index] = sheet.add(_cells(line, Shown(quantity, MONEY), price, base), bold=True)
             sums.append(row)
     total = [
         Formula(f"=SUM({','.join(f'{letter}{row}' for row in sums)})", getattr(budget, which)) if sums else 0.0
@@ -279,6 +249,13 @@ def _budget_sheet(sheet: _Sheet, budget: BudgetResult) -> list[int]:
     sheet.add([])
     sheet.add(["Low and high are the 10 % and 90 % quantile of each line alone. They do not change with the quantity."])
     return [places[index] for index in range(len(budget.lines))]
+
+
+def _cells(line: Line, quantity: Shown, price: Shown, base: Formula) -> list[Any]:
+    return [
+        *(line.name, line.group, quantity, line.unit, price, line.low, base, line.high),
+        *(line.owner, line.as_of, line.source, line.note),
+    ]
 
 
 _MONEY = (("F", "low"), ("G", "base"), ("H", "high"))
