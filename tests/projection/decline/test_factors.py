@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import table
 from costmodel.projection.decline.factors import (
-    CORRELATION,
     REGIMES,
     Factor,
     algorithms,
@@ -123,8 +122,8 @@ def test_correlation_widens_the_sum_and_keeps_each_distribution():
     apart, together = (declines(parts, [3.0], 40_000, 0, correlation=rho) for rho in (0.0, 0.9))
     assert np.log(together["hardware"]).std() == pytest.approx(np.log(apart["hardware"]).std(), rel=0.02)
     assert (together["algorithms"] + together["hardware"]).std() > (apart["algorithms"] + apart["hardware"]).std() * 1.1
-    for rho in (CORRELATION, 0.6):
-        rate = declines({name: (factor("hardware"),) for name in "ab"}, [1.0], 40_000, 0, correlation=rho)
+    for rho, stated in ((0.15, {}), (0.6, {"correlation": 0.6})):
+        rate = declines({name: (factor("hardware"),) for name in "ab"}, [1.0], 40_000, 0, **stated)
         measured = np.corrcoef(np.log(rate["a"][:, 0]), np.log(rate["b"][:, 0]))[0, 1]
         assert measured == pytest.approx(rho, abs=0.02)
 

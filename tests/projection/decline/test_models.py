@@ -203,3 +203,9 @@ def test_windows_of_the_fit_add_up_to_the_series():
         listed = windows(series)
         assert sum(window.decline for window in listed) == pytest.approx(series.declined(series.span))
         assert sum(window.horizon for window in listed) == pytest.approx(series.span)
+
+
+@pytest.mark.parametrize(("age", "model"), [(0.9, AgingGamma), (1.0, Pool), (1.2, Pool)])
+def test_leaderboard_series_younger_than_a_year_has_no_constant_rate(age, model):
+    assert type(decline_model("board", age, 1.0)) is model
+    assert type(decline_model("capability", age, 1.0)) is Pool

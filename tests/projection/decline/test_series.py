@@ -157,3 +157,10 @@ def test_series_are_frozen():
     with pytest.raises(AttributeError):
         named("GPT-4").costs = ()
     assert isinstance(named("GPT-4"), Series)
+
+
+@pytest.mark.parametrize(("points", "kind"), [(4, "capability"), (5, "board")])
+def test_new_series_of_five_points_is_a_leaderboard_series(points, kind):
+    rows = [point(f"2024-0{month}-01", str(10 - month)) for month in range(1, points + 1)]
+    (series,) = read_series(points_table(*rows))
+    assert series.kind == kind

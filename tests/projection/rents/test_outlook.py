@@ -314,3 +314,54 @@ def test_price_class_without_pairs_gets_the_priors():
 def test_rental_path_is_immutable():
     with pytest.raises(dataclasses.FrozenInstanceError):
         rental_path("neocloud").walk = 1.0
+
+
+def test_spread_of_a_changed_price_has_doubled_its_variance_after_4_years():
+    """A Laplace distribution of scale s has the quantile s ln 2 at 75 %."""
+    path = RentalPath("x", 1e9, 0.0, 0.3, 0.26, 1.5, sticky_share=1.0)
+    for years, growth in ((0.0001, 1.0), (4.0, 2.0), (12.0, 4.0)):
+        assert path.quantile(0.75, years) == pytest.approx(0.3 * math.sqrt(growth) * math.log(2), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("days", "horizon"),
+    [
+        (46, "3 months"),
+        (136, "3 months"),
+        (138, "6 months"),
+        (273, "6 months"),
+        (275, "1 year"),
+        (547, "1 year"),
+        (549, "2 years"),
+        (912, "2 years"),
+        (914, "3 years or more"),
+    ],
+)
+def test_pairs_belong_to_the_nearest_horizon(days, horizon):
+    start = dt.date(2020, 1, 1)
+    assert Pair("x", "a", "g", "p", "on_demand", start, start + dt.timedelta(days), 0.0).horizon == horizon
+
+
+@pytest.mark.parametrize(("days", "count"), [(45, 0), (46, 1)])
+def test_prices_within_an_eighth_of_a_year_are_no_pair(days, count):
+    end = dt.date(2025, 1, 1) + dt.timedelta(days)
+    rows = ({"as_of": day.isoformat(), "usd_per_gpu_hour": "2.0"} for day in (dt.date(2025, 1, 1), end))
+    assert len(price_pairs(price_table(*rows))) == count
+
+
+def test_prices_within_one_percent_count_as_equal():
+    def pair(change):
+        return Pair("neocloud", "x", "y", "p", "on_demand", dt.date(2024, 1, 1), dt.date(2025, 1, 1), change)
+
+    near, far = score(Drift(0.0), [pair(0.0095), pair(0.0115)])
+    assert near.inside == (True, True, True) and near.rank == 0.5
+    assert far.inside == (False, False, False) and far.rank == 1.0
+
+
+@pytest.mark.parametrize(("years", "accepted"), [(100.0, True), (101.0, False)])
+def test_horizons_are_at_most_100_years(years, accepted):
+    if accepted:
+        assert rental_path("neocloud").quantile(0.5, years) == pytest.approx(0.0, abs=0.1)
+    else:
+        with pytest.raises(InputError, match="from 0 to 100"):
+            rental_path("neocloud").quantile(0.5, years)

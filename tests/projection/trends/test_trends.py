@@ -308,3 +308,68 @@ def test_fit_is_finite_or_rejected(model, logs, gaps):
     assert np.isfinite(paths).all()
     assert (paths > 0).all()
     assert math.isfinite(fit.aic)
+
+
+@pytest.mark.parametrize(("model", "least"), [("constant", 2), ("random-walk", 3), ("decaying", 4), ("regimes", 6)])
+def test_each_model_needs_a_least_number_of_values(model, least):
+    dates = [2015.0 + year for year in range(least)]
+    values = [math.exp(0.3 * year - 0.01 * year**2) for year in range(least)]
+    assert fit_trend(dates, values, model, noise=0.1).model == model
+    with pytest.raises(InputError, match=r"at least|two different dates"):
+        fit_trend(dates[:-1], values[:-1], model, noise=0.1)
+
+
+def test_time_constants_are_searched_on_120_steps_between_a_tenth_of_a_year_and_30_years():
+    """Each step is a factor of 300^(1/120)."""
+    dates = np.arange(2015.0, 2025.0, 0.05)
+
+    def fade(true):
+        steep = 1.0 if math.isinf(true) else true * 0.1
+        logs = 0.1 * (dates - dates[0]) if math.isinf(true) else steep * -np.expm1(-(dates - dates[0]) / true)
+        found = fit_trend(dates, np.exp(logs), "decaying").fade
+        return found if isinstance(found, float) else found.median()
+
+    assert fade(0.02) == pytest.approx(0.1)
+    assert fade(math.inf) == pytest.approx(30.0)
+    step = math.log(fade(2.0) / 0.1) / math.log(300.0) * 120
+    assert fade(2.0) == pytest.approx(2.0, rel=0.03)
+    assert step == pytest.approx(round(step), abs=1e-6)
+
+
+@pytest.mark.parametrize(("before", "found"), [(2.0, True), (1.8, False)])
+def test_shortest_regime_has_a_fifth_of_the_time(before, found):
+    """The rate of ten years changes after the first values."""
+    dates = np.concatenate([np.linspace(0.0, before, 5), np.linspace(before + 0.1, 10.0, 20)])
+    values = np.exp(np.where(dates <= before, -dates, -before + 0.5 * (dates - before)))
+    fit = fit_trend(2010 + dates, values, "regimes")
+    assert (f"{2010 + before + 0.05:.2f}" in fit.note) is found
+
+
+@pytest.mark.parametrize(("rate", "accepted"), [(1e6, True), (1.1e6, False), (1e-6, True)])
+def test_rate_is_at_most_a_million_a_year(rate, accepted):
+    if accepted:
+        assert Trend(rate=rate).yearly == pytest.approx(rate)
+    else:
+        with pytest.raises(InputError, match="rate"):
+            Trend(rate=rate)
+
+
+@pytest.mark.parametrize(("years", "accepted"), [(29.9, True), (30.1, False)])
+def test_value_changes_by_at_most_e_to_the_300(years, accepted):
+    trend = Trend(rate=math.exp(10))
+    if accepted:
+        assert math.log(trend.factor(years)) == pytest.approx(10 * years)
+    else:
+        with pytest.raises(InputError, match="exceeds exp"):
+            trend.factor(years)
+
+
+def test_fading_rate_ends_in_no_change_by_default():
+    assert Trend(rate=2.0, fade=1.0).factor(60.0) == pytest.approx(2.0)
+
+
+def test_crps_of_a_normal_forecast():
+    """0.234 standard deviations for an outcome at the median: (sqrt(2) - 1) / sqrt(pi), from 1,000 draws."""
+    dates = np.arange(2000.0, 2041.0)
+    fit = fit_trend(dates, np.exp(0.1 * (dates - 2000)), "constant", noise=0.2)
+    assert fit.crps() == pytest.approx(0.2 * (math.sqrt(2) - 1) / math.sqrt(math.pi), rel=0.05)

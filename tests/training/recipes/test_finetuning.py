@@ -185,6 +185,7 @@ def test_bytes_per_quantized_weight():
     """Dettmers et al. 2023: 4 + 8 / 64 + 32 / (64 × 256) = 4.127 bits; embedding and head stay in 16."""
     assert FROZEN_WEIGHT_BYTES["nf4"] * 8 == pytest.approx(4.127, abs=5e-4)
     assert FROZEN_WEIGHT_BYTES["gptq-int4"] * 8 == pytest.approx(4 + 20 / 128)
+    assert FROZEN_WEIGHT_BYTES["int8"] == 1
     tables = 2 * LLAMA.vocabulary * LLAMA.width
     parts = step_memory(cm.QLoRA(tokens=1e6))
     expected = 2 * tables + 4.127 / 8 * (LLAMA.parameters.total - tables)

@@ -67,9 +67,9 @@ class RentalPath:
     """Scale of the Laplace distribution around `step` [1]."""
     walk: float
     """Standard deviation of y after one year in the random walk [1]."""
-    walk_years: float = 1.5
+    walk_years: float
     """Horizon beyond which the variance of the random walk stays constant [year]."""
-    sticky_share: float = 0.5
+    sticky_share: float
     """Weight of the sticky model in the mixture [1]."""
     source: str = ""
     """Source of the parameters."""
