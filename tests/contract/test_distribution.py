@@ -1,5 +1,6 @@
 """What is shipped: the wheel holds the package with all its tables, the source archive can rebuild it."""
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -64,7 +65,8 @@ def test_the_source_archive_holds_what_the_tests_need(built, root):
         str(path.relative_to(root)) for path in wanted if path.is_file() and "__pycache__" not in str(path)
     } - names
     assert not missing
-    assert {"README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "pyproject.toml"} <= names
+    assert {"README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "pyproject.toml"} <= names
+    assert {"CODE_OF_CONDUCT.md", "SECURITY.md", ".ci/run", ".github/workflows/ci.yml", "docs/releasing.md"} <= names
 
 
 def test_the_version_is_the_same_everywhere(root):
@@ -75,7 +77,8 @@ def test_the_version_is_the_same_everywhere(root):
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["version"] == costmodel.__version__
     assert f"version: {costmodel.__version__}" in (root / "CITATION.cff").read_text(encoding="utf-8")
-    assert f"## [{costmodel.__version__}]" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## \[(.+?)\]", (root / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings[:2] == ["Unreleased", costmodel.__version__]
 
 
 def test_the_project_speaks_of_itself_alone(root):
@@ -86,3 +89,10 @@ def test_the_project_speaks_of_itself_alone(root):
         text = (root / name).read_text(encoding="utf-8", errors="ignore").lower()
         for word in ("from mem" + "ory", "stored" + " document", "not" + " verified", "/wo" + "rk/", "/tm" + "p/"):
             assert word not in text, f"{name} holds {word!r}"
+
+
+def test_every_requirement_states_its_lowest_version(root):
+    """The continuous integration runs the tests with exactly these versions."""
+    command = [sys.executable, str(root / ".ci" / "lowest_versions.py"), "test", "pandas", "xlsx", "notebooks"]
+    pins = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert {pin.split("==")[0] for pin in pins} >= {"numpy", "pint", "pytest", "pandas", "openpyxl"}

@@ -4,7 +4,15 @@ import re
 
 import pytest
 
-DOCUMENTS = ("README.md", "docs/architecture.md", "docs/accuracy.md", "docs/measured_rows.md", "docs/nomenclature.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/releasing.md",
+    "docs/architecture.md",
+    "docs/accuracy.md",
+    "docs/measured_rows.md",
+    "docs/nomenclature.md",
+)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
