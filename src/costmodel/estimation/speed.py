@@ -156,8 +156,8 @@ def _plan(scenario: Scenario, recipe: AnyRecipe, step_inputs: StepInputs) -> Pla
 
     settled = recipe.replace(batch_size=int(planned.batch_size))
     whole = search_layouts(scenario.architecture, scenario.cluster, settled, efficiency=scenario.efficiency)
-    best = whole.best
-    return Plan(layouts(best.layout), planned.batch_size, float(best.seconds), whole.evaluated)
+    layout: Layout = whole.best.layout
+    return Plan(layouts(layout), planned.batch_size, whole.best.seconds, whole.evaluated)
 
 
 def _class_default(scenario: Scenario, reason: str, precision_factor: float) -> Speed:

@@ -2,7 +2,9 @@
 
 import math
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, TypeAlias, overload
+
+from typing_extensions import TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +18,10 @@ BoolLike: TypeAlias = "bool | NDArray[np.bool_]"
 """A truth value, or an array of them."""
 N = TypeVar("N", float, "Array", "FloatLike")
 """Type of a function that returns a float for floats, an array for arrays, and either for arguments that are either."""
+N_co = TypeVar("N_co", float, "Array", "FloatLike", covariant=True, default=float)
+"""The same for the fields of a result: `Memory` holds floats, `Memory[Array]` arrays."""
+Value_co = TypeVar("Value_co", bound="FloatLike", covariant=True, default=float)
+"""Type of the fields of an input, which may be floats where the result is an array."""
 _First = TypeVar("_First", bound="FloatLike")
 _Second = TypeVar("_Second", bound="FloatLike")
 

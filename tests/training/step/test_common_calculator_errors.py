@@ -15,7 +15,7 @@ from costmodel.training.step.communication import bandwidth
 from costmodel.training.step.configuration import HardwareRates, TimeConstants
 from costmodel.training.step.layout import Layout, infeasibility_reasons, layouts
 from costmodel.training.step.memory import memory, stage_parameters
-from costmodel.training.step.numerics import numerics
+from costmodel.training.step.numerics import numerics, optimizer_bytes_per_parameter
 from costmodel.training.step.timing import step_breakdown
 from costmodel.training.step.workload import workload
 
@@ -98,7 +98,7 @@ def test_expert_parallelism_shards_expert_weights_not_activations():
     assert stages[0].expert == 64 * stages[1].expert
     assert stages[0].dense == stages[1].dense
     assert step_memory(mixture, apart).activations == step_memory(mixture, together).activations
-    value = MIXED.optimizer_state_bytes(workload(mixture, LENGTH).parameters.matrix_share)
+    value = optimizer_bytes_per_parameter(MIXED, workload(mixture, LENGTH).parameters.matrix_share)
     rest = (stages[1].dense + stages[1].embeddings) / 16
     assert step_memory(mixture, together).optimizer_states == pytest.approx(
         value * (rest + stages[1].expert)

@@ -16,6 +16,7 @@ from costmodel.training.step.layout import (
     LOSS_IMPLEMENTATIONS,
     RECOMPUTE_MODES,
     Layout,
+    accumulation,
     infeasibility_reasons,
     layout_of,
     layouts,
@@ -106,7 +107,7 @@ def any_layout(draw):
 @given(st.lists(any_layout(), min_size=1, max_size=5))
 def test_layout_round_trips_through_numbers(several):
     together = layouts(several)
-    assert list(together.rows()) == several
+    assert [layout_of(values) for values in zip(*together, strict=True)] == several
     assert [layout_of(layouts(layout)) for layout in several] == several
     assert together.accelerators.tolist() == [layout.accelerators for layout in several]
 
@@ -118,7 +119,7 @@ def test_default_sharding_covers_all_data_parallel_ranks():
 
 
 def test_gradient_accumulation_steps():
-    assert layouts(Layout(data=4, micro_batch=2)).accumulation(64) == 8
+    assert accumulation(64, layouts(Layout(data=4, micro_batch=2))) == 8
 
 
 def test_feasible_layout_has_no_infeasibility_reasons():

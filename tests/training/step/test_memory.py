@@ -26,7 +26,7 @@ from costmodel.training.step.memory import (
     memory,
     stage_parameters,
 )
-from costmodel.training.step.numerics import numerics
+from costmodel.training.step.numerics import numerics, optimizer_bytes_per_parameter
 from costmodel.training.step.workload import workload
 
 LENGTH = 64
@@ -291,7 +291,7 @@ def test_expert_optimizer_states_are_sharded_over_expert_replicas():
     work = workload(MIXTURE, LENGTH)
     layout = Layout(data=16, expert=8, zero=1)
     stage = stage_parameters(work, layouts(layout))
-    value = MIXED.optimizer_state_bytes(work.parameters.matrix_share)
+    value = optimizer_bytes_per_parameter(MIXED, work.parameters.matrix_share)
     expected = value * ((stage.dense + stage.embeddings) / 16 + stage.expert / 2)
     assert step_memory(MIXTURE, layout).optimizer_states == pytest.approx(expected)
 

@@ -3,12 +3,12 @@
 import pytest
 
 import costmodel as cm
-from costmodel.training.step.numerics import MOMENTS, OPERAND_BYTES, numerics
+from costmodel.training.step.numerics import MOMENTS, OPERAND_BYTES, numerics, optimizer_bytes_per_parameter
 
 
 def per_parameter(*args, matrix_share=1.0, **given):
     numbers = numerics(*args, **given)
-    return numbers.weight + numbers.gradient + numbers.optimizer_state_bytes(matrix_share)
+    return numbers.weight + numbers.gradient + optimizer_bytes_per_parameter(numbers, matrix_share)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_16_bit_gradients_give_16_bytes_with_adam_and_10_with_8_bit_adam():
     """Rajbhandari et al. 2020, section 3.1: 2 + 2 + 12; bitsandbytes 0.44: two moments of 1 + 4/256 bytes."""
     for optimizer, expected in (("adamw", 16), ("adamw-8bit", 10.03125)):
         numbers = numerics(optimizer=optimizer)._replace(gradient=2.0)
-        assert numbers.weight + numbers.gradient + numbers.optimizer_state_bytes(1.0) == expected
+        assert numbers.weight + numbers.gradient + optimizer_bytes_per_parameter(numbers, 1.0) == expected
 
 
 def test_muon_has_one_moment_for_matrices_and_two_for_other_parameters():

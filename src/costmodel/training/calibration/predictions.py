@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from costmodel.foundation.arrays import Array
     from costmodel.training.calibration.measured_steps import MeasuredStep
 
 
 class Prepared(NamedTuple):
     """Measured steps as arrays: one entry for each possible layout of a step."""
 
-    work: Workload
-    numbers: Numerics
-    machine: HardwareRates
-    batch: np.ndarray
-    layouts: Layouts
+    work: Workload[Array]
+    numbers: Numerics[Array]
+    machine: HardwareRates[Array]
+    batch: Array
+    layouts: Layouts[Array]
     keys: list[tuple[str, ...]]
     age: np.ndarray
     starts: np.ndarray

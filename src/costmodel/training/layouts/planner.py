@@ -20,6 +20,7 @@ from costmodel.training.step.layout import (
     LOSS_IMPLEMENTATIONS,
     Kernel,
     Layouts,
+    accumulation,
     infeasibility_reasons,
 )
 from costmodel.training.step.memory import memory
@@ -224,7 +225,7 @@ def _schedules(inputs: StepInputs, layout: Layouts, batch: float) -> Iterator[La
     """Yield the 1F1B schedule, and the interleaved one with most chunks if it is possible and fits."""
     yield layout
     chunks = inputs.work.layers // layout.pipeline
-    if layout.pipeline > 1 and chunks > 1 and layout.accumulation(batch) % layout.pipeline == 0:
+    if layout.pipeline > 1 and chunks > 1 and accumulation(batch, layout) % layout.pipeline == 0:
         interleaved = layout._replace(interleave=chunks)
         if memory(inputs.work, inputs.numerics, batch, interleaved).total <= inputs.available_memory:
             yield interleaved

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from costmodel.architecture.specification import Architecture
+    from costmodel.foundation.arrays import FloatLike
     from costmodel.training.recipes.registry import AnyRecipe
 
 TOO_LARGE = "needs more memory than an accelerator has"
@@ -283,7 +284,7 @@ def _search_block(inputs: StepInputs, degrees: tuple[float, ...], choices: Choic
     shape = tuple(len(values) for values in options.values())
     size = math.prod(shape)
     axes = dict(zip(options, np.ix_(*options.values()), strict=True))
-    block = Layouts(**dict(zip(DEGREES, degrees, strict=True)), **axes)
+    block: Layouts[FloatLike] = Layouts(**dict(zip(DEGREES, degrees, strict=True)), **axes)
     possible: np.ndarray = np.ones((1,) * len(shape), dtype=bool)
     remaining, rejected = size, {}
     reasons = infeasibility_reasons(inputs.work, inputs.accelerators, inputs.batch_size, block)

@@ -7,15 +7,15 @@ the sum of the components of `costmodel.training.step.timing.step_breakdown`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, overload
 
 from costmodel.architecture.loading import load_architecture
-from costmodel.foundation.arrays import exp, where
+from costmodel.foundation.arrays import Array, BoolLike, FloatLike, N, N_co, Value_co, equal, exp, where
 from costmodel.foundation.errors import InputError
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.recipes.passes import sequence_flops
 from costmodel.training.step.configuration import HardwareRates, TimeConstants
-from costmodel.training.step.efficiency import Efficiency, default_efficiency, hardware_rates
+from costmodel.training.step.efficiency import LAUNCH_BOUND, Efficiency, default_efficiency, hardware_rates
 from costmodel.training.step.layout import Layout, Layouts, infeasibility_reasons, layouts
 from costmodel.training.step.memory import Memory, memory
 from costmodel.training.step.timing import Breakdown, step_breakdown
@@ -28,29 +28,38 @@ if TYPE_CHECKING:
     from costmodel.training.step.numerics import Numerics
 
 
-class StepTime(NamedTuple):
+class _TimeAndSpread(Protocol[Value_co]):
+    """A step time and its spread."""
+
+    @property
+    def seconds(self) -> Value_co: ...
+    @property
+    def spread(self) -> Value_co: ...
+
+
+class StepTime(NamedTuple, Generic[N_co]):
     """A training step in steady state: numbers for one layout, arrays of shape (layouts,) for several."""
 
     layout: Any
     """The layout, or the sequence of layouts."""
-    seconds: Any
+    seconds: N_co
     """Step time [s]."""
-    breakdown: Breakdown
+    breakdown: Breakdown[N_co]
     """Step time by component [s]."""
-    memory: Memory
+    memory: Memory[N_co]
     """Peak memory per GPU, by component [byte]."""
-    mfu: Any
+    mfu: N_co
     """Model FLOPs utilization, of the dense bf16 peak [1]."""
-    hfu: Any
+    hfu: N_co
     """Hardware FLOPs utilization: recomputed FLOPs included, of the dense bf16 peak [1]."""
-    flops: Any
+    flops: N_co
     """Model FLOPs per second and accelerator [FLOP/s]."""
-    fits: Any
+    fits: BoolLike
     """Whether the step fits in the memory of the accelerators."""
-    spread: Any
+    spread: N_co
     """Standard deviation of ln(step time) [1]."""
 
-    def interval(self, level: float = 0.8) -> tuple[Any, Any]:
+    def interval(self: _TimeAndSpread[N], level: float = 0.8) -> tuple[N, N]:
         """Return the central interval of the step time [s].
 
         Parameters
@@ -65,7 +74,7 @@ class StepTime(NamedTuple):
         factor = exp(normal_quantile((1 + level) / 2) * self.spread)
         return self.seconds / factor, self.seconds * factor
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self: StepTime[FloatLike]) -> list[dict[str, Any]]:
         """Return the components of the step time as rows: part, seconds [s], share [1]."""
         return [
             {"part": name, "seconds": float(value), "share": float(value / self.seconds)}
@@ -173,13 +182,29 @@ def pass_workload(model_pass: Pass) -> Workload:
     return work._replace(model_flops=documents * sequence_flops(architecture, length, numerics, adapters))
 
 
+@overload
+def step_time(
+    architecture: str | Mapping[str, Any] | Architecture,
+    cluster: Cluster,
+    recipe: AnyRecipe,
+    layout: Layout,
+    efficiency: Efficiency | None = None,
+) -> StepTime: ...
+@overload
+def step_time(
+    architecture: str | Mapping[str, Any] | Architecture,
+    cluster: Cluster,
+    recipe: AnyRecipe,
+    layout: Sequence[Layout],
+    efficiency: Efficiency | None = None,
+) -> StepTime[Array]: ...
 def step_time(
     architecture: str | Mapping[str, Any] | Architecture,
     cluster: Cluster,
     recipe: AnyRecipe,
     layout: Layout | Sequence[Layout],
     efficiency: Efficiency | None = None,
-) -> StepTime:
+) -> StepTime[FloatLike]:
     """Return the time of a training step with a layout, or with several.
 
     Parameters
@@ -226,7 +251,7 @@ def step_time(
     wrong = [value for value in listed if not isinstance(value, Layout)]
     if wrong or not listed:
         raise InputError(f"`layout` must be a Layout or a sequence of them; got {wrong[0] if wrong else listed!r}")
-    arrays = layouts(listed[0]) if isinstance(layout, Layout) else layouts(listed)
+    arrays: Layouts[FloatLike] = layouts(listed[0]) if isinstance(layout, Layout) else layouts(listed)
     reasons = infeasibility_reasons(inputs.work, inputs.accelerators, inputs.batch_size, arrays)
     violated = [reason for reason, applies in reasons.items() if _any(applies)]
     if violated:
@@ -237,8 +262,13 @@ def step_time(
 
 
 def feasible_step_time(
-    inputs: StepInputs, arrays: Layouts, layout: Any, cluster: Cluster, experts: bool, efficiency: Efficiency
-) -> StepTime:
+    inputs: StepInputs,
+    arrays: Layouts[N],
+    layout: Layout | Sequence[Layout],
+    cluster: Cluster,
+    experts: bool,
+    efficiency: Efficiency,
+) -> StepTime[N]:
     """Return the step time of layouts that are possible.
 
     Parameters
@@ -270,13 +300,7 @@ def feasible_step_time(
     def spread_of(launch_share: float) -> float:
         return efficiency.spread(cluster.accelerator, experts, launch_share=launch_share, finetune=inputs.finetune)
 
-    launch_share = breakdown.launch / seconds
-    if isinstance(launch_share, float):
-        spread: Any = spread_of(launch_share)
-    else:
-        import numpy as np
-
-        spread = np.array([spread_of(float(share)) for share in launch_share])
+    launch_bound = breakdown.launch / seconds > LAUNCH_BOUND
     return StepTime(
         layout=layout,
         seconds=seconds,
@@ -286,11 +310,11 @@ def feasible_step_time(
         hfu=hardware_flops / (seconds * peak),
         flops=model_flops / (seconds * inputs.accelerators),
         fits=used.total <= inputs.available_memory,
-        spread=spread,
+        spread=where(launch_bound, spread_of(1.0), spread_of(0.0)),
     )
 
 
-def recomputed_flops(work: Workload, layout: Layouts) -> Any:
+def recomputed_flops(work: Workload[float | N], layout: Layouts[N]) -> float | N:
     """Return the recomputed FLOPs of a sequence [FLOP].
 
     Full recomputation repeats the forward pass of the layers; selective recomputation repeats unfused core attention
@@ -301,11 +325,11 @@ def recomputed_flops(work: Workload, layout: Layouts) -> Any:
     work : Workload
     layout : Layouts
     """
-    selective = where(layout.attention == 0, work.attention_flops, 0.0)
-    return where(layout.recompute == 2, work.recomputed_flops, where(layout.recompute == 1, selective, 0.0))
+    selective = where(equal(layout.attention, 0), work.attention_flops, 0.0)
+    return where(equal(layout.recompute, 2), work.recomputed_flops, where(equal(layout.recompute, 1), selective, 0.0))
 
 
-def _any(condition: Any) -> bool:
+def _any(condition: BoolLike) -> bool:
     """Return whether a condition holds for any layout."""
     if isinstance(condition, (bool, int, float)):
         return bool(condition)

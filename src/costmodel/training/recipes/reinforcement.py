@@ -12,6 +12,7 @@ from costmodel.foundation.ranges import Range, middle
 from costmodel.training.recipes.finetuning import FineTuning
 from costmodel.training.recipes.passes import KIND, Pass
 from costmodel.training.recipes.preference import AUXILIARY_WEIGHT_BYTES
+from costmodel.training.step.numerics import optimizer_bytes_per_parameter
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -203,5 +204,7 @@ class PPO(Reinforcement):
         reward = self.reward_model.parameters.total if self.reward_model is not None else policy
         critic = self.critic.parameters.total if self.critic is not None else policy
         reference = policy if self.reference and self.rank is None else 0
-        critic_bytes = numbers.weight + numbers.trained * (numbers.gradient + numbers.optimizer_state_bytes(1.0))
+        critic_bytes = numbers.weight + numbers.trained * (
+            numbers.gradient + optimizer_bytes_per_parameter(numbers, 1.0)
+        )
         return float(AUXILIARY_WEIGHT_BYTES * (reward + reference) + critic_bytes * critic)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from costmodel.foundation.arrays import largest, smallest, where
+from costmodel.foundation.arrays import N, equal, largest, smallest, where
 from costmodel.training.step.memory import stage_parameters
 
 if TYPE_CHECKING:
     from costmodel.training.step.configuration import HardwareRates, StepConfiguration, TimeConstants
 
 
-def bandwidth(hardware: HardwareRates, constants: TimeConstants, stride: Any, size: Any) -> Any:
+def bandwidth(
+    hardware: HardwareRates[float | N], constants: TimeConstants[float | N], stride: float | N, size: float | N
+) -> float | N:
     """Return the realized bandwidth per rank of a collective [byte/s], from the placement of its group.
 
     Within a node it is that of the link. Between nodes, the network adapters of all members in a node work together;
@@ -32,7 +34,7 @@ def bandwidth(hardware: HardwareRates, constants: TimeConstants, stride: Any, si
     return where(stride * size <= hardware.gpus_per_node, inside, across)
 
 
-def tensor_parallel(step: StepConfiguration) -> Any:
+def tensor_parallel(step: StepConfiguration[N]) -> N:
     """Return the exposed tensor-parallel communication of a micro-batch in the mean layer [s].
 
     One all-reduce (or reduce-scatter and all-gather) of the hidden state per block, forward and backward.
@@ -51,7 +53,7 @@ def tensor_parallel(step: StepConfiguration) -> Any:
     return where(ranks > 1, 2 * (1 + step.full_recompute / 2) * exposed * (transfer + latency), 0.0)
 
 
-def context_parallel(step: StepConfiguration) -> Any:
+def context_parallel(step: StepConfiguration[N]) -> N:
     """Return the exposed context-parallel communication of a micro-batch in the mean layer [s].
 
     Keys and values circulate once in the forward pass and twice in the backward pass.
@@ -68,7 +70,7 @@ def context_parallel(step: StepConfiguration) -> Any:
     return where(layout.context > 1, step.constants.exposed_context * 3 * 2 * elements / rate, 0.0)
 
 
-def expert_parallel(step: StepConfiguration) -> Any:
+def expert_parallel(step: StepConfiguration[N]) -> N:
     """Return the exposed all-to-all of a micro-batch in the mean layer [s]: dispatch and combine, forward and backward.
 
     References
@@ -86,7 +88,7 @@ def expert_parallel(step: StepConfiguration) -> Any:
     return all_to_all + sent * (inner - 1) / bandwidth(hardware, constants, 1.0, inner)
 
 
-def pipeline_send_recv(step: StepConfiguration) -> Any:
+def pipeline_send_recv(step: StepConfiguration[N]) -> N:
     """Return the exposed pipeline send/recv of one micro-batch: activations forward, gradients backward [s].
 
     References
@@ -100,7 +102,7 @@ def pipeline_send_recv(step: StepConfiguration) -> Any:
     return constants.exposed_pipeline * 2 * layout.interleave * (sent / rate + constants.latency)
 
 
-def data_parallel(step: StepConfiguration, compute: Any, micro_batches: Any) -> Any:
+def data_parallel(step: StepConfiguration[N], compute: N, micro_batches: N) -> N:
     """Return the exposed data-parallel communication of a step [s].
 
     ZeRO-3 gathers the weights twice and reduce-scatters the gradients for every micro-batch; with pipeline stages once
@@ -124,22 +126,22 @@ def data_parallel(step: StepConfiguration, compute: Any, micro_batches: Any) -> 
     nodes = shard / largest(smallest(shard, step.hardware.gpus_per_node / stride), 1.0)
     latency = constants.latency * 3 * nodes * work.layers / stages
 
-    def collective(weight_bytes: Any, gradient_bytes: Any) -> Any:
+    def collective(weight_bytes: float | N, gradient_bytes: float | N) -> N:
         dense = weight_bytes * (stage.dense + stage.embeddings) + gradient_bytes * trained
         expert = (weight_bytes + gradient_bytes * numerics.trained) * stage.expert
         return dense * _ring(shard) / rate + expert * _ring(expert_ranks) / expert_rate
 
     once_per_step = (layout.zero >= 3) & (stages > 1)
-    gathers = 1 + step.has_backward(1.0)
+    gathers = 1 + step.has_backward
     zero_3 = collective(gathers * numerics.weight, gradient) + latency
-    zero_2 = where(layout.zero == 2, collective(0.0, gradient), 0.0)
+    zero_2 = where(equal(layout.zero, 2), collective(0.0, gradient), 0.0)
     per_micro_batch = where(layout.zero >= 3, where(once_per_step, 0.0, zero_3), zero_2)
-    reduce_and_gather = where(layout.zero == 2, 0.0, gradient) + numerics.weight
+    reduce_and_gather = where(equal(layout.zero, 2), 0.0, gradient) + numerics.weight
     all_reduce = collective(0.0, where(layout.zero >= 1, reduce_and_gather, 2 * gradient))
     at_end = where(layout.zero >= 3, where(once_per_step, zero_3, 0.0), all_reduce)
     at_end = at_end + 2 * gradient * trained / shard * _ring(ranks / shard) / replica_rate
 
-    def exposed(communication: Any) -> Any:
+    def exposed(communication: N) -> N:
         power = constants.overlap
         excess = (compute**power + communication**power) ** (1 / power) - compute
         return where(layout.overlap_data > 0, excess + constants.exposed_data * communication, communication)
@@ -148,6 +150,6 @@ def data_parallel(step: StepConfiguration, compute: Any, micro_batches: Any) -> 
     return where(ranks > 1, seconds, 0.0)
 
 
-def _ring(ranks: Any) -> Any:
+def _ring(ranks: N) -> N:
     """Return the share of the data that each rank sends in a ring all-gather or reduce-scatter [1]."""
     return (ranks - 1) / ranks

@@ -4,11 +4,12 @@
 possible.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Generic, Literal, NamedTuple, Self, overload
 
 from pydantic import Field, model_validator
 
+from costmodel.foundation.arrays import Array, BoolLike, N, N_co, equal
 from costmodel.foundation.fields import Count
 from costmodel.foundation.specs import Spec
 
@@ -199,57 +200,58 @@ class Layout(Spec):
         return ", ".join([*parts, *(f"{name.removeprefix('offload_')} offloaded" for name in offloaded)])
 
 
-class Layouts(NamedTuple):
+class Layouts(NamedTuple, Generic[N_co]):
     """Layouts as numbers or arrays that broadcast: the fields of `Layout`.
 
     `shard` is the number of ranks over which ZeRO shards. A categorical field is its index in `CATEGORICAL_FIELDS`; a
     boolean field is 0 or 1.
     """
 
-    data: Any
-    tensor: Any
-    pipeline: Any
-    context: Any
-    expert: Any
-    expert_tensor: Any
-    micro_batch: Any
-    interleave: Any
-    zero: Any
-    shard: Any
-    recompute: Any
-    sequence_parallel: Any
-    attention: Any
-    loss: Any
-    eager: Any
-    overlap_tensor: Any
-    overlap_data: Any
-    offload_optimizer: Any
-    offload_weights: Any
-    offload_activations: Any
-    step_in_backward: Any
+    data: N_co
+    tensor: N_co
+    pipeline: N_co
+    context: N_co
+    expert: N_co
+    expert_tensor: N_co
+    micro_batch: N_co
+    interleave: N_co
+    zero: N_co
+    shard: N_co
+    recompute: N_co
+    sequence_parallel: N_co
+    attention: N_co
+    loss: N_co
+    eager: N_co
+    overlap_tensor: N_co
+    overlap_data: N_co
+    offload_optimizer: N_co
+    offload_weights: N_co
+    offload_activations: N_co
+    step_in_backward: N_co
 
     @property
-    def accelerators(self) -> Any:
+    def accelerators(self) -> N_co:
         """Number of accelerators of each layout."""
         return self.data * self.tensor * self.pipeline * self.context
 
-    def accumulation(self, batch_size: Any) -> Any:
-        """Return the gradient accumulation: micro-batches per step and replica.
 
-        Parameters
-        ----------
-        batch_size : float or ndarray
-            Sequences per step (global batch size) [1].
-        """
-        return batch_size / (self.micro_batch * self.data)
+def accumulation(batch_size: float | N, layout: Layouts[N]) -> N:
+    """Return the gradient accumulation: micro-batches per step and replica.
 
-    def rows(self) -> Iterator[Layout]:
-        """Yield each layout of one-dimensional arrays."""
-        for values in zip(*self, strict=True):
-            yield layout_of(values)
+    Parameters
+    ----------
+    batch_size : float or ndarray
+        Sequences per step (global batch size) [1].
+    layout : Layouts
+    """
+    return batch_size / (layout.micro_batch * layout.data)
 
 
-def layouts(listed: Layout | Sequence[Layout]) -> Layouts:
+@overload
+def layouts(listed: Layout) -> Layouts: ...
+@overload
+def layouts(listed: Sequence[Layout]) -> Layouts[Array]: ...
+def layouts(listed: Layout | Sequence[Layout]) -> Layouts | Layouts[Array]:
     """Return the numbers of one layout, or arrays of shape (len(listed),) of several.
 
     Parameters
@@ -264,7 +266,7 @@ def layouts(listed: Layout | Sequence[Layout]) -> Layouts:
     return Layouts(*rows.reshape(len(listed), -1).T)
 
 
-def layout_of(values: Sequence[Any]) -> Layout:
+def layout_of(values: Sequence[float]) -> Layout:
     """Return the layout of one set of numbers.
 
     Parameters
@@ -291,7 +293,9 @@ def _numbers(layout: Layout) -> list[float]:
     return [float(special[name] if name in special else getattr(layout, name)) for name in Layouts._fields]
 
 
-def infeasibility_reasons(work: "Workload", count: Any, batch_size: Any, layout: Layouts) -> dict[str, Any]:
+def infeasibility_reasons(
+    work: "Workload[float | N]", count: float | N, batch_size: float | N, layout: Layouts[N]
+) -> dict[str, BoolLike]:
     """Return why layouts are not possible: for each reason, whether it applies (shape of the layouts).
 
     Parameters
@@ -313,18 +317,18 @@ def infeasibility_reasons(work: "Workload", count: Any, batch_size: Any, layout:
     ranks = layout.tensor * layout.context * layout.data
     return {
         "data × tensor × pipeline × context differs from the number of accelerators": layout.accelerators != count,
-        "the batch size is not a multiple of data × micro_batch": batch_size % replica_sequences != 0,
-        "the number of attention heads is not a multiple of tensor": work.heads % layout.tensor != 0,
+        "the batch size is not a multiple of data × micro_batch": batch_size % replica_sequences > 0,
+        "the number of attention heads is not a multiple of tensor": work.heads % layout.tensor > 0,
         "pipeline × interleave exceeds the number of layers": layout.pipeline * layout.interleave > work.layers,
         "interleave needs pipeline stages and micro-batches in multiples of them": (layout.interleave > 1)
-        & ((layout.pipeline == 1) | (micro_batches % layout.pipeline != 0)),
+        & (equal(layout.pipeline, 1) | (micro_batches % layout.pipeline > 0)),
         "the sequence length is not a multiple of 2 × context": work.sequence_length
         % (2 * layout.context)
         * (layout.context > 1)
-        != 0,
-        "the number of experts is not a multiple of expert": work.experts % layout.expert != 0,
+        > 0,
+        "the number of experts is not a multiple of expert": work.experts % layout.expert > 0,
         "tensor × context × data is not a multiple of expert × expert_tensor": ranks
         % (layout.expert * layout.expert_tensor)
-        != 0,
-        "data × context is not a multiple of shard": (layout.data * layout.context) % layout.shard != 0,
+        > 0,
+        "data × context is not a multiple of shard": (layout.data * layout.context) % layout.shard > 0,
     }

@@ -8,16 +8,18 @@ frozen, trained and adapter parameter; each recipe sets it (for QLoRA: `FineTuni
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple
 
-from costmodel.foundation.arrays import largest, rounded_up, smallest, where
+from costmodel.foundation.arrays import N, N_co, equal, largest, rounded_up, smallest, where
 from costmodel.foundation.tables import constant, table
 from costmodel.foundation.units import GIB
+from costmodel.training.step.layout import accumulation
+from costmodel.training.step.numerics import optimizer_bytes_per_parameter
 
 if TYPE_CHECKING:
     from costmodel.training.step.layout import Layouts
     from costmodel.training.step.numerics import Numerics
-    from costmodel.training.step.workload import Parameters, Workload
+    from costmodel.training.step.workload import Workload
 
 TENSOR_PARALLEL_BUFFERS = constant("tensor_parallel_buffers")
 """Buffers of tensor-parallel communication per element of the hidden state [byte]: two 16-bit copies and their
@@ -65,54 +67,54 @@ def default_memory_constants() -> MemoryConstants:
     return MemoryConstants(**{row["name"]: float(row["value"]) for row in table("fitted/memory").rows})
 
 
-class Memory(NamedTuple):
+class Memory(NamedTuple, Generic[N_co]):
     """Peak memory of the GPU with the highest use, by component [byte]; each has the broadcast shape."""
 
-    weights: Any
-    gradients: Any
+    weights: N_co
+    gradients: N_co
     """Gradients, and temporary buffers of the optimizer step beyond the activations that it can reuse."""
-    optimizer_states: Any
+    optimizer_states: N_co
     """Master weights and moments."""
-    adapters: Any
+    adapters: N_co
     """Weights, gradients and optimizer states of low-rank adapters."""
-    activations: Any
+    activations: N_co
     """Activations saved for the backward pass, and those of the layer that is recomputed."""
-    logits: Any
+    logits: N_co
     """Logits, their gradients and softmax."""
-    buffers: Any
+    buffers: N_co
     """Weights gathered by ZeRO-3 or from host memory, and buffers of tensor-parallel communication."""
-    framework: Any
+    framework: N_co
     """CUDA context, kernels, communication library and allocator."""
-    auxiliary_models: Any = 0.0
+    auxiliary_models: N_co
     """Other models in memory: reference, reward, critic, teacher. `memory` does not count them."""
 
     @property
-    def total(self) -> Any:
+    def total(self) -> N_co:
         """Sum of the components [byte]."""
-        return sum(self)
+        return sum(self[1:], self[0])
 
 
-class StageParameters(NamedTuple):
+class StageParameters(NamedTuple, Generic[N_co]):
     """Number of parameters on one rank of the largest pipeline stage, before sharding over data-parallel ranks."""
 
-    dense: Any
+    dense: N_co
     """Attention, dense MLP, norms and routers of the layers."""
-    expert: Any
+    expert: N_co
     """Routed experts."""
-    embeddings: Any
+    embeddings: N_co
     """Input embedding and LM head."""
-    layer: Any
+    layer: N_co
     """Average layer of the model, experts included."""
-    adapters: Any
+    adapters: N_co
     """Low-rank adapters."""
 
     @property
-    def total(self) -> Any:
+    def total(self) -> N_co:
         """Parameters of the model on the rank, adapters apart."""
         return self.dense + self.expert + self.embeddings
 
 
-def layers_of_largest_stage(work: Workload, layout: Layouts) -> Any:
+def layers_of_largest_stage(work: Workload[float | N], layout: Layouts[N]) -> N:
     """Return the number of layers on the largest pipeline stage: ceil(layers / stages).
 
     Parameters
@@ -123,7 +125,7 @@ def layers_of_largest_stage(work: Workload, layout: Layouts) -> Any:
     return rounded_up(work.layers / layout.pipeline)
 
 
-def stage_parameters(work: Workload, layout: Layouts) -> StageParameters:
+def stage_parameters(work: Workload[float | N], layout: Layouts[N]) -> StageParameters[N]:
     """Return the number of parameters on one rank of the largest pipeline stage.
 
     Tensor parallelism shards weight matrices; it shards key and value projections at most by the number of KV heads.
@@ -145,7 +147,7 @@ def stage_parameters(work: Workload, layout: Layouts) -> StageParameters:
     ----------
     Shoeybi et al. 2019, "Megatron-LM", section 3 (arXiv 1909.08053).
     """
-    counts: Parameters = work.parameters
+    counts = work.parameters
     key_value = counts.grouped / smallest(layout.tensor, work.key_heads)
     dense = counts.dense / layout.tensor + key_value + counts.replicated
     expert = counts.expert / (layout.expert * layout.expert_tensor)
@@ -154,7 +156,9 @@ def stage_parameters(work: Workload, layout: Layouts) -> StageParameters:
     prediction_layers = counts.prediction * work.layers / largest(in_layers, 1.0)  # as a number of average layers
     last_stage = work.layers // layout.pipeline + prediction_layers
     share = largest(layers_of_largest_stage(work, layout), last_stage) / work.layers
-    embeddings = where(layout.pipeline == 1, counts.embedding + counts.head, largest(counts.embedding, counts.head))
+    embeddings = where(
+        equal(layout.pipeline, 1), counts.embedding + counts.head, largest(counts.embedding, counts.head)
+    )
     return StageParameters(
         dense=dense * share,
         expert=expert * share,
@@ -164,7 +168,7 @@ def stage_parameters(work: Workload, layout: Layouts) -> StageParameters:
     )
 
 
-def data_parallel_shard(stage: StageParameters, layout: Layouts) -> tuple[Any, Any]:
+def data_parallel_shard(stage: StageParameters[N], layout: Layouts[N]) -> tuple[N, N]:
     """Return the parameters per rank if data-parallel ranks shard them: (of the layers, of the embeddings) [1].
 
     Experts are sharded over fewer ranks: those that hold the same experts.
@@ -183,7 +187,7 @@ def data_parallel_shard(stage: StageParameters, layout: Layouts) -> tuple[Any, A
     return layers, stage.embeddings / layout.shard
 
 
-def sharded_from(level: int, stage: StageParameters, layout: Layouts) -> tuple[Any, Any]:
+def sharded_from(level: int, stage: StageParameters[N], layout: Layouts[N]) -> tuple[N, N]:
     """Return the parameters per rank of a state that is sharded from a ZeRO level on: (layers, embeddings) [1].
 
     Parameters
@@ -198,7 +202,9 @@ def sharded_from(level: int, stage: StageParameters, layout: Layouts) -> tuple[A
     return where(sharded, layers, stage.dense + stage.expert), where(sharded, embeddings, stage.embeddings)
 
 
-def optimizer_state_bytes(work: Workload, numerics: Numerics, stage: StageParameters, layout: Layouts) -> Any:
+def optimizer_state_bytes(
+    work: Workload[float | N], numerics: Numerics[float | N], stage: StageParameters[N], layout: Layouts[N]
+) -> N:
     """Return the bytes of master weights and moments on one rank [byte].
 
     Parameters
@@ -209,17 +215,17 @@ def optimizer_state_bytes(work: Workload, numerics: Numerics, stage: StageParame
     layout : Layouts
     """
     layers, embeddings = sharded_from(1, stage, layout)
-    of_layers = numerics.trained * numerics.optimizer_state_bytes(work.parameters.matrix_share) * layers
-    return of_layers + numerics.embedding_trained * numerics.optimizer_state_bytes(0.0) * embeddings
+    of_layers = numerics.trained * optimizer_bytes_per_parameter(numerics, work.parameters.matrix_share) * layers
+    return of_layers + numerics.embedding_trained * optimizer_bytes_per_parameter(numerics, 0.0) * embeddings
 
 
 def memory(
-    work: Workload,
-    numerics: Numerics,
-    batch_size: Any,
-    layout: Layouts,
+    work: Workload[float | N],
+    numerics: Numerics[float | N],
+    batch_size: float | N,
+    layout: Layouts[N],
     constants: MemoryConstants | None = None,
-) -> Memory:
+) -> Memory[N]:
     """Return the peak memory of a training step, by component [byte].
 
     Gradients and temporary buffers of the optimizer step reuse the memory of the activations, which are free by then:
@@ -256,7 +262,8 @@ def memory(
     gathered = where((layout.zero >= 3) | (layout.offload_weights > 0), _gathered_weights(stage, numerics, layout), 0.0)
     buffers = gathered + where(layout.tensor > 1, TENSOR_PARALLEL_BUFFERS * tokens * work.width, 0.0)
     activations = _activations(work, batch_size, layout, hidden_shards, fitted)
-    during_forward = where(_gradients_persist(batch_size, layout), gradients, 0.0)
+    persist = (accumulation(batch_size, layout) > 1) | (layout.accelerators > 1)  # accumulated, or in buffers
+    during_forward = where(persist, gradients, 0.0)
     sub_group_bytes = fitted.sub_group * smallest(SUB_GROUP, trained)
     temporary = where(layout.eager > 0, where(layout.zero >= 3, sub_group_bytes, fitted.foreach * trained), 0.0)
     during_step = gradients + temporary - (activations + logits)
@@ -273,19 +280,14 @@ def memory(
     )
 
 
-def _bytes_per_logit(layout: Layouts, constants: MemoryConstants) -> Any:
+def _bytes_per_logit(layout: Layouts[N], constants: MemoryConstants) -> N:
     """Return the bytes per logit of an implementation of the loss [byte]."""
-    fused_or_chunked = where(layout.loss == 2, FUSED_LOGIT_BYTES, constants.chunked_logits)
-    half_or_less = where(layout.loss == 1, constants.half_logits, fused_or_chunked)
-    return where(layout.loss == 0, constants.whole_logits, half_or_less)
+    fused_or_chunked = where(equal(layout.loss, 2), FUSED_LOGIT_BYTES, constants.chunked_logits)
+    half_or_less = where(equal(layout.loss, 1), constants.half_logits, fused_or_chunked)
+    return where(equal(layout.loss, 0), constants.whole_logits, half_or_less)
 
 
-def _gradients_persist(batch_size: Any, layout: Layouts) -> Any:
-    """Return whether gradients occupy memory during a forward pass: with accumulation or communication buffers."""
-    return (layout.accumulation(batch_size) > 1) | (layout.accelerators > 1)
-
-
-def _gathered_weights(stage: StageParameters, numerics: Numerics, layout: Layouts) -> Any:
+def _gathered_weights(stage: StageParameters[N], numerics: Numerics[float | N], layout: Layouts[N]) -> N:
     """Return the bytes of weights gathered for use [byte]: two layers, and embedding and LM head.
 
     With pipeline parallelism it is all weights and gradients of the stage: they are not resharded between
@@ -296,8 +298,8 @@ def _gathered_weights(stage: StageParameters, numerics: Numerics, layout: Layout
 
 
 def _activations(
-    work: Workload, batch_size: Any, layout: Layouts, hidden_shards: Any, constants: MemoryConstants
-) -> Any:
+    work: Workload[float | N], batch_size: float | N, layout: Layouts[N], hidden_shards: N, constants: MemoryConstants
+) -> N:
     """Return the bytes of activations saved for the backward pass on the first pipeline stage [byte].
 
     The first stage holds most activations. `hidden_shards` is the number of ranks that share the hidden state.
@@ -322,15 +324,15 @@ def _activations(
     selective = bytes_per_layer * elements * where(layout.attention > 0, SELECTIVE_SAVED_SHARE, 1.0)
     layer_input = 2.0 * sequences * work.sequence_length * work.width / hidden_shards * (1 - layout.offload_activations)
     saved = where(
-        layout.recompute == 0,
+        equal(layout.recompute, 0),
         all_saved * where(layout.eager > 0, constants.eager_activations, 1.0),
-        where(layout.recompute == 1, selective, layer_input),
+        where(equal(layout.recompute, 1), selective, layer_input),
     )
     recomputed = largest(all_saved - saved, 0.0)  # of the one layer whose backward pass runs
     return saved * in_flight_layers(work, batch_size, layout) + recomputed
 
 
-def in_flight_layers(work: Workload, batch_size: Any, layout: Layouts) -> Any:
+def in_flight_layers(work: Workload[float | N], batch_size: float | N, layout: Layouts[N]) -> N:
     """Return the number of layers whose activations the first pipeline stage holds at once.
 
     With the 1F1B schedule the first stage holds as many micro-batches as there are stages. Interleaving with v chunks
@@ -347,7 +349,7 @@ def in_flight_layers(work: Workload, batch_size: Any, layout: Layouts) -> Any:
     ----------
     Narayanan et al. 2021, section 2.2 (arXiv 2104.04473); Korthikanti et al. 2022, section 4.2.3 (arXiv 2205.05198).
     """
-    micro_batches = layout.accumulation(batch_size)
+    micro_batches = accumulation(batch_size, layout)
     in_flight = smallest(layout.pipeline, micro_batches)
     stages, chunks = layout.pipeline, layout.interleave
     factor = where(chunks > 1, 1 + (stages - 1) / (stages * chunks), 1.0)

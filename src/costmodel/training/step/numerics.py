@@ -1,7 +1,8 @@
 """Number formats of training: bytes of weights, gradients, optimizer states and matmul operands."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Generic, Literal, NamedTuple
 
+from costmodel.foundation.arrays import N, Value_co
 from costmodel.foundation.errors import InputError, unknown
 
 Precision = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "fp8-rowwise", "mxfp8", "fp4", "nvfp4"]
@@ -34,48 +35,50 @@ matrices and uses AdamW for the rest. SGD has one. Adafactor keeps only row and 
 """
 
 
-class Numerics(NamedTuple):
+class Numerics(NamedTuple, Generic[Value_co]):
     """Bytes per parameter and relative work of a training or forward pass; numbers or arrays that broadcast."""
 
-    operand: Any = 2.0
+    operand: float | Value_co = 2.0
     """Bytes per element of a matmul operand [byte]."""
-    weight: Any = 2.0
+    weight: float | Value_co = 2.0
     """Bytes per parameter of the weights in the layers [byte]."""
-    gradient: Any = 4.0
+    gradient: float | Value_co = 4.0
     """Bytes per trained parameter of the gradients [byte]."""
-    master: Any = 4.0
+    master: float | Value_co = 4.0
     """Bytes per trained parameter of the fp32 master weights [byte]."""
-    moments: Any = 8.0
+    moments: float | Value_co = 8.0
     """Bytes of optimizer moments per trained parameter of a weight matrix in a layer [byte]."""
-    other_moments: Any = 8.0
+    other_moments: float | Value_co = 8.0
     """Bytes of optimizer moments per trained parameter elsewhere: embeddings, LM head, norms, biases [byte]."""
-    backward: Any = 2.0
+    backward: float | Value_co = 2.0
     """FLOPs of the backward pass over those of the forward pass: 2, 1 with frozen weights, 0 without training [1]."""
-    trained: Any = 1.0
+    trained: float | Value_co = 1.0
     """Share of the parameters in the layers that are trained [1]."""
-    embedding_weight: Any = 2.0
+    embedding_weight: float | Value_co = 2.0
     """Bytes per parameter of embedding and LM head [byte]."""
-    embedding_trained: Any = 1.0
+    embedding_trained: float | Value_co = 1.0
     """Share of the parameters of embedding and LM head that are trained [1]."""
-    adapter: Any = 0.0
+    adapter: float | Value_co = 0.0
     """Bytes per adapter parameter: weight, gradient and optimizer states together [byte]."""
-    adapter_operand: Any = 2.0
+    adapter_operand: float | Value_co = 2.0
     """Bytes per element that adapters read and write [byte]."""
-    quantized: Any = 0.0
+    quantized: float | Value_co = 0.0
     """Dequantization of the weights before each matmul: 0 none, 1 by fused kernels, 2 by framework operations."""
 
-    def optimizer_state_bytes(self, matrix_share: Any) -> Any:
-        """Return the bytes of master weights and moments per trained parameter [byte].
 
-        Parameters
-        ----------
-        matrix_share : float or ndarray
-            Share of the parameters that are in weight matrices of layers [1].
-        """
-        return self.master + matrix_share * self.moments + (1 - matrix_share) * self.other_moments
+def optimizer_bytes_per_parameter(numerics: Numerics[float | N], matrix_share: float | N) -> float | N:
+    """Return the bytes of master weights and moments per trained parameter [byte].
+
+    Parameters
+    ----------
+    numerics : Numerics
+    matrix_share : float or ndarray
+        Share of the parameters that are in weight matrices of layers [1].
+    """
+    return numerics.master + matrix_share * numerics.moments + (1 - matrix_share) * numerics.other_moments
 
 
-FORWARD = Numerics(2.0, 2.0, 0.0, 0.0, 0.0, 0.0, backward=0.0, trained=0.0, embedding_trained=0.0)
+FORWARD: Numerics = Numerics(2.0, 2.0, 0.0, 0.0, 0.0, 0.0, backward=0.0, trained=0.0, embedding_trained=0.0)
 """A forward pass in 16 bits, without training."""
 
 
@@ -109,10 +112,10 @@ def numerics(precision: str = "bf16", optimizer: str = "adamw", master_weights: 
     Examples
     --------
     >>> mixed = numerics()
-    >>> mixed.weight + mixed.gradient + mixed.optimizer_state_bytes(1.0)
+    >>> mixed.weight + mixed.gradient + optimizer_bytes_per_parameter(mixed, 1.0)
     18.0
     >>> pure = numerics(master_weights=False)
-    >>> pure.weight + pure.gradient + pure.optimizer_state_bytes(1.0)
+    >>> pure.weight + pure.gradient + optimizer_bytes_per_parameter(pure, 1.0)
     8.0
     """
     problems = []

@@ -6,9 +6,9 @@ from the step time in `costmodel.training.layouts.step_time`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple
 
-from costmodel.foundation.arrays import largest, smallest, where
+from costmodel.foundation.arrays import N, N_co, equal, largest, smallest, where
 from costmodel.foundation.tables import constant
 from costmodel.training.step.communication import (
     context_parallel,
@@ -18,6 +18,7 @@ from costmodel.training.step.communication import (
     tensor_parallel,
 )
 from costmodel.training.step.configuration import StepConfiguration
+from costmodel.training.step.layout import accumulation
 from costmodel.training.step.memory import (
     layers_of_largest_stage,
     optimizer_state_bytes,
@@ -32,43 +33,43 @@ if TYPE_CHECKING:
     from costmodel.training.step.workload import Workload
 
 
-class Breakdown(NamedTuple):
+class Breakdown(NamedTuple, Generic[N_co]):
     """Time of a step by component [s]; each has the broadcast shape. The components add up to the step time."""
 
-    matmul: Any
-    attention: Any
+    matmul: N_co
+    attention: N_co
     """Core attention and state-space scans."""
-    elementwise: Any
+    elementwise: N_co
     """Norms, activation functions, residual additions, casts to 8 and 4 bits."""
-    launch: Any
+    launch: N_co
     """Waiting for the host to launch kernels."""
-    adapters: Any
+    adapters: N_co
     """Low-rank adapters."""
-    dequantize: Any
+    dequantize: N_co
     """Dequantization of frozen weights."""
-    head: Any
+    head: N_co
     """LM head and loss."""
-    tensor_parallel: Any
+    tensor_parallel: N_co
     """Exposed tensor-parallel communication."""
-    context_parallel: Any
+    context_parallel: N_co
     """Exposed context-parallel communication."""
-    expert_parallel: Any
+    expert_parallel: N_co
     """Exposed all-to-all between experts."""
-    pipeline_send_recv: Any
+    pipeline_send_recv: N_co
     """Exposed pipeline send/recv."""
-    pipeline_bubble: Any
+    pipeline_bubble: N_co
     """Idle time of the pipeline schedule."""
-    data_parallel: Any
+    data_parallel: N_co
     """Exposed data-parallel communication."""
-    optimizer: Any
+    optimizer: N_co
     """Optimizer step."""
-    fixed_overhead: Any
+    fixed_overhead: N_co
     """Fixed per-step overhead."""
 
     @property
-    def total(self) -> Any:
+    def total(self) -> N_co:
         """Step time [s]."""
-        return sum(self)
+        return sum(self[1:], self[0])
 
 
 SELECTIVE_RECOMPUTED_SHARE = constant("selective_recomputed_share")
@@ -85,13 +86,13 @@ _HEAD_WIDTH_EXPONENT = constant("head_width_exponent")
 
 
 def step_breakdown(
-    work: Workload,
-    numerics: Numerics,
-    hardware: HardwareRates,
-    batch_size: Any,
-    layout: Layouts,
-    constants: TimeConstants,
-) -> Breakdown:
+    work: Workload[float | N],
+    numerics: Numerics[float | N],
+    hardware: HardwareRates[float | N],
+    batch_size: float | N,
+    layout: Layouts[N],
+    constants: TimeConstants[float | N],
+) -> Breakdown[N]:
     """Return the time of a training step, by component.
 
     With m micro-batches, p stages, v chunks per stage and time t per micro-batch on the slowest stage, the step takes
@@ -120,7 +121,7 @@ def step_breakdown(
     """
     step = StepConfiguration(work, numerics, hardware, layout, constants)
     stages, chunks = layout.pipeline, layout.interleave
-    micro_batches = layout.accumulation(batch_size)
+    micro_batches = accumulation(batch_size, layout)
     layer = _layer(step)
     layer_time = sum(layer.values())
     layers_of_largest = layers_of_largest_stage(work, layout)
@@ -148,14 +149,14 @@ def step_breakdown(
     )
 
 
-def _layer(step: StepConfiguration) -> dict[str, Any]:
+def _layer(step: StepConfiguration[N]) -> dict[str, N]:
     """Return the time of one micro-batch in the mean layer, by component of `Breakdown` [s].
 
     It is the time of forward, backward and recomputation.
     """
     work, numerics, layout, constants = step.work, step.numerics, step.layout, step.constants
-    selective = where((layout.recompute == 1) & (layout.attention > 0), SELECTIVE_RECOMPUTED_SHARE, 0.0)
-    forward_equivalents = 1 + numerics.backward + where(layout.recompute == 2, 1.0, selective)
+    selective = where(equal(layout.recompute, 1) & (layout.attention > 0), SELECTIVE_RECOMPUTED_SHARE, 0.0)
+    forward_equivalents = 1 + numerics.backward + where(equal(layout.recompute, 2), 1.0, selective)
     matmul_forward, elements = _matmul(step)
     matmul = forward_equivalents * matmul_forward
     attention = _attention(step, forward_equivalents)
@@ -183,7 +184,7 @@ def _layer(step: StepConfiguration) -> dict[str, Any]:
     }
 
 
-def _matmul(step: StepConfiguration) -> tuple[Any, Any]:
+def _matmul(step: StepConfiguration[N]) -> tuple[N, N]:
     """Return the forward time of the matmuls of the mean layer [s], and the elements that they read and write [1].
 
     The time is FLOPs over the asymptotic rate plus memory traffic over the bandwidth. The second term is the loss of
@@ -209,7 +210,7 @@ def _matmul(step: StepConfiguration) -> tuple[Any, Any]:
     return dense_time + expert_time / constants.experts, read + written + expert_read + expert_written
 
 
-def _attention(step: StepConfiguration, forward_equivalents: Any) -> Any:
+def _attention(step: StepConfiguration[N], forward_equivalents: N) -> N:
     """Return the time of core attention and scans in the mean layer: forward, backward and recomputation [s].
 
     The rate is a share of the 16-bit peak. The fused backward pass recomputes the scores: forward and backward are
@@ -220,19 +221,19 @@ def _attention(step: StepConfiguration, forward_equivalents: Any) -> Any:
     Dao 2023, "FlashAttention-2", section 4.1 (arXiv 2307.08691).
     """
     work, layout, hardware, constants = step.work, step.layout, step.hardware, step.constants
-    kernel = where(layout.attention == 2, constants.attention_flash_2, constants.attention)
-    kernel = where(layout.attention == 1, constants.attention_flash_1, kernel)
+    kernel = where(equal(layout.attention, 2), constants.attention_flash_2, constants.attention)
+    kernel = where(equal(layout.attention, 1), constants.attention_flash_1, kernel)
     rate = hardware.peak * kernel * (work.head_width / 128.0) ** _HEAD_WIDTH_EXPONENT
     rate = rate * work.sequence_length / (work.sequence_length + constants.attention_length)
-    fused = (1 + step.has_backward(_ATTENTION_BACKWARD) + step.full_recompute) * work.attention_flops / rate
+    fused = (1 + _ATTENTION_BACKWARD * step.has_backward + step.full_recompute) * work.attention_flops / rate
     matmuls = 2 * work.attention_flops / (constants.attention_unfused * hardware.peak * constants.matmul)
     softmax = constants.softmax_traffic * 2 * work.scores / hardware.memory_bandwidth
-    unfused = (1 + step.has_backward(2.0) + where(layout.recompute > 0, 1.0, 0.0)) * (matmuls + softmax)
+    unfused = (1 + 2 * step.has_backward + where(layout.recompute > 0, 1.0, 0.0)) * (matmuls + softmax)
     scan = forward_equivalents * work.scan_flops / (hardware.peak * constants.scan)
     return step.sequences_per_layer / layout.tensor * (where(layout.attention > 0, fused, unfused) + scan)
 
 
-def _adapters(step: StepConfiguration) -> Any:
+def _adapters(step: StepConfiguration[N]) -> N:
     """Return the forward time of low-rank adapters in the mean layer [s]; memory traffic dominates."""
     adapter, constants, hardware = step.work.adapter, step.constants, step.hardware
     sequences = step.sequences_per_layer / step.layout.tensor
@@ -242,17 +243,17 @@ def _adapters(step: StepConfiguration) -> Any:
     return traffic * moved / hardware.memory_bandwidth + flops / (constants.adapter_matmul * hardware.peak)
 
 
-def _dequantize(step: StepConfiguration) -> Any:
+def _dequantize(step: StepConfiguration[N]) -> N:
     """Return the time to dequantize the weights of the mean layer to 16 bits once [s]."""
     work, numerics, layout, constants = step.work, step.numerics, step.layout, step.constants
     experts = work.expert.weights / (layout.expert * layout.expert_tensor)
     weights = (work.dense.weights + work.grouped.weights) / layout.tensor + work.replicated.weights + experts
     traffic = constants.dequantize * where(numerics.quantized > 1, 1.0, constants.dequantize_fused)
     moved = traffic * (numerics.weight + numerics.operand) * weights / work.layers
-    return where(numerics.quantized > 0, moved / step.hardware.memory_bandwidth, 0.0)
+    return where(numerics.quantized > 0, 1.0, 0.0) * moved / step.hardware.memory_bandwidth
 
 
-def _elementwise(step: StepConfiguration) -> Any:
+def _elementwise(step: StepConfiguration[N]) -> N:
     """Return the forward time of norms, activation functions, residuals and MoE permutation in the mean layer [s]."""
     work, layout = step.work, step.layout
     tensor = layout.tensor
@@ -266,19 +267,19 @@ def _elementwise(step: StepConfiguration) -> Any:
     return moved / step.hardware.memory_bandwidth
 
 
-def _head(step: StepConfiguration) -> Any:
+def _head(step: StepConfiguration[N]) -> N:
     """Return the time of LM head and loss for one micro-batch, forward and backward [s]."""
     work, numerics, layout = step.work, step.numerics, step.layout
     sequences = layout.micro_batch / layout.context / layout.tensor
     forward_equivalents = 1 + where(numerics.backward > 0, 1 + numerics.embedding_trained, 0.0)
     flops = forward_equivalents * sequences * work.head.flops
     matmul = flops / (step.hardware.peak * step.constants.matmul)
-    logits = sequences * work.head.written_sharded * (work.head.flops > 0)
-    loss = (1 + step.has_backward(2.0)) * 4 * logits / step.hardware.memory_bandwidth
+    logits = sequences * work.head.written_sharded * where(work.head.flops > 0, 1.0, 0.0)
+    loss = (1 + 2 * step.has_backward) * 4 * logits / step.hardware.memory_bandwidth
     return matmul + loss * where(layout.eager > 0, step.constants.loss_eager, 1.0)
 
 
-def _optimizer(step: StepConfiguration) -> Any:
+def _optimizer(step: StepConfiguration[N]) -> N:
     """Return the time of the optimizer step [s]: it reads states and gradients, and writes states and weights."""
     work, numerics, layout, hardware = step.work, step.numerics, step.layout, step.hardware
     stage = stage_parameters(work, layout)

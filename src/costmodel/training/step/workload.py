@@ -7,11 +7,12 @@ from it. All values are for one model replica and one sequence; a layout divides
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from costmodel.architecture.blocks.pieces import Linear
 from costmodel.architecture.counting import pairs
 from costmodel.architecture.structure import distinct_layers
+from costmodel.foundation.arrays import Array, Value_co
 from costmodel.training.step.adapters import virtual_parameters
 
 if TYPE_CHECKING:
@@ -23,99 +24,99 @@ if TYPE_CHECKING:
     from costmodel.training.step.adapters import Adapters
 
 
-class Matmuls(NamedTuple):
+class Matmuls(NamedTuple, Generic[Value_co]):
     """Sums over the matmuls of one sharding group, forward pass of one sequence."""
 
-    flops: Any = 0.0
+    flops: float | Value_co = 0.0
     """FLOPs [FLOP]."""
-    read: Any = 0.0
+    read: float | Value_co = 0.0
     """Input elements that every tensor-parallel rank reads in full [1]."""
-    read_sharded: Any = 0.0
+    read_sharded: float | Value_co = 0.0
     """Input elements that are sharded over tensor-parallel ranks [1]."""
-    written: Any = 0.0
+    written: float | Value_co = 0.0
     """Output elements that every tensor-parallel rank writes in full [1]."""
-    written_sharded: Any = 0.0
+    written_sharded: float | Value_co = 0.0
     """Output elements that are sharded over tensor-parallel ranks [1]."""
-    weights: Any = 0.0
+    weights: float | Value_co = 0.0
     """Elements of the weight matrices [1]."""
 
 
-class Parameters(NamedTuple):
+class Parameters(NamedTuple, Generic[Value_co]):
     """Number of parameters by sharding group [1]."""
 
-    dense: Any
+    dense: Value_co
     """Sharded by tensor parallelism."""
-    grouped: Any
+    grouped: Value_co
     """Key and value projections with fewer KV heads than heads: sharded at most by the number of KV heads."""
-    replicated: Any
+    replicated: Value_co
     """Replicated on all tensor-parallel ranks: norms, routers."""
-    expert: Any
+    expert: Value_co
     """Routed experts."""
-    embedding: Any
+    embedding: Value_co
     """Input embedding and learned positions."""
-    head: Any
+    head: Value_co
     """LM head; 0 if tied to the embedding."""
-    prediction: Any
+    prediction: Value_co
     """Layers of multi-token prediction, all groups together."""
-    matrix_share: Any
+    matrix_share: Value_co
     """Share of the parameters of the layers that are in matrices [1]."""
 
 
-class Workload(NamedTuple):
+class Workload(NamedTuple, Generic[Value_co]):
     """Work of an architecture for one sequence; numbers, or arrays of shape (workloads,)."""
 
-    sequence_length: Any
+    sequence_length: Value_co
     """Tokens of the sequence [token]."""
-    layers: Any
+    layers: Value_co
     """Number of layers [1]."""
-    expert_layers: Any
+    expert_layers: Value_co
     """Number of MoE layers [1]."""
-    width: Any
+    width: Value_co
     """Hidden size [1]."""
-    heads: Any
+    heads: Value_co
     """Attention heads: the fewest of all layers [1]."""
-    key_heads: Any
+    key_heads: Value_co
     """KV heads: the fewest of all layers [1]."""
-    experts: Any
+    experts: Value_co
     """Routed experts of an MoE layer; 1 without [1]."""
-    vocabulary: Any
+    vocabulary: Value_co
     """Vocabulary size [1]."""
-    dense: Matmuls
+    dense: Matmuls[Value_co]
     """Matmuls that tensor parallelism shards."""
-    grouped: Matmuls
+    grouped: Matmuls[Value_co]
     """Key and value projections that are sharded at most by the number of KV heads."""
-    replicated: Matmuls
+    replicated: Matmuls[Value_co]
     """Matmuls that are replicated on all tensor-parallel ranks."""
-    expert: Matmuls
+    expert: Matmuls[Value_co]
     """Matmuls of the routed experts."""
-    head: Matmuls
+    head: Matmuls[Value_co]
     """LM head, once per set of logits."""
-    adapter: Matmuls
+    adapter: Matmuls[Value_co]
     """Low-rank adapters; `weights` is their number of parameters."""
-    attention_flops: Any
+    attention_flops: Value_co
     """Forward FLOPs of core attention, causal [FLOP]."""
-    head_width: Any
+    head_width: Value_co
     """Mean head width, weighted by FLOPs [1]."""
-    scores: Any
+    scores: Value_co
     """Elements of all attention score matrices, without the causal mask [1]."""
-    scan_flops: Any
+    scan_flops: Value_co
     """Forward FLOPs of state-space scans [FLOP]."""
-    residual: Any
+    residual: Value_co
     """Elements of the hidden state at the inputs of all blocks [1]."""
-    normalized: Any
+    normalized: Value_co
     """Elements that norms process [1]."""
-    all_reduced: Any
+    all_reduced: Value_co
     """Elements summed over tensor-parallel ranks in the forward pass, experts apart [1]."""
-    routed: Any
+    routed: Value_co
     """Elements sent to the experts in the forward pass; as many return [1]."""
-    key_values: Any
+    key_values: Value_co
     """Elements of keys and values [1]."""
-    prediction_share: Any
+    prediction_share: Value_co
     """Work of the multi-token-prediction layers, in units of the mean layer [1]."""
-    parameters: Parameters
-    model_flops: Any
+    parameters: Parameters[Value_co]
+    model_flops: Value_co
     """Model FLOPs of a training pass, core attention causal [FLOP]."""
-    recomputed_flops: Any
+    recomputed_flops: Value_co
     """FLOPs of one more forward pass through the layers (full recomputation) [FLOP]."""
 
 
@@ -139,7 +140,7 @@ def workload(architecture: Architecture, sequence_length: float, adapters: Adapt
     return _Sums(architecture, float(architecture.tokens or sequence_length), adapters).workload()
 
 
-def stacked(workloads: Sequence[Workload]) -> Workload:
+def stacked(workloads: Sequence[Workload]) -> Workload[Array]:
     """Return several workloads as one, with arrays of shape (len(workloads),).
 
     Parameters
@@ -153,7 +154,7 @@ def stacked(workloads: Sequence[Workload]) -> Workload:
             return type(values[0])(*(joined(column) for column in zip(*values, strict=True)))
         return np.array(values, dtype=float)
 
-    together: Workload = joined(workloads)
+    together: Workload[Array] = joined(workloads)
     return together
 
 
