@@ -6,9 +6,10 @@ A constant is a number, or each number of a tuple or mapping, that a module of t
 default of a field of a class, and a row of a table of assumptions. Numbers move up by 30 %, integers by at least 1,
 shares of 0.77 to 1 down by 30 % so that they stay shares, and years by one year.
 
-No file is changed: an import hook alters the parsed source of one module in a process of its own. The first run records
-which functions each test enters. A test touches a constant if it enters a function that mentions it; the tests of the
-same files follow. The first failing test kills the mutant. The exit status is 1 if more than 5 % survive.
+No file is changed: an import hook alters the parsed source of one module in a process of its own. The first run
+records which functions each test enters. A test touches a constant if it enters a function that mentions it. Tests in
+the folder of the module run first, with all tests of their files; then tests of other folders, the fastest first, for
+at most 30 s. The first failing test kills the mutant. The exit status is 1 if more than 5 % survive.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ ACCEPTED = 0.05
 """Share of mutants that may survive."""
 SECONDS = 600.0
 """Time after which a mutant counts as killed: it made a computation endless [s]."""
+FAR_SECONDS = 30.0
+"""Total duration of the tests that run in other folders than that of the module [s]."""
 Place = tuple[int, int, int, int]
 """First line and column, last line and column of an expression."""
 
@@ -413,16 +416,21 @@ def record(files: Sequence[str]) -> Tests:
     return recorder.tests
 
 
-def kill(constant: Constant, tests: Sequence[str]) -> str:
+class Plan(NamedTuple):
+    """Tests that touch a constant, in the order in which they run."""
+
+    near: list[str]
+    """Tests of the folder of the module, and those that share a file with them."""
+    far: list[str]
+    """Tests of other folders, `FAR_SECONDS` of them."""
+
+
+def kill(constant: Constant, plan: Plan) -> str:
     """Return the first test that fails with a moved constant, or ""."""
     install(constant)
-    near: list[str] = []
-    far: list[str] = []
-    for test in tests:
-        (near if is_near(test, constant.module) else far).append(test)
-    for stage in filter(None, (near, far)):
-        order = Order(stage)
-        status = pytest.main([*OPTIONS, "-x", *dict.fromkeys(test.partition("::")[0] for test in stage)], [order])
+    for tests in filter(None, plan):
+        order = Order(tests)
+        status = pytest.main([*OPTIONS, "-x", *dict.fromkeys(test.partition("::")[0] for test in tests)], [order])
         module = sys.modules.get(constant.module)
         if module is not None and not isinstance(module.__loader__, Loader):
             raise RuntimeError(f"{constant.module} was imported unaltered")
@@ -475,25 +483,27 @@ def digest(*paths: Path) -> str:
     return sha.hexdigest()[:16]
 
 
-def tests_of(functions: set[str], tests: Tests) -> list[str]:
-    """Return the tests that touch a constant, the fastest first, and then the other tests of their files.
-
-    `kill` runs those in the folder of the module before the others.
-    """
+def plan_of(module: str, functions: set[str], tests: Tests) -> Plan:
+    """Return the tests that touch a constant of a module, the fastest first."""
     prefixes = tuple(functions)
-    touching = {name for name, (_, entered) in tests.items() if any(entry.startswith(prefixes) for entry in entered)}
-    files = {name.partition("::")[0] for name in touching}
-    return sorted(
-        (name for name in tests if name.partition("::")[0] in files),
-        key=lambda name: (name not in touching, tests[name][0]),
-    )
+    touching = [name for name, (_, entered) in tests.items() if any(entry.startswith(prefixes) for entry in entered)]
+    touching.sort(key=lambda name: tests[name][0])
+    near = [name for name in touching if is_near(name, module)]
+    files = {name.partition("::")[0] for name in near}
+    near += [name for name in tests if name.partition("::")[0] in files and name not in near]
+    far, seconds = [], 0.0
+    for name in touching:
+        seconds += tests[name][0]
+        if seconds <= FAR_SECONDS and name not in near:
+            far.append(name)
+    return Plan(near, far)
 
 
-def run(constants: Sequence[Constant], plans: Sequence[Sequence[str]], folder: Path, jobs: int) -> list[str]:
+def run(constants: Sequence[Constant], plans: Sequence[Plan], folder: Path, jobs: int) -> list[str]:
     """Return what killed each constant, "" for those that survived."""
     killers = [""] * len(constants)
     running: dict[int, tuple[int, float]] = {}
-    waiting = [index for index, plan in enumerate(plans) if plan]
+    waiting = [index for index, plan in enumerate(plans) if any(plan)]
     total, done = len(waiting), 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -556,14 +566,16 @@ def main() -> int:
         importlib.import_module(library)
     tests = recorded([name for name in names if name != "assumptions"], folder, options.jobs)
     mentions = mentions_in_library()
-    plans = [tests_of(functions_that_touch(constant, mentions), tests) for constant in constants]
+    plans = [plan_of(constant.module, functions_that_touch(constant, mentions), tests) for constant in constants]
     if options.list:
         for constant, plan in zip(constants, plans, strict=True):
-            print(f"{constant} = {constant.text}   {len(plan)} tests")
+            print(f"{constant} = {constant.text}   {len(plan.near)} + {len(plan.far)} tests")
         return 0
     killers = run(constants, plans, folder, options.jobs)
-    fates = [{"constant": str(constant), "value": constant.text, "tests": len(plan), "killed_by": killer}
-             for constant, plan, killer in zip(constants, plans, killers, strict=True)]  # fmt: skip
+    fates = [
+        {"constant": str(constant), "value": constant.text, "tests": sum(map(len, plan)), "killed_by": killer}
+        for constant, plan, killer in zip(constants, plans, killers, strict=True)
+    ]
     if options.json:
         options.json.write_text(json.dumps(fates, indent=1), encoding="utf-8")
     return report(constants, killers)
