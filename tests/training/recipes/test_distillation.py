@@ -28,6 +28,11 @@ def test_teacher_generates_once_and_student_trains_every_epoch():
     assert recipe.purchases() is None
 
 
+def test_prompts_have_256_tokens_by_default():
+    recipe = cm.Distillation(examples=1000, lengths=500, teacher=TEACHER)
+    assert recipe.passes(STUDENT)[0].prompt_length == 256
+
+
 def test_teacher_scores_every_epoch_unless_cached():
     recipe = cm.Distillation(**DATA, teacher=TEACHER, epochs=3, trials=2, learn_from="logits")
     assert listed(recipe) == [("teacher", "forward", 3000e3), ("train", "train", 3000e3)]

@@ -214,6 +214,10 @@ def test_prompt_tuning_has_few_parameters():
     assert (parts.gradients, parts.optimizer_states) == (0, 0)
 
 
+def test_prompt_has_20_virtual_tokens_by_default():
+    assert adapter_parameters(LLAMA, cm.PromptTuning(tokens=1).adapters) == 20 * LLAMA.width
+
+
 def test_prompt_tuning_supports_quantized_weights():
     """The number formats are those of adapters."""
     prompt, adapters = cm.PromptTuning(tokens=1e6, quantization="nf4"), cm.QLoRA(tokens=1e6)

@@ -37,6 +37,11 @@ def test_length_sample_by_hand():
     assert two.longest == 300
 
 
+def test_long_sample_is_averaged_in_512_parts():
+    pairs = shape(list(range(1, 1025)))
+    assert pairs.quantiles[:2] == (1.5, 3.5) and pairs.longest == 1023.5
+
+
 @pytest.mark.parametrize("values", [[100, 200, 5000], [1, 1000], [10, 20, 30, 4000]])
 def test_length_sample_keeps_its_mean(values):
     cut = [min(length, MOST) for length in values]
