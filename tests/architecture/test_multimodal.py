@@ -16,7 +16,7 @@ from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.block import Operation
 from costmodel.architecture.blocks.reused_attention import ReusedAttention
 from costmodel.architecture.counting import flops_by_part, pairs
-from costmodel.architecture.families import FAMILIES
+from costmodel.architecture.families import MODULES
 from costmodel.architecture.flops import count_decode_flops, count_flops
 from costmodel.architecture.loading import load_architecture
 from costmodel.architecture.specification import Architecture
@@ -167,7 +167,7 @@ def test_the_whole_description_can_be_written_and_read(name):
 
 
 def test_published_models_are_exact(shared):
-    ours = {name for name, module in FAMILIES.items() if module in {"multimodal", "gemma4"}}
+    ours = {name for name, module in MODULES.items() if module in {"multimodal", "gemma4"}}
     with (shared / "configs" / "params.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["model_type"] in ours]
     assert len(rows) == 8

@@ -9,7 +9,8 @@ import pytest
 
 import costmodel as cm
 from costmodel.architecture.blocks.attention import Attention
-from costmodel.architecture.blocks.block import KINDS, read_block
+from costmodel.architecture.blocks.block import BLOCKS as REGISTERED
+from costmodel.architecture.blocks.block import read_block
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.gated_delta import GatedDelta
 from costmodel.architecture.blocks.kimi_delta import KimiDelta
@@ -17,11 +18,11 @@ from costmodel.architecture.blocks.lightning_attention import LightningAttention
 from costmodel.architecture.blocks.mamba import Mamba
 from costmodel.architecture.blocks.mamba2 import Mamba2
 from costmodel.architecture.blocks.rwkv import ChannelMix, TimeMix
-from costmodel.architecture.families import FAMILIES
+from costmodel.architecture.families import MODULES
 from costmodel.architecture.flops import count_decode_flops, count_flops
 from costmodel.foundation.errors import InputError
 
-OURS = {name for name, module in FAMILIES.items() if module in {"state_space", "linear_attention"}}
+OURS = {name for name, module in MODULES.items() if module in {"state_space", "linear_attention"}}
 SIZE = {"hidden_size": 64, "num_hidden_layers": 8, "vocab_size": 300}
 HEADS = {**SIZE, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 96}
 DELTA = {"linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 10, "linear_value_head_dim": 14}
@@ -219,7 +220,7 @@ def test_a_state_does_not_grow_with_the_context(block):
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.kind)
 def test_blocks_are_read_back(block):
     assert read_block(block.model_dump(mode="json")) == block
-    assert KINDS[block.kind].endswith(type(block).__name__)
+    assert REGISTERED[block.kind] is type(block)
 
 
 def test_caches_hold_state_and_last_tokens():

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from costmodel.architecture.families import FAMILIES, reader_of
+from costmodel.architecture.families import FAMILIES
 from costmodel.architecture.quantization import stored_bytes
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
@@ -83,7 +83,7 @@ def from_config(config: Mapping[str, Any], family: str | None = None) -> Archite
         raise InputError(f"model_type: {unknown('family', model_type, FAMILIES, hint)}")
     reader = Config(config)
     try:
-        architecture = reader_of(model_type)(reader)
+        architecture = FAMILIES[model_type](reader)
     except InputError as error:
         raise InputError(list(dict.fromkeys([*reader.all_problems(), *error.problems]))) from None
     except (ValueError, TypeError):

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
     from costmodel.planning.what_fits import Fits
 
-_SHORT = {"full": "full_fine_tuning", "qat": "quantization_aware_training", "prompt": "prompt_tuning"}
-"""Short names of recipes on the command line."""
 _WITHOUT_GPU = ("recipe", "prices", "cluster.count", "cluster.site")
 """Fields, or their prefixes, that may be set without an accelerator."""
 _STAND_IN = "H100-SXM"
@@ -51,9 +49,11 @@ def finetune(
 
     Compares it with hosted fine-tuning services. Without --gpu it lists the accelerators that can run the job.
     """
+    from costmodel.training.recipes.registry import SHORT_KINDS
+
     kind = method.lower().replace("-", "_")
     values = {
-        "recipe.kind": _SHORT.get(kind, kind), "recipe.tokens": tokens, "recipe.examples": examples,
+        "recipe.kind": SHORT_KINDS.get(kind, kind), "recipe.tokens": tokens, "recipe.examples": examples,
         "recipe.lengths": lengths, "recipe.epochs": epochs, "recipe.sequence_length": sequence_length,
         "recipe.batch_size": batch_size, "recipe.rank": rank, "recipe.software": software,
         "recipe.precision": precision, "recipe.packing": False if no_packing else None,

@@ -14,7 +14,7 @@ from costmodel.foundation.tables import Figure, Provenance, constant, default
 from costmodel.foundation.units import GIB, SI_FACTOR
 from costmodel.hardware.power import training_power
 from costmodel.hardware.site import electricity_price, grid_intensity, water_intensity
-from costmodel.training.jobs.realized_finetuning import job_kind, realized_efficiency
+from costmodel.training.jobs.realized_finetuning import realized_efficiency
 from costmodel.training.recipes.passes import pass_flops
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _put_recipes(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[tuple[
         tokens = recipe.trained_tokens()
         put(f"{recipe_prefix}tokens", "token", _given(tokens))
         passes = recipe.passes(scenario.architecture)
-        purchase = getattr(recipe, "purchases", lambda: None)()
+        purchase = recipe.purchases()
         if purchase is not None:
             purchases.append(f"{recipe_prefix}purchases")
             put(purchases[-1], "USD", purchase)
@@ -147,7 +147,7 @@ def _realized_efficiency(scenario: Scenario, recipe: AnyRecipe, job_speed: Speed
     """Return achieved speed / modeled speed of a job; None where the utilization contains it already."""
     if scenario.realized_efficiency is not None:
         return _given(scenario.realized_efficiency)
-    kind = job_kind(recipe)
+    kind = recipe.job_kind
     calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
     return (
         None if kind is None or calibrated or job_speed.basis not in {"planned", "class"} else realized_efficiency(kind)

@@ -119,7 +119,7 @@ def _in_planned_layout(scenario: Scenario, timed: list[AnyRecipe]) -> Speed:
         step_inputs = training_step_inputs(architecture, cluster, recipe, scenario.efficiency)
         planned = _plan(scenario, recipe, step_inputs)
         plans.append((step_inputs, planned))
-        if calibrated or recipe.kind != "pretraining":  # fine-tunes: `realized_efficiency` is an input of its own
+        if calibrated or recipe.job_kind is not None:  # fine-tunes: `realized_efficiency` is an input of its own
             figure = _modeled(scenario, recipe, planned)
         else:
             figure = planned_mfu(architecture, cluster, step_inputs, planned)

@@ -47,7 +47,8 @@ class Names(Generic[T]):
         aliases: Mapping[str, Iterable[str]] | None = None,
         dropped: tuple[str, ...] = (),
     ) -> None:
-        self.kind, self.things, self._dropped = kind, dict(things), dropped
+        self.kind, self._dropped = kind, dropped
+        self.things: Mapping[str, T] = dict(things)
         self._proper = {name_key(alias): name for name, others in (aliases or {}).items() for alias in others}
         self._proper |= {name_key(name): name for name in self.things}
 

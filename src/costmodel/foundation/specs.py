@@ -132,6 +132,26 @@ class Spec(BaseModel):
         return type(self)(**data)
 
 
+def kind_problem(base: type[Spec], kind: str, value: Any) -> str:
+    """Return what is wrong if a class cannot be one of the specifications that `kind` tells apart, or "".
+
+    Parameters
+    ----------
+    base : type
+        Base of these specifications.
+    kind : str
+        Kind under which files name the class.
+    value : object
+        The class.
+    """
+    if not (isinstance(value, type) and issubclass(value, base)):
+        return f"must be a subclass of {base.__module__}.{base.__name__}; got {value!r}"
+    field = value.model_fields.get("kind")
+    if field is None or field.default != kind:
+        return f'must have the field `kind: Literal["{kind}"] = "{kind}"`, so that files can name it'
+    return ""
+
+
 def changed(value: Any, path: str, new: Any) -> Any:
     """Return a copy of a specification, mapping or sequence with a new value at a dotted path.
 

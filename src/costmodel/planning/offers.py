@@ -12,14 +12,13 @@ if TYPE_CHECKING:
     from costmodel.architecture.loading import ArchitectureLike
     from costmodel.architecture.specification import Architecture
     from costmodel.market.hosted import HostedPrice
+    from costmodel.training.recipes.registry import AnyRecipe
 
 _CLASS = re.compile(r"(?:up to |[\d.]+B-)([\d.]+)B|above [\d.]+B")
 """A size class as providers name them: "up to 16B", "17B-69B", "above 300B"."""
-_SUPERVISED = {"full_fine_tuning", "lora", "qlora"}
-_OTHER_LOSSES = {"kto", "orpo", "simpo", "grpo"}
 
 
-def hosted_offers(architecture: ArchitectureLike, recipe: Any) -> list[dict[str, Any]]:
+def hosted_offers(architecture: ArchitectureLike, recipe: AnyRecipe) -> list[dict[str, Any]]:
     """Return the price of each provider for a recipe, in ascending order.
 
     The price of the model itself has precedence over that of its size class (by total parameters). Providers bill the
@@ -69,23 +68,24 @@ def hosted_offers(architecture: ArchitectureLike, recipe: Any) -> list[dict[str,
     return sorted(rows, key=lambda row: (row["usd"], row["provider"]))
 
 
-def _methods(recipe: Any) -> tuple[str, ...]:
+def _methods(recipe: AnyRecipe) -> tuple[str, ...]:
     """Return the hosted methods that match a recipe, the closest first."""
-    adapters = getattr(recipe, "rank", None) is not None
-    if recipe.kind in _SUPERVISED:
-        return ("lora-sft", "lora") if adapters else ("full-sft",)
-    if recipe.kind == "dpo":
-        return ("lora-dpo", "lora") if adapters else ("full-dpo",)
-    return ("lora",) if recipe.kind in _OTHER_LOSSES and adapters else ()
+    loss, adapters = recipe.hosted_loss, recipe.adapters is not None
+    if loss is None:
+        return ()
+    if loss == "other":
+        return ("lora",) if adapters else ()
+    return (f"lora-{loss}", "lora") if adapters else (f"full-{loss}",)
 
 
-def _cost(price: HostedPrice, recipe: Any) -> float | None:
+def _cost(price: HostedPrice, recipe: AnyRecipe) -> float | None:
     """Return the cost of a recipe [USD]; None if the price is for another kind of job."""
     from costmodel.foundation.ranges import middle
     from costmodel.market.dated import MILLION
+    from costmodel.training.recipes.reinforcement import Reinforcement
 
     tokens = middle(recipe.trained_tokens())
-    if recipe.kind != "grpo":
+    if not isinstance(recipe, Reinforcement):
         return None if "reinforcement" in price.note else float(price.cost(tokens))
     if price.usd_per_million_input is None or price.usd_per_million_output is None:
         return None

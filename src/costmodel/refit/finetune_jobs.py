@@ -11,7 +11,7 @@ from costmodel.foundation.errors import CostModelError
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import Row, Table, table
 from costmodel.refit.result import Refitted
-from costmodel.training.jobs.realized_finetuning import KINDS, job_kind
+from costmodel.training.jobs.realized_finetuning import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ def jobs(rows: Table) -> list[Job]:
             hours = estimate(scenario.replace(realized_efficiency=1.0)).value("gpu_hours")
         except CostModelError:
             continue
-        kind = job_kind(scenario.recipes[0])
+        kind = scenario.recipes[0].job_kind
         if isinstance(hours, float) and row["gpu_hours"] and kind is not None:
             listed.append(Job(kind, row["organization"], math.log(hours / 3600 / float(row["gpu_hours"]))))
     return listed

@@ -9,7 +9,7 @@ from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.foundation.columns import TEXT, Schema
 from costmodel.foundation.errors import CostModelError, MissingFactError
 from costmodel.foundation.tables import table
-from costmodel.training.jobs.realized_finetuning import job_kind, realized_efficiency
+from costmodel.training.jobs.realized_finetuning import realized_efficiency
 from costmodel.validation.columns import check_columns
 from costmodel.validation.scores import LEVELS, Case, report
 
@@ -66,7 +66,7 @@ def validate_published_finetunes(rows: Table) -> dict[str, Any]:
 
 def _without(scenario: Scenario, organization: str) -> Scenario:
     """Return a scenario with the realized efficiency of other organizations, if this one is among those fitted."""
-    kind = job_kind(scenario.recipes[0])
+    kind = scenario.recipes[0].job_kind
     left_out = {row["left_out"] for row in table(JOBS).rows if row["kind"] == kind}
     if kind is None or organization not in left_out:
         return scenario

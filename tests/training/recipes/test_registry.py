@@ -18,7 +18,7 @@ def recipe_classes():
     """Return all classes with a field `kind` and a method `passes`, by their path in the table."""
     modules = {name: import_module(f"costmodel.training.recipes.{name}") for name in MODULES}
     return [
-        (f"{name}.{value.__name__}", value)
+        (f"{module.__name__}:{value.__name__}", value)
         for name, module in modules.items()
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Spec) and value.__module__ == module.__name__
@@ -29,14 +29,14 @@ def recipe_classes():
 @pytest.mark.parametrize(("path", "recipe"), recipe_classes())
 def test_every_recipe_class_is_registered_under_its_kind(path, recipe):
     kind = recipe.model_fields["kind"].default
-    assert RECIPES.paths.get(kind) == path, f'add "{kind}": "{path}" to RECIPES in training/recipes/registry.py'
+    assert RECIPES.own.get(kind) == path, f'add "{kind}": "{path}" to RECIPES in training/recipes/registry.py'
     assert RECIPES[kind] is recipe
 
 
-@pytest.mark.parametrize("path", list(RECIPES.paths.values()))
+@pytest.mark.parametrize("path", list(RECIPES.own.values()))
 def test_every_recipe_is_a_public_name(path):
-    module, name = path.split(".")
-    home = f"training.recipes.{module}"
+    module, name = path.split(":")
+    home = module.removeprefix("costmodel.")
     assert cm._HOMES.get(name) == home, f'add "{name}": "{home}" to _HOMES in costmodel/__init__.py'
     assert name in cm.__all__, f'add "{name}" to __all__ in costmodel/__init__.py'
     public = Path(cm.__file__).read_text(encoding="utf-8").partition("_HOMES")[0]
@@ -46,7 +46,7 @@ def test_every_recipe_is_a_public_name(path):
 def test_json_schema_lists_every_recipe():
     schema = TypeAdapter(AnyRecipe).json_schema()
     names = {choice.get("title") or choice["$ref"].rpartition("/")[2] for choice in schema["anyOf"]}
-    assert names == {path.partition(".")[2] for path in RECIPES.paths.values()}
+    assert names == {path.partition(":")[2] for path in RECIPES.own.values()}
 
 
 def test_mapping_without_kind_is_pretraining():

@@ -1,7 +1,7 @@
 """Base of all blocks: weights, operations, cache and sharding of a block, without totals."""
 
 from collections.abc import Mapping
-from importlib import import_module
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BeforeValidator, GetJsonSchemaHandler, SerializeAsAny
@@ -9,7 +9,8 @@ from pydantic_core import core_schema
 
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.fields import JsonSchema, any_kind, reported
-from costmodel.foundation.specs import Spec
+from costmodel.foundation.registry import Registry, references
+from costmodel.foundation.specs import Spec, kind_problem
 
 Role = Literal["matrix", "norm", "bias", "embedding", "router", "expert"]
 Split = Literal["columns", "rows", "vocabulary", "heads", "replicated"]
@@ -110,31 +111,36 @@ class Block(Spec):
         return self.operations(width, 1.0, context)
 
 
-KINDS: dict[str, str] = {
-    "compressed_attention": "compressed_attention.CompressedAttention",
-    "hyper_connection": "hyper_connection.HyperConnection",
-    "attention": "attention.Attention",
-    "latent_attention": "latent_attention.LatentAttention",
-    "cross_attention": "cross_attention.CrossAttention",
-    "window_attention": "window_attention.WindowAttention",
-    "reused_attention": "reused_attention.ReusedAttention",
-    "contrast": "contrast.Contrast",
-    "feed_forward": "feed_forward.FeedForward",
-    "experts": "experts.Experts",
-    "aggregate": "aggregate.Aggregate",
-    "linear": "pieces.Linear",
-    "table": "pieces.Table",
-    "norm": "pieces.Norm",
-    "convolution": "pieces.Convolution",
-    "mamba": "mamba.Mamba",
-    "mamba2": "mamba2.Mamba2",
-    "gated_delta": "gated_delta.GatedDelta",
-    "kimi_delta": "kimi_delta.KimiDelta",
-    "lightning_attention": "lightning_attention.LightningAttention",
-    "time_mix": "rwkv.TimeMix",
-    "channel_mix": "rwkv.ChannelMix",
-}
-"""Module and class of each kind of block. A new kind is a file in this folder and a line here."""
+BLOCKS: Registry[type[Block]] = references(
+    "kind of block",
+    "costmodel.blocks",
+    {
+        "compressed_attention": "costmodel.architecture.blocks.compressed_attention:CompressedAttention",
+        "hyper_connection": "costmodel.architecture.blocks.hyper_connection:HyperConnection",
+        "attention": "costmodel.architecture.blocks.attention:Attention",
+        "latent_attention": "costmodel.architecture.blocks.latent_attention:LatentAttention",
+        "cross_attention": "costmodel.architecture.blocks.cross_attention:CrossAttention",
+        "window_attention": "costmodel.architecture.blocks.window_attention:WindowAttention",
+        "reused_attention": "costmodel.architecture.blocks.reused_attention:ReusedAttention",
+        "contrast": "costmodel.architecture.blocks.contrast:Contrast",
+        "feed_forward": "costmodel.architecture.blocks.feed_forward:FeedForward",
+        "experts": "costmodel.architecture.blocks.experts:Experts",
+        "aggregate": "costmodel.architecture.blocks.aggregate:Aggregate",
+        "linear": "costmodel.architecture.blocks.pieces:Linear",
+        "table": "costmodel.architecture.blocks.pieces:Table",
+        "norm": "costmodel.architecture.blocks.pieces:Norm",
+        "convolution": "costmodel.architecture.blocks.pieces:Convolution",
+        "mamba": "costmodel.architecture.blocks.mamba:Mamba",
+        "mamba2": "costmodel.architecture.blocks.mamba2:Mamba2",
+        "gated_delta": "costmodel.architecture.blocks.gated_delta:GatedDelta",
+        "kimi_delta": "costmodel.architecture.blocks.kimi_delta:KimiDelta",
+        "lightning_attention": "costmodel.architecture.blocks.lightning_attention:LightningAttention",
+        "time_mix": "costmodel.architecture.blocks.rwkv:TimeMix",
+        "channel_mix": "costmodel.architecture.blocks.rwkv:ChannelMix",
+    },
+    partial(kind_problem, Block),
+)
+"""Classes of blocks by kind. A new block is a module of this folder and a line here, or an entry point of a package."""
 
 
 def read_block(value: Any) -> Any:
@@ -142,22 +148,16 @@ def read_block(value: Any) -> Any:
     if isinstance(value, Block):
         return value
     kind = value.get("kind") if isinstance(value, Mapping) else None
-    if kind not in KINDS:
-        raise InputError(unknown("kind of block", kind, KINDS))
-    return _block_class(kind).from_data(value)
-
-
-def _block_class(kind: str) -> type[Block]:
-    module, name = KINDS[kind].split(".")
-    block: type[Block] = getattr(import_module(f"costmodel.architecture.blocks.{module}"), name)
-    return block
+    if not isinstance(kind, str) or kind not in BLOCKS:
+        raise InputError(unknown("kind of block", kind, BLOCKS))
+    return BLOCKS[kind].from_data(value)
 
 
 class _BlockJson:
     """Metadata of a field that holds any block: its JSON schema lists all of them."""
 
     def __get_pydantic_json_schema__(self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
-        return any_kind("Block", map(_block_class, KINDS), handler)
+        return any_kind("Block", BLOCKS.working().values(), handler)
 
 
 AnyBlock = Annotated[SerializeAsAny[Block], BeforeValidator(reported(read_block)), _BlockJson()]

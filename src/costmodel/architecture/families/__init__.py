@@ -1,14 +1,16 @@
-"""Families of models: reader of each `model_type` of a config.
+"""Families of models: the reader of each `model_type` of a config.
 
-A new family is one line here and a reader in the module that the line names. Modules are loaded when they are
-needed.
+A new family is a line of `MODULES`, and a reader in the `READERS` of the module that the line names; or an entry point
+of a package. Modules are loaded at their first use.
 """
 
-from importlib import import_module
+from pkgutil import resolve_name
+from typing import Any
 
 from costmodel.architecture.families.reading import Reader
+from costmodel.foundation.registry import Registry
 
-FAMILIES: dict[str, str] = {
+MODULES: dict[str, str] = {
     "deepseek_v4": "compressed_attention",
     "llama": "rotary",
     "mistral": "rotary",
@@ -87,10 +89,18 @@ FAMILIES: dict[str, str] = {
     "minimax": "linear_attention",
     "kimi_linear": "linear_attention",
 }
+"""Module of this folder with the reader of each `model_type`."""
 
 
-def reader_of(model_type: str) -> Reader:
-    """Return the reader of a known `model_type`."""
-    module = import_module(f"costmodel.architecture.families.{FAMILIES[model_type]}")
-    reader: Reader = module.READERS[model_type]
-    return reader
+def _reader(model_type: str) -> Reader:
+    readers: dict[str, Reader] = resolve_name(f"costmodel.architecture.families.{MODULES[model_type]}:READERS")
+    return readers[model_type]
+
+
+def _problem(_: str, value: Any) -> str:
+    """Return what is wrong with a reader of a package, or ""."""
+    return "" if callable(value) else f"must be a function of a Config that returns an Architecture; got {value!r}"
+
+
+FAMILIES: Registry[Reader] = Registry("model family", "costmodel.families", MODULES, _reader, _problem)
+"""Readers of configs by `model_type`."""

@@ -12,7 +12,7 @@ from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.pieces import Norm
-from costmodel.architecture.families import FAMILIES, reader_of, towers
+from costmodel.architecture.families import FAMILIES, towers
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
 from costmodel.architecture.families.rotary import routed
 from costmodel.architecture.sources.config import Config
@@ -82,7 +82,7 @@ def read_text(
         family = _LIKE.get(named, named)
         if family not in FAMILIES:
             raise InputError(f"text_config.model_type: {unknown('family', named, [*FAMILIES, *_LIKE])}")
-        return reader_of(family)(text)
+        return FAMILIES[family](text)
     text.require(named == model_type, f"model_type: only {model_type!r} is known here; got {named!r}")
     return reader(text)
 
@@ -150,7 +150,7 @@ def _gemma3(config: Config) -> Architecture:
 
 def _qwen2_vl(config: Config) -> Architecture:
     if config.data.get("text_config") is None:
-        text = reader_of("qwen2")(config)  # older configs have the keys of the text at the top level
+        text = FAMILIES["qwen2"](config)  # older configs have the keys of the text at the top level
     else:
         text = read_text(config, "qwen2_vl_text", either=True)
     return _merged(config, text, "hidden_size", 3584, towers.qwen2_vl)

@@ -7,26 +7,14 @@ writes `data/fitted/finetune_jobs.csv`.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import get_args
 
 from costmodel.foundation.ranges import between
 from costmodel.foundation.tables import Figure, Provenance, table
-from costmodel.training.recipes.pretraining import Pretraining
+from costmodel.training.recipes.recipe import JobKind
 
-if TYPE_CHECKING:
-    from costmodel.training.recipes.registry import AnyRecipe
-
-KINDS = ("full", "adapters", "reinforcement")
+KINDS: tuple[JobKind, ...] = get_args(JobKind)
 """Kinds of jobs: training of all weights, of adapters, and reinforcement learning."""
-
-
-def job_kind(recipe: AnyRecipe) -> str | None:
-    """Return the kind of job of a recipe; None for pretraining, which has its own realized efficiency."""
-    if isinstance(recipe, Pretraining):
-        return None
-    if recipe.kind in {"ppo", "grpo"}:
-        return "reinforcement"
-    return "full" if recipe.adapters is None else "adapters"
 
 
 @lru_cache(maxsize=256)

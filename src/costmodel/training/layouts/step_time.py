@@ -160,8 +160,8 @@ def pass_step_inputs(model_pass: Pass, cluster: Cluster, recipe: AnyRecipe, effi
         batch_size=float(recipe.sequences(cluster.count)),
         accelerators=float(cluster.count),
         auxiliary_bytes=recipe.auxiliary_bytes(architecture) / cluster.count,
-        eager=getattr(recipe, "software", "fused") == "eager",
-        finetune=recipe.kind != "pretraining",
+        eager=recipe.eager,
+        finetune=recipe.job_kind is not None,
     )
 
 

@@ -1,6 +1,6 @@
 """Fine-tuning: of all weights, of low-rank adapters, of virtual tokens; fields shared by all recipes but pretraining.
 
-To add a recipe of this kind, subclass `FineTuning` and add a row to `RECIPES` in `registry.py`.
+To add a recipe of this kind, subclass `FineTuning` and add a line to `RECIPES` in `registry.py`.
 """
 
 import math
@@ -12,10 +12,10 @@ from costmodel.architecture.quantization import BITS
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.fields import Count, Dimension, GPUHours, Measure, Tokens
 from costmodel.foundation.ranges import Range, middle
-from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import constant
 from costmodel.training.recipes.lengths import LengthDistribution, Lengths
 from costmodel.training.recipes.passes import KIND, Pass
+from costmodel.training.recipes.recipe import JobKind, Recipe
 from costmodel.training.step.adapters import ALL_LINEAR, Adapters, adapter_parameters
 from costmodel.training.step.numerics import FORWARD, Numerics, Optimizer, Precision, numerics
 
@@ -66,14 +66,13 @@ if TYPE_CHECKING:
         gpu_hours: RangeLike | None
 
 
-class FineTuning(Spec):
+class FineTuning(Recipe):
     """Base of all recipes that start from a trained model: data, trained parameters and number formats.
 
     The data of one epoch are given as `tokens`, or as `examples` with their `lengths`.
     """
 
     if TYPE_CHECKING:  # fields accept more types than they hold
-        kind: str
 
         def __init__(self, **fields: Unpack[FineTuningFields]) -> None: ...
 
@@ -165,8 +164,15 @@ class FineTuning(Spec):
 
     @property
     def adapters(self) -> Adapters | None:
-        """Trained adapters; None if all weights are trained."""
         return None if self.rank is None else Adapters(self.rank, self.targets, self.variant == "dora")
+
+    @property
+    def job_kind(self) -> JobKind:
+        return "full" if self.adapters is None else "adapters"
+
+    @property
+    def eager(self) -> bool:
+        return self.software == "eager"
 
     @property
     def length_distribution(self) -> LengthDistribution:
@@ -263,15 +269,6 @@ class FineTuning(Spec):
         """
         return [self.training_pass(architecture, middle(self.trained_tokens()))]
 
-    def auxiliary_bytes(self, architecture: Architecture) -> float:
-        """Return the memory of auxiliary models (reference, reward, critic, teacher) on all accelerators [byte].
-
-        Parameters
-        ----------
-        architecture : Architecture
-        """
-        return 0.0
-
     def sequences(self, count: int) -> int:
         """Return the sequences per step: the batch size, or the default [1].
 
@@ -302,6 +299,7 @@ class FullFineTuning(FineTuning):
 
         def __init__(self, **fields: Unpack[FineTuningFields]) -> None: ...
 
+    hosted_loss: ClassVar = "sft"
     kind: Literal["full_fine_tuning"] = Field(default="full_fine_tuning", description=KIND)
 
 
@@ -323,6 +321,7 @@ class LoRA(FineTuning):
 
         def __init__(self, **fields: Unpack[FineTuningFields]) -> None: ...
 
+    hosted_loss: ClassVar = "sft"
     kind: Literal["lora"] = Field(default="lora", description=KIND)
     rank: Count = Field(default=16, description="Rank of the low-rank adapters [1].")
 
@@ -339,6 +338,7 @@ class QLoRA(FineTuning):
 
         def __init__(self, **fields: Unpack[FineTuningFields]) -> None: ...
 
+    hosted_loss: ClassVar = "sft"
     kind: Literal["qlora"] = Field(default="qlora", description=KIND)
     rank: Count = Field(default=16, description="Rank of the low-rank adapters [1].")
     quantization: Quantization = Field(default="nf4", description="Number format of the frozen weights.")

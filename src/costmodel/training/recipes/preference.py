@@ -80,6 +80,7 @@ class DPO(_WithReference):
 
         def __init__(self, **fields: Unpack[ReferenceFields]) -> None: ...
 
+    hosted_loss: ClassVar = "dpo"
     kind: Literal["dpo"] = Field(default="dpo", description=KIND)
     sequences_of_example: ClassVar[int] = 2
 
@@ -96,6 +97,7 @@ class KTO(_WithReference):
 
         def __init__(self, **fields: Unpack[ReferenceFields]) -> None: ...
 
+    hosted_loss: ClassVar = "other"
     kind: Literal["kto"] = Field(default="kto", description=KIND)
 
 
@@ -106,6 +108,7 @@ class ORPO(FineTuning):
 
         def __init__(self, **fields: Unpack[FineTuningFields]) -> None: ...
 
+    hosted_loss: ClassVar = "other"
     kind: Literal["orpo"] = Field(default="orpo", description=KIND)
     sequences_of_example: ClassVar[int] = 2
 
@@ -117,5 +120,6 @@ class SimPO(FineTuning):
 
         def __init__(self, **fields: Unpack[FineTuningFields]) -> None: ...
 
+    hosted_loss: ClassVar = "other"
     kind: Literal["simpo"] = Field(default="simpo", description=KIND)
     sequences_of_example: ClassVar[int] = 2

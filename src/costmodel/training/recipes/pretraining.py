@@ -8,9 +8,9 @@ from pydantic import Field
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.fields import Dimension, GPUHours, Tokens
 from costmodel.foundation.ranges import Range, middle
-from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import constant
 from costmodel.training.recipes.passes import KIND, Pass
+from costmodel.training.recipes.recipe import Recipe
 from costmodel.training.step.numerics import Numerics, Optimizer, Precision, numerics
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ LEAST_STEPS = constant("least_steps")
 """Least number of steps of a run with the default batch size [1]."""
 
 
-class Pretraining(Spec):
+class Pretraining(Recipe):
     """Training on text from scratch, or one stage of it.
 
     Examples
@@ -78,15 +78,6 @@ class Pretraining(Spec):
     def trained_tokens(self) -> float | Range:
         """Return the training tokens [token]."""
         return self.tokens
-
-    def auxiliary_bytes(self, architecture: Architecture) -> float:
-        """Return the memory of auxiliary models [byte]: none.
-
-        Parameters
-        ----------
-        architecture : Architecture
-        """
-        return 0.0
 
     def numerics(self) -> Numerics:
         """Return the bytes of weights, gradients, optimizer states and matmul operands."""

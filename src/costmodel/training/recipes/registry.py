@@ -1,12 +1,12 @@
 """Table of the training recipes by kind, and the field type that accepts any of them.
 
-To add a recipe: write its class in a module of this folder (a subclass of `FineTuning`, or a `Spec` with the methods of
-`Pretraining`), add one row to `RECIPES`, and list the class in `costmodel.__init__`. Scenario files, the command line
-and the JSON schema read the table.
+To add a recipe: write its class in a module of this folder (a subclass of `FineTuning` or `Recipe`), and add one line
+to `RECIPES`. Scenario files, the command line and the JSON schema read the table. A package adds its own recipes with
+entry points.
 """
 
-from collections.abc import Iterator, Mapping
-from importlib import import_module
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -14,56 +14,45 @@ from pydantic_core import core_schema
 
 from costmodel.foundation.errors import FieldsError, InputError, unknown
 from costmodel.foundation.fields import JsonSchema, any_kind, reported
+from costmodel.foundation.registry import Registry, references
 from costmodel.foundation.renamed import RENAMED
-from costmodel.foundation.specs import Spec
+from costmodel.foundation.specs import kind_problem
+from costmodel.training.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
     from costmodel.training.recipes.finetuning import FineTuning
     from costmodel.training.recipes.pretraining import Pretraining
 
 
-class Recipes(Mapping[str, Any]):
-    """Recipe classes by kind; a module is imported at the first use of one of its classes."""
-
-    def __init__(self, paths: Mapping[str, str]) -> None:
-        self.paths = dict(paths)
-        """Module and class by kind, such as "finetuning.LoRA"."""
-
-    def __getitem__(self, kind: str) -> Any:
-        module, name = self.paths[kind].split(".")
-        return getattr(import_module(f"costmodel.training.recipes.{module}"), name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.paths)
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-
-RECIPES = Recipes(
+RECIPES: "Registry[type[AnyRecipe]]" = references(
+    "kind of recipe",
+    "costmodel.recipes",
     {
-        "pretraining": "pretraining.Pretraining",
-        "full_fine_tuning": "finetuning.FullFineTuning",
-        "lora": "finetuning.LoRA",
-        "qlora": "finetuning.QLoRA",
-        "prompt_tuning": "finetuning.PromptTuning",
-        "quantization_aware_training": "finetuning.QuantizationAwareTraining",
-        "reward_model": "preference.RewardModel",
-        "dpo": "preference.DPO",
-        "kto": "preference.KTO",
-        "orpo": "preference.ORPO",
-        "simpo": "preference.SimPO",
-        "ppo": "reinforcement.PPO",
-        "grpo": "reinforcement.GRPO",
-        "distillation": "distillation.Distillation",
-    }
+        "pretraining": "costmodel.training.recipes.pretraining:Pretraining",
+        "full_fine_tuning": "costmodel.training.recipes.finetuning:FullFineTuning",
+        "lora": "costmodel.training.recipes.finetuning:LoRA",
+        "qlora": "costmodel.training.recipes.finetuning:QLoRA",
+        "prompt_tuning": "costmodel.training.recipes.finetuning:PromptTuning",
+        "quantization_aware_training": "costmodel.training.recipes.finetuning:QuantizationAwareTraining",
+        "reward_model": "costmodel.training.recipes.preference:RewardModel",
+        "dpo": "costmodel.training.recipes.preference:DPO",
+        "kto": "costmodel.training.recipes.preference:KTO",
+        "orpo": "costmodel.training.recipes.preference:ORPO",
+        "simpo": "costmodel.training.recipes.preference:SimPO",
+        "ppo": "costmodel.training.recipes.reinforcement:PPO",
+        "grpo": "costmodel.training.recipes.reinforcement:GRPO",
+        "distillation": "costmodel.training.recipes.distillation:Distillation",
+    },
+    partial(kind_problem, Recipe),
 )
-"""All recipes by kind."""
+"""Classes of recipes by kind."""
+SHORT_KINDS = {"full": "full_fine_tuning", "qat": "quantization_aware_training", "prompt": "prompt_tuning"}
+"""Kinds of recipes by their short names on the command line."""
 
 
 def is_recipe(value: Any) -> bool:
-    """Return whether a value is a recipe: a specification with a method `passes`."""
-    return isinstance(value, Spec) and callable(getattr(value, "passes", None))
+    """Return whether a value is a recipe."""
+    return isinstance(value, Recipe)
 
 
 def read_recipe(value: Any) -> Any:
@@ -106,7 +95,7 @@ class _RecipeField:
         return core_schema.no_info_plain_validator_function(reported(read_recipe), serialization=written)
 
     def __get_pydantic_json_schema__(self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
-        return any_kind("Recipe", RECIPES.values(), handler, default="pretraining")
+        return any_kind("Recipe", RECIPES.working().values(), handler, default="pretraining")
 
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Reinforcement learning on rewards (GRPO, PPO): rollout, scoring and policy update as passes."""
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
@@ -12,6 +12,7 @@ from costmodel.foundation.ranges import Range, middle
 from costmodel.training.recipes.finetuning import FineTuning
 from costmodel.training.recipes.passes import KIND, Pass
 from costmodel.training.recipes.preference import AUXILIARY_WEIGHT_BYTES
+from costmodel.training.recipes.recipe import JobKind
 from costmodel.training.step.numerics import optimizer_bytes_per_parameter
 
 if TYPE_CHECKING:
@@ -93,6 +94,10 @@ class Reinforcement(FineTuning):
         return self
 
     @property
+    def job_kind(self) -> JobKind:
+        return "reinforcement"
+
+    @property
     def prompt_tokens(self) -> float:
         return self.prompt_length
 
@@ -152,6 +157,7 @@ class GRPO(Reinforcement):
 
         def __init__(self, **fields: Unpack[ReinforcementFields]) -> None: ...
 
+    hosted_loss: ClassVar = "other"
     kind: Literal["grpo"] = Field(default="grpo", description=KIND)
 
     def passes(self, architecture: Architecture) -> list[Pass]:
