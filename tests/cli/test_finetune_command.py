@@ -1,7 +1,6 @@
 """`costmodel finetune`: the estimate, its memory, the same job at providers, and what can do it."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
@@ -132,7 +131,7 @@ def test_bad_options(refused, arguments, message):
 
 
 def of_size(billions, name="own"):
-    return SimpleNamespace(name=name, parameters=SimpleNamespace(total=billions * 1e9))
+    return cm.Architecture.from_counts(billions * 1e9, name=name)
 
 
 @pytest.mark.parametrize(
