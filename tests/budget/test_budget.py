@@ -275,3 +275,9 @@ def test_a_budget_does_not_change():
     budget = Project(name="p", data=[{"name": "x", "unit_price": 1}]).budget()
     with pytest.raises(AttributeError, match="a budget does not change"):
         budget.project = None
+
+
+@pytest.mark.parametrize(("amount", "rounded"), [(9e14 + 0.375, 9e14), (1e15 + 0.375, 1e15 + 0.375)])
+def test_amounts_from_a_thousand_trillion_dollars_on_are_not_rounded(amount, rounded):
+    """A 64-bit float has 15 digits, and steps of an eighth of a dollar there."""
+    assert cents(amount) == rounded

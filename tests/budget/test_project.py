@@ -111,6 +111,18 @@ def test_default_experiments_agree_with_the_reported_reserve():
     assert 3 < one_shot_and_trials < 5
 
 
+def test_pieces_without_rework_are_paid_once():
+    budget = Project(name="p", data=[{"name": "pairs", "quantity": 100, "kind": "preference pair"}]).budget()
+    assert budget.lines[0].base == pytest.approx(100 * fact("preference pair").value, abs=0.01)
+
+
+def test_contingency_is_15_percent_of_all_other_lines_in_dollars_of_2026():
+    plan = Project(name="p", data=[{"name": "labels", "unit_price": 1000}])
+    *_, reserve = plan.budget().lines
+    assert (reserve.name, reserve.base, reserve.unit_price) == ("contingency", 150.0, 0.15)
+    assert plan.currency_year == 2026
+
+
 def test_pieces_written_by_an_api_are_paid_per_token():
     api = {"model": "gpt-4.1-mini", "input_tokens": 1000, "output_tokens": 500, "batch": True}
     budget = Project(name="p", data=[{"name": "answers", "quantity": "10k", "unit": "answer", "api": api}]).budget()

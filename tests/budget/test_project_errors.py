@@ -127,6 +127,12 @@ def test_storage_in_either_form():
     assert "one of unit_price, kind and api" in problems(storage=[{"name": "x"}])[0]
 
 
+def test_a_project_has_at_most_1000_lines():
+    listed = [{"name": f"item {number}", "unit_price": 1} for number in range(1001)]
+    assert len(Project(name="p", data=listed[:1000]).data) == 1000
+    assert "1 to 1000 runs, items and people; got 1001" in problems(data=listed)[0]
+
+
 def test_an_empty_project_is_refused():
     assert "1 to 1000 runs, items and people; got 0" in problems()[0]
     assert "need at least one run" in problems(experiments={}, data=[{"name": "x", "unit_price": 1}])[0]

@@ -11,7 +11,7 @@ import pytest
 
 from costmodel.budget.export.document import csv_text, html_page, inert, markdown
 from costmodel.budget.export.drawing import draw_calendar, draw_drivers, draw_groups, draw_total
-from costmodel.budget.lines import Line
+from costmodel.budget.lines import Driver, Line
 
 
 class Page(HTMLParser):
@@ -233,3 +233,29 @@ def test_units_of_the_axes_follow_the_size(fixed):
     )
     labels = [draw_groups(budget, Figure().subplots()).get_xlabel() for budget in (fixed, large)]
     assert [label.split(";")[0] for label in labels] == ["cost [k$]", "cost [M$]"]
+
+
+@pytest.mark.parametrize(
+    ("base", "unit", "drawn"), [(1.1e9, "B$", 1.1), (1.2e6, "M$", 1.2), (1.1e3, "k$", 1.1), (1.1, "USD", 1.1)]
+)
+def test_amounts_are_drawn_in_the_largest_unit_below_them(fixed, base, unit, drawn):
+    from matplotlib.figure import Figure
+
+    drivers = (Driver("price", 0.9 * base, 1.2 * base, 1.0),)
+    only = fixed.lines[0]._replace(low=base, base=base, high=base)
+    axes = draw_drivers(fixed.replace(lines=(only,), found=drivers), Figure().subplots())
+    assert axes.get_xlabel().startswith(f"total [{unit}]")
+    assert axes.patches[0].get_x() == pytest.approx(drawn, rel=0.01)
+
+
+def test_the_ten_widest_drivers_are_drawn(fixed):
+    from matplotlib.figure import Figure
+
+    drivers = tuple(Driver(f"input {share}", 0.9 * fixed.base, 1.1 * fixed.base, share / 78) for share in range(1, 13))
+    axes = draw_drivers(fixed.replace(found=drivers), Figure().subplots())
+    assert [label.get_text() for label in axes.get_yticklabels()] == [f"input {share}" for share in range(3, 13)]
+
+
+def test_quantiles_of_the_total_are_listed_from_5_to_95_percent(fixed):
+    listed = re.findall(r"(\d+) % probability that the project costs at most this", markdown(fixed))
+    assert listed == ["5", "10", "25", "50", "75", "90", "95"]

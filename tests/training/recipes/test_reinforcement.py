@@ -149,6 +149,10 @@ def test_given_tokens_are_those_of_all_answers():
     assert recipe.trained_tokens() == 2e6 and recipe.sequence_tokens() == pytest.approx(2.4e6)
 
 
+def test_prompts_have_256_tokens_by_default():
+    assert cm.GRPO(examples=1, lengths=500, sequence_length=2048).passes(LLAMA)[0].prompt_length == 256
+
+
 def test_prompt_must_be_shorter_than_sequence():
     with pytest.raises(cm.InputError, match=r"prompt_length: 3,000 tokens leave no room .* sequences of 2,048"):
         cm.GRPO(examples=5, lengths=5, prompt_length=3000)
