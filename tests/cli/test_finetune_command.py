@@ -6,7 +6,7 @@ import pytest
 
 import costmodel as cm
 from costmodel.planning.offers import hosted_offers
-from costmodel.training.recipes.registry import RECIPES
+from costmodel.training.recipes.table import RECIPES
 
 ON_4090 = ("finetune", "llama-3.1-8b", "--gpu", "RTX-4090")
 

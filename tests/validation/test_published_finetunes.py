@@ -12,7 +12,7 @@ from costmodel.foundation.tables import read_csv, table
 from costmodel.hardware.accelerator import load_accelerator
 from costmodel.refit.finetune_jobs import JOBS, Job, job_rows, jobs
 from costmodel.training.jobs.realized_finetuning import KINDS, realized_efficiency
-from costmodel.training.recipes.registry import RECIPES
+from costmodel.training.recipes.table import RECIPES
 from costmodel.validation.published_finetunes import validate_published_finetunes
 
 ROWS = table("measurements/published_finetunes").rows

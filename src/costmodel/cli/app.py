@@ -22,6 +22,7 @@ from costmodel.cli.refitting import refit
 from costmodel.cli.runs import runs
 from costmodel.cli.validating import validate
 from costmodel.foundation.errors import CostModelError, InputError
+from costmodel.foundation.registry import Registry
 
 _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     estimate: (
@@ -56,6 +57,8 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     refit: ("refit utilization --check",),
 }
 """Examples of each command, in the order in which the help lists the commands."""
+_GROUPS = {"prices": prices, "data": data}
+"""Groups of commands by name."""
 
 app = typer.Typer(
     help="Estimate what it costs to train a foundation model: FLOPs, GPU-hours, days, energy, carbon and dollars.",
@@ -68,8 +71,37 @@ app = typer.Typer(
 for command, examples in _COMMANDS.items():
     lines = "\n".join(f"  costmodel {example}" for example in examples)
     app.command(epilog=f"\b\nExamples:\n{lines}")(command)
-app.add_typer(prices, name="prices")
-app.add_typer(data, name="data")
+for name, group in _GROUPS.items():
+    app.add_typer(group, name=name)
+
+
+def _problem(_: str, value: object) -> str:
+    """Return what is wrong with a command of a package, or ""."""
+    return "" if callable(value) else f"must be a function or a typer.Typer; got {value!r}"
+
+
+_OWN: dict[str, Callable[..., None] | typer.Typer] = {function.__name__: function for function in _COMMANDS} | _GROUPS
+COMMANDS = Registry("command", "costmodel.commands", _OWN, _OWN.__getitem__, _problem)
+"""Functions with the annotations of typer, or groups of commands, by name."""
+
+
+def _add_commands_of_packages() -> None:
+    """Add the commands of installed packages; print what is wrong with those that cannot be used."""
+    try:
+        new = COMMANDS.added.keys() - {command.name for command in app.registered_commands}
+    except InputError as error:
+        _print_problems(error)
+        return
+    for name in sorted(new - {group.name for group in app.registered_groups}):
+        try:
+            command = COMMANDS[name]
+        except InputError as error:
+            _print_problems(error)
+            continue
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
 
 
 def main() -> None:
@@ -77,13 +109,19 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    if next((word for word in sys.argv[1:] if not word.startswith("-")), "") not in COMMANDS.own:
+        _add_commands_of_packages()
     try:
         app()
     except CostModelError as error:
-        problems = error.problems if isinstance(error, InputError) else (str(error),)
-        for problem in problems:
-            print(f"costmodel: {problem}", file=sys.stderr)
+        _print_problems(error)
         sys.exit(2)
+
+
+def _print_problems(error: CostModelError) -> None:
+    problems = error.problems if isinstance(error, InputError) else (str(error),)
+    for problem in problems:
+        print(f"costmodel: {problem}", file=sys.stderr)
 
 
 def _print_version(requested: bool) -> None:

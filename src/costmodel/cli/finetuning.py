@@ -9,6 +9,7 @@ import typer
 from costmodel.cli.changes import Changes, built, parsed_changes, with_changes
 from costmodel.cli.printing import Json, print_json
 from costmodel.foundation.rendering import amount, number, text
+from costmodel.training.recipes.table import SHORT_KINDS, methods
 
 if TYPE_CHECKING:
     from costmodel.estimation.estimate import Estimate
@@ -23,7 +24,7 @@ _STAND_IN = "H100-SXM"
 
 def finetune(
     architecture: Annotated[str, typer.Argument(help="Model name, or config.json.")],
-    method: Annotated[str, typer.Option(help="full, lora, qlora, dpo, kto, orpo, simpo, grpo, ppo, qat, ...")] = "lora",
+    method: Annotated[str, typer.Option(help=f"Recipe: {', '.join(methods())}.")] = "lora",
     tokens: Annotated[str | None, typer.Option(help="Tokens of one epoch, such as 20M.")] = None,
     examples: Annotated[str | None, typer.Option(help="Examples of one epoch; needs --lengths.")] = None,
     lengths: Annotated[str | None, typer.Option(help="Tokens per example: 512 or 'lognormal 200 to 1500'.")] = None,
@@ -49,8 +50,6 @@ def finetune(
 
     Compares it with hosted fine-tuning services. Without --gpu it lists the accelerators that can run the job.
     """
-    from costmodel.training.recipes.registry import SHORT_KINDS
-
     kind = method.lower().replace("-", "_")
     values = {
         "recipe.kind": SHORT_KINDS.get(kind, kind), "recipe.tokens": tokens, "recipe.examples": examples,

@@ -33,7 +33,7 @@ def list_prices(
     from costmodel.market.gpu_prices import UNTRACED, traced_prices
     from costmodel.market.price_table import check_columns
 
-    accelerator = None if gpu is None else accelerator_names().get(gpu)["name"]
+    accelerator = None if gpu is None else accelerator_names().get(gpu).name
     facts = _prices(table)
     if wrong := check_columns(facts):
         raise InputError(wrong)

@@ -9,7 +9,7 @@ from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.hardware.cluster import Cluster
 from costmodel.market.rental import Rental
-from costmodel.training.recipes.registry import RECIPES
+from costmodel.training.recipes.table import RECIPES
 
 if TYPE_CHECKING:
     from costmodel.foundation.tables import Row

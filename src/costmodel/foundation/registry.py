@@ -160,7 +160,7 @@ class Catalog(Names[T]):
     ) -> None:
         super().__init__(registry.kind, {}, aliases, dropped)
         self._proper |= {name_key(name): name for name in registry.own}
-        self.things = self._registry = registry
+        self.things = self.registry = registry
 
     def proper(self, name: str) -> str | None:
         """Return the proper name of a name or alias, or None if it is unknown."""
@@ -168,7 +168,7 @@ class Catalog(Names[T]):
 
     @cached_property
     def _added(self) -> dict[str, str]:
-        return {name_key(name): name for name in self._registry.added}
+        return {name_key(name): name for name in self.registry.added}
 
 
 def _package(entry: EntryPoint) -> str:

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.fields import Bandwidth, Bytes, Count, Date, Gigabytes, Measure, Power, Rate
-from costmodel.foundation.names import Names
+from costmodel.foundation.registry import Catalog, Registry
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Row, table
 from costmodel.foundation.units import GIB, written_unit
@@ -205,7 +205,7 @@ def load_accelerator(source: str | Mapping[str, Any] | Accelerator) -> Accelerat
     if isinstance(source, Accelerator):
         return source
     if isinstance(source, str):
-        return _load(accelerator_names().get(source)["name"])
+        return accelerator_names().get(source)
     if not isinstance(source, Mapping):
         raise InputError(f"an accelerator must be a name, an Accelerator or its fields; got {type(source).__name__}")
     return Accelerator.from_data(source)
@@ -214,15 +214,29 @@ def load_accelerator(source: str | Mapping[str, Any] | Accelerator) -> Accelerat
 def accelerators() -> list[dict[str, Any]]:
     """Return the catalog as rows: name, vendor, peak rates [TFLOP/s], marketed memory [GB], power [W] and source."""
     shown = ("name", "vendor", "release_date", "bf16", "fp8", "memory", "memory_bandwidth", "tdp", "source")
-    return [{field: getattr(_load(name), field) for field in shown} for name in accelerator_names()]
+    listed = accelerator_names().registry.working().values()
+    return [{field: getattr(accelerator, field) for field in shown} for accelerator in listed]
 
 
 @lru_cache(maxsize=1)
-def accelerator_names() -> Names[Row]:
-    """Return the rows of `data/facts/accelerators.csv` by name and alias."""
-    rows = table("facts/accelerators").rows
-    aliases = {row["name"]: row["aliases"].split("|") for row in rows if row["aliases"]}
-    return Names("accelerator", {row["name"]: row for row in rows}, aliases, _VENDORS)
+def accelerator_names() -> Catalog[Accelerator]:
+    """Return the accelerators of `data/facts/accelerators.csv` and of installed packages, by name and alias."""
+    aliases = {name: row["aliases"].split("|") for name, row in _rows().items() if row["aliases"]}
+    taken = [alias for listed in aliases.values() for alias in listed]
+    registry = Registry("accelerator", "costmodel.accelerators", _rows(), _load, _problem, taken)
+    return Catalog(registry, aliases, _VENDORS)
+
+
+def _problem(name: str, value: object) -> str:
+    """Return what is wrong with an accelerator of a package, or ""."""
+    if isinstance(value, Accelerator) and value.name == name:
+        return ""
+    return f"must be an Accelerator with the name {name!r}; got {value!r}"
+
+
+@lru_cache(maxsize=1)
+def _rows() -> dict[str, Row]:
+    return {row["name"]: row for row in table("facts/accelerators").rows}
 
 
 @lru_cache(maxsize=1)
@@ -230,9 +244,8 @@ def _networks() -> dict[str, Row]:
     return {row["accelerator"]: row for row in table("facts/networks").rows}
 
 
-@lru_cache(maxsize=128)
 def _load(name: str) -> Accelerator:
-    row, network = accelerator_names().things[name], _networks().get(name, {})
+    row, network = _rows()[name], _networks().get(name, {})
     numbers = {field: float(row[column]) for field, column in _COLUMNS.items() if row[column]}
     if row["usable_memory_gib"]:
         numbers["usable_memory"] = float(row["usable_memory_gib"]) * GIB

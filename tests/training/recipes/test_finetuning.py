@@ -8,7 +8,7 @@ import costmodel as cm
 from costmodel.training.layouts.step_time import pass_workload
 from costmodel.training.recipes.finetuning import FROZEN_WEIGHT_BYTES
 from costmodel.training.recipes.passes import pass_flops, sequence_flops
-from costmodel.training.recipes.registry import RECIPES
+from costmodel.training.recipes.table import RECIPES
 from costmodel.training.step.adapters import Adapters, adapter_parameters
 from costmodel.training.step.layout import layouts
 from costmodel.training.step.memory import memory

@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 import costmodel as cm
 from costmodel.foundation.specs import Spec
 from costmodel.training import recipes
-from costmodel.training.recipes.registry import RECIPES, AnyRecipe, is_recipe, read_recipe
+from costmodel.training.recipes.registry import AnyRecipe, is_recipe, read_recipe
+from costmodel.training.recipes.table import RECIPES
 
 MODULES = sorted(path.stem for path in Path(recipes.__file__).parent.glob("*.py") if path.stem != "__init__")
 
@@ -29,7 +30,7 @@ def recipe_classes():
 @pytest.mark.parametrize(("path", "recipe"), recipe_classes())
 def test_every_recipe_class_is_registered_under_its_kind(path, recipe):
     kind = recipe.model_fields["kind"].default
-    assert RECIPES.own.get(kind) == path, f'add "{kind}": "{path}" to RECIPES in training/recipes/registry.py'
+    assert RECIPES.own.get(kind) == path, f'add "{kind}": "{path}" to RECIPES in training/recipes/table.py'
     assert RECIPES[kind] is recipe
 
 

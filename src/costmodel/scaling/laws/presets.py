@@ -1,4 +1,4 @@
-"""Published scaling laws by name, from `data/facts/scaling_laws.csv`.
+"""Published scaling laws by name, from `data/facts/scaling_laws.csv` and from installed packages.
 
 Grades of the rows: A from the authors' own files, B from a report with its equation or table, D recomputed for
 this library.
@@ -7,10 +7,11 @@ this library.
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from costmodel.foundation.names import Names
+from costmodel.foundation.registry import Catalog, Registry
 from costmodel.foundation.tables import Row, table
 from costmodel.scaling.laws.compute_optimal import ComputePowerLaw
 from costmodel.scaling.laws.data_constrained import MuennighoffLaw
@@ -19,13 +20,14 @@ from costmodel.scaling.laws.experts import ClarkLaw, KrajewskiLaw
 from costmodel.scaling.laws.hoffmann import HoffmannLaw
 from costmodel.scaling.laws.hyperparameters import DeepSeekLaw, StepLaw
 from costmodel.scaling.laws.kaplan import CriticalBatchLaw, KaplanLaw, KaplanSingleLaw
+from costmodel.scaling.laws.law import Law
 from costmodel.scaling.laws.precision import PrecisionLaw
 from costmodel.scaling.laws.sparsity import AbnarLaw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FORMS: dict[str, Callable[..., Any]] = {
+FORMS: dict[str, Callable[..., Law]] = {
     "abnar": AbnarLaw,
     "busbridge": BusbridgeLaw,
     "clark": ClarkLaw,
@@ -74,23 +76,52 @@ def scaling_law(name: str) -> Any:
 
 
 def scaling_laws() -> list[Row]:
-    """Return one row per law: name, form, coefficients, counts, source, grade and note.
+    """Return one row per law, those of installed packages last.
+
+    The columns are name, form, coefficients, counts, source, grade and note.
 
     Examples
     --------
     >>> next(row["form"] for row in scaling_laws() if row["name"] == "llama-3")
     'compute'
     """
-    return [dict(row) for row in table("facts/scaling_laws").rows]
+    laws = _laws().registry
+    added = [_row(law) for name, law in laws.working().items() if name in laws.added]
+    return [dict(row) for row in table("facts/scaling_laws").rows] + added
 
 
 @lru_cache(maxsize=1)
-def _laws() -> Names[Any]:
-    laws = {row["name"]: _law(row) for row in table("facts/scaling_laws").rows}
-    return Names("scaling law", laws, _ALIASES)
+def _laws() -> Catalog[Any]:
+    rows = {row["name"]: row for row in table("facts/scaling_laws").rows}
+    taken = [alias for aliases in _ALIASES.values() for alias in aliases]
+    laws = Registry("scaling law", "costmodel.scaling_laws", rows, lambda name: _law(rows[name]), _problem, taken)
+    return Catalog(laws, _ALIASES)
 
 
-def _law(row: Row) -> Any:
+def _problem(name: str, value: object) -> str:
+    """Return what is wrong with a law of a package, or ""."""
+    if isinstance(value, Law) and value.name == name and value.source:
+        return ""
+    return f"must be a Law with the name {name!r} and a source; got {value!r}"
+
+
+def _row(law: Law) -> Row:
+    """Return the row of a law of a package."""
+    given = {item.name: getattr(law, item.name) for item in fields(law) if item.name not in {"name", "source"}}
+    coefficients = ";".join(f"{name}={value!r}" for name, value in given.items())
+    form = f"{type(law).__module__}:{type(law).__name__}"
+    return {
+        "name": law.name,
+        "form": form,
+        "coefficients": coefficients,
+        "counts": "",
+        "source": law.source,
+        "grade": "",
+        "note": "",
+    }
+
+
+def _law(row: Row) -> Law:
     values = dict(_coefficient(cell) for cell in row["coefficients"].split(";"))
     return FORMS[row["form"]](**values, name=row["name"], source=row["source"])
 

@@ -1,6 +1,6 @@
 """Fine-tuning: of all weights, of low-rank adapters, of virtual tokens; fields shared by all recipes but pretraining.
 
-To add a recipe of this kind, subclass `FineTuning` and add a line to `RECIPES` in `registry.py`.
+To add a recipe of this kind, subclass `FineTuning` and add a line to `RECIPES` in `table.py`.
 """
 
 import math

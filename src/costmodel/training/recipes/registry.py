@@ -1,12 +1,6 @@
-"""Table of the training recipes by kind, and the field type that accepts any of them.
-
-To add a recipe: write its class in a module of this folder (a subclass of `FineTuning` or `Recipe`), and add one line
-to `RECIPES`. Scenario files, the command line and the JSON schema read the table. A package adds its own recipes with
-entry points.
-"""
+"""The field type that accepts any recipe of the table, as an object or as a mapping of its fields."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -14,40 +8,13 @@ from pydantic_core import core_schema
 
 from costmodel.foundation.errors import FieldsError, InputError, unknown
 from costmodel.foundation.fields import JsonSchema, any_kind, reported
-from costmodel.foundation.registry import Registry, references
 from costmodel.foundation.renamed import RENAMED
-from costmodel.foundation.specs import kind_problem
 from costmodel.training.recipes.recipe import Recipe
+from costmodel.training.recipes.table import RECIPES
 
 if TYPE_CHECKING:
     from costmodel.training.recipes.finetuning import FineTuning
     from costmodel.training.recipes.pretraining import Pretraining
-
-
-RECIPES: "Registry[type[AnyRecipe]]" = references(
-    "kind of recipe",
-    "costmodel.recipes",
-    {
-        "pretraining": "costmodel.training.recipes.pretraining:Pretraining",
-        "full_fine_tuning": "costmodel.training.recipes.finetuning:FullFineTuning",
-        "lora": "costmodel.training.recipes.finetuning:LoRA",
-        "qlora": "costmodel.training.recipes.finetuning:QLoRA",
-        "prompt_tuning": "costmodel.training.recipes.finetuning:PromptTuning",
-        "quantization_aware_training": "costmodel.training.recipes.finetuning:QuantizationAwareTraining",
-        "reward_model": "costmodel.training.recipes.preference:RewardModel",
-        "dpo": "costmodel.training.recipes.preference:DPO",
-        "kto": "costmodel.training.recipes.preference:KTO",
-        "orpo": "costmodel.training.recipes.preference:ORPO",
-        "simpo": "costmodel.training.recipes.preference:SimPO",
-        "ppo": "costmodel.training.recipes.reinforcement:PPO",
-        "grpo": "costmodel.training.recipes.reinforcement:GRPO",
-        "distillation": "costmodel.training.recipes.distillation:Distillation",
-    },
-    partial(kind_problem, Recipe),
-)
-"""Classes of recipes by kind."""
-SHORT_KINDS = {"full": "full_fine_tuning", "qat": "quantization_aware_training", "prompt": "prompt_tuning"}
-"""Kinds of recipes by their short names on the command line."""
 
 
 def is_recipe(value: Any) -> bool:
