@@ -365,3 +365,11 @@ def test_horizons_are_at_most_100_years(years, accepted):
     else:
         with pytest.raises(InputError, match="from 0 to 100"):
             rental_path("neocloud").quantile(0.5, years)
+
+
+def test_crps_is_integrated_from_minus_4_to_4_in_cells_of_0_002():
+    """A forecast without spread at 0: the outcome 0.0015 is one cell away, the outcome 5 all positive cells."""
+    day, year = dt.date(2024, 1, 1), dt.date(2025, 1, 1)
+    near, far = (Pair("neocloud", "x", "y", "p", "on_demand", day, year, change) for change in (0.0015, 5.0))
+    scores = score(Drift(0.0, 1e-9), [near, far])
+    assert [scored.crps for scored in scores] == pytest.approx([0.002, 4.0])
