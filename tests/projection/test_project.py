@@ -471,3 +471,21 @@ def test_median_with_100_paths_agrees_with_100000_paths(of, how):
     few = project_cost(of, AHEAD, paths=100, **how)
     assert matrix(few).shape == (100, 6)
     assert math.log(few.median(2030) / many.median(2030)) == pytest.approx(0, abs=0.5)
+
+
+def test_default_number_of_paths_is_20000_and_more_paths_extend_them():
+    few, many = (project_cost(MODEL, [2030], floor=False, **paths) for paths in ({}, {"paths": 30_000}))
+    assert len(few.draws(2030)) == 20_000
+    assert (many.draws(2030)[:20_000] == few.draws(2030)).all()
+
+
+def test_endless_years_are_read_up_to_a_thousand():
+    read = []
+
+    def endless():
+        while True:
+            read.append(2030)
+            yield 2030
+
+    assert project_cost(MODEL, endless(), paths=100).years == (2030,)
+    assert len(read) == 1000

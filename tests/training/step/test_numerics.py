@@ -3,7 +3,7 @@
 import pytest
 
 import costmodel as cm
-from costmodel.training.step.numerics import MOMENTS, OPERAND_BYTES, numerics, optimizer_bytes_per_parameter
+from costmodel.training.step.numerics import FORWARD, MOMENTS, OPERAND_BYTES, Numerics, numerics, optimizer_bytes_per_parameter
 
 
 def per_parameter(*args, matrix_share=1.0, **given):
@@ -32,6 +32,18 @@ def per_parameter(*args, matrix_share=1.0, **given):
 )
 def test_bytes_per_parameter(given, expected):
     assert per_parameter(**given) == expected
+
+
+def test_default_is_mixed_precision_with_adam():
+    """18 bytes per parameter, and a backward pass of two forward passes (Kaplan et al. 2020, arXiv 2001.08361)."""
+    assert Numerics() == numerics("bf16", "adamw")
+    assert (Numerics().backward, Numerics().adapter_operand) == (2.0, 2.0)
+    assert (Numerics().trained, Numerics().embedding_trained) == (1.0, 1.0)
+    assert Numerics().embedding_weight == 2.0
+
+
+def test_forward_pass_holds_weights_and_operands_of_16_bits():
+    assert (FORWARD.weight, FORWARD.operand, FORWARD.embedding_weight) == (2.0, 2.0, 2.0)
 
 
 def test_16_bit_gradients_give_16_bytes_with_adam_and_10_with_8_bit_adam():
