@@ -373,3 +373,9 @@ def test_crps_is_integrated_from_minus_4_to_4_in_cells_of_0_002():
     near, far = (Pair("neocloud", "x", "y", "p", "on_demand", day, year, change) for change in (0.0015, 5.0))
     scores = score(Drift(0.0, 1e-9), [near, far])
     assert [scored.crps for scored in scores] == pytest.approx([0.002, 4.0])
+
+
+def test_shipped_paths_equal_the_fit():
+    fitted, shipped = path_rows(price_pairs()), table("fitted/rental_paths").rows
+    for row, expected in zip(fitted, shipped, strict=True):
+        assert {**row, "source": ""} == {**expected, "source": ""}

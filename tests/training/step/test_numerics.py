@@ -3,7 +3,14 @@
 import pytest
 
 import costmodel as cm
-from costmodel.training.step.numerics import FORWARD, MOMENTS, OPERAND_BYTES, Numerics, numerics, optimizer_bytes_per_parameter
+from costmodel.training.step.numerics import (
+    FORWARD,
+    MOMENTS,
+    OPERAND_BYTES,
+    Numerics,
+    numerics,
+    optimizer_bytes_per_parameter,
+)
 
 
 def per_parameter(*args, matrix_share=1.0, **given):
