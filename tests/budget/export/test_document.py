@@ -257,5 +257,5 @@ def test_the_ten_widest_drivers_are_drawn(fixed):
 
 
 def test_quantiles_of_the_total_are_listed_from_5_to_95_percent(fixed):
-    listed = re.findall(r"(\d+) % probability that the project costs at most this", markdown(fixed))
+    listed = re.findall(r"([\d.]+) % probability that the project costs at most this", markdown(fixed))
     assert listed == ["5", "10", "25", "50", "75", "90", "95"]

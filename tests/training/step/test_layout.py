@@ -20,6 +20,7 @@ from costmodel.training.step.layout import (
     infeasibility_reasons,
     layout_of,
     layouts,
+    usual_kernel,
 )
 from costmodel.training.step.workload import workload
 
@@ -200,3 +201,18 @@ def test_non_layout_values_are_rejected(value):
     recipe = cm.Pretraining(tokens="1B", sequence_length=64, batch_size=12)
     with pytest.raises(cm.InputError, match="`layout` must be a Layout or a sequence of them"):
         cm.step_time(MIXTURE, cm.Cluster("H100-SXM", 1), recipe, value)
+
+
+@pytest.mark.parametrize(
+    ("year", "kernel"),
+    [
+        (2022.9, "unfused"),
+        (2023.0, "flash-1"),
+        (2023.5, "flash-1"),
+        (2023.6, "flash-2"),
+        (2024.4, "flash-2"),
+        (2024.6, "latest"),
+    ],
+)
+def test_usual_kernel_follows_the_releases_of_flash_attention(year, kernel):
+    assert usual_kernel(year) == kernel

@@ -178,7 +178,9 @@ def _setup(cells: Cells, architecture: Architecture, cluster: Cluster) -> Setup:
     if batch := cells.whole("batch_size"):
         fields["batch_size"] = batch
     if method != "full_fine_tuning":
-        fields |= {"rank": cells.whole("rank") or 16, "train_embeddings": cells.switch("train_embeddings") or False}
+        fields |= {"train_embeddings": cells.switch("train_embeddings") or False}
+        if rank := cells.whole("rank"):
+            fields["rank"] = rank
         fields |= {name: words[name] for name in ("quantization", "variant") if name in words}
     recipe = RECIPES[method](**fields)
     layout, accumulation = _layout(cells, recipe, architecture, cluster, eager)

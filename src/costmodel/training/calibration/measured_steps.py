@@ -210,7 +210,7 @@ def _flops_per_token(convention: str, architecture: Architecture, length: int) -
     from costmodel.architecture.flops import flops_per_token
 
     if convention in {"hardware_full_recompute", "model_gpt"}:
-        depth, width, vocabulary = architecture.depth, architecture.width, architecture.vocabulary or 51200
+        depth, width, vocabulary = architecture.depth, architecture.width, architecture.vocabulary or 0
         passes = 4 if convention == "hardware_full_recompute" else 3
         head = vocabulary / (4 * passes * depth * width)
         return float(24 * passes * depth * width**2 * (1 + length / (6 * width) + head))

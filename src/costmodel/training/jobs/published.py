@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from costmodel.foundation.tables import Row, Table
 
 DEFAULT_SEQUENCE_LENGTH = int(constant("published_sequence_length"))
+DEFAULT_YEAR = constant("published_year")
+"""Date of a published run that states none [year]."""
 AGREEMENT = constant("parameter_agreement")
 """Relative difference of parameters up to which an architecture is the published one: names are rounded [1]."""
 NEEDED = (
@@ -136,7 +138,7 @@ def _run(row: Row) -> Run:
 
 def _year(row: Row) -> float:
     stated = re.match(r"(20\d\d)(?:-(\d\d))?", row.get("date", ""))
-    return 2024.0 if stated is None else int(stated[1]) + (int(stated[2] or 6) - 0.5) / 12
+    return DEFAULT_YEAR if stated is None else int(stated[1]) + (int(stated[2] or 6) - 0.5) / 12
 
 
 def _detailed(row: Row, counted: Architecture) -> Architecture | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from costmodel.foundation.arrays import expit, logit
 from costmodel.foundation.ranges import Interval, between, normal_quantile
-from costmodel.foundation.tables import Figure, Provenance, default, table
+from costmodel.foundation.tables import Figure, Provenance, constant, default, table
 from costmodel.training.jobs.published import Run, read_runs
 
 if TYPE_CHECKING:
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 OTHER = "other"
 """Generation of the row for accelerators without published runs."""
+MOE_SPREAD = constant("moe_effect_spread")
+"""Prior standard deviation of the effect of a mixture of experts, on the logit [1]."""
+GENERATION_SPREAD = constant("generation_effect_spread")
+"""Prior standard deviation of the effect of an accelerator generation, on the logit [1]."""
+RUN_SPREAD = constant("run_spread")
+"""Standard deviation between the runs of a class, on the logit [1]: with the others, one run moves the effect of its
+class by a quarter of its difference."""
 MOST_UTILIZATION = 0.99
 """Steady-state utilization at which a published run is capped before its logit is taken [1]."""
 
@@ -76,14 +83,7 @@ def organization_weights(runs: Sequence[Run]) -> list[float]:
     return [1 / organizations.count(name) for name in organizations]
 
 
-def fit_utilization(
-    runs: Sequence[Run],
-    goodput: float,
-    moe_sd: float = 0.6,
-    generation_sd: float = 0.3,
-    noise_sd: float = 0.5,
-    sd: float | None = None,
-) -> Utilization:
+def fit_utilization(runs: Sequence[Run], goodput: float, sd: float | None = None) -> Utilization:
     """Fit the utilization of classes; classes with few runs are shrunk toward the mean.
 
     This is a ridge regression of the logit of utilization / goodput. Every organization has the weight of one run.
@@ -94,9 +94,6 @@ def fit_utilization(
         Published runs.
     goodput : float
         Typical share of the wall time in useful steps [1].
-    moe_sd, generation_sd, noise_sd : float
-        Prior standard deviation of the effects and of a run, on the logit [1]. With these values one run moves the
-        effect of its class by a quarter of its difference.
     sd : float, optional
         Standard deviation to report; by default that of runs of organizations left out of the fit.
     """
@@ -107,14 +104,14 @@ def fit_utilization(
         [[1.0, run.moe, *(run.accelerator.generation == name for name in generations)] for run in runs], dtype=float
     )
     values = np.array([steady_logit(run, goodput) for run in runs])
-    weights = np.array(organization_weights(runs)) / noise_sd**2
-    penalty = np.diag([0.0, moe_sd**-2, *([generation_sd**-2] * len(generations))])
+    weights = np.array(organization_weights(runs)) / RUN_SPREAD**2
+    penalty = np.diag([0.0, MOE_SPREAD**-2, *([GENERATION_SPREAD**-2] * len(generations))])
     normal = design.T @ (design * weights[:, None]) + penalty
     solution = np.linalg.solve(normal, design.T @ (weights * values))
     if sd is None:
         sd = float(np.sqrt(np.mean(np.square(_left_out_residuals(runs, goodput)))))
     effects = dict(zip(generations, solution[2:].tolist(), strict=True))
-    return Utilization(float(solution[0]), float(solution[1]), effects, sd, generation_sd)
+    return Utilization(float(solution[0]), float(solution[1]), effects, sd, GENERATION_SPREAD)
 
 
 def _left_out_residuals(runs: Sequence[Run], goodput: float) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from costmodel.foundation.arrays import Array, BoolLike, N, N_co, equal
 from costmodel.foundation.fields import Count
 from costmodel.foundation.specs import Spec
+from costmodel.foundation.tables import constant
 
 if TYPE_CHECKING:
     from costmodel.foundation.fields import CountLike
@@ -42,6 +43,12 @@ BOOLEAN_FIELDS = (
     "step_in_backward",
 )
 """Boolean fields of a layout."""
+FLASH_1_YEAR = constant("flash_attention_year")
+"""Year from which training software uses FlashAttention [year]."""
+FLASH_2_YEAR = constant("flash_attention_2_year")
+"""Year from which training software uses FlashAttention-2 [year]."""
+FLASH_3_YEAR = constant("flash_attention_3_year")
+"""Year from which training software uses the latest kernel of the accelerator [year]."""
 
 
 def usual_kernel(year: float) -> Kernel:
@@ -57,9 +64,9 @@ def usual_kernel(year: float) -> Kernel:
     FlashAttention (arXiv 2205.14135) spread in 2023. FlashAttention-2 is of July 2023 (arXiv 2307.08691),
     FlashAttention-3 for Hopper of July 2024 (arXiv 2407.08608).
     """
-    if year < 2023:
+    if year < FLASH_1_YEAR:
         return "unfused"
-    return "flash-1" if year < 2023.55 else "flash-2" if year < 2024.5 else "latest"
+    return "flash-1" if year < FLASH_2_YEAR else "flash-2" if year < FLASH_3_YEAR else "latest"
 
 
 class Layout(Spec):
