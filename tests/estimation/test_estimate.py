@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel.estimation.chain import Missing, run
+from costmodel.estimation.chain import OUTPUTS, Missing, run
 from costmodel.estimation.inputs import resolve
-from costmodel.estimation.results import OUTPUTS
 
 tokens = st.floats(1e6, 1e15)
 prices = st.floats(0.01, 100)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import costmodel as cm
-from costmodel.estimation.results import OUTPUTS
+from costmodel.estimation.chain import OUTPUTS
 from costmodel.foundation.units import SI_FACTOR, registry
 from costmodel.planning.solving import Solution, solve
 

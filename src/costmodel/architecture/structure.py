@@ -168,9 +168,8 @@ class Structure(Spec):
     @cached_property
     def depth(self) -> int:
         """Number of layers; 0 if unknown."""
-        if self.is_aggregate:
-            return int(getattr(self.layers[0].feed_forward, "attention_layers", 0))
-        return sum(layer.count for layer in self.layers)
+        aggregated = self._aggregated_layers
+        return sum(layer.count for layer in self.layers) if aggregated is None else aggregated
 
     @cached_property
     def has_source(self) -> bool:
@@ -181,4 +180,9 @@ class Structure(Spec):
     @property
     def is_aggregate(self) -> bool:
         """Whether only parameter counts are known."""
-        return bool(self.layers) and getattr(self.layers[0].feed_forward, "kind", "") == "aggregate"
+        return self._aggregated_layers is not None
+
+    @property
+    def _aggregated_layers(self) -> int | None:
+        block = self.layers[0].feed_forward if self.layers else None
+        return None if block is None else block.aggregated_layers

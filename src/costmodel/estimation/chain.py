@@ -28,6 +28,37 @@ class Step:
     formula: str
 
 
+class Output(NamedTuple):
+    """A figure of an estimate: its SI unit, how it is printed, the unit of its Quantity, and its title."""
+
+    unit: str
+    rendered: str
+    shown: str
+    title: str
+    additive: bool = False
+    """Whether the figures of runs in sequence can be added."""
+    more_is_better: bool = False
+    """Whether a target for the figure is a minimum; the target of other figures is a maximum."""
+
+
+OUTPUTS: dict[str, Output] = {
+    "flops": Output("FLOP", "FLOP", "FLOP", "compute", additive=True),
+    "step_time": Output("s", "s", "s", "step time"),
+    "mfu": Output("1", "share", "1", "MFU (steady state)", more_is_better=True),
+    "goodput": Output("1", "share", "1", "goodput", more_is_better=True),
+    "memory": Output("byte", "byte", "GiB", "peak memory per GPU"),
+    "utilization": Output("1", "share", "1", "utilization of the job", more_is_better=True),
+    "gpu_hours": Output("s", "GPU-s", "hour", "GPU time", additive=True),
+    "wall_time": Output("s", "s", "day", "wall time", additive=True),
+    "energy": Output("J", "J", "MWh", "energy", additive=True),
+    "carbon": Output("kg", "kg", "tonne", "carbon (CO2e)", additive=True),
+    "water": Output("m**3", "m**3", "m**3", "water", additive=True),
+    "electricity_cost": Output("USD", "USD", "USD", "electricity (in the rent)", additive=True),
+    "cost": Output("USD", "USD", "USD", "cost", additive=True),
+}
+"""The figures of an estimate, in the order in which they are printed. Each is a step or an input of that name."""
+
+
 class Stage(NamedTuple):
     """One pass of a recipe, or a recipe whose GPU-hours are given, as the table of steps sees it."""
 
@@ -131,6 +162,11 @@ def _named(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[...
     return lambda count, parameters, *values: function(count, parameters, **dict(zip(names, values, strict=True)))
 
 
+def _figure(name: str, function: Callable[..., Any], inputs: tuple[str, ...], formula: str) -> Step:
+    """Return the step of a figure of `OUTPUTS`."""
+    return Step(name, OUTPUTS[name].rendered, function, inputs, formula)
+
+
 @lru_cache(maxsize=256)
 def steps(
     stages: tuple[Stage, ...], reliability: tuple[str, ...] = (), purchases: tuple[str, ...] = ()
@@ -152,7 +188,7 @@ def steps(
 
         inputs = ("cluster.count", "architecture.parameters", *(f"reliability.{name}" for name in reliability))
         formula = "Daly (2006): failures, restarts, checkpoints"
-        listed.append(Step("goodput", "share", _named(job_goodput, reliability), inputs, formula))
+        listed.append(_figure("goodput", _named(job_goodput, reliability), inputs, formula))
     for stage in stages:
         prefix, mfu = stage.prefix, stage.utilization
         tokens, per_token = f"{stage.recipe}tokens", f"{prefix}flops_per_token"
@@ -173,9 +209,9 @@ def steps(
     if own:
         timed = [stage for stage in stages if stage.timing == "utilization"]
         parts = (*(f"{stage.prefix}flops" for stage in timed), *(stage.utilization for stage in timed))
-        listed.append(Step("mfu", "share", mean_mfu, parts, "FLOPs of all passes / (their time × peak)"))
+        listed.append(_figure("mfu", mean_mfu, parts, "FLOPs of all passes / (their time × peak)"))
     if len(stages) == 1 and stages[0].stepped:
-        listed.append(Step("step_time", "s", _sum, ("recipe.step_time",), "step time of the recipe"))
+        listed.append(_figure("step_time", _sum, ("recipe.step_time",), "step time of the recipe"))
     cost, formula = ("gpu_hours", "prices.price", *purchases), "GPU-hours × price"
     if purchases:
         formula += " + other purchases"
@@ -183,16 +219,16 @@ def steps(
     water_formula = "server energy × (WUE + PUE × water of the grid)"
     return (
         *listed,
-        Step("flops", "FLOP", _sum, flops, "sum of all passes"),
-        Step("gpu_hours", "GPU-s", _sum, whole, "sum of all passes"),
-        Step("wall_time", "s", wall_time, ("gpu_hours", "cluster.count"), "GPU-hours / count"),
-        Step("utilization", "share", utilization, ("flops", "gpu_hours", "cluster.peak"), "FLOPs / (GPU-hours × peak)"),
+        _figure("flops", _sum, flops, "sum of all passes"),
+        _figure("gpu_hours", _sum, whole, "sum of all passes"),
+        _figure("wall_time", wall_time, ("gpu_hours", "cluster.count"), "GPU-hours / count"),
+        _figure("utilization", utilization, ("flops", "gpu_hours", "cluster.peak"), "FLOPs / (GPU-hours × peak)"),
         Step("machine_energy", "J", machine_energy, ("gpu_hours", "site.power_per_gpu"), "GPU-hours × power"),
-        Step("energy", "J", facility_energy, ("machine_energy", "site.pue"), "server energy × PUE"),
-        Step("carbon", "kg", emissions, ("energy", "site.grid_intensity"), "energy × grid intensity"),
-        Step("water", "m**3", water_use, water, water_formula),
-        Step("electricity_cost", "USD", electricity_cost, ("energy", "site.electricity"), "energy × electricity price"),
-        Step("cost", "USD", rent, cost, formula),
+        _figure("energy", facility_energy, ("machine_energy", "site.pue"), "server energy × PUE"),
+        _figure("carbon", emissions, ("energy", "site.grid_intensity"), "energy × grid intensity"),
+        _figure("water", water_use, water, water_formula),
+        _figure("electricity_cost", electricity_cost, ("energy", "site.electricity"), "energy × electricity price"),
+        _figure("cost", rent, cost, formula),
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from costmodel.estimation.chain import Missing
+from costmodel.estimation.chain import OUTPUTS, Missing
 from costmodel.estimation.estimate import estimate
-from costmodel.estimation.results import OUTPUTS, Result, check_level
+from costmodel.estimation.results import Result, check_level
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, unknown

@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from costmodel.estimation import chain, inputs
-from costmodel.estimation.chain import Missing, Step
+from costmodel.estimation.chain import OUTPUTS, Missing, Step
 from costmodel.estimation.explanation import Explanation, explain
 from costmodel.estimation.paths import field_of, is_settable
-from costmodel.estimation.results import DRAWS, OUTPUTS, Result
+from costmodel.estimation.results import DRAWS, Result
 from costmodel.estimation.scenario import Scenario
 from costmodel.estimation.total import Total
 from costmodel.foundation.errors import InputError, MissingFactError, unknown

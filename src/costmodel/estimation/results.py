@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from costmodel._version import __version__
-from costmodel.estimation.chain import Missing
+from costmodel.estimation.chain import OUTPUTS, Missing, Output
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
@@ -20,32 +20,6 @@ if TYPE_CHECKING:
     from costmodel.foundation.units import Quantity
 
 DRAWS = 20_000
-
-
-class Output(NamedTuple):
-    """A figure of an estimate: its SI unit, how it is printed, the unit of its Quantity, and its title."""
-
-    unit: str
-    rendered: str
-    shown: str
-    title: str
-
-
-OUTPUTS: dict[str, Output] = {
-    "flops": Output("FLOP", "FLOP", "FLOP", "compute"),
-    "step_time": Output("s", "s", "s", "step time"),
-    "mfu": Output("1", "share", "1", "MFU (steady state)"),
-    "goodput": Output("1", "share", "1", "goodput"),
-    "memory": Output("byte", "byte", "GiB", "peak memory per GPU"),
-    "utilization": Output("1", "share", "1", "utilization of the job"),
-    "gpu_hours": Output("s", "GPU-s", "hour", "GPU time"),
-    "wall_time": Output("s", "s", "day", "wall time"),
-    "energy": Output("J", "J", "MWh", "energy"),
-    "carbon": Output("kg", "kg", "tonne", "carbon (CO2e)"),
-    "water": Output("m**3", "m**3", "m**3", "water"),
-    "electricity_cost": Output("USD", "USD", "USD", "electricity (in the rent)"),
-    "cost": Output("USD", "USD", "USD", "cost"),
-}
 
 
 class Result(rendering.Shown, ABC):

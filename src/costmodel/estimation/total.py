@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from costmodel.estimation.chain import Missing
+from costmodel.estimation.chain import OUTPUTS, Missing
 from costmodel.estimation.results import DRAWS, Result
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-ADDITIVE = ("flops", "gpu_hours", "wall_time", "energy", "carbon", "water", "electricity_cost", "cost")
 
 
 class Total(Result):
@@ -34,7 +32,7 @@ class Total(Result):
         self.seed = parts[0].seed
 
     def value(self, name: str) -> float | Missing:
-        if name not in ADDITIVE:
+        if name not in OUTPUTS or not OUTPUTS[name].additive:
             return Missing("it cannot be added over estimates; read it from the parts")
         total = 0.0
         for part in self.parts:

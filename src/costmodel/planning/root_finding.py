@@ -7,17 +7,14 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from costmodel.estimation.chain import Missing
+from costmodel.estimation.chain import OUTPUTS, Missing
 from costmodel.estimation.estimate import Estimate, estimate
-from costmodel.estimation.results import OUTPUTS
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.rendering import amount
 from costmodel.foundation.units import SI_FACTOR
 from costmodel.planning.unknown_inputs import Unknown
 
-AT_LEAST = frozenset({"mfu", "goodput", "utilization"})
-"""Figures of which more is better: their target is a minimum; the target of all others is a maximum."""
 REACH = (*range(1, 9), *range(12, 29, 4))
 """Exponents of two of the grid around the present value."""
 GRID = 33
@@ -47,7 +44,7 @@ class Search:
 
     def __init__(self, scenario: Scenario, unknown: Unknown, figure: str, target: float, level: float | None) -> None:
         self.scenario, self.unknown, self.figure, self.target, self.level = scenario, unknown, figure, target, level
-        self.sense = -1.0 if figure in AT_LEAST else 1.0
+        self.sense = -1.0 if OUTPUTS[figure].more_is_better else 1.0
         self.figures: dict[float, float] = {}
         """Figure by value of the input, in the unit shown."""
         self.infeasible: dict[float, str] = {}

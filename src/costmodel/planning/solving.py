@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from costmodel.estimation.chain import OUTPUTS
 from costmodel.estimation.estimate import Estimate, estimate
-from costmodel.estimation.results import OUTPUTS, check_level
+from costmodel.estimation.results import check_level
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.fields import Measure
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range
 from costmodel.foundation.rendering import amount
 from costmodel.foundation.units import SI_FACTOR
-from costmodel.planning.root_finding import AT_LEAST, EXACT, Search, continuous, figure_text, known_value, whole
+from costmodel.planning.root_finding import EXACT, Search, continuous, figure_text, known_value, whole
 from costmodel.planning.unknown_inputs import Unknown, find
 
 
@@ -57,7 +58,8 @@ class Solution:
         return estimate(self.scenario)
 
     def __str__(self) -> str:
-        output, sign = OUTPUTS[self.figure], "≥" if self.figure in AT_LEAST else "≤"
+        output = OUTPUTS[self.figure]
+        sign = "≥" if output.more_is_better else "≤"
         target, achieved = (figure_text(self.figure, value) for value in (self.target, self.achieved))
         answer = f"{self.path} = {self.unknown.shown(self.value)}"
         met = f"{self.figure} {sign} {target}"

@@ -8,9 +8,8 @@ from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
-from costmodel.estimation.chain import Missing
+from costmodel.estimation.chain import OUTPUTS, Missing
 from costmodel.estimation.estimate import Estimate, estimate
-from costmodel.estimation.results import OUTPUTS
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.fields import Measure

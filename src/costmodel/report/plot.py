@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from warnings import warn
 
+from costmodel.estimation.chain import OUTPUTS
 from costmodel.estimation.paths import field_of
-from costmodel.estimation.results import OUTPUTS
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.rendering import number

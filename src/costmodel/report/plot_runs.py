@@ -10,8 +10,7 @@ from warnings import warn
 from costmodel.comparison.costs import DEVELOPMENT, FINAL_RUN
 from costmodel.comparison.reestimation import COMPARED, Reestimates, reestimates
 from costmodel.comparison.runs import FIGURES
-from costmodel.estimation.chain import Missing
-from costmodel.estimation.results import OUTPUTS
+from costmodel.estimation.chain import OUTPUTS, Missing
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.report.drawing import COLORS, axes_for, legend_above

@@ -220,10 +220,5 @@ def _check(
 
 def _generates(architecture: Architecture) -> bool:
     """Return whether an architecture is a decoder with an output head and a vocabulary."""
-    bidirectional = any(
-        getattr(block, "causal", True) is False
-        for layer in architecture.layers
-        for block in layer.blocks()
-        if block.part == "attention"
-    )
+    bidirectional = any(block.bidirectional for layer in architecture.layers for block in layer.blocks())
     return architecture.head and architecture.vocabulary is not None and not bidirectional

@@ -27,6 +27,10 @@ class Aggregate(Block):
         default=0, description="Heads × head width of one layer; 0 if unknown: core attention is not counted."
     )
 
+    @property
+    def aggregated_layers(self) -> int:
+        return self.attention_layers
+
     def weights(self, width: int) -> list[Weight]:
         return [Weight("parameters", (self.parameters,), active=self.active / self.parameters)]
 

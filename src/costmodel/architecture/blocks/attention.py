@@ -45,6 +45,10 @@ class Attention(GroupedQueryBlock):
         default=True, description="Whether a token attends only to itself and to the tokens before it."
     )
 
+    @property
+    def bidirectional(self) -> bool:
+        return not self.causal
+
     def weights(self, width: int) -> list[Weight]:
         queries, keys = self.query_width, self.key_width
         listed = self.projections(width, width)

@@ -90,6 +90,16 @@ class Block(Spec):
         """Part of the model that the block is counted in, in tables."""
         return self.part_name
 
+    @property
+    def bidirectional(self) -> bool:
+        """Whether a token attends to later tokens, so that the block cannot generate tokens one by one."""
+        return False
+
+    @property
+    def aggregated_layers(self) -> int | None:
+        """Layers that the block stands for, 0 if unknown; None unless only parameter counts are known."""
+        return None
+
     def weights(self, width: int) -> list[Weight]:
         """List the trained tensors of the block in a model of hidden size `width`."""
         raise TypeError(f"{type(self).__name__} lists no weights")

@@ -50,6 +50,10 @@ class LatentAttention(Block):
         default=True, description="Whether a token attends only to itself and to the tokens before it."
     )
 
+    @property
+    def bidirectional(self) -> bool:
+        return not self.causal
+
     def sharding(self) -> Sharding:
         return Sharding(self.heads)
 
