@@ -256,6 +256,7 @@ class Mentions(ast.NodeVisitor):
     def visit_Constant(self, node: ast.Constant) -> None:
         if isinstance(node.value, str) and node.value.startswith("assumptions/"):
             self.derived[node.value].add(self.scope.removesuffix(".").rpartition(".")[2])
+            self.functions[node.value].add(f"{self.module}:{self.scope}")
 
     def visit_alias(self, node: ast.alias) -> None:
         if node.asname:

@@ -39,6 +39,7 @@ from mutants import (
     Constant,
     Finder,
     Loader,
+    Mentions,
     Record,
     constants_of,
     functions_that_touch,
@@ -161,6 +162,13 @@ def kill(constant: Constant, plan: Plan) -> str:
     return ""
 
 
+def home(constant: Constant, mentions: Mentions) -> set[str]:
+    """Return the module of a constant, or the modules that read its table."""
+    if constant.place is not None:
+        return {constant.module}
+    return {function.partition(":")[0] for function in mentions.functions.get(constant.module, ())}
+
+
 def is_near(test: str, module: str) -> bool:
     """Return whether a test is in the folder that mirrors that of a module, or in the module itself."""
     folder = module.removeprefix("costmodel.").rpartition(".")[0].replace(".", "/")
@@ -205,12 +213,12 @@ def digest(*paths: Path) -> str:
     return sha.hexdigest()[:16]
 
 
-def plan_of(module: str, functions: set[str], tests: Tests) -> Plan:
-    """Return the tests that touch a constant of a module, the fastest first."""
+def plan_of(modules: set[str], functions: set[str], tests: Tests) -> Plan:
+    """Return the tests that touch a constant, the fastest first; those of some modules are near."""
     prefixes = tuple(functions)
     touching = [name for name, (_, entered) in tests.items() if any(entry.startswith(prefixes) for entry in entered)]
     touching.sort(key=lambda name: tests[name][0])
-    near = [name for name in touching if is_near(name, module)]
+    near = [name for name in touching if any(is_near(name, module) for module in modules)]
     files = {name.partition("::")[0] for name in near}
     near += [name for name in tests if name.partition("::")[0] in files and name not in near]
     far, seconds = [], 0.0
@@ -288,7 +296,9 @@ def main() -> int:
         importlib.import_module(library)
     tests = recorded([name for name in names if name != "assumptions"], folder, options.jobs)
     mentions = mentions_in_library()
-    plans = [plan_of(constant.module, functions_that_touch(constant, mentions), tests) for constant in constants]
+    plans = [
+        plan_of(home(constant, mentions), functions_that_touch(constant, mentions), tests) for constant in constants
+    ]
     if options.list:
         for constant, plan in zip(constants, plans, strict=True):
             print(f"{constant} = {constant.text}   {len(plan.near)} + {len(plan.far)} tests")

@@ -1,6 +1,7 @@
 """Projects as files and objects: round trips, paths, changes, and figures computed by hand."""
 
 import datetime as dt
+import math
 import pickle
 import tomllib
 from pathlib import Path
@@ -109,6 +110,31 @@ def test_defaults_are_facts_with_a_source():
 def test_default_experiments_agree_with_the_reported_reserve():
     one_shot_and_trials = 1 + fact("experiment runs").value * fact("experiment share").value
     assert 3 < one_shot_and_trials < 5
+
+
+@pytest.mark.parametrize(
+    ("name", "published", "tolerance"),
+    [
+        ("preference pair", math.sqrt(0.5 * 5), 0.01),
+        ("expert preference pair", 25, 0.1),  # the example of the source
+        ("overhead", 1.33, 0.05),  # 1.25 to 1.4 (Epoch AI)
+        ("staff compensation", 380e3, 0.01),  # 210,000 to 690,000 (Epoch AI)
+        ("data share", 0.5, 0.02),
+        ("compute share", 0.1, 0.05),
+    ],
+)
+def test_median_of_a_fact_is_near_the_published_figure(name, published, tolerance):
+    assert fact(name).value == pytest.approx(published, rel=tolerance)
+
+
+def test_labels_by_a_model_are_11_to_26_times_cheaper_than_by_people():
+    people, model = (fact(name).spread for name in ("preference pair", "synthetic preference pair"))
+    assert people.quantile(0.1) / model.quantile(0.1) == pytest.approx(26, rel=0.02)
+    assert people.quantile(0.9) / model.quantile(0.9) == pytest.approx(11, rel=0.02)
+
+
+def test_an_answer_costs_a_fifth_of_a_preference_pair():
+    assert fact("sft example").value / fact("preference pair").value == pytest.approx(0.2, rel=0.01)
 
 
 def test_pieces_without_rework_are_paid_once():

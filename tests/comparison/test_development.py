@@ -33,6 +33,11 @@ def test_observed_multipliers_match_published_shares():
     assert multipliers["OLMo 3"] == pytest.approx(1 / (1 - 0.822), rel=0.01)
     assert multipliers["LLaMA 1"] == pytest.approx(2638 / 777, rel=0.01)
     assert multipliers["OpenAI 2024"] == pytest.approx(5 / 0.5)
+    assert multipliers["Meta AI infrastructure"] == pytest.approx((10 + 20) / 20)  # power of experiments and training
+    assert multipliers["OLMo family"] == pytest.approx(1 + 1 / 2)  # development has half of the impact of training
+    assert multipliers["MiniMax, Z.ai"] == pytest.approx(1 / 0.3, rel=0.02)  # final runs are at most 30 % of R&D
+    assert multipliers["OPT-175B"] == pytest.approx(2)  # about two: restarts and smaller models (its logbook)
+    assert multipliers["GPT-3"] == pytest.approx(1.14)  # epoch-research/training-cost-trends
 
 
 def test_ranges_of_cost_shares_include_a_sum_of_1():
@@ -43,6 +48,30 @@ def test_ranges_of_cost_shares_include_a_sum_of_1():
         if row["name"] in ("hardware share", "staff share", "energy share")
     }
     assert sum(low for low, _ in ends.values()) < 1 < sum(high for _, high in ends.values())
+
+
+def test_cost_shares_of_four_frontier_models_match_cottier_2024():
+    """Cottier et al. 2024, section 3: staff 29 to 49 %, hardware 47 to 67 % with servers 15 to 22 % and interconnect
+    9 to 13 %, energy 2 to 6 % of the total."""
+    listed = {
+        row["name"]: (float(row["low"]), float(row["high"]))
+        for row in table("assumptions/development").rows
+        if row["high"] and row["name"].endswith("share")
+    }
+    assert listed == {
+        "staff share": (0.29, 0.49),
+        "hardware share": (0.47, 0.67),
+        "energy share": (0.02, 0.06),
+        "server share": (0.15, 0.22),
+        "interconnect share": (0.09, 0.13),
+    }
+
+
+def test_guessed_gpu_hours_follow_the_estimate_of_gpt_4():
+    """Epoch AI: 8.2e24 to 4.4e25 FLOP with 90 %, around 2.1e25."""
+    spread = development_fact("guessed GPU-hours").spread
+    assert spread.quantile(0.05) == pytest.approx(8.2e24 / 2.1e25, rel=0.01)
+    assert spread.quantile(0.95) == pytest.approx(4.4e25 / 2.1e25, rel=0.01)
 
 
 def test_parts_of_the_development_cost_by_hand():

@@ -167,3 +167,28 @@ def test_algorithm_rates_equal_published_rates():
     assert math.log(fast.high / fast.low) / (2 * 1.2816) == pytest.approx(spread, rel=0.01)
     # Gundlach et al. 2025: 1.1 to 2 times a year
     assert (math.exp(slow.low), math.exp(slow.high)) == pytest.approx((1.1, 2.0), rel=0.001)
+
+
+def test_hardware_rate_holds_the_observed_declines_of_price_per_flop():
+    """Rents at neoclouds 0.16 a year, purchase prices 0.20, rents at hyperscalers 0.24; above them their growth."""
+    hardware = factor("hardware")
+    assert hardware.low <= 0.16 and hardware.high >= 0.24
+    assert math.sqrt(hardware.low * hardware.high) == pytest.approx(0.25, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "gain", "years"),
+    [("precision to fp8", 1.57, 4.0), ("precision to fp4", 1.42, 4.5), ("utilization", 2.0, 10)],
+)
+def test_headroom_of_a_factor_lasts_for_years_at_its_median_rate(name, gain, years):
+    """Measured steps gain 1.2 to 1.6 with FP8 and 1.1 to 1.4 more with FP4; utilization doubles from 0.25 to 0.5."""
+    listed = factor(name)
+    assert listed.most == pytest.approx(math.log(gain), abs=0.01)
+    assert listed.most / math.sqrt(listed.low * listed.high) == pytest.approx(years, rel=0.05)
+
+
+def test_share_of_the_cost_that_does_not_fall_is_below_that_of_electricity():
+    """Electricity is some 3 % of the bill and gets cheaper with efficiency."""
+    floor = factor("floor")
+    assert 0.02 < floor.high < 0.03
+    assert floor.high / floor.low == pytest.approx(25)
