@@ -283,9 +283,12 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the fates to FILE")
     options = parser.parse_args()
     names = options.packages or [*PACKAGES, "assumptions"]
-    constants = [constant for name in names
-                 for constant in (rows_of_tables() if name == "assumptions" else constants_of(name))
-                 if not options.only or any(text in str(constant) for text in options.only)]  # fmt: skip
+    constants = [
+        constant
+        for name in names
+        for constant in (rows_of_tables() if name == "assumptions" else constants_of(name))
+        if not options.only or any(text in str(constant) for text in options.only)
+    ]
     folder = Path(tempfile.gettempdir()) / "costmodel-mutate"
     folder.mkdir(exist_ok=True)
     os.environ |= {"CI": "1", "MPLBACKEND": "Agg", "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "hypothesis")}
@@ -294,7 +297,7 @@ def main() -> int:
     sys.dont_write_bytecode = True
     for library in ("numpy", "scipy.stats", "scipy.optimize", "pydantic", "pint", "matplotlib.pyplot"):
         importlib.import_module(library)
-    tests = recorded([name for name in names if name != "assumptions"], folder, options.jobs)
+    tests = recorded(PACKAGES if "assumptions" in names else names, folder, options.jobs)
     mentions = mentions_in_library()
     plans = [
         plan_of(home(constant, mentions), functions_that_touch(constant, mentions), tests) for constant in constants
