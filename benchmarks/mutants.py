@@ -15,6 +15,7 @@ import importlib.machinery
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
@@ -59,9 +60,7 @@ def numbers(node: ast.expr, label: str = "") -> Iterator[tuple[str, ast.expr]]:
     match node:
         case ast.Constant() if is_number(node) and node.value:
             yield label, node
-        case ast.UnaryOp() if any(map(is_number, ast.walk(node))):
-            yield label, node
-        case ast.BinOp() if any(is_number(part) or is_call(part, "constant") for part in ast.walk(node)):
+        case ast.UnaryOp() | ast.BinOp() if any(is_number(x) or is_call(x, "constant") for x in ast.walk(node)):
             yield label, node
         case ast.Tuple() | ast.List() | ast.Set():
             for index, element in enumerate(node.elts):
@@ -77,8 +76,10 @@ def numbers(node: ast.expr, label: str = "") -> Iterator[tuple[str, ast.expr]]:
             for index, element in enumerate(node.args[:read]):
                 yield from numbers(element, f"{label}.{index}")
             for word in node.keywords:
-                if function in CONSTRUCTORS or (function == "Field" and word.arg == "default"):
+                if function in CONSTRUCTORS:
                     yield from numbers(word.value, f"{label}.{word.arg}")
+                elif function == "Field" and word.arg == "default":
+                    yield from numbers(word.value, label)
 
 
 def place_of(node: ast.expr) -> Place:
@@ -125,17 +126,18 @@ def rows_of_tables() -> Iterator[Constant]:
                     yield Constant(f"assumptions/{path.stem}", name, f"[{index}]", None, value)
 
 
-def moved(value: Any) -> Any:
-    """Return a value moved by 30 %."""
+def moved(value: Any, down: bool) -> Any:
+    """Return a value moved by 30 %: up, or down."""
+    sign = -1 if down else 1
     if isinstance(value, dt.timedelta):
-        return value * 1.3
+        return value * (1 + 0.3 * sign)
     if isinstance(value, dt.date):
-        return value.replace(year=value.year + 1)
+        return value.replace(year=value.year + sign)
     if int(value) in YEARS and int(value).bit_count() > 1:
-        return value + 1
+        return value + sign
     if isinstance(value, int):
-        return value + max(1, round(0.3 * value))
-    return value * (0.7 if 0.77 <= value < 1 else 1.3)
+        return value + sign * max(1, round(0.3 * value))
+    return value * (0.7 if down or 0.77 <= value < 1 else 1.3)
 
 
 # ---------------------------------------------------------------- the import hook
@@ -208,9 +210,9 @@ class Record(ast.NodeTransformer):
         return node
 
 
-def install(constant: Constant) -> None:
+def install(constant: Constant, down: bool) -> None:
     """Move a constant in this process, before the library is imported."""
-    builtins.__moved__ = moved  # type: ignore[attr-defined]
+    builtins.__moved__ = partial(moved, down=down)  # type: ignore[attr-defined]
     if constant.place is not None:
         move = Move(constant.place)
         sys.meta_path.insert(
@@ -225,10 +227,9 @@ def install(constant: Constant) -> None:
         if path != tables.folder() / f"{constant.module}.csv":
             return table
         row = dict(table.rows[index])
-        down = any(0.77 <= float(row[column]) < 1 for column in NUMBERS_OF_ROWS if row.get(column))
-        for column in NUMBERS_OF_ROWS:
-            if row.get(column):
-                row[column] = repr(float(row[column]) * 0.7 if down else moved(float(row[column])))
+        values = {column: float(row[column]) for column in NUMBERS_OF_ROWS if row.get(column)}
+        all_down = down or any(0.77 <= value < 1 for value in values.values())
+        row |= {column: repr(moved(value, all_down)) for column, value in values.items()}
         rows = (*table.rows[:index], row, *table.rows[index + 1 :])
         return type(table)(table.name, rows, table.columns, table.sha256)
 

@@ -1,6 +1,6 @@
 """Move each named constant by 30 % and run the tests that touch it: a constant that survives has no test.
 
-Run: python benchmarks/mutate.py [PACKAGE ...] [--only TEXT] [--jobs N] [--list] [--json FILE]
+Run: python benchmarks/mutate.py [PACKAGE ...] [--only TEXT] [--down] [--jobs N] [--list] [--json FILE]
 
 A constant is a number, or each number of a tuple or mapping, that a module of the packages names in capitals; also the
 default of a field of a class, and a row of a table of assumptions. Numbers move up by 30 %, integers by at least 1,
@@ -148,9 +148,9 @@ class Plan(NamedTuple):
     """Tests of other folders, `FAR_SECONDS` of them."""
 
 
-def kill(constant: Constant, plan: Plan) -> str:
+def kill(constant: Constant, plan: Plan, down: bool) -> str:
     """Return the first test that fails with a moved constant, or ""."""
-    install(constant)
+    install(constant, down)
     for tests in filter(None, plan):
         order = Order(tests)
         status = pytest.main([*OPTIONS, "-x", *dict.fromkeys(test.partition("::")[0] for test in tests)], [order])
@@ -229,7 +229,7 @@ def plan_of(modules: set[str], functions: set[str], tests: Tests) -> Plan:
     return Plan(near, far)
 
 
-def run(constants: Sequence[Constant], plans: Sequence[Plan], folder: Path, jobs: int) -> list[str]:
+def run(constants: Sequence[Constant], plans: Sequence[Plan], folder: Path, jobs: int, down: bool) -> list[str]:
     """Return what killed each constant, "" for those that survived."""
     killers = [""] * len(constants)
     running: dict[int, tuple[int, float]] = {}
@@ -241,7 +241,7 @@ def run(constants: Sequence[Constant], plans: Sequence[Plan], folder: Path, jobs
             while waiting and len(running) < jobs:
                 index = waiting.pop(0)
                 result = folder / f"mutant-{os.getpid()}-{index}.json"
-                pid = start(partial(kill, constants[index], plans[index]), result)
+                pid = start(partial(kill, constants[index], plans[index], down), result)
                 running[pid] = (index, time.monotonic())
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
@@ -279,6 +279,7 @@ def main() -> int:
     parser.add_argument("packages", nargs="*", metavar="PACKAGE", help=f"default: {' '.join(PACKAGES)}, assumptions")
     parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="constants whose name holds TEXT")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes at a time")
+    parser.add_argument("--down", action="store_true", help="move down by 30 %% instead of up")
     parser.add_argument("--list", action="store_true", help="list the constants and the number of tests; run none")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the fates to FILE")
     options = parser.parse_args()
@@ -306,7 +307,7 @@ def main() -> int:
         for constant, plan in zip(constants, plans, strict=True):
             print(f"{constant} = {constant.text}   {len(plan.near)} + {len(plan.far)} tests")
         return 0
-    killers = run(constants, plans, folder, options.jobs)
+    killers = run(constants, plans, folder, options.jobs, options.down)
     fates = [
         {"constant": str(constant), "value": constant.text, "tests": sum(map(len, plan)), "killed_by": killer}
         for constant, plan, killer in zip(constants, plans, killers, strict=True)

@@ -373,3 +373,9 @@ def test_crps_of_a_normal_forecast():
     dates = np.arange(2000.0, 2041.0)
     fit = fit_trend(dates, np.exp(0.1 * (dates - 2000)), "constant", noise=0.2)
     assert fit.crps() == pytest.approx(0.2 * (math.sqrt(2) - 1) / math.sqrt(math.pi), rel=0.05)
+
+
+def test_interval_of_a_fading_trend_is_that_of_20000_draws():
+    trend = Trend(rate="1.2 to 1.4", fade="2 to 4")
+    drawn = trend.paths([3.0], 20_000, generator(0))[:, 0]
+    assert trend.interval(3.0) == pytest.approx(tuple(np.quantile(drawn, (0.1, 0.9))), rel=1e-12)
