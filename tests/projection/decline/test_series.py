@@ -164,3 +164,10 @@ def test_new_series_of_five_points_is_a_leaderboard_series(points, kind):
     rows = [point(f"2024-0{month}-01", str(10 - month)) for month in range(1, points + 1)]
     (series,) = read_series(points_table(*rows))
     assert series.kind == kind
+
+
+@pytest.mark.parametrize(("before", "points"), [(0.9e-9, 2), (1.15e-9, 1)])
+def test_ages_are_compared_up_to_a_billionth_of_a_year(before, points):
+    rows = [point("2024-01-01", "4"), point("2025-01-01", "2")]
+    (series,) = read_series(points_table(*rows))
+    assert len(series.seen(series.span - before).costs) == points

@@ -379,3 +379,8 @@ def test_interval_of_a_fading_trend_is_that_of_20000_draws():
     trend = Trend(rate="1.2 to 1.4", fade="2 to 4")
     drawn = trend.paths([3.0], 20_000, generator(0))[:, 0]
     assert trend.interval(3.0) == pytest.approx(tuple(np.quantile(drawn, (0.1, 0.9))), rel=1e-12)
+
+
+@pytest.mark.parametrize(("rate", "words"), [(1 + 0.9e-9, "does not change"), (1 + 1.15e-9, "doubles in")])
+def test_changes_below_a_billionth_a_year_are_none(rate, words):
+    assert words in Trend(rate=rate).summary()
