@@ -110,7 +110,7 @@ class Order:
             self.killer = f"import of {report.nodeid}"
 
 
-OPTIONS = ("-q", "-p", "no:cacheprovider", "--no-header", "--no-summary", "--assert=plain")
+OPTIONS = ("-n0", "-q", "-p", "no:cacheprovider", "--no-header", "--no-summary", "--assert=plain")
 """Plain assertions: the hook that rewrites them would load modules with doctests in the place of `Finder`."""
 
 

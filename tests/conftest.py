@@ -1,5 +1,6 @@
 """Shared fixtures: the folder of measurements beside the repository, and the record of published facts."""
 
+import json
 import math
 import os
 from collections.abc import Callable
@@ -29,6 +30,13 @@ This file is generated: `python -m pytest -m golden --golden-index docs/golden.m
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def catalog_config() -> Callable[[str], dict[str, object]]:
+    """A function that returns the `config.json` of a model of the catalog."""
+    models = json.loads((ROOT / "data" / "facts" / "architectures.json").read_text(encoding="utf-8"))
+    return lambda name: dict(models[name]["config"])
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import csv
 import pytest
 
 from costmodel.architecture.flops import count_flops
-from costmodel.architecture.loading import load_architecture, read_config
+from costmodel.architecture.loading import load_architecture
 
 SCANS = {"mamba", "falcon_h1", "jamba", "nemotron_h", "qwen3_next"}
 """Families whose scans the reference counts by its own kernels: indicative, ours are within 2 %."""
@@ -63,8 +63,8 @@ def test_backward_flops_are_twice_the_forward(counted, shared):
     assert scored >= 50
 
 
-def test_a_layout_can_be_asserted_for_an_unknown_model_type(shared):
-    config = read_config(shared / "configs" / "Meta-Llama-3-8B.json") | {"model_type": "llama_of_ours"}
+def test_a_layout_can_be_asserted_for_an_unknown_model_type(catalog_config):
+    config = catalog_config("llama-3-8b") | {"model_type": "llama_of_ours"}
     with pytest.raises(ValueError, match="family='llama'"):
         load_architecture(config)
     assert load_architecture(config, family="llama").parameters.total == 8_030_261_248

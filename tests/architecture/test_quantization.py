@@ -44,9 +44,23 @@ def test_bits_of_a_weight(quantization, bits):
     assert stored_bits(quantization) == bits
 
 
-def test_published_sizes_of_quantized_checkpoints(shared):
+def test_published_sizes_of_quantized_checkpoints(catalog_config):
     """gpt-oss-20b takes 12.8 GiB as mxfp4 (model card); DeepSeek-V3 in fp8 671 GB and what stays in 16 bits."""
-    oss = cm.load_architecture(shared / "configs" / "gpt-oss-20b.json")
-    deepseek = cm.load_architecture(shared / "configs" / "DeepSeek-V3.json")
+    mxfp4 = {
+        "quant_method": "mxfp4",
+        "modules_to_not_convert": [
+            "model.layers.*.self_attn",
+            "model.layers.*.mlp.router",
+            "model.embed_tokens",
+            "lm_head",
+        ],
+    }
+    oss = cm.load_architecture({**catalog_config("gpt-oss-20b"), "quantization_config": mxfp4})
+    deepseek = cm.load_architecture(
+        {
+            **catalog_config("deepseek-v3"),
+            "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]},
+        }
+    )
     assert oss.stored_bytes / 2**30 == pytest.approx(12.8, rel=0.03)
     assert 671e9 < deepseek.stored_bytes < 676e9

@@ -1,7 +1,5 @@
 """Bytes, FLOPs and time of a decode step: values by hand and monotonicity."""
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -104,8 +102,8 @@ def test_mxfp4_weights_match_the_published_size_of_gpt_oss():
     assert weight_bytes(cm.load_architecture("gpt-oss-20b"), PRECISIONS["mxfp4"]) == pytest.approx(13.76e9, rel=0.01)
 
 
-def test_a_smaller_checkpoint_keeps_its_precision(shared):
-    config = json.loads((shared / "configs" / "DeepSeek-V3.json").read_text(encoding="utf-8"))
+def test_a_smaller_checkpoint_keeps_its_precision(catalog_config):
+    config = catalog_config("deepseek-v3")
     quantized = cm.load_architecture({**config, "quantization_config": {"quant_method": "fp8"}})
     assert own_precision(quantized).bits == pytest.approx(8)
     assert precision_of(quantized, "bf16").peak == "fp8"
