@@ -259,6 +259,12 @@ def test_time_split_crps_is_not_above_the_baselines(by_time, name):
     assert by_time.crps(name) <= by_time.crps(name, "fitted drift")
 
 
+def test_crps_of_prices_after_march_2025_agrees_with_the_documents(by_time):
+    """docs/accuracy.md: 0.127, 0.133 and 0.094, against 0.145, 0.177 and 0.101 without change."""
+    assert [by_time.crps(name) for name in CLASSES] == pytest.approx([0.127, 0.133, 0.094], abs=1e-3)
+    assert [by_time.crps(name, "no change") for name in CLASSES] == pytest.approx([0.145, 0.177, 0.101], abs=1e-3)
+
+
 def test_rows_report_the_number_of_windows(by_generation):
     for row in by_generation.horizon_rows():
         assert 0 < row["windows"] <= row["pairs"]

@@ -315,7 +315,7 @@ def test_each_model_needs_a_least_number_of_values(model, least):
     dates = [2015.0 + year for year in range(least)]
     values = [math.exp(0.3 * year - 0.01 * year**2) for year in range(least)]
     assert fit_trend(dates, values, model, noise=0.1).model == model
-    with pytest.raises(InputError, match=r"at least|two different dates"):
+    with pytest.raises(InputError, match="two different dates" if least == 2 else f"needs at least {least} values"):
         fit_trend(dates[:-1], values[:-1], model, noise=0.1)
 
 

@@ -17,6 +17,7 @@ import costmodel as cm
         # a run has at least 1,000 steps: 1 million tokens per step
         ("1B", 1000, 8, 1024),
         ("1B", 650, 8, 2048),
+        ("1B", 750, 8, 1024),
     ],
 )
 def test_default_batch_size_follows_published_runs(tokens, length, count, sequences):

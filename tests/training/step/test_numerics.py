@@ -67,6 +67,7 @@ def test_muon_has_one_moment_for_matrices_and_two_for_other_parameters():
 
 def test_operand_bytes_include_block_scales():
     assert OPERAND_BYTES["fp32"] > OPERAND_BYTES["bf16"] > OPERAND_BYTES["mxfp8"] > OPERAND_BYTES["fp8"]
+    assert [OPERAND_BYTES[name] for name in ("fp16", "fp8", "fp8-rowwise")] == [2, 1, 1]
     assert numerics("mxfp8").operand == 1 + 1 / 32  # a byte of scale for 32 elements
     assert numerics("fp4").operand == numerics("nvfp4").operand == 0.5 + 1 / 16  # a byte of scale for 16 elements
 
