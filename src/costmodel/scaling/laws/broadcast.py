@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    FloatLike: TypeAlias = float | NDArray[np.float64]
+    from costmodel.foundation.arrays import BoolLike, FloatLike, N
 
 
 class Domain(NamedTuple):
@@ -24,7 +21,7 @@ class Domain(NamedTuple):
     open_low: bool
     description: str
 
-    def contains(self, value: Any) -> Any:
+    def contains(self, value: FloatLike) -> BoolLike:
         """Return whether each element of `value` lies in the domain; NaN does not."""
         above = value > self.low if self.open_low else value >= self.low
         return above & (value < self.high)
@@ -67,8 +64,8 @@ def checked(name: str, value: Any, domain: Domain, problems: list[str]) -> Any:
     if isinstance(number, float):
         if not domain.contains(number):
             problems.append(f"`{name}` must be {domain.description}; got {value!r}.")
-    elif not (good := domain.contains(number)).all():
-        first = number[~good].ravel()[0].item()
+    elif len(wrong := number[~domain.contains(number)]):
+        first = wrong.ravel()[0].item()
         problems.append(f"`{name}` must be {domain.description}; got {first!r} in one of its {number.size} elements.")
     return number
 
@@ -107,7 +104,27 @@ def elementwise(function: Callable[..., tuple[float, ...]], outputs: int, *value
     return tuple(column.reshape(arrays[0].shape) for column in columns)
 
 
-def apply(name: str, value: Any) -> Any:
+def power(base: N, exponent: float) -> N:
+    """Return a base to the power of a number, elementwise for arrays.
+
+    Parameters
+    ----------
+    base : float or array
+        Positive numbers.
+    exponent : float
+        Exponent [1].
+    """
+    raised: N = base**exponent
+    return raised
+
+
+def ten_to(exponent: N) -> N:
+    """Return ten to the power of an exponent, elementwise for arrays; the inverse of `log10`."""
+    raised: N = 10**exponent
+    return raised
+
+
+def apply(name: str, value: N) -> N:
     """Return the function `name` of `math` for a float, or of numpy for an array.
 
     Parameters
@@ -118,10 +135,12 @@ def apply(name: str, value: Any) -> Any:
         Argument of the function.
     """
     if isinstance(value, float):
-        return getattr(math, name)(value)
-    import numpy as np
+        function: Callable[[N], N] = getattr(math, name)
+    else:
+        import numpy as np
 
-    return getattr(np, name)(value)
+        function = getattr(np, name)
+    return function(value)
 
 
 def _number(value: Any) -> Any:

@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from costmodel.foundation.errors import InputError, MissingFactError
-from costmodel.scaling.laws.broadcast import FINITE
+from costmodel.scaling.laws.broadcast import FINITE, power
 from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER, Allocation
 from costmodel.scaling.laws.law import COMPUTE, PARAMETERS, Law, constant, law, takes
 
 if TYPE_CHECKING:
-    from costmodel.scaling.laws.broadcast import FloatLike
+    from costmodel.foundation.arrays import N
 
 
 @law('Hoffmann et al. 2022, "Training Compute-Optimal Large Language Models", approaches 1 and 2 (arXiv 2203.15556).')
@@ -58,10 +58,10 @@ class ComputePowerLaw(Law):
         '6.40e+11'
         """
         value = parameters if self.quantity == "parameters" else compute / (FLOPS_PER_PARAMETER * parameters)
-        return replace(self, coefficient=value / (compute / self.unit) ** self.exponent)
+        return replace(self, coefficient=value / power(compute / self.unit, self.exponent))
 
     @takes(compute=COMPUTE)
-    def allocate(self, compute: FloatLike) -> Allocation:
+    def allocate(self, compute: N) -> Allocation[N]:
         """Return the parameters and tokens of a compute budget; the loss is None, because the law has none.
 
         Raises
@@ -74,7 +74,7 @@ class ComputePowerLaw(Law):
                 f"the law {self.name or 'given'} has an exponent and no coefficient: set it with "
                 "through(compute=..., parameters=...)"
             )
-        amount = self.coefficient * (compute / self.unit) ** self.exponent
+        amount = self.coefficient * power(compute / self.unit, self.exponent)
         other = compute / (FLOPS_PER_PARAMETER * amount)
         parameters, tokens = (amount, other) if self.quantity == "parameters" else (other, amount)
-        return Allocation(parameters, tokens, None, compute)
+        return Allocation(parameters, tokens, None, compute)  # type: ignore[arg-type]

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple
 
-from costmodel.foundation.arrays import smallest
-from costmodel.scaling.laws.broadcast import apply, elementwise
+from costmodel.foundation.arrays import N_co, smallest
+from costmodel.scaling.laws.broadcast import apply, elementwise, power
 from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER, Allocation, HoffmannLaw, TwoTermLaw
 from costmodel.scaling.laws.law import COMPUTE, PARAMETERS, TOKENS, UNIQUE_TOKENS, Argument, constant, law, takes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from costmodel.scaling.laws.broadcast import FloatLike
+    from costmodel.foundation.arrays import N
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _GRID, _SECTIONS = 300, 60
 
 
-class Effective(NamedTuple):
+class Effective(NamedTuple, Generic[N_co]):
     """Effective parameters N' [1] and tokens D' [token]: those of an equal loss without repetition."""
 
-    parameters: Any
-    tokens: Any
+    parameters: N_co
+    tokens: N_co
 
 
 @law('Muennighoff et al. 2023, "Scaling Data-Constrained Language Models" (arXiv 2305.16264).')
@@ -51,12 +51,12 @@ class MuennighoffLaw(TwoTermLaw):
         return HoffmannLaw(self.E, self.A, self.B, self.alpha, self.beta, name=self.name, source=self.source)
 
     @takes(tokens=TOKENS)
-    def optimal_parameters(self, tokens: FloatLike) -> Any:
+    def optimal_parameters(self, tokens: N) -> N:
         """Return the parameters that are compute-optimal for a number of unique tokens [1]."""
-        return (self.alpha * self.A * tokens**self.beta / (self.beta * self.B)) ** (1 / self.alpha)
+        return power(self.alpha * self.A * power(tokens, self.beta) / (self.beta * self.B), 1 / self.alpha)
 
     @takes(parameters=PARAMETERS, tokens=TOKENS, unique_tokens=UNIQUE_TOKENS)
-    def effective(self, parameters: FloatLike, tokens: FloatLike, *, unique_tokens: FloatLike) -> Effective:
+    def effective(self, parameters: N, tokens: N, *, unique_tokens: N) -> Effective[N]:
         """Return the effective parameters N' [1] and tokens D' [token]."""
         unique = smallest(unique_tokens, tokens)
         optimal = smallest(self.optimal_parameters(unique), parameters)
@@ -65,13 +65,13 @@ class MuennighoffLaw(TwoTermLaw):
         )
 
     @takes(parameters=PARAMETERS, tokens=TOKENS, unique_tokens=UNIQUE_TOKENS)
-    def loss(self, parameters: FloatLike, tokens: FloatLike, *, unique_tokens: FloatLike) -> Any:
+    def loss(self, parameters: N, tokens: N, *, unique_tokens: N) -> N:
         """Return the loss [nat/token], of the broadcast shape."""
         effective = self.effective(parameters, tokens, unique_tokens=unique_tokens)
-        return self.E + self.A / effective.parameters**self.alpha + self.B / effective.tokens**self.beta
+        return self.E + self.A / power(effective.parameters, self.alpha) + self.B / power(effective.tokens, self.beta)
 
     @takes(compute=COMPUTE, unique_tokens=Argument("Distinct tokens available U [token]."))
-    def allocate(self, compute: FloatLike, *, unique_tokens: FloatLike) -> Allocation:
+    def allocate(self, compute: N, *, unique_tokens: N) -> Allocation[N]:
         """Return the parameters and tokens of the lowest loss with 6 N D = `compute` and limited tokens.
 
         All compute is spent, even if the last part of it does not lower the loss. A grid over log N is followed
@@ -105,7 +105,7 @@ class MuennighoffLaw(TwoTermLaw):
         return math.exp(_golden_section(loss, center - width, center + width))
 
 
-def _effective(amount: Any, unique: Any, decay: float) -> Any:
+def _effective(amount: N, unique: N, decay: float) -> N:
     repetitions = amount / unique - 1
     return unique - unique * decay * apply("expm1", -repetitions / decay)
 

@@ -5,14 +5,14 @@ No coefficients of the student's law are published in full; fit them on own runs
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from costmodel.scaling.laws.broadcast import NOT_NEGATIVE
+from costmodel.scaling.laws.broadcast import NOT_NEGATIVE, power
 from costmodel.scaling.laws.hoffmann import Allocation, HoffmannLaw, TwoTermLaw
 from costmodel.scaling.laws.law import COMPUTE, PARAMETERS, TOKENS, Argument, Law, constant, law, takes
 
 if TYPE_CHECKING:
-    from costmodel.scaling.laws.broadcast import FloatLike
+    from costmodel.foundation.arrays import FloatLike, N
 
 
 @law('Busbridge et al. 2025, "Distillation Scaling Laws" (arXiv 2502.08606).')
@@ -29,13 +29,13 @@ class BusbridgeLaw(TwoTermLaw):
     gamma: float = constant("Exponent of the sum of both terms [1].")
 
     @takes(parameters=PARAMETERS, tokens=TOKENS)
-    def loss(self, parameters: FloatLike, tokens: FloatLike) -> Any:
+    def loss(self, parameters: N, tokens: N) -> N:
         """Return the loss [nat/token], of the broadcast shape."""
-        inner: Any = self.A / parameters**self.alpha + self.B / tokens**self.beta
-        return self.E + inner**self.gamma
+        inner = self.A / power(parameters, self.alpha) + self.B / power(tokens, self.beta)
+        return self.E + power(inner, self.gamma)
 
     @takes(compute=COMPUTE)
-    def allocate(self, compute: FloatLike) -> Allocation:
+    def allocate(self, compute: N) -> Allocation[N]:
         """Return the parameters and tokens of the lowest loss with 6 N D = `compute`."""
         best = HoffmannLaw(0.0, self.A, self.B, self.alpha, self.beta).allocate(compute)
         return best._replace(loss=self.loss(best.parameters, best.tokens))
@@ -65,14 +65,12 @@ class StudentLaw(Law):
         teacher_loss=Argument("Loss of the teacher [nat/token]."),
         supervised_loss=Argument("Loss of the same student trained without a teacher [nat/token]."),
     )
-    def loss(
-        self, parameters: FloatLike, tokens: FloatLike, *, teacher_loss: FloatLike, supervised_loss: FloatLike
-    ) -> Any:
+    def loss(self, parameters: N, tokens: N, *, teacher_loss: N, supervised_loss: N) -> N:
         """Return the loss of the student [nat/token], of the broadcast shape."""
-        ratio: Any = teacher_loss / (self.d1 * supervised_loss)
-        gap: Any = (1 + ratio ** (1 / self.f1)) ** (-self.c1 * self.f1)
-        inner: Any = self.A / parameters**self.alpha + self.B / tokens**self.beta
-        return teacher_loss + gap * inner**self.gamma / teacher_loss**self.c0
+        ratio = teacher_loss / (self.d1 * supervised_loss)
+        gap = power(1 + power(ratio, 1 / self.f1), -self.c1 * self.f1)
+        inner = self.A / power(parameters, self.alpha) + self.B / power(tokens, self.beta)
+        return teacher_loss + gap * power(inner, self.gamma) / power(teacher_loss, self.c0)
 
 
 @takes(
@@ -91,7 +89,7 @@ def distillation_flops(
     *,
     teacher_logits: bool = True,
     teacher_training: bool = False,
-) -> Any:
+) -> FloatLike:
     """Return the FLOPs of distillation: student training, and teacher logits and teacher training if included [FLOP].
 
     The sum is 3 F_S D_S + F_T (d_logits D_S + 3 d_training D_T).

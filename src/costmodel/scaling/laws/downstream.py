@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from costmodel.scaling.laws.broadcast import FINITE, apply
+from costmodel.scaling.laws.broadcast import FINITE, apply, power
 from costmodel.scaling.laws.law import COMPUTE, Argument, Law, constant, law, takes
 
 if TYPE_CHECKING:
-    from costmodel.scaling.laws.broadcast import FloatLike
+    from costmodel.foundation.arrays import N
 
 
 @law(
@@ -31,7 +31,7 @@ class SigmoidScore(Law):
     middle: float = constant("Value of x halfway between floor and ceiling.", FINITE)
 
     @takes(x=Argument("Loss [nat/token] or another measure.", FINITE))
-    def score(self, x: FloatLike) -> Any:
+    def score(self, x: N) -> N:
         """Return the score, in the unit of floor and ceiling."""
         return _between(self.floor, self.ceiling, self.slope * (x - self.middle))
 
@@ -57,12 +57,12 @@ class TwoStepScore(Law):
     sigmoid: SigmoidScore
 
     @takes(compute=COMPUTE)
-    def answer_loss(self, compute: FloatLike) -> Any:
+    def answer_loss(self, compute: N) -> N:
         """Return the loss on the correct answers, in the unit of the intercept."""
         return self.intercept + self.slope * apply("log10", compute)
 
     @takes(compute=COMPUTE)
-    def score(self, compute: FloatLike) -> Any:
+    def score(self, compute: N) -> N:
         """Return the score, in the unit of the sigmoid."""
         return self.sigmoid.score(self.answer_loss(compute))
 
@@ -84,7 +84,7 @@ class ReinforcementScore(Law):
     middle: float = constant("Compute of half the gain C_mid, such as in GPU-hours.")
 
     @takes(compute=Argument("Compute C, in the unit of the middle."))
-    def score(self, compute: FloatLike) -> Any:
+    def score(self, compute: N) -> N:
         """Return the reward."""
         return _between(self.start, self.ceiling, self.exponent * apply("log", compute / self.middle))
 
@@ -104,11 +104,11 @@ class CoverageLaw(Law):
     b: float = constant("Exponent of the samples [1].", FINITE)
 
     @takes(samples=Argument("Samples per task k [1]."))
-    def score(self, samples: FloatLike) -> Any:
+    def score(self, samples: N) -> N:
         """Return the fraction of tasks solved [1]."""
-        return apply("exp", self.a * samples**self.b)
+        return apply("exp", self.a * power(samples, self.b))
 
 
-def _between(low: float, high: float, x: Any) -> Any:
+def _between(low: float, high: float, x: N) -> N:
     """Return low + (high - low) / (1 + exp(-x)), without overflow."""
     return low + (high - low) * ((1 + apply("tanh", x / 2)) / 2)

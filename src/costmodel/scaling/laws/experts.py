@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from costmodel.scaling.laws.broadcast import AT_LEAST_ONE, FINITE, NOT_NEGATIVE, apply
+from costmodel.scaling.laws.broadcast import AT_LEAST_ONE, FINITE, NOT_NEGATIVE, apply, power, ten_to
 from costmodel.scaling.laws.law import PARAMETERS, TOKENS, Argument, Law, constant, law, takes
 
 if TYPE_CHECKING:
-    from costmodel.scaling.laws.broadcast import FloatLike
+    from costmodel.foundation.arrays import N
 
 _DENSE = Argument("Parameters of the dense model that routing is added to N [1].")
 _EXPERTS = Argument("Number of experts E [1].", AT_LEAST_ONE)
@@ -38,26 +38,26 @@ class ClarkLaw(Law):
     @property
     def cutoff(self) -> float:
         """Parameters of the dense model above which experts no longer lower the loss [1]."""
-        return float(10 ** (-self.b / self.c))
+        return power(10.0, -self.b / self.c)
 
     @takes(experts=_EXPERTS)
-    def saturated(self, experts: FloatLike) -> Any:
+    def saturated(self, experts: N) -> N:
         """Return E', which rises from E_start at one expert toward E_max [1]."""
         first = 1 / (1 / self.E_start - 1 / self.E_max)
         return 1 / (1 / (experts - 1 + first) + 1 / self.E_max)
 
     @takes(parameters=_DENSE, experts=_EXPERTS)
-    def loss(self, parameters: FloatLike, experts: FloatLike) -> Any:
+    def loss(self, parameters: N, experts: N) -> N:
         """Return the loss [nat/token], of the broadcast shape."""
         size, number = apply("log10", parameters), apply("log10", self.saturated(experts))
-        return 10 ** (self.a * size + self.b * number + self.c * size * number + self.d)
+        return ten_to(self.a * size + self.b * number + self.c * size * number + self.d)
 
     @takes(parameters=_DENSE, experts=_EXPERTS)
-    def effective_parameters(self, parameters: FloatLike, experts: FloatLike) -> Any:
+    def effective_parameters(self, parameters: N, experts: N) -> N:
         """Return the parameters of the dense model of the same loss [1]."""
         log_loss = apply("log10", self.loss(parameters, experts))
         single = apply("log10", self.saturated(1.0))
-        return 10 ** ((log_loss - self.d - self.b * single) / (self.a + self.c * single))
+        return ten_to((log_loss - self.d - self.b * single) / (self.a + self.c * single))
 
 
 @law('Krajewski et al. 2024, "Scaling Laws for Fine-Grained Mixture of Experts", equation 9 (arXiv 2402.07871).')
@@ -84,7 +84,7 @@ class KrajewskiLaw(Law):
         tokens=TOKENS,
         granularity=Argument("Width of the feed-forward layer over the width of an expert G [1]."),
     )
-    def loss(self, parameters: FloatLike, tokens: FloatLike, granularity: FloatLike) -> Any:
+    def loss(self, parameters: N, tokens: N, granularity: N) -> N:
         """Return the loss [nat/token], of the broadcast shape."""
-        size = self.g / granularity**self.gamma + self.a
-        return self.c + size / parameters**self.alpha + self.b / tokens**self.beta
+        size = self.g / power(granularity, self.gamma) + self.a
+        return self.c + size / power(parameters, self.alpha) + self.b / power(tokens, self.beta)

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple
 
-from costmodel.scaling.laws.broadcast import NOT_NEGATIVE
+from costmodel.foundation.arrays import N_co
+from costmodel.scaling.laws.broadcast import NOT_NEGATIVE, power
 from costmodel.scaling.laws.law import COMPUTE, PARAMETERS, TOKENS, Argument, Law, constant, law, takes
 
 if TYPE_CHECKING:
-    from costmodel.scaling.laws.broadcast import FloatLike
+    from costmodel.foundation.arrays import N
 
 FLOPS_PER_PARAMETER = 6.0
 """Training FLOPs per parameter and token, C = 6 N D (arXiv 2001.08361) [FLOP]."""
 
 
-class Allocation(NamedTuple):
+class Allocation(NamedTuple, Generic[N_co]):
     """Compute-optimal model of a compute budget: parameters [1], tokens [token], loss, and compute [FLOP]."""
 
-    parameters: Any
-    tokens: Any
-    loss: Any
-    compute: Any
+    parameters: N_co
+    tokens: N_co
+    loss: N_co
+    compute: N_co
 
     @property
-    def tokens_per_parameter(self) -> Any:
+    def tokens_per_parameter(self) -> N_co:
         """Training tokens per parameter [token]."""
         return self.tokens / self.parameters
 
@@ -56,12 +57,12 @@ class HoffmannLaw(TwoTermLaw):
         return self.beta / (self.alpha + self.beta)
 
     @takes(parameters=PARAMETERS, tokens=TOKENS)
-    def loss(self, parameters: FloatLike, tokens: FloatLike) -> Any:
+    def loss(self, parameters: N, tokens: N) -> N:
         """Return the loss [nat/token], of the broadcast shape."""
-        return self.E + self.A / parameters**self.alpha + self.B / tokens**self.beta
+        return self.E + self.A / power(parameters, self.alpha) + self.B / power(tokens, self.beta)
 
     @takes(compute=COMPUTE)
-    def allocate(self, compute: FloatLike) -> Allocation:
+    def allocate(self, compute: N) -> Allocation[N]:
         """Return the parameters and tokens of the lowest loss with 6 N D = `compute`.
 
         Examples
@@ -70,9 +71,9 @@ class HoffmannLaw(TwoTermLaw):
         >>> round(law.allocate(5.88e23).tokens_per_parameter, 1)
         17.9
         """
-        ratio = (self.alpha * self.A / (self.beta * self.B)) ** (1 / (self.alpha + self.beta))
+        ratio = power(self.alpha * self.A / (self.beta * self.B), 1 / (self.alpha + self.beta))
         product = compute / FLOPS_PER_PARAMETER
-        parameters = ratio * product**self.parameter_exponent
+        parameters = ratio * power(product, self.parameter_exponent)
         tokens = product / parameters
         return Allocation(parameters, tokens, self.loss(parameters, tokens), compute)
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
-from costmodel.scaling.laws.broadcast import FINITE
+from costmodel.foundation.arrays import N_co
+from costmodel.scaling.laws.broadcast import FINITE, power
 from costmodel.scaling.laws.law import TOKENS, Argument, Law, constant, law, takes
 
 if TYPE_CHECKING:
-    from costmodel.scaling.laws.broadcast import FloatLike
+    from costmodel.foundation.arrays import N
 
 _COMPUTE = Argument("Non-embedding training compute C [FLOP].")
 
 
-class ModelScale(NamedTuple):
+class ModelScale(NamedTuple, Generic[N_co]):
     """Compute-optimal allocation where model size is measured in non-embedding FLOPs per token."""
 
-    flops_per_token: Any
+    flops_per_token: N_co
     """Model scale M, forward and backward [FLOP/token]."""
-    tokens: Any
+    tokens: N_co
     compute: Any
 
 
@@ -47,20 +48,20 @@ class DeepSeekLaw(Law):
     tokens_exponent: float = constant("Exponent of the tokens [1].", FINITE)
 
     @takes(compute=_COMPUTE)
-    def learning_rate(self, compute: FloatLike) -> Any:
+    def learning_rate(self, compute: N) -> N:
         """Return the peak learning rate [1]."""
-        return self.learning_rate_coefficient * compute**self.learning_rate_exponent
+        return self.learning_rate_coefficient * power(compute, self.learning_rate_exponent)
 
     @takes(compute=_COMPUTE)
-    def batch_tokens(self, compute: FloatLike) -> Any:
+    def batch_tokens(self, compute: N) -> N:
         """Return the global batch size [token]."""
-        return self.batch_coefficient * compute**self.batch_exponent
+        return self.batch_coefficient * power(compute, self.batch_exponent)
 
     @takes(compute=_COMPUTE)
-    def allocate(self, compute: FloatLike) -> ModelScale:
+    def allocate(self, compute: N) -> ModelScale[N]:
         """Return the model scale, which is not a number of parameters, and the tokens."""
-        model = self.model_coefficient * compute**self.model_exponent
-        return ModelScale(model, self.tokens_coefficient * compute**self.tokens_exponent, compute)
+        model = self.model_coefficient * power(compute, self.model_exponent)
+        return ModelScale(model, self.tokens_coefficient * power(compute, self.tokens_exponent), compute)
 
 
 @law('Li et al. 2025, "Predictable Scale: Part I, Step Law" (arXiv 2503.04715).')
@@ -81,11 +82,15 @@ class StepLaw(Law):
     batch_exponent: float = constant("Exponent of the tokens in the batch size [1].", FINITE)
 
     @takes(parameters=Argument("Non-embedding parameters N [1]."), tokens=TOKENS)
-    def learning_rate(self, parameters: FloatLike, tokens: FloatLike) -> Any:
+    def learning_rate(self, parameters: N, tokens: N) -> N:
         """Return the peak learning rate [1]."""
-        return self.learning_rate_coefficient * parameters**self.parameter_exponent * tokens**self.token_exponent
+        return (
+            self.learning_rate_coefficient
+            * power(parameters, self.parameter_exponent)
+            * power(tokens, self.token_exponent)
+        )
 
     @takes(tokens=TOKENS)
-    def batch_tokens(self, tokens: FloatLike) -> Any:
+    def batch_tokens(self, tokens: N) -> N:
         """Return the global batch size [token]."""
-        return self.batch_coefficient * tokens**self.batch_exponent
+        return self.batch_coefficient * power(tokens, self.batch_exponent)

@@ -7,15 +7,16 @@ Scaling Laws" (arXiv 2401.00448).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple
 
+from costmodel.foundation.arrays import N_co
 from costmodel.foundation.errors import InputError
-from costmodel.scaling.laws.broadcast import FINITE, NOT_NEGATIVE, elementwise
+from costmodel.scaling.laws.broadcast import FINITE, NOT_NEGATIVE, elementwise, power
 from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER, LOSS_LAW, HoffmannLaw
 from costmodel.scaling.laws.law import Argument, takes
 
 if TYPE_CHECKING:
-    from costmodel.scaling.laws.broadcast import FloatLike
+    from costmodel.foundation.arrays import N
 
 FLOPS_PER_PARAMETER_SERVED = 2.0
 """Inference FLOPs per parameter and token (arXiv 2401.00448) [FLOP]."""
@@ -23,34 +24,34 @@ _BISECTIONS = 200
 _TARGET_LOSS = Argument("Loss to reach [nat/token].", FINITE)
 
 
-class Served(NamedTuple):
+class Served(NamedTuple, Generic[N_co]):
     """Model of lowest cost over training and inference, and the baseline: the model that is cheapest to train.
 
     Costs are in FLOPs from `serve_in_flops` and in dollars from `serve_in_dollars`.
     """
 
-    parameters: Any
-    tokens: Any
-    training: Any
-    inference: Any
-    baseline_parameters: Any
+    parameters: N_co
+    tokens: N_co
+    training: N_co
+    inference: N_co
+    baseline_parameters: N_co
     """Parameters of the model of the same loss with the lowest training cost."""
-    baseline_tokens: Any
-    baseline: Any
+    baseline_tokens: N_co
+    baseline: N_co
     """Cost of the baseline over training and inference."""
 
     @property
-    def total(self) -> Any:
+    def total(self) -> N_co:
         """Cost over training and inference."""
         return self.training + self.inference
 
     @property
-    def saving(self) -> Any:
+    def saving(self) -> N_co:
         """Savings relative to the baseline, in the unit of the costs."""
         return self.baseline - self.total
 
     @property
-    def saving_fraction(self) -> Any:
+    def saving_fraction(self) -> N_co:
         """Savings as a fraction of the cost of the baseline [1]."""
         return self.saving / self.baseline
 
@@ -60,7 +61,7 @@ class Served(NamedTuple):
     target_loss=_TARGET_LOSS,
     inference_tokens=Argument("Input and output tokens over the model's lifetime [token].", NOT_NEGATIVE),
 )
-def serve_in_flops(law: HoffmannLaw, target_loss: FloatLike, inference_tokens: FloatLike) -> Served:
+def serve_in_flops(law: HoffmannLaw, target_loss: N, inference_tokens: N) -> Served[N]:
     """Return the model that reaches a loss with the fewest FLOPs, 6 N D + 2 N D_inference.
 
     Returns
@@ -97,16 +98,16 @@ def serve_in_flops(law: HoffmannLaw, target_loss: FloatLike, inference_tokens: F
 )
 def serve_in_dollars(
     law: HoffmannLaw,
-    target_loss: FloatLike,
+    target_loss: N,
     *,
-    prompt_tokens: FloatLike,
-    generated_tokens: FloatLike,
-    training_price: FloatLike,
-    inference_price: FloatLike,
-    training_mfu: FloatLike,
-    prompt_mfu: FloatLike,
-    generation_mfu: FloatLike,
-) -> Served:
+    prompt_tokens: N,
+    generated_tokens: N,
+    training_price: N,
+    inference_price: N,
+    training_mfu: N,
+    prompt_mfu: N,
+    generation_mfu: N,
+) -> Served[N]:
     """Return the model that reaches a loss at the lowest cost in dollars, over training and inference.
 
     The cost is 6 N D p_t / MFU_t + 2 N p_i (D_prompt / MFU_prompt + D_generated / MFU_generation).
@@ -141,7 +142,7 @@ def serve_in_dollars(
     return _lowest_cost(law, target_loss, training, FLOPS_PER_PARAMETER_SERVED * served)
 
 
-def _lowest_cost(law: HoffmannLaw, target_loss: Any, training: Any, inference: Any) -> Served:
+def _lowest_cost(law: HoffmannLaw, target_loss: N, training: N | float, inference: N) -> Served[N]:
     """Minimize N (training D + inference) at a loss.
 
     The reducible loss (target - E) is split between the parameter term and the token term. The split is found
@@ -161,8 +162,8 @@ def _lowest_cost(law: HoffmannLaw, target_loss: Any, training: Any, inference: A
 
     def model(odds: float, reducible: float) -> tuple[float, float]:
         share = odds / (1 + odds)
-        parameters = (law.A / (share * reducible)) ** (1 / law.alpha)
-        return parameters, (law.B / ((1 - share) * reducible)) ** (1 / law.beta)
+        parameters = power(law.A / (share * reducible), 1 / law.alpha)
+        return parameters, power(law.B / ((1 - share) * reducible), 1 / law.beta)
 
     def cheapest(loss: float, per_token: float, per_parameter: float) -> tuple[float, ...]:
         reducible = loss - law.E
@@ -184,7 +185,7 @@ def _lowest_cost(law: HoffmannLaw, target_loss: Any, training: Any, inference: A
         parameters, tokens = model(math.exp((low + high) / 2), reducible)
         baseline, baseline_tokens = model(baseline_odds, reducible)
         baseline_cost = baseline * (per_token * baseline_tokens + per_parameter)
-        costs = (per_token * parameters * tokens, per_parameter * parameters)
-        return parameters, tokens, *costs, baseline, baseline_tokens, baseline_cost
+        training_cost = per_token * parameters * tokens
+        return parameters, tokens, training_cost, per_parameter * parameters, baseline, baseline_tokens, baseline_cost
 
     return Served(*elementwise(cheapest, len(Served._fields), target_loss, training, inference))

@@ -6,13 +6,13 @@ epochs with early stopping, so 6 N D is not the compute of these runs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from costmodel.scaling.laws.broadcast import POSITIVE, checked, raise_if_any
+from costmodel.scaling.laws.broadcast import POSITIVE, checked, power, raise_if_any
 from costmodel.scaling.laws.law import TOKENS, Argument, Law, constant, law, takes
 
 if TYPE_CHECKING:
-    from costmodel.scaling.laws.broadcast import FloatLike
+    from costmodel.foundation.arrays import N
 
 
 @law('Kaplan et al. 2020, "Scaling Laws for Neural Language Models", equation 1.5 and table 2 (arXiv 2001.08361).')
@@ -32,10 +32,10 @@ class KaplanLaw(Law):
     token_exponent: float = constant("alpha_D [1].")
 
     @takes(parameters=Argument("Non-embedding parameters N [1]."), tokens=TOKENS)
-    def loss(self, parameters: FloatLike, tokens: FloatLike) -> Any:
+    def loss(self, parameters: N, tokens: N) -> N:
         """Return the loss [nat/token], of the broadcast shape."""
-        parameter_term: Any = (self.parameter_scale / parameters) ** (self.parameter_exponent / self.token_exponent)
-        return (parameter_term + self.token_scale / tokens) ** self.token_exponent
+        parameter_term = power(self.parameter_scale / parameters, self.parameter_exponent / self.token_exponent)
+        return power(parameter_term + self.token_scale / tokens, self.token_exponent)
 
 
 @law('Kaplan et al. 2020, "Scaling Laws for Neural Language Models", equations 1.1 to 1.3 (arXiv 2001.08361).')
@@ -58,7 +58,7 @@ class KaplanSingleLaw(Law):
     scale: float = constant("Value of x at a loss of 1 nat/token, in the unit of x.")
     exponent: float = constant("Exponent of x [1].")
 
-    def loss(self, amount: FloatLike) -> Any:
+    def loss(self, amount: N) -> N:
         """Return the loss [nat/token].
 
         Parameters
@@ -72,9 +72,9 @@ class KaplanSingleLaw(Law):
             If a value is not positive and finite.
         """
         problems: list[str] = []
-        value = checked(self.quantity, amount, POSITIVE, problems)
+        value: N = checked(self.quantity, amount, POSITIVE, problems)
         raise_if_any(problems)
-        return (self.scale / value) ** self.exponent
+        return power(self.scale / value, self.exponent)
 
 
 @law('Kaplan et al. 2020, "Scaling Laws for Neural Language Models", equation 1.4 (arXiv 2001.08361).')
@@ -91,6 +91,6 @@ class CriticalBatchLaw(Law):
     exponent: float = constant("alpha_B [1].")
 
     @takes(loss=Argument("Loss of the model at that point of the run [nat/token]."))
-    def batch_tokens(self, loss: FloatLike) -> Any:
+    def batch_tokens(self, loss: N) -> N:
         """Return the critical batch size [token]."""
-        return self.scale / loss ** (1 / self.exponent)
+        return self.scale / power(loss, 1 / self.exponent)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from costmodel.scaling.laws.broadcast import FINITE, NOT_NEGATIVE, apply
+from costmodel.scaling.laws.broadcast import FINITE, NOT_NEGATIVE, apply, power
 from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER, Allocation, HoffmannLaw
 from costmodel.scaling.laws.law import COMPUTE, PARAMETERS, TOKENS, Argument, Law, constant, law, takes
 
 if TYPE_CHECKING:
-    from costmodel.scaling.laws.broadcast import FloatLike
+    from costmodel.foundation.arrays import N
 
 
 @law(
@@ -36,24 +36,24 @@ class GadreLaw(Law):
     @property
     def hoffmann(self) -> HoffmannLaw:
         """The same law in parameters and tokens, with alpha = beta = 2 eta."""
-        scale, exponent = FLOPS_PER_PARAMETER**self.eta, 2 * self.eta
+        scale, exponent = power(FLOPS_PER_PARAMETER, self.eta), 2 * self.eta
         return HoffmannLaw(
             self.E, self.a / scale, self.b / scale, exponent, exponent, name=self.name, source=self.source
         )
 
     @takes(compute=COMPUTE, tokens_per_parameter=Argument("Training tokens per parameter M [token]."))
-    def loss_of_compute(self, compute: FloatLike, tokens_per_parameter: FloatLike) -> Any:
+    def loss_of_compute(self, compute: N, tokens_per_parameter: N) -> N:
         """Return the loss at a compute and a ratio of tokens to parameters [nat/token], of the broadcast shape."""
-        ratio = tokens_per_parameter**self.eta
-        return self.E + (self.a * ratio + self.b / ratio) / compute**self.eta
+        ratio = power(tokens_per_parameter, self.eta)
+        return self.E + (self.a * ratio + self.b / ratio) / power(compute, self.eta)
 
     @takes(parameters=PARAMETERS, tokens=TOKENS)
-    def loss(self, parameters: FloatLike, tokens: FloatLike) -> Any:
+    def loss(self, parameters: N, tokens: N) -> N:
         """Return the loss [nat/token], of the broadcast shape."""
         return self.loss_of_compute(FLOPS_PER_PARAMETER * parameters * tokens, tokens / parameters)
 
     @takes(compute=COMPUTE)
-    def allocate(self, compute: FloatLike) -> Allocation:
+    def allocate(self, compute: N) -> Allocation[N]:
         """Return the parameters and tokens of the lowest loss with 6 N D = `compute`; M is the same for all."""
         return self.hoffmann.allocate(compute)
 
@@ -76,6 +76,6 @@ class DownstreamError(Law):
     gamma: float = constant("Decay rate of the gain with the loss [token/nat].")
 
     @takes(loss=Argument("Loss [nat/token].", FINITE))
-    def error(self, loss: FloatLike) -> Any:
+    def error(self, loss: N) -> N:
         """Return the mean error [1]."""
         return self.epsilon - self.k * apply("exp", -self.gamma * loss)

@@ -6,14 +6,14 @@ they print, so it is not computed here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from costmodel.scaling.laws.broadcast import apply
+from costmodel.scaling.laws.broadcast import apply, power
 from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER, LOSS_LAW, HoffmannLaw
 from costmodel.scaling.laws.law import PARAMETERS, TOKENS, Argument, Law, constant, law, takes
 
 if TYPE_CHECKING:
-    from costmodel.scaling.laws.broadcast import FloatLike
+    from costmodel.foundation.arrays import FloatLike, N
 
 FULL_PRECISION_BITS = 16.0
 """Bits at which the cost of a training FLOP is 1 FLOP (arXiv 2411.04330) [bit]."""
@@ -47,7 +47,7 @@ class PrecisionLaw(Law):
         weight_bits: FloatLike = FULL_PRECISION_BITS,
         activation_bits: FloatLike = FULL_PRECISION_BITS,
         cache_bits: FloatLike = FULL_PRECISION_BITS,
-    ) -> Any:
+    ) -> FloatLike:
         """Return the number of 16-bit parameters with the same loss [1]."""
         weights = apply("expm1", -weight_bits / self.gamma_weights)
         activations = apply("expm1", -activation_bits / self.gamma_activations)
@@ -63,14 +63,14 @@ class PrecisionLaw(Law):
         weight_bits: FloatLike = FULL_PRECISION_BITS,
         activation_bits: FloatLike = FULL_PRECISION_BITS,
         cache_bits: FloatLike = FULL_PRECISION_BITS,
-    ) -> Any:
+    ) -> FloatLike:
         """Return the loss of the effective parameters [nat/token], of the broadcast shape."""
         bits = {"weight_bits": weight_bits, "activation_bits": activation_bits, "cache_bits": cache_bits}
         return base.loss(self.effective_parameters(parameters, **bits), tokens)
 
 
 @takes(parameters=PARAMETERS, tokens=TOKENS, bits=Argument("Precision P of weights, activations and cache [bit]."))
-def cost_at_precision(parameters: FloatLike, tokens: FloatLike, bits: FloatLike) -> Any:
+def cost_at_precision(parameters: N, tokens: N, bits: N) -> N:
     """Return the training cost in 16-bit FLOPs, 6 N D P / 16 [FLOP].
 
     References
@@ -90,15 +90,15 @@ def cost_at_precision(parameters: FloatLike, tokens: FloatLike, bits: FloatLike)
     gamma_bits=Argument("Decay constant of the bits gamma_P [bit]."),
 )
 def quantization_penalty(
-    parameters: FloatLike,
-    tokens: FloatLike,
-    bits: FloatLike,
+    parameters: N,
+    tokens: N,
+    bits: N,
     *,
     coefficient: float,
     gamma_tokens: float,
     gamma_parameters: float,
     gamma_bits: float,
-) -> Any:
+) -> N:
     """Return the increase in loss from post-training quantization, C_T D^gamma_D / N^gamma_N exp(-P / gamma_P).
 
     The unit is [nat/token]. The penalty grows with the number of training tokens. The four coefficients are
@@ -108,4 +108,9 @@ def quantization_penalty(
     ----------
     Kumar et al. 2024, "Scaling Laws for Precision", equation 2 (arXiv 2411.04330).
     """
-    return coefficient * tokens**gamma_tokens / parameters**gamma_parameters * apply("exp", -bits / gamma_bits)
+    return (
+        coefficient
+        * power(tokens, gamma_tokens)
+        / power(parameters, gamma_parameters)
+        * apply("exp", -bits / gamma_bits)
+    )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from costmodel.scaling.laws.broadcast import FINITE, FRACTION
+from costmodel.scaling.laws.broadcast import FINITE, FRACTION, power
 from costmodel.scaling.laws.law import TOKENS, Argument, Law, constant, law, takes
 
 if TYPE_CHECKING:
-    from costmodel.scaling.laws.broadcast import FloatLike
+    from costmodel.foundation.arrays import N
 
 
 @law(
@@ -43,8 +43,12 @@ class AbnarLaw(Law):
         tokens=TOKENS,
         sparsity=Argument("Fraction of the experts that a token does not use S [1].", FRACTION),
     )
-    def loss(self, parameters: FloatLike, tokens: FloatLike, sparsity: FloatLike) -> Any:
+    def loss(self, parameters: N, tokens: N, sparsity: N) -> N:
         """Return the loss [nat/token], of the broadcast shape."""
         active = 1 - sparsity
-        dense = self.a / parameters**self.alpha + self.b / tokens**self.beta + self.e
-        return dense + self.c / active**self.lambda_ + self.d / (active**self.delta * parameters**self.gamma)
+        dense = self.a / power(parameters, self.alpha) + self.b / power(tokens, self.beta) + self.e
+        return (
+            dense
+            + self.c / power(active, self.lambda_)
+            + self.d / (power(active, self.delta) * power(parameters, self.gamma))
+        )
