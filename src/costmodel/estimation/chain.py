@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from costmodel.foundation.arrays import largest, smallest
+from costmodel.foundation.arrays import N, largest, smallest
 from costmodel.foundation.tables import constant
 
 MOST_OF_PEAK = constant("most_of_peak")
@@ -82,12 +82,12 @@ class Missing(NamedTuple):
     reason: str
 
 
-def total_flops(tokens: Any, flops_per_token: Any) -> Any:
+def total_flops(tokens: N, flops_per_token: N) -> N:
     """Return the model FLOPs of a stage [FLOP]."""
     return tokens * flops_per_token
 
 
-def gpu_time(flops: Any, peak: Any, mfu: Any, goodput: Any, realized_efficiency: Any = 1.0) -> Any:
+def gpu_time(flops: N, peak: N, mfu: N, goodput: N, realized_efficiency: N | float = 1.0) -> N:
     """Return the GPU-seconds of a stage [s]: model FLOPs / achieved FLOP/s.
 
     A `realized_efficiency` above 1 raises the MFU to `MOST_OF_PEAK` at most.
@@ -95,44 +95,44 @@ def gpu_time(flops: Any, peak: Any, mfu: Any, goodput: Any, realized_efficiency:
     return flops / (peak * goodput * smallest(mfu * realized_efficiency, largest(mfu, MOST_OF_PEAK)))
 
 
-def step_time(batch_tokens: Any, flops_per_token: Any, count: Any, peak: Any, mfu: Any) -> Any:
+def step_time(batch_tokens: N, flops_per_token: N, count: N, peak: N, mfu: N) -> N:
     """Return the time of one optimizer step in steady state [s]."""
     return batch_tokens * flops_per_token / (count * peak * mfu)
 
 
-def mean_mfu(*flops_and_mfus: Any) -> Any:
+def mean_mfu(*flops_and_mfus: N) -> N:
     """Return the MFU in steady state of several stages [1]: all FLOPs / (all time × peak)."""
     half = len(flops_and_mfus) // 2
     flops, mfus = flops_and_mfus[:half], flops_and_mfus[half:]
     return _sum(*flops) / _sum(*(stage_flops / mfu for stage_flops, mfu in zip(flops, mfus, strict=True)))
 
 
-def wall_time(gpu_seconds: Any, count: Any) -> Any:
+def wall_time(gpu_seconds: N, count: N) -> N:
     """Return the duration on `count` accelerators [s]."""
     return gpu_seconds / count
 
 
-def utilization(flops: Any, gpu_seconds: Any, peak: Any) -> Any:
+def utilization(flops: N, gpu_seconds: N, peak: N) -> N:
     """Return the utilization over the whole job [1], relative to the bf16 peak."""
     return flops / (gpu_seconds * peak)
 
 
-def machine_energy(gpu_seconds: Any, power: Any) -> Any:
+def machine_energy(gpu_seconds: N, power: N) -> N:
     """Return the energy of the servers [J]."""
     return gpu_seconds * power
 
 
-def facility_energy(energy: Any, pue: Any) -> Any:
+def facility_energy(energy: N, pue: N) -> N:
     """Return the energy of the facility, with cooling and power distribution [J]."""
     return energy * pue
 
 
-def emissions(energy: Any, grid_intensity: Any) -> Any:
+def emissions(energy: N, grid_intensity: N) -> N:
     """Return the greenhouse gas emissions of the electricity, location-based [kg CO2e]."""
     return energy * grid_intensity
 
 
-def water_use(machine_energy: Any, wue: Any, pue: Any, grid_water: Any) -> Any:
+def water_use(machine_energy: N, wue: N, pue: N, grid_water: N) -> N:
     """Return the water consumed on site and at the power stations [m³].
 
     On-site water is per energy of the servers, water of the grid per energy of the facility.
@@ -140,17 +140,17 @@ def water_use(machine_energy: Any, wue: Any, pue: Any, grid_water: Any) -> Any:
     return machine_energy * (wue + pue * grid_water)
 
 
-def rent(gpu_seconds: Any, price: Any, *purchases: Any) -> Any:
+def rent(gpu_seconds: N, price: N, *purchases: N) -> N:
     """Return the rental cost plus other purchases [USD]."""
     return _sum(gpu_seconds * price, *purchases)
 
 
-def electricity_cost(energy: Any, price: Any) -> Any:
+def electricity_cost(energy: N, price: N) -> N:
     """Return the cost of the electricity [USD]; it is part of the rent and not added to it."""
     return energy * price
 
 
-def _sum(*terms: Any) -> Any:
+def _sum(*terms: N) -> N:
     total = terms[0]
     for term in terms[1:]:
         total = total + term

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from costmodel.scaling.fitting.objective import Array, Points
+    from costmodel.foundation.arrays import Array, N
+    from costmodel.scaling.fitting.objective import Points
 
 NAMES = ("E", "A", "B", "alpha", "beta")
 CHUNK = 250
@@ -107,7 +108,7 @@ class ScalingFit:
             for name, value in values.items()
         }
 
-    def predict(self, parameters: Any, tokens: Any, level: float = 0.8) -> tuple[Any, Any, Any]:
+    def predict(self, parameters: N, tokens: N, level: float = 0.8) -> tuple[N, N, N]:
         """Return the loss of a model with the ends of its interval [nat/token], each of the broadcast shape.
 
         The interval includes the uncertainty of the coefficients, the scatter of the measurements, and an
@@ -137,18 +138,20 @@ class ScalingFit:
         factor = np.exp(normal_quantile((1 + level) / 2) * np.sqrt(variance))
         return _plain(loss), _plain(loss / factor), _plain(loss * factor)
 
-    def _coefficient_variance(self, n: Array, d: Array) -> Any:
+    def _coefficient_variance(self, n: Array, d: Array) -> Array:
         """Return the variance of ln(loss) that comes from the coefficients, shape of `n`."""
         import numpy as np
 
         if len(self.replicates):
             e, a, b, alpha, beta = (column.reshape(-1, *[1] * n.ndim) for column in self.replicates[:500].T)
-            return np.var(np.log(e + a / n**alpha + b / d**beta), axis=0)
+            variance: Array = np.var(np.log(e + a / n**alpha + b / d**beta), axis=0)
+            return variance
         law = self.law
         first, second = law.A / n**law.alpha, law.B / d**law.beta
         jacobian = np.stack([np.ones_like(n), first / law.A, second / law.B, -first * np.log(n), -second * np.log(d)])
         jacobian = jacobian / np.asarray(law.loss(n, d))
-        return np.einsum("i...,ij,j...->...", jacobian, self.covariance, jacobian)
+        spread: Array = np.einsum("i...,ij,j...->...", jacobian, self.covariance, jacobian)
+        return spread
 
     def allocate(self, compute: float, level: float = 0.8) -> dict[str, tuple[float, float, float]]:
         """Return parameters, tokens, their ratio and the loss at the optimum of a budget, each with its interval.
@@ -419,7 +422,7 @@ def _bootstrap(
     return np.concatenate([_coefficients(part, data) for part in parts])
 
 
-def _resampled(job: tuple[Array, Points, Array, int, Any]) -> Array:
+def _resampled(job: tuple[Array, Points, Array, int, np.random.SeedSequence]) -> Array:
     import numpy as np
 
     from costmodel.scaling.fitting.objective import descend
@@ -436,7 +439,7 @@ def _held_out(fitted: ScalingFit, factor: float) -> HoldOut | None:
 
     measured = fitted.measurements
     inside = measured.compute <= measured.compute.max() / factor * (1 + 1e-9)
-    if inside.sum() < 8 or (~inside).sum() < 2:
+    if np.count_nonzero(inside) < 8 or np.count_nonzero(~inside) < 2:
         return None
     below = measured.chosen(inside)
     fit = fit_scaling_law(below.parameters, below.tokens, below.loss, weights=below.weights)
@@ -451,14 +454,14 @@ def _held_out(fitted: ScalingFit, factor: float) -> HoldOut | None:
             rows.append(
                 {
                     "decades": float(start),
-                    "points": float(chosen.sum()),
-                    "mape": float(np.abs(np.expm1(errors[chosen])).mean()),
-                    "bias": float(errors[chosen].mean()),
+                    "points": float(np.count_nonzero(chosen)),
+                    "mape": float(np.mean(np.abs(np.expm1(errors[chosen])))),
+                    "bias": float(np.mean(errors[chosen])),
                 }
             )
     covered = float(np.mean((beyond.loss >= low) & (beyond.loss <= high)))
     return HoldOut(
-        factor, len(errors), float(np.abs(np.expm1(errors)).mean()), float(errors.mean()), covered, tuple(rows)
+        factor, len(errors), float(np.mean(np.abs(np.expm1(errors)))), float(np.mean(errors)), covered, tuple(rows)
     )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.errors import InputError
 from costmodel.scaling.fitting.measurements import read_measurements
+from costmodel.scaling.laws.broadcast import power
 from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from costmodel.foundation.arrays import Array, N
 
 LEAST_RUNS = 3
 """Least number of runs per budget, for a parabola."""
@@ -23,9 +25,9 @@ class PowerLaw(NamedTuple):
     exponent: float
     standard_error: float
 
-    def __call__(self, compute: Any) -> Any:
+    def __call__(self, compute: N) -> N:
         """Return the value at a compute [FLOP], of the same shape."""
-        return self.coefficient * compute**self.exponent
+        return self.coefficient * power(compute, self.exponent)
 
 
 class ComputeOptimum(NamedTuple):
@@ -35,10 +37,10 @@ class ComputeOptimum(NamedTuple):
     `parameter_law` and `token_law` of compute.
     """
 
-    compute: NDArray[Any]
-    parameters: NDArray[Any]
-    tokens: NDArray[Any]
-    loss: NDArray[Any]
+    compute: Array
+    parameters: Array
+    tokens: Array
+    loss: Array
     parameter_law: PowerLaw
     token_law: PowerLaw
 
@@ -71,13 +73,13 @@ def fit_isoflops(parameters: Any, tokens: Any = None, loss: Any = None, compute:
 
     runs = read_measurements(parameters, tokens, loss, least=LEAST_RUNS)
     budgets = _budgets(runs.compute) if compute is None else np.asarray(compute, dtype=float)
-    optima = []
+    optima: list[tuple[float, float, float, float]] = []
     for budget in np.unique(budgets):
         chosen = budgets == budget
-        if chosen.sum() < LEAST_RUNS:
+        if np.count_nonzero(chosen) < LEAST_RUNS:
             continue
         logs = np.log(runs.tokens[chosen])
-        middle = logs.mean()
+        middle = float(np.mean(logs))
         curve, slope, level = np.polyfit(logs - middle, runs.loss[chosen], 2)
         if curve <= 0:
             continue
@@ -111,21 +113,23 @@ def fit_envelope(parameters: Any, tokens: Any = None, loss: Any = None, bins: in
     runs = read_measurements(parameters, tokens, loss, least=2)
     logs = np.log(runs.compute)
     edges = np.linspace(logs.min(), logs.max() + 1e-9, bins + 1)
-    optima = []
+    optima: list[tuple[float, float, float, float]] = []
     for low, high in pairwise(edges):
         inside = np.flatnonzero((logs >= low) & (logs < high))
         if len(inside):
-            best = inside[np.argmin(runs.loss[inside])]
-            optima.append((runs.compute[best], runs.parameters[best], runs.tokens[best], runs.loss[best]))
+            best = int(inside[np.argmin(runs.loss[inside])])
+            columns = (runs.compute, runs.parameters, runs.tokens, runs.loss)
+            compute, size, seen, lowest = (float(column[best]) for column in columns)
+            optima.append((compute, size, seen, lowest))
     return _optimum(optima, "ranges of compute that hold a run")
 
 
-def _budgets(compute: NDArray[Any]) -> NDArray[Any]:
+def _budgets(compute: Array) -> Array:
     """Return compute rounded to two digits: 6 N D of runs with the same budget differs slightly."""
     import numpy as np
 
     scale = 10.0 ** np.floor(np.log10(compute) - 1)
-    rounded: NDArray[Any] = np.round(compute / scale) * scale
+    rounded: Array = np.round(compute / scale) * scale
     return rounded
 
 
@@ -134,18 +138,19 @@ def _optimum(optima: list[tuple[float, float, float, float]], what: str) -> Comp
 
     if len(optima) < 2:
         raise InputError(f"at least two {what} are needed; there are {len(optima)}")
-    compute, parameters, tokens, loss = np.array(optima).T
+    compute, parameters, tokens, loss = (np.array(column, dtype=np.float64) for column in zip(*optima, strict=True))
     return ComputeOptimum(
         compute, parameters, tokens, loss, _power_law(compute, parameters), _power_law(compute, tokens)
     )
 
 
-def _power_law(compute: NDArray[Any], values: NDArray[Any]) -> PowerLaw:
+def _power_law(compute: Array, values: Array) -> PowerLaw:
     import numpy as np
 
     x, y = np.log(compute), np.log(values)
-    exponent = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
-    residuals = y - y.mean() - exponent * (x - x.mean())
+    mean_x, mean_y = float(np.mean(x)), float(np.mean(y))
+    run, rise = x - mean_x, y - mean_y
+    exponent = float(np.sum(run * rise) / np.sum(run**2))
     free = max(len(x) - 2, 1)
-    error = float(np.sqrt((residuals**2).sum() / free / ((x - x.mean()) ** 2).sum()))
-    return PowerLaw(float(np.exp(y.mean() - exponent * x.mean())), exponent, error)
+    error = math.sqrt(np.sum((rise - exponent * run) ** 2) / free / np.sum(run**2))
+    return PowerLaw(float(np.exp(mean_y - exponent * mean_x)), exponent, error)

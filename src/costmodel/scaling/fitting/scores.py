@@ -10,8 +10,7 @@ from costmodel.foundation.ranges import normal_quantile
 from costmodel.scaling.laws.downstream import SigmoidScore
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from costmodel.foundation.arrays import Array
     from costmodel.scaling.fitting.fit import ScalingFit
 
 LEAST = 5
@@ -23,7 +22,7 @@ class ScoreFit:
     """A sigmoid of the loss, and measured minus fitted scores, shape (runs,)."""
 
     sigmoid: SigmoidScore
-    residuals: NDArray[Any]
+    residuals: Array
 
     def predict(
         self, fit: ScalingFit, parameters: float, tokens: float, level: float = 0.8
@@ -102,7 +101,7 @@ def fit_score(loss: Any, score: Any, floor: float | None = None) -> ScoreFit:
         raise InputError(f"`loss` must have different values; all are {x[0]:g}.")
     span = max(float(np.ptp(y)), 1e-9)
 
-    def law(values: Any) -> SigmoidScore:
+    def law(values: Array) -> SigmoidScore:
         bottom, rise, slope, middle = (float(value) for value in values)
         lower = bottom if floor is None else floor
         return SigmoidScore(lower, lower + rise, -slope, middle, name="fitted")
@@ -111,8 +110,9 @@ def fit_score(loss: Any, score: Any, floor: float | None = None) -> ScoreFit:
     lowest = [float(y.min()) - span, 1e-6 * span, 1e-3 / float(np.ptp(x)), float(x.min()) - 2 * float(np.ptp(x))]
     highest = [float(y.max()) + span, 10 * span, 1e3 / float(np.ptp(x)), float(x.max()) + 2 * float(np.ptp(x))]
 
-    def residuals(values: Any) -> Any:
-        return np.asarray(law(values).score(x)) - y
+    def residuals(values: Array) -> Array:
+        difference: Array = np.asarray(law(values).score(x)) - y
+        return difference
 
     sigmoid = law(least_squares(residuals, initial, bounds=(lowest, highest)).x)
     return ScoreFit(sigmoid, y - np.asarray(sigmoid.score(x)))

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 from functools import wraps
+from types import EllipsisType
 from typing import Any, NamedTuple, ParamSpec, TypeVar, dataclass_transform
 
 from costmodel.scaling.laws.broadcast import POSITIVE, Domain, checked, raise_if_any
@@ -79,7 +80,7 @@ def takes(**arguments: Argument) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-def constant(description: str, domain: Domain = POSITIVE, *, default: Any = MISSING) -> Any:
+def constant(description: str, domain: Domain = POSITIVE, *, default: float | EllipsisType | None = ...) -> float:
     """Return a dataclass field for a coefficient; a law refuses values outside the domain.
 
     Parameters
@@ -91,7 +92,9 @@ def constant(description: str, domain: Domain = POSITIVE, *, default: Any = MISS
     default : float or None
         Value if none is given; the coefficient is required without it.
     """
-    return field(default=default, metadata={"argument": Argument(description, domain)})
+    value: Any = MISSING if default is ... else default
+    coefficient: float = field(default=value, metadata={"argument": Argument(description, domain)})
+    return coefficient
 
 
 def _coefficients(cls: Any) -> list[tuple[str, Argument, Any]]:
