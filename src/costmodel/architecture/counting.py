@@ -85,7 +85,7 @@ def pairs(
     if attention == "full" or not (causal or window):
         return sequence_length * sequence_length * 1.0
     if not causal:
-        reach = smallest(window / 2 if window else sequence_length, sequence_length)
+        reach = smallest(sequence_length, window / 2 if window else sequence_length)
         return 2 * reach * sequence_length - reach * reach
     if chunk is not None:
         rest = sequence_length % chunk

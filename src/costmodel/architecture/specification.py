@@ -71,7 +71,7 @@ class Architecture(Structure):
         Parameters
         ----------
         total : float or str
-            All parameters [1 or text such as "7B"].
+            All parameters [1], or text such as "7B".
         active : float or str, optional
             Parameters used per token; equal to `total` by default [1].
         layers, width : int, optional
@@ -107,7 +107,7 @@ class Architecture(Structure):
         Parameters
         ----------
         parameters : float or str
-            All parameters, embeddings included [1 or text such as "3B"].
+            All parameters, embeddings included [1], or text such as "3B".
         vocabulary : int
             Vocabulary size.
         tied : bool

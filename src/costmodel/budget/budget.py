@@ -20,25 +20,49 @@ class Budget(BudgetResult):
     """
 
     def to_csv(self, path: str | Path) -> None:
-        """Write the lines to a CSV file."""
+        """Write the lines to a CSV file.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            File to write.
+        """
         from costmodel.budget.export.document import csv_text
 
         write_text(Path(path), csv_text(self))
 
     def to_xlsx(self, path: str | Path) -> None:
-        """Write a spreadsheet with formulas; needs the extra `xlsx`."""
+        """Write a spreadsheet with formulas; needs the extra `xlsx`.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            File to write. Needs the extra `xlsx`.
+        """
         from costmodel.budget.export.spreadsheet import write_xlsx
 
         write_xlsx(self, Path(path))
 
     def to_markdown(self, path: str | Path | None = None) -> str:
-        """Return the budget as Markdown, and write it to a file if a `path` is given."""
+        """Return the budget as Markdown, and write it to a file if a `path` is given.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path, optional
+            File to write.
+        """
         from costmodel.budget.export.document import markdown
 
         return _written(markdown(self), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
-        """Return the budget as an HTML page, and write it to a file if a `path` is given."""
+        """Return the budget as an HTML page, and write it to a file if a `path` is given.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path, optional
+            File to write.
+        """
         from costmodel.budget.export.document import html_page
 
         return _written(html_page(self), path)

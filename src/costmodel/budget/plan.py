@@ -119,7 +119,13 @@ class ProjectPlan(Spec):
         return cls.from_data(data)
 
     def save(self, path: str | Path) -> None:
-        """Write the project to a TOML or JSON file (by its ending), which `load` reads back."""
+        """Write the project to a TOML or JSON file (by its ending), which `load` reads back.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            File to write; its ending, .toml or .json, is the format.
+        """
         folder, data = Path(path).parent, self.to_data()
         _rewrite_paths(data, lambda value: os.path.relpath(value, folder) if Path(value).exists() else value)
         files.write(Path(path), data)

@@ -170,7 +170,13 @@ class FrontierTable(Sequence[Compared]):
         return iter(self._runs)
 
     def rows(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
-        """Return one row per run; see `Compared.row`."""
+        """Return one row per run; see `Compared.row`.
+
+        Parameters
+        ----------
+        level : float
+            Probability inside the interval, between 0 and 1 [1].
+        """
         return [compared.row(level) for compared in self]
 
     def summary(self) -> list[dict[str, Any]]:
@@ -183,7 +189,7 @@ class FrontierTable(Sequence[Compared]):
         -------
         list[dict]
             Rows with `group`, `says` (the bound), `of` ("accelerators" or a scope), `runs` (number of runs with a
-            known value), `hold`, `expected` and `median` [1 or USD].
+            known value), `hold`, `expected` and `median` [1] or [USD].
         """
         rows = []
         for group in STATEMENT:

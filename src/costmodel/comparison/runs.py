@@ -174,7 +174,19 @@ class PublishedRuns(rendering.Shown, Sequence[PublishedRun]):
         since: int | str | dt.date | None = None,
         scope: str | None = None,
     ) -> PublishedRuns:
-        """Return the runs that match all filters; see `published_runs` for the parameters."""
+        """Return the runs that match all filters; see `published_runs` for the parameters.
+
+        Parameters
+        ----------
+        organization : str, optional
+            Organization of the run.
+        kind : str, optional
+            Kind of run, such as "pretraining".
+        since : int, str or datetime.date, optional
+            Year or day of the earliest publication.
+        scope : str, optional
+            Scope of the cost.
+        """
         problems, runs = [], list(self._runs)
         filters: tuple[tuple[str, str, Any], ...] = (("organization", "org", organization), ("kind", "kind", kind))
         for name, column, value in filters:
@@ -236,7 +248,7 @@ class PublishedRuns(rendering.Shown, Sequence[PublishedRun]):
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per published cost, and one row for each run without a cost.
 
-        Units: FLOP, hour, day, MWh, tonne, USD. `usd_per_exaflop` [USD per 1e18 FLOP], `usd_per_parameter`,
+        Units: FLOP, hour, day, MWh, tonne, USD. `usd_per_exaflop` [USD/1e18 FLOP], `usd_per_parameter`,
         `usd_per_million_tokens` and `usd_per_gpu_hour` are computed from published figures of the run. A value is None
         if it is not published.
         """

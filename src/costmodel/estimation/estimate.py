@@ -148,7 +148,13 @@ class Estimate(Result):
         return np.broadcast_to(np.asarray(values, dtype=float), (count,))
 
     def sample(self, count: int = DRAWS) -> dict[str, NDArray[np.float64]]:
-        """Return random draws of every known figure, each of shape (count,), in SI units."""
+        """Return random draws of every known figure, each of shape (count,), in SI units.
+
+        Parameters
+        ----------
+        count : int
+            Number of draws [1].
+        """
         import numpy as np
 
         sampled = chain.run(self.steps, self._drawn(count, set(self.inputs)) | self.missing)
@@ -159,7 +165,13 @@ class Estimate(Result):
         }
 
     def explain(self, name: str = "cost") -> Explanation:
-        """Return the steps from the inputs to a figure, and the source of each input."""
+        """Return the steps from the inputs to a figure, and the source of each input.
+
+        Parameters
+        ----------
+        name : str
+            Figure of the results, such as "cost"; see `Estimate.rows`.
+        """
         if name not in self.inputs:
             self._known(name)
         return explain(name, self.steps, self._point, self.inputs)
@@ -169,6 +181,11 @@ class Estimate(Result):
 
         One row per uncertain input: the figure with that input at its 10 % and 90 % quantile and all
         others at their medians, in the SI unit named in the row, and the share in the sum of squared swings.
+
+        Parameters
+        ----------
+        name : str
+            Figure of the results, such as "cost"; see `Estimate.rows`.
         """
         self._known(name)
         needed = chain.ancestors(self.steps, name)

@@ -30,11 +30,25 @@ class Result(rendering.Shown, ABC):
 
     @abstractmethod
     def value(self, name: str) -> float | Missing:
-        """Return the SI value of a figure, or `Missing` with the reason."""
+        """Return the SI value of a figure, or `Missing` with the reason.
+
+        Parameters
+        ----------
+        name : str
+            Figure of the results, such as "cost"; see `Estimate.rows`.
+        """
 
     @abstractmethod
     def draws(self, name: str, count: int = DRAWS) -> NDArray[np.float64]:
-        """Return random draws of a figure, shape (count,), in SI units."""
+        """Return random draws of a figure, shape (count,), in SI units.
+
+        Parameters
+        ----------
+        name : str
+            Figure of the results, such as "cost"; see `Estimate.rows`.
+        count : int
+            Number of draws [1].
+        """
 
     @abstractmethod
     def notes(self) -> list[str]:
@@ -45,14 +59,28 @@ class Result(rendering.Shown, ABC):
         """Return how to cite the library, then the sources of all looked-up inputs, one per line."""
 
     def quantity(self, name: str) -> Quantity:
-        """Return a figure as a pint Quantity, or raise `MissingFactError` with the reason why it is not known."""
+        """Return a figure as a pint Quantity, or raise `MissingFactError` with the reason why it is not known.
+
+        Parameters
+        ----------
+        name : str
+            Figure of the results, such as "cost"; see `Estimate.rows`.
+        """
         from costmodel.foundation.units import quantity
 
         output = _output(name)
         return quantity(self._known(name), output.unit, output.shown)
 
     def interval(self, name: str, level: float = DEFAULT_LEVEL) -> tuple[Quantity, Quantity]:
-        """Return the ends of the central interval of a figure that holds the fraction `level` of the draws."""
+        """Return the ends of the central interval of a figure that holds the fraction `level` of the draws.
+
+        Parameters
+        ----------
+        name : str
+            Figure of the results, such as "cost"; see `Estimate.rows`.
+        level : float
+            Probability inside the interval, between 0 and 1 [1].
+        """
         from costmodel.foundation.units import quantity
 
         output = _output(name)
@@ -60,7 +88,15 @@ class Result(rendering.Shown, ABC):
         return quantity(low, output.unit, output.shown), quantity(high, output.unit, output.shown)
 
     def bounds(self, name: str, level: float = DEFAULT_LEVEL) -> tuple[float, float]:
-        """Return the ends of the central interval in SI units."""
+        """Return the ends of the central interval in SI units.
+
+        Parameters
+        ----------
+        name : str
+            Figure of the results, such as "cost"; see `Estimate.rows`.
+        level : float
+            Probability inside the interval, between 0 and 1 [1].
+        """
         import numpy as np
 
         check_level(level)
@@ -109,7 +145,13 @@ class Result(rendering.Shown, ABC):
         return self.quantity("electricity_cost")
 
     def rows(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
-        """Return the known figures as rows: quantity, value, low, high, unit, level."""
+        """Return the known figures as rows: quantity, value, low, high, unit, level.
+
+        Parameters
+        ----------
+        level : float
+            Probability inside the interval, between 0 and 1 [1].
+        """
         from costmodel.foundation.units import SI_FACTOR
 
         rows = []

@@ -200,5 +200,11 @@ class Scenario(Spec):
         return cls.from_data(files.read(Path(path), changes or {}))
 
     def save(self, path: str | Path) -> None:
-        """Write the scenario to a TOML or JSON file, by its suffix; `load` reads it back."""
+        """Write the scenario to a TOML or JSON file, by its suffix; `load` reads it back.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            File to write; its ending, .toml or .json, is the format.
+        """
         files.write(Path(path), self.to_data())

@@ -49,7 +49,19 @@ class UnknownNameError(_LookUpError):
 
     @classmethod
     def of(cls, kind: str, name: object, known: Iterable[str], hint: str = "") -> UnknownNameError:
-        """Return the error for a name that is not in `known`, the names of that kind."""
+        """Return the error for a name that is not in `known`, the names of that kind.
+
+        Parameters
+        ----------
+        kind : str
+            Kind of the name, for the message.
+        name : object
+            Value given.
+        known : iterable of str
+            Accepted names.
+        hint : str
+            Sentence at the end of the message.
+        """
         return cls(unknown(kind, name, known, hint))
 
 

@@ -39,7 +39,13 @@ class Range:
         raise TypeError(f"{type(self).__name__} has no median")
 
     def quantile(self, probability: float) -> float:
-        """Return the quantile at a probability (0 to 1), in the unit of the range."""
+        """Return the quantile at a probability (0 to 1), in the unit of the range.
+
+        Parameters
+        ----------
+        probability : float
+            Between 0 and 1 [1].
+        """
         if not 0 <= probability <= 1:
             raise InputError(f"`probability` must be between 0 and 1; got {probability!r}")
         if probability in (0, 1):
@@ -50,11 +56,27 @@ class Range:
         raise TypeError(f"{type(self).__name__} has no quantiles")
 
     def draw(self, generator: np.random.Generator, count: int) -> Array:
-        """Return `count` random draws, shape (count,), in the unit of the range."""
+        """Return `count` random draws, shape (count,), in the unit of the range.
+
+        Parameters
+        ----------
+        generator : numpy.random.Generator
+            Source of random numbers.
+        count : int
+            Number of draws [1].
+        """
         raise TypeError(f"{type(self).__name__} has no draws")
 
     def scaled(self, factor: float, unit: str) -> Self:
-        """Return the range multiplied by a positive `factor`, in `unit`."""
+        """Return the range multiplied by a positive `factor`, in `unit`.
+
+        Parameters
+        ----------
+        factor : float
+            Factor, above 0 [1].
+        unit : str
+            Unit of the result.
+        """
         raise TypeError(f"{type(self).__name__} cannot be scaled")
 
     def support(self) -> tuple[float, float]:
@@ -68,7 +90,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Interval(Range):
-    """The central interval [low, high] with the probability `level`; see `between`.
+    """The central interval from `low` to `high` with the probability `level`; see `between`.
 
     The field that takes the range replaces the shape "auto": by lognormal for positive numbers, by logit-normal for
     fractions, by normal for numbers of both signs. `floor` is the lower limit of a lognormal: the power usage
@@ -126,7 +148,15 @@ class Interval(Range):
         return (0.0, 1.0) if self.shape == "logitnormal" else (self.floor, math.inf)
 
     def settled(self, shape: Shape, floor: float = 0.0) -> Interval:
-        """Return the interval with "auto" replaced by a shape, or raise if the ends do not suit the shape."""
+        """Return the interval with "auto" replaced by a shape, or raise if the ends do not suit the shape.
+
+        Parameters
+        ----------
+        shape : str
+            Shape in place of "auto".
+        floor : float
+            Lower bound of a lognormal range [unit].
+        """
         settled = replace(self, shape=shape, floor=floor) if self.shape == "auto" else self
         if settled.shape == "lognormal" and settled.low <= settled.floor:
             raise InputError(f"the low end of a range must be above {settled.floor:g}; got {self.low:g}")
@@ -176,7 +206,7 @@ class Triangular(Range):
 
 @dataclass(frozen=True, slots=True)
 class Beta(Range):
-    """A beta distribution stretched to [low, high]; see `beta`."""
+    """A beta distribution stretched from `low` to `high`; see `beta`."""
 
     alpha: float
     beta: float
@@ -245,7 +275,7 @@ class Samples(Range):
 def between(
     low: float, high: float, unit: str = "", *, level: float = DEFAULT_LEVEL, shape: Shape = "auto"
 ) -> Interval:
-    """Return the range whose central interval of that `level` is [low, high].
+    """Return the range whose central interval of that `level` is `low` to `high`.
 
     Parameters
     ----------
@@ -281,6 +311,15 @@ def between(
 def triangular(low: float, mode: float, high: float, unit: str = "") -> Triangular:
     """Return the triangular range with its peak at `mode`; all in `unit`.
 
+    Parameters
+    ----------
+    low, mode, high : float
+        Lowest, most likely and highest value [unit].
+    unit : str
+        Unit of the values.
+
+    Examples
+    --------
     >>> triangular(1, 2, 4, "USD/hour").median()
     2.267949192431123
     """
@@ -291,7 +330,17 @@ def triangular(low: float, mode: float, high: float, unit: str = "") -> Triangul
 
 
 def beta(alpha: float, beta: float, low: float = 0.0, high: float = 1.0, unit: str = "") -> Beta:
-    """Return the beta range with shape parameters `alpha` and `beta`, stretched to [low, high] in `unit`."""
+    """Return the beta range with shape parameters `alpha` and `beta`, stretched from `low` to `high`, in `unit`.
+
+    Parameters
+    ----------
+    alpha, beta : float
+        Shape parameters, above 0 [1].
+    low, high : float
+        Ends of the range [unit].
+    unit : str
+        Unit of the ends.
+    """
     if not (_finite("alpha", alpha) > 0 and _finite("beta", beta) > 0):
         raise InputError(f"alpha and beta must be positive; got {alpha!r} and {beta!r}")
     if not _finite("low", low) < _finite("high", high):
@@ -302,6 +351,15 @@ def beta(alpha: float, beta: float, low: float = 0.0, high: float = 1.0, unit: s
 def samples(values: Iterable[float], unit: str = "") -> Samples:
     """Return the empirical range of `values`, in `unit`; draws are taken with replacement.
 
+    Parameters
+    ----------
+    values : iterable of float
+        Equally likely values [unit].
+    unit : str
+        Unit of the values.
+
+    Examples
+    --------
     >>> samples([2.1, 2.4, 3.0], "USD/hour").median()
     2.4
     """

@@ -13,7 +13,7 @@ from costmodel.market.dated import MILLION, amounts, provider_named, up_to
 
 
 class APIPrice(NamedTuple):
-    """The price of a model's API [USD per million tokens] with its date and source.
+    """The price of a model's API [USD/1e6 token] with its date and source.
 
     Prices hold for short prompts that are not cached. `batch_factor` is the price of a batch job over the list price
     [1], or None if it is not known; `batch_source` is its source.

@@ -1,4 +1,4 @@
-"""Look up rental prices of accelerators [USD per GPU-hour]: by provider or as the market median, on a day.
+"""Look up rental prices of accelerators [USD/hour]: by provider or as the market median, on a day.
 
 Only prices whose source can be found are used: `traced_prices` is the one place that leaves out the others.
 """
@@ -35,7 +35,7 @@ _INDEX = "index:"
 
 @dataclass(frozen=True, slots=True)
 class GPUPrice:
-    """A rental price [USD per GPU-hour] with its date and source."""
+    """A rental price [USD/hour] with its date and source."""
 
     accelerator: str
     provider: str

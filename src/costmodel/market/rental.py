@@ -74,11 +74,29 @@ class Rental(Spec):
         return self
 
     def figure(self, accelerator: str, count: int, node_size: int) -> Figure:
-        """Return the price of one accelerator [USD/hour]; see `choose_price`."""
+        """Return the price of one accelerator [USD/hour]; see `choose_price`.
+
+        Parameters
+        ----------
+        accelerator : str
+            Name of the catalog.
+        count : int
+            Number of accelerators [1].
+        node_size : int
+            Accelerators per instance [1].
+        """
         return choose_price(self, accelerator, count, node_size)
 
     def lookup(self, accelerator: str, count: int | None = None) -> GPUPrice:
-        """Return the price of one accelerator from the price table, before instances are rounded up."""
+        """Return the price of one accelerator from the price table, before instances are rounded up.
+
+        Parameters
+        ----------
+        accelerator : str
+            Name of the catalog.
+        count : int, optional
+            Number of accelerators, for prices that depend on the size of the instance [1].
+        """
         facts = _with_library(self.table) if self.table else None
         return gpu_price(
             accelerator, self.provider, self.purchase_model, self.on, count=count, region=self.region, facts=facts

@@ -118,7 +118,13 @@ class Projection(rendering.Shown):
             raise InputError(f"year: no cost is projected for {year!r}: {reason}") from None
 
     def median(self, year: int) -> float:
-        """Return the median cost at the end of a year [USD]."""
+        """Return the median cost at the end of a year [USD].
+
+        Parameters
+        ----------
+        year : int
+            A projected year.
+        """
         return self.quantile(year, 0.5)
 
     def quantile(self, year: int, probability: float) -> float:

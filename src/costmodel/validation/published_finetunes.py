@@ -74,7 +74,7 @@ def _without(scenario: Scenario, organization: str) -> Scenario:
 
 
 def _case(row: Row, result: Estimate, figure: str, unit: float, column: str) -> Case:
-    """Return a figure of an estimate beside the published one, both in the unit of the row [unit in SI]."""
+    """Return a figure of an estimate beside the published one, both in the unit of the row in SI [unit]."""
     if not row[column]:
         return Case(row["id"], row["kind"], skipped=f"{column} is not published")
     try:

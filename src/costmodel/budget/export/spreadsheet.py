@@ -39,7 +39,7 @@ class Shown(NamedTuple):
 
 
 class Column(NamedTuple):
-    """Title, width [characters] and number format of a column."""
+    """Title, width [character] and number format of a column."""
 
     title: str
     width: float

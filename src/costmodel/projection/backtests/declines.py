@@ -163,7 +163,7 @@ class Backtest(rendering.Shown):
         -------
         list of dict
             part; number of series, pairs (overlapping) and windows (not overlapping); crps, pinball, bias and width
-            of the 80 % interval [ln cost]; coverage_50, coverage_80 and coverage_95 [1].
+            of the 80 % interval of ln cost [1]; coverage_50, coverage_80 and coverage_95 [1].
         """
         return [
             {
@@ -212,7 +212,7 @@ class ModelTable(rendering.Shown):
         Returns
         -------
         list of dict
-            model; crps, boards and capabilities (CRPS of leaderboard and capability series) and width [ln cost];
+            model; crps, boards and capabilities (CRPS of leaderboard and capability series) and width of ln cost [1];
             skill (1 - CRPS / CRPS of no change), coverage_50, coverage_80 and coverage_95 [1]; pairs and windows.
         """
         naive = next((result.crps() for result in self.backtests if result.model == "no change"), None)

@@ -31,7 +31,7 @@ def rates(series: Iterable[Series] | None = None) -> list[dict[str, Any]]:
     -------
     list of dict
         series, kind, points, span [year], factor (first cost / last cost), rate, low and high (80 % interval)
-        [times per year], hardware_fixed.
+        [1/year], hardware_fixed.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def _row(series: Series) -> dict[str, Any]:
 
 
 def _board(series: Series) -> tuple[float, float]:
-    """Return the interval of the rate of an aging gamma process over the span of the series [times per year]."""
+    """Return the interval of the rate of an aging gamma process over the span of the series [1/year]."""
     import numpy as np
     from scipy.special import gammaincinv
 
@@ -70,7 +70,7 @@ def _board(series: Series) -> tuple[float, float]:
 
 
 def _capability(series: Series) -> tuple[float, float]:
-    """Return the interval of a constant rate observed through random jumps [times per year].
+    """Return the interval of a constant rate observed through random jumps [1/year].
 
     D | r ~ Gamma(jumps, mean r · span), with the prior of ln r of `data/fitted/decline.csv`.
     """

@@ -295,7 +295,13 @@ class Reliability(Spec):
     )
 
     def figures(self, count: int) -> dict[str, tuple[str, Figure]]:
-        """Return the inputs of `job_goodput` by its names, each with its unit; `interval` only where it is given."""
+        """Return the inputs of `job_goodput` by its names, each with its unit; `interval` only where it is given.
+
+        Parameters
+        ----------
+        count : int
+            Number of accelerators [1].
+        """
         per_gpu = default("checkpoint_bandwidth_per_gpu")
         note = f"{per_gpu.provenance.note}; times {count} accelerators"
         grown = per_gpu.spread.scaled(count, "") if per_gpu.spread is not None else None
