@@ -69,6 +69,13 @@ def test_signatures_are_short(cls):
     assert set(inspect.signature(cls).parameters) == set(settable(cls))
 
 
+@pytest.mark.parametrize("cls", SPECS, ids=identity)
+def test_positional_arguments_are_the_first_fields(cls):
+    listed = inspect.signature(cls).parameters.values()
+    positional = [parameter.name for parameter in listed if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+    assert positional == list(settable(cls))[: len(positional)]
+
+
 @pytest.mark.parametrize("cls", PUBLIC, ids=identity)
 def test_help_describes_each_field(cls):
     for name, field in settable(cls).items():
@@ -77,7 +84,7 @@ def test_help_describes_each_field(cls):
 
 
 def constructors():
-    """Yield the classes with a typed constructor: name, arguments by name with whether they are required."""
+    """Yield the classes with a typed constructor, its positional arguments, and whether each argument is required."""
     trees = {
         module: ast.parse(inspect.getsource(importlib.import_module(module)))
         for module in {cls.__module__ for cls in SPECS}
@@ -87,7 +94,8 @@ def constructors():
         guarded = [item for node in classes[cls.__name__].body if isinstance(node, ast.If) for item in node.body]
         stub = next((item for item in guarded if isinstance(item, ast.FunctionDef) and item.name == "__init__"), None)
         if stub is not None:
-            yield cls, dict(arguments(stub.args, classes))
+            positional = [argument.arg for argument in stub.args.args[1:]]
+            yield cls, (positional, dict(arguments(stub.args, classes)))
 
 
 def arguments(args, classes):
@@ -111,6 +119,7 @@ def typed_dict(node, classes):
 
 
 CONSTRUCTORS = dict(constructors())
+"""Positional arguments, and whether each argument is required, by class with a typed constructor."""
 
 
 def test_public_specifications_have_a_typed_constructor():
@@ -119,8 +128,9 @@ def test_public_specifications_have_a_typed_constructor():
 
 @pytest.mark.parametrize("cls", CONSTRUCTORS, ids=identity)
 def test_constructors_list_the_fields(cls):
-    fields = {name: field.is_required() for name, field in settable(cls).items()}
-    assert CONSTRUCTORS[cls] == fields
+    positional, required = CONSTRUCTORS[cls]
+    assert required == {name: field.is_required() for name, field in settable(cls).items()}
+    assert positional == list(required)[: len(positional)] == list(settable(cls))[: len(positional)]
 
 
 def test_short_types_name_quantities():

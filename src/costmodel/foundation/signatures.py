@@ -29,21 +29,22 @@ class ShortType:
 
 
 class LazySignature:
-    """Class attribute `__signature__` of a specification: its fields, with short types."""
+    """Class attribute `__signature__` of a specification: its fields, with short types.
+
+    The required fields before the first optional one can be given by position.
+    """
 
     def __get__(self, _: object, owner: type[Spec]) -> inspect.Signature:
-        parameters = [
-            inspect.Parameter(
-                name,
-                inspect.Parameter.POSITIONAL_OR_KEYWORD if field.is_required() else inspect.Parameter.KEYWORD_ONLY,
-                default=inspect.Parameter.empty
-                if field.is_required()
-                else field.get_default(call_default_factory=True),
-                annotation=ShortType(short_type(_annotation(owner, name))),
-            )
-            for name, field in arguments(owner).items()
-        ]
-        return inspect.Signature(sorted(parameters, key=lambda parameter: parameter.kind))
+        parameters = []
+        optional = False
+        for name, field in arguments(owner).items():
+            required = field.is_required()
+            optional = optional or not required
+            kind = inspect.Parameter.KEYWORD_ONLY if optional else inspect.Parameter.POSITIONAL_OR_KEYWORD
+            default = inspect.Parameter.empty if required else field.get_default(call_default_factory=True)
+            annotation = ShortType(short_type(_annotation(owner, name)))
+            parameters.append(inspect.Parameter(name, kind, default=default, annotation=annotation))
+        return inspect.Signature(parameters)
 
 
 class LazyDocstring:
