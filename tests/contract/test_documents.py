@@ -1,8 +1,11 @@
 """Paths and commands in the documents exist."""
 
 import re
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 DOCUMENTS = (
     "README.md",
@@ -12,6 +15,7 @@ DOCUMENTS = (
     "docs/accuracy.md",
     "docs/measured_rows.md",
     "docs/nomenclature.md",
+    *(f"docs/how-to/{path.name}" for path in sorted((ROOT / "docs" / "how-to").glob("*.md"))),
 )
 
 
