@@ -1,13 +1,14 @@
 """`costmodel models`, `gpus`, `compare`, `schema` and `validate`."""
 
 import json
+from importlib.metadata import EntryPoint
 
 import pytest
 
 import costmodel as cm
-from costmodel.cli.app import app
+from costmodel.cli.app import COMMANDS, app
 
-COMMANDS = [
+OWN_COMMANDS = [
     [*group, command.name or command.callback.__name__]
     for group, commands in (([], app), *(([group.name], group.typer_instance) for group in app.registered_groups))
     for command in commands.registered_commands
@@ -21,7 +22,7 @@ def test_help_lists_the_commands(costmodel):
         assert f"  {command} " in outcome.out
 
 
-@pytest.mark.parametrize("command", [[], ["prices"], ["data"], *COMMANDS], ids=" ".join)
+@pytest.mark.parametrize("command", [[], ["prices"], ["data"], *OWN_COMMANDS], ids=" ".join)
 def test_every_command_takes_h_for_help(costmodel, command):
     outcome = costmodel(*command, "-h")
     assert outcome.code == 0
@@ -150,3 +151,14 @@ def test_validate_on_what_is_no_table_of_cases(refused, tmp_path, kind, content,
     if content is not None:
         file.write_bytes(content)
     assert message in refused("validate", kind, file)[0]
+
+
+def test_a_broken_command_of_a_package_leaves_the_others(costmodel, monkeypatch):
+    broken = EntryPoint("quote", "acme_without_code:quote", COMMANDS.group)
+    monkeypatch.setitem(vars(COMMANDS), "added", {"quote": broken})
+    outcome = costmodel("--help")
+    assert outcome.code == 0 and "  estimate " in outcome.out and "quote" not in outcome.out
+    assert "command 'quote' of an unknown package cannot be loaded" in outcome.err
+    assert "ModuleNotFoundError: No module named 'acme_without_code'" in outcome.err
+    assert costmodel("quote").code == 2
+    assert costmodel("gpus", "h100").err == ""

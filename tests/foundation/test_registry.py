@@ -108,3 +108,16 @@ def test_a_catalog_finds_names_of_packages_in_any_spelling(install, registry):
     assert catalog.get("alpha_centauri") == 4.2
     with pytest.raises(UnknownNameError, match="did you mean 'Alpha-Centauri'"):
         catalog.get("alpha centuri")
+
+
+def test_an_estimate_with_names_of_the_library_reads_no_entry_points(monkeypatch):
+    import costmodel as cm
+
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: pytest.fail("entry points were read"))
+    run = cm.Scenario(
+        architecture={"model_type": "gpt2", "n_layer": 2, "vocab_size": 1000},
+        recipe={"kind": "lora", "tokens": "1M"},
+        cluster=cm.Cluster("A100-80GB-SXM", 1),
+        prices=cm.Rental(price=1.0),
+    )
+    assert cm.estimate(cm.Scenario.from_data(run.to_data())).value("cost") > 0
