@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -57,6 +58,8 @@ def written(page, folder):
             install(tomllib.loads(code)["project"], folder)
         else:
             path.write_text(code, encoding="utf-8")
+    for name in re.findall(r"empty `([\w/]+\.py)`", page):
+        (folder / name).touch()
     return changes
 
 
@@ -69,6 +72,20 @@ def test_a_page_works_as_it_is_written(path, tmp_path):
         [sys.executable, RUNNER, path], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"{path.name}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if "pyproject.toml" in path.read_text(encoding="utf-8")])
+def test_the_package_of_a_page_can_be_built(path, tmp_path):
+    pytest.importorskip("hatchling", reason="needs hatchling to build")
+    page = path.read_text(encoding="utf-8")
+    written(re.sub(r"```(csv|diff) title.*?```", "", page, flags=re.DOTALL), tmp_path)
+    project = next(code for _, title, code in run_page.blocks(page) if title == "pyproject.toml")
+    (tmp_path / "pyproject.toml").write_text(project, encoding="utf-8")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
+    built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    with zipfile.ZipFile(next((tmp_path / "dist").glob("*.whl"))) as wheel:
+        assert {name for name in wheel.namelist() if name.startswith("acme_costs/")} >= {"acme_costs/__init__.py"}
 
 
 def test_the_test_sees_a_wrong_output():
