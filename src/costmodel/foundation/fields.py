@@ -107,7 +107,7 @@ class Measure:
         return f"must be {kind} {' and '.join(bounds)}".rstrip()
 
     def _read(self, value: Any) -> float | Range:
-        if isinstance(value, bool) or type(value).__name__ == "bool":
+        if _is_boolean(value):
             raise InputError(f"{self.allowed}; got {value!r}")
         if isinstance(value, (int, float)):
             try:
@@ -208,13 +208,18 @@ def reported(function: Any) -> Any:
     return validate
 
 
+def _is_boolean(value: object) -> bool:
+    """Return whether a value is a boolean of Python, or of numpy 1 ("bool_") or 2 ("bool"), without importing numpy."""
+    return type(value).__name__ in {"bool", "bool_"}
+
+
 def _whole(value: Any) -> Any:
     if isinstance(value, str):
         number = read(value, "1")
         if isinstance(number, float) and number.is_integer():
             return int(number)
         raise InputError(f"must be a whole number; got {value!r}")
-    if type(value).__name__ == "bool" or not hasattr(value, "__index__"):
+    if _is_boolean(value) or not hasattr(value, "__index__"):
         shown = repr(value)
         raise InputError(f"must be a whole number; got {shown if len(shown) <= 80 else shown[:77] + '...'}")
     return operator.index(value)

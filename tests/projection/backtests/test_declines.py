@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 
 from costmodel.foundation.errors import InputError, UnknownNameError
 from costmodel.projection.backtests.baselines import SteadyRule
@@ -95,7 +96,7 @@ def test_crps_equals_its_integral():
     grid = np.linspace(0, 60, 600_001)
     for model in (decline_model(None), decline_model("board", 0.3, 1.0), decline_model("capability", 2.0, 2.0)):
         for horizon, outcome in ((0.25, 0.0), (0.5, 0.8), (2.0, 1.5), (5.0, 9.0)):
-            expected = np.trapezoid((model.cdf(grid, horizon) - (grid >= outcome)) ** 2, grid)
+            expected = trapezoid((model.cdf(grid, horizon) - (grid >= outcome)) ** 2, grid)
             assert score(model, horizon, outcome).crps == pytest.approx(expected, rel=2e-3, abs=2e-4)
 
 
