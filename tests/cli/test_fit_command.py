@@ -25,7 +25,13 @@ def test_a_file_is_fitted(costmodel, runs):
     values = {row["coefficient"]: row["value"] for row in printed["fit"]["coefficients"]}
     assert values["alpha"] == pytest.approx(0.35, rel=1e-3) and values["E"] == pytest.approx(1.8, rel=1e-3)
     assert printed["fit"]["holdout"]["points"] > 2
-    assert "E + A / N^alpha" in costmodel("fit", runs, "--bootstrap", 0).out
+
+
+def test_the_text_names_the_law_and_its_equation(costmodel, runs):
+    fitted = costmodel("fit", runs, "--bootstrap", 0).out
+    assert "law of Hoffmann et al. 2022, loss = E + A / N^alpha + B / D^beta" in fitted
+    published = costmodel("fit", "--compute", "1e22").out
+    assert "besiroglu-2024: Parametric loss of Hoffmann et al., E + A / N^alpha + B / D^beta." in published
 
 
 def test_compute_is_allocated(costmodel, runs):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from costmodel.cli.printing import Json
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.rendering import cells, text
+
+if TYPE_CHECKING:
+    from costmodel.scaling.laws.law import Law
 
 
 def fit(
@@ -52,9 +56,15 @@ def fit(
         print(json.dumps(out, indent=2, default=float))
         return
     parts = [] if fitted is None else [str(fitted)]
-    parts += [text([cells(out["optimum"])])] if compute is not None else []
+    title = "" if fitted is not None else _described(found)
+    parts += [text([cells(out["optimum"])], title)] if compute is not None else []
     parts += [] if bought is None else [str(bought)]
     print("\n\n".join(parts))
+
+
+def _described(law: Law) -> str:
+    """Return the name of a published law and the first line of its docstring, which gives the equation."""
+    return f"{law.name}: {(inspect.getdoc(type(law)) or '').partition(chr(10))[0]}"
 
 
 def _optimum(law: Any, compute: str) -> dict[str, Any]:

@@ -33,7 +33,7 @@ _SOURCE = f"fitted by costmodel refit decode on data/{INPUT}.csv"
 class Prepared(NamedTuple):
     """Measured throughputs as arrays over rows."""
 
-    work: Work
+    work: Work[Array]
     machine: Machine
     seconds: Array
     models: NDArray[np.str_]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from costmodel.architecture.flops import count_decode_flops, count_flops
 from costmodel.architecture.listing import weights_by_part
 from costmodel.architecture.quantization import BITS, stored_bytes
 from costmodel.architecture.structure import distinct_layers
+from costmodel.foundation.arrays import N, N_co, largest
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 
 if TYPE_CHECKING:
@@ -69,36 +70,36 @@ class Machine(NamedTuple):
 class Constants(NamedTuple):
     """Constants of a decode step, fitted on measured throughputs: `data/fitted/decode.csv`."""
 
-    mfu: Any
+    mfu: float
     """Realized share of the peak [1]."""
-    bandwidth: Any
+    bandwidth: float
     """Realized share of the memory bandwidth and of the link bandwidth [1]."""
-    layer: Any
+    layer: float
     """Fixed overhead per layer [s]."""
-    exchange: Any
+    exchange: float
     """Additional overhead per layer on several accelerators [s]."""
-    sequence: Any
+    sequence: float
     """Overhead per sequence in a step: scheduling, sampling, attention over short pieces [s]."""
 
 
-class Work(NamedTuple):
+class Work(NamedTuple, Generic[N_co]):
     """Bytes and FLOPs of a decode step and of a prefill; numbers, or arrays over batches."""
 
-    batch: Any
+    batch: N_co
     """Concurrent sequences [1]."""
-    weights: Any
+    weights: N_co
     """Weights read in a step [byte]."""
-    cache: Any
+    cache: N_co
     """KV cache read in a step [byte]."""
-    flops: Any
+    flops: N_co
     """FLOPs of a step [FLOP]."""
-    prompt: Any
+    prompt: float
     """FLOPs of the prefill of one prompt [FLOP]."""
-    exchanged: Any
+    exchanged: N_co
     """Bytes that each accelerator sends in all-reduces of a step, in the limit of many accelerators [byte]."""
-    layers: Any
+    layers: float
     """Number of layers [1]."""
-    output: Any
+    output: float
     """Output tokens per sequence [token]."""
 
 
@@ -174,7 +175,7 @@ def weight_bytes(architecture: Architecture, precision: Precision) -> float:
     )
 
 
-def touched_bytes(architecture: Architecture, precision: Precision, batch: Any) -> Any:
+def touched_bytes(architecture: Architecture, precision: Precision, batch: N) -> N:
     """Return the bytes of weights that a decode step reads.
 
     A step reads an expert if at least one sequence routes to it: a share 1 - (1 - k/E)^batch of the experts, if the
@@ -194,7 +195,7 @@ def touched_bytes(architecture: Architecture, precision: Precision, batch: Any) 
     float or NDArray
         Bytes, shape of `batch` [byte].
     """
-    total: Any = 0.0
+    total = 0.0 * batch
     towers = {stack.name for stack in architecture.stacks}
     for part, copies, weight in _weights(architecture):
         if part in towers or (part == "embedding" and not (architecture.tied and weight.name == "embedding")):
@@ -204,7 +205,7 @@ def touched_bytes(architecture: Architecture, precision: Precision, batch: Any) 
     return total
 
 
-def coverage(share: float, batch: Any) -> Any:
+def coverage(share: float, batch: N) -> N:
     """Return the share of experts that are active for at least one token of a batch.
 
     Parameters
@@ -224,7 +225,8 @@ def coverage(share: float, batch: Any) -> Any:
     >>> coverage(2 / 8, 1), round(coverage(2 / 8, 4), 4)
     (0.25, 0.6836)
     """
-    return 1.0 - (1.0 - share) ** batch
+    inactive: N = (1.0 - share) ** batch
+    return 1.0 - inactive
 
 
 def cache_bytes(architecture: Architecture, context: float) -> float:
@@ -333,7 +335,7 @@ def machine(cluster: Cluster, count: int, peak: str) -> Machine:
     )
 
 
-def work(architecture: Architecture, precision: Precision, batch: Any, prompt: float, output: float) -> Work:
+def work(architecture: Architecture, precision: Precision, batch: N, prompt: float, output: float) -> Work[N]:
     """Return the bytes and FLOPs of a decode step and of a prefill.
 
     The sequences are at uniformly distributed positions of their outputs, so the mean context is the prompt and half
@@ -365,7 +367,7 @@ def work(architecture: Architecture, precision: Precision, batch: Any, prompt: f
     )
 
 
-def decode_step(batch_work: Work, replica: Machine, constants: Constants) -> Any:
+def decode_step(batch_work: Work[N], replica: Machine, constants: Constants) -> N:
     """Return the time of a decode step: one output token for each sequence of a batch.
 
     t = max(bytes / (n · bandwidth), FLOPs / (n · peak · mfu)) + exchanged bytes / link
@@ -396,10 +398,10 @@ def decode_step(batch_work: Work, replica: Machine, constants: Constants) -> Any
         batch_work.exchanged * (replica.accelerators - 1) / replica.accelerators / (replica.link * constants.bandwidth)
     )
     fixed = batch_work.layers * (constants.layer + several * constants.exchange)
-    return _larger(read, compute) + sent + fixed + batch_work.batch * constants.sequence
+    return largest(read, compute) + sent + fixed + batch_work.batch * constants.sequence
 
 
-def prefill(batch_work: Work, replica: Machine, constants: Constants) -> Any:
+def prefill(batch_work: Work[N], replica: Machine, constants: Constants) -> float:
     """Return the time of the prefill of one prompt: its FLOPs at the realized share of the peak.
 
     Parameters
@@ -413,13 +415,13 @@ def prefill(batch_work: Work, replica: Machine, constants: Constants) -> Any:
 
     Returns
     -------
-    float or NDArray
+    float
         Time of a prefill [s].
     """
     return batch_work.prompt / (replica.accelerators * replica.peak * constants.mfu)
 
 
-def time_per_token(batch_work: Work, replica: Machine, constants: Constants) -> Any:
+def time_per_token(batch_work: Work[N], replica: Machine, constants: Constants) -> N:
     """Return the mean time per output token (TPOT): a decode step and its share of prefills.
 
     Each finished sequence is replaced by a new sequence. All other sequences wait during the prefill of its prompt.
@@ -457,11 +459,3 @@ def _is_quantized(part: str, weight: Weight, roles: frozenset[str]) -> bool:
 
 def _bytes(part: str, weight: Weight, precision: Precision) -> float:
     return precision.bits / 8 if _is_quantized(part, weight, precision.roles) else PLAIN_BYTES
-
-
-def _larger(first: Any, second: Any) -> Any:
-    if isinstance(first, (int, float)) and isinstance(second, (int, float)):
-        return max(first, second)
-    import numpy as np
-
-    return np.maximum(first, second)

@@ -228,7 +228,8 @@ class ScalingFit:
 
     def _title(self) -> str:
         how = f"{len(self.replicates):,} replicates" if len(self.replicates) else "normal errors"
-        return f"loss = E + A / N^alpha + B / D^beta, {len(self.residuals)} points; 95 % intervals from {how}"
+        law = "law of Hoffmann et al. 2022, loss = E + A / N^alpha + B / D^beta"
+        return f"{law}; {len(self.residuals)} points, 95 % intervals from {how}"
 
     def _footer(self) -> str:
         import numpy as np
