@@ -9,17 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from costmodel.foundation.tables import constant
 from costmodel.projection.decline.models import Decline
 from costmodel.projection.decline.series import Series
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[np.float64]
+    from costmodel.foundation.arrays import Array, N
 
 Model = Callable[[Series, float], Decline]
 """Forecast of the decline from a series up to an age, and the age [year]."""
@@ -35,7 +32,7 @@ ONSET = constant("drift_onset")
 class PointRule(Decline):
     """Base class: forecast of a single decline without uncertainty."""
 
-    def _point(self, horizon: Any) -> Any:
+    def _point(self, horizon: N) -> N:
         raise TypeError(f"{type(self).__name__} has no decline")
 
     @property
@@ -58,7 +55,7 @@ class SteadyRule(PointRule):
     rate: float
     """Decline of ln cost [1/year]; 0 is no change."""
 
-    def _point(self, horizon: Any) -> Any:
+    def _point(self, horizon: N) -> N:
         return self.rate * horizon
 
 
@@ -71,11 +68,12 @@ class DecayingDrift(PointRule):
     declined: float
     """Decline of ln cost so far [1]."""
 
-    def _point(self, horizon: Any) -> Any:
+    def _point(self, horizon: N) -> N:
         import numpy as np
 
         level = self.declined / math.log1p(self.age / ONSET)
-        return level * np.log1p(horizon / (self.age + ONSET))
+        drift: N = level * np.log1p(horizon / (self.age + ONSET))
+        return drift
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ class StudentTrend(Decline):
     freedom: int
     """Degrees of freedom of the residuals [1]."""
 
-    def _prediction(self, horizon: Any) -> tuple[Any, Any]:
+    def _prediction(self, horizon: N) -> tuple[N, N]:
         """Return median and scale of the decline over a horizon [1]."""
         raise TypeError(f"{type(self).__name__} has no prediction")
 
@@ -125,8 +123,8 @@ class LeastSquares(StudentTrend):
     squares: float
     """Sum of squared deviations of the dates from their mean [year²]."""
 
-    def _prediction(self, horizon: Any) -> tuple[Any, Any]:
-        scale = self.residual * (1 + 1 / self.count + (self.ahead + horizon) ** 2 / self.squares) ** 0.5
+    def _prediction(self, horizon: N) -> tuple[N, N]:
+        scale: N = self.residual * (1 + 1 / self.count + (self.ahead + horizon) ** 2 / self.squares) ** 0.5
         return self.above + self.slope * horizon, scale
 
 
@@ -141,8 +139,9 @@ class DriftingWalk(StudentTrend):
     age: float
     """Length of the history of which the drift is the mean [year]."""
 
-    def _prediction(self, horizon: Any) -> tuple[Any, Any]:
-        return self.drift * horizon, self.sigma * (horizon + horizon**2 / self.age) ** 0.5
+    def _prediction(self, horizon: N) -> tuple[N, N]:
+        scale: N = self.sigma * (horizon + horizon**2 / self.age) ** 0.5
+        return self.drift * horizon, scale
 
 
 def _no_change(seen: Series, age: float) -> Decline:

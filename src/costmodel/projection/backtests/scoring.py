@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from costmodel.foundation.arrays import Array
     from costmodel.projection.decline.models import Decline
 
 LEVELS = (0.5, 0.8, 0.95)
@@ -76,7 +77,7 @@ def score(model: Decline, horizon: float, outcome: float) -> Score:
 
 
 @lru_cache(maxsize=1)
-def _rule() -> tuple[Any, Any]:
+def _rule() -> tuple[Array, Array]:
     """Return nodes and weights of a Gauss-Legendre rule from 0 to 1."""
     import numpy as np
 
