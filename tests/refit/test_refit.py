@@ -114,3 +114,18 @@ def test_an_installed_package_writes_only_to_a_given_folder(tmp_path, monkeypatc
 
 def test_fit_inputs_are_the_tables_outside_the_wheel():
     assert set(FIT_INPUTS) == {name for name in schema_names() if not load_schema(name).in_wheel}
+
+
+def test_check_of_all_names_refits_without_inputs(monkeypatch):
+    """An installed package has no measurements that only fits read."""
+    absent = {name: ["measurements/serving"] for name in REFITS if name != "utilization"}
+    monkeypatch.setattr(registry, "missing_inputs", lambda name: absent.get(name, []))
+    lines = run("all", "--check").output.splitlines()
+    assert "decode: not checked, because the package is installed without measurements/serving" in lines
+    assert any(line.startswith("utilization: equal within") for line in lines)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(InputError, match="cannot be written"):
+        write("utilization", tmp_path / "file")

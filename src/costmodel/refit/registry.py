@@ -75,6 +75,17 @@ def chosen(name: str, slow: bool) -> list[str]:
     return [name]
 
 
+def missing_inputs(name: str) -> list[str]:
+    """Return the inputs of a refit that are not in the data: an installed package leaves out what only fits read.
+
+    Parameters
+    ----------
+    name : str
+        A key of `REFITS`.
+    """
+    return [table for table in REFITS[name].inputs if not (folder() / f"{table}.csv").is_file()]
+
+
 def check(name: str, against: Path | None = None) -> list[str]:
     """Return the differences between a refit and the tables of a folder, one line each.
 
