@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike
 
+    from costmodel.foundation.arrays import Array, FloatLike
     from costmodel.projection.decline.series import Kind
-
-    Array = NDArray[np.float64]
 
 FITTED, FOLDS = "fitted/decline", "fitted/folds/decline"
 """Tables of the fitted constants, and of the constants fitted without each series."""
@@ -40,7 +39,7 @@ TINY = 1e-300
 class Decline:
     """Base class: distribution of the decline D(h) of ln cost over a horizon."""
 
-    def cdf(self, decline: Any, horizon: Any) -> Any:
+    def cdf(self, decline: ArrayLike, horizon: ArrayLike) -> Any:
         """Return the probability P(D(h) <= decline) [1].
 
         Parameters
@@ -57,7 +56,7 @@ class Decline:
         below = np.where(inside, self._cdf(np.where(inside, x, 1.0), np.where(inside, h, 1.0)), x >= 0)
         return _plain(np.clip(below, 0.0, 1.0))
 
-    def quantile(self, probability: Any, horizon: Any) -> Any:
+    def quantile(self, probability: ArrayLike, horizon: ArrayLike) -> Any:
         """Return a quantile of the decline of ln cost [1].
 
         Parameters
@@ -176,7 +175,7 @@ class Clock(NamedTuple):
     aging: float
     """Time constant with which the clock slows [year]."""
 
-    def at(self, age: Any) -> Any:
+    def at(self, age: FloatLike) -> Array:
         """Return the clock L at an age [year].
 
         Parameters
@@ -186,8 +185,9 @@ class Clock(NamedTuple):
         """
         import numpy as np
 
-        early = -np.expm1(-np.asarray(age, dtype=float) / self.aging)
-        return self.lasting * np.asarray(age, dtype=float) + (1 - self.lasting) * self.aging * early
+        ages: Array = np.asarray(age, dtype=float)
+        early: Array = -np.expm1(-ages / self.aging)
+        return self.lasting * ages + (1 - self.lasting) * self.aging * early
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,15 +223,16 @@ class AgingGamma(Decline):
         shape = self.clock.prior_shape + self.clock.pace * float(self.clock.at(self.age))
         return shape, self.clock.prior_rate + self.declined
 
-    def _passed(self, horizon: Any) -> Any:
+    def _passed(self, horizon: FloatLike) -> Array:
         return self.clock.at(self.age + horizon) - self.clock.at(self.age)
 
     def _cdf(self, decline: Array, horizon: Array) -> Array:
+        import numpy as np
         from scipy.special import betainc
 
         shape, rate = self._scale
-        below: Array = betainc(self.clock.pace * self._passed(horizon), shape, decline / (decline + rate))
-        return below
+        below = betainc(self.clock.pace * self._passed(horizon), shape, decline / (decline + rate))
+        return np.asarray(below, dtype=float)
 
     def _quantile(self, probability: Array, horizon: Array) -> Array:
         import numpy as np
@@ -370,7 +371,7 @@ def decline_model(
     return aging if kind == "board" and age < YOUNG else Pool((fitted.constant, aging))
 
 
-def _numbers(name: str, values: Any, lowest: float = -math.inf) -> Array:
+def _numbers(name: str, values: ArrayLike, lowest: float = -math.inf) -> Array:
     """Return finite numbers of at least `lowest` as an array, or raise `InputError`."""
     import numpy as np
 

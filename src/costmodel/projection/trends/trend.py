@@ -19,11 +19,9 @@ from costmodel.projection.rents.outlook import checked_years
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
 
+    from costmodel.foundation.arrays import Array, FloatLike
     from costmodel.foundation.fields import NumberLike, RangeLike
-
-    Array = NDArray[np.float64]
 
 DRAWS, SEED = 20_000, 0
 """Number and seed of the draws for intervals without a closed form."""
@@ -197,8 +195,8 @@ class Trend(Spec):
         h = checked_years(years)
         if self.regimes:
             return _plain(np.quantile(self._drawn(h), 0.5, axis=0))
-        floor = middle(self.floor)
-        return _plain(floor + (1 - floor) * _exp(self._log(h, self._log_rate(), self.fade and middle(self.fade))))
+        floor, fade = middle(self.floor), None if self.fade is None else middle(self.fade)
+        return _plain(floor + (1 - floor) * _exp(self._log(h, self._log_rate(), fade)))
 
     def interval(self, years: Any, level: float = DEFAULT_LEVEL) -> tuple[Any, Any]:
         """Return the ends of the central interval of value / value now [1], each in the shape of `years`.
@@ -324,7 +322,7 @@ class Trend(Spec):
         rates: Array = math.log(2) / drawn * (1 if self.doubles_in is not None else -1)
         return rates
 
-    def _log(self, h: "Array", rate: Any, fade: Any) -> Any:
+    def _log(self, h: "Array", rate: "FloatLike", fade: "FloatLike | None") -> "Array":
         """Return y by horizon, for one rate or an array of rates."""
         import numpy as np
 
@@ -380,16 +378,17 @@ def _fields(row: Mapping[str, str]) -> dict[str, Any]:
     return {"rate": between(low, high, level=level), **fields}
 
 
-def _exp(logs: Any) -> Any:
+def _exp(logs: "Array") -> "Array":
     import numpy as np
 
     if np.abs(logs).max(initial=0.0) > MOST_LOG:
         raise InputError(
             f"years: the trend exceeds exp(±{MOST_LOG:g}) times the value now; give fewer years, or set `fade`"
         )
-    return np.exp(logs)
+    factors: Array = np.exp(logs)
+    return factors
 
 
-def _plain(values: Any) -> Any:
+def _plain(values: "Array") -> Any:
     """Return a float for a scalar, else the array."""
     return float(values) if getattr(values, "ndim", 0) == 0 else values
