@@ -8,7 +8,7 @@ from pathlib import Path
 
 LEAST = 0.95
 """Least share of typed expressions [1]."""
-GATED = ("architecture", "estimation", "scaling", "training")
+GATED = ("architecture", "estimation", "projection", "scaling", "serving", "training")
 """Packages that must reach it."""
 
 
