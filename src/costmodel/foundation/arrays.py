@@ -18,6 +18,10 @@ BoolLike: TypeAlias = "bool | NDArray[np.bool_]"
 """A truth value, or an array of them."""
 N = TypeVar("N", float, "Array", "FloatLike")
 """Type of a function that returns a float for floats, an array for arrays, and either for arguments that are either."""
+M = TypeVar("M", float, "Array", "FloatLike")
+"""Type of a second argument: a function of N and M returns N | M, so that a float and an array can be mixed."""
+K = TypeVar("K", float, "Array", "FloatLike")
+"""Type of a third argument."""
 N_co = TypeVar("N_co", float, "Array", "FloatLike", covariant=True, default=float)
 """The same for the fields of a result: `Memory` holds floats, `Memory[Array]` arrays."""
 Value_co = TypeVar("Value_co", bound="FloatLike", covariant=True, default=float)

@@ -6,9 +6,11 @@ The functions are never called; `test_typing.py` runs mypy on this file.
 import datetime as dt
 
 import numpy as np
+from numpy.typing import NDArray
 from pint import UnitRegistry
 
 import costmodel as cm
+from costmodel.scaling.laws.hoffmann import HoffmannLaw
 
 ureg: UnitRegistry[float] = UnitRegistry()
 
@@ -51,4 +53,10 @@ def recipes() -> None:
 def laws() -> None:
     architecture: cm.Architecture = cm.load_architecture("llama-3.1-8b")
     print(architecture.parameters.total + 1)
+    law = HoffmannLaw(E=1.82, A=482.0, B=2085.0, alpha=0.348, beta=0.366)
+    sizes = np.geomspace(1e9, 1e11, 9)
+    alone: float = law.loss(1e9, 2e10)
+    each: float | NDArray[np.float64] = law.loss(sizes, 2e10)
+    best: NDArray[np.float64] = law.allocate(np.array([1e21, 1e23])).tokens
+    print(alone, each, best, law.allocate(1e23).tokens_per_parameter + 1)
     cm.project_cost("GPT-4 class", years=range(2026, 2031))

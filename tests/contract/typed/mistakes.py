@@ -21,8 +21,8 @@ def misspelt_fields() -> None:
     cm.Reliability(restart="600 s")  # call-arg
     cm.Accelerator("My-chip", bf_16="500 TFLOP/s")  # call-arg
     cm.Capability("mine", referense_cost=1e6)  # call-arg
-    cm.Project("mine", poeple=())  # call-arg
-    cm.Trend(1.2, levl=0.8)  # call-arg
+    cm.Project("mine", persons=())  # call-arg
+    cm.Trend(1.2, levels=0.8)  # call-arg
 
 
 def missing_fields() -> None:

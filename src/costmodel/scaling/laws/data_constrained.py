@@ -13,7 +13,7 @@ from costmodel.scaling.laws.law import COMPUTE, PARAMETERS, TOKENS, UNIQUE_TOKEN
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from costmodel.foundation.arrays import N
+    from costmodel.foundation.arrays import FloatLike, N
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _GRID, _SECTIONS = 300, 60
@@ -56,22 +56,25 @@ class MuennighoffLaw(TwoTermLaw):
         return power(self.alpha * self.A * power(tokens, self.beta) / (self.beta * self.B), 1 / self.alpha)
 
     @takes(parameters=PARAMETERS, tokens=TOKENS, unique_tokens=UNIQUE_TOKENS)
-    def effective(self, parameters: N, tokens: N, *, unique_tokens: N) -> Effective[N]:
+    def effective(self, parameters: FloatLike, tokens: FloatLike, *, unique_tokens: FloatLike) -> Effective[FloatLike]:
         """Return the effective parameters N' [1] and tokens D' [token]."""
+        return self._effective(parameters, tokens, unique_tokens)
+
+    @takes(parameters=PARAMETERS, tokens=TOKENS, unique_tokens=UNIQUE_TOKENS)
+    def loss(self, parameters: FloatLike, tokens: FloatLike, *, unique_tokens: FloatLike) -> FloatLike:
+        """Return the loss [nat/token], of the broadcast shape."""
+        effective = self._effective(parameters, tokens, unique_tokens)
+        return self.E + self.A / power(effective.parameters, self.alpha) + self.B / power(effective.tokens, self.beta)
+
+    def _effective(self, parameters: FloatLike, tokens: FloatLike, unique_tokens: FloatLike) -> Effective[FloatLike]:
         unique = smallest(unique_tokens, tokens)
         optimal = smallest(self.optimal_parameters(unique), parameters)
         return Effective(
-            _effective(parameters, optimal, self.excess_parameters), _effective(tokens, unique, self.repeated_tokens)
+            _decayed(parameters, optimal, self.excess_parameters), _decayed(tokens, unique, self.repeated_tokens)
         )
 
-    @takes(parameters=PARAMETERS, tokens=TOKENS, unique_tokens=UNIQUE_TOKENS)
-    def loss(self, parameters: N, tokens: N, *, unique_tokens: N) -> N:
-        """Return the loss [nat/token], of the broadcast shape."""
-        effective = self.effective(parameters, tokens, unique_tokens=unique_tokens)
-        return self.E + self.A / power(effective.parameters, self.alpha) + self.B / power(effective.tokens, self.beta)
-
     @takes(compute=COMPUTE, unique_tokens=Argument("Distinct tokens available U [token]."))
-    def allocate(self, compute: N, *, unique_tokens: N) -> Allocation[N]:
+    def allocate(self, compute: FloatLike, *, unique_tokens: FloatLike) -> Allocation[FloatLike]:
         """Return the parameters and tokens of the lowest loss with 6 N D = `compute` and limited tokens.
 
         All compute is spent, even if the last part of it does not lower the loss. A grid over log N is followed
@@ -105,7 +108,7 @@ class MuennighoffLaw(TwoTermLaw):
         return math.exp(_golden_section(loss, center - width, center + width))
 
 
-def _effective(amount: N, unique: N, decay: float) -> N:
+def _decayed(amount: FloatLike, unique: FloatLike, decay: float) -> FloatLike:
     repetitions = amount / unique - 1
     return unique - unique * decay * apply("expm1", -repetitions / decay)
 

@@ -12,7 +12,7 @@ from costmodel.scaling.laws.hoffmann import Allocation, HoffmannLaw, TwoTermLaw
 from costmodel.scaling.laws.law import COMPUTE, PARAMETERS, TOKENS, Argument, Law, constant, law, takes
 
 if TYPE_CHECKING:
-    from costmodel.foundation.arrays import FloatLike, N
+    from costmodel.foundation.arrays import FloatLike, M, N
 
 
 @law('Busbridge et al. 2025, "Distillation Scaling Laws" (arXiv 2502.08606).')
@@ -29,7 +29,7 @@ class BusbridgeLaw(TwoTermLaw):
     gamma: float = constant("Exponent of the sum of both terms [1].")
 
     @takes(parameters=PARAMETERS, tokens=TOKENS)
-    def loss(self, parameters: N, tokens: N) -> N:
+    def loss(self, parameters: N, tokens: M) -> N | M:
         """Return the loss [nat/token], of the broadcast shape."""
         inner = self.A / power(parameters, self.alpha) + self.B / power(tokens, self.beta)
         return self.E + power(inner, self.gamma)

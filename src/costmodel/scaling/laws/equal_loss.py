@@ -11,7 +11,7 @@ from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER, LOSS_LAW, Hoffm
 from costmodel.scaling.laws.law import PARAMETERS, Argument, takes
 
 if TYPE_CHECKING:
-    from costmodel.foundation.arrays import N
+    from costmodel.foundation.arrays import M, N
 
 
 @takes(law=LOSS_LAW, parameters=PARAMETERS)
@@ -21,7 +21,7 @@ def compute_optimal_loss(law: HoffmannLaw, parameters: N) -> N:
 
 
 @takes(law=LOSS_LAW, parameters=PARAMETERS, target_loss=Argument("Loss to reach [nat/token].", FINITE))
-def tokens_for_loss(law: HoffmannLaw, parameters: N, target_loss: N) -> N:
+def tokens_for_loss(law: HoffmannLaw, parameters: N, target_loss: M) -> N | M:
     """Return the training tokens at which a model reaches a loss [token]; infinite if it never does."""
 
     def tokens(size: float, loss: float) -> tuple[float]:

@@ -8,7 +8,7 @@ from costmodel.scaling.laws.broadcast import AT_LEAST_ONE, FINITE, NOT_NEGATIVE,
 from costmodel.scaling.laws.law import PARAMETERS, TOKENS, Argument, Law, constant, law, takes
 
 if TYPE_CHECKING:
-    from costmodel.foundation.arrays import N
+    from costmodel.foundation.arrays import K, M, N
 
 _DENSE = Argument("Parameters of the dense model that routing is added to N [1].")
 _EXPERTS = Argument("Number of experts E [1].", AT_LEAST_ONE)
@@ -47,13 +47,13 @@ class ClarkLaw(Law):
         return 1 / (1 / (experts - 1 + first) + 1 / self.E_max)
 
     @takes(parameters=_DENSE, experts=_EXPERTS)
-    def loss(self, parameters: N, experts: N) -> N:
+    def loss(self, parameters: N, experts: M) -> N | M:
         """Return the loss [nat/token], of the broadcast shape."""
         size, number = apply("log10", parameters), apply("log10", self.saturated(experts))
         return ten_to(self.a * size + self.b * number + self.c * size * number + self.d)
 
     @takes(parameters=_DENSE, experts=_EXPERTS)
-    def effective_parameters(self, parameters: N, experts: N) -> N:
+    def effective_parameters(self, parameters: N, experts: M) -> N | M:
         """Return the parameters of the dense model of the same loss [1]."""
         log_loss = apply("log10", self.loss(parameters, experts))
         single = apply("log10", self.saturated(1.0))
@@ -84,7 +84,7 @@ class KrajewskiLaw(Law):
         tokens=TOKENS,
         granularity=Argument("Width of the feed-forward layer over the width of an expert G [1]."),
     )
-    def loss(self, parameters: N, tokens: N, granularity: N) -> N:
+    def loss(self, parameters: N, tokens: M, granularity: K) -> N | M | K:
         """Return the loss [nat/token], of the broadcast shape."""
         size = self.g / power(granularity, self.gamma) + self.a
         return self.c + size / power(parameters, self.alpha) + self.b / power(tokens, self.beta)

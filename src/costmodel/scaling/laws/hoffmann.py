@@ -9,7 +9,7 @@ from costmodel.scaling.laws.broadcast import NOT_NEGATIVE, power
 from costmodel.scaling.laws.law import COMPUTE, PARAMETERS, TOKENS, Argument, Law, constant, law, takes
 
 if TYPE_CHECKING:
-    from costmodel.foundation.arrays import N
+    from costmodel.foundation.arrays import M, N
 
 FLOPS_PER_PARAMETER = 6.0
 """Training FLOPs per parameter and token, C = 6 N D (arXiv 2001.08361) [FLOP]."""
@@ -57,7 +57,7 @@ class HoffmannLaw(TwoTermLaw):
         return self.beta / (self.alpha + self.beta)
 
     @takes(parameters=PARAMETERS, tokens=TOKENS)
-    def loss(self, parameters: N, tokens: N) -> N:
+    def loss(self, parameters: N, tokens: M) -> N | M:
         """Return the loss [nat/token], of the broadcast shape."""
         return self.E + self.A / power(parameters, self.alpha) + self.B / power(tokens, self.beta)
 

@@ -9,7 +9,7 @@ from costmodel.scaling.laws.broadcast import FINITE, power
 from costmodel.scaling.laws.law import TOKENS, Argument, Law, constant, law, takes
 
 if TYPE_CHECKING:
-    from costmodel.foundation.arrays import N
+    from costmodel.foundation.arrays import M, N
 
 _COMPUTE = Argument("Non-embedding training compute C [FLOP].")
 
@@ -82,7 +82,7 @@ class StepLaw(Law):
     batch_exponent: float = constant("Exponent of the tokens in the batch size [1].", FINITE)
 
     @takes(parameters=Argument("Non-embedding parameters N [1]."), tokens=TOKENS)
-    def learning_rate(self, parameters: N, tokens: N) -> N:
+    def learning_rate(self, parameters: N, tokens: M) -> N | M:
         """Return the peak learning rate [1]."""
         return (
             self.learning_rate_coefficient

@@ -12,7 +12,7 @@ from costmodel.scaling.laws.broadcast import POSITIVE, checked, power, raise_if_
 from costmodel.scaling.laws.law import TOKENS, Argument, Law, constant, law, takes
 
 if TYPE_CHECKING:
-    from costmodel.foundation.arrays import N
+    from costmodel.foundation.arrays import M, N
 
 
 @law('Kaplan et al. 2020, "Scaling Laws for Neural Language Models", equation 1.5 and table 2 (arXiv 2001.08361).')
@@ -32,7 +32,7 @@ class KaplanLaw(Law):
     token_exponent: float = constant("alpha_D [1].")
 
     @takes(parameters=Argument("Non-embedding parameters N [1]."), tokens=TOKENS)
-    def loss(self, parameters: N, tokens: N) -> N:
+    def loss(self, parameters: N, tokens: M) -> N | M:
         """Return the loss [nat/token], of the broadcast shape."""
         parameter_term = power(self.parameter_scale / parameters, self.parameter_exponent / self.token_exponent)
         return power(parameter_term + self.token_scale / tokens, self.token_exponent)

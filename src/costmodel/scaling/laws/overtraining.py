@@ -9,7 +9,7 @@ from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER, Allocation, Hof
 from costmodel.scaling.laws.law import COMPUTE, PARAMETERS, TOKENS, Argument, Law, constant, law, takes
 
 if TYPE_CHECKING:
-    from costmodel.foundation.arrays import N
+    from costmodel.foundation.arrays import M, N
 
 
 @law(
@@ -42,13 +42,13 @@ class GadreLaw(Law):
         )
 
     @takes(compute=COMPUTE, tokens_per_parameter=Argument("Training tokens per parameter M [token]."))
-    def loss_of_compute(self, compute: N, tokens_per_parameter: N) -> N:
+    def loss_of_compute(self, compute: N, tokens_per_parameter: M) -> N | M:
         """Return the loss at a compute and a ratio of tokens to parameters [nat/token], of the broadcast shape."""
         ratio = power(tokens_per_parameter, self.eta)
         return self.E + (self.a * ratio + self.b / ratio) / power(compute, self.eta)
 
     @takes(parameters=PARAMETERS, tokens=TOKENS)
-    def loss(self, parameters: N, tokens: N) -> N:
+    def loss(self, parameters: N, tokens: M) -> N | M:
         """Return the loss [nat/token], of the broadcast shape."""
         return self.loss_of_compute(FLOPS_PER_PARAMETER * parameters * tokens, tokens / parameters)
 

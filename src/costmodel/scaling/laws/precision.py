@@ -13,7 +13,7 @@ from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER, LOSS_LAW, Hoffm
 from costmodel.scaling.laws.law import PARAMETERS, TOKENS, Argument, Law, constant, law, takes
 
 if TYPE_CHECKING:
-    from costmodel.foundation.arrays import FloatLike, N
+    from costmodel.foundation.arrays import FloatLike, K, M, N
 
 FULL_PRECISION_BITS = 16.0
 """Bits at which the cost of a training FLOP is 1 FLOP (arXiv 2411.04330) [bit]."""
@@ -70,7 +70,7 @@ class PrecisionLaw(Law):
 
 
 @takes(parameters=PARAMETERS, tokens=TOKENS, bits=Argument("Precision P of weights, activations and cache [bit]."))
-def cost_at_precision(parameters: N, tokens: N, bits: N) -> N:
+def cost_at_precision(parameters: N, tokens: M, bits: K) -> N | M | K:
     """Return the training cost in 16-bit FLOPs, 6 N D P / 16 [FLOP].
 
     References
@@ -91,14 +91,14 @@ def cost_at_precision(parameters: N, tokens: N, bits: N) -> N:
 )
 def quantization_penalty(
     parameters: N,
-    tokens: N,
-    bits: N,
+    tokens: M,
+    bits: K,
     *,
     coefficient: float,
     gamma_tokens: float,
     gamma_parameters: float,
     gamma_bits: float,
-) -> N:
+) -> N | M | K:
     """Return the increase in loss from post-training quantization, C_T D^gamma_D / N^gamma_N exp(-P / gamma_P).
 
     The unit is [nat/token]. The penalty grows with the number of training tokens. The four coefficients are

@@ -8,7 +8,7 @@ from costmodel.scaling.laws.broadcast import FINITE, FRACTION, power
 from costmodel.scaling.laws.law import TOKENS, Argument, Law, constant, law, takes
 
 if TYPE_CHECKING:
-    from costmodel.foundation.arrays import N
+    from costmodel.foundation.arrays import K, M, N
 
 
 @law(
@@ -43,7 +43,7 @@ class AbnarLaw(Law):
         tokens=TOKENS,
         sparsity=Argument("Fraction of the experts that a token does not use S [1].", FRACTION),
     )
-    def loss(self, parameters: N, tokens: N, sparsity: N) -> N:
+    def loss(self, parameters: N, tokens: M, sparsity: K) -> N | M | K:
         """Return the loss [nat/token], of the broadcast shape."""
         active = 1 - sparsity
         dense = self.a / power(parameters, self.alpha) + self.b / power(tokens, self.beta) + self.e
