@@ -84,7 +84,9 @@ def _parameters(owner: type[Spec]) -> list[str]:
     for name, field in arguments(owner).items():
         optional = "" if field.is_required() else ", optional"
         lines.append(f"{name} : {short_type(_annotation(owner, name))}{optional}")
-        lines += textwrap.wrap(field.description or "", 96, initial_indent="    ", subsequent_indent="    ")
+        lines += textwrap.wrap(
+            field.description or "", 96, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
+        )
     return ["Parameters", "----------", *lines, ""] if lines else []
 
 
