@@ -7,11 +7,11 @@ training waits for it. Planned stops, software faults and divergence are a resid
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from pydantic import Field
 
-from costmodel.foundation.arrays import exp, expm1, largest, silent, smallest, sqrt, where
+from costmodel.foundation.arrays import N, exp, expm1, largest, silent, smallest, sqrt, where
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.fields import GPUHours, Measure
 from costmodel.foundation.ranges import Range, middle
@@ -52,7 +52,7 @@ BytesPerParameter: TypeAlias = Annotated[float | Range, Measure("byte", 0.0, 1e3
 Overhead: TypeAlias = Annotated[float | Range, Measure("1", 0.0, 1.0, open_high=True)]
 
 
-def failure_interval(count: Any, gpu_time_per_failure: Any) -> Any:
+def failure_interval(count: float | N, gpu_time_per_failure: float | N) -> float | N:
     """Return the mean time between failures that stop a job [s].
 
     Parameters
@@ -77,7 +77,7 @@ def failure_interval(count: Any, gpu_time_per_failure: Any) -> Any:
         return _plain(checked["gpu_time_per_failure"] / checked["count"])
 
 
-def checkpoint_interval(checkpoint_time: Any, failure_interval: Any) -> Any:
+def checkpoint_interval(checkpoint_time: float | N, failure_interval: float | N) -> float | N:
     """Return the useful time between two checkpoints that minimizes the wall time [s].
 
     Daly's third term on top of Young's √(2δM): δ is the stall, M the time between failures; M itself
@@ -116,13 +116,13 @@ def checkpoint_interval(checkpoint_time: Any, failure_interval: Any) -> Any:
 
 
 def goodput(
-    checkpoint_time: Any,
-    failure_interval: Any,
-    restart_time: Any,
-    interval: Any = None,
-    residual_overhead: Any = 0.0,
-    evaluation_share: Any = 0.0,
-) -> Any:
+    checkpoint_time: float | N,
+    failure_interval: float | N,
+    restart_time: float | N,
+    interval: float | N | None = None,
+    residual_overhead: float | N = 0.0,
+    evaluation_share: float | N = 0.0,
+) -> float | N:
     """Return the share of the wall time in useful steps [1], at least `LEAST`.
 
     Daly's complete model for failures that follow an exponential distribution and may strike during
@@ -174,17 +174,17 @@ def goodput(
 
 
 def job_goodput(
-    count: Any,
-    parameters: Any,
-    gpu_time_per_failure: Any,
-    restart_time: Any,
-    checkpoint_bandwidth: Any,
-    checkpoint_bytes_per_parameter: Any,
-    residual_overhead: Any,
-    evaluation_share: Any = 0.0,
-    checkpoint_overlap: Any = 0.0,
-    interval: Any = None,
-) -> Any:
+    count: float | N,
+    parameters: float | N,
+    gpu_time_per_failure: float | N,
+    restart_time: float | N,
+    checkpoint_bandwidth: float | N,
+    checkpoint_bytes_per_parameter: float | N,
+    residual_overhead: float | N,
+    evaluation_share: float | N = 0.0,
+    checkpoint_overlap: float | N = 0.0,
+    interval: float | N | None = None,
+) -> float | N:
     """Return the share of the wall time in useful steps of a job [1], from its size and its reliability.
 
     A checkpoint written in the background costs no stall. The time between two checkpoints is at least that of one
@@ -337,7 +337,7 @@ class Reliability(Spec):
         return float(job_goodput(count, parameters, **values))
 
 
-def _numbers(name: str, value: Any) -> Any:
+def _numbers(name: str, value: float | N) -> float | N:
     """Return a number as a float, anything else as an array of floats."""
     if isinstance(value, (int, float)):
         return float(value)
@@ -354,7 +354,7 @@ _NOT_NEGATIVE = "at least 0 and finite"
 _SHARE = "a share from 0 to below 1"
 
 
-def _checked(allowed: str, **values: Any) -> dict[str, Any]:
+def _checked(allowed: str, **values: float | N) -> dict[str, float | N]:
     """Return the values as floats or arrays, or raise with all that are not what is allowed."""
     numbers = {name: _numbers(name, value) for name, value in values.items()}
     top = 1.0 if allowed == _SHARE else math.inf
@@ -368,15 +368,15 @@ def _checked(allowed: str, **values: Any) -> dict[str, Any]:
     return numbers
 
 
-def _within(value: Any, low: float, high: float) -> Any:
+def _within(value: float | N, low: float, high: float) -> float | N:
     return smallest(largest(value, low), high)
 
 
-def _plain(values: Any) -> Any:
+def _plain(values: float | N) -> float | N:
     """Return a float for what has no dimensions."""
     return values if getattr(values, "ndim", 0) else float(values)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
