@@ -37,7 +37,7 @@ def check(
     from costmodel.market.dated import day_of
     from costmodel.validation.tables import check_file, check_tables
 
-    day = day_of(today) or dt.date.today()
+    day = day_of(today, "--today") or dt.date.today()
     if schema is not None and not tables:
         raise InputError("--as: give the files to check, as in 'costmodel data check FILE --as gpu_prices'")
     checks = (

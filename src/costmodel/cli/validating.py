@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -11,6 +12,9 @@ import typer
 from costmodel.cli.printing import Json, print_json
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.rendering import text
+
+MOST_REASONS = 5
+"""Reasons of skipped cases that are printed."""
 
 
 class _Kind(NamedTuple):
@@ -67,7 +71,11 @@ def _scores(scored: dict[str, Any], predicted: str) -> str:
     from costmodel.validation.scores import summary_rows
 
     footer = f"{scored['scored']} of {scored['cases']} cases scored; error of {predicted}, bias as mean ln ratio"
-    return text(summary_rows(scored), footer=footer)
+    reasons = Counter(row["skipped"] for row in scored["rows"] if row.get("skipped"))
+    skipped = [f"skipped {count}: {reason}" for reason, count in reasons.most_common(MOST_REASONS)]
+    if len(reasons) > MOST_REASONS:
+        skipped.append(f"and {len(reasons) - MOST_REASONS} more reasons; --json lists them")
+    return text(summary_rows(scored), footer="\n".join([footer, *skipped]))
 
 
 def _validate_configs(folder: Path | None, as_json: bool) -> None:

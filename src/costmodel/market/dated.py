@@ -34,12 +34,14 @@ class Dated(Protocol):
 F = TypeVar("F", bound=Dated)
 
 
-def day_of(on: dt.date | str | None) -> dt.date | None:
+def day_of(on: dt.date | str | None, name: str = "on") -> dt.date | None:
     """Return a day that is given as a date or as ISO text; None if none is given.
 
     Parameters
     ----------
     on : datetime.date, str or None
+    name : str
+        Name of the input, for the message.
     """
     if on is None:
         return None
@@ -50,7 +52,7 @@ def day_of(on: dt.date | str | None) -> dt.date | None:
     try:
         return dt.date.fromisoformat(on)
     except (TypeError, ValueError):
-        raise InputError(f"on: must be a date such as 2026-09-01; got {on!r}") from None
+        raise InputError(f"{name}: must be a date such as 2026-09-01; got {on!r}") from None
 
 
 def up_to(facts: Iterable[F], on: dt.date | str | None, what: str) -> list[F]:
