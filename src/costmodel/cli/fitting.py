@@ -73,7 +73,12 @@ def _optimum(law: Any, compute: str) -> dict[str, Any]:
         flops = float(compute)
     except ValueError:
         raise InputError(f"--compute must be a number of FLOPs such as 1e24; got {compute!r}") from None
-    best = getattr(law, "law", law).allocate(flops)
+    fitted = getattr(law, "law", law)
+    if not hasattr(fitted, "allocate"):
+        raise InputError(
+            f"--compute: {law.name} gives no best model for a compute budget; use --allocate, or another law"
+        )
+    best = fitted.allocate(flops)
     return {"compute [FLOP]": flops, "parameters": best.parameters, "tokens": best.tokens,
             "tokens per parameter": best.tokens_per_parameter, "loss [nat/token]": best.loss}  # fmt: skip
 

@@ -15,7 +15,7 @@ from costmodel.foundation.units import GIB, SI_FACTOR
 from costmodel.hardware.power import training_power
 from costmodel.hardware.site import electricity_price, grid_intensity, water_intensity
 from costmodel.training.jobs.realized_finetuning import realized_efficiency
-from costmodel.training.recipes.passes import pass_flops
+from costmodel.training.recipes.passes import pass_flops, passes_of
 
 if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
@@ -99,7 +99,7 @@ def _put_recipes(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[tuple[
         recipe_prefix = "recipe." if single else f"recipe.{index}."
         tokens = recipe.trained_tokens()
         put(f"{recipe_prefix}tokens", "token", _given(tokens))
-        passes = recipe.passes(scenario.architecture)
+        passes = passes_of(recipe, scenario.architecture)
         purchase = recipe.purchases()
         if purchase is not None:
             purchases.append(f"{recipe_prefix}purchases")

@@ -59,26 +59,23 @@ class Registry(Mapping[str, T]):
     def added(self) -> dict[str, EntryPoint]:
         """Entry points of installed packages by name.
 
-        Raises
-        ------
-        InputError
-            If a name is already taken, by the library or by another package.
+        A name that the library or another package already uses is left out, with a warning.
         """
         from importlib.metadata import entry_points
 
         taken = {name_key(name): "costmodel" for name in (*self._aliases, *self.own)}
-        added, problems = {}, []
+        added: dict[str, EntryPoint] = {}
         for entry in entry_points(group=self.group):
             key = name_key(entry.name)
             if key in taken:
-                problems.append(
-                    f"{self._of_package(entry)} has a name that {taken[key]} already uses; "
-                    f"rename the entry point {_written(entry)} in the group {self.group}"
+                warn(
+                    f"{self._of_package(entry)} is left out, because {taken[key]} already uses its name; "
+                    f"rename the entry point {_written(entry)} in the group {self.group}",
+                    stacklevel=2,
                 )
-            taken.setdefault(key, _package(entry))
+                continue
+            taken[key] = _package(entry)
             added[entry.name] = entry
-        if problems:
-            raise InputError(problems)
         return added
 
     def working(self) -> dict[str, T]:

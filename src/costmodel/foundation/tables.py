@@ -134,7 +134,11 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
-    """Write a CSV table; the keys of the first row are its columns."""
+    """Write a CSV table and the folders above it; the keys of the first row are its columns."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
     out = io.StringIO()
     writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -143,9 +147,8 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file and the folders above it, or raise `InputError` if that is not possible."""
+    """Write a file, or raise `InputError` if that is not possible."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error

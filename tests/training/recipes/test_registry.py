@@ -1,5 +1,6 @@
 """The table of recipes: complete, public, and read by scenarios and the JSON schema."""
 
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from pydantic import TypeAdapter
 import costmodel as cm
 from costmodel.foundation.specs import Spec
 from costmodel.training import recipes
+from costmodel.training.recipes.passes import Pass, passes_of
 from costmodel.training.recipes.registry import AnyRecipe, is_recipe, read_recipe
 from costmodel.training.recipes.table import RECIPES
 
@@ -63,3 +65,20 @@ def test_other_values_are_not_recipes():
     assert is_recipe(cm.LoRA(tokens=1e6)) and not is_recipe(cm.Cluster("H100-SXM", 8))
     with pytest.raises(cm.InputError, match="expected a recipe such as LoRA"):
         read_recipe(3)
+
+
+@pytest.mark.parametrize(
+    ("passes", "problem"),
+    [
+        ([], "one pass must be of kind 'train'; got 0 other passes"),
+        ([("score", 1e6)], "kind of pass 'score' must be one of train, forward, generate; got 'score'"),
+        ([("train", -1.0)], "tokens of pass 'train' must be a positive number; got -1.0"),
+    ],
+)
+def test_passes_of_a_recipe_are_checked(passes, problem):
+    class Odd(cm.LoRA):
+        def passes(self, architecture):
+            return [Pass(kind, architecture, tokens, 1024, kind) for kind, tokens in passes]
+
+    with pytest.raises(cm.InputError, match=re.escape(f"Odd.passes: {problem}")):
+        passes_of(Odd(tokens=1e6), cm.load_architecture("llama-3.1-8b"))

@@ -13,7 +13,7 @@ from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.arrays import Array, BoolLike, FloatLike, N, N_co, Value_co, equal, exp, where
 from costmodel.foundation.errors import InputError
 from costmodel.hardware.cluster import Cluster
-from costmodel.training.recipes.passes import sequence_flops
+from costmodel.training.recipes.passes import passes_of, sequence_flops
 from costmodel.training.step.configuration import HardwareRates, TimeConstants
 from costmodel.training.step.efficiency import LAUNCH_BOUND, Efficiency, default_efficiency, hardware_rates
 from costmodel.training.step.layout import Layout, Layouts, infeasibility_reasons, layouts
@@ -130,7 +130,7 @@ def training_step_inputs(
     MissingFactError
         If a fact of the accelerator is unknown, or no step was measured on its generation.
     """
-    training_pass = next(step for step in recipe.passes(architecture) if step.kind == "train")
+    training_pass = next(step for step in passes_of(recipe, architecture) if step.kind == "train")
     return pass_step_inputs(training_pass, cluster, recipe, efficiency or default_efficiency())
 
 

@@ -3,13 +3,17 @@
 Time, energy and cost of a recipe follow from its passes.
 """
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from costmodel.architecture.flops import count_flops
 from costmodel.architecture.specification import Architecture
+from costmodel.foundation.errors import InputError
 from costmodel.training.step.adapters import Adapters, adapter_parameters
 from costmodel.training.step.numerics import Numerics
 from costmodel.training.step.workload import workload
+
+if TYPE_CHECKING:
+    from costmodel.training.recipes.recipe import Recipe
 
 KIND = "Kind of recipe: its name in scenario files."
 """Description of the field `kind` of every recipe."""
@@ -43,6 +47,39 @@ class Pass(NamedTuple):
     lengths: tuple[float, ...] = ()
     """Quantiles of the generated tokens per answer, if steps wait for stragglers [token]. The weights are copied to the
     generation engine before each of these steps."""
+
+
+def passes_of(recipe: "Recipe", architecture: Architecture) -> list[Pass]:
+    """Return the passes of a recipe.
+
+    Parameters
+    ----------
+    recipe : recipe
+    architecture : Architecture
+        Architecture of the trained model.
+
+    Raises
+    ------
+    InputError
+        If no pass is a training pass, a kind is unknown, or a number of tokens is not positive.
+    """
+    passes = list(recipe.passes(architecture))
+    name, kinds = type(recipe).__name__, get_args(PassKind)
+    problems = [
+        f"{name}.passes: kind of pass {step.name!r} must be one of {', '.join(kinds)}; got {step.kind!r}"
+        for step in passes
+        if step.kind not in kinds
+    ]
+    problems += [
+        f"{name}.passes: tokens of pass {step.name!r} must be a positive number; got {step.tokens!r}"
+        for step in passes
+        if not (isinstance(step.tokens, (int, float)) and step.tokens > 0)
+    ]
+    if not any(step.kind == "train" for step in passes):
+        problems.append(f"{name}.passes: one pass must be of kind 'train'; got {len(passes)} other passes")
+    if problems:
+        raise InputError(problems)
+    return passes
 
 
 def pass_flops(model_pass: Pass) -> float:
