@@ -92,10 +92,8 @@ class Result(rendering.Shown, ABC):
 
         Parameters
         ----------
-        name : str
-            Figure of the results, such as "cost"; see `Estimate.rows`.
-        level : float
-            Probability inside the interval, between 0 and 1 [1].
+        name, level : str, float
+            As for `interval`.
         """
         import numpy as np
 

@@ -192,19 +192,10 @@ def trained_tokens(
 
     Parameters
     ----------
-    tokens : float or array
-        Tokens of the training data [token].
-    epochs : float or array
-        Passes over the training data [1].
-    evaluations : float or array
-        Passes over the validation data [1].
-    validation_tokens : float or array
-        Tokens of the validation data [token].
-    examples : float or array, optional
-        Training examples [1]; goes with `padded_length`.
-    padded_length : float or array, optional
-        Length to which every example is padded if packing is off [token]; `examples` × `padded_length` tokens are
-        billed instead of `tokens`.
+    tokens, epochs, evaluations, validation_tokens : float or array
+        As for `hosted_cost`.
+    examples, padded_length : float or array, optional
+        As for `hosted_cost`; `examples` × `padded_length` tokens are billed instead of `tokens`.
 
     Returns
     -------

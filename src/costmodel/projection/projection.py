@@ -209,7 +209,7 @@ class Projection(rendering.Shown):
         Parameters
         ----------
         year : int
-            A projected year.
+            As for `draws`.
 
         Returns
         -------

@@ -201,12 +201,10 @@ class RentalBacktest:
 
         Parameters
         ----------
-        price_class : str
-            Price class.
+        price_class, model : str
+            As for `crps`.
         level : float
             0.5, 0.8 or 0.95 [1].
-        model : str
-            Name of the forecast.
         """
         if level not in {0.5, 0.8, 0.95}:
             raise InputError(f"level must be 0.5, 0.8 or 0.95; got {level!r}")
@@ -218,10 +216,8 @@ class RentalBacktest:
 
         Parameters
         ----------
-        price_class : str
-            Price class.
-        model : str
-            Name of the forecast.
+        price_class, model : str
+            As for `crps`.
         """
         return average(self.scored[model][price_class], lambda result: result.bias)
 
@@ -230,10 +226,8 @@ class RentalBacktest:
 
         Parameters
         ----------
-        price_class : str
-            Price class.
-        model : str
-            Name of the forecast.
+        price_class, model : str
+            As for `crps`.
         against : str
             Name of the baseline forecast.
         """

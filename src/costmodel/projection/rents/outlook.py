@@ -140,7 +140,7 @@ class RentalPath:
         Parameters
         ----------
         years : float or array
-            Time from now [year].
+            As for `factor`.
         level : float
             Probability inside the interval [1].
         """
@@ -148,16 +148,12 @@ class RentalPath:
         return self.factor(years, (1 - level) / 2), self.factor(years, (1 + level) / 2)
 
     def paths(self, years: Any, count: int, generator: np.random.Generator) -> Array:
-        """Return draws of price / price now, shape (count, horizons) [1]; see `joint_paths`.
+        """Return draws of price / price now, shape (count, horizons) [1].
 
         Parameters
         ----------
-        years : sequence of float
-            Times from now, shape (horizons,) [year].
-        count : int
-            Number of draws.
-        generator : numpy.random.Generator
-            Source of the random numbers.
+        years, count, generator : sequence of float, int, numpy.random.Generator
+            As for `joint_paths`.
         """
         paths: Array = joint_paths([self], [""], years, count, generator)[0]
         return paths

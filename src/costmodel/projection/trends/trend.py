@@ -204,7 +204,7 @@ class Trend(Spec):
         Parameters
         ----------
         years : float or array
-            Time from now [year].
+            As for `factor`.
         level : float
             Probability inside the interval, between 0 and 1.
         """
