@@ -295,3 +295,11 @@ def test_recipes_share_the_draws_of_realized_efficiency():
     first, second = (both.draws(f"recipe.{place}.realized_efficiency", 4000) for place in (0, 1))
     ranks = [np.argsort(np.argsort(each)) for each in (first, second)]
     assert np.corrcoef(ranks)[0, 1] == pytest.approx(1.0), "the slower in the one is the slower in the other"
+
+
+def test_a_caution_of_several_passes_is_printed_once():
+    chip = cm.Accelerator("Own", generation="own", bf16="500 TFLOP/s", memory=96, memory_bandwidth="3 TB/s", tdp=600)
+    run = cm.Scenario("llama-3.1-8b", cm.PPO(examples=1000, lengths=500), cm.Cluster(chip, 8))
+    notes = cm.estimate(run).notes()
+    assert len(notes) == len(set(notes))
+    assert sum("no step was measured on Own" in note for note in notes) == 1

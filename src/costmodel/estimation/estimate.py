@@ -215,7 +215,7 @@ class Estimate(Result):
             lines.append(f"assumed (set with --set): {', '.join(dict.fromkeys(assumed))}")
         if predicted := [path for path in uncertain if not is_settable(path)]:
             lines.append(f"predicted, with uncertainty: {', '.join(predicted)}")
-        lines += [entry.provenance.caution for entry in self.inputs.values() if entry.provenance.caution]
+        lines += dict.fromkeys(entry.provenance.caution for entry in self.inputs.values() if entry.provenance.caution)
         if self._speed.layouts:
             choice = "given" if self._speed.basis == "layout" else "planned"
             lines += dict.fromkeys(f"layout {choice}: {layout.brief()}" for layout in self._speed.layouts)
