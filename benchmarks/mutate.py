@@ -288,8 +288,10 @@ def main() -> int:
         constant
         for name in names
         for constant in (rows_of_tables() if name == "assumptions" else constants_of(name))
-        if not options.only or any(text in str(constant) for text in options.only)
+        if not options.only or any(text.lower() in str(constant).lower() for text in options.only)
     ]
+    if not constants:
+        parser.error(f"no constant matches {', '.join([*names, *options.only])}; --list shows all")
     folder = Path(tempfile.gettempdir()) / "costmodel-mutate"
     folder.mkdir(exist_ok=True)
     os.environ |= {"CI": "1", "MPLBACKEND": "Agg", "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "hypothesis")}
