@@ -1,6 +1,9 @@
 """Specifications: frozen, without unknown fields, with every problem reported, changed by copying."""
 
+import inspect
+import json
 import pickle
+from collections.abc import Callable
 
 import pytest
 
@@ -213,3 +216,29 @@ def test_a_changed_accelerator_of_the_catalog_survives_a_file(tmp_path):
     run = scenario(**{"cluster.accelerator": own})
     run.save(tmp_path / "run.toml")
     assert cm.Scenario.load(tmp_path / "run.toml").cluster.accelerator.bf16 == 800
+
+
+@pytest.mark.parametrize("change", [lambda site: setattr(site, "peu", 1.1), lambda site: delattr(site, "peu")])
+def test_a_misspelt_attribute_gets_a_suggestion(change):
+    with pytest.raises(cm.InputError, match="Site is frozen: unknown field 'peu'; did you mean 'pue'"):
+        change(cm.Site(pue=1.1))
+
+
+def test_a_subclass_shows_its_own_constructor_types_and_docstring():
+    class Pair(cm.Cluster):
+        handler: Callable[[int], int] | None = None
+
+        def __init__(self, accelerator):
+            super().__init__(accelerator, 2)
+
+    class Wider(cm.Cluster):
+        handler: Callable[[int], int] | None = None
+
+    assert str(inspect.signature(Pair)) == "(accelerator) -> None"
+    assert "handler: Callable[[int], int] | None = None" in str(inspect.signature(Wider))
+    assert Wider.__doc__.startswith("Parameters\n----------\naccelerator : Accelerator")
+
+
+def test_references_of_another_form_lead_somewhere():
+    schema = cm.Cluster.model_json_schema(ref_template="#/components/schemas/{model}")
+    assert "#/$defs/" not in json.dumps(schema)

@@ -58,7 +58,7 @@ class LazyDocstring:
         sections = (i for i, underline in enumerate(lines[1:]) if underline and set(underline) == {"-"})
         end = next(sections, len(lines))
         before = [*lines[:end], ""] if end == len(lines) else lines[:end]
-        return "\n".join([*before, *_parameters(owner), *lines[end:]]).rstrip()
+        return "\n".join([*before, *_parameters(owner), *lines[end:]]).strip()
 
 
 def arguments(owner: type[Spec]) -> dict[str, FieldInfo]:
@@ -118,13 +118,15 @@ def short_type(annotation: Any) -> str:
         return " | ".join(dict.fromkeys(map(short_type, arguments)))
     if origin is Literal:
         return " | ".join(map(repr, arguments))
+    if isinstance(annotation, list):  # arguments of a callable
+        return f"[{', '.join(map(short_type, annotation))}]"
     if annotation is Ellipsis:
         return "..."
     if annotation is None or annotation is types.NoneType:
         return "None"
     if origin is not None:
         return f"{origin.__name__}[{', '.join(map(short_type, arguments))}]"
-    return str(annotation.__name__)
+    return str(getattr(annotation, "__name__", annotation))
 
 
 def _annotation(owner: type[Spec], name: str) -> Any:

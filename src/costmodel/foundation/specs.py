@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -56,16 +56,19 @@ class Spec(BaseModel):
 
         @classmethod
         def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
-            """Return the JSON schema, with shared types and repeated fields written once in `$defs`."""
+            """Return the JSON schema, with shared types and repeated fields written once in `$defs`.
+
+            With arguments it is the schema of pydantic: another generator, or references of another form.
+            """
             from costmodel.foundation.json_schema import SharedJsonSchema
 
-            if len(args) < 3:  # the third one is the generator
-                options.setdefault("schema_generator", SharedJsonSchema)
-            return super().model_json_schema(*args, **options)
+            own = {} if args or options else {"schema_generator": SharedJsonSchema}
+            return super().model_json_schema(*args, **options, **own)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        cls.__signature__ = LazySignature()  # type: ignore[assignment]
+        if cls.__init__ is Spec.__init__:
+            cls.__signature__ = LazySignature()  # type: ignore[assignment]
         cls.__doc__ = LazyDocstring(cls.__doc__ or "")  # type: ignore[assignment]
 
     @model_validator(mode="before")
@@ -99,9 +102,19 @@ class Spec(BaseModel):
         return self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in type(self).model_fields:
-            raise InputError(f"{name}: {type(self).__name__} is frozen; replace({name}=...) returns a changed copy")
+        if not name.startswith("_"):
+            self._refuse(name)
         super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._refuse(name)
+
+    def _refuse(self, name: str) -> NoReturn:
+        """Raise `InputError` for the change of an attribute."""
+        cls = type(self)
+        if name in cls.model_fields:
+            raise InputError(f"{name}: {cls.__name__} is frozen; replace({name}=...) returns a changed copy")
+        raise InputError(f"{cls.__name__} is frozen: {unknown('field', name, list(arguments(cls)))}")
 
     def __repr_args__(self) -> Any:
         return self.given().items()
