@@ -13,7 +13,7 @@ from costmodel.hardware.accelerator import Accelerator, load_accelerator
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.layouts.planner import Plan, TooLargeError, plan
 from costmodel.training.layouts.step_time import StepInputs, training_step_inputs
-from costmodel.training.recipes.registry import is_recipe
+from costmodel.training.recipes.recipe import Recipe
 from costmodel.training.step.memory import memory
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ def _checked(architecture: str | Mapping[str, Any] | Architecture, recipe: AnyRe
 def _check(recipe: Any, cluster: Any) -> None:
     """Raise an error with every problem of a recipe and a cluster."""
     problems = []
-    if not is_recipe(recipe):
+    if not isinstance(recipe, Recipe):
         problems.append(f"recipe: expected one recipe such as LoRA(tokens='20M'); got {recipe!r}")
     if not isinstance(cluster, Cluster):
         problems.append(f"cluster: expected a Cluster such as Cluster('H100-SXM', 8); got {cluster!r}")

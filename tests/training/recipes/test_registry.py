@@ -11,7 +11,8 @@ import costmodel as cm
 from costmodel.foundation.specs import Spec
 from costmodel.training import recipes
 from costmodel.training.recipes.passes import Pass, passes_of
-from costmodel.training.recipes.registry import AnyRecipe, is_recipe, read_recipe
+from costmodel.training.recipes.recipe import Recipe
+from costmodel.training.recipes.registry import AnyRecipe, read_recipe
 from costmodel.training.recipes.table import RECIPES
 
 MODULES = sorted(path.stem for path in Path(recipes.__file__).parent.glob("*.py") if path.stem != "__init__")
@@ -62,9 +63,17 @@ def test_unknown_kind_suggests_nearest_kind():
 
 
 def test_other_values_are_not_recipes():
-    assert is_recipe(cm.LoRA(tokens=1e6)) and not is_recipe(cm.Cluster("H100-SXM", 8))
-    with pytest.raises(cm.InputError, match="expected a recipe such as LoRA"):
-        read_recipe(3)
+    for value in (3, cm.Cluster("H100-SXM", 8)):
+        with pytest.raises(cm.InputError, match="expected a recipe such as LoRA"):
+            read_recipe(value)
+
+
+def test_a_recipe_must_define_its_passes():
+    class Unfinished(Recipe):
+        pass
+
+    with pytest.raises(TypeError, match="passes"):
+        Unfinished()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Base of all recipes: passes, memory of auxiliary models, purchases, and what other packages ask of a recipe."""
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from costmodel.architecture.specification import Architecture
@@ -37,6 +38,7 @@ class Recipe(Spec):
         """Whether the trainer launches kernels one by one instead of fused or compiled."""
         return False
 
+    @abstractmethod
     def passes(self, architecture: Architecture) -> list[Pass]:
         """Return the passes of the recipe.
 
@@ -44,7 +46,6 @@ class Recipe(Spec):
         ----------
         architecture : Architecture
         """
-        raise NotImplementedError(f"{type(self).__name__} must define `passes`")
 
     def purchases(self) -> Figure | None:
         """Return the cost of purchases beside the accelerators, such as an API [USD]; None if there are none."""

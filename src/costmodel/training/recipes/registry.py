@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from costmodel.training.recipes.pretraining import Pretraining
 
 
-def is_recipe(value: Any) -> bool:
-    """Return whether a value is a recipe."""
-    return isinstance(value, Recipe)
-
-
 def read_recipe(value: Any) -> Any:
     """Return the recipe described by a mapping; a recipe is returned unchanged.
 
@@ -35,7 +30,7 @@ def read_recipe(value: Any) -> Any:
     InputError
         If the value describes no recipe; the message lists every problem of its fields.
     """
-    if is_recipe(value):
+    if isinstance(value, Recipe):
         return value
     if not isinstance(value, Mapping):
         shown = repr(value) if len(repr(value)) <= 80 else f"{repr(value)[:77]}..."
