@@ -15,6 +15,13 @@ BASE = {
     "num_key_value_heads": 2,
     "vocab_size": 128,
 }
+FALCON = {
+    "model_type": "falcon",
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "vocab_size": 128,
+}
 QWEN2_MOE = BASE | {
     "model_type": "qwen2_moe",
     "num_experts": 8,
@@ -108,22 +115,12 @@ VARIANTS = [
     (BASE | {"model_type": "phi3"}, 139840),
     (BASE | {"model_type": "llama", "attention_bias": True, "mlp_bias": True}, 141632),
     (
-        {
-            "model_type": "falcon",
-            "hidden_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "vocab_size": 128,
-        },
+        FALCON,
         94592,
     ),
     (
-        {
-            "model_type": "falcon",
-            "hidden_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "vocab_size": 128,
+        FALCON
+        | {
             "multi_query": False,
             "parallel_attn": False,
             "alibi": True,
@@ -132,24 +129,16 @@ VARIANTS = [
         108288,
     ),
     (
-        {
-            "model_type": "falcon",
-            "hidden_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "vocab_size": 128,
+        FALCON
+        | {
             "new_decoder_architecture": True,
             "num_kv_heads": 2,
         },
         98944,
     ),
     (
-        {
-            "model_type": "falcon",
-            "hidden_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "vocab_size": 128,
+        FALCON
+        | {
             "new_decoder_architecture": True,
             "num_kv_heads": 2,
             "num_ln_in_parallel_attn": 1,
@@ -158,12 +147,8 @@ VARIANTS = [
         99712,
     ),
     (
-        {
-            "model_type": "falcon",
-            "hidden_size": 64,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "vocab_size": 128,
+        FALCON
+        | {
             "tie_word_embeddings": False,
         },
         102784,

@@ -17,9 +17,13 @@ with (Path(__file__).parent.parent / "data" / "reference_counts.csv").open(encod
     ROWS = list(csv.DictReader(file))
 
 
+@pytest.mark.golden(
+    source="Hugging Face transformers 5.23", table="Elements of the parameters of the model built on the meta device"
+)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
-def test_counts_equal_the_reference(row):
+def test_counts_equal_the_reference(row, golden):
     architecture = load_architecture(row["name"])
+    golden(f"parameters of {row['name']}", f"{int(row['parameters']):,}", architecture.parameters.total)
     assert architecture.parameters[:3] == (int(row["parameters"]), int(row["active"]), int(row["embedding"]))
     if row["forward_flops"]:
         forward = count_flops(architecture, int(row["sequence_length"]), attention="full").forward

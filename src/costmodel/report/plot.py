@@ -118,8 +118,7 @@ def sweep(
     axes = axes_for(ax)
     axes.fill_between(
         places,
-        [low / size for low, _ in bounds],
-        [high / size for _, high in bounds],
+        *_ends(bounds, size),
         color=COLORS[5],
         alpha=0.4,
         label=f"{100 * level:g} % interval",
@@ -130,6 +129,11 @@ def sweep(
     axes.set_ylim(bottom=0)
     legend_above(axes)
     return axes
+
+
+def _ends(bounds: list[tuple[float, float]], size: float) -> tuple[list[float], list[float]]:
+    """Return the low and the high ends of intervals in the unit of an axis."""
+    return [low / size for low, _ in bounds], [high / size for _, high in bounds]
 
 
 def intervals(
@@ -167,8 +171,7 @@ def intervals(
     axes, places = axes_for(ax, len(labels)), range(len(labels))
     axes.hlines(
         places,
-        [low / size for low, _ in bounds],
-        [high / size for _, high in bounds],
+        *_ends(bounds, size),
         color=COLORS[5],
         linewidth=9,
         label=f"{100 * level:g} % interval",
