@@ -84,10 +84,10 @@ def compare(
 
 
 def schema(
-    of: Annotated[Literal["scenario", "project"], typer.Argument(help="Kind of file.")] = "scenario",
+    kind: Annotated[Literal["scenario", "project"], typer.Argument(help="Kind of file.")] = "scenario",
 ) -> None:
     """Print the JSON schema of scenario or project files."""
-    if of == "project":
+    if kind == "project":
         from costmodel.budget.project import Project
 
         print_schema(Project.model_json_schema())

@@ -29,7 +29,7 @@ def fit(
     gpus: Annotated[int, typer.Option(help="Number of accelerators for --allocate.")] = 256,
     as_json: Json = False,
 ) -> None:
-    """Fit a scaling law, or use one to choose model size and tokens for a budget.
+    """Fit a scaling law, or size a model for a budget.
 
     The budget is compute (--compute) or dollars (--allocate).
     """

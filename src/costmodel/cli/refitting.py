@@ -19,7 +19,10 @@ def refit(
     slow: Annotated[bool, typer.Option("--slow", help="Include the slow refits in 'all'.")] = False,
     show: Annotated[bool, typer.Option("--list", help="List the refits.")] = False,
 ) -> None:
-    """Fit the generated tables of the library to its measurements and prices again."""
+    """Fit the generated tables of the library again.
+
+    The fits use its measurements and prices.
+    """
     from costmodel.foundation.rendering import cells, text
     from costmodel.refit.registry import REFITS, chosen, listing, missing_inputs, write
     from costmodel.refit.registry import check as differences_of
