@@ -9,7 +9,8 @@ from costmodel.foundation.units import GIB
 from costmodel.hardware.accelerator import Accelerator
 from costmodel.planning.limits import STEP, largest_micro_batch, largest_model, longest_sequence, planned
 from costmodel.planning.what_fits import what_fits
-from costmodel.training.layouts.planner import LONG, TooLargeError
+from costmodel.training.layouts.fitting import TooLargeError
+from costmodel.training.layouts.planner import LONG
 from costmodel.training.recipes.finetuning import FullFineTuning, LoRA, QLoRA
 from costmodel.training.recipes.preference import DPO
 from costmodel.training.recipes.reinforcement import GRPO

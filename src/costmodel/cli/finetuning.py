@@ -68,7 +68,7 @@ def finetune(
         _print_fits(run, run.cluster.count if "cluster.count" in given else None, as_json)
         return
     from costmodel.estimation.estimate import estimate
-    from costmodel.training.layouts.planner import TooLargeError
+    from costmodel.training.layouts.fitting import TooLargeError
 
     run = built(problems, lambda: _scenario(architecture, given))
     try:

@@ -10,11 +10,12 @@ from costmodel.estimation.paths import field_of
 from costmodel.estimation.speed import Speed, goodput_figures, speed
 from costmodel.foundation.errors import MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import Range, between, middle
-from costmodel.foundation.tables import Figure, Provenance, constant, default
+from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import GIB, SI_FACTOR
 from costmodel.hardware.power import training_power
 from costmodel.hardware.site import electricity_price, grid_intensity, water_intensity
 from costmodel.training.jobs.realized_finetuning import realized_efficiency
+from costmodel.training.layouts.fitting import MEMORY_ERROR
 from costmodel.training.recipes.passes import pass_flops, passes_of
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from costmodel.training.recipes.registry import AnyRecipe
 
 GIVEN = Provenance("given")
-MEMORY_ERROR = constant("memory_error")
-"""Factor around the predicted peak memory that holds 80 % of the measured peaks [1]."""
 _ASSUMED_BATCH = Provenance("assumed", "costmodel.training.recipes.pretraining", note="default batch size")
 
 

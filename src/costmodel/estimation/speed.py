@@ -17,7 +17,8 @@ from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import GIB
 from costmodel.training.jobs.realized_pretraining import planned_mfu
 from costmodel.training.jobs.utilization import default_mfu
-from costmodel.training.layouts.planner import Plan, TooLargeError, plan
+from costmodel.training.layouts.fitting import TooLargeError
+from costmodel.training.layouts.planner import Plan, plan
 from costmodel.training.layouts.step_time import StepInputs, StepTime, step_time, training_step_inputs
 from costmodel.training.step.efficiency import default_efficiency
 from costmodel.training.step.layout import Layout, layout_of, layouts

@@ -445,6 +445,11 @@ def normal_quantile(probability: float) -> float:
     return NormalDist().inv_cdf(probability)
 
 
+def normal_probability(value: float) -> float:
+    """Return the probability that a standard normal variable is at most `value` [1]."""
+    return 0.5 * math.erfc(-value / math.sqrt(2))
+
+
 def _finite(name: str, value: object) -> float:
     scalar = hasattr(value, "__float__") and not hasattr(value, "__len__") and "bool" not in type(value).__name__
     try:

@@ -11,7 +11,8 @@ from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.units import GIB
 from costmodel.hardware.accelerator import Accelerator, load_accelerator
 from costmodel.hardware.cluster import Cluster
-from costmodel.training.layouts.planner import Plan, TooLargeError, plan
+from costmodel.training.layouts.fitting import TooLargeError
+from costmodel.training.layouts.planner import Plan, plan
 from costmodel.training.layouts.step_time import StepInputs, training_step_inputs
 from costmodel.training.recipes.recipe import Recipe
 from costmodel.training.step.memory import memory

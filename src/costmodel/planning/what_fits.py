@@ -17,7 +17,7 @@ from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
 from costmodel.planning.fit_request import FitRequest, several
 from costmodel.planning.limits import check_auxiliary_models, planned, unknown_memory
-from costmodel.training.layouts.planner import TooLargeError
+from costmodel.training.layouts.fitting import TooLargeError
 from costmodel.training.step.layout import Layout, layout_of
 from costmodel.training.step.memory import memory
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import constant
 from costmodel.foundation.units import GIB
+from costmodel.training.layouts.fitting import TooLargeError
 from costmodel.training.layouts.space import divisors
 from costmodel.training.step.layout import (
     ATTENTION_KERNELS,
@@ -41,10 +42,6 @@ EXPERT_DEGREES = (1.0, 8.0, 16.0, 32.0, 64.0)
 """Expert-parallel degrees [1]."""
 MOST_IMBALANCE = constant("most_imbalance")
 """Largest pipeline stage over the mean stage, at most [1]."""
-
-
-class TooLargeError(InputError):
-    """A model that fits on no layout."""
 
 
 class Plan(NamedTuple):
