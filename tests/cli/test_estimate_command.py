@@ -51,6 +51,21 @@ def test_json_is_what_python_says(costmodel):
     assert json.loads(outcome.out) == json.loads(json.dumps(cm.estimate(run).to_dict()))
 
 
+def test_measured_speeds_are_options_and_changes(costmodel):
+    arguments = ("estimate", "llama-3.1-8b", *OPTIONS, "--price", "2")
+    run = cm.Scenario(
+        architecture="llama-3.1-8b", recipe=cm.Pretraining(tokens="15T"), cluster=cm.Cluster("H100-SXM", 1024),
+        prices=cm.Rental(price=2),
+    )  # fmt: skip
+    for name, option, value in (
+        ("step_time", "--step-time", "9.5 s"),
+        ("tokens_per_second", "--tokens-per-second", "9M token/s"),
+    ):
+        expected = cm.estimate(run.replace({name: value})).to_dict()["figures"]
+        for further in ((option, value), ("--set", f"{name}={value}")):
+            assert json.loads(costmodel(*arguments, *further, "--json").out)["figures"] == expected
+
+
 def test_a_config_with_options(costmodel, config):
     outcome = costmodel(
         "estimate", config, "--tokens", "200B", "--gpu", "A100-80GB", "--gpus", 64, "--mfu", "0.42", "--json"

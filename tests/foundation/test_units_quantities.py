@@ -15,7 +15,8 @@ from costmodel.foundation.ranges import between
 from costmodel.foundation.units import COUNTED, SI_FACTOR, convert, is_quantity, quantity, read, registry, rescale
 
 IN_SI = {
-    "1": "dimensionless", "token": "token", "FLOP": "FLOP", "FLOP/s": "FLOP/s", "FLOP/token": "FLOP/token",
+    "1": "dimensionless", "token": "token", "token/s": "token/s", "FLOP": "FLOP", "FLOP/s": "FLOP/s",
+    "FLOP/token": "FLOP/token",
     "TFLOP/s": "FLOP/s", "byte": "byte", "GB": "byte", "GiB": "byte", "GB/s": "byte/s", "W": "kg*m**2/s**3", "s": "s",
     "J": "kg*m**2/s**2", "hour": "s", "day": "s", "kWh": "J", "MWh": "J", "kg": "kg", "tonne": "kg",
     "liter": "m**3", "m**3": "m**3", "USD": "USD", "USD/hour": "USD/s", "USD/kWh": "USD/J", "kg/kWh": "kg/J",

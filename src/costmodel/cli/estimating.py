@@ -25,6 +25,10 @@ def estimate(
     price: Annotated[str | None, typer.Option(help="Price per GPU-hour, such as '$2.50/h'.")] = None,
     on: Annotated[str | None, typer.Option(help="Date of the price, such as 2026-09-01.")] = None,
     mfu: Annotated[str | None, typer.Option(help="MFU in steady state: 0.42 or '0.35 to 0.45'.")] = None,
+    step_time: Annotated[str | None, typer.Option(help="Measured step time, such as '9.5 s'.")] = None,
+    tokens_per_second: Annotated[
+        str | None, typer.Option(help="Measured tokens per second of all GPUs, such as 630k.")
+    ] = None,
     goodput: Annotated[str | None, typer.Option(help="Share of the wall time in useful steps.")] = None,
     gpu_hours: Annotated[str | None, typer.Option(help="GPU-hours, if known, such as '2.8M hours'.")] = None,
     region: Annotated[str | None, typer.Option(help="Country, US state or cloud region.")] = None,
@@ -52,6 +56,8 @@ def estimate(
         "prices.price": price,
         "prices.on": on,
         "mfu": mfu,
+        "step_time": step_time,
+        "tokens_per_second": tokens_per_second,
         "goodput": goodput,
         "gpu_hours": gpu_hours,
         "cluster.site.region": region,

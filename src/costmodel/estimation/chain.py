@@ -15,6 +15,8 @@ from costmodel.foundation.tables import constant
 MOST_OF_PEAK = constant("most_of_peak")
 """Highest MFU that a realized efficiency above 1 can lead to [1]: that of the fastest matrix products."""
 Timing = Literal["utilization", "given", "total given"]
+MeasuredName = Literal["", "step_time", "tokens_per_second"]
+"""Input that holds a measured speed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class Stage(NamedTuple):
     """Name of the input that holds its utilization: "mfu" for all passes, or one of its own."""
     realized_efficiency: str = ""
     """Name of the input that holds its realized efficiency, or ""."""
+    measured: MeasuredName = ""
+    """Name of the input that holds its measured speed, from which the MFU follows, or ""."""
 
 
 class Missing(NamedTuple):
@@ -98,6 +102,16 @@ def gpu_time(flops: N, peak: N, mfu: N, goodput: N, realized_efficiency: N | flo
 def step_time(batch_tokens: N, flops_per_token: N, count: N, peak: N, mfu: N) -> N:
     """Return the time of one optimizer step in steady state [s]."""
     return batch_tokens * flops_per_token / (count * peak * mfu)
+
+
+def mfu_of_step_time(batch_tokens: N, flops_per_token: N, count: N, peak: N, seconds: N) -> N:
+    """Return the MFU of a measured step time [1]."""
+    return batch_tokens * flops_per_token / (count * peak * seconds)
+
+
+def mfu_of_tokens_per_second(flops_per_token: N, count: N, peak: N, rate: N) -> N:
+    """Return the MFU of the measured tokens per second of the whole cluster [1]."""
+    return rate * flops_per_token / (count * peak)
 
 
 def mean_mfu(*flops_and_mfus: N) -> N:
@@ -167,6 +181,16 @@ def _figure(name: str, function: Callable[..., Any], inputs: tuple[str, ...], fo
     return Step(name, OUTPUTS[name].rendered, function, inputs, formula)
 
 
+def _measured_mfu(measured: MeasuredName, prefix: str, per_token: str) -> Step:
+    """Return the step from a measured speed to the MFU."""
+    if measured == "step_time":
+        inputs = (f"{prefix}batch_tokens", per_token, "cluster.count", "cluster.peak", measured)
+        formula = "batch tokens × FLOPs per token / (count × peak × measured step time)"
+        return _figure("mfu", mfu_of_step_time, inputs, formula)
+    formula = "measured tokens per second × FLOPs per token / (count × peak)"
+    return _figure("mfu", mfu_of_tokens_per_second, (per_token, "cluster.count", "cluster.peak", measured), formula)
+
+
 @lru_cache(maxsize=256)
 def steps(
     stages: tuple[Stage, ...], reliability: tuple[str, ...] = (), purchases: tuple[str, ...] = ()
@@ -193,12 +217,14 @@ def steps(
         prefix, mfu = stage.prefix, stage.utilization
         tokens, per_token = f"{stage.recipe}tokens", f"{prefix}flops_per_token"
         listed.append(Step(f"{prefix}flops", "FLOP", total_flops, (tokens, per_token), "tokens × FLOPs per token"))
+        if stage.measured:
+            listed.append(_measured_mfu(stage.measured, prefix, per_token))
         if stage.timing == "utilization":
             efficiency = (stage.realized_efficiency,) if stage.realized_efficiency else ()
             inputs = (f"{prefix}flops", "cluster.peak", mfu, "goodput", *efficiency)
             formula = f"FLOPs / (peak × mfu × goodput{' × realized_efficiency' if efficiency else ''})"
             listed.append(Step(f"{prefix}gpu_time", "GPU-s", gpu_time, inputs, formula))
-        if stage.stepped:
+        if stage.stepped and stage.measured != "step_time":
             step_inputs = (f"{prefix}batch_tokens", per_token, "cluster.count", "cluster.peak", mfu)
             formula = "batch tokens × FLOPs per token / (count × peak × mfu)"
             listed.append(Step(f"{prefix}step_time", "s", step_time, step_inputs, formula))
@@ -210,7 +236,7 @@ def steps(
         timed = [stage for stage in stages if stage.timing == "utilization"]
         parts = (*(f"{stage.prefix}flops" for stage in timed), *(stage.utilization for stage in timed))
         listed.append(_figure("mfu", mean_mfu, parts, "FLOPs of all passes / (their time × peak)"))
-    if len(stages) == 1 and stages[0].stepped:
+    if len(stages) == 1 and stages[0].stepped and stages[0].measured != "step_time":
         listed.append(_figure("step_time", _sum, ("recipe.step_time",), "step time of the recipe"))
     cost, formula = ("gpu_hours", "prices.price", *purchases), "GPU-hours × price"
     if purchases:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from costmodel.training.step.layout import Layout
 
 _STEADY_UNKNOWN = Missing("gpu_hours are given; only the utilization of the job follows from them")
-_NO_LAYOUT = Missing("the estimate has no layout: mfu or gpu_hours are given, or the speed is a class default")
+_NO_LAYOUT = Missing("the estimate has no layout: a speed or gpu_hours are given, or the speed is a class default")
 _NO_BATCH = Missing("recipe.batch_size is not given, or there are several recipes")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.estimation.chain import Missing, Stage, Step, steps
+from costmodel.estimation.measured_speed import check_measured_speed, measured_speed
 from costmodel.estimation.paths import field_of
 from costmodel.estimation.speed import Speed, goodput_figures, speed
 from costmodel.foundation.errors import MissingFactError, UnknownNameError
@@ -16,7 +17,7 @@ from costmodel.hardware.power import training_power
 from costmodel.hardware.site import electricity_price, grid_intensity, water_intensity
 from costmodel.training.jobs.realized_finetuning import realized_efficiency
 from costmodel.training.layouts.fitting import MEMORY_ERROR
-from costmodel.training.recipes.passes import pass_flops, passes_of
+from costmodel.training.recipes.passes import Pass, pass_flops, passes_of
 
 if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from costmodel.training.recipes.registry import AnyRecipe
 
 GIVEN = Provenance("given")
+_MEASURED = Provenance("given", note="measured")
 _ASSUMED_BATCH = Provenance("assumed", "costmodel.training.recipes.pretraining", note="default batch size")
 
 
@@ -83,6 +85,8 @@ def resolve(scenario: Scenario) -> Resolved:
     _put_site(scenario.cluster.site, accelerator, put)
     price = scenario.prices.figure
     put("prices.price", "USD/hour", lambda: price(accelerator.name, scenario.cluster.count, scenario.cluster.node_size))
+    if (measured := measured_speed(scenario)) is not None:
+        check_measured_speed(measured, scenario.recipes[0], accelerator, inputs)
     return Resolved(inputs, missing, steps(stages, reliability, purchases), job_speed)
 
 
@@ -94,6 +98,7 @@ def _put_recipes(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[tuple[
     stages: list[Stage] = []
     purchases: list[str] = []
     single, timed = len(scenario.recipes) == 1, 0
+    measured = measured_speed(scenario)
     for index, recipe in enumerate(scenario.recipes):
         recipe_prefix = "recipe." if single else f"recipe.{index}."
         tokens = recipe.trained_tokens()
@@ -123,23 +128,34 @@ def _put_recipes(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[tuple[
             put(f"{prefix}flops_per_token", "FLOP/token", Figure(flops, None, _counted(each_pass.architecture)))
             stepped = batch is not None and each_pass.kind == "train" and len(passes) == 1
             if stepped and batch is not None:
-                provenance = GIVEN if recipe.batch_size is not None else _ASSUMED_BATCH
-                share = middle(tokens) / each_pass.tokens  # tokens without padding / all tokens of a step
-                length = float(batch * each_pass.sequence_length) * share
-                put(f"{prefix}batch_tokens", "token", Figure(length, None, provenance))
+                put(f"{prefix}batch_tokens", "token", _batch_tokens(scenario, recipe, each_pass, batch))
             utilization = "mfu"
             if len(job_speed.figures) > 1:
                 utilization = f"{prefix}{'decode_mfu' if each_pass.kind == 'generate' else 'mfu'}"
                 figure = job_speed.figures[sum(stage.timing == "utilization" for stage in stages)]
                 put(utilization, "1", figure)
-            stages.append(Stage(prefix, recipe_prefix, "utilization", stepped, utilization, efficiency_path))
+            stage = Stage(prefix, recipe_prefix, "utilization", stepped, utilization, efficiency_path)
+            stages.append(stage if measured is None else stage._replace(measured=measured.name))
     if scenario.gpu_hours is not None:
         put("gpu_time", "hour", _given(scenario.gpu_hours))
+    if measured is not None:
+        put(measured.name, measured.unit, _given(measured.value)._replace(provenance=_MEASURED))
     if len(job_speed.figures) == 1:
         put("mfu", "1", job_speed.figures[0])
     if job_speed.memory:
         put("memory", "GiB", _peak_memory(job_speed))
     return tuple(stages), tuple(purchases)
+
+
+def _batch_tokens(scenario: Scenario, recipe: AnyRecipe, each_pass: Pass, batch: int) -> Figure:
+    """Return the tokens of a step without padding [token], of `batch` sequences."""
+    provenance = GIVEN if recipe.batch_size is not None else _ASSUMED_BATCH
+    if scenario.step_time is not None and recipe.batch_size is None:
+        provenance = provenance._replace(
+            caution=f"step_time is taken for the default batch of {batch:,} sequences (recipe.batch_size)"
+        )
+    share = middle(recipe.trained_tokens()) / each_pass.tokens
+    return Figure(float(batch * each_pass.sequence_length) * share, None, provenance)
 
 
 def _realized_efficiency(scenario: Scenario, recipe: AnyRecipe, job_speed: Speed) -> Figure | None:

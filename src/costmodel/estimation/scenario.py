@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Field, PlainSerializer, Tag
 from costmodel.architecture.loading import load_architecture
 from costmodel.architecture.specification import Architecture
 from costmodel.estimation import files
+from costmodel.estimation.measured_speed import MeasuredStepTime, MeasuredTokensPerSecond, speed_problems
 from costmodel.estimation.paths import field_of
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.fields import Fraction, GPUHours, Measure, OrJson, reported
@@ -76,6 +77,8 @@ class Scenario(Spec):
             *,
             prices: Rental | Mapping[str, object] = ...,
             mfu: RangeLike | None = ...,
+            step_time: RangeLike | None = ...,
+            tokens_per_second: RangeLike | None = ...,
             goodput: RangeLike | None = ...,
             layout: Layout | Mapping[str, object] | None = ...,
             search: Literal["bounded", "full"] = ...,
@@ -99,6 +102,16 @@ class Scenario(Spec):
     mfu: Fraction | None = Field(
         default=None,
         description="Model FLOPs utilization in steady state [1], relative to the dense bf16 peak at every precision.",
+    )
+    step_time: MeasuredStepTime | None = Field(
+        default=None,
+        description="Measured time of an optimizer step in steady state [s], instead of mfu; of one recipe with one "
+        "training pass, at its batch size.",
+    )
+    tokens_per_second: MeasuredTokensPerSecond | None = Field(
+        default=None,
+        description="Measured tokens per second of the whole cluster in steady state, without padding [token/s], "
+        "instead of mfu; of one recipe with one training pass.",
     )
     goodput: Fraction | None = Field(
         default=None, description="Share of the wall time that is spent in useful steps [1]."
@@ -127,7 +140,8 @@ class Scenario(Spec):
         "fine-tunes without a given layout.",
     )
     gpu_hours: GPUHours | None = Field(
-        default=None, description="Measured or planned GPU-hours of all recipes [hour]; excludes mfu and goodput."
+        default=None,
+        description="Measured or planned GPU-hours of all recipes [hour]; excludes a given speed and a goodput.",
     )
     scope: Scope = Field(
         default="final_run",
@@ -142,6 +156,8 @@ class Scenario(Spec):
     def _check(self) -> Self:
         if not 1 <= len(self.recipes) <= MOST_RECIPES:
             raise ValueError(f"recipe: give 1 to {MOST_RECIPES} recipes; got {len(self.recipes)}")
+        if problems := speed_problems(self):
+            raise ValueError("; ".join(problems))
         timed = [recipe for recipe in self.recipes if recipe.gpu_hours is not None]
         if self.layout is not None and self.mfu is not None:
             raise ValueError("mfu and layout are both given; leave one out")

@@ -1,6 +1,7 @@
 """The MFU and the goodput of a scenario. This module decides which MFU an estimate uses.
 
-The MFU is, in this order: given (`Scenario.mfu`); predicted by the step-time model for a given layout; predicted for
+The MFU is, in this order: given (`Scenario.mfu`); derived from a measured speed (`Scenario.step_time` or
+`Scenario.tokens_per_second`); predicted by the step-time model for a given layout; predicted for
 the fastest layout of a search and corrected by the realized efficiency of published runs; or the default of the
 class of model and accelerator, where the step-time model has not enough data. For fine-tuning, `chain.gpu_time`
 multiplies the MFU by the realized efficiency (`Scenario.realized_efficiency`).
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from costmodel.estimation.measured_speed import measured_speed
 from costmodel.estimation.pass_speed import MOST_MFU, pass_mfus
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.ranges import Range, between, middle
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
     from costmodel.training.recipes.registry import AnyRecipe
 
-Basis = Literal["given", "layout", "planned", "class", "none"]
+Basis = Literal["given", "measured", "layout", "planned", "class", "none"]
 """Origin of the MFU; "none" where GPU-hours are given."""
 
 
@@ -65,6 +67,9 @@ def speed(scenario: Scenario) -> Speed:
         value = scenario.mfu
         spread = value if isinstance(value, Range) else None
         return Speed("given", figures=(Figure(middle(value), spread, Provenance("given")),))
+    if measured_speed(scenario) is not None:
+        batch = timed[0].batch_size if scenario.step_time is None else timed[0].sequences(scenario.cluster.count)
+        return Speed("measured", batches=() if batch is None else (batch,))
     precision_factor = _precision_factor(scenario)
     if scenario.layout is not None:
         return _in_given_layout(scenario, scenario.layout, timed)

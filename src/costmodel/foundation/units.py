@@ -29,6 +29,7 @@ GIB = 1024.0**3
 SI_FACTOR: dict[str, float] = {
     "1": 1.0,
     "token": 1.0,
+    "token/s": 1.0,
     "FLOP": 1.0,
     "FLOP/s": 1.0,
     "FLOP/token": 1.0,
@@ -61,7 +62,7 @@ SI_FACTOR: dict[str, float] = {
 }
 """SI units (with byte, FLOP, token, kg, USD) per unit of a field."""
 
-COUNTED = frozenset({"1", "token", "FLOP", "USD", "hour"})
+COUNTED = frozenset({"1", "token", "token/s", "FLOP", "USD", "hour"})
 """Units of numbers such as 15T, 8B or 3M (hours: 2.7M, not 5m); with other units a bare suffix is ambiguous."""
 
 _SCALES = {
