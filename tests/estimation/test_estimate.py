@@ -12,7 +12,7 @@ import costmodel as cm
 from costmodel.estimation.chain import OUTPUTS, Missing, run
 from costmodel.estimation.inputs import resolve
 
-tokens = st.floats(1e6, 1e15)
+tokens = st.floats(1e8, 1e15)  # more than a step of 4.2 M tokens, also times 0.1
 prices = st.floats(0.01, 100)
 
 

@@ -104,7 +104,7 @@ def test_carbon_of_llama_3_1(size, hours, tonnes, golden):
 def test_gpt_3_of_patterson(golden):
     est = run(
         architecture={"total": "175B"},
-        recipe=cm.Pretraining(tokens="299B"),  # 3.14e23 FLOPs
+        recipe=cm.Pretraining(tokens="299B", precision="fp16"),  # 3.14e23 FLOPs
         cluster=cm.Cluster(
             "V100-32GB-SXM2", 10_000, site=cm.Site(power_per_gpu=330, pue=1.10, grid_intensity="0.429 kg/kWh")
         ),

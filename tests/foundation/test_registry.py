@@ -115,7 +115,7 @@ def test_an_estimate_with_names_of_the_library_reads_no_entry_points(monkeypatch
 
     monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: pytest.fail("entry points were read"))
     run = cm.Scenario(
-        architecture={"model_type": "gpt2", "n_layer": 2, "vocab_size": 1000},
+        architecture={"model_type": "gpt2", "n_layer": 2, "vocab_size": 1000, "n_positions": 4096},
         recipe={"kind": "lora", "tokens": "1M"},
         cluster=cm.Cluster("A100-80GB-SXM", 1),
         prices=cm.Rental(price=1.0),

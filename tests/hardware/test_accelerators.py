@@ -64,7 +64,7 @@ def test_a_misspelled_name_gets_a_suggestion(name):
         ("A100-80GB-SXM", "bf16", 312),
         ("A100-40GB-SXM", "tf32", 156),
         ("V100-16GB-SXM2", "fp16", 125),
-        ("V100-16GB-SXM2", "bf16", 125),  # no bf16: the fp16 peak stands in
+        ("V100-16GB-SXM2", None, 125),  # no bf16: MFU refers to the fp16 peak
         ("TPU-v4", "bf16", 275),
         ("TPU-v5p", "bf16", 459),
         ("MI300X", "bf16", 1307.4),

@@ -124,7 +124,7 @@ def test_unknown_memory_and_unsupported_precision_are_reasons():
 
 
 def test_common_reason_is_reported_with_its_message():
-    fits = what_fits("bert-base", GRPO(tokens="1M"), accelerator="H100-SXM")
+    fits = what_fits("bert-base", GRPO(tokens="1M", sequence_length=512), accelerator="H100-SXM")
     assert "4 by architecture (must be a decoder with an output head to generate tokens; got bert-base" in str(fits)
 
 

@@ -21,6 +21,7 @@ from costmodel.foundation.tables import folder, read_bytes
 ArchitectureLike: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Architecture
 """What names an architecture: a name of the catalog, a path, a config, counts, or an `Architecture`."""
 MAX_CONFIG_BYTES = 5_000_000
+_CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_target_positions", "max_seq_len", "seq_length")
 _PATH_LIKE = re.compile(r"^[./~]|[/\\]$|\.json$")
 """A text of this form is a path, whatever the catalog holds."""
 
@@ -93,7 +94,17 @@ def from_config(config: Mapping[str, Any], family: str | None = None) -> Archite
     name = config.get("_name_or_path") or model_type
     quantization = config.get("quantization_config")
     stored = stored_bytes(architecture, quantization if isinstance(quantization, Mapping) else None)
-    return architecture.replace(origin=_origin(reader, family), name=str(name)[:200], stored_bytes=stored)
+    length = architecture.context_length or _context_length(config)
+    return architecture.replace(
+        origin=_origin(reader, family), name=str(name)[:200], stored_bytes=stored, context_length=length
+    )
+
+
+def _context_length(config: Mapping[str, Any]) -> int | None:
+    """Return the longest sequence that a config states [token]; None if it states none."""
+    text = config.get("text_config")
+    values = [part.get(key) for part in (config, text) if isinstance(part, Mapping) for key in _CONTEXT_KEYS]
+    return next((value for value in values if isinstance(value, int) and 0 < value <= 10**9), None)
 
 
 def _origin(reader: Config, family: str | None) -> dict[str, Any] | None:

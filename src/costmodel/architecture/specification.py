@@ -41,6 +41,7 @@ class Architecture(Structure):
             head_bias: bool = ...,
             embedding_width: CountLike | None = ...,
             positions: int = ...,
+            context_length: CountLike | None = ...,
             final_norm: bool = ...,
             norm_bias: bool = ...,
             prediction_layers: int = ...,

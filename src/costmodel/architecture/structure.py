@@ -117,6 +117,11 @@ class Structure(Spec):
         default=0,
         description="Rows of a learned position embedding (`max_position_embeddings`); 0 for rotary or no positions.",
     )
+    context_length: Dimension | None = Field(
+        default=None,
+        description="Longest sequence that the config states (`max_position_embeddings`) [token]; None if it states "
+        "none. A model with learned positions cannot run longer ones.",
+    )
     final_norm: bool = Field(default=True, description="Whether a norm follows the last layer.")
     norm_bias: bool = Field(default=False, description="Whether the final norm has a bias.")
     prediction_layers: Number = Field(
@@ -164,6 +169,11 @@ class Structure(Spec):
     @cached_property
     def _hash(self) -> int:
         return hash(tuple(getattr(self, name) for name in type(self).model_fields if name != "origin"))
+
+    @property
+    def most_positions(self) -> int | None:
+        """Longest sequence of a model with learned positions [token]; None for rotary or no positions."""
+        return (self.context_length or self.positions) if self.positions else None
 
     @cached_property
     def depth(self) -> int:

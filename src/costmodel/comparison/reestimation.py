@@ -394,11 +394,12 @@ def _placeholders(flops: float, moe: bool) -> dict[str, str]:
 
 def _precision(run: PublishedRun, inputs: Run) -> Precision:
     """Return the precision of the row if the accelerator has a peak for it; a question mark is ignored."""
-    stated = next((name for name in PRECISIONS if name == run.row["precision"].rstrip("?")), PRECISIONS[0])
+    usual = inputs.accelerator.usual_precision
+    stated = next((name for name in PRECISIONS if name == run.row["precision"].rstrip("?")), usual)
     try:
         inputs.accelerator.peak(stated)
     except MissingFactError:
-        return PRECISIONS[0]
+        return usual
     return stated
 
 

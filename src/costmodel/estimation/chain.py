@@ -78,6 +78,8 @@ class Stage(NamedTuple):
     """Name of the input that holds its realized efficiency, or ""."""
     measured: MeasuredName = ""
     """Name of the input that holds its measured speed, from which the MFU follows, or ""."""
+    least_tokens: str = ""
+    """Name of the input that holds the tokens of a step, for a run that is shorter than one; else ""."""
 
 
 class Missing(NamedTuple):
@@ -89,6 +91,11 @@ class Missing(NamedTuple):
 def total_flops(tokens: N, flops_per_token: N) -> N:
     """Return the model FLOPs of a stage [FLOP]."""
     return tokens * flops_per_token
+
+
+def least_flops(tokens: N, batch_tokens: N, flops_per_token: N) -> N:
+    """Return the FLOPs of a run that has at least one step [FLOP]."""
+    return largest(tokens, batch_tokens) * flops_per_token
 
 
 def gpu_time(flops: N, peak: N, mfu: N, goodput: N, realized_efficiency: N | float = 1.0) -> N:
@@ -221,7 +228,12 @@ def steps(
             listed.append(_measured_mfu(stage.measured, prefix, per_token))
         if stage.timing == "utilization":
             efficiency = (stage.realized_efficiency,) if stage.realized_efficiency else ()
-            inputs = (f"{prefix}flops", "cluster.peak", mfu, "goodput", *efficiency)
+            timed_flops = f"{prefix}flops"
+            if stage.least_tokens:  # a run takes at least one step
+                timed_flops, least = f"{prefix}step_flops", (tokens, stage.least_tokens, per_token)
+                formula = "max(tokens, batch tokens) × FLOPs per token"
+                listed.append(Step(timed_flops, "FLOP", least_flops, least, formula))
+            inputs = (timed_flops, "cluster.peak", mfu, "goodput", *efficiency)
             formula = f"FLOPs / (peak × mfu × goodput{' × realized_efficiency' if efficiency else ''})"
             listed.append(Step(f"{prefix}gpu_time", "GPU-s", gpu_time, inputs, formula))
         if stage.stepped and stage.measured != "step_time":

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from costmodel.estimation import chain, inputs
+from costmodel.estimation.cautions import cautions
 from costmodel.estimation.chain import OUTPUTS, Missing, Step
 from costmodel.estimation.explanation import Explanation, explain
 from costmodel.estimation.paths import field_of, is_settable
@@ -216,6 +217,7 @@ class Estimate(Result):
         if predicted := [path for path in uncertain if not is_settable(path)]:
             lines.append(f"predicted, with uncertainty: {', '.join(predicted)}")
         lines += dict.fromkeys(entry.provenance.caution for entry in self.inputs.values() if entry.provenance.caution)
+        lines += cautions(self.scenario, self._speed)
         if self._speed.layouts:
             choice = "given" if self._speed.basis == "layout" else "planned"
             lines += dict.fromkeys(f"layout {choice}: {layout.brief()}" for layout in self._speed.layouts)

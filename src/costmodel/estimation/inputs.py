@@ -17,7 +17,7 @@ from costmodel.hardware.power import training_power
 from costmodel.hardware.site import electricity_price, grid_intensity, water_intensity
 from costmodel.training.jobs.realized_finetuning import realized_efficiency
 from costmodel.training.layouts.fitting import MEMORY_ERROR
-from costmodel.training.recipes.passes import Pass, pass_flops, passes_of
+from costmodel.training.recipes.passes import pass_flops, passes_of, step_tokens
 
 if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
@@ -122,20 +122,22 @@ def _put_recipes(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[tuple[
             put(efficiency_path, "1", efficiency)
         batch = job_speed.batches[timed] if job_speed.batches else recipe.batch_size
         timed += 1
+        step, whole_step = step_tokens(passes, middle(tokens), batch), f"{recipe_prefix}batch_tokens"
+        if step > 0 and (len(passes) == 1 or step > middle(tokens)):
+            put(whole_step, "token", _batch_tokens(scenario, recipe, step, batch))
         for each_pass in passes:
             prefix = recipe_prefix if len(passes) == 1 else f"{recipe_prefix}{each_pass.name}."
             flops = pass_flops(each_pass) / middle(tokens)
             put(f"{prefix}flops_per_token", "FLOP/token", Figure(flops, None, _counted(each_pass.architecture)))
             stepped = batch is not None and each_pass.kind == "train" and len(passes) == 1
-            if stepped and batch is not None:
-                put(f"{prefix}batch_tokens", "token", _batch_tokens(scenario, recipe, each_pass, batch))
             utilization = "mfu"
             if len(job_speed.figures) > 1:
                 utilization = f"{prefix}{'decode_mfu' if each_pass.kind == 'generate' else 'mfu'}"
                 figure = job_speed.figures[sum(stage.timing == "utilization" for stage in stages)]
                 put(utilization, "1", figure)
             stage = Stage(prefix, recipe_prefix, "utilization", stepped, utilization, efficiency_path)
-            stages.append(stage if measured is None else stage._replace(measured=measured.name))
+            least = whole_step if step > middle(tokens) else ""
+            stages.append(stage._replace(least_tokens=least, measured=measured.name if measured else ""))
     if scenario.gpu_hours is not None:
         put("gpu_time", "hour", _given(scenario.gpu_hours))
     if measured is not None:
@@ -147,15 +149,14 @@ def _put_recipes(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[tuple[
     return tuple(stages), tuple(purchases)
 
 
-def _batch_tokens(scenario: Scenario, recipe: AnyRecipe, each_pass: Pass, batch: int) -> Figure:
-    """Return the tokens of a step without padding [token], of `batch` sequences."""
+def _batch_tokens(scenario: Scenario, recipe: AnyRecipe, tokens: float, batch: int | None) -> Figure:
+    """Return the tokens of a step without padding [token], of `batch` sequences, with their provenance."""
     provenance = GIVEN if recipe.batch_size is not None else _ASSUMED_BATCH
     if scenario.step_time is not None and recipe.batch_size is None:
         provenance = provenance._replace(
             caution=f"step_time is taken for the default batch of {batch:,} sequences (recipe.batch_size)"
         )
-    share = middle(recipe.trained_tokens()) / each_pass.tokens
-    return Figure(float(batch * each_pass.sequence_length) * share, None, provenance)
+    return Figure(tokens, None, provenance)
 
 
 def _realized_efficiency(scenario: Scenario, recipe: AnyRecipe, job_speed: Speed) -> Figure | None:
@@ -217,7 +218,7 @@ def _given(value: float | Range) -> Figure:
 
 
 def _peak(accelerator: Accelerator) -> Figure:
-    note = f"dense {'bf16' if accelerator.bf16 is not None else 'fp16'} peak of {accelerator.name}"
+    note = f"dense {accelerator.usual_precision} peak of {accelerator.name}"
     provenance = Provenance("looked up", accelerator.source, note=note) if accelerator.source else GIVEN
     return Figure(accelerator.peak() / 1e12, None, provenance)
 

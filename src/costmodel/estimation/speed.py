@@ -58,8 +58,10 @@ def speed(scenario: Scenario) -> Speed:
     Raises
     ------
     InputError
-        If the given layout is not valid or does not fit into memory, or no layout fits.
+        If the accelerator lacks the precision, the given layout is not valid or does not fit into memory, or no layout
+        fits.
     """
+    precision_factor = _precision_factor(scenario)
     timed = [recipe for recipe in scenario.recipes if recipe.gpu_hours is None]
     if scenario.gpu_hours is not None or not timed:
         return Speed("none")
@@ -70,7 +72,6 @@ def speed(scenario: Scenario) -> Speed:
     if measured_speed(scenario) is not None:
         batch = timed[0].batch_size if scenario.step_time is None else timed[0].sequences(scenario.cluster.count)
         return Speed("measured", batches=() if batch is None else (batch,))
-    precision_factor = _precision_factor(scenario)
     if scenario.layout is not None:
         return _in_given_layout(scenario, scenario.layout, timed)
     try:
@@ -216,7 +217,7 @@ def _precision_factor(scenario: Scenario) -> float:
         try:
             shares.append(accelerator.peak(recipe.precision) / accelerator.peak())
         except MissingFactError as error:
-            if recipe.precision != "bf16":
+            if recipe.precision != "bf16" or accelerator.usual_precision != "bf16":
                 place = "recipe" if len(scenario.recipes) == 1 else f"recipe.{index}"
                 raise InputError(f"{place}.precision: {error}") from None
     return min(shares)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -163,13 +163,18 @@ class Accelerator(Spec):
                 data["memory"] = f"{data.pop('usable_memory') / 1e9!r} GB"
         return data
 
-    def peak(self, precision: str = "bf16") -> float:
+    @property
+    def usual_precision(self) -> Literal["bf16", "fp16"]:
+        """Number format of mixed-precision training: bf16, or fp16 on accelerators without bf16 units."""
+        return "fp16" if self.bf16 is None and self.fp16 is not None else "bf16"
+
+    def peak(self, precision: str | None = None) -> float:
         """Return the dense peak rate at a precision [FLOP/s].
 
         Parameters
         ----------
-        precision : str
-            A number format; "bf16" falls back on fp16.
+        precision : str, optional
+            A number format; default: `usual_precision`, which MFU refers to.
 
         Raises
         ------
@@ -178,12 +183,13 @@ class Accelerator(Spec):
         MissingFactError
             If no peak rate at that precision is known.
         """
+        precision = self.usual_precision if precision is None else precision
         name = PEAK_OF.get(precision, precision)
         if name not in _PEAKS:
             raise InputError(f"precision must be one of {', '.join((*_PEAKS, *PEAK_OF))}; got {precision!r}")
         rate = getattr(self, name)
-        if rate is None and precision == "bf16":
-            rate = self.fp16
+        if rate is None and precision == "bf16" and self.usual_precision == "fp16":
+            raise MissingFactError(f'{self.name} has no bf16 units; give precision = "fp16"')
         if rate is None:
             raise MissingFactError(f"no dense {precision} peak is known for {self.name}")
         return float(rate) * 1e12

@@ -11,6 +11,7 @@ from costmodel.training.step.layout import layout_of
 
 
 def step_inputs(model, gpu, count, batch, length=4096, **recipe):
+    recipe.setdefault("precision", cm.load_accelerator(gpu).usual_precision)
     recipe = cm.Pretraining(tokens=1e12, sequence_length=length, batch_size=batch, **recipe)
     return training_step_inputs(cm.load_architecture(model), cm.Cluster(gpu, count), recipe, None), recipe
 

@@ -67,11 +67,13 @@ def _encoder(config: Config, prefix: str, type_rows: int) -> Architecture:
     tied = config.flag("tie_word_embeddings", default=True)
     config.require(tied or not predicts, "tie_word_embeddings: only a tied head is read")
     heads = _bert_heads if prefix == "Bert" else _roberta_heads
+    positions = config.integer("max_position_embeddings", default=512)
     return Architecture(
         width=width,
         layers=(Layer(mixer=mixer, feed_forward=block, norm_bias=True, count=read_depth(config, "num_hidden_layers")),),
         vocabulary=config.integer("vocab_size", default=30522 if prefix == "Bert" else 50265),
-        positions=config.integer("max_position_embeddings", default=512),
+        positions=positions,
+        context_length=positions if prefix == "Bert" else max(positions - 2, 1),  # RoBERTa offsets positions by 2
         tied=True,
         head=predicts,
         head_bias=predicts,

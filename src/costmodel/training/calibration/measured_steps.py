@@ -120,9 +120,7 @@ def _precision(cells: Cells, cluster: Cluster, defaults: Software) -> str:
     precision = cells.words.get("precision", defaults.precision)
     if precision == ALTERNATIVE_FP8:
         return "mxfp8" if cluster.accelerator.generation == "blackwell" else "fp8-rowwise"
-    if precision == "bf16" and cluster.accelerator.bf16 is None:
-        return "fp16"
-    return precision
+    return cluster.accelerator.usual_precision if precision == "bf16" else precision
 
 
 def _layout(cells: Cells, defaults: Software, year: float, count: int, batch: int) -> tuple[Layout, frozenset[str]]:

@@ -14,6 +14,7 @@ from costmodel.foundation.arrays import expit, logit
 from costmodel.foundation.errors import CostModelError
 from costmodel.foundation.ranges import Interval, between, normal_quantile
 from costmodel.foundation.tables import Figure, Provenance, Row, constant, table
+from costmodel.hardware.accelerator import load_accelerator
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.jobs.goodput import Reliability
 from costmodel.training.jobs.published import Run
@@ -72,7 +73,8 @@ def modeled_run(run: Run) -> ModeledRun | None:
         return None
     node = Cluster(run.accelerator, 1).node_size
     count = run.count or max(round(run.gpu_hours / (USUAL_DAYS * 24) / node), 1) * node
-    recipe = Pretraining(tokens=run.tokens, sequence_length=run.sequence_length)
+    precision = load_accelerator(run.accelerator).usual_precision
+    recipe = Pretraining(tokens=run.tokens, sequence_length=run.sequence_length, precision=precision)
     try:
         inputs = training_step_inputs(run.detailed, Cluster(run.accelerator, count), recipe, None)
         planned = plan(inputs, free_batch=True, attention=usual_kernel(run.year))

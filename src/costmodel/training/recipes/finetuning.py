@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         software: Literal["fused", "eager"]
         trials: CountLike
         trial_share: NumberLike
+        extend_positions: bool
         gpu_hours: RangeLike | None
 
 
@@ -130,6 +131,11 @@ class FineTuning(Recipe):
     trials: Count = Field(default=1, description="Runs of a hyperparameter sweep; all count [1].")
     trial_share: Annotated[float, Measure("1", 0.0, 1.0, open_low=True, uncertain=False)] = Field(
         default=1.0, description="Share of the data that each trial uses [1]."
+    )
+    extend_positions: bool = Field(
+        default=False,
+        description="Whether a model with learned positions gets further ones for longer sequences, which are trained "
+        "too.",
     )
     gpu_hours: GPUHours | None = Field(
         default=None, description="GPU-hours, if known [hour]; they replace the step-time model."

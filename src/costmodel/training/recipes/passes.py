@@ -3,6 +3,8 @@
 Time, energy and cost of a recipe follow from its passes.
 """
 
+import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from costmodel.architecture.flops import count_flops
@@ -61,7 +63,8 @@ def passes_of(recipe: "Recipe", architecture: Architecture) -> list[Pass]:
     Raises
     ------
     InputError
-        If no pass is a training pass, a kind is unknown, or a number of tokens is not positive.
+        If no pass is a training pass, a kind is unknown, a number of tokens is not positive, or the model cannot
+        process sequences of the given length.
     """
     passes = list(recipe.passes(architecture))
     name, kinds = type(recipe).__name__, get_args(PassKind)
@@ -70,6 +73,9 @@ def passes_of(recipe: "Recipe", architecture: Architecture) -> list[Pass]:
         for step in passes
         if step.kind not in kinds
     ]
+    passes = [_extended(step) if getattr(recipe, "extend_positions", False) else step for step in passes]
+    models = {step.architecture: step for step in reversed(passes)}  # one problem per model
+    problems += [problem for step in reversed(models.values()) if (problem := _length_problem(step))]
     problems += [
         f"{name}.passes: tokens of pass {step.name!r} must be a positive number; got {step.tokens!r}"
         for step in passes
@@ -80,6 +86,67 @@ def passes_of(recipe: "Recipe", architecture: Architecture) -> list[Pass]:
     if problems:
         raise InputError(problems)
     return passes
+
+
+def longest_of(model_pass: Pass) -> float:
+    """Return the tokens of the longest sequence of a pass, with its prompt [token].
+
+    Parameters
+    ----------
+    model_pass : Pass
+    """
+    return model_pass.prompt_length + max(model_pass.sequence_length, *model_pass.lengths, 0.0)
+
+
+def step_tokens(passes: list[Pass], tokens: float, batch_size: int | None) -> float:
+    """Return the tokens of the data in one step, without padding [token]; 0 where they depend on the answers.
+
+    Parameters
+    ----------
+    passes : list of Pass
+        Passes of a recipe.
+    tokens : float
+        Training tokens of the recipe [token].
+    batch_size : int or None
+        Sequences per step [1]; None if it is not known.
+    """
+    if batch_size is None or any(step.kind == "generate" for step in passes):
+        return 0.0
+    trained = next(step for step in passes if step.kind == "train")
+    return batch_size * trained.sequence_length * tokens / trained.tokens
+
+
+def _length_problem(model_pass: Pass) -> str:
+    """Return why a model cannot process the sequences of a pass, or ""."""
+    architecture, length = model_pass.architecture, longest_of(model_pass)
+    model, fixed, most = architecture.name, architecture.tokens, architecture.most_positions
+    if fixed is not None:
+        if length == fixed:
+            return ""
+        unit = "an image and a text" if architecture.vocabulary else "one image"
+        return (
+            f"recipe.sequence_length: a sequence of {model} is {unit}, {fixed:,} tokens; got {length:,.0f}; "
+            f"give sequence_length = {fixed}, or the config of another image size"
+        )
+    if most is None or length <= most:
+        return ""
+    return (
+        f"recipe.sequence_length: must be at most {most:,}, the learned positions of {model}; got {length:,.0f}; "
+        "extend_positions = true trains further positions"
+    )
+
+
+@lru_cache(maxsize=256)
+def _with_positions(architecture: Architecture, length: int) -> Architecture:
+    return architecture.replace(positions=length, context_length=length)
+
+
+def _extended(model_pass: Pass) -> Pass:
+    """Return a pass whose model has as many learned positions as its sequences have tokens."""
+    length, most = longest_of(model_pass), model_pass.architecture.most_positions
+    if most is None or length <= most or model_pass.architecture.tokens is not None:
+        return model_pass
+    return model_pass._replace(architecture=_with_positions(model_pass.architecture, math.ceil(length)))
 
 
 def pass_flops(model_pass: Pass) -> float:

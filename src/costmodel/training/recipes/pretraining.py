@@ -44,6 +44,7 @@ class Pretraining(Recipe):
             precision: Precision = ...,
             optimizer: Optimizer = ...,
             master_weights: bool = ...,
+            extend_positions: bool = ...,
             gpu_hours: RangeLike | None = ...,
         ) -> None: ...
 
@@ -61,6 +62,11 @@ class Pretraining(Recipe):
     )
     master_weights: bool = Field(
         default=True, description="Whether an fp32 copy of the weights exists, with fp32 gradients and moments."
+    )
+    extend_positions: bool = Field(
+        default=False,
+        description="Whether a model with learned positions gets further ones for longer sequences, which are trained "
+        "too.",
     )
     gpu_hours: GPUHours | None = Field(
         default=None, description="GPU-hours of this stage, if known [hour]; they replace the step-time model."

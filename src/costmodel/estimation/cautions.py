@@ -1,0 +1,79 @@
+"""Cautions of a scenario: runs beyond the stated context, shorter than a step, or outside the measured range."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from costmodel.foundation.ranges import middle
+from costmodel.foundation.rendering import amount
+from costmodel.foundation.tables import constant
+from costmodel.training.recipes.passes import longest_of, passes_of, step_tokens
+
+if TYPE_CHECKING:
+    from costmodel.estimation.scenario import Scenario
+    from costmodel.estimation.speed import Speed
+
+MOST_MEASURED = constant("most_measured_accelerators")
+"""Accelerators of the largest published run whose speed and layout are known [1]."""
+LEAST_TOKENS = constant("least_measured_tokens")
+"""Tokens per step and accelerator below which no step was measured [token]."""
+
+
+def cautions(scenario: Scenario, speed: Speed) -> list[str]:
+    """Return what limits the validity of an estimate, one line each.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    speed : Speed
+        Its speed, with the batch sizes of its recipes.
+    """
+    lines = [*_beyond_context(scenario), *_shorter_than_a_step(scenario, speed)]
+    if speed.basis not in {"planned", "layout"}:
+        return lines
+    count = scenario.cluster.count
+    if count > MOST_MEASURED:
+        lines.append(
+            f"outside the measured range: {count:,} accelerators; the largest run with a known speed had "
+            f"{MOST_MEASURED:,.0f}"
+        )
+    timed = [recipe for recipe in scenario.recipes if recipe.gpu_hours is None]
+    least = min(
+        (batch * recipe.sequence_length / count for recipe, batch in zip(timed, speed.batches, strict=False)),
+        default=LEAST_TOKENS,
+    )
+    if least < LEAST_TOKENS:
+        lines.append(
+            f"outside the measured range: {least:,.3g} tokens per step and accelerator; measured steps have at least "
+            f"{LEAST_TOKENS:,.0f}"
+        )
+    return lines
+
+
+def _beyond_context(scenario: Scenario) -> list[str]:
+    """Return a line for each model that runs sequences longer than its config states."""
+    lines = []
+    for each_pass in (step for recipe in scenario.recipes for step in passes_of(recipe, scenario.architecture)):
+        length, stated = longest_of(each_pass), each_pass.architecture.context_length
+        if stated is not None and length > stated and each_pass.architecture.tokens is None:
+            lines.append(
+                f"sequences of {length:,.0f} tokens exceed the {stated:,} positions that the config of "
+                f"{each_pass.architecture.name} states"
+            )
+    return list(dict.fromkeys(lines))
+
+
+def _shorter_than_a_step(scenario: Scenario, speed: Speed) -> list[str]:
+    """Return a line for each recipe with fewer tokens than a step; its time is that of one step."""
+    timed = [recipe for recipe in scenario.recipes if recipe.gpu_hours is None and scenario.gpu_hours is None]
+    batches: tuple[int | None, ...] = speed.batches or tuple(recipe.batch_size for recipe in timed)
+    lines = []
+    for recipe, batch in zip(timed, batches, strict=True):
+        tokens = middle(recipe.trained_tokens())
+        whole = step_tokens(passes_of(recipe, scenario.architecture), tokens, batch)
+        if tokens < whole:
+            lines.append(
+                f"the run is shorter than one step: {amount(tokens, 'token')} of a batch of {amount(whole, 'token')}; "
+                "its time is that of one step"
+            )
+    return lines
