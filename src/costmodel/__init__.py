@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from costmodel.estimation.comparison import compare
     from costmodel.estimation.estimate import Estimate, estimate
     from costmodel.estimation.scenario import Scenario
+    from costmodel.forecasting.forecast import forecast
     from costmodel.foundation.errors import CostModelError, InputError, MissingFactError, UnknownNameError
     from costmodel.foundation.ranges import beta, between, samples, triangular
     from costmodel.hardware.accelerator import Accelerator, accelerators, load_accelerator
@@ -126,6 +127,7 @@ _HOMES = {
     "fit_scaling_law": "scaling.fitting.fit",
     "fit_trend": "projection.trends.fit",
     "flops_per_token": "architecture.flops",
+    "forecast": "forecasting.forecast",
     "frontier_against_low_cost": "comparison.frontier",
     "generation": "serving.generation",
     "gpu_price": "market.gpu_prices",
@@ -207,6 +209,7 @@ __all__ = [
     "fit_scaling_law",
     "fit_trend",
     "flops_per_token",
+    "forecast",
     "frontier_against_low_cost",
     "generation",
     "gpu_price",

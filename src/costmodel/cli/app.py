@@ -15,6 +15,7 @@ from costmodel.cli.data import data
 from costmodel.cli.estimating import compare, estimate, schema
 from costmodel.cli.finetuning import finetune
 from costmodel.cli.fitting import fit
+from costmodel.cli.forecasting import forecast
 from costmodel.cli.layouts import layouts
 from costmodel.cli.prices import prices
 from costmodel.cli.projecting import claims, projection
@@ -28,6 +29,10 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     estimate: (
         "estimate llama-3.1-8b --tokens 15T --gpu H100-SXM --gpus 1024",
         "estimate run.toml --set cluster.count=2048 --explain cost",
+    ),
+    forecast: (
+        "forecast run.toml --log trainer_log.jsonl",
+        "forecast run.toml --step-time '9.5 s' --done 12000 --now 2026-09-01",
     ),
     finetune: (
         "finetune llama-3.1-8b --method qlora --tokens 20M --gpu RTX-4090",

@@ -30,6 +30,7 @@ _SCORED = {
     "finetune": _Kind("step times", "measurements/finetunes"),
     "published_finetunes": _Kind("GPU-hours", "measurements/published_finetunes"),
     "cost_decline": _Kind("costs", "measurements/cost_decline"),
+    "forecast": _Kind("total times", "measurements/run_log_steps"),
     "serving": _Kind("output tokens per second", None),
 }
 """Kinds of cases with scores."""
@@ -45,7 +46,7 @@ def validate(
 ) -> None:
     """Score predictions against measured or published data."""
     from costmodel.foundation.errors import unknown
-    from costmodel.foundation.tables import read_csv
+    from costmodel.foundation.tables import FIT_INPUTS, folder, read_csv
     from costmodel.foundation.tables import table as shipped
 
     if kind == "configs":
@@ -56,6 +57,8 @@ def validate(
     predicted, own = _SCORED[kind]
     if file is None and own is None:
         raise InputError(f"{kind}: the library has no table of these cases; give a CSV file")
+    if file is None and own in FIT_INPUTS and not (folder() / f"{own}.csv").is_file():
+        raise InputError(f"{kind}: its table is in the repository, not in the installed package; give a CSV file")
     scorer = getattr(import_module(f"costmodel.validation.{kind}"), f"validate_{kind}")
     scored = scorer(read_csv(file) if file is not None else shipped(own))
     if as_json:

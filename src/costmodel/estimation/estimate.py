@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from costmodel.estimation.speed import Basis
     from costmodel.foundation.units import Quantity
     from costmodel.training.step.layout import Layout
 
@@ -107,6 +108,11 @@ class Estimate(Result):
     def layout(self) -> Layout | None:
         """The given or planned layout of the first recipe; None where the estimate has no layout."""
         return self._speed.layouts[0] if self._speed.layouts else None
+
+    @property
+    def basis(self) -> Basis:
+        """Origin of the speed: "given", "measured", "layout", "planned", "class", or "none" (GPU-hours are given)."""
+        return self._speed.basis
 
     def value(self, name: str) -> float | Missing:
         if name in self._point:

@@ -21,8 +21,14 @@ MAX_BYTES = 20_000_000
 _DATE_COLUMNS = ("as_of", "date")
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
-FIT_INPUTS = ("measurements/other_software", "measurements/serving", "measurements/step_times_single_node")
-"""Tables that only fits and their tests read: the wheel does not hold them, and `fingerprint` leaves them out."""
+FIT_INPUTS = (
+    "measurements/other_software",
+    "measurements/serving",
+    "measurements/step_times_single_node",
+    "measurements/run_logs",
+    "measurements/run_log_steps",
+)
+"""Tables that only fits, scores and tests read: the wheel does not hold them, and `fingerprint` leaves them out."""
 
 Kind = Literal["given", "looked up", "fitted", "assumed"]
 Row = dict[str, str]

@@ -1,0 +1,1 @@
+"""Runs under way: their logs, and forecasts of what is left."""
