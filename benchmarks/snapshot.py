@@ -461,7 +461,7 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "memory": (("memory", "memory_constants"), ("name",)),
     "finetune_folds": (("finetune_folds", "finetuning_folds", "finetune_efficiency_folds"), ("model",)),
     "utilization": (("utilization", "utilisation"), ("kind", "generation")),
-    "finetune_jobs": (("finetune_jobs", "finetuning_jobs"), ("kind", "left_out")),
+    "realized_efficiency": (("realized_efficiency", "finetune_jobs", "finetuning_jobs"), ("kind", "left_out")),
     "decode": (("decode",), ("name",)),
     "decode_folds": (("decode_folds",), ("model",)),
     "decline": (("decline",), ("name",)),

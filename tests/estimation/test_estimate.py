@@ -172,7 +172,7 @@ def test_every_input_has_a_provenance():
     assert "eGRID" in sources
     kinds = {row["path"]: row["kind"] for row in est.explain("cost").rows()}
     assert kinds["recipe.tokens"] == "given"
-    assert kinds["mfu"] == "fitted"
+    assert kinds["recipe.mfu"] == kinds["recipe.realized_efficiency"] == "fitted"
     assert kinds["prices.price"] == "looked up"
 
 

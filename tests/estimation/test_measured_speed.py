@@ -42,8 +42,7 @@ def test_an_uncertain_measurement_gives_the_interval_of_the_mfu():
 def test_tokens_per_second_need_no_batch_size():
     est = cm.estimate(scenario(recipe={"tokens": "1T"}, tokens_per_second="630k", goodput=1.0))
     assert est.value("wall_time") == pytest.approx(1e12 / 630e3)
-    with pytest.raises(cm.MissingFactError, match=r"recipe\.batch_size"):
-        _ = est.step_time
+    assert est.value("step_time") == pytest.approx(est.value("recipe.batch_tokens") / 630e3)  # of the default batch
 
 
 def test_a_step_time_without_a_batch_size_names_the_default():

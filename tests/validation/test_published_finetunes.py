@@ -10,8 +10,9 @@ from costmodel.estimation.estimate import estimate
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import read_csv, table
 from costmodel.hardware.accelerator import load_accelerator
-from costmodel.refit.finetune_jobs import JOBS, Job, job_rows, jobs
-from costmodel.training.jobs.realized_finetuning import KINDS, realized_efficiency
+from costmodel.refit.realized_efficiency import Job, finetuning_jobs, job_rows, pretraining_jobs
+from costmodel.training.jobs.realized_efficiency import KINDS, TABLE, realized_efficiency
+from costmodel.training.jobs.utilization import shipped_runs
 from costmodel.training.recipes.table import RECIPES
 from costmodel.validation.published_finetunes import validate_published_finetunes
 
@@ -75,7 +76,7 @@ def test_families_are_kinds_of_recipe(scored):
 
 def test_prediction_and_interval_are_those_of_the_estimate(scored):
     row = next(row for row in ROWS if row["id"] == "sky-t1-32b")
-    others = realized_efficiency("full", row["organization"]).spread  # this one's own jobs do not count
+    others = realized_efficiency("fine_tuning", row["organization"]).spread  # this one's own jobs do not count
     found = estimate(scenario_of(row).replace(realized_efficiency=others))
     case = next(case for case in scored["rows"] if case["id"] == row["id"])
     assert case["predicted"] == pytest.approx(found.gpu_hours.to("hour").magnitude)
@@ -126,9 +127,9 @@ def test_every_visible_fine_tune_of_the_published_runs_is_in_the_table(shared):
 
 
 def test_the_shipped_realized_efficiency_is_that_of_the_fit():
-    listed = jobs(table("measurements/published_finetunes"))
+    listed = [*pretraining_jobs(shipped_runs()), *finetuning_jobs(table("measurements/published_finetunes"))]
     assert {job.kind for job in listed} == set(KINDS)
-    assert job_rows(listed) == list(table(JOBS).rows)
+    assert job_rows(listed) == list(table(TABLE).rows)
 
 
 def test_intervals_cover_the_published_jobs(scored):
@@ -138,9 +139,10 @@ def test_intervals_cover_the_published_jobs(scored):
 
 
 def test_an_organization_left_out_does_not_count():
-    pair = [Job("full", "a", 0.0), Job("full", "b", -1.0), Job("full", "b", -3.0), Job("full", "c", -1.0)]
-    others = [job._replace(kind=kind) for kind in ("adapters", "reinforcement") for job in pair]
-    rows = {row["left_out"]: row for row in job_rows([*pair, *others]) if row["kind"] == "full"}
+    kind = "fine_tuning"
+    pair = [Job(kind, "a", 0.0), Job(kind, "b", -1.0), Job(kind, "b", -3.0), Job(kind, "c", -1.0)]
+    others = [job._replace(kind=other) for other in ("pretraining", "reinforcement") for job in pair]
+    rows = {row["left_out"]: row for row in job_rows([*pair, *others]) if row["kind"] == kind}
     assert float(rows["b"]["realized_efficiency"]) == pytest.approx(math.exp(-0.5), rel=1e-3)
     assert float(rows[""]["realized_efficiency"]) == pytest.approx(math.exp(-1.0), rel=1e-3), (
         "each organization counts once"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from costmodel.foundation.ranges import middle
 from costmodel.foundation.rendering import amount
 from costmodel.foundation.tables import constant
-from costmodel.training.recipes.passes import longest_of, passes_of, step_tokens
+from costmodel.training.recipes.passes import longest_of, passes_of
 
 if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
@@ -66,11 +66,12 @@ def _beyond_context(scenario: Scenario) -> list[str]:
 def _shorter_than_a_step(scenario: Scenario, speed: Speed) -> list[str]:
     """Return a line for each recipe with fewer tokens than a step; its time is that of one step."""
     timed = [recipe for recipe in scenario.recipes if recipe.gpu_hours is None and scenario.gpu_hours is None]
-    batches: tuple[int | None, ...] = speed.batches or tuple(recipe.batch_size for recipe in timed)
+    batches = speed.batches or tuple(recipe.sequences(scenario.cluster.count) for recipe in timed)
     lines = []
     for recipe, batch in zip(timed, batches, strict=True):
         tokens = middle(recipe.trained_tokens())
-        whole = step_tokens(passes_of(recipe, scenario.architecture), tokens, batch)
+        passes = passes_of(recipe, scenario.architecture)
+        whole = recipe.batch_tokens(batch, next(step for step in passes if step.kind == "train"))
         if tokens < whole:
             lines.append(
                 f"the run is shorter than one step: {amount(tokens, 'token')} of a batch of {amount(whole, 'token')}; "

@@ -45,8 +45,14 @@ class Output(NamedTuple):
 
 OUTPUTS: dict[str, Output] = {
     "flops": Output("FLOP", "FLOP", "FLOP", "compute", additive=True),
+    "steps": Output("1", "", "1", "optimizer steps"),
     "step_time": Output("s", "s", "s", "step time"),
+    "tokens_per_second": Output("token/s", "token/s", "token/s", "tokens per second", more_is_better=True),
+    "tokens_per_second_per_gpu": Output(
+        "token/s", "token/s", "token/s", "tokens per second per GPU", more_is_better=True
+    ),
     "mfu": Output("1", "share", "1", "MFU (steady state)", more_is_better=True),
+    "realized_efficiency": Output("1", "share", "1", "realized efficiency", more_is_better=True),
     "goodput": Output("1", "share", "1", "goodput", more_is_better=True),
     "memory": Output("byte", "byte", "GiB", "peak memory per GPU"),
     "utilization": Output("1", "share", "1", "utilization of the job", more_is_better=True),
@@ -71,7 +77,7 @@ class Stage(NamedTuple):
     timing: Timing = "utilization"
     """How its GPU-hours are computed: from the utilization, or given for the recipe or for the scenario."""
     stepped: bool = False
-    """Whether it has a step time."""
+    """Whether the tokens of a step of its recipe are an input."""
     utilization: str = "mfu"
     """Name of the input that holds its utilization: "mfu" for all passes, or one of its own."""
     realized_efficiency: str = ""
@@ -80,6 +86,11 @@ class Stage(NamedTuple):
     """Name of the input that holds its measured speed, from which the MFU follows, or ""."""
     least_tokens: str = ""
     """Name of the input that holds the tokens of a step, for a run that is shorter than one; else ""."""
+
+    @property
+    def timed_flops(self) -> str:
+        """Name of the FLOPs that take its time: at least those of a step."""
+        return f"{self.prefix}{'step_flops' if self.least_tokens else 'flops'}"
 
 
 class Missing(NamedTuple):
@@ -98,17 +109,17 @@ def least_flops(tokens: N, batch_tokens: N, flops_per_token: N) -> N:
     return largest(tokens, batch_tokens) * flops_per_token
 
 
-def gpu_time(flops: N, peak: N, mfu: N, goodput: N, realized_efficiency: N | float = 1.0) -> N:
-    """Return the GPU-seconds of a stage [s]: model FLOPs / achieved FLOP/s.
+def achieved_mfu(mfu: N, realized_efficiency: N | float = 1.0) -> N:
+    """Return the MFU in steady state [1]: the modeled one times the realized efficiency, if there is one.
 
-    A `realized_efficiency` above 1 raises the MFU to `MOST_OF_PEAK` at most.
+    A realized efficiency above 1 raises the MFU to `MOST_OF_PEAK` at most.
     """
-    return flops / (peak * goodput * smallest(mfu * realized_efficiency, largest(mfu, MOST_OF_PEAK)))
+    return smallest(mfu * realized_efficiency, largest(mfu, MOST_OF_PEAK))
 
 
-def step_time(batch_tokens: N, flops_per_token: N, count: N, peak: N, mfu: N) -> N:
-    """Return the time of one optimizer step in steady state [s]."""
-    return batch_tokens * flops_per_token / (count * peak * mfu)
+def gpu_time(flops: N, peak: N, mfu: N, goodput: N, realized_efficiency: N | float = 1.0) -> N:
+    """Return the GPU-seconds of a stage [s]: model FLOPs / achieved FLOP/s."""
+    return flops / (peak * goodput * achieved_mfu(mfu, realized_efficiency))
 
 
 def mfu_of_step_time(batch_tokens: N, flops_per_token: N, count: N, peak: N, seconds: N) -> N:
@@ -121,11 +132,41 @@ def mfu_of_tokens_per_second(flops_per_token: N, count: N, peak: N, rate: N) -> 
     return rate * flops_per_token / (count * peak)
 
 
-def mean_mfu(*flops_and_mfus: N) -> N:
-    """Return the MFU in steady state of several stages [1]: all FLOPs / (all time × peak)."""
-    half = len(flops_and_mfus) // 2
-    flops, mfus = flops_and_mfus[:half], flops_and_mfus[half:]
-    return _sum(*flops) / _sum(*(stage_flops / mfu for stage_flops, mfu in zip(flops, mfus, strict=True)))
+def mean_mfu(*flops_and_times: N) -> N:
+    """Return the MFU in steady state of several stages [1]: all FLOPs / (all time × peak × goodput).
+
+    Takes the FLOPs of the stages, their GPU-seconds, the peak and the goodput.
+    """
+    *values, peak, goodput = flops_and_times
+    half = len(values) // 2
+    return _sum(*values[:half]) / (_sum(*values[half:]) * peak * goodput)
+
+
+def mean_efficiency(*flops_times_and_mfus: N) -> N:
+    """Return the realized efficiency of several stages [1]: modeled time / achieved time.
+
+    Takes the FLOPs of the stages, their GPU-seconds, their modeled MFU, the peak and the goodput.
+    """
+    *values, peak, goodput = flops_times_and_mfus
+    part = len(values) // 3
+    flops, times, mfus = values[:part], values[part : 2 * part], values[2 * part :]
+    modeled = _sum(*(stage_flops / mfu for stage_flops, mfu in zip(flops, mfus, strict=True)))
+    return modeled / (_sum(*times) * peak * goodput)
+
+
+def number_of_steps(tokens: N, batch_tokens: N) -> N:
+    """Return the optimizer steps of a run, at least one [1]."""
+    return largest(tokens / batch_tokens, 1.0)
+
+
+def step_time(wall_time: N, goodput: N, steps: N) -> N:
+    """Return the time of an optimizer step in steady state [s]."""
+    return wall_time * goodput / steps
+
+
+def throughput(wall_time: N, goodput: N, *tokens: N) -> N:
+    """Return the tokens per second of all accelerators in steady state [token/s]."""
+    return _sum(*tokens) / (wall_time * goodput)
 
 
 def wall_time(gpu_seconds: N, count: N) -> N:
@@ -228,28 +269,17 @@ def steps(
             listed.append(_measured_mfu(stage.measured, prefix, per_token))
         if stage.timing == "utilization":
             efficiency = (stage.realized_efficiency,) if stage.realized_efficiency else ()
-            timed_flops = f"{prefix}flops"
             if stage.least_tokens:  # a run takes at least one step
-                timed_flops, least = f"{prefix}step_flops", (tokens, stage.least_tokens, per_token)
+                least = (tokens, stage.least_tokens, per_token)
                 formula = "max(tokens, batch tokens) × FLOPs per token"
-                listed.append(Step(timed_flops, "FLOP", least_flops, least, formula))
-            inputs = (timed_flops, "cluster.peak", mfu, "goodput", *efficiency)
+                listed.append(Step(stage.timed_flops, "FLOP", least_flops, least, formula))
+            inputs = (stage.timed_flops, "cluster.peak", mfu, "goodput", *efficiency)
             formula = f"FLOPs / (peak × mfu × goodput{' × realized_efficiency' if efficiency else ''})"
             listed.append(Step(f"{prefix}gpu_time", "GPU-s", gpu_time, inputs, formula))
-        if stage.stepped and stage.measured != "step_time":
-            step_inputs = (f"{prefix}batch_tokens", per_token, "cluster.count", "cluster.peak", mfu)
-            formula = "batch tokens × FLOPs per token / (count × peak × mfu)"
-            listed.append(Step(f"{prefix}step_time", "s", step_time, step_inputs, formula))
     flops = tuple(f"{stage.prefix}flops" for stage in stages)
     times = tuple(f"{stage.prefix}gpu_time" for stage in stages)
     whole = ("gpu_time",) if stages[0].timing == "total given" else times
-    own = [stage for stage in stages if stage.utilization != "mfu"]
-    if own:
-        timed = [stage for stage in stages if stage.timing == "utilization"]
-        parts = (*(f"{stage.prefix}flops" for stage in timed), *(stage.utilization for stage in timed))
-        listed.append(_figure("mfu", mean_mfu, parts, "FLOPs of all passes / (their time × peak)"))
-    if len(stages) == 1 and stages[0].stepped and stages[0].measured != "step_time":
-        listed.append(_figure("step_time", _sum, ("recipe.step_time",), "step time of the recipe"))
+    listed += _steady_state(stages)
     cost, formula = ("gpu_hours", "prices.price", *purchases), "GPU-hours × price"
     if purchases:
         formula += " + other purchases"
@@ -260,6 +290,7 @@ def steps(
         _figure("flops", _sum, flops, "sum of all passes"),
         _figure("gpu_hours", _sum, whole, "sum of all passes"),
         _figure("wall_time", wall_time, ("gpu_hours", "cluster.count"), "GPU-hours / count"),
+        *_throughput(stages),
         _figure("utilization", utilization, ("flops", "gpu_hours", "cluster.peak"), "FLOPs / (GPU-hours × peak)"),
         Step("machine_energy", "J", machine_energy, ("gpu_hours", "site.power_per_gpu"), "GPU-hours × power"),
         _figure("energy", facility_energy, ("machine_energy", "site.pue"), "server energy × PUE"),
@@ -268,6 +299,43 @@ def steps(
         _figure("electricity_cost", electricity_cost, ("energy", "site.electricity"), "energy × electricity price"),
         _figure("cost", rent, cost, formula),
     )
+
+
+def _steady_state(stages: tuple[Stage, ...]) -> list[Step]:
+    """Return the steps of MFU and realized efficiency, where they are not inputs themselves."""
+    timed = [stage for stage in stages if stage.timing == "utilization"]
+    if not any(stage.utilization != "mfu" for stage in timed):
+        return []
+    flops, times = tuple(stage.timed_flops for stage in timed), tuple(f"{stage.prefix}gpu_time" for stage in timed)
+    common = ("cluster.peak", "goodput")
+    listed = [_figure("mfu", mean_mfu, (*flops, *times, *common), "FLOPs / (GPU-hours × peak × goodput)")]
+    if any(stage.realized_efficiency for stage in timed):
+        modeled = tuple(stage.utilization for stage in timed)
+        inputs = (*flops, *times, *modeled, *common)
+        listed.append(_figure("realized_efficiency", mean_efficiency, inputs, "achieved speed / modeled speed"))
+    return listed
+
+
+def _throughput(stages: tuple[Stage, ...]) -> list[Step]:
+    """Return the steps of steps, step time and tokens per second, where all stages have a utilization."""
+    if any(stage.timing != "utilization" for stage in stages):
+        return []
+    listed: list[Step] = []
+    recipes = tuple(dict.fromkeys(stage.recipe for stage in stages))
+    if stages[0].stepped and len(recipes) == 1:
+        batch = (f"{recipes[0]}tokens", f"{recipes[0]}batch_tokens")
+        listed = [
+            _figure("steps", number_of_steps, batch, "tokens / batch tokens, at least 1"),
+            _figure("step_time", step_time, ("wall_time", "goodput", "steps"), "wall time × goodput / steps"),
+        ]
+    tokens = tuple(f"{recipe}tokens" for recipe in recipes)
+    whole = ("tokens_per_second", "cluster.count")
+    listed = [
+        *listed,
+        _figure("tokens_per_second", throughput, ("wall_time", "goodput", *tokens), "tokens / (wall time × goodput)"),
+        _figure("tokens_per_second_per_gpu", lambda rate, count: rate / count, whole, "tokens per second / count"),
+    ]
+    return [step for step in listed if step.name != stages[0].measured]
 
 
 def run(chain: Iterable[Step], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 _STEADY_UNKNOWN = Missing("gpu_hours are given; only the utilization of the job follows from them")
 _NO_LAYOUT = Missing("the estimate has no layout: a speed or gpu_hours are given, or the speed is a class default")
-_NO_BATCH = Missing("recipe.batch_size is not given, or there are several recipes")
+_SEVERAL = Missing("there are several recipes, each with steps of its own")
+_FULL_SPEED = Missing("the job runs at the given or modeled speed; set realized_efficiency to change that")
 
 
 def estimate(scenario: Scenario) -> Estimate:
@@ -86,13 +87,23 @@ class Estimate(Result):
 
     @property
     def utilization(self) -> Quantity:
-        """Utilization over the whole job: MFU × goodput × realized efficiency, if one is an input."""
+        """Utilization over the whole job: MFU × goodput."""
         return self.quantity("utilization")
 
     @property
     def step_time(self) -> Quantity:
-        """Time of an optimizer step in steady state; needs `recipe.batch_size`."""
+        """Time of an optimizer step in steady state, all passes of the recipe included."""
         return self.quantity("step_time")
+
+    @property
+    def tokens_per_second(self) -> Quantity:
+        """Tokens of the data per second of all accelerators, in steady state."""
+        return self.quantity("tokens_per_second")
+
+    @property
+    def realized_efficiency(self) -> Quantity:
+        """Achieved speed / modeled speed, where the layout is planned."""
+        return self.quantity("realized_efficiency")
 
     @property
     def goodput(self) -> Quantity:
@@ -120,7 +131,9 @@ class Estimate(Result):
             return value
         if name == "memory":
             return _NO_LAYOUT
-        return _NO_BATCH if name == "step_time" and "mfu" in self._point else _STEADY_UNKNOWN
+        if name == "realized_efficiency" and "mfu" in self._point:
+            return _FULL_SPEED
+        return _SEVERAL if name in {"steps", "step_time"} and "mfu" in self._point else _STEADY_UNKNOWN
 
     def draws(self, name: str, count: int = DRAWS) -> NDArray[np.float64]:
         """Return random draws of a figure, of a step of the calculation, or of an input.
@@ -168,7 +181,7 @@ class Estimate(Result):
         return {
             name: np.broadcast_to(np.asarray(sampled[name], dtype=float), (count,))
             for name in OUTPUTS
-            if not isinstance(sampled.get(name, _NO_BATCH), Missing)
+            if not isinstance(sampled.get(name, _SEVERAL), Missing)
         }
 
     def explain(self, name: str = "cost") -> Explanation:

@@ -15,9 +15,9 @@ from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import GIB, SI_FACTOR
 from costmodel.hardware.power import training_power
 from costmodel.hardware.site import electricity_price, grid_intensity, water_intensity
-from costmodel.training.jobs.realized_finetuning import realized_efficiency
+from costmodel.training.jobs.realized_efficiency import realized_efficiency
 from costmodel.training.layouts.fitting import MEMORY_ERROR
-from costmodel.training.recipes.passes import pass_flops, passes_of, step_tokens
+from costmodel.training.recipes.passes import Pass, pass_flops, passes_of
 
 if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
@@ -120,54 +120,53 @@ def _put_recipes(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[tuple[
         efficiency_path = "" if efficiency is None else f"{recipe_prefix}realized_efficiency"
         if efficiency is not None:
             put(efficiency_path, "1", efficiency)
-        batch = job_speed.batches[timed] if job_speed.batches else recipe.batch_size
+        batch = job_speed.batches[timed] if job_speed.batches else recipe.sequences(scenario.cluster.count)
         timed += 1
-        step, whole_step = step_tokens(passes, middle(tokens), batch), f"{recipe_prefix}batch_tokens"
-        if step > 0 and (len(passes) == 1 or step > middle(tokens)):
-            put(whole_step, "token", _batch_tokens(scenario, recipe, step, batch))
+        trained = next(each_pass for each_pass in passes if each_pass.kind == "train")
+        put(f"{recipe_prefix}batch_tokens", "token", _batch_tokens(scenario, recipe, trained, batch))
+        least = f"{recipe_prefix}batch_tokens" if recipe.batch_tokens(batch, trained) > middle(tokens) else ""
         for each_pass in passes:
             prefix = recipe_prefix if len(passes) == 1 else f"{recipe_prefix}{each_pass.name}."
             flops = pass_flops(each_pass) / middle(tokens)
             put(f"{prefix}flops_per_token", "FLOP/token", Figure(flops, None, _counted(each_pass.architecture)))
-            stepped = batch is not None and each_pass.kind == "train" and len(passes) == 1
             utilization = "mfu"
-            if len(job_speed.figures) > 1:
+            if len(job_speed.figures) > 1 or efficiency is not None:
                 utilization = f"{prefix}{'decode_mfu' if each_pass.kind == 'generate' else 'mfu'}"
-                figure = job_speed.figures[sum(stage.timing == "utilization" for stage in stages)]
-                put(utilization, "1", figure)
-            stage = Stage(prefix, recipe_prefix, "utilization", stepped, utilization, efficiency_path)
-            least = whole_step if step > middle(tokens) else ""
+                index = sum(stage.timing == "utilization" for stage in stages) if len(job_speed.figures) > 1 else 0
+                put(utilization, "1", job_speed.figures[index])
+            stage = Stage(prefix, recipe_prefix, "utilization", True, utilization, efficiency_path)
             stages.append(stage._replace(least_tokens=least, measured=measured.name if measured else ""))
     if scenario.gpu_hours is not None:
         put("gpu_time", "hour", _given(scenario.gpu_hours))
     if measured is not None:
         put(measured.name, measured.unit, _given(measured.value)._replace(provenance=_MEASURED))
-    if len(job_speed.figures) == 1:
+    elif any((stage.timing, stage.utilization) == ("utilization", "mfu") for stage in stages):
         put("mfu", "1", job_speed.figures[0])
     if job_speed.memory:
         put("memory", "GiB", _peak_memory(job_speed))
     return tuple(stages), tuple(purchases)
 
 
-def _batch_tokens(scenario: Scenario, recipe: AnyRecipe, tokens: float, batch: int | None) -> Figure:
-    """Return the tokens of a step without padding [token], of `batch` sequences, with their provenance."""
+def _batch_tokens(scenario: Scenario, recipe: AnyRecipe, training_pass: Pass, batch: int) -> Figure:
+    """Return the tokens of a step without padding [token], of `batch` sequences."""
     provenance = GIVEN if recipe.batch_size is not None else _ASSUMED_BATCH
     if scenario.step_time is not None and recipe.batch_size is None:
         provenance = provenance._replace(
             caution=f"step_time is taken for the default batch of {batch:,} sequences (recipe.batch_size)"
         )
-    return Figure(tokens, None, provenance)
+    return Figure(recipe.batch_tokens(batch, training_pass), None, provenance)
 
 
 def _realized_efficiency(scenario: Scenario, recipe: AnyRecipe, job_speed: Speed) -> Figure | None:
     """Return achieved speed / modeled speed of a job; None where the utilization contains it already."""
     if scenario.realized_efficiency is not None:
         return _given(scenario.realized_efficiency)
-    kind = recipe.job_kind
     calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
-    return (
-        None if kind is None or calibrated or job_speed.basis not in {"planned", "class"} else realized_efficiency(kind)
-    )
+    if calibrated or job_speed.basis not in {"planned", "class"}:
+        return None
+    if job_speed.basis == "class" and recipe.job_kind == "pretraining":
+        return None
+    return realized_efficiency(recipe.job_kind)
 
 
 def _peak_memory(job_speed: Speed) -> Figure:

@@ -1,10 +1,10 @@
 """The MFU and the goodput of a scenario. This module decides which MFU an estimate uses.
 
 The MFU is, in this order: given (`Scenario.mfu`); derived from a measured speed (`Scenario.step_time` or
-`Scenario.tokens_per_second`); predicted by the step-time model for a given layout; predicted for
-the fastest layout of a search and corrected by the realized efficiency of published runs; or the default of the
-class of model and accelerator, where the step-time model has not enough data. For fine-tuning, `chain.gpu_time`
-multiplies the MFU by the realized efficiency (`Scenario.realized_efficiency`).
+`Scenario.tokens_per_second`); predicted by the step-time model for a given layout; predicted for the fastest layout of
+a search; or the default of the class of model and accelerator, where the step-time model has not enough data. In a
+planned layout `chain.gpu_time` multiplies the modeled MFU by the realized efficiency of published jobs, or by that of
+the scenario.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.ranges import Range, between, middle
 from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import GIB
-from costmodel.training.jobs.realized_pretraining import planned_mfu
 from costmodel.training.jobs.utilization import default_mfu
 from costmodel.training.layouts.fitting import TooLargeError
 from costmodel.training.layouts.planner import Plan, plan
@@ -70,8 +69,7 @@ def speed(scenario: Scenario) -> Speed:
         spread = value if isinstance(value, Range) else None
         return Speed("given", figures=(Figure(middle(value), spread, Provenance("given")),))
     if measured_speed(scenario) is not None:
-        batch = timed[0].batch_size if scenario.step_time is None else timed[0].sequences(scenario.cluster.count)
-        return Speed("measured", batches=() if batch is None else (batch,))
+        return Speed("measured")
     if scenario.layout is not None:
         return _in_given_layout(scenario, scenario.layout, timed)
     try:
@@ -121,15 +119,11 @@ def _in_planned_layout(scenario: Scenario, timed: list[AnyRecipe]) -> Speed:
         raise MissingFactError("the architecture has parameter counts but no layers")
     figures: list[Figure] = []
     plans: list[tuple[StepInputs, Plan]] = []
-    calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
     for recipe in timed:
         step_inputs = training_step_inputs(architecture, cluster, recipe, scenario.efficiency)
         planned = _plan(scenario, recipe, step_inputs)
         plans.append((step_inputs, planned))
-        if calibrated or recipe.job_kind is not None:  # fine-tunes: `realized_efficiency` is an input of its own
-            figure = _modeled(scenario, recipe, planned)
-        else:
-            figure = planned_mfu(architecture, cluster, step_inputs, planned)
+        figure = _modeled(scenario, recipe, planned)
         figures += pass_mfus(scenario, recipe, planned.layout, figure)
     memories = tuple(
         _with_auxiliary(
@@ -142,11 +136,17 @@ def _in_planned_layout(scenario: Scenario, timed: list[AnyRecipe]) -> Speed:
 
 
 def _modeled(scenario: Scenario, recipe: AnyRecipe, planned: Plan) -> Figure:
-    """Return the MFU of a planned layout according to the step-time model, without a correction."""
+    """Return the MFU of a planned layout according to the step-time model.
+
+    The realized efficiency of published jobs contains the error of the model, so the MFU has no spread beside it.
+    """
     settled = recipe.replace(batch_size=int(planned.batch_size))
     layout = layout_of(list(planned.layout))
-    step = step_time(scenario.architecture, scenario.cluster, settled, layout, scenario.efficiency)
-    return step_figure(step, scenario, recipe)
+    figure = step_figure(
+        step_time(scenario.architecture, scenario.cluster, settled, layout, scenario.efficiency), scenario, recipe
+    )
+    calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
+    return figure if calibrated or scenario.realized_efficiency is not None else figure._replace(spread=None)
 
 
 def _plan(scenario: Scenario, recipe: AnyRecipe, step_inputs: StepInputs) -> Plan:

@@ -45,7 +45,7 @@ def amount(value: float, unit: str, digits: int = 3) -> str:
     value : float
         In SI units, with byte, FLOP, token, kg and USD.
     unit : str
-        "FLOP", "FLOP/s", "token", "s" (a duration), "GPU-s", "J", "kg", "m**3", "USD", "W", "share", or any
+        "FLOP", "FLOP/s", "token", "token/s", "s" (a duration), "GPU-s", "J", "kg", "m**3", "USD", "W", "share", or any
         other unit, which is printed after the number.
     digits : int
         Significant digits.
@@ -66,6 +66,8 @@ def amount(value: float, unit: str, digits: int = 3) -> str:
         return number(value, digits)
     if unit == "token":
         return f"{_worded(value, digits)} tokens"
+    if unit == "token/s":
+        return f"{_worded(value, digits)} tokens/s"
     if unit == "J":
         return _prefixed(value / 3600, "Wh", digits)
     if unit == "kg":

@@ -8,7 +8,6 @@ from typing import Any
 from costmodel.architecture.specification import Architecture
 from costmodel.estimation.chain import Missing
 from costmodel.estimation.estimate import Estimate, estimate
-from costmodel.estimation.inputs import MEMORY_ERROR
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
@@ -17,7 +16,7 @@ from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
 from costmodel.planning.fit_request import FitRequest, several
 from costmodel.planning.limits import check_auxiliary_models, planned, unknown_memory
-from costmodel.training.layouts.fitting import TooLargeError
+from costmodel.training.layouts.fitting import MEMORY_ERROR, TooLargeError
 from costmodel.training.step.layout import Layout, layout_of
 from costmodel.training.step.memory import memory
 

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.foundation.errors import InputError, UnknownNameError
 from costmodel.foundation.tables import FIT_INPUTS, folder, read_csv, write_rows
-from costmodel.refit import decline, decode, finetune_jobs, finetunes, rental_paths, step_times, trends, utilization
+from costmodel.refit import (
+    decline,
+    decode,
+    finetunes,
+    realized_efficiency,
+    rental_paths,
+    step_times,
+    trends,
+    utilization,
+)
 from costmodel.refit.result import Refitted, differences
 
 if TYPE_CHECKING:
@@ -39,11 +48,14 @@ REFITS: dict[str, Refit] = {
         ("measurements/finetunes", "fitted/efficiency"), SEARCHED,
     ),
     "utilization": Refit(
-        utilization.refit, ("fitted/utilization",), ("measurements/published_runs", "fitted/efficiency"), CLOSED_FORM
+        utilization.refit, ("fitted/utilization",), ("measurements/published_runs",), CLOSED_FORM
     ),
-    "finetune_jobs": Refit(
-        finetune_jobs.refit, ("fitted/finetune_jobs",),
-        ("measurements/published_finetunes", "fitted/finetune_efficiency", "fitted/memory", "fitted/decode"),
+    "realized_efficiency": Refit(
+        realized_efficiency.refit, ("fitted/realized_efficiency",),
+        (
+            "measurements/published_runs", "measurements/published_finetunes", "fitted/efficiency",
+            "fitted/finetune_efficiency", "fitted/memory", "fitted/decode",
+        ),
         CLOSED_FORM,
     ),
     "decode": Refit(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from costmodel.foundation.tables import Row, default
 from costmodel.refit.result import Refitted
 from costmodel.training.jobs.published import Run, by_organization
-from costmodel.training.jobs.realized_pretraining import PLANNED, fit_realized_efficiency, modeled_run
 from costmodel.training.jobs.utilization import OTHER, fit_utilization, shipped_runs
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ def refit() -> Refitted:
     """Return the table of default utilizations, fitted on the published runs of the library."""
     runs = shipped_runs()
     summary = [f"{len(runs)} published runs of {len(by_organization(runs))} organizations"]
-    return Refitted({"fitted/utilization": [*class_rows(runs), planned_row(runs)]}, summary)
+    return Refitted({"fitted/utilization": class_rows(runs)}, summary)
 
 
 def class_rows(runs: Sequence[Run]) -> list[Row]:
@@ -46,19 +45,6 @@ def class_rows(runs: Sequence[Run]) -> list[Row]:
             interval = fitted.mfu(moe, generation)
             rows.append(_row("moe" if moe else "dense", generation, interval, goodput, members, note))
     return rows
-
-
-def planned_row(runs: Sequence[Run]) -> Row:
-    """Return the realized utilization of a job whose best layout has a modeled utilization of 1/2.
-
-    Parameters
-    ----------
-    runs : sequence of Run
-        Published runs.
-    """
-    used = [run for run in runs if modeled_run(run) is not None]
-    note = f"realized by {len(used)} published runs (organizations: {len(by_organization(used))})"
-    return _row(PLANNED, "", fit_realized_efficiency(runs).mfu(0.5), 1.0, used, note)
 
 
 def _row(kind: str, generation: str, interval: Interval, goodput: float, runs: Sequence[Run], note: str) -> Row:

@@ -8,8 +8,7 @@ from costmodel.comparison.published_finetunes import RECIPE_FIELDS, scenario_of
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.foundation.columns import TEXT, Schema
 from costmodel.foundation.errors import CostModelError, MissingFactError
-from costmodel.foundation.tables import table
-from costmodel.training.jobs.realized_finetuning import realized_efficiency
+from costmodel.training.jobs.realized_efficiency import realized_efficiency
 from costmodel.validation.columns import check_columns
 from costmodel.validation.scores import LEVELS, Case, report
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
     from costmodel.foundation.tables import Row, Table
 
-JOBS = "fitted/finetune_jobs"
 REQUIRED = (
     *("id", "organization", "kind", "architecture"),
     *RECIPE_FIELDS,
@@ -65,11 +63,8 @@ def validate_published_finetunes(rows: Table) -> dict[str, Any]:
 
 
 def _without(scenario: Scenario, organization: str) -> Scenario:
-    """Return a scenario with the realized efficiency of other organizations, if this one is among those fitted."""
+    """Return a scenario with the realized efficiency of other organizations."""
     kind = scenario.recipes[0].job_kind
-    left_out = {row["left_out"] for row in table(JOBS).rows if row["kind"] == kind}
-    if kind is None or organization not in left_out:
-        return scenario
     return scenario.replace(realized_efficiency=realized_efficiency(kind, organization).spread)
 
 

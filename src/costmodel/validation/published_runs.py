@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation.tables import default
+from costmodel.training.jobs.modeled_runs import modeled_run
 from costmodel.training.jobs.published import Run, by_organization, read_runs
-from costmodel.training.jobs.realized_pretraining import RealizedEfficiency, fit_realized_efficiency, modeled_run
+from costmodel.training.jobs.realized_efficiency import realized_efficiency
 from costmodel.training.jobs.utilization import Utilization, fit_utilization, shipped_runs
 from costmodel.validation.columns import PUBLISHED_RUNS, check_columns
 from costmodel.validation.scores import LEVELS, Case, report
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from costmodel.foundation.tables import Table
-
-
-class Defaults(NamedTuple):
-    """The default utilization by class, and the default realized efficiency."""
-
-    by_class: Utilization
-    realized_efficiency: RealizedEfficiency
 
 
 def validate_published_runs(table: Table) -> dict[str, Any]:
@@ -38,11 +30,11 @@ def validate_published_runs(table: Table) -> dict[str, Any]:
         Rows with the columns of `data/measurements/published_runs.csv`.
     """
     check_columns(table, PUBLISHED_RUNS)
-    fitted_on = shipped_runs()
+    fitted_on, goodput = shipped_runs(), default("goodput").value
+    by_class = fit_utilization(fitted_on, goodput)
     organizations = {run.id: run.organization for run in fitted_on}
-    whole = _fitted(fitted_on, None)
     left_out = {
-        name: _fitted([run for run in fitted_on if run.organization != name], whole)
+        name: fit_utilization([run for run in fitted_on if run.organization != name], goodput, sd=by_class.sd)
         for name in by_organization(fitted_on)
     }
     runs, skipped = read_runs(table)
@@ -53,26 +45,25 @@ def validate_published_runs(table: Table) -> dict[str, Any]:
         if run is None:
             cases.append(Case(row["id"], row["org"], skipped=skipped[row["id"]]))
         else:
-            cases.append(_case(run, left_out[organizations[run.id]] if run.id in organizations else whole))
+            organization = organizations.get(run.id, "")
+            cases.append(_case(run, left_out.get(organization, by_class), organization))
     return report("published_runs", cases)
 
 
-def _fitted(runs: Sequence[Run], whole: Defaults | None) -> Defaults:
-    """Return the defaults fitted on runs, with the spread of the fit on all runs if it is given."""
-    by_class = fit_utilization(runs, default("goodput").value, sd=whole and whole.by_class.sd)
-    return Defaults(by_class, fit_realized_efficiency(runs, sd=whole and whole.realized_efficiency.sd))
-
-
-def _case(run: Run, defaults: Defaults) -> Case:
-    """Predict a run; hours = FLOPs / (peak × mfu × goodput)."""
+def _case(run: Run, by_class: Utilization, left_out: str) -> Case:
+    """Predict the GPU-hours of a run with fits without an organization, if one is named."""
     modeled = modeled_run(run)
-    goodput = default("goodput").value if modeled is None else modeled.goodput
-    most = run.flops / (run.accelerator.peak() * goodput * 3600)
     intervals = {}
+    if modeled is not None:
+        efficiency = realized_efficiency("pretraining", left_out)
+        assert efficiency.spread is not None
+        hours = modeled.gpu_hours(run)
+        for level in LEVELS:
+            low, high = (efficiency.spread.quantile((1 + side * level) / 2) for side in (-1, 1))
+            intervals[level] = hours / high, hours / low
+        return Case(run.id, run.organization, hours / efficiency.value, run.gpu_hours, intervals)
+    most = run.flops / (run.accelerator.peak() * default("goodput").value * 3600)
     for level in LEVELS:
-        if modeled is None:
-            mfu = defaults.by_class.mfu(run.moe, run.accelerator.generation, level)
-        else:
-            mfu = defaults.realized_efficiency.mfu(modeled.mfu, level)
+        mfu = by_class.mfu(run.moe, run.accelerator.generation, level)
         intervals[level] = most / mfu.high, most / mfu.low
     return Case(run.id, run.organization, most / mfu.median(), run.gpu_hours, intervals)

@@ -7,8 +7,8 @@ import pytest
 
 import costmodel as cm
 from costmodel.foundation.tables import Table
+from costmodel.training.jobs.modeled_runs import modeled_run
 from costmodel.training.jobs.published import NEEDED, read_runs
-from costmodel.training.jobs.realized_pretraining import modeled_run
 from costmodel.training.jobs.utilization import steady_logit
 
 LLAMA = cm.load_architecture("llama-2-7b")

@@ -161,7 +161,7 @@ def pass_step_inputs(model_pass: Pass, cluster: Cluster, recipe: AnyRecipe, effi
         accelerators=float(cluster.count),
         auxiliary_bytes=recipe.auxiliary_bytes(architecture) / cluster.count,
         eager=recipe.eager,
-        finetune=recipe.job_kind is not None,
+        finetune=recipe.job_kind != "pretraining",
     )
 
 

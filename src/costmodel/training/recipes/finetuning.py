@@ -174,7 +174,7 @@ class FineTuning(Recipe):
 
     @property
     def job_kind(self) -> JobKind:
-        return "full" if self.adapters is None else "adapters"
+        return "fine_tuning"
 
     @property
     def eager(self) -> bool:

@@ -98,24 +98,6 @@ def longest_of(model_pass: Pass) -> float:
     return model_pass.prompt_length + max(model_pass.sequence_length, *model_pass.lengths, 0.0)
 
 
-def step_tokens(passes: list[Pass], tokens: float, batch_size: int | None) -> float:
-    """Return the tokens of the data in one step, without padding [token]; 0 where they depend on the answers.
-
-    Parameters
-    ----------
-    passes : list of Pass
-        Passes of a recipe.
-    tokens : float
-        Training tokens of the recipe [token].
-    batch_size : int or None
-        Sequences per step [1]; None if it is not known.
-    """
-    if batch_size is None or any(step.kind == "generate" for step in passes):
-        return 0.0
-    trained = next(step for step in passes if step.kind == "train")
-    return batch_size * trained.sequence_length * tokens / trained.tokens
-
-
 def _length_problem(model_pass: Pass) -> str:
     """Return why a model cannot process the sequences of a pass, or ""."""
     architecture, length = model_pass.architecture, longest_of(model_pass)

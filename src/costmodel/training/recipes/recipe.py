@@ -4,13 +4,14 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from costmodel.architecture.specification import Architecture
+from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure
 from costmodel.training.recipes.passes import Pass
 from costmodel.training.step.adapters import Adapters
 
-JobKind = Literal["full", "adapters", "reinforcement"]
-"""Kinds of fine-tuning jobs: training of all weights, of adapters, and reinforcement learning."""
+JobKind = Literal["pretraining", "fine_tuning", "reinforcement"]
+"""Kinds of jobs, each with a realized efficiency of its own. Methods of fine-tuning share one, so that they compare."""
 
 
 class Recipe(Spec):
@@ -24,9 +25,9 @@ class Recipe(Spec):
     a price of its own); None if no service offers the recipe."""
 
     @property
-    def job_kind(self) -> JobKind | None:
-        """Kind of job, which selects the realized efficiency; None for pretraining, which has its own."""
-        return None
+    def job_kind(self) -> JobKind:
+        """Kind of job, which selects the realized efficiency."""
+        return "pretraining"
 
     @property
     def adapters(self) -> Adapters | None:
@@ -45,6 +46,33 @@ class Recipe(Spec):
         Parameters
         ----------
         architecture : Architecture
+        """
+
+    def batch_tokens(self, batch_size: int, training_pass: Pass) -> float:
+        """Return the tokens of the data in a global batch, without padding [token].
+
+        Parameters
+        ----------
+        batch_size : int
+            Sequences per step [1].
+        training_pass : Pass
+            Training pass of the recipe.
+        """
+        data = middle(self.trained_tokens())
+        return batch_size * training_pass.sequence_length * data / training_pass.tokens
+
+    @abstractmethod
+    def trained_tokens(self) -> float | Range:
+        """Return the tokens of the data that are trained on, repetitions included [token]."""
+
+    @abstractmethod
+    def sequences(self, count: int) -> int:
+        """Return the sequences per step (global batch size) [1].
+
+        Parameters
+        ----------
+        count : int
+            Accelerators [1].
         """
 
     def purchases(self) -> Figure | None:

@@ -111,6 +111,9 @@ class Reinforcement(FineTuning):
     def sequences(self, count: int) -> int:
         return self.batch_size or super().sequences(count) * self.group_size
 
+    def batch_tokens(self, batch_size: int, training_pass: Pass) -> float:
+        return batch_size * self.length_distribution.mean
+
     @property
     def sequences_per_epoch(self) -> int:
         return max(

@@ -1,4 +1,4 @@
-"""Refit of the realized efficiency of fine-tuning jobs to published ones: `costmodel refit finetune_jobs`."""
+"""Refit of the realized efficiency of jobs to published ones: `costmodel refit realized_efficiency`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,26 @@ from costmodel.foundation.errors import CostModelError
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import Row, Table, table
 from costmodel.refit.result import Refitted
-from costmodel.training.jobs.realized_finetuning import KINDS
+from costmodel.training.jobs.modeled_runs import modeled_run
+from costmodel.training.jobs.realized_efficiency import KINDS, TABLE
+from costmodel.training.jobs.utilization import shipped_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-JOBS, FINETUNES = "fitted/finetune_jobs", "measurements/published_finetunes"
+    from costmodel.training.jobs.published import Run
+
+FINETUNES = "measurements/published_finetunes"
+_SOURCE = (
+    f"fitted by costmodel refit realized_efficiency on data/measurements/published_runs.csv and data/{FINETUNES}.csv"
+)
 
 
 def refit() -> Refitted:
-    """Return the table of realized efficiencies, fitted on the published fine-tunes of the library."""
-    listed = jobs(table(FINETUNES))
+    """Return the table of realized efficiencies, fitted on the published jobs of the library."""
+    listed = [*pretraining_jobs(shipped_runs()), *finetuning_jobs(table(FINETUNES))]
     summary = [f"{kind}: {sum(job.kind == kind for job in listed)} published jobs" for kind in KINDS]
-    return Refitted({JOBS: job_rows(listed)}, summary)
+    return Refitted({TABLE: job_rows(listed)}, summary)
 
 
 class Job(NamedTuple):
@@ -34,8 +41,19 @@ class Job(NamedTuple):
     log: float
 
 
-def jobs(rows: Table) -> list[Job]:
-    """Return the published jobs whose GPU-hours can be modeled.
+def pretraining_jobs(runs: Sequence[Run]) -> list[Job]:
+    """Return the published pretraining runs that can be modeled.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    """
+    modeled = [(run, modeled_run(run)) for run in runs]
+    return [Job("pretraining", run.organization, model.log_efficiency(run)) for run, model in modeled if model]
+
+
+def finetuning_jobs(rows: Table) -> list[Job]:
+    """Return the published fine-tuning jobs whose GPU-hours can be modeled.
 
     Parameters
     ----------
@@ -50,7 +68,7 @@ def jobs(rows: Table) -> list[Job]:
         except CostModelError:
             continue
         kind = scenario.recipes[0].job_kind
-        if isinstance(hours, float) and row["gpu_hours"] and kind is not None:
+        if isinstance(hours, float) and row["gpu_hours"]:
             listed.append(Job(kind, row["organization"], math.log(hours / 3600 / float(row["gpu_hours"]))))
     return listed
 
@@ -87,7 +105,7 @@ def _job_row(kind: str, left_out: str, own: Sequence[Job]) -> Row:
         "level": "0.8",
         "jobs": str(len(own)),
         "organizations": str(len(organizations)),
-        "source": f"fitted by costmodel refit finetune_jobs on data/{FINETUNES}.csv",
+        "source": _SOURCE,
     }
 
 

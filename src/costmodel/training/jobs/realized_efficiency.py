@@ -1,0 +1,40 @@
+"""Realized efficiency of jobs, by kind of job: achieved speed / modeled speed of published jobs.
+
+The step-time model knows model, hardware and layout. It does not know how well a team tunes. A job also loads data,
+evaluates and waits. `costmodel refit realized_efficiency` writes `data/fitted/realized_efficiency.csv`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import get_args
+
+from costmodel.foundation.ranges import between
+from costmodel.foundation.tables import Figure, Provenance, Row, table
+from costmodel.training.recipes.recipe import JobKind
+
+TABLE = "fitted/realized_efficiency"
+KINDS: tuple[JobKind, ...] = get_args(JobKind)
+"""Kinds of jobs."""
+
+
+@lru_cache(maxsize=1)
+def _rows() -> dict[tuple[str, str], Row]:
+    return {(row["kind"], row["left_out"]): row for row in table(TABLE).rows}
+
+
+@lru_cache(maxsize=256)
+def realized_efficiency(kind: JobKind, left_out: str = "") -> Figure:
+    """Return the realized efficiency of jobs of a kind: achieved speed / modeled speed [1].
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    left_out : str
+        Organization whose jobs are left out of the fit; none by default, and where it has none.
+    """
+    row = _rows().get((kind, left_out)) or _rows()[kind, ""]
+    spread = between(float(row["low"]), float(row["high"]), level=float(row["level"])).settled("lognormal")
+    note = f"of the modeled speed: {row['jobs']} published jobs (organizations: {row['organizations']})"
+    return Figure(spread.median(), spread, Provenance("fitted", row["source"], note=note))
