@@ -100,3 +100,54 @@ def test_invalid_arguments_are_rejected(change, budget, message):
 def test_unreachable_ratio_is_reported():
     with pytest.raises(cm.InputError, match=r"1\.00 USD is too small for every model size"):
         allocate(LAW, RUN, 1, tokens_per_parameter=1e9)
+
+
+BUDGETS = (2e5, 5e5, 1e6, 1.1e6, 1.25e6, 1.5e6, 2e6, 5e6)
+
+
+@pytest.fixture(scope="module")
+def allocations():
+    return {dollars: allocate(LAW, RUN, dollars) for dollars in BUDGETS}
+
+
+def test_size_grows_and_loss_falls_with_the_budget(allocations):
+    sizes = [each.parameters for each in allocations.values()]
+    assert sizes == sorted(set(sizes)) and len(sizes) == len(BUDGETS)
+    losses = [allocations[dollars].loss for dollars in (2e5, 5e5, 1e6, 2e6, 5e6)]
+    assert losses == sorted(set(losses), reverse=True)
+
+
+def smooth_exponent():
+    """Return exponent and factor of the cost per token over the parameters, a power law through many sizes."""
+    sizes, costs = [], []
+    for size in np.geomspace(1e10, 4e11, 60):
+        architecture = cm.Architecture.sized(size)
+        run = cm.estimate(RUN.replace({"architecture": architecture, "recipe.tokens": 1e9}))
+        sizes.append(architecture.parameters.total)
+        costs.append(run.value("cost") / 1e9)
+    exponent, factor = np.polyfit(np.log(sizes), np.log(costs), 1)
+    return exponent, np.exp(factor)
+
+
+def test_sizes_are_the_optimum_of_the_law_for_a_power_law_of_the_cost(allocations):
+    """With cost f N^k per token, N^(a + k b) = a A / (k b B) (budget / f)^b (Hoffmann et al. 2022, equation 4)."""
+    k, f = smooth_exponent()
+    for dollars in (1e6, 1.5e6, 2e6):
+        scale = LAW.alpha * LAW.A / (k * LAW.beta * LAW.B) * (dollars / f) ** LAW.beta
+        best = scale ** (1 / (LAW.alpha + k * LAW.beta))
+        assert allocations[dollars].parameters == pytest.approx(best, rel=0.1)
+
+
+def test_ranges_of_sizes_hold_the_best_and_have_the_stated_loss_and_cost(allocations):
+    best = allocations[1e6]
+    k, f = smooth_exponent()
+    least = LAW.loss(best.parameters, 1e6 / (f * best.parameters**k))
+    for size in best.sizes_within_loss:
+        assert LAW.loss(size, 1e6 / (f * size**k)) == pytest.approx(1.001 * least, rel=3e-4)
+    for size in best.sizes_within_cost:
+        assert LAW.loss(size, 1.05e6 / (f * size**k)) == pytest.approx(least, rel=3e-4)
+    for low, high in (best.sizes_within_loss, best.sizes_within_cost):
+        assert low < best.parameters < high
+    assert "sizes within 0.1% of the loss" in str(best) and "within 5% of the cost" in str(best)
+    assert best.to_dict()["sizes_within_loss"] == best.sizes_within_loss
+    assert allocate(LAW, RUN, 1e6, parameters=5e10).sizes_within_cost is None
