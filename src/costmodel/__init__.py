@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from costmodel.planning.offers import hosted_offers
     from costmodel.planning.solving import solve
     from costmodel.planning.what_fits import what_fits
+    from costmodel.planning.what_would_fit import what_would_fit
     from costmodel.projection.backtests.declines import backtest
     from costmodel.projection.capability import Capability
     from costmodel.projection.project import project_cost
@@ -152,6 +153,7 @@ _HOMES = {
     "step_time": "training.layouts.step_time",
     "triangular": "foundation.ranges",
     "what_fits": "planning.what_fits",
+    "what_would_fit": "planning.what_would_fit",
 }
 """Where each public name lives: loaded when it is first asked for."""
 
@@ -234,6 +236,7 @@ __all__ = [
     "step_time",
     "triangular",
     "what_fits",
+    "what_would_fit",
 ]
 
 

@@ -99,7 +99,7 @@ def test_an_error_lists_all_problems():
 
 
 def test_a_model_that_does_not_fit_in_memory_raises_an_error():
-    with pytest.raises(InputError, match=r"cluster: .* 1 H100-SXM: 90% of 86 GB is usable.*llama-3.1-70b take 141 GB"):
+    with pytest.raises(InputError, match=r"cluster: .* 1 H100-SXM: 90% of 85 GB is usable.*llama-3.1-70b take 141 GB"):
         generation("llama-3.1-70b", cm.Cluster("H100-SXM", 1), **LENGTHS)
     with pytest.raises(InputError, match=r"cluster: .* 1 H100-SXM"):
         generation("llama-3.1-70b", NODE, **LENGTHS, replicas=8)

@@ -37,6 +37,9 @@ def estimate(
     explain: Annotated[
         str | None, typer.Option(help="Show the steps and sources of this figure, such as cost.")
     ] = None,
+    what_would_fit: Annotated[
+        bool, typer.Option("--what-would-fit", help="Show the changes that make the run fit in memory.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Estimate the cost of a training run.
@@ -67,7 +70,14 @@ def estimate(
     if price is not None and provider is None:  # it replaces the provider of the file
         options["prices"] = {"price": options.pop("prices.price")}
     set_values, problems = parsed_changes(changes)
-    result = run_estimate(built(problems, lambda: _scenario(what, options | set_values)))
+    scenario = built(problems, lambda: _scenario(what, options | set_values))
+    if what_would_fit:
+        from costmodel.planning.what_would_fit import what_would_fit as fitting_changes
+
+        changes_that_fit = fitting_changes(scenario)
+        print(json.dumps(changes_that_fit.to_dict(), indent=2, allow_nan=False) if as_json else changes_that_fit)
+        return
+    result = run_estimate(scenario)
     if as_json:
         print(json.dumps(result.to_dict(), indent=2, allow_nan=False))
     else:

@@ -28,6 +28,7 @@ _SCORED = {
     "published_runs": _Kind("GPU-hours", "measurements/published_runs"),
     "step_times": _Kind("step times", "measurements/step_times"),
     "finetune": _Kind("step times", "measurements/finetunes"),
+    "memory": _Kind("peak memory", "measurements/finetune_memory"),
     "published_finetunes": _Kind("GPU-hours", "measurements/published_finetunes"),
     "cost_decline": _Kind("costs", "measurements/cost_decline"),
     "forecast": _Kind("total times", "measurements/run_log_steps"),

@@ -116,6 +116,11 @@ class Estimate(Result):
         return self.quantity("memory")
 
     @property
+    def fit_probability(self) -> float:
+        """Probability that the job fits in the memory of the accelerators, from the error of the memory model [1]."""
+        return float(self.quantity("fit_probability").magnitude)
+
+    @property
     def layout(self) -> Layout | None:
         """The given or planned layout of the first recipe; None where the estimate has no layout."""
         return self._speed.layouts[0] if self._speed.layouts else None
@@ -129,7 +134,7 @@ class Estimate(Result):
         if name in self._point:
             value: float | Missing = self._point[name]
             return value
-        if name == "memory":
+        if name in {"memory", "fit_probability"}:
             return _NO_LAYOUT
         if name == "realized_efficiency" and "mfu" in self._point:
             return _FULL_SPEED

@@ -11,12 +11,13 @@ from costmodel.estimation.paths import field_of
 from costmodel.estimation.speed import Speed, goodput_figures, speed
 from costmodel.foundation.errors import MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import Range, between, middle
+from costmodel.foundation.rendering import percent
 from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import GIB, SI_FACTOR
 from costmodel.hardware.power import training_power
 from costmodel.hardware.site import electricity_price, grid_intensity, water_intensity
 from costmodel.training.jobs.realized_efficiency import realized_efficiency
-from costmodel.training.layouts.fitting import MEMORY_ERROR
+from costmodel.training.layouts.fitting import MEMORY_ERROR, SAFE_PROBABILITY
 from costmodel.training.recipes.passes import Pass, pass_flops, passes_of
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ def _put_recipes(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[tuple[
         put("mfu", "1", job_speed.figures[0])
     if job_speed.memory:
         put("memory", "GiB", _peak_memory(job_speed))
+        put("fit_probability", "1", _fit_probability(job_speed))
     return tuple(stages), tuple(purchases)
 
 
@@ -177,6 +179,17 @@ def _peak_memory(job_speed: Speed) -> Figure:
         "fitted", "data/measurements/step_times.csv, rows with a measured memory", note="the memory model"
     )
     return Figure(most, spread, provenance)
+
+
+def _fit_probability(job_speed: Speed) -> Figure:
+    """Return the probability that the job fits in memory [1], with a caution where it may not."""
+    note = f"peak memory with an error of a factor {MEMORY_ERROR:g} (80 %), against the usable memory"
+    probability = job_speed.fit_probability
+    caution = ""
+    if probability < SAFE_PROBABILITY:
+        caution = f"the job fits in memory with a probability of {percent(probability)}"
+    source = "data/fitted/memory.csv"
+    return Figure(probability, None, Provenance("fitted", source, note=note, caution=caution))
 
 
 def _put_goodput(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ _FIELDS = (
 )
 """Paths of inputs that are spelled differently in a scenario."""
 _COMPUTED = re.compile(
-    r"cluster\.peak|architecture\.parameters|memory|.*\.(flops_per_token|batch_tokens|purchases)|"
+    r"cluster\.peak|architecture\.parameters|memory|fit_probability|.*\.(flops_per_token|batch_tokens|purchases)|"
     r".+\.(mfu|decode_mfu)"
 )
 """Paths of inputs that no field sets: counts of the architecture, peak rates of the catalog, predictions."""

@@ -180,9 +180,10 @@ class Result(rendering.Shown, ABC):
                 continue
             low, high = self.bounds(name)
             ends = (rendering.amount(end, output.rendered) for end in (low, high))
-            between = "exact" if low == high else " to ".join(ends)
+            between = "" if output.is_probability else "exact" if low == high else " to ".join(ends)
             title = f"{output.title} ({self.scope.replace('_', ' ')})" if name == "cost" else output.title
-            rows.append({"": title, "value": rendering.amount(value, output.rendered), "80 % interval": between})
+            shown = rendering.percent(value) if output.is_probability else rendering.amount(value, output.rendered)
+            rows.append({"": title, "value": shown, "80 % interval": between})
         return rows
 
     def _footer(self) -> str:

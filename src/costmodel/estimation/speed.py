@@ -15,15 +15,22 @@ from costmodel.estimation.measured_speed import measured_speed
 from costmodel.estimation.pass_speed import MOST_MFU, pass_mfus
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.ranges import Range, between, middle
+from costmodel.foundation.rendering import percent
 from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import GIB
 from costmodel.training.jobs.utilization import default_mfu
-from costmodel.training.layouts.fitting import TooLargeError
+from costmodel.training.layouts.changes import Case, fitting_changes
+from costmodel.training.layouts.fitting import (
+    LEAST_PROBABILITY,
+    TooLargeError,
+    fit_probability,
+    step_fit_probability,
+)
 from costmodel.training.layouts.planner import Plan, plan
 from costmodel.training.layouts.step_time import StepInputs, StepTime, step_time, training_step_inputs
 from costmodel.training.step.efficiency import default_efficiency
 from costmodel.training.step.layout import Layout, layout_of, layouts
-from costmodel.training.step.memory import Memory, memory
+from costmodel.training.step.memory import Memory, host_bytes, memory
 
 if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
@@ -43,6 +50,8 @@ class Speed(NamedTuple):
     """Global batch size of each such recipe [sequences]."""
     memory: tuple[Memory, ...] = ()
     """Peak memory per GPU of each such recipe, by component [byte]."""
+    fit_probability: float = 1.0
+    """Probability that the recipe that needs most memory fits [1]."""
     figures: tuple[Figure, ...] = ()
     """MFU in steady state of each pass, or one MFU for all."""
 
@@ -84,16 +93,26 @@ def _in_given_layout(scenario: Scenario, layout: Layout, timed: list[AnyRecipe])
     steps = [step_time(architecture, cluster, recipe, layout, scenario.efficiency) for recipe in timed]
     figures: list[Figure] = []
     for step, recipe in zip(steps, timed, strict=True):
-        auxiliary_bytes = recipe.auxiliary_bytes(architecture) / cluster.count
-        if not step.fits:
-            needed, capacity = (
-                (step.memory.total + auxiliary_bytes) / GIB,
-                (cluster.accelerator.usable_memory or 0.0) / GIB,
+        if step.fit_probability < LEAST_PROBABILITY:
+            raise TooLargeError(
+                f"layout: does not fit: {_too_large(step, recipe, scenario)}{_remedy(recipe, layout, scenario)}"
             )
-            raise InputError(f"layout: does not fit: it needs {needed:.1f} GiB per GPU; {capacity:g} GiB are usable")
         figures += pass_mfus(scenario, recipe, layouts(layout), step_figure(step, scenario, recipe))
     memories = tuple(_with_auxiliary(step.memory, recipe, scenario) for step, recipe in zip(steps, timed, strict=True))
-    return Speed("layout", tuple(layout for _ in timed), _batches(scenario, timed), memories, tuple(figures))
+    probability = min(float(step.fit_probability) for step in steps)
+    chosen = tuple(layout for _ in timed)
+    return Speed("layout", chosen, _batches(scenario, timed), memories, probability, tuple(figures))
+
+
+def _too_large(step: StepTime, recipe: AnyRecipe, scenario: Scenario) -> str:
+    """Return the memory that a step needs beside the memory that there is, as text."""
+    cluster = scenario.cluster
+    needed = float(step.memory.total) + recipe.auxiliary_bytes(scenario.architecture) / cluster.count
+    usable, on_host = cluster.accelerator.usable_memory or 0.0, float(step.host_bytes)
+    if fit_probability(needed, usable) >= LEAST_PROBABILITY:
+        needed, usable = on_host, cluster.host_memory_per_accelerator[0]
+        return f"it needs {needed / GIB:.1f} GiB of host memory per GPU; there are {usable / GIB:.1f} GiB"
+    return f"it needs {needed / GIB:.1f} GiB per GPU; {usable / GIB:.1f} GiB are usable"
 
 
 def _with_auxiliary(trained: Memory, recipe: AnyRecipe, scenario: Scenario) -> Memory:
@@ -132,7 +151,30 @@ def _in_planned_layout(scenario: Scenario, timed: list[AnyRecipe]) -> Speed:
         for recipe, (step_inputs, planned) in zip(timed, plans, strict=True)
     )
     chosen = tuple(layout_of(list(planned.layout)) for _, planned in plans)
-    return Speed("planned", chosen, tuple(int(planned.batch_size) for _, planned in plans), memories, tuple(figures))
+    probability = min(
+        _planned_probability(step_inputs, planned, needed)
+        for needed, (step_inputs, planned) in zip(memories, plans, strict=True)
+    )
+    batches = tuple(int(planned.batch_size) for _, planned in plans)
+    return Speed("planned", chosen, batches, memories, probability, tuple(figures))
+
+
+def _remedy(recipe: AnyRecipe, layout: Layout, scenario: Scenario) -> str:
+    """Return the nearest change with which a given layout fits, as text."""
+    case = Case(scenario.architecture, scenario.cluster, recipe, layout, scenario.efficiency)
+    changes = fitting_changes(case)
+    if not changes:
+        return ""
+    nearest = changes[0]
+    fits = f"fits with a probability of {percent(nearest.fit_probability)}"
+    return f"; with {nearest.text} it {fits}, in {nearest.time_factor:.2f} times the time per token"
+
+
+def _planned_probability(step_inputs: StepInputs, planned: Plan, needed: Memory) -> float:
+    """Return the probability that a planned layout fits [1]; `needed` has the auxiliary models."""
+    on_host = host_bytes(step_inputs.work, step_inputs.numerics, planned.batch_size, planned.layout)
+    trained = needed._replace(auxiliary_models=0.0)
+    return step_fit_probability(step_inputs, float(trained.total), on_host)
 
 
 def _modeled(scenario: Scenario, recipe: AnyRecipe, planned: Plan) -> Figure:

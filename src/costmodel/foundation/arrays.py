@@ -114,6 +114,15 @@ def exp(value: N) -> N:
     return np.exp(value)
 
 
+def log(value: N) -> N:
+    """Return the natural logarithm, elementwise for arrays."""
+    if isinstance(value, Number):
+        return math.log(value)
+    import numpy as np
+
+    return np.log(value)
+
+
 def expm1(value: N) -> N:
     """Return exp(value) - 1, elementwise for arrays; accurate near 0."""
     if isinstance(value, Number):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from costmodel.foundation.arrays import N
 from costmodel.foundation.errors import InputError, unknown
 
 if TYPE_CHECKING:
@@ -445,9 +446,14 @@ def normal_quantile(probability: float) -> float:
     return NormalDist().inv_cdf(probability)
 
 
-def normal_probability(value: float) -> float:
+def normal_probability(value: N) -> N:
     """Return the probability that a standard normal variable is at most `value` [1]."""
-    return 0.5 * math.erfc(-value / math.sqrt(2))
+    if isinstance(value, (int, float)):
+        return 0.5 * math.erfc(-value / math.sqrt(2))
+    from scipy.special import ndtr
+
+    probability: N = ndtr(value)
+    return probability
 
 
 def _finite(name: str, value: object) -> float:

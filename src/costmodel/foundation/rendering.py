@@ -197,3 +197,21 @@ def _worded(value: float, digits: int, least: float = 1e3) -> str:
 
 def _markdown_cell(cell: str) -> str:
     return cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def percent(probability: float) -> str:
+    """Return a probability in percent; what is not certain is printed as "< 1 %" or "> 99 %".
+
+    Parameters
+    ----------
+    probability : float
+        Probability [1].
+
+    Examples
+    --------
+    >>> percent(0.617), percent(0.9999), percent(1e-5)
+    ('62 %', '> 99 %', '< 1 %')
+    """
+    if 0.0 < probability < 0.01:
+        return "< 1 %"
+    return "> 99 %" if 0.99 < probability < 1.0 else f"{100 * probability:.0f} %"

@@ -76,7 +76,7 @@ def check_auxiliary_models(architecture: Architecture, recipe: AnyRecipe, cluste
     """
     needed, capacity = recipe.auxiliary_bytes(architecture) / cluster.count, cluster.accelerator.usable_memory
     if capacity is not None and needed >= capacity:
-        raise TooLargeError(f"the auxiliary models need {needed / GIB:.1f} of {capacity / GIB:g} GiB")
+        raise TooLargeError(f"the auxiliary models need {needed / GIB:.1f} of {capacity / GIB:.1f} GiB")
 
 
 def longest_sequence(architecture: str | Mapping[str, Any] | Architecture, recipe: AnyRecipe, cluster: Cluster) -> int:

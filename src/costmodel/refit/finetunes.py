@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 TUNES = "measurements/finetunes"
+MEMORIES = "measurements/finetune_memory"
 MEMORY_PRIORS = read_priors("memory")
 """Priors of the constants of the memory model, the fields of `MemoryConstants`."""
 MEMORY_NOISE = 0.05
 """Residual of a peak memory on the logarithm above which the loss of a row is linear [1]."""
 _SOURCE = f"fitted by costmodel refit finetunes on data/{TUNES}.csv"
+_MEMORY_SOURCE = f"{_SOURCE} and data/{MEMORIES}.csv"
 _SPREADS = {
     "finetune": "times of fine-tunes, their model left out",
     "finetune_launch": "times of fine-tunes bound by kernel launches, their model left out",
@@ -53,8 +55,15 @@ class FineTuneFit(NamedTuple):
 
 def refit() -> Refitted:
     """Return the tables of the constants of fine-tunes, fitted on the measurements of the library."""
-    tunes, _ = read_finetunes(table(TUNES))
+    tunes = all_tunes()
     return tables_of(fit_all(tunes), tunes)
+
+
+def all_tunes() -> list[MeasuredFineTune]:
+    """Return the measured fine-tunes of the library, and those of which only the peak memory is used."""
+    tunes, _ = read_finetunes(table(TUNES))
+    others, _ = read_finetunes(table(MEMORIES))
+    return [*tunes, *others]
 
 
 def fit_time(prepared: Prepared, rows: NDArray[np.bool_]) -> Values:
@@ -128,8 +137,13 @@ def fit_all(tunes: Sequence[MeasuredFineTune]) -> FineTuneFit:
     memory_folds, left_memory = fitting.leave_one_group_out(
         [tune.model for tune in weighed], memory_fit, held_residuals, models
     )
-    folds = {model: {**{name: time_folds[model][name] for name in FINE_TUNING}, **memory_folds[model]}
-             for model in models}  # fmt: skip
+    folds = {
+        model: {
+            **{name: time_folds[model][name] for name in FINE_TUNING},
+            **memory_folds[model],
+        }
+        for model in models
+    }
     residuals = {
         "time": time_residuals(time),
         "memory": held_residuals(memory),
@@ -164,7 +178,9 @@ def tables_of(fitted: FineTuneFit, tunes: Sequence[MeasuredFineTune]) -> Refitte
     memories = len(fitted.residuals["memory"])
     tables = {
         "fitted/finetune_efficiency": _time_rows(fitted, tunes),
-        "fitted/memory": fitting.constant_rows(fitted.memory, MEMORY_PRIORS, f"{_SOURCE}, {memories} peak memories"),
+        "fitted/memory": fitting.constant_rows(
+            fitted.memory, MEMORY_PRIORS, f"{_MEMORY_SOURCE}, {memories} peak memories"
+        ),
         "fitted/folds/finetune": fitting.fold_rows(
             "model", fitted.folds, (*FINE_TUNING, *MEMORY_PRIORS), f"{_SOURCE}, without the model"
         ),

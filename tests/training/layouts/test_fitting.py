@@ -2,10 +2,20 @@
 
 import math
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costmodel.training.layouts.fitting import LEAST_PROBABILITY, MEMORY_ERROR, fit_probability
+import costmodel as cm
+from costmodel.foundation.rendering import percent
+from costmodel.training.layouts.fitting import (
+    LEAST_PROBABILITY,
+    MEMORY_ERROR,
+    SAFE_PROBABILITY,
+    TooLargeError,
+    fit_probability,
+)
 
 GB = st.floats(0.1, 1e4)
 
@@ -26,3 +36,99 @@ def test_certain_failure_is_more_than_a_third_too_much():
 def test_more_memory_is_never_less_probable_to_fit(needed, usable, more):
     assert fit_probability(needed, usable + more) >= fit_probability(needed, usable)
     assert fit_probability(needed + more, usable) <= fit_probability(needed, usable)
+
+
+def test_probability_of_several_layouts_is_that_of_each():
+    needed = np.array([60e9, 80e9, 0.0])
+    assert fit_probability(needed, 80e9) == pytest.approx([fit_probability(value, 80e9) for value in (60e9, 80e9, 0.0)])
+    assert fit_probability(0.0, 80e9) == 1 and fit_probability(80e9, 0.0) == 0
+
+
+def given_layout(length, micro_batch=1, count=1):
+    recipe = cm.FullFineTuning(tokens="1B", sequence_length=length, batch_size=micro_batch * count)
+    layout = cm.Layout(data=count, micro_batch=micro_batch, zero=3, recompute="full", eager=True)
+    return cm.Scenario(architecture="llama-3.2-3b", recipe=recipe, cluster=cm.Cluster("H100-SXM", count), layout=layout)
+
+
+def test_layout_that_may_fail_is_estimated_with_its_probability():
+    est = cm.estimate(given_layout(36_864, count=8))
+    assert 0.3 < est.fit_probability < SAFE_PROBABILITY
+    assert any(f"probability of {percent(est.fit_probability)}" in note for note in est.notes())
+    assert percent(est.fit_probability) in str(est) and "fit_probability" in est.to_frame().index
+    assert est.to_dict()["figures"]["fit_probability"]["value"] == est.fit_probability
+
+
+def test_layout_that_fits_has_no_note():
+    est = cm.estimate(given_layout(1024, count=8))
+    assert est.fit_probability > 0.99 and not any("with a probability" in note for note in est.notes())
+
+
+def test_layout_is_refused_only_if_failure_is_certain():
+    with pytest.raises(TooLargeError, match=r"needs \d+\.\d GiB per GPU; 79\.1 GiB are usable"):
+        cm.estimate(given_layout(65_536))
+
+
+LENGTHS = st.sampled_from([1024, 4096, 16_384, 65_536])
+MODELS = ("llama-3.2-1b", "llama-3.2-3b", "llama-3.1-8b", "llama-3.1-70b")
+
+
+def probability(model=1, length=4096, micro_batch=1, accelerator="H100-SXM", **fields):
+    recipe = cm.FullFineTuning(tokens="1B", sequence_length=length, batch_size=8 * micro_batch)
+    layout = cm.Layout(data=8, micro_batch=micro_batch, zero=3, **fields)
+    return cm.step_time(MODELS[model], cm.Cluster(accelerator, 8), recipe, layout).fit_probability
+
+
+@given(
+    model=st.integers(0, 2),
+    length=LENGTHS,
+    micro_batch=st.integers(1, 8),
+    recompute=st.sampled_from(["none", "selective", "full"]),
+    loss=st.sampled_from(["whole", "half", "fused", "chunked"]),
+    offload=st.booleans(),
+)
+def test_more_work_is_never_more_probable_to_fit(model, length, micro_batch, recompute, loss, offload):
+    fields = {"recompute": recompute, "loss": loss, "offload_optimizer": offload}
+    base = probability(model, length, micro_batch, **fields)
+    assert 0 <= base <= 1
+    assert probability(model, 2 * length, micro_batch, **fields) <= base
+    assert probability(model, length, 2 * micro_batch, **fields) <= base
+    assert probability(model + 1, length, micro_batch, **fields) <= base
+
+
+@given(length=LENGTHS, more=st.floats(1, 100), host=st.floats(10, 1e4))
+def test_more_memory_of_accelerator_or_host_is_never_less_probable(length, more, host):
+    def with_memory(memory, on_host):
+        cluster = cm.Cluster(cm.load_accelerator("H100-SXM").replace(memory=memory), 8, host_memory=on_host)
+        recipe = cm.FullFineTuning(tokens="1B", sequence_length=length, batch_size=8)
+        layout = cm.Layout(data=8, zero=3, recompute="full", offload_optimizer=True)
+        return cm.step_time("llama-3.1-8b", cluster, recipe, layout).fit_probability
+
+    assert with_memory(80 + more, host) >= with_memory(80, host)
+    assert with_memory(80, host + more) >= with_memory(80, host)
+
+
+def test_layout_that_needs_more_host_memory_than_there_is_is_refused_with_the_figure():
+    recipe = cm.FullFineTuning(tokens="1B", sequence_length=1024, batch_size=1)
+    layout = cm.Layout(recompute="full", offload_optimizer=True, offload_weights=True)
+    run = cm.Scenario(
+        architecture="llama-3.1-8b",
+        recipe=recipe,
+        cluster=cm.Cluster("H100-SXM", 1, host_memory="64 GB"),
+        layout=layout,
+    )
+    with pytest.raises(TooLargeError, match=r"119\.7 GiB of host memory per GPU; there are 59\.6 GiB"):
+        cm.estimate(run)
+    assert cm.estimate(run.replace({"cluster.host_memory": "512 GB"})).fit_probability > 0.99
+
+
+def test_host_memory_of_a_part_of_a_node_is_between_its_share_and_all_of_it():
+    whole, part = cm.Cluster("H100-SXM", 8), cm.Cluster("H100-SXM", 1)
+    (share, known), (middle, unknown) = whole.host_memory_per_accelerator, part.host_memory_per_accelerator
+    assert share < middle < 8 * share and unknown > known
+    assert cm.Cluster("H100-SXM", 2, host_memory="1 TB").host_memory_per_accelerator == pytest.approx((500e9, 0.0))
+
+
+def test_given_mfu_has_no_fit_probability():
+    est = cm.estimate(given_layout(1024, count=8).replace(layout=None, mfu=0.4))
+    with pytest.raises(cm.MissingFactError, match="no layout"):
+        est.fit_probability  # noqa: B018

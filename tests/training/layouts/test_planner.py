@@ -54,7 +54,7 @@ def test_default_batch_size_is_rounded_to_fit_layout():
 @pytest.mark.parametrize(
     ("model", "gpu", "count", "batch", "reason"),
     [
-        ("llama-3.1-405b", "H100-SXM", 8, 64, r"fits on no layout of 8 accelerators of 80 GiB; the smallest needs \d"),
+        ("llama-3.1-405b", "H100-SXM", 8, 64, r"fits on no layout of 8 accelerators of 79 GiB; the smallest needs \d"),
         ("llama-3.1-70b", "V100-32GB-SXM2", 8, 64, "fits on no layout"),
         ("llama-3.1-8b", "H100-SXM", 1000, 7, "none is possible on 1,000 .* with 7 sequences per step"),
     ],
@@ -67,10 +67,10 @@ def test_infeasible_plan_raises_with_reason(model, gpu, count, batch, reason):
 def test_infeasible_plan_names_auxiliary_models():
     cluster = cm.Cluster("H100-SXM", 8)
     inputs = training_step_inputs(cm.load_architecture("mixtral-8x7b"), cluster, cm.DPO(tokens="1M"), None)
-    message = r"8 accelerators of 80 GiB, 10.9 GiB of each used by auxiliary models"
+    message = r"8 accelerators of 79 GiB, 10.9 GiB of each used by auxiliary models"
     with pytest.raises(cm.InputError, match=message):
         plan(inputs)
-    with pytest.raises(cm.InputError, match="1 accelerator of 80 GiB; the smallest needs"):
+    with pytest.raises(cm.InputError, match="1 accelerator of 79 GiB; the smallest needs"):
         plan(step_inputs("llama-3.1-70b", "H100-SXM", 1, 64)[0])
 
 

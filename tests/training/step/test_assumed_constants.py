@@ -73,8 +73,22 @@ def test_deepspeed_updates_a_billion_parameters_at_a_time():
     assert in_step == pytest.approx(4 * trained + 1e9 * FITTED.sub_group)
 
 
-def test_framework_of_one_of_several_accelerators_needs_3_gib():
-    assert step_memory(decoder(), Layout(data=8), 8).framework == 3 * GIB
+def test_device_context_and_communication_library_need_half_a_gib_each():
+    assert step_memory(decoder(), Layout(), 8).framework == 0.5 * GIB
+    assert step_memory(decoder(), Layout(data=8), 8).framework == 1 * GIB
+
+
+def test_chunk_of_a_loss_has_1024_tokens():
+    short, long = (step_memory(decoder(), Layout(loss="chunked"), 1, length=length) for length in (1024, 8192))
+    vocabulary = workload(decoder(), 1024).vocabulary
+    assert short.logits == long.logits == pytest.approx(FITTED.chunked_logits * 1024 * vocabulary)
+
+
+def test_host_memory_of_a_node_is_three_times_that_of_its_accelerators():
+    cluster = cm.Cluster("H100-SXM", 8)
+    bytes_per_gpu, spread = cluster.host_memory_per_accelerator
+    assert bytes_per_gpu == pytest.approx(3 * cluster.accelerator.usable_memory)
+    assert spread == pytest.approx(0.36)
 
 
 # Step time

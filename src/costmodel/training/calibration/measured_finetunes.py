@@ -22,7 +22,7 @@ from costmodel.training.layouts.step_time import training_step_inputs
 from costmodel.training.recipes.finetuning import FullFineTuning, LoRA, QLoRA
 from costmodel.training.step.efficiency import NEWEST_SOFTWARE
 from costmodel.training.step.layout import Layout, layout_of, layouts
-from costmodel.training.step.memory import MemoryConstants, default_memory_constants, memory
+from costmodel.training.step.memory import Memory, MemoryConstants, default_memory_constants, memory
 from costmodel.training.step.workload import workload
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ class Setup(NamedTuple):
 
     `accumulation` micro-batches make the measured step. `counts` is what the measured memory includes beside tensors:
     the "allocator" alone, the device "context", or also the buffers of the DeepSpeed "engine". `paged` says that the
-    states of the optimizer wait in host memory. `unused` says why time and memory are not used, if they are not.
+    states of the optimizer wait in host memory, `copies_logits` that the trainer holds one more fp32 copy of the
+    logits. `unused` says why time and memory are not used, if they are not.
     """
 
     recipe: FullFineTuning | LoRA | QLoRA
@@ -53,6 +54,7 @@ class Setup(NamedTuple):
     accumulation: int
     counts: str
     paged: bool
+    copies_logits: bool
     unused: str
 
 
@@ -94,18 +96,25 @@ class MeasuredFineTune(NamedTuple):
             adapters=recipe.adapters,
         )
 
+    def step_memory(self, constants: MemoryConstants) -> Memory:
+        """Return the predicted peak memory by component, as in an estimate [byte]."""
+        step = self.step
+        if not self.setup.copies_logits:
+            constants = constants._replace(copied_logits=0.0)
+        work = workload(step.architecture, step.sequence_length, step.adapters)
+        return memory(work, step.numbers, float(step.batch_size), layouts(step.layout), constants)
+
     def predicted_memory(self, held: MemoryConstants | None = None) -> float:
         """Return the predicted peak memory, of the same parts as the measured one [byte]."""
-        constants, step = held or default_memory_constants(), self.step
-        work = workload(step.architecture, step.sequence_length, step.adapters)
-        predicted = memory(work, step.numbers, float(step.batch_size), layouts(step.layout), constants)
-        overhead = {
+        constants = held or default_memory_constants()
+        predicted = self.step_memory(constants)
+        framework = {
             "allocator": ALLOCATOR,
             "context": constants.context,
             "engine": constants.context + constants.engine,
         }
         paged = predicted.optimizer_states if self.setup.paged else 0.0
-        return float(predicted.total - predicted.framework - paged + overhead[self.setup.counts])
+        return float(predicted.total - predicted.framework - paged + framework[self.setup.counts])
 
 
 def _name(row: Row) -> str:
@@ -181,6 +190,8 @@ def _setup(cells: Cells, architecture: Architecture, cluster: Cluster) -> Setup:
         fields |= {"train_embeddings": cells.switch("train_embeddings") or False}
         if rank := cells.whole("rank"):
             fields["rank"] = rank
+        if targets := cells.text.get("targets"):
+            fields["targets"] = targets.split()
         fields |= {name: words[name] for name in ("quantization", "variant") if name in words}
     recipe = RECIPES[method](**fields)
     layout, accumulation = _layout(cells, recipe, architecture, cluster, eager)
@@ -190,6 +201,7 @@ def _setup(cells: Cells, architecture: Architecture, cluster: Cluster) -> Setup:
         accumulation,
         words.get("memory_counts", "context"),
         cells.switch("optimizer_paged") or False,
+        cells.switch("copies_logits") is not False,
         FLAGS.get(words.get("flag", ""), ""),
     )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from costmodel.foundation.arrays import N, largest, log
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import normal_probability, normal_quantile
 from costmodel.foundation.tables import constant
 
 if TYPE_CHECKING:
     from costmodel.training.layouts.step_time import StepInputs
+    from costmodel.training.step.configuration import HardwareRates
 
 MEMORY_ERROR = constant("memory_error")
 """Factor around the predicted peak memory that holds 80 % of the measured peaks [1]."""
@@ -18,18 +20,22 @@ MEMORY_SPREAD = math.log(MEMORY_ERROR) / normal_quantile(0.9)
 """Standard deviation of ln(predicted / measured) of a peak memory [1]."""
 LEAST_PROBABILITY = constant("least_fit_probability")
 """Probability to fit below which a layout is refused [1]."""
+SAFE_PROBABILITY = constant("safe_fit_probability")
+"""Probability to fit from which a layout counts as safe [1]."""
+TINY = 1e-9
+"""Stands for no memory, whose logarithm does not exist [byte]."""
 
 
 class TooLargeError(InputError):
     """A model that certainly does not fit: its probability to fit is below `LEAST_PROBABILITY`."""
 
 
-def fit_probability(needed: float, usable: float) -> float:
+def fit_probability(needed: N, usable: float) -> N:
     """Return the probability that a step fits in memory [1]: 1/2 where the predicted peak is the usable memory.
 
     Parameters
     ----------
-    needed : float
+    needed : float or ndarray
         Predicted peak memory per GPU, auxiliary models included [byte].
     usable : float
         Usable memory of an accelerator [byte].
@@ -39,21 +45,34 @@ def fit_probability(needed: float, usable: float) -> float:
     >>> fit_probability(80e9, 80e9), round(fit_probability(72e9, 80e9), 2)
     (0.5, 0.87)
     """
-    if needed <= 0:
-        return 1.0
-    if usable <= 0:
-        return 0.0
-    return normal_probability(math.log(usable / needed) / MEMORY_SPREAD)
+    positive = largest(needed, TINY)
+    return normal_probability((log(max(usable, TINY)) - log(positive)) / MEMORY_SPREAD)
 
 
-def step_fit_probability(inputs: StepInputs, needed: float) -> float:
-    """Return the probability that a step with a predicted peak memory of the trained model fits [1].
+def host_fit_probability(hardware: HardwareRates, needed: N) -> N:
+    """Return the probability that offloaded data fit in the memory of the host [1].
+
+    Parameters
+    ----------
+    hardware : HardwareRates
+    needed : float or ndarray
+        Host memory per accelerator that a layout needs [byte].
+    """
+    spread = math.hypot(MEMORY_SPREAD, hardware.host_memory_spread)
+    return normal_probability((math.log(max(hardware.host_memory, TINY)) - log(largest(needed, TINY))) / spread)
+
+
+def step_fit_probability(inputs: StepInputs, needed: N, on_host: N) -> N:
+    """Return the probability that a step fits in the memory of the accelerators and of the host [1].
 
     Parameters
     ----------
     inputs : StepInputs
         Hardware and auxiliary models.
-    needed : float
+    needed : float or ndarray
         Predicted peak memory per GPU, without auxiliary models [byte].
+    on_host : float or ndarray
+        Host memory per GPU [byte].
     """
-    return fit_probability(needed + inputs.auxiliary_bytes, float(inputs.hardware.memory))
+    on_accelerator = fit_probability(needed + inputs.auxiliary_bytes, float(inputs.hardware.memory))
+    return on_accelerator * host_fit_probability(inputs.hardware, on_host)

@@ -198,6 +198,7 @@ def _layouts(
             offload_optimizer=0.0,
             offload_weights=0.0,
             offload_activations=0.0,
+            tiled_feed_forward=0.0,
             step_in_backward=0.0,
         )
         if not any(infeasibility_reasons(inputs.work, inputs.accelerators, batch, layout).values()):

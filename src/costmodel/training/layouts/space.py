@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DEGREES = ("data", "tensor", "pipeline", "context", "expert", "expert_tensor")
 """Fields of a layout that are degrees of parallelism."""
-_ONLY_ON_REQUEST = ("eager", "offload_weights", "offload_activations", "step_in_backward")
+_ONLY_ON_REQUEST = ("eager", "offload_weights", "offload_activations", "tiled_feed_forward", "step_in_backward")
 """Boolean options that are searched only if a constraint names them."""
 
 Choices = Mapping[str, tuple[float, ...]]

@@ -13,11 +13,12 @@ from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.arrays import Array, BoolLike, FloatLike, N, N_co, Value_co, equal, exp, where
 from costmodel.foundation.errors import InputError
 from costmodel.hardware.cluster import Cluster
+from costmodel.training.layouts.fitting import step_fit_probability
 from costmodel.training.recipes.passes import passes_of, sequence_flops
 from costmodel.training.step.configuration import HardwareRates, TimeConstants
 from costmodel.training.step.efficiency import LAUNCH_BOUND, Efficiency, default_efficiency, hardware_rates
 from costmodel.training.step.layout import Layout, Layouts, infeasibility_reasons, layouts
-from costmodel.training.step.memory import Memory, memory
+from costmodel.training.step.memory import Memory, host_bytes, memory
 from costmodel.training.step.timing import Breakdown, step_breakdown
 from costmodel.training.step.workload import Workload, workload
 
@@ -55,7 +56,11 @@ class StepTime(NamedTuple, Generic[N_co]):
     flops: N_co
     """Model FLOPs per second and accelerator [FLOP/s]."""
     fits: BoolLike
-    """Whether the step fits in the memory of the accelerators."""
+    """Whether the predicted memory is at most the usable memory, of the accelerators and of the host."""
+    fit_probability: N_co
+    """Probability that the step fits in the memory of accelerators and host, from the error of the memory model [1]."""
+    host_bytes: N_co
+    """Host memory per GPU that offloading needs [byte]."""
     spread: N_co
     """Standard deviation of ln(step time) [1]."""
 
@@ -292,6 +297,7 @@ def feasible_step_time(
         inputs.work, inputs.numerics, inputs.hardware, inputs.batch_size, arrays, inputs.constants
     )
     used = memory(inputs.work, inputs.numerics, inputs.batch_size, arrays)
+    on_host = host_bytes(inputs.work, inputs.numerics, inputs.batch_size, arrays)
     seconds = breakdown.total
     model_flops = inputs.work.model_flops * inputs.batch_size
     hardware_flops = model_flops + recomputed_flops(inputs.work, arrays) * inputs.batch_size
@@ -309,7 +315,9 @@ def feasible_step_time(
         mfu=model_flops / (seconds * peak),
         hfu=hardware_flops / (seconds * peak),
         flops=model_flops / (seconds * inputs.accelerators),
-        fits=used.total <= inputs.available_memory,
+        fits=(used.total <= inputs.available_memory) & (on_host <= inputs.hardware.host_memory),
+        fit_probability=step_fit_probability(inputs, used.total, on_host),
+        host_bytes=on_host,
         spread=where(launch_bound, spread_of(1.0), spread_of(0.0)),
     )
 

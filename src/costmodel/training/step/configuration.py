@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Generic, NamedTuple
 
 from costmodel.foundation.arrays import N_co, Value_co, equal, where
@@ -31,6 +32,10 @@ class HardwareRates(NamedTuple, Generic[Value_co]):
     """Accelerators per node [1]."""
     memory: Value_co
     """Memory of an accelerator [byte]."""
+    host_memory: float | Value_co = math.inf
+    """Host memory per accelerator of the job [byte]."""
+    host_memory_spread: float | Value_co = 0.0
+    """Standard deviation of the logarithm of the host memory [1]."""
 
 
 class TimeConstants(NamedTuple, Generic[Value_co]):

@@ -227,6 +227,7 @@ def hardware_rates(cluster: Cluster, precision: str) -> HardwareRates:
     except MissingFactError as error:
         raise InputError(f"precision: {error}") from None
     memory, bandwidth, link = (value for value in needed.values() if value is not None)
+    host_memory, host_memory_spread = cluster.host_memory_per_accelerator
     host = HOST_BANDWIDTH if accelerator.host_bandwidth is None else accelerator.host_bandwidth
     return HardwareRates(
         matmul_peak=matmul_peak,
@@ -237,4 +238,6 @@ def hardware_rates(cluster: Cluster, precision: str) -> HardwareRates:
         host_bandwidth=host * 1e9,
         gpus_per_node=float(min(cluster.node_size, cluster.count)),
         memory=memory,
+        host_memory=host_memory,
+        host_memory_spread=host_memory_spread,
     )

@@ -40,6 +40,7 @@ BOOLEAN_FIELDS = (
     "offload_optimizer",
     "offload_weights",
     "offload_activations",
+    "tiled_feed_forward",
     "step_in_backward",
 )
 """Boolean fields of a layout."""
@@ -106,6 +107,7 @@ class Layout(Spec):
             offload_optimizer: bool = ...,
             offload_weights: bool = ...,
             offload_activations: bool = ...,
+            tiled_feed_forward: bool = ...,
             step_in_backward: bool = ...,
         ) -> None: ...
 
@@ -173,6 +175,11 @@ class Layout(Spec):
     offload_activations: bool = Field(
         default=False, description="Whether the layer inputs saved by full recomputation are in host memory."
     )
+    tiled_feed_forward: bool = Field(
+        default=False,
+        description="Whether dense feed-forward blocks run on one tile of the sequence after the other, and again in "
+        "the backward pass, so that the activations of one tile are in memory (arXiv 2506.13996).",
+    )
     step_in_backward: bool = Field(
         default=False,
         description="Whether the optimizer step of each weight runs during the backward pass, so that gradients never "
@@ -203,6 +210,7 @@ class Layout(Spec):
         parts = [f"{name} {getattr(self, name)}" for name in degrees if getattr(self, name) > 1]
         parts += [f"micro_batch {self.micro_batch}", f"zero {self.zero}"]
         parts += [f"recompute {self.recompute}"] if self.recompute != "none" else []
+        parts += ["tiled feed-forward"] if self.tiled_feed_forward else []
         offloaded = [name for name in BOOLEAN_FIELDS if name.startswith("offload_") and getattr(self, name)]
         return ", ".join([*parts, *(f"{name.removeprefix('offload_')} offloaded" for name in offloaded)])
 
@@ -234,6 +242,7 @@ class Layouts(NamedTuple, Generic[N_co]):
     offload_optimizer: N_co
     offload_weights: N_co
     offload_activations: N_co
+    tiled_feed_forward: N_co
     step_in_backward: N_co
 
     @property

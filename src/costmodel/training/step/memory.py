@@ -31,10 +31,14 @@ SELECTIVE_SAVED_SHARE = constant("selective_saved_share")
 """Share of the saved activations that remain with selective recomputation and fused attention [1]."""
 FUSED_LOGIT_BYTES = constant("fused_logit_bytes")
 """Bytes per logit of a fused loss [byte]: 16-bit logits and their gradient."""
+CHUNK = constant("loss_chunk")
+"""Tokens of a chunk of a chunked loss [token]."""
 SUB_GROUP = constant("sub_group")
 """Parameters that DeepSpeed ZeRO-3 updates at a time: its default `sub_group_size` [1]."""
-FRAMEWORK_MEMORY = constant("framework_memory") * GIB
-"""CUDA context, kernels, NCCL buffers and allocator on one of several GPUs [byte]; from runs of torchtitan."""
+DEVICE_CONTEXT = constant("device_context") * GIB
+"""CUDA context and kernels of a process [byte]."""
+COMMUNICATION_MEMORY = constant("communication_memory") * GIB
+"""Buffers of the communication library on one of several GPUs [byte]."""
 
 
 class MemoryConstants(NamedTuple):
@@ -44,17 +48,22 @@ class MemoryConstants(NamedTuple):
     """
 
     context: float
-    """CUDA context, kernels and allocator of a process on a single GPU [byte]."""
+    """CUDA context, kernels and free blocks of the allocator in readings of the driver [byte].
+
+    The allocator gives free blocks back when memory is short, so a step that just fits needs less.
+    """
     engine: float
     """Buffers of the DeepSpeed engine [byte]."""
     whole_logits: float
     """Bytes per logit if all logits are converted to fp32, gradients included [byte]."""
     half_logits: float
     """Bytes per logit if logits stay in 16 bits and only the softmax is in fp32 [byte]."""
+    copied_logits: float
+    """Further bytes per logit of general-purpose trainers that hold one more fp32 copy of all logits [byte]."""
     chunked_logits: float
-    """Bytes per logit if the loss is computed for chunks of the sequence [byte]."""
-    eager_activations: float
-    """Saved activations in eager mode over those that the backward pass needs [1]."""
+    """Bytes per logit of the chunk of tokens whose loss is computed [byte]."""
+    eager_norms: float
+    """16-bit elements that a norm without a mean saves in eager mode, per element and beyond its input [1]."""
     foreach: float
     """Temporary bytes per trained parameter of a multi-tensor ("foreach") optimizer step in eager mode [byte]."""
     sub_group: float
@@ -84,7 +93,7 @@ class Memory(NamedTuple, Generic[N_co]):
     buffers: N_co
     """Weights gathered by ZeRO-3 or from host memory, and buffers of tensor-parallel communication."""
     framework: N_co
-    """CUDA context, kernels, communication library and allocator."""
+    """CUDA context, kernels and communication library."""
     auxiliary_models: N_co
     """Other models in memory: reference, reward, critic, teacher. `memory` does not count them."""
 
@@ -258,14 +267,18 @@ def memory(
     adapters = numerics.adapter * stage.adapters / where(layout.zero >= 1, layout.shard, 1.0)
     tokens = work.sequence_length * layout.micro_batch / layout.context
     hidden_shards = where(layout.sequence_parallel > 0, layout.tensor, 1.0)
-    logits = _bytes_per_logit(layout, fitted) * tokens * work.vocabulary / layout.tensor
+    logits = _logits(layout, tokens, fitted) * work.vocabulary / layout.tensor
     gathered = where((layout.zero >= 3) | (layout.offload_weights > 0), _gathered_weights(stage, numerics, layout), 0.0)
     buffers = gathered + where(layout.tensor > 1, TENSOR_PARALLEL_BUFFERS * tokens * work.width, 0.0)
-    activations = _activations(work, batch_size, layout, hidden_shards, fitted)
+    activations = _activations(work, numerics, batch_size, layout, hidden_shards, fitted)
     persist = (accumulation(batch_size, layout) > 1) | (layout.accelerators > 1)  # accumulated, or in buffers
     during_forward = where(persist, gradients, 0.0)
     sub_group_bytes = fitted.sub_group * smallest(SUB_GROUP, trained)
-    temporary = where(layout.eager > 0, where(layout.zero >= 3, sub_group_bytes, fitted.foreach * trained), 0.0)
+    temporary = where(
+        layout.eager > 0,
+        where(layout.zero >= 3, sub_group_bytes, numerics.multi_tensor * fitted.foreach * trained),
+        0.0,
+    )
     during_step = gradients + temporary - (activations + logits)
     return Memory(
         weights=weights * (1 - layout.offload_weights),
@@ -275,16 +288,64 @@ def memory(
         activations=activations,
         logits=logits,
         buffers=buffers,
-        framework=where(layout.accelerators > 1, FRAMEWORK_MEMORY, fitted.context) + 0 * logits,
+        framework=DEVICE_CONTEXT + where(layout.accelerators > 1, COMMUNICATION_MEMORY, 0.0) + 0 * logits,
         auxiliary_models=0 * logits,
     )
 
 
-def _bytes_per_logit(layout: Layouts[N], constants: MemoryConstants) -> N:
-    """Return the bytes per logit of an implementation of the loss [byte]."""
-    fused_or_chunked = where(equal(layout.loss, 2), FUSED_LOGIT_BYTES, constants.chunked_logits)
-    half_or_less = where(equal(layout.loss, 1), constants.half_logits, fused_or_chunked)
-    return where(equal(layout.loss, 0), constants.whole_logits, half_or_less)
+def host_bytes(
+    work: Workload[float | N], numerics: Numerics[float | N], batch_size: float | N, layout: Layouts[N]
+) -> N:
+    """Return the host memory per GPU that offloading needs [byte].
+
+    Offloaded weights and optimizer states have their gradients beside them: the step of the optimizer runs on the host.
+
+    Parameters
+    ----------
+    work : Workload
+    numerics : Numerics
+    batch_size : float or ndarray
+        Sequences per step (global batch size) [1].
+    layout : Layouts
+
+    References
+    ----------
+    Rajbhandari et al. 2021, "ZeRO-Infinity", section 3 (arXiv 2104.07857).
+    """
+    stage = stage_parameters(work, layout)
+    weight_layers, weight_embeddings = sharded_from(3, stage, layout)
+    weights = numerics.weight * weight_layers + numerics.embedding_weight * weight_embeddings
+    gradient_layers, gradient_embeddings = sharded_from(2, stage, layout)
+    gradients = numerics.gradient * (
+        numerics.trained * gradient_layers + numerics.embedding_trained * gradient_embeddings
+    )
+    states = optimizer_state_bytes(work, numerics, stage, layout)
+    on_host = where(layout.offload_weights + layout.offload_optimizer > 0, 1.0, 0.0)
+    hidden_shards = where(layout.sequence_parallel > 0, layout.tensor, 1.0)
+    inputs = _layer_input(work, layout, hidden_shards) * in_flight_layers(work, batch_size, layout)
+    return (
+        weights * layout.offload_weights
+        + gradients * on_host
+        + states * layout.offload_optimizer
+        + inputs * layout.offload_activations * where(equal(layout.recompute, 2), 1.0, 0.0)
+    )
+
+
+def _layer_input(work: Workload[float | N], layout: Layouts[N], hidden_shards: N) -> N:
+    """Return the bytes of the input of a layer, in 16 bits [byte]."""
+    return 2.0 * layout.micro_batch / layout.context * work.sequence_length * work.width / hidden_shards
+
+
+def _logits(layout: Layouts[N], tokens: N, constants: MemoryConstants) -> N:
+    """Return the bytes of all logits that an implementation of the loss holds, per word of the vocabulary [byte].
+
+    A chunked loss holds the logits of one chunk, whatever the length of the sequence.
+    """
+    chunk = constants.chunked_logits * smallest(tokens, CHUNK)
+    fused_or_chunked = where(equal(layout.loss, 2), FUSED_LOGIT_BYTES * tokens, chunk)
+    half_or_less = where(equal(layout.loss, 1), constants.half_logits * tokens, fused_or_chunked)
+    whole = constants.whole_logits + where(layout.eager > 0, constants.copied_logits, 0.0)
+    return where(equal(layout.loss, 0), whole * tokens, half_or_less)
 
 
 def _gathered_weights(stage: StageParameters[N], numerics: Numerics[float | N], layout: Layouts[N]) -> N:
@@ -298,7 +359,12 @@ def _gathered_weights(stage: StageParameters[N], numerics: Numerics[float | N], 
 
 
 def _activations(
-    work: Workload[float | N], batch_size: float | N, layout: Layouts[N], hidden_shards: N, constants: MemoryConstants
+    work: Workload[float | N],
+    numerics: Numerics[float | N],
+    batch_size: float | N,
+    layout: Layouts[N],
+    hidden_shards: N,
+    constants: MemoryConstants,
 ) -> N:
     """Return the bytes of activations saved for the backward pass on the first pipeline stage [byte].
 
@@ -318,14 +384,21 @@ def _activations(
         + work.replicated.written / hidden_shards
         + (work.expert.read_sharded + work.expert.written_sharded + 2 * work.routed) / tensor
     )
+    kept_inputs = where(layout.eager * numerics.quantized > 0, 0.0, 1.0)  # bitsandbytes saves inputs of frozen matrices
+    elements = elements - kept_inputs * (work.unsaved / hidden_shards + work.unsaved_sharded / tensor)
+    projected = work.projected - kept_inputs * work.unsaved_projected  # a copy of the output of the attention kernel
+    eager = constants.eager_norms * work.root_mean_square / hidden_shards + (work.gated + projected) / tensor
     scores = where(layout.attention > 0, 0.0, UNFUSED_SCORE_BYTES / 2 * work.scores / tensor)
+    inner = work.feed_forward - kept_inputs * work.unsaved_sharded
+    tile = largest(1 - work.width * layout.context / (work.sequence_length * layout.micro_batch), 0.0)
+    elements = elements - layout.tiled_feed_forward * tile * inner / tensor  # a tile has as many tokens as the width
     bytes_per_layer = 2.0 * sequences / work.layers  # 16-bit elements
     all_saved = bytes_per_layer * (elements + scores)
     selective = bytes_per_layer * elements * where(layout.attention > 0, SELECTIVE_SAVED_SHARE, 1.0)
-    layer_input = 2.0 * sequences * work.sequence_length * work.width / hidden_shards * (1 - layout.offload_activations)
+    layer_input = _layer_input(work, layout, hidden_shards) * (1 - layout.offload_activations)
     saved = where(
         equal(layout.recompute, 0),
-        all_saved * where(layout.eager > 0, constants.eager_activations, 1.0),
+        all_saved + where(layout.eager > 0, bytes_per_layer * eager, 0.0),
         where(equal(layout.recompute, 1), selective, layer_input),
     )
     recomputed = largest(all_saved - saved, 0.0)  # of the one layer whose backward pass runs

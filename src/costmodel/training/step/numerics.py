@@ -23,16 +23,20 @@ OPERAND_BYTES: dict[str, float] = {
 
 MOMENTS: dict[str, tuple[float, float]] = {
     "adamw": (8.0, 8.0),
-    "adamw-8bit": (2 * (1 + 4 / 256), 2 * (1 + 4 / 256)),
+    "adamw-8bit": (2 * (1 + 4 / 256), 8.0),
     "adafactor": (0.0, 0.0),
     "muon": (4.0, 8.0),
     "sgd": (4.0, 4.0),
 }
 """Bytes of optimizer moments per parameter: (weight matrix of a layer, any other parameter) [byte].
 
-AdamW has two moments. In 8 bits each block of 256 has one fp32 scale (bitsandbytes 0.44). Muon has one moment for
+AdamW has two moments. In 8 bits each block of 256 has one fp32 scale (bitsandbytes 0.44); embeddings keep 32 bits
+(`Trainer.create_optimizer` of Transformers). Muon has one moment for
 matrices and uses AdamW for the rest. SGD has one. Adafactor keeps only row and column statistics, below 0.001 byte.
 """
+
+MULTI_TENSOR = frozenset({"adamw", "sgd"})
+"""Optimizers that update all tensors at once in eager mode ("foreach"); the others go from tensor to tensor."""
 
 
 class Numerics(NamedTuple, Generic[Value_co]):
@@ -64,6 +68,8 @@ class Numerics(NamedTuple, Generic[Value_co]):
     """Bytes per element that adapters read and write [byte]."""
     quantized: float | Value_co = 0.0
     """Dequantization of the weights before each matmul: 0 none, 1 by fused kernels, 2 by framework operations."""
+    multi_tensor: float | Value_co = 1.0
+    """Whether an optimizer in eager mode updates all tensors at once ("foreach") [1]."""
 
 
 def optimizer_bytes_per_parameter(numerics: Numerics[float | N], matrix_share: float | N) -> float | N:
@@ -127,9 +133,11 @@ def numerics(precision: str = "bf16", optimizer: str = "adamw", master_weights: 
         raise InputError(problems)
     moments, other_moments = MOMENTS[optimizer]
     operand = OPERAND_BYTES[precision]
+    together = float(optimizer in MULTI_TENSOR)
     if operand == 4:
-        return Numerics(operand, 4.0, 4.0, 0.0, moments, other_moments, embedding_weight=4.0)
+        states = (4.0, 4.0, 0.0, moments, other_moments)
+        return Numerics(operand, *states, embedding_weight=4.0, multi_tensor=together)
     if master_weights:
-        return Numerics(operand, 2.0, 4.0, 4.0, moments, other_moments)
+        return Numerics(operand, 2.0, 4.0, 4.0, moments, other_moments, multi_tensor=together)
     scale = 1.0 if optimizer == "adamw-8bit" else 0.5
-    return Numerics(operand, 2.0, 2.0, 0.0, moments * scale, other_moments * scale)
+    return Numerics(operand, 2.0, 2.0, 0.0, moments * scale, other_moments * scale, multi_tensor=together)

@@ -158,7 +158,8 @@ def _layer(step: StepConfiguration[N]) -> dict[str, N]:
     selective = where(equal(layout.recompute, 1) & (layout.attention > 0), SELECTIVE_RECOMPUTED_SHARE, 0.0)
     forward_equivalents = 1 + numerics.backward + where(equal(layout.recompute, 2), 1.0, selective)
     matmul_forward, elements = _matmul(step)
-    matmul = forward_equivalents * matmul_forward
+    again = layout.tiled_feed_forward * work.feed_forward_flops / largest(_matmul_flops(work), 1.0)
+    matmul = (forward_equivalents + again) * matmul_forward
     attention = _attention(step, forward_equivalents)
     elementwise_passes = 1 + numerics.backward + where(layout.recompute > 0, 1.0, 0.0)
     cast = 3 * 2 * constants.quantize * elements / step.hardware.memory_bandwidth
@@ -182,6 +183,11 @@ def _layer(step: StepConfiguration[N]) -> dict[str, N]:
         "context_parallel": context_parallel(step),
         "expert_parallel": expert_parallel(step),
     }
+
+
+def _matmul_flops(work: Workload[float | N]) -> float | N:
+    """Return the forward FLOPs of the matmuls of all layers [FLOP]."""
+    return work.dense.flops + work.grouped.flops + work.replicated.flops + work.expert.flops
 
 
 def _matmul(step: StepConfiguration[N]) -> tuple[N, N]:

@@ -105,6 +105,22 @@ class Workload(NamedTuple, Generic[Value_co]):
     """Elements of the hidden state at the inputs of all blocks [1]."""
     normalized: Value_co
     """Elements that norms process [1]."""
+    root_mean_square: Value_co
+    """Elements that norms without a mean (RMSNorm) process [1]."""
+    gated: Value_co
+    """Output elements of the gates of gated feed-forward blocks [1]."""
+    unsaved: Value_co
+    """Elements of `residual` that no backward pass reads: inputs of frozen matrices without adapters [1]."""
+    unsaved_sharded: Value_co
+    """Elements of `read_sharded` that no backward pass reads, for the same reason [1]."""
+    feed_forward: Value_co
+    """Elements that dense feed-forward blocks save for the backward pass, their input apart [1]."""
+    feed_forward_flops: Value_co
+    """Forward FLOPs of dense feed-forward blocks [FLOP]."""
+    projected: Value_co
+    """Inputs of the output projections of attention [1]."""
+    unsaved_projected: Value_co
+    """Elements of `projected` that no backward pass reads, for the same reason [1]."""
     all_reduced: Value_co
     """Elements summed over tensor-parallel ranks in the forward pass, experts apart [1]."""
     routed: Value_co
@@ -171,6 +187,8 @@ class _Sums:
         self.matmuls = {group: dict.fromkeys(Matmuls._fields, 0.0) for group in _GROUPS}
         self.parameters = dict.fromkeys(_GROUPS, 0.0)
         self.matrices = self.attention = self.heads_flops = self.scores = self.scan = 0.0
+        self.root_mean_square = self.gated = self.unsaved = self.unsaved_sharded = 0.0
+        self.feed_forward = self.feed_forward_flops = self.projected = self.unsaved_projected = 0.0
         self.residual = self.normalized = self.all_reduced = self.routed = self.key_values = 0.0
         self.layers = self.expert_layers = 0.0
         self.heads: list[int] = []
@@ -193,6 +211,7 @@ class _Sums:
         for layer, copies in distinct_layers(tuple(layers)).items():
             self.layers += copies
             self.normalized += copies * layer.norms * width * tokens
+            self.root_mean_square += copies * layer.norms * width * tokens * (not layer.norm_bias)
             self.add_weights(layer.norm_weights(width), copies)
             for block in layer.blocks():
                 self.residual += copies * width * tokens
@@ -217,14 +236,21 @@ class _Sums:
         operations = block.operations(width, tokens, tokens)
         if self.adapters is not None:
             self.add_adapters(operations, weights, copies, self.adapters)
+            self.add_unsaved(operations, weights, copies, width * tokens, self.adapters)
         by_name = {weight.name: weight for weight in weights}
         if block.attends:
             self.key_values += copies * block.cache(int(tokens))
+        attends = any(operation.kind == "score" for operation in operations)
         for operation in operations:
             if operation.kind == "matmul":
                 weight = by_name.get(operation.name)
+                projects = attends and weight is not None and weight.split == "rows"
+                self.projected += copies * operation.copies * operation.m * operation.k * projects
                 group = "replicated" if weight is None else _sharding_group(weight, grouped)
                 self.add_matmul(operation, copies, weight, group)
+                if block.part == "feed_forward":
+                    self.add_feed_forward(operation, copies, weight)
+                self.gated += copies * operation.copies * operation.m * operation.n * (operation.name == "gate")
             elif operation.kind == "scan":
                 self.scan += 2 * copies * operation.copies * operation.m * operation.n * operation.k
             else:
@@ -244,6 +270,35 @@ class _Sums:
             self.adapter["flops"] += 2 * tokens * adapters.rank * (inputs + outputs)
             self.adapter["read"] += tokens * inputs
             self.adapter["written"] += tokens * outputs * (1 + adapters.magnitude)
+
+    def add_feed_forward(self, operation: Operation, copies: int, weight: Weight | None) -> None:
+        """Add a matmul of a dense feed-forward block: the inner elements that it reads or writes, and its FLOPs."""
+        times, by_rows = copies * operation.copies, weight is not None and weight.split == "rows"
+        self.feed_forward += times * operation.m * (operation.k if by_rows else operation.n)
+        self.feed_forward_flops += 2 * times * operation.m * operation.n * operation.k
+
+    def add_unsaved(
+        self,
+        operations: Sequence[Operation],
+        weights: Sequence[Weight],
+        copies: int,
+        hidden: float,
+        adapters: Adapters,
+    ) -> None:
+        """Add the inputs that frozen matrices do not save; `hidden` is the size of the input of the block.
+
+        The attention kernel saves its output, which the output projection reads.
+        """
+        adapted = {weight.name for weight in weights if adapters.targets_weight(weight)}
+        rows = {weight.name for weight in weights if weight.split == "rows"}
+        attends = any(operation.kind == "score" for operation in operations)
+        for operation in operations:
+            if operation.kind == "matmul" and operation.name in rows - adapted:
+                inputs = copies * operation.copies * operation.m * operation.k
+                self.unsaved_projected += inputs if attends else 0.0
+                self.unsaved_sharded += 0.0 if attends else inputs
+        if not adapted - rows:
+            self.unsaved += copies * hidden
 
     def add_matmul(self, operation: Operation, copies: int, weight: Weight | None, group: str) -> None:
         """Add a matmul of shape (m, k) × (k, n); a weight split by rows is followed by an all-reduce."""
@@ -320,6 +375,14 @@ class _Sums:
             scan_flops=self.scan,
             residual=self.residual,
             normalized=self.normalized,
+            root_mean_square=self.root_mean_square,
+            gated=self.gated,
+            unsaved=self.unsaved,
+            unsaved_sharded=self.unsaved_sharded,
+            feed_forward=self.feed_forward,
+            feed_forward_flops=self.feed_forward_flops,
+            projected=self.projected,
+            unsaved_projected=self.unsaved_projected,
             all_reduced=self.all_reduced,
             routed=self.routed,
             key_values=self.key_values,
