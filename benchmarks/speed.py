@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
+from typing import Any
 
 SETUP = """
 run = cm.Scenario(architecture="llama-3.1-8b", recipe=cm.Pretraining(tokens=15e12, sequence_length=8192),
@@ -66,6 +68,46 @@ def warm() -> None:
     print(f"peak memory: {peak:.2f} GiB (below 1)")
 
 
+SWEEPS: dict[str, dict[str, list[Any]]] = {
+    "of prices and tokens": {
+        "cluster.count": [8, 16, 32, 64, 128],
+        "prices.price": [1 + 0.1 * step for step in range(20)],
+        "recipe.tokens": [1e11 * step for step in range(1, 11)],
+    },
+    "of layouts": {
+        "cluster.count": [8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096],
+        "recipe.batch_size": [256, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192],
+        "recipe.sequence_length": [1024, 2048, 3072, 4096, 5120, 6144, 7168, 8192, 12288, 16384],
+    },
+}
+"""Sweeps of 1,000 scenarios: with few plans of the layout, and with a plan for each scenario."""
+
+
+def sweeps() -> None:
+    """Print the times of sweeps, and of loops over every twentieth of their scenarios, with intervals."""
+    import costmodel as cm
+    from costmodel.training.layouts.planner import plan
+
+    run = cm.Scenario(
+        architecture="llama-3.1-8b",
+        recipe=cm.Pretraining(tokens=1e12, batch_size=512),
+        cluster=cm.Cluster("H100-SXM", 64),
+    )
+    cm.estimate(run).rows()
+    for name, values in SWEEPS.items():
+        plan.cache_clear()
+        start = time.process_time()
+        result = cm.sweep(run, values)
+        swept = time.process_time() - start
+        plan.cache_clear()
+        start = time.process_time()
+        for changes in result.changes[::20]:
+            with suppress(cm.InputError):
+                cm.estimate(run.replace(changes)).rows()
+        looped = (time.process_time() - start) * 20
+        print(f"sweep {name}: {swept:.2f} s for {len(result):,} scenarios; loop / sweep: {looped / swept:.1f}")
+
+
 def main() -> None:
     """Print all measurements."""
     with tempfile.TemporaryDirectory() as cache:
@@ -76,6 +118,7 @@ def main() -> None:
     peers = measured["import numpy, pydantic"]
     print(f"first estimate / import of numpy and pydantic: {measured['first estimate'] / peers:.2f} (below 1.3)")
     warm()
+    sweeps()
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from costmodel.planning.limits import largest_micro_batch, largest_model, longest_sequence
     from costmodel.planning.offers import hosted_offers
     from costmodel.planning.solving import solve
+    from costmodel.planning.sweep import sweep
     from costmodel.planning.what_fits import what_fits
     from costmodel.planning.what_would_fit import what_would_fit
     from costmodel.projection.backtests.declines import backtest
@@ -151,6 +152,7 @@ _HOMES = {
     "search_layouts": "training.layouts.search",
     "solve": "planning.solving",
     "step_time": "training.layouts.step_time",
+    "sweep": "planning.sweep",
     "triangular": "foundation.ranges",
     "what_fits": "planning.what_fits",
     "what_would_fit": "planning.what_would_fit",
@@ -234,6 +236,7 @@ __all__ = [
     "search_layouts",
     "solve",
     "step_time",
+    "sweep",
     "triangular",
     "what_fits",
     "what_would_fit",

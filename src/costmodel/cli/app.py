@@ -21,6 +21,7 @@ from costmodel.cli.prices import prices
 from costmodel.cli.projecting import claims, projection
 from costmodel.cli.refitting import refit
 from costmodel.cli.runs import runs
+from costmodel.cli.sweeping import sweep
 from costmodel.cli.validating import validate
 from costmodel.foundation.errors import CostModelError, InputError
 from costmodel.foundation.registry import Registry
@@ -40,6 +41,7 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     ),
     budget: ("budget project.toml --output budget.xlsx",),
     compare: ("compare run.toml other_run.toml",),
+    sweep: ("sweep run.toml --set cluster.count=64,128,256 --set recipe.batch_size=512,1024",),
     schema: ("schema project > project.schema.json",),
     models: ("models mixtral-8x7b",),
     gpus: ("gpus H100-SXM",),

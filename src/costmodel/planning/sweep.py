@@ -1,0 +1,276 @@
+"""`sweep`: estimates of all combinations of values, as one table with intervals.
+
+The central values are those of `estimate`. The intervals use the same random numbers, fewer of them, and draw each
+input once for all scenarios with the same range.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from costmodel.estimation import chain
+from costmodel.estimation.chain import OUTPUTS, Missing
+from costmodel.estimation.estimate import Estimate, draw_key, estimate
+from costmodel.estimation.results import check_level
+from costmodel.estimation.scenario import Scenario
+from costmodel.foundation import rendering
+from costmodel.foundation.errors import CostModelError, InputError
+from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, draws
+from costmodel.foundation.units import SI_FACTOR
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DRAWS = 2_000
+"""Random draws behind an interval; `Estimate.interval` uses 20,000 [1]."""
+MOST_SCENARIOS = 100_000
+"""Largest number of combinations [1]."""
+MOST_LINES = 40
+"""Rows that are printed; `rows` and `to_frame` have all [1]."""
+WIDTH = 80
+"""Width of the printed table in characters [1]."""
+_PRINTED = ("cost", "wall_time", "gpu_hours", "step_time", "mfu", "memory")
+
+
+def sweep(
+    scenario: Scenario,
+    values: Mapping[str, Iterable[Any]],
+    *,
+    draws: int = DRAWS,
+    level: float = DEFAULT_LEVEL,
+) -> Sweep:
+    """Estimate a scenario for all combinations of values.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Fields that are not swept.
+    values : Mapping
+        Values by dotted path: `{"cluster.count": [64, 128], "recipe.batch_size": [512, 1024]}`. The last path varies
+        fastest.
+    draws : int
+        Random draws behind each interval, the first of those of `estimate`; with 20,000 the intervals are those of
+        `Estimate.interval` [1].
+    level : float
+        Probability inside the intervals, between 0 and 1 [1].
+
+    Returns
+    -------
+    Sweep
+        One row per combination. A combination that is not possible keeps its row, with the reason.
+
+    Raises
+    ------
+    InputError
+        If a path has no values, a field does not accept any of its values, or there are more than 100,000
+        combinations.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> run = cm.Scenario(
+    ...     architecture="llama-3.1-8b",
+    ...     recipe=cm.Pretraining(tokens="1T", batch_size=512),
+    ...     cluster=cm.Cluster("H100-SXM", 64),
+    ...     prices=cm.Rental(price=2.5),
+    ... )
+    >>> result = cm.sweep(run, {"cluster.count": [1, 64], "prices.price": [2, 3]})
+    >>> [row["cost"] is not None for row in result.rows()]
+    [False, False, True, True]
+    """
+    if not isinstance(scenario, Scenario):
+        raise InputError(f"`scenario` must be a Scenario (Scenario.load reads a file); got {type(scenario).__name__}")
+    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
+        raise InputError(f"`draws` must be a whole number above 0; got {draws!r}")
+    check_level(level)
+    lists = _checked(scenario, values)
+    drawn: dict[tuple[str, Range, int], Any] = {}
+    combinations = [dict(zip(lists, combination, strict=True)) for combination in product(*lists.values())]
+    return Sweep(scenario, [_row(scenario, changes, (draws, level), drawn) for changes in combinations], level)
+
+
+class Sweep(rendering.Shown):
+    """Estimates of all combinations of values; see `sweep`."""
+
+    def __init__(self, scenario: Scenario, results: Sequence[tuple[dict[str, Any], dict[str, Any]]], level: float):
+        self.scenario = scenario
+        """Scenario whose fields were swept."""
+        self.level = level
+        """Probability inside the intervals [1]."""
+        self.changes = [changes for changes, _ in results]
+        """Changed fields of each row."""
+        self._figures = [figures for _, figures in results]
+
+    def __len__(self) -> int:
+        return len(self.changes)
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit of each figure; shares have none."""
+        return {name: "" if output.shown == "1" else output.shown for name, output in OUTPUTS.items()}
+
+    def estimate(self, row: int) -> Estimate:
+        """Return the whole estimate of a row, with its sources and notes.
+
+        Parameters
+        ----------
+        row : int
+            Place of the row, from 0.
+        """
+        return estimate(self.scenario.replace(self.changes[row]))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row per combination: swept values, figures with the ends of their intervals, layout and reason.
+
+        Figures are in the units of `units`; None where they are not known. `reason` says why a combination is not
+        possible; it is empty for others.
+        """
+        return [changes | figures for changes, figures in zip(self.changes, self._figures, strict=True)]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return `rows()` as a pandas DataFrame; `attrs` holds the units and the level of the intervals."""
+        frame = rendering.data_frame(self.rows())
+        numbers = [name for figure in OUTPUTS for name in (figure, f"{figure}_low", f"{figure}_high")]
+        frame = frame.astype(dict.fromkeys(numbers, float))
+        frame.attrs = {"units": self.units, "level": self.level}
+        return frame
+
+    def _title(self) -> str:
+        possible = sum(not figures["reason"] for figures in self._figures)
+        return f"{len(self):,} scenarios, {possible:,} possible"
+
+    def _cells(self) -> list[dict[str, str]]:
+        """Return the cells of as many columns as the width allows."""
+        shown = list(zip(self.changes, self._figures, strict=True))[:MOST_LINES]
+        paths = list(self.changes[0])
+        short = [path.rpartition(".")[2] for path in paths]
+        names = short if len(set(short)) == len(short) else paths
+        rows = [
+            {name: _written(changes[path]) for name, path in zip(names, paths, strict=True)} for changes, _ in shown
+        ]
+        for figure in _PRINTED:
+            title = OUTPUTS[figure].title.partition(" (")[0]
+            column = [_amount(figures, figure) for _, figures in shown]
+            if set(column) == {"-"}:
+                continue
+            wider = [{**row, title: cell} for row, cell in zip(rows, column, strict=True)]
+            if figure == "cost":
+                ends = [_ends(figures, figure) for _, figures in shown]
+                wider = [{**row, f"{self.level:.0%} interval": cell} for row, cell in zip(wider, ends, strict=True)]
+            if max(map(len, rendering.text(wider).splitlines())) > WIDTH:
+                break
+            rows = wider
+        return rows
+
+    def _footer(self) -> str:
+        lines = [f"... and {len(self) - MOST_LINES:,} more rows"] if len(self) > MOST_LINES else []
+        reasons = Counter(figures["reason"] for figures in self._figures if figures["reason"])
+        for reason, number in reasons.most_common():
+            lines += textwrap.wrap(f"{number:,} not possible: {' '.join(reason.split())}", WIDTH)
+        return "\n".join(lines)
+
+
+def _checked(scenario: Scenario, values: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
+    """Return the values of each path as a list, or raise `InputError` with all problems."""
+    if not isinstance(values, Mapping) or not values:
+        raise InputError(f'`values` must be lists by path, such as {{"cluster.count": [64, 128]}}; got {values!r}')
+    lists: dict[str, list[Any]] = {}
+    problems: list[str] = []
+    for path, given in values.items():
+        if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+            problems.append(f"{path}: must be a list of values; got {given!r}")
+            continue
+        lists[path] = list(given)
+        problems += [] if lists[path] else [f"{path}: needs at least one value"]
+        errors = [error for value in lists[path] if (error := _refusal(scenario, {path: value})) is not None]
+        if errors and len(errors) == len(lists[path]):
+            problems += errors[0].problems
+    if problems:
+        raise InputError(problems)
+    if (number := math.prod(map(len, lists.values()))) > MOST_SCENARIOS:
+        raise InputError(f"values: at most {MOST_SCENARIOS:,} combinations; got {number:,}")
+    return lists
+
+
+def _refusal(scenario: Scenario, changes: Mapping[str, Any]) -> InputError | None:
+    """Return the error of a change of fields; None if they accept it."""
+    try:
+        scenario.replace(changes)
+    except InputError as error:
+        return error
+    return None
+
+
+def _row(
+    scenario: Scenario,
+    changes: dict[str, Any],
+    interval: tuple[int, float],
+    drawn: dict[tuple[str, Range, int], Any],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the changes and the figures of a row; `interval` is the number of draws and the level."""
+    numbers = {name: None for figure in OUTPUTS for name in (figure, f"{figure}_low", f"{figure}_high")}
+    try:
+        result = Estimate(scenario.replace(changes))
+    except CostModelError as error:
+        return changes, {**numbers, "layout": "", "reason": str(error)}
+    return changes, {**numbers, **_figures(result, interval, drawn), "layout": _layout(result), "reason": ""}
+
+
+def _figures(
+    result: Estimate, interval: tuple[int, float], drawn: dict[tuple[str, Range, int], Any]
+) -> dict[str, float]:
+    """Return the known figures of an estimate and the ends of their intervals, in the units of `Sweep.units`."""
+    import numpy as np
+
+    count, level = interval
+    values: dict[str, Any] = {}
+    for path, entry in result.inputs.items():
+        if entry.spread is None:
+            values[path] = entry.value
+            continue
+        key = draw_key(path), entry.spread, result.seed
+        if key not in drawn:
+            drawn[key] = draws(key[0], entry.spread, count, result.seed)
+        values[path] = drawn[key]
+    sampled = chain.run(result.steps, values | result.missing)
+    central = {name: value for name in OUTPUTS if not isinstance(value := result.value(name), Missing)}
+    uncertain = [name for name in central if np.ndim(sampled[name])]
+    bounds = {name: (value, value) for name, value in central.items()}
+    if uncertain:
+        ends = np.quantile([sampled[name] for name in uncertain], [(1 - level) / 2, (1 + level) / 2], axis=1)
+        bounds |= {name: (float(low), float(high)) for name, low, high in zip(uncertain, *ends, strict=True)}
+    figures: dict[str, float] = {}
+    for name, value in central.items():
+        factor = SI_FACTOR[OUTPUTS[name].unit] / SI_FACTOR[OUTPUTS[name].shown]
+        low, high = bounds[name]
+        figures |= {name: value * factor, f"{name}_low": low * factor, f"{name}_high": high * factor}
+    return figures
+
+
+def _layout(result: Estimate) -> str:
+    return "" if result.layout is None else result.layout.brief()
+
+
+def _written(value: Any) -> str:
+    """Return a swept value as text."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _amount(figures: Mapping[str, Any], name: str) -> str:
+    """Return a figure as text, with a dash where it is not known."""
+    output, value = OUTPUTS[name.removesuffix("_low").removesuffix("_high")], figures[name]
+    factor = SI_FACTOR[output.shown] / SI_FACTOR[output.unit]
+    return "-" if value is None else rendering.amount(value * factor, output.rendered)
+
+
+def _ends(figures: Mapping[str, Any], name: str) -> str:
+    """Return the interval of a figure as text."""
+    low, high = (_amount(figures, f"{name}_{end}") for end in ("low", "high"))
+    return "-" if low == "-" else "exact" if low == high else f"{low} to {high}"

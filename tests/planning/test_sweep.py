@@ -1,0 +1,134 @@
+"""A sweep has the numbers of single estimates, keeps what is not possible, and is fast."""
+
+import itertools
+import time
+
+import numpy as np
+import pytest
+
+import costmodel as cm
+from costmodel.estimation.chain import OUTPUTS, Missing
+
+RUN = cm.Scenario(
+    architecture="llama-3.1-8b",
+    recipe=cm.Pretraining(tokens="1T", batch_size=512),
+    cluster=cm.Cluster("H100-SXM", 64),
+    prices=cm.Rental(price=2.5),
+)
+VALUES = {
+    "cluster.count": [1, 64, 256],
+    "recipe.batch_size": [256, 1024],
+    "recipe.sequence_length": [2048, 8192],
+}
+
+
+@pytest.fixture(scope="module")
+def swept():
+    return cm.sweep(RUN, VALUES)
+
+
+def test_rows_are_all_combinations_in_order(swept):
+    found = [tuple(row[path] for path in VALUES) for row in swept.rows()]
+    assert found == list(itertools.product(*VALUES.values())) and len(swept) == 12
+
+
+@pytest.mark.parametrize("row", [4, 7, 10])
+def test_values_are_those_of_single_estimates(swept, row):
+    figures, single = swept.rows()[row], cm.estimate(RUN.replace(swept.changes[row]))
+    known = {each["quantity"]: each for each in single.rows()}
+    for name in OUTPUTS:
+        if isinstance(single.value(name), Missing):
+            assert figures[name] is figures[f"{name}_low"] is None
+            continue
+        assert figures[name] == known[name]["value"]
+        drawn = np.quantile(single.draws(name, 2000), [0.1, 0.9]) / single.value(name) * figures[name]
+        assert [figures[f"{name}_low"], figures[f"{name}_high"]] == pytest.approx(list(drawn), rel=1e-12)
+    assert figures["layout"] == single.layout.brief() and swept.estimate(row).value("cost") == single.value("cost")
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        RUN.replace(mfu="0.3 to 0.5", goodput=0.9),
+        RUN.replace(gpu_hours="90000 to 110000"),
+        RUN.replace(recipe=cm.GRPO(tokens="20M")),
+        RUN.replace(recipe=[RUN.recipe, cm.LoRA(tokens="20M")]),
+    ],
+)
+def test_all_draws_give_the_intervals_of_estimates(run):
+    (row,) = cm.sweep(run, {"cluster.count": [64]}, draws=20_000, level=0.5).rows()
+    for figure in cm.estimate(run).rows(0.5):
+        name = figure["quantity"]
+        found = [row[name], row[f"{name}_low"], row[f"{name}_high"]]
+        assert found == pytest.approx([figure["value"], figure["low"], figure["high"]], rel=1e-12)
+
+
+def test_fewer_draws_move_the_ends_by_some_percent(swept):
+    row, single = swept.rows()[5], swept.estimate(5)
+    for name in ("cost", "wall_time", "energy", "mfu"):
+        ends = [each.magnitude for each in single.interval(name)]
+        assert [row[f"{name}_low"], row[f"{name}_high"]] == pytest.approx(ends, rel=0.06)
+
+
+def test_failures_keep_their_row_and_reason(swept):
+    failed = [row for row in swept.rows() if row["reason"]]
+    assert [row["cluster.count"] for row in failed] == [1] * 4
+    assert all("fits on no layout of 1 accelerator" in row["reason"] and row["cost"] is None for row in failed)
+    mixed = cm.sweep(RUN, {"cluster.accelerator": ["H100-SXM", "H1000"], "recipe.precision": ["bf16", "fp4"]})
+    reasons = [row["reason"] for row in mixed.rows()]
+    assert not reasons[0] and "no dense fp4 peak" in reasons[1] and all("H1000" in each for each in reasons[2:])
+
+
+def test_frame_has_columns_for_paths_figures_and_intervals(swept):
+    frame = swept.to_frame()
+    assert list(frame.columns[:3]) == list(VALUES) and list(frame.columns[-2:]) == ["layout", "reason"]
+    assert {"cost", "cost_low", "cost_high"} < set(frame.columns)
+    assert frame.attrs["units"]["cost"] == "USD" and frame.attrs["units"]["memory"] == "GiB"
+    assert frame["cost"].isna().sum() == 4 and frame["cost"].dtype == float
+    assert (frame["cost_low"].dropna() < frame["cost"].dropna()).all()
+
+
+def test_printed_table_has_80_columns_at_most(swept):
+    lines = str(swept).splitlines()
+    assert max(map(len, lines)) <= 80 and lines[0] == "12 scenarios, 8 possible"
+    assert lines[1].split() == ["count", "batch_size", "sequence_length", "cost", "80%", "interval", "wall", "time"]
+    assert "2 not possible: layout: the model fits on no layout of 1 accelerator" in str(swept)
+    many = str(cm.sweep(RUN, {"prices.price": [1 + each / 10 for each in range(50)]}))
+    assert "... and 10 more rows" in many
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "`values` must be lists by path"),
+        ({"cluster.count": 64}, "cluster.count: must be a list of values; got 64"),
+        ({"cluster.count": "64,128"}, "cluster.count: must be a list of values"),
+        ({"cluster.count": []}, "cluster.count: needs at least one value"),
+        ({"cluster.cuont": [1, 2]}, "cuont"),
+        ({"cluster.count": [-1, 0]}, "cluster.count"),
+        ({"cluster.count": range(1, 400), "recipe.tokens": range(1, 400)}, "at most 100,000 combinations; got 159,201"),
+    ],
+)
+def test_invalid_values_are_refused(values, message):
+    with pytest.raises(cm.InputError, match=message):
+        cm.sweep(RUN, values)
+
+
+def test_all_problems_are_reported_together():
+    with pytest.raises(cm.InputError) as error:
+        cm.sweep(RUN, {"cluster.count": [], "recipe.batch": [1]})
+    assert len(error.value.problems) == 2
+    for wrong in ({"draws": 0}, {"level": 1.0}):
+        with pytest.raises(cm.InputError, match=next(iter(wrong))):
+            cm.sweep(RUN, VALUES, **wrong)
+
+
+def test_a_sweep_with_few_plans_is_faster_than_a_loop():
+    values = {"prices.price": [1 + each / 10 for each in range(10)], "recipe.tokens": [1e11 * n for n in range(1, 11)]}
+    cm.sweep(RUN, values)
+    start = time.process_time()
+    swept = cm.sweep(RUN, values)
+    middle = time.process_time()
+    for changes in swept.changes[::5]:
+        cm.estimate(RUN.replace(changes)).rows()
+    assert (time.process_time() - middle) * 5 > 2.5 * (middle - start)  # 7 on an idle computer
