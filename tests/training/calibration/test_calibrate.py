@@ -91,14 +91,117 @@ def own(factor, count=1):
     return calibrate([{**ROW, "step_time": shipped * factor}] * count)
 
 
-def test_calibration_moves_toward_measured_steps_with_their_number():
-    shipped = cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT)
-    moved = [cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT, own(1.3, count)) for count in (1, 3, 10)]
+def test_calibration_moves_other_setups_with_the_number_of_rows():
+    other = cm.Pretraining(tokens=1e12, sequence_length=8192, batch_size=256)
+    shipped = cm.step_time("llama-3.1-8b", CLUSTER, other, LAYOUT)
+    moved = [cm.step_time("llama-3.1-8b", CLUSTER, other, LAYOUT, own(1.3, count)) for count in (1, 3, 10)]
     ratios = [step.seconds / shipped.seconds for step in moved]
     assert 1.05 < ratios[0] < ratios[1] < ratios[2] < 1.31
     assert np.log(ratios) / np.log(1.3) == pytest.approx([0.24, 0.6, 0.87], abs=0.02)
     spreads = [shipped.spread, *(step.spread for step in moved)]
     assert spreads == sorted(spreads, reverse=True)
+
+
+@pytest.mark.parametrize("factor", [0.7, 1.02, 1.46])
+@pytest.mark.parametrize("count", [1, 50])
+def test_a_measured_setup_is_met_within_its_noise_from_one_row_on(factor, count):
+    step = cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT, own(factor, count))
+    measured = cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT).seconds * factor
+    low, high = step.interval(0.8)
+    assert abs(np.log(step.seconds / measured)) < (0.015 if count == 1 else 0.001)
+    assert low < measured < high and high / low < 1.15
+    assert step.breakdown.total == pytest.approx(step.seconds)
+    assert step.mfu == pytest.approx(
+        cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT).mfu * (measured / factor) / step.seconds
+    )
+
+
+def test_the_weight_of_a_measured_setup_follows_the_two_variances():
+    found = own(1.3)
+    shipped = default_efficiency()
+    residual = np.log(1.3) * (1 - 0.24)
+    between = (2 * shipped.spreads["dense"] ** 2 + residual**2) / 3
+    assert found.spreads["setup"] == pytest.approx(np.sqrt(between), rel=0.02)
+    assert found.spreads["repeat"] == pytest.approx(0.034)
+    weight, spread = found.measurement(1)
+    assert weight == pytest.approx(between / (between + 0.034**2), rel=0.01)
+    assert spread == pytest.approx(0.034 * np.sqrt(1 + weight), rel=0.01)
+
+
+def test_repeated_rows_give_their_scatter():
+    shipped = cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT).seconds
+    logs = np.random.default_rng(0).normal(0, 0.01, 40)
+    found = calibrate([{**ROW, "step_time": shipped * np.exp(log)} for log in logs])
+    assert found.spreads["repeat"] == pytest.approx(np.sqrt((2 * 0.034**2 + 40 * logs.var()) / 41), rel=1e-6)
+    assert len(found.setups) == 1 and found.setups[0].rows == 40
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"loss": "whole"}, True),
+        ({"attention": "flash-2"}, True),
+        ({"micro_batch": 2}, False),
+        ({"zero": 1, "tensor": 2, "data": 4}, False),
+        ({"recompute": "selective"}, False),
+        ({"offload_optimizer": True}, False),
+    ],
+)
+def test_a_setup_is_known_by_what_its_rows_state(change, same):
+    efficiency = own(1.46)
+    layout = LAYOUT.replace(change)
+    measured = efficiency.setups[0].step_time
+    step = cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, layout, efficiency)
+    assert (abs(step.seconds / measured - 1) < 0.02) is same
+    stated = calibrate([{**ROW, "loss": "fused", "attention": "latest", "step_time": 34.0}])
+    step = cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, layout, stated)
+    assert step.seconds < 32
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"recipe.sequence_length": 4096},
+        {"recipe.batch_size": 256},
+        {"recipe.precision": "fp8"},
+        {"cluster.count": 16, "layout.data": 16, "recipe.batch_size": 256},
+        {"cluster.accelerator": "H200-SXM"},
+        {"architecture": "llama-2-7b"},
+    ],
+)
+def test_another_model_batch_or_cluster_is_another_setup(changes):
+    run = cm.Scenario("llama-3.1-8b", RECIPE, CLUSTER, layout=LAYOUT).replace(changes)
+    ratio = cm.estimate(run.replace(efficiency=own(1.46))).value("step_time") / cm.estimate(run).value("step_time")
+    assert 1.0 < ratio < 1.2
+
+
+def test_several_layouts_are_met_where_they_were_measured():
+    listed = [LAYOUT, LAYOUT.replace(micro_batch=2)]
+    shipped, moved = (cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, listed, each) for each in (None, own(1.46)))
+    assert (moved.seconds / shipped.seconds) == pytest.approx([1.446, 1.07], abs=0.01)
+    assert moved.spread[0] < moved.spread[1]
+
+
+def test_a_second_calibration_keeps_the_setups_of_the_first():
+    again = calibrate([{**ROW, "batch_size": 256, "step_time": 40.0}], own(1.46))
+    assert [setup.settings["batch_size"] for setup in again.setups] == [128, 256]
+    assert len(calibrate([{**ROW, "step_time": 30.0}], again).setups) == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("microbatch", "unknown column 'microbatch' of measured steps; did you mean 'micro_batch'"),
+        ("step_tme", "unknown column 'step_tme' of measured steps; did you mean 'step_time'"),
+        ("date", "column 'date' decides nothing; leave it out; did you mean 'software_date'"),
+        ("mfu", "column 'mfu' decides nothing; leave it out"),
+    ],
+)
+def test_columns_that_decide_nothing_are_refused(column, message):
+    with pytest.raises(cm.InputError, match=message):
+        calibrate([{**ROW, "step_time": 20.0, column: 1}])
+    with pytest.raises(cm.InputError, match="2 problems"):
+        calibrate([{**ROW, "step_time": 20.0, "mfu": 0.4, column + "x": 1}])
 
 
 def test_calibration_on_predicted_steps_changes_nothing():

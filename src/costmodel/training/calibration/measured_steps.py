@@ -18,6 +18,7 @@ from costmodel.training.calibration.columns import ALTERNATIVE_FP8, HARMLESS, ST
 from costmodel.training.calibration.measured_models import architecture_of
 from costmodel.training.calibration.software import defaults_of, year_of
 from costmodel.training.step.layout import Layout, usual_kernel
+from costmodel.training.step.measured_setup import SOFTWARE_FIELDS
 from costmodel.training.step.numerics import Numerics, numerics
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class MeasuredStep(NamedTuple):
     """Peak memory per GPU [byte]."""
     tuned: bool = False
     adapters: Adapters | None = None
+    stated: frozenset[str] = frozenset()
+    """Kernels and overlaps that the row states (`SOFTWARE_FIELDS`)."""
 
 
 def _name(row: Row) -> str:
@@ -107,6 +110,7 @@ def _step(identity: str, cells: Cells) -> MeasuredStep:
         seconds=_seconds(cells, architecture, length, batch, count),
         memory=None if memory is None else memory * GIB,
         tuned=cells.switch("tuned") or False,
+        stated=frozenset(name for name in SOFTWARE_FIELDS if row.get(name, "").strip()),
     )
 
 

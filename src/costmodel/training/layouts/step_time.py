@@ -18,6 +18,7 @@ from costmodel.training.recipes.passes import passes_of, sequence_flops
 from costmodel.training.step.configuration import HardwareRates, TimeConstants
 from costmodel.training.step.efficiency import LAUNCH_BOUND, Efficiency, default_efficiency, hardware_rates
 from costmodel.training.step.layout import Layout, Layouts, infeasibility_reasons, layouts
+from costmodel.training.step.measured_setup import settings_of
 from costmodel.training.step.memory import Memory, host_bytes, memory
 from costmodel.training.step.timing import Breakdown, step_breakdown
 from costmodel.training.step.workload import Workload, workload
@@ -298,7 +299,7 @@ def feasible_step_time(
     )
     used = memory(inputs.work, inputs.numerics, inputs.batch_size, arrays)
     on_host = host_bytes(inputs.work, inputs.numerics, inputs.batch_size, arrays)
-    seconds = breakdown.total
+    modeled = breakdown.total
     model_flops = inputs.work.model_flops * inputs.batch_size
     hardware_flops = model_flops + recomputed_flops(inputs.work, arrays) * inputs.batch_size
     peak = inputs.accelerators * inputs.hardware.peak
@@ -306,7 +307,11 @@ def feasible_step_time(
     def spread_of(launch_share: float) -> float:
         return efficiency.spread(cluster.accelerator, experts, launch_share=launch_share, finetune=inputs.finetune)
 
-    launch_bound = breakdown.launch / seconds > LAUNCH_BOUND
+    launch_bound = breakdown.launch / modeled > LAUNCH_BOUND
+    spread = where(launch_bound, spread_of(1.0), spread_of(0.0))
+    seconds, spread = _as_measured(modeled, spread, inputs, arrays, cluster, efficiency)
+    if efficiency.setups:
+        breakdown = Breakdown(*(part * (seconds / modeled) for part in breakdown))
     return StepTime(
         layout=layout,
         seconds=seconds,
@@ -318,8 +323,22 @@ def feasible_step_time(
         fits=(used.total <= inputs.available_memory) & (on_host <= inputs.hardware.host_memory),
         fit_probability=step_fit_probability(inputs, used.total, on_host),
         host_bytes=on_host,
-        spread=where(launch_bound, spread_of(1.0), spread_of(0.0)),
+        spread=spread,
     )
+
+
+def _as_measured(
+    seconds: Any, spread: Any, inputs: StepInputs, arrays: Layouts[N], cluster: Cluster, efficiency: Efficiency
+) -> tuple[Any, Any]:
+    """Return step time and spread, at measured setups weighted with the measurement."""
+    settings = settings_of(inputs.work, inputs.hardware, inputs.batch_size, inputs.accelerators, arrays)
+    for setup in efficiency.setups:
+        same = setup.matches(cluster.accelerator.name, settings)
+        if same is not False:
+            weight, narrow = efficiency.measurement(setup.rows)
+            seconds = where(same, seconds ** (1 - weight) * setup.step_time**weight, seconds)
+            spread = where(same, narrow, spread)
+    return seconds, spread
 
 
 def recomputed_flops(work: Workload[float | N], layout: Layouts[N]) -> float | N:

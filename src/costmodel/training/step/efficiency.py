@@ -18,6 +18,7 @@ from costmodel.foundation.tables import Row, constant, table
 from costmodel.hardware.accelerator import Accelerator, load_accelerator
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.step.configuration import HardwareRates, TimeConstants
+from costmodel.training.step.measured_setup import MeasuredSetup
 
 NEWEST_SOFTWARE = constant("newest_software")
 """Year of the newest software in the measurements."""
@@ -60,6 +61,7 @@ class Efficiency(Spec):
             spreads: Mapping[str, float],
             measured: Sequence[str] = ...,
             calibrated: bool = ...,
+            setups: Sequence[MeasuredSetup | Mapping[str, object]] = ...,
             source: str = ...,
         ) -> None: ...
 
@@ -72,6 +74,11 @@ class Efficiency(Spec):
     measured: tuple[str, ...] = Field(default=(), description="Accelerators with measured steps.")
     calibrated: bool = Field(
         default=False, description="Whether the constants were fitted to measured steps of the user."
+    )
+    setups: tuple[MeasuredSetup, ...] = Field(
+        default=(),
+        description="Setups with step times of the user, as `calibrate` reads them: the prediction for the same model, "
+        "batch size, accelerators and layout is the measurement, weighted with the model by their variances.",
     )
     source: str = Field(default="", description="Origin of the constants.")
 
@@ -166,6 +173,18 @@ class Efficiency(Spec):
         terms += [] if known_stack else [self.spreads["stack"]]
         terms += [] if known_layout else [self.spreads["layout"]]
         return math.hypot(*terms)
+
+    def measurement(self, rows: int) -> tuple[float, float]:
+        """Return the weight of a measured setup against the model, and the spread of ln step time at it [1].
+
+        Parameters
+        ----------
+        rows : int
+            Measured rows of the setup [1].
+        """
+        between, repeat = self.spreads["setup"] ** 2, self.spreads["repeat"] ** 2
+        left = 1 / (1 / between + rows / repeat)
+        return 1 - left / between, math.sqrt(left + repeat)
 
 
 @lru_cache(maxsize=1)
