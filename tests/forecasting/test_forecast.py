@@ -152,6 +152,11 @@ def test_a_spread_of_the_goodput_makes_stops_less_certain():
     assert rarely == pytest.approx(1 / 2, abs=0.02)
 
 
+def test_a_stop_in_the_log_counts_against_a_goodput_near_1():
+    costs = stops_of([1e-9], useful=50 * 3600.0, pace_useful=100 * 3600.0, stops=(3600.0,))
+    assert (costs > 1e-6).mean() == pytest.approx(1 - 1 / (1 + 50 / 200), abs=0.01)  # the prior weighs 100 hours
+
+
 def test_hours_without_a_stop_lower_the_rate_of_stops():
     shares = [(stops_of([0.1], pace_useful=hours * 3600) > 1e-6).mean() for hours in (0, 20, 200)]
     assert shares[0] > shares[1] > shares[2]
