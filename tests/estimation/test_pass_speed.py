@@ -49,7 +49,7 @@ def with_mean(mean, ratio):
         (GRPO, ["rollout", "reference", "train"]),
         (GRPO.replace(iterations=2), ["rollout", "old", "reference", "train"]),
         (PPO, ["rollout", "reward", "old", "value", "reference", "train", "critic"]),
-        (cm.DPO(examples=100, lengths=400), ["train", "reference"]),
+        (cm.DPO(examples=1000, lengths=400), ["train", "reference"]),
         (cm.Distillation(tokens=1e6, teacher="llama-3.1-70b", learn_from="logits", cached=True), ["teacher", "train"]),
     ],
     ids=lambda one: getattr(one, "kind", ""),
@@ -281,13 +281,13 @@ def test_an_api_beside_another_recipe_and_with_gpu_hours_given():
     'cm.GRPO(examples=1000, lengths="lognormal 200 to 1500")', "cm.PPO(examples=1000, lengths=500)",
     "cm.LoRA(tokens=1e7)", 'cm.DPO(examples=1000, lengths="200 to 400")',
 ])  # fmt: skip
-def test_central_values_need_no_arrays(recipe):
+def test_central_values_need_no_slow_libraries(recipe):
     code = (
         "import sys, costmodel as cm\n"
         f"run = cm.Scenario(architecture='llama-3.1-8b', recipe={recipe},\n"
         "                  cluster=cm.Cluster('H100-SXM', 8), prices=cm.Rental(price=2.0))\n"
         "assert cm.estimate(run).value('cost') > 0\n"
-        "print([m for m in ('numpy', 'scipy', 'pint', 'matplotlib', 'pandas') if m in sys.modules])"
+        "print([m for m in ('scipy', 'pint', 'matplotlib', 'pandas') if m in sys.modules])"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert printed.stdout.strip() == "[]"

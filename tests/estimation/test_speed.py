@@ -69,7 +69,7 @@ def test_goodput_is_computed_from_failures_and_lengthens_the_wall_time():
     assert est.value("wall_time") == pytest.approx(steps * est.value("step_time") / est.value("goodput"), rel=1e-9)
     frail = cm.estimate(scenario(layout=LAYOUT, reliability={"gpu_hours_per_failure": 500}))
     assert frail.value("goodput") < est.value("goodput")
-    assert frail.value("step_time") == est.value("step_time")
+    assert frail.value("step_time") == pytest.approx(est.value("step_time"), rel=1e-12)
     rows = {row["path"]: row for row in frail.explain("cost").rows()}
     assert rows["reliability.gpu_time_per_failure"]["value"] == pytest.approx(500)
     assert rows["reliability.gpu_time_per_failure"]["kind"] == "given"
@@ -81,7 +81,6 @@ def test_goodput_is_computed_from_failures_and_lengthens_the_wall_time():
         ({"cluster.accelerator": "MI300X"}, "no step was measured on MI300X"),
         ({"cluster.accelerator": "TPU-v5p"}, "no step was measured on TPU-v5p"),
         ({"architecture": {"total": "7B"}}, "parameter counts but no layers"),
-        ({"cluster.count": 1000, "recipe.batch_size": 7}, "none is possible"),
     ],
 )
 def test_the_class_default_is_used_and_noted_where_the_step_time_model_lacks_data(changes, reason):

@@ -80,7 +80,7 @@ class Scenario(Spec):
             step_time: RangeLike | None = ...,
             tokens_per_second: RangeLike | None = ...,
             goodput: RangeLike | None = ...,
-            layout: Layout | Mapping[str, object] | None = ...,
+            layout: Layout | Mapping[str, object] | str | None = ...,
             search: Literal["bounded", "full"] = ...,
             efficiency: Efficiency | Mapping[str, object] | None = ...,
             reliability: Reliability | Mapping[str, object] = ...,
@@ -116,9 +116,10 @@ class Scenario(Spec):
     goodput: Fraction | None = Field(
         default=None, description="Share of the wall time that is spent in useful steps [1]."
     )
-    layout: Layout | None = Field(
+    layout: Annotated[Layout, OrJson(("string",))] | None = Field(
         default=None,
-        description="How the model is distributed over the accelerators. A given layout runs at its modeled speed. "
+        description="How the model is distributed over the accelerators: fields of `Layout`, or a short text such as "
+        '"data 16, micro_batch 2, zero 1", as estimates print it. A given layout runs at its modeled speed. '
         "Default: the fastest layout of a search, with the modeled speed times the realized efficiency of "
         "published runs.",
     )

@@ -20,6 +20,7 @@ from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import GIB
 from costmodel.training.jobs.utilization import default_mfu
 from costmodel.training.layouts.changes import Case, fitting_changes
+from costmodel.training.layouts.division import division_warning, settled_batch
 from costmodel.training.layouts.fitting import (
     LEAST_PROBABILITY,
     TooLargeError,
@@ -91,17 +92,21 @@ def _in_given_layout(scenario: Scenario, layout: Layout, timed: list[AnyRecipe])
     """Return the speed in a given layout, with the uncertainty of the step-time model."""
     architecture, cluster = scenario.architecture, scenario.cluster
     steps = [step_time(architecture, cluster, recipe, layout, scenario.efficiency) for recipe in timed]
+    numbers = layouts(layout)
     figures: list[Figure] = []
+    batches: list[int] = []
     for step, recipe in zip(steps, timed, strict=True):
+        step_inputs = training_step_inputs(architecture, cluster, recipe, scenario.efficiency)
         if step.fit_probability < LEAST_PROBABILITY:
             raise TooLargeError(
                 f"layout: does not fit: {_too_large(step, recipe, scenario)}{_remedy(recipe, layout, scenario)}"
             )
-        figures += pass_mfus(scenario, recipe, layouts(layout), step_figure(step, scenario, recipe))
+        figure = _with_caution(step_figure(step, scenario, recipe), division_warning(step_inputs, numbers))
+        figures += pass_mfus(scenario, recipe, numbers, figure)
+        batches.append(int(settled_batch(step_inputs, numbers)))
     memories = tuple(_with_auxiliary(step.memory, recipe, scenario) for step, recipe in zip(steps, timed, strict=True))
     probability = min(float(step.fit_probability) for step in steps)
-    chosen = tuple(layout for _ in timed)
-    return Speed("layout", chosen, _batches(scenario, timed), memories, probability, tuple(figures))
+    return Speed("layout", tuple(layout for _ in timed), tuple(batches), memories, probability, tuple(figures))
 
 
 def _too_large(step: StepTime, recipe: AnyRecipe, scenario: Scenario) -> str:
@@ -142,7 +147,7 @@ def _in_planned_layout(scenario: Scenario, timed: list[AnyRecipe]) -> Speed:
         step_inputs = training_step_inputs(architecture, cluster, recipe, scenario.efficiency)
         planned = _plan(scenario, recipe, step_inputs)
         plans.append((step_inputs, planned))
-        figure = _modeled(scenario, recipe, planned)
+        figure = _with_caution(_modeled(scenario, recipe, planned), planned.warning)
         figures += pass_mfus(scenario, recipe, planned.layout, figure)
     memories = tuple(
         _with_auxiliary(
@@ -182,31 +187,36 @@ def _modeled(scenario: Scenario, recipe: AnyRecipe, planned: Plan) -> Figure:
 
     The realized efficiency of published jobs contains the error of the model, so the MFU has no spread beside it.
     """
-    settled = recipe.replace(batch_size=int(planned.batch_size))
     layout = layout_of(list(planned.layout))
-    figure = step_figure(
-        step_time(scenario.architecture, scenario.cluster, settled, layout, scenario.efficiency), scenario, recipe
-    )
+    step = step_time(scenario.architecture, scenario.cluster, recipe, layout, scenario.efficiency)
+    figure = step_figure(step, scenario, recipe)
     calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
     return figure if calibrated or scenario.realized_efficiency is not None else figure._replace(spread=None)
 
 
+def _with_caution(figure: Figure, caution: str) -> Figure:
+    return figure._replace(provenance=figure.provenance._replace(caution=caution))
+
+
 def _plan(scenario: Scenario, recipe: AnyRecipe, step_inputs: StepInputs) -> Plan:
-    free = recipe.batch_size is None
-    try:
-        planned = plan(step_inputs, free_batch=free)
-    except TooLargeError:
-        raise
-    except InputError as error:
-        raise MissingFactError(str(error)) from None
+    """Return the planned layout; with the full search, the fastest of the whole space if any fits."""
+    planned = plan(step_inputs)
     if scenario.search == "bounded":
         return planned
     from costmodel.training.layouts.search import search_layouts
 
-    settled = recipe.replace(batch_size=int(planned.batch_size))
-    whole = search_layouts(scenario.architecture, scenario.cluster, settled, efficiency=scenario.efficiency)
-    layout: Layout = whole.best.layout
-    return Plan(layouts(layout), planned.batch_size, whole.best.seconds, whole.evaluated)
+    try:
+        search = search_layouts(scenario.architecture, scenario.cluster, recipe, efficiency=scenario.efficiency)
+    except InputError:  # only a last resort of the planner fits
+        return planned
+    best: Layout = search.best.layout
+    layout = layouts(best)
+    batch = settled_batch(step_inputs, layout)
+    if planned.seconds / planned.batch_size < search.best.seconds / batch:
+        return planned
+    needed = search.best.memory.total
+    warning = division_warning(step_inputs, layout)
+    return Plan(layout, batch, search.best.seconds, needed, search.evaluated, warning)
 
 
 def _class_default(scenario: Scenario, reason: str, precision_factor: float) -> Speed:
@@ -220,10 +230,6 @@ def _class_default(scenario: Scenario, reason: str, precision_factor: float) -> 
         return Speed("class", figures=(trained,))
     figures = [figure for recipe in timed for figure in pass_mfus(scenario, recipe, None, trained)]
     return Speed("class", figures=tuple(figures))
-
-
-def _batches(scenario: Scenario, timed: list[AnyRecipe]) -> tuple[int, ...]:
-    return tuple(recipe.sequences(scenario.cluster.count) for recipe in timed)
 
 
 def goodput_figures(scenario: Scenario, basis: Basis) -> dict[str, tuple[str, Figure]]:

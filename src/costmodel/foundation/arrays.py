@@ -96,6 +96,16 @@ def rounded_up(value: N) -> N:
     return np.ceil(value - 1e-9)
 
 
+def least_common_multiple(first: N, second: N) -> N:
+    """Return the least common multiple of two whole numbers, elementwise for arrays."""
+    if isinstance(first, Number) and isinstance(second, Number):
+        return float(math.lcm(int(first), int(second)))
+    import numpy as np
+
+    multiple: N = np.lcm(np.asarray(first).astype(int), np.asarray(second).astype(int)).astype(float)
+    return multiple
+
+
 def sqrt(value: N) -> N:
     """Return the square root, elementwise for arrays."""
     if isinstance(value, Number):

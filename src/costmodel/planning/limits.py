@@ -51,7 +51,7 @@ def planned(architecture: Architecture, recipe: AnyRecipe, cluster: Cluster) -> 
     Raises
     ------
     TooLargeError
-        If the model fits on no layout.
+        If the model fits on no layout according to the predicted memory.
     InputError
         If no layout is possible for another reason, such as the batch size.
     MissingFactError
@@ -62,7 +62,11 @@ def planned(architecture: Architecture, recipe: AnyRecipe, cluster: Cluster) -> 
         inputs = training_step_inputs(architecture, cluster, recipe, None)
     except MissingFactError:
         inputs = training_step_inputs(architecture, _stand_in(cluster), recipe, None)
-    return inputs, plan(inputs, free_batch=recipe.batch_size is None)
+    chosen = plan(inputs)
+    if chosen.memory > inputs.available_memory:
+        needed, available = chosen.memory / GIB, inputs.available_memory / GIB
+        raise TooLargeError(f"layout: the smallest needs {needed:.1f} of {available:.1f} GiB per accelerator")
+    return inputs, chosen
 
 
 def check_auxiliary_models(architecture: Architecture, recipe: AnyRecipe, cluster: Cluster) -> None:

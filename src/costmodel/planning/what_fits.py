@@ -357,6 +357,9 @@ def _with_memory(fit: Fit, result: Estimate) -> Fit:
     """Return a row with its layout and memory; without those of the estimate, those of a stand-in accelerator."""
     peak, scenario = result.value("memory"), fit.scenario
     if not isinstance(peak, Missing):
+        usable = scenario.cluster.accelerator.usable_memory
+        if usable is not None and peak > usable:
+            raise TooLargeError(f"the smallest layout needs {peak / GIB:.1f} of {usable / GIB:.1f} GiB per GPU")
         return replace(fit, memory=peak, layout=result.layout)
     recipe = scenario.recipes[0]
     inputs, plan = planned(scenario.architecture, recipe, scenario.cluster)

@@ -281,7 +281,7 @@ def test_model_too_large_for_data_parallelism_is_planned():
         time="",
         accelerator="H100-SXM",
     )
-    assert read.setup.layout.accelerators == 16 and read.setup.layout.data < 16
+    assert read.setup.layout.accelerators == 16 and (read.setup.layout.data < 16 or read.setup.layout.zero == 3)
     assert read.setup.accumulation * read.setup.layout.data * read.setup.layout.micro_batch == 32
 
 

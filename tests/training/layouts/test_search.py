@@ -32,19 +32,21 @@ RECIPE = cm.Pretraining(tokens="100B", sequence_length=4096, batch_size=8)
 EIGHT = cm.Cluster("H100-SXM", 8)
 TWO_NODES = cm.Cluster("H100-SXM", 8, gpus_per_node=4)
 FIXED = {
+    "context": (1, 2, 4, 8),
     "loss": "fused",
     "sequence_parallel": True,
     "overlap_tensor": False,
     "overlap_data": True,
     "offload_optimizer": False,
 }
-"""Fixed options of the exhaustive search: 32 times fewer layouts."""
+"""Options that the search does not vary unless a constraint names them."""
+FLAGS = {"loss": ("whole", "fused"), **dict.fromkeys(("sequence_parallel", *list(FIXED)[3:]), (False, True))}
 CASES = [
     (DENSE, EIGHT, FIXED),
     (DENSE, TWO_NODES, {**FIXED, "zero": (0, 3), "recompute": ("none", "full")}),
     (MIXTURE, EIGHT, {**FIXED, "zero": (1, 3), "recompute": ("selective", "full"), "context": 1}),
     (DENSE, cm.Cluster("H100-SXM", 6), {**FIXED, "zero": 1}),  # a count that is not a power of two
-    (DENSE, EIGHT, {"tensor": 4, "micro_batch": 1, "recompute": "none", "zero": (0, 2), "data": 2}),  # all flags
+    (DENSE, EIGHT, {"tensor": 4, "micro_batch": 1, "recompute": "none", "zero": (0, 2), "data": 2, **FLAGS}),
     (DENSE, EIGHT, {**FIXED, "attention": ATTENTION_KERNELS, "tensor": (2, 8), "zero": 3, "shard": 2}),
 ]
 DEGREES = ("data", "tensor", "pipeline", "context", "expert", "expert_tensor")
@@ -62,12 +64,13 @@ def everything(case):
     """The steps of all feasible layouts, enumerated independently of the search."""
     architecture, cluster, constraints = CASES[case]
     count, depth, batch = cluster.count, architecture.depth, RECIPE.batch_size
-    factors = [split for split in range(1, count + 1) if count % split == 0]
+    factors = [split for split in range(1, count + 1) if count % split == 0 or split in {2, 4}]
+    stages = sorted({*factors, 3})  # 8 layers: 3 stages have at most 3 layers each
     mixture = architecture is MIXTURE
     every = {
-        "data": factors,
+        "data": range(1, count + 1),
         "tensor": factors,
-        "pipeline": factors,
+        "pipeline": stages,
         "context": factors,
         "expert": [1, 2, 4] if mixture else [1],
         "expert_tensor": factors if mixture else [1],
@@ -77,10 +80,10 @@ def everything(case):
         "shard": [None, "node"],
         "recompute": ["none", "selective", "full"],
         "attention": ["latest"],
-        **{name: ["whole", "fused"] if name == "loss" else [False, True] for name in FIXED},
+        **{name: [value] for name, value in FIXED.items() if name != "context"},
         **{name: list(value) if isinstance(value, tuple) else [value] for name, value in constraints.items()},
     }
-    degrees = [split for split in product(*(every[name] for name in DEGREES)) if math.prod(split[:4]) == count]
+    degrees = [split for split in product(*(every[name] for name in DEGREES)) if math.prod(split[:4]) <= count]
     options = list(product(*(values for name, values in every.items() if name not in DEGREES)))
     steps = []
     for split, rest in product(degrees, options):
@@ -96,6 +99,9 @@ def everything(case):
 def wanted(given, cluster, constraints, depth):
     """Return whether a layout is in the search space, which has one of several equivalent layouts."""
     ranks, of_node = given["data"] * given["context"], cluster.node_size / given["tensor"]
+    sequences = math.ceil(RECIPE.batch_size / given["data"])
+    if given["micro_batch"] not in {math.ceil(sequences / parts) for parts in range(1, sequences + 1)}:
+        return False
     if depth % given["interleave"] or given["expert_tensor"] not in {1, given["tensor"]}:
         return False
     if given["shard"] == "node":
@@ -201,7 +207,9 @@ def test_results_satisfy_constraints(constraints):
 def test_constraints_never_reduce_step_time():
     free = cm.search_layouts(DENSE, EIGHT, RECIPE)
     assert free.best.seconds <= search_result(0).best.seconds
-    assert free.considered > search_result(0).considered
+    assert free.best.seconds == search_result(0).best.seconds, "the fixed options are the defaults"
+    flags = cm.search_layouts(DENSE, EIGHT, RECIPE, overlap_tensor=(False, True))
+    assert flags.considered > free.considered and flags.best.seconds <= free.best.seconds
     exact = {name: getattr(free.best.layout, name) for name in ("data", "tensor", "micro_batch", "zero", "recompute")}
     assert cm.search_layouts(DENSE, EIGHT, RECIPE, **exact).best.seconds == free.best.seconds
 
@@ -240,8 +248,8 @@ def test_non_numeric_constraints_are_rejected(constraint):
 def test_infeasible_constraints_raise_with_reasons():
     with pytest.raises(cm.InputError, match=r"none of 8 H100-SXM.* is possible: the constraints allow none"):
         cm.search_layouts(DENSE, EIGHT, RECIPE, tensor=3)
-    with pytest.raises(cm.InputError, match=r"the batch size is not a multiple of data × micro_batch \(\d"):
-        cm.search_layouts(DENSE, EIGHT, RECIPE, micro_batch=7)
+    with pytest.raises(cm.InputError, match=r"micro_batch exceeds the sequences of a data-parallel replica \(\d"):
+        cm.search_layouts(DENSE, EIGHT, RECIPE, micro_batch=9)
 
 
 # Memory

@@ -119,6 +119,40 @@ def test_default_sharding_covers_all_data_parallel_ranks():
     assert layout_of(layouts(Layout(data=4, context=2, shard=8))) == Layout(data=4, context=2)
 
 
+@settings(max_examples=500, deadline=None)
+@given(any_layout())
+def test_short_text_names_every_field_that_differs_from_its_default(layout):
+    assert Layout.parse(layout.brief()) == layout
+    assert Layout.parse(layout.brief().replace(" ", "=", 1)) == layout
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("data 8, tensr 2", "unknown field of a layout 'tensr'; did you mean 'tensor'"),
+        ("data 8, data 4", "data is given twice"),
+        ("data 8 4", "expected data and one value; got 'data 8 4'"),
+        ("no zero", "expected zero and one value; got 'no zero'"),
+        ("eager or not", "expected eager or no eager; got 'eager or not'"),
+        ("", "expected a text such as \"data 16, micro_batch 2, zero 1\"; got ''"),
+        ("data x", "data"),
+        ("recompute some", "recompute"),
+    ],
+)
+def test_wrong_short_texts_are_rejected(text, problem):
+    with pytest.raises(cm.InputError, match=problem):
+        Layout.parse(text)
+    with pytest.raises(cm.InputError, match=problem):
+        cm.Scenario("llama-3.1-8b", cm.Pretraining(tokens="1T"), cm.Cluster("H100-SXM", 8), layout=text)
+
+
+def test_step_time_takes_a_short_text():
+    recipe = cm.Pretraining(tokens="1B", sequence_length=64, batch_size=16)
+    given, text = Layout(data=8, tensor=2, micro_batch=2), "data 8, tensor 2, micro_batch 2"
+    cluster = cm.Cluster("H100-SXM", 16)
+    assert cm.step_time(MIXTURE, cluster, recipe, text) == cm.step_time(MIXTURE, cluster, recipe, given)
+
+
 def test_gradient_accumulation_steps():
     assert accumulation(64, layouts(Layout(data=4, micro_batch=2))) == 8
 
@@ -128,25 +162,21 @@ def test_feasible_layout_has_no_infeasibility_reasons():
     assert against(32, 32, layouts(layout)) == []
 
 
-INTERLEAVE = "interleave needs pipeline stages and micro-batches in multiples of them"
+DIFFERENT = "data × tensor × pipeline × context differs from the number of accelerators"
+INTERLEAVE = "interleave needs pipeline stages"
 
 
 @pytest.mark.parametrize(
     ("reason", "count", "batch", "changes"),
     [
-        ("data × tensor × pipeline × context differs from the number of accelerators", 16, 16, {"data": 8}),
-        ("the batch size is not a multiple of data × micro_batch", 8, 12, {"data": 8}),
-        ("the batch size is not a multiple of data × micro_batch", 1, 6, {"micro_batch": 4}),
+        (DIFFERENT, 16, 16, {"data": 8}),
+        (DIFFERENT, 8, 16, {"data": 9}),
+        ("micro_batch exceeds the sequences of a data-parallel replica", 8, 12, {"data": 8, "micro_batch": 3}),
+        ("micro_batch exceeds the sequences of a data-parallel replica", 1, 6, {"micro_batch": 7}),
         ("the number of attention heads is not a multiple of tensor", 16, 16, {"tensor": 16}),
         ("the number of attention heads is not a multiple of tensor", 3, 16, {"tensor": 3}),
         ("pipeline × interleave exceeds the number of layers", 16, 16, {"pipeline": 16}),
         ("pipeline × interleave exceeds the number of layers", 4, 16, {"pipeline": 4, "interleave": 4}),
-        (
-            "interleave needs pipeline stages and micro-batches in multiples of them",
-            4,
-            6,
-            {"pipeline": 4, "interleave": 2},
-        ),
         (INTERLEAVE, 1, 6, {"interleave": 2}),
         ("the sequence length is not a multiple of 2 × context", 64, 16, {"context": 64}),
         ("the number of experts is not a multiple of expert", 3, 3, {"data": 3, "expert": 3}),
@@ -169,6 +199,20 @@ def test_odd_sequence_length_is_allowed_without_context_parallelism():
     assert against(2, 1, layouts(Layout(context=2)), odd) == ["the sequence length is not a multiple of 2 × context"]
 
 
+def test_accelerators_too_few_for_another_replica_may_be_idle():
+    assert against(7, 16, layouts(Layout(tensor=2, data=3))) == []
+    assert against(8, 16, layouts(Layout(tensor=2, data=3))) == [DIFFERENT]
+    assert against(31, 32, layouts(Layout(data=16, expert=16))) == [], "the experts need multiples of 16"
+
+
+def test_batch_size_need_not_be_a_multiple_of_replicas():
+    assert against(8, 12, layouts(Layout(data=8))) == []
+    assert accumulation(12, layouts(Layout(data=8))) == 2
+    assert accumulation(6, layouts(Layout(micro_batch=4))) == 2
+    assert accumulation(6, layouts(Layout(pipeline=4))) == 6
+    assert accumulation(6, layouts(Layout(pipeline=4, interleave=2))) == 8, "multiples of the stages"
+
+
 def test_pipeline_stages_need_not_divide_layers():
     assert against(3, 8, layouts(Layout(pipeline=3))) == []
 
@@ -189,14 +233,13 @@ def test_step_time_of_infeasible_layout_lists_every_reason():
         cm.step_time(MIXTURE, cm.Cluster("H100-SXM", 16), recipe, Layout(data=8, tensor=16))
     for reason in (
         "differs from the number",
-        "batch size is not a multiple",
         "the number of attention heads is not a multiple of tensor",
     ):
         assert reason in str(caught.value)
     assert "16 accelerators, 12 sequences" in str(caught.value)
 
 
-@pytest.mark.parametrize("value", [[], "layout", [Layout(), "layout"], [None]])
+@pytest.mark.parametrize("value", [[], 7, [Layout(), "layout"], [None]])
 def test_non_layout_values_are_rejected(value):
     recipe = cm.Pretraining(tokens="1B", sequence_length=64, batch_size=12)
     with pytest.raises(cm.InputError, match="`layout` must be a Layout or a sequence of them"):

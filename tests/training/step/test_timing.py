@@ -284,6 +284,16 @@ def test_pipeline_send_recv_volume():
         assert parts.pipeline_send_recv == pytest.approx(BATCH * 2 * chunks * 2 * LENGTH * 4096 / 1e11)
 
 
+def test_slowest_link_of_a_pipeline_decides_its_send_recv():
+    """Stages of 4 ranks: neighbors share a node of 8, but other boundaries are between nodes."""
+    layout, length = Layout(data=4, pipeline=4), 2 * 2 * LENGTH * 4096
+    for network in (1e9, 1e6):
+        parts = breakdown(PLAIN, layout, hardware=SLOW._replace(network_bandwidth=network, gpus_per_node=8.0))
+        assert parts.pipeline_send_recv == pytest.approx(BATCH / 4 * length / network)
+    inside = breakdown(PLAIN, layout, hardware=SLOW._replace(network_bandwidth=1e6, gpus_per_node=16.0))
+    assert inside.pipeline_send_recv == pytest.approx(BATCH / 4 * length / 1e11)
+
+
 def test_optimizer_offload_is_limited_by_host_bandwidth():
     hardware = IDEAL._replace(host_bandwidth=1e10)
     kept, away = (

@@ -52,7 +52,7 @@ def modeled_run(run: Run) -> ModeledRun | None:
     recipe = Pretraining(tokens=run.tokens, sequence_length=run.sequence_length, precision=precision)
     try:
         inputs = training_step_inputs(run.detailed, Cluster(run.accelerator, count), recipe, None)
-        planned = plan(inputs, free_batch=True, attention=usual_kernel(run.year))
+        planned = plan(inputs, attention=usual_kernel(run.year))
     except CostModelError:
         return None
     goodput = Reliability().goodput(count, float(run.detailed.parameters.total))

@@ -1,47 +1,59 @@
-"""Planned layout: the fastest of a few hundred usual layouts, found quickly enough for every estimate.
+"""Planned layout: the fastest of some thousand usual layouts, found quickly enough for every estimate.
 
-The usual layouts have tensor parallelism within a node, pipeline stages that divide the layers evenly, at most one
-interleaved schedule, and the least recomputation that fits. `search_layouts` searches the whole space.
+The usual layouts have tensor parallelism within a node. `search_layouts` searches the whole space. All layouts are
+compared whether or not smaller ones fit, so that more memory or a faster accelerator never makes a plan slower.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
-from costmodel.foundation.errors import InputError
+from costmodel.foundation.arrays import Array
 from costmodel.foundation.tables import constant
 from costmodel.foundation.units import GIB
-from costmodel.training.layouts.fitting import TooLargeError
-from costmodel.training.layouts.space import divisors
+from costmodel.training.layouts.division import division_warning, settled_batch
+from costmodel.training.layouts.fitting import LEAST_PROBABILITY, TooLargeError, step_fit_probability
+from costmodel.training.layouts.space import (
+    DEGREES,
+    divisors,
+    most_context,
+    most_replicas,
+    software_options,
+    stage_counts,
+)
 from costmodel.training.step.layout import (
     ATTENTION_KERNELS,
-    LOSS_IMPLEMENTATIONS,
     Kernel,
     Layouts,
-    accumulation,
     infeasibility_reasons,
 )
-from costmodel.training.step.memory import memory
+from costmodel.training.step.memory import host_bytes, memory
 from costmodel.training.step.timing import step_breakdown
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from costmodel.training.layouts.step_time import StepInputs
 
 MOST_TENSOR = constant("most_tensor")
 """Largest tensor-parallel degree: a usual node [1]."""
-LONG = constant("context_parallel_length")
-"""Least sequence length for context parallelism [token]."""
+MOST_EXPERT = constant("most_expert")
+"""Largest expert-parallel degree [1]."""
 CONTEXT_DEGREES = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Context-parallel degrees of long sequences [1]."""
-MICRO_BATCHES = (1.0, 2.0, 4.0, 8.0)
-"""Micro-batch sizes [1]."""
-EXPERT_DEGREES = (1.0, 8.0, 16.0, 32.0, 64.0)
-"""Expert-parallel degrees [1]."""
-MOST_IMBALANCE = constant("most_imbalance")
-"""Largest pipeline stage over the mean stage, at most [1]."""
+"""Context-parallel degrees [1]."""
+MICRO_BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+"""Largest micro-batch sizes: the sequences of a replica are divided into equal parts of at most this size [1]."""
+CHUNKS = (1.0, 2.0, 4.0, math.inf)
+"""Chunks of layers per pipeline stage; infinity stands for one layer per chunk [1]."""
+FIRST_ROWS = 64
+"""Degrees and micro-batch sizes that are compared first [1]."""
+AMPLE = 2.0
+"""Memory / least memory needed without a last resort, above which the last resort is not compared [1]."""
 
 
 class Plan(NamedTuple):
@@ -53,63 +65,82 @@ class Plan(NamedTuple):
     """Sequences per step (global batch size) [1]."""
     seconds: float
     """Step time [s]."""
+    memory: float
+    """Predicted peak memory per GPU, without auxiliary models [byte]."""
     compared: int
     """Number of layouts compared [1]."""
+    warning: str
+    """Numbers that divide badly, with better ones; empty if there are none."""
+
+
+class _Compared(NamedTuple):
+    """Result of a comparison: rows of numbers in the order of `Layouts`, or None."""
+
+    fastest: tuple[float, ...] | None
+    """Fastest layout that fits."""
+    seconds: float
+    """Its step time per sequence [s]."""
+    leanest: tuple[float, ...] | None
+    """Layout that needs least memory, of those seen."""
+    memory: float
+    """Its memory [byte]."""
+    compared: int
+    """Layouts whose step time was compared [1]."""
 
 
 @lru_cache(maxsize=1024)
-def plan(inputs: StepInputs, free_batch: bool = False, attention: Kernel = "latest") -> Plan:
-    """Return the fastest of the usual layouts.
+def plan(inputs: StepInputs, attention: Kernel = "latest") -> Plan:
+    """Return the fastest of the usual layouts that fit, or the one that needs least memory if none fits.
+
+    Last resorts are context parallelism of short sequences, and offloading: such layouts are compared where no others
+    fit, or hardly. They count only with less memory than the others need.
 
     Parameters
     ----------
     inputs : StepInputs
-    free_batch : bool
-        Whether the batch size may be rounded to a multiple that a layout needs.
     attention : str
         Attention kernel.
 
     Raises
     ------
     TooLargeError
-        If the model fits on no layout; the message gives the least memory needed.
-    InputError
-        If no layout is possible.
+        If the model certainly fits on no layout; the message gives the least memory needed.
     """
-    kernel = float(ATTENTION_KERNELS.index(attention))
-    least_memory = math.inf
-    for offload in (0.0, 1.0) if inputs.eager else (0.0,):  # general-purpose trainers offload as a last resort
-        best, needed = _fastest(inputs, free_batch, kernel, offload)
-        least_memory = min(least_memory, needed)
-        if best is not None:
-            return best
-    raise _error(inputs, least_memory)
+    available, limit = inputs.available_memory, math.inf
+    options = {**software_options(inputs), "attention": float(ATTENTION_KERNELS.index(attention))}
+    best = _Compared(None, math.inf, None, math.inf, 0)
+    for context, resort in _resorts(inputs):
+        blocks = _blocks(inputs, context, {**options, **resort})
+        for block in blocks:
+            best = _better(best, _fastest(inputs, block, min(available, limit)))
+        if available >= AMPLE * best.memory:
+            break
+        for block in blocks:
+            best = _better(best, _leanest(inputs, block))
+        limit = min(limit, best.memory)
+    row = best.fastest or best.leanest
+    if row is None:
+        raise _error(inputs, best.memory)
+    layout: Layouts = Layouts(*row)
+    batch = settled_batch(inputs, layout)
+    breakdown = step_breakdown(inputs.work, inputs.numerics, inputs.hardware, batch, layout, inputs.constants)
+    needed = memory(inputs.work, inputs.numerics, batch, layout).total
+    on_host = host_bytes(inputs.work, inputs.numerics, batch, layout)
+    if best.fastest is None and step_fit_probability(inputs, needed, on_host) < LEAST_PROBABILITY:
+        raise _error(inputs, needed)
+    return Plan(layout, batch, breakdown.total, needed, best.compared, division_warning(inputs, layout))
 
 
-def _fastest(inputs: StepInputs, free_batch: bool, kernel: float, offload: float) -> tuple[Plan | None, float]:
-    """Return the fastest layout, None if none is possible or fits, and the least memory needed [byte]."""
-    best: Plan | None = None
-    least_memory, compared = math.inf, 0
-    combinations = ((degrees, zero) for degrees in _degrees(inputs) for zero in _zero_levels(inputs, degrees))
-    for degrees, zero in combinations:
-        for layout, batch in _layouts(inputs, degrees, zero, free_batch, kernel):
-            fitting, needed = _least_recompute(inputs, layout._replace(offload_optimizer=offload), batch)
-            least_memory = min(least_memory, needed)
-            if fitting is None:
-                break  # larger micro-batches need more memory
-            for scheduled in _schedules(inputs, fitting, batch):
-                breakdown = step_breakdown(
-                    inputs.work, inputs.numerics, inputs.hardware, batch, scheduled, inputs.constants
-                )
-                seconds = float(breakdown.total)
-                compared += 1
-                if best is None or seconds / batch < best.seconds / best.batch_size:
-                    best = Plan(scheduled, batch, seconds, compared)
-    return None if best is None else best._replace(compared=compared), least_memory
+def _better(first: _Compared, second: _Compared) -> _Compared:
+    """Return the fastest and the leanest layout of two comparisons; the first wins ties."""
+    fastest = first if first.seconds <= second.seconds else second
+    leanest = first if first.memory <= second.memory else second
+    compared = first.compared + second.compared
+    return _Compared(fastest.fastest, fastest.seconds, leanest.leanest, leanest.memory, compared)
 
 
-def _error(inputs: StepInputs, least_memory: float) -> InputError:
-    """Return the error that no layout fits or is possible."""
+def _error(inputs: StepInputs, least_memory: float) -> TooLargeError:
+    """Return the error that no layout fits."""
     auxiliary, capacity = inputs.auxiliary_bytes / GIB, inputs.hardware.memory / GIB
     if inputs.available_memory <= 0:
         return TooLargeError(
@@ -119,111 +150,167 @@ def _error(inputs: StepInputs, least_memory: float) -> InputError:
     accelerators = f"{inputs.accelerators:,.0f} accelerator{plural} of {capacity:.0f} GiB"
     if inputs.auxiliary_bytes > 0:
         accelerators += f", {auxiliary:.1f} GiB of each used by auxiliary models"
-    if least_memory < math.inf:
-        needed = f"the smallest needs {least_memory / GIB:.1f} GiB per accelerator"
-        return TooLargeError(f"layout: the model fits on no layout of {accelerators}; {needed}")
-    return InputError(f"layout: none is possible on {accelerators} with {inputs.batch_size:g} sequences per step")
+    needed = f"the smallest needs {least_memory / GIB:.1f} GiB per accelerator"
+    return TooLargeError(f"layout: the model fits on no layout of {accelerators}; {needed}")
 
 
-def _degrees(inputs: StepInputs) -> Iterator[tuple[float, ...]]:
-    """Yield (data, tensor, pipeline, context, expert) degrees; general-purpose trainers use data parallelism only."""
-    work, count = inputs.work, inputs.accelerators
+def _resorts(inputs: StepInputs) -> list[tuple[float, dict[str, float]]]:
+    """Return the largest context-parallel degree and the options to compare, in order, until a layout fits.
+
+    General-purpose trainers offload the optimizer states as the last resort.
+    """
+    usual, most = most_context(inputs.work), 1.0 if inputs.eager else CONTEXT_DEGREES[-1]
+    first: list[tuple[float, dict[str, float]]] = [(usual, {})] if usual < most else []
+    return [*first, (most, {}), *([(most, {"offload_optimizer": 1.0})] if inputs.eager else [])]
+
+
+def _usual_degrees(inputs: StepInputs, largest_context: float) -> list[tuple[float, ...]]:
+    """Return the usual degrees of parallelism; general-purpose trainers use data parallelism only."""
+    work, count, node = inputs.work, inputs.accelerators, inputs.hardware.gpus_per_node
     if inputs.eager:
-        yield count, 1.0, 1.0, 1.0, 1.0
-        return
-    contexts = CONTEXT_DEGREES if work.sequence_length >= LONG else (1.0,)
-    experts = [degree for degree in EXPERT_DEGREES if work.experts % degree == 0]
-    most_tensor = min(MOST_TENSOR, inputs.hardware.gpus_per_node)
-    tensors = [degree for degree in divisors(count) if degree <= most_tensor and work.heads % degree == 0]
-    for tensor in tensors:
-        for pipeline in divisors(count / tensor):
-            if pipeline > work.layers or (pipeline > 1 and not _is_balanced(work.layers, pipeline)):
-                continue
-            for context in contexts:
-                data = count / (tensor * pipeline * context)
-                if data < 1 or data % 1:
-                    continue
-                ranks = tensor * context * data
-                for expert in experts:
-                    if ranks % expert == 0:
-                        yield data, tensor, pipeline, context, expert
+        return [(count, 1.0, 1.0, 1.0, 1.0, 1.0)]
+    tensors = [degree for degree in divisors(work.heads) if degree <= min(MOST_TENSOR, node)]
+    pipelines = stage_counts(work.layers)
+    contexts = [
+        degree
+        for degree in CONTEXT_DEGREES
+        if degree == 1 or (degree <= largest_context and work.sequence_length % (2 * degree) == 0)
+    ]
+    experts = [degree for degree in divisors(work.experts) if degree <= MOST_EXPERT]
+    degrees: list[tuple[float, ...]] = []
+    for tensor, pipeline, context in product(tensors, pipelines, contexts):
+        if tensor * pipeline * context > count:
+            continue
+        for expert, expert_tensor in product(experts, sorted({1.0, tensor}) if experts[-1] > 1 else (1.0,)):
+            data = most_replicas(count, tensor, pipeline, context, expert * expert_tensor)
+            if data > 0:
+                degrees.append((data, tensor, pipeline, context, expert, expert_tensor))
+    return degrees
 
 
-def _is_balanced(layers: float, stages: float) -> bool:
-    """Return whether the largest pipeline stage is at most `MOST_IMBALANCE` times the mean."""
-    return math.ceil(layers / stages) * stages <= MOST_IMBALANCE * layers
+def _blocks(inputs: StepInputs, largest_context: float, options: dict[str, float]) -> list[Layouts[Array]]:
+    """Return all layouts with some options, those without pipeline stages first."""
+    degrees = _usual_degrees(inputs, largest_context)
+    flat, staged = ([row for row in degrees if (row[2] > 1) == pipelined] for pipelined in (False, True))
+    return [_block(inputs, rows, options, bool(rows is staged)) for rows in (flat, staged) if rows]
 
 
-def _zero_levels(inputs: StepInputs, degrees: tuple[float, ...]) -> tuple[float, ...]:
-    """Return the ZeRO levels to compare: 1 with pipeline stages.
+def _fastest(inputs: StepInputs, block: Layouts[Array], allowed: float) -> _Compared:
+    """Return the fastest layout of a block with at most the allowed memory [byte], and the leanest one seen.
 
-    General-purpose trainers use ZeRO-3, or ZeRO-2 if the weights are frozen.
+    The rows of the block are compared in the order of their step time without recomputation, which is a lower bound,
+    until it exceeds the best step time found.
     """
-    data, _, pipeline, context, _ = degrees
-    if inputs.eager and data > 1:
-        return (3.0,) if inputs.numerics.trained > 0 else (2.0, 3.0)
-    return (1.0, 2.0, 3.0) if pipeline == 1 and data * context > 1 else (1.0,)
+    import numpy as np
+
+    first = block._replace(recompute=block.recompute[..., :1])
+    bounds = np.where(_possible(inputs, first), _seconds(inputs, first), np.inf).min(axis=(1, 2, 3))
+    order = np.argsort(bounds, kind="stable")
+    order = order[np.isfinite(bounds[order])]
+    best, start, size = _Compared(None, math.inf, None, math.inf, 0), 0, FIRST_ROWS
+    while start < len(order) and bounds[order[start]] < best.seconds:
+        rows = _rows(block, order[start : start + size], len(bounds))
+        used = _needed(inputs, rows)
+        seconds = np.where(used <= allowed, _seconds(inputs, rows), np.inf)
+        quick, lean = (np.unravel_index(int(values.argmin()), used.shape) for values in (seconds, used))
+        fastest = _row(rows, quick) if np.isfinite(seconds[quick]) else None
+        count = int(np.isfinite(seconds).sum())
+        found = _Compared(fastest, float(seconds[quick]), _row(rows, lean), float(used[lean]), count)
+        best = _better(best, found)
+        start, size = start + size, 4 * size
+    return best
 
 
-def _layouts(
-    inputs: StepInputs, degrees: tuple[float, ...], zero: float, free_batch: bool, kernel: float
-) -> Iterator[tuple[Layouts, float]]:
-    """Yield possible layouts by ascending micro-batch size, each with its batch size."""
-    data, tensor, pipeline, context, expert = degrees
-    loss = float(LOSS_IMPLEMENTATIONS.index("whole" if inputs.eager else "fused"))
-    for micro_batch in MICRO_BATCHES:
-        multiple = data * micro_batch * (pipeline if free_batch else 1.0)
-        rounded = max(round(inputs.batch_size / multiple), 1.0) * multiple
-        batch = rounded if free_batch else inputs.batch_size
-        if micro_batch > 1 and batch > 2 * inputs.batch_size:
-            return
-        layout = Layouts(
-            data=data,
-            tensor=tensor,
-            pipeline=pipeline,
-            context=context,
-            expert=expert,
-            expert_tensor=1.0,
-            micro_batch=micro_batch,
-            interleave=1.0,
-            zero=zero,
-            shard=data * context,
-            recompute=0.0,
-            sequence_parallel=1.0,
-            attention=kernel,
-            loss=loss,
-            eager=float(inputs.eager),
-            overlap_tensor=0.0,
-            overlap_data=1.0,
-            offload_optimizer=0.0,
-            offload_weights=0.0,
-            offload_activations=0.0,
-            tiled_feed_forward=0.0,
-            step_in_backward=0.0,
-        )
-        if not any(infeasibility_reasons(inputs.work, inputs.accelerators, batch, layout).values()):
-            yield layout, batch
+def _leanest(inputs: StepInputs, block: Layouts[Array]) -> _Compared:
+    """Return the layout of a block that needs least memory."""
+    import numpy as np
+
+    used = _needed(inputs, block)
+    place = np.unravel_index(int(used.argmin()), used.shape)
+    return _Compared(None, math.inf, _row(block, place), float(used[place]), 0)
 
 
-def _least_recompute(inputs: StepInputs, layout: Layouts, batch: float) -> tuple[Layouts | None, float]:
-    """Return the layout with the least recomputation that fits, and the memory of the last one tried [byte].
+def _possible(inputs: StepInputs, block: Layouts[Array]) -> NDArray[np.bool_]:
+    """Return which layouts of a block are possible."""
+    import numpy as np
 
-    General-purpose trainers use full recomputation.
+    possible = np.ones((1,) * 4, dtype=bool)
+    batch = settled_batch(inputs, block)
+    for applies in infeasibility_reasons(inputs.work, inputs.accelerators, batch, block).values():
+        possible = possible & ~np.asarray(applies)
+    return possible
+
+
+def _needed(inputs: StepInputs, block: Layouts[Array]) -> Array:
+    """Return the peak memory of the layouts of a block [byte].
+
+    It is infinite where a layout is not possible, or needs more host memory than there is.
     """
-    needed = math.inf
-    for mode in (2.0,) if inputs.eager else (0.0, 1.0, 2.0):
-        recomputing = layout._replace(recompute=mode)
-        needed = float(memory(inputs.work, inputs.numerics, batch, recomputing).total)
-        if needed <= inputs.available_memory:
-            return recomputing, needed
-    return None, needed
+    import numpy as np
+
+    batch = settled_batch(inputs, block)
+    used = memory(inputs.work, inputs.numerics, batch, block).total
+    on_host = host_bytes(inputs.work, inputs.numerics, batch, block)
+    return np.where(_possible(inputs, block) & (on_host <= inputs.hardware.host_memory), used, np.inf)
 
 
-def _schedules(inputs: StepInputs, layout: Layouts, batch: float) -> Iterator[Layouts]:
-    """Yield the 1F1B schedule, and the interleaved one with most chunks if it is possible and fits."""
-    yield layout
-    chunks = inputs.work.layers // layout.pipeline
-    if layout.pipeline > 1 and chunks > 1 and accumulation(batch, layout) % layout.pipeline == 0:
-        interleaved = layout._replace(interleave=chunks)
-        if memory(inputs.work, inputs.numerics, batch, interleaved).total <= inputs.available_memory:
-            yield interleaved
+def _seconds(inputs: StepInputs, block: Layouts[Array]) -> Array:
+    """Return the step time per sequence of the layouts of a block [s]."""
+    batch = settled_batch(inputs, block)
+    parts = step_breakdown(inputs.work, inputs.numerics, inputs.hardware, batch, block, inputs.constants)
+    return parts.total / batch
+
+
+def _rows(block: Layouts[Array], rows: NDArray[np.int_], count: int) -> Layouts[Array]:
+    """Return some of the `count` rows of a block: all layouts with some degrees and micro-batch sizes."""
+    return Layouts(*(field[rows] if len(field) == count else field for field in block))
+
+
+def _block(
+    inputs: StepInputs, degrees: list[tuple[float, ...]], options: dict[str, float], pipelined: bool
+) -> Layouts[Array]:
+    """Return all layouts of some degrees; axes: degrees with micro-batch, sharding, interleaving, recomputation."""
+    import numpy as np
+
+    def along(axis: int, values: Sequence[float] | Array) -> Array:
+        return np.asarray(values, dtype=float).reshape([-1 if place == axis else 1 for place in range(4)])
+
+    table = np.array(degrees)
+    sequences = np.ceil(inputs.batch_size / table[:, :1])
+    sizes = np.ceil(sequences / np.ceil(sequences / np.array(MICRO_BATCHES)))
+    row, size = np.nonzero(np.diff(sizes, axis=1, prepend=0.0) > 0)  # each size once
+    columns = {name: along(0, table[row, place]) for place, name in enumerate(DEGREES)}
+    ranks = columns["data"] * columns["context"]
+    zero, hybrid = _sharding(inputs, pipelined, float(ranks.max()))
+    in_node = np.maximum(inputs.hardware.gpus_per_node / columns["tensor"], 1.0)
+    divides = (in_node > 1) & (in_node < ranks) & (ranks % in_node == 0)
+    most_chunks = np.maximum(inputs.work.layers // columns["pipeline"], 1.0)
+    return Layouts(
+        **columns,
+        micro_batch=along(0, sizes[row, size]),
+        interleave=np.minimum(along(2, CHUNKS if pipelined else (1.0,)), most_chunks),
+        zero=along(1, zero),
+        shard=np.where(divides & (along(1, hybrid) > 0), in_node, ranks),
+        recompute=along(3, (2.0,) if inputs.eager else (0.0, 1.0, 2.0)),
+        **{name: along(0, [value]) for name, value in options.items()},
+    )
+
+
+def _sharding(inputs: StepInputs, pipelined: bool, ranks: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the ZeRO levels to compare, and for each whether it shards within a node only.
+
+    General-purpose trainers use ZeRO-3, or ZeRO-2 if the weights are frozen. Pipeline stages need no ZeRO-3.
+    """
+    if ranks == 1:
+        return (1.0,), (0.0,)
+    if inputs.eager:
+        return ((3.0,), (0.0,)) if inputs.numerics.trained > 0 else ((2.0, 3.0), (0.0, 0.0))
+    return ((1.0, 2.0), (0.0, 0.0)) if pipelined else ((1.0, 2.0, 3.0, 3.0), (0.0, 0.0, 0.0, 1.0))
+
+
+def _row(block: Layouts[Array], place: Sequence[int | np.integer]) -> tuple[float, ...]:
+    """Return the numbers of the layout at a place of a block."""
+    return tuple(
+        float(field[tuple(index if size > 1 else 0 for index, size in zip(place, field.shape, strict=True))])
+        for field in block
+    )

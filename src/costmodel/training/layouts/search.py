@@ -17,6 +17,7 @@ from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
+from costmodel.training.layouts.division import settled_batch
 from costmodel.training.layouts.space import DEGREES, Choices, option_values, parallel_degrees, read_choices
 from costmodel.training.layouts.step_time import StepInputs, StepTime, feasible_step_time, training_step_inputs
 from costmodel.training.step.efficiency import Efficiency, default_efficiency
@@ -92,7 +93,7 @@ class SearchedBlocks(NamedTuple):
     layouts: np.ndarray
     """Numbers of the layouts, shape (layouts, fields of `Layouts`)."""
     seconds: np.ndarray
-    """Step times, shape (layouts,) [s]."""
+    """Step times, for as many sequences as the batch size of the recipe, shape (layouts,) [s]."""
     memory: np.ndarray
     """Peak memory, shape (layouts,) [byte]."""
     least_memory: float
@@ -138,8 +139,9 @@ def search_layouts(
         Evaluates blocks in parallel, such as a `ProcessPoolExecutor`; the result does not depend on it.
     constraints : value or sequence of values
         By field of `Layout`, a value or a sequence of values, such as `tensor=8` or
-        `recompute=("none", "selective")`. Fields without a constraint are searched, except `attention`, `eager` and
-        some offloading options.
+        `recompute=("none", "selective")`. Fields without a constraint are searched, except those that depend on the
+        software: kernels, the loss, `eager`, sequence parallelism, overlap, offloading and `step_in_backward` have the
+        values of planned layouts.
 
     Returns
     -------
@@ -164,8 +166,8 @@ def search_layouts(
 
     architecture = load_architecture(architecture)
     calibrated, choices = efficiency or default_efficiency(), read_choices(constraints)
-    ranked: list[StepTime] = []
-    pareto: list[StepTime] = []
+    ranked: list[tuple[float, StepTime]] = []
+    pareto: list[tuple[float, StepTime]] = []
     by_count: dict[int, StepTime] = {}
     total = SearchedBlocks.empty()
     for count in counts or (cluster.count,):
@@ -176,20 +178,23 @@ def search_layouts(
             inputs = inputs._replace(hardware=limited)
         result = search_space(inputs, choices, executor)
         total = _merged(total, result)
-        steps = [_step_time(inputs, row, sized, architecture.kind == "moe", calibrated) for row in result.layouts]
+        steps = [
+            (float(seconds), _step_time(inputs, row, sized, architecture.kind == "moe", calibrated))
+            for seconds, row in zip(result.seconds, result.layouts, strict=True)
+        ]
         if steps:
-            by_count[sized.count] = steps[0]
+            by_count[sized.count] = steps[0][1]
         ranked += steps[:KEPT]
         pareto += [steps[index] for index in _pareto_front(result.memory)]
     if not ranked:
         raise InputError(_no_result(total, cluster, counts))
-    ranked.sort(key=lambda step: step.seconds)
-    pareto.sort(key=lambda step: (step.seconds, step.memory.total))
-    front = _pareto_front(np.array([step.memory.total for step in pareto]))
+    ranked.sort(key=lambda timed: timed[0])
+    pareto.sort(key=lambda timed: (timed[0], timed[1].memory.total))
+    front = _pareto_front(np.array([step.memory.total for _, step in pareto]))
     return LayoutSearch(
-        best=ranked[0],
-        ranked=tuple(ranked[:KEPT]),
-        pareto=tuple(pareto[index] for index in front),
+        best=ranked[0][1],
+        ranked=tuple(step for _, step in ranked[:KEPT]),
+        pareto=tuple(pareto[index][1] for index in front),
         by_count=by_count,
         considered=total.considered,
         evaluated=total.evaluated,
@@ -287,7 +292,8 @@ def _search_block(inputs: StepInputs, degrees: tuple[float, ...], choices: Choic
     block: Layouts[FloatLike] = Layouts(**dict(zip(DEGREES, degrees, strict=True)), **axes)
     possible: np.ndarray = np.ones((1,) * len(shape), dtype=bool)
     remaining, rejected = size, {}
-    reasons = infeasibility_reasons(inputs.work, inputs.accelerators, inputs.batch_size, block)
+    batch = settled_batch(inputs, block)
+    reasons = infeasibility_reasons(inputs.work, inputs.accelerators, batch, block)
     for reason, applies in reasons.items():
         possible = possible & ~np.asarray(applies)
         left = _count(possible, size)
@@ -296,7 +302,7 @@ def _search_block(inputs: StepInputs, degrees: tuple[float, ...], choices: Choic
     nothing = SearchedBlocks.empty()._replace(considered=size, evaluated=remaining, rejected=rejected)
     if not remaining:
         return nothing
-    used = memory(inputs.work, inputs.numerics, inputs.batch_size, block).total
+    used = memory(inputs.work, inputs.numerics, batch, block).total
     fits = possible & (used <= inputs.available_memory)
     fitting = _count(fits, size)
     if fitting < remaining:
@@ -304,11 +310,9 @@ def _search_block(inputs: StepInputs, degrees: tuple[float, ...], choices: Choic
     least_memory = float(np.min(np.where(possible, used, np.inf)))
     if not fitting:
         return nothing._replace(least_memory=least_memory)
-    breakdown = step_breakdown(
-        inputs.work, inputs.numerics, inputs.hardware, inputs.batch_size, block, inputs.constants
-    )
+    breakdown = step_breakdown(inputs.work, inputs.numerics, inputs.hardware, batch, block, inputs.constants)
     inside = np.flatnonzero(np.broadcast_to(fits, shape))
-    seconds = np.broadcast_to(breakdown.total, shape).reshape(-1)[inside]
+    seconds = np.broadcast_to(breakdown.total * (inputs.batch_size / batch), shape).reshape(-1)[inside]
     used_inside = np.broadcast_to(used, shape).reshape(-1)[inside]
     kept = _best_indices(seconds, used_inside)
     places = dict(zip(options, np.unravel_index(inside[kept], shape), strict=True))

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from costmodel.foundation.arrays import least_common_multiple
 from costmodel.foundation.errors import InputError, unknown
+from costmodel.foundation.tables import constant
 from costmodel.training.step.layout import (
     ATTENTION_KERNELS,
     BOOLEAN_FIELDS,
@@ -18,11 +20,14 @@ from costmodel.training.step.layout import (
 
 if TYPE_CHECKING:
     from costmodel.training.layouts.step_time import StepInputs
+    from costmodel.training.step.workload import Workload
 
 DEGREES = ("data", "tensor", "pipeline", "context", "expert", "expert_tensor")
 """Fields of a layout that are degrees of parallelism."""
-_ONLY_ON_REQUEST = ("eager", "offload_weights", "offload_activations", "tiled_feed_forward", "step_in_backward")
-"""Boolean options that are searched only if a constraint names them."""
+CONTEXT_TOKENS = constant("context_tokens")
+"""Least tokens of a sequence on each context-parallel rank of a usual layout [token]."""
+MOST_SEQUENCES = 512
+"""Largest micro-batch size that is searched [1]."""
 
 Choices = Mapping[str, tuple[float, ...]]
 """Allowed numbers by field of a layout."""
@@ -90,8 +95,77 @@ def divisors(number: float) -> list[float]:
     return sorted({float(value) for divisor in small for value in (divisor, whole // divisor)})
 
 
+def degrees_within(count: float) -> list[float]:
+    """Return the degrees of parallelism for a number of accelerators: its divisors and the smaller powers of two.
+
+    A power of two that does not divide the number leaves some accelerators idle.
+
+    Parameters
+    ----------
+    count : float
+
+    Examples
+    --------
+    >>> degrees_within(6)
+    [1.0, 2.0, 3.0, 4.0, 6.0]
+    """
+    powers = {2.0**exponent for exponent in range(int(count).bit_length())}
+    return sorted(powers.union(divisors(count)))
+
+
+def stage_counts(layers: float) -> list[float]:
+    """Return the useful numbers of pipeline stages: powers of two, and the fewest for each number of layers per stage.
+
+    Parameters
+    ----------
+    layers : float
+
+    Examples
+    --------
+    >>> stage_counts(12)
+    [1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0]
+    """
+    fewest = {float(math.ceil(layers / per_stage)) for per_stage in range(1, int(layers) + 1)}
+    return sorted(fewest.union(2.0**exponent for exponent in range(int(layers).bit_length())))
+
+
+def most_replicas(count: float, tensor: float, pipeline: float, context: float, expert_ranks: float = 1.0) -> float:
+    """Return the largest data-parallel degree on a number of accelerators; 0 if there are too few.
+
+    Expert parallelism needs tensor × context × data in multiples of its ranks.
+
+    Parameters
+    ----------
+    count, tensor, pipeline, context : float
+    expert_ranks : float
+        expert × expert_tensor [1].
+
+    Examples
+    --------
+    >>> most_replicas(100, tensor=8, pipeline=1, context=1), most_replicas(100, 8, 1, 1, expert_ranks=32)
+    (12.0, 12.0)
+    >>> most_replicas(120, 8, 1, 1, expert_ranks=32)
+    12.0
+    """
+    step = least_common_multiple(tensor * context, expert_ranks) / (tensor * context)
+    return count // (tensor * pipeline * context * step) * step
+
+
+def most_context(work: Workload) -> float:
+    """Return the largest usual context-parallel degree [1].
+
+    Parameters
+    ----------
+    work : Workload
+    """
+    return max(work.sequence_length // CONTEXT_TOKENS, 1.0)
+
+
 def parallel_degrees(inputs: StepInputs, choices: Choices) -> list[tuple[float, ...]]:
-    """Return all degrees of parallelism whose product is the number of accelerators, in the order of `DEGREES`.
+    """Return all degrees of parallelism, in the order of `DEGREES`, each with the most data-parallel replicas.
+
+    General-purpose trainers use data parallelism only, and others divide sequences into parts of at least
+    `CONTEXT_TOKENS`, unless a constraint names another degree.
 
     Parameters
     ----------
@@ -99,24 +173,51 @@ def parallel_degrees(inputs: StepInputs, choices: Choices) -> list[tuple[float, 
     choices : Choices
     """
     count, experts = inputs.accelerators, inputs.work.experts
+    contexts = tuple(degree for degree in degrees_within(count) if degree <= most_context(inputs.work))
+    only = dict.fromkeys(DEGREES[1:], (1.0,)) if inputs.eager else {"context": contexts}
+    allowed = [choices.get(name, only.get(name)) for name in DEGREES]
     combinations = []
-    for tensor, pipeline in product(divisors(count), divisors(count)):
-        if count % (tensor * pipeline):
+    degrees = degrees_within(count)
+    stages = sorted({*degrees, *stage_counts(inputs.work.layers)})
+    for tensor, pipeline, context in product(degrees, stages, degrees):
+        if tensor * pipeline * context > count:
             continue
-        for context in divisors(count / (tensor * pipeline)):
-            data = count / (tensor * pipeline * context)
-            combinations += [
-                (data, tensor, pipeline, context, expert, expert_tensor)
-                for expert in divisors(experts)
-                for expert_tensor in sorted({1.0, tensor} if experts > 1 else {1.0})
-                if tensor * context * data % (expert * expert_tensor) == 0
-            ]
-    allowed = [choices.get(name) for name in DEGREES]
+        for expert in divisors(experts):
+            for expert_tensor in sorted({1.0, tensor} if experts > 1 else {1.0}):
+                data = most_replicas(count, tensor, pipeline, context, expert * expert_tensor)
+                combinations.append((data, tensor, pipeline, context, expert, expert_tensor))
 
     def is_allowed(degrees: tuple[float, ...]) -> bool:
-        return all(values is None or degree in values for degree, values in zip(degrees, allowed, strict=True))
+        return degrees[0] > 0 and all(
+            values is None or degree in values for degree, values in zip(degrees, allowed, strict=True)
+        )
 
     return [degrees for degrees in combinations if is_allowed(degrees)]
+
+
+def software_options(inputs: StepInputs) -> dict[str, float]:
+    """Return the fields of a layout that are not searched, because they depend on the software, with their values.
+
+    Communication of data parallelism overlaps with compute, that of tensor parallelism does not. A general-purpose
+    trainer (eager mode) converts all logits to fp32; others use a fused loss.
+
+    Parameters
+    ----------
+    inputs : StepInputs
+    """
+    return {
+        "sequence_parallel": 1.0,
+        "attention": float(ATTENTION_KERNELS.index("latest")),
+        "loss": float(LOSS_IMPLEMENTATIONS.index("whole" if inputs.eager else "fused")),
+        "eager": float(inputs.eager),
+        "overlap_tensor": 0.0,
+        "overlap_data": 1.0,
+        "offload_optimizer": 0.0,
+        "offload_weights": 0.0,
+        "offload_activations": 0.0,
+        "tiled_feed_forward": 0.0,
+        "step_in_backward": 0.0,
+    }
 
 
 def option_values(inputs: StepInputs, degrees: Sequence[float], choices: Choices) -> dict[str, list[float]]:
@@ -135,18 +236,29 @@ def option_values(inputs: StepInputs, degrees: Sequence[float], choices: Choices
     ranks, ranks_in_node = data * context, inputs.hardware.gpus_per_node / tensor
     within_node = [ranks_in_node] if 1 < ranks_in_node < ranks and ranks % ranks_in_node == 0 else []
     options: dict[str, list[float]] = {
-        "micro_batch": divisors(inputs.batch_size),
+        "micro_batch": micro_batches(math.ceil(inputs.batch_size / data)),
         "interleave": chunks if pipeline > 1 else [1.0],
         "zero": [0.0, 1.0, 2.0, 3.0] if ranks > 1 else [0.0],
         "shard": [ranks, *within_node],
-        "recompute": [0.0, 1.0, 2.0],
-        "attention": [float(ATTENTION_KERNELS.index("latest"))],
-        "loss": [float(LOSS_IMPLEMENTATIONS.index(loss)) for loss in ("whole", "fused")],
-        **{name: [0.0] if name in _ONLY_ON_REQUEST else [0.0, 1.0] for name in BOOLEAN_FIELDS},
+        "recompute": [2.0] if inputs.eager else [0.0, 1.0, 2.0],
+        **{name: [value] for name, value in software_options(inputs).items()},
     }
-    options["eager"] = [float(inputs.eager)]
-    if tensor == 1:
-        options |= {"sequence_parallel": [1.0], "overlap_tensor": [1.0]}
-    if ranks == 1:
-        options |= {"overlap_data": [1.0]}
     return {name: list(choices.get(name, values)) for name, values in options.items()}
+
+
+def micro_batches(sequences: int) -> list[float]:
+    """Return the micro-batch sizes for a number of sequences per replica: its equal parts, rounded up.
+
+    Parameters
+    ----------
+    sequences : int
+
+    Examples
+    --------
+    >>> micro_batches(12)
+    [1.0, 2.0, 3.0, 4.0, 6.0, 12.0]
+    >>> micro_batches(11)
+    [1.0, 2.0, 3.0, 4.0, 6.0, 11.0]
+    """
+    sizes = {float(math.ceil(sequences / parts)) for parts in range(1, sequences + 1)}
+    return sorted(size for size in sizes if size <= MOST_SEQUENCES)

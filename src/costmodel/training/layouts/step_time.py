@@ -13,6 +13,7 @@ from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.arrays import Array, BoolLike, FloatLike, N, N_co, Value_co, equal, exp, where
 from costmodel.foundation.errors import InputError
 from costmodel.hardware.cluster import Cluster
+from costmodel.training.layouts.division import settled_batch
 from costmodel.training.layouts.fitting import step_fit_probability
 from costmodel.training.recipes.passes import passes_of, sequence_flops
 from costmodel.training.step.configuration import HardwareRates, TimeConstants
@@ -109,6 +110,8 @@ class StepInputs(NamedTuple):
     """Whether kernels are launched one by one by a general-purpose trainer (eager mode)."""
     finetune: bool = False
     """Whether the step is part of fine-tuning."""
+    free_batch: bool = False
+    """Whether the batch size is a default, which may be rounded to a multiple that a layout needs."""
 
     @property
     def available_memory(self) -> float:
@@ -168,6 +171,7 @@ def pass_step_inputs(model_pass: Pass, cluster: Cluster, recipe: AnyRecipe, effi
         auxiliary_bytes=recipe.auxiliary_bytes(architecture) / cluster.count,
         eager=recipe.eager,
         finetune=recipe.job_kind != "pretraining",
+        free_batch=recipe.batch_size is None and recipe.job_kind == "pretraining",
     )
 
 
@@ -193,7 +197,7 @@ def step_time(
     architecture: str | Mapping[str, Any] | Architecture,
     cluster: Cluster,
     recipe: AnyRecipe,
-    layout: Layout,
+    layout: Layout | str,
     efficiency: Efficiency | None = None,
 ) -> StepTime: ...
 @overload
@@ -208,7 +212,7 @@ def step_time(
     architecture: str | Mapping[str, Any] | Architecture,
     cluster: Cluster,
     recipe: AnyRecipe,
-    layout: Layout | Sequence[Layout],
+    layout: Layout | str | Sequence[Layout],
     efficiency: Efficiency | None = None,
 ) -> StepTime[FloatLike]:
     """Return the time of a training step with a layout, or with several.
@@ -221,8 +225,9 @@ def step_time(
         Its number of accelerators is that of the layout.
     recipe : recipe
         Sequence length, batch size and precision.
-    layout : Layout or sequence of Layout
-        With a sequence, the results are arrays of shape (layouts,).
+    layout : Layout, str or sequence of Layout
+        A text such as "data 32, tensor 2", as `Layout.brief` writes it, is one layout. With a sequence, the results are
+        arrays of shape (layouts,).
     efficiency : Efficiency, optional
         Constants of the step-time model; default: the shipped ones.
 
@@ -253,18 +258,19 @@ def step_time(
     """
     architecture = load_architecture(architecture)
     inputs = training_step_inputs(architecture, cluster, recipe, efficiency)
-    listed = [layout] if isinstance(layout, Layout) else list(layout)
+    given: Layout | Sequence[Layout] = Layout.parse(layout) if isinstance(layout, str) else layout
+    listed: list[Layout] = list(given) if isinstance(given, Sequence) else [given]
     wrong = [value for value in listed if not isinstance(value, Layout)]
     if wrong or not listed:
         raise InputError(f"`layout` must be a Layout or a sequence of them; got {wrong[0] if wrong else listed!r}")
-    arrays: Layouts[FloatLike] = layouts(listed[0]) if isinstance(layout, Layout) else layouts(listed)
-    reasons = infeasibility_reasons(inputs.work, inputs.accelerators, inputs.batch_size, arrays)
+    arrays: Layouts[FloatLike] = layouts(listed[0]) if isinstance(given, Layout) else layouts(listed)
+    reasons = infeasibility_reasons(inputs.work, inputs.accelerators, settled_batch(inputs, arrays), arrays)
     violated = [reason for reason, applies in reasons.items() if _any(applies)]
     if violated:
-        given = f"{inputs.accelerators:g} accelerators, {inputs.batch_size:g} sequences per step"
-        raise InputError(f"layout: {'; '.join(violated)} ({given}; {listed[0]!r})")
+        numbers = f"{inputs.accelerators:g} accelerators, {inputs.batch_size:g} sequences per step"
+        raise InputError(f"layout: {'; '.join(violated)} ({numbers}; {listed[0]!r})")
     calibrated = efficiency or default_efficiency()
-    return feasible_step_time(inputs, arrays, layout, cluster, architecture.kind == "moe", calibrated)
+    return feasible_step_time(inputs, arrays, given, cluster, architecture.kind == "moe", calibrated)
 
 
 def feasible_step_time(
@@ -294,14 +300,13 @@ def feasible_step_time(
     ----------
     MFU and HFU: Chowdhery et al. 2022, "PaLM", appendix B (arXiv 2204.02311).
     """
-    breakdown = step_breakdown(
-        inputs.work, inputs.numerics, inputs.hardware, inputs.batch_size, arrays, inputs.constants
-    )
-    used = memory(inputs.work, inputs.numerics, inputs.batch_size, arrays)
-    on_host = host_bytes(inputs.work, inputs.numerics, inputs.batch_size, arrays)
+    batch = settled_batch(inputs, arrays)
+    breakdown = step_breakdown(inputs.work, inputs.numerics, inputs.hardware, batch, arrays, inputs.constants)
+    used = memory(inputs.work, inputs.numerics, batch, arrays)
+    on_host = host_bytes(inputs.work, inputs.numerics, batch, arrays)
     modeled = breakdown.total
-    model_flops = inputs.work.model_flops * inputs.batch_size
-    hardware_flops = model_flops + recomputed_flops(inputs.work, arrays) * inputs.batch_size
+    model_flops = inputs.work.model_flops * batch
+    hardware_flops = model_flops + recomputed_flops(inputs.work, arrays) * batch
     peak = inputs.accelerators * inputs.hardware.peak
 
     def spread_of(launch_share: float) -> float:
@@ -331,7 +336,8 @@ def _as_measured(
     seconds: Any, spread: Any, inputs: StepInputs, arrays: Layouts[N], cluster: Cluster, efficiency: Efficiency
 ) -> tuple[Any, Any]:
     """Return step time and spread, at measured setups weighted with the measurement."""
-    settings = settings_of(inputs.work, inputs.hardware, inputs.batch_size, inputs.accelerators, arrays)
+    batch = settled_batch(inputs, arrays)
+    settings = settings_of(inputs.work, inputs.hardware, batch, inputs.accelerators, arrays)
     for setup in efficiency.setups:
         same = setup.matches(cluster.accelerator.name, settings)
         if same is not False:

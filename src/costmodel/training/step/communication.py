@@ -91,6 +91,9 @@ def expert_parallel(step: StepConfiguration[N]) -> N:
 def pipeline_send_recv(step: StepConfiguration[N]) -> N:
     """Return the exposed pipeline send/recv of one micro-batch: activations forward, gradients backward [s].
 
+    All stages send at the same time, so the slowest link decides: that of the network, unless all stages of a pipeline
+    are in one node. The adapter of an accelerator serves that accelerator only.
+
     References
     ----------
     Narayanan et al. 2021, section 2.2 (arXiv 2104.04473): interleaving multiplies the volume by the chunks.
@@ -98,7 +101,9 @@ def pipeline_send_recv(step: StepConfiguration[N]) -> N:
     work, layout, constants = step.work, step.layout, step.constants
     hidden_shards = where(layout.sequence_parallel > 0, layout.tensor, 1.0)
     sent = 2 * layout.micro_batch / layout.context * work.sequence_length * work.width / hidden_shards
-    rate = bandwidth(step.hardware, constants, layout.tensor * layout.context * layout.data, 2.0)
+    inside = step.hardware.link_bandwidth * constants.link
+    across = smallest(inside, step.hardware.network_bandwidth * constants.network)
+    rate = where(layout.accelerators <= step.hardware.gpus_per_node, inside, across)
     return constants.exposed_pipeline * 2 * layout.interleave * (sent / rate + constants.latency)
 
 

@@ -5,12 +5,13 @@ possible.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Generic, Literal, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, NamedTuple, Self, overload
 
 from pydantic import Field, model_validator
 
-from costmodel.foundation.arrays import Array, BoolLike, N, N_co, equal
-from costmodel.foundation.fields import Count
+from costmodel.foundation.arrays import Array, BoolLike, N, N_co, equal, least_common_multiple, rounded_up, where
+from costmodel.foundation.errors import InputError, unknown
+from costmodel.foundation.fields import Count, reported
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import constant
 
@@ -205,14 +206,76 @@ class Layout(Spec):
         return self.data * self.tensor * self.pipeline * self.context
 
     def brief(self) -> str:
-        """Return a short text: degrees above 1, micro-batch size, ZeRO level, recomputation and offloading."""
-        degrees = ("data", "tensor", "pipeline", "context", "expert", "interleave")
-        parts = [f"{name} {getattr(self, name)}" for name in degrees if getattr(self, name) > 1]
-        parts += [f"micro_batch {self.micro_batch}", f"zero {self.zero}"]
-        parts += [f"recompute {self.recompute}"] if self.recompute != "none" else []
-        parts += ["tiled feed-forward"] if self.tiled_feed_forward else []
-        offloaded = [name for name in BOOLEAN_FIELDS if name.startswith("offload_") and getattr(self, name)]
-        return ", ".join([*parts, *(f"{name.removeprefix('offload_')} offloaded" for name in offloaded)])
+        """Return a short text: micro-batch size, ZeRO level, and all fields that differ from their defaults.
+
+        `Layout.parse` reads it back.
+
+        Examples
+        --------
+        >>> Layout(data=16, micro_batch=2, loss="fused", overlap_data=False).brief()
+        'data 16, micro_batch 2, zero 1, loss fused, no overlap_data'
+        """
+        parts = []
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if value == field.default and name not in {"micro_batch", "zero"}:
+                continue
+            flag = name if value else f"no {name}"
+            parts.append(flag if name in BOOLEAN_FIELDS else f"{name} {value}")
+        return ", ".join(parts)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the layout of a short text, as `brief` writes it.
+
+        Parameters
+        ----------
+        text : str
+            Fields separated by commas, each as "name value" or "name=value". A boolean field is its name, or its name
+            after "no". Other fields have their defaults.
+
+        Raises
+        ------
+        InputError
+            With every problem of the text.
+
+        Examples
+        --------
+        >>> Layout.parse("data 16, micro_batch 2, zero 1, loss fused").loss
+        'fused'
+        """
+        return cls.from_data(_read_brief(text))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, data: Any) -> Any:
+        return reported(_read_brief)(data) if isinstance(data, str) else data
+
+
+def _read_brief(text: str) -> dict[str, Any]:
+    """Return the fields of a short text; see `Layout.parse`."""
+    fields: dict[str, Any] = {}
+    problems = (
+        [] if text.strip() else [f'layout: expected a text such as "data 16, micro_batch 2, zero 1"; got {text!r}']
+    )
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        words = part.replace("=", " ").split() or [part]
+        negated = words[0] == "no" and len(words) == 2
+        name = words[1] if negated else words[0]
+        if name not in Layout.model_fields:
+            problems.append(unknown("field of a layout", name, Layout.model_fields))
+        elif name in fields:
+            problems.append(f"layout: {name} is given twice")
+        elif name in BOOLEAN_FIELDS and (negated or len(words) == 1):
+            fields[name] = not negated
+        elif len(words) == 2 and not negated:
+            fields[name] = int(words[1]) if words[1].isdecimal() else words[1]
+        else:
+            example = f"{name} or no {name}" if name in BOOLEAN_FIELDS else f"{name} and one value"
+            problems.append(f"layout: expected {example}; got {part!r}")
+    if problems:
+        raise InputError(problems)
+    return fields
 
 
 class Layouts(NamedTuple, Generic[N_co]):
@@ -252,7 +315,10 @@ class Layouts(NamedTuple, Generic[N_co]):
 
 
 def accumulation(batch_size: float | N, layout: Layouts[N]) -> N:
-    """Return the gradient accumulation: micro-batches per step and replica.
+    """Return the gradient accumulation: micro-batches per step of the replica with most sequences.
+
+    A batch that is not a multiple of `data` × `micro_batch` takes as long as the next multiple. With an interleaved
+    schedule the micro-batches are multiples of the pipeline stages.
 
     Parameters
     ----------
@@ -260,7 +326,8 @@ def accumulation(batch_size: float | N, layout: Layouts[N]) -> N:
         Sequences per step (global batch size) [1].
     layout : Layouts
     """
-    return batch_size / (layout.micro_batch * layout.data)
+    group = where(layout.interleave > 1, layout.pipeline, 1.0)
+    return group * rounded_up(batch_size / (layout.micro_batch * layout.data * group))
 
 
 @overload
@@ -314,6 +381,9 @@ def infeasibility_reasons(
 ) -> dict[str, BoolLike]:
     """Return why layouts are not possible: for each reason, whether it applies (shape of the layouts).
 
+    A batch size need not be a multiple of the replicas, and accelerators may be idle if they are too few for one more
+    replica (with expert parallelism: for one more multiple of the replicas that the experts need).
+
     Parameters
     ----------
     work : Workload
@@ -328,23 +398,22 @@ def infeasibility_reasons(
     -------
     dict of str to bool or ndarray
     """
-    replica_sequences = layout.micro_batch * layout.data
-    micro_batches = batch_size / replica_sequences
-    ranks = layout.tensor * layout.context * layout.data
+    shards, expert_shards = layout.tensor * layout.context, layout.expert * layout.expert_tensor
+    ranks = shards * layout.data
+    idle = count - layout.accelerators
+    replica = layout.pipeline * least_common_multiple(shards, expert_shards)
     return {
-        "data × tensor × pipeline × context differs from the number of accelerators": layout.accelerators != count,
-        "the batch size is not a multiple of data × micro_batch": batch_size % replica_sequences > 0,
+        "data × tensor × pipeline × context differs from the number of accelerators": (idle < 0) | (idle >= replica),
+        "micro_batch exceeds the sequences of a data-parallel replica": layout.micro_batch
+        > rounded_up(batch_size / layout.data),
         "the number of attention heads is not a multiple of tensor": work.heads % layout.tensor > 0,
         "pipeline × interleave exceeds the number of layers": layout.pipeline * layout.interleave > work.layers,
-        "interleave needs pipeline stages and micro-batches in multiples of them": (layout.interleave > 1)
-        & (equal(layout.pipeline, 1) | (micro_batches % layout.pipeline > 0)),
+        "interleave needs pipeline stages": (layout.interleave > 1) & equal(layout.pipeline, 1),
         "the sequence length is not a multiple of 2 × context": work.sequence_length
         % (2 * layout.context)
         * (layout.context > 1)
         > 0,
         "the number of experts is not a multiple of expert": work.experts % layout.expert > 0,
-        "tensor × context × data is not a multiple of expert × expert_tensor": ranks
-        % (layout.expert * layout.expert_tensor)
-        > 0,
+        "tensor × context × data is not a multiple of expert × expert_tensor": ranks % expert_shards > 0,
         "data × context is not a multiple of shard": (layout.data * layout.context) % layout.shard > 0,
     }

@@ -70,7 +70,7 @@ class MeasuredSetup(Spec):
 
 
 def settings_of(
-    work: Workload, hardware: HardwareRates, batch_size: float, count: float, layouts: Layouts[N]
+    work: Workload, hardware: HardwareRates, batch_size: float | N, count: float, layouts: Layouts[N]
 ) -> dict[str, float | N]:
     """Return the numbers that determine a step on an accelerator, by name.
 
@@ -80,7 +80,7 @@ def settings_of(
         Work of one sequence.
     hardware : HardwareRates
         Peak at the precision of the matmuls, and network bandwidth.
-    batch_size : float
+    batch_size : float or ndarray
         Sequences per step [1].
     count : float
         Accelerators [1].
@@ -91,7 +91,7 @@ def settings_of(
         "model_flops": float(work.model_flops),
         "matmul_peak": float(hardware.matmul_peak),
         "network_bandwidth": float(hardware.network_bandwidth),
-        "batch_size": float(batch_size),
+        "batch_size": batch_size,
         "count": float(count),
         **layouts._asdict(),
     }
