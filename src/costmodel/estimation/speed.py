@@ -24,6 +24,7 @@ from costmodel.training.layouts.division import division_warning, settled_batch
 from costmodel.training.layouts.fitting import (
     LEAST_PROBABILITY,
     TooLargeError,
+    check_least_memory,
     fit_probability,
     step_fit_probability,
 )
@@ -75,6 +76,7 @@ def speed(scenario: Scenario) -> Speed:
     if scenario.gpu_hours is not None or not timed:
         return Speed("none")
     if scenario.mfu is not None:
+        _check_least_memory(scenario, timed)
         value = scenario.mfu
         spread = value if isinstance(value, Range) else None
         return Speed("given", figures=(Figure(middle(value), spread, Provenance("given")),))
@@ -85,7 +87,14 @@ def speed(scenario: Scenario) -> Speed:
     try:
         return _in_planned_layout(scenario, timed)
     except MissingFactError as error:
+        _check_least_memory(scenario, timed)
         return _class_default(scenario, str(error), precision_factor)
+
+
+def _check_least_memory(scenario: Scenario, timed: list[AnyRecipe]) -> None:
+    """Raise `TooLargeError` if a recipe certainly fits in no layout, where no layout is computed."""
+    for recipe in timed:
+        check_least_memory(scenario.architecture, recipe, scenario.cluster)
 
 
 def _in_given_layout(scenario: Scenario, layout: Layout, timed: list[AnyRecipe]) -> Speed:

@@ -132,3 +132,27 @@ def test_given_mfu_has_no_fit_probability():
     est = cm.estimate(given_layout(1024, count=8).replace(layout=None, mfu=0.4))
     with pytest.raises(cm.MissingFactError, match="no layout"):
         est.fit_probability  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("architecture", "gpu", "count", "mfu"),
+    [("llama-3.1-405b", "RTX-4090", 16, None), ("gpt3-175b", "H100-SXM", 1, 0.4), ({"total": "175B"}, "T4", 8, None)],
+)
+def test_impossible_runs_are_refused_where_no_layout_is_computed(architecture, gpu, count, mfu):
+    """16 bytes for each parameter, of which two are gradients: 14 × 405e9 / 16 = 330 GiB."""
+    recipe = cm.Pretraining(tokens="1B", sequence_length=2048, precision="fp16")
+    run = {"architecture": architecture, "recipe": recipe, "cluster": cm.Cluster(gpu, count)}
+    with pytest.raises(TooLargeError, match=r"need at least [\d,.]+ GiB per GPU|fits on no layout"):
+        cm.estimate(cm.Scenario(**run, mfu=mfu))
+    assert cm.estimate(cm.Scenario(**run, gpu_hours="1e6 hours")).value("gpu_hours") > 0, (
+        "a job that ran is not checked"
+    )
+
+
+def test_least_memory_is_that_of_weights_and_states_shared_out():
+    cluster, recipe = cm.Cluster("H100-SXM", 1), cm.Pretraining(tokens="1B")
+    with pytest.raises(TooLargeError, match=rf"at least {14 * 9e9 / 2**30:.1f} GiB"):
+        cm.estimate(cm.Scenario(architecture={"total": "9B"}, recipe=recipe, cluster=cluster, mfu=0.4))
+    assert cm.estimate(cm.Scenario(architecture={"total": "7B"}, recipe=recipe, cluster=cluster, mfu=0.4)).mfu == 0.4
+    frozen = cm.LoRA(tokens="1B")
+    assert cm.estimate(cm.Scenario(architecture={"total": "30B"}, recipe=frozen, cluster=cluster, mfu=0.4)).mfu == 0.4
