@@ -50,7 +50,8 @@ def fit(
     bought = None
     if allocate is not None:
         bought = allocated(found, _training_on(gpu, gpus), allocate)
-        out["bought"] = bought.to_dict()
+        out["bought"] = {"parameters": bought.parameters, "tokens": bought.tokens, "loss": bought.loss,
+                         "interval": bought.interval()}  # fmt: skip
     if as_json:
         print(json.dumps(out, indent=2, default=float))
         return

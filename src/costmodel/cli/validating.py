@@ -38,10 +38,15 @@ _SCORED = {
 
 
 def validate(
-    kind: Annotated[str, typer.Argument(help=f"Kind of cases: {', '.join(_SCORED)}, or configs (parameter counts).")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help=f"Kind of cases: {', '.join(_SCORED)}, reports (field reports), or configs (parameter counts)."
+        ),
+    ],
     file: Annotated[
         Path | None,
-        typer.Argument(help="CSV of cases (default: the table of the library), or a folder of configs."),
+        typer.Argument(help="CSV of cases (default: the table of the library), or a folder of reports or configs."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -53,8 +58,11 @@ def validate(
     if kind == "configs":
         _validate_configs(file, as_json)
         return
+    if kind == "reports":
+        _validate_reports(file, as_json)
+        return
     if kind not in _SCORED:
-        raise InputError(unknown("kind of cases", kind, [*_SCORED, "configs"]))
+        raise InputError(unknown("kind of cases", kind, [*_SCORED, "reports", "configs"]))
     predicted, own = _SCORED[kind]
     if file is None and own is None:
         raise InputError(f"{kind}: the library has no table of these cases; give a CSV file")
@@ -80,6 +88,20 @@ def _scores(scored: dict[str, Any], predicted: str) -> str:
     if len(reasons) > MOST_REASONS:
         skipped.append(f"and {len(reasons) - MOST_REASONS} more reasons; --json lists them")
     return text(summary_rows(scored), footer="\n".join([footer, *skipped]))
+
+
+def _validate_reports(folder: Path | None, as_json: bool) -> None:
+    from costmodel.validation.reports import validate_reports
+
+    scored = validate_reports(folder)
+    if as_json:
+        print_json(scored)
+        return
+    fits = scored["figures"].get("fits", {"scored": 0})
+    valued = {name: part for name, part in scored["figures"].items() if name != "fits"}
+    print(_scores({**scored, "families": valued | scored["groups"]}, "figures"))
+    if fits["scored"]:
+        print(f"fits: {fits['scored']} cases, Brier score {fits['brier']:.3f}, {fits['contradicted']} contradicted")
 
 
 def _validate_configs(folder: Path | None, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from costmodel.foundation.ranges import middle
 from costmodel.foundation.rendering import amount
 from costmodel.foundation.tables import constant
 from costmodel.training.recipes.passes import longest_of, passes_of
+from costmodel.training.step.software import UNKNOWN
 
 if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
@@ -29,6 +30,9 @@ def cautions(scenario: Scenario, speed: Speed) -> list[str]:
         Its speed, with the batch sizes of its recipes.
     """
     lines = [*_beyond_context(scenario), *_shorter_than_a_step(scenario, speed)]
+    calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
+    if speed.basis == "layout" and not calibrated and any(each.trainer.key == UNKNOWN for each in scenario.recipes):
+        lines.append("speed with the interval of training software left out of the fit (set recipe.software)")
     if speed.basis not in {"planned", "layout"}:
         return lines
     count = scenario.cluster.count

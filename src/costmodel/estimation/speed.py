@@ -31,7 +31,7 @@ from costmodel.training.layouts.fitting import (
 from costmodel.training.layouts.planner import Plan, plan
 from costmodel.training.layouts.step_time import StepInputs, StepTime, step_time, training_step_inputs
 from costmodel.training.step.efficiency import default_efficiency
-from costmodel.training.step.layout import Layout, layout_of, layouts
+from costmodel.training.step.layout import Kernel, Layout, layout_of, layouts, usual_kernel
 from costmodel.training.step.memory import Memory, host_bytes, memory
 
 if TYPE_CHECKING:
@@ -101,7 +101,6 @@ def _in_given_layout(scenario: Scenario, layout: Layout, timed: list[AnyRecipe])
     """Return the speed in a given layout, with the uncertainty of the step-time model."""
     architecture, cluster = scenario.architecture, scenario.cluster
     steps = [step_time(architecture, cluster, recipe, layout, scenario.efficiency) for recipe in timed]
-    numbers = layouts(layout)
     figures: list[Figure] = []
     batches: list[int] = []
     for step, recipe in zip(steps, timed, strict=True):
@@ -110,12 +109,15 @@ def _in_given_layout(scenario: Scenario, layout: Layout, timed: list[AnyRecipe])
             raise TooLargeError(
                 f"layout: does not fit: {_too_large(step, recipe, scenario)}{_remedy(recipe, layout, scenario)}"
             )
+        used: Layout = step.layout
+        numbers = layouts(used)
         figure = _with_caution(step_figure(step, scenario, recipe), division_warning(step_inputs, numbers))
         figures += pass_mfus(scenario, recipe, numbers, figure)
         batches.append(int(settled_batch(step_inputs, numbers)))
     memories = tuple(_with_auxiliary(step.memory, recipe, scenario) for step, recipe in zip(steps, timed, strict=True))
     probability = min(float(step.fit_probability) for step in steps)
-    return Speed("layout", tuple(layout for _ in timed), tuple(batches), memories, probability, tuple(figures))
+    chosen: tuple[Layout, ...] = tuple(step.layout for step in steps)
+    return Speed("layout", chosen, tuple(batches), memories, probability, tuple(figures))
 
 
 def _too_large(step: StepTime, recipe: AnyRecipe, scenario: Scenario) -> str:
@@ -209,7 +211,7 @@ def _with_caution(figure: Figure, caution: str) -> Figure:
 
 def _plan(scenario: Scenario, recipe: AnyRecipe, step_inputs: StepInputs) -> Plan:
     """Return the planned layout; with the full search, the fastest of the whole space if any fits."""
-    planned = plan(step_inputs)
+    planned = plan(step_inputs, _kernel(recipe))
     if scenario.search == "bounded":
         return planned
     from costmodel.training.layouts.search import search_layouts
@@ -226,6 +228,12 @@ def _plan(scenario: Scenario, recipe: AnyRecipe, step_inputs: StepInputs) -> Pla
     needed = search.best.memory.total
     warning = division_warning(step_inputs, layout)
     return Plan(layout, batch, search.best.seconds, needed, search.evaluated, warning)
+
+
+def _kernel(recipe: AnyRecipe) -> Kernel:
+    """Return the attention kernel of the training software of a recipe."""
+    year = recipe.trainer.year
+    return "latest" if year is None else usual_kernel(year)
 
 
 def _class_default(scenario: Scenario, reason: str, precision_factor: float) -> Speed:

@@ -22,6 +22,7 @@ _DATE_COLUMNS = ("as_of", "date")
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 FIT_INPUTS = (
+    "measurements/field_reports/reports",
     "measurements/other_software",
     "measurements/serving",
     "measurements/step_times_single_node",

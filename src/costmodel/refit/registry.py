@@ -13,6 +13,7 @@ from costmodel.refit import (
     finetunes,
     realized_efficiency,
     rental_paths,
+    software,
     step_times,
     trends,
     utilization,
@@ -47,6 +48,10 @@ REFITS: dict[str, Refit] = {
         finetunes.refit, ("fitted/finetune_efficiency", "fitted/memory", "fitted/folds/finetune"),
         ("measurements/finetunes", "fitted/efficiency"), SEARCHED,
     ),
+    "software": Refit(
+        software.refit, ("fitted/software_efficiency",),
+        ("measurements/other_software", "fitted/efficiency", "fitted/finetune_efficiency"), CLOSED_FORM,
+    ),
     "utilization": Refit(
         utilization.refit, ("fitted/utilization",), ("measurements/published_runs",), CLOSED_FORM
     ),
@@ -54,7 +59,7 @@ REFITS: dict[str, Refit] = {
         realized_efficiency.refit, ("fitted/realized_efficiency",),
         (
             "measurements/published_runs", "measurements/published_finetunes", "fitted/efficiency",
-            "fitted/finetune_efficiency", "fitted/memory", "fitted/decode",
+            "fitted/finetune_efficiency", "fitted/software_efficiency", "fitted/memory", "fitted/decode",
         ),
         CLOSED_FORM,
     ),

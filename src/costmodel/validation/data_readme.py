@@ -11,6 +11,7 @@ FOLDERS = {
     "prices": "Prices",
     "measurements": "Measurements: published runs, steps, fine-tunes and costs that fits and scores use",
     "fitted": "Fitted constants: computed from measurements, never edited",
+    "measurements/field_reports": "Field reports: published outcomes of runs, with their scenario files",
     "fitted/folds": "Fitted constants with one group left out, to score predictions",
     "assumptions": "Assumptions: inputs with uncertainty where nothing is given",
 }

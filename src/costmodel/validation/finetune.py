@@ -81,9 +81,7 @@ def _time(tune: MeasuredFineTune, efficiency: Efficiency) -> Case:
     constants = efficiency.constants(accelerator, step.precision, experts)
     parts = step_breakdown(work, step.numbers, hardware, float(step.batch_size), layouts(step.layout), constants)
     seconds = float(parts.total)
-    spread = efficiency.spread(
-        accelerator, experts, launch_share=float(parts.launch) / seconds, known_stack=True, finetune=True
-    )
+    spread = efficiency.spread(accelerator, experts, launch_share=float(parts.launch) / seconds, finetune=True)
     return Case(tune.id, tune.model, seconds, tune.seconds, intervals(seconds, spread))
 
 

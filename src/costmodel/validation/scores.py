@@ -41,7 +41,8 @@ def intervals(value: float, spread: float) -> dict[float, tuple[float, float]]:
 def report(kind: str, cases: Sequence[Case]) -> dict[str, Any]:
     """Return the scores of all cases and of each family, with a row per case.
 
-    Errors and coverages are fractions; `bias` is the mean of ln(predicted / measured).
+    Errors and coverages are fractions; `bias` is the mean of ln(predicted / measured), `half_width` the median factor
+    from the middle of the 80 % interval to its ends.
     """
     scored = [case for case in cases if case.skipped is None]
     families = sorted({case.family for case in scored})
@@ -68,6 +69,7 @@ def scores(cases: Iterable[Case]) -> dict[str, Any]:
         "median_ape": median(errors) if some else None,
         "bias": sum(logs) / len(logs) if some else None,
         "median_abs_log10": median([abs(log) / math.log(10) for log in logs]) if some else None,
+        "half_width": _half_width(listed),
         "within_factor_2": sum(abs(log) <= math.log(2) for log in logs) / len(logs) if some else None,
         "coverage": {str(level): _coverage(listed, level) for level in LEVELS},
     }
@@ -86,9 +88,16 @@ def summary_rows(scored: Mapping[str, Any]) -> list[dict[str, str]]:
                     "median |log10|": f"{part['median_abs_log10']:.3f}",
                     "bias": f"{part['bias']:+.2f}",
                     "in 80 % interval": f"{part['coverage']['0.8']:.0%}",
+                    "half-width": f"× {part['half_width']:.2f}",
                 }
             )
     return rows
+
+
+def _half_width(cases: Iterable[Case]) -> float | None:
+    """Return the median factor from the middle of the 80 % interval to its ends, √(high / low) [1]."""
+    ends = [case.intervals[0.8] for case in cases if 0.8 in case.intervals]
+    return median([math.sqrt(high / low) for low, high in ends]) if ends else None
 
 
 def _coverage(cases: Iterable[Case], level: float) -> float | None:

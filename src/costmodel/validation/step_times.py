@@ -107,7 +107,7 @@ def _case(step: MeasuredStep, efficiency: Efficiency, known_stack: bool) -> Case
         accelerator,
         experts,
         launch_share=float(parts.launch) / seconds,
-        known_stack=known_stack,
+        software=None if known_stack else "other",
         known_layout="micro_batch" not in step.open,
     )
     return Case(step.id, step.family, seconds, step.seconds, intervals(seconds, spread))

@@ -17,10 +17,17 @@ from costmodel.training.layouts.division import settled_batch
 from costmodel.training.layouts.fitting import step_fit_probability
 from costmodel.training.recipes.passes import passes_of, sequence_flops
 from costmodel.training.step.configuration import HardwareRates, TimeConstants
-from costmodel.training.step.efficiency import LAUNCH_BOUND, Efficiency, default_efficiency, hardware_rates
-from costmodel.training.step.layout import Layout, Layouts, infeasibility_reasons, layouts
+from costmodel.training.step.efficiency import (
+    LAUNCH_BOUND,
+    NEWEST_SOFTWARE,
+    Efficiency,
+    default_efficiency,
+    hardware_rates,
+)
+from costmodel.training.step.layout import Layout, Layouts, infeasibility_reasons, layouts, usual_kernel
 from costmodel.training.step.measured_setup import settings_of
 from costmodel.training.step.memory import Memory, host_bytes, memory
+from costmodel.training.step.software import UNKNOWN
 from costmodel.training.step.timing import Breakdown, step_breakdown
 from costmodel.training.step.workload import Workload, workload
 
@@ -112,6 +119,8 @@ class StepInputs(NamedTuple):
     """Whether the step is part of fine-tuning."""
     free_batch: bool = False
     """Whether the batch size is a default, which may be rounded to a multiple that a layout needs."""
+    software: str = UNKNOWN
+    """Key of the training software (`Software.key`)."""
 
     @property
     def available_memory(self) -> float:
@@ -160,7 +169,9 @@ def pass_step_inputs(model_pass: Pass, cluster: Cluster, recipe: AnyRecipe, effi
         field = "architecture" if model_pass.name == "train" else f"the model of {model_pass.name!r}"
         raise InputError(f"{field}: a step time needs the layers of the model; only its counts are given")
     efficiency.check(cluster.accelerator)
-    constants = efficiency.constants(cluster.accelerator, recipe.precision, architecture.kind == "moe")
+    software, moe = recipe.trainer, architecture.kind == "moe"
+    year = NEWEST_SOFTWARE if software.year is None else software.year
+    constants = efficiency.constants(cluster.accelerator, recipe.precision, moe, year, software.key)
     return StepInputs(
         work=pass_workload(model_pass),
         numerics=model_pass.numerics,
@@ -172,6 +183,7 @@ def pass_step_inputs(model_pass: Pass, cluster: Cluster, recipe: AnyRecipe, effi
         eager=recipe.eager,
         finetune=recipe.job_kind != "pretraining",
         free_batch=recipe.batch_size is None and recipe.job_kind == "pretraining",
+        software=software.key,
     )
 
 
@@ -259,10 +271,11 @@ def step_time(
     architecture = load_architecture(architecture)
     inputs = training_step_inputs(architecture, cluster, recipe, efficiency)
     given: Layout | Sequence[Layout] = Layout.parse(layout) if isinstance(layout, str) else layout
-    listed: list[Layout] = list(given) if isinstance(given, Sequence) else [given]
-    wrong = [value for value in listed if not isinstance(value, Layout)]
-    if wrong or not listed:
-        raise InputError(f"`layout` must be a Layout or a sequence of them; got {wrong[0] if wrong else listed!r}")
+    stated: list[Layout] = list(given) if isinstance(given, Sequence) else [given]
+    wrong = [value for value in stated if not isinstance(value, Layout)]
+    if wrong or not stated:
+        raise InputError(f"`layout` must be a Layout or a sequence of them; got {wrong[0] if wrong else stated!r}")
+    listed = [with_software_defaults(value, recipe) for value in stated]
     arrays: Layouts[FloatLike] = layouts(listed[0]) if isinstance(given, Layout) else layouts(listed)
     reasons = infeasibility_reasons(inputs.work, inputs.accelerators, settled_batch(inputs, arrays), arrays)
     violated = [reason for reason, applies in reasons.items() if _any(applies)]
@@ -270,7 +283,25 @@ def step_time(
         numbers = f"{inputs.accelerators:g} accelerators, {inputs.batch_size:g} sequences per step"
         raise InputError(f"layout: {'; '.join(violated)} ({numbers}; {listed[0]!r})")
     calibrated = efficiency or default_efficiency()
-    return feasible_step_time(inputs, arrays, given, cluster, architecture.kind == "moe", calibrated)
+    used = listed[0] if isinstance(given, Layout) else listed
+    return feasible_step_time(inputs, arrays, used, cluster, architecture.kind == "moe", calibrated)
+
+
+def with_software_defaults(layout: Layout, recipe: AnyRecipe) -> Layout:
+    """Return a layout with the kernels of the training software of a recipe, unless the layout states its own.
+
+    Parameters
+    ----------
+    layout : Layout
+    recipe : recipe
+    """
+    software = recipe.trainer
+    changes: dict[str, Any] = {}
+    if software.kernels == "eager" and "eager" not in layout.model_fields_set:
+        changes["eager"] = True
+    if software.year is not None and "attention" not in layout.model_fields_set:
+        changes["attention"] = usual_kernel(software.year)
+    return layout.replace(changes) if changes else layout
 
 
 def feasible_step_time(
@@ -310,7 +341,13 @@ def feasible_step_time(
     peak = inputs.accelerators * inputs.hardware.peak
 
     def spread_of(launch_share: float) -> float:
-        return efficiency.spread(cluster.accelerator, experts, launch_share=launch_share, finetune=inputs.finetune)
+        return efficiency.spread(
+            cluster.accelerator,
+            experts,
+            launch_share=launch_share,
+            software=inputs.software,
+            finetune=inputs.finetune,
+        )
 
     launch_bound = breakdown.launch / modeled > LAUNCH_BOUND
     spread = where(launch_bound, spread_of(1.0), spread_of(0.0))

@@ -18,6 +18,7 @@ from costmodel.training.recipes.passes import KIND, Pass
 from costmodel.training.recipes.recipe import JobKind, Recipe
 from costmodel.training.step.adapters import ALL_LINEAR, Adapters, adapter_parameters
 from costmodel.training.step.numerics import FORWARD, Numerics, Optimizer, Precision, numerics
+from costmodel.training.step.software import SoftwareName
 
 DEFAULT_SEQUENCES = int(constant("default_sequences"))
 """Default sequences per step [1]: between QLoRA (16, arXiv 2305.14314), and Alpaca and Tülu 3 (128;
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
         variant: Literal["lora", "rslora", "dora"]
         quantization: Quantization
         train_embeddings: bool
-        software: Literal["fused", "eager"]
+        software: str | None
         trials: CountLike
         trial_share: NumberLike
         extend_positions: bool
@@ -123,10 +124,10 @@ class FineTuning(Recipe):
         description="Whether embedding and LM head are trained in full beside the adapters, for example for new "
         "tokens.",
     )
-    software: Literal["fused", "eager"] = Field(
-        default="fused",
-        description="Software: fused or compiled kernels (torchtune, Unsloth, NeMo), or kernels launched one by one "
-        'by a general-purpose trainer ("eager": Hugging Face Trainer with PEFT and DeepSpeed).',
+    software: SoftwareName = Field(
+        default=None,
+        description='Training software, such as "torchtitan" or "Megatron-LM 2021"; or only the kind of its kernels: '
+        '"fused" (fused or compiled) or "eager" (launched one by one). Default: unknown, with fused kernels.',
     )
     trials: Count = Field(default=1, description="Runs of a hyperparameter sweep; all count [1].")
     trial_share: Annotated[float, Measure("1", 0.0, 1.0, open_low=True, uncertain=False)] = Field(
@@ -175,10 +176,6 @@ class FineTuning(Recipe):
     @property
     def job_kind(self) -> JobKind:
         return "fine_tuning"
-
-    @property
-    def eager(self) -> bool:
-        return self.software == "eager"
 
     @property
     def length_distribution(self) -> LengthDistribution:

@@ -12,6 +12,7 @@ from costmodel.foundation.tables import constant
 from costmodel.training.recipes.passes import KIND, Pass
 from costmodel.training.recipes.recipe import Recipe
 from costmodel.training.step.numerics import Numerics, Optimizer, Precision, numerics
+from costmodel.training.step.software import SoftwareName
 
 if TYPE_CHECKING:
     from costmodel.foundation.fields import CountLike, RangeLike
@@ -45,6 +46,7 @@ class Pretraining(Recipe):
             optimizer: Optimizer = ...,
             master_weights: bool = ...,
             extend_positions: bool = ...,
+            software: str | None = ...,
             gpu_hours: RangeLike | None = ...,
         ) -> None: ...
 
@@ -67,6 +69,11 @@ class Pretraining(Recipe):
         default=False,
         description="Whether a model with learned positions gets further ones for longer sequences, which are trained "
         "too.",
+    )
+    software: SoftwareName = Field(
+        default=None,
+        description='Training software, such as "torchtitan" or "Megatron-LM 2021"; or only the kind of its kernels: '
+        '"fused" (fused or compiled) or "eager" (launched one by one). Default: unknown, with fused kernels.',
     )
     gpu_hours: GPUHours | None = Field(
         default=None, description="GPU-hours of this stage, if known [hour]; they replace the step-time model."

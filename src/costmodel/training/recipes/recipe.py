@@ -9,6 +9,7 @@ from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure
 from costmodel.training.recipes.passes import Pass
 from costmodel.training.step.adapters import Adapters
+from costmodel.training.step.software import Software, load_software
 
 JobKind = Literal["pretraining", "fine_tuning", "reinforcement"]
 """Kinds of jobs, each with a realized efficiency of its own. Methods of fine-tuning share one, so that they compare."""
@@ -35,9 +36,14 @@ class Recipe(Spec):
         return None
 
     @property
+    def trainer(self) -> Software:
+        """The training software: that of the field `software`, or unknown software with fused kernels."""
+        return load_software(getattr(self, "software", None))
+
+    @property
     def eager(self) -> bool:
         """Whether the trainer launches kernels one by one instead of fused or compiled."""
-        return False
+        return self.trainer.kernels == "eager"
 
     @abstractmethod
     def passes(self, architecture: Architecture) -> list[Pass]:

@@ -29,6 +29,9 @@ HOST_BANDWIDTH = constant("host_bandwidth")
 LAUNCH_BOUND = constant("launch_bound")
 """Share of launch overhead in the step time above which a step counts as launch-bound [1]."""
 
+TABLES = ("fitted/efficiency", "fitted/finetune_efficiency", "fitted/software_efficiency")
+"""Tables of the shipped constants."""
+
 
 def age(year: float) -> float:
     """Return the age of software relative to the newest measured, at most `MOST_SOFTWARE_AGE` [year].
@@ -100,7 +103,12 @@ class Efficiency(Spec):
         return value
 
     def constants(
-        self, accelerator: Accelerator, precision: str, experts: bool = False, year: float = NEWEST_SOFTWARE
+        self,
+        accelerator: Accelerator,
+        precision: str,
+        experts: bool = False,
+        year: float = NEWEST_SOFTWARE,
+        software: str = "",
     ) -> TimeConstants:
         """Return the constants for an accelerator and a precision.
 
@@ -113,11 +121,14 @@ class Efficiency(Spec):
             Whether the model is an MoE; older software is slower for MoE models.
         year : float
             Year of the software.
+        software : str
+            Key of the software (`Software.key`); its factor is not used after a calibration. Default: no factor.
         """
         keys = (accelerator.generation, accelerator.name, precision)
         values = {name: self.factor(name, *keys) for name in TimeConstants._fields if name != "software"}
+        stack = (software,) if software and not self.calibrated else ()
         aged = self.values["age_experts"] ** age(year) if experts else 1.0
-        return TimeConstants(**values, software=self.factor("software", *keys) * aged)
+        return TimeConstants(**values, software=self.factor("software", *keys, *stack) * aged)
 
     @property
     def generations(self) -> tuple[str, ...]:
@@ -143,7 +154,7 @@ class Efficiency(Spec):
         experts: bool,
         *,
         launch_share: float = 0.0,
-        known_stack: bool = False,
+        software: str | None = None,
         known_layout: bool = True,
         finetune: bool = False,
     ) -> float:
@@ -157,8 +168,9 @@ class Efficiency(Spec):
             Whether the model is an MoE.
         launch_share : float
             Share of launch overhead in the step time; above `LAUNCH_BOUND` the step is launch-bound [1].
-        known_stack : bool
-            Whether the software is among the fitted ones; otherwise its spread counts.
+        software : str, optional
+            Key of the software (`Software.key`); without a spread of its own that of a stack counts.
+            Default: software of the fit.
         known_layout : bool
             Whether the layout is that of the run; otherwise its spread counts.
         finetune : bool
@@ -170,7 +182,9 @@ class Efficiency(Spec):
         if finetune:
             terms = [max(self.spreads["finetune_launch" if launch_share > LAUNCH_BOUND else "finetune"], terms[0])]
         terms += [] if accelerator.name in self.measured else [self.spreads["accelerator"]]
-        terms += [] if known_stack else [self.spreads["stack"]]
+        if software is not None:
+            name = "stack" if self.calibrated else f"software:{software}"
+            terms.append(self.spreads.get(name, self.spreads["stack"]))
         terms += [] if known_layout else [self.spreads["layout"]]
         return math.hypot(*terms)
 
@@ -189,8 +203,8 @@ class Efficiency(Spec):
 
 @lru_cache(maxsize=1)
 def default_efficiency() -> Efficiency:
-    """Return the constants of `data/fitted/efficiency.csv` and `data/fitted/finetune_efficiency.csv`."""
-    return from_rows((*table("fitted/efficiency").rows, *table("fitted/finetune_efficiency").rows))
+    """Return the constants of `data/fitted/efficiency.csv`, `finetune_efficiency.csv` and `software_efficiency.csv`."""
+    return from_rows(row for name in TABLES for row in table(name).rows)
 
 
 def from_rows(rows: Iterable[Row]) -> Efficiency:

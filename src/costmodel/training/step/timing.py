@@ -240,11 +240,15 @@ def _attention(step: StepConfiguration[N], forward_equivalents: N) -> N:
 
 
 def _adapters(step: StepConfiguration[N]) -> N:
-    """Return the forward time of low-rank adapters in the mean layer [s]; memory traffic dominates."""
+    """Return the forward time of low-rank adapters in the mean layer [s]; memory traffic dominates.
+
+    An engine that shards gradients or weights (DeepSpeed, FSDP) casts the adapters to 16 bits.
+    """
     adapter, constants, hardware = step.work.adapter, step.constants, step.hardware
     sequences = step.sequences_per_layer / step.layout.tensor
     traffic = constants.adapter_traffic * where(step.layout.eager > 0, 1.0, constants.adapter_fused)
-    moved = step.numerics.adapter_operand * sequences * (adapter.read + adapter.written)
+    operand = where(step.layout.zero >= 2, smallest(step.numerics.adapter_operand, 2.0), step.numerics.adapter_operand)
+    moved = operand * sequences * (adapter.read + adapter.written)
     flops = sequences * adapter.flops
     return traffic * moved / hardware.memory_bandwidth + flops / (constants.adapter_matmul * hardware.peak)
 

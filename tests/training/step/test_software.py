@@ -1,0 +1,91 @@
+"""The field `software` of recipes: names, years, kernels and intervals."""
+
+import math
+
+import pytest
+
+import costmodel as cm
+from costmodel.foundation.tables import table
+from costmodel.training.step.efficiency import default_efficiency
+from costmodel.training.step.software import UNKNOWN, load_software, software_names
+
+LAYOUT = cm.Layout(data=64, zero=3, recompute="full")
+
+
+def run(software=None, **changes):
+    recipe = cm.Pretraining(tokens="1T", sequence_length=8192, batch_size=256, software=software)
+    fields = {"architecture": "llama-3.1-8b", "recipe": recipe, "cluster": cm.Cluster("H100-SXM", 64), "layout": LAYOUT}
+    return cm.Scenario(**{**fields, **changes})
+
+
+def half_width(scenario):
+    low, high = cm.estimate(scenario).bounds("step_time")
+    return math.sqrt(high / low)
+
+
+@pytest.mark.parametrize("name", ["torchtitan", "HF Trainer", "megatron lm", "FSDP2", "llm.c", "NeMo AutoModel"])
+def test_software_is_found_by_name_and_alias(name):
+    assert load_software(name).name in software_names()
+
+
+def test_an_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(cm.InputError, match=r"software.*torchtitn.*torchtitan"):
+        run("torchtitn")
+
+
+@pytest.mark.parametrize("value", [3, ["torchtitan"], True])
+def test_a_value_that_is_no_name_is_refused(value):
+    with pytest.raises(cm.InputError, match="software"):
+        cm.Pretraining(tokens="1T", software=value)
+
+
+def test_a_year_is_part_of_the_name_and_selects_the_attention_kernel():
+    old, new = (cm.Pretraining(tokens="1T", software=f"megatron {year}") for year in (2021, 2025))
+    assert (old.software, new.software) == ("Megatron-LM 2021", "Megatron-LM 2025")
+    assert old.trainer.year == 2021.5
+    slow, fast = (cm.estimate(run(f"Megatron-LM {year}")) for year in (2021, 2025))
+    assert slow.layout.attention == "unfused" and fast.layout.attention == "latest"
+    assert slow.value("step_time") > 1.1 * fast.value("step_time")
+
+
+def test_software_survives_a_file(tmp_path):
+    scenario = run("nanochat 2026")
+    scenario.save(tmp_path / "run.toml")
+    assert cm.Scenario.load(tmp_path / "run.toml") == scenario
+
+
+def test_software_never_seen_has_the_interval_of_software_left_out():
+    known, unknown = half_width(run("torchtitan")), half_width(run())
+    assert known < 1.35 < unknown < 1.6
+    assert half_width(run("axolotl")) == pytest.approx(half_width(run("eager")), rel=1e-3)  # named, but not measured
+    spreads = default_efficiency().spreads
+    total = math.hypot(spreads["dense"], spreads[f"software:{UNKNOWN}"])
+    assert unknown == pytest.approx(math.exp(1.2816 * total), rel=0.03)
+
+
+def test_software_that_is_not_known_is_said():
+    assert "software left out of the fit (set recipe.software)" in str(cm.estimate(run()))
+    assert "software left out of the fit" not in str(cm.estimate(run("torchtitan")))
+
+
+def test_eager_software_makes_the_layout_eager_unless_the_layout_says_otherwise():
+    recipe = cm.LoRA(tokens="20M", batch_size=64, software="HF Trainer")
+    cluster = cm.Cluster("A100-80GB-SXM", 8)
+    assert cm.step_time("llama-3.1-8b", cluster, recipe, cm.Layout(data=8)).layout.eager
+    assert not cm.step_time("llama-3.1-8b", cluster, recipe, cm.Layout(data=8, eager=False)).layout.eager
+
+
+def test_every_measured_software_has_a_factor_or_is_part_of_a_fit():
+    constants = {row["name"] for row in table("fitted/software_efficiency").rows if row["kind"] == "spread"}
+    measured = {row["name"] for row in table("facts/software").rows if row["measured_in"]}
+    assert {f"software:{name}" for name in measured | {UNKNOWN}} == constants
+
+
+def test_engines_that_shard_cast_adapters_to_16_bits():
+    recipe = cm.LoRA(tokens="20M", sequence_length=2048, batch_size=64, rank=64, software="eager")
+    cluster = cm.Cluster("A100-80GB-SXM", 8)
+    plain, sharded = (
+        cm.step_time("llama-2-7b", cluster, recipe, cm.Layout(data=8, zero=zero, micro_batch=4)).breakdown.adapters
+        for zero in (0, 2)
+    )
+    assert 0.5 < sharded / plain < 0.6
