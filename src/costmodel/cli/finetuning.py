@@ -38,7 +38,9 @@ def finetune(
         int | None, typer.Option("--batch-size", "--batch", help="Global batch size [sequence].")
     ] = None,
     rank: Annotated[int | None, typer.Option(help="Rank of the LoRA adapters.")] = None,
-    software: Annotated[str | None, typer.Option(help="Kernels of the trainer: fused or eager.")] = None,
+    software: Annotated[
+        str | None, typer.Option(help="Training software, such as axolotl, or its kernels: fused or eager.")
+    ] = None,
     precision: Annotated[str | None, typer.Option(help="Precision of the matrix products, such as bf16.")] = None,
     no_packing: Annotated[bool, typer.Option("--no-packing", help="Pad examples instead of packing them.")] = False,
     provider: Annotated[str | None, typer.Option(help="Cloud provider, or 'market' for the median price.")] = None,

@@ -162,7 +162,6 @@ def _fit_probability(scenario: Scenario) -> tuple[float, str]:
     """Return the probability that a run fits; a run that is refused for its memory certainly does not."""
     try:
         result = estimate(scenario)
-
         return result.fit_probability, result.basis
     except TooLargeError:
         return 0.0, "layout" if scenario.layout is not None else "planned"

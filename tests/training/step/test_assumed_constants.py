@@ -139,6 +139,6 @@ def test_host_bandwidth_defaults_to_16_lanes_of_pcie_4():
 def test_steps_with_a_tenth_of_launch_overhead_have_the_spread_of_launch_bound_steps(launch_share, case):
     efficiency = default_efficiency()
     accelerator = load_accelerator("H100-SXM")
-    spread = efficiency.spread(accelerator, False, launch_share=launch_share, known_stack=True)
+    spread = efficiency.spread(accelerator, False, launch_share=launch_share)
     assert spread == math.hypot(max(efficiency.spreads[case], efficiency.spreads["dense"]))
     assert efficiency.spreads["launch"] > efficiency.spreads["dense"]

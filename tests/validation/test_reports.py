@@ -1,0 +1,110 @@
+"""Field reports: the format, the scores of the reports of the library, and what is said of bad ones."""
+
+import csv
+import math
+
+import pytest
+
+import costmodel as cm
+from costmodel.foundation.errors import InputError
+from costmodel.validation.reports import SHIPPED, UNITS, validate_reports
+
+HEADER = "id,scenario,figure,value,unit,source,note"
+RUN = cm.Scenario(
+    architecture="llama-3.1-8b",
+    recipe=cm.Pretraining(tokens="10B", sequence_length=8192, batch_size=128),
+    cluster=cm.Cluster("H100-SXM", 16),
+    layout=cm.Layout(data=16, zero=3, recompute="full"),
+)
+
+
+def folder(tmp_path, *rows, run=RUN):
+    run.save(tmp_path / "run.toml")
+    (tmp_path / "reports.csv").write_text("\n".join([HEADER, *rows, ""]), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def scored():
+    return validate_reports()
+
+
+def test_a_report_that_is_the_estimate_has_no_error(tmp_path):
+    est = cm.estimate(RUN)
+    values = {name: est.quantity(name).to(unit if unit != "1" else "").magnitude for name, unit in UNITS.items()}
+    rows = [f"r-{name},run.toml,{name},{value!r},{UNITS[name]},test," for name, value in values.items()]
+    result = validate_reports(folder(tmp_path, *rows))
+    assert result["scored"] == result["cases"] == len(UNITS)
+    for name in UNITS:
+        assert result["figures"][name]["mape"] < 1e-9 and result["figures"][name]["coverage"]["0.8"] == 1
+    low, high = est.bounds("step_time")
+    assert result["figures"]["step_time"]["half_width"] == pytest.approx(math.sqrt(high / low))
+
+
+def test_units_are_converted(tmp_path):
+    memory = cm.estimate(RUN).value("memory")
+    rows = [f"a,run.toml,memory,{memory / 2**30!r},GiB,t,", f"b,run.toml,memory,{memory / 1e9!r},GB,t,"]
+    assert validate_reports(folder(tmp_path, *rows))["figures"]["memory"]["mape"] < 1e-9
+
+
+def test_fits_is_scored_by_its_probability(tmp_path):
+    probability = cm.estimate(RUN).fit_probability
+    rows = ["a,run.toml,fits,true,,t,", "b,run.toml,fits,false,,t,"]
+    fits = validate_reports(folder(tmp_path, *rows))["figures"]["fits"]
+    assert fits["brier"] == pytest.approx(((1 - probability) ** 2 + probability**2) / 2)
+    assert fits["contradicted"] == 1  # the second row denies what is nearly certain
+
+
+def test_a_refused_run_certainly_does_not_fit(tmp_path):
+    large = RUN.replace({"layout.zero": 0, "architecture": "llama-3.1-70b"})
+    with pytest.raises(InputError, match="does not fit"):
+        cm.estimate(large)
+    fits = validate_reports(folder(tmp_path, "a,run.toml,fits,false,,t,", run=large))["figures"]["fits"]
+    assert fits == {"scored": 1, "brier": 0.0, "contradicted": 0}
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("a,run.toml,speed,1,s,t,", "unknown figure 'speed'"),
+        ("a,run.toml,step_time,fast,s,t,", "fast"),
+        ("a,run.toml,step_time,-1,s,t,", "above 0"),
+        ("a,run.toml,step_time,1,GiB,t,", "wrong dimension"),
+        ("a,run.toml,fits,perhaps,,t,", "true or false"),
+        ("a,missing.toml,memory,1,GiB,t,", "missing.toml"),
+    ],
+)
+def test_a_report_that_cannot_be_scored_says_why(tmp_path, row, reason):
+    result = validate_reports(folder(tmp_path, row))
+    assert (result["cases"], result["scored"]) == (1, 0)
+    assert reason in result["rows"][0]["skipped"]
+
+
+def test_a_folder_without_reports_and_unknown_columns_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"reports\.csv"):
+        validate_reports(tmp_path)
+    (tmp_path / "reports.csv").write_text("id,scenario,figur\na,b,c\n", encoding="utf-8")
+    with pytest.raises(InputError, match="figur"):
+        validate_reports(tmp_path)
+
+
+def test_every_report_of_the_library_is_scored_or_says_why(scored):
+    assert scored["cases"] >= 80
+    assert scored["scored"] >= 79
+    for row in scored["rows"]:
+        assert (row["skipped"] is None) == (row["predicted"] is not None)
+
+
+def test_every_visible_report_is_in_the_library(shared, root):
+    def identities(path):
+        with path.open(encoding="utf-8", newline="") as file:
+            return {row["id"]: (row["figure"], float(row["value"]) if row["value"][0].isdigit() else row["value"])
+                    for row in csv.DictReader(file)}  # fmt: skip
+
+    ours = identities(root / "data" / SHIPPED / "reports.csv")
+    assert identities(shared / "measurements" / "field_reports" / "reports.csv").items() <= ours.items()
+
+
+def test_reports_in_older_files_are_read(shared):
+    result = validate_reports(shared / "measurements" / "field_reports")
+    assert result["scored"] == validate_reports()["scored"]
