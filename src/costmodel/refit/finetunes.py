@@ -16,7 +16,7 @@ from costmodel.refit.result import Refitted, error_line
 from costmodel.training.calibration.calibrate import fit
 from costmodel.training.calibration.measured_finetunes import MeasuredFineTune, read_finetunes
 from costmodel.training.calibration.predictions import Prepared, predict, prepare
-from costmodel.training.calibration.priors import FINE_TUNING
+from costmodel.training.calibration.priors import FINE_TUNING, PRIORS
 from costmodel.training.step.efficiency import LAUNCH_BOUND, default_efficiency
 from costmodel.training.step.memory import MemoryConstants
 
@@ -76,7 +76,7 @@ def fit_time(prepared: Prepared, rows: NDArray[np.bool_]) -> Values:
     rows : ndarray of bool
         The fine-tunes to fit on, shape (fine-tunes,).
     """
-    shipped = {name: Prior(value, 0.0, "", "") for name, value in default_efficiency().values.items()}
+    shipped = {name: Prior(default_efficiency().values[name], 0.0, "", "") for name in PRIORS}
     return fit(prepared, rows, {**shipped, **FINE_TUNING})
 
 
