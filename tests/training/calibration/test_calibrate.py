@@ -18,6 +18,7 @@ ROW = {
     "sequence_length": 8192,
     "batch_size": 128,
     "accelerator": "H100-SXM",
+    "software": "Megatron-LM",
     "count": 8,
     "tensor": 1,
     "pipeline": 1,
@@ -26,7 +27,8 @@ ROW = {
     "recompute": "full",
     "precision": "bf16",
 }
-CLUSTER, RECIPE = cm.Cluster("H100-SXM", 8), cm.Pretraining(tokens=1e12, sequence_length=8192, batch_size=128)
+CLUSTER = cm.Cluster("H100-SXM", 8)
+RECIPE = cm.Pretraining(tokens=1e12, sequence_length=8192, batch_size=128, software="Megatron-LM")
 LAYOUT = cm.Layout(data=8, zero=3, recompute="full", loss="fused")
 
 
@@ -92,7 +94,7 @@ def own(factor, count=1):
 
 
 def test_calibration_moves_other_setups_with_the_number_of_rows():
-    other = cm.Pretraining(tokens=1e12, sequence_length=8192, batch_size=256)
+    other = cm.Pretraining(software="Megatron-LM", tokens=1e12, sequence_length=8192, batch_size=256)
     shipped = cm.step_time("llama-3.1-8b", CLUSTER, other, LAYOUT)
     moved = [cm.step_time("llama-3.1-8b", CLUSTER, other, LAYOUT, own(1.3, count)) for count in (1, 3, 10)]
     ratios = [step.seconds / shipped.seconds for step in moved]
@@ -206,7 +208,20 @@ def test_columns_that_decide_nothing_are_refused(column, message):
 
 def test_calibration_on_predicted_steps_changes_nothing():
     same = own(1.0, 3).values
-    assert same == pytest.approx(default_efficiency().values, rel=2e-3)
+    shipped = {name: value for name, value in default_efficiency().values.items() if not name.startswith("software:")}
+    assert same == pytest.approx(shipped, rel=2e-3)
+
+
+def test_rows_of_software_that_was_not_measured_move_other_setups_by_most_of_the_difference():
+    run = cm.Scenario("llama-3.1-8b", RECIPE.replace(software=None), CLUSTER, layout=LAYOUT)
+    other = run.replace({"recipe.batch_size": 256})
+    measured = 1.5 * cm.estimate(run).value("step_time")
+    mine = calibrate([{**ROW, "software": "our own", "step_time": measured}])
+    ratio = cm.estimate(other.replace(efficiency=mine)).value("step_time") / cm.estimate(other).value("step_time")
+    assert 1.3 < ratio < 1.45
+    stack = (cm.estimate(each).bounds("step_time") for each in (other, other.replace(efficiency=mine)))
+    before, after = (high / low for low, high in stack)
+    assert after < 0.8 * before
 
 
 def test_scenario_accepts_calibrated_model():

@@ -23,6 +23,7 @@ from costmodel.training.calibration.priors import FINE_TUNING, PRIORS, tied
 from costmodel.training.step.efficiency import Efficiency, default_efficiency, hardware_rates
 from costmodel.training.step.layout import layouts
 from costmodel.training.step.measured_setup import SOFTWARE_FIELDS, MeasuredSetup, settings_of
+from costmodel.training.step.software import UNKNOWN, load_software, software_names
 from costmodel.training.step.workload import workload
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
     measured, from one row on: the variance between setups, estimated from the rows, is weighed against the scatter of
     repeated rows. Other setups move by what is shared. For these, the shipped constants are the prior, with a quarter
     of the spread they had in their own fit. A few rows move mainly the factor of the software stack, many rows move
-    the constants. One row moves other setups by about a quarter of the difference, because rows scatter as much as
-    stacks do.
+    the constants. One row of software that the library has not measured moves other setups by most of the difference;
+    one row of a measured stack by about a quarter, because its rows scatter as much as such stacks do.
 
     Parameters
     ----------
@@ -135,7 +136,7 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
     if not steps:
         raise InputError("no row can be calibrated on: there are none, or all have a flag")
     prepared = prepare(steps)
-    stack = start.spreads["stack"]
+    factor, stack = _stack(start, steps)
     priors = {
         name: Prior(start.values.get(name, prior.value), OWN_SPREAD * prior.spread, prior.unit, prior.source)
         for name, prior in PRIORS.items()
@@ -144,7 +145,7 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
         name: prior._replace(value=start.values.get(name, prior.value), spread=0.0)
         for name, prior in FINE_TUNING.items()
     }
-    priors["software"] = Prior(start.values["software"], stack, "1", "")
+    priors["software"] = Prior(start.values["software"] * factor, stack, "1", "")
     values = fit(prepared, np.ones(len(steps), dtype=bool), priors)
     names = {step.cluster.accelerator.name for step in steps}
     noise, rows_used = start.spreads["dense"], len(steps)
@@ -160,6 +161,21 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
         setups=tuple(kept.values()),
         source=f"{start.source}, calibrated on {rows_used} rows",
     )
+
+
+def _stack(start: Efficiency, steps: Sequence[MeasuredStep]) -> tuple[float, float]:
+    """Return the factor of the stack of rows before the calibration, and its standard deviation.
+
+    Rows of one software that was measured start from its factor. Other rows start from that of software left out of
+    the fit. A calibrated model has left both behind.
+    """
+    if start.calibrated:
+        return 1.0, start.spreads["stack"]
+    stated = {step.software for step in steps}
+    name = stated.pop() if len(stated) == 1 else ""
+    key = load_software(name).key if software_names().proper(name) else UNKNOWN
+    spread = max(start.spreads.get(f"software:{key}", 0.0), start.spreads["stack"])
+    return start.values.get(f"software:{key}", 1.0), spread
 
 
 def _own_table(rows: Iterable[Mapping[str, Any]]) -> Table:

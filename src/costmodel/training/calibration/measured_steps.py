@@ -63,6 +63,8 @@ class MeasuredStep(NamedTuple):
     """Peak memory per GPU [byte]."""
     tuned: bool = False
     adapters: Adapters | None = None
+    software: str = ""
+    """Name of the training software, as the row states it."""
     stated: frozenset[str] = frozenset()
     """Kernels and overlaps that the row states (`SOFTWARE_FIELDS`)."""
 
@@ -110,6 +112,7 @@ def _step(identity: str, cells: Cells) -> MeasuredStep:
         seconds=_seconds(cells, architecture, length, batch, count),
         memory=None if memory is None else memory * GIB,
         tuned=cells.switch("tuned") or False,
+        software=software,
         stated=frozenset(name for name in SOFTWARE_FIELDS if row.get(name, "").strip()),
     )
 
