@@ -76,7 +76,7 @@ def test_families_are_kinds_of_recipe(scored):
 
 def test_prediction_and_interval_are_those_of_the_estimate(scored):
     row = next(row for row in ROWS if row["id"] == "sky-t1-32b")
-    others = realized_efficiency("fine_tuning", row["organization"]).spread  # this one's own jobs do not count
+    others = realized_efficiency("fine_tuning", 8, row["organization"]).spread  # this one's own jobs do not count
     found = estimate(scenario_of(row).replace(realized_efficiency=others))
     case = next(case for case in scored["rows"] if case["id"] == row["id"])
     assert case["predicted"] == pytest.approx(found.gpu_hours.to("hour").magnitude)

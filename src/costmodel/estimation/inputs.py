@@ -168,7 +168,7 @@ def _realized_efficiency(scenario: Scenario, recipe: AnyRecipe, job_speed: Speed
         return None
     if job_speed.basis == "class" and recipe.job_kind == "pretraining":
         return None
-    return realized_efficiency(recipe.job_kind)
+    return realized_efficiency(recipe.job_kind, scenario.cluster.count)
 
 
 def _peak_memory(job_speed: Speed) -> Figure:

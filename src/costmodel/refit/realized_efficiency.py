@@ -12,7 +12,7 @@ from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import Row, Table, table
 from costmodel.refit.result import Refitted
 from costmodel.training.jobs.modeled_runs import modeled_run
-from costmodel.training.jobs.realized_efficiency import KINDS, TABLE
+from costmodel.training.jobs.realized_efficiency import FEW, FEW_ACCELERATORS, FEW_SPREAD, KINDS, TABLE
 from costmodel.training.jobs.utilization import shipped_runs
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Job(NamedTuple):
     kind: str
     organization: str
     log: float
+    few: bool = False
+    """Whether the job ran on few accelerators; counts for pretraining only."""
 
 
 def pretraining_jobs(runs: Sequence[Run]) -> list[Job]:
@@ -49,7 +51,11 @@ def pretraining_jobs(runs: Sequence[Run]) -> list[Job]:
     runs : sequence of Run
     """
     modeled = [(run, modeled_run(run)) for run in runs]
-    return [Job("pretraining", run.organization, model.log_efficiency(run)) for run, model in modeled if model]
+    return [
+        Job("pretraining", run.organization, model.log_efficiency(run), model.count <= FEW_ACCELERATORS)
+        for run, model in modeled
+        if model
+    ]
 
 
 def finetuning_jobs(rows: Table) -> list[Job]:
@@ -76,6 +82,8 @@ def finetuning_jobs(rows: Table) -> list[Job]:
 def job_rows(listed: Sequence[Job]) -> list[Row]:
     """Return the realized efficiency by kind of job: of all jobs, and of those without each organization.
 
+    Pretraining on few accelerators has an effect of its own, shrunk toward none by its number of organizations.
+
     Parameters
     ----------
     listed : sequence of Job
@@ -87,14 +95,26 @@ def job_rows(listed: Sequence[Job]) -> list[Row]:
             _job_row(kind, name, [job for job in own if job.organization != name])
             for name in ("", *sorted({job.organization for job in own}))
         ]
+    own = [job for job in listed if job.kind == "pretraining"]
+    rows += [
+        _job_row(FEW, name, [job for job in own if job.organization != name], few=True)
+        for name in ("", *sorted({job.organization for job in own if job.few}))
+    ]
     return rows
 
 
-def _job_row(kind: str, left_out: str, own: Sequence[Job]) -> Row:
+def _job_row(kind: str, left_out: str, own: Sequence[Job], few: bool = False) -> Row:
     mean, organizations = _mean(own), {job.organization for job in own}
     errors = [job.log - _mean([other for other in own if other.organization != job.organization]) for job in own]
     squares = sum(_weight(job, own) * error**2 for job, error in zip(own, errors, strict=True))
     sd = math.sqrt(squares / len(organizations))
+    if few:
+        own = [job for job in own if job.few]
+        organizations = {job.organization for job in own}
+        precision = len(organizations) / sd**2
+        left = 1 / (precision + FEW_SPREAD**-2)
+        mean += precision * left * (_mean(own) - mean if own else 0.0)
+        sd = math.sqrt(sd**2 + left)
     low, high = (math.exp(mean + side * normal_quantile(0.9) * sd) for side in (-1, 1))
     return {
         "kind": kind,

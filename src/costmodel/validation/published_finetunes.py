@@ -65,7 +65,7 @@ def validate_published_finetunes(rows: Table) -> dict[str, Any]:
 def _without(scenario: Scenario, organization: str) -> Scenario:
     """Return a scenario with the realized efficiency of other organizations."""
     kind = scenario.recipes[0].job_kind
-    return scenario.replace(realized_efficiency=realized_efficiency(kind, organization).spread)
+    return scenario.replace(realized_efficiency=realized_efficiency(kind, scenario.cluster.count, organization).spread)
 
 
 def _case(row: Row, result: Estimate, figure: str, unit: float, column: str) -> Case:

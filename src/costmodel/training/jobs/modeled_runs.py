@@ -27,6 +27,8 @@ class ModeledRun(NamedTuple):
     mfu: float
     goodput: float
     plan: Plan
+    count: int
+    """Number of accelerators, published or estimated from the GPU-hours [1]."""
 
     def gpu_hours(self, run: Run) -> float:
         """Return the GPU-hours of the run at its modeled speed [hour]."""
@@ -58,4 +60,4 @@ def modeled_run(run: Run) -> ModeledRun | None:
     goodput = Reliability().goodput(count, float(run.detailed.parameters.total))
     work = inputs.work.model_flops * planned.batch_size
     mfu = float(work / (planned.seconds * inputs.accelerators * inputs.hardware.peak))
-    return ModeledRun(mfu, goodput, planned)
+    return ModeledRun(mfu, goodput, planned, count)

@@ -10,12 +10,18 @@ from functools import lru_cache
 from typing import get_args
 
 from costmodel.foundation.ranges import between
-from costmodel.foundation.tables import Figure, Provenance, Row, table
+from costmodel.foundation.tables import Figure, Provenance, Row, constant, table
 from costmodel.training.recipes.recipe import JobKind
 
 TABLE = "fitted/realized_efficiency"
 KINDS: tuple[JobKind, ...] = get_args(JobKind)
 """Kinds of jobs."""
+FEW = "pretraining on few accelerators"
+"""Kind of the rows of pretraining on at most `FEW_ACCELERATORS`: little network, few failures and stragglers."""
+FEW_ACCELERATORS = constant("few_accelerators")
+"""Most accelerators of a pretraining job on few [1]."""
+FEW_SPREAD = constant("few_accelerators_spread")
+"""Prior standard deviation of the effect of few accelerators on ln(achieved speed / modeled speed) [1]."""
 
 
 @lru_cache(maxsize=1)
@@ -24,17 +30,20 @@ def _rows() -> dict[tuple[str, str], Row]:
 
 
 @lru_cache(maxsize=256)
-def realized_efficiency(kind: JobKind, left_out: str = "") -> Figure:
+def realized_efficiency(kind: JobKind, count: int, left_out: str = "") -> Figure:
     """Return the realized efficiency of jobs of a kind: achieved speed / modeled speed [1].
 
     Parameters
     ----------
     kind : str
         One of `KINDS`.
+    count : int
+        Accelerators of the job [1].
     left_out : str
         Organization whose jobs are left out of the fit; none by default, and where it has none.
     """
-    row = _rows().get((kind, left_out)) or _rows()[kind, ""]
+    listed = FEW if kind == "pretraining" and count <= FEW_ACCELERATORS else kind
+    row = _rows().get((listed, left_out)) or _rows()[listed, ""]
     spread = between(float(row["low"]), float(row["high"]), level=float(row["level"])).settled("lognormal")
     note = f"of the modeled speed: {row['jobs']} published jobs (organizations: {row['organizations']})"
     return Figure(spread.median(), spread, Provenance("fitted", row["source"], note=note))
