@@ -50,8 +50,7 @@ def fit(
     bought = None
     if allocate is not None:
         bought = allocated(found, _training_on(gpu, gpus), allocate)
-        out["bought"] = {"parameters": bought.parameters, "tokens": bought.tokens, "loss": bought.loss,
-                         "interval": bought.interval()}  # fmt: skip
+        out["bought"] = bought.to_dict()
     if as_json:
         print(json.dumps(out, indent=2, default=float))
         return

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field
 
@@ -17,12 +17,27 @@ from costmodel.foundation.specs import Spec
 from costmodel.planning.root_finding import known_value
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from costmodel.estimation.scenario import Scenario
 
 SIZES = (1e7, 2e12)
 """Smallest and largest model of the search [1]."""
-CANDIDATES = 18
-"""Sizes of the first grid, in geometric steps; a finer grid around the best follows [1]."""
+CANDIDATES = 60
+"""Sizes whose cost is estimated, in geometric steps [1]."""
+BANDWIDTH = 1.0
+"""Width of the kernel that smooths ln(cost per token) over ln(parameters) [1].
+
+The cost of neighboring sizes differs by some percent, because their shapes divide differently over the accelerators.
+The loss is flat around its minimum, so that these differences would select the size.
+"""
+LOSS_TOLERANCE = 1e-3
+"""Relative difference from the least loss that counts as the same loss [1]."""
+COST_TOLERANCE = 0.05
+"""Relative difference from the budget that counts as the same cost [1]."""
+POINTS = 2000
+"""Sizes at which the loss is compared on the smoothed cost [1]."""
 FLOPS_SERVED = 2.0
 """FLOPs per active parameter and token of a forward pass (arXiv 2401.00448, equation 6) [FLOP]."""
 PROBE = 1e9
@@ -50,6 +65,12 @@ class Allocation:
     """Scaling law, or its fit."""
     limit: str
     """What limits the tokens: "budget", or "tokens" (`most_tokens`)."""
+    sizes_within_loss: tuple[float, float] | None = None
+    """Smallest and largest number of parameters with a loss within 0.1 % of the least, at equal cost [1]; None if the
+    size is given."""
+    sizes_within_cost: tuple[float, float] | None = None
+    """Smallest and largest number of parameters that reach the least loss for at most 5 % more cost [1]; None if the
+    size is given."""
 
     @property
     def estimate(self) -> Estimate:
@@ -85,8 +106,31 @@ class Allocation:
         """Tokens per parameter [1]."""
         return self.tokens / self.parameters
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as plain data: parameters, tokens, loss, intervals, and ranges of sizes."""
+        return {
+            "parameters": self.parameters,
+            "tokens": self.tokens,
+            "tokens_per_parameter": self.tokens_per_parameter,
+            "loss": self.loss,
+            "cost": known_value(self.estimate, "cost"),
+            "limit": self.limit,
+            "interval": self.interval(),
+            "sizes_within_loss": self.sizes_within_loss,
+            "sizes_within_cost": self.sizes_within_cost,
+        }
+
     def __str__(self) -> str:
-        return rendering.text(
+        ranges = {
+            f"sizes within {LOSS_TOLERANCE:.1%} of the loss": self.sizes_within_loss,
+            f"sizes of this loss within {COST_TOLERANCE:.0%} of the cost": self.sizes_within_cost,
+        }
+        lines = [
+            f"{name}: {' to '.join(rendering.amount(end, '') for end in ends)}"
+            for name, ends in ranges.items()
+            if ends is not None
+        ]
+        table = rendering.text(
             [
                 {
                     "parameters": rendering.amount(self.parameters, ""),
@@ -98,6 +142,7 @@ class Allocation:
                 }
             ]
         )
+        return "\n".join([table, *lines])
 
 
 def allocate(
@@ -114,7 +159,9 @@ def allocate(
     """Return the model size and the tokens of least loss for a training budget.
 
     Each candidate has a usual shape (`Architecture.sized`), the recipe, cluster and prices of a scenario, and as many
-    tokens as the budget pays for.
+    tokens as the budget pays for. The size minimizes the loss on a cost per token that is smoothed over the sizes; the
+    tokens are those that the budget pays for with that size. Sizes of almost the same loss are in `sizes_within_loss`
+    and `sizes_within_cost`.
 
     Parameters
     ----------
@@ -162,64 +209,144 @@ def allocate(
         )
     served = served_tokens / serving_mfu if serving_mfu else 0.0
     dollars = float(_Budget(budget=budget).budget)
-    if parameters is not None:
-        sizes = [parameters]
-    else:
-        step = (SIZES[1] / SIZES[0]) ** (1 / (CANDIDATES - 1))
-        sizes = [SIZES[0] * step**index for index in range(CANDIDATES)]
     reasons: list[str] = []
-    tried = [_allocation(law, scenario, dollars, size, most_tokens, served, reasons) for size in sizes]
-    if parameters is None:
-        best = _best(tried, tokens_per_parameter)
-        if best is not None:
-            middle = math.log(best.parameters)
-            near = [math.exp(middle + 0.12 * index) for index in range(-5, 6) if index]
-            tried += [_allocation(law, scenario, dollars, size, most_tokens, served, reasons) for size in near]
-    best = _best(tried, tokens_per_parameter)
+    best = None
+    if parameters is not None:
+        paid = _paid(scenario, dollars, parameters, served, reasons)
+        best = None if paid is None else _allocation(law, paid, most_tokens)
+        if best is not None and best.tokens_per_parameter < (tokens_per_parameter or 0.0):
+            best = None
+    else:
+        best = _best(law, scenario, dollars, served, (most_tokens, tokens_per_parameter), reasons)
     if best is None:
         why = f": {reasons[0]}" if reasons else ""
         raise InputError(f"budget: {rendering.amount(dollars, 'USD')} is too small for every model size{why}")
     return best
 
 
-def _best(tried: list[Allocation | None], least_ratio: float | None) -> Allocation | None:
-    possible = [run for run in tried if run is not None and run.tokens_per_parameter >= (least_ratio or 0.0)]
-    return min(possible, key=lambda run: run.loss, default=None)
+class _Paid(NamedTuple):
+    """A model size and the tokens that the budget pays for."""
+
+    parameters: float
+    """Number of parameters of the shape [1]."""
+    tokens: float
+    """Training tokens [token]."""
+    cost_per_token: float
+    """Training cost of a token [USD]."""
+    serving: float
+    """Cost of serving [USD]."""
+    scenario: Scenario
+    """Scenario of the run."""
 
 
-def _allocation(
+def _best(
+    law: Any,
+    scenario: Scenario,
+    dollars: float,
+    served: float,
+    limits: tuple[float | None, float | None],
+    reasons: list[str],
+) -> Allocation | None:
+    """Return the allocation of least loss on the smoothed cost; None if no size is feasible.
+
+    `limits` are the most tokens and the least tokens per parameter.
+    """
+    import numpy as np
+
+    step = (SIZES[1] / SIZES[0]) ** (1 / (CANDIDATES - 1))
+    tried = [_paid(scenario, dollars, SIZES[0] * step**index, served, reasons) for index in range(CANDIDATES)]
+    paid = list({each.parameters: each for each in tried if each is not None}.values())
+    if not paid:
+        return None
+    most_tokens, least_ratio = limits
+    sizes = np.exp(np.linspace(math.log(paid[0].parameters), math.log(paid[-1].parameters), POINTS))
+    rate, serving = _smoothed(paid, sizes)
+
+    def losses(budget: float) -> NDArray[np.float64]:
+        tokens = np.minimum((budget - serving) / rate, math.inf if most_tokens is None else most_tokens)
+        possible = (tokens > 0) & (tokens >= (least_ratio or 0.0) * sizes)
+        pairs = zip(sizes, tokens, possible, strict=True)
+        return np.array([_loss(law, float(size), float(count)) if fits else math.inf for size, count, fits in pairs])
+
+    loss = losses(dollars)
+    least = float(loss.min())
+    if least == math.inf:
+        return None
+    best = _near(law, scenario, dollars, float(sizes[loss.argmin()]), served, limits)
+    if best is None:
+        return None
+    within_loss = sizes[loss <= least * (1 + LOSS_TOLERANCE)]
+    within_cost = sizes[losses(dollars * (1 + COST_TOLERANCE)) <= least]
+    ranges = [(float(ends.min()), float(ends.max())) for ends in (within_loss, within_cost)]
+    return replace(best, sizes_within_loss=ranges[0], sizes_within_cost=ranges[1])
+
+
+def _smoothed(paid: list[_Paid], sizes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the costs of a token and of serving [USD] by size: local linear fits of their logarithms."""
+    import numpy as np
+
+    known, wanted = np.log([each.parameters for each in paid]), np.log(sizes)
+    distance = known[None, :] - wanted[:, None]
+    weight = np.exp(-0.5 * (distance / BANDWIDTH) ** 2)
+    moments = [(weight * distance**power).sum(axis=1) for power in range(3)]
+    rates = np.log([each.cost_per_token for each in paid])
+    straight = (moments[2][:, None] - moments[1][:, None] * distance) * weight
+    total = straight.sum(axis=1)
+    flat = total <= 1e-12 * moments[0] * moments[2]  # a single size has no slope
+    fitted = np.where(flat, weight @ rates / moments[0], straight @ rates / np.where(flat, 1.0, total))
+    return np.exp(fitted), np.interp(wanted, known, [each.serving for each in paid])
+
+
+def _near(
     law: Any,
     scenario: Scenario,
     dollars: float,
     size: float,
-    most_tokens: float | None,
     served: float,
-    reasons: list[str],
+    limits: tuple[float | None, float | None],
 ) -> Allocation | None:
-    """Return the allocation of one model size; None, with an entry in `reasons`, if it is not feasible.
+    """Return the allocation of the feasible shape nearest below a size, then above it; None if there is none."""
+    most_tokens, least_ratio = limits
+    for distance in (*range(0, -12, -1), *range(1, 12)):
+        paid = _paid(scenario, dollars, size * math.exp(0.03 * distance), served, [])
+        best = None if paid is None else _allocation(law, paid, most_tokens)
+        if best is not None and best.tokens_per_parameter >= (least_ratio or 0.0):
+            return best
+    return None
+
+
+def _paid(scenario: Scenario, dollars: float, size: float, served: float, reasons: list[str]) -> _Paid | None:
+    """Return the tokens that a budget pays for with a size; None, with an entry in `reasons`, if it is infeasible.
 
     `served` is the number of tokens to serve over the MFU of serving.
     """
     try:
         architecture = Architecture.sized(size)
         probe = scenario.replace({"architecture": architecture, "recipe.tokens": PROBE})
-        tokens, limit = PROBE, "budget"
+        tokens, rate, serving = PROBE, 0.0, 0.0
         passes = 1 if scenario.recipes[0].batch_size is not None else 2  # the default batch size depends on the tokens
         for _ in range(passes):
             trial = estimate(probe)
-            left = dollars - _serving(trial, served)
-            if left <= 0:
+            serving = _serving(trial, served)
+            if dollars <= serving:
                 raise InputError(f"serving {size:.3g} parameters costs more than the budget")
-            tokens *= left / known_value(trial, "cost")
-            probe = probe.replace({"recipe.tokens": tokens})
-        if most_tokens is not None and tokens > most_tokens:
-            tokens, limit = most_tokens, "tokens"
+            rate = known_value(trial, "cost") / tokens
+            tokens = (dollars - serving) / rate
             probe = probe.replace({"recipe.tokens": tokens})
     except InputError as error:
         reasons.append(str(error))
         return None
-    total = float(architecture.parameters.total)
-    return Allocation(architecture, total, tokens, _loss(law, total, tokens), probe, law, limit)
+    return _Paid(float(architecture.parameters.total), tokens, rate, serving, probe)
+
+
+def _allocation(law: Any, paid: _Paid, most_tokens: float | None) -> Allocation:
+    """Return the allocation of one model size, with the tokens that the budget pays for or that are available."""
+    tokens, run, limit = paid.tokens, paid.scenario, "budget"
+    if most_tokens is not None and tokens > most_tokens:
+        tokens, limit = most_tokens, "tokens"
+        run = run.replace({"recipe.tokens": tokens})
+    loss = _loss(law, paid.parameters, tokens)
+    return Allocation(run.architecture, paid.parameters, tokens, loss, run, law, limit)
 
 
 def _serving(result: Estimate, served: float) -> float:

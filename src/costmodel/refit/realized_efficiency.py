@@ -52,7 +52,7 @@ def pretraining_jobs(runs: Sequence[Run]) -> list[Job]:
     """
     modeled = [(run, modeled_run(run)) for run in runs]
     return [
-        Job("pretraining", run.organization, model.log_efficiency(run), model.count <= FEW_ACCELERATORS)
+        Job("pretraining", run.organization, model.log_efficiency(run), model.accelerators <= FEW_ACCELERATORS)
         for run, model in modeled
         if model
     ]

@@ -55,7 +55,7 @@ def _case(run: Run, by_class: Utilization, left_out: str) -> Case:
     modeled = modeled_run(run)
     intervals = {}
     if modeled is not None:
-        efficiency = realized_efficiency("pretraining", modeled.count, left_out)
+        efficiency = realized_efficiency("pretraining", modeled.accelerators, left_out)
         assert efficiency.spread is not None
         hours = modeled.gpu_hours(run)
         for level in LEVELS:

@@ -27,7 +27,7 @@ class ModeledRun(NamedTuple):
     mfu: float
     goodput: float
     plan: Plan
-    count: int
+    accelerators: int
     """Number of accelerators, published or estimated from the GPU-hours [1]."""
 
     def gpu_hours(self, run: Run) -> float:
