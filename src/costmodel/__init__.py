@@ -19,6 +19,7 @@ from costmodel._version import __version__
 
 if TYPE_CHECKING:
     from costmodel.architecture.flops import count_decode_flops, count_flops, flops_per_token
+    from costmodel.architecture.images import image_tokens
     from costmodel.architecture.loading import architectures, load_architecture
     from costmodel.architecture.specification import Architecture
     from costmodel.budget.budget import Budget
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from costmodel.training.recipes.preference import DPO, KTO, ORPO, RewardModel, SimPO
     from costmodel.training.recipes.pretraining import Pretraining
     from costmodel.training.recipes.reinforcement import GRPO, PPO
+    from costmodel.training.recipes.trained import trainable_parameters
     from costmodel.training.step.efficiency import Efficiency
     from costmodel.training.step.layout import Layout
 
@@ -136,6 +138,7 @@ _HOMES = {
     "hosted_cost": "market.hosted",
     "hosted_offers": "planning.offers",
     "hosted_prices": "market.hosted",
+    "image_tokens": "architecture.images",
     "largest_micro_batch": "planning.limits",
     "largest_model": "planning.limits",
     "load_accelerator": "hardware.accelerator",
@@ -154,6 +157,7 @@ _HOMES = {
     "step_time": "training.layouts.step_time",
     "sweep": "planning.sweep",
     "triangular": "foundation.ranges",
+    "trainable_parameters": "training.recipes.trained",
     "what_fits": "planning.what_fits",
     "what_would_fit": "planning.what_would_fit",
 }
@@ -220,6 +224,7 @@ __all__ = [
     "hosted_cost",
     "hosted_offers",
     "hosted_prices",
+    "image_tokens",
     "largest_micro_batch",
     "largest_model",
     "load_accelerator",
@@ -237,6 +242,7 @@ __all__ = [
     "solve",
     "step_time",
     "sweep",
+    "trainable_parameters",
     "triangular",
     "what_fits",
     "what_would_fit",

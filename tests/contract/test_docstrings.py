@@ -11,6 +11,7 @@ import costmodel
 from costmodel.foundation.units import SI_FACTOR
 
 EXTRA_UNITS = {
+    "pixel",
     "1/year",
     "1e9",
     "byte/s",

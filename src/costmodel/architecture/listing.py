@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from costmodel.architecture.blocks.block import Operation, Weight, linear, norm, product
+from costmodel.architecture.blocks.block import Block, Operation, Weight, linear, norm, product
 from costmodel.architecture.structure import Stack, Structure, distinct_layers
 
 
@@ -98,7 +98,12 @@ def _stack_weights(stack: Stack) -> Iterator[tuple[str, int, list[Weight]]]:
             yield stack.name, copies, block.weights(stack.width)
         yield stack.name, copies, layer.norm_weights(stack.width)
     for block in stack.extras:
-        yield "embedding" if block.part == "embedding" else stack.name, 1, block.weights(stack.width)
+        yield _part_of(block, stack), 1, block.weights(stack.width)
+
+
+def _part_of(block: Block, stack: Stack) -> str:
+    """Return the part of the model that a block outside the layers of a stack is counted in."""
+    return block.part if block.part in {"embedding", "projector"} else stack.name
 
 
 def _stack_operations(stack: Stack, tokens: Any, context: Any) -> Iterator[tuple[str, int, list[Operation]]]:
@@ -108,4 +113,4 @@ def _stack_operations(stack: Stack, tokens: Any, context: Any) -> Iterator[tuple
         for block in layer.blocks():
             yield stack.name, copies, block.operations(stack.width, tokens, context)
     for block in stack.extras:
-        yield stack.name, 1, block.operations(stack.width, tokens, context)
+        yield _part_of(block, stack), 1, block.operations(stack.width, tokens, context)

@@ -100,6 +100,15 @@ def from_config(config: Mapping[str, Any], family: str | None = None) -> Archite
     )
 
 
+def config_of(source: ArchitectureLike) -> Mapping[str, Any]:
+    """Return the config that an architecture is read from; empty if there is none."""
+    origin = source if isinstance(source, Mapping) else load_architecture(source).origin
+    if origin is None or isinstance(origin, Mapping):
+        return origin or {}
+    named: Mapping[str, Any] | None = catalog().things[origin]["config"] if origin in catalog() else None
+    return read_config(Path(origin)) if named is None else named
+
+
 def _context_length(config: Mapping[str, Any]) -> int | None:
     """Return the longest sequence that a config states [token]; None if it states none."""
     text = config.get("text_config")

@@ -54,7 +54,7 @@ class Table(Piece):
         return []
 
 
-class Norm(Block):
+class Norm(Piece):
     """A norm, or another learned vector."""
 
     part_name: ClassVar[str] = "norms"

@@ -132,7 +132,7 @@ def _tower(config: Config, rows: int) -> Stack:
     )
     patches = rows * config.integer("pooling_kernel_size", default=3) ** 2
     extras = (
-        linear_on(3 * config.integer("patch_size", default=16) ** 2, width, patches),
+        linear_on(3 * config.integer("patch_size", default=16) ** 2, width, patches, part=NAME),
         Table(rows=2 * config.integer("position_embedding_size", default=10240), columns=width),
     )
     return Stack(name=NAME, width=width, layers=(layer,), extras=extras, tokens=patches)

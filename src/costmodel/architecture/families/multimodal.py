@@ -96,7 +96,7 @@ def read_tower(config: Config, model_type: str) -> Stack:
 
 
 def joined(text: Architecture, tower: Stack, *projector: Block) -> Architecture:
-    """Return the text model with a tower, whose part of the model includes the projector."""
+    """Return the text model with a tower and its projector, which are parts of the model."""
     return text.replace(stacks=(tower.replace(extras=(*tower.extras, *projector)),))
 
 
@@ -129,7 +129,7 @@ def _mistral3(config: Config) -> Architecture:
     return joined(
         text,
         tower,
-        Norm(extent=tower.width),
+        Norm(extent=tower.width, belongs_to=towers.PROJECTOR),
         towers.linear_on(tower.width * merged, tower.width, rows),
         towers.linear_on(tower.width * _feature_layers(config), text.width, rows, bias=bias),
         towers.linear_on(text.width, text.width, rows, bias=bias),
@@ -145,7 +145,8 @@ def _feature_layers(config: Config) -> int:
 def _gemma3(config: Config) -> Architecture:
     text, tower = read_text(config, "gemma3_text", tied=True), read_tower(config, "siglip_vision_model")
     rows = config.integer("mm_tokens_per_image", default=256)
-    return joined(text, tower, Norm(extent=tower.width), towers.linear_on(tower.width, text.width, rows))
+    norm = Norm(extent=tower.width, belongs_to=towers.PROJECTOR)
+    return joined(text, tower, norm, towers.linear_on(tower.width, text.width, rows))
 
 
 def _qwen2_vl(config: Config) -> Architecture:

@@ -16,6 +16,8 @@ from costmodel.architecture.structure import Layer, Stack
 
 NAME = "vision"
 """Name of the stack, and of the part of the model that its parameters and FLOPs are counted in."""
+PROJECTOR = "projector"
+"""Part of the model that projectors are counted in."""
 QWEN2_VL_PIXELS = 28 * 28 * 1280
 """Pixels of the largest image of the default image processor of Qwen2-VL [1]."""
 
@@ -39,16 +41,16 @@ def read_shape(config: Config, default: Shape, prefix: str = "") -> Shape:
     )
 
 
-def linear_on(inputs: int, outputs: int, rows: int, *, bias: bool = False) -> Linear:
-    """Return a linear layer of a tower or its projector, applied to `rows` rows per image."""
-    return Linear(inputs=inputs, outputs=outputs, rows=rows, bias=bias, belongs_to=NAME)
+def linear_on(inputs: int, outputs: int, rows: int, *, bias: bool = False, part: str = PROJECTOR) -> Linear:
+    """Return a linear layer of a projector or a tower, applied to `rows` rows per image."""
+    return Linear(inputs=inputs, outputs=outputs, rows=rows, bias=bias, belongs_to=part)
 
 
 def merger(width: int, merged: int, outputs: int, rows: int, *, norm_width: int) -> list[Block]:
     """Return the blocks that merge `merged` patches of `width` into one token of the text: a norm and two layers."""
     inner = width * merged
     return [
-        Norm(extent=norm_width, bias=True),
+        Norm(extent=norm_width, bias=True, belongs_to=PROJECTOR),
         linear_on(inner, inner, rows, bias=True),
         linear_on(inner, outputs, rows, bias=True),
     ]
@@ -204,8 +206,8 @@ def llama4(config: Config, outputs: int) -> Stack:
         Table(rows=patches + 1, columns=width, belongs_to=NAME),
         Norm(extent=width),  # the class token
         Norm(extent=width, bias=True, copies=2),
-        linear_on(4 * width, joined, rows),
-        linear_on(joined, joined, rows),
+        linear_on(4 * width, joined, rows, part=NAME),
+        linear_on(joined, joined, rows, part=NAME),
         linear_on(joined, outputs, rows),
     ]
     return stack_of(config, shape, extras, patches + 1)

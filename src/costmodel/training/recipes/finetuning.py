@@ -13,6 +13,7 @@ from costmodel.architecture.specification import Architecture
 from costmodel.foundation.fields import Count, Dimension, GPUHours, Measure, Tokens
 from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.tables import constant
+from costmodel.training.recipes.freezing import frozen_numerics
 from costmodel.training.recipes.lengths import LengthDistribution, Lengths
 from costmodel.training.recipes.passes import KIND, Pass
 from costmodel.training.recipes.recipe import JobKind, Recipe
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
         variant: Literal["lora", "rslora", "dora"]
         quantization: Quantization
         train_embeddings: bool
+        freeze: Sequence[str]
         software: str | None
         trials: CountLike
         trial_share: NumberLike
@@ -124,6 +126,11 @@ class FineTuning(Recipe):
         description="Whether embedding and LM head are trained in full beside the adapters, for example for new "
         "tokens.",
     )
+    freeze: tuple[str, ...] = Field(
+        default=(),
+        description='Frozen parts of the model, without adapters: such as "vision" or "embedding"; the error for an '
+        "unknown part lists all.",
+    )
     software: SoftwareName = Field(
         default=None,
         description='Training software, such as "torchtitan" or "Megatron-LM 2021"; or only the kind of its kernels: '
@@ -160,6 +167,10 @@ class FineTuning(Recipe):
             problems.append("targets: adapters need at least one target; got none")
         if self.adapters is None and self.train_embeddings:
             problems.append("train_embeddings is for adapters: without a `rank` all weights are trained")
+        if self.adapters is not None and self.freeze:
+            problems.append(
+                "freeze is for training without adapters, whose other weights are all frozen; give `targets`"
+            )
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -242,7 +253,8 @@ class FineTuning(Recipe):
         if self.adapters is not None and not architecture.is_aggregate:
             adapter_parameters(architecture, self.adapters)  # raises if a target is no matrix
         scoring = self.scoring_pass(architecture, tokens, "train")
-        return scoring._replace(kind="train", numerics=self.numerics(), adapters=self.adapters, slowdown=self.slowdown)
+        numerics = frozen_numerics(self.numerics(), architecture, self.freeze, float(self.sequence_length))
+        return scoring._replace(kind="train", numerics=numerics, adapters=self.adapters, slowdown=self.slowdown)
 
     def scoring_pass(self, architecture: Architecture, tokens: float, name: str) -> Pass:
         """Return a scoring (forward) pass of a model over the same examples.

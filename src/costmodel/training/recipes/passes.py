@@ -174,15 +174,16 @@ def sequence_flops(
     Kaplan et al. 2020, section 2.1 (arXiv 2001.08361); Hu et al. 2021, "LoRA", section 4 (arXiv 2106.09685).
     """
     counted = count_flops(architecture, length)
-    if numerics.backward == 2:
+    if numerics.backward == 2 and numerics.embedding_trained == 1:
         flops = counted.training
-    elif numerics.backward == 0:
+    elif numerics.backward == 0 and numerics.embedding_trained == 0:
         flops = counted.forward
     else:
         work = workload(architecture, length)
-        attention = work.attention_flops + work.scan_flops
-        head = work.head.flops * numerics.embedding_trained
-        flops = counted.forward + (counted.forward - attention) + 2 * attention + head
+        attention, head = work.attention_flops + work.scan_flops, work.head.flops
+        of_head = (min(numerics.backward, 1.0) + numerics.embedding_trained) * head
+        of_layers = numerics.backward * (counted.forward - attention - head) + 2 * numerics.saved * attention
+        flops = counted.forward + of_layers + of_head
     of_adapters = 0.0 if adapters is None else 6.0 * adapter_parameters(architecture, adapters) * length
     return float(flops + of_adapters)
 

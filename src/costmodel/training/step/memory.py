@@ -402,7 +402,7 @@ def _activations(
         where(equal(layout.recompute, 1), selective, layer_input),
     )
     recomputed = largest(all_saved - saved, 0.0)  # of the one layer whose backward pass runs
-    return saved * in_flight_layers(work, batch_size, layout) + recomputed
+    return numerics.saved * saved * in_flight_layers(work, batch_size, layout) + recomputed
 
 
 def in_flight_layers(work: Workload[float | N], batch_size: float | N, layout: Layouts[N]) -> N:

@@ -68,6 +68,8 @@ class Numerics(NamedTuple, Generic[Value_co]):
     """Bytes per element that adapters read and write [byte]."""
     quantized: float | Value_co = 0.0
     """Dequantization of the weights before each matmul: 0 none, 1 by fused kernels, 2 by framework operations."""
+    saved: float | Value_co = 1.0
+    """Share of the activations that a backward pass reads; frozen towers save none [1]."""
     multi_tensor: float | Value_co = 1.0
     """Whether an optimizer in eager mode updates all tensors at once ("foreach") [1]."""
 
