@@ -71,6 +71,8 @@ def test_a_refused_run_certainly_does_not_fit(tmp_path):
         ("a,run.toml,step_time,-1,s,t,", "above 0"),
         ("a,run.toml,step_time,1,GiB,t,", "wrong dimension"),
         ("a,run.toml,fits,perhaps,,t,", "true or false"),
+        ("a,run.toml,tokens_per_second,6400,token/s/GPU,t,", "whole cluster"),
+        ("a,run.toml,mfu,40,,t,", "at most 1"),
         ("a,missing.toml,memory,1,GiB,t,", "missing.toml"),
     ],
 )

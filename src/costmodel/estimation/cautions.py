@@ -31,6 +31,8 @@ def cautions(scenario: Scenario, speed: Speed) -> list[str]:
     """
     lines = [*_beyond_context(scenario), *_shorter_than_a_step(scenario, speed)]
     calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
+    if speed.basis == "layout" and scenario.realized_efficiency is None:
+        lines.append("a given layout runs at its modeled speed, without the realized efficiency of published jobs")
     if speed.basis == "layout" and not calibrated and any(each.trainer.key == UNKNOWN for each in scenario.recipes):
         lines.append("speed with the interval of training software left out of the fit (set recipe.software)")
     if speed.basis not in {"planned", "layout"}:

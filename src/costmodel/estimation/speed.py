@@ -31,7 +31,7 @@ from costmodel.training.layouts.fitting import (
 from costmodel.training.layouts.planner import Plan, plan
 from costmodel.training.layouts.step_time import StepInputs, StepTime, step_time, training_step_inputs
 from costmodel.training.step.efficiency import default_efficiency
-from costmodel.training.step.layout import Kernel, Layout, layout_of, layouts, usual_kernel
+from costmodel.training.step.layout import Layout, layout_of, layouts
 from costmodel.training.step.memory import Memory, host_bytes, memory
 
 if TYPE_CHECKING:
@@ -196,13 +196,16 @@ def _planned_probability(step_inputs: StepInputs, planned: Plan, needed: Memory)
 def _modeled(scenario: Scenario, recipe: AnyRecipe, planned: Plan) -> Figure:
     """Return the MFU of a planned layout according to the step-time model.
 
-    The realized efficiency of published jobs contains the error of the model, so the MFU has no spread beside it.
+    The realized efficiency of published jobs contains the error of the model and the effect of the software. So the MFU
+    is that of software that is not known, without a spread.
     """
-    layout = layout_of(list(planned.layout))
-    step = step_time(scenario.architecture, scenario.cluster, recipe, layout, scenario.efficiency)
-    figure = step_figure(step, scenario, recipe)
     calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
-    return figure if calibrated or scenario.realized_efficiency is not None else figure._replace(spread=None)
+    is_own = calibrated or scenario.realized_efficiency is not None
+    timed = recipe if is_own else recipe.replace(software=recipe.trainer.kernels)
+    layout = layout_of(list(planned.layout))
+    step = step_time(scenario.architecture, scenario.cluster, timed, layout, scenario.efficiency)
+    figure = step_figure(step, scenario, recipe)
+    return figure if is_own else figure._replace(spread=None)
 
 
 def _with_caution(figure: Figure, caution: str) -> Figure:
@@ -211,7 +214,7 @@ def _with_caution(figure: Figure, caution: str) -> Figure:
 
 def _plan(scenario: Scenario, recipe: AnyRecipe, step_inputs: StepInputs) -> Plan:
     """Return the planned layout; with the full search, the fastest of the whole space if any fits."""
-    planned = plan(step_inputs, _kernel(recipe))
+    planned = plan(step_inputs, recipe.trainer.attention)
     if scenario.search == "bounded":
         return planned
     from costmodel.training.layouts.search import search_layouts
@@ -228,12 +231,6 @@ def _plan(scenario: Scenario, recipe: AnyRecipe, step_inputs: StepInputs) -> Pla
     needed = search.best.memory.total
     warning = division_warning(step_inputs, layout)
     return Plan(layout, batch, search.best.seconds, needed, search.evaluated, warning)
-
-
-def _kernel(recipe: AnyRecipe) -> Kernel:
-    """Return the attention kernel of the training software of a recipe."""
-    year = recipe.trainer.year
-    return "latest" if year is None else usual_kernel(year)
 
 
 def _class_default(scenario: Scenario, reason: str, precision_factor: float) -> Speed:

@@ -107,7 +107,7 @@ def pace_of(log: RunLog, total: float) -> Pace:
     progress, seconds = np.diff(highest), np.diff(times)
     ran = new_steps > 0
     warm = np.flatnonzero(ran)[1:] if ran.sum() > 1 else np.flatnonzero(ran)
-    done = int(highest[-1])
+    done = int(steps[-1])
     if not len(warm):
         return Pace(done, done / total, float(times[-1]), 0.0, math.nan, (), (), len(log.restarts), 0)
     usual = float(np.median(seconds[warm] / new_steps[warm]))
@@ -134,7 +134,7 @@ def pace_of(log: RunLog, total: float) -> Pace:
         blocks=tuple(np.log(np.maximum(means, 1e-300)).tolist()),
         stops=costs,
         restarts=len(log.restarts),
-        lost_steps=int(repeated.sum()),
+        lost_steps=int(repeated.sum() + highest[-1] - steps[-1]),
         lost=float(lost.sum()),
     )
 

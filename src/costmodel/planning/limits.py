@@ -62,7 +62,7 @@ def planned(architecture: Architecture, recipe: AnyRecipe, cluster: Cluster) -> 
         inputs = training_step_inputs(architecture, cluster, recipe, None)
     except MissingFactError:
         inputs = training_step_inputs(architecture, _stand_in(cluster), recipe, None)
-    chosen = plan(inputs)
+    chosen = plan(inputs, recipe.trainer.attention)
     if chosen.memory > inputs.available_memory:
         needed, available = chosen.memory / GIB, inputs.available_memory / GIB
         raise TooLargeError(f"layout: the smallest needs {needed:.1f} of {available:.1f} GiB per accelerator")

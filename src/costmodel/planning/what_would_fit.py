@@ -156,7 +156,11 @@ def what_would_fit(scenario: Scenario) -> FittingChanges:
 
 
 def _planned(scenario: Scenario) -> Scenario:
-    """Return the scenario with the planned layout, or with data parallelism and full recomputation where none fits."""
+    """Return the scenario with the planned layout, or with data parallelism and full recomputation where none fits.
+
+    A given or measured speed says nothing about memory and is left out.
+    """
+    scenario = scenario.replace(dict.fromkeys(("mfu", "step_time", "tokens_per_second", "gpu_hours")))
     recipe, count = scenario.recipes[0], scenario.cluster.count
     try:
         _, plan = planned(scenario.architecture, recipe, scenario.cluster)

@@ -145,9 +145,13 @@ def _measured(row: Row) -> float | bool:
         if text.lower() not in _WORDS:
             raise InputError(f"value: must be true or false for fits; got {text!r}")
         return _WORDS[text.lower()]
+    if figure == "tokens_per_second" and "gpu" in row["unit"].lower():
+        raise InputError(f"unit: tokens per second must be of the whole cluster; got {row['unit']!r}")
     value = read(f"{text} {row['unit']}".strip(), UNITS[figure])
     if not isinstance(value, float) or not (math.isfinite(value) and value > 0):
         raise InputError(f"value: must be a number above 0; got {text!r}")
+    if figure == "mfu" and value > 1:
+        raise InputError(f"value: the MFU must be at most 1 (write 40 % or 0.4); got {text!r}")
     return value
 
 

@@ -6,6 +6,7 @@ evaluates and waits. `costmodel refit realized_efficiency` writes `data/fitted/r
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import get_args
 
@@ -20,6 +21,8 @@ FEW = "pretraining on few accelerators"
 """Kind of the rows of pretraining on at most `FEW_ACCELERATORS`: little network, few failures and stragglers."""
 FEW_ACCELERATORS = constant("few_accelerators")
 """Most accelerators of a pretraining job on few [1]."""
+MANY_ACCELERATORS = constant("many_accelerators")
+"""Least accelerators without the effect of few; between both it falls with the logarithm of the accelerators [1]."""
 FEW_SPREAD = constant("few_accelerators_spread")
 """Prior standard deviation of the effect of few accelerators on ln(achieved speed / modeled speed) [1]."""
 
@@ -42,8 +45,14 @@ def realized_efficiency(kind: JobKind, count: int, left_out: str = "") -> Figure
     left_out : str
         Organization whose jobs are left out of the fit; none by default, and where it has none.
     """
-    listed = FEW if kind == "pretraining" and count <= FEW_ACCELERATORS else kind
-    row = _rows().get((listed, left_out)) or _rows()[listed, ""]
-    spread = between(float(row["low"]), float(row["high"]), level=float(row["level"])).settled("lognormal")
+    row = _rows().get((kind, left_out)) or _rows()[kind, ""]
+    low, high = float(row["low"]), float(row["high"])
+    if kind == "pretraining" and count < MANY_ACCELERATORS:
+        few = _rows().get((FEW, left_out)) or _rows()[FEW, ""]
+        share = math.log(MANY_ACCELERATORS / max(count, FEW_ACCELERATORS)) / math.log(
+            MANY_ACCELERATORS / FEW_ACCELERATORS
+        )
+        low, high = (end ** (1 - share) * float(few[name]) ** share for name, end in (("low", low), ("high", high)))
+    spread = between(low, high, level=float(row["level"])).settled("lognormal")
     note = f"of the modeled speed: {row['jobs']} published jobs (organizations: {row['organizations']})"
     return Figure(spread.median(), spread, Provenance("fitted", row["source"], note=note))

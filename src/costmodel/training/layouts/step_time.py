@@ -24,7 +24,7 @@ from costmodel.training.step.efficiency import (
     default_efficiency,
     hardware_rates,
 )
-from costmodel.training.step.layout import Layout, Layouts, infeasibility_reasons, layouts, usual_kernel
+from costmodel.training.step.layout import Layout, Layouts, infeasibility_reasons, layouts
 from costmodel.training.step.measured_setup import settings_of
 from costmodel.training.step.memory import Memory, host_bytes, memory
 from costmodel.training.step.software import UNKNOWN
@@ -300,7 +300,7 @@ def with_software_defaults(layout: Layout, recipe: AnyRecipe) -> Layout:
     if software.kernels == "eager" and "eager" not in layout.model_fields_set:
         changes["eager"] = True
     if software.year is not None and "attention" not in layout.model_fields_set:
-        changes["attention"] = usual_kernel(software.year)
+        changes["attention"] = software.attention
     return layout.replace(changes) if changes else layout
 
 

@@ -12,6 +12,7 @@ from costmodel.foundation.errors import InputError
 from costmodel.foundation.fields import reported
 from costmodel.foundation.names import Names
 from costmodel.foundation.tables import table
+from costmodel.training.step.layout import Kernel, usual_kernel
 
 Kernels = Literal["fused", "eager"]
 UNKNOWN = "unknown"
@@ -35,6 +36,11 @@ class Software(NamedTuple):
     def key(self) -> str:
         """Name of its constants in the step-time model."""
         return self.name if self.is_measured else UNKNOWN
+
+    @property
+    def attention(self) -> Kernel:
+        """Attention kernel: the usual one of its year, or the latest."""
+        return "latest" if self.year is None else usual_kernel(self.year)
 
 
 @lru_cache(maxsize=1)
