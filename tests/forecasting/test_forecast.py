@@ -71,6 +71,12 @@ def test_a_prediction_pulls_a_short_log_and_not_a_long_one(run):
     assert medians[2000] == pytest.approx(10, rel=0.01)
 
 
+def test_steps_lost_by_the_last_restart_are_left_to_do(run):
+    rows = [{"step": step, "elapsed": 10.0 * step} for step in (100, 200, 300, 400)]
+    left = cm.forecast(run, [*rows, {"step": 200, "elapsed": 7600.0}])
+    assert (left.steps_done, left.steps_left, left.pace.lost_steps) == (200, STEPS - 200, 200)
+
+
 def test_gaps_and_repeated_steps_lower_the_goodput(run):
     rows = [*steady(500), {"step": 460, "elapsed": 5000 + 3600 + 100}]
     rows += [{"step": step, "elapsed": 8700 + (step - 460) * 10.0} for step in range(470, 1001, 10)]
