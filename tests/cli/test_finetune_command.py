@@ -71,7 +71,7 @@ def test_given_utilization_leaves_no_layout(costmodel):
 
 
 def test_without_a_gpu_those_that_can_do_it_are_listed(costmodel):
-    arguments = ("finetune", "llama-3.1-8b", "--method", "full", "--tokens", "20M", "--gpus", 2)
+    arguments = ("finetune", "llama-3.1-70b", "--method", "full", "--tokens", "20M", "--gpus", 2)
     found = json.loads(costmodel(*arguments, "--json").out)
     fitting = [row for row in found["fits"] if row["fits"]]
     costs = [row["cost_usd"] for row in fitting if row["cost_usd"] is not None]
@@ -97,7 +97,7 @@ def test_where_nothing_fits_the_reason_and_the_providers_are_left(costmodel):
 
 
 def test_what_does_not_fit_is_told(refused):
-    (problem,) = refused(*ON_4090, "--method", "full", "--tokens", "20M")
+    (problem,) = refused("finetune", "llama-3.1-70b", "--gpu", "RTX-4090", "--method", "full", "--tokens", "20M")
     assert "fits on no layout" in problem and "without --gpu" in problem
 
 

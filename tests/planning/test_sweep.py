@@ -10,7 +10,7 @@ import costmodel as cm
 from costmodel.estimation.chain import OUTPUTS, Missing
 
 RUN = cm.Scenario(
-    architecture="llama-3.1-8b",
+    architecture="llama-3.1-70b",
     recipe=cm.Pretraining(tokens="1T", batch_size=512),
     cluster=cm.Cluster("H100-SXM", 64),
     prices=cm.Rental(price=2.5),

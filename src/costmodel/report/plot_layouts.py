@@ -37,6 +37,7 @@ _PARTS = {
     "pipeline_send_recv": _Look(COLORS[5], "///"),
     "pipeline_bubble": _Look("white", "..."),
     "data_parallel": _Look(COLORS[2], "///"),
+    "host_transfer": _Look(COLORS[1], "xxx"),
     "optimizer": _Look(COLORS[0], "xxx"),
     "fixed_overhead": _Look("0.6", "..."),
 }

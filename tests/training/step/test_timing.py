@@ -304,6 +304,21 @@ def test_optimizer_offload_is_limited_by_host_bandwidth():
     assert away - kept == pytest.approx((4 + 2) * stage.total / 8 / 1e10)
 
 
+def test_host_transfer_of_offloaded_weights_gradients_and_layer_inputs():
+    """Weights twice, gradients once; a layer input out and in. They overlap with the passes."""
+    hardware = IDEAL._replace(host_bandwidth=1e6)  # so slow that the passes hide nothing
+    weights, inputs = (
+        breakdown(PLAIN, Layout(recompute="full", micro_batch=BATCH, **{name: True}), hardware=hardware).host_transfer
+        for name in ("offload_weights", "offload_activations")
+    )
+    stage = stage_parameters(workload(PLAIN, LENGTH), layouts(Layout()))
+    assert weights == pytest.approx((2 * 2 + 4) * stage.total / 1e6, rel=0.01)
+    layers = workload(PLAIN, LENGTH).layers
+    assert inputs == pytest.approx(2 * 2 * BATCH * LENGTH * 4096 * layers / 1e6, rel=0.01)
+    fast = breakdown(PLAIN, Layout(offload_weights=True), hardware=IDEAL._replace(host_bandwidth=1e14))
+    assert fast.host_transfer < 0.01 * fast.total
+
+
 def test_backward_pass_overlaps_gradient_reduction():
     hidden = ONLY_PEAK._replace(overlap=8.0)
     apart = breakdown(PLAIN, Layout(data=8, overlap_data=False), hardware=SLOW, constants=hidden)

@@ -27,6 +27,7 @@ from costmodel.training.layouts.space import (
 )
 from costmodel.training.step.layout import (
     ATTENTION_KERNELS,
+    LOSS_IMPLEMENTATIONS,
     Kernel,
     Layouts,
     infeasibility_reasons,
@@ -48,12 +49,20 @@ CONTEXT_DEGREES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Context-parallel degrees [1]."""
 MICRO_BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 """Largest micro-batch sizes: the sequences of a replica are divided into equal parts of at most this size [1]."""
+LAST_RESORTS: tuple[dict[str, float], ...] = (
+    {"loss": float(LOSS_IMPLEMENTATIONS.index("chunked"))},
+    {"offload_optimizer": 1.0},
+    {"offload_weights": 1.0},
+    {"offload_activations": 1.0, "tiled_feed_forward": 1.0},
+)
+"""Options of the last resorts, each in addition to those before."""
 CHUNKS = (1.0, 2.0, 4.0, math.inf)
 """Chunks of layers per pipeline stage; infinity stands for one layer per chunk [1]."""
 FIRST_ROWS = 64
 """Degrees and micro-batch sizes that are compared first [1]."""
-AMPLE = 2.0
-"""Memory / least memory needed without a last resort, above which the last resort is not compared [1]."""
+AMPLE = 4.0
+"""Memory / least memory needed without a last resort, above which the last resort is not compared [1]. States, weights
+and activations are each at most that least memory, so any layout with offloading then fits without it."""
 
 
 class Plan(NamedTuple):
@@ -92,8 +101,8 @@ class _Compared(NamedTuple):
 def plan(inputs: StepInputs, attention: Kernel = "latest") -> Plan:
     """Return the fastest of the usual layouts that fit, or the one that needs least memory if none fits.
 
-    Last resorts are context parallelism of short sequences, and offloading: such layouts are compared where no others
-    fit, or hardly. They count only with less memory than the others need.
+    Last resorts are context parallelism of short sequences, a chunked loss, and offloading: such layouts are compared
+    where no others fit, or hardly. They count only with less memory than the others need.
 
     Parameters
     ----------
@@ -118,6 +127,8 @@ def plan(inputs: StepInputs, attention: Kernel = "latest") -> Plan:
         for block in blocks:
             best = _better(best, _leanest(inputs, block))
         limit = min(limit, best.memory)
+        if available >= AMPLE * limit:
+            break
     row = best.fastest or best.leanest
     if row is None:
         raise _error(inputs, best.memory)
@@ -155,13 +166,12 @@ def _error(inputs: StepInputs, least_memory: float) -> TooLargeError:
 
 
 def _resorts(inputs: StepInputs) -> list[tuple[float, dict[str, float]]]:
-    """Return the largest context-parallel degree and the options to compare, in order, until a layout fits.
-
-    General-purpose trainers offload the optimizer states as the last resort.
-    """
+    """Return the largest context-parallel degree and the options to compare, in order, until a layout fits."""
     usual, most = most_context(inputs.work), 1.0 if inputs.eager else CONTEXT_DEGREES[-1]
     first: list[tuple[float, dict[str, float]]] = [(usual, {})] if usual < most else []
-    return [*first, (most, {}), *([(most, {"offload_optimizer": 1.0})] if inputs.eager else [])]
+    options: dict[str, float] = {}
+    resorts = [(most, options := {**options, **further}) for further in LAST_RESORTS]
+    return [*first, (most, {}), *resorts]
 
 
 def _usual_degrees(inputs: StepInputs, largest_context: float) -> list[tuple[float, ...]]:
@@ -291,7 +301,7 @@ def _block(
         interleave=np.minimum(along(2, CHUNKS if pipelined else (1.0,)), most_chunks),
         zero=along(1, zero),
         shard=np.where(divides & (along(1, hybrid) > 0), in_node, ranks),
-        recompute=along(3, (2.0,) if inputs.eager else (0.0, 1.0, 2.0)),
+        recompute=along(3, (2.0,) if inputs.eager or options["offload_activations"] else (0.0, 1.0, 2.0)),
         **{name: along(0, [value]) for name, value in options.items()},
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costmodel.foundation.arrays import N, equal, largest, smallest, where
-from costmodel.training.step.memory import stage_parameters
+from costmodel.training.step.memory import layers_of_largest_stage, sharded_from, stage_parameters
 
 if TYPE_CHECKING:
     from costmodel.training.step.configuration import HardwareRates, StepConfiguration, TimeConstants
@@ -105,6 +105,33 @@ def pipeline_send_recv(step: StepConfiguration[N]) -> N:
     across = smallest(inside, step.hardware.network_bandwidth * constants.network)
     rate = where(layout.accelerators <= step.hardware.gpus_per_node, inside, across)
     return constants.exposed_pipeline * 2 * layout.interleave * (sent / rate + constants.latency)
+
+
+def host_transfer(step: StepConfiguration[N], compute: N) -> N:
+    """Return the exposed transfers between host memory and accelerator for a micro-batch [s].
+
+    Offloaded weights are copied to the accelerator in each pass through the layers, and their gradients back. Offloaded
+    layer inputs are copied to the host and back. The transfers overlap with `compute`, the time of a micro-batch [s].
+
+    References
+    ----------
+    Rajbhandari et al. 2021, "ZeRO-Infinity", section 4 (arXiv 2104.07857).
+    """
+    work, numerics, layout = step.work, step.numerics, step.layout
+    stage = stage_parameters(work, layout)
+    weight_layers, weight_embeddings = sharded_from(3, stage, layout)
+    gradient_layers, gradient_embeddings = sharded_from(2, stage, layout)
+    trained = numerics.trained * gradient_layers + numerics.embedding_trained * gradient_embeddings
+    passes = 1 + step.has_backward
+    weights = passes * (numerics.weight * weight_layers + numerics.embedding_weight * weight_embeddings)
+    weights = layout.offload_weights * (weights + numerics.gradient * trained)
+    hidden_shards = where(layout.sequence_parallel > 0, layout.tensor, 1.0)
+    inputs = 2 * layout.micro_batch / layout.context * work.sequence_length * work.width / hidden_shards
+    inputs = 2 * layout.offload_activations * step.full_recompute * inputs * layers_of_largest_stage(work, layout)
+    seconds = (weights + inputs) / step.hardware.host_bandwidth
+    power = step.constants.overlap
+    exposed: N = (compute**power + seconds**power) ** (1 / power) - compute
+    return exposed
 
 
 def data_parallel(step: StepConfiguration[N], compute: N, micro_batches: N) -> N:

@@ -14,6 +14,7 @@ from costmodel.training.step.communication import (
     context_parallel,
     data_parallel,
     expert_parallel,
+    host_transfer,
     pipeline_send_recv,
     tensor_parallel,
 )
@@ -61,6 +62,8 @@ class Breakdown(NamedTuple, Generic[N_co]):
     """Idle time of the pipeline schedule."""
     data_parallel: N_co
     """Exposed data-parallel communication."""
+    host_transfer: N_co
+    """Exposed transfers of offloaded weights, gradients and layer inputs."""
     optimizer: N_co
     """Optimizer step."""
     fixed_overhead: N_co
@@ -144,6 +147,7 @@ def step_breakdown(
         pipeline_send_recv=scale * micro_batches * send_recv,
         pipeline_bubble=scale * bubble,
         data_parallel=scale * data,
+        host_transfer=scale * micro_batches * host_transfer(step, slowest_stage),
         optimizer=scale * _optimizer(step),
         fixed_overhead=scale * constants.fixed + 0 * slowest_stage,
     )
