@@ -147,7 +147,7 @@ def step_breakdown(
         pipeline_send_recv=scale * micro_batches * send_recv,
         pipeline_bubble=scale * bubble,
         data_parallel=scale * data,
-        host_transfer=scale * micro_batches * host_transfer(step, slowest_stage),
+        host_transfer=scale * micro_batches * host_transfer(step, slowest_stage + send_recv + data / micro_batches),
         optimizer=scale * _optimizer(step),
         fixed_overhead=scale * constants.fixed + 0 * slowest_stage,
     )
