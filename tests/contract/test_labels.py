@@ -1,12 +1,18 @@
 """Labels are for readers: no module matches text in the source, note or address of a row."""
 
 import ast
+import csv
+import shutil
 from pathlib import Path
 
 import pytest
 
 import costmodel as cm
+from costmodel.foundation.tables import Table, folder, read_csv, table
+from costmodel.training.calibration.measured_steps import read_steps
+from costmodel.validation.reports import SHIPPED, validate_reports
 
+LABEL = "llama-2-7b, fp8, 8 May 2022: LoRA without offloading does not fit"
 PACKAGE = Path(cm.__file__).parent
 LABELS = {"source", "note", "notes", "url", "basis", "label"}
 TEXT_METHODS = {"startswith", "endswith", "find", "count", "split", "partition", "rpartition", "lower", "removesuffix"}
@@ -71,3 +77,30 @@ def test_the_test_sees_text_matching(tmp_path, line):
     wrong = tmp_path / "wrong.py"
     wrong.write_text(f"found = {line}\n", encoding="utf-8")
     assert set(matches(wrong)) == {1}
+
+
+@pytest.mark.parametrize("column", ["source", "note", "url"])
+def test_a_label_of_a_row_of_other_software_changes_nothing(column):
+    rows = table("measurements/other_software")
+    labeled = Table(rows.name, tuple({**row, column: LABEL} for row in rows.rows), rows.columns, rows.sha256)
+    assert read_steps(labeled) == read_steps(rows)
+
+
+def test_the_labels_of_field_reports_change_no_score(tmp_path):
+    shutil.copytree(folder() / SHIPPED, tmp_path / "reports")
+    place = tmp_path / "reports"
+    rows = list(read_csv(place / "reports.csv").rows)[::4]
+
+    def written(change):
+        with (place / "reports.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows({**row, **change(number)} for number, row in enumerate(rows))
+        result = validate_reports(place)
+        names = [row.pop("id") for row in result["rows"]]
+        return names, result
+
+    names, plain = written(lambda number: {})
+    labels, labeled = written(lambda number: {"id": f"{LABEL} {number}", "source": LABEL, "note": LABEL})
+    assert sorted(names) == sorted(row["id"] for row in rows) and not set(labels) & set(names)
+    assert labeled == plain

@@ -10,10 +10,10 @@ from costmodel.foundation.tables import table
 from costmodel.training.calibration.measured_steps import (
     READER,
     MeasuredStep,
+    candidates,
     family_stack,
     read_steps,
 )
-from costmodel.training.calibration.predictions import candidates
 from costmodel.training.calibration.priors import tied
 from costmodel.training.step.efficiency import Efficiency, default_efficiency, hardware_rates
 from costmodel.training.step.layout import layouts

@@ -163,6 +163,7 @@ def test_feasible_layout_has_no_infeasibility_reasons():
 
 
 DIFFERENT = "data × tensor × pipeline × context differs from the number of accelerators"
+TOO_DEEP = "pipeline × interleave exceeds the number of layers, with embedding and LM head"
 INTERLEAVE = "interleave needs pipeline stages"
 
 
@@ -175,8 +176,13 @@ INTERLEAVE = "interleave needs pipeline stages"
         ("micro_batch exceeds the sequences of a data-parallel replica", 1, 6, {"micro_batch": 7}),
         ("the number of attention heads is not a multiple of tensor", 16, 16, {"tensor": 16}),
         ("the number of attention heads is not a multiple of tensor", 3, 16, {"tensor": 3}),
-        ("pipeline × interleave exceeds the number of layers", 16, 16, {"pipeline": 16}),
-        ("pipeline × interleave exceeds the number of layers", 4, 16, {"pipeline": 4, "interleave": 4}),
+        (TOO_DEEP, 16, 16, {"pipeline": 16}),
+        (
+            TOO_DEEP,
+            4,
+            16,
+            {"pipeline": 4, "interleave": 4},
+        ),
         (INTERLEAVE, 1, 6, {"interleave": 2}),
         ("the sequence length is not a multiple of 2 × context", 64, 16, {"context": 64}),
         ("the number of experts is not a multiple of expert", 3, 3, {"data": 3, "expert": 3}),

@@ -15,8 +15,7 @@ from costmodel.architecture.specification import Architecture
 from costmodel.architecture.structure import Layer
 from costmodel.foundation.tables import table
 from costmodel.foundation.units import GIB
-from costmodel.training.calibration.measured_steps import read_steps
-from costmodel.training.calibration.predictions import candidates
+from costmodel.training.calibration.measured_steps import candidates, read_steps
 from costmodel.training.step.efficiency import hardware_rates
 from costmodel.training.step.layout import BOOLEAN_FIELDS, LOSS_IMPLEMENTATIONS, RECOMPUTE_MODES, Layout, layouts
 from costmodel.training.step.memory import (

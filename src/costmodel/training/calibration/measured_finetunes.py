@@ -76,9 +76,11 @@ class MeasuredFineTune(NamedTuple):
 
     @property
     def step(self) -> MeasuredStep:
-        """The fine-tune as a measured step."""
+        """The fine-tune as a measured step; a paged optimizer runs on the accelerator."""
         setup = self.setup
         recipe, layout = setup.recipe, setup.layout
+        if setup.paged:
+            layout = layout.replace(offload_optimizer=False)
         return MeasuredStep(
             id=self.id,
             family=self.model,
@@ -217,7 +219,8 @@ def _layout(
         whole = 3 if cells.words["method"] == "full_fine_tuning" else 2
         zero = 1 if planned else 0 if count == 1 else whole
     overlap_data = cells.switch("overlap_data")
-    switches = ("step_in_backward", "offload_optimizer", "offload_weights", "offload_activations")
+    switches = ("step_in_backward", "offload_weights", "offload_activations")
+    on_host = [cells.switch(name) or False for name in ("offload_optimizer", "optimizer_paged")]
     layout = Layout.from_data(
         {
             "data": count,
@@ -228,6 +231,7 @@ def _layout(
             "loss": words.get("loss", "whole" if eager else "fused"),
             "eager": eager,
             "overlap_data": True if overlap_data is None else overlap_data,
+            "offload_optimizer": any(on_host),
             **{name: cells.switch(name) or False for name in switches},
         }
     )

@@ -6,6 +6,7 @@ its software at its date (`software.SOFTWARE`), or stays open where several are 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.architecture.blocks.mamba2 import Mamba2
@@ -17,9 +18,11 @@ from costmodel.hardware.cluster import Cluster
 from costmodel.training.calibration.columns import ALTERNATIVE_FP8, HARMLESS, STEPS
 from costmodel.training.calibration.measured_models import architecture_of
 from costmodel.training.calibration.software import defaults_of, year_of
-from costmodel.training.step.layout import Layout, usual_kernel
+from costmodel.training.step.layout import Layout, infeasibility_reasons, layouts, usual_kernel
 from costmodel.training.step.measured_setup import SOFTWARE_FIELDS
+from costmodel.training.step.memory import memory
 from costmodel.training.step.numerics import Numerics, numerics
+from costmodel.training.step.workload import workload
 
 if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from costmodel.training.calibration.software import Software
     from costmodel.training.step.adapters import Adapters
     from costmodel.training.step.layout import Recompute
+    from costmodel.training.step.workload import Workload
 
 LORA_TRAINED = constant("adapter_trained_share")
 """Share of the parameters that adapters train, where a row does not state it [1]."""
@@ -41,7 +45,9 @@ SCAN_FLOPS = constant("scan_flops")
 
 
 class MeasuredStep(NamedTuple):
-    """A measured training step: `seconds` [s] in `layout`; the source does not state the fields in `open`.
+    """A measured training step: `seconds` [s] in `layout`.
+
+    The source does not state the fields in `open`; `layout` has the first of their possible values (`candidates`).
 
     Steps of one `family` share their set-up and are left out of a fit together. `year` is when the software was
     current. `tuned` says whether the developers of the software chose the layout.
@@ -97,7 +103,7 @@ def _step(identity: str, cells: Cells) -> MeasuredStep:
     if _trains_adapters(cells, architecture, length):
         numbers = numbers._replace(backward=1.0, trained=LORA_TRAINED, embedding_trained=LORA_TRAINED)
     memory = cells.numbers.get("memory_gib")
-    return MeasuredStep(
+    step = MeasuredStep(
         id=identity,
         family=row.get("family", "").strip() or _family(software, cluster, architecture),
         architecture=architecture,
@@ -115,6 +121,7 @@ def _step(identity: str, cells: Cells) -> MeasuredStep:
         software=software,
         stated=frozenset(name for name in SOFTWARE_FIELDS if row.get(name, "").strip()),
     )
+    return step._replace(layout=candidates(step)[0]) if step.open else step
 
 
 def _family(software: str, cluster: Cluster, architecture: Architecture) -> str:
@@ -227,6 +234,36 @@ def _flops_per_token(convention: str, architecture: Architecture, length: int) -
     if convention == "llm_foundry":
         return float(flops_per_token(architecture, length, "llm-foundry"))
     return None
+
+
+def candidates(step: MeasuredStep) -> list[Layout]:
+    """Return the possible layouts of a measured step.
+
+    An open micro-batch or interleaving takes every possible value. Open recomputation is the least recomputation
+    with which the step fits in memory.
+    """
+    work = workload(step.architecture, step.sequence_length)
+    stated = [step.layout]
+    if "micro_batch" in step.open:
+        depth = int(work.layers) // step.layout.pipeline
+        chunks = [v for v in range(1, depth + 1) if depth % v == 0] if "interleave" in step.open else [1]
+        stated = [step.layout.replace(micro_batch=batch, interleave=v) for batch in (1, 2, 4, 8) for v in chunks]
+        possible = [layout for layout in stated if _is_possible(step, work, layout)]
+        stated = possible or [step.layout]
+    capacity = step.cluster.accelerator.usable_memory or math.inf
+    fitting = []
+    for layout in stated:
+        modes = ("none", "selective", "full") if "recompute" in step.open else (layout.recompute,)
+        for mode in modes:
+            candidate = layout.replace(recompute=mode)
+            if memory(work, step.numbers, step.batch_size, layouts(candidate)).total <= capacity:
+                fitting.append(candidate)
+                break
+    return fitting or [stated[0].replace(recompute="full") if "recompute" in step.open else stated[0]]
+
+
+def _is_possible(step: MeasuredStep, work: Workload, layout: Layout) -> bool:
+    return not any(infeasibility_reasons(work, step.cluster.count, step.batch_size, layouts(layout)).values())
 
 
 READER = Reader(STEPS, _name, _step)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from costmodel.training.calibration.measured_steps import candidates
 from costmodel.training.step.configuration import HardwareRates, TimeConstants
 from costmodel.training.step.efficiency import age, hardware_rates
-from costmodel.training.step.layout import Layout, Layouts, infeasibility_reasons, layouts
-from costmodel.training.step.memory import memory
+from costmodel.training.step.layout import Layouts, layouts
 from costmodel.training.step.numerics import Numerics
 from costmodel.training.step.timing import step_breakdown
 from costmodel.training.step.workload import Workload, stacked, workload
@@ -77,36 +77,6 @@ def prepare(steps: Sequence[MeasuredStep]) -> Prepared:
         np.array([step.architecture.kind == "moe" for step in steps]),
         np.array(["micro_batch" in step.open for step in steps]),
     )
-
-
-def candidates(step: MeasuredStep) -> list[Layout]:
-    """Return the possible layouts of a measured step.
-
-    An open micro-batch or interleaving takes every possible value. Open recomputation is the least recomputation
-    with which the step fits in memory.
-    """
-    work = workload(step.architecture, step.sequence_length)
-    stated = [step.layout]
-    if "micro_batch" in step.open:
-        depth = int(work.layers) // step.layout.pipeline
-        chunks = [v for v in range(1, depth + 1) if depth % v == 0] if "interleave" in step.open else [1]
-        stated = [step.layout.replace(micro_batch=batch, interleave=v) for batch in (1, 2, 4, 8) for v in chunks]
-        possible = [layout for layout in stated if _is_possible(step, work, layout)]
-        stated = possible or [step.layout]
-    capacity = hardware_rates(step.cluster, step.precision).memory
-    fitting = []
-    for layout in stated:
-        modes = ("none", "selective", "full") if "recompute" in step.open else (layout.recompute,)
-        for mode in modes:
-            candidate = layout.replace(recompute=mode)
-            if memory(work, step.numbers, step.batch_size, layouts(candidate)).total <= capacity:
-                fitting.append(candidate)
-                break
-    return fitting or [stated[0].replace(recompute="full") if "recompute" in step.open else stated[0]]
-
-
-def _is_possible(step: MeasuredStep, work: Workload, layout: Layout) -> bool:
-    return not any(infeasibility_reasons(work, step.cluster.count, step.batch_size, layouts(layout)).values())
 
 
 def predict(prepared: Prepared, values: Mapping[str, float]) -> np.ndarray:

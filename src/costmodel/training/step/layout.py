@@ -382,7 +382,9 @@ def infeasibility_reasons(
     """Return why layouts are not possible: for each reason, whether it applies (shape of the layouts).
 
     A batch size need not be a multiple of the replicas, and accelerators may be idle if they are too few for one more
-    replica (with expert parallelism: for one more multiple of the replicas that the experts need).
+    replica (with expert parallelism: for one more multiple of the replicas that the experts need). Embedding and LM
+    head may each take the place of a layer in the pipeline: Megatron-LM, `account_for_embedding_in_pipeline_split` and
+    `account_for_loss_in_pipeline_split`.
 
     Parameters
     ----------
@@ -407,7 +409,9 @@ def infeasibility_reasons(
         "micro_batch exceeds the sequences of a data-parallel replica": layout.micro_batch
         > rounded_up(batch_size / layout.data),
         "the number of attention heads is not a multiple of tensor": work.heads % layout.tensor > 0,
-        "pipeline × interleave exceeds the number of layers": layout.pipeline * layout.interleave > work.layers,
+        "pipeline × interleave exceeds the number of layers, with embedding and LM head": layout.pipeline
+        * layout.interleave
+        > work.layers + 2,
         "interleave needs pipeline stages": (layout.interleave > 1) & equal(layout.pipeline, 1),
         "the sequence length is not a multiple of 2 × context": work.sequence_length
         % (2 * layout.context)
