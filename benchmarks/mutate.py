@@ -80,6 +80,8 @@ class Recorder:
                 for value in list(vars(module).values()) if name.startswith("costmodel") else ():
                     if hasattr(value, "cache_clear"):
                         value.cache_clear()
+            if planner := sys.modules.get("costmodel.training.layouts.planner"):
+                planner.forget()
         self.entered, self.failed, self.seconds = set(), False, 0.0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 import costmodel as cm
 from costmodel.estimation.chain import OUTPUTS, Missing
+from costmodel.training.layouts.planner import forget
 
 RUN = cm.Scenario(
     architecture="llama-3.1-70b",
@@ -44,6 +45,36 @@ def test_values_are_those_of_single_estimates(swept, row):
         drawn = np.quantile(single.draws(name, 2000), [0.1, 0.9]) / single.value(name) * figures[name]
         assert [figures[f"{name}_low"], figures[f"{name}_high"]] == pytest.approx(list(drawn), rel=1e-12)
     assert figures["layout"] == single.layout.brief() and swept.estimate(row).value("cost") == single.value("cost")
+
+
+@pytest.mark.parametrize("model", ["llama-3.1-8b", "mixtral-8x7b"])
+@pytest.mark.parametrize("given", [{"batch_size": 512}, {}, {"software": "hf-trainer"}])
+def test_layouts_planned_together_are_those_planned_alone(model, given):
+    run = cm.Scenario(
+        architecture=model,
+        recipe=cm.Pretraining(tokens="1T", sequence_length=4096, **given),
+        cluster=cm.Cluster("H100-SXM", 64),
+    )
+    values = {
+        "cluster.accelerator": ["H100-SXM", "A100-40GB-SXM"],
+        "cluster.count": [1, 2, 3, 8, 100, 512],
+        "recipe.sequence_length": [1024, 6144, 32_768],
+    }
+    forget()
+    together = cm.sweep(run, values)
+    layouts = set()
+    for changes, row in zip(together.changes, together.rows(), strict=True):
+        forget()
+        try:
+            single = cm.estimate(run.replace(changes))
+        except cm.InputError as error:
+            assert row["reason"] == str(error)
+            continue
+        assert row["layout"] == single.layout.brief() and not row["reason"]
+        layouts.add(row["layout"])
+        known = {each["quantity"]: each["value"] for each in single.rows()}
+        assert {name: row[name] for name in OUTPUTS if row[name] is not None} == {name: known[name] for name in known}
+    assert len(layouts) > 3
 
 
 @pytest.mark.parametrize(

@@ -98,9 +98,7 @@ class Rental(Spec):
             Number of accelerators, for prices that depend on the size of the instance [1].
         """
         facts = _with_library(self.table) if self.table else None
-        return gpu_price(
-            accelerator, self.provider, self.purchase_model, self.on, count=count, region=self.region, facts=facts
-        )
+        return _price(self, accelerator, count, facts)
 
 
 def choose_price(rental: Rental, accelerator: str, count: int, node_size: int) -> Figure:
@@ -142,6 +140,13 @@ def choose_price(rental: Rental, accelerator: str, count: int, node_size: int) -
     old = f"prices.price: the price of {looked_up.as_of} is older than a year" if looked_up.stale else ""
     provenance = Provenance("looked up", _source(looked_up), str(looked_up.as_of), _note(looked_up, count), caution=old)
     return Figure(looked_up.usd_per_gpu_hour * factor, looked_up.spread, provenance)
+
+
+@lru_cache(maxsize=256)
+def _price(rental: Rental, accelerator: str, count: int | None, facts: Table | None) -> GPUPrice:
+    return gpu_price(
+        accelerator, rental.provider, rental.purchase_model, rental.on, count=count, region=rental.region, facts=facts
+    )
 
 
 def billed(count: int, size: int) -> int:

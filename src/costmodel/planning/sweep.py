@@ -18,6 +18,7 @@ from costmodel.estimation.chain import OUTPUTS, Missing
 from costmodel.estimation.estimate import Estimate, draw_key, estimate
 from costmodel.estimation.results import check_level
 from costmodel.estimation.scenario import Scenario
+from costmodel.estimation.speed import plan_together
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import CostModelError, InputError
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, draws
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 DRAWS = 2_000
 """Random draws behind an interval; `Estimate.interval` uses 20,000 [1]."""
+TOGETHER = 64
+"""Scenarios whose layouts are planned together [1]."""
 MOST_SCENARIOS = 100_000
 """Largest number of combinations [1]."""
 MOST_LINES = 40
@@ -91,7 +94,13 @@ def sweep(
     lists = _checked(scenario, values)
     drawn: dict[tuple[str, Range, int], Any] = {}
     combinations = [dict(zip(lists, combination, strict=True)) for combination in product(*lists.values())]
-    return Sweep(scenario, [_row(scenario, changes, (draws, level), drawn) for changes in combinations], level)
+    rows: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    for start in range(0, len(combinations), TOGETHER):
+        part = combinations[start : start + TOGETHER]
+        changed = [_changed(scenario, changes) for changes in part]
+        plan_together([each for each in changed if isinstance(each, Scenario)])
+        rows += [(changes, _row(each, (draws, level), drawn)) for changes, each in zip(part, changed, strict=True)]
+    return Sweep(scenario, rows, level)
 
 
 class Sweep(rendering.Shown):
@@ -187,7 +196,7 @@ def _checked(scenario: Scenario, values: Mapping[str, Iterable[Any]]) -> dict[st
             continue
         lists[path] = list(given)
         problems += [] if lists[path] else [f"{path}: needs at least one value"]
-        errors = [error for value in lists[path] if (error := _refusal(scenario, {path: value})) is not None]
+        errors = [error for value in lists[path] if isinstance(error := _changed(scenario, {path: value}), InputError)]
         if errors and len(errors) == len(lists[path]):
             problems += errors[0].problems
     if problems:
@@ -197,28 +206,28 @@ def _checked(scenario: Scenario, values: Mapping[str, Iterable[Any]]) -> dict[st
     return lists
 
 
-def _refusal(scenario: Scenario, changes: Mapping[str, Any]) -> InputError | None:
-    """Return the error of a change of fields; None if they accept it."""
+def _changed(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario | CostModelError:
+    """Return the scenario with changed fields, or the error if they do not accept it."""
     try:
-        scenario.replace(changes)
-    except InputError as error:
+        return scenario.replace(changes)
+    except CostModelError as error:
         return error
-    return None
 
 
 def _row(
-    scenario: Scenario,
-    changes: dict[str, Any],
+    scenario: Scenario | CostModelError,
     interval: tuple[int, float],
     drawn: dict[tuple[str, Range, int], Any],
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the changes and the figures of a row; `interval` is the number of draws and the level."""
+) -> dict[str, Any]:
+    """Return the figures of a row; `interval` is the number of draws and the level."""
     numbers = {name: None for figure in OUTPUTS for name in (figure, f"{figure}_low", f"{figure}_high")}
+    if isinstance(scenario, CostModelError):
+        return {**numbers, "layout": "", "reason": str(scenario)}
     try:
-        result = Estimate(scenario.replace(changes))
+        result = Estimate(scenario)
     except CostModelError as error:
-        return changes, {**numbers, "layout": "", "reason": str(error)}
-    return changes, {**numbers, **_figures(result, interval, drawn), "layout": _layout(result), "reason": ""}
+        return {**numbers, "layout": "", "reason": str(error)}
+    return {**numbers, **_figures(result, interval, drawn), "layout": _layout(result), "reason": ""}
 
 
 def _figures(

@@ -36,7 +36,7 @@ def settled_batch(inputs: StepInputs, layout: Layouts[N]) -> N | float:
     if not inputs.free_batch:
         return inputs.batch_size
     batch, count = inputs.batch_size, inputs.accelerators
-    batch = count if batch < count <= MOST_GROWTH * batch else batch
+    batch = where((batch < count) & (count <= MOST_GROWTH * batch), count, batch)
     multiple = layout.data * layout.micro_batch * where(layout.interleave > 1, layout.pipeline, 1.0)
     rounded = multiple * rounded_up(batch / multiple - 0.5)
     change = largest(rounded - batch, batch - rounded)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import product
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.arrays import Array
 from costmodel.foundation.tables import constant
@@ -41,6 +40,8 @@ if TYPE_CHECKING:
 
     from costmodel.training.layouts.step_time import StepInputs
 
+    _Found = tuple[Layouts[Array], tuple[int, ...]]
+
 MOST_TENSOR = constant("most_tensor")
 """Largest tensor-parallel degree: a usual node [1]."""
 MOST_EXPERT = constant("most_expert")
@@ -58,8 +59,12 @@ LAST_RESORTS: tuple[dict[str, float], ...] = (
 """Options of the last resorts, each in addition to those before."""
 CHUNKS = (1.0, 2.0, 4.0, math.inf)
 """Chunks of layers per pipeline stage; infinity stands for one layer per chunk [1]."""
-FIRST_ROWS = 64
+FIRST_ROWS = 32
 """Degrees and micro-batch sizes that are compared first [1]."""
+TOGETHER = 32
+"""Steps whose layouts are compared in one array: more take more memory than the caches of a CPU have [1]."""
+MOST_KNOWN = 1024
+"""Plans that are kept [1]."""
 AMPLE = 4.0
 """Memory / least memory needed without a last resort, above which the last resort is not compared [1]. States, weights
 and activations are each at most that least memory, so any layout with offloading then fits without it."""
@@ -83,13 +88,13 @@ class Plan(NamedTuple):
 
 
 class _Compared(NamedTuple):
-    """Result of a comparison: rows of numbers in the order of `Layouts`, or None."""
+    """Result of a comparison; a layout is its array and its place there, or None."""
 
-    fastest: tuple[float, ...] | None
+    fastest: _Found | None
     """Fastest layout that fits."""
     seconds: float
     """Its step time per sequence [s]."""
-    leanest: tuple[float, ...] | None
+    leanest: _Found | None
     """Layout that needs least memory, of those seen."""
     memory: float
     """Its memory [byte]."""
@@ -97,7 +102,31 @@ class _Compared(NamedTuple):
     """Layouts whose step time was compared [1]."""
 
 
-@lru_cache(maxsize=1024)
+class _Block(NamedTuple):
+    """Layouts of several steps; a row is a set of degrees and a micro-batch size of one step."""
+
+    inputs: Any
+    """Inputs of the steps; a number that differs between steps is an array of shape (rows, 1, 1, 1)."""
+    layouts: Layouts[Array]
+    """Axes: rows, sharding, interleaving, recomputation."""
+    steps: NDArray[np.int_]
+    """Place of the step of each row, ascending; shape (rows,)."""
+
+    def taken(self, rows: NDArray[np.int_]) -> _Block:
+        """Return the block of some rows."""
+        return _Block(
+            _taken(self.inputs, rows, len(self.steps)), _taken(self.layouts, rows, len(self.steps)), self.steps[rows]
+        )
+
+    def parts(self) -> dict[int, slice]:
+        """Return the rows of each step."""
+        import numpy as np
+
+        steps, starts = np.unique(self.steps, return_index=True)
+        ends = [*starts[1:].tolist(), len(self.steps)]
+        return {step: slice(*ends) for step, *ends in zip(steps.tolist(), starts.tolist(), ends, strict=True)}
+
+
 def plan(inputs: StepInputs, attention: Kernel = "latest") -> Plan:
     """Return the fastest of the usual layouts that fit, or the one that needs least memory if none fits.
 
@@ -115,30 +144,91 @@ def plan(inputs: StepInputs, attention: Kernel = "latest") -> Plan:
     TooLargeError
         If the model certainly fits on no layout; the message gives the least memory needed.
     """
-    available, limit = inputs.available_memory, math.inf
-    options = {**software_options(inputs), "attention": float(ATTENTION_KERNELS.index(attention))}
-    best = _Compared(None, math.inf, None, math.inf, 0)
-    for context, resort in _resorts(inputs):
-        blocks = _blocks(inputs, context, {**options, **resort})
-        for block in blocks:
-            best = _better(best, _fastest(inputs, block, min(available, limit)))
-        if available >= AMPLE * best.memory:
+    (planned,) = plans([inputs], attention)
+    if isinstance(planned, TooLargeError):
+        raise planned.with_traceback(None)
+    return planned
+
+
+def plans(listed: Sequence[StepInputs], attention: Kernel = "latest") -> list[Plan | TooLargeError]:
+    """Return the plans of several steps: for each the layout of `plan`, or its error.
+
+    The layouts of up to `TOGETHER` steps are compared in one array. The newest plans are kept.
+
+    Parameters
+    ----------
+    listed : sequence of StepInputs
+    attention : str
+        Attention kernel.
+    """
+    found = {inputs: _known.get((inputs, attention)) for inputs in listed}
+    kinds: dict[tuple[object, ...], list[StepInputs]] = {}
+    for inputs, known in found.items():
+        if known is None:
+            kinds.setdefault(_kind(inputs), []).append(inputs)
+    for alike in kinds.values():
+        for start in range(0, len(alike), TOGETHER):
+            part = alike[start : start + TOGETHER]
+            found.update(zip(part, _planned(part, attention), strict=True))
+    _known.update({(inputs, attention): planned for inputs, planned in found.items() if planned is not None})
+    while len(_known) > MOST_KNOWN:
+        del _known[next(iter(_known))]
+    return [planned for inputs in listed if (planned := found[inputs]) is not None]
+
+
+_known: dict[tuple[StepInputs, Kernel], Plan | TooLargeError] = {}
+"""The newest plans."""
+
+
+def forget() -> None:
+    """Forget all plans that were found so far."""
+    _known.clear()
+
+
+def _kind(inputs: StepInputs) -> tuple[object, ...]:
+    """Return what steps share whose layouts are compared in one array: options, and axes of the same length."""
+    few = min(inputs.accelerators, 4.0)  # with fewer, flat or pipelined layouts have one data-parallel rank
+    options = inputs.numerics, inputs.eager, inputs.finetune, inputs.free_batch, inputs.software
+    return *options, few, len(_resorts(inputs))
+
+
+def _planned(listed: list[StepInputs], attention: Kernel) -> list[Plan | TooLargeError]:
+    """Return the plan or the error of each of several steps of one kind."""
+    options = {**software_options(listed[0]), "attention": float(ATTENTION_KERNELS.index(attention))}
+    resorts = [_resorts(inputs) for inputs in listed]
+    best = [_Compared(None, math.inf, None, math.inf, 0)] * len(listed)
+    allowed = [inputs.available_memory for inputs in listed]
+    undecided = list(range(len(listed)))
+    for place in range(len(resorts[0])):
+        if not undecided:
             break
+        contexts = {step: resorts[step][place][0] for step in undecided}
+        blocks = _blocks(listed, contexts, {**options, **resorts[undecided[0]][place][1]})
         for block in blocks:
-            best = _better(best, _leanest(inputs, block))
-        limit = min(limit, best.memory)
-        if available >= AMPLE * limit:
-            break
-    row = best.fastest or best.leanest
-    if row is None:
-        raise _error(inputs, best.memory)
-    layout: Layouts = Layouts(*row)
+            for step, fastest in _fastest(block, allowed).items():
+                best[step] = _better(best[step], fastest)
+        undecided = [step for step in undecided if listed[step].available_memory < AMPLE * best[step].memory]
+        for block in blocks:
+            for step, leanest in _leanest(block, undecided).items():
+                best[step] = _better(best[step], leanest)
+        for step in undecided:
+            allowed[step] = min(allowed[step], best[step].memory)
+        undecided = [step for step in undecided if listed[step].available_memory < AMPLE * best[step].memory]
+    return [_plan(inputs, compared) for inputs, compared in zip(listed, best, strict=True)]
+
+
+def _plan(inputs: StepInputs, best: _Compared) -> Plan | TooLargeError:
+    """Return the plan of a step from the result of the comparison, or the error that no layout fits."""
+    found = best.fastest or best.leanest
+    if found is None:
+        return _error(inputs, best.memory)
+    layout = _layout(*found)
     batch = settled_batch(inputs, layout)
     breakdown = step_breakdown(inputs.work, inputs.numerics, inputs.hardware, batch, layout, inputs.constants)
     needed = memory(inputs.work, inputs.numerics, batch, layout).total
     on_host = host_bytes(inputs.work, inputs.numerics, batch, layout)
     if best.fastest is None and step_fit_probability(inputs, needed, on_host) < LEAST_PROBABILITY:
-        raise _error(inputs, needed)
+        return _error(inputs, needed)
     return Plan(layout, batch, breakdown.total, needed, best.compared, division_warning(inputs, layout))
 
 
@@ -198,105 +288,159 @@ def _usual_degrees(inputs: StepInputs, largest_context: float) -> list[tuple[flo
     return degrees
 
 
-def _blocks(inputs: StepInputs, largest_context: float, options: dict[str, float]) -> list[Layouts[Array]]:
-    """Return all layouts with some options, those without pipeline stages first."""
-    degrees = _usual_degrees(inputs, largest_context)
-    flat, staged = ([row for row in degrees if (row[2] > 1) == pipelined] for pipelined in (False, True))
-    return [_block(inputs, rows, options, bool(rows is staged)) for rows in (flat, staged) if rows]
+def _blocks(listed: list[StepInputs], contexts: dict[int, float], options: dict[str, float]) -> list[_Block]:
+    """Return all layouts with some options, those without pipeline stages first.
+
+    `contexts` has the largest context-parallel degree by place of the steps to compare.
+    """
+    degrees = {step: _usual_degrees(listed[step], context) for step, context in contexts.items()}
+    flat, staged = (
+        [(step, *row) for step, rows in degrees.items() for row in rows if (row[2] > 1) == pipelined]
+        for pipelined in (False, True)
+    )
+    columns, count = _columns(listed), len(listed)
+    return [_block(columns, count, rows, options, bool(rows is staged)) for rows in (flat, staged) if rows]
 
 
-def _fastest(inputs: StepInputs, block: Layouts[Array], allowed: float) -> _Compared:
-    """Return the fastest layout of a block with at most the allowed memory [byte], and the leanest one seen.
+def _fastest(block: _Block, allowed: list[float]) -> dict[int, _Compared]:
+    """Return for each step the fastest layout of a block with at most the allowed memory [byte], and the leanest seen.
 
-    The rows of the block are compared in the order of their step time without recomputation, which is a lower bound,
+    The rows of a step are compared in the order of their step time without recomputation, which is a lower bound,
     until it exceeds the best step time found.
     """
     import numpy as np
 
-    first = block._replace(recompute=block.recompute[..., :1])
-    bounds = np.where(_possible(inputs, first), _seconds(inputs, first), np.inf).min(axis=(1, 2, 3))
-    order = np.argsort(bounds, kind="stable")
-    order = order[np.isfinite(bounds[order])]
-    best, start, size = _Compared(None, math.inf, None, math.inf, 0), 0, FIRST_ROWS
-    while start < len(order) and bounds[order[start]] < best.seconds:
-        rows = _rows(block, order[start : start + size], len(bounds))
-        used = _needed(inputs, rows)
-        seconds = np.where(used <= allowed, _seconds(inputs, rows), np.inf)
-        quick, lean = (np.unravel_index(int(values.argmin()), used.shape) for values in (seconds, used))
-        fastest = _row(rows, quick) if np.isfinite(seconds[quick]) else None
-        count = int(np.isfinite(seconds).sum())
-        found = _Compared(fastest, float(seconds[quick]), _row(rows, lean), float(used[lean]), count)
-        best = _better(best, found)
+    first = block._replace(layouts=block.layouts._replace(recompute=block.layouts.recompute[..., :1]))
+    bounds = np.where(_possible(first), _seconds(first), np.inf).min(axis=(1, 2, 3))
+    order = np.lexsort((bounds, block.steps))
+    orders = {step: order[part][np.isfinite(bounds[order[part]])] for step, part in block.parts().items()}
+    best = dict.fromkeys(orders, _Compared(None, math.inf, None, math.inf, 0))
+    limits, start, size = np.array(allowed), 0, FIRST_ROWS
+    while True:
+        chosen = [
+            left[start : start + size]
+            for step, left in orders.items()
+            if start < len(left) and bounds[left[start]] < best[step].seconds
+        ]
+        if not chosen:
+            return best
+        rows = block.taken(np.concatenate(chosen))
+        used = _needed(rows)
+        seconds = np.where(used <= limits[rows.steps].reshape(-1, 1, 1, 1), _seconds(rows), np.inf)
+        for step, part in rows.parts().items():
+            quick, lean = _least(seconds, part), _least(used, part)
+            fastest = (rows.layouts, quick) if np.isfinite(seconds[quick]) else None
+            count = int(np.isfinite(seconds[part]).sum())
+            found = _Compared(fastest, float(seconds[quick]), (rows.layouts, lean), float(used[lean]), count)
+            best[step] = _better(best[step], found)
         start, size = start + size, 4 * size
-    return best
 
 
-def _leanest(inputs: StepInputs, block: Layouts[Array]) -> _Compared:
-    """Return the layout of a block that needs least memory."""
+def _leanest(block: _Block, steps: list[int]) -> dict[int, _Compared]:
+    """Return for each of some steps the layout of a block that needs least memory."""
     import numpy as np
 
-    used = _needed(inputs, block)
-    place = np.unravel_index(int(used.argmin()), used.shape)
-    return _Compared(None, math.inf, _row(block, place), float(used[place]), 0)
+    rows = block.taken(np.flatnonzero(np.isin(block.steps, steps)))
+    if not len(rows.steps):
+        return {}
+    used = _needed(rows)
+    places = {step: _least(used, part) for step, part in rows.parts().items()}
+    return {
+        step: _Compared(None, math.inf, (rows.layouts, place), float(used[place]), 0) for step, place in places.items()
+    }
 
 
-def _possible(inputs: StepInputs, block: Layouts[Array]) -> NDArray[np.bool_]:
+def _least(values: Array, part: slice) -> tuple[int, ...]:
+    """Return the place of the first smallest value in some rows."""
+    import numpy as np
+
+    first, *others = np.unravel_index(int(values[part].argmin()), values[part].shape)
+    return (part.start + int(first), *map(int, others))
+
+
+def _possible(block: _Block) -> NDArray[np.bool_]:
     """Return which layouts of a block are possible."""
     import numpy as np
 
-    possible = np.ones((1,) * 4, dtype=bool)
-    batch = settled_batch(inputs, block)
-    for applies in infeasibility_reasons(inputs.work, inputs.accelerators, batch, block).values():
+    inputs, possible = block.inputs, np.ones((1,) * 4, dtype=bool)
+    batch = settled_batch(inputs, block.layouts)
+    for applies in infeasibility_reasons(inputs.work, inputs.accelerators, batch, block.layouts).values():
         possible = possible & ~np.asarray(applies)
     return possible
 
 
-def _needed(inputs: StepInputs, block: Layouts[Array]) -> Array:
+def _needed(block: _Block) -> Array:
     """Return the peak memory of the layouts of a block [byte].
 
     It is infinite where a layout is not possible, or needs more host memory than there is.
     """
     import numpy as np
 
-    batch = settled_batch(inputs, block)
-    used = memory(inputs.work, inputs.numerics, batch, block).total
-    on_host = host_bytes(inputs.work, inputs.numerics, batch, block)
-    return np.where(_possible(inputs, block) & (on_host <= inputs.hardware.host_memory), used, np.inf)
+    inputs = block.inputs
+    batch = settled_batch(inputs, block.layouts)
+    used = memory(inputs.work, inputs.numerics, batch, block.layouts).total
+    on_host = host_bytes(inputs.work, inputs.numerics, batch, block.layouts)
+    return np.where(_possible(block) & (on_host <= inputs.hardware.host_memory), used, np.inf)
 
 
-def _seconds(inputs: StepInputs, block: Layouts[Array]) -> Array:
+def _seconds(block: _Block) -> Array:
     """Return the step time per sequence of the layouts of a block [s]."""
-    batch = settled_batch(inputs, block)
-    parts = step_breakdown(inputs.work, inputs.numerics, inputs.hardware, batch, block, inputs.constants)
-    return parts.total / batch
+    inputs = block.inputs
+    batch = settled_batch(inputs, block.layouts)
+    parts = step_breakdown(inputs.work, inputs.numerics, inputs.hardware, batch, block.layouts, inputs.constants)
+    seconds: Array = parts.total / batch
+    return seconds
 
 
-def _rows(block: Layouts[Array], rows: NDArray[np.int_], count: int) -> Layouts[Array]:
-    """Return some of the `count` rows of a block: all layouts with some degrees and micro-batch sizes."""
-    return Layouts(*(field[rows] if len(field) == count else field for field in block))
+def _columns(values: Sequence[Any]) -> Any:
+    """Return several inputs as one: a number that differs is an array of shape (values, 1, 1, 1)."""
+    import numpy as np
+
+    first = values[0]
+    if all(value == first for value in values):
+        return first
+    if isinstance(first, tuple):
+        return type(first)(*(_columns(column) for column in zip(*values, strict=True)))
+    return np.array(values, dtype=float).reshape(-1, 1, 1, 1)
+
+
+def _taken(values: Any, rows: NDArray[np.int_], count: int) -> Any:
+    """Return some of the `count` rows of all arrays of a named tuple."""
+    import numpy as np
+
+    if isinstance(values, tuple):
+        return type(values)(*(_taken(value, rows, count) for value in values))
+    return values[rows] if isinstance(values, np.ndarray) and len(values) == count else values
 
 
 def _block(
-    inputs: StepInputs, degrees: list[tuple[float, ...]], options: dict[str, float], pipelined: bool
-) -> Layouts[Array]:
-    """Return all layouts of some degrees; axes: degrees with micro-batch, sharding, interleaving, recomputation."""
+    columns: Any, count: int, degrees: list[tuple[Any, ...]], options: dict[str, float], pipelined: bool
+) -> _Block:
+    """Return all layouts of some degrees.
+
+    `columns` are the inputs of `count` steps, as `_columns` returns them. Each row of `degrees` starts with the place
+    of its step.
+    """
     import numpy as np
 
     def along(axis: int, values: Sequence[float] | Array) -> Array:
         return np.asarray(values, dtype=float).reshape([-1 if place == axis else 1 for place in range(4)])
 
-    table = np.array(degrees)
-    sequences = np.ceil(inputs.batch_size / table[:, :1])
+    place, table = np.array([row[0] for row in degrees], dtype=int), np.array([row[1:] for row in degrees])
+    batch = np.reshape(_taken(columns.batch_size, place, count), (-1, 1))
+    sequences = np.ceil(batch / table[:, :1])
     sizes = np.ceil(sequences / np.ceil(sequences / np.array(MICRO_BATCHES)))
     row, size = np.nonzero(np.diff(sizes, axis=1, prepend=0.0) > 0)  # each size once
-    columns = {name: along(0, table[row, place]) for place, name in enumerate(DEGREES)}
-    ranks = columns["data"] * columns["context"]
+    steps = place[row]
+    inputs = _taken(columns, steps, count)
+    parallel = {name: along(0, table[row, column]) for column, name in enumerate(DEGREES)}
+    ranks = parallel["data"] * parallel["context"]
     zero, hybrid = _sharding(inputs, pipelined, float(ranks.max()))
-    in_node = np.maximum(inputs.hardware.gpus_per_node / columns["tensor"], 1.0)
+    in_node = np.maximum(inputs.hardware.gpus_per_node / parallel["tensor"], 1.0)
     divides = (in_node > 1) & (in_node < ranks) & (ranks % in_node == 0)
-    most_chunks = np.maximum(inputs.work.layers // columns["pipeline"], 1.0)
-    return Layouts(
-        **columns,
+    most_chunks = np.maximum(inputs.work.layers // parallel["pipeline"], 1.0)
+    layouts = Layouts(
+        **parallel,
         micro_batch=along(0, sizes[row, size]),
         interleave=np.minimum(along(2, CHUNKS if pipelined else (1.0,)), most_chunks),
         zero=along(1, zero),
@@ -304,6 +448,7 @@ def _block(
         recompute=along(3, (2.0,) if inputs.eager or options["offload_activations"] else (0.0, 1.0, 2.0)),
         **{name: along(0, [value]) for name, value in options.items()},
     )
+    return _Block(inputs, layouts, steps)
 
 
 def _sharding(inputs: StepInputs, pipelined: bool, ranks: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -318,9 +463,11 @@ def _sharding(inputs: StepInputs, pipelined: bool, ranks: float) -> tuple[tuple[
     return ((1.0, 2.0), (0.0, 0.0)) if pipelined else ((1.0, 2.0, 3.0, 3.0), (0.0, 0.0, 0.0, 1.0))
 
 
-def _row(block: Layouts[Array], place: Sequence[int | np.integer]) -> tuple[float, ...]:
-    """Return the numbers of the layout at a place of a block."""
-    return tuple(
-        float(field[tuple(index if size > 1 else 0 for index, size in zip(place, field.shape, strict=True))])
-        for field in block
+def _layout(block: Layouts[Array], place: tuple[int, ...]) -> Layouts:
+    """Return the layout at a place of an array of layouts."""
+    return Layouts(
+        *(
+            float(field[tuple(index if size > 1 else 0 for index, size in zip(place, field.shape, strict=True))])
+            for field in block
+        )
     )

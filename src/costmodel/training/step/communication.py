@@ -173,9 +173,11 @@ def data_parallel(step: StepConfiguration[N], compute: N, micro_batches: N) -> N
     at_end = where(layout.zero >= 3, where(once_per_step, zero_3, 0.0), all_reduce)
     at_end = at_end + 2 * gradient * trained / shard * _ring(ranks / shard) / replica_rate
 
+    power = constants.overlap
+    compute_power = compute**power
+
     def exposed(communication: N) -> N:
-        power = constants.overlap
-        excess = (compute**power + communication**power) ** (1 / power) - compute
+        excess = (compute_power + communication**power) ** (1 / power) - compute
         return where(layout.overlap_data > 0, excess + constants.exposed_data * communication, communication)
 
     seconds = (micro_batches - 1) * exposed(per_micro_batch) + exposed(per_micro_batch + at_end)

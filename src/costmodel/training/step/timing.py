@@ -140,7 +140,8 @@ def step_breakdown(
     bubble = (stages - 1) / chunks * (largest_stage + send_recv)
     data = data_parallel(step, slowest_stage + send_recv, micro_batches)
     scale = constants.software
-    per_layer = {name: scale * layer_passes * seconds for name, seconds in layer.items()}
+    passes = scale * layer_passes
+    per_layer = {name: passes * seconds for name, seconds in layer.items()}
     return Breakdown(
         **per_layer,
         head=scale * micro_batches * head_time,
