@@ -152,7 +152,7 @@ def test_stages_of_a_run_share_their_model_error():
     del stages["gpu_hours"]
     budget = Project(name="p", runs=[{"name": "tune", "scenario": stages}], contingency=0).budget()
     (driver,) = budget.drivers()
-    assert driver.name == "runs: mfu"
+    assert driver.name == "runs: realized_efficiency"
     assert driver.low == pytest.approx(budget.p90, rel=0.03)  # a low utilization is dear
     assert driver.high == pytest.approx(budget.p10, rel=0.03)
 

@@ -13,6 +13,7 @@ from costmodel.estimation.chain import Missing
 from costmodel.estimation.estimate import Estimate, draw_key, estimate
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import Range, draws, middle
+from costmodel.foundation.renamed import present
 from costmodel.foundation.tables import Figure, Provenance
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class RunCost:
         changes: dict[str, dict[float, float]] = {}
         for row in self.estimate.sensitivity("cost"):
             path = str(row["input"])
-            swing = changes.setdefault(draw_key(path), {0.1: 0.0, 0.9: 0.0})
+            swing = changes.setdefault(present(draw_key(path)), {0.1: 0.0, 0.9: 0.0})
             for probability, end in ((0.1, "low"), (0.9, "high")):
                 swing[probability] += row[end] - self.cost
         return changes

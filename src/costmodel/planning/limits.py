@@ -227,9 +227,9 @@ def largest_model(
     >>> from costmodel.training.recipes.finetuning import FullFineTuning, QLoRA
     >>> models = ("llama-3.2-1b", "llama-3.1-8b", "llama-3.1-70b")
     >>> largest_model(QLoRA(tokens="20M"), Cluster("RTX-4090", 1), models)
-    ['llama-3.1-8b', 'llama-3.2-1b']
+    ['llama-3.1-70b', 'llama-3.1-8b', 'llama-3.2-1b']
     >>> largest_model(FullFineTuning(tokens="20M"), Cluster("H100-SXM", 1), models)
-    ['llama-3.2-1b']
+    ['llama-3.1-8b', 'llama-3.2-1b']
     """
     listed = (row["name"] for row in catalog()) if architectures is None else architectures
     shapes = sorted((load_architecture(value) for value in listed), key=lambda shape: -shape.parameters.total)

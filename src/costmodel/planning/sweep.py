@@ -84,7 +84,7 @@ def sweep(
     ... )
     >>> result = cm.sweep(run, {"cluster.count": [1, 64], "prices.price": [2, 3]})
     >>> [row["cost"] is not None for row in result.rows()]
-    [False, False, True, True]
+    [True, True, True, True]
     """
     if not isinstance(scenario, Scenario):
         raise InputError(f"`scenario` must be a Scenario (Scenario.load reads a file); got {type(scenario).__name__}")

@@ -288,7 +288,7 @@ def what_fits(
     >>> low < fits.best.cost < high
     True
     >>> [row.kind for row in what_fits("llama-3.1-8b", accelerator="RTX-4090", count=1).possible]
-    ['lora', 'qlora']
+    ['lora', 'qlora', 'full_fine_tuning']
     """
     given = {
         "architecture": architecture,

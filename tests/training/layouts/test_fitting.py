@@ -150,7 +150,7 @@ def test_impossible_runs_are_refused_where_no_layout_is_computed(architecture, g
 
 
 def test_least_memory_is_that_of_weights_and_states_shared_out():
-    cluster, recipe = cm.Cluster("H100-SXM", 1), cm.Pretraining(tokens="1B")
+    cluster, recipe = cm.Cluster("H100-SXM", 1, host_memory="1 GB"), cm.Pretraining(tokens="1B")
     with pytest.raises(TooLargeError, match=rf"at least {14 * 9e9 / 2**30:.1f} GiB"):
         cm.estimate(cm.Scenario(architecture={"total": "9B"}, recipe=recipe, cluster=cluster, mfu=0.4))
     assert cm.estimate(cm.Scenario(architecture={"total": "7B"}, recipe=recipe, cluster=cluster, mfu=0.4)).mfu == 0.4

@@ -85,7 +85,7 @@ def step_fit_probability(inputs: StepInputs, needed: N, on_host: N) -> N:
 
 
 def check_least_memory(architecture: Architecture, recipe: AnyRecipe, cluster: Cluster) -> None:
-    """Raise `TooLargeError` if a model certainly fits in no layout without offloading.
+    """Raise `TooLargeError` if a model certainly fits in no layout, in the memory of accelerators and host together.
 
     The bound is weights, master weights and optimizer moments, shared out evenly over all accelerators, and the
     auxiliary models. It needs parameter counts only, so it also holds where the step-time model does not apply.
@@ -103,8 +103,9 @@ def check_least_memory(architecture: Architecture, recipe: AnyRecipe, cluster: C
     per_parameter = numerics.weight + numerics.trained * optimizer_bytes_per_parameter(numerics, 1.0)
     states = per_parameter * architecture.parameters.total + recipe.auxiliary_bytes(architecture)
     needed = float(states) / cluster.count
-    if fit_probability(needed, usable) < LEAST_PROBABILITY:
+    on_host, _ = cluster.host_memory_per_accelerator
+    if fit_probability(needed, usable + on_host) < LEAST_PROBABILITY:
         raise TooLargeError(
             f"cluster: the model does not fit: weights and optimizer states need at least {needed / GIB:,.1f} GiB per "
-            f"GPU without offloading; {usable / GIB:.1f} GiB are usable"
+            f"GPU; {usable / GIB:.1f} GiB are usable, and about {on_host / GIB:,.0f} GiB of host memory"
         )
