@@ -19,8 +19,7 @@ import numpy as np
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import Table, table
 from costmodel.training.calibration.calibrate import calibrate
-from costmodel.training.calibration.measured_steps import READER, MeasuredStep
-from costmodel.training.calibration.predictions import candidates
+from costmodel.training.calibration.measured_steps import READER, MeasuredStep, candidates
 from costmodel.training.step.efficiency import Efficiency, default_efficiency, hardware_rates
 from costmodel.training.step.layout import layouts
 from costmodel.training.step.measured_setup import settings_of

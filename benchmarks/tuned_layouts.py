@@ -11,8 +11,7 @@ from collections import defaultdict
 
 import costmodel as cm
 from costmodel.foundation.tables import table
-from costmodel.training.calibration.measured_steps import MeasuredStep, read_steps
-from costmodel.training.calibration.predictions import candidates
+from costmodel.training.calibration.measured_steps import MeasuredStep, candidates, read_steps
 from costmodel.training.layouts.search import search_space
 from costmodel.training.layouts.space import read_choices
 from costmodel.training.layouts.step_time import StepInputs
