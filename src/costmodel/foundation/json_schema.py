@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_origin
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import CoreSchema
-from pydantic_core.core_schema import WithDefaultSchema
+from pydantic_core.core_schema import LiteralSchema, WithDefaultSchema
 
 from costmodel.foundation import fields
 
@@ -31,6 +31,12 @@ class SharedJsonSchema(GenerateJsonSchema):
         described = super().default_schema(schema)
         if described.get("default", ...) is None:  # the description states what a field that is not given means
             del described["default"]
+        return described
+
+    def literal_schema(self, schema: LiteralSchema) -> JsonSchemaValue:
+        described = super().literal_schema(schema)
+        if "const" in described:  # which says the type already
+            described.pop("type", None)
         return described
 
     def generate(self, schema: CoreSchema, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:

@@ -28,10 +28,15 @@ class ShortType:
         return self._text
 
 
+MOST_WORDS = 4
+"""Words of a choice that a signature lists [1]."""
+
+
 class LazySignature:
     """Class attribute `__signature__` of a specification: its fields, with short types.
 
-    The required fields before the first optional one can be given by position.
+    The required fields before the first optional one can be given by position. A choice of many words is `str` here;
+    the Parameters section lists the words.
     """
 
     def __get__(self, _: object, owner: type[Spec]) -> inspect.Signature:
@@ -42,7 +47,9 @@ class LazySignature:
             optional = optional or not required
             kind = inspect.Parameter.KEYWORD_ONLY if optional else inspect.Parameter.POSITIONAL_OR_KEYWORD
             default = inspect.Parameter.empty if required else field.get_default(call_default_factory=True)
-            annotation = ShortType(short_type(_annotation(owner, name)))
+            stated = _annotation(owner, name)
+            many = get_origin(stated) is Literal and len(get_args(stated)) > MOST_WORDS
+            annotation = ShortType("str" if many else short_type(stated))
             parameters.append(inspect.Parameter(name, kind, default=default, annotation=annotation))
         return inspect.Signature(parameters)
 

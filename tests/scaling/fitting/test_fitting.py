@@ -154,7 +154,7 @@ N, D = (axis.ravel() for axis in np.meshgrid(np.geomspace(1e7, 1e10, 9), np.geom
 def test_fit_recovers_the_law_from_exact_losses(truth):
     fit = fit_scaling_law(N, D, truth.loss(N, D))
     for name in NAMES:
-        assert getattr(fit.law, name) == pytest.approx(getattr(truth, name), rel=5e-3)
+        assert getattr(fit.law, name) == pytest.approx(getattr(truth, name), rel=1e-3)
 
 
 def test_intervals_of_noisy_losses_cover_the_truth():

@@ -100,7 +100,7 @@ def test_calibration_moves_other_setups_with_the_number_of_rows():
     ratios = [step.seconds / shipped.seconds for step in moved]
     assert 1.05 < ratios[0] < ratios[1] < ratios[2] < 1.31
     assert np.log(ratios) / np.log(1.3) == pytest.approx([0.27, 0.63, 0.88], abs=0.02)
-    spreads = [step.spread for step in moved]
+    spreads = [shipped.spread, *(step.spread for step in moved)]
     assert spreads == sorted(spreads, reverse=True)
 
 

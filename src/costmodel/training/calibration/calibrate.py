@@ -136,7 +136,7 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
     if not steps:
         raise InputError("no row can be calibrated on: there are none, or all have a flag")
     prepared = prepare(steps)
-    factor, stack = _stack(start, steps)
+    factor, stack, own = _stack(start, steps)
     priors = {
         name: Prior(start.values.get(name, prior.value), OWN_SPREAD * prior.spread, prior.unit, prior.source)
         for name, prior in PRIORS.items()
@@ -150,7 +150,7 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
     names = {step.cluster.accelerator.name for step in steps}
     noise, rows_used = start.spreads["dense"], len(steps)
     # The spread of the stack that is left is that of the mean residual of the rows, combined with its prior.
-    left = {**start.spreads, "stack": stack * noise / math.hypot(noise, stack * math.sqrt(rows_used))}
+    left = {**start.spreads, "stack": own * noise / math.hypot(noise, own * math.sqrt(rows_used))}
     setups, variances = _setups(read, prepared, values, noise)
     kept = {setup.key: setup for setup in (*start.setups, *setups)}
     return Efficiency(
@@ -163,19 +163,19 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
     )
 
 
-def _stack(start: Efficiency, steps: Sequence[MeasuredStep]) -> tuple[float, float]:
-    """Return the factor of the stack of rows before the calibration, and its standard deviation.
+def _stack(start: Efficiency, steps: Sequence[MeasuredStep]) -> tuple[float, float, float]:
+    """Return the factor of the stack of rows before the calibration, the spread of its prior, and its own spread.
 
     Rows of one software that was measured start from its factor. Other rows start from that of software left out of
     the fit. A calibrated model has left both behind.
     """
     if start.calibrated:
-        return 1.0, start.spreads["stack"]
+        return 1.0, start.spreads["stack"], start.spreads["stack"]
     stated = {step.software for step in steps}
     name = stated.pop() if len(stated) == 1 else ""
     key = load_software(name).key if software_names().proper(name) else UNKNOWN
-    spread = max(start.spreads.get(f"software:{key}", 0.0), start.spreads["stack"])
-    return start.values.get(f"software:{key}", 1.0), spread
+    own = start.spreads.get(f"software:{key}", start.spreads["stack"])
+    return start.values.get(f"software:{key}", 1.0), max(own, start.spreads["stack"]), own
 
 
 def _own_table(rows: Iterable[Mapping[str, Any]]) -> Table:
