@@ -71,6 +71,26 @@ def test_a_prediction_pulls_a_short_log_and_not_a_long_one(run):
     assert medians[2000] == pytest.approx(10, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"step_time": "0.001 s", "done": DONE}, "step_time"),
+        ({"tokens_per_second": 1e9, "done": DONE}, "tokens_per_second"),
+        ({"measured": steady(seconds=1e-3)}, "measured"),
+    ],
+)
+def test_a_speed_above_the_peak_is_refused(run, given, name):
+    with pytest.raises(cm.InputError, match=rf"{name}: a step of .* is faster than the bf16 peak of 64 × H100-SXM"):
+        cm.forecast(run, **given)
+
+
+@pytest.mark.parametrize(("excess", "stops"), [(450.0, 0), (550.0, 1)])
+def test_a_gap_of_more_than_five_times_the_usual_time_between_rows_is_a_stop(run, excess, stops):
+    rows = steady()  # 100 s between two rows
+    late = [{**row, "elapsed": row["elapsed"] + excess * (row["step"] > 500)} for row in rows]
+    assert len(cm.forecast(run, late).pace.stops) == stops
+
+
 def test_steps_lost_by_the_last_restart_are_left_to_do(run):
     rows = [{"step": step, "elapsed": 10.0 * step} for step in (100, 200, 300, 400)]
     left = cm.forecast(run, [*rows, {"step": 200, "elapsed": 7600.0}])
@@ -286,17 +306,17 @@ def test_rollouts_are_forecast_from_a_log():
     ("arguments", "message"),
     [
         ({}, "give one of measured .*; got none"),
-        ({"step_time": 1.0, "tokens_per_second": 2.0}, "got step_time and tokens_per_second"),
-        ({"measured": steady(), "step_time": 1.0}, "got measured and step_time"),
+        ({"step_time": 10.0, "tokens_per_second": 2.0}, "got step_time and tokens_per_second"),
+        ({"measured": steady(), "step_time": 10.0}, "got measured and step_time"),
         ({"measured": steady(), "done": 3}, "`done` is for a single figure"),
         ({"measured": [{"step": 10, "timestamp": "2026-09-01"}]}, "no time of a step follows from the log"),
         ({"step_time": 0}, "step_time: must be a number in s above 0"),
-        ({"step_time": 1.0, "done": 4000}, "the run is done: 4,000 steps of 4,000; give `steps`"),
-        ({"step_time": 1.0, "done": 1.5}, "done: must be a whole number"),
-        ({"step_time": 1.0, "done": -1}, "done: must be a number at least 0"),
-        ({"step_time": 1.0, "start": "yesterday"}, "start: must be a date or time"),
-        ({"step_time": 1.0, "start": "2026-09-02", "now": "2026-09-01"}, "start: must be before now"),
-        ({"step_time": 1.0, "now": 3}, "now: must be a date or time"),
+        ({"step_time": 10.0, "done": 4000}, "the run is done: 4,000 steps of 4,000; give `steps`"),
+        ({"step_time": 10.0, "done": 1.5}, "done: must be a whole number"),
+        ({"step_time": 10.0, "done": -1}, "done: must be a number at least 0"),
+        ({"step_time": 10.0, "start": "yesterday"}, "start: must be a date or time"),
+        ({"step_time": 10.0, "start": "2026-09-02", "now": "2026-09-01"}, "start: must be before now"),
+        ({"step_time": 10.0, "now": 3}, "now: must be a date or time"),
     ],
 )
 def test_wrong_arguments_are_refused(run, arguments, message):
@@ -306,8 +326,8 @@ def test_wrong_arguments_are_refused(run, arguments, message):
 
 def test_a_forecast_is_for_one_recipe(run):
     with pytest.raises(cm.InputError, match="for one recipe; got 2"):
-        cm.forecast(run.replace(recipe=[run.recipe, run.recipe]), step_time=1.0)
+        cm.forecast(run.replace(recipe=[run.recipe, run.recipe]), step_time=10.0)
     with pytest.raises(cm.InputError, match="`run` must be a Scenario"):
-        cm.forecast("run.toml", step_time=1.0)
+        cm.forecast("run.toml", step_time=10.0)
     with pytest.raises(cm.InputError, match="unknown figure 'carbon'"):
-        cm.forecast(run, step_time=1.0).left("carbon")
+        cm.forecast(run, step_time=10.0).left("carbon")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import costmodel as cm
-from costmodel.planning.allocation import allocate
+from costmodel.planning.allocation import _Paid, _smoothed, allocate
 from costmodel.scaling.fitting.fit import fit_scaling_law
 from costmodel.scaling.laws.hoffmann import HoffmannLaw
 
@@ -127,6 +127,20 @@ def smooth_exponent():
         costs.append(run.value("cost") / 1e9)
     exponent, factor = np.polyfit(np.log(sizes), np.log(costs), 1)
     return exponent, np.exp(factor)
+
+
+def test_the_cost_is_smoothed_with_a_kernel_of_width_one():
+    """A local linear fit with a Gaussian kernel of variance 1 lies 1 above the minimum of x²."""
+    logs = np.linspace(-6, 6, 241)
+    paid = [_Paid(float(np.exp(log)), 1.0, float(np.exp(log**2)), 0.0, RUN) for log in logs]
+    assert np.log(_smoothed(paid, np.array([1.0]))[0]) == pytest.approx([1.0], rel=0.01)
+
+
+def test_other_sizes_of_equal_smoothed_cost_have_higher_loss(allocations):
+    k, f = smooth_exponent()
+    best = allocations[1e6]
+    losses = [LAW.loss(size, 1e6 / (f * size**k)) for size in best.parameters * np.array([0.7, 1.0, 1.4])]
+    assert losses[1] < min(losses[0], losses[2])
 
 
 def test_sizes_are_the_optimum_of_the_law_for_a_power_law_of_the_cost(allocations):

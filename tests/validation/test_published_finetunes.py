@@ -147,21 +147,3 @@ def test_an_organization_left_out_does_not_count():
     assert float(rows[""]["realized_efficiency"]) == pytest.approx(math.exp(-1.0), rel=1e-3), (
         "each organization counts once"
     )
-
-
-def test_few_accelerators_have_an_effect_that_ends_without_a_cliff():
-    values = [realized_efficiency("pretraining", count).value for count in (1, 16, 17, 24, 40, 63, 64, 4096)]
-    assert values[0] == values[1] > values[2] > values[3] > values[4] > values[5] > values[6] == values[7]
-    assert values[1] / values[2] < 1.02 and values[5] / values[6] < 1.01  # GPU-hours stay smooth
-    assert values[1] / values[7] == pytest.approx(1.27, abs=0.05)
-    assert realized_efficiency("fine_tuning", 1).value == realized_efficiency("fine_tuning", 64).value
-
-
-def test_few_jobs_are_shrunk_toward_all_by_their_number():
-    many = [Job("pretraining", name, -0.2 + 0.3 * (-1) ** index) for index, name in enumerate("abcdef")]
-    few = [Job("pretraining", "g", 0.6, few=True)]
-    others = [Job(kind, name, 0.0) for kind in ("fine_tuning", "reinforcement") for name in "abc"]
-    rows = {row["kind"]: float(row["realized_efficiency"]) for row in job_rows([*many, *few, *others])
-            if not row["left_out"]}  # fmt: skip
-    whole = rows["pretraining"]
-    assert whole < rows["pretraining on few accelerators"] < math.exp(0.6)

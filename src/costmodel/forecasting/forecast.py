@@ -16,7 +16,7 @@ from costmodel.forecasting.run_log import RunLog, read_log
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.fields import Measure
 from costmodel.foundation.ranges import Range, middle, normal_quantile
-from costmodel.training.recipes.passes import passes_of
+from costmodel.training.recipes.passes import pass_flops, passes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -124,6 +124,7 @@ def forecast(
         raise InputError("measured: no time of a step follows from the log; it needs two rows with different steps")
     if pace.done >= plan.steps:
         raise InputError(f"the run is done: {pace.done:,} steps of {plan.steps:,.0f}; give `steps` if it goes on")
+    _check_peak(run, plan, pace, given[0])
     notes = [*(log.notes if log else ()), *plan.notes]
     result, prior, more = _predicted(run, plan, pace)
     wall, wall_note = _wall(pace, log, prior, begin, present)
@@ -143,6 +144,23 @@ def forecast(
         notes=(*notes, *more, *wall_note),
         stamp=result.stamp(),
     )
+
+
+def _check_peak(run: Scenario, plan: _Plan, pace: Pace, name: str) -> None:
+    """Raise `InputError` if a step takes less time than its FLOPs at the peak rate of the accelerators."""
+    recipe, cluster = run.recipes[0], run.cluster
+    try:
+        rate = cluster.accelerator.peak(recipe.precision)
+    except MissingFactError:
+        return
+    flops = sum(pass_flops(each_pass) for each_pass in passes_of(recipe, run.architecture)) / plan.steps
+    least = flops / (cluster.count * rate)
+    if pace.step_time < least:
+        raise InputError(
+            f"{name}: a step of {pace.step_time:.4g} s is faster than the {recipe.precision} peak of "
+            f"{cluster.count:,} × {cluster.accelerator.name}, which takes {least:.4g} s; check the unit of the times, "
+            "the batch size and the number of accelerators"
+        )
 
 
 def _exact(value: float) -> Array:

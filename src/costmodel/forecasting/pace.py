@@ -40,8 +40,8 @@ STOP_WEIGHT = constant("forecast_stop_weight")
 MOST_EXPOSURE = constant("forecast_most_exposure")
 """Most weight of the prior of the rate of stops, as hours of a log [hour]; a given goodput without a spread has this
 weight."""
-STOP_INTERVALS = 5.0
-"""A stop exceeds the usual time between two rows by more than this factor."""
+STOP_INTERVALS = constant("forecast_stop_intervals")
+"""A stop exceeds the usual time between two rows by more than this factor [1]."""
 LEAST_STOP = constant("forecast_least_stop")
 """Least excess time of a stop [s]; shorter delays are part of the step time."""
 _MOST_CORRELATION = 0.97

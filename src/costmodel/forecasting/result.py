@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from costmodel.forecasting.pace import Pace
     from costmodel.foundation.units import Quantity
 
-WIDTH = 80
-"""Width of the printed table and its notes [character]."""
 _UNITS = {
     "steps": ("1", "1", "1"),
     "wall_time": ("s", "s", "day"),
@@ -206,7 +204,7 @@ class Forecast(rendering.Shown):
         return quantity(value, si, shown)
 
     def _title(self) -> str:
-        return "\n".join(textwrap.wrap(self.title, WIDTH))
+        return "\n".join(textwrap.wrap(self.title, rendering.WIDTH))
 
     def _cells(self) -> list[dict[str, str]]:
         rows = []
@@ -244,7 +242,7 @@ class Forecast(rendering.Shown):
             lines.append(f"goodput so far: {self.goodput:.3f}; {stops} stop{'' if stops == 1 else 's'}{spent}{lost}")
         missing = [f"{name}: {each.reason}" for name, each in self._amounts.items() if isinstance(each, Missing)]
         stamp = f"costmodel {self._stamp['version']}, data {self._stamp['data_hash']}, seed {self._stamp['seed']}"
-        wrapped = [textwrap.fill(line, WIDTH) for line in [*lines, *missing, *self._notes, stamp]]
+        wrapped = [textwrap.fill(line, rendering.WIDTH) for line in [*lines, *missing, *self._notes, stamp]]
         return "\n".join(wrapped)
 
     def _end_line(self) -> str:

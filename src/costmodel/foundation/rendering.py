@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Rows = Sequence[Mapping[str, str]]
 
+WIDTH = 80
+"""Width of a terminal, in which wrapped tables and notes are printed [character]."""
 _PREFIXES = ((1e24, "Y"), (1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _WORDS = ((1e15, "e15"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
 _DOLLARS = ((1e12, "T$"), (1e9, "B$"), (1e6, "M$"), (1e3, "k$"))

@@ -14,6 +14,7 @@ from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.fields import Dollars
 from costmodel.foundation.specs import Spec
+from costmodel.foundation.tables import constant
 from costmodel.planning.root_finding import known_value
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ SIZES = (1e7, 2e12)
 """Smallest and largest model of the search [1]."""
 CANDIDATES = 60
 """Sizes whose cost is estimated, in geometric steps [1]."""
-BANDWIDTH = 1.0
+BANDWIDTH = constant("allocation_bandwidth")
 """Width of the kernel that smooths ln(cost per token) over ln(parameters) [1].
 
 The cost of neighboring sizes differs by some percent, because their shapes divide differently over the accelerators.

@@ -35,8 +35,6 @@ MOST_SCENARIOS = 100_000
 """Largest number of combinations [1]."""
 MOST_LINES = 40
 """Rows that are printed; `rows` and `to_frame` have all [1]."""
-WIDTH = 80
-"""Width of the printed table in characters [1]."""
 _PRINTED = ("cost", "wall_time", "gpu_hours", "step_time", "mfu", "memory")
 
 
@@ -171,7 +169,7 @@ class Sweep(rendering.Shown):
             if figure == "cost":
                 ends = [_ends(figures, figure) for _, figures in shown]
                 wider = [{**row, f"{self.level:.0%} interval": cell} for row, cell in zip(wider, ends, strict=True)]
-            if max(map(len, rendering.text(wider).splitlines())) > WIDTH:
+            if max(map(len, rendering.text(wider).splitlines())) > rendering.WIDTH:
                 break
             rows = wider
         return rows
@@ -180,7 +178,7 @@ class Sweep(rendering.Shown):
         lines = [f"... and {len(self) - MOST_LINES:,} more rows"] if len(self) > MOST_LINES else []
         reasons = Counter(figures["reason"] for figures in self._figures if figures["reason"])
         for reason, number in reasons.most_common():
-            lines += textwrap.wrap(f"{number:,} not possible: {' '.join(reason.split())}", WIDTH)
+            lines += textwrap.wrap(f"{number:,} not possible: {' '.join(reason.split())}", rendering.WIDTH)
         return "\n".join(lines)
 
 

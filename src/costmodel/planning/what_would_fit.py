@@ -84,6 +84,7 @@ class FittingChanges(rendering.Shown):
                 "fits": percent(change.fit_probability),
                 "time per token": f"x {change.time_factor:.2f}",
                 "GPU time": f"x {change.gpu_time_factor:.2f}",
+                "training": "same" if change.same_training else "changed",
             }
             for change in self.changes
         ]

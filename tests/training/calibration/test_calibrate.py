@@ -232,6 +232,11 @@ def test_scenario_accepts_calibrated_model():
     assert cm.estimate(again).value("cost") == slower.value("cost")
 
 
+def test_steps_above_the_peak_are_refused_all_at_once():
+    with pytest.raises(cm.InputError, match=r"(?s)2 problems.*row 1: .*at least \d.*got 0.001 s.*row 3"):
+        calibrate([{**ROW, "step_time": seconds} for seconds in (0.001, 20.0, 2.0)])
+
+
 def test_invalid_rows_are_rejected_with_reasons():
     with pytest.raises(cm.InputError, match=r"row 1: llama-3.1-8b on 8 × H100-SXM: the row gives neither step_time"):
         calibrate([ROW])

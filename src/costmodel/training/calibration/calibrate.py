@@ -20,6 +20,7 @@ from costmodel.training.calibration.columns import STEPS
 from costmodel.training.calibration.measured_steps import READER, MeasuredStep
 from costmodel.training.calibration.predictions import Prepared, predict, prepare
 from costmodel.training.calibration.priors import FINE_TUNING, PRIORS, tied
+from costmodel.training.recipes.passes import sequence_flops
 from costmodel.training.step.efficiency import Efficiency, default_efficiency, hardware_rates
 from costmodel.training.step.layout import layouts
 from costmodel.training.step.measured_setup import SOFTWARE_FIELDS, MeasuredSetup, settings_of
@@ -135,6 +136,8 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
     steps = [row.value for row in read if row.value]
     if not steps:
         raise InputError("no row can be calibrated on: there are none, or all have a flag")
+    if problems := [f"row {step.id}: {problem}" for step in steps if (problem := _above_peak(step))]:
+        raise InputError(problems)
     prepared = prepare(steps)
     factor, stack, own = _stack(start, steps)
     priors = {
@@ -160,6 +163,18 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
         calibrated=True,
         setups=tuple(kept.values()),
         source=f"{start.source}, calibrated on {rows_used} rows",
+    )
+
+
+def _above_peak(step: MeasuredStep) -> str:
+    """Return what is wrong with a step that takes less time than its FLOPs at the peak rate, or ""."""
+    flops = sequence_flops(step.architecture, step.sequence_length, step.numbers, step.adapters) * step.batch_size
+    least = flops / (step.cluster.count * hardware_rates(step.cluster, step.precision).matmul_peak)
+    if step.seconds >= least:
+        return ""
+    return (
+        f"step_time must be at least {least:.4g} s, the time at the {step.precision} peak of {step.cluster.count:,} × "
+        f"{step.cluster.accelerator.name}; got {step.seconds:.4g} s"
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel.foundation.errors import CostModelError, InputError
+from costmodel.foundation.errors import CostModelError
 from costmodel.training.layouts.fitting import SAFE_PROBABILITY
 from costmodel.training.layouts.step_time import StepTime, step_time
 from costmodel.training.recipes.registry import read_recipe
@@ -69,7 +69,7 @@ class FittingChange(NamedTuple):
     fit_probability: float
     """Probability that the changed step fits in memory [1]."""
     time_factor: float
-    """Time per token on the same number of accelerators over that of the unchanged step [1]."""
+    """Time per token over that of the unchanged step [1]."""
     gpu_time_factor: float
     """Accelerator time per token over that of the unchanged step [1]."""
     same_training: bool
@@ -96,9 +96,8 @@ class _Option(NamedTuple):
 def fitting_changes(case: Case, least: float = SAFE_PROBABILITY) -> list[FittingChange]:
     """Return the smallest changes of each kind with which a step fits.
 
-    Changes that leave the training the same come first, by ascending accelerator time.
-
-    Pairs of changes are tried only if no single one is enough.
+    Changes that leave the training the same come first, by ascending accelerator time. Pairs of changes are tried only
+    if no single one is enough.
 
     Parameters
     ----------
@@ -143,14 +142,14 @@ def _evaluated(case: Case, base: StepTime, option: _Option, least: float) -> Fit
     try:
         changed = case.changed(option.fields)
         step = changed.step()
-    except (CostModelError, InputError):
+    except CostModelError:
         return None
     probability = float(step.fit_probability)
     if probability < least:
         return None
     factor = _seconds_per_token(changed, step) / _seconds_per_token(case, base)
     gpus = changed.cluster.count / case.cluster.count
-    same = not any(path.startswith("recipe.") and path != "recipe.batch_size" for path in option.fields)
+    same = not any(path.startswith("recipe.") for path in option.fields)
     return FittingChange(option.text, option.fields, probability, factor, factor * gpus, same)
 
 
@@ -250,8 +249,10 @@ def _accelerators(case: Case) -> Iterator[_Option]:
         fields: dict[str, Any] = {"cluster.count": count, "layout.data": data}
         if case.layout.pipeline == 1:
             fields["layout.zero"] = 3
-        batch = case.recipe.batch_size
-        if batch is not None and batch % (data * case.layout.micro_batch):
-            fields["recipe.batch_size"] = data * case.layout.micro_batch
-        yield _Option(f"{count:,} accelerators with ZeRO {fields.get('layout.zero', case.layout.zero)}", fields)
+        text = f"{count:,} accelerators with ZeRO {fields.get('layout.zero', case.layout.zero)}"
+        batch, least = case.recipe.batch_size, data * case.layout.micro_batch
+        if batch is not None and batch < least:  # each replica needs a micro-batch
+            fields["recipe.batch_size"] = least
+            text += f", batch {least:,}"
+        yield _Option(text, fields)
         factor *= 2

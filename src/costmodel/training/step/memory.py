@@ -228,6 +228,16 @@ def optimizer_state_bytes(
     return of_layers + numerics.embedding_trained * optimizer_bytes_per_parameter(numerics, 0.0) * embeddings
 
 
+def _weights_and_trained(numerics: Numerics[float | N], stage: StageParameters[N], layout: Layouts[N]) -> tuple[N, N]:
+    """Return the bytes of the weights of one rank [byte], and its trained parameters, whose gradients it holds [1]."""
+    weight_layers, weight_embeddings = sharded_from(3, stage, layout)
+    gradient_layers, gradient_embeddings = sharded_from(2, stage, layout)
+    return (
+        numerics.weight * weight_layers + numerics.embedding_weight * weight_embeddings,
+        numerics.trained * gradient_layers + numerics.embedding_trained * gradient_embeddings,
+    )
+
+
 def memory(
     work: Workload[float | N],
     numerics: Numerics[float | N],
@@ -257,10 +267,7 @@ def memory(
     """
     fitted = constants or default_memory_constants()
     stage = stage_parameters(work, layout)
-    weight_layers, weight_embeddings = sharded_from(3, stage, layout)
-    weights = numerics.weight * weight_layers + numerics.embedding_weight * weight_embeddings
-    gradient_layers, gradient_embeddings = sharded_from(2, stage, layout)
-    trained = numerics.trained * gradient_layers + numerics.embedding_trained * gradient_embeddings
+    weights, trained = _weights_and_trained(numerics, stage, layout)
     whole_gradients = where(layout.step_in_backward + layout.offload_weights > 0, 0.0, 1.0)
     gradients = numerics.gradient * trained * whole_gradients
     states = optimizer_state_bytes(work, numerics, stage, layout)
@@ -313,12 +320,8 @@ def host_bytes(
     Rajbhandari et al. 2021, "ZeRO-Infinity", section 3 (arXiv 2104.07857).
     """
     stage = stage_parameters(work, layout)
-    weight_layers, weight_embeddings = sharded_from(3, stage, layout)
-    weights = numerics.weight * weight_layers + numerics.embedding_weight * weight_embeddings
-    gradient_layers, gradient_embeddings = sharded_from(2, stage, layout)
-    gradients = numerics.gradient * (
-        numerics.trained * gradient_layers + numerics.embedding_trained * gradient_embeddings
-    )
+    weights, trained = _weights_and_trained(numerics, stage, layout)
+    gradients = numerics.gradient * trained
     states = optimizer_state_bytes(work, numerics, stage, layout)
     on_host = where(layout.offload_weights + layout.offload_optimizer > 0, 1.0, 0.0)
     hidden_shards = where(layout.sequence_parallel > 0, layout.tensor, 1.0)
