@@ -66,6 +66,16 @@ def test_labels_the_axis_with_a_unit(estimate, by_mfu, plot, name):
     assert label.endswith(f" [{UNITS[name]}]")
 
 
+def test_every_figure_of_an_estimate_can_be_drawn():
+    run = cm.Scenario("llama-3.1-8b", cm.Pretraining("1T"), cm.Cluster("H100-SXM", 64), prices=cm.Rental(price=2))
+    est = cm.estimate(run)
+    names = [row["quantity"] for row in est.rows()]
+    assert {"tokens_per_second", "steps", "memory", "fit_probability"} <= set(names)
+    for name in names:
+        assert cm.plot.intervals({"8B": est}, name).get_xlabel().endswith("]")
+        pyplot.close("all")
+
+
 def test_unit_follows_the_magnitude(estimate):
     run = estimate.scenario
     labels = [

@@ -41,8 +41,6 @@ class Output(NamedTuple):
     """Whether the figures of runs in sequence can be added."""
     more_is_better: bool = False
     """Whether a target for the figure is a minimum; the target of other figures is a maximum."""
-    is_probability: bool = False
-    """Whether the figure is the probability of an event, which has no interval."""
 
 
 OUTPUTS: dict[str, Output] = {
@@ -57,7 +55,7 @@ OUTPUTS: dict[str, Output] = {
     "realized_efficiency": Output("1", "share", "1", "realized efficiency", more_is_better=True),
     "goodput": Output("1", "share", "1", "goodput", more_is_better=True),
     "memory": Output("byte", "byte", "GiB", "peak memory per GPU"),
-    "fit_probability": Output("1", "share", "1", "fits in memory", more_is_better=True, is_probability=True),
+    "fit_probability": Output("1", "probability", "1", "fits in memory", more_is_better=True),
     "utilization": Output("1", "share", "1", "utilization of the job", more_is_better=True),
     "gpu_hours": Output("s", "GPU-s", "hour", "GPU time", additive=True),
     "wall_time": Output("s", "s", "day", "wall time", additive=True),

@@ -180,10 +180,10 @@ class Result(rendering.Shown, ABC):
                 continue
             low, high = self.bounds(name)
             ends = (rendering.amount(end, output.rendered) for end in (low, high))
-            between = "" if output.is_probability else "exact" if low == high else " to ".join(ends)
+            exact = "" if output.rendered == "probability" else "exact"
+            between = exact if low == high else " to ".join(ends)
             title = f"{output.title} ({self.scope.replace('_', ' ')})" if name == "cost" else output.title
-            shown = rendering.percent(value) if output.is_probability else rendering.amount(value, output.rendered)
-            rows.append({"": title, "value": shown, "80 % interval": between})
+            rows.append({"": title, "value": rendering.amount(value, output.rendered), "80 % interval": between})
         return rows
 
     def _footer(self) -> str:

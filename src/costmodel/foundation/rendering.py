@@ -47,8 +47,8 @@ def amount(value: float, unit: str, digits: int = 3) -> str:
     value : float
         In SI units, with byte, FLOP, token, kg and USD.
     unit : str
-        "FLOP", "FLOP/s", "token", "token/s", "s" (a duration), "GPU-s", "J", "kg", "m**3", "USD", "W", "share", or any
-        other unit, which is printed after the number.
+        "FLOP", "FLOP/s", "token", "token/s", "s" (a duration), "GPU-s", "J", "kg", "m**3", "USD", "W", "share",
+        "probability", or any other unit, which is printed after the number.
     digits : int
         Significant digits.
 
@@ -66,6 +66,8 @@ def amount(value: float, unit: str, digits: int = 3) -> str:
         return f"{number(value / GIB, digits)} GiB"
     if unit == "share":
         return number(value, digits)
+    if unit == "probability":
+        return percent(value)
     if unit == "token":
         return f"{_worded(value, digits)} tokens"
     if unit == "token/s":

@@ -10,7 +10,7 @@ from costmodel.estimation.paths import field_of
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.rendering import number
-from costmodel.foundation.units import SI_FACTOR
+from costmodel.foundation.units import GIB, SI_FACTOR
 from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
 from costmodel.report.plot_budget import budget
 from costmodel.report.plot_layouts import breakdown, layouts, memory, scaling
@@ -55,7 +55,11 @@ _UNITS: dict[str, tuple[tuple[float, str], ...]] = {
     "kg": ((1e6, "kt"), (1e3, "t"), (1.0, "kg")),
     "m**3": ((1e6, "million m³"), (1e3, "thousand m³"), (1.0, "m³")),
     "USD": ((1e9, "B$"), (1e6, "M$"), (1e3, "k$"), (1.0, "USD")),
+    "token/s": ((1e6, "million tokens/s"), (1e3, "thousand tokens/s"), (1.0, "tokens/s")),
+    "byte": ((GIB, "GiB"),),
     "share": ((1.0, "share"),),
+    "probability": ((1.0, "probability"),),
+    "": ((1e6, "million"), (1e3, "thousand"), (1.0, "1")),
 }
 """Units of an axis with their size in SI, the largest first, by the way in which a figure is rendered."""
 
