@@ -47,6 +47,8 @@ FITS = "fits"
 """The figure that is true or false: whether the run fits in memory."""
 TIMES = ("step_time", "tokens_per_second", "wall_time", "gpu_hours")
 """Figures of speed: their errors are those of the predicted time."""
+PLAIN = "speed, dense on NVIDIA without reinforcement learning"
+"""Name of the group of such runs in the scores."""
 CONFIDENT = 0.8
 """Probability beyond which a wrong answer to whether a run fits counts as contradicted [1]."""
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
@@ -57,8 +59,9 @@ class _Report(NamedTuple):
 
     case: Case
     figure: str
-    group: str
     basis: str = ""
+    is_plain: bool = False
+    """Whether a dense model is trained on NVIDIA accelerators without reinforcement learning."""
     probability: float | None = None
     fits: bool | None = None
 
@@ -101,7 +104,7 @@ def validate_reports(directory: Path | None = None) -> dict[str, Any]:
     }
     figures |= {FITS: _fits(answered)} if answered else {}
     rows = [*scored.pop("rows"), *(_fits_row(each) for each in answered)]
-    extra = [{"figure": each.figure, "family": each.group, "basis": each.basis} for each in (*valued, *answered)]
+    extra = [{"figure": each.figure, "family": each.case.family, "basis": each.basis} for each in (*valued, *answered)]
     return {
         **scored,
         "cases": len(reports),
@@ -124,18 +127,20 @@ def _scored(row: Row, place: Path) -> _Report:
         group = _group(scenario)
         if figure == FITS:
             probability, basis = _fit_probability(scenario)
-            return _Report(Case(identity, group), figure, group, basis, probability, bool(measured))
-        return _valued(estimate(scenario), row, figure, float(measured), group)
+            return _Report(Case(identity, group), figure, basis, probability=probability, fits=bool(measured))
+        case = _case(result := estimate(scenario), row, figure, float(measured), group)
+        return _Report(case, figure, result.basis, _is_plain(scenario))
     except CostModelError as error:
-        return _Report(Case(identity, group, skipped=str(error)), figure, group)
+        return _Report(Case(identity, group, skipped=str(error)), figure)
 
 
-def _valued(result: Estimate, row: Row, figure: str, measured: float, group: str) -> _Report:
+def _case(result: Estimate, row: Row, figure: str, measured: float, group: str) -> Case:
+    """Return the predicted and the measured figure, both in the unit of `UNITS`."""
     unit = SI_FACTOR[UNITS[figure]]
     bounds = {level: result.bounds(figure, level) for level in LEVELS}  # raises if the figure is missing
     value = float(result.quantity(figure).to(UNITS[figure] if UNITS[figure] != "1" else "").magnitude)
     intervals = {level: (low / unit, high / unit) for level, (low, high) in bounds.items()}
-    return _Report(Case(row["id"], group, value, measured, intervals), figure, group, result.basis)
+    return Case(row["id"], group, value, measured, intervals)
 
 
 def _measured(row: Row) -> float | bool:
@@ -160,6 +165,12 @@ def _group(scenario: Scenario) -> str:
     kind = "MoE" if scenario.architecture.kind == "moe" else "dense"
     job = max((recipe.job_kind for recipe in scenario.recipes), key=KINDS.index)
     return f"{kind} {job.replace('_', '-')} on {scenario.cluster.accelerator.vendor}"
+
+
+def _is_plain(scenario: Scenario) -> bool:
+    """Return whether a dense model is trained on NVIDIA accelerators without reinforcement learning."""
+    rollouts = any(recipe.job_kind == "reinforcement" for recipe in scenario.recipes)
+    return scenario.architecture.kind == "dense" and scenario.cluster.accelerator.vendor == "NVIDIA" and not rollouts
 
 
 def _fit_probability(scenario: Scenario) -> tuple[float, str]:
@@ -194,11 +205,10 @@ def _fits_row(each: _Report) -> dict[str, Any]:
 def _groups(valued: list[_Report]) -> dict[str, Any]:
     """Return the scores of the figures of speed by family, and of dense models on NVIDIA without rollouts by basis."""
     timed = [each for each in valued if each.figure in TIMES and each.case.skipped is None]
-    families = sorted({each.group for each in timed})
-    groups = {f"speed, {name}": scores(each.case for each in timed if each.group == name) for name in families}
-    plain = [each for each in timed if each.group in {"dense pretraining on NVIDIA", "dense fine-tuning on NVIDIA"}]
-    groups["speed, dense on NVIDIA without reinforcement learning"] = scores(each.case for each in plain)
+    families = sorted({each.case.family for each in timed})
+    groups = {f"speed, {name}": scores(each.case for each in timed if each.case.family == name) for name in families}
+    plain = [each for each in timed if each.is_plain]
+    groups[PLAIN] = scores(each.case for each in plain)
     for basis in sorted({each.basis for each in plain}):
-        name = f"speed, dense on NVIDIA without reinforcement learning, {basis}"
-        groups[name] = scores(each.case for each in plain if each.basis == basis)
+        groups[f"{PLAIN}, {basis}"] = scores(each.case for each in plain if each.basis == basis)
     return groups
