@@ -223,3 +223,15 @@ def test_a_folder_in_place_of_a_scenario_file_is_named(refused, tmp_path):
 def test_a_count_that_is_no_number(costmodel):
     outcome = costmodel("estimate", "llama-3.1-8b", "--gpus", "many")
     assert outcome.code == 2 and "--gpus" in outcome.err and outcome.out == ""
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_notes_are_wrapped_to_the_width_of_a_terminal(costmodel, monkeypatch, width):
+    options = ("estimate", "llama-3.1-8b", "--tokens", "15T", "--gpu", "H100-SXM", "--gpus", "17000")
+    whole = costmodel(*options).out
+    assert max(map(len, whole.splitlines())) > 120
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    wrapped = costmodel(*options).out
+    assert max(map(len, wrapped.splitlines())) <= width
+    assert wrapped.split() == whole.split() and wrapped.splitlines()[:10] == whole.splitlines()[:10]

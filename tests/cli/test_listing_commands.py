@@ -123,6 +123,21 @@ def test_validate_finetune_scores_time_and_memory(costmodel):
     assert f"{scored['memory']['scored']} of {scored['memory']['cases']} cases scored; error of peak memory" in memory
 
 
+def test_validate_reports_names_the_reports_that_are_skipped(costmodel, tmp_path):
+    (tmp_path / "run.toml").write_text(
+        'architecture = "llama-3.1-8b"\nmfu = 0.4\nrecipe = { tokens = "10B" }\n'
+        'cluster = { accelerator = "H100-SXM", count = 16 }\n',
+        encoding="utf-8",
+    )
+    rows = ["id,scenario,figure,value,unit,source,note", "good,run.toml,mfu,0.4,,test,"]
+    rows += ["slow run,run.toml,step_time,fast,s,test,"] + [f"lost-{i},gone.toml,mfu,0.4,,test," for i in range(10)]
+    (tmp_path / "reports.csv").write_text("\n".join([*rows, ""]), encoding="utf-8")
+    printed = costmodel("validate", "reports", tmp_path).out
+    assert "skipped 1 (slow run): " in printed
+    named = ", ".join(f"lost-{i}" for i in range(8))
+    assert f"skipped 10 ({named} and 2 more): " in printed and "good" not in printed
+
+
 def test_validate_serving_needs_a_file(costmodel, refused, tmp_path):
     (problem,) = refused("validate", "serving")
     assert problem == "serving: the library has no table of these cases; give a CSV file"

@@ -137,3 +137,45 @@ def test_runs_beyond_the_measured_range_have_a_caution():
     )
     assert "504 tokens per step and accelerator; measured steps have at least 512" in few
     assert "outside the measured range" not in enough
+
+
+@pytest.mark.parametrize("given", [{}, {"mfu": 0.4}, {"tokens_per_second": 1e8}, {"cluster.accelerator": "RTX-4090"}])
+def test_accelerators_beyond_the_largest_published_run_have_a_caution_for_every_origin_of_the_speed(given):
+    said = "16,512 accelerators; the largest run with a known speed had 16,384"
+    scenario = run("llama-3.1-8b", cm.Cluster("H100-SXM", 16_512), tokens="15T").replace(given)
+    assert said in notes(scenario)
+    assert said not in notes(scenario.replace({"cluster.count": 16_384}))
+
+
+def test_a_computed_goodput_below_the_published_ones_has_a_caution():
+    """OPT-175B had 0.59 (data/facts/failures.csv); a smaller interval between failures lowers the goodput."""
+    scenario = run("llama-3.1-8b", cm.Cluster("H100-SXM", 1024), tokens="15T")
+    said = "published jobs have at least 0.59"
+    seen = set()
+    for hours in (200, 300, 340, 360, 380, 400, 420, 450, 500, 700):
+        result = cm.estimate(scenario.replace({"reliability.gpu_hours_per_failure": hours}))
+        low = result.value("goodput") < 0.59
+        seen.add(low)
+        assert (said in "\n".join(result.notes())) == low
+    assert seen == {True, False}
+    assert said not in notes(scenario.replace(goodput=0.4))
+    assert "goodput 1.00e-12" in notes(scenario.replace({"cluster.count": 10_000_000}))
+
+
+def test_software_without_effect_on_a_default_mfu_is_said():
+    cluster = cm.Cluster("RTX-4090", 64)
+    said = "recipe.software (torchtitan) has no effect: the default MFU of the class holds for all software"
+    assert said in notes(run("llama-3.1-8b", cluster, batch_size=64, software="torchtitan 2025"))
+    assert "has no effect" not in notes(run("llama-3.1-8b", cluster, batch_size=64))
+    assert "has no effect" not in notes(run("llama-3.1-8b", batch_size=64, software="torchtitan"))
+
+
+def test_eager_kernels_of_a_layout_contradict_software_with_fused_kernels():
+    def noted(software, layout):
+        return notes(run("llama-3.1-8b", batch_size=64, software=software).replace(layout=layout))
+
+    said = "layout.eager contradicts recipe.software: kernels of torchtitan are fused or compiled"
+    assert said in noted("torchtitan", "data 8, zero 3, recompute full, eager")
+    assert "contradicts" not in noted("torchtitan", "data 8, zero 3, recompute full")
+    assert "contradicts" not in noted("HF Trainer", "data 8, zero 3, recompute full, eager")
+    assert "contradicts" not in noted(None, "data 8, zero 3, recompute full, eager")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import costmodel as cm
+from costmodel.planning import allocation
 from costmodel.planning.allocation import _Paid, _smoothed, allocate
 from costmodel.scaling.fitting.fit import fit_scaling_law
 from costmodel.scaling.laws.hoffmann import HoffmannLaw
@@ -165,3 +166,43 @@ def test_ranges_of_sizes_hold_the_best_and_have_the_stated_loss_and_cost(allocat
     assert "sizes within 0.1% of the loss" in str(best) and "within 5% of the cost" in str(best)
     assert best.to_dict()["sizes_within_loss"] == best.sizes_within_loss
     assert allocate(LAW, RUN, 1e6, parameters=5e10).sizes_within_cost is None
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "limit", "reason"),
+    [
+        ({}, {"budget": 1e6}, "loss", ""),
+        ({}, {"budget": 1e6, "parameters": 1e9}, "given", "parameters are given"),
+        ({}, {"budget": 1e12}, "largest size", "the largest size tried, 2e+12 parameters"),
+        (
+            {},
+            {"budget": 1e6, "tokens_per_parameter": 200},
+            "tokens_per_parameter",
+            "less than 200 tokens per parameter",
+        ),
+        ({}, {"budget": 1e6, "most_tokens": 2e11}, "most_tokens", "only 200B tokens are available"),
+        (
+            {"cluster.count": 8},
+            {"budget": 1e7},
+            "feasible sizes",
+            "larger models cannot run: layout: the model fits on",
+        ),
+        ({}, {"budget": 1e-3}, "feasible sizes", "smaller models cannot run: parameters: no shape of the rule"),
+    ],
+)
+def test_what_limits_the_size_is_named(change, arguments, limit, reason):
+    best = allocate(LAW, RUN.replace(change), **arguments)
+    assert best.size_limit == best.to_dict()["size_limit"] == limit
+    assert reason in best.size_reason and bool(best.size_reason) == bool(reason)
+    shown = " ".join(str(best).split())
+    assert ("the law does not limit the size" in shown) == (limit not in {"loss", "given"})
+    assert limit in {"loss", "given"} or " ".join(best.size_reason.split()) in shown
+    assert all(len(line) <= 90 for line in str(best).splitlines())
+
+
+def test_the_smallest_size_of_the_search_can_limit_the_size(monkeypatch):
+    monkeypatch.setattr(allocation, "SIZES", (1e10, 2e12))
+    best = allocate(LAW, RUN, 1e4)
+    assert best.size_limit == "smallest size" and "the smallest size tried, 1e+10 parameters" in best.size_reason
+    monkeypatch.setattr(allocation, "SIZES", (1e8, 2e12))
+    assert allocate(LAW, RUN, 1e4).size_limit == "loss"

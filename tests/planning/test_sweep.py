@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import costmodel as cm
+from costmodel.estimation import speed
 from costmodel.estimation.chain import OUTPUTS, Missing
 from costmodel.training.layouts.planner import forget
 
@@ -151,3 +152,31 @@ def test_all_problems_are_reported_together():
     for wrong in ({"draws": 0}, {"level": 1.0}):
         with pytest.raises(cm.InputError, match=next(iter(wrong))):
             cm.sweep(RUN, VALUES, **wrong)
+
+
+def test_recipes_with_a_given_speed_are_not_planned(monkeypatch):
+    planned = []
+    monkeypatch.setattr(speed, "plans", lambda steps, kernel: planned.extend(steps))
+    tuned = cm.LoRA(tokens="20M")
+    for recipe, changes, count in (
+        ([RUN.recipe, tuned], {}, 2),
+        ([RUN.recipe, tuned.replace(gpu_hours=100)], {}, 1),
+        (RUN.recipe, {"mfu": 0.4}, 0),
+        (RUN.recipe, {"step_time": 9.0}, 0),
+        (RUN.recipe, {"gpu_hours": 1e6}, 0),
+    ):
+        planned.clear()
+        speed.plan_together([RUN.replace({"recipe": recipe, **changes})])
+        assert len(planned) == count
+
+
+def test_a_measured_speed_of_several_passes_is_the_reason_of_its_row():
+    run = RUN.replace(recipe=cm.GRPO(tokens="20M"))
+    first, second = cm.sweep(run, {"step_time": [None, 9.0]}).rows()
+    assert not first["reason"] and "step_time: is for recipes with one training pass" in second["reason"]
+
+
+def test_progress_is_reported_up_to_the_last_row():
+    calls = []
+    swept = cm.sweep(RUN.replace(mfu=0.4), {"prices.price": range(1, 101)}, progress=lambda *call: calls.append(call))
+    assert calls == [(64, 100), (100, 100)] and swept.possible == 100

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes, with_changes
-from costmodel.cli.printing import Json, print_schema
+from costmodel.cli.printing import Json, print_result, print_schema
 from costmodel.foundation.errors import InputError
 
 
@@ -80,8 +80,10 @@ def estimate(
     result = run_estimate(scenario)
     if as_json:
         print(json.dumps(result.to_dict(), indent=2, allow_nan=False))
+    elif explain:
+        print(result.explain(explain))
     else:
-        print(result.explain(explain) if explain else result)
+        print_result(result)
 
 
 def compare(
@@ -96,7 +98,10 @@ def compare(
     labels = names if len(set(names)) == len(names) else [str(path) for path in scenarios]
     loaded = [Scenario.load(path) for path in scenarios]
     result = run_compare(dict(zip(labels, loaded, strict=True)))
-    print(json.dumps(result.rows(), indent=2, allow_nan=False) if as_json else result)
+    if as_json:
+        print(json.dumps(result.rows(), indent=2, allow_nan=False))
+    else:
+        print_result(result)
 
 
 def schema(

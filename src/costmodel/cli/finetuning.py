@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes, with_changes
-from costmodel.cli.printing import Json, print_json
+from costmodel.cli.printing import Json, print_json, print_result
 from costmodel.foundation.rendering import amount, number, text
 from costmodel.training.recipes.table import SHORT_KINDS, methods
 
@@ -84,7 +84,7 @@ def finetune(
         layout = None if result.layout is None else result.layout.to_data()
         print_json({"estimate": result.to_dict(), "memory": memory, "layout": layout, "jobs": jobs})
         return
-    print(result)
+    print_result(result)
     if memory:
         whole = sum(memory.values())
         rows = [{"memory": part, "size": amount(size, "byte"), "share": f"{size / whole:.0%}"}

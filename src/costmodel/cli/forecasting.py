@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
-from costmodel.cli.printing import Json, print_json
+from costmodel.cli.printing import Json, print_json, print_result
 
 
 def forecast(
@@ -49,4 +49,4 @@ def forecast(
     if as_json:
         print_json(result.to_dict())
     else:
-        print(result)
+        print_result(result)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.foundation.rendering import cells, text
+from costmodel.foundation.rendering import Shown, cells, text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -24,6 +25,12 @@ _NARROWEST = 40
 def print_json(value: Any) -> None:
     """Print plain data as JSON; NaN and infinity raise an error."""
     print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def print_result(result: Shown) -> None:
+    """Print a result; on a terminal its title and notes are wrapped to the width of the terminal."""
+    width = max(shutil.get_terminal_size().columns, _NARROWEST) if sys.stdout.isatty() else None
+    print(result.to_text(width))
 
 
 def print_schema(value: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from costmodel.cli.changes import Changes, parsed_changes
-from costmodel.cli.printing import Json, print_json
+from costmodel.cli.printing import Json, print_json, print_result
 from costmodel.foundation.errors import InputError
 
 _YEARS = re.compile(r"\s*([0-9]{4})\s*(?:-\s*([0-9]{4})\s*)?")
@@ -51,7 +51,7 @@ def projection(
     if as_json:
         print_json({**found.to_dict(), "below": None if when is None else {"usd": when.amount, "rows": when.rows()}})
         return
-    print(found)
+    print_result(found)
     if when is not None:
         chances = ", ".join(f"{year} {chance:.2f}" for year, chance in when.chances.items())
         print(f"probability that the cost is below {below} by the end of the year: {chances}")

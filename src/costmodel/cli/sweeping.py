@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,9 @@ import typer
 
 from costmodel.cli.printing import Json
 from costmodel.foundation.errors import InputError
+
+LEAST_SHOWN = 300
+"""Rows from which a sweep shows its progress on a terminal [1]."""
 
 
 def sweep(
@@ -22,7 +26,8 @@ def sweep(
 ) -> None:
     """Estimate a scenario for all combinations of values.
 
-    A combination that is not possible keeps its row; the reasons follow the table.
+    A combination that is not possible keeps its row; the reasons follow the table. The exit code is 2 if none is
+    possible.
     """
     from costmodel.estimation.scenario import Scenario
     from costmodel.planning.sweep import sweep as run_sweep
@@ -40,11 +45,22 @@ def sweep(
             values[path] = listed
     if problems:
         raise InputError(problems)
-    result = run_sweep(Scenario.load(scenario), values)
+    result = run_sweep(Scenario.load(scenario), values, progress=_show_progress if sys.stderr.isatty() else None)
     if as_json:
         print(json.dumps({"units": result.units, "level": result.level, "rows": result.rows()}, indent=2, default=str))
     else:
         print(result)
+    if not result.possible:
+        raise InputError(f"--set: none of the {len(result):,} combinations is possible; see their reasons")
+
+
+def _show_progress(done: int, count: int) -> None:
+    """Print the progress of a large sweep on one line of stderr; the line is cleared at the end."""
+    if count < LEAST_SHOWN:
+        return
+    line = f"{done:,} of {count:,} scenarios"
+    cleared = f"\r{' ' * len(line)}\r" if done == count else ""
+    print(f"\r{line}{cleared}", end="", file=sys.stderr, flush=True)
 
 
 def _listed(option: str) -> tuple[str, list[Any]]:

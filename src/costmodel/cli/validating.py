@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -14,7 +13,9 @@ from costmodel.foundation.errors import InputError
 from costmodel.foundation.rendering import text
 
 MOST_REASONS = 5
-"""Reasons of skipped cases that are printed."""
+"""Reasons of skipped cases that are printed [1]."""
+MOST_IDS = 8
+"""Skipped cases that are named with their reason [1]."""
 
 
 class _Kind(NamedTuple):
@@ -83,11 +84,21 @@ def _scores(scored: dict[str, Any], predicted: str) -> str:
     from costmodel.validation.scores import summary_rows
 
     footer = f"{scored['scored']} of {scored['cases']} cases scored; error of {predicted}, bias as mean ln ratio"
-    reasons = Counter(row["skipped"] for row in scored["rows"] if row.get("skipped"))
-    skipped = [f"skipped {count}: {reason}" for reason, count in reasons.most_common(MOST_REASONS)]
+    reasons: dict[str, list[str]] = {}
+    for row in scored["rows"]:
+        if row.get("skipped"):
+            reasons.setdefault(row["skipped"], []).append(str(row["id"]))
+    common = sorted(reasons.items(), key=lambda item: -len(item[1]))[:MOST_REASONS]
+    skipped = [f"skipped {len(ids)} ({_named(ids)}): {reason}" for reason, ids in common]
     if len(reasons) > MOST_REASONS:
         skipped.append(f"and {len(reasons) - MOST_REASONS} more reasons; --json lists them")
     return text(summary_rows(scored), footer="\n".join([footer, *skipped]))
+
+
+def _named(ids: list[str]) -> str:
+    """Return the names of cases as text; of many, the first."""
+    more = f" and {len(ids) - MOST_IDS} more" if len(ids) > MOST_IDS else ""
+    return ", ".join(ids[:MOST_IDS]) + more
 
 
 def _validate_reports(folder: Path | None, as_json: bool) -> None:

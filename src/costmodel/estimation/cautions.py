@@ -1,11 +1,11 @@
-"""Cautions of a scenario: runs beyond the stated context, shorter than a step, or outside the measured range."""
+"""Cautions of a scenario: fields without effect or in contradiction, and runs outside the measured range."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from costmodel.foundation.ranges import middle
-from costmodel.foundation.rendering import amount
+from costmodel.foundation.rendering import amount, number
 from costmodel.foundation.tables import constant
 from costmodel.training.recipes.passes import longest_of, passes_of
 from costmodel.training.step.software import UNKNOWN
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 MOST_MEASURED = constant("most_measured_accelerators")
 """Accelerators of the largest published run whose speed and layout are known [1]."""
+LEAST_GOODPUT = constant("least_published_goodput")
+"""Least goodput of a published job [1]."""
 LEAST_TOKENS = constant("least_measured_tokens")
 """Tokens per step and accelerator below which no step was measured [token]."""
 
 
-def cautions(scenario: Scenario, speed: Speed) -> list[str]:
+def cautions(scenario: Scenario, speed: Speed, goodput: float | None = None) -> list[str]:
     """Return what limits the validity of an estimate, one line each.
 
     Parameters
@@ -28,21 +30,19 @@ def cautions(scenario: Scenario, speed: Speed) -> list[str]:
     scenario : Scenario
     speed : Speed
         Its speed, with the batch sizes of its recipes.
+    goodput : float, optional
+        Its goodput [1].
     """
-    lines = [*_beyond_context(scenario), *_shorter_than_a_step(scenario, speed)]
+    lines = [*_beyond_context(scenario), *_shorter_than_a_step(scenario, speed), *_software(scenario, speed)]
     calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
     if speed.basis == "layout" and scenario.realized_efficiency is None:
         lines.append("a given layout runs at its modeled speed, without the realized efficiency of published jobs")
     if speed.basis == "layout" and not calibrated and any(each.trainer.key == UNKNOWN for each in scenario.recipes):
         lines.append("speed with the interval of training software left out of the fit (set recipe.software)")
+    lines += _outside_measured_jobs(scenario, speed, goodput)
     if speed.basis not in {"planned", "layout"}:
         return lines
     count = scenario.cluster.count
-    if count > MOST_MEASURED:
-        lines.append(
-            f"outside the measured range: {count:,} accelerators; the largest run with a known speed had "
-            f"{MOST_MEASURED:,.0f}"
-        )
     timed = [recipe for recipe in scenario.recipes if recipe.gpu_hours is None]
     least = min(
         (batch * recipe.sequence_length / count for recipe, batch in zip(timed, speed.batches, strict=False)),
@@ -52,6 +52,42 @@ def cautions(scenario: Scenario, speed: Speed) -> list[str]:
         lines.append(
             f"outside the measured range: {least:,.3g} tokens per step and accelerator; measured steps have at least "
             f"{LEAST_TOKENS:,.0f}"
+        )
+    return lines
+
+
+def _software(scenario: Scenario, speed: Speed) -> list[str]:
+    """Return a line for software without effect on the speed, and for kernels of a layout that contradict it."""
+    named = {recipe.trainer.name: recipe.trainer for recipe in scenario.recipes if getattr(recipe, "software", None)}
+    lines = []
+    if speed.basis == "class" and named:
+        lines.append(
+            f"recipe.software ({', '.join(named)}) has no effect: the default MFU of the class holds for all software"
+        )
+    if speed.basis == "layout" and scenario.layout is not None and scenario.layout.eager:
+        lines += [
+            f"layout.eager contradicts recipe.software: kernels of {name} are fused or compiled; the estimate launches "
+            "them one by one"
+            for name, software in named.items()
+            if software.kernels == "fused"
+        ]
+    return lines
+
+
+def _outside_measured_jobs(scenario: Scenario, speed: Speed, goodput: float | None) -> list[str]:
+    """Return a line if a job has more accelerators, or less goodput, than any published one."""
+    if speed.basis == "none":  # GPU-hours are given
+        return []
+    lines, count = [], scenario.cluster.count
+    if count > MOST_MEASURED:
+        lines.append(
+            f"outside the measured range: {count:,} accelerators; the largest run with a known speed had "
+            f"{MOST_MEASURED:,.0f}"
+        )
+    if scenario.goodput is None and goodput is not None and goodput < LEAST_GOODPUT:
+        lines.append(
+            f"outside the measured range: goodput {number(goodput)}; published jobs have at least {LEAST_GOODPUT:g} "
+            "(set goodput or reliability)"
         )
     return lines
 

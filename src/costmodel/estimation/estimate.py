@@ -241,7 +241,8 @@ class Estimate(Result):
         if predicted := [path for path in uncertain if not is_settable(path)]:
             lines.append(f"predicted, with uncertainty: {', '.join(predicted)}")
         lines += dict.fromkeys(entry.provenance.caution for entry in self.inputs.values() if entry.provenance.caution)
-        lines += cautions(self.scenario, self._speed)
+        goodput = self.value("goodput")
+        lines += cautions(self.scenario, self._speed, None if isinstance(goodput, Missing) else goodput)
         if self._speed.layouts:
             choice = "given" if self._speed.basis == "layout" else "planned"
             lines += dict.fromkeys(f"layout {choice}: {layout.brief()}" for layout in self._speed.layouts)

@@ -16,20 +16,13 @@ from costmodel.estimation.measured_speed import measured_speed
 from costmodel.estimation.pass_speed import MOST_MFU, pass_mfus
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
 from costmodel.foundation.ranges import Range, between, middle
-from costmodel.foundation.rendering import percent
 from costmodel.foundation.tables import Figure, Provenance, default
-from costmodel.foundation.units import GIB
 from costmodel.training.jobs.utilization import default_mfu
-from costmodel.training.layouts.changes import Case, fitting_changes
+from costmodel.training.layouts.changes import Case
 from costmodel.training.layouts.division import division_warning, settled_batch
-from costmodel.training.layouts.fitting import (
-    LEAST_PROBABILITY,
-    TooLargeError,
-    check_least_memory,
-    fit_probability,
-    step_fit_probability,
-)
+from costmodel.training.layouts.fitting import check_least_memory, step_fit_probability
 from costmodel.training.layouts.planner import Plan, plan, plans
+from costmodel.training.layouts.refusal import check_fits
 from costmodel.training.layouts.step_time import (
     StepInputs,
     StepTime,
@@ -102,16 +95,20 @@ def speed(scenario: Scenario) -> Speed:
 def plan_together(scenarios: Sequence[Scenario]) -> None:
     """Plan the layouts of several scenarios at once, so that `speed` finds them: several times faster than one by one.
 
+    Scenarios and recipes with a given speed, layout or GPU-hours need no plan.
+
     Parameters
     ----------
     scenarios : sequence of Scenario
     """
     by_kernel: dict[Kernel, list[StepInputs]] = {}
     for scenario in scenarios:
-        given = (scenario.gpu_hours, scenario.mfu, scenario.layout, measured_speed(scenario))
-        if any(value is not None for value in given) or scenario.architecture.is_aggregate:
+        given = ("gpu_hours", "mfu", "step_time", "tokens_per_second", "layout")
+        if any(getattr(scenario, name) is not None for name in given) or scenario.architecture.is_aggregate:
             continue
         for recipe in scenario.recipes:
+            if recipe.gpu_hours is not None:
+                continue
             with suppress(CostModelError):  # `speed` reports it
                 found = training_step_inputs(scenario.architecture, scenario.cluster, recipe, scenario.efficiency)
                 by_kernel.setdefault(recipe.trainer.attention, []).append(found)
@@ -133,10 +130,7 @@ def _in_given_layout(scenario: Scenario, layout: Layout, timed: list[AnyRecipe])
     batches: list[int] = []
     for step, recipe in zip(steps, timed, strict=True):
         step_inputs = training_step_inputs(architecture, cluster, recipe, scenario.efficiency)
-        if step.fit_probability < LEAST_PROBABILITY:
-            raise TooLargeError(
-                f"layout: does not fit: {_too_large(step, recipe, scenario)}{_remedy(recipe, layout, scenario)}"
-            )
+        check_fits(Case(architecture, cluster, recipe, layout, scenario.efficiency), step)
         used: Layout = step.layout
         numbers = layouts(used)
         figure = _with_caution(step_figure(step, scenario, recipe), division_warning(step_inputs, numbers))
@@ -146,17 +140,6 @@ def _in_given_layout(scenario: Scenario, layout: Layout, timed: list[AnyRecipe])
     probability = min(float(step.fit_probability) for step in steps)
     chosen: tuple[Layout, ...] = tuple(step.layout for step in steps)
     return Speed("layout", chosen, tuple(batches), memories, probability, tuple(figures))
-
-
-def _too_large(step: StepTime, recipe: AnyRecipe, scenario: Scenario) -> str:
-    """Return the memory that a step needs beside the memory that there is, as text."""
-    cluster = scenario.cluster
-    needed = float(step.memory.total) + recipe.auxiliary_bytes(scenario.architecture) / cluster.count
-    usable, on_host = cluster.accelerator.usable_memory or 0.0, float(step.host_bytes)
-    if fit_probability(needed, usable) >= LEAST_PROBABILITY:
-        needed, usable = on_host, cluster.host_memory_per_accelerator[0]
-        return f"it needs {needed / GIB:.1f} GiB of host memory per GPU; there are {usable / GIB:.1f} GiB"
-    return f"it needs {needed / GIB:.1f} GiB per GPU; {usable / GIB:.1f} GiB are usable"
 
 
 def _with_auxiliary(trained: Memory, recipe: AnyRecipe, scenario: Scenario) -> Memory:
@@ -204,17 +187,6 @@ def _in_planned_layout(scenario: Scenario, timed: list[AnyRecipe]) -> Speed:
     return Speed("planned", tuple(chosen), batches, memories, probability, tuple(figures))
 
 
-def _remedy(recipe: AnyRecipe, layout: Layout, scenario: Scenario) -> str:
-    """Return the nearest change with which a given layout fits, as text."""
-    case = Case(scenario.architecture, scenario.cluster, recipe, layout, scenario.efficiency)
-    changes = fitting_changes(case)
-    if not changes:
-        return ""
-    nearest = changes[0]
-    fits = f"fits with a probability of {percent(nearest.fit_probability)}"
-    return f"; with {nearest.text} it {fits}, in {nearest.time_factor:.2f} times the time per token"
-
-
 def _planned_probability(step_inputs: StepInputs, planned: Plan, needed: Memory) -> float:
     """Return the probability that a planned layout fits [1]; `needed` has the auxiliary models."""
     on_host = host_bytes(step_inputs.work, step_inputs.numerics, planned.batch_size, planned.layout)
@@ -249,7 +221,7 @@ def _plan(scenario: Scenario, recipe: AnyRecipe, step_inputs: StepInputs) -> Pla
 
     try:
         search = search_layouts(scenario.architecture, scenario.cluster, recipe, efficiency=scenario.efficiency)
-    except InputError:  # only a last resort of the planner fits
+    except InputError:  # only a fallback of the planner fits
         return planned
     best: Layout = search.best.layout
     layout = layouts(best)

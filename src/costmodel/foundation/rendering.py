@@ -99,6 +99,29 @@ def text(rows: Rows, title: str = "", footer: str = "") -> str:
     return "\n".join(part for part in (title, *lines, footer) if part)
 
 
+def wrapped(lines: str, width: int) -> str:
+    """Return text with its long lines wrapped between words; continued lines are indented.
+
+    Parameters
+    ----------
+    lines : str
+        One or more lines.
+    width : int
+        Largest width of a line [character].
+
+    Examples
+    --------
+    >>> print(wrapped("assumed: goodput, pue\\nseed 0", 18))
+    assumed: goodput,
+      pue
+    seed 0
+    """
+    import textwrap
+
+    options: dict[str, Any] = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
+    return "\n".join("\n".join(textwrap.wrap(line, width, **options)) for line in lines.splitlines())
+
+
 def markdown(rows: Rows, footer: str = "") -> str:
     """Return the rows as a Markdown table."""
     columns = list(rows[0]) if rows else []
@@ -136,8 +159,21 @@ class Shown:
         """Return the table as Markdown."""
         return markdown(self._cells(), self._footer())
 
+    def to_text(self, width: int | None = None) -> str:
+        """Return the table as plain text.
+
+        Parameters
+        ----------
+        width : int, optional
+            Width to which the title and the notes are wrapped; default: they are not wrapped [character].
+        """
+        title, footer = self._title(), self._footer()
+        if width is not None:
+            title, footer = wrapped(title, width), wrapped(footer, width)
+        return text(self._cells(), title, footer)
+
     def __str__(self) -> str:
-        return text(self._cells(), self._title(), self._footer())
+        return self.to_text()
 
     def __repr__(self) -> str:
         return str(self)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -45,6 +46,12 @@ PROBE = 1e9
 """Tokens of the run that gives the cost per token: with a given batch size, cost is proportional to tokens [token]."""
 
 
+SizeLimit = Literal[
+    "loss", "given", "smallest size", "largest size", "feasible sizes", "most_tokens", "tokens_per_parameter"
+]
+"""What limits the size of an allocated model."""
+
+
 class _Budget(Spec):
     budget: Dollars = Field(description="Limit of the training cost [USD].")
 
@@ -66,6 +73,12 @@ class Allocation:
     """Scaling law, or its fit."""
     limit: str
     """What limits the tokens: "budget", or "tokens" (`most_tokens`)."""
+    size_limit: SizeLimit = "loss"
+    """What limits the size: "loss" (the law: both smaller and larger models have a higher loss), "given"
+    (`parameters`), "smallest size" or "largest size" (of the search), "feasible sizes" (models beyond it cannot run on
+    the cluster), "most_tokens" (the budget ends at the available tokens), or "tokens_per_parameter"."""
+    size_reason: str = ""
+    """Why the size is limited, where the law does not limit it."""
     sizes_within_loss: tuple[float, float] | None = None
     """Smallest and largest number of parameters with a loss within 0.1 % of the least, at equal cost [1]; None if the
     size is given."""
@@ -116,6 +129,8 @@ class Allocation:
             "loss": self.loss,
             "cost": known_value(self.estimate, "cost"),
             "limit": self.limit,
+            "size_limit": self.size_limit,
+            "size_reason": self.size_reason,
             "interval": self.interval(),
             "sizes_within_loss": self.sizes_within_loss,
             "sizes_within_cost": self.sizes_within_cost,
@@ -143,6 +158,9 @@ class Allocation:
                 }
             ]
         )
+        if self.size_limit not in {"loss", "given"}:
+            limit = f"the law does not limit the size: {self.size_reason}"
+            lines = [*textwrap.wrap(limit, rendering.WIDTH, subsequent_indent="  "), *lines]
         return "\n".join([table, *lines])
 
 
@@ -161,8 +179,9 @@ def allocate(
 
     Each candidate has a usual shape (`Architecture.sized`), the recipe, cluster and prices of a scenario, and as many
     tokens as the budget pays for. The size minimizes the loss on a cost per token that is smoothed over the sizes; the
-    tokens are those that the budget pays for with that size. Sizes of almost the same loss are in `sizes_within_loss`
-    and `sizes_within_cost`.
+    tokens are those that the budget pays for with that size. `size_limit` says whether the law limits the size, or an
+    end of the search, the cluster or an argument. Sizes of almost the same loss are in `sizes_within_loss` and
+    `sizes_within_cost`.
 
     Parameters
     ----------
@@ -217,6 +236,8 @@ def allocate(
         best = None if paid is None else _allocation(law, paid, most_tokens)
         if best is not None and best.tokens_per_parameter < (tokens_per_parameter or 0.0):
             best = None
+        if best is not None:
+            best = replace(best, size_limit="given", size_reason="parameters are given")
     else:
         best = _best(law, scenario, dollars, served, (most_tokens, tokens_per_parameter), reasons)
     if best is None:
@@ -255,8 +276,11 @@ def _best(
     import numpy as np
 
     step = (SIZES[1] / SIZES[0]) ** (1 / (CANDIDATES - 1))
-    tried = [_paid(scenario, dollars, SIZES[0] * step**index, served, reasons) for index in range(CANDIDATES)]
-    paid = list({each.parameters: each for each in tried if each is not None}.values())
+    tried: list[_Paid | str] = []
+    for index in range(CANDIDATES):
+        each = _paid(scenario, dollars, SIZES[0] * step**index, served, reasons)
+        tried.append(reasons[-1] if each is None else each)
+    paid = list({each.parameters: each for each in tried if isinstance(each, _Paid)}.values())
     if not paid:
         return None
     most_tokens, least_ratio = limits
@@ -273,13 +297,54 @@ def _best(
     least = float(loss.min())
     if least == math.inf:
         return None
-    best = _near(law, scenario, dollars, float(sizes[loss.argmin()]), served, limits)
+    place = int(loss.argmin())
+    best = _near(law, scenario, dollars, float(sizes[place]), served, limits)
     if best is None:
         return None
+    affordable = (dollars - serving) / rate
+    size_limit, size_reason = _size_limit(loss, place, tried, affordable, limits)
     within_loss = sizes[loss <= least * (1 + LOSS_TOLERANCE)]
     within_cost = sizes[losses(dollars * (1 + COST_TOLERANCE)) <= least]
     ranges = [(float(ends.min()), float(ends.max())) for ends in (within_loss, within_cost)]
-    return replace(best, sizes_within_loss=ranges[0], sizes_within_cost=ranges[1])
+    return replace(
+        best,
+        sizes_within_loss=ranges[0],
+        sizes_within_cost=ranges[1],
+        size_limit=size_limit,
+        size_reason=size_reason,
+    )
+
+
+def _size_limit(
+    loss: NDArray[np.float64],
+    place: int,
+    tried: list[_Paid | str],
+    affordable: NDArray[np.float64],
+    limits: tuple[float | None, float | None],
+) -> tuple[SizeLimit, str]:
+    """Return what limits the size, and why.
+
+    `loss` has the loss by size, infinite where `limits` are not met, and its least value at `place`. `tried` has the
+    candidates in ascending order, or the reasons why they are infeasible; `affordable` has the tokens that the budget
+    pays for, by size [token].
+    """
+    most_tokens, least_ratio = limits
+    if place == 0:
+        before = tried[: next(index for index, each in enumerate(tried) if isinstance(each, _Paid))]
+        if before:
+            return "feasible sizes", f"smaller models cannot run: {before[-1]}"
+        return "smallest size", f"the loss is least at the smallest size tried, {SIZES[0]:.3g} parameters"
+    if place == len(loss) - 1:
+        last = max(index for index, each in enumerate(tried) if isinstance(each, _Paid))
+        if last < len(tried) - 1:
+            return "feasible sizes", f"larger models cannot run: {tried[last + 1]}"
+        return "largest size", f"the loss is least at the largest size tried, {SIZES[1]:.3g} parameters"
+    if least_ratio is not None and loss[place + 1] == math.inf:
+        return "tokens_per_parameter", f"larger models have less than {least_ratio:g} tokens per parameter"
+    if most_tokens is not None and affordable[place - 1] >= most_tokens:
+        available = rendering.amount(most_tokens, "token")
+        return "most_tokens", f"the budget ends where only {available} are available"
+    return "loss", ""
 
 
 def _smoothed(paid: list[_Paid], sizes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ def sweep(
     *,
     draws: int = DRAWS,
     level: float = DEFAULT_LEVEL,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Sweep:
     """Estimate a scenario for all combinations of values.
 
@@ -59,6 +60,8 @@ def sweep(
         `Estimate.interval` [1].
     level : float
         Probability inside the intervals, between 0 and 1 [1].
+    progress : callable, optional
+        Called with the number of rows that are done and the number of all rows, after every some dozen rows.
 
     Returns
     -------
@@ -98,6 +101,8 @@ def sweep(
         changed = [_changed(scenario, changes) for changes in part]
         plan_together([each for each in changed if isinstance(each, Scenario)])
         rows += [(changes, _row(each, (draws, level), drawn)) for changes, each in zip(part, changed, strict=True)]
+        if progress is not None:
+            progress(len(rows), len(combinations))
     return Sweep(scenario, rows, level)
 
 
@@ -115,6 +120,11 @@ class Sweep(rendering.Shown):
 
     def __len__(self) -> int:
         return len(self.changes)
+
+    @property
+    def possible(self) -> int:
+        """Number of combinations that are possible [1]."""
+        return sum(not figures["reason"] for figures in self._figures)
 
     @property
     def units(self) -> dict[str, str]:
@@ -148,8 +158,7 @@ class Sweep(rendering.Shown):
         return frame
 
     def _title(self) -> str:
-        possible = sum(not figures["reason"] for figures in self._figures)
-        return f"{len(self):,} scenarios, {possible:,} possible"
+        return f"{len(self):,} scenarios, {self.possible:,} possible"
 
     def _cells(self) -> list[dict[str, str]]:
         """Return the cells of as many columns as the width allows."""

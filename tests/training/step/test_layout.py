@@ -265,3 +265,12 @@ def test_non_layout_values_are_rejected(value):
 )
 def test_usual_kernel_follows_the_releases_of_flash_attention(year, kernel):
     assert usual_kernel(year) == kernel
+
+
+def test_a_problem_of_a_layout_text_names_the_field_once():
+    run = {"architecture": "llama-3.1-8b", "recipe": {"tokens": 1e9}, "cluster": cm.Cluster("H100-SXM", 8)}
+    for refuse in (cm.Layout.parse, lambda text: cm.Scenario(**run, layout=text)):
+        for text, expected in (("", "expected a text such as"), ("data 3, data 4", "data is given twice")):
+            with pytest.raises(cm.InputError) as caught:
+                refuse(text)
+            assert str(caught.value).startswith(f"layout: {expected}")

@@ -89,3 +89,13 @@ def test_engines_that_shard_cast_adapters_to_16_bits():
         for zero in (0, 2)
     )
     assert 0.5 < sharded / plain < 0.6
+
+
+@pytest.mark.parametrize(("name", "year"), [("torchtitan", 2031), ("axolotl", 1990), ("eager", 2017), ("fused", 2028)])
+def test_a_year_of_no_software_is_refused(name, year):
+    """The oldest stack is of November 2018, the newest measured of 2026."""
+    message = f"software: the year of {name} must be from 2018 to 2027; got '{name} {year}'"
+    with pytest.raises(cm.InputError, match=message):
+        cm.Pretraining(tokens="1T", software=f"{name} {year}")
+    for accepted in (2018, 2027):
+        assert load_software(f"{name} {accepted}").year == accepted + 0.5

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from costmodel.training.layouts.step_time import StepInputs
 
-    _Found = tuple[Layouts[Array], tuple[int, ...]]
+    _Placed = tuple[Layouts[Array], tuple[int, ...]]
 
 MOST_TENSOR = constant("most_tensor")
 """Largest tensor-parallel degree: a usual node [1]."""
@@ -50,23 +50,23 @@ CONTEXT_DEGREES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Context-parallel degrees [1]."""
 MICRO_BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 """Largest micro-batch sizes: the sequences of a replica are divided into equal parts of at most this size [1]."""
-LAST_RESORTS: tuple[dict[str, float], ...] = (
+FALLBACKS: tuple[dict[str, float], ...] = (
     {"loss": float(LOSS_IMPLEMENTATIONS.index("chunked"))},
     {"offload_optimizer": 1.0},
     {"offload_weights": 1.0},
     {"offload_activations": 1.0, "tiled_feed_forward": 1.0},
 )
-"""Options of the last resorts, each in addition to those before."""
+"""Options of the fallbacks, each in addition to those before."""
 CHUNKS = (1.0, 2.0, 4.0, math.inf)
 """Chunks of layers per pipeline stage; infinity stands for one layer per chunk [1]."""
 FIRST_ROWS = 32
 """Degrees and micro-batch sizes that are compared first [1]."""
 TOGETHER = 32
 """Steps whose layouts are compared in one array: more take more memory than the caches of a CPU have [1]."""
-MOST_KNOWN = 1024
+MOST_KEPT = 1024
 """Plans that are kept [1]."""
 AMPLE = 4.0
-"""Memory / least memory needed without a last resort, above which the last resort is not compared [1]. States, weights
+"""Memory / least memory needed without a fallback, above which the fallback is not compared [1]. States, weights
 and activations are each at most that least memory, so any layout with offloading then fits without it."""
 
 
@@ -90,11 +90,11 @@ class Plan(NamedTuple):
 class _Compared(NamedTuple):
     """Result of a comparison; a layout is its array and its place there, or None."""
 
-    fastest: _Found | None
+    fastest: _Placed | None
     """Fastest layout that fits."""
     seconds: float
     """Its step time per sequence [s]."""
-    leanest: _Found | None
+    smallest: _Placed | None
     """Layout that needs least memory, of those seen."""
     memory: float
     """Its memory [byte]."""
@@ -130,7 +130,7 @@ class _Block(NamedTuple):
 def plan(inputs: StepInputs, attention: Kernel = "latest") -> Plan:
     """Return the fastest of the usual layouts that fit, or the one that needs least memory if none fits.
 
-    Last resorts are context parallelism of short sequences, a chunked loss, and offloading: such layouts are compared
+    Fallbacks are context parallelism of short sequences, a chunked loss, and offloading: such layouts are compared
     where no others fit, or hardly. They count only with less memory than the others need.
 
     Parameters
@@ -161,56 +161,56 @@ def plans(listed: Sequence[StepInputs], attention: Kernel = "latest") -> list[Pl
     attention : str
         Attention kernel.
     """
-    found = {inputs: _known.get((inputs, attention)) for inputs in listed}
+    planned = {inputs: _newest.get((inputs, attention)) for inputs in listed}
     kinds: dict[tuple[object, ...], list[StepInputs]] = {}
-    for inputs, known in found.items():
-        if known is None:
+    for inputs, kept in planned.items():
+        if kept is None:
             kinds.setdefault(_kind(inputs), []).append(inputs)
     for alike in kinds.values():
         for start in range(0, len(alike), TOGETHER):
             part = alike[start : start + TOGETHER]
-            found.update(zip(part, _planned(part, attention), strict=True))
-    _known.update({(inputs, attention): planned for inputs, planned in found.items() if planned is not None})
-    while len(_known) > MOST_KNOWN:
-        del _known[next(iter(_known))]
-    return [planned for inputs in listed if (planned := found[inputs]) is not None]
+            planned.update(zip(part, _planned(part, attention), strict=True))
+    _newest.update({(inputs, attention): each for inputs, each in planned.items() if each is not None})
+    while len(_newest) > MOST_KEPT:
+        del _newest[next(iter(_newest))]
+    return [each for inputs in listed if (each := planned[inputs]) is not None]
 
 
-_known: dict[tuple[StepInputs, Kernel], Plan | TooLargeError] = {}
+_newest: dict[tuple[StepInputs, Kernel], Plan | TooLargeError] = {}
 """The newest plans."""
 
 
 def forget() -> None:
-    """Forget all plans that were found so far."""
-    _known.clear()
+    """Forget all plans that were kept."""
+    _newest.clear()
 
 
 def _kind(inputs: StepInputs) -> tuple[object, ...]:
     """Return what steps share whose layouts are compared in one array: options, and axes of the same length."""
     few = min(inputs.accelerators, 4.0)  # with fewer, flat or pipelined layouts have one data-parallel rank
     options = inputs.numerics, inputs.eager, inputs.finetune, inputs.free_batch, inputs.software
-    return *options, few, len(_resorts(inputs))
+    return *options, few, len(_fallbacks(inputs))
 
 
 def _planned(listed: list[StepInputs], attention: Kernel) -> list[Plan | TooLargeError]:
     """Return the plan or the error of each of several steps of one kind."""
     options = {**software_options(listed[0]), "attention": float(ATTENTION_KERNELS.index(attention))}
-    resorts = [_resorts(inputs) for inputs in listed]
+    fallbacks = [_fallbacks(inputs) for inputs in listed]
     best = [_Compared(None, math.inf, None, math.inf, 0)] * len(listed)
     allowed = [inputs.available_memory for inputs in listed]
     undecided = list(range(len(listed)))
-    for place in range(len(resorts[0])):
+    for place in range(len(fallbacks[0])):
         if not undecided:
             break
-        contexts = {step: resorts[step][place][0] for step in undecided}
-        blocks = _blocks(listed, contexts, {**options, **resorts[undecided[0]][place][1]})
+        contexts = {step: fallbacks[step][place][0] for step in undecided}
+        blocks = _blocks(listed, contexts, {**options, **fallbacks[undecided[0]][place][1]})
         for block in blocks:
             for step, fastest in _fastest(block, allowed).items():
                 best[step] = _better(best[step], fastest)
         undecided = [step for step in undecided if listed[step].available_memory < AMPLE * best[step].memory]
         for block in blocks:
-            for step, leanest in _leanest(block, undecided).items():
-                best[step] = _better(best[step], leanest)
+            for step, smallest in _smallest(block, undecided).items():
+                best[step] = _better(best[step], smallest)
         for step in undecided:
             allowed[step] = min(allowed[step], best[step].memory)
         undecided = [step for step in undecided if listed[step].available_memory < AMPLE * best[step].memory]
@@ -219,10 +219,10 @@ def _planned(listed: list[StepInputs], attention: Kernel) -> list[Plan | TooLarg
 
 def _plan(inputs: StepInputs, best: _Compared) -> Plan | TooLargeError:
     """Return the plan of a step from the result of the comparison, or the error that no layout fits."""
-    found = best.fastest or best.leanest
-    if found is None:
+    placed = best.fastest or best.smallest
+    if placed is None:
         return _error(inputs, best.memory)
-    layout = _layout(*found)
+    layout = _layout(*placed)
     batch = settled_batch(inputs, layout)
     breakdown = step_breakdown(inputs.work, inputs.numerics, inputs.hardware, batch, layout, inputs.constants)
     needed = memory(inputs.work, inputs.numerics, batch, layout).total
@@ -233,11 +233,11 @@ def _plan(inputs: StepInputs, best: _Compared) -> Plan | TooLargeError:
 
 
 def _better(first: _Compared, second: _Compared) -> _Compared:
-    """Return the fastest and the leanest layout of two comparisons; the first wins ties."""
+    """Return the fastest layout and that of least memory of two comparisons; the first wins ties."""
     fastest = first if first.seconds <= second.seconds else second
-    leanest = first if first.memory <= second.memory else second
+    smallest = first if first.memory <= second.memory else second
     compared = first.compared + second.compared
-    return _Compared(fastest.fastest, fastest.seconds, leanest.leanest, leanest.memory, compared)
+    return _Compared(fastest.fastest, fastest.seconds, smallest.smallest, smallest.memory, compared)
 
 
 def _error(inputs: StepInputs, least_memory: float) -> TooLargeError:
@@ -255,13 +255,13 @@ def _error(inputs: StepInputs, least_memory: float) -> TooLargeError:
     return TooLargeError(f"layout: the model fits on no layout of {accelerators}; {needed}")
 
 
-def _resorts(inputs: StepInputs) -> list[tuple[float, dict[str, float]]]:
+def _fallbacks(inputs: StepInputs) -> list[tuple[float, dict[str, float]]]:
     """Return the largest context-parallel degree and the options to compare, in order, until a layout fits."""
     usual, most = most_context(inputs.work), 1.0 if inputs.eager else CONTEXT_DEGREES[-1]
     first: list[tuple[float, dict[str, float]]] = [(usual, {})] if usual < most else []
     options: dict[str, float] = {}
-    resorts = [(most, options := {**options, **further}) for further in LAST_RESORTS]
-    return [*first, (most, {}), *resorts]
+    fallbacks = [(most, options := {**options, **further}) for further in FALLBACKS]
+    return [*first, (most, {}), *fallbacks]
 
 
 def _usual_degrees(inputs: StepInputs, largest_context: float) -> list[tuple[float, ...]]:
@@ -303,10 +303,12 @@ def _blocks(listed: list[StepInputs], contexts: dict[int, float], options: dict[
 
 
 def _fastest(block: _Block, allowed: list[float]) -> dict[int, _Compared]:
-    """Return for each step the fastest layout of a block with at most the allowed memory [byte], and the leanest seen.
+    """Return for each step the fastest layout of a block with at most the allowed memory [byte].
+
+    Of the layouts compared, the one of least memory is returned too.
 
     The rows of a step are compared in the order of their step time without recomputation, which is a lower bound,
-    until it exceeds the best step time found.
+    until it exceeds the best step time so far.
     """
     import numpy as np
 
@@ -328,15 +330,15 @@ def _fastest(block: _Block, allowed: list[float]) -> dict[int, _Compared]:
         used = _needed(rows)
         seconds = np.where(used <= limits[rows.steps].reshape(-1, 1, 1, 1), _seconds(rows), np.inf)
         for step, part in rows.parts().items():
-            quick, lean = _least(seconds, part), _least(used, part)
+            quick, least = _least(seconds, part), _least(used, part)
             fastest = (rows.layouts, quick) if np.isfinite(seconds[quick]) else None
             count = int(np.isfinite(seconds[part]).sum())
-            found = _Compared(fastest, float(seconds[quick]), (rows.layouts, lean), float(used[lean]), count)
-            best[step] = _better(best[step], found)
+            compared = _Compared(fastest, float(seconds[quick]), (rows.layouts, least), float(used[least]), count)
+            best[step] = _better(best[step], compared)
         start, size = start + size, 4 * size
 
 
-def _leanest(block: _Block, steps: list[int]) -> dict[int, _Compared]:
+def _smallest(block: _Block, steps: list[int]) -> dict[int, _Compared]:
     """Return for each of some steps the layout of a block that needs least memory."""
     import numpy as np
 

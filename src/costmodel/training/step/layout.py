@@ -244,7 +244,10 @@ class Layout(Spec):
         >>> Layout.parse("data 16, micro_batch 2, zero 1, loss fused").loss
         'fused'
         """
-        return cls.from_data(_read_brief(text))
+        try:
+            return cls.from_data(_read_brief(text))
+        except InputError as error:
+            raise InputError([f"layout: {problem}" for problem in error.problems]) from None
 
     @model_validator(mode="before")
     @classmethod
@@ -255,9 +258,7 @@ class Layout(Spec):
 def _read_brief(text: str) -> dict[str, Any]:
     """Return the fields of a short text; see `Layout.parse`."""
     fields: dict[str, Any] = {}
-    problems = (
-        [] if text.strip() else [f'layout: expected a text such as "data 16, micro_batch 2, zero 1"; got {text!r}']
-    )
+    problems = [] if text.strip() else [f'expected a text such as "data 16, micro_batch 2, zero 1"; got {text!r}']
     for part in filter(None, (part.strip() for part in text.split(","))):
         words = part.replace("=", " ").split() or [part]
         negated = words[0] == "no" and len(words) == 2
@@ -265,14 +266,14 @@ def _read_brief(text: str) -> dict[str, Any]:
         if name not in Layout.model_fields:
             problems.append(unknown("field of a layout", name, Layout.model_fields))
         elif name in fields:
-            problems.append(f"layout: {name} is given twice")
+            problems.append(f"{name} is given twice")
         elif name in BOOLEAN_FIELDS and (negated or len(words) == 1):
             fields[name] = not negated
         elif len(words) == 2 and not negated:
             fields[name] = int(words[1]) if words[1].isdecimal() else words[1]
         else:
             example = f"{name} or no {name}" if name in BOOLEAN_FIELDS else f"{name} and one value"
-            problems.append(f"layout: expected {example}; got {part!r}")
+            problems.append(f"expected {example}; got {part!r}")
     if problems:
         raise InputError(problems)
     return fields

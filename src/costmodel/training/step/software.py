@@ -11,13 +11,18 @@ from pydantic import BeforeValidator
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.fields import reported
 from costmodel.foundation.names import Names
-from costmodel.foundation.tables import table
+from costmodel.foundation.tables import constant, table
+from costmodel.training.step.efficiency import NEWEST_SOFTWARE
 from costmodel.training.step.layout import Kernel, usual_kernel
 
 Kernels = Literal["fused", "eager"]
 UNKNOWN = "unknown"
 """Key of the constants of software without measured steps."""
-_YEAR = re.compile(r"(?P<name>.*\S)\s+(?P<year>20\d\d)")
+FIRST_YEAR = int(constant("first_software_year"))
+"""Year of the oldest training software [year]."""
+LAST_YEAR = int(NEWEST_SOFTWARE + constant("software_year_margin"))
+"""Latest year of software: the newest measured, with a margin [year]."""
+_YEAR = re.compile(r"(?P<name>.*\S)\s+(?P<year>\d{4})")
 
 
 class Software(NamedTuple):
@@ -59,13 +64,15 @@ def load_software(name: str | None) -> Software:
     Parameters
     ----------
     name : str or None
-        A name of `data/facts/software.csv`, "fused" or "eager", perhaps followed by a year: "Megatron-LM 2021".
-        None: software that is not known, with fused kernels.
+        A name of `data/facts/software.csv`, "fused" or "eager", perhaps followed by a year from `FIRST_YEAR` to
+        `LAST_YEAR`: "Megatron-LM 2021". None: software that is not known, with fused kernels.
 
     Raises
     ------
     UnknownNameError
         If the name is unknown; the message lists the nearest names.
+    InputError
+        If the year is not accepted.
 
     Examples
     --------
@@ -77,7 +84,10 @@ def load_software(name: str | None) -> Software:
     names, stated = software_names(), _YEAR.fullmatch(name.strip())
     if stated is None or names.proper(name) is not None:
         return names.get(name)
-    return names.get(stated["name"])._replace(year=int(stated["year"]) + 0.5)
+    software, year = names.get(stated["name"]), int(stated["year"])
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise InputError(f"the year of {software.name} must be from {FIRST_YEAR} to {LAST_YEAR}; got {name!r}")
+    return software._replace(year=year + 0.5)
 
 
 def _proper(value: object) -> str | None:
