@@ -1,6 +1,7 @@
 """A sweep has the numbers of single estimates and keeps what is not possible."""
 
 import itertools
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from costmodel.estimation import speed
 from costmodel.estimation.chain import OUTPUTS, Missing
 from costmodel.training.layouts.planner import forget
 
+sweep = import_module("costmodel.planning.sweep")
 RUN = cm.Scenario(
     architecture="llama-3.1-70b",
     recipe=cm.Pretraining(tokens="1T", batch_size=512),
@@ -180,3 +182,19 @@ def test_progress_is_reported_up_to_the_last_row():
     calls = []
     swept = cm.sweep(RUN.replace(mfu=0.4), {"prices.price": range(1, 101)}, progress=lambda *call: calls.append(call))
     assert calls == [(64, 100), (100, 100)] and swept.possible == 100
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 100, 2000])
+def test_quantiles_are_those_of_numpy(count):
+    values = np.random.default_rng(count).lognormal(size=(5, count))
+    ends = (0.0, 0.1, 0.5, 0.9, 0.999, 1.0)
+    assert np.array(sweep._quantiles(values.copy(), ends)) == pytest.approx(
+        np.quantile(values, ends, axis=1), rel=1e-12
+    )
+
+
+def test_few_kept_arrays_give_the_same_rows(monkeypatch):
+    values = {"cluster.count": [64, 256], "cluster.site.pue": ["1.1 to 1.3", "1.2 to 1.5"]}
+    rows = cm.sweep(RUN, values).rows()
+    monkeypatch.setattr(sweep, "MOST_ARRAYS", 1)
+    assert cm.sweep(RUN, values).rows() == rows

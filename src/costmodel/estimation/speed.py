@@ -25,13 +25,16 @@ from costmodel.training.layouts.planner import Plan, plan, plans
 from costmodel.training.layouts.refusal import check_fits
 from costmodel.training.layouts.step_time import (
     StepInputs,
+    StepParts,
     StepTime,
+    feasible_step_time,
+    step_parts,
     step_time,
     training_step_inputs,
 )
 from costmodel.training.step.efficiency import default_efficiency
 from costmodel.training.step.layout import Kernel, Layout, layout_of, layouts
-from costmodel.training.step.memory import Memory, host_bytes, memory
+from costmodel.training.step.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,39 +174,36 @@ def _in_planned_layout(scenario: Scenario, timed: list[AnyRecipe]) -> Speed:
         planned = _plan(scenario, recipe, step_inputs)
         planned_steps.append((step_inputs, planned))
         chosen.append(layout_of(list(planned.layout)))
-        figure = _with_caution(_modeled(scenario, recipe, chosen[-1]), planned.warning)
+        figure = _with_caution(_modeled(scenario, recipe, step_inputs, planned, chosen[-1]), planned.warning)
         figures += pass_mfus(scenario, recipe, planned.layout, figure)
     memories = tuple(
-        _with_auxiliary(
-            memory(step_inputs.work, step_inputs.numerics, planned.batch_size, planned.layout), recipe, scenario
-        )
-        for recipe, (step_inputs, planned) in zip(timed, planned_steps, strict=True)
+        _with_auxiliary(planned.parts.memory, recipe, scenario)
+        for recipe, (_, planned) in zip(timed, planned_steps, strict=True)
     )
     probability = min(
-        _planned_probability(step_inputs, planned, needed)
-        for needed, (step_inputs, planned) in zip(memories, planned_steps, strict=True)
+        step_fit_probability(step_inputs, float(planned.parts.memory.total), planned.parts.host_bytes)
+        for step_inputs, planned in planned_steps
     )
     batches = tuple(int(planned.batch_size) for _, planned in planned_steps)
     return Speed("planned", tuple(chosen), batches, memories, probability, tuple(figures))
 
 
-def _planned_probability(step_inputs: StepInputs, planned: Plan, needed: Memory) -> float:
-    """Return the probability that a planned layout fits [1]; `needed` has the auxiliary models."""
-    on_host = host_bytes(step_inputs.work, step_inputs.numerics, planned.batch_size, planned.layout)
-    trained = needed._replace(auxiliary_models=0.0)
-    return step_fit_probability(step_inputs, float(trained.total), on_host)
-
-
-def _modeled(scenario: Scenario, recipe: AnyRecipe, layout: Layout) -> Figure:
+def _modeled(scenario: Scenario, recipe: AnyRecipe, step_inputs: StepInputs, planned: Plan, layout: Layout) -> Figure:
     """Return the MFU of a planned layout according to the step-time model.
 
     The realized efficiency of published jobs contains the error of the model and the effect of the software. So the MFU
     is that of software that is not known, without a spread.
     """
-    calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
+    architecture, cluster, efficiency = scenario.architecture, scenario.cluster, scenario.efficiency
+    calibrated = efficiency is not None and efficiency.calibrated
     is_own = calibrated or scenario.realized_efficiency is not None
-    timed = recipe if is_own else recipe.replace(software=recipe.trainer.kernels)
-    step = step_time(scenario.architecture, scenario.cluster, timed, layout, scenario.efficiency)
+    parts: StepParts[float] | None = planned.parts
+    if not is_own and getattr(recipe, "software", None) not in {None, recipe.trainer.kernels}:
+        unnamed = recipe.replace(software=recipe.trainer.kernels)
+        step_inputs, parts = training_step_inputs(architecture, cluster, unnamed, efficiency), None
+    shown = efficiency or default_efficiency()
+    experts = architecture.kind == "moe"
+    step = feasible_step_time(step_inputs, planned.layout, layout, cluster, experts, shown, parts)
     figure = step_figure(step, scenario, recipe)
     return figure if is_own else figure._replace(spread=None)
 
@@ -230,7 +230,8 @@ def _plan(scenario: Scenario, recipe: AnyRecipe, step_inputs: StepInputs) -> Pla
         return planned
     needed = search.best.memory.total
     warning = division_warning(step_inputs, layout)
-    return Plan(layout, batch, search.best.seconds, needed, search.evaluated, warning)
+    parts = step_parts(step_inputs, layout)
+    return Plan(layout, batch, search.best.seconds, needed, parts, search.evaluated, warning)
 
 
 def _class_default(scenario: Scenario, reason: str, precision_factor: float) -> Speed:

@@ -21,11 +21,16 @@ from costmodel.estimation.scenario import Scenario
 from costmodel.estimation.speed import plan_together
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import CostModelError, InputError
-from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, draws
+from costmodel.foundation.ranges import DEFAULT_LEVEL, draws
 from costmodel.foundation.units import SI_FACTOR
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
+
+    _Arrays = dict[tuple[Any, ...], Any]
+    """Draws by what identifies them: of inputs, and of figures that follow from inputs alone."""
 
 DRAWS = 2_000
 """Random draws behind an interval; `Estimate.interval` uses 20,000 [1]."""
@@ -33,6 +38,8 @@ TOGETHER = 64
 """Scenarios whose layouts are planned together [1]."""
 MOST_SCENARIOS = 100_000
 """Largest number of combinations [1]."""
+MOST_ARRAYS = 512
+"""Arrays of draws that are kept for the next rows [1]."""
 MOST_LINES = 40
 """Rows that are printed; `rows` and `to_frame` have all [1]."""
 _PRINTED = ("cost", "wall_time", "gpu_hours", "step_time", "mfu", "memory")
@@ -93,7 +100,7 @@ def sweep(
         raise InputError(f"`draws` must be a whole number above 0; got {draws!r}")
     check_level(level)
     lists = _checked(scenario, values)
-    drawn: dict[tuple[str, Range, int], Any] = {}
+    drawn: _Arrays = {}
     combinations = [dict(zip(lists, combination, strict=True)) for combination in product(*lists.values())]
     rows: list[tuple[dict[str, Any], dict[str, Any]]] = []
     for start in range(0, len(combinations), TOGETHER):
@@ -224,7 +231,7 @@ def _changed(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario | CostM
 def _row(
     scenario: Scenario | CostModelError,
     interval: tuple[int, float],
-    drawn: dict[tuple[str, Range, int], Any],
+    drawn: _Arrays,
 ) -> dict[str, Any]:
     """Return the figures of a row; `interval` is the number of draws and the level."""
     numbers = {name: None for figure in OUTPUTS for name in (figure, f"{figure}_low", f"{figure}_high")}
@@ -237,28 +244,27 @@ def _row(
     return {**numbers, **_figures(result, interval, drawn), "layout": _layout(result), "reason": ""}
 
 
-def _figures(
-    result: Estimate, interval: tuple[int, float], drawn: dict[tuple[str, Range, int], Any]
-) -> dict[str, float]:
+def _figures(result: Estimate, interval: tuple[int, float], drawn: _Arrays) -> dict[str, float]:
     """Return the known figures of an estimate and the ends of their intervals, in the units of `Sweep.units`."""
     import numpy as np
 
     count, level = interval
-    values: dict[str, Any] = {}
-    for path, entry in result.inputs.items():
-        if entry.spread is None:
-            values[path] = entry.value
+    values, keys = _drawn_inputs(result, count, drawn)
+    left = []
+    for step in result.steps:  # steps of inputs alone, such as the goodput, are those of other rows too
+        if any(name not in keys for name in step.inputs) or not any(np.ndim(values[name]) for name in step.inputs):
+            left.append(step)
             continue
-        key = draw_key(path), entry.spread, result.seed
+        key = (step.name, *(keys[name] for name in step.inputs))
         if key not in drawn:
-            drawn[key] = draws(key[0], entry.spread, count, result.seed)
-        values[path] = drawn[key]
-    sampled = chain.run(result.steps, values | result.missing)
+            _keep(drawn, key, chain.run([step], values)[step.name])
+        values[step.name] = drawn[key]
+    sampled = chain.run(left, values | result.missing)
     central = {name: value for name in OUTPUTS if not isinstance(value := result.value(name), Missing)}
     uncertain = [name for name in central if np.ndim(sampled[name])]
     bounds = {name: (value, value) for name, value in central.items()}
     if uncertain:
-        ends = np.quantile([sampled[name] for name in uncertain], [(1 - level) / 2, (1 + level) / 2], axis=1)
+        ends = _quantiles(np.array([sampled[name] for name in uncertain]), ((1 - level) / 2, (1 + level) / 2))
         bounds |= {name: (float(low), float(high)) for name, low, high in zip(uncertain, *ends, strict=True)}
     figures: dict[str, float] = {}
     for name, value in central.items():
@@ -266,6 +272,48 @@ def _figures(
         low, high = bounds[name]
         figures |= {name: value * factor, f"{name}_low": low * factor, f"{name}_high": high * factor}
     return figures
+
+
+def _drawn_inputs(result: Estimate, count: int, drawn: _Arrays) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the inputs of an estimate, drawn where they are uncertain, and what identifies each of them."""
+    values: dict[str, Any] = {}
+    keys: dict[str, Any] = {}
+    for path, entry in result.inputs.items():
+        if entry.spread is None:
+            values[path] = keys[path] = entry.value
+            continue
+        key = draw_key(path), entry.spread, result.seed
+        if key not in drawn:
+            _keep(drawn, key, draws(key[0], entry.spread, count, result.seed))
+        values[path], keys[path] = drawn[key], key
+    return values, keys
+
+
+def _keep(drawn: _Arrays, key: tuple[Any, ...], values: Any) -> None:
+    """Keep an array for the next rows, in place of the oldest if there are many."""
+    if len(drawn) >= MOST_ARRAYS:
+        del drawn[next(iter(drawn))]
+    drawn[key] = values
+
+
+def _quantiles(values: NDArray[np.float64], probabilities: tuple[float, ...]) -> list[NDArray[np.float64]]:
+    """Return quantiles of each row, as `numpy.quantile` does; sorting all rows is faster.
+
+    Parameters
+    ----------
+    values : ndarray, shape (rows, draws)
+    probabilities : tuple of float
+        Probabilities of the quantiles, between 0 and 1 [1].
+    """
+    values.sort(axis=1)
+    quantiles = []
+    for probability in probabilities:
+        place = probability * (values.shape[1] - 1)
+        below = min(int(place), max(values.shape[1] - 2, 0))
+        above = min(below + 1, values.shape[1] - 1)
+        share = place - below
+        quantiles.append(values[:, below] + share * (values[:, above] - values[:, below]))
+    return quantiles
 
 
 def _layout(result: Estimate) -> str:

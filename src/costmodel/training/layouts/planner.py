@@ -24,6 +24,7 @@ from costmodel.training.layouts.space import (
     software_options,
     stage_counts,
 )
+from costmodel.training.layouts.step_time import StepInputs, StepParts, step_parts
 from costmodel.training.step.layout import (
     ATTENTION_KERNELS,
     LOSS_IMPLEMENTATIONS,
@@ -37,8 +38,6 @@ from costmodel.training.step.timing import step_breakdown
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from costmodel.training.layouts.step_time import StepInputs
 
     _Placed = tuple[Layouts[Array], tuple[int, ...]]
 
@@ -81,6 +80,8 @@ class Plan(NamedTuple):
     """Step time [s]."""
     memory: float
     """Predicted peak memory per GPU, without auxiliary models [byte]."""
+    parts: StepParts[float]
+    """Time and memory of the step, by component."""
     compared: int
     """Number of layouts compared [1]."""
     warning: str
@@ -223,13 +224,12 @@ def _plan(inputs: StepInputs, best: _Compared) -> Plan | TooLargeError:
     if placed is None:
         return _error(inputs, best.memory)
     layout = _layout(*placed)
-    batch = settled_batch(inputs, layout)
-    breakdown = step_breakdown(inputs.work, inputs.numerics, inputs.hardware, batch, layout, inputs.constants)
-    needed = memory(inputs.work, inputs.numerics, batch, layout).total
-    on_host = host_bytes(inputs.work, inputs.numerics, batch, layout)
-    if best.fastest is None and step_fit_probability(inputs, needed, on_host) < LEAST_PROBABILITY:
+    parts = step_parts(inputs, layout)
+    needed = parts.memory.total
+    if best.fastest is None and step_fit_probability(inputs, needed, parts.host_bytes) < LEAST_PROBABILITY:
         return _error(inputs, needed)
-    return Plan(layout, batch, breakdown.total, needed, best.compared, division_warning(inputs, layout))
+    seconds, warning = parts.breakdown.total, division_warning(inputs, layout)
+    return Plan(layout, parts.batch, seconds, needed, parts, best.compared, warning)
 
 
 def _better(first: _Compared, second: _Compared) -> _Compared:

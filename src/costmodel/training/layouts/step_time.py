@@ -128,6 +128,37 @@ class StepInputs(NamedTuple):
         return float(self.hardware.memory) - self.auxiliary_bytes
 
 
+class StepParts(NamedTuple, Generic[N_co]):
+    """Time and memory of a step by component, according to the model alone."""
+
+    batch: float | N_co
+    """Sequences per step (global batch size) [1]."""
+    breakdown: Breakdown[N_co]
+    """Step time by component [s]."""
+    memory: Memory[N_co]
+    """Peak memory per GPU, by component [byte]."""
+    host_bytes: N_co
+    """Host memory per GPU that offloading needs [byte]."""
+
+
+def step_parts(inputs: StepInputs, layout: Layouts[N]) -> StepParts[N]:
+    """Return time and memory of a step by component.
+
+    Parameters
+    ----------
+    inputs : StepInputs
+    layout : Layouts
+        Numbers of one layout, or arrays of shape (layouts,).
+    """
+    batch = settled_batch(inputs, layout)
+    return StepParts(
+        batch,
+        step_breakdown(inputs.work, inputs.numerics, inputs.hardware, batch, layout, inputs.constants),
+        memory(inputs.work, inputs.numerics, batch, layout),
+        host_bytes(inputs.work, inputs.numerics, batch, layout),
+    )
+
+
 def training_step_inputs(
     architecture: Architecture, cluster: Cluster, recipe: AnyRecipe, efficiency: Efficiency | None
 ) -> StepInputs:
@@ -311,6 +342,7 @@ def feasible_step_time(
     cluster: Cluster,
     experts: bool,
     efficiency: Efficiency,
+    parts: StepParts[N] | None = None,
 ) -> StepTime[N]:
     """Return the step time of layouts that are possible.
 
@@ -326,15 +358,14 @@ def feasible_step_time(
         Whether the model is an MoE.
     efficiency : Efficiency
         Gives the spread of the prediction.
+    parts : StepParts, optional
+        Time and memory by component, where they are computed already.
 
     References
     ----------
     MFU and HFU: Chowdhery et al. 2022, "PaLM", appendix B (arXiv 2204.02311).
     """
-    batch = settled_batch(inputs, arrays)
-    breakdown = step_breakdown(inputs.work, inputs.numerics, inputs.hardware, batch, arrays, inputs.constants)
-    used = memory(inputs.work, inputs.numerics, batch, arrays)
-    on_host = host_bytes(inputs.work, inputs.numerics, batch, arrays)
+    batch, breakdown, used, on_host = step_parts(inputs, arrays) if parts is None else parts
     modeled = breakdown.total
     model_flops = inputs.work.model_flops * batch
     hardware_flops = model_flops + recomputed_flops(inputs.work, arrays) * batch
