@@ -4,12 +4,14 @@ import random
 import statistics
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import costmodel as cm
+from costmodel.training.layouts import planner
 from costmodel.training.layouts.division import division_warning
 from costmodel.training.layouts.planner import _usual_degrees, plan
-from costmodel.training.layouts.space import most_context
+from costmodel.training.layouts.space import most_context, software_options
 from costmodel.training.layouts.step_time import training_step_inputs
 from costmodel.training.step.layout import layout_of, layouts
 
@@ -336,3 +338,25 @@ def test_infeasible_plan_names_auxiliary_models():
         plan(inputs)
     with pytest.raises(cm.InputError, match=r"1 accelerator of \d+ GiB; the smallest needs"):
         plan(step_inputs("llama-3.1-70b", "H100-SXM", 1, 64)[0])
+
+
+BOUNDED = [  # model, recipe, cluster
+    ("llama-3.1-8b", cm.Pretraining(tokens="1T", sequence_length=8192, batch_size=500), cm.Cluster("H100-SXM", 96)),
+    ("llama-3.1-70b", cm.Pretraining(tokens="1T"), cm.Cluster("A100-80GB-SXM", 512)),
+    ("mixtral-8x7b", cm.Pretraining(tokens="1T"), cm.Cluster("H100-SXM", 100)),
+    ("llama-3.1-70b", cm.LoRA(tokens="20M", batch_size=64), cm.Cluster("H100-SXM", 32)),
+    ("qwen3-30b-a3b", cm.FullFineTuning(tokens="20M"), cm.Cluster("H100-SXM", 64)),
+]
+
+
+@pytest.mark.parametrize(("model", "recipe", "cluster"), BOUNDED)
+def test_lower_bounds_hold_for_all_layouts_of_a_row(model, recipe, cluster):
+    inputs = training_step_inputs(cm.load_architecture(model), cluster, recipe, None)
+    options = {**software_options(inputs), "attention": 3.0}
+    flat, staged = planner._blocks([inputs], {0: 16.0}, options)
+    for block, closeness in ((flat, 1.0), (staged, 0.5)):
+        seconds = np.where(planner._possible(block), planner._seconds(block), np.inf).min(axis=(1, 2, 3))
+        bounds = planner._lower_bounds(block)
+        possible = np.isfinite(seconds)
+        assert possible.sum() > 10 and (bounds[possible] <= seconds[possible]).all()
+        assert np.median(bounds[possible] / seconds[possible]) >= closeness * 0.999

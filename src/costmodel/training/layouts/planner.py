@@ -30,6 +30,7 @@ from costmodel.training.step.layout import (
     LOSS_IMPLEMENTATIONS,
     Kernel,
     Layouts,
+    accumulation,
     infeasibility_reasons,
 )
 from costmodel.training.step.memory import host_bytes, memory
@@ -59,7 +60,16 @@ FALLBACKS: tuple[dict[str, float], ...] = (
 CHUNKS = (1.0, 2.0, 4.0, math.inf)
 """Chunks of layers per pipeline stage; infinity stands for one layer per chunk [1]."""
 FIRST_ROWS = 32
-"""Degrees and micro-batch sizes that are compared first [1]."""
+"""Degrees and micro-batch sizes that are compared first, shared by the steps of an array [1]."""
+LEAST_ROWS = 8
+"""The same, at least for each step [1]."""
+LAYER_COMPONENTS = (
+    *("matmul", "attention", "elementwise", "launch", "adapters", "dequantize"),
+    *("tensor_parallel", "context_parallel", "expert_parallel", "head"),
+)
+"""Components of the step time that lie in the layers and the LM head."""
+ROUNDING = 1e-9
+"""Relative error of a sum of times by rounding, at most [1]."""
 TOGETHER = 32
 """Steps whose layouts are compared in one array: more take more memory than the caches of a CPU have [1]."""
 MOST_KEPT = 1024
@@ -206,7 +216,7 @@ def _planned(listed: list[StepInputs], attention: Kernel) -> list[Plan | TooLarg
         contexts = {step: fallbacks[step][place][0] for step in undecided}
         blocks = _blocks(listed, contexts, {**options, **fallbacks[undecided[0]][place][1]})
         for block in blocks:
-            for step, fastest in _fastest(block, allowed).items():
+            for step, fastest in _fastest(block, allowed, [compared.seconds for compared in best]).items():
                 best[step] = _better(best[step], fastest)
         undecided = [step for step in undecided if listed[step].available_memory < AMPLE * best[step].memory]
         for block in blocks:
@@ -302,27 +312,31 @@ def _blocks(listed: list[StepInputs], contexts: dict[int, float], options: dict[
     return [_block(columns, count, rows, options, bool(rows is staged)) for rows in (flat, staged) if rows]
 
 
-def _fastest(block: _Block, allowed: list[float]) -> dict[int, _Compared]:
+def _fastest(block: _Block, allowed: list[float], seconds_to_beat: list[float]) -> dict[int, _Compared]:
     """Return for each step the fastest layout of a block with at most the allowed memory [byte].
 
-    Of the layouts compared, the one of least memory is returned too.
+    Layouts that take at least the `seconds_to_beat` per sequence of their step are left out [s]. Of the layouts
+    compared, the one of least memory is returned too.
 
-    The rows of a step are compared in the order of their step time without recomputation, which is a lower bound,
-    until it exceeds the best step time so far.
+    The rows of a step are compared in the order of lower bounds of their step time, until the bound exceeds the best
+    step time so far.
     """
     import numpy as np
 
-    first = block._replace(layouts=block.layouts._replace(recompute=block.layouts.recompute[..., :1]))
-    bounds = np.where(_possible(first), _seconds(first), np.inf).min(axis=(1, 2, 3))
+    bounds = _lower_bounds(block)
     order = np.lexsort((bounds, block.steps))
     orders = {step: order[part][np.isfinite(bounds[order[part]])] for step, part in block.parts().items()}
     best = dict.fromkeys(orders, _Compared(None, math.inf, None, math.inf, 0))
-    limits, start, size = np.array(allowed), 0, FIRST_ROWS
+    limits, start, size = np.array(allowed), 0, max(FIRST_ROWS // len(orders), LEAST_ROWS)
     while True:
         chosen = [
-            left[start : start + size]
+            rows
             for step, left in orders.items()
-            if start < len(left) and bounds[left[start]] < best[step].seconds
+            if len(
+                rows := left[start : start + size][
+                    bounds[left[start : start + size]] < min(best[step].seconds, seconds_to_beat[step])
+                ]
+            )
         ]
         if not chosen:
             return best
@@ -336,6 +350,33 @@ def _fastest(block: _Block, allowed: list[float]) -> dict[int, _Compared]:
             compared = _Compared(fastest, float(seconds[quick]), (rows.layouts, least), float(used[least]), count)
             best[step] = _better(best[step], compared)
         start, size = start + size, 4 * size
+
+
+def _lower_bounds(block: _Block) -> Array:
+    """Return a lower bound of the step time per sequence of each row of a block [s]; infinite for impossible rows.
+
+    Without pipeline stages it is the least step time without recomputation. With stages it is the time of the layers
+    and the LM head, which interleaving and the ZeRO levels of pipelines only lengthen.
+    """
+    import numpy as np
+
+    layouts = block.layouts._replace(recompute=block.layouts.recompute[..., :1])
+    if (block.layouts.pipeline == 1).all():
+        first = block._replace(layouts=layouts)
+        least: Array = np.where(_possible(first), _seconds(first), np.inf).min(axis=(1, 2, 3))
+        return least
+    layouts = layouts._replace(
+        zero=layouts.zero[:, -1:], shard=layouts.shard[:, -1:], interleave=layouts.interleave[:, :, :1]
+    )
+    inputs = block.inputs
+    batch = settled_batch(inputs, layouts)
+    parts = step_breakdown(inputs.work, inputs.numerics, inputs.hardware, batch, layouts, inputs.constants)
+    per_step = sum(getattr(parts, name) for name in LAYER_COMPONENTS)
+    if inputs.free_batch:  # interleaving rounds a default batch to another multiple of the replicas
+        per_sequence = per_step / accumulation(batch, layouts) / (layouts.micro_batch * layouts.data)
+    else:
+        per_sequence = per_step / batch
+    return np.asarray(per_sequence * (1 - ROUNDING)).reshape(-1)
 
 
 def _smallest(block: _Block, steps: list[int]) -> dict[int, _Compared]:
