@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from costmodel.foundation.arrays import Array
 from costmodel.foundation.tables import constant
 from costmodel.foundation.units import GIB
+from costmodel.training.layouts.columns import columns_of, taken
 from costmodel.training.layouts.division import division_warning, settled_batch
 from costmodel.training.layouts.fitting import LEAST_PROBABILITY, TooLargeError, step_fit_probability
 from costmodel.training.layouts.space import (
@@ -126,7 +127,7 @@ class _Block(NamedTuple):
     def taken(self, rows: NDArray[np.int_]) -> _Block:
         """Return the block of some rows."""
         return _Block(
-            _taken(self.inputs, rows, len(self.steps)), _taken(self.layouts, rows, len(self.steps)), self.steps[rows]
+            taken(self.inputs, rows, len(self.steps)), taken(self.layouts, rows, len(self.steps)), self.steps[rows]
         )
 
     def parts(self) -> dict[int, slice]:
@@ -308,7 +309,7 @@ def _blocks(listed: list[StepInputs], contexts: dict[int, float], options: dict[
         [(step, *row) for step, rows in degrees.items() for row in rows if (row[2] > 1) == pipelined]
         for pipelined in (False, True)
     )
-    columns, count = _columns(listed), len(listed)
+    columns, count = columns_of(listed), len(listed)
     return [_block(columns, count, rows, options, bool(rows is staged)) for rows in (flat, staged) if rows]
 
 
@@ -329,24 +330,20 @@ def _fastest(block: _Block, allowed: list[float], seconds_to_beat: list[float]) 
     best = dict.fromkeys(orders, _Compared(None, math.inf, None, math.inf, 0))
     limits, start, size = np.array(allowed), 0, max(FIRST_ROWS // len(orders), LEAST_ROWS)
     while True:
-        chosen = [
-            rows
-            for step, left in orders.items()
-            if len(
-                rows := left[start : start + size][
-                    bounds[left[start : start + size]] < min(best[step].seconds, seconds_to_beat[step])
-                ]
-            )
-        ]
+        chosen = []
+        for step, left in orders.items():
+            part = left[start : start + size]
+            promising = part[bounds[part] < min(best[step].seconds, seconds_to_beat[step])]
+            chosen += [promising] if len(promising) else []
         if not chosen:
             return best
         rows = block.taken(np.concatenate(chosen))
         used = _needed(rows)
         seconds = np.where(used <= limits[rows.steps].reshape(-1, 1, 1, 1), _seconds(rows), np.inf)
-        for step, part in rows.parts().items():
-            quick, least = _least(seconds, part), _least(used, part)
+        for step, place in rows.parts().items():
+            quick, least = _least(seconds, place), _least(used, place)
             fastest = (rows.layouts, quick) if np.isfinite(seconds[quick]) else None
-            count = int(np.isfinite(seconds[part]).sum())
+            count = int(np.isfinite(seconds[place]).sum())
             compared = _Compared(fastest, float(seconds[quick]), (rows.layouts, least), float(used[least]), count)
             best[step] = _better(best[step], compared)
         start, size = start + size, 4 * size
@@ -435,27 +432,6 @@ def _seconds(block: _Block) -> Array:
     return seconds
 
 
-def _columns(values: Sequence[Any]) -> Any:
-    """Return several inputs as one: a number that differs is an array of shape (values, 1, 1, 1)."""
-    import numpy as np
-
-    first = values[0]
-    if all(value == first for value in values):
-        return first
-    if isinstance(first, tuple):
-        return type(first)(*(_columns(column) for column in zip(*values, strict=True)))
-    return np.array(values, dtype=float).reshape(-1, 1, 1, 1)
-
-
-def _taken(values: Any, rows: NDArray[np.int_], count: int) -> Any:
-    """Return some of the `count` rows of all arrays of a named tuple."""
-    import numpy as np
-
-    if isinstance(values, tuple):
-        return type(values)(*(_taken(value, rows, count) for value in values))
-    return values[rows] if isinstance(values, np.ndarray) and len(values) == count else values
-
-
 def _block(
     columns: Any, count: int, degrees: list[tuple[Any, ...]], options: dict[str, float], pipelined: bool
 ) -> _Block:
@@ -470,12 +446,12 @@ def _block(
         return np.asarray(values, dtype=float).reshape([-1 if place == axis else 1 for place in range(4)])
 
     place, table = np.array([row[0] for row in degrees], dtype=int), np.array([row[1:] for row in degrees])
-    batch = np.reshape(_taken(columns.batch_size, place, count), (-1, 1))
+    batch = np.reshape(taken(columns.batch_size, place, count), (-1, 1))
     sequences = np.ceil(batch / table[:, :1])
     sizes = np.ceil(sequences / np.ceil(sequences / np.array(MICRO_BATCHES)))
     row, size = np.nonzero(np.diff(sizes, axis=1, prepend=0.0) > 0)  # each size once
     steps = place[row]
-    inputs = _taken(columns, steps, count)
+    inputs = taken(columns, steps, count)
     parallel = {name: along(0, table[row, column]) for column, name in enumerate(DEGREES)}
     ranks = parallel["data"] * parallel["context"]
     zero, hybrid = _sharding(inputs, pipelined, float(ranks.max()))
