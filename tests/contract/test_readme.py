@@ -3,7 +3,9 @@
 from costmodel.foundation.tables import table
 from costmodel.projection.backtests.declines import compare_models
 from costmodel.projection.backtests.rents import backtest_rental
+from costmodel.validation.energy import validate_energy
 from costmodel.validation.finetune import validate_finetune
+from costmodel.validation.power import validate_power
 from costmodel.validation.published_finetunes import validate_published_finetunes
 from costmodel.validation.published_runs import validate_published_runs
 from costmodel.validation.step_times import validate_step_times
@@ -78,6 +80,30 @@ def test_the_table_of_fine_tunes_is_what_the_command_prints(root):
             f"{part['coverage']['0.8']:.0%} |"
         )
         assert row in text
+
+
+def test_the_table_of_power_is_what_the_commands_print(root):
+    text = (root / "docs" / "accuracy.md").read_text(encoding="utf-8")
+    power = validate_power(table("measurements/measured_power"))
+    energy = validate_energy(table("measurements/energy"))
+    for name, part in (
+        ("wall power, language models", power),
+        ("wall power, other workloads", power["other_workloads"]),
+        ("energy", energy),
+    ):
+        row = (
+            f"| {name} | {part['scored']} | {part['median_ape']:.0%} | {part['mape']:.0%} | "
+            f"{part['coverage']['0.8']:.0%} | {part['half_width']:.2f} |"
+        )
+        assert row in text
+    short = (root / "README.md").read_text(encoding="utf-8")
+    for prediction, part in (
+        ("wall power of language-model training", power),
+        ("energy of runs with published GPU-hours", energy),
+    ):
+        assert (
+            f"| {prediction} | {part['scored']} | {part['median_ape']:.0%} | {part['coverage']['0.8']:.0%} |" in short
+        )
 
 
 def test_what_is_said_of_published_fine_tunes_is_what_the_command_prints(root):

@@ -33,6 +33,8 @@ _SCORED = {
     "published_finetunes": _Kind("GPU-hours", "measurements/published_finetunes"),
     "cost_decline": _Kind("costs", "measurements/cost_decline"),
     "forecast": _Kind("total times", "measurements/run_log_steps"),
+    "power": _Kind("wall power", "measurements/measured_power"),
+    "energy": _Kind("energy", "measurements/energy"),
     "serving": _Kind("output tokens per second", None),
 }
 """Kinds of cases with scores."""
@@ -75,7 +77,7 @@ def validate(
         print_json(scored)
         return
     print(_scores(scored, predicted))
-    for key, of in (("memory", "peak memory"), ("cost", "dollars")):
+    for key, of in (("memory", "peak memory"), ("cost", "dollars"), ("other_workloads", "wall power, other workloads")):
         if key in scored:
             print(f"\n{_scores(scored[key], of)}")
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from costmodel.estimation.chain import Missing, Stage, Step, steps
 from costmodel.estimation.measured_speed import check_measured_speed, measured_speed
 from costmodel.estimation.paths import field_of
+from costmodel.estimation.power import job_power
 from costmodel.estimation.speed import Speed, goodput_figures, speed
 from costmodel.foundation.errors import MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import Range, between, middle
 from costmodel.foundation.rendering import percent
 from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import GIB, SI_FACTOR
-from costmodel.hardware.power import training_power
 from costmodel.hardware.site import electricity_price, grid_intensity, water_intensity
 from costmodel.training.jobs.realized_efficiency import realized_efficiency
 from costmodel.training.layouts.fitting import MEMORY_ERROR, SAFE_PROBABILITY
@@ -83,12 +83,14 @@ def resolve(scenario: Scenario) -> Resolved:
     put("cluster.peak", "TFLOP/s", lambda: _peak(accelerator))
     stages, purchases = _put_recipes(scenario, job_speed, put)
     reliability = _put_goodput(scenario, job_speed, put)
-    _put_site(scenario.cluster.site, accelerator, put)
+    chain = steps(stages, reliability, purchases)
+    known: dict[str, float | Missing] = {**missing, **{path: each.value for path, each in inputs.items()}}
+    _put_site(scenario.cluster.site, lambda: job_power(scenario, chain, stages, known), put)
     price = scenario.prices.figure
     put("prices.price", "USD/hour", lambda: price(accelerator.name, scenario.cluster.count, scenario.cluster.node_size))
     if (measured := measured_speed(scenario)) is not None:
         check_measured_speed(measured, scenario.recipes[0], accelerator, inputs)
-    return Resolved(inputs, missing, steps(stages, reliability, purchases), job_speed)
+    return Resolved(inputs, missing, chain, job_speed)
 
 
 Put = Callable[[str, str, Figure | Callable[[], Figure]], None]
@@ -207,9 +209,9 @@ def _put_goodput(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[str, .
     return tuple(names)
 
 
-def _put_site(site: Site, accelerator: Accelerator, put: Put) -> None:
+def _put_site(site: Site, power_of_job: Callable[[], Figure], put: Put) -> None:
     region, power = site.region, site.power_per_gpu
-    put("site.power_per_gpu", "W", _given(power) if power is not None else lambda: training_power(accelerator))
+    put("site.power_per_gpu", "W", _given(power) if power is not None else power_of_job)
     look_ups: tuple[tuple[str, str, Callable[[], Figure] | None], ...] = (
         ("pue", "1", None),
         ("water_usage_effectiveness", "liter/kWh", None),

@@ -67,8 +67,8 @@ class Site(Spec):
     electricity: ElectricityPrice | None = Field(default=None, description="Price of electricity [USD/kWh].")
     power_per_gpu: Power | None = Field(
         default=None,
-        description="Wall power per accelerator with its share of the server [W]. Default: measured, else from the "
-        "TDP.",
+        description="Wall power per accelerator with its share of the server [W]. Default: from the TDP, the "
+        "utilization of the job and the design power of the server.",
     )
 
 

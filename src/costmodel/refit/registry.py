@@ -11,6 +11,7 @@ from costmodel.refit import (
     decline,
     decode,
     finetunes,
+    power,
     realized_efficiency,
     rental_paths,
     software,
@@ -65,6 +66,9 @@ REFITS: dict[str, Refit] = {
     ),
     "decode": Refit(
         decode.refit, ("fitted/decode", "fitted/folds/decode"), ("measurements/serving",), SEARCHED
+    ),
+    "power": Refit(
+        power.refit, ("fitted/power", "fitted/folds/power"), ("measurements/measured_power",), SEARCHED
     ),
     "decline": Refit(
         decline.refit, ("fitted/decline", "fitted/folds/decline"), ("measurements/cost_decline",), SEARCHED
