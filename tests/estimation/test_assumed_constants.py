@@ -7,7 +7,7 @@ import pytest
 
 import costmodel as cm
 from costmodel.estimation.chain import gpu_time
-from costmodel.foundation.tables import table
+from costmodel.foundation.tables import default, table
 from costmodel.serving.generation import generation
 from costmodel.training.calibration.measured_steps import read_steps
 from costmodel.training.step.efficiency import default_efficiency
@@ -60,22 +60,18 @@ def test_mfu_interval_of_a_very_fast_step_ends_at_98_percent():
 
 
 def test_rollouts_send_the_16_bit_weights_to_each_replica_once_per_step():
-    """The time of the transfer is that on a slow network, less that on a network of twice the bandwidth, times two."""
+    """The shards of an engine are sent at once, each at the default rate."""
     architecture = cm.load_architecture("llama-3.1-8b")
     recipe = cm.GRPO(examples=64, group_size=8, lengths="lognormal 200 to 1500", sequence_length=4096, batch_size=512)
 
-    def rollout_seconds(gigabytes):
-        cluster = cm.Cluster("H100-SXM", 16, network_bandwidth=f"{gigabytes} GB/s")
-        estimate = cm.estimate(
-            cm.Scenario(architecture=architecture, recipe=recipe, cluster=cluster, goodput=1.0, realized_efficiency=1.0)
-        )
-        return sum(estimate.value(step.name) for step in estimate.steps if step.name.endswith("rollout.gpu_time")) / 16
-
-    size = generation(
-        architecture, cm.Cluster("H100-SXM", 16), prompt_length=256.0, output_length=1000.0
-    ).accelerators_per_replica
-    transfer = 2 * architecture.parameters.total / (1e9 * size)
-    assert rollout_seconds(1) - rollout_seconds(2) == pytest.approx(transfer / 2, rel=0.03)
+    cluster = cm.Cluster("H100-SXM", 16)
+    estimate = cm.estimate(cm.Scenario(architecture=architecture, recipe=recipe, cluster=cluster, goodput=1.0))
+    size = generation(architecture, cluster, prompt_length=256.0, output_length=1000.0).accelerators_per_replica
+    rate = default("weight_sync_rate").value * 1e9
+    expected = 2 * architecture.parameters.total / (rate * size)
+    assert estimate.value("weight_sync_time") == pytest.approx(expected, rel=1e-6)
+    adapted = cm.estimate(cm.Scenario(architecture, recipe.replace(rank=16), cluster))
+    assert adapted.value("weight_sync_time") < expected / 50, "only the adapters are sent"
 
 
 # Limits of scenario files

@@ -90,7 +90,7 @@ def test_estimates_of_two_scopes_are_neither_added_nor_compared():
 
 def test_intervals_nest_and_hold_the_value():
     est = cm.estimate(scenario())
-    for name in OUTPUTS:
+    for name in (row["quantity"] for row in est.rows()):
         levels = [est.bounds(name, level) for level in (0.5, 0.8, 0.95)]
         for (low, high), (wider_low, wider_high) in itertools.pairwise(levels):
             assert wider_low <= low <= est.value(name) <= high <= wider_high

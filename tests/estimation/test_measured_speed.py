@@ -116,6 +116,6 @@ def test_the_peak_is_that_of_the_precision():
 
 
 def test_several_passes_are_refused_with_the_reason():
-    run = scenario(recipe={"kind": "grpo", "examples": 1000, "lengths": 500}, step_time=100)
+    run = scenario(recipe={"kind": "dpo", "examples": 1000, "lengths": 500}, step_time=100)
     with pytest.raises(cm.InputError, match="one figure does not say how they share the time"):
         cm.estimate(run)

@@ -54,7 +54,7 @@ def scenario_of(row: Row) -> Scenario:
         raise InputError(row["skipped"])
     if row["confidence"] == "C":
         raise InputError("confidence: rows with confidence C are speculative and are not estimated")
-    fields = {name: _value(row[name]) for name in RECIPE_FIELDS if row[name]}
+    fields = {name: cell_value(row[name]) for name in RECIPE_FIELDS if row[name]}
     if "targets" in fields:
         fields["targets"] = tuple(row["targets"].split())
     if row["kind"] not in RECIPES:
@@ -76,7 +76,7 @@ def _prices(row: Row) -> Rental:
     return Rental(on=day)
 
 
-def _value(cell: str) -> Any:
+def cell_value(cell: str) -> Any:
     """Return the value of a cell: yes or no, a number, or a text such as an interval."""
     if cell in WORDS:
         return WORDS[cell]

@@ -6,7 +6,7 @@ All numbers are in SI units with FLOP, token, kg and USD. A GPU-second counts as
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal, NamedTuple
 
 from costmodel.foundation.arrays import N, largest, smallest
@@ -14,7 +14,9 @@ from costmodel.foundation.tables import constant
 
 MOST_OF_PEAK = constant("most_of_peak")
 """Highest MFU that a realized efficiency above 1 can lead to [1]: that of the fastest matrix products."""
-Timing = Literal["utilization", "given", "total given"]
+Timing = Literal["utilization", "given", "total given", "measured"]
+Part = Literal["", "rollout", "scoring", "reference", "update"]
+Placement = Literal["", "in turns", "at once"]
 MeasuredName = Literal["", "step_time", "tokens_per_second"]
 """Input that holds a measured speed."""
 
@@ -47,6 +49,11 @@ OUTPUTS: dict[str, Output] = {
     "flops": Output("FLOP", "FLOP", "FLOP", "compute", additive=True),
     "steps": Output("1", "", "1", "optimizer steps"),
     "step_time": Output("s", "s", "s", "step time"),
+    "rollout_time": Output("s", "s", "s", "rollout, per step"),
+    "scoring_time": Output("s", "s", "s", "scoring by reward, critic and old policy, per step"),
+    "reference_time": Output("s", "s", "s", "scoring by the reference model, per step"),
+    "update_time": Output("s", "s", "s", "policy update, per step"),
+    "weight_sync_time": Output("s", "s", "s", "weight synchronization, per step"),
     "tokens_per_second": Output("token/s", "token/s", "token/s", "tokens per second", more_is_better=True),
     "tokens_per_second_per_gpu": Output(
         "token/s", "token/s", "token/s", "tokens per second per GPU", more_is_better=True
@@ -55,6 +62,7 @@ OUTPUTS: dict[str, Output] = {
     "realized_efficiency": Output("1", "share", "1", "realized efficiency", more_is_better=True),
     "goodput": Output("1", "share", "1", "goodput", more_is_better=True),
     "memory": Output("byte", "byte", "GiB", "peak memory per GPU"),
+    "rollout_memory": Output("byte", "byte", "GiB", "memory of the rollout engine per GPU"),
     "fit_probability": Output("1", "probability", "1", "fits in memory", more_is_better=True),
     "utilization": Output("1", "share", "1", "utilization of the job", more_is_better=True),
     "gpu_hours": Output("s", "GPU-s", "hour", "GPU time", additive=True),
@@ -68,6 +76,10 @@ OUTPUTS: dict[str, Output] = {
 """The figures of an estimate, in the order in which they are printed. Each is a step or an input of that name."""
 
 
+PARTS: tuple[Part, ...] = ("rollout", "scoring", "reference", "update")
+"""Parts of a step of reinforcement learning that are passes."""
+
+
 class Stage(NamedTuple):
     """One pass of a recipe, or a recipe whose GPU-hours are given, as the table of steps sees it."""
 
@@ -76,7 +88,8 @@ class Stage(NamedTuple):
     recipe: str = "recipe."
     """Prefix of the names of the inputs of its recipe."""
     timing: Timing = "utilization"
-    """How its GPU-hours are computed: from the utilization, or given for the recipe or for the scenario."""
+    """How its GPU-hours are computed: from the utilization, given for the recipe or for the scenario, or measured for
+    all passes of a step together."""
     stepped: bool = False
     """Whether the tokens of a step of its recipe are an input."""
     utilization: str = "mfu"
@@ -87,6 +100,10 @@ class Stage(NamedTuple):
     """Name of the input that holds its measured speed, from which the MFU follows, or ""."""
     least_tokens: str = ""
     """Name of the input that holds the tokens of a step, for a run that is shorter than one; else ""."""
+    part: Part = ""
+    """Part of a step of reinforcement learning, or ""."""
+    placement: Placement = ""
+    """When rollouts have accelerators of their own: whether they and the others run in turns or at once."""
 
     @property
     def timed_flops(self) -> str:
@@ -133,14 +150,13 @@ def mfu_of_tokens_per_second(flops_per_token: N, count: N, peak: N, rate: N) -> 
     return rate * flops_per_token / (count * peak)
 
 
-def mean_mfu(*flops_and_times: N) -> N:
+def mean_mfu(stages: int, *flops_and_times: N) -> N:
     """Return the MFU in steady state of several stages [1]: all FLOPs / (all time × peak × goodput).
 
-    Takes the FLOPs of the stages, their GPU-seconds, the peak and the goodput.
+    Takes the number of stages, their FLOPs, all GPU-seconds, the peak and the goodput.
     """
     *values, peak, goodput = flops_and_times
-    half = len(values) // 2
-    return _sum(*values[:half]) / (_sum(*values[half:]) * peak * goodput)
+    return _sum(*values[:stages]) / (_sum(*values[stages:]) * peak * goodput)
 
 
 def mean_efficiency(*flops_times_and_mfus: N) -> N:
@@ -163,6 +179,37 @@ def number_of_steps(tokens: N, batch_tokens: N) -> N:
 def step_time(wall_time: N, goodput: N, steps: N) -> N:
     """Return the time of an optimizer step in steady state [s]."""
     return wall_time * goodput / steps
+
+
+def part_time(gpu_seconds: N, goodput: N, steps: N, accelerators: N) -> N:
+    """Return the time of a part of a step in steady state [s]."""
+    return gpu_seconds * goodput / (steps * accelerators)
+
+
+def weight_sync_time(tokens: N, batch_tokens: N, seconds: N, count: N, goodput: N) -> N:
+    """Return the GPU-seconds of sending the weights to the rollout engine after each update [s]."""
+    return number_of_steps(tokens, batch_tokens) * seconds * count / goodput
+
+
+def idle_time(at_once: bool, rollout_gpus: N, training_gpus: N, rollout: N, *others: N) -> N:
+    """Return the GPU-seconds of accelerators that wait for the others of a job [s].
+
+    Takes the accelerators that generate and those that score and update, and the GPU-seconds of both.
+    """
+    trained = _sum(*others)
+    generates, trains = rollout / rollout_gpus, trained / training_gpus
+    elapsed = largest(generates, trains) if at_once else generates + trains
+    return elapsed * (rollout_gpus + training_gpus) - rollout - trained
+
+
+def measured_gpu_time(steps: N, seconds: N, count: N, goodput: N) -> N:
+    """Return the GPU-seconds of a run with a measured step time [s]."""
+    return steps * seconds * count / goodput
+
+
+def gpu_time_of_rate(tokens: N, rate: N, count: N, goodput: N) -> N:
+    """Return the GPU-seconds of a run with measured tokens per second of the whole cluster [s]."""
+    return tokens * count / (rate * goodput)
 
 
 def throughput(wall_time: N, goodput: N, *tokens: N) -> N:
@@ -266,7 +313,7 @@ def steps(
         prefix, mfu = stage.prefix, stage.utilization
         tokens, per_token = f"{stage.recipe}tokens", f"{prefix}flops_per_token"
         listed.append(Step(f"{prefix}flops", "FLOP", total_flops, (tokens, per_token), "tokens × FLOPs per token"))
-        if stage.measured:
+        if stage.measured and stage.timing == "utilization":
             listed.append(_measured_mfu(stage.measured, prefix, per_token))
         if stage.timing == "utilization":
             efficiency = (stage.realized_efficiency,) if stage.realized_efficiency else ()
@@ -279,8 +326,13 @@ def steps(
             listed.append(Step(f"{prefix}gpu_time", "GPU-s", gpu_time, inputs, formula))
     flops = tuple(f"{stage.prefix}flops" for stage in stages)
     times = tuple(f"{stage.prefix}gpu_time" for stage in stages)
-    whole = ("gpu_time",) if stages[0].timing == "total given" else times
-    listed += _steady_state(stages)
+    overheads = _overheads(stages)
+    listed += overheads
+    times = (*times, *(step.name for step in overheads))
+    whole = ("gpu_time",) if stages[0].timing in {"total given", "measured"} else times
+    if stages[0].timing == "measured":
+        listed += _measured_run(stages)
+    listed += _steady_state(stages, overheads)
     cost, formula = ("gpu_hours", "prices.price", *purchases), "GPU-hours × price"
     if purchases:
         formula += " + other purchases"
@@ -302,14 +354,52 @@ def steps(
     )
 
 
-def _steady_state(stages: tuple[Stage, ...]) -> list[Step]:
+def _overheads(stages: tuple[Stage, ...]) -> list[Step]:
+    """Return the steps of the GPU-seconds that are in no pass: weight synchronization, and waiting for the others."""
+    listed: list[Step] = []
+    for recipe in dict.fromkeys(stage.recipe for stage in stages if stage.part and stage.timing == "utilization"):
+        own = [stage for stage in stages if stage.recipe == recipe]
+        inputs = tuple(f"{recipe}{name}" for name in ("tokens", "batch_tokens", "weight_sync.seconds"))
+        formula = "steps × time of a synchronization × count / goodput"
+        all_inputs = (*inputs, "cluster.count", "goodput")
+        listed.append(Step(f"{recipe}weight_sync.gpu_time", "GPU-s", weight_sync_time, all_inputs, formula))
+        if own[0].placement:
+            at_once = own[0].placement == "at once"
+            ordered = sorted(own, key=lambda stage: stage.part != "rollout")
+            passes = tuple(f"{stage.prefix}gpu_time" for stage in ordered)
+            inputs = (f"{recipe}rollout_gpus", f"{recipe}training_gpus", *passes)
+            combined = "the longer" if at_once else "the sum"
+            formula = f"{combined} of rollout and update × all accelerators - their GPU time"
+            listed.append(Step(f"{recipe}idle.gpu_time", "GPU-s", partial(idle_time, at_once), inputs, formula))
+    return listed
+
+
+def _measured_run(stages: tuple[Stage, ...]) -> list[Step]:
+    """Return the steps of a run of several passes whose step time or tokens per second were measured."""
+    recipe, measured = stages[0].recipe, stages[0].measured
+    flops = tuple(stage.timed_flops for stage in stages)
+    if measured == "step_time":
+        steps = Step(f"{recipe}steps", "1", number_of_steps, (f"{recipe}tokens", f"{recipe}batch_tokens"), "steps")
+        inputs = (steps.name, measured, "cluster.count", "goodput")
+        formula = "steps × measured step time × count / goodput"
+        listed = [steps, Step("gpu_time", "GPU-s", measured_gpu_time, inputs, formula)]
+    else:
+        inputs = (f"{recipe}tokens", measured, "cluster.count", "goodput")
+        formula = "tokens × count / (measured tokens per second × goodput)"
+        listed = [Step("gpu_time", "GPU-s", gpu_time_of_rate, inputs, formula)]
+    mfu = (*flops, "gpu_time", "cluster.peak", "goodput")
+    return [*listed, _figure("mfu", partial(mean_mfu, len(flops)), mfu, "FLOPs / (GPU-hours × peak × goodput)")]
+
+
+def _steady_state(stages: tuple[Stage, ...], overheads: list[Step]) -> list[Step]:
     """Return the steps of MFU and realized efficiency, where they are not inputs themselves."""
     timed = [stage for stage in stages if stage.timing == "utilization"]
     if not any(stage.utilization != "mfu" for stage in timed):
         return []
     flops, times = tuple(stage.timed_flops for stage in timed), tuple(f"{stage.prefix}gpu_time" for stage in timed)
-    common = ("cluster.peak", "goodput")
-    listed = [_figure("mfu", mean_mfu, (*flops, *times, *common), "FLOPs / (GPU-hours × peak × goodput)")]
+    common, rest = ("cluster.peak", "goodput"), tuple(step.name for step in overheads)
+    inputs = (*flops, *times, *rest, *common)
+    listed = [_figure("mfu", partial(mean_mfu, len(flops)), inputs, "FLOPs / (GPU-hours × peak × goodput)")]
     if any(stage.realized_efficiency for stage in timed):
         modeled = tuple(stage.utilization for stage in timed)
         inputs = (*flops, *times, *modeled, *common)
@@ -319,7 +409,7 @@ def _steady_state(stages: tuple[Stage, ...]) -> list[Step]:
 
 def _throughput(stages: tuple[Stage, ...]) -> list[Step]:
     """Return the steps of steps, step time and tokens per second, where all stages have a utilization."""
-    if any(stage.timing != "utilization" for stage in stages):
+    if any(stage.timing not in {"utilization", "measured"} for stage in stages):
         return []
     listed: list[Step] = []
     recipes = tuple(dict.fromkeys(stage.recipe for stage in stages))
@@ -328,6 +418,7 @@ def _throughput(stages: tuple[Stage, ...]) -> list[Step]:
         listed = [
             _figure("steps", number_of_steps, batch, "tokens / batch tokens, at least 1"),
             _figure("step_time", step_time, ("wall_time", "goodput", "steps"), "wall time × goodput / steps"),
+            *_part_times(stages),
         ]
     tokens = tuple(f"{recipe}tokens" for recipe in recipes)
     whole = ("tokens_per_second", "cluster.count")
@@ -337,6 +428,26 @@ def _throughput(stages: tuple[Stage, ...]) -> list[Step]:
         _figure("tokens_per_second_per_gpu", lambda rate, count: rate / count, whole, "tokens per second / count"),
     ]
     return [step for step in listed if step.name != stages[0].measured]
+
+
+def _part_times(stages: tuple[Stage, ...]) -> list[Step]:
+    """Return the steps of the parts of a step of reinforcement learning, where its passes are modeled."""
+    if not stages[0].part or stages[0].timing != "utilization":
+        return []
+    recipe, placement = stages[0].recipe, stages[0].placement
+    listed = []
+    for part in PARTS:
+        own = tuple(f"{stage.prefix}gpu_time" for stage in stages if stage.part == part)
+        gpus = f"{recipe}{'rollout' if part == 'rollout' else 'training'}_gpus" if placement else "cluster.count"
+        if own:
+            formula = f"GPU time × goodput / (steps × {'their accelerators' if placement else 'count'})"
+            listed.append(_figure(f"{part}_time", _part_time_of_passes, ("goodput", "steps", gpus, *own), formula))
+    inputs = ("goodput", "steps", "cluster.count", f"{recipe}weight_sync.gpu_time")
+    return [*listed, _figure("weight_sync_time", _part_time_of_passes, inputs, "GPU time × goodput / (steps × count)")]
+
+
+def _part_time_of_passes(goodput: N, steps: N, accelerators: N, *gpu_seconds: N) -> N:
+    return part_time(_sum(*gpu_seconds), goodput, steps, accelerators)
 
 
 def run(chain: Iterable[Step], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -325,6 +325,8 @@ class Estimate(Result):
 
 def draw_key(path: str) -> str:
     """Return the key of the random draws of an input; all passes share those of MFU and realized efficiency."""
+    if path.endswith(".rollout_efficiency"):  # who is slow at the update is slow at the rollout
+        return original("realized_efficiency")
     shared = next((name for name in ("mfu", "realized_efficiency") if path.endswith(f".{name}")), None)
     return original(shared or path)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from costmodel.estimation.chain import Missing, Stage, Step, steps
+from costmodel.estimation.chain import Missing, Part, Placement, Stage, Step, steps
 from costmodel.estimation.measured_speed import check_measured_speed, measured_speed
+from costmodel.estimation.pass_speed import weight_sync_bytes
 from costmodel.estimation.paths import field_of
 from costmodel.estimation.power import job_power
 from costmodel.estimation.speed import Speed, goodput_figures, speed
@@ -16,18 +17,24 @@ from costmodel.foundation.rendering import percent
 from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import GIB, SI_FACTOR
 from costmodel.hardware.site import electricity_price, grid_intensity, water_intensity
-from costmodel.training.jobs.realized_efficiency import realized_efficiency
+from costmodel.training.jobs.realized_efficiency import ROLLOUT, realized_efficiency
 from costmodel.training.layouts.fitting import MEMORY_ERROR, SAFE_PROBABILITY
 from costmodel.training.recipes.passes import Pass, pass_flops, passes_of
 
 if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
+    from costmodel.estimation.pass_speed import Rollout
     from costmodel.estimation.scenario import Scenario
     from costmodel.hardware.accelerator import Accelerator
     from costmodel.hardware.site import Site
     from costmodel.training.recipes.registry import AnyRecipe
 
 GIVEN = Provenance("given")
+_PARTS: dict[str, Part] = {
+    **{"rollout": "rollout", "reward": "scoring", "old": "scoring", "value": "scoring"},
+    **{"reference": "reference", "train": "update", "critic": "update"},
+}
+"""Part of a step of reinforcement learning by name of the pass."""
 _MEASURED = Provenance("given", note="measured")
 _ASSUMED_BATCH = Provenance("assumed", "costmodel.training.recipes.pretraining", note="default batch size")
 
@@ -100,55 +107,138 @@ def _put_recipes(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[tuple[
     """Put the inputs of each recipe; return its passes as stages, and the names of its purchases."""
     stages: list[Stage] = []
     purchases: list[str] = []
-    single, timed = len(scenario.recipes) == 1, 0
     measured = measured_speed(scenario)
+    before: list[AnyRecipe] = []
     for index, recipe in enumerate(scenario.recipes):
-        recipe_prefix = "recipe." if single else f"recipe.{index}."
-        tokens = recipe.trained_tokens()
-        put(f"{recipe_prefix}tokens", "token", _given(tokens))
-        passes = passes_of(recipe, scenario.architecture)
+        prefix = "recipe." if len(scenario.recipes) == 1 else f"recipe.{index}."
+        put(f"{prefix}tokens", "token", _given(recipe.trained_tokens()))
         purchase = recipe.purchases()
         if purchase is not None:
-            purchases.append(f"{recipe_prefix}purchases")
+            purchases.append(f"{prefix}purchases")
             put(purchases[-1], "USD", purchase)
         if scenario.gpu_hours is not None or recipe.gpu_hours is not None:
-            flops = sum(pass_flops(each_pass) for each_pass in passes) / middle(tokens)
-            put(f"{recipe_prefix}flops_per_token", "FLOP/token", Figure(flops, None, _counted(scenario.architecture)))
-            total = scenario.gpu_hours is not None
-            if recipe.gpu_hours is not None:
-                put(f"{recipe_prefix}gpu_time", "hour", _given(recipe.gpu_hours))
-            stages.append(Stage(recipe_prefix, recipe_prefix, "total given" if total else "given"))
+            stages.append(_put_given_time(scenario, recipe, prefix, put))
             continue
-        efficiency = _realized_efficiency(scenario, recipe, job_speed)
-        efficiency_path = "" if efficiency is None else f"{recipe_prefix}realized_efficiency"
-        if efficiency is not None:
-            put(efficiency_path, "1", efficiency)
-        batch = job_speed.batches[timed] if job_speed.batches else recipe.sequences(scenario.cluster.count)
-        timed += 1
-        trained = next(each_pass for each_pass in passes if each_pass.kind == "train")
-        put(f"{recipe_prefix}batch_tokens", "token", _batch_tokens(scenario, recipe, trained, batch))
-        least = f"{recipe_prefix}batch_tokens" if recipe.batch_tokens(batch, trained) > middle(tokens) else ""
-        for each_pass in passes:
-            prefix = recipe_prefix if len(passes) == 1 else f"{recipe_prefix}{each_pass.name}."
-            flops = pass_flops(each_pass) / middle(tokens)
-            put(f"{prefix}flops_per_token", "FLOP/token", Figure(flops, None, _counted(each_pass.architecture)))
-            utilization = "mfu"
-            if len(job_speed.figures) > 1 or efficiency is not None:
-                utilization = f"{prefix}{'decode_mfu' if each_pass.kind == 'generate' else 'mfu'}"
-                index = sum(stage.timing == "utilization" for stage in stages) if len(job_speed.figures) > 1 else 0
-                put(utilization, "1", job_speed.figures[index])
-            stage = Stage(prefix, recipe_prefix, "utilization", True, utilization, efficiency_path)
-            stages.append(stage._replace(least_tokens=least, measured=measured.name if measured else ""))
+        passes_before = sum(stage.timing == "utilization" for stage in stages)
+        stages += _put_passes(scenario, _Timed(recipe, prefix, job_speed, tuple(before), passes_before), put)
+        before.append(recipe)
     if scenario.gpu_hours is not None:
         put("gpu_time", "hour", _given(scenario.gpu_hours))
     if measured is not None:
         put(measured.name, measured.unit, _given(measured.value)._replace(provenance=_MEASURED))
     elif any((stage.timing, stage.utilization) == ("utilization", "mfu") for stage in stages):
         put("mfu", "1", job_speed.figures[0])
+    if job_speed.rollouts:
+        put("rollout_memory", "GiB", _rollout_memory(job_speed))
     if job_speed.memory:
         put("memory", "GiB", _peak_memory(job_speed))
         put("fit_probability", "1", _fit_probability(job_speed))
     return tuple(stages), tuple(purchases)
+
+
+class _Timed(NamedTuple):
+    """A recipe whose time is computed, and the speed of the job."""
+
+    recipe: AnyRecipe
+    prefix: str
+    speed: Speed
+    before: tuple[AnyRecipe, ...]
+    """Recipes before this one whose time is computed."""
+    passes_before: int
+    """Passes of these recipes."""
+
+    @property
+    def modeled(self) -> bool:
+        """Whether each pass has a utilization of its own."""
+        return len(self.speed.figures) > 1
+
+    @property
+    def rollout(self) -> Rollout | None:
+        """The modeled rollout of a recipe of reinforcement learning."""
+        if self.recipe.job_kind != "reinforcement" or not self.modeled:
+            return None
+        return self.speed.rollouts[sum(recipe.job_kind == "reinforcement" for recipe in self.before)]
+
+    def mfu(self, number: int) -> Figure:
+        """Return the MFU of a pass of the recipe, the first of which has number 0."""
+        return self.speed.figures[self.passes_before + number if self.modeled else 0]
+
+    def sequences(self, count: int) -> int:
+        """Return the global batch size [sequences]."""
+        return self.speed.batches[len(self.before)] if self.speed.batches else self.recipe.sequences(count)
+
+
+def _put_given_time(scenario: Scenario, recipe: AnyRecipe, prefix: str, put: Put) -> Stage:
+    """Put the inputs of a recipe whose GPU time is given; return its stage."""
+    flops = sum(pass_flops(each_pass) for each_pass in passes_of(recipe, scenario.architecture))
+    per_token = flops / middle(recipe.trained_tokens())
+    put(f"{prefix}flops_per_token", "FLOP/token", Figure(per_token, None, _counted(scenario.architecture)))
+    if recipe.gpu_hours is not None:
+        put(f"{prefix}gpu_time", "hour", _given(recipe.gpu_hours))
+    return Stage(prefix, prefix, "given" if scenario.gpu_hours is None else "total given")
+
+
+def _put_passes(scenario: Scenario, timed: _Timed, put: Put) -> list[Stage]:
+    """Put the inputs of a recipe whose time is computed; return its passes as stages."""
+    recipe, prefix = timed.recipe, timed.prefix
+    passes = passes_of(recipe, scenario.architecture)
+    efficiency = _realized_efficiency(scenario, recipe, timed.speed)
+    efficiency_path = "" if efficiency is None else f"{prefix}realized_efficiency"
+    if efficiency is not None:
+        put(efficiency_path, "1", efficiency)
+    rollout_path = efficiency_path
+    placement: Placement = ""
+    if timed.rollout is not None:
+        rollout_path, placement = _put_rollout(scenario, timed, timed.rollout, efficiency_path, put)
+    measured = measured_speed(scenario)
+    trained = next(each_pass for each_pass in passes if each_pass.kind == "train")
+    batch = timed.sequences(recipe.training_gpus(scenario.cluster.count))
+    put(f"{prefix}batch_tokens", "token", _batch_tokens(scenario, recipe, trained, batch))
+    least = recipe.batch_tokens(batch, trained) > middle(recipe.trained_tokens())
+    stages: list[Stage] = []
+    for number, each_pass in enumerate(passes):
+        generates = each_pass.kind == "generate"
+        stage = Stage(
+            prefix if len(passes) == 1 else f"{prefix}{each_pass.name}.",
+            prefix,
+            timing="measured" if measured and len(passes) > 1 else "utilization",
+            stepped=True,
+            realized_efficiency=rollout_path if generates else efficiency_path,
+            least_tokens=f"{prefix}batch_tokens" if least else "",
+            measured=measured.name if measured else "",
+            part=_PARTS.get(each_pass.name, "") if timed.rollout is not None else "",
+            placement=placement,
+        )
+        per_token = pass_flops(each_pass) / middle(recipe.trained_tokens())
+        put(f"{stage.prefix}flops_per_token", "FLOP/token", Figure(per_token, None, _counted(each_pass.architecture)))
+        if timed.modeled or efficiency is not None:
+            stage = stage._replace(utilization=f"{stage.prefix}{'decode_mfu' if generates else 'mfu'}")
+            figure = timed.mfu(number)
+            if generates and rollout_path != efficiency_path:
+                figure = figure._replace(spread=None)  # part of the realized efficiency of rollouts
+            put(stage.utilization, "1", figure)
+        stages.append(stage)
+    return stages
+
+
+def _put_rollout(
+    scenario: Scenario, timed: _Timed, rollout: Rollout, efficiency_path: str, put: Put
+) -> tuple[str, Placement]:
+    """Put the inputs of a rollout; return the path of its realized efficiency, and how it shares the accelerators."""
+    recipe, prefix, count = timed.recipe, timed.prefix, scenario.cluster.count
+    passes = passes_of(recipe, scenario.architecture)
+    weights = weight_sync_bytes(recipe, passes) / rollout.accelerators_per_replica
+    put(f"{prefix}weight_sync.seconds", "s", _weight_sync(weights))
+    path, given = efficiency_path, recipe.given_rollout_efficiency
+    if given is not None or scenario.realized_efficiency is None:
+        path = f"{prefix}rollout_efficiency"
+        put(path, "1", realized_efficiency(ROLLOUT, count) if given is None else _given(given))
+    trainers = recipe.training_gpus(count)
+    if trainers == count:
+        return path, ""
+    put(f"{prefix}rollout_gpus", "1", _given(float(count - trainers)))
+    put(f"{prefix}training_gpus", "1", _given(float(trainers)))
+    return path, "at once" if recipe.generates_at_once else "in turns"
 
 
 def _batch_tokens(scenario: Scenario, recipe: AnyRecipe, training_pass: Pass, batch: int) -> Figure:
@@ -166,16 +256,32 @@ def _realized_efficiency(scenario: Scenario, recipe: AnyRecipe, job_speed: Speed
     if scenario.realized_efficiency is not None:
         return _given(scenario.realized_efficiency)
     calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
-    if calibrated or job_speed.basis not in {"planned", "class"}:
+    reinforced = recipe.job_kind == "reinforcement"
+    if calibrated or job_speed.basis not in ({"planned", "class", "layout"} if reinforced else {"planned", "class"}):
         return None
     if job_speed.basis == "class" and recipe.job_kind == "pretraining":
         return None
     return realized_efficiency(recipe.job_kind, scenario.cluster.count)
 
 
+def _weight_sync(weights: float) -> Figure:
+    """Return the time of sending weights to the rollout engine [s], from the bytes on each of its accelerators."""
+    rate = default("weight_sync_rate")
+    assert rate.spread is not None
+    low, high = (weights / (rate.spread.quantile(p) * 1e9) for p in (0.9, 0.1))
+    spread = between(low, high, level=0.8).settled("lognormal")
+    return Figure(spread.median(), spread, rate.provenance)
+
+
+def _rollout_memory(job_speed: Speed) -> Figure:
+    """Return the memory of the rollout engine per GPU [GiB] of the recipe that needs most."""
+    provenance = Provenance("fitted", "data/fitted/decode.csv", note="weights and KV cache of the decode model")
+    return Figure(max(rollout.memory for rollout in job_speed.rollouts) / GIB, None, provenance)
+
+
 def _peak_memory(job_speed: Speed) -> Figure:
-    """Return the peak memory per GPU [GiB] of the recipe that needs most."""
-    most = max(float(memory.total) for memory in job_speed.memory) / GIB
+    """Return the peak memory per GPU [GiB] of the recipe that needs most; engine and training take turns."""
+    most = max(*(float(memory.total) for memory in job_speed.memory), job_speed.colocated_bytes) / GIB
     spread = between(most / MEMORY_ERROR, most * MEMORY_ERROR, level=0.8).settled("lognormal")
     provenance = Provenance(
         "fitted", "data/measurements/step_times.csv, rows with a measured memory", note="the memory model"

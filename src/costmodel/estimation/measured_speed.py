@@ -84,7 +84,7 @@ def measured_speed(scenario: Scenario) -> MeasuredSpeed | None:
     Raises
     ------
     InputError
-        If the recipe has several passes.
+        If the recipe has several passes, and is not reinforcement learning.
     """
     if scenario.step_time is not None:
         measured = MeasuredSpeed("step_time", "s", scenario.step_time)
@@ -94,11 +94,12 @@ def measured_speed(scenario: Scenario) -> MeasuredSpeed | None:
         return None
     recipe = scenario.recipes[0]
     passes = passes_of(recipe, scenario.architecture)
-    if len(passes) > 1:
+    if len(passes) > 1 and recipe.job_kind != "reinforcement":  # its steps have all passes, from rollout to update
         names = ", ".join(each_pass.name for each_pass in passes)
         raise InputError(
-            f"{measured.name}: is for recipes with one training pass; {recipe.kind} has the passes {names}, each with "
-            "an MFU of its own, and one figure does not say how they share the time. Give gpu_hours instead: "
+            f"{measured.name}: is for recipes with one training pass, or of reinforcement learning; {recipe.kind} has "
+            f"the passes {names}, each with an MFU of its own, and one figure does not say how they share the time. "
+            "Give gpu_hours instead: "
             "steps × step time × accelerators"
         )
     return measured
@@ -117,7 +118,8 @@ def check_measured_speed(measured: MeasuredSpeed, recipe: AnyRecipe, accelerator
         The inputs of the estimate by path.
     """
     needed: list[Input | None] = [
-        inputs.get(path) for path in ("recipe.flops_per_token", "cluster.count", "cluster.peak", measured.name)
+        inputs.get("recipe.flops_per_token") or inputs.get("recipe.train.flops_per_token"),
+        *(inputs.get(path) for path in ("cluster.count", "cluster.peak", measured.name)),
     ]
     if any(entry is None for entry in needed):
         return

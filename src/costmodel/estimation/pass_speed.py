@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.foundation.ranges import between, normal_quantile
-from costmodel.foundation.tables import Figure, Provenance
+from costmodel.foundation.tables import Figure, Provenance, constant
 from costmodel.training.layouts.step_time import pass_step_inputs
 from costmodel.training.recipes.passes import Pass, generation_flops
+from costmodel.training.step.adapters import adapter_parameters
 from costmodel.training.step.efficiency import default_efficiency
 from costmodel.training.step.timing import step_breakdown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from costmodel.estimation.scenario import Scenario
+    from costmodel.hardware.cluster import Cluster
     from costmodel.serving.generation import Generation
     from costmodel.training.recipes.registry import AnyRecipe
     from costmodel.training.step.layout import Layouts
 
 MOST_MFU = 0.98
 """Upper bound of the ends of MFU intervals [1]."""
-WEIGHT_TRANSFER_BYTES = 2.0
-"""Bytes per parameter of the weights that are sent to the generating replicas, in 16 bits [byte]."""
+WEIGHT_TRANSFER_BYTES = constant("weight_sync_bytes")
+"""Bytes per parameter of the weights that are sent to the rollout engine [byte]."""
 
 
 def pass_mfus(scenario: Scenario, recipe: AnyRecipe, layout: Layouts | None, trained: Figure) -> list[Figure]:
@@ -71,34 +75,91 @@ def _auxiliary_mfu(scenario: Scenario, recipe: AnyRecipe, each_pass: Pass, layou
     return Figure(mfu, spread, Provenance("fitted", source, note=note))
 
 
-def _generation_mfu(scenario: Scenario, recipe: AnyRecipe, each_pass: Pass) -> Figure:
-    """Return the MFU of a generation pass [1]: model FLOPs / (time × peak).
+class Rollout(NamedTuple):
+    """Generation of the answers of reinforcement learning according to the decode model."""
 
-    Raises `MissingFactError` where the decode model lacks data of the accelerator.
+    gpu_seconds_per_token: float
+    """Time of the generating accelerators per output token [s]."""
+    memory: float
+    """Weights and KV cache of the rollout engine per accelerator [byte]."""
+    accelerators_per_replica: int
+    """Accelerators of one rollout engine [1]."""
+    spread: float
+    """Standard deviation of ln(predicted / measured) throughput of the decode model [1]."""
+    tokens_per_second: float
+    """Output throughput of the generating accelerators [token/s]."""
+    batching: str
+    """How many sequences are generated at a time, as text."""
+
+
+def generated(scenario: Scenario, recipe: AnyRecipe, each_pass: Pass) -> Rollout:
+    """Return the generation pass of a recipe according to the decode model; the layout of the training has no part.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    recipe : AnyRecipe
+        One of the recipes of the scenario.
+    each_pass : Pass
+        Its generation pass.
+
+    Raises
+    ------
+    MissingFactError
+        If the decode model lacks a fact of the accelerator.
     """
     from costmodel.serving.generation import generation
 
-    cluster = scenario.cluster
+    cluster, share = scenario.cluster, recipe.memory_share
+    trainers = recipe.training_gpus(cluster.count)
+    if trainers != cluster.count:
+        cluster = cluster.replace(count=cluster.count - trainers)
     steady = generation(
         each_pass.architecture,
         cluster,
         prompt_length=max(each_pass.prompt_length, 1.0),
         output_length=each_pass.sequence_length,
         precision=_stored(recipe.precision),
+        gpu_memory_utilization=share,
     )
     seconds, batching = steady.gpu_seconds_per_token, f"{steady.batch:g} concurrent sequences per replica"
     if each_pass.lengths:
-        together = float(recipe.sequences(cluster.count))
-        seconds = _synchronous_gpu_seconds(scenario, recipe, each_pass, steady, together)
+        together = float(recipe.sequences(trainers))
+        seconds = _synchronous_gpu_seconds(cluster, recipe, each_pass, steady, together, share)
         batching = f"{together:g} sequences per step"
-    peak = cluster.accelerator.peak()
+    rate, size = cluster.count / seconds, steady.accelerators_per_replica
+    return Rollout(seconds, steady.memory, size, steady.spread, rate, batching)
+
+
+def _generation_mfu(scenario: Scenario, recipe: AnyRecipe, each_pass: Pass) -> Figure:
+    """Return the MFU of a generation pass [1]: model FLOPs / (time × peak).
+
+    Raises `MissingFactError` where the decode model lacks data of the accelerator.
+    """
+    rollout, peak = generated(scenario, recipe, each_pass), scenario.cluster.accelerator.peak()
     mfu = generation_flops(each_pass.architecture, each_pass.prompt_length, each_pass.sequence_length) / (
-        seconds * peak
+        rollout.gpu_seconds_per_token * peak
     )
-    factor = math.exp(normal_quantile(0.9) * steady.spread)
+    factor = math.exp(normal_quantile(0.9) * rollout.spread)
     spread = between(mfu / factor, min(mfu * factor, MOST_MFU), level=0.8).settled("logitnormal")
-    note = f"decode model: {cluster.count / seconds:,.0f} tokens per second on {cluster.count:,} GPUs, {batching}"
+    gpus = rollout.tokens_per_second * rollout.gpu_seconds_per_token
+    note = f"decode model: {rollout.tokens_per_second:,.0f} tokens per second on {gpus:,.0f} GPUs, {rollout.batching}"
     return Figure(mfu, spread, Provenance("fitted", "data/fitted/decode.csv", note=note))
+
+
+def weight_sync_bytes(recipe: AnyRecipe, passes: Sequence[Pass]) -> float:
+    """Return the weights that are sent to the rollout engine after each update: the trained ones [byte].
+
+    Parameters
+    ----------
+    recipe : AnyRecipe
+    passes : sequence of Pass
+        Its passes.
+    """
+    trained = next(each_pass for each_pass in passes if each_pass.name == "train")
+    if recipe.adapters is not None:
+        return WEIGHT_TRANSFER_BYTES * float(adapter_parameters(trained.architecture, recipe.adapters))
+    return WEIGHT_TRANSFER_BYTES * trained.architecture.parameters.total
 
 
 def _stored(precision: str) -> str:
@@ -106,7 +167,7 @@ def _stored(precision: str) -> str:
 
 
 def _synchronous_gpu_seconds(
-    scenario: Scenario, recipe: AnyRecipe, each_pass: Pass, steady: Generation, together: float
+    cluster: Cluster, recipe: AnyRecipe, each_pass: Pass, steady: Generation, together: float, share: float
 ) -> float:
     """Return the GPU-seconds per token of synchronous rollouts, which end with the longest answer [s].
 
@@ -115,7 +176,7 @@ def _synchronous_gpu_seconds(
     """
     from costmodel.serving.generation import generation
 
-    cluster, count, before = scenario.cluster, len(each_pass.lengths), 0.0
+    count, before = len(each_pass.lengths), 0.0
     elapsed = together * steady.prefill_seconds / steady.replicas
     for done, length in enumerate(each_pass.lengths):
         left, more = together * (count - done) / count, length - before
@@ -129,13 +190,10 @@ def _synchronous_gpu_seconds(
             concurrency=max(left, 1.0),
             precision=_stored(recipe.precision),
             replicas=steady.replicas,
+            gpu_memory_utilization=share,
         )
         prefill = phase.batch * phase.prefill_seconds / max(more, 1.0)  # done before: taken off the time per token
         rate = phase.tokens_per_second / (1 - prefill / phase.time_per_output_token)
         elapsed += left * more / rate
         before = length
-    bandwidth = cluster.network or (cluster.accelerator.link_bandwidth or math.inf) * 1e9
-    weights = WEIGHT_TRANSFER_BYTES * each_pass.architecture.parameters.total
-    transfer = weights / (bandwidth * steady.accelerators_per_replica)
-    generated = together * sum(each_pass.lengths) / count
-    return cluster.count * (elapsed + transfer) / generated
+    return cluster.count * elapsed / (together * sum(each_pass.lengths) / count)

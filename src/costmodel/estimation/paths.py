@@ -27,8 +27,8 @@ _FIELDS = (
 )
 """Paths of inputs that are spelled differently in a scenario."""
 _COMPUTED = re.compile(
-    r"cluster\.peak|architecture\.parameters|memory|fit_probability|.*\.(flops_per_token|batch_tokens|purchases)|"
-    r".+\.(mfu|decode_mfu)"
+    r"cluster\.peak|architecture\.parameters|memory|rollout_memory|fit_probability|"
+    r".*\.(flops_per_token|batch_tokens|purchases|training_gpus)|.+\.(mfu|decode_mfu|seconds)"
 )
 """Paths of inputs that no field sets: counts of the architecture, peak rates of the catalog, predictions."""
 

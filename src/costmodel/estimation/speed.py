@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from costmodel.estimation.measured_speed import measured_speed
-from costmodel.estimation.pass_speed import MOST_MFU, pass_mfus
+from costmodel.estimation.pass_speed import MOST_MFU, Rollout, generated, pass_mfus
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
 from costmodel.foundation.ranges import Range, between, middle
 from costmodel.foundation.tables import Figure, Provenance, default
@@ -60,6 +60,10 @@ class Speed(NamedTuple):
     """Probability that the recipe that needs most memory fits [1]."""
     figures: tuple[Figure, ...] = ()
     """MFU in steady state of each pass, or one MFU for all."""
+    rollouts: tuple[Rollout, ...] = ()
+    """Rollout of each recipe of reinforcement learning."""
+    colocated_bytes: float = 0.0
+    """Most memory of a rollout engine on accelerators that also train [byte]."""
 
 
 def speed(scenario: Scenario) -> Speed:
@@ -142,12 +146,15 @@ def _in_given_layout(scenario: Scenario, layout: Layout, timed: list[AnyRecipe])
     memories = tuple(_with_auxiliary(step.memory, recipe, scenario) for step, recipe in zip(steps, timed, strict=True))
     probability = min(float(step.fit_probability) for step in steps)
     chosen: tuple[Layout, ...] = tuple(step.layout for step in steps)
-    return Speed("layout", chosen, tuple(batches), memories, probability, tuple(figures))
+    return _with_rollouts(
+        Speed("layout", chosen, tuple(batches), memories, probability, tuple(figures)), scenario, timed
+    )
 
 
 def _with_auxiliary(trained: Memory, recipe: AnyRecipe, scenario: Scenario) -> Memory:
     """Return the memory with that of the auxiliary models (reference, reward, critic, teacher)."""
-    return trained._replace(auxiliary_models=recipe.auxiliary_bytes(scenario.architecture) / scenario.cluster.count)
+    count = recipe.training_gpus(scenario.cluster.count)
+    return trained._replace(auxiliary_models=recipe.auxiliary_bytes(scenario.architecture) / count)
 
 
 def step_figure(step: StepTime, scenario: Scenario, recipe: AnyRecipe) -> Figure:
@@ -185,7 +192,19 @@ def _in_planned_layout(scenario: Scenario, timed: list[AnyRecipe]) -> Speed:
         for step_inputs, planned in planned_steps
     )
     batches = tuple(int(planned.batch_size) for _, planned in planned_steps)
-    return Speed("planned", tuple(chosen), batches, memories, probability, tuple(figures))
+    found = Speed("planned", tuple(chosen), batches, memories, probability, tuple(figures))
+    return _with_rollouts(found, scenario, timed)
+
+
+def _with_rollouts(found: Speed, scenario: Scenario, timed: list[AnyRecipe]) -> Speed:
+    """Return a speed with the rollouts of reinforcement learning."""
+    rollouts, beside = [], 0.0
+    for recipe in (each for each in timed if each.job_kind == "reinforcement"):
+        for each_pass in recipe.passes(scenario.architecture):
+            if each_pass.kind == "generate":
+                rollouts.append(generated(scenario, recipe, each_pass))
+                beside = max(beside, rollouts[-1].memory if recipe.colocates else 0.0)
+    return found._replace(rollouts=tuple(rollouts), colocated_bytes=beside)
 
 
 def _modeled(scenario: Scenario, recipe: AnyRecipe, step_inputs: StepInputs, planned: Plan, layout: Layout) -> Figure:
@@ -244,7 +263,7 @@ def _class_default(scenario: Scenario, reason: str, precision_factor: float) -> 
     if not any(each_pass.kind == "generate" for each_pass in passes):
         return Speed("class", figures=(trained,))
     figures = [figure for recipe in timed for figure in pass_mfus(scenario, recipe, None, trained)]
-    return Speed("class", figures=tuple(figures))
+    return _with_rollouts(Speed("class", figures=tuple(figures)), scenario, timed)
 
 
 def goodput_figures(scenario: Scenario, basis: Basis) -> dict[str, tuple[str, Figure]]:

@@ -24,6 +24,7 @@ _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 FIT_INPUTS = (
     "measurements/field_reports/reports",
     "measurements/other_software",
+    "measurements/rl_steps",
     "measurements/serving",
     "measurements/step_times_single_node",
     "measurements/run_logs",

@@ -78,7 +78,10 @@ def check_auxiliary_models(architecture: Architecture, recipe: AnyRecipe, cluste
     recipe : recipe
     cluster : Cluster
     """
-    needed, capacity = recipe.auxiliary_bytes(architecture) / cluster.count, cluster.accelerator.usable_memory
+    needed, capacity = (
+        recipe.auxiliary_bytes(architecture) / recipe.training_gpus(cluster.count),
+        cluster.accelerator.usable_memory,
+    )
     if capacity is not None and needed >= capacity:
         raise TooLargeError(f"the auxiliary models need {needed / GIB:.1f} of {capacity / GIB:.1f} GiB")
 

@@ -144,7 +144,7 @@ def what_would_fit(scenario: Scenario) -> FittingChanges:
         raise InputError("scenario: has no layout")
     case = Case(scenario.architecture, scenario.cluster, recipe, layout, scenario.efficiency)
     step = case.step()
-    auxiliary = recipe.auxiliary_bytes(scenario.architecture) / scenario.cluster.count
+    auxiliary = recipe.auxiliary_bytes(scenario.architecture) / recipe.training_gpus(scenario.cluster.count)
     probability = float(step.fit_probability)
     return FittingChanges(
         scenario,

@@ -10,17 +10,21 @@ from costmodel.estimation.estimate import estimate
 from costmodel.foundation.errors import CostModelError
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import Row, Table, table
+from costmodel.refit import reinforcement
 from costmodel.refit.result import Refitted
 from costmodel.training.jobs.modeled_runs import modeled_run
-from costmodel.training.jobs.realized_efficiency import FEW, FEW_ACCELERATORS, FEW_SPREAD, KINDS, TABLE
+from costmodel.training.jobs.realized_efficiency import FEW, FEW_ACCELERATORS, FEW_SPREAD, TABLE
 from costmodel.training.jobs.utilization import shipped_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from costmodel.training.jobs.published import Run
+    from costmodel.training.recipes.recipe import JobKind
 
 FINETUNES = "measurements/published_finetunes"
+JOB_KINDS: tuple[JobKind, ...] = ("pretraining", "fine_tuning")
+"""Kinds of jobs with one factor for their whole time."""
 _SOURCE = (
     f"fitted by costmodel refit realized_efficiency on data/measurements/published_runs.csv and data/{FINETUNES}.csv"
 )
@@ -29,8 +33,10 @@ _SOURCE = (
 def refit() -> Refitted:
     """Return the table of realized efficiencies, fitted on the published jobs of the library."""
     listed = [*pretraining_jobs(shipped_runs()), *finetuning_jobs(table(FINETUNES))]
-    summary = [f"{kind}: {sum(job.kind == kind for job in listed)} published jobs" for kind in KINDS]
-    return Refitted({TABLE: job_rows(listed)}, summary)
+    observed = reinforcement.shipped()
+    summary = [f"{kind}: {sum(job.kind == kind for job in listed)} published jobs" for kind in JOB_KINDS]
+    summary.append(f"reinforcement: {len(observed)} published steps and jobs")
+    return Refitted({TABLE: [*job_rows(listed), *reinforcement.reinforcement_rows(observed)]}, summary)
 
 
 class Job(NamedTuple):
@@ -59,7 +65,7 @@ def pretraining_jobs(runs: Sequence[Run]) -> list[Job]:
 
 
 def finetuning_jobs(rows: Table) -> list[Job]:
-    """Return the published fine-tuning jobs whose GPU-hours can be modeled.
+    """Return the published fine-tuning jobs whose GPU-hours can be modeled, without reinforcement learning.
 
     Parameters
     ----------
@@ -74,7 +80,7 @@ def finetuning_jobs(rows: Table) -> list[Job]:
         except CostModelError:
             continue
         kind = scenario.recipes[0].job_kind
-        if isinstance(hours, float) and row["gpu_hours"]:
+        if isinstance(hours, float) and row["gpu_hours"] and kind in JOB_KINDS:
             listed.append(Job(kind, row["organization"], math.log(hours / 3600 / float(row["gpu_hours"]))))
     return listed
 
@@ -89,7 +95,7 @@ def job_rows(listed: Sequence[Job]) -> list[Row]:
     listed : sequence of Job
     """
     rows = []
-    for kind in KINDS:
+    for kind in JOB_KINDS:
         own = [job for job in listed if job.kind == kind]
         rows += [
             _job_row(kind, name, [job for job in own if job.organization != name])

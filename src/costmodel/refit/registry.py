@@ -59,8 +59,9 @@ REFITS: dict[str, Refit] = {
     "realized_efficiency": Refit(
         realized_efficiency.refit, ("fitted/realized_efficiency",),
         (
-            "measurements/published_runs", "measurements/published_finetunes", "fitted/efficiency",
-            "fitted/finetune_efficiency", "fitted/software_efficiency", "fitted/memory", "fitted/decode",
+            "measurements/published_runs", "measurements/published_finetunes", "measurements/rl_steps",
+            "fitted/efficiency", "fitted/finetune_efficiency", "fitted/software_efficiency", "fitted/memory",
+            "fitted/decode",
         ),
         CLOSED_FORM,
     ),

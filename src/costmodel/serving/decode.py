@@ -270,7 +270,7 @@ def cache_bytes(architecture: Architecture, context: float) -> float:
     return PLAIN_BYTES * elements
 
 
-def largest_batch(memory: float, weights: float, cache: float) -> float:
+def largest_batch(memory: float, weights: float, cache: float, share: float = MEMORY_SHARE) -> float:
     """Return the number of sequences that fit in memory next to the weights.
 
     Parameters
@@ -281,6 +281,8 @@ def largest_batch(memory: float, weights: float, cache: float) -> float:
         Weights of the replica [byte].
     cache : float
         KV cache per sequence [byte].
+    share : float
+        Share of the memory for weights and KV cache [1].
 
     Returns
     -------
@@ -292,7 +294,7 @@ def largest_batch(memory: float, weights: float, cache: float) -> float:
     >>> largest_batch(100e9, weights=16e9, cache=1e9)
     74.0
     """
-    return max(MEMORY_SHARE * memory - weights, 0.0) / max(cache, 1.0)
+    return max(share * memory - weights, 0.0) / max(cache, 1.0)
 
 
 def machine(cluster: Cluster, count: int, peak: str) -> Machine:

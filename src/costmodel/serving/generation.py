@@ -67,6 +67,7 @@ def generation(
     precision: str = "bf16",
     replicas: int | None = None,
     efficiency: Efficiency | None = None,
+    gpu_memory_utilization: float = MEMORY_SHARE,
 ) -> Generation:
     """Return throughput, time per output token and memory of token generation with continuous batching.
 
@@ -90,6 +91,8 @@ def generation(
         weights and 64 sequences; a replica of several nodes may hold a single sequence.
     efficiency : Efficiency, optional
         Constants of the decode model; default `default_efficiency()`.
+    gpu_memory_utilization : float
+        Share of the memory for weights and KV cache [1]: 0.9 by default, as in vLLM.
 
     Returns
     -------
@@ -117,20 +120,23 @@ def generation(
     """
     architecture = load_architecture(architecture)
     _check(architecture, cluster, prompt_length, output_length, concurrency, replicas)
+    share = gpu_memory_utilization
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share <= 1:
+        raise InputError(f"gpu_memory_utilization: must be above 0 and at most 1; got {share!r}")
     stored = precision_of(architecture, precision)
     efficiency = efficiency or default_efficiency()
     weights, cache = weight_bytes(architecture, stored), cache_bytes(architecture, prompt_length + output_length / 2)
     machine(cluster, 1, stored.peak)
     memory = cluster.accelerator.usable_memory or 0.0
     if replicas is None:
-        size = _accelerators(cluster, memory, weights, cache)
+        size = _accelerators(cluster, memory, weights, cache, share)
         replicas = cluster.count // size
     else:
         size = cluster.count // replicas
-    fits = math.floor(largest_batch(size * memory, weights, cache))
+    fits = math.floor(largest_batch(size * memory, weights, cache, share))
     if fits < 1:
         raise InputError(
-            f"cluster: the model does not fit in a replica of {size} {cluster.accelerator.name}: {MEMORY_SHARE:.0%} of "
+            f"cluster: the model does not fit in a replica of {size} {cluster.accelerator.name}: {share:.0%} of "
             f"{size * memory / 1e9:.0f} GB is usable; the weights of {architecture.name} take {weights / 1e9:.0f} GB, "
             f"and each sequence takes {cache / 1e9:.3g} GB; use more accelerators or fewer bits per weight"
         )
@@ -180,7 +186,7 @@ def _steady(
     )
 
 
-def _accelerators(cluster: Cluster, memory: float, weights: float, cache: float) -> int:
+def _accelerators(cluster: Cluster, memory: float, weights: float, cache: float, share: float) -> int:
     """Return the smallest power of two of accelerators that holds the weights and 64 sequences.
 
     Beyond one node, a single sequence suffices.
@@ -188,7 +194,7 @@ def _accelerators(cluster: Cluster, memory: float, weights: float, cache: float)
     size = 1
     while 2 * size <= cluster.count:
         needed = FEWEST_SEQUENCES if 2 * size <= cluster.node_size else 1
-        if largest_batch(size * memory, weights, cache) >= needed:
+        if largest_batch(size * memory, weights, cache, share) >= needed:
             break
         size *= 2
     return size

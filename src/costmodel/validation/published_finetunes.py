@@ -8,7 +8,7 @@ from costmodel.comparison.published_finetunes import RECIPE_FIELDS, scenario_of
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.foundation.columns import TEXT, Schema
 from costmodel.foundation.errors import CostModelError, MissingFactError
-from costmodel.training.jobs.realized_efficiency import realized_efficiency
+from costmodel.training.jobs.realized_efficiency import ROLLOUT, realized_efficiency
 from costmodel.validation.columns import check_columns
 from costmodel.validation.scores import LEVELS, Case, report
 
@@ -64,8 +64,11 @@ def validate_published_finetunes(rows: Table) -> dict[str, Any]:
 
 def _without(scenario: Scenario, organization: str) -> Scenario:
     """Return a scenario with the realized efficiency of other organizations."""
-    kind = scenario.recipes[0].job_kind
-    return scenario.replace(realized_efficiency=realized_efficiency(kind, scenario.cluster.count, organization).spread)
+    kind, count = scenario.recipes[0].job_kind, scenario.cluster.count
+    changes = {"realized_efficiency": realized_efficiency(kind, count, organization).spread}
+    if kind == "reinforcement":
+        changes["recipe.rollout_efficiency"] = realized_efficiency(ROLLOUT, count, organization).spread
+    return scenario.replace(changes)
 
 
 def _case(row: Row, result: Estimate, figure: str, unit: float, column: str) -> Case:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import get_args
+from typing import Literal, get_args
 
 from costmodel.foundation.ranges import between
 from costmodel.foundation.tables import Figure, Provenance, Row, constant, table
@@ -17,6 +17,8 @@ from costmodel.training.recipes.recipe import JobKind
 TABLE = "fitted/realized_efficiency"
 KINDS: tuple[JobKind, ...] = get_args(JobKind)
 """Kinds of jobs."""
+ROLLOUT = "rollout"
+"""Kind of the rows of rollouts of reinforcement learning: achieved speed / speed of the decode model."""
 FEW = "pretraining on few accelerators"
 """Kind of the rows of pretraining on at most `FEW_ACCELERATORS`: little network, few failures and stragglers."""
 FEW_ACCELERATORS = constant("few_accelerators")
@@ -33,13 +35,13 @@ def _rows() -> dict[tuple[str, str], Row]:
 
 
 @lru_cache(maxsize=256)
-def realized_efficiency(kind: JobKind, count: int, left_out: str = "") -> Figure:
+def realized_efficiency(kind: JobKind | Literal["rollout"], count: int, left_out: str = "") -> Figure:
     """Return the realized efficiency of jobs of a kind: achieved speed / modeled speed [1].
 
     Parameters
     ----------
     kind : str
-        One of `KINDS`.
+        One of `KINDS`, or "rollout". "reinforcement" is that of scoring and updates.
     count : int
         Accelerators of the job [1].
     left_out : str

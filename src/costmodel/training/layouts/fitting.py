@@ -102,7 +102,7 @@ def check_least_memory(architecture: Architecture, recipe: AnyRecipe, cluster: C
     numerics = next(step.numerics for step in passes_of(recipe, architecture) if step.kind == "train")
     per_parameter = numerics.weight + numerics.trained * optimizer_bytes_per_parameter(numerics, 1.0)
     states = per_parameter * architecture.parameters.total + recipe.auxiliary_bytes(architecture)
-    needed = float(states) / cluster.count
+    needed = float(states) / recipe.training_gpus(cluster.count)
     on_host, _ = cluster.host_memory_per_accelerator
     if fit_probability(needed, usable + on_host) < LEAST_PROBABILITY:
         raise TooLargeError(

@@ -25,8 +25,8 @@ def check_fits(case: Case, step: StepTime) -> None:
 
 def _memory_shortage(case: Case, step: StepTime) -> str:
     """Return the memory that a step needs beside the memory that there is, as text."""
-    cluster = case.cluster
-    needed = float(step.memory.total) + case.recipe.auxiliary_bytes(case.architecture) / cluster.count
+    cluster, trainers = case.cluster, case.recipe.training_gpus(case.cluster.count)
+    needed = float(step.memory.total) + case.recipe.auxiliary_bytes(case.architecture) / trainers
     usable, on_host = cluster.accelerator.usable_memory or 0.0, float(step.host_bytes)
     if fit_probability(needed, usable) >= LEAST_PROBABILITY:
         needed, usable = on_host, cluster.host_memory_per_accelerator[0]

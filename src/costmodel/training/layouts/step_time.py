@@ -191,6 +191,7 @@ def pass_step_inputs(model_pass: Pass, cluster: Cluster, recipe: AnyRecipe, effi
     model_pass : Pass
         Training or forward pass.
     cluster : Cluster
+        All accelerators of the job; those that only generate rollouts have no part in the pass.
     recipe : recipe
     efficiency : Efficiency
         Constants of the step-time model.
@@ -200,6 +201,8 @@ def pass_step_inputs(model_pass: Pass, cluster: Cluster, recipe: AnyRecipe, effi
         field = "architecture" if model_pass.name == "train" else f"the model of {model_pass.name!r}"
         raise InputError(f"{field}: a step time needs the layers of the model; only its counts are given")
     efficiency.check(cluster.accelerator)
+    if (own := recipe.training_gpus(cluster.count)) != cluster.count:
+        cluster = cluster.replace(count=own)
     software, moe = recipe.trainer, architecture.kind == "moe"
     year = NEWEST_SOFTWARE if software.year is None else software.year
     constants = efficiency.constants(cluster.accelerator, recipe.precision, moe, year, software.key)

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.specs import Spec
-from costmodel.foundation.tables import Figure
+from costmodel.foundation.tables import Figure, constant
 from costmodel.training.recipes.passes import Pass
 from costmodel.training.step.adapters import Adapters
 from costmodel.training.step.software import Software, load_software
 
+SEPARATE_MEMORY_SHARE = constant("separate_memory_share")
+"""Default share of the memory of an engine that has no training beside it [1]."""
 JobKind = Literal["pretraining", "fine_tuning", "reinforcement"]
 """Kinds of jobs, each with a realized efficiency of its own. Methods of fine-tuning share one, so that they compare."""
 
@@ -29,6 +31,26 @@ class Recipe(Spec):
     def job_kind(self) -> JobKind:
         """Kind of job, which selects the realized efficiency."""
         return "pretraining"
+
+    @property
+    def memory_share(self) -> float:
+        """Share of the memory that an engine for generation passes takes [1]."""
+        return SEPARATE_MEMORY_SHARE
+
+    @property
+    def colocates(self) -> bool:
+        """Whether generation and training take turns on the same accelerators."""
+        return False
+
+    @property
+    def generates_at_once(self) -> bool:
+        """Whether generation runs during the training, on accelerators of its own."""
+        return False
+
+    @property
+    def given_rollout_efficiency(self) -> float | Range | None:
+        """Given achieved speed / modeled speed of generation passes [1]."""
+        return None
 
     @property
     def adapters(self) -> Adapters | None:
@@ -80,6 +102,16 @@ class Recipe(Spec):
         count : int
             Accelerators [1].
         """
+
+    def training_gpus(self, count: int) -> int:
+        """Return the accelerators that score and update: all, unless some only generate rollouts [1].
+
+        Parameters
+        ----------
+        count : int
+            All accelerators of the job [1].
+        """
+        return count
 
     def purchases(self) -> Figure | None:
         """Return the cost of purchases beside the accelerators, such as an API [USD]; None if there are none."""
