@@ -123,7 +123,7 @@ def test_realized_efficiency_divides_the_time_of_every_pass():
     assert times(planned) == pytest.approx({name: each / factors.get(name, training) for name, each in whole.items()})
     laid_out = estimate(GRPO, layout=planned.layout)
     assert laid_out.value("recipe.realized_efficiency") == training
-    own = estimate(GRPO.replace(rollout_efficiency=0.5), realized_efficiency=1)
+    own = estimate(GRPO, rollout_efficiency=0.5, realized_efficiency=1)
     assert times(own)["rollout"] == pytest.approx(2 * times(estimate(GRPO, realized_efficiency=1))["rollout"])
 
 

@@ -92,8 +92,18 @@ class Estimate(Result):
 
     @property
     def step_time(self) -> Quantity:
-        """Time of an optimizer step in steady state, all passes of the recipe included."""
+        """Time of a step in steady state, all passes included; of reinforcement learning, from rollout to update."""
         return self.quantity("step_time")
+
+    @property
+    def rollout_time(self) -> Quantity:
+        """Time of the rollout of a step of reinforcement learning."""
+        return self.quantity("rollout_time")
+
+    @property
+    def update_time(self) -> Quantity:
+        """Time of the policy update of a step of reinforcement learning."""
+        return self.quantity("update_time")
 
     @property
     def tokens_per_second(self) -> Quantity:

@@ -164,7 +164,7 @@ class _Timed(NamedTuple):
         return self.speed.figures[self.passes_before + number if self.modeled else 0]
 
     def sequences(self, count: int) -> int:
-        """Return the global batch size [sequences]."""
+        """Return the global batch size in sequences."""
         return self.speed.batches[len(self.before)] if self.speed.batches else self.recipe.sequences(count)
 
 
@@ -229,7 +229,7 @@ def _put_rollout(
     passes = passes_of(recipe, scenario.architecture)
     weights = weight_sync_bytes(recipe, passes) / rollout.accelerators_per_replica
     put(f"{prefix}weight_sync.seconds", "s", _weight_sync(weights))
-    path, given = efficiency_path, recipe.given_rollout_efficiency
+    path, given = efficiency_path, scenario.rollout_efficiency
     if given is not None or scenario.realized_efficiency is None:
         path = f"{prefix}rollout_efficiency"
         put(path, "1", realized_efficiency(ROLLOUT, count) if given is None else _given(given))

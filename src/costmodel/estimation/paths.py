@@ -22,6 +22,7 @@ _FIELDS = (
     (re.compile(r"gpu_time"), "gpu_hours"),
     (re.compile(rf"({_RECIPE})\.gpu_time"), r"\1.gpu_hours"),
     (re.compile(rf"{_RECIPE}\.realized_efficiency"), "realized_efficiency"),
+    (re.compile(rf"{_RECIPE}\.rollout_efficiency"), "rollout_efficiency"),
     (re.compile(r"reliability\.gpu_time_per_failure"), "reliability.gpu_hours_per_failure"),
     (re.compile(r"reliability\.interval"), "reliability.checkpoint_interval"),
 )

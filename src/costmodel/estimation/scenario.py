@@ -85,6 +85,7 @@ class Scenario(Spec):
             efficiency: Efficiency | Mapping[str, object] | None = ...,
             reliability: Reliability | Mapping[str, object] = ...,
             realized_efficiency: RangeLike | None = ...,
+            rollout_efficiency: RangeLike | None = ...,
             gpu_hours: RangeLike | None = ...,
             scope: Scope = ...,
             name: str = ...,
@@ -106,12 +107,12 @@ class Scenario(Spec):
     step_time: MeasuredStepTime | None = Field(
         default=None,
         description="Measured time of an optimizer step in steady state [s], instead of mfu; of one recipe with one "
-        "training pass, at its batch size.",
+        "training pass, at its batch size, or of the whole step of reinforcement learning, from rollout to update.",
     )
     tokens_per_second: MeasuredTokensPerSecond | None = Field(
         default=None,
         description="Measured tokens per second of the whole cluster in steady state, without padding [token/s], "
-        "instead of mfu; of one recipe with one training pass.",
+        "instead of mfu; of one recipe with one training pass, or of whole steps of reinforcement learning.",
     )
     goodput: Fraction | None = Field(
         default=None, description="Share of the wall time that is spent in useful steps [1]."
@@ -119,7 +120,8 @@ class Scenario(Spec):
     layout: Annotated[Layout, OrJson(("string",))] | None = Field(
         default=None,
         description="How the model is distributed over the accelerators: fields of `Layout`, or a short text such as "
-        '"data 16, micro_batch 2, zero 1", as estimates print it. A given layout runs at its modeled speed. '
+        '"data 16, micro_batch 2, zero 1", as estimates print it. A given layout runs at its modeled speed; it has '
+        "no part in rollouts. "
         "Default: the fastest layout of a search, with the modeled speed times the realized efficiency of "
         "published runs.",
     )
@@ -138,7 +140,12 @@ class Scenario(Spec):
     realized_efficiency: RealizedEfficiency | None = Field(
         default=None,
         description="Achieved speed / modeled speed of your jobs [1]. Default: that of published fine-tunes, for "
-        "fine-tunes without a given layout.",
+        "fine-tunes without a given layout; of reinforcement learning also with one.",
+    )
+    rollout_efficiency: RealizedEfficiency | None = Field(
+        default=None,
+        description="Achieved speed / modeled speed of your rollouts of reinforcement learning [1]. Default: "
+        "realized_efficiency if it is given, or that of published runs.",
     )
     gpu_hours: GPUHours | None = Field(
         default=None,
@@ -166,6 +173,12 @@ class Scenario(Spec):
             raise ValueError("gpu_hours and layout are both given; leave one out")
         if self.realized_efficiency is not None and (self.gpu_hours is not None or len(timed) == len(self.recipes)):
             raise ValueError("gpu_hours and realized_efficiency are both given; leave one out")
+        if self.rollout_efficiency is not None and not any(
+            recipe.job_kind == "reinforcement" and recipe.gpu_hours is None for recipe in self.recipes
+        ):
+            raise ValueError(
+                "rollout_efficiency: is for reinforcement learning whose GPU-hours are not given; leave it out"
+            )
         if self.gpu_hours is not None and (self.mfu is not None or self.goodput is not None):
             raise ValueError("gpu_hours is given together with mfu or goodput; leave one out")
         if self.gpu_hours is not None and timed:

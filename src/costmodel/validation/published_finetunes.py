@@ -67,7 +67,7 @@ def _without(scenario: Scenario, organization: str) -> Scenario:
     kind, count = scenario.recipes[0].job_kind, scenario.cluster.count
     changes = {"realized_efficiency": realized_efficiency(kind, count, organization).spread}
     if kind == "reinforcement":
-        changes["recipe.rollout_efficiency"] = realized_efficiency(ROLLOUT, count, organization).spread
+        changes["rollout_efficiency"] = realized_efficiency(ROLLOUT, count, organization).spread
     return scenario.replace(changes)
 
 

@@ -48,11 +48,6 @@ class Recipe(Spec):
         return False
 
     @property
-    def given_rollout_efficiency(self) -> float | Range | None:
-        """Given achieved speed / modeled speed of generation passes [1]."""
-        return None
-
-    @property
     def adapters(self) -> Adapters | None:
         """Trained adapters; None if all weights are trained."""
         return None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from costmodel.architecture.loading import ArchitectureLike
-    from costmodel.foundation.fields import CountLike, NumberLike, RangeLike
+    from costmodel.foundation.fields import CountLike, NumberLike
     from costmodel.training.recipes.finetuning import FineTuningFields
 
 ROLLOUT_QUANTILES = 16
@@ -46,7 +46,6 @@ AuxiliaryModel = Annotated[
 ]
 """Auxiliary model: a name of the catalog, a path, a config, counts, or an `Architecture`."""
 PromptLength = Annotated[float, Measure("token", 0.0, 1e8, uncertain=False)]
-RolloutEfficiency = Annotated[float | Range, Measure("1", 0.0, 100.0, open_low=True)]
 MemoryShare = Annotated[float, Measure("1", 0.0, 1.0, open_low=True, uncertain=False)]
 COLOCATED_MEMORY_SHARE = constant("colocated_memory_share")
 """Default share of the memory of a rollout engine beside training [1]."""
@@ -61,10 +60,8 @@ if TYPE_CHECKING:
         prompt_length: NumberLike
         iterations: CountLike
         asynchronous: bool
-        colocated: bool | None
         rollout_gpus: CountLike | None
         gpu_memory_utilization: NumberLike | None
-        rollout_efficiency: RangeLike | None
         reference: bool
         reward_model: ArchitectureLike | None
 
@@ -89,25 +86,15 @@ class Reinforcement(FineTuning):
         "update. Steps then do not wait for stragglers. Without `rollout_gpus`, the split of the accelerators is "
         "assumed to be balanced.",
     )
-    colocated: bool | None = Field(
-        default=None,
-        description="Whether rollouts and updates take turns on the same accelerators. Default: yes, unless rollouts "
-        "are asynchronous or `rollout_gpus` is given.",
-    )
     rollout_gpus: Count | None = Field(
         default=None,
-        description="Accelerators of the cluster that only generate; the others score and update. Default: all "
-        "accelerators, in turns, or a balanced split of asynchronous rollouts [1].",
+        description="Accelerators of the cluster that only generate; the others score and update. Default: rollouts "
+        "and updates are colocated, in turns on all accelerators; asynchronous ones have a balanced split [1].",
     )
     gpu_memory_utilization: MemoryShare | None = Field(
         default=None,
         description="Share of the memory of an accelerator that the rollout engine takes for weights and KV cache "
-        "during the rollout. Default: 0.6 if colocated, 0.9 otherwise [1].",
-    )
-    rollout_efficiency: RolloutEfficiency | None = Field(
-        default=None,
-        description="Achieved speed / modeled speed of your rollouts [1]. Default: the realized efficiency of the "
-        "scenario if it is given, or that of published runs.",
+        "during the rollout. Default: 0.6 where rollouts and updates are colocated, 0.9 elsewhere [1].",
     )
     reference: bool = Field(default=True, description="Whether a reference model scores the answers, for a KL penalty.")
     reward_model: AuxiliaryModel = Field(
@@ -123,15 +110,6 @@ class Reinforcement(FineTuning):
             )
         return self
 
-    @model_validator(mode="after")
-    def _placed(self) -> Self:
-        if self.colocated and (self.asynchronous or self.rollout_gpus is not None):
-            other = "asynchronous" if self.asynchronous else f"rollout_gpus = {self.rollout_gpus}"
-            raise ValueError(f"colocated and {other} exclude each other: rollouts are on the same accelerators or not")
-        if self.colocated is False and not self.asynchronous and self.rollout_gpus is None:
-            raise ValueError("rollout_gpus: needed for synchronous rollouts with colocated = false; got none")
-        return self
-
     @property
     def colocates(self) -> bool:
         return not self.asynchronous and self.rollout_gpus is None
@@ -139,10 +117,6 @@ class Reinforcement(FineTuning):
     @property
     def generates_at_once(self) -> bool:
         return self.asynchronous
-
-    @property
-    def given_rollout_efficiency(self) -> float | Range | None:
-        return self.rollout_efficiency
 
     @property
     def memory_share(self) -> float:
