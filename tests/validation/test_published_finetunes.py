@@ -10,8 +10,9 @@ from costmodel.estimation.estimate import estimate
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import read_csv, table
 from costmodel.hardware.accelerator import load_accelerator
+from costmodel.refit import reinforcement
 from costmodel.refit.realized_efficiency import Job, finetuning_jobs, job_rows, pretraining_jobs
-from costmodel.training.jobs.realized_efficiency import KINDS, TABLE, realized_efficiency
+from costmodel.training.jobs.realized_efficiency import KINDS, ROLLOUT, TABLE, realized_efficiency
 from costmodel.training.jobs.utilization import shipped_runs
 from costmodel.training.recipes.table import RECIPES
 from costmodel.validation.published_finetunes import validate_published_finetunes
@@ -128,8 +129,10 @@ def test_every_visible_fine_tune_of_the_published_runs_is_in_the_table(shared):
 
 def test_the_shipped_realized_efficiency_is_that_of_the_fit():
     listed = [*pretraining_jobs(shipped_runs()), *finetuning_jobs(table("measurements/published_finetunes"))]
-    assert {job.kind for job in listed} == set(KINDS)
-    assert job_rows(listed) == list(table(TABLE).rows)
+    assert {job.kind for job in listed} == {"pretraining", "fine_tuning"}
+    rows = [*job_rows(listed), *reinforcement.reinforcement_rows(reinforcement.shipped())]
+    assert rows == list(table(TABLE).rows)
+    assert {row["kind"] for row in rows} >= {*KINDS, ROLLOUT}
 
 
 def test_intervals_cover_the_published_jobs(scored):
