@@ -144,14 +144,14 @@ def test_the_scope_of_a_run_is_final_run():
 
 
 def test_a_missing_price_names_the_run():
-    scenario = {**SCENARIO, "prices": {}, "cluster": {"accelerator": "TPU-v3", "count": 8}}
+    scenario = {**SCENARIO, "prices": {}, "cluster": {"accelerator": "MTIA-v2", "count": 8}}
     project = Project(name="p", runs=[{"name": "big tune", "scenario": scenario}])
     with pytest.raises(cm.MissingFactError, match=r"run 'big tune': cost is not known: prices.price"):
         project.budget()
 
 
 def test_missing_facts_are_reported_with_all_other_problems():
-    lacking = {**SCENARIO, "prices": {}, "cluster": {"accelerator": "TPU-v3", "count": 8}}
+    lacking = {**SCENARIO, "prices": {}, "cluster": {"accelerator": "MTIA-v2", "count": 8}}
     runs = [{"name": "a", "scenario": lacking}, {"name": "b", "scenario": lacking}]
     with pytest.raises(cm.MissingFactError, match=r"runs.0.scenario: .*; runs.1.scenario: "):
         Project(name="p", runs=runs).budget()

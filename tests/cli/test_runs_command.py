@@ -34,6 +34,8 @@ def test_frontier(costmodel):
     printed = json.loads(costmodel("runs", "frontier", "--json").out)
     found = frontier_against_low_cost()
     assert printed == {"runs": found.rows(), "summary": found.summary()}
+    options = ("runs", "frontier", "--organization", "DeepSeek", "--price", "published")
+    assert "5.58 M$" in costmodel(*options).out and json.loads(costmodel(*options, "--json").out)["summary"]
 
 
 @pytest.mark.parametrize(

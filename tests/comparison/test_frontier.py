@@ -86,3 +86,33 @@ def test_the_comparison_prints_as_text_html_and_markdown(compared):
     text = str(compared)
     assert "100 M$ or more, development" in text and "7 of 7" in text and "80 % intervals" in text
     assert "<table>" in compared._repr_html_() and compared.to_markdown().startswith("| group |")
+
+
+def test_low_cost_models_by_the_convention_of_the_price(compared):
+    """DeepSeek-V3: 2.788M GPU-hours at 2 USD are the published 5.576 million (arXiv 2412.19437, table 1)."""
+    published = frontier_against_low_cost(price="published")
+    assert published["deepseek-v3"].final.usd == pytest.approx(5.576e6)
+    assert published["deepseek-v3"].probability("final_run") == 1
+    assert published["dbrx"].final.usd == 10e6 and "published cost (stated" in published["dbrx"].price
+    assert published["phi-4"].final is None and "no price of a GPU-hour" in published["phi-4"].price
+    contract = frontier_against_low_cost(price="contract")
+
+    def holds(table):
+        rows = {(line["group"], line["of"]): line for line in table.summary()}
+        return rows["low_cost", "final_run"]["hold"], rows["low_cost", "final_run"]["expected"]
+
+    assert holds(compared)[0] == 0 < holds(contract)[0] and holds(published)[0] == 2
+    assert holds(compared)[1] < holds(contract)[1]
+    assert "no price of a GPU-hour" in str(published) and "one-year commitment" in str(contract)
+    row = next(row for row in contract.rows() if row["run"] == "deepseek-v3")
+    assert row["convention"] == "contract" and row["price"].startswith("proxy from H100-SXM")
+    assert 2.0 < row["usd_per_gpu_hour"] < 3.0
+    with pytest.raises(InputError, match=r"price: unknown price convention 'list'"):
+        frontier_against_low_cost(price="list")
+
+
+def test_proxies_are_named_below_the_table(compared):
+    line = next(line for line in str(compared).splitlines() if line.startswith("* deepseek-v3"))
+    assert "proxy from H100-SXM, " in line and "2024-12-01" in line
+    cells = next(line for line in str(compared).splitlines() if " deepseek-v3 " in line)
+    assert f"{compared['deepseek-v3'].usd_per_gpu_hour:.2f}*" in cells

@@ -86,8 +86,8 @@ def test_scores_exclude_arithmetic_speculative_and_reference_runs(results):
         for row in result.rows()
         if row["figure"] == "cost" and row["ratio"] is not None and not row["arithmetic"]
     ]
-    assert {row["run"] for row in counted} == {"smollm2-1.7b"}
-    assert next(row for row in results.scores() if row["figure"] == "cost")["runs"] == 1
+    assert {row["run"] for row in counted} == {"smollm2-1.7b", "bloom-176b", "gpt3-175b", "opt-175b"}
+    assert next(row for row in results.scores() if row["figure"] == "cost")["runs"] == 3  # the cost of BLOOM is a grant
 
 
 def test_a_published_rental_cost_is_preferred_for_the_comparison(results):
@@ -105,18 +105,34 @@ def test_a_published_cost_of_another_scope_is_not_compared():
 
 
 def test_a_missing_price_is_noted(results):
-    row = next(row for row in results["mpt-7b"].rows() if row["figure"] == "cost")
-    assert row["estimated"] is None and "no on_demand price of A100-40GB-SXM" in row["note"]
     assert "not known" in results["switch-1.5t"].price  # the date 2019-2021 has no day
+    priced = rental("H100-SXM", dt.date(2010, 1, 1), 8)
+    assert "the first" in priced[1] or "no on_demand price of H100-SXM" in priced[1]
 
 
-def test_a_substituted_price_is_named():
+def test_a_proxy_is_named(results):
+    row = next(row for row in results["mpt-7b"].rows() if row["figure"] == "cost")
+    assert row["estimated"] > 0 and "proxy from A100-40GB-SXM: its price of" in row["note"]
     prices, price_source = rental("H800-SXM", dt.date(2024, 12, 1), 2048)
-    assert "of H100-SXM; no price of H800-SXM is known" in price_source
-    price = cm.gpu_price("H100-SXM", on="2024-12-01").usd_per_gpu_hour
-    assert prices.figure("H800-SXM", 2048, 8).value == pytest.approx(price)
+    assert price_source.startswith("proxy from H100-SXM, ")
+    figure = prices.figure("H800-SXM", 2048, 8)
+    same_chip = cm.gpu_price("H100-SXM", on="2024-12-01").usd_per_gpu_hour
+    assert figure.spread.low < same_chip < figure.spread.high
     tpu, price_source = rental("TPU-v4", dt.date(2023, 5, 10), 4096)
-    assert tpu.provider == "gcp" and "3.22 USD/h" in price_source
+    assert "list price of gcp" in price_source and "3.22 USD/h" in price_source
+    assert tpu.figure("TPU-v4", 4096, 4).value == pytest.approx(3.22)
+
+
+def test_a_run_is_priced_by_its_own_publication(results):
+    row = published_runs()["deepseek-v3"].row
+    prices, price_source = rental("H800-SXM", dt.date(2024, 12, 1), 2048, "published", row)
+    assert prices.price == 2.0 and price_source == "published (deepseek-v3, DeepSeek at $2/H800-h): 2.00 USD/h"
+    assert "no price of a GPU-hour" in rental("H100-SXM", None, 8, "published", published_runs()["phi-4"].row)[1]
+    published = reestimate("deepseek-v3", "published")
+    hours = published.estimate.gpu_hours.to("hour").magnitude
+    assert published.estimate.value("cost") == pytest.approx(2 * hours)
+    with pytest.raises(cm.InputError, match=r"unknown price convention 'contracts'; did you mean 'contract'"):
+        reestimates(published_runs(organization="DeepSeek"), "contracts")
 
 
 def test_published_arithmetic_of_llama_1_is_reproduced():

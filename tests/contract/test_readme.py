@@ -6,6 +6,7 @@ from costmodel.projection.backtests.rents import backtest_rental
 from costmodel.validation.energy import validate_energy
 from costmodel.validation.finetune import validate_finetune
 from costmodel.validation.power import validate_power
+from costmodel.validation.price_proxies import validate_price_proxies
 from costmodel.validation.published_finetunes import validate_published_finetunes
 from costmodel.validation.published_runs import validate_published_runs
 from costmodel.validation.step_times import validate_step_times
@@ -130,3 +131,14 @@ def test_the_short_table_of_the_readme_is_what_the_commands_print(root):
     ):
         row = f"| {prediction} | {scores['scored']} | {scores['median_ape']:.0%} | {scores['coverage']['0.8']:.0%} |"
         assert row in text
+
+
+def test_the_table_of_price_proxies_is_what_the_command_prints(root):
+    accuracy = (root / "docs" / "accuracy.md").read_text(encoding="utf-8")
+    scored = validate_price_proxies(table("gpu_prices"))
+    for part in scored["families"].values():
+        row = (
+            f"| {part['scored']} | {part['median_ape']:.0%} | {part['mape']:.0%} | {part['coverage']['0.8']:.0%} | "
+            f"{part['half_width']:.2f} |"
+        )
+        assert row in accuracy

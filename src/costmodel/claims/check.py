@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from costmodel._version import __version__
 from costmodel.claims.claim import Claim, CostClaim, DeclineClaim, GroupClaim
@@ -14,14 +14,17 @@ from costmodel.foundation import rendering
 from costmodel.foundation.arrays import exp
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import fingerprint
+from costmodel.market.rental import PriceConvention
 from costmodel.projection.decline.factors import algorithms, declines, factor
 from costmodel.projection.decline.models import decline_model
 from costmodel.projection.project import project_cost, wrong_draws
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
+
+    from costmodel.comparison.frontier import Compared
 
 PATHS = 20_000
 """Default number of draws."""
@@ -213,18 +216,14 @@ def _decline_verdict(claim: DeclineClaim, paths: int, seed: int) -> Verdict:
 
 def _group_verdict(claim: GroupClaim) -> Verdict:
     """Return the probability that the bounds hold for a run of a group: cost at both scopes, and accelerators."""
-    runs = [run for run in frontier_against_low_cost() if run.group == claim.group]
     answers = []
+    runs = [run for run in frontier_against_low_cost(price=claim.price) if run.group == claim.group]
     if claim.cost_from is not None or claim.cost_to is not None:
-        low, high = claim.cost_from or 0.0, claim.cost_to or math.inf
-        for scope in ("final_run", "development"):
-            costs = [cost for run in runs if (cost := run.cost(scope)) is not None]
-            probabilities = [float(((cost.draws() >= low) & (cost.draws() <= high)).mean()) for cost in costs]
-            if probabilities:
-                likely = sum(probability > 0.5 for probability in probabilities)
-                note = f"mean over {len(probabilities)} runs; probability above 0.5 for {likely}"
-                mean = sum(probabilities) / len(probabilities)
-                answers.append(Answer("cost of each run, with its interval", scope, mean, note))
+        others = [price for price in get_args(PriceConvention) if price != claim.price]
+        answers += _group_costs(claim, runs, claim.price)
+        for price in others:
+            priced = frontier_against_low_cost(price=price)
+            answers += _group_costs(claim, [run for run in priced if run.group == claim.group], price)
     if claim.count_from is not None or claim.count_to is not None:
         counts = [run.run.count for run in runs if run.run.count is not None]
         inside = [(claim.count_from or 1) <= count <= (claim.count_to or math.inf) for count in counts]
@@ -234,3 +233,18 @@ def _group_verdict(claim: GroupClaim) -> Verdict:
     if not answers:
         raise InputError(f"claim: no run of the group {claim.group} has a known value of the bounded quantity")
     return Verdict(claim, tuple(answers), ("data/measurements/published_runs.csv", "data/assumptions/development.csv"))
+
+
+def _group_costs(claim: GroupClaim, runs: Sequence[Compared], price: PriceConvention) -> list[Answer]:
+    """Return the probability that the cost of a run of the group is within the bounds, by scope."""
+    low, high = claim.cost_from or 0.0, math.inf if claim.cost_to is None else claim.cost_to
+    answers = []
+    for scope in ("final_run", "development"):
+        costs = [cost for run in runs if (cost := run.cost(scope)) is not None]
+        probabilities = [float(((cost.draws() >= low) & (cost.draws() <= high)).mean()) for cost in costs]
+        if probabilities:
+            likely = sum(probability > 0.5 for probability in probabilities)
+            note = f"mean over {len(probabilities)} runs; probability above 0.5 for {likely}"
+            mean = sum(probabilities) / len(probabilities)
+            answers.append(Answer(f"cost of each run, {price.replace('_', ' ')} price", scope, mean, note))
+    return answers

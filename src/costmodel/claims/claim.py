@@ -11,6 +11,7 @@ from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.fields import Dollars, Measure
 from costmodel.foundation.specs import Spec
+from costmodel.market.rental import PriceConvention
 from costmodel.projection.capability import Capability
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class GroupClaim(Spec):
             cost_to: NumberLike | None = ...,
             count_from: int | None = ...,
             count_to: int | None = ...,
+            price: PriceConvention = ...,
         ) -> None: ...
 
     kind: Literal["group"] = Field(default="group", description=KIND)
@@ -120,6 +122,11 @@ class GroupClaim(Spec):
     )
     count_to: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="Upper bound of the number of accelerators [1]; default: no bound."
+    )
+    price: PriceConvention = Field(
+        default="on_demand",
+        description='What the costs of the claim are said in: "on_demand", "contract" or "published" (the price that '
+        "the publication of the run itself used).",
     )
 
     @model_validator(mode="after")

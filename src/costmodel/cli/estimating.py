@@ -22,6 +22,9 @@ def estimate(
     gpus: Annotated[int | None, typer.Option(help="Number of accelerators.")] = None,
     provider: Annotated[str | None, typer.Option(help="Cloud provider, or 'market' for the median price.")] = None,
     purchase_model: Annotated[str | None, typer.Option(help="on_demand, spot, reserved_1y, ...")] = None,
+    convention: Annotated[
+        str | None, typer.Option(help="What the price is said in: on_demand, contract, published.")
+    ] = None,
     price: Annotated[str | None, typer.Option(help="Price per GPU-hour, such as '$2.50/h'.")] = None,
     on: Annotated[str | None, typer.Option(help="Date of the price, such as 2026-09-01.")] = None,
     mfu: Annotated[str | None, typer.Option(help="MFU in steady state: 0.42 or '0.35 to 0.45'.")] = None,
@@ -56,6 +59,7 @@ def estimate(
         "cluster.count": gpus,
         "prices.provider": provider,
         "prices.purchase_model": purchase_model,
+        "prices.convention": convention,
         "prices.price": price,
         "prices.on": on,
         "mfu": mfu,

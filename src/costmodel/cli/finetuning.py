@@ -44,6 +44,9 @@ def finetune(
     precision: Annotated[str | None, typer.Option(help="Precision of the matrix products, such as bf16.")] = None,
     no_packing: Annotated[bool, typer.Option("--no-packing", help="Pad examples instead of packing them.")] = False,
     provider: Annotated[str | None, typer.Option(help="Cloud provider, or 'market' for the median price.")] = None,
+    convention: Annotated[
+        str | None, typer.Option(help="What the price is said in: on_demand, contract, published.")
+    ] = None,
     price: Annotated[str | None, typer.Option(help="Price per GPU-hour, such as '$0.40/h'.")] = None,
     changes: Changes = None,
     as_json: Json = False,
@@ -58,7 +61,8 @@ def finetune(
         "recipe.lengths": lengths, "recipe.epochs": epochs, "recipe.sequence_length": sequence_length,
         "recipe.batch_size": batch_size, "recipe.rank": rank, "recipe.software": software,
         "recipe.precision": precision, "recipe.packing": False if no_packing else None,
-        "cluster.accelerator": gpu, "cluster.count": gpus, "prices.provider": provider, "prices.price": price,
+        "cluster.accelerator": gpu, "cluster.count": gpus, "prices.provider": provider,
+        "prices.convention": convention, "prices.price": price,
     }  # fmt: skip
     given: dict[str, Any] = {path: value for path, value in values.items() if value is not None}
     more, problems = parsed_changes(changes)

@@ -35,6 +35,7 @@ _SCORED = {
     "forecast": _Kind("total times", "measurements/run_log_steps"),
     "power": _Kind("wall power", "measurements/measured_power"),
     "energy": _Kind("energy", "measurements/energy"),
+    "price_proxies": _Kind("prices per GPU-hour", "gpu_prices"),
     "serving": _Kind("output tokens per second", None),
 }
 """Kinds of cases with scores."""
@@ -51,6 +52,10 @@ def validate(
         Path | None,
         typer.Argument(help="CSV of cases (default: the table of the library), or a folder of reports or configs."),
     ] = None,
+    price: Annotated[
+        str | None,
+        typer.Option(help="Score dollars of published_runs too, said in: on_demand, contract or published."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score predictions against measured or published data."""
@@ -58,6 +63,8 @@ def validate(
     from costmodel.foundation.tables import FIT_INPUTS, folder, read_csv
     from costmodel.foundation.tables import table as shipped
 
+    if price is not None and kind != "published_runs":
+        raise InputError(f"--price: applies to published_runs; got {kind}")
     if kind == "configs":
         _validate_configs(file, as_json)
         return
@@ -72,7 +79,8 @@ def validate(
     if file is None and own in FIT_INPUTS and not (folder() / f"{own}.csv").is_file():
         raise InputError(f"{kind}: its table is in the repository, not in the installed package; give a CSV file")
     scorer = getattr(import_module(f"costmodel.validation.{kind}"), f"validate_{kind}")
-    scored = scorer(read_csv(file) if file is not None else shipped(own))
+    further = {} if price is None else {"price": price}
+    scored = scorer(read_csv(file) if file is not None else shipped(own), **further)
     if as_json:
         print_json(scored)
         return

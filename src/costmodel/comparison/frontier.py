@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.comparison.costs import DEVELOPMENT, DRAWS, FINAL_RUN, Cost
 from costmodel.comparison.development import GUESSED, DevelopmentCost, development_cost, development_fact
-from costmodel.comparison.rates import rental
-from costmodel.comparison.reestimation import reestimate
+from costmodel.comparison.rates import check_convention, rental
+from costmodel.comparison.reestimation import comparable, reestimate
 from costmodel.comparison.runs import PublishedRun, PublishedRuns, published_runs
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from costmodel.estimation.estimate import Estimate
+    from costmodel.market.rental import PriceConvention
 
 
 class Band(NamedTuple):
@@ -42,6 +43,14 @@ STATEMENT = {"frontier": Band(10_000, None, 100e6, None), "low_cost": Band(1_000
 models: 5 to 10 million dollars and 1,000 to 2,000 accelerators; 2,048 is the next power of two."""
 
 
+_PRICES = {
+    "on_demand": "GPU-hours × market price on demand of the day",
+    "contract": "GPU-hours × market price of a one-year commitment of the day",
+    "published": "GPU-hours × the price that the publication itself used, or else the published cost",
+}
+"""The cost of the final run by price convention, in words."""
+
+
 @dataclass(frozen=True)
 class Compared:
     """A run of one of the two groups with its cost at both scopes."""
@@ -55,11 +64,15 @@ class Compared:
     hours: tuple[float, float, float] | None
     """GPU-hours: value, low and high end of the 80 % interval [hour]."""
     final: Cost | None
-    """Cost of the final run at the rental price of its day; the published cost if no GPU-hours are known."""
+    """Cost of the final run at the price of the convention; the published cost if no GPU-hours are known."""
     development: DevelopmentCost | None
     """Total development cost; None if the cost of the final run is not known."""
     price: str
-    """Source of the price, or why no price is known."""
+    """Source of the price, with its proxy where it has one, or why no price is known."""
+    usd_per_gpu_hour: float | None = None
+    """Price of a GPU-hour [USD/hour]; None if no price was used."""
+    convention: PriceConvention = "on_demand"
+    """Convention of the price."""
 
     @property
     def count_holds(self) -> bool | None:
@@ -143,6 +156,8 @@ class Compared:
             "development_high": ends["development"][2],
             "development_chance": self.probability(DEVELOPMENT),
             "level": level,
+            "convention": self.convention,
+            "usd_per_gpu_hour": self.usd_per_gpu_hour,
             "price": self.price,
             "published": "; ".join(published),
             "confidence": self.run.row["confidence"],
@@ -257,15 +272,21 @@ class FrontierTable(Sequence[Compared]):
         ]
 
     def _footer(self) -> str:
-        return (
-            "in brackets: 80 % intervals; final run: GPU-hours × on-demand rental price of the day; development: "
+        convention = self[0].convention if self else "on_demand"
+        proxies = [f"* {row.run.id}: {row.price}" for row in self if row.price.startswith("proxy")]
+        unpriced = [f"- {row.run.id}: {row.price}" for row in self if row.final is None]
+        legend = (
+            f"in brackets: 80 % intervals; final run: {_PRICES[convention]}; development: "
             "development_cost(final run), staff included; probability: that the cost is within the statement\n"
             "GPU-hours are published, guessed by outsiders (confidence C, with the uncertainty of such guesses), or "
-            "estimated by costmodel; long contracts cost less than on-demand rental"
+            "estimated by costmodel; other price conventions: on_demand, contract, published (--price)"
         )
+        return "\n".join([*proxies, *unpriced, legend])
 
 
-def frontier_against_low_cost(runs: PublishedRuns | None = None, seed: int = 0) -> FrontierTable:
+def frontier_against_low_cost(
+    runs: PublishedRuns | None = None, seed: int = 0, price: PriceConvention = "on_demand"
+) -> FrontierTable:
     """Compare costs of frontier and low-cost models, at both scopes, with a common statement.
 
     The statement: "Legacy frontier models cost 100 million dollars or more on 10,000 accelerators or more; low-cost
@@ -279,6 +300,10 @@ def frontier_against_low_cost(runs: PublishedRuns | None = None, seed: int = 0) 
         Runs to compare, as `published_runs` returns them; default all. Runs without a group are ignored.
     seed : int
         Seed of the draws.
+    price : str
+        What the cost is said in: "on_demand" (market price on demand of the day), "contract" (market price of a
+        one-year commitment of the day) or "published" (the price per GPU-hour that the publication itself used; the
+        published cost of the final run where it used none).
 
     Returns
     -------
@@ -288,55 +313,75 @@ def frontier_against_low_cost(runs: PublishedRuns | None = None, seed: int = 0) 
     Raises
     ------
     InputError
-        If no run has a group.
+        If no run has a group, or the price convention is unknown.
 
     Examples
     --------
     >>> table = frontier_against_low_cost()
     >>> table["deepseek-v3"].count_holds, table["llama3.1-405b"].probability("development") > 0.9
     (True, True)
+    >>> published = frontier_against_low_cost(price="published")["deepseek-v3"]
+    >>> published.final.usd, published.probability("final_run")
+    (5576000.0, 1.0)
     """
+    check_convention(price)
     grouped = [run for run in (published_runs() if runs is None else runs) if run.row["group"]]
     if not grouped:
         raise InputError(
             "runs: no run of a group is among these runs; a run needs 'frontier' or 'low_cost' in its column `group`"
         )
     groups = list(STATEMENT)
-    compared = [_compared(run, seed) for run in grouped]
+    compared = [_compared(run, seed, price) for run in grouped]
     return FrontierTable(sorted(compared, key=lambda row: (groups.index(row.group), row.run.place_in_time)))
 
 
-def _compared(run: PublishedRun, seed: int) -> Compared:
+def _compared(run: PublishedRun, seed: int, price: PriceConvention) -> Compared:
     import numpy as np
 
     group = run.row["group"]
     hours, hours_by, estimated_count = _hours(run, seed)
     if hours is None:
-        final = next((cost for cost in run.costs if cost.scope == FINAL_RUN), None)
-        development = None if final is None else development_cost(final, seed=seed)
-        return Compared(run, group, "", None, final, development, "published cost: no GPU-hours are known")
+        return _at_published_cost(run, None, "", seed, price, "no GPU-hours are known")
     value, hour_draws = hours
     low, high = (float(end) for end in np.quantile(hour_draws, [0.1, 0.9]))
     name = run.row["accelerator"] or run.row["assumed_accelerator"]
     count = run.count or estimated_count
-    prices, price_source = rental(name, run.priced_on, count)
+    prices, price_source = rental(name, run.priced_on, count, price, run.row)
     try:
         figure = prices.figure(name, count, 1)
     except MissingFactError as error:
-        return Compared(run, group, hours_by, (value, low, high), None, None, str(error))
+        if price == "published":
+            return _at_published_cost(run, (value, low, high), hours_by, seed, price, price_source)
+        return Compared(run, group, hours_by, (value, low, high), None, None, str(error), None, price)
     rates = figure.value if figure.spread is None else draws("prices.price", figure.spread, DRAWS, seed)
-    spread = samples(np.broadcast_to(hour_draws * rates, (DRAWS,)).tolist())
+    drawn = np.broadcast_to(hour_draws * rates, (DRAWS,))
     final = Cost(
         value * figure.value,
         FINAL_RUN,
-        "GPU-hours × rental price of the day",
+        _PRICES[price],
         "costmodel",
         "rental",
         run.year,
-        source=figure.provenance.source,
-        spread=spread,
+        source=figure.provenance.source or run.row["source"],
+        spread=samples(drawn.tolist()) if drawn.min() < drawn.max() else None,
     )
-    return Compared(run, group, hours_by, (value, low, high), final, development_cost(final, seed=seed), price_source)
+    development = development_cost(final, seed=seed)
+    return Compared(run, group, hours_by, (value, low, high), final, development, price_source, figure.value, price)
+
+
+def _at_published_cost(
+    run: PublishedRun,
+    hours: tuple[float, float, float] | None,
+    hours_by: str,
+    seed: int,
+    price: PriceConvention,
+    why: str,
+) -> Compared:
+    """Return a run with its published cost of the final run, or without a cost if none is published."""
+    final = next((cost for cost in (comparable(run), *run.costs) if cost is not None and cost.scope == FINAL_RUN), None)
+    development = None if final is None else development_cost(final, seed=seed)
+    source = why if final is None else f"published cost ({final.basis}, {final.by}): {why}"
+    return Compared(run, run.row["group"], hours_by, hours, final, development, source, None, price)
 
 
 def _hours(run: PublishedRun, seed: int) -> tuple[tuple[float, NDArray[np.float64]] | None, str, int]:
@@ -390,6 +435,7 @@ def _run_cells(row: dict[str, Any]) -> dict[str, str]:
         "accelerators": count,
         "accelerator": row["accelerator"] or "-",
         "GPU-hours": f"{hours} {row['hours_by']}".strip(),
+        "USD/h": _rate(row),
         "final run": _interval(row, "final"),
         "probability": _probability(row["final_chance"]),
         "development": _interval(row, "development"),
@@ -404,6 +450,11 @@ def _interval(row: dict[str, Any], name: str) -> str:
         return "-"
     shown = rendering.amount(value, "USD")
     return shown if low == high else f"{shown} ({rendering.amount(low, 'USD')} to {rendering.amount(high, 'USD')})"
+
+
+def _rate(row: dict[str, Any]) -> str:
+    rate = row["usd_per_gpu_hour"]
+    return "-" if rate is None else f"{rate:.2f}{'*' if row['price'].startswith('proxy') else ''}"
 
 
 def _probability(value: float | None) -> str:

@@ -1,24 +1,42 @@
-"""Rental price of the accelerators of a published run on its day."""
+"""Price per GPU-hour of a published run: on demand or by contract on its day, or by its own publication."""
 
 from __future__ import annotations
 
 import datetime as dt
+from typing import TYPE_CHECKING, get_args
 
-from costmodel.foundation.errors import MissingFactError
+from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.hardware.accelerator import load_accelerator
-from costmodel.market.gpu_prices import gpu_price
-from costmodel.market.rental import Rental
+from costmodel.market.published_prices import price_of_run
+from costmodel.market.rental import PriceConvention, Rental
 
-PRICED_AS = {"H800-SXM": "H100-SXM"}
-"""Accelerators without a known rental price, and the accelerator that sets their price. The H800 is an H100 with NVLink
-reduced to 400 GB/s for export (data/facts/accelerators.csv)."""
-RENTED_BY_MAKER = {"TPU": "gcp"}
-"""Accelerators that only their maker rents, by the first letters of their names, and the provider. The list price of
-that provider is used."""
+if TYPE_CHECKING:
+    from costmodel.foundation.tables import Row
+
+_NEVER = Rental(on=dt.date(1970, 1, 1))
+"""A rental before all prices: an estimate with it has no cost."""
 
 
-def rental(accelerator: str, on: dt.date | None, count: int) -> tuple[Rental, str]:
-    """Return the on-demand rental price of an accelerator on a day, and the source of the price.
+def check_convention(price: str) -> None:
+    """Raise `InputError` unless a name is a price convention.
+
+    Parameters
+    ----------
+    price : str
+        "on_demand", "contract" or "published".
+    """
+    if price not in get_args(PriceConvention):
+        raise InputError(f"price: {unknown('price convention', price, get_args(PriceConvention))}")
+
+
+def rental(
+    accelerator: str,
+    on: dt.date | None,
+    count: int,
+    price: PriceConvention = "on_demand",
+    row: Row | None = None,
+) -> tuple[Rental, str]:
+    """Return the rental price of an accelerator on a day, and the source of the price.
 
     Parameters
     ----------
@@ -28,26 +46,28 @@ def rental(accelerator: str, on: dt.date | None, count: int) -> tuple[Rental, st
         Day of the price; None if it is not known.
     count : int
         Number of accelerators.
+    price : str
+        Convention: "on_demand", "contract" or "published"; see `Rental`.
+    row : Row, optional
+        Row of `data/measurements/published_runs.csv`, for the price that its own publication used.
 
     Returns
     -------
     rental : Rental
-        On-demand rental. If no price is known, an estimate with this rental has no cost.
+        If no price is known, an estimate with this rental has no cost.
     price_source : str
-        Such as "market on 2024-07-01: 2.49 USD/h", or why no price is known.
+        Such as "market on 2024-07-01: 2.49 USD/h", the proxy with what it was taken from, or why no price is known.
     """
+    if price == "published":
+        own = None if row is None else price_of_run(row)
+        if own is None:
+            return _NEVER, "the publication names no price of a GPU-hour"
+        return Rental(price=own.usd_per_gpu_hour), f"published ({own.provider}): {own.usd_per_gpu_hour:.2f} USD/h"
     if on is None:
-        return Rental(on=dt.date(1970, 1, 1)), "the day of the run is not known, so its price is not known"
-    name = load_accelerator(accelerator).name
-    priced = PRICED_AS.get(name, name)
-    maker = next((provider for begin, provider in RENTED_BY_MAKER.items() if name.startswith(begin)), None)
-    query = Rental(on=on) if maker is None else Rental(provider=maker, on=on)
+        return _NEVER, "the day of the run is not known, so its price is not known"
+    name, query = load_accelerator(accelerator).name, Rental(on=on, convention=price)
     try:
-        price = gpu_price(priced, query.provider, on=on, count=count)
+        known = query.lookup_or_proxy(name, count)
     except MissingFactError as error:
         return query, str(error)
-    price_source = f"{price.provider} on {on}: {price.usd_per_gpu_hour:.2f} USD/h"
-    if priced == name:
-        return query, price_source
-    spread = price.spread if price.spread is not None else price.usd_per_gpu_hour
-    return Rental(price=spread), f"{price_source} of {priced}; no price of {name} is known"
+    return query, f"{known.proxy or known.provider} on {on}: {known.usd_per_gpu_hour:.2f} USD/h"

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from costmodel.comparison.costs import FINAL_RUN, Cost
-from costmodel.comparison.rates import rental
+from costmodel.comparison.rates import check_convention, rental
 from costmodel.comparison.runs import FIGURES, PublishedRun, PublishedRuns, clipped, published_runs
 from costmodel.estimation.chain import Missing
 from costmodel.estimation.estimate import Estimate, estimate
@@ -28,6 +28,8 @@ from costmodel.training.step.numerics import Precision
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from costmodel.market.rental import PriceConvention
 
 PRECISIONS: tuple[Precision, ...] = ("bf16", "fp16", "fp8")
 """Precisions that a row may state, the default first."""
@@ -258,7 +260,7 @@ _FOOTER = (
 )
 
 
-def reestimate(run: PublishedRun | str) -> Reestimate:
+def reestimate(run: PublishedRun | str, price: PriceConvention = "on_demand") -> Reestimate:
     """Estimate a published run from its model, tokens and accelerators.
 
     GPU-hours, cost, energy and utilization of the row are not used, so the estimate is a prediction. PUE and grid
@@ -269,6 +271,8 @@ def reestimate(run: PublishedRun | str) -> Reestimate:
     ----------
     run : PublishedRun or str
         Published run, or its id.
+    price : str
+        Convention of the price: "on_demand", "contract" or "published"; see `Rental`.
 
     Returns
     -------
@@ -288,29 +292,32 @@ def reestimate(run: PublishedRun | str) -> Reestimate:
     True
     """
     run = published_runs()[run] if isinstance(run, str) else run
-    scenario, price_source = scenario_of(run)
+    scenario, price_source = scenario_of(run, price)
     fitted = run.id in {shipped.id for shipped in shipped_runs()}
     return Reestimate(run, estimate(scenario), price_source, fitted)
 
 
-def reestimates(runs: PublishedRuns | None = None) -> Reestimates:
+def reestimates(runs: PublishedRuns | None = None, price: PriceConvention = "on_demand") -> Reestimates:
     """Estimate published runs from their models, tokens and accelerators.
 
     Parameters
     ----------
     runs : PublishedRuns, optional
         Runs to estimate, as `published_runs` returns them; default all.
+    price : str
+        Convention of the price: "on_demand", "contract" or "published"; see `Rental`.
 
     Returns
     -------
     Reestimates
         A sequence of `Reestimate`; `.skipped` gives the reason for each run without an estimate.
     """
+    check_convention(price)
     estimated, skipped = [], {}
     runs = published_runs() if runs is None else runs
     for run in runs:
         try:
-            estimated.append(reestimate(run))
+            estimated.append(reestimate(run, price))
         except CostModelError as error:
             skipped[run.id] = str(error)
     return Reestimates(estimated, skipped, runs)
@@ -327,13 +334,15 @@ def _basis(run: PublishedRun) -> str:
     return "" if cost is None else cost.basis
 
 
-def scenario_of(run: PublishedRun) -> tuple[Scenario, str]:
+def scenario_of(run: PublishedRun, price: PriceConvention = "on_demand") -> tuple[Scenario, str]:
     """Return the scenario of a published run and the source of its price.
 
     Parameters
     ----------
     run : PublishedRun
         Published run.
+    price : str
+        Convention of the price: "on_demand", "contract" or "published"; see `Rental`.
 
     Returns
     -------
@@ -353,7 +362,7 @@ def scenario_of(run: PublishedRun) -> tuple[Scenario, str]:
     accelerator = inputs.accelerator.name
     precision = _precision(run, inputs)
     count = run.count or _usual_count(inputs, precision)
-    prices, price_source = rental(accelerator, run.priced_on, count)
+    prices, price_source = rental(accelerator, run.priced_on, count, price, run.row)
     row = run.row
     site = {
         name: float(row[column])

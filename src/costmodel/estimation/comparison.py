@@ -89,7 +89,13 @@ class Comparison(rendering.Shown):
     def _footer(self) -> str:
         stamp = next(iter(self.estimates.values())).stamp()
         version = f"costmodel {stamp['version']}, data {stamp['data_hash']}, seed {stamp['seed']}"
-        return f"in brackets: {DEFAULT_LEVEL:.0%} intervals; {version}"
+        remarks = [
+            f"{column}: {OUTPUTS[name].title}: {note}"
+            for column, result in self.estimates.items()
+            for name in OUTPUTS
+            if (note := result.note(name))
+        ]
+        return "\n".join([*remarks, f"in brackets: {DEFAULT_LEVEL:.0%} intervals; {version}"])
 
     def _cells(self) -> list[dict[str, str]]:
         rows = []

@@ -239,6 +239,13 @@ class Estimate(Result):
             row["share"] = row["swing"] ** 2 / total if total else 0.0
         return sorted(rows, key=lambda row: -row["swing"])
 
+    def note(self, name: str) -> str:
+        value, price = self.value(name), self.inputs.get("prices.price")
+        if isinstance(value, Missing):
+            return value.reason if value in self.missing.values() else ""
+        proxy = price is not None and price.provenance.kind == "assumed"
+        return price.provenance.caution if name == "cost" and price is not None and proxy else ""
+
     def notes(self) -> list[str]:
         lines = list(dict.fromkeys(entry.reason for entry in self.missing.values()))
         uncertain = [
@@ -276,7 +283,8 @@ class Estimate(Result):
             "scenario": self.scenario.to_data(),
             "figures": figures,
             "inputs": listed,
-            "missing": {path: entry.reason for path, entry in self.missing.items()},
+            "missing": {path: entry.reason for path, entry in self.missing.items()}
+            | {name: note for name in OUTPUTS if name not in figures and (note := self.note(name))},
         }
 
     def cite(self) -> str:

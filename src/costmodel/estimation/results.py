@@ -54,6 +54,16 @@ class Result(rendering.Shown, ABC):
     def notes(self) -> list[str]:
         """Return the notes below the table: assumptions, cautions, layout and date of the price."""
 
+    def note(self, name: str) -> str:
+        """Return the remark on a figure, or "": the input that it lacks, or the price proxy that it rests on.
+
+        Parameters
+        ----------
+        name : str
+            Figure of the results, such as "cost"; see `Estimate.rows`.
+        """
+        return ""
+
     @abstractmethod
     def cite(self) -> str:
         """Return how to cite the library, then the sources of all looked-up inputs, one per line."""
@@ -143,7 +153,7 @@ class Result(rendering.Shown, ABC):
         return self.quantity("electricity_cost")
 
     def rows(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
-        """Return the known figures as rows: quantity, value, low, high, unit, level.
+        """Return the known figures as rows: quantity, value, low, high, unit, level, note.
 
         Parameters
         ----------
@@ -161,7 +171,7 @@ class Result(rendering.Shown, ABC):
             low, high = (bound * factor for bound in self.bounds(name, level))
             unit = "" if output.shown == "1" else output.shown
             row = {"quantity": name, "value": value * factor, "low": low, "high": high, "unit": unit, "level": level}
-            rows.append(row)
+            rows.append({**row, "note": self.note(name)})
         return rows
 
     def to_frame(self) -> pd.DataFrame:
@@ -176,20 +186,25 @@ class Result(rendering.Shown, ABC):
         rows = []
         for name, output in OUTPUTS.items():
             value = self.value(name)
+            title = f"{output.title} ({self.scope.replace('_', ' ')})" if name == "cost" else output.title
+            note = self.note(name)
             if isinstance(value, Missing):
+                if note:
+                    rows.append({"": title, "value": "not known", "80 % interval": note})
                 continue
             low, high = self.bounds(name)
             ends = (rendering.amount(end, output.rendered) for end in (low, high))
             exact = "" if output.rendered == "probability" else "exact"
             between = exact if low == high else " to ".join(ends)
-            title = f"{output.title} ({self.scope.replace('_', ' ')})" if name == "cost" else output.title
+            between = "; ".join(part for part in (between, note) if part)
             rows.append({"": title, "value": rendering.amount(value, output.rendered), "80 % interval": between})
         return rows
 
     def _footer(self) -> str:
         stamp = self.stamp()
         stamp_line = f"costmodel {stamp['version']}, data {stamp['data_hash']}, seed {stamp['seed']}"
-        return "\n".join([*self.notes(), stamp_line])
+        shown = {self.note(name) for name in OUTPUTS}  # in the rows already
+        return "\n".join([*(line for line in self.notes() if line not in shown), stamp_line])
 
     def _known(self, name: str) -> float:
         if name not in OUTPUTS:

@@ -48,6 +48,11 @@ class Total(Result):
         total: NDArray[np.float64] = np.sum([part.draws(name, count) for part in self.parts], axis=0)
         return total
 
+    def note(self, name: str) -> str:
+        if name not in OUTPUTS or not OUTPUTS[name].additive:
+            return ""
+        return "; ".join(dict.fromkeys(note for part in self.parts if (note := part.note(name))))
+
     def notes(self) -> list[str]:
         notes = dict.fromkeys(note for part in self.parts for note in part.notes())
         return [f"sum of {len(self.parts)} estimates in sequence", *notes]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, get_args
@@ -31,6 +31,8 @@ STALE_AFTER = dt.timedelta(days=constant("stale_after"))
 EQUAL_PRICES = 1e-6
 """Standard deviation of ln price below which prices count as equal: they do not show the spread of the market [1]."""
 _INDEX = "index:"
+MOST_LISTED = 5
+"""Prices that a message lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,19 @@ class GPUPrice:
     spread: Interval | None = None
     """80 % interval over the providers; only of the market price."""
     facts: tuple[GPUPrice, ...] = ()
-    """The prices of single providers that the market price is the median of."""
+    """The prices of single providers that the market price is the median of, or those that a proxy is taken from."""
+    proxy: str = ""
+    """What the price was taken from, if it is a proxy: "proxy from H100-SXM, H200-SXM: ..."."""
 
     @property
     def stale(self) -> bool:
         """Whether the price is older than a year on the day for which it was looked up."""
         return self.on is not None and self.on - self.as_of > STALE_AFTER
+
+    @property
+    def in_market(self) -> bool:
+        """Whether the price belongs to the market: not of a hyperscaler and not a price index."""
+        return self.provider not in HYPERSCALERS and not self.provider.startswith(_INDEX)
 
 
 def gpu_price(
@@ -130,7 +139,8 @@ def gpu_price(
         if price.provider == name and price.purchase_model == purchase_model and region in (None, price.region)
     ]
     if not offered:
-        raise MissingFactError(f"no {purchase_model} price of {accelerator} at {name} is known; {_listed(prices)}")
+        known = _listed(prices, day, name, purchase_model)
+        raise MissingFactError(f"no {purchase_model} price of {accelerator} at {name} is known; {known}")
     first = min(price.as_of for price in offered)
     if first > day:
         raise MissingFactError(
@@ -151,6 +161,39 @@ def traced_prices(facts: Table | None = None) -> Table:
     facts = facts or table("gpu_prices")
     rows = tuple(row for row in facts.rows if row["source_url"] != UNTRACED)
     return Table(facts.name, rows, facts.columns, facts.sha256)
+
+
+def traced_by_accelerator(facts: Table | None = None) -> Mapping[str, list[GPUPrice]]:
+    """Return the prices whose source can be found, by accelerator as the table spells it.
+
+    Parameters
+    ----------
+    facts : Table, optional
+        A price table; by default that of the library.
+    """
+    return _by_accelerator(traced_prices(facts)).things
+
+
+def newest_of_providers(
+    prices: Iterable[GPUPrice], day: dt.date, count: int | None, window: dt.timedelta
+) -> list[GPUPrice]:
+    """Return the newest price of each provider, of prices up to a window before a day.
+
+    Parameters
+    ----------
+    prices : iterable of GPUPrice
+        Prices of one accelerator and one purchase model.
+    day : datetime.date
+    count : int or None
+        Accelerators needed [1].
+    window : datetime.timedelta
+        Oldest age of a price.
+    """
+    by_provider: dict[str, list[GPUPrice]] = {}
+    for price in prices:
+        if dt.timedelta(0) <= day - price.as_of <= window:
+            by_provider.setdefault(price.provider, []).append(price)
+    return [_newest(group, day, count) for group in by_provider.values()]
 
 
 def vintage(facts: Table | None = None) -> dt.date:
@@ -190,19 +233,14 @@ def _market_price(
     accelerator: str, purchase_model: str, prices: list[GPUPrice], day: dt.date, count: int | None
 ) -> GPUPrice:
     """Return the median over providers of their newest prices within the window before a day, with its spread."""
-    by_provider: dict[str, list[GPUPrice]] = {}
-    for price in prices:
-        in_market = price.provider not in HYPERSCALERS and not price.provider.startswith(_INDEX)
-        in_window = dt.timedelta(0) <= day - price.as_of <= MARKET_WINDOW
-        if in_market and in_window and price.purchase_model == purchase_model:
-            by_provider.setdefault(price.provider, []).append(price)
-    if not by_provider:
+    offered = [price for price in prices if price.in_market and price.purchase_model == purchase_model]
+    newest = newest_of_providers(offered, day, count, MARKET_WINDOW)
+    if not newest:
         earlier = [price for price in prices if price.as_of <= day]
         raise MissingFactError(
             f"no {purchase_model} price of {accelerator} on the market is known in the 180 days up to {day}; "
-            f"{_listed(earlier or prices)}"
+            f"{_listed(earlier or prices, day, '', purchase_model)}"
         )
-    newest = [_newest(group, day, count) for group in by_provider.values()]
     values = [price.usd_per_gpu_hour for price in newest]
     typical = median(values)
     sd = market_spread(values) if len(values) > 2 else 0.0
@@ -210,7 +248,7 @@ def _market_price(
     if assumed is not None and sd < EQUAL_PRICES:
         sd = math.log(assumed.quantile(0.9)) / normal_quantile(0.9)
     factor = math.exp(sd * normal_quantile(0.9))
-    names = ", ".join(sorted(by_provider))
+    names = ", ".join(sorted(price.provider for price in newest))
     return GPUPrice(
         accelerator=accelerator,
         provider=MARKET,
@@ -235,10 +273,21 @@ def _newest(prices: list[GPUPrice], day: dt.date, count: int | None) -> GPUPrice
     return min(fitting, key=lambda price: (-(price.gpus_per_instance or 1), price.region, price.usd_per_gpu_hour))
 
 
-def _listed(prices: list[GPUPrice]) -> str:
-    """Return the offers of prices in words, for messages."""
-    offers = sorted({f"{price.provider} ({price.purchase_model}, from {price.as_of})" for price in prices})
-    return f"known: {', '.join(offers[:8])}{', ...' if len(offers) > 8 else ''}"
+def _listed(prices: list[GPUPrice], day: dt.date, provider: str, purchase_model: str) -> str:
+    """Return the nearest prices in words, for messages: of the provider, the purchase model, then the day."""
+    newest: dict[tuple[str, str], GPUPrice] = {}
+    for price in sorted(prices, key=lambda price: abs(price.as_of - day), reverse=True):
+        newest[price.provider, price.purchase_model] = price
+
+    def far(price: GPUPrice) -> tuple[bool, bool, bool, dt.timedelta, str]:
+        model = price.purchase_model
+        return price.provider != provider, model != purchase_model, model != "on_demand", abs(price.as_of - day), model
+
+    offers = [
+        f"{price.provider} ({price.purchase_model}, {price.usd_per_gpu_hour:g} USD/h of {price.as_of})"
+        for price in sorted(newest.values(), key=far)
+    ]
+    return f"known: {', '.join(offers[:MOST_LISTED])}{', ...' if len(offers) > MOST_LISTED else ''}"
 
 
 def _prices_of(by_accelerator: Names[list[GPUPrice]], name: str, facts: Table) -> tuple[str, list[GPUPrice]]:

@@ -13,13 +13,26 @@ from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure, Provenance, Table, read_csv
 from costmodel.hardware.accelerator import accelerator_names
 from costmodel.market.gpu_prices import MARKET, GPUPrice, PurchaseModel, gpu_price, traced_prices
+from costmodel.market.price_proxies import price_proxy
+from costmodel.market.published_prices import published_price
 
 if TYPE_CHECKING:
     from costmodel.foundation.fields import DateLike, RangeLike
 
+PriceConvention = Literal["on_demand", "contract", "published"]
+CONVENTIONS: dict[str, tuple[PurchaseModel, ...]] = {
+    "on_demand": ("on_demand",),
+    "contract": ("reserved_1y", "reserved_3y"),
+    "published": (),
+}
+"""Purchase models that a price convention uses, the default first; a published price has none."""
+
 
 class Rental(Spec):
     """Rented accelerators: `Rental()` is the market price on demand, from the newest prices.
+
+    A market price that is not known gets a proxy, which names what it was taken from; see
+    `costmodel.market.price_proxies`.
 
     Examples
     --------
@@ -35,6 +48,7 @@ class Rental(Spec):
             self,
             *,
             provider: str = ...,
+            convention: PriceConvention | None = ...,
             purchase_model: PurchaseModel = ...,
             on: DateLike | None = ...,
             region: str | None = ...,
@@ -46,6 +60,13 @@ class Rental(Spec):
     provider: str = Field(
         default=MARKET,
         description='A provider of the price table, or "market": the median of all providers but hyperscalers.',
+    )
+    convention: PriceConvention | None = Field(
+        default=None,
+        description='What the price is said in: "on_demand", the list price of a GPU-hour without commitment; '
+        '"contract", the price of a commitment of one year (of three with `purchase_model`), as large laboratories '
+        'pay; "published", the price per GPU-hour by which the newest publication about a run on the accelerator '
+        "turned its GPU-hours into dollars. Default: that of `purchase_model`.",
     )
     purchase_model: PurchaseModel = Field(
         default="on_demand",
@@ -66,12 +87,36 @@ class Rental(Spec):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        looked_up = {"provider", "purchase_model", "on", "region", "table"} & self.model_fields_set
+        looked_up = {"provider", "convention", "purchase_model", "on", "region", "table"} & self.model_fields_set
+        looked_up -= {"convention"} if self.convention is None else set()
         if self.price is not None and looked_up:
             raise ValueError(f"price is given, so {', '.join(sorted(looked_up))} has no effect; leave one out")
         if self.price is None and self.per == "instance":
             raise ValueError("per='instance' needs a given price")
+        if self.convention is not None:
+            self._check_convention(self.convention)
         return self
+
+    def _check_convention(self, convention: PriceConvention) -> None:
+        """Raise ValueError if other fields contradict the convention or have no effect with it."""
+        models = CONVENTIONS[convention]
+        if convention == "published":
+            unused = {"provider", "purchase_model", "region", "table"} & self.model_fields_set
+            if unused:
+                raise ValueError(f"convention is 'published', so {', '.join(sorted(unused))} has no effect")
+        elif "purchase_model" in self.model_fields_set and self.purchase_model not in models:
+            listed = " or ".join(repr(model) for model in models)
+            raise ValueError(
+                f"purchase_model {self.purchase_model!r} contradicts convention {convention!r}, which is {listed}; "
+                "leave one out"
+            )
+
+    @property
+    def looked_up_model(self) -> PurchaseModel:
+        """The purchase model whose price is looked up: the given one, or else that of the convention."""
+        if self.convention is None or "purchase_model" in self.model_fields_set:
+            return self.purchase_model
+        return next(iter(CONVENTIONS[self.convention]), self.purchase_model)
 
     def figure(self, accelerator: str, count: int, node_size: int) -> Figure:
         """Return the price of one accelerator [USD/hour]; see `choose_price`.
@@ -97,15 +142,60 @@ class Rental(Spec):
         count : int, optional
             Number of accelerators, for prices that depend on the size of the instance [1].
         """
-        facts = _with_library(self.table) if self.table else None
-        return _price(self, accelerator, count, facts)
+        return _price(self, accelerator, count, self._facts())
+
+    def proxy(self, accelerator: str, count: int | None = None) -> GPUPrice:
+        """Return the proxy of the market price of one accelerator, for a price that is not known.
+
+        Parameters
+        ----------
+        accelerator : str
+            Name of the catalog.
+        count : int, optional
+            Number of accelerators, for prices that depend on the size of the instance [1].
+        """
+        return _proxy(self, accelerator, count, self._facts())
+
+    def lookup_or_proxy(self, accelerator: str, count: int | None = None) -> GPUPrice:
+        """Return the price of the table, or else a proxy where the price of the market was looked for.
+
+        Parameters
+        ----------
+        accelerator : str
+            Name of the catalog.
+        count : int, optional
+            Number of accelerators, for prices that depend on the size of the instance [1].
+
+        Raises
+        ------
+        MissingFactError, UnknownNameError
+            If neither is known.
+        """
+        try:
+            return self.lookup(accelerator, count)
+        except UnknownNameError:
+            if accelerator_names().proper(accelerator) is not None:
+                raise
+            reason = f"no rental price of {accelerator} is known; give prices.price, or prices.table with it"
+            raise MissingFactError(reason) from None
+        except MissingFactError as error:
+            if self.provider.lower() != MARKET or self.convention == "published":
+                raise
+            try:
+                return self.proxy(accelerator, count)
+            except MissingFactError as without:
+                raise MissingFactError(f"{error}; no proxy: {without}") from None
+
+    def _facts(self) -> Table | None:
+        return _with_library(self.table) if self.table else None
 
 
 def choose_price(rental: Rental, accelerator: str, count: int, node_size: int) -> Figure:
     """Return the price of one accelerator that an estimate uses [USD/hour], with its uncertainty and source.
 
     A given price comes first (`Rental.price`). Otherwise `gpu_price` looks it up: the newest price of a provider on
-    or before a day, or the median of the market. Instances are rented whole: the price includes idle accelerators.
+    or before a day, or the median of the market. A market price that is not known gets a proxy (`price_proxy`), which
+    the note of the figure names. Instances are rented whole: the price includes idle accelerators.
 
     Parameters
     ----------
@@ -129,24 +219,29 @@ def choose_price(rental: Rental, accelerator: str, count: int, node_size: int) -
         price = rental.price.scaled(factor, "USD/hour") if isinstance(rental.price, Range) else rental.price * factor
         note = f"per instance of {size}, {billed(count, size)} of {count} billed" if size > 1 else ""
         return Figure(middle(price), price if isinstance(price, Range) else None, Provenance("given", note=note))
-    try:
-        looked_up = rental.lookup(accelerator, count)
-    except UnknownNameError:
-        if accelerator_names().proper(accelerator) is not None:
-            raise
-        reason = f"no rental price of {accelerator} is known; give prices.price, or prices.table with it"
-        raise MissingFactError(reason) from None
+    looked_up = rental.lookup_or_proxy(accelerator, count)
     factor = billed(count, looked_up.gpus_per_instance or 1) / count
-    old = f"prices.price: the price of {looked_up.as_of} is older than a year" if looked_up.stale else ""
-    provenance = Provenance("looked up", _source(looked_up), str(looked_up.as_of), _note(looked_up, count), caution=old)
+    if looked_up.proxy:
+        note = f"{looked_up.proxy}, for {looked_up.on}"
+        caution = f"prices.price: {looked_up.proxy}"
+        provenance = Provenance("assumed", _source(looked_up), str(looked_up.as_of), note, caution)
+    else:
+        old = f"prices.price: the price of {looked_up.as_of} is older than a year" if looked_up.stale else ""
+        provenance = Provenance("looked up", _source(looked_up), str(looked_up.as_of), _note(looked_up, count), old)
     return Figure(looked_up.usd_per_gpu_hour * factor, looked_up.spread, provenance)
 
 
 @lru_cache(maxsize=256)
 def _price(rental: Rental, accelerator: str, count: int | None, facts: Table | None) -> GPUPrice:
-    return gpu_price(
-        accelerator, rental.provider, rental.purchase_model, rental.on, count=count, region=rental.region, facts=facts
-    )
+    if rental.convention == "published":
+        return published_price(accelerator, rental.on)
+    model = rental.looked_up_model
+    return gpu_price(accelerator, rental.provider, model, rental.on, count=count, region=rental.region, facts=facts)
+
+
+@lru_cache(maxsize=256)
+def _proxy(rental: Rental, accelerator: str, count: int | None, facts: Table | None) -> GPUPrice:
+    return price_proxy(accelerator, rental.looked_up_model, rental.on, count=count, facts=facts)
 
 
 def billed(count: int, size: int) -> int:

@@ -347,6 +347,8 @@ def _fit(request: FitRequest, scenario: Scenario) -> Fit:
     if fit.memory is not None and fit.memory * MEMORY_ERROR > capacity:
         notes.append("tight")
     notes += [f"{name} unknown" for name, value in (("cost", cost), ("carbon", carbon)) if value is None]
+    if cost is not None and (note := result.note("cost")):
+        notes.append(note)
     time = figures["wall_time"]
     reasons = [f"time: {time.reason}"] if isinstance(time, Missing) else []
     reasons += _constraint_violations(request, figures)

@@ -234,7 +234,7 @@ class _Request:
             horizons = [_years(on, _end(year)) for year in years]
             falls = declines({"hardware": (factor("hardware"),)}, horizons, self.paths, self.seed)["hardware"]
             return "hardware", falls, factor("hardware").source
-        name = price_class(scenario.prices.provider, scenario.prices.purchase_model)
+        name = price_class(scenario.prices.provider, scenario.prices.looked_up_model)
         path = rental_path(name)
         prices = self._paths(path, "rent", on, years)
         return f"rental price, {name}", -np.log(prices), path.source

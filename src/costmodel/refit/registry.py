@@ -12,6 +12,7 @@ from costmodel.refit import (
     decode,
     finetunes,
     power,
+    price_proxies,
     realized_efficiency,
     rental_paths,
     software,
@@ -75,6 +76,7 @@ REFITS: dict[str, Refit] = {
         decline.refit, ("fitted/decline", "fitted/folds/decline"), ("measurements/cost_decline",), SEARCHED
     ),
     "rental_paths": Refit(rental_paths.refit, ("fitted/rental_paths",), ("gpu_prices",), SEARCHED),
+    "price_proxies": Refit(price_proxies.refit, ("fitted/price_proxies",), ("gpu_prices",), CLOSED_FORM),
     "trends": Refit(trends.refit, ("fitted/trends",), ("facts/accelerators", "gpu_prices"), CLOSED_FORM),
 }  # fmt: skip
 """All refits, in an order in which each comes after those whose tables it reads."""
