@@ -36,6 +36,7 @@ _SCORED = {
     "power": _Kind("wall power", "measurements/measured_power"),
     "energy": _Kind("energy", "measurements/energy"),
     "price_proxies": _Kind("prices per GPU-hour", "gpu_prices"),
+    "throughput": _Kind("MFU, their source left out", "measurements/accelerator_throughput"),
     "serving": _Kind("output tokens per second", None),
 }
 """Kinds of cases with scores."""
@@ -85,7 +86,12 @@ def validate(
         print_json(scored)
         return
     print(_scores(scored, predicted))
-    for key, of in (("memory", "peak memory"), ("cost", "dollars"), ("other_workloads", "wall power, other workloads")):
+    for key, of in (
+        ("memory", "peak memory"),
+        ("cost", "dollars"),
+        ("other_workloads", "wall power, other workloads"),
+        ("generation", "MFU, their generation left out"),
+    ):
         if key in scored:
             print(f"\n{_scores(scored[key], of)}")
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
     from costmodel.hardware.accelerator import Accelerator
     from costmodel.hardware.site import Site
+    from costmodel.training.layouts.least_memory import LeastMemory
     from costmodel.training.recipes.registry import AnyRecipe
 
 GIVEN = Provenance("given")
@@ -128,12 +129,19 @@ def _put_recipes(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[tuple[
         put(measured.name, measured.unit, _given(measured.value)._replace(provenance=_MEASURED))
     elif any((stage.timing, stage.utilization) == ("utilization", "mfu") for stage in stages):
         put("mfu", "1", job_speed.figures[0])
+    _put_memory(job_speed, put)
+    return tuple(stages), tuple(purchases)
+
+
+def _put_memory(job_speed: Speed, put: Put) -> None:
+    """Put the peak memory and the probability to fit; without a layout only the latter, of the least memory."""
     if job_speed.rollouts:
         put("rollout_memory", "GiB", _rollout_memory(job_speed))
     if job_speed.memory:
         put("memory", "GiB", _peak_memory(job_speed))
         put("fit_probability", "1", _fit_probability(job_speed))
-    return tuple(stages), tuple(purchases)
+    elif job_speed.least_memory is not None:
+        put("fit_probability", "1", _least_fit_probability(job_speed.least_memory))
 
 
 class _Timed(NamedTuple):
@@ -298,6 +306,17 @@ def _fit_probability(job_speed: Speed) -> Figure:
         caution = f"the job fits in memory with a probability of {percent(probability)}"
     source = "data/fitted/memory.csv"
     return Figure(probability, None, Provenance("fitted", source, note=note, caution=caution))
+
+
+def _least_fit_probability(least: LeastMemory) -> Figure:
+    """Return the probability that a job fits in its layout with least memory [1], with a caution where it may not."""
+    needs = f"{least.needed / GIB:.1f} of {least.usable / GIB:.1f} GiB"
+    note = f"{least.what} need {needs}; the layout of the job is not planned"
+    caution = ""
+    if least.probability < SAFE_PROBABILITY:
+        caution = f"the job fits in memory with a probability of {percent(least.probability)} at most"
+    source = "data/fitted/memory.csv"
+    return Figure(least.probability, None, Provenance("fitted", source, note=note, caution=caution))
 
 
 def _put_goodput(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[str, ...]:

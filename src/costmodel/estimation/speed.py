@@ -17,10 +17,12 @@ from costmodel.estimation.pass_speed import MOST_MFU, Rollout, generated, pass_m
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
 from costmodel.foundation.ranges import Range, between, middle
 from costmodel.foundation.tables import Figure, Provenance, default
-from costmodel.training.jobs.utilization import default_mfu
+from costmodel.training.jobs.generation_efficiency import class_mfu
+from costmodel.training.jobs.throughput import runs_in_eight_bits
 from costmodel.training.layouts.changes import Case
 from costmodel.training.layouts.division import division_warning, settled_batch
-from costmodel.training.layouts.fitting import check_least_memory, step_fit_probability
+from costmodel.training.layouts.fitting import step_fit_probability
+from costmodel.training.layouts.least_memory import LeastMemory, check_least_memory, check_states
 from costmodel.training.layouts.planner import Plan, plan, plans
 from costmodel.training.layouts.refusal import check_fits
 from costmodel.training.layouts.step_time import (
@@ -64,6 +66,8 @@ class Speed(NamedTuple):
     """Rollout of each recipe of reinforcement learning."""
     colocated_bytes: float = 0.0
     """Most memory of a rollout engine on accelerators that also train [byte]."""
+    least_memory: LeastMemory | None = None
+    """Least memory of the recipe that needs most over all layouts, where none is planned."""
 
 
 def speed(scenario: Scenario) -> Speed:
@@ -84,7 +88,8 @@ def speed(scenario: Scenario) -> Speed:
     if scenario.gpu_hours is not None or not timed:
         return Speed("none")
     if scenario.mfu is not None:
-        _check_least_memory(scenario, timed)
+        for recipe in timed:
+            check_states(scenario.architecture, recipe, scenario.cluster)
         value = scenario.mfu
         spread = value if isinstance(value, Range) else None
         return Speed("given", figures=(Figure(middle(value), spread, Provenance("given")),))
@@ -95,8 +100,7 @@ def speed(scenario: Scenario) -> Speed:
     try:
         return _in_planned_layout(scenario, timed)
     except MissingFactError as error:
-        _check_least_memory(scenario, timed)
-        return _class_default(scenario, str(error), precision_factor)
+        return _class_default(scenario, timed, str(error), precision_factor)
 
 
 def plan_together(scenarios: Sequence[Scenario]) -> None:
@@ -121,12 +125,6 @@ def plan_together(scenarios: Sequence[Scenario]) -> None:
                 by_kernel.setdefault(recipe.trainer.attention, []).append(found)
     for kernel, step_inputs in by_kernel.items():
         plans(step_inputs, kernel)
-
-
-def _check_least_memory(scenario: Scenario, timed: list[AnyRecipe]) -> None:
-    """Raise `TooLargeError` if a recipe certainly fits in no layout, where no layout is computed."""
-    for recipe in timed:
-        check_least_memory(scenario.architecture, recipe, scenario.cluster)
 
 
 def _in_given_layout(scenario: Scenario, layout: Layout, timed: list[AnyRecipe]) -> Speed:
@@ -253,17 +251,27 @@ def _plan(scenario: Scenario, recipe: AnyRecipe, step_inputs: StepInputs) -> Pla
     return Plan(layout, batch, search.best.seconds, needed, parts, search.evaluated, warning)
 
 
-def _class_default(scenario: Scenario, reason: str, precision_factor: float) -> Speed:
-    moe = scenario.architecture.kind == "moe"
-    figure = default_mfu(moe, scenario.cluster.accelerator, precision_factor)
-    caution = f"MFU is the default of the class of model and accelerator, not of the step-time model: {reason}"
+def _class_default(scenario: Scenario, timed: list[AnyRecipe], reason: str, precision_factor: float) -> Speed:
+    """Return the speed of the class of model and accelerator, with the least memory that the job needs."""
+    architecture, cluster = scenario.architecture, scenario.cluster
+    checked = [check_least_memory(architecture, recipe, cluster) for recipe in timed]
+    least = min((each for each in checked if each is not None), key=lambda each: each.probability, default=None)
+    eight_bit = all(runs_in_eight_bits(cluster.accelerator, recipe.precision) for recipe in timed)
+    figure = class_mfu(architecture, cluster.accelerator, eight_bit, precision_factor)
+    caution = (
+        f"MFU is the default of the class of model and accelerator, not of the step-time model: {reason}; "
+        f"{figure.provenance.note}"
+    )
+    if least is None:
+        caution += f"; the memory of {cluster.accelerator.name} is not known: whether the job fits is not checked"
     trained = figure._replace(provenance=figure.provenance._replace(caution=caution))
-    timed = [recipe for recipe in scenario.recipes if recipe.gpu_hours is None]
-    passes = [each_pass for recipe in timed for each_pass in recipe.passes(scenario.architecture)]
-    if not any(each_pass.kind == "generate" for each_pass in passes):
-        return Speed("class", figures=(trained,))
-    figures = [figure for recipe in timed for figure in pass_mfus(scenario, recipe, None, trained)]
-    return _with_rollouts(Speed("class", figures=tuple(figures)), scenario, timed)
+    passes = [each_pass for recipe in timed for each_pass in recipe.passes(architecture)]
+    figures: tuple[Figure, ...] = (trained,)
+    if any(each_pass.kind == "generate" for each_pass in passes):
+        figures = tuple(figure for recipe in timed for figure in pass_mfus(scenario, recipe, None, trained))
+    probability = 1.0 if least is None else least.probability
+    found = Speed("class", fit_probability=probability, least_memory=least, figures=figures)
+    return found if len(figures) == 1 else _with_rollouts(found, scenario, timed)
 
 
 def goodput_figures(scenario: Scenario, basis: Basis) -> dict[str, tuple[str, Figure]]:

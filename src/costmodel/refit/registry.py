@@ -11,6 +11,7 @@ from costmodel.refit import (
     decline,
     decode,
     finetunes,
+    generation_efficiency,
     power,
     price_proxies,
     realized_efficiency,
@@ -56,6 +57,10 @@ REFITS: dict[str, Refit] = {
     ),
     "utilization": Refit(
         utilization.refit, ("fitted/utilization",), ("measurements/published_runs",), CLOSED_FORM
+    ),
+    "generation_efficiency": Refit(
+        generation_efficiency.refit, ("fitted/generation_efficiency",), ("measurements/accelerator_throughput",),
+        CLOSED_FORM,
     ),
     "realized_efficiency": Refit(
         realized_efficiency.refit, ("fitted/realized_efficiency",),

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from costmodel.comparison.rates import check_convention, rental
 from costmodel.comparison.runs import PublishedRun
 from costmodel.foundation.errors import MissingFactError
+from costmodel.foundation.ranges import Interval, between
 from costmodel.foundation.tables import default
+from costmodel.training.jobs.generation_efficiency import efficiency_row, interval, is_measured
 from costmodel.training.jobs.modeled_runs import modeled_run
 from costmodel.training.jobs.published import Run, by_organization, read_runs
 from costmodel.training.jobs.realized_efficiency import realized_efficiency
@@ -25,7 +27,8 @@ def validate_published_runs(table: Table, price: PriceConvention | None = None) 
     """Score the default utilization on a table of pretraining runs, and the dollars in a price convention.
 
     The layout is planned where the layers of the model are known and steps were measured on the generation of the
-    accelerator; otherwise the utilization is that of the class, as in `estimate`. A run that the defaults were fitted
+    accelerator; otherwise the utilization is that of the class, or of the generation where its throughput was
+    published, as in `estimate`. A run that the defaults were fitted
     on is predicted by a fit without its organization, any other run by the shipped defaults. Families are
     organizations: their runs share a set-up.
 
@@ -100,6 +103,15 @@ def _case(run: Run, by_class: Utilization, left_out: str) -> Case:
         return Case(run.id, run.organization, hours / efficiency.value, run.gpu_hours, intervals)
     most = run.flops / (run.accelerator.peak() * default("goodput").value * 3600)
     for level in LEVELS:
-        mfu = by_class.mfu(run.moe, run.accelerator.generation, level)
+        mfu = _class_mfu(run, by_class, level)
         intervals[level] = most / mfu.high, most / mfu.low
     return Case(run.id, run.organization, most / mfu.median(), run.gpu_hours, intervals)
+
+
+def _class_mfu(run: Run, by_class: Utilization, level: float) -> Interval:
+    """Return the interval of the MFU of a class [1]: by generation where its throughput was published."""
+    if not is_measured(run.accelerator):
+        return by_class.mfu(run.moe, run.accelerator.generation, level)
+    active = float(run.architecture.parameters.active)
+    low, high = interval(efficiency_row(run.moe, run.accelerator), active, level)
+    return between(low, high, level=level).settled("logitnormal")

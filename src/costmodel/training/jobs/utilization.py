@@ -157,10 +157,22 @@ def default_mfu(moe: bool, accelerator: Accelerator, of_bf16: float = 1.0) -> Fi
     scale = of_bf16 / default("goodput").value
     low, high = float(row["low"]) * scale, float(row["high"]) * scale
     spread = between(low, high, level=float(row["level"])).settled("logitnormal")
-    unseen = f"{accelerator.generation or 'unknown'}, a generation without published runs"
+    unseen = (
+        f"{accelerator.generation or 'unknown'}, a generation without published runs: no measurement; wide interval"
+    )
     which = accelerator.generation if is_known else unseen
     note = f"{kind} on {which}: {row['note']}"
     return Figure(spread.median(), spread, Provenance("fitted", row["source"], note=note))
+
+
+def has_class(generation: str) -> bool:
+    """Return whether an accelerator generation has published runs.
+
+    Parameters
+    ----------
+    generation : str
+    """
+    return generation != OTHER and any(row["generation"] == generation for row in table("fitted/utilization").rows)
 
 
 @lru_cache(maxsize=1)

@@ -9,15 +9,9 @@ from costmodel.foundation.arrays import N, largest, log
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import normal_probability, normal_quantile
 from costmodel.foundation.tables import constant
-from costmodel.foundation.units import GIB
-from costmodel.training.recipes.passes import passes_of
-from costmodel.training.step.numerics import optimizer_bytes_per_parameter
 
 if TYPE_CHECKING:
-    from costmodel.architecture.specification import Architecture
-    from costmodel.hardware.cluster import Cluster
     from costmodel.training.layouts.step_time import StepInputs
-    from costmodel.training.recipes.registry import AnyRecipe
     from costmodel.training.step.configuration import HardwareRates
 
 MEMORY_ERROR = constant("memory_error")
@@ -82,30 +76,3 @@ def step_fit_probability(inputs: StepInputs, needed: N, on_host: N) -> N:
     """
     on_accelerator = fit_probability(needed + inputs.auxiliary_bytes, float(inputs.hardware.memory))
     return on_accelerator * host_fit_probability(inputs.hardware, on_host)
-
-
-def check_least_memory(architecture: Architecture, recipe: AnyRecipe, cluster: Cluster) -> None:
-    """Raise `TooLargeError` if a model certainly fits in no layout, in the memory of accelerators and host together.
-
-    The bound is weights, master weights and optimizer moments, shared out evenly over all accelerators, and the
-    auxiliary models. It needs parameter counts only, so it also holds where the step-time model does not apply.
-
-    Parameters
-    ----------
-    architecture : Architecture
-    recipe : recipe
-    cluster : Cluster
-    """
-    usable = cluster.accelerator.usable_memory
-    if usable is None:
-        return
-    numerics = next(step.numerics for step in passes_of(recipe, architecture) if step.kind == "train")
-    per_parameter = numerics.weight + numerics.trained * optimizer_bytes_per_parameter(numerics, 1.0)
-    states = per_parameter * architecture.parameters.total + recipe.auxiliary_bytes(architecture)
-    needed = float(states) / recipe.training_gpus(cluster.count)
-    on_host, _ = cluster.host_memory_per_accelerator
-    if fit_probability(needed, usable + on_host) < LEAST_PROBABILITY:
-        raise TooLargeError(
-            f"cluster: the model does not fit: weights and optimizer states need at least {needed / GIB:,.1f} GiB per "
-            f"GPU; {usable / GIB:.1f} GiB are usable, and about {on_host / GIB:,.0f} GiB of host memory"
-        )
