@@ -81,6 +81,7 @@ def test_metered_accelerators_have_the_interval_of_runs_left_out_of_the_fit():
         figure = training_power(load_accelerator(name))
         assert power_spread(load_accelerator(name)) == spread
         assert figure.provenance.kind == "fitted" and "metered" in figure.provenance.note
+        assert "mlcommons" in figure.provenance.source
         assert figure.spread.quantile(0.9) / figure.value == pytest.approx(
             2.718281828 ** (1.2815516 * spread), rel=1e-4
         )
@@ -180,6 +181,18 @@ def test_generation_draws_the_power_of_generation():
     whole = job(cm.GRPO(**rollouts)).value
     assert idle < whole < busy
     assert whole == pytest.approx(generation, rel=0.12)
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("TPU-v3", 245, 310), ("TPU-v4", 326, 378.5)])
+def test_pretraining_on_tpus_draws_what_is_published(name, low, high):
+    """Patterson et al. 2021, Table 4 (TPU v3); GLaM and PaLM (TPU v4)."""
+    assert low < job(cm.Pretraining(tokens="1T"), name, 512).value < high
+
+
+def test_the_note_says_the_utilization_and_the_load():
+    note = job(cm.Pretraining(tokens="1T"), mfu=0.1, goodput=1.0).provenance.note
+    load = power_model().load(0.1, "hopper")
+    assert note == f"10 % of the bf16 peak: {load * 100:.0f} % of the TDP, with the server; metered runs"
 
 
 def test_a_given_power_is_taken_as_it_is():

@@ -55,9 +55,10 @@ def job_power(
         load = GENERATION_LOAD
     else:
         load = _load(scenario, scenario.recipes[0], results.get("flops"), results.get("gpu_hours"))
-    utilization = results.get("utilization")
-    known = f"utilization {percent(utilization)}" if isinstance(utilization, float) else "busy"
-    return power_at_load(scenario.cluster.accelerator, load, f"{known}: {percent(load)} of the TDP")
+    utilization = results["utilization"] if isinstance(results.get("utilization"), float) else None
+    accelerator = scenario.cluster.accelerator
+    known = f"{percent(utilization)} of the {accelerator.usual_precision} peak" if utilization else "busy"
+    return power_at_load(accelerator, load, f"{known}: {percent(load)} of the TDP")
 
 
 def _stage_load(scenario: Scenario, stage: Stage, results: Results) -> float:

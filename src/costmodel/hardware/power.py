@@ -27,6 +27,10 @@ METERED = "metered"
 GENERATION_LOAD = constant("generation_load")
 """Power of an accelerator that generates tokens, over its design power [1]."""
 LEVEL = 0.8
+_METERS = (
+    "fitted by costmodel refit power on data/measurements/measured_power.csv (mlcommons training results v4.0 to v5.0, "
+    "power logs; arXiv 2104.10350)"
+)
 
 
 class PowerModel(NamedTuple):
@@ -166,7 +170,7 @@ def power_at_load(accelerator: Accelerator, load: float, note: str, cooling: Coo
     share = (load + model.server_share(server, cooling)) * model.factor(accelerator.name)
     is_metered = accelerator.name in metered_accelerators()
     if is_metered:
-        provenance = Provenance("fitted", "data/fitted/power.csv", note=f"{note}, with the server; metered runs")
+        provenance = Provenance("fitted", _METERS, note=f"{note}, with the server; metered runs")
     else:
         provenance = Provenance("assumed", server.source, note=f"{note}, with the server; no metered run")
     if isinstance(accelerator.tdp, Range):
