@@ -37,6 +37,7 @@ _SCORED = {
     "energy": _Kind("energy", "measurements/energy"),
     "price_proxies": _Kind("prices per GPU-hour", "gpu_prices"),
     "throughput": _Kind("MFU, their source left out", "measurements/accelerator_throughput"),
+    "mlperf": _Kind("time to train", None),
     "serving": _Kind("output tokens per second", None),
 }
 """Kinds of cases with scores."""
@@ -94,6 +95,9 @@ def validate(
     ):
         if key in scored:
             print(f"\n{_scores(scored[key], of)}")
+    if "ratios" in scored:
+        ratios = [{"cases": name, "median ratio": f"{value:.2f}"} for name, value in scored["ratios"].items()]
+        print(f"\n{text(ratios, footer='predicted / measured')}")
 
 
 def _scores(scored: dict[str, Any], predicted: str) -> str:
