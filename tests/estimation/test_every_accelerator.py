@@ -8,7 +8,9 @@ import costmodel as cm
 from costmodel.estimation.chain import Missing
 from costmodel.foundation.tables import table
 from costmodel.hardware.accelerator import accelerator_names
+from costmodel.scaling.laws.hoffmann import HoffmannLaw
 
+LAW = HoffmannLaw(E=1.8172, A=482.01, B=2085.43, alpha=0.3478, beta=0.3658)
 WITHOUT_BF16 = {"P100", "V100", "T4", "RTX-2080"}
 UNKNOWN = {"K80": "peak", "Max-1550": "peak", "Ascend-920": "price", "MTIA-v2": "price"}
 """Accelerators without a cost, and what is not known about them."""
@@ -82,3 +84,18 @@ def test_a_fit_on_an_accelerator_with_a_proxy_says_so():
     )
     notes = {fit.scenario.cluster.accelerator.name: " ".join(fit.notes) for fit in fits.possible}
     assert "proxy from" in notes["H800-SXM"] and "proxy" not in notes["H100-SXM"]
+
+
+def test_no_result_with_dollars_hides_a_proxy():
+    proxy, known = run("H800-SXM", mfu=0.3), run("H100-SXM", mfu=0.3)
+    note = cm.estimate(proxy).note("cost")
+    project = cm.Project(name="p", runs=[{"name": "big", "scenario": proxy}, {"name": "small", "scenario": known}])
+    assert [line for line in project.budget().notes() if "proxy" in line] == [f"run 'big': {note}"]
+    swept = cm.sweep(proxy, {"cluster.accelerator": ["H800-SXM", "H100-SXM"]})
+    assert [row["note"] for row in swept.rows()] == [note, ""] and "cost of 1: prices.price: proxy" in str(swept)
+    assert note in str(cm.project_cost(proxy, [2027])) and "proxy" not in str(cm.project_cost(known, [2027]))
+    assert note in str(cm.solve(proxy, "recipe.tokens", cost="1 kUSD"))
+    left = cm.forecast(proxy, step_time=1.0, done=10)
+    assert any(note in line for line in left.to_dict()["notes"])
+    spent = cm.allocate(LAW, proxy, "1 kUSD")
+    assert spent.to_dict()["note"] == note and "proxy from H100-SXM" in str(spent)

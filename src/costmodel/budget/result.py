@@ -260,6 +260,7 @@ class BudgetResult(rendering.Shown):
         """Return notes on the figures: probability within the total, and unusual shares."""
         chance = rendering.number(100 * self.covered)
         notes = [f"the lines stay within the total, contingency included, with a probability of {chance} %"]
+        notes += [f"run {run.run.name!r}: {note}" for run in self._runs.values() if (note := run.estimate.note("cost"))]
         lines = _sum(line.base for line in self.lines[:-1])
         for group, name in _SHARES.items():
             share = _sum(line.base for line in self.lines if line.group == group) / lines if lines else 0.0

@@ -141,7 +141,7 @@ def forecast(
         now=moment,
         pace=pace,
         predicted=None if prior.log_step_time is None else math.exp(prior.log_step_time),
-        notes=(*notes, *more, *wall_note),
+        notes=(*notes, *more, *wall_note, *((result.note("cost"),) if result.note("cost") else ())),
         stamp=result.stamp(),
     )
 

@@ -128,6 +128,7 @@ class Allocation:
             "tokens_per_parameter": self.tokens_per_parameter,
             "loss": self.loss,
             "cost": known_value(self.estimate, "cost"),
+            "note": self.estimate.note("cost"),
             "limit": self.limit,
             "size_limit": self.size_limit,
             "size_reason": self.size_reason,
@@ -161,7 +162,8 @@ class Allocation:
         if self.size_limit not in {"loss", "given"}:
             limit = f"the law does not limit the size: {self.size_reason}"
             lines = [*textwrap.wrap(limit, rendering.WIDTH, subsequent_indent="  "), *lines]
-        return "\n".join([table, *lines])
+        note = self.estimate.note("cost")
+        return "\n".join([table, *lines, *textwrap.wrap(note, rendering.WIDTH, subsequent_indent="  ")])
 
 
 def allocate(

@@ -73,6 +73,7 @@ class Solution:
             text = f"{answer} meets {met} ({achieved}){interval}"
         else:
             text = f"{answer} brings {self.figure} to {target}{interval}"
+        text += f"\n{self.estimate.note(self.figure)}" if self.estimate.note(self.figure) else ""
         return f"{text}\n{self.note}" if self.note else text
 
     def _repr_html_(self) -> str:

@@ -149,10 +149,12 @@ class Sweep(rendering.Shown):
         return estimate(self.scenario.replace(self.changes[row]))
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row per combination: swept values, figures with the ends of their intervals, layout and reason.
+        """Return one row per combination: swept values, figures with the ends of their intervals, layout, note
+        and reason.
 
-        Figures are in the units of `units`; None where they are not known. `reason` says why a combination is not
-        possible; it is empty for others.
+        Figures are in the units of `units`; None where they are not known. `note` names the price proxy of
+        the cost, or says why the cost is not known. `reason` says why a combination is not possible; it is empty for
+        others.
         """
         return [changes | figures for changes, figures in zip(self.changes, self._figures, strict=True)]
 
@@ -195,6 +197,9 @@ class Sweep(rendering.Shown):
         reasons = Counter(figures["reason"] for figures in self._figures if figures["reason"])
         for reason, number in reasons.most_common():
             lines += textwrap.wrap(f"{number:,} not possible: {' '.join(reason.split())}", rendering.WIDTH)
+        remarks = Counter(figures["note"] for figures in self._figures if figures["note"])
+        for note, number in remarks.most_common():
+            lines += textwrap.wrap(f"cost of {number:,}: {note}", rendering.WIDTH)
         return "\n".join(lines)
 
 
@@ -236,12 +241,13 @@ def _row(
     """Return the figures of a row; `interval` is the number of draws and the level."""
     numbers = {name: None for figure in OUTPUTS for name in (figure, f"{figure}_low", f"{figure}_high")}
     if isinstance(scenario, CostModelError):
-        return {**numbers, "layout": "", "reason": str(scenario)}
+        return {**numbers, "layout": "", "note": "", "reason": str(scenario)}
     try:
         result = Estimate(scenario)
     except CostModelError as error:
-        return {**numbers, "layout": "", "reason": str(error)}
-    return {**numbers, **_figures(result, interval, drawn), "layout": _layout(result), "reason": ""}
+        return {**numbers, "layout": "", "note": "", "reason": str(error)}
+    figures = _figures(result, interval, drawn)
+    return {**numbers, **figures, "layout": _layout(result), "note": result.note("cost"), "reason": ""}
 
 
 def _figures(result: Estimate, interval: tuple[int, float], drawn: _Arrays) -> dict[str, float]:

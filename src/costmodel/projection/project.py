@@ -191,18 +191,22 @@ class _Request:
         scenario, on = self.reference.scenario, _day(self.reference)
         today = self.reference.draws("cost", self.paths)
         costs, missing = {}, {}
+        proxies = dict.fromkeys([self.reference.note("cost")])
         ahead = [year for year in self.years if _end(year) > max(on, vintage())]
         for year in self.years:
             if year in ahead:
                 continue
             try:
-                costs[year] = estimate(_repriced(scenario, _end(year))).draws("cost", self.paths)
+                priced = estimate(_repriced(scenario, _end(year)))
+                costs[year] = priced.draws("cost", self.paths)
+                proxies[priced.note("cost")] = None
             except CostModelError as error:
                 missing[year] = str(error)
         parts: tuple[Part, ...] = ()
         if ahead:
             newest, since = self._newest(on)
             last = newest.draws("cost", self.paths)
+            proxies[newest.note("cost")] = None
             name, falls, source = self._run_declines(scenario, since, ahead)
             costs |= {year: last * exp(-falls[:, index]) for index, year in enumerate(ahead)}
             parts = (Part(name, dict(zip(ahead, falls.mean(axis=0).tolist(), strict=True)), source),)
@@ -212,6 +216,7 @@ class _Request:
             "rental prices of each year" if same else "same hardware to date, then the cheapest hardware of each year"
         )
         account = f"published prices to date, then {'rental price forecast' if same else 'hardware price-performance'}"
+        account = "; ".join([account, *filter(None, proxies)])
         return self._result(title, on, today, costs, missing, parts, account)
 
     def _newest(self, on: dt.date) -> tuple[Estimate, dt.date]:
