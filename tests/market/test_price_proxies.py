@@ -82,7 +82,13 @@ def test_an_accelerator_far_from_all_others_has_no_proxy():
         price_proxy("B200", on=DAY, facts=only)
     assert distance(capability("T4"), capability("B200")) > FARTHEST
     with pytest.raises(cm.MissingFactError, match="no other accelerator has a price on that day"):
-        price_proxy("B200", on="2017-01-01")
+        price_proxy("V100-32GB-PCIe", on="2018-04-01", facts=only)
+
+
+def test_an_accelerator_has_no_price_before_its_release():
+    with pytest.raises(cm.MissingFactError, match="H100-SXM was released on 2022-09-20, after 2022-09-19"):
+        price_proxy("H100-SXM", on="2022-09-19")
+    assert price_proxy("H100-SXM", on="2022-09-20").usd_per_gpu_hour > 1
 
 
 def test_the_own_last_price_comes_before_relatives():

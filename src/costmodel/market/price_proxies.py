@@ -160,14 +160,17 @@ def price_proxy(
     UnknownNameError
         If the accelerator is not in the catalog.
     MissingFactError
-        If nothing near enough has a price; the message says why.
+        If nothing near enough has a price, or the accelerator was not released on that day; the message says why.
 
     Examples
     --------
     >>> price_proxy("H800-SXM", on="2026-10-01").proxy
     'proxy from H100-SXM, GH200-96GB, H100-NVL: price per FLOP/s, GB/s and GB'
     """
-    name, day = load_accelerator(accelerator).name, day_of(on) or vintage(facts)
+    data, day = load_accelerator(accelerator), day_of(on) or vintage(facts)
+    name = data.name
+    if data.release_date is not None and day < data.release_date:
+        raise MissingFactError(f"{name} was released on {data.release_date}, after {day}")
     listed = _list_price(name, purchase_model, day, count, facts)
     if purchase_model == "on_demand":
         return _earlier(name, day, count, facts) or listed or _from_relatives(name, day, count, facts)

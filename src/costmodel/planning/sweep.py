@@ -149,8 +149,8 @@ class Sweep(rendering.Shown):
         return estimate(self.scenario.replace(self.changes[row]))
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row per combination: swept values, figures with the ends of their intervals, layout, note
-        and reason.
+        """Return one row per combination: swept values, figures with the ends of their intervals, note,
+        layout and reason.
 
         Figures are in the units of `units`; None where they are not known. `note` names the price proxy of
         the cost, or says why the cost is not known. `reason` says why a combination is not possible; it is empty for
@@ -241,13 +241,13 @@ def _row(
     """Return the figures of a row; `interval` is the number of draws and the level."""
     numbers = {name: None for figure in OUTPUTS for name in (figure, f"{figure}_low", f"{figure}_high")}
     if isinstance(scenario, CostModelError):
-        return {**numbers, "layout": "", "note": "", "reason": str(scenario)}
+        return {**numbers, "note": "", "layout": "", "reason": str(scenario)}
     try:
         result = Estimate(scenario)
     except CostModelError as error:
-        return {**numbers, "layout": "", "note": "", "reason": str(error)}
+        return {**numbers, "note": "", "layout": "", "reason": str(error)}
     figures = _figures(result, interval, drawn)
-    return {**numbers, **figures, "layout": _layout(result), "note": result.note("cost"), "reason": ""}
+    return {**numbers, **figures, "note": result.note("cost"), "layout": _layout(result), "reason": ""}
 
 
 def _figures(result: Estimate, interval: tuple[int, float], drawn: _Arrays) -> dict[str, float]:
