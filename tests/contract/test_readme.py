@@ -136,6 +136,9 @@ def test_the_short_table_of_the_readme_is_what_the_commands_print(root):
 def test_the_table_of_price_proxies_is_what_the_command_prints(root):
     accuracy = (root / "docs" / "accuracy.md").read_text(encoding="utf-8")
     scored = validate_price_proxies(table("gpu_prices"))
+    related = scored["families"]["relatives"]
+    numbers = f"{related['scored']} | {related['median_ape']:.0%} | {related['coverage']['0.8']:.0%}"
+    assert f"| price of an accelerator, from its relatives | {numbers} |" in (root / "README.md").read_text("utf-8")
     for part in scored["families"].values():
         row = (
             f"| {part['scored']} | {part['median_ape']:.0%} | {part['mape']:.0%} | {part['coverage']['0.8']:.0%} | "

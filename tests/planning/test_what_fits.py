@@ -18,6 +18,8 @@ from costmodel.training.step.memory import memory
 MODEL = "llama-3.1-8b"
 SHAPE = cm.load_architecture(MODEL)
 QUANTIZED = QLoRA(tokens="20M")
+LAMBDA = cm.Rental(provider="lambda")
+"""Prices of a named provider have no proxy, and lambda rents no H20."""
 WHOLE = FullFineTuning(tokens="20M")
 
 
@@ -97,17 +99,20 @@ def test_rows_are_in_order_of_cost_with_unknown_costs_last(catalog):
     costs = [row.cost for row in catalog.possible]
     known_costs = [cost for cost in costs if cost is not None]
     assert costs[: len(known_costs)] == sorted(known_costs)
-    assert len(known_costs) < len(costs), "some accelerators have no known price"
+    at_lambda = what_fits(MODEL, QUANTIZED, accelerator=["H20", "H100-SXM"], count=1, prices=LAMBDA).possible
+    assert [(row.accelerator, row.cost is None) for row in at_lambda] == [("H100-SXM", False), ("H20", True)]
     assert catalog.best.cost == catalog.cheapest.cost == known_costs[0]
     assert catalog.fastest.wall_time == min(row.wall_time for row in catalog.possible)
 
 
 def test_wall_time_is_known_without_a_price():
-    (row,) = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1).possible
+    (row,) = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1, prices=LAMBDA).possible
     assert row.cost is None and row.wall_time > 0
     assert "cost unknown" in row.notes
     with pytest.raises(cm.MissingFactError, match="cost of every row that fits is unknown"):
-        _ = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1).cheapest
+        _ = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1, prices=LAMBDA).cheapest
+    (row,) = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1).possible
+    assert row.cost > 0 and "proxy from" in " ".join(row.notes)
 
 
 def test_memory_is_checked_without_step_time_model():
@@ -160,7 +165,7 @@ def test_all_constraint_violations_are_reported():
 
 
 def test_unknown_figure_violates_its_limit():
-    (row,) = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1, budget="1 MUSD").rejected
+    (row,) = what_fits(MODEL, QUANTIZED, accelerator="H20", count=1, budget="1 MUSD", prices=LAMBDA).rejected
     assert row.reason.startswith("budget: cost is unknown")
 
 
