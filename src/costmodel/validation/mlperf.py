@@ -33,7 +33,7 @@ FORWARD_SHARE = {"pretraining": 1 / 3, "lora": 1 / 2}
 
 
 class _Prediction(NamedTuple):
-    """Predicted times of a result [min]."""
+    """Predicted times of a result [minute]."""
 
     training: float
     evaluation: float
@@ -42,7 +42,7 @@ class _Prediction(NamedTuple):
 
 
 def validate_mlperf(table: Table) -> dict[str, Any]:
-    """Score the planner on the time to train of MLPerf Training results [min].
+    """Score the planner on the time to train of MLPerf Training results [minute].
 
     The prediction is the time of the tokens to the target in the planned layout, at its modeled speed and without
     interruptions, plus forward passes of the evaluations. The clock of a result starts after the start-up. Hopper,
@@ -58,7 +58,7 @@ def validate_mlperf(table: Table) -> dict[str, Any]:
     -------
     dict
         In the format of `report`; `ratios` has the median of predicted / measured by family, by machine for NVIDIA
-        pretraining ("pretraining on H100-SXM"), and each row its `training` and `evaluation` [min].
+        pretraining ("pretraining on H100-SXM"), and each row its `training` and `evaluation` [minute].
     """
     if missing := [column for column in NEEDED if column not in table.columns]:
         raise InputError([f"{table.name}: the column {column!r} is missing" for column in missing])
