@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel.estimation.estimate import Estimate, estimate
+from costmodel.estimation.estimate import estimate
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.errors import CostModelError, InputError
 from costmodel.foundation.ranges import median
@@ -26,6 +26,7 @@ SOFTWARE = "Megatron-LM"
 """Software of the predictions: submissions run Megatron-LM, or software tuned as much."""
 NEEDED = ("round", "org", "system", "bench", "n_accel", "minutes", "params", "tokens_to_target_mean", "accelerator")
 MINUTE = 60.0
+"""[s]"""
 ADAPTED = ("q_proj", "k_proj", "v_proj", "o_proj")
 """Matrices with adapters in the LoRA workload, as in its reference implementation."""
 FORWARD_SHARE = {"pretraining": 1 / 3, "lora": 1 / 2}
@@ -33,7 +34,7 @@ FORWARD_SHARE = {"pretraining": 1 / 3, "lora": 1 / 2}
 
 
 class _Prediction(NamedTuple):
-    """Predicted times of a result [minute]."""
+    """Predicted times of a result [s]."""
 
     training: float
     evaluation: float
@@ -42,7 +43,7 @@ class _Prediction(NamedTuple):
 
 
 def validate_mlperf(table: Table) -> dict[str, Any]:
-    """Score the planner on the time to train of MLPerf Training results [minute].
+    """Score the planner on the time to train of MLPerf Training results [s].
 
     The prediction is the time of the tokens to the target in the planned layout, at its modeled speed and without
     interruptions, plus forward passes of the evaluations. The clock of a result starts after the start-up. Hopper,
@@ -58,7 +59,7 @@ def validate_mlperf(table: Table) -> dict[str, Any]:
     -------
     dict
         In the format of `report`; `ratios` has the median of predicted / measured by family, by machine for NVIDIA
-        pretraining ("pretraining on H100-SXM"), and each row its `training` and `evaluation` [minute].
+        pretraining ("pretraining on H100-SXM"), and each row its `training` and `evaluation` [s].
     """
     if missing := [column for column in NEEDED if column not in table.columns]:
         raise InputError([f"{table.name}: the column {column!r} is missing" for column in missing])
@@ -92,7 +93,7 @@ def _scored(row: Row, workloads: dict[str, Row]) -> tuple[Case, _Prediction | No
     family = f"{row['bench']} on {row['accelerator'] or 'another accelerator'}"
     try:
         predicted = _predicted(row, workloads)
-        measured = float(row["minutes"])
+        measured = float(row["minutes"]) * MINUTE
     except (CostModelError, ValueError) as error:
         return Case(identity, family, skipped=str(error)), None
     total = predicted.training + predicted.evaluation
@@ -108,20 +109,16 @@ def _predicted(row: Row, workloads: dict[str, Row]) -> _Prediction:
         raise InputError("accelerator is not known")
     tokens = float(row["tokens_to_target_mean"])
     result = estimate(_scenario(row, workload, tokens))
-    training = _minutes(result)
+    training = float(result.quantity("wall_time").to("s").magnitude)
     evaluations = tokens / (int(workload["sequence_length"]) * int(workload["evaluated_every"]))
     share = FORWARD_SHARE[workload["method"]] * int(workload["evaluation_sequences"]) / int(workload["evaluated_every"])
     evaluation = training * share * max(evaluations, 1.0) / evaluations
-    factor = (training + evaluation) / training / MINUTE
+    factor = (training + evaluation) / training
     intervals = {}
     for level in LEVELS:
         low, high = result.bounds("wall_time", level)
         intervals[level] = (low * factor, high * factor)
     return _Prediction(training, evaluation, intervals, result.basis)
-
-
-def _minutes(result: Estimate) -> float:
-    return float(result.quantity("wall_time").to("minute").magnitude)
 
 
 def _scenario(row: Row, workload: Row, tokens: float) -> Scenario:
