@@ -25,7 +25,7 @@ from costmodel.training.step.layout import layouts
 from costmodel.training.step.measured_setup import settings_of
 from costmodel.training.step.timing import step_breakdown
 from costmodel.training.step.workload import workload
-from costmodel.validation.step_times import _without
+from costmodel.validation.step_times import _Folds
 
 LEAST = 5
 """Fewest rows of a family."""
@@ -36,7 +36,9 @@ def predicted(step: MeasuredStep, efficiency: Efficiency) -> tuple[float, float,
     experts = step.architecture.kind == "moe"
     work = workload(step.architecture, step.sequence_length, step.adapters)
     rates = hardware_rates(step.cluster, step.precision)
-    constants = efficiency.constants(step.cluster.accelerator, step.precision, experts, step.year)
+    constants = efficiency.constants(
+        step.cluster.accelerator, step.precision, experts, step.year, features=step.features
+    )
     layout = min(
         (layouts(each) for each in candidates(step)),
         key=lambda each: step_breakdown(work, step.numbers, rates, step.batch_size, each, constants).total,
@@ -65,11 +67,11 @@ def main() -> None:
         families[step.family].append((row, step))
     random = np.random.default_rng(0)
     found: dict[str, list[tuple[float, bool]]] = defaultdict(list)
-    steps = [step for _, step in read]
+    folds = _Folds(default_efficiency(), [step for _, step in read])
     for family, members in families.items():
         if len(members) < LEAST:
             continue
-        start = _without(family, default_efficiency(), steps)
+        start = folds.without(family, lambda step, name=family: step.family == name)  # type: ignore[misc]
         for index in random.permutation(len(members))[: options.rows]:
             step = members[index][1]
             others = [row for number, (row, _) in enumerate(members) if number != index]

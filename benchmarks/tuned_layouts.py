@@ -35,7 +35,7 @@ def software(layout: Layout, all_recompute: bool) -> dict[str, object]:
 def gap(step: MeasuredStep) -> float:
     """Return by which share the best layout is faster than the published one, in the model's own eyes."""
     accelerator, experts = step.cluster.accelerator, step.architecture.kind == "moe"
-    constants = default_efficiency().constants(accelerator, step.precision, experts, step.year)
+    constants = default_efficiency().constants(accelerator, step.precision, experts, step.year, features=step.features)
     work, hardware = workload(step.architecture, step.sequence_length), hardware_rates(step.cluster, step.precision)
     asked = StepInputs(work, step.numbers, hardware, constants, float(step.batch_size), float(step.cluster.count))
 

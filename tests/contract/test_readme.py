@@ -29,7 +29,12 @@ def test_the_table_of_step_times_is_what_the_command_prints(root):
         f"| {scored['scored']} | {scored['median_ape']:.0%} | {scored['mape']:.0%} | {near:.0%} | "
         f"{scored['coverage']['0.8']:.0%} |"
     )
-    assert row in (root / "docs" / "accuracy.md").read_text(encoding="utf-8")
+    accuracy = (root / "docs" / "accuracy.md").read_text(encoding="utf-8")
+    assert row in accuracy
+    for name, group in scored["groups"].items():
+        scores = f"{group['median_ape']:.0%} | {group['mape']:.0%} | {group['coverage']['0.8']:.0%}"
+        row = f"| {name.removeprefix('MoE, ')} | {group['scored']} | {scores} | {group['half_width']:.2f} |"
+        assert row in accuracy
 
 
 def test_the_table_of_declines_is_what_the_backtest_says(root):

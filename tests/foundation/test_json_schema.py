@@ -42,6 +42,8 @@ ACCEPTED = [
     {"architecture": {"total": "7B", "layers": 32, "width": 4096}},
     {"architecture": BLOCKS},
     {"recipe": [{"tokens": 5e12}, {"kind": "lora", "tokens": "20M", "rank": "16", "targets": ["query"]}]},
+    {"recipe": {"tokens": 5e12, "software": "2025"}},
+    {"recipe": {"tokens": 5e12, "software": {"name": "megatron", "year": 2025, "dispatcher": "deepep"}}},
     {"recipe": {"kind": "dpo", "examples": 1000, "lengths": [200, 300, 400]}},
     {"recipe": {"kind": "grpo", "examples": 1000, "lengths": "200 to 400", "reward_model": "llama-3.1-8b"}},
     {"recipe": {"kind": "distillation", "tokens": 1e9, "teacher": {"total": "70B"}}},
@@ -61,6 +63,7 @@ REJECTED = [
     {"recipe": {"kind": "lora", "tokens": 1e9, "rnk": 8}},
     {"recipe": {"kind": "lora", "tokens": -1e9}},
     {"recipe": "pretraining"},
+    {"recipe": {"tokens": 1e9, "software": 2025}},
     {"cluster": {"accelerator": "H100-SXM", "count": 0}},
     {"cluster": {"accelerator": "H100-SXM", "count": True}},
     {"cluster": {"accelerator": "H100-SXM"}},
@@ -151,6 +154,16 @@ def test_shared_types_are_written_once(schema):
     assert {"Tokens", "Fraction", "Recipe", "LoRA", "Block", "Attention", "Cluster"} <= set(schema["$defs"])
     lora = schema["$defs"]["LoRA"]["properties"]
     assert re.fullmatch(r"#/\$defs/\w+/properties/epochs", lora["epochs"]["$ref"])
+
+
+def test_alternatives_are_in_one_list(schema):
+    def nested(part):
+        """Whether a part of the schema has an alternative that is only a list of alternatives."""
+        parts = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+        choices = part.get("anyOf", ()) if isinstance(part, dict) else ()
+        return any(choice.keys() <= {"anyOf", "unit"} for choice in choices) or any(map(nested, parts))
+
+    assert not nested(schema)
 
 
 @pytest.fixture(scope="module")

@@ -173,7 +173,7 @@ def test_recipes_with_a_given_speed_are_not_planned(monkeypatch):
 
 
 def test_a_measured_speed_of_several_passes_is_the_reason_of_its_row():
-    run = RUN.replace(recipe=cm.GRPO(tokens="20M"))
+    run = RUN.replace(recipe=cm.DPO(tokens="20M"))  # of reinforcement learning the measured step has all passes
     first, second = cm.sweep(run, {"step_time": [None, 9.0]}).rows()
     assert not first["reason"] and "step_time: is for recipes with one training pass" in second["reason"]
 

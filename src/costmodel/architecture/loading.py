@@ -22,6 +22,8 @@ ArchitectureLike: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Archi
 """What names an architecture: a name of the catalog, a path, a config, counts, or an `Architecture`."""
 MAX_CONFIG_BYTES = 5_000_000
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_target_positions", "max_seq_len", "seq_length")
+_TRAINED_IN_FP8 = frozenset({"deepseek_v3", "deepseek_v32"})
+"""Families whose checkpoints have the 8-bit weights of their training (arXiv 2412.19437, section 3.3)."""
 _PATH_LIKE = re.compile(r"^[./~]|[/\\]$|\.json$")
 """A text of this form is a path, whatever the catalog holds."""
 
@@ -96,8 +98,19 @@ def from_config(config: Mapping[str, Any], family: str | None = None) -> Archite
     stored = stored_bytes(architecture, quantization if isinstance(quantization, Mapping) else None)
     length = architecture.context_length or _context_length(config)
     return architecture.replace(
-        origin=_origin(reader, family), name=str(name)[:200], stored_bytes=stored, context_length=length
+        origin=_origin(reader, family),
+        name=str(name)[:200],
+        stored_bytes=stored,
+        context_length=length,
+        training_precision="fp8" if _is_trained_in_fp8(config) else None,
     )
+
+
+def _is_trained_in_fp8(config: Mapping[str, Any]) -> bool:
+    """Tell whether a config stores the 8-bit weights of a family that is trained with them."""
+    quantization = config.get("quantization_config")
+    method = quantization.get("quant_method") if isinstance(quantization, Mapping) else None
+    return method == "fp8" and config.get("model_type") in _TRAINED_IN_FP8
 
 
 def config_of(source: ArchitectureLike) -> Mapping[str, Any]:
@@ -163,7 +176,9 @@ def catalog() -> Names[dict[str, Any]]:
 @lru_cache(maxsize=256)
 def _named(proper: str) -> Architecture:
     entry = catalog().things[proper]
-    return from_config(entry["config"]).replace(name=proper, origin=proper, source=entry["source"])
+    read = from_config(entry["config"])
+    precision = entry.get("training_precision", read.training_precision)
+    return read.replace(name=proper, origin=proper, source=entry["source"], training_precision=precision)
 
 
 def _from_counts(config: Mapping[str, Any]) -> Architecture:

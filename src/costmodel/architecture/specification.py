@@ -50,6 +50,7 @@ class Architecture(Structure):
             stacks: Sequence[Stack | Mapping[str, object]] = ...,
             tokens: CountLike | None = ...,
             stored_bytes: float | None = ...,
+            training_precision: Literal["fp8"] | None = ...,
             origin: str | dict[str, Any] | None = ...,
             source: str = ...,
         ) -> None: ...

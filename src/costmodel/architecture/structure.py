@@ -1,7 +1,7 @@
 """Fields of an architecture: stacks of layers of blocks, embedding and head, without any totals."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -141,6 +141,11 @@ class Structure(Spec):
     )
     stored_bytes: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="Size of the weights as stored, quantized or not [byte]; None if unknown."
+    )
+    training_precision: Literal["fp8"] | None = Field(
+        default=None,
+        description="Number format of the matmuls that the model was trained in, where its config or the catalog says "
+        "so; the default of estimates of its pretraining.",
     )
     origin: str | dict[str, Any] | None = Field(
         default=None,

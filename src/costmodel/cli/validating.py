@@ -86,7 +86,7 @@ def validate(
     if as_json:
         print_json(scored)
         return
-    print(_scores(scored, predicted))
+    print(_scores({**scored, "families": scored["families"] | scored.get("groups", {})}, predicted))
     for key, of in (
         ("memory", "peak memory"),
         ("cost", "dollars"),

@@ -56,7 +56,7 @@ def scenario_of(row: Row) -> Scenario:
     return Scenario(
         name=row["id"],
         architecture=row["architecture"],
-        recipe=RECIPES[row["kind"]](examples=prompts, **fields),
+        recipe={"kind": row["kind"], "examples": prompts, **fields},
         cluster=Cluster(row["accelerator"], int(row["count"])),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from costmodel.estimation.scenario import has_default_precision
 from costmodel.foundation.ranges import middle
 from costmodel.foundation.rendering import amount, number
 from costmodel.foundation.tables import constant
@@ -34,6 +35,7 @@ def cautions(scenario: Scenario, speed: Speed, goodput: float | None = None) -> 
         Its goodput [1].
     """
     lines = [*_beyond_context(scenario), *_shorter_than_a_step(scenario, speed), *_software(scenario, speed)]
+    lines += _native_precision(scenario, speed)
     calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
     if speed.basis == "layout" and scenario.realized_efficiency is None:
         lines.append("a given layout runs at its modeled speed, without the realized efficiency of published jobs")
@@ -54,6 +56,21 @@ def cautions(scenario: Scenario, speed: Speed, goodput: float | None = None) -> 
             f"{LEAST_TOKENS:,.0f}"
         )
     return lines
+
+
+def _native_precision(scenario: Scenario, speed: Speed) -> list[str]:
+    """Return a line where the model was trained in another precision than the default one."""
+    own, accelerator = scenario.architecture.training_precision, scenario.cluster.accelerator
+    stated = scenario.recipe if isinstance(scenario.recipe, tuple) else (scenario.recipe,)
+    open_recipes = [recipe for recipe in stated if has_default_precision(recipe)]
+    if own is None or speed.basis not in {"planned", "layout"} or not open_recipes:
+        return []
+    name = scenario.architecture.name
+    if accelerator.supports(own):
+        return [f"precision {own}, in which {name} was trained (set recipe.precision for another)"]
+    return [
+        f"{name} was trained in {own}, which {accelerator.name} has not; the estimate is in {open_recipes[0].precision}"
+    ]
 
 
 def _software(scenario: Scenario, speed: Speed) -> list[str]:

@@ -380,7 +380,7 @@ def _measured_run(stages: tuple[Stage, ...]) -> list[Step]:
     flops = tuple(stage.timed_flops for stage in stages)
     if measured == "step_time":
         steps = Step(f"{recipe}steps", "1", number_of_steps, (f"{recipe}tokens", f"{recipe}batch_tokens"), "steps")
-        inputs = (steps.name, measured, "cluster.count", "goodput")
+        inputs: tuple[str, ...] = (steps.name, measured, "cluster.count", "goodput")
         formula = "steps × measured step time × count / goodput"
         listed = [steps, Step("gpu_time", "GPU-s", measured_gpu_time, inputs, formula)]
     else:

@@ -269,7 +269,7 @@ def _realized_efficiency(scenario: Scenario, recipe: AnyRecipe, job_speed: Speed
         return None
     if job_speed.basis == "class" and recipe.job_kind == "pretraining":
         return None
-    return realized_efficiency(recipe.job_kind, scenario.cluster.count)
+    return realized_efficiency(recipe.job_kind, scenario.cluster.count, moe=scenario.architecture.kind == "moe")
 
 
 def _weight_sync(weights: float) -> Figure:

@@ -192,8 +192,16 @@ class Scenario(Spec):
 
     @property
     def recipes(self) -> tuple[AnyRecipe, ...]:
-        """The recipes in sequence."""
-        return self.recipe if isinstance(self.recipe, tuple) else (self.recipe,)
+        """The recipes in sequence.
+
+        Pretraining without a given precision has that in which the model was trained, where the model says so and the
+        accelerator has it.
+        """
+        stated = self.recipe if isinstance(self.recipe, tuple) else (self.recipe,)
+        own = self.architecture.training_precision
+        if own is None or not self.cluster.accelerator.supports(own):
+            return stated
+        return tuple(recipe.replace(precision=own) if has_default_precision(recipe) else recipe for recipe in stated)
 
     def replace(self, changes: Mapping[str, Any] | None = None, /, **fields: Any) -> Self:
         """Return a copy with the given fields changed.
@@ -238,3 +246,13 @@ class Scenario(Spec):
             File to write; its ending, .toml or .json, is the format.
         """
         files.write(Path(path), self.to_data())
+
+
+def has_default_precision(recipe: AnyRecipe) -> bool:
+    """Return whether a recipe is a pretraining whose precision is not given.
+
+    Parameters
+    ----------
+    recipe : recipe
+    """
+    return recipe.job_kind == "pretraining" and "precision" not in recipe.model_fields_set

@@ -27,7 +27,6 @@ from costmodel.training.layouts.planner import Plan, plan, plans
 from costmodel.training.layouts.refusal import check_fits
 from costmodel.training.layouts.step_time import (
     StepInputs,
-    StepParts,
     StepTime,
     feasible_step_time,
     step_parts,
@@ -121,7 +120,7 @@ def plan_together(scenarios: Sequence[Scenario]) -> None:
             if recipe.gpu_hours is not None:
                 continue
             with suppress(CostModelError):  # `speed` reports it
-                found = training_step_inputs(scenario.architecture, scenario.cluster, recipe, scenario.efficiency)
+                found = _planning_inputs(scenario, recipe)
                 by_kernel.setdefault(recipe.trainer.attention, []).append(found)
     for kernel, step_inputs in by_kernel.items():
         plans(step_inputs, kernel)
@@ -168,14 +167,13 @@ def step_figure(step: StepTime, scenario: Scenario, recipe: AnyRecipe) -> Figure
 
 def _in_planned_layout(scenario: Scenario, timed: list[AnyRecipe]) -> Speed:
     """Return the speed in the fastest layout of a search, corrected by the realized efficiency of published runs."""
-    architecture, cluster = scenario.architecture, scenario.cluster
-    if architecture.is_aggregate:
+    if scenario.architecture.is_aggregate:
         raise MissingFactError("the architecture has parameter counts but no layers")
     figures: list[Figure] = []
     chosen: list[Layout] = []
     planned_steps: list[tuple[StepInputs, Plan]] = []
     for recipe in timed:
-        step_inputs = training_step_inputs(architecture, cluster, recipe, scenario.efficiency)
+        step_inputs = _planning_inputs(scenario, recipe)
         planned = _plan(scenario, recipe, step_inputs)
         planned_steps.append((step_inputs, planned))
         chosen.append(layout_of(list(planned.layout)))
@@ -205,24 +203,28 @@ def _with_rollouts(found: Speed, scenario: Scenario, timed: list[AnyRecipe]) -> 
     return found._replace(rollouts=tuple(rollouts), colocated_bytes=beside)
 
 
+def _has_own_efficiency(scenario: Scenario) -> bool:
+    """Tell whether the speed of the user's software is known, from measured steps or as a realized efficiency."""
+    calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
+    return calibrated or scenario.realized_efficiency is not None
+
+
+def _planning_inputs(scenario: Scenario, recipe: AnyRecipe) -> StepInputs:
+    """Return the inputs of a training step whose layout is planned."""
+    software = None if _has_own_efficiency(scenario) else recipe.trainer.planned
+    return training_step_inputs(scenario.architecture, scenario.cluster, recipe, scenario.efficiency, software)
+
+
 def _modeled(scenario: Scenario, recipe: AnyRecipe, step_inputs: StepInputs, planned: Plan, layout: Layout) -> Figure:
     """Return the MFU of a planned layout according to the step-time model.
 
     The realized efficiency of published jobs contains the error of the model and the effect of the software. So the MFU
     is that of software that is not known, without a spread.
     """
-    architecture, cluster, efficiency = scenario.architecture, scenario.cluster, scenario.efficiency
-    calibrated = efficiency is not None and efficiency.calibrated
-    is_own = calibrated or scenario.realized_efficiency is not None
-    parts: StepParts[float] | None = planned.parts
-    if not is_own and getattr(recipe, "software", None) not in {None, recipe.trainer.kernels}:
-        unnamed = recipe.replace(software=recipe.trainer.kernels)
-        step_inputs, parts = training_step_inputs(architecture, cluster, unnamed, efficiency), None
-    shown = efficiency or default_efficiency()
-    experts = architecture.kind == "moe"
-    step = feasible_step_time(step_inputs, planned.layout, layout, cluster, experts, shown, parts)
+    efficiency, experts = scenario.efficiency or default_efficiency(), scenario.architecture.kind == "moe"
+    step = feasible_step_time(step_inputs, planned.layout, layout, scenario.cluster, experts, efficiency, planned.parts)
     figure = step_figure(step, scenario, recipe)
-    return figure if is_own else figure._replace(spread=None)
+    return figure if _has_own_efficiency(scenario) else figure._replace(spread=None)
 
 
 def _with_caution(figure: Figure, caution: str) -> Figure:

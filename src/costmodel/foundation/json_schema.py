@@ -51,7 +51,18 @@ class SharedJsonSchema(GenerateJsonSchema):
 
 def _with_references(schema: JsonSchemaValue, shared: dict[str, JsonSchemaValue]) -> JsonSchemaValue:
     """Return a schema whose parts refer to `shared`; the specifications and named types among them are added to it."""
-    return {key: _reference(value, shared) for key, value in schema.items()}
+    return _flat({key: _reference(value, shared) for key, value in schema.items()})
+
+
+def _flat(schema: JsonSchemaValue) -> JsonSchemaValue:
+    """Return a schema with the alternatives of an alternative, and their unit, among its own."""
+    choices = schema.get("anyOf", [])
+    nested = [choice for choice in choices if isinstance(choice, dict) and "anyOf" in choice]
+    if len(nested) != 1 or not nested[0].keys() <= {"anyOf", "unit"}:
+        return schema
+    [inner] = nested
+    listed = [each for choice in choices for each in (inner["anyOf"] if choice is inner else [choice])]
+    return {**schema, **inner, "anyOf": listed}
 
 
 def _reference(part: Any, shared: dict[str, JsonSchemaValue]) -> Any:

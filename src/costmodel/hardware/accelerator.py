@@ -194,6 +194,16 @@ class Accelerator(Spec):
             raise MissingFactError(f"no dense {precision} peak is known for {self.name}")
         return float(rate) * 1e12
 
+    def supports(self, precision: str) -> bool:
+        """Return whether the dense peak rate at a precision is known.
+
+        Parameters
+        ----------
+        precision : str
+            A number format.
+        """
+        return getattr(self, PEAK_OF.get(precision, precision)) is not None
+
 
 def load_accelerator(source: str | Mapping[str, Any] | Accelerator) -> Accelerator:
     """Return an accelerator from a name, an alias or a mapping of fields.

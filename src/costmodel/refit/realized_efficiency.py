@@ -13,7 +13,7 @@ from costmodel.foundation.tables import Row, Table, table
 from costmodel.refit import reinforcement
 from costmodel.refit.result import Refitted
 from costmodel.training.jobs.modeled_runs import modeled_run
-from costmodel.training.jobs.realized_efficiency import FEW, FEW_ACCELERATORS, FEW_SPREAD, TABLE
+from costmodel.training.jobs.realized_efficiency import FEW, FEW_ACCELERATORS, FEW_SPREAD, MOE, MOE_SPREAD, TABLE
 from costmodel.training.jobs.utilization import shipped_runs
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Job(NamedTuple):
     log: float
     few: bool = False
     """Whether the job ran on few accelerators; counts for pretraining only."""
+    moe: bool = False
+    """Whether the model is a mixture of experts; counts for pretraining only."""
 
 
 def pretraining_jobs(runs: Sequence[Run]) -> list[Job]:
@@ -58,7 +60,7 @@ def pretraining_jobs(runs: Sequence[Run]) -> list[Job]:
     """
     modeled = [(run, modeled_run(run)) for run in runs]
     return [
-        Job("pretraining", run.organization, model.log_efficiency(run), model.accelerators <= FEW_ACCELERATORS)
+        Job("pretraining", run.organization, model.log_efficiency(run), model.accelerators <= FEW_ACCELERATORS, run.moe)
         for run, model in modeled
         if model
     ]
@@ -88,7 +90,8 @@ def finetuning_jobs(rows: Table) -> list[Job]:
 def job_rows(listed: Sequence[Job]) -> list[Row]:
     """Return the realized efficiency by kind of job: of all jobs, and of those without each organization.
 
-    Pretraining on few accelerators has an effect of its own, shrunk toward none by its number of organizations.
+    Pretraining is that of dense models. Mixtures of experts, and pretraining on few accelerators, have an effect of
+    their own, shrunk toward none by their number of organizations.
 
     Parameters
     ----------
@@ -96,31 +99,58 @@ def job_rows(listed: Sequence[Job]) -> list[Row]:
     """
     rows = []
     for kind in JOB_KINDS:
-        own = [job for job in listed if job.kind == kind]
+        own = [job for job in listed if job.kind == kind and not job.moe]
         rows += [
             _job_row(kind, name, [job for job in own if job.organization != name])
             for name in ("", *sorted({job.organization for job in own}))
         ]
-    own = [job for job in listed if job.kind == "pretraining"]
-    rows += [
-        _job_row(FEW, name, [job for job in own if job.organization != name], few=True)
-        for name in ("", *sorted({job.organization for job in own if job.few}))
-    ]
+    pretraining = [job for job in listed if job.kind == "pretraining"]
+    for name_of, is_special, prior in ((FEW, _is_few, FEW_SPREAD), (MOE, _is_moe, MOE_SPREAD)):
+        others = [job for job in pretraining if not job.moe]
+        special = [job for job in pretraining if is_special(job)]
+        rows += [
+            _special_row(name_of, name, _without(others, name), _without(special, name), prior)
+            for name in ("", *sorted({job.organization for job in special}))
+        ]
     return rows
 
 
-def _job_row(kind: str, left_out: str, own: Sequence[Job], few: bool = False) -> Row:
-    mean, organizations = _mean(own), {job.organization for job in own}
-    errors = [job.log - _mean([other for other in own if other.organization != job.organization]) for job in own]
+def _is_few(job: Job) -> bool:
+    return job.few and not job.moe
+
+
+def _is_moe(job: Job) -> bool:
+    return job.moe
+
+
+def _without(own: Sequence[Job], organization: str) -> list[Job]:
+    return [job for job in own if job.organization != organization]
+
+
+def _job_row(kind: str, left_out: str, own: Sequence[Job]) -> Row:
+    return _row(kind, left_out, own, _mean(own), _spread(own))
+
+
+def _special_row(kind: str, left_out: str, others: Sequence[Job], special: Sequence[Job], prior: float) -> Row:
+    """Return the row of special jobs, whose mean has a normal prior around that of all others.
+
+    The spread has that of the mean in it.
+    """
+    sd, mean = _spread(others), _mean(others)
+    precision = len({job.organization for job in special}) / sd**2
+    left = 1 / (precision + prior**-2)
+    mean += precision * left * (_mean(special) - mean if special else 0.0)
+    return _row(kind, left_out, special, mean, math.sqrt(sd**2 + left))
+
+
+def _spread(own: Sequence[Job]) -> float:
+    """Return the standard deviation of jobs of organizations left out of the mean [1]."""
+    errors = [job.log - _mean(_without(own, job.organization)) for job in own]
     squares = sum(_weight(job, own) * error**2 for job, error in zip(own, errors, strict=True))
-    sd = math.sqrt(squares / len(organizations))
-    if few:
-        own = [job for job in own if job.few]
-        organizations = {job.organization for job in own}
-        precision = len(organizations) / sd**2
-        left = 1 / (precision + FEW_SPREAD**-2)
-        mean += precision * left * (_mean(own) - mean if own else 0.0)
-        sd = math.sqrt(sd**2 + left)
+    return math.sqrt(squares / len({job.organization for job in own}))
+
+
+def _row(kind: str, left_out: str, own: Sequence[Job], mean: float, sd: float) -> Row:
     low, high = (math.exp(mean + side * normal_quantile(0.9) * sd) for side in (-1, 1))
     return {
         "kind": kind,
@@ -130,7 +160,7 @@ def _job_row(kind: str, left_out: str, own: Sequence[Job], few: bool = False) ->
         "high": f"{high:.4f}",
         "level": "0.8",
         "jobs": str(len(own)),
-        "organizations": str(len(organizations)),
+        "organizations": str(len({job.organization for job in own})),
         "source": _SOURCE,
     }
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.comparison import published_finetunes, rl_steps
 from costmodel.comparison.rl_steps import Parts, modeled
+from costmodel.estimation.estimate import estimate
 from costmodel.foundation.errors import CostModelError
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import Row, Table, table
@@ -100,7 +101,7 @@ def observed_jobs(rows: Table) -> list[Observed]:
             if scenario.recipes[0].job_kind != "reinforcement" or not row["gpu_hours"]:
                 continue
             parts = modeled(scenario)
-            result = rl_steps.estimate(scenario.replace(realized_efficiency=1.0))
+            result = estimate(scenario.replace(realized_efficiency=1.0))
             hours = float(result.quantity("gpu_hours").to("hour").magnitude)
         except CostModelError:
             continue

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _MODEL = "id model org date kind arch params_total params_active"
 _SHAPE = "n_layers d_model n_heads n_kv_heads d_ff vocab experts top_k"
-_TRAINED = "context training_sequence_length tokens precision accelerator assumed_accelerator"
+_TRAINED = "context training_sequence_length tokens precision software accelerator assumed_accelerator"
 _HOURS = "n_chips chip_hours wall_days"
 _REPORTED = "mfu_reported hfu_reported tflops_per_chip_reported flops_claimed energy_mwh power_w_per_chip pue"
 _COSTS = "grid_kg_per_kwh tco2e cost_usd cost_by cost_includes cost_basis cost_scope cost_scope_reason priced_on"

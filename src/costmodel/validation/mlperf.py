@@ -20,6 +20,7 @@ from costmodel.validation.scores import LEVELS, Case, report
 if TYPE_CHECKING:
     from costmodel.foundation.tables import Row, Table
     from costmodel.training.recipes.registry import AnyRecipe
+    from costmodel.training.step.numerics import Precision
 
 WORKLOADS = "facts/mlperf_workloads"
 SOFTWARE = "Megatron-LM"
@@ -129,7 +130,7 @@ def _scenario(row: Row, workload: Row, tokens: float) -> Scenario:
         raise InputError([f"params: {name} is missing" for name in missing])
     accelerator, length = load_accelerator(row["accelerator"]), int(workload["sequence_length"])
     batch = int(settings["global_batch_size"])
-    precision = "fp8" if runs_in_eight_bits(accelerator, "fp8") else "bf16"
+    precision: Precision = "fp8" if runs_in_eight_bits(accelerator, "fp8") else "bf16"
     recipe: AnyRecipe = Pretraining(
         tokens=tokens, sequence_length=length, batch_size=batch, precision=precision, software=SOFTWARE
     )

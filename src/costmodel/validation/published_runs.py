@@ -51,7 +51,8 @@ def validate_published_runs(table: Table, price: PriceConvention | None = None) 
         for name in by_organization(fitted_on)
     }
     runs, skipped = read_runs(table)
-    by_id = {run.id: run for run in runs}
+    shipped = {(run.id, run.gpu_hours): run for run in fitted_on}  # with their software
+    by_id = {run.id: shipped.get((run.id, run.gpu_hours), run) for run in runs}
     cases = []
     for row in table.rows:
         run = by_id.get(row["id"])
@@ -94,7 +95,7 @@ def _case(run: Run, by_class: Utilization, left_out: str) -> Case:
     modeled = modeled_run(run)
     intervals = {}
     if modeled is not None:
-        efficiency = realized_efficiency("pretraining", modeled.accelerators, left_out)
+        efficiency = realized_efficiency("pretraining", modeled.accelerators, left_out, run.moe)
         assert efficiency.spread is not None
         hours = modeled.gpu_hours(run)
         for level in LEVELS:

@@ -15,14 +15,15 @@ from costmodel.training.calibration.measured_steps import (
     read_steps,
 )
 from costmodel.training.calibration.priors import tied
-from costmodel.training.step.efficiency import Efficiency, default_efficiency, hardware_rates
+from costmodel.training.step.efficiency import Efficiency, MoeCase, default_efficiency, hardware_rates
+from costmodel.training.step.features import Features
 from costmodel.training.step.layout import layouts
 from costmodel.training.step.timing import step_breakdown
 from costmodel.training.step.workload import workload
-from costmodel.validation.scores import Case, intervals, report
+from costmodel.validation.scores import Case, intervals, report, scores
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from costmodel.foundation.tables import Table
 
@@ -31,9 +32,13 @@ def validate_step_times(rows: Table) -> dict[str, Any]:
     """Score the step-time model on a table of measured steps, in the format of `report`.
 
     A step that the constants were fitted on is recognized by its settings and its step time, whatever its label. It
-    is read as in the shipped table, and predicted by the constants of a fit without its family. Any other step is
-    predicted by the shipped constants. A family shares its set-up: one framework on one accelerator, dense models
-    and mixtures of experts apart.
+    is read as in the shipped table. A dense model is predicted by the constants of a fit without its family: one
+    framework on one accelerator. A mixture of experts is predicted by those of a fit without all steps of the model.
+    Any other step is predicted by the shipped constants.
+
+    `groups` has the scores of mixtures of experts by what was left out: "known model" the family, "new model" the
+    model, "new software" all mixtures of experts of the software. "features not known" is a new model with the
+    features of the software taken as usual at its date.
 
     Parameters
     ----------
@@ -43,9 +48,9 @@ def validate_step_times(rows: Table) -> dict[str, Any]:
     shipped_constants = default_efficiency()
     fitted_on = read_steps(table("measurements/step_times"))[0]
     shipped = {_key(step): step for step in fitted_on}
-    families = {step.family for step in fitted_on}
-    folds = {name: _without(name, shipped_constants, fitted_on) for name in families}
-    cases = []
+    folds = _Folds(shipped_constants, fitted_on)
+    cases: list[Case] = []
+    groups: dict[str, list[Case]] = {name: [] for name in (*_GROUPS, _UNTUNED, _NO_FEATURES)}
     for row in READER.rows(rows):
         if row.value is None:
             cases.append(Case(row.id, skipped="; ".join(row.problems)))
@@ -58,10 +63,47 @@ def validate_step_times(rows: Table) -> dict[str, Any]:
         except CostModelError as error:
             cases.append(Case(row.id, step.family, skipped=str(error)))
             continue
-        stacks = {family_stack(family) for family in families if fitted is None or family != step.family}
-        efficiency = shipped_constants if fitted is None else folds[step.family]
-        cases.append(_case(step, efficiency, family_stack(step.family) in stacks))
-    return report("step_times", cases)
+        if step.architecture.kind != "moe":
+            cases.append(_dense_case(step, fitted is not None, folds))
+            continue
+        of_groups = {name: _moe_case(step, fitted is not None, name, folds) for name in _GROUPS}
+        cases.append(of_groups["new model"])
+        if step.untuned:
+            groups[_UNTUNED].append(of_groups["new software"])
+            continue
+        for name in _GROUPS:
+            groups[name].append(of_groups[name])
+        plain = step._replace(features=Features())
+        groups[_NO_FEATURES].append(_moe_case(plain, fitted is not None, "new model", folds))
+    named = {f"MoE, {name}": scores(listed) for name, listed in groups.items() if listed}
+    return {**report("step_times", cases), "groups": named}
+
+
+_GROUPS = ("known model", "new model", "new software")
+_UNTUNED = "untuned stack"
+_NO_FEATURES = "new model, features not known"
+
+
+class _Folds:
+    """The constants of the fits without a family, a model or a software."""
+
+    def __init__(self, shipped: Efficiency, steps: Sequence[MeasuredStep]) -> None:
+        self.shipped, self.steps = shipped, [step for step in steps if not step.untuned]
+        self.families = {step.family for step in self.steps}
+        self.values = read_folds("fitted/folds/efficiency")
+
+    def without(self, name: str, is_left_out: Callable[[MeasuredStep], bool]) -> Efficiency:
+        """Return the constants of the fit without some steps, with the accelerators and models of the others."""
+        if name not in self.values:
+            return self.shipped
+        fitted = dict(self.values[name])
+        fitted |= tied(fitted)
+        others = [step for step in self.steps if not is_left_out(step)]
+        return self.shipped.replace(
+            values={**self.shipped.values, **fitted},
+            measured=tuple(sorted({step.cluster.accelerator.name for step in others})),
+            measured_moe=tuple(sorted({step.architecture.name for step in others if step.architecture.kind == "moe"})),
+        )
 
 
 def _key(step: MeasuredStep) -> tuple[Any, ...]:
@@ -83,18 +125,37 @@ def _key(step: MeasuredStep) -> tuple[Any, ...]:
     )
 
 
-def _without(family: str, shipped: Efficiency, steps: Sequence[MeasuredStep]) -> Efficiency:
-    """Return the constants of the fit without a family, with the accelerators of its steps."""
-    fitted = read_folds("fitted/folds/efficiency")[family]
-    fitted |= tied(fitted)
-    measured = {step.cluster.accelerator.name for step in steps if step.family != family}
-    return shipped.replace(values={**shipped.values, **fitted}, measured=tuple(sorted(measured)))
+def _dense_case(step: MeasuredStep, is_fitted: bool, folds: _Folds) -> Case:
+    """Return a dense step, predicted without its family where it is part of the fit."""
+    stacks = {family_stack(family) for family in folds.families if not is_fitted or family != step.family}
+    efficiency = folds.shipped
+    if is_fitted:
+        efficiency = folds.without(step.family, lambda other: other.family == step.family)
+    return _case(step, efficiency, None if family_stack(step.family) in stacks else "other")
 
 
-def _case(step: MeasuredStep, efficiency: Efficiency, known_stack: bool) -> Case:
+def _moe_case(step: MeasuredStep, is_fitted: bool, group: str, folds: _Folds) -> Case:
+    """Return a step of an MoE, predicted without its family, its model or its software."""
+    efficiency, name = folds.shipped, step.architecture.name
+    if is_fitted and group == "known model":
+        efficiency = folds.without(step.family, lambda other: other.family == step.family)
+    elif is_fitted and group == "new model":
+        efficiency = folds.without(f"model {name}", lambda other: other.architecture.name == name)
+    elif is_fitted:
+        efficiency = folds.without(f"software {step.software}", lambda other: other.software == step.software)
+    tuned = group != "new software" and not step.untuned
+    moe_case = folds.shipped.moe_case(step.architecture, tuned)
+    if moe_case == "known" and group == "new model":
+        moe_case = "new"  # operations that one model alone has stay as fitted
+    return _case(step, efficiency, None, moe_case)
+
+
+def _case(step: MeasuredStep, efficiency: Efficiency, software: str | None, moe_case: MoeCase = "known") -> Case:
     experts, accelerator = step.architecture.kind == "moe", step.cluster.accelerator
     work, hardware = workload(step.architecture, step.sequence_length), hardware_rates(step.cluster, step.precision)
-    constants = efficiency.constants(accelerator, step.precision, experts, step.year)
+    constants = efficiency.constants(
+        accelerator, step.precision, experts, step.year, features=step.features, moe_case=moe_case
+    )
     parts = min(
         (
             step_breakdown(work, step.numbers, hardware, step.batch_size, layouts(layout), constants)
@@ -107,7 +168,9 @@ def _case(step: MeasuredStep, efficiency: Efficiency, known_stack: bool) -> Case
         accelerator,
         experts,
         launch_share=float(parts.launch) / seconds,
-        software=None if known_stack else "other",
+        software=software,
         known_layout="micro_batch" not in step.open,
+        moe_case=moe_case,
+        features_known=step.features.are_known,
     )
     return Case(step.id, step.family, seconds, step.seconds, intervals(seconds, spread))

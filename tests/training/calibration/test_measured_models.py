@@ -170,8 +170,9 @@ def test_block_style_determines_blocks():
 def test_stated_shape_has_precedence_over_name():
     small = of("LLAMA3_8B", **{**LLAMA, "n_layers": "4"}, vocab="128256")
     assert small.depth == 4
+    assert of("Qwen3_30B_a3B", n_layers="4").depth == 4  # its layers are all alike
     with pytest.raises(MissingFactError, match="not that of qwen3-30b-a3b"):
-        of("Qwen3_30B_a3B", n_layers="4")
+        of("Qwen3_30B_a3B", d_model="1024")
     with pytest.raises(MissingFactError, match="not that of deepseek-v3"):
         of("DeepSeekV3 (16 layers)")
     assert of("GPT3-5B", "NeMo", n_layers="30", d_model="4096", n_heads="32").depth == 30

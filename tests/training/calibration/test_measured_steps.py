@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 import costmodel as cm
 from costmodel.foundation.tables import Table, table
-from costmodel.training.calibration.columns import FLAGS, HARMLESS, STEPS, WRONG, sharding
+from costmodel.training.calibration.columns import FLAGS, HARMLESS, STEPS, UNTUNED, WRONG, sharding
 from costmodel.training.calibration.measured_steps import READER, read_steps
 from costmodel.training.calibration.software import year_of
 from costmodel.training.step.adapters import adapter_parameters
@@ -245,8 +245,8 @@ def test_shipped_rows_without_a_flag_are_read():
     shipped = table("measurements/step_times")
     assert set(shipped.columns) <= set(STEPS.columns)
     rows = READER.rows(shipped)
-    assert len(rows) == len(shipped.rows) == 461
-    assert sum(row.value is not None for row in rows) == 443
+    assert len(rows) == len(shipped.rows) == 515
+    assert sum(row.value is not None for row in rows) == 494
     others = [row.problems for row in rows if row.value is None and not row.flagged]
     assert others == [  # as the source prints it
         ("expert × expert_tensor (64 × 1) must divide tensor × context × data (1 × 1 × 32)",)
@@ -278,8 +278,9 @@ def test_shipped_rows_need_no_default_of_their_software():
 
 
 def test_flags_are_codes():
-    assert set(FLAGS.values()) == {*HARMLESS, *WRONG}
-    assert {row["flag"] for row in table("measurements/step_times").rows} - {""} <= {*HARMLESS, *WRONG}
+    codes = {*HARMLESS, *WRONG, UNTUNED}
+    assert set(FLAGS.values()) == codes
+    assert {row["flag"] for row in table("measurements/step_times").rows} - {""} <= codes
 
 
 def test_unstated_settings_stay_open():
@@ -316,7 +317,7 @@ def test_defaults_follow_the_software_and_its_date():
         ("", "Megatron-LM", "ampere", 2022.5),
         ("", "megatron-lm", "hopper", 2024.5),
         ("", "llm-foundry", "hopper", 2023.5),
-        ("", "ours", "hopper", 2026.5),
+        ("", "ours", "hopper", 2026.63),
     ],
 )
 def test_dates_of_software(date, software, generation, year):
@@ -373,7 +374,7 @@ def test_published_rates_show_that_adapters_were_trained():
 
 def test_a_family_is_one_software_on_one_accelerator():
     assert step(software="ours").family == "ours H100-SXM"
-    assert step(software="ours", model="mixtral-8x7b").family == "ours H100-SXM mixture"
+    assert step(software="ours", model="mixtral-8x7b").family == "ours H100-SXM MoE"
 
 
 @given(st.sampled_from(sorted({*ROW, *STEPS.columns})), st.text(max_size=12) | st.floats().map(str))

@@ -24,7 +24,8 @@ def test_the_first_word_of_a_family_is_the_software():
 
 
 def test_no_software_of_the_fit():
-    fitted = {row["software"].lower() for row in table("measurements/step_times").rows}
+    rows = table("measurements/step_times").rows
+    fitted = {row["software"].lower() for row in rows if not row["family"].endswith("MoE")}
     assert not fitted & {row["software"].lower() for row in TABLE.rows}
 
 

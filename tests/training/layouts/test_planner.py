@@ -281,8 +281,8 @@ def test_sequences_are_divided_into_parts_of_at_least_4096_tokens(length, expect
     assert degrees_of(64, length=length)[3] == expected
 
 
-def test_experts_are_planned_on_at_most_64_ranks():
-    assert max(degrees_of(240, experts=240)[4]) == 60, "the next divisor is 80"
+def test_experts_are_planned_on_at_most_256_ranks():
+    assert max(degrees_of(960, experts=960)[4]) == 240, "the next divisor is 320"
 
 
 # Memory

@@ -79,6 +79,7 @@ def everything(case):
         "zero": range(4),
         "shard": [None, "node"],
         "recompute": ["none", "selective", "full"],
+        "recompute_modules": ["", "layernorm+moe_act"] if mixture else [""],
         "attention": ["latest"],
         **{name: [value] for name, value in FIXED.items() if name != "context"},
         **{name: list(value) if isinstance(value, tuple) else [value] for name, value in constraints.items()},

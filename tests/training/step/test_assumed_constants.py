@@ -116,10 +116,10 @@ def test_attention_with_heads_of_128_is_15_percent_faster_than_with_heads_of_64(
 
 
 @pytest.mark.parametrize(
-    ("year", "expected"), [(2020.0, 1.0), (2025.5, 1.0), (2026.0, 0.5), (2026.5, 0.0), (2027.0, 0.0)]
+    ("older", "expected"), [(6.0, 1.5), (1.5, 1.5), (1.0, 1.0), (0.5, 0.5), (0.0, 0.0), (-0.5, 0.0)]
 )
-def test_age_of_software_counts_up_to_a_year(year, expected):
-    assert age(year) == expected
+def test_age_of_software_counts_up_to_18_months(older, expected):
+    assert age(NEWEST_SOFTWARE - older) == pytest.approx(expected)
 
 
 def test_newest_software_is_that_of_the_newest_measured_step():

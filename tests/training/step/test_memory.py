@@ -33,7 +33,7 @@ from costmodel.training.step.workload import workload
 
 LENGTH = 64
 MIXED = numerics()
-STEPS = read_steps(table("measurements/step_times"))[0]
+STEPS = [step for step in read_steps(table("measurements/step_times"))[0] if not step.untuned]
 CONSTANTS = default_memory_constants()
 
 

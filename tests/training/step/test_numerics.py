@@ -28,6 +28,8 @@ def per_parameter(*args, matrix_share=1.0, **given):
         ({"precision": "fp8"}, 2 + 4 + 4 + 8),  # weights stay in 16 bits
         ({"precision": "nvfp4"}, 2 + 4 + 4 + 8),
         ({"master_weights": False}, 2 + 2 + 4),
+        ({"optimizer": "adamw-bf16"}, 2 + 4 + 4 + 4),
+        ({"optimizer": "adamw-bf16", "master_weights": False}, 2 + 2 + 4),
         ({"optimizer": "adamw-8bit"}, 2 + 4 + 4 + 2.03125),
         ({"optimizer": "adamw-8bit", "master_weights": False}, 2 + 2 + 2.03125),
         ({"optimizer": "muon"}, 2 + 4 + 4 + 4),

@@ -1,12 +1,14 @@
 """The field `software` of recipes: names, years, kernels and intervals."""
 
 import math
+import re
 
 import pytest
 
 import costmodel as cm
 from costmodel.foundation.tables import table
 from costmodel.training.step.efficiency import default_efficiency
+from costmodel.training.step.features import PLAIN
 from costmodel.training.step.software import UNKNOWN, load_software, software_names
 
 LAYOUT = cm.Layout(data=64, zero=3, recompute="full")
@@ -99,3 +101,62 @@ def test_a_year_of_no_software_is_refused(name, year):
         cm.Pretraining(tokens="1T", software=f"{name} {year}")
     for accepted in (2018, 2027):
         assert load_software(f"{name} {accepted}").year == accepted + 0.5
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("2025", "fused 2025"),
+        ("megatron", "Megatron-LM"),
+        ("megatron 2025, token_drop=true, dispatcher = DeepEP", "Megatron-LM 2025, dispatcher deepep, token_drop yes"),
+        ({"name": "megatron", "year": 2025, "a2a_overlap": "1f1b"}, "Megatron-LM 2025, a2a_overlap 1f1b"),
+        ({"name": "megatron", "year": None, "token_drop": False}, "Megatron-LM, token_drop no"),
+        ({"year": 2025, "fused_grouped_mlp": True}, "fused 2025, fused_grouped_mlp yes"),
+        ({}, "fused"),
+    ],
+)
+def test_text_and_mapping_become_the_same_text(given, text, tmp_path):
+    scenario = run(given)
+    assert scenario.recipe.software == text == load_software(text).text
+    scenario.save(tmp_path / "run.toml")
+    assert cm.Scenario.load(tmp_path / "run.toml") == scenario
+
+
+@pytest.mark.parametrize(
+    ("given", "problems"),
+    [
+        (
+            "torchtitn 2025, dispatcher deep, speed high",
+            ["'torchtitn'; did you mean 'torchtitan'", "dispatcher must be one of .* got 'deep'", "feature .* 'speed'"],
+        ),
+        (
+            {"name": "torchtitan", "year": 1990, "token_drop": "maybe", "fast": True},
+            ["field of software 'fast'", "year of torchtitan must be from 2018", "token_drop must be one of yes, no"],
+        ),
+    ],
+)
+def test_every_problem_of_the_software_is_in_one_error(given, problems):
+    with pytest.raises(cm.InputError) as raised:
+        cm.Pretraining(tokens="1T", software=given)
+    assert len(raised.value.problems) == len(problems)
+    for found, problem in zip(raised.value.problems, problems, strict=True):
+        assert found.startswith("software: ") and re.search(problem, found)
+
+
+def test_a_plan_assumes_software_without_a_name_that_overlaps_the_exchange():
+    planned = load_software("Megatron-LM 2026, dispatcher deepep").planned
+    assert planned.text == "fused 2026, dispatcher deepep" and not planned.is_measured
+    plain = load_software("HF Trainer").planned
+    assert plain.features == PLAIN and plain.kernels == "eager"
+    assert load_software("eager").planned.kernels == "eager"
+
+
+def test_features_decide_the_speed_of_mixtures_of_experts_alone():
+    def seconds(architecture, software):
+        recipe = cm.Pretraining(tokens="1T", sequence_length=4096, batch_size=512, software=software)
+        layout = cm.Layout(data=64, expert=8 if architecture.startswith("qwen3-30b") else 1, zero=1, recompute="full")
+        return cm.step_time(architecture, cm.Cluster("H100-SXM", 64), recipe, layout).seconds
+
+    slow, fast = (f"Megatron-LM 2025, dispatcher {name}" for name in ("alltoall", "deepep"))
+    assert seconds("qwen3-30b-a3b", fast) < seconds("qwen3-30b-a3b", slow)
+    assert seconds("llama-3.1-8b", fast) == seconds("llama-3.1-8b", slow)

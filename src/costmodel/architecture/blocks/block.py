@@ -73,6 +73,12 @@ class Sharding(NamedTuple):
     """Names of the weights that are sharded by KV heads."""
     experts: int = 0
     """Routed experts; 0 if the block has none."""
+    top_k: int = 0
+    """Routed experts of a token."""
+    groups: int = 1
+    """Groups of routed experts."""
+    top_groups: int = 1
+    """Groups to which a token may be routed."""
 
 
 class Block(Spec):

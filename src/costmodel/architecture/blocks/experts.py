@@ -32,6 +32,12 @@ class Experts(Block):
         description="Width to which tokens are projected for the routed experts (`moe_latent_size`); default: no "
         "projection.",
     )
+    groups: Dimension = Field(
+        default=1, description="Groups of routed experts with equal numbers (`n_group`): group-limited routing."
+    )
+    top_groups: Dimension = Field(
+        default=1, description="Groups to which a token may be routed (`topk_group`), at most `groups`."
+    )
     shared: FeedForward | None = Field(
         default=None, description="Shared experts, which every token uses, as one feed-forward block; default: none."
     )
@@ -43,10 +49,12 @@ class Experts(Block):
     def _check(self) -> Self:
         if self.top_k > self.experts:
             raise ValueError(f"top_k ({self.top_k}) is at most the number of experts ({self.experts})")
+        if self.top_groups > self.groups:
+            raise ValueError(f"top_groups ({self.top_groups}) is at most the number of groups ({self.groups})")
         return self
 
     def sharding(self) -> Sharding:
-        return Sharding(experts=self.experts)
+        return Sharding(experts=self.experts, top_k=self.top_k, groups=self.groups, top_groups=self.top_groups)
 
     def weights(self, width: int) -> list[Weight]:
         expert = FeedForward(inner_width=self.inner_width, gated=self.gated, bias=self.bias)

@@ -21,6 +21,8 @@ def read_latent_decoder(
     inner: int = 2048,
     shared: int = 1,
     first: int = 3,
+    groups: int = 1,
+    top_groups: int = 1,
     indexer: bool = False,
 ) -> Architecture:
     """Read a decoder with latent attention and experts; the numbers are the defaults of the family."""
@@ -31,7 +33,16 @@ def read_latent_decoder(
     shared = config.integer("n_shared_experts", default=shared, least=0)
     count = config.integer("n_routed_experts", default=experts)
     shared_experts = FeedForward(inner_width=inner * shared, gated=True) if shared else None
-    block = routed(config, count, config.integer("num_experts_per_tok", default=top_k), inner, shared=shared_experts)
+    groups = config.integer("n_group", default=groups)
+    block = routed(
+        config,
+        count,
+        config.integer("num_experts_per_tok", default=top_k),
+        inner,
+        shared=shared_experts,
+        groups=groups,
+        top_groups=min(config.integer("topk_group", default=top_groups), groups),
+    )
     dense = FeedForward(inner_width=config.integer("intermediate_size"), gated=True)
     first = config.integer("first_k_dense_replace", default=first, least=0)
     period = config.integer("moe_layer_freq", default=1)
@@ -77,14 +88,22 @@ def _deepseek_v2(config: Config) -> Architecture:
     return read_latent_decoder(config, experts=64, top_k=None, inner=1407, shared=2, first=0)
 
 
+def _deepseek_v3(config: Config) -> Architecture:
+    return read_latent_decoder(config, groups=8, top_groups=4)
+
+
+def _deepseek_v32(config: Config) -> Architecture:
+    return read_latent_decoder(config, groups=8, top_groups=4, indexer=True)
+
+
 def _with_indexer(config: Config) -> Architecture:
     return read_latent_decoder(config, indexer=True)
 
 
 READERS: dict[str, Reader] = {
     "deepseek_v2": _deepseek_v2,
-    "deepseek_v3": read_latent_decoder,
-    "deepseek_v32": _with_indexer,
+    "deepseek_v3": _deepseek_v3,
+    "deepseek_v32": _deepseek_v32,
     "glm_moe_dsa": _with_indexer,
 }
 """Readers by the `model_type` of a config."""

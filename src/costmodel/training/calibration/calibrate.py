@@ -160,7 +160,9 @@ def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency 
         values=values,
         spreads=left | variances,
         measured=tuple(sorted({*start.measured, *names})),
+        measured_moe=start.measured_moe,
         calibrated=True,
+        calibrated_moe=start.calibrated_moe or any(step.architecture.kind == "moe" for step in steps),
         setups=tuple(kept.values()),
         source=f"{start.source}, calibrated on {rows_used} rows",
     )

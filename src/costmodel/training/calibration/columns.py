@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from costmodel.foundation.columns import COUNT, SWITCH, TEXT, Column, Schema, words
 from costmodel.foundation.errors import InputError
+from costmodel.training.step.features import DISPATCHERS, GRAPHS, OVERLAPS
 from costmodel.training.step.layout import ATTENTION_KERNELS, LOSS_IMPLEMENTATIONS, RECOMPUTE_MODES
 from costmodel.training.step.numerics import OPERAND_BYTES
 
@@ -71,10 +72,18 @@ WRONG = {
     "no_layout": "neither layout nor batch size is published",
     "layout_in_doubt": "the published layout cannot have been run",
     "copied_tokens": "tokens per second are those of the row before",
+    "not_compiled": "kernels were not compiled though the software does so by default",
+    "thrashing": "the allocator ran out of memory and retried",
 }
 """Flags of rows that are not used, with what they mean."""
+UNTUNED = "untuned"
+"""Flag of rows of software that its developers had not tuned yet: they give the spread of untuned software."""
 FLAGS: dict[str, str] = {
-    **{name: name for name in (*HARMLESS, *WRONG)},
+    **{name: name for name in (*HARMLESS, *WRONG, UNTUNED)},
+    "not compiled": "not_compiled",
+    "memory thrashing": "thrashing",
+    "layout not seen": "no_layout",
+    "layout in the recipe script, not transcribed": "no_layout",
     "tokens/s rounded to multiples of 16: tflop/s is finer": "rounded_tokens",
     "tflop/s 2-3 % below 6n+12lds: use tokens/s": "low_tflops",
     "pipeline: 8 micro-batches of 4 (framework default), not 32 x 1": "default_micro_batch",
@@ -111,6 +120,7 @@ _OLDER_CONVENTIONS: dict[str, dict[str, str]] = {
     },
     "model, 72BsLd^2(1+s/6d+V/12Ld)": {"flop_convention": "model_gpt"},
     "causal, head in (Nemotron rows 8.6 % high: Megatron takes d_in = 2d)": {"flop_convention": "model_causal"},
+    "causal, head in": {"flop_convention": "model_causal"},
     "full: 6M + 12 L a h s": {"flop_convention": "model_full"},
     "model FLOPs as Megatron counts them (2024: full attention)": {"flop_convention": "model_full"},
     "llm-foundry: 6N + 12 L d s": {"flop_convention": "llm_foundry"},
@@ -119,6 +129,50 @@ _OLDER_RECOMPUTE: dict[str, dict[str, str]] = {
     "selective op": {"recompute": "selective"},
     "selective+SP": {"recompute": "selective", "sequence_parallel": "yes"},
 }
+
+
+_MODULE_NAMES = {"norm": "layernorm", "act": "moe_act", "shared_expert": "mlp"}
+"""Modules of selective recomputation under other names."""
+_CAPTURED = {"attn", "mamba", "moe_router", "shared", "mlp", "moe_preprocess"}
+"""Modules that a CUDA graph of a part of a layer captures, as recipes name them."""
+
+
+def recomputation(cell: str) -> Mapping[str, str]:
+    """Return the cells that a cell of `recompute` stands for; "selective" may be followed by modules.
+
+    Parameters
+    ----------
+    cell : str
+
+    Examples
+    --------
+    >>> recomputation("selective mlp+mla_up_proj")
+    {'recompute': 'none', 'recompute_modules': 'mlp+mla_up_proj'}
+    """
+    mode, _, modules = cell.strip().partition(" ")
+    if modules and mode == "selective" and cell not in _OLDER_RECOMPUTE:
+        named = [_MODULE_NAMES.get(name, name) for name in modules.split("+")]
+        return {"recompute": "none", "recompute_modules": "+".join(named)}
+    return _OLDER_RECOMPUTE.get(cell, {"recompute": cell})
+
+
+def graphs(cell: str) -> Mapping[str, str]:
+    """Return the cells that a cell of `cuda_graph` stands for; older files list the captured modules.
+
+    Parameters
+    ----------
+    cell : str
+
+    Examples
+    --------
+    >>> graphs("attn+moe_router"), graphs("drop")
+    ({'cuda_graph': 'partial'}, {'cuda_graph': 'none', 'token_drop': 'yes'})
+    """
+    if cell == "drop":
+        return {"cuda_graph": "none", "token_drop": "yes"}
+    captured = set(cell.split("+"))
+    return {"cuda_graph": "partial" if captured <= _CAPTURED and captured else cell}
+
 
 _SHARDING: tuple[tuple[str, str], ...] = (
     (r"dp ?=? ?\d+|ddp|fsdp ?=? ?0|(?:fsdp )?no_shard", ""),
@@ -176,6 +230,8 @@ OLDER_STEPS = {
     "pp": "pipeline",
     "cp": "context",
     "ep": "expert",
+    "etp": "expert_tensor",
+    "date": "software_date",
     "step_time_s": "step_time",
     "tokens_per_s_per_gpu": "tokens_per_second_per_gpu",
 }
@@ -192,9 +248,16 @@ STEPS = Schema(
         "batch_size": COUNT,
         "accelerator": TEXT,
         "count": COUNT,
-        **dict.fromkeys(("tensor", "pipeline", "context", "expert", "micro_batch", "interleave", "shard"), COUNT),
+        **dict.fromkeys(("tensor", "pipeline", "context", "expert", "expert_tensor"), COUNT),
+        **dict.fromkeys(("micro_batch", "interleave", "shard"), COUNT),
         "zero": COUNT._replace(least=0),
         "recompute": words(*RECOMPUTE_MODES),
+        "recompute_modules": TEXT,
+        "dispatcher": words(*DISPATCHERS),
+        "a2a_overlap": Column(words={**{name: name for name in OVERLAPS}, "0": "none", "1": "1f1b"}),
+        "cuda_graph": words(*GRAPHS),
+        "fused_grouped_mlp": SWITCH,
+        "token_drop": SWITCH,
         "sequence_parallel": SWITCH,
         **KERNELS,
         "overlap_tensor": SWITCH,
@@ -221,7 +284,8 @@ STEPS = Schema(
     notations={
         "dp_or_zero": sharding,
         "flop_convention": lambda cell: _OLDER_CONVENTIONS.get(cell, {"flop_convention": cell}),
-        "recompute": lambda cell: _OLDER_RECOMPUTE.get(cell, {"recompute": cell}),
+        "recompute": recomputation,
+        "cuda_graph": graphs,
     },
     unread=frozenset(
         {
@@ -229,15 +293,8 @@ STEPS = Schema(
             "gpu",
             "mfu",
             "hfu",
-            "cuda_graph",
-            "dispatcher",
-            "a2a_overlap",
-            "fused_grouped_mlp",
-            "recompute_modules",
             "recipe",
             "match",
-            "etp",
-            "date",
             "routing",
             "confidence",
             "split",

@@ -109,6 +109,7 @@ def architecture_of(row: Mapping[str, str]) -> Architecture:
     model, software = (cells.text.get(column, "").strip() for column in ("model", "software"))
     if name := cells.text.get("architecture", "").strip():
         named, count = load_architecture(name), cells.whole("prediction_layers")
+        named = _of_depth(named, cells.whole("n_layers") or named.depth)
         return named if count is None else _predicted(named, count, model)
     stated = tuple((column, number) for column in SHAPE if (number := cells.whole(column)) is not None)
     if style := cells.words.get("style"):
@@ -133,6 +134,7 @@ def _resolved(model: str, software: str, cells: tuple[tuple[str, int], ...], len
         named = _in_catalog(model) or _in_catalog(bare)
     if named is not None:
         shaped = _OTHER_SHAPE.search(" ".join(qualifiers)) is not None
+        named = _of_depth(named, stated.get("n_layers", named.depth))
         if not shaped and _agrees(named, stated):
             return _with_prediction(named, qualifiers, fact["prediction_layers"] if fact else "", model)
         if named.kind == "moe" or shaped:
@@ -241,6 +243,14 @@ def _predicted(named: Architecture, count: int, model: str) -> Architecture:
     if count and named.prediction_layer is None:
         raise _missing(model, f"needed is the multi-token-prediction layer of {named.name}")
     return _predicting(named, count)
+
+
+@lru_cache(maxsize=64)
+def _of_depth(named: Architecture, depth: int) -> Architecture:
+    """Return an architecture of equal layers with fewer of them; others are returned as they are."""
+    if depth >= named.depth or len(named.layers) > 1:
+        return named
+    return named.replace(layers=[named.layers[0].replace(count=depth)])
 
 
 @lru_cache(maxsize=64)

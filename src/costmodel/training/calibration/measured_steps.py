@@ -15,9 +15,10 @@ from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import constant
 from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
-from costmodel.training.calibration.columns import ALTERNATIVE_FP8, HARMLESS, STEPS
+from costmodel.training.calibration.columns import ALTERNATIVE_FP8, HARMLESS, STEPS, UNTUNED
 from costmodel.training.calibration.measured_models import architecture_of
 from costmodel.training.calibration.software import defaults_of, year_of
+from costmodel.training.step.features import NOT_KNOWN, Features
 from costmodel.training.step.layout import Layout, infeasibility_reasons, layouts, usual_kernel
 from costmodel.training.step.measured_setup import SOFTWARE_FIELDS
 from costmodel.training.step.memory import memory
@@ -68,9 +69,13 @@ class MeasuredStep(NamedTuple):
     memory: float | None
     """Peak memory per GPU [byte]."""
     tuned: bool = False
+    untuned: bool = False
+    """Whether the developers of the software had not tuned it for the model yet; such rows are part of no fit."""
     adapters: Adapters | None = None
     software: str = ""
     """Name of the training software, as the row states it."""
+    features: Features = NOT_KNOWN
+    """Features of the software for mixtures of experts, as the row states them."""
     stated: frozenset[str] = frozenset()
     """Kernels and overlaps that the row states (`SOFTWARE_FIELDS`)."""
 
@@ -86,7 +91,7 @@ def family_stack(family: str) -> str:
 
 def _step(identity: str, cells: Cells) -> MeasuredStep:
     row, flag = cells.text, cells.words.get("flag", "")
-    if flag and flag not in HARMLESS:
+    if flag and flag not in {*HARMLESS, UNTUNED}:
         raise FlaggedRowError(f"flagged: {flag}")
     cells.need(*STEPS.required)
     cells.check()
@@ -98,6 +103,7 @@ def _step(identity: str, cells: Cells) -> MeasuredStep:
     cluster = Cluster(row["accelerator"], count, network_bandwidth=None if network is None else f"{network} GB/s")
     year = year_of(row.get("software_date", ""), software, cluster.accelerator.generation)
     precision = _precision(cells, cluster, defaults)
+    features = _features(cells)
     layout, unknown = _layout(cells, defaults, year, count, batch)
     numbers = numerics(precision)
     if _trains_adapters(cells, architecture, length):
@@ -119,14 +125,27 @@ def _step(identity: str, cells: Cells) -> MeasuredStep:
         memory=None if memory is None else memory * GIB,
         tuned=cells.switch("tuned") or False,
         software=software,
+        features=features,
+        untuned=flag == UNTUNED,
         stated=frozenset(name for name in SOFTWARE_FIELDS if row.get(name, "").strip()),
     )
     return step._replace(layout=candidates(step)[0]) if step.open else step
 
 
+def _features(cells: Cells) -> Features:
+    """Return the features of the software that a row states."""
+    return Features(
+        dispatcher=cells.words.get("dispatcher"),  # type: ignore[arg-type]
+        a2a_overlap=cells.words.get("a2a_overlap"),  # type: ignore[arg-type]
+        cuda_graph=cells.words.get("cuda_graph"),  # type: ignore[arg-type]
+        fused_grouped_mlp=cells.switch("fused_grouped_mlp"),
+        token_drop=cells.switch("token_drop"),
+    )
+
+
 def _family(software: str, cluster: Cluster, architecture: Architecture) -> str:
     """Return the family of a row that states none: one framework on one accelerator, mixtures of experts apart."""
-    mixture = " mixture" if architecture.kind == "moe" else ""
+    mixture = " MoE" if architecture.kind == "moe" else ""
     return f"{software or 'unnamed'} {cluster.accelerator.name}{mixture}"
 
 
@@ -157,7 +176,7 @@ def _layout(cells: Cells, defaults: Software, year: float, count: int, batch: in
     recompute: Recompute | None = cells.words.get("recompute")  # type: ignore[assignment]
     if recompute is None and year < defaults.recomputes_before:
         recompute = "full"
-    if recompute is None:
+    if recompute is None and not cells.text.get("recompute_modules"):
         unknown.add("recompute")
     kernel = cells.words.get("attention") or defaults.attention or usual_kernel(year)
     early, zero = kernel == "unfused", cells.whole("zero")
@@ -171,11 +190,13 @@ def _layout(cells: Cells, defaults: Software, year: float, count: int, batch: in
             "pipeline": pipeline,
             "context": context,
             "expert": cells.whole("expert") or 1,
+            "expert_tensor": cells.whole("expert_tensor") or 1,
             "micro_batch": micro_batch,
             "interleave": (cells.whole("interleave") or 1) if pipeline > 1 else 1,
             "zero": (0 if early else 1) if zero is None else zero,
             "shard": cells.whole("shard"),
             "recompute": recompute or "none",
+            "recompute_modules": cells.text.get("recompute_modules", ""),
             "sequence_parallel": not early if sequence_parallel is None else sequence_parallel,
             "attention": kernel,
             "loss": cells.words.get("loss") or defaults.loss,

@@ -31,6 +31,9 @@ class Prepared(NamedTuple):
     batch: Array
     layouts: Layouts[Array]
     keys: list[tuple[str, ...]]
+    """Distinct keys of constants: generation, accelerator, precision and features of the software."""
+    key: np.ndarray
+    """Index of the keys of each layout."""
     age: np.ndarray
     starts: np.ndarray
     """Index of the first layout of each step; the fastest layout of a step counts."""
@@ -39,6 +42,8 @@ class Prepared(NamedTuple):
     accelerators: np.ndarray
     experts: np.ndarray
     open_layout: np.ndarray
+    tuned: np.ndarray
+    """False for steps of untuned software for the model."""
 
 
 def prepare(steps: Sequence[MeasuredStep]) -> Prepared:
@@ -60,15 +65,19 @@ def prepare(steps: Sequence[MeasuredStep]) -> Prepared:
             machines.append(hardware_rates(step.cluster, step.precision))
             listed.append(layout)
             batches.append(float(step.batch_size))
-            keys.append((accelerator.generation, accelerator.name, step.precision))
+            settled = step.features.or_usual(step.year, accelerator.generation, step.numbers.operand < 2)
+            of_software = settled.keys if experts else ()
+            keys.append((accelerator.generation, accelerator.name, step.precision, *of_software))
             ages.append(age(step.year) if experts else 0.0)
+    index_of = {key: index for index, key in enumerate(dict.fromkeys(keys))}
     return Prepared(
         stacked(works),
         Numerics(*np.array(numbers, dtype=float).T),
         HardwareRates(*np.array(machines, dtype=float).T),
         np.array(batches),
         layouts(listed),
-        keys,
+        list(index_of),
+        np.array([index_of[key] for key in keys]),
         np.array(ages),
         np.array(starts),
         np.array([step.seconds for step in steps]),
@@ -76,6 +85,7 @@ def prepare(steps: Sequence[MeasuredStep]) -> Prepared:
         np.array([step.cluster.accelerator.name for step in steps]),
         np.array([step.architecture.kind == "moe" for step in steps]),
         np.array(["micro_batch" in step.open for step in steps]),
+        np.array([not step.untuned for step in steps]),
     )
 
 
@@ -83,13 +93,13 @@ def predict(prepared: Prepared, values: Mapping[str, float]) -> np.ndarray:
     """Return the step times that constants predict [s], one for each measured step."""
     import numpy as np
 
+    with_factors = {name.partition(":")[0] for name in values if ":" in name}
+
     def factored(name: str) -> Any:
-        factors = [f"{name}:{key}" for key in {key for keys in prepared.keys for key in keys}]
-        if not any(factor in values for factor in factors):
+        if name not in with_factors:
             return values[name]
-        return np.array(
-            [values[name] * math.prod(values.get(f"{name}:{key}", 1.0) for key in keys) for keys in prepared.keys]
-        )
+        by_key = [values[name] * math.prod(values.get(f"{name}:{key}", 1.0) for key in keys) for keys in prepared.keys]
+        return np.array(by_key)[prepared.key]
 
     listed = {name: factored(name) for name in TimeConstants._fields}
     listed["software"] = listed["software"] * values["age_experts"] ** prepared.age

@@ -15,6 +15,12 @@ TIED = {
 """Constants that equal another constant, because the rows do not identify them separately."""
 
 
+OF_EXPERTS = ("launch_experts", "age_experts", "scan")
+"""Constants that mixtures of experts decide; dense models decide all others."""
+OF_ONE_MODEL = ("scan",)
+"""Constants of an operation that only one model of the measurements has."""
+
+
 def tied(values: Mapping[str, float]) -> dict[str, float]:
     """Return the constants that equal other constants."""
     return {name: values[other] for name, other in TIED.items() if other in values}

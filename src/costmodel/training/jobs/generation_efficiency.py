@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.arrays import expit, logit
 from costmodel.foundation.fitted import read_priors
@@ -81,7 +81,8 @@ class EfficiencyFit(NamedTuple):
         import numpy as np
 
         shared = np.array([_covariance(target, row) for row in self.rows])
-        named = Features(*(getattr(target, name) or _NEW for name in EFFECTS), *target[len(EFFECTS) :])
+        names: dict[str, Any] = {name: _NEW for name in EFFECTS if not getattr(target, name)}
+        named = target._replace(**names)
         own = _covariance(named, named)
         variance = own + PRIORS["row"].spread ** 2 - shared @ self.inverse @ shared
         return _mean(target) + float(shared @ self.weights), math.sqrt(float(variance))
@@ -119,13 +120,18 @@ def fit_efficiency(rows: Sequence[Throughput]) -> EfficiencyFit:
     listed = tuple(Features.of(row) for row in rows)
     covariance = np.array([[_covariance(one, other) for other in listed] for one in listed])
     inverse = np.linalg.inv(covariance + PRIORS["row"].spread ** 2 * np.eye(len(listed)))
-    residual = np.array([logit(row.mfu) - _mean(own) for row, own in zip(rows, listed, strict=True)])
-    return EfficiencyFit(listed, inverse, inverse @ residual)
+    residual: NDArray[np.float64] = np.array(
+        [logit(row.mfu) - _mean(own) for row, own in zip(rows, listed, strict=True)]
+    )
+    weights: NDArray[np.float64] = inverse @ residual
+    return EfficiencyFit(listed, inverse.astype(float), weights)
 
 
 def _mean(target: Features) -> float:
     """Return the prior mean of the logit of the MFU."""
-    factors = sum(math.log(PRIORS[name].value) * getattr(target, name) for name in ("moe", "eight_bit", "smaller"))
+    factors: float = sum(
+        math.log(PRIORS[name].value) * getattr(target, name) for name in ("moe", "eight_bit", "smaller")
+    )
     return logit(PRIORS["mfu"].value) + factors
 
 

@@ -13,6 +13,7 @@ from costmodel.training.layouts.planner import Plan, plan
 from costmodel.training.layouts.step_time import training_step_inputs
 from costmodel.training.recipes.pretraining import Pretraining
 from costmodel.training.step.layout import usual_kernel
+from costmodel.training.step.software import load_software
 
 if TYPE_CHECKING:
     from costmodel.training.jobs.published import Run
@@ -50,10 +51,11 @@ def modeled_run(run: Run) -> ModeledRun | None:
         return None
     node = Cluster(run.accelerator, 1).node_size
     count = run.count or max(round(run.gpu_hours / (USUAL_DAYS * 24) / node), 1) * node
-    precision = run.accelerator.usual_precision
+    precision = run.precision
     recipe = Pretraining(tokens=run.tokens, sequence_length=run.sequence_length, precision=precision)
     try:
-        inputs = training_step_inputs(run.detailed, Cluster(run.accelerator, count), recipe, None)
+        software = load_software(run.software).planned
+        inputs = training_step_inputs(run.detailed, Cluster(run.accelerator, count), recipe, None, software)
         planned = plan(inputs, attention=usual_kernel(run.year))
     except CostModelError:
         return None

@@ -12,11 +12,13 @@ from costmodel.architecture.specification import Architecture
 from costmodel.foundation.errors import CostModelError, InputError
 from costmodel.foundation.tables import constant
 from costmodel.hardware.accelerator import Accelerator, load_accelerator
+from costmodel.training.step.software import FIRST_YEAR, LAST_YEAR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from costmodel.foundation.tables import Row, Table
+    from costmodel.training.step.numerics import Precision
 
 DEFAULT_SEQUENCE_LENGTH = int(constant("published_sequence_length"))
 DEFAULT_YEAR = constant("published_year")
@@ -52,6 +54,10 @@ class Run:
     """Number of accelerators, where it is published."""
     year: float
     """Date of publication, as a decimal year."""
+    precision: Precision
+    """Number format of the matmuls: 8 bits where that is published, else the usual one of the accelerator."""
+    software: str
+    """Training software, as the field `software` of recipes takes it: the year alone if it is not published."""
 
     @property
     def flops(self) -> float:
@@ -132,13 +138,19 @@ def _run(row: Row) -> Run:
     chips = _whole(row, "n_chips") if "n_chips" in row else None
     return Run(
         row["id"], row["org"], architecture, moe, accelerator, tokens, length, hours, note,
-        _detailed(row, architecture), chips, _year(row),
+        _detailed(row, architecture), chips, _year(row), _precision(row, accelerator),
+        row.get("software") or str(min(max(int(_year(row)), FIRST_YEAR), LAST_YEAR)),
     )  # fmt: skip
 
 
 def _year(row: Row) -> float:
     stated = re.match(r"(20\d\d)(?:-(\d\d))?", row.get("date", ""))
     return DEFAULT_YEAR if stated is None else int(stated[1]) + (int(stated[2] or 6) - 0.5) / 12
+
+
+def _precision(row: Row, accelerator: Accelerator) -> Precision:
+    is_eight_bits = row.get("precision") == "fp8" and accelerator.supports("fp8")
+    return "fp8" if is_eight_bits else accelerator.usual_precision
 
 
 def _detailed(row: Row, counted: Architecture) -> Architecture | None:

@@ -29,13 +29,21 @@ FEW_SPREAD = constant("few_accelerators_spread")
 """Prior standard deviation of the effect of few accelerators on ln(achieved speed / modeled speed) [1]."""
 
 
+MOE = "pretraining of mixtures of experts"
+"""Kind of the rows of pretraining of mixtures of experts."""
+MOE_SPREAD = constant("moe_jobs_spread")
+"""Prior standard deviation of the difference between mixtures of experts and dense models [1]."""
+
+
 @lru_cache(maxsize=1)
 def _rows() -> dict[tuple[str, str], Row]:
     return {(row["kind"], row["left_out"]): row for row in table(TABLE).rows}
 
 
 @lru_cache(maxsize=256)
-def realized_efficiency(kind: JobKind | Literal["rollout"], count: int, left_out: str = "") -> Figure:
+def realized_efficiency(
+    kind: JobKind | Literal["rollout"], count: int, left_out: str = "", moe: bool = False
+) -> Figure:
     """Return the realized efficiency of jobs of a kind: achieved speed / modeled speed [1].
 
     Parameters
@@ -46,15 +54,21 @@ def realized_efficiency(kind: JobKind | Literal["rollout"], count: int, left_out
         Accelerators of the job [1].
     left_out : str
         Organization whose jobs are left out of the fit; none by default, and where it has none.
+    moe : bool
+        Whether the model is a mixture of experts; counts for pretraining.
     """
-    row = _rows().get((kind, left_out)) or _rows()[kind, ""]
+    of_kind = MOE if moe and kind == "pretraining" else kind
+    row = _rows().get((of_kind, left_out)) or _rows()[of_kind, ""]
     low, high = float(row["low"]), float(row["high"])
     if kind == "pretraining" and count < MANY_ACCELERATORS:
         few = _rows().get((FEW, left_out)) or _rows()[FEW, ""]
         share = math.log(MANY_ACCELERATORS / max(count, FEW_ACCELERATORS)) / math.log(
             MANY_ACCELERATORS / FEW_ACCELERATORS
         )
-        low, high = (end ** (1 - share) * float(few[name]) ** share for name, end in (("low", low), ("high", high)))
+        usual = _rows().get((kind, left_out)) or _rows()[kind, ""]
+        low, high = (
+            end * (float(few[name]) / float(usual[name])) ** share for name, end in (("low", low), ("high", high))
+        )
     spread = between(low, high, level=float(row["level"])).settled("lognormal")
     note = f"of the modeled speed: {row['jobs']} published jobs (organizations: {row['organizations']})"
     return Figure(spread.median(), spread, Provenance("fitted", row["source"], note=note))

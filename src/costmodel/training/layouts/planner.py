@@ -19,7 +19,9 @@ from costmodel.training.layouts.division import division_warning, settled_batch
 from costmodel.training.layouts.fitting import LEAST_PROBABILITY, TooLargeError, step_fit_probability
 from costmodel.training.layouts.space import (
     DEGREES,
+    MOST_MOE_CHUNKS,
     divisors,
+    moe_modules,
     most_context,
     most_replicas,
     software_options,
@@ -357,7 +359,9 @@ def _lower_bounds(block: _Block) -> Array:
     """
     import numpy as np
 
-    layouts = block.layouts._replace(recompute=block.layouts.recompute[..., :1])
+    layouts = block.layouts._replace(
+        recompute=block.layouts.recompute[..., :1], recompute_modules=block.layouts.recompute_modules[..., :1]
+    )
     if (block.layouts.pipeline == 1).all():
         first = block._replace(layouts=layouts)
         least: Array = np.where(_possible(first), _seconds(first), np.inf).min(axis=(1, 2, 3))
@@ -457,14 +461,18 @@ def _block(
     zero, hybrid = _sharding(inputs, pipelined, float(ranks.max()))
     in_node = np.maximum(inputs.hardware.gpus_per_node / parallel["tensor"], 1.0)
     divides = (in_node > 1) & (in_node < ranks) & (ranks % in_node == 0)
-    most_chunks = np.maximum(inputs.work.layers // parallel["pipeline"], 1.0)
+    experts = np.asarray(inputs.work.experts > 1) | np.zeros((1, 1, 1, 1), dtype=bool)
+    most_chunks = np.clip(inputs.work.layers // parallel["pipeline"], 1.0, np.where(experts, MOST_MOE_CHUNKS, np.inf))
+    modes = np.asarray((2.0,) if inputs.eager or options["offload_activations"] else (0.0, 1.0, 2.0))
+    selective = experts & (modes == 1)  # an MoE recomputes modules that cost no time to speak of
     layouts = Layouts(
         **parallel,
         micro_batch=along(0, sizes[row, size]),
         interleave=np.minimum(along(2, CHUNKS if pipelined else (1.0,)), most_chunks),
         zero=along(1, zero),
         shard=np.where(divides & (along(1, hybrid) > 0), in_node, ranks),
-        recompute=along(3, (2.0,) if inputs.eager or options["offload_activations"] else (0.0, 1.0, 2.0)),
+        recompute=np.where(selective, 0.0, modes),
+        recompute_modules=np.where(selective, moe_modules(np.asarray(inputs.work.up_projected)), 0.0),
         **{name: along(0, [value]) for name, value in options.items()},
     )
     return _Block(inputs, layouts, steps)

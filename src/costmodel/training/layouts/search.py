@@ -37,7 +37,18 @@ KEPT = 100
 """Fastest layouts that a search keeps; the Pareto front is kept in addition [1]."""
 BLOCKS_PER_TASK = 8
 """Blocks that an executor gets at a time [1]."""
-_SHOWN = ("data", "tensor", "pipeline", "context", "expert", "micro_batch", "interleave", "zero", "recompute")
+_SHOWN = (
+    "data",
+    "tensor",
+    "pipeline",
+    "context",
+    "expert",
+    "micro_batch",
+    "interleave",
+    "zero",
+    "recompute",
+    "recompute_modules",
+)
 
 
 class LayoutSearch(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from costmodel.foundation.arrays import least_common_multiple
+from costmodel.foundation.arrays import N, least_common_multiple, where
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.tables import constant
 from costmodel.training.step.layout import (
@@ -15,6 +15,7 @@ from costmodel.training.step.layout import (
     BOOLEAN_FIELDS,
     CATEGORICAL_FIELDS,
     LOSS_IMPLEMENTATIONS,
+    MODULE_SETS,
     Layouts,
 )
 
@@ -26,6 +27,11 @@ DEGREES = ("data", "tensor", "pipeline", "context", "expert", "expert_tensor")
 """Fields of a layout that are degrees of parallelism."""
 CONTEXT_TOKENS = constant("context_tokens")
 """Least tokens of a sequence on each context-parallel rank of a usual layout [token]."""
+MOST_MOE_CHUNKS = constant("most_moe_chunks")
+"""Largest number of chunks of a pipeline stage of an MoE [1]."""
+MODULES_OF_MOE = float(MODULE_SETS.index("layernorm+moe_act"))
+MODULES_OF_LATENT_MOE = float(MODULE_SETS.index("layernorm+mla_up_proj+moe_act"))
+"""Modules that the planner recomputes in an MoE, without and with latent attention: those that recipes name."""
 MOST_SEQUENCES = 512
 """Largest micro-batch size that is searched [1]."""
 
@@ -232,6 +238,8 @@ def option_values(inputs: StepInputs, degrees: Sequence[float], choices: Choices
     """
     data, tensor, pipeline, context = degrees[:4]
     most_chunks = max(inputs.work.layers // pipeline, 1.0)
+    if inputs.work.experts > 1:
+        most_chunks = min(most_chunks, MOST_MOE_CHUNKS)
     chunks = sorted({most_chunks, *(value for value in divisors(inputs.work.layers) if value <= most_chunks)})
     ranks, ranks_in_node = data * context, inputs.hardware.gpus_per_node / tensor
     within_node = [ranks_in_node] if 1 < ranks_in_node < ranks and ranks % ranks_in_node == 0 else []
@@ -241,9 +249,23 @@ def option_values(inputs: StepInputs, degrees: Sequence[float], choices: Choices
         "zero": [0.0, 1.0, 2.0, 3.0] if ranks > 1 else [0.0],
         "shard": [ranks, *within_node],
         "recompute": [2.0] if inputs.eager else [0.0, 1.0, 2.0],
+        "recompute_modules": [0.0, moe_modules(inputs.work.up_projected)]
+        if inputs.work.experts > 1 and not inputs.eager
+        else [0.0],
         **{name: [value] for name, value in software_options(inputs).items()},
     }
     return {name: list(choices.get(name, values)) for name, values in options.items()}
+
+
+def moe_modules(up_projected: N) -> N:
+    """Return the set of modules that the planner recomputes in an MoE, as its index in `MODULE_SETS`.
+
+    Parameters
+    ----------
+    up_projected : float or ndarray
+        Outputs of the up-projections of latent attention [1].
+    """
+    return where(up_projected > 0, MODULES_OF_LATENT_MOE, MODULES_OF_MOE)
 
 
 def micro_batches(sequences: int) -> list[float]:

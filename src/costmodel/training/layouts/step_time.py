@@ -21,13 +21,14 @@ from costmodel.training.step.efficiency import (
     LAUNCH_BOUND,
     NEWEST_SOFTWARE,
     Efficiency,
+    MoeCase,
     default_efficiency,
     hardware_rates,
 )
 from costmodel.training.step.layout import Layout, Layouts, infeasibility_reasons, layouts
 from costmodel.training.step.measured_setup import settings_of
 from costmodel.training.step.memory import Memory, host_bytes, memory
-from costmodel.training.step.software import UNKNOWN
+from costmodel.training.step.software import UNKNOWN, Software
 from costmodel.training.step.timing import Breakdown, step_breakdown
 from costmodel.training.step.workload import Workload, workload
 
@@ -121,6 +122,10 @@ class StepInputs(NamedTuple):
     """Whether the batch size is a default, which may be rounded to a multiple that a layout needs."""
     software: str = UNKNOWN
     """Key of the training software (`Software.key`)."""
+    moe_case: MoeCase = "known"
+    """What is known of the speed of an MoE."""
+    features_known: bool = True
+    """Whether the features of the software for mixtures of experts are known."""
 
     @property
     def available_memory(self) -> float:
@@ -160,7 +165,11 @@ def step_parts(inputs: StepInputs, layout: Layouts[N]) -> StepParts[N]:
 
 
 def training_step_inputs(
-    architecture: Architecture, cluster: Cluster, recipe: AnyRecipe, efficiency: Efficiency | None
+    architecture: Architecture,
+    cluster: Cluster,
+    recipe: AnyRecipe,
+    efficiency: Efficiency | None,
+    software: Software | None = None,
 ) -> StepInputs:
     """Return the inputs of the training step of a recipe.
 
@@ -171,6 +180,8 @@ def training_step_inputs(
     recipe : recipe
     efficiency : Efficiency or None
         Constants of the step-time model; None: the shipped ones.
+    software : Software, optional
+        Training software; default: that of the recipe.
 
     Raises
     ------
@@ -180,10 +191,12 @@ def training_step_inputs(
         If a fact of the accelerator is unknown, or no step was measured on its generation.
     """
     training_pass = next(step for step in passes_of(recipe, architecture) if step.kind == "train")
-    return pass_step_inputs(training_pass, cluster, recipe, efficiency or default_efficiency())
+    return pass_step_inputs(training_pass, cluster, recipe, efficiency or default_efficiency(), software)
 
 
-def pass_step_inputs(model_pass: Pass, cluster: Cluster, recipe: AnyRecipe, efficiency: Efficiency) -> StepInputs:
+def pass_step_inputs(
+    model_pass: Pass, cluster: Cluster, recipe: AnyRecipe, efficiency: Efficiency, software: Software | None = None
+) -> StepInputs:
     """Return the inputs of a training or scoring pass.
 
     Parameters
@@ -195,6 +208,8 @@ def pass_step_inputs(model_pass: Pass, cluster: Cluster, recipe: AnyRecipe, effi
     recipe : recipe
     efficiency : Efficiency
         Constants of the step-time model.
+    software : Software, optional
+        Training software; default: that of the recipe.
     """
     architecture = model_pass.architecture
     if architecture.is_aggregate:
@@ -203,9 +218,12 @@ def pass_step_inputs(model_pass: Pass, cluster: Cluster, recipe: AnyRecipe, effi
     efficiency.check(cluster.accelerator)
     if (own := recipe.training_gpus(cluster.count)) != cluster.count:
         cluster = cluster.replace(count=own)
-    software, moe = recipe.trainer, architecture.kind == "moe"
+    software, moe = software or recipe.trainer, architecture.kind == "moe"
     year = NEWEST_SOFTWARE if software.year is None else software.year
-    constants = efficiency.constants(cluster.accelerator, recipe.precision, moe, year, software.key)
+    case = efficiency.moe_case(architecture, software.is_tuned_for_moe) if moe else "known"
+    constants = efficiency.constants(
+        cluster.accelerator, recipe.precision, moe, year, software.key, software.moe_features, case
+    )
     return StepInputs(
         work=pass_workload(model_pass),
         numerics=model_pass.numerics,
@@ -218,6 +236,8 @@ def pass_step_inputs(model_pass: Pass, cluster: Cluster, recipe: AnyRecipe, effi
         finetune=recipe.job_kind != "pretraining",
         free_batch=recipe.batch_size is None and recipe.job_kind == "pretraining",
         software=software.key,
+        moe_case=case,
+        features_known=efficiency.calibrated_moe or software.features.are_known,
     )
 
 
@@ -381,6 +401,8 @@ def feasible_step_time(
             launch_share=launch_share,
             software=inputs.software,
             finetune=inputs.finetune,
+            moe_case=inputs.moe_case,
+            features_known=inputs.features_known,
         )
 
     launch_bound = breakdown.launch / modeled > LAUNCH_BOUND

@@ -133,8 +133,9 @@ class FineTuning(Recipe):
     )
     software: SoftwareName = Field(
         default=None,
-        description='Training software, such as "torchtitan" or "Megatron-LM 2021"; or only the kind of its kernels: '
-        '"fused" (fused or compiled) or "eager" (launched one by one). Default: unknown, with fused kernels.',
+        description='Training software, such as "torchtitan" or "Megatron-LM 2021"; a year alone; or only the kind of '
+        'its kernels: "fused" (fused or compiled) or "eager" (launched one by one). Features for mixtures of experts '
+        'may follow: "Megatron-LM 2025, dispatcher deepep". Default: unknown, with fused kernels.',
     )
     trials: Count = Field(default=1, description="Runs of a hyperparameter sweep; all count [1].")
     trial_share: Annotated[float, Measure("1", 0.0, 1.0, open_low=True, uncertain=False)] = Field(

@@ -72,8 +72,9 @@ class Pretraining(Recipe):
     )
     software: SoftwareName = Field(
         default=None,
-        description='Training software, such as "torchtitan" or "Megatron-LM 2021"; or only the kind of its kernels: '
-        '"fused" (fused or compiled) or "eager" (launched one by one). Default: unknown, with fused kernels.',
+        description='Training software, such as "torchtitan" or "Megatron-LM 2021"; a year alone; or only the kind of '
+        'its kernels: "fused" (fused or compiled) or "eager" (launched one by one). Features for mixtures of experts '
+        'may follow: "Megatron-LM 2025, dispatcher deepep". Default: unknown, with fused kernels.',
     )
     gpu_hours: GPUHours | None = Field(
         default=None, description="GPU-hours of this stage, if known [hour]; they replace the step-time model."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costmodel.foundation.arrays import N, equal, largest, smallest, where
+from costmodel.foundation.arrays import N, equal, largest, rounded_up, smallest, where
 from costmodel.training.step.memory import layers_of_largest_stage, sharded_from, stage_parameters
 
 if TYPE_CHECKING:
@@ -71,21 +71,41 @@ def context_parallel(step: StepConfiguration[N]) -> N:
 
 
 def expert_parallel(step: StepConfiguration[N]) -> N:
-    """Return the exposed all-to-all of a micro-batch in the mean layer [s]: dispatch and combine, forward and backward.
+    """Return the exposed exchange of a micro-batch in the mean layer [s]: dispatch and combine, forward and backward.
+
+    An all-to-all sends one copy of a token for each of its experts, first within the node, then between nodes. A merged
+    exchange sends one copy to each node and one to each rank of its experts, and both tiers overlap.
 
     References
     ----------
-    Lepikhin et al. 2020, "GShard", section 3.2 (arXiv 2006.16668).
+    Lepikhin et al. 2020, "GShard", section 3.2 (arXiv 2006.16668); DeepSeek-AI 2024, "DeepSeek-V3", section 3.2.2
+    (arXiv 2412.19437): one copy per node, and tokens that go to a limited number of nodes.
     """
-    layout, hardware, constants = step.layout, step.hardware, step.constants
-    experts, inner = layout.expert, layout.expert_tensor
-    between_nodes = 1 - smallest(hardware.gpus_per_node / inner, experts) / experts
-    within_node = (experts - 1) / experts - between_nodes
-    sent = 4 * 2 * step.sequences_per_layer * step.work.routed / layout.tensor
-    seconds_per_byte = between_nodes / (hardware.network_bandwidth * constants.network)
-    seconds_per_byte = seconds_per_byte + within_node / (hardware.link_bandwidth * constants.link)
-    all_to_all = where(experts * inner > 1, constants.exposed_experts * sent * seconds_per_byte, 0.0)
-    return all_to_all + sent * (inner - 1) / bandwidth(hardware, constants, 1.0, inner)
+    work, layout, hardware, constants = step.work, step.layout, step.hardware, step.constants
+    ranks, inner, choices = layout.expert, layout.expert_tensor, work.top_k
+    nodes = rounded_up(ranks * inner / hardware.gpus_per_node)
+    ranks_of_node = ranks / nodes
+    token_bytes = 2 * step.sequences_per_layer * work.routed / choices / layout.tensor
+    link = hardware.link_bandwidth * constants.exchange_link
+    network = hardware.network_bandwidth * constants.exchange_network
+
+    between_nodes = choices * (1 - 1 / nodes)
+    all_to_all = (choices * (1 - 1 / ranks) - between_nodes) / link + between_nodes / network
+    reachable = work.top_groups * largest(nodes / work.expert_groups, 1.0)
+    to_nodes = smallest(_places(nodes, choices), reachable) * (1 - 1 / nodes)
+    to_ranks = _places(ranks, choices) * (1 - 1 / ranks_of_node)
+    merged = largest(to_ranks / link, to_nodes / network)
+    seconds_per_byte = where(constants.exchange_merged > 0, merged, all_to_all)
+    exchanges = 2 * (1 + step.has_backward + step.full_recompute + step.experts_again)
+    exchange = constants.exposed_experts * exchanges * token_bytes * seconds_per_byte
+    gather = exchanges * choices * token_bytes * (inner - 1) / bandwidth(hardware, constants, 1.0, inner)
+    return where(ranks > 1, exchange, 0.0) + gather
+
+
+def _places(places: N, choices: float | N) -> N:
+    """Return the expected number of distinct places that random choices of a place hit [1]."""
+    missed: N = (1 - 1 / places) ** choices
+    return places * (1 - missed)
 
 
 def pipeline_send_recv(step: StepConfiguration[N]) -> N:

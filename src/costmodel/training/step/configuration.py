@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Generic, NamedTuple
 
 from costmodel.foundation.arrays import N_co, Value_co, equal, where
+from costmodel.training.step.layout import recomputes
 
 if TYPE_CHECKING:
     from costmodel.training.step.layout import Layouts
@@ -69,10 +70,28 @@ class TimeConstants(NamedTuple, Generic[Value_co]):
     """Memory traffic of casts to 8 and 4 bits over the operands [1]."""
     launch: Value_co
     """Host time to launch the kernels of a layer, forward and backward [s]."""
+    launch_router: Value_co
+    """Additional host time of an MoE layer for its router [s]."""
     launch_experts: Value_co
-    """Additional host time of an MoE layer [s]."""
-    experts: Value_co
-    """Rate of expert matmuls (grouped GEMM) over that of dense matmuls [1]."""
+    """Additional host time of an MoE layer for its routed experts and their exchange [s]."""
+    launch_captured: Value_co
+    """Share of the host time that remains with CUDA graphs [1]."""
+    launch_cast: Value_co
+    """Factor on the host time of mixtures of experts for matmuls with operands below 16 bits [1]."""
+    expert_wait: Value_co
+    """Time that an MoE layer waits for the host to read the number of tokens of each expert [s]."""
+    expert_tile: Value_co
+    """Tokens by which the matmuls of an expert are padded on average: half a tile [token]."""
+    expert_traffic: Value_co
+    """Elementwise memory traffic of the routed experts over that of separate kernels (fused grouped MLP) [1]."""
+    expert_sort: Value_co
+    """Passes over the tokens of the routed experts to sort them by expert and back [1]."""
+    exchange_link: Value_co
+    """Realized share of the bandwidth within a node in the exchange between experts [1]."""
+    exchange_network: Value_co
+    """Realized share of the bandwidth between nodes in the exchange between experts [1]."""
+    exchange_merged: Value_co
+    """1 if a token is sent once to each node and rank of its experts, 0 if it is sent once for each expert [1]."""
     link: Value_co
     """Realized share of the bandwidth within a node in collectives [1]."""
     network: Value_co
@@ -80,7 +99,7 @@ class TimeConstants(NamedTuple, Generic[Value_co]):
     exposed_tensor: Value_co
     """Exposed (not overlapped) share of tensor-parallel communication with overlap [1]."""
     exposed_experts: Value_co
-    """Exposed share of the expert all-to-all [1]."""
+    """Exposed share of the exchange between experts [1]."""
     exposed_context: Value_co
     """Exposed share of context-parallel communication [1]."""
     exposed_pipeline: Value_co
@@ -137,6 +156,21 @@ class StepConfiguration(NamedTuple, Generic[N_co]):
     def full_recompute(self) -> N_co:
         """1 with full recomputation, else 0."""
         return where(equal(self.layout.recompute, 2), 1.0, 0.0)
+
+    @property
+    def experts_again(self) -> N_co:
+        """1 if the routed experts are computed again for the backward pass, without all of the layer, else 0."""
+        return where(equal(self.layout.recompute, 2), 0.0, recomputes(self.layout, "moe"))
+
+    @property
+    def feed_forward_again(self) -> N_co:
+        """1 if the dense feed-forward block is computed again for the backward pass, else 0."""
+        return where(equal(self.layout.recompute, 2), 0.0, recomputes(self.layout, "mlp"))
+
+    @property
+    def attention_again(self) -> N_co:
+        """1 if core attention is computed again for the backward pass, else 0."""
+        return where(equal(self.layout.recompute, 2), 0.0, recomputes(self.layout, "core_attn"))
 
     @property
     def has_backward(self) -> float | N_co:

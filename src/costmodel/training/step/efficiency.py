@@ -8,17 +8,22 @@ reads files.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from costmodel.architecture.loading import load_architecture
+from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Row, constant, table
 from costmodel.hardware.accelerator import Accelerator, load_accelerator
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.step.configuration import HardwareRates, TimeConstants
+from costmodel.training.step.features import NOT_KNOWN, Features
 from costmodel.training.step.measured_setup import MeasuredSetup
+from costmodel.training.step.numerics import OPERAND_BYTES
 
 NEWEST_SOFTWARE = constant("newest_software")
 """Year of the newest software in the measurements."""
@@ -31,6 +36,13 @@ LAUNCH_BOUND = constant("launch_bound")
 
 TABLES = ("fitted/efficiency", "fitted/finetune_efficiency", "fitted/software_efficiency")
 """Tables of the shipped constants."""
+
+
+MoeCase = Literal["known", "new", "untuned"]
+"""What is known of the speed of an MoE: "known" if steps of the model were measured on tuned software, "new" if
+those of other models with its operations were, "untuned" if its operations or mixtures of experts on its software were
+not."""
+_MOE_SPREADS: dict[MoeCase, str] = {"known": "experts", "new": "experts_model", "untuned": "experts_stack"}
 
 
 def age(year: float) -> float:
@@ -63,7 +75,9 @@ class Efficiency(Spec):
             values: Mapping[str, float],
             spreads: Mapping[str, float],
             measured: Sequence[str] = ...,
+            measured_moe: Sequence[str] = ...,
             calibrated: bool = ...,
+            calibrated_moe: bool = ...,
             setups: Sequence[MeasuredSetup | Mapping[str, object]] = ...,
             source: str = ...,
         ) -> None: ...
@@ -75,8 +89,14 @@ class Efficiency(Spec):
         description="Standard deviations of ln(predicted / measured) by case [1]; see `spread`."
     )
     measured: tuple[str, ...] = Field(default=(), description="Accelerators with measured steps.")
+    measured_moe: tuple[str, ...] = Field(
+        default=(), description="Mixtures of experts with measured steps, by their names in the catalog."
+    )
     calibrated: bool = Field(
         default=False, description="Whether the constants were fitted to measured steps of the user."
+    )
+    calibrated_moe: bool = Field(
+        default=False, description="Whether mixtures of experts were among the measured steps of the user."
     )
     setups: tuple[MeasuredSetup, ...] = Field(
         default=(),
@@ -109,6 +129,8 @@ class Efficiency(Spec):
         experts: bool = False,
         year: float = NEWEST_SOFTWARE,
         software: str = "",
+        features: Features = NOT_KNOWN,
+        moe_case: MoeCase = "known",
     ) -> TimeConstants:
         """Return the constants for an accelerator and a precision.
 
@@ -123,12 +145,40 @@ class Efficiency(Spec):
             Year of the software.
         software : str
             Key of the software (`Software.key`); its factor is not used after a calibration. Default: no factor.
+        features : Features
+            Features of the software for mixtures of experts; those that are not known are as usual in `year`.
+        moe_case : MoeCase
+            What is known of an MoE: an untuned stack is slower than the fit.
         """
-        keys = (accelerator.generation, accelerator.name, precision)
+        usual = features.or_usual(year, accelerator.generation, OPERAND_BYTES[precision] < 2)
+        keys = (accelerator.generation, accelerator.name, precision, *(usual.keys if experts else ()))
         values = {name: self.factor(name, *keys) for name in TimeConstants._fields if name != "software"}
-        stack = (software,) if software and not self.calibrated else ()
-        aged = self.values["age_experts"] ** age(year) if experts else 1.0
-        return TimeConstants(**values, software=self.factor("software", *keys, *stack) * aged)
+        of_stack = software and not self.calibrated
+        if not experts:
+            stack = (software,) if of_stack else ()
+            return TimeConstants(**values, software=self.factor("software", *keys, *stack))
+        untuned = self.values.get("untuned", 1.0) if moe_case == "untuned" else 1.0
+        aged = self.values["age_experts"] ** age(year)
+        return TimeConstants(**values, software=self.factor("software", *keys) * aged * untuned)
+
+    def moe_case(self, architecture: Architecture, tuned_stack: bool) -> MoeCase:
+        """Return what is known of the speed of an MoE.
+
+        Parameters
+        ----------
+        architecture : Architecture
+        tuned_stack : bool
+            Whether mixtures of experts were measured on the software.
+        """
+        if self.calibrated_moe:
+            return "known"
+        if not tuned_stack:
+            return "untuned"
+        layers, operations = _measured_layers(self.measured_moe)
+        own = {layer.model_copy(update={"count": 1}) for layer in architecture.layers}
+        if any(own <= known for known in layers):
+            return "known"
+        return "new" if _operations(architecture) <= operations else "untuned"
 
     @property
     def generations(self) -> tuple[str, ...]:
@@ -157,6 +207,8 @@ class Efficiency(Spec):
         software: str | None = None,
         known_layout: bool = True,
         finetune: bool = False,
+        moe_case: MoeCase = "known",
+        features_known: bool = True,
     ) -> float:
         """Return the standard deviation of ln(predicted / measured) of a step time [1].
 
@@ -175,14 +227,22 @@ class Efficiency(Spec):
             Whether the layout is that of the run; otherwise its spread counts.
         finetune : bool
             Whether the step is part of fine-tuning.
+        moe_case : MoeCase
+            What is known of an MoE.
+        features_known : bool
+            Whether the features of the software are known; counts for an MoE.
         """
-        terms = [self.spreads["experts" if experts else "dense"]]
+        if experts:
+            terms = [self.spreads.get(_MOE_SPREADS[moe_case], self.spreads["dense"])]
+            terms += [] if features_known else [self.spreads.get("features", 0.0)]
+        else:
+            terms = [self.spreads["dense"]]
         if launch_share > LAUNCH_BOUND and not experts:
             terms = [max(self.spreads["launch"], terms[0])]
         if finetune:
             terms = [max(self.spreads["finetune_launch" if launch_share > LAUNCH_BOUND else "finetune"], terms[0])]
         terms += [] if accelerator.name in self.measured else [self.spreads["accelerator"]]
-        if software is not None:
+        if software is not None and (self.calibrated or not experts):
             name = "stack" if self.calibrated else f"software:{software}"
             terms.append(self.spreads.get(name, self.spreads["stack"]))
         terms += [] if known_layout else [self.spreads["layout"]]
@@ -199,6 +259,21 @@ class Efficiency(Spec):
         between, repeat = self.spreads["setup"] ** 2, self.spreads["repeat"] ** 2
         left = 1 / (1 / between + rows / repeat)
         return 1 - left / between, math.sqrt(left + repeat)
+
+
+@lru_cache(maxsize=4)
+def _measured_layers(models: tuple[str, ...]) -> tuple[list[set[Layer]], set[str]]:
+    """Return the layers of each measured MoE, and the operations of all."""
+    architectures = [load_architecture(name) for name in models]
+    layers = [{layer.model_copy(update={"count": 1}) for layer in each.layers} for each in architectures]
+    return layers, set().union(*(_operations(each) for each in architectures))
+
+
+def _operations(architecture: Architecture) -> set[str]:
+    """Return the kinds of the blocks of all layers."""
+    blocks = [block for layer in architecture.layers for block in layer.blocks()]
+    indexed = {"index" for block in blocks if getattr(block, "index_heads", None)}  # sparse attention
+    return indexed | {type(block).__name__ for block in blocks}
 
 
 @lru_cache(maxsize=1)
@@ -222,6 +297,7 @@ def from_rows(rows: Iterable[Row]) -> Efficiency:
         values={**by_kind.get("fixed", {}), **by_kind.get("fitted", {})},
         spreads=by_kind.get("spread", {}),
         measured=tuple(sorted(by_kind.get("measured", {}))),
+        measured_moe=tuple(sorted(by_kind.get("measured_moe", {}))),
         source="fitted by costmodel refit step_times on measured steps",
     )
 

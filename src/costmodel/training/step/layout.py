@@ -7,7 +7,7 @@ possible.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, NamedTuple, Self, overload
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from costmodel.foundation.arrays import Array, BoolLike, N, N_co, equal, least_common_multiple, rounded_up, where
 from costmodel.foundation.errors import InputError, unknown
@@ -27,8 +27,16 @@ Loss = Literal["whole", "half", "fused", "chunked"]
 LOSS_IMPLEMENTATIONS: tuple[Loss, ...] = ("whole", "half", "fused", "chunked")
 
 
+MODULES = ("core_attn", "layernorm", "mla_up_proj", "mlp", "moe", "moe_act")
+"""Modules of a layer that selective recomputation may name, as Megatron-Core does (`recompute_modules`)."""
+MODULE_SETS: tuple[str, ...] = tuple(
+    "+".join(name for place, name in enumerate(MODULES) if mask >> place & 1) for mask in range(2 ** len(MODULES))
+)
+"""All sets of modules as text; the bits of the index of a set say which modules are in it."""
+
 CATEGORICAL_FIELDS: dict[str, tuple[str, ...]] = {
     "recompute": RECOMPUTE_MODES,
+    "recompute_modules": MODULE_SETS,
     "attention": ATTENTION_KERNELS,
     "loss": LOSS_IMPLEMENTATIONS,
 }
@@ -71,6 +79,17 @@ def usual_kernel(year: float) -> Kernel:
     return "flash-1" if year < FLASH_2_YEAR else "flash-2" if year < FLASH_3_YEAR else "latest"
 
 
+def _modules(value: object) -> str:
+    """Return a set of modules as `MODULE_SETS` writes it."""
+    parts = value.replace(",", "+").split("+") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
+        raise InputError(f'must be modules with + between them, such as "layernorm+moe_act"; got {value!r}')
+    named = {part.strip() for part in parts} - {""}
+    if wrong := sorted(named - set(MODULES)):
+        raise InputError([unknown("module of a layer", name, MODULES) for name in wrong])
+    return "+".join(name for name in MODULES if name in named)
+
+
 class Layout(Spec):
     """Degrees of parallelism and the other choices that determine memory and time of a step.
 
@@ -99,6 +118,7 @@ class Layout(Spec):
             zero: CountLike = ...,
             shard: CountLike | None = ...,
             recompute: Recompute = ...,
+            recompute_modules: str = ...,
             sequence_parallel: bool = ...,
             attention: Kernel = ...,
             loss: Loss = ...,
@@ -138,6 +158,12 @@ class Layout(Spec):
         default="none",
         description='Activation recomputation: "none", "selective" (unfused attention scores and cheap operations) or '
         '"full" (all of every layer).',
+    )
+    recompute_modules: Annotated[str, BeforeValidator(reported(_modules))] = Field(
+        default="",
+        description="Modules of a layer that are recomputed beside `recompute`, with + between them: core_attn (fused "
+        "attention), layernorm, mla_up_proj (up-projections of latent attention), mlp (dense feed-forward), moe (all "
+        "of an expert), moe_act (its activation function).",
     )
     sequence_parallel: bool = Field(
         default=True,
@@ -297,6 +323,7 @@ class Layouts(NamedTuple, Generic[N_co]):
     zero: N_co
     shard: N_co
     recompute: N_co
+    recompute_modules: N_co
     sequence_parallel: N_co
     attention: N_co
     loss: N_co
@@ -313,6 +340,18 @@ class Layouts(NamedTuple, Generic[N_co]):
     def accelerators(self) -> N_co:
         """Number of accelerators of each layout."""
         return self.data * self.tensor * self.pipeline * self.context
+
+
+def recomputes(layout: Layouts[N], module: str) -> N:
+    """Return 1 where a module is recomputed, else 0.
+
+    Parameters
+    ----------
+    layout : Layouts
+    module : str
+        One of `MODULES`.
+    """
+    return layout.recompute_modules // 2.0 ** MODULES.index(module) % 2
 
 
 def accumulation(batch_size: float | N, layout: Layouts[N]) -> N:

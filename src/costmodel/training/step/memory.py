@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple
 from costmodel.foundation.arrays import N, N_co, equal, largest, rounded_up, smallest, where
 from costmodel.foundation.tables import constant, table
 from costmodel.foundation.units import GIB
-from costmodel.training.step.layout import accumulation
+from costmodel.training.step.layout import accumulation, recomputes
 from costmodel.training.step.numerics import optimizer_bytes_per_parameter
 
 if TYPE_CHECKING:
@@ -379,14 +379,17 @@ def _activations(
     """
     sequences = layout.micro_batch / layout.context
     tensor = layout.tensor
+    narrow = smallest(numerics.operand / 2, 1.0)  # inputs of matmuls are saved as the operands that they are
     elements = (
         work.normalized / hidden_shards
-        + work.residual / hidden_shards
-        + (work.dense.read_sharded + work.dense.written_sharded) / tensor
+        + narrow * work.residual / hidden_shards
+        + (narrow * work.dense.read_sharded + work.dense.written_sharded) / tensor
         + work.grouped.written_sharded / smallest(tensor, work.key_heads)
         + work.replicated.written / hidden_shards
-        + (work.expert.read_sharded + work.expert.written_sharded + 2 * work.routed) / tensor
+        + (narrow * work.expert.read_sharded + work.expert.written_sharded + narrow * work.routed) / tensor
+        + where(layout.eager > 0, work.routed, 0.0) / tensor  # others weight the experts before their last matmul
     )
+    elements = elements - _recomputed_elements(work, layout, hidden_shards, narrow)
     kept_inputs = where(layout.eager * numerics.quantized > 0, 0.0, 1.0)  # bitsandbytes saves inputs of frozen matrices
     elements = elements - kept_inputs * (work.unsaved / hidden_shards + work.unsaved_sharded / tensor)
     projected = work.projected - kept_inputs * work.unsaved_projected  # a copy of the output of the attention kernel
@@ -406,6 +409,26 @@ def _activations(
     )
     recomputed = largest(all_saved - saved, 0.0)  # of the one layer whose backward pass runs
     return numerics.saved * saved * in_flight_layers(work, batch_size, layout) + recomputed
+
+
+def _recomputed_elements(work: Workload[float | N], layout: Layouts[N], hidden_shards: N, narrow: float | N) -> N:
+    """Return the elements that the recomputation of modules does not save, of all layers [1].
+
+    `narrow` is the size of a matmul operand over that of a 16-bit element. All of the experts has their activation
+    function in it.
+    """
+    tensor, experts = layout.tensor, work.expert
+    outputs = experts.written_sharded / tensor
+    activation = narrow * experts.read_sharded / tensor
+    before_activation = activation + (1 - narrow) * outputs  # its inputs are kept as 8-bit operands
+    of_experts = activation + outputs + narrow * work.routed / tensor
+    return (
+        recomputes(layout, "core_attn") * narrow * work.projected / tensor
+        + recomputes(layout, "layernorm") * narrow * work.residual / hidden_shards
+        + recomputes(layout, "mla_up_proj") * work.up_projected / tensor
+        + recomputes(layout, "mlp") * work.feed_forward / tensor
+        + where(recomputes(layout, "moe") > 0, of_experts, recomputes(layout, "moe_act") * before_activation)
+    )
 
 
 def in_flight_layers(work: Workload[float | N], batch_size: float | N, layout: Layouts[N]) -> N:

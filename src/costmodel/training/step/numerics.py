@@ -6,7 +6,7 @@ from costmodel.foundation.arrays import N, Value_co
 from costmodel.foundation.errors import InputError, unknown
 
 Precision = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "fp8-rowwise", "mxfp8", "fp4", "nvfp4"]
-Optimizer = Literal["adamw", "adamw-8bit", "adafactor", "muon", "sgd"]
+Optimizer = Literal["adamw", "adamw-bf16", "adamw-8bit", "adafactor", "muon", "sgd"]
 
 OPERAND_BYTES: dict[str, float] = {
     "fp32": 4.0,
@@ -23,6 +23,7 @@ OPERAND_BYTES: dict[str, float] = {
 
 MOMENTS: dict[str, tuple[float, float]] = {
     "adamw": (8.0, 8.0),
+    "adamw-bf16": (4.0, 4.0),
     "adamw-8bit": (2 * (1 + 4 / 256), 8.0),
     "adafactor": (0.0, 0.0),
     "muon": (4.0, 8.0),
@@ -30,12 +31,13 @@ MOMENTS: dict[str, tuple[float, float]] = {
 }
 """Bytes of optimizer moments per parameter: (weight matrix of a layer, any other parameter) [byte].
 
-AdamW has two moments. In 8 bits each block of 256 has one fp32 scale (bitsandbytes 0.44); embeddings keep 32 bits
+AdamW has two moments; DeepSeek-V3 keeps them in bf16 (arXiv 2412.19437, section 3.3.3). In 8 bits each block of 256
+has one fp32 scale (bitsandbytes 0.44); embeddings keep 32 bits
 (`Trainer.create_optimizer` of Transformers). Muon has one moment for
 matrices and uses AdamW for the rest. SGD has one. Adafactor keeps only row and column statistics, below 0.001 byte.
 """
 
-MULTI_TENSOR = frozenset({"adamw", "sgd"})
+MULTI_TENSOR = frozenset({"adamw", "adamw-bf16", "sgd"})
 """Optimizers that update all tensors at once in eager mode ("foreach"); the others go from tensor to tensor."""
 
 
@@ -98,7 +100,7 @@ def numerics(precision: str = "bf16", optimizer: str = "adamw", master_weights: 
     precision : str
         Number format of the matmul operands. With 8 and 4 bits the stored weights have 16 bits.
     optimizer : str
-        "adamw", "adamw-8bit", "adafactor", "muon" or "sgd".
+        "adamw", "adamw-bf16", "adamw-8bit", "adafactor", "muon" or "sgd".
     master_weights : bool
         Whether an fp32 copy of the weights exists, with fp32 gradients and moments. Without it, weights, gradients
         and moments have 16 bits (moments 8 bits with "adamw-8bit").
@@ -141,5 +143,5 @@ def numerics(precision: str = "bf16", optimizer: str = "adamw", master_weights: 
         return Numerics(operand, *states, embedding_weight=4.0, multi_tensor=together)
     if master_weights:
         return Numerics(operand, 2.0, 4.0, 4.0, moments, other_moments, multi_tensor=together)
-    scale = 1.0 if optimizer == "adamw-8bit" else 0.5
+    scale = 1.0 if optimizer in {"adamw-8bit", "adamw-bf16"} else 0.5
     return Numerics(operand, 2.0, 2.0, 0.0, moments * scale, other_moments * scale, multi_tensor=together)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, NamedTuple
 
-from costmodel.foundation.arrays import N, N_co, equal, largest, smallest, where
+from costmodel.foundation.arrays import N, N_co, equal, largest, rounded_up, smallest, where
 from costmodel.foundation.tables import constant
 from costmodel.training.step.communication import (
     context_parallel,
@@ -21,7 +21,6 @@ from costmodel.training.step.communication import (
 from costmodel.training.step.configuration import StepConfiguration
 from costmodel.training.step.layout import accumulation
 from costmodel.training.step.memory import (
-    layers_of_largest_stage,
     optimizer_state_bytes,
     sharded_from,
     stage_parameters,
@@ -127,17 +126,13 @@ def step_breakdown(
     micro_batches = accumulation(batch_size, layout)
     layer = _layer(step)
     layer_time = sum(layer.values())
-    layers_of_largest = layers_of_largest_stage(work, layout)
-    layers_of_last = work.layers // stages  # the last stage has the LM head, so it gets the fewest layers
     head = _head(step)
-    largest_stage = layers_of_largest * layer_time
-    last_stage = layers_of_last * layer_time + head + work.prediction_share * layer_time
-    slowest_stage = largest(largest_stage, last_stage)
+    layers_of_slowest, head_share = _slowest_stage(step, layer_time, head)
+    slowest_stage = layers_of_slowest * layer_time + head_share * head
     send_recv = where(stages > 1, pipeline_send_recv(step), 0.0)
-    last_is_slowest = last_stage >= largest_stage
-    layer_passes = micro_batches * where(last_is_slowest, layers_of_last + work.prediction_share, layers_of_largest)
-    head_time = where(last_is_slowest, head, 0.0)
-    bubble = (stages - 1) / chunks * (largest_stage + send_recv)
+    layer_passes = micro_batches * layers_of_slowest
+    head_time = head_share * head
+    bubble = (stages - 1) / chunks * (rounded_up(work.layers / stages) * layer_time + send_recv)
     data = data_parallel(step, slowest_stage + send_recv, micro_batches)
     scale = constants.software
     passes = scale * layer_passes
@@ -154,6 +149,31 @@ def step_breakdown(
     )
 
 
+def _slowest_stage(step: StepConfiguration[N], layer_time: N, head: N) -> tuple[N, N]:
+    """Return the layers of the slowest pipeline stage, and the share of the LM head that is on it (0 or 1) [1].
+
+    The last stage has the head and the layers of multi-token prediction, so it gets the fewest layers. Recipes of
+    mixtures of experts place the layers one by one: the last stage gets as many as make the slowest stage fastest.
+    """
+    work, stages = step.work, step.layout.pipeline
+    most = rounded_up(work.layers / stages)
+    layers, share = _stage(step, most, work.layers // stages, layer_time, head)
+    for more in range(3):
+        on_last = largest(work.layers - (most + more) * (stages - 1), 0.0)
+        placed, placed_share = _stage(step, most + more, on_last, layer_time, head)
+        faster = placed * layer_time + placed_share * head < layers * layer_time + share * head
+        faster = faster & (stages > 1) & (work.expert_layers > 0)
+        layers, share = where(faster, placed, layers), where(faster, placed_share, share)
+    return layers, share
+
+
+def _stage(step: StepConfiguration[N], most: N, on_last: N, layer_time: N, head: N) -> tuple[N, N]:
+    """Return the same for at most `most` layers on a stage, and `on_last` on the last one."""
+    on_last = on_last + step.work.prediction_share
+    last_is_slowest = on_last * layer_time + head >= most * layer_time
+    return where(last_is_slowest, on_last, most), where(last_is_slowest, 1.0, 0.0)
+
+
 def _layer(step: StepConfiguration[N]) -> dict[str, N]:
     """Return the time of one micro-batch in the mean layer, by component of `Breakdown` [s].
 
@@ -162,9 +182,12 @@ def _layer(step: StepConfiguration[N]) -> dict[str, N]:
     work, numerics, layout, constants = step.work, step.numerics, step.layout, step.constants
     selective = where(equal(layout.recompute, 1) & (layout.attention > 0), SELECTIVE_RECOMPUTED_SHARE, 0.0)
     forward_equivalents = 1 + numerics.backward + where(equal(layout.recompute, 2), 1.0, selective)
-    matmul_forward, elements = _matmul(step)
-    again = layout.tiled_feed_forward * work.feed_forward_flops / largest(_matmul_flops(work), 1.0)
-    matmul = (forward_equivalents + again) * matmul_forward
+    dense_forward, dense_elements = _dense_matmul(step)
+    expert_forward, expert_elements = _expert_matmul(step)
+    matmul_forward, elements = dense_forward + expert_forward, dense_elements + expert_elements
+    feed_forward_again = where(layout.tiled_feed_forward + step.feed_forward_again > 0, 1.0, 0.0)
+    again = feed_forward_again * work.feed_forward_flops / largest(_matmul_flops(work), 1.0)
+    matmul = (forward_equivalents + again) * matmul_forward + step.experts_again * expert_forward
     attention = _attention(step, forward_equivalents)
     elementwise_passes = 1 + numerics.backward + where(layout.recompute > 0, 1.0, 0.0)
     cast = 3 * 2 * constants.quantize * elements / step.hardware.memory_bandwidth
@@ -175,18 +198,23 @@ def _layer(step: StepConfiguration[N]) -> dict[str, N]:
     host = forward_equivalents / 3 * constants.launch * where(layout.eager > 0, constants.launch_eager, 1.0)
     host = host + where((layout.eager > 0) & (layout.zero >= 3), constants.launch_sharded, 0.0)
     host = host + where(numerics.quantized > 1, constants.launch_quantized, 0.0)
-    host = host + constants.launch_experts * work.expert_layers / work.layers
-    kernels_and_launch = (device**_LAUNCH_EXPONENT + host**_LAUNCH_EXPONENT) ** (1 / _LAUNCH_EXPONENT)
+    expert_layers = work.expert_layers / work.layers
+    host = host + (constants.launch_router + constants.launch_experts) * expert_layers
+    host = host * constants.launch_captured
+    host = host * where((numerics.operand < 2) & (expert_layers > 0), constants.launch_cast, 1.0)
+    exchange = expert_parallel(step)
+    busy = device + exchange
+    kernels_and_launch = (busy**_LAUNCH_EXPONENT + host**_LAUNCH_EXPONENT) ** (1 / _LAUNCH_EXPONENT)
     return {
         "matmul": matmul,
         "attention": attention,
         "elementwise": elementwise,
-        "launch": kernels_and_launch - device,
+        "launch": kernels_and_launch - busy + constants.expert_wait * expert_layers,
         "adapters": adapters,
         "dequantize": dequantize,
         "tensor_parallel": tensor_parallel(step),
         "context_parallel": context_parallel(step),
-        "expert_parallel": expert_parallel(step),
+        "expert_parallel": exchange,
     }
 
 
@@ -195,8 +223,8 @@ def _matmul_flops(work: Workload[float | N]) -> float | N:
     return work.dense.flops + work.grouped.flops + work.replicated.flops + work.expert.flops
 
 
-def _matmul(step: StepConfiguration[N]) -> tuple[N, N]:
-    """Return the forward time of the matmuls of the mean layer [s], and the elements that they read and write [1].
+def _dense_matmul(step: StepConfiguration[N]) -> tuple[N, N]:
+    """Return the forward time of the matmuls of the mean layer without routed experts [s], and their elements [1].
 
     The time is FLOPs over the asymptotic rate plus memory traffic over the bandwidth. The second term is the loss of
     small matmuls.
@@ -209,16 +237,30 @@ def _matmul(step: StepConfiguration[N]) -> tuple[N, N]:
     read = sequences * sum(group.read + group.read_sharded / ranks for group, ranks in dense)
     read = read + per_layer * sum(group.weights / ranks for group, ranks in dense)
     written = sequences * sum(group.written + group.written_sharded / ranks for group, ranks in dense)
-    expert = work.expert  # all ranks share the tokens; only expert-parallel ranks share the weights
+    rate = step.hardware.matmul_peak * constants.matmul
+    traffic = constants.matmul_traffic / step.hardware.memory_bandwidth
+    return flops / rate + traffic * (numerics.operand * read + 2 * written), read + written
+
+
+def _expert_matmul(step: StepConfiguration[N]) -> tuple[N, N]:
+    """Return the forward time of the matmuls of the routed experts of the mean layer [s], and their elements [1].
+
+    All ranks share the tokens; only expert-parallel ranks share the weights. Half a tile of tokens is padded for each
+    expert. A fused grouped MLP reads and writes fewer elements outside of the matmuls.
+    """
+    work, numerics, layout, constants = step.work, step.numerics, step.layout, step.constants
+    sequences, tensor, expert = step.sequences_per_layer, layout.tensor, work.expert
     expert_read = sequences * (expert.read + expert.read_sharded) / tensor
-    expert_read = expert_read + per_layer * expert.weights / (layout.expert * layout.expert_tensor)
+    expert_read = expert_read + 1 / work.layers * expert.weights / (layout.expert * layout.expert_tensor)
     expert_written = sequences * (expert.written + expert.written_sharded) / tensor
     rate = step.hardware.matmul_peak * constants.matmul
     traffic = constants.matmul_traffic / step.hardware.memory_bandwidth
-    dense_time = flops / rate + traffic * (numerics.operand * read + 2 * written)
     expert_traffic = traffic * (numerics.operand * expert_read + 2 * expert_written)
-    expert_time = sequences * expert.flops / tensor / rate + expert_traffic
-    return dense_time + expert_time / constants.experts, read + written + expert_read + expert_written
+    tokens_per_expert = sequences * work.layers * work.sequence_length * work.top_k / work.experts
+    tokens_per_expert = tokens_per_expert * layout.expert / where(layout.expert_tensor > 1, 1.0, tensor)
+    padding = 1 + constants.expert_tile / largest(tokens_per_expert, 1.0)
+    expert_time = padding * sequences * expert.flops / tensor / rate + expert_traffic
+    return expert_time, constants.expert_traffic * (expert_read + expert_written)
 
 
 def _attention(step: StepConfiguration[N], forward_equivalents: N) -> N:
@@ -236,7 +278,8 @@ def _attention(step: StepConfiguration[N], forward_equivalents: N) -> N:
     kernel = where(equal(layout.attention, 1), constants.attention_flash_1, kernel)
     rate = hardware.peak * kernel * (work.head_width / 128.0) ** _HEAD_WIDTH_EXPONENT
     rate = rate * work.sequence_length / (work.sequence_length + constants.attention_length)
-    fused = (1 + _ATTENTION_BACKWARD * step.has_backward + step.full_recompute) * work.attention_flops / rate
+    again = step.full_recompute + step.attention_again
+    fused = (1 + _ATTENTION_BACKWARD * step.has_backward + again) * work.attention_flops / rate
     matmuls = 2 * work.attention_flops / (constants.attention_unfused * hardware.peak * constants.matmul)
     softmax = constants.softmax_traffic * 2 * work.scores / hardware.memory_bandwidth
     unfused = (1 + 2 * step.has_backward + where(layout.recompute > 0, 1.0, 0.0)) * (matmuls + softmax)
@@ -272,11 +315,13 @@ def _elementwise(step: StepConfiguration[N]) -> N:
     """Return the forward time of norms, activation functions, residuals and MoE permutation in the mean layer [s]."""
     work, layout = step.work, step.layout
     tensor = layout.tensor
+    constants = step.constants
+    activations = 2 * (work.expert.read_sharded + work.expert.written_sharded)
     elements = (
         4 * work.residual / where(layout.sequence_parallel > 0, tensor, 1.0)
         + 2 * (work.dense.read_sharded + work.dense.written_sharded) / tensor
         + 2 * work.grouped.written_sharded / smallest(tensor, work.key_heads)
-        + (4 * work.routed + 2 * (work.expert.read_sharded + work.expert.written_sharded)) / tensor
+        + constants.expert_traffic * (4 * constants.expert_sort * work.routed + activations) / tensor
     )
     moved = step.constants.elementwise * 2 * step.sequences_per_layer * elements
     return moved / step.hardware.memory_bandwidth

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
+from costmodel.architecture.blocks.block import Sharding
 from costmodel.architecture.blocks.pieces import Linear
 from costmodel.architecture.counting import pairs
 from costmodel.architecture.structure import distinct_layers
@@ -79,6 +80,12 @@ class Workload(NamedTuple, Generic[Value_co]):
     """KV heads: the fewest of all layers [1]."""
     experts: Value_co
     """Routed experts of an MoE layer; 1 without [1]."""
+    top_k: Value_co
+    """Routed experts of a token; 1 without [1]."""
+    expert_groups: Value_co
+    """Groups of routed experts [1]."""
+    top_groups: Value_co
+    """Groups to which a token may be routed [1]."""
     vocabulary: Value_co
     """Vocabulary size [1]."""
     dense: Matmuls[Value_co]
@@ -127,6 +134,8 @@ class Workload(NamedTuple, Generic[Value_co]):
     """Elements sent to the experts in the forward pass; as many return [1]."""
     key_values: Value_co
     """Elements of keys and values [1]."""
+    up_projected: Value_co
+    """Outputs of the up-projections of latent attention [1]."""
     prediction_share: Value_co
     """Work of the multi-token-prediction layers, in units of the mean layer [1]."""
     parameters: Parameters[Value_co]
@@ -190,10 +199,10 @@ class _Sums:
         self.root_mean_square = self.gated = self.unsaved = self.unsaved_sharded = 0.0
         self.feed_forward = self.feed_forward_flops = self.projected = self.unsaved_projected = 0.0
         self.residual = self.normalized = self.all_reduced = self.routed = self.key_values = 0.0
-        self.layers = self.expert_layers = 0.0
+        self.layers = self.expert_layers = self.up_projected = 0.0
         self.heads: list[int] = []
         self.key_heads: list[int] = []
-        self.experts: list[int] = []
+        self.routings: list[Sharding] = []
         self.add_layers(architecture.layers, architecture.width, length)
         for stack in architecture.stacks:
             self.add_layers(stack.layers, stack.width, float(stack.tokens or length))
@@ -231,7 +240,7 @@ class _Sums:
         grouped = sharding.kv_weights
         self.heads += [sharding.heads] if sharding.heads else []
         self.key_heads += [sharding.kv_heads] if sharding.kv_heads else []
-        self.experts += [sharding.experts] if sharding.experts else []
+        self.routings += [sharding] if sharding.experts else []
         self.add_weights(weights, copies, grouped)
         operations = block.operations(width, tokens, tokens)
         if self.adapters is not None:
@@ -250,6 +259,8 @@ class _Sums:
                 self.add_matmul(operation, copies, weight, group)
                 if block.part == "feed_forward":
                     self.add_feed_forward(operation, copies, weight)
+                is_up = operation.name in {"query_up", "kv_up"}
+                self.up_projected += copies * operation.copies * operation.m * operation.n * is_up
                 self.gated += copies * operation.copies * operation.m * operation.n * (operation.name == "gate")
             elif operation.kind == "scan":
                 self.scan += 2 * copies * operation.copies * operation.m * operation.n * operation.k
@@ -350,6 +361,7 @@ class _Sums:
         layer_flops = counted.forward - head_flops
         prediction_flops = counted.prediction / 3 - (logit_sets - 1) * head_flops
         layers = max(self.layers, 1.0)
+        routing = min(self.routings, key=lambda block: block.experts, default=Sharding(experts=1, top_k=1))
         parameters = Parameters(
             **self.parameters,
             embedding=embedding + architecture.positions * architecture.width,
@@ -364,7 +376,10 @@ class _Sums:
             width=float(architecture.width),
             heads=float(min(self.heads, default=1)),
             key_heads=float(min(self.key_heads, default=min(self.heads, default=1))),
-            experts=float(min(self.experts, default=1)),
+            experts=float(routing.experts),
+            top_k=float(routing.top_k),
+            expert_groups=float(routing.groups),
+            top_groups=float(routing.top_groups),
             vocabulary=vocabulary,
             **{group: Matmuls(**self.matmuls[group]) for group in _GROUPS},
             head=head,
@@ -386,6 +401,7 @@ class _Sums:
             all_reduced=self.all_reduced,
             routed=self.routed,
             key_values=self.key_values,
+            up_projected=self.up_projected,
             prediction_share=prediction_flops / (layer_flops / layers) if layer_flops else 0.0,
             parameters=parameters,
             model_flops=counted.training,
