@@ -122,6 +122,11 @@ def test_text_and_mapping_become_the_same_text(given, text, tmp_path):
     assert cm.Scenario.load(tmp_path / "run.toml") == scenario
 
 
+def test_semicolons_separate_features_where_commas_separate_values():
+    swept = "Megatron-LM; dispatcher deepep; a2a_overlap none"
+    assert load_software(swept) == load_software(swept.replace(";", ","))
+
+
 @pytest.mark.parametrize(
     ("given", "problems"),
     [
@@ -143,7 +148,7 @@ def test_every_problem_of_the_software_is_in_one_error(given, problems):
         assert found.startswith("software: ") and re.search(problem, found)
 
 
-def test_a_plan_assumes_software_without_a_name_that_overlaps_the_exchange():
+def test_a_plan_assumes_software_without_a_name():
     planned = load_software("Megatron-LM 2026, dispatcher deepep").planned
     assert planned.text == "fused 2026, dispatcher deepep" and not planned.is_measured
     plain = load_software("HF Trainer").planned

@@ -96,8 +96,8 @@ def load_software(name: str | None) -> Software:
     name : str or None
         A name of `data/facts/software.csv`, "fused" or "eager", perhaps followed by a year from `FIRST_YEAR` to
         `LAST_YEAR`: "Megatron-LM 2021". A year alone means software that is not known. Features for mixtures of experts
-        may follow, separated by commas: "Megatron-LM 2025, dispatcher deepep, a2a_overlap 1f1b". None: software that is
-        not known, with fused kernels.
+        may follow, separated by commas or semicolons: "Megatron-LM 2025, dispatcher deepep, a2a_overlap 1f1b". None:
+        software that is not known, with fused kernels.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def load_software(name: str | None) -> Software:
     """
     if name is None:
         return software_names().get("fused")
-    first, *stated = (part.strip() for part in name.split(","))
+    first, *stated = (part.strip() for part in re.split("[,;]", name))
     try:
         features = read_features(stated)
     except InputError as error:
