@@ -137,6 +137,7 @@ BLOCKS: Registry[type[Block]] = references(
         "latent_attention": "costmodel.architecture.blocks.latent_attention:LatentAttention",
         "cross_attention": "costmodel.architecture.blocks.cross_attention:CrossAttention",
         "window_attention": "costmodel.architecture.blocks.window_attention:WindowAttention",
+        "core_attention": "costmodel.architecture.blocks.core_attention:CoreAttention",
         "reused_attention": "costmodel.architecture.blocks.reused_attention:ReusedAttention",
         "contrast": "costmodel.architecture.blocks.contrast:Contrast",
         "feed_forward": "costmodel.architecture.blocks.feed_forward:FeedForward",

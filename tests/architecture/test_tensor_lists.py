@@ -1,0 +1,215 @@
+"""Architectures counted from lists of tensors: exact totals, and blocks that a reader of the same config gives."""
+
+import pytest
+
+import costmodel as cm
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.experts import Experts
+from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.architecture.blocks.latent_attention import LatentAttention
+from costmodel.architecture.flops import count_flops
+from costmodel.architecture.sources.counted import architecture_of_tensors
+from costmodel.architecture.sources.tensors import Tensor, TensorList
+from costmodel.foundation.errors import InputError
+from costmodel.training.step.adapters import Adapters, adapter_parameters
+
+LLAMA = {
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 64,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 160,
+    "vocab_size": 1000,
+    "tie_word_embeddings": False,
+}
+MIXTRAL = LLAMA | {"model_type": "mixtral", "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": None}
+
+
+def tensor_list(shapes):
+    return TensorList(tuple(Tensor(name, shape) for name, shape in shapes.items()), "test")
+
+
+def dense_layer(index, feed_forward=True):
+    prefix = f"model.layers.{index}"
+    shapes = {
+        f"{prefix}.input_layernorm.weight": (64,),
+        f"{prefix}.post_attention_layernorm.weight": (64,),
+        f"{prefix}.self_attn.q_proj.weight": (64, 64),
+        f"{prefix}.self_attn.k_proj.weight": (32, 64),
+        f"{prefix}.self_attn.v_proj.weight": (32, 64),
+        f"{prefix}.self_attn.o_proj.weight": (64, 64),
+    }
+    if feed_forward:
+        shapes |= {f"{prefix}.mlp.{part}_proj.weight": (160, 64) for part in ("gate", "up")}
+        shapes[f"{prefix}.mlp.down_proj.weight"] = (64, 160)
+    return shapes
+
+
+def outside(head=True):
+    shapes = {"model.embed_tokens.weight": (1000, 64), "model.norm.weight": (64,)}
+    return shapes | ({"lm_head.weight": (1000, 64)} if head else {})
+
+
+def llama(head=True):
+    shapes = outside(head)
+    for index in range(3):
+        shapes |= dense_layer(index)
+    return shapes
+
+
+def mixtral(stacked):
+    shapes = outside()
+    for index in range(3):
+        prefix = f"model.layers.{index}.block_sparse_moe"
+        shapes |= dense_layer(index, feed_forward=False) | {f"{prefix}.gate.weight": (4, 64)}
+        if stacked:
+            shapes |= {f"{prefix}.experts.gate_up_proj": (4, 320, 64), f"{prefix}.experts.down_proj": (4, 64, 160)}
+        else:
+            for expert in range(4):
+                shapes |= {f"{prefix}.experts.{expert}.{part}.weight": (160, 64) for part in ("w1", "w3")}
+                shapes[f"{prefix}.experts.{expert}.w2.weight"] = (64, 160)
+    return shapes
+
+
+@pytest.mark.parametrize("config", [LLAMA, {"num_attention_heads": 4}], ids=["whole config", "heads only"])
+def test_list_gives_the_blocks_of_the_reader(config):
+    counted, read = architecture_of_tensors(tensor_list(llama()), config), cm.load_architecture(LLAMA)
+    assert counted.layers == read.layers
+    assert counted.parameters == read.parameters
+    assert count_flops(counted, 512) == count_flops(read, 512)
+    assert adapter_parameters(counted, Adapters(8)) == adapter_parameters(read, Adapters(8))
+    assert counted.source == "counted from the tensors of test"
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_experts_one_by_one_and_stacked_count_as_the_reader_counts_them(stacked):
+    counted, read = architecture_of_tensors(tensor_list(mixtral(stacked)), MIXTRAL), cm.load_architecture(MIXTRAL)
+    assert counted.parameters == read.parameters
+    assert counted.layers == read.layers
+    assert counted.parameters.active < counted.parameters.total
+
+
+def test_experts_without_their_number_per_token_are_refused():
+    config = {key: value for key, value in MIXTRAL.items() if key != "num_experts_per_tok"}
+    with pytest.raises(InputError, match="num_experts_per_tok: is required"):
+        architecture_of_tensors(tensor_list(mixtral(True)), config)
+
+
+def test_stored_copy_of_a_tied_head_counts_once():
+    tied = LLAMA | {"tie_word_embeddings": True}
+    with_copy, without = (architecture_of_tensors(tensor_list(llama(head)), tied) for head in (True, False))
+    assert with_copy.parameters == without.parameters == cm.load_architecture(tied).parameters
+    assert with_copy.tied and with_copy.head
+    separate = architecture_of_tensors(tensor_list(llama()), LLAMA)
+    assert separate.parameters.total == with_copy.parameters.total + 1000 * 64
+
+
+def test_buffers_are_no_parameters():
+    buffers = {
+        "model.layers.0.self_attn.rotary_emb.inv_freq": (8,),
+        "model.layers.1.mlp.gate.e_score_correction_bias": (4,),
+        "transformer.h.0.attn.bias": (1, 1, 512, 512),
+        "vision_model.bn.num_batches_tracked": (),
+        "vision_model.bn.running_mean": (64,),
+        "vision_model.embeddings.position_ids": (1, 50),
+        "model.layers.2.self_attn.empty": (0, 64),
+    }
+    counted = architecture_of_tensors(tensor_list(llama() | buffers), LLAMA)
+    assert counted.parameters == cm.load_architecture(LLAMA).parameters
+
+
+def test_what_fits_no_block_becomes_linear_layers_and_vectors():
+    odd = {
+        "model.layers.1.odd.first.weight": (7, 13),
+        "model.layers.1.odd.first.bias": (7,),
+        "model.layers.1.odd.scale": (5,),
+        "model.layers.1.odd.scalar": (),
+        "model.layers.1.odd.conv.weight": (6, 1, 4),
+        "odd_outside.weight": (3, 11),
+    }
+    counted = architecture_of_tensors(tensor_list(llama() | odd), LLAMA)
+    extra = 7 * 13 + 7 + 5 + 1 + 6 * 4 + 33
+    assert counted.parameters.total == cm.load_architecture(LLAMA).parameters.total + extra
+    assert counted.depth == 3
+
+
+def test_latent_attention_takes_its_widths_from_the_config():
+    config = LLAMA | {
+        "q_lora_rank": 24,
+        "kv_lora_rank": 16,
+        "qk_nope_head_dim": 8,
+        "qk_rope_head_dim": 4,
+        "v_head_dim": 8,
+    }
+    shapes = outside()
+    prefix = "model.layers.0.self_attn"
+    shapes |= {
+        f"{prefix}.q_a_proj.weight": (24, 64),
+        f"{prefix}.q_a_layernorm.weight": (24,),
+        f"{prefix}.q_b_proj.weight": (4 * 12, 24),
+        f"{prefix}.kv_a_proj_with_mqa.weight": (20, 64),
+        f"{prefix}.kv_a_layernorm.weight": (16,),
+        f"{prefix}.kv_b_proj.weight": (4 * 16, 16),
+        f"{prefix}.o_proj.weight": (64, 32),
+    }
+    counted = architecture_of_tensors(tensor_list(shapes), config)
+    assert isinstance(counted.layers[0].mixer, LatentAttention)
+    assert counted.parameters.total == sum(tensor.size for tensor in tensor_list(shapes).tensors)
+
+
+def test_fused_and_transposed_matrices_are_understood():
+    shapes = {"wte.weight": (1000, 64), "wpe.weight": (128, 64), "ln_f.weight": (64,), "ln_f.bias": (64,)}
+    for name, shape in {"attn.c_attn": (64, 192), "attn.c_proj": (64, 64), "mlp.c_fc": (64, 256)}.items():
+        shapes |= {f"h.0.{name}.weight": shape, f"h.0.{name}.bias": shape[1:]}
+    shapes |= {"h.0.mlp.c_proj.weight": (256, 64), "h.0.mlp.c_proj.bias": (64,)}
+    shapes |= {f"h.0.ln_{index}.{part}": (64,) for index in (1, 2) for part in ("weight", "bias")}
+    counted = architecture_of_tensors(tensor_list(shapes), {"n_head": 4, "architectures": ["GPT2LMHeadModel"]})
+    config = {"model_type": "gpt2", "n_embd": 64, "n_layer": 1, "n_head": 4, "vocab_size": 1000, "n_positions": 128}
+    read = cm.load_architecture(config)
+    assert counted.parameters == read.parameters
+    assert [type(block) for block in counted.layers[0].blocks()] == [Attention, FeedForward]
+    assert counted.layers == read.layers
+
+
+def test_towers_are_stacks_of_their_own():
+    shapes = llama() | {"vision_tower.patch_embedding.weight": (32, 3, 4, 4)}
+    for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
+        shapes[f"vision_tower.encoder.layers.0.self_attn.{name}.weight"] = (32, 32)
+    config = {"text_config": LLAMA, "vision_config": {"num_attention_heads": 2, "image_size": 16, "patch_size": 4}}
+    counted = architecture_of_tensors(tensor_list(shapes), config)
+    (tower,) = counted.stacks
+    assert (tower.name, tower.width, tower.tokens) == ("vision", 32, 16)
+    assert not tower.layers[0].mixer.causal
+    assert counted.parameters.total == cm.load_architecture(LLAMA).parameters.total + 4 * 32 * 32 + 32 * 48
+
+
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ({}, "has no tensors"),
+        ({"embed_tokens.weight": (10, 4)}, "has no tensors of layers"),
+        ({"model.layers.0.weight": (10**12, 10**12)}, "impossible shape"),
+        ({"model.layers.0.weight": (-1, 4)}, "impossible shape"),
+    ],
+)
+def test_impossible_lists_are_refused(shapes, message):
+    with pytest.raises(InputError, match=message):
+        architecture_of_tensors(tensor_list(shapes))
+
+
+def test_name_that_occurs_twice_is_refused():
+    with pytest.raises(InputError, match="twice"):
+        TensorList((Tensor("a", (1,)), Tensor("a", (1,)))).checked()
+
+
+def test_shared_experts_and_their_gate_are_part_of_the_block():
+    shapes = mixtral(False)
+    prefix = "model.layers.0.block_sparse_moe"
+    shapes |= {f"{prefix}.shared_expert.{part}_proj.weight": (96, 64) for part in ("gate", "up")}
+    shapes |= {f"{prefix}.shared_expert.down_proj.weight": (64, 96), f"{prefix}.shared_expert_gate.weight": (1, 64)}
+    block = architecture_of_tensors(tensor_list(shapes), MIXTRAL).layers[0].feed_forward
+    assert isinstance(block, Experts)
+    assert block.shared == FeedForward(inner_width=96, gated=True)
+    assert block.shared_gate
