@@ -139,6 +139,8 @@ BLOCKS: Registry[type[Block]] = references(
         "window_attention": "costmodel.architecture.blocks.window_attention:WindowAttention",
         "core_attention": "costmodel.architecture.blocks.core_attention:CoreAttention",
         "reused_attention": "costmodel.architecture.blocks.reused_attention:ReusedAttention",
+        "differential_attention": "costmodel.architecture.blocks.differential_attention:DifferentialAttention",
+        "reapplied": "costmodel.architecture.blocks.reapplied:Reapplied",
         "contrast": "costmodel.architecture.blocks.contrast:Contrast",
         "feed_forward": "costmodel.architecture.blocks.feed_forward:FeedForward",
         "experts": "costmodel.architecture.blocks.experts:Experts",

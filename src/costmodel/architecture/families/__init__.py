@@ -54,6 +54,34 @@ MODULES: dict[str, str] = {
     "qwen2_moe": "sparse",
     "smollm3": "rotary",
     "internlm": "rotary",
+    **dict.fromkeys(
+        (
+            "apertus",
+            "arcee",
+            "bitnet",
+            "cwm",
+            "diffllama",
+            "doge",
+            "emu3_text_model",
+            "ernie4_5",
+            "exaone",
+            "exaone4",
+            "granite_swa",
+            "helium",
+            "hunyuan_v1_dense",
+            "hyperclovax",
+            "internlm2",
+            "internlm3",
+            "iquestcoder",
+            "jais2",
+            "ministral",
+            "nanochat",
+            "nemotron",
+            "seed_oss",
+            "vaultgemma",
+        ),
+        "rotary",
+    ),
     "bloom": "layer_norm",
     "llava": "multimodal",
     "gemma3": "multimodal",
@@ -91,10 +119,19 @@ MODULES: dict[str, str] = {
 }
 """Module of this folder with the reader of each `model_type`."""
 
+ALIASES = {
+    "apertus1p5_text": "apertus",
+    "baichuan": "llama",
+    "gpt-sw3": "gpt2",
+    "granite": "llama",
+}
+"""Families whose layout and defaults are those of another, by `model_type`."""
+MODULES |= {alias: MODULES[model_type] for alias, model_type in ALIASES.items()}
+
 
 def _reader(model_type: str) -> Reader:
     readers: dict[str, Reader] = resolve_name(f"costmodel.architecture.families.{MODULES[model_type]}:READERS")
-    return readers[model_type]
+    return readers[ALIASES.get(model_type, model_type)]
 
 
 def _problem(_: str, value: Any) -> str:

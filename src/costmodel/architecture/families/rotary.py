@@ -1,6 +1,6 @@
 """Rotary decoders that differ from Llama in a few options, dense or with experts.
 
-Defaults are those of the configuration classes in Hugging Face transformers 5.23: a config leaves out keys that
+Defaults are those of the configuration classes in Hugging Face transformers 5.24: a config leaves out keys that
 equal them.
 """
 
@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.block import Block
+from costmodel.architecture.blocks.differential_attention import DifferentialAttention
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.architecture.blocks.pieces import Linear, Norm
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
@@ -32,11 +35,14 @@ class Family:
     output_bias: bool = False
     bias_key: bool = True
     """Whether `attention_bias` is read (for all four projections)."""
+    bias_keys: tuple[str, ...] = ("attention_bias", "bias")
     bias_default: bool = False
     qkv_bias_key: str = ""
     """Separate key for the biases of queries, keys and values."""
     output_bias_key: bool = True
     """Whether `attention_bias` also applies to the output projection."""
+    separate_output_bias_key: str = ""
+    """Separate key for the bias of the output projection, false by default."""
     final_norm: bool = True
     qk_norm: Literal["none", "head", "width"] = "none"
     norms: int = 2
@@ -45,6 +51,19 @@ class Family:
     pattern: Callable[[Config, int], list[bool]] | None = None
     """Which layers have a sliding window; None for all."""
     sinks: bool = False
+    gated: bool = True
+    """Whether the feed-forward blocks are gated."""
+    mlp_bias_key: str = ""
+    """Key for the biases of the feed-forward blocks; "" for none."""
+    mlp_bias_default: bool = False
+    norm_bias: bool = False
+    post_norm_key: str = ""
+    """Key for a norm after each block, true by default; "" for none."""
+    also: Callable[[Config, int, Attention], tuple[Block, ...]] | None = None
+    """Further blocks of each layer, from the hidden size and the attention."""
+    differential: bool = False
+    """Whether the attention is the difference of two attentions."""
+    depth_keys: tuple[str, ...] = ("num_hidden_layers",)
 
 
 def _every_second(config: Config, depth: int) -> list[bool]:
@@ -60,6 +79,22 @@ def _every_fourth_full(config: Config, depth: int) -> list[bool]:
     return [bool((index + 1) % 4) for index in range(depth)]
 
 
+def _first_of_four_full(config: Config, depth: int) -> list[bool]:
+    return [bool(index % 4) for index in range(depth)]
+
+
+def _exaone_pattern(config: Config, depth: int) -> list[bool]:
+    """Return which layers have a sliding window, from a period or from a text such as "LLLG"."""
+    pattern = config.value("sliding_window_pattern")
+    pattern = 4 if pattern is None else pattern
+    if isinstance(pattern, str):
+        known = bool(pattern) and set(pattern) <= {"L", "G"} and len(pattern) <= depth
+        config.require(known, f"sliding_window_pattern: must be a period or a text of L and G; got {pattern[:40]!r}")
+        return [known and pattern[index % len(pattern)] == "L" and index < depth - 1 for index in range(depth)]
+    period = config.integer("sliding_window_pattern", default=4, least=0)
+    return [bool(period and (index + 1) % period) for index in range(depth)]
+
+
 def qwen_upper(config: Config, depth: int) -> list[bool]:
     """Return which layers have a sliding window: those from `max_window_layers` on, with `use_sliding_window`."""
     first = config.integer("max_window_layers", default=28, least=0)
@@ -67,7 +102,7 @@ def qwen_upper(config: Config, depth: int) -> list[bool]:
     return [slides and index >= first for index in range(depth)]
 
 
-LLAMA = Family()
+LLAMA = Family(mlp_bias_key="mlp_bias")
 MISTRAL = Family(kv_heads=8, window=4096, bias_key=False)
 MIXTRAL = Family(kv_heads=8, bias_key=False)
 QWEN2 = Family(kv_heads=32, qkv_bias=True, bias_key=False, window=4096, pattern=qwen_upper)
@@ -92,7 +127,7 @@ def attentions_of(config: Config, family: Family, width: int, depth: int) -> lis
         )
         head_width = max(width // heads, 1)
     config.require(heads % kv_heads == 0, f"num_key_value_heads: {kv_heads} does not divide the {heads} heads")
-    bias = family.bias_key and config.flag("attention_bias", "bias", default=family.bias_default)
+    bias = family.bias_key and config.flag(*family.bias_keys, default=family.bias_default)
     if family.pattern is not qwen_upper and not config.flag("use_sliding_window", default=False):
         config.skip("max_window_layers")  # some configs without sliding layers have it
     if family.qkv_bias:
@@ -100,13 +135,16 @@ def attentions_of(config: Config, family: Family, width: int, depth: int) -> lis
     window = config.optional("sliding_window", default=family.window)
     sliding_layers = _slides(config, family, depth, window)
     qkv_bias = config.flag(family.qkv_bias_key, default=True) if family.qkv_bias_key else family.qkv_bias or bias
+    output_bias = bias and family.output_bias_key
+    if family.separate_output_bias_key:
+        output_bias = config.flag(family.separate_output_bias_key, default=False)
     full = Attention(
         heads=heads,
         kv_heads=min(kv_heads, heads),
         head_width=head_width,
         qk_norm=family.qk_norm,
         qkv_bias=qkv_bias,
-        output_bias=family.output_bias or (bias and family.output_bias_key),
+        output_bias=family.output_bias or output_bias,
         sinks=family.sinks,
     )
     sliding = full.replace(window=window) if window is not None else full
@@ -131,19 +169,28 @@ def _decoder(
 ) -> Architecture:
     """Read a rotary decoder; `blocks(config, depth)` returns the feed-forward block of each layer."""
     config.skip("max_position_embeddings", "max_sequence_length", "seq_length")
+    config.skip("attention_multiplier", "embedding_multiplier")
     width = config.integer("hidden_size")
-    depth = read_depth(config, "num_hidden_layers")
+    depth = read_depth(config, *family.depth_keys)
     attentions, feed_forwards = attentions_of(config, family, width, depth), blocks(config, depth)
     predicted = _prediction_layers(config)
-    last = Layer(mixer=attentions[-1], feed_forward=feed_forwards[-1], norms=family.norms)
+    post_norms = bool(family.post_norm_key) and config.flag(family.post_norm_key, default=True)
+    options: dict[str, Any] = {
+        "norms": family.norms + 2 * post_norms,
+        "norm_bias": family.norm_bias,
+        "also": family.also(config, width, attentions[0]) if family.also else (),
+    }
+    mixers = [DifferentialAttention(attention=mixer) for mixer in attentions] if family.differential else attentions
+    last = Layer(mixer=mixers[-1], feed_forward=feed_forwards[-1], **options)
     return Architecture(
         width=width,
-        layers=grouped(attentions, feed_forwards, norms=family.norms),
+        layers=grouped(mixers, feed_forwards, **options),
         prediction_layers=predicted,
         prediction_layer=last if predicted else None,
         vocabulary=config.integer("vocab_size"),
         tied=config.flag("tie_word_embeddings", default=family.tied),
         final_norm=family.final_norm,
+        norm_bias=family.norm_bias,
     )
 
 
@@ -156,9 +203,15 @@ def _prediction_layers(config: Config) -> int:
     return config.integer("num_nextn_predict_layers", default=0, least=0)
 
 
-def _gated(config: Config, depth: int) -> list[FeedForward]:
-    bias = config.flag("mlp_bias", default=False)
-    return [FeedForward(inner_width=config.integer("intermediate_size"), gated=True, bias=bias)] * depth
+def _dense(family: Family) -> Callable[[Config, int], Sequence[FeedForward]]:
+    """Return the reader of the dense feed-forward blocks of a family."""
+
+    def read(config: Config, depth: int) -> list[FeedForward]:
+        bias = bool(family.mlp_bias_key) and config.flag(family.mlp_bias_key, default=family.mlp_bias_default)
+        inner = config.integer("intermediate_size")
+        return [FeedForward(inner_width=inner, gated=family.gated, bias=bias)] * depth
+
+    return read
 
 
 def _mixtral_experts(config: Config, depth: int) -> list[Experts]:
@@ -187,9 +240,30 @@ def routed(config: Config, experts: int, top_k: int, inner: int, **options: Any)
     return Experts(experts=experts, top_k=min(top_k, experts), inner_width=inner, **options)
 
 
-def rotary(family: Family, blocks: Callable[[Config, int], Sequence[FeedForward | Experts]] = _gated) -> Reader:
-    """Return the reader of a rotary decoder family."""
-    return lambda config: _decoder(config, family, blocks)
+def rotary(family: Family, blocks: Callable[[Config, int], Sequence[FeedForward | Experts]] | None = None) -> Reader:
+    """Return the reader of a rotary decoder family; its feed-forward blocks are dense unless `blocks` is given."""
+    return lambda config: _decoder(config, family, blocks or _dense(family))
+
+
+def _learned_activation(config: Config, width: int, attention: Attention) -> tuple[Block, ...]:
+    """Return the two learned numbers of the activation xIELU (Huang and Schlag 2024, arXiv 2411.13010)."""
+    return (Norm(extent=1, copies=2),) if config.value("hidden_act") in (None, "xielu") else ()
+
+
+def _norms_within_blocks(config: Config, width: int, attention: Attention) -> tuple[Block, ...]:
+    """Return the norms before the output of the attention and of the feed-forward block."""
+    return Norm(extent=width), Norm(extent=config.integer("intermediate_size"))
+
+
+def _dynamic_mask(config: Config, width: int, attention: Attention) -> tuple[Block, ...]:
+    """Return the gate of the dynamic mask of Doge, and the learned scales of its residual connections."""
+    experts = config.flag("is_moe", default=False)
+    config.require(not experts, "is_moe: the cross-domain experts of Doge are not known here")
+    config.skip("num_experts", "num_experts_per_tok", "keep_window_size")
+    gate = Linear(
+        inputs=attention.key_width, outputs=attention.kv_heads, bias=attention.qkv_bias, belongs_to="attention"
+    )
+    return gate, Norm(extent=attention.kv_heads), Norm(extent=width, copies=2)
 
 
 READERS: dict[str, Reader] = {
@@ -211,6 +285,53 @@ READERS: dict[str, Reader] = {
     "olmo": rotary(Family(norms=0, final_norm=False)),
     "olmo3": rotary(Family(qk_norm="width", window=4096, pattern=_every_fourth_full)),
     "internlm": rotary(Family(bias_default=True)),
-    "smollm3": rotary(Family(kv_heads=4, tied=True)),
+    "smollm3": rotary(Family(kv_heads=4, tied=True, mlp_bias_key="mlp_bias")),
+    "apertus": rotary(Family(qk_norm="head", gated=False, also=_learned_activation)),
+    "arcee": rotary(Family(gated=False, mlp_bias_key="mlp_bias")),
+    "bitnet": rotary(Family(kv_heads=5, also=_norms_within_blocks)),
+    "cwm": rotary(
+        Family(
+            kv_heads=8,
+            head_width=128,
+            bias_key=False,
+            mlp_bias_key="mlp_bias",
+            window=8192,
+            pattern=_first_of_four_full,
+        )
+    ),
+    "diffllama": rotary(Family(differential=True)),
+    "doge": rotary(Family(qk_norm="head", mlp_bias_key="mlp_bias", also=_dynamic_mask)),
+    "emu3_text_model": rotary(Family(kv_heads=8, mlp_bias_key="mlp_bias")),
+    "ernie4_5": rotary(Family(kv_heads=2, head_width=128, tied=True, bias_keys=("use_bias",), mlp_bias_key="use_bias")),
+    "exaone": rotary(Family(kv_heads=8, mlp_bias_key="mlp_bias", depth_keys=("num_hidden_layers", "num_layers"))),
+    "exaone4": rotary(Family(kv_heads=32, qk_norm="head", bias_key=False, window=4096, pattern=_exaone_pattern)),
+    "granite_swa": rotary(
+        Family(kv_heads=4, tied=True, mlp_bias_key="mlp_bias", window=128, pattern=_first_of_four_full, sinks=True)
+    ),
+    "helium": rotary(Family(kv_heads=20, head_width=128, output_bias_key=False, mlp_bias_key="mlp_bias")),
+    "hunyuan_v1_dense": rotary(Family(qk_norm="head")),
+    "hyperclovax": rotary(Family(mlp_bias_key="mlp_bias", post_norm_key="use_post_norm")),
+    "internlm2": rotary(Family(bias_keys=("bias",), bias_default=True)),
+    "internlm3": rotary(
+        Family(kv_heads=2, head_width=128, bias_keys=("attention_bias", "qkv_bias"), mlp_bias_key="mlp_bias")
+    ),
+    "iquestcoder": rotary(Family(kv_heads=8, head_width=128, mlp_bias_key="mlp_bias")),
+    "jais2": rotary(
+        Family(bias_default=True, gated=False, norm_bias=True, mlp_bias_key="mlp_bias", mlp_bias_default=True)
+    ),
+    "ministral": rotary(Family(kv_heads=8, bias_key=False, window=4096)),
+    "nanochat": rotary(Family(kv_heads=6, gated=False, norms=0, final_norm=False)),
+    "nemotron": rotary(Family(head_width=128, gated=False, norm_bias=True, mlp_bias_key="mlp_bias")),
+    "seed_oss": rotary(
+        Family(
+            kv_heads=8,
+            head_width=128,
+            bias_default=True,
+            output_bias_key=False,
+            separate_output_bias_key="attention_out_bias",
+            mlp_bias_key="mlp_bias",
+        )
+    ),
+    "vaultgemma": rotary(Family(tied=True, kv_heads=4, head_width=256, window=4096, pattern=_every_second)),
 }
 """Readers by the `model_type` of a config."""
