@@ -41,6 +41,16 @@ class Attention(GroupedQueryBlock):
     output_gate: bool = Field(
         default=False, description="Whether a gate, as wide as the queries, multiplies the output of the heads."
     )
+    gate_bias: bool = Field(default=True, description="Whether the output gate has a bias too, if `qkv_bias` is true.")
+    gate_numbers: bool = Field(
+        default=False, description="Whether a learned number per head is added to the output gate."
+    )
+    head_gate: bool = Field(
+        default=False, description="Whether a gate with one number per head multiplies the output of the heads."
+    )
+    value_width: Dimension | None = Field(
+        default=None, description="Width of a value head (`v_head_dim`); default: that of a query head."
+    )
     causal: bool = Field(
         default=True, description="Whether a token attends only to itself and to the tokens before it."
     )
@@ -51,13 +61,17 @@ class Attention(GroupedQueryBlock):
 
     def weights(self, width: int) -> list[Weight]:
         queries, keys = self.query_width, self.key_width
-        listed = self.projections(width, width)
+        listed = self.projections(width, width, self.value_width)
         if self.qk_norm != "none":
             whole = self.qk_norm == "width"
             listed += norm("query_norm", queries if whole else self.head_width, bias=self.qk_norm_bias)
             listed += norm("key_norm", keys if whole else self.head_width, bias=self.qk_norm_bias)
         if self.output_gate:
-            listed += linear("output_gate", width, queries, bias=self.qkv_bias, split="columns")
+            listed += linear("output_gate", width, queries, bias=self.qkv_bias and self.gate_bias, split="columns")
+        if self.gate_numbers:
+            listed.append(Weight("gate_numbers", (self.heads,), "bias", split="heads"))
+        if self.head_gate:
+            listed += linear("head_gate", width, self.heads, split="columns")
         if self.sinks:
             listed.append(Weight("sinks", (self.heads,), "bias", split="heads"))
         return listed
@@ -65,17 +79,19 @@ class Attention(GroupedQueryBlock):
     def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
         queries, keys = self.query_width, self.key_width
         shape = (tokens, context, self.head_width, self.heads, self.causal, self.window, self.chunk)
-        gate = [product("output_gate", tokens, width, queries)] if self.output_gate else []
+        value = self.value_width or self.head_width
+        gates = [product("output_gate", tokens, width, queries)] if self.output_gate else []
+        gates += [product("head_gate", tokens, width, self.heads)] if self.head_gate else []
         return [
-            *gate,
+            *gates,
             product("query", tokens, width, queries),
             product("key", tokens, width, keys),
-            product("value", tokens, width, keys),
+            product("value", tokens, width, self.kv_heads * value),
             Operation("score", "score", *shape),
-            Operation("attend", "value", *shape),
-            product("output", tokens, queries, width),
+            Operation("attend", "value", tokens, context, value, *shape[3:]),
+            product("output", tokens, self.heads * value, width),
         ]
 
     def cache(self, context: int) -> float:
         kept = min(context, self.window or context, self.chunk or context)
-        return 2.0 * self.kv_heads * self.head_width * kept
+        return float(self.kv_heads * (self.head_width + (self.value_width or self.head_width)) * kept)

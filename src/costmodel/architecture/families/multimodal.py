@@ -245,6 +245,7 @@ READERS: dict[str, Reader] = {
     "gemma3": _gemma3,
     "kimi_k25": _kimi_k25,
     "llama4": _llama4,
+    "llama4_text": _llama4_text,
     "llava": _llava,
     "mistral3": _mistral3,
     "qwen2_vl": _qwen2_vl,

@@ -34,6 +34,21 @@ def grouped(mixers: Sequence[Any], blocks: Sequence[Any], **options: Any) -> tup
     return tuple(layers[id(mixer), id(block), count] for mixer, block, count in runs)
 
 
+def layer_configs(config: Config, depth: int, accepted: Sequence[str]) -> list[Config]:
+    """Return the config of each layer, with the keys of `per_layer_config` that are `accepted` replaced."""
+    given = config.value("per_layer_config")
+    if not given:
+        return [config] * depth
+    changes = {str(key).lstrip("0") or "0": change for key, change in given.items()} if isinstance(given, dict) else {}
+    valid = all(key in map(str, range(depth)) and isinstance(change, dict) for key, change in changes.items())
+    if not changes or not valid:
+        config.require(False, f"per_layer_config: must be an object of changes for layers 0 to {depth - 1}")
+        return [config] * depth
+    unknown = sorted({str(key) for change in changes.values() for key in change} - set(accepted))
+    config.require(not unknown, f"per_layer_config: changes of {', '.join(unknown)[:200]} are not known here")
+    return [config.changed(changes[str(index)]) if str(index) in changes else config for index in range(depth)]
+
+
 def uniform_decoder(
     config: Config,
     width: int,

@@ -107,7 +107,6 @@ MISTRAL = Family(kv_heads=8, window=4096, bias_key=False)
 MIXTRAL = Family(kv_heads=8, bias_key=False)
 QWEN2 = Family(kv_heads=32, qkv_bias=True, bias_key=False, window=4096, pattern=qwen_upper)
 QWEN3 = Family(kv_heads=32, head_width=128, qk_norm="head", window=4096, pattern=qwen_upper)
-QWEN3_MOE = Family(kv_heads=4, qk_norm="head", window=4096, pattern=qwen_upper)
 GEMMA = Family(tied=True, kv_heads=16, head_width=256)
 GEMMA2 = Family(tied=True, kv_heads=4, head_width=256, norms=4, window=4096, pattern=_every_second)
 GEMMA3 = Family(tied=True, kv_heads=4, head_width=256, norms=4, qk_norm="head", window=4096, pattern=_every_sixth_full)
@@ -219,14 +218,6 @@ def _mixtral_experts(config: Config, depth: int) -> list[Experts]:
     return [routed(config, experts, top_k, config.integer("intermediate_size"))] * depth
 
 
-def _qwen3_experts(config: Config, depth: int) -> list[FeedForward | Experts]:
-    experts, top_k = config.integer("num_experts", default=128), config.integer("num_experts_per_tok", default=8)
-    sparse_step, dense_layers = config.integer("decoder_sparse_step", default=1), config.numbers("mlp_only_layers")
-    block = routed(config, experts, top_k, config.integer("moe_intermediate_size", default=768))
-    dense = FeedForward(inner_width=config.integer("intermediate_size", default=6144), gated=True)
-    return [dense if index in dense_layers or (index + 1) % sparse_step else block for index in range(depth)]
-
-
 def _gpt_oss_experts(config: Config, depth: int) -> list[Experts]:
     experts = config.integer("num_local_experts", default=128)
     top_k = config.integer("num_experts_per_tok", "experts_per_token", default=4)
@@ -272,7 +263,6 @@ READERS: dict[str, Reader] = {
     "mixtral": rotary(MIXTRAL, _mixtral_experts),
     "qwen2": rotary(QWEN2),
     "qwen3": rotary(QWEN3),
-    "qwen3_moe": rotary(QWEN3_MOE, _qwen3_experts),
     "gemma": rotary(GEMMA),
     "gemma2": rotary(GEMMA2),
     "gemma3_text": rotary(GEMMA3),

@@ -9,28 +9,12 @@ from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.families.heads import grouped_query_attention, heads_of, kv_heads_of
-from costmodel.architecture.families.reading import Reader, grouped, read_depth, uniform_decoder
-from costmodel.architecture.families.rotary import OLMO2, Family, attentions_of, qwen_upper, rotary, routed
+from costmodel.architecture.families.reading import Reader, read_depth, uniform_decoder
+from costmodel.architecture.families.rotary import OLMO2, Family, rotary, routed
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
-from costmodel.architecture.structure import Layer
 
 Blocks = Sequence[FeedForward | Experts]
-
-
-def _qwen2_moe_blocks(config: Config, depth: int) -> Blocks:
-    shared = FeedForward(inner_width=config.integer("shared_expert_intermediate_size", default=5632), gated=True)
-    block = routed(
-        config,
-        config.integer("num_experts", default=60),
-        config.integer("num_experts_per_tok", default=4),
-        config.integer("moe_intermediate_size", default=1408),
-        shared=shared,
-        shared_gate=True,
-    )
-    dense = FeedForward(inner_width=config.integer("intermediate_size", default=5632), gated=True)
-    step, dense_layers = config.integer("decoder_sparse_step", default=1), config.numbers("mlp_only_layers")
-    return [dense if index in dense_layers or (index + 1) % step else block for index in range(depth)]
 
 
 def _olmoe_blocks(config: Config, depth: int) -> Blocks:
@@ -75,30 +59,6 @@ def _dbrx(config: Config) -> Architecture:
     return uniform_decoder(config, width, depth, mixer, block, tied=False, vocabulary=32000, norm_bias=False)
 
 
-def _glm4_moe(config: Config) -> Architecture:
-    config.skip("max_position_embeddings")
-    width, depth = config.integer("hidden_size", default=4096), read_depth(config, "num_hidden_layers")
-    normalized = config.flag("use_qk_norm", default=False)
-    family = Family(kv_heads=8, qk_norm="head" if normalized else "none", output_bias_key=False)
-    mixers = attentions_of(config, family, width, depth)
-    inner = config.integer("moe_intermediate_size", default=1408)
-    shared = config.integer("n_shared_experts", default=1, least=0)
-    experts, top_k = config.integer("n_routed_experts", default=128), config.integer("num_experts_per_tok", default=8)
-    shared_experts = FeedForward(inner_width=inner * shared, gated=True) if shared else None
-    block = routed(config, experts, top_k, inner, shared=shared_experts)
-    dense = FeedForward(inner_width=config.integer("intermediate_size", default=10944), gated=True)
-    first = config.integer("first_k_dense_replace", default=1, least=0)
-    predicted = config.integer("num_nextn_predict_layers", default=0, least=0)
-    return Architecture(
-        width=width,
-        layers=grouped(mixers, [dense if index < first else block for index in range(depth)]),
-        vocabulary=config.integer("vocab_size", default=151552),
-        tied=config.flag("tie_word_embeddings", default=False),
-        prediction_layers=predicted,
-        prediction_layer=Layer(mixer=mixers[-1], feed_forward=block) if predicted else None,
-    )
-
-
 def _ernie_blocks(config: Config, depth: int) -> Blocks:
     config.skip("moe_capacity", "moe_gate", "moe_use_aux_free", "moe_group", "moe_norm_min")
     bias, inner = config.flag("use_bias", default=False), config.integer("moe_intermediate_size", default=1536)
@@ -120,13 +80,8 @@ def _ernie_blocks(config: Config, depth: int) -> Blocks:
 READERS: dict[str, Reader] = {
     "dbrx": _dbrx,
     "ernie4_5_moe": rotary(Family(kv_heads=4, tied=True, bias_key=False), _ernie_blocks),
-    "glm4_moe": _glm4_moe,
     "minimax_m2": rotary(Family(kv_heads=8, head_width=128, qk_norm="width", bias_key=False), _minimax_m2_blocks),
     "olmoe": rotary(OLMO2, _olmoe_blocks),
     "phimoe": _phimoe,
-    "qwen2_moe": rotary(
-        Family(kv_heads=16, qkv_bias=True, bias_key=False, qkv_bias_key="qkv_bias", window=4096, pattern=qwen_upper),
-        _qwen2_moe_blocks,
-    ),
 }
 """Readers by the `model_type` of a config."""

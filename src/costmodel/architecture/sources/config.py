@@ -102,6 +102,12 @@ class Config:
         self._inside.append((key, inside))
         return inside
 
+    def changed(self, changes: Mapping[str, Any]) -> Config:
+        """Return a config with some keys replaced, whose problems and read keys are those of this one."""
+        other = Config({**self.data, **changes})
+        other.problems, other._read, other._inside = self.problems, self._read, self._inside
+        return other
+
     def skip(self, *keys: str) -> None:
         """Accept keys that change no count in this family."""
         self._read.update(keys)
