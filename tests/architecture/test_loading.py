@@ -78,7 +78,7 @@ def test_a_null_query_rank_is_not_an_absent_one():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "lama"}, "unknown family 'lama'; did you mean 'llama'"),
+        ({"model_type": "lama"}, "no reader is known for 'lama'"),
         ({"model_type": None}, "model_type: is required"),
         ({"hidden_size": None}, "hidden_size: is required and missing"),
         ({"hidden_size": -1}, "hidden_size: must be a whole number"),

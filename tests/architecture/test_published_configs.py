@@ -65,6 +65,9 @@ def test_backward_flops_are_twice_the_forward(counted, shared):
 
 def test_a_layout_can_be_asserted_for_an_unknown_model_type(catalog_config):
     config = catalog_config("llama-3-8b") | {"model_type": "llama_of_ours"}
-    with pytest.raises(ValueError, match="family='llama'"):
+    with pytest.raises(ValueError, match="family=TYPE if you know"):
         load_architecture(config)
-    assert load_architecture(config, family="llama").parameters.total == 8_030_261_248
+    read = load_architecture(config, family="llama")
+    assert read.parameters.total == 8_030_261_248
+    assert read.unverified == ("model_type: 'llama_of_ours' was read with the layout of 'llama', as the caller said",)
+    assert load_architecture(config | {"model_type": "llama"}, family="llama").unverified == ()

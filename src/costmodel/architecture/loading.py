@@ -8,11 +8,13 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from costmodel.architecture.families import FAMILIES
+from costmodel.architecture.families.classes import with_head
 from costmodel.architecture.quantization import stored_bytes
 from costmodel.architecture.sources.config import Config
+from costmodel.architecture.sources.keys import UNKNOWN, check_extent, is_in_table, shown
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.errors import InputError, UnknownNameError, unknown
 from costmodel.foundation.names import Names
@@ -20,6 +22,7 @@ from costmodel.foundation.tables import folder, read_bytes
 
 ArchitectureLike: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Architecture
 """What names an architecture: a name of the catalog, a path, a config, counts, or an `Architecture`."""
+_STRICT = "; strict=False counts without such keys and marks the result as unverified"
 MAX_CONFIG_BYTES = 5_000_000
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_target_positions", "max_seq_len", "seq_length")
 _TRAINED_IN_FP8 = frozenset({"deepseek_v3", "deepseek_v32"})
@@ -28,14 +31,50 @@ _PATH_LIKE = re.compile(r"^[./~]|[/\\]$|\.json$")
 """A text of this form is a path, whatever the catalog holds."""
 
 
-def load_architecture(source: ArchitectureLike, family: str | None = None) -> Architecture:
+class Options(NamedTuple):
+    """Options of reading a config; None is the default of each."""
+
+    family: str | None = None
+    """A `model_type` whose layout the config shares."""
+    strict: bool | None = None
+    """Whether a key that is not understood is an error; it is by default."""
+    head: str | None = None
+    """Head of the model, where the class in `architectures` is not known."""
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that are not the default ones."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
+    def check(self) -> None:
+        """Raise `InputError` if an option has a wrong type."""
+        problems = [
+            f"{name}: must be {'true or false' if name == 'strict' else 'text'}; got {shown(value)}"
+            for name, value in self.given().items()
+            if not isinstance(value, bool if name == "strict" else str)
+        ]
+        if problems:
+            raise InputError(problems)
+
+
+OPTIONS = Options._fields
+"""Names of the options, also in a mapping such as `{"config": "config.json", "family": "llama"}`."""
+
+
+def load_architecture(
+    source: ArchitectureLike, family: str | None = None, *, strict: bool | None = None, head: str | None = None
+) -> Architecture:
     """Return the architecture that a name, a file or a config describes.
 
     Parameters
     ----------
     source : a name of the catalog ("llama-3.1-8b"), the path of a `config.json` or of its folder, the
-        config itself, or `{"total": "7B", ...}`: the arguments of `Architecture.from_counts`
-    family : a `model_type` whose layout the config shares, where its own is not known
+        config itself, `{"total": "7B", ...}`: the arguments of `Architecture.from_counts`, or
+        `{"config": source, "family": ..., "strict": ..., "head": ...}`: a source with the options below
+    family : a `model_type` whose layout the config shares, where its own is not known; the result is marked
+        as unverified
+    strict : whether a key that is not understood is an error (the default); with False it is listed in `unverified`
+    head : "lm", "none", "sequence_classification", "token_classification", "question_answering" or "reward",
+        where the class in `architectures` is not known; the result is marked as unverified
 
     Raises
     ------
@@ -49,16 +88,18 @@ def load_architecture(source: ArchitectureLike, family: str | None = None) -> Ar
     >>> load_architecture("llama-3.1-8b").parameters.total
     8030261248
     """
+    source, options = _without_options(source, Options(family, strict, head))
+    options.check()
     if isinstance(source, Architecture):
-        return source
+        return source if options == Options() else _read_again(source, options)
     if isinstance(source, Mapping):
-        return from_config(source, family)
+        return from_config(source, family=options.family, strict=options.strict, head=options.head)
     if not isinstance(source, (str, os.PathLike)):
         raise InputError(f"an architecture is a name, a path or a mapping; got {type(source).__name__}")
     text = os.fspath(source)
     named = isinstance(source, str) and not _PATH_LIKE.search(text)
-    if named and family is None and (proper := catalog().proper(text)):
-        return _named(proper)
+    if named and (proper := catalog().proper(text)):
+        return _named(proper, options)
     path = Path(text).expanduser()
     try:
         path = path / "config.json" if path.is_dir() else path
@@ -68,41 +109,110 @@ def load_architecture(source: ArchitectureLike, family: str | None = None) -> Ar
     if not found:
         hint = f"No file of that name was found either; 'costmodel models' lists the {len(catalog())} known."
         raise UnknownNameError.of("architecture", text, catalog(), hint)
-    read = from_config(read_config(path), family)
-    return read.replace(origin=str(path) if family is None else None, name=_file_name(path))
+    read = from_config(read_config(path), options.family, strict=options.strict, head=options.head)
+    return read.replace(origin=_with_options(str(path), options), name=_file_name(path))
 
 
-def from_config(config: Mapping[str, Any], family: str | None = None) -> Architecture:
-    """Return the architecture of a Hugging Face config, or of counts (`{"total": "7B"}`)."""
+def _without_options(given: ArchitectureLike, options: Options) -> tuple[ArchitectureLike, Options]:
+    """Return the source in a mapping such as `{"config": source, "family": "llama"}`, and its options.
+
+    `options` go before those of the mapping.
+    """
+    while isinstance(given, Mapping) and {"config"} <= given.keys() <= {"config", *OPTIONS}:
+        options = options._replace(
+            **{name: given[name] for name in OPTIONS if getattr(options, name) is None and name in given}
+        )
+        given = given["config"]
+    return given, options
+
+
+def _with_options(origin: str | dict[str, Any], options: Options) -> str | dict[str, Any]:
+    """Return an origin with the options of reading it, if there are any."""
+    return {"config": origin, **options.given()} if options.given() else origin
+
+
+def _read_again(architecture: Architecture, options: Options) -> Architecture:
+    """Return an architecture with other options of reading its config."""
+    if architecture.origin is None:
+        names = ", ".join(options.given())
+        raise InputError(f"{names}: no effect on an architecture that was not read from a name, a file or a config")
+    return load_architecture(architecture.origin, options.family, strict=options.strict, head=options.head)
+
+
+def from_config(
+    config: Mapping[str, Any], family: str | None = None, *, strict: bool | None = None, head: str | None = None
+) -> Architecture:
+    """Return the architecture of a Hugging Face config, or of counts (`{"total": "7B"}`).
+
+    Parameters
+    ----------
+    config : Mapping
+        The config.
+    family : str, optional
+        As in `load_architecture`.
+    strict : bool, optional
+        As in `load_architecture`.
+    head : str, optional
+        As in `load_architecture`.
+    """
+    check_extent(config)
     if "model_type" not in config and "total" in config:
         return _from_counts(config)
     if "width" in config and "layers" in config:
         return Architecture.from_data(config)
-    model_type = config.get("model_type") if family is None else family
+    refuse = strict is not False
+    own = config.get("model_type")
+    model_type = own if family is None else family
     if model_type is None:
-        raise InputError(f"model_type: is required and missing; known: {', '.join(sorted(FAMILIES))}")
+        raise InputError("model_type: is required and missing")
     if not isinstance(model_type, str) or model_type not in FAMILIES:
-        hint = "Where the layout is the same as that of a known one, say so: family='llama'."
-        raise InputError(f"model_type: {unknown('family', model_type, FAMILIES, hint)}")
-    reader = Config(config)
+        raise InputError(_unknown_family("model_type" if family is None else "family", model_type))
+    reader = Config(config, own if isinstance(own, str) and is_in_table(own) else model_type, head)
+    if family not in (None, own):
+        reader.doubt(f"model_type: {shown(own)} was read with the layout of {family!r}, as the caller said")
     try:
         architecture = FAMILIES[model_type](reader)
+        if not reader.has_read("architectures"):
+            architecture = with_head(reader, architecture)
     except InputError as error:
-        raise InputError(list(dict.fromkeys([*reader.all_problems(), *error.problems]))) from None
+        raise InputError(list(dict.fromkeys([*reader.all_problems(refuse), *error.problems]))) from None
     except (ValueError, TypeError):
-        reader.finish()  # what fails after a problem was noted is its consequence
+        _finish(reader, refuse)  # what fails after a problem was noted is its consequence
         raise
-    reader.finish()
+    unverified = _finish(reader, refuse)
     name = config.get("_name_or_path") or model_type
     quantization = config.get("quantization_config")
     stored = stored_bytes(architecture, quantization if isinstance(quantization, Mapping) else None)
     length = architecture.context_length or _context_length(config)
     return architecture.replace(
-        origin=_origin(reader, family),
+        origin=_origin(reader, Options(family, strict, head)),
         name=str(name)[:200],
         stored_bytes=stored,
         context_length=length,
         training_precision="fp8" if _is_trained_in_fp8(config) else None,
+        unverified=unverified,
+    )
+
+
+def _finish(reader: Config, strict: bool) -> tuple[str, ...]:
+    """Return the doubts of a config, or raise its problems, with what can be done about keys without a meaning."""
+    try:
+        return reader.finish(strict)
+    except InputError as error:
+        problems = list(error.problems)
+        last = max((index for index, problem in enumerate(problems) if problem.endswith(UNKNOWN)), default=None)
+        if last is not None:
+            problems[last] += _STRICT
+        raise InputError(problems) from None
+
+
+def _unknown_family(field: str, model_type: object) -> str:
+    """Return the message for a `model_type` without a reader: what can be done instead."""
+    return (
+        f"{field}: no reader is known for {shown(model_type)} ({len(FAMILIES)} types are read). Possible instead: "
+        "a folder or file with its weights (safetensors or GGUF), from which the tensors are counted; "
+        "family=TYPE if you know that its layout is the same as that of a known type, which marks the result as "
+        "unverified; or its counts: {'total': '7B', 'layers': 32, 'width': 4096}"
     )
 
 
@@ -115,7 +225,11 @@ def _is_trained_in_fp8(config: Mapping[str, Any]) -> bool:
 
 def config_of(source: ArchitectureLike) -> Mapping[str, Any]:
     """Return the config that an architecture is read from; empty if there is none."""
-    origin = source if isinstance(source, Mapping) else load_architecture(source).origin
+    given, _ = _without_options(source, Options())
+    origin = given if isinstance(given, Mapping) else load_architecture(given).origin
+    if isinstance(origin, Mapping):
+        inside, _ = _without_options(origin, Options())
+        origin = inside if isinstance(inside, (str, Mapping)) else None
     if origin is None or isinstance(origin, Mapping):
         return origin or {}
     named: Mapping[str, Any] | None = catalog().things[origin]["config"] if origin in catalog() else None
@@ -129,11 +243,12 @@ def _context_length(config: Mapping[str, Any]) -> int | None:
     return next((value for value in values if isinstance(value, int) and 0 < value <= 10**9), None)
 
 
-def _origin(reader: Config, family: str | None) -> dict[str, Any] | None:
+def _origin(reader: Config, options: Options) -> str | dict[str, Any] | None:
     """Return what the config says of the shape, where a file can hold it: a null is not an absent key there."""
     shape = reader.shape()
-    plain = all(isinstance(value, (str, int, float, list)) for value in shape.values())
-    return shape if plain and family is None else None
+    if not all(isinstance(value, (str, int, float, list)) for value in shape.values()):
+        return None
+    return _with_options(shape, options)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -153,7 +268,7 @@ def architectures() -> list[dict[str, Any]]:
     """Return the catalog as rows: name, family, parameters (total, active), and source."""
     rows = []
     for name in catalog():
-        architecture = _named(name)
+        architecture = _named(name, Options())
         rows.append(
             {
                 "name": name,
@@ -174,11 +289,12 @@ def catalog() -> Names[dict[str, Any]]:
 
 
 @lru_cache(maxsize=256)
-def _named(proper: str) -> Architecture:
+def _named(proper: str, options: Options) -> Architecture:
     entry = catalog().things[proper]
-    read = from_config(entry["config"])
+    read = from_config(entry["config"], options.family, strict=options.strict, head=options.head)
     precision = entry.get("training_precision", read.training_precision)
-    return read.replace(name=proper, origin=proper, source=entry["source"], training_precision=precision)
+    origin = _with_options(proper, options)
+    return read.replace(name=proper, origin=origin, source=entry["source"], training_precision=precision)
 
 
 def _from_counts(config: Mapping[str, Any]) -> Architecture:

@@ -51,6 +51,7 @@ class Architecture(Structure):
             tokens: CountLike | None = ...,
             stored_bytes: float | None = ...,
             training_precision: Literal["fp8"] | None = ...,
+            unverified: Sequence[str] = ...,
             origin: str | dict[str, Any] | None = ...,
             source: str = ...,
         ) -> None: ...

@@ -147,6 +147,11 @@ class Structure(Spec):
         description="Number format of the matmuls that the model was trained in, where its config or the catalog says "
         "so; the default of estimates of its pretraining.",
     )
+    unverified: tuple[str, ...] = Field(
+        default=(),
+        description="Reasons why the counts are unverified, such as keys of the config that are not understood; "
+        "estimates list them.",
+    )
     origin: str | dict[str, Any] | None = Field(
         default=None,
         description="Catalog name, path or config from which the model was read; files hold it in place of the other "

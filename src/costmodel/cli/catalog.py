@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from costmodel.cli.changes import Family, HeadOption, Strict
 from costmodel.cli.printing import Json, fields_table, print_rows
 
 _CATALOG_LENGTH = 4096
@@ -14,7 +15,11 @@ _CATALOG_LENGTH = 4096
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="Show this model in full.")] = None, as_json: Json = False
+    name: Annotated[str | None, typer.Argument(help="Show this model, or that of a config.json, in full.")] = None,
+    family: Family = None,
+    strict: Strict = None,
+    head: HeadOption = None,
+    as_json: Json = False,
 ) -> None:
     """List the models of the catalog, or show one."""
     from costmodel.architecture.flops import CONVENTIONS, flops_per_token
@@ -23,13 +28,14 @@ def models(
     if name is None:
         print_rows(architectures(), as_json, only_in_json=("source",))
         return
-    architecture = load_architecture(name)
+    architecture = load_architecture(name, family, strict=strict, head=head)
     counts = architecture.parameters._asdict()
     flops = {
         f"FLOP/token, {convention}": flops_per_token(architecture, _CATALOG_LENGTH, convention)
         for convention in CONVENTIONS
     }
     fields = {"name": architecture.name, **counts, **flops, "source": architecture.source}
+    fields |= {"unverified": list(architecture.unverified)} if architecture.unverified else {}
     if as_json:
         print(json.dumps({**fields, "parts": architecture.table().rows()}, indent=2))
         return

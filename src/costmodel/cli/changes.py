@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 Changes = Annotated[
     list[str] | None, typer.Option("--set", help="Set a field: path=value, such as cluster.count=512; repeatable.")
 ]
+Family = Annotated[
+    str | None, typer.Option(help="model_type whose layout the config shares; the counts are then unverified.")
+]
+Strict = Annotated[
+    bool | None,
+    typer.Option("--strict/--no-strict", help="Refuse keys of the config that are not understood, or list them."),
+]
+HeadOption = Annotated[
+    str | None,
+    typer.Option("--head", help="Head of the model if its class is not known: lm, none, sequence_classification, ..."),
+]
 Built = TypeVar("Built")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from costmodel.cli.changes import Changes, built, parsed_changes, with_changes
+from costmodel.cli.changes import Changes, Family, HeadOption, Strict, built, parsed_changes, with_changes
 from costmodel.cli.printing import Json, print_result, print_schema
 from costmodel.foundation.errors import InputError
 
@@ -36,6 +36,9 @@ def estimate(
     gpu_hours: Annotated[str | None, typer.Option(help="GPU-hours, if known, such as '2.8M hours'.")] = None,
     region: Annotated[str | None, typer.Option(help="Country, US state or cloud region.")] = None,
     pue: Annotated[str | None, typer.Option(help="Power usage effectiveness of the data center.")] = None,
+    family: Family = None,
+    strict: Strict = None,
+    head: HeadOption = None,
     changes: Changes = None,
     explain: Annotated[
         str | None, typer.Option(help="Show the steps and sources of this figure, such as cost.")
@@ -52,6 +55,9 @@ def estimate(
     from costmodel.estimation.estimate import estimate as run_estimate
 
     values = {
+        "family": family,
+        "strict": strict,
+        "head": head,
         "recipe.tokens": tokens,
         "recipe.sequence_length": sequence_length,
         "recipe.batch_size": batch_size,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.cli.changes import Changes, built, parsed_changes, with_changes
+from costmodel.cli.changes import Changes, Family, HeadOption, Strict, built, parsed_changes, with_changes
 from costmodel.cli.printing import Json, print_json, print_result
 from costmodel.foundation.rendering import amount, number, text
 from costmodel.training.recipes.table import SHORT_KINDS, methods
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
     from costmodel.planning.what_fits import Fits
 
-_WITHOUT_GPU = ("recipe", "prices", "cluster.count", "cluster.site")
+_WITHOUT_GPU = ("family", "strict", "head", "recipe", "prices", "cluster.count", "cluster.site")
 """Fields, or their prefixes, that may be set without an accelerator."""
 _STAND_IN = "H100-SXM"
 """Accelerator with which the other options are checked if --gpu is not given."""
@@ -48,6 +48,9 @@ def finetune(
         str | None, typer.Option(help="What the price is said in: on_demand, contract, published.")
     ] = None,
     price: Annotated[str | None, typer.Option(help="Price per GPU-hour, such as '$0.40/h'.")] = None,
+    family: Family = None,
+    strict: Strict = None,
+    head: HeadOption = None,
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:
@@ -57,6 +60,7 @@ def finetune(
     """
     kind = method.lower().replace("-", "_")
     values = {
+        "family": family, "strict": strict, "head": head,
         "recipe.kind": SHORT_KINDS.get(kind, kind), "recipe.tokens": tokens, "recipe.examples": examples,
         "recipe.lengths": lengths, "recipe.epochs": epochs, "recipe.sequence_length": sequence_length,
         "recipe.batch_size": batch_size, "recipe.rank": rank, "recipe.software": software,

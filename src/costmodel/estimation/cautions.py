@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from costmodel.architecture.specification import Architecture
 from costmodel.estimation.scenario import has_default_precision
 from costmodel.foundation.ranges import middle
 from costmodel.foundation.rendering import amount, number
@@ -34,7 +35,8 @@ def cautions(scenario: Scenario, speed: Speed, goodput: float | None = None) -> 
     goodput : float, optional
         Its goodput [1].
     """
-    lines = [*_beyond_context(scenario), *_shorter_than_a_step(scenario, speed), *_software(scenario, speed)]
+    lines = [f"unverified: {reason}" for reason in unverified(scenario)]
+    lines += [*_beyond_context(scenario), *_shorter_than_a_step(scenario, speed), *_software(scenario, speed)]
     lines += _native_precision(scenario, speed)
     calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
     if speed.basis == "layout" and scenario.realized_efficiency is None:
@@ -56,6 +58,18 @@ def cautions(scenario: Scenario, speed: Speed, goodput: float | None = None) -> 
             f"{LEAST_TOKENS:,.0f}"
         )
     return lines
+
+
+def unverified(scenario: Scenario) -> list[str]:
+    """Return why the counts of the model, or of a model beside it, are unverified.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    """
+    fields = [value for recipe in scenario.recipes for value in recipe.given().values()]
+    models = [scenario.architecture, *(value for value in fields if isinstance(value, Architecture))]
+    return list(dict.fromkeys(reason for model in models for reason in model.unverified))
 
 
 def _native_precision(scenario: Scenario, speed: Speed) -> list[str]:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from costmodel.estimation import chain, inputs
-from costmodel.estimation.cautions import cautions
+from costmodel.estimation.cautions import cautions, unverified
 from costmodel.estimation.chain import OUTPUTS, Missing, Step
 from costmodel.estimation.explanation import Explanation, explain
 from costmodel.estimation.paths import field_of, is_settable
@@ -281,6 +281,7 @@ class Estimate(Result):
             "data_vintage": table("gpu_prices").vintage,
             "scope": self.scope,
             "scenario": self.scenario.to_data(),
+            "unverified": unverified(self.scenario),
             "figures": figures,
             "inputs": listed,
             "missing": {path: entry.reason for path, entry in self.missing.items()}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 5_000_000
 MAX_DEPTH = 10
-_PATHS = (("architecture",), ("prices", "table"))
+_PATHS = (("architecture",), ("architecture", "config"), ("prices", "table"))
 
 
 def read(path: Path, changes: Mapping[str, Any]) -> dict[str, Any]:

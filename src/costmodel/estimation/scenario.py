@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, PlainSerializer, Tag, model_validator
 
-from costmodel.architecture.loading import load_architecture
+from costmodel.architecture.families.classes import Head
+from costmodel.architecture.loading import OPTIONS, load_architecture
 from costmodel.architecture.specification import Architecture
 from costmodel.estimation import files
 from costmodel.estimation.measured_speed import MeasuredStepTime, MeasuredTokensPerSecond, speed_problems
@@ -75,6 +76,9 @@ class Scenario(Spec):
             recipe: RecipeLike | Sequence[RecipeLike],
             cluster: Cluster | Mapping[str, object],
             *,
+            family: str | None = ...,
+            strict: bool | None = ...,
+            head: Head | None = ...,
             prices: Rental | Mapping[str, object] = ...,
             mfu: RangeLike | None = ...,
             step_time: RangeLike | None = ...,
@@ -93,10 +97,26 @@ class Scenario(Spec):
         ) -> None: ...
 
     architecture: ArchitectureField = Field(
-        description='A name of the catalog, a path, a config, counts (`{"total": "7B"}`) or an `Architecture`.'
+        description='A name of the catalog, a path, a config, counts (`{"total": "7B"}`) or an `Architecture`; with '
+        'options of reading it: `{"config": "config.json", "family": "llama"}`.'
     )
     recipe: Stages = Field(description="How the model is trained, or a list of stages in sequence.")
     cluster: Cluster = Field(description="Accelerators and the site that they run at.")
+    family: str | None = Field(
+        default=None,
+        description="A `model_type` whose layout the config shares, where its own is not known; the estimate says that "
+        "the counts are unverified. It becomes an option of `architecture`, as the next two.",
+    )
+    strict: bool | None = Field(
+        default=None,
+        description="Whether keys of the config that are not understood are errors (default), or listed by the "
+        "estimate.",
+    )
+    head: Head | None = Field(
+        default=None,
+        description="Head of the model, where the class in the `architectures` of the config is not known; the "
+        "estimate says that it is unverified.",
+    )
     prices: Rental = Field(
         default=Rental(), description="Price of a GPU-hour: given, or looked up by provider and day."
     )
@@ -159,6 +179,18 @@ class Scenario(Spec):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
         default=0, description="Seed of the random draws behind the intervals."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _move_options(cls, data: Any) -> Any:
+        """Make the options of reading a config part of the architecture."""
+        if not isinstance(data, Mapping) or "architecture" not in data:
+            return data
+        options = {name: data[name] for name in OPTIONS if data.get(name) is not None}
+        rest = {name: value for name, value in data.items() if name not in OPTIONS}
+        if options:
+            rest["architecture"] = {"config": data["architecture"], **options}
+        return rest
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -1,17 +1,138 @@
-"""Model class of a config (`architectures`), and its labels, attention and lengths."""
+"""Model class of a config (`architectures`) with its head, and its labels, attention and lengths."""
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.block import Block
+from costmodel.architecture.blocks.pieces import Linear
 from costmodel.architecture.sources.config import Config
+from costmodel.architecture.sources.keys import shown
+from costmodel.architecture.specification import Architecture
+
+Head = Literal["lm", "none", "sequence_classification", "token_classification", "question_answering", "reward"]
+"""Heads of a decoder. "reward" is one score without a bias."""
+SUFFIXES: dict[str, Head | None] = {
+    "RewardModel": None,
+    "DoubleHeadsModel": None,
+    "EncoderModel": None,
+    "LMHeadModel": "lm",
+    "ForCausalLM": "lm",
+    "ForConditionalGeneration": "lm",
+    "ForSequenceClassification": "sequence_classification",
+    "ForTokenClassification": "token_classification",
+    "ForQuestionAnswering": "question_answering",
+    "Model": "none",
+}
+"""Head of a decoder by the ending of its class, the first that fits; None for classes of several layouts."""
+CLASSES: dict[str, Head] = {
+    "ChatGLMModel": "lm",
+    "InternVLChatModel": "lm",
+    "InternLM2ForRewardModel": "reward",
+}
+"""Heads of classes whose name says less, in the remote code of their checkpoints."""
+TWO_LAYER_SCORES = {"Qwen2ForRewardModel": 1, "Qwen2ForProcessRewardModel": 2}
+"""Scores of classes whose head is two linear layers, as in the remote code of Qwen2.5-Math-RM-72B and -PRM-7B."""
+_ENDINGS: dict[Head, tuple[str, ...]] = {
+    "lm": ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM"),
+    "none": ("Model",),
+    "sequence_classification": ("ForSequenceClassification", "ForImageClassification"),
+    "token_classification": ("ForTokenClassification",),
+    "question_answering": ("ForQuestionAnswering",),
+    "reward": (),
+}
+"""Endings of the class that a head told by the caller means, in families whose readers choose by class."""
 
 
 def read_class(config: Config, accepted: Sequence[str]) -> str:
     """Return the model class in `architectures`, which determines poolers and heads; one of the accepted classes."""
     listed = config.value("architectures")
+    if config.head is not None:
+        endings = _ENDINGS.get(config.head, ())
+        chosen = next((name for ending in endings for name in accepted if name.endswith(ending)), None)
+        config.require(chosen is not None, f"head: {config.head!r} is none of this family: {', '.join(accepted)}")
+        if listed != [chosen]:
+            config.doubt(_named_by_caller(config.head, listed))
+        return chosen or accepted[0]
     name = listed[0] if isinstance(listed, list) and len(listed) == 1 else None
-    config.require(name in accepted, f"architectures: must be a list of one out of {tuple(accepted)}; got {listed!r}")
+    problem = f"architectures: must be a list of one out of {tuple(accepted)}; got {shown(listed)}"
+    config.require(name in accepted, problem)
     return str(name) if name in accepted else accepted[0]
+
+
+def head_of(name: str) -> Head | None:
+    """Return the head of a decoder by the name of its class; None if the name does not say it.
+
+    >>> head_of("MistralModel"), head_of("LlamaForSequenceClassification"), head_of("LlamaForCausalLMEagle3")
+    ('none', 'sequence_classification', None)
+    """
+    if name in CLASSES:
+        return CLASSES[name]
+    return next((head for ending, head in SUFFIXES.items() if name.endswith(ending)), None)
+
+
+def with_head(config: Config, decoder: Architecture) -> Architecture:
+    """Return a decoder with the head of its class instead of the LM head.
+
+    Parameters
+    ----------
+    config : Config
+        Its `architectures` names the class; a config without it is a language model.
+    decoder : Architecture
+        The model with its LM head.
+    """
+    told, listed = config.head, config.data.get("architectures")
+    names = [str(name) for name in (listed if isinstance(listed, list) else [] if listed is None else [listed])]
+    if told is not None and told not in get_args(Head):
+        config.require(False, f"head: must be one of {', '.join(get_args(Head))}; got {shown(told)}")
+        return decoder
+    if told is None and names and names[0] in TWO_LAYER_SCORES:
+        config.skip("architectures")
+        width = decoder.width
+        hidden = Linear(inputs=width, outputs=width, bias=True, belongs_to="head")
+        return _without_lm_head(decoder, hidden, _score(width, TWO_LAYER_SCORES[names[0]], bias=True))
+    heads = {head_of(name) for name in names} or {"lm"}
+    own = heads.pop() if len(heads) == 1 else None
+    if told is not None and told != own:
+        config.doubt(_named_by_caller(told, listed))
+    head = own if told is None else told
+    config.require(head is not None, f"architectures: the head of {shown(listed)} is not known; known: {_known()}")
+    if head in (None, "lm"):
+        return decoder
+    config.skip("architectures")
+    return _headed(config, decoder, str(head))
+
+
+def _named_by_caller(head: str, listed: object) -> str:
+    return f"architectures: the head {head!r} was named by the caller; the config says {shown(listed)}"
+
+
+def _known() -> str:
+    endings = [f"*{ending}" for ending, head in SUFFIXES.items() if head is not None]
+    return (
+        f"{', '.join([*endings, *CLASSES, *TWO_LAYER_SCORES])}; head='lm' (or {', '.join(get_args(Head)[1:])}) counts "
+        "the model with that head and marks the result as unverified"
+    )
+
+
+def _headed(config: Config, decoder: Architecture, head: str) -> Architecture:
+    """Return a decoder with a head other than the LM head."""
+    width = decoder.embedding_width or decoder.width
+    if head == "sequence_classification":
+        return _without_lm_head(decoder, _score(width, count_labels(config), rows=1))
+    if head == "token_classification":
+        return _without_lm_head(decoder, _score(width, count_labels(config), bias=True))
+    if head == "question_answering":
+        return _without_lm_head(decoder, _score(width, 2, bias=True))
+    return _without_lm_head(decoder, *([_score(width, 1, rows=1)] if head == "reward" else []))
+
+
+def _score(width: int, outputs: int, *, bias: bool = False, rows: int | None = None) -> Linear:
+    return Linear(inputs=width, outputs=outputs, bias=bias, rows=rows, belongs_to="head")
+
+
+def _without_lm_head(decoder: Architecture, *extras: Block) -> Architecture:
+    return decoder.replace(head=False, head_bias=False, extras=(*decoder.extras, *extras))
 
 
 def count_labels(config: Config, default: int = 2) -> int:

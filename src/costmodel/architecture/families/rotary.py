@@ -132,6 +132,8 @@ def attentions_of(config: Config, family: Family, width: int, depth: int) -> lis
     if family.qkv_bias:
         config.skip("attention_bias")  # some configs have it, but no model of the family reads it
     window = config.optional("sliding_window", default=family.window)
+    if config.data.get("use_sliding_window") is False:
+        window = None
     sliding_layers = _slides(config, family, depth, window)
     qkv_bias = config.flag(family.qkv_bias_key, default=True) if family.qkv_bias_key else family.qkv_bias or bias
     output_bias = bias and family.output_bias_key

@@ -236,6 +236,10 @@ def _nemotron_h(config: Config) -> Architecture:
     kinds = _nemotron_kinds(config)
     width = config.integer("hidden_size")
     bias, mlp_bias = config.flag("use_bias", default=False), config.flag("mlp_bias", default=False)
+    config.require(
+        not config.flag("attention_bias", default=False),
+        "attention_bias: is not understood where it is true, because implementations of this family differ in it",
+    )
     heads = config.integer("mamba_num_heads", default=128)
     blocks: dict[str, Block] = {
         FULL: read_attention(config, width, kv_heads=8, head_width=128),

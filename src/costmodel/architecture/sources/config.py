@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
+from costmodel.architecture.sources.keys import MOST_KEYS, Finding, find_unread, shown
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LARGEST = 10**9
-_INERT = re.compile(
-    r"dropout|_pdrop|(?:^|_)act(?:ivation)?(?:$|_)|activation|_eps(?:ilon)?$|initializer|init_std|token_id|rope|"
-    r"rotary|^_|dtype|version|cache|^summary|output_|return_|loss|aux|jitter|torch|quantization|"
-    r"position_embedding|router_(?:aux|z|jitter)|softcapping|scal(?:ar|ing|e)|norm_topk|n_group|topk_group|"
-    r"topk_method|scoring_func|seq_aux|ep_size|pretraining_tp|chunk_size|gradient_checkpointing|"
-    r"is_llama_config|classifier|problem_type|use_parallel_residual|parallel_residual|layerdrop|"
-    r"_class|architectures|auto_map|label|task_specific|prefix|^model_type$|clip_qkv|swiglu_limit|"
-    r"transformers|attention_sink_size|context_window_size|sliding_window_size|initial_context_length|"
-    r"hidden_act|partial_|original_max_position|is_decoder|is_encoder_decoder|torchscript|attn_implementation|"
-    r"scale_attn|generation|flash|fused|tensor_parallel|noise|reorder_and_upcast|tokenizer|pad_to|padding_idx|layer_norm_elementwise|bf16|fp16|fp32"
-)
-_SHAPING = re.compile(
-    r"size|dim|rank|width|head|layer|expert|window|lora|inner|ffn|hidden|tie|bias|norm|vocab|moe|mlp|attention|"
-    r"attn|nextn|mtp|config|position|embd|embed|block|sparse|share|gate|pattern"
-)
+_MOST_LISTED = 20
+"""Most unread keys in one error [1]."""
+_LONGEST_PROBLEM = 600
+"""Most characters of one problem [1]."""
 
 
 class Config:
-    """The keys of a config, with all problems of reading them."""
+    """The keys of a config, with all problems of reading them.
 
-    def __init__(self, data: Mapping[str, Any]) -> None:
+    Parameters
+    ----------
+    data : Mapping
+        The config.
+    model_type : str
+        Type whose layout is read; it says which keys change no count.
+    head : str, optional
+        Head that the caller names, where `architectures` does not.
+    """
+
+    def __init__(self, data: Mapping[str, Any], model_type: str = "", head: str | None = None) -> None:
         self.data = data
+        self.model_type = model_type
+        self.head = head
         self.problems: list[str] = []
+        self.doubts: list[str] = []
         self._read: set[str] = set()
         self._inside: list[tuple[str, Config]] = []
 
@@ -47,17 +49,17 @@ class Config:
             return default
         whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
         if isinstance(value, bool) or not whole or not least <= value <= _LARGEST:
-            self.problems.append(f"{keys[0]}: must be a whole number from {least} to {_LARGEST:,}; got {_shown(value)}")
+            self.problems.append(f"{keys[0]}: must be a whole number from {least} to {_LARGEST:,}; got {shown(value)}")
             return least
         return int(value)
 
     def optional(self, *keys: str, default: int | None = None) -> int | None:
-        """Return the positive integer at the first of `keys`; null gives None, an absent key the default."""
+        """Return the positive integer at the first of `keys`; null, 0 and false give None, no key the default."""
         present = [key for key in keys if key in self.data]
+        value = self._first(keys)
         if not present:
-            self._read.update(keys)
             return default
-        return None if self._first(keys) is None else self.integer(*present)
+        return None if value is None or value is False or value == 0 else self.integer(*present)
 
     def flag(self, *keys: str, default: bool) -> bool:
         """Return the boolean at the first of `keys` that the config has, or the default."""
@@ -65,7 +67,7 @@ class Config:
         if value is None:
             return default
         if not isinstance(value, bool):
-            self.problems.append(f"{keys[0]}: must be true or false; got {_shown(value)}")
+            self.problems.append(f"{keys[0]}: must be true or false; got {shown(value)}")
             return default
         return value
 
@@ -75,7 +77,7 @@ class Config:
         if value is None:
             return None
         if not isinstance(value, list) or len(value) != length or not all(name in accepted for name in value):
-            self.problems.append(f"{key}: must be a list of {length} out of {accepted}; got {_shown(value)}")
+            self.problems.append(f"{key}: must be a list of {length} out of {accepted}; got {shown(value)}")
             return None
         return [str(name) for name in value]
 
@@ -85,7 +87,7 @@ class Config:
         if value is None:
             return []
         if not isinstance(value, list) or not all(isinstance(number, int) and number >= 0 for number in value):
-            self.problems.append(f"{key}: must be a list of whole numbers; got {_shown(value)}")
+            self.problems.append(f"{key}: must be a list of whole numbers; got {shown(value)}")
             return []
         return value
 
@@ -97,8 +99,9 @@ class Config:
         """Return the nested config at `key`, empty if it is absent; its problems are reported too."""
         data = self._first((key,))
         if data is not None and not isinstance(data, dict):
-            self.problems.append(f"{key}: must be an object; got {_shown(data)}")
+            self.problems.append(f"{key}: must be an object; got {shown(data)}")
         inside = Config(data if isinstance(data, dict) else {})
+        inside.model_type = str(inside.data.get("model_type") or "")
         self._inside.append((key, inside))
         return inside
 
@@ -117,40 +120,63 @@ class Config:
         if not holds:
             self.problems.append(problem)
 
+    def doubt(self, reason: str) -> None:
+        """Note why the counts are unverified."""
+        self.doubts.append(reason)
+
     def shape(self) -> dict[str, Any]:
         """Return the keys that were read, and `model_type`."""
         return {key: value for key, value in self.data.items() if key in self._read or key == "model_type"}
 
-    def unread(self) -> list[str]:
-        """Return the keys that were not read and may change the counts."""
-        return sorted(
-            str(key)
-            for key, value in self.data.items()
-            if key not in self._read
-            and value not in (None, False, 0, "", [], {})
-            and _SHAPING.search(str(key))
-            and not _INERT.search(str(key))
-        )
+    def unread(self) -> list[Finding]:
+        """Return the keys that were not read and change the counts, or may change them."""
+        return find_unread(self.data, self._read, self.model_type)
 
-    def finish(self) -> None:
-        """Raise `InputError` with all problems, if there are any."""
-        if problems := self.all_problems():
+    def has_read(self, key: str) -> bool:
+        """Tell whether a reader asked for a key."""
+        return key in self._read
+
+    def finish(self, strict: bool = True) -> tuple[str, ...]:
+        """Raise `InputError` with all problems, if there are any; return the doubts that are none.
+
+        Parameters
+        ----------
+        strict : bool
+            Whether a key that is not understood is a problem; else it is a doubt.
+        """
+        if problems := self.all_problems(strict):
             raise InputError(problems)
+        return (*self.doubts, *_listed([f"{finding.key}: {finding.text}" for finding in self._unknown()]))
 
-    def all_problems(self) -> list[str]:
+    def all_problems(self, strict: bool = True) -> list[str]:
         """Return all problems; those of nested configs begin with the key of the config."""
-        unread = [
-            f"{key}: is not understood for this model_type and may change the counts; remove it if it does not"
-            for key in self.unread()
+        many = f"a config has at most {MOST_KEYS:,} keys; got {len(self.data):,}" if len(self.data) > MOST_KEYS else ""
+        if many:
+            return [many]
+        wrong = [f"{finding.key}: {finding.text}" for finding in self.unread() if finding.kind != "unknown"]
+        unknown = [f"{finding.key}: {finding.text}" for finding in self._unknown(inside=False)] if strict else []
+        inside = [f"{key}.{problem}" for key, config in self._inside for problem in config.all_problems(strict)]
+        problems = dict.fromkeys([*self.problems, *wrong, *_listed(unknown), *inside])
+        return [each if len(each) <= _LONGEST_PROBLEM else each[: _LONGEST_PROBLEM - 3] + "..." for each in problems]
+
+    def _unknown(self, inside: bool = True) -> list[Finding]:
+        """Return the keys that are not understood, those of nested configs included with `inside`."""
+        own = [finding for finding in self.unread() if finding.kind == "unknown"]
+        if not inside:
+            return own
+        nested = [
+            finding._replace(key=f"{key}.{finding.key}")
+            for key, config in self._inside
+            for finding in config._unknown()
         ]
-        inside = [f"{key}.{problem}" for key, config in self._inside for problem in config.all_problems()]
-        return list(dict.fromkeys([*self.problems, *unread, *inside]))
+        return own + nested
 
     def _first(self, keys: tuple[str, ...]) -> Any:
         self._read.update(keys)
         return next((self.data[key] for key in keys if self.data.get(key) is not None), None)
 
 
-def _shown(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else shown[:57] + "..."
+def _listed(lines: list[str]) -> list[str]:
+    """Return the first lines, and how many more there are."""
+    more = len(lines) - _MOST_LISTED
+    return [*lines[:_MOST_LISTED], f"{more} further keys are not understood"] if more > 0 else lines

@@ -1,0 +1,54 @@
+"""Write `data/facts/config_keys.json`: what each key of a config does to the parameters of each type of model.
+
+Run: python benchmarks/config_keys.py EFFECTS.jsonl ...
+A line of EFFECTS is an object of one type, as the audit of configs writes it: `type`, `defaults` (by key), `inert`
+(keys whose changes change no tensor) and `shapes` (keys some change of which does). Lines without `shapes` are ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+MANY = 20
+"""A key is inert in general if it is so in this many times more types than it shapes."""
+TARGET = Path(__file__).parent.parent / "data" / "facts" / "config_keys.json"
+
+
+def main() -> None:
+    """Read the effects, and write the table."""
+    rows = [json.loads(line) for path in sys.argv[1:] for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    effects = {row["type"]: row for row in rows if "shapes" in row}
+    table = table_of(effects)
+    lines = [f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in table["types"].items()]
+    inert = json.dumps(table["inert"])
+    TARGET.write_text(f'{{"inert": {inert},\n"types": {{\n' + ",\n".join(lines) + "\n}}\n", encoding="utf-8")
+    print(f"{len(effects)} types, {len(table['inert'])} keys that are inert in general")
+
+
+def table_of(effects: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the table of keys from the effects by type."""
+    inert = Counter(key for row in effects.values() for key in row["inert"])
+    shapes = Counter(key for row in effects.values() for key in row["shapes"])
+    general = {key for key, count in inert.items() if count >= MANY * shapes[key]}
+    types = {}
+    for name, row in sorted(effects.items()):
+        own = general - set(row["shapes"])
+        types[name] = {
+            "defaults": {key: finite(value) for key, value in row["defaults"].items() if key not in own},
+            "inert": sorted(set(row["inert"]) - general),
+            "shapes": row["shapes"],
+        }
+    return {"inert": sorted(general), "types": types}
+
+
+def finite(value: Any) -> Any:
+    """Return a default value without infinities, which JSON has no word for."""
+    return json.loads(json.dumps(value), parse_constant=str)
+
+
+if __name__ == "__main__":
+    main()
