@@ -13,6 +13,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from costmodel.architecture.sources.keys import WORK_WORDS
+
 MANY = 20
 """A key is inert in general if it is so in this many times more types than it shapes."""
 TARGET = Path(__file__).parent.parent / "data" / "facts" / "config_keys.json"
@@ -38,7 +40,11 @@ def table_of(effects: dict[str, dict[str, Any]]) -> dict[str, Any]:
     for name, row in sorted(effects.items()):
         own = general - set(row["shapes"])
         types[name] = {
-            "defaults": {key: finite(value) for key, value in row["defaults"].items() if key not in own},
+            "defaults": {
+                key: finite(value)
+                for key, value in row["defaults"].items()
+                if key not in own or not WORK_WORDS.isdisjoint(key.split("_"))
+            },
             "inert": sorted(set(row["inert"]) - general),
             "shapes": row["shapes"],
         }

@@ -140,6 +140,10 @@ def facts_of(model_type: str) -> Facts:
     return Facts(frozenset(entry["inert"]), frozenset(entry["shapes"]), entry["defaults"])
 
 
+def _contradiction(value: object, name: str, stated: object) -> str:
+    return f"{shown(value)} contradicts {name}: {shown(stated)}"
+
+
 def is_in_table(model_type: str) -> bool:
     """Tell whether the keys of a `model_type` are known."""
     return model_type in _table()["types"]
@@ -183,12 +187,10 @@ def _finding(key: str, data: Mapping[str, Any], read: set[str], facts: Facts) ->
         return Finding(key, "shapes", text)
     if value in _OFF or (value == 1 and key.endswith(_EVERY_LAYER)):
         return None
-    for names in SYNONYMS:
-        same = [name for name in names if name in read and data.get(name) is not None] if key in names else []
-        if same:
-            if data[same[0]] == value:
-                return None
-            return Finding(key, "contradicts", f"{shown(value)} contradicts {same[0]}: {shown(data[same[0]])}")
+    for name in next((names for names in SYNONYMS if key in names), ()):
+        stated = data.get(name, facts.defaults.get(name)) if name in read else None
+        if stated is not None:
+            return None if stated == value else Finding(key, "contradicts", _contradiction(value, name, stated))
     words = set(key.lower().split("_"))
     named = words & INERT_WORDS or key.endswith(INERT_ENDS) or key.startswith("rope_")
     if not _changes_work(key) and (named or not words & shaping_words()):
