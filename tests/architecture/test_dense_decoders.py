@@ -45,3 +45,13 @@ def test_differential_attention_reads_the_values_of_both_heads_of_a_pair():
 def test_doge_with_experts_is_refused():
     with pytest.raises(ValueError, match="is_moe"):
         load_architecture(BASE | {"model_type": "doge", "is_moe": True})
+
+
+def test_loops_apply_layers_again_without_their_weights():
+    """HRM with 2 layers per stack: 2 × (3 + 1) runs of a stack, of which 2 have weights."""
+    config = BASE | {"model_type": "hrm_text", "num_hidden_layers": 2, "head_dim": 16}
+    once = load_architecture(config | {"H_cycles": 1, "L_cycles": 1})
+    looped = load_architecture(config | {"H_cycles": 2, "L_cycles": 3})
+    assert looped.parameters == once.parameters
+    head = 2 * 64 * 128 * 64
+    assert count_flops(looped, 64).forward - head == 4 * (count_flops(once, 64).forward - head)

@@ -82,6 +82,11 @@ MODULES: dict[str, str] = {
         ),
         "rotary",
     ),
+    **dict.fromkeys(("cohere2", "cohere_compass_text"), "parallel_blocks"),
+    **dict.fromkeys(("biogpt", "openai-gpt"), "learned_positions"),
+    **dict.fromkeys(("ctrl", "gpt_neox_japanese", "modernbert-decoder", "persimmon", "xglm"), "layer_norm"),
+    **dict.fromkeys(("dory", "hrm_text"), "looped"),
+    **dict.fromkeys(("minicpm3", "youtu"), "dense_latent_attention"),
     "bloom": "layer_norm",
     "llava": "multimodal",
     "gemma3": "multimodal",
@@ -148,6 +153,7 @@ MODULES: dict[str, str] = {
 ALIASES = {
     "apertus1p5_text": "apertus",
     "baichuan": "llama",
+    "codegen": "gptj",
     "gpt-sw3": "gpt2",
     "granite": "llama",
 }

@@ -32,12 +32,18 @@ def grouped_query_attention(
     qk_norm: Literal["none", "head", "width"] = "none",
     qk_norm_bias: bool = False,
     window: int | None = None,
+    width_key: str = "",
 ) -> Attention:
     """Return attention with `num_attention_heads` and `num_key_value_heads`, whose heads divide the hidden size.
 
-    `heads` and `kv_heads` are the defaults of the family. `bias` is for all four projections.
+    `heads` and `kv_heads` are the defaults of the family. `bias` is for all four projections. A value at `width_key`,
+    where a family has such a key, replaces the width of a head.
     """
-    count, head_width = heads_of(config, width, "num_attention_heads", default=heads)
+    given = config.optional(width_key) if width_key else None
+    if given is None:
+        count, head_width = heads_of(config, width, "num_attention_heads", default=heads)
+    else:
+        count, head_width = config.integer("num_attention_heads", default=heads), given
     return Attention(
         heads=count,
         kv_heads=kv_heads_of(config, count, default=kv_heads),

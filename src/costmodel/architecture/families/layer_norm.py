@@ -1,4 +1,6 @@
-"""Decoders with LayerNorm and a sequential attention and feed-forward block: BLOOM, MPT, GPT-Neo, StarCoder2.
+"""Decoders with LayerNorm and a sequential attention and feed-forward block.
+
+BLOOM, MPT, GPT-Neo, StarCoder2, Persimmon, GPT-NeoX Japanese, XGLM, CTRL and the decoder form of ModernBERT.
 
 Defaults are those of the configuration classes in Hugging Face transformers 5.24.
 """
@@ -7,11 +9,12 @@ from collections.abc import Sequence
 
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.feed_forward import FeedForward
-from costmodel.architecture.blocks.pieces import Norm
+from costmodel.architecture.blocks.pieces import Linear, Norm
 from costmodel.architecture.families.heads import grouped_query_attention, heads_of
 from costmodel.architecture.families.reading import Reader, grouped, read_depth, uniform_decoder
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer
 
 
 def _bloom(config: Config) -> Architecture:
@@ -81,15 +84,102 @@ def _starcoder2(config: Config) -> Architecture:
     config.skip("max_position_embeddings", "norm_type", "mlp_type")
     width, depth = config.integer("hidden_size", default=3072), read_depth(config, "num_hidden_layers")
     bias, window = config.flag("use_bias", default=True), config.optional("sliding_window")
-    mixer = grouped_query_attention(config, width, heads=24, kv_heads=2, bias=bias, window=window)
+    mixer = grouped_query_attention(config, width, heads=24, kv_heads=2, bias=bias, window=window, width_key="head_dim")
     block = FeedForward(inner_width=config.integer("intermediate_size", default=12288), gated=False, bias=bias)
     return uniform_decoder(config, width, depth, mixer, block, tied=True, vocabulary=49152)
 
 
+def _persimmon(config: Config) -> Architecture:
+    config.skip("max_position_embeddings")
+    width, depth = config.integer("hidden_size", default=4096), read_depth(config, "num_hidden_layers")
+    heads, head_width = heads_of(config, width, "num_attention_heads", default=64)
+    mixer = Attention(
+        heads=heads,
+        kv_heads=heads,
+        head_width=head_width,
+        qkv_bias=True,
+        output_bias=True,
+        qk_norm="head" if config.flag("qk_layernorm", default=True) else "none",
+        qk_norm_bias=True,
+    )
+    block = FeedForward(inner_width=config.integer("intermediate_size", default=16384), gated=False, bias=True)
+    return uniform_decoder(config, width, depth, mixer, block, tied=False, vocabulary=262144)
+
+
+def _gpt_neox_japanese(config: Config) -> Architecture:
+    config.skip("max_position_embeddings")
+    width, depth = config.integer("hidden_size", default=2560), read_depth(config, "num_hidden_layers")
+    heads, head_width = heads_of(config, width, "num_attention_heads", default=32)
+    mixer = Attention(heads=heads, kv_heads=heads, head_width=head_width)
+    multiple = config.integer("intermediate_multiple_size", default=4)
+    block = FeedForward(inner_width=multiple * width, gated=False)
+    last_bias = Norm(extent=width, belongs_to="attention")  # only the last layer has an output bias
+    decoder = uniform_decoder(config, width, depth, mixer, block, tied=True, vocabulary=32000)
+    return decoder.replace(extras=(last_bias,))
+
+
+def _xglm(config: Config) -> Architecture:
+    config.skip("max_position_embeddings")
+    width = config.integer("d_model", "hidden_size", default=1024)
+    depth = read_depth(config, "num_layers", "num_hidden_layers")
+    heads, head_width = heads_of(config, width, "attention_heads", "num_attention_heads", default=16)
+    crosses = config.flag("add_cross_attention", default=False)
+    config.require(not crosses, "add_cross_attention: cross-attention to an encoder is not known here")
+    mixer = Attention(heads=heads, kv_heads=heads, head_width=head_width, qkv_bias=True, output_bias=True)
+    block = FeedForward(inner_width=config.integer("ffn_dim", default=4096), gated=False, bias=True)
+    return uniform_decoder(config, width, depth, mixer, block, tied=True, vocabulary=256008)
+
+
+def _ctrl(config: Config) -> Architecture:
+    config.skip("n_positions", "max_position_embeddings")
+    width = config.integer("n_embd", "hidden_size", default=1280)
+    depth = read_depth(config, "n_layer", "num_hidden_layers")
+    heads, head_width = heads_of(config, width, "n_head", "num_attention_heads", default=16)
+    mixer = Attention(heads=heads, kv_heads=heads, head_width=head_width, qkv_bias=True, output_bias=True)
+    block = FeedForward(inner_width=config.integer("dff", default=8192), gated=False, bias=True)
+    return uniform_decoder(config, width, depth, mixer, block, tied=True, vocabulary=246534, head_bias=True)
+
+
+def _modernbert_decoder(config: Config) -> Architecture:
+    config.skip("max_position_embeddings", "sliding_window")
+    width, depth = config.integer("hidden_size", default=768), read_depth(config, "num_hidden_layers")
+    heads, head_width = heads_of(config, width, "num_attention_heads", default=12)
+    bias, norm_bias = config.flag("attention_bias", default=False), config.flag("norm_bias", default=False)
+    full = Attention(heads=heads, kv_heads=heads, head_width=head_width, qkv_bias=bias, output_bias=bias)
+    reach = config.optional("local_attention", default=128)
+    local = full if reach is None else full.replace(window=max(reach // 2, 1))
+    period = config.integer("global_attn_every_n_layers", default=3)
+    kinds = config.names("layer_types", depth, ("sliding_attention", "full_attention"))
+    is_full = [index % period == 0 if kinds is None else kinds[index] == "full_attention" for index in range(depth)]
+    mixers = [full if chosen else local for chosen in is_full]
+    block = FeedForward(
+        inner_width=config.integer("intermediate_size", default=1152),
+        gated=True,
+        bias=config.flag("mlp_bias", default=False),
+    )
+    first = Layer(mixer=mixers[0], feed_forward=block, norms=1, norm_bias=norm_bias)  # the embedding has its norm
+    dense = Linear(inputs=width, outputs=width, bias=config.flag("classifier_bias", default=False), belongs_to="head")
+    norm = Norm(extent=width, bias=norm_bias)
+    return Architecture(
+        width=width,
+        layers=(first, *grouped(mixers[1:], [block] * (depth - 1), norm_bias=norm_bias)),
+        vocabulary=config.integer("vocab_size", default=50368),
+        tied=config.flag("tie_word_embeddings", default=True),
+        head_bias=config.flag("decoder_bias", default=True),
+        norm_bias=norm_bias,
+        extras=(norm, dense, norm),
+    )
+
+
 READERS: dict[str, Reader] = {
     "bloom": _bloom,
+    "ctrl": _ctrl,
     "gpt_neo": _gpt_neo,
+    "gpt_neox_japanese": _gpt_neox_japanese,
+    "modernbert-decoder": _modernbert_decoder,
     "mpt": _mpt,
+    "persimmon": _persimmon,
     "starcoder2": _starcoder2,
+    "xglm": _xglm,
 }
 """Readers by the `model_type` of a config."""

@@ -1,5 +1,6 @@
-"""Decoders of the GPT-2 layout: LayerNorm, plain feed-forward blocks and biases (GPT-2, StarCoder, GPT-NeoX, OPT).
+"""Decoders of the GPT-2 layout: LayerNorm, plain feed-forward blocks and biases.
 
+GPT, GPT-2, StarCoder, GPT-NeoX, OPT and BioGPT.
 Defaults are those of the configuration classes in Hugging Face transformers 5.24.
 """
 
@@ -31,7 +32,7 @@ def _gpt2(config: Config) -> Architecture:
 def _gpt_bigcode(config: Config) -> Architecture:
     config.skip("attention_softmax_in_fp32", "runner_max_sequence_length", "max_sequence_length", "max_batch_size")
     config.skip("inference_runner", "pre_allocate_kv_cache", "validate_runner_input", "pad_key_length")
-    config.skip("attention_head_type")
+    config.skip("attention_head_type", "num_key_value_heads")
     return _gpt2_layout(config, multi_query=config.flag("multi_query", default=True))
 
 
@@ -68,10 +69,33 @@ def _opt(config: Config) -> Architecture:
     )
 
 
+def _gpt(config: Config) -> Architecture:
+    config.skip("afn")
+    width = config.integer("n_embd", "hidden_size", default=768)
+    depth = read_depth(config, "n_layer", "num_hidden_layers")
+    heads, head_width = heads_of(config, width, "n_head", "num_attention_heads", default=12)
+    mixer = Attention(heads=heads, kv_heads=heads, head_width=head_width, qkv_bias=True, output_bias=True)
+    block = FeedForward(inner_width=4 * width, gated=False, bias=True)
+    positions = config.integer("n_positions", "max_position_embeddings", default=512)
+    decoder = uniform_decoder(config, width, depth, mixer, block, tied=True, vocabulary=40478, positions=positions)
+    return decoder.replace(final_norm=False, norm_bias=False)
+
+
+def _biogpt(config: Config) -> Architecture:
+    width, depth = config.integer("hidden_size", default=1024), read_depth(config, "num_hidden_layers")
+    heads, head_width = heads_of(config, width, "num_attention_heads", default=16)
+    mixer = Attention(heads=heads, kv_heads=heads, head_width=head_width, qkv_bias=True, output_bias=True)
+    block = FeedForward(inner_width=config.integer("intermediate_size", default=4096), gated=False, bias=True)
+    positions = config.integer("max_position_embeddings", default=1024) + 2  # positions have the offset of OPT
+    return uniform_decoder(config, width, depth, mixer, block, tied=True, vocabulary=42384, positions=positions)
+
+
 READERS: dict[str, Reader] = {
+    "biogpt": _biogpt,
     "gpt2": _gpt2,
     "gpt_bigcode": _gpt_bigcode,
     "gpt_neox": _gpt_neox,
+    "openai-gpt": _gpt,
     "opt": _opt,
 }
 """Readers by the `model_type` of a config."""

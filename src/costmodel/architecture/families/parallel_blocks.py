@@ -1,4 +1,4 @@
-"""Decoders whose attention and feed-forward blocks run in parallel: Falcon, GPT-J, Phi, StableLM, Cohere.
+"""Decoders whose attention and feed-forward blocks run in parallel: Falcon, GPT-J, CodeGen, Phi, StableLM, Cohere.
 
 Defaults are those of the configuration classes in Hugging Face transformers 5.24.
 """
@@ -6,7 +6,7 @@ Defaults are those of the configuration classes in Hugging Face transformers 5.2
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.families.heads import grouped_query_attention, heads_of, kv_heads_of
-from costmodel.architecture.families.reading import Reader, read_depth, uniform_decoder
+from costmodel.architecture.families.reading import Reader, grouped, read_depth, uniform_decoder
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
 
@@ -43,14 +43,20 @@ def _phi(config: Config) -> Architecture:
     width, depth = config.integer("hidden_size", default=2048), read_depth(config, "num_hidden_layers")
     normalized = config.flag("qk_layernorm", default=False)
     mixer = grouped_query_attention(
-        config, width, heads=32, bias=True, qk_norm="head" if normalized else "none", qk_norm_bias=True
+        config,
+        width,
+        heads=32,
+        bias=True,
+        qk_norm="head" if normalized else "none",
+        qk_norm_bias=True,
+        width_key="head_dim",
     )
     block = FeedForward(inner_width=config.integer("intermediate_size", default=8192), gated=False, bias=True)
     return uniform_decoder(config, width, depth, mixer, block, tied=False, vocabulary=51200, head_bias=True, norms=1)
 
 
 def _stablelm(config: Config) -> Architecture:
-    config.skip("max_position_embeddings")
+    config.skip("max_position_embeddings", "head_dim")
     width, depth = config.integer("hidden_size", default=2560), read_depth(config, "num_hidden_layers")
     qkv_bias, normalized = config.flag("use_qkv_bias", default=False), config.flag("qk_layernorm", default=False)
     mixer = grouped_query_attention(
@@ -65,13 +71,44 @@ def _cohere(config: Config) -> Architecture:
     config.skip("max_position_embeddings")
     width, depth = config.integer("hidden_size", default=8192), read_depth(config, "num_hidden_layers")
     bias, normalized = config.flag("attention_bias", default=False), config.flag("use_qk_norm", default=False)
-    mixer = grouped_query_attention(config, width, heads=64, bias=bias, qk_norm="width" if normalized else "none")
+    mixer = grouped_query_attention(
+        config, width, heads=64, bias=bias, qk_norm="width" if normalized else "none", width_key="head_dim"
+    )
     block = FeedForward(inner_width=config.integer("intermediate_size", default=22528), gated=True)
     return uniform_decoder(config, width, depth, mixer, block, tied=True, vocabulary=256000, norms=1, norm_bias=False)
 
 
+def _cohere2(config: Config, *, slides: bool = True) -> Architecture:
+    """Read Cohere 2; unless the config lists the layers, three of four have a sliding window if it `slides`."""
+    config.skip("max_position_embeddings", "logit_scale", "pooling")
+    width, depth = config.integer("hidden_size", default=8192), read_depth(config, "num_hidden_layers")
+    bias = config.flag("attention_bias", default=False)
+    full = grouped_query_attention(config, width, heads=64, bias=bias, width_key="head_dim")
+    window = config.optional("sliding_window", default=4096)
+    sliding = full if window is None else full.replace(window=window)
+    period = config.integer("sliding_window_pattern", default=4)
+    kinds = config.names("layer_types", depth, ("sliding_attention", "full_attention"))
+    if kinds is None:
+        is_sliding = [slides and bool((index + 1) % period) for index in range(depth)]
+    else:
+        is_sliding = [kind == "sliding_attention" for kind in kinds]
+    block = FeedForward(inner_width=config.integer("intermediate_size", default=22528), gated=True)
+    return Architecture(
+        width=width,
+        layers=grouped([sliding if chosen else full for chosen in is_sliding], [block] * depth, norms=1),
+        vocabulary=config.integer("vocab_size", default=256000),
+        tied=config.flag("tie_word_embeddings", default=True),
+    )
+
+
+def _cohere_compass(config: Config) -> Architecture:
+    return _cohere2(config, slides=False)
+
+
 READERS: dict[str, Reader] = {
     "cohere": _cohere,
+    "cohere2": _cohere2,
+    "cohere_compass_text": _cohere_compass,
     "falcon": _falcon,
     "gptj": _gptj,
     "phi": _phi,
