@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from costmodel.estimation.comparison import compare
     from costmodel.estimation.estimate import Estimate, estimate
     from costmodel.estimation.scenario import Scenario
+    from costmodel.estimation.trainers.reading import read_trainer_file
     from costmodel.forecasting.forecast import forecast
     from costmodel.foundation.errors import CostModelError, InputError, MissingFactError, UnknownNameError
     from costmodel.foundation.ranges import beta, between, samples, triangular
@@ -148,6 +149,7 @@ _HOMES = {
     "plot": "report",
     "project_cost": "projection.project",
     "published_runs": "comparison.runs",
+    "read_trainer_file": "estimation.trainers.reading",
     "rental_outlook": "projection.rents.outlook",
     "samples": "foundation.ranges",
     "scaling_law": "scaling.laws.presets",
@@ -234,6 +236,7 @@ __all__ = [
     "plot",
     "project_cost",
     "published_runs",
+    "read_trainer_file",
     "rental_outlook",
     "samples",
     "scaling_law",

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from costmodel.cli.changes import Changes, Family, HeadOption, Strict, built, parsed_changes, with_changes
-from costmodel.cli.printing import Json, print_result, print_schema
+from costmodel.cli.printing import Json, print_lines, print_result, print_schema
 from costmodel.foundation.errors import InputError
+
+if TYPE_CHECKING:
+    from costmodel.estimation.scenario import Scenario
+    from costmodel.estimation.trainers.reading import TrainerFile
+
+_FILES = {".toml", ".json", ".yaml", ".yml", ".sh"}
+"""Endings of files."""
 
 
 def estimate(
-    what: Annotated[str, typer.Argument(help="Scenario file (.toml, .json), model name, or config.json.")],
+    what: Annotated[
+        str, typer.Argument(help="Scenario file, trainer's file (.yml, .toml, .sh, ...), model name, or config.json.")
+    ],
     tokens: Annotated[str | None, typer.Option(help="Tokens to train on, such as 15T.")] = None,
     sequence_length: Annotated[int | None, typer.Option(help="Sequence length [token].")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Global batch size [sequence].")] = None,
@@ -39,6 +48,12 @@ def estimate(
     family: Family = None,
     strict: Strict = None,
     head: HeadOption = None,
+    examples: Annotated[str | None, typer.Option(help="Examples of one epoch of a fine-tune.")] = None,
+    lengths: Annotated[str | None, typer.Option(help="Tokens per example: 512 or '100 to 800'.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model, where a file names none of the catalog.")] = None,
+    method: Annotated[str | None, typer.Option(help="Recipe of a trainer's file, such as dpo.")] = None,
+    deepspeed: Annotated[Path | None, typer.Option(help="DeepSpeed file beside a trainer's file.")] = None,
+    accelerate: Annotated[Path | None, typer.Option(help="accelerate file beside a trainer's file.")] = None,
     changes: Changes = None,
     explain: Annotated[
         str | None, typer.Option(help="Show the steps and sources of this figure, such as cost.")
@@ -50,7 +65,9 @@ def estimate(
 ) -> None:
     """Estimate the cost of a training run.
 
-    Prints FLOPs, step time, MFU, GPU-hours, days, energy, carbon and dollars, each with an 80 % interval.
+    Takes a scenario, a model, or the file of a trainer: axolotl, LLaMA-Factory, TRL, unsloth, torchtune, torchtitan,
+    Megatron-LM, PEFT. Prints FLOPs, step time, MFU, GPU-hours, days, energy, carbon and dollars, each with an 80 %
+    interval.
     """
     from costmodel.estimation.estimate import estimate as run_estimate
 
@@ -75,12 +92,16 @@ def estimate(
         "gpu_hours": gpu_hours,
         "cluster.site.region": region,
         "cluster.site.pue": pue,
+        "recipe.examples": examples,
+        "recipe.lengths": lengths,
+        "architecture": model,
     }
     options: dict[str, Any] = {path: value for path, value in values.items() if value is not None}
     if price is not None and provider is None:  # it replaces the provider of the file
         options["prices"] = {"price": options.pop("prices.price")}
     set_values, problems = parsed_changes(changes)
-    scenario = built(problems, lambda: _scenario(what, options | set_values))
+    beside = {"method": method, "deepspeed": deepspeed, "accelerate": accelerate}
+    scenario, trainer_file = built(problems, lambda: _scenario(what, options | set_values, beside))
     if what_would_fit:
         from costmodel.planning.what_would_fit import what_would_fit as fitting_changes
 
@@ -89,11 +110,14 @@ def estimate(
         return
     result = run_estimate(scenario)
     if as_json:
-        print(json.dumps(result.to_dict(), indent=2, allow_nan=False))
+        read = {} if trainer_file is None else {"trainer_file": trainer_file.to_dict()}
+        print(json.dumps({**result.to_dict(), **read}, indent=2, allow_nan=False))
     elif explain:
         print(result.explain(explain))
     else:
         print_result(result)
+        if trainer_file is not None:
+            print_lines(trainer_file.notes())
 
 
 def compare(
@@ -128,18 +152,24 @@ def schema(
     print_schema(Scenario.model_json_schema())
 
 
-def _scenario(what: str, changes: dict[str, Any]) -> Any:
+def _scenario(what: str, changes: dict[str, Any], beside: dict[str, Any]) -> tuple[Scenario, TrainerFile | None]:
     """Return the scenario of a file with changes, or of a model name or config with the changes alone."""
     from costmodel.estimation.files import read
     from costmodel.estimation.scenario import Scenario
+    from costmodel.estimation.trainers.reading import is_trainer_file, read_trainer_file
 
     file = Path(what)
+    if file.is_file() and is_trainer_file(file):
+        trainer_file = read_trainer_file(file, **beside, changes=changes)
+        return trainer_file.scenario, trainer_file
+    if wrong := [f"--{name} is for trainers' files; {what} is none" for name, value in beside.items() if value]:
+        raise InputError(wrong)
     if file.suffix in {".toml", ".json"} and file.is_file():
         data = read(file, {})
         if file.suffix == ".toml" or "model_type" not in data:
-            return Scenario.from_data(with_changes(data, changes))
+            return Scenario.from_data(with_changes(data, changes)), None
     data = with_changes({"architecture": what}, changes)
-    if file.suffix in {".toml", ".json"} and not file.is_file():
+    if file.suffix in _FILES and not file.is_file():
         raise InputError(f"{what}: the file does not exist")
     needed = {"recipe.tokens": "--tokens", "cluster.accelerator": "--gpu", "cluster.count": "--gpus"}
     missing = [
@@ -149,4 +179,4 @@ def _scenario(what: str, changes: dict[str, Any]) -> Any:
     ]
     if missing:
         raise InputError(missing)
-    return Scenario.from_data(data)
+    return Scenario.from_data(data), None

@@ -13,7 +13,7 @@ import typer
 from costmodel.foundation.rendering import Shown, cells, text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 _SCHEMA_WIDTH = 119
@@ -31,6 +31,13 @@ def print_result(result: Shown) -> None:
     """Print a result; on a terminal its title and notes are wrapped to the width of the terminal."""
     width = max(shutil.get_terminal_size().columns, _NARROWEST) if sys.stdout.isatty() else None
     print(result.to_text(width))
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print notes, one a line; on a terminal they are wrapped to its width."""
+    width = max(shutil.get_terminal_size().columns, _NARROWEST) if sys.stdout.isatty() else None
+    for line in lines:
+        print(line if width is None else textwrap.fill(line, width, subsequent_indent="  ", break_on_hyphens=False))
 
 
 def print_schema(value: Mapping[str, Any]) -> None:

@@ -1,0 +1,310 @@
+"""Trainers' files: each becomes the scenario that a person writes for the same run, with equal memory and time."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import costmodel as cm
+
+pytest.importorskip("yaml", reason="needs pyyaml (costmodel[yaml])")
+FOLDER = Path(__file__).parent
+OFFLOAD = {"offload_weights": True, "offload_optimizer": True}
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+def tuned(recipe, **fields):
+    return recipe(software=fields.pop("software", "axolotl"), packing=fields.pop("packing", False), **fields)
+
+
+CASES = {
+    "axolotl_qlora_fsdp.yaml": (
+        {"accelerator": "A100-80GB", "count": 2, "examples": 52_000},
+        cm.Scenario(
+            "llama-3-70b",
+            tuned(cm.QLoRA, examples=49_400, lengths=512, epochs=4, padding_group=1, sequence_length=512, batch_size=8,
+                  rank=8),
+            cm.Cluster("A100-80GB", 2),
+            layout=cm.Layout(data=2, zero=3, recompute="full", attention="flash-2", eager=True, **OFFLOAD),
+        ),
+    ),
+    "axolotl_full_deepspeed.yaml": (
+        {"accelerator": "H100", "count": 8, "examples": "52k", "lengths": "100 to 400"},
+        cm.Scenario(
+            "llama-3-8b",
+            tuned(cm.FullFineTuning, examples=49_400, lengths="100 to 400", packing=True, sequence_length=8192,
+                  batch_size=64, optimizer="adamw-8bit"),
+            cm.Cluster("H100", 8),
+            layout=cm.Layout(data=8, zero=3, recompute="full", attention="flash-2", eager=True),
+        ),
+    ),
+    "llama_factory_lora.yaml": (
+        {"accelerator": "RTX-4090", "count": 1, "examples": 5000, "lengths": "60 to 400"},
+        cm.Scenario(
+            "llama-3-8b",  # at most 1000 examples of each of two datasets
+            tuned(cm.LoRA, software="LLaMA-Factory", examples=2000, lengths="60 to 400", epochs=3, padding_group=1,
+                  sequence_length=2048, batch_size=8, rank=8),
+            cm.Cluster("RTX-4090", 1),
+            layout=cm.Layout(zero=0, recompute="full", attention="flash-2", eager=True),
+        ),
+    ),
+    "llama_factory_full_ds3.yaml": (
+        {"accelerator": "A100-80GB", "count": 4, "examples": 1091, "lengths": "60 to 400"},
+        cm.Scenario(
+            "llama-3-8b",
+            tuned(cm.FullFineTuning, software="LLaMA-Factory", examples=1091, lengths="60 to 400", epochs=3,
+                  padding_group=1, sequence_length=2048, batch_size=8),
+            cm.Cluster("A100-80GB", 4),
+            layout=cm.Layout(data=4, zero=3, recompute="full", attention="flash-2", eager=True, overlap_data=False,
+                             **OFFLOAD),
+        ),
+    ),
+    "trl_dpo.yaml": (
+        {"accelerator": "H100", "examples": 61_000, "lengths": "200 to 900",
+         "accelerate": FOLDER / "accelerate_zero3.yaml"},
+        cm.Scenario(
+            "mistral-7b",  # 8 pairs are 16 sequences
+            tuned(cm.DPO, software="TRL", examples=61_000, lengths="200 to 900", padding_group=16, sequence_length=1024,
+                  batch_size=256),
+            cm.Cluster("H100", 8),
+            layout=cm.Layout(data=8, micro_batch=16, zero=3, recompute="full", attention="flash-2", eager=True),
+        ),
+    ),
+    "trl_grpo.yaml": (
+        {"accelerator": "H100", "count": 8, "examples": 70_000, "lengths": "200 to 900"},
+        cm.Scenario(
+            "qwen2.5-1.5b",  # one of the eight GPUs generates
+            tuned(cm.GRPO, software="TRL", examples=70_000, lengths="200 to 900", padding_group=16,
+                  sequence_length=1536, batch_size=16 * 16 * 7, group_size=7, rollout_gpus=1,
+                  gpu_memory_utilization=0.7, reference=False, master_weights=False),
+            cm.Cluster("H100", 8),
+            layout=cm.Layout(data=7, micro_batch=16, zero=0, recompute="full", attention="flash-2", eager=True),
+        ),
+    ),
+    "unsloth.yaml": (
+        {"accelerator": "L4", "count": 1, "lengths": "200 to 900"},
+        cm.Scenario(
+            "llama-3.1-8b",  # 400 steps of 8 sequences
+            tuned(cm.QLoRA, software="unsloth", examples=3200, lengths="200 to 900", padding_group=2,
+                  sequence_length=2048, batch_size=8, optimizer="adamw-8bit", targets=PROJECTIONS),
+            cm.Cluster("L4", 1),
+            layout=cm.Layout(micro_batch=2, zero=0, recompute="full", attention="flash-2", loss="chunked",
+                             offload_activations=True),
+        ),
+    ),
+    "torchtune_lora.yaml": (
+        {"accelerator": "A100-80GB", "count": 2, "examples": 52_000, "lengths": "60 to 400"},
+        cm.Scenario(
+            "llama-3.1-8b",
+            tuned(cm.LoRA, software="eager", examples=52_000, lengths="60 to 400", padding_group=2,
+                  sequence_length=2048, batch_size=128, rank=8, targets=("q_proj", "v_proj"), master_weights=False),
+            cm.Cluster("A100-80GB", 2),
+            layout=cm.Layout(data=2, micro_batch=2, zero=3, attention="flash-2", loss="chunked", eager=True),
+        ),
+    ),
+    "torchtune_full.yaml": (
+        {"accelerator": "A100-80GB", "count": 8, "tokens": "10M"},
+        cm.Scenario(
+            "llama-3.1-70b",
+            tuned(cm.FullFineTuning, software="torchtune", tokens="10M", epochs=3, packing=True, sequence_length=4096,
+                  batch_size=16, master_weights=False),
+            cm.Cluster("A100-80GB", 8),
+            layout=cm.Layout(data=8, micro_batch=2, zero=3, recompute="full", attention="flash-2", loss="chunked",
+                             **OFFLOAD),
+        ),
+    ),
+    "torchtitan_llama3_8b.toml": (
+        {"accelerator": "A100-80GB", "count": 64},
+        cm.Scenario(
+            "llama-3-8b",
+            cm.Pretraining(1000 * 64 * 8192, sequence_length=8192, batch_size=64, software="torchtitan"),
+            cm.Cluster("A100-80GB", 64),
+            layout=cm.Layout(data=64, zero=3, recompute="selective", attention="flash-2"),
+        ),
+    ),
+    "megatron_llama3_8b.sh": (
+        {"accelerator": "H100"},
+        cm.Scenario(
+            "llama-3-8b",
+            cm.Pretraining(1_953_125 * 8192, sequence_length=8192, batch_size=128, precision="fp8",
+                           software="Megatron-LM"),
+            cm.Cluster("H100", 16),
+            layout=cm.Layout(data=4, tensor=2, pipeline=2, loss="fused"),
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_file_is_the_scenario_written_by_hand(name):
+    options, expected = CASES[name]
+    read = cm.read_trainer_file(FOLDER / name, **options)
+    own, other = cm.estimate(read.scenario), cm.estimate(expected)
+    assert read.scenario.layout == expected.layout
+    assert read.scenario.recipes == expected.recipes
+    for figure in ("memory", "wall_time", "cost", "flops"):
+        assert own.value(figure) == other.value(figure), figure
+    assert read.not_understood == ()
+    assert read.read and read.ignored
+
+
+def test_every_key_of_a_file_is_in_one_of_three_lists(tmp_path):
+    text = (FOLDER / "axolotl_full_deepspeed.yaml").read_text(encoding="utf-8").replace("deepspeed: ", "unused: ")
+    file = tmp_path / "run.yml"
+    file.write_text(f"{text}\nnovel_kernel: true\n", encoding="utf-8")
+    read = cm.read_trainer_file(file, "H100", 8, examples=1000, lengths=300)
+    assert read.not_understood == ("unused", "novel_kernel")
+    assert "sequence_len" in read.read and "learning_rate" in read.ignored
+    assert not set(read.read) & {*read.ignored, *read.not_understood}
+    assert any("novel_kernel" in line for line in read.notes())
+    assert json.loads(json.dumps(read.to_dict()))["not_understood"] == ["unused", "novel_kernel"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("axolotl_qlora_fsdp.yaml", {"count": 8, "examples": 10}, "no trainer's file says it; give --gpu"),
+        ("axolotl_qlora_fsdp.yaml", {"accelerator": "H100", "examples": 10}, "how many GPUs train; give --gpus"),
+        ("llama_factory_lora.yaml", {"accelerator": "H100", "count": 1}, "give --examples with --lengths"),
+        (
+            "llama_factory_lora.yaml",
+            {"accelerator": "H100", "count": 1, "examples": 100},
+            "recipe.lengths: --examples needs --lengths",
+        ),
+        (
+            "llama_factory_lora.yaml",
+            {"accelerator": "H100", "count": 1, "tokens": "1M"},
+            "without packing, examples are padded",
+        ),
+        ("megatron_llama3_8b.sh", {"accelerator": "H100", "count": 6}, "tensor × pipeline × context = 4"),
+        ("torchtitan_llama3_8b.toml", {"accelerator": "H100", "count": 8, "examples": 9}, "is for fine-tuning"),
+        (
+            "trl_dpo.yaml",
+            {"accelerator": "H100", "count": 8, "examples": 9, "lengths": 99, "method": "ipo"},
+            "method: must be one of",
+        ),
+        ("deepspeed/zero3.json", {}, "--deepspeed FILE"),
+        ("accelerate_zero3.yaml", {}, "--accelerate FILE"),
+    ],
+)
+def test_a_missing_value_names_the_option_to_give(name, options, message):
+    with pytest.raises(cm.InputError) as raised:
+        cm.read_trainer_file(FOLDER / name, **options)
+    assert message in str(raised.value)
+
+
+def test_all_problems_are_reported_at_once():
+    with pytest.raises(cm.InputError) as raised:
+        cm.read_trainer_file(FOLDER / "axolotl_full_deepspeed.yaml")
+    assert len(raised.value.problems) == 2  # accelerator and their number; the data only follow from them
+
+
+def written(folder, text, name="run.yml"):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+SMALL = "base_model: qwen2.5-0.5b\nsequence_len: 512\nmicro_batch_size: 2\nsample_packing: true\nbf16: true\n"
+GIVEN = {"accelerator": "H100", "count": 8, "tokens": "1M"}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("micro_batch_size: two", "micro_batch_size: must be a number; got 'two'"),
+        ("num_epochs: []", "num_epochs: must be a number"),
+        ("bf16: maybe", "bf16: must be true or false; got 'maybe'"),
+        ("optimizer: lion_8bit", "--set recipe.optimizer=NAME"),
+        ("adapter: llama-adapter", "adapter: must be lora or qlora; got 'llama-adapter'"),
+        ("base_model: acme/own-model", "give --model"),
+        ("deepspeed: nowhere/zero3.json", "give --deepspeed FILE"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_what_is_accepted(tmp_path, line, message):
+    with pytest.raises(cm.InputError) as raised:
+        cm.read_trainer_file(written(tmp_path, f"{SMALL}\n{line}\n"), **GIVEN)
+    assert message in str(raised.value)
+
+
+def test_options_override_the_file_and_solve_its_problems(tmp_path):
+    file = written(tmp_path, f"{SMALL}\noptimizer: lion_8bit\ndeepspeed: nowhere/zero3.json\n")
+    changes = {
+        "recipe.optimizer": "sgd",
+        "layout.zero": 3,
+        "recipe.sequence_length": 1024,
+        "architecture": "qwen2.5-1.5b",
+    }
+    with pytest.raises(cm.InputError):
+        cm.read_trainer_file(file, **GIVEN)
+    run = cm.read_trainer_file(file, **GIVEN, changes=changes).scenario
+    assert (run.recipe.optimizer, run.recipe.sequence_length, run.architecture.name) == ("sgd", 1024, "qwen2.5-1.5b")
+    assert run.layout.zero == 3
+
+
+@pytest.mark.parametrize(
+    ("stated", "zero", "shard"),
+    [("FULL_SHARD", 3, None), ("SHARD_GRAD_OP", 2, None), ("NO_SHARD", 0, None), ("HYBRID_SHARD", 3, 8)],
+)
+def test_the_strategy_of_fsdp_is_the_zero_level(tmp_path, stated, zero, shard):
+    text = f"{SMALL}fsdp: [auto_wrap]\nfsdp_config:\n  fsdp_sharding_strategy: {stated}\n"
+    layout = cm.read_trainer_file(written(tmp_path, text), "H100", 16, tokens="1M").scenario.layout
+    assert (layout.zero, layout.shard) == (zero, shard)
+
+
+def test_fsdp_on_one_accelerator_shards_nothing(tmp_path):
+    file = written(tmp_path, f"{SMALL}fsdp: [full_shard, auto_wrap]\n")
+    assert cm.read_trainer_file(file, "H100", 1, tokens="1M").scenario.layout.zero == 0
+
+
+def test_steps_of_a_file_say_how_much_is_trained_on(tmp_path):
+    read = cm.read_trainer_file(written(tmp_path, f"{SMALL}max_steps: 100\n"), "H100", 8)
+    assert read.scenario.recipe.trained_tokens() == 100 * 2 * 8 * 512
+    assert cm.estimate(read.scenario).value("steps") == 100
+
+
+def test_an_adapter_config_is_a_lora_of_its_base_model(tmp_path):
+    config = {
+        "peft_type": "LORA", "base_model_name_or_path": "meta-llama/Llama-3.1-8B", "r": 32, "lora_alpha": 64,
+        "target_modules": ["q_proj", "v_proj"], "use_dora": True, "task_type": "CAUSAL_LM", "lora_dropout": 0.05,
+        "bias": "none", "inference_mode": True, "modules_to_save": None,
+    }  # fmt: skip
+    file = written(tmp_path, json.dumps(config), "adapter_config.json")
+    read = cm.read_trainer_file(file, "H100", 1, tokens="10M")
+    recipe = cm.LoRA(tokens="10M", rank=32, targets=("q_proj", "v_proj"), variant="dora", software="fused")
+    assert read.scenario.recipe == recipe and read.scenario.layout is None
+    assert read.not_understood == ()
+    assert cm.trainable_parameters(read.scenario.architecture, recipe) > 0
+
+
+def test_yaml_bombs_and_broken_files_are_refused(tmp_path):
+    bomb = "a: &a [x, x]\n" + "\n".join(f"k{index}: *a" for index in range(30))
+    for text, message in (
+        (bomb, "more than 20 aliases"),
+        ("a: " + "[" * 2000 + "]" * 2000, "nested too deeply"),
+        ("a: b: c", "not a YAML file"),
+        ("- 1\n- 2", "must hold a table of keys; got list"),
+        ("", "got nothing"),
+        ("!!python/object/apply:os.system ['true']", "not a YAML file"),
+        ("x: " + "y" * 400_000, "larger than 0.3 MB"),
+        ("some: thing\n", "is of no known trainer"),
+    ):
+        with pytest.raises(cm.InputError) as raised:
+            cm.read_trainer_file(written(tmp_path, text))
+        assert message in str(raised.value)
+
+
+def test_without_pyyaml_the_message_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "yaml", None)
+    with pytest.raises(cm.InputError, match=r"pip install 'costmodel\[yaml\]'"):
+        cm.read_trainer_file(written(tmp_path, SMALL))
+
+
+def test_a_json_file_is_read_without_pyyaml(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "yaml", None)
+    arguments = {
+        "model_name_or_path": "qwen2.5-0.5b", "per_device_train_batch_size": 4, "num_train_epochs": 2, "bf16": True,
+        "gradient_accumulation_steps": 2, "max_length": 1024, "packing": True, "optim": "adamw_torch",
+    }  # fmt: skip
+    read = cm.read_trainer_file(written(tmp_path, json.dumps(arguments), "args.json"), **GIVEN)
+    assert read.scenario.recipe.batch_size == 4 * 2 * 8 and read.scenario.recipe.epochs == 2
