@@ -13,8 +13,10 @@ from typing import Any, NamedTuple, TypeAlias
 from costmodel.architecture.families import FAMILIES
 from costmodel.architecture.families.classes import with_head
 from costmodel.architecture.quantization import stored_bytes
+from costmodel.architecture.sources.checked import architecture_of_weights
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.sources.keys import UNKNOWN, check_extent, is_in_table, shown
+from costmodel.architecture.sources.weights import SUFFIXES, Weights, weights_at
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.errors import InputError, UnknownNameError, unknown
 from costmodel.foundation.names import Names
@@ -27,7 +29,7 @@ MAX_CONFIG_BYTES = 5_000_000
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_target_positions", "max_seq_len", "seq_length")
 _TRAINED_IN_FP8 = frozenset({"deepseek_v3", "deepseek_v32"})
 """Families whose checkpoints have the 8-bit weights of their training (arXiv 2412.19437, section 3.3)."""
-_PATH_LIKE = re.compile(r"^[./~]|[/\\]$|\.json$")
+_PATH_LIKE = re.compile(r"^[./~]|[/\\]$|\.(?:json|safetensors|gguf)$")
 """A text of this form is a path, whatever the catalog holds."""
 
 
@@ -67,9 +69,10 @@ def load_architecture(
 
     Parameters
     ----------
-    source : a name of the catalog ("llama-3.1-8b"), the path of a `config.json` or of its folder, the
-        config itself, `{"total": "7B", ...}`: the arguments of `Architecture.from_counts`, or
-        `{"config": source, "family": ..., "strict": ..., "head": ...}`: a source with the options below
+    source : a name of the catalog ("llama-3.1-8b"), the path of a `config.json`, of a folder with a config, weights
+        or both, or of a `.safetensors` or `.gguf` file, the config itself, `{"total": "7B", ...}`: the
+        arguments of `Architecture.from_counts`, or `{"config": source, "family": ..., "strict": ..., "head": ...}`:
+        a source with the options below
     family : a `model_type` whose layout the config shares, where its own is not known; the result is marked
         as unverified
     strict : whether a key that is not understood is an error (the default); with False it is listed in `unverified`
@@ -101,6 +104,8 @@ def load_architecture(
     if named and (proper := catalog().proper(text)):
         return _named(proper, options)
     path = Path(text).expanduser()
+    if (weights := weights_at(path)) is not None:
+        return _of_weights(path, weights, options)
     try:
         path = path / "config.json" if path.is_dir() else path
         found = path.is_file()
@@ -137,6 +142,20 @@ def _read_again(architecture: Architecture, options: Options) -> Architecture:
         names = ", ".join(options.given())
         raise InputError(f"{names}: no effect on an architecture that was not read from a name, a file or a config")
     return load_architecture(architecture.origin, options.family, strict=options.strict, head=options.head)
+
+
+def _of_weights(path: Path, weights: Weights, options: Options) -> Architecture:
+    """Return the architecture of a folder with weights, or of a weight file, and of the config beside it."""
+    beside = (path if path.is_dir() else path.parent) / "config.json"
+    config = read_config(beside) if beside.is_file() and path.suffix != ".gguf" else {}
+
+    def read() -> Architecture:
+        return from_config(config, options.family, strict=bool(options.strict), head=options.head)
+
+    known = options.family is not None or config.get("model_type") in FAMILIES
+    architecture = architecture_of_weights(weights, config, read if known else None)
+    name = path.stem if path.suffix in SUFFIXES else path.absolute().name
+    return architecture.replace(origin=_with_options(str(path), options), name=name[:200])
 
 
 def from_config(
@@ -233,7 +252,10 @@ def config_of(source: ArchitectureLike) -> Mapping[str, Any]:
     if origin is None or isinstance(origin, Mapping):
         return origin or {}
     named: Mapping[str, Any] | None = catalog().things[origin]["config"] if origin in catalog() else None
-    return read_config(Path(origin)) if named is None else named
+    if named is not None:
+        return named
+    path = Path(origin) / "config.json" if Path(origin).is_dir() else Path(origin)
+    return read_config(path) if path.suffix == ".json" and path.is_file() else {}
 
 
 def _context_length(config: Mapping[str, Any]) -> int | None:

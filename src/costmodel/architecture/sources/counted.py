@@ -177,6 +177,8 @@ def _without_prediction(groups: list[_Group], main: _Group, shape: Hyperparamete
 
 def _is_causal(config: Mapping[str, Any], main_name: str) -> bool:
     """Tell whether the main stack is a decoder: by its stack and by the class of the model."""
+    if config.get("is_causal") is False:
+        return False
     classes = config.get("architectures")
     named = " ".join(name for name in classes if isinstance(name, str)) if isinstance(classes, list) else ""
     return main_name == "main" and "MaskedLM" not in named

@@ -173,7 +173,7 @@ def main_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
         inner = config.get(key)
         if isinstance(inner, Mapping):
             outer = {name: config[name] for name in ("tie_word_embeddings", "architectures") if name in config}
-            return {**outer, **main_config(inner)}
+            return {**main_config(inner), **outer}
     parts = [part for key in _PARTS if isinstance(part := config.get(key), Mapping)]
     return {key: value for mapping in (*parts, config) for key, value in mapping.items()} if parts else config
 

@@ -51,7 +51,7 @@ KNOWN = (
     "compressed-tensors, bitnet, MLX, and GGUF"
 )
 """Formats that are unpacked, for messages."""
-_INTEGERS = {"U8", "I8", "I16", "U16", "I32", "U32"}
+_INTEGERS = {"U8", "I8", "I16", "U16", "I32", "U32", "I64", "U64"}
 _NO_PARAMETERS = {"I64", "U64", "BOOL"}
 
 
@@ -96,7 +96,8 @@ def _logical(tensor: Tensor, checkpoint: _Checkpoint) -> Tensor | None:
     module, last = _module(tensor.name), tensor.name.rsplit(".", 1)[-1]
     if last in _UNKNOWN and tensor.stored_type:
         raise _unknown(tensor, checkpoint, f"are in the format {_UNKNOWN[last]}")
-    if last in _SCALES or _is_state(tensor.name) or tensor.stored_type in _NO_PARAMETERS:
+    counts = tensor.stored_type in _NO_PARAMETERS and last != "weight"
+    if last in _SCALES or _is_state(tensor.name) or counts:
         return None
     for ending, (read, parts) in _PACKED.items():
         if last == ending or (ending.startswith("_") and last.endswith(ending)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.core_attention import CoreAttention
@@ -93,8 +93,8 @@ class Member(NamedTuple):
     def of(cls, names: Sequence[str], shape: tuple[int, ...]) -> Member:
         """Return the member of a name below the layer, split at the dots."""
         last = names[-1]
-        if last in {"weight", "bias"} and len(names) > 1:
-            return cls(tuple(names[:-1]), last == "bias", shape)
+        if last in {"weight", "bias", "gamma", "beta"} and len(names) > 1:  # norms of old checkpoints: gamma, beta
+            return cls(tuple(names[:-1]), last in {"bias", "beta"}, shape)
         for ending in ("_weight", "_bias"):
             if last.endswith(ending):
                 return cls((*names[:-1], last.removesuffix(ending)), ending == "_bias", shape)
@@ -254,15 +254,23 @@ def _block(module: _Module, widths: _Widths, heads: int, width: int, shape: Laye
     taken = [weights[role] for role in (*projections, "output")]
     taken += [biases[role] for role in with_bias] if qkv_bias else []
     taken += [biases["output"]] if "output" in biases else []
-    fields = {"heads": heads, "kv_heads": widths.keys // head_width, "head_width": head_width}
-    flags = {"qkv_bias": qkv_bias, "key_bias": key_bias, "output_bias": "output" in biases}
+    kv_heads, output_bias = widths.keys // head_width, "output" in biases
     if module.crosses:
         source = weights["key"].shape[1] if "key" in weights else width
-        return CrossAttention(**fields, **flags, source_width=source if source != width else None), taken
+        cross = CrossAttention(
+            heads=heads,
+            kv_heads=kv_heads,
+            head_width=head_width,
+            qkv_bias=qkv_bias,
+            key_bias=key_bias,
+            output_bias=output_bias,
+            source_width=source if source != width else None,
+        )
+        return cross, taken
     norms = [weights[role] for role in ("query_norm", "key_norm") if role in weights]
     shifts = [biases[role] for role in ("query_norm", "key_norm") if role in biases]
     sizes = [norm.size for norm in norms]
-    qk_norm = "none"
+    qk_norm: Literal["none", "head", "width"] = "none"
     if sizes == [head_width, head_width]:
         qk_norm = "head"
     elif sizes == [widths.queries, widths.keys]:
@@ -271,8 +279,12 @@ def _block(module: _Module, widths: _Widths, heads: int, width: int, shape: Laye
     has_sinks = "sinks" in weights and weights["sinks"].size == heads
     taken += [weights["sinks"]] if has_sinks else []
     block = Attention(
-        **fields,
-        **flags,
+        heads=heads,
+        kv_heads=kv_heads,
+        head_width=head_width,
+        qkv_bias=qkv_bias,
+        key_bias=key_bias,
+        output_bias=output_bias,
         window=shape.window,
         causal=shape.causal,
         qk_norm=qk_norm,

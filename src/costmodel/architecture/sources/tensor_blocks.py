@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
 _NORM = re.compile(r"norm|(?:^|_)ln(?:_|\d|$)", re.IGNORECASE)
 _ROUTED = re.compile(r"^(?!.*shared).*experts?$|_exps$", re.IGNORECASE)
+_NUMBERED = re.compile(r"^ffn_(?:gate|up|down)\.\d+$")
+"""Experts of older GGUF files."""
 _SHARED = re.compile(r"shared_expert|shared_mlp|_shexp$", re.IGNORECASE)
 _RECURRENT = re.compile(r"conv|^A_log$|^D$|^dt|^ssm", re.IGNORECASE)
 
@@ -30,7 +32,7 @@ _RECURRENT = re.compile(r"conv|^A_log$|^D$|^dt|^ssm", re.IGNORECASE)
 class _Routed(NamedTuple):
     """Routed experts of a layer."""
 
-    count: int
+    experts: int
     matrices: tuple[tuple[int, ...], ...]
     """Shapes of the matrices of one expert."""
     vectors: tuple[int, ...]
@@ -107,22 +109,22 @@ def _experts(members: list[Member], width: int, shape: LayerShape) -> tuple[list
     routed = _routed(chosen, shape.experts)
     if not shape.top_k:
         raise InputError(
-            f"num_experts_per_tok: is required and missing; the layers have {routed.count} experts, and the tensors do "
-            "not tell how many a token uses"
+            f"num_experts_per_tok: is required and missing; the layers have {routed.experts} experts, and the tensors "
+            "do not tell how many a token uses"
         )
     rest = [member for member in members if member not in chosen]
     expert = feed_forward_of(routed.matrices, routed.vectors, width)
-    router = next((member for member in rest if _is_router(member, routed.count, width)), None)
-    top_k = min(shape.top_k, routed.count)
+    router = next((member for member in rest if _is_router(member, routed.experts, width)), None)
+    top_k = min(shape.top_k, routed.experts)
     if expert is None or router is None or (routed.vectors and not expert.bias):
-        active = max(round(routed.size * top_k / routed.count), 1)
+        active = max(round(routed.size * top_k / routed.experts), 1)
         return [Aggregate(parameters=routed.size, active=active)], rest
     bias = next((member for member in rest if member.bias and member.path == router.path), None)
     shared, used = _shared(rest, width)
     gate = next((member for member in rest if _is_shared_gate(member, width)), None) if shared else None
     taken = [router, *used, *(member for member in (bias, gate) if member is not None)]
     block = Experts(
-        experts=routed.count,
+        experts=routed.experts,
         top_k=top_k,
         inner_width=expert.inner_width,
         gated=expert.gated,
@@ -136,6 +138,8 @@ def _experts(members: list[Member], width: int, shape: LayerShape) -> tuple[list
 
 def _is_routed(member: Member, experts: int) -> bool:
     """Tell whether a tensor belongs to routed experts: by its name, or as a stack of as many matrices."""
+    if _NUMBERED.search(".".join(member.path)):
+        return True
     if any(_ROUTED.search(name) for name in member.path) and not any(_SHARED.search(name) for name in member.path):
         return True
     stacked = len(member.shape) == 3 and member.shape[0] == experts > 1
@@ -160,7 +164,7 @@ def _routed(chosen: Sequence[Member], experts: int) -> _Routed:
     for member in chosen:
         index = next((place for place, name in enumerate(member.path) if name.isdigit()), None)
         if index is not None:
-            leaf = (*member.path[index + 1 :], "bias" if member.bias else "weight")
+            leaf = (*member.path[:index], *member.path[index + 1 :], "bias" if member.bias else "weight")
             single.setdefault(leaf, []).append(member)
             continue
         extents = member.shape
