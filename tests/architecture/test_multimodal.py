@@ -341,7 +341,6 @@ def test_the_class_token_is_projected_unless_left_out():
         (changed("llava", vision={"gate_width": 3}), "vision_config.gate_width: is not understood"),
         (changed("llava", vision_feature_select_strategy="half"), "unknown strategy 'half'"),
         ({**CONFIGS["llava"], "vision_config": None}, "vision_config: is required"),
-        (changed("gemma3", vision={"vision_use_head": True}), "vision_use_head: the pooling head"),
         (changed("gemma3", text={"tie_word_embeddings": False}), "tie_word_embeddings: is True here, but False"),
         (changed("qwen2_vl", vision={"hidden_size": 65}), "vision_config.hidden_size: 65 is not"),
         (changed("qwen3_vl", vision={"out_hidden_size": 65}), "vision_config.out_hidden_size: 65 is not"),

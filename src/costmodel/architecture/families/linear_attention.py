@@ -12,7 +12,7 @@ from costmodel.architecture.blocks.gated_delta import GatedDelta
 from costmodel.architecture.blocks.kimi_delta import KimiDelta
 from costmodel.architecture.blocks.latent_attention import LatentAttention
 from costmodel.architecture.blocks.lightning_attention import LightningAttention
-from costmodel.architecture.families import towers
+from costmodel.architecture.families import image_towers
 from costmodel.architecture.families.multimodal import read_text
 from costmodel.architecture.families.reading import Reader, grouped
 from costmodel.architecture.families.rotary import routed
@@ -119,9 +119,7 @@ def _with_tower(config: Config, text: Architecture) -> Architecture:
     """Return the text model with the tower of Qwen3-VL, without mergers of inner layers."""
     config.require(config.data.get("vision_config") is not None, "vision_config: is required and missing")
     vision = config.inner("vision_config")
-    vision.require(not vision.numbers("deepstack_visual_indexes"), "deepstack_visual_indexes: only none are known here")
-    vision.data = {**vision.data, "deepstack_visual_indexes": []}
-    tower = towers.qwen3_vl(vision)
+    tower = image_towers.qwen3_5(vision)
     outputs = vision.integer("out_hidden_size", default=3584)
     vision.require(
         outputs == text.width, f"out_hidden_size: {outputs} is not the hidden_size of the text ({text.width})"

@@ -1,53 +1,73 @@
-"""Vision-language models: a decoder, read as its own family, and a tower with a projector.
+"""Models that read images: a decoder, read as its own family, with a tower and a projector.
 
-A sequence consists of the tokens of one image, after the projector, and of text; its length counts both.
+A sequence consists of the tokens of one image, after the projector, and of text; its length counts both. A further
+model is a row of `JOINS`: the families of its text and its tower, its projector, and the default of a tied head.
 Defaults are those of the configuration classes in Hugging Face transformers 5.24.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
-from costmodel.architecture.blocks.pieces import Norm
-from costmodel.architecture.families import FAMILIES, towers
+from costmodel.architecture.families import FAMILIES, projectors
+from costmodel.architecture.families.classes import read_class
+from costmodel.architecture.families.image_towers import TOWERS, TowerReader
+from costmodel.architecture.families.projectors import Parts, Projector
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
 from costmodel.architecture.families.rotary import routed
+from costmodel.architecture.families.towers import linear_on, read_alone
 from costmodel.architecture.sources.config import Config
+from costmodel.architecture.sources.keys import facts_of
 from costmodel.architecture.specification import Architecture
 from costmodel.architecture.structure import Stack
 from costmodel.foundation.errors import InputError, unknown
 
-_LIKE = {
-    "kimi_k2": "deepseek_v3",
-    "qwen2_vl_text": "qwen2",
-    "qwen3_vl_text": "qwen3",
-    "qwen3_vl_moe_text": "qwen3_moe",
-}
-"""Families by the `model_type` of `text_config`, where both differ."""
+
+def defaults_of(model_type: str) -> dict[str, Any]:
+    """Return the defaults of a class of `text_config`, where they follow from no other key.
+
+    Nested configs leave out keys that equal them. Lists by layer follow from the depth; KV heads and head widths that
+    are those of plain attention may follow from the heads, and are left to the reader.
+    """
+    defaults = facts_of(model_type).defaults
+    width, heads = defaults.get("hidden_size"), defaults.get("num_attention_heads")
+    followed = {"num_key_value_heads": heads, "head_dim": width // heads if width and heads else None}
+    return {
+        key: value
+        for key, value in defaults.items()
+        if isinstance(value, (int, float, str))
+        and value != followed.get(key, _NOTHING)
+        and key != "tie_word_embeddings"
+    }
 
 
-def _shape(width: int, inner: int, depth: int, heads: int, kv_heads: int | None, vocabulary: int, **more: int) -> Any:
-    names = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
-    return {**dict(zip(names, (width, inner, depth, heads, kv_heads), strict=True)), "vocab_size": vocabulary, **more}
+_NOTHING = object()
 
 
-_DEFAULTS: dict[str, dict[str, Any]] = {
-    "llama": _shape(4096, 11008, 32, 32, None, 32000),
-    "mistral": _shape(4096, 14336, 32, 32, 8, 32000),
-    "qwen2": _shape(4096, 22016, 32, 32, 32, 151936),
-    "gemma3_text": _shape(2304, 9216, 26, 8, 4, 262208),
-    "gemma4_text": _shape(2304, 9216, 30, 8, 4, 262144),
-    "qwen2_vl_text": _shape(8192, 29568, 80, 64, 8, 152064, max_window_layers=80),
-    "qwen3_vl_text": _shape(4096, 22016, 32, 32, 32, 151936),
-    "qwen3_vl_moe_text": _shape(
-        2048, 5632, 24, 16, 16, 151936, moe_intermediate_size=1408, num_experts=60, num_experts_per_tok=4
-    ),
-    "llama4_text": _shape(5120, 8192, 48, 40, 8, 202048, head_dim=128, intermediate_size_mlp=16384),
-}
-"""Defaults of `text_config` by its `model_type`."""
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Row of the table of models: what they join, and how."""
+
+    text: str
+    """Family of `text_config`, unless it names one."""
+    tower: str
+    """Kind of `vision_config`, unless it names one."""
+    projector: Projector = projectors.none
+    tied: bool | None = False
+    """Default of `tie_word_embeddings`; None if configs must say it."""
+    either: bool = False
+    """Whether `text_config` may tie the LM head too."""
+    flat: str = ""
+    """Family of configs without `text_config`, whose keys of the text are at the top level."""
+    only: bool = False
+    """Whether the text must be of the family `text`."""
+    copies: int = 1
+    """Number of equal towers."""
+    width_key: str = ""
+    """Key of the tower with the width of its outputs, which must be that of the text."""
 
 
 def _part(config: Config, key: str, model_type: str) -> tuple[Config, str]:
@@ -55,21 +75,32 @@ def _part(config: Config, key: str, model_type: str) -> tuple[Config, str]:
     config.require(config.data.get(key) is not None, f"{key}: is required and missing")
     part = config.inner(key)
     part.skip("is_composition")
-    return part, str(part.data.get("model_type") or model_type)
+    named = str(part.data.get("model_type") or model_type)
+    part.model_type = named if named != config.model_type else model_type  # towers once had the type of the model
+    return part, named
 
 
-def _tied(config: Config, text: Config, default: bool, either: bool) -> bool:
-    """Return whether the LM head is tied: from the top level or, with `either`, also from `text_config`."""
-    outside = config.flag("tie_word_embeddings", default=default)
+def _tied(config: Config, text: Config, default: bool | None, either: bool) -> bool:
+    """Return whether the LM head is tied.
+
+    The top level decides. Without the key there, `text_config` must not contradict the default, because versions of
+    the reference differ; with `either`, it may tie the head as well.
+    """
+    said = config.data.get("tie_word_embeddings") is not None
+    if default is None:
+        name = config.data.get("model_type")
+        config.require(said, f"tie_word_embeddings: is required for {name}, whose configs and checkpoints differ")
+    outside = config.flag("tie_word_embeddings", default=bool(default))
     inside = text.flag("tie_word_embeddings", default=outside)
     config.require(
-        either or inside == outside, f"tie_word_embeddings: is {outside} here, but {inside} in text_config; say one"
+        either or said or inside == outside,
+        f"tie_word_embeddings: is {outside} here, but {inside} in text_config; say one",
     )
     return outside or (either and inside)
 
 
 def read_text(
-    config: Config, model_type: str, *, tied: bool = False, either: bool = False, reader: Reader | None = None
+    config: Config, model_type: str, *, tied: bool | None = False, either: bool = False, reader: Reader | None = None
 ) -> Architecture:
     """Read `text_config` with the reader of its family, or with `reader`.
 
@@ -77,115 +108,84 @@ def read_text(
     `either`, `text_config` may set it too.
     """
     text, named = _part(config, "text_config", model_type)
-    text.data = {**_DEFAULTS.get(named, {}), **text.data, "tie_word_embeddings": _tied(config, text, tied, either)}
+    text.data = {**defaults_of(named), **text.data, "tie_word_embeddings": _tied(config, text, tied, either)}
     if reader is None:
-        family = _LIKE.get(named, named)
-        if family not in FAMILIES:
-            raise InputError(f"text_config.model_type: {unknown('family', named, [*FAMILIES, *_LIKE])}")
-        return FAMILIES[family](text)
+        if named not in FAMILIES:
+            raise InputError(f"text_config.model_type: {unknown('family', named, FAMILIES)}")
+        return FAMILIES[named](text)
     text.require(named == model_type, f"model_type: only {model_type!r} is known here; got {named!r}")
     return reader(text)
 
 
-def read_tower(config: Config, model_type: str) -> Stack:
+def read_tower(config: Config, model_type: str) -> tuple[Config, Stack]:
     """Read `vision_config` as the kind of tower that it names (`model_type` unless it names one)."""
     vision, named = _part(config, "vision_config", model_type)
-    if named not in towers.TOWERS:
-        raise InputError(f"vision_config.model_type: {unknown('tower', named, towers.TOWERS)}")
-    return towers.TOWERS[named](vision)
+    if named not in TOWERS:
+        raise InputError(f"vision_config.model_type: {unknown('tower', named, TOWERS)}")
+    return vision, TOWERS[named](vision)
 
 
-def joined(text: Architecture, tower: Stack, *projector: Block) -> Architecture:
-    """Return the text model with a tower and its projector, which are parts of the model."""
-    return text.replace(stacks=(tower.replace(extras=(*tower.extras, *projector)),))
+def joined(text: Architecture, tower: Stack, *projector: Block | Stack) -> Architecture:
+    """Return the text model with a further tower and its projector, which are parts of the model."""
+    blocks = [part for part in projector if isinstance(part, Block)]
+    stacks = [part for part in projector if isinstance(part, Stack)]
+    return text.replace(stacks=(*text.stacks, tower.replace(extras=(*tower.extras, *blocks)), *stacks))
 
 
-def _llava(config: Config) -> Architecture:
-    text, tower = read_text(config, "llama", either=True), read_tower(config, "clip_vision_model")
-    vocabulary = config.integer("vocab_size", default=text.vocabulary)
-    config.require(
-        vocabulary == text.vocabulary, f"vocab_size: {vocabulary} is not that of text_config ({text.vocabulary})"
-    )
-    strategy = config.value("vision_feature_select_strategy") or "default"
-    strategies = ("default", "full")
-    problem = f"vision_feature_select_strategy: {unknown('strategy', strategy, strategies)}"
-    config.require(strategy in strategies, problem)
-    rows = max((tower.tokens or 1) - (strategy == "default"), 1)
-    bias = config.flag("multimodal_projector_bias", default=True)
-    return joined(
-        text,
-        tower,
-        towers.linear_on(tower.width * _feature_layers(config), text.width, rows, bias=bias),
-        towers.linear_on(text.width, text.width, rows, bias=bias),
-    )
-
-
-def _mistral3(config: Config) -> Architecture:
-    said = config.data.get("tie_word_embeddings") is not None
-    config.require(said, "tie_word_embeddings: is required for mistral3, whose configs and checkpoints differ")
-    text, tower = read_text(config, "mistral", either=True), read_tower(config, "pixtral")
-    merged = config.integer("spatial_merge_size", default=2) ** 2
-    rows, bias = max((tower.tokens or 1) // merged, 1), config.flag("multimodal_projector_bias", default=False)
-    return joined(
-        text,
-        tower,
-        Norm(extent=tower.width, belongs_to=towers.PROJECTOR),
-        towers.linear_on(tower.width * merged, tower.width, rows),
-        towers.linear_on(tower.width * _feature_layers(config), text.width, rows, bias=bias),
-        towers.linear_on(text.width, text.width, rows, bias=bias),
-    )
-
-
-def _feature_layers(config: Config) -> int:
-    """Return the number of layers of the tower whose outputs are concatenated for the projector."""
-    chosen = config.value("vision_feature_layer")
-    return len(chosen) if isinstance(chosen, list) and chosen else 1
-
-
-def _gemma3(config: Config) -> Architecture:
-    text, tower = read_text(config, "gemma3_text", tied=True), read_tower(config, "siglip_vision_model")
-    rows = config.integer("mm_tokens_per_image", default=256)
-    norm = Norm(extent=tower.width, belongs_to=towers.PROJECTOR)
-    return joined(text, tower, norm, towers.linear_on(tower.width, text.width, rows))
-
-
-def _qwen2_vl(config: Config) -> Architecture:
-    if config.data.get("text_config") is None:
-        text = FAMILIES["qwen2"](config)  # older configs have the keys of the text at the top level
+def _read(config: Config, join: Join) -> Architecture:
+    """Read a model of a row of `JOINS`."""
+    if join.flat and config.data.get("text_config") is None:
+        text = FAMILIES[join.flat](config)
     else:
-        text = read_text(config, "qwen2_vl_text", either=True)
-    return _merged(config, text, "hidden_size", 3584, towers.qwen2_vl)
+        reader = FAMILIES[join.text] if join.only else None
+        text = read_text(config, join.text, tied=join.tied, either=join.either, reader=reader)
+    inside, tower = read_tower(config, join.tower)
+    if join.width_key:
+        _check_width(inside, join.width_key, text.width)
+    for _ in range(join.copies - 1):
+        text = joined(text, tower)
+    return joined(text, tower, *join.projector(Parts(config, inside, tower, text)))
 
 
-def _qwen3_vl(model_type: str) -> Reader:
-    def read(config: Config) -> Architecture:
-        return _merged(config, read_text(config, model_type), "out_hidden_size", 3584, towers.qwen3_vl)
-
-    return read
-
-
-def _merged(
-    config: Config, text: Architecture, key: str, default: int, read: Callable[[Config], Stack]
-) -> Architecture:
-    vision, _ = _part(config, "vision_config", "")
-    outputs = vision.integer(key, default=default)
-    vision.require(outputs == text.width, f"{key}: {outputs} is not the hidden_size of the text ({text.width})")
-    return joined(text, read(vision))
+def _check_width(tower: Config, key: str, width: int) -> None:
+    """Note a problem if the outputs of a tower have not the width of the text; an absent key is not checked."""
+    outputs = tower.optional(key)
+    usual = outputs in (None, width, _USUAL_OUTPUTS)
+    tower.require(usual, f"{key}: {outputs} is not the hidden_size of the text ({width})")
 
 
-def _kimi_k25(config: Config) -> Architecture:
-    text = read_text(config, "deepseek_v3", tied=True)
-    vision, _ = _part(config, "vision_config", "")
-    tower = towers.kimi(vision, text.width)
-    norm_width = config.integer("projection_hidden_size", default=tower.width)
-    config.require(norm_width == tower.width, f"projection_hidden_size: {norm_width} is not that of the tower")
-    return joined(text, tower)
+_USUAL_OUTPUTS = 3584
+"""Width of the outputs of the default towers of Qwen, which differs from that of their default texts."""
 
 
-def _llama4(config: Config) -> Architecture:
-    text = read_text(config, "llama4_text", reader=_llama4_text)
-    vision, _ = _part(config, "vision_config", "")
-    return joined(text, towers.llama4(vision, text.width))
+_RETRIEVERS = ("ColPaliForRetrieval", "ColQwen2ForRetrieval")
+
+
+def _retriever(config: Config, model_type: str) -> Architecture:
+    """Read a retrieval model: a model of the row `model_type` whose head is a projection of each token."""
+    read_class(config, _RETRIEVERS)
+    part, named = _part(config, "vlm_config", model_type)
+    config.require(named in JOINS, f"vlm_config.model_type: {unknown('model', named, JOINS)}")
+    part.skip("vocab_size")
+    whole = _read(part, JOINS.get(named, JOINS[model_type]))
+    head = linear_on(whole.width, config.integer("embedding_dim", default=128), 1, bias=True, part="head")
+    return whole.replace(head=False, extras=(*whole.extras, head.replace(rows=None)))
+
+
+def _shieldgemma2(config: Config) -> Architecture:
+    """Read ShieldGemma 2: Gemma 3 with its LM head, of which two tokens are read as classes."""
+    read_class(config, ("ShieldGemma2ForImageClassification",))
+    return _read(config, JOINS["gemma3"])
+
+
+def _fuyu(config: Config) -> Architecture:
+    """Read Fuyu, which has no tower: a linear layer turns each patch into a token."""
+    text = read_text(config, "persimmon")
+    patch, image = config.integer("patch_size", default=30), config.integer("image_size", default=300)
+    inputs = patch**2 * config.integer("num_channels", default=3)
+    patches = max(image // patch, 1) ** 2
+    stem = linear_on(inputs, text.width, patches, bias=True)
+    return joined(text, Stack(name="vision", width=text.width, extras=(stem,), tokens=patches))
 
 
 def _llama4_text(config: Config) -> Architecture:
@@ -241,15 +241,75 @@ def _llama4_blocks(config: Config, depth: int) -> list[FeedForward | Experts]:
     return [block if index in chosen else dense for index in range(depth)]
 
 
+_LLAVA = Join("llama", "clip_vision_model", projectors.llava, either=True)
+_LLAVA_NEXT = Join("llama", "clip_vision_model", projectors.llava_next)
+_QWEN2_VL_JOIN = Join("qwen2_vl_text", "qwen2_vl_vision", either=True, flat="qwen2", width_key="hidden_size")
+_IDEFICS3 = Join("llama", "idefics3_vision", projectors.idefics3)
+_GLM4V = Join("glm4v_text", "glm4v_vision", either=True)
+JOINS: dict[str, Join] = {
+    "aya_vision": Join("cohere2", "siglip_vision_model", projectors.aya_vision, tied=True),
+    "cohere2_vision": Join("cohere2", "siglip_vision_model", projectors.cohere2_vision, tied=True),
+    "deepseek_vl": Join("llama", "siglip_vision_model", projectors.deepseek_vl, tied=True),
+    "ernie4_5_vl_moe": Join("ernie4_5_vl_moe_text", "ernie4_5_vl_moe_vision", projectors.ernie4_5_vl, tied=True),
+    "exaone4_5": Join("exaone4", "exaone4_5_vision", width_key="out_hidden_size"),
+    "gemma3": Join("gemma3_text", "siglip_vision_model", projectors.gemma3, tied=True),
+    "glm46v": _GLM4V,
+    "glm4v": _GLM4V,
+    "glm4v_moe": Join("glm4v_moe_text", "glm4v_moe_vision", either=True),
+    "glm_ocr": Join("glm_ocr_text", "glm_ocr_vision", either=True),
+    "got_ocr2": Join("qwen2", "got_ocr2_vision", projectors.got_ocr2, tied=True),
+    "idefics2": Join("mistral", "idefics2_vision", projectors.idefics2),
+    "idefics3": _IDEFICS3,
+    "internvl": Join("qwen2", "internvl_vision", projectors.internvl, tied=True),
+    "kimi_k25": Join("deepseek_v3", "kimi_k25_vision", projectors.kimi, tied=True),
+    "lfm2_vl": Join("lfm2", "siglip2_vision_model", projectors.lfm2_vl, tied=True),
+    "llama4": Join("llama4_text", "llama4_vision_model", projectors.llama4, only=True),
+    "llava": _LLAVA,
+    "llava_next": _LLAVA_NEXT,
+    "llava_next_video": _LLAVA_NEXT,
+    "llava_onevision": Join("qwen2", "siglip_vision_model", projectors.llava_next, either=True),
+    "minicpmv4_6": Join("qwen3_5_text", "minicpmv4_6_vision", projectors.minicpm),
+    "minimax_m3_vl": Join("minimax_m3_vl_text", "minimax_m3_vl_vision", projectors.minimax_m3, either=True),
+    "mistral3": Join("mistral", "pixtral", projectors.mistral3, tied=None, either=True),
+    "mllama": Join("mllama_text_model", "mllama_vision_model", projectors.mllama),
+    "ovis2": Join("qwen2", "ovis2_vision", projectors.ovis2, tied=True),
+    "paddleocr_vl": Join("paddleocr_vl_text", "paddleocr_vl_vision", projectors.paddleocr_vl, tied=True, either=True),
+    "paligemma": Join("gemma", "siglip_vision_model", projectors.paligemma, tied=True),
+    "qwen2_5_vl": Join("qwen2_5_vl_text", "qwen2_5_vl_vision", either=True, flat="qwen2", width_key="out_hidden_size"),
+    "qwen2_vl": _QWEN2_VL_JOIN,
+    "qwen3_vl": Join("qwen3_vl_text", "qwen3_vl_vision", width_key="out_hidden_size"),
+    "qwen3_vl_moe": Join("qwen3_vl_moe_text", "qwen3_vl_moe_vision", width_key="out_hidden_size"),
+    "smolvlm": _IDEFICS3,
+    "step3p7": Join("step3p5", "step3p5_vision", projectors.step3p7),
+    "video_llava": Join("llama", "clip_vision_model", projectors.llava, copies=2),
+    "vipllava": Join("llama", "clip_vision_model", projectors.vipllava),
+}
+"""Models with one kind of image tower, by the `model_type` of a config."""
+
+
+def _join_reader(join: Join) -> Reader:
+    return lambda config: _read(config, join)
+
+
+def _tower_reader(reader: TowerReader) -> Reader:
+    """Return the reader of a tower that is a model of its own, whatever its class is called."""
+
+    def read(config: Config) -> Architecture:
+        names = config.data.get("architectures") or []
+        if not any("For" in str(name) for name in names):
+            config.skip("architectures")
+        return read_alone(reader(config))
+
+    return read
+
+
 READERS: dict[str, Reader] = {
-    "gemma3": _gemma3,
-    "kimi_k25": _kimi_k25,
-    "llama4": _llama4,
+    **{kind: _tower_reader(reader) for kind, reader in TOWERS.items()},
+    **{name: _join_reader(join) for name, join in JOINS.items()},
+    "shieldgemma2": _shieldgemma2,
+    "colpali": lambda config: _retriever(config, "paligemma"),
+    "colqwen2": lambda config: _retriever(config, "qwen2_vl"),
+    "fuyu": _fuyu,
     "llama4_text": _llama4_text,
-    "llava": _llava,
-    "mistral3": _mistral3,
-    "qwen2_vl": _qwen2_vl,
-    "qwen3_vl": _qwen3_vl("qwen3_vl_text"),
-    "qwen3_vl_moe": _qwen3_vl("qwen3_vl_moe_text"),
 }
 """Readers by the `model_type` of a config."""

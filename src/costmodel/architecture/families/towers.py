@@ -1,17 +1,21 @@
-"""Vision towers: shape and number of patches of each kind.
+"""Image towers as rows of data: a vision transformer is its default shape and a few options.
 
-A tower processes one image per sequence, of the size in its config; if the config has none, the docstring of the
-reader states the size. Defaults are those of the configuration classes in Hugging Face transformers 5.24.
+A tower processes one image per sequence, of the size in its config; a kind whose config has none processes the
+largest image of the default image processor of Qwen2-VL. Defaults are those of the configuration classes in Hugging
+Face transformers 5.24.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.block import Block
+from costmodel.architecture.blocks.cross_attention import CrossAttention
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.pieces import Convolution, Linear, Norm, Table
 from costmodel.architecture.sources.config import Config
+from costmodel.architecture.specification import Architecture
 from costmodel.architecture.structure import Layer, Stack
 
 NAME = "vision"
@@ -19,7 +23,7 @@ NAME = "vision"
 PROJECTOR = "projector"
 """Part of the model that projectors are counted in."""
 QWEN2_VL_PIXELS = 28 * 28 * 1280
-"""Pixels of the largest image of the default image processor of Qwen2-VL [1]."""
+"""Pixels of the largest image of the default image processor of Qwen2-VL (`max_pixels`)."""
 
 
 class Shape(NamedTuple):
@@ -31,12 +35,61 @@ class Shape(NamedTuple):
     depth: int
 
 
+@dataclass(frozen=True, slots=True)
+class Tower:
+    """Row of the table of image towers: defaults of a kind, and how it differs from SigLIP."""
+
+    shape: Shape
+    image: int | None = 224
+    """Default of `image_size`; None if the number of patches comes from `places` or from `QWEN2_VL_PIXELS`."""
+    patch: int = 16
+    places: tuple[str, int] | None = None
+    """Key with the number of learned positions, and its default; None for one position per patch."""
+    frames: int = 1
+    """Default of `temporal_patch_size`; 1 for kinds without this key."""
+    patch_bias: bool = True
+    class_token: bool = False
+    positions: Literal["table", "vector", "none"] = "table"
+    """Learned positions: a lookup table, a parameter that is added as a whole, or none (rotary)."""
+    norms_before: int = 0
+    norms_after: int = 1
+    rms: bool = False
+    """Whether norms have no bias."""
+    gated: bool = False
+    qkv_bias: bool = True
+    output_bias: bool = True
+    feed_forward_bias: bool = True
+    qkv_bias_key: str = ""
+    """Key for the biases of queries, keys and values; their default is `qkv_bias`."""
+    output_bias_key: bool = False
+    """Whether `qkv_bias_key` is also for the output projection."""
+    feed_forward_bias_key: str = ""
+    ratio: float = 0.0
+    """Default of `mlp_ratio`, inner width / width; 0 for kinds with `intermediate_size`."""
+    qk_norm: Literal["none", "head", "width"] = "none"
+    qk_norm_bias: bool = False
+    scaled: bool = False
+    """Whether the results of attention and of the feed-forward block have learned scales."""
+    pooled: Literal["no", "yes", "key"] = "no"
+    """Whether a head pools the image; "key" for the key `vision_use_head`, whose default is true."""
+    head_keys: bool = False
+    """Whether the kind reads `head_dim` and `num_key_value_heads`."""
+    skipped: tuple[str, ...] = ()
+    """Keys that some configs have, but no model of the kind reads."""
+
+
 def read_shape(config: Config, default: Shape, prefix: str = "") -> Shape:
     """Return the shape of a tower from its usual keys, or from these keys with a prefix."""
     return Shape(
         config.integer("hidden_size", f"{prefix}hidden_size", default=default.width),
         config.integer("intermediate_size", f"{prefix}intermediate_size", default=default.inner),
-        config.integer("num_attention_heads", "num_heads", f"{prefix}num_attention_heads", default=default.heads),
+        config.integer(
+            "num_attention_heads",
+            "num_heads",
+            "attention_heads",
+            f"{prefix}num_attention_heads",
+            default=default.heads,
+        ),
         config.integer("num_hidden_layers", "depth", f"{prefix}num_hidden_layers", default=default.depth),
     )
 
@@ -46,11 +99,16 @@ def linear_on(inputs: int, outputs: int, rows: int, *, bias: bool = False, part:
     return Linear(inputs=inputs, outputs=outputs, rows=rows, bias=bias, belongs_to=part)
 
 
-def merger(width: int, merged: int, outputs: int, rows: int, *, norm_width: int) -> list[Block]:
+def norm_of(extent: int, *, bias: bool = True, copies: int = 1, part: str = PROJECTOR) -> Norm:
+    """Return a norm, or another learned vector, of a projector."""
+    return Norm(extent=extent, bias=bias, copies=copies, belongs_to=part)
+
+
+def merger(width: int, merged: int, outputs: int, rows: int, *, norm_width: int, norm_bias: bool = True) -> list[Block]:
     """Return the blocks that merge `merged` patches of `width` into one token of the text: a norm and two layers."""
     inner = width * merged
     return [
-        Norm(extent=norm_width, bias=True, belongs_to=PROJECTOR),
+        norm_of(norm_width, bias=norm_bias),
         linear_on(inner, inner, rows, bias=True),
         linear_on(inner, outputs, rows, bias=True),
     ]
@@ -60,162 +118,209 @@ def stack_of(
     config: Config, shape: Shape, extras: Sequence[Block], tokens: int, *, bias: bool = True, gated: bool = False
 ) -> Stack:
     """Return a vision transformer; `bias` applies to all linear layers and norms."""
-    width, inner, heads, depth = shape
-    config.require(width % heads == 0, f"hidden_size: {width} is not a multiple of the {heads} heads")
-    config.require(depth <= 10_000, f"num_hidden_layers: at most 10,000 layers are read; got {depth:,}")
-    head_width = max(width // heads, 1)
-    layer = Layer(
-        mixer=Attention(
-            heads=heads, kv_heads=heads, head_width=head_width, qkv_bias=bias, output_bias=bias, causal=False
-        ),
-        feed_forward=FeedForward(inner_width=inner, gated=gated, bias=bias),
-        norm_bias=bias,
-        count=depth,
+    row = Tower(shape, qkv_bias=bias, output_bias=bias, feed_forward_bias=bias, gated=gated, rms=not bias)
+    return Stack(
+        name=NAME, width=shape.width, layers=(layer_of(config, row, shape),), extras=tuple(extras), tokens=tokens
     )
-    return Stack(name=NAME, width=width, layers=(layer,), extras=tuple(extras), tokens=tokens)
 
 
-def _grid(config: Config, image: int, patch: int) -> tuple[int, int]:
+def layer_of(config: Config, row: Tower, shape: Shape) -> Layer:
+    """Return the equal layers of a tower."""
+    width, inner, heads, depth = shape
+    head_width = config.optional("head_dim") if row.head_keys else None
+    if head_width is None:
+        config.require(width % heads == 0, f"hidden_size: {width} is not a multiple of the {heads} heads")
+        head_width = max(width // heads, 1)
+    config.require(depth <= 10_000, f"num_hidden_layers: at most 10,000 layers are read; got {depth:,}")
+    bias = config.flag(row.qkv_bias_key, default=row.qkv_bias) if row.qkv_bias_key else row.qkv_bias
+    mlp_bias = row.feed_forward_bias
+    if row.feed_forward_bias_key:
+        mlp_bias = config.flag(row.feed_forward_bias_key, default=mlp_bias)
+    return Layer(
+        mixer=Attention(
+            heads=heads,
+            kv_heads=kv_heads_of(config, heads) if row.head_keys else heads,
+            head_width=head_width,
+            qkv_bias=bias,
+            output_bias=bias if row.output_bias_key else row.output_bias,
+            qk_norm=row.qk_norm,
+            qk_norm_bias=row.qk_norm_bias,
+            causal=False,
+        ),
+        also=(Norm(extent=width, copies=2),) if row.scaled else (),
+        feed_forward=FeedForward(inner_width=inner, gated=row.gated, bias=mlp_bias),
+        norm_bias=not row.rms,
+        count=min(depth, 10_000),
+    )
+
+
+def kv_heads_of(config: Config, heads: int) -> int:
+    """Return the KV heads of a tower: as many as heads unless the config has `num_key_value_heads`."""
+    kv_heads = config.integer("num_key_value_heads", default=heads)
+    config.require(heads % kv_heads == 0, f"num_key_value_heads: {kv_heads} does not divide the {heads} heads")
+    return min(kv_heads, heads)
+
+
+def side(config: Config, key: str, default: int) -> int:
+    """Return the edge at `key`: a number, or a list of two equal ones."""
+    listed = config.value(key)
+    if not isinstance(listed, list):
+        return config.integer(key, default=default)
+    square = len(listed) == 2 and listed[0] == listed[1] and isinstance(listed[0], int) and listed[0] > 0
+    config.require(square, f"{key}: must be a whole number, or two equal ones; got {listed}")
+    return int(listed[0]) if square else default
+
+
+def grid(config: Config, image: int, patch: int) -> tuple[int, int]:
     """Return the patches of an image, and the elements of a patch in one channel."""
     image, patch = config.integer("image_size", default=image), config.integer("patch_size", default=patch)
     config.require(image >= patch, f"image_size: {image} holds no patch of {patch}")
     return max(image // patch, 1) ** 2, patch * patch
 
 
-def _patches(config: Config, width: int, kernel: int, places: int, *, bias: bool = False) -> Block:
+def patch_embedding(config: Config, width: int, kernel: int, places: int, *, bias: bool = False) -> Block:
+    """Return the convolution from the pixels of a patch to the width of a tower."""
     channels = config.integer("num_channels", "in_channels", default=3)
     return Convolution(inputs=channels, outputs=width, kernel=kernel, bias=bias, places=places, belongs_to=NAME)
 
 
-def clip(config: Config) -> Stack:
-    """Read a tower of CLIP: a class token before the patches, and norms before and after the layers."""
-    config.skip("projection_dim", "vocab_size")
-    shape = read_shape(config, Shape(768, 3072, 12, 12))
-    patches, kernel = _grid(config, image=224, patch=32)
-    extras = [
-        _patches(config, shape.width, kernel, patches),
-        Table(rows=patches + 1, columns=shape.width),
-        Norm(extent=shape.width),  # the class token
-        Norm(extent=shape.width, bias=True, copies=2),
-    ]
-    return stack_of(config, shape, extras, patches + 1)
-
-
-def siglip(config: Config) -> Stack:
-    """Read a tower of SigLIP without its pooling head."""
-    shape = read_shape(config, Shape(768, 3072, 12, 12))
-    head = config.flag("vision_use_head", default=True)
-    config.require(not head, "vision_use_head: the pooling head is not known here; only false is read")
-    patches, kernel = _grid(config, image=224, patch=16)
-    extras = [
-        _patches(config, shape.width, kernel, patches, bias=True),
-        Table(rows=patches, columns=shape.width),
-        Norm(extent=shape.width, bias=True),
-    ]
-    return stack_of(config, shape, extras, patches)
-
-
-def pixtral(config: Config) -> Stack:
-    """Read a tower of Pixtral: rotary positions, gated feed-forward blocks, no biases."""
-    config.skip("head_dim", "vocab_size")
-    shape = read_shape(config, Shape(1024, 4096, 16, 24))
-    patches, kernel = _grid(config, image=1024, patch=16)
-    extras = [_patches(config, shape.width, kernel, patches), Norm(extent=shape.width)]
-    return stack_of(config, shape, extras, patches, bias=False, gated=True)
-
-
-def qwen2_vl(config: Config) -> Stack:
-    """Read a tower of Qwen2-VL with its merger; its image is the largest of the default image processor."""
-    config.skip("in_chans", "spatial_patch_size")  # some configs have it, but no model of the family reads it
-    width, outputs = config.integer("embed_dim", default=1280), config.integer("hidden_size", default=3584)
-    inner = width * config.integer("mlp_ratio", default=4)
-    shape = Shape(width, inner, config.integer("num_heads", default=16), config.integer("depth", default=32))
-    patch, merged = config.integer("patch_size", default=14), config.integer("spatial_merge_size", default=2) ** 2
-    kernel = patch**2 * config.integer("temporal_patch_size", default=2)
-    rows = max(QWEN2_VL_PIXELS // (patch**2 * merged), 1)
-    extras = [
-        _patches(config, width, kernel, rows * merged),
-        *merger(width, merged, outputs, rows, norm_width=width),
-    ]
-    return stack_of(config, shape, extras, rows * merged)
-
-
-def qwen3_vl(config: Config) -> Stack:
-    """Read a tower of Qwen3-VL with its mergers; its image fills the grid of its learned positions."""
-    shape = read_shape(config, Shape(1152, 4304, 16, 27))
-    width, outputs = shape.width, config.integer("out_hidden_size", default=3584)
-    patches = config.integer("num_position_embeddings", default=2304)
-    merged = config.integer("spatial_merge_size", default=2) ** 2
-    kernel = config.integer("patch_size", default=16) ** 2 * config.integer("temporal_patch_size", default=2)
-    rows = max(patches // merged, 1)
-    absent = config.data.get("deepstack_visual_indexes") is None
-    taps = 3 if absent else len(config.numbers("deepstack_visual_indexes"))
-    extras = [
-        _patches(config, width, kernel, patches, bias=True),
-        Table(rows=patches, columns=width),
-        *merger(width, merged, outputs, rows, norm_width=width),
-        *merger(width, merged, outputs, rows, norm_width=width * merged) * taps,
-    ]
-    return stack_of(config, shape, extras, patches)
-
-
-def kimi(config: Config, outputs: int) -> Stack:
-    """Read a tower of Kimi with its projector to `outputs`; its image fills the grid of its learned positions."""
-    config.skip("pos_emb_type", "pos_emb_time", "init_pos_emb_time", "video_attn_type", "merge_type")
-    shape = read_shape(config, Shape(1152, 4304, 16, 27), prefix="vt_")
+def transformer(config: Config, row: Tower) -> Stack:
+    """Read the vision transformer of a row."""
+    config.skip(*row.skipped)
+    shape = read_shape(config, row.shape)
+    if row.ratio:
+        shape = shape._replace(inner=max(int(shape.width * float(config.value("mlp_ratio") or row.ratio)), 1))
+    patches, kernel = _patches(config, row)
     width = shape.width
-    patches = config.integer("pos_emb_height", "init_pos_emb_height", default=64)
-    patches *= config.integer("pos_emb_width", "init_pos_emb_width", default=64)
-    kind = config.value("mm_projector_type") or "patchmerger"
-    config.require(kind == "patchmerger", f"mm_projector_type: only 'patchmerger' is known here; got {kind!r}")
-    for key, expected in (("mm_hidden_size", width), ("text_hidden_size", outputs)):
-        value = config.integer(key, default=expected)
-        config.require(value == expected, f"{key}: {value} is not the width of the tower or text ({expected})")
-    kernels = config.numbers("merge_kernel_size") or [2, 2]
-    config.require(len(kernels) == 2 and all(kernels), f"merge_kernel_size: must be two numbers; got {kernels}")
-    merged = max(kernels[0] * kernels[-1], 1)
+    tokens = patches + row.class_token
+    layer = layer_of(config, row, shape)
     extras = [
-        _patches(config, width, config.integer("patch_size", default=14) ** 2, patches, bias=True),
-        Table(rows=patches, columns=width),
-        Norm(extent=width, bias=True),
-        *merger(width, merged, outputs, max(patches // merged, 1), norm_width=width),
+        patch_embedding(config, width, kernel, patches, bias=row.patch_bias),
+        *_positions(config, row, tokens, width),
+        *([Norm(extent=width)] if row.class_token else []),
     ]
-    return stack_of(config, shape, extras, patches)
+    if norms := row.norms_before + row.norms_after:
+        extras.append(Norm(extent=width, bias=not row.rms, copies=norms))
+    if row.pooled == "yes" or (row.pooled == "key" and config.flag("vision_use_head", default=True)):
+        extras += pooling_head(width, shape)
+    return Stack(name=NAME, width=width, layers=(layer,), extras=tuple(extras), tokens=tokens)
 
 
-def llama4(config: Config, outputs: int) -> Stack:
-    """Read a tower of Llama 4 with its projector to `outputs`: a class token, and four patches shuffled into one."""
-    config.skip(
-        "vision_feature_layer", "multi_modal_projector_bias"
-    )  # some configs have it, but no model of the family reads it
-    shape = read_shape(config, Shape(768, 5632, 16, 34))
-    width = shape.width
-    patches, kernel = _grid(config, image=448, patch=14)
-    joined = config.integer("projector_input_dim", default=4096)
-    for key, default in (("projector_output_dim", 4096), ("vision_output_dim", 7680)):
-        value = config.integer(key, default=default)
-        config.require(value == joined, f"{key}: {value} is not projector_input_dim ({joined})")
-    ratio = config.value("pixel_shuffle_ratio") or 0.5
-    config.require(ratio == 0.5, f"pixel_shuffle_ratio: only 0.5 is known here; got {ratio!r}")
-    config.require(
-        shape.inner == 4 * width, f"intermediate_size: {shape.inner} is not 4 × hidden_size, the width of four patches"
+def _patches(config: Config, row: Tower) -> tuple[int, int]:
+    """Return the patches of the image, and the elements of a patch in one channel and all frames."""
+    frames = config.integer("temporal_patch_size", default=row.frames) if row.frames > 1 else 1
+    if row.places is not None:
+        config.skip("image_size")
+        patches = config.integer(row.places[0], default=row.places[1])
+        return patches, side(config, "patch_size", row.patch) ** 2 * frames
+    if row.image is None:
+        patch = side(config, "patch_size", row.patch)
+        return max(QWEN2_VL_PIXELS // patch**2, 1), patch**2 * frames
+    patches, kernel = grid(config, row.image, row.patch)
+    return patches, kernel * frames
+
+
+def _positions(config: Config, row: Tower, tokens: int, width: int) -> list[Block]:
+    if row.positions == "none":
+        return []
+    return [Table(rows=tokens, columns=width, belongs_to="" if row.positions == "table" else NAME)]
+
+
+def pooling_head(width: int, shape: Shape) -> list[Block]:
+    """Return the pooling head of SigLIP: cross-attention of a learned query, and a feed-forward block."""
+    heads = shape.heads
+    pooling = CrossAttention(
+        heads=heads, kv_heads=heads, head_width=max(width // heads, 1), queries=1, qkv_bias=True, output_bias=True
     )
-    rows = max(patches // 4, 1)
-    extras = [
-        _patches(config, width, kernel, patches),
-        Table(rows=patches + 1, columns=width, belongs_to=NAME),
-        Norm(extent=width),  # the class token
-        Norm(extent=width, bias=True, copies=2),
-        linear_on(4 * width, joined, rows, part=NAME),
-        linear_on(joined, joined, rows, part=NAME),
-        linear_on(joined, outputs, rows),
-    ]
-    return stack_of(config, shape, extras, patches + 1)
+    up = linear_on(width, shape.inner, 1, bias=True, part=NAME)
+    down = linear_on(shape.inner, width, 1, bias=True, part=NAME)
+    return [Norm(extent=width), pooling, Norm(extent=width, bias=True), up, down]
 
 
-TOWERS: dict[str, Callable[[Config], Stack]] = {
-    "clip_vision_model": clip,
-    "pixtral": pixtral,
-    "siglip_vision_model": siglip,
+def read_alone(tower: Stack) -> Architecture:
+    """Return a tower as a model of its own."""
+    return Architecture(
+        width=tower.width, layers=tower.layers, tokens=tower.tokens, extras=tower.extras, final_norm=False
+    )
+
+
+_SIGLIP = Tower(Shape(768, 3072, 12, 12), pooled="key", skipped=("projection_dim", "vocab_size"))
+_CLIP = Tower(
+    Shape(768, 3072, 12, 12),
+    patch=32,
+    patch_bias=False,
+    class_token=True,
+    norms_before=1,
+    skipped=("projection_dim", "vocab_size"),
+)
+_BLIP = Tower(
+    Shape(1408, 6144, 16, 39),
+    patch=14,
+    class_token=True,
+    positions="vector",
+    qkv_bias_key="qkv_bias",
+)
+_IDEFICS3 = Tower(Shape(1152, 3072, 16, 12), patch=32)
+ROWS: dict[str, Tower] = {
+    "clip_vision_model": _CLIP,
+    "siglip_vision_model": _SIGLIP,
+    "siglip2_vision_model": replace(_SIGLIP, image=None, places=("num_patches", 256)),
+    "idefics2_vision": Tower(Shape(768, 3072, 12, 12), patch=32),
+    "idefics3_vision": _IDEFICS3,
+    "smolvlm_vision": _IDEFICS3,
+    "paddleocr_vl_vision": Tower(
+        Shape(1152, 4304, 16, 27), image=384, patch=14, skipped=("spatial_merge_size", "temporal_patch_size")
+    ),
+    "phi4_multimodal_vision": Tower(
+        Shape(1152, 4304, 16, 27), image=448, patch=14, pooled="yes", skipped=("crop_size", "feature_layer")
+    ),
+    "kosmos_2_vision_model": replace(_CLIP, shape=Shape(1024, 4096, 16, 24), patch=14),
+    "blip_2_vision_model": _BLIP,
+    "instructblip_vision_model": _BLIP,
+    "instructblipvideo_vision_model": _BLIP,
+    "pixtral": Tower(  # its class ignores `head_dim`
+        Shape(1024, 4096, 16, 24),
+        image=1024,
+        patch_bias=False,
+        positions="none",
+        norms_before=1,
+        norms_after=0,
+        rms=True,
+        gated=True,
+        qkv_bias=False,
+        output_bias=False,
+        feed_forward_bias=False,
+        skipped=("vocab_size", "head_dim"),
+    ),
+    "minimax_m3_vl_vision": Tower(
+        Shape(1280, 5120, 16, 32),
+        image=2016,
+        patch=14,
+        frames=2,
+        patch_bias=False,
+        positions="none",
+        norms_before=1,
+        norms_after=0,
+        skipped=("spatial_merge_size",),
+    ),
+    "ernie4_5_vl_moe_vision": Tower(
+        Shape(1280, 5120, 16, 32),
+        image=None,
+        patch=14,
+        patch_bias=False,
+        positions="none",
+        skipped=("spatial_merge_size", "temporal_merge_size"),
+    ),
+    "molmo2_vision": Tower(
+        Shape(1152, 4304, 16, 25),
+        image=378,
+        patch=14,
+        places=("num_position_embeddings", 729),
+        positions="vector",
+        norms_after=0,
+        qkv_bias_key="attention_bias",
+        output_bias_key=True,
+        head_keys=True,
+    ),
 }
-"""Readers of towers by the `model_type` of `vision_config`."""
+"""Image towers that are vision transformers of one shape, by the `model_type` of `vision_config`."""

@@ -1,0 +1,86 @@
+"""Parameters of models that read images or sound equal those of the reference implementation.
+
+Reference: Hugging Face transformers 5.24 on the meta device; `tests/data/reference_multimodal.json` holds
+[config, total, active, embedding] of the default of each type, and of a smaller model with other switches.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from costmodel.architecture.blocks.window_attention import WindowAttention
+from costmodel.architecture.counting import flops_by_part
+from costmodel.architecture.loading import load_architecture
+
+ROWS = json.loads((Path(__file__).parent.parent / "data" / "reference_multimodal.json").read_text("utf-8"))
+
+
+@pytest.mark.golden(
+    source="Hugging Face transformers 5.24", table="Elements of the parameters of the model built on the meta device"
+)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]['model_type']}-{row[1]}")
+def test_multimodal_models_equal_the_reference(row, golden):
+    config, *expected = row
+    architecture = load_architecture(config)
+    golden(f"parameters of {config['model_type']}", f"{expected[0]:,}", architecture.parameters.total)
+    assert list(architecture.parameters[:3]) == expected
+
+
+def test_the_rows_cover_each_type_twice():
+    types = [row[0]["model_type"] for row in ROWS]
+    assert len(ROWS) >= 80
+    assert min(types.count(name) for name in set(types)) == 2
+
+
+def small(model_type, **changes):
+    return [row[0] for row in ROWS if row[0]["model_type"] == model_type][-1] | changes
+
+
+def test_attention_within_windows_is_counted_by_window():
+    # the tower of Qwen2.5-VL: an image of 1280 tokens is 5120 patches, in windows of (112 / 14)² = 64 patches
+    config = next(row[0] for row in ROWS if row[0]["model_type"] == "qwen2_5_vl")
+    tower = load_architecture(config).stacks[0]
+    full, windowed = tower.layers
+    assert (full.count, windowed.count, tower.tokens) == (4, 28, 5120)
+    pairs = [
+        sum(work.m * work.n for work in layer.mixer.operations(3584, 5120.0, 5120.0) if work.kind == "score")
+        for layer in tower.layers
+    ]
+    assert pairs == [5120.0 * 5120, 5120.0 * 64]
+    weights = [sum(weight.size for weight in layer.mixer.weights(3584)) for layer in tower.layers]
+    assert weights[0] == weights[1] == 4 * 3584**2 + 4 * 3584
+
+
+def test_heads_of_windows_can_share_keys_and_values():
+    block = WindowAttention(heads=4, kv_heads=2, head_width=8, window=16, places=64)
+    sizes = {weight.name: weight.size for weight in block.weights(32)}
+    assert sizes["key"] == sizes["value"] == sizes["query"] / 2 == 512
+    assert "relative_positions" not in sizes
+
+
+def test_the_resampler_reads_all_patches_with_few_latents():
+    tower, resampler = load_architecture(small("idefics2")).stacks
+    assert (tower.tokens, resampler.tokens) == (16, 5)
+    scores = [work for work in resampler.layers[0].mixer.operations(64, 5.0, 5.0) if work.kind == "score"]
+    assert [(work.m, work.n) for work in scores] == [(5.0, 21.0)]
+
+
+def test_the_head_that_pools_an_image_can_be_left_out():
+    with_head, without = (
+        load_architecture(small("siglip2_vision_model", vision_use_head=flag)) for flag in (True, False)
+    )
+    width, inner = 48, 80
+    head = width + 4 * width**2 + 4 * width + 2 * width + 2 * width * inner + width + inner
+    assert with_head.parameters.total - without.parameters.total == head
+
+
+def test_a_tower_alone_reads_its_image_in_every_sequence():
+    tower = load_architecture(small("idefics2_vision"))
+    assert tower.tokens == 16
+    assert flops_by_part(tower, 16.0) == flops_by_part(tower, 4096.0)
+
+
+def test_the_head_of_an_untied_model_must_have_the_vocabulary_of_its_text():
+    with pytest.raises(ValueError, match="vocab_size: 601 is not that of text_config"):
+        load_architecture(small("ovis2", vocab_size=601))
