@@ -47,6 +47,12 @@ def test_doge_with_experts_is_refused():
         load_architecture(BASE | {"model_type": "doge", "is_moe": True})
 
 
+def test_a_layer_with_an_unknown_change_is_refused():
+    config = BASE | {"model_type": "gemma4_text", "per_layer_config": {"1": {"intermediate_size": 48}}}
+    with pytest.raises(ValueError, match="per_layer_config"):
+        load_architecture(config)
+
+
 def test_loops_apply_layers_again_without_their_weights():
     """HRM with 2 layers per stack: 2 × (3 + 1) runs of a stack, of which 2 have weights."""
     config = BASE | {"model_type": "hrm_text", "num_hidden_layers": 2, "head_dim": 16}

@@ -86,6 +86,17 @@ MODULES: dict[str, str] = {
     **dict.fromkeys(("biogpt", "openai-gpt"), "learned_positions"),
     **dict.fromkeys(("ctrl", "gpt_neox_japanese", "modernbert-decoder", "persimmon", "xglm"), "layer_norm"),
     **dict.fromkeys(("dory", "hrm_text"), "looped"),
+    **dict.fromkeys(
+        (
+            "embedding_gemma2_text",
+            "gemma3n_text",
+            "gemma4_assistant",
+            "gemma4_text",
+            "gemma4_unified_assistant",
+            "gemma4_unified_text",
+        ),
+        "gemma_text",
+    ),
     **dict.fromkeys(("minicpm3", "youtu"), "dense_latent_attention"),
     "bloom": "layer_norm",
     **dict.fromkeys(
