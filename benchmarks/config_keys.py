@@ -2,7 +2,8 @@
 
 Run: python benchmarks/config_keys.py EFFECTS.jsonl ...
 A line of EFFECTS is an object of one type, as the audit of configs writes it: `type`, `defaults` (by key), `inert`
-(keys whose changes change no tensor) and `shapes` (keys some change of which does). Lines without `shapes` are ignored.
+(keys whose changes change no tensor), `shapes` (keys some change of which does), and `aliases` (the key by its other
+name, the `attribute_map` of the class). Lines without `shapes` are ignored.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def table_of(effects: dict[str, dict[str, Any]]) -> dict[str, Any]:
     inert = Counter(key for row in effects.values() for key in row["inert"])
     shapes = Counter(key for row in effects.values() for key in row["shapes"])
     general = {key for key, count in inert.items() if count >= MANY * shapes[key]}
-    types = {}
+    types: dict[str, Any] = {}
     for name, row in sorted(effects.items()):
         own = general - set(row["shapes"])
         types[name] = {
@@ -48,6 +49,8 @@ def table_of(effects: dict[str, dict[str, Any]]) -> dict[str, Any]:
             "inert": sorted(set(row["inert"]) - general),
             "shapes": row["shapes"],
         }
+        if aliases := row.get("aliases"):
+            types[name]["aliases"] = aliases
     return {"inert": sorted(general), "types": types}
 
 

@@ -1,6 +1,7 @@
 """Heads by the class in `architectures`, and keys that no reader reads."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -113,6 +114,26 @@ def test_no_key_that_shapes_a_type_has_an_inert_word_or_is_bookkeeping():
     assert not {key for key in shaping if set(key.lower().split("_")) & keys.INERT_WORDS}
     assert not {key for key in shaping if key.endswith(keys.INERT_ENDS) or key.startswith("rope_")}
     assert shaping & keys.BOOKKEEPING <= {"max_length"}  # of spectrograms; the key of generation elsewhere
+
+
+SAVED = json.loads((Path(__file__).parent.parent / "data" / "saved_configs.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("model_type", SAVED)
+def test_a_config_that_transformers_saves_again_counts_the_same(model_type):
+    entry = SAVED[model_type]
+    original, saved = (cm.load_architecture(entry[form]) for form in ("original", "saved"))
+    assert original.parameters == saved.parameters
+    assert original.parameters.total == entry["total"]
+    assert cm.count_flops(original, 256) == cm.count_flops(saved, 256)
+
+
+def test_another_name_of_a_key_is_read_and_must_not_contradict():
+    config = SAVED["qwen3_moe"]["original"]
+    named = {"num_local_experts" if key == "num_experts" else key: value for key, value in config.items()}
+    assert cm.load_architecture(named).parameters.total == SAVED["qwen3_moe"]["total"]
+    with pytest.raises(cm.InputError, match="num_local_experts: 7 contradicts num_experts: 12"):
+        cm.load_architecture(config | {"num_local_experts": 7})
 
 
 def test_options_reach_scenarios_files_and_estimates(tmp_path):

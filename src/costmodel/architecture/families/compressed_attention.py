@@ -13,8 +13,26 @@ RATIOS = (0, 4, 128)
 """Supported compression ratios; 0 is no compression [token]."""
 
 
+_KINDS = {"sliding_attention": 0, "compressed_sparse_attention": 4, "heavily_compressed_attention": 128}
+"""Compression ratio by the kind of a layer, as transformers 5 writes it."""
+
+
+def _ratios(config: Config, depth: int) -> list[int]:
+    """Return the compression ratio of each layer, from `compress_ratios` or from the kinds of layers."""
+    kinds = config.names("layer_types", depth, tuple(_KINDS))
+    rates = config.value("compress_rates")
+    usual = {kind: ratio for kind, ratio in _KINDS.items() if ratio}
+    config.require(rates in (None, usual), f"compress_rates: only {usual} is known")
+    ratios = config.numbers("compress_ratios")[:depth]
+    if not ratios and kinds is not None:
+        return [_KINDS[kind] for kind in kinds]
+    valid = len(ratios) == depth and all(ratio in RATIOS for ratio in ratios)
+    config.require(valid, f"compress_ratios: must list one of {RATIOS} for each of the {depth} layers")
+    return ratios if valid else [0] * depth
+
+
 def _deepseek_v4(config: Config) -> Architecture:
-    config.skip("max_position_embeddings", "num_hash_layers", "hc_sinkhorn_iters")
+    config.skip("max_position_embeddings", "num_hash_layers", "hc_sinkhorn_iters", "qk_rope_head_dim")
     width, depth = config.integer("hidden_size"), read_depth(config, "num_hidden_layers")
     heads, head = config.integer("num_attention_heads"), config.integer("head_dim")
     config.require(config.integer("num_key_value_heads") == 1, "num_key_value_heads: only 1 is known here")
@@ -32,11 +50,9 @@ def _deepseek_v4(config: Config) -> Architecture:
         index_width=config.integer("index_head_dim"),
         index_top_k=config.integer("index_topk"),
     )
-    ratios = config.numbers("compress_ratios")[:depth]
-    valid = len(ratios) == depth and all(ratio in RATIOS for ratio in ratios)
-    config.require(valid, f"compress_ratios: must list one of {RATIOS} for each of the {depth} layers")
+    ratios = _ratios(config, depth)
     mixer_of = {ratio: plain.replace(ratio=ratio) if ratio else plain for ratio in RATIOS}
-    mixers = [mixer_of[ratio] for ratio in (ratios if valid else [0] * depth)]
+    mixers = [mixer_of[ratio] for ratio in ratios]
     inner = config.integer("moe_intermediate_size")
     shared = config.integer("n_shared_experts", default=1, least=0)
     shared_experts = FeedForward(inner_width=inner * shared, gated=True) if shared else None

@@ -242,6 +242,8 @@ def _t5(config: Config) -> Architecture:
         config.flag("is_gated_act", default=gated) == gated, "is_gated_act: must agree with feed_forward_proj"
     )
     block = FeedForward(inner_width=config.integer("d_ff", default=2048), gated=gated)
+    tied = config.flag("tie_word_embeddings", default=True)
+    scales = config.flag("scale_decoder_outputs", default=True)  # transformers 5 writes false for an own head
     depth = read_depth(config, "num_layers")
     decoder_depth = depth if config.value("num_decoder_layers") is None else read_depth(config, "num_decoder_layers")
     table = Table(rows=config.integer("relative_attention_num_buckets", default=32), columns=heads)
@@ -257,7 +259,7 @@ def _t5(config: Config) -> Architecture:
         width=width,
         layers=(decoder,),
         vocabulary=config.integer("vocab_size", default=32128),
-        tied=config.flag("tie_word_embeddings", default=True),
+        tied=tied and scales,
         head=name != "T5Model",
         extras=(table,),
         stacks=(Stack(name="encoder", width=width, layers=(encoder,), extras=(table, Norm(extent=width))),),

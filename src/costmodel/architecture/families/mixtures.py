@@ -152,6 +152,7 @@ def _mimo_slides(config: Config, depth: int) -> list[bool]:
 
 def _mimo_attention(config: Config, width: int, layers: list[Attention], sliding: list[bool]) -> list[Attention]:
     """Return attention whose sliding layers have twice the KV heads, and sinks."""
+    config.skip("sliding_window_size", "moe_layer_freq")  # transformers 5 keeps them beside the keys that it reads
     config.require(
         config.flag("add_swa_attention_sink_bias", default=True), "add_swa_attention_sink_bias: must be true"
     )

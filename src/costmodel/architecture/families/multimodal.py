@@ -108,7 +108,8 @@ def read_text(
     `either`, `text_config` may set it too.
     """
     text, named = _part(config, "text_config", model_type)
-    text.data = {**defaults_of(named), **text.data, "tie_word_embeddings": _tied(config, text, tied, either)}
+    defaults = {name: value for name, value in defaults_of(named).items() if not text.has(name)}
+    text.data = {**defaults, **text.data, "tie_word_embeddings": _tied(config, text, tied, either)}
     if reader is None:
         if named not in FAMILIES:
             raise InputError(f"text_config.model_type: {unknown('family', named, FAMILIES)}")

@@ -52,6 +52,8 @@ def _dbrx(config: Config) -> Architecture:
     attention, feed_forward = config.inner("attn_config"), config.inner("ffn_config")
     feed_forward.skip("moe_normalize_expert_weights", "hidden_size")
     kv_heads = kv_heads_of(attention, heads, "kv_n_heads", default=1)
+    repeated = config.integer("num_key_value_heads", default=kv_heads)
+    config.require(repeated == kv_heads, f"num_key_value_heads: {repeated} is not kv_n_heads ({kv_heads})")
     experts = feed_forward.integer("moe_num_experts", default=4)
     top_k = feed_forward.integer("moe_top_k", default=1)
     block = routed(config, experts, top_k, feed_forward.integer("ffn_hidden_size", default=3584))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from costmodel.architecture.sources.keys import MOST_KEYS, Finding, find_unread, shown
+from costmodel.architecture.sources.keys import MOST_KEYS, Finding, contradiction, find_unread, other_names, shown
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Config:
 
     def optional(self, *keys: str, default: int | None = None) -> int | None:
         """Return the positive integer at the first of `keys`; null, 0 and false give None, no key the default."""
-        present = [key for key in keys if key in self.data]
+        present = [key for key in keys if self.has(key)]
         value = self._first(keys)
         if not present:
             return default
@@ -107,8 +107,9 @@ class Config:
 
     def changed(self, changes: Mapping[str, Any]) -> Config:
         """Return a config with some keys replaced, whose problems and read keys are those of this one."""
-        other = Config({**self.data, **changes})
+        other = Config({**self.data, **changes}, self.model_type, self.head)
         other.problems, other._read, other._inside = self.problems, self._read, self._inside
+        other.doubts = self.doubts
         return other
 
     def skip(self, *keys: str) -> None:
@@ -171,9 +172,20 @@ class Config:
         ]
         return own + nested
 
+    def has(self, key: str) -> bool:
+        """Tell whether the config has a key, under this name or another name that its type has for it."""
+        return key in self.data or any(name in self.data for name in other_names(self.model_type, key))
+
     def _first(self, keys: tuple[str, ...]) -> Any:
         self._read.update(keys)
-        return next((self.data[key] for key in keys if self.data.get(key) is not None), None)
+        if len(keys) > 1 and (problem := contradiction(self.data, keys)):
+            self.problems.append(problem)
+        value = next((self.data[key] for key in keys if self.data.get(key) is not None), None)
+        if value is not None or not self.model_type or any(key in self.data for key in keys):
+            return value
+        others = [name for key in keys for name in other_names(self.model_type, key) if name in self.data]
+        self._read.update(others)
+        return next((self.data[name] for name in others if self.data[name] is not None), None)
 
 
 def _listed(lines: list[str]) -> list[str]:

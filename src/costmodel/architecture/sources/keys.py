@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -39,14 +39,13 @@ INERT_WORDS = frozenset(
         "initializer",
         "jitter",
         "label",
-        "labels",
         "layerdrop",
         "loss",
         "pdrop",
-        "quantization",
         "rotary",
         "softcapping",
         "temperature",
+        "theta",
         "tokenizer",
         "torch",
         "transformers",
@@ -54,7 +53,7 @@ INERT_WORDS = frozenset(
     }
 )
 """Words of keys that never change a count: no key with one of them shapes a type of the table."""
-INERT_ENDS = ("_token_id", "_token_ids", "_token_index", "_act_fn", "_activation")
+INERT_ENDS = ("_token_id", "_token_ids", "_token_index", "_act_fn")
 """Endings of such keys."""
 WORK_WORDS = frozenset({"cycles", "loop", "loops", "recurrence", "repeat", "repeats", "window"})
 """Words of keys that change the operations of a model, if not its parameters, which alone the table holds."""
@@ -115,6 +114,8 @@ class Facts(NamedTuple):
     inert: frozenset[str]
     shapes: frozenset[str]
     defaults: Mapping[str, Any]
+    aliases: Mapping[str, str]
+    """Other names of keys, which configs are written with too."""
 
 
 @lru_cache(maxsize=1)
@@ -136,8 +137,9 @@ def facts_of(model_type: str) -> Facts:
     """Return what is known of the keys of a `model_type`; nothing of an unknown one."""
     entry = _table()["types"].get(model_type)
     if entry is None:
-        return Facts(frozenset(), frozenset(), {})
-    return Facts(frozenset(entry["inert"]), frozenset(entry["shapes"]), entry["defaults"])
+        return Facts(frozenset(), frozenset(), {}, {})
+    same = {name: key for name, key in entry.get("aliases", {}).items() if key in _synonyms_of(name)}
+    return Facts(frozenset(entry["inert"]), frozenset(entry["shapes"]), entry["defaults"], same)
 
 
 def _contradiction(value: object, name: str, stated: object) -> str:
@@ -147,6 +149,25 @@ def _contradiction(value: object, name: str, stated: object) -> str:
 def is_in_table(model_type: str) -> bool:
     """Tell whether the keys of a `model_type` are known."""
     return model_type in _table()["types"]
+
+
+def other_names(model_type: str, key: str) -> list[str]:
+    """Return the other names that configs of a type have for a key, which libraries translate into each other."""
+    aliases = facts_of(model_type).aliases
+    return [*([aliases[key]] if key in aliases else []), *(name for name, other in aliases.items() if other == key)]
+
+
+def _synonyms_of(key: str) -> tuple[str, ...]:
+    return next((names for names in SYNONYMS if key in names), ())
+
+
+def contradiction(data: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """Return how names of one quantity contradict each other in a config, or ""."""
+    given = [key for key in keys if data.get(key) not in (None, *_OFF)]
+    for other in given[1:]:
+        if other in _synonyms_of(given[0]) and data[other] != data[given[0]]:
+            return f"{other}: {_contradiction(data[other], given[0], data[given[0]])}"
+    return ""
 
 
 def find_unread(data: Mapping[str, Any], read: set[str], model_type: str) -> list[Finding]:
@@ -168,18 +189,25 @@ def find_unread(data: Mapping[str, Any], read: set[str], model_type: str) -> lis
     facts, inert = facts_of(model_type), _table()["inert"]
     found = []
     for key in left:
-        is_inert = key in facts.inert or (key not in facts.shapes and (key in inert or key in BOOKKEEPING))
-        if is_inert and not _changes_work(key):
+        if key in facts.inert and not _changes_work(key):
             continue
-        finding = _finding(key, data, read, facts) if isinstance(key, str) else Finding(shown(key), "unknown", UNKNOWN)
-        if finding is not None:
+        if not isinstance(key, str):
+            found.append(Finding(shown(key), "unknown", UNKNOWN))
+            continue
+        general = key not in facts.shapes and (key in inert or key in BOOKKEEPING) and not _changes_work(key)
+        if finding := _finding(key, data, read, facts, general):
             found.append(finding)
     return found
 
 
-def _finding(key: str, data: Mapping[str, Any], read: set[str], facts: Facts) -> Finding | None:
+def _finding(key: str, data: Mapping[str, Any], read: set[str], facts: Facts, is_inert: bool) -> Finding | None:
+    """Return what a key may do that its type does not ignore; `is_inert` if it changes no other type."""
     value = data[key]
-    if key in facts.defaults and value == facts.defaults[key]:
+    for name in _synonyms_of(key):
+        stated = data.get(name, facts.defaults.get(name)) if name in read else None
+        if stated is not None and value not in _OFF:
+            return None if stated == value else Finding(key, "contradicts", _contradiction(value, name, stated))
+    if is_inert or (key in facts.defaults and value == facts.defaults[key]):
         return None
     if key in facts.shapes:
         default = shown(facts.defaults.get(key))
@@ -187,10 +215,6 @@ def _finding(key: str, data: Mapping[str, Any], read: set[str], facts: Facts) ->
         return Finding(key, "shapes", text)
     if value in _OFF or (value == 1 and key.endswith(_EVERY_LAYER)):
         return None
-    for name in next((names for names in SYNONYMS if key in names), ()):
-        stated = data.get(name, facts.defaults.get(name)) if name in read else None
-        if stated is not None:
-            return None if stated == value else Finding(key, "contradicts", _contradiction(value, name, stated))
     words = set(key.lower().split("_"))
     named = words & INERT_WORDS or key.endswith(INERT_ENDS) or key.startswith("rope_")
     if not _changes_work(key) and (named or not words & shaping_words()):
