@@ -5,31 +5,36 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from costmodel.architecture.families import FAMILIES
 from costmodel.architecture.families.classes import with_head
 from costmodel.architecture.quantization import stored_bytes
 from costmodel.architecture.sources.checked import architecture_of_weights
 from costmodel.architecture.sources.config import Config
+from costmodel.architecture.sources.foreign import ENDINGS, read_form, usual
 from costmodel.architecture.sources.keys import UNKNOWN, check_extent, is_in_table, shown
 from costmodel.architecture.sources.weights import SUFFIXES, Weights, weights_at
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.errors import InputError, UnknownNameError, unknown
 from costmodel.foundation.names import Names
+from costmodel.foundation.plain_files import parsed
 from costmodel.foundation.tables import folder, read_bytes
 
-ArchitectureLike: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Architecture
-"""What names an architecture: a name of the catalog, a path, a config, counts, or an `Architecture`."""
+ArchitectureLike: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Architecture | float | Sequence[str]
+"""What names an architecture: a name of the catalog, a path, a config, counts, a size, arguments of Megatron-LM, or an
+`Architecture`."""
 _STRICT = "; strict=False counts without such keys and marks the result as unverified"
 MAX_CONFIG_BYTES = 5_000_000
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_target_positions", "max_seq_len", "seq_length")
 _TRAINED_IN_FP8 = frozenset({"deepseek_v3", "deepseek_v32"})
 """Families whose checkpoints have the 8-bit weights of their training (arXiv 2412.19437, section 3.3)."""
-_PATH_LIKE = re.compile(r"^[./~]|[/\\]$|\.(?:json|safetensors|gguf)$")
+_CONFIGS = ("config.json", "params.json")
+"""Files that describe the model of a folder, the first that is there."""
+_PATH_LIKE = re.compile(r"^[./~]|[/\\]$|\.(?:json|safetensors|gguf|ya?ml|toml|sh|txt|args)$")
 """A text of this form is a path, whatever the catalog holds."""
 
 
@@ -70,8 +75,10 @@ def load_architecture(
     Parameters
     ----------
     source : a name of the catalog ("llama-3.1-8b"), the path of a `config.json`, of a folder with a config, weights
-        or both, or of a `.safetensors` or `.gguf` file, the config itself, `{"total": "7B", ...}`: the
-        arguments of `Architecture.from_counts`, or `{"config": source, "family": ..., "strict": ..., "head": ...}`:
+        or both, or of a `.safetensors` or `.gguf` file, the config itself or its JSON text, an object with
+        `to_dict`, `{"total": "7B", ...}`: the arguments of `Architecture.from_counts`, a size such as "7B" or
+        7e9 (a typical decoder), a `params.json` of Meta or Mistral, a configuration of nanoGPT, arguments of
+        Megatron-LM as a file, a text or a list, or `{"config": source, "family": ..., "strict": ..., "head": ...}`:
         a source with the options below
     family : a `model_type` whose layout the config shares, where its own is not known; the result is marked
         as unverified
@@ -93,6 +100,7 @@ def load_architecture(
     """
     source, options = _without_options(source, Options(family, strict, head))
     options.check()
+    source = cast("ArchitectureLike", usual(source))
     if isinstance(source, Architecture):
         return source if options == Options() else _read_again(source, options)
     if isinstance(source, Mapping):
@@ -107,7 +115,7 @@ def load_architecture(
     if (weights := weights_at(path)) is not None:
         return _of_weights(path, weights, options)
     try:
-        path = path / "config.json" if path.is_dir() else path
+        path = _inside(path)
         found = path.is_file()
     except (OSError, ValueError):
         found = False
@@ -179,6 +187,8 @@ def from_config(
         return _from_counts(config)
     if "width" in config and "layers" in config:
         return Architecture.from_data(config)
+    if (form := read_form(config)) is not None:
+        return form if isinstance(form, Architecture) else from_config(form, family, strict=strict, head=head)
     refuse = strict is not False
     own = config.get("model_type")
     model_type = own if family is None else family
@@ -274,7 +284,9 @@ def _origin(reader: Config, options: Options) -> str | dict[str, Any] | None:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file, or raise `InputError`."""
+    """Return the object in a file, or raise `InputError`."""
+    if path.suffix.lower() in ENDINGS:
+        return parsed(path)
     content = read_bytes(path, MAX_CONFIG_BYTES)
     try:
         data = json.loads(content)
@@ -327,4 +339,11 @@ def _from_counts(config: Mapping[str, Any]) -> Architecture:
 
 
 def _file_name(path: Path) -> str:
-    return path.parent.name if path.name == "config.json" and path.parent.name else path.stem
+    return path.parent.name if path.name in _CONFIGS and path.parent.name else path.stem
+
+
+def _inside(path: Path) -> Path:
+    """Return the file of a folder that describes its model; a file is returned unchanged."""
+    if not path.is_dir():
+        return path
+    return next((path / name for name in _CONFIGS if (path / name).is_file()), path / _CONFIGS[0])

@@ -43,7 +43,7 @@ ArchitectureField = Annotated[
     Architecture,
     BeforeValidator(reported(load_architecture)),
     PlainSerializer(_written_architecture),
-    OrJson(("string", "object")),
+    OrJson(("string", "object", "number")),
 ]
 Stages = Annotated[
     Annotated[AnyRecipe, Tag("one recipe")] | Annotated[tuple[AnyRecipe, ...], Tag("several recipes")],

@@ -1,6 +1,5 @@
 """Gemma 4 with its tower for images; the text is read by `gemma_text`."""
 
-
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.pieces import Table

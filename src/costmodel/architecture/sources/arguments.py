@@ -83,6 +83,11 @@ class Arguments:
         if text not in self._problems:
             self._problems.append(text)
 
+    def report_to(self, other: Arguments, prefix: str) -> None:
+        """Note the problems with another reader, each with the name of the part in front."""
+        for problem in self._problems:
+            other.problem(f"{prefix}.{problem}")
+
     def finish(self) -> None:
         """Raise `InputError` with all problems, if there are any."""
         if self._problems:

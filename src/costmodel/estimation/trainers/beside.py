@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from costmodel.estimation.trainers.keys import Keys
-from costmodel.estimation.trainers.parsing import parsed
 from costmodel.estimation.trainers.sharding import read_accelerate
+from costmodel.foundation.plain_files import parsed
 
 if TYPE_CHECKING:
     from costmodel.estimation.trainers.settings import Settings

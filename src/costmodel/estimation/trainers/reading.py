@@ -11,8 +11,8 @@ from costmodel.estimation.trainers import axolotl, hugging_face, llama_factory, 
 from costmodel.estimation.trainers.assembly import scenario_of
 from costmodel.estimation.trainers.beside import Beside
 from costmodel.estimation.trainers.keys import Keys
-from costmodel.estimation.trainers.parsing import SCRIPTS, SUFFIXES, parsed
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.plain_files import SCRIPTS, SUFFIXES, parsed
 from costmodel.training.recipes.table import RECIPES, SHORT_KINDS
 
 if TYPE_CHECKING:

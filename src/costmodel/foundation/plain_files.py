@@ -1,4 +1,4 @@
-"""Contents of a trainer's file as plain data: YAML, JSON, TOML, or command-line arguments in a script."""
+"""Files as plain data: YAML, JSON, TOML, or command-line arguments in a script, with limits of size."""
 
 from __future__ import annotations
 
