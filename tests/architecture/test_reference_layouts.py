@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 
 from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.latent_attention import LatentAttention
 from costmodel.architecture.flops import count_flops
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError
 
 DATA = Path(__file__).parent.parent / "data"
-ROWS = [row for name in ("experts",) for row in json.loads((DATA / f"reference_{name}.json").read_text("utf-8"))]
+ROWS = [
+    row
+    for name in ("experts", "latent_attention")
+    for row in json.loads((DATA / f"reference_{name}.json").read_text("utf-8"))
+]
 
 
 @pytest.mark.golden(
@@ -31,7 +36,7 @@ def test_layouts_equal_the_reference(row, golden):
 
 def test_the_rows_cover_the_families_twice():
     types = [row[0]["model_type"] for row in ROWS]
-    assert len(ROWS) >= 44
+    assert len(ROWS) >= 80
     assert min(types.count(name) for name in set(types)) == 2
 
 
@@ -78,3 +83,38 @@ def test_changes_of_single_layers_are_read():
 def test_layouts_that_are_not_known_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
         load_architecture(config_of("mellum") | changes)
+
+
+@pytest.mark.golden(
+    source="Meituan LongCat Team 2025 (arXiv 2509.01322)", table="560B parameters, 27B active on average"
+)
+def test_longcat_flash_has_experts_without_weights(golden):
+    architecture = load_architecture(config_of("longcat_flash") | {"zero_expert_num": 256})
+    total, active = architecture.parameters.total / 1e9, architecture.parameters.active / 1e9
+    golden("parameters of LongCat-Flash, billions", "5.6e2", total)
+    assert total == pytest.approx(560, rel=0.005)
+    assert active == pytest.approx(27, rel=0.04)  # 12 of 768 experts, of which 512 have weights
+
+
+def test_shared_indexers_select_keys_without_weights():
+    config = config_of("glm_moe_dsa", num_hidden_layers=4)
+    all_own = load_architecture(config | {"indexer_types": ["full"] * 4})
+    shared = load_architecture(config | {"indexer_types": ["full", "shared"] * 2})
+    rank, width, heads, head = config["q_lora_rank"], config["hidden_size"], 32, 128
+    indexer = rank * heads * head + width * head + 2 * head + width * heads
+    assert all_own.parameters.total - shared.parameters.total == 2 * indexer
+    work = [[op.name for op in layer.mixer.operations(width, 1.0, 1.0)] for layer in shared.layers]
+    assert sum("index_score" in names for names in work) == sum("index_score" not in names for names in work)
+
+
+def test_gates_and_windows_of_latent_attention_are_counted():
+    plain = LatentAttention(heads=4, query_rank=8, kv_rank=8, nope_width=6, rope_width=2, value_width=5)
+    changed = plain.replace(output_gate=True, head_gate=True, rope_norm=True, sinks=True, query_gate=True, window=16)
+
+    def size(block):
+        return sum(weight.size for weight in block.weights(10))
+
+    gates = 10 * 4 * 5 + 10 * 4 + 2 + 4
+    assert size(changed) - size(plain) == gates + (16 * (4 * 8 + 4 * 5) - 8 * 4 * 8)
+    assert changed.cache(100) == (8 + 2) * 16
+    assert {op.window for op in changed.operations(10, 64.0, 64.0) if op.kind == "score"} == {16}

@@ -1,12 +1,14 @@
 """Mixture of experts: a router sends each token to `top_k` routed experts; shared experts process every token."""
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from costmodel.architecture.blocks.block import KIND, Block, Operation, Sharding, Weight, linear, product
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.foundation.fields import Dimension
+
+Number = Annotated[int, Field(ge=0, le=10**9)]
 
 
 class Experts(Block):
@@ -27,6 +29,11 @@ class Experts(Block):
     )
     bias: bool = Field(default=False, description="Whether the linear layers of the routed experts have a bias.")
     router_bias: bool = Field(default=False, description="Whether the router has a bias.")
+    zero_experts: Number = Field(
+        default=0,
+        description="Experts without weights among which the router also chooses, and which pass their token through "
+        "(`zero_expert_num`).",
+    )
     latent_width: Dimension | None = Field(
         default=None,
         description="Width to which tokens are projected for the routed experts (`moe_latent_size`); default: no "
@@ -47,11 +54,16 @@ class Experts(Block):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.top_k > self.experts:
+        if self.top_k > self.experts + self.zero_experts:
             raise ValueError(f"top_k ({self.top_k}) is at most the number of experts ({self.experts})")
         if self.top_groups > self.groups:
             raise ValueError(f"top_groups ({self.top_groups}) is at most the number of groups ({self.groups})")
         return self
+
+    @property
+    def _routes(self) -> int:
+        """Outputs of the router."""
+        return self.experts + self.zero_experts
 
     def sharding(self) -> Sharding:
         return Sharding(experts=self.experts, top_k=self.top_k, groups=self.groups, top_groups=self.top_groups)
@@ -60,11 +72,11 @@ class Experts(Block):
         expert = FeedForward(inner_width=self.inner_width, gated=self.gated, bias=self.bias)
         router = [
             weight._replace(role="router")
-            for weight in linear("router", width, self.experts, bias=self.router_bias, split="replicated")
+            for weight in linear("router", width, self._routes, bias=self.router_bias, split="replicated")
         ]
         routed = [
             weight._replace(
-                name=f"expert_{weight.name}", role="expert", copies=self.experts, active=self.top_k / self.experts
+                name=f"expert_{weight.name}", role="expert", copies=self.experts, active=self.top_k / self._routes
             )
             for weight in expert.weights(self.latent_width or width)
         ]
@@ -79,9 +91,9 @@ class Experts(Block):
         return listed
 
     def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
-        rows = tokens * self.top_k / self.experts
+        rows = tokens * self.top_k / self._routes
         expert = FeedForward(inner_width=self.inner_width, gated=self.gated)
-        listed = [product("router", tokens, width, self.experts)]
+        listed = [product("router", tokens, width, self._routes)]
         listed += [
             operation._replace(name=f"expert_{operation.name}", copies=self.experts)
             for operation in expert.operations(self.latent_width or width, rows, context)

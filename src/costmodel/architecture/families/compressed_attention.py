@@ -2,7 +2,7 @@
 
 from costmodel.architecture.blocks.compressed_attention import CompressedAttention
 from costmodel.architecture.blocks.feed_forward import FeedForward
-from costmodel.architecture.blocks.hyper_connection import HyperConnection
+from costmodel.architecture.families.hyper_connections import final_mixing, mixing_of
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
 from costmodel.architecture.families.rotary import routed
 from costmodel.architecture.sources.config import Config
@@ -59,7 +59,7 @@ def _deepseek_v4(config: Config) -> Architecture:
     experts, top_k = config.integer("n_routed_experts"), config.integer("num_experts_per_tok")
     block = routed(config, experts, top_k, inner, shared=shared_experts)
     streams = config.integer("hc_mult")
-    mixing = HyperConnection(streams=streams, outputs=streams * (2 + streams), scales=3, copies=2)
+    mixing = mixing_of(streams, streams * (2 + streams), 3)
     predicted = config.integer("num_nextn_predict_layers", default=0, least=0)
     return Architecture(
         width=width,
@@ -68,7 +68,7 @@ def _deepseek_v4(config: Config) -> Architecture:
         layers=grouped(mixers, [block] * depth, also=(mixing,)),
         vocabulary=config.integer("vocab_size"),
         tied=config.flag("tie_word_embeddings", default=False),
-        extras=(HyperConnection(streams=streams, outputs=streams, scales=1),),
+        extras=(final_mixing(streams),),
     )
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from costmodel.architecture.blocks.attention import Attention
-from costmodel.architecture.families.reading import Reader, grouped, layer_configs, read_depth
+from costmodel.architecture.families.reading import Reader, by_layer, grouped, layer_configs, note_read, read_depth
 from costmodel.architecture.families.routing import Routing, blocks_of, dense_between, dense_by_frequency
 from costmodel.architecture.families.sliding import above, every, everywhere, nowhere, shifted
 from costmodel.architecture.sources.config import Config
@@ -23,6 +23,8 @@ _INERT = (
     "embedding_multiplier",
     "expert_selection_fn",
     "shared_expert_combination_strategy",
+    "prefix_dense_sliding_window_pattern",
+    "moe_router_scaling_factor",
 )
 """Keys that change no count in any family here."""
 Slides = Callable[[Config, int], Sequence[bool]]
@@ -65,12 +67,12 @@ def _attentions(config: Config, family: Mixture, width: int, depth: int) -> list
     if family.qk_norm_key and config.flag(family.qk_norm_key, default=False):
         options["qk_norm"] = "head"
     accepted = ("num_attention_heads", "num_key_value_heads", "head_dim")
-    layers = [_attention(layer, family, width, options) for layer in layer_configs(config, depth, accepted)]
+    configs = layer_configs(config, depth, accepted)
+    layers = by_layer(lambda layer: _attention(layer, family, width, options), configs)
     sliding = _sliding_layers(config, family, depth)
     window = _window(config, family)
     if window is not None:
-        pairs = zip(layers, sliding, strict=True)
-        layers = [layer.replace(window=window) if slides else layer for layer, slides in pairs]
+        layers = by_layer(lambda layer, slides: layer.replace(window=window) if slides else layer, layers, sliding)
     return family.change(config, width, layers, sliding) if family.change else layers
 
 
@@ -98,9 +100,7 @@ def _sliding_layers(config: Config, family: Mixture, depth: int) -> list[bool]:
     listed = config.names("layer_types", depth, (SLIDING, REFERENCE, FULL))
     if listed is None:
         return list(family.slides(config, depth))
-    unused = config.changed({})
-    unused.problems = []
-    family.slides(unused, depth)  # keys of a pattern are read, but a list wins
+    note_read(config, family.slides, depth)
     return [kind != FULL for kind in listed]
 
 
@@ -170,8 +170,8 @@ def _mimo_attention(config: Config, width: int, layers: list[Attention], sliding
     for key, number in expected.items():
         config.require(config.integer(key, default=number) == number, f"{key}: must be {number} here")
     changes = {"kv_heads": min(kv_heads, full.heads), "sinks": True}
-    pairs = zip((layer.replace(value_width=value) for layer in layers), sliding, strict=True)
-    return [layer.replace(**changes) if slides else layer for layer, slides in pairs]
+    narrow = by_layer(lambda layer: layer.replace(value_width=value), layers)
+    return by_layer(lambda layer, slides: layer.replace(**changes) if slides else layer, narrow, sliding)
 
 
 def _laguna_attention(config: Config, width: int, layers: list[Attention], sliding: list[bool]) -> list[Attention]:
@@ -182,8 +182,9 @@ def _laguna_attention(config: Config, width: int, layers: list[Attention], slidi
     heads = config.numbers("num_attention_heads_per_layer") or [layers[0].heads] * len(layers)
     valid = len(heads) == len(layers) and all(number and number % layers[0].kv_heads == 0 for number in heads)
     config.require(valid, f"num_attention_heads_per_layer: must list {len(layers)} multiples of the KV heads")
-    pairs = zip(layers, heads if valid else [layers[0].heads] * len(layers), strict=True)
-    return [layer.replace(heads=number, head_gate=per_head, output_gate=not per_head) for layer, number in pairs]
+    gates = {"head_gate": per_head, "output_gate": not per_head}
+    heads = heads if valid else [layers[0].heads] * len(layers)
+    return by_layer(lambda layer, number: layer.replace(heads=number, **gates), layers, heads)
 
 
 def _step_attention(config: Config, width: int, layers: list[Attention], sliding: list[bool]) -> list[Attention]:
@@ -194,23 +195,35 @@ def _step_attention(config: Config, width: int, layers: list[Attention], sliding
     if heads is None or config.data.get("per_layer_config") is not None:
         return layers
     config.require(heads % layers[0].kv_heads == 0, f"num_sliding_attention_heads: {heads} is no multiple of KV heads")
-    pairs = zip(layers, sliding, strict=True)
-    return [layer.replace(heads=heads) if slides else layer for layer, slides in pairs]
+    return by_layer(lambda layer, slides: layer.replace(heads=heads) if slides else layer, layers, sliding)
 
 
 def _privacy_attention(config: Config, width: int, layers: list[Attention], sliding: list[bool]) -> list[Attention]:
     """Return attention to tokens before and after, within the window to each side."""
-    return [layer.replace(window=2 * layer.window if layer.window else None) for layer in layers]
+    return by_layer(lambda layer: layer.replace(window=2 * layer.window) if layer.window else layer, layers)
 
 
 _ROUTED = ("n_routed_experts", "num_local_experts", "num_experts")
-_GLM = Routing(128, 8, _ROUTED, shared_key="n_shared_experts", shared=1, first=1, listed=False, groups=True)
+_GLM = Routing(
+    128,
+    8,
+    _ROUTED,
+    shared_key="n_shared_experts",
+    shared=1,
+    first=1,
+    listed=False,
+    groups=True,
+    inner=1408,
+    dense=10944,
+)
 _GRANITE = Routing(8, 2, ("num_local_experts",), inner_key="intermediate_size", dense_keys=(), listed=False)
 _GRANITE_SHARED = replace(_GRANITE, shared_width_key="shared_intermediate_size", shared=0)
 _GATED = {"qk_norm": "head", "output_gate": True, "gate_bias": False}
 
-_QWEN3 = Routing(128, 8, listed=False, dense_layers=dense_between)
-_QWEN2 = replace(_QWEN3, experts=60, top_k=4, shared_width_key="shared_expert_intermediate_size", shared=5632)
+_QWEN3 = Routing(128, 8, listed=False, dense_layers=dense_between, inner=768, dense=6144)
+_QWEN2 = replace(
+    _QWEN3, experts=60, top_k=4, inner=1408, dense=5632, shared_width_key="shared_expert_intermediate_size", shared=5632
+)
 
 FAMILIES: dict[str, Mixture] = {
     "afmoe": Mixture(
@@ -414,9 +427,15 @@ FAMILIES: dict[str, Mixture] = {
         options={"qk_norm": "head"},
         tied=True,
     ),
-    "sarvam_moe": Mixture(_GLM, kv_heads=4, head_width=64, output_bias=False, qk_norm_key="use_qk_norm"),
+    "sarvam_moe": Mixture(
+        replace(_GLM, top_k=6, inner=1024, dense=8192),
+        kv_heads=4,
+        head_width=64,
+        output_bias=False,
+        qk_norm_key="use_qk_norm",
+    ),
     "solar_open": Mixture(
-        replace(_GLM, first=0, first_key="", dense_keys=()),
+        replace(_GLM, first=0, first_key="", dense_keys=(), inner=1280),
         kv_heads=8,
         head_width=128,
         output_bias=False,

@@ -1,7 +1,7 @@
 """Parts that the readers of configs share: depth, runs of equal layers, and decoders of equal layers."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.sources.config import Config
@@ -9,6 +9,7 @@ from costmodel.architecture.specification import Architecture
 from costmodel.architecture.structure import Layer
 
 Reader = Callable[[Config], Architecture]
+Made = TypeVar("Made")
 
 
 def read_depth(config: Config, *keys: str) -> int:
@@ -32,6 +33,36 @@ def grouped(mixers: Sequence[Any], blocks: Sequence[Any], **options: Any) -> tup
         if key not in layers:
             layers[key] = Layer(mixer=mixer, feed_forward=block, count=count, **options)
     return tuple(layers[id(mixer), id(block), count] for mixer, block, count in runs)
+
+
+def by_layer(make: Callable[..., Made], *columns: Sequence[Any]) -> list[Made]:
+    """Return `make` of the items of each layer, computed once for each combination of items."""
+    made: dict[tuple[Any, ...], Made] = {}
+    results = []
+    for items in zip(*columns, strict=True):
+        key = tuple(item if isinstance(item, (bool, int, str)) else id(item) for item in items)
+        if key not in made:
+            made[key] = make(*items)
+        results.append(made[key])
+    return results
+
+
+def note_read(config: Config, read: Callable[[Config, int], object], depth: int) -> None:
+    """Note the keys that `read` reads as read, without its problems: a list in the config replaces their result."""
+    unused = config.changed({})
+    unused.problems = []
+    read(unused, depth)
+
+
+def joined(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """Return the layers, equal neighbors joined."""
+    runs: list[list[Any]] = []
+    for layer in layers:
+        if runs and (runs[-1][0] is layer or runs[-1][0] == layer):
+            runs[-1][1] += 1
+        else:
+            runs.append([layer, 1])
+    return tuple(layer if count == 1 else layer.replace(count=count) for layer, count in runs)
 
 
 def layer_configs(config: Config, depth: int, accepted: Sequence[str]) -> list[Config]:

@@ -47,8 +47,18 @@ class Routing:
     """Default of the number of dense layers before the routed ones."""
     dense_layers: Callable[[Config, int], Sequence[bool]] | None = None
     """Which layers are dense, in place of `first_key`."""
+    period_key: str = ""
+    """Key of the period of routed layers among the later ones, or of a list of 0 and 1 for all layers."""
+    inner_of_shared_key: str = ""
+    """Key of the inner width of one shared expert; "" for that of a routed one."""
     groups: bool = False
     """Whether `n_group` and `topk_group` limit the routing."""
+    group_defaults: tuple[int, int] = (1, 1)
+    """Defaults of `n_group` and `topk_group`."""
+    inner: int | None = None
+    """Default of the inner width of a routed expert."""
+    dense: int | None = None
+    """Default of the inner width of a dense layer."""
 
 
 def blocks_of(config: Config, routing: Routing, depth: int) -> Blocks:
@@ -60,7 +70,7 @@ def blocks_of(config: Config, routing: Routing, depth: int) -> Blocks:
         config.skip(*routing.dense_keys)
         config.require(not any(is_dense), "mlp_layer_types: dense layers are not known for this model_type")
         return [block] * depth
-    dense = FeedForward(inner_width=config.integer(*routing.dense_keys), gated=True, bias=bias)
+    dense = FeedForward(inner_width=config.integer(*routing.dense_keys, default=routing.dense), gated=True, bias=bias)
     return [dense if chosen else block for chosen in is_dense]
 
 
@@ -68,14 +78,15 @@ def experts_of(config: Config, routing: Routing, bias: bool = False) -> Experts:
     """Return the block of routed and shared experts; `bias` is that of the shared ones."""
     count = config.integer(*routing.experts_keys, default=routing.experts)
     top_k = _top_k(config, routing, count)
-    inner = config.integer(routing.inner_key)
+    inner = config.integer(routing.inner_key, default=routing.inner)
     shared = 0
     if routing.shared_key:
-        shared = inner * config.integer(routing.shared_key, default=routing.shared, least=0)
+        width = config.integer(routing.inner_of_shared_key, default=inner) if routing.inner_of_shared_key else inner
+        shared = width * config.integer(routing.shared_key, default=routing.shared, least=0)
     elif routing.shared_width_key:
         shared = config.integer(routing.shared_width_key, default=routing.shared, least=0)
-    groups = config.integer("n_group", default=1) if routing.groups else 1
-    top_groups = config.integer("topk_group", default=1) if routing.groups else 1
+    groups = config.integer("n_group", default=routing.group_defaults[0]) if routing.groups else 1
+    top_groups = config.integer("topk_group", default=routing.group_defaults[1]) if routing.groups else 1
     return routed(
         config,
         count,
@@ -101,12 +112,18 @@ def _top_k(config: Config, routing: Routing, experts: int) -> int:
 def _dense_layers(config: Config, routing: Routing, depth: int) -> Sequence[bool]:
     listed = config.names("mlp_layer_types", depth, (DENSE, SPARSE)) if routing.listed else None
     if listed is not None:
-        config.skip(routing.first_key)
+        config.skip(routing.first_key, routing.period_key)
         return [kind == DENSE for kind in listed]
     if routing.dense_layers is not None:
         return routing.dense_layers(config, depth)
     first = config.integer(routing.first_key, default=routing.first, least=0) if routing.first_key else routing.first
-    return [index < first for index in range(depth)]
+    if not routing.period_key:
+        return [index < first for index in range(depth)]
+    if isinstance(config.data.get(routing.period_key), list):
+        listed_dense = dense_by_frequency(config, depth, first)
+        return [index < first or dense for index, dense in enumerate(listed_dense)]
+    period = config.integer(routing.period_key, default=1)
+    return [index < first or index % period != 0 for index in range(depth)]
 
 
 def dense_between(config: Config, depth: int, *, only: tuple[int, ...] = ()) -> list[bool]:
