@@ -156,6 +156,7 @@ def _grouped(
 
 def _main(groups: Sequence[_Group], origin: str) -> _Group:
     """Return the main list of layers: the largest of the language model, or of all."""
+    groups = [group for group in groups if _stack_of(group.prefix) != "prediction"]
     if not groups:
         raise InputError(f"{origin}: has no tensors of layers (such as model.layers.0.self_attn.q_proj.weight)")
     own = [group for group in groups if _stack_of(group.prefix) == "main"]

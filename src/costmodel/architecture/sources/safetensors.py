@@ -42,10 +42,10 @@ BITS: dict[str, int] = {
     "C64": 64,
 }
 """Bits of an element by the name of its type [bit]."""
-MAX_HEADER = 25_000_000
-"""Largest header or index that is read [byte]; that of 250,000 tensors."""
-MAX_VALUES = 1_500_000
-"""Commas and brackets of a header that is parsed, a bound of its memory [1]."""
+MAX_HEADER = 20_000_000
+"""Largest header or index that is read [byte]; that of 150,000 tensors."""
+MAX_KEYS, MAX_VALUES = 500_000, 1_200_000
+"""Keys, and commas and brackets, of a header that is parsed: bounds of the memory that it takes [1]."""
 INDEX = "model.safetensors.index.json"
 _SHARD = re.compile(r"-(\d{1,6})-of-(\d{1,6})\.safetensors$")
 
@@ -159,8 +159,11 @@ def _weight_map(path: Path) -> dict[str, str]:
 
 def _parsed(content: bytes, path: Path) -> dict[str, Any]:
     """Return the JSON object of a header or an index, or raise `InputError`."""
-    if content.count(b",") + content.count(b"[") + content.count(b"{") > MAX_VALUES:
-        raise InputError(f"{path} has a header of more than {MAX_VALUES:,} values, the limit")
+    keys, values = content.count(b":"), sum(content.count(sign) for sign in (b",", b"[", b"{"))
+    if keys > MAX_KEYS or values > MAX_VALUES:
+        raise InputError(
+            f"{path} has a header of {keys:,} keys and {values:,} values; limits: {MAX_KEYS:,} and {MAX_VALUES:,}"
+        )
     try:
         header = json.loads(content, object_pairs_hook=_without_repetition)
     except (ValueError, RecursionError) as error:

@@ -138,6 +138,8 @@ def _experts(members: list[Member], width: int, shape: LayerShape) -> tuple[list
 
 def _is_routed(member: Member, experts: int) -> bool:
     """Tell whether a tensor belongs to routed experts: by its name, or as a stack of as many matrices."""
+    if not member.shape:
+        return False
     if _NUMBERED.search(".".join(member.path)):
         return True
     if any(_ROUTED.search(name) for name in member.path) and not any(_SHARED.search(name) for name in member.path):
