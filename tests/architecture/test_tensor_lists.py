@@ -213,3 +213,40 @@ def test_shared_experts_and_their_gate_are_part_of_the_block():
     assert isinstance(block, Experts)
     assert block.shared == FeedForward(inner_width=96, gated=True)
     assert block.shared_gate
+
+
+def test_list_of_a_framework_has_neither_buffers_nor_copies():
+    shapes = llama() | {"model.layers.1.mlp.expert_bias": (4,)}
+    tied = LLAMA | {"tie_word_embeddings": True}
+    stored = tensor_list(shapes)
+    listed = stored._replace(only_parameters=True)
+    size = sum(tensor.size for tensor in stored.tensors)
+    assert architecture_of_tensors(listed, tied).parameters.total == size
+    assert architecture_of_tensors(stored, tied).parameters.total == size - 4 - 1000 * 64
+
+
+def test_embedding_that_encoder_and_decoder_share_counts_once():
+    shapes = {"shared.weight": (1000, 64)}
+    for stack in ("encoder", "decoder"):
+        shapes |= {
+            f"{stack}.embed_tokens.weight": (1000, 64),
+            f"{stack}.block.0.layer.1.DenseReluDense.wi.weight": (96, 64),
+        }
+        shapes[f"{stack}.block.0.layer.1.DenseReluDense.wo.weight"] = (64, 96)
+        for part in ("q", "k", "v", "o"):
+            shapes[f"{stack}.block.0.layer.0.SelfAttention.{part}.weight"] = (64, 64)
+    counted = architecture_of_tensors(tensor_list(shapes), {"num_heads": 4})
+    assert counted.parameters.total == 1000 * 64 + 2 * (2 * 96 * 64 + 4 * 64 * 64)
+    assert counted.parameters.embedding == 1000 * 64
+    assert [stack.name for stack in counted.stacks] == ["encoder"]
+    assert counted.layers[0].mixer.causal
+    assert not counted.stacks[0].layers[0].mixer.causal
+
+
+def test_lists_of_other_names_are_taken_where_there_are_no_usual_layers():
+    shapes = {"embeddings.weight": (1000, 64)}
+    for index in range(3):
+        shapes |= {f"ffns.{index}.lin1.weight": (96, 64), f"ffns.{index}.lin2.weight": (64, 96)}
+        shapes |= {f"attentions.{index}.{part}_lin.weight": (64, 64) for part in ("q", "k", "v", "out")}
+    counted = architecture_of_tensors(tensor_list(shapes))
+    assert counted.parameters.total == 1000 * 64 + 3 * (2 * 96 * 64 + 4 * 64 * 64)

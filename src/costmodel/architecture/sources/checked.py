@@ -7,7 +7,7 @@ from typing import Any
 
 from costmodel.architecture.listing import weights_by_part
 from costmodel.architecture.sources.counted import architecture_of_tensors
-from costmodel.architecture.sources.tensors import Tensor, shown
+from costmodel.architecture.sources.tensors import Tensor, balancing_size, shown
 from costmodel.architecture.sources.weights import Weights
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.errors import InputError
@@ -48,7 +48,8 @@ def architecture_of_weights(
     except InputError as error:
         doubt = f"the config was not compared with the tensors of {origin}: {error.problems[0][:300]}"
         return architecture.replace(unverified=(*architecture.unverified, doubt), stored_bytes=stored)
-    if counted.parameters.total == architecture.parameters.total:
+    difference = architecture.parameters.total - counted.parameters.total
+    if difference in {0, balancing_size(weights.tensors)}:
         source = f"counted from the config; the total is that of the tensors of {origin}"
         return architecture.replace(source=source, stored_bytes=stored, unverified=())
     if architecture.unverified:

@@ -26,6 +26,7 @@ _STACKS = {
     "vision": re.compile(r"vision|visual|(?:^|_)vit(?:$|_)|image|^v$"),
     "audio": re.compile(r"audio|speech|sound"),
     "prediction": re.compile(r"^mtp|nextn|medusa"),
+    "feature_extractor": re.compile(r"^feature_extractor$|^conv_layers$"),
     "projector": re.compile(r"projector|merger|connector|aligner"),
     "encoder": re.compile(r"^encoder$|^enc$"),
 }
@@ -47,6 +48,15 @@ class _Group(NamedTuple):
     def size(self) -> int:
         """Elements of all layers [1]."""
         return sum(member.size for members in self.layers.values() for member in members)
+
+
+class _Rules(NamedTuple):
+    """What decides about tensors that are absent, or stored twice."""
+
+    generates: bool
+    """Whether a model without a stored head has a tied one."""
+    has_copies: bool
+    """Whether the list can hold copies of tied matrices."""
 
 
 class _Outside(NamedTuple):
@@ -95,7 +105,7 @@ def architecture_of_tensors(
     (76352, 2)
     """
     config = config or {}
-    listed = parameters_of(unpacked(tensors.checked(), config).tensors)
+    listed = parameters_of(unpacked(tensors.checked(), config))
     groups, outside = _grouped([(tuple(tensor.name.split(".")), tensor.shape) for tensor in listed])
     main = _main(groups, tensors.origin)
     main_name = _stack_of(main.prefix)
@@ -104,7 +114,7 @@ def architecture_of_tensors(
     predicted += sum(member.size for member in outside.pop("prediction", []))
     own = outside.pop(main_name, []) + outside.pop("main", [])
     width = _width(main, shape, own)
-    found = _outside(own, width, shape, config, main)
+    found = _outside(own, width, shape, _Rules(_generates(config, main), not tensors.only_parameters))
     architecture = Architecture(
         name=name or "counted from tensors",
         width=width,
@@ -127,7 +137,7 @@ def architecture_of_tensors(
 
 
 def _stack_of(names: Sequence[str]) -> str:
-    """Return the stack that a module belongs to: "vision", "audio", "encoder", "projector", "prediction" or "main"."""
+    """Return the stack that a module belongs to: a key of `_STACKS`, or "main"."""
     if any(_TEXT.search(name) for name in names):
         return "main"
     for stack, pattern in _STACKS.items():
@@ -137,20 +147,25 @@ def _stack_of(names: Sequence[str]) -> str:
 
 
 def _grouped(
-    tensors: Sequence[tuple[tuple[str, ...], tuple[int, ...]]],
+    tensors: Sequence[tuple[tuple[str, ...], tuple[int, ...]]], any_list: bool = False
 ) -> tuple[list[_Group], dict[str, list[Member]]]:
-    """Return the lists of layers, and the tensors outside them by stack."""
+    """Return the lists of layers, and the tensors outside them by stack.
+
+    `any_list` takes every numbered list of modules; else, lists with the usual names of layers are taken if there are
+    any.
+    """
     groups: dict[tuple[str, ...], _Group] = {}
     outside: dict[str, list[Member]] = {}
     for names, shape in tensors:
-        place = next(
-            (i for i in range(1, len(names) - 1) if names[i].isdecimal() and _LAYERS.search(names[i - 1])), None
-        )
+        numbered = [i for i in range(1, len(names) - 1) if names[i].isdecimal()]
+        place = next((i for i in numbered if any_list or _LAYERS.search(names[i - 1])), None)
         if place is None:
             outside.setdefault(_stack_of(names), []).append(Member.of(names, shape))
             continue
         group = groups.setdefault(names[:place], _Group(names[:place], {}))
         group.layers.setdefault(int(names[place][:9]), []).append(Member.of(names[place + 1 :], shape))
+    if not groups and not any_list:
+        return _grouped(tensors, any_list=True)
     return list(groups.values()), outside
 
 
@@ -245,9 +260,7 @@ def _pieces(members: Sequence[Member], part: str = "") -> tuple[Block, ...]:
     return (*tables, *pieces(_left(members, embeddings), part))
 
 
-def _outside(
-    members: list[Member], width: int, shape: Hyperparameters, config: Mapping[str, Any], main: _Group
-) -> _Outside:
+def _outside(members: list[Member], width: int, shape: Hyperparameters, rules: _Rules) -> _Outside:
     """Return what the tensors outside the layers of the main stack are."""
     fields: dict[str, Any] = {"final_norm": False, "head": False}
     rest, copies = list(members), 0
@@ -261,17 +274,17 @@ def _outside(
         embedding = words[0]
         fields["vocabulary"] = embedding.shape[0]
         heads = [m for m in rest if m.path[-1] in _HEADS and not m.bias and set(m.shape) == set(embedding.shape)]
-        equal = [m for m in words[1:] if m.shape == embedding.shape and shape.tied is not False]
+        shared = any(member.path[-1] == "shared" for member in words)
+        again = [m for m in words[1:] if m.path[-1] == "embed_tokens" and m.shape == embedding.shape]
+        equal = again if shared and rules.has_copies else []
         drop = [embedding, *equal, *projections]
         fields["embedding_width"] = inner if inner != width else None
         copies += sum(member.size for member in equal)
-        if heads and shape.tied:
-            drop += heads
-            copies += sum(member.size for member in heads)
-        elif heads:
-            drop += heads[:1]
-        fields["head"] = bool(heads) or (shape.tied is not False and _generates(config, main))
-        fields["tied"] = fields["head"] and (not heads or bool(shape.tied))
+        is_copy = bool(heads) and bool(shape.tied) and rules.has_copies
+        drop += heads[:1]
+        copies += heads[0].size if is_copy else 0
+        fields["head"] = bool(heads) or (shape.tied is not False and rules.generates)
+        fields["tied"] = fields["head"] and (not heads or is_copy)
         bias = [m for m in rest if heads and m.path == heads[0].path and m.bias and m.shape == (embedding.shape[0],)]
         fields["head_bias"] = bool(bias)
         rest = _left(rest, [*drop, *bias])

@@ -133,7 +133,7 @@ class Hyperparameters:
             experts=self.number("experts", index),
             top_k=self.number("top_k", index),
             attends=not _OTHER_MIXERS.search(self._type(index)),
-            latent=latent if latent.kv_rank and latent.nope_width and latent.value_width else None,
+            latent=latent if all(latent[1:5]) else None,
         )
 
     def _type(self, index: int) -> str:

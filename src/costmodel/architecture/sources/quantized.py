@@ -88,7 +88,7 @@ def unpacked(tensors: TensorList, config: Mapping[str, Any]) -> TensorList:
     for tensor in tensors.tensors:
         read = _logical(tensor, checkpoint)
         logical += [] if read is None else [read]
-    return TensorList(tuple(logical), tensors.origin)
+    return tensors._replace(tensors=tuple(logical))
 
 
 def _logical(tensor: Tensor, checkpoint: _Checkpoint) -> Tensor | None:

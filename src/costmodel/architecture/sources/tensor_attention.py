@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from costmodel.architecture.sources.hyperparameters import LayerShape
 
 ROLES: dict[str, tuple[str, ...]] = {
-    "query": ("q_proj", "q", "query", "wq", "q_lin", "attn_q", "to_q", "query_proj", "linear_q"),
-    "key": ("k_proj", "k", "key", "wk", "k_lin", "attn_k", "to_k", "key_proj", "linear_k"),
-    "value": ("v_proj", "v", "value", "wv", "v_lin", "attn_v", "to_v", "value_proj", "linear_v"),
+    "query": ("q_proj", "q", "query", "wq", "q_lin", "attn_q", "to_q", "Wq", "project_q", "query_proj", "linear_q"),
+    "key": ("k_proj", "k", "key", "wk", "k_lin", "attn_k", "to_k", "Wk", "project_k", "key_proj", "linear_k"),
+    "value": ("v_proj", "v", "value", "wv", "v_lin", "attn_v", "to_v", "Wv", "project_v", "value_proj", "linear_v"),
     "joined": (
         "qkv_proj",
         "query_key_value",
@@ -48,6 +48,8 @@ ROLES: dict[str, tuple[str, ...]] = {
         "to_out",
         "linear_out",
         "Wo",
+        "attention_out",
+        "projection_layer",
         "0",
     ),
     "query_norm": ("q_norm", "query_norm", "q_layernorm", "attn_q_norm", "query_layernorm", "q_ln"),
@@ -132,6 +134,12 @@ def other_extent(shape: tuple[int, ...], width: int) -> int | None:
     return shape[0] if shape[1] == width else shape[1]
 
 
+def _role(member: Member) -> str | None:
+    """Return the role of a tensor in attention; a wrapped linear layer has that of its wrapper."""
+    wrapped = len(member.path) > 1 and member.path[-1] in {"linear", "base_layer"}
+    return _ROLE.get(member.path[-2 if wrapped else -1])
+
+
 def attentions(members: Sequence[Member], width: int, shape: LayerShape) -> tuple[list[Block], list[Member]]:
     """Return the attention blocks of a layer and the tensors that are left.
 
@@ -166,7 +174,7 @@ def _place(member: Member) -> tuple[str, ...]:
             return (*member.path[:index], "attn")
         if _ATTENTION.search(name):
             return member.path[: index + 1]
-    role = _ROLE.get(member.path[-1])
+    role = _role(member)
     return member.path[:-1] if role in {"query", "key", "value", "joined"} and "in_proj" not in member.path else ()
 
 
@@ -181,7 +189,7 @@ def _attention(
     weights: dict[str, Member] = {}
     biases: dict[str, Member] = {}
     for member in group:
-        role = _ROLE.get(member.path[-1])
+        role = _role(member)
         if role is not None and not any(name.isdigit() for name in member.path[len(place) : -1]):
             (biases if member.bias and role != "sinks" else weights).setdefault(role, member)
     module = _Module(weights, biases, bool(_CROSS.search(".".join(place))))
@@ -298,7 +306,8 @@ def _block(module: _Module, widths: _Widths, heads: int, width: int, shape: Laye
 def _latent_attention(group: Sequence[Member], width: int, shape: LayerShape) -> tuple[Block | None, list[Member]]:
     """Return multi-head latent attention, where the config states the widths of its parts."""
     if shape.latent is None or not shape.heads:
-        return None, []
+        core = _core(shape, shape.heads, shape.heads, shape.head_width) if shape.heads and shape.head_width else None
+        return core, []
     index = [member for member in group if "indexer" in member.path and _INDEX.search(member.path[-1])]
     taken = [member for member in group if "indexer" not in member.path and _LATENT.search(member.path[-1])]
     widths = shape.latent

@@ -25,6 +25,7 @@ _NORM = re.compile(r"norm|(?:^|_)ln(?:_|\d|$)", re.IGNORECASE)
 _ROUTED = re.compile(r"^(?!.*shared).*experts?$|_exps$", re.IGNORECASE)
 _NUMBERED = re.compile(r"^ffn_(?:gate|up|down)\.\d+$")
 """Experts of older GGUF files."""
+_INDEX = re.compile(r"^(?:expert_)?\d+$")
 _SHARED = re.compile(r"shared_expert|shared_mlp|_shexp$", re.IGNORECASE)
 _RECURRENT = re.compile(r"conv|^A_log$|^D$|^dt|^ssm", re.IGNORECASE)
 
@@ -164,7 +165,7 @@ def _routed(chosen: Sequence[Member], experts: int) -> _Routed:
     vectors: list[int] = []
     count = experts
     for member in chosen:
-        index = next((place for place, name in enumerate(member.path) if name.isdigit()), None)
+        index = next((place for place, name in enumerate(member.path) if _INDEX.search(name)), None)
         if index is not None:
             leaf = (*member.path[:index], *member.path[index + 1 :], "bias" if member.bias else "weight")
             single.setdefault(leaf, []).append(member)

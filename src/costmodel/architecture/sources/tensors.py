@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from costmodel.foundation.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MAX_TENSORS = 2_000_000
 """Tensors of a list; DeepSeek-V3 has 92,000 [1]."""
@@ -19,11 +16,13 @@ _BUFFERS = re.compile(
     r"(?:^|\.)(?:"
     r"rotary_emb\..*|rope\.freqs|inv_freq|.*rope_freqs\.weight|rope_factors_(?:long|short)\.weight|freqs_cis|"
     r"cos_cached|sin_cached|num_batches_tracked|running_mean|running_var|position_ids|token_type_ids|"
-    r"relative_position_index|masked_bias|attention_mask|causal_mask|e_score_correction_bias|"
-    r"exp_probs_b(?:\.bias)?|expert_bias|tokens_per_expert|k_scale|v_scale|kv_scale|embed_positions\._float_tensor"
+    r"relative_position_index|masked_bias|attention_mask|causal_mask|tokens_per_expert|k_scale|v_scale|kv_scale|"
+    r"embed_positions\._float_tensor"
     r")$"
 )
-"""Names of tensors that are stored and not trained: positions, statistics, masks, and biases set by load balancing."""
+"""Names of tensors that are stored and not trained: positions, statistics, masks and scales of caches."""
+_BALANCE = re.compile(r"(?:^|\.)(?:e_score_correction_bias|exp_probs_b(?:\.bias)?|expert_bias)$")
+"""Names of biases of routers that balance the load of experts: some models have them as parameters, others not."""
 
 
 class Tensor(NamedTuple):
@@ -51,6 +50,8 @@ class TensorList(NamedTuple):
     """All tensors, buffers and parts of quantized matrices included."""
     origin: str = "a list of tensors"
     """File or folder, for messages and the `source` of the architecture."""
+    only_parameters: bool = False
+    """Whether a framework listed the parameters, so that there is no buffer and no copy of a tied matrix among them."""
 
     @property
     def stored_bytes(self) -> float:
@@ -90,16 +91,23 @@ def is_buffer(name: str) -> bool:
     >>> is_buffer("model.layers.0.self_attn.rotary_emb.inv_freq"), is_buffer("model.norm.weight")
     (True, False)
     """
-    return _BUFFERS.search(name) is not None
+    return _BUFFERS.search(name) is not None or _BALANCE.search(name) is not None
 
 
-def parameters_of(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """Return the tensors that are parameters: without buffers, masks of GPT-2 and empty tensors."""
-    return [tensor for tensor in tensors if tensor.size and not is_buffer(tensor.name) and not _is_causal_mask(tensor)]
+def balancing_size(listed: TensorList) -> int:
+    """Return the elements of the biases that balance experts, which some models count as parameters [1]."""
+    return sum(tensor.size for tensor in listed.tensors if _BALANCE.search(tensor.name))
+
+
+def parameters_of(listed: TensorList) -> list[Tensor]:
+    """Return the tensors that are parameters: without buffers, causal masks of old checkpoints and empty tensors."""
+    if listed.only_parameters:
+        return [tensor for tensor in listed.tensors if tensor.size]
+    stored = [tensor for tensor in listed.tensors if tensor.size]
+    return [tensor for tensor in stored if not is_buffer(tensor.name) and not _is_causal_mask(tensor)]
 
 
 def _is_causal_mask(tensor: Tensor) -> bool:
     """Tell whether a tensor is a causal mask of 1 × 1 × n × n, which old checkpoints call the bias of attention."""
-    return (
-        len(tensor.shape) == 4 and tensor.shape[:2] == (1, 1) and tensor.name.endswith(("attn.bias", "attention.bias"))
-    )
+    names = ("attn.bias", "attention.bias")
+    return len(tensor.shape) == 4 and tensor.shape[:2] == (1, 1) and tensor.name.endswith(names)
