@@ -110,7 +110,7 @@ def test_heads_know_their_labels():
 @pytest.mark.parametrize(
     ("model_type", "name", "config", "changes", "named"),
     [
-        ("bert", "BertLMHeadModel", SIZE, {}, "architectures"),
+        ("bert", "BertForSomething", SIZE, {}, "architectures"),
         ("bert", "RobertaModel", SIZE, {}, "architectures"),
         ("bert", "BertModel", SIZE, {"architectures": None}, "architectures"),
         ("bert", "BertModel", SIZE, {"is_decoder": True}, "is_decoder"),
@@ -123,7 +123,7 @@ def test_heads_know_their_labels():
         ("modernbert", "ModernBertForMaskedLM", SIZE, {"sparse_prediction": True}, "sparse_prediction"),
         ("bart", "BartModel", SIDES, {"normalize_before": True}, "normalize_before"),
         ("t5", "T5Model", T5, {"feed_forward_proj": "gated-gelu", "is_gated_act": False}, "is_gated_act"),
-        ("t5", "T5EncoderModel", T5, {}, "architectures"),
+        ("t5", "T5Stack", T5, {}, "architectures"),
         ("whisper", "WhisperForAudioClassification", SIDES, {}, "architectures"),
     ],
 )

@@ -21,7 +21,7 @@ def weights_by_part(architecture: Structure) -> Iterator[tuple[str, int, list[We
         yield "embedding", 1, [table]
     if architecture.positions:
         yield "embedding", 1, [Weight("positions", (architecture.positions, width), "embedding")]
-    if inner != width:
+    if architecture.projects_embedding:
         projections = linear("project_in", inner, width, split="replicated")
         projections += linear("project_out", width, inner, split="replicated")
         yield "projections", 1, projections
@@ -68,7 +68,7 @@ def operations_by_part(
     width, inner = architecture.width, architecture.embedding_width or architecture.width
     if architecture.tokens is not None:
         tokens = context = float(architecture.tokens)
-    if inner != width:
+    if architecture.projects_embedding:
         projections = [product("project_in", tokens, inner, width), product("project_out", tokens, width, inner)]
         yield "projections", 1, projections
     for layer, copies in distinct_layers(architecture.layers).items():

@@ -40,6 +40,7 @@ class Architecture(Structure):
             head: bool = ...,
             head_bias: bool = ...,
             embedding_width: CountLike | None = ...,
+            embedding_projections: bool = ...,
             positions: int = ...,
             context_length: CountLike | None = ...,
             final_norm: bool = ...,

@@ -113,6 +113,11 @@ class Structure(Spec):
         description="Width of the embedding (`word_embed_proj_dim`); default: the hidden size. If it differs, linear "
         "layers connect both.",
     )
+    embedding_projections: bool = Field(
+        default=True,
+        description="Whether two linear layers without biases connect the embedding and the layers if their widths "
+        "differ; false if `extras` hold what connects them.",
+    )
     positions: Number = Field(
         default=0,
         description="Rows of a learned position embedding (`max_position_embeddings`); 0 for rotary or no positions.",
@@ -184,6 +189,11 @@ class Structure(Spec):
     def most_positions(self) -> int | None:
         """Longest sequence of a model with learned positions [token]; None for rotary or no positions."""
         return (self.context_length or self.positions) if self.positions else None
+
+    @property
+    def projects_embedding(self) -> bool:
+        """Whether two linear layers connect an embedding of another width with the layers."""
+        return self.embedding_projections and self.embedding_width not in (None, self.width)
 
     @cached_property
     def depth(self) -> int:

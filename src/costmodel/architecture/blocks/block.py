@@ -141,6 +141,8 @@ BLOCKS: Registry[type[Block]] = references(
         "reused_attention": "costmodel.architecture.blocks.reused_attention:ReusedAttention",
         "differential_attention": "costmodel.architecture.blocks.differential_attention:DifferentialAttention",
         "reapplied": "costmodel.architecture.blocks.reapplied:Reapplied",
+        "relative_scores": "costmodel.architecture.blocks.relative_scores:RelativeScores",
+        "at_width": "costmodel.architecture.blocks.at_width:AtWidth",
         "contrast": "costmodel.architecture.blocks.contrast:Contrast",
         "feed_forward": "costmodel.architecture.blocks.feed_forward:FeedForward",
         "experts": "costmodel.architecture.blocks.experts:Experts",

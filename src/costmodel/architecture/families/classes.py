@@ -33,7 +33,7 @@ CLASSES: dict[str, Head] = {
 """Heads of classes whose name says less, in the remote code of their checkpoints."""
 TWO_LAYER_SCORES = {"Qwen2ForRewardModel": 1, "Qwen2ForProcessRewardModel": 2}
 """Scores of classes whose head is two linear layers, as in the remote code of Qwen2.5-Math-RM-72B and -PRM-7B."""
-_ENDINGS: dict[Head, tuple[str, ...]] = {
+_ENDINGS: dict[str, tuple[str, ...]] = {
     "lm": ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM"),
     "none": ("Model",),
     "sequence_classification": ("ForSequenceClassification", "ForImageClassification"),
@@ -69,6 +69,14 @@ def head_of(name: str) -> Head | None:
     if name in CLASSES:
         return CLASSES[name]
     return next((head for ending, head in SUFFIXES.items() if name.endswith(ending)), None)
+
+
+def class_head(config: Config) -> Head | None:
+    """Return the head of a decoder: as the caller named it, or as its only class does; None if neither is known."""
+    if config.head is not None:
+        return next((head for head in get_args(Head) if head == config.head), None)
+    listed = config.data.get("architectures")
+    return head_of(str(listed[0])) if isinstance(listed, list) and len(listed) == 1 else None
 
 
 def with_head(config: Config, decoder: Architecture) -> Architecture:

@@ -1,277 +1,306 @@
-"""Text encoders and encoder-decoders, one reader per layout.
+"""Encoders of text of the layout of BERT, one row of data per family, and those with further embeddings.
 
-Defaults are those of the configuration classes in Hugging Face transformers 5.24. Source and target of an
-encoder-decoder have the same number of tokens; the encoder of Whisper has those of 30 seconds of sound.
+Defaults are those of the configuration classes in Hugging Face transformers 5.24.
 """
 
-from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.at_width import AtWidth
 from costmodel.architecture.blocks.block import Block
-from costmodel.architecture.blocks.cross_attention import CrossAttention
 from costmodel.architecture.blocks.feed_forward import FeedForward
-from costmodel.architecture.blocks.pieces import Convolution, Linear, Norm, Table
-from costmodel.architecture.families.classes import count_labels, full_attention, read_class
-from costmodel.architecture.families.reading import Reader, read_depth
+from costmodel.architecture.blocks.pieces import Linear, Norm, Table
+from costmodel.architecture.blocks.reapplied import Reapplied
+from costmodel.architecture.families.classes import full_attention, read_lengths
+from costmodel.architecture.families.masked_language import (
+    COMMON,
+    Encoder,
+    dense,
+    read_encoder,
+    read_size,
+)
+from costmodel.architecture.families.reading import Reader
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
-from costmodel.architecture.structure import Layer, Stack
+from costmodel.architecture.structure import Layer
 
-_MASKED, _PRETRAINING, _SEQUENCE = "ForMaskedLM", "ForPreTraining", "ForSequenceClassification"
-_TOKEN, _QUESTION = "ForTokenClassification", "ForQuestionAnswering"
-_SLIDING, _FULL = "sliding_attention", "full_attention"
-
-
-def _classifier(config: Config, width: int, rows: int | None = 1) -> Linear:
-    return Linear(inputs=width, outputs=count_labels(config), bias=True, rows=rows, belongs_to="head")
-
-
-def _dense(width: int, rows: int | None = None) -> Linear:
-    return Linear(inputs=width, outputs=width, bias=True, rows=rows, belongs_to="head")
-
-
-def _bert_heads(config: Config, name: str, width: int) -> list[Block]:
-    pooler = _dense(width, rows=1)
-    heads: dict[str, list[Block]] = {
-        "Model": [pooler],
-        _MASKED: [_dense(width), Norm(extent=width, bias=True)],
-        _PRETRAINING: [
-            pooler,
-            _dense(width),
-            Norm(extent=width, bias=True),
-            Linear(inputs=width, outputs=2, bias=True, rows=1, belongs_to="head"),
-        ],
-    }
-    if name in heads:
-        return heads[name]
-    return [pooler, _classifier(config, width)] if name == _SEQUENCE else [_classifier(config, width, None)]
-
-
-def _roberta_heads(config: Config, name: str, width: int) -> list[Block]:
-    if name == _SEQUENCE:
-        return [_dense(width, rows=1), _classifier(config, width)]
-    return _bert_heads(config, name, width)
-
-
-def _encoder(config: Config, prefix: str, type_rows: int) -> Architecture:
-    """Read BERT or RoBERTa; their heads for sequence classification differ."""
-    suffixes = ["Model", _MASKED, _SEQUENCE, _TOKEN, _QUESTION, *([_PRETRAINING] if prefix == "Bert" else [])]
-    name = read_class(config, [prefix + suffix for suffix in suffixes]).removeprefix(prefix)
-    config.skip("pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head")
-    config.require(not config.flag("is_decoder", default=False), "is_decoder: only encoders of this family are read")
-    config.require(
-        config.value("position_embedding_type") in (None, "absolute"), "position_embedding_type: only absolute is read"
-    )
-    width = config.integer("hidden_size", default=768)
-    mixer = full_attention(config, width, config.integer("num_attention_heads", default=12))
-    block = FeedForward(inner_width=config.integer("intermediate_size", default=3072), gated=False, bias=True)
-    predicts = name in (_MASKED, _PRETRAINING)
-    tied = config.flag("tie_word_embeddings", default=True)
-    config.require(tied or not predicts, "tie_word_embeddings: only a tied head is read")
-    heads = _bert_heads if prefix == "Bert" else _roberta_heads
-    positions = config.integer("max_position_embeddings", default=512)
-    return Architecture(
-        width=width,
-        layers=(Layer(mixer=mixer, feed_forward=block, norm_bias=True, count=read_depth(config, "num_hidden_layers")),),
-        vocabulary=config.integer("vocab_size", default=30522 if prefix == "Bert" else 50265),
-        positions=positions,
-        context_length=positions if prefix == "Bert" else max(positions - 2, 1),  # RoBERTa offsets positions by 2
-        tied=True,
-        head=predicts,
-        head_bias=predicts,
-        final_norm=False,
-        extras=(
-            Table(rows=config.integer("type_vocab_size", default=type_rows), columns=width),
-            Norm(extent=width, bias=True),
-            *heads(config, name, width),
-        ),
-    )
+_PAIRS = ("ForPreTraining", "ForNextSentencePrediction")
+_NO_CHOICE = tuple(ending for ending in COMMON if ending != "ForMultipleChoice")
+_BERT = Encoder("Bert", endings=(*COMMON, "LMHeadModel", *_PAIRS))
+_ROBERTA = Encoder("Roberta", endings=(*COMMON, "ForCausalLM"), offset=2)
+ENCODERS: dict[str, Encoder] = {
+    "bert": _BERT,
+    "roberta": _ROBERTA._replace(vocabulary=50265),
+    "xlm-roberta": _ROBERTA._replace(prefix="XLMRoberta"),
+    "camembert": _ROBERTA._replace(prefix="Camembert"),
+    "data2vec-text": _ROBERTA._replace(prefix="Data2VecText"),
+    "xlm-roberta-xl": _ROBERTA._replace(
+        prefix="XLMRobertaXL",
+        vocabulary=250880,
+        width=2560,
+        depth=36,
+        heads=32,
+        inner=10240,
+        positions=514,
+        types=1,
+        embedding_norm=False,
+        final_norm=True,
+    ),
+    "roberta-prelayernorm": _ROBERTA._replace(prefix="RobertaPreLayerNorm", vocabulary=50265, final_norm=True),
+    "megatron-bert": Encoder(
+        "MegatronBert",
+        29056,
+        1024,
+        24,
+        16,
+        4096,
+        embedding_norm=False,
+        final_norm=True,
+        endings=(*COMMON, "ForCausalLM", *_PAIRS),
+    ),
+    "bert-generation": Encoder(
+        "BertGeneration", 50358, 1024, 24, 16, 4096, types=None, pooler="none", endings=("Encoder", "Decoder")
+    ),
+    "ibert": _ROBERTA._replace(prefix="IBert", endings=COMMON),
+    "distilbert": Encoder(
+        "DistilBert", depth=6, types=None, pooler="none", keys=("dim", "n_layers", "n_heads", "hidden_dim")
+    ),
+    "electra": Encoder(
+        "Electra", width=256, heads=4, inner=1024, narrow=128, pooler="none", endings=(*_NO_CHOICE, "ForCausalLM")
+    ),
+    "splinter": Encoder("Splinter", endings=("Model",), pooler="none"),
+    "layoutlm": Encoder("LayoutLM", endings=_NO_CHOICE, pooler="always"),
+    "markuplm": Encoder("MarkupLM", endings=tuple(ending for ending in _NO_CHOICE if ending != "ForMaskedLM")),
+    "lilt": Encoder("Lilt", endings=tuple(ending for ending in _NO_CHOICE if ending != "ForMaskedLM"), offset=2),
+}
+"""Families of the layout of BERT by `model_type`."""
 
 
-def _modernbert(config: Config) -> Architecture:
-    name = read_class(config, ["ModernBertModel", "ModernBertForMaskedLM"])
-    config.skip("max_position_embeddings", "sparse_pred_ignore_index", "deterministic_flash_attn")
-    config.require(
-        not config.flag("sparse_prediction", default=False), "sparse_prediction: only prediction of all tokens is read"
-    )
-    width, depth = config.integer("hidden_size", default=768), read_depth(config, "num_hidden_layers")
-    bias = config.flag("attention_bias", default=False)
-    heads = config.integer("num_attention_heads", default=12)
-    full = full_attention(config, width, heads, qkv_bias=bias).replace(output_bias=bias)
-    local = full.replace(window=config.integer("local_attention", default=128) + 1)
-    period = config.integer("global_attn_every_n_layers", default=3)
-    kinds = config.names("layer_types", depth, (_SLIDING, _FULL))
-    full_layers = [index % period == 0 if kinds is None else kinds[index] == _FULL for index in range(depth)]
-    block = FeedForward(
-        inner_width=config.integer("intermediate_size", default=1152),
-        gated=True,
-        bias=config.flag("mlp_bias", default=False),
-    )
-    norm_bias = config.flag("norm_bias", default=False)
-    layers = [
-        Layer(mixer=full if is_full else local, feed_forward=block, norms=2 if index else 1, norm_bias=norm_bias)
-        for index, is_full in enumerate(full_layers)
-    ]
-    predicts = name == "ModernBertForMaskedLM"
-    dense = Linear(inputs=width, outputs=width, bias=config.flag("classifier_bias", default=False), belongs_to="head")
-    norms = Norm(extent=width, bias=norm_bias)
-    return Architecture(
-        width=width,
-        layers=tuple(layers),
-        vocabulary=config.integer("vocab_size", default=50368),
-        tied=config.flag("tie_word_embeddings", default=True),
-        head=predicts,
-        head_bias=config.flag("decoder_bias", default=True) and predicts,
-        norm_bias=norm_bias,
-        extras=(norms, dense, norms) if predicts else (norms,),
-    )
-
-
-def _cross_attention(attention: Attention, source_tokens: int | None = None) -> CrossAttention:
-    """Return the cross-attention of a decoder whose own attention is `attention`."""
-    return CrossAttention(
-        heads=attention.heads,
-        kv_heads=attention.kv_heads,
-        head_width=attention.head_width,
-        source_tokens=source_tokens,
-        qkv_bias=attention.qkv_bias,
-        key_bias=attention.key_bias,
-        output_bias=attention.output_bias,
-    )
-
-
-def _sides(config: Config, width: int, *, key_bias: bool = True, frames: int | None = None) -> tuple[Layer, Layer]:
-    """Return the layers of the encoder and of the decoder of BART and of Whisper."""
-    layers = []
-    for side, depth in (("encoder", "encoder_layers"), ("decoder", "decoder_layers")):
-        heads = config.integer(f"{side}_attention_heads")
-        mixer = full_attention(config, width, heads, key_bias=key_bias, causal=side == "decoder")
-        layers.append(
-            Layer(
-                mixer=mixer,
-                also=(_cross_attention(mixer, frames),) if side == "decoder" else (),
-                feed_forward=FeedForward(inner_width=config.integer(f"{side}_ffn_dim"), gated=False, bias=True),
-                norms=3 if side == "decoder" else 2,
-                norm_bias=True,
-                count=read_depth(config, depth),
-            )
-        )
-    return layers[0], layers[1]
-
-
-_GENERATION = (
-    "num_hidden_layers",
-    "no_repeat_ngram_size",
-    "encoder_no_repeat_ngram_size",
-    "alignment_heads",
-    "median_filter_width",
-    "mask_time_min_masks",
+_ALBERT = Encoder("Albert", 30000, 4096, 12, 64, 16384, narrow=128, endings=(*COMMON, "ForPreTraining"))
+_REMBERT = Encoder(
+    "RemBert",
+    250300,
+    1152,
+    32,
+    18,
+    4608,
+    narrow=256,
+    narrow_key="input_embedding_size",
+    endings=(*COMMON, "ForCausalLM"),
 )
+_ERNIE = Encoder("Ernie", endings=(*COMMON, "ForCausalLM", *_PAIRS))
+_ROC_BERT = Encoder("RoCBert", endings=(*COMMON, "ForCausalLM"))
+_TAPAS = Encoder("Tapas", positions=1024, types=None, endings=("Model", "ForMaskedLM", "ForSequenceClassification"))
+_VISUAL_BERT = Encoder("VisualBert", endings=("Model",))
+_LUKE = Encoder(
+    "Luke",
+    50267,
+    endings=tuple(ending for ending in COMMON if ending != "ForMaskedLM"),
+    offset=2,
+)
+_MRA = Encoder("Mra", 50265, types=1, added=2, pooler="none")
+_YOSO = Encoder("Yoso", 50265, types=1, positions=4096, added=2, pooler="none")
+_BROS = Encoder("Bros", endings=("Model", "ForTokenClassification"), pooler="always")
+_FNET = Encoder("FNet", 32000, types=4, pooler="always", endings=(*COMMON, *_PAIRS))
 
 
-def _bart(config: Config) -> Architecture:
-    name = read_class(config, ["BartForConditionalGeneration", "BartModel", "BartForSequenceClassification"])
-    config.skip(*_GENERATION, "normalize_embedding")
-    for key in ("normalize_before", "add_final_layer_norm", "static_position_embeddings", "add_bias_logits"):
-        config.require(not config.flag(key, default=False), f"{key}: is not known of this family")
-    config.require(config.flag("tie_word_embeddings", default=True), "tie_word_embeddings: only a tied head is read")
-    width = config.integer("d_model", "hidden_size", default=1024)
-    encoder, decoder = _sides(config, width)
-    positions = config.integer("max_position_embeddings", default=1024) + 2  # BART offsets positions by 2
-    norm = Norm(extent=width, bias=True)
-    classifies = name == "BartForSequenceClassification"
-    classifier = Linear(inputs=width, outputs=count_labels(config, 3), bias=True, rows=1, belongs_to="head")
-    return Architecture(
-        width=width,
-        layers=(decoder,),
-        vocabulary=config.integer("vocab_size", default=50265),
-        positions=positions,
-        tied=True,
-        head=name == "BartForConditionalGeneration",
-        final_norm=False,
-        extras=(norm, _dense(width, rows=1), classifier) if classifies else (norm,),
-        stacks=(
-            Stack(name="encoder", width=width, layers=(encoder,), extras=(Table(rows=positions, columns=width), norm)),
-        ),
-    )
-
-
-def _whisper(config: Config) -> Architecture:
-    name = read_class(config, ["WhisperForConditionalGeneration", "WhisperModel"])
-    config.skip(*_GENERATION)
-    config.require(config.flag("tie_word_embeddings", default=True), "tie_word_embeddings: only a tied head is read")
-    width, frames = config.integer("d_model", default=384), config.integer("max_source_positions", default=1500)
-    encoder, decoder = _sides(config, width, key_bias=False, frames=frames)
-    bands = config.integer("num_mel_bins", default=80)
-    return Architecture(
-        width=width,
-        layers=(decoder,),
-        vocabulary=config.integer("vocab_size", default=51865),
-        positions=config.integer("max_target_positions", default=448),
-        tied=True,
-        head=name == "WhisperForConditionalGeneration",
-        norm_bias=True,
-        stacks=(
-            Stack(
-                name="encoder",
-                width=width,
-                layers=(encoder,),
-                tokens=frames,
-                extras=(
-                    Convolution(inputs=bands, outputs=width, kernel=3, places=2 * frames),
-                    Convolution(inputs=width, outputs=width, kernel=3, places=frames),
-                    Table(rows=frames, columns=width),
-                    Norm(extent=width, bias=True),
-                ),
-            ),
-        ),
-    )
-
-
-def _t5(config: Config) -> Architecture:
-    name = read_class(config, ["T5ForConditionalGeneration", "T5WithLMHeadModel", "T5Model"])
-    config.skip("n_positions", "relative_attention_max_distance")
-    width, heads = config.integer("d_model", default=512), config.integer("num_heads", default=8)
-    mixer = Attention(heads=heads, kv_heads=heads, head_width=config.integer("d_kv", default=64), causal=False)
-    activation = config.value("feed_forward_proj") or "relu"
-    parts = str(activation).split("-")
+def _albert(config: Config) -> Architecture:
+    """Read ALBERT: groups of layers share their weights, and one layer of a group may be several."""
+    size = read_size(config, _ALBERT)
+    groups = config.integer("num_hidden_groups", default=1)
+    inside = config.integer("inner_group_num", default=1)
     config.require(
-        len(parts) == 1 or (len(parts) == 2 and parts[0] == "gated"),
-        f"feed_forward_proj: must be an activation or gated-activation; got {activation!r}",
+        size.depth % groups == 0, f"num_hidden_layers: {size.depth} is not a multiple of the {groups} groups of layers"
     )
-    gated = len(parts) == 2
+    mixer = full_attention(config, size.width, size.heads)
+    block = FeedForward(inner_width=size.inner, gated=False, bias=True)
+    first = Layer(mixer=mixer, feed_forward=block, norm_bias=True, count=groups * inside)
+    again = Layer(
+        mixer=Reapplied(block=mixer),
+        feed_forward=Reapplied(block=block),
+        norms=0,
+        count=max(size.depth - groups, 1) * inside,
+    )
+    layers = [first] if size.depth <= groups else [first, again]
+    always = [Linear(inputs=size.narrow, outputs=size.width, bias=True)] if size.narrow == size.width else []
+    return read_encoder(config, _ALBERT, layers=layers, extras=always)
+
+
+def _rembert(config: Config) -> Architecture:
+    """Read RemBERT: a narrow embedding, and a wide head over the vocabulary with weights of its own."""
+    width, wide = read_size(config, _REMBERT).width, config.integer("output_embedding_size", default=1664)
+    vocabulary = config.integer("vocab_size", default=_REMBERT.vocabulary)
+    head = [dense(width, outputs=wide), Norm(extent=wide, bias=True), dense(wide, outputs=vocabulary)]
+    return read_encoder(config, _REMBERT, head=head)
+
+
+def _ernie(config: Config) -> Architecture:
+    """Read ERNIE: BERT with an embedding of tasks."""
+    config.skip("task_type_vocab_size")
+    if not config.flag("use_task_id", default=False):
+        return read_encoder(config, _ERNIE)
+    table = Table(rows=config.integer("task_type_vocab_size", default=3), columns=read_size(config, _ERNIE).width)
+    return read_encoder(config, _ERNIE, extras=[table])
+
+
+def _roc_bert(config: Config) -> Architecture:
+    """Read RoCBert: embeddings of pronunciation and shape beside those of tokens."""
+    width = read_size(config, _ROC_BERT).width
+    tables: list[Block] = []
+    joined = width
+    for name, rows, columns in (("pronunciation", 910, 768), ("shape", 24858, 512)):
+        columns = config.integer(f"{name}_embed_dim", default=columns)
+        tables.append(Table(rows=config.integer(f"{name}_vocab_size", default=rows), columns=columns))
+        joined += columns if config.flag(f"enable_{name}", default=True) else 0
+    if config.flag("concat_input", default=True):
+        tables.append(Linear(inputs=joined, outputs=width, bias=True))
+    return read_encoder(config, _ROC_BERT, extras=tables)
+
+
+def _boxes(config: Config, width: int, rows: int = 1024) -> list[Block]:
+    """Return the embeddings of the coordinates and sizes of boxes on a page."""
+    return [Table(rows=config.integer("max_2d_position_embeddings", default=rows), columns=width)] * 4
+
+
+def _layoutlm(config: Config) -> Architecture:
+    """Read LayoutLM: BERT with embeddings of boxes."""
+    family = ENCODERS["layoutlm"]
+    return read_encoder(config, family, extras=_boxes(config, read_size(config, family).width))
+
+
+def _lilt(config: Config) -> Architecture:
+    """Read LiLT: a narrow stream of layers for boxes beside that for text."""
+    family = ENCODERS["lilt"]
+    size = read_size(config, family)
+    shrink = config.integer("channel_shrink_ratio", default=4)
+    narrow, inner = size.width // shrink, size.inner // shrink
+    fits = size.width % shrink == 0 and size.inner % shrink == 0 and size.width % 6 == 0
+    config.require(fits, f"hidden_size: {size.width} is not a multiple of 6 and of channel_shrink_ratio ({shrink})")
+    mixer = full_attention(config, size.width, size.heads)
+    boxes = full_attention(config, max(narrow, 1), size.heads)
+    stream = (
+        boxes,
+        FeedForward(inner_width=max(inner, 1), gated=False, bias=True),
+        Norm(extent=max(narrow, 1), bias=True, copies=2),
+    )
+    also = [AtWidth(block=block, width=max(narrow, 1)) for block in stream]
+    tables: list[Block] = [
+        *_boxes(config, size.width // 6),
+        Table(rows=config.integer("max_position_embeddings", default=family.positions), columns=narrow),
+        Linear(inputs=size.width // 6 * 6, outputs=narrow, bias=True),
+        Norm(extent=narrow, bias=True),
+    ]
+    return read_encoder(config, family, mixer=mixer, also=also, extras=tables)
+
+
+def _bros(config: Config) -> Architecture:
+    """Read BROS: BERT with a projection of the coordinates of boxes."""
+    size = read_size(config, _BROS)
+    config.skip("dim_bbox_sinusoid_emb_1d", "dim_bbox", "n_relations")
+    inputs = config.integer("dim_bbox_sinusoid_emb_2d", default=max(size.width // 4, 1))
+    outputs = config.integer("dim_bbox_projection", default=max(size.width // size.heads, 1))
+    config.require(inputs == size.width // 4, f"dim_bbox_sinusoid_emb_2d: {inputs} is not a quarter of hidden_size")
     config.require(
-        config.flag("is_gated_act", default=gated) == gated, "is_gated_act: must agree with feed_forward_proj"
+        outputs == size.width // size.heads, f"dim_bbox_projection: {outputs} is not hidden_size / num_attention_heads"
     )
-    block = FeedForward(inner_width=config.integer("d_ff", default=2048), gated=gated)
-    tied = config.flag("tie_word_embeddings", default=True)
-    scales = config.flag("scale_decoder_outputs", default=True)  # transformers 5 writes false for an own head
-    depth = read_depth(config, "num_layers")
-    decoder_depth = depth if config.value("num_decoder_layers") is None else read_depth(config, "num_decoder_layers")
-    table = Table(rows=config.integer("relative_attention_num_buckets", default=32), columns=heads)
-    encoder = Layer(mixer=mixer, feed_forward=block, count=depth)
-    decoder = Layer(
-        mixer=mixer.replace(causal=True),
-        also=(_cross_attention(mixer),),
-        feed_forward=block,
-        norms=3,
-        count=decoder_depth,
+    return read_encoder(config, _BROS, extras=[Linear(inputs=inputs, outputs=outputs)])
+
+
+def _tapas(config: Config) -> Architecture:
+    """Read TAPAS: BERT with several tables of token types."""
+    types = read_lengths(config, "type_vocab_sizes", (3, 256, 256, 2, 256, 256, 10))
+    width = read_size(config, _TAPAS).width
+    config.skip("reset_position_index_per_cell", "num_aggregation_labels", "max_num_rows", "max_num_columns")
+    return read_encoder(config, _TAPAS, extras=[Table(rows=rows, columns=width) for rows in types])
+
+
+def _markuplm(config: Config) -> Architecture:
+    """Read MarkupLM: BERT with embeddings of the path of an element in its document."""
+    family = ENCODERS["markuplm"]
+    width, unit = read_size(config, family).width, config.integer("xpath_unit_hidden_size", default=32)
+    deepest = config.integer("max_depth", default=50)
+    config.require(deepest <= 1000, f"max_depth: at most 1,000 are read; got {deepest:,}")
+    joined = unit * deepest
+    extras: list[Block] = [
+        Table(rows=config.integer(f"max_xpath_{name}_unit_embeddings", default=rows) * deepest, columns=unit)
+        for name, rows in (("tag", 256), ("subs", 1024))
+    ]
+    for inputs, outputs in ((joined, width), (joined, 4 * width), (4 * width, width)):
+        extras.append(Linear(inputs=inputs, outputs=outputs, bias=True))
+    return read_encoder(config, family, extras=extras)
+
+
+def _visual_bert(config: Config) -> Architecture:
+    """Read VisualBERT: BERT with a projection of the features of an image, and tables for them."""
+    config.skip("special_visual_initialize")
+    config.require(not config.flag("bypass_transformer", default=False), "bypass_transformer: only false is read")
+    width = read_size(config, _VISUAL_BERT).width
+    features = config.integer("visual_embedding_dim", default=512)
+    extras: list[Block] = [
+        Table(rows=config.integer("type_vocab_size", default=2), columns=width),
+        Table(rows=config.integer("max_position_embeddings", default=512), columns=width),
+        Linear(inputs=features, outputs=width, bias=True),
+    ]
+    return read_encoder(config, _VISUAL_BERT, extras=extras)
+
+
+def _luke(config: Config) -> Architecture:
+    """Read LUKE: BERT with an embedding of entities, and queries that depend on what is attended to."""
+    width = read_size(config, _LUKE).width
+    narrow = config.integer("entity_emb_size", default=256)
+    extras: list[Block] = [
+        Table(rows=config.integer("entity_vocab_size", default=500_000), columns=narrow),
+        Table(rows=config.integer("max_position_embeddings", default=512), columns=width),
+        Table(rows=config.integer("type_vocab_size", default=2), columns=width),
+        Norm(extent=width, bias=True),
+    ]
+    if narrow != width:
+        extras.append(Linear(inputs=narrow, outputs=width))
+    query = Linear(inputs=width, outputs=width, bias=True, belongs_to="attention")
+    aware = config.flag("use_entity_aware_attention", default=True)
+    return read_encoder(config, _LUKE, also=[query] * 3 if aware else (), extras=extras)
+
+
+def _fnet(config: Config) -> Architecture:
+    """Read FNet: Fourier transforms, which have no weights and no matmuls, instead of attention."""
+    config.skip("tpu_short_seq_length", "use_tpu_fourier_optimizations")
+    size = read_size(config, _FNET)
+    block = FeedForward(inner_width=size.inner, gated=False, bias=True)
+    layer = Layer(feed_forward=block, norm_bias=True, count=size.depth)
+    return read_encoder(
+        config, _FNET, layers=[layer], extras=[Linear(inputs=size.width, outputs=size.width, bias=True)]
     )
-    return Architecture(
-        width=width,
-        layers=(decoder,),
-        vocabulary=config.integer("vocab_size", default=32128),
-        tied=tied and scales,
-        head=name != "T5Model",
-        extras=(table,),
-        stacks=(Stack(name="encoder", width=width, layers=(encoder,), extras=(table, Norm(extent=width))),),
-    )
+
+
+def _mra(config: Config) -> Architecture:
+    """Read MRA; its approximation of full attention is counted as full attention."""
+    config.skip("block_per_row", "initial_prior_first_n_blocks", "initial_prior_diagonal_n_blocks")
+    return read_encoder(config, _MRA)
+
+
+def _yoso(config: Config) -> Architecture:
+    """Read YOSO; its sampled attention is counted as full attention, of which it computes the expectation."""
+    config.skip("use_expectation", "hash_code_len", "num_hash", "use_fast_hash", "lsh_backward")
+    config.require(config.value("conv_window") is None, "conv_window: only null is read")
+    return read_encoder(config, _YOSO)
+
+
+def _reads(family: Encoder) -> Reader:
+    return lambda config: read_encoder(config, family)
 
 
 READERS: dict[str, Reader] = {
-    "bert": lambda config: _encoder(config, "Bert", 2),
-    "roberta": lambda config: _encoder(config, "Roberta", 2),
-    "modernbert": _modernbert,
-    "bart": _bart,
-    "t5": _t5,
-    "whisper": _whisper,
+    **{name: _reads(family) for name, family in ENCODERS.items()},
+    "albert": _albert,
+    "rembert": _rembert,
+    "ernie": _ernie,
+    "roc_bert": _roc_bert,
+    "layoutlm": _layoutlm,
+    "lilt": _lilt,
+    "bros": _bros,
+    "tapas": _tapas,
+    "markuplm": _markuplm,
+    "visual_bert": _visual_bert,
+    "luke": _luke,
+    "fnet": _fnet,
+    "mra": _mra,
+    "yoso": _yoso,
 }
 """Readers by the `model_type` of a config."""

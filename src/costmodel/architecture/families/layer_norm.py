@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.pieces import Linear, Norm
+from costmodel.architecture.families.classes import class_head
 from costmodel.architecture.families.heads import grouped_query_attention, heads_of
 from costmodel.architecture.families.reading import Reader, grouped, read_depth, uniform_decoder
 from costmodel.architecture.sources.config import Config
@@ -167,7 +168,7 @@ def _modernbert_decoder(config: Config) -> Architecture:
         tied=config.flag("tie_word_embeddings", default=True),
         head_bias=config.flag("decoder_bias", default=True),
         norm_bias=norm_bias,
-        extras=(norm, dense, norm),
+        extras=(norm,) if class_head(config) == "none" else (norm, dense, norm),
     )
 
 

@@ -12,9 +12,9 @@ Reader = Callable[[Config], Architecture]
 Made = TypeVar("Made")
 
 
-def read_depth(config: Config, *keys: str) -> int:
-    """Return the number of layers, at most 10,000, from the first of `keys` that the config has."""
-    depth = config.integer(*keys)
+def read_depth(config: Config, *keys: str, default: int | None = None) -> int:
+    """Return the number of layers, at most 10,000, from the first of `keys` that the config has, or the default."""
+    depth = config.integer(*keys, default=default)
     config.require(depth <= 10_000, f"{keys[0]}: at most 10,000 layers are read; got {depth:,}")
     return min(depth, 10_000)
 

@@ -125,7 +125,7 @@ def read_form(data: Data) -> Architecture | dict[str, object] | None:
     InputError
         If the file describes no architecture, with the command that takes it; or with all its problems.
     """
-    if "model_type" in data and not _has(data, "dim", "n_layers"):
+    if "model_type" in data and ("architectures" in data or not _has(data, "dim", "n_layers")):
         return None
     for form in FORMS:
         if form.is_of_form(data):

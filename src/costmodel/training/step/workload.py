@@ -211,7 +211,7 @@ class _Sums:
         for block in architecture.extras:
             self.add_block(block, 1, architecture.width, length)
         inner, width = architecture.embedding_width or architecture.width, architecture.width
-        if inner != width:
+        if architecture.projects_embedding:
             for projection in (Linear(inputs=inner, outputs=width), Linear(inputs=width, outputs=inner)):
                 self.add_block(projection, 1, width, length)
 

@@ -1,0 +1,80 @@
+"""Parameters of encoders and encoder-decoders equal those of the reference implementation.
+
+Reference: Hugging Face transformers 5.24 on the meta device; `tests/data/reference_encoders.json` and others hold
+[config, total, active, embedding] of the default of each type, of a small model, and of the classes of some types.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from costmodel.architecture.flops import count_flops
+from costmodel.architecture.loading import load_architecture
+from costmodel.foundation.errors import InputError
+
+DATA = Path(__file__).parent.parent / "data"
+ROWS = [row for name in ("encoders",) for row in json.loads((DATA / f"reference_{name}.json").read_text("utf-8"))]
+SMALL = {"hidden_size": 64, "num_attention_heads": 4, "intermediate_size": 96}
+
+
+@pytest.mark.golden(
+    source="Hugging Face transformers 5.24", table="Elements of the parameters of the model built on the meta device"
+)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]['architectures'][0]}-{row[1]}")
+def test_encoders_equal_the_reference(row, golden):
+    config, *expected = row
+    architecture = load_architecture(config)
+    golden(f"parameters of {config['architectures'][0]}", f"{expected[0]:,}", architecture.parameters.total)
+    assert list(architecture.parameters[:3]) == expected
+
+
+def test_the_rows_cover_each_family_twice():
+    types = [row[0]["model_type"] for row in ROWS]
+    assert len(set(types)) >= 65
+    assert min(types.count(name) for name in set(types)) >= 2
+
+
+def read(model_type, name, **config):
+    return load_architecture({"model_type": model_type, "architectures": [name], **config})
+
+
+def test_albert_computes_every_layer_with_the_weights_of_one():
+    one, twelve = (read("albert", "AlbertModel", **SMALL, num_hidden_layers=depth) for depth in (1, 12))
+    assert one.parameters == twelve.parameters
+    layer = 12 * 2 * (4 * 64 * 64 + 2 * 64 * 96) + 2 * 2 * 12 * 12 * 64  # matrices, and scores of 12 tokens
+    assert count_flops(twelve, 12).forward - count_flops(one, 12).forward == 11 * layer
+
+
+def test_windows_of_longformer_bound_its_attention():
+    near, far = (read("longformer", "LongformerModel", **SMALL, attention_window=window) for window in (16, 512))
+    assert near.parameters == far.parameters
+    # 12 layers; a window of 17 reaches 8.5 tokens to each side, and 513 covers all 512 tokens but their ends
+    scores = [2 * reach * 512 - reach * reach for reach in (17 / 2, 513 / 2)]
+    assert count_flops(far, 512).forward - count_flops(near, 512).forward == 12 * 4 * 64 * (scores[1] - scores[0])
+
+
+def test_a_causal_decoder_has_a_cross_attention_that_it_does_not_run():
+    sides = {"d_model": 64, "decoder_layers": 1, "decoder_attention_heads": 4, "decoder_ffn_dim": 96, "vocab_size": 100}
+    alone = read("bart", "BartForCausalLM", **sides)
+    matrices = 4 * 64 * 64 + 2 * 64 * 96 + 64 * 100
+    assert count_flops(alone, 1, attention="full").forward == 2 * matrices + 4 * 64
+    assert alone.parameters.total > matrices + 4 * 64 * 64 + 1026 * 64
+
+
+@pytest.mark.parametrize(
+    ("model_type", "name", "changes", "message"),
+    [
+        ("albert", "AlbertModel", {"num_hidden_groups": 5}, "num_hidden_layers: 12 is not a multiple of the 5 groups"),
+        ("deberta-v2", "DebertaV2Model", {"embedding_size": 7}, "embedding_size: 7 is not the width of the layers"),
+        ("esm", "EsmModel", {"vocab_size": 33, "is_folding_model": True}, "is_folding_model"),
+        ("longformer", "LongformerModel", {"attention_window": [8]}, "attention_window: must be a number above 0, or"),
+        ("marian", "MarianModel", {"decoder_vocab_size": 7}, "decoder_vocab_size: 7 is not vocab_size"),
+        ("mvp", "MvpModel", {"use_prompt": True}, "use_prompt"),
+        ("nystromformer", "NystromformerModel", {"num_landmarks": 8}, "num_landmarks"),
+        ("xlm-roberta", "XLMRobertaForCausalLM", {"add_cross_attention": True}, "add_cross_attention"),
+    ],
+)
+def test_layouts_that_are_not_known_are_refused(model_type, name, changes, message):
+    with pytest.raises(InputError, match=message):
+        read(model_type, name, **changes)
