@@ -274,12 +274,8 @@ def _outside(members: list[Member], width: int, shape: Hyperparameters, rules: _
         embedding = words[0]
         fields["vocabulary"] = embedding.shape[0]
         heads = [m for m in rest if m.path[-1] in _HEADS and not m.bias and set(m.shape) == set(embedding.shape)]
-        shared = any(member.path[-1] == "shared" for member in words)
-        again = [m for m in words[1:] if m.path[-1] == "embed_tokens" and m.shape == embedding.shape]
-        equal = again if shared and rules.has_copies else []
-        drop = [embedding, *equal, *projections]
+        drop = [embedding, *projections]
         fields["embedding_width"] = inner if inner != width else None
-        copies += sum(member.size for member in equal)
         is_copy = bool(heads) and bool(shape.tied) and rules.has_copies
         drop += heads[:1]
         copies += heads[0].size if is_copy else 0

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
 _NORM = re.compile(r"norm|(?:^|_)ln(?:_|\d|$)", re.IGNORECASE)
-_ROUTED = re.compile(r"^(?!.*shared).*experts?$|_exps$", re.IGNORECASE)
+_ROUTED = re.compile(r"^(?!.*shared).*experts$|_exps$|^expert_\d+$", re.IGNORECASE)
 _NUMBERED = re.compile(r"^ffn_(?:gate|up|down)\.\d+$")
 """Experts of older GGUF files."""
 _INDEX = re.compile(r"^(?:expert_)?\d+$")

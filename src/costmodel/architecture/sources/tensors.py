@@ -24,6 +24,10 @@ _BUFFERS = re.compile(
 _BALANCE = re.compile(r"(?:^|\.)(?:e_score_correction_bias|exp_probs_b(?:\.bias)?|expert_bias)$")
 """Names of biases of routers that balance the load of experts: some models have them as parameters, others not."""
 
+_SHARED = re.compile(r"(?:^|\.)shared\.weight$")
+_SHARES = re.compile(r"(?:^|\.)(?:encoder|decoder)\.embed_tokens\.weight$")
+"""Names of an embedding that encoder and decoder share, and of its copies."""
+
 
 class Tensor(NamedTuple):
     """A tensor of a model."""
@@ -100,11 +104,22 @@ def balancing_size(listed: TensorList) -> int:
 
 
 def parameters_of(listed: TensorList) -> list[Tensor]:
-    """Return the tensors that are parameters: without buffers, causal masks of old checkpoints and empty tensors."""
+    """Return the tensors that are parameters.
+
+    Buffers, causal masks of old checkpoints, empty tensors, and copies of an embedding that encoder and decoder share
+    are left out.
+    """
     if listed.only_parameters:
         return [tensor for tensor in listed.tensors if tensor.size]
-    stored = [tensor for tensor in listed.tensors if tensor.size]
-    return [tensor for tensor in stored if not is_buffer(tensor.name) and not _is_causal_mask(tensor)]
+    shared = {tensor.shape for tensor in listed.tensors if _SHARED.search(tensor.name)}
+    return [
+        tensor
+        for tensor in listed.tensors
+        if tensor.size
+        and not is_buffer(tensor.name)
+        and not _is_causal_mask(tensor)
+        and not (tensor.shape in shared and _SHARES.search(tensor.name))
+    ]
 
 
 def _is_causal_mask(tensor: Tensor) -> bool:
