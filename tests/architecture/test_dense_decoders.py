@@ -61,3 +61,123 @@ def test_loops_apply_layers_again_without_their_weights():
     assert looped.parameters == once.parameters
     head = 2 * 64 * 128 * 64
     assert count_flops(looped, 64).forward - head == 4 * (count_flops(once, 64).forward - head)
+
+
+PUBLISHED = [
+    (
+        "baichuan",
+        "README of Baichuan-13B, table of model details, 7B",
+        7_000_559_616,
+        {
+            "hidden_size": 4096,
+            "intermediate_size": 11008,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "vocab_size": 64000,
+        },
+    ),
+    (
+        "baichuan",
+        "README of Baichuan-13B, table of model details, 13B",
+        13_264_901_120,
+        {
+            "hidden_size": 5120,
+            "intermediate_size": 13696,
+            "num_hidden_layers": 40,
+            "num_attention_heads": 40,
+            "vocab_size": 64000,
+            "model_max_length": 4096,
+            "_from_model_config": True,
+        },
+    ),
+    (
+        "chatglm",
+        "README of ChatGLM3, fine-tuning, all parameters without trainable ones",
+        6_243_584_000,
+        {
+            "add_bias_linear": False,
+            "add_qkv_bias": True,
+            "ffn_hidden_size": 13696,
+            "hidden_size": 4096,
+            "kv_channels": 128,
+            "multi_query_attention": True,
+            "multi_query_group_num": 2,
+            "num_attention_heads": 32,
+            "num_layers": 28,
+            "padded_vocab_size": 65024,
+            "post_layer_norm": True,
+            "rmsnorm": True,
+        },
+    ),
+    (
+        "qwen",
+        "Qwen-7B, elements of the loaded model",
+        7_721_324_544,
+        {
+            "hidden_size": 4096,
+            "intermediate_size": 22016,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "kv_channels": 128,
+            "vocab_size": 151936,
+            "no_bias": True,
+            "use_logn_attn": True,
+        },
+    ),
+    (
+        "internlm2",
+        "InternLM2-7B, elements of the loaded model",
+        7_737_708_544,
+        {
+            "hidden_size": 4096,
+            "intermediate_size": 14336,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 8,
+            "vocab_size": 92544,
+            "bias": False,
+        },
+    ),
+    (
+        "minicpm",
+        "MiniCPM-2B, elements of the loaded model",
+        2_724_880_896,
+        {
+            "hidden_size": 2304,
+            "intermediate_size": 5760,
+            "num_hidden_layers": 40,
+            "num_attention_heads": 36,
+            "num_key_value_heads": 36,
+            "vocab_size": 122753,
+        },
+    ),
+    (
+        "Yi",
+        "Yi-34B, elements of the loaded model",
+        34_388_917_248,
+        {
+            "hidden_size": 7168,
+            "intermediate_size": 20480,
+            "num_hidden_layers": 60,
+            "num_attention_heads": 56,
+            "num_key_value_heads": 8,
+            "vocab_size": 64000,
+        },
+    ),
+]
+
+
+@pytest.mark.golden(
+    source="Publishers of the models", table="Parameters as stated, or counted where the published weights were loaded"
+)
+@pytest.mark.parametrize(("model_type", "source", "total", "config"), PUBLISHED)
+def test_counts_of_models_with_remote_code_equal_the_published_ones(model_type, source, total, config, golden):
+    parameters = load_architecture(config | {"model_type": model_type}).parameters
+    golden(source, f"{total:,}", parameters.total)
+    assert parameters.total == total
+
+
+def test_mimo_is_qwen2_with_layers_of_multi_token_prediction():
+    config = BASE | {"num_nextn_predict_layers": 1}
+    mimo, qwen = (load_architecture(config | {"model_type": name}).parameters for name in ("mimo", "qwen2"))
+    assert mimo == qwen and mimo.prediction > 0

@@ -1,6 +1,7 @@
 """Decoders with LayerNorm and a sequential attention and feed-forward block.
 
-BLOOM, MPT, GPT-Neo, StarCoder2, Persimmon, GPT-NeoX Japanese, XGLM, CTRL and the decoder form of ModernBERT.
+BLOOM, MPT, GPT-Neo, StarCoder2, Persimmon, GPT-NeoX Japanese, XGLM, CTRL, XLM, CPM-Ant and the decoder form of
+ModernBERT.
 
 Defaults are those of the configuration classes in Hugging Face transformers 5.24.
 """
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.feed_forward import FeedForward
-from costmodel.architecture.blocks.pieces import Linear, Norm
+from costmodel.architecture.blocks.pieces import Linear, Norm, Table
 from costmodel.architecture.families.classes import class_head
 from costmodel.architecture.families.heads import grouped_query_attention, heads_of
 from costmodel.architecture.families.reading import Reader, grouped, read_depth, uniform_decoder
@@ -141,6 +142,54 @@ def _ctrl(config: Config) -> Architecture:
     return uniform_decoder(config, width, depth, mixer, block, tied=True, vocabulary=246534, head_bias=True)
 
 
+def _xlm(config: Config) -> Architecture:
+    """Read XLM: BERT with a norm after the embedding, causal or not, with embeddings of languages."""
+    width = config.integer("emb_dim", "hidden_size", default=2048)
+    depth = read_depth(config, "n_layers", "num_hidden_layers")
+    heads, head_width = heads_of(config, width, "n_heads", "num_attention_heads", default=16)
+    config.require(not config.flag("asm", default=False), "asm: adaptive heads are not known here")
+    languages = config.integer("n_langs", default=1)
+    has_languages = config.flag("use_lang_emb", default=True) and languages > 1
+    mixer = Attention(
+        heads=heads,
+        kv_heads=heads,
+        head_width=head_width,
+        qkv_bias=True,
+        output_bias=True,
+        causal=config.flag("causal", default=False),
+    )
+    config.skip("sinusoidal_embeddings")  # the table has the same rows
+    block = FeedForward(inner_width=4 * width, gated=False, bias=True)
+    positions = config.integer("max_position_embeddings", default=512)
+    decoder = uniform_decoder(
+        config, width, depth, mixer, block, tied=True, vocabulary=30145, positions=positions, head_bias=True
+    )
+    tables = (Table(rows=languages, columns=width),) if has_languages else ()
+    return decoder.replace(final_norm=False, norm_bias=False, extras=(Norm(extent=width, bias=True), *tables))
+
+
+def _cpmant(config: Config) -> Architecture:
+    """Read CPM-Ant: an embedding with rows for prompts, relative positions by bucket, and a head of its own."""
+    config.skip("position_bias_max_distance", "tie_word_embeddings")
+    width, depth = config.integer("hidden_size", default=4096), read_depth(config, "num_hidden_layers")
+    heads = config.integer("num_attention_heads", default=32)
+    mixer = Attention(heads=heads, kv_heads=heads, head_width=config.integer("dim_head", default=128))
+    block = FeedForward(inner_width=config.integer("dim_ff", default=10240), gated=True)
+    prompts = config.integer("prompt_types", default=32) * config.integer("prompt_length", default=32)
+    segments = config.integer("segment_types", default=32)
+    buckets = segments**2 + config.integer("position_bias_num_buckets", default=512)
+    return Architecture(
+        width=width,
+        layers=(Layer(mixer=mixer, feed_forward=block, count=depth),),
+        vocabulary=config.integer("vocab_size", default=30720),
+        tied=False,
+        extras=(
+            Table(rows=prompts + segments, columns=width),
+            Norm(extent=buckets * heads, belongs_to="attention"),
+        ),
+    )
+
+
 def _modernbert_decoder(config: Config) -> Architecture:
     config.skip("max_position_embeddings", "sliding_window")
     width, depth = config.integer("hidden_size", default=768), read_depth(config, "num_hidden_layers")
@@ -174,6 +223,7 @@ def _modernbert_decoder(config: Config) -> Architecture:
 
 READERS: dict[str, Reader] = {
     "bloom": _bloom,
+    "cpmant": _cpmant,
     "ctrl": _ctrl,
     "gpt_neo": _gpt_neo,
     "gpt_neox_japanese": _gpt_neox_japanese,
@@ -182,5 +232,6 @@ READERS: dict[str, Reader] = {
     "persimmon": _persimmon,
     "starcoder2": _starcoder2,
     "xglm": _xglm,
+    "xlm": _xlm,
 }
 """Readers by the `model_type` of a config."""

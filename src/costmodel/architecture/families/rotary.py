@@ -311,6 +311,7 @@ READERS: dict[str, Reader] = {
     "jais2": rotary(
         Family(bias_default=True, gated=False, norm_bias=True, mlp_bias_key="mlp_bias", mlp_bias_default=True)
     ),
+    "minicpm": rotary(Family(tied=True)),
     "ministral": rotary(Family(kv_heads=8, bias_key=False, window=4096)),
     "nanochat": rotary(Family(kv_heads=6, gated=False, norms=0, final_norm=False)),
     "nemotron": rotary(Family(head_width=128, gated=False, norm_bias=True, mlp_bias_key="mlp_bias")),

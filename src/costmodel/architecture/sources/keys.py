@@ -68,7 +68,15 @@ BOOKKEEPING = frozenset(
         # loading, precision and origin
         *("architectures", "model_type", "auto_map", "custom_pipelines", "finetuning_task", "problem_type"),
         *("id2label", "label2id", "num_labels", "return_dict", "output_attentions", "output_hidden_states"),
-        *("use_bfloat16", "tf_legacy_loss", "torchscript", "name_or_path", "is_llama_config", "transformers.js_config"),
+        *(
+            "use_bfloat16",
+            "tf_legacy_loss",
+            "torchscript",
+            "name_or_path",
+            "_from_model_config",
+            "is_llama_config",
+            "transformers.js_config",
+        ),
         *("quantization_config", "compression_config", "chunk_size_feed_forward", "pruned_heads", "ignore_index"),
         # training and serving programs: their buffers and parallelism
         *("ep_size", "pretraining_tp", "tensor_parallel_size", "tensor_parallel_shards", "context_window_size"),
