@@ -26,10 +26,9 @@ def main() -> None:
     rows = [json.loads(line) for path in sys.argv[1:] for line in Path(path).read_text(encoding="utf-8").splitlines()]
     effects = {row["type"]: row for row in rows if "shapes" in row}
     table = table_of(effects)
-    lines = [f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in table["types"].items()]
-    inert = json.dumps(table["inert"])
-    TARGET.write_text(f'{{"inert": {inert},\n"types": {{\n' + ",\n".join(lines) + "\n}}\n", encoding="utf-8")
-    print(f"{len(effects)} types, {len(table['inert'])} keys that are inert in general")
+    lines = [f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in table.items()]
+    TARGET.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    print(f"{len(effects)} types, {len(table['*']['inert'])} keys that are inert in general")
 
 
 def table_of(effects: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -37,10 +36,10 @@ def table_of(effects: dict[str, dict[str, Any]]) -> dict[str, Any]:
     inert = Counter(key for row in effects.values() for key in row["inert"])
     shapes = Counter(key for row in effects.values() for key in row["shapes"])
     general = {key for key, count in inert.items() if count >= MANY * shapes[key]}
-    types: dict[str, Any] = {}
+    table: dict[str, Any] = {"*": {"defaults": {}, "inert": sorted(general), "shapes": []}}
     for name, row in sorted(effects.items()):
         own = general - set(row["shapes"])
-        types[name] = {
+        table[name] = {
             "defaults": {
                 key: finite(value)
                 for key, value in row["defaults"].items()
@@ -50,8 +49,8 @@ def table_of(effects: dict[str, dict[str, Any]]) -> dict[str, Any]:
             "shapes": row["shapes"],
         }
         if aliases := row.get("aliases"):
-            types[name]["aliases"] = aliases
-    return {"inert": sorted(general), "types": types}
+            table[name]["aliases"] = aliases
+    return table
 
 
 def finite(value: Any) -> Any:

@@ -334,7 +334,7 @@ def test_the_class_token_is_projected_unless_left_out():
     [
         (changed("llava", vocab_size=601), "vocab_size: 601"),
         (changed("llava", vision={"model_type": "mystery"}), "vision_config.model_type: unknown tower"),
-        (changed("llava", text={"model_type": "mystery"}), "text_config.model_type: unknown family"),
+        (changed("llava", text={"model_type": "mystery"}), "text_config.model_type: no reader is known for"),
         (changed("llava", vision={"hidden_size": 1001}), "vision_config.hidden_size: 1001"),
         (changed("llava", vision={"image_size": [336, 336]}), "vision_config.image_size: must be a whole number"),
         (changed("llava", text={"hyper_layers": 3}), "text_config.hyper_layers: is not understood"),

@@ -235,3 +235,28 @@ def test_notes_are_wrapped_to_the_width_of_a_terminal(costmodel, monkeypatch, wi
     wrapped = costmodel(*options).out
     assert max(map(len, wrapped.splitlines())) <= width
     assert wrapped.split() == whole.split() and wrapped.splitlines()[:10] == whole.splitlines()[:10]
+
+
+def test_options_of_reading_a_config(costmodel, refused, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(CONFIG | {"model_type": "ours", "num_loops": 2, "architectures": ["OursHead"]}))
+    options = ("--family", "llama", "--no-strict", "--head", "none")
+    [problem] = refused("estimate", path, *OPTIONS)
+    assert "no reader is known for 'ours'" in problem and "family=TYPE" in problem
+    outcome = costmodel("estimate", path, *OPTIONS, "--family", "llama")
+    assert outcome.code == 2
+    assert "architectures: the head of" in outcome.err and "num_loops: is not understood" in outcome.err
+    doubts = cm.load_architecture(path, "llama", strict=False, head="none").unverified
+    assert len(doubts) == 3
+    estimated = costmodel("estimate", path, *OPTIONS, "--mfu", "0.4", *options)
+    assert all(f"unverified: {doubt}" in estimated.out for doubt in doubts)
+    shown = json.loads(costmodel("models", path, *options, "--json").out)
+    assert shown["unverified"] == list(doubts)
+    fits = costmodel("finetune", path, "--tokens", "1M", *options).out
+    assert "counts unverified" in fits
+    file = tmp_path / "run.toml"
+    file.write_text(
+        'architecture = "config.json"\nfamily = "llama"\nstrict = false\nhead = "none"\nmfu = 0.4\n'
+        '[recipe]\ntokens = "1T"\n[cluster]\naccelerator = "H100-SXM"\ncount = 64\n'
+    )
+    assert json.loads(costmodel("estimate", file, "--json").out)["unverified"] == list(doubts)

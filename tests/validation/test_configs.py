@@ -33,7 +33,7 @@ def test_configs_are_scored_as_equal_wrong_or_refused(folder):
     verdicts = {row["id"]: (row["equal"], row["skipped"]) for row in scored["rows"]}
     assert verdicts["good"] == (True, None)
     assert verdicts["off"][0] is False
-    assert "unknown family 'strange'" in verdicts["strange"][1]
+    assert "no reader is known for 'strange'" in verdicts["strange"][1]
     assert "cannot be read" in verdicts["absent"][1]
     assert [each["counted"] == each["expected"] for each in scored["rows"][0]["flops"]] == [True, False]
     assert [row["model"] for row in summary(scored)] == ["good", "off", "strange", "absent"]

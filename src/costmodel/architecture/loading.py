@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from costmodel.architecture.families import FAMILIES
+from costmodel.architecture.families import FAMILIES, unread_type
 from costmodel.architecture.families.classes import with_head
 from costmodel.architecture.quantization import stored_bytes
 from costmodel.architecture.sources.checked import architecture_of_weights
@@ -195,7 +195,7 @@ def from_config(
     if model_type is None:
         raise InputError("model_type: is required and missing")
     if not isinstance(model_type, str) or model_type not in FAMILIES:
-        raise InputError(_unknown_family("model_type" if family is None else "family", model_type))
+        raise InputError(unread_type("model_type" if family is None else "family", model_type))
     reader = Config(config, own if isinstance(own, str) and is_in_table(own) else model_type, head)
     if family not in (None, own):
         reader.doubt(f"model_type: {shown(own)} was read with the layout of {family!r}, as the caller said")
@@ -204,7 +204,7 @@ def from_config(
         if not reader.has_read("architectures"):
             architecture = with_head(reader, architecture)
     except InputError as error:
-        raise InputError(list(dict.fromkeys([*reader.all_problems(refuse), *error.problems]))) from None
+        raise InputError(list(dict.fromkeys([*reader.found_problems(), *error.problems]))) from None
     except (ValueError, TypeError):
         _finish(reader, refuse)  # what fails after a problem was noted is its consequence
         raise
@@ -233,16 +233,6 @@ def _finish(reader: Config, strict: bool) -> tuple[str, ...]:
         if last is not None:
             problems[last] += _STRICT
         raise InputError(problems) from None
-
-
-def _unknown_family(field: str, model_type: object) -> str:
-    """Return the message for a `model_type` without a reader: what can be done instead."""
-    return (
-        f"{field}: no reader is known for {shown(model_type)} ({len(FAMILIES)} types are read). Possible instead: "
-        "a folder or file with its weights (safetensors or GGUF), from which the tensors are counted; "
-        "family=TYPE if you know that its layout is the same as that of a known type, which marks the result as "
-        "unverified; or its counts: {'total': '7B', 'layers': 32, 'width': 4096}"
-    )
 
 
 def _is_trained_in_fp8(config: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from costmodel.budget.items import Experiments, Item, Person, Run
 from costmodel.budget.lines import CONTINGENCY_LINE, Assumption, Driver, Line, Task
 from costmodel.budget.plan import ProjectPlan
 from costmodel.budget.schedule import schedule
+from costmodel.estimation.cautions import unverified
 from costmodel.estimation.results import DRAWS
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError
@@ -261,6 +262,8 @@ class BudgetResult(rendering.Shown):
         chance = rendering.number(100 * self.covered)
         notes = [f"the lines stay within the total, contingency included, with a probability of {chance} %"]
         notes += [f"run {run.run.name!r}: {note}" for run in self._runs.values() if (note := run.estimate.note("cost"))]
+        for run in self._runs.values():
+            notes += [f"run {run.run.name!r}: unverified: {reason}" for reason in unverified(run.estimate.scenario)]
         lines = _sum(line.base for line in self.lines[:-1])
         for group, name in _SHARES.items():
             share = _sum(line.base for line in self.lines if line.group == group) / lines if lines else 0.0

@@ -76,9 +76,6 @@ class Scenario(Spec):
             recipe: RecipeLike | Sequence[RecipeLike],
             cluster: Cluster | Mapping[str, object],
             *,
-            family: str | None = ...,
-            strict: bool | None = ...,
-            head: Head | None = ...,
             prices: Rental | Mapping[str, object] = ...,
             mfu: RangeLike | None = ...,
             step_time: RangeLike | None = ...,
@@ -94,6 +91,9 @@ class Scenario(Spec):
             scope: Scope = ...,
             name: str = ...,
             seed: CountLike = ...,
+            family: str | None = ...,
+            strict: bool | None = ...,
+            head: Head | None = ...,
         ) -> None: ...
 
     architecture: ArchitectureField = Field(
@@ -102,21 +102,6 @@ class Scenario(Spec):
     )
     recipe: Stages = Field(description="How the model is trained, or a list of stages in sequence.")
     cluster: Cluster = Field(description="Accelerators and the site that they run at.")
-    family: str | None = Field(
-        default=None,
-        description="A `model_type` whose layout the config shares, where its own is not known; the estimate says that "
-        "the counts are unverified. It becomes an option of `architecture`, as the next two.",
-    )
-    strict: bool | None = Field(
-        default=None,
-        description="Whether keys of the config that are not understood are errors (default), or listed by the "
-        "estimate.",
-    )
-    head: Head | None = Field(
-        default=None,
-        description="Head of the model, where the class in the `architectures` of the config is not known; the "
-        "estimate says that it is unverified.",
-    )
     prices: Rental = Field(
         default=Rental(), description="Price of a GPU-hour: given, or looked up by provider and day."
     )
@@ -178,6 +163,21 @@ class Scenario(Spec):
     name: str = Field(default="", description="Title of the estimate.")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
         default=0, description="Seed of the random draws behind the intervals."
+    )
+    family: str | None = Field(
+        default=None,
+        description="A `model_type` whose layout the config shares, where its own is not known; the estimate says that "
+        "the counts are unverified. It becomes an option of `architecture`, as the next two.",
+    )
+    strict: bool | None = Field(
+        default=None,
+        description="Whether keys of the config that are not understood are errors (default), or listed by the "
+        "estimate.",
+    )
+    head: Head | None = Field(
+        default=None,
+        description="Head of the model, where the class in the `architectures` of the config is not known; the "
+        "estimate says that it is unverified.",
     )
 
     @model_validator(mode="before")

@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any
 
 from costmodel.architecture.specification import Architecture
+from costmodel.estimation.cautions import unverified
 from costmodel.estimation.chain import Missing
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.scenario import Scenario
@@ -349,6 +350,7 @@ def _fit(request: FitRequest, scenario: Scenario) -> Fit:
     notes += [f"{name} unknown" for name, value in (("cost", cost), ("carbon", carbon)) if value is None]
     if cost is not None and (note := result.note("cost")):
         notes.append(note)
+    notes += ["counts unverified"] if unverified(scenario) else []
     time = figures["wall_time"]
     reasons = [f"time: {time.reason}"] if isinstance(time, Missing) else []
     reasons += _constraint_violations(request, figures)

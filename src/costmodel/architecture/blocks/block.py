@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BeforeValidator, GetJsonSchemaHandler, SerializeAsAny
+from pydantic import BeforeValidator, GetJsonSchemaHandler, SerializeAsAny, WithJsonSchema
 from pydantic_core import core_schema
 
 from costmodel.foundation.errors import InputError, unknown
@@ -182,6 +182,12 @@ class _BlockJson:
 
 
 AnyBlock = Annotated[SerializeAsAny[Block], BeforeValidator(reported(read_block)), _BlockJson()]
+InnerBlock = Annotated[
+    SerializeAsAny[Block],
+    BeforeValidator(reported(read_block)),
+    WithJsonSchema({"title": "Inner block", "type": "object"}),
+]
+"""A block inside a block: its JSON schema lists no kinds, because the list would contain itself."""
 
 
 def linear(name: str, inputs: int, outputs: int, *, bias: bool = False, split: Split) -> list[Weight]:

@@ -8,6 +8,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 from costmodel.architecture.families.reading import Reader
+from costmodel.architecture.sources.keys import shown
 from costmodel.foundation.registry import Registry
 
 MODULES: dict[str, str] = {
@@ -338,3 +339,23 @@ def _problem(_: str, value: Any) -> str:
 
 FAMILIES: Registry[Reader] = Registry("model family", "costmodel.families", MODULES, _reader, _problem)
 """Readers of configs by `model_type`."""
+
+
+def unread_type(key: str, model_type: object) -> str:
+    """Return the message for a `model_type` without a reader: what can be done instead.
+
+    It names no similar type, because types of similar names often have other layouts.
+
+    Parameters
+    ----------
+    key : str
+        Where the type is stated.
+    model_type : object
+        Value given.
+    """
+    return (
+        f"{key}: no reader is known for {shown(model_type)} ({len(FAMILIES)} types are read). Possible instead: "
+        "a folder or file with its weights (safetensors or GGUF), whose tensors are counted; "
+        "family=TYPE if you know that its layout is that of another type, which marks the result as unverified; "
+        "or its counts: {'total': '7B', 'layers': 32, 'width': 4096}"
+    )

@@ -12,7 +12,7 @@ from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
-from costmodel.architecture.families import FAMILIES, projectors
+from costmodel.architecture.families import FAMILIES, projectors, unread_type
 from costmodel.architecture.families.classes import read_class
 from costmodel.architecture.families.image_towers import TOWERS, TowerReader
 from costmodel.architecture.families.projectors import Parts, Projector
@@ -112,7 +112,7 @@ def read_text(
     text.data = {**defaults, **text.data, "tie_word_embeddings": _tied(config, text, tied, either)}
     if reader is None:
         if named not in FAMILIES:
-            raise InputError(f"text_config.model_type: {unknown('family', named, FAMILIES)}")
+            raise InputError(unread_type("text_config.model_type", named))
         return FAMILIES[named](text)
     text.require(named == model_type, f"model_type: only {model_type!r} is known here; got {named!r}")
     return reader(text)

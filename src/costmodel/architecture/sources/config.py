@@ -149,6 +149,11 @@ class Config:
             raise InputError(problems)
         return (*self.doubts, *_listed([f"{finding.key}: {finding.text}" for finding in self._unknown()]))
 
+    def found_problems(self) -> list[str]:
+        """Return the problems of the keys that were read; a reader that stopped did not come to the others."""
+        inside = [f"{key}.{problem}" for key, config in self._inside for problem in config.found_problems()]
+        return [*self.problems, *inside]
+
     def all_problems(self, strict: bool = True) -> list[str]:
         """Return all problems; those of nested configs begin with the key of the config."""
         many = f"a config has at most {MOST_KEYS:,} keys; got {len(self.data):,}" if len(self.data) > MOST_KEYS else ""

@@ -1,7 +1,8 @@
 """Keys of a config that no reader reads: which of them may change the counts.
 
 `data/facts/config_keys.json` holds what one-key changes of every configuration class of Hugging Face transformers did
-to the parameters of its models: keys that change none ("inert"), keys that change some ("shapes"), and defaults.
+to the parameters of its models: keys that change none ("inert"), keys that change some ("shapes"), and defaults. Its
+entry "*" holds the keys that are inert in general.
 """
 
 from __future__ import annotations
@@ -129,21 +130,26 @@ class Facts(NamedTuple):
 @lru_cache(maxsize=1)
 def _table() -> dict[str, Any]:
     data: dict[str, Any] = json.loads((folder() / "facts" / "config_keys.json").read_bytes())
-    data["inert"] = frozenset(data["inert"])
     return data
+
+
+@lru_cache(maxsize=1)
+def inert_keys() -> frozenset[str]:
+    """Return the keys that are inert in general."""
+    return frozenset(_table()["*"]["inert"])
 
 
 @lru_cache(maxsize=1)
 def shaping_words() -> frozenset[str]:
     """Return the words of all keys that shape a type, or may shape one."""
-    listed = (key for entry in _table()["types"].values() for key in (*entry["shapes"], *entry["defaults"]))
+    listed = (key for entry in _table().values() for key in (*entry["shapes"], *entry["defaults"]))
     return frozenset(word for key in listed for word in key.lower().split("_"))
 
 
 @lru_cache(maxsize=1024)
 def facts_of(model_type: str) -> Facts:
     """Return what is known of the keys of a `model_type`; nothing of an unknown one."""
-    entry = _table()["types"].get(model_type)
+    entry = _table().get(model_type)
     if entry is None:
         return Facts(frozenset(), frozenset(), {}, {})
     same = {name: key for name, key in entry.get("aliases", {}).items() if key in _synonyms_of(name)}
@@ -156,7 +162,7 @@ def _contradiction(value: object, name: str, stated: object) -> str:
 
 def is_in_table(model_type: str) -> bool:
     """Tell whether the keys of a `model_type` are known."""
-    return model_type in _table()["types"]
+    return model_type in _table()
 
 
 def other_names(model_type: str, key: str) -> list[str]:
@@ -194,7 +200,7 @@ def find_unread(data: Mapping[str, Any], read: set[str], model_type: str) -> lis
     left = [key for key in data if key not in read and key not in off]
     if not left:
         return []
-    facts, inert = facts_of(model_type), _table()["inert"]
+    facts, inert = facts_of(model_type), inert_keys()
     found = []
     for key in left:
         if key in facts.inert and not _changes_work(key):
