@@ -1,10 +1,11 @@
 """Base of all blocks: weights, operations, cache and sharding of a block, without totals."""
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BeforeValidator, GetJsonSchemaHandler, SerializeAsAny, WithJsonSchema
+from pydantic import BeforeValidator, GetJsonSchemaHandler, SerializeAsAny
 from pydantic_core import core_schema
 
 from costmodel.foundation.errors import InputError, unknown
@@ -175,19 +176,21 @@ def read_block(value: Any) -> Any:
 
 
 class _BlockJson:
-    """Metadata of a field that holds any block: its JSON schema lists all of them."""
+    """Metadata of a field that holds any block: its JSON schema lists all of them, but not inside a block."""
+
+    _inside: ContextVar[bool] = ContextVar("inside the list of blocks", default=False)
 
     def __get_pydantic_json_schema__(self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
-        return any_kind("Block", BLOCKS.working().values(), handler)
+        if self._inside.get():
+            return {"type": "object", "description": "A block, of any kind."}
+        token = self._inside.set(True)
+        try:
+            return any_kind("Block", BLOCKS.working().values(), handler)
+        finally:
+            self._inside.reset(token)
 
 
 AnyBlock = Annotated[SerializeAsAny[Block], BeforeValidator(reported(read_block)), _BlockJson()]
-InnerBlock = Annotated[
-    SerializeAsAny[Block],
-    BeforeValidator(reported(read_block)),
-    WithJsonSchema({"title": "Inner block", "type": "object"}),
-]
-"""A block inside a block: its JSON schema lists no kinds, because the list would contain itself."""
 
 
 def linear(name: str, inputs: int, outputs: int, *, bias: bool = False, split: Split) -> list[Weight]:

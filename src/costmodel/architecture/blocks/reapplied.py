@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from costmodel.architecture.blocks.block import KIND, Block, InnerBlock, Operation, Sharding, Weight
+from costmodel.architecture.blocks.block import KIND, AnyBlock, Block, Operation, Sharding, Weight
 
 
 class Reapplied(Block):
@@ -16,7 +16,7 @@ class Reapplied(Block):
     """
 
     kind: Literal["reapplied"] = Field(default="reapplied", description=KIND)
-    block: InnerBlock = Field(description="Block whose weights are used again.")
+    block: AnyBlock = Field(description="Block whose weights are used again.")
 
     @property
     def part(self) -> str:
