@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 from costmodel.architecture.families import FAMILIES, unread_type
 from costmodel.architecture.families.classes import with_head
-from costmodel.architecture.quantization import stored_bytes
+from costmodel.architecture.quantization import quantization_of, stored_bytes
 from costmodel.architecture.sources.checked import architecture_of_weights
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.sources.foreign import ENDINGS, read_form, usual
@@ -196,7 +196,7 @@ def from_config(
         raise InputError("model_type: is required and missing")
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise InputError(unread_type("model_type" if family is None else "family", model_type))
-    reader = Config(config, own if isinstance(own, str) and is_in_table(own) else model_type, head)
+    reader = Config(_without_sizes(config), own if isinstance(own, str) and is_in_table(own) else model_type, head)
     if family not in (None, own):
         reader.doubt(f"model_type: {shown(own)} was read with the layout of {family!r}, as the caller said")
     try:
@@ -210,17 +210,22 @@ def from_config(
         raise
     unverified = _finish(reader, refuse)
     name = config.get("_name_or_path") or model_type
-    quantization = config.get("quantization_config")
-    stored = stored_bytes(architecture, quantization if isinstance(quantization, Mapping) else None)
+    quantization, unknown_size = quantization_of(config)
     length = architecture.context_length or _context_length(config)
     return architecture.replace(
         origin=_origin(reader, Options(family, strict, head)),
         name=str(name)[:200],
-        stored_bytes=stored,
+        stored_bytes=stored_bytes(architecture, quantization),
+        source=unknown_size or architecture.source,
         context_length=length,
         training_precision="fp8" if _is_trained_in_fp8(config) else None,
         unverified=unverified,
     )
+
+
+def _without_sizes(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a config without the quantization of MLX, which changes stored sizes only."""
+    return {key: value for key, value in config.items() if key != "quantization"}
 
 
 def _finish(reader: Config, strict: bool) -> tuple[str, ...]:

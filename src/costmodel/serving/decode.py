@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from costmodel.architecture.flops import count_decode_flops, count_flops
@@ -39,6 +38,8 @@ class Precision(NamedTuple):
     """Precision of the matrix products, which selects the peak of the accelerator."""
 
 
+_MOST_FP8_BITS = 8.4
+"""Bits below which a checkpoint has 8-bit floats: 8 and the scales of blocks of 32 values, up to Q8_0 of GGUF [bit]."""
 _MATRICES = frozenset({"matrix", "expert"})
 PRECISIONS: dict[str, Precision] = {
     "bf16": Precision(16.0, _MATRICES, "bf16"),
@@ -123,7 +124,9 @@ def own_precision(architecture: Architecture) -> Precision:
     quantized = sum(size for size, is_quantized in sizes if is_quantized)
     rest = PLAIN_BYTES * sum(size for size, is_quantized in sizes if not is_quantized)
     bits = 8 * (stored - rest) / max(quantized, 1)
-    return Precision(bits, _MATRICES, "fp8" if math.isclose(bits, BITS["fp8"]) else "bf16")
+    if bits < 1:  # the embedding is quantized too
+        bits = 8 * stored / architecture.parameters.total
+    return Precision(bits, _MATRICES, "fp8" if BITS["fp8"] <= round(bits, 6) < _MOST_FP8_BITS else "bf16")
 
 
 def precision_of(architecture: Architecture, precision: str) -> Precision:
