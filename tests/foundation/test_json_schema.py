@@ -41,6 +41,7 @@ ACCEPTED = [
     {},
     {"architecture": {"total": "7B", "layers": 32, "width": 4096}},
     {"architecture": BLOCKS},
+    {"architecture": 7e9},
     {"recipe": [{"tokens": 5e12}, {"kind": "lora", "tokens": "20M", "rank": "16", "targets": ["query"]}]},
     {"recipe": {"tokens": 5e12, "software": "2025"}},
     {"recipe": {"tokens": 5e12, "software": {"name": "megatron", "year": 2025, "dispatcher": "deepep"}}},
@@ -57,7 +58,7 @@ ACCEPTED = [
 ]
 REJECTED = [
     {"architecure": "llama-3.1-8b"},
-    {"architecture": 7e9},
+    {"architecture": True},
     {"recipe": {"kind": "lorra", "tokens": 1e9}},
     {"recipe": {"tokens": 1e9, "rank": 8}},
     {"recipe": {"kind": "lora", "tokens": 1e9, "rnk": 8}},

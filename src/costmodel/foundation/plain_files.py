@@ -80,7 +80,7 @@ def arguments(text: str) -> dict[str, object]:
     {'num_layers': '32', 'swiglu': True, 'lr': '1e-4'}
     """
     text = _COMMENT.sub("", text.replace("\\\n", " "))
-    variables = {name: value.strip("\"'") for name, value in _ASSIGNMENT.findall(text)}
+    variables = _variables(text)
     for _ in range(3):
         text = _VARIABLE.sub(lambda match: str(variables.get(match[1], match[2] or match[0])), text)
     found: dict[str, object] = {}
@@ -91,10 +91,24 @@ def arguments(text: str) -> dict[str, object]:
             if _FLAG.fullmatch(flag):
                 name = flag.lstrip("-").replace("-", "_")
                 found[name] = value if equals else True
+            elif word.endswith(".py"):  # the program, after the arguments of its launcher
+                name = ""
             elif name:
                 held = found[name]
                 found[name] = word if held is True else f"{held} {word}"
     return found
+
+
+def _variables(text: str) -> dict[str, str]:
+    """Return the variables that a script sets; one with a default in terms of itself has the default."""
+    variables: dict[str, str] = {}
+    for name, stated in _ASSIGNMENT.findall(text):
+        value = str(stated).strip("\"'")
+        itself = _VARIABLE.fullmatch(value)
+        if itself is not None and itself[1] == name:
+            value = str(variables.get(str(name), itself[2] or value))
+        variables[str(name)] = value
+    return variables
 
 
 def _words(line: str) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import costmodel as cm
+from costmodel.estimation.trainers.reading import is_trainer_file
 
 pytest.importorskip("yaml", reason="needs pyyaml (costmodel[yaml])")
 FOLDER = Path(__file__).parent
@@ -308,3 +309,71 @@ def test_a_json_file_is_read_without_pyyaml(tmp_path, monkeypatch):
     }  # fmt: skip
     read = cm.read_trainer_file(written(tmp_path, json.dumps(arguments), "args.json"), **GIVEN)
     assert read.scenario.recipe.batch_size == 4 * 2 * 8 and read.scenario.recipe.epochs == 2
+
+
+@pytest.mark.parametrize(
+    ("targets", "names"),
+    [
+        ("q_proj,v_proj", ("q_proj", "v_proj")),
+        ("[model.layers.0.self_attn.q_proj]", ("q_proj",)),
+        ("'model.layers.[0-9]+.self_attn.(q|k|v|o)_proj'", ("q_proj", "k_proj", "v_proj", "o_proj")),
+        ("all", ("all-linear",)),
+    ],
+)
+def test_target_modules_are_names_paths_or_patterns(tmp_path, targets, names):
+    text = f"{SMALL}adapter: lora\nlora_target_modules: {targets}\n"
+    assert cm.read_trainer_file(written(tmp_path, text), **GIVEN).scenario.recipe.targets == names
+
+
+def test_a_pattern_that_is_not_understood_is_no_guess(tmp_path):
+    text = f"{SMALL}adapter: lora\nlora_target_modules: '(linear_[12])'\n"
+    with pytest.raises(cm.InputError, match=r"recipe\.targets="):
+        cm.read_trainer_file(written(tmp_path, text), **GIVEN)
+
+
+def test_fsdp_2_keeps_weights_where_it_does_not_reshard(tmp_path):
+    for stated, zero in (("true", 3), ("false", 2)):
+        text = f"{SMALL}fsdp_version: 2\nfsdp_config:\n  reshard_after_forward: {stated}\n  offload_params: true\n"
+        layout = cm.read_trainer_file(written(tmp_path, text), **GIVEN).scenario.layout
+        assert layout.zero == zero and layout.offload_weights
+
+
+def test_no_sequence_length_of_torchtune_is_that_of_the_model(tmp_path):
+    text = (
+        (FOLDER / "torchtune_lora.yaml").read_text(encoding="utf-8").replace("max_seq_len: 2048", "max_seq_len: null")
+    )
+    read = cm.read_trainer_file(written(tmp_path, text), "H100", 2, examples=1000, lengths="60 to 400")
+    assert read.scenario.recipe.sequence_length == 131_072
+    assert any("states no sequence length" in line for line in read.assumed)
+
+
+def test_variables_and_defaults_of_a_script(tmp_path):
+    text = (FOLDER / "megatron_llama3_8b.sh").read_text(encoding="utf-8")
+    text = text.replace("TP_SIZE=2", 'TP_SIZE="${TP_SIZE:-4}"').replace("NUM_NODES=2", "NUM_NODES=${NNODES:-4}")
+    run = cm.read_trainer_file(written(tmp_path, text, "run.sh"), "H100").scenario
+    assert (run.layout.tensor, run.layout.data, run.cluster.count) == (4, 4, 32)
+
+
+def test_the_tokenizer_of_gpt_2_gives_the_vocabulary_of_megatron(tmp_path):
+    text = "--num-layers 24 --hidden-size 1024 --num-attention-heads 16 --seq-length 1024 --micro-batch-size 8 --bf16 "
+    text += "--max-position-embeddings 1024 --global-batch-size 64 --train-iters 500 --vocab-file vocab.json"
+    with pytest.raises(cm.InputError, match="vocab_size: is required and missing; add the arguments, or give --model"):
+        cm.read_trainer_file(written(tmp_path, text, "run.args"), "H100", 8)
+    read = cm.read_trainer_file(written(tmp_path, f"{text} --merge-file merges.txt", "run.args"), "H100", 8)
+    assert read.scenario.architecture.vocabulary == 50_304
+    assert read.scenario.recipe.tokens == 500 * 64 * 1024
+
+
+def test_an_interleaved_schedule_without_stages_is_none(tmp_path):
+    text = (FOLDER / "torchtitan_llama3_8b.toml").read_text(encoding="utf-8")
+    line = "pipeline_parallel_degree = 1"
+    for degree, interleave in ((1, 1), (4, 2)):
+        changed = f'pipeline_parallel_degree = {degree}\npipeline_parallel_schedule = "Interleaved1F1B"'
+        file = written(tmp_path, text.replace(line, changed), "run.toml")
+        assert cm.read_trainer_file(file, "H100", 64).scenario.layout.interleave == interleave
+
+
+def test_every_fixture_is_taken_for_a_trainers_file():
+    for path in sorted(FOLDER.glob("*.*")):
+        if path.suffix in {".yaml", ".toml", ".sh"} and not path.name.startswith("accelerate"):
+            assert is_trainer_file(path), path

@@ -27,8 +27,9 @@ SHAPE_KEYS = (
     "position_embedding_type", "swiglu", "gated_linear_unit", "normalization", "disable_bias_linear", "add_bias_linear",
     "add_qkv_bias", "qk_layernorm", "untie_embeddings_and_output_weights", "share_embeddings_and_output_weights",
     "num_experts", "num_moe_experts", "moe_router_topk", "moe_ffn_hidden_size", "moe_layer_freq",
-    "moe_shared_expert_intermediate_size", "multi_latent_attention", "q_lora_rank", "kv_lora_rank", "qk_head_dim",
-    "qk_pos_emb_head_dim", "v_head_dim",
+    "moe_shared_expert_intermediate_size", "moe_shared_expert_gate", "moe_router_num_groups", "moe_router_group_topk",
+    "multi_latent_attention", "q_lora_rank", "kv_lora_rank", "qk_head_dim", "qk_pos_emb_head_dim", "v_head_dim",
+    "use_rotary_position_embeddings", "no_position_embedding", "activation", "should_pad_vocab",
 )  # fmt: skip
 """Arguments that shape the model."""
 _OTHER_SHAPES = ("mtp_num_layers", "hybrid_override_pattern", "hybrid_layer_pattern", "hybrid_attention_ratio", "spec",
@@ -141,6 +142,7 @@ def _blocks(reader: Arguments, width: int, depth: int, gated: bool, bias: bool) 
     count = reader.whole("num_experts", "num_moe_experts", default=0, least=0)
     if not count:
         return [dense] * depth
+    groups = reader.whole("moe_router_num_groups", default=1)
     shared = reader.whole("moe_shared_expert_intermediate_size", default=0, least=0)
     experts = Experts(
         experts=count,
@@ -148,6 +150,8 @@ def _blocks(reader: Arguments, width: int, depth: int, gated: bool, bias: bool) 
         inner_width=reader.whole("moe_ffn_hidden_size", default=inner),
         gated=gated,
         bias=bias,
+        groups=groups,
+        top_groups=min(reader.whole("moe_router_group_topk", default=groups), groups),
         shared=FeedForward(inner_width=shared, gated=gated, bias=bias) if shared else None,
         shared_gate=reader.flag("moe_shared_expert_gate"),
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
+from costmodel.architecture.loading import load_architecture
 from costmodel.estimation.paths import with_changes
 from costmodel.estimation.scenario import Scenario
 from costmodel.estimation.trainers.models import known_model
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _COUNT: TypeAdapter[int] = TypeAdapter(Count)
 _REINFORCED = frozenset({"grpo", "ppo"})
+LONG = 8192
+"""Sequence length where neither file nor model state one [token]."""
 _SPEEDS = ("mfu", "gpu_hours", "step_time", "tokens_per_second", "layout")
 """Fields that replace the layout of the file."""
 _DATA_FIELDS = ("recipe.tokens", "recipe.examples", "recipe.lengths", "recipe.epochs")
@@ -96,6 +99,7 @@ def scenario_of(settings: Settings, folder: Path, given: Mapping[str, object]) -
     if not options.has("cluster.accelerator"):
         problems.append("cluster.accelerator: no trainer's file says it; give --gpu")
     sizes = _sizes(settings, options, problems)
+    _open_length(settings, model)
     if problems or sizes is None:
         raise InputError(problems)
     recipe = {"kind": settings.kind, **settings.recipe, "software": settings.software}
@@ -131,9 +135,19 @@ def _model(settings: Settings, folder: Path, options: Options, problems: list[st
             f"{settings.model_key}: the shape of {settings.model!r} is not known; give --model with a name of the "
             "catalog ('costmodel models') or a config.json"
         )
-    elif settings.model is None:
+        return None
+    if settings.model is None:
         problems.append("architecture: the file names no model; give --model")
     return settings.model
+
+
+def _open_length(settings: Settings, model: object) -> None:
+    """Take the context length of the model for a sequence length that the trainer leaves open: nothing is cut."""
+    if settings.plans or "sequence_length" in settings.recipe or not isinstance(model, str):
+        return
+    length = load_architecture(model).context_length or LONG
+    settings.recipe["sequence_length"] = length
+    settings.assume(f"examples of up to {length:,} tokens: the file states no sequence length")
 
 
 def _sizes(settings: Settings, options: Options, problems: list[str]) -> _Sizes | None:
@@ -171,6 +185,8 @@ def _trainers(settings: Settings, options: Options, count: int, problems: list[s
     own = options.number("recipe.rollout_gpus")
     if own is not None:
         return max(count - int(own), 1)
+    if "recipe.rollout_gpus" in settings.open:
+        return 1
     if settings.trained_on is None or settings.trained_on >= count:
         problems.append(
             "recipe.rollout_gpus: rollouts have GPUs of their own, and the file does not say how many; give --gpus as "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costmodel.estimation.trainers.hugging_face import read_sharding
+from costmodel.estimation.trainers.keys import EMPTY
 from costmodel.estimation.trainers.settings import Settings, read_16_bits, read_adapters, read_kernel, read_optimizer
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def read(keys: Keys, beside: Beside) -> Settings:
     _kernels(keys, settings)
     read_sharding(keys, settings, beside)
     adapters = settings.recipe.get("rank") is not None
-    settings.recipe["master_weights"] = adapters or settings.sharding in {"deepspeed", "fsdp"}
+    sharded = settings.sharding in {"deepspeed", "fsdp"} and not settings.full_16_bits
+    settings.recipe["master_weights"] = adapters or sharded
     if settings.kind == "grpo":
         settings.open["recipe.kind"] = (
             "rl: grpo of axolotl is not read; write its arguments as a TRL file, or a scenario file"
@@ -71,7 +73,7 @@ def _amounts(keys: Keys, settings: Settings) -> None:
     settings.held_out = max(keys.number("val_set_size") or 0.0, 0.0)
     read_optimizer(keys, settings, "optimizer", default="adamw_torch_fused")
     for name, field in (("sequence_parallel_degree", "context"), ("context_parallel_size", "context"),
-                        ("tensor_parallel_size", "tensor")):  # fmt: skip
+                        ("tensor_parallel_size", "tensor"), ("expert_parallel_size", "expert")):  # fmt: skip
         if degree := keys.whole(name):
             settings.layout[field] = degree
     keys.skip(
@@ -88,6 +90,15 @@ def _amounts(keys: Keys, settings: Settings) -> None:
         "dpo_use_weighting",
         "train_on_split",
         "rl_beta",
+        "kto_desirable_weight",
+        "kto_undesirable_weight",
+        "orpo_alpha",
+        "processor_type",
+        "eot_tokens",
+        "model_quantization_config",
+        "sample_packing_sequentially",
+        "curriculum_sampling",
+        "device_map",
         "type_of_model",
     )
 
@@ -142,7 +153,7 @@ def _kernels(keys: Keys, settings: Settings) -> None:
         settings.assume("no gradient checkpointing")
     on = stated in {"unsloth", "offload"} or (not isinstance(stated, str) and bool(stated)) or stated == "true"
     settings.layout["recompute"] = "full" if on else "none"
-    if stated in {"unsloth", "offload"} or keys.flag("activation_offloading"):
+    if stated in {"unsloth", "offload"} or keys.value("activation_offloading") not in EMPTY:
         settings.layout["offload_activations"] = True
     fused = (
         keys.flag("liger_fused_linear_cross_entropy"),
@@ -165,5 +176,9 @@ def _kernels(keys: Keys, settings: Settings) -> None:
         "flash_attn_fuse_mlp",
         "flash_attn_fuse_qkv",
         "unsloth_cross_entropy_loss",
+        "liger_rms_norm_gated",
+        "torch_compile_mode",
+        "fused_attn_kernel",
+        "use_kernels",
         "torch_compile_backend",
     )

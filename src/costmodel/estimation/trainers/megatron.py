@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _PARTS = ("MODEL_ARGS", "model_args", "model", "arguments", "args", "training", "train")
 """Parts of a file whose keys count as those of the file."""
 _INERT = (
+    "ENV_VARS", "TEST_TYPE", "LAUNCHER", "MODE", "METRICS", "AFTER_SCRIPT", "BEFORE_SCRIPT", "pretrained_checkpoint",
+    "use_persistent_ckpt_worker", "dist_ckpt_optim_fully_reshardable", "no_bias_gelu_fusion", "rerun_mode", "test_mode",
+    "apply_query_key_layer_scaling", "ckpt_assume_constant_structure", "use_tp_pp_dp_mapping", "async_strategy",
+    "muon_momentum", "muon_extra_scale_factor", "muon_scale_mode", "fim_data", "fim_rate", "fim_spm_rate",
+    "no_persist_layer_norm", "DDP_impl", "eod_mask_loss", "verify_integrity", "use_te", "cp_comm_type",
     "rampup_batch_size", "use_mcore_models", "transformer_impl", "manual_gc", "manual_gc_interval",
     "no_gradient_accumulation_fusion", "attention_softmax_in_fp32", "empty_unused_memory_level",
     "overlap_param_gather", "grad_reduce_in_bf16", "accumulate_allreduce_grads_in_fp32",
@@ -34,6 +39,8 @@ _INERT = (
     "mscale_all_dim", "beta_fast", "beta_slow",
 )  # fmt: skip
 """Arguments that change no figure, beside those that `Keys` knows."""
+GPT2_VOCABULARY = 50_257
+"""Vocabulary size of the tokenizer of GPT-2, whose byte pairs `--merge-file` names [1]."""
 _DISPATCHERS = {"deepep": "deepep", "hybridep": "hybridep"}
 
 
@@ -65,6 +72,8 @@ def read(keys: Keys, beside: Beside) -> Settings:
         Files that belong to it; none here.
     """
     settings = Settings(software="Megatron-LM", kind="pretraining")
+    if keys.flag("perform_rl_step"):
+        keys.refuse("perform_rl_step: reinforcement learning of Megatron-LM is not read; write a scenario file")
     _model(keys, settings)
     settings.recipe["sequence_length"] = keys.whole("seq_length", "encoder_seq_length") or 2048
     settings.micro_batch = keys.whole("micro_batch_size") or 1
@@ -85,11 +94,19 @@ def read(keys: Keys, beside: Beside) -> Settings:
 def _model(keys: Keys, settings: Settings) -> None:
     """Read the architecture from the arguments of its shape."""
     arguments = {name: keys.value(name) for name in SHAPE_KEYS if name in keys.data}
+    own = {}
+    if not keys.has("vocab_size", "padded_vocab_size") and _is_gpt2_tokenizer(keys):
+        own["vocab_size"] = GPT2_VOCABULARY
+        settings.assume(f"a vocabulary of {GPT2_VOCABULARY:,}: the tokenizer is that of GPT-2")
     try:
-        settings.model = megatron_architecture(keys.data)
+        settings.model = megatron_architecture({**keys.data, **own})
     except InputError as error:
         settings.model = arguments
         settings.open["architecture"] = f"{'; '.join(error.problems)}; add the arguments, or give --model"
+
+
+def _is_gpt2_tokenizer(keys: Keys) -> bool:
+    return keys.text("tokenizer_type", default="GPT2BPETokenizer") == "GPT2BPETokenizer" and keys.has("merge_file")
 
 
 def _numbers(keys: Keys, settings: Settings) -> None:
@@ -140,7 +157,8 @@ def _parallelism(keys: Keys, settings: Settings) -> None:
     full = keys.flag("use_torch_fsdp2") or keys.flag("use_megatron_fsdp", "use_custom_fsdp")
     strategy = keys.text("data_parallel_sharding_strategy")
     levels = {"no_shard": 0, "optim": 1, "optim_grads": 2, "optim_grads_params": 3}
-    zero = levels.get(strategy, 3) if full else int(keys.flag("use_distributed_optimizer"))
+    distributed = keys.flag("use_distributed_optimizer")
+    zero = levels.get(strategy, 3) if full else int(distributed)
     settings.layout["zero"] = zero
     settings.layout["overlap_data"] = keys.flag("overlap_grad_reduce") or full
     settings.layout["overlap_tensor"] = keys.flag("tp_comm_overlap")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -24,10 +25,12 @@ OPTIMIZERS = {
 KERNELS = {
     "flash_attention_2": "flash-2", "flash_attention_3": "latest", "sdpa": "flash-2", "eager": "unfused",
     "fa2": "flash-2", "fa3": "latest", "disabled": "unfused", "auto": "flash-2", "flex_attention": "flash-2",
-    "kernels-community/flash-attn3": "latest", "kernels-community/flash-attn": "flash-2",
-    "kernels-community/flash-attn2": "flash-2", "xformers": "flash-2",
+    "xformers": "flash-2",
 }  # fmt: skip
 """Attention kernels of layouts by the names of trainers."""
+_NAME = re.compile(r"[\w-]+")
+_ALTERNATIVES = re.compile(r"\((?:\?:)?(?P<parts>\w+(?:\|\w+)*)\)(?P<end>\w*)\$?$")
+"""The end of a pattern such as "layers.[0-9]+.self_attn.(q|k|v|o)_proj"."""
 PAIRS = frozenset({"dpo", "orpo", "simpo", "reward_model"})
 """Recipes whose examples are two sequences."""
 
@@ -76,6 +79,8 @@ class Settings:
     """Most examples that the trainer reads [1]."""
     padded_to_length: bool = False
     """Whether every example is padded to the sequence length."""
+    full_16_bits: bool = False
+    """Whether weights and states of the optimizer have 16 bits, whatever shards them."""
     plans: bool = False
     """Whether the file states no batch and no layout, so that a layout is planned."""
     assumed: list[str] = field(default_factory=list)
@@ -111,6 +116,8 @@ def read_kernel(stated: str, settings: Settings) -> None:
     word = stated.lower()
     if not word:
         settings.assume("attention of PyTorch (sdpa), the default of the models")
+    if "flash" in word:
+        word = "flash_attention_3" if "3" in word else "flash_attention_2"
     if word and word not in KERNELS:
         settings.open["layout.attention"] = (
             f"the attention kernel {stated!r} is not known; give --set layout.attention=NAME with unfused, flash-1, "
@@ -121,6 +128,9 @@ def read_kernel(stated: str, settings: Settings) -> None:
 
 def read_16_bits(keys: Keys, settings: Settings) -> bool:
     """Set the precision from the switches bf16, fp16, tf32 and fp8; return whether it is below 32 bits."""
+    if keys.data.get("bf16") == "full":
+        keys.data["bf16"] = True
+        settings.full_16_bits = True
     switches = {name: keys.flag(name) for name in ("fp8", "bf16", "fp16", "tf32", "bfloat16", "float16", "pure_bf16")}
     names = {"bfloat16": "bf16", "pure_bf16": "bf16", "float16": "fp16"}
     on = [names.get(name, name) for name, value in switches.items() if value]
@@ -139,7 +149,20 @@ def read_adapters(
     if rank is None:
         settings.assume(f"rank {default_rank} of the adapters, the default of {settings.software}")
     settings.recipe["rank"] = rank or default_rank
-    names = ["all-linear" if name in {"all", "all-linear"} else name.rpartition(".")[2] for name in targets]
+    names = [name for target in targets for name in _matrices(target)]
     settings.recipe["targets"] = list(dict.fromkeys(names)) or ["all-linear"]
+    if wrong := [name for name in names if not _NAME.fullmatch(name)]:
+        settings.open["recipe.targets"] = (
+            f'target modules: {wrong[0]!r} is not understood; give names, such as --set recipe.targets=["q_proj"]'
+        )
     if bits < 16:
         settings.recipe["quantization"] = {4: "nf4", 8: "int8"}[bits]
+
+
+def _matrices(target: str) -> list[str]:
+    """Return the names of the matrices of a target: a name, a path, or a pattern that ends in alternatives."""
+    if target in {"all", "all-linear"}:
+        return ["all-linear"]
+    if match := _ALTERNATIVES.search(target):
+        return [f"{part}{match['end']}" for part in match["parts"].split("|")]
+    return [target.rpartition(".")[2]]

@@ -9,6 +9,12 @@ if TYPE_CHECKING:
     from costmodel.estimation.trainers.settings import Settings
 
 _STRATEGIES = {"full_shard": 3, "shard_grad_op": 2, "no_shard": 0, "hybrid_shard": 3, "hybrid_shard_zero2": 2}
+_FSDP_INERT = (
+    "fsdp_version", "version", "fsdp_transformer_layer_cls_to_wrap", "transformer_layer_cls_to_wrap", "xla",
+    "xla_fsdp_v2", "state_dict_type", "final_state_dict_type", "fsdp_cpu_ram_efficient_loading",
+    "mixed_precision_policy",
+)  # fmt: skip
+"""Keys of FSDP that change no figure, beside those that `Keys` knows."""
 _NUMBERED = {"1": "full_shard", "2": "shard_grad_op", "3": "no_shard", "4": "hybrid_shard", "5": "hybrid_shard_zero2"}
 
 
@@ -26,6 +32,7 @@ def read_deepspeed(keys: Keys, settings: Settings) -> None:
     zero = keys.inner("zero_optimization")
     stage = zero.whole("stage", least=0)
     settings.layout["zero"] = stage or 0
+    zero.skip("allgather_partitions", "reduce_scatter", "ignore_unused_parameters", "elastic_checkpoint")
     if zero.flag("overlap_comm", default=True) is False:
         settings.layout["overlap_data"] = False
     for name, field in (("offload_optimizer", "offload_optimizer"), ("offload_param", "offload_weights")):
@@ -43,6 +50,7 @@ def read_deepspeed(keys: Keys, settings: Settings) -> None:
         if keys.inner(name).data.get("enabled") is True:
             settings.recipe["precision"] = name
         keys.inner(name).skip("enabled", "auto_cast")
+    keys.skip("zero_force_ds_cpu_optimizer", "prescale_gradients", "communication_data_type")
     keys.skip("optimizer", "scheduler", "activation_checkpointing", "comms_config", "monitor_config", "flops_profiler")
 
 
@@ -62,7 +70,7 @@ def read_fsdp(fsdp: tuple[str, ...], config: Keys, settings: Settings) -> None:
     named = [word for word in fsdp if word in _STRATEGIES]
     stated = config.text("fsdp_sharding_strategy", "sharding_strategy").lower()
     stated = _NUMBERED.get(stated, stated)
-    reshard = config.text("fsdp_reshard_after_forward", "reshard_after_forward").lower()
+    reshard = str(config.value("fsdp_reshard_after_forward", "reshard_after_forward")).lower()
     strategy = stated or (named[0] if named else "") or (reshard if reshard in _STRATEGIES else "")
     if strategy not in _STRATEGIES:
         strategy = "shard_grad_op" if reshard == "false" else "full_shard"
@@ -72,8 +80,7 @@ def read_fsdp(fsdp: tuple[str, ...], config: Keys, settings: Settings) -> None:
         settings.layout |= {"offload_weights": True, "offload_optimizer": True}
     if config.flag("fsdp_activation_checkpointing", "activation_checkpointing"):
         settings.layout["recompute"] = "full"
-    config.skip("fsdp_version", "version", "fsdp_transformer_layer_cls_to_wrap", "transformer_layer_cls_to_wrap")
-    config.skip("xla", "xla_fsdp_v2", "fsdp_cpu_ram_efficient_loading", "mixed_precision_policy")
+    config.skip(*_FSDP_INERT)
 
 
 def read_accelerate(keys: Keys, settings: Settings) -> None:

@@ -65,6 +65,7 @@ def read(keys: Keys, beside: Beside) -> Settings:
     keys.inner("compile").skip("components", "backend")
     training.skip("max_norm", "gc_freq", "deterministic", "data_parallel_type", "enable_cpu_offload_")
     keys.skip(
+        "quantize",
         "job",
         "metrics",
         "profiling",
@@ -139,7 +140,7 @@ def _parallelism(keys: Keys, training: Keys, settings: Settings) -> None:
     if training.flag("enable_cpu_offload"):
         settings.layout |= {"offload_weights": True, "offload_optimizer": True}
     schedule = part.text("pipeline_parallel_schedule") or older.text("pipeline_parallel_schedule")
-    if "interleaved" in schedule.lower():
+    if "interleaved" in schedule.lower() and "pipeline" in settings.layout:
         settings.layout["interleave"] = 2
         settings.assume("2 chunks of layers per pipeline stage (--set layout.interleave=NUMBER)")
     if micro := part.whole("pipeline_parallel_microbatch_size"):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _CHUNKED = ("CEWithChunkedOutputLoss", "LinearCrossEntropyLoss", "LinearCrossEntropy")
 _SIZE = re.compile(r"^(?:q?lora_|qat_)?(?P<name>.+?)(?:_instruct|_base)?$")
+_MODELS = {"llama4_scout_17b_16e": "llama-4-scout"}
+"""Models of the catalog by builder, where the builder is not their name."""
 _MATRICES = {"output_proj": "o_proj"}
 """Modules of torchtune whose matrices have another name."""
 
@@ -33,7 +35,8 @@ def read(keys: Keys, beside: Beside) -> Settings:
         settings.assume("kernels launched one by one: compile is off")
     model = keys.inner("model")
     builder = model.text("_component_").rpartition(".")[2]
-    settings.model = _SIZE.sub(r"\g<name>", builder) if builder else None
+    name = _SIZE.sub(r"\g<name>", builder)
+    settings.model = _MODELS.get(name, name) or None
     settings.kind = beside.method or _kind(keys)
     settings.micro_batch = keys.whole("batch_size") or 1
     settings.accumulation = keys.whole("gradient_accumulation_steps") or 1
@@ -53,6 +56,8 @@ def read(keys: Keys, beside: Beside) -> Settings:
     }
     _sharding(keys, settings)
     keys.inner("loss").skip("num_output_chunks", "ignore_index", "beta", "label_smoothing")
+    keys.skip("batch_size_val", "ac_mode", "ac_option", "tasks", "enable_kv_cache")
+    keys.inner("quantizer").skip("groupsize")
     keys.skip("profiler", "custom_sharded_layers", "metric_logger", "checkpointer", "max_steps_per_epoch", "epochs")
     return settings
 
@@ -75,12 +80,12 @@ def _lengths(keys: Keys, settings: Settings) -> None:
     length = tokenizer.whole("max_seq_len") or dataset.whole("max_seq_len")
     tokenizer.skip("path", "merges_file", "prompt_template", "_component_")
     dataset.skip("source", "column_map", "train_on_input", "conversation_column", "new_system_prompt", "data_files")
-    if length is None:
-        settings.open["recipe.sequence_length"] = (
-            "tokenizer.max_seq_len: is null; give --sequence-length, the length of the longest example"
-        )
-    settings.recipe["sequence_length"] = length or 2048
-    settings.recipe["packing"] = dataset.flag("packed") and settings.kind != "dpo"
+    packs = dataset.flag("packed") and settings.kind != "dpo"
+    if length is not None:
+        settings.recipe["sequence_length"] = length
+    elif packs:
+        settings.open["recipe.sequence_length"] = "tokenizer.max_seq_len: is null; give --sequence-length for packing"
+    settings.recipe["packing"] = packs
 
 
 def _adapters(model: Keys, builder: str, settings: Settings) -> None:
