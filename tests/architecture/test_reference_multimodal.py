@@ -29,7 +29,7 @@ def test_multimodal_models_equal_the_reference(row, golden):
 
 def test_the_rows_cover_each_type_twice():
     types = [row[0]["model_type"] for row in ROWS]
-    assert len(ROWS) >= 80
+    assert len(ROWS) >= 160
     assert min(types.count(name) for name in set(types)) == 2
 
 
@@ -84,3 +84,33 @@ def test_a_tower_alone_reads_its_image_in_every_sequence():
 def test_the_head_of_an_untied_model_must_have_the_vocabulary_of_its_text():
     with pytest.raises(ValueError, match="vocab_size: 601 is not that of text_config"):
         load_architecture(small("ovis2", vocab_size=601))
+
+
+def test_the_text_of_llama_vision_attends_to_all_tiles_of_the_image():
+    model = load_architecture(small("mllama"))
+    tower = model.stacks[0]
+    assert tower.tokens == (16 + 1) * 2
+    cross = [layer.mixer for layer in model.layers if layer.mixer.reads_source]
+    assert [block.source_tokens for block in cross] == [34]
+    assert not model.has_source
+
+
+def test_a_sound_of_30_seconds_is_1500_frames_pooled_by_two():
+    config = next(row[0] for row in ROWS if row[0]["model_type"] == "qwen2_audio")
+    model = load_architecture(config)
+    tower = model.stacks[0]
+    assert (tower.name, tower.tokens) == ("audio", 1500)
+    parts = flops_by_part(model, 800.0)
+    assert parts["projector"] == 2 * 750 * 1280 * 4096
+    layers = 32 * (2 * 1500 * (4 * 1280**2 + 2 * 1280 * 5120) + 2 * 2 * 1500**2 * 1280)
+    stem = 2 * 3 * (3000 * 128 * 1280 + 1500 * 1280 * 1280)
+    assert parts["audio"] == layers + stem
+
+
+def test_a_query_transformer_reads_the_tower_in_every_second_layer():
+    tower, queries = load_architecture(next(row[0] for row in ROWS if row[0]["model_type"] == "blip-2")).stacks
+    assert (tower.tokens, queries.tokens) == (257, 32)
+    reading, own = queries.layers
+    assert (reading.count, own.count) == (6, 6)
+    scores = [work.m * work.n for work in reading.also[0].operations(768, 32.0, 32.0) if work.kind == "score"]
+    assert scores == [32.0 * 257]

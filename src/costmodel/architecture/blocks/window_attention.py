@@ -31,6 +31,9 @@ class WindowAttention(HeadBlock):
     qkv_bias: bool = Field(
         default=True, description="Whether the query, key and value projections have a bias (`qkv_bias`)."
     )
+    key_bias: bool = Field(
+        default=True, description="Whether the key projection has a bias too, if `qkv_bias` is true."
+    )
 
     def weights(self, width: int) -> list[Weight]:
         inner, keys = self.heads * self.head_width, (self.kv_heads or self.heads) * self.head_width
@@ -41,7 +44,7 @@ class WindowAttention(HeadBlock):
         )
         return [
             *linear("query", width, inner, bias=self.qkv_bias, split="columns"),
-            *linear("key", width, keys, bias=self.qkv_bias, split="columns"),
+            *linear("key", width, keys, bias=self.qkv_bias and self.key_bias, split="columns"),
             *linear("value", width, keys, bias=self.qkv_bias, split="columns"),
             *linear("output", inner, width, bias=True, split="rows"),
             *table,

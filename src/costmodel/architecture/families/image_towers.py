@@ -157,8 +157,8 @@ def llama4(config: Config) -> Stack:
     return stack_of(config, shape, extras, patches + 1)
 
 
-def internvl(config: Config) -> Stack:
-    """Read a tower of InternVL: learned scales, and norms of one of two kinds."""
+def internvl(config: Config, *, bias: bool = False) -> Stack:
+    """Read a tower of InternVL: learned scales, and norms of one of two kinds; `bias` is that of queries to values."""
     shape = read_shape(config, Shape(1024, 4096, 16, 24))
     kind = config.value("norm_type") or "layer_norm"
     config.require(kind in ("layer_norm", "rms_norm"), f"norm_type: must be layer_norm or rms_norm; got {kind!r}")
@@ -167,7 +167,7 @@ def internvl(config: Config) -> Stack:
         shape,
         scaled=True,
         rms=kind == "rms_norm",
-        qkv_bias=False,
+        qkv_bias=bias,
         qkv_bias_key="attention_bias",
         qk_norm="width" if config.flag("use_qk_norm", default=False) else "none",
     )
@@ -438,6 +438,7 @@ TOWERS: dict[str, TowerReader] = {
     "kimi_k25_vision": kimi,
     "llama4_vision_model": llama4,
     "internvl_vision": internvl,
+    "qianfan_ocr_vision": lambda config: internvl(config, bias=True),
     "glm4v_vision": glm4v,
     "glm4v_moe_vision": glm4v,
     "glm_ocr_vision": glm_ocr,

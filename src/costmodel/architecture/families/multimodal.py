@@ -6,18 +6,20 @@ Defaults are those of the configuration classes in Hugging Face transformers 5.2
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.block import Block
+from costmodel.architecture.blocks.cross_attention import CrossAttention
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
-from costmodel.architecture.families import FAMILIES, projectors, unread_type
+from costmodel.architecture.families import FAMILIES, projectors, query_transformers, unread_type
 from costmodel.architecture.families.classes import read_class
 from costmodel.architecture.families.image_towers import TOWERS, TowerReader
 from costmodel.architecture.families.projectors import Parts, Projector
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
 from costmodel.architecture.families.rotary import routed
+from costmodel.architecture.families.sound_towers import SOUND_TOWERS
 from costmodel.architecture.families.towers import linear_on, read_alone
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.sources.keys import facts_of
@@ -54,27 +56,35 @@ class Join:
     text: str
     """Family of `text_config`, unless it names one."""
     tower: str
-    """Kind of `vision_config`, unless it names one."""
+    """Kind of the config of the tower, unless it names one."""
     projector: Projector = projectors.none
-    tied: bool | None = False
-    """Default of `tie_word_embeddings`; None if configs must say it."""
+    tied: bool | Literal["text"] | None = False
+    """Default of `tie_word_embeddings`; None if configs must say it, "text" if only `text_config` says it."""
     either: bool = False
     """Whether `text_config` may tie the LM head too."""
     flat: str = ""
     """Family of configs without `text_config`, whose keys of the text are at the top level."""
     only: bool = False
     """Whether the text must be of the family `text`."""
+    optional: bool = False
+    """Whether a missing config of the tower stands for the default tower."""
     copies: int = 1
     """Number of equal towers."""
+    key: str = "vision_config"
+    """Key of the config of the tower."""
+    sound: str = ""
+    """Kind of a second tower at `audio_config`; none by default."""
     width_key: str = ""
     """Key of the tower with the width of its outputs, which must be that of the text."""
 
 
-def _part(config: Config, key: str, model_type: str) -> tuple[Config, str]:
+def _part(config: Config, key: str, model_type: str, *, optional: bool = False) -> tuple[Config, str]:
     """Return the config at `key`, and its `model_type`, which defaults to the given one."""
-    config.require(config.data.get(key) is not None, f"{key}: is required and missing")
+    config.require(optional or config.data.get(key) is not None, f"{key}: is required and missing")
     part = config.inner(key)
     part.skip("is_composition")
+    if key != "text_config":
+        part.skip("tie_word_embeddings")
     named = str(part.data.get("model_type") or model_type)
     part.model_type = named if named != config.model_type else model_type  # towers once had the type of the model
     return part, named
@@ -100,7 +110,12 @@ def _tied(config: Config, text: Config, default: bool | None, either: bool) -> b
 
 
 def read_text(
-    config: Config, model_type: str, *, tied: bool | None = False, either: bool = False, reader: Reader | None = None
+    config: Config,
+    model_type: str,
+    *,
+    tied: bool | Literal["text"] | None = False,
+    either: bool = False,
+    reader: Reader | None = None,
 ) -> Architecture:
     """Read `text_config` with the reader of its family, or with `reader`.
 
@@ -109,7 +124,9 @@ def read_text(
     """
     text, named = _part(config, "text_config", model_type)
     defaults = {name: value for name, value in defaults_of(named).items() if not text.has(name)}
-    text.data = {**defaults, **text.data, "tie_word_embeddings": _tied(config, text, tied, either)}
+    text.data = {**defaults, **text.data}
+    if tied != "text":
+        text.data["tie_word_embeddings"] = _tied(config, text, tied, either)
     if reader is None:
         if named not in FAMILIES:
             raise InputError(unread_type("text_config.model_type", named))
@@ -118,12 +135,18 @@ def read_text(
     return reader(text)
 
 
-def read_tower(config: Config, model_type: str) -> tuple[Config, Stack]:
-    """Read `vision_config` as the kind of tower that it names (`model_type` unless it names one)."""
-    vision, named = _part(config, "vision_config", model_type)
-    if named not in TOWERS:
-        raise InputError(f"vision_config.model_type: {unknown('tower', named, TOWERS)}")
-    return vision, TOWERS[named](vision)
+def read_tower(
+    config: Config, model_type: str, key: str = "vision_config", *, optional: bool = False
+) -> tuple[Config, Stack]:
+    """Read the config at `key` as the kind of tower that it names (`model_type` unless it names one).
+
+    An `optional` config that is missing stands for the defaults.
+    """
+    inside, named = _part(config, key, model_type, optional=optional)
+    towers = TOWERS if key == "vision_config" else SOUND_TOWERS
+    if named not in towers:
+        raise InputError(f"{key}.model_type: {unknown('tower', named, towers)}")
+    return inside, towers[named](inside)
 
 
 def joined(text: Architecture, tower: Stack, *projector: Block | Stack) -> Architecture:
@@ -140,9 +163,12 @@ def _read(config: Config, join: Join) -> Architecture:
     else:
         reader = FAMILIES[join.text] if join.only else None
         text = read_text(config, join.text, tied=join.tied, either=join.either, reader=reader)
-    inside, tower = read_tower(config, join.tower)
+    inside, tower = read_tower(config, join.tower, join.key, optional=join.optional)
     if join.width_key:
         _check_width(inside, join.width_key, text.width)
+    config.skip("seconds_per_chunk", "position_id_per_seconds")
+    if join.sound:
+        text = joined(text, read_tower(config, join.sound, "audio_config")[1])
     for _ in range(join.copies - 1):
         text = joined(text, tower)
     return joined(text, tower, *join.projector(Parts(config, inside, tower, text)))
@@ -242,12 +268,62 @@ def _llama4_blocks(config: Config, depth: int) -> list[FeedForward | Experts]:
     return [block if index in chosen else dense for index in range(depth)]
 
 
+def _mllama(config: Config) -> Architecture:
+    """Read Llama 3.2 Vision, whose text attends to all tiles of the image."""
+    whole = _read(config, _MLLAMA)
+    tokens = whole.stacks[0].tokens
+    layers = [
+        layer.replace(mixer=layer.mixer.replace(source_tokens=tokens))
+        if isinstance(layer.mixer, CrossAttention)
+        else layer
+        for layer in whole.layers
+    ]
+    return whole.replace(layers=tuple(layers))
+
+
+_MLLAMA = Join("mllama_text_model", "mllama_vision_model", projectors.mllama)
 _LLAVA = Join("llama", "clip_vision_model", projectors.llava, either=True)
 _LLAVA_NEXT = Join("llama", "clip_vision_model", projectors.llava_next)
 _QWEN2_VL_JOIN = Join("qwen2_vl_text", "qwen2_vl_vision", either=True, flat="qwen2", width_key="hidden_size")
 _IDEFICS3 = Join("llama", "idefics3_vision", projectors.idefics3)
 _GLM4V = Join("glm4v_text", "glm4v_vision", either=True)
+_BLIP2 = Join("opt", "blip_2_vision_model", query_transformers.blip2, tied="text")
+_INSTRUCT_BLIP = Join("opt", "instructblip_vision_model", query_transformers.instruct_blip, tied="text")
+_AUDIO_FLAMINGO = Join("qwen2", "audioflamingo3_encoder", projectors.audio_layers, key="audio_config")
 JOINS: dict[str, Join] = {
+    "audioflamingo3": _AUDIO_FLAMINGO,
+    "blip-2": _BLIP2,
+    "glmasr": Join("llama", "glmasr_encoder", projectors.glm_asr, tied=True, key="audio_config"),
+    "granite_speech": Join(
+        "granite", "granite_speech_encoder", query_transformers.granite_speech, tied=True, key="encoder_config"
+    ),
+    "instructblip": _INSTRUCT_BLIP,
+    "instructblipvideo": _INSTRUCT_BLIP,
+    "kosmos-2": Join("kosmos_2_text_model", "kosmos_2_vision_model", query_transformers.kosmos2, tied="text"),
+    "lighton_ocr": Join("qwen3", "pixtral", projectors.mistral3, tied=True),
+    "mistral_large4": Join("mistral_large4_text", "pixtral", projectors.mistral3),
+    "molmo2": Join("molmo2_text", "molmo2_vision", query_transformers.molmo2),
+    "musicflamingo": _AUDIO_FLAMINGO,
+    "qianfan_ocr": Join("qwen3", "qianfan_ocr_vision", projectors.internvl),
+    "qwen2_5_omni_thinker": Join(
+        "qwen2_5_omni_text",
+        "qwen2_5_omni_vision_encoder",
+        sound="qwen2_5_omni_audio_encoder",
+        width_key="out_hidden_size",
+    ),
+    "qwen2_audio": Join("qwen2", "qwen2_audio_encoder", projectors.qwen2_audio, key="audio_config"),
+    "qwen3_asr": Join("qwen3", "qwen3_asr_encoder", projectors.qwen3_asr, tied=True, key="audio_config"),
+    "qwen3_omni_moe_thinker": Join(
+        "qwen3_omni_moe_text",
+        "qwen3_omni_moe_vision_encoder",
+        sound="qwen3_omni_moe_audio_encoder",
+        width_key="out_hidden_size",
+    ),
+    "video_llama_3": Join("qwen2", "video_llama_3_vision", projectors.video_llama3),
+    "voxtral": Join("llama", "voxtral_encoder", projectors.voxtral, key="audio_config"),
+    "voxtral_realtime": Join(
+        "voxtral_realtime_text", "voxtral_realtime_encoder", projectors.voxtral, tied=True, key="audio_config"
+    ),
     "aya_vision": Join("cohere2", "siglip_vision_model", projectors.aya_vision, tied=True),
     "cohere2_vision": Join("cohere2", "siglip_vision_model", projectors.cohere2_vision, tied=True),
     "deepseek_vl": Join("llama", "siglip_vision_model", projectors.deepseek_vl, tied=True),
@@ -264,7 +340,7 @@ JOINS: dict[str, Join] = {
     "internvl": Join("qwen2", "internvl_vision", projectors.internvl, tied=True),
     "kimi_k25": Join("deepseek_v3", "kimi_k25_vision", projectors.kimi, tied=True),
     "lfm2_vl": Join("lfm2", "siglip2_vision_model", projectors.lfm2_vl, tied=True),
-    "llama4": Join("llama4_text", "llama4_vision_model", projectors.llama4, only=True),
+    "llama4": Join("llama4_text", "llama4_vision_model", projectors.llama4, only=True, optional=True),
     "llava": _LLAVA,
     "llava_next": _LLAVA_NEXT,
     "llava_next_video": _LLAVA_NEXT,
@@ -272,7 +348,6 @@ JOINS: dict[str, Join] = {
     "minicpmv4_6": Join("qwen3_5_text", "minicpmv4_6_vision", projectors.minicpm),
     "minimax_m3_vl": Join("minimax_m3_vl_text", "minimax_m3_vl_vision", projectors.minimax_m3, either=True),
     "mistral3": Join("mistral", "pixtral", projectors.mistral3, tied=None, either=True),
-    "mllama": Join("mllama_text_model", "mllama_vision_model", projectors.mllama),
     "ovis2": Join("qwen2", "ovis2_vision", projectors.ovis2, tied=True),
     "paddleocr_vl": Join("paddleocr_vl_text", "paddleocr_vl_vision", projectors.paddleocr_vl, tied=True, either=True),
     "paligemma": Join("gemma", "siglip_vision_model", projectors.paligemma, tied=True),
@@ -305,12 +380,13 @@ def _tower_reader(reader: TowerReader) -> Reader:
 
 
 READERS: dict[str, Reader] = {
-    **{kind: _tower_reader(reader) for kind, reader in TOWERS.items()},
+    **{kind: _tower_reader(reader) for kind, reader in {**TOWERS, **SOUND_TOWERS}.items()},
     **{name: _join_reader(join) for name, join in JOINS.items()},
     "shieldgemma2": _shieldgemma2,
     "colpali": lambda config: _retriever(config, "paligemma"),
     "colqwen2": lambda config: _retriever(config, "qwen2_vl"),
     "fuyu": _fuyu,
     "llama4_text": _llama4_text,
+    "mllama": _mllama,
 }
 """Readers by the `model_type` of a config."""

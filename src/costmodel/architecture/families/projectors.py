@@ -310,3 +310,49 @@ def resampler(config: Config, width: int, patches: int) -> Stack:
     layer = Layer(mixer=mixer, feed_forward=FeedForward(inner_width=4 * width, gated=True), norms=3, count=depth)
     extras = (norm_of(width, bias=False, copies=latents + 1),)
     return Stack(name=PROJECTOR, width=width, layers=(layer,), extras=extras, tokens=latents)
+
+
+def audio_layers(parts: Parts) -> list[Block]:
+    """Read the projector of Audio Flamingo 3: two layers on pairs of tokens."""
+    bias = parts.config.flag("projector_bias", default=True)
+    parts.config.skip("audio_frame_step", "max_position_embeddings", "head_dim")
+    return two_layers(parts.tower.width, parts.text.width, parts.text.width, _pairs(parts), bias=bias)
+
+
+def qwen2_audio(parts: Parts) -> list[Block]:
+    """Read the projector of Qwen2-Audio: one layer on pairs of tokens."""
+    return [linear_on(parts.tower.width, parts.text.width, _pairs(parts), bias=True)]
+
+
+def _pairs(parts: Parts) -> int:
+    """Return the tokens of a sound after pooling by two."""
+    return max((parts.tower.tokens or 1) // 2, 1)
+
+
+def voxtral(parts: Parts) -> list[Block]:
+    """Read the projector of Voxtral: two layers without biases on four tokens."""
+    parts.config.skip("hidden_size", "audio_length_per_tok", "default_num_delay_tokens")
+    inner = parts.inside.integer("intermediate_size", default=5120)
+    joined = inner
+    if parts.config.data.get("downsample_factor") is not None:
+        joined = parts.tower.width * parts.config.integer("downsample_factor")
+    rows = max((parts.tower.tokens or 1) * parts.tower.width // joined, 1)
+    return two_layers(joined, parts.text.width, parts.text.width, rows, bias=False)
+
+
+def glm_asr(parts: Parts) -> list[Block]:
+    """Read the projector of GLM-ASR: two layers on four tokens, the first twice as wide as the text."""
+    inner = parts.inside.integer("intermediate_size", default=5120)
+    rows = max((parts.tower.tokens or 1) * parts.tower.width // inner, 1)
+    return two_layers(inner, 2 * parts.text.width, parts.text.width, rows)
+
+
+def qwen3_asr(parts: Parts) -> list[Block]:
+    """Read the projector of Qwen3-ASR: two layers on each token."""
+    outputs = parts.inside.integer("output_dim", default=3584)
+    return two_layers(parts.tower.width, parts.tower.width, outputs, parts.tower.tokens or 1)
+
+
+def video_llama3(parts: Parts) -> list[Block]:
+    """Read the projector of VideoLLaMA 3: two layers on each patch."""
+    return two_layers(parts.tower.width, parts.text.width, parts.text.width, parts.tower.tokens or 1)

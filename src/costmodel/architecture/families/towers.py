@@ -292,6 +292,7 @@ ROWS: dict[str, Tower] = {
         feed_forward_bias=False,
         skipped=("vocab_size", "head_dim"),
     ),
+    "video_llama_3_vision": Tower(Shape(768, 3072, 12, 12), image=None, positions="none"),
     "minimax_m3_vl_vision": Tower(
         Shape(1280, 5120, 16, 32),
         image=2016,

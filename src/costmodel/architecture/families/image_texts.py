@@ -1,0 +1,70 @@
+"""Text decoders that only models with images have: GLM-4V, GLM-OCR, Molmo 2, Kosmos-2.
+
+Defaults are those of the configuration classes in Hugging Face transformers 5.24.
+"""
+
+from dataclasses import replace
+
+from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.block import Block
+from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.architecture.blocks.pieces import Norm, Table
+from costmodel.architecture.families.heads import heads_of
+from costmodel.architecture.families.reading import Reader
+from costmodel.architecture.families.rotary import Family, rotary
+from costmodel.architecture.sources.config import Config
+from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer
+
+_MOLMO2 = Family(kv_heads=8, head_width=128, qk_norm="head")
+_KOSMOS2_BODY = "Kosmos2TextTransformer"
+"""Class of the text of Kosmos-2 without its LM head."""
+
+
+def _molmo2(config: Config) -> Architecture:
+    """Read the text of Molmo 2: norms of queries and keys of one of two kinds, and further rows of the embedding."""
+    kind = config.value("qk_norm_type") or "qwen3"
+    config.require(kind in ("qwen3", "olmo"), f"qk_norm_type: must be qwen3 or olmo; got {kind!r}")
+    config.skip("norm_after", "rope_scaling_layers")
+    family = replace(_MOLMO2, qk_norm="head" if kind == "qwen3" else "width")
+    text = rotary(family)(config)
+    rows = config.integer("additional_vocab_size", default=128, least=0)
+    return text.replace(extras=(*text.extras, *([Table(rows=rows, columns=text.width)] if rows else [])))
+
+
+def _kosmos2(config: Config) -> Architecture:
+    """Read the text of Kosmos-2: norms inside attention and inside the feed-forward block, sinusoidal positions."""
+    config.skip("max_position_embeddings", "add_cross_attention")
+    if config.data.get("architectures") == [_KOSMOS2_BODY]:
+        config.skip("architectures")
+    width, depth = config.integer("embed_dim", default=2048), config.integer("layers", default=24)
+    config.require(depth <= 10_000, f"layers: at most 10,000 layers are read; got {depth:,}")
+    heads, head_width = heads_of(config, width, "attention_heads", default=32)
+    config.require(not config.value("add_cross_attention"), "add_cross_attention: only false is read")
+    inner = config.integer("ffn_dim", default=8192)
+    attention = Attention(heads=heads, kv_heads=heads, head_width=head_width, qkv_bias=True, output_bias=True)
+    inside: tuple[Block, ...] = (Norm(extent=width, bias=True), Norm(extent=inner, bias=True))
+    layer = Layer(
+        mixer=attention,
+        also=inside,
+        feed_forward=FeedForward(inner_width=inner, gated=False, bias=True),
+        norm_bias=True,
+        count=min(depth, 10_000),
+    )
+    return Architecture(
+        width=width,
+        layers=(layer,),
+        vocabulary=config.integer("vocab_size", default=65037),
+        tied=config.flag("tie_word_embeddings", default=True),
+        norm_bias=True,
+        head=config.data.get("architectures") != [_KOSMOS2_BODY],
+    )
+
+
+READERS: dict[str, Reader] = {
+    "glm4v_text": rotary(Family(kv_heads=2, qkv_bias=True, bias_key=False, norms=4)),
+    "glm_ocr_text": rotary(Family(kv_heads=8, bias_key=False, norms=4)),
+    "kosmos_2_text_model": _kosmos2,
+    "molmo2_text": _molmo2,
+}
+"""Readers by the `model_type` of a config."""
