@@ -53,6 +53,19 @@ def test_a_layer_with_an_unknown_change_is_refused():
         load_architecture(config)
 
 
+def test_dory_without_head_has_no_scale_of_logits():
+    config = BASE | {"model_type": "dory", "n_input_layers": 1, "n_output_layers": 1}
+    whole, body = (load_architecture(config | {"architectures": [f"Dory{end}"]}) for end in ("ForCausalLM", "Model"))
+    assert whole.parameters.total - body.parameters.total == 128 * 64 + 128
+
+
+@pytest.mark.parametrize("name", ["XLNetForSequenceClassification", "XLNetForQuestionAnswering"])
+def test_heads_with_layers_of_their_own_are_refused(name):
+    config = {"model_type": "xlnet", "d_model": 64, "n_layer": 2, "n_head": 4, "d_inner": 96, "vocab_size": 128}
+    with pytest.raises(ValueError, match="heads of this family"):
+        load_architecture(config | {"architectures": [name]})
+
+
 def test_loops_apply_layers_again_without_their_weights():
     """HRM with 2 layers per stack: 2 × (3 + 1) runs of a stack, of which 2 have weights."""
     config = BASE | {"model_type": "hrm_text", "num_hidden_layers": 2, "head_dim": 16}

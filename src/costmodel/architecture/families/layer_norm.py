@@ -1,6 +1,6 @@
 """Decoders with LayerNorm and a sequential attention and feed-forward block.
 
-BLOOM, MPT, GPT-Neo, StarCoder2, Persimmon, GPT-NeoX Japanese, XGLM, CTRL, XLM, CPM-Ant and the decoder form of
+BLOOM, MPT, GPT-Neo, StarCoder2, Persimmon, GPT-NeoX Japanese, XGLM, CTRL, XLM, XLNet, CPM-Ant and the decoder form of
 ModernBERT.
 
 Defaults are those of the configuration classes in Hugging Face transformers 5.24.
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.pieces import Linear, Norm, Table
+from costmodel.architecture.blocks.relative_scores import RelativeScores
 from costmodel.architecture.families.classes import class_head
 from costmodel.architecture.families.heads import grouped_query_attention, heads_of
 from costmodel.architecture.families.reading import Reader, grouped, read_depth, uniform_decoder
@@ -142,12 +143,19 @@ def _ctrl(config: Config) -> Architecture:
     return uniform_decoder(config, width, depth, mixer, block, tied=True, vocabulary=246534, head_bias=True)
 
 
+def _require_plain_head(config: Config) -> None:
+    """Refuse classes whose heads have layers of their own before the labels."""
+    known = class_head(config) not in ("sequence_classification", "question_answering")
+    config.require(known, "architectures: heads of this family for sequences and answers are not known here")
+
+
 def _xlm(config: Config) -> Architecture:
     """Read XLM: BERT with a norm after the embedding, causal or not, with embeddings of languages."""
     width = config.integer("emb_dim", "hidden_size", default=2048)
     depth = read_depth(config, "n_layers", "num_hidden_layers")
     heads, head_width = heads_of(config, width, "n_heads", "num_attention_heads", default=16)
     config.require(not config.flag("asm", default=False), "asm: adaptive heads are not known here")
+    _require_plain_head(config)
     languages = config.integer("n_langs", default=1)
     has_languages = config.flag("use_lang_emb", default=True) and languages > 1
     mixer = Attention(
@@ -166,6 +174,33 @@ def _xlm(config: Config) -> Architecture:
     )
     tables = (Table(rows=languages, columns=width),) if has_languages else ()
     return decoder.replace(final_norm=False, norm_bias=False, extras=(Norm(extent=width, bias=True), *tables))
+
+
+def _xlnet(config: Config) -> Architecture:
+    """Read XLNet: attention of Transformer-XL, with scores of relative positions and of segments."""
+    config.skip("mem_len", "reuse_len", "clamp_len", "same_length", "bi_data", "use_mems_eval", "use_mems_train")
+    config.skip("untie_r", "max_position_embeddings")
+    _require_plain_head(config)
+    width = config.integer("d_model", "hidden_size", default=1024)
+    depth = read_depth(config, "n_layer", "num_hidden_layers")
+    heads, head_width = heads_of(config, width, "n_head", "num_attention_heads", default=16)
+    head_width = config.optional("d_head") or head_width
+    direction = config.value("attn_type")
+    config.require(direction in (None, "bi", "uni"), "attn_type: must be 'bi' or 'uni'")
+    mixer = Attention(heads=heads, kv_heads=heads, head_width=head_width, causal=direction == "uni")
+    # vectors that are added to queries: for content, positions and segments; and two embeddings of segments
+    positions = RelativeScores(heads=heads, head_width=head_width, vectors=5)
+    block = FeedForward(inner_width=config.integer("d_inner", default=4096), gated=False, bias=True)
+    layer = Layer(mixer=mixer, also=(positions,), feed_forward=block, norm_bias=True, count=depth)
+    return Architecture(
+        width=width,
+        layers=(layer,),
+        vocabulary=config.integer("vocab_size", default=32000),
+        tied=config.flag("tie_word_embeddings", default=True),
+        head_bias=True,
+        final_norm=False,
+        extras=(Norm(extent=width),),  # embedding of masked tokens
+    )
 
 
 def _cpmant(config: Config) -> Architecture:
@@ -233,5 +268,6 @@ READERS: dict[str, Reader] = {
     "starcoder2": _starcoder2,
     "xglm": _xglm,
     "xlm": _xlm,
+    "xlnet": _xlnet,
 }
 """Readers by the `model_type` of a config."""

@@ -9,6 +9,7 @@ from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.pieces import Norm
 from costmodel.architecture.blocks.reapplied import Reapplied
+from costmodel.architecture.families.classes import class_head
 from costmodel.architecture.families.heads import kv_heads_of
 from costmodel.architecture.families.reading import Reader, read_depth
 from costmodel.architecture.sources.config import Config
@@ -69,7 +70,7 @@ def _dory(config: Config) -> Architecture:
         vocabulary=vocabulary,
         tied=config.flag("tie_word_embeddings", default=False),
         final_norm=False,
-        extras=(Norm(extent=vocabulary, belongs_to="head"),),
+        extras=() if class_head(config) == "none" else (Norm(extent=vocabulary, belongs_to="head"),),
     )
 
 

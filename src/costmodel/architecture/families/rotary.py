@@ -51,6 +51,7 @@ class Family:
     pattern: Callable[[Config, int], list[bool]] | None = None
     """Which layers have a sliding window; None for all."""
     sinks: bool = False
+    output_gate: bool = False
     gated: bool = True
     """Whether the feed-forward blocks are gated."""
     mlp_bias_key: str = ""
@@ -81,6 +82,10 @@ def _every_fourth_full(config: Config, depth: int) -> list[bool]:
 
 def _first_of_four_full(config: Config, depth: int) -> list[bool]:
     return [bool(index % 4) for index in range(depth)]
+
+
+def _last_of_four_full(config: Config, depth: int) -> list[bool]:
+    return [bool((depth - 1 - index) % 4) for index in range(depth)]
 
 
 def _exaone_pattern(config: Config, depth: int) -> list[bool]:
@@ -147,6 +152,7 @@ def attentions_of(config: Config, family: Family, width: int, depth: int) -> lis
         qkv_bias=qkv_bias,
         output_bias=family.output_bias or output_bias,
         sinks=family.sinks,
+        output_gate=family.output_gate,
     )
     sliding = full.replace(window=window) if window is not None else full
     return [sliding if slides else full for slides in sliding_layers]
@@ -281,6 +287,7 @@ READERS: dict[str, Reader] = {
     "apertus": rotary(Family(qk_norm="head", gated=False, also=_learned_activation)),
     "arcee": rotary(Family(gated=False, mlp_bias_key="mlp_bias")),
     "bitnet": rotary(Family(kv_heads=5, also=_norms_within_blocks)),
+    "cosmos3_edge_text": rotary(Family(kv_heads=8, head_width=128, gated=False, mlp_bias_key="mlp_bias")),
     "cwm": rotary(
         Family(
             kv_heads=8,
@@ -297,11 +304,13 @@ READERS: dict[str, Reader] = {
     "ernie4_5": rotary(Family(kv_heads=2, head_width=128, tied=True, bias_keys=("use_bias",), mlp_bias_key="use_bias")),
     "exaone": rotary(Family(kv_heads=8, mlp_bias_key="mlp_bias", depth_keys=("num_hidden_layers", "num_layers"))),
     "exaone4": rotary(Family(kv_heads=32, qk_norm="head", bias_key=False, window=4096, pattern=_exaone_pattern)),
+    "granite_docling_text": rotary(Family(tied=True, kv_heads=4, mlp_bias_key="mlp_bias")),
     "granite_swa": rotary(
         Family(kv_heads=4, tied=True, mlp_bias_key="mlp_bias", window=128, pattern=_first_of_four_full, sinks=True)
     ),
     "helium": rotary(Family(kv_heads=20, head_width=128, output_bias_key=False, mlp_bias_key="mlp_bias")),
     "hunyuan_v1_dense": rotary(Family(qk_norm="head")),
+    "hunyuan_vl_text": rotary(Family(qk_norm="head", tied=True)),
     "hyperclovax": rotary(Family(mlp_bias_key="mlp_bias", post_norm_key="use_post_norm")),
     "internlm2": rotary(Family(bias_keys=("bias",), bias_default=True)),
     "internlm3": rotary(
@@ -313,6 +322,17 @@ READERS: dict[str, Reader] = {
     ),
     "minicpm": rotary(Family(tied=True)),
     "ministral": rotary(Family(kv_heads=8, bias_key=False, window=4096)),
+    "muse_glimmer_text": rotary(
+        Family(
+            kv_heads=2,
+            head_width=128,
+            norms=4,
+            output_gate=True,
+            bias_key=False,
+            window=2048,
+            pattern=_last_of_four_full,
+        )
+    ),
     "nanochat": rotary(Family(kv_heads=6, gated=False, norms=0, final_norm=False)),
     "nemotron": rotary(Family(head_width=128, gated=False, norm_bias=True, mlp_bias_key="mlp_bias")),
     "seed_oss": rotary(
