@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.gated_recurrence import GatedRecurrence
+from costmodel.architecture.blocks.indexer import Indexer
+from costmodel.architecture.blocks.kimi_delta import KimiDelta
 from costmodel.architecture.blocks.latent_attention import LatentAttention
+from costmodel.architecture.blocks.matrix_memory import MatrixMemory
+from costmodel.architecture.blocks.repeated import Repeated
+from costmodel.architecture.blocks.short_convolution import ShortConvolution
 from costmodel.architecture.flops import count_flops
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError
@@ -18,7 +24,7 @@ from costmodel.foundation.errors import InputError
 DATA = Path(__file__).parent.parent / "data"
 ROWS = [
     row
-    for name in ("experts", "latent_attention")
+    for name in ("experts", "latent_attention", "recurrent")
     for row in json.loads((DATA / f"reference_{name}.json").read_text("utf-8"))
 ]
 
@@ -36,7 +42,7 @@ def test_layouts_equal_the_reference(row, golden):
 
 def test_the_rows_cover_the_families_twice():
     types = [row[0]["model_type"] for row in ROWS]
-    assert len(ROWS) >= 80
+    assert len(ROWS) >= 110
     assert min(types.count(name) for name in set(types)) == 2
 
 
@@ -118,3 +124,37 @@ def test_gates_and_windows_of_latent_attention_are_counted():
     assert size(changed) - size(plain) == gates + (16 * (4 * 8 + 4 * 5) - 8 * 4 * 8)
     assert changed.cache(100) == (8 + 2) * 16
     assert {op.window for op in changed.operations(10, 64.0, 64.0) if op.kind == "score"} == {16}
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        Attention(heads=4, kv_heads=2, head_width=6, value_width=3, input_width=20, output_gate=True, head_gate=True),
+        GatedRecurrence(heads=2, head_width=6, channels=12, kernel=4),
+        Indexer(heads=2, head_width=6),
+        KimiDelta(heads=2, head_width=6, kernel=4, low_rank=False),
+        LatentAttention(heads=4, kv_rank=8, nope_width=6, rope_width=0, value_width=5, index_heads=2, output_gate=True),
+        MatrixMemory(heads=2, key_width=6, value_width=8),
+        ShortConvolution(kernel=3, input_width=10, bias=True),
+    ],
+    ids=lambda block: block.kind,
+)
+def test_each_matrix_of_a_block_is_multiplied_once_per_token(block):
+    matrices = sum(weight.size for weight in block.weights(10) if weight.role == "matrix")
+    products = [work for work in block.operations(10, 7.0, 7.0) if work.kind == "matmul"]
+    states = sum(work.n * work.k * work.copies for work in products if work.name in {"update", "read"})
+    assert sum(work.n * work.k * work.copies for work in products) - states == matrices
+    assert all(work.m == 7 for work in products)
+
+
+def test_shared_blocks_work_in_each_layer_and_are_counted_once():
+    config = config_of("zamba")
+    architecture = load_architecture(config)
+    shared = next(block for layer in architecture.layers for block in layer.also if isinstance(block, Attention))
+    layers = [(layer.count, block) for layer in architecture.layers for block in layer.blocks()]
+    again = [block for _, block in layers if isinstance(block, Repeated) and block.block == shared]
+    assert shared.input_width == 2 * config["hidden_size"]
+    assert again and all(block.weights(config["hidden_size"]) == [] for block in again)
+    assert again[0].operations(64, 8.0, 8.0) == shared.operations(64, 8.0, 8.0)
+    assert again[0].cache(100) == shared.cache(100) > 0
+    assert sum(count for count, block in layers if block == shared) == 1

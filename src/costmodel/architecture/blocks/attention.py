@@ -48,6 +48,10 @@ class Attention(GroupedQueryBlock):
     head_gate: bool = Field(
         default=False, description="Whether a gate with one number per head multiplies the output of the heads."
     )
+    input_width: Dimension | None = Field(
+        default=None,
+        description="Width that queries, keys and values are projected from; default: the hidden size.",
+    )
     value_width: Dimension | None = Field(
         default=None, description="Width of a value head (`v_head_dim`); default: that of a query head."
     )
@@ -61,7 +65,7 @@ class Attention(GroupedQueryBlock):
 
     def weights(self, width: int) -> list[Weight]:
         queries, keys = self.query_width, self.key_width
-        listed = self.projections(width, width, self.value_width)
+        listed = self.projections(width, self.input_width or width, self.value_width, self.input_width)
         if self.qk_norm != "none":
             whole = self.qk_norm == "width"
             listed += norm("query_norm", queries if whole else self.head_width, bias=self.qk_norm_bias)
@@ -79,14 +83,14 @@ class Attention(GroupedQueryBlock):
     def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
         queries, keys = self.query_width, self.key_width
         shape = (tokens, context, self.head_width, self.heads, self.causal, self.window, self.chunk)
-        value = self.value_width or self.head_width
+        value, inputs = self.value_width or self.head_width, self.input_width or width
         gates = [product("output_gate", tokens, width, queries)] if self.output_gate else []
         gates += [product("head_gate", tokens, width, self.heads)] if self.head_gate else []
         return [
             *gates,
-            product("query", tokens, width, queries),
-            product("key", tokens, width, keys),
-            product("value", tokens, width, self.kv_heads * value),
+            product("query", tokens, inputs, queries),
+            product("key", tokens, inputs, keys),
+            product("value", tokens, inputs, self.kv_heads * value),
             Operation("score", "score", *shape),
             Operation("attend", "value", tokens, context, value, *shape[3:]),
             product("output", tokens, self.heads * value, width),

@@ -48,14 +48,17 @@ class GroupedQueryBlock(HeadBlock):
     def sharding(self) -> Sharding:
         return grouped_queries(self.heads, self.kv_heads)
 
-    def projections(self, width: int, source_width: int, value_width: int | None = None) -> list[Weight]:
+    def projections(
+        self, width: int, source_width: int, value_width: int | None = None, query_width: int | None = None
+    ) -> list[Weight]:
         """List the query, key, value and output projections; keys and values read a source of `source_width`.
 
-        `value_width` is the width of a value head, if it differs from that of a query head.
+        `value_width` is the width of a value head, if it differs from that of a query head; queries read an input of
+        `query_width`, if it is not the hidden size.
         """
         value = value_width or self.head_width
         return [
-            *linear("query", width, self.query_width, bias=self.qkv_bias, split="columns"),
+            *linear("query", query_width or width, self.query_width, bias=self.qkv_bias, split="columns"),
             *linear("key", source_width, self.key_width, bias=self.qkv_bias and self.key_bias, split="columns"),
             *linear("value", source_width, self.kv_heads * value, bias=self.qkv_bias, split="columns"),
             *linear("output", self.heads * value, width, bias=self.output_bias, split="rows"),

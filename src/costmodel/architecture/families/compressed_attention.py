@@ -18,7 +18,10 @@ _KINDS = {"sliding_attention": 0, "compressed_sparse_attention": 4, "heavily_com
 
 
 def _ratios(config: Config, depth: int) -> list[int]:
-    """Return the compression ratio of each layer, from `compress_ratios` or from the kinds of layers."""
+    """Return the compression ratio of each layer, from `compress_ratios` or from the kinds of layers.
+
+    Without both, layers with a ratio of 4 and of 128 alternate after the first three.
+    """
     kinds = config.names("layer_types", depth, tuple(_KINDS))
     rates = config.value("compress_rates")
     usual = {kind: ratio for kind, ratio in _KINDS.items() if ratio}
@@ -26,6 +29,8 @@ def _ratios(config: Config, depth: int) -> list[int]:
     ratios = config.numbers("compress_ratios")[:depth]
     if not ratios and kinds is not None:
         return [_KINDS[kind] for kind in kinds]
+    if not ratios and config.data.get("compress_ratios") is None:
+        return [4 if index > 2 and index % 2 else 128 for index in range(depth)]
     valid = len(ratios) == depth and all(ratio in RATIOS for ratio in ratios)
     config.require(valid, f"compress_ratios: must list one of {RATIOS} for each of the {depth} layers")
     return ratios if valid else [0] * depth
@@ -55,6 +60,7 @@ def _deepseek_v4(config: Config) -> Architecture:
     mixers = [mixer_of[ratio] for ratio in ratios]
     inner = config.integer("moe_intermediate_size")
     shared = config.integer("n_shared_experts", default=1, least=0)
+    config.require(shared == 1, f"n_shared_experts: only 1 is known here; got {shared}")
     shared_experts = FeedForward(inner_width=inner * shared, gated=True) if shared else None
     experts, top_k = config.integer("n_routed_experts"), config.integer("num_experts_per_tok")
     block = routed(config, experts, top_k, inner, shared=shared_experts)

@@ -6,6 +6,7 @@ Defaults are those of the family's configuration class in Hugging Face transform
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.gated_delta import GatedDelta
@@ -13,9 +14,11 @@ from costmodel.architecture.blocks.kimi_delta import KimiDelta
 from costmodel.architecture.blocks.latent_attention import LatentAttention
 from costmodel.architecture.blocks.lightning_attention import LightningAttention
 from costmodel.architecture.families import image_towers
+from costmodel.architecture.families.latent_attention import Latent, latent_attention, latent_routing
 from costmodel.architecture.families.multimodal import read_text
 from costmodel.architecture.families.reading import Reader, grouped
 from costmodel.architecture.families.rotary import routed
+from costmodel.architecture.families.routing import Routing, blocks_of
 from costmodel.architecture.families.state_space import (
     FULL,
     LINEAR,
@@ -29,6 +32,7 @@ from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
 from costmodel.architecture.structure import Layer
 
+SLIDING = "sliding_attention"
 Blocks = Callable[[Config, int], Sequence[FeedForward | Experts]]
 
 
@@ -204,11 +208,103 @@ def _kimi_blocks(config: Config, depth: int) -> list[FeedForward | Experts]:
     return [dense if kind == "dense" else sparse for kind in listed]
 
 
+def _delta(config: Config, keys: int, values: int, key_width: int, value_width: int) -> GatedDelta:
+    """Return the gated delta rule; the numbers are the defaults of the family."""
+    linear = GatedDelta(
+        key_heads=config.optional("linear_num_key_heads") or keys,
+        value_heads=config.optional("linear_num_value_heads") or values,
+        key_width=config.optional("linear_key_head_dim") or key_width,
+        value_width=config.optional("linear_value_head_dim") or value_width,
+        kernel=config.integer("linear_conv_kernel_dim", default=4),
+    )
+    config.require(
+        linear.value_heads % linear.key_heads == 0,
+        f"linear_num_key_heads: {linear.key_heads} does not divide the {linear.value_heads} value heads",
+    )
+    return linear
+
+
+def _olmo_hybrid(config: Config) -> Architecture:
+    width, depth = read_size(config)
+    bias = config.flag("attention_bias", default=False)
+    full = read_attention(config, width, None, qk_norm="width", qkv_bias=bias, output_bias=bias)
+    heads = full.heads
+    key_width = max(int(0.75 * width / (config.optional("linear_num_key_heads") or heads)), 1)
+    given = config.optional("linear_key_head_dim") or key_width
+    linear = _delta(config, heads, heads, key_width, 2 * given)
+    mixers = _mixers(config, depth, linear, full, lambda index: index % 4 == 3 or (depth < 4 and index == depth - 1))
+    block = FeedForward(inner_width=config.integer("intermediate_size", default=11008), gated=True)
+    return assemble(config, width, grouped(mixers, [block] * depth))
+
+
+_LARA_KINDS = (LINEAR, SLIDING, LINEAR, FULL, SLIDING)
+_LARA = Routing(
+    128,
+    4,
+    ("num_experts",),
+    dense_keys=(),
+    shared_width_key="shared_expert_intermediate_size",
+    shared=512,
+    listed=False,
+    inner=512,
+)
+
+
+def _lara_mini(config: Config) -> Architecture:
+    width, depth = read_size(config)
+    bias = config.flag("attention_bias", default=False)
+    full = read_attention(config, width, 4, head_width=128, qk_norm="head", qkv_bias=bias, output_bias=bias)
+    sliding = full.replace(window=config.integer("sliding_window", default=512))
+    kinds = config.names("layer_types", depth, (LINEAR, SLIDING, FULL))
+    kinds = kinds or [_LARA_KINDS[index % 5] for index in range(depth)]
+    mixer_of: dict[str, Block] = {LINEAR: _delta(config, 8, 16, 128, 128), SLIDING: sliding, FULL: full}
+    mixers = [mixer_of[kind] for kind in kinds]
+    return assemble(config, width, grouped(mixers, blocks_of(config, _LARA, depth)), tied=True)
+
+
+_BAILING = latent_routing(
+    experts=512,
+    experts_keys=("num_local_experts", "num_experts"),
+    shared_key="num_shared_experts",
+    group_key="num_expert_group",
+    inner=768,
+    first=2,
+    group_defaults=(8, 4),
+)
+
+
+def _bailing_hybrid(config: Config) -> Architecture:
+    """Read Ling 3: Kimi delta attention, and latent attention in every sixth layer."""
+    config.skip("head_dim", "qk_head_dim", "moe_renormalize", "model_max_length", "kda_safe_gate", "kda_lower_bound")
+    config.skip("mtp_loss_scaling_factor", "n_group", "n_shared_experts")
+    require_untied(config)
+    width, depth = read_size(config)
+    full = latent_attention(config, Latent(_BAILING, query_rank=None, options={"head_gate": True}))
+    linear = KimiDelta(
+        heads=config.integer("linear_num_heads", default=full.heads),
+        head_width=config.integer("linear_head_dim", "head_dim", default=128),
+        kernel=config.integer("linear_conv_kernel_dim", "short_conv_kernel_size", default=4),
+        low_rank=False,
+    )
+    period = config.integer("layer_group_size", default=6)
+    mixers = _mixers(config, depth, linear, full, lambda index: (index + 1) % period == 0)
+    blocks = blocks_of(config, _BAILING, depth)
+    predicted = config.integer("num_nextn_predict_layers", "num_mtp_layers", default=1, least=0)
+    last = Layer(mixer=full, feed_forward=blocks[-1]) if predicted else None
+    layers = grouped(mixers, blocks)
+    return assemble(config, width, layers, prediction_layers=predicted, prediction_layer=last)
+
+
 READERS: dict[str, Reader] = {
     "qwen3_next": _qwen3_next,
     "qwen3_5": _qwen3_5,
     "qwen3_5_moe": _qwen3_5_moe,
     "minimax": _minimax,
     "kimi_linear": _kimi_linear,
+    "olmo_hybrid": _olmo_hybrid,
+    "lara_mini": _lara_mini,
+    "bailing_hybrid": _bailing_hybrid,
+    "qwen3_5_text": lambda config: _qwen_text(config, 4, _qwen3_5_blocks),
+    "qwen3_5_moe_text": lambda config: _qwen_text(config, 2, _qwen3_5_experts),
 }
 """Readers by the `model_type` of a config."""

@@ -52,9 +52,10 @@ class Routing:
     inner_of_shared_key: str = ""
     """Key of the inner width of one shared expert; "" for that of a routed one."""
     groups: bool = False
-    """Whether `n_group` and `topk_group` limit the routing."""
+    """Whether the groups at `group_key`, and `topk_group` of them, limit the routing."""
+    group_key: str = "n_group"
     group_defaults: tuple[int, int] = (1, 1)
-    """Defaults of `n_group` and `topk_group`."""
+    """Defaults of the groups and of those that a token may be routed to."""
     inner: int | None = None
     """Default of the inner width of a routed expert."""
     dense: int | None = None
@@ -85,7 +86,7 @@ def experts_of(config: Config, routing: Routing, bias: bool = False) -> Experts:
         shared = width * config.integer(routing.shared_key, default=routing.shared, least=0)
     elif routing.shared_width_key:
         shared = config.integer(routing.shared_width_key, default=routing.shared, least=0)
-    groups = config.integer("n_group", default=routing.group_defaults[0]) if routing.groups else 1
+    groups = config.integer(routing.group_key, default=routing.group_defaults[0]) if routing.groups else 1
     top_groups = config.integer("topk_group", default=routing.group_defaults[1]) if routing.groups else 1
     return routed(
         config,

@@ -46,7 +46,7 @@ def require_untied(config: Config) -> None:
 
 
 def read_attention(
-    config: Config, width: int, kv_heads: int, head_width: int | None = None, **options: Any
+    config: Config, width: int, kv_heads: int | None, head_width: int | None = None, **options: Any
 ) -> Attention:
     """Return softmax attention; `kv_heads` and `head_width` are the defaults of the family."""
     heads = config.integer("num_attention_heads")
@@ -61,7 +61,8 @@ def read_attention(
     return Attention(heads=heads, kv_heads=min(kv_heads, heads), head_width=head_width, **options)
 
 
-def _step_rank(config: Config, key: str, width: int) -> int:
+def step_rank(config: Config, key: str, width: int) -> int:
+    """Return the rank of the projection to the step sizes: a sixteenth of the hidden size, or the number at `key`."""
     return -(-width // 16) if config.value(key) in (None, "auto") else config.integer(key)
 
 
@@ -80,7 +81,7 @@ def _original_keys(config: Config) -> None:
     config.require(config.flag("rms_norm", default=True), "rms_norm: only true is known")
 
 
-def _groups(config: Config, heads: int, *keys: str, default: int) -> int:
+def groups_of(config: Config, heads: int, *keys: str, default: int) -> int:
     """Return the groups of the heads of a Mamba-2 block."""
     groups = config.integer(*keys, default=default)
     config.require(heads % groups == 0, f"{keys[-1]}: {groups} groups do not divide the {heads} heads")
@@ -93,7 +94,7 @@ def _mamba(config: Config) -> Architecture:
     mixer = Mamba(
         inner_width=_expanded(config, width),
         state_width=config.integer("state_size", default=16),
-        step_rank=_step_rank(config, "time_step_rank", width),
+        step_rank=step_rank(config, "time_step_rank", width),
         kernel=config.integer("conv_kernel", default=4),
         bias=config.flag("use_bias", default=False),
         convolution_bias=config.flag("use_conv_bias", default=True),
@@ -111,7 +112,7 @@ def _mamba2(config: Config) -> Architecture:
         heads=heads,
         head_width=config.integer("head_dim", default=64),
         state_width=config.integer("state_size", default=128),
-        groups=_groups(config, heads, "n_groups", default=8),
+        groups=groups_of(config, heads, "n_groups", default=8),
         kernel=config.integer("conv_kernel", default=4),
         input_bias=bias,
         output_bias=bias,
@@ -148,7 +149,7 @@ def _jamba(config: Config) -> Architecture:
     mamba = Mamba(
         inner_width=config.integer("mamba_expand", default=2) * width,
         state_width=config.integer("mamba_d_state", default=16),
-        step_rank=_step_rank(config, "mamba_dt_rank", width),
+        step_rank=step_rank(config, "mamba_dt_rank", width),
         kernel=config.integer("mamba_d_conv", default=4),
         bias=config.flag("mamba_proj_bias", default=False),
         convolution_bias=config.flag("mamba_conv_bias", default=True),
@@ -192,7 +193,7 @@ def _falcon_h1(config: Config) -> Architecture:
         heads=heads,
         head_width=head_width,
         state_width=config.integer("mamba_d_state", default=256),
-        groups=_groups(config, heads, "mamba_n_groups", default=1),
+        groups=groups_of(config, heads, "mamba_n_groups", default=1),
         kernel=config.integer("mamba_d_conv", default=4),
         input_bias=config.flag("mamba_proj_bias", default=False),
         output_bias=config.flag("projectors_bias", default=False),
@@ -208,7 +209,7 @@ _NEMOTRON = {"M": LINEAR, "E": "moe", "*": FULL, "-": "mlp"}
 _LEGACY = {"mamba": LINEAR, "attention": FULL}
 
 
-def _current(listed: list[Any]) -> list[str]:
+def current_kinds(listed: list[Any]) -> list[str]:
     """Return kinds of layers by their current names."""
     return [_LEGACY.get(str(kind), str(kind)) for kind in listed]
 
@@ -224,7 +225,7 @@ def _nemotron_kinds(config: Config) -> list[str]:
     if not isinstance(listed, list) or not 1 <= len(listed) <= 10_000:
         config.require(False, "hybrid_override_pattern: is required, or layers_block_type, for 1 to 10,000 layers")
         return []
-    kinds = _current(listed)
+    kinds = current_kinds(listed)
     unknown = sorted(set(kinds) - set(_NEMOTRON.values()))
     config.require(not unknown, f"{key}: unknown kinds of layer {', '.join(unknown)}; known: {', '.join(_NEMOTRON)}")
     config.require(depth in {None, len(kinds)}, f"{key}: gives {len(kinds)} layers, num_hidden_layers {depth}")
@@ -247,7 +248,7 @@ def _nemotron_h(config: Config) -> Architecture:
             heads=heads,
             head_width=config.integer("mamba_head_dim", default=64),
             state_width=config.integer("ssm_state_size", default=128),
-            groups=_groups(config, heads, "mamba_n_groups", "n_groups", default=8),
+            groups=groups_of(config, heads, "mamba_n_groups", "n_groups", default=8),
             kernel=config.integer("mamba_d_conv", "conv_kernel", default=4),
             input_bias=bias,
             output_bias=bias,
@@ -270,7 +271,7 @@ def _nemotron_prediction_layers(config: Config) -> int:
     predicted = config.integer("num_nextn_predict_layers", default=0, least=0)
     config.require(predicted <= 1, f"num_nextn_predict_layers: at most 1 is known for this model_type; got {predicted}")
     pattern, listed = config.value("mtp_hybrid_override_pattern"), config.value("mtp_layers_block_type")
-    names = _current(listed) if isinstance(listed, list) else [FULL, "moe"]
+    names = current_kinds(listed) if isinstance(listed, list) else [FULL, "moe"]
     supported = pattern in (None, "*E") and names == [FULL, "moe"]
     config.require(supported or not predicted, "mtp_layers_block_type: only attention followed by moe is known")
     return min(predicted, 1)
@@ -290,6 +291,7 @@ def _nemotron_experts(config: Config, bias: bool) -> Experts:
 
 READERS: dict[str, Reader] = {
     "mamba": _mamba,
+    "falcon_mamba": _mamba,
     "mamba2": _mamba2,
     "rwkv": _rwkv,
     "jamba": _jamba,
