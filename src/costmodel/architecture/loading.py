@@ -15,7 +15,9 @@ from costmodel.architecture.families.classes import with_head
 from costmodel.architecture.quantization import quantization_of, stored_bytes
 from costmodel.architecture.sources.checked import architecture_of_weights
 from costmodel.architecture.sources.config import Config
+from costmodel.architecture.sources.counted import architecture_of_tensors
 from costmodel.architecture.sources.foreign import ENDINGS, read_form, usual
+from costmodel.architecture.sources.framework import FRAMEWORK, tensors_of_config
 from costmodel.architecture.sources.keys import UNKNOWN, check_extent, is_in_table, shown
 from costmodel.architecture.sources.weights import SUFFIXES, Weights, weights_at
 from costmodel.architecture.specification import Architecture
@@ -81,7 +83,7 @@ def load_architecture(
         Megatron-LM as a file, a text or a list, or `{"config": source, "family": ..., "strict": ..., "head": ...}`:
         a source with the options below
     family : a `model_type` whose layout the config shares, where its own is not known; the result is marked
-        as unverified
+        as unverified. "transformers" counts the model that Hugging Face transformers builds (extra `hub`)
     strict : whether a key that is not understood is an error (the default); with False it is listed in `unverified`
     head : "lm", "none", "sequence_classification", "token_classification", "question_answering" or "reward",
         where the class in `architectures` is not known; the result is marked as unverified
@@ -189,6 +191,8 @@ def from_config(
         return Architecture.from_data(config)
     if (form := read_form(config)) is not None:
         return form if isinstance(form, Architecture) else from_config(form, family, strict=strict, head=head)
+    if family == FRAMEWORK:
+        return _of_framework(config)
     refuse = strict is not False
     own = config.get("model_type")
     model_type = own if family is None else family
@@ -220,6 +224,18 @@ def from_config(
         context_length=length,
         training_precision="fp8" if _is_trained_in_fp8(config) else None,
         unverified=unverified,
+    )
+
+
+def _of_framework(config: Mapping[str, Any]) -> Architecture:
+    """Return the architecture of the model that transformers builds from a config."""
+    architecture = architecture_of_tensors(tensors_of_config(config), config, str(config.get("model_type")))
+    quantization, unknown_size = quantization_of(config)
+    plain = all(isinstance(value, (str, int, float, list)) for value in config.values())
+    return architecture.replace(
+        origin={"config": dict(config), "family": FRAMEWORK} if plain else None,
+        stored_bytes=stored_bytes(architecture, quantization),
+        source="; ".join(part for part in (architecture.source, unknown_size) if part),
     )
 
 

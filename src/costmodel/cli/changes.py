@@ -15,7 +15,11 @@ Changes = Annotated[
     list[str] | None, typer.Option("--set", help="Set a field: path=value, such as cluster.count=512; repeatable.")
 ]
 Family = Annotated[
-    str | None, typer.Option(help="model_type whose layout the config shares; the counts are then unverified.")
+    str | None,
+    typer.Option(
+        help="model_type whose layout the config shares; the counts are then unverified. 'transformers' counts the "
+        "model that transformers builds (extra hub)."
+    ),
 ]
 Strict = Annotated[
     bool | None,
