@@ -47,6 +47,11 @@ def test_doge_with_experts_is_refused():
         load_architecture(BASE | {"model_type": "doge", "is_moe": True})
 
 
+def test_heads_of_another_width_than_a_square_output_are_refused():
+    with pytest.raises(ValueError, match="head_dim: the heads are 128 wide"):
+        load_architecture(BASE | {"model_type": "helium", "head_dim": 32})
+
+
 def test_a_layer_with_an_unknown_change_is_refused():
     config = BASE | {"model_type": "gemma4_text", "per_layer_config": {"1": {"intermediate_size": 48}}}
     with pytest.raises(ValueError, match="per_layer_config"):

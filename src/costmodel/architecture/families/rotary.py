@@ -254,6 +254,13 @@ def _norms_within_blocks(config: Config, width: int, attention: Attention) -> tu
     return Norm(extent=width), Norm(extent=config.integer("intermediate_size"))
 
 
+def _square_output(config: Config, width: int, attention: Attention) -> tuple[Block, ...]:
+    """Require heads as wide as the hidden state, because the output projection is square."""
+    problem = f"head_dim: the heads are {attention.query_width} wide, but hidden_size is {width}; they must be equal"
+    config.require(attention.query_width == width, problem)
+    return ()
+
+
 def _dynamic_mask(config: Config, width: int, attention: Attention) -> tuple[Block, ...]:
     """Return the gate of the dynamic mask of Doge, and the learned scales of its residual connections."""
     experts = config.flag("is_moe", default=False)
@@ -308,7 +315,9 @@ READERS: dict[str, Reader] = {
     "granite_swa": rotary(
         Family(kv_heads=4, tied=True, mlp_bias_key="mlp_bias", window=128, pattern=_first_of_four_full, sinks=True)
     ),
-    "helium": rotary(Family(kv_heads=20, head_width=128, output_bias_key=False, mlp_bias_key="mlp_bias")),
+    "helium": rotary(
+        Family(kv_heads=20, head_width=128, output_bias_key=False, mlp_bias_key="mlp_bias", also=_square_output)
+    ),
     "hunyuan_v1_dense": rotary(Family(qk_norm="head")),
     "hunyuan_vl_text": rotary(Family(qk_norm="head", tied=True)),
     "hyperclovax": rotary(Family(mlp_bias_key="mlp_bias", post_norm_key="use_post_norm")),
