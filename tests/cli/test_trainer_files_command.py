@@ -38,3 +38,14 @@ def test_a_wrong_kind_of_file_names_its_command(refused, tmp_path):
     assert refused("estimate", "llama-3.1-8b", "--method", "dpo") == [
         "--method is for trainers' files; llama-3.1-8b is none"
     ]
+
+
+def test_a_params_json_is_a_model_and_a_yaml_file_no_scenario(costmodel, refused, tmp_path):
+    params = {"dim": 2048, "n_layers": 16, "n_heads": 32, "n_kv_heads": 8, "vocab_size": 128256, "multiple_of": 256,
+              "ffn_dim_multiplier": 1.5}  # fmt: skip
+    (tmp_path / "params.json").write_text(json.dumps(params), encoding="utf-8")
+    given = ("--tokens", "1B", "--gpu", "H100", "--gpus", 8, "--json")
+    printed = json.loads(costmodel("estimate", tmp_path / "params.json", *given).out)
+    assert printed["scenario"]["architecture"] == str(tmp_path / "params.json")
+    assert "read_trainer_file" in refused("compare", FOLDER / "unsloth.yaml", FOLDER / "unsloth.yaml")[0]
+    assert refused("finetune", FOLDER / "unsloth.yaml", "--tokens", "1M")

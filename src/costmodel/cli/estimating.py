@@ -159,14 +159,14 @@ def _scenario(what: str, changes: dict[str, Any], beside: dict[str, Any]) -> tup
     from costmodel.estimation.trainers.reading import is_trainer_file, read_trainer_file
 
     file = Path(what)
-    if file.is_file() and is_trainer_file(file):
+    if is_trainer_file(file):
         trainer_file = read_trainer_file(file, **beside, changes=changes)
         return trainer_file.scenario, trainer_file
     if wrong := [f"--{name} is for trainers' files; {what} is none" for name, value in beside.items() if value]:
         raise InputError(wrong)
     if file.suffix in {".toml", ".json"} and file.is_file():
         data = read(file, {})
-        if file.suffix == ".toml" or "model_type" not in data:
+        if file.suffix == ".toml" or (set(data) & set(Scenario.model_fields) and "model_type" not in data):
             return Scenario.from_data(with_changes(data, changes)), None
     data = with_changes({"architecture": what}, changes)
     if file.suffix in _FILES and not file.is_file():

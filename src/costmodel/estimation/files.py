@@ -67,6 +67,11 @@ def _with_base(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def _parsed(path: Path) -> dict[str, Any]:
+    if path.suffix.lower() in {".yaml", ".yml", ".sh", ".args"}:
+        raise InputError(
+            f"{path}: a scenario file ends in .toml or .json; the file of a trainer is read by 'costmodel estimate' "
+            "and by read_trainer_file, whose scenario can be saved"
+        )
     content = read_bytes(path, MAX_BYTES)
     try:
         data = json.loads(content) if path.suffix == ".json" else tomllib.loads(content.decode("utf-8"))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_BYTES = 300_000
+MAX_YAML_BYTES = 100_000
 MAX_ALIASES = 20
 """Most aliases (`*name`) of a YAML file [1]; a file of few lines with many can stand for terabytes."""
 MAX_NODES = 50_000
@@ -42,8 +43,8 @@ def parsed(path: Path) -> dict[str, object]:
     InputError
         If the file cannot be read, is too large, or holds no table of keys.
     """
-    content = read_bytes(path, MAX_BYTES)
     kind = SUFFIXES.get(path.suffix.lower(), "")
+    content = read_bytes(path, MAX_YAML_BYTES if kind == "YAML" else MAX_BYTES)
     try:
         text = content.decode("utf-8-sig")
         if kind == "YAML":
@@ -125,11 +126,14 @@ def _yaml(text: str, path: Path) -> object:
             f"{path} is a YAML file, which needs pyyaml: pip install 'costmodel[yaml]', or convert the file to JSON"
         ) from None
     try:
-        aliases = 0
+        aliases = depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             aliases += isinstance(event, yaml.AliasEvent)
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if aliases > MAX_ALIASES:
                 raise InputError(f"{path} has more than {MAX_ALIASES} aliases, the limit for YAML files")
+            if depth > MAX_DEPTH:
+                raise InputError(f"{path} is nested too deeply; at most {MAX_DEPTH} levels are read")
         loaded: object = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not a YAML file: {_short(error)}") from None

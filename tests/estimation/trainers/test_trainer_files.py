@@ -1,12 +1,16 @@
 """Trainers' files: each becomes the scenario that a person writes for the same run, with equal memory and time."""
 
+import copy
 import json
+import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import costmodel as cm
 from costmodel.estimation.trainers.reading import is_trainer_file
+from costmodel.foundation.plain_files import parsed
 
 pytest.importorskip("yaml", reason="needs pyyaml (costmodel[yaml])")
 FOLDER = Path(__file__).parent
@@ -287,7 +291,7 @@ def test_yaml_bombs_and_broken_files_are_refused(tmp_path):
         ("- 1\n- 2", "must hold a table of keys; got list"),
         ("", "got nothing"),
         ("!!python/object/apply:os.system ['true']", "not a YAML file"),
-        ("x: " + "y" * 400_000, "larger than 0.3 MB"),
+        ("x: " + "y" * 400_000, "larger than 0.1 MB"),
         ("some: thing\n", "is of no known trainer"),
     ):
         with pytest.raises(cm.InputError) as raised:
@@ -377,3 +381,44 @@ def test_every_fixture_is_taken_for_a_trainers_file():
     for path in sorted(FOLDER.glob("*.*")):
         if path.suffix in {".yaml", ".toml", ".sh"} and not path.name.startswith("accelerate"):
             assert is_trainer_file(path), path
+
+
+JUNK = (None, True, -1, 0, 3.7, 1e300, "", "auto", "x" * 300, "$HOME", "nan", "inf", [], [1], ["a", None], {}, {"a": 1},
+        {"stage": 3}, "1_000", [[[]]], "\x00", "(a|b)*$", {"device": []})  # fmt: skip
+
+
+def places(data, path=()):
+    """Yield the paths of all keys of nested data."""
+    for key, value in data.items():
+        yield (*path, key)
+        if isinstance(value, dict):
+            yield from places(value, (*path, key))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_wrong_values_at_any_key_are_refused_or_read(name, tmp_path):
+    options, _ = CASES[name]
+    original, chosen = parsed(FOLDER / name), random.Random(name)
+    for round_number in range(60):
+        data = copy.deepcopy(original)
+        *outer, last = chosen.choice(list(places(data)))
+        inside = data
+        for key in outer:
+            inside = inside[key]
+        inside[last] = chosen.choice(JUNK)
+        file = written(tmp_path, json.dumps(data), f"{round_number}.json")
+        with suppress(cm.CostModelError):  # any other error is a defect
+            assert cm.read_trainer_file(file, **options).scenario
+
+
+def test_saved_arguments_of_transformers_use_no_fsdp_unless_they_say_so(tmp_path):
+    saved = {
+        "per_device_train_batch_size": 4, "gradient_accumulation_steps": 1, "num_train_epochs": 2, "max_steps": -1,
+        "bf16": True, "fp16": False, "optim": "adamw_torch_fused", "gradient_checkpointing": True, "fsdp": [],
+        "deepspeed": None,
+        "fsdp_config": {"min_num_params": 0, "xla": False, "xla_fsdp_v2": False, "xla_fsdp_grad_ckpt": False},
+        "adam_beta1": 0.9, "label_smoothing_factor": 0.0, "neftune_noise_alpha": None, "seed": 42,
+    }  # fmt: skip
+    file = written(tmp_path, json.dumps(saved), "training_args.json")
+    read = cm.read_trainer_file(file, "H100", 8, examples=100, lengths=300, changes={"architecture": "qwen2.5-0.5b"})
+    assert read.scenario.layout.zero == 0 and read.not_understood == ()

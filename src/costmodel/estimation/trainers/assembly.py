@@ -90,9 +90,10 @@ def scenario_of(settings: Settings, folder: Path, given: Mapping[str, object]) -
         With every problem: values that neither the file nor the options give, and options that contradict it.
     """
     options = Options(given)
-    for name in ("sequence_length", "packing", "kind"):
-        if (value := options.values.get(f"recipe.{name}")) is not None:
-            settings.recipe[name] = value
+    if (length := options.number("recipe.sequence_length")) is not None:
+        settings.recipe["sequence_length"] = int(length)
+    if isinstance(packing := options.values.get("recipe.packing"), bool):
+        settings.recipe["packing"] = packing
     problems = [text for field, text in settings.open.items() if not options.has(field)]
     data: dict[str, object] = {}
     model = _model(settings, folder, options, problems)

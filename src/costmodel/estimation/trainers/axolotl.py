@@ -151,9 +151,9 @@ def _kernels(keys: Keys, settings: Settings) -> None:
     stated = keys.value("gradient_checkpointing")
     if stated is None:
         settings.assume("no gradient checkpointing")
-    on = stated in {"unsloth", "offload"} or (not isinstance(stated, str) and bool(stated)) or stated == "true"
+    on = stated in ("unsloth", "offload") or (not isinstance(stated, str) and bool(stated)) or stated == "true"
     settings.layout["recompute"] = "full" if on else "none"
-    if stated in {"unsloth", "offload"} or keys.value("activation_offloading") not in EMPTY:
+    if stated in ("unsloth", "offload") or keys.value("activation_offloading") not in EMPTY:
         settings.layout["offload_activations"] = True
     fused = (
         keys.flag("liger_fused_linear_cross_entropy"),

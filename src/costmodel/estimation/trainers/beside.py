@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from costmodel.estimation.trainers.settings import Settings
 
 
+def is_file(path: Path) -> bool:
+    """Return whether a file exists; a text that cannot be a path is none.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 @dataclass
 class Beside:
     """What is given beside a trainer's file, and the keys of the files that were read with it."""
@@ -41,7 +54,7 @@ class Beside:
         if not isinstance(stated, str) or not stated.strip():
             return None
         for path in self._candidates(stated):
-            if path.is_file():
+            if is_file(path):
                 return self._opened(path, "deepspeed")
         settings.sharding = "deepspeed"
         settings.open["layout.zero"] = (
@@ -59,7 +72,7 @@ class Beside:
         named = keys.inner("deepspeed_config").text("deepspeed_config_file")
         if named and self.deepspeed_path is None:
             near = Path(self.accelerate_path).parent / named
-            self.deepspeed_path = str(near if near.is_file() else next(iter(self._candidates(named))))
+            self.deepspeed_path = str(near if is_file(near) else next(iter(self._candidates(named))))
 
     def _candidates(self, stated: str) -> list[Path]:
         """Return where a file may be: as it is written, from the folder of the trainer's file and those above it."""

@@ -13,7 +13,7 @@ from costmodel.estimation.trainers.settings import (
     read_kernel,
     read_optimizer,
 )
-from costmodel.estimation.trainers.sharding import read_deepspeed, read_fsdp
+from costmodel.estimation.trainers.sharding import FSDP_SIGNS, read_deepspeed, read_fsdp
 
 if TYPE_CHECKING:
     from costmodel.estimation.trainers.beside import Beside
@@ -127,10 +127,12 @@ def read_sharding(keys: Keys, settings: Settings, beside: Beside) -> None:
     stated = keys.value("deepspeed")
     if (config := beside.deepspeed(stated, settings)) is not None:
         read_deepspeed(config, settings)
-    words = keys.words("fsdp")
-    if [word for word in words if word.lower() not in {"false", "true"}] or keys.has("fsdp_config", "fsdp_version"):
-        read_fsdp(words, keys.inner("fsdp_config"), settings)
-        keys.skip("fsdp_version")
+    words = tuple(word for word in keys.words("fsdp") if word.lower() not in {"false", "true"})
+    config = keys.inner("fsdp_config")
+    if words or config.has(*FSDP_SIGNS) or keys.has("fsdp_version"):
+        read_fsdp(words, config, settings)
+    config.skip("min_num_params", "xla_fsdp_grad_ckpt")
+    keys.skip("fsdp_version", "fsdp_min_num_params")
     settings.layout.setdefault("zero", 0)
 
 
@@ -205,7 +207,7 @@ def _recompute(keys: Keys, settings: Settings, unsloth: bool) -> None:
     else:
         on = stated == "unsloth" or keys.flag("gradient_checkpointing" if not unsloth else "use_gradient_checkpointing")
     settings.layout["recompute"] = "full" if on else "none"
-    if unsloth and on and stated in {None, "unsloth"}:
+    if unsloth and on and stated in (None, "unsloth"):
         settings.layout["offload_activations"] = True
 
 

@@ -33,7 +33,7 @@ _INERT = re.compile(
     r"loss_watchdog_.*|unskip_.*|train_split.*|shuffle_.*|temperature|top_[kp]|reward_funcs|reward_weights|scale_rewards|"
     r"system_prompt|task|task_type|finetuned_from|merge_.*|no_masked_softmax_fusion|norm_epsilon|print_args|"
     r"enable_(?:color|wandb|tensorboard|checkpoint)|text_field|(?:eos|pad|bos)_token|use_swanlab|use_otel.*|otel_.*|export_.*|infer_backend|predict_with_generate|"
-    r"cosine_.*|average_tokens_across_devices|low_cpu_mem_usage|prompt|max_new_tokens|num_labels|train_file|validation_file|preprocessing_.*"
+    r"cosine_.*|average_tokens_across_devices|low_cpu_mem_usage|prompt|max_new_tokens|num_labels|project|length_column_name|skip_memory_metrics|train_sampling_strategy|train_file|validation_file|preprocessing_.*"
 )
 """Keys that change no figure, by their name: data, logging, saving, evaluation, schedules and numbers of the optimizer,
 names, and addresses of machines."""

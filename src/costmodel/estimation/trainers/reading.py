@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.estimation.trainers import axolotl, hugging_face, llama_factory, megatron, peft, torchtitan, torchtune
 from costmodel.estimation.trainers.assembly import scenario_of
-from costmodel.estimation.trainers.beside import Beside
+from costmodel.estimation.trainers.beside import Beside, is_file
 from costmodel.estimation.trainers.keys import Keys
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.plain_files import SCRIPTS, SUFFIXES, parsed
@@ -236,8 +236,10 @@ def is_trainer_file(path: Path) -> bool:
     Parameters
     ----------
     path : Path
-        An existing file.
+        A file that may not exist.
     """
+    if not is_file(path):
+        return False
     suffix = path.suffix.lower()
     if SUFFIXES.get(suffix) == "YAML" or suffix in SCRIPTS:
         return True

@@ -9,6 +9,12 @@ if TYPE_CHECKING:
     from costmodel.estimation.trainers.settings import Settings
 
 _STRATEGIES = {"full_shard": 3, "shard_grad_op": 2, "no_shard": 0, "hybrid_shard": 3, "hybrid_shard_zero2": 2}
+FSDP_SIGNS = tuple(
+    f"{prefix}{name}"
+    for prefix in ("", "fsdp_")
+    for name in ("sharding_strategy", "reshard_after_forward", "offload_params", "activation_checkpointing", "version")
+)
+"""Keys that only a configuration of FSDP in use has."""
 _FSDP_INERT = (
     "fsdp_version", "version", "fsdp_transformer_layer_cls_to_wrap", "transformer_layer_cls_to_wrap", "xla",
     "xla_fsdp_v2", "state_dict_type", "final_state_dict_type", "fsdp_cpu_ram_efficient_loading",
