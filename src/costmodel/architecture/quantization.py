@@ -16,13 +16,13 @@ BITS = {
     "mxfp8": 8.25,
     "nvfp4": 4.5,
     "bitsandbytes_8bit": 8.0,
-    "bitsandbytes_4bit": 4.5,
-    "bitsandbytes_4bit_double": 4.127,
+    "bitsandbytes_4bit": 4.127,
+    "bitsandbytes_4bit_single": 4.5,
     "bitnet": 2.0,
 }
 """Bits per quantized weight with its scales. mxfp4 and mxfp8 have an 8-bit scale for 32 values (OCP Microscaling v1.0),
-nvfp4 one for 16 values (NVIDIA, "Introducing NVFP4", 2025). NF4 has a 32-bit scale for 64 values, or with double
-quantization 4 + 8/64 + 32/(64 × 256) bits (Dettmers et al. 2023, arXiv 2305.14314). bitnet has four ternary weights in
+nvfp4 one for 16 values (NVIDIA, "Introducing NVFP4", 2025). NF4 has a 32-bit scale for 64 values (single), or with
+double quantization 4 + 8/64 + 32/(64 × 256) bits (Dettmers et al. 2023, arXiv 2305.14314). bitnet has four ternary weights in
 a byte (transformers 5.24, integrations/bitnet.py)."""
 SCALE_BITS = 16
 """Bits of the scale of a group [bit]: AutoGPTQ, AutoAWQ, AutoRound, compressed-tensors, MLX and torchao store fp16 or
@@ -84,7 +84,7 @@ def _fp8(settings: Mapping[str, Any]) -> float:
 def _bitsandbytes(settings: Mapping[str, Any]) -> float:
     if not settings.get("load_in_4bit"):
         return BITS["bitsandbytes_8bit"]
-    return BITS["bitsandbytes_4bit_double" if settings.get("bnb_4bit_use_double_quant") else "bitsandbytes_4bit"]
+    return BITS["bitsandbytes_4bit" if settings.get("bnb_4bit_use_double_quant") else "bitsandbytes_4bit_single"]
 
 
 def _compressed(settings: Mapping[str, Any]) -> float:
