@@ -41,6 +41,14 @@ def test_the_class_determines_the_head(name, head):
     assert total(architectures=[name], id2label={"0": "a", "1": "b", "2": "c"}) == BODY + head
 
 
+def test_a_class_of_the_text_model_has_no_towers():
+    config = {"model_type": "mllama", "architectures": ["MllamaForCausalLM"]}
+    text = {key: value for key, value in LLAMA.items() if key != "model_type"} | {"cross_attention_layers": [1]}
+    whole = config | {"text_config": text, "vision_config": {}, "architectures": ["MllamaForConditionalGeneration"]}
+    assert cm.load_architecture(whole).stacks
+    assert cm.load_architecture(whole | {"architectures": ["MllamaForCausalLM"]}).stacks == ()
+
+
 def test_the_head_of_an_untied_opt_reads_the_width_of_its_embedding():
     """OPT-350m with a classifier: 331,196,416 parameters without a head, by transformers on the meta device."""
     config = {
@@ -81,6 +89,7 @@ def test_a_told_head_that_the_class_says_too_is_no_doubt():
         {"num_loops": 0, "gate_width": None, "shared_heads": []},
         {"n_embd": 64, "n_layer": 2, "n_head": 4},
         {"moe_frequency": 1},
+        {"output_gate_type": "swish"},
         {"use_sliding_window": False, "sliding_window": 16, "max_window_layers": 1},
         {"attn_dropout_rate_of_ours": 0.1, "unsloth_fixed": True, "auto_map": {"AutoModel": "x"}},
     ],

@@ -372,7 +372,6 @@ ALIASES = {
     "granite4_vision_text": "llama",
     "mimo": "qwen2",
     "kimi_k2": "deepseek_v3",
-    "paddleocr_vl_text": "ernie4_5",
     "qwen2_5_omni_text": "qwen2",
     "paddleocr_vl_text": "ernie4_5",
     "qwen2_5_vl_text": "qwen2",

@@ -33,6 +33,8 @@ CLASSES: dict[str, Head] = {
 """Heads of classes whose name says less, in the remote code of their checkpoints."""
 TWO_LAYER_SCORES = {"Qwen2ForRewardModel": 1, "Qwen2ForProcessRewardModel": 2}
 """Scores of classes whose head is two linear layers, as in the remote code of Qwen2.5-Math-RM-72B and -PRM-7B."""
+TEXT_ONLY = frozenset({"MllamaForCausalLM"})
+"""Classes of models with towers that hold the text model alone."""
 _ENDINGS: dict[str, tuple[str, ...]] = {
     "lm": ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM"),
     "none": ("Model",),
@@ -105,6 +107,9 @@ def with_head(config: Config, decoder: Architecture) -> Architecture:
         config.doubt(_named_by_caller(told, listed))
     head = own if told is None else told
     config.require(head is not None, f"architectures: the head of {shown(listed)} is not known; known: {_known()}")
+    if told is None and names and names[0] in TEXT_ONLY:
+        config.skip("architectures")
+        return decoder.replace(stacks=())
     if head in (None, "lm"):
         return decoder
     config.skip("architectures")

@@ -103,6 +103,8 @@ SYNONYMS = (
 """Names of one quantity in configs of different libraries."""
 SWITCHES = {"use_sliding_window": ("sliding_window", "max_window_layers")}
 """Keys without effect where the switch in front of them is false."""
+ACTIVATIONS = frozenset({"gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "relu2", "sigmoid", "silu", "swish", "tanh"})
+"""Values that name an activation without parameters."""
 _EVERY_LAYER = ("_freq", "_frequency", "_interval", "_step")
 """Endings of keys that choose each n-th layer; 1 chooses all layers, as a reader without the key does."""
 UNKNOWN = "is not understood for this model_type and may change the counts"
@@ -228,6 +230,8 @@ def _finding(key: str, data: Mapping[str, Any], read: set[str], facts: Facts, is
         text = f"{shown(value)} changes the shape of this family; costmodel reads no model where it is not {default}"
         return Finding(key, "shapes", text)
     if value in _OFF or (value == 1 and key.endswith(_EVERY_LAYER)):
+        return None
+    if isinstance(value, str) and value in ACTIVATIONS:
         return None
     words = set(key.lower().split("_"))
     named = words & INERT_WORDS or key.endswith(INERT_ENDS) or key.startswith("rope_")
