@@ -1,7 +1,8 @@
 """Parameters of encoders and encoder-decoders equal those of the reference implementation.
 
-Reference: Hugging Face transformers 5.24 on the meta device; `tests/data/reference_encoders.json` and others hold
-[config, total, active, embedding] of the default of each type, of a small model, and of the classes of some types.
+Reference: Hugging Face transformers 5.24 on the meta device. `tests/data/reference_encoders.json`,
+`reference_images.json` and `reference_sound.json` hold [config, total, active, embedding] of the default of each type,
+of a small model, and of the classes of some types.
 """
 
 import json
@@ -14,7 +15,11 @@ from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError
 
 DATA = Path(__file__).parent.parent / "data"
-ROWS = [row for name in ("encoders",) for row in json.loads((DATA / f"reference_{name}.json").read_text("utf-8"))]
+ROWS = [
+    row
+    for name in ("encoders", "images", "sound")
+    for row in json.loads((DATA / f"reference_{name}.json").read_text("utf-8"))
+]
 SMALL = {"hidden_size": 64, "num_attention_heads": 4, "intermediate_size": 96}
 
 
@@ -31,7 +36,7 @@ def test_encoders_equal_the_reference(row, golden):
 
 def test_the_rows_cover_each_family_twice():
     types = [row[0]["model_type"] for row in ROWS]
-    assert len(set(types)) >= 65
+    assert len(set(types)) >= 120
     assert min(types.count(name) for name in set(types)) >= 2
 
 

@@ -148,7 +148,7 @@ def test_a_similarity_is_scaled_and_shifted():
         ("swin", "SwinModel", SWIN, {"image_size": 16}, "window_size"),
         ("convnext", "ConvNextModel", CONV, {"depths": [1, 2]}, "depths"),
         ("convnext", "ConvNextModel", CONV, {"num_stages": 4}, "num_stages"),
-        ("wav2vec2", "Wav2Vec2ForXVector", WAVES, {}, "architectures"),
+        ("wav2vec2", "Wav2Vec2ForSomething", WAVES, {}, "architectures"),
         ("wav2vec2", "Wav2Vec2Model", WAVES, {"add_adapter": True}, "add_adapter"),
         ("wav2vec2", "Wav2Vec2Model", WAVES, {"num_feat_extract_layers": 3}, "num_feat_extract_layers"),
         ("wav2vec2", "Wav2Vec2Model", WAVES, {"conv_stride": [5, 4]}, "conv_stride"),

@@ -182,6 +182,7 @@ def join(
     decoder: Sequence[Layer] | None = None,
     outside: Sequence[Block] = (),
     frames: int | None = None,
+    tied: bool = True,
 ) -> Architecture:
     """Return the encoder-decoder of a config.
 
@@ -198,10 +199,12 @@ def join(
         Blocks of the encoder outside its layers, beside its norms.
     frames : int, optional
         Tokens of an encoder of sound.
+    tied : bool
+        Whether the head shares the weights of the embedding; the other is refused.
     """
     ending, width = pair.ending, pair.width
-    tied = config.flag("tie_word_embeddings", default=True)
-    config.require(tied, "tie_word_embeddings: only a tied head is read")
+    known = config.flag("tie_word_embeddings", default=tied) == tied
+    config.require(known, f"tie_word_embeddings: only {str(tied).lower()} is read")
     norm = Norm(extent=width, bias=True)
     extras: list[Block] = [norm] if family.embedding_norm else []
     sound = frames is not None
@@ -223,7 +226,7 @@ def join(
         layers=tuple(decoder or [pair.decoder]),
         vocabulary=config.integer("vocab_size", default=family.vocabulary),
         positions=pair.rows,
-        tied=True,
+        tied=tied,
         head=ending in (_GENERATES, "MTModel", "ForCausalLM"),
         final_norm=family.final_norm,
         norm_bias=True,
@@ -315,14 +318,12 @@ def _led(config: Config) -> Architecture:
 
 def _fsmt(config: Config) -> Architecture:
     """Read FSMT: vocabularies of source and target, and a head of its own."""
-    config.skip("langs", "tie_word_embeddings")
+    config.skip("langs", "vocab_size")
     family = FAMILIES["fsmt"]
     pair = read_sides(config, family)
-    config.require(not config.flag("tie_word_embeddings", default=False), "tie_word_embeddings: only false is read")
     source, target = (config.integer(f"{side}_vocab_size", default=family.vocabulary) for side in ("src", "tgt"))
-    plain = Config({key: value for key, value in config.data.items() if key != "tie_word_embeddings"})
-    read = join(plain, family, pair, outside=[Table(rows=source, columns=pair.width)])
-    return read.replace(vocabulary=target, tied=False, head=True)
+    read = join(config, family, pair, tied=False, outside=[Table(rows=source, columns=pair.width)])
+    return read.replace(vocabulary=target, head=True)
 
 
 def _trocr(config: Config) -> Architecture:

@@ -1,17 +1,16 @@
-"""Image encoders, alone or with a text encoder, one reader per layout.
+"""Image encoders whose stages have falling resolution, one reader per layout.
 
 Defaults are those of the configuration classes in Hugging Face transformers 5.24. A sequence is one image of the
-size in the config; for CLIP and SigLIP it is an image and a text of full length.
+size in the config.
 """
 
 from costmodel.architecture.blocks.block import Block
-from costmodel.architecture.blocks.contrast import Contrast
-from costmodel.architecture.blocks.cross_attention import CrossAttention
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.pieces import Convolution, Linear, Norm, Table
 from costmodel.architecture.blocks.window_attention import WindowAttention
-from costmodel.architecture.families.classes import count_labels, full_attention, read_class, read_lengths, read_number
-from costmodel.architecture.families.reading import Reader, read_depth
+from costmodel.architecture.families.classes import read_class, read_lengths, read_number
+from costmodel.architecture.families.image_encoders import classifier, grid, patch_embedding
+from costmodel.architecture.families.reading import Reader
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
 from costmodel.architecture.structure import Layer, Stack
@@ -19,169 +18,15 @@ from costmodel.architecture.structure import Layer, Stack
 _STAGES = ("out_features", "out_indices", "stage_names", "encoder_stride")
 
 
-def _pair(config: Config, key: str, default: int) -> tuple[int, int]:
-    """Return height and width at `key`: one number for both, or two."""
-    if not isinstance(config.value(key), list):
-        side = config.integer(key, default=default)
-        return side, side
-    listed = config.numbers(key)
-    valid = len(listed) == 2 and min(listed) > 0
-    config.require(valid, f"{key}: must be a number above 0, or two of them; got {listed}")
-    return (listed[0], listed[1]) if valid else (default, default)
-
-
-def _grid(config: Config, image: int, patch: int, *, padded: bool = False) -> tuple[tuple[int, int], int]:
-    """Return the patches of an image along its height and width, and the elements of one patch."""
-    (high, wide), (tall, broad) = _pair(config, "image_size", image), _pair(config, "patch_size", patch)
-    config.require(high >= tall and wide >= broad, "image_size: must not be smaller than patch_size")
-    if padded:
-        return (-(-high // tall), -(-wide // broad)), tall * broad
-    return (max(high // tall, 1), max(wide // broad, 1)), tall * broad
-
-
-def _classifier(config: Config, width: int) -> Linear:
-    return Linear(inputs=width, outputs=count_labels(config), bias=True, rows=1, belongs_to="head")
-
-
-def _patches(config: Config, width: int, places: int, elements: int, *, bias: bool = True) -> Convolution:
-    channels = config.integer("num_channels", default=3)
-    return Convolution(inputs=channels, outputs=width, kernel=elements, places=places, bias=bias)
-
-
-def _vit(config: Config) -> Architecture:
-    name = read_class(config, ["ViTModel", "ViTForImageClassification"])
-    config.skip("encoder_stride")
-    width, (grid, elements) = config.integer("hidden_size", default=768), _grid(config, 224, 16)
-    places = grid[0] * grid[1]
-    bias = config.flag("qkv_bias", default=True)
-    mixer = full_attention(config, width, config.integer("num_attention_heads", default=12), qkv_bias=bias)
-    block = FeedForward(inner_width=config.integer("intermediate_size", default=3072), gated=False, bias=True)
-    pooled = config.optional("pooler_output_size") or width
-    pooler = Linear(inputs=width, outputs=pooled, bias=True, rows=1, belongs_to="head")
-    return Architecture(
-        width=width,
-        layers=(Layer(mixer=mixer, feed_forward=block, norm_bias=True, count=read_depth(config, "num_hidden_layers")),),
-        positions=places + 1,
-        tokens=places + 1,
-        norm_bias=True,
-        extras=(
-            _patches(config, width, places, elements),
-            Norm(extent=width),
-            pooler if name == "ViTModel" else _classifier(config, width),
-        ),
-    )
-
-
-def _dinov2(config: Config) -> Architecture:
-    name = read_class(config, ["Dinov2Model", "Dinov2ForImageClassification"])
-    config.skip(*_STAGES, "reshape_hidden_states", "apply_layernorm", "layerscale_value")
-    width, (grid, elements) = config.integer("hidden_size", default=768), _grid(config, 224, 14)
-    places = grid[0] * grid[1]
-    bias = config.flag("qkv_bias", default=True)
-    mixer = full_attention(config, width, config.integer("num_attention_heads", default=12), qkv_bias=bias)
-    inner, gated = width * config.integer("mlp_ratio", default=4), config.flag("use_swiglu_ffn", default=False)
-    if gated:
-        inner = (inner * 2 // 3 + 7) // 8 * 8
-    layer = Layer(
-        mixer=mixer,
-        also=(Norm(extent=width, copies=2),),
-        feed_forward=FeedForward(inner_width=inner, gated=gated, bias=True),
-        norm_bias=True,
-        count=read_depth(config, "num_hidden_layers"),
-    )
-    vectors = 2 if config.flag("use_mask_token", default=True) else 1
-    classifies = name == "Dinov2ForImageClassification"
-    return Architecture(
-        width=width,
-        layers=(layer,),
-        positions=places + 1,
-        tokens=places + 1,
-        norm_bias=True,
-        extras=(
-            _patches(config, width, places, elements),
-            Norm(extent=width, copies=vectors),
-            *([_classifier(config, 2 * width)] if classifies else []),
-        ),
-    )
-
-
-def _tower_layer(config: Config, width: int, heads: int, inner: int, *, causal: bool = False) -> Layer:
-    mixer = full_attention(config, width, config.integer("num_attention_heads", default=heads), causal=causal)
-    block = FeedForward(inner_width=config.integer("intermediate_size", default=inner), gated=False, bias=True)
-    depth = 12 if config.value("num_hidden_layers") is None else read_depth(config, "num_hidden_layers")
-    return Layer(mixer=mixer, feed_forward=block, norm_bias=True, count=depth)
-
-
-def _pooling(width: int, layer: Layer) -> list[Block]:
-    """Return the pooling head of SigLIP for images: cross-attention of a learned query, and a feed-forward block."""
-    block, mixer = layer.feed_forward, layer.mixer
-    inner, heads = getattr(block, "inner_width", 1), getattr(mixer, "heads", 1)
-    pooling = CrossAttention(
-        heads=heads, kv_heads=heads, head_width=max(width // heads, 1), queries=1, qkv_bias=True, output_bias=True
-    )
-    up = Linear(inputs=width, outputs=inner, bias=True, rows=1)
-    down = Linear(inputs=inner, outputs=width, bias=True, rows=1)
-    return [Norm(extent=width), pooling, Norm(extent=width, bias=True), up, down]
-
-
-def _text_and_image(config: Config, family: str) -> Architecture:
-    """Read CLIP or SigLIP: the text encoder is the main stack, the image encoder a tower."""
-    read_class(config, [f"{family}Model"])
-    clip = family == "CLIP"
-    text, image = (config.inner(_newest(config, key)) for key in ("text_config", "vision_config"))
-    for side in (text, image):
-        side.skip("projection_dim", "no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "tie_word_embeddings")
-    joint = config.integer("projection_dim", default=512) if clip else 0
-    width, wide = text.integer("hidden_size", default=512 if clip else 768), image.integer("hidden_size", default=768)
-    length = text.integer("max_position_embeddings", default=77 if clip else 64)
-    grid, elements = _grid(image, 224, 32 if clip else 16)
-    places = grid[0] * grid[1]
-    positions = places + 1 if clip else places
-    tower = _tower_layer(image, wide, 12, 3072)
-    norm = Norm(extent=wide, bias=True)
-    outside: list[Block] = [_patches(image, wide, places, elements, bias=not clip), Table(rows=positions, columns=wide)]
-    if clip:
-        outside += [Norm(extent=wide), norm, norm, Linear(inputs=wide, outputs=joint, rows=1)]
-        head = Linear(inputs=width, outputs=joint, rows=1, belongs_to="head")
-        contrast = Contrast(encoding_width=joint)
-    else:
-        image.require(image.flag("vision_use_head", default=True), "vision_use_head: only true is read")
-        outside += [norm, *_pooling(wide, tower)]
-        outputs = text.optional("projection_size") or width
-        text.require(outputs == wide, f"projection_size: {outputs} is not the width of the image tower ({wide})")
-        contrast = Contrast(encoding_width=outputs, bias=True)
-        head = Linear(inputs=width, outputs=outputs, bias=True, rows=1, belongs_to="head")
-    return Architecture(
-        width=width,
-        layers=(_tower_layer(text, width, 8 if clip else 12, 2048 if clip else 3072, causal=clip),),
-        vocabulary=text.integer("vocab_size", default=49408 if clip else 32000),
-        positions=length,
-        tokens=length,
-        tied=True,
-        head=False,
-        norm_bias=True,
-        extras=(head, contrast),
-        stacks=(Stack(name="vision", width=wide, layers=(tower,), extras=tuple(outside), tokens=positions),),
-    )
-
-
-def _newest(config: Config, key: str) -> str:
-    """Return the key of a tower: `KEY_dict` of older configs takes precedence."""
-    older = f"{key}_dict"
-    if config.value(older) is None:
-        return key
-    config.skip(key)
-    return older
-
-
-def _swin(config: Config) -> Architecture:
-    name = read_class(config, ["SwinModel", "SwinForImageClassification"])
-    config.skip(*_STAGES, "num_layers", "hidden_size", "path_norm")
+def _swin(config: Config, prefix: str = "Swin", *, second: bool = False) -> Architecture:
+    """Read Swin, or with `second` its version 2, which computes the bias of relative positions by a small network."""
+    name = read_class(config, [f"{prefix}Model", f"{prefix}ForImageClassification"])
+    config.skip(*_STAGES, "num_layers", "hidden_size", "path_norm", "pretrained_window_sizes")
     base, depths = config.integer("embed_dim", default=96), read_lengths(config, "depths", (2, 2, 6, 2))
     heads = read_lengths(config, "num_heads", (3, 6, 12, 24), len(depths))
     window, bias = config.integer("window_size", default=7), config.flag("qkv_bias", default=True)
     ratio = read_number(config, "mlp_ratio", 4.0, least=0.1, most=100.0)
-    (high, wide), elements = _grid(config, 224, 4, padded=True)
+    (high, wide), elements = grid(config, 224, 4, padded=True)
     stacks: list[Stack] = []
     for stage, (depth, stage_heads) in enumerate(zip(depths, heads, strict=True)):
         width = base * 2**stage
@@ -193,23 +38,36 @@ def _swin(config: Config) -> Architecture:
             head_width=max(width // stage_heads, 1),
             window=side * side,
             places=places,
-            offsets=(2 * window - 1) ** 2,
+            offsets=None if second else (2 * window - 1) ** 2,
             qkv_bias=bias,
+            key_bias=not second,
         )
-        config.require(side == window, f"window_size: {window} exceeds the {side} places of stage {stage + 1}")
+        config.require(
+            second or side == window, f"window_size: {window} exceeds the {side} places of stage {stage + 1}"
+        )
         block = FeedForward(inner_width=int(width * ratio), gated=False, bias=True)
         extras: list[Block] = []
         tokens = high * wide
         if stage == 0:
-            extras = [_patches(config, base, tokens, elements), Norm(extent=base, bias=True)]
+            extras = [patch_embedding(config, base, tokens, elements), Norm(extent=base, bias=True)]
             if config.flag("use_absolute_embeddings", default=False):
-                extras.append(Table(rows=tokens, columns=base))
+                extras.append(Table(rows=tokens + (prefix != "Swin"), columns=base))
         if stage < len(depths) - 1:
             high, wide = -(-high // 2), -(-wide // 2)
-            extras += [Norm(extent=4 * width, bias=True), Linear(inputs=4 * width, outputs=2 * width, rows=high * wide)]
-        layer = Layer(mixer=mixer, feed_forward=block, norm_bias=True, count=depth)
+            extras += [
+                Norm(extent=(2 if second else 4) * width, bias=True),
+                Linear(inputs=4 * width, outputs=2 * width, rows=high * wide),
+            ]
+        network = _position_network(stage_heads, (2 * side - 1) ** 2) if second else ()
+        layer = Layer(mixer=mixer, feed_forward=block, also=network, norm_bias=True, count=depth)
         stacks.append(Stack(name="stages", width=width, layers=(layer,), extras=tuple(extras), tokens=tokens))
-    return _from_stages(stacks, _classifier(config, width) if name == "SwinForImageClassification" else None)
+    return _from_stages(stacks, classifier(config, width) if name.endswith("ForImageClassification") else None)
+
+
+def _position_network(heads: int, offsets: int) -> tuple[Block, ...]:
+    """Return the temperatures of the heads, and the network from relative positions to their biases."""
+    hidden = Linear(inputs=2, outputs=512, bias=True, rows=offsets, belongs_to="attention")
+    return Norm(extent=heads), hidden, Linear(inputs=512, outputs=heads, rows=offsets, belongs_to="attention")
 
 
 def _from_stages(stacks: list[Stack], head: Linear | None) -> Architecture:
@@ -225,19 +83,21 @@ def _from_stages(stacks: list[Stack], head: Linear | None) -> Architecture:
     )
 
 
-def _convnext(config: Config) -> Architecture:
-    name = read_class(config, ["ConvNextModel", "ConvNextForImageClassification"])
+def _convnext(config: Config, prefix: str = "ConvNext") -> Architecture:
+    """Read ConvNeXt; version 2 normalizes responses instead of scaling each block."""
+    second, dino = prefix == "ConvNextV2", prefix == "DINOv3ConvNext"
+    name = read_class(config, [f"{prefix}Model", *([] if dino else [f"{prefix}ForImageClassification"])])
     config.skip(*_STAGES)
     widths = read_lengths(config, "hidden_sizes", (96, 192, 384, 768))
     depths = read_lengths(config, "depths", (3, 3, 9, 3), len(widths))
     stages = config.integer("num_stages", default=len(widths))
     config.require(stages == len(widths), f"num_stages: {stages} but hidden_sizes lists {len(widths)}")
-    scaled = read_number(config, "layer_scale_init_value", 1e-6, least=0.0, most=1e9) > 0
-    (high, wide), elements = _grid(config, 224, 4)
+    scaled = dino or (not second and read_number(config, "layer_scale_init_value", 1e-6, least=0.0, most=1e9) > 0)
+    (high, wide), elements = grid(config, 224, 4)
     stacks: list[Stack] = []
     for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
         if stage == 0:
-            extras = (_patches(config, width, high * wide, elements), Norm(extent=width, bias=True))
+            extras = (patch_embedding(config, width, high * wide, elements), Norm(extent=width, bias=True))
         else:
             high, wide, before = high // 2, wide // 2, widths[stage - 1]
             config.require(min(high, wide) > 0, "image_size: too small for the stages")
@@ -245,8 +105,9 @@ def _convnext(config: Config) -> Architecture:
             merging = Convolution(inputs=before, outputs=width, kernel=4, places=places)
             extras = (merging, Norm(extent=before, bias=True))
         depthwise = Convolution(inputs=width, outputs=width, kernel=49, groups=width)
+        response = [Norm(extent=4 * width, bias=True)] if second else []
         layer = Layer(
-            also=(depthwise, Norm(extent=width)) if scaled else (depthwise,),
+            also=(depthwise, *([Norm(extent=width)] if scaled else []), *response),
             feed_forward=FeedForward(inner_width=4 * width, gated=False, bias=True),
             norms=1,
             norm_bias=True,
@@ -254,15 +115,72 @@ def _convnext(config: Config) -> Architecture:
         )
         tokens = max(high * wide, 1)
         stacks.append(Stack(name="stages", width=width, layers=(layer,), extras=extras, tokens=tokens))
-    return _from_stages(stacks, _classifier(config, width) if name == "ConvNextForImageClassification" else None)
+    return _from_stages(stacks, classifier(config, width) if name.endswith("ForImageClassification") else None)
+
+
+def _donut(config: Config) -> Architecture:
+    """Read the encoder of Donut: Swin without a last norm."""
+    return _swin(config, "DonutSwin").replace(final_norm=False)
+
+
+def _resnet(config: Config) -> Architecture:
+    """Read ResNet of images of 224 × 224."""
+    name = read_class(config, ["ResNetModel", "ResNetForImageClassification"])
+    config.skip(*_STAGES)
+    widths = read_lengths(config, "hidden_sizes", (256, 512, 1024, 2048))
+    depths = read_lengths(config, "depths", (3, 4, 6, 3), len(widths))
+    kind = config.value("layer_type") or "bottleneck"
+    config.require(kind in ("basic", "bottleneck"), f"layer_type: must be basic or bottleneck; got {kind!r}")
+    early = config.flag("downsample_in_bottleneck", default=False)
+    before, side = config.integer("embedding_size", default=64), 112
+    channels = config.integer("num_channels", default=3)
+    stem: list[Block] = [
+        Convolution(inputs=channels, outputs=before, kernel=49, bias=False, places=side * side),
+        Norm(extent=before, bias=True),
+    ]
+    side //= 2
+    stacks: list[Stack] = []
+    for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+        config.require(kind == "basic" or width >= 4, f"hidden_sizes: {width} is below 4")
+        halves = stage > 0 or config.flag("downsample_in_first_stage", default=False)
+        inside, side = side, -(-side // 2) if halves else side
+        first = _residual(before, width, kind, (inside if halves and not early else side) ** 2, side * side)
+        if before != width or halves:
+            first += _normalized(before, width, 1, side * side)
+        layers = [Layer(also=tuple(first), norms=0)]
+        if depth > 1:
+            rest = _residual(width, width, kind, side * side, side * side)
+            layers.append(Layer(also=tuple(rest), norms=0, count=min(depth - 1, 10_000)))
+        extras = () if stage else tuple(stem)
+        stacks.append(Stack(name="stages", width=width, layers=tuple(layers), extras=extras, tokens=side * side))
+        before = width
+    read = _from_stages(stacks, classifier(config, before) if name == "ResNetForImageClassification" else None)
+    return read.replace(final_norm=False)
+
+
+def _normalized(inputs: int, outputs: int, kernel: int, places: int) -> list[Block]:
+    """Return a convolution and its batch norm."""
+    convolution = Convolution(inputs=inputs, outputs=outputs, kernel=kernel, bias=False, places=places)
+    return [convolution, Norm(extent=outputs, bias=True)]
+
+
+def _residual(inputs: int, outputs: int, kind: str, before: int, after: int) -> list[Block]:
+    """Return the convolutions of a residual block with `before` places at its start and `after` at its end."""
+    if kind == "basic":
+        return _normalized(inputs, outputs, 9, after) + _normalized(outputs, outputs, 9, after)
+    narrow = max(outputs // 4, 1)
+    first = _normalized(inputs, narrow, 1, before)
+    return first + _normalized(narrow, narrow, 9, after) + _normalized(narrow, outputs, 1, after)
 
 
 READERS: dict[str, Reader] = {
-    "vit": _vit,
-    "dinov2": _dinov2,
-    "clip": lambda config: _text_and_image(config, "CLIP"),
-    "siglip": lambda config: _text_and_image(config, "Siglip"),
     "swin": _swin,
     "convnext": _convnext,
+    "convnextv2": lambda config: _convnext(config, "ConvNextV2"),
+    "dinov3_convnext": lambda config: _convnext(config, "DINOv3ConvNext"),
+    "donut-swin": _donut,
+    "maskformer-swin": lambda config: _swin(config, "MaskFormerSwin"),
+    "resnet": _resnet,
+    "swinv2": lambda config: _swin(config, "Swinv2", second=True),
 }
 """Readers by the `model_type` of a config."""
