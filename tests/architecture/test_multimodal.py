@@ -350,7 +350,7 @@ def test_the_class_token_is_projected_unless_left_out():
         (changed("llama4", vision={"pixel_shuffle_ratio": 0.25}), "only 0.5"),
         (changed("llama4", text={"model_type": "llama"}), "only 'llama4_text'"),
         (changed("llama4", text={"no_rope_layers": [1, 0]}), "no_rope_layers: must be 8"),
-        (changed("gemma4 E2B", audio_config={"hidden_size": 64}), "audio_config: the tower for sound"),
+        (changed("gemma4 E2B", audio_config={"model_type": "mystery"}), "audio_config.model_type: unknown tower"),
         (changed("gemma4 E2B", text={"use_bidirectional_attention": "all"}), "only 'vision'"),
         (changed("gemma4 E2B", text={"num_kv_shared_layers": 11}), "11 of only 10"),
         ({**MISTRAL_SMALL, "tie_word_embeddings": None}, "tie_word_embeddings: is required for mistral3"),

@@ -114,3 +114,33 @@ def test_a_query_transformer_reads_the_tower_in_every_second_layer():
     assert (reading.count, own.count) == (6, 6)
     scores = [work.m * work.n for work in reading.also[0].operations(768, 32.0, 32.0) if work.kind == "score"]
     assert scores == [32.0 * 257]
+
+
+def test_gemma4_with_both_towers_has_their_layers_to_the_text():
+    text = {
+        "model_type": "gemma4_text",
+        **{"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4},
+        **{"num_key_value_heads": 2, "vocab_size": 600, "head_dim": 16, "hidden_size_per_layer_input": 0},
+    }
+    towers = {"vision_config": small("gemma4_vision"), "audio_config": small("gemma4_audio")}
+    alone = [load_architecture(config).parameters.total for config in towers.values()]
+    plain = load_architecture({"model_type": "gemma4", "text_config": text})
+    whole = load_architecture({"model_type": "gemma4", "text_config": text, **towers})
+    assert [stack.name for stack in whole.stacks] == ["vision", "audio"]
+    assert whole.parameters.total - plain.parameters.total == sum(alone) + (48 + 40) * 64
+
+
+def test_the_parts_of_an_omni_model_are_counted_apart():
+    config = next(row[0] for row in ROWS if row[0]["model_type"] == "qwen2_5_omni")
+    parts = set(flops_by_part(load_architecture(config), 2000.0))
+    assert {"attention", "vision", "audio", "projector", "talker", "token2wav"} <= parts
+    silent = load_architecture(config | {"enable_audio_output": False})
+    assert [stack.name for stack in silent.stacks] == ["audio", "vision"]
+
+
+def test_a_conformer_sees_its_chunk_and_the_tokens_before_it():
+    config = next(row[0] for row in ROWS if row[0]["model_type"] == "gemma4_audio")
+    tower = load_architecture(config)
+    assert tower.tokens == 750
+    scores = [work for work in tower.layers[0].mixer.operations(1024, 750.0, 750.0) if work.kind == "score"]
+    assert [(work.m, work.n) for work in scores] == [(750.0, 24)]

@@ -34,6 +34,7 @@ class WindowAttention(HeadBlock):
     key_bias: bool = Field(
         default=True, description="Whether the key projection has a bias too, if `qkv_bias` is true."
     )
+    output_bias: bool = Field(default=True, description="Whether the output projection has a bias.")
 
     def weights(self, width: int) -> list[Weight]:
         inner, keys = self.heads * self.head_width, (self.kv_heads or self.heads) * self.head_width
@@ -46,7 +47,7 @@ class WindowAttention(HeadBlock):
             *linear("query", width, inner, bias=self.qkv_bias, split="columns"),
             *linear("key", width, keys, bias=self.qkv_bias and self.key_bias, split="columns"),
             *linear("value", width, keys, bias=self.qkv_bias, split="columns"),
-            *linear("output", inner, width, bias=True, split="rows"),
+            *linear("output", inner, width, bias=self.output_bias, split="rows"),
             *table,
         ]
 

@@ -119,8 +119,11 @@ def _qwen3(config: Config, taps: int) -> Stack:
     return stack_of(config, shape, extras, patches)
 
 
-def kimi(config: Config) -> Stack:
-    """Read a tower of Kimi without its projector; its image fills the grid of its learned positions."""
+def kimi(config: Config, positions: str = "embedding") -> Stack:
+    """Read a tower of Kimi without its projector; its image fills the grid of its learned positions.
+
+    `positions` is the part of the model that these are counted in.
+    """
     config.skip(
         "pos_emb_type", "pos_emb_time", "init_pos_emb_time", "video_attn_type", "merge_type", "merge_kernel_size"
     )
@@ -130,7 +133,7 @@ def kimi(config: Config) -> Stack:
     patches *= config.integer("pos_emb_width", "init_pos_emb_width", default=64)
     extras = [
         patch_embedding(config, width, config.integer("patch_size", default=14) ** 2, patches, bias=True),
-        Table(rows=patches, columns=width),
+        Table(rows=patches, columns=width, belongs_to=positions),
         Norm(extent=width, bias=True),
     ]
     return stack_of(config, shape, extras, patches)
@@ -446,7 +449,9 @@ TOWERS: dict[str, TowerReader] = {
     "ovis2_vision": ovis2,
     "janus_vision_model": janus,
     "mllama_vision_model": mllama,
+    "minicpm_ocr_vision": minicpm,
     "minicpmv4_6_vision": minicpm,
+    "minicpmv4_7_vision": minicpm,
     "got_ocr2_vision": segment_anything,
 }
 """Readers of image towers by the `model_type` of `vision_config`."""

@@ -13,14 +13,14 @@ from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.blocks.cross_attention import CrossAttention
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
-from costmodel.architecture.families import FAMILIES, projectors, query_transformers, unread_type
+from costmodel.architecture.families import FAMILIES, ocr_towers, projectors, query_transformers, unread_type
 from costmodel.architecture.families.classes import read_class
-from costmodel.architecture.families.image_towers import TOWERS, TowerReader
+from costmodel.architecture.families.image_towers import TOWERS, TowerReader, kimi
 from costmodel.architecture.families.projectors import Parts, Projector
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
 from costmodel.architecture.families.rotary import routed
 from costmodel.architecture.families.sound_towers import SOUND_TOWERS
-from costmodel.architecture.families.towers import linear_on, read_alone
+from costmodel.architecture.families.towers import NAME, linear_on, norm_of, read_alone
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.sources.keys import facts_of
 from costmodel.architecture.specification import Architecture
@@ -156,6 +156,11 @@ def joined(text: Architecture, tower: Stack, *projector: Block | Stack) -> Archi
     return text.replace(stacks=(*text.stacks, tower.replace(extras=(*tower.extras, *blocks)), *stacks))
 
 
+def read_model(config: Config, model_type: str) -> Architecture:
+    """Read a model of the row `model_type` of `JOINS`."""
+    return _read(config, JOINS[model_type])
+
+
 def _read(config: Config, join: Join) -> Architecture:
     """Read a model of a row of `JOINS`."""
     if join.flat and config.data.get("text_config") is None:
@@ -197,6 +202,43 @@ def _retriever(config: Config, model_type: str) -> Architecture:
     whole = _read(part, JOINS.get(named, JOINS[model_type]))
     head = linear_on(whole.width, config.integer("embedding_dim", default=128), 1, bias=True, part="head")
     return whole.replace(head=False, extras=(*whole.extras, head.replace(rows=None)))
+
+
+def _ocr(config: Config, kind: str, model_type: str) -> Architecture:
+    """Read an OCR model: SAM, a second tower that reads its output, and one layer."""
+    text = read_text(config, model_type)
+    inside, named = _part(config, "vision_config", kind)
+    inside.require(named == kind, f"model_type: only {kind!r} is known here; got {named!r}")
+    sam, second = ocr_towers.both(inside, kind)
+    joins = kind == "unlimited_ocr_vision"
+    inputs = second.width + (getattr(sam.extras[-1], "outputs", 0) if joins else 0)
+    projector = linear_on(inputs, text.width, 256, bias=True)
+    vectors = norm_of(text.width, bias=False, copies=2 if joins else 1)
+    return joined(joined(text, sam), second, projector, vectors)
+
+
+def _ocr_tower(config: Config, kind: str) -> Architecture:
+    """Read both towers of an OCR model as a model of its own."""
+    config.skip("architectures")
+    sam, second = ocr_towers.both(config, kind)
+    return read_alone(second).replace(stacks=(sam,))
+
+
+def _phi4(config: Config) -> Architecture:
+    """Read Phi-4 multimodal: the text at the top level, and towers for images and for sound, two layers each."""
+    config.skip("img_processor", "embd_layer", "speech_lora", "vision_lora")
+    text = FAMILIES["phi3"](config)
+    image, tower = read_tower(config, "phi4_multimodal_vision")
+    image.skip("crop_size", "feature_layer")
+    rows = max((tower.tokens or 1) // 4, 1)
+    width = text.width
+    layers = projectors.two_layers(tower.width, width, width, rows)
+    model = joined(text, tower, *layers, norm_of(tower.width, bias=False, copies=2))
+    _, sound = read_tower(config, "phi4_multimodal_audio", "audio_config")
+    tokens = sound.tokens or 1
+    once = projectors.two_layers(sound.width, width, width, tokens)
+    other = projectors.two_layers(sound.width, width, width, 0)  # for sound beside an image
+    return joined(model, sound, *once, *other)
 
 
 def _shieldgemma2(config: Config) -> Architecture:
@@ -290,6 +332,7 @@ _GLM4V = Join("glm4v_text", "glm4v_vision", either=True)
 _BLIP2 = Join("opt", "blip_2_vision_model", query_transformers.blip2, tied="text")
 _INSTRUCT_BLIP = Join("opt", "instructblip_vision_model", query_transformers.instruct_blip, tied="text")
 _AUDIO_FLAMINGO = Join("qwen2", "audioflamingo3_encoder", projectors.audio_layers, key="audio_config")
+_MINICPM = Join("qwen3_5_text", "minicpmv4_6_vision", projectors.minicpm)
 JOINS: dict[str, Join] = {
     "audioflamingo3": _AUDIO_FLAMINGO,
     "blip-2": _BLIP2,
@@ -324,6 +367,7 @@ JOINS: dict[str, Join] = {
     "voxtral_realtime": Join(
         "voxtral_realtime_text", "voxtral_realtime_encoder", projectors.voxtral, tied=True, key="audio_config"
     ),
+    "aria": Join("aria_text", "idefics3_vision", query_transformers.aria),
     "aya_vision": Join("cohere2", "siglip_vision_model", projectors.aya_vision, tied=True),
     "cohere2_vision": Join("cohere2", "siglip_vision_model", projectors.cohere2_vision, tied=True),
     "deepseek_vl": Join("llama", "siglip_vision_model", projectors.deepseek_vl, tied=True),
@@ -335,6 +379,7 @@ JOINS: dict[str, Join] = {
     "glm4v_moe": Join("glm4v_moe_text", "glm4v_moe_vision", either=True),
     "glm_ocr": Join("glm_ocr_text", "glm_ocr_vision", either=True),
     "got_ocr2": Join("qwen2", "got_ocr2_vision", projectors.got_ocr2, tied=True),
+    "hyperclovax_vision_v2": Join("hyperclovax", "qwen2_5_vl_vision", projectors.linear_after, tied=True),
     "idefics2": Join("mistral", "idefics2_vision", projectors.idefics2),
     "idefics3": _IDEFICS3,
     "internvl": Join("qwen2", "internvl_vision", projectors.internvl, tied=True),
@@ -345,7 +390,9 @@ JOINS: dict[str, Join] = {
     "llava_next": _LLAVA_NEXT,
     "llava_next_video": _LLAVA_NEXT,
     "llava_onevision": Join("qwen2", "siglip_vision_model", projectors.llava_next, either=True),
-    "minicpmv4_6": Join("qwen3_5_text", "minicpmv4_6_vision", projectors.minicpm),
+    "minicpm_ocr": Join("qwen3_5_text", "minicpmv4_6_vision", projectors.minicpm, tied=True),
+    "minicpmv4_6": _MINICPM,
+    "minicpmv4_7": _MINICPM,
     "minimax_m3_vl": Join("minimax_m3_vl_text", "minimax_m3_vl_vision", projectors.minimax_m3, either=True),
     "mistral3": Join("mistral", "pixtral", projectors.mistral3, tied=None, either=True),
     "ovis2": Join("qwen2", "ovis2_vision", projectors.ovis2, tied=True),
@@ -379,8 +426,16 @@ def _tower_reader(reader: TowerReader) -> Reader:
     return read
 
 
+_PARTS: dict[str, TowerReader] = {
+    "deepseek_ocr2_encoder": ocr_towers.decoder_of_sam,
+    "deepseek_ocr2_sam_vision_model": ocr_towers.sam_of_deepseek2,
+    "unlimited_ocr_sam_vision_model": ocr_towers.sam_of_unlimited,
+    "unlimited_ocr_vision_encoder": ocr_towers.clip_of_sam,
+}
+"""Towers that are parts of others."""
 READERS: dict[str, Reader] = {
-    **{kind: _tower_reader(reader) for kind, reader in {**TOWERS, **SOUND_TOWERS}.items()},
+    **{kind: _tower_reader(reader) for kind, reader in {**TOWERS, **SOUND_TOWERS, **_PARTS}.items()},
+    "kimi_k25_vision": _tower_reader(lambda config: kimi(config, NAME)),
     **{name: _join_reader(join) for name, join in JOINS.items()},
     "shieldgemma2": _shieldgemma2,
     "colpali": lambda config: _retriever(config, "paligemma"),
@@ -388,5 +443,10 @@ READERS: dict[str, Reader] = {
     "fuyu": _fuyu,
     "llama4_text": _llama4_text,
     "mllama": _mllama,
+    "deepseek_ocr2": lambda config: _ocr(config, "deepseek_ocr2_vision", "deepseek_ocr2_text"),
+    "deepseek_ocr2_vision": lambda config: _ocr_tower(config, "deepseek_ocr2_vision"),
+    "unlimited_ocr": lambda config: _ocr(config, "unlimited_ocr_vision", "unlimited_ocr_text"),
+    "unlimited_ocr_vision": lambda config: _ocr_tower(config, "unlimited_ocr_vision"),
+    "phi4_multimodal": _phi4,
 }
 """Readers by the `model_type` of a config."""

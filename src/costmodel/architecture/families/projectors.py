@@ -356,3 +356,11 @@ def qwen3_asr(parts: Parts) -> list[Block]:
 def video_llama3(parts: Parts) -> list[Block]:
     """Read the projector of VideoLLaMA 3: two layers on each patch."""
     return two_layers(parts.tower.width, parts.text.width, parts.text.width, parts.tower.tokens or 1)
+
+
+def linear_after(parts: Parts) -> list[Block]:
+    """Read the projector of HyperCLOVA X Vision: one layer after the merger of the tower."""
+    outputs = parts.inside.integer("out_hidden_size", default=3584)
+    merged = parts.inside.integer("spatial_merge_size", default=2) ** 2
+    rows = max((parts.tower.tokens or 1) // merged, 1)
+    return [linear_on(outputs, parts.text.width, rows, bias=True)]

@@ -153,3 +153,31 @@ def molmo2(parts: Parts) -> list[Block]:
         linear_on(width, inner, rows, bias=feed_forward_bias),
         linear_on(inner, outputs, rows),
     ]
+
+
+def aria(parts: Parts) -> list[Block | Stack]:
+    """Read the projector of Aria: learned queries that attend to the patches, and a feed-forward block."""
+    parts.config.skip("projector_patch_to_query_dict", "vision_feature_layer")
+    queries = parts.config.integer("max_value_projector_patch_to_query_dict", default=256)
+    width, patches = parts.tower.width, parts.tower.tokens or 1
+    heads = getattr(parts.tower.layers[0].mixer, "heads", 1)
+    attention = CrossAttention(
+        heads=heads,
+        kv_heads=heads,
+        head_width=max(width // heads, 1),
+        qkv_bias=True,
+        output_bias=True,
+        source_tokens=patches,
+    )
+    again = [linear_on(width, width, rows) for rows in (queries, patches, patches)]
+    again.append(linear_on(width, width, queries, bias=True))
+    norms = [norm_of(width, copies=3), norm_of(width, bias=False, copies=queries)]
+    stack = Stack(
+        name=PROJECTOR,
+        width=width,
+        layers=(Layer(mixer=attention, norms=0),),
+        extras=(*again, *norms),
+        tokens=queries,
+    )
+    outputs = parts.text.width
+    return [stack, linear_on(width, outputs, queries), linear_on(outputs, outputs, queries)]

@@ -11,6 +11,7 @@ from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.pieces import Convolution, Norm, Table
 from costmodel.architecture.blocks.window_attention import WindowAttention
+from costmodel.architecture.families import conformer_towers
 from costmodel.architecture.families.towers import Shape, linear_on
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.structure import Layer, Stack
@@ -217,8 +218,11 @@ def granite_speech(config: Config) -> Stack:
 
 SOUND_TOWERS: dict[str, Callable[[Config], Stack]] = {
     "audioflamingo3_encoder": whisper,
+    "gemma3n_audio": conformer_towers.gemma3n,
+    "gemma4_audio": conformer_towers.gemma4,
     "glmasr_encoder": glm_asr,
     "granite_speech_encoder": granite_speech,
+    "phi4_multimodal_audio": conformer_towers.phi4,
     "qwen2_5_omni_audio_encoder": qwen2_5_omni,
     "qwen2_audio_encoder": whisper,
     "qwen3_asr_encoder": qwen3_asr,

@@ -48,6 +48,8 @@ class Tower:
     frames: int = 1
     """Default of `temporal_patch_size`; 1 for kinds without this key."""
     patch_bias: bool = True
+    embeds: bool = True
+    """Whether the tower embeds the patches; False if it reads the output of another tower."""
     class_token: bool = False
     positions: Literal["table", "vector", "none"] = "table"
     """Learned positions: a lookup table, a parameter that is added as a whole, or none (rotary)."""
@@ -194,8 +196,9 @@ def transformer(config: Config, row: Tower) -> Stack:
     width = shape.width
     tokens = patches + row.class_token
     layer = layer_of(config, row, shape)
+    config.skip("num_channels")
     extras = [
-        patch_embedding(config, width, kernel, patches, bias=row.patch_bias),
+        *([patch_embedding(config, width, kernel, patches, bias=row.patch_bias)] if row.embeds else []),
         *_positions(config, row, tokens, width),
         *([Norm(extent=width)] if row.class_token else []),
     ]
