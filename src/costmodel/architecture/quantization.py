@@ -22,8 +22,8 @@ BITS = {
 }
 """Bits per quantized weight with its scales. mxfp4 and mxfp8 have an 8-bit scale for 32 values (OCP Microscaling v1.0),
 nvfp4 one for 16 values (NVIDIA, "Introducing NVFP4", 2025). NF4 has a 32-bit scale for 64 values (single), or with
-double quantization 4 + 8/64 + 32/(64 × 256) bits (Dettmers et al. 2023, arXiv 2305.14314). bitnet has four ternary weights in
-a byte (transformers 5.24, integrations/bitnet.py)."""
+double quantization 4 + 8/64 + 32/(64 × 256) bits (Dettmers et al. 2023, arXiv 2305.14314). bitnet has four ternary
+weights in a byte (transformers 5.24, integrations/bitnet.py)."""
 SCALE_BITS = 16
 """Bits of the scale of a group [bit]: AutoGPTQ, AutoAWQ, AutoRound, compressed-tensors, MLX and torchao store fp16 or
 bf16."""
