@@ -250,3 +250,14 @@ def test_lists_of_other_names_are_taken_where_there_are_no_usual_layers():
         shapes |= {f"attentions.{index}.{part}_lin.weight": (64, 64) for part in ("q", "k", "v", "out")}
     counted = architecture_of_tensors(tensor_list(shapes))
     assert counted.parameters.total == 1000 * 64 + 3 * (2 * 96 * 64 + 4 * 64 * 64)
+
+
+def test_experts_that_fit_no_block_are_counted_by_their_share():
+    shapes = llama()
+    shapes |= {f"model.layers.0.experts.{index}.odd.weight": (7, 11) for index in range(4)}
+    counted = architecture_of_tensors(tensor_list(shapes), LLAMA | {"num_experts_per_tok": 1})
+    dense = cm.load_architecture(LLAMA).parameters.total
+    assert counted.parameters.total == dense + 4 * 77
+    assert counted.parameters.active == dense + 77
+    assert not counted.is_aggregate
+    assert counted.depth == 3

@@ -58,11 +58,12 @@ def layer_of(members: Sequence[Member], width: int, shape: LayerShape) -> Layer:
     experts, rest = _experts(rest, width, shape)
     dense, rest = _feed_forwards(rest, width)
     norms, norm_bias, rest = _norms(rest, width)
-    channels = [*experts, *dense]
+    channels = [block for block in (*experts, *dense) if block.aggregated_layers is None]
+    counted = [block for block in experts if block.aggregated_layers is not None]
     return Layer(
         mixer=mixers[0] if mixers else None,
         feed_forward=channels[0] if channels else None,
-        also=(*mixers[1:], *channels[1:], *pieces(rest)),
+        also=(*mixers[1:], *channels[1:], *counted, *pieces(rest)),
         norms=norms,
         norm_bias=norm_bias,
     )
