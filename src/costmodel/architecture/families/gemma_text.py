@@ -117,15 +117,24 @@ def _layer_changes(config: Config, depth: int, heads: int) -> dict[int, dict[str
         return None
     problem = "per_layer_config: must map numbers of layers to head_dim and num_key_value_heads that divides the heads"
     changes: dict[int, dict[str, int]] = {}
-    for layer, values in given.items() if isinstance(given, dict) else [("", None)]:
-        known = str(layer).isdecimal() and int(layer) < depth and isinstance(values, dict)
-        known = known and values.keys() <= _LAYER_KEYS.keys()
-        known = known and all(type(value) is int and 0 < value <= 10**6 for value in values.values())
-        known = known and heads % values.get("num_key_value_heads", 1) == 0
-        config.require(known, problem)
-        if known:
-            changes[int(layer)] = {_LAYER_KEYS[key]: value for key, value in values.items()}
+    config.require(isinstance(given, dict), problem)
+    for layer, values in given.items() if isinstance(given, dict) else ():
+        change, text = _layer_change(values, heads), str(layer)
+        if change is not None and text.isdecimal() and len(text) <= 6 and int(text) < depth:
+            changes[int(text)] = change
+        else:
+            config.require(False, problem)
     return changes
+
+
+def _layer_change(values: object, heads: int) -> dict[str, int] | None:
+    """Return the fields of attention that a value of `per_layer_config` sets; None if it is not understood."""
+    if not isinstance(values, dict) or not values.keys() <= _LAYER_KEYS.keys():
+        return None
+    numbers = all(type(value) is int and 0 < value <= 10**6 for value in values.values())
+    if not numbers or heads % values.get("num_key_value_heads", 1):
+        return None
+    return {_LAYER_KEYS[key]: value for key, value in values.items()}
 
 
 def _additions(

@@ -22,9 +22,8 @@ _MOST_LOOPS = 1000
 
 def again(layer: Layer) -> Layer:
     """Return a layer that is applied once more: without weights and without norms of its own."""
-    blocks = {"mixer": layer.mixer, "feed_forward": layer.feed_forward}
-    applied = {name: None if block is None else Reapplied(block=block) for name, block in blocks.items()}
-    return Layer(**applied, norms=0, count=layer.count)
+    mixer, block = (each and Reapplied(block=each) for each in (layer.mixer, layer.feed_forward))
+    return Layer(mixer=mixer, feed_forward=block, norms=0, count=layer.count)
 
 
 def read_loops(config: Config, key: str, default: int) -> int:
