@@ -217,6 +217,22 @@ def fp8(name, shape):
     }
 
 
+def packed_fp4(name, shape):
+    outputs, inputs = shape
+    return {
+        f"{name}.weight": zeros(outputs, inputs // 2, kind=np.int8),
+        f"{name}.scale": zeros(outputs, inputs // 32, kind=np.uint8),
+    }
+
+
+def int8_of_blocks(name, shape):
+    outputs, inputs = shape
+    return {
+        f"{name}.weight": zeros(*shape, kind=np.int8),
+        f"{name}.scale": zeros(outputs // 128, inputs // 128, kind=np.float32),
+    }
+
+
 def mlx(name, shape):
     outputs, inputs = shape
     return {
@@ -244,6 +260,8 @@ QUANTIZED = {
     "nvfp4 of compressed-tensors": (compressed_nvfp4, {"quant_method": "compressed-tensors", **FOUR_BITS}),
     "nvfp4 of modelopt": (modelopt_nvfp4, {"quant_method": "modelopt", "quant_algo": "NVFP4"}),
     "fp8": (fp8, {"quant_method": "fp8", "weight_block_size": [128, 128]}),
+    "fp4 of DeepSeek": (packed_fp4, {"quant_method": "fp8", "expert_dtype": "fp4"}),
+    "blocks of DeepSeek": (int8_of_blocks, {"quant_method": "fp8"}),
     "bitnet": (bitnet, {"quant_method": "bitnet"}),
 }
 
@@ -418,6 +436,8 @@ def test_folder_with_several_gguf_models_asks_for_one(tmp_path):
     shutil.copy(tmp_path / "small.gguf", tmp_path / "large.gguf")
     with pytest.raises(InputError, match=r"several GGUF models.*large\.gguf, small\.gguf"):
         cm.load_architecture(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
+    assert cm.load_architecture(tmp_path).stored_bytes == 2 * TOTAL
 
 
 def test_safetensors_go_before_gguf_and_adapters_are_not_the_model(tmp_path):
@@ -425,3 +445,29 @@ def test_safetensors_go_before_gguf_and_adapters_are_not_the_model(tmp_path):
     write_gguf(folder / "model-Q8.gguf")
     save_file({"base.lora_A.weight": zeros(4, 4)}, folder / "adapter_model.safetensors")
     assert weights_at(folder).tensors.stored_bytes == 2 * TOTAL
+
+
+def test_layers_of_prediction_are_no_part_of_the_total(tmp_path):
+    arrays = model()
+    arrays |= {
+        name.replace("layers.1.", "layers.2."): zeros(*a.shape) for name, a in arrays.items() if "layers.1." in name
+    }
+    arrays |= {
+        "model.layers.2.eh_proj.weight": zeros(256, 512),
+        "model.layers.2.shared_head.head.weight": zeros(320, 256),
+    }
+    config = CONFIG | {"model_type": "unknown", "num_nextn_predict_layers": 1}
+    counted = cm.load_architecture(write_folder(tmp_path / "model", arrays, config))
+    assert counted.parameters.total == TOTAL
+    assert counted.depth == 2
+
+
+def test_old_names_of_norms_are_scales_and_shifts(tmp_path):
+    arrays = model()
+    for name in [name for name in arrays if "layernorm" in name]:
+        arrays |= {name.replace("weight", "gamma"): zeros(256), name.replace("weight", "beta"): zeros(256)}
+        del arrays[name]
+    config = CONFIG | {"model_type": "unknown"}
+    counted = cm.load_architecture(write_folder(tmp_path / "model", arrays, config))
+    assert counted.parameters.total == TOTAL + 4 * 256
+    assert counted.layers[0].norm_bias

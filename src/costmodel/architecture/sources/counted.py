@@ -34,7 +34,7 @@ _STACKS = {
 _TEXT = re.compile(r"text|language")
 _EMBEDDING = re.compile(r"embed|^wte$|^wpe$|token_embd|position_embd|^shared$")
 _POSITIONS = re.compile(r"^wpe$|position_embedding|embed_positions|position_embd|pos_embed")
-_HEADS = ("lm_head", "output", "embed_out", "head", "decoder", "output_layer")
+_HEADS = ("lm_head", "output", "embed_out", "head", "decoder", "output_layer", "proj_out")
 _NORM = re.compile(r"norm|^ln_|^ln$|_ln$", re.IGNORECASE)
 
 

@@ -96,6 +96,8 @@ def _logical(tensor: Tensor, checkpoint: _Checkpoint) -> Tensor | None:
     module, last = _module(tensor.name), tensor.name.rsplit(".", 1)[-1]
     if last in _UNKNOWN and tensor.stored_type:
         raise _unknown(tensor, checkpoint, f"are in the format {_UNKNOWN[last]}")
+    if last == "scale" and _is_small(checkpoint.beside(tensor, "weight")):
+        return None
     counts = tensor.stored_type in _NO_PARAMETERS and last != "weight"
     if last in _SCALES or _is_state(tensor.name) or counts:
         return None
@@ -173,6 +175,10 @@ def _integers(tensor: Tensor, module: str, checkpoint: _Checkpoint) -> Tensor | 
     has_scale = any(checkpoint.beside(tensor, last) for last in ("weight_scale", "SCB", "weight_scale_inv"))
     if tensor.stored_type == "I8" and has_scale:
         return tensor
+    scale = checkpoint.beside(tensor, "scale")
+    if tensor.stored_type == "I8" and scale is not None and len(scale.shape) == len(tensor.shape) == 2:
+        packed = scale.shape[0] == tensor.shape[0] and scale.shape[1] * 16 == tensor.shape[1]  # two 4-bit floats
+        return Tensor(tensor.name, (tensor.shape[0], tensor.shape[1] * (2 if packed else 1)))
     if tensor.stored_type == "U8" and has_scale and len(tensor.shape) > 1:
         if method == "bitnet":
             return Tensor(tensor.name, (tensor.shape[0] * 4, *tensor.shape[1:]))
@@ -202,6 +208,11 @@ def _width(tensors: TensorList, config: Mapping[str, Any]) -> int:
 
 def _is_integer(tensor: Tensor | None) -> bool:
     return tensor is not None and tensor.stored_type in _INTEGERS
+
+
+def _is_small(tensor: Tensor | None) -> bool:
+    """Tell whether a matrix has 8-bit floats or integers, so that the scale beside it is no parameter."""
+    return tensor is not None and tensor.stored_type.startswith(("F8", "I8"))
 
 
 def _is_state(name: str) -> bool:

@@ -46,6 +46,7 @@ MAX_HEADER = 20_000_000
 """Largest header or index that is read [byte]; that of 150,000 tensors."""
 MAX_KEYS, MAX_VALUES = 500_000, 1_200_000
 """Keys, and commas and brackets, of a header that is parsed: bounds of the memory that it takes [1]."""
+CONFIG_ONLY = "the path of config.json itself is read without the weights"
 INDEX = "model.safetensors.index.json"
 _SHARD = re.compile(r"-(\d{1,6})-of-(\d{1,6})\.safetensors$")
 
@@ -134,7 +135,8 @@ def read_files(paths: list[Path], origin: str) -> TensorList:
     counts = {int(match[2]) for path in paths if (match := _SHARD.search(path.name))}
     if counts and len(paths) != max(counts):
         raise InputError(
-            f"{origin}: has {len(paths)} of the {max(counts)} safetensors files of the model; all of them are needed"
+            f"{origin}: has {len(paths)} of the {max(counts)} safetensors files of the model; all of them are needed; "
+            f"{CONFIG_ONLY}"
         )
     tensors = [tensor for path in sorted(paths) for tensor in read_safetensors(path)]
     return TensorList(tuple(tensors), origin).checked()
@@ -153,7 +155,9 @@ def _weight_map(path: Path) -> dict[str, str]:
     missing = [name for name in names if not (path.parent / name).is_file()]
     if missing:
         listed = ", ".join(missing[:5])
-        raise InputError(f"{path.parent}: {len(missing)} of the {len(names)} files in the index are missing: {listed}")
+        raise InputError(
+            f"{path.parent}: {len(missing)} of the {len(names)} files in the index are missing: {listed}; {CONFIG_ONLY}"
+        )
     return places
 
 

@@ -57,6 +57,8 @@ def weights_at(path: Path) -> Weights | None:
     if not own:
         return None
     sets = {_split_name(other) for other in own}
+    if len(sets) > 1 and (path / "config.json").is_file():
+        return None  # the config tells enough, and nothing which of the files is meant
     if len(sets) > 1:
         raise InputError(f"{path} has several GGUF models; give the path of one: {', '.join(sorted(sets)[:8])}")
     return Weights(*read_split(own[0]))
