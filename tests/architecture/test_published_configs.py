@@ -39,7 +39,7 @@ def test_parameters_are_exact(counted):
 def test_forward_flops_are_exact(counted, shared):
     for row in rows(shared / "configs" / "flops.csv"):
         _, architecture = counted[row["model"]]
-        flops = count_flops(architecture, int(row["seq_len"]), int(row["batch"]), attention="full")
+        flops = count_flops(architecture, int(row["seq_len"]), int(row["batch"]), attention="full", scan="plain")
         if row["model_type"] in SCANS:
             assert flops.forward == pytest.approx(int(row["forward_flops"]), rel=0.02), row["model"]
         else:
@@ -56,7 +56,7 @@ def test_backward_flops_are_twice_the_forward(counted, shared):
         if not row["forward_backward_flops"] or int(row["conv_backward_flops_counted"] or 0):
             continue
         _, architecture = counted[row["model"]]
-        flops = count_flops(architecture, int(row["seq_len"]), int(row["batch"]), attention="full")
+        flops = count_flops(architecture, int(row["seq_len"]), int(row["batch"]), attention="full", scan="plain")
         expected = int(row["forward_backward_flops"])
         assert flops.forward + flops.backward == pytest.approx(expected, rel=2e-5), row["model"]
         scored += 1

@@ -7,6 +7,7 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import costmodel as cm
@@ -20,6 +21,7 @@ from costmodel.architecture.blocks.lightning_attention import LightningAttention
 from costmodel.architecture.blocks.mamba import Mamba
 from costmodel.architecture.blocks.mamba2 import Mamba2
 from costmodel.architecture.blocks.rwkv import ChannelMix, TimeMix
+from costmodel.architecture.counting import scan_flops
 from costmodel.architecture.families import MODULES
 from costmodel.architecture.flops import count_decode_flops, count_flops
 from costmodel.foundation.errors import InputError
@@ -176,7 +178,9 @@ def test_forward_flops_of_published_models_are_near_the_reference(shared):
     listed = rows(shared / "configs" / "flops.csv")
     for row in listed:
         architecture = cm.load_architecture(shared / "configs" / f"{row['model']}.json")
-        forward = count_flops(architecture, int(row["seq_len"]), int(row["batch"]), attention="full").forward
+        forward = count_flops(
+            architecture, int(row["seq_len"]), int(row["batch"]), attention="full", scan="plain"
+        ).forward
         assert forward == pytest.approx(int(row["forward_flops"]), rel=0.015), row["model"]
     assert len(listed) == 6
 
@@ -243,7 +247,10 @@ def test_caches_hold_state_and_last_tokens():
 @pytest.mark.parametrize("family", ["mamba", "mamba2", "rwkv"])
 def test_without_attention_flops_are_linear_in_the_length(family):
     architecture = cm.load_architecture(config(family))
-    assert count_flops(architecture, 4096).forward == pytest.approx(4096 * count_flops(architecture, 1).forward)
+    chunk = 256  # the scan of Mamba-2 runs in chunks: work within them grows up to their length
+    whole = count_flops(architecture, 4096, scan="plain").forward
+    assert whole == pytest.approx(4096 * count_flops(architecture, 1, scan="plain").forward)
+    assert count_flops(architecture, 4096).forward == pytest.approx(16 * count_flops(architecture, chunk).forward)
     assert count_decode_flops(architecture, 10) == count_decode_flops(architecture, 10**5)
 
 
@@ -337,3 +344,30 @@ def test_all_problems_are_told_at_once():
         cm.load_architecture(wrong)
     for problem in ("unknown kinds of layer X", "gives 2 layers", "n_shared_experts", "use_bias", "vocab_size"):
         assert any(problem in each for each in caught.value.problems), problem
+
+
+@pytest.mark.golden(
+    source="Dao and Gu 2024 (arXiv 2405.21060)",
+    table="Section 6: four batched products, each of T N² multiply-adds, for N = P = Q",
+)
+def test_chunked_scans_are_four_products_per_chunk(golden):
+    size, tokens, heads = 16, 64, 3
+    block = Mamba2(heads=heads, head_width=size, state_width=size, groups=heads, kernel=4, chunk=size)
+    scan = next(work for work in block.operations(8, float(tokens), 0.0) if work.kind == "scan")
+    full = scan_flops(scan, "full")
+    golden("FLOPs of chunked scans", f"{4 * 2 * heads * tokens * size**2:,}", full)
+    within = 2 * heads * tokens * size**2
+    assert scan_flops(scan) == full - within  # half of the pairs of both products within a chunk
+
+
+def test_chunked_scans_by_hand():
+    # 10 tokens in chunks of 4, 4 and 2: 8 + 8 + 2 pairs; 12 channels, 5 state elements, 2 groups
+    config_ = config("mamba2", hidden_size=6, num_heads=4, head_dim=3, state_size=5, n_groups=2, chunk_size=4)
+    architecture = cm.load_architecture(config_ | {"num_hidden_layers": 1})
+    chunked, plain = (count_flops(architecture, 10, scan=scan).forward for scan in ("chunked", "plain"))
+    assert chunked - plain == 2 * (2 * 10 * 12 * 5 + 18 * (12 + 10)) - 7 * 10 * 12 * 5
+    assert count_flops(architecture, np.array([10.0, 20.0])).forward[0] == chunked
+    packed = count_flops(architecture, 10, packing=[4, 4, 2]).forward
+    assert packed == chunked
+    with pytest.raises(InputError, match="scan"):
+        count_flops(architecture, 10, scan="fast")

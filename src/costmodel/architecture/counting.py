@@ -5,11 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
+from costmodel.architecture.blocks.block import Operation
 from costmodel.architecture.listing import operations_by_part, weights_by_part
 from costmodel.architecture.structure import Structure
 from costmodel.foundation.arrays import smallest
 
 Attention = Literal["causal", "full"]
+Scan = Literal["chunked", "plain"]
 
 
 class ParameterCounts(NamedTuple):
@@ -46,7 +48,11 @@ def count_parameters(architecture: Structure) -> ParameterCounts:
 
 
 def flops_by_part(
-    architecture: Structure, sequence_length: Any, attention: Attention = "causal", source: Any = None
+    architecture: Structure,
+    sequence_length: Any,
+    attention: Attention = "causal",
+    source: Any = None,
+    scan: Scan = "chunked",
 ) -> dict[str, Any]:
     """Return the forward FLOPs of one sequence by part of the model [FLOP], shape of `sequence_length`.
 
@@ -60,10 +66,12 @@ def flops_by_part(
         As in `count_flops`.
     source : float or array, optional
         Tokens of the input of the encoder; equal to `sequence_length` by default [token].
+    scan : {"chunked", "plain"}
+        As in `count_flops`.
     """
     if isinstance(sequence_length, float) and (source is None or isinstance(source, float)):
-        return dict(_scalar_parts(architecture, sequence_length, attention, source))
-    return _parts(architecture, sequence_length, attention, source)
+        return dict(_scalar_parts(architecture, sequence_length, attention, source, scan))
+    return _parts(architecture, sequence_length, attention, source, scan)
 
 
 def pairs(
@@ -95,11 +103,40 @@ def pairs(
     return reach * sequence_length - reach * reach / 2
 
 
-def _parts(architecture: Structure, length: Any, attention: Attention, source: Any) -> dict[str, Any]:
+def scan_flops(work: Operation, attention: Attention = "causal") -> Any:
+    """Return the FLOPs of a scan in chunks [FLOP], of the shape of its tokens.
+
+    Within a chunk of Q tokens, each output reads the inputs before it: Q² / 2 pairs of the chunk ("full": Q²), each
+    with a score per group and a product per channel. Between chunks, each token writes the state and reads it.
+
+    Parameters
+    ----------
+    work : Operation
+        Operation of kind "scan" with a chunk.
+    attention : {"causal", "full"}
+        As in `count_flops`.
+
+    References
+    ----------
+    Dao and Gu 2024, section 6 (arXiv 2405.21060).
+
+    >>> scan_flops(Operation("scan", "scan", 10.0, 12, 5, 3.5, chunk=4, shared=10))
+    3192.0
+    """
+    within = pairs(work.m, "causal", True, None, work.chunk) * (2 if attention == "full" else 1)
+    return 2.0 * (2 * work.m * work.n * work.k + within * (work.n + work.shared))
+
+
+def _parts(
+    architecture: Structure, length: Any, attention: Attention, source: Any, scan: Scan = "chunked"
+) -> dict[str, Any]:
     totals: dict[str, Any] = {}
     for part, copies, operations in operations_by_part(architecture, length, length, source):
         total = totals.get(part, 0.0)
         for work in operations:
+            if work.kind == "scan" and work.chunk is not None and scan == "chunked":
+                total = total + copies * scan_flops(work, attention)
+                continue
             counted = work.m * work.n
             if work.kind != "matmul" and (work.causal or work.window):  # compressed keys are fewer than queries
                 counted = pairs(work.m, attention, work.causal, work.window, work.chunk) * (work.n / work.m)
@@ -110,6 +147,6 @@ def _parts(architecture: Structure, length: Any, attention: Attention, source: A
 
 @lru_cache(maxsize=1024)
 def _scalar_parts(
-    architecture: Structure, length: float, attention: Attention, source: float | None
+    architecture: Structure, length: float, attention: Attention, source: float | None, scan: Scan
 ) -> tuple[tuple[str, float], ...]:
-    return tuple(_parts(architecture, length, attention, source).items())
+    return tuple(_parts(architecture, length, attention, source, scan).items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from costmodel.architecture.counting import Attention, count_parameters, flops_by_part
+from costmodel.architecture.counting import Attention, Scan, count_parameters, flops_by_part
 from costmodel.architecture.listing import operations_by_part
 from costmodel.architecture.loading import ArchitectureLike, load_architecture
 from costmodel.foundation.arrays import smallest
@@ -41,6 +41,7 @@ def count_flops(
     batch_size: Any = 1,
     attention: Attention = "causal",
     packing: Sequence[int] | None = None,
+    scan: Scan = "chunked",
 ) -> Flops:
     """Count the FLOPs of a batch of sequences.
 
@@ -58,6 +59,9 @@ def count_flops(
     packing : sequence of int, optional
         Lengths of the documents in each sequence, which do not attend to each other; their sum is the sequence
         length [token].
+    scan : {"chunked", "plain"}
+        How scans of Mamba-2 are counted: "chunked" as kernels run them, in products within and between chunks of the
+        sequence, "plain" as a recurrence with 7 FLOPs per channel and state element (Megatron-LM).
 
     Returns
     -------
@@ -66,7 +70,8 @@ def count_flops(
 
     References
     ----------
-    Narayanan et al. 2021 (arXiv 2104.04473), equation 3 and its appendix, without the recomputation.
+    Narayanan et al. 2021 (arXiv 2104.04473), equation 3 and its appendix, without the recomputation; for scans Dao and
+    Gu 2024, section 6 (arXiv 2405.21060).
 
     Examples
     --------
@@ -77,14 +82,16 @@ def count_flops(
     """
     if attention not in {"causal", "full"}:
         raise InputError(unknown("attention", attention, ("causal", "full")))
+    if scan not in {"chunked", "plain"}:
+        raise InputError(unknown("scan", scan, ("chunked", "plain")))
     architecture, source = load_architecture(architecture), None
     if isinstance(sequence_length, tuple):
         source, sequence_length = _pair(architecture, sequence_length)
     sequence_length, batch_size = _positive("sequence_length", sequence_length), _positive("batch_size", batch_size)
     if packing is None:
-        parts = flops_by_part(architecture, sequence_length, attention, source)
+        parts = flops_by_part(architecture, sequence_length, attention, source, scan)
     else:
-        parts = _packed(architecture, sequence_length, attention, packing)
+        parts = _packed(architecture, sequence_length, attention, packing, scan)
     head, prediction = parts.get("head", 0.0), parts.get("prediction", 0.0)
     model = sum(parts.values()) - prediction
     forward, prediction = model * batch_size, 3 * prediction * batch_size
@@ -126,7 +133,9 @@ def count_decode_flops(architecture: ArchitectureLike, context: Any, batch_size:
     return total * batch_size
 
 
-def flops_per_token(architecture: ArchitectureLike, sequence_length: Any, convention: Convention = "causal") -> Any:
+def flops_per_token(
+    architecture: ArchitectureLike, sequence_length: Any, convention: Convention = "causal", scan: Scan = "chunked"
+) -> Any:
     """Return the training FLOPs per token by a convention of the field [FLOP/token].
 
     Parameters
@@ -138,6 +147,8 @@ def flops_per_token(architecture: ArchitectureLike, sequence_length: Any, conven
     convention : {"causal", "full", "6n", "llm-foundry"}
         "causal" counts half of the score matrix (Megatron), "full" all of it (PaLM, nanoGPT, torchtitan), "6n" six
         FLOPs per active parameter, embeddings included, and "llm-foundry" 6 N + 12 L d s.
+    scan : {"chunked", "plain"}
+        As in `count_flops`; "6n" and "llm-foundry" count no scans.
 
     Returns
     -------
@@ -159,7 +170,9 @@ def flops_per_token(architecture: ArchitectureLike, sequence_length: Any, conven
     architecture = load_architecture(architecture)
     if convention in {"causal", "full"}:
         attention: Attention = "causal" if convention == "causal" else "full"
-        return count_flops(architecture, sequence_length, 1, attention).training / _positive("", sequence_length)
+        return count_flops(architecture, sequence_length, 1, attention, scan=scan).training / _positive(
+            "", sequence_length
+        )
     sequence_length = _positive("sequence_length", sequence_length)
     six_n = 6.0 * count_parameters(architecture).active
     if convention == "6n":
@@ -177,7 +190,7 @@ def _pair(architecture: Structure, lengths: tuple[Any, ...]) -> tuple[Any, Any]:
 
 
 def _packed(
-    architecture: Structure, sequence_length: Any, attention: Attention, packing: Sequence[int]
+    architecture: Structure, sequence_length: Any, attention: Attention, packing: Sequence[int], scan: Scan
 ) -> dict[str, Any]:
     """Return the forward FLOPs by part of a sequence of documents; attention is counted per document."""
     lengths = [_positive("packing", float(length)) for length in packing]
@@ -185,7 +198,7 @@ def _packed(
         raise InputError(f"packing: the lengths must add up to sequence_length; got {sum(lengths):g}")
     totals: dict[str, Any] = {}
     for length in lengths:
-        for part, flops in flops_by_part(architecture, length, attention).items():
+        for part, flops in flops_by_part(architecture, length, attention, scan=scan).items():
             totals[part] = totals.get(part, 0.0) + flops
     return totals
 

@@ -49,7 +49,8 @@ class Operation(NamedTuple):
     "matmul" multiplies m rows (tokens) by a weight of k × n. "score" (query × key) and "value" (probabilities ×
     value) multiply m queries by n keys with a head width of k, for `copies` heads; `causal`, `window`, `chunk` and
     the convention of `count_flops` determine how many of the m × n pairs count. "scan" is m steps of a recurrence
-    with a state of k × n, which do not run on matrix units.
+    with a state of k × n. With a `chunk`, kernels run it in chunks: products within a chunk, in which `shared` is
+    the width of the inputs and outputs of the states that heads share, and products with the states between chunks.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Operation(NamedTuple):
     causal: bool = False
     window: int | None = None
     chunk: int | None = None
+    shared: float = 0.0
 
 
 class Sharding(NamedTuple):

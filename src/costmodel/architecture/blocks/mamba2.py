@@ -12,11 +12,13 @@ from costmodel.foundation.fields import Dimension
 class Mamba2(HeadBlock):
     """State-space duality layer: one decay per head, and one input projection for all inputs of the scan.
 
-    The scan takes 7 FLOPs per channel and state element, as Megatron-LM counts it.
+    Kernels run the scan in chunks of Q tokens, which takes 4 H P N + Q (H P + G N) FLOPs per token, with H heads of
+    width P, G groups and N state elements. As a plain recurrence it takes 7 H P N, as Megatron-LM counts it;
+    `count_flops(scan="plain")` does so.
 
     References
     ----------
-    Dao and Gu 2024, "Transformers are SSMs", section 7 (arXiv 2405.21060).
+    Dao and Gu 2024, "Transformers are SSMs", sections 6 and 7 (arXiv 2405.21060).
     """
 
     part_name: ClassVar[str] = "state_space"
@@ -26,6 +28,9 @@ class Mamba2(HeadBlock):
         description="Groups of heads that share the input and output of their states (`n_groups`, `mamba_n_groups`)."
     )
     kernel: Dimension = Field(description="Kernel size of the convolution (`conv_kernel`, `mamba_d_conv`) [token].")
+    chunk: Dimension = Field(
+        default=256, description="Chunk length of the scan in kernels (`chunk_size`, `mamba_chunk_size`) [token]."
+    )
     input_bias: bool = Field(default=False, description="Whether the input projection has a bias.")
     output_bias: bool = Field(default=False, description="Whether the output projection has a bias.")
     convolution_bias: bool = Field(
@@ -66,7 +71,16 @@ class Mamba2(HeadBlock):
         return [
             product("input", tokens, width, inputs),
             product("convolution", tokens, self.kernel, self.convolved_width),
-            Operation("scan", "scan", tokens, self.inner_width, self.state_width, 3.5),
+            Operation(
+                "scan",
+                "scan",
+                tokens,
+                self.inner_width,
+                self.state_width,
+                3.5,
+                chunk=self.chunk,
+                shared=self.groups * self.state_width,
+            ),
             product("output", tokens, self.inner_width, width),
         ]
 

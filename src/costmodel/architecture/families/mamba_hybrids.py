@@ -52,6 +52,7 @@ def _mamba2(config: Config, width: int) -> Mamba2:
         state_width=config.integer("mamba_d_state", default=256),
         groups=groups_of(config, heads, "mamba_n_groups", default=1),
         kernel=config.integer("mamba_d_conv", default=4),
+        chunk=config.integer("mamba_chunk_size", default=256),
         input_bias=bias,
         output_bias=bias,
         convolution_bias=config.flag("mamba_conv_bias", default=True),
@@ -162,6 +163,7 @@ def _zamba2(config: Config) -> Architecture:
         state_width=config.integer("mamba_d_state", default=64),
         groups=groups_of(config, heads, "mamba_ngroups", default=1),
         kernel=config.integer("mamba_d_conv", default=4),
+        chunk=config.integer("chunk_size", default=256),
         input_bias=bias,
         output_bias=bias,
     )

@@ -249,7 +249,7 @@ def _flops_per_token(convention: str, architecture: Architecture, length: int) -
         return float(24 * passes * depth * width**2 * (1 + length / (6 * width) + head))
     if convention == "model_causal":
         hybrid = any(isinstance(layer.mixer, Mamba2) for layer in architecture.layers)
-        return (SCAN_FLOPS if hybrid else 1.0) * float(flops_per_token(architecture, length))
+        return (SCAN_FLOPS if hybrid else 1.0) * float(flops_per_token(architecture, length, scan="plain"))
     if convention == "model_full":
         return float(flops_per_token(architecture, length, "full"))
     if convention == "llm_foundry":

@@ -180,7 +180,8 @@ def sequence_flops(
         flops = counted.forward
     else:
         work = workload(architecture, length)
-        attention, head = work.attention_flops + work.scan_flops, work.head.flops
+        in_chunks = counted.forward - count_flops(architecture, length, scan="plain").forward
+        attention, head = work.attention_flops + work.scan_flops + in_chunks, work.head.flops
         of_head = (min(numerics.backward, 1.0) + numerics.embedding_trained) * head
         of_layers = numerics.backward * (counted.forward - attention - head) + 2 * numerics.saved * attention
         flops = counted.forward + of_layers + of_head

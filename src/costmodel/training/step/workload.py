@@ -107,7 +107,7 @@ class Workload(NamedTuple, Generic[Value_co]):
     scores: Value_co
     """Elements of all attention score matrices, without the causal mask [1]."""
     scan_flops: Value_co
-    """Forward FLOPs of state-space scans [FLOP]."""
+    """Forward FLOPs of state-space scans as plain recurrences, to which their rate is fitted [FLOP]."""
     residual: Value_co
     """Elements of the hidden state at the inputs of all blocks [1]."""
     normalized: Value_co
