@@ -30,7 +30,7 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     estimate: (
         "estimate llama-3.1-8b --tokens 15T --gpu H100-SXM --gpus 1024",
         "estimate run.toml --set cluster.count=2048 --explain cost",
-        "estimate axolotl.yml --gpu H100 --gpus 8 --examples 52000 --lengths '100 to 800'",
+        "estimate axolotl.yml --gpu H100 --gpus 8 --tokens 18M",
     ),
     forecast: (
         "forecast run.toml --log trainer_log.jsonl",

@@ -422,3 +422,23 @@ def test_saved_arguments_of_transformers_use_no_fsdp_unless_they_say_so(tmp_path
     file = written(tmp_path, json.dumps(saved), "training_args.json")
     read = cm.read_trainer_file(file, "H100", 8, examples=100, lengths=300, changes={"architecture": "qwen2.5-0.5b"})
     assert read.scenario.layout.zero == 0 and read.not_understood == ()
+
+
+def test_an_option_that_differs_from_the_file_is_said():
+    options, _ = CASES["trl_dpo.yaml"]
+    read = cm.read_trainer_file(FOLDER / "trl_dpo.yaml", **options, count=16)
+    assert read.scenario.cluster.count == 16
+    assert "16 GPUs instead of the 8 of the file" in read.assumed
+
+
+def test_weights_of_16_bits_are_those_that_the_file_loads_so(tmp_path):
+    text = "model_name_or_path: qwen2.5-0.5b\nper_device_train_batch_size: 2\npacking: true\nbf16: true\n"
+    for line, masters in (
+        ("", True),
+        ("torch_dtype: bfloat16\n", False),
+        ("torch_dtype: auto\nuse_peft: true\n", True),
+    ):
+        recipe = cm.read_trainer_file(
+            written(tmp_path, text + line), **GIVEN, changes={"recipe.lengths": 300}
+        ).scenario.recipe
+        assert recipe.master_weights is masters, line

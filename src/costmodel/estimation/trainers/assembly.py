@@ -157,6 +157,8 @@ def _sizes(settings: Settings, options: Options, problems: list[str]) -> _Sizes 
     count = options.number("cluster.count")
     if count is None and settings.count is not None:
         count = float(settings.count)
+    elif settings.count not in {None, count}:
+        settings.assume(f"{count:,.0f} GPUs instead of the {settings.count:,} of the file")
     if count is None and settings.replicas is not None:
         count = float(settings.replicas * degrees)
     if count is None:

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from costmodel.estimation.trainers.hugging_face import read_sharding
 from costmodel.estimation.trainers.keys import EMPTY
-from costmodel.estimation.trainers.settings import Settings, read_16_bits, read_adapters, read_kernel, read_optimizer
+from costmodel.estimation.trainers.settings import (
+    SUPERVISED,
+    Settings,
+    read_16_bits,
+    read_adapters,
+    read_kernel,
+    read_optimizer,
+)
 
 if TYPE_CHECKING:
     from costmodel.estimation.trainers.beside import Beside
@@ -64,9 +71,9 @@ def _amounts(keys: Keys, settings: Settings) -> None:
     if length is None:
         settings.assume("sequence length 512, the default of axolotl")
     settings.recipe["sequence_length"] = length or 512
-    settings.recipe["packing"] = keys.flag("sample_packing") and settings.kind == "full_fine_tuning"
+    settings.recipe["packing"] = keys.flag("sample_packing") and settings.kind in SUPERVISED
     pads = keys.flag("pad_to_sequence_len", "pad_to_sequence_length")
-    settings.padded_to_length = pads and not settings.recipe["packing"] and settings.kind == "full_fine_tuning"
+    settings.padded_to_length = pads and not settings.recipe["packing"] and settings.kind in SUPERVISED
     if keys.flag("group_by_length"):
         settings.recipe["padding_group"] = 1
         settings.assume("no padding, since examples are grouped by length")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from costmodel.estimation.trainers.keys import Keys
 from costmodel.estimation.trainers.settings import (
+    SUPERVISED,
     Settings,
     read_16_bits,
     read_adapters,
@@ -79,6 +80,8 @@ def read(keys: Keys, beside: Beside) -> Settings:
         settings.recipe["precomputed_reference"] = True
     read_sharding(keys, settings, beside)
     settings.recipe["master_weights"] = settings.sharding in {"deepspeed", "fsdp"} or not (half or unsloth)
+    if not (half or unsloth or settings.sharding in {"deepspeed", "fsdp"}) and settings.recipe.get("rank") is None:
+        settings.assume("weights in fp32 with 16-bit matmuls: torch_dtype is not stated")
     if settings.kind in {"lora", "qlora"} or settings.recipe.get("rank"):
         settings.recipe["master_weights"] = True  # PEFT keeps adapters in fp32
     keys.skip("beta", "loss_type", "sync_ref_model", "use_rslora", "init_lora_weights", "max_steps")
@@ -160,8 +163,8 @@ def _lengths(keys: Keys, settings: Settings) -> None:
             settings.assume("sequence length 1,024, the default of TRL")
         settings.recipe["sequence_length"] = stated or 1024
         keys.skip("max_prompt_length", "max_completion_length", "truncation_mode")
-    settings.recipe["packing"] = settings.kind == "full_fine_tuning" and keys.flag("packing")
-    if settings.kind != "full_fine_tuning":
+    settings.recipe["packing"] = settings.kind in SUPERVISED and keys.flag("packing")
+    if settings.kind not in SUPERVISED:
         keys.skip("packing")
     keys.skip("packing_strategy", "padding_free", "pad_to_multiple_of", "completion_only_loss", "assistant_only_loss")
     if keys.flag("group_by_length"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costmodel.estimation.trainers.hugging_face import read_sharding, read_training
-from costmodel.estimation.trainers.settings import Settings, read_16_bits, read_adapters, read_kernel
+from costmodel.estimation.trainers.settings import SUPERVISED, Settings, read_16_bits, read_adapters, read_kernel
 
 if TYPE_CHECKING:
     from costmodel.estimation.trainers.beside import Beside
@@ -74,7 +74,7 @@ def _lengths(keys: Keys, settings: Settings, stage: str) -> None:
     settings.recipe["sequence_length"] = length or 2048
     packing = keys.value("packing")
     packs = keys.flag("packing") or keys.flag("neat_packing") or (packing is None and stage == "pt")
-    settings.recipe["packing"] = packs and settings.kind == "full_fine_tuning"
+    settings.recipe["packing"] = packs and settings.kind in SUPERVISED
     settings.held_out = max(keys.number("val_size") or 0.0, 0.0)
     if (most := keys.whole("max_samples")) is not None:
         settings.most_examples = most * max(len(keys.words("dataset")), 1)

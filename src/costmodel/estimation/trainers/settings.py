@@ -31,6 +31,8 @@ KERNELS = {
 _NAME = re.compile(r"[\w-]+")
 _ALTERNATIVES = re.compile(r"\((?:\?:)?(?P<parts>\w+(?:\|\w+)*)\)(?P<end>\w*)\$?$")
 """The end of a pattern such as "layers.[0-9]+.self_attn.(q|k|v|o)_proj"."""
+SUPERVISED = frozenset({"full_fine_tuning", "lora", "qlora"})
+"""Recipes of supervised fine-tuning, whose examples can be packed."""
 PAIRS = frozenset({"dpo", "orpo", "simpo", "reward_model"})
 """Recipes whose examples are two sequences."""
 
