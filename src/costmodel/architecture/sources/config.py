@@ -179,16 +179,16 @@ class Config:
 
     def has(self, key: str) -> bool:
         """Tell whether the config has a key, under this name or another name that its type has for it."""
-        return key in self.data or any(name in self.data for name in other_names(self.model_type, key))
+        return key in self.data or bool(other_names(self.data, self.model_type, key))
 
     def _first(self, keys: tuple[str, ...]) -> Any:
         self._read.update(keys)
         if len(keys) > 1 and (problem := contradiction(self.data, keys)):
             self.problems.append(problem)
         value = next((self.data[key] for key in keys if self.data.get(key) is not None), None)
-        if value is not None or not self.model_type or any(key in self.data for key in keys):
+        if value is not None or any(key in self.data for key in keys):
             return value
-        others = [name for key in keys for name in other_names(self.model_type, key) if name in self.data]
+        others = [name for key in keys for name in other_names(self.data, self.model_type, key)]
         self._read.update(others)
         return next((self.data[name] for name in others if self.data[name] is not None), None)
 

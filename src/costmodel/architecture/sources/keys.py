@@ -167,10 +167,11 @@ def is_in_table(model_type: str) -> bool:
     return model_type in _table()
 
 
-def other_names(model_type: str, key: str) -> list[str]:
-    """Return the other names that configs of a type have for a key, which libraries translate into each other."""
-    aliases = facts_of(model_type).aliases
-    return [*([aliases[key]] if key in aliases else []), *(name for name, other in aliases.items() if other == key)]
+def other_names(data: Mapping[str, Any], model_type: str, key: str) -> list[str]:
+    """Return the other names of a key in a config, which libraries translate into each other for its type."""
+    candidates = [name for name in _synonyms_of(key) if name != key and name in data]
+    aliases = facts_of(model_type).aliases if candidates and model_type else {}
+    return [name for name in candidates if aliases.get(key) == name or aliases.get(name) == key]
 
 
 def _synonyms_of(key: str) -> tuple[str, ...]:
@@ -246,6 +247,8 @@ def _changes_work(key: object) -> bool:
 
 def check_extent(config: Mapping[str, Any]) -> None:
     """Raise `InputError` for a config with more keys, values or levels than any config of a model has."""
+    if len(config) > MOST_KEYS:
+        raise InputError(f"a config has at most {MOST_KEYS:,} keys; got {len(config):,}")
     open_values: list[tuple[Any, int]] = [(config, 1)]
     values = 0
     while open_values:
