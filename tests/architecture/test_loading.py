@@ -161,14 +161,20 @@ scalars = st.one_of(
                 "sliding_window",
                 "layer_types",
                 "q_lora_rank",
+                "architectures",
+                "num_labels",
+                "per_layer_config",
+                "n_layers",
             ]
         ),
         scalars,
     ),
+    st.sampled_from([None, True, False]),
+    st.sampled_from([None, "lm", "none", "token_classification"]),
 )
-def test_any_config_gives_counts_or_a_clear_error(family, changes):
+def test_any_config_gives_counts_or_a_clear_error(family, changes, strict, head):
     try:
-        architecture = cm.load_architecture(LLAMA | changes | {"model_type": family})
+        architecture = cm.load_architecture(LLAMA | changes | {"model_type": family}, strict=strict, head=head)
     except cm.CostModelError as error:
         assert str(error)
     else:

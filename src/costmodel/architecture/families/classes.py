@@ -73,6 +73,12 @@ def head_of(name: str) -> Head | None:
     return next((head for ending, head in SUFFIXES.items() if name.endswith(ending)), None)
 
 
+def class_names(config: Config) -> list[str]:
+    """Return the names of classes in `architectures`, of whatever form it is."""
+    listed = config.data.get("architectures")
+    return [str(name) for name in (listed if isinstance(listed, list) else [] if listed is None else [listed])]
+
+
 def class_head(config: Config) -> Head | None:
     """Return the head of a decoder: as the caller named it, or as its only class does; None if neither is known."""
     if config.head is not None:
@@ -91,8 +97,7 @@ def with_head(config: Config, decoder: Architecture) -> Architecture:
     decoder : Architecture
         The model with its LM head.
     """
-    told, listed = config.head, config.data.get("architectures")
-    names = [str(name) for name in (listed if isinstance(listed, list) else [] if listed is None else [listed])]
+    told, listed, names = config.head, config.data.get("architectures"), class_names(config)
     if told is not None and told not in get_args(Head):
         config.require(False, f"head: must be one of {', '.join(get_args(Head))}; got {shown(told)}")
         return decoder

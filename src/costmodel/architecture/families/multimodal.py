@@ -14,7 +14,7 @@ from costmodel.architecture.blocks.cross_attention import CrossAttention
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.families import FAMILIES, ocr_towers, projectors, query_transformers, unread_type
-from costmodel.architecture.families.classes import read_class
+from costmodel.architecture.families.classes import class_names, read_class
 from costmodel.architecture.families.image_towers import TOWERS, TowerReader, kimi
 from costmodel.architecture.families.projectors import Parts, Projector
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
@@ -418,8 +418,7 @@ def _tower_reader(reader: TowerReader) -> Reader:
     """Return the reader of a tower that is a model of its own, whatever its class is called."""
 
     def read(config: Config) -> Architecture:
-        names = config.data.get("architectures") or []
-        if not any("For" in str(name) for name in names):
+        if not any("For" in name for name in class_names(config)):
             config.skip("architectures")
         return read_alone(reader(config))
 
