@@ -14,7 +14,7 @@ MAX_SIZE = 10**15
 """Elements of a tensor [1]."""
 _BUFFERS = re.compile(
     r"(?:^|\.)(?:"
-    r"rotary_emb\..*|rope\.freqs|inv_freq|.*rope_freqs\.weight|rope_factors_(?:long|short)\.weight|freqs_cis|"
+    r"rope\.freqs|(?:\w+_)?inv_freq|.*rope_freqs\.weight|rope_factors_(?:long|short)\.weight|freqs_cis|"
     r"cos_cached|sin_cached|num_batches_tracked|running_mean|running_var|position_ids|token_type_ids|"
     r"relative_position_index|masked_bias|attention_mask|causal_mask|tokens_per_expert|k_scale|v_scale|kv_scale|"
     r"embed_positions\._float_tensor"
