@@ -35,6 +35,65 @@ def test_counts_equal_the_reference(row, golden):
     assert list(parameters[:3]) == counts
 
 
+WINDOWED = [
+    ({"model_type": "cwm"}, [1, 2, 3, 5, 6, 7]),
+    ({"model_type": "cohere2"}, [0, 1, 2, 4, 5, 6]),
+    ({"model_type": "cohere2", "sliding_window_pattern": 2}, [0, 2, 4, 6]),
+    ({"model_type": "exaone4"}, [0, 1, 2, 4, 5, 6]),
+    ({"model_type": "exaone4", "sliding_window_pattern": "LLG"}, [0, 1, 3, 4, 6]),
+    ({"model_type": "exaone4", "sliding_window": None}, []),
+    ({"model_type": "gemma3n_text", "num_kv_shared_layers": 0}, [0, 1, 2, 3, 5, 6, 7]),
+    ({"model_type": "granite_swa"}, [1, 2, 3, 5, 6, 7]),
+    ({"model_type": "ministral"}, list(range(8))),
+    ({"model_type": "modernbert-decoder", "num_key_value_heads": None}, [1, 2, 4, 5, 7]),
+    ({"model_type": "muse_glimmer_text"}, [0, 1, 2, 4, 5, 6]),
+    ({"model_type": "vaultgemma"}, [0, 2, 4, 6]),
+]
+
+
+@pytest.mark.parametrize(("config", "windowed"), WINDOWED)
+def test_layers_with_a_sliding_window_follow_the_pattern_of_the_family(config, windowed):
+    layers = load_architecture(BASE | {"num_hidden_layers": 8, **config}).layers
+    mixers = [layer.mixer for layer in layers for _ in range(layer.count)]
+    assert [index for index, mixer in enumerate(mixers) if mixer.window] == windowed
+
+
+@pytest.mark.parametrize(
+    ("model_type", "catalog", "config"),
+    [
+        (
+            "RefinedWebModel",
+            "falcon-7b",
+            {
+                "hidden_size": 4544,
+                "n_head": 71,
+                "n_layer": 32,
+                "multi_query": True,
+                "parallel_attn": True,
+                "bias": False,
+                "alibi": False,
+                "vocab_size": 65024,
+            },
+        ),
+        (
+            "stablelm_epoch",
+            "stablelm-3b",
+            {
+                "hidden_size": 2560,
+                "intermediate_size": 6912,
+                "num_hidden_layers": 32,
+                "num_attention_heads": 32,
+                "num_key_value_heads": 32,
+                "vocab_size": 50304,
+                "rope_pct": 0.25,
+            },
+        ),
+    ],
+)
+def test_earlier_names_of_a_family_give_the_same_counts(model_type, catalog, config):
+    assert load_architecture(config | {"model_type": model_type}).parameters == load_architecture(catalog).parameters
+
+
 def test_differential_attention_reads_the_values_of_both_heads_of_a_pair():
     """Of 2·s² FLOPs per unit of head width, the scores keep theirs, and the products with values double."""
     llama = count_flops(load_architecture(BASE | {"model_type": "llama"}), 256, attention="full").forward

@@ -425,6 +425,7 @@ MODULES: dict[str, str] = {
 ALIASES = {
     "apertus1p5_text": "apertus",
     "baichuan": "llama",
+    "RefinedWebModel": "falcon",
     "Yi": "llama",
     "codegen": "gptj",
     "gpt-sw3": "gpt2",
@@ -436,6 +437,7 @@ ALIASES = {
     "paddleocr_vl_text": "ernie4_5",
     "qwen2_5_vl_text": "qwen2",
     "qwen2_vl_text": "qwen2",
+    "stablelm_epoch": "stablelm",
     "qwen3_vl_text": "qwen3",
 }
 """Families whose layout and defaults are those of another, by `model_type`."""
