@@ -187,7 +187,7 @@ def contradiction(data: Mapping[str, Any], keys: Sequence[str]) -> str:
     return ""
 
 
-def find_unread(data: Mapping[str, Any], read: set[str], model_type: str) -> list[Finding]:
+def find_unread(data: Mapping[Any, Any], read: set[str], model_type: str) -> list[Finding]:
     """Return the keys outside `read` that change the counts of a `model_type`, or may change them.
 
     Parameters
