@@ -201,7 +201,8 @@ def test_a_missing_value_names_the_option_to_give(name, options, message):
 def test_all_problems_are_reported_at_once():
     with pytest.raises(cm.InputError) as raised:
         cm.read_trainer_file(FOLDER / "axolotl_full_deepspeed.yaml")
-    assert len(raised.value.problems) == 2  # accelerator and their number; the data only follow from them
+    places = [problem.split(": ")[1] for problem in raised.value.problems]
+    assert places == ["cluster.accelerator", "cluster.count", "recipe.examples"]
 
 
 def written(folder, text, name="run.yml"):
@@ -351,6 +352,16 @@ def test_no_sequence_length_of_torchtune_is_that_of_the_model(tmp_path):
     assert any("states no sequence length" in line for line in read.assumed)
 
 
+def test_the_length_of_a_given_model_holds_where_a_file_states_none(tmp_path):
+    text = (FOLDER / "torchtune_lora.yaml").read_text(encoding="utf-8")
+    text = text.replace("max_seq_len: 2048", "max_seq_len: null").replace(
+        "max_steps_per_epoch: null", "max_steps_per_epoch: 9"
+    )
+    changes = {"architecture": "mistral-7b-v0.2"}
+    run = cm.read_trainer_file(written(tmp_path, text), "H100", 2, lengths="60 to 400", changes=changes).scenario
+    assert (run.recipe.sequence_length, run.recipe.examples) == (32_768, 9 * 128)
+
+
 def test_variables_and_defaults_of_a_script(tmp_path):
     text = (FOLDER / "megatron_llama3_8b.sh").read_text(encoding="utf-8")
     text = text.replace("TP_SIZE=2", 'TP_SIZE="${TP_SIZE:-4}"').replace("NUM_NODES=2", "NUM_NODES=${NNODES:-4}")
@@ -442,3 +453,10 @@ def test_weights_of_16_bits_are_those_that_the_file_loads_so(tmp_path):
             written(tmp_path, text + line), **GIVEN, changes={"recipe.lengths": 300}
         ).scenario.recipe
         assert recipe.master_weights is masters, line
+
+
+def test_a_told_method_keeps_packing(tmp_path):
+    for method, packing in (("lora", True), ("dpo", False)):
+        data = {"lengths": 300, "examples": 100}
+        read = cm.read_trainer_file(written(tmp_path, SMALL), "H100", 8, **data, method=method)
+        assert (read.scenario.recipe.kind, read.scenario.recipe.packing) == (method, packing)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from costmodel.architecture.loading import load_architecture
+from costmodel.architecture.specification import Architecture
 from costmodel.estimation.paths import with_changes
 from costmodel.estimation.scenario import Scenario
 from costmodel.estimation.trainers.models import known_model
 from costmodel.estimation.trainers.settings import PAIRS
-from costmodel.foundation.errors import InputError
+from costmodel.foundation.errors import CostModelError, InputError
 from costmodel.foundation.fields import Count
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.step.software import load_software
@@ -95,12 +97,12 @@ def scenario_of(settings: Settings, folder: Path, given: Mapping[str, object]) -
     if isinstance(packing := options.values.get("recipe.packing"), bool):
         settings.recipe["packing"] = packing
     problems = [text for field, text in settings.open.items() if not options.has(field)]
-    data: dict[str, object] = {}
     model = _model(settings, folder, options, problems)
     if not options.has("cluster.accelerator"):
         problems.append("cluster.accelerator: no trainer's file says it; give --gpu")
     sizes = _sizes(settings, options, problems)
     _open_length(settings, model)
+    amounts = _data(settings, options, sizes or _Sizes(1, 1, settings.micro_batch, 1), problems)
     if problems or sizes is None:
         raise InputError(problems)
     recipe = {"kind": settings.kind, **settings.recipe, "software": settings.software}
@@ -108,12 +110,11 @@ def scenario_of(settings: Settings, folder: Path, given: Mapping[str, object]) -
         recipe["batch_size"] = sizes.batch_size
     if settings.own_rollout_gpus and settings.trained_on is not None and not options.has("recipe.rollout_gpus"):
         recipe["rollout_gpus"] = sizes.accelerators - settings.trained_on
-    recipe |= _data(settings, options, sizes, problems)
-    if problems:
-        raise InputError(problems)
-    data["architecture"] = model
-    data["recipe"] = recipe
-    data["cluster"] = {"count": sizes.accelerators}
+    data: dict[str, object] = {
+        "architecture": model,
+        "recipe": {**recipe, **amounts},
+        "cluster": {"count": sizes.accelerators},
+    }
     planned = settings.plans or any(options.has(field) for field in _SPEEDS)
     if not planned:
         data["layout"] = {
@@ -128,7 +129,7 @@ def scenario_of(settings: Settings, folder: Path, given: Mapping[str, object]) -
 def _model(settings: Settings, folder: Path, options: Options, problems: list[str]) -> object:
     """Return the model, as a scenario takes it."""
     if options.has("architecture"):
-        return None
+        return options.values.get("architecture")
     if isinstance(settings.model, str):
         if known := known_model(settings.model, folder, settings):
             return known
@@ -144,9 +145,12 @@ def _model(settings: Settings, folder: Path, options: Options, problems: list[st
 
 def _open_length(settings: Settings, model: object) -> None:
     """Take the context length of the model for a sequence length that the trainer leaves open: nothing is cut."""
-    if settings.plans or "sequence_length" in settings.recipe or not isinstance(model, str):
+    if settings.plans or "sequence_length" in settings.recipe:
         return
-    length = load_architecture(model).context_length or LONG
+    length = LONG
+    if isinstance(model, (str, Mapping, Architecture)):
+        with suppress(CostModelError):  # the scenario says what is wrong
+            length = load_architecture(model).context_length or LONG
     settings.recipe["sequence_length"] = length
     settings.assume(f"examples of up to {length:,} tokens: the file states no sequence length")
 

@@ -91,8 +91,9 @@ TRAINERS = (
     ),
 )
 """Kinds of trainers' files, the most specific first."""
-_OTHERS: tuple[tuple[str, Callable[[Data], bool], str], ...] = (
-    ("a scenario file", lambda data: "architecture" in data and "recipe" in data, "costmodel estimate FILE"),
+Other = tuple[str, Callable[[Data], bool], str]
+"""A kind of file, whether a file is of it, and the command that takes it."""
+_BESIDE: tuple[Other, ...] = (
     (
         "a DeepSpeed configuration",
         lambda data: "zero_optimization" in data,
@@ -104,6 +105,14 @@ _OTHERS: tuple[tuple[str, Callable[[Data], bool], str], ...] = (
         "costmodel estimate TRAINER_FILE --accelerate FILE",
     ),
     ("the state of a run", lambda data: "log_history" in data, "costmodel forecast SCENARIO --log FILE"),
+)
+"""Files that trainers write or read beside their own."""
+_OTHERS: tuple[Other, ...] = (
+    (
+        "a scenario file",
+        lambda data: "architecture" in data and "recipe" in data,
+        "costmodel estimate FILE, if its name ends in .toml or .json",
+    ),
     (
         "the config of a model",
         lambda data: _has(data, "model_type", "n_layers", "dim", "architectures"),
@@ -111,7 +120,7 @@ _OTHERS: tuple[tuple[str, Callable[[Data], bool], str], ...] = (
     ),
     ("a project file", lambda data: _has(data, "items", "phases"), "costmodel budget FILE"),
 )
-"""Other files that are given in place of a trainer's, with the command that takes each."""
+"""Other files that are given in place of a trainer's."""
 
 
 @dataclass(frozen=True)
@@ -251,20 +260,17 @@ def is_trainer_file(path: Path) -> bool:
         return False
     if "architecture" in data or "model_type" in data:
         return False
-    return any(trainer.is_its_file(data) for trainer in TRAINERS) or any(fits(data) for _, fits, _ in _OTHERS[1:4])
+    return any(trainer.is_its_file(data) for trainer in TRAINERS) or any(fits(data) for _, fits, _ in _BESIDE)
 
 
 def _trainer_of(data: Data, file: Path) -> Trainer:
     """Return the kind of a trainer's file, or raise `InputError` with the command for the file."""
-    for what, fits, command in _OTHERS[:4]:
+    found = next((trainer for trainer in TRAINERS if trainer.is_its_file(data)), None)
+    for what, fits, command in _BESIDE if found else (*_BESIDE, *_OTHERS):
         if fits(data):
             raise InputError(f"{file} is {what}; it is for: {command}")
-    found = next((trainer for trainer in TRAINERS if trainer.is_its_file(data)), None)
     if found is not None:
         return found
-    for what, fits, command in _OTHERS[4:]:
-        if fits(data):
-            raise InputError(f"{file} is {what}; it is for: {command}")
     listed = ", ".join(trainer.name for trainer in TRAINERS)
     shown = ", ".join(list(data)[:8])
     raise InputError(f"{file} is of no known trainer ({listed}); it has the keys {shown}")
