@@ -16,6 +16,7 @@ from costmodel.architecture.blocks.kimi_delta import KimiDelta
 from costmodel.architecture.blocks.latent_attention import LatentAttention
 from costmodel.architecture.blocks.matrix_memory import MatrixMemory
 from costmodel.architecture.blocks.repeated import Repeated
+from costmodel.architecture.blocks.rwkv7 import DeltaMix
 from costmodel.architecture.blocks.short_convolution import ShortConvolution
 from costmodel.architecture.flops import count_flops
 from costmodel.architecture.loading import load_architecture
@@ -136,6 +137,7 @@ def test_gates_and_windows_of_latent_attention_are_counted():
         LatentAttention(heads=4, kv_rank=8, nope_width=6, rope_width=0, value_width=5, index_heads=2, output_gate=True),
         MatrixMemory(heads=2, key_width=6, value_width=8),
         ShortConvolution(kernel=3, input_width=10, bias=True),
+        DeltaMix(heads=2, head_width=6, decay_rank=3, rate_rank=4, gate_rank=5, value_rank=2),
     ],
     ids=lambda block: block.kind,
 )
@@ -158,3 +160,67 @@ def test_shared_blocks_work_in_each_layer_and_are_counted_once():
     assert again[0].operations(64, 8.0, 8.0) == shared.operations(64, 8.0, 8.0)
     assert again[0].cache(100) == shared.cache(100) > 0
     assert sum(count for count, block in layers if block == shared) == 1
+
+
+RWKV7 = {"model_type": "rwkv7", "head_dim": 64, "vocab_size": 65536, "norm_bias": True}
+LING = {"num_attention_heads": 16, "num_key_value_heads": 4, "head_dim": 128, "hidden_size": 2048, "use_bias": False}
+
+
+@pytest.mark.golden(
+    source="Peng et al. 2025, RWKV-7 Goose (arXiv 2503.14456)",
+    table="Parameters: 2DV + 4D + LD(12D + 2(dw + da + dv + dg) + 19) - (2 D dv + D), for 0.19B, 0.45B, 1.5B and 2.9B",
+)
+@pytest.mark.parametrize(
+    ("width", "depth", "ranks", "published"),
+    [
+        (768, 12, (64, 64, 32, 128), "191034624"),
+        (1024, 24, (64, 64, 32, 128), "450767872"),
+        (2048, 24, (96, 96, 64, 256), "1527404544"),
+        (2560, 32, (96, 96, 64, 320), "2947735040"),
+    ],
+)
+def test_rwkv7_follows_the_formula_of_its_paper(golden, width, depth, ranks, published):
+    names = ("decay_low_rank_dim", "a_low_rank_dim", "v_low_rank_dim", "gate_low_rank_dim")
+    config = RWKV7 | dict(zip(names, ranks, strict=True)) | {"hidden_size": width, "num_hidden_layers": depth}
+    architecture = load_architecture(config)
+    formula = 2 * width * 65536 + 4 * width + depth * width * (12 * width + 2 * sum(ranks) + 19)
+    assert architecture.parameters.total == formula - (2 * width * ranks[2] + width)
+    golden(f"parameters of RWKV-7, {depth} layers of {width}", published, architecture.parameters.total)
+    with pytest.raises(InputError, match="attn: attention in some layers is not known"):
+        load_architecture(config | {"attn": {"layers": [1]}})
+
+
+@pytest.mark.golden(
+    source="Ling Team 2025 (arXiv 2503.05139); model cards of Ling and Grok-1", table="Total and active parameters"
+)
+@pytest.mark.parametrize(
+    ("config", "total", "active"),
+    [
+        (
+            LING
+            | {"model_type": "bailing_moe", "vocab_size": 126464, "num_hidden_layers": 28, "num_experts": 64}
+            | {"num_experts_per_tok": 6, "num_shared_experts": 2, "moe_intermediate_size": 1408},
+            "16.8",
+            "2.75",
+        ),
+        (
+            LING
+            | {"model_type": "bailing_moe_v2", "vocab_size": 157184, "num_hidden_layers": 20, "num_experts": 256}
+            | {"num_experts_per_tok": 8, "num_shared_experts": 1, "moe_intermediate_size": 512, "use_qk_norm": True}
+            | {"first_k_dense_replace": 1, "intermediate_size": 5120},
+            "16",
+            "1.4",
+        ),
+        (
+            {"model_type": "grok-1", "vocab_size": 131072, "hidden_size": 6144, "intermediate_size": 32768}
+            | {"num_hidden_layers": 64, "num_attention_heads": 48, "num_key_value_heads": 8, "num_experts": 8},
+            "3.2e2",
+            "8.4e1",
+        ),
+    ],
+    ids=["ling-lite", "ling-mini-2.0", "grok-1"],
+)
+def test_mixtures_of_published_code_have_their_published_sizes(golden, config, total, active):
+    architecture = load_architecture(config)
+    golden("total, billions", total, architecture.parameters.total / 1e9)
+    golden("active, billions", active, architecture.parameters.active / 1e9)

@@ -31,12 +31,14 @@ class Linear(Piece):
     rows: Rows | None = Field(
         default=None, description="Rows per sequence that the layer is applied to; default: one per token."
     )
+    repeats: Dimension = Field(default=1, description="Times that the layer is applied to each row.")
 
     def weights(self, width: int) -> list[Weight]:
         return linear("linear", self.inputs, self.outputs, bias=self.bias, split="replicated")
 
     def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
-        return [product("linear", tokens if self.rows is None else float(self.rows), self.inputs, self.outputs)]
+        rows = tokens if self.rows is None else float(self.rows)
+        return [product("linear", rows * self.repeats, self.inputs, self.outputs)]
 
 
 class Table(Piece):

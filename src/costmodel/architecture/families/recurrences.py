@@ -1,16 +1,20 @@
-"""Decoders with gated recurrences: RecurrentGemma, xLSTM.
+"""Decoders with gated recurrences: RecurrentGemma, xLSTM, RWKV-7.
 
-Defaults are those of the configuration classes in Hugging Face transformers 5.24.
+Defaults are those of the configuration classes in Hugging Face transformers 5.24; the keys of RWKV-7 are those of
+flash-linear-attention.
 """
 
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.gated_recurrence import GatedRecurrence
 from costmodel.architecture.blocks.matrix_memory import MatrixMemory
+from costmodel.architecture.blocks.pieces import Norm
+from costmodel.architecture.blocks.rwkv7 import DeltaMix
 from costmodel.architecture.families.classes import read_number
-from costmodel.architecture.families.reading import Reader, grouped
-from costmodel.architecture.families.state_space import assemble, read_attention, read_depth, require_untied
+from costmodel.architecture.families.reading import Reader, grouped, joined, read_depth
+from costmodel.architecture.families.state_space import assemble, read_attention, require_untied
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer
 
 
 def _recurrent_gemma(config: Config) -> Architecture:
@@ -60,5 +64,32 @@ def _xlstm(config: Config) -> Architecture:
     return assemble(config, width, grouped([mixer] * depth, [block] * depth, norm_bias=bias))
 
 
-READERS: dict[str, Reader] = {"recurrent_gemma": _recurrent_gemma, "xlstm": _xlstm}
+def _rwkv7(config: Config) -> Architecture:
+    config.skip("max_position_embeddings", "hidden_ratio", "attn_mode", "norm_first", "fuse_norm")
+    config.require(config.value("attn") is None, "attn: attention in some layers is not known here")
+    config.require(config.flag("norm_bias", default=True), "norm_bias: must be true here")
+    require_untied(config)
+    width, depth = config.integer("hidden_size", default=2048), read_depth(config, "num_hidden_layers")
+    head_width = config.integer("head_dim", default=64)
+    config.require(width % head_width == 0, f"head_dim: {head_width} does not divide the hidden size ({width})")
+    heads = max(width // head_width, 1)
+    config.require(config.optional("num_heads") in (None, heads), f"num_heads: must be {heads} here")
+    listed = config.value("value_dim")
+    config.require(listed in (None, width, [width] * depth), f"value_dim: must be {width} in each layer")
+    first = DeltaMix(
+        heads=heads,
+        head_width=head_width,
+        decay_rank=config.integer("decay_low_rank_dim"),
+        rate_rank=config.integer("a_low_rank_dim"),
+        gate_rank=config.integer("gate_low_rank_dim"),
+    )
+    later = first.replace(value_rank=config.integer("v_low_rank_dim"))
+    block = FeedForward(inner_width=config.optional("intermediate_size") or 4 * width, gated=False)
+    shift = Norm(extent=width)
+    layers = [Layer(mixer=mixer, feed_forward=block, also=(shift,), norm_bias=True) for mixer in (first, later)]
+    stack = joined([layers[0], *[layers[1]] * (depth - 1)])
+    return assemble(config, width, stack, norm_bias=True, extras=(Norm(extent=width, bias=True),))
+
+
+READERS: dict[str, Reader] = {"recurrent_gemma": _recurrent_gemma, "xlstm": _xlstm, "rwkv7": _rwkv7}
 """Readers by the `model_type` of a config."""

@@ -9,8 +9,10 @@ from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.families.heads import grouped_query_attention, heads_of, kv_heads_of
+from costmodel.architecture.families.mixtures import Mixture, read_mixture
 from costmodel.architecture.families.reading import Reader, read_depth, uniform_decoder
 from costmodel.architecture.families.rotary import OLMO2, Family, rotary, routed
+from costmodel.architecture.families.routing import Routing
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
 
@@ -79,8 +81,49 @@ def _ernie_blocks(config: Config, depth: int) -> Blocks:
     return [block if is_routed else dense for is_routed in routes]
 
 
+_BAILING = Mixture(
+    Routing(None, None, ("num_experts",), shared_key="num_shared_experts", shared=0, listed=False),
+    bias_key="use_qkv_bias",
+    output_bias=False,
+    qk_norm_key="use_qk_norm",
+)
+"""Ling and Ring, versions 1 and 2 (arXiv 2503.05139; keys of their published code)."""
+_GROK = Mixture(
+    Routing(
+        8,
+        2,
+        ("num_experts", "num_local_experts"),
+        ("num_experts_per_tok", "num_selected_experts"),
+        "intermediate_size",
+        (),
+        inner=32768,
+        listed=False,
+    ),
+    kv_heads=8,
+    bias_key="",
+    norms=4,
+    tied=True,
+)
+"""Grok-1 (github.com/xai-org/grok-1)."""
+
+
+def _bailing(config: Config) -> Architecture:
+    config.skip("moe_shared_expert_intermediate_size", "multi_gate", "score_function", "moe_router_enable_expert_bias")
+    config.skip("use_rmsnorm", "norm_head", "norm_softmax", "max_window_layers")
+    config.require(not config.flag("use_bias", default=False), "use_bias: only false is known here")
+    return read_mixture(config, _BAILING)
+
+
+def _grok(config: Config) -> Architecture:
+    config.skip("attn_output_multiplier", "embedding_multiplier_scale", "output_multiplier_scale", "max_attn_value")
+    return read_mixture(config, _GROK)
+
+
 READERS: dict[str, Reader] = {
+    "bailing_moe": _bailing,
+    "bailing_moe_v2": _bailing,
     "dbrx": _dbrx,
+    "grok-1": _grok,
     "ernie4_5_moe": rotary(Family(kv_heads=4, tied=True, bias_key=False), _ernie_blocks),
     "minimax_m2": rotary(Family(kv_heads=8, head_width=128, qk_norm="width", bias_key=False), _minimax_m2_blocks),
     "olmoe": rotary(OLMO2, _olmoe_blocks),
