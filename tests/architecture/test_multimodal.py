@@ -170,7 +170,7 @@ def test_published_models_are_exact(shared):
     ours = {name for name, module in MODULES.items() if module in {"multimodal", "gemma4"}}
     with (shared / "configs" / "params.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["model_type"] in ours]
-    assert len(rows) == 8
+    assert len(rows) == 10
     for row in rows:
         parameters = load_architecture(shared / "configs" / f"{row['model']}.json").parameters
         expected = int(row["total_params"]), int(row["active_params"]), int(row["embedding_params"])

@@ -29,7 +29,11 @@ from costmodel.foundation.errors import InputError
 REFERENCE = json.loads((Path(__file__).parent.parent / "data" / "reference_recurrent.json").read_text("utf-8"))
 FURTHER = {config["model_type"] for config, *_ in REFERENCE}
 """Families that are compared with the reference in test_reference_layouts.py."""
-OURS = {name for name, module in MODULES.items() if module in {"state_space", "linear_attention"}} - FURTHER
+WITH_TOWERS = {"qwen3_5", "qwen3_5_moe"}
+"""Models with images, whose text is read by `linear_attention`."""
+OURS = {
+    name for name, module in MODULES.items() if module in {"state_space", "linear_attention"}
+} - FURTHER | WITH_TOWERS
 SIZE = {"hidden_size": 64, "num_hidden_layers": 8, "vocab_size": 300}
 HEADS = {**SIZE, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 96}
 DELTA = {"linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 10, "linear_value_head_dim": 14}

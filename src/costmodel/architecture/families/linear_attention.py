@@ -13,9 +13,7 @@ from costmodel.architecture.blocks.gated_delta import GatedDelta
 from costmodel.architecture.blocks.kimi_delta import KimiDelta
 from costmodel.architecture.blocks.latent_attention import LatentAttention
 from costmodel.architecture.blocks.lightning_attention import LightningAttention
-from costmodel.architecture.families import image_towers
 from costmodel.architecture.families.latent_attention import Latent, latent_attention, latent_routing
-from costmodel.architecture.families.multimodal import read_text
 from costmodel.architecture.families.reading import Reader, grouped
 from costmodel.architecture.families.rotary import routed
 from costmodel.architecture.families.routing import Routing, blocks_of
@@ -107,28 +105,6 @@ def _qwen3_5_experts(config: Config, depth: int) -> list[FeedForward | Experts]:
 
 def _qwen3_next(config: Config) -> Architecture:
     return _qwen_text(config, 2, _qwen3_next_blocks)
-
-
-def _qwen3_5(config: Config) -> Architecture:
-    text = read_text(config, "qwen3_5_text", reader=lambda inside: _qwen_text(inside, 4, _qwen3_5_blocks))
-    return _with_tower(config, text)
-
-
-def _qwen3_5_moe(config: Config) -> Architecture:
-    text = read_text(config, "qwen3_5_moe_text", reader=lambda inside: _qwen_text(inside, 2, _qwen3_5_experts))
-    return _with_tower(config, text)
-
-
-def _with_tower(config: Config, text: Architecture) -> Architecture:
-    """Return the text model with the tower of Qwen3-VL, without mergers of inner layers."""
-    config.require(config.data.get("vision_config") is not None, "vision_config: is required and missing")
-    vision = config.inner("vision_config")
-    tower = image_towers.qwen3_5(vision)
-    outputs = vision.integer("out_hidden_size", default=3584)
-    vision.require(
-        outputs == text.width, f"out_hidden_size: {outputs} is not the hidden_size of the text ({text.width})"
-    )
-    return text.replace(stacks=(tower,))
 
 
 def _minimax(config: Config) -> Architecture:
@@ -297,8 +273,6 @@ def _bailing_hybrid(config: Config) -> Architecture:
 
 READERS: dict[str, Reader] = {
     "qwen3_next": _qwen3_next,
-    "qwen3_5": _qwen3_5,
-    "qwen3_5_moe": _qwen3_5_moe,
     "minimax": _minimax,
     "kimi_linear": _kimi_linear,
     "olmo_hybrid": _olmo_hybrid,

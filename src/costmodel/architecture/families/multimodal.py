@@ -8,19 +8,19 @@ Defaults are those of the configuration classes in Hugging Face transformers 5.2
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.block import Block
-from costmodel.architecture.blocks.cross_attention import CrossAttention
-from costmodel.architecture.blocks.experts import Experts
-from costmodel.architecture.blocks.feed_forward import FeedForward
-from costmodel.architecture.families import FAMILIES, ocr_towers, projectors, query_transformers, unread_type
-from costmodel.architecture.families.classes import class_names, read_class
+from costmodel.architecture.families import (
+    FAMILIES,
+    projectors,
+    query_transformers,
+    unread_type,
+)
+from costmodel.architecture.families.classes import class_names
 from costmodel.architecture.families.image_towers import TOWERS, TowerReader, kimi
 from costmodel.architecture.families.projectors import Parts, Projector
-from costmodel.architecture.families.reading import Reader, grouped, read_depth
-from costmodel.architecture.families.rotary import routed
+from costmodel.architecture.families.reading import Reader
 from costmodel.architecture.families.sound_towers import SOUND_TOWERS
-from costmodel.architecture.families.towers import NAME, linear_on, norm_of, read_alone
+from costmodel.architecture.families.towers import NAME, read_alone
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.sources.keys import facts_of
 from costmodel.architecture.specification import Architecture
@@ -78,7 +78,7 @@ class Join:
     """Key of the tower with the width of its outputs, which must be that of the text."""
 
 
-def _part(config: Config, key: str, model_type: str, *, optional: bool = False) -> tuple[Config, str]:
+def part_of(config: Config, key: str, model_type: str, *, optional: bool = False) -> tuple[Config, str]:
     """Return the config at `key`, and its `model_type`, which defaults to the given one."""
     config.require(optional or config.data.get(key) is not None, f"{key}: is required and missing")
     part = config.inner(key)
@@ -90,7 +90,7 @@ def _part(config: Config, key: str, model_type: str, *, optional: bool = False) 
     return part, named
 
 
-def _tied(config: Config, text: Config, default: bool | None, either: bool) -> bool:
+def is_tied(config: Config, text: Config, default: bool | None, either: bool) -> bool:
     """Return whether the LM head is tied.
 
     The top level decides. Without the key there, `text_config` must not contradict the default, because versions of
@@ -122,11 +122,11 @@ def read_text(
     `model_type` is the family if the config names none. `tied` is the default of `tie_word_embeddings`; with
     `either`, `text_config` may set it too.
     """
-    text, named = _part(config, "text_config", model_type)
+    text, named = part_of(config, "text_config", model_type)
     defaults = {name: value for name, value in defaults_of(named).items() if not text.has(name)}
     text.data = {**defaults, **text.data}
     if tied != "text":
-        text.data["tie_word_embeddings"] = _tied(config, text, tied, either)
+        text.data["tie_word_embeddings"] = is_tied(config, text, tied, either)
     if reader is None:
         if named not in FAMILIES:
             raise InputError(unread_type("text_config.model_type", named))
@@ -142,7 +142,7 @@ def read_tower(
 
     An `optional` config that is missing stands for the defaults.
     """
-    inside, named = _part(config, key, model_type, optional=optional)
+    inside, named = part_of(config, key, model_type, optional=optional)
     towers = TOWERS if key == "vision_config" else SOUND_TOWERS
     if named not in towers:
         raise InputError(f"{key}.model_type: {unknown('tower', named, towers)}")
@@ -158,10 +158,10 @@ def joined(text: Architecture, tower: Stack, *projector: Block | Stack) -> Archi
 
 def read_model(config: Config, model_type: str) -> Architecture:
     """Read a model of the row `model_type` of `JOINS`."""
-    return _read(config, JOINS[model_type])
+    return read_join(config, JOINS[model_type])
 
 
-def _read(config: Config, join: Join) -> Architecture:
+def read_join(config: Config, join: Join) -> Architecture:
     """Read a model of a row of `JOINS`."""
     if join.flat and config.data.get("text_config") is None:
         text = FAMILIES[join.flat](config)
@@ -190,140 +190,6 @@ _USUAL_OUTPUTS = 3584
 """Width of the outputs of the default towers of Qwen, which differs from that of their default texts."""
 
 
-_RETRIEVERS = ("ColPaliForRetrieval", "ColQwen2ForRetrieval")
-
-
-def _retriever(config: Config, model_type: str) -> Architecture:
-    """Read a retrieval model: a model of the row `model_type` whose head is a projection of each token."""
-    read_class(config, _RETRIEVERS)
-    part, named = _part(config, "vlm_config", model_type)
-    config.require(named in JOINS, f"vlm_config.model_type: {unknown('model', named, JOINS)}")
-    part.skip("vocab_size")
-    whole = _read(part, JOINS.get(named, JOINS[model_type]))
-    head = linear_on(whole.width, config.integer("embedding_dim", default=128), 1, bias=True, part="head")
-    return whole.replace(head=False, extras=(*whole.extras, head.replace(rows=None)))
-
-
-def _ocr(config: Config, kind: str, model_type: str) -> Architecture:
-    """Read an OCR model: SAM, a second tower that reads its output, and one layer."""
-    text = read_text(config, model_type)
-    inside, named = _part(config, "vision_config", kind)
-    inside.require(named == kind, f"model_type: only {kind!r} is known here; got {named!r}")
-    sam, second = ocr_towers.both(inside, kind)
-    joins = kind == "unlimited_ocr_vision"
-    inputs = second.width + (getattr(sam.extras[-1], "outputs", 0) if joins else 0)
-    projector = linear_on(inputs, text.width, 256, bias=True)
-    vectors = norm_of(text.width, bias=False, copies=2 if joins else 1)
-    return joined(joined(text, sam), second, projector, vectors)
-
-
-def _ocr_tower(config: Config, kind: str) -> Architecture:
-    """Read both towers of an OCR model as a model of its own."""
-    config.skip("architectures")
-    sam, second = ocr_towers.both(config, kind)
-    return read_alone(second).replace(stacks=(sam,))
-
-
-def _phi4(config: Config) -> Architecture:
-    """Read Phi-4 multimodal: the text at the top level, and towers for images and for sound, two layers each."""
-    config.skip("img_processor", "embd_layer", "speech_lora", "vision_lora")
-    text = FAMILIES["phi3"](config)
-    image, tower = read_tower(config, "phi4_multimodal_vision")
-    image.skip("crop_size", "feature_layer")
-    rows = max((tower.tokens or 1) // 4, 1)
-    width = text.width
-    layers = projectors.two_layers(tower.width, width, width, rows)
-    model = joined(text, tower, *layers, norm_of(tower.width, bias=False, copies=2))
-    _, sound = read_tower(config, "phi4_multimodal_audio", "audio_config")
-    tokens = sound.tokens or 1
-    once = projectors.two_layers(sound.width, width, width, tokens)
-    other = projectors.two_layers(sound.width, width, width, 0)  # for sound beside an image
-    return joined(model, sound, *once, *other)
-
-
-def _shieldgemma2(config: Config) -> Architecture:
-    """Read ShieldGemma 2: Gemma 3 with its LM head, of which two tokens are read as classes."""
-    read_class(config, ("ShieldGemma2ForImageClassification",))
-    return _read(config, JOINS["gemma3"])
-
-
-def _fuyu(config: Config) -> Architecture:
-    """Read Fuyu, which has no tower: a linear layer turns each patch into a token."""
-    text = read_text(config, "persimmon")
-    patch, image = config.integer("patch_size", default=30), config.integer("image_size", default=300)
-    inputs = patch**2 * config.integer("num_channels", default=3)
-    patches = max(image // patch, 1) ** 2
-    stem = linear_on(inputs, text.width, patches, bias=True)
-    return joined(text, Stack(name="vision", width=text.width, extras=(stem,), tokens=patches))
-
-
-def _llama4_text(config: Config) -> Architecture:
-    config.skip("max_position_embeddings", "use_qk_norm", "attn_temperature_tuning")  # the norm has no weights
-    width, depth = config.integer("hidden_size"), read_depth(config, "num_hidden_layers")
-    heads = config.integer("num_attention_heads")
-    kv_heads = config.integer("num_key_value_heads", default=heads)
-    config.require(heads % kv_heads == 0, f"num_key_value_heads: {kv_heads} does not divide the {heads} heads")
-    bias = config.flag("attention_bias", default=False)
-    full = Attention(
-        heads=heads,
-        kv_heads=min(kv_heads, heads),
-        head_width=config.optional("head_dim") or max(width // heads, 1),
-        qkv_bias=bias,
-        output_bias=bias,
-    )
-    chunk = config.optional("attention_chunk_size", default=8192)
-    chunked = full.replace(chunk=chunk) if chunk is not None else full
-    return Architecture(
-        width=width,
-        layers=grouped(
-            [chunked if is_chunked else full for is_chunked in _llama4_chunks(config, depth)],
-            _llama4_blocks(config, depth),
-        ),
-        vocabulary=config.integer("vocab_size"),
-        tied=config.flag("tie_word_embeddings", default=False),
-    )
-
-
-def _llama4_chunks(config: Config, depth: int) -> list[bool]:
-    """Return which layers have chunked attention: those with rotary positions."""
-    interval, rotary = config.integer("no_rope_layer_interval", default=4), config.numbers("no_rope_layers")
-    config.require(len(rotary) in {0, depth}, f"no_rope_layers: must be {depth} of 0 and 1; got {len(rotary)}")
-    if len(rotary) != depth:
-        rotary = [int((index + 1) % interval != 0) for index in range(depth)]
-    types = config.names("layer_types", depth, ("chunked_attention", "full_attention"))
-    return [bool(flag) for flag in rotary] if types is None else [kind == "chunked_attention" for kind in types]
-
-
-def _llama4_blocks(config: Config, depth: int) -> list[FeedForward | Experts]:
-    inner = config.integer("intermediate_size")
-    dense = FeedForward(inner_width=config.integer("intermediate_size_mlp"), gated=True)
-    block = routed(
-        config,
-        config.integer("num_local_experts", default=16),
-        config.integer("num_experts_per_tok", default=1),
-        inner,
-        shared=FeedForward(inner_width=inner, gated=True),
-    )
-    step, chosen = config.integer("interleave_moe_layer_step", default=1), config.numbers("moe_layers")
-    if config.data.get("moe_layers") is None:
-        chosen = list(range(step - 1, depth, step))
-    return [block if index in chosen else dense for index in range(depth)]
-
-
-def _mllama(config: Config) -> Architecture:
-    """Read Llama 3.2 Vision, whose text attends to all tiles of the image."""
-    whole = _read(config, _MLLAMA)
-    tokens = whole.stacks[0].tokens
-    layers = [
-        layer.replace(mixer=layer.mixer.replace(source_tokens=tokens))
-        if isinstance(layer.mixer, CrossAttention)
-        else layer
-        for layer in whole.layers
-    ]
-    return whole.replace(layers=tuple(layers))
-
-
-_MLLAMA = Join("mllama_text_model", "mllama_vision_model", projectors.mllama)
 _LLAVA = Join("llama", "clip_vision_model", projectors.llava, either=True)
 _LLAVA_NEXT = Join("llama", "clip_vision_model", projectors.llava_next)
 _QWEN2_VL_JOIN = Join("qwen2_vl_text", "qwen2_vl_vision", either=True, flat="qwen2", width_key="hidden_size")
@@ -355,6 +221,8 @@ JOINS: dict[str, Join] = {
         width_key="out_hidden_size",
     ),
     "qwen2_audio": Join("qwen2", "qwen2_audio_encoder", projectors.qwen2_audio, key="audio_config"),
+    "qwen3_5": Join("qwen3_5_text", "qwen3_5_vision", width_key="out_hidden_size"),
+    "qwen3_5_moe": Join("qwen3_5_moe_text", "qwen3_5_moe_vision", width_key="out_hidden_size"),
     "qwen3_asr": Join("qwen3", "qwen3_asr_encoder", projectors.qwen3_asr, tied=True, key="audio_config"),
     "qwen3_omni_moe_thinker": Join(
         "qwen3_omni_moe_text",
@@ -411,10 +279,10 @@ JOINS: dict[str, Join] = {
 
 
 def _join_reader(join: Join) -> Reader:
-    return lambda config: _read(config, join)
+    return lambda config: read_join(config, join)
 
 
-def _tower_reader(reader: TowerReader) -> Reader:
+def tower_reader(reader: TowerReader) -> Reader:
     """Return the reader of a tower that is a model of its own, whatever its class is called."""
 
     def read(config: Config) -> Architecture:
@@ -425,27 +293,9 @@ def _tower_reader(reader: TowerReader) -> Reader:
     return read
 
 
-_PARTS: dict[str, TowerReader] = {
-    "deepseek_ocr2_encoder": ocr_towers.decoder_of_sam,
-    "deepseek_ocr2_sam_vision_model": ocr_towers.sam_of_deepseek2,
-    "unlimited_ocr_sam_vision_model": ocr_towers.sam_of_unlimited,
-    "unlimited_ocr_vision_encoder": ocr_towers.clip_of_sam,
-}
-"""Towers that are parts of others."""
 READERS: dict[str, Reader] = {
-    **{kind: _tower_reader(reader) for kind, reader in {**TOWERS, **SOUND_TOWERS, **_PARTS}.items()},
-    "kimi_k25_vision": _tower_reader(lambda config: kimi(config, NAME)),
+    **{kind: tower_reader(reader) for kind, reader in {**TOWERS, **SOUND_TOWERS}.items()},
+    "kimi_k25_vision": tower_reader(lambda config: kimi(config, NAME)),
     **{name: _join_reader(join) for name, join in JOINS.items()},
-    "shieldgemma2": _shieldgemma2,
-    "colpali": lambda config: _retriever(config, "paligemma"),
-    "colqwen2": lambda config: _retriever(config, "qwen2_vl"),
-    "fuyu": _fuyu,
-    "llama4_text": _llama4_text,
-    "mllama": _mllama,
-    "deepseek_ocr2": lambda config: _ocr(config, "deepseek_ocr2_vision", "deepseek_ocr2_text"),
-    "deepseek_ocr2_vision": lambda config: _ocr_tower(config, "deepseek_ocr2_vision"),
-    "unlimited_ocr": lambda config: _ocr(config, "unlimited_ocr_vision", "unlimited_ocr_text"),
-    "unlimited_ocr_vision": lambda config: _ocr_tower(config, "unlimited_ocr_vision"),
-    "phi4_multimodal": _phi4,
 }
 """Readers by the `model_type` of a config."""
