@@ -460,3 +460,30 @@ def test_a_told_method_keeps_packing(tmp_path):
         data = {"lengths": 300, "examples": 100}
         read = cm.read_trainer_file(written(tmp_path, SMALL), "H100", 8, **data, method=method)
         assert (read.scenario.recipe.kind, read.scenario.recipe.packing) == (method, packing)
+
+
+HUGGING_FACE = (
+    "model_name_or_path: qwen2.5-0.5b\nper_device_train_batch_size: 2\npacking: true\nbf16: true\nlora_r: 8\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind", "noted"),
+    [
+        ("use_peft: false", "full_fine_tuning", False),
+        ("use_peft: true", "lora", False),
+        ("load_in_4bit: true", "qlora", True),
+        ("load_in_4bit: true\nuse_bnb_nested_quant: true", "qlora", False),
+        ("stage: sft\nlora_rank: 8\nquantization_bit: 4", "qlora", False),
+        ("stage: sft\nlora_rank: 8\nquantization_bit: 4\ndouble_quantization: false", "qlora", True),
+    ],
+)
+def test_adapters_and_their_4_bit_weights(tmp_path, lines, kind, noted):
+    read = cm.read_trainer_file(written(tmp_path, f"{HUGGING_FACE}{lines}\n"), **GIVEN)
+    assert read.scenario.recipe.kind == kind
+    assert any("double quantization" in line for line in read.assumed) is noted
+
+
+def test_saved_embeddings_are_trained_beside_adapters(tmp_path):
+    text = f"{HUGGING_FACE}lora_modules_to_save: [embed_tokens, lm_head]\n"
+    assert cm.read_trainer_file(written(tmp_path, text), **GIVEN).scenario.recipe.train_embeddings

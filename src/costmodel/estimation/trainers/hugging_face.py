@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from costmodel.estimation.trainers.keys import Keys
 from costmodel.estimation.trainers.settings import (
+    DOUBLE_QUANTIZED,
     SUPERVISED,
     Settings,
     read_16_bits,
@@ -180,6 +181,7 @@ def _adapters(keys: Keys, settings: Settings, unsloth: bool) -> None:
         settings.assume("load_in_4bit, the default of unsloth")
     rank = keys.whole("lora_r", "r", "lora_rank")
     wants = keys.flag("use_peft") or rank is not None or bits < 16 or (unsloth and not keys.flag("full_finetuning"))
+    wants = wants and keys.value("use_peft") is not False
     targets = keys.words("lora_target_modules", "target_modules")
     keys.skip(
         "lora_alpha",
@@ -188,17 +190,20 @@ def _adapters(keys: Keys, settings: Settings, unsloth: bool) -> None:
         "lora_task_type",
         "bnb_4bit_quant_type",
         "loftq_config",
-        "use_bnb_nested_quant",
         "bnb_4bit_compute_dtype",
-        "bnb_4bit_use_double_quant",
     )
+    nested = keys.flag("use_bnb_nested_quant", "bnb_4bit_use_double_quant")
     if not wants:
         return
+    if bits == 4 and not (nested or unsloth):
+        settings.assume(DOUBLE_QUANTIZED)
     if not targets:
         settings.assume("adapters on all linear layers: the file names no target modules")
     read_adapters(rank, targets, settings, default_rank=16, bits=bits)
     if keys.flag("use_dora"):
         settings.recipe["variant"] = "dora"
+    if {"embed_tokens", "lm_head"} & set(keys.words("lora_modules_to_save", "modules_to_save")):
+        settings.recipe["train_embeddings"] = True
 
 
 def _recompute(keys: Keys, settings: Settings, unsloth: bool) -> None:

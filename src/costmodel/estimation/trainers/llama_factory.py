@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costmodel.estimation.trainers.hugging_face import read_sharding, read_training
-from costmodel.estimation.trainers.settings import SUPERVISED, Settings, read_16_bits, read_adapters, read_kernel
+from costmodel.estimation.trainers.settings import (
+    DOUBLE_QUANTIZED,
+    SUPERVISED,
+    Settings,
+    read_16_bits,
+    read_adapters,
+    read_kernel,
+)
 
 if TYPE_CHECKING:
     from costmodel.estimation.trainers.beside import Beside
@@ -59,7 +66,6 @@ def read(keys: Keys, beside: Beside) -> Settings:
         "train_on_prompt",
         "ref_model",
         "quantization_method",
-        "double_quantization",
         "quantization_type",
         "rope_scaling",
     )
@@ -107,6 +113,8 @@ def _weights(keys: Keys, settings: Settings) -> None:
     if bits not in {4, 8, 16}:
         keys.refuse(f"quantization_bit: must be 4 or 8; got {bits}")
         return
+    if bits == 4 and not keys.flag("double_quantization", default=True):
+        settings.assume(DOUBLE_QUANTIZED)
     read_adapters(rank, targets or ("all",), settings, default_rank=8, bits=bits)
     if keys.flag("use_dora"):
         settings.recipe["variant"] = "dora"

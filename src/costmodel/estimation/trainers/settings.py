@@ -33,6 +33,8 @@ _ALTERNATIVES = re.compile(r"\((?:\?:)?(?P<parts>\w+(?:\|\w+)*)\)(?P<end>\w*)\$?
 """The end of a pattern such as "layers.[0-9]+.self_attn.(q|k|v|o)_proj"."""
 SUPERVISED = frozenset({"full_fine_tuning", "lora", "qlora"})
 """Recipes of supervised fine-tuning, whose examples can be packed."""
+DOUBLE_QUANTIZED = "4-bit weights count with double quantization, which the file does not turn on"
+"""Note for 4-bit weights whose scales are not quantized again."""
 PAIRS = frozenset({"dpo", "orpo", "simpo", "reward_model"})
 """Recipes whose examples are two sequences."""
 
