@@ -25,7 +25,7 @@ nvfp4 one for 16 values (NVIDIA, "Introducing NVFP4", 2025). NF4 has a 32-bit sc
 double quantization 4 + 8/64 + 32/(64 × 256) bits (Dettmers et al. 2023, arXiv 2305.14314). bitnet has four ternary
 weights in a byte (transformers 5.24, integrations/bitnet.py)."""
 SCALE_BITS = 16
-"""Bits of the scale of a group [bit]: AutoGPTQ, AutoAWQ, AutoRound, compressed-tensors, MLX and torchao store fp16 or
+"""Bits of the scale of a group [1]: AutoGPTQ, AutoAWQ, AutoRound, compressed-tensors, MLX and torchao store fp16 or
 bf16."""
 PLAIN_BYTES = 2.0
 """Bytes of a parameter that is not quantized (bf16) [byte]."""
@@ -154,7 +154,7 @@ METHODS: dict[str, Callable[[Mapping[str, Any]], float]] = {
 
 
 def bits_of(quantization: Mapping[str, Any]) -> float:
-    """Return the bits per quantized weight of a `quantization_config` [bit].
+    """Return the bits per quantized weight of a `quantization_config` [1].
 
     Parameters
     ----------
