@@ -204,6 +204,19 @@ def _image_model(config: Config, family: Contrastive) -> Architecture:
     return _alone(tower, *([_projection(tower.width, joint)] if projected else []))
 
 
+_TEXTS = {
+    "groupvit": Contrastive("GroupViT", 256, 4, 1024),
+    "xclip": Contrastive("XCLIP"),
+}
+"""Families of which only the encoder of texts is read."""
+_IMAGES = {
+    "altclip": Contrastive("AltCLIP"),
+    "chinese_clip": Contrastive("ChineseCLIP"),
+    "git": Contrastive("Git", patch=16),
+}
+"""Families of which only the encoder of images is read."""
+
+
 def _reads(family: Contrastive, part: str) -> Reader:
     read = {"pair": _pair, "text": _text_model, "image": _image_model}[part]
     return lambda config: read(config, family)
@@ -211,7 +224,11 @@ def _reads(family: Contrastive, part: str) -> Reader:
 
 READERS: dict[str, Reader] = {
     **{name: _reads(family, "pair") for name, family in FAMILIES.items()},
-    **{f"{name}_text_model": _reads(family, "text") for name, family in FAMILIES.items()},
-    **{f"{name}_vision_model": _reads(family, "image") for name, family in FAMILIES.items() if name != "siglip2"},
+    **{f"{name}_text_model": _reads(family, "text") for name, family in (FAMILIES | _TEXTS).items()},
+    **{
+        f"{name}_vision_model": _reads(family, "image")
+        for name, family in (FAMILIES | _IMAGES).items()
+        if name != "siglip2"
+    },
 }
 """Readers by the `model_type` of a config."""

@@ -25,6 +25,7 @@ _PAIRS = ("ForPreTraining", "ForNextSentencePrediction")
 _NO_CHOICE = tuple(ending for ending in COMMON if ending != "ForMultipleChoice")
 _BERT = Encoder("Bert", endings=(*COMMON, "LMHeadModel", *_PAIRS))
 _ROBERTA = Encoder("Roberta", endings=(*COMMON, "ForCausalLM"), offset=2)
+_PAIRED = Encoder("", 50265, positions=514, types=1, offset=2, endings=("Model",))
 ENCODERS: dict[str, Encoder] = {
     "bert": _BERT,
     "roberta": _ROBERTA._replace(vocabulary=50265),
@@ -68,6 +69,14 @@ ENCODERS: dict[str, Encoder] = {
     "splinter": Encoder("Splinter", endings=("Model",), pooler="none"),
     "layoutlm": Encoder("LayoutLM", endings=_NO_CHOICE, pooler="always"),
     "markuplm": Encoder("MarkupLM", endings=tuple(ending for ending in _NO_CHOICE if ending != "ForMaskedLM")),
+    "align_text_model": Encoder("AlignText", endings=("Model",)),
+    "chinese_clip_text_model": Encoder("ChineseCLIPText", endings=("Model",)),
+    "clap_text_model": _PAIRED._replace(prefix="ClapText"),
+    "bridgetower_text_model": _PAIRED._replace(prefix="BridgeTowerText"),
+    "altclip_text_model": _PAIRED._replace(
+        prefix="AltRoberta", vocabulary=250002, width=1024, depth=24, heads=16, inner=4096
+    ),
+    "flava_text_model": Encoder("FlavaText", endings=("Model",), final_norm=True),
     "lilt": Encoder("Lilt", endings=tuple(ending for ending in _NO_CHOICE if ending != "ForMaskedLM"), offset=2),
 }
 """Families of the layout of BERT by `model_type`."""
@@ -97,6 +106,7 @@ _LUKE = Encoder(
 )
 _MRA = Encoder("Mra", 50265, types=1, added=2, pooler="none")
 _YOSO = Encoder("Yoso", 50265, types=1, positions=4096, added=2, pooler="none")
+_DPR = Encoder("DPR", pooler="none", endings=("QuestionEncoder", "ContextEncoder"))
 _BROS = Encoder("Bros", endings=("Model", "ForTokenClassification"), pooler="always")
 _FNET = Encoder("FNet", 32000, types=4, pooler="always", endings=(*COMMON, *_PAIRS))
 
@@ -269,6 +279,13 @@ def _fnet(config: Config) -> Architecture:
     )
 
 
+def _dpr(config: Config) -> Architecture:
+    """Read DPR: BERT without a pooler, with a projection if its width is given."""
+    width, outputs = read_size(config, _DPR).width, config.integer("projection_dim", default=0, least=0)
+    extras = [Linear(inputs=width, outputs=outputs, bias=True, rows=1, belongs_to="head")] if outputs else []
+    return read_encoder(config, _DPR, extras=extras)
+
+
 def _mra(config: Config) -> Architecture:
     """Read MRA; its approximation of full attention is counted as full attention."""
     config.skip("block_per_row", "initial_prior_first_n_blocks", "initial_prior_diagonal_n_blocks")
@@ -300,6 +317,7 @@ READERS: dict[str, Reader] = {
     "visual_bert": _visual_bert,
     "luke": _luke,
     "fnet": _fnet,
+    "dpr": _dpr,
     "mra": _mra,
     "yoso": _yoso,
 }

@@ -188,6 +188,10 @@ FAMILIES: dict[str, Plain] = {
 _DEIT = Plain("DeiT", beside=2, pooler=True, classes=(_MODEL, _IMAGES, "ForImageClassificationWithTeacher"))
 _DINOV2 = Plain("Dinov2", patch=14)
 _REGISTERS = Plain("Dinov2WithRegisters", patch=16)
+_TIPS = Plain("Tipsv2Vision", patch=14, image=448, classes=(_MODEL,))
+_PIXIO = Plain("Pixio", 1280, 32, 16, image=256, classes=(_MODEL,))
+_BLIP = Plain("BlipVision", image=384, classes=(_MODEL,))
+_FLAVA = Plain("FlavaImage", pooler=True, classes=(_MODEL,))
 _DINOV3 = Plain("DINOv3ViT", 384, 12, 6, 1536, positioned=False, classes=(_MODEL, "Backbone", "Encoder"))
 _BEIT = Plain("Beit", positioned=False, final_norm=False)
 _DATA2VEC = Plain("Data2VecVision", positioned=False, final_norm=False)
@@ -234,13 +238,45 @@ def _dinov2(config: Config) -> Architecture:
     return assemble(config, _DINOV2, parts, vectors=int(masks), head=head)
 
 
-def _dinov2_with_registers(config: Config) -> Architecture:
-    """Read DINOv2 with registers: tokens without a position."""
+def _with_registers(config: Config, family: Plain, registers: int) -> Architecture:
+    """Read DINOv2 with registers: tokens without a position; `registers` is the default of their number."""
     config.skip("layerscale_value")
-    parts = _dino_layer(config, read_parts(config, _REGISTERS, inner=1))
-    registers = config.integer("num_register_tokens", default=4, least=0)
+    parts = _dino_layer(config, read_parts(config, family, inner=1))
+    registers = config.integer("num_register_tokens", default=registers, least=0)
     head = [classifier(config, 2 * parts.width)] if parts.ending == _IMAGES else []
-    return assemble(config, _REGISTERS, parts, unpositioned=registers, vectors=1, head=head)
+    return assemble(config, family, parts, unpositioned=registers, vectors=1, head=head)
+
+
+def _pixio(config: Config) -> Architecture:
+    """Read Pixio: several class tokens."""
+    width = config.integer("hidden_size", default=_PIXIO.width)
+    parts = read_parts(config, _PIXIO, inner=width * config.integer("mlp_ratio", default=4))
+    return assemble(config, _PIXIO._replace(beside=config.integer("n_cls_tokens", default=8)), parts)
+
+
+def _vitdet(config: Config) -> Architecture:
+    """Read ViTDet without windows, relative positions and residual blocks; positions are those of its pretraining."""
+    for key in ("window_block_indices", "residual_block_indices"):
+        config.require(not config.value(key), f"{key}: only an empty list is read")
+    relative = config.flag("use_relative_position_embeddings", default=False)
+    config.require(not relative, "use_relative_position_embeddings: only false is read")
+    config.skip("window_size")
+    family = Plain("VitDet", beside=0, positioned=False, final_norm=False, classes=(_MODEL,))
+    width = config.integer("hidden_size", default=768)
+    ratio = read_number(config, "mlp_ratio", 4.0, least=0.01, most=1000.0)
+    parts = read_parts(config, family, inner=max(int(width * ratio), 1))
+    (high, wide), (tall, broad) = pair(config, "pretrain_image_size", 224), pair(config, "patch_size", 16)
+    table = Table(rows=(high // tall) * (wide // broad) + 1, columns=width)
+    return assemble(
+        config, family, parts, extras=[table] if config.flag("use_absolute_position_embeddings", default=True) else []
+    )
+
+
+def _flava(config: Config) -> Architecture:
+    """Read the encoder of images of FLAVA: a vector of masked patches."""
+    config.skip("vocab_size")
+    masks = config.flag("mask_token", default=True)
+    return assemble(config, _FLAVA, read_parts(config, _FLAVA), vectors=int(masks))
 
 
 def _dinov3(config: Config) -> Architecture:
@@ -358,7 +394,12 @@ READERS: dict[str, Reader] = {
     "vit_mae": _vit_mae,
     "deit": _deit,
     "dinov2": _dinov2,
-    "dinov2_with_registers": _dinov2_with_registers,
+    "dinov2_with_registers": lambda config: _with_registers(config, _REGISTERS, 4),
+    "tipsv2_vision_model": lambda config: _with_registers(config, _TIPS, 1),
+    "pixio": _pixio,
+    "vitdet": _vitdet,
+    "flava_image_model": _flava,
+    "blip_vision_model": _reads(_BLIP),
     "dinov3_vit": _dinov3,
     "beit": lambda config: _beit(config, _BEIT, pools=True),
     "data2vec-vision": lambda config: _beit(config, _DATA2VEC, pools=False),

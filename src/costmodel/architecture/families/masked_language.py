@@ -198,7 +198,7 @@ def head_blocks(config: Config, ending: str, pooler: Pooler, width: int, narrow:
     """
     pooled: list[Block] = [dense(width, 1)]
     labels = 1 if ending == "ForMultipleChoice" else count_labels(config)
-    if ending in ("Encoder", "Decoder"):
+    if ending.endswith(("Encoder", "Decoder")):
         return []
     output = narrow or width
     transform: list[Block] = [dense(width, outputs=output), Norm(extent=output, bias=True)]

@@ -95,6 +95,15 @@ FAMILIES: dict[str, Sides] = {
     "blenderbot": Sides("Blenderbot", 8008, 2560, (2, 24), 32, 10240, 128, final_norm=True),
     "blenderbot-small": Sides("BlenderbotSmall", 50265, 512, (8, 8), 16, 2048, 512, embedding_norm=True),
     "pegasus_x": Sides("PegasusX", 96103, layers=(16, 16), positions=0, final_norm=True, endings=_BOTH, bias=False),
+    "bigbird_pegasus": Sides(
+        "BigBirdPegasus",
+        96103,
+        layers=(16, 16),
+        positions=4096,
+        embedding_norm=True,
+        bias=False,
+        endings=(*_BOTH, "ForCausalLM", _CLASSIFIES, _ANSWERS),
+    ),
     "led": Sides("LED", embedding_norm=True, endings=(*_BOTH, _ANSWERS)),
     "fsmt": Sides("FSMT", 42024, added=2, endings=_BOTH),
     "trocr": Sides("TrOCR", positions=512, added=2, embedding_norm=True, endings=("ForCausalLM",)),
@@ -296,6 +305,22 @@ def _pegasus_x(config: Config) -> Architecture:
     return join(config, family, pair, encoder=[encoder], outside=[table])
 
 
+def _bigbird_pegasus(config: Config) -> Architecture:
+    """Read BigBird-PEGASUS: sparse attention in the encoder; the causal class has a head of its own."""
+    family = FAMILIES["bigbird_pegasus"]._replace(bias=config.flag("use_bias", default=False))
+    pair = read_sides(config, family)
+    reach = config.integer("block_size", default=64) * (5 + config.integer("num_random_blocks", default=3, least=0))
+    kind = config.value("attention_type") or "block_sparse"
+    config.require(
+        kind in ("block_sparse", "original_full"),
+        f"attention_type: must be block_sparse or original_full; got {kind!r}",
+    )
+    mixer = pair.encoder.mixer
+    sparse = mixer.replace(window=reach) if mixer is not None and kind == "block_sparse" else mixer
+    read = join(config, family, pair, encoder=[pair.encoder.replace(mixer=sparse)])
+    return read.replace(tied=pair.ending != "ForCausalLM")
+
+
 def _led(config: Config) -> Architecture:
     """Read LED: BART with the attention of Longformer in its encoder."""
     family = FAMILIES["led"]
@@ -382,6 +407,7 @@ READERS: dict[str, Reader] = {
     "nllb-moe": _nllb_moe,
     "pegasus_x": _pegasus_x,
     "led": _led,
+    "bigbird_pegasus": _bigbird_pegasus,
     "fsmt": _fsmt,
     "trocr": _trocr,
     "whisper": _whisper,

@@ -51,10 +51,10 @@ FAMILIES: dict[str, Waves] = {
 """Families of the layout of wav2vec 2.0 by `model_type`."""
 
 
-def from_samples(config: Config, *, always_normed: bool = False) -> tuple[list[Block], int]:
+def from_samples(config: Config, *, always_normed: bool = False, per_token: int = 1) -> tuple[list[Block], int]:
     """Return the convolutions from samples to frames, and the channels of a frame.
 
-    `always_normed` tells that a norm follows every convolution.
+    `per_token` frames are one token. `always_normed` tells that a norm follows every convolution.
     Output positions are those of the shortest sound with the given number of frames.
     """
     widths = read_lengths(config, "conv_dim", (512,) * 7)
@@ -68,7 +68,7 @@ def from_samples(config: Config, *, always_normed: bool = False) -> tuple[list[B
     named = config.integer("num_feat_extract_layers", default=len(widths))
     config.require(named == len(widths), f"num_feat_extract_layers: {named} but conv_dim lists {len(widths)}")
     blocks: list[Block] = []
-    per_token, further = 1, 0
+    further = 0
     for index in reversed(range(len(widths))):
         blocks.append(
             Convolution(
@@ -216,9 +216,47 @@ def _wavlm(config: Config) -> Architecture:
     return _waves(config, FAMILIES["wavlm"], also=(Norm(extent=heads, belongs_to="attention"), gate), extras=(table,))
 
 
+def _sew(config: Config) -> Architecture:
+    """Read SEW: several frames are one token of the layers, and a linear layer makes frames of tokens again."""
+    family = Waves("SEW")
+    ending = read_class(config, [family.prefix + ending for ending in family.endings]).removeprefix(family.prefix)
+    refuse_adapters(config)
+    width, squeeze = config.integer("hidden_size", default=768), config.integer("squeeze_factor", default=2)
+    config.require(squeeze <= 1000, f"squeeze_factor: at most 1,000 is read; got {squeeze}")
+    mixer = full_attention(config, width, config.integer("num_attention_heads", default=12))
+    block = FeedForward(inner_width=config.integer("intermediate_size", default=3072), gated=False, bias=True)
+    depth = read_depth(config, "num_hidden_layers", default=12)
+    listed = all(config.value(key) is not None for key in ("conv_dim", "conv_kernel", "conv_stride"))
+    config.require(listed, "conv_dim, conv_kernel, conv_stride: are required of this family")
+    convolutions, channels = from_samples(config, per_token=min(squeeze, 1000))
+    kernel = config.integer("num_conv_pos_embeddings", default=128)
+    groups = config.integer("num_conv_pos_embedding_groups", default=16)
+    config.require(width % groups == 0, f"num_conv_pos_embedding_groups: {groups} does not divide the width {width}")
+    project = [Linear(inputs=channels, outputs=width, bias=True)] if channels != width else []
+    return Architecture(
+        width=width,
+        layers=(Layer(mixer=mixer, feed_forward=block, norm_bias=True, count=depth),),
+        norm_bias=True,
+        extras=(
+            *convolutions,
+            Norm(extent=channels, bias=True),
+            *project,
+            Convolution(inputs=width, outputs=width, kernel=kernel, groups=min(groups, width)),
+            Norm(extent=kernel),
+            Linear(inputs=width, outputs=width * squeeze, bias=True),
+            *masking(config, width),
+            *sound_head(config, ending, width),
+        ),
+    )
+
+
 def _reads(family: Waves) -> Reader:
     return lambda config: _waves(config, family)
 
 
-READERS: dict[str, Reader] = {**{name: _reads(family) for name, family in FAMILIES.items()}, "wavlm": _wavlm}
+READERS: dict[str, Reader] = {
+    **{name: _reads(family) for name, family in FAMILIES.items()},
+    "wavlm": _wavlm,
+    "sew": _sew,
+}
 """Readers by the `model_type` of a config."""

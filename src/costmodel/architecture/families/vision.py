@@ -5,12 +5,15 @@ size in the config.
 """
 
 from costmodel.architecture.blocks.block import Block
+from costmodel.architecture.blocks.cross_attention import CrossAttention
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.pieces import Convolution, Linear, Norm, Table
 from costmodel.architecture.blocks.window_attention import WindowAttention
 from costmodel.architecture.families.classes import read_class, read_lengths, read_number
 from costmodel.architecture.families.image_encoders import classifier, grid, patch_embedding
+from costmodel.architecture.families.image_towers import segment_anything
 from costmodel.architecture.families.reading import Reader
+from costmodel.architecture.families.towers import read_alone
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
 from costmodel.architecture.structure import Layer, Stack
@@ -173,6 +176,69 @@ def _residual(inputs: int, outputs: int, kind: str, before: int, after: int) -> 
     return first + _normalized(narrow, narrow, 9, after) + _normalized(narrow, outputs, 1, after)
 
 
+def _segformer(config: Config) -> Architecture:
+    """Read SegFormer: attention to keys of reduced resolution, and a convolution inside the feed-forward blocks."""
+    name = read_class(config, ["SegformerModel", "SegformerForImageClassification"])
+    config.skip(
+        *_STAGES, "decoder_hidden_size", "semantic_loss_ignore_index", "reshape_last_stage", "downsampling_rates"
+    )
+    widths = read_lengths(config, "hidden_sizes", (32, 64, 160, 256))
+    count = len(widths)
+    named = config.integer("num_encoder_blocks", default=count)
+    config.require(named == count, f"num_encoder_blocks: {named} but hidden_sizes lists {count}")
+    depths, reductions = (
+        read_lengths(config, key, usual, count)
+        for key, usual in (("depths", (2, 2, 2, 2)), ("sr_ratios", (8, 4, 2, 1)))
+    )
+    heads, ratios = (
+        read_lengths(config, key, usual, count)
+        for key, usual in (("num_attention_heads", (1, 2, 5, 8)), ("mlp_ratios", (4, 4, 4, 4)))
+    )
+    kernels, strides = (
+        read_lengths(config, key, usual, count)
+        for key, usual in (("patch_sizes", (7, 3, 3, 3)), ("strides", (4, 2, 2, 2)))
+    )
+    before, side = config.integer("num_channels", default=3), config.integer("image_size", default=224)
+    stacks: list[Stack] = []
+    for stage, width in enumerate(widths):
+        config.require(width % heads[stage] == 0, f"hidden_sizes: {width} is not a multiple of {heads[stage]} heads")
+        side = max(side // strides[stage], 1)
+        reduction = reductions[stage]
+        keys = max(side // reduction, 1) ** 2
+        mixer = CrossAttention(
+            heads=heads[stage],
+            kv_heads=heads[stage],
+            head_width=max(width // heads[stage], 1),
+            source_tokens=keys,
+            qkv_bias=True,
+            output_bias=True,
+        )
+        inner = width * ratios[stage]
+        also: list[Block] = [Convolution(inputs=inner, outputs=inner, kernel=9, groups=inner)]
+        if reduction > 1:
+            also += [
+                Convolution(inputs=width, outputs=width, kernel=reduction**2, places=keys),
+                Norm(extent=width, bias=True),
+            ]
+        block = FeedForward(inner_width=inner, gated=False, bias=True)
+        layer = Layer(mixer=mixer, also=tuple(also), feed_forward=block, norm_bias=True, count=depths[stage])
+        norm = Norm(extent=width, bias=True)
+        last = [norm] if stage < count - 1 else []
+        patches = Convolution(inputs=before, outputs=width, kernel=kernels[stage] ** 2, places=side * side)
+        stacks.append(
+            Stack(name="stages", width=width, layers=(layer,), extras=(patches, norm, *last), tokens=side * side)
+        )
+        before = width
+    return _from_stages(stacks, classifier(config, before) if name == "SegformerForImageClassification" else None)
+
+
+def _sam(config: Config) -> Architecture:
+    """Read the encoder of images of SAM."""
+    read_class(config, ["SamVisionModel", "SamVisionEncoder"])
+    config.skip("num_pos_feats", "scale", "mlp_ratio")
+    return read_alone(segment_anything(config))
+
+
 READERS: dict[str, Reader] = {
     "swin": _swin,
     "convnext": _convnext,
@@ -181,6 +247,8 @@ READERS: dict[str, Reader] = {
     "donut-swin": _donut,
     "maskformer-swin": lambda config: _swin(config, "MaskFormerSwin"),
     "resnet": _resnet,
+    "sam_vision_model": _sam,
+    "segformer": _segformer,
     "swinv2": lambda config: _swin(config, "Swinv2", second=True),
 }
 """Readers by the `model_type` of a config."""
