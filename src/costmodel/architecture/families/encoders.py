@@ -107,6 +107,7 @@ _LUKE = Encoder(
 _MRA = Encoder("Mra", 50265, types=1, added=2, pooler="none")
 _YOSO = Encoder("Yoso", 50265, types=1, positions=4096, added=2, pooler="none")
 _DPR = Encoder("DPR", pooler="none", endings=("QuestionEncoder", "ContextEncoder"))
+_XMOD = Encoder("Xmod", endings=(*COMMON, "ForCausalLM"), offset=2)
 _BROS = Encoder("Bros", endings=("Model", "ForTokenClassification"), pooler="always")
 _FNET = Encoder("FNet", 32000, types=4, pooler="always", endings=(*COMMON, *_PAIRS))
 
@@ -279,6 +280,25 @@ def _fnet(config: Config) -> Architecture:
     )
 
 
+def _xmod(config: Config) -> Architecture:
+    """Read X-MOD: an adapter per language, of which a text uses one."""
+    width = read_size(config, _XMOD).width
+    config.skip("default_language", "adapter_reuse_layer_norm", "ln_before_adapter")
+    languages = config.value("languages") or ["en_XX"]
+    valid = isinstance(languages, list) and len(languages) <= 1000
+    config.require(valid, "languages: must be a list of up to 1,000 names")
+    count = len(languages) if valid else 1
+    narrow = max(width // config.integer("adapter_reduction_factor", default=2), 1)
+    used = FeedForward(inner_width=narrow, gated=False, bias=True)
+    down, up = (
+        Linear(inputs=inputs, outputs=outputs, bias=True, rows=0, belongs_to="feed_forward")
+        for inputs, outputs in ((width, narrow), (narrow, width))
+    )
+    norm = [Norm(extent=width, bias=True)] if config.flag("adapter_layer_norm", default=False) else []
+    family = _XMOD._replace(final_norm=config.flag("pre_norm", default=False))
+    return read_encoder(config, family, also=[used, *[down, up] * (count - 1), *norm])
+
+
 def _dpr(config: Config) -> Architecture:
     """Read DPR: BERT without a pooler, with a projection if its width is given."""
     width, outputs = read_size(config, _DPR).width, config.integer("projection_dim", default=0, least=0)
@@ -318,6 +338,7 @@ READERS: dict[str, Reader] = {
     "luke": _luke,
     "fnet": _fnet,
     "dpr": _dpr,
+    "xmod": _xmod,
     "mra": _mra,
     "yoso": _yoso,
 }

@@ -11,6 +11,7 @@ from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.pieces import Convolution, Linear, Norm, Table
+from costmodel.architecture.blocks.window_attention import WindowAttention
 from costmodel.architecture.families.classes import (
     count_labels,
     full_attention,
@@ -272,6 +273,39 @@ def _vitdet(config: Config) -> Architecture:
     )
 
 
+def _timesformer(config: Config) -> Architecture:
+    """Read TimeSformer: attention over time and over space, divided or joint, or over space alone."""
+    family = Plain("Timesformer", classes=(_MODEL, _VIDEOS))
+    kind = config.value("attention_type") or "divided_space_time"
+    kinds = ("divided_space_time", "space_only", "joint_space_time")
+    config.require(kind in kinds, f"attention_type: must be one of {kinds}; got {kind!r}")
+    frames = config.integer("num_frames", default=8)
+    parts = read_parts(config, family)
+    width, places, layer = parts.width, parts.places, parts.layer
+    heads = getattr(layer.mixer, "heads", 1)
+    shape = {"heads": heads, "head_width": max(width // heads, 1), "places": (places + 1) * frames}
+    bias = config.flag("qkv_bias", default=True)
+    over_space = WindowAttention(window=places + 1, qkv_bias=bias, **shape)
+    over_time = WindowAttention(window=frames, qkv_bias=bias, **shape)
+    if kind == "divided_space_time":
+        also = (over_time, Linear(inputs=width, outputs=width, bias=True))
+        layer = layer.replace(mixer=over_space, also=also, norms=3)
+    elif kind == "space_only":
+        layer = layer.replace(mixer=over_space)
+    times: list[Block] = [] if kind == "space_only" else [Norm(extent=width, copies=frames)]
+    read = assemble(config, family, parts._replace(layer=layer), extras=times)
+    patches = read.extras[0].replace(places=places * frames)
+    return read.replace(tokens=places * frames + 1, extras=(patches, *read.extras[1:]))
+
+
+def _dpt(config: Config) -> Architecture:
+    """Read the encoder of DPT: a plain vision transformer; other backbones and the decoder are not read."""
+    config.require(not config.flag("is_hybrid", default=False), "is_hybrid: only false is read")
+    config.require(config.value("backbone_config") is None, "backbone_config: only null is read")
+    family = Plain("DPT", image=384, pooler=True, classes=(_MODEL,))
+    return assemble(config, family, read_parts(config, family))
+
+
 def _flava(config: Config) -> Architecture:
     """Read the encoder of images of FLAVA: a vector of masked patches."""
     config.skip("vocab_size")
@@ -396,6 +430,8 @@ READERS: dict[str, Reader] = {
     "dinov2": _dinov2,
     "dinov2_with_registers": lambda config: _with_registers(config, _REGISTERS, 4),
     "tipsv2_vision_model": lambda config: _with_registers(config, _TIPS, 1),
+    "dpt": _dpt,
+    "timesformer": _timesformer,
     "pixio": _pixio,
     "vitdet": _vitdet,
     "flava_image_model": _flava,

@@ -267,6 +267,7 @@ READERS: dict[str, Reader] = {
     "persimmon": _persimmon,
     "starcoder2": _starcoder2,
     "xglm": _xglm,
+    "flaubert": _xlm,
     "xlm": _xlm,
     "xlnet": _xlnet,
 }
