@@ -1,7 +1,8 @@
 """Parameters of mixtures of experts and of recurrent models equal those of the reference implementation.
 
-Reference: Hugging Face transformers 5.24 on the meta device; `tests/data/reference_experts.json` and others hold
-[config, total, active, embedding] of the default of each type, and of a smaller model.
+Reference: Hugging Face transformers 5.24 and flash-linear-attention 0.6 (`reference_linear_attention.json`) on the meta
+device; `tests/data/reference_experts.json` and others hold [config, total, active, embedding] of the default of each
+type, and of a smaller model.
 """
 
 import json
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.fast_weights import FastWeights
 from costmodel.architecture.blocks.gated_recurrence import GatedRecurrence
 from costmodel.architecture.blocks.indexer import Indexer
 from costmodel.architecture.blocks.kimi_delta import KimiDelta
@@ -25,7 +27,7 @@ from costmodel.foundation.errors import InputError
 DATA = Path(__file__).parent.parent / "data"
 ROWS = [
     row
-    for name in ("experts", "latent_attention", "recurrent")
+    for name in ("experts", "latent_attention", "linear_attention", "recurrent")
     for row in json.loads((DATA / f"reference_{name}.json").read_text("utf-8"))
 ]
 
@@ -131,6 +133,8 @@ def test_gates_and_windows_of_latent_attention_are_counted():
     "block",
     [
         Attention(heads=4, kv_heads=2, head_width=6, value_width=3, input_width=20, output_gate=True, head_gate=True),
+        FastWeights(heads=2, key_width=4, value_width=6, output_gate=True, decay_rank=3, correction=True, kernel=4),
+        FastWeights(heads=2, key_width=4, value_width=6, wide_norm=True),
         GatedRecurrence(heads=2, head_width=6, channels=12, kernel=4),
         Indexer(heads=2, head_width=6),
         KimiDelta(heads=2, head_width=6, kernel=4, low_rank=False),
@@ -139,7 +143,7 @@ def test_gates_and_windows_of_latent_attention_are_counted():
         ShortConvolution(kernel=3, input_width=10, bias=True),
         DeltaMix(heads=2, head_width=6, decay_rank=3, rate_rank=4, gate_rank=5, value_rank=2),
     ],
-    ids=lambda block: block.kind,
+    ids=str,
 )
 def test_each_matrix_of_a_block_is_multiplied_once_per_token(block):
     matrices = sum(weight.size for weight in block.weights(10) if weight.role == "matrix")
@@ -224,3 +228,35 @@ def test_mixtures_of_published_code_have_their_published_sizes(golden, config, t
     architecture = load_architecture(config)
     golden("total, billions", total, architecture.parameters.total / 1e9)
     golden("active, billions", active, architecture.parameters.active / 1e9)
+
+
+def test_feature_maps_of_linear_attention_work_on_each_head():
+    plain = FastWeights(heads=2, key_width=4, value_width=4)
+    mapped = plain.replace(feature_maps=True)
+    extra = sum(weight.size for weight in mapped.weights(8)) - sum(weight.size for weight in plain.weights(8))
+    assert extra == 4 * (4 * 4 + 4)  # two layers for queries and two for keys, shared by the heads
+    maps = next(work for work in mapped.operations(8, 3.0, 3.0) if work.name == "feature_maps")
+    assert maps.m * maps.n * maps.k * maps.copies == 3 * 4 * 4 * (4 * 2)
+    assert mapped.cache(10) == mapped.cache(10**6) == 2 * 4 * 4
+
+
+@pytest.mark.parametrize(
+    ("model_type", "changes", "message"),
+    [
+        ("gla", {"use_gk": False}, "use_gk: only true"),
+        ("gla", {"gate_low_rank_dim": 8}, "gate_low_rank_dim: only 16"),
+        ("retnet", {"use_short_conv": True}, "use_short_conv: only false"),
+        ("linear_attn", {"feature_map": "hedgehog"}, "feature_map: 'hedgehog' is not known"),
+        ("hgrn2", {"attn": {"layers": [1]}}, "attn: only null"),
+        ("gated_deltanet", {"use_gate": False}, "use_gate: only true"),
+        ("zamba", {"tie_word_embeddings": False}, "tie_word_embeddings: only true"),
+        ("xlstm", {"embedding_dim": 64}, "embedding_dim: must be"),
+        ("zaya", {"num_experts_per_tok": 2}, "num_experts_per_tok: only 1"),
+        ("deepseek_v4", {"n_shared_experts": 2}, "n_shared_experts: only 1"),
+        ("mimo_v2_flash", {"swa_head_dim": 64}, "swa_head_dim: must be 192"),
+        ("mistral_large4_text", {"kv_source_layers": [0, 0]}, "kv_source_layers: only layers with their own"),
+    ],
+)
+def test_shapes_that_are_not_known_are_refused(model_type, changes, message):
+    with pytest.raises(InputError, match=message):
+        load_architecture(config_of(model_type) | changes)

@@ -34,6 +34,9 @@ class Experts(Block):
         description="Experts without weights among which the router also chooses, and which pass their token through "
         "(`zero_expert_num`).",
     )
+    router_width: Dimension | None = Field(
+        default=None, description="Width of the input of the router; default: the hidden size."
+    )
     latent_width: Dimension | None = Field(
         default=None,
         description="Width to which tokens are projected for the routed experts (`moe_latent_size`); default: no "
@@ -72,7 +75,9 @@ class Experts(Block):
         expert = FeedForward(inner_width=self.inner_width, gated=self.gated, bias=self.bias)
         router = [
             weight._replace(role="router")
-            for weight in linear("router", width, self._routes, bias=self.router_bias, split="replicated")
+            for weight in linear(
+                "router", self.router_width or width, self._routes, bias=self.router_bias, split="replicated"
+            )
         ]
         routed = [
             weight._replace(
@@ -93,7 +98,7 @@ class Experts(Block):
     def operations(self, width: int, tokens: float, context: float) -> list[Operation]:
         rows = tokens * self.top_k / self._routes
         expert = FeedForward(inner_width=self.inner_width, gated=self.gated)
-        listed = [product("router", tokens, width, self._routes)]
+        listed = [product("router", tokens, self.router_width or width, self._routes)]
         listed += [
             operation._replace(name=f"expert_{operation.name}", copies=self.experts)
             for operation in expert.operations(self.latent_width or width, rows, context)

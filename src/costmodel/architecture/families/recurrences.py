@@ -66,6 +66,7 @@ def _xlstm(config: Config) -> Architecture:
 
 def _rwkv7(config: Config) -> Architecture:
     config.skip("max_position_embeddings", "hidden_ratio", "attn_mode", "norm_first", "fuse_norm")
+    config.skip("fuse_cross_entropy", "use_l2warp")
     config.require(config.value("attn") is None, "attn: attention in some layers is not known here")
     config.require(config.flag("norm_bias", default=True), "norm_bias: must be true here")
     require_untied(config)

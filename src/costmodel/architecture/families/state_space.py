@@ -78,6 +78,11 @@ def _expanded(config: Config, width: int) -> int:
 def _original_keys(config: Config) -> None:
     """Read further keys of configs of the original implementation."""
     config.skip("fused_add_norm", "ssm_cfg", "pad_vocab_size_multiple", "norm_before_gate")
+    config.skip("A_init_range", "dt_init_floor", "dt_limit", "dt_max", "dt_min", "fuse_cross_entropy", "fuse_norm")
+    config.skip("use_l2warp", "rescale_prenorm_residual", "residual_in_fp32")
+    for key, name in (("D_has_hdim", "false"), ("rmsnorm", "true")):
+        known = config.flag(key, default=name == "true") == (name == "true")
+        config.require(known, f"{key}: only {name} is known")
     config.require(config.flag("rms_norm", default=True), "rms_norm: only true is known")
 
 
