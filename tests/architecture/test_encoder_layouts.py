@@ -20,6 +20,36 @@ ROWS = [
     for name in ("encoders", "images", "sound")
     for row in json.loads((DATA / f"reference_{name}.json").read_text("utf-8"))
 ]
+FORWARD = [
+    ("electra", "ElectraForCausalLM", 5504256),
+    ("distilbert", "DistilBertModel", 5031936),
+    ("mpnet", "MPNetModel", 5050368),
+    ("m2m_100", "M2M100ForConditionalGeneration", 10791936),
+    ("mt5", "MT5ForConditionalGeneration", 10414080),
+    ("vit", "ViTModel", 7834752),
+    ("deit", "DeiTModel", 8280576),
+    ("dinov2_with_registers", "Dinov2WithRegistersModel", 12710016),
+    ("beit", "BeitModel", 7816320),
+    ("vit_mae", "ViTMAEModel", 2646144),
+    ("resnet", "ResNetModel", 106285312),
+    ("segformer", "SegformerModel", 203463680),
+    ("timesformer", "TimesformerModel", 48701952),
+    ("clip_vision_model", "CLIPVisionModel", 2998080),
+    ("siglip_vision_model", "SiglipVisionModel", 3224448),
+    ("nomic_bert", "NomicBertModel", 6137856),
+    ("eurobert", "EuroBertModel", 5114880),
+    ("mobilebert", "MobileBertModel", 6626304),
+    ("aimv2_vision_model", "Aimv2VisionModel", 3646080),
+    ("hubert", "HubertModel", 6081344),
+    ("wavlm", "WavLMModel", 6136640),
+    ("data2vec-audio", "Data2VecAudioModel", 5952320),
+    ("wav2vec2-conformer", "Wav2Vec2ConformerModel", 10970432),
+    ("fnet", "FNetModel", 2451456),
+    ("t5", "T5ForConditionalGeneration", 9262080),
+    ("vivit", "VivitModel", 17013888),
+    ("yolos", "YolosModel", 14105088),
+]
+"""Forward FLOPs over 12 tokens, or one image, of the smallest config of a class in the tables."""
 SMALL = {"hidden_size": 64, "num_attention_heads": 4, "intermediate_size": 96}
 
 
@@ -65,6 +95,19 @@ def test_a_causal_decoder_has_a_cross_attention_that_it_does_not_run():
     matrices = 4 * 64 * 64 + 2 * 64 * 96 + 64 * 100
     assert count_flops(alone, 1, attention="full").forward == 2 * matrices + 4 * 64
     assert alone.parameters.total > matrices + 4 * 64 * 64 + 1026 * 64
+
+
+@pytest.mark.golden(
+    source="Hugging Face transformers 5.24",
+    table="Matrix products of one forward pass (FlopCounterMode) on the meta device",
+)
+@pytest.mark.parametrize(("model_type", "name", "flops"), FORWARD)
+def test_forward_flops_equal_the_reference(model_type, name, flops, golden):
+    configs = [row[0] for row in ROWS if row[0]["architectures"] == [name]]
+    small = min(configs, key=lambda config: load_architecture(config).parameters.total)
+    forward = count_flops(load_architecture(small), 12, attention="full").forward
+    golden(f"forward FLOPs of a small {name}", f"{flops:,}", forward)
+    assert forward == flops
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def _wav2vec2(config: Config, prefix: str, *, mel: bool) -> Architecture:
         bands = config.integer("feature_projection_input_dim", default=160)
         extras += [Norm(extent=bands, bias=True), Linear(inputs=bands, outputs=width, bias=True)]
     else:
-        extras += front(config, width)
+        extras += front(config, width, idle=True)
     return Architecture(
         width=width,
         layers=(layer,),

@@ -6,9 +6,9 @@ in the config, a text of full length, or both.
 
 from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.blocks.contrast import Contrast
-from costmodel.architecture.blocks.core_attention import CoreAttention
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.pieces import Linear, Norm, Table
+from costmodel.architecture.blocks.reapplied import Reapplied
 from costmodel.architecture.families.classes import full_attention, read_class
 from costmodel.architecture.families.image_encoders import grid, patch_embedding
 from costmodel.architecture.families.reading import Reader, read_depth
@@ -58,12 +58,9 @@ def _image(config: Config) -> Stack:
         extras.append(Table(rows=places, columns=width))
     if config.flag("use_head", default=True):
         bias = config.flag("qkv_bias", default=False)
-        heads = getattr(layer.mixer, "heads", 1)
         keys = Linear(inputs=width, outputs=width, bias=bias, belongs_to="head")
-        extras += [Norm(extent=width), keys, keys]
-        extras.append(
-            CoreAttention(heads=heads, kv_heads=heads, head_width=max(width // heads, 1), causal=False, window=1)
-        )
+        pooled = Reapplied(block=Linear(inputs=width, outputs=1, rows=places, belongs_to="head"))
+        extras += [Norm(extent=width), keys, keys, pooled, pooled]  # one learned query: its scores, and their values
         extras.append(Linear(inputs=width, outputs=width, bias=True, rows=1, belongs_to="head"))
     return Stack(name="vision", width=width, layers=(layer,), extras=tuple(extras), tokens=places)
 

@@ -215,10 +215,14 @@ def _deit(config: Config) -> Architecture:
 
 
 def _vit_mae(config: Config) -> Architecture:
-    """Read the encoder of ViTMAE; its decoder is a class of its own."""
+    """Read the encoder of ViTMAE, whose layers see the patches that are not masked; its decoder is no part of it."""
     config.skip(*(f"decoder_{key}" for key in ("hidden_size", "num_attention_heads", "num_hidden_layers")))
-    config.skip("decoder_intermediate_size", "mask_ratio")
-    return _reads(FAMILIES["vit_mae"])(config)
+    config.skip("decoder_intermediate_size")
+    family = FAMILIES["vit_mae"]
+    parts = read_parts(config, family)
+    masked = read_number(config, "mask_ratio", 0.75, least=0.0, most=1.0)
+    read = assemble(config, family, parts)
+    return read.replace(tokens=int(parts.places * (1 - masked)) + 1)
 
 
 def _dino_layer(config: Config, parts: Parts) -> Parts:
@@ -283,12 +287,19 @@ def _timesformer(config: Config) -> Architecture:
     parts = read_parts(config, family)
     width, places, layer = parts.width, parts.places, parts.layer
     heads = getattr(layer.mixer, "heads", 1)
-    shape = {"heads": heads, "head_width": max(width // heads, 1), "places": (places + 1) * frames}
     bias = config.flag("qkv_bias", default=True)
-    over_space = WindowAttention(window=places + 1, qkv_bias=bias, **shape)
-    over_time = WindowAttention(window=frames, qkv_bias=bias, **shape)
+    over_space, over_time = (
+        WindowAttention(
+            heads=heads,
+            head_width=max(width // heads, 1),
+            window=window,
+            places=count,
+            qkv_bias=bias,
+        )
+        for window, count in ((places + 1, (places + 1) * frames), (frames, places * frames))
+    )
     if kind == "divided_space_time":
-        also = (over_time, Linear(inputs=width, outputs=width, bias=True))
+        also = (over_time, Linear(inputs=width, outputs=width, bias=True, rows=places * frames))
         layer = layer.replace(mixer=over_space, also=also, norms=3)
     elif kind == "space_only":
         layer = layer.replace(mixer=over_space)

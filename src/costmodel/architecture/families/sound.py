@@ -145,10 +145,11 @@ def masking(config: Config, width: int) -> list[Block]:
     return [Norm(extent=width)] if masks else []
 
 
-def front(config: Config, width: int, *, several: bool = False) -> list[Block]:
+def front(config: Config, width: int, *, several: bool = False, idle: bool = False) -> list[Block]:
     """Return what stands before the layers: convolutions of samples, their projection, and those of positions.
 
-    `several` is for several convolutions of positions without weight norm.
+    `several` is for several convolutions of positions without weight norm; `idle` tells that they have weights, but do
+    not run.
     """
     convolutions, channels = from_samples(config, always_normed=several)
     kernel = config.integer("num_conv_pos_embeddings", default=5 if several else 128)
@@ -159,7 +160,12 @@ def front(config: Config, width: int, *, several: bool = False) -> list[Block]:
     groups = config.integer("num_conv_pos_embedding_groups", default=16)
     config.require(width % groups == 0, f"num_conv_pos_embedding_groups: {groups} does not divide the width {width}")
     positions = Convolution(
-        inputs=width, outputs=width, kernel=kernel, groups=min(groups, width), further_places=1 - kernel % 2
+        inputs=width,
+        outputs=width,
+        kernel=kernel,
+        groups=min(groups, width),
+        places=0 if idle else None,
+        further_places=1 - kernel % 2,
     )
     normed = config.flag("feat_proj_layer_norm", default=True)
     batch = config.flag("conv_pos_batch_norm", default=False)
