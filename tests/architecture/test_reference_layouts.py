@@ -260,3 +260,26 @@ def test_feature_maps_of_linear_attention_work_on_each_head():
 def test_shapes_that_are_not_known_are_refused(model_type, changes, message):
     with pytest.raises(InputError, match=message):
         load_architecture(config_of(model_type) | changes)
+
+
+def test_jetmoe_routes_attention_and_feed_forward():
+    """The total is that of the reference at its defaults; the paper gives 8B, of which 2.2B are active."""
+    config = {"model_type": "jetmoe", "vocab_size": 32000, "hidden_size": 2048, "num_hidden_layers": 12}
+    architecture = load_architecture(config)
+    assert architecture.parameters.total == 4293888000
+    experts = 12 * 8 * (2 * 2048 * 2048 + 3 * 2048 * 5632)
+    assert architecture.parameters.active == 4293888000 - experts * 6 / 8
+    whole = load_architecture(config | {"num_hidden_layers": 24}).parameters
+    assert (whole.total / 1e9, whole.active / 1e9) == (pytest.approx(8.5, rel=0.01), pytest.approx(2.2, rel=0.07))
+    block = architecture.layers[0].mixer
+    work = {operation.name: operation for operation in block.operations(2048, 64.0, 64.0)}
+    assert work["expert_query"].m * work["expert_query"].copies == 64 * 2
+    assert work["score"].copies == 16 * 2
+    assert block.cache(10) == 2 * 16 * 128 * 10
+
+
+@pytest.mark.parametrize("model_type", ["afmoe", "granitemoehybrid", "deepseek_v3", "mistral4"])
+def test_null_experts_per_token_are_all_experts(model_type):
+    config = config_of(model_type) | {"num_experts_per_tok": None}
+    counts = load_architecture(config).parameters
+    assert counts.active == counts.total

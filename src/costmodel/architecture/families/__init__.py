@@ -400,6 +400,7 @@ MODULES: dict[str, str] = {
     "qwen3_next": "linear_attention",
     "minimax": "linear_attention",
     "kimi_linear": "linear_attention",
+    "jetmoe": "sparse",
     "hgrn2": "fast_weights",
     "gated_deltanet": "fast_weights",
     "retnet": "fast_weights",

@@ -16,7 +16,7 @@ def _llama4_text(config: Config) -> Architecture:
     config.skip("max_position_embeddings", "use_qk_norm", "attn_temperature_tuning")  # the norm has no weights
     width, depth = config.integer("hidden_size"), read_depth(config, "num_hidden_layers")
     heads = config.integer("num_attention_heads")
-    kv_heads = config.integer("num_key_value_heads", default=heads)
+    kv_heads = config.integer("num_key_value_heads", default=8 if "num_key_value_heads" not in config.data else heads)
     config.require(heads % kv_heads == 0, f"num_key_value_heads: {kv_heads} does not divide the {heads} heads")
     bias = config.flag("attention_bias", default=False)
     full = Attention(

@@ -55,7 +55,7 @@ def _mamba2(config: Config, width: int) -> Mamba2:
         chunk=config.integer("mamba_chunk_size", default=256),
         input_bias=bias,
         output_bias=bias,
-        convolution_bias=config.flag("mamba_conv_bias", default=True),
+        convolution_bias=config.flag("mamba_conv_bias", default="mamba_conv_bias" not in config.data),  # null is false
     )
 
 
@@ -81,7 +81,8 @@ def _granite_hybrid(config: Config) -> Architecture:
     config.skip("num_experts_per_tok", "intermediate_size")
     block: Block = shared
     if experts:
-        top_k = config.integer("num_experts_per_tok", default=2)
+        null = "num_experts_per_tok" in config.data and config.data["num_experts_per_tok"] is None
+        top_k = config.integer("num_experts_per_tok", default=experts if null else 2)
         block = routed(config, experts, top_k, config.integer("intermediate_size", default=11008), shared=shared)
     return assemble(config, width, grouped([full if kind == FULL else mamba for kind in kinds], [block] * depth))
 

@@ -103,11 +103,9 @@ def experts_of(config: Config, routing: Routing, bias: bool = False) -> Experts:
 
 
 def _top_k(config: Config, routing: Routing, experts: int) -> int:
-    """Return the routed experts per token: all of them if the config says null and the family has no default."""
-    keys = routing.top_k_keys
-    if routing.top_k is None and any(key in config.data and config.data[key] is None for key in keys):
-        return config.integer(*keys, default=experts)
-    return config.integer(*keys, default=routing.top_k)
+    """Return the routed experts per token: all of them if the config says null, the default if it says nothing."""
+    null = any(key in config.data and config.data[key] is None for key in routing.top_k_keys)
+    return config.integer(*routing.top_k_keys, default=experts if null else routing.top_k)
 
 
 def _dense_layers(config: Config, routing: Routing, depth: int) -> Sequence[bool]:

@@ -6,8 +6,10 @@ Defaults are those of the configuration classes in Hugging Face transformers 5.2
 from collections.abc import Sequence
 
 from costmodel.architecture.blocks.attention import Attention
+from costmodel.architecture.blocks.expert_attention import ExpertAttention
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
+from costmodel.architecture.blocks.pieces import Norm
 from costmodel.architecture.families.heads import grouped_query_attention, heads_of, kv_heads_of
 from costmodel.architecture.families.mixtures import Mixture, read_mixture
 from costmodel.architecture.families.reading import Reader, read_depth, uniform_decoder
@@ -15,6 +17,7 @@ from costmodel.architecture.families.rotary import OLMO2, Family, rotary, routed
 from costmodel.architecture.families.routing import Routing
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
+from costmodel.architecture.structure import Layer
 
 Blocks = Sequence[FeedForward | Experts]
 
@@ -119,11 +122,33 @@ def _grok(config: Config) -> Architecture:
     return read_mixture(config, _GROK)
 
 
+def _jetmoe(config: Config) -> Architecture:
+    """Read JetMoE, whose attention is a mixture of experts too (arXiv 2404.07413)."""
+    config.skip("max_position_embeddings", "num_attention_heads", "aux_loss_coef")
+    width, depth = config.integer("hidden_size"), read_depth(config, "num_hidden_layers")
+    experts, top_k = config.integer("num_local_experts", default=8), config.integer("num_experts_per_tok", default=2)
+    block = routed(config, experts, top_k, config.integer("intermediate_size", default=5632))
+    mixer = ExpertAttention(
+        heads=config.integer("num_key_value_heads", default=16),
+        head_width=config.integer("kv_channels", default=128),
+        experts=experts,
+        top_k=min(top_k, experts),
+    )
+    bias = Norm(extent=width, belongs_to="experts")
+    return Architecture(
+        width=width,
+        layers=(Layer(mixer=mixer, also=(bias,), feed_forward=block, count=depth),),
+        vocabulary=config.integer("vocab_size"),
+        tied=config.flag("tie_word_embeddings", default=True),
+    )
+
+
 READERS: dict[str, Reader] = {
     "bailing_moe": _bailing,
     "bailing_moe_v2": _bailing,
     "dbrx": _dbrx,
     "grok-1": _grok,
+    "jetmoe": _jetmoe,
     "ernie4_5_moe": rotary(Family(kv_heads=4, tied=True, bias_key=False), _ernie_blocks),
     "minimax_m2": rotary(Family(kv_heads=8, head_width=128, qk_norm="width", bias_key=False), _minimax_m2_blocks),
     "olmoe": rotary(OLMO2, _olmoe_blocks),
