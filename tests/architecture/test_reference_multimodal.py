@@ -29,7 +29,7 @@ def test_multimodal_models_equal_the_reference(row, golden):
 
 def test_the_rows_cover_each_type_twice():
     types = [row[0]["model_type"] for row in ROWS]
-    assert len(ROWS) >= 160
+    assert len(ROWS) >= 230
     assert min(types.count(name) for name in set(types)) == 2
 
 
@@ -144,3 +144,36 @@ def test_a_conformer_sees_its_chunk_and_the_tokens_before_it():
     assert tower.tokens == 750
     scores = [work for work in tower.layers[0].mixer.operations(1024, 750.0, 750.0) if work.kind == "score"]
     assert [(work.m, work.n) for work in scores] == [(750.0, 24)]
+
+
+@pytest.mark.parametrize(
+    ("model_type", "outside", "inside", "tied"),
+    [
+        ("llava", None, True, True),
+        ("llava", False, None, False),
+        ("mistral3", False, True, False),
+        ("paddleocr_vl", False, None, True),
+        ("llama4", True, None, False),
+        ("llama4", None, True, True),
+        ("molmo2", True, True, False),
+        ("kosmos-2", True, False, True),
+        ("internvl", True, False, True),
+    ],
+)
+def test_the_head_is_tied_where_the_reference_ties_it(model_type, outside, inside, tied):
+    config = small(model_type)
+    text = {key: value for key, value in config["text_config"].items() if key != "tie_word_embeddings"}
+    config = {key: value for key, value in config.items() if key != "tie_word_embeddings"} | {"text_config": text}
+    if outside is not None:
+        config["tie_word_embeddings"] = outside
+    if inside is not None:
+        text["tie_word_embeddings"] = inside
+    assert load_architecture(config).tied == tied
+
+
+def test_a_contradiction_about_the_head_is_refused_where_the_top_level_says_nothing():
+    config = small("internvl")
+    del config["tie_word_embeddings"]
+    config["text_config"] = config["text_config"] | {"tie_word_embeddings": False}
+    with pytest.raises(ValueError, match="tie_word_embeddings: is True here, but False in text_config"):
+        load_architecture(config)

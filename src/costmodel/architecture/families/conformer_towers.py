@@ -112,7 +112,7 @@ def gemma3n(config: Config) -> Stack:
 
 def phi4(config: Config) -> Stack:
     """Read the sound tower of Phi-4 multimodal, without the layers to the text; attention is over all tokens."""
-    config.skip("left_chunk", "chunk_size", "feature_layer", "downsample_rate", "nemo_final_size")
+    config.skip("left_chunk", "chunk_size", "feature_layer", "downsample_rate")
     width, depth = config.integer("hidden_size", default=1024), _depth(config, "num_blocks", 24)
     heads, inner = config.integer("num_attention_heads", default=16), config.integer("intermediate_size", default=1536)
     config.require(width % heads == 0, f"hidden_size: {width} is not a multiple of the {heads} heads")
@@ -155,6 +155,7 @@ def phi4(config: Config) -> Stack:
             extras.append(Convolution(inputs=channels, outputs=channels, kernel=1, places=places))
         else:
             extras.append(Convolution(inputs=1, outputs=channels, kernel=9, places=places))
+    size = config.integer("nemo_final_size", default=size)
     symmetric = config.flag("bias_symmetric", default=False)
     distances = config.integer("bias_max_distance", default=1000) * (1 if symmetric else 2)
     extras += [

@@ -7,16 +7,19 @@ from dataclasses import replace
 
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.block import Block
+from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.pieces import Norm, Table
 from costmodel.architecture.families.heads import heads_of
-from costmodel.architecture.families.reading import Reader
-from costmodel.architecture.families.rotary import Family, rotary
+from costmodel.architecture.families.reading import Reader, read_depth
+from costmodel.architecture.families.rotary import Family, rotary, routed
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.specification import Architecture
-from costmodel.architecture.structure import Layer
+from costmodel.architecture.structure import Layer, Stack
 
-_MOLMO2 = Family(kv_heads=8, head_width=128, qk_norm="head")
+_MOLMO2 = Family(kv_heads=8, head_width=128, qk_norm="head", output_bias_key=False)
+_IMAGE_TOKENS = 1280
+"""Tokens of the largest image of the default image processor of Qwen2-VL, for the experts of images."""
 _KOSMOS2_BODY = "Kosmos2TextTransformer"
 """Class of the text of Kosmos-2 without its LM head."""
 
@@ -30,6 +33,38 @@ def _molmo2(config: Config) -> Architecture:
     text = rotary(family)(config)
     rows = config.integer("additional_vocab_size", default=128, least=0)
     return text.replace(extras=(*text.extras, *([Table(rows=rows, columns=text.width)] if rows else [])))
+
+
+def _ernie(config: Config) -> Architecture:
+    """Read the text of ERNIE 4.5 VL, whose tokens of images have routed experts of their own.
+
+    In the FLOPs every token uses the experts of texts; those of images are a stack that works on one image.
+    """
+    config.skip("moe_norm_min")
+    depth = read_depth(config, "num_hidden_layers")
+    inner = config.numbers("moe_intermediate_size") or [1536, 512]
+    config.require(len(inner) == 2 and min(inner) > 0, f"moe_intermediate_size: must be two numbers; got {inner}")
+    inner = inner if len(inner) == 2 and min(inner) > 0 else [1536, 512]
+    bias = config.flag("use_bias", default=False)
+    config.require(not bias, "use_bias: biases of experts are not known here")
+    experts = config.integer("moe_num_experts", "num_experts", default=64)
+    top_k = config.integer("moe_k", "num_experts_per_tok", default=6)
+    count = config.integer("moe_num_shared_experts", default=2, least=0)
+    shared = FeedForward(inner_width=inner[0] * count, gated=True) if count else None
+    types = config.names("mlp_layer_types", depth, ("dense", "sparse"))
+    sparse = [index > 0 for index in range(depth)] if types is None else [kind == "sparse" for kind in types]
+    routed_block = routed(config, experts, top_k, inner[0], router_bias=True, shared=shared)
+    images = routed(config, experts, top_k, inner[1], router_bias=True)
+    dense = FeedForward(inner_width=config.integer("intermediate_size", default=12288), gated=True)
+
+    def blocks(_: Config, depth: int) -> list[FeedForward | Experts]:
+        return [routed_block if is_sparse else dense for is_sparse in sparse]
+
+    text = rotary(Family(kv_heads=4, tied=True, bias_key=False), blocks)(config)
+    if not any(sparse):
+        return text
+    layer = Layer(feed_forward=images, norms=0, count=sum(sparse))
+    return text.replace(stacks=(Stack(name="image_experts", width=text.width, layers=(layer,), tokens=_IMAGE_TOKENS),))
 
 
 def _kosmos2(config: Config) -> Architecture:
@@ -64,6 +99,8 @@ def _kosmos2(config: Config) -> Architecture:
 READERS: dict[str, Reader] = {
     "glm4v_text": rotary(Family(kv_heads=2, qkv_bias=True, bias_key=False, norms=4)),
     "glm_ocr_text": rotary(Family(kv_heads=8, bias_key=False, norms=4)),
+    "ernie4_5_vl_moe_text": _ernie,
+    "hunyuan_vl_text": rotary(Family(qk_norm="head", tied=True)),
     "kosmos_2_text_model": _kosmos2,
     "molmo2_text": _molmo2,
 }

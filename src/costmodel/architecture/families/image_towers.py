@@ -119,11 +119,8 @@ def _qwen3(config: Config, taps: int) -> Stack:
     return stack_of(config, shape, extras, patches)
 
 
-def kimi(config: Config, positions: str = "embedding") -> Stack:
-    """Read a tower of Kimi without its projector; its image fills the grid of its learned positions.
-
-    `positions` is the part of the model that these are counted in.
-    """
+def kimi(config: Config) -> Stack:
+    """Read a tower of Kimi without its projector; its image fills the grid of its learned positions."""
     config.skip(
         "pos_emb_type", "pos_emb_time", "init_pos_emb_time", "video_attn_type", "merge_type", "merge_kernel_size"
     )
@@ -133,7 +130,7 @@ def kimi(config: Config, positions: str = "embedding") -> Stack:
     patches *= config.integer("pos_emb_width", "init_pos_emb_width", default=64)
     extras = [
         patch_embedding(config, width, config.integer("patch_size", default=14) ** 2, patches, bias=True),
-        Table(rows=patches, columns=width, belongs_to=positions),
+        Table(rows=patches, columns=width),
         Norm(extent=width, bias=True),
     ]
     return stack_of(config, shape, extras, patches)
@@ -155,7 +152,7 @@ def llama4(config: Config) -> Stack:
         Norm(extent=width),  # the class token
         Norm(extent=width, bias=True, copies=2),
         linear_on(shape.inner, joined, rows, part=NAME),
-        linear_on(joined, outputs, rows, part=NAME),
+        linear_on(outputs, outputs, rows, part=NAME),
     ]
     return stack_of(config, shape, extras, patches + 1)
 
@@ -184,7 +181,7 @@ def internvl(config: Config, *, bias: bool = False) -> Stack:
         Norm(extent=width, copies=vectors),
     ]
     if positions:
-        extras.append(Table(rows=patches + 1, columns=width, belongs_to=NAME))
+        extras.append(Table(rows=patches + 1, columns=width))
     if not config.flag("use_mean_pooling", default=True):
         extras.append(Norm(extent=width, bias=True))
     layers = (layer_of(config, row, shape),)
@@ -383,15 +380,15 @@ def segment_anything(config: Config) -> Stack:
     edge = round(patches**0.5)
     width, outputs = shape.width, config.integer("output_channels", default=256)
     full = layer_of(config, Tower(shape, qkv_bias_key="qkv_bias"), shape)
-    window = min(config.integer("window_size", default=14), edge)
+    window = config.integer("window_size", default=14)
     relative = config.flag("use_rel_pos", default=True)
     head_width = max(width // shape.heads, 1)
     chosen = config.numbers("global_attn_indexes") if "global_attn_indexes" in config.data else [2, 5, 8, 11]
     windowed = WindowAttention(
         heads=shape.heads,
         head_width=head_width,
-        window=window**2,
-        places=(-(-edge // window) * window) ** 2,
+        window=min(window, edge) ** 2,
+        places=(-(-edge // min(window, edge)) * min(window, edge)) ** 2,
         offsets=None,
         qkv_bias=config.flag("qkv_bias", default=True),
     )
@@ -403,13 +400,35 @@ def segment_anything(config: Config) -> Stack:
             layers.append(full.replace(mixer=mixer, also=tables, count=count))
     extras: list[Block] = [patch_embedding(config, width, kernel, patches, bias=True)]
     if config.flag("use_abs_pos", default=True):
-        extras.append(Table(rows=patches, columns=width, belongs_to=NAME))
+        extras.append(Table(rows=patches, columns=width))
     extras += [
         Convolution(inputs=width, outputs=outputs, kernel=1, bias=False, places=patches),
         Convolution(inputs=outputs, outputs=outputs, kernel=9, bias=False, places=patches),
         Norm(extent=outputs, bias=True, copies=2),
     ]
     return Stack(name=NAME, width=width, layers=tuple(layers), extras=tuple(extras), tokens=patches)
+
+
+def hunyuan(config: Config) -> Stack:
+    """Read a tower of HunyuanOCR with its merger; its image is the largest."""
+    config.skip("interpolate_mode", "num_key_value_heads", "temporal_patch_size", "img_max_token_num")
+    config.skip("min_image_size", "max_vit_seq_len", "out_hidden_size")
+    shape = read_shape(config, Shape(1152, 4304, 16, 27))
+    width, outputs = shape.width, config.integer("text_hidden_size", default=3072)
+    patch, merged = config.integer("patch_size", default=16), config.integer("spatial_merge_size", default=2) ** 2
+    patches = max(config.integer("max_image_size", default=2048) // patch, 1) ** 2
+    rows = max(patches // merged, 1)
+    extras = [
+        patch_embedding(config, width, patch**2, patches, bias=True),
+        Table(rows=patches + 1, columns=width),
+        norm_of(width, bias=False),
+        Convolution(inputs=width, outputs=2 * width, kernel=merged, places=rows, belongs_to=PROJECTOR),
+        linear_on(2 * width, 4 * width, rows, bias=True),
+        norm_of(4 * width, bias=False),  # ends a row of patches
+        linear_on(4 * width, outputs, rows, bias=True),
+        norm_of(outputs, bias=False, copies=4),  # begin, end and separator of an image, and a norm
+    ]
+    return stack_of(config, shape, extras, patches)
 
 
 def _row_reader(row: Tower) -> TowerReader:
@@ -446,6 +465,7 @@ TOWERS: dict[str, TowerReader] = {
     "glm4v_moe_vision": glm4v,
     "glm_ocr_vision": glm_ocr,
     "step3p5_vision": step3p5,
+    "hunyuan_vl_vision": hunyuan,
     "ovis2_vision": ovis2,
     "janus_vision_model": janus,
     "mllama_vision_model": mllama,

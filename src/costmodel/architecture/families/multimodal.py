@@ -16,11 +16,11 @@ from costmodel.architecture.families import (
     unread_type,
 )
 from costmodel.architecture.families.classes import class_names
-from costmodel.architecture.families.image_towers import TOWERS, TowerReader, kimi
+from costmodel.architecture.families.image_towers import TOWERS, TowerReader
 from costmodel.architecture.families.projectors import Parts, Projector
 from costmodel.architecture.families.reading import Reader
 from costmodel.architecture.families.sound_towers import SOUND_TOWERS
-from costmodel.architecture.families.towers import NAME, read_alone
+from costmodel.architecture.families.towers import read_alone
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.sources.keys import facts_of
 from costmodel.architecture.specification import Architecture
@@ -58,8 +58,9 @@ class Join:
     tower: str
     """Kind of the config of the tower, unless it names one."""
     projector: Projector = projectors.none
-    tied: bool | Literal["text"] | None = False
-    """Default of `tie_word_embeddings`; None if configs must say it, "text" if only `text_config` says it."""
+    tied: bool | Literal["text", "never"] | None = False
+    """Default of `tie_word_embeddings`; None if configs must say it, "text" if only `text_config` says it, "never" if
+    nothing ties the head."""
     either: bool = False
     """Whether `text_config` may tie the LM head too."""
     flat: str = ""
@@ -101,7 +102,8 @@ def is_tied(config: Config, text: Config, default: bool | None, either: bool) ->
         name = config.data.get("model_type")
         config.require(said, f"tie_word_embeddings: is required for {name}, whose configs and checkpoints differ")
     outside = config.flag("tie_word_embeddings", default=bool(default))
-    inside = text.flag("tie_word_embeddings", default=outside)
+    usual = bool(facts_of(text.model_type).defaults.get("tie_word_embeddings", False)) if either else outside
+    inside = text.flag("tie_word_embeddings", default=usual)
     config.require(
         either or said or inside == outside,
         f"tie_word_embeddings: is {outside} here, but {inside} in text_config; say one",
@@ -113,7 +115,7 @@ def read_text(
     config: Config,
     model_type: str,
     *,
-    tied: bool | Literal["text"] | None = False,
+    tied: bool | Literal["text", "never"] | None = False,
     either: bool = False,
     reader: Reader | None = None,
 ) -> Architecture:
@@ -125,8 +127,11 @@ def read_text(
     text, named = part_of(config, "text_config", model_type)
     defaults = {name: value for name, value in defaults_of(named).items() if not text.has(name)}
     text.data = {**defaults, **text.data}
-    if tied != "text":
+    if tied == "never":
+        text.data["tie_word_embeddings"] = False
+    elif tied != "text":
         text.data["tie_word_embeddings"] = is_tied(config, text, tied, either)
+    config.skip("tie_word_embeddings")
     if reader is None:
         if named not in FAMILIES:
             raise InputError(unread_type("text_config.model_type", named))
@@ -171,7 +176,7 @@ def read_join(config: Config, join: Join) -> Architecture:
     inside, tower = read_tower(config, join.tower, join.key, optional=join.optional)
     if join.width_key:
         _check_width(inside, join.width_key, text.width)
-    config.skip("seconds_per_chunk", "position_id_per_seconds")
+    config.skip("seconds_per_chunk", "position_id_per_seconds", "im_start_id", "im_end_id", "im_newline_id")
     if join.sound:
         text = joined(text, read_tower(config, join.sound, "audio_config")[1])
     for _ in range(join.copies - 1):
@@ -199,19 +204,27 @@ _BLIP2 = Join("opt", "blip_2_vision_model", query_transformers.blip2, tied="text
 _INSTRUCT_BLIP = Join("opt", "instructblip_vision_model", query_transformers.instruct_blip, tied="text")
 _AUDIO_FLAMINGO = Join("qwen2", "audioflamingo3_encoder", projectors.audio_layers, key="audio_config")
 _MINICPM = Join("qwen3_5_text", "minicpmv4_6_vision", projectors.minicpm)
+_GRANITE_SPEECH = Join(
+    "granite", "granite_speech_encoder", query_transformers.granite_speech, tied=True, key="encoder_config"
+)
 JOINS: dict[str, Join] = {
     "audioflamingo3": _AUDIO_FLAMINGO,
     "blip-2": _BLIP2,
     "glmasr": Join("llama", "glmasr_encoder", projectors.glm_asr, tied=True, key="audio_config"),
-    "granite_speech": Join(
-        "granite", "granite_speech_encoder", query_transformers.granite_speech, tied=True, key="encoder_config"
-    ),
+    "granite_speech": _GRANITE_SPEECH,
+    "granite_speech_plus": _GRANITE_SPEECH,
+    "hunyuan_vl": Join("hunyuan_vl_text", "hunyuan_vl_vision", tied=True, either=True),
     "instructblip": _INSTRUCT_BLIP,
     "instructblipvideo": _INSTRUCT_BLIP,
-    "kosmos-2": Join("kosmos_2_text_model", "kosmos_2_vision_model", query_transformers.kosmos2, tied="text"),
+    "kosmos-2": Join(
+        "kosmos_2_text_model", "kosmos_2_vision_model", query_transformers.kosmos2, tied=True, either=True
+    ),
     "lighton_ocr": Join("qwen3", "pixtral", projectors.mistral3, tied=True),
     "mistral_large4": Join("mistral_large4_text", "pixtral", projectors.mistral3),
-    "molmo2": Join("molmo2_text", "molmo2_vision", query_transformers.molmo2),
+    "molmo2": Join("molmo2_text", "molmo2_vision", query_transformers.molmo2, tied="never"),
+    "moss_transcribe_diarize": Join(
+        "qwen3", "moss_transcribe_diarize_audio", projectors.moss, tied=True, key="audio_config"
+    ),
     "musicflamingo": _AUDIO_FLAMINGO,
     "qianfan_ocr": Join("qwen3", "qianfan_ocr_vision", projectors.internvl),
     "qwen2_5_omni_thinker": Join(
@@ -253,7 +266,7 @@ JOINS: dict[str, Join] = {
     "internvl": Join("qwen2", "internvl_vision", projectors.internvl, tied=True),
     "kimi_k25": Join("deepseek_v3", "kimi_k25_vision", projectors.kimi, tied=True),
     "lfm2_vl": Join("lfm2", "siglip2_vision_model", projectors.lfm2_vl, tied=True),
-    "llama4": Join("llama4_text", "llama4_vision_model", projectors.llama4, only=True, optional=True),
+    "llama4": Join("llama4_text", "llama4_vision_model", projectors.llama4, tied="text", only=True, optional=True),
     "llava": _LLAVA,
     "llava_next": _LLAVA_NEXT,
     "llava_next_video": _LLAVA_NEXT,
@@ -262,7 +275,7 @@ JOINS: dict[str, Join] = {
     "minicpmv4_6": _MINICPM,
     "minicpmv4_7": _MINICPM,
     "minimax_m3_vl": Join("minimax_m3_vl_text", "minimax_m3_vl_vision", projectors.minimax_m3, either=True),
-    "mistral3": Join("mistral", "pixtral", projectors.mistral3, tied=None, either=True),
+    "mistral3": Join("mistral", "pixtral", projectors.mistral3, tied=None),
     "ovis2": Join("qwen2", "ovis2_vision", projectors.ovis2, tied=True),
     "paddleocr_vl": Join("paddleocr_vl_text", "paddleocr_vl_vision", projectors.paddleocr_vl, tied=True, either=True),
     "paligemma": Join("gemma", "siglip_vision_model", projectors.paligemma, tied=True),
@@ -295,7 +308,6 @@ def tower_reader(reader: TowerReader) -> Reader:
 
 READERS: dict[str, Reader] = {
     **{kind: tower_reader(reader) for kind, reader in {**TOWERS, **SOUND_TOWERS}.items()},
-    "kimi_k25_vision": tower_reader(lambda config: kimi(config, NAME)),
     **{name: _join_reader(join) for name, join in JOINS.items()},
 }
 """Readers by the `model_type` of a config."""

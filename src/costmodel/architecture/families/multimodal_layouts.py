@@ -69,10 +69,11 @@ def _phi4(config: Config) -> Architecture:
     width = text.width
     layers = projectors.two_layers(tower.width, width, width, rows)
     model = joined(text, tower, *layers, norm_of(tower.width, bias=False, copies=2))
-    _, sound = read_tower(config, "phi4_multimodal_audio", "audio_config")
-    tokens = sound.tokens or 1
-    once = projectors.two_layers(sound.width, width, width, tokens)
-    other = projectors.two_layers(sound.width, width, width, 0)  # for sound beside an image
+    audio, sound = read_tower(config, "phi4_multimodal_audio", "audio_config")
+    rate = audio.integer("downsample_rate", default=1)
+    tokens = max((sound.tokens or 1) // rate, 1)
+    once = projectors.two_layers(sound.width * rate, width, width, tokens)
+    other = projectors.two_layers(sound.width * rate, width, width, 0)  # for sound beside an image
     return joined(model, sound, *once, *other)
 
 
@@ -80,6 +81,8 @@ def _florence2(config: Config) -> Architecture:
     """Read Florence-2: an encoder and a decoder that read the image, projected to their width, before the text."""
     text, named = part_of(config, "text_config", "bart")
     text.data = {**defaults_of(named), **text.data, "architectures": ["BartForConditionalGeneration"]}
+    apart = text.data.get("tie_word_embeddings") is False
+    text.require(not apart, "tie_word_embeddings: only true is read, one embedding for encoder and decoder")
     text.data["tie_word_embeddings"] = is_tied(config, text, True, False)
     model = FAMILIES["bart"](text)
     text.require(named == "bart", f"model_type: only 'bart' is known here; got {named!r}")

@@ -319,6 +319,17 @@ def audio_layers(parts: Parts) -> list[Block]:
     return two_layers(parts.tower.width, parts.text.width, parts.text.width, _pairs(parts), bias=bias)
 
 
+def moss(parts: Parts) -> list[Block]:
+    """Read the projector of MOSS Transcribe: two layers on four tokens, and a norm."""
+    parts.config.skip("audio_chunk_size")
+    merged, bias = (
+        parts.config.integer("audio_merge_size", default=4),
+        parts.config.flag("projector_bias", default=True),
+    )
+    rows, width = max((parts.tower.tokens or 1) // merged, 1), parts.text.width
+    return [*two_layers(parts.tower.width * merged, width, width, rows, bias=bias), norm_of(width)]
+
+
 def qwen2_audio(parts: Parts) -> list[Block]:
     """Read the projector of Qwen2-Audio: one layer on pairs of tokens."""
     return [linear_on(parts.tower.width, parts.text.width, _pairs(parts), bias=True)]

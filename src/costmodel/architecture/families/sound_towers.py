@@ -34,9 +34,9 @@ def _shape(config: Config, default: Shape) -> Shape:
     return shape._replace(depth=min(shape.depth, 10_000))
 
 
-def _stem(config: Config, width: int, tokens: int) -> list[Block]:
+def _stem(config: Config, width: int, tokens: int, default: int = 128) -> list[Block]:
     """Return the convolutions from mel frames to tokens, of which the second joins two frames."""
-    mels = config.integer("num_mel_bins", default=128)
+    mels = config.integer("num_mel_bins", default=default)
     return [
         Convolution(inputs=mels, outputs=width, kernel=3, places=2 * tokens),
         Convolution(inputs=width, outputs=width, kernel=3, places=tokens),
@@ -75,17 +75,22 @@ def _stack(shape: Shape, layer: Layer, extras: list[Block], tokens: int) -> Stac
     return Stack(name=NAME, width=shape.width, layers=(layer,), extras=tuple(extras), tokens=tokens)
 
 
-def whisper(config: Config) -> Stack:
+def whisper(config: Config, default: Shape = _WHISPER, mels: int = 128) -> Stack:
     """Read an encoder of Whisper."""
     config.skip("vocab_size", "encoder_layerdrop")
-    shape = _shape(config, _WHISPER)
+    shape = _shape(config, default)
     tokens = config.integer("max_source_positions", default=TOKENS)
     extras = [
-        *_stem(config, shape.width, tokens),
+        *_stem(config, shape.width, tokens, mels),
         Table(rows=tokens, columns=shape.width),
         Norm(extent=shape.width, bias=True),
     ]
     return _stack(shape, _layer(config, shape), extras, tokens)
+
+
+def moss(config: Config) -> Stack:
+    """Read an encoder of MOSS Transcribe: that of Whisper medium."""
+    return whisper(config, Shape(1024, 4096, 16, 24), 80)
 
 
 def glm_asr(config: Config) -> Stack:
@@ -171,6 +176,7 @@ def voxtral_realtime(config: Config) -> Stack:
 
 def granite_speech(config: Config) -> Stack:
     """Read an encoder of Granite Speech: a conformer with attention within windows, and a head of characters."""
+    config.require(not config.value("cat_hidden_layers"), "cat_hidden_layers: only none are read")
     width, depth = config.integer("hidden_dim", default=1024), config.integer("num_layers", default=10)
     config.require(depth <= 10_000, f"num_layers: at most 10,000 layers are read; got {depth:,}")
     heads, head_width = config.integer("num_heads", default=8), config.integer("dim_head", default=128)
@@ -222,6 +228,8 @@ SOUND_TOWERS: dict[str, Callable[[Config], Stack]] = {
     "gemma4_audio": conformer_towers.gemma4,
     "glmasr_encoder": glm_asr,
     "granite_speech_encoder": granite_speech,
+    "granite_speech_plus_encoder": granite_speech,
+    "moss_transcribe_diarize_audio": moss,
     "phi4_multimodal_audio": conformer_towers.phi4,
     "qwen2_5_omni_audio_encoder": qwen2_5_omni,
     "qwen2_audio_encoder": whisper,

@@ -260,7 +260,6 @@ _BLIP = Tower(
     Shape(1408, 6144, 16, 39),
     patch=14,
     class_token=True,
-    positions="vector",
     qkv_bias_key="qkv_bias",
 )
 _IDEFICS3 = Tower(Shape(1152, 3072, 16, 12), patch=32)
