@@ -17,7 +17,7 @@ from costmodel.architecture.blocks.indexer import Indexer
 from costmodel.architecture.blocks.kimi_delta import KimiDelta
 from costmodel.architecture.blocks.latent_attention import LatentAttention
 from costmodel.architecture.blocks.matrix_memory import MatrixMemory
-from costmodel.architecture.blocks.repeated import Repeated
+from costmodel.architecture.blocks.reapplied import Reapplied
 from costmodel.architecture.blocks.rwkv7 import DeltaMix
 from costmodel.architecture.blocks.short_convolution import ShortConvolution
 from costmodel.architecture.flops import count_flops
@@ -158,7 +158,7 @@ def test_shared_blocks_work_in_each_layer_and_are_counted_once():
     architecture = load_architecture(config)
     shared = next(block for layer in architecture.layers for block in layer.also if isinstance(block, Attention))
     layers = [(layer.count, block) for layer in architecture.layers for block in layer.blocks()]
-    again = [block for _, block in layers if isinstance(block, Repeated) and block.block == shared]
+    again = [block for _, block in layers if isinstance(block, Reapplied) and block.block == shared]
     assert shared.input_width == 2 * config["hidden_size"]
     assert again and all(block.weights(config["hidden_size"]) == [] for block in again)
     assert again[0].operations(64, 8.0, 8.0) == shared.operations(64, 8.0, 8.0)
@@ -283,3 +283,12 @@ def test_null_experts_per_token_are_all_experts(model_type):
     config = config_of(model_type) | {"num_experts_per_tok": None}
     counts = load_architecture(config).parameters
     assert counts.active == counts.total
+
+
+def test_loops_of_inkling_work_again_without_weights():
+    config = config_of("inkling2_loop_text")
+    once, twice = (load_architecture(config | {"loop_num_passes": passes}) for passes in (1, 2))
+    assert once.parameters.total == twice.parameters.total
+    assert twice.depth - once.depth == 18 - 6
+    body = count_flops(once, 512).forward
+    assert 1.3 * body < count_flops(twice, 512).forward < 1.6 * body

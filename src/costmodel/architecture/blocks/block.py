@@ -163,7 +163,6 @@ BLOCKS: Registry[type[Block]] = references(
         "short_convolution": "costmodel.architecture.blocks.short_convolution:ShortConvolution",
         "gated_recurrence": "costmodel.architecture.blocks.gated_recurrence:GatedRecurrence",
         "matrix_memory": "costmodel.architecture.blocks.matrix_memory:MatrixMemory",
-        "repeated": "costmodel.architecture.blocks.repeated:Repeated",
         "expert_attention": "costmodel.architecture.blocks.expert_attention:ExpertAttention",
         "fast_weights": "costmodel.architecture.blocks.fast_weights:FastWeights",
         "delta_mix": "costmodel.architecture.blocks.rwkv7:DeltaMix",

@@ -408,6 +408,8 @@ MODULES: dict[str, str] = {
     "qwen3_next": "linear_attention",
     "minimax": "linear_attention",
     "kimi_linear": "linear_attention",
+    "inkling2_loop_text": "relative_attention",
+    "inkling2_text": "relative_attention",
     "jetmoe": "sparse",
     "hgrn2": "fast_weights",
     "gated_deltanet": "fast_weights",

@@ -12,7 +12,7 @@ from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.mamba import Mamba
 from costmodel.architecture.blocks.mamba2 import Mamba2
 from costmodel.architecture.blocks.pieces import Linear, Norm
-from costmodel.architecture.blocks.repeated import Repeated
+from costmodel.architecture.blocks.reapplied import Reapplied
 from costmodel.architecture.families.reading import Reader, grouped, joined
 from costmodel.architecture.families.rotary import routed
 from costmodel.architecture.families.state_space import (
@@ -115,7 +115,7 @@ def _hybrid_layers(
     """Return layers of Mamba, and before some of them one of `copies` shared blocks in turn."""
     plain = Layer(mixer=mamba, norms=1)
     join = Linear(inputs=width, outputs=width)
-    repeated = [Repeated(block=block) for block in shared if not isinstance(block, Norm)]
+    repeated = [Reapplied(block=block) for block in shared if not isinstance(block, Norm)]
     first = Layer(mixer=mamba, also=(*shared, join, *each), norms=1)
     later = Layer(mixer=mamba, also=(*repeated, join, *each), norms=1)
     layers, hybrids = [], 0
