@@ -1,7 +1,7 @@
 """Families of models: the reader of each `model_type` of a config.
 
-A new family is a line of `MODULES`, and a reader in the `READERS` of the module that the line names; or an entry point
-of a package. Modules are loaded at their first use.
+A new family is a line of `MODULES` (or a name in `_BY_MODULE`), and a reader in the `READERS` of that module;
+or an entry point of a package. Modules are loaded at their first use.
 """
 
 from pkgutil import resolve_name
@@ -11,21 +11,47 @@ from costmodel.architecture.families.reading import Reader
 from costmodel.architecture.sources.keys import shown
 from costmodel.foundation.registry import Registry
 
+_BY_MODULE: dict[str, str] = {
+    "block_sparse": "minimax_m3 minimax_m3_vl_text",
+    "compressed_attention": "deepseek_v4",
+    "convolved_attention": "zaya",
+    "fast_weights": "delta_net gated_deltanet gla hgrn2 linear_attn retnet",
+    "latent_attention": (
+        "axk1 axk2 deepseek_v2 deepseek_v3 deepseek_v32 dots3_note_text glm4_moe_lite glm_moe_dsa hy_v4 hy_v4_vl_text "
+        "kimi_k2 mistral4 sarvam_mla"
+    ),
+    "linear_attention": (
+        "bailing_hybrid kimi_linear lara_mini minimax olmo_hybrid qwen3_5_moe_text qwen3_5_text qwen3_next"
+    ),
+    "mamba_hybrids": "bamba granitemoehybrid zamba zamba2",
+    "mixtures": (
+        "afmoe aria_text beam cohere2_moe dots1 exaone_moe flex_olmo flint glm4_moe glm4v_moe_text granitemoe "
+        "granitemoe_swa granitemoeshared hunyuan_v1_moe hy_v3 kolibri1 laguna mellum mimo_v2_flash "
+        "openai_privacy_filter qwen2_moe qwen3_moe qwen3_omni_moe_text qwen3_vl_moe_text sarvam_moe solar_open "
+        "step3p5 unlimited_ocr_text"
+    ),
+    "recurrences": "recurrent_gemma rwkv7 xlstm",
+    "relative_attention": "inkling2_loop_text inkling2_text inkling_text",
+    "shared_latents": "longcat_flash mistral_large4_text",
+    "short_convolutions": "lfm2 lfm2_moe lfm3",
+    "sparse": "bailing_moe bailing_moe_v2 dbrx ernie4_5_moe grok-1 jetmoe minimax_m2 olmoe phimoe",
+    "state_space": "falcon_h1 falcon_mamba jamba mamba mamba2 nemotron_h rwkv",
+}
+"""Types of mixtures of experts, of latent and linear attention and of recurrent models, by their module."""
+
 MODULES: dict[str, str] = {
-    "deepseek_v4": "compressed_attention",
+    **{model_type: module for module, types in _BY_MODULE.items() for model_type in types.split()},
     "llama": "rotary",
     "mistral": "rotary",
     "mixtral": "rotary",
     "qwen2": "rotary",
     "qwen3": "rotary",
-    "qwen3_moe": "mixtures",
     "gemma": "rotary",
     "gemma2": "rotary",
     "gemma3_text": "rotary",
     "olmo2": "rotary",
     "phi3": "rotary",
     "gpt_oss": "rotary",
-    "deepseek_v3": "latent_attention",
     "gpt2": "learned_positions",
     "gpt_neox": "learned_positions",
     "opt": "learned_positions",
@@ -38,21 +64,11 @@ MODULES: dict[str, str] = {
     "gpt_bigcode": "learned_positions",
     "falcon": "parallel_blocks",
     "cohere": "parallel_blocks",
-    "dbrx": "sparse",
-    "deepseek_v2": "latent_attention",
-    "deepseek_v32": "latent_attention",
     "glm": "rotary",
-    "ernie4_5_moe": "sparse",
     "glm4": "rotary",
-    "glm4_moe": "mixtures",
-    "glm_moe_dsa": "latent_attention",
-    "minimax_m2": "sparse",
     "ministral3": "rotary",
     "olmo": "rotary",
     "olmo3": "rotary",
-    "olmoe": "sparse",
-    "phimoe": "sparse",
-    "qwen2_moe": "mixtures",
     "smollm3": "rotary",
     "internlm": "rotary",
     **dict.fromkeys(
@@ -399,83 +415,6 @@ MODULES: dict[str, str] = {
         "conformers",
     ),
     **dict.fromkeys(("audioflamingo3_encoder", "moonshine", "qwen2_audio_encoder", "voxtral_encoder"), "mel_encoders"),
-    "mamba": "state_space",
-    "mamba2": "state_space",
-    "rwkv": "state_space",
-    "jamba": "state_space",
-    "falcon_h1": "state_space",
-    "nemotron_h": "state_space",
-    "qwen3_next": "linear_attention",
-    "minimax": "linear_attention",
-    "kimi_linear": "linear_attention",
-    "inkling2_loop_text": "relative_attention",
-    "inkling2_text": "relative_attention",
-    "jetmoe": "sparse",
-    "hgrn2": "fast_weights",
-    "gated_deltanet": "fast_weights",
-    "retnet": "fast_weights",
-    "linear_attn": "fast_weights",
-    "gla": "fast_weights",
-    "delta_net": "fast_weights",
-    "zaya": "convolved_attention",
-    "grok-1": "sparse",
-    "bailing_moe_v2": "sparse",
-    "bailing_moe": "sparse",
-    "rwkv7": "recurrences",
-    "inkling_text": "relative_attention",
-    "minimax_m3": "block_sparse",
-    "minimax_m3_vl_text": "block_sparse",
-    "qwen3_5_moe_text": "linear_attention",
-    "qwen3_5_text": "linear_attention",
-    "bailing_hybrid": "linear_attention",
-    "lara_mini": "linear_attention",
-    "olmo_hybrid": "linear_attention",
-    "falcon_mamba": "state_space",
-    "xlstm": "recurrences",
-    "recurrent_gemma": "recurrences",
-    "lfm3": "short_convolutions",
-    "lfm2_moe": "short_convolutions",
-    "lfm2": "short_convolutions",
-    "zamba2": "mamba_hybrids",
-    "zamba": "mamba_hybrids",
-    "granitemoehybrid": "mamba_hybrids",
-    "bamba": "mamba_hybrids",
-    "mistral_large4_text": "shared_latents",
-    "longcat_flash": "shared_latents",
-    "sarvam_mla": "latent_attention",
-    "mistral4": "latent_attention",
-    "kimi_k2": "latent_attention",
-    "hy_v4_vl_text": "latent_attention",
-    "hy_v4": "latent_attention",
-    "glm4_moe_lite": "latent_attention",
-    "dots3_note_text": "latent_attention",
-    "axk2": "latent_attention",
-    "axk1": "latent_attention",
-    "unlimited_ocr_text": "mixtures",
-    "step3p5": "mixtures",
-    "solar_open": "mixtures",
-    "sarvam_moe": "mixtures",
-    "qwen3_vl_moe_text": "mixtures",
-    "qwen3_omni_moe_text": "mixtures",
-    "openai_privacy_filter": "mixtures",
-    "mimo_v2_flash": "mixtures",
-    "mellum": "mixtures",
-    "laguna": "mixtures",
-    "kolibri1": "mixtures",
-    "hy_v3": "mixtures",
-    "hunyuan_v1_moe": "mixtures",
-    "granitemoe_swa": "mixtures",
-    "granitemoeshared": "mixtures",
-    "granitemoe": "mixtures",
-    "glm4v_moe_text": "mixtures",
-    "flint": "mixtures",
-    "flex_olmo": "mixtures",
-    "exaone_moe": "mixtures",
-    "dots1": "mixtures",
-    "cohere2_moe": "mixtures",
-    "beam": "mixtures",
-    "aria_text": "mixtures",
-    "afmoe": "mixtures",
 }
 """Module of this folder with the reader of each `model_type`."""
 ALIASES = {
