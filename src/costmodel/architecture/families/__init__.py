@@ -250,6 +250,7 @@ MODULES: dict[str, str] = {
     "hunyuan_vl_text": "image_texts",
     "kosmos_2_text_model": "image_texts",
     "molmo2_text": "image_texts",
+    "voxtral_realtime_text": "image_texts",
     **dict.fromkeys(
         (
             "colpali",

@@ -1,4 +1,4 @@
-"""Text decoders that only models with images have: GLM-4V, GLM-OCR, Molmo 2, Kosmos-2.
+"""Text decoders that only models with images or sound have: GLM-4V, GLM-OCR, Molmo 2, Kosmos-2, ERNIE 4.5 VL.
 
 Defaults are those of the configuration classes in Hugging Face transformers 5.24.
 """
@@ -9,7 +9,7 @@ from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.blocks.experts import Experts
 from costmodel.architecture.blocks.feed_forward import FeedForward
-from costmodel.architecture.blocks.pieces import Norm, Table
+from costmodel.architecture.blocks.pieces import Linear, Norm, Table
 from costmodel.architecture.families.heads import heads_of
 from costmodel.architecture.families.reading import Reader, read_depth
 from costmodel.architecture.families.rotary import Family, rotary, routed
@@ -20,6 +20,8 @@ from costmodel.architecture.structure import Layer, Stack
 _MOLMO2 = Family(kv_heads=8, head_width=128, qk_norm="head", output_bias_key=False)
 _IMAGE_TOKENS = 1280
 """Tokens of the largest image of the default image processor of Qwen2-VL, for the experts of images."""
+_DELAY_WIDTH = 32
+"""Inner width of the layers that read the delay of Voxtral Realtime."""
 _KOSMOS2_BODY = "Kosmos2TextTransformer"
 """Class of the text of Kosmos-2 without its LM head."""
 
@@ -67,6 +69,16 @@ def _ernie(config: Config) -> Architecture:
     return text.replace(stacks=(Stack(name="image_experts", width=text.width, layers=(layer,), tokens=_IMAGE_TOKENS),))
 
 
+def _voxtral(config: Config) -> Architecture:
+    """Read the text of Voxtral Realtime: two small layers per layer scale its norm by the delay of the sound."""
+    text = rotary(Family(kv_heads=8, head_width=128, bias_key=False, window=8192, tied=True))(config)
+    scales = (
+        Linear(inputs=text.width, outputs=_DELAY_WIDTH, rows=1),
+        Linear(inputs=_DELAY_WIDTH, outputs=text.width, rows=1),
+    )
+    return text.replace(layers=tuple(layer.replace(also=scales) for layer in text.layers))
+
+
 def _kosmos2(config: Config) -> Architecture:
     """Read the text of Kosmos-2: norms inside attention and inside the feed-forward block, sinusoidal positions."""
     config.skip("max_position_embeddings", "add_cross_attention")
@@ -103,5 +115,6 @@ READERS: dict[str, Reader] = {
     "hunyuan_vl_text": rotary(Family(qk_norm="head", tied=True)),
     "kosmos_2_text_model": _kosmos2,
     "molmo2_text": _molmo2,
+    "voxtral_realtime_text": _voxtral,
 }
 """Readers by the `model_type` of a config."""
