@@ -7,6 +7,7 @@ import pytest
 
 import costmodel as cm
 from costmodel.architecture.sources import keys
+from costmodel.foundation.tables import folder
 
 LLAMA = {
     "model_type": "llama",
@@ -18,6 +19,11 @@ LLAMA = {
     "vocab_size": 100,
 }
 BODY = 2 * (64 * 64 * 2 + 64 * 32 * 2 + 3 * 64 * 128 + 2 * 64) + 64 + 100 * 64
+
+
+CATALOG = {
+    name: entry["config"] for name, entry in json.loads((folder() / "facts" / "architectures.json").read_text()).items()
+}
 
 
 def total(**changes):
@@ -66,7 +72,7 @@ def test_the_head_of_an_untied_opt_reads_the_width_of_its_embedding():
     assert with_scores - cm.load_architecture(config | {"architectures": ["OPTModel"]}).parameters.total == 2 * 512
 
 
-@pytest.mark.parametrize("name", ["LlamaForCausalLMEagle3", "LlamaRewardModel", "GPT2DoubleHeadsModel", "Llama"])
+@pytest.mark.parametrize("name", ["LlamaForCausalLMEagle3", "LlamaRewardModel", "LlamaValueModel", "Llama"])
 def test_an_unknown_class_is_refused_or_told_and_marked(name):
     with pytest.raises(cm.InputError, match=r"architectures: the head of .* is not known; known: .*ForCausalLM"):
         total(architectures=[name])
@@ -75,6 +81,26 @@ def test_an_unknown_class_is_refused_or_told_and_marked(name):
     assert told.unverified == (f"architectures: the head 'none' was named by the caller; the config says ['{name}']",)
     with pytest.raises(cm.InputError, match=r"head: must be one of lm, none, .*; got 'value'"):
         cm.load_architecture(LLAMA, head="value")
+
+
+@pytest.mark.parametrize("name", ["EagleLlamaForCausalLM", "MixtralForCausalLM", "NVEmbedModel"])
+def test_a_class_of_another_family_is_refused_or_told_and_marked(name):
+    with pytest.raises(
+        cm.InputError, match=rf"architectures: \['{name}'\] is no class of model_type 'llama'; head='lm'"
+    ):
+        total(architectures=[name])
+    assert cm.load_architecture(LLAMA | {"architectures": [name]}, head="lm").unverified
+
+
+@pytest.mark.parametrize(
+    ("model_type", "name"),
+    [("Yi", "LlamaForCausalLM"), ("kimi_k2", "DeepseekV3ForCausalLM"), ("kimi_k2", "KimiK2ForCausalLM")],
+)
+def test_classes_of_an_alias_are_those_of_both_types(model_type, name):
+    known = next(
+        c for c in CATALOG.values() if c["model_type"] == {"Yi": "llama", "kimi_k2": "deepseek_v3"}[model_type]
+    )
+    assert cm.load_architecture(known | {"model_type": model_type, "architectures": [name]}).unverified == ()
 
 
 def test_a_told_head_that_the_class_says_too_is_no_doubt():

@@ -279,10 +279,10 @@ def test_jetmoe_routes_attention_and_feed_forward():
 
 
 @pytest.mark.parametrize("model_type", ["afmoe", "granitemoehybrid", "deepseek_v3", "mistral4"])
-def test_null_experts_per_token_are_all_experts(model_type):
-    config = config_of(model_type) | {"num_experts_per_tok": None}
-    counts = load_architecture(config).parameters
-    assert counts.active == counts.total
+def test_null_experts_per_token_are_all_experts_and_unverified(model_type):
+    architecture = load_architecture(config_of(model_type) | {"num_experts_per_tok": None})
+    assert architecture.parameters.active == architecture.parameters.total
+    assert "null does not say how many" in "".join(architecture.unverified)
 
 
 def test_loops_of_inkling_work_again_without_weights():

@@ -1,11 +1,13 @@
 """Model class of a config (`architectures`) with its head, and its labels, attention and lengths."""
 
+import re
 from collections.abc import Sequence
 from typing import Literal, get_args
 
 from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.blocks.pieces import Linear
+from costmodel.architecture.families import ALIASES
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.sources.keys import shown
 from costmodel.architecture.specification import Architecture
@@ -14,6 +16,9 @@ Head = Literal["lm", "none", "sequence_classification", "token_classification", 
 """Heads of a decoder. "reward" is one score without a bias."""
 SUFFIXES: dict[str, Head | None] = {
     "RewardModel": None,
+    "ValueModel": None,
+    "CriticModel": None,
+    "CustomModel": None,
     "DoubleHeadsModel": None,
     "EncoderModel": None,
     "LMHeadModel": "lm",
@@ -31,8 +36,15 @@ CLASSES: dict[str, Head] = {
     "InternLM2ForRewardModel": "reward",
 }
 """Heads of classes whose name says less, in the remote code of their checkpoints."""
+_TOLD = (
+    f"head='lm' (or {', '.join(get_args(Head)[1:])}) counts the model with that head and marks the result as unverified"
+)
 TWO_LAYER_SCORES = {"Qwen2ForRewardModel": 1, "Qwen2ForProcessRewardModel": 2}
 """Scores of classes whose head is two linear layers, as in the remote code of Qwen2.5-Math-RM-72B and -PRM-7B."""
+_ALIKE = 3
+"""Letters that the name of a class and its `model_type` have in common at least [1]."""
+_OTHER_PREFIXES = {"falcon": ("rw",), "refinedweb": ("rw",), "refinedwebmodel": ("rw",)}
+"""Beginnings of classes that are not those of their `model_type`, by type without signs."""
 TEXT_ONLY = frozenset({"MllamaForCausalLM"})
 """Classes of models with towers that hold the text model alone."""
 _ENDINGS: dict[str, tuple[str, ...]] = {
@@ -107,11 +119,14 @@ def with_head(config: Config, decoder: Architecture) -> Architecture:
         hidden = Linear(inputs=width, outputs=width, bias=True, belongs_to="head")
         return _without_lm_head(decoder, hidden, _score(width, TWO_LAYER_SCORES[names[0]], bias=True))
     heads = {head_of(name) for name in names} or {"lm"}
-    own = heads.pop() if len(heads) == 1 else None
+    belongs = not names or _is_class_of(names[0], config.data.get("model_type"))
+    own = heads.pop() if len(heads) == 1 and belongs else None
     if told is not None and told != own:
         config.doubt(_named_by_caller(told, listed))
     head = own if told is None else told
-    config.require(head is not None, f"architectures: the head of {shown(listed)} is not known; known: {_known()}")
+    of_other = f"{shown(listed)} is no class of model_type {shown(config.data.get('model_type'))}; {_TOLD}"
+    unknown = f"the head of {shown(listed)} is not known; known: {_known()}"
+    config.require(head is not None, f"architectures: {unknown if belongs else of_other}")
     if told is None and names and names[0] in TEXT_ONLY:
         config.skip("architectures")
         return decoder.replace(stacks=())
@@ -121,16 +136,31 @@ def with_head(config: Config, decoder: Architecture) -> Architecture:
     return _headed(config, decoder, str(head))
 
 
+def _is_class_of(name: str, model_type: object) -> bool:
+    """Tell whether a class belongs to a type or to the type whose layout it has: they begin alike.
+
+    The class of another family, or of a draft model (`EagleLlamaForCausalLM`), has another layout.
+    """
+    if not isinstance(model_type, str) or name in CLASSES:
+        return True
+    ending = next((ending for ending in SUFFIXES if name.endswith(ending)), "")
+    begins = _plain(name.removesuffix(ending))[:_ALIKE]
+    types = [_plain(each) for each in (model_type, ALIASES.get(model_type, model_type))]
+    accepted = [start for each in types for start in (each, *_OTHER_PREFIXES.get(each, ()))]
+    return begins in ("", "aut") or any(start.startswith(begins) for start in accepted)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
 def _named_by_caller(head: str, listed: object) -> str:
     return f"architectures: the head {head!r} was named by the caller; the config says {shown(listed)}"
 
 
 def _known() -> str:
     endings = [f"*{ending}" for ending, head in SUFFIXES.items() if head is not None]
-    return (
-        f"{', '.join([*endings, *CLASSES, *TWO_LAYER_SCORES])}; head='lm' (or {', '.join(get_args(Head)[1:])}) counts "
-        "the model with that head and marks the result as unverified"
-    )
+    return f"{', '.join([*endings, *CLASSES, *TWO_LAYER_SCORES])}; {_TOLD}"
 
 
 def _headed(config: Config, decoder: Architecture, head: str) -> Architecture:

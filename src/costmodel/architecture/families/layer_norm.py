@@ -79,7 +79,9 @@ def _mpt(config: Config) -> Architecture:
     config.require(kind in (None, "multihead_attention"), f"attn_config.attn_type: {kind!r} is not known here")
     config.require(not attention.flag("qk_ln", default=False), "attn_config.qk_ln: norms of queries are not known here")
     mixer = Attention(heads=heads, kv_heads=heads, head_width=head_width)
-    block = FeedForward(inner_width=width * config.integer("expansion_ratio", default=4), gated=False)
+    ratio = config.integer("expansion_ratio", default=4)
+    config.require(ratio == 4, f"expansion_ratio: only 4 is read, because transformers ignores it; got {ratio}")
+    block = FeedForward(inner_width=width * 4, gated=False)
     return uniform_decoder(config, width, depth, mixer, block, tied=True, vocabulary=50368, norm_bias=False)
 
 

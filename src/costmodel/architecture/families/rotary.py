@@ -16,6 +16,7 @@ from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.pieces import Linear, Norm
 from costmodel.architecture.families.reading import Reader, grouped, read_depth
 from costmodel.architecture.sources.config import Config
+from costmodel.architecture.sources.hyperparameters import KEYS
 from costmodel.architecture.specification import Architecture
 from costmodel.architecture.structure import Layer
 
@@ -234,7 +235,10 @@ def _gpt_oss_experts(config: Config, depth: int) -> list[Experts]:
 
 
 def routed(config: Config, experts: int, top_k: int, inner: int, **options: Any) -> Experts:
-    """Return a block of routed experts; `top_k` above the number of experts is a problem of the config."""
+    """Return a block of routed experts; `top_k` above the number of experts is a problem, null a doubt."""
+    given = [key for key in KEYS["top_k"] if key in config.data]
+    if given and all(config.data[key] is None for key in given):
+        config.doubt(f"{given[0]}: null does not say how many of {experts} experts a token uses; {top_k} were counted")
     config.require(top_k <= experts, f"num_experts_per_tok: {top_k} of only {experts} experts")
     return Experts(experts=experts, top_k=min(top_k, experts), inner_width=inner, **options)
 

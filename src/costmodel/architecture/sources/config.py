@@ -147,7 +147,12 @@ class Config:
         """
         if problems := self.all_problems(strict):
             raise InputError(problems)
-        return (*self.doubts, *_listed([f"{finding.key}: {finding.text}" for finding in self._unknown()]))
+        return (*self._all_doubts(), *_listed([f"{finding.key}: {finding.text}" for finding in self._unknown()]))
+
+    def _all_doubts(self) -> list[str]:
+        """Return the doubts of this config and of nested ones."""
+        inside = [f"{key}.{doubt}" for key, config in self._inside for doubt in config._all_doubts()]
+        return [*self.doubts, *inside]
 
     def found_problems(self) -> list[str]:
         """Return the problems of the keys that were read; a reader that stopped did not come to the others."""
