@@ -13,6 +13,9 @@ from costmodel.estimation.trainers.settings import (
     read_adapters,
     read_kernel,
     read_optimizer,
+    read_padding,
+    read_whole_modules,
+    refuse_few_bits,
 )
 
 if TYPE_CHECKING:
@@ -53,7 +56,10 @@ def read(keys: Keys, beside: Beside) -> Settings:
 def _kind(keys: Keys) -> str:
     if keys.flag("reward_model"):
         return "reward_model"
-    return _METHODS.get(keys.text("rl").lower(), "full_fine_tuning")
+    stated = keys.text("rl").lower()
+    if stated and stated not in _METHODS:
+        keys.refuse(f"rl: must be one of {', '.join(_METHODS)}; got {stated!r}")
+    return _METHODS.get(stated, "full_fine_tuning")
 
 
 def _amounts(keys: Keys, settings: Settings) -> None:
@@ -66,7 +72,7 @@ def _amounts(keys: Keys, settings: Settings) -> None:
     epochs = keys.number("num_epochs")
     if epochs is None and settings.steps is None:
         settings.assume("1 epoch, the default of axolotl")
-    settings.recipe["epochs"] = epochs or 1.0
+    settings.recipe["epochs"] = 1.0 if epochs is None else epochs
     length = keys.whole("sequence_len")
     if length is None:
         settings.assume("sequence length 512, the default of axolotl")
@@ -74,9 +80,7 @@ def _amounts(keys: Keys, settings: Settings) -> None:
     settings.recipe["packing"] = keys.flag("sample_packing") and settings.kind in SUPERVISED
     pads = keys.flag("pad_to_sequence_len", "pad_to_sequence_length")
     settings.padded_to_length = pads and not settings.recipe["packing"] and settings.kind in SUPERVISED
-    if keys.flag("group_by_length"):
-        settings.recipe["padding_group"] = 1
-        settings.assume("no padding, since examples are grouped by length")
+    read_padding(keys, settings, "group_by_length", "batch_flattening")
     settings.held_out = max(keys.number("val_set_size") or 0.0, 0.0)
     read_optimizer(keys, settings, "optimizer", default="adamw_torch_fused")
     for name, field in (("sequence_parallel_degree", "context"), ("context_parallel_size", "context"),
@@ -86,14 +90,11 @@ def _amounts(keys: Keys, settings: Settings) -> None:
     keys.skip(
         "eval_sample_packing",
         "sample_packing_eff_est",
-        "group_by_length",
         "pad_to_sequence_len",
         "dpo_beta",
         "multipack_real_batches",
-        "batch_flattening",
         "sample_packing_group_size",
         "sample_packing_bin_size",
-        "dp_shard_size",
         "dpo_use_weighting",
         "train_on_split",
         "rl_beta",
@@ -128,12 +129,13 @@ def _adapters(keys: Keys, settings: Settings) -> None:
         "lora_o_kernel",
         "lora_mlp_kernel",
         "bnb_config_kwargs",
-        "gptq",
         "lora_task_type",
     )
     if adapter not in {"lora", "qlora"}:
         if adapter:
             keys.refuse(f"adapter: must be lora or qlora; got {adapter!r}")
+        else:
+            refuse_few_bits(keys, f"load_in_{bits}bit", bits)
         return
     if adapter == "qlora" and bits == 16:
         bits = 4
@@ -141,9 +143,7 @@ def _adapters(keys: Keys, settings: Settings) -> None:
     read_adapters(rank, ("all-linear",) if linear or not targets else targets, settings, default_rank=8, bits=bits)
     if keys.flag("peft_use_dora"):
         settings.recipe["variant"] = "dora"
-    modules = keys.words("lora_modules_to_save", "peft_modules_to_save")
-    if {"embed_tokens", "lm_head"} & set(modules):
-        settings.recipe["train_embeddings"] = True
+    read_whole_modules(keys, settings, "lora_modules_to_save", "peft_modules_to_save")
 
 
 def _kernels(keys: Keys, settings: Settings) -> None:

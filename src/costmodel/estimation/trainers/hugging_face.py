@@ -14,6 +14,9 @@ from costmodel.estimation.trainers.settings import (
     read_adapters,
     read_kernel,
     read_optimizer,
+    read_padding,
+    read_whole_modules,
+    refuse_few_bits,
 )
 from costmodel.estimation.trainers.sharding import FSDP_SIGNS, read_deepspeed, read_fsdp
 
@@ -27,6 +30,8 @@ _SIGNS = {
     "dpo": ("precompute_ref_log_probs", "rpo_alpha", "reference_free", "max_prompt_length", "dpo_alpha", "loss_type"),
 }
 """Keys that only one method has, by the kind of its recipe."""
+_SUPERVISED_LOSSES = ("nll", "dft", "chunked_nll")
+"""Values of `loss_type` of supervised fine-tuning."""
 _PARTS = ("model", "model_args", "training", "training_args", "trainer", "lora", "lora_config", "peft", "peft_config",
           "sft_config", "data", "training_arguments")  # fmt: skip
 """Parts of a file whose keys count as those of the file."""
@@ -133,7 +138,10 @@ def read_sharding(keys: Keys, settings: Settings, beside: Beside) -> None:
         read_deepspeed(config, settings)
     words = tuple(word for word in keys.words("fsdp") if word.lower() not in {"false", "true"})
     config = keys.inner("fsdp_config")
-    if words or config.has(*FSDP_SIGNS) or keys.has("fsdp_version"):
+    shards = words or config.has(*FSDP_SIGNS) or keys.has("fsdp_version")
+    if shards and settings.sharding == "deepspeed":
+        keys.refuse("deepspeed, fsdp: the file states both; a run shards with one of them")
+    if shards:
         read_fsdp(words, config, settings)
     config.skip("min_num_params", "xla_fsdp_grad_ckpt")
     keys.skip("fsdp_version", "fsdp_min_num_params")
@@ -144,8 +152,9 @@ def _kind(keys: Keys, settings: Settings, method: str) -> str:
     """Return the kind of recipe: told, or that whose keys are in the file."""
     if method:
         return method
+    supervised = keys.data.get("loss_type") in _SUPERVISED_LOSSES
     for kind, signs in _SIGNS.items():
-        if sign := next((sign for sign in signs if sign in keys.data), ""):
+        if sign := next((sign for sign in signs if sign in keys.data and not (supervised and sign == "loss_type")), ""):
             settings.assume(f"method {kind}, since the file has {sign} (give --method for another)")
             return kind
     return "full_fine_tuning"
@@ -167,10 +176,8 @@ def _lengths(keys: Keys, settings: Settings) -> None:
     settings.recipe["packing"] = settings.kind in SUPERVISED and keys.flag("packing")
     if settings.kind not in SUPERVISED:
         keys.skip("packing")
-    keys.skip("packing_strategy", "padding_free", "pad_to_multiple_of", "completion_only_loss", "assistant_only_loss")
-    if keys.flag("group_by_length"):
-        settings.recipe["padding_group"] = 1
-        settings.assume("no padding, since examples are grouped by length")
+    keys.skip("packing_strategy", "pad_to_multiple_of", "completion_only_loss", "assistant_only_loss")
+    read_padding(keys, settings, "group_by_length", "padding_free")
 
 
 def _adapters(keys: Keys, settings: Settings, unsloth: bool) -> None:
@@ -194,7 +201,10 @@ def _adapters(keys: Keys, settings: Settings, unsloth: bool) -> None:
     )
     nested = keys.flag("use_bnb_nested_quant", "bnb_4bit_use_double_quant")
     if not wants:
+        refuse_few_bits(keys, f"load_in_{bits}bit", bits)
         return
+    if keys.value("use_peft") is None and not unsloth:
+        settings.assume("adapters, since the file states their rank or bits below 16; use_peft is not stated")
     if bits == 4 and not (nested or unsloth):
         settings.assume(DOUBLE_QUANTIZED)
     if not targets:
@@ -202,8 +212,7 @@ def _adapters(keys: Keys, settings: Settings, unsloth: bool) -> None:
     read_adapters(rank, targets, settings, default_rank=16, bits=bits)
     if keys.flag("use_dora"):
         settings.recipe["variant"] = "dora"
-    if {"embed_tokens", "lm_head"} & set(keys.words("lora_modules_to_save", "modules_to_save")):
-        settings.recipe["train_embeddings"] = True
+    read_whole_modules(keys, settings, "lora_modules_to_save", "modules_to_save")
 
 
 def _recompute(keys: Keys, settings: Settings, unsloth: bool) -> None:
@@ -215,6 +224,8 @@ def _recompute(keys: Keys, settings: Settings, unsloth: bool) -> None:
     else:
         on = stated == "unsloth" or keys.flag("gradient_checkpointing" if not unsloth else "use_gradient_checkpointing")
     settings.layout["recompute"] = "full" if on else "none"
+    if keys.flag("activation_offloading"):
+        settings.layout["offload_activations"] = True
     if unsloth and on and stated in (None, "unsloth"):
         settings.layout["offload_activations"] = True
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _LARGEST = 10**15
 _INERT = re.compile(
     r"_name_|.*_path|.*_dir|.*dir|.*folder.*|log.*|.*logging.*|.*_log|report_to|.*wandb.*|.*mlflow.*|comet.*|"
-    r"swanlab.*|.*tensorboard.*|.*save.*|saves_.*|save|load|.*eval.*|seed|.*_seed|random_state|data_seed|hub_.*|"
+    r"swanlab.*|.*tensorboard.*|(?!.*modules_to_save).*save.*|saves_.*|save|load|.*eval.*|seed|.*_seed|random_state|data_seed|hub_.*|"
     r"push_to_hub|.*resume.*|.*learning_rate.*|lr.*|.*_lr|min_lr.*|warmup.*|.*_warmup.*|weight_decay.*|.*_decay|"
     r"adam_.*|.*beta[12]|.*epsilon|eps|max_grad_norm|.*clip.*|.*norm_eps.*|.*_eps|.*dropout.*|lora_alpha|alpha|"
     r"lora_fan_in_fan_out|lora_bias|bias|.*tokenizer.*|special_tokens|tokens|chat_template.*|template|"

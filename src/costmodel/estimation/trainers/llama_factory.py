@@ -12,6 +12,9 @@ from costmodel.estimation.trainers.settings import (
     read_16_bits,
     read_adapters,
     read_kernel,
+    read_padding,
+    read_whole_modules,
+    refuse_few_bits,
 )
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 _STAGES = {"sft": "full_fine_tuning", "pt": "full_fine_tuning", "rm": "reward_model", "dpo": "dpo", "kto": "kto"}
 _LOSSES = {"orpo": "orpo", "simpo": "simpo"}
+_DPO_LOSSES = ("sigmoid", "hinge", "ipo", "kto_pair")
 
 
 def read(keys: Keys, beside: Beside) -> Settings:
@@ -37,7 +41,9 @@ def read(keys: Keys, beside: Beside) -> Settings:
     stage = keys.text("stage", default="sft")
     if stage not in _STAGES:
         keys.refuse(f"stage: must be one of {', '.join(_STAGES)}; got {stage!r}")
-    loss = keys.text("pref_loss")
+    loss = keys.text("pref_loss", default="sigmoid")
+    if stage == "dpo" and loss not in (*_LOSSES, *_DPO_LOSSES):
+        keys.refuse(f"pref_loss: must be one of {', '.join((*_LOSSES, *_DPO_LOSSES))}; got {loss!r}")
     settings.kind = beside.method or _LOSSES.get(loss, _STAGES.get(stage, "full_fine_tuning"))
     read_training(keys, settings)
     read_16_bits(keys, settings)
@@ -84,9 +90,7 @@ def _lengths(keys: Keys, settings: Settings, stage: str) -> None:
     settings.held_out = max(keys.number("val_size") or 0.0, 0.0)
     if (most := keys.whole("max_samples")) is not None:
         settings.most_examples = most * max(len(keys.words("dataset")), 1)
-    if keys.flag("group_by_length"):
-        settings.recipe["padding_group"] = 1
-        settings.assume("no padding, since examples are grouped by length")
+    read_padding(keys, settings, "group_by_length")
 
 
 def _weights(keys: Keys, settings: Settings) -> None:
@@ -106,6 +110,7 @@ def _weights(keys: Keys, settings: Settings) -> None:
         "pissa_init",
     )
     if kind == "full":
+        refuse_few_bits(keys, "quantization_bit", bits)
         return
     if kind != "lora":
         keys.refuse(f"finetuning_type: must be lora or full; got {kind!r}")
@@ -118,5 +123,4 @@ def _weights(keys: Keys, settings: Settings) -> None:
     read_adapters(rank, targets or ("all",), settings, default_rank=8, bits=bits)
     if keys.flag("use_dora"):
         settings.recipe["variant"] = "dora"
-    if {"embed_tokens", "lm_head"} & set(keys.words("additional_target")):
-        settings.recipe["train_embeddings"] = True
+    read_whole_modules(keys, settings, "additional_target")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costmodel.estimation.trainers.settings import Settings, read_adapters
+from costmodel.estimation.trainers.settings import Settings, read_adapters, read_whole_modules
 
 if TYPE_CHECKING:
     from costmodel.estimation.trainers.beside import Beside
@@ -38,8 +38,7 @@ def read(keys: Keys, beside: Beside) -> Settings:
     targets = keys.words("target_modules") or ("all-linear",)
     read_adapters(keys.whole("r"), targets, settings, default_rank=8, bits=4 if settings.kind == "qlora" else 16)
     settings.recipe["variant"] = "dora" if keys.flag("use_dora") else "rslora" if keys.flag("use_rslora") else "lora"
-    if {"embed_tokens", "lm_head"} & set(keys.words("modules_to_save")):
-        settings.recipe["train_embeddings"] = True
+    read_whole_modules(keys, settings, "modules_to_save")
     if keys.has("rank_pattern"):
         settings.assume(f"rank {settings.recipe['rank']} of all adapters, although rank_pattern differs")
         keys.skip("rank_pattern")
@@ -48,7 +47,6 @@ def read(keys: Keys, beside: Beside) -> Settings:
         "inference_mode",
         "auto_mapping",
         "init_lora_weights",
-        "layer_replication",
         "megatron_core",
         "base_model_class",
         "parent_library",

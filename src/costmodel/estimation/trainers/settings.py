@@ -35,6 +35,7 @@ SUPERVISED = frozenset({"full_fine_tuning", "lora", "qlora"})
 """Recipes of supervised fine-tuning, whose examples can be packed."""
 DOUBLE_QUANTIZED = "4-bit weights count with double quantization, which the file does not turn on"
 """Note for 4-bit weights whose scales are not quantized again."""
+_TRAINED_WHOLE = frozenset({"embed_tokens", "lm_head"})
 PAIRS = frozenset({"dpo", "orpo", "simpo", "reward_model"})
 """Recipes whose examples are two sequences."""
 
@@ -136,6 +137,8 @@ def read_16_bits(keys: Keys, settings: Settings) -> bool:
         keys.data["bf16"] = True
         settings.full_16_bits = True
     switches = {name: keys.flag(name) for name in ("fp8", "bf16", "fp16", "tf32", "bfloat16", "float16", "pure_bf16")}
+    if keys.data.get("bf16") is True and keys.data.get("fp16") is True:
+        keys.refuse("bf16, fp16: at most one of them can be true")
     names = {"bfloat16": "bf16", "pure_bf16": "bf16", "float16": "fp16"}
     on = [names.get(name, name) for name, value in switches.items() if value]
     settings.recipe["precision"] = on[0] if on else "fp32"
@@ -161,6 +164,29 @@ def read_adapters(
         )
     if bits < 16:
         settings.recipe["quantization"] = {4: "nf4", 8: "int8"}[bits]
+
+
+def read_padding(keys: Keys, settings: Settings, *names: str) -> None:
+    """Read the switches that avoid padding: examples of like length together, or joined without any."""
+    for name in names:
+        if keys.flag(name):
+            settings.recipe["padding_group"] = 1
+            settings.assume(f"no padding, since {name} is on")
+
+
+def read_whole_modules(keys: Keys, settings: Settings, *names: str) -> None:
+    """Read the modules that are trained as a whole beside the adapters; only embedding and head are counted."""
+    modules = {name.rpartition(".")[2] for name in keys.words(*names)}
+    if modules & _TRAINED_WHOLE:
+        settings.recipe["train_embeddings"] = True
+    if others := sorted(modules - _TRAINED_WHOLE):
+        settings.assume(f"{names[0]}: {', '.join(others)} counts as frozen; embedding and head alone are read")
+
+
+def refuse_few_bits(keys: Keys, name: str, bits: int) -> None:
+    """Refuse weights of few bits that no adapter is trained on: no trainer trains them."""
+    if bits < 16:
+        keys.refuse(f"{name}: weights of {bits} bits are trained with adapters only, and the file states none")
 
 
 def _matrices(target: str) -> list[str]:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from costmodel.estimation.trainers.settings import Settings
 
 _STRATEGIES = {"full_shard": 3, "shard_grad_op": 2, "no_shard": 0, "hybrid_shard": 3, "hybrid_shard_zero2": 2}
+_ACCUMULATION = "gradient_accumulation_steps"
 FSDP_SIGNS = tuple(
     f"{prefix}{name}"
     for prefix in ("", "fsdp_")
@@ -49,9 +50,14 @@ def read_deepspeed(keys: Keys, settings: Settings) -> None:
             settings.layout[field] = True
         for other in ("pin_memory", "ratio", "buffer_count", "fast_init", "buffer_size", "max_in_cpu"):
             zero.inner(name).skip(other)
-    settings.micro_batch = keys.whole("train_micro_batch_size_per_gpu") or settings.micro_batch
-    settings.accumulation = keys.whole("gradient_accumulation_steps") or settings.accumulation
-    settings.batch_size = keys.whole("train_batch_size") or settings.batch_size
+    for field, name in (("micro_batch", "train_micro_batch_size_per_gpu"), ("accumulation", _ACCUMULATION)):
+        before, stated = getattr(settings, field), keys.whole(name)
+        if stated is not None and stated != before:
+            settings.assume(f"{name} {stated} of the DeepSpeed configuration, not {before}")
+            setattr(settings, field, stated)
+    if (batch := keys.whole("train_batch_size")) is not None:
+        settings.batch_size = batch
+        settings.assume(f"train_batch_size {batch:,} of the DeepSpeed configuration is the batch of a step")
     for name in ("bf16", "fp16"):
         if keys.inner(name).data.get("enabled") is True:
             settings.recipe["precision"] = name
@@ -78,6 +84,8 @@ def read_fsdp(fsdp: tuple[str, ...], config: Keys, settings: Settings) -> None:
     stated = _NUMBERED.get(stated, stated)
     reshard = str(config.value("fsdp_reshard_after_forward", "reshard_after_forward")).lower()
     strategy = stated or (named[0] if named else "") or (reshard if reshard in _STRATEGIES else "")
+    if strategy and strategy not in _STRATEGIES:
+        config.refuse(f"fsdp_sharding_strategy: must be one of {', '.join(_STRATEGIES)}; got {strategy!r}")
     if strategy not in _STRATEGIES:
         strategy = "shard_grad_op" if reshard == "false" else "full_shard"
     settings.layout["zero"] = _STRATEGIES[strategy]
