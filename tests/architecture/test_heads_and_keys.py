@@ -55,6 +55,21 @@ def test_a_class_of_the_text_model_has_no_towers():
     assert cm.load_architecture(whole | {"architectures": ["MllamaForCausalLM"]}).stacks == ()
 
 
+@pytest.mark.parametrize(
+    ("model_type", "name", "whole"),
+    [
+        ("gemma3", "Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"),
+        ("qwen3_5", "Qwen3_5ForCausalLM", "Qwen3_5ForConditionalGeneration"),
+    ],
+)
+def test_a_class_of_the_text_model_counts_as_that_model_alone(model_type, name, whole):
+    text = {key: value for key, value in LLAMA.items() if key != "model_type"} | {"head_dim": 16}
+    config = {"model_type": model_type, "text_config": text, "vision_config": {}}
+    alone = cm.load_architecture(text | {"model_type": f"{model_type}_text", "architectures": [name]}).parameters
+    assert cm.load_architecture(config | {"architectures": [whole]}).parameters.total > alone.total
+    assert cm.load_architecture(config | {"architectures": [name]}).parameters.total == alone.total
+
+
 def test_the_head_of_an_untied_opt_reads_the_width_of_its_embedding():
     """OPT-350m with a classifier: 331,196,416 parameters without a head, by transformers on the meta device."""
     config = {

@@ -97,6 +97,9 @@ def test_a_vocabulary_of_minus_one_is_refused_with_what_to_do():
         ({"architecture": "gpt2", "recipe": {"tokens": "1B"}}, "this is a scenario"),
         ({"per_device_train_batch_size": 1}, "the file of a trainer"),
         ('{"model_type": ', "no JSON object"),
+        (10**400, "a size is at most 1e+18 parameters"),
+        (float("inf"), "a size is at most 1e+18 parameters"),
+        ("9" * 400, "at most 200 characters"),
         ("0.05B", "for counts alone give {'total': '0.05B'}"),
     ],
 )

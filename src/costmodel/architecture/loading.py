@@ -29,7 +29,7 @@ from costmodel.foundation.tables import folder, read_bytes
 ArchitectureLike: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Architecture | float | Sequence[str]
 """What names an architecture: a name of the catalog, a path, a config, counts, a size, arguments of Megatron-LM, or an
 `Architecture`."""
-_STRICT = "; strict=False counts without such keys and marks the result as unverified"
+_STRICT = "; strict=False (--no-strict) counts without such keys and marks the result as unverified"
 MAX_CONFIG_BYTES = 5_000_000
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_target_positions", "max_seq_len", "seq_length")
 _TRAINED_IN_FP8 = frozenset({"deepseek_v3", "deepseek_v32"})

@@ -366,7 +366,7 @@ def unread_type(key: str, model_type: object) -> str:
     return (
         f"{key}: no reader is known for {shown(model_type)} ({len(FAMILIES)} types are read). Possible instead: "
         "a folder or file with its weights (safetensors or GGUF), whose tensors are counted; "
-        "family='transformers' with the extra hub, if Hugging Face transformers has the type; "
+        "family='transformers' (--family transformers) with the extra hub, if Hugging Face transformers has the type; "
         "family=TYPE if you know that its layout is that of another type, which marks the result as unverified; "
         "or its counts: {'total': '7B', 'layers': 32, 'width': 4096}"
     )

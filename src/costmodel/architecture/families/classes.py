@@ -37,7 +37,8 @@ CLASSES: dict[str, Head] = {
 }
 """Heads of classes whose name says less, in the remote code of their checkpoints."""
 _TOLD = (
-    f"head='lm' (or {', '.join(get_args(Head)[1:])}) counts the model with that head and marks the result as unverified"
+    f"head='lm' (--head lm; or {', '.join(get_args(Head)[1:])}) counts the model with that head and marks the "
+    "result as unverified"
 )
 TWO_LAYER_SCORES = {"Qwen2ForRewardModel": 1, "Qwen2ForProcessRewardModel": 2}
 """Scores of classes whose head is two linear layers, as in the remote code of Qwen2.5-Math-RM-72B and -PRM-7B."""
@@ -45,8 +46,32 @@ _ALIKE = 3
 """Letters that the name of a class and its `model_type` have in common at least [1]."""
 _OTHER_PREFIXES = {"falcon": ("rw",), "refinedweb": ("rw",), "refinedwebmodel": ("rw",)}
 """Beginnings of classes that are not those of their `model_type`, by type without signs."""
-TEXT_ONLY = frozenset({"MllamaForCausalLM"})
-"""Classes of models with towers that hold the text model alone."""
+TEXT_ONLY = frozenset(
+    f"{name}ForCausalLM"
+    for name in (
+        "Apertus1p5Text",
+        "AriaText",
+        "CohereCompass",
+        "Dots3Note",
+        "Emu3",
+        "Gemma3",
+        "Gemma3n",
+        "Gemma4",
+        "Gemma4Unified",
+        "Inkling",
+        "Inkling2",
+        "Inkling2Loop",
+        "Kosmos2Text",
+        "Kosmos2_5Text",
+        "Llama4",
+        "MiniMaxM3VL",
+        "Mllama",
+        "Qwen3_5",
+        "Qwen3_5Moe",
+        "Qwen4Exp",
+    )
+)
+"""Classes of types with towers that hold the text model alone, as in Hugging Face transformers 5.24."""
 _ENDINGS: dict[str, tuple[str, ...]] = {
     "lm": ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM"),
     "none": ("Model",),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from costmodel.architecture.sources.keys import shown
 from costmodel.architecture.sources.megatron import megatron_architecture
 from costmodel.architecture.sources.nanogpt import nanogpt_architecture
 from costmodel.architecture.sources.params_json import meta_config, mistral_config
@@ -16,6 +17,7 @@ from costmodel.foundation.plain_files import SCRIPTS, SUFFIXES, arguments
 
 Data = Mapping[str, object]
 _SIZE = re.compile(r"\d+(?:\.\d+)?(?:e\+?\d+| ?[kKmMbBtT])|\d{7,}")
+_MOST_PARAMETERS = 10**18
 ENDINGS = frozenset({*SUFFIXES, *SCRIPTS} - {".json"})
 """Endings of files, beside .json, that may describe an architecture."""
 _PARTS = ("model", "model_args", "MODEL_ARGS")
@@ -95,6 +97,8 @@ def usual(source: object) -> object:
         If a text that begins with a bracket is no JSON object.
     """
     if isinstance(source, (int, float)) and not isinstance(source, bool):
+        if abs(source) > _MOST_PARAMETERS:
+            raise InputError(f"a size is at most {_MOST_PARAMETERS:.0e} parameters; got a larger number")
         return _sized(f"{source:.0f}")
     if isinstance(source, (list, tuple)) and source and all(isinstance(word, (str, int, float)) for word in source):
         return megatron_architecture(arguments(" ".join(str(word) for word in source)))
@@ -156,6 +160,8 @@ def _sized(size: str) -> Architecture:
     try:
         architecture = Architecture.sized(size)
     except InputError as error:
-        problems = [f"architecture {size!r}: {problem}" for problem in error.problems]
-        raise InputError([*problems, f"for counts alone give {{'total': {size!r}}}"]) from None
+        problem = next(iter(error.problems), "").removeprefix("total: ")
+        raise InputError(
+            f"architecture {shown(size)}: {problem:.200}; for counts alone give {{'total': {shown(size)}}}"
+        ) from None
     return architecture.replace(origin=size)
