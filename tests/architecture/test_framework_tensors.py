@@ -25,7 +25,7 @@ def test_missing_packages_are_named_with_their_extra(monkeypatch):
 
 
 def test_error_of_an_unknown_type_names_the_extra():
-    with pytest.raises(InputError, match="family='transformers' .--family transformers. with the extra hub"):
+    with pytest.raises(InputError, match=r"family='transformers' .--family transformers. with the extra hub"):
         cm.load_architecture(LLAMA | {"model_type": "nobody knows it"})
 
 
