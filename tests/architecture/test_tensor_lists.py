@@ -24,7 +24,13 @@ LLAMA = {
     "vocab_size": 1000,
     "tie_word_embeddings": False,
 }
-MIXTRAL = LLAMA | {"model_type": "mixtral", "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": None}
+MIXTRAL = LLAMA | {
+    "model_type": "mixtral",
+    "architectures": ["MixtralForCausalLM"],
+    "num_local_experts": 4,
+    "num_experts_per_tok": 2,
+    "sliding_window": None,
+}
 
 
 def tensor_list(shapes):
@@ -261,3 +267,16 @@ def test_experts_that_fit_no_block_are_counted_by_their_share():
     assert counted.parameters.active == dense + 77
     assert not counted.is_aggregate
     assert counted.depth == 3
+
+
+def test_adapters_are_no_model():
+    shapes = {f"base_model.model.model.layers.0.self_attn.q_proj.lora_{part}.weight": (8, 8) for part in "AB"}
+    with pytest.raises(InputError, match="holds the adapters of a model, not the model"):
+        architecture_of_tensors(tensor_list(shapes))
+
+
+def test_more_experts_per_token_than_experts_are_refused():
+    shapes = outside() | dense_layer(0, feed_forward=False) | {"model.layers.0.mlp.gate.weight": (4, 64)}
+    shapes |= {f"model.layers.0.mlp.experts.{name}": (4, 64, 32) for name in ("gate_up_proj", "down_proj")}
+    with pytest.raises(InputError, match="num_experts_per_tok: 5 of only 4 experts"):
+        architecture_of_tensors(tensor_list(shapes), {"num_experts_per_tok": 5, "num_experts": 4})

@@ -106,6 +106,11 @@ def architecture_of_tensors(
     """
     config = config or {}
     listed = parameters_of(unpacked(tensors.checked(), config))
+    if listed and all(".lora_" in tensor.name for tensor in listed):
+        raise InputError(
+            f"{tensors.origin}: holds the adapters of a model, not the model; costmodel estimate takes its "
+            "adapter_config.json"
+        )
     groups, outside = _grouped([(tuple(tensor.name.split(".")), tensor.shape) for tensor in listed])
     main = _main(groups, tensors.origin)
     main_name = _stack_of(main.prefix)

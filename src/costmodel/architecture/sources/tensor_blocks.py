@@ -114,10 +114,12 @@ def _experts(members: list[Member], width: int, shape: LayerShape) -> tuple[list
             f"num_experts_per_tok: is required and missing; the layers have {routed.experts} experts, and the tensors "
             "do not tell how many a token uses"
         )
+    if shape.top_k > routed.experts:
+        raise InputError(f"num_experts_per_tok: {shape.top_k} of only {routed.experts} experts")
     rest = [member for member in members if member not in chosen]
     expert = feed_forward_of(routed.matrices, routed.vectors, width)
     router = next((member for member in rest if _is_router(member, routed.experts, width)), None)
-    top_k = min(shape.top_k, routed.experts)
+    top_k = shape.top_k
     if expert is None or router is None or (routed.vectors and not expert.bias):
         active = max(round(routed.size * top_k / routed.experts), 1)
         return [Aggregate(parameters=routed.size, active=active)], rest
