@@ -4,7 +4,7 @@ import pytest
 
 import costmodel as cm
 from costmodel.architecture.quantization import stored_bits
-from costmodel.serving.decode import own_precision
+from costmodel.serving.step.formats import own_format
 
 SHAPE = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
 LLAMA = {"model_type": "llama", "num_key_value_heads": 2, "vocab_size": 100, **SHAPE}
@@ -134,13 +134,13 @@ def test_mlx_quantizes_embedding_and_head_too():
 def test_fp8_with_scales_of_blocks_is_served_in_fp8(catalog_config):
     settings = {"quant_method": "fp8", "weight_block_size": [128, 128]}
     served = cm.load_architecture({**catalog_config("deepseek-v3"), "quantization_config": settings})
-    assert own_precision(served).peak == "fp8"
+    assert own_format(served).product == "fp8"
     nvfp4 = cm.load_architecture(LLAMA | {"quantization_config": {"quant_method": "nvfp4"}})
-    assert own_precision(nvfp4).peak == "bf16"
-    assert own_precision(nvfp4).bits == pytest.approx(4.5)
+    assert own_format(nvfp4).product == "bf16"
+    assert own_format(nvfp4).bits == pytest.approx(4.5)
 
 
 def test_embedding_that_is_quantized_too_never_gives_negative_bits():
     model = cm.load_architecture(LLAMA | {"vocab_size": 50_000})
     stored = model.replace(stored_bytes=model.parameters.total * 4.5 / 8)
-    assert own_precision(stored).bits == pytest.approx(4.5)
+    assert own_format(stored).bits == pytest.approx(4.5)

@@ -78,7 +78,7 @@ def test_rows_are_read_back_as_constants():
         ("step_times", "efficiency"),
         ("finetunes", "finetune_efficiency"),
         ("memory", "memory"),
-        ("decode", "decode"),
+        ("serving", "serving"),
         ("decline", "decline"),
     ],
 )

@@ -50,13 +50,14 @@ def test_fitted_rows_name_their_refit_and_its_input(name, written):
 
 def test_check_names_a_changed_constant(tmp_path):
     shutil.copytree(folder() / "fitted", tmp_path / "fitted")
-    path = tmp_path / "fitted" / "decode.csv"
+    path = tmp_path / "fitted" / "power.csv"
     before = path.read_text(encoding="utf-8")
-    mfu = next(row["value"] for row in table("fitted/decode").rows if row["name"] == "mfu")
-    path.write_text(before.replace(f"fitted,mfu,{mfu}", f"fitted,mfu,{float(mfu) * 1.01:.5g}"), encoding="utf-8")
-    done = run("decode", "--check", "--to", tmp_path)
+    row = next(row for row in table("fitted/power").rows if row["kind"] == "fitted")
+    changed = f"fitted,{row['name']},{float(row['value']) * 1.01:.5g}"
+    path.write_text(before.replace(f"fitted,{row['name']},{row['value']}", changed), encoding="utf-8")
+    done = run("power", "--check", "--to", tmp_path)
     assert done.exit_code == 1
-    assert "fitted/decode: fitted mfu: value: computed '0.6" in done.output
+    assert f"fitted/power: fitted {row['name']}: value: computed " in done.output
 
 
 def test_refit_writes_the_tables_to_a_folder(tmp_path):
@@ -121,7 +122,7 @@ def test_check_of_all_names_refits_without_inputs(monkeypatch):
     absent = {name: ["measurements/serving"] for name in REFITS if name != "utilization"}
     monkeypatch.setattr(registry, "missing_inputs", lambda name: absent.get(name, []))
     lines = run("all", "--check").output.splitlines()
-    assert "decode: not checked, because the package is installed without measurements/serving" in lines
+    assert "power: not checked, because the package is installed without measurements/serving" in lines
     assert any(line.startswith("utilization: equal within") for line in lines)
 
 

@@ -8,7 +8,7 @@ import costmodel as cm
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.tables import table
 from costmodel.foundation.units import GIB
-from costmodel.serving.efficiency import default_efficiency, folds
+from costmodel.serving.calibration.constants import default_constants, priors
 from costmodel.serving.generation import MOST_SEQUENCES, generation
 
 NODE = cm.Cluster("H100-SXM", 8)
@@ -31,7 +31,7 @@ def test_results_are_consistent():
     assert result.gpu_seconds_per_token == pytest.approx(8 / result.tokens_per_second)
     cache = 32 * 80 * 2 * 8 * 128 * 2 * 1000
     assert result.memory == pytest.approx((2 * 70553706496 + cache) / 4)
-    assert result.spread == default_efficiency().spread("hopper")
+    assert result.spread == default_constants().spreads["dense"]
 
 
 def test_throughput_of_llama_8b_matches_a_measurement():
@@ -67,8 +67,11 @@ def test_an_unmeasured_accelerator_generation_has_a_wider_spread():
         name: generation("llama-3.1-8b", cm.Cluster(name, 1), **LENGTHS).spread
         for name in ("H100-SXM", "H200-SXM", "B200", "A100-80GB-SXM", "MI300X")
     }
-    assert spreads["H100-SXM"] == spreads["H200-SXM"] < spreads["A100-80GB-SXM"] == spreads["MI300X"]
-    assert spreads["B200"] <= spreads["MI300X"]
+    assert spreads["H100-SXM"] == spreads["B200"] == spreads["H200-SXM"] < spreads["A100-80GB-SXM"] < spreads["MI300X"]
+    tpu = cm.Cluster(cm.Accelerator("New", bf16=900, memory=96, memory_bandwidth=4000, generation="new"), 1)
+    assert generation("llama-3.1-8b", tpu, **LENGTHS).spread == default_constants().spreads["generation"] > 0.42
+    unknown = generation("llama-3.1-8b", cm.Cluster("H100-SXM", 1), **LENGTHS, engine=None, recipe="unknown")
+    assert spreads["H100-SXM"] < unknown.spread <= 0.42
 
 
 @settings(max_examples=30, deadline=None)
@@ -112,11 +115,9 @@ def test_missing_shapes_and_facts_raise_an_error():
         generation("llama-3.1-8b", cm.Cluster(cm.Accelerator("My-chip", bf16=500), 8), **LENGTHS)
 
 
-def test_constants_have_a_source_and_plausible_values():
-    rows = table("fitted/decode").rows
+def test_constants_have_a_source_and_are_few():
+    rows = table("fitted/serving").rows
     assert all(row["source"] for row in rows) and len({(row["kind"], row["name"]) for row in rows}) == len(rows)
-    base = [row["name"] for row in rows if row["kind"] == "fitted" and ":" not in row["name"]]
-    assert len(base) <= 6
-    assert set(folds()) >= {"llama-3.1-8b", "gpt-oss-20b"}
-    values = default_efficiency().constants("hopper")
-    assert 0.4 < values.mfu < 0.8 and all(0 < value < 1e-3 for value in values[2:])
+    fitted = {row["name"]: float(row["value"]) for row in rows if row["kind"] == "fitted"}
+    assert len(fitted) <= 25
+    assert all(value <= priors()[name].upper for name, value in fitted.items())

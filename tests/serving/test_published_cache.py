@@ -3,7 +3,7 @@
 import pytest
 
 import costmodel as cm
-from costmodel.serving.decode import cache_bytes
+from costmodel.serving.step.work import cache_bytes
 
 
 @pytest.mark.golden(source="Zhao et al. 2025 (arXiv 2505.09343)", table="Table 1: KV cache per token in BF16")

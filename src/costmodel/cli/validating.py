@@ -38,7 +38,7 @@ _SCORED = {
     "price_proxies": _Kind("prices per GPU-hour", "gpu_prices"),
     "throughput": _Kind("MFU, their source left out", "measurements/accelerator_throughput"),
     "mlperf": _Kind("time to train", None),
-    "serving": _Kind("output tokens per second", None),
+    "serving": _Kind("times per output token", "measurements/serving"),
 }
 """Kinds of cases with scores."""
 

@@ -283,7 +283,7 @@ def _weight_sync(weights: float) -> Figure:
 
 def _rollout_memory(job_speed: Speed) -> Figure:
     """Return the memory of the rollout engine per GPU [GiB] of the recipe that needs most."""
-    provenance = Provenance("fitted", "data/fitted/decode.csv", note="weights and KV cache of the decode model")
+    provenance = Provenance("fitted", "data/fitted/serving.csv", note="weights and KV cache of the serving model")
     return Figure(max(rollout.memory for rollout in job_speed.rollouts) / GIB, None, provenance)
 
 

@@ -143,8 +143,8 @@ def _generation_mfu(scenario: Scenario, recipe: AnyRecipe, each_pass: Pass) -> F
     factor = math.exp(normal_quantile(0.9) * rollout.spread)
     spread = between(mfu / factor, min(mfu * factor, MOST_MFU), level=0.8).settled("logitnormal")
     gpus = rollout.tokens_per_second * rollout.gpu_seconds_per_token
-    note = f"decode model: {rollout.tokens_per_second:,.0f} tokens per second on {gpus:,.0f} GPUs, {rollout.batching}"
-    return Figure(mfu, spread, Provenance("fitted", "data/fitted/decode.csv", note=note))
+    note = f"serving model: {rollout.tokens_per_second:,.0f} tokens per second on {gpus:,.0f} GPUs, {rollout.batching}"
+    return Figure(mfu, spread, Provenance("fitted", "data/fitted/serving.csv", note=note))
 
 
 def weight_sync_bytes(recipe: AnyRecipe, passes: Sequence[Pass]) -> float:

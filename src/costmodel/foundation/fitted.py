@@ -7,6 +7,7 @@ A table of folds has one row per group left out of the fit and one column per co
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, get_args
 
 from costmodel.foundation.ranges import normal_quantile
@@ -39,6 +40,8 @@ class Prior(NamedTuple):
     unit: str
     source: str
     scale: Scale = "log"
+    upper: float = math.inf
+    """Largest value that is physically possible."""
 
 
 class _Free(NamedTuple):
@@ -50,6 +53,7 @@ class _Free(NamedTuple):
     spread: Array
     linear: NDArray[np.bool_]
     logit: NDArray[np.bool_]
+    upper: Array
 
     @classmethod
     def of(cls, priors: Mapping[str, Prior]) -> _Free:
@@ -59,11 +63,19 @@ class _Free(NamedTuple):
         value = np.array([prior.value for prior in free.values()])
         linear = np.array([prior.scale == "linear" for prior in free.values()], dtype=bool)
         logit = np.array([prior.scale == "logit" for prior in free.values()], dtype=bool)
-        share = np.where(logit, value, 0.5)
-        center = np.where(linear, value, np.log(np.where(linear, 1.0, np.where(logit, share / (1 - share), value))))
         spread = np.array([prior.spread for prior in free.values()])
         fixed = {name: prior.value for name, prior in priors.items()}
-        return cls(list(free), fixed, center, spread, linear, logit)
+        scales = cls(list(free), fixed, value, spread, linear, logit, value)
+        upper = np.array([prior.upper for prior in free.values()])
+        return scales._replace(center=scales.scaled(value), upper=scales.scaled(upper))
+
+    def scaled(self, value: Array) -> Array:
+        """Return values on the scales of the priors; an upper bound of infinity stays infinite."""
+        import numpy as np
+
+        share = np.where(self.logit, np.minimum(value, 1 - 1e-12), 0.5)
+        positive = np.where(self.linear, 1.0, np.where(self.logit, share / (1 - share), value))
+        return np.where(self.linear, value, np.log(positive))
 
     def values(self, scaled: Array) -> Values:
         """Return all constants for free ones on their scales."""
@@ -94,8 +106,12 @@ def fit_least_squares(
     *,
     tolerance: float = 1e-8,
     evaluations: int | None = None,
+    weights: Array | None = None,
+    start: Values | None = None,
 ) -> Values:
     """Return the constants that minimize the soft-L1 loss of residuals and the squared distance to the priors.
+
+    No constant exceeds the upper bound of its prior.
 
     Parameters
     ----------
@@ -107,16 +123,28 @@ def fit_least_squares(
         Relative change of the loss and of the constants at which the search ends [1].
     evaluations : int, optional
         Maximum number of evaluations; 100 per free constant by default.
+    weights : ndarray, optional
+        Weights of the rows in the loss, shape (rows,) [1]; 1 by default.
+    start : dict of float, optional
+        Constants from which the search starts; the priors by default.
     """
     import numpy as np
     from scipy.optimize import least_squares
 
     free = _Free.of(priors)
+    roots = 1.0 if weights is None else np.sqrt(weights)
 
     def errors(scaled: Array) -> Array:
-        return np.concatenate([soft_l1(residuals(free.values(scaled))), (scaled - free.center) / free.spread])
+        return np.concatenate([roots * soft_l1(residuals(free.values(scaled))), (scaled - free.center) / free.spread])
 
-    solution = least_squares(errors, free.center, max_nfev=evaluations, xtol=tolerance, ftol=tolerance)
+    first = free.center if start is None else free.scaled(np.array([start[name] for name in free.names]))
+    if np.isfinite(free.upper).any():
+        solution = least_squares(
+            errors, np.minimum(first, free.upper - 1e-6), bounds=(-np.inf, free.upper), max_nfev=evaluations,
+            xtol=tolerance, ftol=tolerance,
+        )  # fmt: skip
+    else:
+        solution = least_squares(errors, first, max_nfev=evaluations, xtol=tolerance, ftol=tolerance)
     return free.values(solution.x)
 
 
@@ -274,7 +302,14 @@ def read_priors(fit: str) -> dict[str, Prior]:
         Name of the fit, such as "step_times".
     """
     return {
-        row["name"]: Prior(float(row["value"]), float(row["spread"]), row["unit"], row["source"], _SCALES[row["scale"]])
+        row["name"]: Prior(
+            float(row["value"]),
+            float(row["spread"]),
+            row["unit"],
+            row["source"],
+            _SCALES[row["scale"]],
+            float(row["upper"] or math.inf),
+        )
         for row in table("assumptions/priors").rows
         if row["fit"] == fit
     }

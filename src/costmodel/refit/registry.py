@@ -9,13 +9,13 @@ from costmodel.foundation.errors import InputError, UnknownNameError
 from costmodel.foundation.tables import FIT_INPUTS, folder, read_csv, write_rows
 from costmodel.refit import (
     decline,
-    decode,
     finetunes,
     generation_efficiency,
     power,
     price_proxies,
     realized_efficiency,
     rental_paths,
+    serving,
     software,
     step_times,
     trends,
@@ -62,17 +62,22 @@ REFITS: dict[str, Refit] = {
         generation_efficiency.refit, ("fitted/generation_efficiency",), ("measurements/accelerator_throughput",),
         CLOSED_FORM,
     ),
+    "serving": Refit(
+        serving.refit,
+        (
+            "fitted/serving", "fitted/serving_stacks", "fitted/folds/serving_models",
+            "fitted/folds/serving_accelerators",
+        ),
+        ("measurements/serving",), SEARCHED, slow=True,
+    ),
     "realized_efficiency": Refit(
         realized_efficiency.refit, ("fitted/realized_efficiency",),
         (
             "measurements/published_runs", "measurements/published_finetunes", "measurements/rl_steps",
             "fitted/efficiency", "fitted/finetune_efficiency", "fitted/software_efficiency", "fitted/memory",
-            "fitted/decode",
+            "fitted/serving",
         ),
         CLOSED_FORM,
-    ),
-    "decode": Refit(
-        decode.refit, ("fitted/decode", "fitted/folds/decode"), ("measurements/serving",), SEARCHED
     ),
     "power": Refit(
         power.refit, ("fitted/power", "fitted/folds/power"), ("measurements/measured_power",), SEARCHED

@@ -19,7 +19,7 @@ MOST_LISTED = 12
 
 
 class Refitted(NamedTuple):
-    """Tables of a refit by name, such as "fitted/decode", and lines that say how well the fit describes the rows."""
+    """Tables of a refit by name, such as "fitted/serving", and lines that say how well the fit describes the rows."""
 
     tables: Mapping[str, Sequence[Row]]
     summary: Sequence[str] = ()

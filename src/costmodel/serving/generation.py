@@ -7,19 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError
-from costmodel.serving.decode import (
-    MEMORY_SHARE,
-    Precision,
-    cache_bytes,
-    largest_batch,
-    machine,
-    precision_of,
-    prefill,
-    time_per_token,
-    weight_bytes,
-    work,
-)
-from costmodel.serving.efficiency import Efficiency, default_efficiency
+from costmodel.serving.calibration.constants import ServingConstants, Stack, default_constants
+from costmodel.serving.engine.recipes import recipe_of
+from costmodel.serving.step.formats import Format, format_of, has_experts
+from costmodel.serving.step.memory import MEMORY_SHARE, largest_batch, replica_cache_bytes, replica_weight_bytes
+from costmodel.serving.step.replica import Replica, hardware_of
+from costmodel.serving.step.timing import prompt_time, time_per_token
+from costmodel.serving.step.work import Workload, cache_bytes, work_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,8 +60,11 @@ def generation(
     concurrency: float | None = None,
     precision: str = "bf16",
     replicas: int | None = None,
-    efficiency: Efficiency | None = None,
+    constants: ServingConstants | None = None,
     gpu_memory_utilization: float = MEMORY_SHARE,
+    cache_precision: str = "bf16",
+    engine: str | None = "vllm",
+    recipe: str = "default",
 ) -> Generation:
     """Return throughput, time per output token and memory of token generation with continuous batching.
 
@@ -85,14 +82,21 @@ def generation(
         Concurrent sequences on the cluster [1]; sequences that do not fit in memory wait. Default: as many as fit, at
         most 1024 per replica.
     precision : str
-        Precision of the weights: bf16, fp16, fp8, int8, int4, mxfp4. A checkpoint that is smaller keeps its precision.
+        Precision of the weights: bf16, fp16, fp8, int8, nvfp4, mxfp4, int4, awq, gptq. A checkpoint that is smaller
+        keeps its precision.
     replicas : int, optional
         Replicas of the model [1]. By default, a replica has the smallest power of two of accelerators that holds the
         weights and 64 sequences; a replica of several nodes may hold a single sequence.
-    efficiency : Efficiency, optional
-        Constants of the decode model; default `default_efficiency()`.
+    constants : ServingConstants, optional
+        Constants of the serving model; default `default_constants()`.
     gpu_memory_utilization : float
         Share of the memory for weights and KV cache [1]: 0.9 by default, as in vLLM.
+    cache_precision : str
+        Precision of the KV cache: bf16, fp8.
+    engine : str, optional
+        Inference engine, such as "vllm" or "sglang"; None if it is not known.
+    recipe : {"default", "tuned", "unknown"}
+        Settings of the engine: its defaults, or a recipe of its makers for the model and the accelerator.
 
     Returns
     -------
@@ -109,7 +113,7 @@ def generation(
 
     References
     ----------
-    Equations: `costmodel.serving.decode`. Constants: `data/fitted/decode.csv`.
+    Equations: `costmodel.serving.step.timing`. Constants: `data/fitted/serving.csv`.
 
     Examples
     --------
@@ -123,81 +127,104 @@ def generation(
     share = gpu_memory_utilization
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share <= 1:
         raise InputError(f"gpu_memory_utilization: must be above 0 and at most 1; got {share!r}")
-    stored = precision_of(architecture, precision)
-    efficiency = efficiency or default_efficiency()
-    weights, cache = weight_bytes(architecture, stored), cache_bytes(architecture, prompt_length + output_length / 2)
-    machine(cluster, 1, stored.peak)
-    memory = cluster.accelerator.usable_memory or 0.0
-    if replicas is None:
-        size = _accelerators(cluster, memory, weights, cache, share)
-        replicas = cluster.count // size
-    else:
-        size = cluster.count // replicas
-    fits = math.floor(largest_batch(size * memory, weights, cache, share))
-    if fits < 1:
-        raise InputError(
-            f"cluster: the model does not fit in a replica of {size} {cluster.accelerator.name}: {share:.0%} of "
-            f"{size * memory / 1e9:.0f} GB is usable; the weights of {architecture.name} take {weights / 1e9:.0f} GB, "
-            f"and each sequence takes {cache / 1e9:.3g} GB; use more accelerators or fewer bits per weight"
-        )
-    busy = replicas if concurrency is None else min(float(replicas), concurrency)
-    batch = float(min(fits, MOST_SEQUENCES)) if concurrency is None else min(float(fits), concurrency / busy)
-    return _steady(
+    plan = _Plan(
         architecture,
         cluster,
-        stored,
-        efficiency,
-        batch,
-        busy,
-        replicas,
-        size,
-        (prompt_length, output_length),
-        (weights + batch * cache) / size,
+        format_of(architecture, precision),
+        cache_precision,
+        Workload(prompt_length, output_length),
+        share,
     )
+    hardware_of(cluster, 1, plan.stored.product)
+    size = plan.fewest_accelerators() if replicas is None else cluster.count // replicas
+    replicas = cluster.count // size if replicas is None else replicas
+    fits = plan.most_sequences(size)
+    if fits < 1:
+        raise InputError(plan.does_not_fit(size))
+    busy = replicas if concurrency is None else min(float(replicas), concurrency)
+    batch = float(min(fits, MOST_SEQUENCES)) if concurrency is None else min(float(fits), concurrency / busy)
+    card = cluster.accelerator
+    stack = Stack(card.name, card.vendor, card.generation, recipe_of(card, engine, recipe))
+    return plan.steady(size, replicas, busy, batch, constants or default_constants(), stack)
 
 
-def _steady(
-    architecture: Architecture,
-    cluster: Cluster,
-    stored: Precision,
-    efficiency: Efficiency,
-    batch: float,
-    busy: float,
-    replicas: int,
-    size: int,
-    lengths: tuple[float, float],
-    memory: float,
-) -> Generation:
-    batch_work, replica = work(architecture, stored, batch, *lengths), machine(cluster, size, stored.peak)
-    generation_name = cluster.accelerator.generation
-    constants = efficiency.constants(generation_name)
-    time_per_output_token = float(time_per_token(batch_work, replica, constants))
-    rate = busy * batch / time_per_output_token
-    return Generation(
-        tokens_per_second=rate,
-        batch=batch,
-        gpu_seconds_per_token=cluster.count / rate,
-        time_per_output_token=time_per_output_token,
-        prefill_seconds=float(prefill(batch_work, replica, constants)),
-        replicas=replicas,
-        accelerators_per_replica=size,
-        memory=memory,
-        spread=efficiency.spread(generation_name),
-    )
+class _Plan(NamedTuple):
+    """A model in its formats on a cluster, and its requests."""
 
+    architecture: Architecture
+    cluster: Cluster
+    stored: Format
+    cache: str
+    workload: Workload
+    share: float
 
-def _accelerators(cluster: Cluster, memory: float, weights: float, cache: float, share: float) -> int:
-    """Return the smallest power of two of accelerators that holds the weights and 64 sequences.
+    def layout(self, size: int) -> Replica:
+        """Return the layout of a replica: tensor parallelism, or data-parallel attention.
 
-    Beyond one node, a single sequence suffices.
-    """
-    size = 1
-    while 2 * size <= cluster.count:
-        needed = FEWEST_SEQUENCES if 2 * size <= cluster.node_size else 1
-        if largest_batch(size * memory, weights, cache, share) >= needed:
-            break
-        size *= 2
-    return size
+        Tensor parallelism copies the cache of latent attention to each rank; engines then give each rank its own
+        sequences and spread the experts.
+        """
+        copied = cache_bytes(self.architecture, 1.0, ranks=size) == cache_bytes(self.architecture, 1.0)
+        if size > 1 and copied and has_experts(self.architecture):
+            return Replica(size, expert=size, data_parallel_attention=True)
+        return Replica(size)
+
+    def memory(self, size: int) -> tuple[float, float]:
+        """Return the weights and the KV cache per sequence of a replica of `size` accelerators [byte]."""
+        layout = self.layout(size)
+        weights = replica_weight_bytes(self.architecture, self.stored, layout)
+        return weights, replica_cache_bytes(self.architecture, self.workload.context, self.cache, layout)
+
+    def most_sequences(self, size: int) -> int:
+        """Return the whole number of sequences that fit in a replica of `size` accelerators."""
+        usable = size * (self.cluster.accelerator.usable_memory or 0.0)
+        return math.floor(largest_batch(usable, *self.memory(size), self.share))
+
+    def fewest_accelerators(self) -> int:
+        """Return the smallest power of two of accelerators that holds the weights and 64 sequences.
+
+        Beyond one node, a single sequence suffices.
+        """
+        size = 1
+        while 2 * size <= self.cluster.count:
+            needed = FEWEST_SEQUENCES if 2 * size <= self.cluster.node_size else 1
+            if self.most_sequences(size) >= needed:
+                break
+            size *= 2
+        return size
+
+    def does_not_fit(self, size: int) -> str:
+        """Return the message that no sequence fits in a replica of `size` accelerators."""
+        weights, cache = self.memory(size)
+        usable = size * (self.cluster.accelerator.usable_memory or 0.0)
+        return (
+            f"cluster: the model does not fit in a replica of {size} {self.cluster.accelerator.name}: "
+            f"{self.share:.0%} of {usable / 1e9:.0f} GB is usable; the weights of {self.architecture.name} take "
+            f"{weights / 1e9:.0f} GB, and each sequence takes {cache / 1e9:.3g} GB; use more accelerators or fewer "
+            "bits per weight"
+        )
+
+    def steady(
+        self, size: int, replicas: int, busy: float, batch: float, constants: ServingConstants, stack: Stack
+    ) -> Generation:
+        """Return throughput and times in steady state."""
+        hardware, product = hardware_of(self.cluster, size, self.stored.product)
+        work = work_of(self.architecture, self.stored, self.cache, self.layout(size), self.workload)
+        of_stack = constants.constants(stack.recipe, product)
+        seconds = float(time_per_token(work, hardware, of_stack, batch))
+        rate = busy * batch / seconds
+        weights, cache = self.memory(size)
+        return Generation(
+            tokens_per_second=rate,
+            batch=batch,
+            gpu_seconds_per_token=self.cluster.count / rate,
+            time_per_output_token=seconds,
+            prefill_seconds=float(prompt_time(work, hardware, of_stack)),
+            replicas=replicas,
+            accelerators_per_replica=size,
+            memory=(weights + batch * cache) / size,
+            spread=constants.spread(stack, moe=has_experts(self.architecture)),
+        )
 
 
 def _check(

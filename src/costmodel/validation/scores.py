@@ -41,8 +41,8 @@ def intervals(value: float, spread: float) -> dict[float, tuple[float, float]]:
 def report(kind: str, cases: Sequence[Case]) -> dict[str, Any]:
     """Return the scores of all cases and of each family, with a row per case.
 
-    Errors and coverages are fractions; `bias` is the mean of ln(predicted / measured), `half_width` the median factor
-    from the middle of the 80 % interval to its ends.
+    Errors and coverages are fractions; `geometric_mean_error` is exp(mean |ln(predicted / measured)|) - 1, `bias` the
+    mean of ln(predicted / measured), `half_width` the median factor from the middle of the 80 % interval to its ends.
     """
     scored = [case for case in cases if case.skipped is None]
     families = sorted({case.family for case in scored})
@@ -65,6 +65,7 @@ def scores(cases: Iterable[Case]) -> dict[str, Any]:
     some = bool(logs)
     return {
         "scored": len(logs),
+        "geometric_mean_error": math.expm1(sum(map(abs, logs)) / len(logs)) if some else None,
         "mape": sum(errors) / len(errors) if some else None,
         "median_ape": median(errors) if some else None,
         "bias": sum(logs) / len(logs) if some else None,

@@ -125,6 +125,12 @@ class Block(Spec):
         """Return the heads, KV heads and experts over which the block can be sharded."""
         return Sharding()
 
+    @property
+    def cache_heads(self) -> int:
+        """Most tensor-parallel ranks over which the KV cache is sharded; further ranks hold copies."""
+        sharding = self.sharding()
+        return sharding.kv_heads or sharding.heads or 1
+
     def decode(self, width: int, context: float) -> list[Operation]:
         """List the work of a decode step: one token that attends to `context` tokens."""
         return self.operations(width, 1.0, context)

@@ -102,6 +102,11 @@ class CompressedAttention(HeadBlock):
             ]
         return listed
 
+    @property
+    def cache_heads(self) -> int:
+        """1: all heads share one compressed key."""
+        return 1
+
     def cache(self, context: int) -> float:
         compressed = 0.0 if self.ratio is None else context / self.ratio
         return self.head_width * (min(context, self.window) + compressed)

@@ -34,5 +34,10 @@ class Indexer(HeadBlock):
             Operation("index_score", "score", tokens, context, self.head_width, self.heads, causal=True),
         ]
 
+    @property
+    def cache_heads(self) -> int:
+        """1: all heads share one key."""
+        return 1
+
     def cache(self, context: int) -> float:
         return float(self.head_width) * context

@@ -154,6 +154,11 @@ class LatentAttention(Block):
             product("output", tokens, self.heads * self.value_width, width),
         ]
 
+    @property
+    def cache_heads(self) -> int:
+        """1: every rank reads the whole latent."""
+        return 1
+
     def cache(self, context: int) -> float:
         index = self.index_width if self.index_heads is not None else 0
         return float(self.kv_rank + self.rope_width + index) * min(context, self.window or context)

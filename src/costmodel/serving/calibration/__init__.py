@@ -1,0 +1,1 @@
+"""Constants of the serving model, fitted to measurements, and the measurements themselves."""

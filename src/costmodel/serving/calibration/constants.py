@@ -1,0 +1,189 @@
+"""Fitted constants of the serving model: `data/fitted/serving.csv`, their factors by recipe, and their folds.
+
+A name such as `software:tuned` is a factor on `software`; `rates:older` is a factor on both bandwidths and the MFU.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from costmodel.foundation.fitted import read_constants, read_folds, read_priors
+from costmodel.foundation.tables import table
+from costmodel.serving.engine.recipes import OLDER
+from costmodel.serving.step.timing import Constants
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from costmodel.foundation.fitted import Prior, Values
+    from costmodel.serving.engine.recipes import Recipe
+
+MOST_BANDWIDTH, MOST_MFU = 0.95, 0.9
+"""Upper bounds of the realized shares of bandwidths and peaks, factors included [1]."""
+_RATES = ("bandwidth", "cache_bandwidth", "mfu")
+_MFU = {"bf16": "mfu", "fp16": "mfu", "fp8": "mfu_fp8", "fp4": "mfu_fp4"}
+
+
+class Stack(NamedTuple):
+    """What determines the constants and the error of a prediction, besides the model and its requests."""
+
+    accelerator: str
+    """Name of the accelerator."""
+    vendor: str
+    """Its vendor."""
+    generation: str
+    """Generation of the accelerator, such as "hopper"."""
+    recipe: Recipe
+    """Engine and its settings."""
+
+
+class Seen(NamedTuple):
+    """What the rows of a fit have measurements of."""
+
+    accelerators: frozenset[str]
+    """Accelerators."""
+    generations: frozenset[str]
+    """Generations of accelerators."""
+    recipes: frozenset[str]
+    """Recipes by vendor of the accelerator, such as "NVIDIA vllm default 2025"."""
+
+
+class ServingConstants(NamedTuple):
+    """Fitted constants, the spreads of predictions, and what was measured."""
+
+    values: Mapping[str, float]
+    """Constants by name."""
+    spreads: Mapping[str, float]
+    """Standard deviations of ln(predicted / measured) by name [1]."""
+    seen: Seen
+    """What the fit has rows of."""
+
+    def constants(self, recipe: Recipe, product: str) -> Constants:
+        """Return the constants of a recipe.
+
+        Parameters
+        ----------
+        recipe : Recipe
+            Engine and its settings on an accelerator.
+        product : str
+            Precision of the matrix products: "bf16", "fp8" or "fp4".
+        """
+        return constants_of(self.values, recipe.constants, product)
+
+    def spread(self, stack: Stack, *, moe: bool, batch_known: bool = True) -> float:
+        """Return the standard deviation of ln(predicted / measured) of a time per token [1].
+
+        Parameters
+        ----------
+        stack : Stack
+            Accelerator and recipe.
+        moe : bool
+            Whether the model has routed experts.
+        batch_known : bool
+            Whether the number of concurrent requests is known.
+        """
+        unknown_batch = 0.0 if batch_known else self.spreads["batch"]
+        if stack.generation not in self.seen.generations:
+            return math.hypot(self.spreads["generation"], unknown_batch)
+        known_recipe = recipe_key(stack) in self.seen.recipes
+        return math.hypot(
+            self.spreads["moe" if moe else "dense"],
+            unknown_batch,
+            self.spreads["older"] if stack.recipe.period == OLDER else 0.0,
+            0.0 if stack.accelerator in self.seen.accelerators else self.spreads["accelerator"],
+            0.0 if known_recipe else self.spreads["recipe"],
+        )
+
+
+def recipe_key(stack: Stack) -> str:
+    """Return the name under which a recipe is known to be measured: vendor, engine, settings and period.
+
+    Parameters
+    ----------
+    stack : Stack
+    """
+    return f"{stack.vendor} {stack.recipe.name}"
+
+
+def constants_of(values: Mapping[str, float], factors: Collection[str], product: str) -> Constants:
+    """Return the constants for the factors of a recipe.
+
+    Parameters
+    ----------
+    values : mapping of float
+        Constants by name.
+    factors : collection of str
+        Names of factors, such as "software:tuned".
+    product : str
+        Precision of the matrix products.
+    """
+    known = {name: values[name] for name in Constants._fields}
+    known["mfu"] = values[_MFU[product]]
+    for factor in factors:
+        base = factor.partition(":")[0]
+        for name in _RATES if base == "rates" else (base,):
+            known[name] *= values[factor]
+    for name in ("bandwidth", "cache_bandwidth"):
+        known[name] = min(known[name], MOST_BANDWIDTH)
+    known["mfu"] = min(known["mfu"], MOST_MFU)
+    return Constants(**known)
+
+
+@lru_cache(maxsize=1)
+def priors() -> dict[str, Prior]:
+    """Return the priors of the constants, by name."""
+    return read_priors("serving")
+
+
+@lru_cache(maxsize=1)
+def default_constants() -> ServingConstants:
+    """Return the constants of `data/fitted/serving.csv`."""
+    shipped = read_constants(table("fitted/serving").rows)
+    return ServingConstants(shipped["value"], shipped["spread"], seen_without())
+
+
+def seen_without(shape: str | None = None, accelerator: str | None = None) -> Seen:
+    """Return what the fit has rows of, without a shape or an accelerator.
+
+    Parameters
+    ----------
+    shape : str, optional
+        Shape that is left out, such as "32 layers of 4096".
+    accelerator : str, optional
+        Accelerator that is left out.
+    """
+    rows = [
+        row
+        for row in table("fitted/serving_stacks").rows
+        if row["shape"] != shape and row["accelerator"] != accelerator
+    ]
+    return Seen(
+        frozenset(row["accelerator"] for row in rows),
+        frozenset(row["generation"] for row in rows),
+        frozenset(f"{row['vendor']} {row['recipe']}" for row in rows),
+    )
+
+
+@lru_cache(maxsize=1)
+def model_folds() -> dict[str, ServingConstants]:
+    """Return the constants of the fits without the models of each shape: `data/fitted/folds/serving_models.csv`."""
+    return {
+        shape: _fold(values, seen_without(shape=shape))
+        for shape, values in read_folds("fitted/folds/serving_models").items()
+    }
+
+
+@lru_cache(maxsize=1)
+def accelerator_folds() -> dict[str, ServingConstants]:
+    """Return the constants of the fits without each accelerator: `data/fitted/folds/serving_accelerators.csv`."""
+    return {
+        accelerator: _fold(values, seen_without(accelerator=accelerator))
+        for accelerator, values in read_folds("fitted/folds/serving_accelerators").items()
+    }
+
+
+def _fold(values: Values, seen: Seen) -> ServingConstants:
+    shipped = default_constants()
+    return shipped._replace(values={**shipped.values, **values}, seen=seen)

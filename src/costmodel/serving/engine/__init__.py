@@ -1,0 +1,1 @@
+"""Inference engines: their recipes, with the software overhead of each."""
