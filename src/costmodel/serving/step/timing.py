@@ -112,7 +112,6 @@ def step_time(work: Work, hardware: Hardware, constants: Constants, batch: Float
     ----------
     The roofline: Williams et al. 2009, "Roofline", CACM 52(4).
     """
-    several = (work.tensor > 1) * 1.0
     stage_batch = batch / work.pipeline
     experts = work.expert_bytes * coverage(work.expert_share, stage_batch) / constants.expert_balance
     weights = (work.dense_bytes + experts) / (constants.bandwidth * hardware.bandwidth)
@@ -137,7 +136,7 @@ def step_time(work: Work, hardware: Hardware, constants: Constants, batch: Float
         products=products,
         gemm=(weights**3 + products**3) ** (1 / 3),
         attention=largest(read, scores) + states,
-        exchange=several * (sent + latency),
+        exchange=where(work.tensor > 1, sent + latency, 0.0 * sent),
         launches=launches,
         host=host,
     )
