@@ -45,6 +45,7 @@ MODULES: dict[str, str] = {
     "mistral": "rotary",
     "mixtral": "rotary",
     "qwen2": "rotary",
+    **dict.fromkeys(("qwen2_vl_text", "qwen2_5_vl_text", "qwen2_5_omni_text"), "rotary"),
     "qwen3": "rotary",
     "gemma": "rotary",
     "gemma2": "rotary",
@@ -326,10 +327,7 @@ ALIASES = {
     "mimo": "qwen2",
     "deepseek_ocr2_text": "unlimited_ocr_text",
     "kimi_k2": "deepseek_v3",
-    "qwen2_5_omni_text": "qwen2",
     "paddleocr_vl_text": "ernie4_5",
-    "qwen2_5_vl_text": "qwen2",
-    "qwen2_vl_text": "qwen2",
     "stablelm_epoch": "stablelm",
     "qwen3_vl_text": "qwen3",
 }

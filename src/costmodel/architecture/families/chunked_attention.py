@@ -22,7 +22,7 @@ def _llama4_text(config: Config) -> Architecture:
     full = Attention(
         heads=heads,
         kv_heads=min(kv_heads, heads),
-        head_width=config.optional("head_dim") or max(width // heads, 1),
+        head_width=config.optional("head_dim", default=128) or max(width // heads, 1),
         qkv_bias=bias,
         output_bias=bias,
     )

@@ -61,7 +61,7 @@ def _mixers(config: Config, depth: int, shared: int, window: int) -> list[Attent
     keys_are_values = config.flag("attention_k_eq_v", default=False)
     slides = _slides(config, depth)
     wide_kv_heads = config.optional("num_global_key_value_heads")
-    attentions = _attentions(config, slides, window, wide_kv_heads if keys_are_values else None)
+    attentions = _attentions(config, slides, window, wide_kv_heads if keys_are_values else None, 4)
     computed = [
         ReusedAttention(attention=attention, reuses="key") if keys_are_values and not is_sliding else attention
         for attention, is_sliding in zip(attentions[: depth - shared], slides[: depth - shared], strict=True)
@@ -78,9 +78,11 @@ def _slides(config: Config, depth: int) -> list[bool]:
 
 
 def _attentions(
-    config: Config, slides: Sequence[bool], window: int, wide_kv_heads: int | None, *, causal: bool = True
+    config: Config, slides: Sequence[bool], window: int, wide_kv_heads: int | None, usual: int, *, causal: bool = True
 ) -> list[Attention]:
     """Return the attention of each layer; those without a window have `wide_kv_heads`, by default the KV heads of all.
+
+    `usual` is the default of the KV heads.
 
     `per_layer_config` replaces what the other keys say of these layers.
     """
@@ -88,7 +90,7 @@ def _attentions(
     bias = config.flag("attention_bias", default=False)
     narrow = Attention(
         heads=heads,
-        kv_heads=kv_heads_of(config, heads),
+        kv_heads=kv_heads_of(config, heads, default=usual),
         head_width=config.integer("head_dim", default=256),
         qk_norm="head",
         qkv_bias=bias,
@@ -104,8 +106,8 @@ def _attentions(
     changes = _layer_changes(config, len(slides), heads)
     attentions: list[Attention] = []
     for index, is_sliding in enumerate(slides):
-        usual = narrow if is_sliding else wide
-        attention = usual if changes is None else narrow.replace(**changes.get(index, {}))
+        plain = narrow if is_sliding else wide
+        attention = plain if changes is None else narrow.replace(**changes.get(index, {}))
         attentions.append(attention.replace(window=window) if is_sliding else attention)
     return attentions
 
@@ -174,7 +176,7 @@ def _embedding_gemma(config: Config) -> Architecture:
     width, depth = config.integer("hidden_size"), read_depth(config, "num_hidden_layers")
     slides = _slides(config, depth)
     wide_kv_heads = config.optional("num_global_key_value_heads", default=1)
-    mixers = _attentions(config, slides, 512, wide_kv_heads, causal=False)
+    mixers = _attentions(config, slides, 512, wide_kv_heads, 2, causal=False)
     block = FeedForward(inner_width=config.integer("intermediate_size"), gated=True)
     layer_width = config.integer("hidden_size_per_layer_input", default=512)
     projection = Linear(inputs=width, outputs=config.integer("embedding_dim", default=768), belongs_to="head")

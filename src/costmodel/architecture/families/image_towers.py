@@ -8,6 +8,7 @@ from collections.abc import Callable
 from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.blocks.pieces import Convolution, Norm, Table
 from costmodel.architecture.blocks.window_attention import WindowAttention
+from costmodel.architecture.families.classes import read_number
 from costmodel.architecture.families.towers import (
     NAME,
     PROJECTOR,
@@ -369,16 +370,17 @@ def minicpm(config: Config) -> Stack:
 
 def segment_anything(config: Config) -> Stack:
     """Read a tower of SAM as OCR models have it: windows in most layers, relative positions, and a neck."""
-    config.skip("mlp_ratio")
+    width = config.integer("hidden_size", default=768)
+    inner = width * read_number(config, "mlp_ratio", 4.0, least=0.01, most=100.0)
     shape = Shape(
-        config.integer("hidden_size", default=768),
-        config.integer("mlp_dim", default=3072),
+        width,
+        config.integer("mlp_dim", default=3072 if config.model_type == "got_ocr2_vision" else max(int(inner), 1)),
         config.integer("num_attention_heads", default=12),
         config.integer("num_hidden_layers", default=12),
     )
     patches, kernel = grid(config, 1024, 16)
     edge = round(patches**0.5)
-    width, outputs = shape.width, config.integer("output_channels", default=256)
+    outputs = config.integer("output_channels", default=256)
     full = layer_of(config, Tower(shape, qkv_bias_key="qkv_bias"), shape)
     window = config.integer("window_size", default=14)
     relative = config.flag("use_rel_pos", default=True)

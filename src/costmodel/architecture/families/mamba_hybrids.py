@@ -99,10 +99,13 @@ def _listed(config: Config, depth: int, accepted: Sequence[str]) -> list[str]:
     return kinds if valid else []
 
 
-def _shared_attention(config: Config, width: int, **options: Any) -> Attention:
-    """Return attention that reads the hidden state and the embedding together, twice the hidden size."""
+def _shared_attention(config: Config, width: int, kv_default: int | None = None, **options: Any) -> Attention:
+    """Return attention that reads the hidden state and the embedding together, twice the hidden size.
+
+    `kv_default` is the default of the KV heads, None for as many as heads.
+    """
     heads = config.integer("num_attention_heads", default=16)
-    kv_heads = config.optional("num_key_value_heads", default=heads) or heads
+    kv_heads = config.optional("num_key_value_heads", default=kv_default) or heads
     config.require(heads % kv_heads == 0, f"num_key_value_heads: {kv_heads} does not divide the {heads} heads")
     inputs = config.optional("attention_hidden_size") or 2 * width
     head_width = config.optional("attention_head_dim") or max(2 * width // heads, 1)
@@ -139,7 +142,7 @@ def _zamba(config: Config) -> Architecture:
         bias=config.flag("mamba_proj_bias", default=False),
         convolution_bias=config.flag("mamba_conv_bias", default=True),
     )
-    attention = _shared_attention(config, width)
+    attention = _shared_attention(config, width, kv_default=16)
     block = FeedForward(inner_width=config.integer("intermediate_size", default=14848), gated=True)
     period, offset = config.integer("attn_layer_period", default=6), config.integer("attn_layer_offset", default=4)
     kinds = _listed(config, depth, (LINEAR, HYBRID)) or [

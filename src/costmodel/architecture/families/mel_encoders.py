@@ -134,7 +134,7 @@ def _streaming_encoder(config: Config) -> Stack:
     config.skip("max_position_embeddings")
     mixer = Attention(
         heads=heads,
-        kv_heads=kv_heads_of(config, heads),
+        kv_heads=kv_heads_of(config, heads, default=8),
         head_width=config.integer("head_dim", default=usual),
         qkv_bias=bias,
         output_bias=bias,

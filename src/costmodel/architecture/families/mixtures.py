@@ -289,6 +289,7 @@ FAMILIES: dict[str, Mixture] = {
     ),
     "exaone_moe": Mixture(
         Routing(64, 8, shared_key="num_shared_experts", shared=1, first=1, groups=True),
+        kv_heads=32,
         bias_key="",
         options={"qk_norm": "head"},
         window=4096,

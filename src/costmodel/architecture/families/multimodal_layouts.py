@@ -59,10 +59,14 @@ def _ocr_tower(config: Config, kind: str) -> Architecture:
     return read_alone(second).replace(stacks=(sam,))
 
 
+_PHI4_KV_HEADS = {"num_key_value_heads": 8}
+"""Default of Phi-4 multimodal."""
+
+
 def _phi4(config: Config) -> Architecture:
     """Read Phi-4 multimodal: the text at the top level, and towers for images and for sound, two layers each."""
     config.skip("img_processor", "embd_layer", "speech_lora", "vision_lora")
-    text = FAMILIES["phi3"](config)
+    text = FAMILIES["phi3"](config if "num_key_value_heads" in config.data else config.changed(_PHI4_KV_HEADS))
     image, tower = read_tower(config, "phi4_multimodal_vision")
     image.skip("crop_size", "feature_layer")
     rows = max((tower.tokens or 1) // 4, 1)

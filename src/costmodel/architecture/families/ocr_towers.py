@@ -9,6 +9,7 @@ from costmodel.architecture.blocks.attention import Attention
 from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.blocks.pieces import Convolution, Norm, Table
+from costmodel.architecture.families.heads import kv_heads_of
 from costmodel.architecture.families.image_towers import segment_anything
 from costmodel.architecture.families.towers import NAME, ROWS, Shape, transformer
 from costmodel.architecture.sources.config import Config
@@ -58,8 +59,7 @@ def decoder_of_sam(config: Config) -> Stack:
     config.require(not sliding, "use_sliding_window: only false is read")
     width, heads = config.integer("hidden_size", default=4096), config.integer("num_attention_heads", default=32)
     config.require(width % heads == 0, f"hidden_size: {width} is not a multiple of the {heads} heads")
-    kv_heads = config.integer("num_key_value_heads", default=32)
-    config.require(heads % kv_heads == 0, f"num_key_value_heads: {kv_heads} does not divide the {heads} heads")
+    kv_heads = kv_heads_of(config, heads, default=32)
     depth = config.integer("num_hidden_layers", default=32)
     config.require(depth <= 10_000, f"num_hidden_layers: at most 10,000 layers are read; got {depth:,}")
     mixer = Attention(

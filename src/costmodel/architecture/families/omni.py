@@ -45,7 +45,8 @@ def _talker(config: Config) -> Architecture:
 def _talker_stack(config: Config, *, joins: bool = True) -> Stack:
     """Read the talker: a decoder of codes, whose embedding has the width of the thinker."""
     config.skip("spatial_merge_size", "position_id_per_seconds", "seconds_per_chunk")
-    inputs, decoder = config.integer("embedding_size", default=3584), FAMILIES["qwen2"](config)
+    given = config if "head_dim" in config.data else config.changed({"head_dim": 128})
+    inputs, decoder = config.integer("embedding_size", default=3584), FAMILIES["qwen2"](given)
     width, vocabulary = decoder.width, decoder.vocabulary or 1
     extras: list[Block] = [Table(rows=vocabulary, columns=inputs), Norm(extent=width)]
     if joins:

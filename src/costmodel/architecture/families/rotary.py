@@ -5,7 +5,7 @@ equal them.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from costmodel.architecture.blocks.attention import Attention
@@ -125,7 +125,7 @@ def attentions_of(config: Config, family: Family, width: int, depth: int) -> lis
     """Return the attention of each layer."""
     heads = config.integer("num_attention_heads")
     kv_heads = config.integer("num_key_value_heads", default=_kv_default(config, family, heads))
-    head_width = config.optional("head_dim") or family.head_width
+    head_width = config.optional("head_dim", default=family.head_width)  # null: hidden size / heads
     if head_width is None:
         config.require(
             width % heads == 0, f"hidden_size: {width} is not a multiple of the {heads} heads; give head_dim"
@@ -281,6 +281,9 @@ READERS: dict[str, Reader] = {
     "mistral": rotary(MISTRAL),
     "mixtral": rotary(MIXTRAL, _mixtral_experts),
     "qwen2": rotary(QWEN2),
+    "qwen2_vl_text": rotary(replace(QWEN2, kv_heads=8)),
+    "qwen2_5_vl_text": rotary(replace(QWEN2, kv_heads=8)),
+    "qwen2_5_omni_text": rotary(replace(QWEN2, kv_heads=4)),
     "qwen3": rotary(QWEN3),
     "gemma": rotary(GEMMA),
     "gemma2": rotary(GEMMA2),
@@ -346,7 +349,7 @@ READERS: dict[str, Reader] = {
             pattern=_last_of_four_full,
         )
     ),
-    "nanochat": rotary(Family(kv_heads=6, gated=False, norms=0, final_norm=False)),
+    "nanochat": rotary(Family(gated=False, norms=0, final_norm=False)),
     "nemotron": rotary(Family(head_width=128, gated=False, norm_bias=True, mlp_bias_key="mlp_bias")),
     "seed_oss": rotary(
         Family(

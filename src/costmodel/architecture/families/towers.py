@@ -129,7 +129,8 @@ def stack_of(
 def layer_of(config: Config, row: Tower, shape: Shape) -> Layer:
     """Return the equal layers of a tower."""
     width, inner, heads, depth = shape
-    head_width = config.optional("head_dim") if row.head_keys else None
+    usual = row.shape.width // row.shape.heads
+    head_width = config.optional("head_dim", default=usual) if row.head_keys else None
     if head_width is None:
         config.require(width % heads == 0, f"hidden_size: {width} is not a multiple of the {heads} heads")
         head_width = max(width // heads, 1)
@@ -141,7 +142,7 @@ def layer_of(config: Config, row: Tower, shape: Shape) -> Layer:
     return Layer(
         mixer=Attention(
             heads=heads,
-            kv_heads=kv_heads_of(config, heads) if row.head_keys else heads,
+            kv_heads=kv_heads_of(config, heads, row.shape.heads) if row.head_keys else heads,
             head_width=head_width,
             qkv_bias=bias,
             output_bias=bias if row.output_bias_key else row.output_bias,
@@ -156,9 +157,9 @@ def layer_of(config: Config, row: Tower, shape: Shape) -> Layer:
     )
 
 
-def kv_heads_of(config: Config, heads: int) -> int:
-    """Return the KV heads of a tower: as many as heads unless the config has `num_key_value_heads`."""
-    kv_heads = config.integer("num_key_value_heads", default=heads)
+def kv_heads_of(config: Config, heads: int, default: int | None = None) -> int:
+    """Return the KV heads of a tower; without `num_key_value_heads` the default, or as many as heads."""
+    kv_heads = config.integer("num_key_value_heads", default=default or heads)
     config.require(heads % kv_heads == 0, f"num_key_value_heads: {kv_heads} does not divide the {heads} heads")
     return min(kv_heads, heads)
 

@@ -235,7 +235,7 @@ def _segformer(config: Config) -> Architecture:
 def _sam(config: Config) -> Architecture:
     """Read the encoder of images of SAM."""
     read_class(config, ["SamVisionModel", "SamVisionEncoder"])
-    config.skip("num_pos_feats", "scale", "mlp_ratio")
+    config.skip("num_pos_feats", "scale")
     return read_alone(segment_anything(config))
 
 
