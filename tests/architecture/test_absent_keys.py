@@ -39,3 +39,8 @@ def test_a_null_head_width_is_the_hidden_size_over_the_heads(model_type):
 
 def test_an_absent_head_width_of_llama_4_is_128():
     assert total("llama4_text", without=["head_dim"], num_attention_heads=80) == 110286443520
+
+
+def test_an_absent_image_of_owlv2_has_768_pixels():
+    config = {"model_type": "owlv2_vision_model", "architectures": ["Owlv2VisionTransformer"]}
+    assert cm.load_architecture(config).parameters.total == 87418368

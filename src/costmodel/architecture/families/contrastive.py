@@ -48,7 +48,7 @@ FAMILIES: dict[str, Contrastive] = {
     "metaclip_2": Contrastive("MetaClip2"),
     "clipseg": Contrastive("CLIPSeg", classifies=False),
     "owlvit": Contrastive("OwlViT", length=16, image=768, classifies=False),
-    "owlv2": Contrastive("Owlv2", length=16, image=960, patch=16, classifies=False),
+    "owlv2": Contrastive("Owlv2", length=16, image=768, patch=16, classifies=False),
     "siglip": _SIGLIP,
     "siglip2": _SIGLIP._replace(prefix="Siglip2", patches=256),
 }
