@@ -6,35 +6,24 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from costmodel.architecture.sources.keys import SYNONYMS
+
+_SAME = {names[0]: names for names in SYNONYMS}
 KEYS: dict[str, tuple[str, ...]] = {
-    "width": ("hidden_size", "n_embd", "d_model", "dim", "n_embed", "model_dim"),
+    "width": _SAME["hidden_size"],
     "heads": (
-        "num_attention_heads",
-        "n_head",
-        "n_heads",
-        "num_heads",
+        *_SAME["num_attention_heads"],
         "num_query_heads",
         "encoder_attention_heads",
         "decoder_attention_heads",
     ),
-    "kv_heads": ("num_key_value_heads", "num_kv_heads", "n_head_kv", "n_kv_heads", "multi_query_group_num"),
-    "head_width": ("head_dim", "d_kv", "kv_channels", "attention_head_dim"),
-    "window": ("sliding_window", "attention_window_size", "window_size"),
-    "experts": (
-        "num_experts",
-        "num_local_experts",
-        "n_routed_experts",
-        "moe_num_experts",
-        "num_moe_experts",
-        "n_experts",
-    ),
+    "kv_heads": (*_SAME["num_key_value_heads"], "n_head_kv", "multi_query_group_num"),
+    "head_width": _SAME["head_dim"],
+    "window": (*_SAME["sliding_window"], "window_size"),
+    "experts": (*_SAME["num_experts"], "num_moe_experts", "n_experts"),
     "top_k": (
-        "num_experts_per_tok",
-        "num_experts_per_token",
-        "experts_per_token",
-        "moe_topk",
+        *_SAME["num_experts_per_tok"],
         "moe_top_k",
-        "moe_k",
         "top_k_experts",
         "num_experts_per_topk",
         "num_selected_experts",
@@ -42,7 +31,7 @@ KEYS: dict[str, tuple[str, ...]] = {
         "n_activated_experts",
     ),
     "vocabulary": ("vocab_size", "n_vocab", "padded_vocab_size"),
-    "layers": ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers"),
+    "layers": (*_SAME["num_hidden_layers"], "decoder_layers"),
     "context": ("max_position_embeddings", "n_positions", "max_target_positions", "max_seq_len", "seq_length"),
     "query_rank": ("q_lora_rank",),
     "kv_rank": ("kv_lora_rank",),
@@ -56,7 +45,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "patch": ("patch_size",),
     "prediction": ("num_nextn_predict_layers", "mtp_num_layers"),
 }
-"""Names of a figure in configs, the usual first; a list gives the value of each layer."""
+"""Names of a figure in configs, the usual first; a list gives the value of each layer. Names beside the synonyms are
+those of single families."""
 _TEXT = ("text_config", "llm_config", "language_config", "thinker_config", "decoder", "text_model_config")
 _PARTS = ("attn_config", "ffn_config")
 """Parts of a config whose keys are those of the whole."""
