@@ -227,3 +227,9 @@ def test_a_hostile_config_is_refused_with_a_short_message():
         with pytest.raises(cm.InputError) as caught:
             cm.load_architecture(config)
         assert len(str(caught.value)) < 4000
+
+
+@pytest.mark.parametrize("shaping", [{"gated_mlp": False}, {"use_glu": False}, {"hidden_act": "xielu"}])
+def test_ungated_blocks_and_learned_activations_are_not_passed_over(shaping):
+    with pytest.raises(cm.InputError, match=f"{next(iter(shaping))}: is not understood"):
+        total(**shaping)

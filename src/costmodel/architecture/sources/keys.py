@@ -105,6 +105,10 @@ SWITCHES = {"use_sliding_window": ("sliding_window", "max_window_layers")}
 """Keys without effect where the switch in front of them is false."""
 ACTIVATIONS = frozenset({"gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "relu2", "sigmoid", "silu", "swish", "tanh"})
 """Values that name an activation without parameters."""
+LEARNED_ACTIVATIONS = frozenset({"prelu", "xielu"})
+"""Values that name an activation with parameters of its own."""
+_GATES = frozenset({"gated", "geglu", "glu", "swiglu"})
+"""Words of keys that take a matrix out of a gated feed-forward block where they are false."""
 _EVERY_LAYER = ("_freq", "_frequency", "_interval", "_step")
 """Endings of keys that choose each n-th layer; 1 chooses all layers, as a reader without the key does."""
 UNKNOWN = "is not understood for this model_type and may change the counts"
@@ -206,10 +210,14 @@ def find_unread(data: Mapping[Any, Any], read: set[str], model_type: str) -> lis
     facts, inert = facts_of(model_type), inert_keys()
     found = []
     for key in left:
-        if key in facts.inert and not _changes_work(key):
+        learned = isinstance(data[key], str) and data[key] in LEARNED_ACTIVATIONS
+        if key in facts.inert and not _changes_work(key) and not learned:
             continue
         if not isinstance(key, str):
             found.append(Finding(shown(key), "unknown", UNKNOWN))
+            continue
+        if learned:
+            found.append(Finding(key[:80], "unknown", UNKNOWN))
             continue
         general = key not in facts.shapes and (key in inert or key in BOOKKEEPING) and not _changes_work(key)
         if finding := _finding(key, data, read, facts, general):
@@ -230,7 +238,8 @@ def _finding(key: str, data: Mapping[str, Any], read: set[str], facts: Facts, is
         default = shown(facts.defaults.get(key))
         text = f"{shown(value)} changes the shape of this family; costmodel reads no model where it is not {default}"
         return Finding(key, "shapes", text)
-    if value in _OFF or (value == 1 and key.endswith(_EVERY_LAYER)):
+    is_ungated = value is False and not _GATES.isdisjoint(key.lower().split("_"))
+    if (value in _OFF and not is_ungated) or (value == 1 and key.endswith(_EVERY_LAYER)):
         return None
     if isinstance(value, str) and value in ACTIVATIONS:
         return None
