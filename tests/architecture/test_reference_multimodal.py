@@ -12,6 +12,7 @@ import pytest
 from costmodel.architecture.blocks.window_attention import WindowAttention
 from costmodel.architecture.counting import flops_by_part
 from costmodel.architecture.loading import load_architecture
+from costmodel.foundation.errors import InputError
 
 ROWS = json.loads((Path(__file__).parent.parent / "data" / "reference_multimodal.json").read_text("utf-8"))
 
@@ -177,3 +178,16 @@ def test_a_contradiction_about_the_head_is_refused_where_the_top_level_says_noth
     config["text_config"] = config["text_config"] | {"tie_word_embeddings": False}
     with pytest.raises(ValueError, match="tie_word_embeddings: is True here, but False in text_config"):
         load_architecture(config)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "changes", "message"),
+    [
+        ("shieldgemma2", {"tie_word_embeddings": False}, "tie_word_embeddings: only true is read"),
+        ("minicpmv4_6", {"merge_kernel_size": [4, 2]}, "merge_kernel_size: only .2, 2. is read"),
+        ("minimax_m3_vl", {"merged_hidden_size": 5}, "merged_hidden_size: 5 is not that of the text"),
+    ],
+)
+def test_values_that_the_reference_ignores_are_refused(model_type, changes, message):
+    with pytest.raises(InputError, match=message):
+        load_architecture(small(model_type, **changes))

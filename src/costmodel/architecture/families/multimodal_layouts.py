@@ -108,6 +108,7 @@ def _davit(config: Config) -> Architecture:
 def _shieldgemma2(config: Config) -> Architecture:
     """Read ShieldGemma 2: Gemma 3 with its LM head, of which two tokens are read as classes."""
     read_class(config, ("ShieldGemma2ForImageClassification",))
+    config.require(config.data.get("tie_word_embeddings") is not False, "tie_word_embeddings: only true is read")
     return read_join(config, JOINS["gemma3"])
 
 

@@ -180,7 +180,9 @@ def paddleocr_vl(parts: Parts) -> list[Block]:
 def minimax_m3(parts: Parts) -> list[Block]:
     """Read the projector of MiniMax M3: two layers on each patch, and two on four patches."""
     inner, patches = parts.config.integer("projector_hidden_size", default=6144), parts.tower.tokens or 1
-    merged = parts.config.integer("merged_hidden_size", default=4 * parts.text.width)
+    expected = parts.text.width * parts.inside.integer("spatial_merge_size", default=2) ** 2
+    merged = parts.config.integer("merged_hidden_size", default=expected)
+    parts.config.require(merged == expected, f"merged_hidden_size: {merged} is not that of the text ({expected})")
     return [
         *two_layers(parts.tower.width, inner, parts.text.width, patches),
         *two_layers(merged, inner, parts.text.width, max(patches * parts.text.width // merged, 1)),
@@ -272,7 +274,8 @@ def minicpm(parts: Parts) -> list[Block]:
     """Read the merger of MiniCPM-V 4.6: norms and two layers, once for each time that four tokens become one."""
     parts.config.skip("insert_layer_id", "image_size", "drop_vision_last_layer", "downsample_mode", "patch_size")
     kernels = parts.config.numbers("merge_kernel_size") or [2, 2]
-    merged, times = max(kernels[0] * kernels[-1], 1), parts.config.integer("merger_times", default=1)
+    parts.config.require(kernels == [2, 2], f"merge_kernel_size: only [2, 2] is read; got {kernels}")
+    merged, times = 4, parts.config.integer("merger_times", default=1)
     inner, rows = parts.tower.width * merged, max((parts.tower.tokens or 1) // merged, 1)
     blocks: list[Block] = []
     for index in range(min(times, 8)):
