@@ -1,6 +1,7 @@
 """Write `data/facts/config_keys.json`: what each key of a config does to the parameters of each type of model.
 
 Run: python benchmarks/config_keys.py EFFECTS.jsonl ...
+     python benchmarks/config_keys.py --measure EFFECTS.jsonl [TYPE ...], with the extra `audit`: half an hour
 A line of EFFECTS is an object of one type, as the audit of configs writes it: `type`, `defaults` (by key), `inert`
 (keys whose changes change no tensor), `shapes` (keys some change of which does), and `aliases` (the key by its other
 name, the `attribute_map` of the class). Lines without `shapes` are ignored.
@@ -21,8 +22,29 @@ MANY = 20
 TARGET = Path(__file__).parent.parent / "data" / "facts" / "config_keys.json"
 
 
+def measure(path: Path, types: list[str]) -> None:
+    """Append the effects of the keys of some types, or of all, to a file; types that are in it are left out."""
+    from audit import keys, reference
+
+    path.touch()
+    done = {json.loads(line)["type"] for line in path.read_text(encoding="utf-8").splitlines()}
+    with path.open("a", encoding="utf-8") as file:
+        for name in types or reference.model_types():
+            if name in done:
+                continue
+            try:
+                row = {"type": name, **(keys.effects(name) or {})}
+            except Exception as error:  # a default config that is incomplete, or a package that is missing
+                row = {"type": name, "why": repr(error)[:200]}
+            file.write(json.dumps(row, default=str) + "\n")
+            file.flush()
+
+
 def main() -> None:
-    """Read the effects, and write the table."""
+    """Measure the effects, or read them and write the table."""
+    if sys.argv[1] == "--measure":
+        measure(Path(sys.argv[2]), sys.argv[3:])
+        return
     rows = [json.loads(line) for path in sys.argv[1:] for line in Path(path).read_text(encoding="utf-8").splitlines()]
     effects = {row["type"]: row for row in rows if "shapes" in row}
     table = table_of(effects)
@@ -33,8 +55,8 @@ def main() -> None:
 
 def table_of(effects: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return the table of keys from the effects by type."""
-    inert = Counter(key for row in effects.values() for key in row["inert"])
     shapes = Counter(key for row in effects.values() for key in row["shapes"])
+    inert = Counter(key for row in effects.values() for key in row["inert"])
     general = {key for key, count in inert.items() if count >= MANY * shapes[key]}
     table: dict[str, Any] = {"*": {"defaults": {}, "inert": sorted(general), "shapes": []}}
     for name, row in sorted(effects.items()):

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from costmodel.architecture.families import FAMILIES, unread_type
+from costmodel.architecture.families import reader_of, unread_type
 from costmodel.architecture.families.classes import with_head
 from costmodel.architecture.quantization import quantization_of, stored_bytes
 from costmodel.architecture.sources.checked import architecture_of_weights
@@ -162,7 +162,7 @@ def _of_weights(path: Path, weights: Weights, options: Options) -> Architecture:
     def read() -> Architecture:
         return from_config(config, options.family, strict=bool(options.strict), head=options.head)
 
-    known = options.family is not None or config.get("model_type") in FAMILIES
+    known = options.family is not None or reader_of(config.get("model_type")) is not None
     architecture = architecture_of_weights(weights, config, read if known else None)
     name = path.stem if path.suffix in SUFFIXES else path.absolute().name
     return architecture.replace(origin=_with_options(str(path), options), name=name[:200])
@@ -198,13 +198,14 @@ def from_config(
     model_type = own if family is None else family
     if model_type is None:
         raise InputError("model_type: is required and missing")
-    if not isinstance(model_type, str) or model_type not in FAMILIES:
+    read = reader_of(model_type)
+    if read is None or not isinstance(model_type, str):
         raise InputError(unread_type("model_type" if family is None else "family", model_type))
     reader = Config(_without_sizes(config), own if isinstance(own, str) and is_in_table(own) else model_type, head)
     if family not in (None, own):
         reader.doubt(f"model_type: {shown(own)} was read with the layout of {family!r}, as the caller said")
     try:
-        architecture = FAMILIES[model_type](reader)
+        architecture = read(reader)
         if not reader.has_read("architectures"):
             architecture = with_head(reader, architecture)
     except InputError as error:

@@ -4,11 +4,13 @@ A new family is a line of `MODULES` (or a name in `_BY_MODULE`), and a reader in
 or an entry point of a package. Modules are loaded at their first use.
 """
 
+from functools import partial
 from pkgutil import resolve_name
 from typing import Any
 
 from costmodel.architecture.families.reading import Reader
 from costmodel.architecture.sources.keys import shown
+from costmodel.architecture.sources.layouts import layout_types, read_layout
 from costmodel.foundation.registry import Registry
 
 _BY_MODULE: dict[str, str] = {
@@ -349,6 +351,21 @@ FAMILIES: Registry[Reader] = Registry("model family", "costmodel.families", MODU
 """Readers of configs by `model_type`."""
 
 
+def reader_of(model_type: object) -> Reader | None:
+    """Return the reader of a `model_type`: of its family, else of its learned layout; None if it has neither.
+
+    Parameters
+    ----------
+    model_type : object
+        Type of a config.
+    """
+    if not isinstance(model_type, str):
+        return None
+    if model_type in FAMILIES:
+        return FAMILIES[model_type]
+    return partial(read_layout, model_type=model_type) if model_type in layout_types() else None
+
+
 def unread_type(key: str, model_type: object) -> str:
     """Return the message for a `model_type` without a reader: what can be done instead.
 
@@ -361,8 +378,9 @@ def unread_type(key: str, model_type: object) -> str:
     model_type : object
         Value given.
     """
+    count = len({*FAMILIES, *layout_types()})
     return (
-        f"{key}: no reader is known for {shown(model_type)} ({len(FAMILIES)} types are read). Possible instead: "
+        f"{key}: no reader is known for {shown(model_type)} ({count} types are read). Possible instead: "
         "a folder or file with its weights (safetensors or GGUF), whose tensors are counted; "
         "family='transformers' (--family transformers) with the extra hub, if Hugging Face transformers has the type; "
         "family=TYPE if you know that its layout is that of another type, which marks the result as unverified; "

@@ -16,6 +16,7 @@ Head = Literal["lm", "none", "sequence_classification", "token_classification", 
 """Heads of a decoder. "reward" is one score without a bias."""
 SUFFIXES: dict[str, Head | None] = {
     "RewardModel": None,
+    "ASRForTokenClassification": None,
     "ValueModel": None,
     "CriticModel": None,
     "CustomModel": None,

@@ -33,7 +33,8 @@ def _layoutlmv3(config: Config) -> Architecture:
         places, channels = max(side // patch, 1) ** 2, config.integer("num_channels", default=3)
         extras += [
             Convolution(inputs=channels, outputs=size.width, kernel=patch**2, places=places),
-            Norm(extent=size.width, copies=places + 2),  # the class token and the positions of the image
+            Norm(extent=size.width),  # the class token
+            Table(rows=places + 1, columns=size.width),
             Norm(extent=size.width, bias=True, copies=2),
         ]
     if config.flag("has_relative_attention_bias", default=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -19,6 +20,7 @@ from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
     from costmodel.architecture.blocks.block import Block
+    from costmodel.architecture.sources.tensors import Tensor
 
 _LAYERS = re.compile(r"^(?:.*layers?|h|blk|.*blocks?|.*stages?)$")
 """Names of lists of layers."""
@@ -111,7 +113,7 @@ def architecture_of_tensors(
             f"{tensors.origin}: holds the adapters of a model, not the model; costmodel estimate takes its "
             "adapter_config.json"
         )
-    groups, outside = _grouped([(tuple(tensor.name.split(".")), tensor.shape) for tensor in listed])
+    groups, outside = _grouped([(tuple(tensor.name.split(".")), tensor) for tensor in listed])
     main = _main(groups, tensors.origin)
     main_name = _stack_of(main.prefix)
     shape = Hyperparameters(main_config(config), causal=_is_causal(config, main_name))
@@ -152,7 +154,7 @@ def _stack_of(names: Sequence[str]) -> str:
 
 
 def _grouped(
-    tensors: Sequence[tuple[tuple[str, ...], tuple[int, ...]]], any_list: bool = False
+    tensors: Sequence[tuple[tuple[str, ...], Tensor]], any_list: bool = False
 ) -> tuple[list[_Group], dict[str, list[Member]]]:
     """Return the lists of layers, and the tensors outside them by stack.
 
@@ -161,14 +163,15 @@ def _grouped(
     """
     groups: dict[tuple[str, ...], _Group] = {}
     outside: dict[str, list[Member]] = {}
-    for names, shape in tensors:
+    for names, tensor in tensors:
         numbered = [i for i in range(1, len(names) - 1) if names[i].isdecimal()]
         place = next((i for i in numbered if any_list or _LAYERS.search(names[i - 1])), None)
         if place is None:
-            outside.setdefault(_stack_of(names), []).append(Member.of(names, shape))
+            outside.setdefault(_stack_of(names), []).append(Member.of(names, tensor.shape, tensor.table))
             continue
         group = groups.setdefault(names[:place], _Group(names[:place], {}))
-        group.layers.setdefault(int(names[place][:9]), []).append(Member.of(names[place + 1 :], shape))
+        member = Member.of(names[place + 1 :], tensor.shape, tensor.table)
+        group.layers.setdefault(int(names[place][:9]), []).append(member)
     if not groups and not any_list:
         return _grouped(tensors, any_list=True)
     return list(groups.values()), outside
@@ -212,7 +215,7 @@ def _width(group: _Group, shape: Hyperparameters | None, outside: Sequence[Membe
         for extent in set(member.shape) if len(member.shape) in {2, 3} else ():
             counts[extent] = counts.get(extent, 0) + 1
     stated = shape.number("width") if shape is not None else 0
-    columns = {member.shape[1] for member in outside if _is_embedding(member)}
+    columns = {member.shape[-1] for member in outside if _is_embedding(member)}
     best = max(counts, key=lambda extent: (counts[extent], extent in columns, -extent), default=0)
     if stated in counts:
         return stated
@@ -261,7 +264,7 @@ def _stacks(
 def _pieces(members: Sequence[Member], part: str = "") -> tuple[Block, ...]:
     """Return embeddings as tables, and all other tensors as pieces of a part."""
     embeddings = [member for member in members if _is_embedding(member)]
-    tables = [Table(rows=member.shape[0], columns=member.shape[1]) for member in embeddings]
+    tables = [Table(rows=math.prod(member.shape[:-1]), columns=member.shape[-1]) for member in embeddings]
     return (*tables, *pieces(_left(members, embeddings), part))
 
 
@@ -272,7 +275,7 @@ def _outside(members: list[Member], width: int, shape: Hyperparameters, rules: _
     tables = [member for member in members if _is_embedding(member) and not _is_position(member)]
     projections = [m for m in members if m.path[-1] in {"project_in", "project_out"} and not m.bias]
     inner = min(projections[0].shape) if len(projections) == 2 else width
-    words = [member for member in tables if member.shape[1] == inner]
+    words = [member for member in tables if len(member.shape) == 2 and member.shape[1] == inner]
     stated = shape.number("vocabulary")
     words.sort(key=lambda member: (member.shape[0] == stated, member.size), reverse=True)
     if words:
@@ -289,7 +292,9 @@ def _outside(members: list[Member], width: int, shape: Hyperparameters, rules: _
         bias = [m for m in rest if heads and m.path == heads[0].path and m.bias and m.shape == (embedding.shape[0],)]
         fields["head_bias"] = bool(bias)
         rest = _left(rest, [*drop, *bias])
-    positions = [m for m in rest if _is_position(m) and len(m.shape) == 2 and m.shape[1] == width]
+    positions = [
+        m for m in rest if _is_position(m) and m.table is not False and len(m.shape) == 2 and m.shape[1] == width
+    ]
     if len(positions) == 1:
         fields["positions"] = positions[0].shape[0]
         rest = _left(rest, positions)
@@ -307,8 +312,10 @@ def _left(members: Sequence[Member], taken: Sequence[Member]) -> list[Member]:
 
 
 def _is_embedding(member: Member) -> bool:
+    if member.table is not None:
+        return member.table and bool(member.shape)
     named = any(_EMBEDDING.search(name) for name in member.path[-2:])
-    return named and len(member.shape) == 2 and not member.bias and not member.is_vector
+    return named and len(member.shape) == 2 and not member.bias
 
 
 def _is_position(member: Member) -> bool:

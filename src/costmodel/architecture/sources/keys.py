@@ -171,6 +171,17 @@ def is_in_table(model_type: str) -> bool:
     return model_type in _table()
 
 
+def is_inert(key: str) -> bool:
+    """Tell whether a key changes no count of any type, as far as it is known.
+
+    Parameters
+    ----------
+    key : str
+        Key of a config.
+    """
+    return key in inert_keys() or key in BOOKKEEPING or key.endswith(INERT_ENDS)
+
+
 def other_names(data: Mapping[str, Any], model_type: str, key: str) -> list[str]:
     """Return the other names of a key in a config, which libraries translate into each other for its type."""
     candidates = [name for name in _synonyms_of(key) if name != key and name in data]

@@ -80,6 +80,8 @@ class Member(NamedTuple):
     """Whether it is called a bias."""
     shape: tuple[int, ...]
     """Extents, as in `Tensor`."""
+    table: bool | None = None
+    """Whether it is a lookup table, as in `Tensor`."""
 
     @property
     def size(self) -> int:
@@ -92,15 +94,15 @@ class Member(NamedTuple):
         return sum(extent > 1 for extent in self.shape) <= 1
 
     @classmethod
-    def of(cls, names: Sequence[str], shape: tuple[int, ...]) -> Member:
+    def of(cls, names: Sequence[str], shape: tuple[int, ...], table: bool | None = None) -> Member:
         """Return the member of a name below the layer, split at the dots."""
         last = names[-1]
         if last in {"weight", "bias", "gamma", "beta"} and len(names) > 1:  # norms of old checkpoints: gamma, beta
-            return cls(tuple(names[:-1]), last in {"bias", "beta"}, shape)
+            return cls(tuple(names[:-1]), last in {"bias", "beta"}, shape, table)
         for ending in ("_weight", "_bias"):
             if last.endswith(ending):
-                return cls((*names[:-1], last.removesuffix(ending)), ending == "_bias", shape)
-        return cls(tuple(names), last == "bias", shape)
+                return cls((*names[:-1], last.removesuffix(ending)), ending == "_bias", shape, table)
+        return cls(tuple(names), last == "bias", shape, table)
 
 
 class _Module(NamedTuple):

@@ -40,6 +40,8 @@ class Tensor(NamedTuple):
     """Number format in the file, such as "BF16" or "Q4_K"; "" if unknown."""
     stored_bytes: float = 0.0
     """Size in the file [byte]."""
+    table: bool | None = None
+    """Whether it is a lookup table: of tokens, types or positions; None if only its name tells."""
 
     @property
     def size(self) -> int:
