@@ -1,7 +1,9 @@
 """Scores of the serving model with models and accelerators left out, and the columns of its rows."""
 
 import pytest
+from typer.testing import CliRunner
 
+from costmodel.cli.app import app
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import Table
 from costmodel.refit.result import fit_input
@@ -106,3 +108,31 @@ def test_missing_and_unknown_columns_are_errors():
         validate_serving(of({"model": "llama-3.1-8b"}))
     with pytest.raises(InputError, match="unknown column 'avg_bach' of measured serving; did you mean"):
         validate_serving(of({**ROW, "avg_bach": "1"}))
+
+
+def test_each_figure_is_scored_apart(scored):
+    inside, outside = (scored["left_out"][name]["figure"] for name in ("none", "model"))
+    assert inside["tpot"]["geometric_mean_error"] <= 0.10
+    assert outside["energy"]["geometric_mean_error"] <= 0.18 and outside["energy"]["median_ape"] <= 0.13
+    assert inside["ttft"]["geometric_mean_error"] <= 0.20
+    assert scored["by"]["figure"] == outside
+    assert [inside[name]["scored"] for name in ("tpot", "ttft", "energy")] == [210, 210, 353]
+
+
+def test_one_measured_row_of_the_stack_shrinks_the_error(scored):
+    before = scored["left_out"]["model"]["groups"]["2025 and later"]["geometric_mean_error"]
+    own = scored["own_row"]
+    assert own["geometric_mean_error"] <= 0.19 < before
+    assert 0.75 <= own["coverage"]["0.8"] <= 0.92
+
+
+def test_the_roofline_is_far_below_the_measurements(scored):
+    assert scored["roofline"]["groups"]["2025 and later"]["geometric_mean_error"] > 2
+    assert scored["roofline"]["bias"] < -1
+
+
+def test_scores_are_printed_by_group():
+    done = CliRunner().invoke(app, ["validate", "serving"])
+    assert done.exit_code == 0
+    for line in ("2025 and later, model left out (789)", "engine: sglang (171)", "figure: energy (353)"):
+        assert line in done.output

@@ -95,6 +95,8 @@ def validate(
     ):
         if key in scored:
             print(f"\n{_scores(scored[key], of)}")
+    if "left_out" in scored:
+        print(f"\n{_left_out(scored)}")
     if "ratios" in scored:
         ratios = [{"cases": name, "median ratio": f"{value:.2f}"} for name, value in scored["ratios"].items()]
         print(f"\n{text(ratios, footer='predicted / measured')}")
@@ -113,6 +115,20 @@ def _scores(scored: dict[str, Any], predicted: str) -> str:
     if len(reasons) > MOST_REASONS:
         skipped.append(f"and {len(reasons) - MOST_REASONS} more reasons; --json lists them")
     return text(summary_rows(scored), footer="\n".join([footer, *skipped]))
+
+
+def _left_out(scored: dict[str, Any]) -> str:
+    """Return the scores of a kind with several ways to leave rows out of the fit, and those of its groups, as text."""
+    from costmodel.validation.scores import summary_rows
+
+    parts = {
+        f"{group}, {'in the fit' if name == 'none' else f'{name} left out'}": part
+        for name, found in scored["left_out"].items()
+        for group, part in (found["groups"] | found["figure"]).items()
+    }
+    parts |= {f"{key}: {name}": part for key, groups in scored["by"].items() for name, part in groups.items()}
+    footer = "groups by figure, accelerator, engine, precision, kind and source: with the model left out of the fit"
+    return text(summary_rows({"families": parts, "scored": 0}), footer=footer)
 
 
 def _named(ids: list[str]) -> str:

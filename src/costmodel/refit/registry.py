@@ -16,6 +16,7 @@ from costmodel.refit import (
     realized_efficiency,
     rental_paths,
     serving,
+    serving_figures,
     software,
     step_times,
     trends,
@@ -69,6 +70,13 @@ REFITS: dict[str, Refit] = {
             "fitted/folds/serving_accelerators",
         ),
         ("measurements/serving",), SEARCHED, slow=True,
+    ),
+    "serving_latency": Refit(
+        serving_figures.refit_latency, ("fitted/serving_latency",), ("measurements/serving", "fitted/serving"), SEARCHED
+    ),
+    "serving_power": Refit(
+        serving_figures.refit_power, ("fitted/serving_power", "fitted/folds/serving_power"),
+        ("measurements/serving", "fitted/serving", "fitted/folds/serving_models"), SEARCHED,
     ),
     "realized_efficiency": Refit(
         realized_efficiency.refit, ("fitted/realized_efficiency",),

@@ -336,7 +336,8 @@ def _constant_rows(fitted: ServingFit) -> list[Row]:
         "accelerator": "in squares beyond it where the accelerator is left out",
     }
     listed = {name: (value, f"{_SOURCE}: {notes[name]}") for name, value in spreads(fitted).items()}
-    within, between = within_and_between(fitted.rows, fitted.without_model)
+    recent = [position for position, row in enumerate(fitted.rows) if row.year >= RECENT and row.batch_known]
+    within, between = within_and_between([fitted.rows[each] for each in recent], fitted.without_model[recent])
     listed["within"] = (within, f"{_SOURCE}: rows of one source, model, accelerator and recipe, models left out")
     listed["between"] = (between, f"{_SOURCE}: means of such groups, models left out")
     listed["recipe"] = (RECIPE_SPREAD, f"{RECIPE_REASON}; added to what was {_SOURCE}")

@@ -1,6 +1,6 @@
 """Fitted constants of the serving model: `data/fitted/serving.csv`, their factors by recipe, and their folds.
 
-A name such as `software:tuned` is a factor on `software`; `rates:older` is a factor on both bandwidths and the MFU.
+A name such as `software:tuned` is a factor on `software`; `latency:...` is one on the time to the first token.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 MOST_BANDWIDTH, MOST_MFU = 0.95, 0.9
 """Upper bounds of the realized shares of bandwidths and peaks, factors included [1]."""
-_RATES = ("bandwidth", "cache_bandwidth", "mfu")
 _MFU = {"bf16": "mfu", "fp16": "mfu", "fp8": "mfu_fp8", "fp4": "mfu_fp4"}
 
 
@@ -123,8 +122,8 @@ def constants_of(values: Mapping[str, float], factors: Collection[str], product:
     known["mfu"] = values[_MFU[product]]
     for factor in factors:
         base = factor.partition(":")[0]
-        for name in _RATES if base == "rates" else (base,):
-            known[name] *= values[factor]
+        if base in known:
+            known[base] *= values[factor]
     for name in ("bandwidth", "cache_bandwidth"):
         known[name] = min(known[name], MOST_BANDWIDTH)
     known["mfu"] = min(known["mfu"], MOST_MFU)

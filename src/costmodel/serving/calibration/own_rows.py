@@ -1,0 +1,83 @@
+"""Correction of predicted times per token by measured rows of one's own stack."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from costmodel.foundation.errors import InputError
+from costmodel.serving.calibration.constants import default_constants
+from costmodel.serving.calibration.measured import READER
+from costmodel.serving.step.timing import time_per_token
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from costmodel.foundation.tables import Table
+    from costmodel.serving.calibration.constants import ServingConstants
+    from costmodel.serving.calibration.measured import Measured
+
+
+class Correction(NamedTuple):
+    """Factor on times per token of a stack that was measured."""
+
+    factor: float
+    """Factor on predicted times per token [1]."""
+    spread: float
+    """Standard deviation of ln(predicted / measured) with the factor [1]."""
+    rows: int
+    """Number of measured rows [1]."""
+
+
+def calibrate_serving(rows: Table, constants: ServingConstants | None = None) -> Correction:
+    """Return the correction of predicted times per token by measured rows of one stack.
+
+    Parameters
+    ----------
+    rows : Table
+        Rows of one model, accelerator and engine, with the columns of `costmodel.serving.calibration.columns.SERVED`.
+    constants : ServingConstants, optional
+        Constants of the serving model; default `default_constants()`.
+
+    Raises
+    ------
+    InputError
+        If a row cannot be read, or there is none; the message lists all problems.
+    """
+    read = READER.rows(rows)
+    problems = [f"{row.id}: {problem}" for row in read if row.value is None for problem in row.problems]
+    if problems or not read:
+        raise InputError(problems or ["rows: need at least one measured row; got none"])
+    return correction([row.value for row in read if row.value is not None], constants or default_constants())
+
+
+def correction(rows: Sequence[Measured], constants: ServingConstants) -> Correction:
+    """Return the correction by the mean residual of measured rows of one stack.
+
+    Residuals of a stack share a part, with a standard deviation `between` stacks, beside a part of each row, with a
+    standard deviation `within` a stack. The mean of n rows shrinks by between² / (between² + within² / n).
+
+    Parameters
+    ----------
+    rows : sequence of Measured
+        Rows of one model, accelerator and engine.
+    constants : ServingConstants
+        Constants of the serving model.
+    """
+    logs = [math.log(row.seconds / predicted_seconds(row, constants)) for row in rows]
+    between, within = constants.spreads["between"] ** 2, constants.spreads["within"] ** 2
+    weight = between / (between + within / len(logs))
+    spread = math.sqrt(between * (1 - weight) + within)
+    return Correction(math.exp(weight * sum(logs) / len(logs)), spread, len(logs))
+
+
+def predicted_seconds(row: Measured, constants: ServingConstants) -> float:
+    """Return the predicted time per output token of a request of a measured row [s].
+
+    Parameters
+    ----------
+    row : Measured
+    constants : ServingConstants
+    """
+    of_stack = constants.constants(row.stack.recipe, row.product)
+    return float(time_per_token(row.work, row.hardware, of_stack, row.batch))
