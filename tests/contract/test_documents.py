@@ -15,6 +15,7 @@ DOCUMENTS = (
     "docs/accuracy.md",
     "docs/measured_rows.md",
     "docs/nomenclature.md",
+    "docs/serving.md",
     *(f"docs/how-to/{path.name}" for path in sorted((ROOT / "docs" / "how-to").glob("*.md"))),
 )
 

@@ -136,3 +136,23 @@ def test_scores_are_printed_by_group():
     assert done.exit_code == 0
     for line in ("2025 and later, model left out (789)", "engine: sglang (171)", "figure: energy (353)"):
         assert line in done.output
+
+
+def test_the_tables_of_the_page_are_what_the_command_computes(scored, root):
+    page = (root / "docs" / "serving.md").read_text(encoding="utf-8")
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    left_out = scored["left_out"]
+
+    def row(name, key):
+        parts = [left_out[way][key][name] for way in ("none", "model", "accelerator")]
+        errors = " | ".join(f"{part['geometric_mean_error']:.1%}".replace("%", " %") for part in parts)
+        return f"| {name} | {parts[0]['scored']} | {errors} |"
+
+    assert all(row(name, "groups") in page for name in left_out["none"]["groups"])
+    assert all(row(name, "figure") in page for name in left_out["none"]["figure"])
+    for key in ("accelerator", "engine", "precision", "kind", "source"):
+        for name, part in scored["by"][key].items():
+            error = f"{part['geometric_mean_error']:.1%}".replace("%", " %")
+            assert f"| {key}: {name} | {part['scored']} | {error} | {part['bias']:+.2f} |" in page
+    short = f"{scored['scored']} | {scored['median_ape']:.0%} | {scored['coverage']['0.8']:.0%}"
+    assert f"| time per output token of serving | {short} |" in readme
