@@ -5,7 +5,10 @@ bytes, FLOPs, batch, layers and accelerators, and from the recipe; models of one
 serving model.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +17,17 @@ from costmodel.refit.serving import RECENT, fit_all, known_stacks, scored_rows
 from costmodel.serving.step.timing import roofline
 from costmodel.serving.step.work import coverage
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def features(rows):
+    from numpy.typing import NDArray
+
+    from costmodel.serving.calibration.measured import Measured
+
+    Array = NDArray[np.float64]
+
+
+def features(rows: Sequence[Measured]) -> Array:
     """Return the features of a regression, shape (rows, features)."""
     recipes = sorted({row.stack.recipe.name + row.stack.vendor for row in rows})
     listed = []
@@ -41,22 +53,24 @@ def features(rows):
     return np.array(listed)
 
 
-def regression(rows):
+def regression(rows: Sequence[Measured]) -> Array:
     """Return ln(predicted / measured) with models of one shape left out, shape (rows,)."""
     table, target = features(rows), np.log([row.seconds for row in rows])
     ridge = 1e-3 * np.eye(table.shape[1])
 
-    def fit(kept):
-        return np.linalg.solve(table[kept].T @ table[kept] + ridge, table[kept].T @ target[kept])
+    def fit(kept: NDArray[np.bool_]) -> Array:
+        weights = np.linalg.solve(table[kept].T @ table[kept] + ridge, table[kept].T @ target[kept])
+        return np.asarray(weights, dtype=np.float64)
 
-    return leave_one_group_out([row.shape for row in rows], fit, lambda weights: table @ weights - target)[1]
+    shapes = np.array([row.shape for row in rows])
+    return leave_one_group_out(shapes, fit, lambda weights: table @ weights - target)[1]
 
 
-def main():
+def main() -> None:
     """Print the geometric mean error of each model, by period and kind."""
     rows = scored_rows()
     fitted = fit_all(rows)
-    lower = np.log([roofline(row.work, row.hardware, row.batch) / row.seconds for row in rows])
+    lower = np.log([float(roofline(row.work, row.hardware, row.batch)) / row.seconds for row in rows])
     recent, moe = np.array([row.year >= RECENT for row in rows]), np.array([row.moe for row in rows])
     stack = known_stacks(rows, fitted.prepared.shapes)
     columns = {

@@ -46,7 +46,8 @@ def refit_latency() -> Refitted:
     measured = np.array([row.ttft for row in rows])
 
     def residuals(known: Values) -> Array:
-        return np.log(_first_tokens(rows, known) / measured)
+        logs: Array = np.log(_first_tokens(rows, known) / measured)
+        return logs
 
     def fit(kept: NDArray[np.bool_]) -> Values:
         return fitting.fit_least_squares(lambda known: residuals(known)[kept] / NOISE["latency"], priors)
@@ -88,7 +89,8 @@ def refit_power() -> Refitted:
     observed = np.log(measured * np.array([row.seconds for row in rows]))
 
     def energy(known: Values) -> Array:
-        return np.log(_powers(rows, known, without) * without) - observed
+        logs: Array = np.log(_powers(rows, known, without) * without) - observed
+        return logs
 
     folds, logs = fitting.leave_one_group_out(shapes, fit, energy, sorted(set(shapes.tolist())))
     listed = fitting.constant_rows(values, priors, source)
