@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import costmodel as cm
 from costmodel.foundation.errors import MissingFactError, UnknownNameError
 from costmodel.foundation.tables import table
-from costmodel.market.api_prices import api_models, api_price
+from costmodel.market.api_prices import api_factors, api_models, api_price, api_price_changes
 
 AMOUNT = st.just(0.0) | st.floats(1e-3, 1e15)
 
@@ -33,6 +33,57 @@ def test_a_price_as_its_list_prints_it(model, provider, read, written, source):
     found = api_price(model, provider)
     assert (found.usd_per_million_input, found.usd_per_million_output) == (read, written)
     assert source in found.source and str(found.as_of) == "2026-11-12"
+
+
+@pytest.mark.parametrize(
+    ("written", "model", "provider"),
+    [
+        ("claude-sonnet-4-5", "claude-sonnet-4-5", "anthropic"),
+        ("anthropic/claude-sonnet-4-5-20250929", "claude-sonnet-4-5", "anthropic"),
+        ("deepseek-chat", "deepseek-chat", "deepseek"),
+        ("deepseek-ai/DeepSeek-R1", "deepseek-r1", "deepseek"),
+        ("gpt-4o-2024-08-06", "gpt-4o", "openai"),
+    ],
+)
+def test_names_as_people_write_them_find_the_price_of_the_maker(written, model, provider):
+    found = api_price(written)
+    assert (found.model, found.provider) == (model, provider)
+
+
+@pytest.mark.parametrize("name", ["meta-llama/Meta-Llama-3.1-8B-Instruct", "Llama-3.1-8B-Instruct"])
+def test_the_owner_in_a_name_is_ignored(name):
+    assert api_price(name, "deepinfra").model == "llama-3.1-8b-instruct"
+
+
+def test_cached_tokens_have_a_price_of_their_own():
+    # https://platform.claude.com/docs/en/about-claude/pricing: 3, 15, and 0.30 for a cache hit
+    price = api_price("claude-sonnet-4-5")
+    assert price.cost(1e6, 1e6, cached_tokens=1e6) == pytest.approx(3 + 15 + 0.3)
+    assert price.cost(1e6, 1e6, batch=True, cached_tokens=1e6) == pytest.approx(18.3 / 2)
+    with pytest.raises(MissingFactError, match=r"no price of cached tokens of llama-3.3-70b-instruct at deepinfra"):
+        api_price("llama-3.3-70b-instruct", "deepinfra").cost(1e6, 1e6, cached_tokens=1)
+
+
+def test_a_region_or_a_speed_multiplies_all_rates():
+    plain, fast = api_price("claude-opus-4-8"), api_price("claude-opus-4-8", speed="fast", region="us")
+    assert fast.usd_per_million_output == pytest.approx(2.2 * plain.usd_per_million_output)
+    assert fast.usd_per_million_cached_input == pytest.approx(2.2 * plain.usd_per_million_cached_input)
+    assert api_factors("claude-opus-4-8")["region", "us"] == 1.1
+    with pytest.raises(
+        MissingFactError, match=r"region: no factor of 'mars' is known for claude-opus-4-8 .*known: us$"
+    ):
+        api_price("claude-opus-4-8", region="mars")
+
+
+def test_changes_of_prices_by_provider_and_model():
+    changes = api_price_changes("kimi-k3", "azure")
+    assert [(row["input_before"], row["input_after"]) for row in changes] == [("3.3", "3.0")]
+    assert len(api_price_changes()) > len(api_price_changes(provider="azure")) > len(changes)
+
+
+def test_every_factor_belongs_to_a_price():
+    prices = {(row["provider"], row["model"]) for row in table("prices/api").rows}
+    assert {(row["provider"], row["model"]) for row in table("prices/api_factors").rows} <= prices
 
 
 def test_every_row_is_valid_and_can_be_looked_up():
@@ -75,9 +126,9 @@ def test_newest_price_on_or_before_the_day_is_used():
 
 
 def test_an_open_model_needs_its_provider():
-    with pytest.raises(cm.InputError, match=r"several providers; name one of deepinfra, fireworks, groq, together"):
+    with pytest.raises(cm.InputError, match=r"several providers; name one of azure, .*, groq, .*, together$"):
         api_price("gpt-oss-120b")
-    with pytest.raises(MissingFactError, match=r"no price of gpt-4.1 at groq is known; known at: openai"):
+    with pytest.raises(MissingFactError, match=r"no price of gpt-4.1 at groq is known; known at: azure, openai"):
         api_price("gpt-4.1", "groq")
 
 

@@ -58,8 +58,8 @@ class Names(Generic[T]):
         if key in self._proper:
             return self._proper[key]
         for word in self._dropped:
-            if key.startswith(f"{word}-"):
-                return self._proper.get(key.removeprefix(f"{word}-"))
+            if key.startswith(f"{word}-") and (proper := self._proper.get(key.removeprefix(f"{word}-"))) is not None:
+                return proper
         return None
 
     def get(self, name: str, hint: str = "") -> T:
