@@ -81,3 +81,10 @@ def test_a_key_that_is_not_understood_is_refused_or_marked():
 def test_an_impossible_size_is_refused():
     with pytest.raises(InputError, match="at most"):
         load_architecture({**TOWER, "num_hidden_layers": 10**8})
+
+
+def test_only_patches_of_an_image_may_leave_a_rest():
+    values = {"width": 65, "heads": 8, "image_size": 65, "patch_size": 8}
+    assert layouts.evaluated("image_size//patch_size", values) == 8
+    with pytest.raises(InputError, match=r"width: must be a multiple of heads \(8\); got 65"):
+        layouts.evaluated("width//heads", values)

@@ -183,7 +183,7 @@ def _values(config: Config, parts: Mapping[str, Config], layout: Layout) -> dict
     for _ in range(len(waiting)):
         for name, rule in list(waiting):
             if names_of(rule) <= values.keys():
-                values[name] = _evaluated(rule, values)
+                values[name] = evaluated(rule, values)
                 waiting.remove((name, rule))
     return values
 
@@ -238,10 +238,24 @@ def names_of(rule: str) -> set[str]:
     return {factor for factor in factors if not _NUMBER.fullmatch(factor)}
 
 
-def _evaluated(rule: str, values: Mapping[str, float]) -> float:
+def evaluated(rule: str, values: Mapping[str, float]) -> float:
     """Return the value of a sum of products, such as "2*hidden_size//heads*head_dim + 3".
 
-    >>> _evaluated("2*width//heads*kv_heads + -1*bias", {"width": 65, "heads": 8, "kv_heads": 2, "bias": 1})
+    Parameters
+    ----------
+    rule : str
+        Sum of products of keys, numbers and whole quotients.
+    values : Mapping
+        Numbers by key.
+
+    Raises
+    ------
+    InputError
+        If a quotient is not whole.
+
+    Examples
+    --------
+    >>> evaluated("2*width//heads*kv_heads + -1*bias", {"width": 64, "heads": 8, "kv_heads": 2, "bias": 1})
     31.0
     """
     total = 0.0
@@ -255,16 +269,19 @@ def _evaluated(rule: str, values: Mapping[str, float]) -> float:
 
 
 def _factor(factor: str, values: Mapping[str, float]) -> float:
+    """Return the value of a key, a number or a whole quotient; only patches of an image may leave a rest."""
     over, _, under = factor.partition("//")
     value = float(over) if _NUMBER.fullmatch(over) else float(values[over])
     if not under:
         return value
     divisor = float(under) if _NUMBER.fullmatch(under) else float(values[under])
-    return value // divisor if divisor else math.inf
+    if divisor == 0 or (value % divisor and "patch" not in under):
+        raise InputError(f"{over}: must be a multiple of {under} ({divisor:g}); got {value:g}")
+    return value // divisor
 
 
 def _whole(rule: str, values: Mapping[str, float]) -> int:
-    value = _evaluated(rule, values)
+    value = evaluated(rule, values)
     if not (math.isfinite(value) and value >= 0 and abs(value - round(value)) < 1e-6):
         raise InputError(
             f"{', '.join(sorted(names_of(rule)))}: {rule} must be a whole number of at least 0; it is {value:g}"
