@@ -13,7 +13,7 @@ from costmodel.serving.step.formats import Format, format_of, has_experts
 from costmodel.serving.step.memory import MEMORY_SHARE, largest_batch, replica_cache_bytes, replica_weight_bytes
 from costmodel.serving.step.replica import Replica, hardware_of
 from costmodel.serving.step.timing import prompt_time, time_per_token
-from costmodel.serving.step.work import Workload, cache_bytes, work_of
+from costmodel.serving.step.work import Workload, cache_bytes, check_cache_precision, work_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,6 +124,7 @@ def generation(
     """
     architecture = load_architecture(architecture)
     _check(architecture, cluster, prompt_length, output_length, concurrency, replicas)
+    check_cache_precision(architecture, cache_precision)
     share = gpu_memory_utilization
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share <= 1:
         raise InputError(f"gpu_memory_utilization: must be above 0 and at most 1; got {share!r}")

@@ -7,7 +7,14 @@ from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.serving.step.formats import FORMATS, weight_bytes
 from costmodel.serving.step.memory import largest_batch, replica_cache_bytes, replica_weight_bytes
 from costmodel.serving.step.replica import Replica
-from costmodel.serving.step.work import Workload, cache_bytes, coverage, layer_equivalents, work_of
+from costmodel.serving.step.work import (
+    Workload,
+    cache_bytes,
+    check_cache_precision,
+    coverage,
+    layer_equivalents,
+    work_of,
+)
 
 BF16 = FORMATS["bf16"]
 ALONE = Replica()
@@ -135,6 +142,23 @@ def test_layouts_that_do_nothing_are_refused():
         with pytest.raises(InputError, match=reason):
             layout.check(llama)
     Replica(8, expert=8, data_parallel_attention=True).check(moe)
+
+
+def test_an_fp8_cache_of_a_model_without_attention_is_refused(catalog_config):
+    config = catalog_config("nemotron-nano-9b-v2")
+    config["hybrid_override_pattern"] = config["hybrid_override_pattern"].replace("*", "-")
+    with pytest.raises(InputError, match="has no attention, so that fp8 does nothing"):
+        check_cache_precision(cm.load_architecture(config), "fp8")
+    check_cache_precision(cm.load_architecture("nemotron-nano-9b-v2"), "fp8")
+
+
+def test_a_workload_names_all_problems():
+    with pytest.raises(InputError) as caught:
+        Workload(-1, 0, 1.5).check()
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == [
+        "input_tokens", "output_tokens", "cached_share",
+    ]  # fmt: skip
+    Workload(0, 1).check()
 
 
 def test_missing_shapes_raise_an_error():

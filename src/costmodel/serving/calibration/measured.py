@@ -26,12 +26,17 @@ SAME_SHAPE = {
     "qwen3-coder-30b-a3b": "qwen3-30b-a3b",
     "deepseek-r1": "deepseek-v3",
     "gemma-3-12b": "gemma-3-12b-text",
+    "gemma-3-27b": "gemma-3-27b-text",
+    "qwen3-vl-235b-a22b": "qwen3-235b-a22b",
+    "qwen3-omni-30b-a3b": "qwen3-30b-a3b",
+    "gptj-99": "gpt-j-6b",
+    "gptj-99.9": "gpt-j-6b",
     "nvidia-nemotron-nano-9b-v2": "nemotron-nano-9b-v2",
     "nvidia-nemotron-nano-12b-v2": "nemotron-nano-12b-v2",
     "meta-llama-3-8b": "llama-3-8b",
     "meta-llama-3-70b": "llama-3-70b",
 }
-"""Models with the shape of another model of the catalog. For gemma-3-12b, the shape of its text decoder."""
+"""Models whose text decoder has the shape of another model of the catalog."""
 MOST_REQUESTS = 2048.0
 """Most concurrent requests at maximum load per accelerator that holds its own sequences [1]: the largest batch that
 TensorRT-LLM is built for by default."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -49,6 +50,18 @@ class Workload(NamedTuple):
     continuous: bool = True
     """Whether a new request starts when one ends, so that its prompt interrupts decoding (continuous batching); False
     for batches that start together."""
+
+    def check(self) -> None:
+        """Raise `InputError` with all problems of the lengths and the cached share."""
+        problems = [
+            f"{name}: must be finite and at least {least:g}; got {value!r}"
+            for name, value, least in (("input_tokens", self.input_tokens, 0), ("output_tokens", self.output_tokens, 1))
+            if not least <= value < math.inf
+        ]
+        if not 0 <= self.cached_share <= 1:
+            problems.append(f"cached_share: must be between 0 and 1; got {self.cached_share!r}")
+        if problems:
+            raise InputError(problems)
 
     @property
     def context(self) -> float:
@@ -198,6 +211,23 @@ def cache_elements(architecture: Architecture, context: float, ranks: int = 0) -
             else:
                 states += elements / max(ranks, 1)
     return keys, states
+
+
+def check_cache_precision(architecture: Architecture, precision: str) -> None:
+    """Raise `InputError` if a precision of the KV cache is unknown, or does nothing for an architecture.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Architecture; one without attention has no keys and values.
+    precision : str
+        Precision of the KV cache.
+    """
+    value = cache_value_bytes(precision)
+    if value < PLAIN_BYTES and not architecture.is_aggregate and cache_elements(architecture, 1.0)[0] == 0:
+        raise InputError(
+            f"cache_precision: {architecture.name} has no attention, so that {precision} does nothing; accepted: bf16"
+        )
 
 
 def work_of(
