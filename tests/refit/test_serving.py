@@ -37,6 +37,7 @@ def test_rows_of_one_group_count_as_at_most_20(rows):
         groups[key] = groups.get(key, 0.0) + weight
     assert max(groups.values()) == pytest.approx(20)
     older = np.array([row.year < 2025 for row in rows])
+    assert prepared.weights[older].max() == 0.35 and prepared.weights[~older].max() == 1
     assert 0.32 < (prepared.weights[older] > 0).mean() < 0.35
 
 

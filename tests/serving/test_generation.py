@@ -24,6 +24,13 @@ def test_replicas_use_the_fewest_accelerators_that_hold_the_model():
     assert generation("llama-3.1-405b", NODE, **LENGTHS, precision="fp8").accelerators_per_replica == 8
 
 
+@pytest.mark.parametrize(("tokens", "accelerators"), [(6800, 1), (7600, 2)])
+def test_a_replica_holds_64_sequences(tokens, accelerators):
+    """(0.9 × 80 GiB - 16.06 GB) / (131072 bytes × tokens): 68 and 61 sequences on one accelerator."""
+    result = generation("llama-3.1-8b", NODE, prompt_length=tokens - 50, output_length=100)
+    assert result.accelerators_per_replica == accelerators
+
+
 def test_results_are_consistent():
     result = generation("llama-3.1-70b", NODE, **LENGTHS, concurrency=64)
     assert result.replicas == 2 and result.batch == 32
@@ -46,7 +53,7 @@ def test_default_batch_is_the_largest_that_fits_up_to_a_maximum():
     long = generation("llama-3.1-8b", cm.Cluster("H100-SXM", 1), prompt_length=8000, output_length=2000)
     assert long.batch == (0.9 * 80 * GIB - 16060522496) // (9000 * 131072)
     short = generation("llama-3.1-8b", cm.Cluster("H100-SXM", 1), prompt_length=10, output_length=100)
-    assert short.batch == MOST_SEQUENCES
+    assert short.batch == MOST_SEQUENCES == 1024
 
 
 def test_sequences_beyond_the_memory_wait():

@@ -59,3 +59,8 @@ def test_all_problems_are_named():
         recipe_of(H100, "vlm", "fast")
     assert len(caught.value.problems) == 2 and "vllm" in str(caught.value) and "default" in str(caught.value)
     assert {"vllm", "sglang", "trtllm"} <= set(engines())
+
+
+@pytest.mark.parametrize(("name", "bound"), [("bandwidth", 0.95), ("cache_bandwidth", 0.95), ("mfu", 0.9)])
+def test_realized_shares_stay_below_what_hardware_can_reach(name, bound):
+    assert getattr(constants_of({**VALUES, name: 2.0}, (), "bf16"), name) == bound

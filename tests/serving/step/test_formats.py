@@ -56,6 +56,18 @@ def test_a_smaller_checkpoint_keeps_its_format(catalog_config):
     assert format_of(LLAMA, "bf16") == BF16
 
 
+@pytest.mark.parametrize(("group", "product"), [(128, "fp8"), (16, "bf16")])
+def test_a_checkpoint_of_8_bits_with_few_scales_runs_in_fp8(catalog_config, group, product):
+    settings = {"quant_method": "gptq", "bits": 8, "group_size": group}
+    stored = own_format(cm.load_architecture({**catalog_config("llama-3.1-8b"), "quantization_config": settings}))
+    assert stored.bits == pytest.approx(8 + 16 / group) and stored.product == product
+
+
+@pytest.mark.parametrize(("precision", "size"), [("bf16", 2), ("fp16", 2), ("fp8", 1)])
+def test_bytes_of_a_cached_value(precision, size):
+    assert cache_value_bytes(precision) == size
+
+
 def test_an_unknown_precision_names_what_is_accepted():
     with pytest.raises(InputError, match=r"precision: unknown precision 'fp9'; did you mean 'fp8'"):
         format_of(LLAMA, "fp9")

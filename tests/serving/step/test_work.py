@@ -10,6 +10,7 @@ from costmodel.serving.step.replica import Replica
 from costmodel.serving.step.work import (
     Workload,
     cache_bytes,
+    cache_elements,
     check_cache_precision,
     coverage,
     layer_equivalents,
@@ -112,6 +113,15 @@ def test_layers_with_one_block_count_half():
     assert layer_equivalents(cm.load_architecture("nemotron-nano-9b-v2")) == 28
 
 
+def test_states_are_read_and_written_in_32_bits():
+    """Nemotron Nano 9B v2: 27 layers with 128 heads of 80 × 128, and 3 inputs of a convolution of 12,288 channels."""
+    elements = 27 * (128 * 80 * 128 + 3 * (128 * 80 + 2 * 8 * 128))
+    assert cache_elements(cm.load_architecture("nemotron-nano-9b-v2"), 1000)[1] == elements
+    assert work("nemotron-nano-9b-v2").state_bytes == 8 * elements
+    assert work("nemotron-nano-9b-v2", replica=Replica(4)).state_bytes == 2 * elements
+    assert work("llama-3.1-8b").state_bytes == 0
+
+
 def test_data_parallel_attention_copies_the_dense_weights():
     model = cm.load_architecture("deepseek-v3")
     own = Replica(8, expert=8, data_parallel_attention=True)
@@ -142,6 +152,7 @@ def test_layouts_that_do_nothing_are_refused():
         with pytest.raises(InputError, match=reason):
             layout.check(llama)
     Replica(8, expert=8, data_parallel_attention=True).check(moe)
+    Replica(8).check(llama)
 
 
 def test_an_fp8_cache_of_a_model_without_attention_is_refused(catalog_config):
