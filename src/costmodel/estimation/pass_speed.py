@@ -76,7 +76,7 @@ def _auxiliary_mfu(scenario: Scenario, recipe: AnyRecipe, each_pass: Pass, layou
 
 
 class Rollout(NamedTuple):
-    """Generation of the answers of reinforcement learning according to the decode model."""
+    """Generation of the answers of reinforcement learning according to the serving model."""
 
     gpu_seconds_per_token: float
     """Time of the generating accelerators per output token [s]."""
@@ -85,7 +85,7 @@ class Rollout(NamedTuple):
     accelerators_per_replica: int
     """Accelerators of one rollout engine [1]."""
     spread: float
-    """Standard deviation of ln(predicted / measured) throughput of the decode model [1]."""
+    """Standard deviation of ln(predicted / measured) throughput of the serving model [1]."""
     tokens_per_second: float
     """Output throughput of the generating accelerators [token/s]."""
     batching: str
@@ -93,7 +93,7 @@ class Rollout(NamedTuple):
 
 
 def generated(scenario: Scenario, recipe: AnyRecipe, each_pass: Pass) -> Rollout:
-    """Return the generation pass of a recipe according to the decode model; the layout of the training has no part.
+    """Return the generation pass of a recipe according to the serving model; the layout of the training has no part.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def generated(scenario: Scenario, recipe: AnyRecipe, each_pass: Pass) -> Rollout
     Raises
     ------
     MissingFactError
-        If the decode model lacks a fact of the accelerator.
+        If the serving model lacks a fact of the accelerator.
     """
     from costmodel.serving.generation import generation
 
@@ -134,7 +134,7 @@ def generated(scenario: Scenario, recipe: AnyRecipe, each_pass: Pass) -> Rollout
 def _generation_mfu(scenario: Scenario, recipe: AnyRecipe, each_pass: Pass) -> Figure:
     """Return the MFU of a generation pass [1]: model FLOPs / (time × peak).
 
-    Raises `MissingFactError` where the decode model lacks data of the accelerator.
+    Raises `MissingFactError` where the serving model lacks data of the accelerator.
     """
     rollout, peak = generated(scenario, recipe, each_pass), scenario.cluster.accelerator.peak()
     mfu = generation_flops(each_pass.architecture, each_pass.prompt_length, each_pass.sequence_length) / (

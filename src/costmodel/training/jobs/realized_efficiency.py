@@ -18,7 +18,7 @@ TABLE = "fitted/realized_efficiency"
 KINDS: tuple[JobKind, ...] = get_args(JobKind)
 """Kinds of jobs."""
 ROLLOUT = "rollout"
-"""Kind of the rows of rollouts of reinforcement learning: achieved speed / speed of the decode model."""
+"""Kind of the rows of rollouts of reinforcement learning: achieved speed / speed of the serving model."""
 FEW = "pretraining on few accelerators"
 """Kind of the rows of pretraining on at most `FEW_ACCELERATORS`: little network, few failures and stragglers."""
 FEW_ACCELERATORS = constant("few_accelerators")
