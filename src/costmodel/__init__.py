@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from costmodel.comparison.development import development_cost
     from costmodel.comparison.frontier import frontier_against_low_cost
     from costmodel.comparison.runs import published_runs
+    from costmodel.comparison.serving.compare import compare_serving
+    from costmodel.comparison.serving.options import HostedAPI, OwnedGPU, SelfHosted
+    from costmodel.comparison.serving.workload import ServingWorkload
     from costmodel.estimation.comparison import compare
     from costmodel.estimation.estimate import Estimate, estimate
     from costmodel.estimation.scenario import Scenario
@@ -95,12 +98,14 @@ _HOMES = {
     "FullFineTuning": "training.recipes.finetuning",
     "GRPO": "training.recipes.reinforcement",
     "GroupClaim": "claims.claim",
+    "HostedAPI": "comparison.serving.options",
     "InputError": "foundation.errors",
     "KTO": "training.recipes.preference",
     "Layout": "training.step.layout",
     "LoRA": "training.recipes.finetuning",
     "MissingFactError": "foundation.errors",
     "ORPO": "training.recipes.preference",
+    "OwnedGPU": "comparison.serving.options",
     "PPO": "training.recipes.reinforcement",
     "Pretraining": "training.recipes.pretraining",
     "Project": "budget.project",
@@ -111,6 +116,8 @@ _HOMES = {
     "Rental": "market.rental",
     "RewardModel": "training.recipes.preference",
     "Scenario": "estimation.scenario",
+    "SelfHosted": "comparison.serving.options",
+    "ServingWorkload": "comparison.serving.workload",
     "SimPO": "training.recipes.preference",
     "Site": "hardware.site",
     "Trend": "projection.trends.trend",
@@ -125,6 +132,7 @@ _HOMES = {
     "calibrate": "training.calibration.calibrate",
     "check_claim": "claims.check",
     "compare": "estimation.comparison",
+    "compare_serving": "comparison.serving.compare",
     "count_decode_flops": "architecture.flops",
     "count_flops": "architecture.flops",
     "development_cost": "comparison.development",
@@ -184,10 +192,12 @@ __all__ = [
     "Estimate",
     "FullFineTuning",
     "GroupClaim",
+    "HostedAPI",
     "InputError",
     "Layout",
     "LoRA",
     "MissingFactError",
+    "OwnedGPU",
     "Pretraining",
     "Project",
     "PromptTuning",
@@ -197,6 +207,8 @@ __all__ = [
     "Rental",
     "RewardModel",
     "Scenario",
+    "SelfHosted",
+    "ServingWorkload",
     "SimPO",
     "Site",
     "Trend",
@@ -212,6 +224,7 @@ __all__ = [
     "calibrate",
     "check_claim",
     "compare",
+    "compare_serving",
     "count_decode_flops",
     "count_flops",
     "development_cost",

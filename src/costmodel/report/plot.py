@@ -17,6 +17,7 @@ from costmodel.report.plot_layouts import breakdown, layouts, memory, scaling
 from costmodel.report.plot_projection import decomposition, projection, rental_prices
 from costmodel.report.plot_runs import claimed_against_estimated, runs
 from costmodel.report.plot_scaling import bootstrap_cloud, isoflops, scaling_fit
+from costmodel.report.plot_serving_costs import serving_costs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,6 +45,7 @@ __all__ = [
     "scaling",
     "scaling_fit",
     "sensitivity",
+    "serving_costs",
     "sweep",
 ]
 

@@ -1,0 +1,292 @@
+"""Ways to serve a model: an API that bills tokens, or accelerators that are rented or owned and billed by the hour."""
+
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self, TypeAlias
+
+from pydantic import Field, model_validator
+
+from costmodel.comparison.serving.workload import HOURS_PER_MONTH, ServingWorkload, Share
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.fields import Count, Date, Measure, PricePerGPUHour
+from costmodel.foundation.ranges import Interval, Range, between, normal_quantile
+from costmodel.foundation.specs import Spec
+from costmodel.market.api_prices import LONG_PROMPT, APIPrice, api_price
+
+if TYPE_CHECKING:
+    from costmodel.foundation.fields import CountLike, DateLike, NumberLike, RangeLike
+
+HOURS_PER_YEAR = 12 * HOURS_PER_MONTH
+"""Mean length of a year [hour]."""
+ALLOWED_LOAD = 0.8
+"""Load of the reserved replicas at the peak over their capacity [1]; above it, waiting times grow fast."""
+
+PricePerMillion: TypeAlias = Annotated[float, Measure("USD", 0.0, 1e6, uncertain=False)]
+Amount: TypeAlias = Annotated[float, Measure("USD", 0.0, 1e12, uncertain=False)]
+RequestRate: TypeAlias = Annotated[float, Measure("1", 0.0, 1e9, open_low=True, uncertain=False)]
+TokenRate: TypeAlias = Annotated[float, Measure("token/s", 0.0, 1e12, open_low=True, uncertain=False)]
+Spread: TypeAlias = Annotated[float, Measure("1", 0.0, 3.0, uncertain=False)]
+Load: TypeAlias = Annotated[float, Measure("1", 0.0, 1.0, open_low=True, uncertain=False)]
+Years: TypeAlias = Annotated[float, Measure("year", 0.0, 100.0, open_low=True, uncertain=False)]
+
+
+class Bill(NamedTuple):
+    """The price of one request of an API."""
+
+    usd_per_request: float
+    """[USD]"""
+    note: str
+    """Where the price comes from, and what was assumed."""
+
+
+class HostedAPI(Spec):
+    """A model behind an API that bills input and output tokens.
+
+    Examples
+    --------
+    >>> workload = ServingWorkload(requests_per_month=1e6, input_tokens=1000, output_tokens=100, peak_to_mean=2)
+    >>> round(HostedAPI(model="claude-sonnet-4-5").bill(workload).usd_per_request, 6)
+    0.0045
+    """
+
+    if TYPE_CHECKING:  # fields accept more types than they hold
+
+        def __init__(
+            self,
+            *,
+            model: str = ...,
+            provider: str | None = ...,
+            name: str = ...,
+            batch: bool = ...,
+            region: str | None = ...,
+            speed: str | None = ...,
+            discount: NumberLike = ...,
+            on: DateLike | None = ...,
+            usd_per_million_input: NumberLike | None = ...,
+            usd_per_million_output: NumberLike | None = ...,
+            usd_per_million_cached_input: NumberLike | None = ...,
+        ) -> None: ...
+
+    kind: Literal["hosted"] = Field(default="hosted", description="Kind of the option.")
+    model: str = Field(default="", description="Model of the price table, such as claude-sonnet-4-5.")
+    provider: str | None = Field(
+        default=None, description="Provider of the API; default: the maker of the model, or its single provider."
+    )
+    name: str = Field(default="", description="Name in tables; default: model and provider.")
+    batch: bool = Field(default=False, description="Whether requests are batch jobs, which may take a day.")
+    region: str | None = Field(default=None, description='Region at a price of its own, such as "eu".')
+    speed: str | None = Field(default=None, description='Speed at a price of its own, such as "fast".')
+    discount: Share = Field(default=0.0, description="Discount of a contract on all rates [1].")
+    on: Date | None = Field(default=None, description="Day of the price; by default the newest.")
+    usd_per_million_input: PricePerMillion | None = Field(
+        default=None, description="Given price of input tokens [USD per million tokens]; default: looked up."
+    )
+    usd_per_million_output: PricePerMillion | None = Field(
+        default=None, description="Given price of output tokens [USD per million tokens]; default: looked up."
+    )
+    usd_per_million_cached_input: PricePerMillion | None = Field(
+        default=None, description="Given price of cached input tokens [USD per million tokens]; default: looked up."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        given = {"usd_per_million_input", "usd_per_million_output"} & self.model_fields_set
+        if len(given) == 1:
+            raise ValueError("usd_per_million_input and usd_per_million_output go together; got one of them")
+        unused = {"provider", "batch", "region", "speed", "on"} & self.model_fields_set
+        if given and unused:
+            raise ValueError(f"the price is given, so {', '.join(sorted(unused))} has no effect; leave one out")
+        if not given and not self.model:
+            raise ValueError("model: give a model of the price table, or usd_per_million_input and _output")
+        return self
+
+    @property
+    def title(self) -> str:
+        """Name in tables."""
+        where = f"{self.provider} " if self.provider else ""
+        return self.name or f"{where}{self.model or 'API'}{', batch' if self.batch else ''}"
+
+    def price(self) -> APIPrice:
+        """Return the price with region, speed and discount.
+
+        Raises
+        ------
+        MissingFactError, UnknownNameError
+            If the price is not known.
+        """
+        if self.usd_per_million_input is not None and self.usd_per_million_output is not None:
+            import datetime as dt
+
+            price = APIPrice(
+                "given", self.model, self.usd_per_million_input, self.usd_per_million_output, dt.date.today(), "given"
+            )
+        else:
+            price = api_price(self.model, self.provider, self.on, region=self.region, speed=self.speed)
+        if self.usd_per_million_cached_input is not None:
+            price = price._replace(usd_per_million_cached_input=self.usd_per_million_cached_input)
+        return price.times(1 - self.discount) if self.discount else price
+
+    def bill(self, workload: ServingWorkload) -> Bill:
+        """Return the price of a request.
+
+        Cached tokens are billed as new ones where the price of cached tokens is not known.
+
+        Parameters
+        ----------
+        workload : ServingWorkload
+            Tokens of a request.
+
+        Raises
+        ------
+        MissingFactError, UnknownNameError
+            If the price is not known.
+        """
+        price = self.price()
+        day = "" if price.source == "given" else f" of {price.as_of}"
+        notes = [f"{price.usd_per_million_input:g} / {price.usd_per_million_output:g} USD per Mtok{day}"]
+        cached = workload.input_tokens * workload.cached_share
+        if price.usd_per_million_input_above_200k is not None and workload.input_tokens > LONG_PROMPT:
+            price = price._replace(usd_per_million_input=price.usd_per_million_input_above_200k)
+            notes.append(f"{price.usd_per_million_input:g} for input, as prompts exceed 200,000 tokens")
+        if cached and price.usd_per_million_cached_input is None:
+            notes.append("cached tokens billed as new ones: their price is not known")
+            cached = 0.0
+        elif cached:
+            notes.append(f"{price.usd_per_million_cached_input:g} for cached input")
+        usd = price.cost(workload.input_tokens - cached, workload.output_tokens, self.batch, cached_tokens=cached)
+        return Bill(float(usd), ", ".join(notes))
+
+
+class OwnedGPU(Spec):
+    """The price of an hour of an accelerator that is owned: straight-line depreciation and operation.
+
+    Examples
+    --------
+    >>> round(OwnedGPU(purchase_price=35_000, life=4, operating_cost=0.35).usd_per_hour, 3)
+    1.348
+    """
+
+    if TYPE_CHECKING:  # fields accept more types than they hold
+
+        def __init__(
+            self,
+            *,
+            purchase_price: NumberLike,
+            life: NumberLike,
+            operating_cost: NumberLike,
+            residual_share: NumberLike = ...,
+        ) -> None: ...
+
+    purchase_price: Amount = Field(
+        description="Price of an accelerator with its share of server, network and installation [USD]."
+    )
+    life: Years = Field(description="Time over which the price is written off [year].")
+    operating_cost: Amount = Field(
+        description="Electricity, space, staff and support per accelerator and hour, idle or not [USD]."
+    )
+    residual_share: Share = Field(default=0.0, description="Share of the price that is left at the end [1].")
+
+    @property
+    def usd_per_hour(self) -> float:
+        """Cost of an hour of an accelerator, idle or not [USD]."""
+        return self.purchase_price * (1 - self.residual_share) / (self.life * HOURS_PER_YEAR) + self.operating_cost
+
+
+class SelfHosted(Spec):
+    """Replicas of a model on accelerators that are billed by the hour, whether they serve or not.
+
+    Examples
+    --------
+    >>> option = SelfHosted(name="8B on H100", gpus_per_replica=1, requests_per_second=6.938, usd_per_gpu_hour=2.5)
+    >>> option.allowed_load
+    0.8
+    """
+
+    if TYPE_CHECKING:  # fields accept more types than they hold
+
+        def __init__(
+            self,
+            *,
+            name: str,
+            gpus_per_replica: CountLike,
+            requests_per_second: NumberLike | None = ...,
+            output_tokens_per_second: NumberLike | None = ...,
+            spread: NumberLike = ...,
+            usd_per_gpu_hour: RangeLike | None = ...,
+            owned: OwnedGPU | dict[str, object] | None = ...,
+            allowed_load: NumberLike = ...,
+            spare_replicas: int = ...,
+            fixed_usd_per_month: NumberLike = ...,
+            note: str = ...,
+        ) -> None: ...
+
+    kind: Literal["self_hosted"] = Field(default="self_hosted", description="Kind of the option.")
+    name: str = Field(description="Name in tables.")
+    gpus_per_replica: Count = Field(description="Accelerators of a replica [1].")
+    requests_per_second: RequestRate | None = Field(
+        default=None, description="Requests that a replica can serve per second within the latency targets [1]."
+    )
+    output_tokens_per_second: TokenRate | None = Field(
+        default=None,
+        description="Output tokens that a replica can generate per second within the latency targets, for the requests "
+        "of the workload [token/s]; instead of requests_per_second.",
+    )
+    spread: Spread = Field(
+        default=0.0, description="Standard deviation of the logarithm of the throughput; 0: measured [1]."
+    )
+    usd_per_gpu_hour: PricePerGPUHour | None = Field(
+        default=None, description="Price of an hour of a rented accelerator [USD/hour]; instead of owned."
+    )
+    owned: OwnedGPU | None = Field(default=None, description="Cost of owned accelerators; instead of usd_per_gpu_hour.")
+    allowed_load: Load = Field(
+        default=ALLOWED_LOAD, description="Load of the replicas at the peak over their capacity [1]."
+    )
+    spare_replicas: int = Field(default=0, ge=0, le=10**6, description="Replicas reserved beyond those needed [1].")
+    fixed_usd_per_month: Amount = Field(
+        default=0.0, description="Cost per month that does not depend on the number of replicas, such as staff [USD]."
+    )
+    note: str = Field(default="", description="Remark shown under tables, such as the source of the throughput.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        problems = []
+        if (self.requests_per_second is None) == (self.output_tokens_per_second is None):
+            problems.append("give either requests_per_second or output_tokens_per_second of a replica")
+        if self.usd_per_gpu_hour is not None and self.owned is not None:
+            problems.append("usd_per_gpu_hour and owned exclude each other; leave one out")
+        if problems:
+            raise InputError(problems)
+        return self
+
+    @property
+    def title(self) -> str:
+        """Name in tables."""
+        return self.name
+
+    def capacity(self, workload: ServingWorkload) -> float:
+        """Return the requests that a replica can serve per second [1].
+
+        Parameters
+        ----------
+        workload : ServingWorkload
+            Tokens of a request.
+        """
+        if self.requests_per_second is not None:
+            return self.requests_per_second
+        return (self.output_tokens_per_second or 0.0) / workload.output_tokens
+
+    @property
+    def hourly_price(self) -> float | Range | None:
+        """Price of an hour of an accelerator [USD]; None if it is not known."""
+        return self.usd_per_gpu_hour if self.owned is None else self.owned.usd_per_hour
+
+    @property
+    def throughput_range(self) -> Interval | None:
+        """Throughput over its best guess, as a range [1]; None if it is known."""
+        if not self.spread:
+            return None
+        import math
+
+        factor = math.exp(self.spread * normal_quantile(0.9))
+        return between(1 / factor, factor).settled("lognormal")
+
+
+Option: TypeAlias = Annotated[HostedAPI | SelfHosted, Field(discriminator="kind")]
