@@ -28,11 +28,11 @@ def recorded(reads: set[tuple[str, str]]) -> Iterator[None]:
         reads.add((type(self).__name__, name))
         return original(self, name)
 
-    PreTrainedConfig.__getattribute__ = reading  # type: ignore[method-assign]
+    PreTrainedConfig.__getattribute__ = reading
     try:
         yield
     finally:
-        PreTrainedConfig.__getattribute__ = original  # type: ignore[method-assign]
+        PreTrainedConfig.__getattribute__ = original
 
 
 def own_keys(config: PreTrainedConfig) -> dict[str, Any]:

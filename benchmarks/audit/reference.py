@@ -76,7 +76,7 @@ def main_class(config: PreTrainedConfig) -> type[PreTrainedModel] | None:
         mapping = getattr(auto, name)
         if type(config) in mapping:
             listed = mapping[type(config)]
-            chosen = listed[0] if isinstance(listed, (list, tuple)) else listed
+            chosen: type[PreTrainedModel] = listed[0] if isinstance(listed, (list, tuple)) else listed
             if chosen.config_class is None or isinstance(config, chosen.config_class):
                 return chosen
     return next(classes_of(config), None)
@@ -91,12 +91,8 @@ def classes_of(config: PreTrainedConfig) -> Iterator[type[PreTrainedModel]]:
     except ImportError:
         return
     for name, value in vars(module).items():
-        if (
-            inspect.isclass(value)
-            and issubclass(value, PreTrainedModel)
-            and value.config_class is type(config)
-            and not name.endswith("PreTrainedModel")
-        ):
+        is_model = inspect.isclass(value) and issubclass(value, PreTrainedModel)
+        if is_model and getattr(value, "config_class", None) is type(config) and not name.endswith("PreTrainedModel"):
             yield value
 
 
