@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from costmodel.estimation.comparison import compare
     from costmodel.estimation.estimate import Estimate, estimate
     from costmodel.estimation.scenario import Scenario
+    from costmodel.estimation.serving.estimate import ServingEstimate
+    from costmodel.estimation.serving.scenario import Serving
     from costmodel.estimation.trainers.reading import read_trainer_file
     from costmodel.forecasting.forecast import forecast
     from costmodel.foundation.errors import CostModelError, InputError, MissingFactError, UnknownNameError
@@ -117,6 +119,8 @@ _HOMES = {
     "RewardModel": "training.recipes.preference",
     "Scenario": "estimation.scenario",
     "SelfHosted": "comparison.serving.options",
+    "Serving": "estimation.serving.scenario",
+    "ServingEstimate": "estimation.serving.estimate",
     "ServingWorkload": "comparison.serving.workload",
     "SimPO": "training.recipes.preference",
     "Site": "hardware.site",
@@ -208,6 +212,8 @@ __all__ = [
     "RewardModel",
     "Scenario",
     "SelfHosted",
+    "Serving",
+    "ServingEstimate",
     "ServingWorkload",
     "SimPO",
     "Site",

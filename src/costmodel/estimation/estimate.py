@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from costmodel.estimation import chain, inputs
 from costmodel.estimation.cautions import cautions, unverified
@@ -12,6 +12,7 @@ from costmodel.estimation.explanation import Explanation, explain
 from costmodel.estimation.paths import field_of, is_settable
 from costmodel.estimation.results import DRAWS, Result
 from costmodel.estimation.scenario import Scenario
+from costmodel.estimation.serving.scenario import Serving
 from costmodel.estimation.total import Total
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import draws
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from costmodel.estimation.serving.estimate import ServingEstimate
     from costmodel.estimation.speed import Basis
     from costmodel.foundation.units import Quantity
     from costmodel.training.step.layout import Layout
@@ -32,17 +34,21 @@ _SEVERAL = Missing("there are several recipes, each with steps of its own")
 _FULL_SPEED = Missing("the job runs at the given or modeled speed; set realized_efficiency to change that")
 
 
-def estimate(scenario: Scenario) -> Estimate:
-    """Estimate FLOPs, GPU-hours, duration, energy, carbon, water and cost of a scenario.
+@overload
+def estimate(scenario: Scenario) -> Estimate: ...
+@overload
+def estimate(scenario: Serving) -> ServingEstimate: ...
+def estimate(scenario: Scenario | Serving) -> Estimate | ServingEstimate:
+    """Estimate FLOPs, GPU-hours, duration, energy, carbon, water and cost of a scenario, or the figures of serving.
 
     Parameters
     ----------
-    scenario : Scenario
-        Model, recipe, cluster and prices.
+    scenario : Scenario or Serving
+        Model, recipe, cluster and prices; or a model that is served, with its requests and their load.
 
     Returns
     -------
-    Estimate
+    Estimate or ServingEstimate
         Figures as pint Quantities (`.cost`, `.gpu_hours`, ...), their intervals, and their sources.
         A figure with an unknown input raises `MissingFactError` on access; all others are available.
 
@@ -61,8 +67,14 @@ def estimate(scenario: Scenario) -> Estimate:
     >>> print(f"{est.cost.to('kUSD'):.1f~P}")  # 6 x 7e9 x 2e12 / (312e12 x 0.4) / 3600 x 2
     373.9 kUSD
     """
+    if isinstance(scenario, Serving):
+        from costmodel.estimation.serving.estimate import ServingEstimate
+
+        return ServingEstimate(scenario)
     if not isinstance(scenario, Scenario):
-        raise InputError(f"`scenario` must be a Scenario (Scenario.load reads a file); got {type(scenario).__name__}")
+        raise InputError(
+            f"`scenario` must be a Scenario (Scenario.load reads a file) or a Serving; got {type(scenario).__name__}"
+        )
     return Estimate(scenario)
 
 

@@ -216,7 +216,8 @@ def _problem(detail: Any, cls: type[BaseModel]) -> list[str]:
     if kind == "missing":
         return [f"{path}: is required{_summary(_fields(cls, outer).get(last))}"]
     if kind == "costmodel fields":
-        return [f"{path}{'.' if _PLACED.match(line) else ': '}{line}" for line in detail["ctx"]["problems"]]
+        listed = detail["ctx"]["problems"]
+        return [f"{path}{'.' if _PLACED.match(line) else ': '}{line}" for line in listed] if path else list(listed)
     if kind == "costmodel":
         return [f"{path}: {detail['msg']}" if path else str(detail["msg"])]
     shown = repr(given)

@@ -40,7 +40,7 @@ def wrong_types() -> None:
     cm.Rental(purchase_model="on demand")  # arg-type
     cm.LoRA(tokens="20M", packing=1.5)  # arg-type
     cm.Scenario("llama-3.1-8b", "pretraining", cm.Cluster("H100-SXM", 8))  # arg-type
-    cm.estimate("llama-3.1-8b")  # arg-type
+    cm.estimate("llama-3.1-8b")  # call-overload
 
 
 def misspelt_attributes() -> None:

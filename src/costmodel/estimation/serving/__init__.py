@@ -1,0 +1,1 @@
+"""Serving a model: the scenario, its estimate, and curves over load and batch."""

@@ -1,0 +1,309 @@
+"""The estimate of a serving scenario: throughput, latency, GPUs, cost and energy, with intervals and sources."""
+
+from __future__ import annotations
+
+import textwrap
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from costmodel._version import __version__
+from costmodel.estimation.chain import Missing
+from costmodel.estimation.results import DRAWS, check_level
+from costmodel.estimation.serving.checks import engine_recipe, model_of, replica_of
+from costmodel.estimation.serving.figures import FIGURES, deployment_of, figures, limits_of
+from costmodel.estimation.serving.inputs import errors_and_prices, inputs_of
+from costmodel.estimation.serving.notes import notes_of, title_of
+from costmodel.foundation import rendering
+from costmodel.foundation.errors import InputError, MissingFactError, unknown
+from costmodel.foundation.ranges import DEFAULT_LEVEL
+from costmodel.foundation.tables import fingerprint
+from costmodel.serving.load.served import serve
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from costmodel.estimation.serving.figures import Figures
+    from costmodel.estimation.serving.scenario import Serving
+    from costmodel.foundation.units import Quantity
+    from costmodel.serving.step.replica import Replica
+
+    Array = NDArray[np.float64]
+
+_REASON_WIDTH = 32
+
+
+class TokensPerSecond(NamedTuple):
+    """Throughput [token/s]."""
+
+    input: Quantity
+    """Prompt tokens of all requests, cached ones included."""
+    output: Quantity
+    """Output tokens of all requests."""
+    per_gpu: Quantity
+    """Output tokens per accelerator, idle ones included."""
+    per_user: Quantity
+    """Output tokens of one request while it is decoded, 1 / TPOT."""
+
+
+class CostPerMillionTokens(NamedTuple):
+    """Cost of a million tokens [USD]; None for cached input without cached tokens."""
+
+    input: Quantity
+    """Prompt tokens that are not cached."""
+    cached_input: Quantity | None
+    """Cached prompt tokens."""
+    output: Quantity
+    """Output tokens."""
+    blended: Quantity
+    """All tokens of the requests."""
+
+
+class ServingEstimate(rendering.Shown):
+    """The figures of a serving scenario; `cm.estimate` returns it."""
+
+    def __init__(self, scenario: Serving) -> None:
+        self.scenario = scenario
+        model = model_of(scenario)
+        self.layout: Replica = replica_of(scenario, model)
+        recipe = engine_recipe(scenario)
+        served, spreads = serve(model, scenario.cluster, self.layout, recipe)
+        self.recipe = recipe
+        self.inputs = inputs_of(scenario, spreads, recipe)
+        self.deployment = deployment_of(scenario, served, model.requests)
+        self._limits = limits_of(self.deployment)
+        self._point: Figures = figures(self.deployment, self._limits, *errors_and_prices(self.inputs, 1, 0))
+
+    @property
+    def tokens_per_second(self) -> TokensPerSecond:
+        """Throughput: input, output, per GPU and per user."""
+        return TokensPerSecond(
+            self.quantity("input_tokens_per_second"),
+            self.quantity("output_tokens_per_second"),
+            self.quantity("tokens_per_second_per_gpu"),
+            self.quantity("tokens_per_second_per_user"),
+        )
+
+    @property
+    def cost_per_million_tokens(self) -> CostPerMillionTokens:
+        """Cost of a million tokens: input, cached input, output and blended."""
+        cached = self.quantity("cached_input_cost") if "cached_input_cost" in self._point else None
+        return CostPerMillionTokens(
+            self.quantity("input_cost"), cached, self.quantity("output_cost"), self.quantity("blended_cost")
+        )
+
+    @property
+    def ttft(self) -> Quantity:
+        """Mean time to the first token, waiting included."""
+        return self.quantity("ttft")
+
+    @property
+    def tpot(self) -> Quantity:
+        """Mean time per output token after the first."""
+        return self.quantity("tpot")
+
+    @property
+    def max_batch(self) -> int:
+        """Largest number of concurrent requests of a replica."""
+        return int(self.value("max_batch"))
+
+    @property
+    def gpus_needed(self) -> int:
+        """Accelerators that the load needs within its targets, in replicas of the same layout."""
+        return int(self.value("gpus_needed"))
+
+    @property
+    def energy_per_token(self) -> Quantity:
+        """Energy of the facility per output token, server and idle accelerators included."""
+        return self.quantity("energy_per_token")
+
+    def value(self, name: str) -> float:
+        """Return a figure in SI units; costs of tokens are for a million.
+
+        Parameters
+        ----------
+        name : str
+            A key of `FIGURES`, such as "output_cost".
+
+        Raises
+        ------
+        MissingFactError
+            If the figure is not known, with the reason.
+        """
+        value = self._figure(name, self._point)
+        return float(value[0])
+
+    def quantity(self, name: str) -> Quantity:
+        """Return a figure as a pint Quantity.
+
+        Parameters
+        ----------
+        name : str
+            A key of `FIGURES`, such as "output_cost".
+        """
+        from costmodel.foundation.units import quantity
+
+        return quantity(self.value(name), FIGURES[name].unit, FIGURES[name].shown)
+
+    def interval(self, name: str, level: float = DEFAULT_LEVEL) -> tuple[Quantity, Quantity]:
+        """Return the ends of the central interval of a figure.
+
+        Parameters
+        ----------
+        name : str
+            A key of `FIGURES`, such as "output_cost".
+        level : float
+            Probability inside the interval, between 0 and 1 [1].
+        """
+        from costmodel.foundation.units import quantity
+
+        low, high = self.bounds(name, level)
+        return quantity(low, FIGURES[name].unit, FIGURES[name].shown), quantity(
+            high, FIGURES[name].unit, FIGURES[name].shown
+        )
+
+    def bounds(self, name: str, level: float = DEFAULT_LEVEL) -> tuple[float, float]:
+        """Return the ends of the central interval in SI units; infinite where the load exceeds the capacity.
+
+        Parameters
+        ----------
+        name : str
+            A key of `FIGURES`, such as "output_cost".
+        level : float
+            Probability inside the interval, between 0 and 1 [1].
+        """
+        check_level(level)
+        ends = [(1 - level) / 2, (1 + level) / 2]
+        low, high = np.quantile(self.draws(name), ends, method="inverted_cdf")
+        return float(low), float(high)
+
+    def draws(self, name: str) -> Array:
+        """Return random draws of a figure in SI units.
+
+        Parameters
+        ----------
+        name : str
+            A key of `FIGURES`, such as "output_cost".
+        """
+        return self._figure(name, self._sample)
+
+    def rows(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
+        """Return one row per figure: quantity, value, low, high, unit, level, note; None for what is not known.
+
+        Parameters
+        ----------
+        level : float
+            Probability inside the interval, between 0 and 1 [1].
+        """
+        from costmodel.foundation.units import SI_FACTOR
+
+        rows = []
+        for name, value in self._point.items():
+            output = FIGURES[name]
+            factor = SI_FACTOR[output.unit] / SI_FACTOR[output.shown]
+            unit = output.rendered if "per M" in output.rendered else "" if output.shown == "1" else output.shown
+            numbers: list[float | None] = [None, None, None]
+            if not isinstance(value, Missing) and not np.isinf(value[0]):
+                ends = (float(value[0]), *self.bounds(name, level))
+                numbers = [end * factor if np.isfinite(end) else None for end in ends]
+            shown = dict(zip(("value", "low", "high"), numbers, strict=True))
+            rows.append({"quantity": name, **shown, "unit": unit, "level": level, "note": self._note(name)})
+        return rows
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return `rows()` as a pandas DataFrame, indexed by quantity."""
+        return rendering.data_frame(self.rows(), "quantity")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data: figures, layout, inputs with their sources, scenario, version and seed."""
+        listed = {}
+        for name, entry in self.inputs.items():
+            if isinstance(entry.figure, Missing):
+                continue
+            value, spread, provenance = entry.figure
+            ends = None if spread is None else [spread.quantile(0.1), spread.quantile(0.9)]
+            listed[name] = {"value": value, "unit": entry.unit, "interval": ends, **provenance._asdict()}
+        return {
+            **self._stamp(),
+            "scenario": self.scenario.to_data(),
+            "layout": {**self.layout._asdict(), "replicas": self.deployment.replicas},
+            "recipe": self.recipe.name,
+            "figures": {row.pop("quantity"): row for row in self.rows()},
+            "inputs": listed,
+            "notes": self.notes(),
+        }
+
+    def notes(self) -> list[str]:
+        """Return the notes below the table: layout, engine, targets, assumptions and sources."""
+        return notes_of(self.scenario, self.deployment, self.recipe, self.inputs, self._point)
+
+    def _figure(self, name: str, values: Figures) -> Array:
+        if name not in FIGURES:
+            raise InputError(unknown("figure", name, FIGURES))
+        value = values.get(name, Missing("no prompt tokens are cached"))
+        if isinstance(value, Missing):
+            raise MissingFactError(f"{name} is not known: {value.reason}")
+        if np.isinf(value).all():
+            raise MissingFactError(f"{name} is not known: {self._note(name)}")
+        return value
+
+    def _note(self, name: str) -> str:
+        value = self._point.get(name)
+        if isinstance(value, Missing):
+            return value.reason
+        if value is not None and np.isinf(value[0]):
+            return "the requests exceed the capacity of the cluster, so that they wait without limit"
+        return ""
+
+    @cached_property
+    def _sample(self) -> Figures:
+        drawn = errors_and_prices(self.inputs, DRAWS, self.scenario.seed)
+        return figures(self.deployment, self._limits, *drawn)
+
+    def _stamp(self) -> dict[str, Any]:
+        return {"version": __version__, "data_hash": fingerprint(), "seed": self.scenario.seed}
+
+    def _title(self) -> str:
+        return "\n".join(textwrap.wrap(title_of(self.scenario), rendering.WIDTH))
+
+    def _cells(self) -> list[dict[str, str]]:
+        rows: list[dict[str, str]] = []
+        given: set[str] = set()
+        for name in self._point:
+            output = FIGURES[name]
+            if note := self._note(name):
+                if note in given:
+                    rows.append({"": output.title, "value": "not known", "80 % interval": "as above"})
+                    continue
+                given.add(note)
+                first, *rest = textwrap.wrap(note, _REASON_WIDTH)
+                rows.append({"": output.title, "value": "not known", "80 % interval": first})
+                rows += [{"": "", "value": "", "80 % interval": line} for line in rest]
+                continue
+            low, high = self.bounds(name)
+            between = "exact" if low == high else _range(_shown(name, low), _shown(name, high))
+            rows.append({"": output.title, "value": _shown(name, self.value(name)), "80 % interval": between})
+        return rows
+
+    def _footer(self) -> str:
+        stamp = "costmodel {version}, data {data_hash}, seed {seed}".format(**self._stamp())
+        return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in [*self.notes(), stamp])
+
+
+def _range(low: str, high: str) -> str:
+    """Return two amounts, with their unit once if it is the same."""
+    value, _, unit = low.partition(" ")
+    return f"{value if unit and high.endswith(f' {unit}') else low} to {high}"
+
+
+def _shown(name: str, value: float) -> str:
+    if np.isinf(value):
+        return "no limit"
+    rendered = FIGURES[name].rendered
+    if rendered == "ms":
+        return f"{rendering.number(value * 1e3)} ms"
+    if rendered.startswith("USD per"):
+        return f"{rendering.number(value)} $/Mtok"
+    return f"{value:,.0f}" if rendered == "count" else rendering.amount(value, rendered)

@@ -1,0 +1,112 @@
+"""Title and notes of a serving estimate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from costmodel.estimation.chain import Missing
+from costmodel.foundation.ranges import Range, middle
+from costmodel.foundation.rendering import number
+from costmodel.serving.calibration.constants import Stack, default_constants, recipe_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from costmodel.estimation.serving.figures import Deployment, Figures
+    from costmodel.estimation.serving.inputs import Named
+    from costmodel.estimation.serving.scenario import Serving
+    from costmodel.serving.engine.recipes import Recipe
+
+
+def title_of(serving: Serving) -> str:
+    """Return the title of an estimate: model, requests, load and cluster.
+
+    Parameters
+    ----------
+    serving : Serving
+    """
+    lengths = f"{_length(serving.input_tokens)} input and {_length(serving.output_tokens)} output tokens"
+    if serving.users is not None:
+        load = f"{_count(serving.users)} users at {_count(serving.tokens_per_second_per_user or 0.0)} tokens/s"
+    elif serving.concurrency is not None:
+        load = f"{_count(serving.concurrency)} requests at a time"
+    else:
+        load = f"{_count(serving.requests_per_second or 0.0)} requests/s"
+    name = f"{serving.name}: " if serving.name else ""
+    cluster = f"{serving.cluster.count:,} × {serving.cluster.accelerator.name}"
+    return f"{name}{serving.architecture.name}, {lengths}, {load}, {cluster}"
+
+
+def notes_of(
+    serving: Serving, deployment: Deployment, recipe: Recipe, inputs: Mapping[str, Named], point: Figures
+) -> list[str]:
+    """Return the notes of an estimate.
+
+    Parameters
+    ----------
+    serving : Serving
+    deployment : Deployment
+    recipe : Recipe
+        Engine and its settings.
+    inputs : mapping of Named
+        Uncertain inputs by name.
+    point : mapping
+        Figures by name.
+    """
+    lines = [_layout(deployment), _engine(serving, recipe), *_targets(deployment, point)]
+    if serving.utilization is None:
+        lines.append("costs are at this load around the clock; set utilization for its mean over the billed time")
+    lines.append("input and output are billed by their time on the replica; they add up to the cost of a request")
+    price = inputs["prices.price"].figure
+    if not isinstance(price, Missing) and price.provenance.caution:
+        lines.append(price.provenance.caution)
+    if not isinstance(price, Missing) and price.provenance.as_of:
+        lines.append(f"price of {price.provenance.as_of}: {number(price.value)} USD per GPU-hour")
+    longest = middle(serving.input_tokens) + middle(serving.output_tokens)
+    context = serving.architecture.context_length
+    if context is not None and longest > context:
+        lines.append(f"requests of {longest:,.0f} tokens are longer than the {context:,} tokens of the model's config")
+    return lines
+
+
+def _layout(deployment: Deployment) -> str:
+    layout, replicas = deployment.served.layout, deployment.replicas
+    parts = [f"tensor {layout.tensor}"] if layout.tensor > 1 or layout.pipeline == 1 else []
+    parts += [f"pipeline {layout.pipeline}"] if layout.pipeline > 1 else []
+    parts += ["data-parallel attention"] if layout.data_parallel_attention else []
+    idle = deployment.accelerators - replicas * layout.accelerators
+    rest = f"; {idle} idle GPUs are billed" if idle else ""
+    return f"layout: {replicas:,} replica{'' if replicas == 1 else 's'} of {', '.join(parts)}{rest}"
+
+
+def _engine(serving: Serving, recipe: Recipe) -> str:
+    card = serving.cluster.accelerator
+    measured = default_constants().seen
+    stack = Stack(card.name, card.vendor, card.generation, recipe)
+    if card.generation not in measured.generations:
+        return f"engine: {recipe.name}; no accelerator of this generation was measured, so that intervals are wide"
+    if recipe_key(stack) not in measured.recipes:
+        return f"engine: {recipe.name}; no measurements of it on {card.vendor}, so that intervals are wide"
+    return f"engine: {recipe.name}, measured on {card.vendor}"
+
+
+def _targets(deployment: Deployment, point: Figures) -> list[str]:
+    lines = []
+    for name, target in (("ttft", deployment.ttft), ("tpot", deployment.tpot)):
+        value = point[name]
+        if target is not None and not isinstance(value, Missing) and value[0] > target * (1 + 1e-9):
+            lines.append(f"target missed: {name} is {value[0] * 1e3:,.4g} ms, above {target * 1e3:,.4g} ms")
+    needed = point["gpus_needed"]
+    if not isinstance(needed, Missing) and needed[0] > deployment.accelerators:
+        lines.append(
+            f"the load needs {needed[0]:,.0f} GPUs within its targets; the cluster has {deployment.accelerators:,}"
+        )
+    return lines
+
+
+def _length(length: float | Range) -> str:
+    return _count(middle(length)) + (" (median)" if isinstance(length, Range) else "")
+
+
+def _count(value: float) -> str:
+    return f"{value:,.6g}"
