@@ -258,8 +258,8 @@ def api_models(provider: str | None = None) -> list[str]:
 
     Examples
     --------
-    >>> api_models("xai")[:3]
-    ['grok-4.20', 'grok-4.20-0309', 'grok-4.20-multi-agent']
+    >>> api_models("xai")[:2]
+    ['grok-4.20', 'grok-4.20-0309']
     """
     models = _by_model().things
     if provider is None:
