@@ -66,7 +66,7 @@ def test_served_tokens_reduce_model_size(bought):
     "wrong", [{"served_tokens": 1e12}, {"served_tokens": -1}, {"served_tokens": 1, "serving_mfu": 2}]
 )
 def test_served_tokens_need_serving_mfu(wrong):
-    with pytest.raises(cm.InputError, match="`serving_mfu` above 0"):
+    with pytest.raises(cm.InputError, match=r"`serving_mfu` above 0|served_tokens: must be a number in token"):
         allocate(LAW, RUN, 1e6, **wrong)
 
 
@@ -206,3 +206,36 @@ def test_the_smallest_size_of_the_search_can_limit_the_size(monkeypatch):
     assert best.size_limit == "smallest size" and "the smallest size tried, 1e+10 parameters" in best.size_reason
     monkeypatch.setattr(allocation, "SIZES", (1e8, 2e12))
     assert allocate(LAW, RUN, 1e4).size_limit == "loss"
+
+
+SERVING = cm.Serving(
+    architecture="llama-3.1-8b",
+    cluster=cm.Cluster("H100-SXM", 8),
+    precision="fp8",
+    input_tokens=1000,
+    output_tokens=500,
+    concurrency=512,
+    utilization=0.5,
+    prices=cm.Rental(price=2.5),
+)
+
+
+def test_served_tokens_are_priced_by_the_serving_model(bought):
+    best = allocate(LAW, RUN, 1e6, served_tokens="10T", serving=SERVING)
+    assert best.parameters < bought.parameters
+    price = cm.estimate(SERVING.replace({"architecture": best.architecture})).value("full_load_cost") / 0.5
+    assert best.serving_cost == pytest.approx(1e7 * price)
+    assert best.lifetime_cost == pytest.approx(1e6, rel=1e-6)
+    assert "training and serving: 1.00 M$" in str(best)
+    assert best.to_dict()["serving_cost"] == best.serving_cost
+
+
+def test_more_served_tokens_make_the_model_smaller_and_trained_longer(bought):
+    few, many = (allocate(LAW, RUN, 1e6, served_tokens=tokens, serving=SERVING) for tokens in (1e11, 3e13))
+    assert bought.parameters >= few.parameters > many.parameters
+    assert few.tokens_per_parameter < many.tokens_per_parameter
+
+
+def test_a_scenario_and_an_mfu_of_serving_exclude_each_other():
+    with pytest.raises(cm.InputError, match="exclude each other"):
+        allocate(LAW, RUN, 1e6, served_tokens=1, serving_mfu=0.3, serving=SERVING)

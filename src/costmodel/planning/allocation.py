@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import Field
 
@@ -13,9 +13,11 @@ from costmodel.architecture.specification import Architecture
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError
-from costmodel.foundation.fields import Dollars
+from costmodel.foundation.fields import MOST, Dollars, Measure
+from costmodel.foundation.ranges import middle
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import constant
+from costmodel.market.dated import MILLION
 from costmodel.planning.root_finding import known_value
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from costmodel.estimation.scenario import Scenario
+    from costmodel.estimation.serving.scenario import Serving
 
 SIZES = (1e7, 2e12)
 """Smallest and largest model of the search [1]."""
@@ -46,6 +49,7 @@ PROBE = 1e9
 """Tokens of the run that gives the cost per token: with a given batch size, cost is proportional to tokens [token]."""
 
 
+ServedTokens: TypeAlias = Annotated[float, Measure("token", 0.0, MOST, uncertain=False)]
 SizeLimit = Literal[
     "loss", "given", "smallest size", "largest size", "feasible sizes", "most_tokens", "tokens_per_parameter"
 ]
@@ -53,7 +57,29 @@ SizeLimit = Literal[
 
 
 class _Budget(Spec):
-    budget: Dollars = Field(description="Limit of the training cost [USD].")
+    budget: Dollars = Field(description="Limit of the cost of training, and of serving if tokens are served [USD].")
+    served_tokens: ServedTokens = Field(default=0.0, description="Tokens that the budget must also serve [token].")
+
+
+class _Serving(NamedTuple):
+    """Tokens to serve, and how they are priced: by the serving model, or by an MFU."""
+
+    tokens: float
+    scenario: Serving | None
+    mfu: float | None
+
+    def cost(self, result: Estimate) -> float:
+        """Return the cost of serving the model of an estimate [USD]."""
+        architecture = result.scenario.architecture
+        if not self.tokens:
+            return 0.0
+        if self.scenario is not None:
+            served = estimate(self.scenario.replace({"architecture": architecture}))
+            busy = 1.0 if self.scenario.utilization is None else middle(self.scenario.utilization)
+            return self.tokens * served.value("full_load_cost") / busy / MILLION
+        per_second = known_value(result, "cost") / known_value(result, "gpu_hours")
+        flops = FLOPS_SERVED * architecture.parameters.active * self.tokens / (self.mfu or 1.0)
+        return float(flops / result.scenario.cluster.accelerator.peak() * per_second)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +105,8 @@ class Allocation:
     the cluster), "most_tokens" (the budget ends at the available tokens), or "tokens_per_parameter"."""
     size_reason: str = ""
     """Why the size is limited, where the law does not limit it."""
+    serving_cost: float = 0.0
+    """Cost of the served tokens, in the budget beside the training cost [USD]."""
     sizes_within_loss: tuple[float, float] | None = None
     """Smallest and largest number of parameters with a loss within 0.1 % of the least, at equal cost [1]; None if the
     size is given."""
@@ -116,6 +144,11 @@ class Allocation:
         return {"tokens": (few, many), "loss": (self.loss * math.exp(best), self.loss * math.exp(worst))}
 
     @property
+    def lifetime_cost(self) -> float:
+        """Cost of training and of serving [USD]."""
+        return known_value(self.estimate, "cost") + self.serving_cost
+
+    @property
     def tokens_per_parameter(self) -> float:
         """Tokens per parameter [1]."""
         return self.tokens / self.parameters
@@ -128,6 +161,8 @@ class Allocation:
             "tokens_per_parameter": self.tokens_per_parameter,
             "loss": self.loss,
             "cost": known_value(self.estimate, "cost"),
+            "serving_cost": self.serving_cost,
+            "lifetime_cost": self.lifetime_cost,
             "note": self.estimate.note("cost"),
             "limit": self.limit,
             "size_limit": self.size_limit,
@@ -147,18 +182,18 @@ class Allocation:
             for name, ends in ranges.items()
             if ends is not None
         ]
-        table = rendering.text(
-            [
-                {
-                    "parameters": rendering.amount(self.parameters, ""),
-                    "tokens": rendering.amount(self.tokens, "token"),
-                    "tokens per parameter": rendering.number(self.tokens_per_parameter),
-                    "loss": f"{self.loss:.4f} nat/token",
-                    "cost": rendering.amount(known_value(self.estimate, "cost"), "USD"),
-                    "limited by": self.limit,
-                }
-            ]
-        )
+        row = {
+            "parameters": rendering.amount(self.parameters, ""),
+            "tokens": rendering.amount(self.tokens, "token"),
+            "tokens per parameter": rendering.number(self.tokens_per_parameter),
+            "loss": f"{self.loss:.4f} nat/token",
+            "cost": rendering.amount(known_value(self.estimate, "cost"), "USD"),
+            "limited by": self.limit,
+        }
+        table = rendering.text([row])
+        if self.serving_cost:
+            serving, total = (rendering.amount(usd, "USD") for usd in (self.serving_cost, self.lifetime_cost))
+            lines.insert(0, f"serving: {serving}; training and serving: {total}")
         if self.size_limit not in {"loss", "given"}:
             limit = f"the law does not limit the size: {self.size_reason}"
             lines = [*textwrap.wrap(limit, rendering.WIDTH, subsequent_indent="  "), *lines]
@@ -174,8 +209,9 @@ def allocate(
     parameters: float | None = None,
     most_tokens: float | None = None,
     tokens_per_parameter: float | None = None,
-    served_tokens: float = 0.0,
+    served_tokens: float | str = 0.0,
     serving_mfu: float | None = None,
+    serving: Serving | None = None,
 ) -> Allocation:
     """Return the model size and the tokens of least loss for a training budget.
 
@@ -199,10 +235,15 @@ def allocate(
         Available tokens; default: no limit [token].
     tokens_per_parameter : float, optional
         Least ratio, for models trained beyond the compute optimum [1].
-    served_tokens : float
-        Tokens that the budget must also serve, on the same accelerators at their price [token].
+    served_tokens : float or str
+        Input and output tokens over the life of the model, which the budget must also serve [token].
     serving_mfu : float, optional
-        MFU of serving, with 2 FLOPs per parameter and token; needed with `served_tokens` [1].
+        MFU of serving on the same accelerators at their price, with 2 FLOPs per parameter and token [1]. Needed with
+        `served_tokens`, or `serving`.
+    serving : Serving, optional
+        Scenario that prices the served tokens, instead of `serving_mfu`: its architecture is replaced by each size. The
+        price is that of replicas at full load within the targets, over the `utilization`. A size that does not fit on
+        its cluster is infeasible.
 
     Raises
     ------
@@ -224,13 +265,9 @@ def allocate(
     """
     if len(scenario.recipes) > 1:
         raise InputError(f"scenario: allocate needs one recipe; got {len(scenario.recipes)}")
-    if not 0 <= served_tokens < math.inf or (served_tokens > 0 and not 0 < (serving_mfu or 0.0) <= 1):
-        raise InputError(
-            "`served_tokens` must be at least 0 and needs a `serving_mfu` above 0 and at most 1; "
-            f"got {served_tokens!r} and {serving_mfu!r}"
-        )
-    served = served_tokens / serving_mfu if serving_mfu else 0.0
-    dollars = float(_Budget(budget=budget).budget)
+    given = _Budget(budget=budget, served_tokens=served_tokens)
+    dollars, served = float(given.budget), _Serving(float(given.served_tokens), serving, serving_mfu)
+    _check_serving(served)
     reasons: list[str] = []
     best = None
     if parameters is not None:
@@ -267,7 +304,7 @@ def _best(
     law: Any,
     scenario: Scenario,
     dollars: float,
-    served: float,
+    served: _Serving,
     limits: tuple[float | None, float | None],
     reasons: list[str],
 ) -> Allocation | None:
@@ -370,7 +407,7 @@ def _near(
     scenario: Scenario,
     dollars: float,
     size: float,
-    served: float,
+    served: _Serving,
     limits: tuple[float | None, float | None],
 ) -> Allocation | None:
     """Return the allocation of the feasible shape nearest below a size, then above it; None if there is none."""
@@ -383,11 +420,8 @@ def _near(
     return None
 
 
-def _paid(scenario: Scenario, dollars: float, size: float, served: float, reasons: list[str]) -> _Paid | None:
-    """Return the tokens that a budget pays for with a size; None, with an entry in `reasons`, if it is infeasible.
-
-    `served` is the number of tokens to serve over the MFU of serving.
-    """
+def _paid(scenario: Scenario, dollars: float, size: float, served: _Serving, reasons: list[str]) -> _Paid | None:
+    """Return the tokens that a budget pays for with a size; None, with an entry in `reasons`, if it is infeasible."""
     try:
         architecture = Architecture.sized(size)
         probe = scenario.replace({"architecture": architecture, "recipe.tokens": PROBE})
@@ -395,7 +429,7 @@ def _paid(scenario: Scenario, dollars: float, size: float, served: float, reason
         passes = 1 if scenario.recipes[0].batch_size is not None else 2  # the default batch size depends on the tokens
         for _ in range(passes):
             trial = estimate(probe)
-            serving = _serving(trial, served)
+            serving = served.cost(trial)
             if dollars <= serving:
                 raise InputError(f"serving {size:.3g} parameters costs more than the budget")
             rate = known_value(trial, "cost") / tokens
@@ -414,16 +448,18 @@ def _allocation(law: Any, paid: _Paid, most_tokens: float | None) -> Allocation:
         tokens, limit = most_tokens, "tokens"
         run = run.replace({"recipe.tokens": tokens})
     loss = _loss(law, paid.parameters, tokens)
-    return Allocation(run.architecture, paid.parameters, tokens, loss, run, law, limit)
+    return Allocation(run.architecture, paid.parameters, tokens, loss, run, law, limit, serving_cost=paid.serving)
 
 
-def _serving(result: Estimate, served: float) -> float:
-    """Return the cost of serving on the accelerators of an estimate, at their price [USD]."""
-    if not served:
-        return 0.0
-    per_second = known_value(result, "cost") / known_value(result, "gpu_hours")
-    flops = FLOPS_SERVED * result.scenario.architecture.parameters.active * served
-    return float(flops / result.scenario.cluster.accelerator.peak() * per_second)
+def _check_serving(served: _Serving) -> None:
+    """Raise `InputError` if served tokens have no price, or two."""
+    if served.scenario is not None and served.mfu is not None:
+        raise InputError("`serving_mfu` and `serving` exclude each other; leave one out")
+    if served.tokens and served.scenario is None and not 0 < (served.mfu or 0.0) <= 1:
+        raise InputError(
+            "`served_tokens` needs a `serving` scenario, or a `serving_mfu` above 0 and at most 1; "
+            f"got {served.tokens:g} tokens and {served.mfu!r}"
+        )
 
 
 def _loss(law: Any, parameters: float, tokens: float) -> float:

@@ -13,6 +13,44 @@ API = cm.HostedAPI(name="API", usd_per_million_input=0.2, usd_per_million_output
 H100 = cm.SelfHosted(name="H100", gpus_per_replica=1, requests_per_second=6.938, usd_per_gpu_hour=2.5)
 
 
+SERVING = cm.Serving(
+    architecture="llama-3.1-8b",
+    cluster=cm.Cluster("H100-SXM", 1),
+    input_tokens=1,
+    output_tokens=1,
+    concurrency=1,
+    prices=cm.Rental(price=2.5),
+)
+
+
+def test_the_serving_model_gives_the_throughput_of_a_replica():
+    workload = WORKLOAD.replace({"requests_per_month": 3e7})
+    result = cm.compare_serving(workload, [API, cm.SelfHosted(serving=SERVING)])
+    own = result["llama-3.1-8b on H100-SXM"]
+    assert own.reserved_usd == pytest.approx(own.gpus * 2.5 * 730.5)
+    needed = SERVING.replace(
+        {
+            "input_tokens": 1000,
+            "output_tokens": 1000,
+            "concurrency": None,
+            "requests_per_second": 2 * workload.requests_per_second / own.gpus / 0.8,
+        }
+    )
+    load = cm.estimate(needed).value("load")  # of the peak over the allowed load, if whole replicas are rounded
+    assert load <= 1 and own.utilization <= 0.8 / 2
+    assert own.usd_per_month_interval[0] < own.usd_per_month <= own.usd_per_month_interval[1]
+    assert "output tokens/s per replica of 1 at its peak" in own.note
+
+
+def test_latency_targets_need_more_accelerators_or_cannot_be_met():
+    workload = WORKLOAD.replace({"requests_per_month": 3e8})
+    targets = (None, 0.02, 0.001)
+    options = [cm.SelfHosted(name=str(target), serving=SERVING.replace({"target_tpot": target})) for target in targets]
+    result = cm.compare_serving(workload, options)
+    assert result["0.02"].gpus > result["None"].gpus
+    assert "tpot is" in result["0.001"].missing and "above the target of 1 ms" in result["0.001"].missing
+
+
 def test_usage_is_proportional_to_the_requests_and_reservation_is_not():
     result = cm.compare_serving(WORKLOAD, [API, H100])
     api, own = result["API"], result["H100"]
@@ -113,7 +151,9 @@ def test_wrong_arguments_are_refused(arguments, problem):
         (cm.HostedAPI, "model: give a model"),
         (lambda: cm.HostedAPI(usd_per_million_input=1), "go together"),
         (lambda: cm.HostedAPI(usd_per_million_input=1, usd_per_million_output=1, batch=True), "batch has no effect"),
-        (lambda: cm.SelfHosted(name="a", gpus_per_replica=1), "either requests_per_second or output_tokens_per_second"),
+        (lambda: cm.SelfHosted(name="a", gpus_per_replica=1), "give one of serving, requests_per_second and"),
+        (lambda: cm.SelfHosted(requests_per_second=1), "name and gpus_per_replica are needed"),
+        (lambda: cm.SelfHosted(serving=SERVING, spread=0.1), "serving is given, so spread has no effect"),
         (lambda: H100.replace({"owned": {"purchase_price": 1, "life": 1, "operating_cost": 0}}), "exclude each other"),
     ],
 )

@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.comparison.serving.arithmetic import Reserved
 from costmodel.comparison.serving.options import HostedAPI, SelfHosted
+from costmodel.comparison.serving.replicas import Replicas, drawn, replicas_of
 from costmodel.comparison.serving.result import Ends, OptionCost, ServingComparison
-from costmodel.comparison.serving.workload import HOURS_PER_MONTH, SECONDS_PER_MONTH, ServingWorkload
+from costmodel.comparison.serving.workload import SECONDS_PER_MONTH, ServingWorkload
 from costmodel.foundation.errors import InputError, MissingFactError
-from costmodel.foundation.ranges import Range, draws, middle
+from costmodel.foundation.ranges import middle
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
-
-DRAWS = 10_000
-"""Random draws of the workload, the throughputs and the prices [1]."""
 
 
 class Priced(NamedTuple):
@@ -29,19 +27,21 @@ class Priced(NamedTuple):
     option: HostedAPI | SelfHosted
     usd_per_request: float | None
     """Price of a request of an API [USD]."""
+    replicas: Replicas | None
+    """Throughput and price of self-hosted replicas."""
     reserved: Reserved | None
-    """Replicas at the middle of their ranges."""
+    """Replicas at the medians."""
     drawn: Reserved | None
     """Replicas as draws."""
     note: str
     missing: str
     """Reason why there is no price."""
 
-    def cost(self, requests: Any, drawn: bool = False) -> Any:
+    def cost(self, requests: Any, sampled: bool = False) -> Any:
         """Return the cost per month [USD], or None if there is no price."""
         if self.usd_per_request is not None:
             return self.usd_per_request * requests
-        replicas = self.drawn if drawn else self.reserved
+        replicas = self.drawn if sampled else self.reserved
         return None if replicas is None else replicas.cost(requests)
 
 
@@ -96,7 +96,7 @@ def compare_serving(
     priced = [_priced(option, workload, seed) for option in options]
     base = _baseline(priced, baseline)
     volume = middle(workload.requests_per_month)
-    requests = _drawn("serving.requests_per_month", workload.requests_per_month, seed)
+    requests = drawn("serving.requests_per_month", workload.requests_per_month, seed)
     costs = {each.option.title: _cost(each, base, workload, volume, requests) for each in priced}
     functions = {each.option.title: each.cost for each in priced}
     return ServingComparison(workload, costs, functions, None if base is None else base.option.title, seed)
@@ -143,31 +143,15 @@ def _check(workload: object, options: object) -> None:
 
 def _priced(option: HostedAPI | SelfHosted, workload: ServingWorkload, seed: int) -> Priced:
     """Return the prices of an option, or the reason why there is none."""
-    if isinstance(option, HostedAPI):
-        try:
+    try:
+        if isinstance(option, HostedAPI):
             bill = option.bill(workload)
-        except MissingFactError as error:
-            return Priced(option, None, None, None, "", str(error))
-        return Priced(option, bill.usd_per_request, None, None, bill.note, "")
-    price = option.hourly_price
-    if price is None:
-        return Priced(
-            option, None, None, None, option.note, "no price of an accelerator: give usd_per_gpu_hour or owned"
-        )
-    served = option.capacity(workload) * option.allowed_load / workload.peak_to_mean * SECONDS_PER_MONTH
-    hours = option.gpus_per_replica * HOURS_PER_MONTH
-    factor = option.throughput_range
-    speeds = 1.0 if factor is None else _drawn(f"serving.{option.title}.throughput", factor, seed)
-    prices = _drawn(f"serving.{option.title}.price", price, seed)
-    rest = (option.fixed_usd_per_month, option.spare_replicas)
-    at = Reserved(hours * middle(price), served, *rest)
-    return Priced(option, None, at, Reserved(hours * prices, served * speeds, *rest), option.note, "")
-
-
-def _drawn(key: str, value: float | Range, seed: int) -> Array:
-    import numpy as np
-
-    return draws(key, value, DRAWS, seed) if isinstance(value, Range) else np.full(DRAWS, value)
+            return Priced(option, bill.usd_per_request, None, None, None, bill.note, "")
+        replicas = replicas_of(option, workload, seed)
+    except MissingFactError as error:
+        return Priced(option, None, None, None, None, "", str(error))
+    at, draws = (replicas.reserved(option, workload, drawn=each) for each in (False, True))
+    return Priced(option, None, replicas, at, draws, replicas.note, "")
 
 
 def _baseline(priced: list[Priced], name: str | None) -> Priced | None:
@@ -191,19 +175,19 @@ def _cost(each: Priced, base: Priced | None, workload: ServingWorkload, volume: 
     monthly = float(each.cost(volume))
     blank = blank._replace(
         usd_per_month=monthly,
-        usd_per_month_interval=_ends(each.cost(requests, drawn=True)),
+        usd_per_month_interval=_ends(each.cost(requests, sampled=True)),
         usd_per_million_tokens=monthly / (volume * workload.tokens) * 1e6,
         usd_per_request=monthly / volume,
     )
-    if not isinstance(option, SelfHosted) or each.reserved is None or each.drawn is None:
+    if each.replicas is None or each.reserved is None:
         return blank._replace(usage_usd=monthly, reserved_usd=0.0)
     replicas = float(each.reserved.replicas(volume))
-    capacity = option.capacity(workload) * SECONDS_PER_MONTH
+    capacity = each.replicas.capacity * SECONDS_PER_MONTH
     found = blank._replace(
         usage_usd=0.0,
         reserved_usd=monthly,
         replicas=int(replicas),
-        gpus=int(replicas) * option.gpus_per_replica,
+        gpus=int(replicas) * each.replicas.gpus,
         utilization=volume / (replicas * capacity),
     )
     return found if base is None else _with_break_even(found, each, base, capacity, requests)
@@ -213,15 +197,14 @@ def _with_break_even(found: OptionCost, each: Priced, base: Priced, capacity: fl
     """Return the figures with the volume and the load from which the replicas cost less than the baseline."""
     import numpy as np
 
-    usd, at, drawn = base.usd_per_request, each.reserved, each.drawn
-    if usd is None or at is None or drawn is None or usd == 0:
+    usd, at, sampled = base.usd_per_request, each.reserved, each.drawn
+    if not usd or at is None or sampled is None or each.replicas is None:
         return found
-    own = drawn.cost(requests)
-    faster = np.asarray(drawn.requests_per_replica) / np.asarray(at.requests_per_replica)
-    loads = own / (usd * drawn.replicas(requests) * capacity * faster)
+    own = sampled.cost(requests)
+    loads = own / (usd * sampled.replicas(requests) * capacity / each.replicas.slowness_draws)
     return found._replace(
         break_even_requests=float(at.break_even(usd)),
-        break_even_interval=_ends(drawn.break_even(usd)),
+        break_even_interval=_ends(sampled.break_even(usd)),
         always_below_requests=float(at.always_below(usd)),
         break_even_utilization=(found.usd_per_month or 0.0) / (usd * (found.replicas or 1) * capacity),
         break_even_utilization_interval=_ends(loads),

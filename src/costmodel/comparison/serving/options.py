@@ -1,13 +1,15 @@
 """Ways to serve a model: an API that bills tokens, or accelerators that are rented or owned and billed by the hour."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from costmodel.comparison.serving.workload import HOURS_PER_MONTH, ServingWorkload, Share
+from costmodel.estimation.serving.scenario import Serving
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.fields import Count, Date, Measure, PricePerGPUHour
-from costmodel.foundation.ranges import Interval, Range, between, normal_quantile
+from costmodel.foundation.ranges import Range
 from costmodel.foundation.specs import Spec
 from costmodel.market.api_prices import LONG_PROMPT, APIPrice, api_price
 
@@ -26,6 +28,17 @@ TokenRate: TypeAlias = Annotated[float, Measure("token/s", 0.0, 1e12, open_low=T
 Spread: TypeAlias = Annotated[float, Measure("1", 0.0, 3.0, uncertain=False)]
 Load: TypeAlias = Annotated[float, Measure("1", 0.0, 1.0, open_low=True, uncertain=False)]
 Years: TypeAlias = Annotated[float, Measure("year", 0.0, 100.0, open_low=True, uncertain=False)]
+
+
+_LOADS = ("concurrency", "requests_per_second", "users")
+
+
+def _with_requests(scenario: object) -> object:
+    """Return the data of a scenario with requests and a load if it has none: those of a workload replace them."""
+    if not isinstance(scenario, Mapping):
+        return scenario
+    load = {} if any(name in scenario for name in _LOADS) else {"concurrency": 1}
+    return {"input_tokens": 1, "output_tokens": 1, **load, **scenario}
 
 
 class Bill(NamedTuple):
@@ -193,6 +206,8 @@ class OwnedGPU(Spec):
 class SelfHosted(Spec):
     """Replicas of a model on accelerators that are billed by the hour, whether they serve or not.
 
+    The throughput of a replica is measured, or that of a `Serving` scenario within its latency targets.
+
     Examples
     --------
     >>> option = SelfHosted(name="8B on H100", gpus_per_replica=1, requests_per_second=6.938, usd_per_gpu_hour=2.5)
@@ -205,8 +220,9 @@ class SelfHosted(Spec):
         def __init__(
             self,
             *,
-            name: str,
-            gpus_per_replica: CountLike,
+            name: str = ...,
+            serving: Serving | dict[str, object] | None = ...,
+            gpus_per_replica: CountLike | None = ...,
             requests_per_second: NumberLike | None = ...,
             output_tokens_per_second: NumberLike | None = ...,
             spread: NumberLike = ...,
@@ -219,8 +235,15 @@ class SelfHosted(Spec):
         ) -> None: ...
 
     kind: Literal["self_hosted"] = Field(default="self_hosted", description="Kind of the option.")
-    name: str = Field(description="Name in tables.")
-    gpus_per_replica: Count = Field(description="Accelerators of a replica [1].")
+    name: str = Field(default="", description="Name in tables; default: that of the serving scenario.")
+    serving: Annotated[Serving | None, BeforeValidator(_with_requests)] = Field(
+        default=None,
+        description="Scenario from which a replica and its throughput follow, with the price of its accelerators. Its "
+        "requests and their load are those of the workload, at the peak; its latency targets hold.",
+    )
+    gpus_per_replica: Count | None = Field(
+        default=None, description="Accelerators of a replica [1]; given with its throughput."
+    )
     requests_per_second: RequestRate | None = Field(
         default=None, description="Requests that a replica can serve per second within the latency targets [1]."
     )
@@ -248,8 +271,14 @@ class SelfHosted(Spec):
     @model_validator(mode="after")
     def _check(self) -> Self:
         problems = []
-        if (self.requests_per_second is None) == (self.output_tokens_per_second is None):
-            problems.append("give either requests_per_second or output_tokens_per_second of a replica")
+        rates = (self.serving, self.requests_per_second, self.output_tokens_per_second)
+        if sum(rate is not None for rate in rates) != 1:
+            problems.append("give one of serving, requests_per_second and output_tokens_per_second of a replica")
+        elif self.serving is None and (self.gpus_per_replica is None or not self.name):
+            problems.append("name and gpus_per_replica are needed with the throughput of a replica")
+        unused = {"gpus_per_replica", "spread"} & self.model_fields_set
+        if self.serving is not None and unused:
+            problems.append(f"serving is given, so {', '.join(sorted(unused))} has no effect; leave one out")
         if self.usd_per_gpu_hour is not None and self.owned is not None:
             problems.append("usd_per_gpu_hour and owned exclude each other; leave one out")
         if problems:
@@ -259,34 +288,17 @@ class SelfHosted(Spec):
     @property
     def title(self) -> str:
         """Name in tables."""
-        return self.name
-
-    def capacity(self, workload: ServingWorkload) -> float:
-        """Return the requests that a replica can serve per second [1].
-
-        Parameters
-        ----------
-        workload : ServingWorkload
-            Tokens of a request.
-        """
-        if self.requests_per_second is not None:
-            return self.requests_per_second
-        return (self.output_tokens_per_second or 0.0) / workload.output_tokens
+        if self.serving is None or self.name:
+            return self.name
+        precision = f" {self.serving.precision}" if self.serving.precision else ""
+        return self.serving.name or (
+            f"{self.serving.architecture.name}{precision} on {self.serving.cluster.accelerator.name}"
+        )
 
     @property
     def hourly_price(self) -> float | Range | None:
-        """Price of an hour of an accelerator [USD]; None if it is not known."""
+        """Given price of an hour of an accelerator [USD]; None if it is not given."""
         return self.usd_per_gpu_hour if self.owned is None else self.owned.usd_per_hour
-
-    @property
-    def throughput_range(self) -> Interval | None:
-        """Throughput over its best guess, as a range [1]; None if it is known."""
-        if not self.spread:
-            return None
-        import math
-
-        factor = math.exp(self.spread * normal_quantile(0.9))
-        return between(1 / factor, factor).settled("lognormal")
 
 
 Option: TypeAlias = Annotated[HostedAPI | SelfHosted, Field(discriminator="kind")]
