@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from costmodel.planning.allocation import allocate
     from costmodel.planning.limits import largest_micro_batch, largest_model, longest_sequence
     from costmodel.planning.offers import hosted_offers
+    from costmodel.planning.serving_size import size_serving
     from costmodel.planning.solving import solve
     from costmodel.planning.sweep import sweep
     from costmodel.planning.what_fits import what_fits
@@ -167,6 +168,7 @@ _HOMES = {
     "scaling_law": "scaling.laws.presets",
     "scaling_laws": "scaling.laws.presets",
     "search_layouts": "training.layouts.search",
+    "size_serving": "planning.serving_size",
     "solve": "planning.solving",
     "step_time": "training.layouts.step_time",
     "sweep": "planning.sweep",
@@ -261,6 +263,7 @@ __all__ = [
     "scaling_law",
     "scaling_laws",
     "search_layouts",
+    "size_serving",
     "solve",
     "step_time",
     "sweep",

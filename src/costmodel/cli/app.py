@@ -21,6 +21,7 @@ from costmodel.cli.prices import prices
 from costmodel.cli.projecting import claims, projection
 from costmodel.cli.refitting import refit
 from costmodel.cli.runs import runs
+from costmodel.cli.serving import serve
 from costmodel.cli.sweeping import sweep
 from costmodel.cli.validating import validate
 from costmodel.foundation.errors import CostModelError, InputError
@@ -39,6 +40,12 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     finetune: (
         "finetune llama-3.1-8b --method qlora --tokens 20M --gpu RTX-4090",
         "finetune llama-3.1-70b --method lora --tokens 20M",
+    ),
+    serve: (
+        "serve llama-3.1-70b --gpu H100-SXM --gpus 8 --precision fp8 --concurrency 64",
+        "serve llama-3.1-70b --gpu H100-SXM --gpus 8 --requests-per-second 5 --set cached_share=0.5",
+        "serve llama-3.1-70b --users 200 --rate 20 --size",
+        "serve serving.toml --set cluster.count=16",
     ),
     budget: ("budget project.toml --output budget.xlsx",),
     compare: ("compare run.toml other_run.toml",),

@@ -17,6 +17,7 @@ from costmodel.report.plot_layouts import breakdown, layouts, memory, scaling
 from costmodel.report.plot_projection import decomposition, projection, rental_prices
 from costmodel.report.plot_runs import claimed_against_estimated, runs
 from costmodel.report.plot_scaling import bootstrap_cloud, isoflops, scaling_fit
+from costmodel.report.plot_serving import serving_curve
 from costmodel.report.plot_serving_costs import serving_costs
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ __all__ = [
     "scaling_fit",
     "sensitivity",
     "serving_costs",
+    "serving_curve",
     "sweep",
 ]
 

@@ -12,6 +12,7 @@ from costmodel._version import __version__
 from costmodel.estimation.chain import Missing
 from costmodel.estimation.results import DRAWS, check_level
 from costmodel.estimation.serving.checks import engine_recipe, model_of, replica_of
+from costmodel.estimation.serving.curves import ServingCurve, load_curve, speed_curve
 from costmodel.estimation.serving.figures import FIGURES, deployment_of, figures, limits_of
 from costmodel.estimation.serving.inputs import errors_and_prices, inputs_of
 from costmodel.estimation.serving.notes import notes_of, title_of
@@ -189,6 +190,34 @@ class ServingEstimate(rendering.Shown):
         """
         return self._figure(name, self._sample)
 
+    def time_bounds(self) -> tuple[float, float]:
+        """Return the 80 % interval of measured over predicted times per token [1]."""
+        return self._error_bounds("time_factor")
+
+    def ttft_bounds(self) -> tuple[float, float]:
+        """Return the 80 % interval of measured over predicted times to the first token [1]."""
+        return self._error_bounds("ttft_factor")
+
+    def speed_curve(self, points: int = 200) -> ServingCurve:
+        """Return throughput per GPU, speed per user, latency and cost over the number of requests at a time.
+
+        Parameters
+        ----------
+        points : int
+            Number of points [1].
+        """
+        return speed_curve(self.deployment, self._price(), points)
+
+    def load_curve(self, points: int = 200) -> ServingCurve:
+        """Return latency and cost over the requests per second, at random times, up to 98 % of the capacity.
+
+        Parameters
+        ----------
+        points : int
+            Number of points [1].
+        """
+        return load_curve(self.deployment, self._price(), points)
+
     def rows(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
         """Return one row per figure: quantity, value, low, high, unit, level, note; None for what is not known.
 
@@ -248,6 +277,16 @@ class ServingEstimate(rendering.Shown):
         if np.isinf(value).all():
             raise MissingFactError(f"{name} is not known: {self._note(name)}")
         return value
+
+    def _error_bounds(self, name: str) -> tuple[float, float]:
+        figure = self.inputs[name].figure
+        if isinstance(figure, Missing) or figure.spread is None:
+            return 1.0, 1.0
+        return figure.spread.quantile(0.1), figure.spread.quantile(0.9)
+
+    def _price(self) -> float | None:
+        figure = self.inputs["prices.price"].figure
+        return None if isinstance(figure, Missing) else figure.value
 
     def _note(self, name: str) -> str:
         value = self._point.get(name)

@@ -223,7 +223,7 @@ def _capacity(deployment: Deployment, limits: Limits, errors: Errors, prices: Pr
     tpot = None if deployment.tpot is None else deployment.tpot / errors.time
     most = np.broadcast_to(limits.within(ttft, tpot), errors.time.shape)
     if len(most) == 1 and not most[0]:
-        missing = Missing(_out_of_reach(deployment, limits))
+        missing = Missing(out_of_reach(deployment, limits))
         return {"gpus_needed": missing, "full_load_cost": missing}
     served, size = deployment.served, deployment.served.layout.accelerators
     with np.errstate(divide="ignore"):
@@ -240,8 +240,15 @@ def _capacity(deployment: Deployment, limits: Limits, errors: Errors, prices: Pr
     return {"gpus_needed": replicas * size, "full_load_cost": full}
 
 
-def _out_of_reach(deployment: Deployment, limits: Limits) -> str:
-    """Return which target a replica misses at its lowest load."""
+def out_of_reach(deployment: Deployment, limits: Limits) -> str:
+    """Return which target a replica misses at its lowest load.
+
+    Parameters
+    ----------
+    deployment : Deployment
+    limits : Limits
+        Latencies of a replica by its load.
+    """
     for name, values, target in (("ttft", limits.ttft, deployment.ttft), ("tpot", limits.tpot, deployment.tpot)):
         if target is not None and values[0] > target:
             return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.foundation.ranges import Range, Samples
@@ -82,6 +83,7 @@ def requests_of(input_tokens: float | Range, output_tokens: float | Range, cache
     )
 
 
+@lru_cache(maxsize=1024)
 def mean_work(
     architecture: Architecture, stored: Format, cache_precision: str, replica: Replica, requests: Requests
 ) -> Work:

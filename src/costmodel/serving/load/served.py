@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.foundation.arrays import largest
@@ -227,6 +228,7 @@ def most_sequences(model: Model, cluster: Cluster, layout: Replica) -> int:
     return min(math.floor(fits), MOST_SEQUENCES * ranks)
 
 
+@lru_cache(maxsize=1024)
 def memory_of(model: Model, layout: Replica) -> tuple[float, float]:
     """Return the weights, and the KV cache per sequence, on all accelerators of a replica [byte].
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ALLOWED_LOAD = 0.85
 """Largest share of the capacity for which requests at a rate are planned [1]; beyond it, waiting grows fast."""
-_LOADS = 400
+_LOADS = 120
 """Loads at which latencies are computed to find the largest one within targets."""
 
 

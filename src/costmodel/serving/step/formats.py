@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.architecture.listing import weights_by_part
@@ -126,6 +127,7 @@ def cache_value_bytes(precision: str) -> float:
     return CACHE_BYTES[precision]
 
 
+@lru_cache(maxsize=256)
 def has_experts(architecture: Architecture) -> bool:
     """Return whether an architecture has routed experts.
 

@@ -1,0 +1,83 @@
+"""Plots of serving: throughput per GPU against speed per user, and cost or latency against load."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from costmodel.estimation.serving.estimate import ServingEstimate
+from costmodel.foundation.errors import InputError, unknown
+from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+Show = Literal["speed", "cost", "ttft"]
+_SHOWN = ("speed", "cost", "ttft")
+
+
+def serving_curve(
+    estimates: ServingEstimate | Sequence[ServingEstimate], show: Show = "speed", ax: Axes | None = None
+) -> Axes:
+    """Draw serving over its load, with 80 % intervals: dotted lines, or bands of the latency or of the capacity.
+
+    Parameters
+    ----------
+    estimates : ServingEstimate or sequence
+        Estimates to compare.
+    show : {"speed", "cost", "ttft"}
+        Output per GPU against output per user, over the number of requests at a time; or the cost of a million tokens,
+        or the time to the first token, over the requests per second.
+    ax : Axes, optional
+        Axes to draw in; default: new ones.
+
+    Raises
+    ------
+    InputError
+        If there is no such plot, or nothing to draw.
+    """
+    if show not in _SHOWN:
+        raise InputError(f"show: {unknown('plot', show, _SHOWN)}")
+    drawn = [estimates] if isinstance(estimates, ServingEstimate) else list(estimates)
+    if not drawn:
+        raise InputError("estimates: need at least one estimate; got none")
+    axes = axes_for(ax)
+    for index, estimate in enumerate(drawn):
+        _draw(axes, estimate, show, COLORS[index % len(COLORS)])
+    if show == "speed":
+        axes.set_xlabel("output per user (tokens/s)")
+        axes.set_ylabel("output per GPU (tokens/s)")
+    else:
+        axes.set_xlabel("requests per second")
+        axes.set_ylabel("USD per million tokens" if show == "cost" else "time to first token (s)")
+    logarithmic(axes, "x", decades=False)
+    logarithmic(axes, "y", decades=False)
+    legend_above(axes, columns=2)
+    return axes
+
+
+def _draw(axes: Axes, estimate: ServingEstimate, show: Show, color: str) -> None:
+    low, high = estimate.time_bounds() if show != "ttft" else estimate.ttft_bounds()
+    scenario = estimate.scenario
+    cluster = f"{scenario.cluster.count} × {scenario.cluster.accelerator.name}"
+    weights = f", {scenario.precision}" if scenario.precision else ""
+    label = scenario.name or f"{scenario.architecture.name}{weights}, {cluster}"
+    if show == "speed":
+        curve = estimate.speed_curve()
+        speed, rate = curve.tokens_per_second_per_user, curve.tokens_per_second_per_gpu
+        axes.plot(speed, rate, color=color, label=label)
+        for factor in (low, high):
+            axes.plot(speed / factor, rate / factor, color=color, linewidth=0.8, linestyle=":")
+        point = estimate.value("tokens_per_second_per_user"), estimate.value("tokens_per_second_per_gpu")
+    else:
+        curve = estimate.load_curve()
+        values = curve.cost if show == "cost" else curve.ttft
+        axes.plot(curve.requests_per_second, values, color=color, label=label)
+        if show == "ttft":
+            axes.fill_between(curve.requests_per_second, values * low, values * high, color=color, alpha=0.15)
+        else:
+            slow = curve.requests_per_second[-1] / high, curve.requests_per_second[-1] / low
+            axes.axvspan(*slow, color=color, alpha=0.15)
+        return
+    axes.plot(*point, marker="o", color=color)
