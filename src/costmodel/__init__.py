@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from costmodel.report import plot
     from costmodel.scaling.fitting.fit import fit_scaling_law
     from costmodel.scaling.laws.presets import scaling_law, scaling_laws
+    from costmodel.serving.calibration.own_rows import calibrate_serving
     from costmodel.serving.generation import generation
     from costmodel.training.calibration.calibrate import calibrate
     from costmodel.training.jobs.goodput import Reliability
@@ -135,6 +136,7 @@ _HOMES = {
     "beta": "foundation.ranges",
     "between": "foundation.ranges",
     "calibrate": "training.calibration.calibrate",
+    "calibrate_serving": "serving.calibration.own_rows",
     "check_claim": "claims.check",
     "compare": "estimation.comparison",
     "compare_serving": "comparison.serving.compare",
@@ -230,6 +232,7 @@ __all__ = [
     "beta",
     "between",
     "calibrate",
+    "calibrate_serving",
     "check_claim",
     "compare",
     "compare_serving",

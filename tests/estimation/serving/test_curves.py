@@ -40,6 +40,19 @@ def test_the_curve_over_the_rate_passes_through_the_estimate():
     assert curve.cost * curve.requests_per_second * 1500 / 1e6 == pytest.approx(np.full(1000, reserved))
 
 
+def test_a_measured_stack_shifts_estimate_and_curves():
+    plain, slow = estimate(), estimate(time_factor=1.25, ttft_factor=2.0)
+    assert slow.value("tpot") == pytest.approx(1.25 * plain.value("tpot"))
+    assert slow.value("ttft") == pytest.approx(2 * plain.value("ttft"))
+    assert slow.bounds("tpot") == pytest.approx([slow.value("tpot")] * 2)
+    for name, factor in (("tpot", 1.25), ("ttft", 2.0), ("requests_per_second", 0.8), ("cost", 1.25)):
+        shifted, central = (getattr(each.speed_curve(20), name) for each in (slow, plain))
+        assert shifted == pytest.approx(factor * central), name
+    rated = estimate(requests_per_second=8, time_factor=1.25)
+    curve = rated.load_curve(1000)
+    assert np.interp(8, curve.requests_per_second, curve.tpot) == pytest.approx(rated.value("tpot"), rel=1e-2)
+
+
 def test_without_a_price_costs_are_not_numbers():
     card = cm.Accelerator("New", bf16=900, memory=96, memory_bandwidth=4000)
     result = cm.estimate(cm.Serving("llama-3.1-8b", cm.Cluster(card, 1), concurrency=2, **LENGTHS))

@@ -22,6 +22,13 @@ def slower(factor, rows=1):
     return as_table("own", [{**ROW, "tokens_per_second": rate / factor}] * rows)
 
 
+def test_the_interval_holds_the_factor_and_its_spread():
+    own = calibrate_serving(slower(1.5))
+    interval = own.interval.settled("lognormal")
+    assert interval.median() == pytest.approx(own.factor)
+    assert math.log(interval.quantile(0.9) / own.factor) == pytest.approx(1.2816 * own.spread, rel=1e-3)
+
+
 def test_a_row_as_predicted_changes_nothing_but_the_spread():
     own = calibrate_serving(slower(1.0))
     assert own.factor == pytest.approx(1) and own.rows == 1

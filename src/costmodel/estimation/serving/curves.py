@@ -8,7 +8,7 @@ import numpy as np
 
 from costmodel.estimation.serving.figures import MILLION, SECONDS_PER_HOUR
 from costmodel.foundation.errors import InputError
-from costmodel.serving.load.steady import closed_loop, open_loop
+from costmodel.serving.load.steady import Steady, closed_loop, open_loop
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +44,16 @@ class ServingCurve(NamedTuple):
     """Cost of a million tokens, input and output [USD]; not a number without a price."""
 
 
-def speed_curve(deployment: Deployment, price: float | None, points: int = 200) -> ServingCurve:
+class Factors(NamedTuple):
+    """Factors on predicted times."""
+
+    time: float = 1.0
+    """Factor on times per token [1]."""
+    first: float = 1.0
+    """Factor on times to the first token [1]."""
+
+
+def speed_curve(deployment: Deployment, price: float | None, points: int, factors: Factors) -> ServingCurve:
     """Return the curve over the number of requests in the batch, from one per replica to the most.
 
     Parameters
@@ -55,21 +64,15 @@ def speed_curve(deployment: Deployment, price: float | None, points: int = 200) 
         Price of a GPU-hour [USD/hour].
     points : int
         Number of points.
+    factors : Factors
+        Factors on predicted times.
     """
     check_points(points)
     batch = np.geomspace(1.0, deployment.served.most, points)
-    steady = closed_loop(deployment.served, batch)
-    return _curve(
-        deployment,
-        price,
-        batch,
-        np.asarray(steady.requests_per_second),
-        np.asarray(steady.ttft),
-        np.asarray(steady.tpot),
-    )
+    return _curve(deployment, price, closed_loop(deployment.served, batch), factors)
 
 
-def load_curve(deployment: Deployment, price: float | None, points: int = 200) -> ServingCurve:
+def load_curve(deployment: Deployment, price: float | None, points: int, factors: Factors) -> ServingCurve:
     """Return the curve over the requests that arrive per second, up to 98 % of the capacity.
 
     Parameters
@@ -80,11 +83,12 @@ def load_curve(deployment: Deployment, price: float | None, points: int = 200) -
         Price of a GPU-hour [USD/hour].
     points : int
         Number of points.
+    factors : Factors
+        Factors on predicted times.
     """
     check_points(points)
     rates = np.linspace(LOWEST_LOAD, HIGHEST_LOAD, points) * deployment.served.capacity
-    steady = open_loop(deployment.served, rates)
-    return _curve(deployment, price, np.asarray(steady.batch), rates, np.asarray(steady.ttft), np.asarray(steady.tpot))
+    return _curve(deployment, price, open_loop(deployment.served, rates), factors)
 
 
 def check_points(points: int) -> None:
@@ -98,21 +102,20 @@ def check_points(points: int) -> None:
         raise InputError(f"points: must be a whole number, at least 2; got {points!r}")
 
 
-def _curve(
-    deployment: Deployment, price: float | None, batch: Array, rates: Array, ttft: Array, tpot: Array
-) -> ServingCurve:
-    """Return the curve of a cluster from figures of a replica."""
+def _curve(deployment: Deployment, price: float | None, steady: Steady, factors: Factors) -> ServingCurve:
+    """Return the curve of a cluster from steady states of a replica."""
     requests, replicas = deployment.requests, deployment.replicas
-    cluster = rates * replicas
+    cluster = np.asarray(steady.requests_per_second) * replicas / factors.time
     tokens = cluster * (requests.input_tokens + requests.output_tokens)
     second = (np.nan if price is None else price) * deployment.accelerators / SECONDS_PER_HOUR
+    tpot = np.asarray(steady.tpot) * factors.time
     return ServingCurve(
-        requests=batch * replicas,
+        requests=np.asarray(steady.batch) * replicas,
         requests_per_second=cluster,
-        load=rates / deployment.served.capacity,
+        load=np.asarray(steady.load),
         tokens_per_second_per_gpu=cluster * requests.output_tokens / deployment.accelerators,
         tokens_per_second_per_user=1 / tpot,
-        ttft=ttft,
+        ttft=np.asarray(steady.ttft) * factors.first,
         tpot=tpot,
         cost=second / tokens * MILLION,
     )

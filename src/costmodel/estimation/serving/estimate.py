@@ -12,7 +12,7 @@ from costmodel._version import __version__
 from costmodel.estimation.chain import Missing
 from costmodel.estimation.results import DRAWS, check_level
 from costmodel.estimation.serving.checks import engine_recipe, model_of, replica_of
-from costmodel.estimation.serving.curves import ServingCurve, load_curve, speed_curve
+from costmodel.estimation.serving.curves import Factors, ServingCurve, load_curve, speed_curve
 from costmodel.estimation.serving.figures import FIGURES, deployment_of, figures, limits_of
 from costmodel.estimation.serving.inputs import errors_and_prices, inputs_of
 from costmodel.estimation.serving.notes import notes_of, title_of
@@ -191,11 +191,11 @@ class ServingEstimate(rendering.Shown):
         return self._figure(name, self._sample)
 
     def time_bounds(self) -> tuple[float, float]:
-        """Return the 80 % interval of measured over predicted times per token [1]."""
+        """Return the 80 % interval of the time per token over its central value [1]."""
         return self._error_bounds("time_factor")
 
     def ttft_bounds(self) -> tuple[float, float]:
-        """Return the 80 % interval of measured over predicted times to the first token [1]."""
+        """Return the 80 % interval of the time to the first token over its central value [1]."""
         return self._error_bounds("ttft_factor")
 
     def speed_curve(self, points: int = 200) -> ServingCurve:
@@ -206,7 +206,7 @@ class ServingEstimate(rendering.Shown):
         points : int
             Number of points [1].
         """
-        return speed_curve(self.deployment, self._price(), points)
+        return speed_curve(self.deployment, self._price(), points, self._factors())
 
     def load_curve(self, points: int = 200) -> ServingCurve:
         """Return latency and cost over the requests per second, at random times, up to 98 % of the capacity.
@@ -216,7 +216,7 @@ class ServingEstimate(rendering.Shown):
         points : int
             Number of points [1].
         """
-        return load_curve(self.deployment, self._price(), points)
+        return load_curve(self.deployment, self._price(), points, self._factors())
 
     def rows(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
         """Return one row per figure: quantity, value, low, high, unit, level, note; None for what is not known.
@@ -278,11 +278,15 @@ class ServingEstimate(rendering.Shown):
             raise MissingFactError(f"{name} is not known: {self._note(name)}")
         return value
 
+    def _factors(self) -> Factors:
+        point, _ = errors_and_prices(self.inputs, 1, 0)
+        return Factors(float(point.time[0]), float(point.first[0]))
+
     def _error_bounds(self, name: str) -> tuple[float, float]:
         figure = self.inputs[name].figure
         if isinstance(figure, Missing) or figure.spread is None:
             return 1.0, 1.0
-        return figure.spread.quantile(0.1), figure.spread.quantile(0.9)
+        return figure.spread.quantile(0.1) / figure.value, figure.spread.quantile(0.9) / figure.value
 
     def _price(self) -> float | None:
         figure = self.inputs["prices.price"].figure

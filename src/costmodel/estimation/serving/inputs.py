@@ -59,12 +59,20 @@ def inputs_of(serving: Serving, spreads: Spreads, recipe: Recipe) -> dict[str, N
         if given_power is not None
         else (lambda: power_at_load(card, 1.0, "at the TDP"), lambda: power_at_load(card, 0.0, "server alone"))
     )
+    time, first = serving.time_factor, serving.ttft_factor
     energy = 0.0 if given_power is not None else spreads.energy
     utilization = serving.utilization
     price = serving.prices.figure
     return {
-        "time_factor": Named(_error(spreads.time, _TIME, f"factor on times per token of {stack}"), "1"),
-        "ttft_factor": Named(_error(spreads.first, _FIRST, f"factor on times to the first token of {stack}"), "1"),
+        "time_factor": Named(
+            _error(spreads.time, _TIME, f"factor on times per token of {stack}") if time is None else _given(time), "1"
+        ),
+        "ttft_factor": Named(
+            _error(spreads.first, _FIRST, f"factor on times to the first token of {stack}")
+            if first is None
+            else _given(first),
+            "1",
+        ),
         "energy_factor": Named(_error(energy, _ENERGY, f"factor on energy per token of {card.generation}"), "1"),
         "prices.price": Named(
             _looked_up(lambda: price(card.name, serving.cluster.count, serving.cluster.node_size)), "USD/hour"

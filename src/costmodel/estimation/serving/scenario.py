@@ -28,6 +28,7 @@ OpenShare = Annotated[float, Measure("1", 0.0, 1.0, open_low=True, open_high=Tru
 Requests = Annotated[float, Measure("1", 1.0, 1e9, uncertain=False)]
 RequestRate = Annotated[float, Measure("1", 0.0, 1e9, open_low=True, uncertain=False)]
 TokenRate = Annotated[float, Measure("token/s", 0.0, 1e9, open_low=True, uncertain=False)]
+Factor = Annotated[float | Range, Measure("1", 0.0, 100.0, open_low=True)]
 Latency = Annotated[float, Measure("s", 0.0, 1e6, open_low=True, uncertain=False)]
 
 
@@ -80,6 +81,8 @@ class Serving(Spec):
             acceptance: NumberLike | None = ...,
             draft_time: NumberLike | None = ...,
             gpu_memory_utilization: NumberLike = ...,
+            time_factor: RangeLike | None = ...,
+            ttft_factor: RangeLike | None = ...,
             prices: Rental | Mapping[str, object] = ...,
             name: str = ...,
             seed: CountLike = ...,
@@ -155,6 +158,16 @@ class Serving(Spec):
     )
     gpu_memory_utilization: Share = Field(
         default=MEMORY_SHARE, description="Share of the memory for weights and KV cache [1]."
+    )
+    time_factor: Factor | None = Field(
+        default=None,
+        description="Measured over predicted times per token of your stack [1], such as the interval that "
+        "`calibrate_serving` returns. Default: 1, with the error of the model.",
+    )
+    ttft_factor: Factor | None = Field(
+        default=None,
+        description="Measured over predicted times to the first token of your stack [1]. Default: 1, with the error of "
+        "the model.",
     )
     prices: Rental = Field(
         default=Rental(), description="Price of a GPU-hour: given, or looked up by provider and day."

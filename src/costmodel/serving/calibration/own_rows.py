@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from costmodel.foundation.columns import as_table
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.ranges import DEFAULT_LEVEL, Interval, between, normal_quantile
+from costmodel.foundation.tables import Table
 from costmodel.serving.calibration.constants import default_constants
 from costmodel.serving.calibration.measured import READER
 from costmodel.serving.step.timing import time_per_token
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from costmodel.foundation.tables import Table
     from costmodel.serving.calibration.constants import ServingConstants
     from costmodel.serving.calibration.measured import Measured
 
@@ -28,14 +30,24 @@ class Correction(NamedTuple):
     rows: int
     """Number of measured rows [1]."""
 
+    @property
+    def interval(self) -> Interval:
+        """The factor with its spread, as 80 % interval: the `time_factor` of a serving scenario."""
+        end = math.exp(normal_quantile((1 + DEFAULT_LEVEL) / 2) * self.spread)
+        return between(self.factor / end, self.factor * end, shape="lognormal")
 
-def calibrate_serving(rows: Table, constants: ServingConstants | None = None) -> Correction:
+
+def calibrate_serving(
+    rows: Iterable[Mapping[str, Any]] | Table, constants: ServingConstants | None = None
+) -> Correction:
     """Return the correction of predicted times per token by measured rows of one stack.
 
     Parameters
     ----------
-    rows : Table
-        Rows of one model, accelerator and engine, with the columns of `costmodel.serving.calibration.columns.SERVED`.
+    rows : iterable of Mapping, or Table
+        Rows of one model, accelerator and engine: model, precision, accelerator, count, concurrency, prompt_length,
+        output_length [token], engine, recipe and tokens_per_second of the output [token/s], among other columns of
+        `costmodel.serving.calibration.columns.SERVED`.
     constants : ServingConstants, optional
         Constants of the serving model; default `default_constants()`.
 
@@ -43,8 +55,18 @@ def calibrate_serving(rows: Table, constants: ServingConstants | None = None) ->
     ------
     InputError
         If a row cannot be read, or there is none; the message lists all problems.
+
+    Examples
+    --------
+    >>> own = {
+    ...     "model": "llama-3.1-8b", "precision": "bf16", "accelerator": "H100-SXM", "count": 1, "concurrency": 64,
+    ...     "prompt_length": 1000, "output_length": 500, "engine": "vllm", "recipe": "default",
+    ...     "tokens_per_second": 3000,
+    ... }
+    >>> calibrate_serving([own]).factor > 1  # slower than predicted
+    True
     """
-    read = READER.rows(rows)
+    read = READER.rows(rows if isinstance(rows, Table) else as_table("rows", rows))
     problems = [f"{row.id}: {problem}" for row in read if row.value is None for problem in row.problems]
     if problems or not read:
         raise InputError(problems or ["rows: need at least one measured row; got none"])
