@@ -118,6 +118,18 @@ def test_forward_flops_equal_the_reference(model_type, name, flops, golden):
         ("esm", "EsmModel", {"vocab_size": 33, "is_folding_model": True}, "is_folding_model"),
         ("longformer", "LongformerModel", {"attention_window": [8]}, "attention_window: must be a number above 0, or"),
         ("marian", "MarianModel", {"decoder_vocab_size": 7}, "decoder_vocab_size: 7 is not vocab_size"),
+        (
+            "moonshine",
+            "MoonshineModel",
+            {"decoder_num_attention_heads": 4},
+            "decoder_num_attention_heads: the reference",
+        ),
+        (
+            "moonshine",
+            "MoonshineModel",
+            {"decoder_num_key_value_heads": 1},
+            "only equal ones are read; got 8 and 1, and",
+        ),
         ("mvp", "MvpModel", {"use_prompt": True}, "use_prompt"),
         ("nystromformer", "NystromformerModel", {"num_landmarks": 8}, "num_landmarks"),
         ("xlm-roberta", "XLMRobertaForCausalLM", {"add_cross_attention": True}, "add_cross_attention"),

@@ -252,8 +252,10 @@ def test_feature_maps_of_linear_attention_work_on_each_head():
         ("zamba", {"tie_word_embeddings": False}, "tie_word_embeddings: only true"),
         ("xlstm", {"embedding_dim": 64}, "embedding_dim: must be"),
         ("zaya", {"num_experts_per_tok": 2}, "num_experts_per_tok: only 1"),
+        ("recurrent_gemma", {"intermediate_size": 1}, "intermediate_size: must be a whole number from 2"),
         ("deepseek_v4", {"n_shared_experts": 2}, "n_shared_experts: only 1"),
         ("mimo_v2_flash", {"swa_head_dim": 64}, "swa_head_dim: must be 192"),
+        ("unlimited_ocr_text", {"num_attention_heads": 20}, "head_dim: only hidden size / heads, 64, is read; got 128"),
         ("mistral_large4_text", {"kv_source_layers": [0, 0]}, "kv_source_layers: only layers with their own"),
     ],
 )

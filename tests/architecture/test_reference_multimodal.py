@@ -186,6 +186,8 @@ def test_a_contradiction_about_the_head_is_refused_where_the_top_level_says_noth
         ("shieldgemma2", {"tie_word_embeddings": False}, "tie_word_embeddings: only true is read"),
         ("minicpmv4_6", {"merge_kernel_size": [4, 2]}, "merge_kernel_size: only .2, 2. is read"),
         ("minimax_m3_vl", {"merged_hidden_size": 5}, "merged_hidden_size: 5 is not that of the text"),
+        ("granite_speech", {"window_size": 4, "downsample_rate": 5}, "window_size: 4 is less than downsample_rate, 5"),
+        ("gemma3", {"tie_word_embeddings": None}, "tie_word_embeddings: must be true or false; got null"),
     ],
 )
 def test_values_that_the_reference_ignores_are_refused(model_type, changes, message):

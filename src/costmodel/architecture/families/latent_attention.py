@@ -123,8 +123,11 @@ def _kinds(config: Config, family: Latent, depth: int) -> list[str]:
         return (config.names("layer_types", depth, family.kinds) if family.kinds else None) or [usual] * depth
     indexed, slides = config.flag("use_dsa", default=True), config.flag("use_sliding_window", default=True)
     listed = config.names("layer_types", depth, family.kinds)
-    listed = listed or [SLIDING if slides and family.slides(index) else usual for index in range(depth)]
-    return [FULL if kind == INDEXED and not indexed else kind for kind in listed]
+    kinds = listed or [SLIDING if slides and family.slides(index) else usual for index in range(depth)]
+    if not indexed:
+        return [FULL if kind == INDEXED else kind for kind in kinds]
+    older = config.value("per_layer_config") is None or config.value("use_dsa") is not None
+    return [INDEXED if kind == FULL and older else kind for kind in kinds]  # older configs call all of them full
 
 
 def by_frequency(config: Config, depth: int) -> list[bool]:

@@ -78,6 +78,12 @@ def _moonshine(config: Config) -> Architecture:
         depth = read_depth(config, f"{side}_num_hidden_layers", default=6)
         also: tuple[Block, ...] = (cross_attention(mixer),) if decodes else ()
         layers.append(Layer(mixer=mixer, feed_forward=block, also=also, norms=3 if decodes else 2, count=depth))
+    encoder, decoder = (layer.mixer for layer in layers)
+    config.require(
+        (encoder.heads, encoder.kv_heads) == (decoder.heads, decoder.kv_heads),
+        "decoder_num_attention_heads: the reference gives the decoder the heads and KV heads of the encoder; only "
+        f"equal ones are read; got {decoder.heads} and {decoder.kv_heads}, and {encoder.heads} and {encoder.kv_heads}",
+    )
     samples: tuple[Block, ...] = (
         Convolution(inputs=1, outputs=width, kernel=127, bias=False, places_per_token=6),
         Convolution(inputs=width, outputs=2 * width, kernel=7, places_per_token=2),

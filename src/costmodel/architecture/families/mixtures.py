@@ -203,6 +203,17 @@ def _privacy_attention(config: Config, width: int, layers: list[Attention], slid
     return by_layer(lambda layer: layer.replace(window=2 * layer.window) if layer.window else layer, layers)
 
 
+def _divided_attention(config: Config, width: int, layers: list[Attention], sliding: list[bool]) -> list[Attention]:
+    """Return attention whose heads divide the hidden size; the reference takes no other `head_dim`."""
+    first = layers[0]
+    config.require(width % first.heads == 0, f"num_attention_heads: {first.heads} does not divide the width {width}")
+    config.require(
+        first.head_width == max(width // first.heads, 1),
+        f"head_dim: only hidden size / heads, {width // first.heads}, is read; got {first.head_width}",
+    )
+    return layers
+
+
 _ROUTED = ("n_routed_experts", "num_local_experts", "num_experts")
 _GLM = Routing(
     128,
@@ -471,9 +482,9 @@ FAMILIES: dict[str, Mixture] = {
             first_key="",
             groups=True,
         ),
-        head_width=128,
         window=128,
         slides=everywhere,
+        change=_divided_attention,
     ),
 }
 """Families by `model_type`."""

@@ -25,7 +25,7 @@ def _falcon(config: Config) -> Architecture:
     kv_heads = grouped_kv_heads if new else (1 if multi_query else heads)
     mixer = Attention(heads=heads, kv_heads=kv_heads, head_width=head_width, qkv_bias=bias, output_bias=bias)
     block = FeedForward(inner_width=config.optional("ffn_hidden_size") or 4 * width, gated=False, bias=bias)
-    two_norms = (new and norms_in_parallel == 2) or not (new or parallel)
+    two_norms = norms_in_parallel == 2 or not parallel
     return uniform_decoder(config, width, depth, mixer, block, tied=True, vocabulary=65024, norms=2 if two_norms else 1)
 
 

@@ -104,6 +104,9 @@ def granite_speech(parts: Parts) -> list[Block | Stack]:
     """Read the projector of Granite Speech: a Q-Former on each window of the sound, and one layer on its queries."""
     parts.config.skip("has_lora_adapter")
     window, rate = parts.config.integer("window_size", default=15), parts.config.integer("downsample_rate", default=5)
+    parts.config.require(
+        window >= rate, f"window_size: {window} is less than downsample_rate, {rate}: no query is left"
+    )
     source, queries = parts.tower.tokens or 1, max(window // rate, 1)
     config = parts.config.inner("projector_config")
     windows = max(-(-source // window), 2)

@@ -35,8 +35,8 @@ def _recurrent_gemma(config: Config) -> Architecture:
     valid = isinstance(listed, list) and all(kind in ("recurrent", "attention") for kind in listed)
     config.require(valid, 'block_types: must list "recurrent" and "attention"')
     kinds = listed if valid else ["attention"]
-    inner = config.integer("intermediate_size", default=7680)
-    block = FeedForward(inner_width=max(inner // 2, 1), gated=True, bias=True)
+    inner = config.integer("intermediate_size", default=7680, least=2)
+    block = FeedForward(inner_width=inner // 2, gated=True, bias=True)
     mixers = [full if kinds[index % len(kinds)] == "attention" else recurrence for index in range(depth)]
     return assemble(config, width, grouped(mixers, [block] * depth), tied=True)
 

@@ -62,9 +62,14 @@ class Config:
         return None if value is None or value is False or value == 0 else self.integer(*present)
 
     def flag(self, *keys: str, default: bool) -> bool:
-        """Return the boolean at the first of `keys` that the config has, or the default."""
+        """Return the boolean at the first of `keys` that the config has, or the default.
+
+        Null is a problem where the default is true: the reference takes it for false, and configs may mean the default.
+        """
         value = self._first(keys)
         if value is None:
+            null = next((key for key in keys if key in self.data), None)
+            self.require(null is None or not default, f"{null}: must be true or false; got null")
             return default
         if not isinstance(value, bool):
             self.problems.append(f"{keys[0]}: must be true or false; got {shown(value)}")
