@@ -64,6 +64,7 @@ def _moonshine(config: Config) -> Architecture:
     width, inner = config.integer("hidden_size", default=288), config.integer("intermediate_size", default=1152)
     bias = config.flag("attention_bias", default=False)
     layers: list[Layer] = []
+    mixers: list[Attention] = []
     for side in ("encoder", "decoder"):
         decodes = side == "decoder"
         heads, usual = heads_of(config, width, f"{side}_num_attention_heads", default=8)
@@ -78,7 +79,8 @@ def _moonshine(config: Config) -> Architecture:
         depth = read_depth(config, f"{side}_num_hidden_layers", default=6)
         also: tuple[Block, ...] = (cross_attention(mixer),) if decodes else ()
         layers.append(Layer(mixer=mixer, feed_forward=block, also=also, norms=3 if decodes else 2, count=depth))
-    encoder, decoder = (layer.mixer for layer in layers)
+        mixers.append(mixer)
+    encoder, decoder = mixers
     config.require(
         (encoder.heads, encoder.kv_heads) == (decoder.heads, decoder.kv_heads),
         "decoder_num_attention_heads: the reference gives the decoder the heads and KV heads of the encoder; only "

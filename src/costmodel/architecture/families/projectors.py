@@ -132,11 +132,11 @@ def cohere2_vision(parts: Parts) -> list[Block]:
     merged = parts.config.integer("downsample_factor", default=2) ** 2
     rows, inner = (
         max((parts.tower.tokens or 1) // merged, 1),
-        parts.config.integer("alignment_intermediate_size", default=36864),
+        parts.config.integer("alignment_intermediate_size", default=36864, least=2),
     )
     return [
         linear_on(parts.tower.width * merged, inner, rows, bias=True),
-        linear_on(max(inner // 2, 1), parts.text.width, rows, bias=True),
+        linear_on(inner // 2, parts.text.width, rows, bias=True),
     ]
 
 
@@ -144,12 +144,12 @@ def aya_vision(parts: Parts) -> list[Block]:
     """Read the projector of Aya Vision: that of Command A Vision after a norm."""
     parts.config.skip("adapter_layer_norm_eps")
     inputs = parts.tower.width * parts.config.integer("downsample_factor", default=2) ** 2
-    inner = parts.config.integer("alignment_intermediate_size", default=parts.text.width)
+    inner = parts.config.integer("alignment_intermediate_size", default=parts.text.width, least=2)
     rows = max((parts.tower.tokens or 1) // parts.config.integer("downsample_factor", default=2) ** 2, 1)
     return [
         norm_of(inputs),
         linear_on(inputs, inner, rows, bias=True),
-        linear_on(max(inner // 2, 1), parts.text.width, rows, bias=True),
+        linear_on(inner // 2, parts.text.width, rows, bias=True),
     ]
 
 

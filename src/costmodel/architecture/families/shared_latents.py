@@ -51,6 +51,7 @@ def _mistral_large4(config: Config) -> Architecture:
     width, depth = config.integer("hidden_size"), read_depth(config, "num_hidden_layers")
     full = latent_attention(config, Latent(Routing(), query_rank=None, nope=64))
     config.require(full.query_rank is None, "q_lora_rank: only null is known here")
+    config.require(full.rope_width > 1, f"qk_rope_head_dim: must be at least 2; got {full.rope_width}")
     index = {
         "index_heads": config.integer("index_n_heads", default=32),
         "index_width": config.integer("index_head_dim", default=128),
