@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from costmodel.estimation.scenario import Scenario
     from costmodel.estimation.serving.scenario import Serving
+    from costmodel.foundation.fields import NumberLike
 
 SIZES = (1e7, 2e12)
 """Smallest and largest model of the search [1]."""
@@ -57,6 +58,10 @@ SizeLimit = Literal[
 
 
 class _Budget(Spec):
+    if TYPE_CHECKING:  # fields accept more types than they hold
+
+        def __init__(self, *, budget: NumberLike, served_tokens: NumberLike) -> None: ...
+
     budget: Dollars = Field(description="Limit of the cost of training, and of serving if tokens are served [USD].")
     served_tokens: ServedTokens = Field(default=0.0, description="Tokens that the budget must also serve [token].")
 
