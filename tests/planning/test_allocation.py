@@ -239,3 +239,18 @@ def test_more_served_tokens_make_the_model_smaller_and_trained_longer(bought):
 def test_a_scenario_and_an_mfu_of_serving_exclude_each_other():
     with pytest.raises(cm.InputError, match="exclude each other"):
         allocate(LAW, RUN, 1e6, served_tokens=1, serving_mfu=0.3, serving=SERVING)
+
+
+def test_sizes_that_miss_the_latency_targets_are_infeasible():
+    fast = SERVING.replace({"target_tpot": 0.005, "tensor": 1})
+    best = allocate(LAW, RUN, 1e6, served_tokens=1e12, serving=fast)
+    assert best.size_limit == "feasible sizes" and "tpot is" in best.size_reason
+    assert cm.estimate(fast.replace({"architecture": best.architecture})).value("tpot") > 0
+    with pytest.raises(cm.MissingFactError):
+        allocate(
+            LAW,
+            RUN,
+            1e6,
+            served_tokens=1e12,
+            serving=fast.replace({"prices": cm.Rental(provider="azure", on="2015-01-01")}),
+        )

@@ -12,7 +12,7 @@ from pydantic import Field
 from costmodel.architecture.specification import Architecture
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.foundation import rendering
-from costmodel.foundation.errors import InputError
+from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.fields import MOST, Dollars, Measure
 from costmodel.foundation.ranges import middle
 from costmodel.foundation.specs import Spec
@@ -81,7 +81,11 @@ class _Serving(NamedTuple):
         if self.scenario is not None:
             served = estimate(self.scenario.replace({"architecture": architecture}))
             busy = 1.0 if self.scenario.utilization is None else middle(self.scenario.utilization)
-            return self.tokens * served.value("full_load_cost") / busy / MILLION
+            served.value("cost_per_hour")  # raises MissingFactError if the price is not known
+            try:
+                return self.tokens * served.value("full_load_cost") / busy / MILLION
+            except MissingFactError as error:
+                raise InputError(f"serving: {error}") from None
         per_second = known_value(result, "cost") / known_value(result, "gpu_hours")
         flops = FLOPS_SERVED * architecture.parameters.active * self.tokens / (self.mfu or 1.0)
         return float(flops / result.scenario.cluster.accelerator.peak() * per_second)
@@ -248,7 +252,7 @@ def allocate(
     serving : Serving, optional
         Scenario that prices the served tokens, instead of `serving_mfu`: its architecture is replaced by each size. The
         price is that of replicas at full load within the targets, over the `utilization`. A size that does not fit on
-        its cluster is infeasible.
+        its cluster, or misses the targets, is infeasible.
 
     Raises
     ------
