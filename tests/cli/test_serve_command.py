@@ -85,3 +85,53 @@ def test_sizes_of_a_file(costmodel, file):
 )
 def test_problems(refused, arguments, problem):
     assert any(problem in line for line in refused("serve", "llama-3.1-8b", *arguments))
+
+
+WORKLOAD = """
+[workload]
+requests_per_month = "3M"
+input_tokens = 1000
+output_tokens = 500
+peak_to_mean = 2
+
+[[options]]
+kind = "hosted"
+model = "deepseek-chat"
+
+[[options]]
+kind = "self_hosted"
+name = "rented H100"
+usd_per_gpu_hour = 2.5
+[options.serving]
+architecture = "llama-3.1-8b"
+cluster = { accelerator = "H100-SXM", count = 1 }
+"""
+
+
+@pytest.fixture
+def workload(tmp_path):
+    path = tmp_path / "workload.toml"
+    path.write_text(WORKLOAD, encoding="utf-8")
+    return path
+
+
+def test_compare_prints_hosted_and_self_hosted_options(costmodel, workload):
+    printed = costmodel("serve", "compare", workload).out
+    assert "deepseek-chat" in printed and "rented H100" in printed and "pays against" in printed
+    assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_compare_takes_changes_and_prints_json(costmodel, workload):
+    found = json.loads(costmodel("serve", "compare", workload, "--set", "workload.peak_to_mean=1", "--json").out)
+    assert found["workload"]["peak_to_mean"] == 1 and found["baseline"] == "deepseek-chat"
+    assert [option["gpus"] for option in found["options"]] == [None, 1]
+
+
+def test_compare_refuses_options_and_missing_files(refused, workload):
+    assert refused("serve", "compare", workload, "--gpu", "B200") == [
+        "gpu: has no effect with compare; set it in the file"
+    ]
+    (problem,) = refused("serve", "compare")
+    assert "costmodel serve compare workload.toml" in problem
+    (problem,) = refused("serve", "compare", workload, "--set", "workload.peak_to_mean=0.5")
+    assert "peak_to_mean" in problem and "at least 1" in problem

@@ -46,6 +46,7 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
         "serve llama-3.1-70b --gpu H100-SXM --gpus 8 --requests-per-second 5 --set cached_share=0.5",
         "serve llama-3.1-70b --users 200 --rate 20 --size",
         "serve serving.toml --set cluster.count=16",
+        "serve compare workload.toml",
     ),
     budget: ("budget project.toml --output budget.xlsx",),
     compare: ("compare run.toml other_run.toml",),

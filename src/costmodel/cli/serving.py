@@ -25,7 +25,15 @@ _SIZED = (
 
 
 def serve(
-    what: Annotated[str, typer.Argument(metavar="MODEL", help="Model name, config.json, or a serving file (.toml).")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="Model name, config.json, or a serving file (.toml); or compare and a file."
+        ),
+    ],
+    workload: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="With compare: file of a workload and options (.toml).")
+    ] = None,
     gpu: Annotated[str | None, typer.Option(help="Accelerator; with --size several: H100-SXM,B200.")] = None,
     gpus: Annotated[int | None, typer.Option(help="Number of accelerators.")] = None,
     input_tokens: Annotated[
@@ -53,7 +61,7 @@ def serve(
     """Estimate throughput, latency, dollars per million tokens and energy of a served model.
 
     Without lengths, a request has 1,000 input and 500 output tokens. With --size it lists the accelerators that can
-    serve the load, the cheapest first.
+    serve the load, the cheapest first. `serve compare FILE` compares hosted and self-hosted options for a workload.
     """
     given = {
         "input_tokens": input_tokens, "output_tokens": output_tokens, "cached_share": cached_share,
@@ -64,6 +72,11 @@ def serve(
     values: dict[str, Any] = {path: value for path, value in given.items() if value is not None}
     more, problems = parsed_changes(changes)
     values |= more
+    others = {"gpu": gpu, "gpus": gpus, "precision": precision, "size": size or None}
+    if what == "compare" or workload is not None:
+        options = [name for name, value in (given | others).items() if value is not None]
+        built(problems, lambda: _compare(what, workload, more, options, as_json))
+        return
     if size:
         result = built(problems, lambda: _size(what, values, gpu, gpus, precision))
         if as_json:
@@ -81,6 +94,21 @@ def serve(
         print_json(estimated.to_dict())
     else:
         print_result(estimated)
+
+
+def _compare(what: str, workload: Path | None, changes: dict[str, Any], options: list[str], as_json: bool) -> None:
+    """Print the comparison of hosted and self-hosted options that a file describes."""
+    from costmodel.comparison.serving.compare import read_comparison
+
+    if what != "compare" or workload is None:
+        raise InputError(f"FILE: goes with compare: costmodel serve compare workload.toml; got {what} {workload or ''}")
+    if options:
+        raise InputError([f"{name}: has no effect with compare; set it in the file" for name in options])
+    result = read_comparison(workload, changes)
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        print_result(result)
 
 
 def _scenario(what: str, values: dict[str, Any]) -> Serving:

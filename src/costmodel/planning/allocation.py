@@ -60,7 +60,7 @@ SizeLimit = Literal[
 class _Budget(Spec):
     if TYPE_CHECKING:  # fields accept more types than they hold
 
-        def __init__(self, *, budget: NumberLike, served_tokens: NumberLike) -> None: ...
+        def __init__(self, *, budget: NumberLike, served_tokens: NumberLike = ...) -> None: ...
 
     budget: Dollars = Field(description="Limit of the cost of training, and of serving if tokens are served [USD].")
     served_tokens: ServedTokens = Field(default=0.0, description="Tokens that the budget must also serve [token].")

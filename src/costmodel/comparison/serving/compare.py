@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -102,7 +102,7 @@ def compare_serving(
     return ServingComparison(workload, costs, functions, None if base is None else base.option.title, seed)
 
 
-def read_comparison(path: Path | str) -> ServingComparison:
+def read_comparison(path: Path | str, changes: Mapping[str, Any] | None = None) -> ServingComparison:
     """Return the comparison that a TOML or JSON file describes.
 
     Parameters
@@ -110,6 +110,8 @@ def read_comparison(path: Path | str) -> ServingComparison:
     path : Path or str
         File with the table `workload`, the list `options`, whose entries have the fields of `HostedAPI` or of
         `SelfHosted`, and optionally `baseline` and `seed`.
+    changes : Mapping, optional
+        Values by dotted path that override the file: `{"workload.peak_to_mean": 2}`.
 
     Raises
     ------
@@ -119,7 +121,7 @@ def read_comparison(path: Path | str) -> ServingComparison:
     from costmodel.comparison.serving.request import ComparisonRequest
     from costmodel.estimation.files import read
 
-    request = ComparisonRequest(**read(Path(path), {}))
+    request = ComparisonRequest(**read(Path(path), changes or {}))
     return compare_serving(request.workload, request.options, baseline=request.baseline, seed=request.seed)
 
 

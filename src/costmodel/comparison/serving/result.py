@@ -201,8 +201,15 @@ class ServingComparison(rendering.Shown):
             ]
         return rows
 
-    def __str__(self) -> str:
-        return self.to_text(rendering.WIDTH)
+    def to_text(self, width: int | None = None) -> str:
+        """Return the table as plain text.
+
+        Parameters
+        ----------
+        width : int, optional
+            Width to which the title and the notes are wrapped; default: 80 [character].
+        """
+        return super().to_text(rendering.WIDTH if width is None else width)
 
     def _title(self) -> str:
         workload = self.workload
