@@ -24,14 +24,10 @@ BASE = {
 }
 
 
-@pytest.mark.golden(
-    source="Hugging Face transformers 5.24", table="Elements of the parameters of the model built on the meta device"
-)
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row[0]['model_type']}-{index}" for index, row in enumerate(ROWS)])
-def test_counts_equal_the_reference(row, golden):
+def test_counts_equal_the_reference(row):
     config, *counts = row
     parameters = load_architecture(config).parameters
-    golden(f"parameters of a small {config['model_type']}", f"{counts[0]:,}", parameters.total)
     assert list(parameters[:3]) == counts
 
 

@@ -53,14 +53,10 @@ FORWARD = [
 SMALL = {"hidden_size": 64, "num_attention_heads": 4, "intermediate_size": 96}
 
 
-@pytest.mark.golden(
-    source="Hugging Face transformers 5.24", table="Elements of the parameters of the model built on the meta device"
-)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]['architectures'][0]}-{row[1]}")
-def test_encoders_equal_the_reference(row, golden):
+def test_encoders_equal_the_reference(row):
     config, *expected = row
     architecture = load_architecture(config)
-    golden(f"parameters of {config['architectures'][0]}", f"{expected[0]:,}", architecture.parameters.total)
     assert list(architecture.parameters[:3]) == expected
 
 
@@ -97,16 +93,11 @@ def test_a_causal_decoder_has_a_cross_attention_that_it_does_not_run():
     assert alone.parameters.total > matrices + 4 * 64 * 64 + 1026 * 64
 
 
-@pytest.mark.golden(
-    source="Hugging Face transformers 5.24",
-    table="Matrix products of one forward pass (FlopCounterMode) on the meta device",
-)
 @pytest.mark.parametrize(("model_type", "name", "flops"), FORWARD)
-def test_forward_flops_equal_the_reference(model_type, name, flops, golden):
+def test_forward_flops_equal_the_reference(model_type, name, flops):
     configs = [row[0] for row in ROWS if row[0]["architectures"] == [name]]
     small = min(configs, key=lambda config: load_architecture(config).parameters.total)
     forward = count_flops(load_architecture(small), 12, attention="full").forward
-    golden(f"forward FLOPs of a small {name}", f"{flops:,}", forward)
     assert forward == flops
 
 

@@ -17,14 +17,10 @@ from costmodel.foundation.errors import InputError
 ROWS = json.loads((Path(__file__).parent.parent / "data" / "reference_multimodal.json").read_text("utf-8"))
 
 
-@pytest.mark.golden(
-    source="Hugging Face transformers 5.24", table="Elements of the parameters of the model built on the meta device"
-)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]['model_type']}-{row[1]}")
-def test_multimodal_models_equal_the_reference(row, golden):
+def test_multimodal_models_equal_the_reference(row):
     config, *expected = row
     architecture = load_architecture(config)
-    golden(f"parameters of {config['model_type']}", f"{expected[0]:,}", architecture.parameters.total)
     assert list(architecture.parameters[:3]) == expected
 
 
