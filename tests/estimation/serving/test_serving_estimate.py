@@ -87,6 +87,26 @@ def test_draws_at_a_rate_agree_with_the_central_values():
         assert np.median(estimate.draws(name)) == pytest.approx(estimate.value(name), rel=0.03), name
 
 
+@pytest.mark.parametrize("rate", [1e-6, 0.01, 5, 19, 300])
+@pytest.mark.parametrize("output_tokens", [1, "10 to 2000"])
+def test_central_values_lie_in_their_intervals(rate, output_tokens):
+    estimate = cm.estimate(serving(requests_per_second=rate, output_tokens=output_tokens))
+    for row in estimate.rows():
+        if row["value"] is not None:
+            assert row["low"] <= row["value"] * (1 + 1e-6), row
+            assert row["high"] is None or row["high"] >= row["value"] * (1 - 1e-6), row
+
+
+def test_waiting_scales_with_the_time_per_token():
+    """The error of the first token does not act on the wait for a place, which follows the time per token."""
+    waiting = {"concurrency": 4000, "ttft_factor": 1.0}
+    plain, slow = (cm.estimate(serving(**waiting, time_factor=factor)) for factor in (1.0, 2.0))
+    assert plain.value("ttft") > 100
+    assert slow.value("ttft") == pytest.approx(2 * plain.value("ttft"), rel=0.01)
+    other = cm.estimate(serving(concurrency=4000, ttft_factor=2.0, time_factor=1.0))
+    assert other.value("ttft") == pytest.approx(plain.value("ttft"), rel=0.01)
+
+
 def test_gpus_needed_meet_the_targets():
     load = {"requests_per_second": 40, "target_tpot": "40 ms"}
     needed = cm.estimate(serving(**load)).gpus_needed

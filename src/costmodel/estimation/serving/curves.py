@@ -108,14 +108,14 @@ def _curve(deployment: Deployment, price: float | None, steady: Steady, factors:
     cluster = np.asarray(steady.requests_per_second) * replicas / factors.time
     tokens = cluster * (requests.input_tokens + requests.output_tokens)
     second = (np.nan if price is None else price) * deployment.accelerators / SECONDS_PER_HOUR
-    tpot = np.asarray(steady.tpot) * factors.time
+    tpot, wait = np.asarray(steady.tpot) * factors.time, np.asarray(steady.wait)
     return ServingCurve(
         requests=np.asarray(steady.batch) * replicas,
         requests_per_second=cluster,
         load=np.asarray(steady.load),
         tokens_per_second_per_gpu=cluster * requests.output_tokens / deployment.accelerators,
         tokens_per_second_per_user=1 / tpot,
-        ttft=np.asarray(steady.ttft) * factors.first,
+        ttft=(np.asarray(steady.ttft) - wait) * factors.first + wait * factors.time,
         tpot=tpot,
         cost=second / tokens * MILLION,
     )

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_REASON_WIDTH = 32
+_REASON_WIDTH = 28
+"""Width of a line of the reason for a missing figure [character]."""
 
 
 class TokensPerSecond(NamedTuple):
@@ -326,8 +327,9 @@ class ServingEstimate(rendering.Shown):
                 rows += [{"": "", "value": "", "80 % interval": line} for line in rest]
                 continue
             low, high = self.bounds(name)
-            between = "exact" if low == high else _range(_shown(name, low), _shown(name, high))
-            rows.append({"": output.title, "value": _shown(name, self.value(name)), "80 % interval": between})
+            value = _shown(name, self.value(name))
+            between = "exact" if low == high else _range(_shown(name, low), _shown(name, high), value)
+            rows.append({"": output.title, "value": value, "80 % interval": between})
         return rows
 
     def _footer(self) -> str:
@@ -335,10 +337,12 @@ class ServingEstimate(rendering.Shown):
         return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in [*self.notes(), stamp])
 
 
-def _range(low: str, high: str) -> str:
-    """Return two amounts, with their unit once if it is the same."""
-    value, _, unit = low.partition(" ")
-    return f"{value if unit and high.endswith(f' {unit}') else low} to {high}"
+def _range(low: str, high: str, value: str) -> str:
+    """Return two amounts, without their unit if it is that of the value."""
+    parts = [text.partition(" ") for text in (low, high, value)]
+    if len({unit for _, _, unit in parts}) == 1:
+        return f"{parts[0][0]} to {parts[1][0]}"
+    return f"{low} to {high}"
 
 
 def _shown(name: str, value: float) -> str:

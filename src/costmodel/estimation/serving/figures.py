@@ -34,7 +34,7 @@ FIGURES: dict[str, Output] = {
     "input_tokens_per_second": Output(_RATE, _RATE, _RATE, "input throughput", more_is_better=True),
     "tokens_per_second_per_gpu": Output(_RATE, _RATE, _RATE, "output per GPU", more_is_better=True),
     "tokens_per_second_per_user": Output(_RATE, _RATE, _RATE, "output per user", more_is_better=True),
-    "requests_per_second": Output("1", "requests/s", "1", "requests", more_is_better=True),
+    "requests_per_second": Output("1", "req/s", "1", "requests", more_is_better=True),
     "ttft": Output("s", "s", "s", "time to first token (TTFT)"),
     "tpot": Output("s", "ms", "s", "time per output token (TPOT)"),
     "request_time": Output("s", "s", "s", "time of a request"),
@@ -145,26 +145,38 @@ def steady_state(deployment: Deployment, time: Array) -> Steady:
         wide = Steady(*(np.broadcast_to(np.asarray(value), time.shape) for value in steady))
     else:
         rates = (deployment.rate or 0.0) / deployment.replicas * time
-        few = rates if len(rates) == 1 else np.interp(_POSITIONS, [0, 1], [0, served.capacity])
+        few = rates if len(rates) == 1 else _between(rates, served.capacity)
         steady = open_loop(served, few)
         if len(rates) == 1:
             wide = steady
         else:
             wide = Steady(*(np.interp(rates, few, np.asarray(value)) for value in steady))
             over = rates >= served.capacity
+            most = served.most
             wide = wide._replace(
+                batch=np.where(over, most, wide.batch),
+                seen=np.where(over, most, wide.seen),
+                busy=np.where(over, 1.0, wide.busy),
                 load=rates / served.capacity,
                 ttft=np.where(over, np.inf, wide.ttft),
-                tpot=np.where(over, served.between(served.most), wide.tpot),
+                wait=np.where(over, np.inf, wide.wait),
+                tpot=np.where(over, served.between(most), wide.tpot),
                 requests_per_second=np.minimum(rates, served.capacity),
             )
     return wide._replace(
-        requests_per_second=wide.requests_per_second / time, ttft=wide.ttft * time, tpot=wide.tpot * time
+        requests_per_second=wide.requests_per_second / time,
+        ttft=wide.ttft * time,
+        tpot=wide.tpot * time,
+        wait=wide.wait * time,
     )
 
 
-_POSITIONS = np.concatenate([np.linspace(1e-4, 0.9, 181), 1 - np.geomspace(0.1, 1e-5, 60)[1:]])
-"""Loads between which steady states are interpolated for random draws [1]."""
+def _between(rates: Array, capacity: float) -> Array:
+    """Return rates between which steady states are interpolated for random draws: closer near the capacity."""
+    low, high = float(rates.min()), float(rates.max())
+    near = capacity * (1 - np.geomspace(0.1, 1e-6, 80))
+    wide = np.minimum(np.geomspace(low, high, 161), near[-1])
+    return np.unique(np.concatenate([wide, near[(near > low) & (near < high)]]))
 
 
 def limits_of(deployment: Deployment) -> Limits:
@@ -193,7 +205,10 @@ def figures(deployment: Deployment, limits: Limits, errors: Errors, prices: Pric
     """
     served, requests = deployment.served, deployment.requests
     steady = steady_state(deployment, errors.time)
-    ttft = np.where(np.isinf(steady.ttft), np.inf, steady.ttft / errors.time * errors.first)
+    endless = np.isinf(steady.ttft)
+    waiting = np.where(endless, 0.0, steady.wait)
+    prefill = (np.where(endless, 0.0, steady.ttft) - waiting) / errors.time * errors.first
+    ttft = np.where(endless, np.inf, prefill + waiting)
     rate = deployment.busy * np.asarray(steady.requests_per_second)
     output = rate * requests.output_tokens
     memory = (served.weights + np.asarray(steady.batch) * served.cache) / served.layout.accelerators

@@ -47,6 +47,8 @@ class Steady(NamedTuple):
     """Mean size of the batch that a request is in [1]."""
     busy: FloatLike
     """Share of the time with a request in the batch [1]."""
+    wait: FloatLike
+    """Part of the time to the first token that a request waits for a place in the batch and for other prompts [s]."""
 
 
 def closed_loop(served: Served, concurrency: FloatLike) -> Steady:
@@ -67,7 +69,9 @@ def closed_loop(served: Served, concurrency: FloatLike) -> Steady:
     waiting = (present / batch - 1) * served.output_tokens * seconds
     rate = served.requests_per_second(batch)
     load = rate / served.capacity
-    return Steady(batch, rate, served.first(batch) + waiting, served.between(batch), load, batch, np.ones_like(batch))
+    return Steady(
+        batch, rate, served.first(batch) + waiting, served.between(batch), load, batch, np.ones_like(batch), waiting
+    )
 
 
 def open_loop(served: Served, requests_per_second: FloatLike) -> Steady:
@@ -114,6 +118,7 @@ def open_loop(served: Served, requests_per_second: FloatLike) -> Steady:
         load=rate / served.capacity,
         seen=np.where(stable, seen, most),
         busy=np.where(stable, 1 - shares[..., 0] / total, 1.0),
+        wait=np.where(stable, prompts + places, np.inf),
     )
 
 
