@@ -95,6 +95,12 @@ def test_schema_is_short(costmodel, kind):
     assert len(costmodel("schema", kind).out.splitlines()) < 3000
 
 
+def test_schemas_of_serving_files(costmodel):
+    assert json.loads(costmodel("schema", "serving").out) == cm.Serving.model_json_schema()
+    options = json.loads(costmodel("schema", "serving_options").out)
+    assert set(options["properties"]) == {"workload", "options", "baseline", "seed"}
+
+
 def test_schema_of_a_project(costmodel):
     assert json.loads(costmodel("schema", "project").out) == cm.Project.model_json_schema()
     assert costmodel("schema", "projects").code == 2

@@ -139,9 +139,21 @@ def compare(
 
 
 def schema(
-    kind: Annotated[Literal["scenario", "project"], typer.Argument(help="Kind of file.")] = "scenario",
+    kind: Annotated[
+        Literal["scenario", "project", "serving", "serving_options"], typer.Argument(help="Kind of file.")
+    ] = "scenario",
 ) -> None:
-    """Print the JSON schema of scenario or project files."""
+    """Print the JSON schema of a kind of file: scenario, project, serving, or options to serve a workload."""
+    if kind == "serving_options":
+        from costmodel.comparison.serving.request import ComparisonRequest
+
+        print_schema(ComparisonRequest.model_json_schema())
+        return
+    if kind == "serving":
+        from costmodel.estimation.serving.scenario import Serving
+
+        print_schema(Serving.model_json_schema())
+        return
     if kind == "project":
         from costmodel.budget.project import Project
 

@@ -51,6 +51,14 @@ def test_latency_targets_need_more_accelerators_or_cannot_be_met():
     assert "tpot is" in result["0.001"].missing and "above the target of 1 ms" in result["0.001"].missing
 
 
+def test_a_model_that_does_not_fit_keeps_its_row_with_the_reason():
+    large = SERVING.replace({"architecture": "llama-3.1-405b", "cluster.accelerator": "L40S"})
+    result = cm.compare_serving(WORKLOAD, [API, cm.SelfHosted(name="405B", serving=large)])
+    assert result["405B"].usd_per_month is None and "does not fit" in result["405B"].missing
+    with pytest.raises(cm.UnknownNameError, match=r"did you mean 'gpt-4.1-mini'"):
+        cm.compare_serving(WORKLOAD, [cm.HostedAPI(model="gpt-4.1-mni")])
+
+
 def test_usage_is_proportional_to_the_requests_and_reservation_is_not():
     result = cm.compare_serving(WORKLOAD, [API, H100])
     api, own = result["API"], result["H100"]

@@ -55,7 +55,8 @@ def compare_serving(
     """Compare what it costs per month to serve a workload, hosted by the token and on one's own accelerators.
 
     An API bills usage: a request costs the same at any volume. Accelerators are reserved: replicas are sized for the
-    peak, and are paid for whether they serve or not. An option without a price keeps its row, with the reason.
+    peak, and are paid for whether they serve or not. An option without a price, or whose model does not fit, keeps its
+    row with the reason.
 
     Parameters
     ----------
@@ -145,12 +146,21 @@ def _check(workload: object, options: object) -> None:
 
 def _priced(option: HostedAPI | SelfHosted, workload: ServingWorkload, seed: int) -> Priced:
     """Return the prices of an option, or the reason why there is none."""
+    return _hosted(option, workload) if isinstance(option, HostedAPI) else _self_hosted(option, workload, seed)
+
+
+def _hosted(option: HostedAPI, workload: ServingWorkload) -> Priced:
     try:
-        if isinstance(option, HostedAPI):
-            bill = option.bill(workload)
-            return Priced(option, bill.usd_per_request, None, None, None, bill.note, "")
-        replicas = replicas_of(option, workload, seed)
+        bill = option.bill(workload)
     except MissingFactError as error:
+        return Priced(option, None, None, None, None, "", str(error))
+    return Priced(option, bill.usd_per_request, None, None, None, bill.note, "")
+
+
+def _self_hosted(option: SelfHosted, workload: ServingWorkload, seed: int) -> Priced:
+    try:
+        replicas = replicas_of(option, workload, seed)
+    except (InputError, MissingFactError) as error:  # such as a model that does not fit
         return Priced(option, None, None, None, None, "", str(error))
     at, draws = (replicas.reserved(option, workload, drawn=each) for each in (False, True))
     return Priced(option, None, replicas, at, draws, replicas.note, "")
