@@ -74,6 +74,7 @@ def test_sizes_of_a_file(costmodel, file):
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
+        ((*NODE, "--concurrency", 4, "--probability", 0.9), "--probability: has no effect without --size"),
         (("--concurrency", 4), "--gpu: is required"),
         ((*NODE,), "give exactly one of concurrency, requests_per_second, users; got none"),
         ((*NODE, "--users", 4), "give both"),

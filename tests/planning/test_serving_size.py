@@ -77,6 +77,34 @@ def test_what_cannot_serve_has_a_reason():
         _ = none.best
 
 
+@pytest.mark.parametrize("load", [READERS, {"requests_per_second": 12, "target_tpot": "40 ms"}])
+def test_a_probability_adds_a_margin_for_the_error_of_the_predictions(load):
+    options = {"accelerators": ["H100-SXM"], "precisions": ["fp8"], **LENGTHS}
+    central, safe = (
+        cm.size_serving("llama-3.1-70b", probability=share, **load, **options).best for share in (0.5, 0.9)
+    )
+    assert safe.gpus > central.gpus
+    assert cm.estimate(safe.scenario()).target_probability >= 0.89
+    assert cm.estimate(central.scenario()).target_probability >= 0.45
+
+
+def test_a_margin_that_no_load_has_is_said():
+    options = {"accelerators": ["H100-SXM"], "precisions": ["fp8"], **LENGTHS}
+    sizes = cm.size_serving("llama-3.1-8b", concurrency=8, target_tpot="6.5 ms", probability=0.99, **options)
+    assert "no load meets the targets with a probability of 99%" in sizes.rejected[0][2]
+
+
+def test_a_checkpoint_that_engines_keep_is_one_option():
+    config = {
+        **{"model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32},
+        **{"num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 128256},
+        "quantization_config": {"quant_method": "fp8"},
+    }
+    sizes = cm.size_serving(config, accelerators=["H100-SXM"], concurrency=8, **LENGTHS)
+    assert {size.precision for size in sizes.options} == {"stored", "nvfp4", "int4"}
+    assert all(cm.estimate(size.scenario()).gpus_needed == size.gpus for size in sizes.options)
+
+
 def test_a_missing_price_stays_in_its_row():
     card = cm.Accelerator("New", bf16=900, memory=96, memory_bandwidth=4000)
     sizes = cm.size_serving("llama-3.1-8b", accelerators=[card], precisions=["bf16"], concurrency=4, **LENGTHS)
@@ -96,6 +124,7 @@ def test_the_table_has_80_columns():
     [
         ({"objective": "speed"}, "objective: must be 'cost' or 'gpus'"),
         ({"precisions": ["fp5"]}, "unknown precision 'fp5'"),
+        ({"probability": 1.0}, "probability: must be a number at least 0.5 and below 1; got 1.0"),
         ({"accelerators": []}, "give at least one of each"),
         ({"users": None}, "give exactly one of"),
     ],

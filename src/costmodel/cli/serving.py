@@ -19,9 +19,9 @@ _DEFAULTS = {"input_tokens": 1000, "output_tokens": 500}
 """Lengths of requests that are not given [token]."""
 _SIZED = (
     *("input_tokens", "output_tokens", "users", "tokens_per_second_per_user", "concurrency", "requests_per_second"),
-    *("cached_share", "target_ttft", "target_tpot", "cache_precision", "engine", "prices"),
+    *("cached_share", "target_ttft", "target_tpot", "cache_precision", "engine", "prices", "probability"),
 )
-"""Fields of a serving scenario that a size takes as they are."""
+"""Fields of a serving scenario, and arguments, that a size takes as they are."""
 
 
 def serve(
@@ -55,6 +55,9 @@ def serve(
     provider: Annotated[str | None, typer.Option(help="Cloud provider, or 'market' for the median price.")] = None,
     price: Annotated[str | None, typer.Option(help="Price per GPU-hour, such as '$2.50/h'.")] = None,
     size: Annotated[bool, typer.Option("--size", help="Find the fewest accelerators, over kinds and layouts.")] = False,
+    probability: Annotated[
+        float | None, typer.Option(help="With --size: probability of meeting each target, such as 0.9.")
+    ] = None,
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:
@@ -72,18 +75,21 @@ def serve(
     values: dict[str, Any] = {path: value for path, value in given.items() if value is not None}
     more, problems = parsed_changes(changes)
     values |= more
-    others = {"gpu": gpu, "gpus": gpus, "precision": precision, "size": size or None}
+    others = {"gpu": gpu, "gpus": gpus, "precision": precision, "size": size or None, "probability": probability}
     if what == "compare" or workload is not None:
         options = [name for name, value in (given | others).items() if value is not None]
         built(problems, lambda: _compare(what, workload, more, options, as_json))
         return
     if size:
-        result = built(problems, lambda: _size(what, values, gpu, gpus, precision))
+        margin = {} if probability is None else {"probability": probability}
+        result = built(problems, lambda: _size(what, values | margin, gpu, gpus, precision))
         if as_json:
             print_json(result.to_dict())
         else:
             print_result(result)
         return
+    if probability is not None:
+        problems.append(f"--probability: has no effect without --size; leave it out; got {probability:g}")
     single = {"cluster.accelerator": gpu, "cluster.count": gpus, "precision": precision}
     values |= {path: value for path, value in single.items() if value is not None}
     scenario = built(problems, lambda: _scenario(what, values))

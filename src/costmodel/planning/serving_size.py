@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from costmodel.architecture.loading import load_architecture
-from costmodel.estimation.serving.checks import engine_recipe, model_of, stored_of
+from costmodel.estimation.serving.checks import engine_recipe, keeps_own, model_of, stored_of
 from costmodel.estimation.serving.figures import Deployment, deployment_of, limits_of, out_of_reach, steady_state
 from costmodel.estimation.serving.scenario import Serving
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError, UnknownNameError
+from costmodel.foundation.ranges import normal_quantile
 from costmodel.hardware.accelerator import load_accelerator
 from costmodel.hardware.cluster import Cluster
 from costmodel.market.rental import Rental
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from costmodel.foundation.fields import NumberLike, RangeLike
     from costmodel.hardware.cluster import AcceleratorLike
     from costmodel.serving.load.served import Model
+    from costmodel.serving.load.steady import Limits
 
 ACCELERATORS = (
     *("A100-80GB-SXM", "H100-SXM", "H200-SXM", "B200", "B300"),
@@ -37,6 +39,8 @@ ACCELERATORS = (
 """Accelerators that are compared by default."""
 PRECISIONS = ("bf16", "fp8", "nvfp4", "int4")
 """Precisions of weights that are compared by default."""
+STORED = "stored"
+"""Precision in tables of weights that engines keep as the checkpoint has them."""
 _LARGEST_TENSOR = 8
 _STAGES = (1, 2, 4)
 """Pipeline stages of the largest tensor parallelism."""
@@ -68,6 +72,7 @@ def size_serving(
     engine: str = "vllm",
     prices: Rental | Mapping[str, object] | None = None,
     objective: Objective = "cost",
+    probability: float = 0.5,
 ) -> ServingSizes:
     """Return the fewest accelerators that serve a load within targets, over accelerators, precisions and layouts.
 
@@ -104,6 +109,9 @@ def size_serving(
         Price of a GPU-hour. Default: the market price.
     objective : {"cost", "gpus"}
         Whether the cheapest or the fewest accelerators come first.
+    probability : float
+        Probability with which each target is met, from the error of the predictions, at least 0.5 and below 1 [1]. The
+        default is the central prediction, without a margin.
 
     Returns
     -------
@@ -130,6 +138,8 @@ def size_serving(
     """
     if objective not in ("cost", "gpus"):
         raise InputError(f"objective: must be 'cost' or 'gpus'; got {objective!r}")
+    if isinstance(probability, bool) or not isinstance(probability, (int, float)) or not 0.5 <= probability < 1:
+        raise InputError(f"probability: must be a number at least 0.5 and below 1; got {probability!r}")
     if not accelerators or not precisions:
         raise InputError("accelerators and precisions: give at least one of each")
     loaded = load_architecture(architecture)
@@ -153,20 +163,22 @@ def size_serving(
         card = load_accelerator(accelerator) if isinstance(accelerator, str) else accelerator
         asked = Serving(loaded, Cluster(card, 1), **given)
         for precision in _distinct(loaded, precisions):
-            found = _best(asked, precision)
+            found = _best(asked, precision, probability)
             if isinstance(found, str):
-                rejected.append((asked.cluster.accelerator.name, precision, found))
+                rejected.append((asked.cluster.accelerator.name, precision or STORED, found))
             else:
                 options.append(_size(asked, precision, found))
     rank = _by_cost if objective == "cost" else _by_count
     return ServingSizes(tuple(sorted(options, key=rank)), tuple(rejected), _title(asked), objective)
 
 
-def _distinct(architecture: Architecture, precisions: Sequence[str]) -> list[str]:
-    """Return the precisions that give weights of different sizes; the first of each size."""
-    sizes: dict[float, str] = {}
+def _distinct(architecture: Architecture, precisions: Sequence[str]) -> list[str | None]:
+    """Return the precisions that give weights of different sizes, the first of each; None for a kept checkpoint."""
+    sizes: dict[float, str | None] = {}
     for precision in precisions:
-        sizes.setdefault(weight_bytes(architecture, stored_of(architecture, precision)), precision)
+        kept = keeps_own(architecture, precision)
+        size = weight_bytes(architecture, stored_of(architecture, precision))
+        sizes.setdefault(size, None if kept else precision)
     return list(sizes.values())
 
 
@@ -182,27 +194,32 @@ def _layouts(model: Model, node_size: int) -> Iterator[Replica]:
         tensor *= 2
 
 
-def _best(serving: Serving, precision: str) -> _Best | str:
+def _best(serving: Serving, precision: str | None, probability: float) -> _Best | str:
     """Return the layout with the fewest accelerators, among equals the fastest, or the reason why there is none."""
     card = serving.cluster.accelerator
     model = model_of(serving)._replace(stored=stored_of(serving.architecture, precision))
     recipe = engine_recipe(serving)
     best: tuple[tuple[float, float], _Best] | None = None
-    reason = ""
+    reasons: list[tuple[tuple[int, float], str]] = []  # by how near the layout comes
     for layout in _layouts(model, serving.cluster.node_size):
         cluster = Cluster(card, layout.accelerators)
         try:
             served, spreads = serve(model, cluster, layout, recipe)
         except CostModelError as error:
-            reason = str(error)
+            reasons.append(((2, -layout.accelerators), str(error)))
             continue
         single = deployment_of(serving, served, model.requests)._replace(replicas=1, accelerators=layout.accelerators)
         if best is not None and _least(single) > best[0][0]:
             continue
         limits = limits_of(single)
-        most = float(limits.within(single.ttft, single.tpot))
+        margin = normal_quantile(probability)
+        slow, late = math.exp(margin * spreads.time), math.exp(margin * spreads.first)
+        most = _most(single, limits, slow, late)
         if not most:
-            reason = out_of_reach(single, limits)
+            if _most(single, limits, 1.0, 1.0):
+                reasons.append(((0, 0.0), f"no load meets the targets with a probability of {probability:.0%}"))
+            else:
+                reasons.append(((1, float(limits.tpot[0] + limits.ttft[0])), out_of_reach(single, limits)))
             continue
         load = single.rate if single.concurrency is None else single.concurrency
         replicas = math.ceil((load or 0.0) / most - 1e-9)
@@ -211,7 +228,15 @@ def _best(serving: Serving, precision: str) -> _Best | str:
         key = (float(deployment.accelerators), tpot)
         if best is None or key < best[0]:
             best = key, _Best(deployment, spreads.time)
-    return reason if best is None else best[1]
+    return min(reasons)[1] if best is None else best[1]
+
+
+def _most(single: Deployment, limits: Limits, slow: float, late: float) -> float:
+    """Return the largest load of a replica within targets if times per token and to the first token are longer."""
+    ttft = None if single.ttft is None else single.ttft / late
+    tpot = None if single.tpot is None else single.tpot / slow
+    most = float(limits.within(ttft, tpot))
+    return most if single.rate is None else most / slow
 
 
 def _least(single: Deployment) -> float:
@@ -223,7 +248,7 @@ def _least(single: Deployment) -> float:
     return math.ceil(replicas - 1e-9) * single.served.layout.accelerators
 
 
-def _size(serving: Serving, precision: str, best: _Best) -> ServingSize:
+def _size(serving: Serving, precision: str | None, best: _Best) -> ServingSize:
     """Return the row of an option."""
     deployment, card = best.deployment, serving.cluster.accelerator
     steady = steady_state(deployment, np.ones(1))
@@ -236,12 +261,12 @@ def _size(serving: Serving, precision: str, best: _Best) -> ServingSize:
         note = str(error)
     hour = None if price is None else price * deployment.accelerators
     layout = deployment.served.layout
-    given = {"precision": precision, "tensor": layout.tensor, "pipeline": layout.pipeline}
+    given: dict[str, Any] = {"precision": precision, "tensor": layout.tensor, "pipeline": layout.pipeline}
     if has_experts(serving.architecture):
         given["data_parallel_attention"] = layout.data_parallel_attention
     return ServingSize(
         accelerator=card.name,
-        precision=precision,
+        precision=precision or STORED,
         layout=layout,
         gpus=deployment.accelerators,
         replicas=deployment.replicas,

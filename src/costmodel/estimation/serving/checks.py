@@ -149,7 +149,7 @@ def _of_model(serving: Serving) -> list[str]:
     if serving.precision is not None:
         if serving.precision not in FORMATS:
             problems.append(f"precision: {unknown('precision', serving.precision, FORMATS)}")
-        elif _keeps_own(architecture, serving.precision):
+        elif keeps_own(architecture, serving.precision):
             bits = own_format(architecture).bits
             problems.append(
                 f"precision: has no effect: the checkpoint of {architecture.name} has {bits:g} bits per weight, which "
@@ -170,7 +170,14 @@ def _of_model(serving: Serving) -> list[str]:
     return problems
 
 
-def _keeps_own(architecture: Architecture, precision: str) -> bool:
+def keeps_own(architecture: Architecture, precision: str) -> bool:
+    """Return whether the checkpoint has smaller weights than a precision, so that engines keep them.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    precision : str
+    """
     own = own_format(architecture)
     return own.is_quantized and format_of(architecture, precision) == own
 

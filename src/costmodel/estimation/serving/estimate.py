@@ -117,6 +117,12 @@ class ServingEstimate(rendering.Shown):
         return int(self.value("gpus_needed"))
 
     @property
+    def target_probability(self) -> float:
+        """Probability that the cluster serves the load within its targets, from the error of the predictions [1]."""
+        self.value("gpus_needed")
+        return float(np.mean(self.draws("gpus_needed") <= self.deployment.accelerators))
+
+    @property
     def energy_per_token(self) -> Quantity:
         """Energy of the facility per output token, server and idle accelerators included."""
         return self.quantity("energy_per_token")
