@@ -155,6 +155,10 @@ def test_a_conformer_sees_its_chunk_and_the_tokens_before_it():
         ("molmo2", True, True, False),
         ("kosmos-2", True, False, True),
         ("internvl", True, False, True),
+        ("qwen2_audio", True, None, False),
+        ("voxtral", True, True, False),
+        ("audioflamingo3", True, True, False),
+        ("musicflamingo", True, None, False),
     ],
 )
 def test_the_head_is_tied_where_the_reference_ties_it(model_type, outside, inside, tied):
@@ -183,6 +187,7 @@ def test_a_contradiction_about_the_head_is_refused_where_the_top_level_says_noth
         ("minicpmv4_6", {"merge_kernel_size": [4, 2]}, "merge_kernel_size: only .2, 2. is read"),
         ("minimax_m3_vl", {"merged_hidden_size": 5}, "merged_hidden_size: 5 is not that of the text"),
         ("granite_speech", {"window_size": 4, "downsample_rate": 5}, "window_size: 4 is less than downsample_rate, 5"),
+        ("cohere2_vision", {"alignment_intermediate_size": 1}, "alignment_intermediate_size: must be a whole number"),
         ("gemma3", {"tie_word_embeddings": None}, "tie_word_embeddings: must be true or false; got null"),
     ],
 )

@@ -202,7 +202,7 @@ _IDEFICS3 = Join("llama", "idefics3_vision", projectors.idefics3)
 _GLM4V = Join("glm4v_text", "glm4v_vision", either=True)
 _BLIP2 = Join("opt", "blip_2_vision_model", query_transformers.blip2, tied="text")
 _INSTRUCT_BLIP = Join("opt", "instructblip_vision_model", query_transformers.instruct_blip, tied="text")
-_AUDIO_FLAMINGO = Join("qwen2", "audioflamingo3_encoder", projectors.audio_layers, key="audio_config")
+_AUDIO_FLAMINGO = Join("qwen2", "audioflamingo3_encoder", projectors.audio_layers, tied="never", key="audio_config")
 _MINICPM = Join("qwen3_5_text", "minicpmv4_6_vision", projectors.minicpm)
 _GRANITE_SPEECH = Join(
     "granite", "granite_speech_encoder", query_transformers.granite_speech, tied=True, key="encoder_config"
@@ -233,7 +233,7 @@ JOINS: dict[str, Join] = {
         sound="qwen2_5_omni_audio_encoder",
         width_key="out_hidden_size",
     ),
-    "qwen2_audio": Join("qwen2", "qwen2_audio_encoder", projectors.qwen2_audio, key="audio_config"),
+    "qwen2_audio": Join("qwen2", "qwen2_audio_encoder", projectors.qwen2_audio, tied="never", key="audio_config"),
     "qwen3_5": Join("qwen3_5_text", "qwen3_5_vision", width_key="out_hidden_size"),
     "qwen3_5_moe": Join("qwen3_5_moe_text", "qwen3_5_moe_vision", width_key="out_hidden_size"),
     "qwen3_asr": Join("qwen3", "qwen3_asr_encoder", projectors.qwen3_asr, tied=True, key="audio_config"),
@@ -244,7 +244,7 @@ JOINS: dict[str, Join] = {
         width_key="out_hidden_size",
     ),
     "video_llama_3": Join("qwen2", "video_llama_3_vision", projectors.video_llama3),
-    "voxtral": Join("llama", "voxtral_encoder", projectors.voxtral, key="audio_config"),
+    "voxtral": Join("llama", "voxtral_encoder", projectors.voxtral, tied="never", key="audio_config"),
     "voxtral_realtime": Join(
         "voxtral_realtime_text", "voxtral_realtime_encoder", projectors.voxtral, tied=True, key="audio_config"
     ),
