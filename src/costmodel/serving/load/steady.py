@@ -133,7 +133,7 @@ def _states(served: Served) -> tuple[Array, Array, Array]:
     )
     places = [0]
     while places[-1] < count[-1]:
-        places.append(min(places[-1] + max(1, int(math.sqrt(places[-1]) / 4)), len(count)))
+        places.append(min(places[-1] + max(1, int(math.sqrt(places[-1]) / 2)), len(count)))
     gaps = np.diff(np.asarray([-1, *places, places[-1] + 1]))
     return np.asarray(places, dtype=float), growth[places], (gaps[1:] + gaps[:-1]) / 2
 
