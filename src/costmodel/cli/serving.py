@@ -106,8 +106,10 @@ def _compare(what: str, workload: Path | None, changes: dict[str, Any], options:
     """Print the comparison of hosted and self-hosted options that a file describes."""
     from costmodel.comparison.serving.compare import read_comparison
 
-    if what != "compare" or workload is None:
-        raise InputError(f"FILE: goes with compare: costmodel serve compare workload.toml; got {what} {workload or ''}")
+    if workload is None:
+        raise InputError("FILE: is needed with compare: costmodel serve compare workload.toml; got none")
+    if what != "compare":
+        raise InputError(f"FILE: goes with compare only: costmodel serve compare workload.toml; got {what} {workload}")
     if options:
         raise InputError([f"{name}: has no effect with compare; set it in the file" for name in options])
     result = read_comparison(workload, changes)

@@ -224,6 +224,10 @@ def _problem(detail: Any, cls: type[BaseModel]) -> list[str]:
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
     if kind == "tuple_type":
         return [f"{path}: should be a list; got {shown}"]
+    if kind == "union_tag_invalid":
+        name, accepted = detail["ctx"]["discriminator"].strip("'"), detail["ctx"]["expected_tags"]
+        tag = f"{path}.{name}" if path else name
+        return [f"{tag}: must be one of {accepted}; got {detail['ctx']['tag']!r}"]
     message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return [f"{path}: {message}; got {shown}" if path else message]
 

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 _REASON = 96
 """Longest reason of a rejected option in a table [character]."""
+_LEGEND = (
+    "tok/s: of each user; USD/Mtok: of input and output; TP: tensor parallelism, PP: pipeline stages, "
+    "DP: data-parallel attention"
+)
+"""What the columns of a table mean."""
 
 
 class ServingSize(NamedTuple):
@@ -124,10 +129,11 @@ class ServingSizes(rendering.Shown):
         ]
 
     def _footer(self) -> str:
-        lines = [
-            "tok/s: of each user; USD/Mtok: of input and output; TP: tensor parallelism, PP: pipeline stages, "
-            "DP: data-parallel attention"
-        ]
+        lines = (
+            [_LEGEND]
+            if self.options
+            else ["no accelerator and precision asked for can serve the load within its targets"]
+        )
         lines += dict.fromkeys(size.note for size in self.options if size.note)
         by_reason: dict[str, list[str]] = {}
         for name, precision, reason in self.rejected:

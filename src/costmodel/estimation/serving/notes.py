@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costmodel.estimation.chain import Missing
+from costmodel.estimation.serving.checks import stored_of
 from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.rendering import number
 from costmodel.serving.calibration.constants import Stack, default_constants, recipe_key
@@ -53,15 +54,20 @@ def notes_of(
     point : mapping
         Figures by name.
     """
-    lines = [_layout(deployment), _engine(serving, recipe), *_targets(deployment, point)]
-    if serving.utilization is None:
+    lines = [_layout(deployment), _formats(serving), _engine(serving, recipe), *_targets(deployment, point)]
+    load = point["load"]
+    if not isinstance(load, Missing) and load[0] > 1 + 1e-9:
+        lines.append("the load exceeds the capacity of the cluster: throughput and costs are those at its capacity")
+    elif serving.utilization is None:
         lines.append("costs are at this load around the clock; set utilization for its mean over the billed time")
     lines.append("input and output are billed by their time on the replica; they add up to the cost of a request")
     price = inputs["prices.price"].figure
     if not isinstance(price, Missing) and price.provenance.caution:
         lines.append(price.provenance.caution)
     if not isinstance(price, Missing) and price.provenance.as_of:
-        lines.append(f"price of {price.provenance.as_of}: {number(price.value)} USD per GPU-hour")
+        whole = [part for part in price.provenance.note.split(", ") if " billed for " in part]
+        idle = f"; instances are rented whole: {whole[0].replace(' billed', ' GPUs billed')}" if whole else ""
+        lines.append(f"price of {price.provenance.as_of}: {number(price.value)} USD per GPU-hour{idle}")
     longest = middle(serving.input_tokens) + middle(serving.output_tokens)
     context = serving.architecture.context_length
     if context is not None and longest > context:
@@ -77,6 +83,15 @@ def _layout(deployment: Deployment) -> str:
     idle = deployment.accelerators - replicas * layout.accelerators
     rest = f"; {idle} idle GPUs are billed" if idle else ""
     return f"layout: {replicas:,} replica{'' if replicas == 1 else 's'} of {', '.join(parts)}{rest}"
+
+
+def _formats(serving: Serving) -> str:
+    """Return the formats of weights and cache; a name of the catalog may not hold the format of the checkpoint."""
+    cache = f"KV cache: {serving.cache_precision}"
+    if serving.precision is not None:
+        return f"weights: {serving.precision}, {cache}"
+    bits = stored_of(serving.architecture, None).bits
+    return f"weights: {bits:.3g} bits, as no precision is given, {cache}"
 
 
 def _engine(serving: Serving, recipe: Recipe) -> str:
@@ -105,7 +120,7 @@ def _targets(deployment: Deployment, point: Figures) -> list[str]:
 
 
 def _length(length: float | Range) -> str:
-    return _count(middle(length)) + (" (median)" if isinstance(length, Range) else "")
+    return f"{middle(length):,.0f} (median)" if isinstance(length, Range) else _count(length)
 
 
 def _count(value: float) -> str:

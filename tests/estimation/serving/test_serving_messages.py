@@ -1,0 +1,83 @@
+"""Notes and messages of serving: formats, loads above capacity, whole instances, and what does not fit."""
+
+from pathlib import Path
+
+import pytest
+
+import costmodel as cm
+from costmodel.foundation.errors import InputError
+
+
+def _serving(**changes: object) -> cm.Serving:
+    values = {
+        "architecture": "llama-3.1-8b",
+        "cluster": {"accelerator": "H100-SXM", "count": 1},
+        "input_tokens": 1000,
+        "output_tokens": 500,
+        "concurrency": 8,
+    }
+    return cm.Serving.from_data({name: value for name, value in (values | changes).items() if value is not None})
+
+
+def _text(**changes: object) -> str:
+    return " ".join(str(cm.estimate(_serving(**changes))).split())
+
+
+def test_the_formats_of_weights_and_cache_are_named() -> None:
+    assert "weights: 16 bits, as no precision is given, KV cache: bf16" in _text()
+    assert "weights: fp8, KV cache: fp8" in _text(precision="fp8", cache_precision="fp8")
+
+
+def test_costs_above_the_capacity_are_said_to_be_those_at_capacity() -> None:
+    above = _text(concurrency=None, requests_per_second=500)
+    assert "the load exceeds the capacity of the cluster" in above
+    assert "costs are at this load" not in above
+    below = _text(concurrency=None, requests_per_second=1)
+    assert "the load exceeds" not in below
+    assert "costs are at this load" in below
+
+
+def test_a_whole_instance_for_one_accelerator_is_named() -> None:
+    rental = {"provider": "lambda", "on": "2026-11-09"}
+    assert "instances are rented whole: 8 GPUs billed for 1" in _text(prices=rental)
+    assert "rented whole" not in _text(prices=rental, cluster={"accelerator": "H100-SXM", "count": 8})
+
+
+def test_lengths_that_are_ranges_have_no_decimals() -> None:
+    assert "893 (median) input and 500 output tokens" in _text(input_tokens="200 to 4000")
+
+
+def test_a_model_that_does_not_fit_names_the_bits_and_the_copies() -> None:
+    with pytest.raises(InputError, match=r"take 1582 GB at 16 bits per weight, those of attention on each accelerator"):
+        _text(architecture="deepseek-v3", cluster={"accelerator": "H200-SXM", "count": 8})
+    with pytest.raises(InputError, match=r"take 141 GB at 16 bits per weight, and each"):
+        _text(architecture="llama-3.1-70b")
+
+
+def test_a_size_without_options_says_so() -> None:
+    none = cm.size_serving(
+        "llama-3.1-405b",
+        users=10,
+        tokens_per_second_per_user=5000,
+        input_tokens=1000,
+        output_tokens=500,
+        accelerators=["H100-SXM"],
+        precisions=["fp8"],
+    )
+    assert "can serve the load within its targets" in str(none)
+    assert "tok/s: of each user" not in str(none)
+
+
+def test_an_unknown_kind_of_option_names_the_field_and_the_kinds(tmp_path: Path) -> None:
+    path = tmp_path / "workload.toml"
+    path.write_text(
+        "[workload]\nrequests_per_month = 1e6\ninput_tokens = 10\noutput_tokens = 10\npeak_to_mean = 2\n"
+        '[[options]]\nkind = "self-hosted"\n[[options]]\nkind = "hosted"\nmodel = "gpt-5"\n',
+        encoding="utf-8",
+    )
+    from costmodel.comparison.serving.compare import read_comparison
+
+    with pytest.raises(
+        InputError, match=r"options\.\d\.kind: must be one of 'hosted', 'self_hosted'; got 'self-hosted'"
+    ):
+        read_comparison(path, {})
