@@ -81,3 +81,21 @@ def test_an_unknown_kind_of_option_names_the_field_and_the_kinds(tmp_path: Path)
         InputError, match=r"options\.\d\.kind: must be one of 'hosted', 'self_hosted'; got 'self-hosted'"
     ):
         read_comparison(path, {})
+
+
+def test_a_tensor_degree_that_does_not_divide_the_heads_is_refused() -> None:
+    cluster = {"accelerator": "H100-SXM", "count": 8}
+    with pytest.raises(InputError, match=r"tensor: must divide the 32 attention heads of llama-3.1-8b.*got 3"):
+        _serving(cluster=cluster, tensor=3)
+    assert _serving(cluster=cluster, tensor=3, engine="unknown").tensor == 3
+    assert _serving(cluster=cluster, tensor=4).tensor == 4
+
+
+def test_a_pipeline_larger_than_the_cluster_names_its_field() -> None:
+    with pytest.raises(InputError, match="pipeline: a replica has 100 accelerators, but the cluster 1"):
+        _serving(pipeline=100)
+
+
+def test_one_idle_accelerator_is_named() -> None:
+    cluster = {"accelerator": "H100-SXM", "count": 3}
+    assert "1 replica of tensor 2; 1 idle GPU is billed" in _text(cluster=cluster, tensor=2)

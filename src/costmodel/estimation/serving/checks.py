@@ -185,14 +185,29 @@ def keeps_own(architecture: Architecture, precision: str) -> bool:
 def _of_layout(serving: Serving) -> list[str]:
     size = (serving.tensor or 1) * (serving.pipeline or 1)
     if size > serving.cluster.count:
-        return [f"tensor: a replica has {size} accelerators, but the cluster {serving.cluster.count}"]
+        name = "pipeline" if serving.tensor is None else "tensor"
+        return [f"{name}: a replica has {size} accelerators, but the cluster {serving.cluster.count}"]
     try:
-        replica_of(serving, model_of(serving)).check(serving.architecture)
+        replica = replica_of(serving, model_of(serving))
+        replica.check(serving.architecture)
     except InputError as error:
         return list(error.problems)
     except CostModelError as error:
         return [str(error)]
-    return []
+    return [] if replica.data_parallel_attention or serving.engine == UNKNOWN else _of_heads(serving)
+
+
+def _of_heads(serving: Serving) -> list[str]:
+    """Return the problem of a given `tensor` among which engines cannot divide the attention heads equally."""
+    blocks = [block for layer in serving.architecture.layers for block in layer.blocks()]
+    counts = sorted({heads for block in blocks if isinstance(heads := getattr(block, "heads", None), int)})
+    if serving.tensor is None or not any(heads % serving.tensor for heads in counts):
+        return []
+    listed = " and ".join(str(heads) for heads in counts)
+    return [
+        f"tensor: must divide the {listed} attention heads of {serving.architecture.name}, as the engine "
+        f"{serving.engine} requires; got {serving.tensor}"
+    ]
 
 
 def _generates(architecture: Architecture) -> bool:

@@ -81,7 +81,7 @@ def _layout(deployment: Deployment) -> str:
     parts += [f"pipeline {layout.pipeline}"] if layout.pipeline > 1 else []
     parts += ["data-parallel attention"] if layout.data_parallel_attention else []
     idle = deployment.accelerators - replicas * layout.accelerators
-    rest = f"; {idle} idle GPUs are billed" if idle else ""
+    rest = f"; {idle} idle GPU{' is' if idle == 1 else 's are'} billed" if idle else ""
     return f"layout: {replicas:,} replica{'' if replicas == 1 else 's'} of {', '.join(parts)}{rest}"
 
 
