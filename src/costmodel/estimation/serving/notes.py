@@ -65,9 +65,8 @@ def notes_of(
     if not isinstance(price, Missing) and price.provenance.caution:
         lines.append(price.provenance.caution)
     if not isinstance(price, Missing) and price.provenance.as_of:
-        whole = [part for part in price.provenance.note.split(", ") if " billed for " in part]
-        idle = f"; instances are rented whole: {whole[0].replace(' billed', ' GPUs billed')}" if whole else ""
-        lines.append(f"price of {price.provenance.as_of}: {number(price.value)} USD per GPU-hour{idle}")
+        said = f" ({price.provenance.note})" if price.provenance.note else ""
+        lines.append(f"price of {price.provenance.as_of}: {number(price.value)} USD per GPU-hour{said}")
     longest = middle(serving.input_tokens) + middle(serving.output_tokens)
     context = serving.architecture.context_length
     if context is not None and longest > context:
