@@ -3,8 +3,8 @@
 Run: python benchmarks/config_keys.py EFFECTS.jsonl ...
      python benchmarks/config_keys.py --measure EFFECTS.jsonl [TYPE ...], with the extra `audit`: half an hour
 A line of EFFECTS is an object of one type, as the audit of configs writes it: `type`, `defaults` (by key), `inert`
-(keys whose changes change no tensor), `shapes` (keys some change of which does), and `aliases` (the key by its other
-name, the `attribute_map` of the class). Lines without `shapes` are ignored.
+(keys whose changes change no tensor), `shapes` (keys some change of which does), `aliases` (the key by its other
+name, the `attribute_map` of the class), and `source` (program and version). Lines without `shapes` are ignored.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def measure(path: Path, types: list[str]) -> None:
             if name in done:
                 continue
             try:
-                row = {"type": name, **(keys.effects(name) or {})}
+                row = {"type": name, "source": reference.SOURCE, **(keys.effects(name) or {})}
             except Exception as error:  # a default config that is incomplete, or a package that is missing
                 row = {"type": name, "why": repr(error)[:200]}
             file.write(json.dumps(row, default=str) + "\n")
@@ -58,7 +58,8 @@ def table_of(effects: dict[str, dict[str, Any]]) -> dict[str, Any]:
     shapes = Counter(key for row in effects.values() for key in row["shapes"])
     inert = Counter(key for row in effects.values() for key in row["inert"])
     general = {key for key, count in inert.items() if count >= MANY * shapes[key]}
-    table: dict[str, Any] = {"*": {"defaults": {}, "inert": sorted(general), "shapes": []}}
+    sources = "; ".join(sorted({row["source"] for row in effects.values()}))
+    table: dict[str, Any] = {"*": {"defaults": {}, "inert": sorted(general), "shapes": [], "source": sources}}
     for name, row in sorted(effects.items()):
         own = general - set(row["shapes"])
         table[name] = {
@@ -69,6 +70,7 @@ def table_of(effects: dict[str, dict[str, Any]]) -> dict[str, Any]:
             },
             "inert": sorted(set(row["inert"]) - general),
             "shapes": row["shapes"],
+            "source": row["source"],
         }
         if aliases := row.get("aliases"):
             table[name]["aliases"] = aliases

@@ -50,7 +50,8 @@ def tidy(layout: dict[str, Any]) -> dict[str, Any]:
     fixed = {key: value for key, value in layout["fixed"].items() if not keys.is_inert(key.rpartition(".")[2])}
     inert = sorted({*layout["inert"], *(layout["fixed"].keys() - fixed.keys())})
     layout = {**layout, "tensors": layouts.joined(layout["tensors"])}
-    read: dict[str, Any] = json.loads(json.dumps({**layout, "fixed": fixed, "inert": inert}, default=str))
+    layout |= {"fixed": fixed, "inert": inert, "source": reference.SOURCE}
+    read: dict[str, Any] = json.loads(json.dumps(layout, default=str))
     return read
 
 

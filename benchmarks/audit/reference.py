@@ -10,6 +10,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+import transformers
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.models.auto import modeling_auto as auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -24,6 +25,8 @@ warnings.filterwarnings("ignore")
 for _name in (name for name in dir(torch.nn.init) if name.endswith("_") and not name.startswith("_")):
     setattr(torch.nn.init, _name, lambda tensor, *_, **__: tensor)  # tensors on the meta device have no values
 
+SOURCE = f"Hugging Face transformers {transformers.__version__}"
+"""Program and version that the counts are taken from."""
 MAPPINGS = (
     "MODEL_FOR_CAUSAL_LM_MAPPING",
     "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING",

@@ -65,8 +65,7 @@ def test_every_column_is_described_with_a_unit_where_it_is_a_number():
             assert described.unit or described.type not in {"number", "integer"}, (name, column)
         tables = {path.rpartition(".")[0] for each in schema.properties.values() for path in each.references}
         sourced = [schema, *(load_schema(table) for table in tables if not schema.in_wheel)]
-        of_one_program = schema.refreshed_by.startswith("python benchmarks/")  # its schema names the one source
-        assert of_one_program or any({"source", "source_url"} & set(each.required) for each in sourced), name
+        assert any({"source", "source_url"} & set(each.required) for each in sourced), name
 
 
 @pytest.mark.parametrize("name", schema_names())
