@@ -156,7 +156,7 @@ def mean_mfu(stages: int, *flops_and_times: N) -> N:
     Takes the number of stages, their FLOPs, all GPU-seconds, the peak and the goodput.
     """
     *values, peak, goodput = flops_and_times
-    return _sum(*values[:stages]) / (_sum(*values[stages:]) * peak * goodput)
+    return add(*values[:stages]) / (add(*values[stages:]) * peak * goodput)
 
 
 def mean_efficiency(*flops_times_and_mfus: N) -> N:
@@ -167,8 +167,8 @@ def mean_efficiency(*flops_times_and_mfus: N) -> N:
     *values, peak, goodput = flops_times_and_mfus
     part = len(values) // 3
     flops, times, mfus = values[:part], values[part : 2 * part], values[2 * part :]
-    modeled = _sum(*(stage_flops / mfu for stage_flops, mfu in zip(flops, mfus, strict=True)))
-    return modeled / (_sum(*times) * peak * goodput)
+    modeled = add(*(stage_flops / mfu for stage_flops, mfu in zip(flops, mfus, strict=True)))
+    return modeled / (add(*times) * peak * goodput)
 
 
 def number_of_steps(tokens: N, batch_tokens: N) -> N:
@@ -196,7 +196,7 @@ def idle_time(at_once: bool, rollout_gpus: N, training_gpus: N, rollout: N, *oth
 
     Takes the accelerators that generate and those that score and update, and the GPU-seconds of both.
     """
-    trained = _sum(*others)
+    trained = add(*others)
     generates, trains = rollout / rollout_gpus, trained / training_gpus
     elapsed = largest(generates, trains) if at_once else generates + trains
     return elapsed * (rollout_gpus + training_gpus) - rollout - trained
@@ -214,7 +214,7 @@ def gpu_time_of_rate(tokens: N, rate: N, count: N, goodput: N) -> N:
 
 def throughput(wall_time: N, goodput: N, *tokens: N) -> N:
     """Return the tokens per second of all accelerators in steady state [token/s]."""
-    return _sum(*tokens) / (wall_time * goodput)
+    return add(*tokens) / (wall_time * goodput)
 
 
 def wall_time(gpu_seconds: N, count: N) -> N:
@@ -250,17 +250,13 @@ def water_use(machine_energy: N, wue: N, pue: N, grid_water: N) -> N:
     return machine_energy * (wue + pue * grid_water)
 
 
-def rent(gpu_seconds: N, price: N, *purchases: N) -> N:
-    """Return the rental cost plus other purchases [USD]."""
-    return _sum(gpu_seconds * price, *purchases)
-
-
 def electricity_cost(energy: N, price: N) -> N:
     """Return the cost of the electricity [USD]; it is part of the rent and not added to it."""
     return energy * price
 
 
-def _sum(*terms: N) -> N:
+def add(*terms: N) -> N:
+    """Return the sum of terms."""
     total = terms[0]
     for term in terms[1:]:
         total = total + term
@@ -289,7 +285,7 @@ def _measured_mfu(measured: MeasuredName, prefix: str, per_token: str) -> Step:
 
 @lru_cache(maxsize=256)
 def steps(
-    stages: tuple[Stage, ...], reliability: tuple[str, ...] = (), purchases: tuple[str, ...] = ()
+    stages: tuple[Stage, ...], reliability: tuple[str, ...] = (), lines: tuple[Step, ...] = ()
 ) -> tuple[Step, ...]:
     """Return the steps of an estimate, in order.
 
@@ -299,8 +295,8 @@ def steps(
         The passes of all recipes.
     reliability : tuple of str
         Names of the inputs of the goodput; empty where the goodput is an input itself.
-    purchases : tuple of str
-        Names of the inputs that add to the cost of GPU-hours [USD].
+    lines : tuple of Step
+        Lines of the bill [USD]; the cost is their sum.
     """
     listed: list[Step] = []
     if reliability:
@@ -333,15 +329,12 @@ def steps(
     if stages[0].timing == "measured":
         listed += _measured_run(stages)
     listed += _steady_state(stages, overheads)
-    cost, formula = ("gpu_hours", "prices.price", *purchases), "GPU-hours × price"
-    if purchases:
-        formula += " + other purchases"
     water = ("machine_energy", "site.water_usage_effectiveness", "site.pue", "site.water_intensity")
     water_formula = "server energy × (WUE + PUE × water of the grid)"
     return (
         *listed,
-        _figure("flops", _sum, flops, "sum of all passes"),
-        _figure("gpu_hours", _sum, whole, "sum of all passes"),
+        _figure("flops", add, flops, "sum of all passes"),
+        _figure("gpu_hours", add, whole, "sum of all passes"),
         _figure("wall_time", wall_time, ("gpu_hours", "cluster.count"), "GPU-hours / count"),
         *_throughput(stages),
         _figure("utilization", utilization, ("flops", "gpu_hours", "cluster.peak"), "FLOPs / (GPU-hours × peak)"),
@@ -350,7 +343,8 @@ def steps(
         _figure("carbon", emissions, ("energy", "site.grid_intensity"), "energy × grid intensity"),
         _figure("water", water_use, water, water_formula),
         _figure("electricity_cost", electricity_cost, ("energy", "site.electricity"), "energy × electricity price"),
-        _figure("cost", rent, cost, formula),
+        *lines,
+        _figure("cost", add, tuple(line.name for line in lines), "sum of the lines of the bill"),
     )
 
 
@@ -447,7 +441,7 @@ def _part_times(stages: tuple[Stage, ...]) -> list[Step]:
 
 
 def _part_time_of_passes(goodput: N, steps: N, accelerators: N, *gpu_seconds: N) -> N:
-    return part_time(_sum(*gpu_seconds), goodput, steps, accelerators)
+    return part_time(add(*gpu_seconds), goodput, steps, accelerators)
 
 
 def run(chain: Iterable[Step], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from costmodel.estimation import chain, inputs
+from costmodel.estimation.bill import Bill
 from costmodel.estimation.cautions import cautions, unverified
 from costmodel.estimation.chain import OUTPUTS, Missing, Step
 from costmodel.estimation.explanation import Explanation, explain
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from costmodel.estimation.serving.estimate import ServingEstimate
     from costmodel.estimation.speed import Basis
     from costmodel.foundation.units import Quantity
+    from costmodel.market.charges import CostLine
     from costmodel.training.step.layout import Layout
 
 _STEADY_UNKNOWN = Missing("gpu_hours are given; only the utilization of the job follows from them")
@@ -87,6 +89,8 @@ class Estimate(Result):
         self.seed: int = scenario.seed
         resolved = inputs.resolve(scenario)
         self.steps: tuple[Step, ...] = resolved.steps
+        self.lines: tuple[CostLine, ...] = resolved.lines
+        """Lines of the bill; see `bill`."""
         self.inputs, self.missing, self._speed = resolved.inputs, resolved.missing, resolved.speed
         values: dict[str, Any] = {path: entry.value for path, entry in self.inputs.items()}
         self._point = chain.run(self.steps, values | self.missing)
@@ -151,6 +155,10 @@ class Estimate(Result):
     def basis(self) -> Basis:
         """Origin of the speed: "given", "measured", "layout", "planned", "class", or "none" (GPU-hours are given)."""
         return self._speed.basis
+
+    def bill(self) -> Bill:
+        """Return the lines of the cost, which add up to it in every draw."""
+        return Bill(self)
 
     def value(self, name: str) -> float | Missing:
         if name in self._point:
@@ -332,7 +340,8 @@ class Estimate(Result):
                 f"at the peak rate of {accelerator.name}"
             )
 
-    def _title(self) -> str:
+    def title(self) -> str:
+        """Return the job in a line: name, model, recipe and cluster."""
         run = self.scenario
         what = " + ".join(
             f"{recipe.kind.replace('_', ' ')} on {_tokens(recipe.trained_tokens())} of {recipe.sequence_length:,}"
@@ -341,6 +350,9 @@ class Estimate(Result):
         cluster = f"{run.cluster.count:,} × {run.cluster.accelerator.name}"
         name = f"{run.name}: " if run.name else ""
         return f"{name}{run.architecture.name}, {what}, {cluster}"
+
+    def _title(self) -> str:
+        return self.title()
 
     @cached_property
     def _sample(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from costmodel.estimation.bill import line_steps, purchases_line
 from costmodel.estimation.chain import Missing, Part, Placement, Stage, Step, steps
 from costmodel.estimation.measured_speed import check_measured_speed, measured_speed
 from costmodel.estimation.pass_speed import weight_sync_bytes
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
     from costmodel.hardware.accelerator import Accelerator
     from costmodel.hardware.site import Site
+    from costmodel.market.charges import CostLine
     from costmodel.training.layouts.least_memory import LeastMemory
     from costmodel.training.recipes.registry import AnyRecipe
 
@@ -60,11 +62,12 @@ class Input(NamedTuple):
 
 
 class Resolved(NamedTuple):
-    """Everything that the calculation starts from: inputs by path, missing inputs, steps and speed."""
+    """Everything that the calculation starts from: inputs by path, missing inputs, steps, lines of the bill, speed."""
 
     inputs: dict[str, Input]
     missing: dict[str, Missing]
     steps: tuple[Step, ...]
+    lines: tuple[CostLine, ...]
     speed: Speed
 
 
@@ -91,14 +94,16 @@ def resolve(scenario: Scenario) -> Resolved:
     put("cluster.peak", "TFLOP/s", lambda: _peak(accelerator))
     stages, purchases = _put_recipes(scenario, job_speed, put)
     reliability = _put_goodput(scenario, job_speed, put)
-    chain = steps(stages, reliability, purchases)
+    charges = scenario.prices.charges(accelerator.name, scenario.cluster.count, scenario.cluster.node_size)
+    lines = (*charges.lines, *([purchases_line(purchases)] if purchases else []))
+    chain = steps(stages, reliability, line_steps(lines))
     known: dict[str, float | Missing] = {**missing, **{path: each.value for path, each in inputs.items()}}
     _put_site(scenario.cluster.site, lambda: job_power(scenario, chain, stages, known), put)
-    price = scenario.prices.figure
-    put("prices.price", "USD/hour", lambda: price(accelerator.name, scenario.cluster.count, scenario.cluster.node_size))
+    for path, (unit, figure) in charges.inputs.items():
+        put(path, unit, figure)
     if (measured := measured_speed(scenario)) is not None:
         check_measured_speed(measured, scenario.recipes[0], accelerator, inputs)
-    return Resolved(inputs, missing, chain, job_speed)
+    return Resolved(inputs, missing, chain, lines, job_speed)
 
 
 Put = Callable[[str, str, Figure | Callable[[], Figure]], None]

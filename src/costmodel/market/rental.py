@@ -12,6 +12,7 @@ from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure, Provenance, Table, read_csv
 from costmodel.hardware.accelerator import accelerator_names
+from costmodel.market.charges import Charges, CostLine, rent
 from costmodel.market.gpu_prices import MARKET, GPUPrice, PurchaseModel, gpu_price, traced_prices
 from costmodel.market.price_proxies import price_proxy
 from costmodel.market.published_prices import published_price
@@ -131,6 +132,21 @@ class Rental(Spec):
             Accelerators per instance [1].
         """
         return choose_price(self, accelerator, count, node_size)
+
+    def charges(self, accelerator: str, count: int, node_size: int) -> Charges:
+        """Return the lines of the bill of a run on rented accelerators: the rent.
+
+        Parameters
+        ----------
+        accelerator : str
+            Name of the catalog.
+        count : int
+            Number of accelerators [1].
+        node_size : int
+            Accelerators per instance [1].
+        """
+        line = CostLine("rent", "rent", rent, ("gpu_hours", "prices.price"), "GPU-hours × price")
+        return Charges((line,), {"prices.price": ("USD/hour", lambda: self.figure(accelerator, count, node_size))})
 
     def lookup(self, accelerator: str, count: int | None = None) -> GPUPrice:
         """Return the price of one accelerator from the price table, before instances are rounded up.

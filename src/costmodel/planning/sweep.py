@@ -261,7 +261,7 @@ def _figures(result: Estimate, interval: tuple[int, float], drawn: _Arrays) -> d
         if any(name not in keys for name in step.inputs) or not any(np.ndim(values[name]) for name in step.inputs):
             left.append(step)
             continue
-        key = (step.name, *(keys[name] for name in step.inputs))
+        key = (step.name, step.function, *(keys[name] for name in step.inputs))
         if key not in drawn:
             _keep(drawn, key, chain.run([step], values)[step.name])
         values[step.name] = drawn[key]
