@@ -343,6 +343,22 @@ def _named(proper: str, options: Options) -> Architecture:
     return read.replace(name=proper, origin=origin, source=entry["source"], training_precision=precision)
 
 
+def released_checkpoint(architecture: Architecture) -> Mapping[str, Any]:
+    """Return what the catalog says of the storage of the released weights; empty if they have 16 bits, or are unknown.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        Architecture; a changed copy of a model of the catalog has no released weights.
+    """
+    name = architecture.origin
+    if isinstance(name, Mapping):
+        name, _ = _without_options(name, Options())
+    entry: Mapping[str, Any] = catalog().things[name] if isinstance(name, str) and name in catalog() else {}
+    checkpoint: Mapping[str, Any] = entry.get("checkpoint", {})
+    return checkpoint
+
+
 def _from_counts(config: Mapping[str, Any]) -> Architecture:
     allowed = ("total", "active", "layers", "width", "attention_width", "vocabulary", "tied", "name")
     if wrong := [unknown("field", key, allowed) for key in config if key not in allowed]:

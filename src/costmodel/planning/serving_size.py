@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from costmodel.architecture.loading import load_architecture
-from costmodel.estimation.serving.checks import engine_recipe, keeps_own, model_of, stored_of
+from costmodel.estimation.serving.checks import engine_recipe, model_of
 from costmodel.estimation.serving.figures import Deployment, deployment_of, limits_of, out_of_reach, steady_state
 from costmodel.estimation.serving.scenario import Serving
+from costmodel.estimation.serving.weights import is_overruled, stored_of
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.hardware.accelerator import load_accelerator
@@ -100,7 +101,7 @@ def size_serving(
     accelerators : sequence
         Names of the catalog, or `Accelerator`s.
     precisions : sequence of str
-        Precisions of the weights; those that the checkpoint overrules are left out.
+        Precisions of the weights. Released weights that are smaller stand for those of a precision: "stored".
     cache_precision : str
         Precision of the KV cache.
     engine : str
@@ -176,9 +177,8 @@ def _distinct(architecture: Architecture, precisions: Sequence[str]) -> list[str
     """Return the precisions that give weights of different sizes, the first of each; None for a kept checkpoint."""
     sizes: dict[float, str | None] = {}
     for precision in precisions:
-        kept = keeps_own(architecture, precision)
-        size = weight_bytes(architecture, stored_of(architecture, precision))
-        sizes.setdefault(size, None if kept else precision)
+        stored = None if is_overruled(architecture, precision) else precision
+        sizes.setdefault(weight_bytes(architecture, stored_of(architecture, stored)), stored)
     return list(sizes.values())
 
 

@@ -24,8 +24,8 @@ def _text(**changes: object) -> str:
 
 
 def test_the_formats_of_weights_and_cache_are_named() -> None:
-    assert "weights: 16 bits, as no precision is given, KV cache: bf16" in _text()
-    assert "weights: fp8, KV cache: fp8" in _text(precision="fp8", cache_precision="fp8")
+    assert "weights: bf16, by default, as the checkpoint is not known to be quantized; KV cache: bf16" in _text()
+    assert "weights: fp8; KV cache: fp8" in _text(precision="fp8", cache_precision="fp8")
 
 
 def test_costs_above_the_capacity_are_said_to_be_those_at_capacity() -> None:
@@ -49,7 +49,7 @@ def test_lengths_that_are_ranges_have_no_decimals() -> None:
 
 def test_a_model_that_does_not_fit_names_the_bits_and_the_copies() -> None:
     with pytest.raises(InputError, match=r"take 1582 GB at 16 bits per weight, those of attention on each accelerator"):
-        _text(architecture="deepseek-v3", cluster={"accelerator": "H200-SXM", "count": 8})
+        _text(architecture="deepseek-v3", precision="bf16", cluster={"accelerator": "H200-SXM", "count": 8})
     with pytest.raises(InputError, match=r"take 141 GB at 16 bits per weight, and each"):
         _text(architecture="llama-3.1-70b")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 
+from costmodel.estimation.serving.weights import keeps_own, stored_of
 from costmodel.foundation.errors import CostModelError, InputError, unknown
 from costmodel.serving.engine.recipes import UNKNOWN, engines, recipe_of
 from costmodel.serving.load.requests import requests_of
 from costmodel.serving.load.served import Model, default_layout, layout_of
-from costmodel.serving.step.formats import CACHE_BYTES, FORMATS, format_of, has_experts, own_format
+from costmodel.serving.step.formats import CACHE_BYTES, FORMATS, has_experts, own_format
 from costmodel.serving.step.speculation import Speculation
 from costmodel.serving.step.work import cache_elements
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
     from costmodel.estimation.serving.scenario import Serving
     from costmodel.serving.engine.recipes import Recipe as EngineRecipe
-    from costmodel.serving.step.formats import Format
     from costmodel.serving.step.replica import Replica
 
 Recipe = Literal["default", "tuned", "unknown"]
@@ -37,17 +37,6 @@ def problems_of(serving: Serving) -> list[str]:
     if not problems:
         problems = _of_layout(serving)
     return problems
-
-
-def stored_of(architecture: Architecture, precision: str | None) -> Format:
-    """Return the format of the weights: that of the checkpoint, or the given one.
-
-    Parameters
-    ----------
-    architecture : Architecture
-    precision : str, optional
-    """
-    return own_format(architecture) if precision is None else format_of(architecture, precision)
 
 
 def model_of(serving: Serving) -> Model:
@@ -168,18 +157,6 @@ def _of_model(serving: Serving) -> list[str]:
             f"got {serving.data_parallel_attention}"
         )
     return problems
-
-
-def keeps_own(architecture: Architecture, precision: str) -> bool:
-    """Return whether the checkpoint has smaller weights than a precision, so that engines keep them.
-
-    Parameters
-    ----------
-    architecture : Architecture
-    precision : str
-    """
-    own = own_format(architecture)
-    return own.is_quantized and format_of(architecture, precision) == own
 
 
 def _of_layout(serving: Serving) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costmodel.estimation.chain import Missing
-from costmodel.estimation.serving.checks import stored_of
+from costmodel.estimation.serving.weights import weights_note
 from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.rendering import number
 from costmodel.serving.calibration.constants import Stack, default_constants, recipe_key
@@ -85,12 +85,9 @@ def _layout(deployment: Deployment) -> str:
 
 
 def _formats(serving: Serving) -> str:
-    """Return the formats of weights and cache; a name of the catalog may not hold the format of the checkpoint."""
-    cache = f"KV cache: {serving.cache_precision}"
-    if serving.precision is not None:
-        return f"weights: {serving.precision}, {cache}"
-    bits = stored_of(serving.architecture, None).bits
-    return f"weights: {bits:.3g} bits, as no precision is given, {cache}"
+    """Return the formats of weights and cache."""
+    weights = weights_note(serving.architecture, serving.precision)
+    return f"weights: {weights}; KV cache: {serving.cache_precision}"
 
 
 def _engine(serving: Serving, recipe: Recipe) -> str:

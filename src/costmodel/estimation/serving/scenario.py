@@ -123,7 +123,7 @@ class Serving(Spec):
     precision: str | None = Field(
         default=None,
         description="Precision of the weights: bf16, fp16, fp8, int8, nvfp4, mxfp4, int4, awq or gptq. Default: that "
-        "of the checkpoint.",
+        "of the released checkpoint.",
     )
     cache_precision: str = Field(default="bf16", description="Precision of the KV cache: bf16, fp16 or fp8.")
     engine: str = Field(default="vllm", description='Inference engine, such as "sglang", or "unknown".')

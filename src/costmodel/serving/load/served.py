@@ -304,10 +304,12 @@ def does_not_fit(model: Model, cluster: Cluster, layout: Replica) -> str:
     weights, cache = memory_of(model, layout)
     usable = layout.accelerators * (cluster.accelerator.usable_memory or 0.0)
     copies = ", those of attention on each accelerator" if layout.data_parallel_attention else ""
+    bits, experts = model.stored.bits, model.stored.expert_bits
+    stored = f"{bits:.3g} bits per weight" + ("" if experts is None else f" and {experts:.3g} of experts")
     return (
         f"cluster: the model does not fit in a replica of {layout.accelerators} {cluster.accelerator.name}: "
         f"{model.memory_share:.0%} of {usable / 1e9:.0f} GB is usable; the weights of {model.architecture.name} take "
-        f"{weights / 1e9:.0f} GB at {model.stored.bits:.3g} bits per weight{copies}, and each sequence takes "
+        f"{weights / 1e9:.0f} GB at {stored}{copies}, and each sequence takes "
         f"{cache / 1e9:.3g} GB; use more accelerators or fewer bits per weight (precision)"
     )
 

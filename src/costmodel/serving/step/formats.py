@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.architecture.listing import weights_by_part
+from costmodel.architecture.loading import released_checkpoint
 from costmodel.architecture.quantization import BITS, stored_bytes
 from costmodel.foundation.errors import InputError, unknown
 
@@ -35,11 +36,13 @@ class Format(NamedTuple):
     """Roles of the weights that are quantized."""
     experts_only: bool = False
     """Whether only the experts of a mixture of experts are quantized; a dense model has all matrices quantized."""
+    expert_bits: float | None = None
+    """Bits per weight of the experts, scales included, if other than `bits` [bit]."""
 
     @property
     def is_quantized(self) -> bool:
         """Whether weights have fewer than 16 bits."""
-        return self.bits < 8 * PLAIN_BYTES
+        return min(self.bits, self.expert_bits or self.bits) < 8 * PLAIN_BYTES
 
 
 FORMATS: dict[str, Format] = {
@@ -81,6 +84,33 @@ def own_format(architecture: Architecture) -> Format:
     if bits < 1:  # the embedding is quantized too
         bits = 8 * stored / architecture.parameters.total
     return Format(bits, "fp8" if BITS["fp8"] <= round(bits, 6) < _MOST_FP8_BITS else "bf16")
+
+
+def released_format(architecture: Architecture) -> Format:
+    """Return the format of the released weights: that of the catalog, or of the checkpoint that was read.
+
+    A model of the catalog has the format of its release, such as fp8 for deepseek-v3. Engines serve it by default.
+
+    Parameters
+    ----------
+    architecture : Architecture
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> released_format(cm.load_architecture("deepseek-v3")).product
+    'fp8'
+    """
+    released = released_checkpoint(architecture)
+    if not released:
+        return own_format(architecture)
+    stored = format_of(architecture, released["precision"])
+    if "experts" not in released:
+        return stored
+    experts = FORMATS[released["experts"]]
+    bits = released.get("experts_bits", experts.bits)
+    product = stored.product if stored.is_quantized else experts.product
+    return stored._replace(product=product, expert_bits=bits)
 
 
 def format_of(architecture: Architecture, precision: str) -> Format:
@@ -188,7 +218,9 @@ def bytes_per_weight(part: str, weight: Weight, stored: Format) -> float:
     weight : Weight
     stored : Format
     """
-    return stored.bits / 8 if _is_quantized(part, weight, stored.roles) else PLAIN_BYTES
+    if not _is_quantized(part, weight, stored.roles):
+        return PLAIN_BYTES
+    return (stored.expert_bits if weight.role == "expert" and stored.expert_bits else stored.bits) / 8
 
 
 def _is_quantized(part: str, weight: Weight, roles: frozenset[str]) -> bool:
