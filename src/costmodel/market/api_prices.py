@@ -268,6 +268,22 @@ def api_models(provider: str | None = None) -> list[str]:
     return sorted(model for model, prices in models.items() if any(price.provider == name for price in prices))
 
 
+def api_name(model: str) -> str | None:
+    """Return the name of a model in the table of prices, or None if it is not there.
+
+    Parameters
+    ----------
+    model : str
+        The model, with or without owner and date of release.
+
+    Examples
+    --------
+    >>> api_name("anthropic/claude-sonnet-4-5-20250929"), api_name("my-model")
+    ('claude-sonnet-4-5', None)
+    """
+    return _by_model().proper(model)
+
+
 def _providers() -> set[str]:
     return {price.provider for prices in _by_model().things.values() for price in prices}
 

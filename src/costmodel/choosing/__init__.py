@@ -1,0 +1,1 @@
+"""Choosing between models: scores with errors, and price per solved task."""
