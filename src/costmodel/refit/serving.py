@@ -348,12 +348,15 @@ def _constant_rows(fitted: ServingFit) -> list[Row]:
 
 
 def _stack_rows(rows: Sequence[Measured]) -> list[Row]:
-    counts: dict[tuple[str, ...], int] = {}
+    dates: dict[tuple[str, ...], list[str]] = {}
     for row in rows:
         key = (row.shape, row.stack.accelerator, row.stack.vendor, row.stack.generation, row.stack.recipe.name)
-        counts[key] = counts.get(key, 0) + 1
+        dates.setdefault(key, []).append(row.date)
     names = ("shape", "accelerator", "vendor", "generation", "recipe")
     return [
-        {**dict(zip(names, key, strict=True)), "rows": str(count), "source": _SOURCE}
-        for key, count in sorted(counts.items())
+        {
+            **dict(zip(names, key, strict=True)),
+            **{"rows": str(len(months)), "first": min(months), "last": max(months), "source": _SOURCE},
+        }
+        for key, months in sorted(dates.items())
     ]

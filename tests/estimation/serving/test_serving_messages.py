@@ -99,3 +99,36 @@ def test_a_pipeline_larger_than_the_cluster_names_its_field() -> None:
 def test_one_idle_accelerator_is_named() -> None:
     cluster = {"accelerator": "H100-SXM", "count": 3}
     assert "1 replica of tensor 2; 1 idle GPU is billed" in _text(cluster=cluster, tensor=2)
+
+
+def test_a_date_outside_the_measurements_is_named() -> None:
+    late = _text(engine_date="2027-05")
+    assert "engine_date: 2027-05 is after the newest measurements; taken as 2026-01" in late
+    early = _text(engine_date="2023-05")
+    assert "engine_date: 2023-05 is before the first measurements; taken as 2024-06" in early
+    assert "engine_date" not in _text(engine_date="2025-11") + _text()
+
+
+def test_amd_before_the_first_rows_has_the_spread_of_hardware_without_rows() -> None:
+    """Constants of 2025 and later hold 40 % of the rows of AMD of 2024 in 80 % intervals, and 91 % of NVIDIA's."""
+    first, before = (_tpot_ratio("MI300X", date) for date in ("2024-06", "2023-05"))
+    assert before > 1.5 * first
+    assert _tpot_ratio("H100-SXM", "2023-05") == pytest.approx(_tpot_ratio("H100-SXM", "2024-06"), rel=1e-6)
+
+
+def _tpot_ratio(card: str, date: str) -> float:
+    low, high = cm.estimate(_serving(cluster={"accelerator": card, "count": 1}, engine_date=date)).bounds("tpot")
+    return high / low
+
+
+def test_the_note_on_the_engine_names_what_was_measured() -> None:
+    def engine(card: str, **changes: object) -> str:
+        return _text(cluster={"accelerator": card, "count": 1}, **changes)
+
+    assert "with default settings, measured on H100-SXM costs" in engine("H100-SXM")
+    consumer = engine("RTX-5090")
+    assert "measured on B200, H100-SXM (B200, GB200, RTX-PRO-6000 with any engine)" in consumer
+    assert "no RTX-5090 was measured, only other cards of its generation" in consumer
+    assert "no accelerator of the generation of RTX-4090 was measured" in engine("RTX-4090")
+    assert "engine: not known, so that intervals are wide" in engine("H100-SXM", engine="unknown")
+    assert "engine: sglang of 2025 or later with tuned settings" in engine("A100-80GB-SXM", engine="sglang", recipe="tuned")

@@ -51,7 +51,7 @@ def inputs_of(serving: Serving, spreads: Spreads, recipe: Recipe) -> dict[str, N
     recipe : Recipe
         Engine and its settings.
     """
-    stack = f"{recipe.name}, {serving.cluster.accelerator.name}"
+    stack = f"engine {recipe.title}, {serving.cluster.accelerator.name}"
     site, card = serving.cluster.site, serving.cluster.accelerator
     given_power = site.power_per_gpu
     full, rest = (

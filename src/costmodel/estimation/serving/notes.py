@@ -8,7 +8,14 @@ from costmodel.estimation.chain import Missing
 from costmodel.estimation.serving.weights import weights_note
 from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.rendering import number
-from costmodel.serving.calibration.constants import Stack, default_constants, recipe_key
+from costmodel.serving.calibration.constants import (
+    STEADY_VENDORS,
+    Stack,
+    default_constants,
+    is_before,
+    measured_cards,
+)
+from costmodel.serving.engine.recipes import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +61,8 @@ def notes_of(
     point : mapping
         Figures by name.
     """
-    lines = [_layout(deployment), _formats(serving), _engine(serving, recipe), *_targets(deployment, point)]
+    lines = [_layout(deployment), _formats(serving), _engine(serving, recipe)]
+    lines += [*_date(recipe, serving.cluster.accelerator.vendor), *_targets(deployment, point)]
     load = point["load"]
     if not isinstance(load, Missing) and load[0] > 1 + 1e-9:
         lines.append("the load exceeds the capacity of the cluster: throughput and costs are those at its capacity")
@@ -91,14 +99,36 @@ def _formats(serving: Serving) -> str:
 
 
 def _engine(serving: Serving, recipe: Recipe) -> str:
+    """Return the engine, and on what it was measured."""
     card = serving.cluster.accelerator
-    measured = default_constants().seen
-    stack = Stack(card.name, card.vendor, card.generation, recipe)
-    if card.generation not in measured.generations:
-        return f"engine: {recipe.name}; no accelerator of this generation was measured, so that intervals are wide"
-    if recipe_key(stack) not in measured.recipes:
-        return f"engine: {recipe.name}; no measurements of it on {card.vendor}, so that intervals are wide"
-    return f"engine: {recipe.name}, measured on {card.vendor}"
+    with_recipe, of_generation = measured_cards(Stack(card.name, card.vendor, card.generation, recipe))
+    name = f"engine: {recipe.title}"
+    if recipe.engine == UNKNOWN and of_generation:
+        return f"{name}, so that intervals are wide"
+    if card.name in with_recipe:
+        return f"{name}, measured on {card.name}"
+    known = f"measured on {', '.join(with_recipe)}" if with_recipe else f"not measured on {card.vendor}"
+    if card.name in of_generation:
+        wide = "" if with_recipe else ", so that intervals are wide"
+        return f"{name}, {known}; {card.name} was measured with others{wide}"
+    if of_generation:
+        others = "" if set(with_recipe) >= set(of_generation) else f" ({', '.join(of_generation)} with any engine)"
+        return (
+            f"{name}, {known}{others}; no {card.name} was measured, only other cards of its generation, so that "
+            "intervals are wider"
+        )
+    return f"{name}, {known}; no accelerator of the generation of {card.name} was measured, so that intervals are wide"
+
+
+def _date(recipe: Recipe, vendor: str) -> list[str]:
+    """Return the caution of a date before or after all measurements."""
+    seen = default_constants().seen
+    if is_before(recipe.date, seen.first):
+        wide = "" if vendor in STEADY_VENDORS else ", with the intervals of hardware that was not measured"
+        return [f"engine_date: {recipe.date} is before the first measurements; taken as {seen.first}{wide}"]
+    if recipe.date is not None and recipe.date > seen.last:
+        return [f"engine_date: {recipe.date} is after the newest measurements; taken as {seen.last}"]
+    return []
 
 
 def _targets(deployment: Deployment, point: Figures) -> list[str]:
@@ -109,9 +139,8 @@ def _targets(deployment: Deployment, point: Figures) -> list[str]:
             lines.append(f"target missed: {name} is {value[0] * 1e3:,.4g} ms, above {target * 1e3:,.4g} ms")
     needed = point["gpus_needed"]
     if not isinstance(needed, Missing) and needed[0] > deployment.accelerators:
-        lines.append(
-            f"the load needs {needed[0]:,.0f} GPUs within its targets; the cluster has {deployment.accelerators:,}"
-        )
+        targets = " within its targets" if deployment.ttft is not None or deployment.tpot is not None else ""
+        lines.append(f"the load needs {needed[0]:,.0f} GPUs{targets}; the cluster has {deployment.accelerators:,}")
     return lines
 
 

@@ -25,6 +25,12 @@ MOST_BANDWIDTH, MOST_MFU = 0.95, 0.9
 _MFU = {"bf16": "mfu", "fp16": "mfu", "fp8": "mfu_fp8", "fp4": "mfu_fp4"}
 
 
+STEADY_VENDORS = ("NVIDIA",)
+"""Vendors whose software of one period is predicted by constants of another within the usual intervals. Of the rows of
+AMD of 2024, 40 % lie within 80 % intervals of constants of 2025 and later (benchmarks/serving_held_out.py), so that
+software before the first rows has the spread of a generation without rows."""
+
+
 class Stack(NamedTuple):
     """What determines the constants and the error of a prediction, besides the model and its requests."""
 
@@ -47,6 +53,10 @@ class Seen(NamedTuple):
     """Generations of accelerators."""
     recipes: frozenset[str]
     """Recipes by vendor of the accelerator, such as "NVIDIA vllm default 2025"."""
+    first: str = ""
+    """Month of the oldest software, such as "2024-06"."""
+    last: str = ""
+    """Month of the newest software."""
 
 
 class ServingConstants(NamedTuple):
@@ -84,7 +94,8 @@ class ServingConstants(NamedTuple):
             Whether the number of concurrent requests is known.
         """
         unknown_batch = 0.0 if batch_known else self.spreads["batch"]
-        if stack.generation not in self.seen.generations:
+        early = is_before(stack.recipe.date, self.seen.first) and stack.vendor not in STEADY_VENDORS
+        if early or stack.generation not in self.seen.generations:
             return math.hypot(self.spreads["generation"], unknown_batch)
         known_recipe = recipe_key(stack) in self.seen.recipes
         return math.hypot(
@@ -162,7 +173,33 @@ def seen_without(shape: str | None = None, accelerator: str | None = None) -> Se
         frozenset(row["accelerator"] for row in rows),
         frozenset(row["generation"] for row in rows),
         frozenset(f"{row['vendor']} {row['recipe']}" for row in rows),
+        min(row["first"] for row in rows),
+        max(row["last"] for row in rows),
     )
+
+
+def is_before(date: str | None, month: str) -> bool:
+    """Return whether a date is given and before a month.
+
+    Parameters
+    ----------
+    date : str or None
+        Month such as "2025-11".
+    month : str
+    """
+    return date is not None and date < month
+
+
+def measured_cards(stack: Stack) -> tuple[list[str], list[str]]:
+    """Return the accelerators with rows of a recipe, and those of the generation with rows of any recipe.
+
+    Parameters
+    ----------
+    stack : Stack
+    """
+    rows = table("fitted/serving_stacks").rows
+    with_recipe = {row["accelerator"] for row in rows if f"{row['vendor']} {row['recipe']}" == recipe_key(stack)}
+    return sorted(with_recipe), sorted({row["accelerator"] for row in rows if row["generation"] == stack.generation})
 
 
 @lru_cache(maxsize=1)

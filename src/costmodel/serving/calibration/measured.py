@@ -85,6 +85,8 @@ class Measured(NamedTuple):
     """Benchmark that published the row."""
     year: int
     """Year of the software."""
+    date: str = ""
+    """Month of the software, such as "2025-11"; empty if it is not given."""
 
 
 def architecture_of(model: str) -> Architecture:
@@ -214,6 +216,7 @@ def _measured(identity: str, cells: Cells, use: str, given: _Given) -> Measured:
         why=cells.text.get("why", "") if use == CHECKED else "",
         benchmark=cells.text.get("benchmark", ""),
         year=int(date[:4]) if date[:4].isdigit() else 2025,
+        date=date,
     )
 
 

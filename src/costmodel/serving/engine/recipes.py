@@ -36,11 +36,22 @@ class Recipe(NamedTuple):
     """Names of the fitted factors that apply, such as "software:tuned"."""
     source: str
     """Where the measurements of the recipe were published."""
+    date: str | None = None
+    """Month of the release that was asked for, if any."""
 
     @property
     def name(self) -> str:
         """Name in tables: engine, recipe and period."""
         return f"{self.engine} {self.recipe} {self.period}"
+
+    @property
+    def title(self) -> str:
+        """Words for the reader: engine, settings and period."""
+        period = "of 2024 or earlier" if self.period == OLDER else "of 2025 or later"
+        if self.engine == UNKNOWN:
+            return "not known"
+        settings = "unknown" if self.recipe == UNKNOWN else self.recipe
+        return f"{self.engine} {period} with {settings} settings"
 
 
 def engines() -> list[str]:
@@ -88,9 +99,9 @@ def recipe_of(
     exact = [row for row in matching if row["engine"] == engine and row["recipe"] == recipe]
     if exact:
         row = max(exact, key=lambda each: bool(each["generation"]))
-        return Recipe(row["engine"], recipe, period, _listed(row), row["source"])
+        return Recipe(row["engine"], recipe, period, _listed(row), row["source"], date)
     shared = _shared(matching)
-    return Recipe(engine or UNKNOWN, recipe, period, (*shared, "software:unknown"), "")
+    return Recipe(engine or UNKNOWN, recipe, period, (*shared, "software:unknown"), "", date)
 
 
 def _matches(row: Row, accelerator: Accelerator, month: str) -> bool:

@@ -1,0 +1,67 @@
+"""Errors of the serving model where it extrapolates: to software of another period, and to cards of another kind.
+
+Each line is fitted on one part of the rows of `data/measurements/serving.csv` and scored on another. Columns: rows,
+mean and spread of ln(predicted / measured), the spread that the library assumes, and the share in its 80 % interval.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from costmodel.foundation.fitted import spread_of
+from costmodel.foundation.ranges import normal_quantile
+from costmodel.hardware.accelerator import load_accelerator
+from costmodel.refit.serving import RECENT, fit, prepare, residuals, scored_rows, subset
+from costmodel.serving.calibration.constants import Seen, accelerator_folds, default_constants
+from costmodel.serving.engine.recipes import engines, recipe_of
+
+PERIODS = {"2024": "2024-11", "2025": "2026-01"}
+"""A date of each period."""
+CARDS = ("RTX-PRO-6000", "GB200", "H200-SXM", "MI325X", "MI355X")
+"""Accelerators that are left out, the first without the memory and links of a data-center card."""
+
+
+def as_of(rows, period):
+    """Return rows as if their engines were of another period."""
+    moved = []
+    for row in rows:
+        engine = row.stack.recipe.engine if row.stack.recipe.engine in engines() else None
+        card = load_accelerator(row.stack.accelerator)
+        recipe = recipe_of(card, engine, row.stack.recipe.recipe, PERIODS[period])
+        moved.append(row._replace(stack=row.stack._replace(recipe=recipe)))
+    return moved
+
+
+def line(title, rows, logs, constants):
+    """Print the scores of a part."""
+    spreads = np.array([constants.spread(row.stack, moe=row.moe, batch_known=row.batch_known) for row in rows])
+    inside = np.abs(logs) <= normal_quantile(0.9) * spreads
+    assumed = float(np.sqrt(np.mean(spreads**2)))
+    print(f"{title:46} {len(rows):4} {logs.mean():+.2f} {spread_of(logs):.2f} {assumed:.2f} {inside.mean():.0%}")
+
+
+def main():
+    """Print the scores."""
+    rows = scored_rows()
+    prepared, shipped = prepare(rows), default_constants()
+    recent = np.array([row.year >= RECENT for row in rows])
+    for title, fitted_on, period in (("later software, NVIDIA", ~recent, "2024"), ("earlier software", recent, "2025")):
+        values = fit(prepared, fitted_on, shipped.values)
+        known = {row.stack.accelerator for row, use in zip(rows, fitted_on, strict=True) if use}
+        parts = [row for row, use in zip(rows, fitted_on, strict=True) if not use and row.stack.accelerator in known]
+        for vendor in ("NVIDIA", "AMD"):
+            part = [row for row in parts if row.stack.vendor == vendor and row.batch_known]
+            if part:
+                moved = as_of(part, period)
+                name = f"{title.partition(',')[0]}, {vendor}"
+                line(name, part, residuals(prepare(moved), values), shipped)
+    names = np.array([row.stack.accelerator for row in rows])
+    for card in CARDS:
+        fold = accelerator_folds()[card]
+        assert isinstance(fold.seen, Seen)
+        part = [row for row in rows if row.stack.accelerator == card]
+        line(f"without {card}", part, residuals(subset(prepared, names == card), fold.values), fold)
+
+
+if __name__ == "__main__":
+    main()
