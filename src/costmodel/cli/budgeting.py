@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
+from costmodel.cli.missing import MISSING
 from costmodel.cli.printing import Json, print_json
+from costmodel.foundation.errors import MissingFactError
 
 _WRITERS = {".xlsx": "to_xlsx", ".html": "to_html", ".csv": "to_csv", ".md": "to_markdown"}
 """Method of a budget that writes a file, by the extension of the file."""
@@ -25,7 +28,8 @@ def budget(
 ) -> None:
     """Compute the budget of a project.
 
-    The budget covers training runs, data, people and all other items of the file, with a contingency.
+    The budget covers training runs, data, people and all other items of the file, with a contingency. The exit code is
+    3, without a table, if the cost of a run is not known.
     """
     from costmodel.budget.project import Project
 
@@ -37,7 +41,12 @@ def budget(
         if path.suffix.lower() not in _WRITERS
     ]
     problems += [f"--output: the folder {path.parent} does not exist" for path in outputs if not path.parent.is_dir()]
-    result = built(problems, lambda: Project.load(file, values)).budget()
+    project = built(problems, lambda: Project.load(file, values))
+    try:
+        result = project.budget()
+    except MissingFactError as error:
+        print(f"costmodel: {error}", file=sys.stderr)
+        raise typer.Exit(MISSING) from None
     for path in outputs:
         getattr(result, _WRITERS[path.suffix.lower()])(path)
     if as_json:

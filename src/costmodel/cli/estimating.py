@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from costmodel.cli.changes import Changes, Family, HeadOption, Strict, built, parsed_changes, with_changes
+from costmodel.cli.missing import AllowMissing, check_missing
 from costmodel.cli.printing import Json, print_lines, print_result, print_schema
 from costmodel.foundation.errors import InputError
 
@@ -61,13 +62,14 @@ def estimate(
     what_would_fit: Annotated[
         bool, typer.Option("--what-would-fit", help="Show the changes that make the run fit in memory.")
     ] = False,
+    allow_missing: AllowMissing = False,
     as_json: Json = False,
 ) -> None:
     """Estimate the cost of a training run.
 
     Takes a scenario, a model, or the file of a trainer: axolotl, LLaMA-Factory, TRL, unsloth, torchtune, torchtitan,
     Megatron-LM, PEFT. Prints FLOPs, step time, MFU, GPU-hours, days, energy, carbon and dollars, each with an 80 %
-    interval.
+    interval. The exit code is 3 if the cost is not known.
     """
     from costmodel.estimation.estimate import estimate as run_estimate
 
@@ -114,17 +116,23 @@ def estimate(
         print(json.dumps({**result.to_dict(), **read}, indent=2, allow_nan=False))
     elif explain:
         print(result.explain(explain))
+        return
     else:
         print_result(result)
         if trainer_file is not None:
             print_lines(trainer_file.notes())
+    check_missing([result.missing_cost] if result.missing_cost else [], allow_missing)
 
 
 def compare(
     scenarios: Annotated[list[Path], typer.Argument(help="Two or more scenario files (.toml, .json).")],
+    allow_missing: AllowMissing = False,
     as_json: Json = False,
 ) -> None:
-    """Compare the results of scenario files."""
+    """Compare the results of scenario files.
+
+    The exit code is 3 if a cost is not known.
+    """
     from costmodel.estimation.comparison import compare as run_compare
     from costmodel.estimation.scenario import Scenario
 
@@ -136,6 +144,8 @@ def compare(
         print(json.dumps(result.rows(), indent=2, allow_nan=False))
     else:
         print_result(result)
+    unknown = {name: each.missing_cost for name, each in result.estimates.items()}
+    check_missing([f"{name}: {reason}" for name, reason in unknown.items() if reason], allow_missing)
 
 
 def schema(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from costmodel.cli.changes import Changes, Family, HeadOption, Strict, built, parsed_changes, with_changes
+from costmodel.cli.missing import AllowMissing, check_missing
 from costmodel.cli.printing import Json, print_json, print_result
 from costmodel.foundation.rendering import amount, number, text
 from costmodel.training.recipes.table import SHORT_KINDS, methods
@@ -52,11 +53,13 @@ def finetune(
     strict: Strict = None,
     head: HeadOption = None,
     changes: Changes = None,
+    allow_missing: AllowMissing = False,
     as_json: Json = False,
 ) -> None:
     """Estimate the cost of a fine-tuning job.
 
     Compares it with hosted fine-tuning services. Without --gpu it lists the accelerators that can run the job.
+    The exit code is 3 if the cost is not known.
     """
     kind = method.lower().replace("-", "_")
     values = {
@@ -75,7 +78,7 @@ def finetune(
         problems += [f"{place}: needs --gpu" for place in given if not place.startswith(_WITHOUT_GPU)]
         stand_in = {"cluster.accelerator": _STAND_IN, **given}
         run = built(problems, lambda: _scenario(architecture, stand_in))
-        _print_fits(run, run.cluster.count if "cluster.count" in given else None, as_json)
+        _print_fits(run, run.cluster.count if "cluster.count" in given else None, as_json, allow_missing)
         return
     from costmodel.estimation.estimate import estimate
     from costmodel.training.layouts.fitting import TooLargeError
@@ -91,6 +94,7 @@ def finetune(
     if as_json:
         layout = None if result.layout is None else result.layout.to_data()
         print_json({"estimate": result.to_dict(), "memory": memory, "layout": layout, "jobs": jobs})
+        check_missing([result.missing_cost] if result.missing_cost else [], allow_missing)
         return
     print_result(result)
     if memory:
@@ -99,9 +103,10 @@ def finetune(
                 for part, size in {**memory, "all": whole}.items() if size]  # fmt: skip
         print(f"\n{text(rows)}")
     print(f"\n{_jobs_table(jobs)}")
+    check_missing([result.missing_cost] if result.missing_cost else [], allow_missing)
 
 
-def _print_fits(run: Scenario, count: int | None, as_json: bool) -> None:
+def _print_fits(run: Scenario, count: int | None, as_json: bool, allow_missing: bool) -> None:
     """Print the accelerators that can run a job, the cheapest first, and the prices of hosted services."""
     from costmodel.planning.what_fits import what_fits
 
@@ -114,6 +119,9 @@ def _print_fits(run: Scenario, count: int | None, as_json: bool) -> None:
         how = " + ".join(recipe.kind.replace("_", " ") for recipe in run.recipes)
         print(f"{run.architecture.name}, {how}: smallest number of each accelerator that can run it, cheapest first")
         print(f"{fewest}\n\n{_jobs_table(jobs)}")
+    if len(fewest) and all(one.cost is None for one in fewest.possible):
+        reason = fewest.possible[0].estimate.missing_cost
+        check_missing([f"{fewest.possible[0].accelerator}: {reason}"], allow_missing)
 
 
 def _fewest(found: Fits) -> Fits:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from costmodel.cli.missing import AllowMissing, check_missing
 from costmodel.cli.printing import Json
 from costmodel.foundation.errors import InputError
 
@@ -22,12 +23,13 @@ def sweep(
         list[str] | None,
         typer.Option("--set", help="Values of a field: path=value,value, such as cluster.count=64,128; repeatable."),
     ] = None,
+    allow_missing: AllowMissing = False,
     as_json: Json = False,
 ) -> None:
     """Estimate a scenario for all combinations of values.
 
     A combination that is not possible keeps its row; the reasons follow the table. The exit code is 2 if none is
-    possible.
+    possible, and 3 if the cost of one is not known.
     """
     from costmodel.estimation.scenario import Scenario
     from costmodel.planning.sweep import sweep as run_sweep
@@ -52,6 +54,8 @@ def sweep(
         print(result)
     if not result.possible:
         raise InputError(f"--set: none of the {len(result):,} combinations is possible; see their reasons")
+    rows = result.rows()
+    check_missing([row["note"] for row in rows if row["cost"] is None and not row["reason"]], allow_missing)
 
 
 def _show_progress(done: int, count: int) -> None:

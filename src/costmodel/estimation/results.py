@@ -64,6 +64,12 @@ class Result(rendering.Shown, ABC):
         """
         return ""
 
+    @property
+    def missing_cost(self) -> str:
+        """Why the cost is not known, or ""."""
+        value = self.value("cost")
+        return value.reason if isinstance(value, Missing) else ""
+
     @abstractmethod
     def cite(self) -> str:
         """Return how to cite the library, then the sources of all looked-up inputs, one per line."""
