@@ -11,6 +11,7 @@ from costmodel.estimation.cautions import cautions, unverified
 from costmodel.estimation.chain import OUTPUTS, Missing, Step
 from costmodel.estimation.explanation import Explanation, explain
 from costmodel.estimation.paths import field_of, is_settable
+from costmodel.estimation.price_cautions import price_cautions
 from costmodel.estimation.results import DRAWS, Result
 from costmodel.estimation.scenario import Scenario
 from costmodel.estimation.serving.scenario import Serving
@@ -280,6 +281,7 @@ class Estimate(Result):
         lines += dict.fromkeys(entry.provenance.caution for entry in self.inputs.values() if entry.provenance.caution)
         goodput = self.value("goodput")
         lines += cautions(self.scenario, self._speed, None if isinstance(goodput, Missing) else goodput)
+        lines += price_cautions(self.scenario)
         if self._speed.layouts:
             choice = "given" if self._speed.basis == "layout" else "planned"
             lines += dict.fromkeys(f"layout {choice}: {layout.brief()}" for layout in self._speed.layouts)

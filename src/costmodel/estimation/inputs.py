@@ -94,7 +94,8 @@ def resolve(scenario: Scenario) -> Resolved:
     put("cluster.peak", "TFLOP/s", lambda: _peak(accelerator))
     stages, purchases = _put_recipes(scenario, job_speed, put)
     reliability = _put_goodput(scenario, job_speed, put)
-    charges = scenario.prices.charges(accelerator.name, scenario.cluster.count, scenario.cluster.node_size)
+    cluster = scenario.cluster
+    charges = scenario.prices.charges(accelerator.name, cluster.count, cluster.node_size, cluster.site.region)
     lines = (*charges.lines, *([purchases_line(purchases)] if purchases else []))
     chain = steps(stages, reliability, line_steps(lines))
     known: dict[str, float | Missing] = {**missing, **{path: each.value for path, each in inputs.items()}}

@@ -136,6 +136,17 @@ def resolve_region(region: str) -> str:
     return _regions().get(region, "A country, a US state or a cloud region such as 'gcp:us-central1'.")
 
 
+def find_region(region: str) -> str | None:
+    """Return the key of a region in the grid table; None if the region is not known.
+
+    Parameters
+    ----------
+    region : str
+        Country, US state or cloud region, as in `Site.region`.
+    """
+    return _regions().proper(region)
+
+
 def country(key: str) -> str:
     """Return the ISO code of the country of a key of the grid table."""
     if key.startswith("US-"):

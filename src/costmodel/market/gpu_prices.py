@@ -130,9 +130,7 @@ def gpu_price(
         raise InputError("region: the market price has no region; name a provider, or leave the region out")
     if provider == MARKET:
         return _market_price(accelerator, purchase_model, prices, day, count)
-    providers = {price.provider for group in by_accelerator.things.values() for price in group}
-    names = Names("provider", {name: name for name in providers})
-    name = names.get(provider, "'market' is the median of all providers except hyperscalers.")
+    name = named_provider(provider, facts)
     offered = [
         price
         for price in prices
@@ -147,6 +145,69 @@ def gpu_price(
             f"no {purchase_model} price of {accelerator} at {name} is known on {day}: the first is of {first}"
         )
     return replace(_newest(offered, day, count), on=day)
+
+
+def named_provider(provider: str, facts: Table | None = None) -> str:
+    """Return the name of a provider as the price table spells it, or raise `UnknownNameError`.
+
+    Parameters
+    ----------
+    provider : str
+    facts : Table, optional
+        A price table; by default that of the library.
+    """
+    names = Names("provider", {name: name for name in providers(facts)})
+    return names.get(provider, "'market' is the median of all providers except hyperscalers.")
+
+
+def providers(facts: Table | None = None) -> list[str]:
+    """Return the providers of a price table, in the order of their names.
+
+    Parameters
+    ----------
+    facts : Table, optional
+        A price table; by default that of the library.
+    """
+    return sorted({row["provider"] for row in traced_prices(facts).rows})
+
+
+def offers(
+    accelerator: str,
+    provider: str | None = None,
+    purchase_model: PurchaseModel | None = None,
+    on: dt.date | str | None = None,
+    facts: Table | None = None,
+) -> list[GPUPrice]:
+    """Return the prices of an accelerator that are not newer than a day, in the order of the table.
+
+    Parameters
+    ----------
+    accelerator : str
+        Name or alias of the catalog, or the name in the price table.
+    provider, purchase_model : str, optional
+        Of these only, as the price table spells them.
+    on : datetime.date or str, optional
+        The day; by default that of the newest price in the table.
+    facts : Table, optional
+        A price table; by default that of the library.
+
+    Raises
+    ------
+    UnknownNameError
+        If the accelerator is not known.
+    MissingFactError
+        If there is no such price.
+    """
+    day = day_of(on) or vintage(facts)
+    accelerator, prices = _prices_of(_by_accelerator(traced_prices(facts)), accelerator, facts or table("gpu_prices"))
+    listed = [
+        replace(price, on=day)
+        for price in prices
+        if price.as_of <= day and provider in (None, price.provider) and purchase_model in (None, price.purchase_model)
+    ]
+    if not listed:
+        raise MissingFactError(f"no such price of {accelerator} is known on {day}")
+    return listed
 
 
 @lru_cache(maxsize=8)

@@ -14,6 +14,7 @@ from costmodel.foundation.tables import Figure, Provenance, Table, read_csv
 from costmodel.hardware.accelerator import accelerator_names
 from costmodel.market.charges import Charges, CostLine, rent
 from costmodel.market.gpu_prices import MARKET, GPUPrice, PurchaseModel, gpu_price, traced_prices
+from costmodel.market.places import Placed, at_site
 from costmodel.market.price_proxies import price_proxy
 from costmodel.market.published_prices import published_price
 
@@ -75,7 +76,11 @@ class Rental(Spec):
         '"marketplace".',
     )
     on: Date | None = Field(default=None, description="Day of the price; by default the newest day of the table.")
-    region: str | None = Field(default=None, description="Region as the provider names it.")
+    region: str | None = Field(
+        default=None,
+        description='Region as the provider names it; "" for prices without a region. Default: that of '
+        "`cluster.site.region`, where the table has a price of the provider there.",
+    )
     price: PricePerGPUHour | None = Field(
         default=None, description="A given price [USD/hour], per GPU or per instance; looked up by default."
     )
@@ -133,7 +138,21 @@ class Rental(Spec):
         """
         return choose_price(self, accelerator, count, node_size)
 
-    def charges(self, accelerator: str, count: int, node_size: int) -> Charges:
+    def at_site(self, site: str | None, accelerator: str, count: int) -> Placed:
+        """Return the rental in the region of a site, and a caution where no price of that region is known.
+
+        Parameters
+        ----------
+        site : str or None
+            Region of the site: country, US state or cloud region.
+        accelerator : str
+            Name of the catalog.
+        count : int
+            Number of accelerators [1].
+        """
+        return at_site(self, site, accelerator, count)
+
+    def charges(self, accelerator: str, count: int, node_size: int, site: str | None = None) -> Charges:
         """Return the lines of the bill of a run on rented accelerators: the rent.
 
         Parameters
@@ -144,9 +163,12 @@ class Rental(Spec):
             Number of accelerators [1].
         node_size : int
             Accelerators per instance [1].
+        site : str, optional
+            Region of the site, in which a provider's price is looked up where the table has one.
         """
+        placed = self.at_site(site, accelerator, count).rental
         line = CostLine("rent", "rent", rent, ("gpu_hours", "prices.price"), "GPU-hours × price")
-        return Charges((line,), {"prices.price": ("USD/hour", lambda: self.figure(accelerator, count, node_size))})
+        return Charges((line,), {"prices.price": ("USD/hour", lambda: placed.figure(accelerator, count, node_size))})
 
     def lookup(self, accelerator: str, count: int | None = None) -> GPUPrice:
         """Return the price of one accelerator from the price table, before instances are rounded up.
@@ -158,7 +180,7 @@ class Rental(Spec):
         count : int, optional
             Number of accelerators, for prices that depend on the size of the instance [1].
         """
-        return _price(self, accelerator, count, self._facts())
+        return _price(self, accelerator, count, self.facts())
 
     def proxy(self, accelerator: str, count: int | None = None) -> GPUPrice:
         """Return the proxy of the market price of one accelerator, for a price that is not known.
@@ -170,7 +192,7 @@ class Rental(Spec):
         count : int, optional
             Number of accelerators, for prices that depend on the size of the instance [1].
         """
-        return _proxy(self, accelerator, count, self._facts())
+        return _proxy(self, accelerator, count, self.facts())
 
     def lookup_or_proxy(self, accelerator: str, count: int | None = None) -> GPUPrice:
         """Return the price of the table, or else a proxy where the price of the market was looked for.
@@ -202,7 +224,8 @@ class Rental(Spec):
             except MissingFactError as without:
                 raise MissingFactError(f"{error}; no proxy: {without}") from None
 
-    def _facts(self) -> Table | None:
+    def facts(self) -> Table | None:
+        """Return the price table with the prices of `table`; None where that of the library is used."""
         return _with_library(self.table) if self.table else None
 
 

@@ -62,7 +62,7 @@ def inputs_of(serving: Serving, spreads: Spreads, recipe: Recipe) -> dict[str, N
     time, first = serving.time_factor, serving.ttft_factor
     energy = 0.0 if given_power is not None else spreads.energy
     utilization = serving.utilization
-    price = serving.prices.figure
+    price = serving.prices.at_site(site.region, card.name, serving.cluster.count).rental.figure
     return {
         "time_factor": Named(
             _error(spreads.time, _TIME, f"factor on times per token of {stack}") if time is None else _given(time), "1"

@@ -1,0 +1,20 @@
+"""Cautions of a rental price: its region, interruptions of spot accelerators, and commitments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from costmodel.estimation.scenario import Scenario
+
+
+def price_cautions(scenario: Scenario) -> list[str]:
+    """Return what limits the validity of the price of a scenario, one line each.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    """
+    prices, cluster = scenario.prices, scenario.cluster
+    caution = prices.at_site(cluster.site.region, cluster.accelerator.name, cluster.count).caution
+    return [caution] if caution else []

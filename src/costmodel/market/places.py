@@ -1,0 +1,124 @@
+"""Regions of rental prices and of sites: which price holds at the place of a data center."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from costmodel.foundation.errors import MissingFactError, UnknownNameError
+from costmodel.foundation.names import name_key
+from costmodel.hardware.site import country, find_region, resolve_region
+from costmodel.market.gpu_prices import MARKET, GPUPrice, named_provider, offers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from costmodel.market.rental import Rental
+
+ONLY_SITE = "cluster.site.region changes electricity, carbon and water only, not the price"
+
+
+class Placed(NamedTuple):
+    """A rental at the place of a site."""
+
+    rental: Rental
+    """The rental, with the region of the price where one is linked to the site."""
+    caution: str
+    """Why the price is not that of the site, or ""."""
+
+
+def place_of(provider: str, region: str) -> str | None:
+    """Return the region of the grid table in which a region of a provider lies; None if it is not known.
+
+    Parameters
+    ----------
+    provider, region : str
+        As the price table spells them.
+
+    Examples
+    --------
+    >>> place_of("aws", "us-east-1"), place_of("gcp", "us-central1"), place_of("datacrunch", "FIN")
+    ('US-VA', 'gcp:us-central1', 'FIN')
+    """
+    if not region:
+        return None
+    return find_region(f"{provider}:{region}") or find_region(region)
+
+
+def regions_at(site: str, provider: str, regions: Iterable[str]) -> list[str]:
+    """Return the regions of a provider that lie at a site, the nearest match first.
+
+    The region of that name comes first, then those on the same grid, those within the country that the site names, and
+    those that name the country of the site only.
+
+    Parameters
+    ----------
+    site : str
+        Region of a site: country, US state or cloud region.
+    provider : str
+    regions : iterable of str
+        Regions, as the provider spells them.
+    """
+    key = resolve_region(site)
+    matches: list[tuple[int, str]] = []
+    for region in sorted(set(regions)):
+        place = place_of(provider, region)
+        if name_key(f"{provider}:{region}") == name_key(site):
+            matches.append((0, region))
+        elif place == key:
+            matches.append((1, region))
+        elif place is not None and country(place) == key:
+            matches.append((2, region))
+        elif place is not None and place == country(key):
+            matches.append((3, region))
+    return [region for _, region in sorted(matches)]
+
+
+def at_site(rental: Rental, site: str | None, accelerator: str, count: int) -> Placed:
+    """Return a rental with the region of the price that holds at a site, and a caution where none is known.
+
+    A price or a region that is given stays as it is.
+
+    Parameters
+    ----------
+    rental : Rental
+    site : str or None
+        Region of the site, if it is given.
+    accelerator : str
+        Name of the catalog.
+    count : int
+        Number of accelerators [1].
+    """
+    if site is None or rental.price is not None or rental.convention == "published":
+        return Placed(rental, "")
+    if rental.provider.lower() == MARKET:
+        return Placed(rental, f"the price of the market has no region: {ONLY_SITE} (set prices.provider)")
+    try:
+        provider = named_provider(rental.provider, rental.facts())
+        if rental.region is not None:
+            return Placed(rental, _contradiction(provider, rental.region, site))
+        known = offers(accelerator, provider, rental.looked_up_model, rental.on, rental.facts())
+        return _linked(rental, site, provider, known, count)
+    except (MissingFactError, UnknownNameError):
+        return Placed(rental, "")  # the estimate names what is missing or not known
+
+
+def _linked(rental: Rental, site: str, provider: str, known: list[GPUPrice], count: int) -> Placed:
+    """Return the rental in the nearest region with a price that is not stale."""
+    accelerator = known[0].accelerator
+    plain = rental.lookup(accelerator, count)
+    for region in regions_at(site, provider, {price.region for price in known}):
+        regional = rental.replace(region=region)
+        if not regional.lookup(accelerator, count).stale or plain.stale:
+            return Placed(regional, "")
+    where = f"that of {plain.region}" if plain.region else "one without a region"
+    model = plain.purchase_model.replace("_", " ")
+    return Placed(
+        rental,
+        f"no price {model} of {accelerator} at {provider} in {site} is known, so the price is {where}: {ONLY_SITE}",
+    )
+
+
+def _contradiction(provider: str, region: str, site: str) -> str:
+    """Return a caution if the region of a price is known to lie elsewhere than the site."""
+    elsewhere = place_of(provider, region) is not None and not regions_at(site, provider, [region])
+    return f"prices.region {region} of {provider} is not in cluster.site.region {site}" if elsewhere else ""

@@ -1,0 +1,103 @@
+"""Prices in the region of a site, and cautions where the price table has none there."""
+
+import pytest
+
+import costmodel as cm
+from costmodel.market.places import place_of, regions_at
+
+DAY = "2026-10-01"
+RUN = cm.Scenario(
+    architecture={"total": "7B"},
+    recipe=cm.Pretraining(tokens="10B"),
+    cluster=cm.Cluster("A100-80GB-SXM", 64),
+    prices=cm.Rental(provider="aws", on=DAY),
+    gpu_hours=1000,
+)
+REGIONS = ["ap-northeast-1", "eu-north-1", "us-east-1", "us-east-2"]
+
+
+def priced(**changes):
+    return cm.estimate(RUN.replace({path.replace("__", "."): value for path, value in changes.items()}))
+
+
+def region_notes(estimate):
+    return [note for note in estimate.notes() if "cluster.site.region" in note]
+
+
+@pytest.mark.parametrize(
+    ("site", "regions"),
+    [
+        ("aws:us-east-1", ["us-east-1"]),
+        ("us-virginia", ["us-east-1"]),
+        ("azure:eastus", ["us-east-1"]),  # the same state
+        ("USA", ["us-east-1", "us-east-2"]),
+        ("sweden", ["eu-north-1"]),
+        ("germany", []),
+    ],
+)
+def test_regions_of_a_provider_at_a_site(site, regions):
+    assert regions_at(site, "aws", REGIONS) == regions
+
+
+def test_a_price_of_the_whole_country_holds_in_its_states():
+    assert regions_at("us-virginia", "lambda", ["us", ""]) == ["us"]
+    assert place_of("lambda", "") is None and place_of("lambda", "moon") is None
+
+
+@pytest.mark.parametrize("site", ["aws:us-east-1", "us-virginia"])
+def test_the_price_is_that_of_the_region_of_the_site(site):
+    estimate = priced(cluster__site__region=site)
+    regional = cm.gpu_price("A100-80GB-SXM", "aws", on=DAY, count=64, region="us-east-1")
+    assert estimate.inputs["prices.price"].shown()[0] == pytest.approx(regional.usd_per_gpu_hour)
+    assert not region_notes(estimate)
+    elsewhere = priced(cluster__site__region="aws:ap-northeast-1")
+    assert elsewhere.value("cost") > estimate.value("cost")
+
+
+def test_a_site_without_a_price_keeps_the_price_and_says_so():
+    estimate, plain = priced(cluster__site__region="germany"), cm.estimate(RUN)
+    assert estimate.value("cost") == plain.value("cost") and not region_notes(plain)
+    (note,) = region_notes(estimate)
+    assert note.startswith("no price on demand of A100-80GB-SXM at aws in germany is known")
+    assert "changes electricity, carbon and water only" in note
+
+
+def test_the_market_has_no_region():
+    (note,) = region_notes(priced(prices={"on": DAY}, cluster__site__region="germany"))
+    assert "price of the market has no region" in note
+
+
+def test_a_given_price_or_region_stays():
+    assert not region_notes(priced(prices={"price": 2}, cluster__site__region="germany"))
+    regional = {"provider": "aws", "on": DAY, "region": "us-east-1"}
+    assert not region_notes(priced(prices=regional, cluster__site__region="us-virginia"))
+    (note,) = region_notes(priced(prices=regional, cluster__site__region="germany"))
+    assert note == "prices.region us-east-1 of aws is not in cluster.site.region germany"
+
+
+def test_an_unknown_provider_or_region_is_refused_with_its_field():
+    with pytest.raises(cm.UnknownNameError, match=r"prices\.price: unknown provider"):
+        priced(prices={"provider": "awss"}, cluster__site__region="germany")
+    with pytest.raises(cm.UnknownNameError, match=r"cluster\.site.*unknown region"):
+        priced(cluster__site__region="atlantis")
+
+
+def test_a_missing_price_names_the_price_and_not_the_region():
+    estimate = priced(prices={"provider": "aws", "on": "2015-01-01"}, cluster__site__region="germany")
+    assert "no on_demand price" in estimate.missing_cost or "is known on" in estimate.missing_cost
+    assert not region_notes(estimate)
+
+
+def test_serving_takes_the_price_of_the_site():
+    serving = cm.Serving(
+        architecture="llama-3.1-8b",
+        cluster=cm.Cluster("A100-80GB-SXM", 8, site=cm.Site("us-virginia")),
+        input_tokens=1000,
+        output_tokens=200,
+        concurrency=8,
+        prices=cm.Rental(provider="aws", on=DAY),
+    )
+    regional = cm.gpu_price("A100-80GB-SXM", "aws", on=DAY, count=8, region="us-east-1").usd_per_gpu_hour
+    assert cm.estimate(serving).inputs["prices.price"].figure.value == pytest.approx(regional)
+    notes = cm.estimate(serving.replace({"cluster.site.region": "germany"})).notes()
+    assert any("changes electricity, carbon and water only" in note for note in notes)
