@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from costmodel.foundation.ranges import beta, between, samples, triangular
     from costmodel.hardware.accelerator import Accelerator, accelerators, load_accelerator
     from costmodel.hardware.cluster import Cluster
+    from costmodel.hardware.embodied import Embodied
     from costmodel.hardware.site import Site
     from costmodel.market.api_prices import api_price
     from costmodel.market.gpu_prices import gpu_price
@@ -98,6 +99,7 @@ _HOMES = {
     "DeclineClaim": "claims.claim",
     "Distillation": "training.recipes.distillation",
     "Efficiency": "training.step.efficiency",
+    "Embodied": "hardware.embodied",
     "Estimate": "estimation.estimate",
     "FullFineTuning": "training.recipes.finetuning",
     "GRPO": "training.recipes.reinforcement",
@@ -197,6 +199,7 @@ __all__ = [
     "DeclineClaim",
     "Distillation",
     "Efficiency",
+    "Embodied",
     "Estimate",
     "FullFineTuning",
     "GroupClaim",

@@ -57,7 +57,7 @@ def test_the_unit_of_a_price_does_not_matter(price):
 def test_scalar_equals_element_of_an_array(mfus, amounts):
     one = scenario(mfu=0.4)
     resolved = resolve(one)
-    chain, known = resolved.steps, {path: each.value for path, each in resolved.inputs.items()}
+    chain, known = resolved.steps, resolved.missing | {path: each.value for path, each in resolved.inputs.items()}
     grid = {"mfu": np.array(mfus)[:, None], "recipe.tokens": np.array(amounts)}
     together = run(chain, known | grid)
     for row, mfu in enumerate(mfus):

@@ -69,6 +69,8 @@ OUTPUTS: dict[str, Output] = {
     "wall_time": Output("s", "s", "day", "wall time", additive=True),
     "energy": Output("J", "J", "MWh", "energy", additive=True),
     "carbon": Output("kg", "kg", "tonne", "carbon (CO2e)", additive=True),
+    "market_carbon": Output("kg", "kg", "tonne", "carbon, market-based", additive=True),
+    "embodied_carbon": Output("kg", "kg", "tonne", "carbon, embodied", additive=True),
     "water": Output("m**3", "m**3", "m**3", "water", additive=True),
     "electricity_cost": Output("USD", "USD", "USD", "electricity (in the rent)", additive=True),
     "cost": Output("USD", "USD", "USD", "cost", additive=True),
@@ -227,34 +229,6 @@ def utilization(flops: N, gpu_seconds: N, peak: N) -> N:
     return flops / (gpu_seconds * peak)
 
 
-def machine_energy(gpu_seconds: N, power: N) -> N:
-    """Return the energy of the servers [J]."""
-    return gpu_seconds * power
-
-
-def facility_energy(energy: N, pue: N) -> N:
-    """Return the energy of the facility, with cooling and power distribution [J]."""
-    return energy * pue
-
-
-def emissions(energy: N, grid_intensity: N) -> N:
-    """Return the greenhouse gas emissions of the electricity, location-based [kg CO2e]."""
-    return energy * grid_intensity
-
-
-def water_use(machine_energy: N, wue: N, pue: N, grid_water: N) -> N:
-    """Return the water consumed on site and at the power stations [m³].
-
-    On-site water is per energy of the servers, water of the grid per energy of the facility.
-    """
-    return machine_energy * (wue + pue * grid_water)
-
-
-def electricity_cost(energy: N, price: N) -> N:
-    """Return the cost of the electricity [USD]; it is part of the rent and not added to it."""
-    return energy * price
-
-
 def add(*terms: N) -> N:
     """Return the sum of terms."""
     total = terms[0]
@@ -268,8 +242,20 @@ def _named(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[...
     return lambda count, parameters, *values: function(count, parameters, **dict(zip(names, values, strict=True)))
 
 
-def _figure(name: str, function: Callable[..., Any], inputs: tuple[str, ...], formula: str) -> Step:
-    """Return the step of a figure of `OUTPUTS`."""
+def figure_step(name: str, function: Callable[..., Any], inputs: tuple[str, ...], formula: str) -> Step:
+    """Return the step of a figure of `OUTPUTS`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the figure.
+    function : callable
+        Function of the inputs.
+    inputs : tuple of str
+        Names of steps and inputs.
+    formula : str
+        The function in words.
+    """
     return Step(name, OUTPUTS[name].rendered, function, inputs, formula)
 
 
@@ -278,14 +264,17 @@ def _measured_mfu(measured: MeasuredName, prefix: str, per_token: str) -> Step:
     if measured == "step_time":
         inputs = (f"{prefix}batch_tokens", per_token, "cluster.count", "cluster.peak", measured)
         formula = "batch tokens × FLOPs per token / (count × peak × measured step time)"
-        return _figure("mfu", mfu_of_step_time, inputs, formula)
+        return figure_step("mfu", mfu_of_step_time, inputs, formula)
     formula = "measured tokens per second × FLOPs per token / (count × peak)"
-    return _figure("mfu", mfu_of_tokens_per_second, (per_token, "cluster.count", "cluster.peak", measured), formula)
+    return figure_step("mfu", mfu_of_tokens_per_second, (per_token, "cluster.count", "cluster.peak", measured), formula)
 
 
 @lru_cache(maxsize=256)
 def steps(
-    stages: tuple[Stage, ...], reliability: tuple[str, ...] = (), lines: tuple[Step, ...] = ()
+    stages: tuple[Stage, ...],
+    reliability: tuple[str, ...] = (),
+    climate: tuple[Step, ...] = (),
+    lines: tuple[Step, ...] = (),
 ) -> tuple[Step, ...]:
     """Return the steps of an estimate, in order.
 
@@ -295,6 +284,8 @@ def steps(
         The passes of all recipes.
     reliability : tuple of str
         Names of the inputs of the goodput; empty where the goodput is an input itself.
+    climate : tuple of Step
+        Energy, carbon and water, from the GPU-hours.
     lines : tuple of Step
         Lines of the bill [USD]; the cost is their sum.
     """
@@ -304,7 +295,7 @@ def steps(
 
         inputs = ("cluster.count", "architecture.parameters", *(f"reliability.{name}" for name in reliability))
         formula = "Daly (2006): failures, restarts, checkpoints"
-        listed.append(_figure("goodput", _named(job_goodput, reliability), inputs, formula))
+        listed.append(figure_step("goodput", _named(job_goodput, reliability), inputs, formula))
     for stage in stages:
         prefix, mfu = stage.prefix, stage.utilization
         tokens, per_token = f"{stage.recipe}tokens", f"{prefix}flops_per_token"
@@ -329,22 +320,16 @@ def steps(
     if stages[0].timing == "measured":
         listed += _measured_run(stages)
     listed += _steady_state(stages, overheads)
-    water = ("machine_energy", "site.water_usage_effectiveness", "site.pue", "site.water_intensity")
-    water_formula = "server energy × (WUE + PUE × water of the grid)"
     return (
         *listed,
-        _figure("flops", add, flops, "sum of all passes"),
-        _figure("gpu_hours", add, whole, "sum of all passes"),
-        _figure("wall_time", wall_time, ("gpu_hours", "cluster.count"), "GPU-hours / count"),
+        figure_step("flops", add, flops, "sum of all passes"),
+        figure_step("gpu_hours", add, whole, "sum of all passes"),
+        figure_step("wall_time", wall_time, ("gpu_hours", "cluster.count"), "GPU-hours / count"),
         *_throughput(stages),
-        _figure("utilization", utilization, ("flops", "gpu_hours", "cluster.peak"), "FLOPs / (GPU-hours × peak)"),
-        Step("machine_energy", "J", machine_energy, ("gpu_hours", "site.power_per_gpu"), "GPU-hours × power"),
-        _figure("energy", facility_energy, ("machine_energy", "site.pue"), "server energy × PUE"),
-        _figure("carbon", emissions, ("energy", "site.grid_intensity"), "energy × grid intensity"),
-        _figure("water", water_use, water, water_formula),
-        _figure("electricity_cost", electricity_cost, ("energy", "site.electricity"), "energy × electricity price"),
+        figure_step("utilization", utilization, ("flops", "gpu_hours", "cluster.peak"), "FLOPs / (GPU-hours × peak)"),
+        *climate,
         *lines,
-        _figure("cost", add, tuple(line.name for line in lines), "sum of the lines of the bill"),
+        figure_step("cost", add, tuple(line.name for line in lines), "sum of the lines of the bill"),
     )
 
 
@@ -382,7 +367,7 @@ def _measured_run(stages: tuple[Stage, ...]) -> list[Step]:
         formula = "tokens × count / (measured tokens per second × goodput)"
         listed = [Step("gpu_time", "GPU-s", gpu_time_of_rate, inputs, formula)]
     mfu = (*flops, "gpu_time", "cluster.peak", "goodput")
-    return [*listed, _figure("mfu", partial(mean_mfu, len(flops)), mfu, "FLOPs / (GPU-hours × peak × goodput)")]
+    return [*listed, figure_step("mfu", partial(mean_mfu, len(flops)), mfu, "FLOPs / (GPU-hours × peak × goodput)")]
 
 
 def _steady_state(stages: tuple[Stage, ...], overheads: list[Step]) -> list[Step]:
@@ -393,11 +378,11 @@ def _steady_state(stages: tuple[Stage, ...], overheads: list[Step]) -> list[Step
     flops, times = tuple(stage.timed_flops for stage in timed), tuple(f"{stage.prefix}gpu_time" for stage in timed)
     common, rest = ("cluster.peak", "goodput"), tuple(step.name for step in overheads)
     inputs = (*flops, *times, *rest, *common)
-    listed = [_figure("mfu", partial(mean_mfu, len(flops)), inputs, "FLOPs / (GPU-hours × peak × goodput)")]
+    listed = [figure_step("mfu", partial(mean_mfu, len(flops)), inputs, "FLOPs / (GPU-hours × peak × goodput)")]
     if any(stage.realized_efficiency for stage in timed):
         modeled = tuple(stage.utilization for stage in timed)
         inputs = (*flops, *times, *modeled, *common)
-        listed.append(_figure("realized_efficiency", mean_efficiency, inputs, "achieved speed / modeled speed"))
+        listed.append(figure_step("realized_efficiency", mean_efficiency, inputs, "achieved speed / modeled speed"))
     return listed
 
 
@@ -410,16 +395,18 @@ def _throughput(stages: tuple[Stage, ...]) -> list[Step]:
     if stages[0].stepped and len(recipes) == 1:
         batch = (f"{recipes[0]}tokens", f"{recipes[0]}batch_tokens")
         listed = [
-            _figure("steps", number_of_steps, batch, "tokens / batch tokens, at least 1"),
-            _figure("step_time", step_time, ("wall_time", "goodput", "steps"), "wall time × goodput / steps"),
+            figure_step("steps", number_of_steps, batch, "tokens / batch tokens, at least 1"),
+            figure_step("step_time", step_time, ("wall_time", "goodput", "steps"), "wall time × goodput / steps"),
             *_part_times(stages),
         ]
     tokens = tuple(f"{recipe}tokens" for recipe in recipes)
     whole = ("tokens_per_second", "cluster.count")
     listed = [
         *listed,
-        _figure("tokens_per_second", throughput, ("wall_time", "goodput", *tokens), "tokens / (wall time × goodput)"),
-        _figure("tokens_per_second_per_gpu", lambda rate, count: rate / count, whole, "tokens per second / count"),
+        figure_step(
+            "tokens_per_second", throughput, ("wall_time", "goodput", *tokens), "tokens / (wall time × goodput)"
+        ),
+        figure_step("tokens_per_second_per_gpu", lambda rate, count: rate / count, whole, "tokens per second / count"),
     ]
     return [step for step in listed if step.name != stages[0].measured]
 
@@ -435,9 +422,12 @@ def _part_times(stages: tuple[Stage, ...]) -> list[Step]:
         gpus = f"{recipe}{'rollout' if part == 'rollout' else 'training'}_gpus" if placement else "cluster.count"
         if own:
             formula = f"GPU time × goodput / (steps × {'their accelerators' if placement else 'count'})"
-            listed.append(_figure(f"{part}_time", _part_time_of_passes, ("goodput", "steps", gpus, *own), formula))
+            listed.append(figure_step(f"{part}_time", _part_time_of_passes, ("goodput", "steps", gpus, *own), formula))
     inputs = ("goodput", "steps", "cluster.count", f"{recipe}weight_sync.gpu_time")
-    return [*listed, _figure("weight_sync_time", _part_time_of_passes, inputs, "GPU time × goodput / (steps × count)")]
+    return [
+        *listed,
+        figure_step("weight_sync_time", _part_time_of_passes, inputs, "GPU time × goodput / (steps × count)"),
+    ]
 
 
 def _part_time_of_passes(goodput: N, steps: N, accelerators: N, *gpu_seconds: N) -> N:

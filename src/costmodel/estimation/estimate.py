@@ -9,6 +9,7 @@ from costmodel.estimation import chain, inputs
 from costmodel.estimation.bill import Bill
 from costmodel.estimation.cautions import cautions, unverified
 from costmodel.estimation.chain import OUTPUTS, Missing, Step
+from costmodel.estimation.climate import NO_CONTRACT
 from costmodel.estimation.explanation import Explanation, explain
 from costmodel.estimation.paths import field_of, is_settable
 from costmodel.estimation.price_cautions import price_cautions
@@ -268,7 +269,7 @@ class Estimate(Result):
         return price.provenance.caution if name == "cost" and price is not None and proxy else ""
 
     def notes(self) -> list[str]:
-        lines = list(dict.fromkeys(entry.reason for entry in self.missing.values()))
+        lines = list(dict.fromkeys(entry.reason for entry in self.missing.values() if entry is not NO_CONTRACT))
         uncertain = [
             path
             for path, entry in self.inputs.items()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.estimation.bill import line_steps, purchases_line
 from costmodel.estimation.chain import Missing, Part, Placement, Stage, Step, steps
+from costmodel.estimation.climate import NO_CONTRACT, climate_steps, contracts_of, given_figure, put_climate
 from costmodel.estimation.measured_speed import check_measured_speed, measured_speed
 from costmodel.estimation.pass_speed import weight_sync_bytes
 from costmodel.estimation.paths import field_of
@@ -17,7 +18,6 @@ from costmodel.foundation.ranges import Range, between, middle
 from costmodel.foundation.rendering import percent
 from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import GIB, SI_FACTOR
-from costmodel.hardware.site import electricity_price, grid_intensity, water_intensity
 from costmodel.training.jobs.realized_efficiency import ROLLOUT, realized_efficiency
 from costmodel.training.layouts.fitting import MEMORY_ERROR, SAFE_PROBABILITY
 from costmodel.training.recipes.passes import Pass, pass_flops, passes_of
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from costmodel.estimation.pass_speed import Rollout
     from costmodel.estimation.scenario import Scenario
     from costmodel.hardware.accelerator import Accelerator
-    from costmodel.hardware.site import Site
     from costmodel.market.charges import CostLine
     from costmodel.training.layouts.least_memory import LeastMemory
     from costmodel.training.recipes.registry import AnyRecipe
@@ -97,9 +96,13 @@ def resolve(scenario: Scenario) -> Resolved:
     cluster = scenario.cluster
     charges = scenario.prices.charges(accelerator.name, cluster.count, cluster.node_size, cluster.site.region)
     lines = (*charges.lines, *([purchases_line(purchases)] if purchases else []))
-    chain = steps(stages, reliability, line_steps(lines))
+    site = scenario.cluster.site
+    climate = climate_steps(contracts_of(site), site.idle_energy is not None)
+    chain = steps(stages, reliability, climate, line_steps(lines))
     known: dict[str, float | Missing] = {**missing, **{path: each.value for path, each in inputs.items()}}
-    _put_site(scenario.cluster.site, lambda: job_power(scenario, chain, stages, known), put)
+    if not contracts_of(site):
+        missing["site.market_intensity"] = NO_CONTRACT
+    put_climate(scenario.cluster, lambda: job_power(scenario, chain, stages, known), put)
     for path, (unit, figure) in charges.inputs.items():
         put(path, unit, figure)
     if (measured := measured_speed(scenario)) is not None:
@@ -118,7 +121,7 @@ def _put_recipes(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[tuple[
     before: list[AnyRecipe] = []
     for index, recipe in enumerate(scenario.recipes):
         prefix = "recipe." if len(scenario.recipes) == 1 else f"recipe.{index}."
-        put(f"{prefix}tokens", "token", _given(recipe.trained_tokens()))
+        put(f"{prefix}tokens", "token", given_figure(recipe.trained_tokens()))
         purchase = recipe.purchases()
         if purchase is not None:
             purchases.append(f"{prefix}purchases")
@@ -130,9 +133,9 @@ def _put_recipes(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[tuple[
         stages += _put_passes(scenario, _Timed(recipe, prefix, job_speed, tuple(before), passes_before), put)
         before.append(recipe)
     if scenario.gpu_hours is not None:
-        put("gpu_time", "hour", _given(scenario.gpu_hours))
+        put("gpu_time", "hour", given_figure(scenario.gpu_hours))
     if measured is not None:
-        put(measured.name, measured.unit, _given(measured.value)._replace(provenance=_MEASURED))
+        put(measured.name, measured.unit, given_figure(measured.value)._replace(provenance=_MEASURED))
     elif any((stage.timing, stage.utilization) == ("utilization", "mfu") for stage in stages):
         put("mfu", "1", job_speed.figures[0])
     _put_memory(job_speed, put)
@@ -188,7 +191,7 @@ def _put_given_time(scenario: Scenario, recipe: AnyRecipe, prefix: str, put: Put
     per_token = flops / middle(recipe.trained_tokens())
     put(f"{prefix}flops_per_token", "FLOP/token", Figure(per_token, None, _counted(scenario.architecture)))
     if recipe.gpu_hours is not None:
-        put(f"{prefix}gpu_time", "hour", _given(recipe.gpu_hours))
+        put(f"{prefix}gpu_time", "hour", given_figure(recipe.gpu_hours))
     return Stage(prefix, prefix, "given" if scenario.gpu_hours is None else "total given")
 
 
@@ -246,12 +249,12 @@ def _put_rollout(
     path, given = efficiency_path, scenario.rollout_efficiency
     if given is not None or scenario.realized_efficiency is None:
         path = f"{prefix}rollout_efficiency"
-        put(path, "1", realized_efficiency(ROLLOUT, count) if given is None else _given(given))
+        put(path, "1", realized_efficiency(ROLLOUT, count) if given is None else given_figure(given))
     trainers = recipe.training_gpus(count)
     if trainers == count:
         return path, ""
-    put(f"{prefix}rollout_gpus", "1", _given(float(count - trainers)))
-    put(f"{prefix}training_gpus", "1", _given(float(trainers)))
+    put(f"{prefix}rollout_gpus", "1", given_figure(float(count - trainers)))
+    put(f"{prefix}training_gpus", "1", given_figure(float(trainers)))
     return path, "at once" if recipe.generates_at_once else "in turns"
 
 
@@ -268,7 +271,7 @@ def _batch_tokens(scenario: Scenario, recipe: AnyRecipe, training_pass: Pass, ba
 def _realized_efficiency(scenario: Scenario, recipe: AnyRecipe, job_speed: Speed) -> Figure | None:
     """Return achieved speed / modeled speed of a job; None where the utilization contains it already."""
     if scenario.realized_efficiency is not None:
-        return _given(scenario.realized_efficiency)
+        return given_figure(scenario.realized_efficiency)
     calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
     reinforced = recipe.job_kind == "reinforcement"
     if calibrated or job_speed.basis not in ({"planned", "class", "layout"} if reinforced else {"planned", "class"}):
@@ -338,28 +341,6 @@ def _put_goodput(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[str, .
         total = float(scenario.architecture.parameters.total)
         put("architecture.parameters", "1", Figure(total, None, _counted(scenario.architecture)))
     return tuple(names)
-
-
-def _put_site(site: Site, power_of_job: Callable[[], Figure], put: Put) -> None:
-    region, power = site.region, site.power_per_gpu
-    put("site.power_per_gpu", "W", _given(power) if power is not None else power_of_job)
-    look_ups: tuple[tuple[str, str, Callable[[], Figure] | None], ...] = (
-        ("pue", "1", None),
-        ("water_usage_effectiveness", "liter/kWh", None),
-        ("grid_intensity", "kg/kWh", lambda: grid_intensity(str(region), site.year)),
-        ("water_intensity", "liter/kWh", lambda: water_intensity(str(region))),
-        ("electricity", "USD/kWh", lambda: electricity_price(str(region))),
-    )
-    for name, unit, look_up in look_ups:
-        value = getattr(site, name)
-        if value is not None:
-            put(f"site.{name}", unit, _given(value))
-        else:
-            put(f"site.{name}", unit, default(name) if look_up is None or region is None else look_up)
-
-
-def _given(value: float | Range) -> Figure:
-    return Figure(middle(value), value if isinstance(value, Range) else None, GIVEN)
 
 
 def _peak(accelerator: Accelerator) -> Figure:

@@ -144,6 +144,16 @@ class Result(rendering.Shown, ABC):
         return self.quantity("carbon")
 
     @property
+    def market_carbon(self) -> Quantity:
+        """Greenhouse gas emissions of the electricity, market-based: by the contracts of the site."""
+        return self.quantity("market_carbon")
+
+    @property
+    def embodied_carbon(self) -> Quantity:
+        """Share of the job in the greenhouse gas emissions of manufacturing its hardware."""
+        return self.quantity("embodied_carbon")
+
+    @property
     def water(self) -> Quantity:
         """Water consumed on site and at the power stations."""
         return self.quantity("water")

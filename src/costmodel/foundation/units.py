@@ -43,6 +43,7 @@ SI_FACTOR: dict[str, float] = {
     "J": 1.0,
     "hour": 3600.0,
     "day": 86400.0,
+    "year": 365.25 * 86400.0,
     "kWh": 3.6e6,
     "MWh": 3.6e9,
     "kg": 1.0,

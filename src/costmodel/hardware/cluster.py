@@ -10,6 +10,7 @@ from costmodel.foundation.fields import Bandwidth, Count, Gigabytes, OrJson, rep
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import constant
 from costmodel.hardware.accelerator import Accelerator, accelerator_names, load_accelerator
+from costmodel.hardware.embodied import Embodied
 from costmodel.hardware.site import Site
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Cluster(Spec):
             count: CountLike,
             *,
             site: Site | Mapping[str, object] = ...,
+            embodied: Embodied | Mapping[str, object] = ...,
             gpus_per_node: CountLike | None = ...,
             network_bandwidth: NumberLike | None = ...,
             host_memory: NumberLike | None = ...,
@@ -66,6 +68,7 @@ class Cluster(Spec):
     accelerator: AcceleratorField = Field(description="A name of the catalog, an `Accelerator`, or its fields.")
     count: Count = Field(description="Number of accelerators.")
     site: Site = Field(default=Site(), description="Power, cooling, water and grid.")
+    embodied: Embodied = Field(default=Embodied(), description="Embodied carbon of the hardware, and its life.")
     gpus_per_node: Count | None = Field(
         default=None, description="Accelerators per node. Default: a typical node of the accelerator."
     )

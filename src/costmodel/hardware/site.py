@@ -1,16 +1,18 @@
 """Sites: power, cooling, water and grid, given or looked up by region."""
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from costmodel.foundation.errors import MissingFactError
 from costmodel.foundation.fields import (
     ElectricityPrice,
     GridIntensity,
+    IdleEnergy,
     Power,
     PowerUsageEffectiveness,
+    Share,
     WaterIntensity,
 )
 from costmodel.foundation.names import Names
@@ -43,6 +45,11 @@ class Site(Spec):
             water_intensity: RangeLike | None = ...,
             electricity: RangeLike | None = ...,
             power_per_gpu: RangeLike | None = ...,
+            idle_energy: RangeLike | None = ...,
+            market_intensity: RangeLike | None = ...,
+            hourly_matched: RangeLike | None = ...,
+            yearly_matched: RangeLike | None = ...,
+            residual_intensity: RangeLike | None = ...,
         ) -> None: ...
 
     region: str | None = Field(
@@ -70,6 +77,51 @@ class Site(Spec):
         description="Wall power per accelerator with its share of the server [W]. Default: from the TDP, the "
         "utilization of the job and the design power of the server.",
     )
+    idle_energy: IdleEnergy | None = Field(
+        default=None,
+        description="Energy of idle and reserved servers that the job has to bear, over the energy of its own servers "
+        "[1]; 0.59 of BLOOM. Default: none.",
+    )
+    market_intensity: GridIntensity | None = Field(
+        default=None,
+        description="Greenhouse gas emissions of the electricity, market-based: of the supplier or the contracts, for "
+        "all of it [kg/kWh].",
+    )
+    hourly_matched: Share | None = Field(
+        default=None,
+        description="Share of the electricity that contracts match with carbon-free electricity in each hour [1].",
+    )
+    yearly_matched: Share | None = Field(
+        default=None,
+        description="Share of the electricity that contracts or certificates match with carbon-free electricity over a "
+        "year [1].",
+    )
+    residual_intensity: GridIntensity | None = Field(
+        default=None,
+        description="Greenhouse gas emissions of electricity that no contract covers, those of the residual mix "
+        "[kg/kWh]. Default: those of the grid.",
+    )
+
+    @model_validator(mode="after")
+    def _one_account_of_contracts(self) -> Self:
+        """Refuse fields that state the contracts twice, or in contradiction."""
+        problems = []
+        parts = [
+            name
+            for name in ("hourly_matched", "yearly_matched", "residual_intensity")
+            if getattr(self, name) is not None
+        ]
+        if self.market_intensity is not None and parts:
+            problems.append(f"market_intensity: is for all of the electricity; give it or {', '.join(parts)}, not both")
+        hourly, yearly = self.hourly_matched, self.yearly_matched
+        if isinstance(hourly, float) and isinstance(yearly, float) and yearly < hourly:
+            problems.append(
+                f"yearly_matched: must be at least hourly_matched ({hourly:g}), since what is matched in each hour is "
+                f"matched over the year; got {yearly:g}"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
 
 
 def grid_intensity(region: str, year: int | None = None) -> Figure:
