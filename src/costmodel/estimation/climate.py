@@ -116,7 +116,7 @@ def water_use(machine_energy: N, wue: N, pue: N, grid_water: N) -> N:
     Parameters
     ----------
     machine_energy, wue, pue, grid_water : float or ndarray
-        Energy of the servers [J], water on site [m**3/J], power usage effectiveness [1], and water of the grid [m**3/J].
+        Energy of the servers [J], water on site [m**3/J], power usage effectiveness [1], water of the grid [m**3/J].
     """
     return machine_energy * (wue + pue * grid_water)
 
