@@ -3,10 +3,11 @@
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from types import SimpleNamespace
 
 import pytest
 
-from costmodel.budget.lines import Assumption, Driver, Line, Task
+from costmodel.budget.lines import Assumption, Driver, Line, Subtotal, Task, Within
 
 
 def cents(value):
@@ -15,13 +16,13 @@ def cents(value):
 
 def line(name, group, quantity, unit, price, spread=1.2, **more):
     base = cents(quantity * price)
-    return Line(name, group, quantity, unit, price, cents(base / spread), base, cents(base * spread), **more)
+    ends = cents(base / spread), base, cents(base * spread)
+    return Line(name, group, quantity, unit, price, *ends, cents(base * spread**0.2), **more)
 
 
 def with_contingency(lines, share):
-    sums = [cents(sum(getattr(each, column) for each in lines)) for column in ("base", "low", "high")]
-    low, high = cents(share * sums[1]), cents(share * sums[2])
-    last = Line("Contingency", "contingency", sums[0], "USD", share, low, cents(share * sums[0]), high)
+    base = cents(sum(each.base for each in lines))
+    last = Line("Contingency", "contingency", base, "USD", share, *(cents(share * base),) * 4)
     return (*lines, last)
 
 
@@ -38,12 +39,13 @@ class Fixed:
     currency_year: int = 2026
     start: date | None = date(2026, 11, 2)
 
-    def _sum(self, column):
-        return cents(sum(getattr(each, column) for each in self.lines))
+    def _sum(self, column, lines):
+        return cents(sum(getattr(each, column) for each in lines))
 
-    low = property(lambda self: self._sum("low"))
-    base = property(lambda self: self._sum("base"))
-    high = property(lambda self: self._sum("high"))
+    base = property(lambda self: self._sum("base", self.lines[:-1]))
+    expected = property(lambda self: self._sum("expected", self.lines[:-1]))
+    contingency = property(lambda self: self.lines[-1].base)
+    total = property(lambda self: SimpleNamespace(magnitude=cents(self.base + self.contingency)))
     p10 = property(lambda self: self.quantile(0.1))
     p50 = property(lambda self: self.quantile(0.5))
     p90 = property(lambda self: self.quantile(0.9))
@@ -61,6 +63,21 @@ class Fixed:
         from statistics import NormalDist
 
         return self.base * 1.01 * 1.12 ** NormalDist().inv_cdf(share)
+
+    def within(self, amount=None):
+        total = self.total.magnitude
+        return (Within("base", self.base, 0.43), Within("base and contingency", total, 0.78))
+
+    def contingency_for(self, probability):
+        return cents(max(self.quantile(probability) - self.base, 0.0))
+
+    def subtotals(self):
+        listed = []
+        for group in dict.fromkeys(each.group for each in self.lines[:-1]):
+            lines = [each for each in self.lines if each.group == group]
+            columns = ("low", "base", "high", "expected")
+            listed.append(Subtotal(group, *(self._sum(column, lines) for column in columns)))
+        return tuple(listed)
 
     def drivers(self):
         return list(self.found)

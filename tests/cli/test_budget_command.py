@@ -28,8 +28,22 @@ def project(tmp_path):
 def test_the_table(costmodel, project):
     outcome = costmodel("budget", project)
     assert outcome.code == 0 and outcome.err == ""
-    assert outcome.out.startswith("tickets: 11,000.00 USD")
+    assert outcome.out.startswith("tickets: 11,000.00 USD with contingency")
     assert outcome.out.strip() == str(cm.Project.load(project).budget())
+
+
+def test_the_probability_of_staying_within_a_sum(costmodel, refused, project):
+    project.write_text(PROJECT.replace("unit_price = 0.5", 'unit_price = "0.25 to 1"'), encoding="utf-8")
+    outcome = costmodel("budget", project, "--within", "20k")
+    assert "probability of staying within 20,000 USD: 90." in outcome.out
+    rows = json.loads(costmodel("budget", project, "--within", "20k", "--json").out)["within"]
+    assert [(row["name"], row["amount"]) for row in rows][1:] == [
+        ("base and contingency", 11_000.0),
+        ("given sum", 20_000.0),
+    ]
+    assert refused("budget", project, "--within", "-5") == [
+        "--within: must be a number in USD at least 0 and at most 1e+18; got '-5'"
+    ]
 
 
 def test_json_and_changes(costmodel, project):

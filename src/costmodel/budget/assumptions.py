@@ -39,7 +39,7 @@ def assumptions(
     listed = [(entry.name, factor) for entry in entries for factor in entry.factors]
     for line, factor in [*listed, (contingency.key, contingency)]:
         ends = [factor.at(factor.key, p) for p in (0.1, 0.9)] if factor.figure.spread is not None else None
-        log.setdefault((factor.name, _shown(factor.figure.value, "", ends), factor.figure.provenance), []).append(line)
+        log.setdefault((factor.name, _shown(factor.at(), "", ends), factor.figure.provenance), []).append(line)
     listed_once = [
         Assumption(f"{', '.join(lines)}: {name}", shown, _described(origin), origin.as_of)
         for (name, shown, origin), lines in log.items()

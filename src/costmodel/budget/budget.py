@@ -11,7 +11,9 @@ from costmodel.foundation.tables import write_text
 class Budget(BudgetResult):
     """Cost of a project, line by line, with exports. `Project.budget` returns it.
 
-    Money is in USD of the project's `currency_year`. Lines are rounded to the cent; `total` is a pint Quantity.
+    Money is in USD of the project's `currency_year`, rounded to the cent. `base` is the sum of the lines at the
+    medians of their inputs, `contingency` a reserve on top, and `total`, a pint Quantity, their sum. Quantiles, draws
+    and probabilities are those of the lines without the contingency.
 
     Parameters
     ----------

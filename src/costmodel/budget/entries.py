@@ -8,11 +8,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.budget.facts import ANNOTATION_OVERRUN, fact, priced_kinds
-from costmodel.budget.items import Experiments, Item, Person, Run, Storage
+from costmodel.budget.items import Experiments, Item, Person, Run, ServedModel, Storage
 from costmodel.estimation.chain import Missing
 from costmodel.estimation.estimate import Estimate, draw_key, estimate
+from costmodel.estimation.serving.estimate import ServingEstimate
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
-from costmodel.foundation.ranges import Range, draws, middle
+from costmodel.foundation.ranges import Interval, Range, between, draws, middle, samples
 from costmodel.foundation.renamed import present
 from costmodel.foundation.tables import Figure, Provenance
 
@@ -21,11 +22,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from costmodel.budget.lines import Group
-    from costmodel.budget.plan import ProjectPlan
+    from costmodel.budget.plan import Part, ProjectPlan
 
     Array = NDArray[np.float64]
 
 WEEKS_PER_YEAR = 52.0
+HOURS_PER_MONTH = 365.25 * 24 / 12
+MEASURED = frozenset(
+    {"second", "minute", "hour", "day", "week", "month", "year", "h", "kb", "mb", "gb", "tb", "pb", "byte", "kwh"}
+    | {"mwh", "gwh", "kg", "tonne", "ktoken", "mtoken", "btoken", "usd", "percent", "%"}
+)
+"""Units that are measured; things in all other units are counted, in whole numbers."""
 _HOUR = 3600.0
 _DAY = 86400.0
 _GIVEN = Provenance("given")
@@ -40,21 +47,34 @@ class Factor(NamedTuple):
     name: str
     key: str
     figure: Figure
+    least: float = -math.inf
+    """Least possible value; draws below it count as it."""
+    most: float = math.inf
+    """Largest possible value; draws above it count as it."""
+    whole: bool = False
+    """Whether the factor counts whole things; its values and draws are rounded."""
 
     def at(self, key: str = "", probability: float = 0.5) -> float:
         """Return the median, or the quantile at `probability` if `key` is the key of this factor."""
         spread = self.figure.spread
-        if spread is None or key != self.key:
+        if spread is None:
             return self.figure.value
+        if key != self.key:
+            return float(round(self.figure.value)) if self.whole else self.figure.value
         try:
-            return spread.quantile(probability)
+            value = min(max(spread.quantile(probability), self.least), self.most)
+            return float(round(value)) if self.whole else value
         except OverflowError:
             raise InputError(f"{self.key!r}: {_TOO_WIDE}") from None
 
     def draws(self, count: int, seed: int) -> Array | float:
         """Return draws, shape (count,), or the value if the factor is certain."""
         spread = self.figure.spread
-        return self.figure.value if spread is None else draws(self.key, spread, count, seed)
+        if spread is None:
+            return self.figure.value
+        drawn = draws(self.key, spread, count, seed)
+        bounded = drawn.clip(self.least, self.most) if math.isfinite(self.least) else drawn
+        return bounded.round() if self.whole else bounded
 
 
 class RunCost:
@@ -79,10 +99,9 @@ class RunCost:
 
     @property
     def purchases(self) -> float:
-        """Part of the cost that is not rent [USD], such as the API calls of a teacher."""
-        price = self.estimate.inputs.get("prices.price")
-        rent = self.hours * _HOUR * price.value if price is not None else self.cost
-        return self.cost - rent if self.cost > rent * (1 + 1e-9) else 0.0
+        """Purchases of the recipe [USD], such as the API calls of a teacher."""
+        bought = any(line.name == "purchases" for line in self.estimate.lines)
+        return self._known("cost.purchases") if bought else 0.0
 
     @cached_property
     def swings(self) -> dict[str, dict[float, float]]:
@@ -114,12 +133,19 @@ class Entry:
     note: str = ""
     origin: Provenance = field(default=_GIVEN)
     """Provenance of the unit price."""
+    counted: bool = False
+    """Whether the quantity counts whole things."""
 
     @property
     def quantity(self) -> float:
-        """Number of units, at the medians."""
-        amount = math.prod(factor.at() for factor in self.quantities)
+        """Number of units, at the medians; a whole number of things that are counted."""
+        amount = self._amount()
         return amount * math.fsum(run.hours for run in self.runs) if self.runs else amount
+
+    def _amount(self, key: str = "", probability: float = 0.5) -> float:
+        """Return the product of the quantities, with the input `key` at its quantile at `probability`."""
+        amount = math.prod(factor.at(key, probability) for factor in self.quantities)
+        return float(math.floor(amount + 0.5)) if self.counted and math.isfinite(amount) else amount
 
     @property
     def unit_price(self) -> float:
@@ -141,7 +167,7 @@ class Entry:
 
     def cost(self, key: str = "", probability: float = 0.5) -> float:
         """Return the cost [USD] at the medians, or with the input `key` at its quantile at `probability`."""
-        product = math.prod(factor.at(key, probability) for factor in self.factors)
+        product = self._amount(key, probability) * math.prod(factor.at(key, probability) for factor in self.prices)
         return product * math.fsum(run.at(key, probability) for run in self.runs) if self.runs else product
 
     def draws(self, count: int, seed: int) -> Array:
@@ -156,7 +182,11 @@ class Entry:
 
         product = np.ones(count)
         with np.errstate(over="ignore", invalid="ignore"):
-            for factor in self.factors:
+            for factor in self.quantities:
+                product = product * factor.draws(count, seed)
+            if self.counted:
+                product = np.floor(product + 0.5)
+            for factor in self.prices:
                 product = product * factor.draws(count, seed)
             if self.runs:
                 product = product * np.sum([run.estimate.draws("cost", count) for run in self.runs], axis=0)
@@ -194,24 +224,24 @@ def run_costs(project: ProjectPlan) -> dict[str, RunCost]:
 
 def entries(project: ProjectPlan, runs: dict[str, RunCost]) -> tuple[Entry, ...]:
     """Return the entries of a project without the contingency, in the order of the groups."""
-    return tuple(_entry(part, group, runs, project.owner) for _, group, part in project.parts())
+    return tuple(_entry(part, group, runs, project) for _, group, part in project.parts())
 
 
-def _entry(
-    part: Run | Experiments | Item | Storage | Person, group: Group, runs: dict[str, RunCost], owner: str
-) -> Entry:
-    shared: dict[str, Any] = {"owner": part.owner or owner, "note": part.note}
+def _entry(part: Part, group: Group, runs: dict[str, RunCost], project: ProjectPlan) -> Entry:
+    shared: dict[str, Any] = {"owner": part.owner or project.owner, "note": part.note}
+    if isinstance(part, ServedModel):
+        return _served(part, group, project.seed, shared)
     if isinstance(part, Run):
         run = runs[part.name]
         repeats = _factor(part.name, "repeats", float(part.repeats))
         if run.purchases:
-            purchases = f"the unit price includes {part.repeats * run.purchases:,.2f} USD of purchases other than rent"
+            purchases = f"the unit price includes {part.repeats * run.purchases:,.2f} USD of purchases"
             shared["note"] = "; ".join(filter(None, (part.note, purchases)))
         return Entry(part.name, group, "GPU-hour", (repeats,), runs=(run,), origin=run.price, **shared)
     if isinstance(part, Experiments):
         tried = tuple(runs[name] for name in sorted(set(part.of) or runs))
-        trials = _factor(part.name, "runs", part.runs, "experiment runs")
-        share = _factor(part.name, "share", part.share, "experiment share")
+        trials = _factor(part.name, "runs", part.runs, "experiment runs")._replace(whole=True)
+        share = _factor(part.name, "share", _averaged(part.share), "experiment share", bounds=(0.0, 1.0))
         return Entry(part.name, group, "GPU-hour", (trials, share), runs=tried, origin=_joint(tried), **shared)
     if isinstance(part, Person):
         return _person(part, group, shared)
@@ -226,11 +256,48 @@ def _entry(
     unit = part.unit or (priced_kinds()[part.kind] if part.kind else "")
     quantities = [_factor(part.name, "quantity", part.quantity)]
     if part.rework is not None:
-        given = None if isinstance(part.rework, str) else part.rework
-        quantities.append(_factor(part.name, "rework", given, ANNOTATION_OVERRUN))
+        given = None if isinstance(part.rework, str) else _averaged(part.rework)
+        quantities.append(_factor(part.name, "rework", given, ANNOTATION_OVERRUN, bounds=(1.0, math.inf)))
     elif part.kind is not None:
         quantities.append(Factor("rework", f"{part.name}: rework", _ONCE))
+    shared["counted"] = _is_count(part.quantity, unit) and any(factor.figure.spread for factor in quantities)
     return Entry(part.name, group, unit, tuple(quantities), (price,), origin=price.figure.provenance, **shared)
+
+
+def _is_count(quantity: float | Range, unit: str) -> bool:
+    """Return whether a quantity counts whole things: whole numbers of a unit that is not measured, such as pairs."""
+    numbers = (quantity.low, quantity.high) if isinstance(quantity, Interval) else (quantity,)
+    whole = all(isinstance(number, float) and number.is_integer() for number in numbers)
+    return whole and MEASURED.isdisjoint(unit.lower().removesuffix("s").split("-"))
+
+
+def _averaged(share: float | Range | None) -> float | Range | None:
+    """Return a range of a share as a normal distribution, whose median is the arithmetic mean of the ends."""
+    if not isinstance(share, Interval) or share.shape == "normal":
+        return share
+    return between(share.low, share.high, share.unit, level=share.level, shape="normal")
+
+
+def _served(part: ServedModel, group: Group, seed: int, shared: dict[str, Any]) -> Entry:
+    """Return the entry of a served model: accelerators × hours × price, or tokens × cost per token of the load."""
+    estimate = ServingEstimate(part.scenario.replace(seed=seed))
+    name, unit, size = ("cost_per_hour", "GPU-hour", float(part.scenario.cluster.count))
+    if part.months is not None:
+        hours = _constant("hours per month × GPUs", HOURS_PER_MONTH * size)
+        quantities = (_factor(part.name, "months", part.months), hours)
+    else:
+        name, unit, size = "blended_cost", "Mtoken", 1.0
+        quantities = (_factor(part.name, "tokens", part.tokens), _constant("Mtoken per token", 1e-6))
+    try:
+        cost, drawn = estimate.value(name) / size, estimate.draws(name) / size
+    except MissingFactError as error:
+        raise MissingFactError(f"{part.name!r}: {error}") from None
+    price = estimate.inputs["prices.price"].figure
+    origin = _GIVEN if isinstance(price, Missing) else price.provenance
+    spread = samples(drawn) if drawn.min() < drawn.max() else None
+    label = "price" if part.months is not None else "cost per million tokens"
+    factor = Factor(label, f"{part.name}: {label}", Figure(cost, spread, origin))
+    return Entry(part.name, group, unit, quantities, (factor,), origin=origin, **shared)
 
 
 def _person(part: Person, group: Group, shared: dict[str, Any]) -> Entry:
@@ -240,7 +307,7 @@ def _person(part: Person, group: Group, shared: dict[str, Any]) -> Entry:
     else:
         quantities += [_factor(part.role, "months", part.months), _constant("weeks per month", WEEKS_PER_YEAR / 12)]
     yearly = _factor(part.role, "usd_per_year", part.usd_per_year, "staff compensation")
-    overhead = _factor(part.role, "overhead", part.overhead, "overhead")
+    overhead = _factor(part.role, "overhead", _averaged(part.overhead), "overhead", bounds=(1.0, math.inf))
     prices = (yearly, overhead, _constant("years per week", 1 / WEEKS_PER_YEAR))
     return Entry(part.role, group, "person-week", tuple(quantities), prices, origin=yearly.figure.provenance, **shared)
 
@@ -250,13 +317,18 @@ def _constant(name: str, value: float) -> Factor:
 
 
 def _factor(
-    line: str, name: str, value: float | Range | None, known_as: str = "", origin: Provenance = _GIVEN
+    line: str,
+    name: str,
+    value: float | Range | None,
+    known_as: str = "",
+    origin: Provenance = _GIVEN,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
 ) -> Factor:
     """Return the given value, with draws keyed by its line, or the known fact, with draws shared by all lines."""
     if value is None:
         return Factor(name, f"{known_as} (looked up)", fact(known_as))  # no ": ", unlike the keys of lines
     figure = Figure(middle(value), value if isinstance(value, Range) else None, origin)
-    return Factor(name, f"{line}: {name}", figure)
+    return Factor(name, f"{line}: {name}", figure, *bounds)
 
 
 def _given(part: Item | Storage) -> Provenance:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Stri
 from costmodel.budget.facts import ANNOTATION_OVERRUN, priced_kind, priced_kinds
 from costmodel.estimation import files
 from costmodel.estimation.scenario import Scenario
+from costmodel.estimation.serving.scenario import Serving
 from costmodel.foundation.errors import CostModelError, InputError
 from costmodel.foundation.fields import MOST, Count, Date, Fraction, Measure, OrJson, reported
 from costmodel.foundation.ranges import Range
@@ -308,6 +309,63 @@ class Person(Spec):
     def name(self) -> str:
         """Name of the line: the role."""
         return self.role
+
+
+class ServedModel(Spec):
+    """A model that is served for a time, or for a number of tokens. Its line is the estimate of a `Serving`.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> chat = cm.Serving("llama-3.1-8b", cm.Cluster("L40S", 2), input_tokens=500, output_tokens=300, concurrency=16)
+    >>> ServedModel("first quarter", chat, months=3).months
+    3.0
+    """
+
+    if TYPE_CHECKING:  # fields accept more types than they hold
+
+        def __init__(
+            self,
+            name: str,
+            scenario: Serving | str | Path | Mapping[str, object],
+            *,
+            months: RangeLike | None = ...,
+            tokens: RangeLike | None = ...,
+            days: NumberLike | None = ...,
+            **fields: Unpack[ScheduledFields],
+        ) -> None: ...
+
+    name: Name = Field(description="Name of the line.")
+    scenario: Annotated[Serving, BeforeValidator(reported(_scenario)), OrJson(("string",))] = Field(
+        description="Scenario of the served model, or the path of its TOML or JSON file."
+    )
+    months: Amount | None = Field(
+        default=None, description="Time for which all accelerators are paid [month]; give `months` or `tokens`."
+    )
+    tokens: Amount | None = Field(
+        default=None,
+        description="Input and output tokens served [token], at the cost per token of the load; replaces `months`.",
+    )
+    days: Days | None = Field(default=None, description="Duration in the calendar [day]; default: 0.")
+    after: After = ()
+    owner: Owner = ""
+    note: Note = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.months is None) == (self.tokens is None):
+            raise ValueError("give either months or tokens")
+        return self
+
+
+ServingItem: TypeAlias = Annotated[
+    Annotated[ServedModel, Tag("a model")] | Annotated[Item, Tag("by piece")],
+    Discriminator(lambda value: "a model" if _is_served(value) else "by piece"),
+]
+
+
+def _is_served(value: Any) -> bool:
+    return isinstance(value, ServedModel) or (isinstance(value, dict) and "scenario" in value)
 
 
 StorageItem: TypeAlias = Annotated[

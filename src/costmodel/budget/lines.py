@@ -15,8 +15,9 @@ class Line(NamedTuple):
     """One line of a budget; money in USD, rounded to the cent.
 
     `base` is quantity × unit price at the medians of the inputs. `low` and `high` are the 10 % and 90 % quantiles
-    of this line alone. `source` and `as_of` are the source and the date of the unit price. `actual` is the amount
-    paid, or None if none was entered.
+    of this line alone, `expected` is its mean. Bases and expected costs of lines add up to those of the budget;
+    quantiles do not. The contingency is a reserve: its four amounts are equal. `source` and `as_of` are the source
+    and the date of the unit price. `actual` is the amount paid, or None if none was entered.
     """
 
     name: str
@@ -27,11 +28,30 @@ class Line(NamedTuple):
     low: float
     base: float
     high: float
+    expected: float
     source: str = ""
     as_of: str = ""
     owner: str = ""
     note: str = ""
     actual: float | None = None
+
+
+class Subtotal(NamedTuple):
+    """Sum of the lines of a group: its 10 % quantile, base, 90 % quantile and expected cost [USD]."""
+
+    group: Group
+    low: float
+    base: float
+    high: float
+    expected: float
+
+
+class Within(NamedTuple):
+    """Probability that the lines without the contingency cost at most an amount [USD]."""
+
+    name: str
+    amount: float
+    probability: float
 
 
 class Assumption(NamedTuple):

@@ -9,7 +9,17 @@ from typing import Annotated, Any, Self, TypeAlias
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from costmodel.budget.items import Experiments, Item, Name, Person, Run, Storage, StorageItem
+from costmodel.budget.items import (
+    Experiments,
+    Item,
+    Name,
+    Person,
+    Run,
+    ServedModel,
+    ServingItem,
+    Storage,
+    StorageItem,
+)
 from costmodel.budget.lines import CONTINGENCY_LINE, Group
 from costmodel.budget.schedule import cycle
 from costmodel.estimation import files
@@ -27,7 +37,7 @@ uses it lists it among its assumptions."""
 
 Contingency: TypeAlias = Annotated[float | Range, Measure("1", 0.0, 10.0)]
 Money: TypeAlias = Annotated[float, Measure("USD", 0.0, 1e15, uncertain=False)]
-Part: TypeAlias = Run | Experiments | Item | Storage | Person
+Part: TypeAlias = Run | Experiments | Item | Storage | ServedModel | Person
 
 
 class ProjectPlan(Spec):
@@ -52,10 +62,14 @@ class ProjectPlan(Spec):
     evaluation: tuple[Item, ...] = Field(default=(), description="Evaluation of the model.")
     people: tuple[Person, ...] = Field(default=(), description="Staff, by role.")
     storage: tuple[StorageItem, ...] = Field(default=(), description="Storage, by terabyte and month or by piece.")
-    serving: tuple[Item, ...] = Field(default=(), description="Serving of the model.")
+    serving: tuple[ServingItem, ...] = Field(
+        default=(), description="Serving of the model: a `Serving` scenario for a time or tokens, or by piece."
+    )
     other: tuple[Item, ...] = Field(default=(), description="Other purchases.")
     contingency: Contingency = Field(
-        default=CONTINGENCY, description="Reserve, as a share of all other lines, 0 to 10 [1]."
+        default=CONTINGENCY,
+        description="Reserve, as a share of the base of all other lines, 0 to 10 [1]; a range counts as the mean of "
+        "its ends.",
     )
     actuals: dict[str, Money] = Field(
         default_factory=dict, description="Amounts paid so far, by the name of the line [USD]."
@@ -108,7 +122,7 @@ class ProjectPlan(Spec):
         """
         folder, data = Path(path).parent, files.read(Path(path), {})
         _rewrite_paths(data, lambda value: str(folder / value) if (folder / value).exists() else value)
-        for run in _runs(data):
+        for run in (*_runs(data), *_runs(data, "serving")):
             if isinstance(run.get("scenario"), str):
                 try:
                     run["scenario"] = files.read(Path(run["scenario"]), {})
@@ -167,15 +181,15 @@ def _detail(place: tuple[str | int, ...], reason: str, given: Any) -> InitErrorD
     return InitErrorDetails(type=error, loc=place, input=given)
 
 
-def _runs(data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the runs in the data of a file that are tables."""
-    runs = data.get("runs")
+def _runs(data: Mapping[str, Any], field: str = "runs") -> list[dict[str, Any]]:
+    """Return the runs, or the items of another field, in the data of a file that are tables."""
+    runs = data.get(field)
     return [run for run in runs if isinstance(run, dict)] if isinstance(runs, (list, tuple)) else []
 
 
 def _rewrite_paths(data: Mapping[str, Any], new: Callable[[str], str]) -> None:
-    """Replace the paths in the runs: those of the scenario, its config and its price table."""
-    for run in _runs(data):
+    """Replace the paths in runs and served models: those of the scenario, its config and its price table."""
+    for run in (*_runs(data), *_runs(data, "serving")):
         scenario = run.get("scenario")
         inner = scenario if isinstance(scenario, dict) else {}
         prices = inner.get("prices")

@@ -10,7 +10,7 @@ from costmodel.budget.plan import ProjectPlan
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from costmodel.budget.items import Experiments, Item, Person, Run, Storage
+    from costmodel.budget.items import Experiments, Item, Person, Run, ServedModel, Storage
     from costmodel.foundation.fields import DateLike, NumberLike, RangeLike
 
 
@@ -43,7 +43,7 @@ class Project(ProjectPlan):
             evaluation: Sequence[Item | Mapping[str, object]] = ...,
             people: Sequence[Person | Mapping[str, object]] = ...,
             storage: Sequence[Storage | Item | Mapping[str, object]] = ...,
-            serving: Sequence[Item | Mapping[str, object]] = ...,
+            serving: Sequence[ServedModel | Item | Mapping[str, object]] = ...,
             other: Sequence[Item | Mapping[str, object]] = ...,
             contingency: RangeLike = ...,
             actuals: Mapping[str, NumberLike] = ...,

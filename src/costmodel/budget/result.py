@@ -12,15 +12,16 @@ from costmodel._version import __version__
 from costmodel.budget.assumptions import assumptions
 from costmodel.budget.entries import WEEKS_PER_YEAR, Entry, Factor, RunCost, entries, run_costs
 from costmodel.budget.facts import fact
-from costmodel.budget.items import Experiments, Item, Person, Run
-from costmodel.budget.lines import CONTINGENCY_LINE, Assumption, Driver, Line, Task
+from costmodel.budget.items import Experiments, Item, Person, Run, ServedModel
+from costmodel.budget.lines import CONTINGENCY_LINE, Assumption, Driver, Line, Subtotal, Task, Within
 from costmodel.budget.plan import ProjectPlan
 from costmodel.budget.schedule import schedule
 from costmodel.estimation.cautions import unverified
 from costmodel.estimation.results import DRAWS
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError
-from costmodel.foundation.ranges import Range, middle
+from costmodel.foundation.fields import Measure
+from costmodel.foundation.ranges import Interval, Range, middle
 from costmodel.foundation.tables import Figure, Provenance, fingerprint
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from costmodel.foundation.fields import NumberLike
     from costmodel.foundation.units import Quantity
 
     Array = NDArray[np.float64]
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 _HOURS_PER_WEEK = 168.0
 _NO_CENTS = 1e15
 """Amounts from which a 64-bit float cannot hold cents [USD]."""
+_MONEY = Measure("USD", 0.0, 1e18, uncertain=False)
 _SHARES = {"data": "data share", "compute": "compute share"}
 """Groups whose share of a fine-tuning project is known from practitioners, with the name of the fact."""
 
@@ -43,7 +46,9 @@ _SHARES = {"data": "data share", "compute": "compute share"}
 class BudgetResult(rendering.Shown):
     """Cost of a project, line by line. It does not change after it was made.
 
-    Money is in USD of the project's `currency_year`. Lines are rounded to the cent; `total` is a pint Quantity.
+    Money is in USD of the project's `currency_year`, rounded to the cent. `base` is the sum of the lines at the
+    medians of their inputs, `contingency` a reserve on top, and `total`, a pint Quantity, their sum. Quantiles, draws
+    and probabilities are those of the lines without the contingency.
 
     Parameters
     ----------
@@ -61,8 +66,8 @@ class BudgetResult(rendering.Shown):
         self._entries: tuple[Entry, ...] = entries(project, self._runs)
         given, share = "contingency" in project.model_fields_set, project.contingency
         origin = Provenance("given") if given else Provenance("assumed", note="a convention, not a measurement")
-        spread = share if isinstance(share, Range) else None
-        self._contingency = Factor("share", CONTINGENCY_LINE, Figure(middle(share), spread, origin))
+        reserve = round(_mean_of_ends(share), 12)
+        self._contingency = Factor("share", CONTINGENCY_LINE, Figure(reserve, None, origin))
         if project.start is not None and self.duration >= (date.max - project.start).days:
             raise InputError(f"start: the project takes {self.duration:,.0f} days, so it ends after the year 9999")
 
@@ -88,94 +93,134 @@ class BudgetResult(rendering.Shown):
 
     @cached_property
     def lines(self) -> tuple[Line, ...]:
-        """Lines in the order of their groups. The last one is the contingency, a share of each column above it."""
+        """Lines in the order of their groups. The last one is the contingency, a share of the base of those above."""
         lines = [self._line(entry) for entry in self._entries]
-        share, origin = self._contingency, self._contingency.figure.provenance
-        low, base, high = (_sum(getattr(line, column) for line in lines) for column in ("low", "base", "high"))
+        share, base = self._contingency, _sum(line.base for line in lines)
+        reserve, given = cents(share.at() * base), self.project.contingency
+        note = "reserve, a share of the base of the lines above"
+        if isinstance(given, Interval):
+            note += f"; mean of {rendering.number(100 * given.low)} % and {rendering.number(100 * given.high)} %"
         last = Line(
             CONTINGENCY_LINE,
             "contingency",
             base,
             "USD",
             share.at(),
-            cents(share.at(CONTINGENCY_LINE, 0.1) * low),
-            cents(share.at() * base),
-            cents(share.at(CONTINGENCY_LINE, 0.9) * high),
-            source=_source(origin),
+            *(reserve,) * 4,
+            source=_source(share.figure.provenance),
             owner=self.project.owner,
-            note="share of the lines above",
-            actual=self.project.actuals.get(CONTINGENCY_LINE),
+            note=note,
+            actual=self._paid(CONTINGENCY_LINE),
         )
         return (*lines, last)
 
     @property
+    def base(self) -> float:
+        """Sum of the base of the lines without the contingency [USD]."""
+        return self.lines[-1].quantity
+
+    @property
+    def contingency(self) -> float:
+        """Reserve on top of the base [USD]; no figure counts it as spent."""
+        return self.lines[-1].base
+
+    @property
     def total(self) -> Quantity:
-        """Sum of the base of all lines, contingency included, to the cent."""
+        """Base and contingency, to the cent: the sum to be approved."""
         from costmodel.foundation.units import quantity
 
-        return quantity(self.base, "USD", "USD")
+        return quantity(_sum((self.base, self.contingency)), "USD", "USD")
 
     @property
-    def low(self) -> float:
-        """Sum of the low of all lines [USD]. All lines are low at once in fewer than one of ten cases."""
-        return _sum(line.low for line in self.lines)
-
-    @property
-    def base(self) -> float:
-        """Sum of the base of all lines [USD]."""
-        return _sum(line.base for line in self.lines)
-
-    @property
-    def high(self) -> float:
-        """Sum of the high of all lines [USD]. All lines are high at once in fewer than one of ten cases."""
-        return _sum(line.high for line in self.lines)
+    def expected(self) -> float:
+        """Mean cost of the lines without the contingency [USD]: the sum of the expected costs of the lines."""
+        return _sum(line.expected for line in self.lines[:-1])
 
     def quantile(self, p: float) -> float:
-        """Return the quantile of the total [USD], with the whole contingency spent.
+        """Return the quantile of the cost of the lines without the contingency [USD].
 
         Parameters
         ----------
         p : float
-            Probability that the total is at most the result, 0 to 1.
+            Probability that the cost is at most the result, 0 to 1.
         """
         import numpy as np
 
-        if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1:
-            raise InputError(f"p must be a probability between 0 and 1; got {p!r}")
-        return float(np.quantile(self._total_draws, p))
+        return float(np.quantile(self._spent_draws, _probability("p", p)))
 
     @property
     def p10(self) -> float:
-        """10 % quantile of the total [USD]."""
+        """10 % quantile of the cost of the lines without the contingency [USD]."""
         return self.quantile(0.1)
 
     @property
     def p50(self) -> float:
-        """50 % quantile of the total [USD]."""
+        """50 % quantile of the cost of the lines without the contingency [USD]."""
         return self.quantile(0.5)
 
     @property
     def p90(self) -> float:
-        """90 % quantile of the total [USD]."""
+        """90 % quantile of the cost of the lines without the contingency [USD]."""
         return self.quantile(0.9)
 
-    @property
-    def covered(self) -> float:
-        """Probability that the lines without the contingency cost at most the total [1]."""
+    def probability_within(self, amount: NumberLike) -> float:
+        """Return the probability that the lines without the contingency cost at most an amount [1].
+
+        Parameters
+        ----------
+        amount : float or str
+            Amount [USD], such as 75_000 or "75k".
+        """
         import numpy as np
 
-        return float(np.mean(self._spent_draws <= self.base + 0.005))
+        return float(np.mean(self._spent_draws <= usd("amount", amount) + 0.005))
+
+    def within(self, amount: NumberLike | None = None) -> tuple[Within, ...]:
+        """Return the probabilities of staying within the base, within base and contingency, and within an amount.
+
+        Parameters
+        ----------
+        amount : float or str, optional
+            A further amount [USD].
+        """
+        sums = {"base": self.base, "base and contingency": float(self.total.magnitude)}
+        if amount is not None:
+            sums["given sum"] = usd("amount", amount)
+        return tuple(Within(name, limit, self.probability_within(limit)) for name, limit in sums.items())
+
+    def contingency_for(self, probability: float) -> float:
+        """Return the contingency with which base and contingency suffice with a probability [USD]; at least 0.
+
+        Parameters
+        ----------
+        probability : float
+            Between 0 and 1 [1].
+        """
+        return cents(max(self.quantile(_probability("probability", probability)) - self.base, 0.0))
+
+    def subtotals(self) -> tuple[Subtotal, ...]:
+        """Return the sums of the groups without the contingency; quantiles are those of the sum of the lines."""
+        import numpy as np
+
+        listed = []
+        for group in dict.fromkeys(line.group for line in self.lines[:-1]):
+            lines = [line for line in self.lines if line.group == group]
+            draws = sum(self._draws[name] for name in sorted(line.name for line in lines))
+            low, high = (cents(float(end)) for end in np.quantile(draws, [0.1, 0.9]))
+            base, expected = (_sum(getattr(line, column) for line in lines) for column in ("base", "expected"))
+            if not any(line.low < line.high for line in lines):
+                low = high = base
+            listed.append(Subtotal(group, low, base, high, expected))
+        return tuple(listed)
 
     def draws(self) -> Array:
-        """Return draws of the total [USD], with the whole contingency spent; shape (20000,)."""
-        return self._total_draws.copy()
+        """Return draws of the cost of the lines without the contingency [USD]; shape (20000,)."""
+        return self._spent_draws.copy()
 
     def drivers(self) -> list[Driver]:
-        """Return the uncertain inputs of the total, the largest first; each moves alone, the others stay at medians."""
+        """Return the uncertain inputs of the base, the largest first; each moves alone, the others stay at medians."""
         keys = {key: name for entry in self._entries for key, name in entry.keys.items()}
-        if self._contingency.figure.spread is not None:
-            keys[CONTINGENCY_LINE] = CONTINGENCY_LINE
-        ends = {name: (self._total_at(key, 0.1), self._total_at(key, 0.9)) for key, name in keys.items()}
+        ends = {name: (self._base_at(key, 0.1), self._base_at(key, 0.9)) for key, name in keys.items()}
         squares = math.fsum((high - low) ** 2 for low, high in ends.values())
         drivers = [
             Driver(name, cents(low), cents(high), (high - low) ** 2 / squares if squares else 0.0)
@@ -198,7 +243,7 @@ class BudgetResult(rendering.Shown):
             for part in parts
             if isinstance(part, (Run, Experiments, Person))
             or part.name in awaited
-            or (isinstance(part, Item) and (part.days is not None or part.after))
+            or (isinstance(part, (Item, ServedModel)) and (part.days is not None or part.after))
         )
 
     @property
@@ -239,11 +284,13 @@ class BudgetResult(rendering.Shown):
             "project": self.project.to_data(),
             "currency_year": self.project.currency_year,
             "lines": self.rows(),
-            "total": self.base,
-            "low": self.low,
-            "high": self.high,
+            "subtotals": [subtotal._asdict() for subtotal in self.subtotals()],
+            "base": self.base,
+            "contingency": self.contingency,
+            "total": float(self.total.magnitude),
+            "expected": self.expected,
             "quantiles": {"0.1": self.p10, "0.5": self.p50, "0.9": self.p90},
-            "covered": self.covered,
+            "within": [each._asdict() for each in self.within()],
             "drivers": [driver._asdict() for driver in self.drivers()],
             "assumptions": [assumption._asdict() for assumption in self.assumptions],
             "schedule": [{**task._asdict(), "after": list(task.after)} for task in self.schedule],
@@ -258,13 +305,16 @@ class BudgetResult(rendering.Shown):
         return {"version": __version__, "data_hash": fingerprint(), "seed": self.project.seed}
 
     def notes(self) -> list[str]:
-        """Return notes on the figures: probability within the total, and unusual shares."""
-        chance = rendering.number(100 * self.covered)
-        notes = [f"the lines stay within the total, contingency included, with a probability of {chance} %"]
-        notes += [f"run {run.run.name!r}: {note}" for run in self._runs.values() if (note := run.estimate.note("cost"))]
+        """Return notes on the figures: those of the runs, and unusual shares."""
+        notes = [f"run {run.run.name!r}: {note}" for run in self._runs.values() if (note := run.estimate.note("cost"))]
         for run in self._runs.values():
             notes += [f"run {run.run.name!r}: unverified: {reason}" for reason in unverified(run.estimate.scenario)]
-        lines = _sum(line.base for line in self.lines[:-1])
+        if self.p50 > 1.02 * self.base:
+            notes.append(
+                "the base takes each input at its median; it is below the P50 and the expected cost because high costs "
+                "are farther from the median than low ones"
+            )
+        lines = self.base
         for group, name in _SHARES.items():
             share = _sum(line.base for line in self.lines if line.group == group) / lines if lines else 0.0
             spread = fact(name).spread
@@ -285,9 +335,10 @@ class BudgetResult(rendering.Shown):
 
         quantity, price = entry.quantity, entry.unit_price
         base = cents(quantity * price)
-        low, high = base, base
+        low = high = expected = base
         if entry.keys:
             low, high = (cents(float(end)) for end in np.quantile(self._draws[entry.name], [0.1, 0.9]))
+            expected = cents(float(self._draws[entry.name].mean()))
         return Line(
             entry.name,
             entry.group,
@@ -297,11 +348,12 @@ class BudgetResult(rendering.Shown):
             low,
             base,
             high,
+            expected,
             source=_source(entry.origin),
             as_of=entry.origin.as_of,
             owner=entry.owner,
             note=entry.note,
-            actual=self.project.actuals.get(entry.name),
+            actual=self._paid(entry.name),
         )
 
     @cached_property
@@ -317,14 +369,12 @@ class BudgetResult(rendering.Shown):
             total = total + self._draws[name]
         return total
 
-    @cached_property
-    def _total_draws(self) -> Array:
-        return self._spent_draws * (1 + self._contingency.draws(DRAWS, self.project.seed))
+    def _base_at(self, key: str, probability: float) -> float:
+        """Return the base [USD] with one input at a quantile."""
+        return math.fsum(entry.cost(key, probability) for entry in self._entries)
 
-    def _total_at(self, key: str, probability: float) -> float:
-        """Return the total [USD] with one input at a quantile."""
-        spent = math.fsum(entry.cost(key, probability) for entry in self._entries)
-        return spent * (1 + self._contingency.at(key, probability))
+    def _paid(self, line: str) -> float | None:
+        return self.project.actuals.get(line)
 
     def _task(self, part: Any) -> Task:
         shared = {"after": part.after, "owner": part.owner or self.project.owner} if hasattr(part, "after") else {}
@@ -343,7 +393,8 @@ class BudgetResult(rendering.Shown):
         return Task(part.name, 0.0, getattr(part, "days", None) or 0.0, **shared)
 
     def _title(self) -> str:
-        return f"{self.project.name}: {self.base:,.2f} USD (dollars of {self.project.currency_year})"
+        total = float(self.total.magnitude)
+        return f"{self.project.name}: {total:,.2f} USD with contingency (dollars of {self.project.currency_year})"
 
     def _cells(self) -> list[dict[str, str]]:
         rows = [
@@ -351,23 +402,35 @@ class BudgetResult(rendering.Shown):
                 "group": line.group,
                 "line": line.name,
                 "unit price": rendering.number(line.unit_price, 4),
-                "quantity": f"{rendering.number(line.quantity, 4)} {line.unit}".strip(),
+                "quantity": f"{_quantity(line.quantity)} {line.unit}".strip(),
                 "low": f"{line.low:,.2f}",
                 "base": f"{line.base:,.2f}",
                 "high": f"{line.high:,.2f}",
                 "owner": line.owner,
             }
-            for line in self.lines
+            for line in self.lines[:-1]
         ]
-        total = {"low": f"{self.low:,.2f}", "base": f"{self.base:,.2f}", "high": f"{self.high:,.2f}", "owner": ""}
-        return [*rows, {"group": "total", "line": "", "unit price": "", "quantity": "", **total}]
+        empty = dict.fromkeys(("line", "unit price", "quantity", "low", "high", "owner"), "")
+        ends = {"low": f"{self.p10:,.2f}", "high": f"{self.p90:,.2f}"}
+        rows.append({**empty, "group": "base", **ends, "base": f"{self.base:,.2f}"})
+        share = f"{rendering.number(100 * self._contingency.at())} %"
+        reserve = f"{self.contingency:,.2f}"
+        rows.append({**empty, "group": CONTINGENCY_LINE, "line": "reserve", "quantity": share, "base": reserve})
+        return [*rows, {**empty, "group": "total", "base": f"{self.total.magnitude:,.2f}"}]
 
     def _footer(self) -> str:
         stamp = self.stamp()
         drivers = ", ".join(f"{driver.name} {100 * driver.share:.0f} %" for driver in self.drivers()[:3])
         weeks = ", ".join(f"{rendering.number(weeks)} on {name}" for name, weeks in self.gpu_weeks.items())
         parts = [
-            f"P10 {self.p10:,.0f}, P50 {self.p50:,.0f}, P90 {self.p90:,.0f} USD, with the whole contingency spent",
+            f"without contingency: P10 {self.p10:,.0f}, P50 {self.p50:,.0f}, P90 {self.p90:,.0f}, "
+            f"expected {self.expected:,.0f} USD",
+            *(
+                f"probability of staying within {each.name}, {each.amount:,.0f} USD: "
+                f"{rendering.number(100 * each.probability)} %"
+                for each in self.within()
+            ),
+            f"contingency for 80 %: {self.contingency_for(0.8):,.0f} USD",
             f"largest drivers of the interval: {drivers}" if drivers else "",
             f"{rendering.number(self.duration)} days" + (f", GPU-weeks: {weeks}" if weeks else ""),
             *self.notes(),
@@ -385,6 +448,39 @@ def cents(amount: float) -> float:
     if abs(amount) >= _NO_CENTS:
         return amount
     return float(Decimal(f"{amount:.15g}").quantize(Decimal("0.01"), ROUND_HALF_UP))
+
+
+def usd(name: str, amount: NumberLike) -> float:
+    """Return an amount in USD of a number or a text.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the message.
+    amount : float or str
+        Amount [USD], such as 75_000 or "75k".
+    """
+    try:
+        value = _MONEY.validate(amount)
+    except InputError as error:
+        raise InputError([f"{name}: {problem}" for problem in error.problems]) from None
+    assert isinstance(value, float)
+    return value
+
+
+def _probability(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise InputError(f"{name} must be a probability between 0 and 1; got {value!r}")
+    return value
+
+
+def _mean_of_ends(share: float | Range) -> float:
+    """Return a share, or the arithmetic mean of the ends of its range."""
+    return (share.low + share.high) / 2 if isinstance(share, Interval) else middle(share)
+
+
+def _quantity(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() and value < 1e9 else rendering.number(value, 4)
 
 
 def _sum(amounts: Iterable[float]) -> float:

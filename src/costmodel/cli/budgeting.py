@@ -11,7 +11,7 @@ import typer
 from costmodel.cli.changes import Changes, built, parsed_changes
 from costmodel.cli.missing import MISSING
 from costmodel.cli.printing import Json, print_json
-from costmodel.foundation.errors import MissingFactError
+from costmodel.foundation.errors import InputError, MissingFactError
 
 _WRITERS = {".xlsx": "to_xlsx", ".html": "to_html", ".csv": "to_csv", ".md": "to_markdown"}
 """Method of a budget that writes a file, by the extension of the file."""
@@ -23,15 +23,19 @@ def budget(
         list[Path] | None,
         typer.Option("--output", "-o", help=f"Also write this file ({', '.join(_WRITERS)}); repeatable."),
     ] = None,
+    within: Annotated[
+        str | None, typer.Option(help="Sum, such as 75000 or 75k: print the probability of staying within it.")
+    ] = None,
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:
     """Compute the budget of a project.
 
-    The budget covers training runs, data, people and all other items of the file, with a contingency. The exit code is
-    3, without a table, if the cost of a run is not known.
+    The budget covers training runs, data, people and all other items of the file. The contingency is a reserve on top.
+    The exit code is 3, without a table, if the cost of a run is not known.
     """
     from costmodel.budget.project import Project
+    from costmodel.budget.result import usd
 
     outputs = output or []
     values, problems = parsed_changes(changes)
@@ -41,6 +45,12 @@ def budget(
         if path.suffix.lower() not in _WRITERS
     ]
     problems += [f"--output: the folder {path.parent} does not exist" for path in outputs if not path.parent.is_dir()]
+    limit: float | None = None
+    if within is not None:
+        try:
+            limit = usd("--within", within)
+        except InputError as error:
+            problems += error.problems
     project = built(problems, lambda: Project.load(file, values))
     try:
         result = project.budget()
@@ -50,6 +60,10 @@ def budget(
     for path in outputs:
         getattr(result, _WRITERS[path.suffix.lower()])(path)
     if as_json:
-        print_json(result.to_dict())
-    else:
-        print("\n".join([str(result), *(f"written to {path}" for path in outputs)]))
+        print_json({**result.to_dict(), "within": [each._asdict() for each in result.within(limit)]})
+        return
+    print(result)
+    if limit is not None:
+        print(f"probability of staying within {limit:,.0f} USD: {100 * result.probability_within(limit):.1f} %")
+    for path in outputs:
+        print(f"written to {path}")

@@ -76,6 +76,8 @@ _NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)?(?:\.\d+)?(?:[eE][+-]?\d+)?"
 _TEXT = re.compile(rf"(?P<number>{_NUMBER})\s*(?P<rest>.*)", re.DOTALL)
 _SCALED = re.compile(r"(?P<scale>[kKmMbBtT]|mn|bn|tn|thousand|million|billion|trillion)(?:\s+(?P<unit>.*)|$)")
 _RANGE = re.compile(r"(?P<low>.+?)\s+to\s+(?P<high>.+?)(?:\s*\(\s*(?P<level>\d+(?:\.\d+)?)\s*%\s*\))?")
+_DASHED = re.compile(r"(?P<low>\d[\d.,_]*\s?%?)\s*[-–]\s*(?P<high>\d[\d.,_]*\s?%)(?P<level>)")
+"""A range of percentages such as 10-20 %; with other units a dash is ambiguous."""
 _CONVERTED = re.compile(
     r"(?P<text>.+?)\s+at\s+(?P<rate>\d*\.?\d+)\s+USD/(?P<code>[A-Z]{3})\s+on\s+(?P<day>\d{4}-\d\d-\d\d)"
 )
@@ -108,7 +110,7 @@ def read(text: str, unit: str) -> float | Range:
     Parameters
     ----------
     text : str
-        Such as "15T", "2.50 USD/hour", "$2.99/h", "80 GB", "5 M$", "35 %", "1.8 to 3.2 USD/hour (90 %)",
+        Such as "15T", "2.50 USD/hour", "$2.99/h", "80 GB", "5 M$", "35 %", "10-20 %", "1.8 to 3.2 USD/hour (90 %)",
         "8 EUR/hour at 1.08 USD/EUR on 2026-09-01".
     unit : str
         Unit of the result, a key of `SI_FACTOR`. A number without a unit is in this unit.
@@ -129,7 +131,7 @@ def read(text: str, unit: str) -> float | Range:
         raise InputError(f"a number must have at most {_MAX_LENGTH} characters; got {len(text)}")
     if converted := _CONVERTED.fullmatch(text.strip()):
         return _in_dollars(converted, unit)
-    if parts := _RANGE.fullmatch(text.strip()):
+    if parts := _RANGE.fullmatch(text.strip()) or _DASHED.fullmatch(text.strip()):
         high_number, high_rest = _split(parts["high"])
         low_number, low_rest = _split(parts["low"])
         level = float(parts["level"]) / 100 if parts["level"] else DEFAULT_LEVEL

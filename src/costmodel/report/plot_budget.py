@@ -21,7 +21,7 @@ def budget(of: Budget, show: Show = "groups", ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     of : Budget
-    show : "groups" (what each costs, low to high), "total" (the chance to stay within a sum), "drivers" (the total
+    show : "groups" (what each costs, low to high), "total" (the chance to stay within a sum), "drivers" (the base
         with each input at its 10 % and 90 % quantile), or "calendar"
     ax : Axes to draw in; new ones unless given
 

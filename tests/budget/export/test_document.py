@@ -57,12 +57,15 @@ def table_rows(text):
 
 
 def test_csv_has_a_row_for_each_line_with_all_fields_and_adds_up_to_the_cent(fixed):
-    *rows, total = csv.DictReader(io.StringIO(csv_text(fixed)))
+    *rows, base, total = csv.DictReader(io.StringIO(csv_text(fixed)))
     assert list(total) == list(Line._fields)
     assert [row["name"] for row in rows] == [line.name for line in fixed.lines]
-    for column in ("low", "base", "high"):
-        assert sum(Decimal(row[column]) for row in rows) == Decimal(total[column])
-    assert total["base"] == f"{fixed.base:.2f}"
+    for column in ("base", "expected"):
+        assert sum(Decimal(row[column]) for row in rows[:-1]) == Decimal(base[column])
+    assert sum(Decimal(row["base"]) for row in rows) == Decimal(total["base"])
+    assert total["base"] == f"{fixed.total.magnitude:.2f}"
+    assert (base["low"], base["high"]) == (f"{fixed.p10:.2f}", f"{fixed.p90:.2f}")
+    assert rows[-1]["low"] == rows[-1]["high"] == total["low"] == ""  # a reserve has no quantiles
     assert total["unit"] == "USD of 2026"
     assert total["actual"] == "131140.55"
     assert float(rows[5]["unit_price"]) == 0.0000025
@@ -89,7 +92,8 @@ def test_markdown_has_every_table_and_its_lines_add_up(fixed):
     text = markdown(fixed)
     for title in (
         "Cost lines",
-        "Quantiles of the total",
+        "Probability of staying within",
+        "Quantiles of the cost",
         "Drivers of the interval",
         "Calendar",
         "Accelerators in use",
@@ -98,10 +102,10 @@ def test_markdown_has_every_table_and_its_lines_add_up(fixed):
         "Sources and owners of the lines",
     ):
         assert f"\n## {title}\n" in text
-    bases = {row[0]: row[5] for row in table_rows(text) if len(row) == 7}
+    bases = {row[0]: row[5] for row in reversed(table_rows(text)) if len(row) == 8}
     lines = [float(bases[line.name].replace(",", "")) for line in fixed.lines]
-    assert math.fsum(lines) == pytest.approx(fixed.base, abs=1e-6)
-    assert bases["Total"] == f"{fixed.base:,.2f}"
+    assert math.fsum(lines) == pytest.approx(fixed.total.magnitude, abs=1e-6)
+    assert (bases["Base"], bases["Total"]) == (f"{fixed.base:,.2f}", f"{fixed.total.magnitude:,.2f}")
     assert bases["Compute"] == "77,012.10"
     assert "| 0.0000025 |" in text
     assert "Budget in US dollars of 2026" in text
@@ -145,10 +149,12 @@ def test_names_are_escaped_in_html(hostile):
 
 
 def test_the_lines_of_the_page_add_up(fixed, page):
-    rows = {row[0]: row for row in Page(page).rows if len(row) == 7}
+    rows = {row[0]: row for row in reversed(Page(page).rows) if len(row) == 8}
     bases = [float(rows[line.name][5].replace(",", "")) for line in fixed.lines]
-    assert math.fsum(bases) == pytest.approx(fixed.base, abs=1e-6)
-    assert rows["Total"][4:] == [f"{value:,.2f}" for value in (fixed.low, fixed.base, fixed.high)]
+    assert math.fsum(bases) == pytest.approx(fixed.total.magnitude, abs=1e-6)
+    assert rows["Base"][4:] == [f"{value:,.2f}" for value in (fixed.p10, fixed.base, fixed.p90, fixed.expected)]
+    assert rows["Total"][4:] == ["", f"{fixed.total.magnitude:,.2f}", "", ""]
+    assert rows["Contingency"][4:] == ["", f"{fixed.contingency:,.2f}", "", ""]
     assert rows["Contingency"][1:4] == ["232,079.77", "USD", "10 %"]
 
 
@@ -178,12 +184,12 @@ def test_the_calendar_shows_days_without_a_start_date(fixed):
 
 
 def test_a_budget_of_zero_has_documents(fixed):
-    none = fixed.lines[-1]._replace(quantity=0.0, low=0.0, base=0.0, high=0.0)
+    none = fixed.lines[-1]._replace(quantity=0.0, low=0.0, base=0.0, high=0.0, expected=0.0)
     empty = fixed.replace(lines=(none,), schedule=(), found=(), assumptions=(), remarks=())
     assert Page(html_page(empty)).tags.count("svg") == 2
     assert "nan" not in html_page(empty).lower()
-    assert markdown(empty).count("## ") == 2
-    assert csv_text(empty).count("\n") == 3
+    assert markdown(empty).count("## ") == 3
+    assert csv_text(empty).count("\n") == 4
 
 
 def test_the_same_budget_gives_the_same_text(fixed):
@@ -243,8 +249,9 @@ def test_amounts_are_drawn_in_the_largest_unit_below_them(fixed, base, unit, dra
 
     drivers = (Driver("price", 0.9 * base, 1.2 * base, 1.0),)
     only = fixed.lines[0]._replace(low=base, base=base, high=base)
-    axes = draw_drivers(fixed.replace(lines=(only,), found=drivers), Figure().subplots())
-    assert axes.get_xlabel().startswith(f"total [{unit}]")
+    none = fixed.lines[-1]._replace(quantity=base, base=0.0)
+    axes = draw_drivers(fixed.replace(lines=(only, none), found=drivers), Figure().subplots())
+    assert axes.get_xlabel().startswith(f"cost [{unit}]")
     assert axes.patches[0].get_x() == pytest.approx(drawn, rel=0.01)
 
 
@@ -257,5 +264,5 @@ def test_the_ten_widest_drivers_are_drawn(fixed):
 
 
 def test_quantiles_of_the_total_are_listed_from_5_to_95_percent(fixed):
-    listed = re.findall(r"([\d.]+) % probability that the project costs at most this", markdown(fixed))
+    listed = re.findall(r"([\d.]+) % probability that the lines cost at most this", markdown(fixed))
     assert listed == ["5", "10", "25", "50", "75", "90", "95"]

@@ -67,24 +67,27 @@ def test_the_base_of_a_line_its_sums_and_the_contingency_are_formulas(opened, fi
     assert experiments[6].number_format == "#,##0.00"
     assert rows["Data"][6].value == f"=SUM(G{rows['Data'][0].row + 1}:G{rows['Data'][0].row + 2})"
     contingency = rows["Contingency"]
-    assert contingency[2].value.startswith("=SUM(G5,")
+    base = rows["Base"]
+    assert contingency[2].value == f"=G{base[0].row}"
     assert contingency[4].value == 0.1
     assert contingency[6].value == f"=ROUND(C{contingency[0].row}*E{contingency[0].row},2)"
-    for letter, cell in zip("FGH", rows["Total"][5:8], strict=True):
+    for letter, cell in zip("GI", (base[6], base[8]), strict=True):
         assert cell.value.startswith(f"=SUM({letter}5,")
-        assert cell.value.endswith(f"{letter}{contingency[0].row})")
+    assert (base[5].value, base[7].value) == (fixed.p10, fixed.p90)  # quantiles do not add up
+    assert rows["Total"][6].value == f"=G{base[0].row}+G{contingency[0].row}"
 
 
 def test_programs_that_do_not_compute_show_the_values_too(opened, fixed):
     book = opened(fixed, data_only=True)
     rows = by_name(book["Budget"])
-    assert [cell.value for cell in rows["Total"][5:8]] == [fixed.low, fixed.base, fixed.high]
+    assert [cell.value for cell in rows["Base"][5:9]] == [fixed.p10, fixed.base, fixed.p90, fixed.expected]
+    assert [cell.value for cell in rows["Total"][5:9]] == [None, fixed.total.magnitude, None, None]
     assert {name: rows[name][6].value for name in ("Experiments", "A hundredth of a tie")} == {
         "Experiments": 18337.03,
         "A hundredth of a tie": 1.01,
     }
     lines = [rows[line.name][6].value for line in fixed.lines]
-    assert math.fsum(lines) == pytest.approx(fixed.base, abs=1e-6)
+    assert math.fsum(lines) == pytest.approx(fixed.total.magnitude, abs=1e-6)
     assert by_name(book["Actuals"])["Engineers"][3].value == -58_600.0
     formulas, values = opened(fixed), opened(fixed, data_only=True)
     for sheet in formulas:
@@ -127,8 +130,9 @@ def computed(book, folder):
 
 def test_libreoffice_computes_the_same_sums_to_the_cent(opened, fixed, tmp_path):
     sheets = computed(opened(fixed), tmp_path)
-    total = sheets["Budget"]["Total"]
-    assert [round(float(cell), 4) for cell in total[5:8]] == [fixed.low, fixed.base, fixed.high]
+    base, total = sheets["Budget"]["Base"], sheets["Budget"]["Total"]
+    assert [round(float(base[index]), 4) for index in (6, 8)] == [fixed.base, fixed.expected]
+    assert round(float(total[6]), 4) == fixed.total.magnitude
     for line in fixed.lines:
         assert round(float(sheets["Budget"][line.name][6]), 4) == line.base, line.name
     assert round(float(sheets["Actuals"]["Engineers"][3]), 4) == -58_600.0
@@ -148,7 +152,7 @@ def test_libreoffice_agrees_with_a_project_whose_lines_end_on_half_a_cent(opened
     budget = Project(name="halves", data=items, contingency=0.125).budget()
     assert budget.lines[0].base == 1.01  # where binary fractions alone would give 1.00
     sheets = computed(opened(budget), tmp_path)
-    assert [float(cell) for cell in sheets["Budget"]["Total"][5:8]] == [budget.low, budget.base, budget.high]
+    assert float(sheets["Budget"]["Total"][6]) == budget.total.magnitude
     for line in budget.lines:
         assert float(sheets["Budget"][line.name][6]) == line.base
 
@@ -168,7 +172,9 @@ def test_texts_are_never_formulas(opened, hostile):
         for row in sheet.iter_rows():
             for cell in row:
                 if cell.data_type == "f":
-                    assert str(cell.value).startswith(("=ROUND(", "=SUM(", "=ABS(", "=IF(ISNUMBER(", "=B", "=Budget!"))
+                    assert str(cell.value).startswith(
+                        ("=ROUND(", "=SUM(", "=ABS(", "=IF(ISNUMBER(", "=B", "=G", "=Budget!")
+                    )
                 elif isinstance(cell.value, str):
                     assert cell.data_type == "s"
                     assert cell.quotePrefix
@@ -190,11 +196,11 @@ def test_the_calendar_has_dates_only_with_a_start_date(opened, fixed):
 
 
 def test_a_budget_of_zero_is_written(opened, fixed):
-    none = fixed.lines[-1]._replace(quantity=0.0, low=0.0, base=0.0, high=0.0)
+    none = fixed.lines[-1]._replace(quantity=0.0, low=0.0, base=0.0, high=0.0, expected=0.0)
     rows = by_name(
         opened(fixed.replace(lines=(none,), schedule=(), found=(), assumptions=()), data_only=True)["Budget"]
     )
-    assert [cell.value for cell in rows["Total"][5:8]] == [0, 0, 0]
+    assert [rows[name][6].value for name in ("Base", "Contingency", "Total")] == [0, 0, 0]
 
 
 def test_the_same_budget_gives_the_same_bytes(openpyxl, fixed, tmp_path):

@@ -58,9 +58,9 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def csv_text(budget: BudgetResult) -> str:
-    """Return the budget as CSV: a row for each line with all of its fields, and a row with the totals.
+    """Return the budget as CSV: a row for each line with all of its fields, and rows of the base and the total.
 
-    Money has two decimals, so the rows add up to the total to the cent. A text that a spreadsheet would
+    Money has two decimals, so the bases of the lines add up to the total to the cent. A text that a spreadsheet would
     read as a formula (it starts with =, +, -, @, a tab or a line break) gets an apostrophe in front.
 
     Parameters
@@ -70,19 +70,32 @@ def csv_text(budget: BudgetResult) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(Line._fields)
-    writer.writerows([_csv_cell(name, value) for name, value in line._asdict().items()] for line in budget.lines)
+    *lines, contingency = budget.lines
+    writer.writerows([_csv_cell(name, value) for name, value in line._asdict().items()] for line in lines)
+    reserve = {**contingency._asdict(), "low": None, "high": None, "expected": None}
+    writer.writerow(_csv_cell(name, value) for name, value in reserve.items())
     actuals = [line.actual for line in budget.lines if line.actual is not None]
+    unit = f"USD of {budget.currency_year}"
+    base = {
+        "name": "base",
+        "group": "base",
+        "unit": unit,
+        "low": budget.p10,
+        "base": budget.base,
+        "high": budget.p90,
+        "expected": budget.expected,
+        "note": "sum of the lines without the contingency; low and high are quantiles of the sum",
+    }
     total = {
         "name": "total",
         "group": "total",
-        "unit": f"USD of {budget.currency_year}",
-        "low": budget.low,
-        "base": budget.base,
-        "high": budget.high,
-        "note": made_by(budget),
+        "unit": unit,
+        "base": float(budget.total.magnitude),
+        "note": f"base and contingency; {made_by(budget)}",
         "actual": sum(actuals) if actuals else None,
     }
-    writer.writerow(_csv_cell(name, total.get(name)) for name in Line._fields)
+    for row in (base, total):
+        writer.writerow(_csv_cell(name, row.get(name)) for name in Line._fields)
     return buffer.getvalue()
 
 
@@ -119,7 +132,7 @@ def html_page(budget: BudgetResult) -> str:
     """
     found = {section.title: section for section in sections(budget)}
     pair = _figure("What it costs by group", svg(draw_groups, budget, 4.6, 3.1, "groups")) + _figure(
-        "How sure the total is", svg(draw_total, budget, 4.6, 3.1, "total")
+        "Probability of staying within a sum", svg(draw_total, budget, 4.6, 3.1, "total")
     )
     plots = {"Cost lines": f'<div class="pair">{pair}</div>'}
     if drivers := budget.drivers():
@@ -152,8 +165,10 @@ def _subtitle(budget: BudgetResult) -> str:
 def _facts(budget: BudgetResult) -> list[tuple[str, str]]:
     """Return the headline facts: totals, quantiles, duration."""
     facts = [
-        ("Base, contingency included", f"{budget.base:,.2f} USD"),
-        ("P50 (median)", f"{budget.p50:,.0f} USD"),
+        ("Base", f"{budget.base:,.2f} USD"),
+        ("Contingency", f"{budget.contingency:,.2f} USD"),
+        ("Total: base and contingency", f"{budget.total.magnitude:,.2f} USD"),
+        ("P50 without contingency", f"{budget.p50:,.0f} USD"),
         ("P10 to P90 (80 % interval)", f"{budget.p10:,.0f} to {budget.p90:,.0f} USD"),
     ]
     if budget.schedule:
@@ -166,7 +181,7 @@ def _csv_cell(name: str, value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, (int, float)):
-        return f"{value:.2f}" if name in {"low", "base", "high", "actual"} else repr(float(value))
+        return f"{value:.2f}" if name in {"low", "base", "high", "expected", "actual"} else repr(float(value))
     text = str(value).replace("\r\n", "\n").replace("\r", "\n")
     return text if inert(text) else f"'{text}"
 

@@ -7,7 +7,7 @@ import textwrap
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from costmodel.budget.lines import GROUPS
+from costmodel.budget.lines import Subtotal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ _SCALES = ((1e9, "B$"), (1e6, "M$"), (1e3, "k$"), (1.0, "USD"))
 
 
 def draw_groups(budget: BudgetResult, ax: Axes) -> Axes:
-    """Draw the cost of each group of lines, with the sums of its low and high as whiskers.
+    """Draw the base of each group of lines with its 10 % and 90 % quantiles as whiskers, and the contingency.
 
     Parameters
     ----------
@@ -32,12 +32,11 @@ def draw_groups(budget: BudgetResult, ax: Axes) -> Axes:
     ax : Axes
         Axes to draw in.
     """
-    groups = [group for group in reversed(GROUPS) if any(line.group == group for line in budget.lines)]
-    lines = [[line for line in budget.lines if line.group == group] for group in groups]
+    reserve = budget.contingency
+    sums = [Subtotal("contingency", reserve, reserve, reserve, reserve), *reversed(budget.subtotals())]
+    groups = [each.group for each in sums]
     size, unit = _scale(budget)
-    lows, bases, highs = (
-        [sum(getattr(line, column) for line in each) / size for each in lines] for column in ("low", "base", "high")
-    )
+    lows, bases, highs = ([getattr(each, column) / size for each in sums] for column in ("low", "base", "high"))
     places = range(len(groups))
     ax.barh(places, bases, height=0.58, color=SKY, edgecolor="black", linewidth=0.6)
     below = [max(base - low, 0) for base, low in zip(bases, lows, strict=True)]
@@ -52,7 +51,7 @@ def draw_groups(budget: BudgetResult, ax: Axes) -> Axes:
 
 
 def draw_total(budget: BudgetResult, ax: Axes) -> Axes:
-    """Draw the cumulative distribution of the total, with P10, P50, P90 and the base.
+    """Draw the probability of staying within a sum, with P10, P50, P90, the base, and base and contingency.
 
     Parameters
     ----------
@@ -67,27 +66,29 @@ def draw_total(budget: BudgetResult, ax: Axes) -> Axes:
     for share, cost in ((10, budget.p10), (50, budget.p50), (90, budget.p90)):
         ax.plot(cost / size, share, "o", color=BLUE, markersize=6, markeredgecolor="black", markeredgewidth=0.6)
         _beside(ax, cost / size, share, f"P{share}  {_short(cost / size)}", gap=8, down=7)
-    base = budget.base / size
-    ax.axvline(base, color="black", linestyle="--", linewidth=1)
-    ax.annotate(
-        f"base {_short(base)}",
-        (base, 1),
-        (0, 3),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        ha="center",
-        va="bottom",
-    )
-    least, most = min(costs[0] / size, base), max(costs[-1] / size, base)
+    base, total = budget.base / size, float(budget.total.magnitude) / size
+    marks = ((base, f"base {_short(base)}", "right"), (total, f"+ contingency {_short(total)}", "left"))
+    for amount, text, side in marks:
+        ax.axvline(amount, color="black", linestyle="--", linewidth=1)
+        ax.annotate(
+            text,
+            (amount, 1),
+            (3 if side == "right" else -3, 3),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha=side,
+            va="bottom",
+        )
+    least, most = min(costs[0] / size, base), max(costs[-1] / size, total)
     room = max(most - least, 0.1 * most, 1e-9)
     ax.set_xlim(least - 0.05 * room, most + 0.25 * room)
     ax.set_ylim(0, 100)
-    ax.set_ylabel("probability of a lower total [%]")
-    return _finish(ax, f"total [{unit}]")
+    ax.set_ylabel("probability of a lower cost [%]")
+    return _finish(ax, f"cost without contingency [{unit}]")
 
 
 def draw_drivers(budget: BudgetResult, ax: Axes) -> Axes:
-    """Draw the total with each uncertain input at its 10 % and 90 % quantile, the widest on top.
+    """Draw the base with each uncertain input at its 10 % and 90 % quantile, the widest on top.
 
     Parameters
     ----------
@@ -126,7 +127,7 @@ def draw_drivers(budget: BudgetResult, ax: Axes) -> Axes:
     ax.set_ylim(-0.6, len(rows) - 0.4)
     ax.set_xlim(least - 0.16 * room, most + 0.16 * room)
     ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2, fontsize="small")
-    return _finish(ax, f"total [{unit}]; line: base {_short(base, room)}")
+    return _finish(ax, f"cost [{unit}]; line: base {_short(base, room)}")
 
 
 def draw_calendar(budget: BudgetResult, ax: Axes) -> Axes:

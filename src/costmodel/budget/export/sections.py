@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from costmodel.budget.lines import GROUPS
+from costmodel.budget.lines import Subtotal
 from costmodel.foundation.rendering import number
 
 if TYPE_CHECKING:
@@ -20,7 +20,10 @@ NUMERIC = frozenset(
         "Low",
         "Base",
         "High",
-        "Total [USD]",
+        "Expected",
+        "Cost [USD]",
+        "Amount [USD]",
+        "Probability",
         "At its 10 %",
         "At its 90 %",
         "Swing",
@@ -53,6 +56,7 @@ def sections(budget: BudgetResult) -> list[Section]:
     """Return the tables of a budget in reading order, without empty ones."""
     tables = (
         _lines(budget),
+        _within(budget),
         _quantiles(budget),
         _drivers(budget),
         _calendar(budget),
@@ -89,55 +93,65 @@ def ends_of(task: Task, start: date | None) -> tuple[date, date] | None:
 def _lines(budget: BudgetResult) -> Section:
     rows: list[dict[str, str]] = []
     strong: list[int] = []
-    for group in GROUPS:
-        lines = [line for line in budget.lines if line.group == group]
-        if not lines:
-            continue
+    *lines, contingency = budget.lines
+    for subtotal in budget.subtotals():
         strong.append(len(rows))
-        if group == "contingency":
-            rows += [_row(line, f"{round(100 * line.unit_price, 2):g} %") for line in lines]
-            strong = [*strong, *range(strong[-1], len(rows))]
-        else:
-            rows += [_sum(group.capitalize(), lines), *(_row(line, _price(line.unit_price)) for line in lines)]
-    strong.append(len(rows))
-    rows.append({**_sum("Total", []), "Low": money(budget.low), "Base": money(budget.base), "High": money(budget.high)})
+        rows.append(_sum(subtotal.group.capitalize(), subtotal))
+        rows += [_row(line) for line in lines if line.group == subtotal.group]
+    whole = Subtotal("other", budget.p10, budget.base, budget.p90, budget.expected)
+    share = f"{round(100 * contingency.unit_price, 2):g} %"
+    reserve = {"Quantity": money(contingency.quantity), "Unit": contingency.unit, "Unit price": share}
+    strong += range(len(rows), len(rows) + 3)
+    rows += [
+        _sum("Base", whole),
+        {**_EMPTY, "Line": contingency.name.capitalize(), **reserve, "Base": money(contingency.base)},
+        {**_EMPTY, "Line": "Total", "Base": money(float(budget.total.magnitude))},
+    ]
     note = (
-        "Low and high are the 10 % and 90 % quantile of each line alone. Their sums are wider than P10 to P90 "
-        "of the total, because not all lines are low or high at once."
+        "Base: quantity × unit price at the medians of the inputs. Expected: the mean. Both add up. Low and high are "
+        "the 10 % and 90 % quantile of the line or of the sum of lines, and do not add up, because not all lines are "
+        "low or high at once. The contingency is a reserve on top of the base; no other figure contains it."
     )
     return Section("Cost lines", rows, frozenset(strong), note)
 
 
-def _sum(title: str, lines: list[Line]) -> dict[str, str]:
-    low, base, high = (money(sum(getattr(line, column) for line in lines)) for column in ("low", "base", "high"))
-    return {"Line": title, "Quantity": "", "Unit": "", "Unit price": "", "Low": low, "Base": base, "High": high}
+_EMPTY = dict.fromkeys(("Line", "Quantity", "Unit", "Unit price", "Low", "Base", "High", "Expected"), "")
 
 
-def _row(line: Line, price: str) -> dict[str, str]:
-    last = line.group == "contingency"
-    name, quantity = (line.name.capitalize(), money(line.quantity)) if last else (line.name, _quantity(line.quantity))
-    return {
-        "Line": name,
-        "Quantity": quantity,
-        "Unit": line.unit,
-        "Unit price": price,
-        "Low": money(line.low),
-        "Base": money(line.base),
-        "High": money(line.high),
-    }
+def _sum(title: str, amounts: Line | Subtotal) -> dict[str, str]:
+    columns = {column.capitalize(): money(getattr(amounts, column)) for column in ("low", "base", "high", "expected")}
+    return {**_EMPTY, "Line": title, **columns}
+
+
+def _row(line: Line) -> dict[str, str]:
+    quantity = {"Quantity": _quantity(line.quantity), "Unit": line.unit, "Unit price": _price(line.unit_price)}
+    return {**_sum(line.name, line), **quantity}
+
+
+def _within(budget: BudgetResult) -> Section:
+    rows = [
+        {
+            "Within": each.name,
+            "Amount [USD]": money(each.amount),
+            "Probability": f"{100 * each.probability:.1f} %",
+        }
+        for each in budget.within()
+    ]
+    need = money(budget.contingency_for(0.8))
+    return Section("Probability of staying within", rows, note=f"A contingency of {need} USD gives 80 %.")
 
 
 def _quantiles(budget: BudgetResult) -> Section:
     rows = [
         {
             "Quantile": f"P{100 * share:g}",
-            "Total [USD]": money(budget.quantile(share)),
-            "Meaning": f"{100 * share:g} % probability that the project costs at most this",
+            "Cost [USD]": money(budget.quantile(share)),
+            "Meaning": f"{100 * share:g} % probability that the lines cost at most this",
         }
         for share in QUANTILES
     ]
     strong = frozenset(index for index, share in enumerate(QUANTILES) if share in {0.1, 0.5, 0.9})
-    return Section("Quantiles of the total", rows, strong, "The contingency is counted as spent.")
+    return Section("Quantiles of the cost", rows, strong, "Costs of the lines without the contingency.")
 
 
 def _drivers(budget: BudgetResult) -> Section:
@@ -152,7 +166,7 @@ def _drivers(budget: BudgetResult) -> Section:
         for driver in sorted(budget.drivers(), key=lambda driver: driver.share, reverse=True)
     ]
     note = (
-        "The total [USD] with one input at its 10 % and at its 90 % quantile, all others at their medians. "
+        "The base [USD] with one input at its 10 % and at its 90 % quantile, all others at their medians. "
         "Share is the share of the squared swings."
     )
     return Section("Drivers of the interval", rows, note=note)

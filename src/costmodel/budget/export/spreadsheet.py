@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.budget.export.sections import QUANTILES, ends_of, made_by
-from costmodel.budget.lines import GROUPS
 from costmodel.foundation.errors import InputError, MissingFactError
 
 if TYPE_CHECKING:
@@ -101,6 +100,7 @@ _COLUMNS = {
         Column("Low [USD]", 15),
         Column("Base [USD]", 15),
         Column("High [USD]", 15),
+        Column("Expected [USD]", 15),
         Column("Owner", 14),
         Column("As of", 12),
         Column("Source", 38),
@@ -108,7 +108,7 @@ _COLUMNS = {
     ),
     "Quantiles & drivers": (
         Column("Quantile", 44),
-        Column("Total [USD]", 20),
+        Column("Cost [USD]", 20),
         Column("", 20),
         Column("", 18),
         Column("", 10, SHARE),
@@ -213,52 +213,48 @@ def _budget_sheet(sheet: _Sheet, budget: BudgetResult) -> list[int]:
     """Fill the sheet of lines, and return the row number of each line."""
     places: dict[int, int] = {}
     sums: list[int] = []
-    for group in GROUPS[:-1]:
-        lines = [index for index, line in enumerate(budget.lines) if line.group == group]
-        if not lines:
-            continue
+    for subtotal in budget.subtotals():
+        lines = [index for index, line in enumerate(budget.lines) if line.group == subtotal.group]
         first, last = sheet.row + 1, sheet.row + len(lines)
-        columns = (
+        base, expected = (
             _sum(f"{letter}{first}:{letter}{last}", [getattr(budget.lines[index], which) for index in lines])
-            for letter, which in _MONEY
+            for letter, which in (("G", "base"), ("I", "expected"))
         )
-        sums.append(sheet.add([group.capitalize(), None, None, None, None, *columns], bold=True))
+        columns = (subtotal.low, base, subtotal.high, expected)
+        sums.append(sheet.add([subtotal.group.capitalize(), None, None, None, None, *columns], bold=True))
         for index in lines:
             line, row = budget.lines[index], sheet.row
             base = Formula(f"=ROUND(C{row}*E{row},2)", line.base)
             price = _precise(line.unit_price)
             places[index] = sheet.add(_cells(line, _precise(line.quantity), price, base), level=1)
-    for index, line in enumerate(budget.lines):
-        if line.group == "contingency":
-            row = sheet.row
-            quantity = Formula(f"=SUM({','.join(f'G{each}' for each in sums)})", line.quantity) if sums else 0.0
-            base = Formula(f"=ROUND(C{row}*E{row},2)", line.base)
-            price = Shown(line.unit_price, SHARE)
-            places[index] = sheet.add(_cells(line, Shown(quantity, MONEY), price, base), bold=True)
-            sums.append(row)
-    total = [
-        Formula(f"=SUM({','.join(f'{letter}{row}' for row in sums)})", getattr(budget, which)) if sums else 0.0
-        for letter, which in _MONEY
-    ]
-    row = sheet.add(["Total", None, None, None, None, *total], bold=True)
+    base, expected = (
+        Formula(f"=SUM({','.join(f'{letter}{each}' for each in sums)})", value) if sums else 0.0
+        for letter, value in (("G", budget.base), ("I", budget.expected))
+    )
+    whole = sheet.add(["Base", None, None, None, None, budget.p10, base, budget.p90, expected], bold=True)
+    line, row = budget.lines[-1], sheet.row
+    reserve = Formula(f"=ROUND(C{row}*E{row},2)", line.base)
+    cells = _cells(line, Shown(Formula(f"=G{whole}", line.quantity), MONEY), Shown(line.unit_price, SHARE), reserve)
+    places[len(budget.lines) - 1] = sheet.add([*cells[:5], None, reserve, None, None, *cells[9:]], bold=True)
+    total = Formula(f"=G{whole}+G{row}", float(budget.total.magnitude))
+    row = sheet.add(["Total", None, None, None, None, None, total], bold=True)
     edge = sheet.styles.Side(style="thin"), sheet.styles.Side(style="double")
     for column in range(1, len(sheet.columns) + 1):
         sheet.sheet.cell(row, column).border = sheet.styles.Border(top=edge[0], bottom=edge[1])
-    for each in sums:
+    for each in (*sums, whole, whole + 1):
         sheet.fill(each, "F0F4F8")
     sheet.add([])
-    sheet.add(["Low and high are the 10 % and 90 % quantile of each line alone. They do not change with the quantity."])
+    sheet.add(["Base: quantity × unit price at the medians of the inputs. Expected: the mean. Both add up."])
+    sheet.add(["Low and high are the 10 % and 90 % quantile of the line or of the sum of lines; they do not add up."])
+    sheet.add(["Low, high and expected do not change with the quantity. The contingency is a reserve."])
     return [places[index] for index in range(len(budget.lines))]
 
 
 def _cells(line: Line, quantity: Shown, price: Shown, base: Formula) -> list[Any]:
     return [
-        *(line.name, line.group, quantity, line.unit, price, line.low, base, line.high),
+        *(line.name, line.group, quantity, line.unit, price, line.low, base, line.high, line.expected),
         *(line.owner, line.as_of, line.source, line.note),
     ]
-
-
-_MONEY = (("F", "low"), ("G", "base"), ("H", "high"))
 
 
 def _precise(value: float) -> Shown:
@@ -269,10 +265,16 @@ def _precise(value: float) -> Shown:
 def _uncertainty_sheet(sheet: _Sheet, budget: BudgetResult) -> None:
     for share in QUANTILES:
         sheet.add([f"P{100 * share:g}: {100 * share:g} % probability of at most this", budget.quantile(share)])
+    sheet.add(["Expected (mean)", budget.expected])
+    sheet.add(["Costs without the contingency"])
     sheet.add([])
-    sheet.head(
-        ["Total with one driver at a quantile", "At its 10 % [USD]", "At its 90 % [USD]", "Swing [USD]", "Share"]
-    )
+    sheet.head(["Probability of staying within", "Amount [USD]", "Probability", "", ""])
+    for each in budget.within():
+        sheet.add([each.name.capitalize(), each.amount, Shown(each.probability, SHARE)])
+    need = budget.contingency_for(0.8)
+    sheet.add(["Base and the contingency that gives 80 %", budget.base + need, Shown(0.8, SHARE)])
+    sheet.add([])
+    sheet.head(["Base with one driver at a quantile", "At its 10 % [USD]", "At its 90 % [USD]", "Swing [USD]", "Share"])
     for driver in sorted(budget.drivers(), key=lambda driver: driver.share, reverse=True):
         swing = Formula(f"=ABS(C{sheet.row}-B{sheet.row})", abs(driver.high - driver.low))
         sheet.add([driver.name, driver.low, driver.high, swing, driver.share])
