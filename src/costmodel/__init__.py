@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from costmodel.comparison.serving.workload import ServingWorkload
     from costmodel.estimation.comparison import compare
     from costmodel.estimation.estimate import Estimate, estimate
+    from costmodel.estimation.other_costs import CheckpointStorage, DataStorage, Egress, Evaluation, OtherCosts
     from costmodel.estimation.scenario import Scenario
     from costmodel.estimation.serving.estimate import ServingEstimate
     from costmodel.estimation.serving.scenario import Serving
@@ -92,15 +93,19 @@ _HOMES = {
     "Architecture": "architecture.specification",
     "Budget": "budget.budget",
     "Capability": "projection.capability",
+    "CheckpointStorage": "estimation.other_costs",
     "Cluster": "hardware.cluster",
     "CostClaim": "claims.claim",
     "CostModelError": "foundation.errors",
     "DPO": "training.recipes.preference",
+    "DataStorage": "estimation.other_costs",
     "DeclineClaim": "claims.claim",
     "Distillation": "training.recipes.distillation",
     "Efficiency": "training.step.efficiency",
+    "Egress": "estimation.other_costs",
     "Embodied": "hardware.embodied",
     "Estimate": "estimation.estimate",
+    "Evaluation": "estimation.other_costs",
     "FullFineTuning": "training.recipes.finetuning",
     "GRPO": "training.recipes.reinforcement",
     "GroupClaim": "claims.claim",
@@ -111,6 +116,7 @@ _HOMES = {
     "LoRA": "training.recipes.finetuning",
     "MissingFactError": "foundation.errors",
     "ORPO": "training.recipes.preference",
+    "OtherCosts": "estimation.other_costs",
     "OwnedGPU": "comparison.serving.options",
     "PPO": "training.recipes.reinforcement",
     "Pretraining": "training.recipes.pretraining",
@@ -193,14 +199,18 @@ __all__ = [
     "Architecture",
     "Budget",
     "Capability",
+    "CheckpointStorage",
     "Cluster",
     "CostClaim",
     "CostModelError",
+    "DataStorage",
     "DeclineClaim",
     "Distillation",
     "Efficiency",
+    "Egress",
     "Embodied",
     "Estimate",
+    "Evaluation",
     "FullFineTuning",
     "GroupClaim",
     "HostedAPI",
@@ -208,6 +218,7 @@ __all__ = [
     "Layout",
     "LoRA",
     "MissingFactError",
+    "OtherCosts",
     "OwnedGPU",
     "Pretraining",
     "Project",

@@ -143,6 +143,12 @@ def test_the_scope_of_a_run_is_final_run():
     assert found.startswith("runs.0.scenario: scope: must be 'final_run'")
 
 
+def test_costs_around_a_run_are_items_of_the_project():
+    scenario = {**SCENARIO, "other_costs": {"checkpoints": {}, "failed_runs": 0.1}}
+    (found,) = problems(runs=[{"name": "tune", "scenario": scenario}])
+    assert found.startswith("runs.0.scenario: other_costs: must be left out, because the project lists")
+
+
 def test_a_missing_price_names_the_run():
     scenario = {**SCENARIO, "prices": {}, "cluster": {"accelerator": "MTIA-v2", "count": 8}}
     project = Project(name="p", runs=[{"name": "big tune", "scenario": scenario}])

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 import costmodel as cm
 from costmodel.comparison.costs import Cost
-from costmodel.comparison.development import development_cost, development_fact, observed_multipliers
+from costmodel.comparison.development import development_cost, observed_multipliers
 from costmodel.comparison.runs import published_runs
+from costmodel.estimation.other_lines import development_fact
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.tables import table
 
@@ -126,6 +127,64 @@ def test_conversion_keeps_the_interval_of_an_estimate():
     assert (final["usd"], final["low"], final["high"]) == pytest.approx((result.value("cost"), *result.bounds("cost")))
     with pytest.raises(InputError, match=r"got a cost of scope development"):
         development_cost(cm.estimate(run.replace(scope="development")))
+
+
+RUN = cm.Scenario(
+    architecture={"total": "7B"},
+    recipe=cm.Pretraining(tokens="2T"),
+    cluster=cm.Cluster("A100-80GB-SXM", 512),
+    prices=cm.Rental(price=cm.between(1.5, 2.5)),
+    mfu=cm.between(0.3, 0.5),
+)
+
+
+@pytest.mark.parametrize(
+    "other_costs",
+    [None, {"rd_multiplier": 3, "staff_share": "20 %"}, {"checkpoints": {}, "evaluation": {}, "failed_runs": 0.2}],
+    ids=["defaults", "given multiplier", "storage, evaluation and failed runs"],
+)
+def test_the_scope_of_an_estimate_and_development_cost_are_one_figure(other_costs):
+    run = RUN.replace(other_costs=other_costs, seed=3)
+    developed, converted = cm.estimate(run.replace(scope="development")), development_cost(cm.estimate(run))
+    assert converted.usd == developed.value("cost")
+    np.testing.assert_array_equal(converted.draws(), developed.draws("cost"))
+    assert converted.interval() == pytest.approx(developed.bounds("cost"))
+    parts = {row["part"]: row["usd"] for row in converted.parts()}
+    assert parts["final run"] + parts["other compute"] + parts["staff"] == pytest.approx(parts["development"])
+    assert parts["staff"] == developed.value("cost.staff")
+
+
+def test_an_estimate_and_its_cost_in_dollars_are_converted_alike():
+    exact = RUN.replace({"mfu": 0.4, "goodput": 0.9, "prices.price": 2.0})
+    run = development_cost(cm.estimate(exact))
+    dollars = development_cost(cm.estimate(exact).value("cost"))
+    assert run.usd == pytest.approx(dollars.usd, rel=1e-12) and run.scope_reason == dollars.scope_reason
+    np.testing.assert_allclose(run.draws(), dollars.draws(), rtol=1e-12)
+
+
+def test_arguments_replace_what_the_scenario_gives():
+    run = cm.estimate(RUN.replace(other_costs={"failed_runs": 0.2, "staff": "1 M$"}))
+    final = cm.estimate(RUN).value("cost")
+    assert development_cost(run).usd == pytest.approx(1.2 * final + 1e6)
+    assert development_cost(run, multiplier=2).usd == pytest.approx(2 * final + 1e6)
+    assert development_cost(run, staff_share=0.5).usd == pytest.approx(2 * 1.2 * final)
+    assert development_cost(run, staff=False).usd == pytest.approx(1.2 * final)
+    seeded = cm.estimate(RUN.replace(scope="development", seed=7, other_costs={"rd_multiplier": 2}))
+    np.testing.assert_array_equal(
+        development_cost(cm.estimate(RUN), multiplier=2, seed=7).draws(), seeded.draws("cost")
+    )
+
+
+def test_a_sum_of_estimates_is_converted_in_its_parts():
+    one, two = cm.estimate(RUN), cm.estimate(RUN.replace({"recipe.tokens": "1T"}))
+    total = development_cost(one + two)
+    np.testing.assert_allclose(total.draws(), development_cost(one).draws() + development_cost(two).draws())
+
+
+def test_an_estimate_without_a_cost_is_not_converted():
+    run = cm.estimate(RUN.replace(prices=cm.Rental(provider="lambda", on="2018-01-01")))
+    with pytest.raises(cm.MissingFactError, match=r"final_run_cost: the estimate has no cost: prices\.price"):
+        development_cost(run)
 
 
 def test_a_range_of_the_final_run_cost_widens_the_interval():

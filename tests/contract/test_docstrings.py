@@ -14,6 +14,7 @@ EXTRA_UNITS = {
     "pixel",
     "1/year",
     "1e9",
+    "byte s",
     "byte/s",
     "character",
     "GPU-week",

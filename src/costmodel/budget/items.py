@@ -69,6 +69,10 @@ def _final(scenario: Scenario) -> Scenario:
         raise InputError(
             f"scope: must be 'final_run', because the project lists the development itself; got {scenario.scope!r}"
         )
+    if scenario.other_costs is not None:
+        raise InputError(
+            "other_costs: must be left out, because the project lists storage, experiments and staff itself"
+        )
     return scenario
 
 

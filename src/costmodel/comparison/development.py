@@ -3,50 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from costmodel.comparison.costs import DEVELOPMENT, DRAWS, FINAL_RUN, Cost
 from costmodel.estimation.chain import Missing
+from costmodel.estimation.estimate import Estimate, draw_key, estimate
+from costmodel.estimation.other_costs import OtherCosts
+from costmodel.estimation.other_lines import MULTIPLIER, STAFF, development_fact, other_compute, staff_of
 from costmodel.estimation.results import Result, check_level
+from costmodel.estimation.total import Total
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.fields import MOST, Measure
-from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, between, draws, middle, samples
+from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, draws, middle, samples
 from costmodel.foundation.tables import Figure, Provenance, table
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MULTIPLIER, STAFF, GUESSED = "R&D multiplier", "staff share", "guessed GPU-hours"
-"""Names of assumptions in `data/assumptions/development.csv`."""
+GUESSED = "guessed GPU-hours"
+"""Name of an assumption in `data/assumptions/development.csv`."""
+_COMPUTE = ("cost.experiments", "cost.failed_runs")
+"""Lines of a bill that are other compute than that of the final run."""
 _INPUTS = {
     "final_run_cost": Measure("USD", 0.0, MOST),
     "multiplier": Measure("1", 1.0, 1e6),
     "staff_share": Measure("1", 0.0, 1.0, open_high=True),
 }
 """Unit and accepted range of the inputs of `development_cost`."""
-
-
-@lru_cache(maxsize=8)
-def development_fact(name: str) -> Figure:
-    """Return an assumption of `data/assumptions/development.csv` with its spread and source.
-
-    Parameters
-    ----------
-    name : str
-        Name of the assumption, such as "R&D multiplier".
-
-    Examples
-    --------
-    >>> round(development_fact("R&D multiplier").value, 2)
-    2.19
-    """
-    row = next(row for row in table("assumptions/development").rows if row["name"] == name and row["kind"] == "assumed")
-    interval = between(float(row["low"]), float(row["high"]), level=float(row["level"]))
-    spread = interval.settled("logitnormal" if row["shape"] == "logitnormal" else "lognormal")
-    return Figure(spread.median(), spread, Provenance("assumed", row["source"], note=row["note"]))
 
 
 def observed_multipliers() -> list[dict[str, Any]]:
@@ -132,12 +117,14 @@ def development_cost(
     staff: bool = True,
     multiplier: float | str | Range | None = None,
     staff_share: float | str | Range | None = None,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> DevelopmentCost:
     """Convert the training cost of the final run into the total development cost.
 
     Total compute costs the final run × the R&D multiplier: it includes experiments, failed runs and smaller runs.
-    Staff is a share of the total and is added. Data, buildings and financing are not included.
+    Staff is a share of the total and is added. Data, buildings and financing are not included. The cost of an
+    estimate is that of its scenario with scope "development": what `other_costs` gives of experiments, failed runs
+    and staff stays as it is.
 
     Parameters
     ----------
@@ -150,7 +137,7 @@ def development_cost(
     staff_share : float, str or Range, optional
         Share of staff in the total, below 1 [1]. Default: `data/assumptions/development.csv`.
     seed : int
-        Seed of the draws.
+        Seed of the draws; default: that of the estimate, 0 for other costs.
 
     Returns
     -------
@@ -172,66 +159,134 @@ def development_cost(
     >>> total.scope, round(total.usd / 1e6)
     ('development', 20)
     """
-    if type(seed) is not int or seed < 0:
+    if seed is not None and (type(seed) is not int or seed < 0):
         raise InputError(f"seed: must be a whole number, at least 0; got {seed!r:.80}")
-    point, spread, year = _final_run(final_run_cost, seed)
-    factor = development_fact(MULTIPLIER) if multiplier is None else _checked("multiplier", multiplier)
-    share = development_fact(STAFF) if staff_share is None else _checked("staff_share", staff_share)
-    if not staff:
-        share = Figure(0.0, None, Provenance("given", note="staff is not included"))
-    drawn = {
-        "final run": spread,
-        **_parts(spread, _figure_draws("multiplier", factor, seed), _figure_draws("staff", share, seed)),
-    }
-    points = {"final run": point, **_parts(point, factor.value, share.value)}
-    staff_note = f"staff ({share.value:.0%} of the total) added" if staff else "staff not included"
-    reason = f"converted from the final run by development_cost: × {factor.value:.2f} for all compute, {staff_note}"
-    assumptions = {MULTIPLIER: factor, **({STAFF: share} if staff else {})}
-    return DevelopmentCost(
-        points["development"],
-        DEVELOPMENT,
-        reason,
-        "costmodel",
-        "estimated",
-        year,
-        source=" ; ".join(figure.provenance.source for figure in assumptions.values() if figure.provenance.source),
-        spread=samples(drawn["development"].tolist()),
-        points=points,
-        drawn=drawn,
-        assumptions=tuple(f"{name}: {figure.provenance}" for name, figure in assumptions.items()),
-    )
-
-
-def _final_run(cost: float | str | Range | Cost | Result, seed: int) -> tuple[float, Any, int | None]:
-    """Return the cost of a final run [USD], its draws [USD], and the year of its dollars."""
-    import numpy as np
-
-    scope = getattr(cost, "scope", FINAL_RUN)
+    scope = getattr(final_run_cost, "scope", FINAL_RUN)
     if scope != FINAL_RUN:
         raise InputError(
             f"final_run_cost: must have the scope final_run; got a cost of scope {scope}, which needs no conversion"
         )
-    if isinstance(cost, Result):
-        value = cost.value("cost")
-        if isinstance(value, Missing):
-            raise MissingFactError(f"final_run_cost: the estimate has no cost: {value.reason}")
-        return value, cost.draws("cost", DRAWS), None
+    factor = None if multiplier is None else _checked("multiplier", multiplier)
+    share = None if staff_share is None else _checked("staff_share", staff_share)
+    if isinstance(final_run_cost, Result):
+        changes = _changes(multiplier, staff, staff_share)
+        return _of_estimates([_developed(each, changes, seed) for each in _estimates(final_run_cost)])
+    assumed = {MULTIPLIER: factor or development_fact(MULTIPLIER)}
+    if staff:
+        assumed[STAFF] = share or development_fact(STAFF)
+    point, drawn, year = _final_run(final_run_cost, seed or 0)
+    spreads = [_figure_draws(name, figure, seed or 0) for name, figure in assumed.items()]
+    return _converted(
+        _parts(point, *(figure.value for figure in assumed.values())),
+        _parts(drawn, *spreads),
+        assumed,
+        year,
+    )
+
+
+def _changes(multiplier: Any, staff: bool, staff_share: Any) -> dict[str, Any]:
+    """Return the fields of `OtherCosts` that the arguments of `development_cost` replace."""
+    changes: dict[str, Any] = {}
+    if multiplier is not None:
+        changes |= {"rd_multiplier": multiplier, "experiments": None, "failed_runs": None}
+    if not staff:
+        changes |= {"staff": 0.0, "staff_share": None}
+    elif staff_share is not None:
+        changes |= {"staff": None, "staff_share": staff_share}
+    return changes
+
+
+def _estimates(result: Result) -> list[Estimate]:
+    """Return the estimate of a result, or those that it is the sum of."""
+    if isinstance(result, Total):
+        return [each for part in result.parts for each in _estimates(part)]
+    if not isinstance(result, Estimate):
+        raise InputError(f"final_run_cost: must be a cost or an estimate of a run; got {type(result).__name__}")
+    return [result]
+
+
+def _developed(result: Estimate, changes: dict[str, Any], seed: int | None) -> Estimate:
+    """Return the estimate of the same run with scope "development"."""
+    run = result.scenario
+    costs = (run.other_costs or OtherCosts()).replace(changes)
+    return estimate(run.replace(scope=DEVELOPMENT, other_costs=costs, seed=run.seed if seed is None else seed))
+
+
+def _of_estimates(developed: list[Estimate]) -> DevelopmentCost:
+    """Return the total of estimates of scope "development", in parts."""
+    names = ("final run", "other compute", "staff", "development")
+    points: dict[str, float] = dict.fromkeys(names, 0.0)
+    drawn: dict[str, Any] = dict.fromkeys(names, 0.0)
+    for each in developed:
+        for line in (f"cost.{line.name}" for line in each.lines):
+            part = "staff" if line == "cost.staff" else "other compute" if line in _COMPUTE else "final run"
+            points[part] += _known(each, line)
+            drawn[part] = drawn[part] + each.draws(line, DRAWS)
+        points["development"] += _known(each, "cost")
+        drawn["development"] = drawn["development"] + each.draws("cost", DRAWS)
+    paths = {MULTIPLIER: "other_costs.rd_multiplier", STAFF: "other_costs.staff_share"}
+    inputs = developed[0].inputs
+    assumed = {
+        name: Figure(inputs[path].value, inputs[path].spread, inputs[path].provenance)
+        for name, path in paths.items()
+        if path in inputs
+    }
+    return _converted(points, drawn, assumed, None)
+
+
+def _known(result: Estimate, figure: str) -> float:
+    """Return a figure of an estimate [USD]."""
+    value = result.value(figure)
+    if isinstance(value, Missing):
+        raise MissingFactError(f"final_run_cost: the estimate has no cost: {value.reason}")
+    return value
+
+
+def _converted(
+    points: dict[str, float], drawn: dict[str, Any], assumed: dict[str, Figure], year: int | None
+) -> DevelopmentCost:
+    """Return the development cost of its parts, at the medians and in draws [USD]."""
+    import numpy as np
+
+    total, compute = points["development"], points["final run"] + points["other compute"]
+    times = f"× {compute / points['final run']:.2f} for all compute" if points["final run"] else "no compute"
+    staff = f"staff ({points['staff'] / total:.0%} of the total) added" if points["staff"] else "staff not included"
+    drawn = {name: np.broadcast_to(values, (DRAWS,)) for name, values in drawn.items()}
+    return DevelopmentCost(
+        total,
+        DEVELOPMENT,
+        f"converted from the final run by development_cost: {times}, {staff}",
+        "costmodel",
+        "estimated",
+        year,
+        source=" ; ".join(figure.provenance.source for figure in assumed.values() if figure.provenance.source),
+        spread=samples(drawn["development"].tolist()),
+        points=points,
+        drawn=drawn,
+        assumptions=tuple(f"{name}: {figure.provenance}" for name, figure in assumed.items()),
+    )
+
+
+def _final_run(cost: float | str | Range | Cost, seed: int) -> tuple[float, Any, int | None]:
+    """Return the cost of a final run [USD], its draws [USD], and the year of its dollars."""
     if isinstance(cost, Cost):
         return cost.usd, cost.draws(DRAWS, seed), cost.year
     figure = _checked("final_run_cost", cost)
-    return figure.value, np.broadcast_to(_figure_draws("final run", figure, seed), (DRAWS,)), None
+    spread = figure.spread
+    return figure.value, figure.value if spread is None else draws("development.final run", spread, DRAWS, seed), None
 
 
-def _parts(final: Any, factor: Any, share: Any) -> dict[str, Any]:
-    """Return other compute, staff and the total of a development; floats or arrays [USD]."""
-    compute = final * factor
-    total = compute / (1 - share)
-    return {"other compute": compute - final, "staff": total - compute, "development": total}
+def _parts(final: Any, factor: Any, share: Any = 0.0) -> dict[str, Any]:
+    """Return the parts of a development; floats or arrays [USD]."""
+    compute = other_compute(final, factor)
+    staff = staff_of(final + compute, share)
+    return {"final run": final, "other compute": compute, "staff": staff, "development": final + compute + staff}
 
 
 def _figure_draws(name: str, figure: Figure, seed: int) -> Any:
-    """Return draws of an input, or its value if it has no spread."""
-    return figure.value if figure.spread is None else draws(f"development.{name}", figure.spread, DRAWS, seed)
+    """Return draws of an assumption, those of an estimate, or its value if it has no spread."""
+    path = "other_costs.rd_multiplier" if name == MULTIPLIER else "other_costs.staff_share"
+    return figure.value if figure.spread is None else draws(draw_key(path), figure.spread, DRAWS, seed)
 
 
 def _checked(name: str, value: float | str | Range) -> Figure:

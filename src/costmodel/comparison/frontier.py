@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.comparison.costs import DEVELOPMENT, DRAWS, FINAL_RUN, Cost
-from costmodel.comparison.development import GUESSED, DevelopmentCost, development_cost, development_fact
+from costmodel.comparison.development import GUESSED, DevelopmentCost, development_cost
 from costmodel.comparison.rates import check_convention, rental
 from costmodel.comparison.reestimation import comparable, reestimate
 from costmodel.comparison.runs import PublishedRun, PublishedRuns, published_runs
+from costmodel.estimation.other_lines import development_fact
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
 from costmodel.foundation.names import Names

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costmodel.architecture.specification import Architecture
+from costmodel.estimation.other_costs import OtherCosts
 from costmodel.estimation.scenario import has_default_precision
 from costmodel.foundation.ranges import middle
 from costmodel.foundation.rendering import amount, number
@@ -38,6 +39,7 @@ def cautions(scenario: Scenario, speed: Speed, goodput: float | None = None) -> 
     lines = [f"unverified: {reason}" for reason in unverified(scenario)]
     lines += [*_beyond_context(scenario), *_shorter_than_a_step(scenario, speed), *_software(scenario, speed)]
     lines += _native_precision(scenario, speed)
+    lines += _other_costs(scenario)
     calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
     if speed.basis == "layout" and scenario.realized_efficiency is None:
         lines.append("a given layout runs at its modeled speed, without the realized efficiency of published jobs")
@@ -150,4 +152,26 @@ def _shorter_than_a_step(scenario: Scenario, speed: Speed) -> list[str]:
                 f"the run is shorter than one step: {amount(tokens, 'token')} of a batch of {amount(whole, 'token')}; "
                 "its time is that of one step"
             )
+    return lines
+
+
+def _other_costs(scenario: Scenario) -> list[str]:
+    """Return what the figures of a run with other costs leave out."""
+    costs, lines = scenario.other_costs or OtherCosts(), []
+    shares = [costs.experiments, costs.failed_runs]
+    named = {"evaluation": costs.evaluation, "experiments": costs.experiments, "failed runs": costs.failed_runs}
+    compute = [name for name, part in named.items() if part is not None]
+    if shares == [None, None] and (costs.rd_multiplier is not None or scenario.scope == "development"):
+        compute += ["experiments", "failed runs"]
+    if compute:
+        *first, last = compute
+        lines.append(
+            f"{' and '.join([', '.join(first), last] if first else [last])} are in the cost only: GPU time, energy, "
+            "carbon and water are those of the run"
+        )
+        if costs.evaluation is not None and shares == [None, None] and "experiments" in compute:
+            lines.append("other_costs.rd_multiplier may contain evaluation, which other_costs.evaluation adds")
+    if scenario.scope == "development" and shares.count(None) == 1:
+        left = "experiments" if costs.experiments is None else "failed_runs"
+        lines.append(f"other_costs.{left} is not given and counts as 0")
     return lines

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 _STEADY_UNKNOWN = Missing("gpu_hours are given; only the utilization of the job follows from them")
 _NO_LAYOUT = Missing("the estimate has no layout: a speed or gpu_hours are given, or the speed is a class default")
 _SEVERAL = Missing("there are several recipes, each with steps of its own")
+_DEVELOPMENT_KEYS = {
+    "other_costs.rd_multiplier": "development.multiplier",
+    "other_costs.staff_share": "development.staff",
+}
+"""Keys of the draws of inputs that `development_cost` of a published cost draws too."""
 _FULL_SPEED = Missing("the job runs at the given or modeled speed; set realized_efficiency to change that")
 
 
@@ -371,6 +376,8 @@ class Estimate(Result):
 
 def draw_key(path: str) -> str:
     """Return the key of the random draws of an input; all passes share those of MFU and realized efficiency."""
+    if path in _DEVELOPMENT_KEYS:
+        return _DEVELOPMENT_KEYS[path]
     if path.endswith(".rollout_efficiency"):  # who is slow at the update is slow at the rollout
         return original("realized_efficiency")
     shared = next((name for name in ("mfu", "realized_efficiency") if path.endswith(f".{name}")), None)

@@ -9,6 +9,7 @@ from costmodel.estimation.bill import line_steps, purchases_line
 from costmodel.estimation.chain import Missing, Part, Placement, Stage, Step, steps
 from costmodel.estimation.climate import NO_CONTRACT, climate_steps, contracts_of, given_figure, put_climate
 from costmodel.estimation.measured_speed import check_measured_speed, measured_speed
+from costmodel.estimation.other_lines import other_charges
 from costmodel.estimation.pass_speed import weight_sync_bytes
 from costmodel.estimation.paths import field_of
 from costmodel.estimation.power import job_power
@@ -95,7 +96,9 @@ def resolve(scenario: Scenario) -> Resolved:
     reliability = _put_goodput(scenario, job_speed, put)
     cluster = scenario.cluster
     charges = scenario.prices.charges(accelerator.name, cluster.count, cluster.node_size, cluster.site.region)
-    lines = (*charges.lines, *([purchases_line(purchases)] if purchases else []))
+    bought = (purchases_line(purchases),) if purchases else ()
+    others = other_charges(scenario, *(tuple(f"cost.{line.name}" for line in part) for part in (charges.lines, bought)))
+    lines = (*charges.lines, *bought, *others.lines)
     site = scenario.cluster.site
     climate = climate_steps(contracts_of(site), site.idle_energy is not None)
     chain = steps(stages, reliability, climate, line_steps(lines))
@@ -103,7 +106,7 @@ def resolve(scenario: Scenario) -> Resolved:
     if not contracts_of(site):
         missing["site.market_intensity"] = NO_CONTRACT
     put_climate(scenario.cluster, lambda: job_power(scenario, chain, stages, known), put)
-    for path, (unit, figure) in charges.inputs.items():
+    for path, (unit, figure) in {**charges.inputs, **others.inputs}.items():
         put(path, unit, figure)
     if (measured := measured_speed(scenario)) is not None:
         check_measured_speed(measured, scenario.recipes[0], accelerator, inputs)

@@ -11,6 +11,7 @@ from costmodel.architecture.loading import OPTIONS, load_architecture
 from costmodel.architecture.specification import Architecture
 from costmodel.estimation import files
 from costmodel.estimation.measured_speed import MeasuredStepTime, MeasuredTokensPerSecond, speed_problems
+from costmodel.estimation.other_costs import OtherCosts
 from costmodel.estimation.paths import field_of
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.fields import Fraction, GPUHours, Measure, OrJson, reported
@@ -89,6 +90,7 @@ class Scenario(Spec):
             rollout_efficiency: RangeLike | None = ...,
             gpu_hours: RangeLike | None = ...,
             scope: Scope = ...,
+            other_costs: OtherCosts | Mapping[str, object] | None = ...,
             name: str = ...,
             seed: CountLike = ...,
             family: str | None = ...,
@@ -158,7 +160,12 @@ class Scenario(Spec):
     )
     scope: Scope = Field(
         default="final_run",
-        description='What the cost covers: "final_run" or "development" (all runs, data and staff).',
+        description='What the cost covers: "final_run", or "development" with experiments, failed runs and staff.',
+    )
+    other_costs: OtherCosts | None = Field(
+        default=None,
+        description="Costs around the run, each a line of the bill: storage, egress, evaluation, experiments, failed "
+        "runs and staff. Default: none; in scope development the last three, as assumed for frontier models.",
     )
     name: str = Field(default="", description="Title of the estimate.")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(

@@ -59,6 +59,8 @@ SI_FACTOR: dict[str, float] = {
     "m**3/J": 1.0,
     "USD/s": 1.0,
     "USD/J": 1.0,
+    "USD/GB": 1e-9,
+    "USD/GB/month": 1e-9 / (30.4375 * 86400),
     "mm**2": 1e-6,
 }
 """SI units (with byte, FLOP, token, kg, USD) per unit of a field."""
@@ -324,5 +326,8 @@ def _parsed(text: str) -> Any:
 def _counts_alike(quantum: Any, unit: str) -> bool:
     """Return whether units that pint treats as dimensionless, such as a byte or a degree, suit `unit`."""
     free = [name for name in dict(quantum.unit_items()) if not registry().get_dimensionality(name)]
-    allowed = ("gpu", "parameter", "percent", "count") + (("byte", "bit") if unit in {"byte", "GB", "GB/s"} else ())
+    data = "byte", "bit"
+    if unit.startswith("USD/GB") and not any(name.endswith(data) for name in free):
+        return False  # dollars alone are no price of data
+    allowed = ("gpu", "parameter", "percent", "count") + (data if "byte" in unit or "GB" in unit else ())
     return all(name.endswith(allowed) for name in free)
