@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from costmodel.budget.project import Project
     from costmodel.claims.check import check_claim
     from costmodel.claims.claim import CostClaim, DeclineClaim, GroupClaim, load_claims
+    from costmodel.comparison.attribution.attribute import attribute
     from costmodel.comparison.development import development_cost
     from costmodel.comparison.frontier import frontier_against_low_cost
     from costmodel.comparison.runs import published_runs
@@ -140,6 +141,7 @@ _HOMES = {
     "allocate": "planning.allocation",
     "api_price": "market.api_prices",
     "architectures": "architecture.loading",
+    "attribute": "comparison.attribution.attribute",
     "backtest": "projection.backtests.declines",
     "beta": "foundation.ranges",
     "between": "foundation.ranges",
@@ -242,6 +244,7 @@ __all__ = [
     "allocate",
     "api_price",
     "architectures",
+    "attribute",
     "backtest",
     "beta",
     "between",

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from costmodel.cli.attributing import why
 from costmodel.cli.budgeting import budget
 from costmodel.cli.catalog import gpus, models
 from costmodel.cli.data import data
@@ -68,6 +69,7 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
         "projection run.toml --years 2026-2028 --hardware best",
     ),
     runs: ("runs --organization DeepSeek", "runs estimated --since 2024"),
+    why: ("why gpt-4 deepseek-v3 --price published", "why llama3-8b run.toml"),
     claims: ("claims claims.toml",),
     validate: ("validate step_times", "validate finetune measured.csv --json"),
     refit: ("refit utilization --check",),

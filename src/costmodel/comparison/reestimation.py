@@ -29,6 +29,7 @@ from costmodel.training.step.numerics import Precision
 if TYPE_CHECKING:
     import pandas as pd
 
+    from costmodel.hardware.accelerator import Accelerator
     from costmodel.market.rental import PriceConvention
 
 PRECISIONS: tuple[Precision, ...] = ("bf16", "fp16", "fp8")
@@ -358,9 +359,9 @@ def scenario_of(run: PublishedRun, price: PriceConvention = "on_demand") -> tupl
     """
     if run.kind in _SKIPPED:
         raise InputError(_SKIPPED[run.kind])
-    inputs = _inputs(run)
+    inputs = inputs_of(run)
     accelerator = inputs.accelerator.name
-    precision = _precision(run, inputs)
+    precision = precision_of(run, inputs.accelerator)
     count = run.count or _usual_count(inputs, precision)
     prices, price_source = rental(accelerator, run.priced_on, count, price, run.row)
     row = run.row
@@ -374,8 +375,19 @@ def scenario_of(run: PublishedRun, price: PriceConvention = "on_demand") -> tupl
     ), price_source
 
 
-def _inputs(run: PublishedRun) -> Run:
-    """Return the run as the fit of the utilization reads it, without its GPU-hours."""
+def inputs_of(run: PublishedRun) -> Run:
+    """Return model, tokens and accelerator of a run as the fit of the utilization reads them, without its GPU-hours.
+
+    Parameters
+    ----------
+    run : PublishedRun
+        Published run. Where only its FLOPs are known, parameters and tokens that give these FLOPs are taken.
+
+    Raises
+    ------
+    InputError
+        If the row has too few facts.
+    """
     row = {**run.row, "kind": "pretrain", "split": "", "confidence": "A", "chip_hours": "1"}
     row["accelerator"] = row["accelerator"] or row["assumed_accelerator"]
     if not row["tokens"] and row["flops_claimed"] and "enc" not in row["arch"]:
@@ -401,12 +413,20 @@ def _placeholders(flops: float, moe: bool) -> dict[str, str]:
     }
 
 
-def _precision(run: PublishedRun, inputs: Run) -> Precision:
-    """Return the precision of the row if the accelerator has a peak for it; a question mark is ignored."""
-    usual = inputs.accelerator.usual_precision
+def precision_of(run: PublishedRun, accelerator: Accelerator) -> Precision:
+    """Return the precision of a run if the accelerator has a peak for it; a question mark is ignored.
+
+    Parameters
+    ----------
+    run : PublishedRun
+        Published run.
+    accelerator : Accelerator
+        Accelerator of the run.
+    """
+    usual = accelerator.usual_precision
     stated = next((name for name in PRECISIONS if name == run.row["precision"].rstrip("?")), usual)
     try:
-        inputs.accelerator.peak(stated)
+        accelerator.peak(stated)
     except MissingFactError:
         return usual
     return stated

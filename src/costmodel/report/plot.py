@@ -12,6 +12,7 @@ from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.rendering import number
 from costmodel.foundation.units import GIB, SI_FACTOR
 from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
+from costmodel.report.plot_attribution import attribution
 from costmodel.report.plot_budget import budget
 from costmodel.report.plot_layouts import breakdown, layouts, memory, scaling
 from costmodel.report.plot_projection import decomposition, projection, rental_prices
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLORS",
+    "attribution",
     "bootstrap_cloud",
     "breakdown",
     "budget",
