@@ -84,7 +84,8 @@ def attribution(
     marked = "; * speculative" if any(row["speculative"] for row in rows) else ""
     axes.set_xlabel(f"cost [{unit}]{marked}")
     _make_room(axes, scale == "factor")
-    legend_above(axes)
+    if rows:
+        legend_above(axes)
     return axes
 
 
