@@ -62,7 +62,8 @@ def attribution(
     for place, cost in ((len(rows) + 1, first), (0, last)):
         axes.barh(place, cost / size - low_end, left=low_end, height=0.6, color="0.55")
         _write(axes, cost / size, place, amount(cost, "USD"))
-    reached, labeled = first, set()
+    reached = first
+    labeled: set[str] = set()
     for place, row in zip(places, rows, strict=True):
         after = reached + row["usd"] if scale == "usd" else reached * row["factor"]
         begin, end = reached / size, after / size

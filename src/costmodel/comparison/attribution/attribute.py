@@ -74,7 +74,7 @@ def attribute(
     >>> round(result.ratio, 4), round(result["sparsity"].factor, 2)
     (0.0709, 0.35)
     """
-    problems = []
+    problems: list[str] = []
     try:
         check_convention(price)
     except InputError as error:
@@ -105,7 +105,7 @@ def attribute(
             missing.append(str(error))
     if missing:
         raise MissingFactError("\n".join(dict.fromkeys(missing)))
-    return Attribution(*sides, seed=seed)
+    return Attribution(sides[0], sides[1], seed)
 
 
 def _loaded(run: Any) -> PublishedRun | Estimate:

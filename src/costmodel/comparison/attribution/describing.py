@@ -34,6 +34,8 @@ class Rate(NamedTuple):
     """What the price is, with its day, such as "market on 2024-07-01"."""
     source: str
     """Source of the price."""
+    assumed: str = ""
+    """What the price was taken from, if it is a proxy; else ""."""
 
 
 def model_terms(total: Values, active: Values, tokens: Values, compute: Values, origin: Origin) -> dict[str, Term]:
@@ -135,15 +137,14 @@ def price_terms(used: Rate, on_demand: Rate | None, accelerator: Accelerator) ->
     terms = {"price": Term(per_flop, shown, pays, used.source)}
     if on_demand is None:
         return terms
-    proxy = on_demand.note if on_demand.note.startswith("proxy") else ""
     per_flop = on_demand.values / peak
     shown = number(per_flop[0] * 1e18, 3)
     hour = f"{on_demand.values[0]:.2f} USD/h"
     rents = f"uses {accelerator.name} at {hour} on demand ({on_demand.note}), {shown} USD per EFLOP at peak"
-    terms["hardware"] = Term(per_flop, shown, rents, on_demand.source, assumed=proxy)
+    terms["hardware"] = Term(per_flop, shown, rents, on_demand.source, assumed=on_demand.assumed)
     relative = used.values / on_demand.values
     pays = f"is priced at {paid} ({used.note}), {number(relative[0], 3)} of the price on demand"
-    terms["price_convention"] = Term(relative, paid, pays, used.source, assumed=proxy)
+    terms["price_convention"] = Term(relative, paid, pays, used.source, assumed=on_demand.assumed)
     return terms
 
 

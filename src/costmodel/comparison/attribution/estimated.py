@@ -87,7 +87,8 @@ def _figure(estimate: Estimate, figure: str, name: str) -> Values:
     value = estimate.value(figure)
     if isinstance(value, Missing):
         raise MissingFactError(f"{name}: {figure} is not known: {value.reason}")
-    return np.concatenate([[value], estimate.draws(figure)])
+    values: Values = np.concatenate([[value], estimate.draws(figure)])
+    return values
 
 
 def _tokens(estimate: Estimate) -> Values:
@@ -96,7 +97,8 @@ def _tokens(estimate: Estimate) -> Values:
 
     paths = [path for path in estimate.inputs if _TOKENS.fullmatch(path)]
     drawn = [np.concatenate([[estimate.inputs[path].value], estimate.draws(path)]) for path in paths]
-    return np.sum(drawn, axis=0)
+    total: Values = np.sum(drawn, axis=0)
+    return total
 
 
 def _rate(estimate: Estimate, effective: Values) -> Rate:
@@ -117,4 +119,4 @@ def _on_demand(estimate: Estimate) -> Rate:
     query = Rental() if day is None else Rental(on=day)
     figure = query.figure(cluster.accelerator.name, cluster.count, cluster.node_size)
     values = uncertain("prices.price", figure.value, figure.spread, estimate.seed)
-    return Rate(values, figure.provenance.note, figure.provenance.source)
+    return Rate(values, figure.provenance.note, figure.provenance.source, figure.provenance.caution)

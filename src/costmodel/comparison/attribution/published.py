@@ -18,13 +18,13 @@ from costmodel.comparison.attribution.describing import (
 from costmodel.comparison.attribution.factors import Side, Term, constant, uncertain
 from costmodel.comparison.costs import FINAL_RUN, Cost
 from costmodel.comparison.development import GUESSED, development_fact
-from costmodel.comparison.rates import rental
 from costmodel.comparison.reestimation import comparable, inputs_of, precision_of, reestimate
 from costmodel.foundation.errors import CostModelError, MissingFactError
 from costmodel.foundation.ranges import Range, between
 from costmodel.foundation.rendering import amount
 from costmodel.foundation.tables import Figure, Provenance, table
 from costmodel.hardware.accelerator import Accelerator, load_accelerator
+from costmodel.market.rental import Rental
 
 if TYPE_CHECKING:
     from costmodel.comparison.attribution.factors import Values
@@ -219,11 +219,14 @@ def _precision_origin(run: PublishedRun) -> Origin:
 
 
 def _market(run: PublishedRun, accelerator: str, count: int, price: PriceConvention, seed: int) -> Rate:
-    """Return the market price of the day of a run."""
-    rented, note = rental(accelerator, run.priced_on, count, price, run.row)
-    figure = rented.figure(accelerator, count, 1)
+    """Return the market price of the day of a run, or its proxy."""
+    if run.priced_on is None:
+        raise MissingFactError("the day of the run is not known, so its price is not known")
+    query = Rental(on=run.priced_on, convention=price)
+    figure, known = query.figure(accelerator, count, 1), query.lookup_or_proxy(accelerator, count)
     values = uncertain("prices.price", figure.value, figure.spread, seed)
-    return Rate(values, note.rpartition(":")[0], figure.provenance.source)
+    note = f"{known.proxy or known.provider} on {run.priced_on}"
+    return Rate(values, note, figure.provenance.source, known.proxy)
 
 
 def _price(run: PublishedRun, accelerator: str, work: _Work, price: PriceConvention, seed: int) -> tuple[Rate, str]:
