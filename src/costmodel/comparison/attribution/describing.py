@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Origin(NamedTuple):
     """Where a number is from."""
 
-    source: str
-    """Document, address or table."""
+    sources: tuple[str, ...]
+    """Documents, addresses or tables."""
     speculative: bool = False
     """Whether it is a guess of outsiders."""
     assumed: str = ""
@@ -32,8 +32,8 @@ class Rate(NamedTuple):
     """Price [USD/hour]."""
     note: str
     """What the price is, with its day, such as "market on 2024-07-01"."""
-    source: str
-    """Source of the price."""
+    sources: tuple[str, ...]
+    """Sources of the price."""
     assumed: str = ""
     """What the price was taken from, if it is a proxy; else ""."""
 
@@ -111,7 +111,7 @@ def work_terms(
     terms["precision"] = Term(constant(1 / ratio), precision, f"computes in {precision}, at {how}", *precision_origin)
     used = compute[0] / (hours[0] * 3600 * peak)
     speculative = compute_origin.speculative or hours_origin.speculative
-    origin = Origin(hours_origin.source, speculative, hours_origin.assumed)
+    origin = Origin(hours_origin.sources, speculative, hours_origin.assumed)
     reaches = f"reaches {about}{share(used)} of its {precision} peak over {gpu_hours}"
     terms["utilization"] = Term(hours * 3600 * peak / compute, share(used), reaches, *origin)
     return terms
@@ -134,17 +134,17 @@ def price_terms(used: Rate, on_demand: Rate | None, accelerator: Accelerator) ->
     shown = number(per_flop[0] * 1e18, 3)
     paid = f"{used.values[0]:.2f} USD/h"
     pays = f"pays {paid} for {accelerator.name} ({used.note}), {shown} USD per EFLOP at peak"
-    terms = {"price": Term(per_flop, shown, pays, used.source)}
+    terms = {"price": Term(per_flop, shown, pays, used.sources)}
     if on_demand is None:
         return terms
     per_flop = on_demand.values / peak
     shown = number(per_flop[0] * 1e18, 3)
     hour = f"{on_demand.values[0]:.2f} USD/h"
     rents = f"uses {accelerator.name} at {hour} on demand ({on_demand.note}), {shown} USD per EFLOP at peak"
-    terms["hardware"] = Term(per_flop, shown, rents, on_demand.source, assumed=on_demand.assumed)
+    terms["hardware"] = Term(per_flop, shown, rents, on_demand.sources, assumed=on_demand.assumed)
     relative = used.values / on_demand.values
     pays = f"is priced at {paid} ({used.note}), {number(relative[0], 3)} of the price on demand"
-    terms["price_convention"] = Term(relative, paid, pays, used.source, assumed=on_demand.assumed)
+    terms["price_convention"] = Term(relative, paid, pays, used.sources, assumed=on_demand.assumed)
     return terms
 
 
@@ -161,11 +161,11 @@ def scope_term(scope: str, seed: int) -> Term:
     import numpy as np
 
     if scope != DEVELOPMENT:
-        return Term(constant(1.0), "final run", "counts the final run alone", "definition of the scope")
+        return Term(constant(1.0), "final run", "counts the final run alone", ("definition of the scope",))
     whole = development_cost(1.0, seed=seed)
     values = np.concatenate([[whole.usd], whole.drawn["development"]])
     phrase = f"counts the total development, {number(whole.usd, 3)} × the final run"
-    return Term(values, "development", phrase, whole.source, assumed=whole.scope_reason)
+    return Term(values, "development", phrase, (whole.source,), assumed=whole.scope_reason)
 
 
 def _count(values: Values) -> str:

@@ -55,9 +55,9 @@ def side_of_estimate(estimate: Estimate, scope: str, seed: int) -> Side:
     parameters = scenario.architecture.parameters
     compute = _figure(estimate, "flops", name)
     tokens = _tokens(estimate)
-    origin = Origin(_OWN)
-    hours_origin = Origin(f"costmodel estimate, speed {estimate.basis}")
-    terms = work_terms(compute, hours, accelerator, _precision(estimate), origin, hours_origin, Origin(_OWN))
+    origin = Origin((_OWN,))
+    hours_origin = Origin((f"costmodel estimate, speed {estimate.basis}",))
+    terms = work_terms(compute, hours, accelerator, _precision(estimate), origin, hours_origin, Origin((_OWN,)))
     terms |= model_terms(constant(float(parameters.total)), constant(float(parameters.active)), tokens, compute, origin)
     used = _rate(estimate, cost / hours)
     unknown: dict[str, str] = {}
@@ -69,7 +69,7 @@ def side_of_estimate(estimate: Estimate, scope: str, seed: int) -> Side:
     other = cost / (hours * used.values)
     scoped = scope_term(scope, seed)
     terms |= price_terms(used, on_demand, accelerator)
-    terms["other_costs"] = Term(other, number(other[0], 3), f"costs {number(other[0], 3)} × its rent in all", _OWN)
+    terms["other_costs"] = Term(other, number(other[0], 3), f"costs {number(other[0], 3)} × its rent in all", (_OWN,))
     terms["scope"] = scoped
     return Side(name, cost * scoped.values, terms, "estimate of costmodel", unknown=unknown)
 
@@ -107,10 +107,10 @@ def _rate(estimate: Estimate, effective: Values) -> Rate:
 
     price = estimate.inputs.get("prices.price")
     if price is None:
-        return Rate(effective, "all costs per GPU-hour", _OWN)
+        return Rate(effective, "all costs per GPU-hour", (_OWN,))
     values = np.concatenate([[price.value], estimate.draws("prices.price")]) * 3600
     note = price.provenance.note or price.provenance.kind
-    return Rate(values, note, price.provenance.source or _OWN)
+    return Rate(values, note, (price.provenance.source or _OWN,))
 
 
 def _on_demand(estimate: Estimate) -> Rate:
@@ -119,4 +119,4 @@ def _on_demand(estimate: Estimate) -> Rate:
     query = Rental() if day is None else Rental(on=day)
     figure = query.figure(cluster.accelerator.name, cluster.count, cluster.node_size)
     values = uncertain("prices.price", figure.value, figure.spread, estimate.seed)
-    return Rate(values, figure.provenance.note, figure.provenance.source, figure.provenance.caution)
+    return Rate(values, figure.provenance.note, (figure.provenance.source,), figure.provenance.caution)

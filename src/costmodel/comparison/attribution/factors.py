@@ -74,8 +74,8 @@ class Term:
     """Value in a table, such as "14.8T" tokens."""
     phrase: str
     """What the run does, for a sentence: "reads 14.8T tokens"."""
-    source: str
-    """Source of the value."""
+    sources: tuple[str, ...]
+    """Sources of the value."""
     speculative: bool = False
     """Whether the value is a guess of outsiders (confidence C)."""
     assumed: str = ""

@@ -113,7 +113,7 @@ def guesses(run_id: str) -> dict[str, Figure]:
 
 
 def _no_other() -> Term:
-    return Term(constant(1.0), "none", "pays the rent alone", "definition of a published cost")
+    return Term(constant(1.0), "none", "pays the rent alone", ("definition of a published cost",))
 
 
 def _work(run: PublishedRun, accelerator: Accelerator, seed: int) -> _Work:
@@ -123,7 +123,7 @@ def _work(run: PublishedRun, accelerator: Accelerator, seed: int) -> _Work:
     if hours is not None and all(figure in guessed for figure in GUESSED_FIGURES):
         return _guessed_work(run, guessed, hours, accelerator, precision, seed)
     total, active, tokens, compute, unknown = _model(run)
-    origin = Origin(run.row["source"], run.speculative)
+    origin = Origin((run.row["source"],), run.speculative)
     spread: Range | None = None
     count, by_library = run.count or 1, hours is None
     if hours is None:
@@ -135,11 +135,11 @@ def _work(run: PublishedRun, accelerator: Accelerator, seed: int) -> _Work:
                 f"{run.id}: its GPU-hours are not published and cannot be estimated: {error}"
             ) from None
         count = estimate.scenario.cluster.count
-        hours_origin = Origin("costmodel estimate of the run", False, "GPU-hours estimated, not published")
+        hours_origin = Origin(("costmodel estimate of the run",), False, "GPU-hours estimated, not published")
     elif run.speculative:
         spread = development_fact(GUESSED).spread
         drawn = hours * uncertain(f"hours of {run.id}", 1.0, spread, seed)
-        hours_origin = Origin(run.row["source"], True, "GPU-hours guessed by outsiders")
+        hours_origin = Origin((run.row["source"],), True, "GPU-hours guessed by outsiders")
         compute = None if compute is None else compute * drawn / drawn[0]
     else:
         drawn, hours_origin = constant(hours), origin
@@ -163,8 +163,8 @@ def _guessed_work(
     used = compute[0] / (hours * 3600 * peak) * relative  # the central GPU-hours are those of the row
     gpu_hours = compute / (used * peak * 3600)
     sources = (guessed[name].provenance.source for name in GUESSED_FIGURES[:3])
-    model = Origin(" ; ".join(dict.fromkeys(sources)), True, "guessed by outsiders, not confirmed by its makers")
-    by = f"{run.row['source']} ; {guessed['utilization'].provenance.source}"
+    model = Origin(tuple(dict.fromkeys(sources)), True, "guessed by outsiders, not confirmed by its makers")
+    by = (run.row["source"], guessed["utilization"].provenance.source)
     at_work = Origin(by, True, "GPU-hours guessed by outsiders")
     terms = work_terms(compute, gpu_hours, accelerator, precision, model, at_work, _precision_origin(run))
     terms |= model_terms(total, active, tokens, compute, model)
@@ -215,7 +215,7 @@ def _estimated_hours(estimate: object) -> Values:
 def _precision_origin(run: PublishedRun) -> Origin:
     stated = run.row["precision"]
     assumed = "" if stated and not stated.endswith("?") else "precision not published, the usual one assumed"
-    return Origin(f"{run.row['source']} ; data/facts/accelerators.csv", run.speculative, assumed)
+    return Origin((run.row["source"], "data/facts/accelerators.csv"), run.speculative, assumed)
 
 
 def _market(run: PublishedRun, accelerator: str, count: int, price: PriceConvention, seed: int) -> Rate:
@@ -226,7 +226,7 @@ def _market(run: PublishedRun, accelerator: str, count: int, price: PriceConvent
     figure, known = query.figure(accelerator, count, 1), query.lookup_or_proxy(accelerator, count)
     values = uncertain("prices.price", figure.value, figure.spread, seed)
     note = f"{known.proxy or known.provider} on {run.priced_on}"
-    return Rate(values, note, figure.provenance.source, known.proxy)
+    return Rate(values, note, (figure.provenance.source,), known.proxy)
 
 
 def _price(run: PublishedRun, accelerator: str, work: _Work, price: PriceConvention, seed: int) -> tuple[Rate, str]:
@@ -242,7 +242,7 @@ def _price(run: PublishedRun, accelerator: str, work: _Work, price: PriceConvent
         raise MissingFactError(f"{run.id}: no cost of its final run is published; take price 'contract' or 'on_demand'")
     values = cost.usd / work.hours if work.by_library else constant(cost.usd / work.hours[0])
     note = f"{cost.basis}, {cost.by}"
-    return Rate(values, note, cost.source), f"published: {amount(cost.usd, 'USD')} ({note})"
+    return Rate(values, note, (cost.source,)), f"published: {amount(cost.usd, 'USD')} ({note})"
 
 
 def _published_cost(run: PublishedRun) -> Cost | None:

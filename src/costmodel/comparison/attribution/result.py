@@ -75,9 +75,9 @@ class Part:
         return self.a.speculative or self.b.speculative
 
     @property
-    def source(self) -> str:
+    def sources(self) -> tuple[str, ...]:
         """Sources of the numbers of both runs."""
-        return " ; ".join(dict.fromkeys((self.b.source, self.a.source)))
+        return tuple(dict.fromkeys((*self.b.sources, *self.a.sources)))
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -187,7 +187,7 @@ class Attribution(rendering.Shown):
                     "usd_high": usd_high,
                     "level": level,
                     "sentence": part.sentence,
-                    "source": part.source,
+                    "source": " ; ".join(part.sources),
                     "speculative": part.speculative,
                     "assumed": "; ".join(part.assumptions),
                     "merged": part.merged,
@@ -345,7 +345,7 @@ class Attribution(rendering.Shown):
             "they add up to it and depend on no order of the factors."
         )
         lines.append("sources:")
-        listed = (source for part in different for source in part.source.split(" ; "))
+        listed = (source for part in different for source in part.sources)
         lines += [f"- {source}" for source in dict.fromkeys(listed)]
         return "\n".join(lines)
 
