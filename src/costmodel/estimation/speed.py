@@ -22,7 +22,7 @@ from costmodel.training.jobs.throughput import runs_in_eight_bits
 from costmodel.training.layouts.changes import Case
 from costmodel.training.layouts.division import division_warning, settled_batch
 from costmodel.training.layouts.fitting import step_fit_probability
-from costmodel.training.layouts.least_memory import LeastMemory, check_least_memory, check_states
+from costmodel.training.layouts.least_memory import LeastMemory, check_least_memory, check_states, compare_together
 from costmodel.training.layouts.planner import Plan, plan, plans
 from costmodel.training.layouts.refusal import check_fits
 from costmodel.training.layouts.step_time import (
@@ -40,7 +40,9 @@ from costmodel.training.step.memory import Memory
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from costmodel.architecture.specification import Architecture
     from costmodel.estimation.scenario import Scenario
+    from costmodel.hardware.cluster import Cluster
     from costmodel.training.recipes.registry import AnyRecipe
 
 Basis = Literal["given", "measured", "layout", "planned", "class", "none"]
@@ -102,7 +104,7 @@ def speed(scenario: Scenario) -> Speed:
         return _class_default(scenario, timed, str(error), precision_factor)
 
 
-def plan_together(scenarios: Sequence[Scenario]) -> None:
+def plan_together(scenarios: Sequence[Scenario]) -> list[tuple[Architecture, AnyRecipe, Cluster]]:
     """Plan the layouts of several scenarios at once, so that `speed` finds them: several times faster than one by one.
 
     Scenarios and recipes with a given speed, layout or GPU-hours need no plan.
@@ -110,8 +112,14 @@ def plan_together(scenarios: Sequence[Scenario]) -> None:
     Parameters
     ----------
     scenarios : sequence of Scenario
+
+    Returns
+    -------
+    list of tuple
+        Model, recipe and cluster of those whose accelerator has no measured steps: their layouts are not planned.
     """
     by_kernel: dict[Kernel, list[StepInputs]] = {}
+    without_times: list[tuple[Architecture, AnyRecipe, Cluster]] = []
     for scenario in scenarios:
         given = ("gpu_hours", "mfu", "step_time", "tokens_per_second", "layout")
         if any(getattr(scenario, name) is not None for name in given) or scenario.architecture.is_aggregate:
@@ -120,10 +128,16 @@ def plan_together(scenarios: Sequence[Scenario]) -> None:
             if recipe.gpu_hours is not None:
                 continue
             with suppress(CostModelError):  # `speed` reports it
-                found = _planning_inputs(scenario, recipe)
-                by_kernel.setdefault(recipe.trainer.attention, []).append(found)
+                try:
+                    found = _planning_inputs(scenario, recipe)
+                except MissingFactError:
+                    without_times.append((scenario.architecture, recipe, scenario.cluster))
+                else:
+                    by_kernel.setdefault(recipe.trainer.attention, []).append(found)
     for kernel, step_inputs in by_kernel.items():
         plans(step_inputs, kernel)
+    compare_together(without_times)
+    return without_times
 
 
 def _in_given_layout(scenario: Scenario, layout: Layout, timed: list[AnyRecipe]) -> Speed:

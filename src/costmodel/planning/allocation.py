@@ -11,6 +11,7 @@ from pydantic import Field
 
 from costmodel.architecture.specification import Architecture
 from costmodel.estimation.estimate import Estimate, estimate
+from costmodel.estimation.speed import plan_together
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.fields import MOST, Dollars, Measure
@@ -21,6 +22,8 @@ from costmodel.market.dated import MILLION
 from costmodel.planning.root_finding import known_value
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -280,8 +283,9 @@ def allocate(
     reasons: list[str] = []
     best = None
     if parameters is not None:
-        paid = _paid(scenario, dollars, parameters, served, reasons)
-        best = None if paid is None else _allocation(law, paid, most_tokens)
+        (paid,) = _paid(scenario, dollars, [parameters], served)
+        reasons += [paid] if isinstance(paid, str) else []
+        best = None if isinstance(paid, str) else _allocation(law, paid, most_tokens)
         if best is not None and best.tokens_per_parameter < (tokens_per_parameter or 0.0):
             best = None
         if best is not None:
@@ -324,10 +328,8 @@ def _best(
     import numpy as np
 
     step = (SIZES[1] / SIZES[0]) ** (1 / (CANDIDATES - 1))
-    tried: list[_Paid | str] = []
-    for index in range(CANDIDATES):
-        each = _paid(scenario, dollars, SIZES[0] * step**index, served, reasons)
-        tried.append(reasons[-1] if each is None else each)
+    tried = _paid(scenario, dollars, [SIZES[0] * step**index for index in range(CANDIDATES)], served)
+    reasons += [each for each in tried if isinstance(each, str)]
     paid = list({each.parameters: each for each in tried if isinstance(each, _Paid)}.values())
     if not paid:
         return None
@@ -422,32 +424,47 @@ def _near(
     """Return the allocation of the feasible shape nearest below a size, then above it; None if there is none."""
     most_tokens, least_ratio = limits
     for distance in (*range(0, -12, -1), *range(1, 12)):
-        paid = _paid(scenario, dollars, size * math.exp(0.03 * distance), served, [])
-        best = None if paid is None else _allocation(law, paid, most_tokens)
+        (paid,) = _paid(scenario, dollars, [size * math.exp(0.03 * distance)], served)
+        best = None if isinstance(paid, str) else _allocation(law, paid, most_tokens)
         if best is not None and best.tokens_per_parameter >= (least_ratio or 0.0):
             return best
     return None
 
 
-def _paid(scenario: Scenario, dollars: float, size: float, served: _Serving, reasons: list[str]) -> _Paid | None:
-    """Return the tokens that a budget pays for with a size; None, with an entry in `reasons`, if it is infeasible."""
+def _paid(scenario: Scenario, dollars: float, sizes: Sequence[float], served: _Serving) -> list[_Paid | str]:
+    """Return the tokens that a budget pays for with each size, or the reason why the size is infeasible."""
+    probes: list[Scenario | str] = []
+    for size in sizes:
+        try:
+            probes.append(scenario.replace({"architecture": Architecture.sized(size), "recipe.tokens": PROBE}))
+        except InputError as error:
+            probes.append(str(error))
+    paid: list[_Paid | str] = [probe if isinstance(probe, str) else _unpaid(probe) for probe in probes]
+    passes = 1 if scenario.recipes[0].batch_size is not None else 2  # the default batch size depends on the tokens
+    for _ in range(passes):
+        plan_together([each.scenario for each in paid if isinstance(each, _Paid)])
+        paid = [each if isinstance(each, str) else _settled(each, dollars, served) for each in paid]
+    return paid
+
+
+def _unpaid(probe: Scenario) -> _Paid:
+    """Return a size whose cost is not known yet."""
+    return _Paid(float(probe.architecture.parameters.total), PROBE, 0.0, 0.0, probe)
+
+
+def _settled(paid: _Paid, dollars: float, served: _Serving) -> _Paid | str:
+    """Return a size with the tokens that a budget pays for at its cost of a token."""
     try:
-        architecture = Architecture.sized(size)
-        probe = scenario.replace({"architecture": architecture, "recipe.tokens": PROBE})
-        tokens, rate, serving = PROBE, 0.0, 0.0
-        passes = 1 if scenario.recipes[0].batch_size is not None else 2  # the default batch size depends on the tokens
-        for _ in range(passes):
-            trial = estimate(probe)
-            serving = served.cost(trial)
-            if dollars <= serving:
-                raise InputError(f"serving {size:.3g} parameters costs more than the budget")
-            rate = known_value(trial, "cost") / tokens
-            tokens = (dollars - serving) / rate
-            probe = probe.replace({"recipe.tokens": tokens})
+        trial = estimate(paid.scenario)
+        serving = served.cost(trial)
+        if dollars <= serving:
+            raise InputError(f"serving {paid.parameters:.3g} parameters costs more than the budget")
+        rate = known_value(trial, "cost") / paid.tokens
+        tokens = (dollars - serving) / rate
+        run = paid.scenario.replace({"recipe.tokens": tokens})
     except InputError as error:
-        reasons.append(str(error))
-        return None
-    return _Paid(float(architecture.parameters.total), tokens, rate, serving, probe)
+        return str(error)
+    return _Paid(paid.parameters, tokens, rate, serving, run)
 
 
 def _allocation(law: Any, paid: _Paid, most_tokens: float | None) -> Allocation:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from costmodel.architecture.loading import architectures as catalog
 from costmodel.architecture.loading import load_architecture
-from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
 from costmodel.foundation.units import GIB
 from costmodel.hardware.accelerator import Accelerator, load_accelerator
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.layouts.fitting import TooLargeError
-from costmodel.training.layouts.planner import Plan, plan
+from costmodel.training.layouts.planner import Plan, plan, plans
 from costmodel.training.layouts.step_time import StepInputs, training_step_inputs
 from costmodel.training.recipes.recipe import Recipe
 from costmodel.training.step.memory import memory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from costmodel.architecture.specification import Architecture
     from costmodel.training.recipes.registry import AnyRecipe
+    from costmodel.training.step.layout import Kernel
 
 STEP = 128
 """Sequence lengths are multiples of this; all planned degrees of context parallelism divide it [token]."""
@@ -67,6 +69,23 @@ def planned(architecture: Architecture, recipe: AnyRecipe, cluster: Cluster) -> 
         needed, available = chosen.memory / GIB, inputs.available_memory / GIB
         raise TooLargeError(f"layout: the smallest needs {needed:.1f} of {available:.1f} GiB per accelerator")
     return inputs, chosen
+
+
+def plan_stand_ins(cases: Sequence[tuple[Architecture, AnyRecipe, Cluster]]) -> None:
+    """Plan the layouts of several jobs on accelerators without measured steps at once, so that `planned` finds them.
+
+    Parameters
+    ----------
+    cases : sequence of tuple
+        Arguments of `planned`.
+    """
+    by_kernel: dict[Kernel, list[StepInputs]] = {}
+    for architecture, recipe, cluster in cases:
+        with suppress(CostModelError):  # `planned` reports it
+            inputs = training_step_inputs(architecture, _stand_in(cluster), recipe, None)
+            by_kernel.setdefault(recipe.trainer.attention, []).append(inputs)
+    for kernel, listed in by_kernel.items():
+        plans(listed, kernel)
 
 
 def check_auxiliary_models(architecture: Architecture, recipe: AnyRecipe, cluster: Cluster) -> None:

@@ -10,14 +10,16 @@ from costmodel.estimation.cautions import unverified
 from costmodel.estimation.chain import Missing
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.scenario import Scenario
+from costmodel.estimation.speed import plan_together
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
 from costmodel.planning.fit_request import FitRequest, several
-from costmodel.planning.limits import check_auxiliary_models, planned, unknown_memory
+from costmodel.planning.limits import check_auxiliary_models, plan_stand_ins, planned, unknown_memory
 from costmodel.training.layouts.fitting import MEMORY_ERROR, TooLargeError
+from costmodel.training.layouts.planner import MOST_KEPT
 from costmodel.training.step.layout import Layout, layout_of
 from costmodel.training.step.memory import memory
 
@@ -306,10 +308,15 @@ def what_fits(
     }
     request = FitRequest(**{name: value for name, value in given.items() if value is not None})
     combinations = product(request.models(), request.recipes(), request.devices(), sorted(set(several(request.count))))
-    tried = [
-        _fit(request, Scenario(model, recipe, Cluster(device, number, site=request.site), prices=request.prices))
+    scenarios = [
+        Scenario(model, recipe, Cluster(device, number, site=request.site), prices=request.prices)
         for model, recipe, device, number in combinations
     ]
+    tried: list[Fit] = []
+    for start in range(0, len(scenarios), MOST_KEPT):
+        part = scenarios[start : start + MOST_KEPT]
+        plan_stand_ins(plan_together(part))
+        tried += [_fit(request, scenario) for scenario in part]
     open_model = request.architecture is None
 
     def order(fit: Fit) -> tuple[Any, ...]:

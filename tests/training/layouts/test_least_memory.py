@@ -4,8 +4,9 @@ import pytest
 
 import costmodel as cm
 from costmodel.hardware.accelerator import load_accelerator
+from costmodel.training.layouts import least_memory as least_memory_module
 from costmodel.training.layouts.fitting import LEAST_PROBABILITY, TooLargeError
-from costmodel.training.layouts.least_memory import check_states, least_memory
+from costmodel.training.layouts.least_memory import check_states, compare_together, least_memory
 from costmodel.training.layouts.planner import plan
 from costmodel.training.layouts.step_time import training_step_inputs
 
@@ -89,3 +90,23 @@ def test_auxiliary_models_count():
     assert auxiliary == pytest.approx(2 * 8.03e9, rel=0.01)
     least = least_memory(run.architecture, preferences, run.cluster)
     assert least.needed > auxiliary / 8 + 14 * 8e9 / 8 * 0.9
+
+
+def test_jobs_compared_together_have_the_memory_of_each_alone():
+    recipes = (cm.LoRA(tokens="1M"), cm.FullFineTuning(tokens="1M"), cm.QLoRA(tokens="1M", sequence_length=8192))
+    cases = [
+        (cm.load_architecture(name), recipe, cm.Cluster("MI300X", count))
+        for name in ("llama-3.1-8b", "llama-3.1-70b", "mixtral-8x7b")
+        for recipe in recipes
+        for count in (1, 4)
+    ]
+    least_memory_module._newest.clear()
+    alone = []
+    for case in cases:
+        alone.append(least_memory(*case))
+        least_memory_module._newest.clear()
+    compare_together(cases)
+    kept = len(least_memory_module._newest)
+    assert kept >= 12
+    assert [least_memory(*case) for case in cases] == alone
+    assert len(least_memory_module._newest) == kept

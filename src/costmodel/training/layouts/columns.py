@@ -10,6 +10,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def alike(value: Any) -> object:
+    """Return what several inputs must share to be one set of arrays: their structure, and all that is no number.
+
+    Parameters
+    ----------
+    value : object
+        A number, a text or a named tuple of them.
+    """
+    if isinstance(value, tuple):
+        return (type(value), *map(alike, value))
+    return None if isinstance(value, (int, float)) else value
+
+
 def columns_of(values: Sequence[Any]) -> Any:
     """Return several inputs as one: a number that differs is an array of shape (values, 1, 1, 1).
 

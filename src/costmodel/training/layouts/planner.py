@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from costmodel.foundation.arrays import Array
 from costmodel.foundation.tables import constant
 from costmodel.foundation.units import GIB
-from costmodel.training.layouts.columns import columns_of, taken
+from costmodel.training.layouts.columns import alike, columns_of, taken
 from costmodel.training.layouts.division import division_warning, settled_batch
 from costmodel.training.layouts.fitting import LEAST_PROBABILITY, TooLargeError, step_fit_probability
 from costmodel.training.layouts.space import (
@@ -180,9 +180,9 @@ def plans(listed: Sequence[StepInputs], attention: Kernel = "latest") -> list[Pl
     for inputs, kept in planned.items():
         if kept is None:
             kinds.setdefault(_kind(inputs), []).append(inputs)
-    for alike in kinds.values():
-        for start in range(0, len(alike), TOGETHER):
-            part = alike[start : start + TOGETHER]
+    for same_kind in kinds.values():
+        for start in range(0, len(same_kind), TOGETHER):
+            part = same_kind[start : start + TOGETHER]
             planned.update(zip(part, _planned(part, attention), strict=True))
     _newest.update({(inputs, attention): each for inputs, each in planned.items() if each is not None})
     while len(_newest) > MOST_KEPT:
@@ -203,7 +203,7 @@ def _kind(inputs: StepInputs) -> tuple[object, ...]:
     """Return what steps share whose layouts are compared in one array: options, and axes of the same length."""
     few = min(inputs.accelerators, 4.0)  # with fewer, flat or pipelined layouts have one data-parallel rank
     options = inputs.numerics, inputs.eager, inputs.finetune, inputs.free_batch, inputs.software
-    return *options, few, len(_fallbacks(inputs))
+    return *options, few, len(_fallbacks(inputs)), alike(inputs)
 
 
 def _planned(listed: list[StepInputs], attention: Kernel) -> list[Plan | TooLargeError]:
