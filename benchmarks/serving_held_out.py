@@ -6,13 +6,17 @@ mean and spread of ln(predicted / measured), the spread that the library assumes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from costmodel.foundation.fitted import spread_of
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.hardware.accelerator import load_accelerator
 from costmodel.refit.serving import RECENT, fit, prepare, residuals, scored_rows, subset
-from costmodel.serving.calibration.constants import Seen, accelerator_folds, default_constants
+from costmodel.serving.calibration.constants import ServingConstants, accelerator_folds, default_constants
+from costmodel.serving.calibration.measured import Measured
 from costmodel.serving.engine.recipes import engines, recipe_of
 
 PERIODS = {"2024": "2024-11", "2025": "2026-01"}
@@ -21,7 +25,7 @@ CARDS = ("RTX-PRO-6000", "GB200", "H200-SXM", "MI325X", "MI355X")
 """Accelerators that are left out, the first without the memory and links of a data-center card."""
 
 
-def as_of(rows, period):
+def as_of(rows: Sequence[Measured], period: str) -> list[Measured]:
     """Return rows as if their engines were of another period."""
     moved = []
     for row in rows:
@@ -32,7 +36,7 @@ def as_of(rows, period):
     return moved
 
 
-def line(title, rows, logs, constants):
+def line(title: str, rows: Sequence[Measured], logs: NDArray[np.float64], constants: ServingConstants) -> None:
     """Print the scores of a part."""
     spreads = np.array([constants.spread(row.stack, moe=row.moe, batch_known=row.batch_known) for row in rows])
     inside = np.abs(logs) <= normal_quantile(0.9) * spreads
@@ -40,13 +44,13 @@ def line(title, rows, logs, constants):
     print(f"{title:46} {len(rows):4} {logs.mean():+.2f} {spread_of(logs):.2f} {assumed:.2f} {inside.mean():.0%}")
 
 
-def main():
+def main() -> None:
     """Print the scores."""
     rows = scored_rows()
     prepared, shipped = prepare(rows), default_constants()
     recent = np.array([row.year >= RECENT for row in rows])
     for title, fitted_on, period in (("later software, NVIDIA", ~recent, "2024"), ("earlier software", recent, "2025")):
-        values = fit(prepared, fitted_on, shipped.values)
+        values = fit(prepared, fitted_on, dict(shipped.values))
         known = {row.stack.accelerator for row, use in zip(rows, fitted_on, strict=True) if use}
         parts = [row for row, use in zip(rows, fitted_on, strict=True) if not use and row.stack.accelerator in known]
         for vendor in ("NVIDIA", "AMD"):
@@ -58,9 +62,8 @@ def main():
     names = np.array([row.stack.accelerator for row in rows])
     for card in CARDS:
         fold = accelerator_folds()[card]
-        assert isinstance(fold.seen, Seen)
         part = [row for row in rows if row.stack.accelerator == card]
-        line(f"without {card}", part, residuals(subset(prepared, names == card), fold.values), fold)
+        line(f"without {card}", part, residuals(subset(prepared, names == card), dict(fold.values)), fold)
 
 
 if __name__ == "__main__":

@@ -99,6 +99,8 @@ def test_schemas_of_serving_files(costmodel):
     assert json.loads(costmodel("schema", "serving").out) == cm.Serving.model_json_schema()
     options = json.loads(costmodel("schema", "serving_options").out)
     assert set(options["properties"]) == {"workload", "options", "baseline", "seed"}
+    assert options["$defs"]["Serving"]["required"] == ["architecture", "cluster"]
+    assert "input_tokens" in cm.Serving.model_json_schema()["required"]
 
 
 def test_schema_of_a_project(costmodel):

@@ -128,10 +128,16 @@ def test_compare_takes_changes_and_prints_json(costmodel, workload):
     assert [option["gpus"] for option in found["options"]] == [None, 1]
 
 
-def test_compare_refuses_options_and_missing_files(refused, workload):
-    assert refused("serve", "compare", workload, "--gpu", "B200") == [
-        "gpu: has no effect with compare; set it in the file"
-    ]
+def test_compare_has_its_own_help(costmodel):
+    printed = costmodel("serve", "compare", "--help").out
+    assert "FILE" in printed and "--set" in printed and "break-even" in printed
+    assert "--gpu" not in printed and "--rate" not in printed
+    assert "FILE" not in costmodel("serve", "--help").out.split("Options:")[0].split("Arguments:")[1]
+
+
+def test_compare_refuses_options_and_missing_files(costmodel, refused, workload):
+    outcome = costmodel("serve", "compare", workload, "--gpu", "B200")
+    assert outcome.code == 2 and "No such option: --gpu" in outcome.err
     (problem,) = refused("serve", "compare")
     assert "costmodel serve compare workload.toml" in problem
     (problem,) = refused("serve", "compare", workload, "--set", "workload.peak_to_mean=0.5")

@@ -70,7 +70,7 @@ def test_a_region_or_a_speed_multiplies_all_rates():
     assert fast.usd_per_million_cached_input == pytest.approx(2.2 * plain.usd_per_million_cached_input)
     assert api_factors("claude-opus-4-8")["region", "us"] == 1.1
     with pytest.raises(
-        MissingFactError, match=r"region: no factor of 'mars' is known for claude-opus-4-8 .*known: us$"
+        MissingFactError, match=r"region: no price of claude-opus-4-8 at anthropic is known for 'mars'; known: us$"
     ):
         api_price("claude-opus-4-8", region="mars")
 
@@ -157,3 +157,15 @@ def test_arrays_broadcast_and_floats_stay_floats():
     price = api_price("gpt-4.1")
     assert price.cost(np.array([0, 1e6]), [[0], [1e6]]).tolist() == [[0.0, 2.0], [8.0, 10.0]]
     assert type(price.cost(1, 1)) is float and type(price.cost(np.float64(1), 1, batch=True)) is float
+
+
+def test_a_region_without_a_price_names_providers_that_have_one():
+    with pytest.raises(MissingFactError, match=r"'eu'; leave region out for the list price; or set provider: bedrock$"):
+        api_price("claude-sonnet-4-5", region="eu")
+    with pytest.raises(MissingFactError, match=r"deepseek is known for 'eu'; leave region out for the list price$"):
+        api_price("deepseek-chat", region="eu")
+
+
+def test_an_unknown_provider_without_a_near_name_lists_all():
+    with pytest.raises(UnknownNameError, match=r"unknown provider 'zzz'; known: alibaba, .*xai, zai\.$"):
+        api_price("gpt-5", "zzz")

@@ -9,7 +9,8 @@ from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.tables import table
 from costmodel.foundation.units import GIB
 from costmodel.serving.calibration.constants import default_constants, priors
-from costmodel.serving.generation import MOST_SEQUENCES, generation
+from costmodel.serving.generation import generation
+from costmodel.serving.load.served import MOST_SEQUENCES
 
 NODE = cm.Cluster("H100-SXM", 8)
 LENGTHS = {"prompt_length": 500, "output_length": 1000}

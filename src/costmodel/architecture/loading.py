@@ -351,9 +351,8 @@ def released_checkpoint(architecture: Architecture) -> Mapping[str, Any]:
     architecture : Architecture
         Architecture; a changed copy of a model of the catalog has no released weights.
     """
-    name = architecture.origin
-    if isinstance(name, Mapping):
-        name, _ = _without_options(name, Options())
+    origin = architecture.origin
+    name = _without_options(origin, Options())[0] if isinstance(origin, Mapping) else origin
     entry: Mapping[str, Any] = catalog().things[name] if isinstance(name, str) and name in catalog() else {}
     checkpoint: Mapping[str, Any] = entry.get("checkpoint", {})
     return checkpoint

@@ -22,7 +22,7 @@ from costmodel.cli.prices import prices
 from costmodel.cli.projecting import claims, projection
 from costmodel.cli.refitting import refit
 from costmodel.cli.runs import runs
-from costmodel.cli.serving import serve
+from costmodel.cli.serving import ServeCommand, serve
 from costmodel.cli.sweeping import sweep
 from costmodel.cli.validating import validate
 from costmodel.foundation.errors import CostModelError, InputError
@@ -88,7 +88,7 @@ app = typer.Typer(
 )
 for command, examples in _COMMANDS.items():
     lines = "\n".join(f"  costmodel {example}" for example in examples)
-    app.command(epilog=f"\b\nExamples:\n{lines}")(command)
+    app.command(epilog=f"\b\nExamples:\n{lines}", cls=ServeCommand if command is serve else None)(command)
 for name, group in _GROUPS.items():
     app.add_typer(group, name=name)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from costmodel.cli.changes import Changes, built, parsed_changes, with_changes
 from costmodel.cli.printing import Json, print_json, print_result
@@ -27,13 +28,8 @@ _SIZED = (
 def serve(
     what: Annotated[
         str,
-        typer.Argument(
-            metavar="MODEL", help="Model name, config.json, or a serving file (.toml); or compare and a file."
-        ),
+        typer.Argument(metavar="MODEL", help="Model name, config.json, or a serving file (.toml)."),
     ],
-    workload: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="With compare: file of a workload and options (.toml).")
-    ] = None,
     gpu: Annotated[str | None, typer.Option(help="Accelerator; with --size several: H100-SXM,B200.")] = None,
     gpus: Annotated[int | None, typer.Option(help="Number of accelerators.")] = None,
     input_tokens: Annotated[
@@ -64,7 +60,8 @@ def serve(
     """Estimate throughput, latency, dollars per million tokens and energy of a served model.
 
     Without lengths, a request has 1,000 input and 500 output tokens. With --size it lists the accelerators that can
-    serve the load, the cheapest first. `serve compare FILE` compares hosted and self-hosted options for a workload.
+    serve the load, the cheapest first. `serve compare FILE` compares hosted and self-hosted options for a workload
+    (`serve compare --help`).
     """
     given = {
         "input_tokens": input_tokens, "output_tokens": output_tokens, "cached_share": cached_share,
@@ -75,11 +72,6 @@ def serve(
     values: dict[str, Any] = {path: value for path, value in given.items() if value is not None}
     more, problems = parsed_changes(changes)
     values |= more
-    others = {"gpu": gpu, "gpus": gpus, "precision": precision, "size": size or None, "probability": probability}
-    if what == "compare" or workload is not None:
-        options = [name for name, value in (given | others).items() if value is not None]
-        built(problems, lambda: _compare(what, workload, more, options, as_json))
-        return
     if size:
         margin = {} if probability is None else {"probability": probability}
         result = built(problems, lambda: _size(what, values | margin, gpu, gpus, precision))
@@ -102,21 +94,49 @@ def serve(
         print_result(estimated)
 
 
-def _compare(what: str, workload: Path | None, changes: dict[str, Any], options: list[str], as_json: bool) -> None:
-    """Print the comparison of hosted and self-hosted options that a file describes."""
+def compare(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="File of a workload and options (.toml or .json).")
+    ] = None,
+    changes: Changes = None,
+    as_json: Json = False,
+) -> None:
+    """Compare hosted and self-hosted options for a workload: cost per month, break-even volume and utilization.
+
+    The file has a table `workload` and a list `options`; `costmodel schema serving_options` describes them.
+    """
     from costmodel.comparison.serving.compare import read_comparison
 
-    if workload is None:
-        raise InputError("FILE: is needed with compare: costmodel serve compare workload.toml; got none")
-    if what != "compare":
-        raise InputError(f"FILE: goes with compare only: costmodel serve compare workload.toml; got {what} {workload}")
-    if options:
-        raise InputError([f"{name}: has no effect with compare; set it in the file" for name in options])
-    result = read_comparison(workload, changes)
+    if file is None:
+        raise InputError("FILE: is needed: costmodel serve compare workload.toml; got none")
+    values, problems = parsed_changes(changes)
+    result = built(problems, lambda: read_comparison(file, values))
     if as_json:
         print_json(result.to_dict())
     else:
         print_result(result)
+
+
+class ServeCommand(TyperCommand):
+    """The command `serve`, whose first word may be `compare`, which has its own options and help."""
+
+    def make_context(self, info_name: str | None, args: list[str], *others: Any, **more: Any) -> Any:
+        """Return the context of `serve`, or of `serve compare`.
+
+        Parameters
+        ----------
+        info_name : str or None
+            Name of the command.
+        args : list of str
+            Words after it.
+        others, more
+            As in click.
+        """
+        if args[:1] != ["compare"]:
+            return super().make_context(info_name, args, *others, **more)
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        single.command("compare", epilog="\b\nExamples:\n  costmodel serve compare workload.toml")(compare)
+        return typer.main.get_command(single).make_context(f"{info_name} compare", args[1:], *others, **more)
 
 
 def _scenario(what: str, values: dict[str, Any]) -> Serving:

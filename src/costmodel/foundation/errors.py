@@ -69,6 +69,10 @@ class MissingFactError(_LookUpError):
     """A number that is needed and that neither the tables nor the inputs contain."""
 
 
+_LISTED = 300
+"""Longest list of known names [character]; of a longer one, the first twelve names are shown."""
+
+
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """Return the known names that are most similar to `name`, the best first."""
     import difflib
@@ -94,7 +98,9 @@ def unknown(kind: str, name: object, known: Iterable[str], hint: str = "") -> st
     message = f"unknown {kind} {shown}"
     if close := nearest(str(name)[:80], names):
         return f"{message}; did you mean {' or '.join(repr(candidate) for candidate in close)}?{_spaced(hint)}"
-    listed = ", ".join(sorted(names)[:12]) + (", ..." if len(names) > 12 else "")
+    listed = ", ".join(sorted(names))
+    if len(listed) > _LISTED:
+        listed = f"{', '.join(sorted(names)[:12])} and {len(names) - 12} more" if len(names) > 12 else listed
     return f"{message}; known: {listed or 'none'}.{_spaced(hint)}"
 
 

@@ -310,11 +310,16 @@ def _factor(price: APIPrice, kind: str, name: str) -> float:
     """Return the factor of a region or a speed on a price [1]."""
     factors = {other: factor for (each, other), factor in _factors().get(price[:2], {}).items() if each == kind}
     if name not in factors:
-        known = ", ".join(factors) or "none"
-        raise MissingFactError(
-            f"{kind}: no factor of {name!r} is known for {price.model} at {price.provider}; known: {known}"
-        )
+        known = f"known: {', '.join(factors)}" if factors else f"leave {kind} out for the list price"
+        others = _with_factor(price.model, kind, name)
+        known += f"; or set provider: {', '.join(others)}" if others else ""
+        raise MissingFactError(f"{kind}: no price of {price.model} at {price.provider} is known for {name!r}; {known}")
     return factors[name]
+
+
+def _with_factor(model: str, kind: str, name: str) -> list[str]:
+    """Return the providers with a factor of a region or a speed for a model."""
+    return sorted(provider for (provider, each), named in _factors().items() if each == model and (kind, name) in named)
 
 
 @lru_cache(maxsize=1)

@@ -21,7 +21,7 @@ from costmodel.planning.serving_sizes import ServingSize, ServingSizes
 from costmodel.serving.load.served import serve
 from costmodel.serving.load.steady import ALLOWED_LOAD
 from costmodel.serving.step.formats import has_experts, weight_bytes
-from costmodel.serving.step.replica import Replica
+from costmodel.serving.step.replica import Replica, divides_heads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +42,8 @@ PRECISIONS = ("bf16", "fp8", "nvfp4", "int4")
 """Precisions of weights that are compared by default."""
 STORED = "stored"
 """Precision in tables of weights that engines keep as the checkpoint has them."""
-_LARGEST_TENSOR = 8
+_DEGREES = (1, 2, 4, 8)
+"""Degrees of tensor parallelism that are compared, those that divide the attention heads."""
 _STAGES = (1, 2, 4)
 """Pipeline stages of the largest tensor parallelism."""
 Objective = Literal["cost", "gpus"]
@@ -184,14 +185,16 @@ def _distinct(architecture: Architecture, precisions: Sequence[str]) -> list[str
 
 def _layouts(model: Model, node_size: int) -> Iterator[Replica]:
     """Yield the layouts of a replica, the smallest first."""
-    largest = min(node_size, _LARGEST_TENSOR)
-    tensor = 1
-    while tensor <= largest:
-        for stages in _STAGES if 2 * tensor > largest else _STAGES[:1]:
-            yield Replica(tensor, stages)
-            if tensor > 1 and has_experts(model.architecture):
+    architecture, moe = model.architecture, has_experts(model.architecture)
+    degrees = [degree for degree in _DEGREES if degree <= node_size]
+    dividing = [degree for degree in degrees if divides_heads(architecture, Replica(degree))]
+    for tensor in degrees:
+        if tensor in dividing:
+            for stages in _STAGES if tensor == dividing[-1] else _STAGES[:1]:
+                yield Replica(tensor, stages)
+        if tensor > 1 and moe:
+            for stages in _STAGES if tensor == degrees[-1] else _STAGES[:1]:
                 yield Replica(tensor, stages, tensor, data_parallel_attention=True)
-        tensor *= 2
 
 
 def _best(serving: Serving, precision: str | None, probability: float) -> _Best | str:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from costmodel.estimation.serving.scenario import Serving
     from costmodel.serving.step.replica import Replica
 
-_REASON = 96
-"""Longest reason of a rejected option in a table [character]."""
 _LEGEND = (
     "tok/s: of each user; USD/Mtok: of input and output; TP: tensor parallelism, PP: pipeline stages, "
     "DP: data-parallel attention"
@@ -137,14 +135,10 @@ class ServingSizes(rendering.Shown):
         lines += dict.fromkeys(size.note for size in self.options if size.note)
         by_reason: dict[str, list[str]] = {}
         for name, precision, reason in self.rejected:
-            by_reason.setdefault(_brief(reason), []).append(f"{name} {precision}")
+            by_reason.setdefault(reason.partition(";")[0], []).append(f"{name} {precision}")
         lines += [f"not {', '.join(names)}: {reason}" for reason, names in by_reason.items()]
         return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in lines)
 
 
 def _dollars(value: float) -> str:
     return f"{value:,.2f}" if value < 1000 else f"{value:,.0f}"
-
-
-def _brief(reason: str) -> str:
-    return textwrap.shorten(reason.partition(";")[0], _REASON, placeholder=" ...")

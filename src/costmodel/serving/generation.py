@@ -9,6 +9,7 @@ from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError
 from costmodel.serving.calibration.constants import ServingConstants, Stack, default_constants
 from costmodel.serving.engine.recipes import recipe_of
+from costmodel.serving.load.served import FEWEST_SEQUENCES, MOST_SEQUENCES
 from costmodel.serving.step.formats import Format, format_of, has_experts
 from costmodel.serving.step.memory import MEMORY_SHARE, largest_batch, replica_cache_bytes, replica_weight_bytes
 from costmodel.serving.step.replica import Replica, hardware_of
@@ -20,12 +21,6 @@ if TYPE_CHECKING:
 
     from costmodel.architecture.specification import Architecture
     from costmodel.hardware.cluster import Cluster
-
-MOST_SEQUENCES = 1024
-"""Default maximum of concurrent sequences per replica. Measured throughput hardly grows beyond it."""
-FEWEST_SEQUENCES = 64
-"""Concurrent sequences that the default number of accelerators per replica must hold. With fewer sequences, reading the
-weights takes most of the step time."""
 
 
 class Generation(NamedTuple):
@@ -200,7 +195,7 @@ class _Plan(NamedTuple):
         usable = size * (self.cluster.accelerator.usable_memory or 0.0)
         return (
             f"cluster: the model does not fit in a replica of {size} {self.cluster.accelerator.name}: "
-            f"{self.share:.0%} of {usable / 1e9:.0f} GB is usable; the weights of {self.architecture.name} take "
+            f"{self.share:.0%} of {usable / 1e9:.0f} GB is usable, the weights of {self.architecture.name} take "
             f"{weights / 1e9:.0f} GB, and each sequence takes {cache / 1e9:.3g} GB; use more accelerators or fewer "
             "bits per weight"
         )

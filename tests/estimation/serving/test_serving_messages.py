@@ -19,6 +19,9 @@ def _serving(**changes: object) -> cm.Serving:
     return cm.Serving.from_data({name: value for name, value in (values | changes).items() if value is not None})
 
 
+_LOAD = {"input_tokens": 1000, "output_tokens": 500, "concurrency": 8}
+
+
 def _text(**changes: object) -> str:
     return " ".join(str(cm.estimate(_serving(**changes))).split())
 
@@ -131,4 +134,32 @@ def test_the_note_on_the_engine_names_what_was_measured() -> None:
     assert "no RTX-5090 was measured, only other cards of its generation" in consumer
     assert "no accelerator of the generation of RTX-4090 was measured" in engine("RTX-4090")
     assert "engine: not known, so that intervals are wide" in engine("H100-SXM", engine="unknown")
-    assert "engine: sglang of 2025 or later with tuned settings" in engine("A100-80GB-SXM", engine="sglang", recipe="tuned")
+    assert "engine: sglang of 2025 or later with tuned settings" in engine(
+        "A100-80GB-SXM", engine="sglang", recipe="tuned"
+    )
+
+
+def test_the_default_layout_divides_the_attention_heads() -> None:
+    """Falcon-7B has 71 heads: no power of two divides them, so that memory for more comes from pipeline stages."""
+    card = cm.Accelerator("Small", bf16=100, memory=12, memory_bandwidth=900, link_bandwidth=32)
+    falcon = {"architecture": "falcon-7b", "cluster": {"accelerator": card.to_data(), "count": 8}}
+    assert "layout: 4 replicas of pipeline 2" in _text(**falcon)
+    assert "layout: 8 replicas of tensor 1" in _text(architecture="falcon-7b", cluster=cm.Cluster("H100-SXM", 8))
+    sizes = cm.size_serving("falcon-7b", accelerators=[card], precisions=["bf16"], **_LOAD)
+    assert {size.layout.tensor for size in sizes.options} == {1} and sizes.best.layout.pipeline > 1
+
+
+def test_a_tensor_degree_that_does_not_divide_the_heads_names_the_nearest() -> None:
+    node = {"accelerator": "H100-SXM", "count": 8}
+    with pytest.raises(InputError, match=r"must divide the 28 attention heads .*; got 8; nearest that does: 4 or 7"):
+        _serving(architecture="qwen2.5-7b", cluster=node, tensor=8)
+    with pytest.raises(InputError, match=r"71 attention heads of falcon-7b.*; got 2; nearest that does: 1"):
+        _serving(architecture="falcon-7b", cluster=node, tensor=2)
+
+
+def test_reasons_stand_under_the_table() -> None:
+    card = cm.Accelerator("New", bf16=900, memory=96, memory_bandwidth=4000, link_bandwidth=400)
+    lines = str(cm.estimate(_serving(cluster=cm.Cluster(card, 1)))).splitlines()
+    (cost,) = [line for line in lines if line.startswith("cost per hour")]
+    assert cost.split() == ["cost", "per", "hour", "not", "known", "see", "[2]"]
+    assert any(line.startswith("[2] no rental price of New") for line in lines)

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self, TypeAlias
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from costmodel.comparison.serving.workload import HOURS_PER_MONTH, ServingWorkload, Share
 from costmodel.estimation.serving.scenario import Serving
@@ -12,14 +14,13 @@ from costmodel.foundation.fields import Count, Date, Measure, PricePerGPUHour
 from costmodel.foundation.ranges import Range
 from costmodel.foundation.specs import Spec
 from costmodel.market.api_prices import LONG_PROMPT, APIPrice, api_price
+from costmodel.serving.load.steady import ALLOWED_LOAD
 
 if TYPE_CHECKING:
     from costmodel.foundation.fields import CountLike, DateLike, NumberLike, RangeLike
 
 HOURS_PER_YEAR = 12 * HOURS_PER_MONTH
 """Mean length of a year [hour]."""
-ALLOWED_LOAD = 0.8
-"""Load of the reserved replicas at the peak over their capacity [1]; above it, waiting times grow fast."""
 
 PricePerMillion: TypeAlias = Annotated[float, Measure("USD", 0.0, 1e6, uncertain=False)]
 Amount: TypeAlias = Annotated[float, Measure("USD", 0.0, 1e12, uncertain=False)]
@@ -31,6 +32,7 @@ Years: TypeAlias = Annotated[float, Measure("year", 0.0, 100.0, open_low=True, u
 
 
 _LOADS = ("concurrency", "requests_per_second", "users")
+_LENGTHS = ("input_tokens", "output_tokens")
 
 
 def _with_requests(scenario: object) -> object:
@@ -38,7 +40,20 @@ def _with_requests(scenario: object) -> object:
     if not isinstance(scenario, Mapping):
         return scenario
     load = {} if any(name in scenario for name in _LOADS) else {"concurrency": 1}
-    return {"input_tokens": 1, "output_tokens": 1, **load, **scenario}
+    return {**dict.fromkeys(_LENGTHS, 1), **load, **scenario}
+
+
+class _OfWorkload:
+    """Makes the requests of a scenario optional in JSON schemas, as those of the workload replace them."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        described = handler(schema)
+        for choice in described["anyOf"]:
+            if "$ref" in choice:
+                scenario = handler.resolve_ref_schema(choice)
+                scenario["required"] = [name for name in scenario["required"] if name not in _LENGTHS]
+        return described
 
 
 class Bill(NamedTuple):
@@ -212,7 +227,7 @@ class SelfHosted(Spec):
     --------
     >>> option = SelfHosted(name="8B on H100", gpus_per_replica=1, requests_per_second=6.938, usd_per_gpu_hour=2.5)
     >>> option.allowed_load
-    0.8
+    0.85
     """
 
     if TYPE_CHECKING:  # fields accept more types than they hold
@@ -236,7 +251,7 @@ class SelfHosted(Spec):
 
     kind: Literal["self_hosted"] = Field(default="self_hosted", description="Kind of the option.")
     name: str = Field(default="", description="Name in tables; default: that of the serving scenario.")
-    serving: Annotated[Serving | None, BeforeValidator(_with_requests)] = Field(
+    serving: Annotated[Serving | None, BeforeValidator(_with_requests), _OfWorkload] = Field(
         default=None,
         description="Scenario from which a replica and its throughput follow, with the price of its accelerators. Its "
         "requests and their load are those of the workload, at the peak; its latency targets hold.",

@@ -164,7 +164,7 @@ def _modeled(option: SelfHosted, workload: ServingWorkload, seed: int) -> Replic
     prices = drawn(f"serving.{option.title}.price", price, seed)
     parts = [
         f"{deployment.served.output_tokens * most:,.0f} output tokens/s per replica of {gpus} at its peak, "
-        f"{result.recipe.name}",
+        f"engine {result.recipe.title}",
         f"{best:.3g} USD per GPU-hour{f': {source}' if source else ''}",
         option.note,
     ]

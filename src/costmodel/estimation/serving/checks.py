@@ -11,6 +11,7 @@ from costmodel.serving.engine.recipes import UNKNOWN, engines, recipe_of
 from costmodel.serving.load.requests import requests_of
 from costmodel.serving.load.served import Model, default_layout, layout_of
 from costmodel.serving.step.formats import CACHE_BYTES, FORMATS, has_experts, own_format
+from costmodel.serving.step.replica import Replica, divides_heads, head_counts
 from costmodel.serving.step.speculation import Speculation
 from costmodel.serving.step.work import cache_elements
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
     from costmodel.estimation.serving.scenario import Serving
     from costmodel.serving.engine.recipes import Recipe as EngineRecipe
-    from costmodel.serving.step.replica import Replica
 
 Recipe = Literal["default", "tuned", "unknown"]
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
@@ -176,14 +176,16 @@ def _of_layout(serving: Serving) -> list[str]:
 
 def _of_heads(serving: Serving) -> list[str]:
     """Return the problem of a given `tensor` among which engines cannot divide the attention heads equally."""
-    blocks = [block for layer in serving.architecture.layers for block in layer.blocks()]
-    counts = sorted({heads for block in blocks if isinstance(heads := getattr(block, "heads", None), int)})
-    if serving.tensor is None or not any(heads % serving.tensor for heads in counts):
+    architecture, tensor = serving.architecture, serving.tensor
+    if tensor is None or divides_heads(architecture, Replica(tensor)):
         return []
-    listed = " and ".join(str(heads) for heads in counts)
+    degrees = range(1, serving.cluster.count + 1)
+    working = [degree for degree in degrees if divides_heads(architecture, Replica(degree))]
+    near = sorted(sorted(working, key=lambda degree: abs(degree - tensor))[:2])
+    listed = " and ".join(str(heads) for heads in head_counts(architecture))
     return [
-        f"tensor: must divide the {listed} attention heads of {serving.architecture.name}, as the engine "
-        f"{serving.engine} requires; got {serving.tensor}"
+        f"tensor: must divide the {listed} attention heads of {architecture.name}, as the engine {serving.engine} "
+        f"requires; got {tensor}; nearest that does: {' or '.join(map(str, near))}"
     ]
 
 

@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_REASON_WIDTH = 28
-"""Width of a line of the reason for a missing figure [character]."""
-
 
 class TokensPerSecond(NamedTuple):
     """Throughput [token/s]."""
@@ -320,17 +317,12 @@ class ServingEstimate(rendering.Shown):
 
     def _cells(self) -> list[dict[str, str]]:
         rows: list[dict[str, str]] = []
-        given: set[str] = set()
+        reasons = self._reasons()
         for name in self._point:
             output = FIGURES[name]
             if note := self._note(name):
-                if note in given:
-                    rows.append({"": output.title, "value": "not known", "80 % interval": "as above"})
-                    continue
-                given.add(note)
-                first, *rest = textwrap.wrap(note, _REASON_WIDTH)
-                rows.append({"": output.title, "value": "not known", "80 % interval": first})
-                rows += [{"": "", "value": "", "80 % interval": line} for line in rest]
+                reason = f"see [{reasons.index(note) + 1}]"
+                rows.append({"": output.title, "value": "not known", "80 % interval": reason})
                 continue
             low, high = self.bounds(name)
             value = _shown(name, self.value(name))
@@ -338,9 +330,14 @@ class ServingEstimate(rendering.Shown):
             rows.append({"": output.title, "value": value, "80 % interval": between})
         return rows
 
+    def _reasons(self) -> list[str]:
+        """Return why figures are not known, each reason once."""
+        return list(dict.fromkeys(note for name in self._point if (note := self._note(name))))
+
     def _footer(self) -> str:
         stamp = "costmodel {version}, data {data_hash}, seed {seed}".format(**self._stamp())
-        return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in [*self.notes(), stamp])
+        reasons = [f"[{number}] {reason}" for number, reason in enumerate(self._reasons(), 1)]
+        return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in [*reasons, *self.notes(), stamp])
 
 
 def _range(low: str, high: str, value: str) -> str:

@@ -15,7 +15,7 @@ from costmodel.serving.step.formats import has_experts
 from costmodel.serving.step.latency import time_to_first_token
 from costmodel.serving.step.memory import MEMORY_SHARE, largest_batch, replica_cache_bytes, replica_weight_bytes
 from costmodel.serving.step.power import power_share
-from costmodel.serving.step.replica import Hardware, Replica, hardware_of
+from costmodel.serving.step.replica import Hardware, Replica, divides_heads, hardware_of
 from costmodel.serving.step.speculation import Speculation, speculative_time_per_token
 from costmodel.serving.step.timing import prompt_time, time_per_token
 from costmodel.serving.step.work import cache_bytes
@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from costmodel.serving.step.work import Work
 
 MOST_SEQUENCES = 1024
-"""Most concurrent sequences of a rank of attention: default of `max_num_seqs` in vLLM on large accelerators [1]."""
+"""Most concurrent sequences of a rank of attention: default of `max_num_seqs` in vLLM on large accelerators [1].
+Measured throughput hardly grows beyond it."""
 FEWEST_SEQUENCES = 64
-"""Concurrent sequences that the default layout must hold [1]; beyond a node, one."""
+"""Concurrent sequences that the default layout must hold [1]; beyond a node, one. With fewer, reading the weights takes
+most of a step."""
 
 
 class Model(NamedTuple):
@@ -178,20 +180,31 @@ def default_layout(model: Model, cluster: Cluster) -> Replica:
     """Return the smallest layout that holds the weights and 64 sequences; beyond one node, one sequence.
 
     Models whose cache would be copied to each rank, as that of latent attention, have data-parallel attention if they
-    have experts.
+    have experts. Tensor parallelism divides the attention heads; a model that is too large for such a degree has
+    pipeline stages.
 
     Parameters
     ----------
     model : Model
     cluster : Cluster
     """
-    size = 1
-    while 2 * size <= cluster.count:
-        needed = FEWEST_SEQUENCES if 2 * size <= cluster.node_size else 1
-        if most_sequences(model, cluster, layout_of(model.architecture, size)) >= needed:
-            break
+    architecture, size = model.architecture, 1
+    largest_layout = layout_of(architecture, 1)
+    while size <= cluster.count:
+        layout = layout_of(architecture, size)
+        if divides_heads(architecture, layout):
+            largest_layout = layout
+            needed = FEWEST_SEQUENCES if 2 * size <= cluster.node_size else 1
+            if most_sequences(model, cluster, layout) >= needed:
+                return layout
         size *= 2
-    return layout_of(model.architecture, size)
+    stages = 1
+    while stages * largest_layout.tensor <= cluster.count and stages <= architecture.depth:
+        layout = layout_of(architecture, largest_layout.tensor, stages)
+        if most_sequences(model, cluster, layout):
+            return layout
+        stages *= 2
+    return largest_layout
 
 
 def layout_of(
@@ -308,7 +321,7 @@ def does_not_fit(model: Model, cluster: Cluster, layout: Replica) -> str:
     stored = f"{bits:.3g} bits per weight" + ("" if experts is None else f" and {experts:.3g} of experts")
     return (
         f"cluster: the model does not fit in a replica of {layout.accelerators} {cluster.accelerator.name}: "
-        f"{model.memory_share:.0%} of {usable / 1e9:.0f} GB is usable; the weights of {model.architecture.name} take "
+        f"{model.memory_share:.0%} of {usable / 1e9:.0f} GB is usable, the weights of {model.architecture.name} take "
         f"{weights / 1e9:.0f} GB at {stored}{copies}, and each sequence takes "
         f"{cache / 1e9:.3g} GB; use more accelerators or fewer bits per weight (precision)"
     )

@@ -65,6 +65,28 @@ class Replica(NamedTuple):
         return problems
 
 
+def head_counts(architecture: Architecture) -> list[int]:
+    """Return the numbers of heads of the blocks of a model, each once.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    """
+    blocks = [block for layer in architecture.layers for block in layer.blocks()]
+    return sorted({heads for block in blocks if isinstance(heads := getattr(block, "heads", None), int)})
+
+
+def divides_heads(architecture: Architecture, layout: Replica) -> bool:
+    """Return whether engines can run a layout: tensor parallelism must divide the heads.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    layout : Replica
+    """
+    return layout.data_parallel_attention or not any(heads % layout.tensor for heads in head_counts(architecture))
+
+
 class Hardware(NamedTuple):
     """Rates of one accelerator of a replica; numbers, or arrays over rows."""
 
