@@ -65,6 +65,22 @@ def test_files_by_their_endings(costmodel, project, tmp_path):
     assert files[3].read_text(encoding="utf-8") == cm.Project.load(project).budget().to_markdown()
 
 
+def test_the_forecast_of_a_project(costmodel, refused, project, tmp_path):
+    project.write_text(PROJECT + "\n[actuals.labels]\nspent = 6000\ndone = 0.5\n", encoding="utf-8")
+    text = costmodel("forecast", project, "--on", "2026-12-01", "--within", "12k").out
+    assert text.startswith("tickets on 2026-12-01: 11,477.23 USD at completion")  # 6000 + 5000 x 1.2 ** 0.5
+    assert text.strip().endswith("probability of ending within 12,000 USD: 100.0 %")
+    data = json.loads(costmodel("forecast", project, "--json", "--within", "9k").out)
+    assert (data["spent"], data["variance"], data["within"][-1]["probability"]) == (6000.0, 1477.23, 0.0)
+    assert refused("forecast", project, "--log", "x.csv", "--done", "3") == [
+        "--log: belongs to a run; the file is a project",
+        "--done: belongs to a run; the file is a project",
+    ]
+    scenario = tmp_path / "run.toml"
+    scenario.write_text('architecture = "llama-3.1-8b"', encoding="utf-8")
+    assert "--on: belongs to a project; the file is a run" in refused("forecast", scenario, "--on", "2026-12-01")
+
+
 def test_the_shipped_projects(costmodel, root):
     for file in sorted((root / "examples").glob("*-model.toml")):
         assert costmodel("budget", file).out.startswith(f"{cm.Project.load(file).name}: ")

@@ -19,7 +19,7 @@ FLOORS = {
     "serving": 2, "estimation": 3, "planning": 4, "forecasting": 4, "projection": 4, "comparison": 4,
     "budget": 4, "choosing": 5, "claims": 5, "validation": 5, "refit": 5, "report": 5, "cli": 6, "__main__": 7,
 }  # fmt: skip
-BESIDE = {("market", "hardware")}
+BESIDE = {("market", "hardware"), ("forecasting", "budget")}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

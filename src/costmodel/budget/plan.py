@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self, TypeAlias
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from costmodel.budget.actuals import ActualField
 from costmodel.budget.items import (
     Experiments,
     Item,
@@ -36,7 +37,6 @@ CONTINGENCY = constant("contingency")
 uses it lists it among its assumptions."""
 
 Contingency: TypeAlias = Annotated[float | Range, Measure("1", 0.0, 10.0)]
-Money: TypeAlias = Annotated[float, Measure("USD", 0.0, 1e15, uncertain=False)]
 Part: TypeAlias = Run | Experiments | Item | Storage | ServedModel | Person
 
 
@@ -71,8 +71,9 @@ class ProjectPlan(Spec):
         description="Reserve, as a share of the base of all other lines, 0 to 10 [1]; a range counts as the mean of "
         "its ends.",
     )
-    actuals: dict[str, Money] = Field(
-        default_factory=dict, description="Amounts paid so far, by the name of the line [USD]."
+    actuals: dict[str, ActualField] = Field(
+        default_factory=dict,
+        description="What was spent and ordered so far, by line: an `Actual`, or the amount paid [USD].",
     )
     owner: str = Field(default="", description="Person responsible for lines without an owner of their own.")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(

@@ -10,6 +10,7 @@ from costmodel.budget.plan import ProjectPlan
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from costmodel.budget.actuals import Actual
     from costmodel.budget.items import Experiments, Item, Person, Run, ServedModel, Storage
     from costmodel.foundation.fields import DateLike, NumberLike, RangeLike
 
@@ -46,7 +47,7 @@ class Project(ProjectPlan):
             serving: Sequence[ServedModel | Item | Mapping[str, object]] = ...,
             other: Sequence[Item | Mapping[str, object]] = ...,
             contingency: RangeLike = ...,
-            actuals: Mapping[str, NumberLike] = ...,
+            actuals: Mapping[str, Actual | Mapping[str, object] | NumberLike] = ...,
             owner: str = ...,
             seed: int = ...,
         ) -> None: ...

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel._version import __version__
 from costmodel.budget.assumptions import assumptions
-from costmodel.budget.entries import WEEKS_PER_YEAR, Entry, Factor, RunCost, entries, run_costs
+from costmodel.budget.calendar_tasks import tasks
+from costmodel.budget.entries import Entry, Factor, RunCost, entries, run_costs
 from costmodel.budget.facts import fact
-from costmodel.budget.items import Experiments, Item, Person, Run, ServedModel
 from costmodel.budget.lines import CONTINGENCY_LINE, Assumption, Driver, Line, Subtotal, Task, Within
 from costmodel.budget.plan import ProjectPlan
 from costmodel.budget.schedule import schedule
 from costmodel.estimation.cautions import unverified
 from costmodel.estimation.results import DRAWS
 from costmodel.foundation import rendering
-from costmodel.foundation.errors import InputError
+from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.fields import Measure
 from costmodel.foundation.ranges import Interval, Range, middle
 from costmodel.foundation.tables import Figure, Provenance, fingerprint
@@ -217,6 +217,18 @@ class BudgetResult(rendering.Shown):
         """Return draws of the cost of the lines without the contingency [USD]; shape (20000,)."""
         return self._spent_draws.copy()
 
+    def line_draws(self, name: str) -> Array:
+        """Return draws of the cost of a line without the contingency [USD]; shape (20000,).
+
+        Parameters
+        ----------
+        name : str
+            Name of the line.
+        """
+        if name not in self._draws:
+            raise InputError(unknown("line", name, self._draws))
+        return self._draws[name].copy()
+
     def drivers(self) -> list[Driver]:
         """Return the uncertain inputs of the base, the largest first; each moves alone, the others stay at medians."""
         keys = {key: name for entry in self._entries for key, name in entry.keys.items()}
@@ -236,15 +248,7 @@ class BudgetResult(rendering.Shown):
     @cached_property
     def schedule(self) -> tuple[Task, ...]:
         """Runs, experiments, people, and items with a duration or a predecessor; each starts as early as possible."""
-        parts = [part for _, _, part in self.project.parts()]
-        awaited = {name for part in parts for name in getattr(part, "after", ())}
-        return schedule(
-            self._task(part)
-            for part in parts
-            if isinstance(part, (Run, Experiments, Person))
-            or part.name in awaited
-            or (isinstance(part, (Item, ServedModel)) and (part.days is not None or part.after))
-        )
+        return schedule(tasks(self.project, self._runs, self._entries))
 
     @property
     def duration(self) -> float:
@@ -374,23 +378,8 @@ class BudgetResult(rendering.Shown):
         return math.fsum(entry.cost(key, probability) for entry in self._entries)
 
     def _paid(self, line: str) -> float | None:
-        return self.project.actuals.get(line)
-
-    def _task(self, part: Any) -> Task:
-        shared = {"after": part.after, "owner": part.owner or self.project.owner} if hasattr(part, "after") else {}
-        if isinstance(part, Run):
-            run = self._runs[part.name]
-            return Task(part.name, 0.0, run.days * part.repeats, **shared, gpus=run.gpus, accelerator=run.accelerator)
-        if isinstance(part, Experiments):
-            entry = next(entry for entry in self._entries if entry.name == part.name)
-            times = math.prod(factor.at() for factor in entry.factors)
-            days = part.days if part.days is not None else times * math.fsum(run.days for run in entry.runs)
-            kinds = ", ".join(sorted({run.accelerator for run in entry.runs}))
-            return Task(part.name, 0.0, days, **shared, gpus=max(run.gpus for run in entry.runs), accelerator=kinds)
-        if isinstance(part, Person):
-            weeks = part.weeks if part.weeks is not None else middle(part.months or 0.0) * WEEKS_PER_YEAR / 12
-            return Task(part.role, 0.0, middle(weeks) * 7, **shared)
-        return Task(part.name, 0.0, getattr(part, "days", None) or 0.0, **shared)
+        actual = self.project.actuals.get(line)
+        return None if actual is None else actual.spent
 
     def _title(self) -> str:
         total = float(self.total.magnitude)

@@ -1,18 +1,19 @@
-"""The command `costmodel forecast`: what is left of a run under way."""
+"""The command `costmodel forecast`: what is left of a run, or of a budget, under way."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
 from costmodel.cli.printing import Json, print_json, print_result
+from costmodel.foundation.errors import InputError
 
 
 def forecast(
-    file: Annotated[Path, typer.Argument(help="Scenario file of the run (.toml, .json).")],
+    file: Annotated[Path, typer.Argument(help="Scenario file of the run, or project file (.toml, .json).")],
     log: Annotated[
         Path | None, typer.Option(help="Log: trainer_state.json, or CSV or JSON lines with a step and a time.")
     ] = None,
@@ -24,17 +25,37 @@ def forecast(
     steps: Annotated[str | None, typer.Option(help="Steps of the whole run.")] = None,
     start: Annotated[str | None, typer.Option(help="Start of the run, such as 2026-09-01T12:00.")] = None,
     now: Annotated[str | None, typer.Option(help="Present time; default: last timestamp of the log.")] = None,
+    on: Annotated[str | None, typer.Option(help="Of a project: date of its actuals, such as 2026-12-31.")] = None,
+    within: Annotated[
+        str | None, typer.Option(help="Of a project: sum; print the probability of ending within it.")
+    ] = None,
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:
-    """Forecast what is left of a run under way.
+    """Forecast what is left of a run or of a project under way.
 
-    Prints steps, time, dollars and energy, done and left, with 80 % intervals, and the date of the end.
+    Of a run: steps, time, dollars and energy, done and left, with 80 % intervals, and the date of the end. Of a project
+    with actuals: spent, committed, cost at completion and variance by line, and the probability of staying within.
     """
     from costmodel.estimation.scenario import Scenario
     from costmodel.forecasting.forecast import forecast as run_forecast
 
     values, problems = parsed_changes(changes)
+    measured = {
+        "step_time": step_time,
+        "tokens_per_second": tokens_per_second,
+        "steps": steps,
+        "start": start,
+        "now": now,
+    }
+    if _is_project(file):
+        unused = {"log": log, **measured, "done": None if done == "0" else done}
+        problems += [_belongs(name, "a run", "project") for name, value in unused.items() if value is not None]
+        _project(file, values, problems, on, within, as_json)
+        return
+    problems += [
+        _belongs(name, "a project", "run") for name, value in {"on": on, "within": within}.items() if value is not None
+    ]
     run = built(problems, lambda: Scenario.load(file, values))
     result = run_forecast(
         run,
@@ -50,3 +71,43 @@ def forecast(
         print_json(result.to_dict())
     else:
         print_result(result)
+
+
+def _belongs(name: str, owner: str, kind: str) -> str:
+    return f"--{name.replace('_', '-')}: belongs to {owner}; the file is a {kind}"
+
+
+def _is_project(file: Path) -> bool:
+    """Return whether a file holds a project: some of its fields, and none of a scenario alone."""
+    from costmodel.budget.plan import ProjectPlan
+    from costmodel.estimation import files
+    from costmodel.estimation.scenario import Scenario
+
+    try:
+        fields = set(files.read(file, {}))
+    except InputError:  # reported when the scenario is read
+        return False
+    only = set(ProjectPlan.model_fields) - set(Scenario.model_fields)
+    return bool(fields & only) and not fields & {"architecture", "recipe", "extends"}
+
+
+def _project(
+    file: Path, values: dict[str, Any], problems: list[str], on: str | None, within: str | None, as_json: bool
+) -> None:
+    from costmodel.budget.project import Project
+    from costmodel.budget.result import usd
+    from costmodel.forecasting.forecast import forecast as run_forecast
+
+    limit: float | None = None
+    if within is not None:
+        try:
+            limit = usd("--within", within)
+        except InputError as error:
+            problems += error.problems
+    result = run_forecast(built(problems, lambda: Project.load(file, values)), on=on)
+    if as_json:
+        print_json({**result.to_dict(), "within": [each._asdict() for each in result.within(limit)]})
+        return
+    print_result(result)
+    if limit is not None:
+        print(f"probability of ending within {limit:,.0f} USD: {100 * result.probability_within(limit):.1f} %")

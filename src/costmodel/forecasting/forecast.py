@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
+from costmodel.budget.plan import ProjectPlan
+from costmodel.budget.result import BudgetResult
 from costmodel.estimation.chain import Missing
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.results import DRAWS
 from costmodel.estimation.scenario import Scenario
+from costmodel.forecasting.budget import BudgetForecast, forecast_budget
 from costmodel.forecasting.pace import Pace, Prior, draws_left, overheads_of, pace_of
 from costmodel.forecasting.result import Amount, Forecast
 from costmodel.forecasting.run_log import RunLog, read_log
@@ -40,8 +43,27 @@ _SAME_STEPS = 0.01
 _TENTH = normal_quantile(0.9)
 
 
+@overload
+def forecast(
+    run: ProjectPlan | BudgetResult,
+    *,
+    actuals: Mapping[str, Any] | None = ...,
+    on: dt.date | str | None = ...,
+) -> BudgetForecast: ...
+@overload
 def forecast(
     run: Scenario,
+    measured: str | Path | Table | Iterable[Mapping[str, Any]] | None = ...,
+    *,
+    step_time: RangeLike | None = ...,
+    tokens_per_second: RangeLike | None = ...,
+    done: CountLike = ...,
+    steps: CountLike | None = ...,
+    start: dt.datetime | dt.date | str | None = ...,
+    now: dt.datetime | dt.date | str | None = ...,
+) -> Forecast: ...
+def forecast(
+    run: Scenario | ProjectPlan | BudgetResult,
     measured: str | Path | Table | Iterable[Mapping[str, Any]] | None = None,
     *,
     step_time: RangeLike | None = None,
@@ -50,8 +72,13 @@ def forecast(
     steps: CountLike | None = None,
     start: dt.datetime | dt.date | str | None = None,
     now: dt.datetime | dt.date | str | None = None,
-) -> Forecast:
-    """Forecast what is left of a run under way: steps, time, dollars and energy, with intervals, and the end.
+    actuals: Mapping[str, Any] | None = None,
+    on: dt.date | str | None = None,
+) -> Forecast | BudgetForecast:
+    """Forecast what is left of a run or a budget under way, with intervals.
+
+    Of a run: steps, time, dollars and energy, and the end. Of a budget: what is spent and committed, the cost at
+    completion, the variance by line, and the probability of staying within the budget.
 
     The rate of the log, with its autocorrelated noise, is combined with the prediction of the estimate. Stops and
     restarts in the log lower the goodput; the goodput of the estimate is the prior for those that are still to come.
@@ -59,8 +86,8 @@ def forecast(
 
     Parameters
     ----------
-    run : Scenario
-        The run with one recipe: its tokens, batch size, cluster and prices.
+    run : Scenario, Project or Budget
+        The run with one recipe: its tokens, batch size, cluster and prices. Or a project or its budget.
     measured : str, Path, Table, or iterable of mappings, optional
         Log of the run so far: a `trainer_state.json`, a CSV or JSON-lines file, or its rows, with a step and a time
         (a timestamp, the time since the start, or the time of a step).
@@ -75,10 +102,14 @@ def forecast(
     start, now : datetime, date or str, optional
         Start of the run and present time (ISO 8601; UTC without a zone), for the date of the end. Default of `now`: the
         last timestamp of the log.
+    actuals : Mapping, optional
+        Of a budget: the amount paid, an `Actual`, or the forecast of a run, by line; added to those of the project.
+    on : date or str, optional
+        Of a budget: date of the actuals.
 
     Returns
     -------
-    Forecast
+    Forecast or BudgetForecast
 
     Raises
     ------
@@ -103,11 +134,20 @@ def forecast(
     >>> left.steps_left, left.left("wall_time").units
     (13842, <Unit('day')>)
     """
+    measurements = {"measured": measured, "step_time": step_time, "tokens_per_second": tokens_per_second}
+    of_run = {**measurements, "done": done or None, "steps": steps, "start": start, "now": now}
+    if isinstance(run, (ProjectPlan, BudgetResult)):
+        _refuse("a run, not to a budget", of_run)
+        return forecast_budget(run, actuals, on)
     if not isinstance(run, Scenario):
-        raise InputError(f"`run` must be a Scenario (Scenario.load reads a file); got {type(run).__name__}")
+        raise InputError(
+            f"`run` must be a Scenario or a Project (Scenario.load and Project.load read files); "
+            f"got {type(run).__name__}"
+        )
+    _refuse("a budget, not to a run", {"actuals": actuals, "on": on})
     if len(run.recipes) > 1:
         raise InputError(f"run: a forecast is for one recipe; got {len(run.recipes)}; give the stage under way")
-    given = [name for name, value in _given(measured, step_time, tokens_per_second).items() if value is not None]
+    given = [name for name, value in measurements.items() if value is not None]
     if len(given) != 1:
         shown = f"got {' and '.join(given)}" if given else "got none"
         raise InputError(f"give one of measured (a log), step_time and tokens_per_second; {shown}")
@@ -170,8 +210,10 @@ def _exact(value: float) -> Array:
     return np.array([value])
 
 
-def _given(measured: Any, step_time: Any, tokens_per_second: Any) -> dict[str, Any]:
-    return {"measured": measured, "step_time": step_time, "tokens_per_second": tokens_per_second}
+def _refuse(owner: str, arguments: Mapping[str, Any]) -> None:
+    """Raise `InputError` if one of some arguments is given."""
+    if problems := [f"{name}: belongs to {owner}" for name, value in arguments.items() if value is not None]:
+        raise InputError(problems)
 
 
 class _Plan(NamedTuple):

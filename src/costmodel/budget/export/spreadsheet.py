@@ -227,11 +227,12 @@ def _budget_sheet(sheet: _Sheet, budget: BudgetResult) -> list[int]:
             base = Formula(f"=ROUND(C{row}*E{row},2)", line.base)
             price = _precise(line.unit_price)
             places[index] = sheet.add(_cells(line, _precise(line.quantity), price, base), level=1)
-    base, expected = (
+    all_base, all_expected = (
         Formula(f"=SUM({','.join(f'{letter}{each}' for each in sums)})", value) if sums else 0.0
         for letter, value in (("G", budget.base), ("I", budget.expected))
     )
-    whole = sheet.add(["Base", None, None, None, None, budget.p10, base, budget.p90, expected], bold=True)
+    cells = ["Base", None, None, None, None, budget.p10, all_base, budget.p90, all_expected]
+    whole = sheet.add(cells, bold=True)
     line, row = budget.lines[-1], sheet.row
     reserve = Formula(f"=ROUND(C{row}*E{row},2)", line.base)
     cells = _cells(line, Shown(Formula(f"=G{whole}", line.quantity), MONEY), Shown(line.unit_price, SHARE), reserve)

@@ -1,0 +1,350 @@
+"""Forecast of a budget under way: spent, committed, cost at completion with its interval, and variance."""
+
+from __future__ import annotations
+
+import datetime as dt
+import textwrap
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costmodel.budget.actuals import Actual
+from costmodel.budget.lines import Within
+from costmodel.budget.plan import ProjectPlan
+from costmodel.budget.result import BudgetResult, cents, usd
+from costmodel.estimation.results import DRAWS
+from costmodel.forecasting.result import Forecast
+from costmodel.foundation import rendering
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.ranges import Range, draws, middle, samples
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from costmodel.budget.lines import Line
+    from costmodel.foundation.fields import NumberLike
+    from costmodel.foundation.units import Quantity
+
+    Array = NDArray[np.float64]
+
+_QUANTILES = 199
+"""Quantiles that stand for the draws of the forecast of a run."""
+BASES = {
+    "left": "own estimate of the rest",
+    "done": "budget and rate so far, weighted by the share done",
+    "spent": "budgeted cost, at least what is spent and committed",
+    "none": "budgeted cost",
+    "reserve": "what was spent outside the lines",
+}
+"""How the rest of a line is forecast."""
+
+
+class LineForecast(NamedTuple):
+    """A line of a budget under way [USD]; `variance` is `completion` - `budget`, positive if overspent."""
+
+    name: str
+    budget: float
+    spent: float
+    committed: float
+    completion: float
+    """Cost at completion: spent, committed and what is still to be ordered."""
+    low: float
+    """10 % quantile of the cost at completion."""
+    high: float
+    """90 % quantile of the cost at completion."""
+    variance: float
+    basis: str
+    """How the rest is forecast; a key of `BASES`."""
+
+
+class BudgetForecast(rendering.Shown):
+    """Cost at completion of a budget under way; see `forecast`.
+
+    The lines and the total do not contain the contingency: it is the reserve that the overspending draws on.
+    """
+
+    def __init__(self, budget: BudgetResult, on: dt.date | None) -> None:
+        import numpy as np
+
+        self.budget, self.on = budget, on
+        actuals = budget.project.actuals
+        rest = [_rest(line, actuals.get(line.name), budget) for line in budget.lines]
+        kept = [index for index, line in enumerate(budget.lines[:-1])] + [len(rest) - 1] * (rest[-1].point > 0)
+        self.lines: tuple[LineForecast, ...] = tuple(_line(budget.lines[index], actuals, rest[index]) for index in kept)
+        """Lines with their cost at completion; the contingency is among them if something was spent from it."""
+        self._draws: Array = np.sum([rest[index].drawn for index in kept], axis=0)
+
+    @property
+    def spent(self) -> float:
+        """Amount paid so far [USD]."""
+        return cents(sum(line.spent for line in self.lines))
+
+    @property
+    def committed(self) -> float:
+        """Amount ordered and not yet paid [USD]."""
+        return cents(sum(line.committed for line in self.lines))
+
+    @property
+    def completion(self) -> Quantity:
+        """Cost at completion: the sum of the lines."""
+        from costmodel.foundation.units import quantity
+
+        return quantity(cents(sum(line.completion for line in self.lines)), "USD", "USD")
+
+    @property
+    def variance(self) -> float:
+        """Cost at completion - base of the budget [USD]; positive if overspent."""
+        return cents(float(self.completion.magnitude) - self.budget.base)
+
+    def quantile(self, p: float) -> float:
+        """Return the quantile of the cost at completion [USD].
+
+        Parameters
+        ----------
+        p : float
+            Probability that the cost is at most the result, 0 to 1.
+        """
+        import numpy as np
+
+        if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1:
+            raise InputError(f"p must be a probability between 0 and 1; got {p!r}")
+        return float(np.quantile(self._draws, p))
+
+    def draws(self) -> Array:
+        """Return draws of the cost at completion [USD]; shape (20000,)."""
+        return self._draws.copy()
+
+    def probability_within(self, amount: NumberLike) -> float:
+        """Return the probability that the cost at completion is at most an amount [1].
+
+        Parameters
+        ----------
+        amount : float or str
+            Amount [USD], such as 75_000 or "75k".
+        """
+        import numpy as np
+
+        return float(np.mean(self._draws <= usd("amount", amount) + 0.005))
+
+    def within(self, amount: NumberLike | None = None) -> tuple[Within, ...]:
+        """Return the probabilities of ending within the base, within base and contingency, and within an amount.
+
+        Parameters
+        ----------
+        amount : float or str, optional
+            A further amount [USD].
+        """
+        return tuple(
+            Within(each.name, each.amount, self.probability_within(each.amount)) for each in self.budget.within(amount)
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row per line: name, budget, spent, committed, completion, low, high, variance [USD], basis."""
+        return [line._asdict() for line in self.lines]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return `rows()` as a pandas DataFrame, indexed by name."""
+        return rendering.data_frame(self.rows(), "name")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data: lines, sums, quantiles, probabilities, notes, version, hash and seed."""
+        return {
+            **self.budget.stamp(),
+            "name": self.budget.name,
+            "on": None if self.on is None else self.on.isoformat(),
+            "lines": self.rows(),
+            "base": self.budget.base,
+            "contingency": self.budget.contingency,
+            "spent": self.spent,
+            "committed": self.committed,
+            "completion": float(self.completion.magnitude),
+            "variance": self.variance,
+            "quantiles": {str(p): self.quantile(p) for p in (0.1, 0.5, 0.9)},
+            "within": [each._asdict() for each in self.within()],
+            "notes": self.notes(),
+        }
+
+    def notes(self) -> list[str]:
+        """Return notes: how the rest of each line is forecast, and lines that should have ended by the date."""
+        notes = []
+        for basis, meaning in BASES.items():
+            names = [line.name for line in self.lines if line.basis == basis]
+            if names:
+                notes.append(f"rest of {', '.join(names)}: {meaning}")
+        actuals, start = self.budget.project.actuals, self.budget.start
+        if self.on is None or start is None:
+            return notes
+        for task in self.budget.schedule:
+            end = start + dt.timedelta(days=task.start + task.days)
+            actual = actuals.get(task.name)
+            if end <= self.on and task.days and (actual is None or (actual.done or 0.0) < 1):
+                notes.append(f"{task.name}: planned to end on {end}; give done = 1 if it has")
+        return notes
+
+    def _title(self) -> str:
+        on = f" on {self.on}" if self.on else ""
+        return f"{self.budget.name}{on}: {self.completion.magnitude:,.2f} USD at completion"
+
+    def _cells(self) -> list[dict[str, str]]:
+        rows = [
+            {
+                "line": line.name,
+                "budget": f"{line.budget:,.0f}",
+                "spent": f"{line.spent:,.0f}",
+                "committed": f"{line.committed:,.0f}",
+                "at completion": f"{line.completion:,.0f}",
+                "80 % interval": "exact" if line.low == line.high else f"{line.low:,.0f} to {line.high:,.0f}",
+                "variance": f"{line.variance:+,.0f}",
+            }
+            for line in self.lines
+        ]
+        total = {
+            "line": "total",
+            "budget": f"{self.budget.base:,.0f}",
+            "spent": f"{self.spent:,.0f}",
+            "committed": f"{self.committed:,.0f}",
+            "at completion": f"{self.completion.magnitude:,.0f}",
+            "80 % interval": f"{self.quantile(0.1):,.0f} to {self.quantile(0.9):,.0f}",
+            "variance": f"{self.variance:+,.0f}",
+        }
+        return [*rows, total]
+
+    def _footer(self) -> str:
+        stamp = self.budget.stamp()
+        lines = [
+            f"contingency {self.budget.contingency:,.0f} USD; P50 at completion {self.quantile(0.5):,.0f} USD",
+            *(
+                f"probability of ending within {each.name}, {each.amount:,.0f} USD: "
+                f"{rendering.number(100 * each.probability)} %"
+                for each in self.within()
+            ),
+            *self.notes(),
+            f"costmodel {stamp['version']}, data {stamp['data_hash']}, seed {stamp['seed']}",
+        ]
+        return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in lines)
+
+
+class _Rest(NamedTuple):
+    """Cost of a line at completion: its central value and draws [USD], and how the rest is forecast."""
+
+    point: float
+    drawn: Array
+    basis: str
+
+
+def forecast_budget(
+    project: ProjectPlan | BudgetResult,
+    actuals: Mapping[str, Any] | None = None,
+    on: dt.date | str | None = None,
+) -> BudgetForecast:
+    """Return the forecast of a budget; see `costmodel.forecast`.
+
+    Parameters
+    ----------
+    project : Project or Budget
+        The budget, with or without actuals.
+    actuals : Mapping, optional
+        Amount paid, `Actual`, or forecast of a run, by line; added to those of the project.
+    on : date or str, optional
+        Date of the actuals.
+    """
+    plan = project.project if isinstance(project, BudgetResult) else project
+    if actuals is not None:
+        if not hasattr(actuals, "items"):
+            raise InputError(f"actuals: must be amounts by the name of the line; got {type(actuals).__name__}")
+        known = {name: actual.to_data() for name, actual in plan.actuals.items()}
+        plan = plan.replace(actuals=known | {name: _actual(value) for name, value in actuals.items()})
+        project = BudgetResult(plan)
+    return BudgetForecast(project if isinstance(project, BudgetResult) else BudgetResult(plan), _date(on))
+
+
+def _actual(value: Any) -> Any:
+    """Return the fields of an actual; the forecast of a run gives what is spent and left."""
+    if not isinstance(value, Forecast):
+        return value.to_data() if isinstance(value, Actual) else value
+    import numpy as np
+
+    steps = np.linspace(0.0, 1.0, 2 * _QUANTILES + 1)[1::2]
+    left = samples(np.quantile(value.draws("cost"), steps), "USD")
+    return {"spent": float(value.done("cost").magnitude), "left": left}
+
+
+def _date(on: dt.date | str | None) -> dt.date | None:
+    if on is None:
+        return None
+    if isinstance(on, dt.datetime):
+        return on.date()
+    if isinstance(on, dt.date):
+        return on
+    try:
+        return dt.date.fromisoformat(on)
+    except (TypeError, ValueError):
+        raise InputError(f"on: must be a date such as 2026-12-31; got {on!r}") from None
+
+
+def _line(line: Line, actuals: Mapping[str, Actual], rest: _Rest) -> LineForecast:
+    import numpy as np
+
+    actual = actuals.get(line.name, Actual())
+    low, high = (cents(float(end)) for end in np.quantile(rest.drawn, [0.1, 0.9]))
+    budget = 0.0 if rest.basis == "reserve" else line.base
+    point = cents(rest.point)
+    certain = bool(rest.drawn.min() == rest.drawn.max())
+    ends = (point, point) if certain else (low, high)
+    return LineForecast(
+        line.name, budget, actual.spent, actual.committed, point, *ends, cents(point - budget), rest.basis
+    )
+
+
+def _rest(line: Line, actual: Actual | None, budget: BudgetResult) -> _Rest:
+    """Return the cost of a line at completion."""
+    import numpy as np
+
+    sure = 0.0 if actual is None else actual.spent + actual.committed
+    if line.group == "contingency":
+        return _Rest(sure, np.full(DRAWS, sure), "reserve")
+    planned = budget.line_draws(line.name)
+    if actual is None or (not sure and actual.done is None and actual.left is None):
+        return _Rest(line.base, planned, "none")
+    if actual.left is not None:
+        left = actual.left
+        drawn = draws(f"{line.name}: left", left, DRAWS, budget.project.seed) if isinstance(left, Range) else left
+        point = actual.spent + max(middle(left), actual.committed)
+        return _Rest(point, actual.spent + np.maximum(np.full(DRAWS, drawn), actual.committed), "left")
+    if actual.done is not None:
+        point, drawn = _by_rate(actual, line.base), _by_rate(actual, planned)
+        return _Rest(float(point), np.asarray(drawn), "done")
+    return _Rest(*_at_least(sure, line.base, planned), "spent")
+
+
+def _by_rate(actual: Actual, planned: Any) -> Any:
+    """Return the cost at completion of a line of which a share is done.
+
+    The rest costs its share of a whole, which is the geometric mean of the planned cost and of the cost so far over
+    the share done, weighted by that share: at the start the plan counts, at the end the rate so far.
+    """
+    import numpy as np
+
+    share = actual.done or 0.0
+    rate = actual.spent / share if share else 0.0
+    whole = planned ** (1 - share) * rate**share if rate > 0 else planned
+    return actual.spent + np.maximum((1 - share) * whole, actual.committed)
+
+
+def _at_least(sure: float, base: float, planned: Array) -> tuple[float, Array]:
+    """Return the planned cost, central value and draws, given that it is at least an amount; draws keep their order."""
+    import numpy as np
+
+    ordered = np.sort(planned)
+    below = float(np.searchsorted(ordered, sure, side="left")) / len(ordered)
+    if below == 0:
+        return base, planned
+    if below >= 1 or ordered[0] == ordered[-1]:
+        return max(base, sure), np.maximum(planned, sure)
+    ranks = np.empty(len(ordered))
+    ranks[np.argsort(planned, kind="stable")] = np.linspace(0.0, 1.0, len(ordered))
+    central = float(np.searchsorted(ordered, base)) / len(ordered)
+    moved = np.quantile(ordered, below + (1 - below) * np.append(ranks, central))
+    return max(float(moved[-1]), base, sure), np.maximum(moved[:-1], sure)
