@@ -92,6 +92,18 @@ def test_a_scenario_file_with_changes(costmodel, root):
     assert half < expected.value("wall_time") < 1.5 * half  # more communication for each accelerator
 
 
+def test_costs_around_a_run_are_set_by_their_paths(costmodel, root, refused):
+    file = root / "examples" / "pretraining.toml"
+    changes = {"other_costs.failed_runs": 0.1, "other_costs.checkpoints.kept": 5, "scope": "development"}
+    options = [text for path, value in changes.items() for text in ("--set", f"{path}={value}")]
+    outcome = costmodel("estimate", file, *options, "--json")
+    expected = cm.estimate(cm.Scenario.load(file, changes))
+    assert json.loads(outcome.out) == json.loads(json.dumps(expected.to_dict()))
+    assert {"checkpoint_storage", "failed_runs", "rd_staff"} <= {each.name for each in expected.lines}
+    (problem,) = refused("estimate", file, "--set", "other_costs.failed_run=0.1")
+    assert problem == "other_costs.failed_run: unknown field 'failed_run'; did you mean 'failed_runs'?"
+
+
 def test_changes_of_many_kinds(costmodel, root):
     file = root / "examples" / "stages.toml"
     outcome = costmodel(

@@ -151,7 +151,7 @@ def test_the_scope_of_an_estimate_and_development_cost_are_one_figure(other_cost
     assert converted.interval() == pytest.approx(developed.bounds("cost"))
     parts = {row["part"]: row["usd"] for row in converted.parts()}
     assert parts["final run"] + parts["other compute"] + parts["staff"] == pytest.approx(parts["development"])
-    assert parts["staff"] == developed.value("cost.staff")
+    assert parts["staff"] == developed.value("cost.rd_staff")
 
 
 def test_an_estimate_and_its_cost_in_dollars_are_converted_alike():

@@ -55,7 +55,7 @@ def test_each_part_is_a_line_of_its_own():
     estimate = cm.estimate(RUN.replace(other_costs=ALL))
     assert [row["line"] for row in estimate.bill().rows()] == [
         *("rent", "checkpoint_storage", "data_storage", "egress", "evaluation"),
-        *("experiments", "failed_runs", "staff", "total"),
+        *("experiments", "failed_runs", "rd_staff", "total"),
     ]
     for part, names in {"checkpoints": ["checkpoint_storage"], "evaluation": ["evaluation"]}.items():
         assert [each.name for each in cm.estimate(RUN.replace(other_costs={part: {}})).lines] == ["rent", *names]
@@ -146,6 +146,28 @@ def test_data_of_several_epochs_are_stored_once():
     assert line("data_storage", costs, run) == pytest.approx(4e-3 * 30 / 24 / MONTH * 20)
 
 
+def test_assumed_defaults_by_hand():
+    """8 checkpoints, 105 days beside the run, 3 bytes per token, 1 % of the GPU-hours."""
+    costs = {"checkpoints": {"size": 100}, "data": {}, "evaluation": {}, "storage_price": "0.02 USD/GB/month"}
+    stored = (DAYS + 104.64) / MONTH * 0.02
+    assert line("checkpoint_storage", costs) == pytest.approx(100 * 8 * stored, rel=1e-4)
+    assert line("data_storage", costs) == pytest.approx(3000 * stored, rel=1e-4)
+    assert line("evaluation", costs) == pytest.approx(0.01 * COST)
+
+
+def test_lines_are_explained():
+    estimate = cm.estimate(RUN.replace(other_costs=ALL))
+    explained = estimate.explain("cost.data_storage")
+    assert "other_costs.data.bytes_per_token" in str(explained) and "cost.rent" not in str(explained)
+    (row,) = [row for row in estimate.sensitivity("cost.egress") if row["input"] == "other_costs.egress_price"]
+    assert row["unit"] == "USD" and row["low"] < estimate.value("cost.egress") < row["high"]
+    with pytest.raises(cm.InputError, match=r"unknown figure 'cost\.rentt'"):
+        estimate.explain("cost.rentt")
+    unknown = RUN.replace(prices=cm.Rental(provider="lambda", on="2018-01-01"), other_costs={"evaluation": {}})
+    with pytest.raises(cm.MissingFactError, match=r"cost\.evaluation is not known: prices\.price"):
+        cm.estimate(unknown).sensitivity("cost.evaluation")
+
+
 def test_egress_by_hand():
     assert line("egress", {"egress": {"size": "2 TB"}, "egress_price": "0.09 USD/GB"}) == pytest.approx(180)
     parts = {
@@ -194,21 +216,21 @@ def test_shares_are_of_the_cost_of_the_final_run():
     costs = {"failed_runs": 0.1, "experiments": 0.5, "checkpoints": {}, "staff": "1 M$"}
     assert line("failed_runs", costs) == pytest.approx(0.1 * COST)
     assert line("experiments", costs) == pytest.approx(0.5 * COST)
-    assert line("staff", costs) == 1e6
+    assert line("rd_staff", costs) == 1e6
     assert line("experiments", {"rd_multiplier": 3}) == pytest.approx(2 * COST)
     assert "purchases" not in [each.name for each in cm.estimate(EXACT).lines]
 
 
 def test_the_share_of_staff_is_that_of_the_whole_bill():
     estimate = cm.estimate(RUN.replace(other_costs=ALL))
-    share = estimate.draws("cost.staff") / estimate.draws("cost")
+    share = estimate.draws("cost.rd_staff") / estimate.draws("cost")
     assert np.quantile(share, [0.1, 0.9]) == pytest.approx([0.2, 0.4], rel=0.03)
 
 
 def test_development_switches_experiments_and_staff_on():
     estimate = cm.estimate(EXACT.replace(scope="development"))
     lines = {row["line"]: row for row in estimate.bill().rows()}
-    assert list(lines) == ["rent", "experiments", "staff", "total"]
+    assert list(lines) == ["rent", "experiments", "rd_staff", "total"]
     assert lines["rent"]["usd"] == pytest.approx(COST)
     multiplier, share = (estimate.inputs[f"other_costs.{name}"] for name in ("rd_multiplier", "staff_share"))
     assert lines["total"]["usd"] == pytest.approx(COST * multiplier.value / (1 - share.value))
@@ -226,6 +248,15 @@ def test_given_experiments_replace_those_of_the_multiplier():
     assert not any("counts as 0" in note for note in cm.estimate(both).notes())
     evaluated = development.replace(other_costs={"evaluation": {}})
     assert any("rd_multiplier may contain evaluation" in note for note in cm.estimate(evaluated).notes())
+
+
+def test_experiments_beside_the_trials_of_a_recipe_are_pointed_out():
+    recipe = cm.LoRA(tokens="20M", trials=4, gpu_hours=24)
+    run = cm.Scenario("llama-3.1-8b", recipe, cm.Cluster("H100-SXM", 1), prices=cm.Rental(price=2))
+    expected = "recipe.trials are part of the run; experiments are added to them"
+    assert expected in cm.estimate(run.replace(scope="development")).notes()
+    assert expected in cm.estimate(run.replace(other_costs={"experiments": 0.1})).notes()
+    assert expected not in cm.estimate(run).notes()
 
 
 @pytest.mark.parametrize("path", ["other_costs.storage_price", "other_costs.egress_price"])

@@ -219,7 +219,7 @@ def _of_estimates(developed: list[Estimate]) -> DevelopmentCost:
     drawn: dict[str, Any] = dict.fromkeys(names, 0.0)
     for each in developed:
         for line in (f"cost.{line.name}" for line in each.lines):
-            part = "staff" if line == "cost.staff" else "other compute" if line in _COMPUTE else "final run"
+            part = "staff" if line == "cost.rd_staff" else "other compute" if line in _COMPUTE else "final run"
             points[part] += _known(each, line)
             drawn[part] = drawn[part] + each.draws(line, DRAWS)
         points["development"] += _known(each, "cost")

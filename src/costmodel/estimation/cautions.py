@@ -169,6 +169,8 @@ def _other_costs(scenario: Scenario) -> list[str]:
             f"{' and '.join([', '.join(first), last] if first else [last])} are in the cost only: GPU time, energy, "
             "carbon and water are those of the run"
         )
+        if "experiments" in compute and any(getattr(recipe, "trials", 1) > 1 for recipe in scenario.recipes):
+            lines.append("recipe.trials are part of the run; experiments are added to them")
         if costs.evaluation is not None and shares == [None, None] and "experiments" in compute:
             lines.append("other_costs.rd_multiplier may contain evaluation, which other_costs.evaluation adds")
     if scenario.scope == "development" and shares.count(None) == 1:

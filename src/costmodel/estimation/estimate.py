@@ -232,10 +232,10 @@ class Estimate(Result):
         Parameters
         ----------
         name : str
-            Figure of the results, such as "cost"; see `Estimate.rows`.
+            Figure of the results, such as "cost" (see `Estimate.rows`), or line of the bill, such as "cost.rent".
         """
         if name not in self.inputs:
-            self._known(name)
+            self._unit_of(name)
         return explain(name, self.steps, self._point, self.inputs)
 
     def sensitivity(self, name: str = "cost") -> list[dict[str, Any]]:
@@ -247,9 +247,9 @@ class Estimate(Result):
         Parameters
         ----------
         name : str
-            Figure of the results, such as "cost"; see `Estimate.rows`.
+            Figure of the results, such as "cost" (see `Estimate.rows`), or line of the bill, such as "cost.rent".
         """
-        self._known(name)
+        unit = self._unit_of(name)
         needed = chain.ancestors(self.steps, name)
         paths = dict.fromkeys(path for step in needed for path in step.inputs if path in self.inputs)
         medians = {path: entry.value for path, entry in self.inputs.items()} | self.missing
@@ -260,11 +260,20 @@ class Estimate(Result):
                 continue
             ends = [chain.run(needed, medians | {path: spread.quantile(p)})[name] for p in (0.1, 0.9)]
             swing = abs(ends[1] - ends[0])
-            rows.append({"input": path, "low": ends[0], "high": ends[1], "swing": swing, "unit": OUTPUTS[name].unit})
+            rows.append({"input": path, "low": ends[0], "high": ends[1], "swing": swing, "unit": unit})
         total = sum(row["swing"] ** 2 for row in rows)
         for row in rows:
             row["share"] = row["swing"] ** 2 / total if total else 0.0
         return sorted(rows, key=lambda row: -row["swing"])
+
+    def _unit_of(self, name: str) -> str:
+        """Return the SI unit of a known figure or line of the bill."""
+        if name not in {f"cost.{line.name}" for line in self.lines}:
+            self._known(name)
+            return OUTPUTS[name].unit
+        if isinstance(value := self._point[name], Missing):
+            raise MissingFactError(f"{name} is not known: {value.reason}")
+        return "USD"
 
     def note(self, name: str) -> str:
         value, price = self.value(name), self.inputs.get("prices.price")

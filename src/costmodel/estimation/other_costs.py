@@ -209,10 +209,10 @@ class OtherCosts(Spec):
     )
     staff_share: Part | None = Field(
         default=None,
-        description="Share of staff in the total, below 1 [1]. Default in scope development: "
+        description="Share of R&D staff in the total, below 1 [1]. Default in scope development: "
         "`data/assumptions/development.csv`.",
     )
-    staff: Amount | None = Field(default=None, description="Cost of staff [USD]; replaces `staff_share`.")
+    staff: Amount | None = Field(default=None, description="Cost of R&D staff [USD]; replaces `staff_share`.")
     provider: Annotated[str, BeforeValidator(reported(provider_of_storage))] | None = Field(
         default=None,
         description="Provider of storage and egress; default: that of `prices`, or the median of all known.",

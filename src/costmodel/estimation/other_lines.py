@@ -258,11 +258,11 @@ class _Lines:
         costs = self.costs
         if costs.staff is not None:
             path = self.put("staff", "USD", costs.staff, _unknown)
-            self.line("staff", "staff", "given", add, path)
+            self.line("rd_staff", "R&D staff", "given", add, path)
         elif costs.staff_share is not None or self.scenario.scope == "development":
             path = self.put("staff_share", "1", costs.staff_share, lambda: development_fact(STAFF))
             others = Amount(add, (*final_run, *(f"cost.{line.name}" for line in self.lines)))
-            self.line("staff", "staff", "other lines × share / (1 - share)", staff_of, others, path)
+            self.line("rd_staff", "R&D staff", "other lines × share / (1 - share)", staff_of, others, path)
 
     def checkpoint_size(self) -> Amount:
         """Return the size of a checkpoint [byte]."""
