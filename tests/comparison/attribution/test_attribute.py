@@ -57,6 +57,15 @@ def test_published_costs_of_gpt4_and_deepseek_v3(gpt4_against_deepseek):
     assert sum(row["log_share"] for row in gpt4_against_deepseek.rows()) == pytest.approx(1, rel=1e-9)
 
 
+def test_given_experiments_and_staff_are_the_scope_of_a_scenario():
+    given = run(other_costs={"experiments": 0.5, "staff": 0})
+    result = cm.attribute(given, run(), scope="development")
+    adds_up(result)
+    assumed = development_cost(cm.estimate(run()))
+    assert result.costs == pytest.approx((cm.estimate(given).value("cost"), assumed.usd))
+    assert result.costs[0] == pytest.approx(1.5 * cm.estimate(run()).value("cost"))
+
+
 def test_factors_are_the_ratios_of_published_numbers(gpt4_against_deepseek):
     factors = {part.name: part.factor for part in gpt4_against_deepseek.parts}
     assert factors["total_parameters"] == pytest.approx(671 / 1800)

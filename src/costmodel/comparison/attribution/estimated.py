@@ -67,7 +67,7 @@ def side_of_estimate(estimate: Estimate, scope: str, seed: int) -> Side:
         on_demand = None
         unknown = dict.fromkeys(("hardware", "price_convention"), str(error))
     other = cost / (hours * used.values)
-    scoped = scope_term(scope, seed)
+    scoped = scope_term(scope, seed, estimate)
     terms |= price_terms(used, on_demand, accelerator)
     terms["other_costs"] = Term(other, number(other[0], 3), f"costs {number(other[0], 3)} × its rent in all", (_OWN,))
     terms["scope"] = scoped

@@ -17,8 +17,9 @@ from costmodel.comparison.attribution.describing import (
 )
 from costmodel.comparison.attribution.factors import Side, Term, constant, uncertain
 from costmodel.comparison.costs import FINAL_RUN, Cost
-from costmodel.comparison.development import GUESSED, development_fact
+from costmodel.comparison.development import GUESSED
 from costmodel.comparison.reestimation import comparable, inputs_of, precision_of, reestimate
+from costmodel.estimation.other_lines import development_fact
 from costmodel.foundation.errors import CostModelError, MissingFactError
 from costmodel.foundation.ranges import Range, between
 from costmodel.foundation.rendering import amount
