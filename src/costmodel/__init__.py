@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from costmodel.market.api_prices import api_price
     from costmodel.market.gpu_prices import gpu_price
     from costmodel.market.hosted import hosted_cost, hosted_prices
+    from costmodel.market.owned import Ownership
     from costmodel.market.rental import Rental
     from costmodel.planning.allocation import allocate
     from costmodel.planning.limits import largest_micro_batch, largest_model, longest_sequence
@@ -119,6 +120,7 @@ _HOMES = {
     "ORPO": "training.recipes.preference",
     "OtherCosts": "estimation.other_costs",
     "OwnedGPU": "comparison.serving.options",
+    "Ownership": "market.owned",
     "PPO": "training.recipes.reinforcement",
     "Pretraining": "training.recipes.pretraining",
     "Project": "budget.project",
@@ -222,6 +224,7 @@ __all__ = [
     "MissingFactError",
     "OtherCosts",
     "OwnedGPU",
+    "Ownership",
     "Pretraining",
     "Project",
     "PromptTuning",

@@ -88,7 +88,7 @@ class RunCost:
         )
         self.gpus: int = run.scenario.cluster.count
         self.accelerator: str = run.scenario.cluster.accelerator.name
-        price = self.estimate.inputs.get("prices.price")
+        price = self.estimate.inputs.get("prices.price", self.estimate.inputs.get("prices.purchase_price"))
         self.price: Provenance = price.provenance if price is not None else _GIVEN
 
     def _known(self, name: str) -> float:

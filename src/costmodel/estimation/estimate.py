@@ -21,6 +21,7 @@ from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import draws
 from costmodel.foundation.renamed import RENAMED, original
 from costmodel.foundation.tables import table
+from costmodel.market.owned import Ownership
 
 if TYPE_CHECKING:
     import numpy as np
@@ -166,6 +167,11 @@ class Estimate(Result):
     def bill(self) -> Bill:
         """Return the lines of the cost, which add up to it in every draw."""
         return Bill(self)
+
+    def figure_title(self, name: str) -> str:
+        if name == "electricity_cost" and isinstance(self.scenario.prices, Ownership):
+            return "electricity (without idle hours)"
+        return super().figure_title(name)
 
     def value(self, name: str) -> float | Missing:
         if name in self._point:

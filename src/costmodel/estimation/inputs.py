@@ -94,8 +94,7 @@ def resolve(scenario: Scenario) -> Resolved:
     put("cluster.peak", "TFLOP/s", lambda: _peak(accelerator))
     stages, purchases = _put_recipes(scenario, job_speed, put)
     reliability = _put_goodput(scenario, job_speed, put)
-    cluster = scenario.cluster
-    charges = scenario.prices.charges(accelerator.name, cluster.count, cluster.node_size, cluster.site.region)
+    charges = scenario.prices.charges(scenario.cluster)
     bought = (purchases_line(purchases),) if purchases else ()
     others = other_charges(scenario, *(tuple(f"cost.{line.name}" for line in part) for part in (charges.lines, bought)))
     lines = (*charges.lines, *bought, *others.lines)

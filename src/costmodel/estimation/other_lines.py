@@ -303,8 +303,8 @@ class _Lines:
         if self.costs.provider is not None:
             return storage_price(kind, self.costs.provider)
         prices = self.scenario.prices
-        named = isinstance(prices, Rental) and prices.price is None and prices.provider.lower() != MARKET
-        figure = storage_price(kind, prices.provider if named else None, fallback=True)
+        provider = prices.provider if isinstance(prices, Rental) and prices.price is None else MARKET
+        figure = storage_price(kind, None if provider.lower() == MARKET else provider, fallback=True)
         field = f"{PATH}.{'egress' if kind == 'egress' else 'storage'}_price"
         caution = figure.provenance.caution and f"{field}: {figure.provenance.caution}"
         return figure._replace(provenance=figure.provenance._replace(caution=caution))

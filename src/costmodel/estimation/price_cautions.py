@@ -15,6 +15,5 @@ def price_cautions(scenario: Scenario) -> list[str]:
     ----------
     scenario : Scenario
     """
-    prices, cluster = scenario.prices, scenario.cluster
-    caution = prices.at_site(cluster.site.region, cluster.accelerator.name, cluster.count).caution
+    caution = scenario.prices.caution(scenario.cluster)
     return [caution] if caution else []

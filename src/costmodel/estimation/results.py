@@ -74,6 +74,17 @@ class Result(rendering.Shown, ABC):
     def cite(self) -> str:
         """Return how to cite the library, then the sources of all looked-up inputs, one per line."""
 
+    def figure_title(self, name: str) -> str:
+        """Return the title of a figure in tables.
+
+        Parameters
+        ----------
+        name : str
+            Figure of the results, such as "cost".
+        """
+        title = OUTPUTS[name].title
+        return f"{title} ({self.scope.replace('_', ' ')})" if name == "cost" else title
+
     def quantity(self, name: str) -> Quantity:
         """Return a figure as a pint Quantity, or raise `MissingFactError` with the reason why it is not known.
 
@@ -202,7 +213,7 @@ class Result(rendering.Shown, ABC):
         rows = []
         for name, output in OUTPUTS.items():
             value = self.value(name)
-            title = f"{output.title} ({self.scope.replace('_', ' ')})" if name == "cost" else output.title
+            title = self.figure_title(name)
             note = self.note(name)
             if isinstance(value, Missing):
                 if note:

@@ -19,6 +19,7 @@ from costmodel.foundation.ranges import Range
 from costmodel.foundation.specs import Spec
 from costmodel.hardware.cluster import Cluster
 from costmodel.market.rental import Rental
+from costmodel.market.ways_to_pay import Prices
 from costmodel.training.jobs.goodput import Reliability
 from costmodel.training.recipes.registry import AnyRecipe
 from costmodel.training.step.efficiency import Efficiency
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from costmodel.architecture.loading import ArchitectureLike
     from costmodel.foundation.fields import CountLike, RangeLike
+    from costmodel.market.owned import Ownership
     from costmodel.training.recipes.registry import RecipeLike
 
 Scope = Literal["final_run", "development"]
@@ -77,7 +79,7 @@ class Scenario(Spec):
             recipe: RecipeLike | Sequence[RecipeLike],
             cluster: Cluster | Mapping[str, object],
             *,
-            prices: Rental | Mapping[str, object] = ...,
+            prices: Rental | Ownership | Mapping[str, object] = ...,
             mfu: RangeLike | None = ...,
             step_time: RangeLike | None = ...,
             tokens_per_second: RangeLike | None = ...,
@@ -104,8 +106,10 @@ class Scenario(Spec):
     )
     recipe: Stages = Field(description="How the model is trained, or a list of stages in sequence.")
     cluster: Cluster = Field(description="Accelerators and the site that they run at.")
-    prices: Rental = Field(
-        default=Rental(), description="Price of a GPU-hour: given, or looked up by provider and day."
+    prices: Prices = Field(
+        default=Rental(),
+        description="How the accelerators are paid: rented at a price of a GPU-hour, given or looked up by provider "
+        'and day, or owned (`kind = "owned"`).',
     )
     mfu: Fraction | None = Field(
         default=None,

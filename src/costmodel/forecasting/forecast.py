@@ -316,7 +316,14 @@ def _costs(result: Estimate, wall: float, left: Array) -> dict[str, Amount | Mis
     """Return dollars and energy, done and left; or the reason why they are not known."""
     count = result.scenario.cluster.count
     listed: dict[str, Amount | Missing] = {}
+    if "prices.price" not in result.inputs and not isinstance(cost := result.value("cost"), Missing):  # owned
+        hours = result.value("gpu_hours")
+        assert not isinstance(hours, Missing)  # the cost depends on it
+        ratio = result.draws("cost") / result.draws("gpu_hours")
+        listed["cost"] = Amount(wall * count * cost / hours, left * count * ratio)
     for name, paths in (("cost", ("prices.price",)), ("energy", ("site.power_per_gpu", "site.pue"))):
+        if name in listed:
+            continue
         try:
             rate, draws = float(count), _exact(float(count))
             for path in paths:

@@ -12,6 +12,7 @@ from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure, Provenance, Table, read_csv
 from costmodel.hardware.accelerator import accelerator_names
+from costmodel.hardware.cluster import Cluster
 from costmodel.market.charges import Charges, CostLine, rent
 from costmodel.market.gpu_prices import MARKET, GPUPrice, PurchaseModel, gpu_price, traced_prices
 from costmodel.market.places import Placed, at_site
@@ -152,23 +153,35 @@ class Rental(Spec):
         """
         return at_site(self, site, accelerator, count)
 
-    def charges(self, accelerator: str, count: int, node_size: int, site: str | None = None) -> Charges:
+    def price_of(self, cluster: Cluster) -> Figure:
+        """Return the price of an hour of an accelerator of a cluster [USD/hour], in the region of its site if known.
+
+        Parameters
+        ----------
+        cluster : Cluster
+        """
+        name, count = cluster.accelerator.name, cluster.count
+        return self.at_site(cluster.site.region, name, count).rental.figure(name, count, cluster.node_size)
+
+    def caution(self, cluster: Cluster) -> str:
+        """Return a caution about the price for a cluster, such as an unknown price of its region, or "".
+
+        Parameters
+        ----------
+        cluster : Cluster
+        """
+        return self.at_site(cluster.site.region, cluster.accelerator.name, cluster.count).caution
+
+    def charges(self, cluster: Cluster) -> Charges:
         """Return the lines of the bill of a run on rented accelerators: the rent.
 
         Parameters
         ----------
-        accelerator : str
-            Name of the catalog.
-        count : int
-            Number of accelerators [1].
-        node_size : int
-            Accelerators per instance [1].
-        site : str, optional
-            Region of the site, in which a provider's price is looked up where the table has one.
+        cluster : Cluster
+            The accelerators, and the site in whose region a provider's price is looked up where the table has one.
         """
-        placed = self.at_site(site, accelerator, count).rental
         line = CostLine("rent", "rent", rent, ("gpu_hours", "prices.price"), "GPU-hours × price")
-        return Charges((line,), {"prices.price": ("USD/hour", lambda: placed.figure(accelerator, count, node_size))})
+        return Charges((line,), {"prices.price": ("USD/hour", lambda: self.price_of(cluster))})
 
     def lookup(self, accelerator: str, count: int | None = None) -> GPUPrice:
         """Return the price of one accelerator from the price table, before instances are rounded up.

@@ -16,6 +16,7 @@ from costmodel.hardware.accelerator import Accelerator, accelerators, load_accel
 from costmodel.hardware.cluster import AcceleratorField
 from costmodel.hardware.site import Site
 from costmodel.market.rental import Rental
+from costmodel.market.ways_to_pay import Prices
 from costmodel.training.recipes.finetuning import FullFineTuning, LoRA, QLoRA
 from costmodel.training.recipes.registry import AnyRecipe
 
@@ -66,7 +67,9 @@ class FitRequest(Spec):
     budget: Dollars | None = Field(default=None, description="Limit of the cost [USD]; default: no limit.")
     carbon: Kilograms | None = Field(default=None, description="Limit of the carbon [kg]; default: no limit.")
     deadline: Days | None = Field(default=None, description="Limit of the wall time [day]; default: no limit.")
-    prices: Rental = Field(default=Rental(), description="Price of a GPU-hour: given, or looked up.")
+    prices: Prices = Field(
+        default=Rental(), description="Price of a GPU-hour, given or looked up, or owned accelerators."
+    )
     site: Site = Field(default=Site(), description="Power, cooling and grid of the data center.")
 
     @model_validator(mode="after")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
     from costmodel.foundation.fields import NumberLike, RangeLike
     from costmodel.hardware.cluster import AcceleratorLike
+    from costmodel.market.owned import Ownership
     from costmodel.serving.load.served import Model
     from costmodel.serving.load.steady import Limits
 
@@ -72,7 +73,7 @@ def size_serving(
     precisions: Sequence[str] = PRECISIONS,
     cache_precision: str = "bf16",
     engine: str = "vllm",
-    prices: Rental | Mapping[str, object] | None = None,
+    prices: Rental | Ownership | Mapping[str, object] | None = None,
     objective: Objective = "cost",
     probability: float = 0.5,
 ) -> ServingSizes:
@@ -107,7 +108,7 @@ def size_serving(
         Precision of the KV cache.
     engine : str
         Inference engine.
-    prices : Rental, optional
+    prices : Rental, Ownership or Mapping, optional
         Price of a GPU-hour. Default: the market price.
     objective : {"cost", "gpus"}
         Whether the cheapest or the fewest accelerators come first.
@@ -259,7 +260,7 @@ def _size(serving: Serving, precision: str | None, best: _Best) -> ServingSize:
     tokens = rate * (deployment.requests.input_tokens + deployment.requests.output_tokens)
     price, note = None, ""
     try:
-        price = serving.prices.figure(card.name, deployment.accelerators, serving.cluster.node_size).value
+        price = serving.prices.price_of(serving.cluster.replace(count=deployment.accelerators)).value
     except (MissingFactError, UnknownNameError) as error:
         note = str(error)
     hour = None if price is None else price * deployment.accelerators

@@ -16,6 +16,7 @@ from costmodel.foundation.fields import Measure
 from costmodel.foundation.ranges import Range
 from costmodel.foundation.rendering import amount, number
 from costmodel.foundation.specs import Spec
+from costmodel.market.rental import Rental
 
 _COUNTS = ("total", "active")
 """Counts of an architecture given only by counts."""
@@ -46,8 +47,8 @@ class Unknown:
         """Return a copy of the scenario with `value` as the input; a price replaces the price look-up."""
         if self.rounded:
             return scenario.replace(architecture=_counts(scenario, self.path, round(value)))
-        if self.path == "prices.price" and scenario.prices.price is None:
-            return scenario.replace(prices=type(scenario.prices)(price=value))
+        if self.path == "prices.price" and _is_looked_up(scenario.prices):
+            return scenario.replace(prices=Rental(price=value))
         return scenario.replace({self.path: int(value) if self.whole else value})
 
     def typed(self, value: float) -> float | int:
@@ -85,6 +86,11 @@ class Unknown:
         if not low < high:
             raise InputError(f"within: the bounds go from low to high; got {within!r}")
         return low, high
+
+
+def _is_looked_up(prices: object) -> bool:
+    """Return whether the price of rented accelerators is looked up."""
+    return isinstance(prices, Rental) and prices.price is None
 
 
 def find(scenario: Scenario, path: str) -> Unknown:

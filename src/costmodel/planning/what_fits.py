@@ -258,7 +258,7 @@ def what_fits(
         Limit of the carbon, as in "10 kg" [kg].
     deadline : float or str, optional
         Limit of the wall time, as in "1 day" [day].
-    prices : Rental or Mapping, optional
+    prices : Rental, Ownership or Mapping, optional
         Default: the market.
     site : Site or Mapping, optional
 

@@ -15,6 +15,7 @@ from costmodel.foundation.errors import CostModelError, InputError, MissingFactE
 from costmodel.foundation.fields import MOST, Measure
 from costmodel.foundation.ranges import Range, between, draws
 from costmodel.market.gpu_prices import vintage
+from costmodel.market.owned import Ownership, owning_default
 from costmodel.projection.capability import Capability, capability
 from costmodel.projection.decline.factors import REGIMES, Regime, algorithms, declines, factor, generator
 from costmodel.projection.decline.models import decline_model
@@ -212,10 +213,14 @@ class _Request:
             parts = (Part(name, dict(zip(ahead, falls.mean(axis=0).tolist(), strict=True)), source),)
         same = self.hardware == "same"
         title = f"{scenario.name or scenario.architecture.name}: the same run, "
+        owned = isinstance(scenario.prices, Ownership)
         title += (
-            "rental prices of each year" if same else "same hardware to date, then the cheapest hardware of each year"
+            f"{'purchase' if owned else 'rental'} prices of each year"
+            if same
+            else "same hardware to date, then the cheapest hardware of each year"
         )
-        account = f"published prices to date, then {'rental price forecast' if same else 'hardware price-performance'}"
+        ahead_by = "trend of purchase prices" if owned else "rental price forecast"
+        account = f"published prices to date, then {ahead_by if same else 'hardware price-performance'}"
         account = "; ".join([account, *filter(None, proxies)])
         return self._result(title, on, today, costs, missing, parts, account)
 
@@ -239,10 +244,28 @@ class _Request:
             horizons = [_years(on, _end(year)) for year in years]
             falls = declines({"hardware": (factor("hardware"),)}, horizons, self.paths, self.seed)["hardware"]
             return "hardware", falls, factor("hardware").source
+        if isinstance(scenario.prices, Ownership):
+            return self._purchase_declines(scenario, [_years(on, _end(year)) for year in years])
         name = price_class(scenario.prices.provider, scenario.prices.looked_up_model)
         path = rental_path(name)
         prices = self._paths(path, "rent", on, years)
         return f"rental price, {name}", -np.log(prices), path.source
+
+    def _purchase_declines(self, scenario: Scenario, horizons: list[float]) -> tuple[str, np.ndarray, str]:
+        """Return the same for owned hardware: its purchase price follows the trend, the rest of the cost stays.
+
+        The cost is linear in the purchase price. The part that does not depend on it is the cost at a price of 0.
+        """
+        import numpy as np
+
+        prices = scenario.prices.replace({"purchase_price": 0.0, "on": None})
+        cost = estimate(scenario).draws("cost", self.paths)
+        rest = estimate(scenario.replace(prices=prices)).draws("cost", self.paths)
+        trend = owning_default("value_decline", scenario.cluster.accelerator.generation)
+        assert trend.spread is not None  # all rows of the table have an interval
+        decline = draws("prices.value_decline", trend.spread, self.paths, self.seed)
+        later = rest[:, None] + (cost - rest)[:, None] * np.exp(-decline[:, None] * np.array(horizons))
+        return "purchase price", np.log(cost[:, None] / later), trend.provenance.source
 
     # question: capability
 
@@ -401,9 +424,10 @@ def _day(run_estimate: Estimate) -> dt.date:
 
 
 def _repriced(scenario: Scenario, on: dt.date) -> Scenario:
-    if scenario.prices.price is not None:
+    name = "purchase_price" if isinstance(scenario.prices, Ownership) else "price"
+    if getattr(scenario.prices, name) is not None:
         raise MissingFactError(
-            "prices.price is set, so prices of other years are not known; leave `prices.price` out to look them up"
+            f"prices.{name} is set, so prices of other years are not known; leave `prices.{name}` out to look them up"
         )
     return scenario.replace({"prices.on": on})
 

@@ -62,7 +62,6 @@ def inputs_of(serving: Serving, spreads: Spreads, recipe: Recipe) -> dict[str, N
     time, first = serving.time_factor, serving.ttft_factor
     energy = 0.0 if given_power is not None else spreads.energy
     utilization = serving.utilization
-    price = serving.prices.at_site(site.region, card.name, serving.cluster.count).rental.figure
     return {
         "time_factor": Named(
             _error(spreads.time, _TIME, f"factor on times per token of {stack}") if time is None else _given(time), "1"
@@ -74,9 +73,7 @@ def inputs_of(serving: Serving, spreads: Spreads, recipe: Recipe) -> dict[str, N
             "1",
         ),
         "energy_factor": Named(_error(energy, _ENERGY, f"factor on energy per token of {card.generation}"), "1"),
-        "prices.price": Named(
-            _looked_up(lambda: price(card.name, serving.cluster.count, serving.cluster.node_size)), "USD/hour"
-        ),
+        "prices.price": Named(_looked_up(lambda: serving.prices.price_of(serving.cluster)), "USD/hour"),
         "site.power_per_gpu": Named(_looked_up(full), "W"),
         "site.idle_power": Named(_looked_up(rest), "W"),
         "site.pue": Named(default("pue") if site.pue is None else _given(site.pue), "1"),

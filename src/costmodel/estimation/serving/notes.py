@@ -70,8 +70,7 @@ def notes_of(
         lines.append("costs are at this load around the clock; set utilization for its mean over the billed time")
     lines.append("input and output are billed by their time on the replica; they add up to the cost of a request")
     price = inputs["prices.price"].figure
-    cluster = serving.cluster
-    caution = serving.prices.at_site(cluster.site.region, cluster.accelerator.name, cluster.count).caution
+    caution = serving.prices.caution(serving.cluster)
     lines += [caution] if caution else []
     if not isinstance(price, Missing) and price.provenance.caution:
         lines.append(price.provenance.caution)

@@ -15,11 +15,13 @@ from costmodel.foundation.ranges import Range
 from costmodel.foundation.specs import Spec
 from costmodel.hardware.cluster import Cluster
 from costmodel.market.rental import Rental
+from costmodel.market.ways_to_pay import Prices
 from costmodel.serving.step.memory import MEMORY_SHARE
 
 if TYPE_CHECKING:
     from costmodel.architecture.loading import ArchitectureLike
     from costmodel.foundation.fields import CountLike, NumberLike, RangeLike
+    from costmodel.market.owned import Ownership
 
 RequestTokens = Annotated[float | Range, Measure("token", 1.0, 1e9)]
 ShareOfInput = Annotated[float, Measure("1", 0.0, 1.0, open_high=True, uncertain=False)]
@@ -83,7 +85,7 @@ class Serving(Spec):
             gpu_memory_utilization: NumberLike = ...,
             time_factor: RangeLike | None = ...,
             ttft_factor: RangeLike | None = ...,
-            prices: Rental | Mapping[str, object] = ...,
+            prices: Rental | Ownership | Mapping[str, object] = ...,
             name: str = ...,
             seed: CountLike = ...,
         ) -> None: ...
@@ -169,8 +171,10 @@ class Serving(Spec):
         description="Measured over predicted times to the first token of your stack [1]. Default: 1, with the error of "
         "the model.",
     )
-    prices: Rental = Field(
-        default=Rental(), description="Price of a GPU-hour: given, or looked up by provider and day."
+    prices: Prices = Field(
+        default=Rental(),
+        description="How the accelerators are paid: rented at a price of a GPU-hour, given or looked up by provider "
+        'and day, or owned (`kind = "owned"`) at the levelized cost of an hour.',
     )
     name: str = Field(default="", description="Title of the estimate.")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
