@@ -54,6 +54,9 @@ def serve(
     probability: Annotated[
         float | None, typer.Option(help="With --size: probability of meeting each target, such as 0.9.")
     ] = None,
+    explain: Annotated[
+        str | None, typer.Option(help="Show the steps and sources of this figure, such as output_cost.")
+    ] = None,
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:
@@ -72,6 +75,8 @@ def serve(
     values: dict[str, Any] = {path: value for path, value in given.items() if value is not None}
     more, problems = parsed_changes(changes)
     values |= more
+    if explain and (size or as_json):
+        problems.append(f"--explain: has no effect with --{'size' if size else 'json'}; leave it out; got {explain}")
     if size:
         margin = {} if probability is None else {"probability": probability}
         result = built(problems, lambda: _size(what, values | margin, gpu, gpus, precision))
@@ -90,6 +95,8 @@ def serve(
     estimated = estimate(scenario)
     if as_json:
         print_json(estimated.to_dict())
+    elif explain:
+        print(estimated.explain(explain))
     else:
         print_result(estimated)
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from costmodel._version import __version__
+from costmodel.architecture.loading import released_checkpoint
 from costmodel.estimation.chain import Missing
 from costmodel.estimation.results import DRAWS, check_level
 from costmodel.estimation.serving.checks import engine_recipe, model_of, replica_of
 from costmodel.estimation.serving.curves import Factors, ServingCurve, load_curve, speed_curve
+from costmodel.estimation.serving.explained import explained, swings
 from costmodel.estimation.serving.figures import FIGURES, deployment_of, figures, limits_of
 from costmodel.estimation.serving.inputs import errors_and_prices, inputs_of
 from costmodel.estimation.serving.notes import notes_of, title_of
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from costmodel.estimation.explanation import Explanation
     from costmodel.estimation.serving.figures import Figures
     from costmodel.estimation.serving.scenario import Serving
     from costmodel.foundation.units import Quantity
@@ -72,8 +75,8 @@ class ServingEstimate(rendering.Shown):
         self.recipe = recipe
         self.inputs = inputs_of(scenario, spreads, recipe)
         self.deployment = deployment_of(scenario, served, model.requests)
-        self._limits = limits_of(self.deployment)
-        self._point: Figures = figures(self.deployment, self._limits, *errors_and_prices(self.inputs, 1, 0))
+        self.limits = limits_of(self.deployment)
+        self._point: Figures = figures(self.deployment, self.limits, *errors_and_prices(self.inputs, 1, 0))
 
     @property
     def tokens_per_second(self) -> TokensPerSecond:
@@ -202,6 +205,43 @@ class ServingEstimate(rendering.Shown):
         """Return the 80 % interval of the time to the first token over its central value [1]."""
         return self._error_bounds("ttft_factor")
 
+    def explain(self, name: str = "output_cost") -> Explanation:
+        """Return the steps from the inputs to a figure, and the source of each input.
+
+        Parameters
+        ----------
+        name : str
+            A key of `FIGURES`, such as "output_cost".
+        """
+        self.value(name)
+        return explained(self, name, self._point)
+
+    def sensitivity(self, name: str = "output_cost") -> list[dict[str, Any]]:
+        """Return the contribution of each uncertain input to the uncertainty of a figure, the largest first.
+
+        One row per uncertain input: the figure with that input at its 10 % and 90 % quantile and all others at their
+        medians, in the SI unit named in the row, and the share in the sum of squared swings.
+
+        Parameters
+        ----------
+        name : str
+            A key of `FIGURES`, such as "output_cost".
+        """
+        self.value(name)
+        return swings(self, name)
+
+    def cite(self) -> str:
+        """Return how to cite the library, then the sources of all inputs, of the model and of the engine."""
+        own = "costmodel {version}, data {data_hash}".format(**self._stamp())
+        sources = {self.scenario.architecture.source, self.recipe.source}
+        sources.add(released_checkpoint(self.scenario.architecture).get("source", ""))
+        for entry in self.inputs.values():
+            if not isinstance(entry.figure, Missing):
+                provenance = entry.figure.provenance
+                dated = f" ({provenance.as_of})" if provenance.as_of else ""
+                sources.add(f"{provenance.source}{dated}" if provenance.source else "")
+        return "\n".join([own, *sorted(sources - {""})])
+
     def speed_curve(self, points: int = 200) -> ServingCurve:
         """Return throughput per GPU, speed per user, latency and cost over the number of requests at a time.
 
@@ -307,7 +347,7 @@ class ServingEstimate(rendering.Shown):
     @cached_property
     def _sample(self) -> Figures:
         drawn = errors_and_prices(self.inputs, DRAWS, self.scenario.seed)
-        return figures(self.deployment, self._limits, *drawn)
+        return figures(self.deployment, self.limits, *drawn)
 
     def _stamp(self) -> dict[str, Any]:
         return {"version": __version__, "data_hash": fingerprint(), "seed": self.scenario.seed}

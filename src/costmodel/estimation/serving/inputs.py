@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _LEVEL = 0.8
+POWERS = ("site.power_per_gpu", "site.idle_power")
+"""Inputs that are not drawn: the error of the power is in that of the energy."""
 _TIME = "fitted by costmodel refit serving on data/measurements/serving.csv"
 _FIRST = "fitted by costmodel refit serving_latency on data/measurements/serving.csv"
 _ENERGY = "fitted by costmodel refit serving_power on data/measurements/serving.csv"
@@ -113,8 +115,8 @@ def errors_and_prices(inputs: Mapping[str, Named], count: int, seed: int) -> tup
 def _drawn(name: str, figure: Figure | Missing, count: int, seed: int) -> Array | Missing:
     if isinstance(figure, Missing):
         return figure
-    if count == 1 or figure.spread is None or name in {"site.power_per_gpu", "site.idle_power"}:
-        return np.full(count, float(figure.value))  # the error of the power is in that of the energy
+    if count == 1 or figure.spread is None or name in POWERS:
+        return np.full(count, float(figure.value))
     return draws(f"serving.{name}", figure.spread, count, seed)
 
 
