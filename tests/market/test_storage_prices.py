@@ -33,6 +33,13 @@ def test_prices_are_converted_from_the_unit_of_the_provider(kind, provider, expe
     assert figure.spread is None and figure.provenance.kind == "looked up" and figure.provenance.source
 
 
+@pytest.mark.golden(source="https://docs.cloud.vessl.ai/pricing/storage", table="Cluster storage, object storage")
+@pytest.mark.parametrize(("kind", "published"), [("file", "0.0067"), ("object", "0.001")])
+def test_prices_per_month_agree_with_the_published_prices_per_day(golden, kind, published):
+    per_day = storage_price(kind, "vessl").value * GIB * 24 / MONTH
+    golden(f"{kind} storage [USD/GiB/day]", published, per_day)
+
+
 def test_google_bills_two_cents_per_gibibyte():
     """Its price list is per GiB and hour; summaries round it to 0.02 per GB and month."""
     assert storage_price("object", "gcp").value * GIB * 730 / MONTH == pytest.approx(0.02, rel=1e-4)
