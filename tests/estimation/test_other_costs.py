@@ -39,10 +39,11 @@ def line(name, other_costs, run=EXACT):
     return cm.estimate(run.replace(other_costs=other_costs)).value(f"cost.{name}")
 
 
+@pytest.mark.parametrize("prices", [RUN.prices, cm.Ownership()], ids=["rented", "owned"])
 @pytest.mark.parametrize("scope", ["final_run", "development"])
 @pytest.mark.parametrize("other_costs", [None, {}, ALL], ids=["none", "empty", "all"])
-def test_lines_add_up_to_the_cost_in_every_draw(scope, other_costs):
-    estimate = cm.estimate(RUN.replace(scope=scope, other_costs=other_costs))
+def test_lines_add_up_to_the_cost_in_every_draw(prices, scope, other_costs):
+    estimate = cm.estimate(RUN.replace(prices=prices, scope=scope, other_costs=other_costs))
     names = [f"cost.{each.name}" for each in estimate.lines]
     assert len(set(names)) == len(names)
     total = np.sum([estimate.draws(name) for name in names], axis=0)
@@ -278,6 +279,16 @@ def test_shares_of_the_run_are_linear_in_its_price(factor):
     base, scaled = cm.estimate(run), cm.estimate(run.replace({"prices.price": 2 * factor}))
     for row, times in zip(base.bill().rows(), scaled.bill().rows(), strict=True):
         assert times["usd"] == pytest.approx(factor * row["usd"])
+
+
+def test_shares_of_owned_hardware_are_of_all_its_lines():
+    owned = RUN.replace(prices=cm.Ownership())
+    estimate = cm.estimate(owned.replace(other_costs={"failed_runs": 0.1, "evaluation": {"share": 0.02}, "data": {}}))
+    run = cm.estimate(owned)
+    assert estimate.value("cost.failed_runs") == pytest.approx(0.1 * run.value("cost"))
+    assert estimate.value("cost.evaluation") == pytest.approx(0.02 * run.value("cost"))
+    assert any("owned hardware has storage of its own" in note for note in estimate.notes())
+    assert not any("owned hardware has storage" in note for note in run.notes())
 
 
 def test_prices_are_those_of_the_provider_of_the_rent():

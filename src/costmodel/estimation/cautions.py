@@ -10,6 +10,7 @@ from costmodel.estimation.scenario import has_default_precision
 from costmodel.foundation.ranges import middle
 from costmodel.foundation.rendering import amount, number
 from costmodel.foundation.tables import constant
+from costmodel.market.owned import Ownership
 from costmodel.training.recipes.passes import longest_of, passes_of
 from costmodel.training.step.software import UNKNOWN
 
@@ -173,6 +174,8 @@ def _other_costs(scenario: Scenario) -> list[str]:
             lines.append("recipe.trials are part of the run; experiments are added to them")
         if costs.evaluation is not None and shares == [None, None] and "experiments" in compute:
             lines.append("other_costs.rd_multiplier may contain evaluation, which other_costs.evaluation adds")
+    if isinstance(scenario.prices, Ownership) and not (costs.checkpoints is None and costs.data is None):
+        lines.append("owned hardware has storage of its own (cost.storage); other_costs adds rented storage to it")
     if scenario.scope == "development" and shares.count(None) == 1:
         left = "experiments" if costs.experiments is None else "failed_runs"
         lines.append(f"other_costs.{left} is not given and counts as 0")
