@@ -188,6 +188,19 @@ def test_precision_and_utilization_are_relative_to_the_peak_in_use():
     assert result["precision"].factor * result["utilization"].factor == pytest.approx(0.4 / 0.5)
 
 
+def test_lines_around_a_run_are_a_factor_and_those_of_a_development_its_scope():
+    plain, whole = run(), run(other_costs={"staff": "20 k$", "experiments": 0.5}, scope="development")
+    result = cm.attribute(plain, whole, scope_b="development")
+    adds_up(result)
+    assert [part.name for part in result.parts if not part.same] == ["scope"]
+    estimate = cm.estimate(whole)
+    assert result.costs[1] == pytest.approx(estimate.value("cost"), rel=1e-12)
+    final = cm.attribute(plain, run(other_costs={"staff": "20 k$"}))
+    assert [part.name for part in final.parts if not part.same] == ["other_costs"]
+    assert final["other_costs"].factor == pytest.approx(1 + 20e3 / cm.estimate(plain).value("cost"))
+    adds_up(final)
+
+
 def test_problems_are_named_all_at_once():
     with pytest.raises(InputError) as caught:
         cm.attribute("gpt-44", 3, price="list", scope="all", seed=-1)
@@ -204,7 +217,7 @@ def test_costs_that_are_not_known_are_named():
     assert "llama3-8b: no cost" in str(caught.value)
     with pytest.raises(MissingFactError, match="its accelerator is not published"):
         cm.attribute("claude-3.5-sonnet", "gpt-4", price="published")
-    with pytest.raises(InputError, match="scope final_run; got development"):
+    with pytest.raises(InputError, match="mine: scope must be development, as in the scenario; got final_run"):
         cm.attribute(run(scope="development"), "gpt-4")
 
 

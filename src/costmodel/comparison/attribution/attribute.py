@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from costmodel.comparison.attribution.estimated import side_of_estimate
 from costmodel.comparison.attribution.published import side_of_run
@@ -16,6 +16,7 @@ from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
 
 if TYPE_CHECKING:
+    from costmodel.estimation.scenario import Scope
     from costmodel.market.rental import PriceConvention
 
 _FILES = (".toml", ".json")
@@ -45,11 +46,12 @@ def attribute(
         Price of published runs: "on_demand", "contract" (market price of a one-year commitment) or "published" (the
         published cost of the final run). Scenarios have prices of their own.
     scope : str
-        Scope of both costs, "final_run" or "development". The latter is converted by `development_cost`.
+        Scope of both costs, "final_run" or "development". The latter is converted by `development_cost`; of a scenario
+        it has the lines of its bill.
     scope_b : str, optional
         Scope of the second cost, if it differs.
     seed : int
-        Seed of the draws.
+        Seed of the draws of published runs. Scenarios have seeds of their own.
 
     Returns
     -------
@@ -99,7 +101,7 @@ def attribute(
             sides.append(
                 side_of_run(run, price, run_scope, seed)
                 if isinstance(run, PublishedRun)
-                else side_of_estimate(run, run_scope, seed)
+                else side_of_estimate(run, cast("Scope", run_scope))
             )
         except MissingFactError as error:
             missing.append(str(error))

@@ -11,7 +11,6 @@ from costmodel.foundation.rendering import amount, number
 
 if TYPE_CHECKING:
     from costmodel.comparison.attribution.factors import Values
-    from costmodel.estimation.estimate import Estimate
     from costmodel.hardware.accelerator import Accelerator
 
 
@@ -149,8 +148,8 @@ def price_terms(used: Rate, on_demand: Rate | None, accelerator: Accelerator) ->
     return terms
 
 
-def scope_term(scope: str, seed: int, estimate: Estimate | None = None) -> Term:
-    """Return the term of the scope of a cost.
+def scope_term(scope: str, seed: int) -> Term:
+    """Return the term of the scope of the cost of a published run.
 
     Parameters
     ----------
@@ -158,22 +157,15 @@ def scope_term(scope: str, seed: int, estimate: Estimate | None = None) -> Term:
         "final_run" or "development".
     seed : int
         Seed of the draws.
-    estimate : Estimate, optional
-        Estimate of the final run, whose scenario may give experiments, failed runs and staff.
     """
     import numpy as np
 
     if scope != DEVELOPMENT:
         return Term(constant(1.0), "final run", "counts the final run alone", ("definition of the scope",))
-    if estimate is None:
-        whole = development_cost(1.0, seed=seed)
-        values = np.concatenate([[whole.usd], whole.draws()])
-    else:
-        whole = development_cost(estimate)
-        run = np.concatenate([[estimate.cost.to("USD").magnitude], estimate.draws("cost")])
-        values = np.concatenate([[whole.usd], whole.draws()]) / run
+    whole = development_cost(1.0, seed=seed)
+    values = np.concatenate([[whole.usd], whole.draws()])
     phrase = f"counts the total development, {number(values[0], 3)} × the final run"
-    return Term(values, "development", phrase, (whole.source or "your scenario",), assumed=whole.scope_reason)
+    return Term(values, "development", phrase, (whole.source,), assumed=whole.scope_reason)
 
 
 def _count(values: Values) -> str:

@@ -47,7 +47,7 @@ FACTORS: dict[str, Factor] = {
     "hardware": Factor("hardware, USD/EFLOP", PRICE, "price on demand / bf16 peak [USD/FLOP]"),
     "price_convention": Factor("price convention", PRICE, "price used / price on demand of the same day [1]"),
     "price": Factor("price, USD/EFLOP", PRICE, "price used / bf16 peak [USD/FLOP]"),
-    "other_costs": Factor("other costs", PRICE, "all lines of the bill / rent [1]"),
+    "other_costs": Factor("other costs", PRICE, "all lines of the final run / rent or owned accelerators [1]"),
     "scope": Factor("scope", SCOPE, "cost of the scope / cost of the final run [1]"),
 }
 """Factors in the order of tables. The cost is the product of one choice of each of `CHOICES`."""
