@@ -250,3 +250,21 @@ def test_names_and_units_that_do_not_exist_are_refused(gpt4_against_deepseek):
         gpt4_against_deepseek.draws("tokens", "dollars")
     with pytest.raises(InputError, match="level"):
         gpt4_against_deepseek.rows(level=2)
+
+
+def test_answers_of_the_notebook_on_published_costs():
+    """What notebook 06 and the how-to page say in words."""
+    deepseek = cm.attribute("gpt-4", "deepseek-v3", price="published")
+    groups = {row["group"]: row["factor"] for row in deepseek.groups()}
+    assert 1 / deepseek.ratio == pytest.approx(14, abs=0.5) and 5 < 1 / groups["model and data"] < 6
+    assert 1 / deepseek["price_convention"].factor == pytest.approx(2.4, abs=0.1)
+    assert 0.8 < groups["speed"] < 1.25 and 0.8 < deepseek["hardware"].factor < 1.25
+    assert 1 / cm.attribute("gpt-4", "gpt-4", scope="development", scope_b="final_run").ratio == pytest.approx(
+        3.6, abs=0.1
+    )
+    qwen = cm.attribute("llama3.1-405b", "qwen3-235b")
+    assert 4 < 1 / qwen.ratio < 6 and 1 / qwen["sparsity"].factor > 10 and qwen["tokens"].factor > 2
+    llama = cm.attribute("llama2-70b", "llama3-8b")
+    assert llama.ratio == pytest.approx(1.6, abs=0.1) and llama["tokens"].factor == 7.5
+    assert llama["total_parameters"].factor * llama["tokens"].factor == pytest.approx(1, abs=0.2)
+    assert llama["utilization"].factor > 2 and llama["hardware"].factor == pytest.approx(2 / 3, abs=0.05)
