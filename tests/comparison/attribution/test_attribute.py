@@ -268,3 +268,12 @@ def test_answers_of_the_notebook_on_published_costs():
     assert llama.ratio == pytest.approx(1.6, abs=0.1) and llama["tokens"].factor == 7.5
     assert llama["total_parameters"].factor * llama["tokens"].factor == pytest.approx(1, abs=0.2)
     assert llama["utilization"].factor > 2 and llama["hardware"].factor == pytest.approx(2 / 3, abs=0.05)
+
+
+def test_owned_accelerators_are_a_price_convention():
+    owned = run(prices=cm.Ownership(), other_costs={"staff": "20 k$"})
+    result = cm.attribute(run(), owned)
+    adds_up(result)
+    assert [part.name for part in result.parts if not part.same] == ["price_convention", "other_costs"]
+    assert "owned" in result["price_convention"].sentence
+    assert result.costs[1] == pytest.approx(cm.estimate(owned).value("cost"), rel=1e-12)

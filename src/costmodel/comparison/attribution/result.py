@@ -254,7 +254,9 @@ class Attribution(rendering.Shown):
         lines = [f"{b} costs {usd_b}, {a} {usd_a}: × {_factor(self.ratio)} ({_ends(total, 'factor')})."]
         if all(part.same for part in self.parts):
             return f"{lines[0]} No factor differs."
-        groups = ", ".join(f"{row['group']} × {_factor(row['factor'])}" for row in self.groups() if abs(row["factor"] - 1) > _SAME)
+        groups = ", ".join(
+            f"{row['group']} × {_factor(row['factor'])}" for row in self.groups() if abs(row["factor"] - 1) > _SAME
+        )
         lines.append(f"By group: {groups}.")
         large = sorted(self.parts, key=lambda part: -abs(math.log(part.factor)))
         large = [part for part in large if abs(math.log(part.factor)) >= _LARGE][:_NAMED]
