@@ -24,6 +24,7 @@ _FIELDS = (
     (re.compile(rf"{_RECIPE}\.realized_efficiency"), "realized_efficiency"),
     (re.compile(rf"{_RECIPE}\.rollout_efficiency"), "rollout_efficiency"),
     (re.compile(r"reliability\.gpu_time_per_failure"), "reliability.gpu_hours_per_failure"),
+    (re.compile(r"reliability\.gpu_time_per_interruption"), "reliability.gpu_hours_per_interruption"),
     (re.compile(r"reliability\.interval"), "reliability.checkpoint_interval"),
 )
 """Paths of inputs that are spelled differently in a scenario."""

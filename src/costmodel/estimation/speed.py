@@ -294,7 +294,8 @@ def goodput_figures(scenario: Scenario, basis: Basis) -> dict[str, tuple[str, Fi
     """Return the inputs of the goodput by path, each with its unit.
 
     The goodput itself is the input where it is given, and where the MFU is a default of a class: that MFU was
-    fitted together with a typical goodput. Otherwise failures, checkpoints and restarts are the inputs.
+    fitted together with a typical goodput. Otherwise failures, interruptions of spot instances, checkpoints and
+    restarts are the inputs.
 
     Parameters
     ----------
@@ -308,7 +309,9 @@ def goodput_figures(scenario: Scenario, basis: Basis) -> dict[str, tuple[str, Fi
         return {"goodput": ("1", Figure(middle(value), spread, Provenance("given")))}
     if basis == "class":
         return {"goodput": ("1", default("goodput"))}
-    figures = scenario.reliability.figures(scenario.cluster.count)
+    cluster = scenario.cluster
+    spot_instance = cluster.node_size if scenario.prices.interruptible else None
+    figures = scenario.reliability.figures(cluster.count, spot_instance)
     return {f"reliability.{name}": figure for name, figure in figures.items()}
 
 

@@ -280,7 +280,8 @@ def _predicted(run: Scenario, plan: _Plan, pace: Pace) -> tuple[Estimate, Prior,
     goodput = result.value("goodput")
     if isinstance(goodput, Missing):
         total = float(run.architecture.parameters.total)
-        overheads = overheads_of(run.reliability, run.cluster.count, total, DRAWS, run.seed)
+        spot_instance = run.cluster.node_size if run.prices.interruptible else None
+        overheads = overheads_of(run.reliability, run.cluster.count, total, DRAWS, run.seed, spot_instance)
         return result, Prior(overheads), notes
     shares = result.draws("goodput")
     overheads = np.asarray(1 / shares - 1)

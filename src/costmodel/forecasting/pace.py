@@ -253,7 +253,9 @@ def _stop_draws(pace: Pace, prior: Prior, useful: Array, random: np.random.Gener
     return np.asarray(random.gamma(np.maximum(stops, 1e-12)) * costs * (stops > 0))
 
 
-def overheads_of(reliability: Reliability, count: int, parameters: float, draws: int, seed: int) -> Array:
+def overheads_of(
+    reliability: Reliability, count: int, parameters: float, draws: int, seed: int, spot_instance: int | None = None
+) -> Array:
     """Return draws of the time in stops / the time in steps that failures and checkpoints predict [1].
 
     Parameters
@@ -267,12 +269,14 @@ def overheads_of(reliability: Reliability, count: int, parameters: float, draws:
         Number of draws [1].
     seed : int
         Seed of the draws.
+    spot_instance : int, optional
+        Accelerators of a spot instance; default: none is a spot instance [1].
     """
     import numpy as np
 
     values = {
         name: (figure.value if figure.spread is None else sampled(f"reliability.{name}", figure.spread, draws, seed))
         * SI_FACTOR[unit]
-        for name, (unit, figure) in reliability.figures(count).items()
+        for name, (unit, figure) in reliability.figures(count, spot_instance).items()
     }
     return np.asarray(1 / np.asarray(job_goodput(float(count), parameters, **values)) - 1) * np.ones(draws)

@@ -240,6 +240,11 @@ class Ownership(Spec):
         """Whether the purchase price is that of a server per accelerator; looked-up prices are not."""
         return self.purchase_price is not None and self.includes == "server"
 
+    @property
+    def interruptible(self) -> bool:
+        """Whether the accelerators are taken back at times, as spot instances are: never."""
+        return False
+
     def caution(self, cluster: Cluster) -> str:
         """Return a caution about the prices for a cluster: none beside those of the inputs.
 

@@ -74,7 +74,7 @@ class Rental(Spec):
     purchase_model: PurchaseModel = Field(
         default="on_demand",
         description='Kind of contract: "on_demand", "spot", "reserved_short", "reserved_1y", "reserved_3y" or '
-        '"marketplace".',
+        '"marketplace". Spot instances are interrupted, also at a given price.',
     )
     on: Date | None = Field(default=None, description="Day of the price; by default the newest day of the table.")
     region: str | None = Field(
@@ -96,6 +96,8 @@ class Rental(Spec):
     def _check(self) -> Self:
         looked_up = {"provider", "convention", "purchase_model", "on", "region", "table"} & self.model_fields_set
         looked_up -= {"convention"} if self.convention is None else set()
+        if self.purchase_model == "spot":  # it brings interruptions
+            looked_up -= {"purchase_model"}
         if self.price is not None and looked_up:
             raise ValueError(f"price is given, so {', '.join(sorted(looked_up))} has no effect; leave one out")
         if self.price is None and self.per == "instance":
@@ -124,6 +126,11 @@ class Rental(Spec):
         if self.convention is None or "purchase_model" in self.model_fields_set:
             return self.purchase_model
         return next(iter(CONVENTIONS[self.convention]), self.purchase_model)
+
+    @property
+    def interruptible(self) -> bool:
+        """Whether the accelerators are those of spot instances, which are taken back at times."""
+        return self.looked_up_model == "spot"
 
     def figure(self, accelerator: str, count: int, node_size: int) -> Figure:
         """Return the price of one accelerator [USD/hour]; see `choose_price`.

@@ -31,6 +31,7 @@ _DEFAULT_SOURCES = {
 
 _UNITS = {
     "gpu_hours_per_failure": "hour",
+    "gpu_hours_per_interruption": "hour",
     "restart_time": "s",
     "checkpoint_bandwidth": "GB/s",
     "checkpoint_bytes_per_parameter": "byte",
@@ -40,7 +41,11 @@ _UNITS = {
     "checkpoint_interval": "s",
 }
 """Units of the fields of `Reliability`."""
-_ARGUMENTS = {"gpu_hours_per_failure": "gpu_time_per_failure", "checkpoint_interval": "interval"}
+_ARGUMENTS = {
+    "gpu_hours_per_failure": "gpu_time_per_failure",
+    "gpu_hours_per_interruption": "gpu_time_per_interruption",
+    "checkpoint_interval": "interval",
+}
 """Arguments of `job_goodput` that differ in name from their field of `Reliability`."""
 
 if TYPE_CHECKING:
@@ -184,11 +189,12 @@ def job_goodput(
     evaluation_share: float | N = 0.0,
     checkpoint_overlap: float | N = 0.0,
     interval: float | N | None = None,
+    gpu_time_per_interruption: float | N | None = None,
 ) -> float | N:
     """Return the share of the wall time in useful steps of a job [1], from its size and its reliability.
 
-    A checkpoint written in the background costs no stall. The time between two checkpoints is at least that of one
-    write, and a failure also loses the checkpoint that was being written.
+    An interruption, when a spot instance is taken back, is a further failure. A checkpoint written in the background
+    costs no stall. The time between two checkpoints is at least that of one write, and a failure also loses the checkpoint that was being written.
 
     Parameters
     ----------
@@ -212,6 +218,8 @@ def job_goodput(
         Share of a write that training does not wait for, 0 to below 1 [1].
     interval : float or ndarray
         Useful time between two checkpoints; default: the optimum [s].
+    gpu_time_per_interruption : float or ndarray
+        Accelerator-time per interruption of a spot instance; default: none [s].
 
     Raises
     ------
@@ -230,6 +238,10 @@ def job_goodput(
     )
     if interval is not None:
         checked |= _checked(_POSITIVE, interval=interval)
+    if gpu_time_per_interruption is not None:
+        rates = _checked(_POSITIVE, failure=gpu_time_per_failure, gpu_time_per_interruption=gpu_time_per_interruption)
+        with silent(*rates.values()):
+            gpu_time_per_failure = 1 / (1 / rates["failure"] + 1 / rates["gpu_time_per_interruption"])
     with silent(*checked.values()):
         between = _within(failure_interval(count, gpu_time_per_failure), 1e-9, 1e30)
         size = checked["parameters"] * checked["checkpoint_bytes_per_parameter"]
@@ -256,6 +268,7 @@ class Reliability(Spec):
             self,
             *,
             gpu_hours_per_failure: RangeLike | None = ...,
+            gpu_hours_per_interruption: RangeLike | None = ...,
             restart_time: RangeLike | None = ...,
             checkpoint_bandwidth: RangeLike | None = ...,
             checkpoint_bytes_per_parameter: RangeLike = ...,
@@ -267,6 +280,11 @@ class Reliability(Spec):
 
     gpu_hours_per_failure: GPUHours | None = Field(
         default=None, description="GPU-hours per failure that stops the job [hour]."
+    )
+    gpu_hours_per_interruption: GPUHours | None = Field(
+        default=None,
+        description="GPU-hours until a spot instance is taken back, which stops the job [hour]. Default: assumed for "
+        'the purchase model "spot", none for others.',
     )
     restart_time: Seconds | None = Field(
         default=None, description="From a failure to useful steps: detection, reload, warm-up [s]."
@@ -294,13 +312,17 @@ class Reliability(Spec):
         default=None, description="Share of the time in what failures and checkpoints do not explain."
     )
 
-    def figures(self, count: int) -> dict[str, tuple[str, Figure]]:
-        """Return the inputs of `job_goodput` by its names, each with its unit; `interval` only where it is given.
+    def figures(self, count: int, spot_instance: int | None = None) -> dict[str, tuple[str, Figure]]:
+        """Return the inputs of `job_goodput` by its names, each with its unit.
+
+        `interval` is only there where it is given, interruptions where they are given or instances are spot instances.
 
         Parameters
         ----------
         count : int
             Number of accelerators [1].
+        spot_instance : int, optional
+            Accelerators of a spot instance, which are taken back together; default: none is a spot instance [1].
         """
         per_gpu = default("checkpoint_bandwidth_per_gpu")
         note = f"{per_gpu.provenance.note}; times {count} accelerators"
@@ -318,7 +340,9 @@ class Reliability(Spec):
                     else Provenance("assumed", _DEFAULT_SOURCES[name], note=f"default of {name}")
                 )
                 figure = Figure(middle(value), value if isinstance(value, Range) else None, provenance)
-            elif name == "checkpoint_interval":
+            elif name == "gpu_hours_per_interruption" and spot_instance is not None:
+                figure = interruptions(min(spot_instance, count))
+            elif name in {"checkpoint_interval", "gpu_hours_per_interruption"}:
                 continue
             else:
                 figure = bandwidth if name == "checkpoint_bandwidth" else assumed[name]
@@ -335,6 +359,26 @@ class Reliability(Spec):
         """
         values = {name: figure.value * SI_FACTOR[unit] for name, (unit, figure) in self.figures(count).items()}
         return float(job_goodput(count, parameters, **values))
+
+
+def interruptions(instance: int) -> Figure:
+    """Return the assumed GPU-hours per interruption of a spot instance [hour].
+
+    Parameters
+    ----------
+    instance : int
+        Accelerators of an instance, which are taken back together [1].
+    """
+    assumed = default("instance_hours_per_interruption")
+    note = f"{assumed.provenance.note}; times {instance} accelerators of an instance"
+    assert assumed.spread is not None  # every default has one
+    factor = assumed.spread.quantile(0.9) / assumed.value
+    caution = (
+        f"spot instances are taken back at an assumed rate that is uncertain by a factor of {factor:.0f} (set "
+        "reliability.gpu_hours_per_interruption); waiting for capacity is not part of the wall time"
+    )
+    provenance = assumed.provenance._replace(note=note, caution=caution)
+    return Figure(assumed.value * instance, assumed.spread.scaled(instance, ""), provenance)
 
 
 def _numbers(name: str, value: float | N) -> float | N:
