@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from costmodel.planning.allocation import allocate
     from costmodel.planning.limits import largest_micro_batch, largest_model, longest_sequence
     from costmodel.planning.offers import hosted_offers
+    from costmodel.planning.price_everywhere import price_everywhere
     from costmodel.planning.serving_size import size_serving
     from costmodel.planning.solving import solve
     from costmodel.planning.sweep import sweep
@@ -175,6 +176,7 @@ _HOMES = {
     "longest_sequence": "planning.limits",
     "plot": "report",
     "project_cost": "projection.project",
+    "price_everywhere": "planning.price_everywhere",
     "published_runs": "comparison.runs",
     "read_trainer_file": "estimation.trainers.reading",
     "rental_outlook": "projection.rents.outlook",
@@ -278,6 +280,7 @@ __all__ = [
     "load_claims",
     "longest_sequence",
     "plot",
+    "price_everywhere",
     "project_cost",
     "published_runs",
     "read_trainer_file",

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import costmodel as cm
 from costmodel.foundation.tables import read_csv, table
 from costmodel.market.gpu_prices import traced_prices
 from costmodel.market.price_table import as_csv
@@ -135,3 +136,35 @@ def test_merge_a_table_in_other_columns(refused, written, tmp_path):
     (tmp_path / "own.csv").write_text("a,b\n1,2\n")
     problems = refused("prices", "merge", tmp_path / "own.csv", "--into", written("prices.csv", {}))
     assert "column" in problems[0]
+
+
+@pytest.fixture
+def scenario(tmp_path):
+    run = cm.Scenario(
+        architecture={"total": "7B"},
+        recipe=cm.Pretraining(tokens="10B"),
+        cluster=cm.Cluster("H100-SXM", 64),
+        gpu_hours=1000,
+    )
+    run.save(tmp_path / "run.toml")
+    return tmp_path / "run.toml"
+
+
+def test_a_run_at_every_provider(costmodel, scenario):
+    options = ("--on", "2026-10-01", "--provider", "aws", "--purchase-model", "on_demand")
+    outcome = costmodel("prices", "everywhere", scenario, *options)
+    assert outcome.code == 0 and "aws us-east-1" in outcome.out and "6.88" in outcome.out
+    data = json.loads(costmodel("prices", "everywhere", scenario, *options, "--json").out)
+    assert data["rows"][0]["cost"] == pytest.approx(6880)
+    lines = costmodel("prices", "everywhere", scenario, *options, "--csv").out.splitlines()
+    assert lines[0].startswith("provider,region,purchase_model,usd_per_gpu_hour,cost") and len(lines) == 4
+    changed = costmodel("prices", "everywhere", scenario, *options, "--set", "gpu_hours=2000", "--json")
+    assert json.loads(changed.out)["rows"][0]["cost"] == pytest.approx(13760)
+
+
+def test_a_run_without_any_price_exits_with_3(costmodel, refused, scenario):
+    outcome = costmodel("prices", "everywhere", scenario, "--provider", "aws", "--on", "2019-01-01")
+    assert outcome.code == 3 and "(6.88" not in outcome.out and "no such price of H100-SXM" in outcome.err
+    problems = refused("prices", "everywhere", scenario, "--json", "--csv")
+    assert problems == ["--json and --csv are both given; leave one out"]
+    assert refused("prices", "everywhere", scenario, "--region", "atlantis")

@@ -1,19 +1,27 @@
-"""The command `costmodel prices`: list, check and merge tables of rental prices."""
+"""The command `costmodel prices`: list, check and merge tables of rental prices, and price a run at all of them."""
 
 from __future__ import annotations
 
+import csv
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.cli.printing import Json, print_rows
+from costmodel.cli.changes import Changes, built, parsed_changes
+from costmodel.cli.missing import AllowMissing, check_missing
+from costmodel.cli.printing import Json, print_json, print_rows
 from costmodel.foundation.errors import InputError, MissingFactError
 
 if TYPE_CHECKING:
     from costmodel.foundation.tables import Table as PriceTable
 
-prices = typer.Typer(help="List, check and merge rental prices.", no_args_is_help=True, rich_markup_mode=None)
+prices = typer.Typer(
+    help="List, check and merge rental prices, and price a run at all of them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 TableFile = Annotated[Path | None, typer.Option("--table", help="A price CSV; by default that of the library.")]
 
@@ -51,6 +59,50 @@ def list_prices(
             for cells, row in zip(listed, ordered, strict=True)
         ]
     print_rows(listed, as_json)
+
+
+@prices.command("everywhere")
+def price_run_everywhere(
+    scenario: Annotated[Path, typer.Argument(help="Scenario file (.toml, .json).")],
+    provider: Annotated[list[str] | None, typer.Option(help="Only this provider; repeatable.")] = None,
+    purchase_model: Annotated[
+        list[str] | None, typer.Option(help="Only this purchase model, such as spot; repeatable.")
+    ] = None,
+    region: Annotated[
+        list[str] | None, typer.Option(help="Only this region of a provider, country or US state; repeatable.")
+    ] = None,
+    max_age: Annotated[float | None, typer.Option(help="Largest age of a price [days]; default 365.")] = None,
+    on: Annotated[str | None, typer.Option(help="Date of the prices, such as 2026-09-01.")] = None,
+    changes: Changes = None,
+    allow_missing: AllowMissing = False,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+) -> None:
+    """Price a run at every provider, in every region and purchase model, on a day.
+
+    The cheapest comes first. A price that is missing keeps its row with the nearest known price; the exit code is 3 if
+    all are missing.
+    """
+    from costmodel.estimation.scenario import Scenario
+    from costmodel.planning.price_everywhere import price_everywhere
+
+    values, problems = parsed_changes(changes)
+    if as_json and as_csv:
+        problems.append("--json and --csv are both given; leave one out")
+    run = built(problems, lambda: Scenario.load(scenario, values))
+    ages = {} if max_age is None else {"max_age": max_age}
+    table = price_everywhere(run, on=on, providers=provider, purchase_models=purchase_model, regions=region, **ages)
+    if as_json:
+        print_json(table.to_dict())
+    elif as_csv:
+        rows = table.rows()
+        writer = csv.DictWriter(sys.stdout, list(rows[0]) if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    elif len(table):
+        print(table)
+    accelerator = run.cluster.accelerator.name
+    check_missing([] if table.priced else [f"no such price of {accelerator} is known on {table.on}"], allow_missing)
 
 
 @prices.command("check")

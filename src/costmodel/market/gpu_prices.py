@@ -171,6 +171,20 @@ def providers(facts: Table | None = None) -> list[str]:
     return sorted({row["provider"] for row in traced_prices(facts).rows})
 
 
+def providers_and_models(on: dt.date, facts: Table | None = None) -> set[tuple[str, str]]:
+    """Return the providers and the purchase models that each had a price of, of any accelerator, up to a day.
+
+    Parameters
+    ----------
+    on : datetime.date
+        The day.
+    facts : Table, optional
+        A price table; by default that of the library.
+    """
+    day = str(on)
+    return {(row["provider"], row["purchase_model"]) for row in traced_prices(facts).rows if row["as_of"] <= day}
+
+
 def offers(
     accelerator: str,
     provider: str | None = None,
@@ -334,8 +348,17 @@ def _newest(prices: list[GPUPrice], day: dt.date, count: int | None) -> GPUPrice
     return min(fitting, key=lambda price: (-(price.gpus_per_instance or 1), price.region, price.usd_per_gpu_hour))
 
 
-def _listed(prices: list[GPUPrice], day: dt.date, provider: str, purchase_model: str) -> str:
-    """Return the nearest prices in words, for messages: of the provider, the purchase model, then the day."""
+def nearest_prices(prices: Iterable[GPUPrice], day: dt.date, provider: str, purchase_model: str) -> list[GPUPrice]:
+    """Return a price of each provider and purchase model, the nearest of the day, in the order of their nearness.
+
+    Parameters
+    ----------
+    prices : iterable of GPUPrice
+        Prices of an accelerator.
+    day : datetime.date
+    provider, purchase_model : str
+        Prices of this provider come first, then those of this purchase model, those on demand, and the nearest in time.
+    """
     newest: dict[tuple[str, str], GPUPrice] = {}
     for price in sorted(prices, key=lambda price: abs(price.as_of - day), reverse=True):
         newest[price.provider, price.purchase_model] = price
@@ -344,9 +367,14 @@ def _listed(prices: list[GPUPrice], day: dt.date, provider: str, purchase_model:
         model = price.purchase_model
         return price.provider != provider, model != purchase_model, model != "on_demand", abs(price.as_of - day), model
 
+    return sorted(newest.values(), key=far)
+
+
+def _listed(prices: list[GPUPrice], day: dt.date, provider: str, purchase_model: str) -> str:
+    """Return the nearest prices in words, for messages."""
     offers = [
         f"{price.provider} ({price.purchase_model}, {price.usd_per_gpu_hour:g} USD/h of {price.as_of})"
-        for price in sorted(newest.values(), key=far)
+        for price in nearest_prices(prices, day, provider, purchase_model)
     ]
     return f"known: {', '.join(offers[:MOST_LISTED])}{', ...' if len(offers) > MOST_LISTED else ''}"
 

@@ -194,7 +194,8 @@ def job_goodput(
     """Return the share of the wall time in useful steps of a job [1], from its size and its reliability.
 
     An interruption, when a spot instance is taken back, is a further failure. A checkpoint written in the background
-    costs no stall. The time between two checkpoints is at least that of one write, and a failure also loses the checkpoint that was being written.
+    costs no stall. The time between two checkpoints is at least that of one write, and a failure also loses the
+    checkpoint that was being written.
 
     Parameters
     ----------
