@@ -111,3 +111,7 @@ def test_plain_text_is_aligned():
 def test_cells_of_any_type():
     row = {"none": None, "yes": True, "no": False, "count": 12345, "share": 0.35, "name": "x"}
     assert cells(row) == {"none": "-", "yes": "yes", "no": "no", "count": "12,345", "share": "0.350", "name": "x"}
+
+
+def test_each_line_of_a_footer_is_a_line_of_html():
+    assert "one &lt;b&gt;<br>two" in html_table([{"a": "1"}], footer="one <b>\ntwo")

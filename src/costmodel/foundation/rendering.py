@@ -131,7 +131,7 @@ def markdown(rows: Rows, footer: str = "") -> str:
 
 
 def html_table(rows: Rows, title: str = "", footer: str = "") -> str:
-    """Return the rows as an HTML table; every cell is escaped."""
+    """Return the rows as an HTML table; every cell is escaped, and each line of the footer is a line."""
     columns = list(rows[0]) if rows else []
     head = "".join(f"<th style='text-align:left'>{html.escape(column)}</th>" for column in columns)
     body = "".join(
@@ -139,7 +139,8 @@ def html_table(rows: Rows, title: str = "", footer: str = "") -> str:
         for row in rows
     )
     caption = f"<caption>{html.escape(title)}</caption>" if title else ""
-    note = f"<p style='font-size:smaller'>{html.escape(footer)}</p>" if footer else ""
+    lines = "<br>".join(html.escape(line) for line in footer.splitlines())
+    note = f"<p style='font-size:smaller'>{lines}</p>" if footer else ""
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
 
