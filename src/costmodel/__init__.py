@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
     from costmodel.budget.budget import Budget
     from costmodel.budget.project import Project
+    from costmodel.choosing.performance import performance_per_dollar
+    from costmodel.choosing.scores import Score, scores
+    from costmodel.choosing.workload import TaskWorkload, Verifier
     from costmodel.claims.check import check_claim
     from costmodel.claims.claim import CostClaim, DeclineClaim, GroupClaim, load_claims
     from costmodel.comparison.attribution.attribute import attribute
@@ -132,14 +135,17 @@ _HOMES = {
     "Rental": "market.rental",
     "RewardModel": "training.recipes.preference",
     "Scenario": "estimation.scenario",
+    "Score": "choosing.scores",
     "SelfHosted": "comparison.serving.options",
     "Serving": "estimation.serving.scenario",
     "ServingEstimate": "estimation.serving.estimate",
     "ServingWorkload": "comparison.serving.workload",
     "SimPO": "training.recipes.preference",
     "Site": "hardware.site",
+    "TaskWorkload": "choosing.workload",
     "Trend": "projection.trends.trend",
     "UnknownNameError": "foundation.errors",
+    "Verifier": "choosing.workload",
     "accelerators": "hardware.accelerator",
     "allocate": "planning.allocation",
     "api_price": "market.api_prices",
@@ -174,6 +180,7 @@ _HOMES = {
     "load_architecture": "architecture.loading",
     "load_claims": "claims.claim",
     "longest_sequence": "planning.limits",
+    "performance_per_dollar": "choosing.performance",
     "plot": "report",
     "project_cost": "projection.project",
     "price_everywhere": "planning.price_everywhere",
@@ -183,6 +190,7 @@ _HOMES = {
     "samples": "foundation.ranges",
     "scaling_law": "scaling.laws.presets",
     "scaling_laws": "scaling.laws.presets",
+    "scores": "choosing.scores",
     "search_layouts": "training.layouts.search",
     "size_serving": "planning.serving_size",
     "solve": "planning.solving",
@@ -236,14 +244,17 @@ __all__ = [
     "Rental",
     "RewardModel",
     "Scenario",
+    "Score",
     "SelfHosted",
     "Serving",
     "ServingEstimate",
     "ServingWorkload",
     "SimPO",
     "Site",
+    "TaskWorkload",
     "Trend",
     "UnknownNameError",
+    "Verifier",
     "__version__",
     "accelerators",
     "allocate",
@@ -279,6 +290,7 @@ __all__ = [
     "load_architecture",
     "load_claims",
     "longest_sequence",
+    "performance_per_dollar",
     "plot",
     "price_everywhere",
     "project_cost",
@@ -288,6 +300,7 @@ __all__ = [
     "samples",
     "scaling_law",
     "scaling_laws",
+    "scores",
     "search_layouts",
     "size_serving",
     "solve",

@@ -37,6 +37,7 @@ _SCORED = {
     "energy": _Kind("energy", "measurements/energy"),
     "price_proxies": _Kind("prices per GPU-hour", "gpu_prices"),
     "throughput": _Kind("MFU, their source left out", "measurements/accelerator_throughput"),
+    "evaluations": _Kind("prices per solved task", "facts/benchmark_scores"),
     "mlperf": _Kind("time to train", None),
     "serving": _Kind("times per output token", "measurements/serving"),
 }
@@ -92,11 +93,15 @@ def validate(
         ("cost", "dollars"),
         ("other_workloads", "wall power, other workloads"),
         ("generation", "MFU, their generation left out"),
+        ("uncached", "prices per solved task, all input billed as new"),
+        ("list_prices", "prices per solved task, at the newest list prices"),
     ):
         if key in scored:
             print(f"\n{_scores(scored[key], of)}")
     if "left_out" in scored:
         print(f"\n{_left_out(scored)}")
+    if "ranking" in scored:
+        print(f"\n{_ranking(scored['ranking'])}")
     if "ratios" in scored:
         ratios = [{"cases": name, "median ratio": f"{value:.2f}"} for name, value in scored["ratios"].items()]
         print(f"\n{text(ratios, footer='predicted / measured')}")
@@ -115,6 +120,17 @@ def _scores(scored: dict[str, Any], predicted: str) -> str:
     if len(reasons) > MOST_REASONS:
         skipped.append(f"and {len(reasons) - MOST_REASONS} more reasons; --json lists them")
     return text(summary_rows(scored), footer="\n".join([footer, *skipped]))
+
+
+def _ranking(found: dict[str, Any]) -> str:
+    """Return how many pairs are ordered as published, as text."""
+    if not found["pairs"]:
+        return "ranking: no two runs of the same benchmark"
+    certain = ""
+    if found["certain_pairs"]:
+        share = found["certain_as_published"]
+        certain = f", and {share:.1%} of the {found['certain_pairs']:,} pairs whose order has a probability of 80 %"
+    return f"ranking: {found['as_published']:.1%} of {found['pairs']:,} pairs ordered as published{certain}"
 
 
 def _left_out(scored: dict[str, Any]) -> str:

@@ -122,6 +122,15 @@ def wrapped(lines: str, width: int) -> str:
     return "\n".join("\n".join(textwrap.wrap(line, width, **options)) for line in lines.splitlines())
 
 
+def shortened(name: str, width: int) -> str:
+    """Return a name cut to a width, with an ellipsis where it is cut.
+
+    >>> shortened("llama-3.3-70b-instruct", 12)
+    'llama-3.3-7…'
+    """
+    return name if len(name) <= width else f"{name[: width - 1]}…"
+
+
 def markdown(rows: Rows, footer: str = "") -> str:
     """Return the rows as a Markdown table."""
     columns = list(rows[0]) if rows else []

@@ -178,7 +178,7 @@ def api_price(
     if not isinstance(model, str):
         raise InputError(f"model must be a name; got {model!r}")
     prices = _by_model().get(model)
-    name, providers = prices[0].model, sorted({price.provider for price in prices})
+    name, providers = prices[0].model, api_providers(model)
     provider = _default_provider(name, providers) if provider is None else provider_named(provider, _providers())
     if provider not in providers:
         raise MissingFactError(f"no price of {name} at {provider} is known; known at: {', '.join(providers)}")
@@ -282,6 +282,27 @@ def api_name(model: str) -> str | None:
     ('claude-sonnet-4-5', None)
     """
     return _by_model().proper(model)
+
+
+def api_providers(model: str) -> list[str]:
+    """Return the providers of a model, sorted.
+
+    Parameters
+    ----------
+    model : str
+        The model, with or without owner and date of release.
+
+    Raises
+    ------
+    UnknownNameError
+        If the model is not known.
+
+    Examples
+    --------
+    >>> api_providers("grok-4")
+    ['azure', 'oci']
+    """
+    return sorted({price.provider for price in _by_model().get(model)})
 
 
 def _providers() -> set[str]:

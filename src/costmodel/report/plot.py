@@ -15,6 +15,7 @@ from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
 from costmodel.report.plot_attribution import attribution
 from costmodel.report.plot_budget import budget
 from costmodel.report.plot_layouts import breakdown, layouts, memory, scaling
+from costmodel.report.plot_performance import performance_per_dollar
 from costmodel.report.plot_projection import decomposition, projection, rental_prices
 from costmodel.report.plot_runs import claimed_against_estimated, runs
 from costmodel.report.plot_scaling import bootstrap_cloud, isoflops, scaling_fit
@@ -42,6 +43,7 @@ __all__ = [
     "isoflops",
     "layouts",
     "memory",
+    "performance_per_dollar",
     "projection",
     "rental_prices",
     "runs",

@@ -38,7 +38,15 @@ class Priced(NamedTuple):
     """Reason why there is no price."""
 
     def cost(self, requests: Any, sampled: bool = False) -> Any:
-        """Return the cost per month [USD], or None if there is no price."""
+        """Return the cost per month [USD], or None if there is no price.
+
+        Parameters
+        ----------
+        requests : float or NDArray
+            Requests per month [1].
+        sampled : bool
+            Whether to return draws instead of the median.
+        """
         if self.usd_per_request is not None:
             return self.usd_per_request * requests
         replicas = self.drawn if sampled else self.reserved
@@ -94,12 +102,12 @@ def compare_serving(
     (1200, 1826)
     """
     _check(workload, options)
-    priced = [_priced(option, workload, seed) for option in options]
-    base = _baseline(priced, baseline)
+    listed = [priced(option, workload, seed) for option in options]
+    base = _baseline(listed, baseline)
     volume = middle(workload.requests_per_month)
     requests = drawn("serving.requests_per_month", workload.requests_per_month, seed)
-    costs = {each.option.title: _cost(each, base, workload, volume, requests) for each in priced}
-    functions = {each.option.title: each.cost for each in priced}
+    costs = {each.option.title: _cost(each, base, workload, volume, requests) for each in listed}
+    functions = {each.option.title: each.cost for each in listed}
     return ServingComparison(workload, costs, functions, None if base is None else base.option.title, seed)
 
 
@@ -144,8 +152,17 @@ def _check(workload: object, options: object) -> None:
         raise InputError(problems)
 
 
-def _priced(option: HostedAPI | SelfHosted, workload: ServingWorkload, seed: int) -> Priced:
-    """Return the prices of an option, or the reason why there is none."""
+def priced(option: HostedAPI | SelfHosted, workload: ServingWorkload, seed: int = 0) -> Priced:
+    """Return the prices of an option, or the reason why there is none.
+
+    Parameters
+    ----------
+    option : HostedAPI or SelfHosted
+    workload : ServingWorkload
+        Requests per month, and their tokens.
+    seed : int
+        Seed of the random draws.
+    """
     return _hosted(option, workload) if isinstance(option, HostedAPI) else _self_hosted(option, workload, seed)
 
 

@@ -261,7 +261,7 @@ class ServingComparison(rendering.Shown):
 
 def _row(cost: OptionCost) -> dict[str, str]:
     """Return the cells of an option."""
-    name = cost.name if len(cost.name) <= _NAME else f"{cost.name[: _NAME - 1]}…"
+    name = rendering.shortened(cost.name, _NAME)
     if cost.usd_per_month is None:
         return dict.fromkeys(_COLUMNS, "-") | {"option": name, "basis": cost.basis, "cost/month": "unknown"}
     ends = cost.usd_per_month_interval
