@@ -41,10 +41,10 @@ def options_of(models: object) -> list[Option]:
     ----------
     models : sequence of str, HostedAPI or SelfHosted
     """
-    listed = list(models) if isinstance(models, Sequence) and not isinstance(models, str) else [models]
+    listed = list(models) if isinstance(models, Sequence) and not isinstance(models, str) else []
     wrong = [each for each in listed if not isinstance(each, (str, HostedAPI, SelfHosted))]
     if wrong or not listed:
-        got = type(wrong[0]).__name__ if wrong else "none"
+        got = type(wrong[0]).__name__ if wrong else repr(models)
         raise InputError(f"models: must be a list of names, HostedAPI or SelfHosted; got {got}")
     options = [
         HostedAPI(model=model_named(each).api or each, name=each) if isinstance(each, str) else each for each in listed

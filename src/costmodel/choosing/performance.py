@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from costmodel.foundation.arrays import FloatLike
+    from costmodel.foundation.ranges import Range
 
     Array = NDArray[np.float64]
 
@@ -213,14 +214,17 @@ def _outcome(workload: TaskWorkload, rates: FloatLike, expected: float) -> Outco
 
 def _dollars(workload: TaskWorkload, seed: int | None = None) -> _Dollars:
     """Return the prices beside the model, at their medians, or as draws with a seed."""
-    verifier = workload.verifier
-    fields = {
-        "verifier.usd_per_answer": 0.0 if verifier is None else verifier.usd_per_answer,
-        "wrong_answer_usd": workload.wrong_answer_usd,
-        "escalation_usd": workload.escalation_usd or 0.0,
-    }
-    values = [middle(value) if seed is None else drawn(f"task.{key}", value, seed) for key, value in fields.items()]
-    return _Dollars(*values, workload.escalation_usd is not None)
+    check = 0.0 if workload.verifier is None else workload.verifier.usd_per_answer
+
+    def price(key: str, value: float | Range) -> FloatLike:
+        return middle(value) if seed is None else drawn(f"task.{key}", value, seed)
+
+    return _Dollars(
+        price("verifier.usd_per_answer", check),
+        price("wrong_answer_usd", workload.wrong_answer_usd),
+        price("escalation_usd", workload.escalation_usd or 0.0),
+        workload.escalation_usd is not None,
+    )
 
 
 def _task(at: Outcome, usd_per_attempt: FloatLike, dollars: _Dollars) -> tuple[Array, Array]:

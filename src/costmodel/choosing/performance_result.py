@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 Ends: TypeAlias = tuple[float, float]
-_NAME = 22
+_NAME = 20
 """Width of a name in the table [character]; longer names are cut."""
 
 

@@ -195,9 +195,6 @@ class Scores(rendering.Shown, Sequence[Score]):
     def __iter__(self) -> Iterator[Score]:
         return iter(self._scores)
 
-    def __add__(self, more: Iterable[Score]) -> Scores:
-        return Scores([*self._scores, *more])
-
     @property
     def evaluators(self) -> list[str]:
         """The evaluators, sorted."""
@@ -288,7 +285,7 @@ def scores(benchmark: str | None = None, model: str | None = None, evaluator: st
     Returns
     -------
     Scores
-        A sequence of `Score`; it prints as a table. Add your own with `+ [cm.Score(...)]`.
+        A sequence of `Score`; it prints as a table. `[*scores(...), Score(...)]` adds your own.
 
     Raises
     ------
@@ -352,21 +349,20 @@ def score_of(row: Row) -> Score:
         Cells by column.
     """
     per_task = {"input_tokens": row["input_tokens"], "output_tokens": row["output_tokens"], "usd": row["cost_usd"]}
-    means = {name: float(total) / int(row["cases"]) for name, total in per_task.items() if total}
-    given = {
+    given: dict[str, Any] = {
         "n": row["n"],
         "standard_error": row["standard_error"],
         "on": row["date"],
         "source": row["source"],
         "license": row["license"],
         "note": row["note"],
+        **{name: float(total) / int(row["cases"]) for name, total in per_task.items() if total},
     }
     return Score(
         row["model"],
         row["benchmark"],
         row["score"],
         evaluator=row["evaluator"],
-        unit=row["unit"],  # type: ignore[arg-type]
-        **{name: value for name, value in given.items() if value},  # type: ignore[arg-type]
-        **means,
+        unit="minutes" if row["unit"] == "minutes" else "fraction",
+        **{name: value for name, value in given.items() if value},
     )

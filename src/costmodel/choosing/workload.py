@@ -128,8 +128,8 @@ class TaskWorkload(Spec):
     )
     token_spread: Spread = Field(
         default=0.0,
-        description="Standard deviation of the logarithm of the tokens of each option, and so of its price [1]: options "
-        "differ from each other in how many tokens a task takes.",
+        description="Standard deviation of the logarithm of the tokens of each option, and so of its price [1]: models "
+        "differ in how many tokens a task takes.",
     )
     requests_per_task: Ratio = Field(default=1.0, description="Requests of one attempt at a task, as of an agent [1].")
     attempts: int = Field(

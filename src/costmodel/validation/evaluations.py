@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 REQUIRED = (
-    *("id", "model", "model_released", "benchmark", "score", "unit", "standard_error", "n", "date", "evaluator"),
-    *("collected_by", "effort", "cases", "cost_usd", "input_tokens", "output_tokens"),
+    *("id", "model", "model_released", "benchmark", "score", "unit", "standard_error", "n", "date", "as_of"),
+    *("evaluator", "collected_by", "effort", "cases", "cost_usd", "input_tokens", "output_tokens"),
     *("usd_per_million_input", "usd_per_million_output", "license", "source", "note"),
 )
 COLUMNS = Schema("benchmark scores", dict.fromkeys(REQUIRED, TEXT), REQUIRED)
