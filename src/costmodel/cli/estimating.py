@@ -14,6 +14,7 @@ from costmodel.cli.printing import Json, print_lines, print_result, print_schema
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
+    from costmodel.estimation.estimate import Estimate
     from costmodel.estimation.scenario import Scenario
     from costmodel.estimation.trainers.reading import TrainerFile
 
@@ -58,6 +59,10 @@ def estimate(
     changes: Changes = None,
     explain: Annotated[
         str | None, typer.Option(help="Show the steps and sources of this figure, such as cost.")
+    ] = None,
+    ghg: Annotated[bool, typer.Option("--ghg", help="Show the greenhouse gases by scope, with their factors.")] = False,
+    cite: Annotated[
+        Literal["text", "bibtex"] | None, typer.Option(help="Show the sources of the inputs: text or bibtex.")
     ] = None,
     what_would_fit: Annotated[
         bool, typer.Option("--what-would-fit", help="Show the changes that make the run fit in memory.")
@@ -111,17 +116,37 @@ def estimate(
         print(json.dumps(changes_that_fit.to_dict(), indent=2, allow_nan=False) if as_json else changes_that_fit)
         return
     result = run_estimate(scenario)
-    if as_json:
+    if _printed(result, trainer_file, explain, ghg, cite, as_json):
+        check_missing([result.missing_cost] if result.missing_cost else [], allow_missing)
+
+
+def _printed(
+    result: Estimate,
+    trainer_file: TrainerFile | None,
+    explain: str | None,
+    ghg: bool,
+    cite: Literal["text", "bibtex"] | None,
+    as_json: bool,
+) -> bool:
+    """Print what was asked for; return whether that has the cost."""
+    if cite:
+        print(result.cite(cite))
+    elif ghg and as_json:
+        print(json.dumps(result.ghg().to_dict(), indent=2, allow_nan=False))
+    elif ghg:
+        print_result(result.ghg())
+    elif as_json:
         read = {} if trainer_file is None else {"trainer_file": trainer_file.to_dict()}
         print(json.dumps({**result.to_dict(), **read}, indent=2, allow_nan=False))
+        return True
     elif explain:
         print(result.explain(explain))
-        return
     else:
         print_result(result)
         if trainer_file is not None:
             print_lines(trainer_file.notes())
-    check_missing([result.missing_cost] if result.missing_cost else [], allow_missing)
+        return True
+    return False
 
 
 def compare(

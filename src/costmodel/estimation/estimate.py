@@ -9,8 +9,10 @@ from costmodel.estimation import chain, inputs
 from costmodel.estimation.bill import Bill
 from costmodel.estimation.cautions import cautions, unverified
 from costmodel.estimation.chain import OUTPUTS, Missing, Step
+from costmodel.estimation.citations import Source
 from costmodel.estimation.climate import NO_CONTRACT
 from costmodel.estimation.explanation import Explanation, explain
+from costmodel.estimation.ghg import GHGReport
 from costmodel.estimation.paths import field_of, is_settable
 from costmodel.estimation.price_cautions import price_cautions
 from costmodel.estimation.results import DRAWS, Result
@@ -173,6 +175,9 @@ class Estimate(Result):
             return "electricity (without idle hours)"
         return super().figure_title(name)
 
+    def ghg(self) -> GHGReport:
+        return GHGReport(self, (self,), self.title())
+
     def value(self, name: str) -> float | Missing:
         if name in self._point:
             value: float | Missing = self._point[name]
@@ -331,13 +336,9 @@ class Estimate(Result):
             | {name: note for name in OUTPUTS if name not in figures and (note := self.note(name))},
         }
 
-    def cite(self) -> str:
-        """Return how to cite the library, then the sources of all looked-up inputs, one per line."""
-        stamp = self.stamp()
-        own = f"costmodel {stamp['version']}, data {stamp['data_hash']} ({table('gpu_prices').vintage})"
-        provenances = {entry.provenance for entry in self.inputs.values() if entry.provenance.source}
-        sources = {f"{item.source} ({item.as_of})" if item.as_of else item.source for item in provenances}
-        return "\n".join([own, *sorted(sources)])
+    def sources(self) -> set[Source]:
+        provenances = (entry.provenance for entry in self.inputs.values())
+        return {Source(each.source, each.as_of) for each in provenances if each.source}
 
     def __add__(self, other: object) -> Total:
         return Total((self,)) + other

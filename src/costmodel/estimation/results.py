@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel._version import __version__
 from costmodel.estimation.chain import OUTPUTS, Missing, Output
+from costmodel.estimation.citations import CitationFormat, Source, citation
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from costmodel.estimation.ghg import GHGReport
     from costmodel.foundation.units import Quantity
 
 DRAWS = 20_000
@@ -71,8 +73,22 @@ class Result(rendering.Shown, ABC):
         return value.reason if isinstance(value, Missing) else ""
 
     @abstractmethod
-    def cite(self) -> str:
-        """Return how to cite the library, then the sources of all looked-up inputs, one per line."""
+    def sources(self) -> set[Source]:
+        """Return the sources of all inputs that are not given."""
+
+    def cite(self, format: CitationFormat = "text") -> str:
+        """Return how to cite the library, then the sources of all looked-up inputs.
+
+        Parameters
+        ----------
+        format : str
+            "text", one source per line, or "bibtex", one entry per source with stable keys.
+        """
+        return citation(self.sources(), self.stamp(), format)
+
+    @abstractmethod
+    def ghg(self) -> GHGReport:
+        """Return the greenhouse gases by scope of the GHG Protocol, with boundary and source of each factor."""
 
     def figure_title(self, name: str) -> str:
         """Return the title of a figure in tables.

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from costmodel.estimation.citations import Source
+    from costmodel.estimation.estimate import Estimate
+    from costmodel.estimation.ghg import GHGReport
+
 
 class Total(Result):
     """The sum of estimates that run in sequence; inputs of the same path share their random draws.
@@ -57,8 +61,27 @@ class Total(Result):
         notes = dict.fromkeys(note for part in self.parts for note in part.notes())
         return [f"sum of {len(self.parts)} estimates in sequence", *notes]
 
-    def cite(self) -> str:
-        return "\n".join(dict.fromkeys(line for part in self.parts for line in part.cite().splitlines()))
+    def sources(self) -> set[Source]:
+        return {source for part in self.parts for source in part.sources()}
+
+    def ghg(self) -> GHGReport:
+        from costmodel.estimation.ghg import GHGReport
+
+        estimates = self.estimates()
+        jobs = "; ".join(dict.fromkeys(estimate.title() for estimate in estimates))
+        return GHGReport(self, estimates, f"sum of {len(estimates)} estimates ({jobs})")
+
+    def estimates(self) -> list[Estimate]:
+        """Return the estimates that are added."""
+        from costmodel.estimation.estimate import Estimate
+
+        listed: list[Estimate] = []
+        for part in self.parts:
+            if isinstance(part, Estimate):
+                listed.append(part)
+            elif isinstance(part, Total):
+                listed += part.estimates()
+        return listed
 
     def __add__(self, other: Any) -> Total:
         if isinstance(other, Total):

@@ -141,13 +141,20 @@ def grid_intensity(region: str, year: int | None = None) -> Figure:
     MissingFactError
         If the table has no figure of that year or before.
     """
-    key = resolve_region(region)
-    rows = [row for row in _grid()[key] if year is None or int(row["year"]) <= year]
-    if not rows:
-        raise MissingFactError(f"no grid intensity of {key} is known for {year} or before")
-    row = max(rows, key=lambda row: int(row["year"]))
-    note = f"{row['name'] or key}, {row['boundary']}"
+    row = _grid_row(region, year)
+    note = f"{row['name'] or row['region']}, {row['boundary']}"
     return Figure(float(row["kg_per_kwh"]), None, Provenance("looked up", row["source"], row["year"], note))
+
+
+def grid_boundary(region: str, year: int | None = None) -> str:
+    """Return what the grid intensity of a region counts: direct emissions of generation, or the life cycle.
+
+    Parameters
+    ----------
+    region, year : str, int, optional
+        As for `grid_intensity`.
+    """
+    return _grid_row(region, year)["boundary"]
 
 
 def electricity_price(region: str) -> Figure:
@@ -207,6 +214,15 @@ def country(key: str) -> str:
         name = _grid()[key][0]["name"].split("/", 1)[0].strip()
         return _regions().things.get(_regions().proper(name) or "", key)
     return key
+
+
+def _grid_row(region: str, year: int | None) -> Row:
+    """Return the newest row of a region of that year or before."""
+    key = resolve_region(region)
+    rows = [row for row in _grid()[key] if year is None or int(row["year"]) <= year]
+    if not rows:
+        raise MissingFactError(f"no grid intensity of {key} is known for {year} or before")
+    return max(rows, key=lambda row: int(row["year"]))
 
 
 @lru_cache(maxsize=1)
