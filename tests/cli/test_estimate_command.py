@@ -272,3 +272,25 @@ def test_options_of_reading_a_config(costmodel, refused, tmp_path):
         '[recipe]\ntokens = "1T"\n[cluster]\naccelerator = "H100-SXM"\ncount = 64\n'
     )
     assert json.loads(costmodel("estimate", file, "--json").out)["unverified"] == list(doubts)
+
+
+GASES = ("estimate", "llama-3.1-8b", "--tokens", "1T", "--gpu", "H100-SXM", "--gpus", "64", "--mfu", "0.4")
+
+
+def test_greenhouse_gases_by_scope(costmodel):
+    site = ("--region", "FRA", "--set", "cluster.site.yearly_matched=1")
+    shown = costmodel(*GASES, *site, "--ghg")
+    assert shown.code == 0 and "electricity, market-based" in shown.out and "0 kg" in shown.out
+    assert "cost (final run)" not in shown.out
+    data = json.loads(costmodel(*GASES, *site, "--ghg", "--json").out)
+    rows = {row["emission"]: row for row in data["emissions"]}
+    assert rows["electricity_market"]["kg"] == 0 and rows["hardware"]["kg"] > 0
+    assert data["sentence"] in shown.out.replace("\n  ", " ")
+
+
+def test_sources_as_bibtex(costmodel):
+    shown = costmodel(*GASES, "--region", "FRA", "--cite", "bibtex")
+    assert shown.code == 0 and shown.out.startswith("@misc{costmodel_")
+    assert costmodel(*GASES, "--region", "FRA", "--cite", "text").out.startswith("costmodel ")
+    outcome = costmodel(*GASES, "--cite", "ris")
+    assert outcome.code == 2 and "--cite" in outcome.err

@@ -64,27 +64,28 @@ def citation(sources: Iterable[Source], stamp: Mapping[str, Any], format: str = 
         own = f"costmodel {stamp['version']}, data {stamp['data_hash']} ({vintage})"
         return "\n".join([own, *dict.fromkeys(f"{text} ({day})" if day else text for text, day in listed)])
     dates: dict[str, list[str]] = {}
-    for text, day in (source for source in listed if _DOCUMENT.search(source.text)):
-        dates.setdefault(text, []).extend([day] if day else [])
+    for text, day in listed:
+        if _DOCUMENT.search(text):
+            dates.setdefault(text, []).extend([day] if day else [])
     return "\n\n".join([_library(stamp, vintage), *(_entry(text, days) for text, days in dates.items())])
 
 
-def bibtex_key(source: str) -> str:
+def bibtex_key(text: str) -> str:
     """Return the key of a source, which depends on its text alone.
 
     Parameters
     ----------
-    source : str
+    text : str
 
     Examples
     --------
     >>> bibtex_key("Luccioni et al. 2023, section 4.1 (arXiv 2211.02001)")
     'arxiv_2211_02001_1c0eeb'
     """
-    digest = hashlib.sha256(source.encode()).hexdigest()[:6]
-    if len(papers := set(_ARXIV.findall(source))) == 1:
+    digest = hashlib.sha256(text.encode()).hexdigest()[:6]
+    if len(papers := set(_ARXIV.findall(text))) == 1:
         return f"arxiv_{papers.pop().replace('.', '_')}_{digest}"
-    plain = source.casefold().removeprefix("https://").removeprefix("http://").removeprefix("www.")
+    plain = text.casefold().removeprefix("https://").removeprefix("http://").removeprefix("www.")
     return "_".join([*_WORD.findall(plain)[:3], digest])
 
 
@@ -115,17 +116,17 @@ def _library(stamp: Mapping[str, Any], vintage: str) -> str:
     return _formatted(key, fields)
 
 
-def _entry(source: str, days: list[str]) -> str:
-    fields = {"title": f"{{{escaped(source)}}}"}
-    if len(papers := set(_ARXIV.findall(source))) == 1:
+def _entry(text: str, days: list[str]) -> str:
+    fields = {"title": f"{{{escaped(text)}}}"}
+    if len(papers := set(_ARXIV.findall(text))) == 1:
         fields |= {"eprint": papers.pop(), "archivePrefix": "arXiv"}
-    if address := _ADDRESS.search(source):
+    if address := _ADDRESS.search(text):
         fields["howpublished"] = f"\\url{{{_percent_encoded(address[0])}}}"
     if days and (year := _YEAR.match(days[-1])):
         fields["year"] = year[0]
     if days:
         fields["note"] = escaped(f"values of {', '.join(days)}")
-    return _formatted(bibtex_key(source), fields)
+    return _formatted(bibtex_key(text), fields)
 
 
 def _percent_encoded(address: str) -> str:

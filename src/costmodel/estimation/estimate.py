@@ -175,6 +175,9 @@ class Estimate(Result):
             return "electricity (without idle hours)"
         return super().figure_title(name)
 
+    def estimates(self) -> list[Estimate]:
+        return [self]
+
     def ghg(self) -> GHGReport:
         return GHGReport(self, (self,), self.title())
 

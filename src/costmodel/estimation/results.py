@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from costmodel.estimation.estimate import Estimate
     from costmodel.estimation.ghg import GHGReport
     from costmodel.foundation.units import Quantity
 
@@ -85,6 +86,10 @@ class Result(rendering.Shown, ABC):
             "text", one source per line, or "bibtex", one entry per source with stable keys.
         """
         return citation(self.sources(), self.stamp(), format)
+
+    @abstractmethod
+    def estimates(self) -> list[Estimate]:
+        """Return the estimates that are added; of an estimate, itself."""
 
     @abstractmethod
     def ghg(self) -> GHGReport:

@@ -72,16 +72,7 @@ class Total(Result):
         return GHGReport(self, estimates, f"sum of {len(estimates)} estimates ({jobs})")
 
     def estimates(self) -> list[Estimate]:
-        """Return the estimates that are added."""
-        from costmodel.estimation.estimate import Estimate
-
-        listed: list[Estimate] = []
-        for part in self.parts:
-            if isinstance(part, Estimate):
-                listed.append(part)
-            elif isinstance(part, Total):
-                listed += part.estimates()
-        return listed
+        return [estimate for part in self.parts for estimate in part.estimates()]
 
     def __add__(self, other: Any) -> Total:
         if isinstance(other, Total):

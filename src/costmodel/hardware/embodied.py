@@ -9,6 +9,7 @@ from pydantic import Field
 
 from costmodel.foundation.errors import MissingFactError
 from costmodel.foundation.fields import Emissions, Fraction, Years
+from costmodel.foundation.ranges import middle
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure, Provenance, Row, default, table
 
@@ -79,7 +80,7 @@ def accelerator_emissions(accelerator: Accelerator) -> Figure:
             "its design power to estimate them"
         )
     memory, rest = (_method(name) for name in ("memory", "parts other than memory"))
-    value = float(memory["value"]) * accelerator.memory + float(rest["value"]) * accelerator.tdp
+    value = float(memory["value"]) * accelerator.memory + float(rest["value"]) * middle(accelerator.tdp)
     provenance = Provenance(
         "assumed",
         "data/facts/embodied_carbon.csv",

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import costmodel as cm
 from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.hardware.site import grid_intensity
 
 NODE = cm.Cluster("H100-SXM", 8)
 LENGTHS = {"input_tokens": 1000, "output_tokens": 500}
@@ -167,6 +168,18 @@ def test_energy_is_power_over_throughput():
     modeled = cm.estimate(serving())
     watts = modeled.value("energy_per_token") * modeled.value("output_tokens_per_second") / 8
     assert 400 < watts < 1400
+
+
+def test_carbon_per_million_tokens_is_the_energy_times_the_grid_of_the_site():
+    site = cm.Site(region="FRA")
+    estimate = cm.estimate(serving(cluster=cm.Cluster("H100-SXM", 8, site=site)))
+    grid = grid_intensity("FRA").value
+    expected = estimate.value("energy_per_token") * 1e6 / 3.6e6 * grid
+    assert estimate.carbon_per_million_tokens.to("kg").magnitude == pytest.approx(expected)
+    assert estimate.draws("carbon_per_million_tokens") == pytest.approx(estimate.draws("energy_per_token") / 3.6 * grid)
+    given_grid = cm.estimate(serving(cluster=cm.Cluster("H100-SXM", 8, site=cm.Site(grid_intensity=2 * grid))))
+    assert given_grid.value("carbon_per_million_tokens") == pytest.approx(2 * expected)
+    assert "kg/Mtok" in str(estimate)
 
 
 def test_the_table_has_80_columns():

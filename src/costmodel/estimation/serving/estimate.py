@@ -127,6 +127,11 @@ class ServingEstimate(rendering.Shown):
         """Energy of the facility per output token, server and idle accelerators included."""
         return self.quantity("energy_per_token")
 
+    @property
+    def carbon_per_million_tokens(self) -> Quantity:
+        """Greenhouse gases of the electricity per million output tokens, location-based."""
+        return self.quantity("carbon_per_million_tokens")
+
     def value(self, name: str) -> float:
         """Return a figure in SI units; costs of tokens are for a million.
 
@@ -394,6 +399,8 @@ def _shown(name: str, value: float) -> str:
     rendered = FIGURES[name].rendered
     if rendered == "ms":
         return f"{rendering.number(value * 1e3)} ms"
+    if rendered.startswith("kg per"):
+        return f"{rendering.number(value)} kg/Mtok"
     if rendered.startswith("USD per"):
         return f"{rendering.number(value)} $/Mtok"
     return f"{value:,.0f}" if rendered == "count" else rendering.amount(value, rendered)

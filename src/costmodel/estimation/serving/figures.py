@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MILLION = 1e6
 """Tokens for which prices are given [token]."""
 SECONDS_PER_HOUR = 3600.0
+JOULES_PER_KWH = 3.6e6
 _MTOK, _RATE = "USD per M tokens", "token/s"
 FIGURES: dict[str, Output] = {
     "output_tokens_per_second": Output(_RATE, _RATE, _RATE, "output throughput", more_is_better=True),
@@ -44,6 +45,7 @@ FIGURES: dict[str, Output] = {
     "gpus_needed": Output("1", "count", "1", "GPUs needed"),
     "memory": Output("byte", "byte", "GiB", "memory per GPU"),
     "energy_per_token": Output("J", "J/token", "J", "energy per output token"),
+    "carbon_per_million_tokens": Output("kg", "kg per M tokens", "kg", "carbon of output tokens"),
     "cost_per_hour": Output("USD", "USD", "USD", "cost per hour"),
     "cost_per_request": Output("USD", "USD", "USD", "cost per request"),
     "input_cost": Output("USD", _MTOK, "USD", "input"),
@@ -52,7 +54,7 @@ FIGURES: dict[str, Output] = {
     "blended_cost": Output("USD", _MTOK, "USD", "all tokens"),
     "full_load_cost": Output("USD", _MTOK, "USD", "all tokens, at full load"),
 }
-"""The figures, in the order in which they are printed. Costs of tokens are for a million."""
+"""The figures, in the order in which they are printed. Costs and carbon of tokens are for a million."""
 COSTS = ("cost_per_hour", "cost_per_request", "input_cost", "cached_input_cost", "output_cost", "blended_cost")
 
 
@@ -80,6 +82,8 @@ class Prices(NamedTuple):
     """Power usage effectiveness [1]."""
     utilization: Array
     """Mean load of the billed time over the given load [1]."""
+    grid_intensity: Array | Missing
+    """Greenhouse gas emissions of the electricity, location-based [kg/kWh]."""
 
 
 class Deployment(NamedTuple):
@@ -274,10 +278,11 @@ def out_of_reach(deployment: Deployment, limits: Limits) -> str:
 
 
 def _energy(deployment: Deployment, steady: Steady, output: Array, errors: Errors, prices: Prices) -> Figures:
-    """Return the energy of the facility per output token, idle accelerators included."""
+    """Return energy and carbon of the facility per output token, idle accelerators included."""
     power, idle = prices.power, prices.idle_power
     if isinstance(power, Missing) or isinstance(idle, Missing):
-        return {"energy_per_token": power if isinstance(power, Missing) else Missing("power")}
+        missing = power if isinstance(power, Missing) else Missing("power")
+        return {"energy_per_token": missing, "carbon_per_million_tokens": missing}
     served = deployment.served
     seconds = np.asarray(served.seconds(steady.seen))
     share = served.power_share(np.asarray(steady.seen), seconds)
@@ -285,7 +290,11 @@ def _energy(deployment: Deployment, steady: Steady, output: Array, errors: Error
     busy = np.asarray(steady.busy) * deployment.busy / deployment.replicas
     load = busy * share + (1 - busy) * resting
     watts = (idle + load * (power - idle)) * prices.pue * deployment.accelerators
-    return {"energy_per_token": watts / (output * errors.time) * errors.energy}
+    energy = watts / (output * errors.time) * errors.energy
+    carbon: Array | Missing = prices.grid_intensity
+    if not isinstance(carbon, Missing):
+        carbon = energy / JOULES_PER_KWH * carbon * MILLION
+    return {"energy_per_token": energy, "carbon_per_million_tokens": carbon}
 
 
 def _costs(deployment: Deployment, steady: Steady, rate: Array, prices: Prices) -> Figures:

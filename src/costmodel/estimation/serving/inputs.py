@@ -13,6 +13,7 @@ from costmodel.foundation.errors import MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import Range, between, draws, middle, normal_quantile
 from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.hardware.power import power_at_load
+from costmodel.hardware.site import grid_intensity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from costmodel.estimation.serving.scenario import Serving
+    from costmodel.hardware.site import Site
     from costmodel.serving.engine.recipes import Recipe
     from costmodel.serving.load.served import Spreads
 
@@ -79,6 +81,7 @@ def inputs_of(serving: Serving, spreads: Spreads, recipe: Recipe) -> dict[str, N
         "site.power_per_gpu": Named(_looked_up(full), "W"),
         "site.idle_power": Named(_looked_up(rest), "W"),
         "site.pue": Named(default("pue") if site.pue is None else _given(site.pue), "1"),
+        "site.grid_intensity": Named(_grid(site), "kg/kWh"),
         "utilization": Named(
             Figure(1.0, None, Provenance("assumed", note="the load lasts all the time"))
             if utilization is None
@@ -108,6 +111,7 @@ def errors_and_prices(inputs: Mapping[str, Named], count: int, seed: int) -> tup
         drawn["site.idle_power"],
         _known(drawn["site.pue"]),
         _known(drawn["utilization"]),
+        drawn["site.grid_intensity"],
     )
     return Errors(time, first, energy), prices
 
@@ -135,6 +139,14 @@ def _error(spread: float, source: str, note: str) -> Figure:
 
 def _given(value: float | Range) -> Figure:
     return Figure(middle(value), value if isinstance(value, Range) else None, Provenance("given"))
+
+
+def _grid(site: Site) -> Figure | Missing:
+    """Return the greenhouse gas emissions of the electricity of a site, location-based [kg/kWh]."""
+    if site.grid_intensity is not None:
+        return _given(site.grid_intensity)
+    region = site.region
+    return default("grid_intensity") if region is None else _looked_up(lambda: grid_intensity(region, site.year))
 
 
 def _looked_up(look_up: Callable[[], Figure]) -> Figure | Missing:
