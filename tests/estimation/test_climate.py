@@ -41,8 +41,8 @@ def test_life_cycle_of_bloom(golden):
         {
             "accelerator_emissions": 150,
             "server_emissions": 2500 / 8,
-            "lifetime": "6 years",
-            "lifetime_utilization": 0.85,
+            "life": "6 years",
+            "utilization": 0.85,
         },
         gpu_hours=1_082_990,
         architecture={"total": "176B"},
@@ -68,8 +68,8 @@ def test_embodied_carbon_of_olmo(golden):
         embodied={
             "accelerator_emissions": 164,
             "server_emissions": 3700 / 8 - 164,
-            "lifetime": "4 years",
-            "lifetime_utilization": 1,
+            "life": "4 years",
+            "utilization": 1,
         },
         gpu_hours="1.65M hours",
         recipe=cm.Pretraining(tokens="5T"),
@@ -198,13 +198,13 @@ def test_contradictory_contracts_are_refused(fields, message):
 @settings(max_examples=40, deadline=None)
 @given(st.floats(1, 10), st.floats(0.05, 1), st.floats(1, 2000), st.floats(0, 2000), st.floats(1.1, 5))
 def test_embodied_carbon_is_the_busy_share_of_the_life(years, used, card, server, factor):
-    life = {"lifetime": years, "lifetime_utilization": used}
+    life = {"life": years, "utilization": used}
     made = {"accelerator_emissions": card, "server_emissions": server}
     value = estimate(embodied=life | made).value("embodied_carbon")
     assert value == pytest.approx(10_000 / (years * 365.25 * 24 * used) * (card + server), rel=1e-9)
-    longer = estimate(embodied=life | made | {"lifetime": factor * years})
+    longer = estimate(embodied=life | made | {"life": factor * years})
     assert longer.value("embodied_carbon") == pytest.approx(value / factor, rel=1e-9)
-    less_used = estimate(embodied=life | made | {"lifetime_utilization": used / factor})
+    less_used = estimate(embodied=life | made | {"utilization": used / factor})
     assert less_used.value("embodied_carbon") == pytest.approx(value * factor, rel=1e-9)
     longer_job = estimate(embodied=life | made, gpu_hours=10_000 * factor)
     assert longer_job.value("embodied_carbon") == pytest.approx(value * factor, rel=1e-9)
@@ -233,6 +233,15 @@ def test_an_accelerator_without_figure_has_no_embodied_carbon_but_everything_els
     assert result.value("carbon") > 0
     given_figure = cm.estimate(run.replace({"cluster.embodied.accelerator_emissions": 120}))
     assert given_figure.value("embodied_carbon") > 0
+
+
+def test_owned_hardware_has_the_life_and_use_of_its_prices():
+    own = cm.Ownership(purchase_price=30_000, life=5, utilization=0.8)
+    made = {"accelerator_emissions": 164, "server_emissions": 300}
+    value = estimate(embodied=made, prices=own).value("embodied_carbon")
+    assert value == pytest.approx(10_000 / (5 * 365.25 * 24 * 0.8) * 464)
+    stated = estimate(embodied=made | {"life": 10}, prices=own)
+    assert stated.value("embodied_carbon") == pytest.approx(value / 2)
 
 
 # Independence from prices, and formulas.

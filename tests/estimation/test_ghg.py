@@ -81,6 +81,14 @@ def test_scopes_of_tenant_and_operator():
     assert "tenant" in str(estimate(region="FRA").ghg())
 
 
+def test_owned_hardware_has_one_column_of_scopes():
+    owned = cm.estimate(estimate(region="FRA").scenario.replace({"prices": cm.Ownership(purchase_price=30_000)}))
+    rows = by_name(owned.ghg())
+    assert {row["tenant"] for row in rows.values()} == {""}
+    assert rows["hardware"]["operator"] == "3 (cat. 2)" and rows["electricity_market"]["operator"] == "2"
+    assert "tenant" not in str(owned.ghg()) and not owned.ghg().rented
+
+
 @pytest.mark.parametrize(
     ("region", "says"),
     [("FRA", "of the life cycle"), ("us-virginia", "of generation"), ("gcp:us-central1", "of generation")],

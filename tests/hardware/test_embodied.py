@@ -74,7 +74,7 @@ def test_range_of_the_server_holds_the_published_ones():
 
 @pytest.mark.parametrize(
     ("name", "published"),
-    [("embodied_lifetime", (6, 4, 6)), ("embodied_utilization", (0.85,))],  # BLOOM, OLMo, TPUs; BLOOM
+    [("embodied_life", (6, 4, 6)), ("embodied_utilization", (0.85,))],  # BLOOM, OLMo, TPUs; BLOOM
 )
 def test_range_of_a_life_holds_the_published_ones(name, published):
     spread = default(name).spread
@@ -86,10 +86,10 @@ def test_range_of_a_life_holds_the_published_ones(name, published):
     [
         ({"accelerator_emissions": -1}, "accelerator_emissions: must be a number in kg at least 0"),
         ({"accelerator_emissions": "0.15 t"}, None),
-        ({"lifetime": 0}, "lifetime: must be a number in year above 0"),
-        ({"lifetime": "60 months"}, None),
-        ({"lifetime_utilization": 0}, "lifetime_utilization: must be"),
-        ({"lifetime_utilization": 1.2}, "lifetime_utilization: must be"),
+        ({"life": 0}, "life: must be a number in year above 0"),
+        ({"life": "60 months"}, None),
+        ({"utilization": 0}, "utilization: must be"),
+        ({"utilization": 1.2}, "utilization: must be"),
         ({"server_emission": 3}, "did you mean 'server_emissions'"),
     ],
 )

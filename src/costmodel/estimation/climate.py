@@ -16,10 +16,12 @@ from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.hardware.embodied import accelerator_emissions
 from costmodel.hardware.site import electricity_price, grid_intensity, water_intensity
+from costmodel.market.owned import Ownership
 
 if TYPE_CHECKING:
     from costmodel.hardware.cluster import Cluster
     from costmodel.hardware.site import Site
+    from costmodel.market.rental import Rental
 
 Contract = Literal["market_intensity", "residual_intensity", "hourly_matched", "yearly_matched"]
 CONTRACTS: tuple[Contract, ...] = ("market_intensity", "residual_intensity", "hourly_matched", "yearly_matched")
@@ -96,16 +98,16 @@ def unmatched_emissions(energy: N, intensity: N, *matched: N) -> N:
     return energy * intensity * (1 - covered)
 
 
-def embodied_emissions(gpu_seconds: N, lifetime: N, utilization: N, accelerator: N, server: N) -> N:
+def embodied_emissions(gpu_seconds: N, life: N, utilization: N, accelerator: N, server: N) -> N:
     """Return the share of a job in the emissions of manufacturing its hardware [kg CO2e].
 
     Parameters
     ----------
-    gpu_seconds, lifetime, utilization, accelerator, server : float or ndarray
+    gpu_seconds, life, utilization, accelerator, server : float or ndarray
         GPU time [s], years of service [s], share of them in which the hardware is allocated [1], emissions of an
         accelerator and of its share of the server [kg].
     """
-    return gpu_seconds / (lifetime * utilization) * (accelerator + server)
+    return gpu_seconds / (life * utilization) * (accelerator + server)
 
 
 def water_use(machine_energy: N, wue: N, pue: N, grid_water: N) -> N:
@@ -148,9 +150,9 @@ def climate_steps(contracts: tuple[Contract, ...] = (), idle: bool = False) -> t
         inputs = (*servers.inputs, "site.idle_energy")
         servers = Step("machine_energy", "J", machine_energy_with_idle, inputs, "GPU-hours × power × (1 + idle energy)")
     water = ("machine_energy", "site.water_usage_effectiveness", "site.pue", "site.water_intensity")
-    life = ("cluster.embodied.lifetime", "cluster.embodied.lifetime_utilization")
+    life = ("cluster.embodied.life", "cluster.embodied.utilization")
     hardware = ("cluster.embodied.accelerator_emissions", "cluster.embodied.server_emissions")
-    embodied = "GPU-hours / (lifetime × utilization over life) × (accelerator + its share of the server)"
+    embodied = "GPU-hours / (life × utilization over life) × (accelerator + its share of the server)"
     return (
         servers,
         figure_step("energy", facility_energy, ("machine_energy", "site.pue"), "server energy × PUE"),
@@ -193,12 +195,14 @@ def contracts_of(site: Site) -> tuple[Contract, ...]:
     return tuple(name for name in CONTRACTS if getattr(site, name) is not None)
 
 
-def put_climate(cluster: Cluster, power_of_job: Callable[[], Figure], put: Put) -> None:
+def put_climate(cluster: Cluster, prices: Rental | Ownership, power_of_job: Callable[[], Figure], put: Put) -> None:
     """Put the inputs of energy, carbon and water.
 
     Parameters
     ----------
     cluster : Cluster
+    prices : Rental or Ownership
+        Owned hardware has a life and a use, which hold for its emissions too.
     power_of_job : callable
         Returns the wall power per accelerator, if the site has none [W].
     put : callable
@@ -222,7 +226,7 @@ def put_climate(cluster: Cluster, power_of_job: Callable[[], Figure], put: Put) 
         else:
             put(f"site.{name}", unit, default(name) if look_up is None or region is None else look_up)
     _put_contracts(site, put)
-    _put_embodied(cluster, put)
+    _put_embodied(cluster, prices, put)
 
 
 def _put_contracts(site: Site, put: Put) -> None:
@@ -234,16 +238,18 @@ def _put_contracts(site: Site, put: Put) -> None:
         put(f"site.{name}", unit, figure)
 
 
-def _put_embodied(cluster: Cluster, put: Put) -> None:
+def _put_embodied(cluster: Cluster, prices: Rental | Ownership, put: Put) -> None:
     embodied, accelerator = cluster.embodied, cluster.accelerator
+    owned = {"life": prices.life, "utilization": prices.utilization} if isinstance(prices, Ownership) else {}
     look_ups: tuple[tuple[str, str, Callable[[], Figure]], ...] = (
         ("accelerator_emissions", "kg", lambda: accelerator_emissions(accelerator)),
         ("server_emissions", "kg", lambda: default("embodied_server")),
-        ("lifetime", "year", lambda: default("embodied_lifetime")),
-        ("lifetime_utilization", "1", lambda: default("embodied_utilization")),
+        ("life", "year", lambda: default("embodied_life")),
+        ("utilization", "1", lambda: default("embodied_utilization")),
     )
     for name, unit, look_up in look_ups:
         value = getattr(embodied, name)
+        value = owned.get(name) if value is None else value
         put(f"cluster.embodied.{name}", unit, look_up if value is None else given_figure(value))
 
 

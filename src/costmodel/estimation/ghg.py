@@ -60,8 +60,8 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "hardware": (
         "cluster.embodied.accelerator_emissions",
         "cluster.embodied.server_emissions",
-        "cluster.embodied.lifetime",
-        "cluster.embodied.lifetime_utilization",
+        "cluster.embodied.life",
+        "cluster.embodied.utilization",
     ),
 }
 """Inputs that are factors of a line."""

@@ -104,7 +104,7 @@ def resolve(scenario: Scenario) -> Resolved:
     known: dict[str, float | Missing] = {**missing, **{path: each.value for path, each in inputs.items()}}
     if not contracts_of(site):
         missing["site.market_intensity"] = NO_CONTRACT
-    put_climate(scenario.cluster, lambda: job_power(scenario, chain, stages, known), put)
+    put_climate(scenario.cluster, scenario.prices, lambda: job_power(scenario, chain, stages, known), put)
     for path, (unit, figure) in {**charges.inputs, **others.inputs}.items():
         put(path, unit, figure)
     if (measured := measured_speed(scenario)) is not None:

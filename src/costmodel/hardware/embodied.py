@@ -23,7 +23,7 @@ class Embodied(Spec):
 
     Examples
     --------
-    >>> Embodied(lifetime="6 years", lifetime_utilization=0.85).lifetime
+    >>> Embodied(life="6 years", utilization=0.85.life
     6.0
     """
 
@@ -34,8 +34,8 @@ class Embodied(Spec):
             *,
             accelerator_emissions: RangeLike | None = ...,
             server_emissions: RangeLike | None = ...,
-            lifetime: RangeLike | None = ...,
-            lifetime_utilization: RangeLike | None = ...,
+            life: RangeLike | None = ...,
+            utilization: RangeLike | None = ...,
         ) -> None: ...
 
     accelerator_emissions: Emissions | None = Field(
@@ -47,10 +47,15 @@ class Embodied(Spec):
         default=None,
         description="Emissions of manufacturing the rest of the server, per accelerator [kg]. Default: 190 to 750 kg.",
     )
-    lifetime: Years | None = Field(default=None, description="Years of service [year]. Default: 4 to 6 years.")
-    lifetime_utilization: Fraction | None = Field(
+    life: Years | None = Field(
         default=None,
-        description="Share of its life in which the hardware is allocated to jobs [1]. Default: 0.6 to 0.95.",
+        description="Years over which the emissions are written off [year]. Default: the "
+        "life of given prices of ownership, else 4 to 6 years.",
+    )
+    utilization: Fraction | None = Field(
+        default=None,
+        description="Share of the hours of its life in which an accelerator is assigned to jobs [1]. Default: that of "
+        "given prices of ownership, else 0.6 to 0.95.",
     )
 
 

@@ -72,3 +72,12 @@ def test_a_figure_that_is_not_known_cannot_be_explained():
         _estimate(**CLOSED).explain("costs")
     with pytest.raises(MissingFactError, match="gpus_needed is not known"):
         _estimate(target_tpot="1 ms", **CLOSED).sensitivity("gpus_needed")
+
+
+def test_sources_as_bibtex():
+    estimate = _estimate(**CLOSED)
+    cited = estimate.cite(format="bibtex")
+    assert cited.startswith("@misc{costmodel_") and cited.count("@misc{") > 3
+    keys = [line.removeprefix("@misc{") for line in cited.splitlines() if line.startswith("@misc{")]
+    assert len(keys) == len(set(keys))
+    assert r"data/measurements/serving.csv" in cited

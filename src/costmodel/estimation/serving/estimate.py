@@ -11,6 +11,7 @@ import numpy as np
 from costmodel._version import __version__
 from costmodel.architecture.loading import released_checkpoint
 from costmodel.estimation.chain import Missing
+from costmodel.estimation.citations import CitationFormat, Source, citation
 from costmodel.estimation.results import DRAWS, check_level
 from costmodel.estimation.serving.checks import engine_recipe, model_of, replica_of
 from costmodel.estimation.serving.curves import Factors, ServingCurve, load_curve, speed_curve
@@ -235,17 +236,24 @@ class ServingEstimate(rendering.Shown):
         self.value(name)
         return swings(self, name)
 
-    def cite(self) -> str:
-        """Return how to cite the library, then the sources of all inputs, of the model and of the engine."""
-        own = "costmodel {version}, data {data_hash}".format(**self._stamp())
-        sources = {self.scenario.architecture.source, self.recipe.source}
-        sources.add(released_checkpoint(self.scenario.architecture).get("source", ""))
+    def sources(self) -> set[Source]:
+        """Return the sources of all inputs that are not given, of the model and of the engine."""
+        checkpoint = released_checkpoint(self.scenario.architecture).get("source", "")
+        listed = {Source(text) for text in (self.scenario.architecture.source, self.recipe.source, checkpoint)}
         for entry in self.inputs.values():
             if not isinstance(entry.figure, Missing):
-                provenance = entry.figure.provenance
-                dated = f" ({provenance.as_of})" if provenance.as_of else ""
-                sources.add(f"{provenance.source}{dated}" if provenance.source else "")
-        return "\n".join([own, *sorted(sources - {""})])
+                listed.add(Source(entry.figure.provenance.source, entry.figure.provenance.as_of))
+        return {source for source in listed if source.text}
+
+    def cite(self, format: CitationFormat = "text") -> str:
+        """Return how to cite the library, then the sources of all inputs, of the model and of the engine.
+
+        Parameters
+        ----------
+        format : str
+            "text", one source per line, or "bibtex", one entry per source with stable keys.
+        """
+        return citation(self.sources(), self._stamp(), format)
 
     def speed_curve(self, points: int = 200) -> ServingCurve:
         """Return throughput per GPU, speed per user, latency and cost over the number of requests at a time.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _NOT_SET = {"energy_factor", "site.idle_power"}
 """Inputs that no field of a scenario sets."""
-_OF_CLUSTER = {"site.pue", "site.power_per_gpu"}
+_OF_CLUSTER = {"site.grid_intensity", "site.pue", "site.power_per_gpu"}
 """Inputs that fields of the cluster set."""
 
 
@@ -99,6 +99,11 @@ LINES = (
             *("output_tokens_per_second", "time_factor", "energy_factor"),
             *("site.power_per_gpu", "site.idle_power", "site.pue"),
         ),
+    ),
+    Line(
+        "carbon_per_million_tokens",
+        "energy_per_token × grid intensity × a million tokens",
+        ("energy_per_token", "site.grid_intensity"),
     ),
     Line("cost_per_hour", "price of a GPU-hour × GPUs", ("prices.price",)),
     Line(
