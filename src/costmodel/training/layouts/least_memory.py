@@ -171,7 +171,7 @@ def compare_together(cases: Sequence[tuple[Architecture, AnyRecipe, Cluster]]) -
     cases : sequence of tuple
         Arguments of `least_memory`.
     """
-    alike: dict[object, list[StepInputs]] = {}
+    alike: dict[tuple[Kernel, object], list[StepInputs]] = {}
     for architecture, recipe, cluster in cases:
         if cluster.accelerator.usable_memory is None or architecture.is_aggregate:
             continue
