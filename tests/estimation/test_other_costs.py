@@ -219,7 +219,17 @@ def test_shares_are_of_the_cost_of_the_final_run():
     assert line("experiments", costs) == pytest.approx(0.5 * COST)
     assert line("rd_staff", costs) == 1e6
     assert line("experiments", {"rd_multiplier": 3}) == pytest.approx(2 * COST)
-    assert "purchases" not in [each.name for each in cm.estimate(EXACT).lines]
+    distilled = cm.Scenario(
+        architecture="llama-3.1-8b",
+        recipe=cm.Distillation(tokens=5e6, api="claude-haiku-4-5", api_provider="anthropic"),
+        cluster=cm.Cluster("H100-SXM", 8),
+        prices=cm.Rental(price=2),
+        other_costs={"failed_runs": 0.1, "evaluation": {"share": 0.1}},
+    )
+    bought = cm.estimate(distilled)
+    rent, purchases = (bought.value(f"cost.{name}") for name in ("rent", "purchases"))
+    assert bought.value("cost.failed_runs") == pytest.approx(0.1 * (rent + purchases))  # made again for each run
+    assert bought.value("cost.evaluation") == pytest.approx(0.1 * rent)
 
 
 def test_the_share_of_staff_is_that_of_the_whole_bill():
@@ -310,6 +320,14 @@ def test_without_a_known_provider_the_median_is_taken_and_the_notes_say_so():
         assert "median of 7 providers" in note and missing in note
 
 
+def test_a_price_that_is_newer_than_the_run_is_pointed_out():
+    run = RUN.replace(prices=cm.Rental(provider="aws", on="2024-06-01"), other_costs={"checkpoints": {}})
+    notes = cm.estimate(run).notes()
+    assert "other_costs.storage_price: a price of 2026 for 2024-06-01; no older one is known" in notes
+    newest = cm.estimate(run.replace({"prices.on": "2026-11-01"})).notes()
+    assert not any(note.startswith("other_costs.storage_price") for note in newest)
+
+
 def test_a_given_provider_without_the_price_leaves_the_line_open():
     run = RUN.replace(other_costs={"checkpoints": {}, "provider": "oci", "storage": "file"})
     rows = {row["line"]: row for row in cm.estimate(run).bill().rows()}
@@ -330,6 +348,20 @@ def test_every_printed_path_can_be_set():
         changed = cm.estimate(run.replace({path: 0.5 * value + 0.1 if path.endswith("share") else 2 * value}))
         assert changed.inputs[path].provenance.kind == "given"
         assert changed.value("cost") != estimate.value("cost"), path
+
+
+def test_recipes_in_sequence_store_the_data_of_all_and_the_largest_checkpoint():
+    stages = [cm.Pretraining(tokens="1T", gpu_hours=50_000), cm.LoRA(tokens="20B", epochs=2, gpu_hours=1000)]
+    costs = {"egress": {"data_share": 1}, "data": {"bytes_per_token": 4}, "egress_price": 0.1}
+    run = EXACT.replace(recipe=stages, mfu=None, goodput=None, other_costs=costs)
+    expected = (14 * EXACT.architecture.parameters.total + 4 * (1e12 + 20e9)) / GB * 0.1
+    assert cm.estimate(run).value("cost.egress") == pytest.approx(expected)
+
+
+def test_other_costs_are_swept():
+    run = EXACT.replace(other_costs={"failed_runs": 0.1})
+    swept = cm.sweep(run, {"other_costs.failed_runs": [0.0, 0.25, 0.5]})
+    assert list(swept.to_frame()["cost"]) == pytest.approx([COST, 1.25 * COST, 1.5 * COST])
 
 
 def test_a_file_holds_other_costs(tmp_path):

@@ -300,14 +300,19 @@ class _Lines:
 
     def looked_up(self, kind: str) -> Figure:
         """Return the price of a kind of storage: of the given provider, that of the rent, or the median."""
-        if self.costs.provider is not None:
-            return storage_price(kind, self.costs.provider)
-        prices = self.scenario.prices
-        provider = prices.provider if isinstance(prices, Rental) and prices.price is None else MARKET
-        figure = storage_price(kind, None if provider.lower() == MARKET else provider, fallback=True)
+        prices, provider = self.scenario.prices, self.costs.provider
+        fallback = provider is None
+        if fallback and isinstance(prices, Rental) and prices.price is None and prices.provider.lower() != MARKET:
+            provider = prices.provider
+        figure = storage_price(kind, provider, fallback)
+        provenance = figure.provenance
+        cautions = [provenance.caution] if provenance.caution else []
+        on = getattr(prices, "on", None)
+        if on is not None and str(on) < provenance.as_of:
+            cautions.append(f"a price of {provenance.as_of} for {on}; no older one is known")
         field = f"{PATH}.{'egress' if kind == 'egress' else 'storage'}_price"
-        caution = figure.provenance.caution and f"{field}: {figure.provenance.caution}"
-        return figure._replace(provenance=figure.provenance._replace(caution=caution))
+        caution = f"{field}: {'; '.join(cautions)}" if cautions else ""
+        return figure._replace(provenance=provenance._replace(caution=caution))
 
 
 def _combined(function: Callable[..., Any], *amounts: Amount | str) -> Amount:
