@@ -104,6 +104,18 @@ def test_costs_around_a_run_are_set_by_their_paths(costmodel, root, refused):
     assert problem == "other_costs.failed_run: unknown field 'failed_run'; did you mean 'failed_runs'?"
 
 
+def test_the_bill_lists_the_lines_of_the_cost(costmodel, root):
+    file = root / "examples" / "pretraining.toml"
+    options = ("--bill", "--set", "other_costs.failed_runs=0.1")
+    expected = cm.estimate(cm.Scenario.load(file, {"other_costs.failed_runs": 0.1})).bill()
+    assert costmodel("estimate", file, *options).out.strip() == str(expected).strip()
+    listed = json.loads(costmodel("estimate", file, *options, "--json").out)
+    assert listed == json.loads(json.dumps(expected.to_dict()))
+    assert [row["line"] for row in listed["lines"]] == ["rent", "failed_runs", "total"]
+    unknown = costmodel("estimate", file, *options, "--set", 'prices={provider = "lambda", on = "2018-01-01"}')
+    assert unknown.code == 3 and "not known" in unknown.out
+
+
 def test_changes_of_many_kinds(costmodel, root):
     file = root / "examples" / "stages.toml"
     outcome = costmodel(

@@ -60,6 +60,7 @@ def estimate(
     explain: Annotated[
         str | None, typer.Option(help="Show the steps and sources of this figure, such as cost.")
     ] = None,
+    bill: Annotated[bool, typer.Option("--bill", help="Show the lines that add up to the cost.")] = False,
     ghg: Annotated[bool, typer.Option("--ghg", help="Show the greenhouse gases by scope, with their factors.")] = False,
     cite: Annotated[
         Literal["text", "bibtex"] | None, typer.Option(help="Show the sources of the inputs: text or bibtex.")
@@ -116,7 +117,7 @@ def estimate(
         print(json.dumps(changes_that_fit.to_dict(), indent=2, allow_nan=False) if as_json else changes_that_fit)
         return
     result = run_estimate(scenario)
-    if _printed(result, trainer_file, explain, ghg, cite, as_json):
+    if _printed(result, trainer_file, explain, bill, ghg, cite, as_json):
         check_missing([result.missing_cost] if result.missing_cost else [], allow_missing)
 
 
@@ -124,6 +125,7 @@ def _printed(
     result: Estimate,
     trainer_file: TrainerFile | None,
     explain: str | None,
+    bill: bool,
     ghg: bool,
     cite: Literal["text", "bibtex"] | None,
     as_json: bool,
@@ -135,6 +137,9 @@ def _printed(
         print(json.dumps(result.ghg().to_dict(), indent=2, allow_nan=False))
     elif ghg:
         print_result(result.ghg())
+    elif bill:
+        print(json.dumps(result.bill().to_dict(), indent=2, allow_nan=False) if as_json else result.bill())
+        return True
     elif as_json:
         read = {} if trainer_file is None else {"trainer_file": trainer_file.to_dict()}
         print(json.dumps({**result.to_dict(), **read}, indent=2, allow_nan=False))
