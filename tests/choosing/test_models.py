@@ -42,7 +42,7 @@ def test_effort_word_of_a_known_name_stays(name):
 
 
 def test_hyphenated_word_of_an_unknown_name_stays():
-    assert model_named("my-model-high") == ("my-model-high", "my-model-high", "", None, None, "")
+    assert model_named("my-model-high") == ("my-model-high", "my-model-high", "", "", None, None, "")
     assert model_named("my-model_high").effort == "high"
 
 
@@ -81,6 +81,38 @@ def test_effort_makes_another_score_but_the_same_price():
     assert not same_model("o3-2025-04-16_high", "o3-2025-04-16_low")
     assert model_named("o3-2025-04-16_high").api == model_named("o3-2025-04-16_low").api
     assert same_model("claude-opus-4-20250514 (32k thinking)", "claude-opus-4-20250514_32K")
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ("claude-3-5-sonnet-20240620", "claude-3-5-sonnet-20241022"),
+        ("gpt-4o-2024-08-06", "gpt-4o-2024-11-20"),
+        ("gemini-2.5-pro-preview-03-25", "gemini-2.5-pro-preview-06-05"),
+        ("grok-3-beta", "DeepSeek-V3"),
+    ],
+)
+def test_versions_at_one_price_are_different_models(first, second):
+    assert not same_model(first, second)
+    assert same_model(first, first)
+
+
+def test_name_without_version_means_any():
+    assert same_model("claude-3-5-sonnet", "claude-3-5-sonnet-20240620")
+    assert same_model("claude-3-5-sonnet", "claude-3-5-sonnet-20241022")
+
+
+@pytest.mark.parametrize(
+    "name, effort",
+    [
+        ("DeepSeek-V3.2-Exp (Reasoner)", "thinking"),
+        ("DeepSeek-V3.2-Exp (Chat)", "none"),
+        ("Qwen3-32B (whole, no thinking)", "none"),
+        ("gemini-2.5-pro-preview-06-05 (default think)", ""),
+    ],
+)
+def test_effort_in_words_of_its_own(name, effort):
+    assert model_named(name).effort == effort
 
 
 @pytest.mark.parametrize("name", ["", "  ", None, 3])

@@ -195,7 +195,7 @@ def test_effort_decides_the_score_but_not_the_price():
 def test_newest_of_several_scores_is_used_and_said():
     scores = [cm.Score("a", "t", value, n=9, on=day) for value, day in ((0.5, "2026-01-01"), (0.7, "2026-05-01"))]
     result = cm.performance_per_dollar(TASKS, [priced("a", 5.0)], scores)
-    assert result["a"].score == 0.7 and "newest of 2 scores" in result["a"].note
+    assert result["a"].score == 0.7 and "score of a, the newest of 2" in result["a"].note
     undated = [score.replace(on=None) for score in scores]
     with pytest.raises(cm.InputError, match=r"several without a date \(0.5, 0.7\)"):
         cm.performance_per_dollar(TASKS, [priced("a", 5.0)], undated)

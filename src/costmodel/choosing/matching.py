@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from costmodel.choosing.models import ModelName, model_named
+from costmodel.choosing.models import ModelName, model_named, same_weights
 from costmodel.choosing.scores import Score
 from costmodel.comparison.serving.options import HostedAPI, SelfHosted
 from costmodel.comparison.serving.replicas import DRAWS
 from costmodel.foundation.errors import InputError
-from costmodel.foundation.names import name_key
 from costmodel.foundation.ranges import between, draws
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def with_score(option: Option, scores: Iterable[Score] | Mapping[str, Score]) ->
     if isinstance(scores, Mapping):
         score = scores.get(option.title)
         return Matched(option, score, "" if score else "no score among those given")
-    fitting = [score for score in scores if any(_same_weights(name, score) for name in _names(option))]
+    fitting = [score for score in scores if any(_fits(name, score) for name in _names(option))]
     efforts = {name.effort for name in _names(option)}
     found = [score for score in fitting if model_named(score.model).effort in efforts]
     if found:
@@ -127,14 +126,15 @@ def _names(option: Option) -> list[ModelName]:
     return named or found
 
 
-def _same_weights(name: ModelName, score: Score) -> bool:
-    """Return whether a score is of the model, whatever its reasoning effort."""
-    scored = model_named(score.model)
-    if name.api is not None and scored.api is not None:
-        return name.api == scored.api
-    if name_key(name.model) == name_key(scored.model):
+def _fits(name: ModelName, score: Score) -> bool:
+    """Return whether a score is of the model, whatever its reasoning effort; by its architecture if it has no price."""
+    if same_weights(name.name, score.model):
         return True
-    return name.api is None and name.architecture is not None and name.architecture == scored.architecture
+    return (
+        name.api is None
+        and name.architecture is not None
+        and name.architecture == model_named(score.model).architecture
+    )
 
 
 def _newest(option: Option, found: list[Score]) -> Matched:
@@ -148,4 +148,5 @@ def _newest(option: Option, found: list[Score]) -> Matched:
         listed = ", ".join(f"{value:g}" for value in sorted(values))
         raise InputError(f"scores: {option.title} has several without a date ({listed}); give one")
     best = max(dated or found, key=lambda score: (str(score.on), score.n or 0))
-    return Matched(option, best, note=f"newest of {len(found)} scores" if len(values) > 1 else "")
+    note = f"score of {best.model}, the newest of {len(found)}" if len(values) > 1 else ""
+    return Matched(option, best, note=note)

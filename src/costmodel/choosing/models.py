@@ -19,14 +19,15 @@ from costmodel.foundation.tables import Row, table
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_EFFORT = r"(?:minimal|none|low|medium|high|xhigh|max|thinking|reasoner|default|\d+k)"
+_EFFORT = r"(?:minimal|none|low|medium|high|xhigh|max|thinking|reasoner|chat|default|\d+k)"
 _FILLER = r"(?:[ -](?:thinking|think|tokens|auto|effort))*"
 _MARKED = re.compile(rf"(?:_({_EFFORT})| \((no think(?:ing)?|{_EFFORT}{_FILLER})\))$", re.IGNORECASE)
 """A reasoning effort that a name marks as such: `_high`, `_16K`, ` (32k thinking tokens)`."""
 _HYPHENATED = re.compile(rf"-({_EFFORT}{_FILLER})$", re.IGNORECASE)
 """A last word that can be a reasoning effort, `-high`, `-max-effort`, or part of the name, as in qwen3.7-max."""
+_SYNONYMS = {"reasoner": "thinking", "chat": "none", "default": ""}
 _FILLERS = frozenset({"thinking", "think", "tokens", "auto", "effort"})
-_RELEASED = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2})$")
+_RELEASED = re.compile(r"-(\d{4})-?(\d{2})-?(\d{2})$")
 """The day of release at the end of a name: -20250929 or -2025-08-07."""
 _KIND = re.compile(r"-(?:it|instruct|chat|base|hf)$", re.IGNORECASE)
 """A word at the end of a name that says how the model was trained after pretraining: the shape is the same."""
@@ -41,6 +42,8 @@ class ModelName(NamedTuple):
     """Without reasoning effort; its day of release stays where it tells models apart."""
     effort: str
     """Reasoning effort or budget of thinking, such as "high" or "32k"; "" if the name has none."""
+    version: str
+    """Day of release or "beta", where versions share a price but not their scores; "" if the name has none."""
     api: str | None
     """Name in the table of API prices; None if no price is known."""
     architecture: str | None
@@ -83,10 +86,20 @@ def model_named(name: str) -> ModelName:
 @lru_cache(maxsize=4096)
 def _named(name: str) -> ModelName:
     stem, effort = _split(name)
+    day = _RELEASED.search(stem)
+    version = "-".join(day.groups()) if day else ""
     row = _aliases().get(name_key(stem))
-    if row is not None:
-        return ModelName(name, stem, effort, row["api"] or None, row["architecture"] or None, row["reason"])
-    return ModelName(name, stem, effort, _api(stem), _architecture(stem), "")
+    if row is None:
+        return ModelName(name, stem, effort, version, _api(stem), _architecture(stem), "")
+    return ModelName(
+        name=name,
+        model=stem,
+        effort=effort or row["effort"],
+        version=row["version"] or version,
+        api=row["api"] or None,
+        architecture=row["architecture"] or None,
+        reason=row["reason"],
+    )
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -112,8 +125,8 @@ def _effort(words: list[str]) -> str:
     parts = re.split(r"[ -]", " ".join(words).lower())
     if parts[0] == "no":
         return "none"
-    levels = [part for part in parts if part not in _FILLERS and part != "default"]
-    return " ".join(levels) or ("thinking" if "thinking" in parts else "")
+    levels = [_SYNONYMS.get(part, part) for part in parts if part not in _FILLERS]
+    return " ".join(filter(None, levels)) or ("thinking" if "thinking" in parts else "")
 
 
 def _is_known(stem: str) -> bool:
@@ -142,6 +155,8 @@ def _architecture(stem: str) -> str | None:
 def same_model(first: str, second: str) -> bool:
     """Return whether two names mean the same model at the same reasoning effort.
 
+    A name without a version means any version.
+
     Parameters
     ----------
     first, second : str
@@ -151,12 +166,25 @@ def same_model(first: str, second: str) -> bool:
     >>> same_model("gpt-4.1-2025-04-14", "gpt-4.1"), same_model("o3-2025-04-16_high", "o3-2025-04-16_low")
     (True, False)
     """
-    return _identity(first) == _identity(second)
+    return same_weights(first, second) and model_named(first).effort == model_named(second).effort
 
 
-def _identity(name: str) -> tuple[str, str]:
-    found = model_named(name)
-    return name_key(found.api or found.model), found.effort
+def same_weights(first: str, second: str) -> bool:
+    """Return whether two names mean the same model, whatever its reasoning effort.
+
+    Parameters
+    ----------
+    first, second : str
+
+    Examples
+    --------
+    >>> same_weights("o3-2025-04-16_high", "o3"), same_weights("gpt-4o-2024-08-06", "gpt-4o-2024-11-20")
+    (True, False)
+    """
+    one, other = model_named(first), model_named(second)
+    if one.version and other.version and one.version != other.version:
+        return False
+    return name_key(one.api or one.model) == name_key(other.api or other.model)
 
 
 def unmatched(names: Iterable[str]) -> list[ModelName]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, over
 
 from pydantic import Field, model_validator
 
-from costmodel.choosing.models import model_named, same_model
+from costmodel.choosing.models import model_named, same_model, same_weights
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.fields import Count, Date, Measure
@@ -294,9 +294,9 @@ def scores(benchmark: str | None = None, model: str | None = None, evaluator: st
 
     Examples
     --------
-    >>> found = scores("Aider polyglot", model="o3_high", evaluator="Aider")
-    >>> round(found[0].value, 3)
-    0.796
+    >>> found = scores("Aider polyglot", model="gpt-5_high", evaluator="Aider")
+    >>> found[0].value, found[0].n
+    (0.88, 225)
     """
     listed = list(_table())
     for kind, given in (("benchmark", benchmark), ("evaluator", evaluator)):
@@ -312,14 +312,7 @@ def scores(benchmark: str | None = None, model: str | None = None, evaluator: st
 
 
 def _is_of(model: str, effort: str, scored: str) -> bool:
-    if effort:
-        return same_model(model, scored)
-    return name_key(_plain(model)) == name_key(_plain(scored))
-
-
-def _plain(name: str) -> str:
-    found = model_named(name)
-    return found.api or found.model
+    return same_model(model, scored) if effort else same_weights(model, scored)
 
 
 def _known(kind: str, given: str) -> str:
