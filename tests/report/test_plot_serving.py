@@ -29,6 +29,16 @@ def test_throughput_against_speed(estimates):
     assert fast[0] / middle[0] == pytest.approx(1 / estimates[0].time_bounds()[0])
 
 
+@pytest.mark.parametrize(("show", "mark"), [("speed", "Dotted"), ("cost", "Band"), ("ttft", "Band")])
+def test_titles_name_the_requests_and_what_marks_mean(estimates, show, mark):
+    title = cm.plot.serving_curve(estimates, show).get_legend().get_title().get_text()
+    first, second = title.splitlines()
+    assert first.endswith("1,000 input and 500 output tokens") and second.startswith(mark)
+    other = cm.estimate(estimates[0].scenario.replace({"input_tokens": 2000}))
+    mixed = cm.plot.serving_curve([estimates[0], other], show).get_legend().get_title().get_text()
+    assert "input" not in mixed
+
+
 @pytest.mark.parametrize(("show", "label"), [("cost", "USD per million tokens"), ("ttft", "time to first token (s)")])
 def test_cost_and_latency_against_load(estimates, show, label):
     axes = cm.plot.serving_curve(estimates[0], show)

@@ -26,9 +26,12 @@ def axes_for(ax: Axes | None, rows: int | None = None, legend_lines: int = 1) ->
     return ax
 
 
-def legend_above(axes: Axes, columns: int = 3) -> None:
-    """Put the legend above the axes, where it covers no data."""
+def legend_above(axes: Axes, columns: int = 3, title: str = "") -> None:
+    """Put the legend above the axes, where it covers no data, and a title above it."""
     axes.legend(
+        title=title,
+        title_fontsize="small",
+        alignment="left",
         frameon=False,
         loc="lower left",
         bbox_to_anchor=(0, 1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from costmodel.estimation.serving.estimate import ServingEstimate
+from costmodel.estimation.serving.notes import lengths_of
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
 
@@ -15,6 +16,17 @@ if TYPE_CHECKING:
 
 Show = Literal["speed", "cost", "ttft"]
 _SHOWN = ("speed", "cost", "ttft")
+_TITLES = {
+    "speed": "Throughput against speed",
+    "cost": "Cost of tokens against load",
+    "ttft": "Time to first token against load",
+}
+_MARKS = {
+    "speed": "Dotted: 80 % interval; dot: the given load.",
+    "cost": "Band: 80 % interval of the capacity.",
+    "ttft": "Band: 80 % interval.",
+}
+"""What marks in the plots mean."""
 
 
 def serving_curve(
@@ -42,7 +54,7 @@ def serving_curve(
     drawn = [estimates] if isinstance(estimates, ServingEstimate) else list(estimates)
     if not drawn:
         raise InputError("estimates: need at least one estimate; got none")
-    axes = axes_for(ax)
+    axes = axes_for(ax, legend_lines=3)
     for index, estimate in enumerate(drawn):
         _draw(axes, estimate, show, COLORS[index % len(COLORS)])
     if show == "speed":
@@ -53,7 +65,9 @@ def serving_curve(
         axes.set_ylabel("USD per million tokens" if show == "cost" else "time to first token (s)")
     logarithmic(axes, "x", decades=False)
     logarithmic(axes, "y", decades=False)
-    legend_above(axes, columns=2)
+    lengths = {lengths_of(estimate.scenario) for estimate in drawn}
+    title = f"{_TITLES[show]}{f', {lengths.pop()}' if len(lengths) == 1 else ''}"
+    legend_above(axes, columns=2, title=f"{title}\n{_MARKS[show]}")
     return axes
 
 

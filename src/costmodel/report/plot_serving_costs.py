@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 POINTS = 400
 """Volumes at which the costs are drawn [1]."""
+_APART = 1.12
+"""Ratio of the places of neighboring bars [1]."""
 _LINES = {"usage": "-", "rented": "--", "owned": "-."}
 
 
@@ -29,7 +31,7 @@ def serving_costs(comparison: ServingComparison, ax: Axes | None = None) -> Axes
     """
     import numpy as np
 
-    axes = axes_for(ax)
+    axes = axes_for(ax, legend_lines=4)
     volume = middle(comparison.workload.requests_per_month)
     volumes = volume * np.geomspace(0.01, 10, POINTS)
     curves = comparison.curve(volumes)
@@ -38,7 +40,8 @@ def serving_costs(comparison: ServingComparison, ax: Axes | None = None) -> Axes
         axes.plot(volumes, usd, color=color, linestyle=_LINES[option.basis], label=name)
         ends = option.usd_per_month_interval
         if ends is not None and ends[0] < ends[1]:
-            axes.plot([volume, volume], ends, color=color, linewidth=4, alpha=0.35, solid_capstyle="butt")
+            beside = volume * _APART ** (place - len(curves) / 2)  # so that no bar covers another
+            axes.plot([beside, beside], ends, color=color, linewidth=4, alpha=0.6, solid_capstyle="butt")
         crossing = option.break_even_requests
         if crossing is not None and volumes[0] <= crossing <= volumes[-1]:
             axes.plot([crossing], comparison.curve([crossing])[name], "o", color=color, markersize=5)
@@ -47,5 +50,7 @@ def serving_costs(comparison: ServingComparison, ax: Axes | None = None) -> Axes
     logarithmic(axes, "y", decades=True)
     axes.set_xlabel("requests per month")
     axes.set_ylabel("cost per month (USD)")
-    legend_above(axes, columns=2)
+    dots = "" if comparison.baseline is None else f"; dots: break-even with {comparison.baseline}"
+    marks = "Dotted line: the workload, with 80 % intervals as bars."
+    legend_above(axes, columns=2, title=f"Cost per month by volume{dots}\n{marks}")
     return axes

@@ -27,7 +27,7 @@ def _text(**changes: object) -> str:
 
 
 def test_the_formats_of_weights_and_cache_are_named() -> None:
-    assert "weights: bf16, by default, as the checkpoint is not known to be quantized; KV cache: bf16" in _text()
+    assert "weights: bf16, by default: the catalog names no quantized release; KV cache: bf16" in _text()
     assert "weights: fp8; KV cache: fp8" in _text(precision="fp8", cache_precision="fp8")
 
 

@@ -71,6 +71,8 @@ def test_the_note_names_the_given_and_the_released_format(catalog_config):
     model = cm.load_architecture("gpt-oss-20b")
     assert weights_note(model, "mxfp4") == "mxfp4"
     assert weights_note(model, "bf16") == "bf16, as given; the released checkpoint has mxfp4"
+    plain = cm.load_architecture(catalog_config("deepseek-v3"))
+    assert weights_note(plain, None) == "bf16, by default: the config has no quantization_config"
     config = {**catalog_config("deepseek-v3"), "quantization_config": {"quant_method": "fp8"}}
     read = cm.load_architecture(config)
     assert weights_note(read, None) == "8 bits, by default those of the given checkpoint"

@@ -284,5 +284,5 @@ def _span(low: float, high: float, unit: str) -> str:
         return ""
     if unit == "%":
         return f" ({low:.0%} to {high:.0%})"
-    shown = ["none" if math.isinf(end) else rendering.amount(end, unit) for end in (low, high)]
-    return f" ({shown[0]} to {shown[1]})"
+    shown = [rendering.amount(end, unit) for end in (low, high) if not math.isinf(end)]
+    return f" ({' to '.join(shown)})" if len(shown) == 2 else f" ({shown[0]}, or at no volume)" if shown else ""

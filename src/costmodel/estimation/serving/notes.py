@@ -33,7 +33,7 @@ def title_of(serving: Serving) -> str:
     ----------
     serving : Serving
     """
-    lengths = f"{_length(serving.input_tokens)} input and {_length(serving.output_tokens)} output tokens"
+    lengths = lengths_of(serving)
     if serving.users is not None:
         load = f"{_count(serving.users)} users at {_count(serving.tokens_per_second_per_user or 0.0)} tokens/s"
     elif serving.concurrency is not None:
@@ -43,6 +43,16 @@ def title_of(serving: Serving) -> str:
     name = f"{serving.name}: " if serving.name else ""
     cluster = f"{serving.cluster.count:,} × {serving.cluster.accelerator.name}"
     return f"{name}{serving.architecture.name}, {lengths}, {load}, {cluster}"
+
+
+def lengths_of(serving: Serving) -> str:
+    """Return the lengths of the requests in words.
+
+    Parameters
+    ----------
+    serving : Serving
+    """
+    return f"{_length(serving.input_tokens)} input and {_length(serving.output_tokens)} output tokens"
 
 
 def notes_of(

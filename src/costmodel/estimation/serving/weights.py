@@ -67,7 +67,9 @@ def weights_note(architecture: Architecture, precision: str | None) -> str:
     own = own_format(architecture)
     if own.is_quantized:
         return f"{own.bits:.3g} bits, by default those of the given checkpoint"
-    return "bf16, by default, as the checkpoint is not known to be quantized"
+    named = isinstance(architecture.origin, str)
+    where = "the catalog names no quantized release" if named else "the config has no quantization_config"
+    return f"bf16, by default: {where}"
 
 
 def _name(released: object) -> str:
