@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from costmodel.estimation.trainers.reading import read_trainer_file
     from costmodel.forecasting.forecast import forecast
     from costmodel.foundation.errors import CostModelError, InputError, MissingFactError, UnknownNameError
+    from costmodel.foundation.exchange_rates import exchange_rate
     from costmodel.foundation.ranges import beta, between, samples, triangular
     from costmodel.hardware.accelerator import Accelerator, accelerators, load_accelerator
     from costmodel.hardware.cluster import Cluster
@@ -163,6 +164,7 @@ _HOMES = {
     "count_flops": "architecture.flops",
     "development_cost": "comparison.development",
     "estimate": "estimation.estimate",
+    "exchange_rate": "foundation.exchange_rates",
     "fit_scaling_law": "scaling.fitting.fit",
     "fit_trend": "projection.trends.fit",
     "flops_per_token": "architecture.flops",
@@ -273,6 +275,7 @@ __all__ = [
     "count_flops",
     "development_cost",
     "estimate",
+    "exchange_rate",
     "fit_scaling_law",
     "fit_trend",
     "flops_per_token",

@@ -38,6 +38,8 @@ class Fixed:
     remarks: tuple[str, ...] = ()
     currency_year: int = 2026
     start: date | None = date(2026, 11, 2)
+    currency: str = "USD"
+    money_of: str = "US dollars of 2026"
 
     def _sum(self, column, lines):
         return cents(sum(getattr(each, column) for each in lines))

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import costmodel as cm
+from costmodel.budget.amounts import cents
 from costmodel.budget.entries import entries, run_costs
 from costmodel.budget.lines import GROUPS
 from costmodel.budget.project import Project
-from costmodel.budget.result import cents
 from costmodel.foundation.ranges import between
 
 SCENARIO = {

@@ -19,6 +19,8 @@ class Budget(BudgetResult):
     ----------
     project : Project
         The project.
+    rate : ExchangeRate, optional
+        Rate at which all amounts are converted; default: US dollars.
     """
 
     def to_csv(self, path: str | Path) -> None:

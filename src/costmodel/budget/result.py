@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from costmodel._version import __version__
+from costmodel.budget.amounts import cents, checked_probability, mean_of_ends, sum_of, usd
 from costmodel.budget.assumptions import assumptions
 from costmodel.budget.calendar_tasks import tasks
 from costmodel.budget.entries import Entry, Factor, RunCost, entries, run_costs
@@ -20,13 +20,11 @@ from costmodel.estimation.cautions import unverified
 from costmodel.estimation.results import DRAWS
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, unknown
-from costmodel.foundation.fields import Measure
-from costmodel.foundation.ranges import Interval, Range, middle
+from costmodel.foundation.exchange_rates import ExchangeRate, exchange_rate
+from costmodel.foundation.ranges import Interval
 from costmodel.foundation.tables import Figure, Provenance, fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -36,9 +34,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _HOURS_PER_WEEK = 168.0
-_NO_CENTS = 1e15
-"""Amounts from which a 64-bit float cannot hold cents [USD]."""
-_MONEY = Measure("USD", 0.0, 1e18, uncertain=False)
 _SHARES = {"data": "data share", "compute": "compute share"}
 """Groups whose share of a fine-tuning project is known from practitioners, with the name of the fact."""
 
@@ -54,19 +49,22 @@ class BudgetResult(rendering.Shown):
     ----------
     project : ProjectPlan
         Contents of the project.
+    rate : ExchangeRate, optional
+        Rate at which all amounts are converted; default: US dollars.
     """
 
-    def __init__(self, project: ProjectPlan) -> None:
+    def __init__(self, project: ProjectPlan, rate: ExchangeRate | None = None) -> None:
         if not isinstance(project, ProjectPlan):
             raise InputError(
                 f"a budget is made from a Project; got {type(project).__name__}. Project.load reads one from a file"
             )
-        self.project = project
+        self.project, self.rate = project, rate
+        self._per_usd = 1.0 if rate is None else rate.per_usd
         self._runs: dict[str, RunCost] = run_costs(project)
         self._entries: tuple[Entry, ...] = entries(project, self._runs)
         given, share = "contingency" in project.model_fields_set, project.contingency
         origin = Provenance("given") if given else Provenance("assumed", note="a convention, not a measurement")
-        reserve = round(_mean_of_ends(share), 12)
+        reserve = round(mean_of_ends(share), 12)
         self._contingency = Factor("share", CONTINGENCY_LINE, Figure(reserve, None, origin))
         if project.start is not None and self.duration >= (date.max - project.start).days:
             raise InputError(f"start: the project takes {self.duration:,.0f} days, so it ends after the year 9999")
@@ -91,11 +89,37 @@ class BudgetResult(rendering.Shown):
         """First day of the project, or None if it was not given."""
         return self.project.start
 
+    @property
+    def currency(self) -> str:
+        """Currency of all amounts: "USD", or that of `in_currency`."""
+        return "USD" if self.rate is None else self.rate.currency
+
+    @property
+    def money_of(self) -> str:
+        """Currency, and year of the dollars."""
+        if self.rate is None:
+            return f"US dollars of {self.currency_year}"
+        return f"{self.currency} at {self.rate.per_usd:g} {self.currency}/USD, from US dollars of {self.currency_year}"
+
+    def in_currency(self, currency: str, *, rate: float | str | None = None, on: date | str | None = None) -> Self:
+        """Return the budget in another currency. Prices and actuals are read as US dollars and converted.
+
+        Parameters
+        ----------
+        currency : str
+            "EUR", "GBP" or "CNY".
+        rate : float, optional
+            Amount of the currency for one US dollar; default: the listed rate.
+        on : date or str, optional
+            Day whose month's listed rate applies; default: the newest listed month.
+        """
+        return type(self)(self.project, exchange_rate(currency, on, rate=rate))
+
     @cached_property
     def lines(self) -> tuple[Line, ...]:
         """Lines in the order of their groups. The last one is the contingency, a share of the base of those above."""
         lines = [self._line(entry) for entry in self._entries]
-        share, base = self._contingency, _sum(line.base for line in lines)
+        share, base = self._contingency, sum_of(line.base for line in lines)
         reserve, given = cents(share.at() * base), self.project.contingency
         note = "reserve, a share of the base of the lines above"
         if isinstance(given, Interval):
@@ -104,7 +128,7 @@ class BudgetResult(rendering.Shown):
             CONTINGENCY_LINE,
             "contingency",
             base,
-            "USD",
+            self.currency,
             share.at(),
             *(reserve,) * 4,
             source=_source(share.figure.provenance),
@@ -127,14 +151,14 @@ class BudgetResult(rendering.Shown):
     @property
     def total(self) -> Quantity:
         """Base and contingency, to the cent: the sum to be approved."""
-        from costmodel.foundation.units import quantity
+        from costmodel.foundation.units import money
 
-        return quantity(_sum((self.base, self.contingency)), "USD", "USD")
+        return money(sum_of((self.base, self.contingency)), self.currency)
 
     @property
     def expected(self) -> float:
         """Mean cost of the lines without the contingency [USD]: the sum of the expected costs of the lines."""
-        return _sum(line.expected for line in self.lines[:-1])
+        return sum_of(line.expected for line in self.lines[:-1])
 
     def quantile(self, p: float) -> float:
         """Return the quantile of the cost of the lines without the contingency [USD].
@@ -146,7 +170,7 @@ class BudgetResult(rendering.Shown):
         """
         import numpy as np
 
-        return float(np.quantile(self._spent_draws, _probability("p", p)))
+        return float(np.quantile(self._spent_draws, checked_probability("p", p)))
 
     @property
     def p10(self) -> float:
@@ -196,7 +220,7 @@ class BudgetResult(rendering.Shown):
         probability : float
             Between 0 and 1 [1].
         """
-        return cents(max(self.quantile(_probability("probability", probability)) - self.base, 0.0))
+        return cents(max(self.quantile(checked_probability("probability", probability)) - self.base, 0.0))
 
     def subtotals(self) -> tuple[Subtotal, ...]:
         """Return the sums of the groups without the contingency; quantiles are those of the sum of the lines."""
@@ -207,7 +231,7 @@ class BudgetResult(rendering.Shown):
             lines = [line for line in self.lines if line.group == group]
             draws = sum(self._draws[name] for name in sorted(line.name for line in lines))
             low, high = (cents(float(end)) for end in np.quantile(draws, [0.1, 0.9]))
-            base, expected = (_sum(getattr(line, column) for line in lines) for column in ("base", "expected"))
+            base, expected = (sum_of(getattr(line, column) for line in lines) for column in ("base", "expected"))
             if not any(line.low < line.high for line in lines):
                 low = high = base
             listed.append(Subtotal(group, low, base, high, expected))
@@ -287,6 +311,8 @@ class BudgetResult(rendering.Shown):
             **self.stamp(),
             "project": self.project.to_data(),
             "currency_year": self.project.currency_year,
+            "currency": self.currency,
+            "exchange_rate": None if self.rate is None else self.rate._asdict(),
             "lines": self.rows(),
             "subtotals": [subtotal._asdict() for subtotal in self.subtotals()],
             "base": self.base,
@@ -309,8 +335,9 @@ class BudgetResult(rendering.Shown):
         return {"version": __version__, "data_hash": fingerprint(), "seed": self.project.seed}
 
     def notes(self) -> list[str]:
-        """Return notes on the figures: those of the runs, and unusual shares."""
-        notes = [f"run {run.run.name!r}: {note}" for run in self._runs.values() if (note := run.estimate.note("cost"))]
+        """Return notes on the figures: the exchange rate, those of the runs, and unusual shares."""
+        notes = [] if self.rate is None else [f"exchange rate: {self.rate.described()}"]
+        notes += [f"run {run.run.name!r}: {note}" for run in self._runs.values() if (note := run.estimate.note("cost"))]
         for run in self._runs.values():
             notes += [f"run {run.run.name!r}: unverified: {reason}" for reason in unverified(run.estimate.scenario)]
         if self.p50 > 1.02 * self.base:
@@ -320,7 +347,7 @@ class BudgetResult(rendering.Shown):
             )
         lines = self.base
         for group, name in _SHARES.items():
-            share = _sum(line.base for line in self.lines if line.group == group) / lines if lines else 0.0
+            share = sum_of(line.base for line in self.lines if line.group == group) / lines if lines else 0.0
             spread = fact(name).spread
             assert spread is not None
             low, high = spread.quantile(0.1), spread.quantile(0.9)
@@ -332,12 +359,12 @@ class BudgetResult(rendering.Shown):
         return notes
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.project,)
+        return type(self), (self.project, self.rate)
 
     def _line(self, entry: Entry) -> Line:
         import numpy as np
 
-        quantity, price = entry.quantity, entry.unit_price
+        quantity, price = entry.quantity, entry.unit_price * self._per_usd
         base = cents(quantity * price)
         low = high = expected = base
         if entry.keys:
@@ -362,7 +389,7 @@ class BudgetResult(rendering.Shown):
 
     @cached_property
     def _draws(self) -> dict[str, Array]:
-        return {entry.name: entry.draws(DRAWS, self.project.seed) for entry in self._entries}
+        return {entry.name: entry.draws(DRAWS, self.project.seed) * self._per_usd for entry in self._entries}
 
     @cached_property
     def _spent_draws(self) -> Array:
@@ -375,15 +402,15 @@ class BudgetResult(rendering.Shown):
 
     def _base_at(self, key: str, probability: float) -> float:
         """Return the base [USD] with one input at a quantile."""
-        return math.fsum(entry.cost(key, probability) for entry in self._entries)
+        return self._per_usd * math.fsum(entry.cost(key, probability) for entry in self._entries)
 
     def _paid(self, line: str) -> float | None:
         actual = self.project.actuals.get(line)
-        return None if actual is None else actual.spent
+        return None if actual is None else cents(actual.spent * self._per_usd)
 
     def _title(self) -> str:
-        total = float(self.total.magnitude)
-        return f"{self.project.name}: {total:,.2f} USD with contingency (dollars of {self.project.currency_year})"
+        amount = f"{self.total.magnitude:,.2f} {self.currency}"
+        return f"{self.project.name}: {amount} with contingency (dollars of {self.project.currency_year})"
 
     def _cells(self) -> list[dict[str, str]]:
         rows = [
@@ -413,13 +440,13 @@ class BudgetResult(rendering.Shown):
         weeks = ", ".join(f"{rendering.number(weeks)} on {name}" for name, weeks in self.gpu_weeks.items())
         parts = [
             f"without contingency: P10 {self.p10:,.0f}, P50 {self.p50:,.0f}, P90 {self.p90:,.0f}, "
-            f"expected {self.expected:,.0f} USD",
+            f"expected {self.expected:,.0f} {self.currency}",
             *(
-                f"probability of staying within {each.name}, {each.amount:,.0f} USD: "
+                f"probability of staying within {each.name}, {each.amount:,.0f} {self.currency}: "
                 f"{rendering.number(100 * each.probability)} %"
                 for each in self.within()
             ),
-            f"contingency for 80 %: {self.contingency_for(0.8):,.0f} USD",
+            f"contingency for 80 %: {self.contingency_for(0.8):,.0f} {self.currency}",
             f"largest drivers of the interval: {drivers}" if drivers else "",
             f"{rendering.number(self.duration)} days" + (f", GPU-weeks: {weeks}" if weeks else ""),
             *self.notes(),
@@ -428,53 +455,8 @@ class BudgetResult(rendering.Shown):
         return "\n".join(part for part in parts if part)
 
 
-def cents(amount: float) -> float:
-    """Return an amount rounded to the cent [USD]; half a cent is rounded up, as in a spreadsheet.
-
-    >>> cents(1.005), cents(2.675)
-    (1.01, 2.68)
-    """
-    if abs(amount) >= _NO_CENTS:
-        return amount
-    return float(Decimal(f"{amount:.15g}").quantize(Decimal("0.01"), ROUND_HALF_UP))
-
-
-def usd(name: str, amount: NumberLike) -> float:
-    """Return an amount in USD of a number or a text.
-
-    Parameters
-    ----------
-    name : str
-        Name of the argument, for the message.
-    amount : float or str
-        Amount [USD], such as 75_000 or "75k".
-    """
-    try:
-        value = _MONEY.validate(amount)
-    except InputError as error:
-        raise InputError([f"{name}: {problem}" for problem in error.problems]) from None
-    assert isinstance(value, float)
-    return value
-
-
-def _probability(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise InputError(f"{name} must be a probability between 0 and 1; got {value!r}")
-    return value
-
-
-def _mean_of_ends(share: float | Range) -> float:
-    """Return a share, or the arithmetic mean of the ends of its range."""
-    return (share.low + share.high) / 2 if isinstance(share, Interval) else middle(share)
-
-
 def _quantity(value: float) -> str:
     return f"{value:,.0f}" if value.is_integer() and value < 1e9 else rendering.number(value, 4)
-
-
-def _sum(amounts: Iterable[float]) -> float:
-    """Return a sum, rounded to the cent [USD]."""
-    return cents(math.fsum(amounts))
 
 
 def _source(origin: Provenance) -> str:

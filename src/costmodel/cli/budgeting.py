@@ -10,7 +10,7 @@ import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
 from costmodel.cli.missing import MISSING
-from costmodel.cli.printing import Json, print_json
+from costmodel.cli.printing import Currency, ExchangeRateOption, Json, in_currency, print_json
 from costmodel.foundation.errors import InputError, MissingFactError
 
 _WRITERS = {".xlsx": "to_xlsx", ".html": "to_html", ".csv": "to_csv", ".md": "to_markdown"}
@@ -26,6 +26,8 @@ def budget(
     within: Annotated[
         str | None, typer.Option(help="Sum, such as 75000 or 75k: print the probability of staying within it.")
     ] = None,
+    currency: Currency = None,
+    rate: ExchangeRateOption = None,
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:
@@ -34,8 +36,8 @@ def budget(
     The budget covers training runs, data, people and all other items of the file. The contingency is a reserve on top.
     The exit code is 3, without a table, if the cost of a run is not known.
     """
+    from costmodel.budget.amounts import usd
     from costmodel.budget.project import Project
-    from costmodel.budget.result import usd
 
     outputs = output or []
     values, problems = parsed_changes(changes)
@@ -53,7 +55,7 @@ def budget(
             problems += error.problems
     project = built(problems, lambda: Project.load(file, values))
     try:
-        result = project.budget()
+        result = in_currency(project.budget(), currency, rate)
     except MissingFactError as error:
         print(f"costmodel: {error}", file=sys.stderr)
         raise typer.Exit(MISSING) from None
@@ -64,6 +66,7 @@ def budget(
         return
     print(result)
     if limit is not None:
-        print(f"probability of staying within {limit:,.0f} USD: {100 * result.probability_within(limit):.1f} %")
+        chance = 100 * result.probability_within(limit)
+        print(f"probability of staying within {limit:,.0f} {result.currency}: {chance:.1f} %")
     for path in outputs:
         print(f"written to {path}")

@@ -10,7 +10,15 @@ import typer
 
 from costmodel.cli.changes import Changes, Family, HeadOption, Strict, built, parsed_changes, with_changes
 from costmodel.cli.missing import AllowMissing, check_missing
-from costmodel.cli.printing import Json, print_lines, print_result, print_schema
+from costmodel.cli.printing import (
+    Currency,
+    ExchangeRateOption,
+    Json,
+    in_currency,
+    print_lines,
+    print_result,
+    print_schema,
+)
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,6 +76,8 @@ def estimate(
     what_would_fit: Annotated[
         bool, typer.Option("--what-would-fit", help="Show the changes that make the run fit in memory.")
     ] = False,
+    currency: Currency = None,
+    rate: ExchangeRateOption = None,
     allow_missing: AllowMissing = False,
     as_json: Json = False,
 ) -> None:
@@ -117,6 +127,7 @@ def estimate(
         print(json.dumps(changes_that_fit.to_dict(), indent=2, allow_nan=False) if as_json else changes_that_fit)
         return
     result = run_estimate(scenario)
+<<<<<<< HEAD
     if _printed(result, trainer_file, explain, bill, ghg, cite, as_json):
         check_missing([result.missing_cost] if result.missing_cost else [], allow_missing)
 
@@ -144,10 +155,16 @@ def _printed(
         read = {} if trainer_file is None else {"trainer_file": trainer_file.to_dict()}
         print(json.dumps({**result.to_dict(), **read}, indent=2, allow_nan=False))
         return True
+=======
+    shown = in_currency(result, currency, rate)
+    if as_json:
+        read = {} if trainer_file is None else {"trainer_file": trainer_file.to_dict()}
+        print(json.dumps({**shown.to_dict(), **read}, indent=2, allow_nan=False))
+>>>>>>> 9f87ddd (Convert results to EUR, GBP and CNY at a given rate or the mean of a month)
     elif explain:
         print(result.explain(explain))
     else:
-        print_result(result)
+        print_result(shown)
         if trainer_file is not None:
             print_lines(trainer_file.notes())
         return True

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
-from costmodel.cli.printing import Json, print_json, print_result
+from costmodel.cli.printing import Currency, ExchangeRateOption, Json, in_currency, print_json, print_result
 from costmodel.foundation.errors import InputError
+
+if TYPE_CHECKING:
+    from costmodel.forecasting.budget import BudgetForecast
 
 
 def forecast(
@@ -29,6 +32,8 @@ def forecast(
     within: Annotated[
         str | None, typer.Option(help="Of a project: sum; print the probability of ending within it.")
     ] = None,
+    currency: Currency = None,
+    rate: ExchangeRateOption = None,
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:
@@ -37,6 +42,7 @@ def forecast(
     Of a run: steps, time, dollars and energy, done and left, with 80 % intervals, and the date of the end. Of a project
     with actuals: spent, committed, cost at completion and variance by line, and the probability of staying within.
     """
+    from costmodel.budget.project import Project
     from costmodel.estimation.scenario import Scenario
     from costmodel.forecasting.forecast import forecast as run_forecast
 
@@ -51,7 +57,10 @@ def forecast(
     if _is_project(file):
         unused = {"log": log, **measured, "done": None if done == "0" else done}
         problems += [_belongs(name, "a run", "project") for name, value in unused.items() if value is not None]
-        _project(file, values, problems, on, within, as_json)
+        if problems:
+            raise InputError(problems)
+        budget = in_currency(Project.load(file, values).budget(), currency, rate)
+        _print_project(run_forecast(budget, on=on), within, as_json)
         return
     problems += [
         _belongs(name, "a project", "run") for name, value in {"on": on, "within": within}.items() if value is not None
@@ -67,10 +76,11 @@ def forecast(
         start=start,
         now=now,
     )
+    shown = in_currency(result, currency, rate)
     if as_json:
-        print_json(result.to_dict())
+        print_json(shown.to_dict())
     else:
-        print_result(result)
+        print_result(shown)
 
 
 def _belongs(name: str, owner: str, kind: str) -> str:
@@ -91,23 +101,14 @@ def _is_project(file: Path) -> bool:
     return bool(fields & only) and not fields & {"architecture", "recipe", "extends"}
 
 
-def _project(
-    file: Path, values: dict[str, Any], problems: list[str], on: str | None, within: str | None, as_json: bool
-) -> None:
-    from costmodel.budget.project import Project
-    from costmodel.budget.result import usd
-    from costmodel.forecasting.forecast import forecast as run_forecast
+def _print_project(result: BudgetForecast, within: str | None, as_json: bool) -> None:
+    from costmodel.budget.amounts import usd
 
-    limit: float | None = None
-    if within is not None:
-        try:
-            limit = usd("--within", within)
-        except InputError as error:
-            problems += error.problems
-    result = run_forecast(built(problems, lambda: Project.load(file, values)), on=on)
+    limit = None if within is None else usd("--within", within)
     if as_json:
         print_json({**result.to_dict(), "within": [each._asdict() for each in result.within(limit)]})
         return
     print_result(result)
     if limit is not None:
-        print(f"probability of ending within {limit:,.0f} USD: {100 * result.probability_within(limit):.1f} %")
+        chance = 100 * result.probability_within(limit)
+        print(f"probability of ending within {limit:,.0f} {result.budget.currency}: {chance:.1f} %")

@@ -10,12 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from costmodel.foundation.errors import InputError
 from costmodel.foundation.rendering import Shown, cells, text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Currency = Annotated[
+    str | None, typer.Option("--currency", help="Print amounts in EUR, GBP or CNY; default: US dollars.")
+]
+ExchangeRateOption = Annotated[
+    str | None,
+    typer.Option("--rate", help="Amount of the currency for one dollar; default: the newest listed monthly mean."),
+]
 _SCHEMA_WIDTH = 119
 """Width of a printed JSON schema without the comma at the end of a line [character]."""
 _NARROWEST = 40
@@ -31,6 +39,15 @@ def print_result(result: Shown) -> None:
     """Print a result; on a terminal its title and notes are wrapped to the width of the terminal."""
     width = max(shutil.get_terminal_size().columns, _NARROWEST) if sys.stdout.isatty() else None
     print(result.to_text(width))
+
+
+def in_currency(result: Any, currency: str | None, rate: str | None) -> Any:
+    """Return a result in the currency of `--currency` at the rate of `--rate`, or as it is."""
+    if currency is None:
+        if rate is not None:
+            raise InputError(f"--rate: needs --currency; got {rate!r} alone")
+        return result
+    return result.in_currency(currency, rate=rate)
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from costmodel.estimation.chain import Missing, Step, add
 from costmodel.estimation.results import check_level
 from costmodel.foundation import rendering
+from costmodel.foundation.currencies import Priced
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.market.charges import CostLine
 
@@ -40,7 +41,7 @@ def line_steps(lines: tuple[CostLine, ...]) -> tuple[Step, ...]:
     return tuple(Step(f"cost.{line.name}", "USD", line.function, line.inputs, line.formula) for line in lines)
 
 
-class Bill(rendering.Shown):
+class Bill(Priced):
     """The lines of the cost of an estimate; see `Estimate.bill`.
 
     Examples
@@ -56,6 +57,8 @@ class Bill(rendering.Shown):
     >>> [(row["line"], row["usd"]) for row in cm.estimate(run).bill().rows()]
     [('rent', 360000.0), ('total', 360000.0)]
     """
+
+    _money = ("usd", "low", "high")
 
     def __init__(self, estimate: Estimate) -> None:
         self._estimate = estimate

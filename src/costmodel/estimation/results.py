@@ -9,6 +9,7 @@ from costmodel._version import __version__
 from costmodel.estimation.chain import OUTPUTS, Missing, Output
 from costmodel.estimation.citations import CitationFormat, Source, citation
 from costmodel.foundation import rendering
+from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.tables import fingerprint
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 DRAWS = 20_000
 
 
-class Result(rendering.Shown, ABC):
+class Result(Priced, ABC):
     """Figures with intervals; the base of `Estimate` and `Total`."""
+
+    _money = ("value", "low", "high")
 
     scope: str
     seed: int

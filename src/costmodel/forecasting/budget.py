@@ -7,9 +7,10 @@ import textwrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.budget.actuals import Actual
+from costmodel.budget.amounts import cents, checked_probability, usd
 from costmodel.budget.lines import Within
 from costmodel.budget.plan import ProjectPlan
-from costmodel.budget.result import BudgetResult, cents, usd
+from costmodel.budget.result import BudgetResult
 from costmodel.estimation.results import DRAWS
 from costmodel.forecasting.result import Forecast
 from costmodel.foundation import rendering
@@ -69,7 +70,7 @@ class BudgetForecast(rendering.Shown):
         import numpy as np
 
         self.budget, self.on = budget, on
-        actuals = budget.project.actuals
+        actuals = {name: _converted(actual, budget) for name, actual in budget.project.actuals.items()}
         rest = [_rest(line, actuals.get(line.name), budget) for line in budget.lines]
         kept = [index for index, line in enumerate(budget.lines[:-1])] + [len(rest) - 1] * (rest[-1].point > 0)
         self.lines: tuple[LineForecast, ...] = tuple(_line(budget.lines[index], actuals, rest[index]) for index in kept)
@@ -89,9 +90,9 @@ class BudgetForecast(rendering.Shown):
     @property
     def completion(self) -> Quantity:
         """Cost at completion: the sum of the lines."""
-        from costmodel.foundation.units import quantity
+        from costmodel.foundation.units import money
 
-        return quantity(cents(sum(line.completion for line in self.lines)), "USD", "USD")
+        return money(cents(sum(line.completion for line in self.lines)), self.budget.currency)
 
     @property
     def variance(self) -> float:
@@ -108,9 +109,7 @@ class BudgetForecast(rendering.Shown):
         """
         import numpy as np
 
-        if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1:
-            raise InputError(f"p must be a probability between 0 and 1; got {p!r}")
-        return float(np.quantile(self._draws, p))
+        return float(np.quantile(self._draws, checked_probability("p", p)))
 
     def draws(self) -> Array:
         """Return draws of the cost at completion [USD]; shape (20000,)."""
@@ -153,6 +152,7 @@ class BudgetForecast(rendering.Shown):
         return {
             **self.budget.stamp(),
             "name": self.budget.name,
+            "currency": self.budget.currency,
             "on": None if self.on is None else self.on.isoformat(),
             "lines": self.rows(),
             "base": self.budget.base,
@@ -173,6 +173,8 @@ class BudgetForecast(rendering.Shown):
             names = [line.name for line in self.lines if line.basis == basis]
             if names:
                 notes.append(f"rest of {', '.join(names)}: {meaning}")
+        if self.budget.rate is not None:
+            notes.append(f"exchange rate: {self.budget.rate.described()}")
         actuals, start = self.budget.project.actuals, self.budget.start
         if self.on is None or start is None:
             return notes
@@ -185,7 +187,7 @@ class BudgetForecast(rendering.Shown):
 
     def _title(self) -> str:
         on = f" on {self.on}" if self.on else ""
-        return f"{self.budget.name}{on}: {self.completion.magnitude:,.2f} USD at completion"
+        return f"{self.budget.name}{on}: {self.completion.magnitude:,.2f} {self.budget.currency} at completion"
 
     def _cells(self) -> list[dict[str, str]]:
         rows = [
@@ -212,11 +214,12 @@ class BudgetForecast(rendering.Shown):
         return [*rows, total]
 
     def _footer(self) -> str:
-        stamp = self.budget.stamp()
+        stamp, currency = self.budget.stamp(), self.budget.currency
         lines = [
-            f"contingency {self.budget.contingency:,.0f} USD; P50 at completion {self.quantile(0.5):,.0f} USD",
+            f"contingency {self.budget.contingency:,.0f} {currency}, "
+            f"P50 at completion {self.quantile(0.5):,.0f} {currency}",
             *(
-                f"probability of ending within {each.name}, {each.amount:,.0f} USD: "
+                f"probability of ending within {each.name}, {each.amount:,.0f} {currency}: "
                 f"{rendering.number(100 * each.probability)} %"
                 for each in self.within()
             ),
@@ -250,13 +253,13 @@ def forecast_budget(
     on : date or str, optional
         Date of the actuals.
     """
-    plan = project.project if isinstance(project, BudgetResult) else project
+    plan, rate = (project.project, project.rate) if isinstance(project, BudgetResult) else (project, None)
     if actuals is not None:
         if not hasattr(actuals, "items"):
             raise InputError(f"actuals: must be amounts by the name of the line; got {type(actuals).__name__}")
         known = {name: actual.to_data() for name, actual in plan.actuals.items()}
         plan = plan.replace(actuals=known | {name: _actual(value) for name, value in actuals.items()})
-        project = BudgetResult(plan)
+        project = BudgetResult(plan, rate)
     return BudgetForecast(project if isinstance(project, BudgetResult) else BudgetResult(plan), _date(on))
 
 
@@ -269,6 +272,15 @@ def _actual(value: Any) -> Any:
     steps = np.linspace(0.0, 1.0, 2 * _QUANTILES + 1)[1::2]
     left = samples(np.quantile(value.draws("cost"), steps), "USD")
     return {"spent": float(value.done("cost").magnitude), "left": left}
+
+
+def _converted(actual: Actual, budget: BudgetResult) -> Actual:
+    """Return an actual in the currency of a budget."""
+    if budget.rate is None:
+        return actual
+    factor, left = budget.rate.per_usd, actual.left
+    converted = left.scaled(factor, left.unit) if isinstance(left, Range) else left and left * factor
+    return Actual(actual.spent * factor, committed=actual.committed * factor, done=actual.done, left=converted)
 
 
 def _date(on: dt.date | str | None) -> dt.date | None:

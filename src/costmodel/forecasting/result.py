@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from costmodel.estimation.chain import Missing
 from costmodel.estimation.results import check_level
 from costmodel.foundation import rendering
+from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 
@@ -39,8 +40,10 @@ class Amount(NamedTuple):
     left: NDArray[np.float64]
 
 
-class Forecast(rendering.Shown):
+class Forecast(Priced):
     """What is left of a run under way; see `forecast`. Figures: "steps", "wall_time", "cost" and "energy"."""
+
+    _money = ("done", "left", "low", "high", "total")
 
     def __init__(
         self,

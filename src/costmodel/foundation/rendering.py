@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation.errors import MissingFactError
@@ -19,7 +21,11 @@ WIDTH = 80
 """Width of a terminal, in which wrapped tables and notes are printed [character]."""
 _PREFIXES = ((1e24, "Y"), (1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _WORDS = ((1e15, "e15"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
-_DOLLARS = ((1e12, "T$"), (1e9, "B$"), (1e6, "M$"), (1e3, "k$"))
+_MONEY = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
+SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "CNY": " CNY"}
+"""Sign of a currency after the letter of a scale, by code."""
+_CURRENCY: ContextVar[tuple[str, float]] = ContextVar("currency", default=("USD", 1.0))
+"""Currency in which amounts of US dollars are printed, and its amount for one US dollar."""
 _TIMES = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))
 _MASSES = ((1e3, "t"),)
 
@@ -78,11 +84,37 @@ def amount(value: float, unit: str, digits: int = 3) -> str:
         size, name = _scale(value, _MASSES, digits)
         return f"{number(value / size, digits)} {name or 'kg'}"
     if unit == "USD":
-        size, name = _scale(value, _DOLLARS, digits)
-        return f"{number(value / size, digits)} {name or 'USD'}"
+        code, rate = _CURRENCY.get()
+        value = value * rate
+        size, name = _scale(value, _MONEY, digits)
+        return f"{number(value / size, digits)} {name + SYMBOLS[code] if name else code}"
     if unit in {"FLOP", "FLOP/s", "FLOP/token", "W"}:
         return _prefixed(value, unit, digits)
     return number(value, digits) if unit in {"", "1"} else f"{number(value, digits)} {unit.replace('m**3', 'm³')}"
+
+
+@contextmanager
+def currency(code: str, rate: float) -> Iterator[None]:
+    """Print amounts of US dollars in another currency within the context.
+
+    Parameters
+    ----------
+    code : str
+        A key of `SYMBOLS`.
+    rate : float
+        Amount of the currency for one US dollar.
+
+    Examples
+    --------
+    >>> with currency("EUR", 0.9):
+    ...     amount(5.5e6, "USD")
+    '4.95 M€'
+    """
+    token = _CURRENCY.set((code, rate))
+    try:
+        yield
+    finally:
+        _CURRENCY.reset(token)
 
 
 def text(rows: Rows, title: str = "", footer: str = "") -> str:

@@ -87,6 +87,7 @@ _CONVERTED = re.compile(
     r"(?P<text>.+?)\s+at\s+(?P<rate>\d*\.?\d+)\s+USD/(?P<code>[A-Z]{3})\s+on\s+(?P<day>\d{4}-\d\d-\d\d)"
 )
 _CURRENCY = re.compile(r"[€£¥₹₩]|(?<![A-Za-z])(?:EUR|GBP|JPY|CNY|RMB|CHF|CAD|AUD|INR|KRW)(?![A-Za-z])")
+_LISTED = re.compile(r"(?P<text>.*(?<![A-Za-z])(?P<code>EUR|GBP|CNY)(?![A-Za-z]).*?)\s+on\s+(?P<day>\d{4}-\d\d-\d\d)")
 _ALLOWED = re.compile(r"(?:1\s*/)?(?:[A-Za-zµ_/ ()·-]|\*(?!\*)|(?:\*\*|\^)[23](?![\d*^]))*")
 _REWRITES = (
     (re.compile(r"\b([kMT])\$"), r"\1USD"),
@@ -105,6 +106,10 @@ _REWRITES = (
     (re.compile(r"\bper\b"), "/"),
     (re.compile(r"^\s*/"), "1/"),
 )
+_NO_RATE = (
+    "{shown} is in {code}: add the exchange rate and its date, as in '8 EUR/hour at 1.08 USD/EUR on 2026-09-01'; or, "
+    "for EUR, GBP and CNY, the date alone, as in '8 EUR/hour on 2026-06-15', for the mean of that month"
+)
 _MAX_LENGTH = 200
 _REGISTRY_LOCK = Lock()
 
@@ -116,7 +121,7 @@ def read(text: str, unit: str) -> float | Range:
     ----------
     text : str
         Such as "15T", "2.50 USD/hour", "$2.99/h", "80 GB", "5 M$", "35 %", "10-20 %", "1.8 to 3.2 USD/hour (90 %)",
-        "8 EUR/hour at 1.08 USD/EUR on 2026-09-01".
+        "8 EUR/hour at 1.08 USD/EUR on 2026-09-01", "8 EUR/hour on 2026-06-15" (at the mean of the month).
     unit : str
         Unit of the result, a key of `SI_FACTOR`. A number without a unit is in this unit.
 
@@ -136,6 +141,10 @@ def read(text: str, unit: str) -> float | Range:
         raise InputError(f"a number must have at most {_MAX_LENGTH} characters; got {len(text)}")
     if converted := _CONVERTED.fullmatch(text.strip()):
         return _in_dollars(converted, unit)
+    if listed := _LISTED.fullmatch(text.strip()):
+        return _at_listed_rate(listed, unit)
+    if leading := _CURRENCY.match(text.strip()):
+        raise InputError(_NO_RATE.format(shown=repr(text), code=leading[0]))
     if parts := _RANGE.fullmatch(text.strip()) or _DASHED.fullmatch(text.strip()):
         high_number, high_rest = _split(parts["high"])
         low_number, low_rest = _split(parts["low"])
@@ -160,6 +169,15 @@ def _in_dollars(converted: re.Match[str], unit: str) -> float | Range:
     if " at " in converted["text"]:
         raise InputError(f"{converted['text']!r} has an exchange rate already; only one can be applied")
     value = read(converted["text"].replace(code, "USD"), unit)
+    return value.scaled(rate, value.unit) if isinstance(value, Range) else value * rate
+
+
+def _at_listed_rate(listed: re.Match[str], unit: str) -> float | Range:
+    """Return the number in USD of a text such as "8 EUR/hour on 2026-06-15", at the listed mean of the month."""
+    from costmodel.foundation.exchange_rates import exchange_rate
+
+    rate = exchange_rate(listed["code"], on=listed["day"]).usd
+    value = read(listed["text"].replace(listed["code"], "USD"), unit)
     return value.scaled(rate, value.unit) if isinstance(value, Range) else value * rate
 
 
@@ -218,6 +236,20 @@ def quantity(value: Any, unit: str, shown: str) -> Quantity:
     return result
 
 
+def money(value: float, currency: str) -> Quantity:
+    """Return an amount of money as a pint quantity; currencies are dimensions of their own.
+
+    Parameters
+    ----------
+    value : float
+        Amount in the currency.
+    currency : str
+        "USD", "EUR", "GBP" or "CNY".
+    """
+    result: Quantity = registry().Quantity(value, currency)
+    return result
+
+
 def registry() -> Any:
     """Return pint's application registry with our units: USD, FLOP, token and gpu (a count)."""
     with _REGISTRY_LOCK:  # pint builds its registry at the first use, which is not safe in several threads
@@ -231,6 +263,9 @@ def _defined_registry() -> Any:
     application = pint.get_application_registry()  # type: ignore[no-untyped-call]
     for definition in (
         "USD = [currency] = _ = dollar",
+        "EUR = [currency_eur] = _",
+        "GBP = [currency_gbp] = _",
+        "CNY = [currency_cny] = _",
         "FLOP = [flop] = _ = flop",
         "token = [token] = _ = tokens",
         "parameter = [] = _ = parameters = param = params",
@@ -287,10 +322,7 @@ def _factor(rest: str, unit: str, text: str = "") -> float:
         return 1.0
     shown = repr(text or rest)
     if currency := _CURRENCY.search(rest):
-        raise InputError(
-            f"{shown} is in {currency[0]}: add the exchange rate and its date, "
-            "as in '8 EUR/hour at 1.08 USD/EUR on 2026-09-01'"
-        )
+        raise InputError(_NO_RATE.format(shown=shown, code=currency[0]))
     if rest[0] in ",.":
         raise InputError(f"{shown} is ambiguous: write 1.5 for one and a half, 1,500 for fifteen hundred")
     for pattern, replacement in _REWRITES:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel._version import __version__
 from costmodel.foundation import rendering
+from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.tables import fingerprint
@@ -66,8 +67,10 @@ class YearBelow(NamedTuple):
         return rows
 
 
-class Projection(rendering.Shown):
+class Projection(Priced):
     """Costs at the end of each year [USD]; see `project_cost`."""
+
+    _money = ("median", "low", "high")
 
     def __init__(
         self,

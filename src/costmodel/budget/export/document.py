@@ -75,7 +75,7 @@ def csv_text(budget: BudgetResult) -> str:
     reserve = {**contingency._asdict(), "low": None, "high": None, "expected": None}
     writer.writerow(_csv_cell(name, value) for name, value in reserve.items())
     actuals = [line.actual for line in budget.lines if line.actual is not None]
-    unit = f"USD of {budget.currency_year}"
+    unit = f"{budget.currency} of {budget.currency_year}"
     base = {
         "name": "base",
         "group": "base",
@@ -159,17 +159,17 @@ def html_page(budget: BudgetResult) -> str:
 
 
 def _subtitle(budget: BudgetResult) -> str:
-    return f"Budget in US dollars of {budget.currency_year}"
+    return f"Budget in {budget.money_of}"
 
 
 def _facts(budget: BudgetResult) -> list[tuple[str, str]]:
     """Return the headline facts: totals, quantiles, duration."""
     facts = [
-        ("Base", f"{budget.base:,.2f} USD"),
-        ("Contingency", f"{budget.contingency:,.2f} USD"),
-        ("Total: base and contingency", f"{budget.total.magnitude:,.2f} USD"),
-        ("P50 without contingency", f"{budget.p50:,.0f} USD"),
-        ("P10 to P90 (80 % interval)", f"{budget.p10:,.0f} to {budget.p90:,.0f} USD"),
+        ("Base", f"{budget.base:,.2f} {budget.currency}"),
+        ("Contingency", f"{budget.contingency:,.2f} {budget.currency}"),
+        ("Total: base and contingency", f"{budget.total.magnitude:,.2f} {budget.currency}"),
+        ("P50 without contingency", f"{budget.p50:,.0f} {budget.currency}"),
+        ("P10 to P90 (80 % interval)", f"{budget.p10:,.0f} to {budget.p90:,.0f} {budget.currency}"),
     ]
     if budget.schedule:
         since = f" from {budget.start.isoformat()}" if budget.start else ""

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from costmodel.budget.lines import Subtotal
+from costmodel.foundation.rendering import SYMBOLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,7 @@ BLUE, ORANGE, SKY, GRAY = "#0072B2", "#E69F00", "#56B4E9", "#666666"
 """Colors of Okabe and Ito 2008, distinct for all kinds of color vision and in gray print; gray for secondary marks."""
 DRIVERS = 10
 """Largest number of drivers in a plot; the table has all of them."""
-_SCALES = ((1e9, "B$"), (1e6, "M$"), (1e3, "k$"), (1.0, "USD"))
+_SCALES = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
 def draw_groups(budget: BudgetResult, ax: Axes) -> Axes:
@@ -241,7 +242,9 @@ def _finish(ax: Axes, label: str, dated: bool = False) -> Axes:
 
 def _scale(budget: BudgetResult) -> tuple[float, str]:
     """Return the unit of money of all plots: its size [USD] and its name."""
-    return next((pair for pair in _SCALES if budget.base >= pair[0]), _SCALES[-1])
+    sign = SYMBOLS[budget.currency]
+    scales = ((size, f"{letter}{sign}") for size, letter in _SCALES if budget.base >= size)
+    return next(scales, (1.0, budget.currency))
 
 
 def _short(value: float, room: float = 0.0) -> str:

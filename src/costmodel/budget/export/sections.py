@@ -21,8 +21,8 @@ NUMERIC = frozenset(
         "Base",
         "High",
         "Expected",
-        "Cost [USD]",
-        "Amount [USD]",
+        "Cost",
+        "Amount",
         "Probability",
         "At its 10 %",
         "At its 90 %",
@@ -132,20 +132,20 @@ def _within(budget: BudgetResult) -> Section:
     rows = [
         {
             "Within": each.name,
-            "Amount [USD]": money(each.amount),
+            "Amount": money(each.amount),
             "Probability": f"{100 * each.probability:.1f} %",
         }
         for each in budget.within()
     ]
     need = money(budget.contingency_for(0.8))
-    return Section("Probability of staying within", rows, note=f"A contingency of {need} USD gives 80 %.")
+    return Section("Probability of staying within", rows, note=f"A contingency of {need} {budget.currency} gives 80 %.")
 
 
 def _quantiles(budget: BudgetResult) -> Section:
     rows = [
         {
             "Quantile": f"P{100 * share:g}",
-            "Cost [USD]": money(budget.quantile(share)),
+            "Cost": money(budget.quantile(share)),
             "Meaning": f"{100 * share:g} % probability that the lines cost at most this",
         }
         for share in QUANTILES
@@ -166,7 +166,7 @@ def _drivers(budget: BudgetResult) -> Section:
         for driver in sorted(budget.drivers(), key=lambda driver: driver.share, reverse=True)
     ]
     note = (
-        "The base [USD] with one input at its 10 % and at its 90 % quantile, all others at their medians. "
+        "The base with one input at its 10 % and at its 90 % quantile, all others at their medians. "
         "Share is the share of the squared swings."
     )
     return Section("Drivers of the interval", rows, note=note)
@@ -221,7 +221,7 @@ def _actuals(budget: BudgetResult) -> Section:
                 "Spent": _share(paid, planned),
             }
         )
-    note = "Difference: actual minus budget [USD]; positive is overspent. Lines without an actual are not listed."
+    note = "Difference: actual minus budget; positive is overspent. Lines without an actual are not listed."
     return Section("Actual against budget", shown, frozenset({len(rows)}), note if shown else "")
 
 

@@ -145,13 +145,14 @@ class _Sheet:
         self, openpyxl: Any, workbook: Any, budget: BudgetResult, title: str, columns: Sequence[Column]
     ) -> None:
         self.styles, self.sheet, self.columns = openpyxl.styles, workbook.create_sheet(title), columns
+        self.currency = budget.currency
         self.values: dict[str, float] = {}
         self.most_lines = 3 if title == "Budget" else 24
         sheet = self.sheet
         self.row = 1
         self.add([budget.name])
         sheet.cell(1, 1).font = self.styles.Font(_FONT, bold=True, size=14)
-        self.add([f"{title} in US dollars of {budget.currency_year}; {made_by(budget)}"])
+        self.add([f"{title} in {budget.money_of}; {made_by(budget)}"])
         for index, column in enumerate(columns, start=1):
             sheet.column_dimensions[openpyxl.utils.get_column_letter(index)].width = column.width
         self.row = _HEADER
@@ -166,7 +167,7 @@ class _Sheet:
 
     def head(self, titles: Sequence[str]) -> None:
         """Append a row of column titles."""
-        row = self.add(titles, bold=True)
+        row = self.add([title.replace("[USD]", f"[{self.currency}]") for title in titles], bold=True)
         for index, (title, column) in enumerate(zip(titles, self.columns, strict=True), start=1):
             if "[" in title or title == "Quantity" or column.form != MONEY:
                 self.sheet.cell(row, index).alignment = self.styles.Alignment(horizontal="right")
