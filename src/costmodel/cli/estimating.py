@@ -127,8 +127,8 @@ def estimate(
         print(json.dumps(changes_that_fit.to_dict(), indent=2, allow_nan=False) if as_json else changes_that_fit)
         return
     result = run_estimate(scenario)
-<<<<<<< HEAD
-    if _printed(result, trainer_file, explain, bill, ghg, cite, as_json):
+    money = currency, rate
+    if _printed(result, trainer_file, explain, bill, ghg, cite, money, as_json):
         check_missing([result.missing_cost] if result.missing_cost else [], allow_missing)
 
 
@@ -139,9 +139,11 @@ def _printed(
     bill: bool,
     ghg: bool,
     cite: Literal["text", "bibtex"] | None,
+    money: tuple[str | None, str | None],
     as_json: bool,
 ) -> bool:
-    """Print what was asked for; return whether that has the cost."""
+    """Print what was asked for, money in a currency at a rate; return whether that has the cost."""
+    shown = in_currency(result, *money)
     if cite:
         print(result.cite(cite))
     elif ghg and as_json:
@@ -149,18 +151,13 @@ def _printed(
     elif ghg:
         print_result(result.ghg())
     elif bill:
-        print(json.dumps(result.bill().to_dict(), indent=2, allow_nan=False) if as_json else result.bill())
+        of_bill = in_currency(result.bill(), *money)
+        print(json.dumps(of_bill.to_dict(), indent=2, allow_nan=False) if as_json else of_bill)
         return True
     elif as_json:
         read = {} if trainer_file is None else {"trainer_file": trainer_file.to_dict()}
-        print(json.dumps({**result.to_dict(), **read}, indent=2, allow_nan=False))
-        return True
-=======
-    shown = in_currency(result, currency, rate)
-    if as_json:
-        read = {} if trainer_file is None else {"trainer_file": trainer_file.to_dict()}
         print(json.dumps({**shown.to_dict(), **read}, indent=2, allow_nan=False))
->>>>>>> 9f87ddd (Convert results to EUR, GBP and CNY at a given rate or the mean of a month)
+        return True
     elif explain:
         print(result.explain(explain))
     else:
