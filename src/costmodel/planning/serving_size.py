@@ -11,7 +11,7 @@ from costmodel.architecture.loading import load_architecture
 from costmodel.estimation.serving.checks import engine_recipe, model_of
 from costmodel.estimation.serving.figures import Deployment, deployment_of, limits_of, out_of_reach, steady_state
 from costmodel.estimation.serving.scenario import Serving
-from costmodel.estimation.serving.weights import is_overruled, stored_of
+from costmodel.estimation.serving.weights import is_overruled, stored_of, weights_note
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.hardware.accelerator import load_accelerator
@@ -258,11 +258,13 @@ def _size(serving: Serving, precision: str | None, best: _Best) -> ServingSize:
     steady = steady_state(deployment, np.ones(1))
     rate = deployment.busy * float(np.asarray(steady.requests_per_second)[0])
     tokens = rate * (deployment.requests.input_tokens + deployment.requests.output_tokens)
-    price, note = None, ""
+    price, notes = None, []
+    if precision is None:
+        notes.append(f"{STORED}: {weights_note(serving.architecture, None)}")
     try:
         price = serving.prices.price_of(serving.cluster.replace(count=deployment.accelerators)).value
     except (MissingFactError, UnknownNameError) as error:
-        note = str(error)
+        notes.append(str(error))
     hour = None if price is None else price * deployment.accelerators
     layout = deployment.served.layout
     given: dict[str, Any] = {"precision": precision, "tensor": layout.tensor, "pipeline": layout.pipeline}
@@ -280,7 +282,7 @@ def _size(serving: Serving, precision: str | None, best: _Best) -> ServingSize:
         usd_per_hour=hour,
         usd_per_million_tokens=None if hour is None else hour / 3600 / tokens * 1e6,
         spread=best.spread,
-        note=note,
+        note="; ".join(notes),
         scenario=lambda: serving.replace({**given, "cluster": Cluster(card, deployment.accelerators)}),
     )
 

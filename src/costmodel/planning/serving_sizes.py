@@ -49,7 +49,7 @@ class ServingSize(NamedTuple):
     spread: float
     """Standard deviation of the logarithm of predicted times [1]."""
     note: str
-    """Why the price is not known, or ""."""
+    """Format of stored weights, and why the price is not known, or ""."""
     scenario: Callable[[], Serving]
     """Returns the scenario of the option, for `cm.estimate`."""
 

@@ -90,3 +90,4 @@ def test_a_size_compares_released_weights_in_place_of_larger_ones():
     assert [is_overruled(model, name) for name in ("bf16", "fp8", "nvfp4")] == [True, False, False]
     sizes = cm.size_serving("deepseek-v3", accelerators=["B200"], precisions=["bf16", "fp8"], **LENGTHS)
     assert [size.precision for size in sizes.options] == ["stored"]
+    assert "stored: fp8, by default, as released in deepseek-ai/DeepSeek-V3" in " ".join(str(sizes).split())
