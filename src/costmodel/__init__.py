@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from costmodel.planning.limits import largest_micro_batch, largest_model, longest_sequence
     from costmodel.planning.offers import hosted_offers
     from costmodel.planning.price_everywhere import price_everywhere
+    from costmodel.planning.rent_or_own import rent_or_own
     from costmodel.planning.serving_size import size_serving
     from costmodel.planning.solving import solve
     from costmodel.planning.sweep import sweep
@@ -188,6 +189,7 @@ _HOMES = {
     "price_everywhere": "planning.price_everywhere",
     "published_runs": "comparison.runs",
     "read_trainer_file": "estimation.trainers.reading",
+    "rent_or_own": "planning.rent_or_own",
     "rental_outlook": "projection.rents.outlook",
     "samples": "foundation.ranges",
     "scaling_law": "scaling.laws.presets",
@@ -299,6 +301,7 @@ __all__ = [
     "project_cost",
     "published_runs",
     "read_trainer_file",
+    "rent_or_own",
     "rental_outlook",
     "samples",
     "scaling_law",

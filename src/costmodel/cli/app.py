@@ -18,6 +18,7 @@ from costmodel.cli.finetuning import finetune
 from costmodel.cli.fitting import fit
 from costmodel.cli.forecasting import forecast
 from costmodel.cli.layouts import layouts
+from costmodel.cli.owning import own
 from costmodel.cli.prices import prices
 from costmodel.cli.projecting import claims, projection
 from costmodel.cli.refitting import refit
@@ -48,6 +49,10 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
         "serve llama-3.1-70b --users 200 --rate 20 --size",
         "serve serving.toml --set cluster.count=16",
         "serve compare workload.toml",
+    ),
+    own: (
+        "own H100-SXM --gpus 512 --purchase-price '$30k' --price '$2.50/h'",
+        "own run.toml --set prices.life=4 --set prices.utilization=0.8",
     ),
     budget: ("budget project.toml --output budget.xlsx",),
     compare: ("compare run.toml other_run.toml",),

@@ -10,6 +10,7 @@ import typer
 
 from costmodel.cli.changes import Changes, Family, HeadOption, Strict, built, parsed_changes, with_changes
 from costmodel.cli.missing import AllowMissing, check_missing
+from costmodel.cli.paying import Own, PurchasePrice, owned_prices
 from costmodel.cli.printing import (
     Currency,
     ExchangeRateOption,
@@ -45,6 +46,8 @@ def estimate(
         str | None, typer.Option(help="What the price is said in: on_demand, contract, published.")
     ] = None,
     price: Annotated[str | None, typer.Option(help="Price per GPU-hour, such as '$2.50/h'.")] = None,
+    own: Own = False,
+    purchase_price: PurchasePrice = None,
     on: Annotated[str | None, typer.Option(help="Date of the price, such as 2026-09-01.")] = None,
     mfu: Annotated[str | None, typer.Option(help="MFU in steady state: 0.42 or '0.35 to 0.45'.")] = None,
     step_time: Annotated[str | None, typer.Option(help="Measured step time, such as '9.5 s'.")] = None,
@@ -117,6 +120,7 @@ def estimate(
     options: dict[str, Any] = {path: value for path, value in values.items() if value is not None}
     if price is not None and provider is None:  # it replaces the provider of the file
         options["prices"] = {"price": options.pop("prices.price")}
+    options = owned_prices(options, own, purchase_price)
     set_values, problems = parsed_changes(changes)
     beside = {"method": method, "deepspeed": deepspeed, "accelerate": accelerate}
     scenario, trainer_file = built(problems, lambda: _scenario(what, options | set_values, beside))

@@ -8,6 +8,7 @@ import typer
 
 from costmodel.cli.changes import Changes, Family, HeadOption, Strict, built, parsed_changes, with_changes
 from costmodel.cli.missing import AllowMissing, check_missing
+from costmodel.cli.paying import Own, PurchasePrice, owned_prices
 from costmodel.cli.printing import Json, print_json, print_result
 from costmodel.foundation.rendering import amount, number, text
 from costmodel.training.recipes.table import SHORT_KINDS, methods
@@ -49,6 +50,8 @@ def finetune(
         str | None, typer.Option(help="What the price is said in: on_demand, contract, published.")
     ] = None,
     price: Annotated[str | None, typer.Option(help="Price per GPU-hour, such as '$0.40/h'.")] = None,
+    own: Own = False,
+    purchase_price: PurchasePrice = None,
     family: Family = None,
     strict: Strict = None,
     head: HeadOption = None,
@@ -72,6 +75,7 @@ def finetune(
         "prices.convention": convention, "prices.price": price,
     }  # fmt: skip
     given: dict[str, Any] = {path: value for path, value in values.items() if value is not None}
+    given = owned_prices(given, own, purchase_price)
     more, problems = parsed_changes(changes)
     given |= more
     if not given.keys() & {"cluster", "cluster.accelerator"}:

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from costmodel.cli.changes import Changes, built, parsed_changes, with_changes
+from costmodel.cli.paying import Own, PurchasePrice, owned_prices
 from costmodel.cli.printing import Json, print_json, print_result
 from costmodel.foundation.errors import InputError
 
@@ -50,6 +51,8 @@ def serve(
     engine: Annotated[str | None, typer.Option(help="Inference engine, such as sglang, or unknown.")] = None,
     provider: Annotated[str | None, typer.Option(help="Cloud provider, or 'market' for the median price.")] = None,
     price: Annotated[str | None, typer.Option(help="Price per GPU-hour, such as '$2.50/h'.")] = None,
+    own: Own = False,
+    purchase_price: PurchasePrice = None,
     size: Annotated[bool, typer.Option("--size", help="Find the fewest accelerators, over kinds and layouts.")] = False,
     probability: Annotated[
         float | None, typer.Option(help="With --size: probability of meeting each target, such as 0.9.")
@@ -73,6 +76,7 @@ def serve(
         "engine": engine, "prices.provider": provider, "prices.price": price,
     }  # fmt: skip
     values: dict[str, Any] = {path: value for path, value in given.items() if value is not None}
+    values = owned_prices(values, own, purchase_price)
     more, problems = parsed_changes(changes)
     values |= more
     if explain and (size or as_json):

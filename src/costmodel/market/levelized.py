@@ -199,12 +199,24 @@ class Levelized(rendering.Shown):
         return cells
 
     def _footer(self) -> str:
+        return "\n".join(self.notes())
+
+    def notes(self, assumed: bool = True) -> list[str]:
+        """Return the notes below tables: the purchase price, cautions, and the assumed inputs.
+
+        Parameters
+        ----------
+        assumed : bool
+            Whether the assumed inputs are listed.
+        """
         price = self.inputs["prices.purchase_price"][1]
-        assumed = [path for path, (_, figure) in self.inputs.items() if figure.provenance.kind == "assumed"]
+        figures = {path: figure.provenance for path, (_, figure) in self.inputs.items()}
         lines = [f"purchase price: {price.value:,.0f} USD, {price.provenance.note or price.provenance.kind}"]
-        if assumed:
-            lines.append(f"assumed: {', '.join(assumed)}")
-        return "\n".join(lines)
+        lines += dict.fromkeys(provenance.caution for provenance in figures.values() if provenance.caution)
+        paths = [path for path, provenance in figures.items() if provenance.kind == "assumed"]
+        if assumed and paths:
+            lines.append(f"assumed (set with --set): {', '.join(paths)}")
+        return lines
 
 
 def _site_figures(accelerator: Accelerator, site: Site, power: Figure | None) -> dict[str, tuple[str, Figure]]:

@@ -15,6 +15,7 @@ from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
 from costmodel.report.plot_attribution import attribution
 from costmodel.report.plot_budget import budget
 from costmodel.report.plot_layouts import breakdown, layouts, memory, scaling
+from costmodel.report.plot_owning import rent_or_own
 from costmodel.report.plot_performance import performance_per_dollar
 from costmodel.report.plot_projection import decomposition, projection, rental_prices
 from costmodel.report.plot_runs import claimed_against_estimated, runs
@@ -45,6 +46,7 @@ __all__ = [
     "memory",
     "performance_per_dollar",
     "projection",
+    "rent_or_own",
     "rental_prices",
     "runs",
     "scaling",

@@ -124,6 +124,29 @@ def test_owned_accelerators_cost_depreciation_and_operation():
     assert cost.break_even_requests is None  # no hosted option to compare with
 
 
+def test_the_simple_case_of_owning_is_an_ownership():
+    owned = cm.OwnedGPU(purchase_price=35_064, life=4, operating_cost=0.5, residual_share=0.5)
+    site = cm.Site(power_per_gpu=1000, electricity=0)
+    assert owned.ownership().levelized("H100-SXM", site).value == pytest.approx(owned.usd_per_hour)
+
+
+def test_an_ownership_pays_the_levelized_hour_of_the_served_accelerator():
+    served = cm.Serving(architecture="llama-3.1-8b", cluster=cm.Cluster("H100-SXM", 1), input_tokens=1000,
+                        output_tokens=200, concurrency=8)  # fmt: skip
+    prices = cm.Ownership(purchase_price=30_000)
+    own = cm.SelfHosted(name="own", serving=served, owned=prices)
+    same = cm.SelfHosted(name="same", serving=served.replace(prices=prices))
+    result = cm.compare_serving(WORKLOAD, [own, same])
+    assert result["own"].basis == result["same"].basis == "owned"
+    hour = prices.levelized("H100-SXM").value
+    assert result["own"].usd_per_month == pytest.approx(hour * 730.5)
+    assert result["same"].usd_per_month == pytest.approx(result["own"].usd_per_month)
+    data = own.to_data()
+    assert data["owned"]["kind"] == "owned" and cm.SelfHosted.from_data(data).owned == prices
+    with pytest.raises(cm.InputError, match="needs serving"):
+        H100.replace({"usd_per_gpu_hour": None, "owned": prices})
+
+
 def test_cost_by_month_adds_up():
     rows = cm.compare_serving(WORKLOAD, [API, H100]).by_month(3, growth=0.5)
     api = [row for row in rows if row["option"] == "API"]

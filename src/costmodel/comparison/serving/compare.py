@@ -197,7 +197,7 @@ def _baseline(priced: list[Priced], name: str | None) -> Priced | None:
 def _cost(each: Priced, base: Priced | None, workload: ServingWorkload, volume: float, requests: Array) -> OptionCost:
     """Return the figures of an option at the volume of the workload."""
     option = each.option
-    basis = "usage" if isinstance(option, HostedAPI) else "rented" if option.owned is None else "owned"
+    basis = "usage" if isinstance(option, HostedAPI) else "owned" if option.is_owned else "rented"
     blank = OptionCost(option.title, option.kind, basis, note=each.note, missing=each.missing)
     if each.missing:
         return blank

@@ -1,9 +1,9 @@
 """Ways to serve a model: an API that bills tokens, or accelerators that are rented or owned and billed by the hour."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self, TypeAlias
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, GetJsonSchemaHandler, Tag, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -14,6 +14,7 @@ from costmodel.foundation.fields import Count, Date, Measure, PricePerGPUHour
 from costmodel.foundation.ranges import Range
 from costmodel.foundation.specs import Spec
 from costmodel.market.api_prices import LONG_PROMPT, APIPrice, api_price
+from costmodel.market.owned import Ownership
 from costmodel.serving.load.steady import ALLOWED_LOAD
 
 if TYPE_CHECKING:
@@ -186,6 +187,8 @@ class HostedAPI(Spec):
 class OwnedGPU(Spec):
     """The price of an hour of an accelerator that is owned: straight-line depreciation and operation.
 
+    This is the simple case of `Ownership`, to which `ownership` converts it.
+
     Examples
     --------
     >>> round(OwnedGPU(purchase_price=35_000, life=4, operating_cost=0.35).usd_per_hour, 3)
@@ -217,6 +220,39 @@ class OwnedGPU(Spec):
         """Cost of an hour of an accelerator, idle or not [USD]."""
         return self.purchase_price * (1 - self.residual_share) / (self.life * HOURS_PER_YEAR) + self.operating_cost
 
+    def ownership(self) -> Ownership:
+        """Return the same as an `Ownership`: the operation as staff, without interest and without idle hours.
+
+        Its hour costs the same where the electricity of the site is 0, as the operation contains it.
+        """
+        return Ownership(
+            purchase_price=self.purchase_price,
+            includes="server",
+            server_factor=1.0,
+            network_share=0.0,
+            storage_share=0.0,
+            life=self.life,
+            residual_share=self.residual_share,
+            cost_of_capital=0.0,
+            utilization=1.0,
+            idle_power_share=0.0,
+            data_center_capital=0.0,
+            data_center_life=1.0,
+            staff=self.operating_cost * HOURS_PER_YEAR,
+            support_share=0.0,
+        )
+
+
+def _owner(value: Any) -> str:
+    """Return the tag of the cost of owned accelerators: in full with `kind = "owned"`, else the simple case."""
+    full = value.get("kind") == "owned" if isinstance(value, Mapping) else isinstance(value, Ownership)
+    return "in full" if full else "simple case"
+
+
+Owned: TypeAlias = Annotated[
+    Annotated[Ownership, Tag("in full")] | Annotated[OwnedGPU, Tag("simple case")], Discriminator(_owner)
+]
+
 
 class SelfHosted(Spec):
     """Replicas of a model on accelerators that are billed by the hour, whether they serve or not.
@@ -242,7 +278,7 @@ class SelfHosted(Spec):
             output_tokens_per_second: NumberLike | None = ...,
             spread: NumberLike = ...,
             usd_per_gpu_hour: RangeLike | None = ...,
-            owned: OwnedGPU | dict[str, object] | None = ...,
+            owned: Ownership | OwnedGPU | dict[str, object] | None = ...,
             allowed_load: NumberLike = ...,
             spare_replicas: int = ...,
             fixed_usd_per_month: NumberLike = ...,
@@ -273,7 +309,11 @@ class SelfHosted(Spec):
     usd_per_gpu_hour: PricePerGPUHour | None = Field(
         default=None, description="Price of an hour of a rented accelerator [USD/hour]; instead of owned."
     )
-    owned: OwnedGPU | None = Field(default=None, description="Cost of owned accelerators; instead of usd_per_gpu_hour.")
+    owned: Owned | None = Field(
+        default=None,
+        description="Cost of owned accelerators: an `Ownership`, which needs serving, or an `OwnedGPU`; instead of "
+        "usd_per_gpu_hour.",
+    )
     allowed_load: Load = Field(
         default=ALLOWED_LOAD, description="Load of the replicas at the peak over their capacity [1]."
     )
@@ -296,6 +336,8 @@ class SelfHosted(Spec):
             problems.append(f"serving is given, so {', '.join(sorted(unused))} has no effect; leave one out")
         if self.usd_per_gpu_hour is not None and self.owned is not None:
             problems.append("usd_per_gpu_hour and owned exclude each other; leave one out")
+        if self.serving is None and isinstance(self.owned, Ownership):
+            problems.append("owned: an Ownership needs serving, from which the accelerator follows; else give OwnedGPU")
         if problems:
             raise InputError(problems)
         return self
@@ -312,8 +354,15 @@ class SelfHosted(Spec):
 
     @property
     def hourly_price(self) -> float | Range | None:
-        """Given price of an hour of an accelerator [USD]; None if it is not given."""
-        return self.usd_per_gpu_hour if self.owned is None else self.owned.usd_per_hour
+        """Given price of an hour of an accelerator [USD]; None if that of the scenario is taken."""
+        return self.owned.usd_per_hour if isinstance(self.owned, OwnedGPU) else self.usd_per_gpu_hour
+
+    @property
+    def is_owned(self) -> bool:
+        """Whether the accelerators are owned."""
+        priced = self.usd_per_gpu_hour is not None
+        served = self.serving is not None and isinstance(self.serving.prices, Ownership)
+        return self.owned is not None or (served and not priced)
 
 
 Option: TypeAlias = Annotated[HostedAPI | SelfHosted, Field(discriminator="kind")]

@@ -13,6 +13,7 @@ from costmodel.estimation.estimate import estimate
 from costmodel.estimation.serving.inputs import errors_and_prices
 from costmodel.foundation.errors import MissingFactError
 from costmodel.foundation.ranges import Range, between, draws, middle, normal_quantile
+from costmodel.market.owned import Ownership
 from costmodel.serving.load.steady import open_limits
 
 if TYPE_CHECKING:
@@ -135,6 +136,8 @@ def served_estimate(option: SelfHosted, workload: ServingWorkload) -> ServingEst
     lengths = {name: getattr(workload, name) for name in ("input_tokens", "output_tokens", "cached_share")}
     rate = workload.requests_per_second * workload.peak_to_mean
     target = scenario.target_tpot if speed is None else 1 / speed
+    if isinstance(option.owned, Ownership):
+        scenario = scenario.replace(prices=option.owned)
     return estimate(scenario.replace({**load, **lengths, "requests_per_second": rate, "target_tpot": target}))
 
 

@@ -8,6 +8,7 @@ from costmodel.estimation.chain import Missing
 from costmodel.estimation.serving.weights import weights_note
 from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.rendering import number
+from costmodel.market.owned import Ownership
 from costmodel.serving.calibration.constants import (
     STEADY_VENDORS,
     Stack,
@@ -84,7 +85,9 @@ def notes_of(
     lines += [caution] if caution else []
     if not isinstance(price, Missing) and price.provenance.caution:
         lines.append(price.provenance.caution)
-    if not isinstance(price, Missing) and price.provenance.as_of:
+    if not isinstance(price, Missing) and isinstance(serving.prices, Ownership):
+        lines.append(f"{number(price.value)} USD per GPU-hour: {price.provenance.note}")
+    elif not isinstance(price, Missing) and price.provenance.as_of:
         said = f" ({price.provenance.note})" if price.provenance.note else ""
         lines.append(f"price of {price.provenance.as_of}: {number(price.value)} USD per GPU-hour{said}")
     longest = middle(serving.input_tokens) + middle(serving.output_tokens)
