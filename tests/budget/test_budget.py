@@ -351,3 +351,21 @@ def test_a_budget_does_not_change():
 def test_amounts_from_a_thousand_trillion_dollars_on_are_not_rounded(amount, rounded):
     """A 64-bit float has 15 digits, and steps of an eighth of a dollar there."""
     assert cents(amount) == rounded
+
+
+def test_greenhouse_gases_of_the_runs_count_their_repeats():
+    site = {"cluster": {**SCENARIO["cluster"], "site": {"grid_intensity": "0.2 to 0.4", "yearly_matched": 0.5}}}
+    runs = [{"name": "a", "scenario": SCENARIO | site, "repeats": 3}, {"name": "b", "scenario": OTHER | site}]
+    budget = Project(name="p", runs=runs).budget()
+    rows = {row["emission"]: row for row in budget.ghg().rows()}
+    one, other = (cm.estimate(run.scenario) for run in budget.project.runs)
+    assert rows["electricity_location"]["kg"] == pytest.approx(3 * one.value("carbon") + other.value("carbon"))
+    draws = 3 * one.draws("market_carbon") + other.draws("market_carbon")
+    ends = rows["electricity_market"]["low"], rows["electricity_market"]["high"]
+    assert ends == pytest.approx(tuple(np.quantile(draws, (0.1, 0.9))))
+    assert budget.ghg().sentence.startswith("p, runs: ")
+
+
+def test_greenhouse_gases_need_a_run():
+    with pytest.raises(cm.MissingFactError, match="the project has no runs"):
+        Project(name="p", data=[{"name": "x", "quantity": 1, "unit_price": 1}]).budget().ghg()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import costmodel as cm
 from costmodel.estimation.chain import OUTPUTS, Missing
 from costmodel.foundation.tables import table
+from costmodel.hardware.site import grid_boundary, grid_intensity
 
 MWH, TONNE = 3.6e9, 1e3
 shares = st.floats(0, 1)
@@ -122,6 +123,14 @@ def test_tonnes_per_mwh_are_the_factor_of_the_table(row):
     entry = result.inputs["site.grid_intensity"].provenance
     assert row["boundary"] in entry.note and entry.as_of == row["year"]
     assert row["boundary"] in str(result.explain("carbon"))
+
+
+def test_every_row_of_the_grid_table_is_the_intensity_of_its_region_and_year():
+    for row in table("facts/grid_intensity").rows:
+        figure = grid_intensity(row["region"], int(row["year"]))
+        assert (figure.value, figure.provenance.as_of) == (float(row["kg_per_kwh"]), row["year"])
+        assert grid_boundary(row["region"], int(row["year"])) == row["boundary"]
+        assert row["boundary"] in figure.provenance.note and figure.provenance.source == row["source"]
 
 
 # Market-based carbon.

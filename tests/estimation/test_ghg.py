@@ -116,6 +116,11 @@ def test_the_sentence_states_amounts_as_the_table_does():
     assert report.sentence in report._repr_html_().replace("×", "×")
 
 
+def test_idle_servers_are_named_where_they_are_left_out():
+    assert "cluster.site.idle_energy" in estimate(region="FRA").ghg().notes()[-1]
+    assert "idle_energy" not in estimate(region="FRA", idle_energy=0.3).ghg().notes()[-1]
+
+
 def test_plain_data_round_trips_through_json():
     report = estimate(region="FRA").ghg()
     data = json.loads(json.dumps(report.to_dict()))

@@ -17,9 +17,10 @@ from costmodel.budget.lines import CONTINGENCY_LINE, Assumption, Driver, Line, S
 from costmodel.budget.plan import ProjectPlan
 from costmodel.budget.schedule import schedule
 from costmodel.estimation.cautions import unverified
+from costmodel.estimation.ghg import GHGReport
 from costmodel.estimation.results import DRAWS
 from costmodel.foundation import rendering
-from costmodel.foundation.errors import InputError, unknown
+from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.exchange_rates import ExchangeRate, exchange_rate
 from costmodel.foundation.ranges import Interval
 from costmodel.foundation.tables import Figure, Provenance, fingerprint
@@ -386,6 +387,13 @@ class BudgetResult(rendering.Shown):
             note=entry.note,
             actual=self._paid(entry.name),
         )
+
+    def ghg(self) -> GHGReport:
+        """Return the greenhouse gases of the runs by scope; experiments, serving, storage and data are left out."""
+        if not self._runs:
+            raise MissingFactError("the project has no runs, whose greenhouse gases could be estimated")
+        runs = self._runs.values()
+        return GHGReport([run.estimate for run in runs], f"{self.name}, runs", [run.run.repeats for run in runs])
 
     @cached_property
     def _draws(self) -> dict[str, Array]:

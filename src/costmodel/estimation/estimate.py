@@ -179,7 +179,7 @@ class Estimate(Result):
         return [self]
 
     def ghg(self) -> GHGReport:
-        return GHGReport(self, (self,), self.title())
+        return GHGReport((self,), self.title())
 
     def value(self, name: str) -> float | Missing:
         if name in self._point:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from costmodel.estimation.estimate import Estimate
     from costmodel.estimation.inputs import Input
-    from costmodel.estimation.results import Result
 
 
 class Emission(NamedTuple):
@@ -88,8 +87,9 @@ class GHGReport(rendering.Shown):
     0.0
     """
 
-    def __init__(self, result: Result, estimates: Sequence[Estimate], title: str) -> None:
-        self._result, self._estimates, self._name = result, tuple(estimates), title
+    def __init__(self, estimates: Sequence[Estimate], title: str, repeats: Sequence[int] = ()) -> None:
+        self._estimates, self._name = tuple(estimates), title
+        self._repeats = tuple(repeats) or (1,) * len(self._estimates)
         rented = {isinstance(estimate.scenario.prices, Rental) for estimate in self._estimates}
         self.rented: bool = True in rented
         """Whether hardware is rented, so that tenant and operator report different scopes."""
@@ -114,11 +114,11 @@ class GHGReport(rendering.Shown):
             tenant = emission.tenant if self.rented else ""
             row = {"emission": emission.name, "title": emission.title, "kg": None, "low": None, "high": None}
             scopes = {"level": level, "operator": emission.operator, "tenant": tenant}
-            value = self._value(emission)
+            value = self._value(emission.figures)
             if isinstance(value, Missing):
                 rows.append({**row, **scopes, "note": value.reason})
                 continue
-            low, high = np.quantile(self._draws(emission), ends)
+            low, high = np.quantile(self._draws(emission.figures), ends)
             rows.append({**row, "kg": value, "low": float(low), "high": float(high), **scopes, "note": ""})
         return rows
 
@@ -137,7 +137,7 @@ class GHGReport(rendering.Shown):
     def sentence(self) -> str:
         """The summary in words, for a report."""
         rows = {row["emission"]: row for row in self.rows()}
-        energy, hours = self._result.value("energy"), self._result.value("gpu_hours")
+        energy, hours = self._value(("energy",)), self._value(("gpu_hours",))
         what = f"{self._name}: {_amount(hours, 'GPU-s')}, {_amount(energy, 'J')}."
         place = sorted(
             {str(estimate.scenario.cluster.site.region or "an unstated place") for estimate in self._estimates}
@@ -149,7 +149,7 @@ class GHGReport(rendering.Shown):
             if market["kg"] is None
             else f"{_stated(market)} market-based"
         )
-        stamp = "costmodel {version}, data {data_hash}".format(**self._result.stamp())
+        stamp = "costmodel {version}, data {data_hash}".format(**self._estimates[0].stamp())
         return (
             f"{what} {electricity} (grid of {' and '.join(place)}); {by_contract}. Manufacturing the hardware emits "
             f"{_stated(rows['hardware'])}, by its share of the life of the hardware. Intervals are 80 %; {stamp}."
@@ -162,8 +162,8 @@ class GHGReport(rendering.Shown):
     def to_dict(self) -> dict[str, Any]:
         """Return lines, factors, notes and sentence as plain data, with version, hash of the data and seed."""
         return {
-            **self._result.stamp(),
-            "scope": self._result.scope,
+            **self._estimates[0].stamp(),
+            "scope": self._estimates[0].scope,
             "title": self._name,
             "rented": self.rented,
             "emissions": self.rows(),
@@ -181,7 +181,9 @@ class GHGReport(rendering.Shown):
             parts = [f"{row['input']} {rendering.number(row['value'])} {row['unit']}".strip(), row["kind"]]
             lines.append("; ".join([*parts, *(part for part in (row["boundary"], dated) if part)]))
         lines += dict.fromkeys(_grid_note(estimate) for estimate in self._estimates)
-        lines.append("left out: buildings, networks beyond the servers, end of life, travel and staff (scope 3)")
+        idle = all("site.idle_energy" in estimate.inputs for estimate in self._estimates)
+        servers = "" if idle else "idle and reserved servers (cluster.site.idle_energy); "
+        lines.append(f"left out: {servers}buildings, networks, end of life, travel and staff (scope 3)")
         return [line for line in lines if line]
 
     def _repr_html_(self) -> str:
@@ -194,19 +196,21 @@ class GHGReport(rendering.Shown):
             "site.hourly_matched" in estimate.inputs for estimate in self._estimates
         )
 
-    def _value(self, emission: Emission) -> float | Missing:
-        """Return the sum over the estimates [kg], or the reason why it is not known."""
-        values = [estimate.value(figure) for estimate in self._estimates for figure in emission.figures]
+    def _value(self, figures: tuple[str, ...]) -> float | Missing:
+        """Return the sum of figures over the estimates in SI units, or the reason why it is not known."""
         total = 0.0
-        for value in values:
-            if isinstance(value, Missing):
-                return value
-            total += value
+        for estimate, repeats in zip(self._estimates, self._repeats, strict=True):
+            for figure in figures:
+                value = estimate.value(figure)
+                if isinstance(value, Missing):
+                    return value
+                total += repeats * value
         return total
 
-    def _draws(self, emission: Emission) -> NDArray[np.float64]:
+    def _draws(self, figures: tuple[str, ...]) -> NDArray[np.float64]:
+        parts = zip(self._estimates, self._repeats, strict=True)
         total: NDArray[np.float64] = add(
-            *(estimate.draws(figure) for estimate in self._estimates for figure in emission.figures)
+            *(repeats * estimate.draws(figure) for estimate, repeats in parts for figure in figures)
         )
         return total
 

@@ -69,7 +69,7 @@ class Total(Result):
 
         estimates = self.estimates()
         jobs = "; ".join(dict.fromkeys(estimate.title() for estimate in estimates))
-        return GHGReport(self, estimates, f"sum of {len(estimates)} estimates ({jobs})")
+        return GHGReport(estimates, f"sum of {len(estimates)} estimates ({jobs})")
 
     def estimates(self) -> list[Estimate]:
         return [estimate for part in self.parts for estimate in part.estimates()]
