@@ -73,6 +73,9 @@ def price_run_everywhere(
     ] = None,
     max_age: Annotated[float | None, typer.Option(help="Largest age of a price [days]; default 365.")] = None,
     on: Annotated[str | None, typer.Option(help="Date of the prices, such as 2026-09-01.")] = None,
+    published_discount: Annotated[
+        bool, typer.Option("--published-discount", help="Derive missing prices of commitments from those on demand.")
+    ] = False,
     changes: Changes = None,
     allow_missing: AllowMissing = False,
     as_json: Json = False,
@@ -91,7 +94,15 @@ def price_run_everywhere(
         problems.append("--json and --csv are both given; leave one out")
     run = built(problems, lambda: Scenario.load(scenario, values))
     ages = {} if max_age is None else {"max_age": max_age}
-    table = price_everywhere(run, on=on, providers=provider, purchase_models=purchase_model, regions=region, **ages)
+    table = price_everywhere(
+        run,
+        on=on,
+        providers=provider,
+        purchase_models=purchase_model,
+        regions=region,
+        published_discount=published_discount,
+        **ages,
+    )
     if as_json:
         print_json(table.to_dict())
     elif as_csv:

@@ -310,7 +310,8 @@ class Estimate(Result):
         lines += dict.fromkeys(entry.provenance.caution for entry in self.inputs.values() if entry.provenance.caution)
         goodput = self.value("goodput")
         lines += cautions(self.scenario, self._speed, None if isinstance(goodput, Missing) else goodput)
-        lines += price_cautions(self.scenario, self._speed.basis)
+        wall_time = self.value("wall_time")
+        lines += price_cautions(self.scenario, self._speed.basis, None if isinstance(wall_time, Missing) else wall_time)
         if self._speed.layouts:
             choice = "given" if self._speed.basis == "layout" else "planned"
             lines += dict.fromkeys(f"layout {choice}: {layout.brief()}" for layout in self._speed.layouts)

@@ -96,10 +96,20 @@ def at_site(rental: Rental, site: str | None, accelerator: str, count: int) -> P
         provider = named_provider(rental.provider, rental.facts())
         if rental.region is not None:
             return Placed(rental, _contradiction(provider, rental.region, site))
-        known = offers(accelerator, provider, rental.looked_up_model, rental.on, rental.facts())
-        return _linked(rental, site, provider, known, count)
+        return _linked(rental, site, provider, _known(rental, provider, accelerator), count)
     except (MissingFactError, UnknownNameError):
         return Placed(rental, "")  # the estimate names what is missing or not known
+
+
+def _known(rental: Rental, provider: str, accelerator: str) -> list[GPUPrice]:
+    """Return the prices of a provider from which the price of a rental comes."""
+    models = rental.priced_models
+    for model in models[:-1]:
+        try:
+            return offers(accelerator, provider, model, rental.on, rental.facts())
+        except MissingFactError:
+            continue
+    return offers(accelerator, provider, models[-1], rental.on, rental.facts())
 
 
 def _linked(rental: Rental, site: str, provider: str, known: list[GPUPrice], count: int) -> Placed:

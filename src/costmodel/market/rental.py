@@ -1,20 +1,22 @@
 """How the price of a GPU-hour is chosen: given, or looked up for a provider or the market on a day."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
-from costmodel.foundation.fields import Date, PricePerGPUHour
+from costmodel.foundation.fields import Date, Measure, PricePerGPUHour
 from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure, Provenance, Table, read_csv
 from costmodel.hardware.accelerator import accelerator_names
 from costmodel.hardware.cluster import Cluster
 from costmodel.market.charges import Charges, CostLine, rent
-from costmodel.market.gpu_prices import MARKET, GPUPrice, PurchaseModel, gpu_price, traced_prices
+from costmodel.market.commitments import TERMS, discounted, given_discount, published_discount, unused_commitment
+from costmodel.market.gpu_prices import MARKET, GPUPrice, PurchaseModel, gpu_price, named_provider, traced_prices
 from costmodel.market.places import Placed, at_site
 from costmodel.market.price_proxies import price_proxy
 from costmodel.market.published_prices import published_price
@@ -29,6 +31,15 @@ CONVENTIONS: dict[str, tuple[PurchaseModel, ...]] = {
     "published": (),
 }
 """Purchase models that a price convention uses, the default first; a published price has none."""
+
+
+_LOOKED_UP = frozenset(
+    {"provider", "convention", "purchase_model", "on", "region", "table", "discount", "published_discount"}
+)
+"""Fields of a rental that decide a price which is looked up."""
+Days: TypeAlias = Annotated[float | Range, Measure("day", 0.0, 1e5, open_low=True)]
+Discounted: TypeAlias = Annotated[float | Range, Measure("1", 0.0, 1.0, open_high=True)]
+UnusedShare: TypeAlias = Annotated[float | Range, Measure("1", 0.0, 1.0)]
 
 
 class Rental(Spec):
@@ -58,6 +69,10 @@ class Rental(Spec):
             price: RangeLike | None = ...,
             per: Literal["gpu", "instance"] = ...,
             table: str | None = ...,
+            discount: RangeLike | None = ...,
+            published_discount: bool = ...,
+            commitment: RangeLike | None = ...,
+            unused_share: RangeLike = ...,
         ) -> None: ...
 
     provider: str = Field(
@@ -91,11 +106,28 @@ class Rental(Spec):
         description="Path of a CSV file in the columns of data/gpu_prices.csv; its prices are added to those of the "
         "library.",
     )
+    discount: Discounted | None = Field(
+        default=None,
+        description="Share off the price on demand by a contract [1]; the price is then derived from that on demand.",
+    )
+    published_discount: bool = Field(
+        default=False,
+        description="Whether a commitment of one year or three at a provider without a price of it is derived from the "
+        "price on demand and the mean discount of the provider (data/facts/commitment_discounts.csv).",
+    )
+    commitment: Days | None = Field(
+        default=None,
+        description="Length of a commitment that is billed whole, also where the run is shorter [day]. Default: the "
+        "run is billed its own time.",
+    )
+    unused_share: UnusedShare = Field(
+        default=1.0, description="Share of the unused part of `commitment` that the run is billed [1]."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        looked_up = {"provider", "convention", "purchase_model", "on", "region", "table"} & self.model_fields_set
-        looked_up -= {"convention"} if self.convention is None else set()
+        looked_up = _LOOKED_UP & self.model_fields_set
+        looked_up -= {name for name in ("convention", "discount", "published_discount") if not getattr(self, name)}
         if self.purchase_model == "spot":  # it brings interruptions
             looked_up -= {"purchase_model"}
         if self.price is not None and looked_up:
@@ -104,13 +136,32 @@ class Rental(Spec):
             raise ValueError("per='instance' needs a given price")
         if self.convention is not None:
             self._check_convention(self.convention)
+        if problems := self._commitment_problems():
+            raise ValueError("; ".join(problems))
         return self
+
+    def _commitment_problems(self) -> list[str]:
+        """Return what is wrong with the discounts and the commitment."""
+        problems, model = [], self.looked_up_model
+        reserved = model in TERMS
+        if self.discount is not None and not (reserved or model in {"on_demand", "reserved_short"}):
+            problems.append(f"discount is for prices on demand and reserved ones; purchase_model is {model!r}")
+        if self.published_discount and (not reserved or self.provider.lower() == MARKET):
+            listed = " or ".join(repr(name) for name in TERMS)
+            problems.append(f"published_discount needs a provider and purchase_model {listed}")
+        if self.discount is not None and self.published_discount:
+            problems.append("discount and published_discount are both given; leave one out")
+        if self.commitment is not None and model in {"spot", "marketplace"}:
+            problems.append(f"commitment is for prices on demand and reserved ones; purchase_model is {model!r}")
+        if self.commitment is None and "unused_share" in self.model_fields_set:
+            problems.append("unused_share needs a commitment")
+        return problems
 
     def _check_convention(self, convention: PriceConvention) -> None:
         """Raise ValueError if other fields contradict the convention or have no effect with it."""
         models = CONVENTIONS[convention]
         if convention == "published":
-            unused = {"provider", "purchase_model", "region", "table"} & self.model_fields_set
+            unused = (_LOOKED_UP - {"convention", "on"}) & self.model_fields_set
             if unused:
                 raise ValueError(f"convention is 'published', so {', '.join(sorted(unused))} has no effect")
         elif "purchase_model" in self.model_fields_set and self.purchase_model not in models:
@@ -187,8 +238,25 @@ class Rental(Spec):
         cluster : Cluster
             The accelerators, and the site in whose region a provider's price is looked up where the table has one.
         """
-        line = CostLine("rent", "rent", rent, ("gpu_hours", "prices.price"), "GPU-hours × price")
-        return Charges((line,), {"prices.price": ("USD/hour", lambda: self.price_of(cluster))})
+        lines = [CostLine("rent", "rent", rent, ("gpu_hours", "prices.price"), "GPU-hours × price")]
+        inputs: dict[str, tuple[str, Callable[[], Figure]]] = {
+            "prices.price": ("USD/hour", lambda: self.price_of(cluster))
+        }
+        if self.commitment is not None:
+            names = ("gpu_hours", "cluster.count", "prices.commitment", "prices.unused_share", "prices.price")
+            formula = "(count × commitment - GPU-hours, at least 0) × billed share × price"
+            lines.append(CostLine("unused_commitment", "unused commitment", unused_commitment, names, formula))
+            length, share = self.commitment, self.unused_share
+            inputs["prices.commitment"] = "day", lambda: _given(length)
+            inputs["prices.unused_share"] = "1", lambda: _given(share)
+        return Charges(tuple(lines), inputs)
+
+    @property
+    def priced_models(self) -> tuple[PurchaseModel, ...]:
+        """The purchase models from whose prices the price comes, in the order in which they are looked up."""
+        if self.discount is not None:
+            return ("on_demand",)
+        return (self.looked_up_model, "on_demand") if self.published_discount else (self.looked_up_model,)
 
     def lookup(self, accelerator: str, count: int | None = None) -> GPUPrice:
         """Return the price of one accelerator from the price table, before instances are rounded up.
@@ -295,12 +363,32 @@ def _price(rental: Rental, accelerator: str, count: int | None, facts: Table | N
     if rental.convention == "published":
         return published_price(accelerator, rental.on)
     model = rental.looked_up_model
-    return gpu_price(accelerator, rental.provider, model, rental.on, count=count, region=rental.region, facts=facts)
+
+    def price(purchase_model: PurchaseModel) -> GPUPrice:
+        where = {"count": count, "region": rental.region, "facts": facts}
+        return gpu_price(accelerator, rental.provider, purchase_model, rental.on, **where)  # type: ignore[arg-type]
+
+    if rental.discount is not None:
+        return discounted(price("on_demand"), model, given_discount(rental.discount))
+    try:
+        return price(model)
+    except MissingFactError:
+        if not rental.published_discount:
+            raise
+    return discounted(price("on_demand"), model, published_discount(named_provider(rental.provider, facts), model))
 
 
 @lru_cache(maxsize=256)
 def _proxy(rental: Rental, accelerator: str, count: int | None, facts: Table | None) -> GPUPrice:
-    return price_proxy(accelerator, rental.looked_up_model, rental.on, count=count, facts=facts)
+    model = rental.looked_up_model
+    if rental.discount is None:
+        return price_proxy(accelerator, model, rental.on, count=count, facts=facts)
+    demand = price_proxy(accelerator, "on_demand", rental.on, count=count, facts=facts)
+    return discounted(demand, model, given_discount(rental.discount))
+
+
+def _given(value: float | Range) -> Figure:
+    return Figure(middle(value), value if isinstance(value, Range) else None, Provenance("given"))
 
 
 def billed(count: int, size: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from costmodel.estimation.results import check_level
@@ -12,6 +13,7 @@ from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.names import name_key
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.hardware.site import find_region
+from costmodel.market.commitments import TERMS
 from costmodel.market.dated import day_of
 from costmodel.market.gpu_prices import (
     MARKET,
@@ -43,6 +45,7 @@ def price_everywhere(
     purchase_models: Iterable[str] | None = None,
     regions: Iterable[str] | None = None,
     max_age: float = STALE_AFTER.days,
+    published_discount: bool = False,
     level: float = DEFAULT_LEVEL,
 ) -> PriceTable:
     """Price a run at every provider, in every region and purchase model, on a day.
@@ -65,6 +68,9 @@ def price_everywhere(
         Regions as providers spell them, or countries, US states and cloud regions; default: all.
     max_age : float
         Largest age of a price; an older one counts as not known [day].
+    published_discount : bool
+        Whether a price of a commitment that is not known is derived from that on demand and the mean discount of the
+        provider.
     level : float
         Probability inside the intervals of the cost, between 0 and 1 [1].
 
@@ -110,6 +116,11 @@ def price_everywhere(
         if wanted.holds(provider, model, region)
     ]
     rows += _market(run, own, day, wanted)
+    if published_discount:
+        priced_offers = {(row.provider, row.purchase_model) for row in rows if row.scenario is not None}
+        derived = list(_derived(run, own, known, priced_offers, wanted))
+        replaced = {(row.provider, row.purchase_model) for row in derived}
+        rows = [row for row in rows if (row.provider, row.purchase_model) not in replaced] + derived
     listed = {(row.provider, row.purchase_model) for row in rows}
     sold = providers_and_models(day, facts) | {(MARKET, model) for model in PURCHASE_MODELS}
     there = {provider for provider, _ in listed} if wanted.regions and not wanted.providers else None
@@ -242,6 +253,27 @@ def _market(run: Scenario, own: Rental, day: dt.date, wanted: _Wanted) -> Iterat
             scenario = run.replace({"prices": rental})
             located = run.cluster.site.grid_intensity is not None
             yield priced(Priced(MARKET, "", model, day), scenario, located, wanted.level)
+
+
+def _derived(
+    run: Scenario, own: Rental, known: Iterable[GPUPrice], listed: set[tuple[str, str]], wanted: _Wanted
+) -> Iterator[Priced]:
+    """Yield the rows of commitments without a price whose price is derived from that on demand."""
+    for (provider, demand), prices in _by_offer(known).items():
+        if demand != "on_demand":
+            continue
+        for model in (name for name in TERMS if (provider, name) not in listed):
+            for region, price in _newest_by_region(prices).items():
+                if price.on is None or not wanted.holds(provider, model, region):
+                    continue
+                rental = Rental(**_fields(own, provider, model, price.on, region), published_discount=True)
+                try:
+                    found = rental.lookup(price.accelerator, run.cluster.count)
+                except MissingFactError:
+                    continue
+                row = _row(run, rental, replace(found, purchase_model=model), wanted)
+                if row.scenario is not None:
+                    yield row
 
 
 def _missing(

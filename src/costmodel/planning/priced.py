@@ -209,6 +209,8 @@ class PriceTable(rendering.Shown, Sequence[Priced]):
         lines = []
         if len(self) > most:
             lines.append(f"... and {len(self) - most:,} more rows: rows() has all")
+        if any(map(_is_derived, self)):
+            lines.append("*: derived from the price on demand; see the note of the row")
         if self.missing:
             lines.append(
                 f"no price is known in {len(self.missing):,} of {len(self):,} rows; the nearest one is in parentheses"
@@ -234,6 +236,14 @@ def _said(price: GPUPrice) -> str:
     model = price.purchase_model.replace("_", " ")
     where = f"{price.provider} {price.region}".strip()
     return f"{where} {model}, {price.usd_per_gpu_hour:g} USD/h of {price.as_of}"
+
+
+def _is_derived(row: Priced) -> bool:
+    return row.price is not None and row.price.kind == "assumed"
+
+
+def _rate(row: Priced) -> str:
+    return "-" if row.usd_per_gpu_hour is None else f"{row.usd_per_gpu_hour:.2f}{'*' if _is_derived(row) else ''}"
 
 
 def _interval(row: Priced) -> str:
@@ -274,7 +284,7 @@ def _columns(level: float) -> dict[str, Callable[[Priced], str]]:
     return {
         "where": lambda row: f"{row.provider} {row.region}".strip(),
         "purchase": lambda row: _SHORT[row.purchase_model],
-        "USD/h": lambda row: "-" if row.usd_per_gpu_hour is None else f"{row.usd_per_gpu_hour:.2f}",
+        "USD/h": _rate,
         "cost": lambda row: _shown(row.cost, "USD"),
         f"{100 * level:g} % interval": _interval,
         "price of": _date,
