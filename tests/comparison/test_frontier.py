@@ -111,6 +111,22 @@ def test_low_cost_models_by_the_convention_of_the_price(compared):
         frontier_against_low_cost(price="list")
 
 
+@pytest.mark.parametrize(
+    ("price", "final_runs", "developments", "deepseek"),
+    [
+        ("on_demand", {"frontier": (3, 7), "low_cost": (0, 8)}, {"frontier": (7, 7), "low_cost": (0, 8)}, 10.6e6),
+        ("contract", {"frontier": (3, 7), "low_cost": (2, 8)}, {"frontier": (6, 7), "low_cost": (1, 8)}, 6.96e6),
+        ("published", {"frontier": (2, 4), "low_cost": (2, 3)}, {"frontier": (4, 4), "low_cost": (0, 3)}, 5.576e6),
+    ],
+)
+def test_what_notebook_06_says_of_the_conventions(price, final_runs, developments, deepseek):
+    table = frontier_against_low_cost(price=price)
+    counts = {(row["of"], row["group"]): (row["hold"], row["runs"]) for row in table.summary()}
+    assert {group: counts["final_run", group] for group in final_runs} == final_runs
+    assert {group: counts["development", group] for group in developments} == developments
+    assert table["deepseek-v3"].final.usd == pytest.approx(deepseek, rel=0.01)
+
+
 def test_proxies_are_named_below_the_table(compared):
     line = next(line for line in str(compared).splitlines() if line.startswith("* deepseek-v3"))
     assert "proxy from H100-SXM, " in line and "2024-12-01" in line
