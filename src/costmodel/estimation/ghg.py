@@ -183,7 +183,8 @@ class GHGReport(rendering.Shown):
         lines += dict.fromkeys(_grid_note(estimate) for estimate in self._estimates)
         idle = all("site.idle_energy" in estimate.inputs for estimate in self._estimates)
         servers = "" if idle else "idle and reserved servers (cluster.site.idle_energy); "
-        lines.append(f"left out: {servers}buildings, networks, end of life, travel and staff (scope 3)")
+        rest = "buildings, networks, end of life, travel and staff (scope 3)"
+        lines.append(f"left out: experiments and failed runs; {servers}{rest}")
         return [line for line in lines if line]
 
     def _repr_html_(self) -> str:
