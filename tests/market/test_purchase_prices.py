@@ -2,10 +2,11 @@
 
 import datetime as dt
 
+import numpy as np
 import pytest
 
 import costmodel as cm
-from costmodel.market.purchase_prices import purchase_price, quotes
+from costmodel.market.purchase_prices import PROXY_ERROR, purchase_price, purchase_proxy, quotes
 
 
 def test_a_server_quote_is_divided_by_the_server_factor():
@@ -42,3 +43,26 @@ def test_a_missing_price_names_the_field_and_the_nearest_fact(accelerator, day, 
 def test_prices_that_are_estimates_carry_a_caution():
     assert "estimate" in purchase_price("TPU-v4", None, 1.64).provenance.caution
     assert not purchase_price("H100-SXM", dt.date(2025, 6, 1), 1.64).provenance.caution
+
+
+def test_a_price_without_quotes_is_scaled_from_the_vendor_with_a_caution():
+    figure = cm.Ownership().input("purchase_price", cm.load_accelerator("B300"))
+    assert "B300" in figure.provenance.caution and figure.provenance.kind == "assumed"
+    assert 20_000 < figure.value < 90_000
+    estimate = cm.Ownership().levelized("L4")
+    assert any("no quote for L4 " in line for line in estimate.notes())
+    for accelerator in ("Trainium3", "Ascend-910B"):  # no accelerator of the vendor has a quote
+        with pytest.raises(cm.MissingFactError, match=r"prices\.purchase_price"):
+            cm.Ownership().levelized(accelerator)
+
+
+def test_error_of_scaled_prices_is_that_of_accelerators_left_out():
+    errors = []
+    for row in cm.accelerators():
+        try:
+            known = purchase_price(row["name"], None, 1.64).value
+            errors.append(abs(np.log(purchase_proxy(cm.load_accelerator(row["name"]), None, 1.64).value / known)))
+        except cm.MissingFactError:
+            continue
+    assert len(errors) == 37
+    assert np.exp(np.quantile(errors, 0.8)) == pytest.approx(PROXY_ERROR, rel=0.05)

@@ -17,9 +17,10 @@ from costmodel.hardware.power import server_power
 from costmodel.market import owned_costs as costs
 from costmodel.market.charges import Charges, CostLine
 from costmodel.market.owned_costs import Depreciation, Part
-from costmodel.market.purchase_prices import purchase_price
+from costmodel.market.purchase_prices import has_quotes, purchase_price, purchase_proxy
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Mapping
 
     from costmodel.foundation.fields import DateLike, RangeLike
@@ -330,7 +331,7 @@ class Ownership(Spec):
             return Figure(middle(value), value if isinstance(value, Range) else None, Provenance("given"))
         if name == "purchase_price":
             factor = self.input("server_factor", accelerator).value
-            return purchase_price(accelerator.name, self.on, factor)
+            return _looked_up(accelerator, self.on, factor)
         if name == "power_capacity":
             return _design_power(accelerator)
         return owning_default(name, accelerator.generation)
@@ -368,6 +369,16 @@ class Ownership(Spec):
 @lru_cache(maxsize=256)
 def _hour(ownership: Ownership, accelerator: Accelerator, site: Site) -> Figure:
     return ownership.levelized(accelerator, site).figure()
+
+
+def _looked_up(accelerator: Accelerator, on: dt.date | None, factor: float) -> Figure:
+    """Return the purchase price of an accelerator alone, or a proxy where no quote is known at all [USD]."""
+    try:
+        return purchase_price(accelerator.name, on, factor)
+    except MissingFactError:
+        if has_quotes(accelerator.name):  # the day is too early
+            raise
+        return purchase_proxy(accelerator, on, factor)
 
 
 def _design_power(accelerator: Accelerator) -> Figure:

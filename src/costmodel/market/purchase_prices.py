@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import statistics
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.foundation.errors import MissingFactError
 from costmodel.foundation.ranges import between
-from costmodel.foundation.tables import Figure, Provenance, table
-from costmodel.hardware.accelerator import accelerator_names
+from costmodel.foundation.tables import Figure, Provenance, constant, table
+from costmodel.hardware.accelerator import accelerator_names, load_accelerator
+
+if TYPE_CHECKING:
+    from costmodel.hardware.accelerator import Accelerator
 
 LEAST_SPREAD = 1.15
 """Least ratio of the upper end of the 80 % interval of a looked-up price to its median [1]: quotes of one day differ
 by 10 to 30 %."""
+PROXY_ERROR = constant("purchase_proxy_error")
+"""Factor within which 80 % of the prices lie that are scaled from other accelerators [1]."""
+NEIGHBORS = 3
+"""Accelerators from which a price is scaled [1]."""
 WINDOW_DAYS = 365
 """Quotes count that are at most so much older than the newest one [day]."""
 
@@ -46,6 +54,17 @@ def _quotes() -> dict[str, list[Quote]]:
             Quote(usd, low, high, row["includes"], row["kind"], day, row["source"])
         )
     return listed
+
+
+def has_quotes(accelerator: str) -> bool:
+    """Return whether any quote for an accelerator is known.
+
+    Parameters
+    ----------
+    accelerator : str
+        Name or alias of the catalog.
+    """
+    return (accelerator_names().proper(accelerator) or accelerator) in _quotes()
 
 
 def quotes(accelerator: str, on: dt.date | None = None) -> list[Quote]:
@@ -128,3 +147,50 @@ def purchase_price(accelerator: str, on: dt.date | None, server_factor: float) -
     if all(quote.kind == "estimate" for quote in listed):
         caution = f"prices.purchase_price: {accelerator} is not known to be sold at this price; an estimate"
     return Figure(median, spread, Provenance("looked up", source, days[-1], note, caution))
+
+
+def purchase_proxy(accelerator: Accelerator, on: dt.date | None, server_factor: float) -> Figure:
+    """Return a proxy of the price of an accelerator alone [USD], for one without quotes.
+
+    The price per dense peak rate is the geometric mean of the three accelerators of the vendor that were released
+    nearest in time, those of the same generation where that is not known.
+
+    Parameters
+    ----------
+    accelerator : Accelerator
+    on : datetime.date or None
+        Day of purchase. Default: that of the newest quotes.
+    server_factor : float
+        As for `purchase_price`.
+
+    Raises
+    ------
+    MissingFactError
+        If the vendor has no accelerators with quotes, or the peak rate is not known.
+    """
+    reason = f"no purchase price of {accelerator.name} is known; give prices.purchase_price"
+    peers = [load_accelerator(name) for name in _quotes() if name != accelerator.name]
+    own = [peer for peer in peers if peer.vendor.casefold() == accelerator.vendor.casefold()]
+    own.sort(key=lambda peer: _distance(peer, accelerator))
+    scaled: dict[str, float] = {}
+    for peer in own:
+        if len(scaled) == NEIGHBORS:
+            break
+        try:
+            scaled[peer.name] = purchase_price(peer.name, on, server_factor).value / peer.peak()
+        except MissingFactError:  # no quote by that day, or no peak rate
+            continue
+    if not scaled:
+        raise MissingFactError(reason)
+    usd = accelerator.peak() * math.exp(statistics.fmean(map(math.log, scaled.values())))
+    note = f"scaled by the dense peak rate from {', '.join(scaled)}"
+    caution = f"prices.purchase_price: no quote for {accelerator.name} is known; {note}"
+    spread = between(usd / PROXY_ERROR, usd * PROXY_ERROR, "USD").settled("lognormal")
+    return Figure(usd, spread, Provenance("assumed", "data/prices/gpu_purchase.csv", note=note, caution=caution))
+
+
+def _distance(peer: Accelerator, accelerator: Accelerator) -> float:
+    """Return the days between two releases; where one is not known, whether the generations differ."""
+    if peer.release_date is None or accelerator.release_date is None:
+        return 0.0 if peer.generation == accelerator.generation else math.inf
+    return float(abs((peer.release_date - accelerator.release_date).days))
