@@ -17,6 +17,20 @@ def test_a_capability(costmodel):
     assert "probability that the cost is below 1 MUSD by the end of the year: 2026 0." in costmodel(*arguments).out
 
 
+def test_the_cheapest_way_beside_the_same_hardware_in_real_euros(costmodel, root):
+    run = root / "examples" / "pretraining.toml"
+    text = costmodel("projection", run, "--years", "2027").out
+    assert text.startswith("8B on 15T tokens: the cheapest way to do this run in each year")
+    assert "same hardware" in text.splitlines()[1] and "nominal dollars of each year" in text
+    options = ("--years", "2027", "--dollars", "real", "--base-year", "2025", "--json")
+    dollars = json.loads(costmodel("projection", run, *options).out)
+    euros = json.loads(costmodel("projection", run, *options, "--currency", "EUR", "--rate", "0.5").out)
+    assert dollars["base_year"] == 2025
+    for column in ("median", "low", "high", "same_hardware"):
+        assert euros["rows"][0][column] == dollars["rows"][0][column] / 2
+    assert euros["exchange_rate"]["per_usd"] == 0.5
+
+
 def test_one_year_and_a_change_of_a_file(costmodel, root):
     file = root / "examples" / "pretraining.toml"
     printed = json.loads(costmodel("projection", file, "--years", "2027", "--set", "mfu=0.4", "--json").out)

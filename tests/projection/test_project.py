@@ -13,6 +13,7 @@ from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import between, samples
 from costmodel.market.gpu_prices import vintage
+from costmodel.market.inflation import deflator
 from costmodel.projection.capability import BEST_UTILIZATION, Capability, capability
 from costmodel.projection.decline.factors import declines, factor
 from costmodel.projection.decline.models import decline_model
@@ -323,7 +324,7 @@ def test_finance_model_probability_below_one_million_by_2027():
 
 
 def test_past_year_of_a_run_equals_its_estimate_at_the_prices_of_that_date():
-    projection = project_cost(RUN, range(2020, 2028), paths=3_000)
+    projection = project_cost(RUN, range(2020, 2028), hardware="same", paths=3_000)
     for year in (2024, 2025):
         of_the_day = estimate(RUN.replace({"prices.on": f"{year}-12-31"}))
         assert np.array_equal(projection.draws(year), of_the_day.draws("cost", 3_000))
@@ -343,7 +344,7 @@ def test_run_with_an_earlier_price_date_uses_later_published_prices():
 
 
 def test_run_with_a_set_price_has_no_past_years_but_future_years():
-    projection = project_cost(GIVEN, [2024, 2027, 2030], paths=4_000)
+    projection = project_cost(GIVEN, [2024, 2027, 2030], hardware="same", paths=4_000)
     assert "prices.price is set" in projection.missing[2024]
     ratio = np.log(projection.draws(2030) / projection.today)
     assert np.median(ratio) == pytest.approx(0.0, abs=0.02)  # rental prices have no drift
@@ -358,12 +359,74 @@ def test_best_hardware_cost_declines_at_the_rate_of_the_hardware_factor():
     expected = declines({"hardware": (factor("hardware"),)}, [years], 4_000, 0)["hardware"][:, 0]
     assert projection.draws(2030) == pytest.approx(projection.today * np.exp(-expected))
     assert projection.decomposition(2030)[0]["decline"] == pytest.approx(expected.mean())
-    assert "cheapest hardware of each year" in projection.title
+    assert "the cheapest way to do this run in each year" in projection.title
+    assert "prices.price is given" in projection.account
 
 
 def test_rental_price_class_follows_the_provider():
     run = RUN.replace({"cluster.accelerator": "H100-SXM", "prices.provider": "aws"})
-    assert project_cost(run, [2028], paths=100).parts[0].name == "rental price, hyperscaler"
+    assert project_cost(run, [2028], hardware="same", paths=100).parts[0].name == "rental price, hyperscaler"
+
+
+def test_a_run_is_projected_on_the_cheapest_accelerators_with_the_same_hardware_beside_it():
+    run = RUN.replace({"architecture": "llama-3.1-8b"})
+    projection = project_cost(run, range(2020, 2029), paths=500)
+    same = project_cost(run, range(2020, 2029), hardware="same", paths=500)
+    assert projection.title == "a run: the cheapest way to do this run in each year"
+    beside = projection.same_hardware
+    assert np.array_equal(matrix(beside), matrix(same)) and beside.same_hardware is None
+    for year in same.years:
+        assert projection.median(year) <= 1.02 * same.median(year)
+    assert len(set(projection.hardware.values())) > 1
+    rows = {row["year"]: row for row in projection.rows()}
+    assert rows[2028]["same_hardware"] == same.median(2028) > rows[2028]["median"]
+    assert [row["part"] for row in projection.decomposition(2028)] == ["hardware"]
+    text = str(projection)
+    assert "same hardware: published prices to date, then rental price forecast" in text
+    assert f"after {projection.hardware[2028]}" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [({"gpu_hours": 1e5, "mfu": None, "goodput": None}, "gpu_hours is given for these accelerators only"),
+     ({"prices.price": 2.0}, "prices.price is given, so prices of other accelerators are not comparable")],
+)  # fmt: skip
+def test_other_accelerators_do_not_count_where_they_cannot_be_compared(change, reason):
+    projection = project_cost(RUN.replace(change), [2027], paths=200)
+    assert projection.hardware == {2027: "H100-SXM"}
+    assert f"same hardware to date ({reason})" in projection.account
+
+
+@pytest.mark.parametrize("of", [RUN, MODEL])
+def test_nominal_dollars_are_real_dollars_times_the_deflator(of):
+    nominal = project_cost(of, range(2025, 2031), paths=500)
+    real = project_cost(of, range(2025, 2031), dollars="real", base_year=2024, paths=500)
+    assert (nominal.base_year, real.base_year) == (None, 2024)
+    for year in nominal.years:
+        assert nominal.draws(year) == pytest.approx(real.draws(year) * deflator(year, 2024, 500, 0))
+        assert real.median(year) < nominal.median(year)
+    assert "nominal dollars of each year" in str(nominal)
+    assert "real dollars of 2024: CPI-U to 2026, then 2.0 to 3.3 % inflation a year (80 %, assumed)" in str(real)
+    assert (real.to_dict()["dollars"], real.to_dict()["base_year"]) == ("real", 2024)
+    with pytest.raises(InputError, match="base_year: the projection is in dollars of 2024 already"):
+        real.in_real_dollars(2025)
+
+
+def test_the_default_base_year_is_that_of_the_reference():
+    assert project_cost(MODEL, [2027], dollars="real", paths=100).base_year == 2025
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dollars": "constant"}, "dollars: unknown kind of dollars 'constant'"),
+        ({"base_year": 2024}, "base_year belongs to dollars='real'"),
+        ({"dollars": "real", "base_year": 1900}, "base_year must be a whole number from 2012 to 2050; got 1900"),
+    ],
+)
+def test_wrong_dollars_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        project_cost(MODEL, [2027], paths=100, **options)
 
 
 def test_scenario_and_its_estimate_give_the_same_projection():

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from costmodel.cli.changes import Changes, parsed_changes
-from costmodel.cli.printing import Json, print_json, print_result
+from costmodel.cli.printing import Currency, ExchangeRateOption, Json, in_currency, print_json, print_result
 from costmodel.foundation.errors import InputError
 
 _YEARS = re.compile(r"\s*([0-9]{4})\s*(?:-\s*([0-9]{4})\s*)?")
@@ -21,16 +21,24 @@ def projection(
     question: Annotated[str | None, typer.Option(help="run (repeat the same run) or capability.")] = None,
     method: Annotated[str | None, typer.Option(help="For a capability: end-to-end or factors.")] = None,
     regime: Annotated[str | None, typer.Option(help="Algorithmic progress, with factors: fast, slow, mixture.")] = None,
-    hardware: Annotated[str | None, typer.Option(help="For a run: same, or best (cheapest of the year).")] = None,
+    hardware: Annotated[
+        str | None, typer.Option(help="For a run: best (cheapest of the year, the default), or same.")
+    ] = None,
+    dollars: Annotated[str, typer.Option(help="nominal (of each year), or real (of --base-year).")] = "nominal",
+    base_year: Annotated[
+        int | None, typer.Option(help="Year of real dollars; default: that of the prices of the run.")
+    ] = None,
     below: Annotated[
         str | None, typer.Option(help="Budget, such as '1M USD': print when the cost falls below it.")
     ] = None,
+    currency: Currency = None,
+    rate: ExchangeRateOption = None,
     change: Changes = None,
     as_json: Json = False,
 ) -> None:
     """Project the cost of a run or a capability by year.
 
-    Each cost holds for the end of the year.
+    Of a run: the cheapest way to do it in each year, beside the same hardware. Each cost holds for the end of the year.
     """
     from costmodel.estimation.scenario import Scenario
     from costmodel.projection.project import project_cost
@@ -46,12 +54,14 @@ def projection(
     if problems or span is None:
         raise InputError(problems)
     of: Any = Scenario.load(path, changes) if is_file else what
-    found = project_cost(of, span, question=question, method=method, regime=regime, hardware=hardware)  # type: ignore[arg-type]
+    options: Any = {"question": question, "method": method, "regime": regime, "hardware": hardware, "dollars": dollars}
+    found = project_cost(of, span, base_year=base_year, **options)
+    shown = in_currency(found, currency, rate)
     when = None if below is None else found.year_below(below)
     if as_json:
-        print_json({**found.to_dict(), "below": None if when is None else {"usd": when.amount, "rows": when.rows()}})
+        print_json({**shown.to_dict(), "below": None if when is None else {"usd": when.amount, "rows": when.rows()}})
         return
-    print_result(found)
+    print_result(shown)
     if when is not None:
         chances = ", ".join(f"{year} {chance:.2f}" for year, chance in when.chances.items())
         print(f"probability that the cost is below {below} by the end of the year: {chances}")

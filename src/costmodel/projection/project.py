@@ -17,6 +17,7 @@ from costmodel.foundation.ranges import Range, between, draws
 from costmodel.market.gpu_prices import vintage
 from costmodel.market.owned import Ownership, owning_default
 from costmodel.projection.capability import Capability, capability
+from costmodel.projection.cheapest import Choice, cheapest, worded
 from costmodel.projection.decline.factors import REGIMES, Regime, algorithms, declines, factor, generator
 from costmodel.projection.decline.models import decline_model
 from costmodel.projection.projection import Part, Projection
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 Question = Literal["run", "capability"]
 Method = Literal["end-to-end", "factors"]
 Hardware = Literal["same", "best"]
+Dollars = Literal["nominal", "real"]
 PATHS = 20_000
 """Default number of paths."""
 MOST_PATHS = 2_000_000
@@ -58,13 +60,16 @@ def project_cost(
     regime: Regime | None = None,
     lasting: Range | float | str | None = None,
     floor: bool | None = None,
+    dollars: Dollars = "nominal",
+    base_year: int | None = None,
     paths: int = PATHS,
     seed: int = 0,
 ) -> Projection:
     """Project the cost of a run or of a capability to the end of each year.
 
-    The question "run" keeps the training run: the same FLOPs on the same accelerators at the prices of another year,
-    or on the cheapest hardware of that year (hardware price-performance only, no algorithmic progress). The question
+    The question "run" keeps the training run, without algorithmic progress: what is the cheapest way to do this run in
+    another year? In past years it is the accelerator with the lowest cost at its listed price; from the newest prices
+    on, the price-performance of hardware. The same run on the same accelerators is shown beside it. The question
     "capability" keeps the result: the cheapest run that reaches the capability by then. Its cost declines end to end,
     at the rates of other capabilities, or by factors (algorithms, hardware, utilization, precision). A projection
     uses one of these two methods. Past years use the published prices and costs of their date.
@@ -80,15 +85,19 @@ def project_cost(
         "run" by default for a scenario or an estimate, else "capability".
     method : {"end-to-end", "factors"}, optional
         How the cost of a capability declines; "end-to-end" by default.
-    hardware : {"same", "best"}, optional
-        Hardware of a run: "same" (default) rents the same accelerators at the prices of the year; "best" takes the
-        lowest price per FLOP of the year.
+    hardware : {"best", "same"}, optional
+        Hardware of a run: "best" takes the cheapest accelerators of the year; "same" takes the same accelerators at
+        the prices of the year. Default: "best" for rented, "same" for owned hardware.
     regime : {"fast", "slow", "mixture"}, optional
         Algorithmic progress with `method="factors"`; "mixture" by default.
     lasting : float, Range or str, optional
         Fixed (non-declining) cost, such as staff and data, added to every year [USD]; for example "1 to 2 MUSD".
     floor : bool, optional
         Whether a small share of the cost of a capability never declines; True by default.
+    dollars : {"nominal", "real"}
+        Dollars of each year, or dollars of `base_year`: the consumer price index to date, then the assumed inflation.
+    base_year : int, optional
+        Year of real dollars; default: the year of the prices of the run.
     paths : int
         Number of draws.
     seed : int
@@ -118,7 +127,11 @@ def project_cost(
     True
     """
     request = _Request(of, years, question, method, hardware, regime, lasting, floor, paths, seed)
-    return request.run() if request.question == "run" else request.capability()
+    problems = wrong_dollars(dollars, base_year)
+    if problems:
+        raise InputError(problems)
+    projection = request.run() if request.question == "run" else request.capability()
+    return projection if dollars == "nominal" else projection.in_real_dollars(base_year)
 
 
 class _Request:
@@ -139,7 +152,8 @@ class _Request:
     ) -> None:
         is_run = isinstance(of, (Scenario, Estimate))
         self.question = question or ("run" if is_run else "capability")
-        self.method, self.hardware = method or "end-to-end", hardware or "same"
+        owned = isinstance(of, (Scenario, Estimate)) and _is_owned(of)
+        self.method, self.hardware = method or "end-to-end", hardware or ("same" if owned else "best")
         self.regime: Regime = regime or "mixture"
         self.floor = True if floor is None else floor
         self.lasting: float | Range = 0.0
@@ -187,8 +201,18 @@ class _Request:
     # question: run
 
     def run(self) -> Projection:
-        """Return the cost of the run at the prices, or on the hardware, of each year."""
+        """Return the cost of the run on the cheapest hardware of each year, or on the same hardware."""
+        if self.hardware == "same":
+            return self._of_run("same")
+        best = self._of_run("best")
+        best.same_hardware = self._of_run("same")
+        return best
+
+    def _of_run(self, hardware: Hardware) -> Projection:
         assert isinstance(self.reference, Estimate)
+        same = hardware == "same"
+        used: dict[int, str] = {}
+        considered = 1
         scenario, on = self.reference.scenario, _day(self.reference)
         today = self.reference.draws("cost", self.paths)
         costs, missing = {}, {}
@@ -198,7 +222,10 @@ class _Request:
             if year in ahead:
                 continue
             try:
-                priced = estimate(_repriced(scenario, _end(year)))
+                moved = _repriced(scenario, _end(year))
+                priced, compared = Choice(estimate(moved), 1) if same else cheapest(moved, _end(year))
+                considered = max(considered, compared)
+                used[year] = priced.scenario.cluster.accelerator.name
                 costs[year] = priced.draws("cost", self.paths)
                 proxies[priced.note("cost")] = None
             except CostModelError as error:
@@ -206,23 +233,20 @@ class _Request:
         parts: tuple[Part, ...] = ()
         if ahead:
             newest, since = self._newest(on)
+            if not same:
+                newest, compared = cheapest(newest.scenario, since)
+                considered = max(considered, compared)
+            used |= dict.fromkeys(ahead, newest.scenario.cluster.accelerator.name)
             last = newest.draws("cost", self.paths)
             proxies[newest.note("cost")] = None
-            name, falls, source = self._run_declines(scenario, since, ahead)
+            name, falls, source = self._run_declines(scenario, since, ahead, hardware)
             costs |= {year: last * exp(-falls[:, index]) for index, year in enumerate(ahead)}
             parts = (Part(name, dict(zip(ahead, falls.mean(axis=0).tolist(), strict=True)), source),)
-        same = self.hardware == "same"
-        title = f"{scenario.name or scenario.architecture.name}: the same run, "
-        owned = isinstance(scenario.prices, Ownership)
-        title += (
-            f"{'purchase' if owned else 'rental'} prices of each year"
-            if same
-            else "same hardware to date, then the cheapest hardware of each year"
-        )
-        ahead_by = "trend of purchase prices" if owned else "rental price forecast"
-        account = f"published prices to date, then {ahead_by if same else 'hardware price-performance'}"
+        title, account = worded(scenario, same, considered)
         account = "; ".join([account, *filter(None, proxies)])
-        return self._result(title, on, today, costs, missing, parts, account)
+        projection = self._result(title, on, today, costs, missing, parts, account)
+        projection.hardware = used
+        return projection
 
     def _newest(self, on: dt.date) -> tuple[Estimate, dt.date]:
         """Return the run at its newest known price, and the date of that price."""
@@ -236,11 +260,13 @@ class _Request:
             return newest, vintage()
         return self.reference, on
 
-    def _run_declines(self, scenario: Scenario, on: dt.date, years: list[int]) -> tuple[str, np.ndarray, str]:
+    def _run_declines(
+        self, scenario: Scenario, on: dt.date, years: list[int], hardware: Hardware
+    ) -> tuple[str, np.ndarray, str]:
         """Return the component that changes, ln(price now / price then) by path and year, and its source."""
         import numpy as np
 
-        if self.hardware == "best":
+        if hardware == "best":
             horizons = [_years(on, _end(year)) for year in years]
             falls = declines({"hardware": (factor("hardware"),)}, horizons, self.paths, self.seed)["hardware"]
             return "hardware", falls, factor("hardware").source
@@ -370,6 +396,27 @@ class _Request:
         )
 
 
+def wrong_dollars(dollars: Any, base_year: Any) -> list[str]:
+    """Return the problems of the dollars of a projection and of their year.
+
+    Parameters
+    ----------
+    dollars : object
+        Kind of dollars, as given.
+    base_year : object
+        Year of real dollars, as given.
+    """
+    if dollars not in ("nominal", "real"):
+        return [f"dollars: {unknown('kind of dollars', dollars, ('nominal', 'real'))}"]
+    if base_year is None:
+        return []
+    if dollars == "nominal":
+        return ["base_year belongs to dollars='real'; leave it out for nominal dollars"]
+    if type(base_year) is not int or not FIRST <= base_year <= LAST:
+        return [f"base_year must be a whole number from {FIRST} to {LAST}; got {base_year!r:.80}"]
+    return []
+
+
 def wrong_draws(paths: Any, seed: Any) -> list[str]:
     """Return the problems of a number of paths and a seed.
 
@@ -415,6 +462,10 @@ def _capability_of(run_estimate: Estimate) -> Capability:
         precision="4-bit" if "fp4" in precisions else "8-bit" if "fp8" in precisions else "16-bit",
         utilization=mfu if isinstance(mfu, float) else None,
     )
+
+
+def _is_owned(of: Scenario | Estimate) -> bool:
+    return isinstance((of.scenario if isinstance(of, Estimate) else of).prices, Ownership)
 
 
 def _day(run_estimate: Estimate) -> dt.date:

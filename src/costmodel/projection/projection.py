@@ -70,7 +70,7 @@ class YearBelow(NamedTuple):
 class Projection(Priced):
     """Costs at the end of each year [USD]; see `project_cost`."""
 
-    _money = ("median", "low", "high")
+    _money = ("median", "low", "high", "same_hardware")
 
     def __init__(
         self,
@@ -89,6 +89,39 @@ class Projection(Priced):
         self.title, self.question, self.account, self.scope = title, question, account, scope
         self.reference, self.today, self.missing, self.parts, self.seed = reference, today, missing, parts, seed
         self._costs = costs
+        self.hardware: dict[int, str] = {}
+        """Accelerators of a run by year; from the newest prices on, those that the price-performance starts from."""
+        self.same_hardware: Projection | None = None
+        """The same run on its own accelerators, beside the cheapest ones."""
+        self.base_year: int | None = None
+        """Year of real dollars; None for nominal dollars, those of each year."""
+
+    @property
+    def dollars(self) -> str:
+        """Kind of the dollars, in words."""
+        return "nominal dollars of each year" if self.base_year is None else f"real dollars of {self.base_year}"
+
+    def in_real_dollars(self, base_year: int | None = None) -> Projection:
+        """Return the projection of nominal dollars in dollars of one year; draws are divided by the deflator.
+
+        Parameters
+        ----------
+        base_year : int, optional
+            Year of the dollars; default: that of the reference date.
+        """
+        from copy import copy
+
+        from costmodel.market.inflation import deflator
+
+        if self.base_year is not None:
+            raise InputError(f"base_year: the projection is in dollars of {self.base_year} already")
+        real, base, count = copy(self), base_year or self.reference.year, len(self.today)
+        real._costs = {year: costs / deflator(year, base, count, self.seed) for year, costs in self._costs.items()}
+        real.today = self.today / deflator(self.reference.year, base, count, self.seed)
+        real.base_year = base
+        if self.same_hardware is not None:
+            real.same_hardware = self.same_hardware.in_real_dollars(base)
+        return real
 
     @property
     def years(self) -> tuple[int, ...]:
@@ -234,7 +267,9 @@ class Projection(Priced):
         ]
 
     def rows(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
-        """Return one row per year: year, median, low, high [USD], level.
+        """Return one row per year: year, median, low, high [USD], level; of a run also hardware and same_hardware.
+
+        `same_hardware` is the median cost on the accelerators of the run [USD], None where it is not known.
 
         Parameters
         ----------
@@ -244,19 +279,40 @@ class Projection(Priced):
         rows = []
         for year in self.years:
             low, high = self.interval(year, level)
-            rows.append({"year": year, "median": self.median(year), "low": low, "high": high, "level": level})
+            row: dict[str, Any] = {"year": year, "median": self.median(year), "low": low, "high": high, "level": level}
+            if self.same_hardware is not None:
+                same = self.same_hardware
+                row["hardware"] = self.hardware.get(year, "")
+                row["same_hardware"] = same.median(year) if year in same.years else None
+            rows.append(row)
         return rows
 
     def notes(self) -> list[str]:
         """Return the assumptions and limits of the figures, one per line."""
         lines = [
-            f"{self.account}; from {self.reference}; {self.scope.replace('_', ' ')}; costs at the end of each year"
+            f"{self.account}; from {self.reference}; {self.scope.replace('_', ' ')}; costs at the end of each year",
+            self._of_dollars(),
         ]
+        if self.same_hardware is not None:
+            lines.append(f"same hardware: {self.same_hardware.account}")
         lines += [f"{year}: {reason}" for year, reason in self.missing.items()]
         span = max(self.years) - self.reference.year
         if self.question == "capability" and span > 2:
             lines.append("intervals beyond two years are not validated: only two past periods are that long")
         return lines
+
+    def _of_dollars(self) -> str:
+        """Return the kind of dollars with the inflation that it assumes."""
+        from costmodel.foundation.tables import default
+        from costmodel.market.inflation import price_index
+
+        if self.base_year is None:
+            return self.dollars
+        newest = max(price_index())
+        spread = default("inflation").spread
+        assert spread is not None
+        low, high = (100 * spread.quantile(p) for p in (0.1, 0.9))
+        return f"{self.dollars}: CPI-U to {newest}, then {low:.1f} to {high:.1f} % inflation a year (80 %, assumed)"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all figures and notes as plain data for JSON."""
@@ -269,6 +325,9 @@ class Projection(Priced):
             "account": self.account,
             "scope": self.scope,
             "reference": str(self.reference),
+            "dollars": "nominal" if self.base_year is None else "real",
+            "base_year": self.base_year,
+            "hardware": {str(year): name for year, name in self.hardware.items()},
             "rows": self.rows(),
             "notes": self.notes(),
             "missing": {str(year): reason for year, reason in self.missing.items()},
@@ -279,14 +338,18 @@ class Projection(Priced):
         return self.title
 
     def _cells(self) -> list[dict[str, str]]:
-        return [
-            {
-                "year": str(row["year"]),
-                "median": rendering.amount(row["median"], "USD"),
-                "80 % interval": f"{rendering.amount(row['low'], 'USD')} to {rendering.amount(row['high'], 'USD')}",
-            }
-            for row in self.rows()
-        ]
+        cells = []
+        for row in self.rows():
+            low, high = (rendering.amount(row[end], "USD") for end in ("low", "high"))
+            cell = {"year": str(row["year"]), "median": rendering.amount(row["median"], "USD")}
+            cell["80 % interval"] = f"{low} to {high}"
+            if self.same_hardware is not None:
+                same = row["same_hardware"]
+                ahead = any(row["year"] in part.declines for part in self.parts)
+                cell["cheapest hardware"] = f"after {row['hardware']}" if ahead else row["hardware"]
+                cell["same hardware"] = "-" if same is None else rendering.amount(same, "USD")
+            cells.append(cell)
+        return cells
 
     def _footer(self) -> str:
         return "\n".join([*self.notes(), f"costmodel {__version__}, data {fingerprint()}, seed {self.seed}"])

@@ -27,6 +27,8 @@ _UNITS = ((1e9, "B$"), (1e6, "M$"), (1e3, "k$"), (1.0, "USD"))
 def projection(projection: Projection, below: float | None = None, ax: Axes | None = None) -> Axes:
     """Draw the cost at the end of each year: median, and bands with 50, 80 and 95 % of the paths.
 
+    A run on the cheapest hardware has the median of the same hardware beside it.
+
     Parameters
     ----------
     projection : Projection
@@ -52,6 +54,9 @@ def projection(projection: Projection, below: float | None = None, ax: Axes | No
             label=f"{100 * level:g} %",
         )
     axes.plot(years, [one / size for one in middle], color=COLORS[0], marker="o", markersize=4, label="median")
+    if (same := projection.same_hardware) is not None:
+        flat = [same.median(year) / size for year in same.years]
+        axes.plot(same.years, flat, color=COLORS[1], linestyle="--", marker="s", markersize=3.5, label="same hardware")
     reference = (
         projection.reference.year + projection.reference.timetuple().tm_yday / 366 - 1
     )  # the end of a year is it
@@ -64,7 +69,8 @@ def projection(projection: Projection, below: float | None = None, ax: Axes | No
     logarithmic(axes, "y", decades=span > DECADES)
     axes.set_xticks(years, [str(year) for year in years])
     axes.set_xlabel("end of the year")
-    axes.set_ylabel(f"cost, {projection.scope.replace('_', ' ')} [{unit}]")
+    of_year = f" of {projection.base_year}" if projection.base_year is not None else ""
+    axes.set_ylabel(f"cost, {projection.scope.replace('_', ' ')} [{unit}{of_year}]")
     legend_above(axes)
     return axes
 
