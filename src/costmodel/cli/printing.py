@@ -24,7 +24,7 @@ ExchangeRateOption = Annotated[
     str | None,
     typer.Option("--rate", help="Amount of the currency for one dollar; default: the newest listed monthly mean."),
 ]
-_SCHEMA_WIDTH = 119
+_SCHEMA_WIDTH = 149
 """Width of a printed JSON schema without the comma at the end of a line [character]."""
 _NARROWEST = 40
 """Least width to which a value is wrapped [character]."""
@@ -58,12 +58,12 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_schema(value: Mapping[str, Any]) -> None:
-    """Print a JSON schema: each part that fits on a line of 120 characters on one line."""
+    """Print a JSON schema: each part that fits on a line of 150 characters on one line."""
     print(_laid_out(value, 0, 0))
 
 
 def _laid_out(value: Any, indent: int, column: int) -> str:
-    line = json.dumps(value, allow_nan=False)
+    line = json.dumps(value, allow_nan=False, ensure_ascii=False)
     if not isinstance(value, (dict, list)) or column + len(line) <= _SCHEMA_WIDTH:
         return line
     names = [f"{json.dumps(name)}: " for name in value] if isinstance(value, dict) else [""] * len(value)

@@ -46,6 +46,8 @@ class SharedJsonSchema(GenerateJsonSchema):
         root = _with_references(complete, shared)
         shared |= {name: _summarized(_with_references(part, shared)) for name, part in nested.items()}
         _refer_to_first_fields({"#": root} | {f"#/$defs/{name}": definition for name, definition in shared.items()})
+        for definition in shared.values():
+            definition.pop("title", None)  # which is its name
         return {**_summarized(root), "$defs": shared}
 
 
