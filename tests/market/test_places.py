@@ -56,10 +56,32 @@ def test_the_price_is_that_of_the_region_of_the_site(site):
 
 def test_a_site_without_a_price_keeps_the_price_and_says_so():
     estimate, plain = priced(cluster__site__region="germany"), cm.estimate(RUN)
-    assert estimate.value("cost") == plain.value("cost") and not region_notes(plain)
+    assert estimate.value("cost") == plain.value("cost")
     (note,) = region_notes(estimate)
     assert note.startswith("no price on demand of A100-80GB-SXM at aws in germany is known")
     assert "changes electricity, carbon and water only" in note
+
+
+def test_several_prices_by_region_are_named_where_no_site_is_given():
+    (note,) = region_notes(cm.estimate(RUN))
+    assert note.startswith("aws has prices of A100-80GB-SXM in ") and "that of ap-northeast-1 is taken" in note
+    one_price = {"provider": "lambda", "on": DAY}
+    assert not region_notes(priced(prices=one_price))
+    assert not region_notes(priced(prices={"provider": "aws", "on": DAY, "region": "us-east-1"}))
+
+
+def test_a_market_price_names_providers_of_larger_instances():
+    def notes(count):
+        run = RUN.replace({"prices": {"on": DAY}, "cluster.accelerator": "H100-SXM", "cluster.count": count})
+        return [note for note in cm.estimate(run).notes() if "at a time" in note]
+
+    facts = cm.Rental(on=DAY).lookup("H100-SXM", 4).facts
+    larger = sorted(price.provider for price in facts if (price.gpus_per_instance or 1) > 4)
+    assert larger and notes(64) == []
+    assert notes(4) == [
+        f"the market price is that of a GPU-hour; {', '.join(larger)} of its {len(facts)} providers rent more than 4 "
+        "accelerators at a time"
+    ]
 
 
 def test_the_market_has_no_region():

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from costmodel.market.rental import Rental
 
+LEAST_DIFFERENCE = 0.01
+"""Share by which prices of regions differ before an estimate names them [1]."""
 ONLY_SITE = "cluster.site.region changes electricity, carbon and water only, not the price"
 
 
@@ -88,12 +90,16 @@ def at_site(rental: Rental, site: str | None, accelerator: str, count: int) -> P
     count : int
         Number of accelerators [1].
     """
-    if site is None or rental.price is not None or rental.convention == "published":
+    if rental.price is not None or rental.convention == "published":
         return Placed(rental, "")
     if rental.provider.lower() == MARKET:
-        return Placed(rental, f"the price of the market has no region: {ONLY_SITE} (set prices.provider)")
+        nowhere = f"the price of the market has no region: {ONLY_SITE} (set prices.provider)"
+        return Placed(rental, "" if site is None else nowhere)
     try:
         provider = named_provider(rental.provider, rental.facts())
+        if site is None:
+            several = "" if rental.region is not None else _several(rental, provider, accelerator, count)
+            return Placed(rental, several)
         if rental.region is not None:
             return Placed(rental, _contradiction(provider, rental.region, site))
         return _linked(rental, site, provider, _known(rental, provider, accelerator), count)
@@ -125,6 +131,50 @@ def _linked(rental: Rental, site: str, provider: str, known: list[GPUPrice], cou
     return Placed(
         rental,
         f"no price {model} of {accelerator} at {provider} in {site} is known, so the price is {where}: {ONLY_SITE}",
+    )
+
+
+def _several(rental: Rental, provider: str, accelerator: str, count: int) -> str:
+    """Return a caution if a provider has several prices by region on the day of the price, and no site is named."""
+    price, known = rental.lookup(accelerator, count), _known(rental, provider, accelerator)
+    same = [
+        other
+        for other in known
+        if other.as_of == price.as_of and other.gpus_per_instance == price.gpus_per_instance and other.region
+    ]
+    prices = sorted(other.usd_per_gpu_hour for other in same)
+    regions = {other.region for other in same}
+    if len(regions) < 2 or prices[-1] < prices[0] * (1 + LEAST_DIFFERENCE):
+        return ""
+    return (
+        f"{provider} has prices of {price.accelerator} in {len(regions)} regions, {prices[0]:.4g} to {prices[-1]:.4g} "
+        f"USD/h; that of {price.region} is taken (set cluster.site.region or prices.region)"
+    )
+
+
+def larger_instances(rental: Rental, accelerator: str, count: int) -> str:
+    """Return a caution if the market price contains providers that rent more accelerators at a time than needed.
+
+    Parameters
+    ----------
+    rental : Rental
+    accelerator : str
+        Name of the catalog.
+    count : int
+        Number of accelerators [1].
+    """
+    if rental.price is not None or rental.convention == "published" or rental.provider.lower() != MARKET:
+        return ""
+    try:
+        facts = rental.lookup(accelerator, count).facts
+    except (MissingFactError, UnknownNameError):
+        return ""
+    larger = sorted(price.provider for price in facts if (price.gpus_per_instance or 1) > count)
+    if not larger:
+        return ""
+    return (
+        f"the market price is that of a GPU-hour; {', '.join(larger)} of its {len(facts)} providers rent more than "
+        f"{count:,} accelerators at a time"
     )
 
 

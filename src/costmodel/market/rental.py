@@ -17,7 +17,7 @@ from costmodel.hardware.cluster import Cluster
 from costmodel.market.charges import Charges, CostLine, rent
 from costmodel.market.commitments import TERMS, discounted, given_discount, published_discount, unused_commitment
 from costmodel.market.gpu_prices import MARKET, GPUPrice, PurchaseModel, gpu_price, named_provider, traced_prices
-from costmodel.market.places import Placed, at_site
+from costmodel.market.places import Placed, at_site, larger_instances
 from costmodel.market.price_proxies import price_proxy
 from costmodel.market.published_prices import published_price
 
@@ -228,7 +228,9 @@ class Rental(Spec):
         ----------
         cluster : Cluster
         """
-        return self.at_site(cluster.site.region, cluster.accelerator.name, cluster.count).caution
+        name, count = cluster.accelerator.name, cluster.count
+        cautions = (self.at_site(cluster.site.region, name, count).caution, larger_instances(self, name, count))
+        return "; ".join(caution for caution in cautions if caution)
 
     def charges(self, cluster: Cluster) -> Charges:
         """Return the lines of the bill of a run on rented accelerators: the rent.
