@@ -87,6 +87,16 @@ def test_interest_recovers_the_price_with_compound_interest():
     np.testing.assert_allclose(interest_of_life(np.array([0.0, rate]), life, residual)[1], payment / YEAR - 0.9 / life)
 
 
+def test_real_dollars_count_the_interest_above_inflation():
+    nominal = SIMPLE.replace(cost_of_capital=0.08)
+    real = nominal.replace(dollars="real", inflation=0.03)
+    assert lines(real)["capital"] == pytest.approx(lines(nominal.replace(cost_of_capital=1.08 / 1.03 - 1))["capital"])
+    assert lines(nominal.replace(dollars="real", inflation=0.0)) == pytest.approx(lines(nominal))
+    assumed = nominal.replace(dollars="real").levelized("H100-SXM", SITE)
+    assert 0.02 < assumed.inputs["prices.inflation"][1].value < 0.033
+    assert lines(nominal.replace(dollars="real", inflation=0.1))["capital"] < 0  # money loses more than it earns
+
+
 def test_interest_of_the_data_center_is_in_the_line_of_interest():
     without, owned = SIMPLE.replace(cost_of_capital=0.1), SIMPLE.replace(cost_of_capital=0.1, data_center_capital=1e7)
     assert lines(owned)["capital"] > lines(without)["capital"] > 0
@@ -151,6 +161,7 @@ def test_defaults_have_sources_and_spreads():
         ({"value_decline": 0.3}, "value_decline has no effect"),
         ({"purchase_price": 1000, "on": "2026-01-01"}, "on has no effect"),
         ({"includes": "server"}, "includes has no effect"),
+        ({"inflation": 0.02}, "inflation has no effect"),
         ({"hosting": "colocation", "data_center_capital": 1e7}, "data_center_capital has no effect"),
         ({"hosting": "data_center", "colocation": 200}, "colocation has no effect"),
         ({"deprecation": "straight_line"}, "depreciation"),

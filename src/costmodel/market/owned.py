@@ -11,7 +11,7 @@ from costmodel.foundation.errors import MissingFactError
 from costmodel.foundation.fields import Date, Fraction, Measure, Power
 from costmodel.foundation.ranges import Range, between, middle
 from costmodel.foundation.specs import Spec
-from costmodel.foundation.tables import Figure, Provenance, Row, table
+from costmodel.foundation.tables import Figure, Provenance, Row, default, table
 from costmodel.hardware.accelerator import load_accelerator
 from costmodel.hardware.power import server_power
 from costmodel.market import owned_costs as costs
@@ -97,6 +97,8 @@ class Ownership(Spec):
             value_decline: RangeLike | None = ...,
             age: RangeLike = ...,
             cost_of_capital: RangeLike | None = ...,
+            dollars: Literal["nominal", "real"] = ...,
+            inflation: RangeLike | None = ...,
             utilization: RangeLike | None = ...,
             idle_power_share: RangeLike | None = ...,
             hosting: Hosting | None = ...,
@@ -155,6 +157,14 @@ class Ownership(Spec):
     cost_of_capital: YearlyRate | None = Field(
         default=None, description="Interest per year on the money in the hardware, nominal [1]. Default: 0.06 to 0.14."
     )
+    dollars: Literal["nominal", "real"] = Field(
+        default="nominal",
+        description='Dollars of the cost: "nominal", the same amount in each year of the life; "real", in dollars of '
+        "the year of purchase, so that the cost of capital counts above `inflation`.",
+    )
+    inflation: YearlyRate | None = Field(
+        default=None, description="Inflation per year, with real dollars [1]. Default: assumed, with a spread."
+    )
     utilization: Fraction | None = Field(
         default=None,
         description="Share of the hours of its life in which an accelerator is assigned to jobs [1]; runs pay for the "
@@ -212,6 +222,8 @@ class Ownership(Spec):
             unused.append(("depreciation is 'straight_line'", {"value_decline", "age"}))
         else:
             unused.append(("depreciation is 'price_performance'", {"life", "residual_share"}))
+        if self.dollars == "nominal":
+            unused.append(("dollars is 'nominal'", {"inflation"}))
         if self.is_colocated:
             unused.append(("the servers are in colocation", {"data_center_capital", "data_center_life"}))
         else:
@@ -307,9 +319,11 @@ class Ownership(Spec):
         supported = (*_TIME, "prices.support_share", *_PRICES)
         formula = "share per year × price × GPU-hours / utilization"
         lines.append(CostLine("support", "support", costs.support_line(with_server), supported, formula))
-        tied = (*_TIME, "prices.cost_of_capital", *_PRICES, *loss, *building)
+        real = self.dollars == "real"
+        rates = ("prices.cost_of_capital", *(("prices.inflation",) if real else ()))
+        tied = (*_TIME, *rates, *_PRICES, *loss, *building)
         formula = "interest on hardware and data center × GPU-hours / utilization"
-        lines.append(CostLine("capital", "interest", costs.capital_line(with_server, kind, owns), tied, formula))
+        lines.append(CostLine("capital", "interest", costs.capital_line(with_server, kind, owns, real), tied, formula))
         return tuple(lines)
 
     def input(self, name: str, accelerator: Accelerator) -> Figure:
@@ -334,6 +348,8 @@ class Ownership(Spec):
             return _looked_up(accelerator, self.on, factor)
         if name == "power_capacity":
             return _design_power(accelerator)
+        if name == "inflation":
+            return default("inflation")
         return owning_default(name, accelerator.generation)
 
     def levelized(

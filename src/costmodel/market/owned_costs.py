@@ -84,7 +84,7 @@ def interest_of_life(rate: N, life: N, residual: N) -> N:
     """
     growth = log(1 + rate) / YEAR
     total = growth * life
-    small = total < _TINY
+    small = total * total < _TINY * _TINY
     safe = where(small, 1.0, total)
     recovery = (1 - residual * exp(-safe)) / -expm1(-safe) * growth
     result: Any = where(small, 0.0, recovery - straight_line(life, residual))
@@ -94,6 +94,11 @@ def interest_of_life(rate: N, life: N, residual: N) -> N:
 def interest_of_value(rate: N, decline: N, age: N) -> N:
     """Return the interest per second as a share of the price, on the value of hardware of an age [s]."""
     return log(1 + rate) / YEAR * exp(-decline * age / YEAR)
+
+
+def real_rate(rate: N, inflation: N) -> N:
+    """Return the cost of capital per year above inflation [1], which may be below 0."""
+    return (1 + rate) / (1 + inflation) - 1
 
 
 def depreciation_line(part: Part, includes_server: bool, kind: Depreciation) -> Callable[..., Any]:
@@ -123,14 +128,17 @@ def purchase_line(part: Part, includes_server: bool) -> Callable[..., Any]:
     return line
 
 
-def capital_line(includes_server: bool, kind: Depreciation, building: bool) -> Callable[..., Any]:
+def capital_line(includes_server: bool, kind: Depreciation, building: bool, real: bool = False) -> Callable[..., Any]:
     """Return the function of the line of interest on the hardware and the building [USD].
 
-    Its arguments are GPU time, utilization, cost of capital, purchase price, server factor, network share, storage
-    share, the two arguments of the loss of value, and with `building` those of `building_price` and its life.
+    Its arguments are GPU time, utilization, cost of capital, with `real` the inflation, purchase price, server factor,
+    network share, storage share, the two arguments of the loss of value, and with `building` the capital per watt of
+    the data center, the design power per accelerator, and the life of the data center.
     """
 
     def line(gpu_seconds: Any, utilization: Any, rate: Any, *rest: Any) -> Any:
+        if real:
+            rate, rest = real_rate(rate, rest[0]), rest[1:]
         prices, (first, second), housing = rest[:4], rest[4:6], rest[6:]
         if kind == "straight_line":
             interest = interest_of_life(rate, first, second)

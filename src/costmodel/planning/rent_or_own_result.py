@@ -14,7 +14,7 @@ from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, draws, middle
 from costmodel.foundation.units import SI_FACTOR
 from costmodel.market.levelized import HOUR
-from costmodel.market.owned_costs import YEAR, hardware_price, interest_of_life
+from costmodel.market.owned_costs import YEAR, hardware_price, interest_of_life, real_rate
 from costmodel.planning.break_even import LONGEST, Hour, levelized_rent
 
 if TYPE_CHECKING:
@@ -258,6 +258,8 @@ class RentOrOwn(rendering.Shown):
             electricity = watts * HOUR * values["site.electricity"]
         fixed = sum(usd for name, usd in lines.items() if name != "electricity") * utilization
         rate = values["prices.cost_of_capital"]
+        if "prices.inflation" in values:
+            rate = real_rate(rate, values["prices.inflation"])
         operation = sum(usd for name, usd in lines.items() if name not in {*_HARDWARE, "electricity", "capital"})
         operation = operation * utilization
         if "prices.data_center_capital" in values:
