@@ -292,3 +292,29 @@ def test_a_served_model_in_a_file_and_its_errors(tmp_path):
     assert Project.from_data(project.to_data()) == project
     with pytest.raises(cm.InputError, match="give either months or tokens"):
         Project(name="p", serving=[{"name": "chat", "scenario": SERVED}])
+
+
+def test_owned_hardware_in_runs_and_serving():
+    owned = {"kind": "owned"}
+    scenario = {
+        "architecture": "llama-3.1-8b",
+        "recipe": {"kind": "lora", "tokens": "30M"},
+        "cluster": {"accelerator": "H100-SXM", "count": 8},
+        "prices": owned,
+    }
+    serving = {"name": "chat", "scenario": {**SERVED, "prices": owned}, "months": 2}
+    project = Project(name="p", runs=[{"name": "tune", "scenario": scenario}], serving=[serving], contingency=0)
+    tune, chat = project.budget().lines[:2]
+    estimate = cm.estimate(cm.Scenario.from_data(scenario))
+    assert tune.base == pytest.approx(estimate.value("cost"), abs=0.01)
+    assert tune.source == estimate.inputs["prices.purchase_price"].provenance.source != "given"
+    served = cm.estimate(cm.Serving.from_data({**SERVED, "prices": owned}))
+    assert chat.base == pytest.approx(2 * 730.5 * served.value("cost_per_hour"), abs=0.01)
+    assert chat.low < chat.base < chat.high
+    assert "runs: prices.utilization" in {driver.name for driver in project.budget().drivers()}
+
+
+def test_a_scenario_in_place_of_a_project_is_recognized(tmp_path):
+    cm.Scenario.from_data(SCENARIO).save(tmp_path / "run.toml")
+    with pytest.raises(cm.InputError, match="holds the scenario of a run, not a project: use costmodel estimate"):
+        Project.load(tmp_path / "run.toml")

@@ -292,8 +292,8 @@ def _served(part: ServedModel, group: Group, seed: int, shared: dict[str, Any]) 
         cost, drawn = estimate.value(name) / size, estimate.draws(name) / size
     except MissingFactError as error:
         raise MissingFactError(f"{part.name!r}: {error}") from None
-    price = estimate.inputs["prices.price"].figure
-    origin = _GIVEN if isinstance(price, Missing) else price.provenance
+    price = estimate.inputs.get("prices.price") or estimate.inputs.get("prices.purchase_price")
+    origin = _GIVEN if price is None or isinstance(price.figure, Missing) else price.figure.provenance
     spread = samples(drawn) if drawn.min() < drawn.max() else None
     label = "price" if part.months is not None else "cost per million tokens"
     factor = Factor(label, f"{part.name}: {label}", Figure(cost, spread, origin))

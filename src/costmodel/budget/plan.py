@@ -122,6 +122,11 @@ class ProjectPlan(Spec):
             With all problems of the file.
         """
         folder, data = Path(path).parent, files.read(Path(path), {})
+        if {"architecture", "recipe"} & data.keys() and not {"name", "runs", "people", "data"} <= data.keys():
+            raise InputError(
+                f"{path} holds the scenario of a run, not a project: use costmodel estimate, or list it in a "
+                f"project as [[runs]] with name = 'final run' and scenario = {str(path)!r}"
+            )
         _rewrite_paths(data, lambda value: str(folder / value) if (folder / value).exists() else value)
         for run in (*_runs(data), *_runs(data, "serving")):
             if isinstance(run.get("scenario"), str):
