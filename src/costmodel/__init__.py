@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
     from costmodel.budget.budget import Budget
     from costmodel.budget.project import Project
+    from costmodel.choosing.cascade import Detector, cascade
     from costmodel.choosing.performance import performance_per_dollar
     from costmodel.choosing.scores import Score, scores
     from costmodel.choosing.workload import TaskWorkload, Verifier
@@ -108,6 +109,7 @@ _HOMES = {
     "DPO": "training.recipes.preference",
     "DataStorage": "estimation.other_costs",
     "DeclineClaim": "claims.claim",
+    "Detector": "choosing.cascade",
     "Distillation": "training.recipes.distillation",
     "Efficiency": "training.step.efficiency",
     "Egress": "estimation.other_costs",
@@ -158,6 +160,7 @@ _HOMES = {
     "between": "foundation.ranges",
     "calibrate": "training.calibration.calibrate",
     "calibrate_serving": "serving.calibration.own_rows",
+    "cascade": "choosing.cascade",
     "check_claim": "claims.check",
     "compare": "estimation.comparison",
     "compare_serving": "comparison.serving.compare",
@@ -223,6 +226,7 @@ __all__ = [
     "CostModelError",
     "DataStorage",
     "DeclineClaim",
+    "Detector",
     "Distillation",
     "Efficiency",
     "Egress",
@@ -270,6 +274,7 @@ __all__ = [
     "between",
     "calibrate",
     "calibrate_serving",
+    "cascade",
     "check_claim",
     "compare",
     "compare_serving",

@@ -154,13 +154,9 @@ def _performance(each: Matched, workload: TaskWorkload | None, offsets: Mapping[
         raise MissingFactError(each.missing)
     if workload is None:
         raise MissingFactError(f"the tokens of its run of {score.benchmark} are not known")
-    rate, rates = score.expected, score.draw(DRAWS, seed)
-    if score.evaluator in offsets:
-        odds = rates / (1 - rates) * np.exp(offsets[score.evaluator])
-        rates = odds / (1 + odds)
+    rate, rates = score.expected, success_draws(score, offsets, seed)
     at, sampled = _outcome(workload, rate, rate), _outcome(workload, rates, rate)
-    usd, usd_drawn, note = _attempt(each.option, workload, at, sampled, seed)
-    usd_drawn = usd_drawn * _token_factor(title, workload.token_spread, seed)
+    usd, usd_drawn, note = attempt_price(each.option, workload, at.attempts, sampled.attempts, seed)
     task, solved = _task(at, usd, _dollars(workload))
     tasks, solved_drawn = _task(sampled, usd_drawn, _dollars(workload, seed))
     per_solved = _over(tasks, solved_drawn)
@@ -188,6 +184,24 @@ def _performance(each: Matched, workload: TaskWorkload | None, offsets: Mapping[
         note="; ".join(part for part in (note, each.note) if part),
     )
     return Compared(figures, tasks, solved_drawn)
+
+
+def success_draws(score: Score, offsets: Mapping[str, Array], seed: int) -> Array:
+    """Return draws of the success rate that a score stands for, with the offset of its evaluator [1].
+
+    Parameters
+    ----------
+    score : Score
+    offsets : Mapping
+        Draws of the offsets of the evaluators in the logit; see `evaluator_offsets`.
+    seed : int
+        Seed of the draws.
+    """
+    rates = score.draw(DRAWS, seed)
+    if score.evaluator not in offsets:
+        return rates
+    odds: Array = rates / (1 - rates) * np.exp(offsets[score.evaluator])
+    return odds / (1 + odds)
 
 
 def _token_factor(title: str, spread: float, seed: int) -> FloatLike:
@@ -235,32 +249,49 @@ def _task(at: Outcome, usd_per_attempt: FloatLike, dollars: _Dollars) -> tuple[A
     return usd + at.not_accepted * dollars.escalation, at.solved + at.not_accepted
 
 
-def _attempt(
-    option: HostedAPI | SelfHosted, workload: TaskWorkload, at: Outcome, sampled: Outcome, seed: int
+def attempt_price(
+    option: HostedAPI | SelfHosted, workload: TaskWorkload, attempts: FloatLike, sampled: FloatLike, seed: int
 ) -> tuple[float, Array, str]:
     """Return the price of an attempt at a task [USD], its draws, and where it comes from.
 
     Replicas are sized for all attempts of a month; they serve fewer requests in proportion to the output tokens.
+
+    Parameters
+    ----------
+    option : HostedAPI or SelfHosted
+    workload : TaskWorkload
+    attempts : float
+        Attempts of the option per task of the workload [1].
+    sampled : float or NDArray
+        Draws of these attempts [1].
+    seed : int
+        Seed of the draws.
+
+    Raises
+    ------
+    MissingFactError
+        If the price, or the tasks per month that size replicas, are not known.
     """
     more = workload.reasoning_tokens.get(option.title, 0.0)
     output = workload.output_tokens + middle(more)
     outputs = workload.output_tokens + drawn(f"task.reasoning_tokens.{option.title}", more, seed)
+    factor = _token_factor(option.title, workload.token_spread, seed)
     per_task = workload.requests_per_task
     if isinstance(option, HostedAPI):
         each, longer = (priced(option, workload.served(size, 1.0), seed) for size in (output, output + _FURTHER))
         if each.usd_per_request is None or longer.usd_per_request is None:
             raise MissingFactError(each.missing)
         usd_per_token = (longer.usd_per_request - each.usd_per_request) / _FURTHER
-        usd_drawn = per_task * (each.usd_per_request + usd_per_token * (outputs - output))
+        usd_drawn = per_task * (each.usd_per_request + usd_per_token * (outputs - output)) * factor
         return per_task * each.usd_per_request, usd_drawn, option.bill(workload.served(output, 1.0)).note
     if workload.tasks_per_month is None:
         raise MissingFactError("tasks_per_month of the workload is needed to size replicas")
-    requests = middle(workload.tasks_per_month) * per_task * float(at.attempts)
+    requests = middle(workload.tasks_per_month) * per_task * float(attempts)
     each = priced(option, workload.served(output, requests), seed)
     if each.missing:
         raise MissingFactError(each.missing)
-    monthly = drawn("task.tasks_per_month", workload.tasks_per_month, seed) * per_task * sampled.attempts
-    usd_drawn = each.cost(monthly * outputs / output, sampled=True) / monthly
+    monthly = drawn("task.tasks_per_month", workload.tasks_per_month, seed) * per_task * sampled
+    usd_drawn = each.cost(monthly * outputs / output, sampled=True) / monthly * factor
     return per_task * float(each.cost(requests)) / requests, per_task * usd_drawn, each.note
 
 

@@ -14,6 +14,7 @@ from costmodel.foundation.units import GIB, SI_FACTOR
 from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
 from costmodel.report.plot_attribution import attribution
 from costmodel.report.plot_budget import budget
+from costmodel.report.plot_cascade import cascade
 from costmodel.report.plot_layouts import breakdown, layouts, memory, scaling
 from costmodel.report.plot_owning import rent_or_own
 from costmodel.report.plot_performance import performance_per_dollar
@@ -38,6 +39,7 @@ __all__ = [
     "bootstrap_cloud",
     "breakdown",
     "budget",
+    "cascade",
     "claimed_against_estimated",
     "decomposition",
     "intervals",
