@@ -4,6 +4,7 @@ import pytest
 
 import costmodel as cm
 from costmodel.market.places import place_of, regions_at
+from costmodel.market.price_table import COLUMNS, as_csv
 
 DAY = "2026-10-01"
 RUN = cm.Scenario(
@@ -60,6 +61,29 @@ def test_a_site_without_a_price_keeps_the_price_and_says_so():
     (note,) = region_notes(estimate)
     assert note.startswith("no price on demand of A100-80GB-SXM at aws in germany is known")
     assert "changes electricity, carbon and water only" in note
+
+
+def test_an_old_price_of_the_region_gives_way_to_a_new_one_elsewhere(tmp_path):
+    row = dict.fromkeys(COLUMNS, "") | {
+        "accelerator": "H100-SXM", "provider": "acme", "purchase_model": "on_demand", "source_url": "invoice 7",
+    }  # fmt: skip
+    rows = [
+        {**row, "region": "FRA", "usd_per_gpu_hour": "1", "as_of": "2024-01-01"},
+        {**row, "region": "DEU", "usd_per_gpu_hour": "2", "as_of": "2026-09-01"},
+    ]
+    path = tmp_path / "own.csv"
+    path.write_text(as_csv(rows))
+    prices = {"provider": "acme", "table": str(path), "on": DAY}
+    france = priced(prices=prices, cluster__accelerator="H100-SXM", cluster__site__region="france")
+    assert france.inputs["prices.price"].shown()[0] == 2
+    (note,) = region_notes(france)
+    assert note.startswith(
+        "the price on demand of H100-SXM at acme in france is older than a year, so the price is that"
+    )
+    early = priced(
+        prices={**prices, "on": "2024-06-01"}, cluster__accelerator="H100-SXM", cluster__site__region="france"
+    )
+    assert early.inputs["prices.price"].shown()[0] == 1 and not region_notes(early)
 
 
 def test_several_prices_by_region_are_named_where_no_site_is_given():

@@ -122,16 +122,15 @@ def _linked(rental: Rental, site: str, provider: str, known: list[GPUPrice], cou
     """Return the rental in the nearest region with a price that is not stale."""
     accelerator = known[0].accelerator
     plain = rental.lookup(accelerator, count)
-    for region in regions_at(site, provider, {price.region for price in known}):
+    regions = regions_at(site, provider, {price.region for price in known})
+    for region in regions:
         regional = rental.replace(region=region)
         if not regional.lookup(accelerator, count).stale or plain.stale:
             return Placed(regional, "")
     where = f"that of {plain.region}" if plain.region else "one without a region"
-    model = plain.purchase_model.replace("_", " ")
-    return Placed(
-        rental,
-        f"no price {model} of {accelerator} at {provider} in {site} is known, so the price is {where}: {ONLY_SITE}",
-    )
+    offer = f"price {plain.purchase_model.replace('_', ' ')} of {accelerator} at {provider} in {site}"
+    why = f"the {offer} is older than a year" if regions else f"no {offer} is known"
+    return Placed(rental, f"{why}, so the price is {where}: {ONLY_SITE}")
 
 
 def _several(rental: Rental, provider: str, accelerator: str, count: int) -> str:
