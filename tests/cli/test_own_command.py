@@ -24,7 +24,18 @@ def run(tmp_path):
 
 
 def test_an_accelerator_is_compared(costmodel):
-    printed = costmodel("own", "H100-SXM", "--gpus", 512, "--purchase-price", "$30k", "--price", "$2.50/h").out
+    printed = costmodel(
+        "own",
+        "H100-SXM",
+        "--gpus",
+        512,
+        "--purchase-price",
+        "$30k",
+        "--price",
+        "$2.50/h",
+        "--rent-decline",
+        "0.1 to 0.2",
+    ).out
     assert "other server parts" in printed and "break-even utilization" in printed and "512 × H100-SXM" in printed
     assert all(len(line) <= 80 for line in printed.splitlines() if not line.startswith("assumed"))
 

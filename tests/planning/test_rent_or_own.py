@@ -105,6 +105,14 @@ def test_a_falling_rent_delays_or_prevents_the_payback():
     assert "never" in str(steep) and steep.rows()[3]["value"] is None
 
 
+def test_an_uncertain_decline_of_the_rent_widens_the_interval():
+    certain, uncertain = (
+        cm.rent_or_own(fleet(), rent=cm.Rental(price=3), own=own(), rent_decline=decline).interval("rented")
+        for decline in (0.2, "0.1 to 0.3")
+    )
+    assert uncertain[0] < certain[0] == certain[1] < uncertain[1]
+
+
 def test_formulas_of_present_values():
     assert annuity(0.0, 3.0) == pytest.approx(3.0)
     assert annuity(0.1, 1e6) == pytest.approx(10.0)
@@ -155,6 +163,7 @@ def test_a_run_is_shown_in_three_conventions():
         ({"rent": 2.5}, "rent"),
         ({"own": 30_000}, "own"),
         ({"rent_decline": "fast"}, "rent_decline"),
+        ({"rent_decline": -1e9}, "rent_decline"),
         ({"seed": -1}, "seed"),
         ({"own": {"life": -1}}, "life"),
     ],

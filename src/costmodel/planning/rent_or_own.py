@@ -20,7 +20,9 @@ from costmodel.planning.rent_or_own_result import RentOrOwn
 if TYPE_CHECKING:
     from costmodel.foundation.fields import RangeLike
 
-_DECLINE = Measure("1", -1.0, 5.0)
+_DECLINE = Measure("1")
+_STEEPEST = 5.0
+"""Largest yearly change of ln(rent) that is accepted [1]."""
 
 
 def rent_or_own(
@@ -80,6 +82,9 @@ def rent_or_own(
         decline = _DECLINE.validate(rent_decline)
     except InputError as error:
         raise InputError([f"rent_decline: {problem}" for problem in error.problems]) from None
+    ends = (decline.quantile(0.01), decline.quantile(0.99)) if isinstance(decline, Range) else (decline,)
+    if max(map(abs, ends)) > _STEEPEST:
+        raise InputError(f"rent_decline: must be at most {_STEEPEST:g} a year up or down; got {rent_decline!r}")
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise InputError(f"seed: must be a whole number of at least 0; got {seed!r}")
     result = None if run is None else estimate(run.replace(seed=seed))
