@@ -293,7 +293,8 @@ class RentOrOwn(rendering.Shown):
                 cells.append({"": title, "value": "not known", "80 % interval": ""})
                 continue
             value, low, high = (_shown(row[end], unit) for end in ("value", "low", "high"))
-            between = "exact" if row["low"] == row["high"] else f"{low} to {high}"
+            exact = "" if row["low"] is None else "exact"
+            between = exact if row["low"] == row["high"] else f"{low} to {high}"
             cells.append({"": title, "value": value, "80 % interval": between})
         return cells
 
