@@ -289,10 +289,26 @@ def test_budget_against_actuals():
         actuals={"labels": 130.5, "contingency": 0},
     ).budget()
     rows = {row["line"]: row for row in budget.against_actuals()}
-    assert rows["labels"] == {"line": "labels", "budget": 100.0, "actual": 130.5, "difference": 30.5}
+    paid = {"committed": 0.0, "done": None}
+    assert rows["labels"] == {"line": "labels", "budget": 100.0, "actual": 130.5, **paid, "difference": 30.5}
     assert rows["license"]["actual"] is rows["license"]["difference"] is None
     assert rows["contingency"]["difference"] == -15.0
     assert budget.base == 150.0  # what was paid does not change what was planned
+
+
+def test_the_documents_show_what_is_committed_and_done():
+    data = [{"name": "labels", "unit_price": 100}, {"name": "license", "unit_price": 50}]
+    actuals = {"labels": {"spent": 40, "committed": 20, "done": 0.5}, "license": 50}
+    text = Project(name="p", data=data, actuals=actuals).budget().to_markdown()
+    assert "| labels | 100.00 | 40.00 | -60.00 | 40 % | 20.00 | 50 % |" in text
+    assert "20.00" not in Project(name="p", data=data, actuals={"license": 50}).budget().to_markdown()
+
+
+def test_shares_of_fine_tuning_projects_are_noted_for_them_alone():
+    tuned = {**SCENARIO, "recipe": {"kind": "lora", "tokens": "10M"}, "architecture": "llama-3.1-8b"}
+    for scenario, noted in ((SCENARIO, False), (tuned, True)):
+        notes = Project(name="p", runs=[{"name": "run", "scenario": scenario}]).budget().notes()
+        assert any("practitioners report" in note for note in notes) == noted
 
 
 def test_to_dict_is_plain_data():

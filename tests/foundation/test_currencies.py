@@ -142,3 +142,22 @@ def test_exports_of_a_budget_name_its_currency(tmp_path):
     budget.to_xlsx(tmp_path / "b.xlsx")
     sheet = openpyxl.load_workbook(tmp_path / "b.xlsx")["Budget"]
     assert sheet["G4"].value == "Base [EUR]" and "EUR at 0.5 EUR/USD" in sheet["A2"].value
+
+
+def test_costs_of_served_tokens_are_converted():
+    chat = cm.Serving(
+        "llama-3.1-8b",
+        cm.Cluster("H100-SXM", 1),
+        input_tokens=500,
+        output_tokens=300,
+        concurrency=8,
+        prices=cm.Rental(price=2),
+    )
+    served = cm.estimate(chat)
+    pounds = served.in_currency("GBP", rate=0.5)
+    rows = {row["quantity"]: row for row in pounds.rows()}
+    assert rows["output_cost"]["value"] == served.value("output_cost") / 2
+    assert rows["output_cost"]["unit"] == "GBP per M tokens"
+    assert rows["tpot"]["unit"] == "s"
+    assert "£/Mtok" in str(pounds) and "$/Mtok" not in str(pounds)
+    assert "$/Mtok" in str(served)

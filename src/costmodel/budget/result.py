@@ -291,12 +291,18 @@ class BudgetResult(rendering.Shown):
         return {accelerator: math.fsum(parts) for accelerator, parts in weeks.items()}
 
     def against_actuals(self) -> list[dict[str, Any]]:
-        """Return one row per line: line, budget, actual, difference [USD]. Actual is None if nothing was paid yet."""
+        """Return one row per line: line, budget, actual, committed, difference [USD] and the share done [1].
+
+        Actual is None if nothing was entered; `costmodel.forecast` gives the cost at completion.
+        """
+        actuals = self.project.actuals
         return [
             {
                 "line": line.name,
                 "budget": line.base,
                 "actual": line.actual,
+                "committed": cents(actuals[line.name].committed * self._per_usd) if line.name in actuals else None,
+                "done": actuals[line.name].done if line.name in actuals else None,
                 "difference": None if line.actual is None else round(line.actual - line.base, 2),
             }
             for line in self.lines
@@ -346,8 +352,8 @@ class BudgetResult(rendering.Shown):
                 "the base takes each input at its median; it is below the P50 and the expected cost because high costs "
                 "are farther from the median than low ones"
             )
-        lines = self.base
-        for group, name in _SHARES.items():
+        lines = self.base if self._fine_tunes() else 0.0
+        for group, name in _SHARES.items() if lines else ():
             share = sum_of(line.base for line in self.lines if line.group == group) / lines if lines else 0.0
             spread = fact(name).spread
             assert spread is not None
@@ -358,6 +364,11 @@ class BudgetResult(rendering.Shown):
                     f"{100 * low:.0f} to {100 * high:.0f} % for fine-tuning projects ({fact(name).provenance.source})"
                 )
         return notes
+
+    def _fine_tunes(self) -> bool:
+        """Return whether some run is no pretraining, so that the shares of fine-tuning projects apply."""
+        kinds = {recipe.kind for run in self.project.runs for recipe in run.scenario.recipes}
+        return not kinds or kinds != {"pretraining"}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.project, self.rate)

@@ -38,6 +38,7 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     forecast: (
         "forecast run.toml --log trainer_log.jsonl",
         "forecast run.toml --step-time '9.5 s' --done 12000 --now 2026-09-01",
+        "forecast project.toml --on 2026-12-31 --within 75k",
     ),
     finetune: (
         "finetune llama-3.1-8b --method qlora --tokens 20M --gpu RTX-4090",
@@ -54,7 +55,10 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
         "own H100-SXM --gpus 512 --purchase-price '$30k' --price '$2.50/h'",
         "own run.toml --set prices.life=4 --set prices.utilization=0.8",
     ),
-    budget: ("budget project.toml --output budget.xlsx",),
+    budget: (
+        "budget project.toml --output budget.xlsx --within 75k",
+        "budget project.toml --currency EUR --rate 0.9",
+    ),
     compare: ("compare run.toml other_run.toml",),
     sweep: ("sweep run.toml --set cluster.count=64,128,256 --set recipe.batch_size=512,1024",),
     schema: ("schema project > project.schema.json",),
@@ -71,7 +75,8 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     ),
     projection: (
         "projection 'GPT-4 class' --below '1M USD'",
-        "projection run.toml --years 2026-2028 --hardware best",
+        "projection run.toml --years 2026-2030",
+        "projection run.toml --dollars real --base-year 2026 --currency EUR",
     ),
     runs: ("runs --organization DeepSeek", "runs estimated --since 2024"),
     why: ("why gpt-4 deepseek-v3 --price published", "why llama3-8b run.toml"),

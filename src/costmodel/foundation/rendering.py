@@ -53,8 +53,8 @@ def amount(value: float, unit: str, digits: int = 3) -> str:
     value : float
         In SI units, with byte, FLOP, token, kg and USD.
     unit : str
-        "FLOP", "FLOP/s", "token", "token/s", "s" (a duration), "GPU-s", "J", "kg", "m**3", "USD", "W", "share",
-        "probability", or any other unit, which is printed after the number.
+        "FLOP", "FLOP/s", "token", "token/s", "s" (a duration), "GPU-s", "J", "kg", "m**3", "USD", "USD/Mtok" (per
+        million tokens), "W", "share", "probability", or any other unit, which is printed after the number.
     digits : int
         Significant digits.
 
@@ -88,6 +88,9 @@ def amount(value: float, unit: str, digits: int = 3) -> str:
         value = value * rate
         size, name = _scale(value, _MONEY, digits)
         return f"{number(value / size, digits)} {name + SYMBOLS[code] if name else code}"
+    if unit == "USD/Mtok":
+        code, rate = _CURRENCY.get()
+        return f"{number(value * rate, digits)} {SYMBOLS[code].strip()}/Mtok"
     if unit in {"FLOP", "FLOP/s", "FLOP/token", "W"}:
         return _prefixed(value, unit, digits)
     return number(value, digits) if unit in {"", "1"} else f"{number(value, digits)} {unit.replace('m**3', 'm³')}"

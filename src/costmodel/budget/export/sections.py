@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.budget.lines import Subtotal
 from costmodel.foundation.rendering import number
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from costmodel.budget.lines import Line, Task
     from costmodel.budget.result import BudgetResult
 
@@ -34,6 +36,8 @@ NUMERIC = frozenset(
         "Actual",
         "Difference",
         "Spent",
+        "Committed",
+        "Done",
         "GPU-weeks",
     }
 )
@@ -200,6 +204,7 @@ def _gpu_weeks(budget: BudgetResult) -> Section:
 
 def _actuals(budget: BudgetResult) -> Section:
     rows = [row for row in budget.against_actuals() if row["actual"] is not None]
+    progress = any(row.get("committed") or row.get("done") is not None for row in rows)
     shown = [
         {
             "Line": row["line"],
@@ -207,6 +212,7 @@ def _actuals(budget: BudgetResult) -> Section:
             "Actual": money(row["actual"]),
             "Difference": _signed(row["difference"]),
             "Spent": _share(row["actual"], row["budget"]),
+            **(_progress(row) if progress else {}),
         }
         for row in rows
     ]
@@ -219,10 +225,16 @@ def _actuals(budget: BudgetResult) -> Section:
                 "Actual": money(paid),
                 "Difference": _signed(paid - planned),
                 "Spent": _share(paid, planned),
+                **(_progress({"committed": sum(row["committed"] for row in rows)}) if progress else {}),
             }
         )
     note = "Difference: actual minus budget; positive is overspent. Lines without an actual are not listed."
     return Section("Actual against budget", shown, frozenset({len(rows)}), note if shown else "")
+
+
+def _progress(row: Mapping[str, Any]) -> dict[str, str]:
+    done = row.get("done")
+    return {"Committed": money(row["committed"]), "Done": "" if done is None else f"{100 * done:.0f} %"}
 
 
 def _assumptions(budget: BudgetResult) -> Section:

@@ -20,6 +20,7 @@ from costmodel.estimation.serving.figures import FIGURES, deployment_of, figures
 from costmodel.estimation.serving.inputs import errors_and_prices, inputs_of
 from costmodel.estimation.serving.notes import notes_of, title_of
 from costmodel.foundation import rendering
+from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.tables import fingerprint
@@ -64,8 +65,10 @@ class CostPerMillionTokens(NamedTuple):
     """All tokens of the requests."""
 
 
-class ServingEstimate(rendering.Shown):
+class ServingEstimate(Priced):
     """The figures of a serving scenario; `cm.estimate` returns it."""
+
+    _money = ("value", "low", "high")
 
     def __init__(self, scenario: Serving) -> None:
         self.scenario = scenario
@@ -410,5 +413,5 @@ def _shown(name: str, value: float) -> str:
     if rendered.startswith("kg per"):
         return f"{rendering.number(value)} kg/Mtok"
     if rendered.startswith("USD per"):
-        return f"{rendering.number(value)} $/Mtok"
+        return rendering.amount(value, "USD/Mtok")
     return f"{value:,.0f}" if rendered == "count" else rendering.amount(value, rendered)
