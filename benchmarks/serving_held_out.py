@@ -2,6 +2,8 @@
 
 Each line is fitted on one part of the rows of `data/measurements/serving.csv` and scored on another. Columns: rows,
 mean and spread of ln(predicted / measured), the spread that the library assumes, and the share in its 80 % interval.
+The last lines score the spread of AMD software of 2024 itself: it is taken from models of all shapes but one, or from
+all accelerators but one, and scored on what was left out, with the model left out of the fit as always.
 """
 
 from __future__ import annotations
@@ -14,8 +16,13 @@ from numpy.typing import NDArray
 from costmodel.foundation.fitted import spread_of
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.hardware.accelerator import load_accelerator
-from costmodel.refit.serving import RECENT, fit, prepare, residuals, scored_rows, subset
-from costmodel.serving.calibration.constants import ServingConstants, accelerator_folds, default_constants
+from costmodel.refit.serving import OLDER_VENDOR, RECENT, fit, prepare, residuals, scored_rows, subset
+from costmodel.serving.calibration.constants import (
+    ServingConstants,
+    accelerator_folds,
+    default_constants,
+    model_folds,
+)
 from costmodel.serving.calibration.measured import Measured
 from costmodel.serving.engine.recipes import engines, recipe_of
 
@@ -41,7 +48,29 @@ def line(title: str, rows: Sequence[Measured], logs: NDArray[np.float64], consta
     spreads = np.array([constants.spread(row.stack, moe=row.moe, batch_known=row.batch_known) for row in rows])
     inside = np.abs(logs) <= normal_quantile(0.9) * spreads
     assumed = float(np.sqrt(np.mean(spreads**2)))
-    print(f"{title:46} {len(rows):4} {logs.mean():+.2f} {spread_of(logs):.2f} {assumed:.2f} {inside.mean():.0%}")
+    print(f"{title:50} {len(rows):4} {logs.mean():+.2f} {spread_of(logs):.2f} {assumed:.2f} {inside.mean():.0%}")
+
+
+def spread_lines(rows: Sequence[Measured]) -> None:
+    """Print how far the spread of AMD software of 2024 holds for models and accelerators that did not set it."""
+    part = [row for row in rows if row.stack.vendor == OLDER_VENDOR and row.year < RECENT]
+    prepared, folds = prepare(part), model_folds()
+    logs = np.zeros(len(part))
+    for shape in set(prepared.shapes.tolist()):
+        own = prepared.shapes == shape
+        logs[own] = residuals(subset(prepared, own), dict(folds[shape].values))
+    for name, groups in (("shapes", prepared.shapes), ("accelerators", prepared.accelerators)):
+        inside = np.zeros(len(part), dtype=bool)
+        for group in sorted(set(groups.tolist())):
+            own = groups == group
+            spread = spread_of(logs[~own])
+            inside[own] = np.abs(logs[own]) <= normal_quantile(0.9) * spread
+            title = f"spread of AMD 2024 from all but {group}"
+            print(
+                f"{title:50} {own.sum():4} {logs[own].mean():+.2f} {spread_of(logs[own]):.2f} {spread:.2f} "
+                f"{inside[own].mean():.0%}"
+            )
+        print(f"{f'spread of AMD 2024 from other {name}':50} {len(part):4}                 {inside.mean():.0%}")
 
 
 def main() -> None:
@@ -64,6 +93,7 @@ def main() -> None:
         fold = accelerator_folds()[card]
         part = [row for row in rows if row.stack.accelerator == card]
         line(f"without {card}", part, residuals(subset(prepared, names == card), dict(fold.values)), fold)
+    spread_lines(rows)
 
 
 if __name__ == "__main__":

@@ -153,6 +153,7 @@ def test_the_tables_of_the_page_are_what_the_command_computes(scored, root):
     for key in ("accelerator", "engine", "precision", "kind", "source"):
         for name, part in scored["by"][key].items():
             error = f"{part['geometric_mean_error']:.1%}".replace("%", " %")
-            assert f"| {key}: {name} | {part['scored']} | {error} | {part['bias']:+.2f} |" in page
+            inside = f"{part['coverage']['0.8']:.0%}"
+            assert f"| {key}: {name} | {part['scored']} | {error} | {part['bias']:+.2f} | {inside} |" in page
     short = f"{scored['scored']} | {scored['median_ape']:.0%} | {scored['coverage']['0.8']:.0%}"
     assert f"| time per output token of serving | {short} |" in readme

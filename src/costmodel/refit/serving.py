@@ -37,6 +37,9 @@ EVERY = 3
 """Of the rows of 2024, every third is fitted: they are many and alike."""
 RECENT = 2025
 """First year of the software whose rows set the spreads of known stacks."""
+OLDER_VENDOR = "AMD"
+"""Vendor whose software of 2024 has a spread of its own: constants of other software predict it badly, and it alone has
+fitted constants of that year. The software of 2024 of others errs like that of later years."""
 GENERATION_SPREAD = 0.5
 """Spread of a generation of accelerators without rows [1]: that of MI355X, predicted without its rows by constants of
 MI300X, as the first fit of this form found. Assumed for others."""
@@ -221,8 +224,9 @@ def fit_all(rows: Sequence[Measured]) -> ServingFit:
 def spreads(fitted: ServingFit) -> dict[str, float]:
     """Return the standard deviations of ln(predicted / measured) by name [1].
 
-    "dense" and "moe": a model outside the fit on a stack with rows. "batch", "older" and "accelerator" add to them in
-    squares: the number of requests is not known; the software is of 2024; the accelerator has no rows.
+    "dense" and "moe": a model outside the fit on a stack with rows. "batch", "older:amd" and "accelerator" add to them
+    in squares: the number of requests is not known; the software is of 2024 and of `OLDER_VENDOR`; the accelerator has
+    no rows.
 
     Parameters
     ----------
@@ -234,6 +238,7 @@ def spreads(fitted: ServingFit) -> dict[str, float]:
     moe = np.array([row.moe for row in rows])
     batch = np.array([row.batch_known for row in rows])
     recent = np.array([row.year >= RECENT for row in rows])
+    unsteady = np.array([row.stack.vendor == OLDER_VENDOR for row in rows]) & ~recent
     has_rows = known_stacks(rows, fitted.prepared.shapes)
     found = {
         name: fitting.spread_of(without_model[has_rows & batch & recent & kind])
@@ -241,7 +246,8 @@ def spreads(fitted: ServingFit) -> dict[str, float]:
     }
     kinds = np.where(moe, found["moe"], found["dense"])
     for name, logs, some in (
-        ("batch", without_model, ~batch & has_rows), ("older", without_model, ~recent & has_rows),
+        ("batch", without_model, ~batch & has_rows),
+        (f"older:{OLDER_VENDOR.lower()}", without_model, unsteady & has_rows),
         ("accelerator", without, batch & has_rows),
     ):  # fmt: skip
         square = fitting.spread_of(logs[some]) ** 2 - float(np.mean(kinds[some] ** 2))
@@ -332,7 +338,7 @@ def _constant_rows(fitted: ServingFit) -> list[Row]:
         "dense": "models left out, stack with rows, dense",
         "moe": "models left out, stack with rows, mixtures of experts",
         "batch": "in squares beyond it where the number of requests is not published",
-        "older": "in squares beyond it with software of 2024",
+        f"older:{OLDER_VENDOR.lower()}": f"in squares beyond it with software of 2024 of {OLDER_VENDOR}",
         "accelerator": "in squares beyond it where the accelerator is left out",
     }
     listed = {name: (value, f"{_SOURCE}: {notes[name]}") for name, value in spreads(fitted).items()}

@@ -54,6 +54,17 @@ def test_an_unknown_recipe_widens_the_interval():
     assert max(spreads[0], spreads[2]) <= 0.22 and max(spreads) <= 0.42
 
 
+def test_software_of_2024_is_less_certain_on_amd_alone():
+    constants = default_constants()
+
+    def spread(card, date):
+        recipe = recipe_of(card, "vllm", "default", date)
+        return constants.spread(Stack(card.name, card.vendor, card.generation, recipe), moe=False)
+
+    assert spread(MI300X, "2024-06") == pytest.approx(0.286, abs=0.02)
+    assert spread(H100, "2024-06") == spread(H100, "2025-11") == constants.spreads["dense"]
+
+
 def test_all_problems_are_named():
     with pytest.raises(InputError) as caught:
         recipe_of(H100, "vlm", "fast")

@@ -27,7 +27,7 @@ _MFU = {"bf16": "mfu", "fp16": "mfu", "fp8": "mfu_fp8", "fp4": "mfu_fp4"}
 
 STEADY_VENDORS = ("NVIDIA",)
 """Vendors whose software of one period is predicted by constants of another within the usual intervals. Of the rows of
-AMD of 2024, 40 % lie within 80 % intervals of constants of 2025 and later (benchmarks/serving_held_out.py), so that
+AMD of 2024, 56 % lie within 80 % intervals of constants of 2025 and later (benchmarks/serving_held_out.py), so that
 software before the first rows has the spread of a generation without rows."""
 
 
@@ -101,7 +101,7 @@ class ServingConstants(NamedTuple):
         return math.hypot(
             self.spreads["moe" if moe else "dense"],
             unknown_batch,
-            self.spreads["older"] if stack.recipe.period == OLDER else 0.0,
+            self.spreads.get(f"older:{stack.vendor.lower()}", 0.0) if stack.recipe.period == OLDER else 0.0,
             0.0 if stack.accelerator in self.seen.accelerators else self.spreads["accelerator"],
             0.0 if known_recipe else self.spreads["recipe"],
         )
