@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from costmodel.foundation.fitted import spread_of
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.hardware.accelerator import load_accelerator
-from costmodel.refit.serving import OLDER_VENDOR, RECENT, fit, prepare, residuals, scored_rows, subset
+from costmodel.refit.result import fit_input
+from costmodel.refit.serving import INPUT, OLDER_VENDOR, RECENT, fit, prepare, residuals, scored_rows, subset
 from costmodel.serving.calibration.constants import (
     ServingConstants,
     accelerator_folds,
@@ -49,6 +50,17 @@ def line(title: str, rows: Sequence[Measured], logs: NDArray[np.float64], consta
     inside = np.abs(logs) <= normal_quantile(0.9) * spreads
     assumed = float(np.sqrt(np.mean(spreads**2)))
     print(f"{title:50} {len(rows):4} {logs.mean():+.2f} {spread_of(logs):.2f} {assumed:.2f} {inside.mean():.0%}")
+
+
+def attention_line(rows: Sequence[Measured]) -> None:
+    """Print the score of rows with data-parallel attention, left out of the fit."""
+    cells = enumerate(fit_input(INPUT).rows, start=2)
+    names = {str(number) for number, row in cells if row["data_parallel_attention"] == "yes"}
+    own = np.array([row.id.partition(":")[0] in names for row in rows])
+    prepared, shipped = prepare(rows), default_constants()
+    logs = residuals(prepared, fit(prepared, ~own, dict(shipped.values)))[own]
+    part = [row for row, use in zip(rows, own, strict=True) if use]
+    line("without data-parallel attention", part, logs, shipped)
 
 
 def spread_lines(rows: Sequence[Measured]) -> None:
@@ -93,6 +105,7 @@ def main() -> None:
         fold = accelerator_folds()[card]
         part = [row for row in rows if row.stack.accelerator == card]
         line(f"without {card}", part, residuals(subset(prepared, names == card), dict(fold.values)), fold)
+    attention_line(rows)
     spread_lines(rows)
 
 

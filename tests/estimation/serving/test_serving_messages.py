@@ -6,6 +6,9 @@ import pytest
 
 import costmodel as cm
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.tables import table
+from costmodel.serving.calibration.columns import SCORED
+from costmodel.serving.calibration.constants import DATA_PARALLEL_ENGINES
 
 
 def _serving(**changes: object) -> cm.Serving:
@@ -29,6 +32,24 @@ def _text(**changes: object) -> str:
 def test_the_formats_of_weights_and_cache_are_named() -> None:
     assert "weights: bf16, by default: the catalog names no quantized release; KV cache: bf16" in _text()
     assert "weights: fp8; KV cache: fp8" in _text(precision="fp8", cache_precision="fp8")
+
+
+def test_data_parallel_attention_that_was_not_measured_is_said() -> None:
+    deepseek = {"architecture": "deepseek-v3", "cluster": {"accelerator": "B200", "count": 8}}
+    assert "data-parallel attention was measured with trtllm alone; vllm of 2025 was 3.4" in _text(**deepseek)
+    for other in ({"engine": "trtllm"}, {"data_parallel_attention": False}):
+        assert "was measured with trtllm alone" not in _text(**deepseek, **other)
+    assert "was measured with trtllm alone" not in _text()
+
+
+def test_the_engines_with_data_parallel_attention_are_those_of_the_rows() -> None:
+    rows = [row for row in table("measurements/serving").rows if row["data_parallel_attention"] == "yes"]
+    assert {row["engine"] for row in rows if row["use"] in SCORED} == DATA_PARALLEL_ENGINES
+    assert {row["engine"] for row in rows} == DATA_PARALLEL_ENGINES | {"vllm"}
+
+
+def test_one_request_is_singular() -> None:
+    assert "1 request at a time" in _text(concurrency=1)
 
 
 def test_costs_above_the_capacity_are_said_to_be_those_at_capacity() -> None:

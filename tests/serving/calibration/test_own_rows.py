@@ -6,9 +6,10 @@ import pytest
 
 from costmodel.foundation.columns import as_table
 from costmodel.foundation.errors import InputError
+from costmodel.refit.serving import scored_rows
 from costmodel.serving.calibration.constants import default_constants
 from costmodel.serving.calibration.measured import READER
-from costmodel.serving.calibration.own_rows import calibrate_serving, predicted_seconds
+from costmodel.serving.calibration.own_rows import _too_fast, calibrate_serving, predicted_seconds
 
 ROW = {
     "model": "llama-3.1-8b", "precision": "bf16", "accelerator": "H100-SXM", "count": 1, "concurrency": 64,
@@ -42,6 +43,18 @@ def test_one_row_moves_the_prediction_a_part_of_the_way_and_many_the_whole_way()
     spreads = default_constants().spreads
     weight = spreads["between"] ** 2 / (spreads["between"] ** 2 + spreads["within"] ** 2)
     assert math.log(one) == pytest.approx(weight * math.log(1.5))
+
+
+def test_a_rate_above_the_roofline_is_refused_with_the_limit():
+    with pytest.raises(
+        InputError, match=r"H100-SXM: tokens_per_second: must be at most [\d.]+ per replica.*got 9e\+06"
+    ):
+        calibrate_serving(as_table("own", [{**ROW, "tokens_per_second": 9e6}]))
+    assert calibrate_serving(as_table("own", [{**ROW, "tokens_per_second": 9e6, "speculative": "yes"}])).factor < 1
+
+
+def test_no_published_row_is_refused():
+    assert not [_too_fast(row) for row in scored_rows() if _too_fast(row)]
 
 
 def test_rows_that_cannot_be_read_are_named():

@@ -87,6 +87,8 @@ class Measured(NamedTuple):
     """Year of the software."""
     date: str = ""
     """Month of the software, such as "2025-11"; empty if it is not given."""
+    speculative: bool = False
+    """Whether tokens are drafted and verified, so that a step yields several."""
 
 
 def architecture_of(model: str) -> Architecture:
@@ -217,6 +219,7 @@ def _measured(identity: str, cells: Cells, use: str, given: _Given) -> Measured:
         benchmark=cells.text.get("benchmark", ""),
         year=int(date[:4]) if date[:4].isdigit() else 2025,
         date=date,
+        speculative=bool(cells.switch("speculative")),
     )
 
 

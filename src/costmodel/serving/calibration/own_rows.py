@@ -11,7 +11,7 @@ from costmodel.foundation.ranges import DEFAULT_LEVEL, Interval, between, normal
 from costmodel.foundation.tables import Table
 from costmodel.serving.calibration.constants import default_constants
 from costmodel.serving.calibration.measured import READER
-from costmodel.serving.step.timing import time_per_token
+from costmodel.serving.step.timing import roofline, time_per_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -54,7 +54,7 @@ def calibrate_serving(
     Raises
     ------
     InputError
-        If a row cannot be read, or there is none; the message lists all problems.
+        If a row cannot be read or is faster than the roofline, or there is none; the message lists all problems.
 
     Examples
     --------
@@ -68,9 +68,23 @@ def calibrate_serving(
     """
     read = READER.rows(rows if isinstance(rows, Table) else as_table("rows", rows))
     problems = [f"{row.id}: {problem}" for row in read if row.value is None for problem in row.problems]
+    measured = [row.value for row in read if row.value is not None]
+    problems += [problem for row in measured if (problem := _too_fast(row))]
     if problems or not read:
         raise InputError(problems or ["rows: need at least one measured row; got none"])
-    return correction([row.value for row in read if row.value is not None], constants or default_constants())
+    return correction(measured, constants or default_constants())
+
+
+def _too_fast(row: Measured) -> str:
+    """Return the problem of a row that is faster than its accelerators can be, or ""."""
+    fastest = row.batch / float(roofline(row.work, row.hardware, row.batch))
+    rate = row.batch / row.seconds
+    if row.speculative or rate <= fastest:
+        return ""
+    return (
+        f"{row.id}: tokens_per_second: must be at most {fastest:.5g} per replica, which memory bandwidth and peak "
+        f"allow; got {rate:.5g}; give output tokens, without those of the prompt"
+    )
 
 
 def correction(rows: Sequence[Measured], constants: ServingConstants) -> Correction:

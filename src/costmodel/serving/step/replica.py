@@ -128,9 +128,10 @@ def hardware_of(cluster: Cluster, accelerators: int, product: str) -> tuple[Hard
     if accelerators > 1:
         needed["link_bandwidth" if within else "network_bandwidth"] = link
     if missing := [name for name, value in needed.items() if value is None]:
+        spans = "" if within else f" for a replica of {accelerators}, which spans nodes of {cluster.node_size}"
         raise MissingFactError(
-            f"accelerator: {accelerator.name} lacks {', '.join(missing)}, which the serving model needs; give these "
-            "values"
+            f"accelerator: {accelerator.name} lacks {', '.join(missing)}, which the serving model needs{spans}; give "
+            "these values"
         )
     plain = accelerator.peak()
     if not accelerator.supports(product):
