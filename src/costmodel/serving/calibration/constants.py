@@ -32,9 +32,9 @@ software before the first rows has the spread of a generation without rows."""
 
 
 DATA_PARALLEL_ENGINES = frozenset({"trtllm"})
-"""Engines with rows of data-parallel attention in the fit: tuned TensorRT-LLM. A fit without these rows predicts them as
-well as others (spread 0.23, benchmarks/serving_held_out.py). 16 rows of vLLM of 2025 (Qwen3-Coder-480B on B200), which
-are not in the fit, were 3.4 times as slow as predicted."""
+"""Engines with rows of data-parallel attention in the fit: tuned TensorRT-LLM. A fit without these rows predicts them
+as well as others (spread 0.23, benchmarks/serving_held_out.py). 16 rows of vLLM of 2025 (Qwen3-Coder-480B on B200),
+which are not in the fit, were 3.4 times as slow as predicted."""
 
 
 class Stack(NamedTuple):
