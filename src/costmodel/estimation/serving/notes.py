@@ -91,7 +91,8 @@ def notes_of(
         lines.append(f"{number(price.value)} USD per GPU-hour: {price.provenance.note}")
     elif not isinstance(price, Missing) and price.provenance.as_of:
         note = price.provenance.note
-        said = f" ({note})" if note and not price.provenance.caution else ""
+        proxy = price.provenance.kind == "assumed" and price.provenance.caution  # the caution names the source
+        said = f" ({note})" if note and not proxy else ""
         lines.append(f"price of {price.provenance.as_of}: {number(price.value)} USD per GPU-hour{said}")
     longest = middle(serving.input_tokens) + middle(serving.output_tokens)
     context = serving.architecture.context_length
