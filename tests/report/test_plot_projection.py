@@ -32,7 +32,11 @@ def test_a_short_span_is_labeled_between_the_powers_of_ten():
         mfu=0.4,
         prices=cm.Rental(provider="lambda"),
     )
-    ax = cm.plot.projection(cm.project_cost(run, range(2026, 2029), paths=500))
+    projection = cm.project_cost(run, range(2026, 2029), dollars="real", base_year=2025, paths=500)
+    ax = cm.plot.projection(projection)
+    same = next(line for line in ax.lines if line.get_label() == "same hardware")
+    assert same.get_ydata()[-1] * 1e6 == pytest.approx(projection.same_hardware.median(2028))
+    assert ax.get_ylabel() == "cost, final run [M$ of 2025]"
     ax.figure.canvas.draw()
     shown = [label.get_text() for label in ax.get_yticklabels() if label.get_text()]
     assert len(shown) >= 2
