@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from costmodel.budget.project import Project
     from costmodel.choosing.cascade import Detector, cascade
     from costmodel.choosing.performance import performance_per_dollar
+    from costmodel.choosing.route import HostedTuning, Route, Teacher
+    from costmodel.choosing.routes import choose_route
     from costmodel.choosing.scores import Score, scores
     from costmodel.choosing.workload import TaskWorkload, Verifier
     from costmodel.claims.check import check_claim
@@ -120,6 +122,7 @@ _HOMES = {
     "GRPO": "training.recipes.reinforcement",
     "GroupClaim": "claims.claim",
     "HostedAPI": "comparison.serving.options",
+    "HostedTuning": "choosing.route",
     "InputError": "foundation.errors",
     "KTO": "training.recipes.preference",
     "Layout": "training.step.layout",
@@ -138,6 +141,7 @@ _HOMES = {
     "Reliability": "training.jobs.goodput",
     "Rental": "market.rental",
     "RewardModel": "training.recipes.preference",
+    "Route": "choosing.route",
     "Scenario": "estimation.scenario",
     "Score": "choosing.scores",
     "SelfHosted": "comparison.serving.options",
@@ -147,6 +151,7 @@ _HOMES = {
     "SimPO": "training.recipes.preference",
     "Site": "hardware.site",
     "TaskWorkload": "choosing.workload",
+    "Teacher": "choosing.route",
     "Trend": "projection.trends.trend",
     "UnknownNameError": "foundation.errors",
     "Verifier": "choosing.workload",
@@ -162,6 +167,7 @@ _HOMES = {
     "calibrate_serving": "serving.calibration.own_rows",
     "cascade": "choosing.cascade",
     "check_claim": "claims.check",
+    "choose_route": "choosing.routes",
     "compare": "estimation.comparison",
     "compare_serving": "comparison.serving.compare",
     "count_decode_flops": "architecture.flops",
@@ -236,6 +242,7 @@ __all__ = [
     "FullFineTuning",
     "GroupClaim",
     "HostedAPI",
+    "HostedTuning",
     "InputError",
     "Layout",
     "LoRA",
@@ -251,6 +258,7 @@ __all__ = [
     "Reliability",
     "Rental",
     "RewardModel",
+    "Route",
     "Scenario",
     "Score",
     "SelfHosted",
@@ -260,6 +268,7 @@ __all__ = [
     "SimPO",
     "Site",
     "TaskWorkload",
+    "Teacher",
     "Trend",
     "UnknownNameError",
     "Verifier",
@@ -276,6 +285,7 @@ __all__ = [
     "calibrate_serving",
     "cascade",
     "check_claim",
+    "choose_route",
     "compare",
     "compare_serving",
     "count_decode_flops",

@@ -19,6 +19,7 @@ from costmodel.report.plot_layouts import breakdown, layouts, memory, scaling
 from costmodel.report.plot_owning import rent_or_own
 from costmodel.report.plot_performance import performance_per_dollar
 from costmodel.report.plot_projection import decomposition, projection, rental_prices
+from costmodel.report.plot_routes import routes
 from costmodel.report.plot_runs import claimed_against_estimated, runs
 from costmodel.report.plot_scaling import bootstrap_cloud, isoflops, scaling_fit
 from costmodel.report.plot_serving import serving_curve
@@ -50,6 +51,7 @@ __all__ = [
     "projection",
     "rent_or_own",
     "rental_prices",
+    "routes",
     "runs",
     "scaling",
     "scaling_fit",
