@@ -110,7 +110,7 @@ def choose_route(
     routes : sequence of Route
         The routes, with distinct names.
     months : float
-        Horizon over which costs are added up [month]; later money counts as money of today.
+        Months over which costs are added up [1]; later money counts as money of today.
     required_quality : float, optional
         Share of tasks that must be solved [1]; default: any.
     confidence : float
