@@ -9,18 +9,19 @@ from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.errors import InputError
 from costmodel.serving.calibration.constants import ServingConstants, Stack, default_constants
 from costmodel.serving.engine.recipes import recipe_of
-from costmodel.serving.load.served import FEWEST_SEQUENCES, MOST_SEQUENCES
+from costmodel.serving.load.served import FEWEST_SEQUENCES, MOST_SEQUENCES, layout_of
 from costmodel.serving.step.formats import Format, format_of, has_experts
 from costmodel.serving.step.memory import MEMORY_SHARE, largest_batch, replica_cache_bytes, replica_weight_bytes
-from costmodel.serving.step.replica import Replica, hardware_of
+from costmodel.serving.step.replica import hardware_of
 from costmodel.serving.step.timing import prompt_time, time_per_token
-from costmodel.serving.step.work import Workload, cache_bytes, check_cache_precision, work_of
+from costmodel.serving.step.work import Workload, check_cache_precision, work_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from costmodel.architecture.specification import Architecture
     from costmodel.hardware.cluster import Cluster
+    from costmodel.serving.step.replica import Replica
 
 
 class Generation(NamedTuple):
@@ -155,15 +156,8 @@ class _Plan(NamedTuple):
     share: float
 
     def layout(self, size: int) -> Replica:
-        """Return the layout of a replica: tensor parallelism, or data-parallel attention.
-
-        Tensor parallelism copies the cache of latent attention to each rank; engines then give each rank its own
-        sequences and spread the experts.
-        """
-        copied = cache_bytes(self.architecture, 1.0, ranks=size) == cache_bytes(self.architecture, 1.0)
-        if size > 1 and copied and has_experts(self.architecture):
-            return Replica(size, expert=size, data_parallel_attention=True)
-        return Replica(size)
+        """Return the layout of a replica of `size` accelerators."""
+        return layout_of(self.architecture, size)
 
     def memory(self, size: int) -> tuple[float, float]:
         """Return the weights and the KV cache per sequence of a replica of `size` accelerators [byte]."""

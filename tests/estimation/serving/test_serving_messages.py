@@ -34,6 +34,12 @@ def test_the_formats_of_weights_and_cache_are_named() -> None:
     assert "weights: fp8; KV cache: fp8" in _text(precision="fp8", cache_precision="fp8")
 
 
+def test_products_in_16_bits_are_said_where_the_accelerator_has_no_peak_of_the_weights() -> None:
+    assert "weights: nvfp4, with products in 16 bits: H100-SXM has no fp4 peak; KV" in _text(precision="nvfp4")
+    blackwell = {"cluster": {"accelerator": "B200", "count": 1}, "precision": "nvfp4"}
+    assert "in 16 bits" not in _text(**blackwell) + _text(precision="int4") + _text(precision="fp8")
+
+
 def test_data_parallel_attention_that_was_not_measured_is_said() -> None:
     deepseek = {"architecture": "deepseek-v3", "cluster": {"accelerator": "B200", "count": 8}}
     assert "data-parallel attention was measured with trtllm alone; vllm of 2025 was 3.4" in _text(**deepseek)

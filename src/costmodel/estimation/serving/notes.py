@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costmodel.estimation.chain import Missing
-from costmodel.estimation.serving.weights import weights_note
+from costmodel.estimation.serving.weights import stored_of, weights_note
 from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.rendering import number
 from costmodel.market.owned import Ownership
@@ -124,8 +124,14 @@ def _attention(deployment: Deployment, recipe: Recipe) -> list[str]:
 
 def _formats(serving: Serving) -> str:
     """Return the formats of weights and cache."""
-    weights = weights_note(serving.architecture, serving.precision)
-    return f"weights: {weights}; KV cache: {serving.cache_precision}"
+    weights, card = weights_note(serving.architecture, serving.precision), serving.cluster.accelerator
+    product = stored_of(serving.architecture, serving.precision).product
+    plain = (
+        ""
+        if product == "bf16" or card.supports(product)
+        else f", with products in 16 bits: {card.name} has no {product} peak"
+    )
+    return f"weights: {weights}{plain}; KV cache: {serving.cache_precision}"
 
 
 def _engine(serving: Serving, recipe: Recipe) -> str:
