@@ -101,7 +101,7 @@ def size_serving(
     target_ttft, target_tpot : float or str, optional
         Longest mean time to the first token and per output token [s].
     accelerators : sequence
-        Names of the catalog, or `Accelerator`s.
+        Names of the catalog, or accelerators.
     precisions : sequence of str
         Precisions of the weights. Released weights that are smaller stand for those of a precision: "stored".
     cache_precision : str

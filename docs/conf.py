@@ -1,0 +1,69 @@
+"""Settings of the documentation site: `python -m sphinx -W docs site`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+from pygments.lexers.special import TextLexer
+
+from costmodel import __version__
+
+project = "costmodel"
+author = "the costmodel developers"
+release = version = __version__
+copyright = "the costmodel developers, MIT license"
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "generated_pages",
+    "mathml",
+    "repository_links",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_ext", "_templates"]
+
+myst_enable_extensions = ["colon_fence"]  # a dollar sign is money
+myst_heading_anchors = 3
+nb_execution_mode = "off"  # the notebooks hold their outputs; a test executes and compares them
+html_math_renderer = "mathml"
+
+autosummary_generate = True
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"costmodel {version}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "navbar_align": "left",
+    "header_links_before_dropdown": 6,
+    "show_toc_level": 2,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": ["theme-version"],
+    "search_as_you_type": True,
+}
+
+
+def skip(app: object, what: str, name: str, member: object, skipped: bool, options: object) -> bool | None:
+    """Leave out what pydantic adds to a specification: `model_config`, `model_post_init`, ..."""
+    return True if name.startswith("model_") else None
+
+
+def setup(app: object) -> None:
+    """Connect the functions of this file."""
+    app.connect("autodoc-skip-member", skip)
+    app.add_lexer("csv", TextLexer)
