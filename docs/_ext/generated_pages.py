@@ -65,7 +65,8 @@ def write_files(folder: Path) -> None:
     """Write a page for each kind of file, with the fields of its tables."""
     folder.mkdir(parents=True, exist_ok=True)
     for kind, (specification, what) in FILES.items():
-        title = f"# {kind.replace('_', ' ').capitalize()} files\n\n{what} `costmodel schema {kind}` prints its JSON schema.\n"
+        name = kind.replace('_', ' ').capitalize()
+        title = f"# {name} files\n\n{what} `costmodel schema {kind}` prints its JSON schema.\n"
         recipes = RECIPES.working().values() if specification in {Scenario, Project} else ()
         seen: dict[type[BaseModel], None] = {}
         for each in (specification, *recipes):
