@@ -23,7 +23,7 @@ class Embodied(Spec):
 
     Examples
     --------
-    >>> Embodied(life="6 years", utilization=0.85.life
+    >>> Embodied(life="6 years", utilization=0.85).life
     6.0
     """
 
