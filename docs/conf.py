@@ -21,6 +21,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "sphinx_design",
+    "data_tables",
     "generated_pages",
     "mathml",
     "repository_links",
