@@ -51,7 +51,7 @@ class Scores(_Table):
 
 
 class DataTable(_Table):
-    """Columns of a table of `data/`; `where` keeps rows by the values of one column: "kind: fitted, spread"."""
+    """Columns of a table of `data/`; `where` keeps rows by values of columns: "kind: fitted, spread; unit: 1"."""
 
     required_arguments = 1
     option_spec = {"columns": str, "where": str}
@@ -64,9 +64,9 @@ class DataTable(_Table):
         columns = [name.strip() for name in self.options["columns"].split(",")]
         if unknown := [name for name in columns if name not in rows[0]]:
             raise self.error(f"{path.name} has no column {unknown}; columns: {list(rows[0])}")
-        column, _, values = self.options.get("where", "").partition(":")
-        kept = {value.strip() for value in values.split(",")}
-        chosen = [row for row in rows if not column or row[column] in kept]
+        conditions = [condition.split(":", 1) for condition in self.options.get("where", "").split(";") if condition]
+        kept = {name.strip(): {value.strip() for value in values.split(",")} for name, values in conditions}
+        chosen = [row for row in rows if all(row[name] in values for name, values in kept.items())]
         if not chosen:
             raise self.error(f"{path.name} has no row where {self.options['where']}")
         shown = [name.replace("_", " ") for name in columns]
