@@ -24,6 +24,7 @@ extensions = [
     "data_tables",
     "generated_pages",
     "mathml",
+    "pictures",
     "repository_links",
 ]
 templates_path = ["_templates"]
@@ -48,6 +49,7 @@ html_title = f"costmodel {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
+html_sidebars = {page: [] for page in ("quickstart", "accuracy", "gallery", "faq", "changelog", "contributing")}
 html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
