@@ -16,7 +16,15 @@ DOCUMENTS = (
     "docs/measured_rows.md",
     "docs/nomenclature.md",
     "docs/serving.md",
-    *(f"docs/how-to/{path.name}" for path in sorted((ROOT / "docs" / "how-to").glob("*.md"))),
+    "docs/index.md",
+    "docs/quickstart.md",
+    "docs/faq.md",
+    "docs/gallery.md",
+    *(
+        f"docs/{folder}/{path.name}"
+        for folder in ("how-to", "concepts", "methodology")
+        for path in sorted((ROOT / "docs" / folder).glob("*.md"))
+    ),
 )
 
 
