@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import ClassVar
 
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -54,7 +55,7 @@ class DataTable(_Table):
     """Columns of a table of `data/`; `where` keeps rows by values of columns: "kind: fitted, spread; unit: 1"."""
 
     required_arguments = 1
-    option_spec = {"columns": str, "where": str}
+    option_spec: ClassVar = {"columns": str, "where": str}
 
     def run(self) -> list[nodes.Node]:
         path = ROOT / "data" / f"{self.arguments[0]}.csv"

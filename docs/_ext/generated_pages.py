@@ -65,7 +65,7 @@ def write_files(folder: Path) -> None:
     """Write a page for each kind of file, with the fields of its tables."""
     folder.mkdir(parents=True, exist_ok=True)
     for kind, (specification, what) in FILES.items():
-        name = kind.replace('_', ' ').capitalize()
+        name = kind.replace("_", " ").capitalize()
         title = f"# {name} files\n\n{what} `costmodel schema {kind}` prints its JSON schema.\n"
         recipes = RECIPES.working().values() if specification in {Scenario, Project} else ()
         seen: dict[type[BaseModel], None] = {}

@@ -4,6 +4,7 @@ The last line of the code is an expression, whose value is a plot of `cm.plot`.
 """
 
 from pathlib import Path
+from typing import ClassVar
 
 import matplotlib as mpl
 from docutils import nodes
@@ -21,7 +22,11 @@ class Picture(SphinxDirective):
 
     has_content = True
     required_arguments = 1
-    option_spec = {"alt": directives.unchanged_required, "width": directives.unchanged, "hide-code": directives.flag}
+    option_spec: ClassVar = {
+        "alt": directives.unchanged_required,
+        "width": directives.unchanged,
+        "hide-code": directives.flag,
+    }
 
     def run(self) -> list[nodes.Node]:
         name, code = self.arguments[0], "\n".join(self.content)

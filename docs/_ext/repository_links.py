@@ -23,7 +23,9 @@ def resolve(app: Sphinx, doctree: nodes.document) -> None:
     shown = [ROOT / file for file, shows in PAGES.items() if shows == page]
     for node in list(doctree.findall(pending_xref)):
         name = node["reftarget"].split("#")[0]
-        targets = [(file.parent / f"{name}{end}").resolve() for file in (written, *shown) for end in ("", ".md", ".ipynb")]
+        targets = [
+            (file.parent / f"{name}{end}").resolve() for file in (written, *shown) for end in ("", ".md", ".ipynb")
+        ]
         target = next((each for each in targets if each.is_file() and each.is_relative_to(ROOT)), None)
         if target is None or (target.is_relative_to(app.srcdir) and not shown):
             continue
