@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from costmodel.budget.project import Project
     from costmodel.choosing.cascade import Detector, cascade
     from costmodel.choosing.performance import performance_per_dollar
+    from costmodel.choosing.price_regression import price_regression
     from costmodel.choosing.route import HostedTuning, Route, Teacher
     from costmodel.choosing.routes import choose_route
     from costmodel.choosing.scores import Score, scores
@@ -196,6 +197,7 @@ _HOMES = {
     "plot": "report",
     "project_cost": "projection.project",
     "price_everywhere": "planning.price_everywhere",
+    "price_regression": "choosing.price_regression",
     "published_runs": "comparison.runs",
     "read_trainer_file": "estimation.trainers.reading",
     "rent_or_own": "planning.rent_or_own",
@@ -313,6 +315,7 @@ __all__ = [
     "performance_per_dollar",
     "plot",
     "price_everywhere",
+    "price_regression",
     "project_cost",
     "published_runs",
     "read_trainer_file",
