@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     from costmodel.choosing.price_regression import price_regression
     from costmodel.choosing.route import HostedTuning, Route, Teacher
     from costmodel.choosing.routes import choose_route
+    from costmodel.choosing.portfolio.conflicts import InfeasiblePortfolioError
+    from costmodel.choosing.portfolio.portfolio import portfolio
+    from costmodel.choosing.portfolio.question import (
+        PortfolioConstraints,
+        PortfolioOption,
+        PortfolioShocks,
+        PortfolioWorkload,
+    )
     from costmodel.choosing.scores import Score, scores
     from costmodel.choosing.workload import TaskWorkload, Verifier
     from costmodel.claims.check import check_claim
@@ -124,6 +132,7 @@ _HOMES = {
     "GroupClaim": "claims.claim",
     "HostedAPI": "comparison.serving.options",
     "HostedTuning": "choosing.route",
+    "InfeasiblePortfolioError": "choosing.portfolio.conflicts",
     "InputError": "foundation.errors",
     "KTO": "training.recipes.preference",
     "Layout": "training.step.layout",
@@ -134,6 +143,10 @@ _HOMES = {
     "OwnedGPU": "comparison.serving.options",
     "Ownership": "market.owned",
     "PPO": "training.recipes.reinforcement",
+    "PortfolioConstraints": "choosing.portfolio.question",
+    "PortfolioOption": "choosing.portfolio.question",
+    "PortfolioShocks": "choosing.portfolio.question",
+    "PortfolioWorkload": "choosing.portfolio.question",
     "Pretraining": "training.recipes.pretraining",
     "Project": "budget.project",
     "PromptTuning": "training.recipes.finetuning",
@@ -195,6 +208,7 @@ _HOMES = {
     "longest_sequence": "planning.limits",
     "performance_per_dollar": "choosing.performance",
     "plot": "report",
+    "portfolio": "choosing.portfolio.portfolio",
     "project_cost": "projection.project",
     "price_everywhere": "planning.price_everywhere",
     "price_regression": "choosing.price_regression",
@@ -245,6 +259,7 @@ __all__ = [
     "GroupClaim",
     "HostedAPI",
     "HostedTuning",
+    "InfeasiblePortfolioError",
     "InputError",
     "Layout",
     "LoRA",
@@ -252,6 +267,10 @@ __all__ = [
     "OtherCosts",
     "OwnedGPU",
     "Ownership",
+    "PortfolioConstraints",
+    "PortfolioOption",
+    "PortfolioShocks",
+    "PortfolioWorkload",
     "Pretraining",
     "Project",
     "PromptTuning",
@@ -314,6 +333,7 @@ __all__ = [
     "longest_sequence",
     "performance_per_dollar",
     "plot",
+    "portfolio",
     "price_everywhere",
     "price_regression",
     "project_cost",

@@ -198,10 +198,15 @@ def compare(
 
 def schema(
     kind: Annotated[
-        Literal["scenario", "project", "serving", "serving_options"], typer.Argument(help="Kind of file.")
+        Literal["scenario", "project", "serving", "serving_options", "portfolio"], typer.Argument(help="Kind of file.")
     ] = "scenario",
 ) -> None:
-    """Print the JSON schema of a kind of file: scenario, project, serving, or options to serve a workload."""
+    """Print the JSON schema of a kind of file: scenario, project, serving, options to serve a workload, or portfolio."""
+    if kind == "portfolio":
+        from costmodel.choosing.portfolio.question import PortfolioRequest
+
+        print_schema(PortfolioRequest.model_json_schema())
+        return
     if kind == "serving_options":
         from costmodel.comparison.serving.request import ComparisonRequest
 

@@ -18,6 +18,7 @@ from costmodel.report.plot_cascade import cascade
 from costmodel.report.plot_layouts import breakdown, layouts, memory, scaling
 from costmodel.report.plot_owning import rent_or_own
 from costmodel.report.plot_performance import performance_per_dollar
+from costmodel.report.plot_portfolio import portfolio
 from costmodel.report.plot_projection import decomposition, projection, rental_prices
 from costmodel.report.plot_routes import routes
 from costmodel.report.plot_runs import claimed_against_estimated, runs
@@ -48,6 +49,7 @@ __all__ = [
     "layouts",
     "memory",
     "performance_per_dollar",
+    "portfolio",
     "projection",
     "rent_or_own",
     "rental_prices",

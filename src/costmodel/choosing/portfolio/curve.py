@@ -1,0 +1,116 @@
+"""The price of independence: cost by the cap on the share of a provider, or by the share of open weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costmodel.foundation import rendering
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from costmodel.choosing.portfolio.question import PortfolioShocks
+
+
+class IndependencePoint(NamedTuple):
+    """The cheapest mix at a value of a constraint; None where there is no mix, or no scenarios."""
+
+    value: float
+    """Cap or share [1]."""
+    usd_per_month: float | None
+    """Cost at the prices of today [USD]."""
+    expected_usd: float | None
+    """Expected cost over the horizon [USD]."""
+    cvar_usd: float | None
+    """Mean cost over the horizon in the dearest scenarios [USD]."""
+    largest_share: float | None
+    """Largest share of a provider of the requests, without replicas that have none [1]."""
+    missing: str
+    """Why there is no mix."""
+
+
+class IndependenceCurve(rendering.Shown):
+    """Cost by the value of a constraint; see `Portfolio.independence`."""
+
+    def __init__(self, field: str, points: tuple[IndependencePoint, ...], shocks: PortfolioShocks, cap_of: str) -> None:
+        self.field = field
+        self.points = points
+        self.shocks = shocks
+        self.cap_of = cap_of
+
+    @property
+    def cheapest_usd(self) -> float | None:
+        """Lowest cost per month of all points [USD]; None if none has a mix."""
+        return min((each.usd_per_month for each in self.points if each.usd_per_month is not None), default=None)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row per value: the fields of `IndependencePoint`, and the price above the cheapest point."""
+        least = self.cheapest_usd
+        return [
+            point._asdict()
+            | {
+                "price_usd_per_month": None
+                if point.usd_per_month is None or least is None
+                else _above(point.usd_per_month, least)
+            }
+            for point in self.points
+        ]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return `rows` as a pandas DataFrame, indexed by the value."""
+        return rendering.data_frame(self.rows(), index="value")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the curve as plain data."""
+        return {
+            "field": self.field,
+            "cap_of": self.cap_of,
+            "horizon_months": self.shocks.horizon_months,
+            "cvar_level": self.shocks.level,
+            "points": self.rows(),
+        }
+
+    def to_text(self, width: int | None = None) -> str:
+        """Return the table as plain text.
+
+        Parameters
+        ----------
+        width : int, optional
+            Width to which the title and the notes are wrapped; default: 80 [character].
+        """
+        return super().to_text(rendering.WIDTH if width is None else width)
+
+    def _title(self) -> str:
+        what = "cap on the share of any provider" if self.field == "provider_cap" else "least share of open weights"
+        return f"The price of independence: cost by the {what}"
+
+    def _cells(self) -> list[dict[str, str]]:
+        return [
+            {
+                self.field: f"{row['value']:.0%}",
+                "$/month": _usd(row["usd_per_month"]),
+                "price/month": _usd(row["price_usd_per_month"]),
+                "expected": _usd(row["expected_usd"]),
+                f"CVaR {self.shocks.level:.0%}": _usd(row["cvar_usd"]),
+                "largest share": "-" if row["largest_share"] is None else f"{row['largest_share']:.0%}",
+            }
+            for row in self.rows()
+        ]
+
+    def _footer(self) -> str:
+        lines = [f"{point.value:.0%}: no mix: {point.missing}" for point in self.points if point.missing]
+        of = f"; the cap is a share of {self.cap_of}" if self.field == "provider_cap" else ""
+        lines.append(
+            f"price: above the cheapest row; expected, CVaR: over {self.shocks.horizon_months:g} months, "
+            f"{self.shocks.scenarios:,} scenarios{of}"
+        )
+        return "\n".join(lines)
+
+
+def _above(usd: float, least: float) -> float:
+    """Return the excess over the lowest cost; 0 where it is rounding [USD]."""
+    return usd - least if usd > least * (1 + 1e-9) else 0.0
+
+
+def _usd(value: float | None) -> str:
+    return "-" if value is None else rendering.amount(value, "USD") if value else "0"
