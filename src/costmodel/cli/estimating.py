@@ -201,7 +201,7 @@ def schema(
         Literal["scenario", "project", "serving", "serving_options", "portfolio"], typer.Argument(help="Kind of file.")
     ] = "scenario",
 ) -> None:
-    """Print the JSON schema of a kind of file: scenario, project, serving, options to serve a workload, or portfolio."""
+    """Print the JSON schema of a kind of file: scenario, project, serving, serving options, or portfolio."""
     if kind == "portfolio":
         from costmodel.choosing.portfolio.question import PortfolioRequest
 

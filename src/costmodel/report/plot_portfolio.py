@@ -84,7 +84,7 @@ def _curve(curve: IndependenceCurve, ax: Axes | None) -> Axes:
     size, unit = next((pair for pair in ((1e6, "M$"), (1e3, "k$")) if highest >= pair[0]), (1.0, "USD"))
     lines = {
         "prices of today": [point.usd_per_month for point in points],
-        f"expected over {months:g} months": [_monthly(point.expected_usd, months) for point in points],
+        f"expected, mean of {months:g} months": [_monthly(point.expected_usd, months) for point in points],
         f"dearest {1 - curve.shocks.level:.0%} (CVaR)": [_monthly(point.cvar_usd, months) for point in points],
     }
     for (label, usd), color, marker in zip(lines.items(), (COLORS[0], COLORS[4], COLORS[1]), "os^", strict=True):

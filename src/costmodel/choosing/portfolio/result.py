@@ -33,6 +33,8 @@ _NAME = 28
 """Width of a name in the table [character]; longer names are cut."""
 _SHOWN = 1e-6
 """Least share that is listed [1]."""
+_POINT_SCENARIOS = 200
+"""Most scenarios of each point of a curve by default [1]."""
 _CAPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 _OPEN = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -183,7 +185,7 @@ class Portfolio(rendering.Shown):
         values : sequence of float, optional
             Caps or shares [1]; default: from none to 0.3, or from 0 to 1.
         scenarios : int, optional
-            Scenarios of each point [1]; default: 200; 0: the cost of today only.
+            Scenarios of each point [1]; default: at most 200; 0: the cost of today only.
 
         Raises
         ------
@@ -192,7 +194,7 @@ class Portfolio(rendering.Shown):
         """
         if field not in {"provider_cap", "open_weights_share"}:
             raise InputError(f"field: must be provider_cap or open_weights_share; got {field!r}")
-        count = 200 if scenarios is None else scenarios
+        count = min(_POINT_SCENARIOS, self.question.shocks.scenarios) if scenarios is None else scenarios
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             raise InputError(f"scenarios: must be a whole number of at least 0; got {scenarios!r}")
         listed = (_CAPS if field == "provider_cap" else _OPEN) if values is None else tuple(values)
