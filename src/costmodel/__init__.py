@@ -37,6 +37,8 @@ if TYPE_CHECKING:
         PortfolioShocks,
         PortfolioWorkload,
     )
+    from costmodel.choosing.route import HostedTuning, Route, Teacher
+    from costmodel.choosing.routes import choose_route
     from costmodel.choosing.scores import Score, scores
     from costmodel.choosing.workload import TaskWorkload, Verifier
     from costmodel.claims.check import check_claim

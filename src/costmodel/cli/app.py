@@ -52,22 +52,18 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
         "serve serving.toml --set cluster.count=16",
         "serve compare workload.toml",
     ),
-<<<<<<< HEAD
     own: (
         "own H100-SXM --gpus 512 --purchase-price '$30k' --price '$2.50/h'",
         "own run.toml --set prices.life=4 --set prices.utilization=0.8",
+    ),
+    choose: (
+        "choose workload.toml --curve",
+        "choose workload.toml --set constraints.provider_cap=0.6 --output portfolio.html",
     ),
     budget: (
         "budget project.toml --output budget.xlsx --within 75k",
         "budget project.toml --currency EUR --rate 0.9",
     ),
-=======
-    choose: (
-        "choose workload.toml --curve",
-        "choose workload.toml --set constraints.provider_cap=0.6 --output portfolio.html",
-    ),
-    budget: ("budget project.toml --output budget.xlsx",),
->>>>>>> 49355d1 (Find the cheapest mix of models under constraints, with its cost under shocks)
     compare: ("compare run.toml other_run.toml",),
     sweep: ("sweep run.toml --set cluster.count=64,128,256 --set recipe.batch_size=512,1024",),
     schema: ("schema project > project.schema.json",),

@@ -101,3 +101,10 @@ def test_the_example_is_read_and_solved(root):
     assert loose.usd_per_month < result.usd_per_month
     with pytest.raises(cm.InfeasiblePortfolioError, match=r"escalations\.quality_floor"):
         read_portfolio(root / "examples" / "support-desk.toml", changes | {"constraints.seats": ["DE"]})
+
+
+def test_the_example_is_that_of_the_page(root):
+    page = (root / "docs" / "how-to" / "choose.md").read_text(encoding="utf-8")
+    example = (root / "examples" / "support-desk.toml").read_text(encoding="utf-8")
+    without_comments = "\n".join(line for line in example.splitlines() if not line.startswith("#")).strip()
+    assert without_comments in page

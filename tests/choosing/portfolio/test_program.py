@@ -130,6 +130,9 @@ def by_brute_force(case):
         if own:
             sides.append(np.array([full[row] * (place == 0) for row, place in pairs]))
             limits.append(replicas)
+            if case["cap"] is not None and case["cap_of"] == "cost":  # no idle replicas
+                sides.append(-sides[-1])
+                limits.append(1 - 1e-4 - replicas)
         scale = [max(np.abs(side).max(), 1e-12) for side in sides]
         tidy = np.array([side / size for side, size in zip(sides, scale, strict=True)])
         found = lowest_vertex(cost, equal, tidy, np.array(limits) / scale if scale else np.zeros(0))

@@ -26,6 +26,10 @@ SHARES = ("provider_cap", "open_weights_share")
 """Constraints on shares, which are given up where requests would not be served otherwise."""
 
 
+_IDLE = 1e-4
+"""Least load of the last replica of an option [1]."""
+
+
 class Inequality(NamedTuple):
     """Coefficients of shares, shape (workloads, options), of replicas and uses, shape (options,), and a limit."""
 
@@ -153,6 +157,8 @@ def _shares(offers: Offers, constraints: PortfolioConstraints) -> list[Rule]:
         names = [name for name in dict.fromkeys(offers.providers) if name]
         rows = [np.array([each == name for each in offers.providers]) for name in names]
         capped = [_capped(offers, mine, cap, constraints.cap_of) for mine in rows]
+        if constraints.cap_of == "cost":  # idle replicas would lower the share of others
+            capped += [_busy(offers, place) for place in np.flatnonzero(~offers.hosted)]
         what = "the requests" if constraints.cap_of == "requests" else "the cost per month"
         text = f"no provider has more than {cap:.0%} of {what}"
         rules.append(Rule("provider_cap", text, _nothing(offers), tuple(capped)))
@@ -163,6 +169,13 @@ def _shares(offers: Offers, constraints: PortfolioConstraints) -> list[Rule]:
         least = _only_shares(volumes * (share - is_open), 0.0)
         rules.append(Rule("open_weights_share", text, _nothing(offers), (least,)))
     return rules
+
+
+def _busy(offers: Offers, place: int) -> Inequality:
+    """Return that no replica of an option is idle: N < Σ n x + 1."""
+    shares, replicas = np.zeros(offers.quality.shape), np.zeros(len(offers.options))
+    shares[:, place], replicas[place] = -offers.full_replicas[:, place], 1.0
+    return Inequality(shares, replicas, np.zeros(len(offers.options)), 1 - _IDLE)
 
 
 def _capped(offers: Offers, mine: Marks, cap: float, what: str) -> Inequality:
