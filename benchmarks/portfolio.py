@@ -34,10 +34,8 @@ def question(seed: int = 0) -> tuple[list[cm.PortfolioWorkload], list[cm.Portfol
         quality = {each.name: float(np.clip(0.4 + 0.5 * level + rng.normal(0, 0.05), 0, 1)) for each in workloads}
         if place < OWN:
             rate = float(rng.uniform(2, 8) * (1.2 - level))
-            serving = cm.SelfHosted(
-                name=f"own {place}", gpus_per_replica=1, requests_per_second=rate, usd_per_gpu_hour=2.5
-            )
-            options.append(cm.PortfolioOption(serving=serving, quality=quality, open_weights=True))
+            own = cm.SelfHosted(name=f"own {place}", gpus_per_replica=1, requests_per_second=rate, usd_per_gpu_hour=2.5)
+            options.append(cm.PortfolioOption(serving=own, quality=quality, open_weights=True))
             continue
         price = float(0.1 * 30**level * rng.lognormal(0, 0.2))
         serving = cm.HostedAPI(name=f"model {place}", usd_per_million_input=price, usd_per_million_output=4 * price)

@@ -14,8 +14,6 @@ from costmodel.foundation.tables import write_text
 from costmodel.report.plot_portfolio import portfolio as drawn
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from costmodel.choosing.portfolio.curve import IndependenceCurve
     from costmodel.choosing.portfolio.result import Portfolio
 
@@ -69,17 +67,10 @@ def html_page(result: Portfolio, curve: IndependenceCurve | None) -> str:
     """
     from costmodel.budget.export.drawing import svg
 
-    def mix(_: Any, ax: Axes) -> Axes:
-        return drawn(result, ax)
-
-    def independence(_: Any, ax: Axes) -> Axes:
-        assert curve is not None
-        return drawn(curve, ax)
-
     rows = len({row["workload"] for row in result.rows()})
-    parts = [f"<figure>{svg(mix, result, 9.2, 1.9 + 0.5 * rows, 'mix')}</figure>", result._repr_html_()]
+    parts = [f"<figure>{svg(drawn, result, 9.2, 1.9 + 0.5 * rows, 'mix')}</figure>", result._repr_html_()]
     if curve is not None:
-        figure = svg(independence, curve, 9.2, 3.6, "curve") if curve.cheapest_usd is not None else ""
+        figure = svg(drawn, curve, 9.2, 3.6, "curve") if curve.cheapest_usd is not None else ""
         parts += ["<h2>The price of independence</h2>", f"<figure>{figure}</figure>", curve._repr_html_()]
     excluded = "".join(
         f"<tr><td>{html.escape(row['workload'])}</td><td>{html.escape(row['option'])}</td>"

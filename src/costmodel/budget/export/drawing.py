@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from costmodel.budget.lines import Subtotal
 from costmodel.foundation.rendering import SYMBOLS
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from costmodel.budget.result import BudgetResult
 
+Drawn = TypeVar("Drawn")
 BLUE, ORANGE, SKY, GRAY = "#0072B2", "#E69F00", "#56B4E9", "#666666"
 """Colors of Okabe and Ito 2008, distinct for all kinds of color vision and in gray print; gray for secondary marks."""
 DRIVERS = 10
@@ -177,15 +178,13 @@ def draw_calendar(budget: BudgetResult, ax: Axes) -> Axes:
     return _finish(ax, "dark: occupies accelerators", dated=True)
 
 
-def svg(
-    draw: Callable[[BudgetResult, Axes], Axes], budget: BudgetResult, width: float, height: float, name: str
-) -> str:
-    """Return a plot as an SVG element for an HTML page. Text stays text; the same budget gives the same bytes.
+def svg(draw: Callable[[Drawn, Axes], Axes], result: Drawn, width: float, height: float, name: str) -> str:
+    """Return a plot as an SVG element for an HTML page. Text stays text; the same result gives the same bytes.
 
     Parameters
     ----------
-    draw : one of the functions of this file
-    budget : BudgetResult
+    draw : one of the functions of this file, or another of a result and axes
+    result : what it draws, such as a BudgetResult
     width, height : [inch]
     name : put before the ids within, which have to be unique in a page
     """
@@ -208,7 +207,7 @@ def svg(
         mpl.rcParams.update(settings)
         warnings.filterwarnings("ignore", message="Glyph")  # the reader's fonts show what ours lack
         figure = Figure(figsize=(width, height), layout="constrained")
-        draw(budget, figure.subplots())
+        draw(result, figure.subplots())
         figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     drawn = buffer.getvalue()
     drawn = re.sub(r"<!--.*?-->|<style.*?</style>", "", drawn[drawn.index("<svg") :], flags=re.DOTALL)

@@ -47,7 +47,7 @@ class Mix(NamedTuple):
         factors : NDArray or float
             Price of a request over that of the offers, by option [1].
         """
-        requests = (offers.volumes[:, None] * self.shares * offers.usd_per_request).sum(axis=0) * factors
+        requests: Array = (offers.volumes[:, None] * self.shares * offers.usd_per_request).sum(axis=0) * factors
         used = self.replicas > 0
         return requests + self.replicas * offers.usd_per_replica + used * offers.usd_fixed
 
@@ -83,7 +83,7 @@ class Program:
         count = len(offers.options)
         self._own = np.flatnonzero(~offers.hosted)
         self._fixed = np.flatnonzero(~offers.hosted & (offers.usd_fixed > 0))
-        owned = [self._own_row(place) for place in self._own]
+        owned = [self._own_row(int(place)) for place in self._own]
         self._shares = (
             np.stack([*(row.shares for row in rows), *owned]) if rows or owned else np.zeros((0, *self.allowed.shape))
         )

@@ -214,9 +214,9 @@ class Portfolio(rendering.Shown):
             other = self._with({field: value}, scenarios)
         except InfeasiblePortfolioError as error:
             return IndependencePoint(value, None, None, None, None, f"conflict: {', '.join(error.conflict)}")
-        risk = (other.expected_usd, other.cvar_usd) if scenarios else (None, None)
+        expected, worst = (other.expected_usd, other.cvar_usd) if scenarios else (None, None)
         shares = [share for name, share in other.provider_shares().items() if name]
-        return IndependencePoint(value, other.usd_per_month, *risk, max(shares, default=0.0), "")
+        return IndependencePoint(value, other.usd_per_month, expected, worst, max(shares, default=0.0), "")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the portfolio as plain data."""

@@ -158,7 +158,7 @@ def _shares(offers: Offers, constraints: PortfolioConstraints) -> list[Rule]:
         rows = [np.array([each == name for each in offers.providers]) for name in names]
         capped = [_capped(offers, mine, cap, constraints.cap_of) for mine in rows]
         if constraints.cap_of == "cost":  # idle replicas would lower the share of others
-            capped += [_busy(offers, place) for place in np.flatnonzero(~offers.hosted)]
+            capped += [_busy(offers, int(place)) for place in np.flatnonzero(~offers.hosted)]
         what = "the requests" if constraints.cap_of == "requests" else "the cost per month"
         text = f"no provider has more than {cap:.0%} of {what}"
         rules.append(Rule("provider_cap", text, _nothing(offers), tuple(capped)))

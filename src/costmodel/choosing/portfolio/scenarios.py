@@ -235,8 +235,8 @@ class _Scenario:
         usd, waiting = self._first()
         later, idle = self._months(self.horizon - self.end)
         successors = float(self.mix.shares[:, self.retired].sum()) if self.end < self.horizon else 0.0
-        usd += later + self.shock.switching_usd * successors
-        return float(usd), (waiting + idle) / self.horizon
+        usd += later + float(self.shock.switching_usd) * successors
+        return usd, (waiting + idle) / self.horizon
 
     def moved(self) -> tuple[float, float, float]:
         """Return the cost with the best mix after switching, the share not served, and the share that moves."""
@@ -250,7 +250,7 @@ class _Scenario:
         idle = idle if idle > _SMALL else 0.0
         new = np.maximum(mix.shares - self.mix.shares, 0.0).sum(axis=1)
         share = float((volumes * new).sum() / volumes.sum())
-        return float(usd) + later, (waiting + idle * months) / self.horizon, share
+        return usd + later, (waiting + idle * months) / self.horizon, share
 
     def _best(self, move: Move) -> tuple[Mix, float]:
         for program in self.programs:
@@ -264,7 +264,7 @@ class _Scenario:
         """Return the cost until the end of switching, and the months of requests not served."""
         waited, idle = self._months(self.end - self.month)
         successors = float(self.mix.shares[:, self.early].sum())
-        return self.month * self.mix.usd_per_month + waited + self.shock.switching_usd * successors, idle
+        return self.month * self.mix.usd_per_month + waited + float(self.shock.switching_usd) * successors, idle
 
     def _months(self, months: float) -> tuple[float, float]:
         """Return the cost of the mix of today at the new prices, and the months of requests not served.
