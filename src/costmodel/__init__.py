@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from costmodel.budget.project import Project
     from costmodel.choosing.cascade import Detector, cascade
     from costmodel.choosing.performance import performance_per_dollar
-    from costmodel.choosing.price_regression import price_regression
-    from costmodel.choosing.route import HostedTuning, Route, Teacher
-    from costmodel.choosing.routes import choose_route
     from costmodel.choosing.portfolio.conflicts import InfeasiblePortfolioError
     from costmodel.choosing.portfolio.portfolio import portfolio
     from costmodel.choosing.portfolio.question import (
@@ -37,6 +34,7 @@ if TYPE_CHECKING:
         PortfolioShocks,
         PortfolioWorkload,
     )
+    from costmodel.choosing.price_regression import price_regression
     from costmodel.choosing.route import HostedTuning, Route, Teacher
     from costmodel.choosing.routes import choose_route
     from costmodel.choosing.scores import Score, scores

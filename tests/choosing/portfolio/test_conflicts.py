@@ -79,8 +79,9 @@ def test_the_smallest_of_several_conflicts_is_named():
     ]
     error = conflict([workload(quality_floor=0.65)], asked, provider_cap=0.8, open_weights_share=0.2)
     assert error.conflict == ("open_weights_share",)
-    assert changes(error) == {"open_weights_share": ""}  # the floor and the cap conflict too
-    assert "no change of it alone is enough" in str(error)
+    assert changes(error) == {"open_weights_share": "open_weights_share = 0"}
+    assert not error.relaxations[0].enough  # the floor and the cap conflict too
+    assert "open_weights_share = 0 (then others conflict)" in str(error)
 
 
 @settings(max_examples=30)
@@ -115,6 +116,8 @@ def test_a_conflict_is_irreducible_and_its_changes_are_enough(cap, share, floor,
     assert feasible(alone) is not None
     for name in error.conflict:
         assert feasible({other: value for other, value in alone.items() if other != name}) is None
-    for name, change in changes(error).items():
+    for name, _, change, enough in error.relaxations:
         if " = " in change:
-            assert feasible(fields | {name: float(change.partition(" = ")[2])}) is None
+            assert feasible((fields if enough else alone) | {name: float(change.partition(" = ")[2])}) is None
+        rest = {other: value for other, value in fields.items() if other != name}
+        assert enough == (feasible(rest) is None)

@@ -23,16 +23,20 @@ if TYPE_CHECKING:
 _STEPS = 30
 """Halvings of an interval of a limit [1]."""
 _DIGITS = 4
+"""Decimals of a share in a message."""
+_ORDERS = 10
+"""About the number of orders of a long list of constraints [1]."""
 
 
 class Relaxation(NamedTuple):
-    """A change of one constraint with which the whole question has a solution."""
+    """The nearest change of one constraint with which the conflict ends."""
 
     name: str
     text: str
     """The constraint as it stands."""
     change: str
-    """What is enough; "" if no change of this constraint alone is."""
+    enough: bool
+    """Whether the whole question then has a solution; else further constraints conflict."""
 
 
 class InfeasiblePortfolioError(InputError):
@@ -41,10 +45,11 @@ class InfeasiblePortfolioError(InputError):
     def __init__(self, conflict: tuple[str, ...], relaxations: tuple[Relaxation, ...]) -> None:
         self.conflict = conflict
         self.relaxations = relaxations
-        lines = [f"constraints: no mix meets all of them; these {len(conflict)} conflict: {', '.join(conflict)}"]
+        these = f"these {len(conflict)} conflict" if len(conflict) > 1 else "this one alone cannot be met"
+        lines = [f"constraints: no mix meets all of them; {these}: {', '.join(conflict)}"]
         for each in relaxations:
-            change = each.change or "no change of it alone is enough"
-            lines.append(f"{each.name}: {each.text}; nearest change: {change}")
+            more = "" if each.enough else " (then others conflict)"
+            lines.append(f"{each.name}: {each.text}; nearest change: {each.change}{more}")
         super().__init__(lines)
 
 
@@ -58,13 +63,31 @@ def conflict_of(offers: Offers, constraints: PortfolioConstraints) -> Infeasible
     """
     rules = rules_of(offers, constraints)
     smallest = min((_filtered(offers, order) for order in _orders(rules)), key=len)
-    relaxations = tuple(Relaxation(rule.name, rule.text, _nearest(offers, constraints, rule)) for rule in smallest)
-    return InfeasiblePortfolioError(tuple(rule.name for rule in smallest), relaxations)
+    names = tuple(rule.name for rule in smallest)
+    relaxations = []
+    for rule in smallest:
+        enough = _feasible(offers, [each for each in rules if each.name != rule.name])
+        change = _nearest(_Search(offers, constraints, None if enough else frozenset(names)), rule)
+        relaxations.append(Relaxation(rule.name, rule.text, change, enough))
+    return InfeasiblePortfolioError(names, tuple(relaxations))
+
+
+class _Search(NamedTuple):
+    """Where the nearest change of a constraint is looked for: among all constraints, or those of a conflict."""
+
+    offers: Offers
+    constraints: PortfolioConstraints
+    names: frozenset[str] | None
+
+    def feasible(self) -> bool:
+        """Whether there is a solution."""
+        rules = rules_of(self.offers, self.constraints)
+        return _feasible(self.offers, [rule for rule in rules if self.names is None or rule.name in self.names])
 
 
 def _orders(rules: list[Rule]) -> Iterator[list[Rule]]:
-    """Yield orders in which the filter leaves constraints out: each is left out last once."""
-    for place in range(len(rules)):
+    """Yield orders in which the filter leaves constraints out: each is left out last once, if they are few."""
+    for place in range(0, len(rules), max(len(rules) // _ORDERS, 1)):
         yield [*rules[place + 1 :], *rules[: place + 1]]
 
 
@@ -82,12 +105,11 @@ def _feasible(offers: Offers, rules: list[Rule]) -> bool:
     return Program(offers, rules).cheapest() is not None
 
 
-def _nearest(offers: Offers, constraints: PortfolioConstraints, rule: Rule) -> str:
-    """Return the nearest change of a constraint with which the whole question has a solution, or ""."""
+def _nearest(search: _Search, rule: Rule) -> str:
+    """Return the nearest change of a constraint with which there is a solution."""
     owner, _, field = rule.name.rpartition(".")
-    if not _feasible(offers, [each for each in rules_of(offers, constraints) if each.name != rule.name]):
-        return ""
-    test, value = _changed(offers, constraints, owner, field)
+    offers = search.offers
+    test, value = _changed(search, owner, field)
     if field in {"locations", "seats", "barred_seats"}:
         return _nearest_places(offers, test, value, field)
     if field in {"quality_floor", "latency_limit"}:
@@ -102,14 +124,13 @@ def _nearest(offers: Offers, constraints: PortfolioConstraints, rule: Rule) -> s
     return f"{field} = {limit:,.0f}" if field == "capacity" else f"{field} = {limit:g}"
 
 
-def _changed(
-    offers: Offers, constraints: PortfolioConstraints, owner: str, field: str
-) -> tuple[Callable[[object], bool], float]:
-    """Return whether a value of a field makes the question feasible, as a function, and the present value."""
+def _changed(search: _Search, owner: str, field: str) -> tuple[Callable[[object], bool], float]:
+    """Return whether there is a solution with a value of a field, as a function, and the present value."""
+    offers, constraints = search.offers, search.constraints
     if not owner:
 
         def with_constraint(value: object) -> bool:
-            return _feasible(offers, rules_of(offers, constraints.replace({field: value})))
+            return search._replace(constraints=constraints.replace({field: value})).feasible()
 
         return with_constraint, getattr(constraints, field)
     names = [workload.name for workload in offers.workloads]
@@ -120,8 +141,7 @@ def _changed(
     def with_field(value: object) -> bool:
         changed = [each.replace({field: value}) if row == place else each for row, each in enumerate(listed)]
         fields = {"workloads" if of_workload else "options": tuple(changed)}
-        other = offers._replace(**fields)  # type: ignore[arg-type]
-        return _feasible(other, rules_of(other, constraints))
+        return search._replace(offers=offers._replace(**fields)).feasible()  # type: ignore[arg-type]
 
     return with_field, getattr(listed[place], field)
 
