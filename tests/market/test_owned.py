@@ -154,6 +154,7 @@ def test_defaults_have_sources_and_spreads():
         ({"life": -1}, "life"),
         ({"utilization": 0}, "utilization"),
         ({"utilization": 1.5}, "utilization"),
+        ({"utilization": 1e-9}, "utilization must be at least 1e-06; got 1e-09"),
         ({"server_factor": 0.5}, "server_factor"),
         ({"purchase_price": "30k EUR"}, "purchase_price"),
         ({"network_share": 0.6, "storage_share": 0.4}, "network_share and storage_share"),
@@ -171,6 +172,24 @@ def test_defaults_have_sources_and_spreads():
 def test_bad_input_names_the_field(fields, problem):
     with pytest.raises(cm.InputError, match=problem):
         cm.Ownership(**fields)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problems"),
+    [({"seed": -1}, ["seed"]), ({"site": True}, ["site"]), ({"seed": "x", "site": 2}, ["seed", "site"])],
+)
+def test_bad_arguments_of_the_levelized_hour_are_named(arguments, problems):
+    with pytest.raises(cm.InputError) as error:
+        cm.Ownership().levelized("H100-SXM", **arguments)
+    assert [problem.partition(":")[0] for problem in error.value.problems] == problems
+
+
+@pytest.mark.parametrize("level", [0, 1.5, "80 %", None])
+def test_levels_of_the_levelized_hour_are_fractions(level):
+    hour = cm.Ownership().levelized("H100-SXM")
+    for function in (hour.interval, hour.rows):
+        with pytest.raises(cm.InputError, match="level must be a fraction between 0 and 1"):
+            function(level)
 
 
 def test_an_accelerator_without_a_price_names_the_field():

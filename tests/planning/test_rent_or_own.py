@@ -179,6 +179,11 @@ def test_bad_curves_are_refused():
         result.curve(at=[1.5])
     with pytest.raises(cm.InputError, match="over"):
         result.curve("price")
+    for at in ("abc", True, [None], ["1"]):
+        with pytest.raises(cm.InputError, match="at: must be"):
+            result.curve(at=at)
+    with pytest.raises(cm.InputError, match="unknown figure"):
+        result.value([])
     decline = cm.Ownership(purchase_price=30_000, depreciation="price_performance")
     with pytest.raises(cm.InputError, match="straight_line"):
         cm.rent_or_own(fleet(), rent=cm.Rental(price=2), own=decline).curve("years")

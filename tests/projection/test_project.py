@@ -465,7 +465,7 @@ def test_scenario_and_its_estimate_give_the_same_projection():
         (
             MODEL,
             {"paths": True, "seed": -1},
-            [r"paths must be a whole", r"seed must be a whole number of at least 0; got -1"],
+            [r"paths must be a whole", r"seed: must be a whole number of at least 0; got -1"],
         ),
         (MODEL, {"lasting": -1}, [r"lasting: must be a number in USD at least 0"]),
         (MODEL, {"lasting": math.nan}, [r"lasting: must be a number in USD"]),

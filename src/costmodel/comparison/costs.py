@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from costmodel.estimation.results import check_level
+from costmodel.foundation.checks import check_level
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, draws, samples
 from costmodel.foundation.rendering import amount

@@ -10,9 +10,10 @@ from costmodel.estimation.chain import Missing
 from costmodel.estimation.estimate import Estimate, draw_key, estimate
 from costmodel.estimation.other_costs import OtherCosts
 from costmodel.estimation.other_lines import MULTIPLIER, STAFF, development_fact, other_compute, staff_of
-from costmodel.estimation.results import Result, check_level
+from costmodel.estimation.results import Result
 from costmodel.estimation.total import Total
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import check_level, seed_problems
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.fields import MOST, Measure
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, draws, middle, samples
@@ -159,8 +160,8 @@ def development_cost(
     >>> total.scope, round(total.usd / 1e6)
     ('development', 20)
     """
-    if seed is not None and (type(seed) is not int or seed < 0):
-        raise InputError(f"seed: must be a whole number, at least 0; got {seed!r:.80}")
+    if seed is not None and (problems := seed_problems(seed)):
+        raise InputError(problems)
     scope = getattr(final_run_cost, "scope", FINAL_RUN)
     if scope != FINAL_RUN:
         raise InputError(

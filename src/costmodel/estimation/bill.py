@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from costmodel.estimation.chain import Missing, Step, add
-from costmodel.estimation.results import check_level
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import check_level
 from costmodel.foundation.currencies import Priced
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.market.charges import CostLine

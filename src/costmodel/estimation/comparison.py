@@ -7,9 +7,10 @@ from typing import Any
 
 from costmodel.estimation.chain import OUTPUTS, Missing
 from costmodel.estimation.estimate import estimate
-from costmodel.estimation.results import Result, check_level
+from costmodel.estimation.results import Result
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import check_level
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from costmodel.estimation.chain import Missing, add
-from costmodel.estimation.results import check_level
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import check_level
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.hardware.site import grid_boundary
 from costmodel.market.rental import Rental

@@ -9,6 +9,7 @@ from costmodel._version import __version__
 from costmodel.estimation.chain import OUTPUTS, Missing, Output
 from costmodel.estimation.citations import CitationFormat, Source, citation
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import check_level
 from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
@@ -264,12 +265,6 @@ class Result(Priced, ABC):
         if isinstance(value, Missing):
             raise MissingFactError(f"{name} is not known: {value.reason}")
         return value
-
-
-def check_level(level: float) -> None:
-    """Raise `InputError` unless `level` is a fraction between 0 and 1."""
-    if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
-        raise InputError(f"level must be a fraction between 0 and 1; got {level!r}")
 
 
 def _output(name: str) -> Output:

@@ -8,8 +8,8 @@ import textwrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.estimation.chain import Missing
-from costmodel.estimation.results import check_level
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import check_level
 from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL

@@ -103,10 +103,10 @@ def exchange_rate(currency: str, on: dt.date | str | None = None, *, rate: float
 def _given(rate: float | str) -> float:
     try:
         value = float(rate)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = 0.0
     if isinstance(rate, bool) or not 0 < value <= _MOST:
-        raise InputError(f"rate: must be a number above 0, as the amount of the currency for one USD; got {rate!r}")
+        raise InputError(f"rate: must be a number above 0, as the amount of the currency for one USD; got {rate!r:.80}")
     return value
 
 

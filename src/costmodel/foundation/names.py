@@ -54,6 +54,8 @@ class Names(Generic[T]):
 
     def proper(self, name: str) -> str | None:
         """Return the proper name of a name or alias, or None if it is unknown."""
+        if not isinstance(name, str):
+            return None
         key = name_key(name[:_MAX_LENGTH])
         if key in self._proper:
             return self._proper[key]

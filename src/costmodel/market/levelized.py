@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import check_level
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, between, draws, middle
 from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import SI_FACTOR
@@ -87,6 +88,7 @@ class Levelized(rendering.Shown):
         """
         import numpy as np
 
+        check_level(level)
         low, high = np.quantile(self.draws(), [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
 
@@ -111,6 +113,7 @@ class Levelized(rendering.Shown):
         """
         import numpy as np
 
+        check_level(level)
         ends = [(1 - level) / 2, (1 + level) / 2]
         drawn = self.lines_of(self.drawn(DRAWS))
         total = self.value

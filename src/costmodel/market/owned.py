@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from costmodel.foundation.errors import MissingFactError
+from costmodel.foundation.checks import seed_problems
+from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.fields import Date, Fraction, Measure, Power
 from costmodel.foundation.ranges import Range, between, middle
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure, Provenance, Row, default, table
 from costmodel.hardware.accelerator import load_accelerator
 from costmodel.hardware.power import server_power
+from costmodel.hardware.site import Site
 from costmodel.market import owned_costs as costs
 from costmodel.market.charges import Charges, CostLine
 from costmodel.market.owned_costs import Depreciation, Part
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from costmodel.foundation.fields import DateLike, RangeLike
     from costmodel.hardware.accelerator import Accelerator
     from costmodel.hardware.cluster import Cluster
-    from costmodel.hardware.site import Site
     from costmodel.market.levelized import Levelized
 
 Convention = Literal["amortized", "acquisition"]
@@ -62,6 +63,8 @@ _PARTS: tuple[tuple[Part, str], ...] = (
 _PRICES = ("prices.purchase_price", "prices.server_factor", "prices.network_share", "prices.storage_share")
 _TIME = ("gpu_hours", "prices.utilization")
 _SPAN = 0.999
+_LEAST_UTILIZATION = 1e-6
+"""Least share of busy hours of the life that is accepted [1]; smaller ones are mistakes."""
 
 
 class Ownership(Spec):
@@ -206,7 +209,7 @@ class Ownership(Spec):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        problems = [*self._unused(), *self._too_large()]
+        problems = [*self._unused(), *self._too_large(), *self._too_small()]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -242,6 +245,12 @@ class Ownership(Spec):
         if total < 1:
             return []
         return [f"network_share and storage_share must be below 1 together; got {total:.3g}"]
+
+    def _too_small(self) -> list[str]:
+        """Return the problem if the hours with a job are too few to bear the cost of the others."""
+        if self.utilization is None or middle(self.utilization) >= _LEAST_UTILIZATION:
+            return []
+        return [f"utilization must be at least {_LEAST_UTILIZATION:g}; got {middle(self.utilization):.3g}"]
 
     @property
     def is_colocated(self) -> bool:
@@ -368,6 +377,11 @@ class Ownership(Spec):
         """
         from costmodel.market.levelized import Levelized
 
+        problems = seed_problems(seed)
+        if site is not None and not isinstance(site, Site):
+            problems.append(f"site: must be a Site; got {type(site).__name__}")
+        if problems:
+            raise InputError(problems)
         return Levelized(self, load_accelerator(accelerator), site, seed)
 
     def price_of(self, cluster: Cluster) -> Figure:

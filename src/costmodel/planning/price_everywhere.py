@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from costmodel.estimation.results import check_level
 from costmodel.estimation.scenario import Scenario
+from costmodel.foundation.checks import check_level
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.names import name_key
 from costmodel.foundation.ranges import DEFAULT_LEVEL

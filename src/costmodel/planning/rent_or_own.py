@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.scenario import Scenario
+from costmodel.foundation.checks import seed_problems
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.fields import Measure
 from costmodel.foundation.ranges import Range
@@ -85,8 +86,8 @@ def rent_or_own(
     ends = (decline.quantile(0.01), decline.quantile(0.99)) if isinstance(decline, Range) else (decline,)
     if max(map(abs, ends)) > _STEEPEST:
         raise InputError(f"rent_decline: must be at most {_STEEPEST:g} a year up or down; got {rent_decline!r}")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InputError(f"seed: must be a whole number of at least 0; got {seed!r}")
+    if problems := seed_problems(seed):
+        raise InputError(problems)
     result = None if run is None else estimate(run.replace(seed=seed))
     power = None if result is None else _power(result)
     owned = Levelized(ownership, cluster.accelerator, cluster.site, seed, power)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from costmodel.estimation.chain import Missing
-from costmodel.estimation.results import DRAWS, check_level
+from costmodel.estimation.results import DRAWS
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import check_level
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, draws, middle
 from costmodel.foundation.units import SI_FACTOR
@@ -18,7 +21,7 @@ from costmodel.market.owned_costs import YEAR, hardware_price, interest_of_life,
 from costmodel.planning.break_even import LONGEST, Hour, levelized_rent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -164,10 +167,7 @@ class RentOrOwn(rendering.Shown):
         if over == "years" and "prices.life" not in self.owned.inputs:
             raise InputError("over: 'years' needs depreciation='straight_line'; the other has no life")
         default = _UTILIZATIONS if over == "utilization" else _YEARS
-        values = default if at is None else tuple(at)
-        highest = 1.0 if over == "utilization" else 100.0
-        if wrong := [value for value in values if not 0 < value <= highest]:
-            raise InputError(f"at: must be above 0 and at most {highest:g}; got {wrong[0]!r}")
+        values = default if at is None else _points(at, 1.0 if over == "utilization" else 100.0)
         ends = [(1 - level) / 2, (1 + level) / 2]
         path, unit = ("prices.utilization", 1.0) if over == "utilization" else ("prices.life", YEAR)
         rows = []
@@ -207,7 +207,7 @@ class RentOrOwn(rendering.Shown):
         }
 
     def _known(self, name: str) -> str:
-        if name not in _FIGURES:
+        if not isinstance(name, str) or name not in _FIGURES:
             raise InputError(unknown("figure", name, _FIGURES))
         return name
 
@@ -310,6 +310,17 @@ class RentOrOwn(rendering.Shown):
         if rent.caution:
             lines.append(rent.caution)
         return "\n".join([*lines, *self.owned.notes(assumed=False)])
+
+
+def _points(at: object, highest: float) -> tuple[float, ...]:
+    """Return the points of a curve, or raise `InputError`."""
+    if isinstance(at, str) or not isinstance(at, Iterable):
+        raise InputError(f"at: must be a list of numbers; got {at!r:.80}")
+    values = tuple(at)
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value <= highest:
+            raise InputError(f"at: must be above 0 and at most {highest:g}; got {value!r:.80}")
+    return tuple(map(float, values))
 
 
 def _shown(value: float | None, unit: str) -> str:

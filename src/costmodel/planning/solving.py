@@ -14,8 +14,8 @@ from typing import Any
 
 from costmodel.estimation.chain import OUTPUTS
 from costmodel.estimation.estimate import Estimate, estimate
-from costmodel.estimation.results import check_level
 from costmodel.estimation.scenario import Scenario
+from costmodel.foundation.checks import check_level
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.fields import Measure
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range

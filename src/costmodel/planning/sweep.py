@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from costmodel.estimation import chain
 from costmodel.estimation.chain import OUTPUTS, Missing
 from costmodel.estimation.estimate import Estimate, draw_key, estimate
-from costmodel.estimation.results import check_level
 from costmodel.estimation.scenario import Scenario
 from costmodel.estimation.speed import plan_together
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import check_level
 from costmodel.foundation.errors import CostModelError, InputError
 from costmodel.foundation.ranges import DEFAULT_LEVEL, draws
 from costmodel.foundation.units import SI_FACTOR

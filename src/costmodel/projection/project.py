@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.arrays import exp
+from costmodel.foundation.checks import seed_problems
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError, unknown
 from costmodel.foundation.fields import MOST, Measure
 from costmodel.foundation.ranges import Range, between, draws
@@ -435,9 +436,7 @@ def wrong_draws(paths: Any, seed: Any) -> list[str]:
     problems = []
     if type(paths) is not int or not 100 <= paths <= MOST_PATHS:
         problems.append(f"paths must be a whole number from 100 to {MOST_PATHS:,}; got {paths!r:.80}")
-    if type(seed) is not int or seed < 0:
-        problems.append(f"seed must be a whole number of at least 0; got {seed!r:.80}")
-    return problems
+    return [*problems, *seed_problems(seed)]
 
 
 def _reference(of: Scenario | Estimate | Capability | str) -> Estimate | Capability:

@@ -189,7 +189,7 @@ class Projection(Priced):
         level : float
             Probability inside the interval [1].
         """
-        from costmodel.estimation.results import check_level
+        from costmodel.foundation.checks import check_level
 
         check_level(level)
         return self.quantile(year, (1 - level) / 2), self.quantile(year, (1 + level) / 2)

@@ -247,6 +247,8 @@ def test_titles_say_which_costs_more():
 def test_names_and_units_that_do_not_exist_are_refused(gpt4_against_deepseek):
     with pytest.raises(cm.UnknownNameError, match="did you mean 'tokens'"):
         gpt4_against_deepseek["token"]
+    with pytest.raises(cm.UnknownNameError, match="attribution 0; known"):
+        gpt4_against_deepseek[0]
     with pytest.raises(InputError, match="unit"):
         gpt4_against_deepseek.draws("tokens", "dollars")
     with pytest.raises(InputError, match="level"):

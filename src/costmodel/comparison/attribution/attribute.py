@@ -13,6 +13,7 @@ from costmodel.comparison.rates import check_convention
 from costmodel.comparison.runs import PublishedRun, published_runs
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.scenario import Scenario
+from costmodel.foundation.checks import seed_problems
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
 
 if TYPE_CHECKING:
@@ -85,8 +86,7 @@ def attribute(
     for name, value in zip(("scope", "scope_b"), scopes, strict=True):
         if value not in SCOPES and not (name == "scope_b" and scope_b is None):
             problems.append(f"{name}: must be {' or '.join(SCOPES)}; got {value!r}")
-    if type(seed) is not int or seed < 0:
-        problems.append(f"seed: must be a whole number, at least 0; got {seed!r:.80}")
+    problems += seed_problems(seed)
     runs = []
     for name, run in (("run_a", run_a), ("run_b", run_b)):
         try:

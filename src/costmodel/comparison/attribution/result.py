@@ -11,8 +11,8 @@ from costmodel._version import __version__
 from costmodel.comparison.attribution.factors import FACTORS, Side, Term, shared_names
 from costmodel.comparison.attribution.shapley import shapley_parts
 from costmodel.comparison.runs import CONFIDENCE
-from costmodel.estimation.results import check_level
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import check_level
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.names import Names
 from costmodel.foundation.ranges import DEFAULT_LEVEL

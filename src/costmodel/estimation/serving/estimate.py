@@ -12,7 +12,7 @@ from costmodel._version import __version__
 from costmodel.architecture.loading import released_checkpoint
 from costmodel.estimation.chain import Missing
 from costmodel.estimation.citations import CitationFormat, Source, citation
-from costmodel.estimation.results import DRAWS, check_level
+from costmodel.estimation.results import DRAWS
 from costmodel.estimation.serving.checks import engine_recipe, model_of, replica_of
 from costmodel.estimation.serving.curves import Factors, ServingCurve, load_curve, speed_curve
 from costmodel.estimation.serving.explained import explained, swings
@@ -20,6 +20,7 @@ from costmodel.estimation.serving.figures import FIGURES, deployment_of, figures
 from costmodel.estimation.serving.inputs import errors_and_prices, inputs_of
 from costmodel.estimation.serving.notes import notes_of, title_of
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import check_level
 from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from costmodel.estimation.results import check_level
+from costmodel.foundation.checks import check_level
 from costmodel.foundation.errors import InputError, UnknownNameError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.rendering import cells

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from costmodel.estimation.results import check_level
+from costmodel.foundation.checks import check_level
 from costmodel.foundation.errors import InputError, UnknownNameError, unknown
 from costmodel.foundation.fields import Measure
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, between, middle
