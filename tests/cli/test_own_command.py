@@ -40,6 +40,11 @@ def test_an_accelerator_is_compared(costmodel):
     assert all(len(line) <= 80 for line in printed.splitlines() if not line.startswith("assumed"))
 
 
+def test_colocation_is_per_kilowatt_and_month(costmodel):
+    lines = json.loads(costmodel("own", "h100", "--colocation", "$190/kW/month", "--json").out)["inputs"]
+    assert lines["prices.colocation"]["value"] == pytest.approx(190)
+
+
 def test_json_holds_figures_curves_and_sources(costmodel):
     options = ("--utilization", 0.8, "--life", 4, "--set", "prices.staff=500", "--set", "site.electricity=0.05")
     data = json.loads(costmodel("own", "h100", *options, "--json").out)
@@ -60,6 +65,7 @@ def test_a_scenario_file_shows_the_cost_of_its_run(costmodel, run):
         (("H100-SXM", "--utilization", "2"), "utilization"),
         (("H100-SXM", "--set", "cluster.count=4"), "cluster.count"),
         (("H100-XXL",), "H100"),
+        (("H100-SXM", "--gpus", 0), "count"),
         (("H100-SXM", "--price", "2", "--provider", "lambda"), "provider"),
     ],
 )
@@ -72,7 +78,7 @@ def test_estimate_finetune_and_serve_take_owned_accelerators(costmodel, refused,
     assert "prices.purchase_price" in printed
     owned = ("--gpu", "H100-SXM", "--gpus", 8, "--purchase-price", "$25k")
     printed = costmodel("finetune", "llama-3.1-8b", "--method", "lora", "--tokens", "20M", *owned).out
-    assert "electricity (without idle hours)" in printed
+    assert "electricity (busy hours)" in printed
     printed = costmodel("serve", "llama-3.1-8b", *owned, "--concurrency", 16).out
     assert "owned, levelized" in printed
     (problem,) = refused("estimate", run, "--own", "--price", "2")

@@ -49,6 +49,21 @@ def test_electricity_is_a_line_and_not_in_a_rent():
     assert "in the rent" in str(cm.estimate(RUN.replace(prices=cm.Rental(price=2.0))))
 
 
+def test_a_comparison_names_the_electricity_without_saying_that_it_is_in_a_rent():
+    rented = RUN.replace(prices=cm.Rental(price=2.0))
+    assert "in the rent" in str(cm.compare({"a": rented, "b": rented}))
+    assert "in the rent" not in str(cm.compare({"a": rented, "b": RUN}))
+    assert "electricity (busy hours)" in str(cm.compare({"a": RUN, "b": RUN}))
+
+
+def test_the_table_of_a_given_utilization_has_an_exact_step_time_and_80_columns():
+    estimate = cm.estimate(RUN.replace(mfu=0.4))
+    printed = str(estimate).splitlines()
+    table = printed[1 : next(place for place, line in enumerate(printed) if line.startswith("cost "))]
+    assert max(map(len, table)) <= 80
+    assert any(line.startswith("step time") and line.endswith("exact") for line in table)
+
+
 def test_inputs_can_be_set_by_their_paths_and_explained():
     estimate = cm.estimate(RUN.replace({"prices.life": 3, "prices.purchase_price": "$25k"}))
     assert estimate.inputs["prices.life"].provenance.kind == "given"

@@ -25,6 +25,10 @@ YEAR = 8766
 """Hours of a year."""
 
 
+def dict_of(result):
+    return {row["figure"]: row["value"] for row in result.rows()}
+
+
 def fleet(count=8, site=FREE, accelerator="H100-SXM"):
     return cm.Cluster(accelerator, count, site=site)
 
@@ -102,7 +106,7 @@ def test_a_falling_rent_delays_or_prevents_the_payback():
     )
     assert steady.break_even_years < falling.break_even_years < np.inf == steep.break_even_years
     assert steady.break_even_utilization < falling.break_even_utilization < steep.break_even_utilization
-    assert "never" in str(steep) and steep.rows()[3]["value"] is None
+    assert "never" in str(steep) and dict_of(steep)["break_even_years"] is None
 
 
 def test_an_uncertain_decline_of_the_rent_widens_the_interval():
@@ -154,6 +158,16 @@ def test_a_run_is_shown_in_three_conventions():
     assert rows["run_acquisition"] > 10e6
     hours = cm.estimate(run).gpu_hours.to("hour").magnitude
     assert rows["run_amortized"] == pytest.approx(rows["owned"] * hours)
+
+
+def test_a_year_and_the_purchase_of_a_fleet_by_hand():
+    prices = own(network_share=0.2, storage_share=0.05)
+    result = cm.rent_or_own(fleet(64), rent=cm.Rental(price=2.5), own=prices)
+    assert result.value("year_rented") == pytest.approx(64 * 0.7 * YEAR * 2.5)
+    assert result.value("year_owned") == pytest.approx(64 * 0.7 * YEAR * result.value("owned"))
+    assert result.value("purchase") == pytest.approx(64 * 30_000 / 0.75)
+    whole = cm.rent_or_own(fleet(1), rent=cm.Rental(price=2.5), own=prices)
+    assert whole.value("purchase") * 64 == pytest.approx(result.value("purchase"))
 
 
 @pytest.mark.parametrize(

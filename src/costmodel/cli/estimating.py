@@ -16,6 +16,7 @@ from costmodel.cli.printing import (
     ExchangeRateOption,
     Json,
     in_currency,
+    print_json,
     print_lines,
     print_result,
     print_schema,
@@ -156,7 +157,10 @@ def _printed(
         print_result(result.ghg())
     elif bill:
         of_bill = in_currency(result.bill(), *money)
-        print(json.dumps(of_bill.to_dict(), indent=2, allow_nan=False) if as_json else of_bill)
+        if as_json:
+            print_json(of_bill.to_dict())
+        else:
+            print_result(of_bill)
         return True
     elif as_json:
         read = {} if trainer_file is None else {"trainer_file": trainer_file.to_dict()}

@@ -28,7 +28,9 @@ def own(
     on: Annotated[str | None, typer.Option(help="Day of the purchase and of the rent, such as 2025-01-01.")] = None,
     utilization: Annotated[str | None, typer.Option(help="Share of the hours with a job, such as 0.8.")] = None,
     life: Annotated[str | None, typer.Option(help="Years of life, such as 4.")] = None,
-    colocation: Annotated[str | None, typer.Option(help="Colocation per kW and month, such as '$190'.")] = None,
+    colocation: Annotated[
+        str | None, typer.Option(help="Colocation per kW and month, such as '$190/kW/month'.")
+    ] = None,
     price: Annotated[str | None, typer.Option(help="Rent of a GPU-hour, such as '$2.50/h'.")] = None,
     provider: Annotated[str | None, typer.Option(help="Provider of the rent, or 'market' for the median.")] = None,
     purchase_model: Annotated[str | None, typer.Option(help="Of the rent: on_demand, reserved_1y, ...")] = None,
@@ -97,4 +99,4 @@ def _fleet(name: str, options: dict[str, Any], rest: dict[str, Any]) -> Any:
         if prefix is None:
             raise InputError(f"--set: {path} is not a field of prices or site; give a scenario file to set others")
         site[path.removeprefix(prefix)] = value
-    return {"accelerator": name, "count": options["gpus"] or 8, "site": site}
+    return {"accelerator": name, "count": 8 if options["gpus"] is None else options["gpus"], "site": site}

@@ -113,7 +113,9 @@ def price_run_everywhere(
     elif len(table):
         print(table)
     accelerator = run.cluster.accelerator.name
-    check_missing([] if table.priced else [f"no such price of {accelerator} is known on {table.on}"], allow_missing)
+    where = f" in {', '.join(region)}" if region else ""
+    missing = f"no such price of {accelerator} is known{where} on {table.on}"
+    check_missing([] if table.priced else [missing], allow_missing)
 
 
 @prices.command("check")

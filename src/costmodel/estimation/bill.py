@@ -113,7 +113,7 @@ class Bill(Priced):
             if row["usd"] is not None:
                 low, high = (rendering.amount(row[end], "USD") for end in ("low", "high"))
                 shown["cost"] = rendering.amount(row["usd"], "USD")
-                shown["80 % interval"] = "exact" if row["low"] == row["high"] else f"{low} to {high}"
+                shown["80 % interval"] = "exact" if row["low"] == row["high"] else rendering.between(low, high)
                 shown["share"] = "" if row["share"] is None else rendering.percent(row["share"])
             cells.append(shown)
         return cells

@@ -37,7 +37,7 @@ def compare(scenarios: Mapping[str, Scenario | Result]) -> Comparison:
     estimates = {name: estimate(entry) if isinstance(entry, Scenario) else entry for name, entry in scenarios.items()}
     if len({result.scope for result in estimates.values()}) > 1:
         scopes = ", ".join(f"{name}: {result.scope}" for name, result in estimates.items())
-        raise InputError(f"estimates of different scope cannot be compared ({scopes})")
+        raise InputError(f"estimates of different scope cannot be compared ({scopes}); give all the same scope")
     if len({result.seed for result in estimates.values()}) > 1:
         raise InputError("estimates of different seed do not share random draws; give all the same seed")
     return Comparison(estimates)
@@ -100,14 +100,20 @@ class Comparison(rendering.Shown):
 
     def _cells(self) -> list[dict[str, str]]:
         rows = []
-        for name, output in OUTPUTS.items():
+        for name in OUTPUTS:
             values = {column: result.value(name) for column, result in self.estimates.items()}
             if all(isinstance(value, Missing) for value in values.values()):
                 continue
             rows.append(
-                {"": output.title} | {column: self._cell(column, name, value) for column, value in values.items()}
+                {"": self._row_title(name)}
+                | {column: self._cell(column, name, value) for column, value in values.items()}
             )
         return rows
+
+    def _row_title(self, name: str) -> str:
+        """Return the title of a figure: that of all estimates, or without its addition where they differ."""
+        titles = {result.figure_title(name) for result in self.estimates.values()}
+        return titles.pop() if len(titles) == 1 else OUTPUTS[name].title.partition(" (")[0]
 
     def _cell(self, column: str, name: str, value: float | Missing) -> str:
         if isinstance(value, Missing):
@@ -115,6 +121,6 @@ class Comparison(rendering.Shown):
         unit = OUTPUTS[name].rendered
         low, high = self.estimates[column].bounds(name)
         shown = rendering.amount(value, unit)
-        if low == high:
+        if rendering.is_exact(low, high):
             return shown
-        return f"{shown} ({rendering.amount(low, unit)} to {rendering.amount(high, unit)})"
+        return f"{shown} ({rendering.between(rendering.amount(low, unit), rendering.amount(high, unit))})"

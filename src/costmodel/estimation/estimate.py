@@ -172,7 +172,7 @@ class Estimate(Result):
 
     def figure_title(self, name: str) -> str:
         if name == "electricity_cost" and isinstance(self.scenario.prices, Ownership):
-            return "electricity (without idle hours)"
+            return "electricity (busy hours)"
         return super().figure_title(name)
 
     def estimates(self) -> list[Estimate]:

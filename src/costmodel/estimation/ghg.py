@@ -258,7 +258,7 @@ def _grid_note(estimate: Estimate) -> str:
 
 def _interval(row: dict[str, Any]) -> str:
     ends = [rendering.amount(row[end], "kg") for end in ("low", "high")]
-    return "exact" if row["low"] == row["high"] else " to ".join(ends)
+    return "exact" if row["low"] == row["high"] else rendering.between(*ends)
 
 
 def _stated(row: dict[str, Any]) -> str:

@@ -245,9 +245,9 @@ class Result(Priced, ABC):
                     rows.append({"": title, "value": "not known", "80 % interval": note})
                 continue
             low, high = self.bounds(name)
-            ends = (rendering.amount(end, output.rendered) for end in (low, high))
             exact = "" if output.rendered == "probability" else "exact"
-            between = exact if low == high else " to ".join(ends)
+            ends = (rendering.amount(end, output.rendered) for end in (low, high))
+            between = exact if rendering.is_exact(low, high) else rendering.between(*ends)
             between = "; ".join(part for part in (between, note) if part)
             rows.append({"": title, "value": rendering.amount(value, output.rendered), "80 % interval": between})
         return rows

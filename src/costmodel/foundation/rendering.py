@@ -96,6 +96,21 @@ def amount(value: float, unit: str, digits: int = 3) -> str:
     return number(value, digits) if unit in {"", "1"} else f"{number(value, digits)} {unit.replace('m**3', 'm³')}"
 
 
+def between(low: str, high: str) -> str:
+    """Return two amounts as an interval, with the unit once where both have the same.
+
+    >>> between("88.6 k$", "281 k$"), between("134 USD", "1.02 k$"), between("36 %", "92 %")
+    ('88.6 to 281 k$', '134 USD to 1.02 k$', '36 to 92 %')
+    """
+    value, _, unit = low.rpartition(" ")
+    return f"{value if value and high.endswith(f' {unit}') else low} to {high}"
+
+
+def is_exact(low: float, high: float) -> bool:
+    """Return whether the ends of an interval are equal, up to rounding errors."""
+    return low == high or math.isclose(low, high, rel_tol=1e-9)
+
+
 @contextmanager
 def currency(code: str, rate: float) -> Iterator[None]:
     """Print amounts of US dollars in another currency within the context.

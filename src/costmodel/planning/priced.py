@@ -253,8 +253,7 @@ def _interval(row: Priced) -> str:
     low, high = (rendering.amount(end, "USD") for end in row.interval)
     if low == high:
         return "exact"
-    number, _, unit = low.partition(" ")
-    return f"{number if high.endswith(f' {unit}') else low} to {high}"
+    return rendering.between(low, high)
 
 
 def _nearest(row: Priced) -> str:

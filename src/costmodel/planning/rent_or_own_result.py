@@ -38,6 +38,9 @@ _HARDWARE = ("accelerators", "servers", "network", "storage")
 _FIGURES: dict[str, tuple[str, str]] = {
     "rented": ("rented hour", "USD/hour"),
     "owned": ("owned hour", "USD/hour"),
+    "year_rented": ("a year of the fleet, rented", "USD"),
+    "year_owned": ("a year of the fleet, owned", "USD"),
+    "purchase": ("purchase of the fleet", "USD"),
     "break_even_utilization": ("break-even utilization", "1"),
     "break_even_years": ("years to pay back", "year"),
 }
@@ -82,12 +85,14 @@ class RentOrOwn(rendering.Shown):
         return float(np.mean(sample["owned"] < sample["rented"]))
 
     def value(self, name: str) -> float:
-        """Return a figure at the medians of the inputs: "rented", "owned", or a property of that name.
+        """Return a figure at the medians of the inputs.
 
         Parameters
         ----------
         name : str
-            "rented" or "owned" [USD/hour], "break_even_utilization" [1], "break_even_years" [year].
+            "rented" or "owned" [USD/hour], "year_rented" or "year_owned" (the hours of a year with a job, of all
+            accelerators) [USD], "purchase" (of all accelerators, with servers, network and storage) [USD],
+            "break_even_utilization" [1], "break_even_years" [year].
         """
         return float(self._point[self._known(name)][0])
 
@@ -228,9 +233,14 @@ class RentOrOwn(rendering.Shown):
         first = self._wide(values["rent"], count)
         decline = self._wide(values["decline"], count)
         rent = first if years is None else levelized_rent(first, decline, hour.growth, years)
+        owned = hour.owned(utilization)
+        busy_hours = YEAR / HOUR * utilization * self.cluster.count
         return {
             "rented": rent,
-            "owned": hour.owned(utilization),
+            "owned": owned,
+            "year_rented": rent * busy_hours,
+            "year_owned": owned * busy_hours,
+            "purchase": hour.hardware * self.cluster.count,
             "break_even_utilization": hour.break_even(rent),
             "break_even_years": hour.payback(first, utilization, decline),
         }
@@ -294,7 +304,7 @@ class RentOrOwn(rendering.Shown):
                 continue
             value, low, high = (_shown(row[end], unit) for end in ("value", "low", "high"))
             exact = "" if row["low"] is None else "exact"
-            between = exact if row["low"] == row["high"] else f"{low} to {high}"
+            between = exact if row["low"] == row["high"] else rendering.between(low, high)
             cells.append({"": title, "value": value, "80 % interval": between})
         return cells
 

@@ -342,7 +342,7 @@ class Projection(Priced):
         for row in self.rows():
             low, high = (rendering.amount(row[end], "USD") for end in ("low", "high"))
             cell = {"year": str(row["year"]), "median": rendering.amount(row["median"], "USD")}
-            cell["80 % interval"] = f"{low} to {high}"
+            cell["80 % interval"] = rendering.between(low, high)
             if self.same_hardware is not None:
                 same = row["same_hardware"]
                 ahead = any(row["year"] in part.declines for part in self.parts)
