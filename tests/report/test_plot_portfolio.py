@@ -42,6 +42,12 @@ def test_the_curve_shows_the_cost_per_month_in_its_unit(result):
     assert len(alone.lines) == 1
 
 
+def test_places_are_points_with_their_names(result):
+    axes = cm.plot.portfolio(result.independence("barred_seats", [(), "CN"], scenarios=0))
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["none"]  # seats that are not known are barred
+    assert axes.lines[0].get_linestyle() == "None"
+
+
 def test_what_cannot_be_drawn_is_an_error(result):
     with pytest.raises(cm.MissingFactError, match="no value of the curve has a mix"):
         cm.plot.portfolio(result.independence(values=[0.1], scenarios=0))

@@ -79,7 +79,10 @@ def _curve(curve: IndependenceCurve, ax: Axes | None) -> Axes:
         raise MissingFactError("no value of the curve has a mix")
     axes = axes_for(ax)
     months = curve.shocks.horizon_months
-    values = [100 * point.value for point in points]
+    places = isinstance(points[0].value, tuple)
+    values = [
+        float(place) if isinstance(point.value, tuple) else 100 * point.value for place, point in enumerate(points)
+    ]
     highest = max(max(point.usd_per_month or 0.0, (point.cvar_usd or 0.0) / months) for point in points)
     size, unit = next((pair for pair in ((1e6, "M$"), (1e3, "k$")) if highest >= pair[0]), (1.0, "USD"))
     lines = {
@@ -89,10 +92,21 @@ def _curve(curve: IndependenceCurve, ax: Axes | None) -> Axes:
     }
     for (label, usd), color, marker in zip(lines.items(), (COLORS[0], COLORS[4], COLORS[1]), "os^", strict=True):
         if all(each is not None for each in usd):
-            axes.plot(values, [(each or 0.0) / size for each in usd], color=color, marker=marker, label=label)
+            axes.plot(
+                values,
+                [(each or 0.0) / size for each in usd],
+                color=color,
+                marker=marker,
+                label=label,
+                linestyle="none" if places else "-",
+            )
     if curve.field == "provider_cap":
         axes.invert_xaxis()
         axes.set_xlabel(f"cap on the share of a provider, of {curve.cap_of} (%)")
+    elif places:
+        axes.set_xticks(values, [point.label for point in points])
+        axes.set_xlim(-0.5, len(points) - 0.5)
+        axes.set_xlabel(curve.field.replace("_", " "))
     else:
         axes.set_xlabel("least share of open weights (%)")
     axes.set_ylabel(f"cost per month ({unit})")

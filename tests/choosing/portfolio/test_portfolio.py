@@ -87,8 +87,22 @@ def test_the_price_of_open_weights_rises_with_their_share():
     curve = cm.portfolio([CHAT], OPTIONS, shocks=FEW).independence("open_weights_share", scenarios=0)
     assert [row["price_usd_per_month"] for row in curve.rows()] == pytest.approx([0, 200, 400, 600, 800, 1000])
     assert {row["expected_usd"] for row in curve.rows()} == {None}
-    with pytest.raises(cm.InputError, match="provider_cap or open_weights_share"):
-        cm.portfolio([CHAT], OPTIONS, shocks=FEW).independence("seats")
+    with pytest.raises(cm.InputError, match="must be one of provider_cap, open_weights_share, locations"):
+        cm.portfolio([CHAT], OPTIONS, shocks=FEW).independence("price")
+
+
+def test_the_price_of_places_is_the_cost_above_any_place():
+    options = [option("a", 1, location="US", seat="US"), option("b", 2, location="DE", seat="DE")]
+    result = cm.portfolio([CHAT], options, cm.PortfolioConstraints(locations="EU"), shocks=FEW)
+    curve = result.independence("locations")
+    assert [row["price_usd_per_month"] for row in curve.rows()] == pytest.approx([0, 1000])
+    assert [row["value"] for row in curve.rows()] == ["none", "EU"]
+    assert result.price_of_constraints() == pytest.approx({"locations": 1000})
+    seats = result.independence("seats", [(), "DE", "US", ["DE", "US"]], scenarios=0)
+    assert [row["usd_per_month"] for row in seats.rows()] == pytest.approx([2000, 2000, None, 2000])
+    assert "US: no mix: conflict: " in str(seats)
+    with pytest.raises(cm.InputError, match="the question has no seats"):
+        result.independence("seats")
 
 
 def test_the_example_is_read_and_solved(root):

@@ -1,4 +1,4 @@
-"""The price of independence: cost by the cap on the share of a provider, or by the share of open weights."""
+"""The price of independence: cost by the cap on the share of a provider, the share of open weights, or places."""
 
 from __future__ import annotations
 
@@ -12,11 +12,22 @@ if TYPE_CHECKING:
     from costmodel.choosing.portfolio.question import PortfolioShocks
 
 
+_TITLES = {
+    "provider_cap": "cap on the share of any provider",
+    "open_weights_share": "least share of open weights",
+    "locations": "places in which requests may be processed",
+    "seats": "countries in which providers may have their seat",
+    "barred_seats": "countries in which no provider may have its seat",
+}
+_NAME = 20
+"""Width of a value in the table [character]; longer ones are cut."""
+
+
 class IndependencePoint(NamedTuple):
     """The cheapest mix at a value of a constraint; None where there is no mix, or no scenarios."""
 
-    value: float
-    """Cap or share [1]."""
+    value: float | tuple[str, ...]
+    """Cap or share [1], or codes of places."""
     usd_per_month: float | None
     """Cost at the prices of today [USD]."""
     expected_usd: float | None
@@ -27,6 +38,13 @@ class IndependencePoint(NamedTuple):
     """Largest share of a provider of the requests, without replicas that have none [1]."""
     missing: str
     """Why there is no mix."""
+
+    @property
+    def label(self) -> str:
+        """The value as text."""
+        if isinstance(self.value, tuple):
+            return ", ".join(self.value) or "none"
+        return f"{self.value:.0%}"
 
 
 class IndependenceCurve(rendering.Shown):
@@ -49,9 +67,10 @@ class IndependenceCurve(rendering.Shown):
         return [
             point._asdict()
             | {
+                "value": point.label if isinstance(point.value, tuple) else point.value,
                 "price_usd_per_month": None
                 if point.usd_per_month is None or least is None
-                else _above(point.usd_per_month, least)
+                else _above(point.usd_per_month, least),
             }
             for point in self.points
         ]
@@ -81,24 +100,23 @@ class IndependenceCurve(rendering.Shown):
         return super().to_text(rendering.WIDTH if width is None else width)
 
     def _title(self) -> str:
-        what = "cap on the share of any provider" if self.field == "provider_cap" else "least share of open weights"
-        return f"The price of independence: cost by the {what}"
+        return f"The price of independence: cost by the {_TITLES[self.field]}"
 
     def _cells(self) -> list[dict[str, str]]:
         return [
             {
-                self.field: f"{row['value']:.0%}",
+                self.field: rendering.shortened(point.label, _NAME),
                 "$/month": _usd(row["usd_per_month"]),
                 "price/month": _usd(row["price_usd_per_month"]),
                 "expected": _usd(row["expected_usd"]),
                 f"CVaR {self.shocks.level:.0%}": _usd(row["cvar_usd"]),
                 "largest share": "-" if row["largest_share"] is None else f"{row['largest_share']:.0%}",
             }
-            for row in self.rows()
+            for point, row in zip(self.points, self.rows(), strict=True)
         ]
 
     def _footer(self) -> str:
-        lines = [f"{point.value:.0%}: no mix: {point.missing}" for point in self.points if point.missing]
+        lines = [f"{point.label}: no mix: {point.missing}" for point in self.points if point.missing]
         of = f"; the cap is a share of {self.cap_of}" if self.field == "provider_cap" else ""
         lines.append(
             f"price: above the cheapest row; expected, CVaR: over {self.shocks.horizon_months:g} months, "

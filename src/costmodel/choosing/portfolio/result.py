@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from costmodel.choosing.portfolio.curve import IndependenceCurve, IndependencePoint
+from costmodel.choosing.portfolio.question import PortfolioConstraints
 from costmodel.choosing.portfolio.scenarios import (
     Outcomes,
     cvar,
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
 
     from costmodel.choosing.portfolio.offers import Offers
     from costmodel.choosing.portfolio.program import Mix, Program
-    from costmodel.choosing.portfolio.question import PortfolioConstraints, PortfolioShocks
+    from costmodel.choosing.portfolio.question import PortfolioShocks
     from costmodel.choosing.portfolio.rules import Rule
 
 _NAME = 28
 """Width of a name in the table [character]; longer names are cut."""
 _SHOWN = 1e-6
 """Least share that is listed [1]."""
+_CONSTRAINTS = ("provider_cap", "open_weights_share", "locations", "seats", "barred_seats")
+"""Constraints on the whole portfolio."""
 _POINT_SCENARIOS = 200
 """Most scenarios of each point of a curve by default [1]."""
 _CAPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
@@ -166,24 +169,30 @@ class Portfolio(rendering.Shown):
         It is the cost of the mix minus that of the cheapest mix without the constraint; those of several constraints do
         not add up.
         """
-        names = ("provider_cap", "open_weights_share", "locations", "seats", "barred_seats")
-        unset = {"provider_cap": None, "open_weights_share": None}
-        given = [name for name in names if getattr(self.question.constraints, name) not in (None, ())]
+        constraints = self.question.constraints
+        unset = PortfolioConstraints()
+        given = [name for name in _CONSTRAINTS if getattr(constraints, name) != getattr(unset, name)]
         return {
-            name: self.usd_per_month - self._with({name: unset.get(name, ())}).usd_per_month for name in given
-        }  # fmt: skip
+            name: self.usd_per_month - self._with(constraints.replace({name: getattr(unset, name)})).usd_per_month
+            for name in given
+        }
 
     def independence(
-        self, field: str = "provider_cap", values: Sequence[float] | None = None, *, scenarios: int | None = None
+        self,
+        field: str = "provider_cap",
+        values: Sequence[float | str | Sequence[str]] | None = None,
+        *,
+        scenarios: int | None = None,
     ) -> IndependenceCurve:
-        """Return the price of independence: cost by the cap on a provider, or by the share of open weights.
+        """Return the price of independence: cost by the values of a constraint of the whole portfolio.
 
         Parameters
         ----------
         field : str
-            "provider_cap" or "open_weights_share".
-        values : sequence of float, optional
-            Caps or shares [1]; default: from none to 0.3, or from 0 to 1.
+            "provider_cap", "open_weights_share", "locations", "seats" or "barred_seats".
+        values : sequence, optional
+            Caps or shares [1], by default from none to 0.3, or from 0 to 1; or codes of places, such as
+            [(), "EU", ("EU", "US")], by default without and with those of the question.
         scenarios : int, optional
             Scenarios of each point [1]; default: at most 200; 0: the cost of today only.
 
@@ -192,26 +201,37 @@ class Portfolio(rendering.Shown):
         InputError
             If the field or a value is wrong.
         """
-        if field not in {"provider_cap", "open_weights_share"}:
-            raise InputError(f"field: must be provider_cap or open_weights_share; got {field!r}")
+        if field not in _CONSTRAINTS:
+            raise InputError(f"field: must be one of {', '.join(_CONSTRAINTS)}; got {field!r}")
         count = min(_POINT_SCENARIOS, self.question.shocks.scenarios) if scenarios is None else scenarios
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             raise InputError(f"scenarios: must be a whole number of at least 0; got {scenarios!r}")
-        listed = (_CAPS if field == "provider_cap" else _OPEN) if values is None else tuple(values)
-        points = [self._point(field, float(value), count) for value in listed]
+        constraints = self.question.constraints
+        points = [
+            self._point(constraints.replace({field: value}), field, count)
+            for value in (self._default_values(field) if values is None else values)
+        ]
         shocks = self.question.shocks.replace(scenarios=count) if count else self.question.shocks
-        return IndependenceCurve(field, tuple(points), shocks, self.question.constraints.cap_of)
+        return IndependenceCurve(field, tuple(points), shocks, constraints.cap_of)
 
-    def _with(self, changes: dict[str, Any], scenarios: int = 0) -> Portfolio:
+    def _default_values(self, field: str) -> Sequence[float | str | Sequence[str]]:
+        if field in {"provider_cap", "open_weights_share"}:
+            return _CAPS if field == "provider_cap" else _OPEN
+        given = getattr(self.question.constraints, field)
+        if not given:
+            raise InputError(f"values: the question has no {field}; give some, such as [(), 'EU']")
+        return [(), given]
+
+    def _with(self, constraints: PortfolioConstraints, scenarios: int = 0) -> Portfolio:
         shocks = self.question.shocks.replace(scenarios=scenarios) if scenarios else self.question.shocks
-        constraints = self.question.constraints.replace(changes)
         return self._solver(self.question._replace(constraints=constraints, shocks=shocks))
 
-    def _point(self, field: str, value: float, scenarios: int) -> IndependencePoint:
+    def _point(self, constraints: PortfolioConstraints, field: str, scenarios: int) -> IndependencePoint:
         from costmodel.choosing.portfolio.conflicts import InfeasiblePortfolioError
 
+        value = getattr(constraints, field)
         try:
-            other = self._with({field: value}, scenarios)
+            other = self._with(constraints, scenarios)
         except InfeasiblePortfolioError as error:
             return IndependencePoint(value, None, None, None, None, f"conflict: {', '.join(error.conflict)}")
         expected, worst = (other.expected_usd, other.cvar_usd) if scenarios else (None, None)
