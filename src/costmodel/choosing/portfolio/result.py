@@ -192,7 +192,7 @@ class Portfolio(rendering.Shown):
             "provider_cap", "open_weights_share", "locations", "seats" or "barred_seats".
         values : sequence, optional
             Caps or shares [1], by default from none to 0.3, or from 0 to 1; or codes of places, such as
-            [(), "EU", ("EU", "US")], by default without and with those of the question.
+            `[(), "EU", ("EU", "US")]`, by default without and with those of the question.
         scenarios : int, optional
             Scenarios of each point [1]; default: at most 200; 0: the cost of today only.
 
