@@ -4,12 +4,13 @@ import math
 
 import pytest
 
+import costmodel as cm
 from costmodel.foundation.columns import as_table
 from costmodel.foundation.errors import InputError
 from costmodel.refit.serving import scored_rows
 from costmodel.serving.calibration.constants import default_constants
 from costmodel.serving.calibration.measured import READER
-from costmodel.serving.calibration.own_rows import _too_fast, calibrate_serving, predicted_seconds
+from costmodel.serving.calibration.own_rows import DEFAULT_ENGINE, _too_fast, calibrate_serving, predicted_seconds
 
 ROW = {
     "model": "llama-3.1-8b", "precision": "bf16", "accelerator": "H100-SXM", "count": 1, "concurrency": 64,
@@ -55,6 +56,20 @@ def test_a_rate_above_the_roofline_is_refused_with_the_limit():
 
 def test_no_published_row_is_refused():
     assert not [_too_fast(row) for row in scored_rows() if _too_fast(row)]
+
+
+def test_a_row_without_engine_has_that_of_a_scenario():
+    bare = {name: value for name, value in ROW.items() if name not in ("engine", "recipe")}
+    factor = calibrate_serving(as_table("own", [ROW])).factor
+    assert calibrate_serving(as_table("own", [bare])).factor == factor
+    assert calibrate_serving(as_table("own", [{**bare, "engine": "vLLM"}])).factor == factor
+    assert calibrate_serving(as_table("own", [{**bare, "engine": "unknown"}])).factor != factor
+    assert cm.Serving.model_fields["engine"].default == DEFAULT_ENGINE
+
+
+def test_an_unknown_engine_is_refused():
+    with pytest.raises(InputError, match=r"engine: must be one of .*vllm.*got 'vLLM 0\.11'"):
+        calibrate_serving(as_table("own", [{**ROW, "engine": "vLLM 0.11"}]))
 
 
 def test_rows_that_cannot_be_read_are_named():

@@ -174,7 +174,11 @@ class HostedAPI(Spec):
         cached = workload.input_tokens * workload.cached_share
         if price.usd_per_million_input_above_200k is not None and workload.input_tokens > LONG_PROMPT:
             price = price._replace(usd_per_million_input=price.usd_per_million_input_above_200k)
-            notes.append(f"{price.usd_per_million_input:g} for input, as prompts exceed 200,000 tokens")
+            others = "output and cached input" if cached else "output"
+            notes.append(
+                f"{price.usd_per_million_input:g} for input, as prompts exceed 200,000 tokens ({others} at the price "
+                "of shorter prompts; that of longer ones is not known)"
+            )
         if cached and price.usd_per_million_cached_input is None:
             notes.append("cached tokens billed as new ones: their price is not known")
             cached = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.columns import as_table
@@ -11,13 +12,18 @@ from costmodel.foundation.ranges import DEFAULT_LEVEL, Interval, between, normal
 from costmodel.foundation.tables import Table
 from costmodel.serving.calibration.constants import default_constants
 from costmodel.serving.calibration.measured import READER
+from costmodel.serving.engine.recipes import UNKNOWN, engines
 from costmodel.serving.step.timing import roofline, time_per_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from costmodel.foundation.tables import Row
     from costmodel.serving.calibration.constants import ServingConstants
     from costmodel.serving.calibration.measured import Measured
+
+DEFAULT_ENGINE, DEFAULT_SETTINGS = "vllm", "default"
+"""Engine and settings of rows that name none: those of `Serving`."""
 
 
 class Correction(NamedTuple):
@@ -47,7 +53,8 @@ def calibrate_serving(
     rows : iterable of Mapping, or Table
         Rows of one model, accelerator and engine: model, precision, accelerator, count, concurrency, prompt_length,
         output_length [token], engine, recipe and tokens_per_second of the output [token/s], among other columns of
-        `costmodel.serving.calibration.columns.SERVED`.
+        `costmodel.serving.calibration.columns.SERVED`. Engine and recipe are those of `Serving` where they are left
+        out: vllm with its defaults.
     constants : ServingConstants, optional
         Constants of the serving model; default `default_constants()`.
 
@@ -66,13 +73,42 @@ def calibrate_serving(
     >>> calibrate_serving([own]).factor > 1  # slower than predicted
     True
     """
-    read = READER.rows(rows if isinstance(rows, Table) else as_table("rows", rows))
+    given = rows if isinstance(rows, Table) else as_table("rows", rows)
+    read = READER.rows(with_engine(given))
     problems = [f"{row.id}: {problem}" for row in read if row.value is None for problem in row.problems]
     measured = [row.value for row in read if row.value is not None]
     problems += [problem for row in measured if (problem := _too_fast(row))]
     if problems or not read:
         raise InputError(problems or ["rows: need at least one measured row; got none"])
     return correction(measured, constants or default_constants())
+
+
+def with_engine(rows: Table) -> Table:
+    """Return rows with the engine and the settings that `Serving` has where they are not given.
+
+    Parameters
+    ----------
+    rows : Table
+        Measured rows of one's own.
+
+    Raises
+    ------
+    InputError
+        If an engine is not known: a factor on other predictions would not fit those of a scenario.
+    """
+    if not rows.rows or "source_kind" in rows.columns:  # the kind of a source names its recipe
+        return rows
+    filled: list[Row] = []
+    problems = []
+    for row in rows.rows:
+        engine = row.get("engine", "").strip().lower() or DEFAULT_ENGINE
+        if engine not in (*engines(), UNKNOWN):
+            problems.append(f"engine: must be one of {', '.join((*engines(), UNKNOWN))}; got {row['engine']!r}")
+        settings = row.get("recipe", "").strip() or (UNKNOWN if engine == UNKNOWN else DEFAULT_SETTINGS)
+        filled.append({**row, "engine": engine, "recipe": settings})
+    if problems:
+        raise InputError(list(dict.fromkeys(problems)))
+    return replace(rows, rows=tuple(filled), columns=tuple(dict.fromkeys((*rows.columns, "engine", "recipe"))))
 
 
 def _too_fast(row: Measured) -> str:
