@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from costmodel.choosing.scores import Score, scores
     from costmodel.choosing.workload import TaskWorkload, Verifier
     from costmodel.claims.check import check_claim
-    from costmodel.claims.claim import CostClaim, DeclineClaim, GroupClaim, load_claims
+    from costmodel.claims.claim import CostClaim, DeclineClaim, GroupClaim, QualityClaim, load_claims
     from costmodel.comparison.attribution.attribute import attribute
     from costmodel.comparison.development import development_cost
     from costmodel.comparison.frontier import frontier_against_low_cost
@@ -151,6 +151,7 @@ _HOMES = {
     "Project": "budget.project",
     "PromptTuning": "training.recipes.finetuning",
     "QLoRA": "training.recipes.finetuning",
+    "QualityClaim": "claims.claim",
     "QuantizationAwareTraining": "training.recipes.finetuning",
     "Reliability": "training.jobs.goodput",
     "Rental": "market.rental",
@@ -275,6 +276,7 @@ __all__ = [
     "Project",
     "PromptTuning",
     "QLoRA",
+    "QualityClaim",
     "QuantizationAwareTraining",
     "Reliability",
     "Rental",

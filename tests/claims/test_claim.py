@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from costmodel.claims.claim import CostClaim, DeclineClaim, GroupClaim, load_claims, read_claim
+from costmodel.claims.claim import CostClaim, DeclineClaim, GroupClaim, QualityClaim, load_claims, read_claim
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.errors import InputError
 from costmodel.projection.capability import Capability
@@ -22,7 +22,14 @@ RUN = {
 
 def test_the_examples_are_read(root):
     claims = load_claims(root / "examples" / "claims.toml")
-    assert [type(claim) for claim in claims] == [DeclineClaim, CostClaim, GroupClaim, GroupClaim]
+    assert [type(claim) for claim in claims] == [
+        DeclineClaim,
+        CostClaim,
+        GroupClaim,
+        GroupClaim,
+        QualityClaim,
+        QualityClaim,
+    ]
     assert (claims[0].factor, claims[0].soonest, claims[0].latest) == (10.0, 2.0, 3.0)
     assert (claims[1].below, claims[1].by, claims[1].reference.date.year) == (1e6, 2027, 2023)
     assert (claims[2].cost_from, claims[2].count_from, claims[2].group) == (1e8, 10_000, "frontier")

@@ -19,7 +19,7 @@ FLOORS = {
     "serving": 2, "estimation": 3, "planning": 4, "forecasting": 4, "projection": 4, "comparison": 4,
     "budget": 4, "choosing": 5, "claims": 5, "validation": 6, "refit": 6, "report": 6, "cli": 7, "__main__": 8,
 }  # fmt: skip
-BESIDE = {("market", "hardware"), ("forecasting", "budget")}
+BESIDE = {("market", "hardware"), ("forecasting", "budget"), ("claims", "choosing")}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

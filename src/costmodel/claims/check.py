@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from costmodel._version import __version__
 from costmodel.claims.claim import Claim, CostClaim, DeclineClaim, GroupClaim
+from costmodel.claims.quality import quality_answers
+from costmodel.claims.verdict import Answer, Verdict
 from costmodel.comparison.development import development_cost
 from costmodel.comparison.frontier import frontier_against_low_cost
-from costmodel.foundation import rendering
 from costmodel.foundation.arrays import exp
 from costmodel.foundation.errors import InputError
-from costmodel.foundation.tables import fingerprint
 from costmodel.market.rental import PriceConvention
 from costmodel.projection.decline.factors import algorithms, declines, factor
 from costmodel.projection.decline.models import decline_model
@@ -33,79 +32,12 @@ MATURE, MATURE_DECLINED = 2.0, 2.0
 `data/measurements/cost_decline.csv`, at 1.8 years with a decline of 2.0."""
 
 
-class Answer(NamedTuple):
-    """The probability of a claim under one set of assumptions."""
-
-    assumptions: str
-    """Name of the set of assumptions."""
-    scope: str
-    """"final_run" or "development"."""
-    probability: float
-    """Probability of the claim [1]."""
-    note: str = ""
-    """Further numbers."""
-
-
-class Verdict(rendering.Shown):
-    """Probability of a claim: `probability` by the best calibrated method, `answers` under all assumptions."""
-
-    def __init__(self, claim: Claim, answers: tuple[Answer, ...], sources: tuple[str, ...]) -> None:
-        self.claim, self.answers, self.sources = claim, answers, sources
-
-    @property
-    def probability(self) -> float:
-        """Probability of the first answer, which is from the best calibrated method [1]."""
-        return self.answers[0].probability
-
-    @property
-    def hinges_on(self) -> list[tuple[str, float]]:
-        """Other assumptions with their probabilities, the largest difference from `probability` first."""
-        others = [(f"{row.assumptions}, {row.scope.replace('_', ' ')}", row.probability) for row in self.answers[1:]]
-        return sorted(others, key=lambda pair: -abs(pair[1] - self.probability))
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the answers as rows with `assumptions`, `scope`, `probability` [1] and `note`."""
-        return [answer._asdict() for answer in self.answers]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return claim, answers, sources and versions as plain data."""
-        return {
-            "version": __version__,
-            "data_hash": fingerprint(),
-            "claim": self.claim.to_data(),
-            "probability": self.probability,
-            "answers": self.rows(),
-            "sources": list(self.sources),
-        }
-
-    def _title(self) -> str:
-        return f"“{self.claim.text}”"
-
-    def _cells(self) -> list[dict[str, str]]:
-        return [
-            {
-                "assumptions": answer.assumptions,
-                "scope": answer.scope.replace("_", " "),
-                "probability": f"{answer.probability:.2f}",
-                "note": answer.note,
-            }
-            for answer in self.answers
-        ]
-
-    def _footer(self) -> str:
-        lines = [*self.sources, f"costmodel {__version__}, data {fingerprint()}"]
-        if self.hinges_on:
-            name, probability = self.hinges_on[0]
-            lines.insert(0, f"assumption with the largest effect on the probability: {name} ({probability:.2f})")
-        return "\n".join(lines)
-
-
 def check_claim(claim: Claim | Mapping[str, Any], paths: int = PATHS, seed: int = 0) -> Verdict:
     """Return the probability of a claim under several sets of assumptions.
 
     Parameters
     ----------
-    claim : CostClaim, DeclineClaim, GroupClaim or Mapping
+    claim : CostClaim, DeclineClaim, GroupClaim, QualityClaim or Mapping
         The claim, or data that describe it.
     paths : int
         Number of draws, at least 100.
@@ -139,7 +71,11 @@ def check_claim(claim: Claim | Mapping[str, Any], paths: int = PATHS, seed: int 
     checked = read_claim(claim)
     if isinstance(checked, CostClaim):
         return _cost_verdict(checked, paths, seed)
-    return _decline_verdict(checked, paths, seed) if isinstance(checked, DeclineClaim) else _group_verdict(checked)
+    if isinstance(checked, DeclineClaim):
+        return _decline_verdict(checked, paths, seed)
+    if isinstance(checked, GroupClaim):
+        return _group_verdict(checked)
+    return Verdict(checked, quality_answers(checked, paths, seed), ("data/facts/benchmark_scores.csv",))
 
 
 def _cost_verdict(claim: CostClaim, paths: int, seed: int) -> Verdict:

@@ -1,4 +1,4 @@
-"""Claims about costs as data: quantity, bounds, and date."""
+"""Claims about cost and quality as data: quantity, bounds, and date."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,18 +9,21 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from costmodel.estimation import files
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.errors import InputError, unknown
-from costmodel.foundation.fields import Dollars, Measure
+from costmodel.foundation.fields import Date, Dollars, Measure
 from costmodel.foundation.specs import Spec
 from costmodel.market.rental import PriceConvention
 from costmodel.projection.capability import Capability
 
 if TYPE_CHECKING:
-    from costmodel.foundation.fields import NumberLike
+    from costmodel.foundation.fields import DateLike, NumberLike
 
 Year = Annotated[int, Field(ge=2012, le=2050)]
 """Calendar year [year]."""
 Span = Annotated[float, Measure("1", 0.0, 50.0, open_low=True, uncertain=False)]
 """Number of years, above 0 and at most 50 [year]."""
+
+Portion: TypeAlias = Annotated[float, Measure("1", 0.0, 1.0, open_low=True, uncertain=False)]
+"""Share above 0 and at most 1 [1]."""
 
 KIND = "Kind of claim, by which files name it."
 """Description of the field `kind` of all claims."""
@@ -142,18 +145,92 @@ class GroupClaim(Spec):
         return self
 
 
+class QualityClaim(Spec):
+    """The score of a model, or the best score of a group, is near that of other models, among the best, or closing in.
+
+    Examples
+    --------
+    >>> claim = QualityClaim(
+    ...     text="low-cost models are within 10 % of the best",
+    ...     benchmark="GPQA diamond",
+    ...     evaluator="Epoch AI",
+    ...     group="low_cost",
+    ...     gap_to=0.1,
+    ... )
+    >>> claim.gap_to
+    0.1
+    """
+
+    if TYPE_CHECKING:  # fields accept more types than they hold
+
+        def __init__(
+            self,
+            *,
+            text: str,
+            benchmark: str,
+            evaluator: str,
+            model: str | None = ...,
+            group: Literal["low_cost", "open_weights"] | None = ...,
+            against: str | None = ...,
+            on: DateLike | None = ...,
+            gap_to: NumberLike | None = ...,
+            top_share: NumberLike | None = ...,
+            closing_since: DateLike | None = ...,
+        ) -> None: ...
+
+    kind: Literal["quality"] = Field(default="quality", description=KIND)
+    text: str = Field(description="Claim in words.")
+    benchmark: str = Field(min_length=1, description="Benchmark of `data/facts/benchmark_scores.csv`.")
+    evaluator: str = Field(min_length=1, description="Evaluator of the scores; those of others are not mixed in.")
+    model: str | None = Field(default=None, description="Model, with its reasoning effort, that the claim is about.")
+    group: Literal["low_cost", "open_weights"] | None = Field(
+        default=None,
+        description="Group that the claim is about instead, by the weights of a model: those of a low-cost run of "
+        "`data/measurements/published_runs.csv`, or any with an architecture in the catalog.",
+    )
+    against: str | None = Field(
+        default=None, description="Model to compare with; default: the best of all models outside the group."
+    )
+    on: Date | None = Field(
+        default=None, description="Day of the comparison: models released until then; default: all models."
+    )
+    gap_to: Portion | None = Field(
+        default=None, description="Largest shortfall, 1 − score / score of the others [1]; default: no bound."
+    )
+    top_share: Portion | None = Field(
+        default=None, description="Share of the models, the best ones, to which it belongs [1]; default: no bound."
+    )
+    closing_since: Date | None = Field(
+        default=None, description="Day since which the shortfall became smaller; default: no statement."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        problems = []
+        if (self.model is None) == (self.group is None):
+            problems.append("give one of model and group, which the claim is about")
+        if self.gap_to is None and self.top_share is None and self.closing_since is None:
+            problems.append("at least one statement is required: gap_to, top_share or closing_since")
+        if self.on is not None and self.closing_since is not None and self.closing_since >= self.on:
+            problems.append(f"closing_since must be before on; got {self.closing_since} and {self.on}")
+        if problems:
+            raise InputError(problems)
+        return self
+
+
 def _tag(value: Any) -> str:
     if isinstance(value, Scenario) or (isinstance(value, dict) and "architecture" in value):
         return "a run"
     return "a capability"
 
 
-Claim: TypeAlias = CostClaim | DeclineClaim | GroupClaim
+Claim: TypeAlias = CostClaim | DeclineClaim | GroupClaim | QualityClaim
 """Any kind of claim."""
-_KINDS: dict[str, type[CostClaim] | type[DeclineClaim] | type[GroupClaim]] = {
+_KINDS: dict[str, type[CostClaim] | type[DeclineClaim] | type[GroupClaim] | type[QualityClaim]] = {
     "cost": CostClaim,
     "decline": DeclineClaim,
     "group": GroupClaim,
+    "quality": QualityClaim,
 }
 
 
@@ -175,7 +252,7 @@ def read_claim(value: Any) -> Claim:
     InputError
         If the kind is unknown or a field is not valid; the message lists all problems.
     """
-    if isinstance(value, (CostClaim, DeclineClaim, GroupClaim)):
+    if isinstance(value, (CostClaim, DeclineClaim, GroupClaim, QualityClaim)):
         return value
     if not isinstance(value, Mapping):
         raise InputError(f"a claim must be a table with kind, text and its bounds; got {value!r:.80}")

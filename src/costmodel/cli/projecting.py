@@ -1,4 +1,4 @@
-"""The commands `costmodel projection` and `costmodel claims`: future costs, and claims about cost."""
+"""The commands `costmodel projection` and `costmodel claims`: future costs, and claims about cost or quality."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def claims(
     file: Annotated[Path, typer.Argument(help="Claims file (.toml, .json), such as examples/claims.toml.")],
     as_json: Json = False,
 ) -> None:
-    """Compute the probability of claims about cost.
+    """Compute the probability of claims about cost or quality.
 
     Prints the probability under each set of assumptions, and the least favorable one.
     """
