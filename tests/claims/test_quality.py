@@ -103,3 +103,11 @@ def test_unknown_names_and_missing_scores_are_named():
         probability(model="no such model", gap_to=0.1)
     with pytest.raises(cm.MissingFactError, match="released until 2020-01-01"):
         probability(group="low_cost", gap_to=0.1, on="2020-01-01")
+
+
+def test_verdicts_print_within_80_columns_with_their_notes(root):
+    for claim in load_claims(root / "examples" / "claims.toml"):
+        verdict = cm.check_claim(claim, paths=1000)
+        _, *lines = str(verdict).splitlines()  # the text of the claim stands as it was written
+        assert claim.kind != "quality" or max(map(len, lines)) <= 80
+        assert all(" ".join(answer.note.split()) in " ".join(str(verdict).split()) for answer in verdict.answers)

@@ -57,7 +57,7 @@ def test_what_belongs_to_the_other_question(refused):
 def test_claims(costmodel, root):
     file = root / "examples" / "claims.toml"
     printed = json.loads(costmodel("claims", file, "--json").out)
-    assert [one["claim"]["kind"] for one in printed] == ["decline", "cost", "group", "group"]
+    assert [one["claim"]["kind"] for one in printed] == ["decline", "cost", "group", "group", "quality", "quality"]
     assert all(0 <= answer["probability"] <= 1 for one in printed for answer in one["answers"])
     shown = costmodel("claims", file).out
     assert all(one["claim"]["text"] in shown for one in printed)

@@ -77,15 +77,15 @@ def quality_answers(claim: QualityClaim, paths: int, seed: int) -> tuple[Answer,
     benchmark, evaluator = _known("benchmark", claim.benchmark), _known("evaluator", claim.evaluator)
     holds, note = _holds(claim, benchmark, evaluator, paths, seed)
     stated = np.all(list(holds.values()), axis=0)
-    answers = [Answer(f"{benchmark} by {evaluator}, errors of the scores", "quality", float(stated.mean()), note)]
+    answers = [Answer(f"{benchmark} by {evaluator}", "quality", float(stated.mean()), note)]
     if len(holds) > 1:
         answers += [Answer(f"{part} alone", "quality", float(held.mean())) for part, held in holds.items()]
     lower, lower_note = _holds(claim, benchmark, evaluator, paths, seed, contaminated=True)
     spread = default("contamination").spread
     assert spread is not None
     stated = np.all(list(lower.values()), axis=0)
-    name = f"scores of the claimed models {spread.quantile(0.1):.0%} to {spread.quantile(0.9):.0%} lower"
-    answers.append(Answer(f"{name} (contamination, assumed)", "quality", float(stated.mean()), lower_note))
+    name = f"contamination of {spread.quantile(0.1):.0%} to {spread.quantile(0.9):.0%} (assumed)"
+    answers.append(Answer(name, "quality", float(stated.mean()), lower_note))
     for other in sorted({each.score.benchmark for each in _table() if each.score.evaluator == evaluator} - {benchmark}):
         try:
             holds, note = _holds(claim, other, evaluator, paths, seed)

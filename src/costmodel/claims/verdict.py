@@ -57,6 +57,22 @@ class Verdict(rendering.Shown):
             "sources": list(self.sources),
         }
 
+    def to_text(self, width: int | None = None) -> str:
+        """Return the table as plain text; the text of the claim is not wrapped, and notes that do not fit stand below.
+
+        Parameters
+        ----------
+        width : int, optional
+            Width of the table and of the notes; default: 80 [character].
+        """
+        width = rendering.WIDTH if width is None else width
+        cells, notes = self._cells(), []
+        if max(map(len, rendering.text(cells).splitlines())) > width:
+            notes = [f"{row['assumptions']}: {row['note']}" for row in cells if row["note"]]
+            cells = [{key: value for key, value in row.items() if key != "note"} for row in cells]
+        footer = "\n".join([*dict.fromkeys(notes), self._footer()])
+        return rendering.text(cells, self._title(), rendering.wrapped(footer, width))
+
     def _title(self) -> str:
         return f"“{self.claim.text}”"
 
