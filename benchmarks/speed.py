@@ -75,6 +75,11 @@ def warm() -> None:
     start = time.process_time()
     cm.estimate(run).sample(1_000_000)
     print(f"a million draws through the chain: {time.process_time() - start:.2f} s (below 1)")
+    others = cm.OtherCosts(checkpoints={}, data={}, egress={"checkpoints": 1}, evaluation={"share": "1 to 4 %"})
+    bill = cm.estimate(run.replace(prices=cm.Ownership(), scope="development", other_costs=others))
+    start = time.process_time()
+    bill.draws("cost", 1_000_000)
+    print(f"a million draws of a full owned bill: {time.process_time() - start:.2f} s (below 2)")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     print(f"peak memory: {peak:.2f} GiB (below 1)")
 

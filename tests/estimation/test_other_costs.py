@@ -238,6 +238,13 @@ def test_the_share_of_staff_is_that_of_the_whole_bill():
     assert np.quantile(share, [0.1, 0.9]) == pytest.approx([0.2, 0.4], rel=0.03)
 
 
+def test_a_development_never_costs_less_than_its_final_run():
+    estimate = cm.estimate(EXACT.replace(scope="development"))
+    multiplier, experiments = (estimate.draws(name) for name in ("other_costs.rd_multiplier", "cost.experiments"))
+    assert multiplier.min() < 1 and experiments.min() == 0
+    np.testing.assert_allclose(experiments[multiplier > 1] / COST, multiplier[multiplier > 1] - 1)
+
+
 def test_development_switches_experiments_and_staff_on():
     estimate = cm.estimate(EXACT.replace(scope="development"))
     lines = {row["line"]: row for row in estimate.bill().rows()}

@@ -84,9 +84,10 @@ def other_compute(final_run: N, multiplier: N) -> N:
     final_run : float or ndarray
         Cost of the final run [USD].
     multiplier : float or ndarray
-        Cost of all compute over that of the final run [1].
+        Cost of all compute over that of the final run [1]. Draws below 1 count as 1: a development contains its
+        final run.
     """
-    return final_run * (multiplier - 1)
+    return final_run * largest(multiplier - 1, 0.0)
 
 
 @lru_cache(maxsize=8)
