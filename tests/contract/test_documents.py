@@ -7,6 +7,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
+BUILT = re.compile(r".*/docs/(tutorials|reference/files|reference/commands\.md)")
+"""Pages that the site makes of notebooks, files and commands; its strict build checks the links to them."""
 DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
@@ -35,7 +37,7 @@ def test_named_paths_exist(root, document):
     linked = re.findall(r"\]\(((?!https?:)[^)#]+)\)", text)
     folder = (root / document).parent
     missing = {path for path in named if not (root / path).exists()}
-    missing |= {path for path in linked if not (folder / path).exists()}
+    missing |= {path for path in linked if not (folder / path).exists() and not BUILT.match(f"{folder / path}")}
     assert not missing
 
 
