@@ -99,8 +99,8 @@ def test_a_problem_shows_the_value_once():
 def test_positional_arguments():
     cluster = cm.Cluster("H100-SXM", 8, cm.Site(pue=1.2))
     assert cluster == cm.Cluster(accelerator="H100-SXM", count=8, site=cm.Site(pue=1.2))
-    assert problems_of(lambda: cm.Cluster("H100-SXM", 8, cm.Site(), 8, 50, 2000, 9)) == (
-        "Cluster takes at most 6 arguments; got 7",
+    assert problems_of(lambda: cm.Cluster("H100-SXM", 8, cm.Site(), 8, 50, 2000, cm.Embodied(), 9)) == (
+        "Cluster takes at most 7 arguments; got 8",
     )
     assert problems_of(lambda: cm.Cluster("H100-SXM", 8, accelerator="A100-80GB")) == (
         "Cluster got 'accelerator' twice: by position and by name",

@@ -21,7 +21,8 @@ IN_SI = {
     "J": "kg*m**2/s**2", "hour": "s", "day": "s", "kWh": "J", "MWh": "J", "kg": "kg", "tonne": "kg",
     "liter": "m**3", "m**3": "m**3", "USD": "USD", "USD/hour": "USD/s", "USD/kWh": "USD/J", "kg/kWh": "kg/J",
     "kg/J": "kg/J", "liter/kWh": "m**3/J", "m**3/J": "m**3/J", "USD/s": "USD/s", "USD/J": "USD/J", "mm**2": "m**2",
-    "USD/GB": "USD/byte", "USD/GB/month": "USD/byte/s",
+    "USD/GB": "USD/byte", "USD/GB/month": "USD/byte/s", "year": "s", "USD/year": "USD/s", "USD/MW": "USD/W",
+    "USD/kW/month": "USD/W/s",
 }  # fmt: skip
 positive = st.floats(1e-6, 1e15)
 

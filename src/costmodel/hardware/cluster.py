@@ -59,16 +59,15 @@ class Cluster(Spec):
             count: CountLike,
             *,
             site: Site | Mapping[str, object] = ...,
-            embodied: Embodied | Mapping[str, object] = ...,
             gpus_per_node: CountLike | None = ...,
             network_bandwidth: NumberLike | None = ...,
             host_memory: NumberLike | None = ...,
+            embodied: Embodied | Mapping[str, object] = ...,
         ) -> None: ...
 
     accelerator: AcceleratorField = Field(description="A name of the catalog, an `Accelerator`, or its fields.")
     count: Count = Field(description="Number of accelerators.")
     site: Site = Field(default=Site(), description="Power, cooling, water and grid.")
-    embodied: Embodied = Field(default=Embodied(), description="Embodied carbon of the hardware, and its life.")
     gpus_per_node: Count | None = Field(
         default=None, description="Accelerators per node. Default: a typical node of the accelerator."
     )
@@ -83,6 +82,7 @@ class Cluster(Spec):
         description="Host memory per node [GB]. Default: three times the memory of its accelerators, within a factor "
         "of 1.6; a job on a part of a node may have its share of it only.",
     )
+    embodied: Embodied = Field(default=Embodied(), description="Embodied carbon of the hardware, and its life.")
 
     @property
     def node_size(self) -> int:
