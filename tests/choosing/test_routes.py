@@ -154,6 +154,15 @@ def test_setup_adds_project_run_service_teacher_and_further_cost():
     assert np.quantile(draws, 0.5) == pytest.approx(expected, rel=0.05)
 
 
+def test_teacher_behind_an_api_costs_as_in_the_recipe_of_distillation():
+    recipe = cm.Distillation(
+        examples=2000, lengths=500, sequence_length=512, epochs=1, prompt_length=300, api="gpt-4.1", api_batch=True
+    )
+    option = cm.HostedAPI(model="gpt-4.1", batch=True)
+    teacher = cm.Teacher(option, examples=2000, input_tokens=300, output_tokens=500)
+    assert teacher.cost().value == pytest.approx(recipe.purchases().value)
+
+
 def test_tuned_model_of_a_service_is_served_at_its_price():
     tuning = cm.HostedTuning(provider="openai", model="gpt-4.1-mini", tokens="1M")
     served = cm.Route("tuned", tuning=tuning).served_by

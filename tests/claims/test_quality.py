@@ -62,6 +62,14 @@ def test_models_released_later_do_not_count():
     assert early.probability < probability(group="open_weights", on="2025-11-17", gap_to=0.1)
 
 
+def test_closing_at_a_rate_is_less_probable_the_higher_the_rate():
+    dates = {"group": "open_weights", "on": "2025-11-17", "closing_since": "2024-10-01"}
+    any_rate, slow, fast = probability(**dates), *(probability(**dates, closing_rate=rate) for rate in (0.1, 0.5))
+    assert any_rate >= slow > fast
+    answer = cm.check_claim(cm.QualityClaim(**GPQA, **dates, gap_to=0.5, closing_rate=0.1)).answers[2]
+    assert answer.assumptions == "closing since 2024-10-01 by 10% a year alone"
+
+
 def test_low_cost_group_is_that_of_the_published_runs():
     assert {"deepseek-v3", "kimi-k2", "qwen3-235b-a22b"} <= _low_cost()
     assert "llama-3.1-405b" not in _low_cost()
@@ -88,6 +96,7 @@ def test_examples_are_read_and_probable_but_not_certain(root):
         ({"model": "o3", "group": "low_cost", "gap_to": 0.1}, "give one of model and group"),
         ({"model": "o3"}, "at least one statement"),
         ({"model": "o3", "closing_since": "2025-01-01", "on": "2024-01-01"}, "closing_since must be before on"),
+        ({"model": "o3", "closing_since": "2024-01-01", "closing_rate": 0.1}, "closing_rate needs on"),
         ({"model": "o3", "gap_to": 2}, "gap_to: must be a number above 0 and at most 1; got 2"),
     ],
 )

@@ -192,7 +192,7 @@ class PriceRegression(rendering.Shown):
         ]
         if at_size.low <= 0 <= at_size.high:
             sentences.append(
-                f"At the same number of active parameters it is {_times(at_size)} as much, no difference included."
+                f"At the same number of active parameters it is {_times(at_size)} as much, which cannot be told from 1."
             )
         else:
             sentences.append(f"At the same number of active parameters it is {_times(at_size)} as much.")

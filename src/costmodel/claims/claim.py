@@ -176,6 +176,7 @@ class QualityClaim(Spec):
             gap_to: NumberLike | None = ...,
             top_share: NumberLike | None = ...,
             closing_since: DateLike | None = ...,
+            closing_rate: NumberLike | None = ...,
         ) -> None: ...
 
     kind: Literal["quality"] = Field(default="quality", description=KIND)
@@ -203,6 +204,9 @@ class QualityClaim(Spec):
     closing_since: Date | None = Field(
         default=None, description="Day since which the shortfall became smaller; default: no statement."
     )
+    closing_rate: Portion | None = Field(
+        default=None, description="Least fall of the shortfall per year since that day [1]; default: any; needs on."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -213,6 +217,8 @@ class QualityClaim(Spec):
             problems.append("at least one statement is required: gap_to, top_share or closing_since")
         if self.on is not None and self.closing_since is not None and self.closing_since >= self.on:
             problems.append(f"closing_since must be before on; got {self.closing_since} and {self.on}")
+        if self.closing_rate is not None and (self.on is None or self.closing_since is None):
+            problems.append("closing_rate needs on and closing_since, between which the shortfall falls")
         if problems:
             raise InputError(problems)
         return self

@@ -112,7 +112,12 @@ def _holds(
         notes.append(f"{np.median(now.better):.0%} of {now.models} models are better")
     if claim.closing_since is not None:
         then = _sides(claim, benchmark, evaluator, claim.closing_since, paths, seed, contaminated)
-        holds[f"closing since {claim.closing_since}"] = now.gap < then.gap
+        fall, name = then.gap - now.gap, f"closing since {claim.closing_since}"
+        if claim.closing_rate is not None and claim.on is not None:
+            years = (claim.on - claim.closing_since).days / 365.25
+            holds[f"{name} by {claim.closing_rate:.0%} a year"] = fall >= claim.closing_rate * years
+        else:
+            holds[name] = fall > 0
         notes.append(f"on {claim.closing_since} {np.median(then.gap):.0%}")
     return holds, ", ".join(notes)
 
