@@ -219,3 +219,21 @@ def test_spare_replicas_and_fixed_cost_are_paid_once_an_option_is_used():
     chat = cm.PortfolioWorkload(name="chat", requests_per_month=1e5, input_tokens=1000, output_tokens=100)
     alone = cm.compare_serving(chat.served, [own])["own"].usd_per_month
     assert cm.portfolio([chat], [own]).usd_per_month == pytest.approx(alone)
+
+
+def test_a_cap_by_cost_is_not_met_by_paying_for_what_is_idle():
+    own = cm.SelfHosted(
+        name="own",
+        gpus_per_replica=1,
+        requests_per_second=1,
+        usd_per_gpu_hour=1,
+        fixed_usd_per_month=100,
+        allowed_load=1,
+    )
+    api = cm.HostedAPI(name="api", usd_per_million_input=1, usd_per_million_output=1)
+    chat = cm.PortfolioWorkload(
+        name="chat", requests_per_month=1e5, input_tokens=500, output_tokens=500, quality_floor=0.5
+    )
+    options = [cm.PortfolioOption(serving=api, provider="a", quality={"chat": 0.9}), cm.PortfolioOption(serving=own)]
+    with pytest.raises(cm.InfeasiblePortfolioError, match="provider_cap"):
+        cm.portfolio([chat], options, cm.PortfolioConstraints(provider_cap=0.3, cap_of="cost"))

@@ -157,8 +157,9 @@ def _shares(offers: Offers, constraints: PortfolioConstraints) -> list[Rule]:
         names = [name for name in dict.fromkeys(offers.providers) if name]
         rows = [np.array([each == name for each in offers.providers]) for name in names]
         capped = [_capped(offers, mine, cap, constraints.cap_of) for mine in rows]
-        if constraints.cap_of == "cost":  # idle replicas would lower the share of others
-            capped += [_busy(offers, int(place)) for place in np.flatnonzero(~offers.hosted)]
+        if constraints.cap_of == "cost":  # paying for what is idle would lower the share of others
+            for place in np.flatnonzero(~offers.hosted):
+                capped += _busy(offers, int(place))
         what = "the requests" if constraints.cap_of == "requests" else "the cost per month"
         text = f"no provider has more than {cap:.0%} of {what}"
         rules.append(Rule("provider_cap", text, _nothing(offers), tuple(capped)))
@@ -171,11 +172,13 @@ def _shares(offers: Offers, constraints: PortfolioConstraints) -> list[Rule]:
     return rules
 
 
-def _busy(offers: Offers, place: int) -> Inequality:
-    """Return that no replica of an option is idle: N < Σ n x + 1."""
-    shares, replicas = np.zeros(offers.quality.shape), np.zeros(len(offers.options))
-    shares[:, place], replicas[place] = -offers.full_replicas[:, place], 1.0
-    return Inequality(shares, replicas, np.zeros(len(offers.options)), 1 - _IDLE)
+def _busy(offers: Offers, place: int) -> list[Inequality]:
+    """Return that no replica of an option is idle, N < Σ n x + 1, and that only a replica makes it used, y ≤ N."""
+    none, one = np.zeros(len(offers.options)), np.zeros(len(offers.options))
+    one[place] = 1.0
+    shares = np.zeros(offers.quality.shape)
+    shares[:, place] = -offers.full_replicas[:, place]
+    return [Inequality(shares, one, none, 1 - _IDLE), Inequality(np.zeros_like(shares), -one, one, 0.0)]
 
 
 def _capped(offers: Offers, mine: Marks, cap: float, what: str) -> Inequality:
