@@ -136,7 +136,7 @@ def test_tasks_that_should_have_ended_are_noted():
         ({"actuals": {"labels": {"spent": 1, "done": 2}}}, "done: must be a number at least 0 and at most 1"),
         ({"actuals": {"labels": {"done": 0.5, "left": 3}}}, "give at most one of done and left"),
         ({"actuals": 3}, "actuals: must be amounts by the name of the line; got int"),
-        ({"on": "soon"}, "on: must be a date such as 2026-12-31; got 'soon'"),
+        ({"on": "soon"}, "on: must be a date such as 2026-09-01; got 'soon'"),
         ({"step_time": 3}, "step_time: belongs to a run, not to a budget"),
     ],
 )

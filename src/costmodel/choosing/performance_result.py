@@ -202,13 +202,7 @@ class PerformanceComparison(rendering.Shown):
         cheapest, front = self.probability_cheapest(), self.probability_on_front()
         rows = []
         for name, each in self._found.items():
-            row: dict[str, Any] = {}
-            for field, value in each.figures._asdict().items():
-                if field.endswith("_interval"):
-                    stem = field.removesuffix("_interval")
-                    row[f"{stem}_low"], row[f"{stem}_high"] = value or (None, None)
-                else:
-                    row[field] = value
+            row = rendering.interval_columns(each.figures._asdict())
             rows.append(row | {"probability_cheapest": cheapest.get(name), "probability_on_front": front.get(name)})
         return rows
 

@@ -144,17 +144,7 @@ class RouteComparison(rendering.Shown):
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per route: the fields of `RouteCost`, with intervals in two columns."""
-        rows = []
-        for each in self._routes.values():
-            row: dict[str, Any] = {}
-            for field, value in each._asdict().items():
-                if field.endswith("_interval"):
-                    stem = field.removesuffix("_interval")
-                    row[f"{stem}_low"], row[f"{stem}_high"] = value or (None, None)
-                else:
-                    row[field] = value
-            rows.append(row)
-        return rows
+        return [rendering.interval_columns(each._asdict()) for each in self._routes.values()]
 
     def to_frame(self) -> pd.DataFrame:
         """Return `rows` as a pandas DataFrame, indexed by the name of the route."""

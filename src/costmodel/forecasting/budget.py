@@ -16,6 +16,7 @@ from costmodel.forecasting.result import Forecast
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import Range, draws, middle, samples
+from costmodel.market.dated import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -260,7 +261,7 @@ def forecast_budget(
         known = {name: actual.to_data() for name, actual in plan.actuals.items()}
         plan = plan.replace(actuals=known | {name: _actual(value) for name, value in actuals.items()})
         project = BudgetResult(plan, rate)
-    return BudgetForecast(project if isinstance(project, BudgetResult) else BudgetResult(plan), _date(on))
+    return BudgetForecast(project if isinstance(project, BudgetResult) else BudgetResult(plan), day_of(on))
 
 
 def _actual(value: Any) -> Any:
@@ -281,19 +282,6 @@ def _converted(actual: Actual, budget: BudgetResult) -> Actual:
     factor, left = budget.rate.per_usd, actual.left
     converted = left.scaled(factor, left.unit) if isinstance(left, Range) else left and left * factor
     return Actual(actual.spent * factor, committed=actual.committed * factor, done=actual.done, left=converted)
-
-
-def _date(on: dt.date | str | None) -> dt.date | None:
-    if on is None:
-        return None
-    if isinstance(on, dt.datetime):
-        return on.date()
-    if isinstance(on, dt.date):
-        return on
-    try:
-        return dt.date.fromisoformat(on)
-    except (TypeError, ValueError):
-        raise InputError(f"on: must be a date such as 2026-12-31; got {on!r}") from None
 
 
 def _line(line: Line, actuals: Mapping[str, Actual], rest: _Rest) -> LineForecast:

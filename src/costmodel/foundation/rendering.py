@@ -242,6 +242,22 @@ class Shown:
         return html_table(self._cells(), self._title(), self._footer())
 
 
+def interval_columns(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a row with each interval in two columns: `cost_interval` as `cost_low` and `cost_high`.
+
+    >>> interval_columns({"cost": 2.0, "cost_interval": (1.0, 3.0), "speed_interval": None})
+    {'cost': 2.0, 'cost_low': 1.0, 'cost_high': 3.0, 'speed_low': None, 'speed_high': None}
+    """
+    row: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name.endswith("_interval"):
+            stem = name.removesuffix("_interval")
+            row[f"{stem}_low"], row[f"{stem}_high"] = value or (None, None)
+        else:
+            row[name] = value
+    return row
+
+
 def data_frame(rows: Sequence[Mapping[str, Any]], index: str | list[str] | None = None) -> pd.DataFrame:
     """Return rows as a pandas DataFrame.
 

@@ -105,17 +105,7 @@ class ServingComparison(rendering.Shown):
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per option, with the fields of `OptionCost`; intervals in two columns."""
-        rows = []
-        for cost in self.options.values():
-            row: dict[str, Any] = {}
-            for field, value in cost._asdict().items():
-                if field.endswith("_interval"):
-                    stem = field.removesuffix("_interval")
-                    row[f"{stem}_low"], row[f"{stem}_high"] = value or (None, None)
-                else:
-                    row[field] = value
-            rows.append(row)
-        return rows
+        return [rendering.interval_columns(cost._asdict()) for cost in self.options.values()]
 
     def to_frame(self) -> pd.DataFrame:
         """Return `rows` as a pandas DataFrame, indexed by the name of the option."""
