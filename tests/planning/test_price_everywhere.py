@@ -135,7 +135,7 @@ def test_frame_text_html_and_dict(everywhere):
     assert len(frame) == len(everywhere) and frame.index.names == ["provider", "region", "purchase_model"]
     assert frame["cost"].notna().sum() == len(everywhere.priced)
     lines = str(everywhere).splitlines()
-    assert max(map(len, lines)) <= WIDTH and "price of" in lines[1] and len(lines) == len(everywhere) + 5
+    assert max(map(len, lines)) <= WIDTH and "price of" in lines[1] and len(lines) == len(everywhere) + 6
     assert "carbon" in everywhere._repr_html_() and "not known" in everywhere.to_markdown()
     data = everywhere.to_dict()
     assert data["on"] == DAY and len(data["rows"]) == len(everywhere)
@@ -168,8 +168,10 @@ def test_the_cost_is_linear_in_the_price(tmp_path_factory, usd):
 
 def test_a_cluster_smaller_than_an_instance_pays_the_whole_instance(tmp_path):
     run = RUN.replace({"prices": {"table": own_prices(tmp_path, 1.5)}, "cluster.count": 4})
-    (row,) = cm.price_everywhere(run, on=DAY, providers=["acme"])
+    table = cm.price_everywhere(run, on=DAY, providers=["acme"])
+    (row,) = table
     assert row.usd_per_gpu_hour == pytest.approx(1.5 * 8 / 4)
+    assert "USD/h: per accelerator in use; idle ones of a whole instance are paid with it" in str(table)
     assert "8 billed for 4" in row.row()["note"]
 
 

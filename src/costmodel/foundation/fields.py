@@ -264,7 +264,7 @@ GridIntensity: TypeAlias = Annotated[float | Range, Measure("kg/kWh", 0.0, 1e2)]
 WaterIntensity: TypeAlias = Annotated[float | Range, Measure("liter/kWh", 0.0, 1e4)]
 Share: TypeAlias = Annotated[float | Range, Measure("1", 0.0, 1.0)]
 IdleEnergy: TypeAlias = Annotated[float | Range, Measure("1", 0.0, 1e2)]
-Years: TypeAlias = Annotated[float | Range, Measure("year", 0.0, 1e3, open_low=True)]
+Years: TypeAlias = Annotated[float | Range, Measure("year", 0.0, 100.0, open_low=True)]
 Emissions: TypeAlias = Annotated[float | Range, Measure("kg", 0.0, 1e9)]
 PowerUsageEffectiveness: TypeAlias = Annotated[float | Range, Measure("1", 1.0, 1e2)]
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from costmodel.foundation.checks import seed_problems
 from costmodel.foundation.errors import InputError, MissingFactError
-from costmodel.foundation.fields import Date, Fraction, Measure, Power
+from costmodel.foundation.fields import Date, Fraction, Measure, Power, Years
 from costmodel.foundation.ranges import Range, between, middle
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure, Provenance, Row, default, table
@@ -36,7 +36,6 @@ Hosting = Literal["data_center", "colocation"]
 PurchasePrice: TypeAlias = Annotated[float | Range, Measure("USD", 0.0, 1e8)]
 ServerFactor: TypeAlias = Annotated[float | Range, Measure("1", 1.0, 100.0)]
 ShareOrZero: TypeAlias = Annotated[float | Range, Measure("1", 0.0, 1.0, open_high=True)]
-Years: TypeAlias = Annotated[float | Range, Measure("year", 0.0, 100.0, open_low=True)]
 Age: TypeAlias = Annotated[float | Range, Measure("year", -10.0, 100.0)]
 YearlyRate: TypeAlias = Annotated[float | Range, Measure("1", 0.0, 10.0)]
 PerMegawatt: TypeAlias = Annotated[float | Range, Measure("USD/MW", 0.0, 1e10)]

@@ -215,6 +215,8 @@ class PriceTable(rendering.Shown, Sequence[Priced]):
             lines.append(
                 f"no price is known in {len(self.missing):,} of {len(self):,} rows; the nearest one is in parentheses"
             )
+        if self.priced:
+            lines.append("USD/h: per accelerator in use; idle ones of a whole instance are paid with it")
         lines.append("days, carbon, age, notes, reasons and sources: rows(), to_frame()")
         return "\n".join(rendering.wrapped(line, rendering.WIDTH) for line in lines)
 
@@ -251,9 +253,7 @@ def _interval(row: Priced) -> str:
     if row.interval is None:
         return _nearest(row)
     low, high = (rendering.amount(end, "USD") for end in row.interval)
-    if low == high:
-        return "exact"
-    return rendering.between(low, high)
+    return "exact" if low == high else rendering.between(low, high)
 
 
 def _nearest(row: Priced) -> str:

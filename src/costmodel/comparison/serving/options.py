@@ -29,7 +29,7 @@ RequestRate: TypeAlias = Annotated[float, Measure("1", 0.0, 1e9, open_low=True, 
 TokenRate: TypeAlias = Annotated[float, Measure("token/s", 0.0, 1e12, open_low=True, uncertain=False)]
 Spread: TypeAlias = Annotated[float, Measure("1", 0.0, 3.0, uncertain=False)]
 Load: TypeAlias = Annotated[float, Measure("1", 0.0, 1.0, open_low=True, uncertain=False)]
-Years: TypeAlias = Annotated[float, Measure("year", 0.0, 100.0, open_low=True, uncertain=False)]
+Life: TypeAlias = Annotated[float, Measure("year", 0.0, 100.0, open_low=True, uncertain=False)]
 
 
 _LOADS = ("concurrency", "requests_per_second", "users")
@@ -213,7 +213,7 @@ class OwnedGPU(Spec):
     purchase_price: Amount = Field(
         description="Price of an accelerator with its share of server, network and installation [USD]."
     )
-    life: Years = Field(description="Time over which the price is written off [year].")
+    life: Life = Field(description="Time over which the price is written off [year].")
     operating_cost: Amount = Field(
         description="Electricity, space, staff and support per accelerator and hour, idle or not [USD]."
     )
