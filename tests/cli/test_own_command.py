@@ -45,6 +45,13 @@ def test_colocation_is_per_kilowatt_and_month(costmodel):
     assert lines["prices.colocation"]["value"] == pytest.approx(190)
 
 
+def test_amounts_in_another_currency(costmodel):
+    options = ("own", "h100", "--price", "$2/h", "--currency", "EUR", "--rate", 0.5)
+    printed = costmodel(*options).out
+    assert "1.00 EUR/hour" in printed and printed.count("amounts in EUR: 0.5 EUR/USD (given)") == 2
+    assert {row["unit"] for row in json.loads(costmodel(*options, "--json").out)["rows"]} >= {"EUR", "EUR/hour"}
+
+
 def test_json_holds_figures_curves_and_sources(costmodel):
     options = ("--utilization", 0.8, "--life", 4, "--set", "prices.staff=500", "--set", "site.electricity=0.05")
     data = json.loads(costmodel("own", "h100", *options, "--json").out)

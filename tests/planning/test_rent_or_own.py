@@ -203,6 +203,18 @@ def test_bad_curves_are_refused():
         cm.rent_or_own(fleet(), rent=cm.Rental(price=2), own=decline).curve("years")
 
 
+def test_amounts_are_converted_and_years_and_shares_are_not():
+    result = cm.rent_or_own(fleet(64), rent=cm.Rental(price=2.5), own=own())
+    rows = {row["figure"]: row for row in result.in_currency("EUR", rate=0.5).rows()}
+    for name, value in dict_of(result).items():
+        factor = 0.5 if name in {"rented", "owned", "year_rented", "year_owned", "purchase"} else 1.0
+        assert rows[name]["value"] == value * factor
+    assert rows["rented"]["unit"] == "EUR/hour" and rows["purchase"]["unit"] == "EUR"
+    assert "1.25 EUR/hour" in str(result.in_currency("EUR", rate=0.5))
+    hour = result.owned.in_currency("EUR", rate=0.5)
+    assert hour.rows()[-1]["eur"] == pytest.approx(0.5 * result.value("owned"))
+
+
 def test_the_plot_shows_both_curves():
     result = cm.rent_or_own(fleet(), rent=cm.Rental(price=2.5), own=cm.Ownership(purchase_price=30_000))
     axes = cm.plot.rent_or_own(result)

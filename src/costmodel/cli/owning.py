@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
-from costmodel.cli.printing import Json, print_json, print_result
+from costmodel.cli.printing import Currency, ExchangeRateOption, Json, in_currency, print_json, print_result
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def own(
     rent_decline: Annotated[str, typer.Option(help="Yearly decline of ln(rent), such as '0.1 to 0.3'.")] = "0",
     region: Annotated[str | None, typer.Option(help="Country, US state or cloud region.")] = None,
     changes: Changes = None,
+    currency: Currency = None,
+    rate: ExchangeRateOption = None,
     as_json: Json = False,
 ) -> None:
     """Compare owned with rented accelerators: cost of an hour, break-even utilization, years to pay back.
@@ -52,12 +54,13 @@ def own(
     options = {"gpus": gpus, "region": region, "rent_decline": rent_decline}
     values, problems = parsed_changes(changes)
     result = built(problems, lambda: _result(what, _filled(given), _filled(rented), options, values))
+    hour, shown = (in_currency(each, currency, rate) for each in (result.owned, result))
     if as_json:
-        print_json(result.to_dict())
+        print_json(shown.to_dict())
         return
-    print_result(result.owned)
+    print_result(hour)
     print()
-    print_result(result)
+    print_result(shown)
 
 
 def _filled(fields: dict[str, Any]) -> dict[str, Any]:

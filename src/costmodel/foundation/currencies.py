@@ -71,7 +71,7 @@ class Converted(rendering.Shown):
     def _row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         money, unit = self.result._money, str(row.get("unit", ""))
         if "unit" in row:
-            money = money if unit == "USD" or unit.startswith("USD ") else ()
+            money = money if unit == "USD" or unit.startswith(("USD ", "USD/")) else ()
         shown = {
             key: self.amount(value) if key in money and isinstance(value, float) else value
             for key, value in row.items()

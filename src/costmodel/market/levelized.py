@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation import rendering
 from costmodel.foundation.checks import check_level
+from costmodel.foundation.currencies import Priced
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, between, draws, middle
 from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import SI_FACTOR
@@ -29,7 +30,7 @@ DRAWS = 20_000
 HOUR = 3600.0
 
 
-class Levelized(rendering.Shown):
+class Levelized(Priced):
     """The cost of an hour of an owned accelerator that is assigned to a job, line by line, with intervals.
 
     See `Ownership.levelized`. The hours without a job are part of the cost of the others.
@@ -41,6 +42,8 @@ class Levelized(rendering.Shown):
     >>> round(sum(row["usd"] for row in hour.rows()[:-1]) - hour.value, 12)
     0.0
     """
+
+    _money = ("usd", "low", "high")
 
     def __init__(
         self,
@@ -188,13 +191,13 @@ class Levelized(rendering.Shown):
     def _cells(self) -> list[dict[str, str]]:
         cells = []
         for row in self.rows():
-            low, high = (rendering.number(row[end]) for end in ("low", "high"))
-            between_ends = "exact" if row["low"] == row["high"] else f"{low} to {high}"
+            low, high = (rendering.amount(row[end], "USD") for end in ("low", "high"))
+            between_ends = "exact" if row["low"] == row["high"] else rendering.between(low, high)
             share = "" if row["share"] is None else rendering.percent(row["share"])
             cells.append(
                 {
                     "line": row["title"],
-                    "USD/hour": rendering.number(row["usd"]),
+                    "per hour": rendering.amount(row["usd"], "USD"),
                     "80 % interval": between_ends,
                     "share": share,
                 }

@@ -13,6 +13,7 @@ from costmodel.estimation.chain import Missing
 from costmodel.estimation.results import DRAWS
 from costmodel.foundation import rendering
 from costmodel.foundation.checks import check_level
+from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, draws, middle
 from costmodel.foundation.units import SI_FACTOR
@@ -53,8 +54,10 @@ _UTILIZATIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 _YEARS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
 
 
-class RentOrOwn(rendering.Shown):
+class RentOrOwn(Priced):
     """Renting against owning; see `rent_or_own`."""
+
+    _money = ("value", "low", "high")
 
     def __init__(
         self,
