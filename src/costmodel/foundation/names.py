@@ -52,7 +52,7 @@ class Names(Generic[T]):
         self._proper = {name_key(alias): name for name, others in (aliases or {}).items() for alias in others}
         self._proper |= {name_key(name): name for name in self.things}
 
-    def proper(self, name: str) -> str | None:
+    def proper(self, name: object) -> str | None:
         """Return the proper name of a name or alias, or None if it is unknown."""
         if not isinstance(name, str):
             return None

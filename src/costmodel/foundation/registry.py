@@ -159,9 +159,10 @@ class Catalog(Names[T]):
         self._proper |= {name_key(name): name for name in registry.own}
         self.things = self.registry = registry
 
-    def proper(self, name: str) -> str | None:
+    def proper(self, name: object) -> str | None:
         """Return the proper name of a name or alias, or None if it is unknown."""
-        return super().proper(name) or self._added.get(name_key(name))
+        added = self._added.get(name_key(name)) if isinstance(name, str) else None
+        return super().proper(name) or added
 
     @cached_property
     def _added(self) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, cast
 
 from pydantic import Field, model_validator
 
@@ -376,9 +376,9 @@ class Ownership(Spec):
         """
         from costmodel.market.levelized import Levelized
 
-        problems = seed_problems(seed)
-        if site is not None and not isinstance(site, Site):
-            problems.append(f"site: must be a Site; got {type(site).__name__}")
+        problems, given_site = seed_problems(seed), cast("object", site)
+        if given_site is not None and not isinstance(given_site, Site):
+            problems.append(f"site: must be a Site; got {type(given_site).__name__}")
         if problems:
             raise InputError(problems)
         return Levelized(self, load_accelerator(accelerator), site, seed)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, SupportsFloat
 
 import numpy as np
 
@@ -329,11 +328,13 @@ def _points(at: object, highest: float) -> tuple[float, ...]:
     """Return the points of a curve, or raise `InputError`."""
     if isinstance(at, str) or not isinstance(at, Iterable):
         raise InputError(f"at: must be a list of numbers; got {at!r:.80}")
-    values = tuple(at)
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value <= highest:
+    points = []
+    for value in at:
+        number = float(value) if isinstance(value, SupportsFloat) and not isinstance(value, bool) else 0.0
+        if not 0 < number <= highest:
             raise InputError(f"at: must be above 0 and at most {highest:g}; got {value!r:.80}")
-    return tuple(map(float, values))
+        points.append(number)
+    return tuple(points)
 
 
 def _shown(value: float | None, unit: str) -> str:
