@@ -161,8 +161,8 @@ class Catalog(Names[T]):
 
     def proper(self, name: object) -> str | None:
         """Return the proper name of a name or alias, or None if it is unknown."""
-        added = self._added.get(name_key(name)) if isinstance(name, str) else None
-        return super().proper(name) or added
+        own = super().proper(name)
+        return own or (self._added.get(name_key(name)) if isinstance(name, str) else None)
 
     @cached_property
     def _added(self) -> dict[str, str]:
