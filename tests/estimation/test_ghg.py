@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import costmodel as cm
-from costmodel.estimation.citations import Source, bibtex_key, citation, escaped
+from costmodel.foundation.citations import Source, bibtex_key, citation, escaped
 from costmodel.foundation.tables import table
 
 

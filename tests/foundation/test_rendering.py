@@ -113,5 +113,5 @@ def test_cells_of_any_type():
     assert cells(row) == {"none": "-", "yes": "yes", "no": "no", "count": "12,345", "share": "0.350", "name": "x"}
 
 
-def test_each_line_of_a_footer_is_a_line_of_html():
-    assert "one &lt;b&gt;<br>two" in html_table([{"a": "1"}], footer="one <b>\ntwo")
+def test_each_line_of_a_footer_is_an_item_of_an_html_list():
+    assert "<li>one &lt;b&gt;</li><li>two</li>" in html_table([{"a": "1"}], footer="one <b>\ntwo")

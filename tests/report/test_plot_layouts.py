@@ -1,5 +1,7 @@
 """Do plots of steps and layouts show what the time model says, in the axes that they are given?"""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -199,10 +201,10 @@ def test_layouts_line_holds_what_each_memory_can_reach(search):
 
 
 def test_layouts_far_apart_get_a_logarithmic_axis(search):
-    near = search._replace(pareto=search.pareto[:1])
+    near = replace(search, pareto=search.pareto[:1])
     assert cm.plot.layouts(near).get_yscale() == "linear"
-    slow = search.best._replace(seconds=4 * search.best.seconds)
-    assert cm.plot.layouts(search._replace(pareto=(search.best, slow))).get_yscale() == "log"
+    slow = replace(search.best, seconds=4 * search.best.seconds)
+    assert cm.plot.layouts(replace(search, pareto=(search.best, slow))).get_yscale() == "log"
 
 
 @pytest.mark.parametrize("level", [0.5, 0.8])

@@ -121,8 +121,8 @@ def test_refusals(found):
         plot.runs(found, "yeer")
     with pytest.raises(InputError, match=r"did you mean 'gpu_hours'"):
         plot.claimed_against_estimated(found, "gpu hours")
-    with pytest.raises(InputError, match=r"what reestimates returns"):
-        plot.runs(published_runs())
+    with pytest.raises(InputError, match=r"what published_runs or reestimates returns; got list"):
+        plot.runs([1])
     few = reestimates(published_runs(organization="EleutherAI"))
     with pytest.raises(InputError, match=r"none of these runs claims"):
         plot.claimed_against_estimated(few, "carbon")

@@ -21,6 +21,7 @@ from costmodel.architecture.sources.framework import FRAMEWORK, tensors_of_confi
 from costmodel.architecture.sources.keys import UNKNOWN, check_extent, is_in_table, shown
 from costmodel.architecture.sources.weights import SUFFIXES, Weights, weights_at
 from costmodel.architecture.specification import Architecture
+from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, UnknownNameError, unknown
 from costmodel.foundation.names import Names
 from costmodel.foundation.plain_files import parsed
@@ -310,7 +311,7 @@ def read_config(path: Path) -> dict[str, Any]:
     return data
 
 
-def architectures() -> list[dict[str, Any]]:
+def architectures() -> rendering.RowTable:
     """Return the catalog as rows: name, family, parameters (total, active), and source."""
     rows = []
     for name in catalog():
@@ -324,7 +325,7 @@ def architectures() -> list[dict[str, Any]]:
                 "source": architecture.source,
             }
         )
-    return rows
+    return rendering.RowTable(rows, "models of the catalog", "name")
 
 
 @lru_cache(maxsize=1)

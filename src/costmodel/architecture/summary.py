@@ -11,8 +11,8 @@ from costmodel.architecture.structure import Structure
 from costmodel.foundation import rendering
 
 
-@dataclass(frozen=True, slots=True)
-class PartsTable:
+@dataclass(frozen=True, repr=False)
+class PartsTable(rendering.Shown):
     """Parts of a model, as text, HTML and rows; see `Architecture.table`."""
 
     title: str
@@ -22,14 +22,8 @@ class PartsTable:
         """Return one row per part and one for the total: part, parameters, active, forward FLOPs per token."""
         return [dict(row) for row in self.parts]
 
-    def __str__(self) -> str:
-        return rendering.text(self._cells(), self.title)
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return rendering.html_table(self._cells(), self.title)
+    def _title(self) -> str:
+        return self.title
 
     def _cells(self) -> list[dict[str, str]]:
         return [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from costmodel.budget.result import BudgetResult
-from costmodel.foundation.tables import write_text
+from costmodel.foundation.tables import written
 
 
 class Budget(BudgetResult):
@@ -23,17 +23,17 @@ class Budget(BudgetResult):
         Rate at which all amounts are converted; default: US dollars.
     """
 
-    def to_csv(self, path: str | Path) -> None:
-        """Write the lines to a CSV file.
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """Return the lines as CSV, and write them to a file if a `path` is given.
 
         Parameters
         ----------
-        path : str or pathlib.Path
+        path : str or pathlib.Path, optional
             File to write.
         """
         from costmodel.budget.export.document import csv_text
 
-        write_text(Path(path), csv_text(self))
+        return written(csv_text(self), path)
 
     def to_xlsx(self, path: str | Path) -> None:
         """Write a spreadsheet with formulas; needs the extra `xlsx`.
@@ -57,7 +57,7 @@ class Budget(BudgetResult):
         """
         from costmodel.budget.export.document import markdown
 
-        return _written(markdown(self), path)
+        return written(markdown(self), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
         """Return the budget as an HTML page, and write it to a file if a `path` is given.
@@ -69,10 +69,4 @@ class Budget(BudgetResult):
         """
         from costmodel.budget.export.document import html_page
 
-        return _written(html_page(self), path)
-
-
-def _written(text: str, path: str | Path | None) -> str:
-    if path is not None:
-        write_text(Path(path), text)
-    return text
+        return written(html_page(self), path)

@@ -13,7 +13,6 @@ from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
 
     from costmodel.foundation.arrays import FloatLike
@@ -116,6 +115,8 @@ class BreakEven(NamedTuple):
 
 class CascadeComparison(rendering.Shown):
     """A cascade beside each of its models alone; see `cascade`."""
+
+    _index = index = "name"
 
     def __init__(
         self,
@@ -287,10 +288,6 @@ class CascadeComparison(rendering.Shown):
                 row[f"probability_cascade_no_worse_{figure}"] = no_worse
             rows.append(row)
         return rows
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows` as a pandas DataFrame, indexed by the name of the strategy."""
-        return rendering.data_frame(self.rows(), index="name")
 
     def to_dict(self) -> dict[str, Any]:
         """Return strategies, levels and break-evens as plain data."""

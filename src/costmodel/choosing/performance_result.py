@@ -12,7 +12,6 @@ from costmodel.foundation.ranges import DEFAULT_LEVEL
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from costmodel.choosing.workload import TaskWorkload
@@ -80,6 +79,8 @@ class Compared(NamedTuple):
 
 class PerformanceComparison(rendering.Shown):
     """Models side by side by the price of a solved task; see `performance_per_dollar`."""
+
+    _index = index = "name"
 
     def __init__(
         self, workload: TaskWorkload, found: Mapping[str, Compared], seed: int, run_tokens: bool = False
@@ -205,10 +206,6 @@ class PerformanceComparison(rendering.Shown):
             row = rendering.interval_columns(each.figures._asdict())
             rows.append(row | {"probability_cheapest": cheapest.get(name), "probability_on_front": front.get(name)})
         return rows
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows` as a pandas DataFrame, indexed by the name of the option."""
-        return rendering.data_frame(self.rows(), index="name")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data; infinite prices are None."""

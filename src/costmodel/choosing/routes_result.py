@@ -13,7 +13,6 @@ from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL, middle
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
     from costmodel.comparison.serving.workload import ServingWorkload
@@ -78,6 +77,8 @@ class BreakEvenVolume(NamedTuple):
 
 class RouteComparison(rendering.Shown):
     """Routes side by side; see `choose_route`."""
+
+    _index = index = "name"
 
     def __init__(
         self,
@@ -145,10 +146,6 @@ class RouteComparison(rendering.Shown):
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per route: the fields of `RouteCost`, with intervals in two columns."""
         return [rendering.interval_columns(each._asdict()) for each in self._routes.values()]
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows` as a pandas DataFrame, indexed by the name of the route."""
-        return rendering.data_frame(self.rows(), index="name")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data; infinite volumes are None."""

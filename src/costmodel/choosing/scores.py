@@ -25,7 +25,6 @@ from costmodel.foundation.tables import Row, table
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from costmodel.foundation.fields import CountLike, DateLike, NumberLike, RangeLike
@@ -232,10 +231,6 @@ class Scores(rendering.Shown, Sequence[Score]):
                 {**fields, "on": None if score.on is None else str(score.on), "api": model_named(score.model).api}
             )
         return rows
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows` as a pandas DataFrame."""
-        return rendering.data_frame(self.rows())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scores as plain data."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel._version import __version__
 from costmodel.foundation import rendering
+from costmodel.foundation.citations import Source
 from costmodel.foundation.tables import fingerprint
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Verdict(rendering.Shown):
     """Probability of a claim: `probability` by the best calibrated method, `answers` under all assumptions."""
 
     def __init__(self, claim: Claim, answers: tuple[Answer, ...], sources: tuple[str, ...]) -> None:
-        self.claim, self.answers, self.sources = claim, answers, sources
+        self.claim, self.answers, self._named = claim, answers, sources
 
     @property
     def probability(self) -> float:
@@ -54,8 +55,12 @@ class Verdict(rendering.Shown):
             "claim": self.claim.to_data(),
             "probability": self.probability,
             "answers": self.rows(),
-            "sources": list(self.sources),
+            "sources": list(self._named),
         }
+
+    def sources(self) -> set[Source]:
+        """Return the sources of the figures that check the claim."""
+        return {Source(source) for source in self._named}
 
     def to_text(self, width: int | None = None) -> str:
         """Return the table as plain text; the text of the claim is not wrapped, and notes that do not fit stand below.
@@ -88,7 +93,7 @@ class Verdict(rendering.Shown):
         ]
 
     def _footer(self) -> str:
-        lines = [*self.sources, f"costmodel {__version__}, data {fingerprint()}"]
+        lines = [*self._named, f"costmodel {__version__}, data {fingerprint()}"]
         if self.hinges_on:
             name, probability = self.hinges_on[0]
             lines.insert(0, f"assumption with the largest effect on the probability: {name} ({probability:.2f})")

@@ -44,8 +44,8 @@ def observed_multipliers() -> list[dict[str, Any]]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class DevelopmentCost(Cost):
+@dataclass(frozen=True, repr=False)
+class DevelopmentCost(rendering.Shown, Cost):
     """Total development cost, converted from the cost of the final run; see `development_cost`."""
 
     points: dict[str, float] = field(default_factory=dict, compare=False)
@@ -98,8 +98,12 @@ class DevelopmentCost(Cost):
             return total
         return Cost.draws(self, count, seed)
 
-    def __str__(self) -> str:
-        rows = [
+    def rows(self) -> list[dict[str, Any]]:
+        """Return `parts()` with 80 % intervals."""
+        return self.parts()
+
+    def _cells(self) -> list[dict[str, str]]:
+        return [
             {
                 "": row["part"],
                 "cost": rendering.amount(row["usd"], "USD"),
@@ -107,10 +111,9 @@ class DevelopmentCost(Cost):
             }
             for row in self.parts()
         ]
-        return rendering.text(rows, footer="\n".join([self.scope_reason, *self.assumptions]))
 
-    def __repr__(self) -> str:
-        return str(self)
+    def _footer(self) -> str:
+        return "\n".join([self.scope_reason, *self.assumptions])
 
 
 def development_cost(

@@ -15,11 +15,11 @@ from costmodel.estimation.other_lines import development_fact
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
 from costmodel.foundation.names import Names
+from costmodel.foundation.plain_data import plain
 from costmodel.foundation.ranges import DEFAULT_LEVEL, draws, median, samples
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from costmodel.estimation.estimate import Estimate
@@ -167,8 +167,10 @@ class Compared:
         }
 
 
-class FrontierTable(Sequence[Compared]):
+class FrontierTable(rendering.Shown, Sequence[Compared]):
     """Runs of both groups with the probabilities of the statement; see `frontier_against_low_cost`."""
+
+    _index = ("group", "run")
 
     def __init__(self, runs: Sequence[Compared]) -> None:
         self._runs = tuple(runs)
@@ -239,16 +241,20 @@ class FrontierTable(Sequence[Compared]):
                 )
         return rows
 
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows()` as a pandas DataFrame, indexed by group and run."""
-        return rendering.data_frame(self.rows(), ["group", "run"])
+    def to_dict(self) -> dict[str, Any]:
+        """Return runs and summary as plain data."""
+        return {"rows": plain(self.rows()), "summary": plain(self.summary()), "notes": self._footer().splitlines()}
 
-    def __str__(self) -> str:
-        return "\n\n".join(
-            [rendering.text(self._cells()), rendering.text(self._summary_cells(), footer=self._footer())]
-        )
+    def to_text(self, width: int | None = None) -> str:
+        """Return both tables as plain text.
 
-    __repr__ = __str__
+        Parameters
+        ----------
+        width : int, optional
+            Width to which the notes are wrapped; default: they are not wrapped [character].
+        """
+        footer = self._footer() if width is None else rendering.wrapped(self._footer(), width)
+        return "\n\n".join([rendering.text(self._cells()), rendering.text(self._summary_cells(), footer=footer)])
 
     def _repr_html_(self) -> str:
         return rendering.html_table(self._cells()) + rendering.html_table(self._summary_cells(), footer=self._footer())

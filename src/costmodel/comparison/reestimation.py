@@ -27,8 +27,6 @@ from costmodel.training.recipes.pretraining import Pretraining
 from costmodel.training.step.numerics import Precision
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from costmodel.hardware.accelerator import Accelerator
     from costmodel.market.rental import PriceConvention
 
@@ -242,10 +240,6 @@ class Reestimates(rendering.Shown, Sequence[Reestimate]):
                 }
             )
         return rows
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows()` as a pandas DataFrame."""
-        return rendering.data_frame(self.rows())
 
     def _cells(self) -> list[dict[str, str]]:
         return [_text_row(row) for row in self.rows()]

@@ -16,7 +16,7 @@ from costmodel.foundation.names import Names
 from costmodel.foundation.tables import Row, table
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 CONFIDENCE = {
     "A": "from the primary source",
@@ -148,6 +148,8 @@ class PublishedRun:
 class PublishedRuns(rendering.Shown, Sequence[PublishedRun]):
     """Published runs in the order of their dates; see `published_runs`."""
 
+    _index = "id"
+
     def __init__(self, runs: Sequence[PublishedRun]) -> None:
         self._runs = tuple(sorted(runs, key=lambda run: run.place_in_time))
         self._names = Names("published run", {run.id: run for run in self._runs})
@@ -253,10 +255,6 @@ class PublishedRuns(rendering.Shown, Sequence[PublishedRun]):
         if it is not published.
         """
         return [_data_row(run, cost) for run in self for cost in run.costs or (None,)]
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows()` as a pandas DataFrame, indexed by id."""
-        return rendering.data_frame(self.rows(), "id")
 
     def _cells(self) -> list[dict[str, str]]:
         return [_text_row(run, cost) for run in self for cost in run.costs or (None,)]

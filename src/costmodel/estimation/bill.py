@@ -13,8 +13,6 @@ from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.market.charges import CostLine
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from costmodel.estimation.estimate import Estimate
 
 
@@ -58,6 +56,8 @@ class Bill(Priced):
     [('rent', 360000.0), ('total', 360000.0)]
     """
 
+    _index = "line"
+
     _money = ("usd", "low", "high")
 
     def __init__(self, estimate: Estimate) -> None:
@@ -94,10 +94,6 @@ class Bill(Priced):
             amounts = {"usd": value, "low": low, "high": high, "share": share}
             rows.append({**row, **amounts, "formula": formula, "note": estimate.note(figure)})
         return rows
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows()` as a pandas DataFrame, indexed by line."""
-        return rendering.data_frame(self.rows(), "line")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the lines and the total as plain data, with version, hash of the data and seed."""

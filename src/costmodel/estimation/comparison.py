@@ -11,6 +11,7 @@ from costmodel.estimation.results import Result
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation import rendering
 from costmodel.foundation.checks import check_level
+from costmodel.foundation.citations import Source
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 
@@ -45,6 +46,8 @@ def compare(scenarios: Mapping[str, Scenario | Result]) -> Comparison:
 
 class Comparison(rendering.Shown):
     """Estimates side by side; see `compare`."""
+
+    _index = ("scenario", "quantity")
 
     def __init__(self, estimates: Mapping[str, Result]) -> None:
         self.estimates = dict(estimates)
@@ -86,6 +89,14 @@ class Comparison(rendering.Shown):
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per figure and scenario: scenario, then the columns of `Estimate.rows`."""
         return [{"scenario": name, **row} for name, result in self.estimates.items() for row in result.rows()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the estimates as plain data, by the name of their column."""
+        return {"estimates": {name: result.to_dict() for name, result in self.estimates.items()}}
+
+    def sources(self) -> set[Source]:
+        """Return the sources of the inputs of all estimates."""
+        return {source for result in self.estimates.values() for source in result.sources()}
 
     def _footer(self) -> str:
         stamp = next(iter(self.estimates.values())).stamp()

@@ -9,7 +9,6 @@ from costmodel.estimation import chain, inputs
 from costmodel.estimation.bill import Bill
 from costmodel.estimation.cautions import cautions, unverified
 from costmodel.estimation.chain import OUTPUTS, Missing, Step
-from costmodel.estimation.citations import Source
 from costmodel.estimation.climate import NO_CONTRACT
 from costmodel.estimation.explanation import Explanation, explain
 from costmodel.estimation.ghg import GHGReport
@@ -19,6 +18,8 @@ from costmodel.estimation.results import DRAWS, Result
 from costmodel.estimation.scenario import Scenario
 from costmodel.estimation.serving.scenario import Serving
 from costmodel.estimation.total import Total
+from costmodel.foundation import rendering
+from costmodel.foundation.citations import Source
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import draws
 from costmodel.foundation.renamed import RENAMED, original
@@ -252,7 +253,7 @@ class Estimate(Result):
             self._unit_of(name)
         return explain(name, self.steps, self._point, self.inputs)
 
-    def sensitivity(self, name: str = "cost") -> list[dict[str, Any]]:
+    def sensitivity(self, name: str = "cost") -> rendering.RowTable:
         """Return the contribution of each uncertain input to the uncertainty of a figure, the largest first.
 
         One row per uncertain input: the figure with that input at its 10 % and 90 % quantile and all
@@ -278,7 +279,8 @@ class Estimate(Result):
         total = sum(row["swing"] ** 2 for row in rows)
         for row in rows:
             row["share"] = row["swing"] ** 2 / total if total else 0.0
-        return sorted(rows, key=lambda row: -row["swing"])
+        title = f"{name}: inputs at their 10 % and 90 % quantiles"
+        return rendering.RowTable(sorted(rows, key=lambda row: -row["swing"]), title, "input")
 
     def _unit_of(self, name: str) -> str:
         """Return the SI unit of a known figure or line of the bill."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from costmodel.estimation.chain import Step, ancestors
 from costmodel.estimation.paths import field_of, is_settable
 from costmodel.foundation import rendering
+from costmodel.foundation.plain_data import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from costmodel.estimation.inputs import Input
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+@dataclass(frozen=True, repr=False)
+class Explanation(rendering.Shown):
     """The steps that lead to a figure and its inputs, as text, HTML and rows."""
 
     name: str
@@ -30,21 +31,43 @@ class Explanation:
         """
         return [dict(row) for row in self.inputs]
 
-    def __str__(self) -> str:
-        sources = list(dict.fromkeys(row["source"] for row in self.inputs if row["source"]))
-        rows = [
-            {**row, "source": f"[{sources.index(row['source']) + 1}]" if row["source"] else ""} for row in self.inputs
-        ]
-        notes = "\n".join(f"[{number}] {source}" for number, source in enumerate(sources, 1))
-        steps = rendering.text(self._steps(), f"{self.name}: calculation")
-        return f"{steps}\n\n{rendering.text(_cells(rows), 'inputs and their sources', notes)}"
+    def to_dict(self) -> dict[str, Any]:
+        """Return figure, steps of the calculation and inputs as plain data."""
+        shown = [dict(row) for row in self.steps]
+        return {"figure": self.name, "steps": plain(shown), "inputs": plain(self.rows())}
 
-    def __repr__(self) -> str:
-        return str(self)
+    def to_text(self, width: int | None = None) -> str:
+        """Return the calculation, and the inputs with their sources, as plain text.
+
+        Parameters
+        ----------
+        width : int, optional
+            Width to which the sources are wrapped; default: they are not wrapped [character].
+        """
+        steps = rendering.text(self._steps(), self._title())
+        footer = self._footer() if width is None else rendering.wrapped(self._footer(), width)
+        return f"{steps}\n\n{rendering.text(self._cells(), 'inputs and their sources', footer)}"
+
+    def to_markdown(self) -> str:
+        """Return the calculation, and the inputs with their sources, as Markdown."""
+        return f"{rendering.markdown(self._steps())}\n\n{rendering.markdown(self._cells(), self._footer())}"
 
     def _repr_html_(self) -> str:
-        steps = rendering.html_table(self._steps(), f"{self.name}: calculation")
-        return steps + rendering.html_table(_cells(self.inputs), "inputs and their sources")
+        steps = rendering.html_table(self._steps(), self._title())
+        return steps + rendering.html_table(self._cells(), "inputs and their sources", self._footer())
+
+    def _title(self) -> str:
+        return f"{self.name}: calculation"
+
+    def _footer(self) -> str:
+        return "\n".join(f"[{number}] {source}" for number, source in enumerate(self._named(), 1))
+
+    def _named(self) -> list[str]:
+        return list(dict.fromkeys(row["source"] for row in self.inputs if row["source"]))
+
+    def _cells(self) -> list[dict[str, str]]:
+        numbers = {source: f"[{number}]" for number, source in enumerate(self._named(), 1)}
+        return _input_cells({**row, "source": numbers.get(row["source"], "")} for row in self.inputs)
 
     def _steps(self) -> list[dict[str, str]]:
         return [
@@ -53,7 +76,7 @@ class Explanation:
         ]
 
 
-def _cells(inputs: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
+def _input_cells(inputs: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
     rows = []
     for row in inputs:
         value = f"{rendering.number(row['value'], 4)} {row['unit']}".strip()

@@ -16,7 +16,6 @@ from costmodel.market.rental import Rental
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
     from numpy.typing import NDArray
 
     from costmodel.estimation.estimate import Estimate
@@ -87,6 +86,8 @@ class GHGReport(rendering.Shown):
     0.0
     """
 
+    _index = "emission"
+
     def __init__(self, estimates: Sequence[Estimate], title: str, repeats: Sequence[int] = ()) -> None:
         self._estimates, self._name = tuple(estimates), title
         self._repeats = tuple(repeats) or (1,) * len(self._estimates)
@@ -154,10 +155,6 @@ class GHGReport(rendering.Shown):
             f"{what} {electricity} (grid of {' and '.join(place)}); {by_contract}. Manufacturing the hardware emits "
             f"{_stated(rows['hardware'])}, by its share of the life of the hardware. Intervals are 80 %; {stamp}."
         )
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows()` as a pandas DataFrame, indexed by emission."""
-        return rendering.data_frame(self.rows(), "emission")
 
     def to_dict(self) -> dict[str, Any]:
         """Return lines, factors, notes and sentence as plain data, with version, hash of the data and seed."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel._version import __version__
 from costmodel.estimation.chain import OUTPUTS, Missing, Output
-from costmodel.estimation.citations import CitationFormat, Source, citation
 from costmodel.foundation import rendering
 from costmodel.foundation.checks import check_level
+from costmodel.foundation.citations import Source
 from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
@@ -17,7 +17,6 @@ from costmodel.foundation.tables import fingerprint
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from costmodel.estimation.estimate import Estimate
@@ -29,6 +28,8 @@ DRAWS = 20_000
 
 class Result(Priced, ABC):
     """Figures with intervals; the base of `Estimate` and `Total`."""
+
+    _index = "quantity"
 
     _money = ("value", "low", "high")
 
@@ -80,16 +81,6 @@ class Result(Priced, ABC):
     @abstractmethod
     def sources(self) -> set[Source]:
         """Return the sources of all inputs that are not given."""
-
-    def cite(self, format: CitationFormat = "text") -> str:
-        """Return how to cite the library, then the sources of all looked-up inputs.
-
-        Parameters
-        ----------
-        format : str
-            "text", one source per line, or "bibtex", one entry per source with stable keys.
-        """
-        return citation(self.sources(), self.stamp(), format)
 
     @abstractmethod
     def estimates(self) -> list[Estimate]:
@@ -225,10 +216,6 @@ class Result(Priced, ABC):
             row = {"quantity": name, "value": value * factor, "low": low, "high": high, "unit": unit, "level": level}
             rows.append({**row, "note": self.note(name)})
         return rows
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows()` as a pandas DataFrame, indexed by quantity."""
-        return rendering.data_frame(self.rows(), "quantity")
 
     def stamp(self) -> dict[str, Any]:
         """Return version, hash of the data and seed, which reproduce the figures."""

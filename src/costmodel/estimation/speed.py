@@ -25,9 +25,9 @@ from costmodel.training.layouts.fitting import step_fit_probability
 from costmodel.training.layouts.least_memory import LeastMemory, check_least_memory, check_states, compare_together
 from costmodel.training.layouts.planner import Plan, plan, plans
 from costmodel.training.layouts.refusal import check_fits
+from costmodel.training.layouts.step_result import StepTime
 from costmodel.training.layouts.step_time import (
     StepInputs,
-    StepTime,
     feasible_step_time,
     step_parts,
     step_time,

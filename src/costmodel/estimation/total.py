@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from costmodel.estimation.citations import Source
     from costmodel.estimation.estimate import Estimate
     from costmodel.estimation.ghg import GHGReport
+    from costmodel.foundation.citations import Source
 
 
 class Total(Result):

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from costmodel.budget.lines import Line
@@ -66,6 +65,8 @@ class BudgetForecast(rendering.Shown):
 
     The lines and the total do not contain the contingency: it is the reserve that the overspending draws on.
     """
+
+    _index = "name"
 
     def __init__(self, budget: BudgetResult, on: dt.date | None) -> None:
         import numpy as np
@@ -143,10 +144,6 @@ class BudgetForecast(rendering.Shown):
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per line: name, budget, spent, committed, completion, low, high, variance [USD], basis."""
         return [line._asdict() for line in self.lines]
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows()` as a pandas DataFrame, indexed by name."""
-        return rendering.data_frame(self.rows(), "name")
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data: lines, sums, quantiles, probabilities, notes, version, hash and seed."""

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from costmodel.forecasting.pace import Pace
@@ -42,6 +41,8 @@ class Amount(NamedTuple):
 
 class Forecast(Priced):
     """What is left of a run under way; see `forecast`. Figures: "steps", "wall_time", "cost" and "energy"."""
+
+    _index = "quantity"
 
     _money = ("done", "left", "low", "high", "total")
 
@@ -153,10 +154,6 @@ class Forecast(Priced):
             scaled = {key: value * factor for key, value in values.items()}
             rows.append({"quantity": name, **scaled, "unit": "" if shown == "1" else shown, "level": level})
         return rows
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows()` as a pandas DataFrame, indexed by quantity."""
-        return rendering.data_frame(self.rows(), "quantity")
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data: figures, pace of the log, end of the run, notes, version, hash and seed."""

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
-    import pandas as pd
-
 
 class Priced(rendering.Shown):
     """Base of results with amounts of money; `_money` names the columns of `rows()` that hold US dollars."""
@@ -59,10 +57,6 @@ class Converted(rendering.Shown):
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows of the result, with amounts and units in the currency; `currency` is a column of its own."""
         return [self._row(row) for row in self.result.rows()]
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows()` as a pandas DataFrame."""
-        return rendering.data_frame(self.rows())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the rows as plain data, with the rate, its month and its source."""

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from costmodel._version import __version__
+from costmodel.foundation.citations import CitationFormat, Source, citation
 from costmodel.foundation.errors import MissingFactError
+from costmodel.foundation.plain_data import csv_text, plain, row_sources
+from costmodel.foundation.tables import fingerprint, written
 from costmodel.foundation.units import GIB
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
 Rows = Sequence[Mapping[str, str]]
 
 WIDTH = 80
 """Width of a terminal, in which wrapped tables and notes are printed [character]."""
+LINES = 40
+"""Most lines of the `repr` of a result [1]."""
+_TAIL = 8
+"""Last lines that a cut text keeps [1]."""
 _PREFIXES = ((1e24, "Y"), (1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _WORDS = ((1e15, "e15"), (1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
 _MONEY = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
@@ -172,6 +182,24 @@ def wrapped(lines: str, width: int) -> str:
     return "\n".join("\n".join(textwrap.wrap(line, width, **options)) for line in lines.splitlines())
 
 
+def cut(lines: str, most: int = LINES) -> str:
+    """Return text without the lines in the middle that exceed a number of lines.
+
+    Parameters
+    ----------
+    lines : str
+        One or more lines.
+    most : int
+        Largest number of lines; the last eight are kept [1].
+    """
+    listed = lines.splitlines()
+    if len(listed) <= most:
+        return lines
+    first = most - _TAIL - 1
+    more = f"... {len(listed) - first - _TAIL:,} more lines; print() shows all, rows() has the data"
+    return "\n".join([*listed[:first], more, *listed[-_TAIL:]])
+
+
 def shortened(name: str, width: int) -> str:
     """Return a name cut to a width, with an ellipsis where it is cut.
 
@@ -190,7 +218,7 @@ def markdown(rows: Rows, footer: str = "") -> str:
 
 
 def html_table(rows: Rows, title: str = "", footer: str = "") -> str:
-    """Return the rows as an HTML table; every cell is escaped, and each line of the footer is a line."""
+    """Return the rows as an HTML table; every cell is escaped, and the lines of the footer are a list."""
     columns = list(rows[0]) if rows else []
     head = "".join(f"<th style='text-align:left'>{html.escape(column)}</th>" for column in columns)
     body = "".join(
@@ -198,22 +226,41 @@ def html_table(rows: Rows, title: str = "", footer: str = "") -> str:
         for row in rows
     )
     caption = f"<caption>{html.escape(title)}</caption>" if title else ""
-    lines = "<br>".join(html.escape(line) for line in footer.splitlines())
-    note = f"<p style='font-size:smaller'>{lines}</p>" if footer else ""
+    lines = "".join(f"<li>{html.escape(line)}</li>" for line in footer.splitlines())
+    note = f"<ul style='font-size:smaller'>{lines}</ul>" if lines else ""
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
 
 class Shown:
-    """Base of results that print as a table; subclasses define `_cells` and may define `_title` and `_footer`."""
+    """Base of results: a subclass defines `rows`; text, HTML, Markdown, CSV, data frame and citation follow from it.
 
-    def _cells(self) -> list[dict[str, str]]:
-        raise TypeError(f"{type(self).__name__} does not define `_cells`")
+    A subclass may also define `_cells` (the table as text), `_title`, `_footer` and `sources`, and name the columns of
+    the index of its data frame in `_index`.
+    """
 
-    def _title(self) -> str:
-        return ""
+    _index: ClassVar[str | tuple[str, ...] | None] = None
 
-    def _footer(self) -> str:
-        return ""
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the result as rows of plain numbers and text."""
+        raise TypeError(f"{type(self).__name__} does not define `rows`")
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return `rows()` as a pandas DataFrame."""
+        return data_frame(self.rows(), self._index)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return title, rows and notes as plain data that JSON accepts; unknown numbers are None."""
+        return {"title": self._title(), "rows": plain(self.rows()), "notes": self._footer().splitlines()}
+
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """Return `rows()` as CSV, and write it to a file if a `path` is given.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path, optional
+            File to write.
+        """
+        return written(csv_text(self.rows()), path)
 
     def to_markdown(self) -> str:
         """Return the table as Markdown."""
@@ -232,14 +279,62 @@ class Shown:
             title, footer = wrapped(title, width), wrapped(footer, width)
         return text(self._cells(), title, footer)
 
+    def sources(self) -> set[Source]:
+        """Return the sources of the figures."""
+        return row_sources(self.rows())
+
+    def cite(self, format: CitationFormat = "text") -> str:
+        """Return how to cite the library, then the sources of the figures.
+
+        Parameters
+        ----------
+        format : str
+            "text", one source per line, or "bibtex", one entry per source with stable keys.
+        """
+        return citation(self.sources(), {"version": __version__, "data_hash": fingerprint()}, format)
+
+    def _cells(self) -> list[dict[str, str]]:
+        return [cells(row) for row in self.rows()]
+
+    def _title(self) -> str:
+        return ""
+
+    def _footer(self) -> str:
+        return ""
+
     def __str__(self) -> str:
         return self.to_text()
 
     def __repr__(self) -> str:
-        return str(self)
+        return cut(self.to_text(WIDTH))
 
     def _repr_html_(self) -> str:
         return html_table(self._cells(), self._title(), self._footer())
+
+
+class RowTable(Shown, list[dict[str, Any]]):
+    """A list of rows that also prints as a table.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        Rows.
+    title : str
+        Title of the table.
+    index : str, optional
+        Column of the index of the data frame.
+    """
+
+    def __init__(self, rows: Iterable[dict[str, Any]] = (), title: str = "", index: str | None = None) -> None:
+        super().__init__(rows)
+        self._named, self._index = title, index  # type: ignore[misc]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows as a plain list."""
+        return [dict(row) for row in self]
+
+    def _title(self) -> str:
+        return self._named
 
 
 def interval_columns(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -258,14 +353,14 @@ def interval_columns(fields: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
-def data_frame(rows: Sequence[Mapping[str, Any]], index: str | list[str] | None = None) -> pd.DataFrame:
+def data_frame(rows: Sequence[Mapping[str, Any]], index: str | Sequence[str] | None = None) -> pd.DataFrame:
     """Return rows as a pandas DataFrame.
 
     Parameters
     ----------
     rows : Sequence[Mapping]
         Rows with the same keys.
-    index : str or list[str], optional
+    index : str or sequence of str, optional
         Columns of the index.
 
     Raises
@@ -278,7 +373,9 @@ def data_frame(rows: Sequence[Mapping[str, Any]], index: str | list[str] | None 
     except ImportError:
         raise MissingFactError("to_frame needs pandas: pip install 'costmodel[pandas]'") from None
     frame = pandas.DataFrame(rows)
-    return frame if index is None else frame.set_index(index)
+    return (
+        frame if index is None or not len(rows) else frame.set_index([index] if isinstance(index, str) else list(index))
+    )
 
 
 def cells(row: Mapping[str, Any]) -> dict[str, str]:

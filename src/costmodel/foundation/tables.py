@@ -163,6 +163,21 @@ def write_text(path: Path, text: str) -> None:
         raise InputError(f"{path} cannot be written: {reason}") from None
 
 
+def written(text: str, path: str | Path | None) -> str:
+    """Return a text, and write it to a file if a path is given.
+
+    Parameters
+    ----------
+    text : str
+        Text to write.
+    path : str or pathlib.Path, optional
+        File to write.
+    """
+    if path is not None:
+        write_text(Path(path), text)
+    return text
+
+
 @lru_cache(maxsize=32)
 def default(name: str) -> Figure:
     """Return a default of `data/assumptions/defaults.csv`, in the unit of its row.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.fields import Bandwidth, Bytes, Count, Date, Gigabytes, Measure, Power, Rate
 from costmodel.foundation.registry import Catalog, Registry
@@ -227,11 +228,12 @@ def load_accelerator(source: str | Mapping[str, Any] | Accelerator) -> Accelerat
     return Accelerator.from_data(source)
 
 
-def accelerators() -> list[dict[str, Any]]:
+def accelerators() -> rendering.RowTable:
     """Return the catalog as rows: name, vendor, peak rates [TFLOP/s], marketed memory [GB], power [W] and source."""
     shown = ("name", "vendor", "release_date", "bf16", "fp8", "memory", "memory_bandwidth", "tdp", "source")
     listed = accelerator_names().registry.working().values()
-    return [{field: getattr(accelerator, field) for field in shown} for accelerator in listed]
+    rows = [{field: getattr(accelerator, field) for field in shown} for accelerator in listed]
+    return rendering.RowTable(rows, "peaks in TFLOP/s, memory in GB, bandwidth in GB/s, power in W", "name")
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,6 @@ from costmodel.hardware.site import Site, electricity_price
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from costmodel.hardware.accelerator import Accelerator
@@ -44,6 +43,7 @@ class Levelized(Priced):
     """
 
     _money = ("usd", "low", "high")
+    _index = "line"
 
     def __init__(
         self,
@@ -137,10 +137,6 @@ class Levelized(Priced):
             "share": 1.0 if total else None,
         }
         return [*rows, {**row, "level": level, "formula": "sum of the lines"}]
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows()` as a pandas DataFrame, indexed by line."""
-        return rendering.data_frame(self.rows(), "line")
 
     def to_dict(self) -> dict[str, Any]:
         """Return lines, total and inputs with their sources as plain data."""

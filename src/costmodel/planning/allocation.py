@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import textwrap
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeAlias
 
 from pydantic import Field
 
@@ -19,6 +18,7 @@ from costmodel.foundation.ranges import middle
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import constant
 from costmodel.market.dated import MILLION
+from costmodel.planning.allocation_result import COST_TOLERANCE, LOSS_TOLERANCE, Allocation, SizeLimit, loss_of
 from costmodel.planning.root_finding import known_value
 
 if TYPE_CHECKING:
@@ -41,10 +41,6 @@ BANDWIDTH = constant("allocation_bandwidth")
 The cost of neighboring sizes differs by some percent, because their shapes divide differently over the accelerators.
 The loss is flat around its minimum, so that these differences would select the size.
 """
-LOSS_TOLERANCE = 1e-3
-"""Relative difference from the least loss that counts as the same loss [1]."""
-COST_TOLERANCE = 0.05
-"""Relative difference from the budget that counts as the same cost [1]."""
 POINTS = 2000
 """Sizes at which the loss is compared on the smoothed cost [1]."""
 FLOPS_SERVED = 2.0
@@ -54,10 +50,6 @@ PROBE = 1e9
 
 
 ServedTokens: TypeAlias = Annotated[float, Measure("token", 0.0, MOST, uncertain=False)]
-SizeLimit = Literal[
-    "loss", "given", "smallest size", "largest size", "feasible sizes", "most_tokens", "tokens_per_parameter"
-]
-"""What limits the size of an allocated model."""
 
 
 class _Budget(Spec):
@@ -92,125 +84,6 @@ class _Serving(NamedTuple):
         per_second = known_value(result, "cost") / known_value(result, "gpu_hours")
         flops = FLOPS_SERVED * architecture.parameters.active * self.tokens / (self.mfu or 1.0)
         return float(flops / result.scenario.cluster.accelerator.peak() * per_second)
-
-
-@dataclass(frozen=True, slots=True)
-class Allocation:
-    """The model of least loss for a budget: shape, tokens, loss, and the scenario that trains it."""
-
-    architecture: Architecture
-    parameters: float
-    """Number of parameters [1]."""
-    tokens: float
-    """Training tokens [token]."""
-    loss: float
-    """Loss by the scaling law [nat/token]."""
-    scenario: Scenario
-    """Scenario of the run."""
-    law: Any
-    """Scaling law, or its fit."""
-    limit: str
-    """What limits the tokens: "budget", or "tokens" (`most_tokens`)."""
-    size_limit: SizeLimit = "loss"
-    """What limits the size: "loss" (the law: both smaller and larger models have a higher loss), "given"
-    (`parameters`), "smallest size" or "largest size" (of the search), "feasible sizes" (models beyond it cannot run on
-    the cluster), "most_tokens" (the budget ends at the available tokens), or "tokens_per_parameter"."""
-    size_reason: str = ""
-    """Why the size is limited, where the law does not limit it."""
-    serving_cost: float = 0.0
-    """Cost of the served tokens, in the budget beside the training cost [USD]."""
-    sizes_within_loss: tuple[float, float] | None = None
-    """Smallest and largest number of parameters with a loss within 0.1 % of the least, at equal cost [1]; None if the
-    size is given."""
-    sizes_within_cost: tuple[float, float] | None = None
-    """Smallest and largest number of parameters that reach the least loss for at most 5 % more cost [1]; None if the
-    size is given."""
-
-    @property
-    def estimate(self) -> Estimate:
-        """The estimate of the run."""
-        return estimate(self.scenario)
-
-    def interval(self, level: float = 0.8) -> dict[str, tuple[float, float]]:
-        """Return the central intervals of the tokens [token] and of the loss [nat/token].
-
-        They follow from the spread of the cost and, for a fitted law, from the errors of the fit.
-
-        Parameters
-        ----------
-        level : float
-            Probability of the interval [1].
-        """
-        low_cost, high_cost = self.estimate.bounds("cost", level)
-        cost = known_value(self.estimate, "cost")
-        few, many = (
-            (self.tokens, self.tokens)
-            if self.limit == "tokens"
-            else (self.tokens * cost / high_cost, self.tokens * cost / low_cost)
-        )
-        best, worst = (math.log(_loss(self.law, self.parameters, tokens) / self.loss) for tokens in (many, few))
-        if hasattr(self.law, "predict"):
-            _, low, high = self.law.predict(self.parameters, self.tokens, level)
-            best = -math.hypot(best, math.log(low / self.loss))
-            worst = math.hypot(worst, math.log(high / self.loss))
-        return {"tokens": (few, many), "loss": (self.loss * math.exp(best), self.loss * math.exp(worst))}
-
-    @property
-    def lifetime_cost(self) -> float:
-        """Cost of training and of serving [USD]."""
-        return known_value(self.estimate, "cost") + self.serving_cost
-
-    @property
-    def tokens_per_parameter(self) -> float:
-        """Tokens per parameter [1]."""
-        return self.tokens / self.parameters
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the figures as plain data: parameters, tokens, loss, intervals, and ranges of sizes."""
-        return {
-            "parameters": self.parameters,
-            "tokens": self.tokens,
-            "tokens_per_parameter": self.tokens_per_parameter,
-            "loss": self.loss,
-            "cost": known_value(self.estimate, "cost"),
-            "serving_cost": self.serving_cost,
-            "lifetime_cost": self.lifetime_cost,
-            "note": self.estimate.note("cost"),
-            "limit": self.limit,
-            "size_limit": self.size_limit,
-            "size_reason": self.size_reason,
-            "interval": self.interval(),
-            "sizes_within_loss": self.sizes_within_loss,
-            "sizes_within_cost": self.sizes_within_cost,
-        }
-
-    def __str__(self) -> str:
-        ranges = {
-            f"sizes within {LOSS_TOLERANCE:.1%} of the loss": self.sizes_within_loss,
-            f"sizes of this loss within {COST_TOLERANCE:.0%} of the cost": self.sizes_within_cost,
-        }
-        lines = [
-            f"{name}: {' to '.join(rendering.amount(end, '') for end in ends)}"
-            for name, ends in ranges.items()
-            if ends is not None
-        ]
-        row = {
-            "parameters": rendering.amount(self.parameters, ""),
-            "tokens": rendering.amount(self.tokens, "token"),
-            "tokens per parameter": rendering.number(self.tokens_per_parameter),
-            "loss": f"{self.loss:.4f} nat/token",
-            "cost": rendering.amount(known_value(self.estimate, "cost"), "USD"),
-            "limited by": self.limit,
-        }
-        table = rendering.text([row])
-        if self.serving_cost:
-            serving, total = (rendering.amount(usd, "USD") for usd in (self.serving_cost, self.lifetime_cost))
-            lines.insert(0, f"serving: {serving}; training and serving: {total}")
-        if self.size_limit not in {"loss", "given"}:
-            limit = f"the law does not limit the size: {self.size_reason}"
-            lines = [*textwrap.wrap(limit, rendering.WIDTH, subsequent_indent="  "), *lines]
-        note = self.estimate.note("cost")
-        return "\n".join([table, *lines, *textwrap.wrap(note, rendering.WIDTH, subsequent_indent="  ")])
 
 
 def allocate(
@@ -341,7 +214,7 @@ def _best(
         tokens = np.minimum((budget - serving) / rate, math.inf if most_tokens is None else most_tokens)
         possible = (tokens > 0) & (tokens >= (least_ratio or 0.0) * sizes)
         pairs = zip(sizes, tokens, possible, strict=True)
-        return np.array([_loss(law, float(size), float(count)) if fits else math.inf for size, count, fits in pairs])
+        return np.array([loss_of(law, float(size), float(count)) if fits else math.inf for size, count, fits in pairs])
 
     loss = losses(dollars)
     least = float(loss.min())
@@ -473,7 +346,7 @@ def _allocation(law: Any, paid: _Paid, most_tokens: float | None) -> Allocation:
     if most_tokens is not None and tokens > most_tokens:
         tokens, limit = most_tokens, "tokens"
         run = run.replace({"recipe.tokens": tokens})
-    loss = _loss(law, paid.parameters, tokens)
+    loss = loss_of(law, paid.parameters, tokens)
     return Allocation(run.architecture, paid.parameters, tokens, loss, run, law, limit, serving_cost=paid.serving)
 
 
@@ -486,8 +359,3 @@ def _check_serving(served: _Serving) -> None:
             "`served_tokens` needs a `serving` scenario, or a `serving_mfu` above 0 and at most 1; "
             f"got {served.tokens:g} tokens and {served.mfu!r}"
         )
-
-
-def _loss(law: Any, parameters: float, tokens: float) -> float:
-    """Return the loss of a law, or of the law of a fit [nat/token]."""
-    return float(getattr(law, "law", law).loss(parameters, tokens))

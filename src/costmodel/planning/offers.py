@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from costmodel.foundation import rendering
 from costmodel.foundation.names import name_key
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _CLASS = re.compile(r"(?:up to |[\d.]+B-)([\d.]+)B|above [\d.]+B")
 """A size class as providers name them: "up to 16B", "17B-69B", "above 300B"."""
 
 
-def hosted_offers(architecture: ArchitectureLike, recipe: AnyRecipe) -> list[dict[str, Any]]:
+def hosted_offers(architecture: ArchitectureLike, recipe: AnyRecipe) -> rendering.RowTable:
     """Return the price of each provider for a recipe, in ascending order.
 
     The price of the model itself has precedence over that of its size class (by total parameters). Providers bill the
@@ -65,7 +66,8 @@ def hosted_offers(architecture: ArchitectureLike, recipe: AnyRecipe) -> list[dic
                 "note": price.note,
             }
         )
-    return sorted(rows, key=lambda row: (row["usd"], row["provider"]))
+    listed = sorted(rows, key=lambda row: (row["usd"], row["provider"]))
+    return rendering.RowTable(listed, "hosted fine-tuning, USD", "provider")
 
 
 def _methods(recipe: AnyRecipe) -> tuple[str, ...]:

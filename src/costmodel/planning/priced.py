@@ -14,8 +14,6 @@ from costmodel.foundation.errors import MissingFactError
 if TYPE_CHECKING:
     from typing import Any
 
-    import pandas as pd
-
     from costmodel.estimation.estimate import Estimate
     from costmodel.estimation.scenario import Scenario
     from costmodel.foundation.tables import Provenance
@@ -137,6 +135,8 @@ def priced(offer: Priced, scenario: Scenario, located: bool, level: float) -> Pr
 class PriceTable(rendering.Shown, Sequence[Priced]):
     """What a run costs at every provider, in every region and purchase model; see `price_everywhere`."""
 
+    _index = ("provider", "region", "purchase_model")
+
     def __init__(self, run: Scenario, on: dt.date, rows: Sequence[Priced], level: float) -> None:
         self.run = run
         """The run, with its own prices."""
@@ -173,10 +173,6 @@ class PriceTable(rendering.Shown, Sequence[Priced]):
         Carbon is that of the region, so it is None where the place of the region is not known.
         """
         return [row.row() for row in self]
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows()` as a pandas DataFrame, indexed by provider, region and purchase model."""
-        return rendering.data_frame(self.rows(), ["provider", "region", "purchase_model"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the day, the run and all rows as plain data."""

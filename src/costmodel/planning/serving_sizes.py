@@ -11,8 +11,6 @@ from costmodel.foundation.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pandas as pd
-
     from costmodel.estimation.serving.scenario import Serving
     from costmodel.serving.step.replica import Replica
 
@@ -64,6 +62,8 @@ class ServingSize(NamedTuple):
 class ServingSizes(rendering.Shown):
     """Options that serve a load, the best first; see `size_serving`."""
 
+    _index = ("accelerator", "precision")
+
     def __init__(
         self,
         options: tuple[ServingSize, ...],
@@ -94,10 +94,6 @@ class ServingSizes(rendering.Shown):
             del row["scenario"]
             rows.append(row)
         return rows
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows()` as a pandas DataFrame, indexed by accelerator and precision."""
-        return rendering.data_frame(self.rows(), ["accelerator", "precision"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data: options, and rejected ones with the reason."""

@@ -15,7 +15,9 @@ from typing import Any
 from costmodel.estimation.chain import OUTPUTS
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.scenario import Scenario
+from costmodel.foundation import rendering
 from costmodel.foundation.checks import check_level
+from costmodel.foundation.citations import Source
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.fields import Measure
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range
@@ -25,8 +27,8 @@ from costmodel.planning.root_finding import EXACT, Search, continuous, figure_te
 from costmodel.planning.unknown_inputs import Unknown, find
 
 
-@dataclass(frozen=True)
-class Solution:
+@dataclass(frozen=True, repr=False)
+class Solution(rendering.Shown):
     """The value of an input that brings a figure to its target; see `solve`."""
 
     path: str
@@ -57,7 +59,38 @@ class Solution:
         """Estimate of the scenario with the value in place."""
         return estimate(self.scenario)
 
-    def __str__(self) -> str:
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the solution as one row: path, value, unit, figure, target, achieved, figure_unit, level, note."""
+        return [
+            {
+                "path": self.path,
+                "value": self.value,
+                "unit": self.unknown.measure.unit,
+                "figure": self.figure,
+                "target": self.target,
+                "achieved": self.achieved,
+                "figure_unit": OUTPUTS[self.figure].shown,
+                "level": self.level,
+                "note": self.note,
+            }
+        ]
+
+    def sources(self) -> set[Source]:
+        """Return the sources of the inputs of the estimate."""
+        return self.estimate.sources()
+
+    def to_text(self, width: int | None = None) -> str:
+        """Return the answer in a sentence, with its interval and the notes.
+
+        Parameters
+        ----------
+        width : int, optional
+            Width to which the text is wrapped; default: it is not wrapped [character].
+        """
+        answer = self._answer()
+        return answer if width is None else rendering.wrapped(answer, width)
+
+    def _answer(self) -> str:
         output = OUTPUTS[self.figure]
         sign = "≥" if output.more_is_better else "≤"
         target, achieved = (figure_text(self.figure, value) for value in (self.target, self.achieved))
@@ -77,7 +110,7 @@ class Solution:
         return f"{text}\n{self.note}" if self.note else text
 
     def _repr_html_(self) -> str:
-        return "".join(f"<p>{html.escape(line)}</p>" for line in str(self).splitlines())
+        return "".join(f"<p>{html.escape(line)}</p>" for line in self._answer().splitlines())
 
 
 def solve(scenario: Scenario, path: str, *, level: float | None = None, within: Any = None, **target: Any) -> Solution:

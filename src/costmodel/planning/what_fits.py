@@ -114,7 +114,7 @@ class Fit:
         }
 
 
-class Fits:
+class Fits(rendering.Shown):
     """What fits and what does not; see `what_fits`.
 
     `possible` and `rejected` hold the rows as objects (`Fit`), in order.
@@ -151,13 +151,18 @@ class Fits:
 
     def to_markdown(self) -> str:
         """Return the table of what fits as Markdown."""
-        return rendering.markdown(self._cells(), self._footer(len(self.possible)))
+        return rendering.markdown(self._cells(), self._footer())
 
-    def __str__(self) -> str:
-        return rendering.text(self._cells()[:SHOWN], footer=self._footer(SHOWN))
+    def to_text(self, width: int | None = None) -> str:
+        """Return the first rows of what fits as plain text.
 
-    def __repr__(self) -> str:
-        return str(self)
+        Parameters
+        ----------
+        width : int, optional
+            Width to which the notes are wrapped; default: they are not wrapped [character].
+        """
+        footer = self._footer(SHOWN) if width is None else rendering.wrapped(self._footer(SHOWN), width)
+        return rendering.text(self._cells()[:SHOWN], footer=footer)
 
     def _repr_html_(self) -> str:
         return rendering.html_table(self._cells()[:SHOWN], footer=self._footer(SHOWN))
@@ -195,8 +200,8 @@ class Fits:
             )
         return cells
 
-    def _footer(self, shown: int) -> str:
-        hidden = len(self.possible) - shown
+    def _footer(self, shown: int | None = None) -> str:
+        hidden = 0 if shown is None else len(self.possible) - shown
         more = [f"{hidden} more fit: rows() has all"] if hidden > 0 else []
         return "\n".join([*more, *([f"does not fit: {self._why_not()}"] if self.rejected else [])])
 

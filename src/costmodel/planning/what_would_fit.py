@@ -16,12 +16,14 @@ from costmodel.training.layouts.fitting import SAFE_PROBABILITY, TooLargeError
 from costmodel.training.step.layout import Layout, layout_of
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FittingChanges(rendering.Shown):
     """Changes with which a run fits; see `what_would_fit`."""
+
+    _index = "change"
 
     scenario: Scenario
     """The unchanged scenario, with its layout: given, planned, or data-parallel where no layout fits."""
@@ -56,10 +58,6 @@ class FittingChanges(rendering.Shown):
     def rows(self) -> list[dict[str, Any]]:
         """Return the changes as rows: change, fit_probability [1], time_factor [1], gpu_time_factor [1]."""
         return [change.row() for change in self.changes]
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows()` as a pandas DataFrame, indexed by change."""
-        return rendering.data_frame(self.rows(), "change")
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data."""

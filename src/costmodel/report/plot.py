@@ -11,6 +11,7 @@ from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.rendering import number
 from costmodel.foundation.units import GIB, SI_FACTOR
+from costmodel.planning.sweep import Sweep
 from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
 from costmodel.report.plot_attribution import attribution
 from costmodel.report.plot_budget import budget
@@ -114,23 +115,35 @@ def sensitivity(estimate: Estimate, name: str = "cost", ax: Axes | None = None) 
 
 
 def sweep(
-    estimates: Mapping[float, Result], name: str, xlabel: str, level: float = DEFAULT_LEVEL, ax: Axes | None = None
+    estimates: Mapping[float, Result] | Sweep,
+    name: str = "cost",
+    xlabel: str = "",
+    level: float = DEFAULT_LEVEL,
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw a figure over the values of an input, with its interval as a band.
 
     Parameters
     ----------
-    estimates : Mapping
-        Estimates by the value of the input.
+    estimates : Mapping or Sweep
+        Estimates by the value of the input, or a `sweep` over one input.
     name : str
         Figure, such as "cost".
     xlabel : str
-        Name and unit of the input.
+        Name and unit of the input; default: its path, for a `sweep`.
     level : float
         Probability inside the intervals, 0 to 1 [1].
     ax : Axes, optional
         Axes to draw in; default: new ones.
+
+    Raises
+    ------
+    InputError
+        If a `sweep` has several inputs, or values that are not numbers.
     """
+    if isinstance(estimates, Sweep):
+        path, estimates = _swept(estimates)
+        xlabel = xlabel or path
     places = sorted(estimates)
     values = [_value(estimates[place], name) for place in places]
     bounds = [estimates[place].bounds(name, level) for place in places]
@@ -149,6 +162,20 @@ def sweep(
     axes.set_ylim(bottom=0)
     legend_above(axes)
     return axes
+
+
+def _swept(found: Sweep) -> tuple[str, dict[float, Result]]:
+    """Return the path of the input of a sweep, and the possible estimates by its value."""
+    paths = list(found.changes[0])
+    if len(paths) > 1:
+        raise InputError(f"a plot has one input; the sweep has {len(paths)}: {', '.join(paths)}")
+    rows, path = found.rows(), paths[0]
+    values = {row: changes[path] for row, changes in enumerate(found.changes) if not rows[row]["reason"]}
+    if strange := [
+        value for value in values.values() if isinstance(value, bool) or not isinstance(value, (int, float))
+    ]:
+        raise InputError(f"{path}: a plot needs numbers; got {strange[0]!r}")
+    return path, {float(value): found.estimate(row) for row, value in values.items()}
 
 
 def _ends(bounds: list[tuple[float, float]], size: float) -> tuple[list[float], list[float]]:

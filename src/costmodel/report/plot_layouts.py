@@ -12,7 +12,7 @@ from costmodel.foundation.rendering import number
 from costmodel.foundation.units import GIB
 from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
 from costmodel.training.layouts.search import LayoutSearch
-from costmodel.training.layouts.step_time import StepTime
+from costmodel.training.layouts.step_result import StepTime
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from warnings import warn
 
 from costmodel.comparison.costs import DEVELOPMENT, FINAL_RUN
 from costmodel.comparison.reestimation import COMPARED, Reestimates, reestimates
-from costmodel.comparison.runs import FIGURES
+from costmodel.comparison.runs import FIGURES, PublishedRuns
 from costmodel.estimation.chain import OUTPUTS, Missing
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
@@ -37,7 +37,7 @@ class _Point(NamedTuple):
 
 
 def runs(
-    found: Reestimates | None = None,
+    found: Reestimates | PublishedRuns | None = None,
     x: XAxis = "year",
     level: float = DEFAULT_LEVEL,
     labels: int = 24,
@@ -53,8 +53,8 @@ def runs(
 
     Parameters
     ----------
-    found : Reestimates, optional
-        Result of `reestimates`; default: all published runs.
+    found : Reestimates or PublishedRuns, optional
+        Result of `reestimates` or `published_runs`; default: all published runs.
     x : str
         "year" or "compute".
     level : float
@@ -165,7 +165,7 @@ def _projected(axes: Axes, projection: Projection, level: float) -> None:
 
 
 def claimed_against_estimated(
-    found: Reestimates | None = None,
+    found: Reestimates | PublishedRuns | None = None,
     figure: str = "gpu_hours",
     level: float = DEFAULT_LEVEL,
     labels: int = 14,
@@ -177,8 +177,8 @@ def claimed_against_estimated(
 
     Parameters
     ----------
-    found : Reestimates, optional
-        Result of `reestimates`; default: all published runs.
+    found : Reestimates or PublishedRuns, optional
+        Result of `reestimates` or `published_runs`; default: all published runs.
     figure : str
         "gpu_hours", "energy", "carbon", "cost" or "flops".
     level : float
@@ -267,8 +267,10 @@ def _axes(ax: Axes | None) -> Axes:
 
 
 def _checked(found: Any) -> Reestimates:
+    if isinstance(found, PublishedRuns):
+        return reestimates(found)
     if not isinstance(found, Reestimates):
-        raise InputError(f"found is what reestimates returns; got {type(found).__name__}")
+        raise InputError(f"found is what published_runs or reestimates returns; got {type(found).__name__}")
     return found
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.architecture.loading import load_architecture
+from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError
 from costmodel.serving.calibration.constants import ServingConstants, Stack, default_constants
 from costmodel.serving.engine.recipes import recipe_of
@@ -24,7 +26,22 @@ if TYPE_CHECKING:
     from costmodel.serving.step.replica import Replica
 
 
-class Generation(NamedTuple):
+_FIGURES = {
+    "tokens_per_second": ("token/s", "output throughput"),
+    "batch": ("", "concurrent sequences per replica"),
+    "gpu_seconds_per_token": ("s", "accelerator time per output token"),
+    "time_per_output_token": ("s", "time per output token (TPOT)"),
+    "prefill_seconds": ("s", "prefill of a prompt"),
+    "replicas": ("", "replicas"),
+    "accelerators_per_replica": ("", "accelerators per replica"),
+    "memory": ("byte", "weights and KV cache per accelerator"),
+    "spread": ("", "standard deviation of ln(throughput)"),
+}
+"""Unit and title of each figure of a `Generation`."""
+
+
+@dataclass(frozen=True, repr=False)
+class Generation(rendering.Shown):
     """Throughput, times and memory of a cluster that generates tokens in steady state."""
 
     tokens_per_second: float
@@ -45,6 +62,16 @@ class Generation(NamedTuple):
     """Weights and KV cache per accelerator [byte]."""
     spread: float
     """Standard deviation of ln(predicted / measured) throughput for a model outside the fit [1]."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row per figure: quantity, value, unit."""
+        return [{"quantity": name, "value": getattr(self, name), "unit": unit} for name, (unit, _) in _FIGURES.items()]
+
+    def _cells(self) -> list[dict[str, str]]:
+        return [
+            {"": title, "value": rendering.amount(getattr(self, name), unit)}
+            for name, (unit, title) in _FIGURES.items()
+        ]
 
 
 def generation(

@@ -232,7 +232,7 @@ def test_the_result_is_plain_data_a_frame_and_a_table_of_80_columns(gpt4_against
     assert all(len(line) <= 80 or "://" in line for line in lines)
     assert lines[0] == "Why DeepSeek-V3 671B (B) costs less than GPT-4 (A)"
     page = gpt4_against_deepseek._repr_html_()
-    assert "<table>" in page and "<br>- sparsity: DeepSeek-V3" in page
+    assert "<table>" in page and "<li>- sparsity: DeepSeek-V3" in page
     assert "sparsity" in gpt4_against_deepseek.to_markdown()
     summary = gpt4_against_deepseek.summary()
     assert summary.startswith("DeepSeek-V3 671B costs 5.58 M$, GPT-4 78.6 M$: × 0.0709")

@@ -20,7 +20,6 @@ from costmodel.foundation.tables import fingerprint
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from costmodel.comparison.attribution.factors import Values
@@ -92,6 +91,8 @@ class Part:
 
 class Attribution(rendering.Shown):
     """Why one run costs less than another; see `attribute`."""
+
+    _index = "part"
 
     def __init__(self, a: Side, b: Side, seed: int = 0) -> None:
         self._sides, self.seed = (a, b), seed
@@ -264,10 +265,6 @@ class Attribution(rendering.Shown):
         if any(part.speculative for part in self.parts):
             lines.append("Speculative numbers are guesses of outsiders; the intervals include their error.")
         return " ".join(lines)
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows()` as a pandas DataFrame, indexed by part."""
-        return rendering.data_frame(self.rows(), "part")
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data: total, groups, parts, summary, version, hash of the data and seed."""

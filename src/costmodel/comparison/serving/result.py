@@ -12,7 +12,6 @@ from costmodel.foundation.ranges import DEFAULT_LEVEL, middle
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
     from costmodel.comparison.serving.workload import ServingWorkload
@@ -72,6 +71,8 @@ class OptionCost(NamedTuple):
 class ServingComparison(rendering.Shown):
     """Options for serving a workload, side by side; see `compare_serving`."""
 
+    _index = index = "name"
+
     def __init__(
         self,
         workload: ServingWorkload,
@@ -106,10 +107,6 @@ class ServingComparison(rendering.Shown):
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per option, with the fields of `OptionCost`; intervals in two columns."""
         return [rendering.interval_columns(cost._asdict()) for cost in self.options.values()]
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows` as a pandas DataFrame, indexed by the name of the option."""
-        return rendering.data_frame(self.rows(), index="name")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the comparison as plain data; infinite volumes are None."""

@@ -11,7 +11,6 @@ import numpy as np
 from costmodel._version import __version__
 from costmodel.architecture.loading import released_checkpoint
 from costmodel.estimation.chain import Missing
-from costmodel.estimation.citations import CitationFormat, Source, citation
 from costmodel.estimation.results import DRAWS
 from costmodel.estimation.serving.checks import engine_recipe, model_of, replica_of
 from costmodel.estimation.serving.curves import Factors, ServingCurve, load_curve, speed_curve
@@ -21,6 +20,7 @@ from costmodel.estimation.serving.inputs import errors_and_prices, inputs_of
 from costmodel.estimation.serving.notes import notes_of, title_of
 from costmodel.foundation import rendering
 from costmodel.foundation.checks import check_level
+from costmodel.foundation.citations import Source
 from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
@@ -28,7 +28,6 @@ from costmodel.foundation.tables import fingerprint
 from costmodel.serving.load.served import serve
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
 
     from costmodel.estimation.explanation import Explanation
@@ -68,6 +67,8 @@ class CostPerMillionTokens(NamedTuple):
 
 class ServingEstimate(Priced):
     """The figures of a serving scenario; `cm.estimate` returns it."""
+
+    _index = "quantity"
 
     _money = ("value", "low", "high")
 
@@ -226,7 +227,7 @@ class ServingEstimate(Priced):
         self.value(name)
         return explained(self, name, self._point)
 
-    def sensitivity(self, name: str = "output_cost") -> list[dict[str, Any]]:
+    def sensitivity(self, name: str = "output_cost") -> rendering.RowTable:
         """Return the contribution of each uncertain input to the uncertainty of a figure, the largest first.
 
         One row per uncertain input: the figure with that input at its 10 % and 90 % quantile and all others at their
@@ -238,7 +239,7 @@ class ServingEstimate(Priced):
             A key of `FIGURES`, such as "output_cost".
         """
         self.value(name)
-        return swings(self, name)
+        return rendering.RowTable(swings(self, name), f"{name}: inputs at their 10 % and 90 % quantiles", "input")
 
     def sources(self) -> set[Source]:
         """Return the sources of all inputs that are not given, of the model and of the engine."""
@@ -248,16 +249,6 @@ class ServingEstimate(Priced):
             if not isinstance(entry.figure, Missing):
                 listed.add(Source(entry.figure.provenance.source, entry.figure.provenance.as_of))
         return {source for source in listed if source.text}
-
-    def cite(self, format: CitationFormat = "text") -> str:
-        """Return how to cite the library, then the sources of all inputs, of the model and of the engine.
-
-        Parameters
-        ----------
-        format : str
-            "text", one source per line, or "bibtex", one entry per source with stable keys.
-        """
-        return citation(self.sources(), self._stamp(), format)
 
     def speed_curve(self, points: int = 200) -> ServingCurve:
         """Return throughput per GPU, speed per user, latency and cost over the number of requests at a time.
@@ -301,10 +292,6 @@ class ServingEstimate(Priced):
             shown = dict(zip(("value", "low", "high"), numbers, strict=True))
             rows.append({"quantity": name, **shown, "unit": unit, "level": level, "note": self._note(name)})
         return rows
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows()` as a pandas DataFrame, indexed by quantity."""
-        return rendering.data_frame(self.rows(), "quantity")
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data: figures, layout, inputs with their sources, scenario, version and seed."""

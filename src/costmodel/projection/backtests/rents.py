@@ -11,9 +11,8 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError
-from costmodel.foundation.rendering import cells, html_table, markdown
-from costmodel.foundation.rendering import text as as_text
 from costmodel.foundation.tables import Table
 from costmodel.projection.rents.paths_fit import fit_paths
 from costmodel.projection.rents.price_pairs import (
@@ -175,8 +174,8 @@ def average(scored: Sequence[Scored], value: Callable[[Scored], float]) -> float
     return sum(means) / len(means)
 
 
-@dataclass(frozen=True)
-class RentalBacktest:
+@dataclass(frozen=True, repr=False)
+class RentalBacktest(rendering.Shown):
     """Scores of forecasts of rental prices; see `backtest_rental`."""
 
     split: str
@@ -294,20 +293,22 @@ class RentalBacktest:
                     )
         return rows
 
-    def to_markdown(self) -> str:
-        """Return the rows as a Markdown table."""
-        return markdown([cells(row) for row in self.rows()], self._footer)
+    def to_text(self, width: int | None = None) -> str:
+        """Return the scores, and those of the pool by horizon, as plain text.
 
-    @property
+        Parameters
+        ----------
+        width : int, optional
+            Width to which the notes are wrapped; default: they are not wrapped [character].
+        """
+        by_horizon = rendering.text([rendering.cells(row) for row in self.horizon_rows()], f"\nThe {POOL} by horizon")
+        return f"{rendering.Shown.to_text(self, width)}\n{by_horizon}"
+
+    def _title(self) -> str:
+        return self.split
+
     def _footer(self) -> str:
         return "crps and bias in ln price; windows do not overlap, but are not all independent"
-
-    def __str__(self) -> str:
-        by_horizon = as_text([cells(row) for row in self.horizon_rows()], f"\nThe {POOL} by horizon")
-        return as_text([cells(row) for row in self.rows()], self.split, self._footer) + "\n" + by_horizon
-
-    def _repr_html_(self) -> str:
-        return html_table([cells(row) for row in self.rows()], self.split, self._footer)
 
 
 def _inside(place: int) -> Callable[[Scored], float]:

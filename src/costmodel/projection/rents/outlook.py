@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from costmodel.foundation import rendering
 from costmodel.foundation.checks import check_level
 from costmodel.foundation.errors import InputError, UnknownNameError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
-from costmodel.foundation.rendering import cells
-from costmodel.foundation.rendering import text as as_text
 from costmodel.foundation.tables import Table, constant, table
 from costmodel.market.dated import day_of
 from costmodel.market.gpu_prices import HYPERSCALERS, MARKET, PURCHASE_MODELS, GPUPrice, gpu_price, vintage
@@ -304,8 +303,8 @@ def joint_paths(
     return ratios
 
 
-@dataclass(frozen=True, slots=True)
-class RentalOutlook:
+@dataclass(frozen=True, repr=False)
+class RentalOutlook(rendering.Shown):
     """Rental price of an accelerator on past and future days; see `rental_outlook`."""
 
     days: tuple[dt.date, ...]
@@ -369,10 +368,14 @@ class RentalOutlook:
             )
         ]
 
-    def __str__(self) -> str:
+    def _title(self) -> str:
         first = self.facts[0]
-        shown = [cells({key: value for key, value in row.items() if key != "source"}) for row in self.rows()]
-        return as_text(shown, f"{first.accelerator} at {first.provider}, {first.purchase_model.replace('_', ' ')}")
+        purchase = first.purchase_model.replace("_", " ")
+        return f"{first.accelerator} at {first.provider}, {purchase}, USD per GPU-hour"
+
+    def _cells(self) -> list[dict[str, str]]:
+        hidden = {"source"}
+        return [rendering.cells({key: value for key, value in row.items() if key not in hidden}) for row in self.rows()]
 
 
 def rental_outlook(

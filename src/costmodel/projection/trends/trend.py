@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from costmodel.foundation import rendering
 from costmodel.foundation.checks import check_level
+from costmodel.foundation.citations import Source
 from costmodel.foundation.errors import InputError, UnknownNameError, unknown
 from costmodel.foundation.fields import Measure
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, between, middle
-from costmodel.foundation.rendering import cells, html_table
-from costmodel.foundation.rendering import text as as_text
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Row, table
 from costmodel.projection.rents.outlook import checked_years
@@ -54,7 +54,7 @@ YearlyFactor = Annotated[float | Range, Measure("1", 0.0, HIGHEST, open_low=True
 Years = Annotated[float | Range, _Years("1", 0.0, 1e3, open_low=True)]
 
 
-class Trend(Spec):
+class Trend(rendering.Shown, Spec):
     """Change of a quantity by year, with an uncertain rate.
 
     A path is `floor + (1 - floor) × exp(y)` times today's value, with y = ln(rate) × h. The rate of a path is drawn
@@ -274,11 +274,12 @@ class Trend(Spec):
         parts = [f"{self.quantity or 'trend'}: x {self.yearly:.3g} per year{spread}; {time}", self.note, self.source]
         return "\n".join(part for part in parts if part)
 
-    def __str__(self) -> str:
-        return as_text([cells(row) for row in self.rows()], self.summary())
+    def sources(self) -> set[Source]:
+        """Return the source of the trend, if it has one."""
+        return {Source(self.source)} if self.source else set()
 
-    def _repr_html_(self) -> str:
-        return html_table([cells(row) for row in self.rows()], self.quantity or "trend", self.summary())
+    def _title(self) -> str:
+        return self.summary()
 
     def _drawn(self, h: "Array") -> "Array":
         import numpy as np

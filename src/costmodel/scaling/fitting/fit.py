@@ -56,8 +56,8 @@ class HoldOut:
     by_decade: tuple[dict[str, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ScalingFit:
+@dataclass(frozen=True, repr=False)
+class ScalingFit(rendering.Shown):
     """A fitted law with its errors; see `fit_scaling_law`."""
 
     law: HoffmannLaw
@@ -212,13 +212,7 @@ class ScalingFit:
 
     def summary(self) -> str:
         """Return the fit as text: coefficients with their intervals, quality, holdout and warnings."""
-        return rendering.text(self._cells(), self._title(), self._footer())
-
-    def __str__(self) -> str:
-        return self.summary()
-
-    def _repr_html_(self) -> str:
-        return rendering.html_table(self._cells(), self._title(), self._footer())
+        return self.to_text()
 
     def _cells(self) -> list[dict[str, str]]:
         return [

@@ -9,6 +9,8 @@ from functools import wraps
 from types import EllipsisType
 from typing import Any, NamedTuple, ParamSpec, TypeVar, dataclass_transform
 
+from costmodel.foundation import rendering
+from costmodel.foundation.citations import Source
 from costmodel.scaling.laws.broadcast import POSITIVE, Domain, checked, raise_if_any
 
 P = ParamSpec("P")
@@ -143,7 +145,7 @@ def law(reference: str = "") -> Callable[[type[L]], type[L]]:
     """
 
     def decorate(cls: type[L]) -> type[L]:
-        decorated = dataclass(frozen=True, slots=True)(cls)
+        decorated = dataclass(frozen=True, slots=True, repr=False)(cls)
         text = cls.__doc__ or ""
         if listed := {name: argument for name, argument, _ in _coefficients(decorated)}:
             text = _with_section(text, "Parameters", _entries(listed, "float"))
@@ -154,7 +156,7 @@ def law(reference: str = "") -> Callable[[type[L]], type[L]]:
 
 
 @law()
-class Law:
+class Law(rendering.Shown):
     """A published scaling law: `name` and `source` are keyword arguments, its coefficients come first."""
 
     name: str = field(default="", kw_only=True)
@@ -167,3 +169,28 @@ class Law:
             if argument.domain is not None and (value is not None or default is not None):
                 checked(name, value, argument.domain, problems)
         raise_if_any(problems)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row per coefficient: coefficient, value, meaning."""
+        return [
+            {"coefficient": name, "value": value, "meaning": argument.description}
+            for name, argument, _ in _coefficients(type(self))
+            if (value := getattr(self, name)) is not None
+        ]
+
+    def sources(self) -> set[Source]:
+        """Return the publication of the coefficients, if it is known."""
+        return {Source(self.source)} if self.source else set()
+
+    def _title(self) -> str:
+        form = type(self).__name__
+        return f"{self.name} ({form})" if self.name else form
+
+    def _cells(self) -> list[dict[str, str]]:
+        return [
+            {"coefficient": row["coefficient"], "value": f"{row['value']:.6g}", "meaning": row["meaning"]}
+            for row in self.rows()
+        ]
+
+    def _footer(self) -> str:
+        return self.source

@@ -11,6 +11,7 @@ from dataclasses import fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from costmodel.foundation import rendering
 from costmodel.foundation.registry import Catalog, Registry
 from costmodel.foundation.tables import Row, table
 from costmodel.scaling.laws.compute_optimal import ComputePowerLaw
@@ -75,7 +76,7 @@ def scaling_law(name: str) -> Any:
     return _laws().get(name)
 
 
-def scaling_laws() -> list[Row]:
+def scaling_laws() -> rendering.RowTable:
     """Return one row per law, those of installed packages last.
 
     The columns are name, form, coefficients, counts, source, grade and note.
@@ -87,7 +88,8 @@ def scaling_laws() -> list[Row]:
     """
     laws = _laws().registry
     added = [_row(law) for name, law in laws.working().items() if name in laws.added]
-    return [dict(row) for row in table("facts/scaling_laws").rows] + added
+    rows = [dict(row) for row in table("facts/scaling_laws").rows] + added
+    return rendering.RowTable(rows, "scaling laws", "name")
 
 
 @lru_cache(maxsize=1)

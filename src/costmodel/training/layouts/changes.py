@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.errors import CostModelError
 from costmodel.training.layouts.fitting import SAFE_PROBABILITY
-from costmodel.training.layouts.step_time import StepTime, step_time
+from costmodel.training.layouts.step_result import StepTime
+from costmodel.training.layouts.step_time import step_time
 from costmodel.training.recipes.registry import read_recipe
 from costmodel.training.step.layout import Layout
 

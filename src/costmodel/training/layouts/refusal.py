@@ -6,7 +6,7 @@ from costmodel.foundation.rendering import percent
 from costmodel.foundation.units import GIB
 from costmodel.training.layouts.changes import Case, fitting_changes
 from costmodel.training.layouts.fitting import LEAST_PROBABILITY, TooLargeError, fit_probability
-from costmodel.training.layouts.step_time import StepTime
+from costmodel.training.layouts.step_result import StepTime
 
 
 def check_fits(case: Case, step: StepTime) -> None:

@@ -10,16 +10,19 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.architecture.loading import load_architecture
+from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.layouts.division import settled_batch
 from costmodel.training.layouts.space import DEGREES, Choices, option_values, parallel_degrees, read_choices
-from costmodel.training.layouts.step_time import StepInputs, StepTime, feasible_step_time, training_step_inputs
+from costmodel.training.layouts.step_result import StepTime
+from costmodel.training.layouts.step_time import StepInputs, feasible_step_time, training_step_inputs
 from costmodel.training.step.efficiency import Efficiency, default_efficiency
 from costmodel.training.step.layout import Layouts, infeasibility_reasons, layout_of, layouts
 from costmodel.training.step.memory import memory
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from costmodel.training.recipes.registry import AnyRecipe
 
 TOO_LARGE = "needs more memory than an accelerator has"
+PRINTED = 10
+"""Layouts that a search prints [1]."""
 KEPT = 100
 """Fastest layouts that a search keeps; the Pareto front is kept in addition [1]."""
 BLOCKS_PER_TASK = 8
@@ -51,8 +56,9 @@ _SHOWN = (
 )
 
 
-class LayoutSearch(NamedTuple):
-    """Result of a search of layouts."""
+@dataclass(frozen=True, repr=False)
+class LayoutSearch(rendering.Shown):
+    """Result of a search of layouts; it prints the ten fastest, `rows` has a hundred."""
 
     best: StepTime
     """Fastest layout that fits."""
@@ -91,6 +97,29 @@ class LayoutSearch(NamedTuple):
             {"accelerators": count, **_row(step), "gpu_seconds": step.seconds * count}
             for count, step in sorted(self.by_count.items())
         ]
+
+    def _title(self) -> str:
+        counts = " or ".join(f"{count:,}" for count in sorted(self.by_count))
+        return f"fastest layouts of {counts} accelerators"
+
+    def _cells(self) -> list[dict[str, str]]:
+        cells = []
+        for row in self.rows(PRINTED):
+            degrees = ", ".join(f"{name} {row[name]}" for name in DEGREES if row.get(name, 1) != 1) or "data 1"
+            recompute = row["recompute"] + (f" ({row['recompute_modules']})" if row["recompute_modules"] else "")
+            shown = {"layout": degrees, "micro-batch": str(row["micro_batch"]), "ZeRO": str(row["zero"])}
+            timed = {"step time": rendering.amount(row["seconds"], "s"), "MFU": rendering.number(row["mfu"])}
+            memory_text = rendering.amount(row["memory_gib"] * GIB, "byte")
+            cells.append({**shown, "recompute": recompute, **timed, "memory": memory_text})
+        return cells
+
+    def _footer(self) -> str:
+        reasons = sorted(self.rejected.items(), key=lambda item: -item[1])
+        lines = [f"{self.considered:,} layouts considered, {self.evaluated:,} of them possible"]
+        lines += [f"rejected: {count:,}: {reason}" for reason, count in reasons]
+        distinct = len(self.rows())
+        hidden = distinct - PRINTED
+        return "\n".join([*lines, *([f"{hidden:,} more layouts: rows() has {distinct:,}"] if hidden > 0 else [])])
 
 
 def _row(step: StepTime) -> dict[str, Any]:

@@ -7,14 +7,15 @@ the sum of the components of `costmodel.training.step.timing.step_breakdown`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, overload
 
 from costmodel.architecture.loading import load_architecture
-from costmodel.foundation.arrays import Array, BoolLike, FloatLike, N, N_co, Value_co, equal, exp, where
+from costmodel.foundation.arrays import Array, BoolLike, FloatLike, N, N_co, equal, where
 from costmodel.foundation.errors import InputError
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.layouts.division import settled_batch
 from costmodel.training.layouts.fitting import step_fit_probability
+from costmodel.training.layouts.step_result import StepTime
 from costmodel.training.recipes.passes import passes_of, sequence_flops
 from costmodel.training.step.configuration import HardwareRates, TimeConstants
 from costmodel.training.step.efficiency import (
@@ -37,64 +38,6 @@ if TYPE_CHECKING:
     from costmodel.training.recipes.passes import Pass
     from costmodel.training.recipes.registry import AnyRecipe
     from costmodel.training.step.numerics import Numerics
-
-
-class _TimeAndSpread(Protocol[Value_co]):
-    """A step time and its spread."""
-
-    @property
-    def seconds(self) -> Value_co: ...
-    @property
-    def spread(self) -> Value_co: ...
-
-
-class StepTime(NamedTuple, Generic[N_co]):
-    """A training step in steady state: numbers for one layout, arrays of shape (layouts,) for several."""
-
-    layout: Any
-    """The layout, or the sequence of layouts."""
-    seconds: N_co
-    """Step time [s]."""
-    breakdown: Breakdown[N_co]
-    """Step time by component [s]."""
-    memory: Memory[N_co]
-    """Peak memory per GPU, by component [byte]."""
-    mfu: N_co
-    """Model FLOPs utilization, of the dense bf16 peak [1]."""
-    hfu: N_co
-    """Hardware FLOPs utilization: recomputed FLOPs included, of the dense bf16 peak [1]."""
-    flops: N_co
-    """Model FLOPs per second and accelerator [FLOP/s]."""
-    fits: BoolLike
-    """Whether the predicted memory is at most the usable memory, of the accelerators and of the host."""
-    fit_probability: N_co
-    """Probability that the step fits in the memory of accelerators and host, from the error of the memory model [1]."""
-    host_bytes: N_co
-    """Host memory per GPU that offloading needs [byte]."""
-    spread: N_co
-    """Standard deviation of ln(step time) [1]."""
-
-    def interval(self: _TimeAndSpread[N], level: float = 0.8) -> tuple[N, N]:
-        """Return the central interval of the step time [s].
-
-        Parameters
-        ----------
-        level : float
-            Probability of the interval [1].
-        """
-        from costmodel.foundation.ranges import normal_quantile
-
-        if not 0 < level < 1:
-            raise InputError(f"`level` must be between 0 and 1; got {level!r}")
-        factor = exp(normal_quantile((1 + level) / 2) * self.spread)
-        return self.seconds / factor, self.seconds * factor
-
-    def rows(self: StepTime[FloatLike]) -> list[dict[str, Any]]:
-        """Return the components of the step time as rows: part, seconds [s], share [1]."""
-        return [
-            {"part": name, "seconds": float(value), "share": float(value / self.seconds)}
-            for name, value in self.breakdown._asdict().items()
-        ]
 
 
 class StepInputs(NamedTuple):

@@ -1,0 +1,135 @@
+"""Time, utilization and memory of a training step, as text and as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol
+
+from costmodel.foundation import rendering
+from costmodel.foundation.arrays import BoolLike, N, N_co, Value_co, exp
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.plain_data import plain
+from costmodel.foundation.units import GIB
+from costmodel.training.step.layout import Layout
+from costmodel.training.step.memory import Memory
+from costmodel.training.step.timing import Breakdown
+
+
+class _TimeAndSpread(Protocol[Value_co]):
+    """A step time and its spread."""
+
+    @property
+    def seconds(self) -> Value_co: ...
+    @property
+    def spread(self) -> Value_co: ...
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class StepTime(rendering.Shown, Generic[N_co]):
+    """A training step in steady state: numbers for one layout, arrays of shape (layouts,) for several."""
+
+    layout: Any
+    """The layout, or the sequence of layouts."""
+    seconds: N_co
+    """Step time [s]."""
+    breakdown: Breakdown[N_co]
+    """Step time by component [s]."""
+    memory: Memory[N_co]
+    """Peak memory per GPU, by component [byte]."""
+    mfu: N_co
+    """Model FLOPs utilization, of the dense bf16 peak [1]."""
+    hfu: N_co
+    """Hardware FLOPs utilization: recomputed FLOPs included, of the dense bf16 peak [1]."""
+    flops: N_co
+    """Model FLOPs per second and accelerator [FLOP/s]."""
+    fits: BoolLike
+    """Whether the predicted memory is at most the usable memory, of the accelerators and of the host."""
+    fit_probability: N_co
+    """Probability that the step fits in the memory of accelerators and host, from the error of the memory model [1]."""
+    host_bytes: N_co
+    """Host memory per GPU that offloading needs [byte]."""
+    spread: N_co
+    """Standard deviation of ln(step time) [1]."""
+
+    def interval(self: _TimeAndSpread[N], level: float = 0.8) -> tuple[N, N]:
+        """Return the central interval of the step time [s].
+
+        Parameters
+        ----------
+        level : float
+            Probability of the interval [1].
+        """
+        from costmodel.foundation.ranges import normal_quantile
+
+        if not 0 < level < 1:
+            raise InputError(f"`level` must be between 0 and 1; got {level!r}")
+        factor = exp(normal_quantile((1 + level) / 2) * self.spread)
+        return self.seconds / factor, self.seconds * factor
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the components of the step time as rows: part, seconds [s], share [1].
+
+        Of several layouts, return one row per layout: layout, seconds [s], mfu [1], memory_gib, fits.
+        """
+        if isinstance(self.layout, Layout):
+            return [
+                {"part": name, "seconds": float(value), "share": float(value / self.seconds)}
+                for name, value in self.breakdown._asdict().items()
+            ]
+        columns = {"seconds": self.seconds, "mfu": self.mfu, "memory_gib": self.memory.total / GIB, "fits": self.fits}
+        return [
+            {"layout": layout.brief(), **{name: _at(values, place) for name, values in columns.items()}}
+            for place, layout in enumerate(self.layout)
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return step time, utilization and memory of one layout or of several as plain data."""
+        figures = {
+            "seconds": self.seconds,
+            "mfu": self.mfu,
+            "hfu": self.hfu,
+            "flops_per_second": self.flops,
+            "fits": self.fits,
+            "fit_probability": self.fit_probability,
+            "host_bytes": self.host_bytes,
+            "spread": self.spread,
+            "breakdown_seconds": self.breakdown,
+            "memory_bytes": self.memory,
+        }
+        layouts = [self.layout] if isinstance(self.layout, Layout) else self.layout
+        listed: dict[str, Any] = plain({"layouts": [layout.brief() for layout in layouts], **figures})
+        return listed
+
+    def _title(self) -> str:
+        if not isinstance(self.layout, Layout):
+            return f"{len(self.layout):,} layouts"
+        low, high = (rendering.amount(float(end), "s") for end in self.interval())
+        return f"step time {rendering.amount(float(self.seconds), 's')} (80 %: {low} to {high})"
+
+    def _cells(self) -> list[dict[str, str]]:
+        if not isinstance(self.layout, Layout):
+            return [rendering.cells(row) for row in self.rows()]
+        return [
+            {
+                "part": row["part"].replace("_", " "),
+                "time": rendering.amount(row["seconds"], "s"),
+                "share": rendering.percent(row["share"]),
+            }
+            for row in self.rows()
+            if row["seconds"]
+        ]
+
+    def _footer(self) -> str:
+        if not isinstance(self.layout, Layout):
+            return ""
+        used = rendering.amount(float(self.memory.total), "byte")
+        fits = f"fits with a probability of {rendering.percent(float(self.fit_probability))}"
+        rate = rendering.amount(float(self.flops), "FLOP/s")
+        speed = f"MFU {rendering.number(float(self.mfu))}, {rate} per accelerator"
+        return f"{speed}\npeak memory {used} per accelerator; {fits}\nlayout: {self.layout.brief()}"
+
+
+def _at(values: Any, place: int) -> Any:
+    """Return a value of an array of layouts, or the value that all layouts share, as a Python number."""
+    value = values[place] if getattr(values, "ndim", 0) else values
+    return plain(value)
