@@ -284,3 +284,14 @@ def test_plot_of_many_options_names_the_front():
     result = cm.performance_per_dollar(TASKS, [score.model for score in scores], scores, run_tokens=True)
     axes = cm.plot.performance_per_dollar(result)
     assert len(axes.get_legend().get_texts()) == len(result.front)
+
+
+def test_a_model_has_the_same_color_in_plots_of_several_workloads():
+    pytest.importorskip("matplotlib")
+    models, colors = ["gpt-4.1", "gpt-4.1-mini", "o3"], []
+    for solved in ((0.9, 0.2, 0.8), (0.9, 0.8, 0.2)):  # another order by price of a solved task
+        own = [cm.Score(model, "own", share, n=300) for model, share in zip(models, solved, strict=True)]
+        axes = cm.plot.performance_per_dollar(cm.performance_per_dollar(TASKS, models, own))
+        colors.append({each.get_label().split(" (")[0]: each.lines[0].get_color() for each in axes.containers})
+    assert colors[0] == colors[1]
+    assert len(set(colors[0].values())) == 3

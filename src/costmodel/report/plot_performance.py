@@ -39,6 +39,7 @@ def performance_per_dollar(comparison: PerformanceComparison, ax: Axes | None = 
     few = len(comparison.known) <= len(COLORS)
     front = comparison.front
     named = comparison.known if few else front
+    places = [name for name in comparison if name in named]  # a model has the same color in several plots
     axes = axes_for(ax, legend_lines=(len(named) + 1) // 2)
     axes.step(
         [comparison[name].usd_per_task or 0.0 for name in front],
@@ -51,7 +52,7 @@ def performance_per_dollar(comparison: PerformanceComparison, ax: Axes | None = 
     for name in [*(other for other in comparison.known if other not in named), *named]:
         label = f"{name} ({percent(on_front[name])})"
         if few:
-            _point(axes, comparison[name], COLORS[named.index(name)], label, 6)
+            _point(axes, comparison[name], COLORS[places.index(name)], label, 6)
         elif name in named:
             number = front.index(name) + 1
             _point(axes, comparison[name], COLORS[0], f"{number}  {label}", 6)

@@ -49,7 +49,8 @@ def test_places_follow_the_region_the_provider_or_the_user():
     assert given.location == "EU"
     assert "1.1 times" in given.note
     assert "not known to offer EU" in place_of(hosted("claude-haiku-4-5", "anthropic", location="EU")).note
-    assert place_of(hosted("gpt-5-mini", "azure", seat="us")).seat == "US"
+    assert place_of(hosted("gpt-5-mini", "azure", "eu"))[:3] == ("US", "", "EU")
+    assert place_of(hosted("gpt-5-mini", "azure", seat="fr")).seat == "FR"
 
 
 def test_members_of_the_eu_are_within_it():

@@ -76,6 +76,7 @@ def test_the_price_of_independence_is_the_cost_above_no_cap():
     assert prices[:4] == pytest.approx([0, 400, 500, 800])
     assert prices[4] is None
     assert "20%: no mix: conflict: provider_cap" in str(curve)
+    assert "30 scenarios; the cap is a share of requests" in " ".join(str(curve).split())
     assert all(len(line) <= 80 for line in str(curve).splitlines())
     assert curve.to_frame().loc[0.5, "usd_per_month"] == pytest.approx(1500)
     costs = [row["usd_per_month"] for row in curve.rows()[:4]]
@@ -87,6 +88,7 @@ def test_the_price_of_open_weights_rises_with_their_share():
     curve = cm.portfolio([CHAT], OPTIONS, shocks=FEW).independence("open_weights_share", scenarios=0)
     assert [row["price_usd_per_month"] for row in curve.rows()] == pytest.approx([0, 200, 400, 600, 800, 1000])
     assert {row["expected_usd"] for row in curve.rows()} == {None}
+    assert "scenarios" not in str(curve)  # none was computed
     with pytest.raises(cm.InputError, match="must be one of provider_cap, open_weights_share, locations"):
         cm.portfolio([CHAT], OPTIONS, shocks=FEW).independence("price")
 

@@ -117,11 +117,13 @@ class IndependenceCurve(rendering.Shown):
 
     def _footer(self) -> str:
         lines = [f"{point.label}: no mix: {point.missing}" for point in self.points if point.missing]
-        of = f"; the cap is a share of {self.cap_of}" if self.field == "provider_cap" else ""
-        lines.append(
-            f"price: above the cheapest row; expected, CVaR: over {self.shocks.horizon_months:g} months, "
-            f"{self.shocks.scenarios:,} scenarios{of}"
-        )
+        notes = ["price: above the cheapest row"]
+        if any(point.expected_usd is not None for point in self.points):
+            months, scenarios = self.shocks.horizon_months, self.shocks.scenarios
+            notes.append(f"expected, CVaR: over {months:g} months, {scenarios:,} scenarios")
+        if self.field == "provider_cap":
+            notes.append(f"the cap is a share of {self.cap_of}; replicas count for their provider, if they have one")
+        lines.append("; ".join(notes))
         return "\n".join(lines)
 
 
