@@ -40,3 +40,17 @@ def refused(costmodel):
         return outcome.problems
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch):
+    """Print whole lines, as in a pipe, whatever the terminal of the tests is."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture
+def app_commands():
+    """Return the names of the commands and groups of the command line."""
+    from costmodel.cli.app import COMMANDS
+
+    return list(COMMANDS.own)

@@ -49,7 +49,9 @@ def test_the_probability_of_staying_within_a_sum(costmodel, refused, project):
 def test_json_and_changes(costmodel, project):
     outcome = costmodel("budget", project, "--set", "contingency=0.2", "--set", "data.0.quantity=10k", "--json")
     changed = cm.Project.load(project, {"contingency": 0.2, "data.0.quantity": "10k"})
-    assert json.loads(outcome.out) == json.loads(json.dumps(changed.budget().to_dict()))
+    assert json.loads(outcome.out) == json.loads(
+        json.dumps({"schema": "costmodel/budget/1", **changed.budget().to_dict()})
+    )
     assert json.loads(outcome.out)["total"] == 6000.0
 
 

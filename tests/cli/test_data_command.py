@@ -36,6 +36,6 @@ def test_check_refuses_an_unknown_table_a_wrong_day_and_a_schema_without_files(r
 
 
 def test_list_and_readme(costmodel):
-    rows = json.loads(costmodel("data", "list", "--json").out)
+    rows = json.loads(costmodel("data", "list", "--json").out)["rows"]
     assert {"table", "rows", "newest", "what", "source"} == set(rows[0])
     assert costmodel("data", "readme").out.startswith("# Data\n")

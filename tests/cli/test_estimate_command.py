@@ -1,6 +1,7 @@
 """`costmodel estimate`: a name, a config, a scenario file; its options; and what it says of bad input."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -42,13 +43,18 @@ def test_a_model_by_name(costmodel):
     assert "compute" in outcome.out and "772 ZFLOP" in outcome.out and "cost (final run)" in outcome.out
 
 
+def as_json(kind, result):
+    """Return what the command prints as JSON: the data of the result, and the name of its schema."""
+    return json.loads(json.dumps({"schema": f"costmodel/{kind}/1", **result.to_dict()}))
+
+
 def test_json_is_what_python_says(costmodel):
     outcome = costmodel("estimate", "llama-3.1-8b", *OPTIONS, "--price", "$2.50/h", "--mfu", "0.42", "--json")
     run = cm.Scenario(
         architecture="llama-3.1-8b", recipe=cm.Pretraining(tokens="15T"), cluster=cm.Cluster("H100-SXM", 1024),
         prices=cm.Rental(price=2.5), mfu=0.42,
     )  # fmt: skip
-    assert json.loads(outcome.out) == json.loads(json.dumps(cm.estimate(run).to_dict()))
+    assert json.loads(outcome.out) == as_json("estimate", cm.estimate(run))
 
 
 def test_measured_speeds_are_options_and_changes(costmodel):
@@ -80,14 +86,14 @@ def test_a_config_with_options(costmodel, config):
             mfu=0.42,
         )
     )
-    assert found == json.loads(json.dumps(expected.to_dict()))
+    assert found == as_json("estimate", expected)
 
 
 def test_a_scenario_file_with_changes(costmodel, root):
     file = root / "examples" / "pretraining.toml"
     outcome = costmodel("estimate", file, "--set", "cluster.count=2048", "--json")
     expected = cm.estimate(cm.Scenario.load(file, {"cluster.count": 2048}))
-    assert json.loads(outcome.out) == json.loads(json.dumps(expected.to_dict()))
+    assert json.loads(outcome.out) == as_json("estimate", expected)
     half = cm.estimate(cm.Scenario.load(file)).value("wall_time") / 2
     assert half < expected.value("wall_time") < 1.5 * half  # more communication for each accelerator
 
@@ -98,7 +104,7 @@ def test_costs_around_a_run_are_set_by_their_paths(costmodel, root, refused):
     options = [text for path, value in changes.items() for text in ("--set", f"{path}={value}")]
     outcome = costmodel("estimate", file, *options, "--json")
     expected = cm.estimate(cm.Scenario.load(file, changes))
-    assert json.loads(outcome.out) == json.loads(json.dumps(expected.to_dict()))
+    assert json.loads(outcome.out) == as_json("estimate", expected)
     assert {"checkpoint_storage", "failed_runs", "rd_staff"} <= {each.name for each in expected.lines}
     (problem,) = refused("estimate", file, "--set", "other_costs.failed_run=0.1")
     assert problem == "other_costs.failed_run: unknown field 'failed_run'; did you mean 'failed_runs'?"
@@ -110,7 +116,7 @@ def test_the_bill_lists_the_lines_of_the_cost(costmodel, root):
     expected = cm.estimate(cm.Scenario.load(file, {"other_costs.failed_runs": 0.1})).bill()
     assert costmodel("estimate", file, *options).out.strip() == str(expected).strip()
     listed = json.loads(costmodel("estimate", file, *options, "--json").out)
-    assert listed == json.loads(json.dumps(expected.to_dict()))
+    assert listed == as_json("bill", expected)
     assert [row["line"] for row in listed["lines"]] == ["rent", "failed_runs", "total"]
     unknown = costmodel("estimate", file, *options, "--set", 'prices={provider = "lambda", on = "2018-01-01"}')
     assert unknown.code == 3 and "not known" in unknown.out
@@ -126,14 +132,14 @@ def test_changes_of_many_kinds(costmodel, root):
     changed = cm.Scenario.load(file).replace({
         "recipe.0.tokens": "1T", "prices": {"price": 3}, "cluster.site.pue": "1.1 to 1.2", "name": "two words",
     })  # fmt: skip
-    assert json.loads(outcome.out) == json.loads(json.dumps(cm.estimate(changed).to_dict()))
+    assert json.loads(outcome.out) == as_json("estimate", cm.estimate(changed))
 
 
 def test_options_change_a_scenario_file(costmodel, root):
     file = root / "examples" / "pretraining.toml"
     outcome = costmodel("estimate", file, "--gpus", 64, "--mfu", "0.35 to 0.45", "--region", "FRA", "--json")
     changed = cm.Scenario.load(file, {"cluster.count": 64, "mfu": "0.35 to 0.45", "cluster.site.region": "FRA"})
-    assert json.loads(outcome.out) == json.loads(json.dumps(cm.estimate(changed).to_dict()))
+    assert json.loads(outcome.out) == as_json("estimate", cm.estimate(changed))
 
 
 def test_explain_shows_sources(costmodel, root):
@@ -155,7 +161,11 @@ def test_the_installed_command_exits_with_2(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text(SIX_MISTAKES)
     done = subprocess.run(
-        [sys.executable, "-m", "costmodel", "estimate", str(file)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "costmodel", "estimate", str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),  # readline sets COLUMNS behind it
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 6 and "Traceback" not in done.stderr

@@ -37,7 +37,7 @@ def test_an_unknown_command(costmodel):
 
 def test_models_as_text_and_json(costmodel):
     assert "llama-3.1-8b" in costmodel("models").out
-    listed = json.loads(costmodel("models", "--json").out)
+    listed = json.loads(costmodel("models", "--json").out)["rows"]
     assert {row["name"] for row in listed} == {row["name"] for row in cm.architectures()}
 
 
@@ -50,7 +50,7 @@ def test_one_model(costmodel):
 
 def test_gpus_as_text_and_json(costmodel):
     assert "H100-SXM" in costmodel("gpus").out
-    listed = json.loads(costmodel("gpus", "--json").out)
+    listed = json.loads(costmodel("gpus", "--json").out)["rows"]
     assert len(listed) == len(cm.accelerators())
     assert next(row for row in listed if row["name"] == "H100-SXM")["bf16"] == 989.4
 
@@ -73,7 +73,9 @@ def test_compare(costmodel, refused, root):
     assert outcome.code == 0
     assert "pretraining" in outcome.out and "stages" in outcome.out and "772 ZFLOP" in outcome.out
     runs = {path.stem: cm.Scenario.load(path) for path in files}
-    assert json.loads(costmodel("compare", *files, "--json").out) == json.loads(json.dumps(cm.compare(runs).rows()))
+    assert json.loads(costmodel("compare", *files, "--json").out)["rows"] == json.loads(
+        json.dumps(cm.compare(runs).rows())
+    )
     assert "must hold two or more" in refused("compare", files[0])[0]
     assert "none.toml cannot be read" in refused("compare", files[0], "none.toml")[0]
 

@@ -12,7 +12,7 @@ def test_a_capability(costmodel):
     found = project_cost("GPT-4 class", [2026, 2027])
     printed = json.loads(costmodel(*arguments, "--json").out)
     assert printed.pop("below") == {"usd": 1e6, "rows": found.year_below(1e6).rows()}
-    assert printed == json.loads(json.dumps(found.to_dict()))
+    assert printed == json.loads(json.dumps({"schema": "costmodel/projection/1", **found.to_dict()}))
     assert str(found) in costmodel(*arguments).out
     assert "probability that the cost is below 1 MUSD by the end of the year: 2026 0." in costmodel(*arguments).out
 
@@ -56,7 +56,7 @@ def test_what_belongs_to_the_other_question(refused):
 
 def test_claims(costmodel, root):
     file = root / "examples" / "claims.toml"
-    printed = json.loads(costmodel("claims", file, "--json").out)
+    printed = json.loads(costmodel("claims", file, "--json").out)["claims"]
     assert [one["claim"]["kind"] for one in printed] == ["decline", "cost", "group", "group", "quality", "quality"]
     assert all(0 <= answer["probability"] <= 1 for one in printed for answer in one["answers"])
     shown = costmodel("claims", file).out

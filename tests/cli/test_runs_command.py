@@ -11,7 +11,7 @@ from costmodel.comparison.runs import published_runs
 
 def test_published_runs_as_json(costmodel):
     printed = json.loads(costmodel("runs", "--organization", "DeepSeek", "--json").out)
-    assert printed == published_runs(organization="DeepSeek").rows()
+    assert printed == {"schema": "costmodel/runs/1", "rows": published_runs(organization="DeepSeek").rows()}
 
 
 def test_published_runs_as_text(costmodel):
@@ -33,7 +33,7 @@ def test_unit_costs(costmodel):
 def test_frontier(costmodel):
     printed = json.loads(costmodel("runs", "frontier", "--json").out)
     found = frontier_against_low_cost()
-    assert printed == {"runs": found.rows(), "summary": found.summary()}
+    assert printed == {"schema": "costmodel/runs-frontier/1", "runs": found.rows(), "summary": found.summary()}
     options = ("runs", "frontier", "--organization", "DeepSeek", "--price", "published")
     assert "5.58 M$" in costmodel(*options).out and json.loads(costmodel(*options, "--json").out)["summary"]
 

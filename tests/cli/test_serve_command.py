@@ -144,8 +144,8 @@ def test_compare_refuses_options_and_missing_files(costmodel, refused, workload)
     assert "peak_to_mean" in problem and "at least 1" in problem
 
 
-def test_explain_prints_the_steps_of_a_figure(costmodel, refused):
+def test_explain_prints_the_steps_of_a_figure(costmodel):
     printed = costmodel("serve", *CHAT, *NODE, "--concurrency", 64, "--explain", "output_cost").out
     assert "output_cost: calculation" in printed and "time_factor" in printed
-    (problem,) = refused("serve", *CHAT, *NODE, "--concurrency", 64, "--explain", "tpot", "--json")
-    assert "--explain: has no effect with --json" in problem
+    found = json.loads(costmodel("serve", *CHAT, *NODE, "--concurrency", 64, "--explain", "tpot", "--json").out)
+    assert (found["schema"], found["figure"]) == ("costmodel/explanation/1", "tpot") and found["inputs"]

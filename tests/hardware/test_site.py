@@ -16,6 +16,9 @@ from costmodel.hardware.site import country, electricity_price, grid_intensity, 
         ("GCP:US-Central1", "gcp:us-central1"), ("aws:us-east-1", "US-VA"), ("AWS:us-east-1", "US-VA"),
         ("azure:eastus", "US-VA"), ("oci:us-ashburn-1", "US-VA"), ("us-new-york", "US-NY"), ("Georgia", "GEO"),
         ("us-georgia", "US-GA"), ("SE3", "SE3"), ("United Kingdom", "GBR"), ("South Korea", "KOR"),
+        ("US", "USA"), ("de", "DEU"), ("GB", "GBR"), ("UK", "GBR"), ("EU", "EU"), ("Frankfurt", "DEU"),
+        ("us-east-1", "US-VA"), ("us-east1", "gcp:us-east1"), ("us-west-1", "US-CA"), ("us-west1", "gcp:us-west1"),
+        ("westeurope", "NLD"), ("eu-central-1", "DEU"), ("us-central1", "gcp:us-central1"), ("CA", "CAN"),
     ],
 )  # fmt: skip
 def test_a_region_in_many_spellings(region, key):
@@ -24,15 +27,15 @@ def test_a_region_in_many_spellings(region, key):
 
 @pytest.mark.parametrize(
     ("region", "suggestion"),
-    [("us-virgina", "US-VA"), ("gcp:us-central", "gcp:us-central1"), ("us-central1", "gcp:us-central1"),
-     ("DE", "DEU"), ("Franse", "FRA")],
+    [("us-virgina", "US-VA"), ("gcp:us-central", "gcp:us-central1"), ("us-central2", "gcp:us-central1"),
+     ("Franse", "FRA")],
 )  # fmt: skip
 def test_an_unknown_region_gets_a_suggestion(region, suggestion):
     with pytest.raises(cm.UnknownNameError) as raised:
         grid_intensity(region)
     message = str(raised.value)
     assert message.startswith(f"unknown region {region!r}; did you mean") and repr(suggestion) in message
-    assert message.endswith("A country, a US state or a cloud region such as 'gcp:us-central1'.")
+    assert message.endswith("A country, a US state, a cloud region or a city; 'costmodel regions' lists them.")
 
 
 @pytest.mark.parametrize("region", ["", "Atlantis", "aws:mars-1"])

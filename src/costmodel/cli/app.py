@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import textwrap
 from collections.abc import Callable
 from typing import Annotated
 
@@ -11,14 +12,17 @@ import typer
 
 from costmodel.cli.attributing import why
 from costmodel.cli.budgeting import budget
-from costmodel.cli.catalog import gpus, models
+from costmodel.cli.catalog import gpus, models, providers, regions
 from costmodel.cli.choosing import choose
+from costmodel.cli.completing import completion
 from costmodel.cli.data import data
 from costmodel.cli.estimating import compare, estimate, schema
 from costmodel.cli.finetuning import finetune
 from costmodel.cli.fitting import fit
 from costmodel.cli.forecasting import forecast
 from costmodel.cli.layouts import layouts
+from costmodel.cli.missing import MISSING
+from costmodel.cli.output import flush, stoppable, terminal_width, with_output
 from costmodel.cli.owning import own
 from costmodel.cli.prices import prices
 from costmodel.cli.projecting import claims, projection
@@ -27,13 +31,14 @@ from costmodel.cli.runs import runs
 from costmodel.cli.serving import ServeCommand, serve
 from costmodel.cli.sweeping import sweep
 from costmodel.cli.validating import validate
-from costmodel.foundation.errors import CostModelError, InputError
+from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
 from costmodel.foundation.registry import Registry
 
 _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     estimate: (
         "estimate llama-3.1-8b --tokens 15T --gpu H100-SXM --gpus 1024",
         "estimate run.toml --set cluster.count=2048 --explain cost",
+        "estimate run.toml --json > estimate.json",
         "estimate axolotl.yml --gpu H100 --gpus 8 --tokens 18M",
     ),
     forecast: (
@@ -67,8 +72,10 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     compare: ("compare run.toml other_run.toml",),
     sweep: ("sweep run.toml --set cluster.count=64,128,256 --set recipe.batch_size=512,1024",),
     schema: ("schema project > project.schema.json",),
-    models: ("models mixtral-8x7b",),
-    gpus: ("gpus H100-SXM",),
+    models: ("models mixtral-8x7b", "models --search llama"),
+    gpus: ("gpus H100-SXM", "gpus --vendor NVIDIA --memory 80"),
+    regions: ("regions --country DE", "regions frankfurt"),
+    providers: ("providers --gpu H100-SXM", "providers lambda"),
     layouts: (
         "layouts llama-3.1-8b --gpu H100-SXM --gpus 64 --batch-size 512",
         "layouts llama-3.1-8b --gpu H100-SXM --gpus 64,128 --set tensor=1,2",
@@ -88,13 +95,22 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
     claims: ("claims claims.toml",),
     validate: ("validate step_times", "validate finetune measured.csv --json"),
     refit: ("refit utilization --check",),
+    completion: ("completion bash >> ~/.bashrc", "completion fish > ~/.config/fish/completions/costmodel.fish"),
 }
 """Examples of each command, in the order in which the help lists the commands."""
+_PLAIN = (schema, completion)
+"""Commands whose output is a file of a format of its own, without options of output."""
 _GROUPS = {"prices": prices, "data": data}
 """Groups of commands by name."""
 
+_HELP = """Estimate what it costs to train a foundation model: FLOPs, GPU-hours, days, energy, carbon and dollars.
+
+Exit codes: 0 success; 1 a check found a difference; 2 invalid input; 3 a cost or another figure is not known; 130
+interrupted.
+"""
+
 app = typer.Typer(
-    help="Estimate what it costs to train a foundation model: FLOPs, GPU-hours, days, energy, carbon and dollars.",
+    help=_HELP,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -103,7 +119,8 @@ app = typer.Typer(
 )
 for command, examples in _COMMANDS.items():
     lines = "\n".join(f"  costmodel {example}" for example in examples)
-    app.command(epilog=f"\b\nExamples:\n{lines}", cls=ServeCommand if command is serve else None)(command)
+    shown = stoppable(command) if command in _PLAIN else with_output(command)
+    app.command(epilog=f"\b\nExamples:\n{lines}", cls=ServeCommand if command is serve else None)(shown)
 for name, group in _GROUPS.items():
     app.add_typer(group, name=name)
 
@@ -138,7 +155,7 @@ def _add_commands_of_packages() -> None:
 
 
 def main() -> None:
-    """Run the command line; invalid input prints its problems and exits with code 2."""
+    """Run the command line; problems are printed on stderr, and the exit code says which kind they are."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -148,13 +165,17 @@ def main() -> None:
         app()
     except CostModelError as error:
         _print_problems(error)
-        sys.exit(2)
+        sys.exit(MISSING if isinstance(error, MissingFactError) else 2)
+    finally:
+        flush()
 
 
 def _print_problems(error: CostModelError) -> None:
     problems = error.problems if isinstance(error, InputError) else (str(error),)
+    width = terminal_width(sys.stderr)
     for problem in problems:
-        print(f"costmodel: {problem}", file=sys.stderr)
+        line = f"costmodel: {problem}"
+        print(line if width is None else textwrap.fill(line, width, subsequent_indent="  "), file=sys.stderr)
 
 
 def _print_version(requested: bool) -> None:
@@ -171,4 +192,4 @@ def root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Estimate what it costs to train a foundation model: FLOPs, GPU-hours, days, energy, carbon and dollars."""
+    """Estimate what it costs to train a foundation model."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from costmodel.cli.printing import Json, print_json
+from costmodel.cli.output import emit
 
 if TYPE_CHECKING:
     from costmodel.market.rental import PriceConvention
@@ -20,7 +20,6 @@ def why(
     ] = "on_demand",
     scope: Annotated[str, typer.Option(help="Scope of both costs: final_run, development.")] = "final_run",
     scope_b: Annotated[str | None, typer.Option(help="Scope of the second cost, if it differs.")] = None,
-    as_json: Json = False,
 ) -> None:
     """Explain why run B costs less or more than run A: tokens, size, sparsity, precision, speed, price and scope.
 
@@ -28,8 +27,4 @@ def why(
     """
     from costmodel.comparison.attribution.attribute import attribute
 
-    result = attribute(run_a, run_b, cast("PriceConvention", price), scope, scope_b)
-    if as_json:
-        print_json(result.to_dict())
-        return
-    print(result)
+    emit("why", attribute(run_a, run_b, cast("PriceConvention", price), scope, scope_b))

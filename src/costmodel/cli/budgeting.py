@@ -10,7 +10,8 @@ import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
 from costmodel.cli.missing import MISSING
-from costmodel.cli.printing import Currency, ExchangeRateOption, Json, in_currency, print_json
+from costmodel.cli.output import emit, note
+from costmodel.cli.printing import Currency, ExchangeRateOption, in_currency
 from costmodel.foundation.errors import InputError, MissingFactError
 
 _WRITERS = {".xlsx": "to_xlsx", ".html": "to_html", ".csv": "to_csv", ".md": "to_markdown"}
@@ -29,7 +30,6 @@ def budget(
     currency: Currency = None,
     rate: ExchangeRateOption = None,
     changes: Changes = None,
-    as_json: Json = False,
 ) -> None:
     """Compute the budget of a project.
 
@@ -61,12 +61,9 @@ def budget(
         raise typer.Exit(MISSING) from None
     for path in outputs:
         getattr(result, _WRITERS[path.suffix.lower()])(path)
-    if as_json:
-        print_json({**result.to_dict(), "within": [each._asdict() for each in result.within(limit)]})
-        return
-    print(result)
+    emit("budget", result, data=lambda: {**result.to_dict(), "within": result.within(limit)})
     if limit is not None:
         chance = 100 * result.probability_within(limit)
-        print(f"probability of staying within {limit:,.0f} {result.currency}: {chance:.1f} %")
+        note(f"probability of staying within {limit:,.0f} {result.currency}: {chance:.1f} %")
     for path in outputs:
-        print(f"written to {path}")
+        note(f"written to {path}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
-from costmodel.cli.printing import Json, print_json, print_result
+from costmodel.cli.output import emit, note
 
 _WRITERS = (".html", ".xlsx", ".csv")
 """Extensions of files that can be written."""
@@ -24,7 +24,6 @@ def choose(
         typer.Option("--output", "-o", help=f"Also write this file ({', '.join(_WRITERS)}); repeatable."),
     ] = None,
     changes: Changes = None,
-    as_json: Json = False,
 ) -> None:
     """Find the cheapest mix of hosted and self-hosted models under constraints, and its cost with price shocks.
 
@@ -46,12 +45,8 @@ def choose(
     points = result.independence() if curve or outputs else None
     for path in outputs:
         write_portfolio(result, points, path)
-    if as_json:
-        print_json(result.to_dict() | ({} if points is None else {"independence": points.to_dict()}))
-        return
-    print_result(result)
-    if curve and points is not None:
-        print()
-        print_result(points)
+    further = {} if points is None else {"independence": points.to_dict()}
+    shown = (result, points) if curve and points is not None else (result,)
+    emit("choose", *shown, data=lambda: result.to_dict() | further)
     for path in outputs:
-        print(f"written to {path}")
+        note(f"written to {path}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,17 +9,9 @@ import typer
 
 from costmodel.cli.changes import Changes, Family, HeadOption, Strict, built, parsed_changes, with_changes
 from costmodel.cli.missing import AllowMissing, check_missing
+from costmodel.cli.output import emit, note, wants_text
 from costmodel.cli.paying import Own, PurchasePrice, owned_prices
-from costmodel.cli.printing import (
-    Currency,
-    ExchangeRateOption,
-    Json,
-    in_currency,
-    print_json,
-    print_lines,
-    print_result,
-    print_schema,
-)
+from costmodel.cli.printing import Currency, ExchangeRateOption, in_currency, print_schema
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,7 +74,6 @@ def estimate(
     currency: Currency = None,
     rate: ExchangeRateOption = None,
     allow_missing: AllowMissing = False,
-    as_json: Json = False,
 ) -> None:
     """Estimate the cost of a training run.
 
@@ -128,12 +118,11 @@ def estimate(
     if what_would_fit:
         from costmodel.planning.what_would_fit import what_would_fit as fitting_changes
 
-        changes_that_fit = fitting_changes(scenario)
-        print(json.dumps(changes_that_fit.to_dict(), indent=2, allow_nan=False) if as_json else changes_that_fit)
+        emit("what-would-fit", fitting_changes(scenario))
         return
     result = run_estimate(scenario)
     money = currency, rate
-    if _printed(result, trainer_file, explain, bill, ghg, cite, money, as_json):
+    if _printed(result, trainer_file, explain, bill, ghg, cite, money):
         check_missing([result.missing_cost] if result.missing_cost else [], allow_missing)
 
 
@@ -145,33 +134,27 @@ def _printed(
     ghg: bool,
     cite: Literal["text", "bibtex"] | None,
     money: tuple[str | None, str | None],
-    as_json: bool,
 ) -> bool:
     """Print what was asked for, money in a currency at a rate; return whether that has the cost."""
     shown = in_currency(result, *money)
-    if cite:
+    if cite == "bibtex" and wants_text():
         print(result.cite(cite))
-    elif ghg and as_json:
-        print(json.dumps(result.ghg().to_dict(), indent=2, allow_nan=False))
+    elif cite:
+        named = [{"source": source.text, "as_of": source.as_of} for source in sorted(result.sources())]
+        emit("sources", result.cite(), data=lambda: named, rows=lambda: named)
     elif ghg:
-        print_result(result.ghg())
-    elif bill:
-        of_bill = in_currency(result.bill(), *money)
-        if as_json:
-            print_json(of_bill.to_dict())
-        else:
-            print_result(of_bill)
-        return True
-    elif as_json:
-        read = {} if trainer_file is None else {"trainer_file": trainer_file.to_dict()}
-        print(json.dumps({**shown.to_dict(), **read}, indent=2, allow_nan=False))
-        return True
+        emit("ghg", result.ghg())
     elif explain:
-        print(result.explain(explain))
+        found = result.explain(explain)
+        emit("explanation", found, data=lambda: {"figure": found.name, "steps": found.steps, "inputs": found.rows()})
+    elif bill:
+        emit("bill", in_currency(result.bill(), *money))
+        return True
     else:
-        print_result(shown)
+        read = {} if trainer_file is None else {"trainer_file": trainer_file.to_dict()}
+        emit("estimate", shown, data=lambda: {**shown.to_dict(), **read})
         if trainer_file is not None:
-            print_lines(trainer_file.notes())
+            note("\n".join(trainer_file.notes()))
         return True
     return False
 
@@ -179,7 +162,6 @@ def _printed(
 def compare(
     scenarios: Annotated[list[Path], typer.Argument(help="Two or more scenario files (.toml, .json).")],
     allow_missing: AllowMissing = False,
-    as_json: Json = False,
 ) -> None:
     """Compare the results of scenario files.
 
@@ -192,10 +174,7 @@ def compare(
     labels = names if len(set(names)) == len(names) else [str(path) for path in scenarios]
     loaded = [Scenario.load(path) for path in scenarios]
     result = run_compare(dict(zip(labels, loaded, strict=True)))
-    if as_json:
-        print(json.dumps(result.rows(), indent=2, allow_nan=False))
-    else:
-        print_result(result)
+    emit("compare", result, data=result.rows)
     unknown = {name: each.missing_cost for name, each in result.estimates.items()}
     check_missing([f"{name}: {reason}" for name, reason in unknown.items() if reason], allow_missing)
 

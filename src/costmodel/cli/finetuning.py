@@ -8,8 +8,9 @@ import typer
 
 from costmodel.cli.changes import Changes, Family, HeadOption, Strict, built, parsed_changes, with_changes
 from costmodel.cli.missing import AllowMissing, check_missing
+from costmodel.cli.output import emit
 from costmodel.cli.paying import Own, PurchasePrice, owned_prices
-from costmodel.cli.printing import Json, print_json, print_result
+from costmodel.foundation.page import current_page
 from costmodel.foundation.rendering import amount, number, text
 from costmodel.training.recipes.table import SHORT_KINDS, methods
 
@@ -57,7 +58,6 @@ def finetune(
     head: HeadOption = None,
     changes: Changes = None,
     allow_missing: AllowMissing = False,
-    as_json: Json = False,
 ) -> None:
     """Estimate the cost of a fine-tuning job.
 
@@ -82,7 +82,7 @@ def finetune(
         problems += [f"{place}: needs --gpu" for place in given if not place.startswith(_WITHOUT_GPU)]
         stand_in = {"cluster.accelerator": _STAND_IN, **given}
         run = built(problems, lambda: _scenario(architecture, stand_in))
-        _print_fits(run, run.cluster.count if "cluster.count" in given else None, as_json, allow_missing)
+        _print_fits(run, run.cluster.count if "cluster.count" in given else None, allow_missing)
         return
     from costmodel.estimation.estimate import estimate
     from costmodel.training.layouts.fitting import TooLargeError
@@ -95,34 +95,38 @@ def finetune(
             f"{error}; without --gpu, 'costmodel finetune' lists the accelerators that can run the job"
         ) from None
     memory, jobs = _memory(run), _jobs(run, result)
-    if as_json:
-        layout = None if result.layout is None else result.layout.to_data()
-        print_json({"estimate": result.to_dict(), "memory": memory, "layout": layout, "jobs": jobs})
-        check_missing([result.missing_cost] if result.missing_cost else [], allow_missing)
-        return
-    print_result(result)
+    layout = None if result.layout is None else result.layout.to_data()
+    parts: list[Any] = [result]
     if memory:
         whole = sum(memory.values())
         rows = [{"memory": part, "size": amount(size, "byte"), "share": f"{size / whole:.0%}"}
                 for part, size in {**memory, "all": whole}.items() if size]  # fmt: skip
-        print(f"\n{text(rows)}")
-    print(f"\n{_jobs_table(jobs)}")
+        parts.append(text(rows))
+    emit(
+        "finetune",
+        *parts,
+        _jobs_table(jobs),
+        data=lambda: {"estimate": result.to_dict(), "memory": memory, "layout": layout, "jobs": jobs},
+    )
     check_missing([result.missing_cost] if result.missing_cost else [], allow_missing)
 
 
-def _print_fits(run: Scenario, count: int | None, as_json: bool, allow_missing: bool) -> None:
+def _print_fits(run: Scenario, count: int | None, allow_missing: bool) -> None:
     """Print the accelerators that can run a job, the cheapest first, and the prices of hosted services."""
     from costmodel.planning.what_fits import what_fits
 
     found = what_fits(run.architecture, run.recipe, count=count, prices=run.prices, site=run.cluster.site)
     fewest = _fewest(found)
     jobs = _jobs(run, None) if not len(fewest) else _jobs(fewest.best.scenario, fewest.best.estimate)
-    if as_json:
-        print_json({"fits": found.rows(), "jobs": jobs})
-    else:
-        how = " + ".join(recipe.kind.replace("_", " ") for recipe in run.recipes)
-        print(f"{run.architecture.name}, {how}: smallest number of each accelerator that can run it, cheapest first")
-        print(f"{fewest}\n\n{_jobs_table(jobs)}")
+    how = " + ".join(recipe.kind.replace("_", " ") for recipe in run.recipes)
+    title = f"{run.architecture.name}, {how}: smallest number of each accelerator that can run it, cheapest first"
+    emit(
+        "fits",
+        f"{title}\n{fewest}" if current_page().notes else fewest,
+        _jobs_table(jobs),
+        data=lambda: {"fits": found.rows(), "jobs": jobs},
+        rows=found.rows,
+    )
     if len(fewest) and all(one.cost is None for one in fewest.possible):
         reason = fewest.possible[0].estimate.missing_cost
         check_missing([f"{fewest.possible[0].accelerator}: {reason}"], allow_missing)

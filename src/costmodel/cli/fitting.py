@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.cli.printing import Json
+from costmodel.cli.output import emit
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.rendering import cells, text
 
@@ -27,7 +26,6 @@ def fit(
     allocate: Annotated[str | None, typer.Option(help="Print the best model for this budget: '1M USD'.")] = None,
     gpu: Annotated[str, typer.Option(help="Accelerator for --allocate.")] = "H100-SXM",
     gpus: Annotated[int, typer.Option(help="Number of accelerators for --allocate.")] = 256,
-    as_json: Json = False,
 ) -> None:
     """Fit a scaling law, or size a model for a budget.
 
@@ -51,14 +49,18 @@ def fit(
     if allocate is not None:
         bought = allocated(found, _training_on(gpu, gpus), allocate)
         out["bought"] = bought.to_dict()
-    if as_json:
-        print(json.dumps(out, indent=2, default=float))
-        return
     parts = [] if fitted is None else [str(fitted)]
     title = "" if fitted is not None else _described(found)
     parts += [text([cells(out["optimum"])], title)] if compute is not None else []
     parts += [] if bought is None else [str(bought)]
-    print("\n\n".join(parts))
+    emit("fit", *parts, data=lambda: out, rows=lambda: _rows(out))
+
+
+def _rows(out: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the coefficients of a fit, the optimum or the allocation as rows, the first that there is."""
+    if "fit" in out:
+        return list(out["fit"]["coefficients"])
+    return [out.get("optimum") or out["bought"]]
 
 
 def _described(law: Law) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
-from costmodel.cli.printing import Currency, ExchangeRateOption, Json, in_currency, print_json, print_result
+from costmodel.cli.output import emit, note
+from costmodel.cli.printing import Currency, ExchangeRateOption, in_currency
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ def forecast(
     currency: Currency = None,
     rate: ExchangeRateOption = None,
     changes: Changes = None,
-    as_json: Json = False,
 ) -> None:
     """Forecast what is left of a run or of a project under way.
 
@@ -60,7 +60,7 @@ def forecast(
         if problems:
             raise InputError(problems)
         budget = in_currency(Project.load(file, values).budget(), currency, rate)
-        _print_project(run_forecast(budget, on=on), within, as_json)
+        _print_project(run_forecast(budget, on=on), within)
         return
     problems += [
         _belongs(name, "a project", "run") for name, value in {"on": on, "within": within}.items() if value is not None
@@ -77,10 +77,7 @@ def forecast(
         now=now,
     )
     shown = in_currency(result, currency, rate)
-    if as_json:
-        print_json(shown.to_dict())
-    else:
-        print_result(shown)
+    emit("forecast", shown)
 
 
 def _belongs(name: str, owner: str, kind: str) -> str:
@@ -101,14 +98,11 @@ def _is_project(file: Path) -> bool:
     return bool(fields & only) and not fields & {"architecture", "recipe", "extends"}
 
 
-def _print_project(result: BudgetForecast, within: str | None, as_json: bool) -> None:
+def _print_project(result: BudgetForecast, within: str | None) -> None:
     from costmodel.budget.amounts import usd
 
     limit = None if within is None else usd("--within", within)
-    if as_json:
-        print_json({**result.to_dict(), "within": [each._asdict() for each in result.within(limit)]})
-        return
-    print_result(result)
+    emit("budget-forecast", result, data=lambda: {**result.to_dict(), "within": result.within(limit)})
     if limit is not None:
         chance = 100 * result.probability_within(limit)
-        print(f"probability of ending within {limit:,.0f} {result.budget.currency}: {chance:.1f} %")
+        note(f"probability of ending within {limit:,.0f} {result.budget.currency}: {chance:.1f} %")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
 
-from costmodel.cli.printing import Json
+from costmodel.cli.output import emit
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.rendering import cells, text
+
+_FIRST = {
+    "accelerators": "accelerators",
+    "seconds": "step [s]",
+    "mfu": "MFU",
+    "memory_gib": "memory [GiB]",
+    "gpu_seconds": "GPU-s per step",
+}
+"""Columns that stand first, and their titles."""
 
 
 def layouts(
@@ -25,7 +33,6 @@ def layouts(
         list[str] | None, typer.Option("--set", help="Restrict a field of the layout: tensor=8, zero=1,3.")
     ] = None,
     top: Annotated[int, typer.Option(help="Number of layouts to show.")] = 10,
-    as_json: Json = False,
 ) -> None:
     """Search for the fastest parallel layouts.
 
@@ -44,15 +51,19 @@ def layouts(
     constraints: dict[str, Any] = dict(_constraint(one) for one in fixed or [])
     found = search_layouts(model, Cluster(gpu, counts[0]), recipe, counts=counts, **constraints)
     rows = found.rows(top) if len(counts) == 1 else found.curve()
-    if as_json:
-        summary = {"considered": found.considered, "evaluated": found.evaluated, "rejected": found.rejected}
-        print(json.dumps({"layouts": rows, **summary}, indent=2, default=float))
-        return
+    summary = {"considered": found.considered, "evaluated": found.evaluated, "rejected": found.rejected}
     low, high = found.best.interval()
     footer = [f"{found.considered:,} layouts considered, {found.evaluated:,} evaluated; the best takes "
               f"{low:.3g} to {high:.3g} s a step (80 %)"]  # fmt: skip
     footer += [f"  {number:,}: {reason}" for reason, number in found.rejected.items()]
-    print(text([cells(row) for row in rows], footer="\n".join(footer)))
+    shown = text([_cells(row) for row in rows], footer="\n".join(footer))
+    emit("layouts", shown, data=lambda: {"layouts": rows, **summary}, rows=lambda: rows)
+
+
+def _cells(row: dict[str, Any]) -> dict[str, str]:
+    """Return the cells of a layout: its speed and memory first, then its degrees."""
+    first = {title: row[name] for name, title in _FIRST.items() if name in row}
+    return cells({**first, **{name: value for name, value in row.items() if name not in _FIRST}})
 
 
 def _constraint(written: str) -> tuple[str, list[Any]]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
-from costmodel.cli.printing import Currency, ExchangeRateOption, Json, in_currency, print_json, print_result
+from costmodel.cli.output import emit
+from costmodel.cli.printing import Currency, ExchangeRateOption, in_currency
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ def own(
     changes: Changes = None,
     currency: Currency = None,
     rate: ExchangeRateOption = None,
-    as_json: Json = False,
 ) -> None:
     """Compare owned with rented accelerators: cost of an hour, break-even utilization, years to pay back.
 
@@ -55,12 +55,7 @@ def own(
     values, problems = parsed_changes(changes)
     result = built(problems, lambda: _result(what, _filled(given), _filled(rented), options, values))
     hour, shown = (in_currency(each, currency, rate) for each in (result.owned, result))
-    if as_json:
-        print_json(shown.to_dict())
-        return
-    print_result(hour)
-    print()
-    print_result(shown)
+    emit("own", hour, shown, data=shown.to_dict, rows=shown.rows)
 
 
 def _filled(fields: dict[str, Any]) -> dict[str, Any]:

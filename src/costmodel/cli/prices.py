@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +9,9 @@ import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
 from costmodel.cli.missing import AllowMissing, check_missing
-from costmodel.cli.printing import Json, print_json, print_rows
-from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.cli.output import emit, wants_text, with_output
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.rendering import text
 
 if TYPE_CHECKING:
     from costmodel.foundation.tables import Table as PriceTable
@@ -26,7 +25,24 @@ prices = typer.Typer(
 TableFile = Annotated[Path | None, typer.Option("--table", help="A price CSV; by default that of the library.")]
 
 
+_SHOWN = (
+    *("accelerator", "provider", "purchase_model", "region", "instance_type", "usd_per_gpu_hour", "as_of"),
+    "source_url",
+)
+"""Columns of the JSON and the CSV."""
+_TITLES = {
+    "accelerator": "accelerator",
+    "provider": "provider",
+    "purchase_model": "purchase",
+    "region": "region",
+    "usd_per_gpu_hour": "USD/GPU-hour",
+    "as_of": "as of",
+}
+"""Columns of the printed table, and their titles."""
+
+
 @prices.command("list")
+@with_output
 def list_prices(
     gpu: Annotated[str | None, typer.Option(help="Filter by accelerator.")] = None,
     provider: Annotated[str | None, typer.Option(help="Filter by provider.")] = None,
@@ -34,7 +50,6 @@ def list_prices(
     with_untraced: Annotated[
         bool, typer.Option("--all", help="Also untraced prices: their source cannot be found, so they are never used.")
     ] = False,
-    as_json: Json = False,
 ) -> None:
     """List rental prices by accelerator, newest last."""
     from costmodel.hardware.accelerator import accelerator_names
@@ -49,19 +64,20 @@ def list_prices(
     rows = [row for row in facts.rows if accelerator in (None, row["accelerator"])]
     rows = [row for row in rows if provider is None or provider.lower() == row["provider"]]
     if not rows:
-        raise MissingFactError("no such price; 'costmodel prices list' shows all prices")
-    shown = ("accelerator", "provider", "purchase_model", "region", "instance_type", "usd_per_gpu_hour", "as_of")
+        raise InputError("no such price; 'costmodel prices list' shows all prices")
     ordered = sorted(rows, key=lambda row: (row["accelerator"], row["as_of"]))
-    listed = [{key: row[key] for key in (*shown, *(["source_url"] * as_json))} for row in ordered]
-    if with_untraced and not as_json:
-        listed = [
-            {**cells, "": UNTRACED * (row["source_url"] == UNTRACED)}
-            for cells, row in zip(listed, ordered, strict=True)
-        ]
-    print_rows(listed, as_json)
+    listed = [{key: row[key] for key in _SHOWN} for row in ordered]
+    shown = [
+        {title: row[name] for name, title in _TITLES.items()}
+        | ({"": UNTRACED * (row["source_url"] == UNTRACED)} if with_untraced else {})
+        | {"instance type": row["instance_type"], "source": row["source_url"]}
+        for row in ordered
+    ]
+    emit("prices-list", text(shown), data=lambda: listed, rows=lambda: listed)
 
 
 @prices.command("everywhere")
+@with_output
 def price_run_everywhere(
     scenario: Annotated[Path, typer.Argument(help="Scenario file (.toml, .json).")],
     provider: Annotated[list[str] | None, typer.Option(help="Only this provider; repeatable.")] = None,
@@ -78,8 +94,6 @@ def price_run_everywhere(
     ] = False,
     changes: Changes = None,
     allow_missing: AllowMissing = False,
-    as_json: Json = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
 ) -> None:
     """Price a run at every provider, in every region and purchase model, on a day.
 
@@ -90,8 +104,6 @@ def price_run_everywhere(
     from costmodel.planning.price_everywhere import price_everywhere
 
     values, problems = parsed_changes(changes)
-    if as_json and as_csv:
-        problems.append("--json and --csv are both given; leave one out")
     run = built(problems, lambda: Scenario.load(scenario, values))
     ages = {} if max_age is None else {"max_age": max_age}
     table = price_everywhere(
@@ -103,15 +115,8 @@ def price_run_everywhere(
         published_discount=published_discount,
         **ages,
     )
-    if as_json:
-        print_json(table.to_dict())
-    elif as_csv:
-        rows = table.rows()
-        writer = csv.DictWriter(sys.stdout, list(rows[0]) if rows else [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    elif len(table):
-        print(table)
+    if len(table) or not wants_text():
+        emit("prices-everywhere", table)
     accelerator = run.cluster.accelerator.name
     where = f" in {', '.join(region)}" if region else ""
     missing = f"no such price of {accelerator} is known{where} on {table.on}"
@@ -119,6 +124,7 @@ def price_run_everywhere(
 
 
 @prices.command("check")
+@with_output
 def check_price_table(
     file: Annotated[Path | None, typer.Argument(help="A price CSV; by default that of the library.")] = None,
 ) -> None:
@@ -131,9 +137,13 @@ def check_price_table(
     if problems := check_prices(facts, list(accelerator_names())):
         raise InputError(problems)
     stale = stale_offers(facts, vintage(facts))
-    print(f"{facts.name}: {len(facts.rows)} prices are sound; newest {vintage(facts)}")
-    print(f"{len(stale)} offers were last seen more than a year before:")
-    print("\n".join(f"  {offer}" for offer in stale))
+    lines = [
+        f"{facts.name}: {len(facts.rows)} prices are sound; newest {vintage(facts)}",
+        f"{len(stale)} offers were last seen more than a year before:",
+        *(f"  {offer}" for offer in stale),
+    ]
+    found = {"table": facts.name, "prices": len(facts.rows), "newest": vintage(facts), "stale": list(stale)}
+    emit("prices-check", "\n".join(lines), data=lambda: found, rows=lambda: [{"offer": offer} for offer in stale])
 
 
 @prices.command("merge")

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from costmodel.cli.changes import Changes, parsed_changes
-from costmodel.cli.printing import Currency, ExchangeRateOption, Json, in_currency, print_json, print_result
+from costmodel.cli.output import emit, note
+from costmodel.cli.printing import Currency, ExchangeRateOption, in_currency
 from costmodel.foundation.errors import InputError
 
 _YEARS = re.compile(r"\s*([0-9]{4})\s*(?:-\s*([0-9]{4})\s*)?")
@@ -34,7 +35,6 @@ def projection(
     currency: Currency = None,
     rate: ExchangeRateOption = None,
     change: Changes = None,
-    as_json: Json = False,
 ) -> None:
     """Project the cost of a run or a capability by year.
 
@@ -58,18 +58,15 @@ def projection(
     found = project_cost(of, span, base_year=base_year, **options)
     shown = in_currency(found, currency, rate)
     when = None if below is None else found.year_below(below)
-    if as_json:
-        print_json({**shown.to_dict(), "below": None if when is None else {"usd": when.amount, "rows": when.rows()}})
-        return
-    print_result(shown)
+    fallen = None if when is None else {"usd": when.amount, "rows": when.rows()}
+    emit("projection", shown, data=lambda: {**shown.to_dict(), "below": fallen})
     if when is not None:
         chances = ", ".join(f"{year} {chance:.2f}" for year, chance in when.chances.items())
-        print(f"probability that the cost is below {below} by the end of the year: {chances}")
+        note(f"probability that the cost is below {below} by the end of the year: {chances}")
 
 
 def claims(
     file: Annotated[Path, typer.Argument(help="Claims file (.toml, .json), such as examples/claims.toml.")],
-    as_json: Json = False,
 ) -> None:
     """Compute the probability of claims about cost or quality.
 
@@ -79,10 +76,12 @@ def claims(
     from costmodel.claims.claim import load_claims
 
     verdicts = [check_claim(claim) for claim in load_claims(file)]
-    if as_json:
-        print_json([verdict.to_dict() for verdict in verdicts])
-    else:
-        print("\n\n".join(str(verdict) for verdict in verdicts))
+    emit(
+        "claims",
+        *verdicts,
+        data=lambda: {"claims": [verdict.to_dict() for verdict in verdicts]},
+        rows=lambda: [{"claim": verdict.claim.text, **row} for verdict in verdicts for row in verdict.rows()],
+    )
 
 
 def _years(written: str) -> range | None:

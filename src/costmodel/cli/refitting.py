@@ -23,12 +23,14 @@ def refit(
 
     The fits use its measurements and prices.
     """
+    from costmodel.cli.output import emit
     from costmodel.foundation.rendering import cells, text
     from costmodel.refit.registry import REFITS, chosen, listing, missing_inputs, write
     from costmodel.refit.registry import check as differences_of
 
     if show or name is None:
-        print(text([cells(row) for row in listing()]))
+        rows = listing()
+        emit("refits", text([cells(row) for row in rows]), data=lambda: rows, rows=lambda: rows)
         return
     failed = False
     for each in chosen(name, slow):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from costmodel.cli.printing import Json, print_json
+from costmodel.cli.output import emit
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ def runs(
     price: Annotated[
         str, typer.Option(help="What the costs are said in: on_demand, contract, or published (by the publication).")
     ] = "on_demand",
-    as_json: Json = False,
 ) -> None:
     """List published training runs and their costs.
 
@@ -55,23 +54,17 @@ def runs(
     if not found:
         raise InputError("no published run matches these filters; 'costmodel runs' shows all")
     if show == _PLAIN:
-        _print(found, found.rows(), as_json)
+        emit("runs", found, data=found.rows)
     elif show == "frontier":
         table = frontier_against_low_cost(found, price=convention)
-        _print(table, {"runs": table.rows(), "summary": table.summary()}, as_json)
+        emit("runs-frontier", table, data=lambda: {"runs": table.rows(), "summary": table.summary()})
     elif show == "estimated":
         made = reestimates(found, convention)
-        _print(made, {"rows": made.rows(), "scores": made.scores(), "skipped": made.skipped}, as_json)
+        scores = {"scores": made.scores(), "skipped": made.skipped}
+        emit("runs-estimated", made, data=lambda: {"rows": made.rows(), **scores})
     else:
         made = reestimates(found, convention)
         if not made:
             raise InputError([f"{run} cannot be estimated: {reason}" for run, reason in made.skipped.items()])
         rows = [row for one in made for row in one.unit_costs()]
-        _print(text([cells(row) for row in rows]), rows, as_json)
-
-
-def _print(shown: object, data: Any, as_json: bool) -> None:
-    if as_json:
-        print_json(data)
-    else:
-        print(shown)
+        emit("runs-unit-costs", text([cells(row) for row in rows]), data=lambda: rows, rows=lambda: rows)

@@ -9,8 +9,8 @@ import typer
 from typer.core import TyperCommand
 
 from costmodel.cli.changes import Changes, built, parsed_changes, with_changes
+from costmodel.cli.output import emit, with_output
 from costmodel.cli.paying import Own, PurchasePrice, owned_prices
-from costmodel.cli.printing import Json, print_json, print_result
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,7 +61,6 @@ def serve(
         str | None, typer.Option(help="Show the steps and sources of this figure, such as output_cost.")
     ] = None,
     changes: Changes = None,
-    as_json: Json = False,
 ) -> None:
     """Estimate throughput, latency, dollars per million tokens and energy of a served model.
 
@@ -79,15 +78,12 @@ def serve(
     values = owned_prices(values, own, purchase_price)
     more, problems = parsed_changes(changes)
     values |= more
-    if explain and (size or as_json):
-        problems.append(f"--explain: has no effect with --{'size' if size else 'json'}; leave it out; got {explain}")
+    if explain and size:
+        problems.append(f"--explain: has no effect with --size; leave it out; got {explain}")
     if size:
         margin = {} if probability is None else {"probability": probability}
         result = built(problems, lambda: _size(what, values | margin, gpu, gpus, precision))
-        if as_json:
-            print_json(result.to_dict())
-        else:
-            print_result(result)
+        emit("serve-size", result)
         return
     if probability is not None:
         problems.append(f"--probability: has no effect without --size; leave it out; got {probability:g}")
@@ -97,12 +93,11 @@ def serve(
     from costmodel.estimation.estimate import estimate
 
     estimated = estimate(scenario)
-    if as_json:
-        print_json(estimated.to_dict())
-    elif explain:
-        print(estimated.explain(explain))
+    if explain:
+        found = estimated.explain(explain)
+        emit("explanation", found, data=lambda: {"figure": found.name, "steps": found.steps, "inputs": found.rows()})
     else:
-        print_result(estimated)
+        emit("serve", estimated)
 
 
 def compare(
@@ -110,7 +105,6 @@ def compare(
         Path | None, typer.Argument(metavar="FILE", help="File of a workload and options (.toml or .json).")
     ] = None,
     changes: Changes = None,
-    as_json: Json = False,
 ) -> None:
     """Compare hosted and self-hosted options for a workload: cost per month, break-even volume and utilization.
 
@@ -122,10 +116,7 @@ def compare(
         raise InputError("FILE: is needed: costmodel serve compare workload.toml; got none")
     values, problems = parsed_changes(changes)
     result = built(problems, lambda: read_comparison(file, values))
-    if as_json:
-        print_json(result.to_dict())
-    else:
-        print_result(result)
+    emit("serve-compare", result)
 
 
 class ServeCommand(TyperCommand):
@@ -146,7 +137,7 @@ class ServeCommand(TyperCommand):
         if args[:1] != ["compare"]:
             return super().make_context(info_name, args, *others, **more)
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
-        single.command("compare", epilog="\b\nExamples:\n  costmodel serve compare workload.toml")(compare)
+        single.command("compare", epilog="\b\nExamples:\n  costmodel serve compare workload.toml")(with_output(compare))
         return typer.main.get_command(single).make_context(f"{info_name} compare", args[1:], *others, **more)
 
 

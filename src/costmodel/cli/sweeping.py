@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from costmodel.cli.missing import AllowMissing, check_missing
-from costmodel.cli.printing import Json
+from costmodel.cli.output import emit
 from costmodel.foundation.errors import InputError
 
 LEAST_SHOWN = 300
@@ -24,7 +23,6 @@ def sweep(
         typer.Option("--set", help="Values of a field: path=value,value, such as cluster.count=64,128; repeatable."),
     ] = None,
     allow_missing: AllowMissing = False,
-    as_json: Json = False,
 ) -> None:
     """Estimate a scenario for all combinations of values.
 
@@ -48,10 +46,7 @@ def sweep(
     if problems:
         raise InputError(problems)
     result = run_sweep(Scenario.load(scenario), values, progress=_show_progress if sys.stderr.isatty() else None)
-    if as_json:
-        print(json.dumps({"units": result.units, "level": result.level, "rows": result.rows()}, indent=2, default=str))
-    else:
-        print(result)
+    emit("sweep", result, data=lambda: {"units": result.units, "level": result.level, "rows": result.rows()})
     if not result.possible:
         raise InputError(f"--set: none of the {len(result):,} combinations is possible; see their reasons")
     rows = result.rows()

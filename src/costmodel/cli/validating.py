@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from costmodel.cli.printing import Json, print_json
+from costmodel.cli.output import emit
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.rendering import text
 
@@ -59,7 +59,6 @@ def validate(
         str | None,
         typer.Option(help="Score dollars of published_runs too, said in: on_demand, contract or published."),
     ] = None,
-    as_json: Json = False,
 ) -> None:
     """Score predictions against measured or published data."""
     from costmodel.foundation.errors import unknown
@@ -69,10 +68,10 @@ def validate(
     if price is not None and kind != "published_runs":
         raise InputError(f"--price: applies to published_runs; got {kind}")
     if kind == "configs":
-        _validate_configs(file, as_json)
+        _validate_configs(file)
         return
     if kind == "reports":
-        _validate_reports(file, as_json)
+        _validate_reports(file)
         return
     if kind not in _SCORED:
         raise InputError(unknown("kind of cases", kind, [*_SCORED, "reports", "configs"]))
@@ -84,10 +83,7 @@ def validate(
     scorer = getattr(import_module(f"costmodel.validation.{kind}"), f"validate_{kind}")
     further = {} if price is None else {"price": price}
     scored = scorer(read_csv(file) if file is not None else shipped(own), **further)
-    if as_json:
-        print_json(scored)
-        return
-    print(_scores({**scored, "families": scored["families"] | scored.get("groups", {})}, predicted))
+    parts = [_scores({**scored, "families": scored["families"] | scored.get("groups", {})}, predicted)]
     for key, of in (
         ("memory", "peak memory"),
         ("cost", "dollars"),
@@ -97,14 +93,15 @@ def validate(
         ("list_prices", "prices per solved task, at the newest list prices"),
     ):
         if key in scored:
-            print(f"\n{_scores(scored[key], of)}")
+            parts.append(_scores(scored[key], of))
     if "left_out" in scored:
-        print(f"\n{_left_out(scored)}")
+        parts.append(_left_out(scored))
     if "ranking" in scored:
-        print(f"\n{_ranking(scored['ranking'])}")
+        parts.append(_ranking(scored["ranking"]))
     if "ratios" in scored:
         ratios = [{"cases": name, "median ratio": f"{value:.2f}"} for name, value in scored["ratios"].items()]
-        print(f"\n{text(ratios, footer='predicted / measured')}")
+        parts.append(text(ratios, footer="predicted / measured"))
+    emit("validate", *parts, data=lambda: scored, rows=lambda: scored["rows"])
 
 
 def _scores(scored: dict[str, Any], predicted: str) -> str:
@@ -153,28 +150,23 @@ def _named(ids: list[str]) -> str:
     return ", ".join(ids[:MOST_IDS]) + more
 
 
-def _validate_reports(folder: Path | None, as_json: bool) -> None:
+def _validate_reports(folder: Path | None) -> None:
     from costmodel.validation.reports import validate_reports
 
     scored = validate_reports(folder)
-    if as_json:
-        print_json(scored)
-        return
     fits = scored["figures"].get("fits", {"scored": 0})
     valued = {name: part for name, part in scored["figures"].items() if name != "fits"}
-    print(_scores({**scored, "families": valued | scored["groups"]}, "figures"))
+    lines = [_scores({**scored, "families": valued | scored["groups"]}, "figures")]
     if fits["scored"]:
-        print(f"fits: {fits['scored']} cases, Brier score {fits['brier']:.3f}, {fits['contradicted']} contradicted")
+        lines += [f"fits: {fits['scored']} cases, Brier score {fits['brier']:.3f}, {fits['contradicted']} contradicted"]
+    emit("validate", "\n".join(lines), data=lambda: scored, rows=lambda: scored["rows"])
 
 
-def _validate_configs(folder: Path | None, as_json: bool) -> None:
+def _validate_configs(folder: Path | None) -> None:
     from costmodel.validation.configs import summary, validate_configs
 
     if folder is None:
         raise InputError("configs: give a folder with params.csv and one NAME.json per row")
     scored = validate_configs(folder)
-    if as_json:
-        print_json(scored)
-    else:
-        footer = f"{scored['equal']} equal, {scored['wrong']} wrong, {scored['refused']} refused of {scored['cases']}"
-        print(text(summary(scored), footer=footer))
+    footer = f"{scored['equal']} equal, {scored['wrong']} wrong, {scored['refused']} refused of {scored['cases']}"
+    emit("validate", text(summary(scored), footer=footer), data=lambda: scored, rows=lambda: scored["rows"])

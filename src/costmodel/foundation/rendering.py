@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from costmodel._version import __version__
 from costmodel.foundation.citations import CitationFormat, Source, citation
 from costmodel.foundation.errors import MissingFactError
+from costmodel.foundation.page import on_page
 from costmodel.foundation.plain_data import csv_text, plain, row_sources
 from costmodel.foundation.tables import fingerprint, written
 from costmodel.foundation.units import GIB
@@ -146,17 +147,11 @@ def currency(code: str, rate: float) -> Iterator[None]:
 
 
 def text(rows: Rows, title: str = "", footer: str = "") -> str:
-    """Return the rows as an aligned table in plain text; the keys of the first row are the header."""
-    if not rows:
-        return "\n".join(part for part in (title, footer) if part)
-    columns = list(rows[0])
-    widths = [max(len(column), *(len(row[column]) for row in rows)) for column in columns]
-    body = [[row[column] for column in columns] for row in rows]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
-        for cells in ([columns, ["-" * width for width in widths], *body])
-    ]
-    return "\n".join(part for part in (title, *lines, footer) if part)
+    """Return the rows as an aligned table in plain text; the keys of the first row are the header.
+
+    The table fits the page (`costmodel.foundation.page`) of the command line; in Python it has all columns.
+    """
+    return on_page(rows, title, footer)
 
 
 def wrapped(lines: str, width: int) -> str:

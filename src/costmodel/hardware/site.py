@@ -1,7 +1,8 @@
 """Sites: power, cooling, water and grid, given or looked up by region."""
 
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -54,8 +55,8 @@ class Site(Spec):
 
     region: str | None = Field(
         default=None,
-        description='Country ("FRA", "France"), US state ("US-VA", "us-virginia") or cloud region ("gcp:us-central1", '
-        '"aws:us-east-1").',
+        description='Country ("FR", "France"), US state ("US-VA", "us-virginia"), cloud region ("gcp:us-central1", '
+        '"us-east-1") or city of a data center ("Frankfurt").',
     )
     year: int | None = Field(default=None, description="Year of the grid intensity. Default: the newest in the table.")
     pue: PowerUsageEffectiveness | None = Field(
@@ -191,17 +192,27 @@ def water_intensity(region: str) -> Figure:
 
 
 def resolve_region(region: str) -> str:
-    """Return the key of a region in the grid table, or raise `UnknownNameError`."""
-    return _regions().get(region, "A country, a US state or a cloud region such as 'gcp:us-central1'.")
+    """Return the key of a region in the grid table, or raise `UnknownNameError`.
+
+    Parameters
+    ----------
+    region : str
+        Country ("DE", "Germany"), US state, cloud region ("us-east-1") or city of a data center ("Frankfurt").
+    """
+    key = _proper(region)
+    hint = "A country, a US state, a cloud region or a city; 'costmodel regions' lists them."
+    return _regions().get(region, hint) if key is None else key
 
 
 def find_region(region: str) -> str | None:
     """Return the key of a region in the grid table; None if the region is not known.
 
+    Unlike `resolve_region` it takes full names only, because a provider may use a short name for another place.
+
     Parameters
     ----------
     region : str
-        Country, US state or cloud region, as in `Site.region`.
+        Country, US state or region with its cloud ("aws:us-east-1").
     """
     return _regions().proper(region)
 
@@ -250,3 +261,88 @@ def _regions() -> Names[str]:
         if row["grid_region"] in keys:
             aliases.setdefault(row["grid_region"], []).append(f"{row['cloud']}:{row['region']}")
     return Names("region", keys, aliases)
+
+
+@lru_cache(maxsize=1)
+def _spelled() -> dict[str, str]:
+    """Return the keys by name of a cloud region without its cloud, in lower case: AWS us-east-1 is not GCP us-east1."""
+    rows = table("facts/cloud_regions").rows
+    own = {key.removeprefix("gcp:"): key for key in _grid() if key.startswith("gcp:")}
+    return _agreed([(row["region"].lower(), row["grid_region"]) for row in rows]) | own
+
+
+@lru_cache(maxsize=1)
+def _further() -> Names[str]:
+    """Return the keys by codes of two letters, other names of countries, and cities of data centers."""
+    aliases = {row["region"]: row["names"].split("|") for row in table("facts/region_names").rows}
+    clouds = table("facts/cloud_regions").rows
+    for city, key in _agreed([(row["place"].partition(",")[0], row["grid_region"]) for row in clouds]).items():
+        if city:
+            aliases.setdefault(key, []).append(city)
+    return Names("region", {key: key for key in _grid()}, aliases)
+
+
+def _proper(region: str) -> str | None:
+    """Return the key of a region as people write it, or None."""
+    return _regions().proper(region) or _spelled().get(region.strip().lower()) or _further().proper(region)
+
+
+def _agreed(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    listed: dict[str, set[str]] = {}
+    for name, key in pairs:
+        listed.setdefault(name, set()).add(key)
+    return {name: min(keys) for name, keys in listed.items() if len(keys) == 1}
+
+
+def resolve_country(written: str) -> str:
+    """Return the ISO code of three letters of a country, given as a code, a name or a place in it.
+
+    Parameters
+    ----------
+    written : str
+        Country, or a region in it.
+
+    Examples
+    --------
+    >>> resolve_country("DE"), resolve_country("UK"), resolve_country("us-virginia")
+    ('DEU', 'GBR', 'USA')
+    """
+    return _country_of(resolve_region(written))
+
+
+def regions() -> list[dict[str, Any]]:
+    """Return the regions: region, name, country, newest grid intensity [kg/kWh], its year, cloud regions, source."""
+    clouds: dict[str, list[str]] = {}
+    for row in table("facts/cloud_regions").rows:
+        clouds.setdefault(row["grid_region"], []).append(f"{row['cloud']}:{row['region']}")
+    listed = []
+    for key in _grid():
+        row = _grid_row(key, None)
+        places = [*clouds.get(key, []), *([key] if key.startswith("gcp:") else [])]
+        listed.append(
+            {
+                "region": key,
+                "name": row["name"],
+                "country": _country_of(key),
+                "grid_intensity": float(row["kg_per_kwh"]),
+                "year": int(row["year"]),
+                "cloud_regions": places,
+                "source": row["source"],
+            }
+        )
+    return listed
+
+
+def _country_of(key: str) -> str:
+    """Return the ISO code of the country of a key, also of provinces ("CN-BJ") and bidding zones ("SE1")."""
+    found = country(key)
+    if found in _codes().values():
+        return found
+    return _codes().get(found[:2], found)
+
+
+@lru_cache(maxsize=1)
+def _codes() -> dict[str, str]:
+    """Return the ISO codes of three letters by those of two."""
+    rows = table("facts/region_names").rows
+    return {row["names"].partition("|")[0]: row["region"] for row in rows if len(row["region"]) == 3}
