@@ -38,7 +38,7 @@ def providers_offered(accelerator: str | None = None, place: str | None = None) 
 
 
 def offered(provider: str, accelerator: str | None = None, place: str | None = None) -> list[dict[str, Any]]:
-    """Return one row per accelerator of a provider: its lowest price [USD/h] on its newest date, that date, and where.
+    """Return one row per accelerator of a provider: its lowest price per hour [USD] on its newest date, and where.
 
     Parameters
     ----------
