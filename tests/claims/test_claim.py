@@ -122,6 +122,17 @@ def test_an_error_of_a_file_lists_all_problems_with_their_places(tmp_path):
         assert problem.startswith(start)
 
 
+def test_a_claim_of_a_file_names_the_file_of_its_run(tmp_path):
+    Scenario.from_data(RUN).save(tmp_path / "run.toml")
+    path = tmp_path / "claims.json"
+    path.write_text(json.dumps({"claims": [{**COST, "reference": "run.toml"}]}))
+    (claim,) = load_claims(path)
+    assert claim.reference == Scenario.from_data(RUN)
+    path.write_text(json.dumps({"claims": [{**COST, "reference": "nowhere.toml"}]}))
+    with pytest.raises(InputError, match=r"claims\.0\.reference: .*nowhere\.toml"):
+        load_claims(path)
+
+
 @pytest.mark.parametrize("text", ["", "claims = []", "claims = 3", "[claims]\nkind = 'cost'"])
 def test_a_file_without_claims_raises_an_error(tmp_path, text):
     path = tmp_path / "claims.toml"

@@ -127,6 +127,14 @@ def test_a_run_takes_at_least_one_step(kind):
     assert "shorter than one step" not in "\n".join(many.notes())
 
 
+@pytest.mark.parametrize(("batch_size", "said"), [("1M", True), (1000, False), (None, False)])
+def test_a_batch_size_in_tokens_is_noticed(batch_size, said):
+    recipe = cm.Pretraining(tokens="200B", batch_size=batch_size)
+    notes = cm.estimate(cm.Scenario("llama-3.1-8b", recipe, CLUSTER, mfu=0.4)).notes()
+    text = "the run has 49 steps of 4.10B tokens: recipe.batch_size counts sequences, not tokens; got 1,000,000"
+    assert (text in notes) == said
+
+
 def test_runs_beyond_the_measured_range_have_a_caution():
     large, largest = (notes(run("llama-3.1-70b", cm.Cluster("H100-SXM", count))) for count in (16_384, 16_512))
     assert "outside the measured range" not in large

@@ -31,6 +31,7 @@ def csv(path, header, *lines):
         ("step,elapsed_time,loss", ["10,0:00:20,3.1", "20,0:00:40,3.0"]),
         ("step,train_time_ms,loss", ["10,20000,3.1", "20,40000,3.0"]),
         ("Step,_runtime,train/loss", ["10,20,3.1", "20,40,3.0"]),
+        ("Step,my-run - _runtime,my-run - train/loss", ["10,20,3.1", "20,40,3.0"]),  # a chart of Weights & Biases
         ("step,time,loss", ["10,20,3.1", "20,40,3.0"]),
     ],
 )
@@ -150,6 +151,8 @@ def test_rows_of_a_data_frame():
             [{"step": s, "time": t} for s, t in ((10, 3.0), (20, 2.0), (30, 3.0), (40, 2.0))],
             "name the column step_time",
         ),
+        ([{"step": s, "seconds": 6.3} for s in (10, 20, 30)], "is 6.3 s in all rows; name the column step_time"),
+        ([{"step": s, "seconds": 6.3 + s % 3} for s in range(9)], "or.* name the column step_time"),
         ([{"step": 10, "timestamp": "noon"}], "row 1: Invalid isoformat"),
         ([3], "each row must be a mapping"),
         ({"step": 1}, "must be the path of a log or its rows; got dict"),
@@ -160,6 +163,11 @@ def test_rows_of_a_data_frame():
 def test_a_bad_log_is_refused_with_the_reason(rows, message):
     with pytest.raises(cm.InputError, match=message):
         read_log(rows)
+
+
+def test_charts_of_several_runs_are_not_mixed(tmp_path):
+    with pytest.raises(cm.InputError, match="no column of times; found: Step, a - _runtime, b - _runtime"):
+        read_log(csv(tmp_path / "log.csv", "Step,a - _runtime,b - _runtime", "10,20,30"))
 
 
 def test_many_bad_rows_are_counted():

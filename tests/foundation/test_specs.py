@@ -37,6 +37,15 @@ def test_an_unknown_key_gets_a_suggestion():
     assert problem == "regoin: unknown field 'regoin'; did you mean 'region'?"
 
 
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("batch_size", "'recipe.batch_size'"), ("price", "'prices.price'"), ("pue", "'cluster.site.pue'")],
+)
+def test_a_field_of_a_field_is_suggested_with_its_path(name, path):
+    (problem,) = problems_of(lambda: cm.Scenario.from_data(scenario(**{name: 1})))
+    assert problem == f"{name}: unknown field '{name}'; did you mean {path}?"
+
+
 def test_all_problems_are_reported_with_their_paths():
     wrong = {
         "architecture": "llama-3.1-8b",

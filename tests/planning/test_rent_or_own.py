@@ -140,6 +140,15 @@ def test_defaults_have_intervals_and_a_probability():
     assert data["curves"]["years"] and data["inputs"]["prices.purchase_price"]["source"]
 
 
+def test_a_break_even_utilization_is_no_probability():
+    rent = cm.Ownership(purchase_price=30_000, utilization=0.996).levelized("H100-SXM").value
+    own = cm.Ownership(purchase_price=30_000)
+    result = cm.rent_or_own(cm.Cluster("H100-SXM", 8), rent=cm.Rental(price=rent), own=own)
+    assert result.break_even_utilization == pytest.approx(0.996)
+    (line,) = (line for line in str(result).splitlines() if line.startswith("break-even utilization"))
+    assert line.split()[2] == "100" and ">" not in line
+
+
 def test_a_run_is_shown_in_three_conventions():
     run = cm.Scenario(
         architecture={"total": "7B"},

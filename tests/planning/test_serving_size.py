@@ -39,6 +39,7 @@ def test_options_are_ranked(objective):
     name = "usd_per_hour" if objective == "cost" else "gpus"
     values = [getattr(size, name) for size in sizes.options]
     assert values == sorted(values) and len(values) >= 30
+    assert f"the {'cheapest per hour' if objective == 'cost' else 'fewest GPUs'} first;" in str(sizes)
 
 
 def test_more_users_and_tighter_targets_need_no_fewer_accelerators():

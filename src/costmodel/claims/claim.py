@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from costmodel.estimation import files
 from costmodel.estimation.scenario import Scenario
-from costmodel.foundation.errors import InputError, unknown
+from costmodel.foundation.errors import CostModelError, InputError, unknown
 from costmodel.foundation.fields import Date, Dollars, Measure
 from costmodel.foundation.specs import Spec
 from costmodel.market.rental import PriceConvention
@@ -25,6 +25,7 @@ Span = Annotated[float, Measure("1", 0.0, 50.0, open_low=True, uncertain=False)]
 Portion: TypeAlias = Annotated[float, Measure("1", 0.0, 1.0, open_low=True, uncertain=False)]
 """Share above 0 and at most 1 [1]."""
 
+_FILES = (".toml", ".json")
 KIND = "Kind of claim, by which files name it."
 """Description of the field `kind` of all claims."""
 
@@ -56,7 +57,7 @@ class CostClaim(Spec):
         Discriminator(lambda value: "a name" if isinstance(value, str) else _tag(value)),
     ] = Field(
         description="What the cost is of: the name of a series of `data/measurements/cost_decline.csv`, a capability "
-        "with its cost and date, or a scenario."
+        "with its cost and date, or a scenario. In a claims file also the path of a scenario file."
     )
     below: Dollars = Field(description="Upper bound of the cost [USD].")
     by: Year = Field(description="Year by whose end the bound holds, 2012 to 2050 [year].")
@@ -268,8 +269,21 @@ def read_claim(value: Any) -> Claim:
     return _KINDS[kind].from_data(value)
 
 
+def _with_run(value: Any, folder: Path) -> Any:
+    """Return a claim of a file, with the scenario in place of the path of its file."""
+    reference = value.get("reference") if isinstance(value, Mapping) else None
+    if not isinstance(reference, str) or not reference.endswith(_FILES):
+        return value
+    try:
+        return {**value, "reference": Scenario.load(folder / reference)}
+    except CostModelError as error:
+        raise InputError([f"reference: {problem}" for problem in getattr(error, "problems", [str(error)])]) from None
+
+
 def load_claims(path: str | Path) -> list[Claim]:
     """Read claims from a TOML or JSON file with a list of tables `claims`.
+
+    The `reference` of a claim about cost may be the path of a scenario file, relative to the folder of the claims.
 
     Parameters
     ----------
@@ -294,7 +308,7 @@ def load_claims(path: str | Path) -> list[Claim]:
     problems = [unknown("field", key, ["claims"]) for key in data if key != "claims"]
     for number, value in enumerate(tables):
         try:
-            claims.append(read_claim(value))
+            claims.append(read_claim(_with_run(value, Path(path).parent)))
         except InputError as error:
             problems += [
                 f"claims.{number}{'.' if isinstance(value, Mapping) else ': '}{problem}" for problem in error.problems

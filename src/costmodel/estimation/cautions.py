@@ -25,6 +25,9 @@ LEAST_GOODPUT = constant("least_published_goodput")
 LEAST_TOKENS = constant("least_measured_tokens")
 """Tokens per step and accelerator below which no step was measured [token]."""
 
+FEW_STEPS = 100
+"""Optimizer steps below which a pretraining run says what its batch size counts [1]."""
+
 
 def cautions(scenario: Scenario, speed: Speed, goodput: float | None = None) -> list[str]:
     """Return what limits the validity of an estimate, one line each.
@@ -152,6 +155,11 @@ def _shorter_than_a_step(scenario: Scenario, speed: Speed) -> list[str]:
             lines.append(
                 f"the run is shorter than one step: {amount(tokens, 'token')} of a batch of {amount(whole, 'token')}; "
                 "its time is that of one step"
+            )
+        elif recipe.kind == "pretraining" and recipe.batch_size is not None and tokens < FEW_STEPS * whole:
+            lines.append(
+                f"the run has {tokens / whole:,.0f} steps of {amount(whole, 'token')}: recipe.batch_size counts "
+                f"sequences, not tokens; got {batch:,}"
             )
     return lines
 

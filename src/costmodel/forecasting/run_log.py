@@ -57,6 +57,9 @@ _TIMES = ("timestamp", "elapsed", "step_time")
 _DURATION = re.compile(r"(?:(?P<days>\d+) days?,?\s+)?(?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d(?:\.\d+)?)")
 _MOST_FRESH = 10.0
 """Most time of the first row after a restart, relative to the usual time of its steps [1]."""
+_NOT_A_STEP = "name the column step_time [s] or step_time_ms if it is the time of a step"
+_CHART = " - "
+"""What stands between the name of a run and that of a metric in a chart exported from Weights & Biases."""
 _EPOCH = 1e8
 """Smallest number that is a Unix time, not a duration [s]: that of March 1973."""
 
@@ -186,7 +189,10 @@ def _key(name: str) -> str:
 def _assigned(name: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return the column of each role, or raise an error that lists what was found and what is accepted."""
     filled = [column for column in columns if any(_given(row.get(column)) for row in rows)]
-    by_key = {_key(column): column for column in reversed(filled)}
+    runs = {column.rpartition(_CHART)[0] for column in filled if _CHART in column}
+    charted = [column for column in filled if _CHART in column] if len(runs) == 1 else []
+    by_key = {_key(column.rpartition(_CHART)[2]): column for column in reversed(charted)}
+    by_key |= {_key(column): column for column in reversed(filled)}
     roles = {}
     for role, names in ROLES.items():
         column = next((by_key[_key(accepted)] for accepted in names if _key(accepted) in by_key), None)
@@ -223,8 +229,7 @@ def _kind_of_time(values: Sequence[Any]) -> str:
     falls = sum(later < earlier for earlier, later in pairwise(numbers))
     if falls > _most_falls(len(numbers)):
         raise InputError(
-            "time: its values rise and fall, so they are neither timestamps nor times since the start; name the column "
-            "step_time [s] or step_time_ms if it is the time of a step"
+            f"time: its values rise and fall, so they are neither timestamps nor times since the start; {_NOT_A_STEP}"
         )
     return "elapsed"
 
@@ -350,6 +355,8 @@ def _timeline(
     times: list[float] = []
     restarts: list[int] = []
     kept: list[_Row] = []
+    if clock == "elapsed" and len(rows) > 2 and len({row.time for row in rows}) == 1:
+        raise InputError(f"{name}: the time since the start is {rows[0].time:g} s in all rows; {_NOT_A_STEP}")
     falls, offset, before = 0, 0.0, rows[0].time if clock == "timestamp" else 0.0
     for row in rows:
         last = steps[-1] if steps else 0
@@ -363,7 +370,7 @@ def _timeline(
                 if row.step > last and not _starts_again(row, last, before, falls, len(rows)):
                     raise InputError(
                         f"{name}: the time falls from {before:g} to {row.time:g} s while the step rises from {last} to "
-                        f"{row.step}; rows must be in the order of the run"
+                        f"{row.step}; rows must be in the order of the run; {_NOT_A_STEP}"
                     )
                 offset += before
                 back = True

@@ -212,7 +212,10 @@ def _problem(detail: Any, cls: type[BaseModel]) -> list[str]:
     location += [last] if detail["type"] == "extra_forbidden" or " " not in last else []
     path, given, kind = ".".join(location), detail["input"], detail["type"]
     if kind == "extra_forbidden":
-        return [f"{path}: {unknown('field', location[-1], list(_fields(cls, outer)))}"]
+        fields = _fields(cls, outer)
+        inside = _inside(fields, location[-1])
+        known = [f"{'.'.join(location[:-1])}.{name}".lstrip(".") for name in inside] or list(fields)
+        return [f"{path}: {unknown('field', location[-1], known)}"]
     if kind == "missing":
         return [f"{path}: is required{_summary(_fields(cls, outer).get(last))}"]
     if kind == "costmodel fields":
@@ -251,6 +254,28 @@ def _fields(cls: type[BaseModel], location: list[str]) -> dict[str, FieldInfo]:
         current = field.annotation if field is not None else None
     fields: dict[str, FieldInfo] = getattr(_model(current), "model_fields", {})
     return fields
+
+
+def _inside(fields: Mapping[str, FieldInfo], name: str, depth: int = 2) -> list[str]:
+    """Return the dotted paths of a name among the fields of fields, such as "recipe.batch_size" of "batch_size"."""
+    paths: list[str] = []
+    for outer, field in fields.items():
+        for model in _models(field.annotation):
+            if name in model.model_fields:
+                paths.append(f"{outer}.{name}")
+            elif depth > 1:
+                paths += [f"{outer}.{path}" for path in _inside(model.model_fields, name, depth - 1)]
+    return list(dict.fromkeys(paths))
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the specifications among the members of an annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    members = [model for argument in getattr(annotation, "__args__", ()) for model in _models(argument)]
+    for item in getattr(annotation, "__metadata__", ()):
+        members += getattr(item, "specifications", list)()  # of a registry, as that of recipes
+    return members + (_models(annotation.__origin__) if hasattr(annotation, "__metadata__") else [])
 
 
 def _tagged(annotation: Any, tag: str) -> Any:

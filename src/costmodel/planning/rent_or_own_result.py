@@ -341,7 +341,7 @@ def _shown(value: float | None, unit: str) -> str:
     if value is None:
         return "never"
     if unit == "1":
-        return rendering.percent(value) if value <= 1 else f"{100 * value:.0f} % (never)"
+        return f"{100 * value:.0f} %" + (" (never)" if value > 1 else "")
     if unit == "year":
         return f"{rendering.number(value, 2)} years"
     return rendering.amount(value, "USD") + ("/hour" if unit == "USD/hour" else "")

@@ -19,6 +19,8 @@ _LEGEND = (
     "DP: data-parallel attention"
 )
 """What the columns of a table mean."""
+_ORDER = {"cost": "the cheapest per hour first", "gpus": "the fewest GPUs first"}
+"""Order of the options by objective."""
 
 
 class ServingSize(NamedTuple):
@@ -124,7 +126,7 @@ class ServingSizes(rendering.Shown):
 
     def _footer(self) -> str:
         lines = (
-            [_LEGEND]
+            [f"{_ORDER[self.objective]}; {_LEGEND}"]
             if self.options
             else ["no accelerator and precision asked for can serve the load within its targets"]
         )

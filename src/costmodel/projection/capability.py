@@ -23,6 +23,7 @@ BEST_UTILIZATION = constant("best_utilization")
 """Highest MFU of large published runs, as a share of the bf16 peak [1]; a lower MFU can still rise to it."""
 USUAL_UTILIZATION = constant("usual_utilization")
 """MFU assumed for a run whose MFU is not known: the geometric mean of 0.25 and 0.5, the range of published runs [1]."""
+_OR_A_RUN = "A run of your own is given as a scenario or its file."
 DAYS = 365.25
 """Days per year."""
 
@@ -151,7 +152,7 @@ def capability(name: str) -> Capability:
     if name in by_name:
         matching = [name]
     if len(matching) != 1:
-        raise UnknownNameError(unknown("capability", name, by_name))
+        raise UnknownNameError(unknown("capability", name, by_name, _OR_A_RUN))
     series = by_name[matching[0]]
     return Capability(
         name=series.name,

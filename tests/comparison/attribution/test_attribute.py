@@ -205,7 +205,15 @@ def test_problems_are_named_all_at_once():
     with pytest.raises(InputError) as caught:
         cm.attribute("gpt-44", 3, price="list", scope="all", seed=-1)
     message = str(caught.value)
-    for text in ("run_a: ", "did you mean 'gpt-4'", "run_b: must be", "price: ", "scope: must be", "seed: must be"):
+    for text in (
+        "run_a: ",
+        "did you mean 'gpt-4'",
+        "a run of your own is a scenario",
+        "run_b: must be",
+        "price: ",
+        "scope: must be",
+        "seed: must be",
+    ):
         assert text in message
     assert message.count("scope") == 1
 

@@ -151,6 +151,12 @@ def _tpot_ratio(card: str, date: str) -> float:
     return high / low
 
 
+def test_a_note_says_what_a_month_costs() -> None:
+    load = {"concurrency": 8, "input_tokens": 1000, "output_tokens": 500}
+    serving = cm.Serving("llama-3.1-8b", cm.Cluster("H100-SXM", 2), prices=cm.Rental(price=2.0), **load)
+    assert "a month of 730 hours costs 2.92 k$, whatever is served" in cm.estimate(serving).notes()  # 2 x 2 x 730.5
+
+
 def test_the_note_on_the_engine_names_what_was_measured() -> None:
     def engine(card: str, **changes: object) -> str:
         return _text(cluster={"accelerator": card, "count": 1}, **changes)

@@ -14,7 +14,7 @@ from costmodel.comparison.runs import PublishedRun, published_runs
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.checks import seed_problems
-from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
+from costmodel.foundation.errors import CostModelError, InputError, MissingFactError, UnknownNameError
 
 if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scope
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _FILES = (".toml", ".json")
 """Endings of scenario files."""
+_OWN_RUN = "`costmodel runs` lists them; a run of your own is a scenario or its file (.toml, .json)."
 
 
 def attribute(
@@ -119,7 +120,10 @@ def _loaded(run: Any) -> PublishedRun | Estimate:
     if isinstance(run, Scenario):
         return estimate(run)
     if isinstance(run, str):
-        return published_runs()[run]
+        try:
+            return published_runs()[run]
+        except UnknownNameError as error:
+            raise UnknownNameError(f"{error} {_OWN_RUN}") from None
     raise InputError(
         "must be the name of a published run, a scenario file, a PublishedRun, a Scenario or an Estimate; "
         f"got {type(run).__name__}"

@@ -97,8 +97,11 @@ def _of_load(serving: Serving) -> list[str]:
         got = ", ".join(given) or "none"
         problems.append(f"concurrency: give exactly one of {', '.join(LOADS)}; got {got}")
     if (serving.users is None) != (serving.tokens_per_second_per_user is None):
-        missing = "users" if serving.users is None else "tokens_per_second_per_user"
-        problems.append(f"{missing}: users and tokens_per_second_per_user belong together; give both")
+        if serving.users is None:
+            missing = "users: how many read an answer at the same time (--users)"
+        else:
+            missing = "tokens_per_second_per_user: output tokens per second of each user, such as 20 (--rate)"
+        problems.append(f"{missing}; users and tokens_per_second_per_user belong together; give both")
     if serving.tokens_per_second_per_user is not None and serving.target_tpot is not None:
         problems.append(
             f"target_tpot: tokens_per_second_per_user sets it to {1 / serving.tokens_per_second_per_user:.3g} s; "

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from costmodel.estimation.chain import Missing
 from costmodel.estimation.serving.weights import stored_of, weights_note
 from costmodel.foundation.ranges import Range, middle
-from costmodel.foundation.rendering import number
+from costmodel.foundation.rendering import amount, number
+from costmodel.foundation.units import SI_FACTOR
 from costmodel.market.owned import Ownership
 from costmodel.serving.calibration.constants import (
     DATA_PARALLEL_ENGINES,
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from costmodel.estimation.serving.inputs import Named
     from costmodel.estimation.serving.scenario import Serving
     from costmodel.serving.engine.recipes import Recipe
+
+
+_MONTH = SI_FACTOR["year"] / SI_FACTOR["hour"] / 12
+"""Mean length of a month [hour]."""
 
 
 def title_of(serving: Serving) -> str:
@@ -82,6 +87,10 @@ def notes_of(
     elif serving.utilization is None:
         lines.append("costs are at this load around the clock; set utilization for its mean over the billed time")
     lines.append("input and output are billed by their time on the replica; they add up to the cost of a request")
+    hourly = point["cost_per_hour"]
+    if not isinstance(hourly, Missing):
+        month = amount(float(hourly[0]) * _MONTH, "USD")
+        lines.append(f"a month of {_MONTH:.0f} hours costs {month}, whatever is served")
     price = inputs["prices.price"].figure
     caution = serving.prices.caution(serving.cluster)
     lines += [caution] if caution else []

@@ -59,6 +59,10 @@ class _RecipeField:
     def __get_pydantic_json_schema__(self, _: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
         return any_kind("Recipe", RECIPES.working().values(), handler, default="pretraining")
 
+    def specifications(self) -> "list[type[AnyRecipe]]":
+        """Return all recipes, whose fields messages suggest."""
+        return list(RECIPES.working().values())
+
 
 if TYPE_CHECKING:
     AnyRecipe: TypeAlias = Pretraining | FineTuning
