@@ -293,7 +293,7 @@ def steps(
     if reliability:
         from costmodel.training.jobs.goodput import job_goodput
 
-        inputs = ("cluster.count", "architecture.parameters", *(f"reliability.{name}" for name in reliability))
+        inputs = ("cluster.count", "trained_parameters", *(f"reliability.{name}" for name in reliability))
         formula = "Daly (2006): failures, restarts, checkpoints"
         listed.append(figure_step("goodput", _named(job_goodput, reliability), inputs, formula))
     for stage in stages:

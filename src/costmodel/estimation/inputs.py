@@ -22,6 +22,7 @@ from costmodel.foundation.units import GIB, SI_FACTOR
 from costmodel.training.jobs.realized_efficiency import ROLLOUT, realized_efficiency
 from costmodel.training.layouts.fitting import MEMORY_ERROR, SAFE_PROBABILITY
 from costmodel.training.recipes.passes import Pass, pass_flops, passes_of
+from costmodel.training.recipes.trained import trainable_parameters
 
 if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
@@ -340,9 +341,26 @@ def _put_goodput(scenario: Scenario, job_speed: Speed, put: Put) -> tuple[str, .
         if path != "goodput":
             names.append(path.removeprefix("reliability."))
     if names:
-        total = float(scenario.architecture.parameters.total)
-        put("architecture.parameters", "1", Figure(total, None, _counted(scenario.architecture)))
+        put("trained_parameters", "1", checkpointed(scenario))
     return tuple(names)
+
+
+def checkpointed(scenario: Scenario) -> Figure:
+    """Return the parameters that a checkpoint holds [1]: those of the recipe that trains most.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        Model and recipes of the job.
+    """
+    architecture = scenario.architecture
+    if architecture.is_aggregate:
+        return Figure(float(architecture.parameters.total), None, _counted(architecture))
+    count = max(trainable_parameters(architecture, recipe) for recipe in scenario.recipes)
+    provenance = _counted(architecture)
+    if count < architecture.parameters.total:
+        provenance = provenance._replace(note=f"trained ones of {architecture.name}: a checkpoint holds no others")
+    return Figure(float(max(count, 1)), None, provenance)
 
 
 def _peak(accelerator: Accelerator) -> Figure:

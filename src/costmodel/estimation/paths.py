@@ -29,7 +29,7 @@ _FIELDS = (
 )
 """Paths of inputs that are spelled differently in a scenario."""
 _COMPUTED = re.compile(
-    r"cluster\.peak|architecture\.parameters|memory|rollout_memory|fit_probability|"
+    r"cluster\.peak|trained_parameters|memory|rollout_memory|fit_probability|"
     r"other_costs\.checkpoints\.parameters|.*\.(flops_per_token|batch_tokens|purchases|training_gpus)|.+\.(mfu|decode_mfu|seconds)"
 )
 """Paths of inputs that no field sets: counts of the architecture, peak rates of the catalog, predictions."""

@@ -10,6 +10,7 @@ from costmodel.budget.plan import ProjectPlan
 from costmodel.budget.result import BudgetResult
 from costmodel.estimation.chain import Missing
 from costmodel.estimation.estimate import Estimate, estimate
+from costmodel.estimation.inputs import checkpointed
 from costmodel.estimation.results import DRAWS
 from costmodel.estimation.scenario import Scenario
 from costmodel.forecasting.budget import BudgetForecast, forecast_budget
@@ -279,9 +280,9 @@ def _predicted(run: Scenario, plan: _Plan, pace: Pace) -> tuple[Estimate, Prior,
         notes.append(f"no prediction of the step time: {error}")
     goodput = result.value("goodput")
     if isinstance(goodput, Missing):
-        total = float(run.architecture.parameters.total)
+        size = checkpointed(run).value
         spot_instance = run.cluster.node_size if run.prices.interruptible else None
-        overheads = overheads_of(run.reliability, run.cluster.count, total, DRAWS, run.seed, spot_instance)
+        overheads = overheads_of(run.reliability, run.cluster.count, size, DRAWS, run.seed, spot_instance)
         return result, Prior(overheads), notes
     shares = result.draws("goodput")
     overheads = np.asarray(1 / shares - 1)

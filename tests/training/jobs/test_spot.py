@@ -93,6 +93,29 @@ def test_the_assumed_rate_lies_between_the_two_kinds_of_sources():
     assert (low, high) == (pytest.approx(20), pytest.approx(5000))
 
 
+def test_no_draw_of_the_assumed_rate_is_above_the_highest_of_a_trace():
+    traced = [
+        float(row["hours_per_interruption"]) for row in table("facts/spot_interruptions").rows if row["interruptions"]
+    ]
+    assert default("instance_hours_per_interruption").spread.support()[0] == pytest.approx(min(traced), rel=5e-3)
+    draws = cm.estimate(SPOT).draws("gpu_hours")
+    assert draws.mean() < 2 * cm.estimate(SPOT).value("gpu_hours")  # few draws no longer decide the mean
+
+
+def test_a_checkpoint_of_adapters_is_as_small_as_they_are():
+    recipe = {"tokens": "20M", "sequence_length": 1024}
+    adapters = cm.LoRA(**recipe, rank=16)
+    tuned = SPOT.replace({"mfu": 0.4, "recipe": adapters, "cluster.count": 8})
+    full = tuned.replace({"recipe": cm.FullFineTuning(**recipe)})
+    sizes = [cm.estimate(run).inputs["trained_parameters"] for run in (tuned, full)]
+    assert [size.value for size in sizes] == [
+        cm.trainable_parameters("llama-3.1-8b", run.recipe) for run in (tuned, full)
+    ]
+    assert sizes[0].value < 0.01 * sizes[1].value
+    assert cm.estimate(tuned).value("goodput") > cm.estimate(full).value("goodput")
+    assert "holds no others" in sizes[0].provenance.note
+
+
 def test_a_trace_has_the_rate_of_its_counts():
     for row in table("facts/spot_interruptions").rows:
         if row["interruptions"]:

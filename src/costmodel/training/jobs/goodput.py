@@ -202,7 +202,7 @@ def job_goodput(
     count : float or ndarray
         Accelerators [1].
     parameters : float or ndarray
-        Parameters of the model [1].
+        Parameters that a checkpoint holds, which are those that are trained [1].
     gpu_time_per_failure : float or ndarray
         Accelerator-time per failure that stops the job [s].
     restart_time : float or ndarray
@@ -296,8 +296,8 @@ class Reliability(Spec):
     )
     checkpoint_bytes_per_parameter: BytesPerParameter = Field(
         default=14.0,
-        description="Size of a checkpoint per parameter [byte]: weights in bf16, weights and two moments in fp32 "
-        "(BLOOM: 13.1).",
+        description="Size of a checkpoint per trained parameter [byte]: weights in bf16, weights and two moments in "
+        "fp32 (BLOOM: 13.1).",
     )
     checkpoint_overlap: Overhead = Field(
         default=0.0,
@@ -356,7 +356,7 @@ class Reliability(Spec):
         Parameters
         ----------
         count : accelerators [1]
-        parameters : parameters of the model [1]
+        parameters : parameters that a checkpoint holds, which are those that are trained [1]
         """
         values = {name: figure.value * SI_FACTOR[unit] for name, (unit, figure) in self.figures(count).items()}
         return float(job_goodput(count, parameters, **values))
