@@ -6,7 +6,7 @@ import costmodel as cm
 from costmodel.foundation.names import name_key
 from costmodel.foundation.tables import table
 from costmodel.foundation.units import GIB, quantity
-from costmodel.hardware.accelerator import accelerator_names, load_accelerator
+from costmodel.hardware.accelerator import accelerator_names, load_accelerator, read_as
 
 ROWS = table("facts/accelerators").rows
 
@@ -43,7 +43,44 @@ def test_names_and_aliases_are_unique():
             assert owner.setdefault(name_key(alias), row["name"]) == row["name"], alias
 
 
-@pytest.mark.parametrize("name", ["A100", "V100", "GH200"])
+@pytest.mark.parametrize(
+    ("name", "proper"),
+    [
+        ("A100", "A100-80GB-SXM"), ("h100 80gb", "H100-SXM"), ("RTX 3060", "RTX-3060"), ("4060 Ti", "RTX-4060-Ti-16GB"),
+        ("GeForce RTX 4080", "RTX-4080"), ("rtx5080", "RTX-5080"), ("A5000", "RTX-A5000"), ("L20", "L20"),
+        ("DGX Spark", "GB10"), ("NVIDIA GeForce RTX 3070 Ti", "RTX-3070-Ti"),
+    ],
+)  # fmt: skip
+def test_names_that_people_use(name, proper):
+    assert load_accelerator(name).name == proper
+
+
+def test_what_a_shared_name_is_read_as():
+    others = "A100-40GB-SXM, A100-40GB-PCIe, A100-80GB-PCIe"
+    assert read_as("a100") == f"'a100' is read as A100-80GB-SXM; others are {others}"
+    assert [read_as(name) for name in ("A100-80GB", "RTX-3070", "no such")] == ["", "", ""]
+
+
+@pytest.mark.parametrize("name", ["M3 Max", "apple m4", "Apple silicon", "m2-ultra 192GB"])
+def test_apple_silicon_is_refused_with_a_reason(name):
+    with pytest.raises(cm.UnknownNameError, match="is not supported: Apple silicon has no published dense peak rates"):
+        load_accelerator(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "fp32", "bf16", "fp8", "fp4"), [
+        ("RTX-3060", 12.74, 25.48, None, None),
+        ("RTX-4080", 48.74, 97.48, 195.0, None),
+        ("RTX-A5000", 27.77, 111.1, None, None),
+        ("RTX-5080", 56.28, 112.6, 225.1, 900.5), ("L20", 59.35, 119.5, 239.0, None), ("GB10", 31.0, 62.0, 124.0, 496.0),
+    ],
+)  # fmt: skip
+def test_rates_of_graphics_cards(name, fp32, bf16, fp8, fp4):
+    found = load_accelerator(name)
+    assert (found.fp32, found.bf16, found.fp8, found.fp4) == (fp32, bf16, fp8, fp4)
+
+
+@pytest.mark.parametrize("name", ["V100", "GH200"])
 def test_a_name_of_several_devices_is_not_guessed(name):
     with pytest.raises(cm.UnknownNameError, match=f"unknown accelerator '{name}'; did you mean"):
         load_accelerator(name)

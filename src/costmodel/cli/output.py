@@ -76,6 +76,7 @@ def with_output(function: Callable[..., None]) -> Callable[..., None]:
         try:
             with printed_on(Page(terminal_width(), not quiet, sources, all_columns)):
                 function(*arguments, **options)
+                _say_what_is_read(options.get("gpu"))
         finally:
             _FORM.reset(token)
 
@@ -119,6 +120,17 @@ def flush() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         _close_stdout()
+
+
+def _say_what_is_read(gpu: str | None) -> None:
+    """Print which accelerator a name such as "A100" was read as, where several share it."""
+    if gpu is None or not wants_text() or not current_page().notes:
+        return
+    from costmodel.hardware.accelerator import read_as
+
+    for name in gpu.split(","):
+        if said := read_as(name):
+            print(f"costmodel: --gpu: {said}", file=sys.stderr)
 
 
 def _close_stdout() -> None:

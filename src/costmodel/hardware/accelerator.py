@@ -2,6 +2,7 @@
 
 import datetime as dt
 import math
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from costmodel.foundation import rendering
-from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.fields import Bandwidth, Bytes, Count, Date, Gigabytes, Measure, Power, Rate
+from costmodel.foundation.names import name_key
 from costmodel.foundation.registry import Catalog, Registry
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Row, table
@@ -31,6 +33,13 @@ _COLUMNS = {
     "link_bandwidth": "link_bandwidth_gb_per_s",
     "tdp": "tdp_w",
 }
+_APPLE = re.compile(r"(apple.*|(apple[ -]?)?m[1-9]([ -]?(pro|max|ultra))?([ -].*)?)", re.IGNORECASE)
+_WITHOUT_APPLE = (
+    "Apple silicon has no published dense peak rates by number format, and no measured training steps; give the fields "
+    "of an accelerator of your own in its place"
+)
+_LONGEST_NAME = 80
+"""Length up to which a name is looked at [character]."""
 _NETWORK_COLUMNS = {"network_bandwidth": "network_gb_per_s", "host_bandwidth": "host_gb_per_s"}
 
 
@@ -222,10 +231,36 @@ def load_accelerator(source: str | Mapping[str, Any] | Accelerator) -> Accelerat
     if isinstance(source, Accelerator):
         return source
     if isinstance(source, str):
-        return accelerator_names().get(source)
+        names = accelerator_names()
+        if names.proper(source) is None and _APPLE.fullmatch(source.strip()[:_LONGEST_NAME]):
+            raise UnknownNameError(f"accelerator {source!r} is not supported: {_WITHOUT_APPLE}")
+        return names.get(source, "'costmodel gpus' lists them.")
     if not isinstance(source, Mapping):
         raise InputError(f"an accelerator must be a name, an Accelerator or its fields; got {type(source).__name__}")
     return Accelerator.from_data(source)
+
+
+def read_as(name: str) -> str:
+    """Return a note on a name that several accelerators share, such as "A100"; "" if it names one.
+
+    Parameters
+    ----------
+    name : str
+        Name or alias.
+
+    Examples
+    --------
+    >>> read_as("H100")
+    "'H100' is read as H100-SXM; others are H100-PCIe, H100-NVL, H100-96GB-500W"
+    >>> read_as("h100 80gb")
+    ''
+    """
+    names, key = accelerator_names(), name_key(name)
+    proper = names.proper(name)
+    others = [each for each in names.registry.own if name_key(each).startswith(f"{key}-") and each != proper]
+    if proper is None or name_key(proper) == key or not others:
+        return ""
+    return f"{name!r} is read as {proper}; others are {', '.join(others)}"
 
 
 def accelerators() -> rendering.RowTable:

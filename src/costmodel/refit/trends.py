@@ -22,7 +22,8 @@ TURN = dt.date(2025, 11, 1)
 TENSOR_CORES = ("V100", "A100", "A800", "H100", "B100")
 """Accelerators for data centers with tensor cores and a launch price, by the start of their names."""
 NO_GPU = ("TPU", "Trainium", "Inferentia")
-CONSUMER = "RTX"
+CONSUMER = ("RTX", "GB10")
+"""Graphics cards and desktops, by the start of their names."""
 ACCELERATORS, PRICES = "facts/accelerators", "gpu_prices"
 
 
