@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-import textwrap
 from collections.abc import Callable
 from typing import Annotated
 
@@ -22,7 +21,7 @@ from costmodel.cli.fitting import fit
 from costmodel.cli.forecasting import forecast
 from costmodel.cli.layouts import layouts
 from costmodel.cli.missing import MISSING
-from costmodel.cli.output import flush, stoppable, terminal_width, with_output
+from costmodel.cli.output import flush, print_problem, stoppable, with_output
 from costmodel.cli.owning import own
 from costmodel.cli.prices import prices
 from costmodel.cli.projecting import claims, projection
@@ -172,10 +171,8 @@ def main() -> None:
 
 def _print_problems(error: CostModelError) -> None:
     problems = error.problems if isinstance(error, InputError) else (str(error),)
-    width = terminal_width(sys.stderr)
     for problem in problems:
-        line = f"costmodel: {problem}"
-        print(line if width is None else textwrap.fill(line, width, subsequent_indent="  "), file=sys.stderr)
+        print_problem(problem)
 
 
 def _print_version(requested: bool) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from costmodel.cli.output import print_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +32,6 @@ def check_missing(reasons: Iterable[str], allowed: bool) -> None:
     if not lines or allowed:
         return
     for line in lines:
-        print(f"costmodel: the cost is not known: {line}", file=sys.stderr)
-    print("costmodel: give a price (prices.price or --price), or --allow-missing to exit with 0", file=sys.stderr)
+        print_problem(f"the cost is not known: {line}")
+    print_problem("give a price (prices.price or --price), or --allow-missing to exit with 0")
     raise typer.Exit(MISSING)

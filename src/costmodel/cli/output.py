@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import wraps
@@ -130,7 +131,19 @@ def _say_what_is_read(gpu: str | None) -> None:
 
     for name in gpu.split(","):
         if said := read_as(name):
-            print(f"costmodel: --gpu: {said}", file=sys.stderr)
+            print_problem(f"--gpu: {said}")
+
+
+def print_problem(problem: str) -> None:
+    """Print a problem or a caution on stderr; on a terminal it is wrapped.
+
+    Parameters
+    ----------
+    problem : str
+        One sentence.
+    """
+    line, width = f"costmodel: {problem}", terminal_width(sys.stderr)
+    print(line if width is None else textwrap.fill(line, width, subsequent_indent="  "), file=sys.stderr)
 
 
 def _close_stdout() -> None:
