@@ -9,10 +9,9 @@ from costmodel.estimation.chain import OUTPUTS
 from costmodel.estimation.paths import field_of
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
-from costmodel.foundation.rendering import number
+from costmodel.foundation.rendering import amount, number
 from costmodel.foundation.units import GIB, SI_FACTOR
 from costmodel.planning.sweep import Sweep
-from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
 from costmodel.report.plot_attribution import attribution
 from costmodel.report.plot_budget import budget
 from costmodel.report.plot_cascade import cascade
@@ -26,6 +25,7 @@ from costmodel.report.plot_runs import claimed_against_estimated, runs
 from costmodel.report.plot_scaling import bootstrap_cloud, isoflops, scaling_fit
 from costmodel.report.plot_serving import serving_curve
 from costmodel.report.plot_serving_costs import serving_costs
+from costmodel.report.style import COLORS, axes_for, ink, legend_above, logarithmic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -103,14 +103,14 @@ def sensitivity(estimate: Estimate, name: str = "cost", ax: Axes | None = None) 
             left=point / size,
             height=0.6,
             color=color,
-            edgecolor="black",
+            edgecolor=ink(),
             linewidth=0.8,
             label=f"input at {quantile} quantile",
         )
-    axes.axvline(point / size, color="black", linewidth=1.5, label="all at median")
+    axes.axvline(point / size, color=ink(), linewidth=1.5, label="all at median")
     axes.set_yticks(places, [_described(field_of(row["input"]), estimate.inputs[row["input"]]) for row in rows])
     axes.set_xlabel(label)
-    legend_above(axes)
+    legend_above(axes, title=_driver(name, rows, point))
     return axes
 
 
@@ -160,7 +160,8 @@ def sweep(
     axes.set_xlabel(xlabel)
     axes.set_ylabel(label)
     axes.set_ylim(bottom=0)
-    legend_above(axes)
+    ends = " to ".join(_shown(name, values[place]) for place in (0, -1))
+    legend_above(axes, title=f"{_headed(name)} by {_plain_name(xlabel)}: {ends}")
     return axes
 
 
@@ -230,7 +231,7 @@ def intervals(
             [value / size for value in marks.values()],
             list(marks),
             "|",
-            color="black",
+            color=ink(),
             markersize=22,
             markeredgewidth=2.5,
             label="published",
@@ -239,7 +240,7 @@ def intervals(
     axes.set_xlabel(label)
     if 0 < 10 * min(drawn) < max(drawn):
         logarithmic(axes, "x", decades=max(drawn) / min(drawn) > 1e3)
-    legend_above(axes)
+    legend_above(axes, title=_compared(name, values, bounds, marks))
     return axes
 
 
@@ -265,6 +266,40 @@ def _scale(name: str, values: Iterable[float]) -> tuple[float, str]:
     units = _UNITS[output.rendered]
     size, unit = next((pair for pair in units if most >= pair[0]), units[-1])
     return size, f"{output.title} [{unit}]"
+
+
+def _shown(name: str, value: float) -> str:
+    return amount(value, OUTPUTS[name].rendered)
+
+
+def _headed(name: str) -> str:
+    """Return the name of a figure as the first word of a title."""
+    title = OUTPUTS[name].title
+    return title[:1].upper() + title[1:]
+
+
+def _plain_name(xlabel: str) -> str:
+    """Return the label of an axis without its unit in brackets."""
+    return xlabel.partition(" [")[0]
+
+
+def _driver(name: str, rows: list[dict[str, Any]], point: float) -> str:
+    """Return the title of a sensitivity: the input that moves the figure most, and how far."""
+    title = OUTPUTS[name].title
+    if not rows:
+        return f"{_headed(name)}: {_shown(name, point)}, no input is uncertain"
+    low, high = sorted(rows[-1][end] for end in ("low", "high"))
+    return f"{field_of(rows[-1]['input'])} moves the {title} most: {_shown(name, low)} to {_shown(name, high)}"
+
+
+def _compared(name: str, values: list[float], bounds: list[tuple[float, float]], marks: Mapping[int, float]) -> str:
+    """Return the title of intervals: how many published values they hold, or the ends of the estimates."""
+    title = _headed(name)
+    if marks:
+        inside = sum(bounds[place][0] <= value <= bounds[place][1] for place, value in marks.items())
+        return f"{title}: {inside} of {len(marks)} published values are inside the interval"
+    low, high = (_shown(name, end) for end in (min(values), max(values)))
+    return f"{title}: {low}" if low == high else f"{title}: estimates of {low} to {high}"
 
 
 def _described(path: str, given: Input) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.rendering import amount, number
-from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
+from costmodel.report.style import COLORS, axes_for, ink, legend_above, logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,8 +20,8 @@ _SCALES = ("factor", "usd")
 _ROOM = 0.3
 """Room for text right of the bars, relative to their width [1]."""
 _SIDES = ("low", "high")
-_LESS, _MORE = (COLORS[2], "lowers the cost"), (COLORS[1], "raises the cost")
-"""Color and label of a bar."""
+_LESS, _MORE = (COLORS[2], "", "lowers the cost"), (COLORS[4], "///", "raises the cost")
+"""Color, hatch and label of a bar."""
 
 
 def attribution(
@@ -67,12 +67,20 @@ def attribution(
     for place, row in zip(places, rows, strict=True):
         after = reached + row["usd"] if scale == "usd" else reached * row["factor"]
         begin, end = reached / size, after / size
-        color, label = _LESS if end < begin else _MORE
-        axes.barh(place, end - begin, left=begin, height=0.6, color=color, label=None if label in labeled else label)
+        color, hatch, label = _LESS if end < begin else _MORE
+        axes.barh(
+            place,
+            end - begin,
+            left=begin,
+            height=0.6,
+            color=color,
+            hatch=hatch,
+            label=None if label in labeled else label,
+        )
         bounds = [row[f"{scale}_{side}"] for side in _SIDES]
         ends = [(reached + bound if scale == "usd" else reached * bound) / size for bound in bounds]
         interval = f"{100 * level:g} % interval of the factor"
-        axes.plot(ends, [place, place], color="black", linewidth=1, label=None if labeled else interval)
+        axes.plot(ends, [place, place], color=ink(), linewidth=1, label=None if labeled else interval)
         axes.plot([end, end], [place - 1.3, place + 0.3], color="0.4", linewidth=0.8, linestyle=":")
         shown = f"× {number(row['factor'], 3)}"
         if scale == "usd":
@@ -86,7 +94,8 @@ def attribution(
     axes.set_xlabel(f"cost [{unit}]{marked}")
     _make_room(axes, scale == "factor")
     if rows:
-        legend_above(axes)
+        a, b = result.names
+        legend_above(axes, title=f"{b} costs {number(last / first)} times what {a} costs")
     return axes
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from costmodel.foundation.errors import InputError, unknown
-from costmodel.report.drawing import axes_for
+from costmodel.report.style import axes_for, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,4 +40,24 @@ def budget(of: Budget, show: Show = "groups", ax: Axes | None = None) -> Axes:
     }
     if show not in plots:
         raise InputError(f"show: {unknown('plot', show, plots)}")
-    return plots[show](of, axes_for(ax))
+    axes = plots[show](of, axes_for(ax))
+    if ax is None and (figure := axes.get_figure(root=True)) is not None:
+        figure.set_figheight(max(figure.get_figheight(), 1.7 + 0.5 * len(axes.get_yticks())))
+    above = 22 if axes.get_legend() or show == "total" else 6
+    axes.set_title(titled(axes, _titles(of)[show]), loc="left", fontsize="medium", pad=above)
+    return axes
+
+
+def _titles(of: Budget) -> dict[str, str]:
+    """Return the title of each plot."""
+    groups = {line.group: 0.0 for line in of.lines}
+    for line in of.lines:
+        groups[line.group] += line.base
+    largest = max(groups, key=lambda group: groups[group])
+    drivers = of.drivers()
+    return {
+        "groups": f"{largest.capitalize()} is the largest group of {of.total.magnitude:,.0f} {of.currency}",
+        "total": f"Half of the outcomes cost at most {of.p50:,.0f} {of.currency}, nine of ten {of.p90:,.0f}",
+        "drivers": f"{drivers[0].name} moves the cost most" if drivers else "No input is uncertain",
+        "calendar": f"The project takes {of.duration:,.0f} days",
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costmodel.report.drawing import COLORS, axes_for, legend_above
+from costmodel.report.style import COLORS, axes_for, ink, legend_above
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 POINTS = 60
 """Precisions at which the recall is drawn [1]."""
+_STYLES = ("-", "--")
 _LABELS = {"solved": "tasks solved", "usd_per_solved_task": "price per solved task"}
 
 
@@ -40,17 +41,17 @@ def cascade(comparison: CascadeComparison, ax: Axes | None = None) -> Axes:
             axes.plot([], [], color=COLORS[place], label=f"{name}: {'no worse' if 'always' in sides else 'worse'}")
             continue
         lines = [[_place(each, side, end) for each in found] for end in (None, 0, 1)]
-        axes.plot(precisions, lines[0], color=COLORS[place], label=f"{name}: no worse {side}")
+        axes.plot(precisions, lines[0], color=COLORS[place], linestyle=_STYLES[place], label=f"{name}: no worse {side}")
         axes.fill_between(precisions, lines[1], lines[2], color=COLORS[place], alpha=0.2, linewidth=0)
     most = [each.most for each in comparison.curve("solved", precisions.tolist())]
     axes.fill_between(precisions, most, 1.0, color="0.85", linewidth=0, label="impossible")
     given = comparison.detector_at()
-    axes.plot([given.precision], [given.recall], "o", color="black", markersize=6, label="detector")
+    axes.plot([given.precision], [given.recall], "o", color=ink(), markersize=6, label="detector")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_xlabel("precision of the detector")
     axes.set_ylabel("recall of the detector")
-    legend_above(axes, columns=2)
+    legend_above(axes, columns=2, title="Which detector makes the cascade no worse than its last model?")
     return axes
 
 

@@ -10,7 +10,7 @@ from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.rendering import number
 from costmodel.foundation.units import GIB
-from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
+from costmodel.report.style import COLORS, axes_for, ink, legend_above, logarithmic
 from costmodel.training.layouts.search import LayoutSearch
 from costmodel.training.layouts.step_result import StepTime
 
@@ -86,14 +86,16 @@ def breakdown(steps: Mapping[str, StepTime], level: float = DEFAULT_LEVEL, ax: A
         below,
         xerr=margins,
         fmt="none",
-        ecolor="black",
+        ecolor=ink(),
         elinewidth=1,
         capsize=3,
         label=f"{100 * level:g} % interval",
     )
     axes.set_xlim(0, 1.05 * max(high for _, _, high in ends))
     axes.set_xlabel("step time [s]")
-    legend_above(axes, _COLUMNS)
+    fastest = min(steps, key=lambda label: float(steps[label].seconds))
+    title = f"Step time by component: {fastest} is fastest, {number(float(steps[fastest].seconds))} s"
+    legend_above(axes, _COLUMNS, title)
     return axes
 
 
@@ -120,11 +122,16 @@ def memory(steps: Mapping[str, StepTime], capacity: float | None = None, ax: Axe
     axes = _stacked(bars, _HELD, lambda value, _: number(value, 2), ax)
     most = max(sum(parts.values()) for parts in bars.values())
     if capacity is not None:
-        axes.axvline(capacity / GIB, color="black", linestyle="--", linewidth=1.5, label="capacity")
+        axes.axvline(capacity / GIB, color=ink(), linestyle="--", linewidth=1.5, label="capacity")
         most = max(most, capacity / GIB)
     axes.set_xlim(0, 1.05 * most)
     axes.set_xlabel("peak memory per GPU [GiB]")
-    legend_above(axes, _COLUMNS)
+    least = min(sum(parts.values()) for parts in bars.values())
+    title = f"Peak memory by component: {number(least)} GiB at least"
+    if capacity is not None:
+        inside = sum(sum(parts.values()) <= capacity / GIB for parts in bars.values())
+        title = f"Peak memory by component: {inside} of {len(bars)} within {number(capacity / GIB)} GiB"
+    legend_above(axes, _COLUMNS, title)
     return axes
 
 
@@ -156,7 +163,7 @@ def layouts(search: LayoutSearch, ax: Axes | None = None) -> Axes:
         *pareto, color=COLORS[0], marker="o", markersize=4, linewidth=1, drawstyle="steps-pre", label="Pareto front"
     )
     axes.plot(
-        *best, linestyle="none", marker="*", markersize=15, color=COLORS[4], markeredgecolor="black", label="fastest"
+        *best, linestyle="none", marker="*", markersize=15, color=COLORS[4], markeredgecolor=ink(), label="fastest"
     )
     axes.set_xlabel("peak memory per GPU [GiB]")
     axes.set_ylabel("step time [s]")
@@ -175,7 +182,8 @@ def layouts(search: LayoutSearch, ax: Axes | None = None) -> Axes:
         fontsize="small",
         arrowprops={"arrowstyle": "-", "color": "0.45", "shrinkB": 8},
     )
-    legend_above(axes)
+    shown = f"{number(float(search.best.seconds))} s per step, MFU {number(float(search.best.mfu))}"
+    legend_above(axes, title=f"The fastest layout takes {shown}")
     return axes
 
 
@@ -212,7 +220,7 @@ def scaling(search: LayoutSearch, level: float = DEFAULT_LEVEL, ax: Axes | None 
     axes.plot(
         counts,
         [seconds[0] * counts[0] / count for count in counts],
-        color="black",
+        color=ink(),
         linestyle="--",
         linewidth=1,
         label=f"at the cost of {counts[0]:,}",
@@ -234,7 +242,8 @@ def scaling(search: LayoutSearch, level: float = DEFAULT_LEVEL, ax: Axes | None 
     axes.set_xlim(counts[0] / 1.15, counts[-1] * (counts[-1] / counts[0]) ** 0.3)
     axes.set_xlabel("number of accelerators")
     axes.set_ylabel("step time [s]")
-    legend_above(axes)
+    faster = f"{seconds[0] / seconds[-1]:.3g} times as fast"
+    legend_above(axes, title=f"{counts[-1] / counts[0]:.3g} times the accelerators: {faster}")
     return axes
 
 
@@ -282,7 +291,7 @@ def _stacked(bars: Mapping[str, Mapping[str, float]], looks: Mapping[str, _Look]
             height=0.6,
             color=look.color,
             hatch=look.hatch,
-            edgecolor="black",
+            edgecolor=ink(),
             linewidth=0.8,
             label=part,
         )
@@ -295,6 +304,7 @@ def _stacked(bars: Mapping[str, Mapping[str, float]], looks: Mapping[str, _Look]
                     ha="center",
                     va="center",
                     fontsize="small",
+                    color="black",
                     bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
                 )
         left = [start + value for start, value in zip(left, values, strict=True)]

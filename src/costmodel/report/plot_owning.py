@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
+from costmodel.report.style import COLORS, axes_for, legend_above, logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,5 +38,10 @@ def rent_or_own(result: RentOrOwn, over: Curve = "utilization", ax: Axes | None 
     logarithmic(axes, "y", decades=False)
     axes.set_xlabel(_LABELS[over])
     axes.set_ylabel("cost of an hour (USD)")
-    legend_above(axes, columns=2)
+    needed = result.break_even_utilization
+    never = "Renting is cheaper at any utilization"
+    title = f"Owned and rented hour by {_LABELS[over]}"
+    if over == "utilization":
+        title = never if needed > 1 else f"Owning is cheaper above a utilization of {needed:.0%}".replace("%", " %")
+    legend_above(axes, columns=2, title=title)
     return axes

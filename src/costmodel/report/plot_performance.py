@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from costmodel.foundation.errors import MissingFactError
 from costmodel.foundation.rendering import percent
-from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
+from costmodel.report.style import COLORS, axes_for, legend_above, logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +63,9 @@ def performance_per_dollar(comparison: PerformanceComparison, ax: Axes | None = 
     logarithmic(axes, "x", decades=False)
     axes.set_xlabel("price per task (USD)")
     axes.set_ylabel("tasks solved (%)")
-    legend_above(axes, columns=2)
+    best = max(front, key=lambda name: comparison[name].solved or 0.0)
+    title = f"{best} solves most; {comparison.cheapest} is cheapest per solved task"
+    legend_above(axes, columns=2, title=f"{title}\nin brackets: probability to be on the front")
     return axes
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from costmodel.choosing.portfolio.curve import IndependenceCurve
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.rendering import amount
-from costmodel.report.drawing import COLORS, axes_for, legend_above
+from costmodel.report.style import COLORS, axes_for, ink, legend_above
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,8 +57,8 @@ def _mix(result: Portfolio, ax: Axes | None) -> Axes:
             left=[left[name] for name in shares],
             height=0.6,
             color=COLORS[number % len(COLORS)],
-            hatch=_HATCHES[number // len(COLORS) % len(_HATCHES)],
-            edgecolor="black",
+            hatch=_HATCHES[(number + number // len(COLORS)) % len(_HATCHES)],
+            edgecolor=ink(),
             linewidth=0.6,
             label=option,
         )
@@ -68,7 +68,8 @@ def _mix(result: Portfolio, ax: Axes | None) -> Axes:
     axes.set_yticks(range(len(workloads)), [f"{name}\n{amount(costs[name], 'USD')}/month" for name in workloads])
     axes.set_xlim(0, 100)
     axes.set_xlabel("share of requests (%)")
-    legend_above(axes, columns=2)
+    total = amount(sum(costs.values()), "USD")
+    legend_above(axes, columns=2, title=f"The cheapest mix costs {total} a month")
     return axes
 
 
@@ -111,7 +112,9 @@ def _curve(curve: IndependenceCurve, ax: Axes | None) -> Axes:
         axes.set_xlabel("least share of open weights (%)")
     axes.set_ylabel(f"cost per month ({unit})")
     axes.set_ylim(bottom=0)
-    legend_above(axes)
+    ends = [float(points[place].usd_per_month or 0.0) for place in (0, -1)]
+    added = amount(ends[1] - ends[0], "USD")
+    legend_above(axes, title=f"From the first to the last value, the constraint adds {added} a month")
     return axes
 
 

@@ -6,11 +6,12 @@ import math
 from typing import TYPE_CHECKING
 
 from costmodel.foundation.errors import InputError
-from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
+from costmodel.foundation.rendering import amount
+from costmodel.report.style import COLORS, MOST_DATES, axes_for, ink, legend_above, logarithmic, year_ends
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from matplotlib.axes import Axes
 
@@ -67,11 +68,11 @@ def projection(projection: Projection, below: float | None = None, ax: Axes | No
     ends = [projection.interval(year, LEVELS[0]) for year in years]
     span = math.log10(max(high for _, high in ends) / min(low for low, _ in ends))
     logarithmic(axes, "y", decades=span > DECADES)
-    axes.set_xticks(years, [str(year) for year in years])
-    axes.set_xlabel("end of the year")
+    year_ends(axes, years)
     of_year = f" of {projection.base_year}" if projection.base_year is not None else ""
     axes.set_ylabel(f"cost, {projection.scope.replace('_', ' ')} [{unit}{of_year}]")
-    legend_above(axes)
+    first, last = (f"{amount(projection.median(year), 'USD')} at the end of {year}" for year in (years[0], years[-1]))
+    legend_above(axes, title=f"Median cost: {first}, {last}" if len(years) > 1 else f"Median cost: {first}")
     return axes
 
 
@@ -103,17 +104,18 @@ def decomposition(projection: Projection, ax: Axes | None = None) -> Axes:
             bottom=below,
             width=0.6,
             color=COLORS[index % len(COLORS)],
-            edgecolor="black",
+            edgecolor=ink(),
             linewidth=0.5,
             hatch=("", "///", "...", "xxx", "---", "|||")[index % 6],
             label=part.name,
         )
         below = [low + height for low, height in zip(below, heights, strict=True)]
-    axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_xticks(years, [str(year) for year in years])
-    axes.set_xlabel("end of the year")
+    axes.axhline(0, color=ink(), linewidth=0.8)
+    year_ends(axes, years)
     axes.set_ylabel("mean decline of the cost [powers of ten]")
-    legend_above(axes)
+    largest = max(projection.parts, key=lambda part: part.declines[years[-1]])
+    title = f"Largest factor of the decline to the end of {years[-1]}: {largest.name}"
+    legend_above(axes, title=title)
     return axes
 
 
@@ -129,8 +131,8 @@ def rental_prices(outlooks: Iterable[RentalOutlook], level: float = 0.8, ax: Axe
     ax : Axes, optional
         Axes to draw in; default: new ones.
     """
-    axes = axes_for(ax)
-    for index, outlook in enumerate(outlooks):
+    axes, drawn = axes_for(ax), list(outlooks)
+    for index, outlook in enumerate(drawn):
         color = COLORS[index % len(COLORS)]
         fact, days = outlook.facts[0], [_ordinal(day) for day in outlook.days]
         medians, ends = outlook.medians, outlook.interval(level)
@@ -151,11 +153,20 @@ def rental_prices(outlooks: Iterable[RentalOutlook], level: float = 0.8, ax: Axe
         axes.fill_between(to_come, lows, highs, color=color, alpha=0.2, linewidth=0)
     axes.set_ylim(0)
     axes.set_ylabel("rental price [USD per GPU-hour]")
-    axes.set_xlabel(f"year; dashed: median ahead, band: {100 * level:g} %")
+    axes.set_xlabel(f"1 January of the year; dashed: median ahead, band: {100 * level:g} %")
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.locator_params(axis="x", integer=True)
-    legend_above(axes, columns=2)
+    axes.locator_params(axis="x", integer=True, nbins=MOST_DATES)
+    legend_above(axes, columns=2, title=_rents(drawn))
     return axes
+
+
+def _rents(outlooks: Sequence[RentalOutlook]) -> str:
+    """Return the title of rental prices: of one offer its first and last price."""
+    if len(outlooks) != 1:
+        return "Rental prices, past and projected"
+    outlook = outlooks[0]
+    ends = (f"{outlook.medians[place]:.2f} USD on {outlook.days[place]}" for place in (0, -1))
+    return f"An hour of {outlook.facts[0].accelerator}: {', '.join(ends)}"
 
 
 def _ordinal(day: dt.date) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costmodel.foundation.ranges import middle
-from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
+from costmodel.report.style import COLORS, STYLES, axes_for, ink, legend_above, logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ def routes(comparison: RouteComparison, ax: Axes | None = None) -> Axes:
     volumes = volume * np.geomspace(0.01, 10, POINTS)
     for place, (name, usd) in enumerate(comparison.curve(volumes).items()):
         color, ends = COLORS[place % len(COLORS)], comparison[name].usd_interval
-        axes.plot(volumes, usd, color=color, label=name)
+        axes.plot(volumes, usd, color=color, linestyle=STYLES[place % len(STYLES)], label=name)
         if ends is not None and ends[0] < ends[1]:
             axes.plot([volume, volume], ends, color=color, linewidth=4, alpha=0.35, solid_capstyle="butt")
     for each in comparison.break_evens:
@@ -45,11 +45,14 @@ def routes(comparison: RouteComparison, ax: Axes | None = None) -> Axes:
         total = float(comparison.curve([crossing])[each.below][0])
         low, high = max(each.interval[0], volumes[0]), min(each.interval[1], volumes[-1])
         axes.plot([low, high], [total, total], color="0.5", linewidth=1)
-        axes.plot([crossing], [total], "o", color="black", markersize=4)
+        axes.plot([crossing], [total], "o", color=ink(), markersize=4)
     axes.axvline(volume, color="0.5", linewidth=0.8, linestyle=":")
     logarithmic(axes, "x", decades=True)
     logarithmic(axes, "y", decades=True)
     axes.set_xlabel("requests per month")
     axes.set_ylabel(f"total over {comparison.months:g} months (USD)")
-    legend_above(axes, columns=2)
+    totals = {name: float(usd[0]) for name, usd in comparison.curve([volume]).items()}
+    cheapest = min(totals, key=lambda name: totals[name])
+    title = f"{cheapest} has the least total at {volume:,.0f} requests per month"
+    legend_above(axes, columns=2, title=title)
     return axes

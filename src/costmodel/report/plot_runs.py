@@ -13,7 +13,8 @@ from costmodel.comparison.runs import FIGURES, PublishedRuns
 from costmodel.estimation.chain import OUTPUTS, Missing
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
-from costmodel.report.drawing import COLORS, axes_for, legend_above
+from costmodel.foundation.rendering import amount
+from costmodel.report.style import COLORS, axes_for, ink, legend_above
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -130,7 +131,7 @@ def runs(
             marker=_MARKERS[scope],
             markersize=6,
             color=COLORS[1],
-            markeredgecolor="black" if not circular else COLORS[1],
+            markeredgecolor=ink() if not circular else COLORS[1],
             markerfacecolor="white" if circular else COLORS[1],
             markeredgewidth=0.6 if not circular else 1.6,
             label=named,
@@ -141,8 +142,9 @@ def runs(
     axes.margins(x=0.09, y=0.06)
     axes.set_xlabel(_X_LABELS[x])
     axes.set_ylabel("cost [USD of the year]")
-    legend_above(axes, columns=3)
     points = [*(point for group in claimed.values() for point in group), *estimated]
+    ends = " to ".join(amount(end(point.y for point in points), "USD") for end in (min, max))
+    legend_above(axes, columns=3, title=f"{len({point.name for point in points})} published runs cost {ends}")
     dearest = sorted(points, key=lambda point: -point.y)
     _named(axes, points, list(dict.fromkeys(point.name for point in dearest))[:labels])
     return axes
@@ -252,7 +254,8 @@ def claimed_against_estimated(
     unit = {"hour": "GPU-hour", "tonne": "t"}.get(unit, unit)
     axes.set_xlabel(f"{title}, published [{unit}]")
     axes.set_ylabel(f"{title}, estimated [{unit}]")
-    legend_above(axes, columns=3)
+    inside = sum(row["low"] <= row["claimed"] <= row["high"] for _, row in rows)
+    legend_above(axes, columns=3, title=f"{title}: {inside} of {len(rows)} published values are inside the interval")
     off = sorted(rows, key=lambda pair: -abs(math.log(pair[1]["ratio"])))
     points = [_Point(row["claimed"], row["estimated"], row["run"], row["low"], row["high"]) for _, row in off]
     _named(axes, points, [point.name for point in points[:labels]])

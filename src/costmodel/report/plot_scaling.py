@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.rendering import number
-from costmodel.report.drawing import COLORS, axes_for, legend_above
+from costmodel.report.style import COLORS, axes_for, ink, legend_above
 from costmodel.scaling.fitting.fit import NAMES, ScalingFit
 from costmodel.scaling.fitting.isoflop import ComputeOptimum
 
@@ -52,7 +52,7 @@ def scaling_fit(fit: ScalingFit, level: float = DEFAULT_LEVEL, ax: Axes | None =
             marker=marker,
             markersize=5,
             color=color,
-            markeredgecolor="black",
+            markeredgecolor=ink(),
             markeredgewidth=0.4,
             label=label,
         )
@@ -68,7 +68,8 @@ def scaling_fit(fit: ScalingFit, level: float = DEFAULT_LEVEL, ax: Axes | None =
     axes.set_xscale("log")
     axes.set_xlabel("compute [FLOP]")
     axes.set_ylabel("loss [nat/token]")
-    legend_above(axes)
+    error = float(np.median(np.abs(fit.residuals)))
+    legend_above(axes, title=f"The fitted law has a median error of {100 * error:.2g} % on {len(fit.residuals)} runs")
     return axes
 
 
@@ -103,7 +104,7 @@ def isoflops(optimum: ComputeOptimum, ax: Axes | None = None) -> Axes:
             marker=marker,
             markersize=6,
             color=color,
-            markeredgecolor="black",
+            markeredgecolor=ink(),
             markeredgewidth=0.5,
             label=f"best {name}",
         )
@@ -111,7 +112,8 @@ def isoflops(optimum: ComputeOptimum, ax: Axes | None = None) -> Axes:
     axes.set_yscale("log")
     axes.set_xlabel("compute [FLOP]")
     axes.set_ylabel("best parameters [1], tokens [token]")
-    legend_above(axes, columns=2)
+    exponent = optimum.parameter_law.exponent
+    legend_above(axes, columns=2, title=f"Optimal parameters grow with compute to the power {exponent:.2f}")
     return axes
 
 
@@ -143,7 +145,7 @@ def bootstrap_cloud(fit: ScalingFit, level: float = DEFAULT_LEVEL, ax: Axes | No
         markeredgewidth=0,
         label=f"{len(alpha):,} replicates",
     )
-    looks: dict[str, Any] = {"color": "black", "linewidth": 1, "linestyle": "--"}
+    looks: dict[str, Any] = {"color": ink(), "linewidth": 1, "linestyle": "--"}
     for place, label in zip(ends["alpha"], (f"{100 * level:g} % interval", "_"), strict=True):
         axes.axvline(place, label=label, **looks)
     for place in ends["beta"]:
@@ -155,12 +157,16 @@ def bootstrap_cloud(fit: ScalingFit, level: float = DEFAULT_LEVEL, ax: Axes | No
         marker="*",
         markersize=15,
         color=COLORS[4],
-        markeredgecolor="black",
+        markeredgecolor=ink(),
         label="fitted",
     )
     axes.set_xlabel("alpha, exponent of the parameters [1]")
     axes.set_ylabel("beta, exponent of the tokens [1]")
-    legend_above(axes)
+    shown = (
+        f"{name} {getattr(fit.law, name):.3f} ({low:.3f} to {high:.3f})"
+        for name, (low, high) in ((name, ends[name]) for name in ("alpha", "beta"))
+    )
+    legend_above(axes, title=", ".join(shown))
     return axes
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from costmodel.estimation.serving.estimate import ServingEstimate
 from costmodel.estimation.serving.notes import lengths_of
 from costmodel.foundation.errors import InputError, unknown
-from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
+from costmodel.report.style import COLORS, STYLES, axes_for, legend_above, logarithmic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ _TITLES = {
     "ttft": "Time to first token against load",
 }
 _MARKS = {
-    "speed": "Dotted: 80 % interval; dot: the given load.",
+    "speed": "Band: 80 % interval; dot: the given load.",
     "cost": "Band: 80 % interval of the capacity.",
     "ttft": "Band: 80 % interval.",
 }
@@ -56,7 +56,7 @@ def serving_curve(
         raise InputError("estimates: need at least one estimate; got none")
     axes = axes_for(ax, legend_lines=3)
     for index, estimate in enumerate(drawn):
-        _draw(axes, estimate, show, COLORS[index % len(COLORS)])
+        _draw(axes, estimate, show, (COLORS[index % len(COLORS)], STYLES[index % len(STYLES)]))
     if show == "speed":
         axes.set_xlabel("output per user (tokens/s)")
         axes.set_ylabel("output per GPU (tokens/s)")
@@ -71,7 +71,8 @@ def serving_curve(
     return axes
 
 
-def _draw(axes: Axes, estimate: ServingEstimate, show: Show, color: str) -> None:
+def _draw(axes: Axes, estimate: ServingEstimate, show: Show, look: tuple[str, str]) -> None:
+    color, style = look
     low, high = estimate.time_bounds() if show != "ttft" else estimate.ttft_bounds()
     scenario = estimate.scenario
     cluster = f"{scenario.cluster.count} × {scenario.cluster.accelerator.name}"
@@ -80,14 +81,14 @@ def _draw(axes: Axes, estimate: ServingEstimate, show: Show, color: str) -> None
     if show == "speed":
         curve = estimate.speed_curve()
         speed, rate = curve.tokens_per_second_per_user, curve.tokens_per_second_per_gpu
-        axes.plot(speed, rate, color=color, label=label)
-        for factor in (low, high):
-            axes.plot(speed / factor, rate / factor, color=color, linewidth=0.8, linestyle=":")
+        axes.plot(speed, rate, color=color, linestyle=style, label=label)
+        outline = [*(speed / low), *(speed / high)[::-1]], [*(rate / low), *(rate / high)[::-1]]
+        axes.fill(*outline, color=color, alpha=0.15, linewidth=0)
         point = estimate.value("tokens_per_second_per_user"), estimate.value("tokens_per_second_per_gpu")
     else:
         curve = estimate.load_curve()
         values = curve.cost if show == "cost" else curve.ttft
-        axes.plot(curve.requests_per_second, values, color=color, label=label)
+        axes.plot(curve.requests_per_second, values, color=color, linestyle=style, label=label)
         if show == "ttft":
             axes.fill_between(curve.requests_per_second, values * low, values * high, color=color, alpha=0.15)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costmodel.foundation.ranges import middle
-from costmodel.report.drawing import COLORS, axes_for, legend_above, logarithmic
+from costmodel.report.style import COLORS, axes_for, legend_above, logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -40,10 +40,10 @@ def draw_groups(budget: BudgetResult, ax: Axes) -> Axes:
     size, unit = _scale(budget)
     lows, bases, highs = ([getattr(each, column) / size for each in sums] for column in ("low", "base", "high"))
     places = range(len(groups))
-    ax.barh(places, bases, height=0.58, color=SKY, edgecolor="black", linewidth=0.6)
+    ax.barh(places, bases, height=0.58, color=SKY, edgecolor=_ink(), linewidth=0.6)
     below = [max(base - low, 0) for base, low in zip(bases, lows, strict=True)]
     above = [max(high - base, 0) for base, high in zip(bases, highs, strict=True)]
-    ax.errorbar(bases, places, xerr=[below, above], fmt="none", ecolor="black", elinewidth=1, capsize=3)
+    ax.errorbar(bases, places, xerr=[below, above], fmt="none", ecolor=_ink(), elinewidth=1, capsize=3)
     for place, base, high in zip(places, bases, highs, strict=True):
         _beside(ax, max(base, high), place, _short(base))
     ax.set_yticks(places, [group.capitalize() for group in groups])
@@ -66,12 +66,12 @@ def draw_total(budget: BudgetResult, ax: Axes) -> Axes:
     size, unit = _scale(budget)
     ax.plot([cost / size for cost in costs], [100 * share for share in shares], color=BLUE, linewidth=1.8)
     for share, cost in ((10, budget.p10), (50, budget.p50), (90, budget.p90)):
-        ax.plot(cost / size, share, "o", color=BLUE, markersize=6, markeredgecolor="black", markeredgewidth=0.6)
+        ax.plot(cost / size, share, "o", color=BLUE, markersize=6, markeredgecolor=_ink(), markeredgewidth=0.6)
         _beside(ax, cost / size, share, f"P{share}  {_short(cost / size)}", gap=8, down=7)
     base, total = budget.base / size, float(budget.total.magnitude) / size
     marks = ((base, f"base {_short(base)}", "right"), (total, f"+ contingency {_short(total)}", "left"))
     for amount, text, side in marks:
-        ax.axvline(amount, color="black", linestyle="--", linewidth=1)
+        ax.axvline(amount, color=_ink(), linestyle="--", linewidth=1)
         ax.annotate(
             text,
             (amount, 1),
@@ -111,7 +111,7 @@ def draw_drivers(budget: BudgetResult, ax: Axes) -> Axes:
             left=base,
             height=0.6,
             color=color,
-            edgecolor="black",
+            edgecolor=_ink(),
             linewidth=0.6,
             label=label,
         )
@@ -124,7 +124,7 @@ def draw_drivers(budget: BudgetResult, ax: Axes) -> Axes:
             share, (1, place), (6, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center"
         )
     ax.annotate("share", (1, 1), (6, 3), xycoords="axes fraction", textcoords="offset points", color=GRAY)
-    ax.axvline(base, color="black", linewidth=1)
+    ax.axvline(base, color=_ink(), linewidth=1)
     ax.set_yticks(places, [_label(row.name) for row in rows])
     ax.set_ylim(-0.6, len(rows) - 0.4)
     ax.set_xlim(least - 0.16 * room, most + 0.16 * room)
@@ -152,7 +152,7 @@ def draw_calendar(budget: BudgetResult, ax: Axes) -> Axes:
             left=task.start,
             height=0.5,
             color=BLUE if task.gpus else SKY,
-            edgecolor="black",
+            edgecolor=_ink(),
             linewidth=0.6,
         )
         busy = f", {task.gpus:,} × {_label(task.accelerator)}" if task.gpus else ""
@@ -215,9 +215,18 @@ def svg(draw: Callable[[Drawn, Axes], Axes], result: Drawn, width: float, height
     return re.sub(r"<[^>]*>", lambda tag: re.sub(r'(\bid="|href="#|url\(#)', rf"\1{name}-", tag[0]), drawn).strip()
 
 
+def _ink() -> str:
+    """Return the color of lines and edges: that of the axes of the present style of matplotlib."""
+    from matplotlib import rcParams
+
+    return str(rcParams["axes.edgecolor"])
+
+
 def _beside(ax: Axes, x: float, y: float, text: str, left: bool = False, gap: float = 4, down: float = 0) -> None:
     """Write a label to the right or left of a point, `gap` and `down` points away."""
-    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+    from matplotlib import rcParams
+
+    box = {"facecolor": rcParams["axes.facecolor"], "edgecolor": "none", "pad": 0.8}
     ax.annotate(
         text,
         (x, y),
