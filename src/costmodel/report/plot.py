@@ -110,7 +110,7 @@ def sensitivity(estimate: Estimate, name: str = "cost", ax: Axes | None = None) 
     axes.axvline(point / size, color=ink(), linewidth=1.5, label="all at median")
     axes.set_yticks(places, [_described(field_of(row["input"]), estimate.inputs[row["input"]]) for row in rows])
     axes.set_xlabel(label)
-    legend_above(axes, title=_driver(name, rows, point))
+    legend_above(axes, columns=2, title=_driver(name, rows, point))
     return axes
 
 

@@ -112,8 +112,8 @@ def isoflops(optimum: ComputeOptimum, ax: Axes | None = None) -> Axes:
     axes.set_yscale("log")
     axes.set_xlabel("compute [FLOP]")
     axes.set_ylabel("best parameters [1], tokens [token]")
-    exponent = optimum.parameter_law.exponent
-    legend_above(axes, columns=2, title=f"Optimal parameters grow with compute to the power {exponent:.2f}")
+    growth = optimum.parameter_law.exponent
+    legend_above(axes, columns=2, title=f"Optimal parameters grow with compute to the power {growth:.2f}")
     return axes
 
 
