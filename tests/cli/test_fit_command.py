@@ -34,6 +34,14 @@ def test_the_text_names_the_law_and_its_equation(costmodel, runs):
     assert "besiroglu-2024: Parametric loss of Hoffmann et al., E + A / N^alpha + B / D^beta." in published
 
 
+def test_the_optimum_of_a_fit_has_an_interval(costmodel, runs):
+    printed = json.loads(costmodel("fit", runs, "--bootstrap", 20, "--compute", "1e22", "--json").out)
+    ends, best = printed["optimum_interval"], printed["optimum"]
+    assert all(ends["low"][name] <= ends["high"][name] for name in ends["low"])
+    assert ends["low"]["loss [nat/token]"] < best["loss [nat/token]"] < ends["high"]["loss [nat/token]"]
+    assert "low, high: 80 % interval" in costmodel("fit", runs, "--bootstrap", 20, "--compute", "1e22").out
+
+
 def test_compute_is_allocated(costmodel, runs):
     printed = json.loads(costmodel("fit", runs, "--bootstrap", 0, "--compute", "1e22", "--json").out)["optimum"]
     assert printed["parameters"] == pytest.approx(LAW.allocate(1e22).parameters, rel=1e-3)

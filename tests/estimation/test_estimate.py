@@ -155,6 +155,11 @@ def test_mfu_is_missing_where_gpu_hours_are_given():
     assert 0.2 < est.utilization.magnitude < 0.5
 
 
+def test_an_unknown_figure_is_no_missing_one():
+    with pytest.raises(cm.InputError, match="unknown figure 'compute'; known: carbon"):
+        cm.estimate(scenario()).value("compute")
+
+
 def test_step_time_follows_from_the_batch():
     est = cm.estimate(scenario(mfu=0.4))
     flops = cm.count_flops(cm.load_architecture("llama-3.1-8b"), 8192, 512).training

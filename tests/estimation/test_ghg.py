@@ -107,6 +107,11 @@ def test_boundary_and_source_of_each_factor(region, says):
     assert factors["site.yearly_matched"]["kind"] == "given"
 
 
+@pytest.mark.parametrize(("region", "grid"), [("fra", "France"), ("us-virginia", "United States (Virginia)")])
+def test_the_sentence_names_the_grid(region, grid):
+    assert f"(grid of {grid})" in estimate(region=region).ghg().sentence
+
+
 def test_the_sentence_states_amounts_as_the_table_does():
     report = estimate("our run", grid_intensity=0.4, pue=1, power_per_gpu=1000, market_intensity=0.1).ghg()
     assert report.sentence.startswith("our run: ")

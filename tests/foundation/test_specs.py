@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 import costmodel as cm
+from costmodel.choosing.portfolio.question import PortfolioRequest
 from costmodel.foundation.specs import changed
 
 
@@ -71,6 +72,13 @@ def test_the_message_lists_all_problems():
 def test_a_problem_in_a_list_has_its_number():
     found = problems_of(lambda: cm.Scenario.from_data(data(recipe=[{"tokens": "5T"}, {"tokens": "5 W"}])))
     assert [problem.split(":", 1)[0] for problem in found] == ["recipe.1.tokens"]
+
+
+def test_wrong_entries_of_a_list_are_the_only_problems_of_it():
+    request = {"workload": [{"name": "a", "requests_per_month": 1, "input_tokens": 1, "output_tokens": 1}]}
+    option = {"serving": {"kind": "hosted", "name": "A", "usd_per_million_input": 1, "usd_per_million_output": 2}}
+    found = problems_of(lambda: PortfolioRequest.from_data({**request, "option": [{**option, "quality": {"a": "x"}}]}))
+    assert {problem.split(":", 1)[0] for problem in found} == {"option.0.quality.a"}
 
 
 def test_missing_fields_are_named_with_their_description():

@@ -14,6 +14,7 @@ from costmodel.foundation.errors import InputError
 from costmodel.foundation.rendering import cells, text
 
 if TYPE_CHECKING:
+    from costmodel.scaling.fitting.fit import ScalingFit
     from costmodel.scaling.laws.law import Law
 
 
@@ -45,13 +46,15 @@ def fit(
         out["fit"] |= {} if fitted.holdout is None else {"holdout": asdict(fitted.holdout)}
     if compute is not None:
         out["optimum"] = _optimum(found, compute)
+        if fitted is not None and bootstrap:
+            out["optimum_interval"] = _interval(fitted, out["optimum"]["compute [FLOP]"])
     bought = None
     if allocate is not None:
         bought = allocated(found, _training_on(gpu, gpus), allocate)
         out["bought"] = bought.to_dict()
     parts = [] if fitted is None else [str(fitted)]
     title = "" if fitted is not None else _described(found)
-    parts += [text([cells(out["optimum"])], title)] if compute is not None else []
+    parts += [_optimum_text(out, title)] if compute is not None else []
     parts += [] if bought is None else [str(bought)]
     emit("fit", *parts, data=lambda: out, rows=lambda: _rows(out))
 
@@ -82,6 +85,26 @@ def _optimum(law: Any, compute: str) -> dict[str, Any]:
     best = fitted.allocate(flops)
     return {"compute [FLOP]": flops, "parameters": best.parameters, "tokens": best.tokens,
             "tokens per parameter": best.tokens_per_parameter, "loss [nat/token]": best.loss}  # fmt: skip
+
+
+def _interval(fitted: ScalingFit, flops: float) -> dict[str, Any]:
+    """Return the 80 % interval of the optimum of a fit: the low and the high end of each column."""
+    found = fitted.allocate(flops)
+    names = {"parameters": "parameters", "tokens": "tokens", "tokens_per_parameter": "tokens per parameter",
+             "loss": "loss [nat/token]"}  # fmt: skip
+    ends = {
+        key: {column: found[name][end] for name, column in names.items()} for end, key in enumerate(("low", "high"), 1)
+    }
+    return {"level": 0.8, **ends}
+
+
+def _optimum_text(out: dict[str, Any], title: str) -> str:
+    """Return the optimum as a table, with the interval of a fit in two further rows."""
+    if "optimum_interval" not in out:
+        return text([cells(out["optimum"])], title)
+    flops = {"compute [FLOP]": out["optimum"]["compute [FLOP]"]}
+    listed = [("best", out["optimum"]), *((end, {**flops, **out["optimum_interval"][end]}) for end in ("low", "high"))]
+    return text([{"": name, **cells(row)} for name, row in listed], title, "low, high: 80 % interval of each column")
 
 
 def _training_on(gpu: str, gpus: int) -> Any:

@@ -186,6 +186,8 @@ class Estimate(Result):
         if name in self._point:
             value: float | Missing = self._point[name]
             return value
+        if name not in OUTPUTS:
+            raise InputError(unknown("figure", name, OUTPUTS))
         if name in {"memory", "fit_probability"}:
             return _NO_LAYOUT
         if name == "realized_efficiency" and "mfu" in self._point:

@@ -10,7 +10,7 @@ from costmodel.estimation.chain import Missing, add
 from costmodel.foundation import rendering
 from costmodel.foundation.checks import check_level
 from costmodel.foundation.ranges import DEFAULT_LEVEL
-from costmodel.hardware.site import grid_boundary
+from costmodel.hardware.site import grid_boundary, grid_name
 from costmodel.market.rental import Rental
 
 if TYPE_CHECKING:
@@ -140,9 +140,8 @@ class GHGReport(rendering.Shown):
         rows = {row["emission"]: row for row in self.rows()}
         energy, hours = self._value(("energy",)), self._value(("gpu_hours",))
         what = f"{self._name}: {_amount(hours, 'GPU-s')}, {_amount(energy, 'J')}."
-        place = sorted(
-            {str(estimate.scenario.cluster.site.region or "an unstated place") for estimate in self._estimates}
-        )
+        regions = [estimate.scenario.cluster.site.region for estimate in self._estimates]
+        place = sorted({grid_name(region) if region else "an unstated place" for region in regions})
         electricity = f"The electricity emits {_stated(rows['electricity_location'])} location-based"
         market = rows["electricity_market"]
         by_contract = (

@@ -203,13 +203,25 @@ def problems(error: ValidationError, specification: type[BaseModel]) -> list[str
         The specification that was constructed.
     """
     details = error.errors(include_url=False)
+    places = [detail["loc"] for detail in details]
+    details = [detail for detail in details if detail["type"] != "too_short" or not _has_within(detail["loc"], places)]
     return list(dict.fromkeys(line for detail in details for line in _problem(detail, specification)))
+
+
+def _is_tag(part: str) -> bool:
+    """Return whether a part of a place names a member of a union, not a field: it has a space, or is a function."""
+    return " " in part or part.startswith("function-")
+
+
+def _has_within(place: tuple[int | str, ...], places: list[tuple[int | str, ...]]) -> bool:
+    """Return whether a place lies within another: a list whose entries are wrong is not also too short."""
+    return any(len(other) > len(place) and other[: len(place)] == place for other in places)
 
 
 def _problem(detail: Any, cls: type[BaseModel]) -> list[str]:
     *outer, last = [str(part) for part in detail["loc"]] or [""]
-    location = [part for part in outer if " " not in part]  # the tag of a union has a space, a field has none
-    location += [last] if detail["type"] == "extra_forbidden" or " " not in last else []
+    location = [part for part in outer if not _is_tag(part)]
+    location += [last] if detail["type"] == "extra_forbidden" or not _is_tag(last) else []
     path, given, kind = ".".join(location), detail["input"], detail["type"]
     if kind == "extra_forbidden":
         fields = _fields(cls, outer)

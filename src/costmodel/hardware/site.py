@@ -158,6 +158,18 @@ def grid_boundary(region: str, year: int | None = None) -> str:
     return _grid_row(region, year)["boundary"]
 
 
+def grid_name(region: str) -> str:
+    """Return the name of the grid of a region, such as "Germany"; of an unknown region, the region itself.
+
+    Parameters
+    ----------
+    region : str
+        Country, US state or cloud region, as in `Site.region`.
+    """
+    key = find_region(region)
+    return region if key is None else _grid()[key][0]["name"] or key
+
+
 def electricity_price(region: str) -> Figure:
     """Return the price of electricity of a region [USD/kWh], of the newest year.
 

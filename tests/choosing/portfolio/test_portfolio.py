@@ -51,6 +51,8 @@ def test_names_are_distinct_and_known():
         (lambda: option("a", 1, most_replicas=3), "most_replicas"),
         (lambda: option("a", 1, seat="France"), "codes of countries or regions"),
         (lambda: option("a", 1, quality={"chat": 80}), "quality"),
+        (lambda: option("a", 1, quality=0.8), "quality: must name the workload"),
+        (lambda: option("a", 1, quality={"model": "a", "value": 0.8, "n": 300}), "quality: must name the workload"),
     ],
 )
 def test_wrong_fields_are_named(make, message):

@@ -241,13 +241,20 @@ def test_summary_lists_coefficients_holdout_and_warnings(chinchilla):
         (lambda n, d, y: (n, d[:-1], y), "must be of one length"),
         (lambda n, d, y: (["large"] * len(n), d, y), "parameters must be numbers"),
         (lambda n, d, y: (n.reshape(-1, 1), d, y), "one number for each run"),
+        (lambda n, d, y: (n, ["5 GB"] * len(d), y), "tokens must be numbers: '5 GB'"),
     ],
-    ids=["nan", "negative", "few", "one size", "one budget", "lengths", "words", "shape"],
+    ids=["nan", "negative", "few", "one size", "one budget", "lengths", "words", "shape", "unit"],
 )  # fmt: skip
 def test_invalid_data_raises_input_error(change, message):
     truth = HoffmannLaw(1.7, 400, 400, 0.34, 0.28)
     with pytest.raises(cm.InputError, match=message):
         fit_scaling_law(*change(N, D, truth.loss(N, D)))
+
+
+def test_counts_may_have_suffixes():
+    loss = list(HoffmannLaw(1.7, 400, 400, 0.34, 0.28).loss(N, D))
+    written = fit_scaling_law([f"{n / 1e6:.12g}M" for n in N], [f"{d / 1e9:.12g}B" for d in D], loss)
+    assert written.law.alpha == pytest.approx(fit_scaling_law(N, D, loss).law.alpha, rel=1e-3)
 
 
 def test_all_problems_are_reported_together():

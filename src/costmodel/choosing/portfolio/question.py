@@ -162,6 +162,13 @@ class PortfolioOption(Spec):
     most_replicas: Count | None = Field(default=None, description="Most self-hosted replicas [1].")
     retires: Date | None = Field(default=None, description="Day on which the provider retires the model.")
 
+    @field_validator("quality", mode="before")
+    @classmethod
+    def _check_quality(cls, given: object) -> object:
+        if isinstance(given, Score) or not isinstance(given, Mapping) or {"model", "value"} <= given.keys():
+            raise InputError("must name the workload of each quality, as in quality = { chat = 0.8 }")
+        return given
+
     @field_validator("seat", "location", mode="before")
     @classmethod
     def _read_code(cls, given: object) -> object:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.units import read
 from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ COLUMNS = {
     "loss": ("loss", "val_loss", "l"),
 }
 """Accepted column names of a table; the first one present is used."""
+UNITS = {"tokens": "token"}
+"""Units of columns that are not plain numbers."""
 FEW_TOKENS = 0.5
 """Tokens per parameter below which parameters and tokens are probably exchanged [1]."""
 
@@ -86,7 +89,10 @@ def read_measurements(parameters: Any, tokens: Any, loss: Any, weights: Any = No
     problems, arrays = [], {}
     for name, values in given.items():
         try:
-            arrays[name] = np.asarray(values, dtype=float)
+            arrays[name] = np.asarray(_numbers(values, UNITS.get(name, "1")), dtype=float)
+        except InputError as error:
+            problems.append(f"{name} must be numbers: {error}")
+            continue
         except (TypeError, ValueError):
             problems.append(f"{name} must be numbers; got {str(values)[:60]}")
             continue
@@ -106,6 +112,13 @@ def read_measurements(parameters: Any, tokens: Any, loss: Any, weights: Any = No
     if problems:
         raise InputError(problems)
     return Measurements(**arrays, warnings=tuple(_odd(arrays)))
+
+
+def _numbers(values: Any, unit: str) -> Any:
+    """Return values with numbers in place of texts such as "183M"."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        return values
+    return [read(value, unit) if isinstance(value, str) else value for value in values]
 
 
 def _too_few(arrays: Mapping[str, Any], least: int) -> list[str]:

@@ -240,4 +240,5 @@ def _note(row: Row, accelerator: Accelerator) -> str:
         of = "" if row["scope"] == "generation" else f", {row['name']}"
         sources = f"{row['sources']} source{'s' if int(row['sources']) > 1 else ''}"
         return f"efficiency of generation {generation}{of} from {row['rows']} published rows ({sources})"
-    return f"no measurement of generation {generation}; wide interval, from other generations"
+    of = f"of generation {accelerator.generation}" if accelerator.generation else "of it: its generation is not given"
+    return f"no measurement {of}; wide interval, from other generations"

@@ -194,8 +194,8 @@ class Efficiency(Spec):
         """
         if accelerator.name not in self.measured and accelerator.generation not in self.generations:
             raise MissingFactError(
-                f"no step was measured on {accelerator.name}, nor on any of its generation "
-                f"({accelerator.generation or 'unknown'}); known: {', '.join(self.generations)}"
+                f"no step was measured on {accelerator.name}, nor on its generation "
+                f"({accelerator.generation or 'not given'}); measured generations: {', '.join(self.generations)}"
             )
 
     def spread(
