@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import costmodel as cm
+
 pytest.importorskip("yaml", reason="needs pyyaml (costmodel[yaml])")
 FOLDER = Path(__file__).parent.parent / "estimation" / "trainers"
 
@@ -18,7 +20,8 @@ def test_a_file_prints_its_result_and_what_became_of_its_keys(costmodel, tmp_pat
     assert outcome.code == 0 and "llama-3-8b, lora" in outcome.out and "cost (final run)" in outcome.out
     assert "read as a file of LLaMA-Factory: 12 keys" in outcome.out
     assert "not understood, and without effect here: novel_kernel" in outcome.out
-    printed = json.loads(costmodel(*arguments, "--json").out)
+    printed = json.loads(costmodel(*arguments, "--json", "--save", tmp_path / "run.toml").out)
+    assert cm.Scenario.load(tmp_path / "run.toml") == cm.Scenario.from_data(printed["scenario"])
     assert printed["trainer_file"]["not_understood"] == ["novel_kernel"]
     assert printed["figures"]["cost"]["value"] > 0
 
@@ -47,5 +50,5 @@ def test_a_params_json_is_a_model_and_a_yaml_file_no_scenario(costmodel, refused
     given = ("--tokens", "1B", "--gpu", "H100", "--gpus", 8, "--json")
     printed = json.loads(costmodel("estimate", tmp_path / "params.json", *given).out)
     assert printed["scenario"]["architecture"] == str(tmp_path / "params.json")
-    assert "read_trainer_file" in refused("compare", FOLDER / "unsloth.yaml", FOLDER / "unsloth.yaml")[0]
+    assert "--save run.toml" in refused("compare", FOLDER / "unsloth.yaml", FOLDER / "unsloth.yaml")[0]
     assert refused("finetune", FOLDER / "unsloth.yaml", "--tokens", "1M")

@@ -80,7 +80,10 @@ def test_a_prediction_pulls_a_short_log_and_not_a_long_one(run):
     ],
 )
 def test_a_speed_above_the_peak_is_refused(run, given, name):
-    with pytest.raises(cm.InputError, match=rf"{name}: a step of .* is faster than the bf16 peak of 64 × H100-SXM"):
+    with pytest.raises(
+        cm.InputError,
+        match=rf"{name}: a step of .* is faster than the bf16 peak of 64 × H100-SXM, .* for a batch of 4.19M tokens",
+    ):
         cm.forecast(run, **given)
 
 

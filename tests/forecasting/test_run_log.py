@@ -81,7 +81,7 @@ def test_a_trainer_state_without_times_says_so(tmp_path):
     path = tmp_path / "trainer_state.json"
     path.write_text(json.dumps({"log_history": [{"step": 10, "loss": 3.1, "epoch": 0.1}]}), encoding="utf-8")
     with pytest.raises(
-        cm.InputError, match=r"no column of times; found: step, loss, epoch; accepted: timestamp: .* Or give"
+        cm.InputError, match=r"no column of times; found: step, loss, epoch. Give step_time or .* Accepted: timestamp: "
     ):
         read_log(path)
 
@@ -137,7 +137,7 @@ def test_rows_of_a_data_frame():
     [
         ([], "the log has no rows"),
         ([{"loss": 3.0, "dt": 1.0}], "no column of steps; found: loss, dt; accepted: step"),
-        ([{"step": 1, "loss": 3.0, "lr": 1e-4}], "no column of times; found: step, loss, lr; accepted: timestamp"),
+        ([{"step": 1, "loss": 3.0, "lr": 1e-4}], "no column of times; found: step, loss, lr. Give step_time"),
         ([{"loss": 3.0}], "2 problems"),
         ([{"step": 1.5, "dt": 1.0}], "row 1: step must be a whole number of at least 0; got 1.5"),
         ([{"step": -1, "dt": 1.0}], "row 1: step must be a whole number"),

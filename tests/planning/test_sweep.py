@@ -103,6 +103,12 @@ def test_fewer_draws_move_the_ends_by_some_percent(swept):
         assert [row[f"{name}_low"], row[f"{name}_high"]] == pytest.approx(ends, rel=0.06)
 
 
+def test_batches_in_tokens_are_noticed():
+    line = "1 with fewer than 100 steps: batch_size counts sequences, not tokens"
+    assert line in str(cm.sweep(RUN, {"recipe.batch_size": [512, "4M"]}))
+    assert "counts sequences" not in str(cm.sweep(RUN, {"recipe.batch_size": [512, 1024]}))
+
+
 def test_failures_keep_their_row_and_reason(swept):
     failed = [row for row in swept.rows() if row["reason"]]
     assert [row["cluster.count"] for row in failed] == [1] * 4

@@ -71,6 +71,7 @@ def estimate(
     what_would_fit: Annotated[
         bool, typer.Option("--what-would-fit", help="Show the changes that make the run fit in memory.")
     ] = False,
+    save: Annotated[Path | None, typer.Option(help="Write the scenario to this .toml or .json file.")] = None,
     currency: Currency = None,
     rate: ExchangeRateOption = None,
     allow_missing: AllowMissing = False,
@@ -84,30 +85,13 @@ def estimate(
     from costmodel.estimation.estimate import estimate as run_estimate
 
     values = {
-        "family": family,
-        "strict": strict,
-        "head": head,
-        "recipe.tokens": tokens,
-        "recipe.sequence_length": sequence_length,
-        "recipe.batch_size": batch_size,
-        "cluster.accelerator": gpu,
-        "cluster.count": gpus,
-        "prices.provider": provider,
-        "prices.purchase_model": purchase_model,
-        "prices.convention": convention,
-        "prices.price": price,
-        "prices.on": on,
-        "mfu": mfu,
-        "step_time": step_time,
-        "tokens_per_second": tokens_per_second,
-        "goodput": goodput,
-        "gpu_hours": gpu_hours,
-        "cluster.site.region": region,
-        "cluster.site.pue": pue,
-        "recipe.examples": examples,
-        "recipe.lengths": lengths,
-        "architecture": model,
-    }
+        "family": family, "strict": strict, "head": head, "architecture": model, "recipe.tokens": tokens,
+        "recipe.sequence_length": sequence_length, "recipe.batch_size": batch_size, "recipe.examples": examples,
+        "recipe.lengths": lengths, "cluster.accelerator": gpu, "cluster.count": gpus, "cluster.site.region": region,
+        "cluster.site.pue": pue, "prices.provider": provider, "prices.purchase_model": purchase_model,
+        "prices.convention": convention, "prices.price": price, "prices.on": on, "mfu": mfu, "step_time": step_time,
+        "tokens_per_second": tokens_per_second, "goodput": goodput, "gpu_hours": gpu_hours,
+    }  # fmt: skip
     options: dict[str, Any] = {path: value for path, value in values.items() if value is not None}
     if price is not None and provider is None:  # it replaces the provider of the file
         options["prices"] = {"price": options.pop("prices.price")}
@@ -115,6 +99,8 @@ def estimate(
     set_values, problems = parsed_changes(changes)
     beside = {"method": method, "deepspeed": deepspeed, "accelerate": accelerate}
     scenario, trainer_file = built(problems, lambda: _scenario(what, options | set_values, beside))
+    if save is not None:
+        scenario.save(save)
     if what_would_fit:
         from costmodel.planning.what_would_fit import what_would_fit as fitting_changes
 

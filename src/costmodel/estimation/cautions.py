@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from costmodel.architecture.specification import Architecture
 from costmodel.estimation.other_costs import OtherCosts
@@ -12,7 +12,7 @@ from costmodel.foundation.rendering import amount, number
 from costmodel.foundation.tables import constant
 from costmodel.market.owned import Ownership
 from costmodel.training.recipes.passes import longest_of, passes_of
-from costmodel.training.step.software import UNKNOWN
+from costmodel.training.step.software import UNKNOWN, Kernels
 
 if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
@@ -47,8 +47,11 @@ def cautions(scenario: Scenario, speed: Speed, goodput: float | None = None) -> 
     calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
     if speed.basis == "layout" and scenario.realized_efficiency is None:
         lines.append("a given layout runs at its modeled speed, without the realized efficiency of published jobs")
-    if speed.basis == "layout" and not calibrated and any(each.trainer.key == UNKNOWN for each in scenario.recipes):
-        lines.append("speed with the interval of training software left out of the fit (set recipe.software)")
+    unmeasured = [each.trainer.name for each in scenario.recipes if each.trainer.key == UNKNOWN]
+    if speed.basis == "layout" and not calibrated and unmeasured:
+        named = ", ".join(dict.fromkeys(name for name in unmeasured if name not in get_args(Kernels)))
+        why = f": no steps of {named} were measured" if named else " (set recipe.software)"
+        lines.append(f"speed with the interval of training software left out of the fit{why}")
     lines += _outside_measured_jobs(scenario, speed, goodput)
     if speed.basis not in {"planned", "layout"}:
         return lines

@@ -70,7 +70,7 @@ def _parsed(path: Path) -> dict[str, Any]:
     if path.suffix.lower() in {".yaml", ".yml", ".sh", ".args"}:
         raise InputError(
             f"{path}: a scenario file ends in .toml or .json; the file of a trainer is read by 'costmodel estimate' "
-            "and by read_trainer_file, whose scenario can be saved"
+            "(--save run.toml writes its scenario) and by read_trainer_file"
         )
     content = read_bytes(path, MAX_BYTES)
     try:

@@ -315,7 +315,7 @@ def _fit_probability(job_speed: Speed) -> Figure:
     probability = job_speed.fit_probability
     caution = ""
     if probability < SAFE_PROBABILITY:
-        caution = f"the job fits in memory with a probability of {percent(probability)}"
+        caution = f"the job fits in memory with a probability of {percent(probability)}; what_would_fit lists changes"
     source = "data/fitted/memory.csv"
     return Figure(probability, None, Provenance("fitted", source, note=note, caution=caution))
 

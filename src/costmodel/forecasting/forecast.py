@@ -20,6 +20,7 @@ from costmodel.forecasting.run_log import RunLog, read_log
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.fields import Measure
 from costmodel.foundation.ranges import Range, middle, normal_quantile
+from costmodel.foundation.rendering import amount
 from costmodel.training.recipes.passes import pass_flops, passes_of
 
 if TYPE_CHECKING:
@@ -197,10 +198,12 @@ def _check_peak(run: Scenario, plan: _Plan, pace: Pace, name: str) -> None:
     flops = sum(pass_flops(each_pass) for each_pass in passes_of(recipe, run.architecture)) / plan.steps
     least = flops / (cluster.count * rate)
     if pace.step_time < least:
+        sequences = f"{recipe.sequences(cluster.count):,} sequences"
+        batch = sequences if plan.tokens_per_step is None else amount(plan.tokens_per_step, "token")
         raise InputError(
             f"{name}: a step of {pace.step_time:.4g} s is faster than the {recipe.precision} peak of "
-            f"{cluster.count:,} × {cluster.accelerator.name}, which takes {least:.4g} s; check the unit of the times, "
-            "the batch size and the number of accelerators"
+            f"{cluster.count:,} × {cluster.accelerator.name}, which takes {least:.4g} s for a batch of {batch}; "
+            "check the unit of the times, the batch size and the number of accelerators"
         )
 
 

@@ -58,6 +58,10 @@ _DURATION = re.compile(r"(?:(?P<days>\d+) days?,?\s+)?(?P<hours>\d+):(?P<minutes
 _MOST_FRESH = 10.0
 """Most time of the first row after a restart, relative to the usual time of its steps [1]."""
 _NOT_A_STEP = "name the column step_time [s] or step_time_ms if it is the time of a step"
+_SINGLE = (
+    "Give step_time or tokens_per_second, and the steps done, instead of the log (--step-time '9.5 s' --done 500), or "
+    "add a column of times"
+)
 _CHART = " - "
 """What stands between the name of a run and that of a metric in a chart exported from Weights & Biases."""
 _EPOCH = 1e8
@@ -209,10 +213,7 @@ def _assigned(name: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any
             problems.append(f"{name}: no column of steps; found: {shown}; accepted: {', '.join(ROLES['step'])}")
         if not any(role in roles for role in _TIMES):
             accepted = "; ".join(f"{role}: {', '.join(ROLES[role])}" for role in _TIMES)
-            problems.append(
-                f"{name}: no column of times; found: {shown}; accepted: {accepted}. "
-                "Or give step_time or tokens_per_second instead of a log"
-            )
+            problems.append(f"{name}: no column of times; found: {shown}. {_SINGLE}. Accepted: {accepted}")
     if problems:
         raise InputError(problems)
     return roles

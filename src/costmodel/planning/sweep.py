@@ -14,6 +14,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from costmodel.estimation import chain
+from costmodel.estimation.cautions import FEW_STEPS
 from costmodel.estimation.chain import OUTPUTS, Missing
 from costmodel.estimation.estimate import Estimate, draw_key, estimate
 from costmodel.estimation.scenario import Scenario
@@ -200,6 +201,11 @@ class Sweep(rendering.Shown):
         remarks = Counter(figures["note"] for figures in self._figures if figures["note"])
         for note, number in remarks.most_common():
             lines += textwrap.wrap(f"cost of {number:,}: {note}", rendering.WIDTH)
+        pretraining = any(recipe.kind == "pretraining" for recipe in self.scenario.recipes)
+        if pretraining and any(path.endswith("batch_size") for path in self.changes[0]):
+            steps = [figures["steps"] for figures in self._figures if figures["steps"] is not None]
+            if few := sum(number < FEW_STEPS for number in steps):
+                lines.append(f"{few:,} with fewer than {FEW_STEPS} steps: batch_size counts sequences, not tokens")
         return "\n".join(lines)
 
 

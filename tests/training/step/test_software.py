@@ -67,6 +67,9 @@ def test_software_never_seen_has_the_interval_of_software_left_out():
 
 def test_software_that_is_not_known_is_said():
     assert "software left out of the fit (set recipe.software)" in str(cm.estimate(run()))
+    assert "software left out of the fit: no steps of axolotl were measured" in "\n".join(
+        cm.estimate(run("axolotl")).notes()
+    )
     assert "software left out of the fit" not in str(cm.estimate(run("torchtitan")))
 
 
