@@ -77,7 +77,8 @@ def breakdown(steps: Mapping[str, StepTime], level: float = DEFAULT_LEVEL, ax: A
         Axes to draw in; default: new ones.
     """
     bars = {label: step.breakdown._asdict() for label, step in _checked(steps).items()}
-    axes = _stacked(bars, _PARTS, lambda value, whole: f"{100 * value / whole:.0f} %", ax)
+    widest = max(float(step.interval(level)[1]) for step in steps.values())
+    axes = _stacked(bars, _PARTS, lambda value, whole: f"{100 * value / whole:.0f} %", ax, widest)
     ends = [(step.seconds, *step.interval(level)) for step in steps.values()][::-1]
     margins = [[value - low for value, low, _ in ends], [high - value for value, _, high in ends]]
     below = [place - 0.38 for place in range(len(ends))]
@@ -272,7 +273,13 @@ def _kind(given: Any) -> str:
     return "an empty one" if isinstance(given, Mapping) and not given else type(given).__name__
 
 
-def _stacked(bars: Mapping[str, Mapping[str, float]], looks: Mapping[str, _Look], label: Any, ax: Axes | None) -> Axes:
+def _stacked(
+    bars: Mapping[str, Mapping[str, float]],
+    looks: Mapping[str, _Look],
+    label: Any,
+    ax: Axes | None,
+    widest: float = 0.0,
+) -> Axes:
     """Draw stacked bars, the first component on top; `label` returns the text of a component."""
     wholes = {name: sum(parts.values()) for name, parts in bars.items()}
     shown = [part for part in looks if any(bars[name][part] >= _LEAST * wholes[name] for name in bars)]
@@ -296,7 +303,7 @@ def _stacked(bars: Mapping[str, Mapping[str, float]], looks: Mapping[str, _Look]
             label=part,
         )
         for place, value in enumerate(values):
-            if value >= _LABELED * max(whole):
+            if value >= _LABELED * max(*whole, widest):
                 axes.text(
                     left[place] + value / 2,
                     place,
