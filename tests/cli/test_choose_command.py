@@ -51,7 +51,10 @@ def test_files_are_written_without_formulas_and_scripts(run, tmp_path):
     openpyxl = pytest.importorskip("openpyxl", reason="needs openpyxl to read the workbook")
     workbook = openpyxl.load_workbook(sheet)
     assert workbook.sheetnames == ["Mix", "Cost", "Independence", "Excluded"]
-    assert workbook["Mix"]["B2"].value == "GPT-5 mini"
+    mix = {row[1]: row[6] for row in workbook["Mix"].iter_rows(min_row=5, values_only=True)}
+    assert mix["GPT-5 mini"] == pytest.approx(396)  # the last of its rows: escalations
+    assert mix[None].startswith("=SUM(G5:")
+    assert 'class="number">396.00<' in text and "<dt>Per month, at the prices of today</dt>" in text
 
 
 def test_an_infeasible_file_names_the_conflict(run):

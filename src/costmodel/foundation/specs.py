@@ -239,6 +239,9 @@ def _problem(detail: Any, cls: type[BaseModel]) -> list[str]:
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
     if kind == "tuple_type":
         return [f"{path}: should be a list; got {shown}"]
+    if kind == "too_short":
+        least = detail["ctx"]["min_length"]
+        return [f"{path}: must have at least {least} item{'s' * (least > 1)}; got {detail['ctx']['actual_length']}"]
     if kind == "union_tag_invalid":
         name, accepted = detail["ctx"]["discriminator"].strip("'"), detail["ctx"]["expected_tags"]
         tag = f"{path}.{name}" if path else name

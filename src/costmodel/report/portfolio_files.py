@@ -1,33 +1,53 @@
-"""Files of a portfolio: an HTML page for reading and printing, an Excel workbook, and CSV."""
+"""Files of a portfolio, in the form of those of a budget: an HTML page, an Excel workbook, and CSV."""
 
 from __future__ import annotations
 
-import csv
-import html
-import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from costmodel.budget.export.document import inert
-from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.budget.export.drawing import svg
+from costmodel.budget.export.page import figure_html, page, section_html
+from costmodel.budget.export.sections import Section, made_by
+from costmodel.budget.export.workbook import MONEY, SHARE, Column, Formula, Shown, Workbook
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.plain_data import csv_text
 from costmodel.foundation.tables import write_text
 from costmodel.report.plot_portfolio import portfolio as drawn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from costmodel.budget.export.workbook import Cell
     from costmodel.choosing.portfolio.curve import IndependenceCurve
     from costmodel.choosing.portfolio.result import Portfolio
 
-_STYLE = """
-:root { font: 14px/1.45 Helvetica, Arial, "Liberation Sans", "DejaVu Sans", sans-serif; color: #1a1a1a }
-body { max-width: 62rem; margin: 0 auto; padding: 2rem 1.5rem }
-h1 { font-size: 1.6rem; margin: 0 } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; border-bottom: 2px solid #0072b2 }
-table { border-collapse: collapse; width: 100%; font-size: .86rem }
-caption { text-align: left; padding-bottom: .4rem }
-th, td { text-align: left; padding: .28rem .5rem; border-bottom: 1px solid #ddd }
-figure { margin: .8rem 0; break-inside: avoid } figure svg { width: 100%; height: auto; display: block }
-p { color: #555 }
-""".strip()
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_NAME = "Portfolio of models"
+_COUNT = "#,##0"
+_MIX = (
+    Column("Workload", 22),
+    Column("Option", 28),
+    Column("Provider", 14),
+    Column("Place", 8),
+    Column("Share", 10, SHARE),
+    Column("Requests per month", 20, _COUNT),
+    Column("Per month [USD]", 18),
+    Column("Quality", 10, "0.00"),
+    Column("Replicas", 10, _COUNT),
+)
+_COST = (Column("Figure", 56), Column("USD", 18))
+_CURVE = (
+    Column("Value", 18, SHARE),
+    Column("Per month [USD]", 18),
+    Column("Price per month [USD]", 22),
+    Column("Expected [USD]", 18),
+    Column("CVaR [USD]", 18),
+    Column("Largest share", 15, SHARE),
+    Column("No mix", 40),
+)
+_EXCLUDED = (Column("Workload", 22), Column("Option", 34), Column("Constraint", 50))
+_NUMERIC = frozenset(column.title for column in (*_MIX[4:], *_COST[1:], *_CURVE[1:6]))
+"""Columns of numbers, aligned on the right."""
 
 
 def write_portfolio(result: Portfolio, curve: IndependenceCurve | None, path: Path) -> None:
@@ -49,11 +69,16 @@ def write_portfolio(result: Portfolio, curve: IndependenceCurve | None, path: Pa
     if kind == ".html":
         write_text(path, html_page(result, curve))
     elif kind == ".csv":
-        write_text(path, _csv(result))
+        write_text(path, csv_text([{key: _inert(value) for key, value in row.items()} for row in result.rows()]))
     elif kind == ".xlsx":
-        _write_xlsx(result, curve, path)
+        write_xlsx(result, curve, path)
     else:
         raise InputError(f"{path}: the extension must be .html, .xlsx or .csv")
+
+
+def _inert(value: object) -> object:
+    """Return a text that no spreadsheet reads as a formula."""
+    return f"'{value}" if isinstance(value, str) and not inert(value) else value
 
 
 def html_page(result: Portfolio, curve: IndependenceCurve | None) -> str:
@@ -65,90 +90,103 @@ def html_page(result: Portfolio, curve: IndependenceCurve | None) -> str:
     curve : IndependenceCurve or None
         Price of independence; None leaves it out.
     """
-    from costmodel.budget.export.drawing import svg
-
-    rows = len({row["workload"] for row in result.rows()})
-    parts = [f"<figure>{svg(drawn, result, 9.2, 1.9 + 0.5 * rows, 'mix')}</figure>", result._repr_html_()]
+    bars = svg(drawn, result, 9.2, 1.9 + 0.5 * len(result.question.offers.workloads), "mix")
+    mix = Section("Cheapest mix", [_texts(_MIX, cells) for cells in _mix_rows(result)], numeric=_NUMERIC)
+    body = section_html(mix, figure_html("", bars))
     if curve is not None:
-        figure = svg(drawn, curve, 9.2, 3.6, "curve") if curve.cheapest_usd is not None else ""
-        parts += ["<h2>The price of independence</h2>", f"<figure>{figure}</figure>", curve._repr_html_()]
-    excluded = "".join(
-        f"<tr><td>{html.escape(row['workload'])}</td><td>{html.escape(row['option'])}</td>"
-        f"<td>{html.escape(row['reason'])}</td></tr>"
-        for row in result.excluded()
-    )
-    if excluded:
-        head = "<tr><th>workload</th><th>option</th><th>constraint</th></tr>"
-        parts.append(f"<h2>Options that may not be used</h2><table>{head}{excluded}</table>")
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        f"<title>Portfolio of models</title>\n<style>\n{_STYLE}\n</style>\n</head>\n<body>\n"
-        f"<h1>Portfolio of models</h1>\n" + "\n".join(parts) + "\n</body>\n</html>\n"
-    )
+        figure = figure_html("", svg(drawn, curve, 9.2, 3.6, "curve")) if curve.cheapest_usd is not None else ""
+        points = [_texts(_CURVE, cells) for cells in _curve_rows(curve)]
+        body += section_html(Section("The price of independence", points, numeric=_NUMERIC, note=_about(curve)), figure)
+    if excluded := [_texts(_EXCLUDED, list(row.values())) for row in result.excluded()]:
+        body += section_html(Section("Options that may not be used", excluded))
+    facts = [(name, f"{usd:,.0f} USD") for name, usd in _costs(result).items()]
+    return page(_NAME, result.title(), facts, result.notes(), body, made_by(result))
 
 
-def _csv(result: Portfolio) -> str:
-    rows = result.rows()
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: _inert(value) for key, value in row.items()} for row in rows)
-    return buffer.getvalue()
+def write_xlsx(result: Portfolio, curve: IndependenceCurve | None, path: Path) -> None:
+    """Write a workbook with the sheets Mix, Cost, Independence and Excluded.
+
+    Parameters
+    ----------
+    result : Portfolio
+    curve : IndependenceCurve or None
+    path : Path
+        File, which is overwritten.
+
+    Raises
+    ------
+    MissingFactError
+        If openpyxl is not installed.
+    InputError
+        If the file cannot be written.
+    """
+    workbook, stamp = Workbook(), made_by(result)
+    sheet = workbook.sheet("Mix", _MIX, [_NAME, f"{result.title()}; {stamp}"])
+    first, rows = sheet.row, _mix_rows(result)
+    for cells in rows:
+        sheet.add(cells)
+    total = Formula(f"=SUM(G{first}:G{sheet.row - 1})", result.usd_per_month)
+    sheet.add(["Total", None, None, None, None, None, total], bold=True)
+    sheet = workbook.sheet("Cost", _COST, [_NAME, f"Cost at the prices of today and over the horizon; {stamp}"])
+    for name, usd in _costs(result).items():
+        sheet.add([name, usd])
+    for name, usd in result.price_of_constraints().items():
+        sheet.add([f"{name} adds per month", usd])
+    for note in ["", *result.notes()]:
+        sheet.add([note])
+    if curve is not None:
+        sheet = workbook.sheet("Independence", _CURVE, [_NAME, f"{curve.title()}; {stamp}"])
+        for cells in _curve_rows(curve):
+            sheet.add(cells)
+        sheet.add([])
+        sheet.add([_about(curve)])
+    if excluded := result.excluded():
+        sheet = workbook.sheet("Excluded", _EXCLUDED, [_NAME, f"Options that may not be used; {stamp}"])
+        for row in excluded:
+            sheet.add(list(row.values()))
+    workbook.save(path)
 
 
-def _inert(value: object) -> object:
-    """Return a text that no spreadsheet reads as a formula."""
-    return f"'{value}" if isinstance(value, str) and not inert(value) else value
-
-
-def _write_xlsx(result: Portfolio, curve: IndependenceCurve | None, path: Path) -> None:
-    """Write a workbook with the sheets Mix, Cost, Independence and Excluded."""
-    try:
-        import openpyxl  # type: ignore[import-untyped, unused-ignore]
-    except ImportError:
-        raise MissingFactError("a workbook needs openpyxl: pip install 'costmodel[xlsx]'") from None
-    workbook = openpyxl.Workbook()
-    workbook.remove(workbook.active)
-    low, high = result.interval_usd
-    costs = {
-        "USD per month, prices of today": result.usd_per_month,
-        "USD over the horizon, nothing changes": result.unchanged_usd,
-        "USD over the horizon, expected": result.expected_usd,
-        "USD over the horizon, 10 % quantile": low,
-        "USD over the horizon, 90 % quantile": high,
-        "USD over the horizon, CVaR": result.cvar_usd,
-        "level of the CVaR": result.question.shocks.level,
-        "months of the horizon": result.question.shocks.horizon_months,
-        "scenarios": result.question.shocks.scenarios,
-        "seed": result.question.seed,
+def _costs(result: Portfolio) -> dict[str, float]:
+    """Return the most important figures [USD]."""
+    shocks, (low, high) = result.question.shocks, result.interval_usd
+    over = f"Over {shocks.horizon_months:g} months"
+    return {
+        "Per month, at the prices of today": result.usd_per_month,
+        f"{over}, if nothing changes": result.unchanged_usd,
+        f"{over}, expected": result.expected_usd,
+        f"{over}, P10": low,
+        f"{over}, P90": high,
+        f"{over}, mean of the dearest {1 - shocks.level:.0%} (CVaR)": result.cvar_usd,
     }
-    added = {f"USD per month that {name} adds": usd for name, usd in result.price_of_constraints().items()}
-    sheets: dict[str, list[dict[str, Any]]] = {
-        "Mix": result.rows(),
-        "Cost": [{"figure": name, "value": value} for name, value in (costs | added).items()],
-        "Independence": [] if curve is None else curve.rows(),
-        "Excluded": list(result.excluded()),
-        "Notes": [{"note": note} for note in result.question.offers.notes],
-    }
-    for title, rows in sheets.items():
-        if not rows:
-            continue
-        sheet = workbook.create_sheet(title)
-        sheet.append(list(rows[0]))
-        for number, row in enumerate(rows, start=2):
-            for column, value in enumerate(row.values(), start=1):
-                cell = sheet.cell(number, column)
-                cell.value = value
-                if isinstance(value, str):
-                    cell.data_type, cell.quotePrefix = "s", True
-        sheet.freeze_panes = "A2"
-        for column, name in enumerate(rows[0], start=1):
-            widest = max(len(name), *(len(str(list(row.values())[column - 1])) for row in rows))
-            sheet.column_dimensions[openpyxl.utils.get_column_letter(column)].width = min(widest + 2, 60)
-    buffer = io.BytesIO()
-    workbook.save(buffer)
-    try:
-        path.write_bytes(buffer.getvalue())
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _mix_rows(result: Portfolio) -> list[list[Cell]]:
+    """Return the cells of `_MIX`, one row per workload and option."""
+    names = ("workload", "option", "provider", "location", "share")
+    numbers = ("requests_per_month", "usd_per_month", "quality", "replicas")
+    return [[row[name] for name in (*names, *numbers)] for row in result.rows()]
+
+
+def _curve_rows(curve: IndependenceCurve) -> list[list[Cell]]:
+    """Return the cells of `_CURVE`, one row per value of the constraint."""
+    names = ("usd_per_month", "price_usd_per_month", "expected_usd", "cvar_usd", "largest_share", "missing")
+    return [[row["value"], *(row[name] for name in names)] for row in curve.rows()]
+
+
+def _about(curve: IndependenceCurve) -> str:
+    return f"Value: {curve.field}. {'; '.join(curve.notes())}"
+
+
+def _texts(columns: Sequence[Column], cells: Sequence[Cell]) -> dict[str, str]:
+    """Return the cells of a row as text, by the titles of their columns."""
+    return {column.title: _text(cell, column.form) for column, cell in zip(columns, cells, strict=True)}
+
+
+def _text(cell: Cell, form: str) -> str:
+    """Return a cell as text, a number in the format of its column."""
+    if cell is None or isinstance(cell, str):
+        return cell or ""
+    if isinstance(cell, (Shown, Formula)) or not isinstance(cell, (int, float)):
+        raise TypeError(f"{cell!r} is neither a number nor a text")
+    return f"{cell:.1%}" if form == SHARE else f"{cell:,.2f}" if form in (MONEY, "0.00") else f"{cell:,.0f}"

@@ -6,6 +6,7 @@ import pytest
 
 import costmodel as cm
 from costmodel.choosing.portfolio.portfolio import read_portfolio
+from costmodel.choosing.portfolio.question import PortfolioRequest
 
 
 def option(name, usd, **fields):
@@ -126,3 +127,14 @@ def test_the_example_is_that_of_the_page(root):
     example = (root / "examples" / "support-desk.toml").read_text(encoding="utf-8")
     without_comments = "\n".join(line for line in example.splitlines() if not line.startswith("#")).strip()
     assert without_comments in page
+
+
+def test_a_workload_with_a_wrong_field_is_not_reported_as_missing_too():
+    given = {"name": "chat", "requests_per_month": -1, "input_tokens": 1, "output_tokens": 1}
+    with pytest.raises(cm.InputError) as error:
+        PortfolioRequest(workload=[given], option=[], constraints={"locations": "Europe"})
+    assert list(error.value.problems) == [
+        "workload.0.requests_per_month: must be a number above 0 and at most 1e+40; got -1",
+        "option: must have at least 1 item; got 0",
+        "constraints.locations: must be codes of countries or regions, such as EU or US; got 'Europe'",
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from costmodel.budget.lines import Subtotal
 from costmodel.foundation.rendering import number
@@ -48,12 +48,13 @@ LONG = frozenset({"Line", "Driver", "Task", "After", "Subject", "Value", "Source
 
 
 class Section(NamedTuple):
-    """A table of text: title, rows, indices of emphasized rows (sums), and a note below."""
+    """A table of text: title, rows, indices of emphasized rows (sums), a note below, and columns of numbers."""
 
     title: str
     rows: list[dict[str, str]]
     strong: frozenset[int] = frozenset()
     note: str = ""
+    numeric: frozenset[str] = NUMERIC
 
 
 def sections(budget: BudgetResult) -> list[Section]:
@@ -72,9 +73,17 @@ def sections(budget: BudgetResult) -> list[Section]:
     return [section for section in tables if section.rows]
 
 
-def made_by(budget: BudgetResult) -> str:
+class Stamped(Protocol):
+    """A result that states what reproduces it."""
+
+    def stamp(self) -> dict[str, Any]:
+        """Return the version, the hash of the data and the seed."""
+        ...
+
+
+def made_by(result: Stamped) -> str:
     """Return one line with version, hash of the data and seed."""
-    stamp = budget.stamp()
+    stamp = result.stamp()
     return f"costmodel {stamp['version']}, data {stamp['data_hash']}, seed {stamp['seed']}"
 
 

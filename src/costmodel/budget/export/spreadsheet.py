@@ -2,50 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import re
-import zipfile
-from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from costmodel.budget.export.sections import QUANTILES, ends_of, made_by
-from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.budget.export.workbook import DAY, DAYS, MONEY, SHARE, Column, Formula, Sheet, Shown, Workbook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from costmodel.budget.lines import Line
     from costmodel.budget.result import BudgetResult
-
-MONEY, DAYS, SHARE, DAY = "#,##0.00", "#,##0.0", "0.0%", "yyyy-mm-dd"
-_EPOCH = datetime(1980, 1, 1)
-"""Fixed time of writing in the file, so that the same budget gives the same bytes."""
-
-
-class Formula(NamedTuple):
-    """A formula with its value, for programs that do not compute formulas (previews, protected views)."""
-
-    text: str
-    value: float
-
-
-class Shown(NamedTuple):
-    """A number with a format of its own, not that of its column."""
-
-    value: float | Formula
-    form: str
-
-
-class Column(NamedTuple):
-    """Title, width [character] and number format of a column."""
-
-    title: str
-    width: float
-    form: str = MONEY
-
-
-Cell = str | float | date | Formula | Shown | None
 
 
 def write_xlsx(budget: BudgetResult, path: str | Path) -> None:
@@ -67,27 +34,23 @@ def write_xlsx(budget: BudgetResult, path: str | Path) -> None:
     InputError
         If the file cannot be written.
     """
-    try:
-        import openpyxl  # type: ignore[import-untyped, unused-ignore]
-    except ImportError:
-        raise MissingFactError("to_xlsx needs openpyxl: pip install 'costmodel[xlsx]'") from None
-    workbook = openpyxl.Workbook()
-    workbook.remove(workbook.active)
-    workbook.properties.creator, workbook.properties.created = "costmodel", _EPOCH
-    workbook.calculation.fullCalcOnLoad = True
-    sheets = [_Sheet(openpyxl, workbook, budget, title, columns) for title, columns in _COLUMNS.items()]
+    workbook = Workbook()
+    sheets = [
+        workbook.sheet(
+            title,
+            columns,
+            [budget.name, f"{title} in {budget.money_of}; {made_by(budget)}"],
+            currency=budget.currency,
+            most_lines=3 if title == "Budget" else 24,
+        )
+        for title, columns in _COLUMNS.items()
+    ]
     rows = _budget_sheet(sheets[0], budget)
     _uncertainty_sheet(sheets[1], budget)
     _calendar_sheet(sheets[2], budget)
     _assumptions_sheet(sheets[3], budget)
     _actuals_sheet(sheets[4], budget, rows)
-    buffer = io.BytesIO()
-    workbook.save(buffer)
-    content = _finished(buffer.getvalue(), [sheet.values for sheet in sheets])
-    try:
-        Path(path).write_bytes(content)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from None
+    workbook.save(path)
 
 
 _COLUMNS = {
@@ -133,84 +96,9 @@ _COLUMNS = {
         Column("Difference [USD]", 18),
     ),
 }
-_FONT = "Calibri"
-_HEADER = 4
-"""Row of the column titles, below title, subtitle and a blank row."""
 
 
-class _Sheet:
-    """A sheet that is filled from the top; `values` holds the values of its formulas, by cell."""
-
-    def __init__(
-        self, openpyxl: Any, workbook: Any, budget: BudgetResult, title: str, columns: Sequence[Column]
-    ) -> None:
-        self.styles, self.sheet, self.columns = openpyxl.styles, workbook.create_sheet(title), columns
-        self.currency = budget.currency
-        self.values: dict[str, float] = {}
-        self.most_lines = 3 if title == "Budget" else 24
-        sheet = self.sheet
-        self.row = 1
-        self.add([budget.name])
-        sheet.cell(1, 1).font = self.styles.Font(_FONT, bold=True, size=14)
-        self.add([f"{title} in {budget.money_of}; {made_by(budget)}"])
-        for index, column in enumerate(columns, start=1):
-            sheet.column_dimensions[openpyxl.utils.get_column_letter(index)].width = column.width
-        self.row = _HEADER
-        self.head([column.title for column in columns])
-        sheet.freeze_panes = sheet.cell(self.row, 2)
-        sheet.print_title_rows = f"{_HEADER}:{_HEADER}"
-        sheet.page_setup.orientation, sheet.page_setup.paperSize = "landscape", sheet.PAPERSIZE_A4
-        sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
-        sheet.sheet_properties.pageSetUpPr.fitToPage = True
-        sheet.sheet_properties.outlinePr.summaryBelow = False
-        sheet.oddFooter.left.text, sheet.oddFooter.right.text = "&A", "&P / &N"
-
-    def head(self, titles: Sequence[str]) -> None:
-        """Append a row of column titles."""
-        row = self.add([title.replace("[USD]", f"[{self.currency}]") for title in titles], bold=True)
-        for index, (title, column) in enumerate(zip(titles, self.columns, strict=True), start=1):
-            if "[" in title or title == "Quantity" or column.form != MONEY:
-                self.sheet.cell(row, index).alignment = self.styles.Alignment(horizontal="right")
-        self.fill(row, "D9E5EF")
-
-    def add(self, cells: Sequence[Cell], bold: bool = False, level: int = 0) -> int:
-        """Append a row, high enough for its texts, and return its number; a single text may exceed its column."""
-        row, alone, lines = self.row, len(cells) == 1, 1
-        for index, (content, column) in enumerate(zip(cells, self.columns, strict=False), start=1):
-            if content is None or content == "":
-                continue
-            cell = self.sheet.cell(row, index)
-            cell.font = self.styles.Font(_FONT, bold=bold, size=11)
-            text, wrapped = isinstance(content, str), isinstance(content, str) and not alone
-            left = {"horizontal": "left", "indent": int(index > 1 or level > 0)} if text else {}
-            cell.alignment = self.styles.Alignment(vertical="top", wrap_text=wrapped or None, **left)
-            self._put(cell, content, column.form)
-            if wrapped:
-                lines = max(lines, -(-len(str(content)) // int(column.width)))
-        if level:
-            self.sheet.row_dimensions[row].outlineLevel = level
-        self.sheet.row_dimensions[row].height = 20 if row == 1 else 15 * min(lines, self.most_lines)
-        self.row += 1
-        return row
-
-    def fill(self, row: int, color: str) -> None:
-        """Set the background of the cells of a row."""
-        for column in range(1, len(self.columns) + 1):
-            self.sheet.cell(row, column).fill = self.styles.PatternFill("solid", fgColor=color)
-
-    def _put(self, cell: Any, content: Cell, form: str) -> None:
-        if isinstance(content, Shown):
-            content, form = content
-        if isinstance(content, str):
-            cell.value = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "�", content)
-            cell.data_type, cell.quotePrefix = "s", True
-            return
-        if isinstance(content, Formula):
-            self.values[cell.coordinate], content = content.value, content.text
-        cell.value, cell.number_format = content, form
-
-
-def _budget_sheet(sheet: _Sheet, budget: BudgetResult) -> list[int]:
+def _budget_sheet(sheet: Sheet, budget: BudgetResult) -> list[int]:
     """Fill the sheet of lines, and return the row number of each line."""
     places: dict[int, int] = {}
     sums: list[int] = []
@@ -264,7 +152,7 @@ def _precise(value: float) -> Shown:
     return Shown(value, MONEY if round(value, 2) == value else "#,##0.00##" if abs(value) >= 1 else "0.00########")
 
 
-def _uncertainty_sheet(sheet: _Sheet, budget: BudgetResult) -> None:
+def _uncertainty_sheet(sheet: Sheet, budget: BudgetResult) -> None:
     for share in QUANTILES:
         sheet.add([f"P{100 * share:g}: {100 * share:g} % probability of at most this", budget.quantile(share)])
     sheet.add(["Expected (mean)", budget.expected])
@@ -287,7 +175,7 @@ def _uncertainty_sheet(sheet: _Sheet, budget: BudgetResult) -> None:
             sheet.add([note])
 
 
-def _calendar_sheet(sheet: _Sheet, budget: BudgetResult) -> None:
+def _calendar_sheet(sheet: Sheet, budget: BudgetResult) -> None:
     for task in sorted(budget.schedule, key=lambda task: task.start):
         end = Formula(f"=B{sheet.row}+C{sheet.row}", task.start + task.days)
         first, last = ends_of(task, budget.start) or (None, None)
@@ -312,12 +200,12 @@ def _calendar_sheet(sheet: _Sheet, budget: BudgetResult) -> None:
             sheet.add([name, weeks])
 
 
-def _assumptions_sheet(sheet: _Sheet, budget: BudgetResult) -> None:
+def _assumptions_sheet(sheet: Sheet, budget: BudgetResult) -> None:
     for each in budget.assumptions:
         sheet.add([each.subject, each.value, each.source, each.as_of])
 
 
-def _actuals_sheet(sheet: _Sheet, budget: BudgetResult, rows: list[int]) -> None:
+def _actuals_sheet(sheet: Sheet, budget: BudgetResult, rows: list[int]) -> None:
     """List every line, with an empty cell for the amount paid."""
     first = sheet.row
     for line, row in zip(budget.lines, rows, strict=True):
@@ -339,25 +227,3 @@ _SIGNED = "+#,##0.00;-#,##0.00;–"
 
 def _sum(cells: str, values: Sequence[float]) -> Formula:
     return Formula(f"=SUM({cells})", round(sum(values), 2))
-
-
-def _finished(content: bytes, values: Sequence[dict[str, float]]) -> bytes:
-    """Return the workbook with the values of its formulas and a fixed time of writing."""
-    buffer = io.BytesIO()
-    by_file = {f"xl/worksheets/sheet{index}.xml": each for index, each in enumerate(values, start=1)}
-    with zipfile.ZipFile(io.BytesIO(content)) as given, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
-        for name in given.namelist():
-            text = given.read(name).decode("utf-8")
-            if name in by_file:
-                text = _with_values(text, by_file[name])
-            if name == "docProps/core.xml":
-                text = re.sub(r"(<dcterms:modified[^>]*>)[^<]*", rf"\g<1>{_EPOCH.isoformat()}Z", text)
-            made.writestr(zipfile.ZipInfo(name, _EPOCH.timetuple()[:6]), text, zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()
-
-
-def _with_values(sheet: str, values: dict[str, float]) -> str:
-    return _FORMULA.sub(lambda cell: f"{cell[1]}<v>{float(values[cell[2]])!r}</v>", sheet)
-
-
-_FORMULA = re.compile(r'(<c r="([A-Z]+\d+)"[^>]*><f>[^<]*</f>)(?:<v ?/>|<v></v>)')

@@ -99,7 +99,8 @@ class IndependenceCurve(rendering.Shown):
         """
         return super().to_text(rendering.WIDTH if width is None else width)
 
-    def _title(self) -> str:
+    def title(self) -> str:
+        """Return the headline."""
         return f"The price of independence: cost by the {_TITLES[self.field]}"
 
     def _cells(self) -> list[dict[str, str]]:
@@ -115,16 +116,22 @@ class IndependenceCurve(rendering.Shown):
             for point, row in zip(self.points, self.rows(), strict=True)
         ]
 
-    def _footer(self) -> str:
+    def notes(self) -> list[str]:
+        """Return what the columns mean, and for which values there is no mix."""
         lines = [f"{point.label}: no mix: {point.missing}" for point in self.points if point.missing]
-        notes = ["price: above the cheapest row"]
+        about = ["price: above the cheapest row"]
         if any(point.expected_usd is not None for point in self.points):
             months, scenarios = self.shocks.horizon_months, self.shocks.scenarios
-            notes.append(f"expected, CVaR: over {months:g} months, {scenarios:,} scenarios")
+            about.append(f"expected, CVaR: over {months:g} months, {scenarios:,} scenarios")
         if self.field == "provider_cap":
-            notes.append(f"the cap is a share of {self.cap_of}; replicas count for their provider, if they have one")
-        lines.append("; ".join(notes))
-        return "\n".join(lines)
+            about.append(f"the cap is a share of {self.cap_of}; replicas count for their provider, if they have one")
+        return [*lines, "; ".join(about)]
+
+    def _title(self) -> str:
+        return self.title()
+
+    def _footer(self) -> str:
+        return "\n".join(self.notes())
 
 
 def _above(usd: float, least: float) -> float:

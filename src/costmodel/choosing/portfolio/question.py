@@ -39,8 +39,8 @@ def _codes(given: object) -> object:
     if not isinstance(listed, Sequence):
         return given
     codes = tuple(code.strip().upper() if isinstance(code, str) else code for code in listed)
-    if wrong := [code for code in codes if not isinstance(code, str) or not _CODE.fullmatch(code)]:
-        raise InputError(f"must be codes of countries or regions, such as EU or US; got {wrong[0]!r}")
+    if not all(isinstance(code, str) and _CODE.fullmatch(code) for code in codes):
+        raise InputError("must be codes of countries or regions, such as EU or US")
     return codes
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from costmodel._version import __version__
 from costmodel.choosing.portfolio.curve import IndependenceCurve, IndependencePoint
 from costmodel.choosing.portfolio.question import PortfolioConstraints
 from costmodel.choosing.portfolio.scenarios import (
@@ -21,6 +22,7 @@ from costmodel.choosing.portfolio.scenarios import (
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import DEFAULT_LEVEL
+from costmodel.foundation.tables import fingerprint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -238,6 +240,10 @@ class Portfolio(rendering.Shown):
         shares = [share for name, share in other.provider_shares().items() if name]
         return IndependencePoint(value, other.usd_per_month, expected, worst, max(shares, default=0.0), "")
 
+    def stamp(self) -> dict[str, Any]:
+        """Return version, hash of the data and seed, which reproduce the figures."""
+        return {"version": __version__, "data_hash": fingerprint(), "seed": self.question.seed}
+
     def to_dict(self) -> dict[str, Any]:
         """Return the portfolio as plain data."""
         low, high = self.interval_usd
@@ -272,7 +278,8 @@ class Portfolio(rendering.Shown):
         """
         return super().to_text(rendering.WIDTH if width is None else width)
 
-    def _title(self) -> str:
+    def title(self) -> str:
+        """Return the headline: the requests, the workloads and the cost per month."""
         offers = self.question.offers
         return (
             f"Cheapest mix for {offers.volumes.sum():,.0f} requests per month in {len(offers.workloads)} workloads: "
@@ -292,15 +299,24 @@ class Portfolio(rendering.Shown):
             for row in self.rows()
         ]
 
+    def _title(self) -> str:
+        return self.title()
+
     def _footer(self) -> str:
-        shocks, held = self.question.shocks, self.outcomes.held_usd
+        shocks = self.question.shocks
         low, high = (rendering.amount(end, "USD") for end in self.interval_usd)
         expected, worst = (rendering.amount(each, "USD") for each in (self.expected_usd, self.cvar_usd))
-        lines = [
+        cost = (
             f"over {shocks.horizon_months:g} months: {rendering.amount(self.unchanged_usd, 'USD')} if nothing changes; "
             f"expected {expected}, {DEFAULT_LEVEL:.0%} interval {low} to {high}, mean of the dearest "
-            f"{1 - shocks.level:.0%} of the scenarios (CVaR) {worst}",
-        ]
+            f"{1 - shocks.level:.0%} of the scenarios (CVaR) {worst}"
+        )
+        return "\n".join([cost, *self.notes()])
+
+    def notes(self) -> list[str]:
+        """Return notes on the figures: recourse, requests not served, prices of constraints, shares, sources."""
+        shocks, held = self.question.shocks, self.outcomes.held_usd
+        lines: list[str] = []
         if shocks.recourse:
             held_ones = [rendering.amount(each, "USD") for each in (float(held.mean()), cvar(held, shocks.level))]
             moves = rendering.percent(float(np.mean(self.outcomes.moved > 0)))
@@ -323,7 +339,7 @@ class Portfolio(rendering.Shown):
         lines.append(f"share of requests by provider: {shares}")
         lines += self.question.offers.notes
         lines.append(f"{shocks.scenarios:,} scenarios, {self._changes()}; seed {self.question.seed}")
-        return "\n".join(lines)
+        return lines
 
     def _changes(self) -> str:
         given = self.question.shocks.price_factors
