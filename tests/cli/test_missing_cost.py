@@ -64,8 +64,47 @@ def test_an_explanation_of_another_figure_needs_no_price(costmodel, scenario):
     assert costmodel("estimate", scenario, "--explain", "gpu_hours").code == 0
 
 
-def test_a_budget_whose_run_has_no_price_exits_with_3(costmodel, scenario, tmp_path):
-    project = tmp_path / "project.toml"
-    project.write_text(f'name = "p"\n[[runs]]\nname = "run"\nscenario = "{scenario.name}"\n')
+PROJECT = """
+name = "p"
+
+[[runs]]
+name = "run"
+scenario = "run.toml"
+
+[experiments]
+name = "trials"
+runs = 3
+share = 0.1
+
+[[data]]
+name = "labels"
+quantity = 100
+unit = "label"
+unit_price = 2
+"""
+
+
+@pytest.fixture
+def project(scenario, tmp_path):
+    file = tmp_path / "project.toml"
+    file.write_text(PROJECT, encoding="utf-8")
+    return file
+
+
+def test_a_budget_keeps_the_lines_whose_cost_is_not_known(costmodel, project):
     outcome = costmodel("budget", project)
     assert outcome.code == MISSING and REASON in outcome.err
+    rows = {line.split()[1]: line for line in outcome.out.splitlines() if line.startswith(("compute", "data"))}
+    assert "not known" in rows["run"] and REASON in rows["run"]
+    assert "the cost of 'run' is not known" in rows["trials"] and " 200.00 " in rows["labels"]
+    assert outcome.out.startswith("p: total not known") and "total        " in outcome.out
+    allowed = costmodel("budget", project, "--allow-missing", "--currency", "EUR", "--rate", "0.5")
+    assert (allowed.code, allowed.err) == (0, "") and "100.00" in allowed.out
+
+
+def test_a_budget_without_a_total_as_json_and_files(costmodel, project, tmp_path):
+    outcome = costmodel("budget", project, "--json", "-o", tmp_path / "budget.csv", "--within", "75k")
+    found = json.loads(outcome.out)
+    assert found["total"] is None and found["known"] == 200.0 and set(found["missing"]) == {"run", "trials"}
+    assert [row["base"] for row in found["lines"]] == [None, None, 200.0]
+    assert not (tmp_path / "budget.csv").exists() and any("is not written" in line for line in outcome.problems)

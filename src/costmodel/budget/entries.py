@@ -195,8 +195,15 @@ class Entry:
         return product
 
 
-def run_costs(project: ProjectPlan) -> dict[str, RunCost]:
+def run_costs(project: ProjectPlan, unknown: dict[str, str] | None = None) -> dict[str, RunCost]:
     """Return the estimated runs of a project by name.
+
+    Parameters
+    ----------
+    project : ProjectPlan
+        The project.
+    unknown : dict, optional
+        Filled with the reason by name of each run whose cost is not known, in place of an error.
 
     Raises
     ------
@@ -206,6 +213,7 @@ def run_costs(project: ProjectPlan) -> dict[str, RunCost]:
     costs: dict[str, RunCost] = {}
     problems: list[str] = []
     missing: list[str] = []
+    reasons: dict[str, str] = {}
     for index, run in enumerate(project.runs):
         try:
             costs[run.name] = RunCost(run, project.seed)
@@ -215,19 +223,33 @@ def run_costs(project: ProjectPlan) -> dict[str, RunCost]:
             problems.append(f"runs.{index}.scenario: {error}")
         except MissingFactError as error:
             missing.append(f"runs.{index}.scenario: {error}")
+            reasons[run.name] = str(error)
     if problems:
         raise InputError([*problems, *missing])
-    if missing:
+    if missing and unknown is None:
         raise MissingFactError("; ".join(missing))
+    if unknown is not None:
+        unknown |= reasons
     return costs
 
 
 def entries(project: ProjectPlan, runs: dict[str, RunCost]) -> tuple[Entry, ...]:
     """Return the entries of a project without the contingency, in the order of the groups."""
-    return tuple(_entry(part, group, runs, project) for _, group, part in project.parts())
+    return tuple(entry_of(part, group, runs, project) for _, group, part in project.parts())
 
 
-def _entry(part: Part, group: Group, runs: dict[str, RunCost], project: ProjectPlan) -> Entry:
+def entry_of(part: Part, group: Group, runs: dict[str, RunCost], project: ProjectPlan) -> Entry:
+    """Return the entry of a part of a project.
+
+    Parameters
+    ----------
+    part, group : Part, str
+        The part and its group.
+    runs : dict
+        Estimated runs by name.
+    project : ProjectPlan
+        The project.
+    """
     shared: dict[str, Any] = {"owner": part.owner or project.owner, "note": part.note}
     if isinstance(part, ServedModel):
         return _served(part, group, project.seed, shared)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
-from costmodel.cli.missing import MISSING
-from costmodel.cli.output import emit, note
+from costmodel.cli.missing import AllowMissing, check_missing
+from costmodel.cli.output import emit, note, print_problem
 from costmodel.cli.printing import Currency, ExchangeRateOption, in_currency
 from costmodel.foundation.errors import InputError, MissingFactError
+
+if TYPE_CHECKING:
+    from costmodel.budget.partial import PartialBudget
 
 _WRITERS = {".xlsx": "to_xlsx", ".html": "to_html", ".csv": "to_csv", ".md": "to_markdown"}
 """Method of a budget that writes a file, by the extension of the file."""
@@ -30,13 +32,15 @@ def budget(
     currency: Currency = None,
     rate: ExchangeRateOption = None,
     changes: Changes = None,
+    allow_missing: AllowMissing = False,
 ) -> None:
     """Compute the budget of a project.
 
     The budget covers training runs, data, people and all other items of the file. The contingency is a reserve on top.
-    The exit code is 3, without a table, if the cost of a run is not known.
+    A line whose cost is not known keeps its place with the reason; there is then no total, and the exit code is 3.
     """
     from costmodel.budget.amounts import usd
+    from costmodel.budget.partial import PartialBudget
     from costmodel.budget.project import Project
 
     outputs = output or []
@@ -56,9 +60,9 @@ def budget(
     project = built(problems, lambda: Project.load(file, values))
     try:
         result = in_currency(project.budget(), currency, rate)
-    except MissingFactError as error:
-        print(f"costmodel: {error}", file=sys.stderr)
-        raise typer.Exit(MISSING) from None
+    except MissingFactError:
+        _print_known_lines(in_currency(PartialBudget(project), currency, rate), outputs, within, allow_missing)
+        return
     for path in outputs:
         getattr(result, _WRITERS[path.suffix.lower()])(path)
     emit("budget", result, data=lambda: {**result.to_dict(), "within": result.within(limit)})
@@ -67,3 +71,13 @@ def budget(
         note(f"probability of staying within {limit:,.0f} {result.currency}: {chance:.1f} %")
     for path in outputs:
         note(f"written to {path}")
+
+
+def _print_known_lines(partial: PartialBudget, outputs: list[Path], within: str | None, allow_missing: bool) -> None:
+    """Print a budget without a total, and what cannot be done without one."""
+    emit("budget", partial)
+    for path in outputs:
+        print_problem(f"--output: {path} is not written, because the total is not known")
+    if within is not None:
+        print_problem("--within: has no probability, because the total is not known")
+    check_missing([f"{name}: {reason}" for name, reason in partial.missing.items()], allow_missing)
