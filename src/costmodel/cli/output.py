@@ -76,7 +76,7 @@ def with_output(function: Callable[..., None]) -> Callable[..., None]:
         token = _FORM.set(_Form(as_json, as_csv))
         try:
             with printed_on(Page(terminal_width(), not quiet, sources, all_columns)):
-                function(*arguments, **options)
+                _run(function, arguments, options)
                 _say_what_is_read(options.get("gpu"))
         finally:
             _FORM.reset(token)
@@ -121,6 +121,18 @@ def flush() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         _close_stdout()
+
+
+def _run(function: Callable[..., None], arguments: Sequence[Any], options: Mapping[str, Any]) -> None:
+    """Run a command; if its input is not valid because a file is of another kind, say that only."""
+    try:
+        function(*arguments, **options)
+    except InputError:
+        from costmodel.cli.file_kinds import check_kinds
+
+        serving = function.__module__.endswith("serving") and function.__name__ == "compare"
+        check_kinds("serve compare" if serving else function.__name__, options)
+        raise
 
 
 def _say_what_is_read(gpu: str | None) -> None:
