@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import costmodel as cm
+from costmodel.budget.partial import PartialBudget
 from costmodel.comparison.reestimation import reestimate, reestimates
 from costmodel.projection.backtests.declines import compare_models
 from costmodel.projection.backtests.rents import backtest_rental
@@ -150,6 +151,7 @@ RESULTS = {
     "Forecast": (forecast, None),
     "BudgetForecast": (lambda: cm.forecast(budget(), actuals={"fine-tune": {"spent": 2, "done": 0.5}}), None),
     "Budget": (budget, "budget"),
+    "PartialBudget": (lambda: PartialBudget(budget().project), None),
     "ServingEstimate": (serving, "serving_curve"),
     "serving sensitivity": (lambda: serving().sensitivity(), None),
     "serving Explanation": (lambda: serving().explain(), None),

@@ -17,7 +17,8 @@ from costmodel.foundation.exchange_rates import ExchangeRate, exchange_rate
 from costmodel.foundation.tables import fingerprint
 
 if TYPE_CHECKING:
-    from costmodel.budget.plan import Group, Part, ProjectPlan
+    from costmodel.budget.lines import Group
+    from costmodel.budget.plan import Part, ProjectPlan
 
 UNKNOWN = "not known"
 """Amount of a line whose cost is not known."""

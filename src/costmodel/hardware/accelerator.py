@@ -231,13 +231,18 @@ def load_accelerator(source: str | Mapping[str, Any] | Accelerator) -> Accelerat
     if isinstance(source, Accelerator):
         return source
     if isinstance(source, str):
-        names = accelerator_names()
-        if names.proper(source) is None and _APPLE.fullmatch(source.strip()[:_LONGEST_NAME]):
-            raise UnknownNameError(f"accelerator {source!r} is not supported: {_WITHOUT_APPLE}")
-        return names.get(source, "'costmodel gpus' lists them.")
+        return _named(source)
     if not isinstance(source, Mapping):
         raise InputError(f"an accelerator must be a name, an Accelerator or its fields; got {type(source).__name__}")
     return Accelerator.from_data(source)
+
+
+def _named(name: str) -> Accelerator:
+    """Return the accelerator of a name or alias; Apple silicon is refused with the reason."""
+    names = accelerator_names()
+    if names.proper(name) is None and _APPLE.fullmatch(name.strip()[:_LONGEST_NAME]):
+        raise UnknownNameError(f"accelerator {name!r} is not supported: {_WITHOUT_APPLE}")
+    return names.get(name, "'costmodel gpus' lists them.")
 
 
 def read_as(name: str) -> str:
