@@ -107,7 +107,10 @@ def test_boundary_and_source_of_each_factor(region, says):
     assert factors["site.yearly_matched"]["kind"] == "given"
 
 
-@pytest.mark.parametrize(("region", "grid"), [("fra", "France"), ("us-virginia", "United States (Virginia)")])
+@pytest.mark.parametrize(
+    ("region", "grid"),
+    [("fra", "France"), ("us-virginia", "United States (Virginia)"), ("DE", "Germany"), ("Frankfurt", "Germany")],
+)
 def test_the_sentence_names_the_grid(region, grid):
     assert f"(grid of {grid})" in estimate(region=region).ghg().sentence
 

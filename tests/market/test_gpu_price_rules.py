@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import costmodel as cm
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import Table
-from costmodel.market.gpu_prices import HYPERSCALERS, gpu_price, market_spread, vintage
+from costmodel.market.gpu_prices import HYPERSCALERS, gpu_price, market_spread, named_provider, vintage
 from costmodel.market.price_table import COLUMNS
 
 
@@ -261,3 +261,14 @@ def test_the_vintage_is_the_newest_fact():
 def test_a_table_without_facts():
     with pytest.raises(cm.CostModelError):
         gpu_price("H100", facts=facts())
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [("Amazon", "aws"), ("Google Cloud", "gcp"), ("microsoft azure", "azure"), ("Lambda Labs", "lambda")],
+)
+def test_providers_answer_to_the_names_of_their_companies(written, name):
+    assert named_provider(written) == name
+    assert gpu_price("H100-SXM", written, on="2026-10-01").usd_per_gpu_hour == (
+        gpu_price("H100-SXM", name, on="2026-10-01").usd_per_gpu_hour
+    )

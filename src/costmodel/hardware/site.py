@@ -164,9 +164,9 @@ def grid_name(region: str) -> str:
     Parameters
     ----------
     region : str
-        Country, US state or cloud region, as in `Site.region`.
+        Country, US state, cloud region or city, as in `Site.region`.
     """
-    key = find_region(region)
+    key = _proper(region)
     return region if key is None else _grid()[key][0]["name"] or key
 
 

@@ -21,6 +21,18 @@ PROVIDER_ALIASES = {
     "together": ("together ai", "togetherai"),
 }
 """Further names of the providers of the tables."""
+CLOUD_ALIASES = {
+    "aws": ("amazon", "amazon web services", "ec2"),
+    "azure": ("microsoft", "microsoft azure"),
+    "gcp": ("google", "google cloud", "google cloud platform"),
+    "lambda": ("lambda labs", "lambda cloud"),
+    "oci": ("oracle", "oracle cloud"),
+    "primeintellect": ("prime intellect",),
+    "sfcompute": ("sf compute", "san francisco compute"),
+    "together": ("together ai", "togetherai"),
+    "vast": ("vast.ai", "vast ai"),
+}
+"""Further names of the providers of accelerators."""
 
 
 class Dated(Protocol):

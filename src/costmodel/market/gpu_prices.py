@@ -17,7 +17,7 @@ from costmodel.foundation.names import Names
 from costmodel.foundation.ranges import Interval, between, median, normal_quantile
 from costmodel.foundation.tables import Row, Table, constant, default, table
 from costmodel.hardware.accelerator import accelerator_names
-from costmodel.market.dated import day_of
+from costmodel.market.dated import CLOUD_ALIASES, day_of
 
 PurchaseModel = Literal["on_demand", "spot", "reserved_short", "reserved_1y", "reserved_3y", "marketplace"]
 PURCHASE_MODELS: tuple[str, ...] = get_args(PurchaseModel)
@@ -156,7 +156,9 @@ def named_provider(provider: str, facts: Table | None = None) -> str:
     facts : Table, optional
         A price table; by default that of the library.
     """
-    names = Names("provider", {name: name for name in providers(facts)})
+    listed = providers(facts)
+    aliases = {name: others for name, others in CLOUD_ALIASES.items() if name in listed}
+    names = Names("provider", {name: name for name in listed}, aliases)
     return names.get(provider, "'market' is the median of all providers except hyperscalers.")
 
 

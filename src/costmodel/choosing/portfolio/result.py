@@ -282,7 +282,8 @@ class Portfolio(rendering.Shown):
         """Return the headline: the requests, the workloads and the cost per month."""
         offers = self.question.offers
         return (
-            f"Cheapest mix for {offers.volumes.sum():,.0f} requests per month in {len(offers.workloads)} workloads: "
+            f"Cheapest mix for {offers.volumes.sum():,.0f} requests per month in {len(offers.workloads)} "
+            f"workload{'s' if len(offers.workloads) > 1 else ''}: "
             f"{rendering.amount(self.usd_per_month, 'USD')} per month"
         )
 
