@@ -273,7 +273,7 @@ def test_a_price_that_is_not_known_is_shown_as_missing(run):
 
 def test_a_date_of_the_end_needs_a_time(run):
     left = cm.forecast(run, steady())
-    assert "end: not known; give start or now" in str(left)
+    assert "end: not known; give start or now (--start, --now)" in str(left)
     with pytest.raises(cm.MissingFactError, match="give start or now"):
         left.end()
 

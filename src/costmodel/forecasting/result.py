@@ -247,7 +247,7 @@ class Forecast(Priced):
 
     def _end_line(self) -> str:
         if self.now is None:
-            return "end: not known; give start or now"
+            return "end: not known; give start or now (--start, --now)"
         low, median, high = (self.end(p).strftime("%Y-%m-%d %H:%M") for p in (0.1, 0.5, 0.9))
         return f"end: {median} UTC (80 %: {low} to {high})" if self._utc() else f"end: {median} (80 %: {low} to {high})"
 
