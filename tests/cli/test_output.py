@@ -182,3 +182,32 @@ def test_scripts_of_other_shells(costmodel):
     assert all(line.startswith("complete -c costmodel ") for line in lines)
     assert any("from estimate" in line and "-l tokens " in line for line in lines)
     assert costmodel("completion", "tcsh").code == 2
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_on_a_terminal_is_cleared_before_the_result(run, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("costmodel.cli.progress.FIRST", 0.001)
+    assert run("estimate run.toml --json").out.startswith("{")
+    shown = terminal.getvalue()
+    assert shown.startswith("\rworking: 0 s") and shown.endswith("\r")
+    assert shown.rpartition("working")[2].count("\r") == 2
+
+
+def test_no_progress_in_a_pipe(run, monkeypatch):
+    monkeypatch.setattr("costmodel.cli.progress.FIRST", 0.001)
+    assert run("estimate run.toml").err == ""
+
+
+def test_every_path_that_is_printed_can_be_set(run):
+    printed = run("estimate run.toml --explain cost --csv").out
+    rows = [row for row in csv.DictReader(io.StringIO(printed)) if row["settable"] == "True"]
+    assert len(rows) > 8
+    for row in rows:
+        outcome = run(f"estimate run.toml --json --set {row['path']}={float(row['value']):.12g}")
+        assert outcome.code == 0, (row["path"], outcome.err)

@@ -98,7 +98,8 @@ def estimate(
     options = owned_prices(options, own, purchase_price)
     set_values, problems = parsed_changes(changes)
     beside = {"method": method, "deepspeed": deepspeed, "accelerate": accelerate}
-    scenario, trainer_file = built(problems, lambda: _scenario(what, options | set_values, beside))
+    changed = _with_price(options, set_values)
+    scenario, trainer_file = built(problems, lambda: _scenario(what, changed, beside))
     if save is not None:
         scenario.save(save)
     if what_would_fit:
@@ -110,6 +111,17 @@ def estimate(
     money = currency, rate
     if _printed(result, trainer_file, explain, bill, ghg, cite, money):
         check_missing([result.missing_cost] if result.missing_cost else [], allow_missing)
+
+
+def _with_price(options: dict[str, Any], set_values: dict[str, Any]) -> dict[str, Any]:
+    """Return the changes of a scenario; a price alone replaces the provider and the date by which it was looked up."""
+    changes = options | set_values
+    others = [path for path in changes if path.startswith("prices.") and path != "prices.price"]
+    if "prices.price" not in set_values or others or "prices" in changes:
+        return changes
+    return {path: value for path, value in changes.items() if path != "prices.price"} | {
+        "prices": {"price": set_values["prices.price"]}
+    }
 
 
 def _printed(

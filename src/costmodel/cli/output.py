@@ -19,6 +19,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from costmodel.cli.progress import end_progress, progress
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.page import NARROWEST, Page, current_page, printed_on, prose, without_sources
 from costmodel.foundation.plain_data import csv_text, plain
@@ -75,7 +76,7 @@ def with_output(function: Callable[..., None]) -> Callable[..., None]:
             raise InputError("--quiet and --sources are both given; leave one out")
         token = _FORM.set(_Form(as_json, as_csv))
         try:
-            with printed_on(Page(terminal_width(), not quiet, sources, all_columns)):
+            with printed_on(Page(terminal_width(), not quiet, sources, all_columns)), progress():
                 _run(function, arguments, options)
                 _say_what_is_read(options.get("gpu"))
         finally:
@@ -154,6 +155,7 @@ def print_problem(problem: str) -> None:
     problem : str
         One sentence.
     """
+    end_progress()
     line, width = f"costmodel: {problem}", terminal_width(sys.stderr)
     print(line if width is None else textwrap.fill(line, width, subsequent_indent="  "), file=sys.stderr)
 
@@ -212,11 +214,16 @@ def emit(
     if form.json:
         content = plain((data or shown[0].to_dict)())
         named = content if isinstance(content, dict) else {"rows": content}
+        end_progress()
         print(json.dumps({"schema": f"costmodel/{kind}/{VERSION}", **named}, indent=2, allow_nan=False))
     elif form.csv:
-        sys.stdout.write(csv_text((rows or shown[0].rows)()))
+        written = csv_text((rows or shown[0].rows)())
+        end_progress()
+        sys.stdout.write(written)
     else:
-        echo("\n\n".join(_text(part) for part in shown))
+        text = "\n\n".join(_text(part) for part in shown)
+        end_progress()
+        echo(text)
 
 
 def echo(text: str) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from costmodel.cli.missing import AllowMissing, check_missing
 from costmodel.cli.output import emit
+from costmodel.cli.progress import end_progress
 from costmodel.foundation.errors import InputError
 
 LEAST_SHOWN = 300
@@ -57,6 +58,7 @@ def _show_progress(done: int, count: int) -> None:
     """Print the progress of a large sweep on one line of stderr; the line is cleared at the end."""
     if count < LEAST_SHOWN:
         return
+    end_progress()
     line = f"{done:,} of {count:,} scenarios"
     cleared = f"\r{' ' * len(line)}\r" if done == count else ""
     print(f"\r{line}{cleared}", end="", file=sys.stderr, flush=True)
