@@ -385,3 +385,11 @@ def test_greenhouse_gases_of_the_runs_count_their_repeats():
 def test_greenhouse_gases_need_a_run():
     with pytest.raises(cm.MissingFactError, match="the project has no runs"):
         Project(name="p", data=[{"name": "x", "quantity": 1, "unit_price": 1}]).budget().ghg()
+
+
+def test_a_salary_that_is_not_given_is_noted():
+    people = [{"role": "lawyer", "weeks": 3}, {"role": "engineer", "weeks": 3, "usd_per_year": 95_000}]
+    noted = [note for note in Project(name="p", people=people).budget().notes() if "usd_per_year" in note]
+    assert noted == [
+        "lawyer: no usd_per_year is given; that of frontier laboratories with equity is taken, 210,000 to 690,000 USD"
+    ]

@@ -29,6 +29,16 @@ def test_the_estimate_is_what_python_says(costmodel):
     assert found["layout"] == cm.estimate(run).layout.to_data()
 
 
+def test_a_place_and_the_terms_of_a_price_have_options(costmodel):
+    outcome = costmodel(
+        "finetune", "llama-3.1-8b", "--gpu", "H100-SXM", "--tokens", "20M", "--provider", "aws",
+        "--purchase-model", "spot", "--on", "2026-10-01", "--region", "us-virginia", "--pue", 1.2, "--json",
+    )  # fmt: skip
+    scenario = json.loads(outcome.out)["estimate"]["scenario"]
+    assert scenario["prices"] == {"provider": "aws", "purchase_model": "spot", "on": "2026-10-01"}
+    assert scenario["cluster"]["site"] == {"region": "us-virginia", "pue": 1.2}
+
+
 def test_the_same_job_at_providers(costmodel):
     outcome = costmodel(*ON_4090, "--method", "qlora", "--tokens", "20M", "--epochs", 3, "--price", 0.4, "--json")
     own, *hosted = json.loads(outcome.out)["jobs"]

@@ -114,7 +114,7 @@ def test_electricity_prices():
         ({"pue": "110 %"}, None),
         ({"pue": "0.9 to 1.2"}, "pue: the low end of a range must be above 1"),
         ({"grid_intensity": "400 g/kWh"}, None),
-        ({"grid_intensity": "400"}, "grid_intensity: must be a number in kg/kWh at least 0 and at most 100"),
+        ({"grid_intensity": "400"}, "grid_intensity: must be a number in kg/kWh at least 0 and at most 5"),
         ({"grid_intensity": -0.1}, "grid_intensity: must be"),
         ({"electricity": "80 USD/MWh"}, None),
         ({"electricity": "0.08 EUR/kWh"}, "electricity: .* is in EUR"),

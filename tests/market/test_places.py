@@ -3,6 +3,8 @@
 import pytest
 
 import costmodel as cm
+from costmodel.foundation.tables import table
+from costmodel.hardware.site import is_within
 from costmodel.market.places import place_of, regions_at
 from costmodel.market.price_table import COLUMNS, as_csv
 
@@ -38,6 +40,20 @@ def region_notes(estimate):
 )
 def test_regions_of_a_provider_at_a_site(site, regions):
     assert regions_at(site, "aws", REGIONS) == regions
+
+
+def test_the_members_of_the_eu_are_within_it():
+    members = [row["member"] for row in table("facts/region_members").rows if row["region"] == "EU"]
+    assert len(set(members)) == len(members) == 27
+    assert all(is_within(member, "EU") for member in members) and is_within("gcp:europe-west4", "EU")
+    assert not any(is_within(place, "EU") for place in ("GBR", "CHE", "NOR", "US-VA", "EU-typo"))
+    assert regions_at("EU", "aws", REGIONS) == regions_at("Europe", "aws", REGIONS) == ["eu-north-1"]
+
+
+def test_a_missing_price_of_a_region_names_the_region_and_those_with_a_price():
+    rental = cm.Rental(provider="aws", region="eu-central-7", on=DAY)
+    reason = cm.estimate(RUN.replace({"prices": rental})).missing_cost
+    assert "at aws in 'eu-central-7' is known; known in its regions" in reason and "us-east-1" in reason
 
 
 def test_a_price_of_the_whole_country_holds_in_its_states():

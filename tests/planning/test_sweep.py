@@ -118,6 +118,16 @@ def test_failures_keep_their_row_and_reason(swept):
     assert not reasons[0] and "no dense fp4 peak" in reasons[1] and all("H1000" in each for each in reasons[2:])
 
 
+def test_a_price_of_another_region_is_noted():
+    prices = cm.Rental(provider="aws", on="2026-10-01")
+    run = cm.Scenario(
+        {"total": "7B"}, cm.Pretraining(tokens="1B"), cm.Cluster("H100-SXM", 8), prices=prices, gpu_hours=9
+    )
+    found = cm.sweep(run, {"cluster.site.region": ["us-virginia", "germany", "sweden"]})
+    assert ["is that of us-east-1" in row["note"] for row in found.rows()] == [False, True, False]
+    assert "cost of 1: no price on demand of H100-SXM at aws in germany" in " ".join(str(found).split())
+
+
 def test_frame_has_columns_for_paths_figures_and_intervals(swept):
     frame = swept.to_frame()
     assert list(frame.columns[:3]) == list(VALUES) and list(frame.columns[-2:]) == ["layout", "reason"]

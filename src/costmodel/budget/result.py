@@ -347,6 +347,13 @@ class BudgetResult(rendering.Shown):
         notes += [f"run {run.run.name!r}: {note}" for run in self._runs.values() if (note := run.estimate.note("cost"))]
         for run in self._runs.values():
             notes += [f"run {run.run.name!r}: unverified: {reason}" for reason in unverified(run.estimate.scenario)]
+        if unpaid := [person.role for person in self.project.people if person.usd_per_year is None]:
+            pay = fact("staff compensation").spread
+            assert pay is not None
+            notes.append(
+                f"{', '.join(unpaid)}: no usd_per_year is given; that of frontier laboratories with equity is taken, "
+                f"{pay.quantile(0.05):,.0f} to {pay.quantile(0.95):,.0f} USD"
+            )
         if self.p50 > 1.02 * self.base:
             notes.append(
                 "the base takes each input at its median; it is below the P50 and the expected cost because high costs "

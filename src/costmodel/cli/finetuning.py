@@ -47,10 +47,14 @@ def finetune(
     precision: Annotated[str | None, typer.Option(help="Precision of the matrix products, such as bf16.")] = None,
     no_packing: Annotated[bool, typer.Option("--no-packing", help="Pad examples instead of packing them.")] = False,
     provider: Annotated[str | None, typer.Option(help="Cloud provider, or 'market' for the median price.")] = None,
+    purchase_model: Annotated[str | None, typer.Option(help="on_demand, spot, reserved_1y, ...")] = None,
     convention: Annotated[
         str | None, typer.Option(help="What the price is said in: on_demand, contract, published.")
     ] = None,
     price: Annotated[str | None, typer.Option(help="Price per GPU-hour, such as '$0.40/h'.")] = None,
+    on: Annotated[str | None, typer.Option(help="Date of the price, such as 2026-09-01.")] = None,
+    region: Annotated[str | None, typer.Option(help="Country, US state or cloud region.")] = None,
+    pue: Annotated[str | None, typer.Option(help="Power usage effectiveness of the data center.")] = None,
     own: Own = False,
     purchase_price: PurchasePrice = None,
     family: Family = None,
@@ -72,7 +76,8 @@ def finetune(
         "recipe.batch_size": batch_size, "recipe.rank": rank, "recipe.software": software,
         "recipe.precision": precision, "recipe.packing": False if no_packing else None,
         "cluster.accelerator": gpu, "cluster.count": gpus, "prices.provider": provider,
-        "prices.convention": convention, "prices.price": price,
+        "prices.purchase_model": purchase_model, "prices.convention": convention, "prices.price": price,
+        "prices.on": on, "cluster.site.region": region, "cluster.site.pue": pue,
     }  # fmt: skip
     given: dict[str, Any] = {path: value for path, value in values.items() if value is not None}
     given = owned_prices(given, own, purchase_price)

@@ -260,7 +260,7 @@ GPUHours: TypeAlias = Annotated[float | Range, Measure("hour", 0.0, MOST, open_l
 Dollars: TypeAlias = Annotated[float, Measure("USD", 0.0, 1e15, open_low=True, uncertain=False)]
 PricePerGPUHour: TypeAlias = Annotated[float | Range, Measure("USD/hour", 0.0, 1e9)]
 ElectricityPrice: TypeAlias = Annotated[float | Range, Measure("USD/kWh", 0.0, 1e4)]
-GridIntensity: TypeAlias = Annotated[float | Range, Measure("kg/kWh", 0.0, 1e2)]
+GridIntensity: TypeAlias = Annotated[float | Range, Measure("kg/kWh", 0.0, 5.0)]
 WaterIntensity: TypeAlias = Annotated[float | Range, Measure("liter/kWh", 0.0, 1e4)]
 Share: TypeAlias = Annotated[float | Range, Measure("1", 0.0, 1.0)]
 IdleEnergy: TypeAlias = Annotated[float | Range, Measure("1", 0.0, 1e2)]

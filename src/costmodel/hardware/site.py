@@ -239,6 +239,32 @@ def country(key: str) -> str:
     return key
 
 
+@lru_cache(maxsize=1)
+def _members() -> dict[str, set[str]]:
+    """Return the countries of regions that have several."""
+    found: dict[str, set[str]] = {}
+    for row in table("facts/region_members").rows:
+        found.setdefault(row["region"], set()).add(row["member"])
+    return found
+
+
+def is_within(key: str, region: str) -> bool:
+    """Return whether a key of the grid table lies in another, larger one: in a country, or in a region of several.
+
+    Parameters
+    ----------
+    key, region : str
+        Keys of the grid table.
+
+    Examples
+    --------
+    >>> is_within("gcp:europe-west4", "NLD"), is_within("FIN", "EU"), is_within("CHE", "EU")
+    (True, True, False)
+    """
+    place = country(key)
+    return place == region or place in _members().get(region, ())
+
+
 def _grid_row(region: str, year: int | None) -> Row:
     """Return the newest row of a region of that year or before."""
     key = resolve_region(region)

@@ -137,8 +137,13 @@ def gpu_price(
         if price.provider == name and price.purchase_model == purchase_model and region in (None, price.region)
     ]
     if not offered:
-        known = _listed(prices, day, name, purchase_model)
-        raise MissingFactError(f"no {purchase_model} price of {accelerator} at {name} is known; {known}")
+        what = f"no {purchase_model} price of {accelerator} at {name}"
+        elsewhere = {
+            price.region for price in prices if (price.provider, price.purchase_model) == (name, purchase_model)
+        }
+        if region is not None and (named := ", ".join(sorted(elsewhere - {""}))):
+            raise MissingFactError(f"{what} in {region!r} is known; known in its regions {named}")
+        raise MissingFactError(f"{what} is known; {_listed(prices, day, name, purchase_model)}")
     first = min(price.as_of for price in offered)
     if first > day:
         raise MissingFactError(

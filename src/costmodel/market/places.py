@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.foundation.errors import MissingFactError, UnknownNameError
 from costmodel.foundation.names import name_key
-from costmodel.hardware.site import country, find_region, resolve_region
+from costmodel.hardware.site import country, find_region, is_within, resolve_region
 from costmodel.market.gpu_prices import MARKET, GPUPrice, named_provider, offers
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def place_of(provider: str, region: str) -> str | None:
 def regions_at(site: str, provider: str, regions: Iterable[str]) -> list[str]:
     """Return the regions of a provider that lie at a site, the nearest match first.
 
-    The region of that name comes first, then those on the same grid, those within the country that the site names, and
-    those that name the country of the site only.
+    The region of that name comes first, then those on the same grid, those within the country (or the EU) that the site
+    names, and those that name the country of the site only.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def regions_at(site: str, provider: str, regions: Iterable[str]) -> list[str]:
             matches.append((0, region))
         elif place == key:
             matches.append((1, region))
-        elif place is not None and country(place) == key:
+        elif place is not None and is_within(place, key):
             matches.append((2, region))
         elif place is not None and place == country(key):
             matches.append((3, region))

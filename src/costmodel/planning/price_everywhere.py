@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.checks import check_level
-from costmodel.foundation.errors import InputError, MissingFactError, unknown
+from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError, unknown
 from costmodel.foundation.names import name_key
 from costmodel.foundation.ranges import DEFAULT_LEVEL
-from costmodel.hardware.site import find_region
+from costmodel.hardware.site import find_region, resolve_region
 from costmodel.market.commitments import TERMS
 from costmodel.market.dated import day_of
 from costmodel.market.gpu_prices import (
@@ -159,7 +159,7 @@ class _Wanted:
         problems += [
             f"regions: unknown region {name!r}; a region of the price table, a country, a US state or a cloud region"
             for name in self.regions or ()
-            if name_key(name) not in spelled and find_region(name) is None
+            if name_key(name) not in spelled and not _is_place(name)
         ]
         if problems:
             raise InputError(problems)
@@ -182,10 +182,17 @@ class _Wanted:
         if self.regions is None:
             return True
         return any(
-            name_key(region) == name_key(wanted)
-            or (find_region(wanted) is not None and bool(regions_at(wanted, provider, [region])))
+            name_key(region) == name_key(wanted) or (_is_place(wanted) and bool(regions_at(wanted, provider, [region])))
             for wanted in self.regions
         )
+
+
+def _is_place(name: str) -> bool:
+    """Return whether a name is a country, a US state, a cloud region or a city."""
+    try:
+        return bool(resolve_region(name))
+    except UnknownNameError:
+        return False
 
 
 def _names(field: str, given: Iterable[str] | None, problems: list[str]) -> list[str] | None:

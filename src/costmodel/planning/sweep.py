@@ -24,6 +24,7 @@ from costmodel.foundation.checks import check_level
 from costmodel.foundation.errors import CostModelError, InputError
 from costmodel.foundation.ranges import DEFAULT_LEVEL, draws
 from costmodel.foundation.units import SI_FACTOR
+from costmodel.market.rental import Rental
 
 if TYPE_CHECKING:
     import numpy as np
@@ -154,8 +155,8 @@ class Sweep(rendering.Shown):
         layout and reason.
 
         Figures are in the units of `units`; None where they are not known. `note` names the price proxy of
-        the cost, or says why the cost is not known. `reason` says why a combination is not possible; it is empty for
-        others.
+        the cost, or the region of its price where that is not the region of the site, or says why the cost is not
+        known. `reason` says why a combination is not possible; it is empty for others.
         """
         return [changes | figures for changes, figures in zip(self.changes, self._figures, strict=True)]
 
@@ -253,7 +254,16 @@ def _row(
     except CostModelError as error:
         return {**numbers, "note": "", "layout": "", "reason": str(error)}
     figures = _figures(result, interval, drawn)
-    return {**numbers, **figures, "note": result.note("cost"), "layout": _layout(result), "reason": ""}
+    note = "; ".join(filter(None, (result.note("cost"), _elsewhere(scenario))))
+    return {**numbers, **figures, "note": note, "layout": _layout(result), "reason": ""}
+
+
+def _elsewhere(scenario: Scenario) -> str:
+    """Return a note where the price is not that of the region of the site, or ""."""
+    cluster, prices = scenario.cluster, scenario.prices
+    if not isinstance(prices, Rental) or cluster.site.region is None or prices.price is not None:
+        return ""
+    return prices.at_site(cluster.site.region, cluster.accelerator.name, cluster.count).caution
 
 
 def _figures(result: Estimate, interval: tuple[int, float], drawn: _Arrays) -> dict[str, float]:
