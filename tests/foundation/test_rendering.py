@@ -115,3 +115,8 @@ def test_cells_of_any_type():
 
 def test_each_line_of_a_footer_is_an_item_of_an_html_list():
     assert "<li>one &lt;b&gt;</li><li>two</li>" in html_table([{"a": "1"}], footer="one <b>\ntwo")
+
+
+def test_dollar_signs_of_an_html_table_are_no_formula():
+    shown = html_table([{"$/task": "1 k$"}], footer="70 k$ if nothing changes; expected 111 k$")
+    assert shown.startswith("<div class='tex2jax_ignore mathjax_ignore'><table>") and shown.endswith("</ul></div>")

@@ -213,7 +213,10 @@ def markdown(rows: Rows, footer: str = "") -> str:
 
 
 def html_table(rows: Rows, title: str = "", footer: str = "") -> str:
-    """Return the rows as an HTML table; every cell is escaped, and the lines of the footer are a list."""
+    """Return the rows as an HTML table; every cell is escaped, and the lines of the footer are a list.
+
+    Its classes keep MathJax of a notebook from reading two dollar signs as a formula.
+    """
     columns = list(rows[0]) if rows else []
     head = "".join(f"<th style='text-align:left'>{html.escape(column)}</th>" for column in columns)
     body = "".join(
@@ -223,7 +226,8 @@ def html_table(rows: Rows, title: str = "", footer: str = "") -> str:
     caption = f"<caption>{html.escape(title)}</caption>" if title else ""
     lines = "".join(f"<li>{html.escape(line)}</li>" for line in footer.splitlines())
     note = f"<ul style='font-size:smaller'>{lines}</ul>" if lines else ""
-    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+    table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+    return f"<div class='tex2jax_ignore mathjax_ignore'>{table}</div>"
 
 
 class Shown:
