@@ -18,7 +18,7 @@ FAST = [name for name, refit in REFITS.items() if not refit.slow]
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, ["refit", *map(str, arguments)])
+    return CliRunner().invoke(app, ["refit", *map(str, arguments)], env={"COLUMNS": "200"})
 
 
 @pytest.mark.parametrize("name", FAST)

@@ -132,7 +132,7 @@ def test_the_roofline_is_far_below_the_measurements(scored):
 
 
 def test_scores_are_printed_by_group():
-    done = CliRunner().invoke(app, ["validate", "serving"])
+    done = CliRunner().invoke(app, ["validate", "serving"], env={"COLUMNS": "200"})
     assert done.exit_code == 0
     for line in ("2025 and later, model left out (789)", "engine: sglang (171)", "figure: energy (353)"):
         assert line in done.output
