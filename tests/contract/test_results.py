@@ -16,7 +16,7 @@ import pytest
 import costmodel as cm
 from costmodel.estimation.chain import OUTPUTS
 from costmodel.estimation.serving.figures import FIGURES
-from costmodel.foundation.rendering import LINES, RowTable, Shown
+from costmodel.foundation.rendering import LINES, WIDTH, RowTable, Shown
 
 spec = spec_from_file_location("results", Path(__file__).with_name("results.py"))
 results = module_from_spec(spec)
@@ -92,6 +92,7 @@ def test_text_and_markdown_are_readable(name):
     assert "object at 0x" not in text
     assert not re.match(r"\w+\(\w+=", brief), "the repr is that of a record, not a table"
     assert len(brief.splitlines()) <= LINES
+    assert not [line for line in brief.splitlines() if len(line) > WIDTH and "://" not in line]
     assert table.startswith(("|", "#"))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from costmodel._version import __version__
 from costmodel.foundation.citations import CitationFormat, Source, citation
 from costmodel.foundation.errors import MissingFactError
-from costmodel.foundation.page import on_page
+from costmodel.foundation.page import Page, on_page, printed_on
 from costmodel.foundation.plain_data import csv_text, plain, row_sources
 from costmodel.foundation.tables import fingerprint, written
 from costmodel.foundation.units import GIB
@@ -305,7 +305,8 @@ class Shown:
         return self.to_text()
 
     def __repr__(self) -> str:
-        return cut(self.to_text(WIDTH))
+        with printed_on(Page(width=WIDTH)):
+            return cut(self.to_text(WIDTH))
 
     def _repr_html_(self) -> str:
         return html_table(self._cells(), self._title(), self._footer())
