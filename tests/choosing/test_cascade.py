@@ -189,3 +189,9 @@ def test_plot_draws_both_break_evens_and_the_detector():
     assert any(label.startswith("tasks solved: no worse above") for label in labels)
     assert any(label.startswith("price per solved task: no worse below") for label in labels)
     assert "detector" in labels
+
+
+def test_a_single_model_is_one_problem():
+    with pytest.raises(cm.InputError) as error:
+        cm.cascade(TASKS, ["gpt-4.1"], OWN, cm.Detector(recall=0.5, precision=0.5))
+    assert list(error.value.problems) == ["models: must be a list of 2 to 6; got 1"]

@@ -295,3 +295,9 @@ def test_a_model_has_the_same_color_in_plots_of_several_workloads():
         colors.append({each.get_label().split(" (")[0]: each.lines[0].get_color() for each in axes.containers})
     assert colors[0] == colors[1]
     assert len(set(colors[0].values())) == 3
+
+
+def test_a_model_without_a_score_is_told_the_nearest_that_has_one():
+    result = cm.performance_per_dollar(TASKS, ["gpt-4.l", "o3"], [cm.Score("gpt-4.1", "own", 0.8, n=100)])
+    assert result["gpt-4.l"].missing == "no score among those given; the nearest has one: gpt-4.1"
+    assert result["o3"].missing == "no score among those given"

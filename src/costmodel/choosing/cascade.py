@@ -255,7 +255,7 @@ def _checked(
     listed = list(detectors) if isinstance(detectors, Sequence) else [detectors] * max(count - 1, 1)
     if any(not isinstance(each, Detector) for each in listed):
         problems.append(f"detectors: must be Detector; got {', '.join(sorted({type(x).__name__ for x in listed}))}")
-    elif count and len(listed) != count - 1:
+    elif count > 1 and len(listed) != count - 1:
         problems.append(f"detectors: must be one for each of the first {count - 1} models; got {len(listed)}")
     titles = [option.title for option in options_of(models)] if count else []
     named = sorted(map(str, latency)) if isinstance(latency, Mapping) else []

@@ -116,6 +116,8 @@ class BreakEven(NamedTuple):
 class CascadeComparison(rendering.Shown):
     """A cascade beside each of its models alone; see `cascade`."""
 
+    _width = rendering.WIDTH
+
     _index = index = "name"
 
     def __init__(
@@ -303,16 +305,6 @@ class CascadeComparison(rendering.Shown):
             "strategies": self.rows(),
             "break_even": [self.break_even(figure)._asdict() for figure in get_args(Figure)],
         }
-
-    def to_text(self, width: int | None = None) -> str:
-        """Return the table as plain text.
-
-        Parameters
-        ----------
-        width : int, optional
-            Width to which the title and the notes are wrapped; default: 80 [character].
-        """
-        return super().to_text(rendering.WIDTH if width is None else width)
 
     def _title(self) -> str:
         return f"Cascade of {', '.join(level.name for level in self.levels)}; success: {self._basis}"

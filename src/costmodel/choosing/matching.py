@@ -9,7 +9,7 @@ from costmodel.choosing.models import ModelName, model_named, same_weights
 from costmodel.choosing.scores import Score
 from costmodel.comparison.serving.options import HostedAPI, SelfHosted
 from costmodel.comparison.serving.replicas import DRAWS
-from costmodel.foundation.errors import InputError
+from costmodel.foundation.errors import InputError, nearest
 from costmodel.foundation.ranges import between, draws
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def with_score(option: Option, scores: Iterable[Score] | Mapping[str, Score]) ->
     if isinstance(scores, Mapping):
         score = scores.get(option.title)
         return Matched(option, score, "" if score else "no score among those given")
+    scores = list(scores)
     fitting = [score for score in scores if any(_fits(name, score) for name in _names(option))]
     efforts = {name.effort for name in _names(option)}
     found = [score for score in fitting if model_named(score.model).effort in efforts]
@@ -78,6 +79,8 @@ def with_score(option: Option, scores: Iterable[Score] | Mapping[str, Score]) ->
         return _newest(option, found)
     others = sorted({model_named(score.model).effort or "none named" for score in fitting})
     hint = f", but with the reasoning effort {', '.join(others)}: name one, as in o3_high" if others else ""
+    if close := [] if others else nearest(option.title, sorted({score.model for score in scores})):
+        hint = f"; the nearest has one: {close[0]}"
     return Matched(option, None, f"no score among those given{hint}")
 
 

@@ -80,6 +80,8 @@ class Compared(NamedTuple):
 class PerformanceComparison(rendering.Shown):
     """Models side by side by the price of a solved task; see `performance_per_dollar`."""
 
+    _width = rendering.WIDTH
+
     _index = index = "name"
 
     def __init__(
@@ -221,16 +223,6 @@ class PerformanceComparison(rendering.Shown):
             "options": rows,
             "probabilities": self.probabilities(),
         }
-
-    def to_text(self, width: int | None = None) -> str:
-        """Return the table as plain text.
-
-        Parameters
-        ----------
-        width : int, optional
-            Width to which the title and the notes are wrapped; default: 80 [character].
-        """
-        return super().to_text(rendering.WIDTH if width is None else width)
 
     def _title(self) -> str:
         task, kinds = self.workload, {(each.figures.benchmark, each.figures.evaluator) for each in self._found.values()}

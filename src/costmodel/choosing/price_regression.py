@@ -143,6 +143,8 @@ class PriceFit(NamedTuple):
 class PriceRegression(rendering.Shown):
     """Fits of list prices; see `price_regression`."""
 
+    _width = rendering.WIDTH
+
     def __init__(
         self, fits: tuple[PriceFit, ...], models: tuple[PricedModel, ...], output_share: float, seed: int
     ) -> None:
@@ -249,16 +251,6 @@ class PriceRegression(rendering.Shown):
             "level": DEFAULT_LEVEL,
             "output_share": self.output_share,
         }
-
-    def to_text(self, width: int | None = None) -> str:
-        """Return the table as plain text.
-
-        Parameters
-        ----------
-        width : int, optional
-            Width to which the title and the notes are wrapped; default: 80 [character].
-        """
-        return super().to_text(rendering.WIDTH if width is None else width)
 
     def _title(self) -> str:
         return "List price per token against size, training compute and age: elasticities"

@@ -78,6 +78,8 @@ class BreakEvenVolume(NamedTuple):
 class RouteComparison(rendering.Shown):
     """Routes side by side; see `choose_route`."""
 
+    _width = rendering.WIDTH
+
     _index = index = "name"
 
     def __init__(
@@ -164,16 +166,6 @@ class RouteComparison(rendering.Shown):
             "routes": self.rows(),
             "break_evens": pairs,
         }
-
-    def to_text(self, width: int | None = None) -> str:
-        """Return the table as plain text.
-
-        Parameters
-        ----------
-        width : int, optional
-            Width to which the title and the notes are wrapped; default: 80 [character].
-        """
-        return super().to_text(rendering.WIDTH if width is None else width)
 
     def _title(self) -> str:
         volume = rendering.amount(middle(self.workload.requests_per_month), "")

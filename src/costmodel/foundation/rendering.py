@@ -234,10 +234,11 @@ class Shown:
     """Base of results: a subclass defines `rows`; text, HTML, Markdown, CSV, data frame and citation follow from it.
 
     A subclass may also define `_cells` (the table as text), `_title`, `_footer` and `sources`, and name the columns of
-    the index of its data frame in `_index`.
+    the index of its data frame in `_index`, and the width to which its text is wrapped by default in `_width`.
     """
 
     _index: ClassVar[str | tuple[str, ...] | None] = None
+    _width: ClassVar[int | None] = None
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the result as rows of plain numbers and text."""
@@ -271,8 +272,10 @@ class Shown:
         Parameters
         ----------
         width : int, optional
-            Width to which the title and the notes are wrapped; default: they are not wrapped [character].
+            Width to which the title and the notes are wrapped; default: that of the result, or they are not wrapped
+            [character].
         """
+        width = self._width if width is None else width
         title, footer = self._title(), self._footer()
         if width is not None:
             title, footer = wrapped(title, width), wrapped(footer, width)

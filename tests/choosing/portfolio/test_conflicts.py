@@ -121,3 +121,16 @@ def test_a_conflict_is_irreducible_and_its_changes_are_enough(cap, share, floor,
             assert feasible((fields if enough else alone) | {name: float(change.partition(" = ")[2])}) is None
         rest = {other: value for other, value in fields.items() if other != name}
         assert enough == (feasible(rest) is None)
+
+
+def test_a_quality_or_a_latency_that_no_option_has_is_asked_for():
+    chat = cm.PortfolioWorkload(
+        name="chat", requests_per_month=1e6, input_tokens=1000, output_tokens=100, quality_floor=0.9
+    )
+    api = cm.HostedAPI(name="a", usd_per_million_input=1, usd_per_million_output=2)
+    with pytest.raises(cm.InfeasiblePortfolioError) as error:
+        cm.portfolio([chat], [api])
+    assert [each.change for each in error.value.relaxations] == ["give an option a quality for chat"]
+    with pytest.raises(cm.InfeasiblePortfolioError) as error:
+        cm.portfolio([chat.replace(quality_floor=None, latency_limit=2)], [api])
+    assert [each.change for each in error.value.relaxations] == ["give an option a latency"]

@@ -114,6 +114,8 @@ def _nearest(search: _Search, rule: Rule) -> str:
         return _nearest_places(offers, test, value, field)
     if field in {"quality_floor", "latency_limit"}:
         known = _steps_of(offers, owner, field)
+        if not known:
+            return f"give an option a {'quality for ' + owner if field == 'quality_floor' else 'latency'}"
         below = [each for each in known if (each < value if field == "quality_floor" else each > value)]
         best = next((each for each in sorted(below, reverse=field == "quality_floor") if test(each)), None)
         return f"leave {field} out" if best is None else f"{field} = {best:g}"

@@ -50,6 +50,8 @@ class IndependencePoint(NamedTuple):
 class IndependenceCurve(rendering.Shown):
     """Cost by the value of a constraint; see `Portfolio.independence`."""
 
+    _width = rendering.WIDTH
+
     def __init__(self, field: str, points: tuple[IndependencePoint, ...], shocks: PortfolioShocks, cap_of: str) -> None:
         self.field = field
         self.points = points
@@ -88,16 +90,6 @@ class IndependenceCurve(rendering.Shown):
             "cvar_level": self.shocks.level,
             "points": self.rows(),
         }
-
-    def to_text(self, width: int | None = None) -> str:
-        """Return the table as plain text.
-
-        Parameters
-        ----------
-        width : int, optional
-            Width to which the title and the notes are wrapped; default: 80 [character].
-        """
-        return super().to_text(rendering.WIDTH if width is None else width)
 
     def title(self) -> str:
         """Return the headline."""

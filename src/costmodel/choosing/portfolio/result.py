@@ -56,6 +56,8 @@ class Question(NamedTuple):
 class Portfolio(rendering.Shown):
     """The cheapest mix of models for workloads, with its cost over a horizon; see `portfolio`."""
 
+    _width = rendering.WIDTH
+
     def __init__(
         self,
         question: Question,
@@ -267,16 +269,6 @@ class Portfolio(rendering.Shown):
             "excluded": self.excluded(),
             "notes": list(self.question.offers.notes),
         }
-
-    def to_text(self, width: int | None = None) -> str:
-        """Return the table as plain text.
-
-        Parameters
-        ----------
-        width : int, optional
-            Width to which the title and the notes are wrapped; default: 80 [character].
-        """
-        return super().to_text(rendering.WIDTH if width is None else width)
 
     def title(self) -> str:
         """Return the headline: the requests, the workloads and the cost per month."""

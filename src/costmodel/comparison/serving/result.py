@@ -71,6 +71,8 @@ class OptionCost(NamedTuple):
 class ServingComparison(rendering.Shown):
     """Options for serving a workload, side by side; see `compare_serving`."""
 
+    _width = rendering.WIDTH
+
     _index = index = "name"
 
     def __init__(
@@ -187,16 +189,6 @@ class ServingComparison(rendering.Shown):
                 for place, (volume, usd, total) in enumerate(months_costs, 1)
             ]
         return rows
-
-    def to_text(self, width: int | None = None) -> str:
-        """Return the table as plain text.
-
-        Parameters
-        ----------
-        width : int, optional
-            Width to which the title and the notes are wrapped; default: 80 [character].
-        """
-        return super().to_text(rendering.WIDTH if width is None else width)
 
     def _title(self) -> str:
         workload = self.workload
