@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _VOLATILE = (
     (re.compile(r"0x[0-9a-fA-F]+"), "0x"),
     (re.compile(r"costmodel \S+, data [0-9a-f]{12}"), "costmodel, data"),
-    (re.compile(r"/tmp/[\w./-]+"), "/tmp"),
+    (re.compile(re.escape(tempfile.gettempdir()) + r"[\w./-]+"), "FOLDER"),
     (re.compile(r"[-─]{3,}"), "---"),
     (re.compile(r"[ \t]+"), " "),
 )
@@ -52,10 +52,10 @@ def stripped(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
             if "text" in output:
-                output.text = _VOLATILE[2][0].sub("/tmp", output.text)
+                output.text = _VOLATILE[2][0].sub("FOLDER", output.text)
             for kind, text in output.get("data", {}).items():
                 if kind.startswith("text/"):
-                    output.data[kind] = _VOLATILE[2][0].sub("/tmp", text)
+                    output.data[kind] = _VOLATILE[2][0].sub("FOLDER", text)
     return notebook
 
 

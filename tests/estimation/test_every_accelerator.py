@@ -12,7 +12,7 @@ from costmodel.scaling.laws.hoffmann import HoffmannLaw
 
 LAW = HoffmannLaw(E=1.8172, A=482.01, B=2085.43, alpha=0.3478, beta=0.3658)
 WITHOUT_BF16 = {"P100", "V100", "T4", "RTX-2080"}
-UNKNOWN = {"K80": "peak", "Max-1550": "peak", "Ascend-920": "price", "MTIA-v2": "price"}
+UNKNOWN = {"K80": "peak", "Max-1550": "peak", "Ascend-920": "price", "MTIA-v2": "price", "GB10": "price"}
 """Accelerators without a cost, and what is not known about them."""
 
 

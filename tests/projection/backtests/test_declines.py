@@ -150,7 +150,7 @@ def test_printed_tables_show_coverage_windows_and_skill(tests):
     table = compare_models(models=["default", "no change"])
     assert [row["model"] for row in table.rows()] == ["default", "no change"]
     assert table.rows()[0]["skill"] == pytest.approx(0.72, abs=0.01)
-    assert "7 series" in str(table) and "72%" in table.to_markdown() and repr(table) == str(table)
+    assert "7 series" in str(table) and "72%" in table.to_markdown() and "7 series" in repr(table)
 
 
 def test_invalid_arguments_are_rejected(tests):
