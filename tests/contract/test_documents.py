@@ -20,6 +20,7 @@ DOCUMENTS = (
     "docs/serving.md",
     "docs/index.md",
     "docs/quickstart.md",
+    "docs/tour.md",
     "docs/faq.md",
     "docs/gallery.md",
     *(

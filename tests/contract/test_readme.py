@@ -1,8 +1,12 @@
 """The README agrees with the output of the commands."""
 
+from matplotlib.text import Text
+
+from costmodel.comparison.reestimation import reestimates
 from costmodel.foundation.tables import table
 from costmodel.projection.backtests.declines import compare_models
 from costmodel.projection.backtests.rents import backtest_rental
+from costmodel.report import plot
 from costmodel.validation.energy import validate_energy
 from costmodel.validation.finetune import validate_finetune
 from costmodel.validation.power import validate_power
@@ -150,3 +154,10 @@ def test_the_table_of_price_proxies_is_what_the_command_prints(root):
             f"{part['half_width']:.2f} |"
         )
         assert row in accuracy
+
+
+def test_the_picture_shows_the_runs_of_today(root):
+    drawing = plot.claimed_against_estimated(reestimates())
+    title = next(text.get_text() for text in drawing.figure.findobj(Text) if "published values" in text.get_text())
+    stored = (root / "docs" / "_static" / "published_runs.svg").read_text(encoding="utf-8")
+    assert title.partition("\n")[0] in stored, "run benchmarks/front_picture.py"
