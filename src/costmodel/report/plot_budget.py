@@ -41,7 +41,8 @@ def budget(of: Budget, show: Show = "groups", ax: Axes | None = None) -> Axes:
     if show not in plots:
         raise InputError(f"show: {unknown('plot', show, plots)}")
     axes = plots[show](of, axes_for(ax))
-    if ax is None and (figure := axes.get_figure(root=True)) is not None:
+    if ax is None:
+        figure = axes.figure.figure
         figure.set_figheight(max(figure.get_figheight(), 1.7 + 0.5 * len(axes.get_yticks())))
     above = 22 if axes.get_legend() or show == "total" else 6
     axes.set_title(titled(axes, _titles(of)[show]), loc="left", fontsize="medium", pad=above)

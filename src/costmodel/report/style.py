@@ -67,8 +67,8 @@ def titled(axes: Axes, title: str) -> str:
     title : str
         Title of one or more lines.
     """
-    figure = axes.get_figure(root=True)
-    inches = 7.0 if figure is None else figure.get_figwidth()
+    figure = axes.figure.figure  # of a subfigure: the whole figure
+    inches = figure.get_figwidth()
     labels = [line for label in axes.get_yticklabels() for line in label.get_text().splitlines()]
     beside = max(max(map(len, labels), default=0) - _LABEL, 0)  # long labels make the axes narrower
     width = max(int(axes.get_position().width * inches / _INCHES_PER_CHARACTER) - beside, 24)
