@@ -137,7 +137,7 @@ def test_compare_has_its_own_help(costmodel):
 
 def test_compare_refuses_options_and_missing_files(costmodel, refused, workload):
     outcome = costmodel("serve", "compare", workload, "--gpu", "B200")
-    assert outcome.code == 2 and "No such option: --gpu" in outcome.err
+    assert outcome.code == 2 and "No such option" in outcome.err and "--gpu" in outcome.err
     (problem,) = refused("serve", "compare")
     assert "costmodel serve compare workload.toml" in problem
     (problem,) = refused("serve", "compare", workload, "--set", "workload.peak_to_mean=0.5")

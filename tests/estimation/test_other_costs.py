@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import trapezoid
 
 import costmodel as cm
 from costmodel.estimation.other_lines import checkpoint_storage
@@ -116,7 +117,7 @@ def test_checkpoints_over_time_are_the_sum_of_their_lives(kept, wall, days, inte
     """The number on storage grows by one per interval, up to those kept; integrated step by step."""
     moments = np.linspace(0, wall, 20_001)
     number = np.minimum(kept, moments / interval)
-    expected = np.trapezoid(number, moments) + max(number[-1], 1.0) * days
+    expected = trapezoid(number, moments) + max(number[-1], 1.0) * days
     assert checkpoint_storage(1.0, kept, wall, days, interval) == pytest.approx(expected, rel=1e-3, abs=1e-6)
 
 
