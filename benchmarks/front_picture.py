@@ -12,4 +12,4 @@ FILE = Path(__file__).resolve().parent.parent / "docs" / "_static" / "published_
 if __name__ == "__main__":
     with mpl.rc_context({"svg.hashsalt": "costmodel"}):
         drawing = cm.plot.claimed_against_estimated(reestimates())
-        drawing.figure.savefig(FILE, metadata={"Date": None})
+        drawing.figure.figure.savefig(FILE, metadata={"Date": None})

@@ -496,7 +496,7 @@ def test_sharded_states_times_ranks_are_constant(architecture, layout, more):
         if layout.tensor == 1 or architecture is not MIXTURE:
             times = more if layout.zero >= from_zero else 1
             assert getattr(many, part) * times == pytest.approx(getattr(few, part), rel=1e-12)
-    assert many.total - many.framework <= few.total - few.framework
+    assert many.total - many.framework <= (few.total - few.framework) * (1 + 1e-12)
     assert few.framework <= many.framework <= DEVICE_CONTEXT + COMMUNICATION_MEMORY
 
 
