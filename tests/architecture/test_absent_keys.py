@@ -10,7 +10,7 @@ import pytest
 import costmodel as cm
 from costmodel.foundation.tables import folder
 
-TYPES = json.loads((folder() / "facts" / "config_keys.json").read_text())
+TYPES = json.loads((folder() / "facts" / "config_keys.json").read_text(encoding="utf-8"))
 
 
 def total(model_type, without=(), **changes):

@@ -22,7 +22,8 @@ BODY = 2 * (64 * 64 * 2 + 64 * 32 * 2 + 3 * 64 * 128 + 2 * 64) + 64 + 100 * 64
 
 
 CATALOG = {
-    name: entry["config"] for name, entry in json.loads((folder() / "facts" / "architectures.json").read_text()).items()
+    name: entry["config"]
+    for name, entry in json.loads((folder() / "facts" / "architectures.json").read_text(encoding="utf-8")).items()
 }
 
 

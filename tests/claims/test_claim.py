@@ -106,7 +106,7 @@ def test_contradicting_or_missing_bounds_raise_an_error():
 def test_an_error_of_a_file_lists_all_problems_with_their_places(tmp_path):
     path = tmp_path / "claims.json"
     claims = [{**COST, "below": "-1 USD", "by": 1999}, COST, {"kind": "costs"}, "a sentence", {"kind": "decline"}]
-    path.write_text(json.dumps({"claims": claims, "claim": []}))
+    path.write_text(json.dumps({"claims": claims, "claim": []}), encoding="utf-8")
     with pytest.raises(InputError) as caught:
         load_claims(path)
     starts = [
@@ -125,10 +125,10 @@ def test_an_error_of_a_file_lists_all_problems_with_their_places(tmp_path):
 def test_a_claim_of_a_file_names_the_file_of_its_run(tmp_path):
     Scenario.from_data(RUN).save(tmp_path / "run.toml")
     path = tmp_path / "claims.json"
-    path.write_text(json.dumps({"claims": [{**COST, "reference": "run.toml"}]}))
+    path.write_text(json.dumps({"claims": [{**COST, "reference": "run.toml"}]}), encoding="utf-8")
     (claim,) = load_claims(path)
     assert claim.reference == Scenario.from_data(RUN)
-    path.write_text(json.dumps({"claims": [{**COST, "reference": "nowhere.toml"}]}))
+    path.write_text(json.dumps({"claims": [{**COST, "reference": "nowhere.toml"}]}), encoding="utf-8")
     with pytest.raises(InputError, match=r"claims\.0\.reference: .*nowhere\.toml"):
         load_claims(path)
 
@@ -136,13 +136,13 @@ def test_a_claim_of_a_file_names_the_file_of_its_run(tmp_path):
 @pytest.mark.parametrize("text", ["", "claims = []", "claims = 3", "[claims]\nkind = 'cost'"])
 def test_a_file_without_claims_raises_an_error(tmp_path, text):
     path = tmp_path / "claims.toml"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"claims\.toml: claims: must be a list of at least one table"):
         load_claims(path)
 
 
 def test_a_missing_or_broken_file_raises_an_error(tmp_path):
-    (tmp_path / "broken.toml").write_text("claims = [")
+    (tmp_path / "broken.toml").write_text("claims = [", encoding="utf-8")
     with pytest.raises(InputError, match=r"is not a TOML file"):
         load_claims(tmp_path / "broken.toml")
     with pytest.raises(InputError):
@@ -152,5 +152,5 @@ def test_a_missing_or_broken_file_raises_an_error(tmp_path):
 def test_toml_and_json_files_give_the_same_claims(tmp_path, root):
     claims = load_claims(root / "examples" / "claims.toml")
     path = tmp_path / "claims.json"
-    path.write_text(json.dumps({"claims": [claim.to_data() for claim in claims]}))
+    path.write_text(json.dumps({"claims": [claim.to_data() for claim in claims]}), encoding="utf-8")
     assert load_claims(path) == claims

@@ -15,7 +15,7 @@ def test_check_prints_one_line_per_sound_table(costmodel):
 
 def test_check_a_file_in_a_schema_exits_with_1_on_a_mistake(costmodel, tmp_path):
     path = tmp_path / "own.csv"
-    path.write_text(",".join(COLUMNS) + "\nH100-SXM,my-cloud,,,8,on_demand,0,2026-08-01,invoice 7,\n")
+    path.write_text(",".join(COLUMNS) + "\nH100-SXM,my-cloud,,,8,on_demand,0,2026-08-01,invoice 7,\n", encoding="utf-8")
     outcome = costmodel("data", "check", path, "--as", "gpu_prices", "--today", "2026-11-26")
     assert outcome.code == 1
     assert f"{path}: 1 rows, 1 problem" in outcome.out

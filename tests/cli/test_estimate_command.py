@@ -32,7 +32,7 @@ OPTIONS = ("--tokens", "15T", "--gpu", "H100-SXM", "--gpus", "1024")
 @pytest.fixture
 def config(tmp_path):
     path = tmp_path / "config.json"
-    path.write_text(json.dumps(CONFIG))
+    path.write_text(json.dumps(CONFIG), encoding="utf-8")
     return path
 
 
@@ -152,14 +152,14 @@ def test_explain_shows_sources(costmodel, root):
 
 def test_six_mistakes_are_told_at_once(refused, tmp_path):
     file = tmp_path / "run.toml"
-    file.write_text(SIX_MISTAKES)
+    file.write_text(SIX_MISTAKES, encoding="utf-8")
     places = [problem.split(":", 1)[0] for problem in refused("estimate", file)]
     assert sorted(places) == ["architecture", "cluster.accelerator", "cluster.count", "mfu", "recipe.tokens", "sedd"]
 
 
 def test_the_installed_command_exits_with_2(tmp_path):
     file = tmp_path / "run.toml"
-    file.write_text(SIX_MISTAKES)
+    file.write_text(SIX_MISTAKES, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "costmodel", "estimate", str(file)],
         capture_output=True,
@@ -273,7 +273,9 @@ def test_notes_are_wrapped_to_the_width_of_a_terminal(costmodel, monkeypatch, wi
 
 def test_options_of_reading_a_config(costmodel, refused, tmp_path):
     path = tmp_path / "config.json"
-    path.write_text(json.dumps(CONFIG | {"model_type": "ours", "num_loops": 2, "architectures": ["OursHead"]}))
+    path.write_text(
+        json.dumps(CONFIG | {"model_type": "ours", "num_loops": 2, "architectures": ["OursHead"]}), encoding="utf-8"
+    )
     options = ("--family", "llama", "--no-strict", "--head", "none")
     [problem] = refused("estimate", path, *OPTIONS)
     assert "no reader is known for 'ours'" in problem and "family=TYPE" in problem
@@ -291,7 +293,8 @@ def test_options_of_reading_a_config(costmodel, refused, tmp_path):
     file = tmp_path / "run.toml"
     file.write_text(
         'architecture = "config.json"\nfamily = "llama"\nstrict = false\nhead = "none"\nmfu = 0.4\n'
-        '[recipe]\ntokens = "1T"\n[cluster]\naccelerator = "H100-SXM"\ncount = 64\n'
+        '[recipe]\ntokens = "1T"\n[cluster]\naccelerator = "H100-SXM"\ncount = 64\n',
+        encoding="utf-8",
     )
     assert json.loads(costmodel("estimate", file, "--json").out)["unverified"] == list(doubts)
 

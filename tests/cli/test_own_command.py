@@ -19,7 +19,7 @@ purchase_price = 30000
 @pytest.fixture
 def run(tmp_path):
     path = tmp_path / "run.toml"
-    path.write_text(RUN)
+    path.write_text(RUN, encoding="utf-8")
     return path
 
 

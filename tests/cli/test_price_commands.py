@@ -20,7 +20,7 @@ ROW = {
 def written(tmp_path):
     def write(name, *changes):
         path = tmp_path / name
-        path.write_text(as_csv([{**ROW, **change} for change in changes]))
+        path.write_text(as_csv([{**ROW, **change} for change in changes]), encoding="utf-8")
         return path
 
     return write
@@ -60,7 +60,7 @@ def test_list_what_is_not_there(refused, tmp_path, written):
 
 
 def test_list_a_table_in_other_columns(refused, tmp_path):
-    (tmp_path / "own.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "own.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     assert "column" in refused("prices", "list", "--table", tmp_path / "own.csv")[0]
 
 
@@ -133,7 +133,7 @@ def test_merge_what_is_not_there(refused, written, tmp_path):
 
 
 def test_merge_a_table_in_other_columns(refused, written, tmp_path):
-    (tmp_path / "own.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "own.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     problems = refused("prices", "merge", tmp_path / "own.csv", "--into", written("prices.csv", {}))
     assert "column" in problems[0]
 

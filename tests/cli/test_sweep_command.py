@@ -16,7 +16,7 @@ prices = { price = "2.50 USD/hour" }
 @pytest.fixture
 def run(tmp_path):
     path = tmp_path / "run.toml"
-    path.write_text(RUN)
+    path.write_text(RUN, encoding="utf-8")
     return path
 
 

@@ -84,7 +84,7 @@ def test_scenario_files_have_at_most_5_megabytes(tmp_path, size, accepted):
     )
     path = tmp_path / "run.toml"
     scenario.save(path)
-    path.write_text(path.read_text() + "#" * (size - path.stat().st_size))
+    path.write_text(path.read_text(encoding="utf-8") + "#" * (size - path.stat().st_size), encoding="utf-8")
     if accepted:
         assert cm.Scenario.load(path) == scenario
     else:
@@ -99,7 +99,7 @@ def test_scenario_files_extend_at_most_10_files_in_a_row(tmp_path, files, accept
     )
     scenario.save(tmp_path / "0.toml")
     for number in range(1, files):
-        (tmp_path / f"{number}.toml").write_text(f'extends = "{number - 1}.toml"\n')
+        (tmp_path / f"{number}.toml").write_text(f'extends = "{number - 1}.toml"\n', encoding="utf-8")
     if accepted:
         assert cm.Scenario.load(tmp_path / f"{files - 1}.toml") == scenario
     else:

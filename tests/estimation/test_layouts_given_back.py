@@ -59,7 +59,8 @@ def test_layout_is_text_in_a_scenario_file_and_in_changes(tmp_path):
     path = tmp_path / "run.toml"
     path.write_text(
         'architecture = "llama-3.1-8b"\nlayout = "data 4, tensor 2, loss fused"\n'
-        '[recipe]\nkind = "pretraining"\ntokens = 1e9\n[cluster]\naccelerator = "H100-SXM"\ncount = 8\n'
+        '[recipe]\nkind = "pretraining"\ntokens = 1e9\n[cluster]\naccelerator = "H100-SXM"\ncount = 8\n',
+        encoding="utf-8",
     )
     assert cm.Scenario.load(path).layout == cm.Layout(data=4, tensor=2, loss="fused")
     changed = cm.Scenario.load(path, {"layout": "data 8, zero 3"})

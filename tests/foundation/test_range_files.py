@@ -69,7 +69,8 @@ def test_a_file_may_describe_a_range_as_a_table(tmp_path):
         "mfu = {low = 0.3, high = 0.45, level = 0.9}\n"
         'recipe = {tokens = "15T"}\n'
         'cluster = {accelerator = "H100-SXM", count = 8}\n'
-        'prices = {price = {shape = "triangular", low = 48, mode = 60, high = 72, unit = "USD/day"}}\n'
+        'prices = {price = {shape = "triangular", low = 48, mode = 60, high = 72, unit = "USD/day"}}\n',
+        encoding="utf-8",
     )
     run = cm.Scenario.load(file)
     assert (run.mfu.low, run.mfu.high, run.mfu.level) == (0.3, 0.45, 0.9)

@@ -220,7 +220,8 @@ def test_hyphens_in_keys_are_reported(tmp_path):
     file = tmp_path / "run.toml"
     file.write_text(
         'architecture = "llama-3.1-8b"\n[recipe]\ntokens = "1T"\nsequence-length = 8192\n'
-        '[cluster]\naccelerator = "H100-SXM"\ncount = 8\n'
+        '[cluster]\naccelerator = "H100-SXM"\ncount = 8\n',
+        encoding="utf-8",
     )
     with pytest.raises(
         cm.InputError, match=r"recipe\.sequence-length: unknown field .* did you mean 'sequence_length'"

@@ -88,7 +88,7 @@ def test_an_old_price_of_the_region_gives_way_to_a_new_one_elsewhere(tmp_path):
         {**row, "region": "DEU", "usd_per_gpu_hour": "2", "as_of": "2026-09-01"},
     ]
     path = tmp_path / "own.csv"
-    path.write_text(as_csv(rows))
+    path.write_text(as_csv(rows), encoding="utf-8")
     prices = {"provider": "acme", "table": str(path), "on": DAY}
     france = priced(prices=prices, cluster__accelerator="H100-SXM", cluster__site__region="france")
     assert france.inputs["prices.price"].shown()[0] == 2

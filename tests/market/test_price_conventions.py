@@ -83,7 +83,7 @@ def test_a_scenario_file_holds_a_convention(tmp_path):
     )
     path = tmp_path / "run.toml"
     run.save(path)
-    assert 'convention = "contract"' in path.read_text() and cm.Scenario.load(path) == run
+    assert 'convention = "contract"' in path.read_text(encoding="utf-8") and cm.Scenario.load(path) == run
     cost = {name: cm.estimate(run.replace({"prices.convention": name})).value("cost")
             for name in ("on_demand", "contract", "published")}  # fmt: skip
     assert cost["published"] == 2000 < cost["contract"] < cost["on_demand"]

@@ -195,7 +195,7 @@ def test_own_prices_are_relatives_too(tmp_path):
     from costmodel.market.price_table import as_csv
 
     path = tmp_path / "own.csv"
-    path.write_text(as_csv(facts(("H800-SXM", "my-cloud", "on_demand", 1.9, "2026-09-01")).rows))
+    path.write_text(as_csv(facts(("H800-SXM", "my-cloud", "on_demand", 1.9, "2026-09-01")).rows), encoding="utf-8")
     figure = cm.Rental(table=str(path), on=DAY).figure("H800-SXM", 8, 8)
     assert figure.value == 1.9 and figure.provenance.kind == "looked up"
     assert "H800-SXM" in cm.Rental(table=str(path), on=DAY).proxy("H100-96GB-500W").proxy

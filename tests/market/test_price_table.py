@@ -115,10 +115,10 @@ def test_offers_not_seen_for_a_year():
 @pytest.fixture
 def files(tmp_path):
     target, new = tmp_path / "prices.csv", tmp_path / "new.csv"
-    target.write_text(as_csv([ROW]))
+    target.write_text(as_csv([ROW]), encoding="utf-8")
 
     def write(*changes):
-        new.write_text(as_csv([{**ROW, **change} for change in changes]))
+        new.write_text(as_csv([{**ROW, **change} for change in changes]), encoding="utf-8")
         return target, new
 
     return write
@@ -173,17 +173,17 @@ def test_invalid_file_is_refused_with_all_problems(files):
 
 def test_a_new_file_in_other_columns_is_refused(files):
     target, new = files({})
-    new.write_text("a,b\n1,2\n")
+    new.write_text("a,b\n1,2\n", encoding="utf-8")
     with pytest.raises(cm.InputError, match="column"):
         merge_prices(target, new, NAMES)
 
 
 def test_a_target_in_other_columns_is_refused(files):
     target, new = files({})
-    target.write_text("a,b\n1,2\n")
+    target.write_text("a,b\n1,2\n", encoding="utf-8")
     with pytest.raises(cm.InputError, match="column"):
         merge_prices(target, new, NAMES)
-    assert target.read_text() == "a,b\n1,2\n"
+    assert target.read_text(encoding="utf-8") == "a,b\n1,2\n"
 
 
 def test_unreadable_files_are_refused(files, tmp_path):
@@ -195,6 +195,6 @@ def test_unreadable_files_are_refused(files, tmp_path):
 
 def test_the_shipped_table_merges_into_itself(tmp_path):
     target = tmp_path / "gpu_prices.csv"
-    target.write_text(as_csv(table("gpu_prices").rows))
+    target.write_text(as_csv(table("gpu_prices").rows), encoding="utf-8")
     assert merge_prices(target, target, NAMES) == 0
     assert read_csv(target).rows == table("gpu_prices").rows

@@ -15,7 +15,7 @@ OWN = {
 
 def own_table(tmp_path, *rows, name="own.csv"):
     path = tmp_path / name
-    path.write_text(as_csv([{**OWN, **row} for row in rows or ({},)]))
+    path.write_text(as_csv([{**OWN, **row} for row in rows or ({},)]), encoding="utf-8")
     return str(path)
 
 
@@ -167,7 +167,8 @@ def test_the_path_of_own_facts_is_found_beside_the_scenario(tmp_path, monkeypatc
     own_table(tmp_path)
     (tmp_path / "run.toml").write_text(
         'architecture = "llama-3.1-8b"\nrecipe = {tokens = "1B"}\ncluster = {accelerator = "H100-SXM", count = 8}\n'
-        'prices = {table = "own.csv", provider = "my-cloud"}\ngpu_hours = 100\n'
+        'prices = {table = "own.csv", provider = "my-cloud"}\ngpu_hours = 100\n',
+        encoding="utf-8",
     )
     monkeypatch.chdir("/")
     assert cm.estimate(cm.Scenario.load(tmp_path / "run.toml")).value("cost") == pytest.approx(150)

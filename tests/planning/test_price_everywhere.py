@@ -150,7 +150,7 @@ def own_prices(folder, usd):
         "usd_per_gpu_hour": str(usd), "as_of": "2026-09-01", "source_url": "invoice 7",
     }  # fmt: skip
     path = folder / f"own {usd}.csv"
-    path.write_text(as_csv([row]))
+    path.write_text(as_csv([row]), encoding="utf-8")
     return str(path)
 
 

@@ -155,7 +155,9 @@ def own_folder(tmp_path, monkeypatch):
 
 def test_mistake_is_reported_with_file_and_line(own_folder):
     path = own_folder / "facts" / "networks.csv"
-    path.write_text(path.read_text().replace("\nP100-SXM2,6.25,", "\nP100-SXN2,-6.25,"))
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("\nP100-SXM2,6.25,", "\nP100-SXN2,-6.25,"), encoding="utf-8"
+    )
     (result,) = check_tables(["facts/networks"], TODAY)
     assert result.lines() == [
         "data/facts/networks.csv:3: accelerator: unknown accelerator 'P100-SXN2'; "
@@ -165,7 +167,7 @@ def test_mistake_is_reported_with_file_and_line(own_folder):
 
 
 def test_a_table_without_a_schema_or_a_missing_table_is_a_mistake(own_folder):
-    (own_folder / "facts" / "new.csv").write_text("name\na\n")
+    (own_folder / "facts" / "new.csv").write_text("name\na\n", encoding="utf-8")
     (own_folder / "prices" / "api.csv").unlink()
     found = {result.name: result.lines() for result in check_tables(today=TODAY) if result.problems}
     assert found["facts/new"] == ["data/facts/new.csv: has no schema: add data/schemas/facts/new.json"]
@@ -174,9 +176,11 @@ def test_a_table_without_a_schema_or_a_missing_table_is_a_mistake(own_folder):
 
 def test_a_file_of_the_user_is_checked_in_a_schema_of_the_library(tmp_path):
     path = tmp_path / "own.csv"
-    path.write_text(",".join(COLUMNS) + "\nH100-SXM,my-cloud,,,8,on_demand,1.5,2026-08-01,invoice 7,\n")
+    path.write_text(
+        ",".join(COLUMNS) + "\nH100-SXM,my-cloud,,,8,on_demand,1.5,2026-08-01,invoice 7,\n", encoding="utf-8"
+    )
     assert check_file(path, "gpu_prices", TODAY).lines() == []
-    path.write_text(path.read_text().replace("1.5", "free"))
+    path.write_text(path.read_text(encoding="utf-8").replace("1.5", "free"), encoding="utf-8")
     assert f"{path}:2: usd_per_gpu_hour: must be a number above 0" in check_file(path, "gpu_prices", TODAY).lines()[0]
     with pytest.raises(cm.UnknownNameError, match="unknown schema 'gpu_price'; did you mean 'gpu_prices'"):
         check_file(path, "gpu_price", TODAY)
@@ -191,7 +195,7 @@ def test_the_fingerprint_of_the_facts_ignores_the_words_of_schemas(own_folder):
     tables.fingerprint.cache_clear()
     before = tables.fingerprint()
     path = own_folder / "schemas" / "gpu_prices.json"
-    path.write_text(path.read_text().replace("Rental", "rental"))
+    path.write_text(path.read_text(encoding="utf-8").replace("Rental", "rental"), encoding="utf-8")
     tables.fingerprint.cache_clear()
     assert tables.fingerprint() == before
     tables.fingerprint.cache_clear()

@@ -1,6 +1,5 @@
 """Contents of a project: runs, experiments, data, people and other purchases."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -147,7 +146,7 @@ class ProjectPlan(Spec):
             File to write; its ending, .toml or .json, is the format.
         """
         folder, data = Path(path).parent, self.to_data()
-        _rewrite_paths(data, lambda value: os.path.relpath(value, folder) if Path(value).exists() else value)
+        _rewrite_paths(data, lambda value: files.relative(value, folder))
         files.write(Path(path), data)
 
     def _problems(self) -> Iterator[tuple[tuple[str | int, ...], str, Any]]:

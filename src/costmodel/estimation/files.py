@@ -28,7 +28,7 @@ def read(path: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
 def write(path: Path, data: dict[str, Any]) -> None:
     """Write data to a TOML or JSON file, by its suffix; file paths in the data become relative to that file."""
     for place in _PATHS:
-        _rewrite(data, place, lambda value: os.path.relpath(value, path.parent) if Path(value).exists() else value)
+        _rewrite(data, place, lambda value: relative(value, path.parent))
     if path.suffix == ".json":
         write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
     elif path.suffix == ".toml":
@@ -37,6 +37,22 @@ def write(path: Path, data: dict[str, Any]) -> None:
         write_text(path, tomli_w.dumps(data))
     else:
         raise InputError(f"{path}: a scenario file must end in .toml or .json")
+
+
+def relative(value: str, folder: Path) -> str:
+    """Return the path of a file that exists as seen from a folder, with "/" on every system; another text as it is.
+
+    Parameters
+    ----------
+    value : str
+    folder : pathlib.Path
+    """
+    if not Path(value).exists():
+        return value
+    try:
+        return Path(os.path.relpath(value, folder)).as_posix()
+    except ValueError:  # another drive of Windows
+        return Path(value).resolve().as_posix()
 
 
 def parse_change(text: str) -> tuple[str, Any]:

@@ -35,8 +35,8 @@ found: `costmodel prices list --all` shows it, and no estimate uses it.
 
 The tables are under the license of the project, MIT. Facts from these sources ask for credit:
 Epoch AI (CC BY 4.0), Our World in Data and Ember (CC BY 4.0), MLCommons results (Apache 2.0), codecarbon (MIT),
-EcoLogits (MPL 2.0), aiconfigurator and Hugging Face transformers (Apache 2.0). The sections below name the license
-where a source states one.
+EcoLogits (MPL 2.0), BoaviztAPI (CC BY-SA 4.0), aiconfigurator and Hugging Face transformers (Apache 2.0). The sections
+below name the license where a source states one.
 """
 
 

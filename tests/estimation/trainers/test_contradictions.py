@@ -48,7 +48,7 @@ def read(folder, data):
     import yaml
 
     path = folder / "run.yaml"
-    path.write_text(yaml.safe_dump(data))
+    path.write_text(yaml.safe_dump(data), encoding="utf-8")
     return cm.read_trainer_file(path, "H100-SXM", 8, examples=20_000, lengths=500)
 
 

@@ -285,7 +285,7 @@ def test_tables_and_files_are_read_by_column_name(tmp_path):
     table = {"N_params": N, "n_tokens": D, "val_loss": loss}
     path = tmp_path / "runs.csv"
     lines = (f"{n!r},{d!r},{y!r}" for n, d, y in zip(N.tolist(), D.tolist(), loss.tolist(), strict=True))
-    path.write_text("\n".join(["n_params,n_tokens,loss", *lines]))
+    path.write_text("\n".join(["n_params,n_tokens,loss", *lines]), encoding="utf-8")
     laws = [fit_scaling_law(each).law for each in ({**table, "n_params": N}, path)]
     assert laws[0].alpha == pytest.approx(laws[1].alpha)
     with pytest.raises(cm.InputError, match="the column `tokens` is missing"):

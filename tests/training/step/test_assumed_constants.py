@@ -27,7 +27,7 @@ LENGTH = 64
 PLAIN = Layout()
 MIXED = numerics()
 FITTED = default_memory_constants()
-IDEAL = tomllib.loads((Path(__file__).parents[1] / "ideal_hardware.toml").read_text())
+IDEAL = tomllib.loads((Path(__file__).parents[1] / "ideal_hardware.toml").read_text(encoding="utf-8"))
 HARDWARE, CONSTANTS = HardwareRates(**IDEAL["hardware"]), TimeConstants(**IDEAL["constants"])
 
 

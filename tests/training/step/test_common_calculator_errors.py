@@ -21,7 +21,7 @@ from costmodel.training.step.workload import workload
 
 LENGTH = 1024
 MIXED = numerics()
-IDEAL_HARDWARE = tomllib.loads((Path(__file__).parents[1] / "ideal_hardware.toml").read_text())
+IDEAL_HARDWARE = tomllib.loads((Path(__file__).parents[1] / "ideal_hardware.toml").read_text(encoding="utf-8"))
 IDEAL = HardwareRates(**IDEAL_HARDWARE["hardware"])
 ONLY_PEAK = TimeConstants(**IDEAL_HARDWARE["constants"])
 NODE = IDEAL._replace(link_bandwidth=9e11, network_bandwidth=5e10)

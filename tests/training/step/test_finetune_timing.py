@@ -22,7 +22,7 @@ from costmodel.training.step.workload import workload
 
 LENGTH = 4096
 BATCH = 256
-IDEAL_HARDWARE = tomllib.loads((Path(__file__).parents[1] / "ideal_hardware.toml").read_text())
+IDEAL_HARDWARE = tomllib.loads((Path(__file__).parents[1] / "ideal_hardware.toml").read_text(encoding="utf-8"))
 IDEAL = HardwareRates(**IDEAL_HARDWARE["hardware"])
 ONLY_PEAK = TimeConstants(**IDEAL_HARDWARE["constants"])
 SLOW = IDEAL._replace(link_bandwidth=1e11, network_bandwidth=1e11, gpus_per_node=1.0)

@@ -36,7 +36,7 @@ BATCH = 256
 MIXED = numerics()
 H100 = cm.Cluster("H100-SXM", 64)
 REAL, FITTED = hardware_rates(H100, "bf16"), default_efficiency().constants(H100.accelerator, "bf16")
-IDEAL_HARDWARE = tomllib.loads((Path(__file__).parents[1] / "ideal_hardware.toml").read_text())
+IDEAL_HARDWARE = tomllib.loads((Path(__file__).parents[1] / "ideal_hardware.toml").read_text(encoding="utf-8"))
 IDEAL = HardwareRates(**IDEAL_HARDWARE["hardware"])
 ONLY_PEAK = TimeConstants(**IDEAL_HARDWARE["constants"])
 
