@@ -21,6 +21,8 @@ def resolve(app: Sphinx, doctree: nodes.document) -> None:
     page = app.env.current_document.docname
     written = Path(app.srcdir) / app.env.doc2path(page, base=False)
     shown = [ROOT / file for file, shows in PAGES.items() if shows == page]
+    if page.startswith("tutorials/") and written.suffix == ".ipynb":
+        shown.append(ROOT / "notebooks" / written.name)
     for node in list(doctree.findall(pending_xref)):
         name = node["reftarget"].split("#")[0]
         targets = [
