@@ -17,6 +17,7 @@ EXTRA_UNITS = {
     "byte s",
     "byte/s",
     "character",
+    "currency/USD",
     "GPU-week",
     "inch",
     "kg CO2e",
@@ -30,6 +31,12 @@ EXTRA_UNITS = {
 """Units of docstrings beside those that the library converts: [unit] is that of the object."""
 UNITS = {*SI_FACTOR, *EXTRA_UNITS}
 BRACKETS = re.compile(r"(?<=[ (])\[([^\]\[]{1,24})\](?!\()")
+ROW = re.compile(r"^(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: : (.*))?\n((?:[ ]+.*(?:\n|$)|\n)*)", re.MULTILINE)
+"""Row of a section of parameters: names, type, and the indented lines of the description."""
+TYPE = re.compile(r"\{|[\w.]+(,| or | of |$)")
+"""Start of a type: "str or Path", "sequence of float", "{"best", "same"}"."""
+NUMERIC = re.compile(r"\b(float|array|ndarray|NDArray|number)\b")
+"""Types of numbers with a unit; an int is a count, a calendar year or a seed."""
 INHERITED = {"model_json_schema", "model_post_init"}
 """Methods of pydantic, which documents them."""
 
@@ -60,13 +67,18 @@ def reachable():
 FUNCTIONS = reachable()
 
 
-def described(docstring):
-    """Return the names of the Parameters section of a docstring."""
+def parameters(docstring):
+    """Yield names, type and description of each row of the Parameters section of a docstring."""
     section = docstring.partition("Parameters\n----------\n")[2]
     heading = re.search(r"\n[A-Z][a-z]+\n-+\n", section)
     section = section[: heading.start()] if heading else section
-    rows = re.findall(r"^(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: :|$)", section, re.MULTILINE)
-    return {name.lstrip("*") for row in rows for name in row.split(", ")}
+    for names, kind, text in ROW.findall(f"{section}\n"):
+        yield names.replace("*", "").split(", "), kind, " ".join(text.split())
+
+
+def described(docstring):
+    """Return the names of the Parameters section of a docstring."""
+    return {name for names, _, _ in parameters(docstring) for name in names}
 
 
 def test_the_public_interface_is_found():
@@ -79,6 +91,14 @@ def test_each_parameter_is_described(function):
     docstring = inspect.getdoc(function) or ""
     assert docstring
     assert names <= described(docstring), f"not described: {sorted(names - described(docstring))}"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__qualname__)
+def test_each_parameter_has_a_type_and_each_number_a_unit(function):
+    for names, kind, text in parameters(inspect.getdoc(function)):
+        assert TYPE.match(kind), f"{names}: no type in {kind!r}"
+        assert text, f"{names}: no description"
+        assert not NUMERIC.search(kind) or BRACKETS.search(f" {text}"), f"{names}: no unit in {text!r}"
 
 
 def test_described_parameters_exist():

@@ -53,7 +53,7 @@ def count_flops(
         Tokens of a sequence, shape (...) [token]. An encoder and a decoder have as many each, or those of a tuple
         (source, target).
     batch_size : float or array
-        Sequences of the batch, shape (...).
+        Sequences of the batch, shape (...) [1].
     attention : {"causal", "full"}
         "causal" counts half of the score matrix: s²/2 pairs, w·s - w²/2 within a window w. "full" counts all of it.
     packing : sequence of int, optional
@@ -110,7 +110,7 @@ def count_decode_flops(architecture: ArchitectureLike, context: Any, batch_size:
     context : float or array
         Tokens that the new token attends to; a sliding window limits them [token].
     batch_size : float or array
-        Sequences of the batch.
+        Sequences of the batch [1].
 
     Returns
     -------

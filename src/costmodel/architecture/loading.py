@@ -77,17 +77,21 @@ def load_architecture(
 
     Parameters
     ----------
-    source : a name of the catalog ("llama-3.1-8b"), the path of a `config.json`, of a folder with a config, weights
-        or both, or of a `.safetensors` or `.gguf` file, the config itself or its JSON text, an object with
-        `to_dict`, `{"total": "7B", ...}`: the arguments of `Architecture.from_counts`, a size such as "7B" or
-        7e9 (a typical decoder), a `params.json` of Meta or Mistral, a configuration of nanoGPT, arguments of
-        Megatron-LM as a file, a text or a list, or `{"config": source, "family": ..., "strict": ..., "head": ...}`:
-        a source with the options below
-    family : a `model_type` whose layout the config shares, where its own is not known; the result is marked
-        as unverified. "transformers" counts the model that Hugging Face transformers builds (extra `hub`)
-    strict : whether a key that is not understood is an error (the default); with False it is listed in `unverified`
-    head : "lm", "none", "sequence_classification", "token_classification", "question_answering" or "reward",
-        where the class in `architectures` is not known; the result is marked as unverified
+    source : str, Path, Mapping, Architecture or list
+        A name of the catalog ("llama-3.1-8b"), the path of a `config.json`, of a folder with a config, weights or
+        both, or of a `.safetensors` or `.gguf` file, the config itself or its JSON text, an object with `to_dict`,
+        `{"total": "7B", ...}`: the arguments of `Architecture.from_counts`, a size such as "7B" or 7e9 (a typical
+        decoder), a `params.json` of Meta or Mistral, a configuration of nanoGPT, arguments of Megatron-LM as a file,
+        a text or a list, or `{"config": source, "family": ..., "strict": ..., "head": ...}`: a source with the
+        options below.
+    family : str, optional
+        A `model_type` whose layout the config shares, where its own is not known; the result is marked as
+        unverified. "transformers" counts the model that Hugging Face transformers builds (extra `hub`).
+    strict : bool, optional
+        Whether a key that is not understood is an error (the default); with False it is listed in `unverified`.
+    head : str, optional
+        "lm", "none", "sequence_classification", "token_classification", "question_answering" or "reward", where the
+        class in `architectures` is not known; the result is marked as unverified.
 
     Raises
     ------
@@ -312,7 +316,14 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def architectures() -> rendering.RowTable:
-    """Return the catalog as rows: name, family, parameters (total, active), and source."""
+    """Return the catalog as rows: name, family, parameters (total, active), and source.
+
+    Examples
+    --------
+    >>> rows = architectures()
+    >>> next(row["parameters"] for row in rows if row["name"] == "llama-3.1-8b")
+    8030261248
+    """
     rows = []
     for name in catalog():
         architecture = _named(name, Options())

@@ -21,6 +21,14 @@ class Budget(BudgetResult):
         The project.
     rate : ExchangeRate, optional
         Rate at which all amounts are converted; default: US dollars.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> engineer = {"role": "engineer", "weeks": 4, "usd_per_year": 104_000, "overhead": 1.3}
+    >>> budget = cm.Project(name="labels", people=[engineer], contingency=0.1).budget()
+    >>> budget.base, round(budget.contingency, 2)
+    (10400.0, 1040.0)
     """
 
     def to_csv(self, path: str | Path | None = None) -> str:

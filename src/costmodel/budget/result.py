@@ -110,7 +110,7 @@ class BudgetResult(rendering.Shown):
         currency : str
             "EUR", "GBP" or "CNY".
         rate : float, optional
-            Amount of the currency for one US dollar; default: the listed rate.
+            Amount of the currency for one US dollar [currency/USD]; default: the listed rate.
         on : date or str, optional
             Day whose month's listed rate applies; default: the newest listed month.
         """
@@ -167,7 +167,7 @@ class BudgetResult(rendering.Shown):
         Parameters
         ----------
         p : float
-            Probability that the cost is at most the result, 0 to 1.
+            Probability that the cost is at most the result, 0 to 1 [1].
         """
         import numpy as np
 

@@ -64,7 +64,13 @@ class CostClaim(Spec):
 
 
 class DeclineClaim(Spec):
-    """The cost of a capability falls by a factor within a span of years."""
+    """The cost of a capability falls by a factor within a span of years.
+
+    Examples
+    --------
+    >>> DeclineClaim(text="ten times cheaper in two to three years", factor=10, soonest=2, latest=3).factor
+    10.0
+    """
 
     if TYPE_CHECKING:  # fields accept more types than they hold
 
@@ -97,7 +103,14 @@ class DeclineClaim(Spec):
 
 
 class GroupClaim(Spec):
-    """The cost and the number of accelerators of the runs of a group are within bounds."""
+    """The cost and the number of accelerators of the runs of a group are within bounds.
+
+    Examples
+    --------
+    >>> claim = GroupClaim(text="they cost 5 to 10 M$", group="low_cost", cost_from="5 MUSD", cost_to="10 MUSD")
+    >>> claim.cost_to
+    10000000.0
+    """
 
     if TYPE_CHECKING:  # fields accept more types than they hold
 
@@ -299,6 +312,17 @@ def load_claims(path: str | Path) -> list[Claim]:
     ------
     InputError
         If a claim or a field is not valid; the message lists all problems of the file.
+
+    Examples
+    --------
+    >>> import json
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> claim = {"kind": "decline", "text": "ten times cheaper", "factor": 10, "soonest": 2, "latest": 3}
+    >>> path = Path(mkdtemp()) / "claims.json"
+    >>> characters = path.write_text(json.dumps({"claims": [claim]}))
+    >>> [claim.text for claim in load_claims(path)]
+    ['ten times cheaper']
     """
     data = files.read(Path(path), {})
     tables = data.get("claims")

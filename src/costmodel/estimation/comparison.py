@@ -28,6 +28,15 @@ def compare(scenarios: Mapping[str, Scenario | Result]) -> Comparison:
     ------
     InputError
         If there are fewer than two, or their scopes or seeds differ.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> run = cm.Scenario("llama-3.1-8b", cm.Pretraining(tokens="1T"), cm.Cluster("H100-SXM", 256))
+    >>> both = cm.compare({"8B": run, "70B": run.replace(architecture="llama-3.1-70b")})
+    >>> median, low, high = both.ratio("gpu_hours", "70B", "8B")
+    >>> low < median < high
+    True
     """
     if not isinstance(scenarios, Mapping) or not all(
         isinstance(entry, (Scenario, Result)) for entry in scenarios.values()

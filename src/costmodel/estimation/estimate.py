@@ -92,7 +92,19 @@ def estimate(scenario: Scenario | Serving) -> Estimate | ServingEstimate:
 
 
 class Estimate(Result):
-    """The figures of a scenario; see `estimate`."""
+    """The figures of a scenario; see `estimate`.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> run = cm.Scenario("llama-3.1-8b", cm.Pretraining(tokens="1T"), cm.Cluster("H100-SXM", 256))
+    >>> est = cm.estimate(run)
+    >>> low, high = est.interval("gpu_hours", 0.8)
+    >>> low < est.gpu_hours < high
+    True
+    >>> est.to_dict()["figures"]["gpu_hours"]["unit"]
+    'hour'
+    """
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario

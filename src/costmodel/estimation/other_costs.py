@@ -33,6 +33,11 @@ class CheckpointStorage(Spec):
 
     Without a `size`, a checkpoint has the trained parameters (of LoRA those of the adapters) times
     `reliability.checkpoint_bytes_per_parameter`, for weights and optimizer state.
+
+    Examples
+    --------
+    >>> CheckpointStorage(size="112 GB", kept=5, days=90).size
+    112.0
     """
 
     if TYPE_CHECKING:  # fields accept more types than they hold
@@ -65,7 +70,13 @@ class CheckpointStorage(Spec):
 
 
 class DataStorage(Spec):
-    """Storage of the training data."""
+    """Storage of the training data.
+
+    Examples
+    --------
+    >>> DataStorage(size="500 GB", days=30).size
+    500.0
+    """
 
     if TYPE_CHECKING:  # fields accept more types than they hold
 
@@ -92,7 +103,13 @@ class DataStorage(Spec):
 
 
 class Egress(Spec):
-    """Data that leave the provider: checkpoints and training data, or a given amount."""
+    """Data that leave the provider: checkpoints and training data, or a given amount.
+
+    Examples
+    --------
+    >>> Egress(checkpoints=2).data_share  # two checkpoints leave the provider, the training data do not
+    0.0
+    """
 
     if TYPE_CHECKING:  # fields accept more types than they hold
 
@@ -117,6 +134,11 @@ class Evaluation(Spec):
     """Evaluation beside the run, on the same kind of accelerators at the same price.
 
     Evaluation that the run waits for is part of its goodput (`reliability.evaluation_share`).
+
+    Examples
+    --------
+    >>> Evaluation(gpu_hours="500 to 1500").share is None  # the hours are given instead of a share of the run
+    True
     """
 
     if TYPE_CHECKING:  # fields accept more types than they hold

@@ -135,8 +135,10 @@ class Result(Priced, ABC):
 
         Parameters
         ----------
-        name, level : str, float
-            As for `interval`.
+        name : str
+            Figure, as for `interval`.
+        level : float
+            Probability inside the interval, between 0 and 1 [1].
         """
         import numpy as np
 

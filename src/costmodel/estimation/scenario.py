@@ -254,7 +254,7 @@ class Scenario(Spec):
         changes : Mapping, optional
             Values by dotted path: `{"cluster.count": 2048}`. Paths as estimates print them (`site.pue`) are
             accepted too.
-        fields
+        **fields : object
             Values by name.
         """
         if changes is not None and not isinstance(changes, Mapping):

@@ -31,7 +31,7 @@ class Priced(rendering.Shown):
         currency : str
             "EUR", "GBP" or "CNY".
         rate : float, optional
-            Amount of the currency for one US dollar; default: the listed rate.
+            Amount of the currency for one US dollar [currency/USD]; default: the listed rate.
         on : date or str, optional
             Day whose month's listed rate applies; default: the newest listed month.
         """

@@ -6,7 +6,17 @@ from collections.abc import Iterable, Sequence
 
 
 class CostModelError(Exception):
-    """Base of all errors of this library."""
+    """Base of all errors of this library.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> try:
+    ...     cm.load_architecture("lama-3.1-8b")
+    ... except cm.CostModelError as error:
+    ...     print(error)
+    unknown architecture 'lama-3.1-8b'; did you mean ...
+    """
 
 
 class InputError(CostModelError, ValueError):
@@ -16,6 +26,15 @@ class InputError(CostModelError, ValueError):
     ----------
     problems : str or sequence of str
         One message per problem.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> try:
+    ...     cm.Cluster("H100-SXM", count=-1, site={"pue": 0.5})
+    ... except cm.InputError as error:
+    ...     len(error.problems)
+    2
     """
 
     def __init__(self, problems: str | Sequence[str]) -> None:
@@ -45,7 +64,17 @@ class _LookUpError(CostModelError, KeyError):
 
 
 class UnknownNameError(_LookUpError):
-    """An unknown name; the message lists the nearest known names."""
+    """An unknown name; the message lists the nearest known names.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> try:
+    ...     cm.load_accelerator("H100SXM5")
+    ... except cm.UnknownNameError as error:
+    ...     print(error)
+    unknown accelerator 'H100SXM5'; did you mean ...
+    """
 
     @classmethod
     def of(cls, kind: str, name: object, known: Iterable[str], hint: str = "") -> UnknownNameError:
@@ -66,7 +95,17 @@ class UnknownNameError(_LookUpError):
 
 
 class MissingFactError(_LookUpError):
-    """A number that is needed and that neither the tables nor the inputs contain."""
+    """A number that is needed and that neither the tables nor the inputs contain.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> try:
+    ...     cm.gpu_price("H100-SXM", provider="aws", on="2019-01-01")
+    ... except cm.MissingFactError as error:
+    ...     print(error)
+    no on_demand price of H100-SXM at aws is known on 2019-01-01: the first is of ...
+    """
 
 
 _LISTED = 300

@@ -64,7 +64,7 @@ def exchange_rate(currency: str, on: dt.date | str | None = None, *, rate: float
     on : date or str, optional
         Day, whose month counts; default: the newest listed month. A later day takes the newest listed month.
     rate : float, optional
-        Rate of your own: amount of the currency for one US dollar.
+        Rate of your own: amount of the currency for one US dollar [currency/USD].
 
     Raises
     ------

@@ -341,6 +341,11 @@ def beta(alpha: float, beta: float, low: float = 0.0, high: float = 1.0, unit: s
         Ends of the range [unit].
     unit : str
         Unit of the ends.
+
+    Examples
+    --------
+    >>> round(beta(8, 2).median(), 3)
+    0.82
     """
     if not (_finite("alpha", alpha) > 0 and _finite("beta", beta) > 0):
         raise InputError(f"alpha and beta must be positive; got {alpha!r} and {beta!r}")

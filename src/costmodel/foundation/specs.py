@@ -130,7 +130,7 @@ class Spec(BaseModel):
         ----------
         changes : Mapping, optional
             Values by dotted path, for nested fields: `{"cluster.count": 2048}`.
-        fields
+        **fields : object
             Values by name.
         """
         data = self.given()

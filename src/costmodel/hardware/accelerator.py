@@ -227,6 +227,13 @@ def load_accelerator(source: str | Mapping[str, Any] | Accelerator) -> Accelerat
     ------
     UnknownNameError
         If the name is not in the catalog; the message lists the nearest names.
+
+    Examples
+    --------
+    >>> load_accelerator("h100 80gb").name
+    'H100-SXM'
+    >>> load_accelerator("L40S").memory  # [GB]
+    48.0
     """
     if isinstance(source, Accelerator):
         return source
@@ -269,7 +276,14 @@ def read_as(name: str) -> str:
 
 
 def accelerators() -> rendering.RowTable:
-    """Return the catalog as rows: name, vendor, peak rates [TFLOP/s], marketed memory [GB], power [W] and source."""
+    """Return the catalog as rows: name, vendor, peak rates [TFLOP/s], marketed memory [GB], power [W] and source.
+
+    Examples
+    --------
+    >>> rows = accelerators()
+    >>> next(row["memory"] for row in rows if row["name"] == "H200-SXM")  # [GB]
+    141.0
+    """
     shown = ("name", "vendor", "release_date", "bf16", "fp8", "memory", "memory_bandwidth", "tdp", "source")
     listed = accelerator_names().registry.working().values()
     rows = [{field: getattr(accelerator, field) for field in shown} for accelerator in listed]

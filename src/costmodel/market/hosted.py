@@ -120,6 +120,7 @@ def hosted_cost(
     tokens : float or array
         Tokens of the training data [token].
     provider : str
+        Name of the provider, as `hosted_prices` lists it.
     model : str
         A model, or a size class as the provider names it.
     method : str, optional

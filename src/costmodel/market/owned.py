@@ -272,6 +272,7 @@ class Ownership(Spec):
         Parameters
         ----------
         cluster : Cluster
+            Accelerators and their site.
         """
         return ""
 
@@ -342,6 +343,7 @@ class Ownership(Spec):
         name : str
             Name of a field with a number.
         accelerator : Accelerator
+            The accelerator.
 
         Raises
         ------
@@ -391,6 +393,7 @@ class Ownership(Spec):
         Parameters
         ----------
         cluster : Cluster
+            Accelerators and their site.
         """
         return _hour(self, cluster.accelerator, cluster.site)
 

@@ -217,6 +217,7 @@ class Rental(Spec):
         Parameters
         ----------
         cluster : Cluster
+            Accelerators and their site.
         """
         name, count = cluster.accelerator.name, cluster.count
         return self.at_site(cluster.site.region, name, count).rental.figure(name, count, cluster.node_size)
@@ -227,6 +228,7 @@ class Rental(Spec):
         Parameters
         ----------
         cluster : Cluster
+            Accelerators and their site.
         """
         name, count = cluster.accelerator.name, cluster.count
         cautions = (self.at_site(cluster.site.region, name, count).caution, larger_instances(self, name, count))

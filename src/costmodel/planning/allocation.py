@@ -108,7 +108,7 @@ def allocate(
 
     Parameters
     ----------
-    law : scaling law or fit
+    law : Law or ScalingFit
         A preset, an object with `loss(parameters, tokens)`, or a fit, whose errors count in the interval.
     scenario : Scenario
         Recipe, cluster and prices; its architecture and tokens are replaced.

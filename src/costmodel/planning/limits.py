@@ -48,7 +48,9 @@ def planned(architecture: Architecture, recipe: AnyRecipe, cluster: Cluster) -> 
     architecture : Architecture
         With its layers.
     recipe : recipe
+        Method and data of the training, such as `Pretraining`.
     cluster : Cluster
+        Accelerators and their site.
 
     Raises
     ------
@@ -94,8 +96,11 @@ def check_auxiliary_models(architecture: Architecture, recipe: AnyRecipe, cluste
     Parameters
     ----------
     architecture : Architecture
+        The model.
     recipe : recipe
+        Method and data of the training, such as `Pretraining`.
     cluster : Cluster
+        Accelerators and their site.
     """
     needed, capacity = (
         recipe.auxiliary_bytes(architecture) / recipe.training_gpus(cluster.count),
@@ -118,6 +123,7 @@ def longest_sequence(architecture: str | Mapping[str, Any] | Architecture, recip
     recipe : recipe
         Its sequence length is replaced.
     cluster : Cluster
+        Accelerators and their site.
 
     Returns
     -------
@@ -172,6 +178,7 @@ def largest_micro_batch(
     recipe : recipe
         Its batch size must allow a layout; the result does not depend on it otherwise.
     cluster : Cluster
+        Accelerators and their site.
 
     Returns
     -------
@@ -227,7 +234,9 @@ def largest_model(
     Parameters
     ----------
     recipe : recipe
+        Method and data of the training, such as `Pretraining`.
     cluster : Cluster
+        Accelerators and their site.
     architectures : iterable, optional
         Names or other inputs of `load_architecture`; default: the catalog.
 
@@ -268,8 +277,11 @@ def infeasibility(architecture: Architecture, recipe: AnyRecipe, cluster: Cluste
     Parameters
     ----------
     architecture : Architecture
+        The model.
     recipe : recipe
+        Method and data of the training, such as `Pretraining`.
     cluster : Cluster
+        Accelerators and their site.
     """
     try:
         planned(architecture, recipe, cluster)
@@ -302,6 +314,7 @@ def unknown_memory(accelerator: Accelerator) -> str:
     Parameters
     ----------
     accelerator : Accelerator
+        The accelerator.
     """
     name = accelerator.name
     return f"the memory of {name} is unknown; set it: load_accelerator({name!r}).replace(memory=80)"

@@ -30,11 +30,19 @@ def hosted_offers(architecture: ArchitectureLike, recipe: AnyRecipe) -> renderin
     architecture : str, Mapping or Architecture
         Name, path, config or counts of the model to fine-tune, as in `load_architecture`.
     recipe : recipe
+        Method and data of the training, such as `Pretraining`.
 
     Returns
     -------
     list of dict
         provider, model (or size class), method, usd, low and high (80 %) [USD], as_of, source, note.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> offers = hosted_offers("llama-3.1-8b", cm.LoRA(tokens="10M", epochs=2))
+    >>> offers[0]["usd"] <= offers[-1]["usd"]  # in ascending order
+    True
     """
     from costmodel.architecture.loading import load_architecture
     from costmodel.market.hosted import hosted_prices

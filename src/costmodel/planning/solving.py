@@ -132,6 +132,7 @@ def solve(scenario: Scenario, path: str, *, level: float | None = None, within: 
     Parameters
     ----------
     scenario : Scenario
+        The run.
     path : str
         Dotted path of a number in the scenario, such as "cluster.count", "recipe.tokens", "prices.price", "mfu",
         "cluster.site.pue", "recipe.0.tokens" with several recipes, or "architecture.total" and "architecture.active"
@@ -143,8 +144,8 @@ def solve(scenario: Scenario, path: str, *, level: float | None = None, within: 
         Bounds (low, high) of the input, as the field accepts them; default: a factor of 2²⁸ around the present value,
         and for whole numbers up to 65,536 or eight times the present value.
     target : number, str or pint.Quantity
-        One figure by name: a number in the unit in which the estimate shows it, or text with a unit ("30 days",
-        "250 k$").
+        One figure by name: a number in the unit in which the estimate shows it [unit], or text with a unit
+        ("30 days", "250 k$").
 
     Returns
     -------

@@ -266,6 +266,7 @@ def what_fits(
     prices : Rental, Ownership or Mapping, optional
         Default: the market.
     site : Site or Mapping, optional
+        Where the accelerators are.
 
     Returns
     -------

@@ -92,6 +92,12 @@ def sensitivity(estimate: Estimate, name: str = "cost", ax: Axes | None = None) 
         Figure, such as "cost".
     ax : Axes, optional
         Axes to draw in; default: new ones.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> run = cm.Scenario("llama-3.1-8b", cm.Pretraining(tokens="1T"), cm.Cluster("H100-SXM", 256))
+    >>> axes = cm.plot.sensitivity(cm.estimate(run), "cost")
     """
     rows, point = estimate.sensitivity(name)[::-1], _value(estimate, name)
     size, label = _scale(name, [point, *(row[end] for row in rows for end in ("low", "high"))])
@@ -140,6 +146,13 @@ def sweep(
     ------
     InputError
         If a `sweep` has several inputs, or values that are not numbers.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> run = cm.Scenario("llama-3.1-8b", cm.Pretraining(tokens="1T"), cm.Cluster("H100-SXM", 256))
+    >>> table = cm.sweep(run, {"cluster.count": [128, 256]})
+    >>> axes = cm.plot.sweep(table, "wall_time")
     """
     if isinstance(estimates, Sweep):
         path, estimates = _swept(estimates)
@@ -207,6 +220,13 @@ def intervals(
         Probability inside the intervals, 0 to 1 [1].
     ax : Axes, optional
         Axes to draw in; default: new ones.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> run = cm.Scenario("llama-3.1-8b", cm.Pretraining(tokens="1T"), cm.Cluster("H100-SXM", 256))
+    >>> longer = run.replace({"recipe.tokens": "2T"})
+    >>> axes = cm.plot.intervals({"1T": cm.estimate(run), "2T": cm.estimate(longer)}, "cost")
     """
     labels = list(estimates)[::-1]
     if stray := [one for one in published or {} if one not in estimates]:

@@ -48,6 +48,11 @@ def attribution(
     ------
     InputError
         If the scale is unknown.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> axes = cm.plot.attribution(cm.attribute("gpt-4", "deepseek-v3", price="published"))
     """
     if scale not in _SCALES:
         raise InputError(f"scale: {unknown('scale', scale, _SCALES)}")

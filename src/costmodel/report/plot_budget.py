@@ -21,14 +21,23 @@ def budget(of: Budget, show: Show = "groups", ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     of : Budget
-    show : "groups" (what each costs, low to high), "total" (the chance to stay within a sum), "drivers" (the base
-        with each input at its 10 % and 90 % quantile), or "calendar"
-    ax : Axes to draw in; new ones unless given
+        Result of `Project.budget`.
+    show : {"groups", "total", "drivers", "calendar"}
+        The cost of each group with its interval; the probability of staying within a sum; the base with each input at
+        its 10 % and 90 % quantile; or the calendar.
+    ax : Axes, optional
+        Axes to draw in; default: new ones.
 
     Raises
     ------
     InputError
         If there is no such plot.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> project = cm.Project(name="labels", people=[{"role": "engineer", "weeks": 4, "usd_per_year": 104_000}])
+    >>> axes = cm.plot.budget(project.budget(), "total")
     """
     from costmodel.budget.export import drawing
 

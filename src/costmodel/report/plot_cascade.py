@@ -28,6 +28,15 @@ def cascade(comparison: CascadeComparison, ax: Axes | None = None) -> Axes:
         Result of `cascade`.
     ax : Axes, optional
         Axes to draw in; default: new ones.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> tasks = cm.TaskWorkload(input_tokens=3000, output_tokens=400, wrong_answer_usd="0.05 to 0.2 USD")
+    >>> values = {"gpt-4.1": 0.88, "gpt-4.1-mini": 0.74}
+    >>> scores = [cm.Score(model, "tickets", value, n=300) for model, value in values.items()]
+    >>> result = cm.cascade(tasks, ["gpt-4.1-mini", "gpt-4.1"], scores, cm.Detector(recall=0.8, precision=0.7))
+    >>> axes = cm.plot.cascade(result)
     """
     import numpy as np
 

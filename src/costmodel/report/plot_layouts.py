@@ -75,6 +75,15 @@ def breakdown(steps: Mapping[str, StepTime], level: float = DEFAULT_LEVEL, ax: A
         Probability inside the intervals, 0 to 1 [1].
     ax : Axes, optional
         Axes to draw in; default: new ones.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> recipe = cm.Pretraining(tokens="10B", sequence_length=8192, batch_size=64)
+    >>> layouts = {"ZeRO-1": cm.Layout(data=8, zero=1), "ZeRO-3": cm.Layout(data=8, zero=3)}
+    >>> node = cm.Cluster("H100-SXM", 8)
+    >>> steps = {name: cm.step_time("llama-3.1-8b", node, recipe, layout) for name, layout in layouts.items()}
+    >>> axes = cm.plot.breakdown(steps)
     """
     bars = {label: step.breakdown._asdict() for label, step in _checked(steps).items()}
     widest = max(float(step.interval(level)[1]) for step in steps.values())
@@ -113,6 +122,15 @@ def memory(steps: Mapping[str, StepTime], capacity: float | None = None, ax: Axe
         Memory of an accelerator, drawn as a line [byte].
     ax : Axes, optional
         Axes to draw in; default: new ones.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> recipe = cm.Pretraining(tokens="10B", sequence_length=8192, batch_size=64)
+    >>> layouts = {"ZeRO-1": cm.Layout(data=8, zero=1), "ZeRO-3": cm.Layout(data=8, zero=3)}
+    >>> node = cm.Cluster("H100-SXM", 8)
+    >>> steps = {name: cm.step_time("llama-3.1-8b", node, recipe, layout) for name, layout in layouts.items()}
+    >>> axes = cm.plot.memory(steps, capacity=cm.load_accelerator("H100-SXM").usable_memory)
     """
     bars = {
         label: {name: value / GIB for name, value in step.memory._asdict().items()}
@@ -147,6 +165,13 @@ def layouts(search: LayoutSearch, ax: Axes | None = None) -> Axes:
         Result of `search_layouts`.
     ax : Axes, optional
         Axes to draw in; default: new ones.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> recipe = cm.Pretraining(tokens="10B", sequence_length=8192, batch_size=64)
+    >>> search = cm.search_layouts("llama-3.1-8b", cm.Cluster("H100-SXM", 8), recipe, tensor=(1, 2), pipeline=1)
+    >>> axes = cm.plot.layouts(search)
     """
     _found(search)
     axes = axes_for(ax)
@@ -201,6 +226,13 @@ def scaling(search: LayoutSearch, level: float = DEFAULT_LEVEL, ax: Axes | None 
         Probability inside the intervals, 0 to 1 [1].
     ax : Axes, optional
         Axes to draw in; default: new ones.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> recipe = cm.Pretraining(tokens="10B", sequence_length=8192, batch_size=64)
+    >>> search = cm.search_layouts("llama-3.1-8b", cm.Cluster("H100-SXM", 8), recipe, counts=[8, 16], pipeline=1)
+    >>> axes = cm.plot.scaling(search)
     """
     steps = dict(sorted(_found(search).by_count.items()))
     if len(steps) < 2:

@@ -25,6 +25,13 @@ def rent_or_own(result: RentOrOwn, over: Curve = "utilization", ax: Axes | None 
         What varies.
     ax : Axes, optional
         Axes to draw in; default: new ones.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> own = cm.Ownership(purchase_price=30_000)
+    >>> result = cm.rent_or_own(cm.Cluster("H100-SXM", 512), rent=cm.Rental(price="2.50 USD/hour"), own=own)
+    >>> axes = cm.plot.rent_or_own(result, over="years")
     """
     axes = axes_for(ax)
     rows = result.curve(over)

@@ -33,6 +33,14 @@ def performance_per_dollar(comparison: PerformanceComparison, ax: Axes | None = 
     ------
     MissingFactError
         If no option has figures.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> tasks = cm.TaskWorkload(input_tokens=3000, output_tokens=400, wrong_answer_usd="0.05 to 0.2 USD")
+    >>> values = {"gpt-4.1": 0.88, "gpt-4.1-mini": 0.74}
+    >>> scores = [cm.Score(model, "tickets", value, n=300) for model, value in values.items()]
+    >>> axes = cm.plot.performance_per_dollar(cm.performance_per_dollar(tasks, list(values), scores))
     """
     if not comparison.known:
         raise MissingFactError("no option has a score and a price")

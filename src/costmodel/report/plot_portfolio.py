@@ -34,6 +34,15 @@ def portfolio(result: Portfolio | IndependenceCurve, ax: Axes | None = None) -> 
     ------
     MissingFactError
         If no value of the curve has a mix.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> chat = cm.PortfolioWorkload(name="chat", requests_per_month="1M", input_tokens=1000, output_tokens=300)
+    >>> hosts = {"gpt-5-mini": "openai", "claude-haiku-4-5": "anthropic"}
+    >>> apis = [cm.HostedAPI(model=model, provider=provider) for model, provider in hosts.items()]
+    >>> options = [cm.PortfolioOption(serving=api) for api in apis]
+    >>> axes = cm.plot.portfolio(cm.portfolio([chat], options, shocks=cm.PortfolioShocks(scenarios=20)))
     """
     if isinstance(result, IndependenceCurve):
         return _curve(result, ax)

@@ -38,6 +38,11 @@ def projection(projection: Projection, below: float | None = None, ax: Axes | No
         Amount to mark [USD].
     ax : Axes, optional
         Axes to draw in; default: new ones.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> axes = cm.plot.projection(cm.project_cost("GPT-4 class", range(2024, 2029), paths=300), below=1e6)
     """
     axes = axes_for(ax)
     years = projection.years
@@ -90,6 +95,12 @@ def decomposition(projection: Projection, ax: Axes | None = None) -> Axes:
     ------
     InputError
         If all years are past: facts of their date are not decomposed.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> run = cm.Scenario("llama-3.1-8b", cm.Pretraining(tokens="1T"), cm.Cluster("H100-SXM", 256))
+    >>> axes = cm.plot.decomposition(cm.project_cost(run, range(2027, 2030), paths=300))
     """
     years = [year for year in projection.years if projection.decomposition(year)]
     if not years:
@@ -130,6 +141,12 @@ def rental_prices(outlooks: Iterable[RentalOutlook], level: float = 0.8, ax: Axe
         Probability inside the intervals, 0 to 1 [1].
     ax : Axes, optional
         Axes to draw in; default: new ones.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> outlook = cm.rental_outlook("H100-SXM", ["2025-12-01", "2027-12-01"], provider="lambda", count=8)
+    >>> axes = cm.plot.rental_prices([outlook])
     """
     axes, drawn = axes_for(ax), list(outlooks)
     for index, outlook in enumerate(drawn):

@@ -27,6 +27,16 @@ def routes(comparison: RouteComparison, ax: Axes | None = None) -> Axes:
         Result of `choose_route`.
     ax : Axes, optional
         Axes to draw in; default: new ones.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> work = cm.ServingWorkload(
+    ...     requests_per_month="1M", input_tokens=1000, output_tokens=500, peak_to_mean=2
+    ... )
+    >>> large = cm.Route("large", serving=cm.HostedAPI(model="gpt-4.1"), quality="0.85 to 0.9")
+    >>> small = cm.Route("small", serving=cm.HostedAPI(model="gpt-4.1-mini"), quality="0.7 to 0.8", setup_usd="30k")
+    >>> axes = cm.plot.routes(cm.choose_route(work, [large, small], months=12))
     """
     import numpy as np
 

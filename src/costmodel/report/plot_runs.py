@@ -66,7 +66,6 @@ def runs(
         Result of `project_cost`, drawn with its interval over the year.
     ax : Axes, optional
         Axes to draw in; default: new ones.
-        Axes to draw in; default: new ones.
     against : str, optional
         Former name of `x`.
 
@@ -74,6 +73,11 @@ def runs(
     ------
     InputError
         If `x` is unknown, no run has a cost, or a projection is drawn over compute.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> axes = cm.plot.runs(cm.published_runs().where(since=2024), x="compute")
     """
     if against is not None:
         warn("costmodel.plot.runs: `against` is now `x`", DeprecationWarning, stacklevel=2)
@@ -194,6 +198,11 @@ def claimed_against_estimated(
     ------
     InputError
         If there is no such figure, or no run claims it.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> axes = cm.plot.claimed_against_estimated(cm.published_runs().where(since=2024), "gpu_hours")
     """
     if figure not in COMPARED:
         raise InputError(f"figure: {unknown('figure', figure, COMPARED)}")

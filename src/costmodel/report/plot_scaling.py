@@ -39,6 +39,14 @@ def scaling_fit(fit: ScalingFit, level: float = DEFAULT_LEVEL, ax: Axes | None =
         Probability inside the intervals, 0 to 1 [1].
     ax : Axes, optional
         Axes to draw in; default: new ones.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> law = cm.scaling_law("chinchilla")
+    >>> parameters, tokens = [3e7, 1e8, 3e8, 1e9, 3e8, 1e9, 3e9], [1e9, 3e9, 6e9, 2e10, 2e10, 5e10, 6e10]
+    >>> losses = [law.loss(n, d) for n, d in zip(parameters, tokens)]
+    >>> axes = cm.plot.scaling_fit(cm.fit_scaling_law(parameters, tokens, losses))
     """
     import numpy as np
 
@@ -84,6 +92,17 @@ def isoflops(optimum: ComputeOptimum, ax: Axes | None = None) -> Axes:
         Result of `fit_isoflops` or `fit_envelope`.
     ax : Axes, optional
         Axes to draw in; default: new ones.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> from costmodel.scaling.fitting.isoflop import fit_isoflops
+    >>> law, runs = cm.scaling_law("chinchilla"), []
+    >>> for compute in (1e19, 1e20, 1e21):  # [FLOP]
+    ...     for ratio in (5, 10, 20, 40, 80):  # [token/parameter]
+    ...         parameters = (compute / 6 / ratio) ** 0.5
+    ...         runs.append([parameters, parameters * ratio, law.loss(parameters, parameters * ratio)])
+    >>> axes = cm.plot.isoflops(fit_isoflops(*zip(*runs)))
     """
     if not isinstance(optimum, ComputeOptimum):
         raise InputError(f"optimum is what fit_isoflops or fit_envelope returns; got {type(optimum).__name__}")
@@ -128,6 +147,15 @@ def bootstrap_cloud(fit: ScalingFit, level: float = DEFAULT_LEVEL, ax: Axes | No
         Probability inside the intervals, 0 to 1 [1].
     ax : Axes, optional
         Axes to draw in; default: new ones.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> law = cm.scaling_law("chinchilla")
+    >>> parameters, tokens = [3e7, 1e8, 3e8, 1e9, 3e8, 1e9, 3e9], [1e9, 3e9, 6e9, 2e10, 2e10, 5e10, 6e10]
+    >>> losses = [law.loss(n, d) for n, d in zip(parameters, tokens)]
+    >>> fit = cm.fit_scaling_law(parameters, tokens, losses, bootstrap=40)
+    >>> axes = cm.plot.bootstrap_cloud(fit)
     """
     if not len(_fitted(fit).replicates):
         raise MissingFactError("the cloud needs a bootstrap: fit with bootstrap=400 or more")

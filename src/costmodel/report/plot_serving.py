@@ -48,6 +48,14 @@ def serving_curve(
     ------
     InputError
         If there is no such plot, or nothing to draw.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> chat = cm.Serving(
+    ...     "llama-3.1-8b", cm.Cluster("H100-SXM", 1), input_tokens=1000, output_tokens=500, concurrency=32
+    ... )
+    >>> axes = cm.plot.serving_curve(cm.estimate(chat), "cost")
     """
     if show not in _SHOWN:
         raise InputError(f"show: {unknown('plot', show, _SHOWN)}")

@@ -28,6 +28,18 @@ def serving_costs(comparison: ServingComparison, ax: Axes | None = None) -> Axes
         Result of `compare_serving`.
     ax : Axes, optional
         Axes to draw in; default: new ones.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> chat = cm.Serving(
+    ...     "llama-3.1-8b", cm.Cluster("H100-SXM", 1), input_tokens=1000, output_tokens=500, concurrency=32
+    ... )
+    >>> work = cm.ServingWorkload(
+    ...     requests_per_month="1M", input_tokens=1000, output_tokens=500, peak_to_mean=2
+    ... )
+    >>> options = [cm.HostedAPI(model="gpt-4.1-mini"), cm.SelfHosted(name="own", serving=chat)]
+    >>> axes = cm.plot.serving_costs(cm.compare_serving(work, options))
     """
     import numpy as np
 

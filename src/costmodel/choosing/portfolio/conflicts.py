@@ -40,7 +40,19 @@ class Relaxation(NamedTuple):
 
 
 class InfeasiblePortfolioError(InputError):
-    """No mix meets all constraints; `conflict` names an irreducible set of them, `relaxations` what is enough."""
+    """No mix meets all constraints; `conflict` names an irreducible set of them, `relaxations` what is enough.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> chat = cm.PortfolioWorkload(name="chat", requests_per_month="1M", input_tokens=1000, output_tokens=300)
+    >>> only = cm.PortfolioOption(serving=cm.HostedAPI(model="gpt-5-mini", provider="openai"))
+    >>> try:
+    ...     cm.portfolio([chat], [only], cm.PortfolioConstraints(provider_cap=0.5))
+    ... except cm.InfeasiblePortfolioError as error:
+    ...     error.conflict
+    ('provider_cap',)
+    """
 
     def __init__(self, conflict: tuple[str, ...], relaxations: tuple[Relaxation, ...]) -> None:
         self.conflict = conflict

@@ -66,7 +66,19 @@ class CostPerMillionTokens(NamedTuple):
 
 
 class ServingEstimate(Priced):
-    """The figures of a serving scenario; `cm.estimate` returns it."""
+    """The figures of a serving scenario; `cm.estimate` returns it.
+
+    Examples
+    --------
+    >>> import costmodel as cm
+    >>> chat = cm.Serving(
+    ...     "llama-3.1-8b", cm.Cluster("H100-SXM", 1), input_tokens=1000, output_tokens=500, concurrency=32
+    ... )
+    >>> est = cm.estimate(chat)
+    >>> low, high = est.interval("tpot", 0.8)
+    >>> low < est.tpot < high
+    True
+    """
 
     _index = "quantity"
 

@@ -205,6 +205,18 @@ def read_trainer_file(
     ------
     InputError
         If the file is of no known trainer, or with every value that is missing or wrong.
+
+    Examples
+    --------
+    >>> import json
+    >>> from tempfile import mkdtemp
+    >>> settings = {"base_model": "NousResearch/Meta-Llama-3-8B", "adapter": "lora", "lora_r": 32, "sequence_len": 4096,
+    ...             "micro_batch_size": 2, "gradient_accumulation_steps": 4, "num_epochs": 3}
+    >>> path = Path(mkdtemp()) / "axolotl.json"
+    >>> characters = path.write_text(json.dumps(settings))
+    >>> read = read_trainer_file(path, "H100-SXM", 8, examples=52_000, lengths=400)
+    >>> read.scenario.recipe.rank
+    32
     """
     values = {"cluster.accelerator": accelerator, "cluster.count": count, "recipe.examples": examples,
               "recipe.lengths": lengths, "recipe.tokens": tokens}  # fmt: skip

@@ -285,8 +285,8 @@ def compare_models(
 
     Parameters
     ----------
-    points : optional
-        As in `backtest`.
+    points : iterable, optional
+        Series, as in `backtest`.
     models : iterable of str
         Names in `MODELS`.
     horizons : sequence of float

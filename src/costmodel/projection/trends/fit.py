@@ -124,9 +124,9 @@ def fit_trend(
     Parameters
     ----------
     dates : sequence of datetime.date, str or float
-        Dates, ISO dates or decimal years, shape (points,).
+        Dates, ISO dates or decimal years [year], shape (points,).
     values : sequence of float
-        Positive values, shape (points,).
+        Positive values [unit], shape (points,).
     model : {"constant", "decaying", "random-walk", "regimes"}
         "constant": constant rate. "decaying": rate that fades to `lasting`. "random-walk": random walk with drift.
         "regimes": two rates with the best-fitting break; either rate may apply in the future.

@@ -204,9 +204,9 @@ class Trend(rendering.Shown, Spec):
         Parameters
         ----------
         years : float or array
-            As for `factor`.
+            Time from now [year].
         level : float
-            Probability inside the interval, between 0 and 1.
+            Probability inside the interval, between 0 and 1 [1].
         """
         import numpy as np
 

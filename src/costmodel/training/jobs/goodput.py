@@ -355,8 +355,10 @@ class Reliability(Spec):
 
         Parameters
         ----------
-        count : accelerators [1]
-        parameters : parameters that a checkpoint holds, which are those that are trained [1]
+        count : int
+            Number of accelerators [1].
+        parameters : float
+            Parameters that a checkpoint holds, which are those that are trained [1].
         """
         values = {name: figure.value * SI_FACTOR[unit] for name, (unit, figure) in self.figures(count).items()}
         return float(job_goodput(count, parameters, **values))

@@ -168,7 +168,9 @@ def search_layouts(
     architecture : str, Mapping or Architecture
         Name, path, config or counts, as in `load_architecture`.
     cluster : Cluster
+        Accelerators and their site.
     recipe : recipe
+        Method and data of the training, such as `Pretraining`.
     efficiency : Efficiency, optional
         Constants of the step-time model; default: the shipped ones.
     counts : sequence of int, optional

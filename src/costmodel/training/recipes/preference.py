@@ -28,7 +28,13 @@ AUXILIARY_WEIGHT_BYTES = 2.0
 
 
 class RewardModel(FineTuning):
-    """Training of a reward model on pairs of answers (Ouyang et al. 2022, section 3.5, arXiv 2203.02155)."""
+    """Training of a reward model on pairs of answers (Ouyang et al. 2022, section 3.5, arXiv 2203.02155).
+
+    Examples
+    --------
+    >>> RewardModel(examples=10_000, lengths=300, sequence_length=512).trained_tokens()  # two answers per example
+    6000000.0
+    """
 
     if TYPE_CHECKING:
 
@@ -91,6 +97,11 @@ class KTO(_WithReference):
     References
     ----------
     Ethayarajh et al. 2024 (arXiv 2402.01306).
+
+    Examples
+    --------
+    >>> KTO(examples=10_000, lengths=300, sequence_length=512).trained_tokens()  # one answer per example
+    3000000.0
     """
 
     if TYPE_CHECKING:
@@ -102,7 +113,13 @@ class KTO(_WithReference):
 
 
 class ORPO(FineTuning):
-    """Odds ratio preference optimization of answer pairs, without a reference (Hong et al. 2024, arXiv 2403.07691)."""
+    """Odds ratio preference optimization of answer pairs, without a reference (Hong et al. 2024, arXiv 2403.07691).
+
+    Examples
+    --------
+    >>> ORPO(examples=10_000, lengths=300, sequence_length=512).trained_tokens()  # two answers per example
+    6000000.0
+    """
 
     if TYPE_CHECKING:
 
@@ -114,7 +131,13 @@ class ORPO(FineTuning):
 
 
 class SimPO(FineTuning):
-    """Simple preference optimization of answer pairs, without a reference (Meng et al. 2024, arXiv 2405.14734)."""
+    """Simple preference optimization of answer pairs, without a reference (Meng et al. 2024, arXiv 2405.14734).
+
+    Examples
+    --------
+    >>> SimPO(examples=10_000, lengths=300, sequence_length=512, epochs=2).trained_tokens()
+    12000000.0
+    """
 
     if TYPE_CHECKING:
 

@@ -86,6 +86,7 @@ class Pretraining(Recipe):
         Parameters
         ----------
         architecture : Architecture
+            The model.
         """
         return [Pass("train", architecture, middle(self.tokens), self.sequence_length, numerics=self.numerics())]
 

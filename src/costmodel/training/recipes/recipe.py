@@ -69,6 +69,7 @@ class Recipe(Spec):
         Parameters
         ----------
         architecture : Architecture
+            The model.
         """
 
     def batch_tokens(self, batch_size: int, training_pass: Pass) -> float:
@@ -118,5 +119,6 @@ class Recipe(Spec):
         Parameters
         ----------
         architecture : Architecture
+            The model.
         """
         return 0.0

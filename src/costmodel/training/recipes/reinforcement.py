@@ -170,6 +170,7 @@ class Reinforcement(FineTuning):
         Parameters
         ----------
         architecture : Architecture
+            The model.
         """
         distribution = self.length_distribution
         every = max(len(distribution.quantiles) // ROLLOUT_QUANTILES, 1)
@@ -227,6 +228,11 @@ class PPO(Reinforcement):
     References
     ----------
     Schulman et al. 2017 (arXiv 1707.06347); Ouyang et al. 2022 (arXiv 2203.02155).
+
+    Examples
+    --------
+    >>> PPO(examples=20_000, prompt_length=200, lengths=500).iterations
+    4
     """
 
     if TYPE_CHECKING:

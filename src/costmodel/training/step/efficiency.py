@@ -51,7 +51,7 @@ def age(year: float) -> float:
     Parameters
     ----------
     year : float
-        Year of the software.
+        Year of the software [year].
     """
     return min(max(NEWEST_SOFTWARE - year, 0.0), MOST_SOFTWARE_AGE)
 
@@ -137,12 +137,13 @@ class Efficiency(Spec):
         Parameters
         ----------
         accelerator : Accelerator
+            The accelerator.
         precision : str
             Number format of the matmuls.
         experts : bool
             Whether the model is an MoE; older software is slower for MoE models.
         year : float
-            Year of the software.
+            Year of the software [year].
         software : str
             Key of the software (`Software.key`); its factor is not used after a calibration. Default: no factor.
         features : Features
@@ -167,6 +168,7 @@ class Efficiency(Spec):
         Parameters
         ----------
         architecture : Architecture
+            The model.
         tuned_stack : bool
             Whether mixtures of experts were measured on the software.
         """
@@ -191,6 +193,7 @@ class Efficiency(Spec):
         Parameters
         ----------
         accelerator : Accelerator
+            The accelerator.
         """
         if accelerator.name not in self.measured and accelerator.generation not in self.generations:
             raise MissingFactError(
@@ -308,6 +311,7 @@ def hardware_rates(cluster: Cluster, precision: str) -> HardwareRates:
     Parameters
     ----------
     cluster : Cluster
+        Accelerators and their site.
     precision : str
         Number format of the matmuls.
 
