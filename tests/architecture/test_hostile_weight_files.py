@@ -14,9 +14,10 @@ from safetensors.numpy import save
 import costmodel as cm
 from costmodel.architecture.sources.counted import architecture_of_tensors
 from costmodel.architecture.sources.gguf import read_gguf
-from costmodel.architecture.sources.safetensors import MAX_HEADER, read_safetensors
+from costmodel.architecture.sources.safetensors import read_safetensors
 from costmodel.architecture.sources.tensors import Tensor, TensorList
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.limits import HEADER_BYTES
 
 MOST_MEMORY = 200e6
 VALID = save({"model.layers.0.mlp.up_proj.weight": np.zeros((4, 3), np.float16)})
@@ -235,9 +236,9 @@ def test_no_parameter_is_lost_or_counted_twice(shapes, config):
         file_of(b'{"a":[' + b'"abcdefghij",' * 1_190_000 + b"0]}"),
         file_of(b'{"a":[' + b"[]," * 590_000 + b"0]}"),
         file_of(b'{"a":[' + b"{}," * 2_000_000 + b"0]}"),
-        file_of(b'{"a":"' + b"x" * (MAX_HEADER - 100) + b'"}'),
-        file_of(b'{"a":"' + b"\xf0\x9f\x98\x80" * (MAX_HEADER // 4 - 100) + b'"}'),
-        file_of(b" " * (MAX_HEADER + 1)),
+        file_of(b'{"a":"' + b"x" * (HEADER_BYTES - 100) + b'"}'),
+        file_of(b'{"a":"' + b"\xf0\x9f\x98\x80" * (HEADER_BYTES // 4 - 100) + b'"}'),
+        file_of(b" " * (HEADER_BYTES + 1)),
         gguf_of(keys=1, rest=key(9, struct.pack("<IQ", 8, 4_000_001))),
     ],
     ids=range(8),

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 import costmodel as cm
 from costmodel.architecture.families import FAMILIES
-from costmodel.architecture.loading import MAX_CONFIG_BYTES, catalog
+from costmodel.architecture.loading import catalog
+from costmodel.foundation.limits import CONFIG_BYTES
 
 LLAMA = {
     "model_type": "llama",
@@ -134,7 +135,7 @@ def test_a_config_of_50_mb_is_not_read(tmp_path):
     path = tmp_path / "config.json"
     with path.open("wb") as file:
         file.truncate(50_000_000)
-    with pytest.raises(cm.InputError, match=f"larger than {MAX_CONFIG_BYTES / 1e6:g} MB"):
+    with pytest.raises(cm.InputError, match=f"larger than {CONFIG_BYTES / 1e6:g} MB"):
         cm.load_architecture(path)
 
 

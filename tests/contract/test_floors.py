@@ -128,6 +128,7 @@ WRITERS = (
     "estimation/files.py",
     "market/price_table.py",
     "foundation/tables.py",
+    "foundation/user_files.py",
 )
 """Rooms and files that print or write files. All others model."""
 

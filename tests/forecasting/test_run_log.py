@@ -176,7 +176,7 @@ def test_many_bad_rows_are_counted():
 
 
 def test_a_huge_log_is_refused(monkeypatch):
-    monkeypatch.setattr("costmodel.forecasting.run_log.MOST_ROWS", 5)
+    monkeypatch.setattr("costmodel.forecasting.run_log.LOG_ROWS", 5)
     with pytest.raises(cm.InputError, match="at most 5 rows; got 6"):
         read_log([{"step": index, "dt": 1.0} for index in range(6)])
 

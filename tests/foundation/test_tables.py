@@ -7,6 +7,7 @@ import pytest
 
 import costmodel as cm
 from costmodel.foundation import tables
+from costmodel.foundation.limits import TABLE_BYTES
 from costmodel.foundation.ranges import Interval
 from costmodel.foundation.tables import Provenance, constant, default, fingerprint, folder, read_csv, table
 
@@ -94,7 +95,7 @@ def test_invalid_path_is_refused():
 def test_file_above_the_size_limit_is_refused(tmp_path):
     path = tmp_path / "facts.csv"
     with path.open("wb") as file:
-        file.truncate(tables.MAX_BYTES + 1)
+        file.truncate(TABLE_BYTES + 1)
     with pytest.raises(cm.InputError, match="larger than 20 MB"):
         read_csv(path)
 

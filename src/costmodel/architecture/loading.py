@@ -18,20 +18,21 @@ from costmodel.architecture.sources.config import Config
 from costmodel.architecture.sources.counted import architecture_of_tensors
 from costmodel.architecture.sources.foreign import ENDINGS, read_form, usual
 from costmodel.architecture.sources.framework import FRAMEWORK, tensors_of_config
-from costmodel.architecture.sources.keys import UNKNOWN, check_extent, is_in_table, shown
+from costmodel.architecture.sources.keys import UNKNOWN, check_extent, is_in_table
 from costmodel.architecture.sources.weights import SUFFIXES, Weights, weights_at
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, UnknownNameError, unknown
+from costmodel.foundation.limits import CONFIG_BYTES, shown
 from costmodel.foundation.names import Names
-from costmodel.foundation.plain_files import parsed
-from costmodel.foundation.tables import folder, read_bytes
+from costmodel.foundation.plain_files import json_value, parsed
+from costmodel.foundation.tables import folder
+from costmodel.foundation.user_files import read_bytes
 
 ArchitectureLike: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | Architecture | float | Sequence[str]
 """What names an architecture: a name of the catalog, a path, a config, counts, a size, arguments of Megatron-LM, or an
 `Architecture`."""
 _STRICT = "; strict=False (--no-strict) counts without such keys and marks the result as unverified"
-MAX_CONFIG_BYTES = 5_000_000
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_target_positions", "max_seq_len", "seq_length")
 _TRAINED_IN_FP8 = frozenset({"deepseek_v3", "deepseek_v32"})
 """Families whose checkpoints have the 8-bit weights of their training (arXiv 2412.19437, section 3.3)."""
@@ -304,12 +305,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """Return the object in a file, or raise `InputError`."""
     if path.suffix.lower() in ENDINGS:
         return parsed(path)
-    content = read_bytes(path, MAX_CONFIG_BYTES)
-    try:
-        data = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
-        raise InputError(f"{path} is not a JSON file: {reason}") from None
+    data = json_value(read_bytes(path, CONFIG_BYTES), str(path))
     if not isinstance(data, dict):
         raise InputError(f"{path} holds no JSON object but a {type(data).__name__}")
     return data

@@ -61,7 +61,7 @@ def _kind(value: Any) -> str:
 
 
 def _scenario(value: Any) -> Any:
-    return files.read(Path(value), {}) if isinstance(value, (str, Path)) else value
+    return files.read(value) if isinstance(value, (str, Path)) else value
 
 
 def _final(scenario: Scenario) -> Scenario:

@@ -28,6 +28,7 @@ from costmodel.foundation.fields import Date, Measure
 from costmodel.foundation.ranges import Range
 from costmodel.foundation.specs import Spec, changed
 from costmodel.foundation.tables import constant
+from costmodel.foundation.user_files import checked_path
 
 MOST_LINES = 1000
 """Largest number of lines in a project [1]."""
@@ -120,7 +121,8 @@ class ProjectPlan(Spec):
         InputError
             With all problems of the file.
         """
-        folder, data = Path(path).parent, files.read(Path(path), {})
+        data = files.read(path)
+        folder = Path(path).parent
         if {"architecture", "recipe"} & data.keys() and not {"name", "runs", "people", "data"} <= data.keys():
             raise InputError(
                 f"{path} holds the scenario of a run, not a project: use costmodel estimate, or list it in a "
@@ -130,7 +132,7 @@ class ProjectPlan(Spec):
         for run in (*_runs(data), *_runs(data, "serving")):
             if isinstance(run.get("scenario"), str):
                 try:
-                    run["scenario"] = files.read(Path(run["scenario"]), {})
+                    run["scenario"] = files.read(run["scenario"])
                 except InputError:  # reported with all other problems when the scenario is validated
                     continue
         for field, value in (changes or {}).items():
@@ -145,9 +147,9 @@ class ProjectPlan(Spec):
         path : str or pathlib.Path
             File to write; its ending, .toml or .json, is the format.
         """
-        folder, data = Path(path).parent, self.to_data()
+        folder, data = checked_path(path).parent, self.to_data()
         _rewrite_paths(data, lambda value: files.relative(value, folder))
-        files.write(Path(path), data)
+        files.write(path, data)
 
     def _problems(self) -> Iterator[tuple[tuple[str | int, ...], str, Any]]:
         """Yield the contradictions between the parts: place, reason, and the value given."""

@@ -324,7 +324,7 @@ def load_claims(path: str | Path) -> list[Claim]:
     >>> [claim.text for claim in load_claims(path)]
     ['ten times cheaper']
     """
-    data = files.read(Path(path), {})
+    data = files.read(path)
     tables = data.get("claims")
     if not isinstance(tables, list) or not tables:
         raise InputError(f"{path}: claims: must be a list of at least one table; got {tables!r:.80}")

@@ -91,7 +91,7 @@ def _is_project(file: Path) -> bool:
     from costmodel.estimation.scenario import Scenario
 
     try:
-        fields = set(files.read(file, {}))
+        fields = set(files.read(file))
     except InputError:  # reported when the scenario is read
         return False
     only = set(ProjectPlan.model_fields) - set(Scenario.model_fields)

@@ -5,28 +5,50 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costmodel.estimation.paths import with_changes
 from costmodel.foundation.errors import InputError
-from costmodel.foundation.tables import read_bytes, write_text
+from costmodel.foundation.limits import BASE_FILES, SCENARIO_BYTES, shown
+from costmodel.foundation.plain_files import json_value, toml_table
+from costmodel.foundation.user_files import checked_path, read_bytes, write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-MAX_BYTES = 5_000_000
-MAX_DEPTH = 10
 _PATHS = (("architecture",), ("architecture", "config"), ("prices", "table"))
 
 
-def read(path: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the data of a scenario file, merged with the files that it extends, and with changes by dotted path."""
-    return dict(with_changes(_with_base(path, ()), changes))
+BASE_FOLDER = "COSTMODEL_BASE_FOLDER"
+"""Environment variable with the folder in which files that others extend may lie."""
 
 
-def write(path: Path, data: dict[str, Any]) -> None:
+def read(path: Any, changes: Mapping[str, Any] | None = None, base_folder: Any = None) -> dict[str, Any]:
+    """Return the data of a scenario file, merged with the files that it extends, and with changes by dotted path.
+
+    Parameters
+    ----------
+    path : str or Path
+        TOML or JSON file.
+    changes : Mapping, optional
+        Values by dotted path.
+    base_folder : str or Path, optional
+        Folder in which the files that it extends must lie; default: that of the environment variable
+        COSTMODEL_BASE_FOLDER, else the folder of the file.
+    """
+    path = checked_path(path)
+    if changes is not None and not isinstance(changes, Mapping):
+        raise InputError(f"changes must be a mapping of values by path; got {shown(changes)}")
+    named = os.environ.get(BASE_FOLDER) if base_folder is None else base_folder
+    folder = path.parent if not named else checked_path(named, "base_folder").expanduser()
+    return dict(with_changes(_with_base(path, (), folder), changes or {}))
+
+
+def write(path: Any, data: dict[str, Any]) -> None:
     """Write data to a TOML or JSON file, by its suffix; file paths in the data become relative to that file."""
+    path = checked_path(path)
     for place in _PATHS:
         _rewrite(data, place, lambda value: relative(value, path.parent))
     if path.suffix == ".json":
@@ -67,19 +89,25 @@ def parse_change(text: str) -> tuple[str, Any]:
     return place.strip(), parsed
 
 
-def _with_base(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+def _with_base(path: Path, seen: tuple[Path, ...], folder: Path) -> dict[str, Any]:
     data = _parsed(path)
     resolved = path.resolve()
-    if resolved in seen or len(seen) >= MAX_DEPTH:
-        raise InputError(f"{path}: extends itself, or extends more than {MAX_DEPTH} files in a row")
+    if resolved in seen or len(seen) >= BASE_FILES:
+        raise InputError(f"{path}: extends itself, or extends more than {BASE_FILES} files in a row")
     for place in _PATHS:
         _rewrite(data, place, lambda value: str(path.parent / value) if (path.parent / value).exists() else value)
     base = data.pop("extends", None)
     if base is None:
         return data
-    if not isinstance(base, str):
-        raise InputError(f"{path}: extends must be the path of a file; got {base!r}")
-    return dict(_merged(_with_base(path.parent / base, (*seen, resolved)), data))
+    if not isinstance(base, str) or "\0" in base:
+        raise InputError(f"{path}: extends must be the path of a file; got {shown(base)}")
+    other = path.parent / base
+    if not other.resolve().is_relative_to(folder.resolve()):
+        raise InputError(
+            f"{path}: extends {shown(base)}, which is outside the folder {folder}; name a folder that holds both by "
+            f"base_folder, or the environment variable {BASE_FOLDER}"
+        )
+    return dict(_merged(_with_base(other, (*seen, resolved), folder), data))
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -88,12 +116,8 @@ def _parsed(path: Path) -> dict[str, Any]:
             f"{path}: a scenario file ends in .toml or .json; the file of a trainer is read by 'costmodel estimate' "
             "(--save run.toml writes its scenario) and by read_trainer_file"
         )
-    content = read_bytes(path, MAX_BYTES)
-    try:
-        data = json.loads(content) if path.suffix == ".json" else tomllib.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise InputError(f"{path} is not a {'JSON' if path.suffix == '.json' else 'TOML'} file: {reason}") from None
+    content = read_bytes(path, SCENARIO_BYTES)
+    data = (json_value if path.suffix.lower() == ".json" else toml_table)(content, str(path))
     if not isinstance(data, dict):
         raise InputError(f"{path} must hold a table of fields; got a {type(data).__name__}")
     return data

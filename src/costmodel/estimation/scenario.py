@@ -262,23 +262,28 @@ class Scenario(Spec):
         return super().replace({field_of(path): value for path, value in {**(changes or {}), **fields}.items()})
 
     @classmethod
-    def load(cls, path: str | Path, changes: Mapping[str, Any] | None = None) -> Self:
+    def load(
+        cls, path: str | Path, changes: Mapping[str, Any] | None = None, *, base_folder: str | Path | None = None
+    ) -> Self:
         """Read a scenario from a TOML or JSON file.
 
         Parameters
         ----------
         path : str or Path
-            The file. `extends = "other.toml"` in it names a file whose values it overrides.
+            The file. `extends = "other.toml"` in it names a file in its folder whose values it overrides.
         changes : Mapping, optional
             Values by dotted path that override the file: `{"cluster.count": 2048}`. Paths as estimates print them
             (`site.pue`) are accepted too.
+        base_folder : str or Path, optional
+            Folder in which files that others extend must lie, such as a folder above; default: the folder of the file
+            (or that of the environment variable COSTMODEL_BASE_FOLDER).
 
         Raises
         ------
         InputError
             With all problems of the file at once.
         """
-        return cls.from_data(files.read(Path(path), changes or {}))
+        return cls.from_data(files.read(path, changes, base_folder))
 
     def save(self, path: str | Path) -> None:
         """Write the scenario to a TOML or JSON file, by its suffix; `load` reads it back.
@@ -288,7 +293,7 @@ class Scenario(Spec):
         path : str or pathlib.Path
             File to write; its ending, .toml or .json, is the format.
         """
-        files.write(Path(path), self.to_data())
+        files.write(path, self.to_data())
 
 
 def has_default_precision(recipe: AnyRecipe) -> bool:

@@ -16,15 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.errors import InputError
-from costmodel.foundation.tables import Table, read_bytes, read_csv
+from costmodel.foundation.limits import LOG_BYTES, LOG_JSON_BYTES, LOG_LINE_BYTES, LOG_ROWS, LOG_VALUES, shown
+from costmodel.foundation.plain_files import json_value
+from costmodel.foundation.tables import Table, read_csv
+from costmodel.foundation.user_files import checked_path, open_regular, read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MAX_BYTES = 200_000_000
-"""Largest log file [byte]; CSV files are limited to 20 MB."""
-MOST_ROWS = 2_000_000
-"""Largest number of rows of a log [1]."""
 _MOST_SHOWN = 12
 """Names and rows that a message lists."""
 
@@ -114,8 +113,8 @@ def read_log(measured: str | Path | Table | Iterable[Mapping[str, Any]]) -> RunL
     ((10, 20), (20.0, 40.0))
     """
     name, rows, total = _rows(measured)
-    if len(rows) > MOST_ROWS:
-        raise InputError(f"{name}: a log must have at most {MOST_ROWS:,} rows; got {len(rows):,}")
+    if len(rows) > LOG_ROWS:
+        raise InputError(f"{name}: a log must have at most {LOG_ROWS:,} rows; got {len(rows):,}")
     columns = list(dict.fromkeys(str(column) for row in rows for column in row))
     roles = _assigned(name, columns, rows)
     return _log(name, rows, roles, total)
@@ -126,7 +125,7 @@ def _rows(measured: Any) -> tuple[str, list[dict[str, Any]], int | None]:
     if isinstance(measured, Table):
         return measured.name, [dict(row) for row in measured.rows], None
     if isinstance(measured, (str, Path)):
-        path = Path(measured)
+        path = checked_path(measured, "log")
         if path.suffix.lower() == ".csv":
             return path.name, [dict(row) for row in read_csv(path).rows], None
         if path.suffix.lower() in {".json", ".jsonl", ".ndjson"}:
@@ -138,30 +137,47 @@ def _rows(measured: Any) -> tuple[str, list[dict[str, Any]], int | None]:
         raise InputError(f"`measured` must be the path of a log or its rows; got {type(measured).__name__}")
     rows = list(measured)
     if wrong := next((row for row in rows if not isinstance(row, Mapping)), None):
-        raise InputError(f"`measured`: each row must be a mapping of columns to values; got {wrong!r}")
+        raise InputError(f"`measured`: each row must be a mapping of columns to values; got {shown(wrong)}")
     return "measured", [dict(row) for row in rows], None
 
 
 def _json_rows(path: Path) -> tuple[list[dict[str, Any]], int | None]:
     """Return the rows of a `trainer_state.json`, a list of objects, or JSON lines; and the steps of the run."""
+    if _is_of_lines(path):
+        return _lines(path), None
     try:
-        content = read_bytes(path, MAX_BYTES).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path.name} is not a text file in UTF-8: {error}") from None
-    try:
-        data = json.loads(content)
-    except (ValueError, RecursionError):
-        data = _lines(path.name, content)
+        data = json_value(read_bytes(path, LOG_JSON_BYTES), path.name, LOG_VALUES)
+    except InputError as error:
+        if "is not a JSON file" not in str(error) or "nested" in str(error):
+            raise
+        data = _lines(path)
     total = None
     if isinstance(data, dict) and "log_history" in data:
-        maximum = data.get("max_steps")
+        maximum, history = data.get("max_steps"), data["log_history"]
         total = maximum if isinstance(maximum, int) and maximum > 0 else None
-        data = [_with_runtime(entry) for entry in data["log_history"] if isinstance(entry, dict)]
+        data = [_with_runtime(entry) for entry in history] if _are_objects(history) else None
     elif isinstance(data, dict):
         data = [data]
-    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+    if not isinstance(data, list) or not _are_objects(data):
         raise InputError(f"{path.name}: must hold objects with a step and a time, or a `log_history` of such objects")
     return data, total
+
+
+def _are_objects(rows: object) -> bool:
+    return isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
+
+
+def _is_of_lines(path: Path) -> bool:
+    """Return whether the first line of a file is an object of its own, a row of a log."""
+    file, _ = open_regular(path)
+    with file:
+        line = file.readline(LOG_LINE_BYTES)
+        more = file.readline(LOG_LINE_BYTES).strip()
+    try:
+        first = json.loads(line.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(first, dict) and "log_history" not in first and bool(more)
 
 
 def _with_runtime(entry: dict[str, Any]) -> dict[str, Any]:
@@ -171,18 +187,29 @@ def _with_runtime(entry: dict[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def _lines(name: str, content: str) -> list[Any]:
-    rows, bad = [], []
-    for number, line in enumerate(content.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            rows.append(json.loads(line))
-        except (ValueError, RecursionError):
-            bad.append(number)
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of JSON lines, each with its columns of numbers and texts only."""
+    name, rows, bad, count = path.name, [], [], 0
+    file, size = open_regular(path)
+    if size > LOG_BYTES:
+        raise InputError(f"{name} is larger than {LOG_BYTES / 1e6:g} MB, the limit for logs")
+    with file:
+        while line := file.readline(LOG_LINE_BYTES + 1):
+            count += 1
+            if len(line) > LOG_LINE_BYTES:
+                raise InputError(f"{name}: line {count} is longer than {LOG_LINE_BYTES / 1e6:g} MB, the limit")
+            if count > LOG_ROWS:
+                raise InputError(f"{name}: a log must have at most {LOG_ROWS:,} rows")
+            try:
+                text = line.decode("utf-8-sig" if count == 1 else "utf-8").strip()
+                if text:
+                    row = json.loads(text)
+                    rows.append({key: value for key, value in row.items() if not isinstance(value, (dict, list))})
+            except (ValueError, RecursionError, AttributeError):
+                bad.append(count)
     if bad and not (len(bad) == 1 and rows and bad[0] > len(rows)):  # a run under way may have half a last line
         where = ", ".join(map(str, bad[:_MOST_SHOWN])) + (", ..." if len(bad) > _MOST_SHOWN else "")
-        raise InputError(f"{name}: neither JSON nor JSON lines; lines that are no JSON: {where}")
+        raise InputError(f"{name}: neither JSON nor JSON lines of objects; lines that are none: {where}")
     return rows
 
 
@@ -316,7 +343,7 @@ def _row(row: Mapping[str, Any], roles: Mapping[str, str], clock: str | None) ->
         return None
     step = float(cell["step"])  # type: ignore[arg-type]
     if not step.is_integer() or not 0 <= step <= 1e12:
-        raise ValueError(f"{roles['step']} must be a whole number of at least 0; got {cell['step']!r}")
+        raise ValueError(f"{roles['step']} must be a whole number of at least 0; got {shown(cell['step'])}")
     if clock == "timestamp":
         time = _moment(cell["timestamp"])
     else:
@@ -325,7 +352,7 @@ def _row(row: Mapping[str, Any], roles: Mapping[str, str], clock: str | None) ->
     if _given(cell.get("step_time")):
         per_step = _scaled(_seconds(cell["step_time"]), roles["step_time"])
         if not 0 < per_step < math.inf:
-            raise ValueError(f"{roles['step_time']} must be above 0 and finite; got {cell['step_time']!r}")
+            raise ValueError(f"{roles['step_time']} must be above 0 and finite; got {shown(cell['step_time'])}")
     if not 0 <= time < math.inf:
         raise ValueError(f"{roles[clock or 'step_time']} must be at least 0 and finite; got {time!r}")
     loss, tokens = (_optional(cell.get(role)) for role in ("loss", "tokens"))

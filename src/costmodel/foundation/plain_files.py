@@ -9,24 +9,30 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from costmodel.foundation.errors import InputError
-from costmodel.foundation.tables import read_bytes
+from costmodel.foundation.limits import (
+    ALIASES,
+    DEPTH,
+    JSON_VALUES,
+    SETTINGS_BYTES,
+    TOML_KEYS,
+    TOML_VALUES,
+    VALUES,
+    YAML_BYTES,
+    cut,
+)
+from costmodel.foundation.user_files import read_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAX_BYTES = 300_000
-MAX_YAML_BYTES = 100_000
-MAX_ALIASES = 20
-"""Most aliases (`*name`) of a YAML file [1]; a file of few lines with many can stand for terabytes."""
-MAX_NODES = 50_000
-"""Most values of a file, aliases written out [1]."""
-MAX_DEPTH = 50
 SUFFIXES = {".yaml": "YAML", ".yml": "YAML", ".json": "JSON", ".toml": "TOML"}
 SCRIPTS = (".sh", ".txt", ".args", ".slurm", ".sbatch")
 """Endings of files with command-line arguments."""
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+|local\s+)?(\w+)=([^\s()]+)\s*;?\s*$", re.MULTILINE)
 _VARIABLE = re.compile(r"\$\{?(\w+)(?::?-([^}\s]*))?\}?")
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*$", re.MULTILINE)
+_STRINGS = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|\'[^\'\n]*\'|#[^\n]*')
+"""Strings and comments of a TOML text."""
 _FLAG = re.compile(r"--[A-Za-z][\w.-]*")
 
 
@@ -44,27 +50,96 @@ def parsed(path: Path) -> dict[str, object]:
         If the file cannot be read, is too large, or holds no table of keys.
     """
     kind = SUFFIXES.get(path.suffix.lower(), "")
-    content = read_bytes(path, MAX_YAML_BYTES if kind == "YAML" else MAX_BYTES)
+    content = read_bytes(path, YAML_BYTES if kind == "YAML" else SETTINGS_BYTES)
     try:
-        text = content.decode("utf-8-sig")
-        if kind == "YAML":
-            data = _yaml(text, path)
-        elif kind == "JSON":
-            data = json.loads(text)
+        data: object
+        if kind == "JSON":
+            data = json_value(content, str(path))
         elif kind == "TOML":
-            data = tomllib.loads(text)
+            data = toml_table(content, str(path))
         else:
-            data = arguments(text)
+            text = content.decode("utf-8-sig")
+            data = _yaml(text, path) if kind == "YAML" else arguments(text)
     except RecursionError:
         raise InputError(f"{path} is nested too deeply") from None
     except InputError:
         raise
     except ValueError as error:
-        raise InputError(f"{path} is not a {kind or 'text'} file: {_short(error)}") from None
+        raise InputError(f"{path} is not a {kind or 'text'} file: {cut(error)}") from None
     if not isinstance(data, Mapping) or not data:
         raise InputError(f"{path} must hold a table of keys; got {'nothing' if not data else type(data).__name__}")
     _check_size(data, path)
     return {str(key): value for key, value in data.items()}
+
+
+def json_value(content: bytes, name: str, values: int = JSON_VALUES) -> object:
+    """Return the value of a JSON text, within limits of size.
+
+    Parameters
+    ----------
+    content : bytes
+        Text in UTF-8, with or without a mark.
+    name : str
+        File, for messages.
+    values : int
+        Most keys and values [1].
+
+    Raises
+    ------
+    InputError
+        If it is no JSON, has too many values, or a key twice.
+    """
+    if sum(content.count(sign) for sign in (b",", b"[", b"{")) > values:
+        raise InputError(f"{name} has more than {values:,} values, the limit for files")
+    try:
+        value: object = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_without_repetition)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else cut(error)
+        raise InputError(f"{name} is not a JSON file: {reason}") from None
+    return value
+
+
+def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"it has the key {cut(twice, 60)!r} twice")
+    return entries
+
+
+def toml_table(content: bytes, name: str) -> dict[str, object]:
+    """Return the table of a TOML text, within limits of size.
+
+    Parameters
+    ----------
+    content : bytes
+        Text in UTF-8, with or without a mark.
+    name : str
+        File, for messages.
+
+    Raises
+    ------
+    InputError
+        If it is no TOML, has too many keys or values, or is nested too deeply.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+        plain = _STRINGS.sub("", text)
+        for count, most, what in (
+            (plain.count("=") + plain.count("\n["), TOML_KEYS, "keys"),
+            (plain.count(","), TOML_VALUES, "values in lists"),
+        ):
+            if count > most:
+                raise InputError(f"{name} has more than {most:,} {what}, the limit for TOML files")
+        if max(part.count(".") for part in re.split(r"[,=\[\]{}\n]", plain)) > DEPTH:
+            raise InputError(f"{name} is nested too deeply; at most {DEPTH} levels are read")
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else cut(error)
+        raise InputError(f"{name} is not a TOML file: {reason}") from None
 
 
 def arguments(text: str) -> dict[str, object]:
@@ -85,7 +160,7 @@ def arguments(text: str) -> dict[str, object]:
     for _ in range(3):
         text = _VARIABLE.sub(lambda match: str(variables.get(match[1], match[2] or match[0])), text)
     found: dict[str, object] = {}
-    for line in text[:MAX_BYTES].splitlines():
+    for line in text[:SETTINGS_BYTES].splitlines():
         name = ""
         for word in _words(line):
             flag, equals, value = word.partition("=")
@@ -130,19 +205,14 @@ def _yaml(text: str, path: Path) -> object:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             aliases += isinstance(event, yaml.AliasEvent)
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if aliases > MAX_ALIASES:
-                raise InputError(f"{path} has more than {MAX_ALIASES} aliases, the limit for YAML files")
-            if depth > MAX_DEPTH:
-                raise InputError(f"{path} is nested too deeply; at most {MAX_DEPTH} levels are read")
+            if aliases > ALIASES:
+                raise InputError(f"{path} has more than {ALIASES} aliases, the limit for YAML files")
+            if depth > DEPTH:
+                raise InputError(f"{path} is nested too deeply; at most {DEPTH} levels are read")
         loaded: object = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise InputError(f"{path} is not a YAML file: {_short(error)}") from None
+        raise InputError(f"{path} is not a YAML file: {cut(error)}") from None
     return loaded
-
-
-def _short(error: object) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 160 else f"{text[:157]}..."
 
 
 def _check_size(data: object, path: Path) -> None:
@@ -152,10 +222,10 @@ def _check_size(data: object, path: Path) -> None:
     while pending:
         value, depth = pending.pop()
         nodes += 1
-        if nodes > MAX_NODES:
-            raise InputError(f"{path} has more than {MAX_NODES:,} values, the limit for files")
-        if depth > MAX_DEPTH:
-            raise InputError(f"{path} is nested too deeply; at most {MAX_DEPTH} levels are read")
+        if nodes > VALUES:
+            raise InputError(f"{path} has more than {VALUES:,} values, the limit for files")
+        if depth > DEPTH:
+            raise InputError(f"{path} is nested too deeply; at most {DEPTH} levels are read")
         if isinstance(value, Mapping):
             pending += [(inner, depth + 1) for inner in value.values()]
         elif isinstance(value, list):

@@ -14,10 +14,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from costmodel.foundation.csv_files import read_content
 from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.foundation.limits import TABLE_BYTES
 from costmodel.foundation.ranges import Interval, Range, between
+from costmodel.foundation.user_files import checked_path, read_bytes, write_text
 
-MAX_BYTES = 20_000_000
 _DATE_COLUMNS = ("as_of", "date")
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -100,45 +102,23 @@ def table(name: str) -> Table:
     return read_csv(folder() / f"{name}.csv")
 
 
-def read_csv(path: Path) -> Table:
-    """Return the table of a CSV file (UTF-8, with a header row).
+def read_csv(path: str | Path) -> Table:
+    """Return the table of a CSV file with a header row; see `csv_files.read_content` for what is accepted.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
+        File.
 
     Raises
     ------
     InputError
         If the file cannot be read, is larger than 20 MB, or has a row with more or fewer cells than its header.
     """
-    content = read_bytes(path, MAX_BYTES)
-    try:
-        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-        columns = tuple(next(reader, ()))
-        lines = [line for line in reader if line]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path.name} is not a CSV file in UTF-8: {error}") from None
-    if len(set(columns)) < len(columns):
-        twice = sorted({column for column in columns if columns.count(column) > 1})
-        raise InputError(f"{path.name} is not a table: it has the column {', '.join(twice)} twice")
-    bad = [number for number, line in enumerate(lines, 2) if len(line) != len(columns)]
-    if bad or not columns:
-        where = f"line {bad[0]} has more or fewer cells than the header" if bad else "it has no header"
-        raise InputError(f"{path.name} is not a table: {where}")
-    rows = tuple(dict(zip(columns, line, strict=True)) for line in lines)
+    path = checked_path(path)
+    content = read_bytes(path, TABLE_BYTES)
+    columns, rows = read_content(content, path.name)
     return Table(path.stem, rows, columns, hashlib.sha256(content).hexdigest())
-
-
-def read_bytes(path: Path, limit: int) -> bytes:
-    """Return the bytes of a file, or raise `InputError` if it cannot be read or is larger than `limit` bytes."""
-    try:
-        if path.stat().st_size > limit:
-            raise InputError(f"{path} is larger than {limit / 1e6:g} MB, the limit for files")
-        return path.read_bytes()
-    except (OSError, ValueError) as error:  # a ValueError is a null byte in the path
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path} cannot be read: {reason}") from None
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
@@ -154,15 +134,6 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
     write_text(path, out.getvalue())
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file, or raise `InputError` if that is not possible."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path} cannot be written: {reason}") from None
-
-
 def written(text: str, path: str | Path | None) -> str:
     """Return a text, and write it to a file if a path is given.
 
@@ -174,7 +145,7 @@ def written(text: str, path: str | Path | None) -> str:
         File to write.
     """
     if path is not None:
-        write_text(Path(path), text)
+        write_text(path, text)
     return text
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.schemas import Accepted, check_table, load_schema, order_key, row_object
-from costmodel.foundation.tables import Row, Table, read_csv, write_text
+from costmodel.foundation.tables import Row, Table, read_csv
+from costmodel.foundation.user_files import write_text
 from costmodel.market.gpu_prices import STALE_AFTER
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from costmodel.budget.export.sections import Section, made_by
 from costmodel.budget.export.workbook import MONEY, SHARE, Column, Formula, Shown, Workbook
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.plain_data import csv_text
-from costmodel.foundation.tables import write_text
+from costmodel.foundation.user_files import write_text
 from costmodel.report.plot_portfolio import portfolio as drawn
 
 if TYPE_CHECKING:

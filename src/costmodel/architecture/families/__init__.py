@@ -9,8 +9,8 @@ from pkgutil import resolve_name
 from typing import Any
 
 from costmodel.architecture.families.reading import Reader
-from costmodel.architecture.sources.keys import shown
 from costmodel.architecture.sources.layouts import layout_types, read_layout
+from costmodel.foundation.limits import shown
 from costmodel.foundation.registry import Registry
 
 _BY_MODULE: dict[str, str] = {

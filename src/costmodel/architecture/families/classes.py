@@ -9,8 +9,8 @@ from costmodel.architecture.blocks.block import Block
 from costmodel.architecture.blocks.pieces import Linear
 from costmodel.architecture.families import ALIASES
 from costmodel.architecture.sources.config import Config
-from costmodel.architecture.sources.keys import shown
 from costmodel.architecture.specification import Architecture
+from costmodel.foundation.limits import shown
 
 Head = Literal["lm", "none", "sequence_classification", "token_classification", "question_answering", "reward"]
 """Heads of a decoder. "reward" is one score without a bias."""

@@ -7,10 +7,11 @@ from typing import Any
 
 from costmodel.architecture.listing import weights_by_part
 from costmodel.architecture.sources.counted import architecture_of_tensors
-from costmodel.architecture.sources.tensors import Tensor, balancing_size, shown
+from costmodel.architecture.sources.tensors import Tensor, balancing_size
 from costmodel.architecture.sources.weights import Weights
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.limits import shown
 
 
 def architecture_of_weights(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from costmodel.architecture.sources.keys import MOST_KEYS, Finding, contradiction, find_unread, other_names, shown
+from costmodel.architecture.sources.keys import Finding, contradiction, find_unread, other_names
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.limits import CONFIG_KEYS, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -166,9 +167,8 @@ class Config:
 
     def all_problems(self, strict: bool = True) -> list[str]:
         """Return all problems; those of nested configs begin with the key of the config."""
-        many = f"a config has at most {MOST_KEYS:,} keys; got {len(self.data):,}" if len(self.data) > MOST_KEYS else ""
-        if many:
-            return [many]
+        if len(self.data) > CONFIG_KEYS:
+            return [f"a config has at most {CONFIG_KEYS:,} keys; got {len(self.data):,}"]
         wrong = [f"{finding.key}: {finding.text}" for finding in self.unread() if finding.kind != "unknown"]
         unknown = [f"{finding.key}: {finding.text}" for finding in self._unknown(inside=False)] if strict else []
         inside = [f"{key}.{problem}" for key, config in self._inside for problem in config.all_problems(strict)]

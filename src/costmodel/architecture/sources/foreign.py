@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from costmodel.architecture.sources.keys import shown
 from costmodel.architecture.sources.megatron import megatron_architecture
 from costmodel.architecture.sources.nanogpt import nanogpt_architecture
 from costmodel.architecture.sources.params_json import meta_config, mistral_config
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.errors import InputError
-from costmodel.foundation.plain_files import SCRIPTS, SUFFIXES, arguments
+from costmodel.foundation.limits import CONFIG_BYTES, shown
+from costmodel.foundation.plain_files import SCRIPTS, SUFFIXES, arguments, json_value
 
 Data = Mapping[str, object]
 _SIZE = re.compile(r"\d+(?:\.\d+)?(?:e\+?\d+| ?[kKmMbBtT])|\d{7,}")
@@ -145,11 +144,9 @@ def read_form(data: Data) -> Architecture | dict[str, object] | None:
 
 
 def _object(text: str) -> dict[str, object]:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
-        raise InputError(f"the text of the architecture is no JSON object: {reason}") from None
+    if len(text) > CONFIG_BYTES:
+        raise InputError(f"the text of the architecture has more than {CONFIG_BYTES:,} characters")
+    data = json_value(text.encode("utf-8", "replace"), "the text of the architecture")
     if not isinstance(data, dict):
         raise InputError(f"the text of the architecture must be a JSON object; got a {type(data).__name__}")
     return data

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from costmodel.architecture.sources.tensors import Tensor, TensorList, shown
+from costmodel.architecture.sources.tensors import Tensor, TensorList
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.limits import shown
 
 FRAMEWORK = "transformers"
 """Name of the `family` that asks for this count."""

@@ -13,8 +13,10 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from costmodel.architecture.sources.tensors import MAX_SIZE, MAX_TENSORS, Tensor, TensorList, shown
+from costmodel.architecture.sources.tensors import Tensor, TensorList
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.limits import GGUF_KEYS, GGUF_STRINGS, TENSOR_SIZE, TENSORS, shown
+from costmodel.foundation.user_files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,11 +80,8 @@ KEYS: dict[str, str] = {
     "nextn_predict_layers": "num_nextn_predict_layers",
 }
 """Keys of a Hugging Face config by the keys of the metadata, below the name of the architecture."""
-MAX_STRINGS = 4_000_000
-"""Strings of the arrays of a file, such as the tokens of its vocabulary [1]."""
 MAX_LIST = 4_096
 """Numbers of an array that are kept, one per layer; longer arrays are skipped [1]."""
-MAX_KEYS = 100_000
 _FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 _SPLIT = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
@@ -154,8 +153,8 @@ class _Reader:
             code = f"{self.order}{count}{_FORMATS[inner]}"
             return list(struct.unpack(code, self.take(count * width)))
         self.strings += count
-        if self.strings > MAX_STRINGS:
-            raise self.problem(f"arrays of {self.strings:,} strings; at most {MAX_STRINGS:,} are accepted")
+        if self.strings > GGUF_STRINGS:
+            raise self.problem(f"arrays of {self.strings:,} strings; at most {GGUF_STRINGS:,} are accepted")
         for _ in range(count):
             if inner == _STRING:
                 self.skip(self.number("Q"))
@@ -180,9 +179,9 @@ def read_gguf(path: Path) -> GgufFile:
     InputError
         If the file cannot be read or its header is not valid.
     """
+    file, size = open_regular(path)
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        with file:
             return _read(_Reader(file, size, path))
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
@@ -253,7 +252,7 @@ def _read(reader: _Reader) -> GgufFile:
     if version not in {2, 3}:
         raise reader.problem(f"version {version}; 2 and 3 are accepted")
     count, keys = reader.number("Q"), reader.number("Q")
-    if count > min(MAX_TENSORS, reader.size // 24) or keys > min(MAX_KEYS, reader.size // 12):
+    if count > min(TENSORS, reader.size // 24) or keys > min(GGUF_KEYS, reader.size // 12):
         raise reader.problem(f"{count:,} tensors and {keys:,} keys do not fit into {reader.size:,} bytes")
     metadata: dict[str, Any] = {}
     for _ in range(keys):
@@ -284,6 +283,6 @@ def _info(reader: _Reader) -> tuple[Tensor, int]:
         raise reader.problem(f"the tensor {shown(name)} has the unknown type {kind}")
     stored_type, block, block_bytes = TYPES[kind]
     size = math.prod(extents)
-    if size > MAX_SIZE or (extents and extents[0] % block):
+    if size > TENSOR_SIZE or (extents and extents[0] % block):
         raise reader.problem(f"the tensor {shown(name)} has the shape {shown(extents)}, impossible for {stored_type}")
     return Tensor(name, tuple(reversed(extents)), stored_type, float(size // block * block_bytes)), offset

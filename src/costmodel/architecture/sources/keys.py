@@ -8,20 +8,14 @@ entry "*" holds the keys that are inert in general.
 from __future__ import annotations
 
 import json
-import reprlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.limits import CONFIG_DEPTH, CONFIG_KEYS, CONFIG_VALUES, shown
 from costmodel.foundation.tables import folder
 
-MOST_KEYS = 2_000
-"""Most keys of a config, or of a config inside it [1]."""
-MOST_VALUES = 200_000
-"""Most values of a config, those of all lists and objects inside it included [1]."""
-MOST_LEVELS = 32
-"""Most levels of lists and objects inside each other [1]."""
 INERT_WORDS = frozenset(
     {
         "beam",
@@ -267,31 +261,16 @@ def _changes_work(key: object) -> bool:
 
 def check_extent(config: Mapping[str, Any]) -> None:
     """Raise `InputError` for a config with more keys, values or levels than any config of a model has."""
-    if len(config) > MOST_KEYS:
-        raise InputError(f"a config has at most {MOST_KEYS:,} keys; got {len(config):,}")
+    if len(config) > CONFIG_KEYS:
+        raise InputError(f"a config has at most {CONFIG_KEYS:,} keys; got {len(config):,}")
     open_values: list[tuple[Any, int]] = [(config, 1)]
     values = 0
     while open_values:
         container, level = open_values.pop()
         values += len(container)
-        if level > MOST_LEVELS:
-            raise InputError(f"a config has at most {MOST_LEVELS} levels of lists and objects inside each other")
-        if values > MOST_VALUES:
-            raise InputError(f"a config has at most {MOST_VALUES:,} values, those inside lists and objects included")
+        if level > CONFIG_DEPTH:
+            raise InputError(f"a config has at most {CONFIG_DEPTH} levels of lists and objects inside each other")
+        if values > CONFIG_VALUES:
+            raise InputError(f"a config has at most {CONFIG_VALUES:,} values, those inside lists and objects included")
         inside = container.values() if isinstance(container, Mapping) else container
         open_values += [(each, level + 1) for each in inside if isinstance(each, (Mapping, list, tuple)) and each]
-
-
-class _Short(reprlib.Repr):
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlevel, self.maxstring, self.maxother, self.maxlong = 3, 60, 60, 60
-
-
-_SHORT = _Short()
-
-
-def shown(value: object) -> str:
-    """Return a value as a message shows it: at most 60 characters."""
-    text = _SHORT.repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

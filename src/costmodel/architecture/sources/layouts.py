@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 from costmodel.architecture.sources.config import Config
 from costmodel.architecture.sources.counted import architecture_of_tensors
-from costmodel.architecture.sources.keys import shown
 from costmodel.architecture.sources.tensors import Tensor, TensorList
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.limits import shown
 from costmodel.foundation.tables import folder
 
 MOST_TENSORS = 200_000

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from costmodel.architecture.sources.tensors import Tensor, TensorList, shown
+from costmodel.architecture.sources.tensors import Tensor, TensorList
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.limits import shown
 
 _SCALES = (
     "weight_scale_inv",

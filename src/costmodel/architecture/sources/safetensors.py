@@ -13,9 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from costmodel.architecture.sources.tensors import MAX_SIZE, Tensor, TensorList, shown
+from costmodel.architecture.sources.tensors import Tensor, TensorList
 from costmodel.foundation.errors import InputError
-from costmodel.foundation.tables import read_bytes
+from costmodel.foundation.limits import HEADER_BYTES, HEADER_KEYS, HEADER_VALUES, TENSOR_SIZE, shown
+from costmodel.foundation.user_files import open_regular, read_bytes
 
 BITS: dict[str, int] = {
     "BOOL": 8,
@@ -42,10 +43,6 @@ BITS: dict[str, int] = {
     "C64": 64,
 }
 """Bits of an element by the name of its type [bit]."""
-MAX_HEADER = 20_000_000
-"""Largest header or index that is read [byte]; that of 150,000 tensors."""
-MAX_KEYS, MAX_VALUES = 500_000, 1_200_000
-"""Keys, and commas and brackets, of a header that is parsed: bounds of the memory that it takes [1]."""
 CONFIG_ONLY = "the path of config.json itself is read without the weights"
 INDEX = "model.safetensors.index.json"
 _SHARD = re.compile(r"-(\d{1,6})-of-(\d{1,6})\.safetensors$")
@@ -63,14 +60,14 @@ def read_safetensors(path: Path) -> list[Tensor]:
     InputError
         If the file cannot be read, or its header is no valid one.
     """
+    file, size = open_regular(path)
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        with file:
             length = int.from_bytes(file.read(8), "little")
-            if size < 8 or not 2 <= length <= min(MAX_HEADER, size - 8):
+            if size < 8 or not 2 <= length <= min(HEADER_BYTES, size - 8):
                 raise InputError(
                     f"{path} is not a safetensors file: its header has {length:,} bytes, the file {size:,}; at most "
-                    f"{MAX_HEADER:,} bytes of header are read"
+                    f"{HEADER_BYTES:,} bytes of header are read"
                 )
             content = file.read(length)
     except (OSError, ValueError) as error:
@@ -144,7 +141,7 @@ def read_files(paths: list[Path], origin: str) -> TensorList:
 
 def _weight_map(path: Path) -> dict[str, str]:
     """Return the file of each tensor by an index; all files exist beside it."""
-    index = _parsed(read_bytes(path, MAX_HEADER), path)
+    index = _parsed(read_bytes(path, HEADER_BYTES), path)
     places = index.get("weight_map")
     if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
         raise InputError(f"{path} is not an index of safetensors files: it has no weight_map from names to files")
@@ -164,9 +161,9 @@ def _weight_map(path: Path) -> dict[str, str]:
 def _parsed(content: bytes, path: Path) -> dict[str, Any]:
     """Return the JSON object of a header or an index, or raise `InputError`."""
     keys, values = content.count(b":"), sum(content.count(sign) for sign in (b",", b"[", b"{"))
-    if keys > MAX_KEYS or values > MAX_VALUES:
+    if keys > HEADER_KEYS or values > HEADER_VALUES:
         raise InputError(
-            f"{path} has a header of {keys:,} keys and {values:,} values; limits: {MAX_KEYS:,} and {MAX_VALUES:,}"
+            f"{path} has a header of {keys:,} keys and {values:,} values; limits: {HEADER_KEYS:,} and {HEADER_VALUES:,}"
         )
     try:
         header = json.loads(content, object_pairs_hook=_without_repetition)
@@ -196,7 +193,7 @@ def _tensor(name: str, entry: Any, data_size: int, path: Path) -> tuple[Tensor, 
     if not isinstance(kind, str) or kind not in BITS:
         raise InputError(f"{where} has the dtype {shown(kind)}; known are {', '.join(BITS)}")
     extents, places = _counts(shape), _counts(offsets)
-    if extents is None or math.prod(extents) > MAX_SIZE:
+    if extents is None or math.prod(extents) > TENSOR_SIZE:
         raise InputError(f"{where} has the shape {shown(shape)}; whole numbers from 0 are accepted")
     if places is None or len(places) != 2 or not places[0] <= places[1] <= data_size:
         raise InputError(f"{where} has the data_offsets {shown(offsets)}; the data of the file has {data_size:,} bytes")
@@ -210,5 +207,5 @@ def _counts(values: object) -> tuple[int, ...] | None:
     """Return a list of whole numbers from 0; None if it is anything else."""
     if not isinstance(values, list) or len(values) > 32:
         return None
-    whole = [value for value in values if type(value) is int and 0 <= value <= MAX_SIZE]
+    whole = [value for value in values if type(value) is int and 0 <= value <= TENSOR_SIZE]
     return tuple(whole) if len(whole) == len(values) else None

@@ -7,11 +7,8 @@ import re
 from typing import NamedTuple
 
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.limits import TENSOR_SIZE, TENSORS, shown
 
-MAX_TENSORS = 2_000_000
-"""Tensors of a list; DeepSeek-V3 has 92,000 [1]."""
-MAX_SIZE = 10**15
-"""Elements of a tensor [1]."""
 _BUFFERS = re.compile(
     r"(?:^|\.)(?:"
     r"rope\.freqs|(?:\w+_)?inv_freq|.*rope_freqs\.weight|rope_factors_(?:long|short)\.weight|freqs_cis|"
@@ -66,8 +63,8 @@ class TensorList(NamedTuple):
 
     def checked(self) -> TensorList:
         """Return the list, or raise `InputError` with the names that occur twice and the impossible shapes."""
-        if len(self.tensors) > MAX_TENSORS:
-            raise InputError(f"{self.origin}: has {len(self.tensors):,} tensors; at most {MAX_TENSORS:,} are accepted")
+        if len(self.tensors) > TENSORS:
+            raise InputError(f"{self.origin}: has {len(self.tensors):,} tensors; at most {TENSORS:,} are accepted")
         if not self.tensors:
             raise InputError(f"{self.origin}: has no tensors")
         names: set[str] = set()
@@ -76,19 +73,13 @@ class TensorList(NamedTuple):
             if tensor.name in names:
                 problems.append(f"{self.origin}: has the tensor {shown(tensor.name)} twice")
             names.add(tensor.name)
-            if not all(0 <= extent <= MAX_SIZE for extent in tensor.shape) or tensor.size > MAX_SIZE:
+            if not all(0 <= extent <= TENSOR_SIZE for extent in tensor.shape) or tensor.size > TENSOR_SIZE:
                 problems.append(f"{self.origin}: {shown(tensor.name)} has an impossible shape {shown(tensor.shape)}")
             if len(problems) >= 20:
                 break
         if problems:
             raise InputError(problems)
         return self
-
-
-def shown(value: object, most: int = 80) -> str:
-    """Return a value for a message, shortened."""
-    text = repr(value)
-    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def is_buffer(name: str) -> bool:

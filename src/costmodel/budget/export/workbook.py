@@ -6,13 +6,14 @@ import io
 import re
 import zipfile
 from datetime import date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.foundation.errors import MissingFactError
+from costmodel.foundation.user_files import write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 MONEY, DAYS, SHARE, DAY = "#,##0.00", "#,##0.0", "0.0%", "yyyy-mm-dd"
 _EPOCH = datetime(1980, 1, 1)
@@ -113,10 +114,7 @@ class Workbook:
         buffer = io.BytesIO()
         self._workbook.save(buffer)
         content = _finished(buffer.getvalue(), [sheet.values for sheet in self._sheets])
-        try:
-            Path(path).write_bytes(content)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}") from None
+        write_bytes(path, content)
 
 
 class Sheet:

@@ -189,22 +189,27 @@ class Serving(Spec):
         return self
 
     @classmethod
-    def load(cls, path: str | Path, changes: Mapping[str, Any] | None = None) -> Self:
+    def load(
+        cls, path: str | Path, changes: Mapping[str, Any] | None = None, *, base_folder: str | Path | None = None
+    ) -> Self:
         """Read a serving scenario from a TOML or JSON file.
 
         Parameters
         ----------
         path : str or Path
-            The file. `extends = "other.toml"` in it names a file whose values it overrides.
+            The file. `extends = "other.toml"` in it names a file in its folder whose values it overrides.
         changes : Mapping, optional
             Values by dotted path that override the file: `{"cluster.count": 16}`.
+        base_folder : str or Path, optional
+            Folder in which files that others extend must lie, such as a folder above; default: the folder of the file
+            (or that of the environment variable COSTMODEL_BASE_FOLDER).
 
         Raises
         ------
         InputError
             With all problems of the file at once.
         """
-        return cls.from_data(files.read(Path(path), changes or {}))
+        return cls.from_data(files.read(path, changes, base_folder))
 
     def save(self, path: str | Path) -> None:
         """Write the scenario to a TOML or JSON file, by its suffix; `load` reads it back.
@@ -214,7 +219,7 @@ class Serving(Spec):
         path : str or pathlib.Path
             File to write; its ending, .toml or .json, is the format.
         """
-        files.write(Path(path), self.to_data())
+        files.write(path, self.to_data())
 
     def __repr_args__(self) -> Any:
         return self.to_data().items()

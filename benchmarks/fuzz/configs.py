@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of the reader of configs; needs the package atheris.
 
-Run: python benchmarks/fuzz_configs.py -max_total_time=60
+Run: python benchmarks/fuzz/configs.py -max_total_time=60
 """
 
 from __future__ import annotations

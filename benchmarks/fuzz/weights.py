@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of the headers of safetensors and GGUF files; needs the package atheris.
 
-Run: python benchmarks/fuzz_weights.py -max_total_time=60
+Run: python benchmarks/fuzz/weights.py -max_total_time=60
 """
 
 from __future__ import annotations
