@@ -1,9 +1,11 @@
 """Every public result prints as text, HTML and Markdown, and is plain data, CSV, a data frame and a citation."""
 
+import copy
 import csv
 import inspect
 import io
 import json
+import pickle
 import re
 from html.parser import HTMLParser
 from importlib import import_module
@@ -69,6 +71,22 @@ def test_rows_are_plain_numbers_and_text(name):
 def test_plain_data_is_json(name):
     data = result(name).to_dict()
     assert json.loads(json.dumps(data, allow_nan=False)) is not None
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_pickled_and_copied_results_are_equal(name):
+    for other in (pickle.loads(pickle.dumps(result(name))), copy.deepcopy(result(name))):
+        assert type(other) is type(result(name))
+        assert other == result(name)
+        assert str(other) == str(result(name))
+
+
+def test_other_results_are_not_equal():
+    assert result("Estimate") != results.run("llama-2-7b")
+    assert result("StepTime") != results.steps(cm.Layout(data=4, tensor=2))
+    assert result("several StepTimes") != results.steps(cm.Layout(data=8), cm.Layout(data=2, tensor=4))
+    assert result("PublishedRuns") != result("PublishedRuns")[1:]
+    assert len({results.run(), results.run("llama-2-7b"), pickle.loads(pickle.dumps(results.run()))}) == 2
 
 
 @pytest.mark.parametrize("name", RESULTS)
@@ -155,7 +173,8 @@ def test_every_class_that_prints_is_tested():
 
 def test_a_list_of_rows_is_a_list_and_a_table():
     rows = RowTable([{"a": 1.0, "source": "x"}], "title", "a")
-    assert rows == [{"a": 1.0, "source": "x"}]
+    assert rows == [{"a": 1.0, "source": "x"}] and rows == RowTable([{"a": 1.0, "source": "x"}])
+    assert rows != RowTable([{"a": 2.0, "source": "x"}], "title", "a")
     assert str(rows).splitlines()[0] == "title"
     assert {source.text for source in rows.sources()} == {"x"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from costmodel.foundation import rendering
@@ -91,7 +92,6 @@ class PerformanceComparison(rendering.Shown):
         self.seed = seed
         self.run_tokens = run_tokens
         self._found = dict(found)
-        self._front_probabilities: dict[str, float] | None = None
 
     def __getitem__(self, name: str) -> Performance:
         return self._compared(name).figures
@@ -186,19 +186,21 @@ class PerformanceComparison(rendering.Shown):
 
     def probability_on_front(self) -> dict[str, float]:
         """Return the probability that an option is on the Pareto front of price per task and share solved [1]."""
+        return dict(self._front_probabilities)
+
+    @cached_property
+    def _front_probabilities(self) -> dict[str, float]:
         import numpy as np
 
-        if self._front_probabilities is None:
-            listed = [(name, self._found[name].usd, self._found[name].solved) for name in self.known]
-            usd = np.stack([each for _, each, _ in listed if each is not None]) if listed else np.zeros((0, 1))
-            solved = np.stack([each for *_, each in listed if each is not None]) if listed else np.zeros((0, 1))
-            found = {}
-            for place, (name, *_) in enumerate(listed):
-                no_worse = (usd <= usd[place]) & (solved >= solved[place])
-                better = no_worse & ((usd < usd[place]) | (solved > solved[place]))
-                found[name] = float(np.mean(~better.any(axis=0)))
-            self._front_probabilities = found
-        return dict(self._front_probabilities)
+        listed = [(name, self._found[name].usd, self._found[name].solved) for name in self.known]
+        usd = np.stack([each for _, each, _ in listed if each is not None]) if listed else np.zeros((0, 1))
+        solved = np.stack([each for *_, each in listed if each is not None]) if listed else np.zeros((0, 1))
+        found = {}
+        for place, (name, *_) in enumerate(listed):
+            no_worse = (usd <= usd[place]) & (solved >= solved[place])
+            better = no_worse & ((usd < usd[place]) | (solved > solved[place]))
+            found[name] = float(np.mean(~better.any(axis=0)))
+        return found
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per option: the fields of `Performance`, intervals in two columns, and its probabilities."""

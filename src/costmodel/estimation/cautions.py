@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, get_args
 
 from costmodel.architecture.specification import Architecture
+from costmodel.estimation.chain import GIVEN_UP
 from costmodel.estimation.other_costs import OtherCosts
 from costmodel.estimation.scenario import has_default_precision
 from costmodel.foundation.ranges import middle
-from costmodel.foundation.rendering import amount, number
+from costmodel.foundation.rendering import amount, number, percent
 from costmodel.foundation.tables import constant
 from costmodel.market.owned import Ownership
 from costmodel.training.recipes.passes import longest_of, passes_of
 from costmodel.training.step.software import UNKNOWN, Kernels
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from costmodel.estimation.scenario import Scenario
     from costmodel.estimation.speed import Speed
 
@@ -67,6 +71,23 @@ def cautions(scenario: Scenario, speed: Speed, goodput: float | None = None) -> 
             f"{LEAST_TOKENS:,.0f}"
         )
     return lines
+
+
+def unfinished(goodputs: NDArray[np.float64]) -> list[str]:
+    """Return a line where a run does not finish in some draws.
+
+    Parameters
+    ----------
+    goodputs : array, shape (draws,)
+        Draws of the goodput [1].
+    """
+    share = float((goodputs <= GIVEN_UP).mean())
+    if not share:
+        return []
+    return [
+        f"in {percent(share)} of the draws the run does not finish at their rates of failures and interruptions; "
+        f"they count with a goodput of {GIVEN_UP:.0%}, at which a run is given up"
+    ]
 
 
 def unverified(scenario: Scenario) -> list[str]:

@@ -12,6 +12,8 @@ from typing import Any, Literal, NamedTuple
 from costmodel.foundation.arrays import N, largest, smallest
 from costmodel.foundation.tables import constant
 
+GIVEN_UP = constant("given_up_goodput")
+"""Goodput at which a run is given up [1]: one that does not reach it at the medians has no figures."""
 MOST_OF_PEAK = constant("most_of_peak")
 """Highest MFU that a realized efficiency above 1 can lead to [1]: that of the fastest matrix products."""
 Timing = Literal["utilization", "given", "total given", "measured"]
@@ -237,9 +239,13 @@ def add(*terms: N) -> N:
     return total
 
 
-def _named(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
-    """Return a function of count, parameters and positional arguments that are passed on by name."""
-    return lambda count, parameters, *values: function(count, parameters, **dict(zip(names, values, strict=True)))
+def _goodput_of(names: tuple[str, ...]) -> Callable[..., Any]:
+    """Return the goodput as a function of count, parameters and the values of the named inputs."""
+    from costmodel.training.jobs.goodput import job_goodput
+
+    return lambda count, parameters, *values: largest(
+        job_goodput(count, parameters, **dict(zip(names, values, strict=True))), GIVEN_UP
+    )
 
 
 def figure_step(name: str, function: Callable[..., Any], inputs: tuple[str, ...], formula: str) -> Step:
@@ -291,11 +297,9 @@ def steps(
     """
     listed: list[Step] = []
     if reliability:
-        from costmodel.training.jobs.goodput import job_goodput
-
         inputs = ("cluster.count", "trained_parameters", *(f"reliability.{name}" for name in reliability))
         formula = "Daly (2006): failures, restarts, checkpoints"
-        listed.append(figure_step("goodput", _named(job_goodput, reliability), inputs, formula))
+        listed.append(figure_step("goodput", _goodput_of(reliability), inputs, formula))
     for stage in stages:
         prefix, mfu = stage.prefix, stage.utilization
         tokens, per_token = f"{stage.recipe}tokens", f"{prefix}flops_per_token"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 from costmodel.estimation import chain, inputs
 from costmodel.estimation.bill import Bill
-from costmodel.estimation.cautions import cautions, unverified
-from costmodel.estimation.chain import OUTPUTS, Missing, Step
+from costmodel.estimation.cautions import cautions, unfinished, unverified
+from costmodel.estimation.chain import GIVEN_UP, OUTPUTS, Missing, Step
 from costmodel.estimation.climate import NO_CONTRACT
 from costmodel.estimation.explanation import Explanation, explain
 from costmodel.estimation.ghg import GHGReport
@@ -117,6 +117,8 @@ class Estimate(Result):
         self.inputs, self.missing, self._speed = resolved.inputs, resolved.missing, resolved.speed
         values: dict[str, Any] = {path: entry.value for path, entry in self.inputs.items()}
         self._point = chain.run(self.steps, values | self.missing)
+        if self._has_goodput_step and self._point["goodput"] == GIVEN_UP:
+            self._give_up(values)
         self._check_utilization()
 
     @property
@@ -326,6 +328,8 @@ class Estimate(Result):
         lines += dict.fromkeys(entry.provenance.caution for entry in self.inputs.values() if entry.provenance.caution)
         goodput = self.value("goodput")
         lines += cautions(self.scenario, self._speed, None if isinstance(goodput, Missing) else goodput)
+        if not isinstance(goodput, Missing) and self._has_goodput_step:
+            lines += unfinished(self.draws("goodput"))
         wall_time = self.value("wall_time")
         lines += price_cautions(self.scenario, self._speed.basis, None if isinstance(wall_time, Missing) else wall_time)
         if self._speed.layouts:
@@ -368,6 +372,31 @@ class Estimate(Result):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Estimate, (self.scenario,)
+
+    def _contents(self) -> Scenario:
+        return self.scenario
+
+    def __hash__(self) -> int:
+        return hash(self.scenario)
+
+    @property
+    def _has_goodput_step(self) -> bool:
+        return self.steps[0].name == "goodput"
+
+    def _give_up(self, values: dict[str, Any]) -> None:
+        """Make the goodput, and what depends on it, missing: the run does not finish."""
+        rates = [
+            f"{path}={figure.value / 3600:,.4g}"
+            for name in ("failure", "interruption")
+            if (figure := self.inputs.get(path := f"reliability.gpu_time_per_{name}")) is not None
+        ]
+        reason = (
+            f"the run does not finish: less than {GIVEN_UP:.0%} of the time of {self.scenario.cluster.count:,} "
+            f"accelerators is useful at this rate of failures and interruptions ({', '.join(rates)} GPU-hours)"
+        )
+        self.missing = {**self.missing, "goodput": Missing(reason)}
+        self.steps = self.steps[1:]
+        self._point = chain.run(self.steps, values | self.missing)
 
     def _check_utilization(self) -> None:
         """Raise `InputError` if given GPU-hours need more than the highest peak rate of the accelerator."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from costmodel._version import __version__
 from costmodel.foundation.citations import CitationFormat, Source, citation
+from costmodel.foundation.equality import Comparable
 from costmodel.foundation.errors import MissingFactError
 from costmodel.foundation.page import Page, on_page, printed_on
 from costmodel.foundation.plain_data import csv_text, plain, row_sources
@@ -230,7 +231,7 @@ def html_table(rows: Rows, title: str = "", footer: str = "") -> str:
     return f"<div class='tex2jax_ignore mathjax_ignore'>{table}</div>"
 
 
-class Shown:
+class Shown(Comparable):
     """Base of results: a subclass defines `rows`; text, HTML, Markdown, CSV, data frame and citation follow from it.
 
     A subclass may also define `_cells` (the table as text), `_title`, `_footer` and `sources`, and name the columns of
@@ -331,6 +332,11 @@ class RowTable(Shown, list[dict[str, Any]]):
     def __init__(self, rows: Iterable[dict[str, Any]] = (), title: str = "", index: str | None = None) -> None:
         super().__init__(rows)
         self._named, self._index = title, index  # type: ignore[misc]
+
+    def __eq__(self, other: object) -> bool:
+        return list.__eq__(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows as a plain list."""

@@ -9,6 +9,7 @@ Cottier et al. 2024 (arXiv 2405.21015), appendix on amortized hardware costs.
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from costmodel.foundation.arrays import N, exp, expm1, log, where
@@ -101,6 +102,7 @@ def real_rate(rate: N, inflation: N) -> N:
     return (1 + rate) / (1 + inflation) - 1
 
 
+@lru_cache(maxsize=64)
 def depreciation_line(part: Part, includes_server: bool, kind: Depreciation) -> Callable[..., Any]:
     """Return the function of a line of the hardware: its loss of value in the time that a run owns it [USD].
 
@@ -108,26 +110,30 @@ def depreciation_line(part: Part, includes_server: bool, kind: Depreciation) -> 
     arguments of `straight_line` or `price_performance`.
     """
     loss = straight_line if kind == "straight_line" else price_performance
-
-    def line(gpu_seconds: Any, utilization: Any, *rest: Any) -> Any:
-        *prices, first, second = rest
-        return part_price(part, includes_server, *prices) * loss(first, second) * (gpu_seconds / utilization)
-
-    return line
+    return partial(_depreciation, part, includes_server, loss)
 
 
+def _depreciation(
+    part: Part, includes_server: bool, loss: Callable[..., Any], gpu_seconds: Any, utilization: Any, *rest: Any
+) -> Any:
+    *prices, first, second = rest
+    return part_price(part, includes_server, *prices) * loss(first, second) * (gpu_seconds / utilization)
+
+
+@lru_cache(maxsize=64)
 def purchase_line(part: Part, includes_server: bool) -> Callable[..., Any]:
     """Return the function of a line of a purchase [USD].
 
     Its arguments are the accelerators, purchase price, server factor, network share and storage share.
     """
-
-    def line(count: Any, *prices: Any) -> Any:
-        return part_price(part, includes_server, *prices) * count
-
-    return line
+    return partial(_purchase, part, includes_server)
 
 
+def _purchase(part: Part, includes_server: bool, count: Any, *prices: Any) -> Any:
+    return part_price(part, includes_server, *prices) * count
+
+
+@lru_cache(maxsize=64)
 def capital_line(includes_server: bool, kind: Depreciation, building: bool, real: bool = False) -> Callable[..., Any]:
     """Return the function of the line of interest on the hardware and the building [USD].
 
@@ -135,22 +141,31 @@ def capital_line(includes_server: bool, kind: Depreciation, building: bool, real
     network share, storage share, the two arguments of the loss of value, and with `building` the capital per watt of
     the data center, the design power per accelerator, and the life of the data center.
     """
+    return partial(_capital, includes_server, kind, building, real)
 
-    def line(gpu_seconds: Any, utilization: Any, rate: Any, *rest: Any) -> Any:
-        if real:
-            rate, rest = real_rate(rate, rest[0]), rest[1:]
-        prices, (first, second), housing = rest[:4], rest[4:6], rest[6:]
-        if kind == "straight_line":
-            interest = interest_of_life(rate, first, second)
-        else:
-            interest = interest_of_value(rate, first, second)
-        per_second = hardware_price(includes_server, *prices) * interest
-        if building:
-            per_watt, capacity, life = housing
-            per_second = per_second + per_watt * capacity * interest_of_life(rate, life, 0.0)
-        return per_second * (gpu_seconds / utilization)
 
-    return line
+def _capital(
+    includes_server: bool,
+    kind: Depreciation,
+    building: bool,
+    real: bool,
+    gpu_seconds: Any,
+    utilization: Any,
+    rate: Any,
+    *rest: Any,
+) -> Any:
+    if real:
+        rate, rest = real_rate(rate, rest[0]), rest[1:]
+    prices, (first, second), housing = rest[:4], rest[4:6], rest[6:]
+    if kind == "straight_line":
+        interest = interest_of_life(rate, first, second)
+    else:
+        interest = interest_of_value(rate, first, second)
+    per_second = hardware_price(includes_server, *prices) * interest
+    if building:
+        per_watt, capacity, life = housing
+        per_second = per_second + per_watt * capacity * interest_of_life(rate, life, 0.0)
+    return per_second * (gpu_seconds / utilization)
 
 
 def electricity_line(energy: N, price: N, utilization: N, idle_share: N) -> N:
@@ -185,13 +200,14 @@ def staff_line(gpu_seconds: N, utilization: N, staff: N) -> N:
     return staff * (gpu_seconds / utilization)
 
 
+@lru_cache(maxsize=64)
 def support_line(includes_server: bool) -> Callable[..., Any]:
     """Return the function of the line of support and spare parts [USD].
 
     Its arguments are GPU time, utilization, the share of the price per year, and those of `hardware_price`.
     """
+    return partial(_support, includes_server)
 
-    def line(gpu_seconds: Any, utilization: Any, share: Any, *prices: Any) -> Any:
-        return share / YEAR * hardware_price(includes_server, *prices) * (gpu_seconds / utilization)
 
-    return line
+def _support(includes_server: bool, gpu_seconds: Any, utilization: Any, share: Any, *prices: Any) -> Any:
+    return share / YEAR * hardware_price(includes_server, *prices) * (gpu_seconds / utilization)

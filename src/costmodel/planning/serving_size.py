@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -283,7 +284,7 @@ def _size(serving: Serving, precision: str | None, best: _Best) -> ServingSize:
         usd_per_million_tokens=None if hour is None else hour / 3600 / tokens * 1e6,
         spread=best.spread,
         note="; ".join(notes),
-        scenario=lambda: serving.replace({**given, "cluster": Cluster(card, deployment.accelerators)}),
+        scenario=partial(serving.replace, {**given, "cluster": Cluster(card, deployment.accelerators)}),
     )
 
 

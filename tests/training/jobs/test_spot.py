@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import costmodel as cm
+from costmodel.estimation.chain import GIVEN_UP
 from costmodel.foundation.tables import default, table
 from costmodel.training.jobs.goodput import Reliability, interruptions, job_goodput
 
@@ -126,3 +127,26 @@ def test_a_trace_has_the_rate_of_its_counts():
 def test_figures_of_reliability_without_spot_have_no_interruptions():
     assert "gpu_time_per_interruption" not in Reliability().figures(64)
     assert "gpu_time_per_interruption" in Reliability().figures(64, spot_instance=8)
+
+
+def test_a_run_that_does_not_finish_has_no_cost_and_says_why():
+    rare = cm.estimate(SPOT.replace({"cluster.count": 1024}))
+    often = cm.estimate(SPOT.replace({"cluster.count": 1024, "reliability.gpu_hours_per_interruption": 40}))
+    assert rare.value("cost") > 0 and often.value("flops") == rare.value("flops")
+    for name in ("goodput", "gpu_hours", "wall_time", "cost", "energy", "carbon"):
+        with pytest.raises(cm.MissingFactError, match="the run does not finish: less than 5% of the time of 1,024"):
+            often.quantity(name)
+        with pytest.raises(cm.MissingFactError, match="does not finish"):
+            often.draws(name)
+    assert "interruption=40" in often.note("cost") and "not known" in str(often)
+    assert "does not finish" in often.to_dict()["missing"]["cost"]
+
+
+def test_the_expected_cost_of_spot_instances_is_bounded_by_the_goodput_at_which_a_run_is_given_up():
+    estimate = cm.estimate(SPOT.replace({"cluster.count": 1024}))
+    assert estimate.draws("goodput").min() == GIVEN_UP
+    most = estimate.value("cost") * estimate.value("goodput") / GIVEN_UP * 3  # three times the price of the median
+    assert estimate.value("cost") < estimate.draws("cost").mean() < most
+    (note,) = (note for note in estimate.notes() if "does not finish" in note)
+    assert "of the draws the run does not finish" in note and "goodput of 5%" in note
+    assert not any("does not finish" in note for note in cm.estimate(RUN).notes())

@@ -64,6 +64,9 @@ class InfeasiblePortfolioError(InputError):
             lines.append(f"{each.name}: {each.text}; nearest change: {each.change}{more}")
         super().__init__(lines)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.conflict, self.relaxations)
+
 
 def conflict_of(offers: Offers, constraints: PortfolioConstraints) -> InfeasiblePortfolioError:
     """Return the error for a question without a solution.

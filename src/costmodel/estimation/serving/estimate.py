@@ -365,6 +365,15 @@ class ServingEstimate(Priced):
         drawn = errors_and_prices(self.inputs, DRAWS, self.scenario.seed)
         return figures(self.deployment, self.limits, *drawn)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ServingEstimate, (self.scenario,)
+
+    def _contents(self) -> Serving:
+        return self.scenario
+
+    def __hash__(self) -> int:
+        return hash(self.scenario)
+
     def _stamp(self) -> dict[str, Any]:
         return {"version": __version__, "data_hash": fingerprint(), "seed": self.scenario.seed}
 

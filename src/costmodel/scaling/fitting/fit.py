@@ -56,7 +56,7 @@ class HoldOut:
     by_decade: tuple[dict[str, float], ...]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class ScalingFit(rendering.Shown):
     """A fitted law with its errors; see `fit_scaling_law`."""
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from costmodel.foundation.newest import Newest
 from costmodel.foundation.units import GIB
 from costmodel.training.layouts import planner
 from costmodel.training.layouts.division import settled_batch
@@ -186,14 +187,12 @@ def compare_together(cases: Sequence[tuple[Architecture, AnyRecipe, Cluster]]) -
             _keep(part, attention, _smallest_of(part, attention))
 
 
-_newest: dict[tuple[StepInputs, Kernel], _Smallest] = {}
+_newest = Newest[tuple[StepInputs, Kernel], _Smallest](planner.MOST_KEPT)
 """The newest layouts with least memory."""
 
 
 def _keep(listed: Sequence[StepInputs], attention: Kernel, smallest: Sequence[_Smallest]) -> None:
     _newest.update({(inputs, attention): each for inputs, each in zip(listed, smallest, strict=True)})
-    while len(_newest) > planner.MOST_KEPT:
-        del _newest[next(iter(_newest))]
 
 
 def _smallest(inputs: StepInputs, attention: Kernel = "latest") -> _Smallest:

@@ -12,6 +12,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.arrays import Array
+from costmodel.foundation.newest import Newest
 from costmodel.foundation.tables import constant
 from costmodel.foundation.units import GIB
 from costmodel.training.layouts.columns import alike, columns_of, taken
@@ -185,12 +186,10 @@ def plans(listed: Sequence[StepInputs], attention: Kernel = "latest") -> list[Pl
             part = same_kind[start : start + TOGETHER]
             planned.update(zip(part, _planned(part, attention), strict=True))
     _newest.update({(inputs, attention): each for inputs, each in planned.items() if each is not None})
-    while len(_newest) > MOST_KEPT:
-        del _newest[next(iter(_newest))]
     return [each for inputs in listed if (each := planned[inputs]) is not None]
 
 
-_newest: dict[tuple[StepInputs, Kernel], Plan | TooLargeError] = {}
+_newest = Newest[tuple[StepInputs, Kernel], Plan | TooLargeError](MOST_KEPT)
 """The newest plans."""
 
 

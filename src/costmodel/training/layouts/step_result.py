@@ -24,7 +24,7 @@ class _TimeAndSpread(Protocol[Value_co]):
     def spread(self) -> Value_co: ...
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class StepTime(rendering.Shown, Generic[N_co]):
     """A training step in steady state: numbers for one layout, arrays of shape (layouts,) for several."""
 
