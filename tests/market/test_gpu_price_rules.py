@@ -123,8 +123,8 @@ def test_unknown_names_get_suggestions():
         gpu_price("H100", "lamda", facts=DATED)
     with pytest.raises(cm.UnknownNameError, match=r"unknown accelerator 'H100-SXN'; did you mean 'H100-SXM'"):
         gpu_price("H100-SXN", "lambda", facts=DATED)
-    with pytest.raises(cm.InputError, match=r"unknown purchase model 'ondemand'; did you mean 'on_demand'\?"):
-        gpu_price("H100", "lambda", "ondemand", facts=DATED)
+    with pytest.raises(cm.InputError, match=r"unknown purchase model 'on_demnd'; did you mean 'on_demand'\?"):
+        gpu_price("H100", "lambda", "on_demnd", facts=DATED)
 
 
 def test_names_in_any_spelling():

@@ -22,7 +22,7 @@ from costmodel.architecture.sources.keys import UNKNOWN, check_extent, is_in_tab
 from costmodel.architecture.sources.weights import SUFFIXES, Weights, weights_at
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation import rendering
-from costmodel.foundation.errors import InputError, UnknownNameError, unknown
+from costmodel.foundation.errors import InputError, UnknownNameError, nearest, unknown
 from costmodel.foundation.limits import CONFIG_BYTES, shown
 from costmodel.foundation.names import Names
 from costmodel.foundation.plain_files import json_value, parsed
@@ -40,6 +40,17 @@ _CONFIGS = ("config.json", "params.json")
 """Files that describe the model of a folder, the first that is there."""
 _PATH_LIKE = re.compile(r"^[./~]|[/\\]$|\.(?:json|safetensors|gguf|ya?ml|toml|sh|txt|args)$")
 """A text of this form is a path, whatever the catalog holds."""
+
+_UNPUBLISHED = re.compile(
+    r"(gpt-?[45]|chatgpt|o[134](-|$)|claude|gemini|grok-?[3-9]|mistral-(large|medium)$)", re.IGNORECASE
+)
+"""Names of models whose architecture its makers keep to themselves."""
+_STORED = re.compile(
+    r"[-_.](bnb-4bit|unsloth.*|gptq.*|awq.*|gguf.*|exl2.*|mlx.*|4bit|8bit|int4|int8|fp8.*|it)\b.*", re.IGNORECASE
+)
+"""Ending of the name of a repository that says how its weights are stored or tuned."""
+_FILES = {".json", ".toml", ".yaml", ".yml", ".safetensors", ".gguf", ".sh", ".txt", ".args"}
+"""Endings of files."""
 
 
 class Options(NamedTuple):
@@ -128,8 +139,7 @@ def load_architecture(
     except (OSError, ValueError):
         found = False
     if not found:
-        hint = f"No file of that name was found either; 'costmodel models' lists the {len(catalog())} known."
-        raise UnknownNameError.of("architecture", text, catalog(), hint)
+        raise _unknown_name(text)
     read = from_config(read_config(path), options.family, strict=options.strict, head=options.head)
     return read.replace(origin=_with_options(str(path), options), name=_file_name(path))
 
@@ -340,6 +350,22 @@ def catalog() -> Names[dict[str, Any]]:
     """Return the named architectures of `data/facts/architectures.json`."""
     data = json.loads((folder() / "facts" / "architectures.json").read_bytes())
     return Names("architecture", data, {name: entry["aliases"] for name, entry in data.items()})
+
+
+def _unknown_name(text: str) -> UnknownNameError:
+    """Return the error for a name that is neither in the catalog nor a file."""
+    own = text.rpartition("/")[2]
+    if _UNPUBLISHED.match(own):
+        return UnknownNameError(
+            f"architecture {text!r} is not published; give counts that you assume, such as "
+            'architecture = { total = "1.8T", active = "280B" }'
+        )
+    hint = f"No file of that name was found either; 'costmodel models' lists the {len(catalog())} known."
+    if not own or own == text or Path(text).suffix in _FILES:
+        return UnknownNameError.of("architecture", text, catalog(), hint)
+    close = nearest(re.sub(_STORED, "", own), catalog())
+    listed = f"; did you mean {' or '.join(map(repr, close))}?" if close else ";"
+    return UnknownNameError(f"unknown architecture {text!r}{listed} {hint}")
 
 
 @lru_cache(maxsize=256)

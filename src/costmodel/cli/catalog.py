@@ -134,12 +134,12 @@ def providers(
     search: Search = None,
 ) -> None:
     """List the providers of rented accelerators: what they offer, where, and how new their prices are."""
-    from costmodel.hardware.accelerator import accelerator_names
+    from costmodel.hardware.accelerator import load_accelerator
     from costmodel.hardware.site import resolve_country
     from costmodel.market.gpu_prices import named_provider
     from costmodel.market.offered import offered, providers_offered
 
-    accelerator = None if gpu is None else accelerator_names().get(gpu).name
+    accelerator = None if gpu is None else load_accelerator(gpu).name
     place = None if country is None else resolve_country(country)
     if name is not None:
         rows = _matching(offered(named_provider(name), accelerator, place), search, {})

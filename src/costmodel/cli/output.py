@@ -48,6 +48,8 @@ class _Form(NamedTuple):
 
 _TEXT = _Form()
 _FORM: ContextVar[_Form] = ContextVar("form", default=_TEXT)
+_SHOWN: ContextVar[str] = ContextVar("shown", default="")
+"""The text of the printed result."""
 
 
 def with_output(function: Callable[..., None]) -> Callable[..., None]:
@@ -74,13 +76,14 @@ def with_output(function: Callable[..., None]) -> Callable[..., None]:
             raise InputError("--json and --csv are both given; leave one out")
         if quiet and sources:
             raise InputError("--quiet and --sources are both given; leave one out")
-        token = _FORM.set(_Form(as_json, as_csv))
+        token, shown = _FORM.set(_Form(as_json, as_csv)), _SHOWN.set("")
         try:
             with printed_on(Page(terminal_width(), not quiet, sources, all_columns)), progress():
                 _run(function, arguments, options)
                 _say_what_is_read(options.get("gpu"))
         finally:
             _FORM.reset(token)
+            _SHOWN.reset(shown)
 
     signature = inspect.signature(function, eval_str=True)
     added = [
@@ -142,8 +145,10 @@ def _say_what_is_read(gpu: str | None) -> None:
         return
     from costmodel.hardware.accelerator import read_as
 
+    shown = "".join(_SHOWN.get().split())
     for name in gpu.split(","):
-        if said := read_as(name):
+        said = read_as(name)
+        if said and "".join(said.split()) not in shown:
             print_problem(f"--gpu: {said}")
 
 
@@ -222,6 +227,7 @@ def emit(
         sys.stdout.write(written)
     else:
         text = "\n\n".join(_text(part) for part in shown)
+        _SHOWN.set(text)
         end_progress()
         echo(text)
 

@@ -52,11 +52,11 @@ def list_prices(
     ] = False,
 ) -> None:
     """List rental prices by accelerator, newest last."""
-    from costmodel.hardware.accelerator import accelerator_names
+    from costmodel.hardware.accelerator import load_accelerator
     from costmodel.market.gpu_prices import UNTRACED, traced_prices
     from costmodel.market.price_table import check_columns
 
-    accelerator = None if gpu is None else accelerator_names().get(gpu).name
+    accelerator = None if gpu is None else load_accelerator(gpu).name
     facts = _prices(table)
     if wrong := check_columns(facts):
         raise InputError(wrong)

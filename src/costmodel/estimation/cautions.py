@@ -44,7 +44,9 @@ def cautions(scenario: Scenario, speed: Speed, goodput: float | None = None) -> 
     goodput : float, optional
         Its goodput [1].
     """
-    lines = [f"unverified: {reason}" for reason in unverified(scenario)]
+    note = scenario.cluster.accelerator.name_note
+    lines = [f"cluster.accelerator: {note}"] if note else []
+    lines += [f"unverified: {reason}" for reason in unverified(scenario)]
     lines += [*_beyond_context(scenario), *_shorter_than_a_step(scenario, speed), *_software(scenario, speed)]
     lines += _native_precision(scenario, speed)
     lines += _other_costs(scenario)

@@ -11,18 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 T = TypeVar("T")
-_SEPARATORS = re.compile(r"[-_\s./]+")
+_SEPARATORS = re.compile(r"[-_\s./:]+")
 _LETTER_DIGIT = re.compile(r"(?<=[a-z])(?=\d)")
+_GIGABYTES = re.compile(r"(?<=\d)-(?=gb?(?:-|$))")
 _MAX_LENGTH = 200
 
 
 def name_key(name: str) -> str:
     """Return the form in which names are compared: lower case, one kind of separator.
 
-    >>> name_key("H100 SXM5_80GB") == name_key("h100-sxm5-80gb")
+    >>> name_key("H100 SXM5_80GB") == name_key("h100-sxm5-80 gb")
     True
     """
-    return _SEPARATORS.sub("-", _LETTER_DIGIT.sub("-", name.strip().lower())).strip("-")
+    key = _SEPARATORS.sub("-", _LETTER_DIGIT.sub("-", name.strip().lower())).strip("-")
+    return _GIGABYTES.sub("", key)
 
 
 class Names(Generic[T]):

@@ -2,10 +2,9 @@
 
 import datetime as dt
 import math
-import re
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
@@ -18,6 +17,7 @@ from costmodel.foundation.registry import Catalog, Registry
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Row, table
 from costmodel.foundation.units import GIB, written_unit
+from costmodel.hardware.refused_names import refusal
 
 if TYPE_CHECKING:
     from costmodel.foundation.fields import CountLike, DateLike, NumberLike, RangeLike
@@ -33,13 +33,6 @@ _COLUMNS = {
     "link_bandwidth": "link_bandwidth_gb_per_s",
     "tdp": "tdp_w",
 }
-_APPLE = re.compile(r"(apple.*|(apple[ -]?)?m[1-9]([ -]?(pro|max|ultra))?([ -].*)?)", re.IGNORECASE)
-_WITHOUT_APPLE = (
-    "Apple silicon has no published dense peak rates by number format, and no measured training steps; give the fields "
-    "of an accelerator of your own in its place"
-)
-_LONGEST_NAME = 80
-"""Length up to which a name is looked at [character]."""
 _NETWORK_COLUMNS = {"network_bandwidth": "network_gb_per_s", "host_bandwidth": "host_gb_per_s"}
 
 
@@ -173,6 +166,11 @@ class Accelerator(Spec):
                 data["memory"] = f"{data.pop('usable_memory') / 1e9!r} GB"
         return data
 
+    @cached_property
+    def name_note(self) -> str:
+        """Note on the name that it was loaded by, if several accelerators share it, such as "A100"; else ""."""
+        return ""
+
     @property
     def usual_precision(self) -> Literal["bf16", "fp16"]:
         """Number format of mixed-precision training: bf16, or fp16 on accelerators without bf16 units."""
@@ -245,11 +243,17 @@ def load_accelerator(source: str | Mapping[str, Any] | Accelerator) -> Accelerat
 
 
 def _named(name: str) -> Accelerator:
-    """Return the accelerator of a name or alias; Apple silicon is refused with the reason."""
+    """Return the accelerator of a name or alias; a name that cannot be used is refused with the reason."""
     names = accelerator_names()
-    if names.proper(name) is None and _APPLE.fullmatch(name.strip()[:_LONGEST_NAME]):
-        raise UnknownNameError(f"accelerator {name!r} is not supported: {_WITHOUT_APPLE}")
-    return names.get(name, "'costmodel gpus' lists them.")
+    if names.proper(name) is None and (
+        reason := refusal(name, names, {key: row["generation"] for key, row in _rows().items()})
+    ):
+        raise UnknownNameError(reason)
+    found = names.get(name, "'costmodel gpus' lists them.")
+    if note := read_as(name):
+        found = found.model_copy()
+        found.__dict__["name_note"] = note
+    return found
 
 
 def read_as(name: str) -> str:
@@ -269,10 +273,15 @@ def read_as(name: str) -> str:
     """
     names, key = accelerator_names(), name_key(name)
     proper = names.proper(name)
-    others = [each for each in names.registry.own if name_key(each).startswith(f"{key}-") and each != proper]
+    others = [each for each in names.registry.own if _continues(name_key(each), key) and each != proper]
     if proper is None or name_key(proper) == key or not others:
         return ""
     return f"{name!r} is read as {proper}; others are {', '.join(others)}"
+
+
+def _continues(name: str, start: str) -> bool:
+    """Return whether a name has a further word or letter after its start: "a-100-40gb" after "a-100", not "a-10"."""
+    return name.startswith(start) and not name[len(start) : len(start) + 1].isdigit()
 
 
 def accelerators() -> rendering.RowTable:

@@ -311,8 +311,13 @@ def _spelled() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _further() -> Names[str]:
-    """Return the keys by codes of two letters, other names of countries, and cities of data centers."""
+    """Return the keys by codes of two letters, other names of countries, US states, and cities of data centers."""
     aliases = {row["region"]: row["names"].split("|") for row in table("facts/region_names").rows}
+    codes = {name for names in aliases.values() for name in names}
+    for key, rows in _grid().items():
+        if key.startswith("US-"):
+            state, code = rows[0]["name"].removeprefix("United States (").removesuffix(")"), key.removeprefix("US-")
+            aliases.setdefault(key, []).extend([state] if code in codes else [state, code])
     clouds = table("facts/cloud_regions").rows
     for city, key in _agreed([(row["place"].partition(",")[0], row["grid_region"]) for row in clouds]).items():
         if city:
@@ -322,7 +327,9 @@ def _further() -> Names[str]:
 
 def _proper(region: str) -> str | None:
     """Return the key of a region as people write it, or None."""
-    return _regions().proper(region) or _spelled().get(region.strip().lower()) or _further().proper(region)
+    named, spelled = _regions().proper(region), _spelled()
+    written = region.strip().lower()
+    return named or spelled.get(written) or spelled.get(written.replace(" ", "")) or _further().proper(region)
 
 
 def _agreed(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -10,10 +10,10 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError, unknown
-from costmodel.foundation.names import Names
+from costmodel.foundation.names import Names, name_key
 from costmodel.foundation.ranges import Interval, between, median, normal_quantile
 from costmodel.foundation.tables import Row, Table, constant, default, table
 from costmodel.hardware.accelerator import accelerator_names
@@ -21,6 +21,17 @@ from costmodel.market.dated import CLOUD_ALIASES, day_of
 
 PurchaseModel = Literal["on_demand", "spot", "reserved_short", "reserved_1y", "reserved_3y", "marketplace"]
 PURCHASE_MODELS: tuple[str, ...] = get_args(PurchaseModel)
+_PURCHASE_ALIASES = {
+    "on_demand": ("ondemand", "pay as you go", "payg", "list", "standard"),
+    "spot": ("spot instance", "preemptible", "interruptible", "low priority"),
+    "reserved_short": ("reserved short", "short term", "capacity block", "flex start"),
+    "reserved_1y": ("1y", "1 y", "1yr", "1 year", "12 months", "one year"),
+    "reserved_3y": ("3y", "3 y", "3yr", "3 years", "3-year", "36 months", "three years"),
+    "marketplace": ("market place", "peer to peer", "p2p", "community"),
+}
+"""Further names of purchase models; those of a commitment may also have a word of `_COMMITTED`."""
+_COMMITTED = ("reserved", "reservation", "committed", "commitment", "committed use", "cud", "savings plan", "contract")
+"""Names of commitments whose term is not said."""
 HYPERSCALERS = frozenset({"aws", "azure", "gcp", "oci"})
 """Their list prices are far above those of other providers, so they are not part of the market price."""
 MARKET = "market"
@@ -67,6 +78,45 @@ class GPUPrice:
     def in_market(self) -> bool:
         """Whether the price belongs to the market: not of a hyperscaler and not a price index."""
         return self.provider not in HYPERSCALERS and not self.provider.startswith(_INDEX)
+
+
+@lru_cache(maxsize=1)
+def _purchase_names() -> Names[str]:
+    aliases = {model: list(names) for model, names in _PURCHASE_ALIASES.items()}
+    for model in ("reserved_1y", "reserved_3y"):
+        terms = (*_PURCHASE_ALIASES[model], model.removeprefix("reserved_"))
+        aliases[model] += [
+            each for word in _COMMITTED for term in terms for each in (f"{word} {term}", f"{term} {word}")
+        ]
+    return Names("purchase model", {model: model for model in PURCHASE_MODELS}, aliases)
+
+
+def named_purchase_model(written: Any) -> Any:
+    """Return the purchase model of a name as people write it; a name that is not known stays as it is.
+
+    Parameters
+    ----------
+    written : object
+        Name, such as "on demand", "preemptible" or "3-year".
+
+    Raises
+    ------
+    InputError
+        If it names a commitment without a term, such as "reserved".
+
+    Examples
+    --------
+    >>> named_purchase_model("On-Demand"), named_purchase_model("savings plan 1 year")
+    ('on_demand', 'reserved_1y')
+    """
+    if not isinstance(written, str):
+        return written
+    key = name_key(written)
+    if any(key.removeprefix("compute-") == name_key(word) for word in _COMMITTED):
+        raise InputError(
+            f"{written!r} has no term; give 'reserved_1y', 'reserved_3y' or 'reserved_short' (days to months)"
+        )
+    return _purchase_names().proper(key.removeprefix("compute-")) or written
 
 
 def gpu_price(
@@ -118,6 +168,7 @@ def gpu_price(
     >>> price.usd_per_gpu_hour, str(price.as_of)
     (3.99, '2026-09-17')
     """
+    purchase_model = named_purchase_model(purchase_model)
     if purchase_model not in PURCHASE_MODELS:
         raise InputError(unknown("purchase model", purchase_model, PURCHASE_MODELS))
     by_accelerator = _by_accelerator(traced_prices(facts))

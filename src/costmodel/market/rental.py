@@ -5,10 +5,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
-from costmodel.foundation.fields import Date, Measure, PricePerGPUHour
+from costmodel.foundation.fields import Date, Measure, PricePerGPUHour, reported
 from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure, Provenance, Table, read_csv
@@ -16,7 +16,15 @@ from costmodel.hardware.accelerator import accelerator_names
 from costmodel.hardware.cluster import Cluster
 from costmodel.market.charges import Charges, CostLine, rent
 from costmodel.market.commitments import TERMS, discounted, given_discount, published_discount, unused_commitment
-from costmodel.market.gpu_prices import MARKET, GPUPrice, PurchaseModel, gpu_price, named_provider, traced_prices
+from costmodel.market.gpu_prices import (
+    MARKET,
+    GPUPrice,
+    PurchaseModel,
+    gpu_price,
+    named_provider,
+    named_purchase_model,
+    traced_prices,
+)
 from costmodel.market.places import Placed, at_site, larger_instances
 from costmodel.market.price_proxies import price_proxy
 from costmodel.market.published_prices import published_price
@@ -86,10 +94,11 @@ class Rental(Spec):
         'pay; "published", the price per GPU-hour by which the newest publication about a run on the accelerator '
         "turned its GPU-hours into dollars. Default: that of `purchase_model`.",
     )
-    purchase_model: PurchaseModel = Field(
+    purchase_model: Annotated[PurchaseModel, BeforeValidator(reported(named_purchase_model))] = Field(
         default="on_demand",
         description='Kind of contract: "on_demand", "spot", "reserved_short", "reserved_1y", "reserved_3y" or '
-        '"marketplace". Spot instances are interrupted, also at a given price.',
+        '"marketplace"; other names are known too, such as "preemptible" or "3-year". Spot instances are interrupted, '
+        "also at a given price.",
     )
     on: Date | None = Field(default=None, description="Day of the price; by default the newest day of the table.")
     region: str | None = Field(

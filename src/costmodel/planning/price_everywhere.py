@@ -21,6 +21,7 @@ from costmodel.market.gpu_prices import (
     STALE_AFTER,
     GPUPrice,
     named_provider,
+    named_purchase_model,
     nearest_prices,
     offers,
     providers_and_models,
@@ -147,6 +148,11 @@ class _Wanted:
         problems: list[str] = []
         self.providers = _names("providers", providers, problems)
         self.models = _names("purchase_models", models, problems)
+        try:
+            self.models = self.models and [named_purchase_model(model) for model in self.models]
+        except InputError as error:
+            problems += [f"purchase_models: {problem}" for problem in error.problems]
+            self.models = []
         self.regions = _names("regions", regions, problems)
         problems += [
             f"purchase_models: {unknown('purchase model', model, PURCHASE_MODELS)}"

@@ -78,7 +78,9 @@ def notes_of(
     point : mapping
         Figures by name.
     """
-    lines = [_layout(deployment), _formats(serving), _engine(serving, recipe)]
+    note = serving.cluster.accelerator.name_note
+    lines = [f"cluster.accelerator: {note}"] if note else []
+    lines += [_layout(deployment), _formats(serving), _engine(serving, recipe)]
     lines += _attention(deployment, recipe)
     lines += [*_date(recipe, serving.cluster.accelerator.vendor), *_targets(deployment, point)]
     load = point["load"]

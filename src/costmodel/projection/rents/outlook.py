@@ -13,7 +13,15 @@ from costmodel.foundation.errors import InputError, UnknownNameError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.tables import Table, constant, table
 from costmodel.market.dated import day_of
-from costmodel.market.gpu_prices import HYPERSCALERS, MARKET, PURCHASE_MODELS, GPUPrice, gpu_price, vintage
+from costmodel.market.gpu_prices import (
+    HYPERSCALERS,
+    MARKET,
+    PURCHASE_MODELS,
+    GPUPrice,
+    gpu_price,
+    named_purchase_model,
+    vintage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -197,6 +205,7 @@ def price_class(provider: str, purchase_model: str = "on_demand") -> str:
     problems = []
     if not isinstance(provider, str) or not provider.strip():
         problems.append(f"provider must be a name; got {provider!r}")
+    purchase_model = named_purchase_model(purchase_model)
     if purchase_model not in PURCHASE_MODELS:
         problems.append(unknown("purchase model", purchase_model, PURCHASE_MODELS))
     if problems:
