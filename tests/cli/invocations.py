@@ -97,6 +97,8 @@ def write_files(folder):
         "reasoning.toml": (EXAMPLES / "reasoning-model.toml").read_text(encoding="utf-8"),
         "actuals.toml": ACTUALS,
         "portfolio.toml": (EXAMPLES / "support-desk.toml").read_text(encoding="utf-8"),
+        "routes.toml": (EXAMPLES / "ticket-routes.toml").read_text(encoding="utf-8"),
+        "cascade.toml": (EXAMPLES / "ticket-cascade.toml").read_text(encoding="utf-8"),
         "claims.toml": (EXAMPLES / "claims.toml").read_text(encoding="utf-8"),
         "axolotl.yml": (TRAINERS / "axolotl_qlora_fsdp.yaml").read_text(encoding="utf-8"),
         "trainer_log.jsonl": "".join(
@@ -145,6 +147,8 @@ INVOCATIONS = (
     "budget project.toml --currency EUR --rate 0.9",
     "budget domain.toml",
     "choose portfolio.toml --set shocks.scenarios=20 --curve",
+    "route routes.toml",
+    "cascade cascade.toml --curve solved",
     "compare run.toml other_run.toml",
     "compare run.toml other_run.toml unpriced.toml stages.toml --allow-missing",
     "sweep run.toml --set cluster.count=64,128,256 --set recipe.batch_size=512,1024",

@@ -35,6 +35,8 @@ EACH = {
     "own": "own H100-SXM --purchase-price '$30k' --price '$2.50/h'",
     "budget": "budget actuals.toml",
     "choose": "choose portfolio.toml --set shocks.scenarios=20",
+    "route": "route routes.toml",
+    "cascade": "cascade cascade.toml",
     "compare": "compare run.toml other_run.toml",
     "sweep": "sweep run.toml --set cluster.count=64,128",
     "models": "models",

@@ -26,6 +26,7 @@ from costmodel.cli.owning import own
 from costmodel.cli.prices import prices
 from costmodel.cli.projecting import claims, projection
 from costmodel.cli.refitting import refit
+from costmodel.cli.routing import cascade, route
 from costmodel.cli.runs import runs
 from costmodel.cli.serving import ServeCommand, serve
 from costmodel.cli.sweeping import sweep
@@ -64,6 +65,8 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
         "choose workload.toml --curve",
         "choose workload.toml --set constraints.provider_cap=0.6 --output portfolio.html",
     ),
+    route: ("route routes.toml", "route routes.toml --set months=12 --set workload.requests_per_month=200k"),
+    cascade: ("cascade cascade.toml --curve solved", "cascade cascade.toml --set detectors.0.recall=0.9"),
     budget: (
         "budget project.toml --output budget.xlsx --within 75k",
         "budget project.toml --currency EUR --rate 0.9",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
     from costmodel.estimation.trainers.reading import TrainerFile
 
+_SCHEMAS = {
+    "scenario": ("estimation.scenario", "Scenario"),
+    "project": ("budget.project", "Project"),
+    "serving": ("estimation.serving.scenario", "Serving"),
+    "serving_options": ("comparison.serving.request", "ComparisonRequest"),
+    "portfolio": ("choosing.portfolio.question", "PortfolioRequest"),
+    "route": ("choosing.requests", "RouteRequest"),
+    "cascade": ("choosing.requests", "CascadeRequest"),
+}
+"""Module and class that describe each kind of file."""
 _FILES = {".toml", ".json", ".yaml", ".yml", ".sh"}
 """Endings of files."""
 
@@ -179,33 +190,13 @@ def compare(
 
 def schema(
     kind: Annotated[
-        Literal["scenario", "project", "serving", "serving_options", "portfolio"], typer.Argument(help="Kind of file.")
+        Literal["scenario", "project", "serving", "serving_options", "portfolio", "route", "cascade"],
+        typer.Argument(help="Kind of file."),
     ] = "scenario",
 ) -> None:
-    """Print the JSON schema of a kind of file: scenario, project, serving, serving options, or portfolio."""
-    if kind == "portfolio":
-        from costmodel.choosing.portfolio.question import PortfolioRequest
-
-        print_schema(PortfolioRequest.model_json_schema())
-        return
-    if kind == "serving_options":
-        from costmodel.comparison.serving.request import ComparisonRequest
-
-        print_schema(ComparisonRequest.model_json_schema())
-        return
-    if kind == "serving":
-        from costmodel.estimation.serving.scenario import Serving
-
-        print_schema(Serving.model_json_schema())
-        return
-    if kind == "project":
-        from costmodel.budget.project import Project
-
-        print_schema(Project.model_json_schema())
-        return
-    from costmodel.estimation.scenario import Scenario
-
-    print_schema(Scenario.model_json_schema())
+    """Print the JSON schema of a kind of file: scenario, project, serving, and those of the comparisons."""
+    module, name = _SCHEMAS[kind]
+    print_schema(getattr(import_module(f"costmodel.{module}"), name).model_json_schema())
 
 
 def _scenario(what: str, changes: dict[str, Any], beside: dict[str, Any]) -> tuple[Scenario, TrainerFile | None]:

@@ -22,6 +22,8 @@ class _Kind(NamedTuple):
 _KINDS = {
     "claims": _Kind("a file of claims", "costmodel claims FILE"),
     "portfolio": _Kind("a file of workloads and options to choose from", "costmodel choose FILE"),
+    "routes": _Kind("routes to a model", "costmodel route FILE"),
+    "cascade": _Kind("a cascade of models", "costmodel cascade FILE"),
     "comparison": _Kind("a comparison of hosted and self-hosted options", "costmodel serve compare FILE"),
     "serving": _Kind("a served model", "costmodel serve FILE"),
     "project": _Kind("a project", "costmodel budget FILE"),
@@ -38,6 +40,8 @@ _ACCEPTED: dict[str, tuple[str, ...]] = {
     "serve": ("serving",),
     "serve compare": ("comparison",),
     "choose": ("portfolio",),
+    "route": ("routes",),
+    "cascade": ("cascade",),
     "claims": ("claims",),
     "fit": ("losses",),
 }
@@ -93,6 +97,8 @@ def file_kind(path: Path) -> str | None:
         return "claims"
     if "workload" in fields and fields & {"option", "options"}:
         return "portfolio" if "option" in fields else "comparison"
+    if "workload" in fields and fields & {"routes", "detectors"}:
+        return "routes" if "routes" in fields else "cascade"
     if "architecture" in fields and fields & {"input_tokens", "output_tokens"}:
         return "serving"
     if fields & {"recipe", "extends"} or {"architecture", "cluster"} <= fields:

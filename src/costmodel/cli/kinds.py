@@ -19,6 +19,8 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "own": ("own", ("accelerator", "count", "figures", "lines", "inputs", "rent")),
     "budget": ("budget", ("version", "project", "lines", "base", "contingency", "total", "quantiles", "within")),
     "choose": ("choose", ("usd_per_month", "mix")),
+    "route": ("route", ("workload", "months", "best", "routes", "break_evens")),
+    "cascade": ("cascade", ("levels", "strategies", "break_even")),
     "compare": ("compare", ("rows",)),
     "sweep": ("sweep", ("units", "level", "rows")),
     "models": ("models", ("units", "rows")),

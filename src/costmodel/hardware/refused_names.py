@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation.names import name_key
 from costmodel.foundation.tables import table
@@ -32,7 +32,7 @@ _LONGEST_NAME = 80
 """Length up to which a name is looked at [character]."""
 
 
-def refusal(name: str, names: Names[object], generations: Mapping[str, str]) -> str:
+def refusal(name: str, names: Names[Any], generations: Mapping[str, str]) -> str:
     """Return why a name is refused as an accelerator and what to give in its place, or "" if nothing is known of it.
 
     Parameters
