@@ -5,7 +5,7 @@ import warnings
 import pytest
 
 import costmodel as cm
-from costmodel.estimation.estimate import draw_key
+from costmodel.estimation.sampling import draw_key
 from costmodel.foundation.renamed import RENAMED, original, present
 
 FILE = """

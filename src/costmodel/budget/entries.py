@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from costmodel.budget.facts import ANNOTATION_OVERRUN, fact, priced_kinds
 from costmodel.budget.items import Experiments, Item, Person, Run, ServedModel, Storage
 from costmodel.estimation.chain import Missing
-from costmodel.estimation.estimate import Estimate, draw_key, estimate
+from costmodel.estimation.estimate import Estimate, estimate
+from costmodel.estimation.sampling import draw_key
 from costmodel.estimation.serving.estimate import ServingEstimate
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import Interval, Range, between, draws, middle, samples

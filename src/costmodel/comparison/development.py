@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel.comparison.costs import DEVELOPMENT, DRAWS, FINAL_RUN, Cost
 from costmodel.estimation.chain import Missing
-from costmodel.estimation.estimate import Estimate, draw_key, estimate
+from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.other_costs import OtherCosts
 from costmodel.estimation.other_lines import MULTIPLIER, STAFF, development_fact, other_compute, staff_of
 from costmodel.estimation.results import Result
+from costmodel.estimation.sampling import draw_key
 from costmodel.estimation.total import Total
 from costmodel.foundation import rendering
 from costmodel.foundation.checks import check_level, seed_problems

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from costmodel.estimation import chain, inputs
@@ -15,14 +14,15 @@ from costmodel.estimation.ghg import GHGReport
 from costmodel.estimation.paths import field_of, is_settable
 from costmodel.estimation.price_cautions import price_cautions
 from costmodel.estimation.results import DRAWS, Result
+from costmodel.estimation.sampling import newest_sample, sample
 from costmodel.estimation.scenario import Scenario
 from costmodel.estimation.serving.scenario import Serving
 from costmodel.estimation.total import Total
 from costmodel.foundation import rendering
 from costmodel.foundation.citations import Source
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
-from costmodel.foundation.ranges import draws
-from costmodel.foundation.renamed import RENAMED, original
+from costmodel.foundation.ranges import DEFAULT_LEVEL
+from costmodel.foundation.renamed import RENAMED
 from costmodel.foundation.tables import table
 from costmodel.market.owned import Ownership
 
@@ -39,11 +39,6 @@ if TYPE_CHECKING:
 _STEADY_UNKNOWN = Missing("gpu_hours are given; only the utilization of the job follows from them")
 _NO_LAYOUT = Missing("the estimate has no layout: a speed or gpu_hours are given, or the speed is a class default")
 _SEVERAL = Missing("there are several recipes, each with steps of its own")
-_DEVELOPMENT_KEYS = {
-    "other_costs.rd_multiplier": "development.multiplier",
-    "other_costs.staff_share": "development.staff",
-}
-"""Keys of the draws of inputs that `development_cost` of a published cost draws too."""
 _FULL_SPEED = Missing("the job runs at the given or modeled speed; set realized_efficiency to change that")
 
 
@@ -120,6 +115,7 @@ class Estimate(Result):
         if self._has_goodput_step and self._point["goodput"] == GIVEN_UP:
             self._give_up(values)
         self._check_utilization()
+        self._ends: dict[tuple[str, float], tuple[float, float]] = {}
 
     @property
     def mfu(self) -> Quantity:
@@ -227,12 +223,7 @@ class Estimate(Result):
 
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise InputError(f"`count` must be a whole number above 0; got {count!r}")
-        if count == DRAWS:
-            sampled = self._sample
-        else:
-            needed = chain.ancestors(self.steps, name)
-            wanted = {path for step in needed for path in step.inputs} | {name}
-            sampled = chain.run(needed, self._drawn(count, wanted) | self.missing)
+        sampled = newest_sample(self) if count == DRAWS else sample(self, count, [name])
         if name not in sampled:
             raise InputError(unknown("figure", name, [*OUTPUTS, *self._point]))
         values = sampled[name]
@@ -250,7 +241,7 @@ class Estimate(Result):
         """
         import numpy as np
 
-        sampled = chain.run(self.steps, self._drawn(count, set(self.inputs)) | self.missing)
+        sampled = sample(self, count, list(OUTPUTS))
         return {
             name: np.broadcast_to(np.asarray(sampled[name], dtype=float), (count,))
             for name in OUTPUTS
@@ -306,6 +297,12 @@ class Estimate(Result):
         if isinstance(value := self._point[name], Missing):
             raise MissingFactError(f"{name} is not known: {value.reason}")
         return "USD"
+
+    def bounds(self, name: str, level: float = DEFAULT_LEVEL) -> tuple[float, float]:
+        ends = self._ends.get((name, level))
+        if ends is None:
+            ends = self._ends[name, level] = super().bounds(name, level)
+        return ends
 
     def note(self, name: str) -> str:
         value, price = self.value(name), self.inputs.get("prices.price")
@@ -426,27 +423,6 @@ class Estimate(Result):
 
     def _title(self) -> str:
         return self.title()
-
-    @cached_property
-    def _sample(self) -> dict[str, Any]:
-        return chain.run(self.steps, self._drawn(DRAWS, set(self.inputs)) | self.missing)
-
-    def _drawn(self, count: int, paths: set[str]) -> dict[str, Any]:
-        return {
-            path: entry.value if entry.spread is None else draws(draw_key(path), entry.spread, count, self.seed)
-            for path, entry in self.inputs.items()
-            if path in paths
-        }
-
-
-def draw_key(path: str) -> str:
-    """Return the key of the random draws of an input; all passes share those of MFU and realized efficiency."""
-    if path in _DEVELOPMENT_KEYS:
-        return _DEVELOPMENT_KEYS[path]
-    if path.endswith(".rollout_efficiency"):  # who is slow at the update is slow at the rollout
-        return original("realized_efficiency")
-    shared = next((name for name in ("mfu", "realized_efficiency") if path.endswith(f".{name}")), None)
-    return original(shared or path)
 
 
 def _tokens(tokens: Any) -> str:

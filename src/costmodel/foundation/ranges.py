@@ -429,12 +429,23 @@ def draws(key: str, spread: Range, count: int, seed: int) -> Array:
         Number of draws.
     seed : int
     """
+    return spread.draw(generator(key, seed), count)
+
+
+def generator(key: str, seed: int) -> np.random.Generator:
+    """Return the generator of the draws of the input named `key`.
+
+    Parameters
+    ----------
+    key : str
+        Name of the input.
+    seed : int
+    """
     import numpy as np
 
     digest = hashlib.sha256(key.encode()).digest()
     words = [int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4)]
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *words])))
-    return spread.draw(generator, count)
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *words])))
 
 
 _QUANTILE_90 = 1.2815515655446004

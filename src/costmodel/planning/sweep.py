@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from costmodel.estimation import chain
 from costmodel.estimation.cautions import FEW_STEPS
 from costmodel.estimation.chain import OUTPUTS, Missing
-from costmodel.estimation.estimate import Estimate, draw_key, estimate
+from costmodel.estimation.estimate import Estimate, estimate
+from costmodel.estimation.sampling import draw_key
 from costmodel.estimation.scenario import Scenario
 from costmodel.estimation.speed import plan_together
 from costmodel.foundation import rendering

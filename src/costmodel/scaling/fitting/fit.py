@@ -302,6 +302,7 @@ def fit_scaling_law(
     """
     import numpy as np
 
+    from costmodel.scaling.fitting.minimum import minimum
     from costmodel.scaling.fitting.objective import COEFFICIENTS, objective, points, predicted
 
     if law != "hoffmann":
@@ -313,7 +314,7 @@ def fit_scaling_law(
         )
     measured = read_measurements(parameters, tokens, loss, weights, least=COEFFICIENTS + 1)
     data = points(measured.parameters, measured.tokens, measured.loss)
-    theta = _minimum(data, measured.weights)
+    theta = minimum(data, measured.weights)
     logs, shares = predicted(theta, data)
     residuals = logs - data.log_loss
     covariance, condition = _sandwich(shares, residuals, data, measured.weights, theta)
@@ -340,27 +341,6 @@ def _with(fitted: ScalingFit, holdout: float | None) -> ScalingFit:
     """Return the fit with its holdout errors and its warnings."""
     report = None if holdout is None else _held_out(fitted, holdout)
     return replace(fitted, holdout=report, warnings=tuple(_warnings(fitted)))
-
-
-def _minimum(data: Points, weights: Array) -> Array:
-    """Return the coefficients of the lowest objective: descent from the best starting points, then BFGS."""
-    import numpy as np
-    from scipy.optimize import minimize
-
-    from costmodel.scaling.fitting.objective import descend, gradient, objective, starts
-
-    initial = starts(data, weights)
-    near = descend(initial, data, np.repeat(weights[None], len(initial), axis=0), iterations=60)
-    best = near[np.argmin(objective(near, data, weights))]
-    polished: Any = minimize(  # type: ignore[call-overload]
-        lambda theta: 1e3 * objective(theta, data, weights),
-        best,
-        method="BFGS",
-        jac=lambda theta: 1e3 * gradient(theta, data, weights),
-        options={"gtol": 1e-9, "maxiter": 500},
-    )
-    better: Array = polished.x if polished.fun <= 1e3 * objective(best, data, weights) else best
-    return better
 
 
 def _law(theta: Array, data: Points) -> HoffmannLaw:

@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 DELTA = 1e-3
 """Residual of the log loss at which the Huber loss turns from quadratic to linear (arXiv 2203.15556)."""
 COEFFICIENTS = 5
-_LEAST_E = -30.0
+LEAST_E = -30.0
 """Logarithm of the smallest E."""
 
 
@@ -140,7 +140,7 @@ def descend(theta: Array, data: Points, weights: Array, iterations: int = 80) ->
         damped = normal + (damping[moving, None] * scale)[..., None] * np.eye(COEFFICIENTS)
         step = np.linalg.solve(damped, right[..., None])[..., 0]
         moved = theta[moving] - step
-        moved[:, 2] = np.maximum(moved[:, 2], _LEAST_E)
+        moved[:, 2] = np.maximum(moved[:, 2], LEAST_E)
         objectives = objective(moved, data, weights[moving])
         better = objectives < value[moving]
         gained = np.where(better, value[moving] - objectives, 0.0)
