@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+QUICKSTART = ROOT / "docs" / "quickstart.md"
 PAGES = sorted(path for path in (ROOT / "docs" / "how-to").glob("*.md") if path.name != "README.md")
 RUNNER = Path(__file__).with_name("run_page.py")
 spec = spec_from_file_location("run_page", RUNNER)
@@ -63,11 +64,11 @@ def written(page, folder):
     return changes
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*PAGES, QUICKSTART], ids=lambda path: path.stem)
 def test_a_page_works_as_it_is_written(path, tmp_path):
     changes = written(path.read_text(encoding="utf-8"), tmp_path)
     source = tmp_path / "src" if changes else ROOT / "src"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(source)]), "COLUMNS": "120"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(source)]), "COLUMNS": "80"}
     done = subprocess.run(
         [sys.executable, RUNNER, path], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
@@ -92,6 +93,12 @@ def test_the_test_sees_a_wrong_output():
     page = "```pycon\n>>> 1 + 1\n3\n```\n"
     assert "Expected:\n    3\nGot:\n    2" in run_page.run(page)
     assert run_page.run(page.replace("3", "2")) == ""
+
+
+@pytest.mark.parametrize(("printed", "equal"), [("cost 101 k$", True), ("cost 110 k$", False), ("time 101 k$", False)])
+def test_numbers_of_a_whole_output_are_near(printed, equal):
+    assert run_page.same("cost 100 k$\n", printed) == equal
+    assert run_page.same("cost 100 k$\n...\n", f"{printed}\nsources") == equal
 
 
 def test_the_contents_list_every_page():
