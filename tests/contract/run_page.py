@@ -41,7 +41,7 @@ def output_of(line):
 
 
 def same(expected, printed):
-    """Return whether a command prints what is expected: text with "...", or numbers that are near, up to a last "..."."""
+    """Return whether a command prints what is expected: text with "...", or near numbers, up to a last "..."."""
     start, _, rest = expected.partition("...")
     if rest.strip():
         return doctest.OutputChecker().check_output(expected, printed, FLAGS)
