@@ -2,108 +2,101 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import io
 import sys
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pkgutil import resolve_name
+from typing import Annotated, Any
 
 import typer
 
-from costmodel.cli.attributing import why
-from costmodel.cli.budgeting import budget
-from costmodel.cli.catalog import gpus, models, providers, regions
-from costmodel.cli.choosing import choose
-from costmodel.cli.completing import completion
-from costmodel.cli.data import data
-from costmodel.cli.estimating import compare, estimate, schema
-from costmodel.cli.finetuning import finetune
-from costmodel.cli.fitting import fit
-from costmodel.cli.forecasting import forecast
-from costmodel.cli.layouts import layouts
-from costmodel.cli.missing import MISSING
 from costmodel.cli.output import flush, print_problem, stoppable, with_output
-from costmodel.cli.owning import own
-from costmodel.cli.prices import prices
-from costmodel.cli.projecting import claims, projection
-from costmodel.cli.refitting import refit
-from costmodel.cli.routing import cascade, route
-from costmodel.cli.runs import runs
-from costmodel.cli.serving import ServeCommand, serve
-from costmodel.cli.sweeping import sweep
-from costmodel.cli.validating import validate
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
 from costmodel.foundation.registry import Registry
 
-_COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
-    estimate: (
+_COMMANDS: dict[str, tuple[str, ...]] = {
+    "estimating:estimate": (
         "estimate llama-3.1-8b --tokens 15T --gpu H100-SXM --gpus 1024",
         "estimate run.toml --set cluster.count=2048 --explain cost",
         "estimate run.toml --json > estimate.json",
         "estimate axolotl.yml --gpu H100 --gpus 8 --tokens 18M",
     ),
-    forecast: (
+    "forecasting:forecast": (
         "forecast run.toml --log trainer_log.jsonl",
         "forecast run.toml --step-time '9.5 s' --done 12000 --now 2026-09-01",
         "forecast project.toml --on 2026-12-31 --within 75k",
     ),
-    finetune: (
+    "finetuning:finetune": (
         "finetune llama-3.1-8b --method qlora --tokens 20M --gpu RTX-4090",
         "finetune llama-3.1-70b --method lora --tokens 20M",
     ),
-    serve: (
+    "serving:serve": (
         "serve llama-3.1-70b --gpu H100-SXM --gpus 8 --precision fp8 --concurrency 64",
         "serve llama-3.1-70b --gpu H100-SXM --gpus 8 --requests-per-second 5 --set cached_share=0.5",
         "serve llama-3.1-70b --users 200 --rate 20 --size",
         "serve serving.toml --set cluster.count=16",
         "serve compare workload.toml",
     ),
-    own: (
+    "owning:own": (
         "own H100-SXM --gpus 512 --purchase-price '$30k' --price '$2.50/h'",
         "own run.toml --set prices.life=4 --set prices.utilization=0.8",
     ),
-    choose: (
+    "choosing:choose": (
         "choose workload.toml --curve",
         "choose workload.toml --set constraints.provider_cap=0.6 --output portfolio.html",
     ),
-    route: ("route routes.toml", "route routes.toml --set months=12 --set workload.requests_per_month=200k"),
-    cascade: ("cascade cascade.toml --curve solved", "cascade cascade.toml --set detectors.0.recall=0.9"),
-    budget: (
+    "routing:route": (
+        "route routes.toml",
+        "route routes.toml --set months=12 --set workload.requests_per_month=200k",
+    ),
+    "routing:cascade": ("cascade cascade.toml --curve solved", "cascade cascade.toml --set detectors.0.recall=0.9"),
+    "budgeting:budget": (
         "budget project.toml --output budget.xlsx --within 75k",
         "budget project.toml --currency EUR --rate 0.9",
     ),
-    compare: ("compare run.toml other_run.toml",),
-    sweep: ("sweep run.toml --set cluster.count=64,128,256 --set recipe.batch_size=512,1024",),
-    schema: ("schema project > project.schema.json",),
-    models: ("models mixtral-8x7b", "models --search llama"),
-    gpus: ("gpus H100-SXM", "gpus --vendor NVIDIA --memory 80"),
-    regions: ("regions --country DE", "regions frankfurt"),
-    providers: ("providers --gpu H100-SXM", "providers lambda"),
-    layouts: (
+    "estimating:compare": ("compare run.toml other_run.toml",),
+    "sweeping:sweep": ("sweep run.toml --set cluster.count=64,128,256 --set recipe.batch_size=512,1024",),
+    "estimating:schema": ("schema project > project.schema.json",),
+    "catalog:models": ("models mixtral-8x7b", "models --search llama"),
+    "catalog:gpus": ("gpus H100-SXM", "gpus --vendor NVIDIA --memory 80"),
+    "catalog:regions": ("regions --country DE", "regions frankfurt"),
+    "catalog:providers": ("providers --gpu H100-SXM", "providers lambda"),
+    "layouts:layouts": (
         "layouts llama-3.1-8b --gpu H100-SXM --gpus 64 --batch-size 512",
         "layouts llama-3.1-8b --gpu H100-SXM --gpus 64,128 --set tensor=1,2",
     ),
-    fit: (
+    "fitting:fit": (
         "fit runs.csv --holdout 10",
         "fit --law besiroglu-2024 --compute 1e24",
         "fit --allocate '1M USD' --gpu H100-SXM --gpus 256",
     ),
-    projection: (
+    "projecting:projection": (
         "projection 'GPT-4 class' --below '1M USD'",
         "projection run.toml --years 2026-2030",
         "projection run.toml --dollars real --base-year 2026 --currency EUR",
     ),
-    runs: ("runs --organization DeepSeek", "runs estimated --since 2024"),
-    why: ("why gpt-4 deepseek-v3 --price published", "why llama3-8b run.toml"),
-    claims: ("claims claims.toml",),
-    validate: ("validate step_times", "validate finetune measured.csv --json"),
-    refit: ("refit utilization --check",),
-    completion: ("completion bash >> ~/.bashrc", "completion fish > ~/.config/fish/completions/costmodel.fish"),
+    "runs:runs": ("runs --organization DeepSeek", "runs estimated --since 2024"),
+    "attributing:why": ("why gpt-4 deepseek-v3 --price published", "why llama3-8b run.toml"),
+    "projecting:claims": ("claims claims.toml",),
+    "validating:validate": ("validate step_times", "validate finetune measured.csv --json"),
+    "refitting:refit": ("refit utilization --check",),
+    "completing:completion": (
+        "completion bash >> ~/.bashrc",
+        "completion fish > ~/.config/fish/completions/costmodel.fish",
+    ),
 }
-"""Examples of each command, in the order in which the help lists the commands."""
-_PLAIN = (schema, completion)
+"""Module and function of each command, with examples, in the order in which the help lists the commands."""
+_PLAIN = ("schema", "completion")
 """Commands whose output is a file of a format of its own, without options of output."""
-_GROUPS = {"prices": prices, "data": data}
-"""Groups of commands by name."""
+_GROUPS = ("prices:prices", "data:data")
+"""Module and object of each group of commands."""
+_ALL_WORDS = "completion"
+"""The command that lists the words of all others."""
+_OBJECTS = 100_000
+"""New objects between two searches for cycles, many because a command ends before cycles fill the memory [1]."""
 
 _HELP = """Estimate what it costs to train a foundation model: FLOPs, GPU-hours, days, energy, carbon and dollars.
 
@@ -111,20 +104,52 @@ Exit codes: 0 success; 1 a check found a difference; 2 invalid input; 3 a cost o
 interrupted.
 """
 
-app = typer.Typer(
-    help=_HELP,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for command, examples in _COMMANDS.items():
-    lines = "\n".join(f"  costmodel {example}" for example in examples)
-    shown = stoppable(command) if command in _PLAIN else with_output(command)
-    app.command(epilog=f"\b\nExamples:\n{lines}", cls=ServeCommand if command is serve else None)(shown)
-for name, group in _GROUPS.items():
-    app.add_typer(group, name=name)
+
+def application(command: str | None = None) -> typer.Typer:
+    """Return the command line with one command or group, whose module alone is imported, or with all.
+
+    Parameters
+    ----------
+    command : str, optional
+        Name of a command or group of the library.
+    """
+    app = typer.Typer(
+        help=_HELP,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(root)
+    for path, examples in _COMMANDS.items():
+        name = _name(path)
+        if command in (None, name):
+            lines = "\n".join(f"  costmodel {example}" for example in examples)
+            shown = stoppable(COMMANDS[name]) if name in _PLAIN else with_output(COMMANDS[name])
+            kind = _object("serving:ServeCommand") if name == "serve" else None
+            app.command(epilog=f"\b\nExamples:\n{lines}", cls=kind)(shown)
+    for path in _GROUPS:
+        if command in (None, _name(path)):
+            app.add_typer(_object(path), name=_name(path))
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    """Return `app`, the command line with all commands, at its first use."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = app = application()
+    return app
+
+
+def _name(path: str) -> str:
+    return path.partition(":")[2]
+
+
+def _object(path: str) -> Any:
+    """Return the object of a path such as "estimating:estimate"."""
+    return resolve_name(f"costmodel.cli.{path}")
 
 
 def _problem(_: str, value: object) -> str:
@@ -132,12 +157,12 @@ def _problem(_: str, value: object) -> str:
     return "" if callable(value) else f"must be a function or a typer.Typer; got {value!r}"
 
 
-_OWN: dict[str, Callable[..., None] | typer.Typer] = {function.__name__: function for function in _COMMANDS} | _GROUPS
-COMMANDS = Registry("command", "costmodel.commands", _OWN, _OWN.__getitem__, _problem)
+_OWN = {_name(path): path for path in (*_COMMANDS, *_GROUPS)}
+COMMANDS: Registry[Any] = Registry("command", "costmodel.commands", _OWN, lambda name: _object(_OWN[name]), _problem)
 """Functions with the annotations of typer, or groups of commands, by name."""
 
 
-def _add_commands_of_packages() -> None:
+def _add_commands_of_packages(app: typer.Typer) -> None:
     """Add the commands of installed packages; print what is wrong with those that cannot be used."""
     try:
         new = COMMANDS.added.keys() - {command.name for command in app.registered_commands}
@@ -161,15 +186,36 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    if next((word for word in sys.argv[1:] if not word.startswith("-")), "") not in COMMANDS.own:
-        _add_commands_of_packages()
+    word = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    alone = word in COMMANDS.own and word == sys.argv[1] != _ALL_WORDS
     try:
-        app()
+        with _rare_collections():
+            app = application(word if alone else None)
+            if word not in COMMANDS.own:
+                _add_commands_of_packages(app)
+            app()
     except CostModelError as error:
         _print_problems(error)
-        sys.exit(MISSING if isinstance(error, MissingFactError) else 2)
+        sys.exit(_exit_code(error))
     finally:
         flush()
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Search for cycles of objects rarely: the many imports of a command leave none, and the searches cost a fifth."""
+    usual = gc.get_threshold()
+    gc.set_threshold(_OBJECTS, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+
+
+def _exit_code(error: CostModelError) -> int:
+    from costmodel.cli.missing import MISSING
+
+    return MISSING if isinstance(error, MissingFactError) else 2
 
 
 def _print_problems(error: CostModelError) -> None:
@@ -186,10 +232,12 @@ def _print_version(requested: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Estimate what it costs to train a foundation model."""
+
+
+atexit.register(gc.freeze)  # the end of the process searches no object for cycles
