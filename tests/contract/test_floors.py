@@ -210,6 +210,19 @@ def test_a_first_estimate_with_plain_numbers_needs_no_pint_scipy_or_pandas():
     assert printed.stdout.strip() == "[]"
 
 
+def test_a_command_imports_its_own_module_alone():
+    code = (
+        "import sys; from costmodel.cli.app import main; sys.argv = ['costmodel', 'gpus', 'H100-SXM', '--json']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "commands = [name for name in sys.modules if name.startswith('costmodel.cli.') and name.endswith('ing')]\n"
+        "print(commands, file=sys.stderr)"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "H100-SXM" in printed.stdout
+    assert printed.stderr.strip() == "[]"
+
+
 def public_functions():
     for path in MODULES:
         parts = path.relative_to(PACKAGE).with_suffix("").parts

@@ -13,11 +13,9 @@ from typing import Any, NamedTuple, TypeAlias, cast
 from costmodel.architecture.families import reader_of, unread_type
 from costmodel.architecture.families.classes import with_head
 from costmodel.architecture.quantization import quantization_of, stored_bytes
-from costmodel.architecture.sources.checked import architecture_of_weights
 from costmodel.architecture.sources.config import Config
-from costmodel.architecture.sources.counted import architecture_of_tensors
 from costmodel.architecture.sources.foreign import ENDINGS, read_form, usual
-from costmodel.architecture.sources.framework import FRAMEWORK, tensors_of_config
+from costmodel.architecture.sources.framework import FRAMEWORK
 from costmodel.architecture.sources.keys import UNKNOWN, check_extent, is_in_table
 from costmodel.architecture.sources.weights import SUFFIXES, Weights, weights_at
 from costmodel.architecture.specification import Architecture
@@ -172,6 +170,8 @@ def _read_again(architecture: Architecture, options: Options) -> Architecture:
 
 def _of_weights(path: Path, weights: Weights, options: Options) -> Architecture:
     """Return the architecture of a folder with weights, or of a weight file, and of the config beside it."""
+    from costmodel.architecture.sources.checked import architecture_of_weights
+
     beside = (path if path.is_dir() else path.parent) / "config.json"
     config = read_config(beside) if beside.is_file() and path.suffix != ".gguf" else {}
 
@@ -246,6 +246,9 @@ def from_config(
 
 def _of_framework(config: Mapping[str, Any]) -> Architecture:
     """Return the architecture of the model that transformers builds from a config."""
+    from costmodel.architecture.sources.counted import architecture_of_tensors
+    from costmodel.architecture.sources.framework import tensors_of_config
+
     architecture = architecture_of_tensors(tensors_of_config(config), config, str(config.get("model_type")))
     quantization, unknown_size = quantization_of(config)
     plain = all(isinstance(value, (str, int, float, list)) for value in config.values())

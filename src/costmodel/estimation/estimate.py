@@ -16,7 +16,6 @@ from costmodel.estimation.price_cautions import price_cautions
 from costmodel.estimation.results import DRAWS, Result
 from costmodel.estimation.sampling import newest_sample, sample
 from costmodel.estimation.scenario import Scenario
-from costmodel.estimation.serving.scenario import Serving
 from costmodel.estimation.total import Total
 from costmodel.foundation import rendering
 from costmodel.foundation.citations import Source
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from costmodel.estimation.serving.estimate import ServingEstimate
+    from costmodel.estimation.serving.scenario import Serving
     from costmodel.estimation.speed import Basis
     from costmodel.foundation.units import Quantity
     from costmodel.market.charges import CostLine
@@ -75,15 +75,17 @@ def estimate(scenario: Scenario | Serving) -> Estimate | ServingEstimate:
     >>> print(f"{est.cost.to('kUSD'):.1f~P}")  # 6 x 7e9 x 2e12 / (312e12 x 0.4) / 3600 x 2
     373.9 kUSD
     """
-    if isinstance(scenario, Serving):
-        from costmodel.estimation.serving.estimate import ServingEstimate
+    if isinstance(scenario, Scenario):
+        return Estimate(scenario)
+    from costmodel.estimation.serving.scenario import Serving
 
-        return ServingEstimate(scenario)
-    if not isinstance(scenario, Scenario):
+    if not isinstance(scenario, Serving):
         raise InputError(
             f"`scenario` must be a Scenario (Scenario.load reads a file) or a Serving; got {type(scenario).__name__}"
         )
-    return Estimate(scenario)
+    from costmodel.estimation.serving.estimate import ServingEstimate
+
+    return ServingEstimate(scenario)
 
 
 class Estimate(Result):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from costmodel._version import __version__
 from costmodel.estimation.chain import OUTPUTS, Missing, Output
 from costmodel.foundation import rendering
+from costmodel.foundation.arrays import quantiles
 from costmodel.foundation.checks import check_level
 from costmodel.foundation.citations import Source
 from costmodel.foundation.currencies import Priced
@@ -140,12 +141,10 @@ class Result(Priced, ABC):
         level : float
             Probability inside the interval, between 0 and 1 [1].
         """
-        import numpy as np
-
         check_level(level)
         self._known(name)
-        low, high = np.quantile(self.draws(name), [(1 - level) / 2, (1 + level) / 2])
-        return float(low), float(high)
+        low, high = quantiles(self.draws(name), [(1 - level) / 2, (1 + level) / 2])
+        return low, high
 
     @property
     def flops(self) -> Quantity:

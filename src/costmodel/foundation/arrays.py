@@ -1,6 +1,7 @@
 """Functions that take floats or arrays. Floats stay floats, which is ten times faster than numpy."""
 
 import math
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TypeAlias, overload
 
@@ -150,6 +151,36 @@ def logit(share: float) -> float:
 def expit(odds: float) -> float:
     """Return the share whose logit is `odds` [1]."""
     return 1 / (1 + math.exp(-odds))
+
+
+def quantiles(values: Array, probabilities: Sequence[float]) -> list[float]:
+    """Return quantiles of an array, interpolated as `numpy.quantile` does, in a tenth of the time of few values.
+
+    Parameters
+    ----------
+    values : array
+        Values, of one dimension; with a NaN among them every quantile is NaN.
+    probabilities : sequence of float
+        Shares of the values below each quantile, between 0 and 1 [1].
+    """
+    import numpy as np
+
+    last = len(values) - 1
+    places = [min(max(probability * last, 0.0), last) for probability in probabilities]
+    wanted = sorted({last, *(int(place) for place in places), *(min(int(place) + 1, last) for place in places)})
+    ordered = np.partition(values, wanted)
+    if np.isnan(ordered[last]):
+        return [math.nan] * len(places)
+    result = []
+    for place in places:
+        low, high = float(ordered[int(place)]), float(ordered[min(int(place) + 1, last)])
+        above = place - int(place)
+        if above == 0:
+            result.append(low)
+            continue
+        step = high - low
+        result.append(low + step * above if above < 0.5 else high - step * (1 - above))
+    return result
 
 
 def silent(*values: FloatLike) -> AbstractContextManager[None]:

@@ -81,6 +81,7 @@ class Table:
         return max((date for date in dates if _ISO_DATE.fullmatch(date)), default="")
 
 
+@lru_cache(maxsize=1)
 def folder() -> Path:
     """Return the folder of the tables: that of the wheel, or of the repository in an editable install."""
     package = Path(__file__).resolve().parent.parent
@@ -188,9 +189,11 @@ def fingerprint() -> str:
     Schemas and `FIT_INPUTS` are left out.
     """
     digest = hashlib.sha256()
-    for path in sorted(folder().rglob("*")):
-        name = path.relative_to(folder()).as_posix()
-        is_table = path.suffix in {".csv", ".json"} and not name.startswith("schemas/")
-        if is_table and name.removesuffix(path.suffix) not in FIT_INPUTS:
+    base = folder()
+    for path in sorted(base.rglob("*")):
+        if path.suffix not in {".csv", ".json"}:
+            continue
+        name = path.relative_to(base).as_posix()
+        if not name.startswith("schemas/") and name.removesuffix(path.suffix) not in FIT_INPUTS:
             digest.update(name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]

@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from costmodel.architecture.sources.megatron import megatron_architecture
-from costmodel.architecture.sources.nanogpt import nanogpt_architecture
 from costmodel.architecture.sources.params_json import meta_config, mistral_config
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.errors import InputError
@@ -43,18 +41,30 @@ def _plain(data: Data) -> dict[str, object]:
     return {str(key).lstrip("-").replace("-", "_"): value for key, value in data.items()}
 
 
+def _nanogpt_architecture(data: Data) -> Architecture:
+    from costmodel.architecture.sources.nanogpt import nanogpt_architecture
+
+    return nanogpt_architecture(data)
+
+
+def _megatron_architecture(data: Data) -> Architecture:
+    from costmodel.architecture.sources.megatron import megatron_architecture
+
+    return megatron_architecture(data)
+
+
 FORMS = (
     Form("params.json of Meta", lambda data: _has(data, "dim", "n_layers") and "hidden_dim" not in data, meta_config),
     Form("params.json of Mistral", lambda data: _has(data, "dim", "n_layers", "hidden_dim"), mistral_config),
     Form(
         "configuration of nanoGPT",
         lambda data: _has(data, "n_layer", "n_head", "n_embd") and "model_type" not in data,
-        nanogpt_architecture,
+        _nanogpt_architecture,
     ),
     Form(
         "arguments of Megatron-LM",
         lambda data: _has(_plain(data), "num_layers", "hidden_size", "num_attention_heads"),
-        megatron_architecture,
+        _megatron_architecture,
     ),
 )
 """Forms of files, the most specific first. A config of Hugging Face, with `model_type`, is of none of them."""
@@ -100,7 +110,7 @@ def usual(source: object) -> object:
             raise InputError(f"a size is at most {_MOST_PARAMETERS:.0e} parameters; got a larger number")
         return _sized(f"{source:.0f}")
     if isinstance(source, (list, tuple)) and source and all(isinstance(word, (str, int, float)) for word in source):
-        return megatron_architecture(arguments(" ".join(str(word) for word in source)))
+        return _megatron_architecture(arguments(" ".join(str(word) for word in source)))
     if not isinstance(source, str):
         to_dict = getattr(source, "to_dict", None)
         described = to_dict() if callable(to_dict) and not isinstance(source, (type, Mapping, Architecture)) else None
@@ -109,7 +119,7 @@ def usual(source: object) -> object:
     if text.startswith("{"):
         return _object(text)
     if text.startswith("--"):
-        return megatron_architecture(arguments(text))
+        return _megatron_architecture(arguments(text))
     if _SIZE.fullmatch(text):
         return _sized(text)
     return source

@@ -16,7 +16,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from costmodel.architecture.sources.config import Config
-from costmodel.architecture.sources.counted import architecture_of_tensors
 from costmodel.architecture.sources.tensors import Tensor, TensorList
 from costmodel.architecture.specification import Architecture
 from costmodel.foundation.errors import InputError
@@ -103,6 +102,8 @@ def read_layout(config: Config, model_type: str) -> Architecture:
     InputError
         If a key has a value for which the layout is not known.
     """
+    from costmodel.architecture.sources.counted import architecture_of_tensors
+
     layout = layout_of(model_type)
     _check_class(config, layout)
     parts = _parts(config, layout)
