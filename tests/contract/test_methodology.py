@@ -58,3 +58,26 @@ def test_quoted_contingency_and_range_of_goodput_are_those_of_the_data():
     assert f"({low:g} to {high:g})" in (FOLDER / "goodput.md").read_text(encoding="utf-8")
     budgets = (FOLDER / "budgets.md").read_text(encoding="utf-8")
     assert f"{100 * constant('contingency'):g} % unless given" in budgets
+
+
+def test_quoted_scores_of_projections_are_those_of_the_accuracy_page():
+    """A test of the README holds the tables of the accuracy page to the backtests."""
+    accuracy = (FOLDER.parent / "accuracy.md").read_text(encoding="utf-8")
+    text = " ".join((FOLDER / "projections.md").read_text(encoding="utf-8").split())
+    inside = re.search(r"\| the default: [^|]*\|[^|]*\|[^|]*\|[^|]*\| \d+ / (\d+) / \d+ % \|", accuracy)
+    windows = re.search(r"rest on (\d+) windows", accuracy)
+    neoclouds = re.search(r"\| neoclouds, on demand \|[^|]*\|[^|]*\| (\d+) % \|", accuracy)
+    assert f"covers {inside[1]} % of outcomes" in text and f"over {windows[1]} windows" in text
+    assert f"prices of neoclouds {neoclouds[1]} %" in text
+
+
+SCORE = re.compile(r"(median|mean) error (of|is|was|:)? ?\d|\d+ % (lie|are) (in|inside) the(ir)? 80 %")
+"""A score in prose."""
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_that_quotes_a_score_names_the_command_or_the_page(page):
+    text = (FOLDER / f"{page}.md").read_text(encoding="utf-8")
+    for paragraph in text.split("\n\n"):
+        if SCORE.search(" ".join(paragraph.split())):
+            assert re.search(r"`costmodel |accuracy\.md", paragraph), paragraph

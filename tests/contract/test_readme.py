@@ -9,6 +9,7 @@ from costmodel.projection.backtests.rents import backtest_rental
 from costmodel.report import plot
 from costmodel.validation.energy import validate_energy
 from costmodel.validation.finetune import validate_finetune
+from costmodel.validation.memory import validate_memory
 from costmodel.validation.power import validate_power
 from costmodel.validation.price_proxies import validate_price_proxies
 from costmodel.validation.published_finetunes import validate_published_finetunes
@@ -161,3 +162,9 @@ def test_the_picture_shows_the_runs_of_today(root):
     title = next(text.get_text() for text in drawing.figure.findobj(Text) if "published values" in text.get_text())
     stored = (root / "docs" / "_static" / "published_runs.svg").read_text(encoding="utf-8")
     assert title.partition("\n")[0] in stored, "run benchmarks/front_picture.py"
+
+
+def test_the_table_of_memory_is_what_the_command_prints(root):
+    scored = validate_memory(table("measurements/finetune_memory"))
+    errors = f"{scored['median_ape']:.0%} | {scored['mape']:.0%} | {scored['coverage']['0.8']:.0%}"
+    assert f"| {scored['scored']} | {errors} |" in (root / "docs" / "accuracy.md").read_text(encoding="utf-8")

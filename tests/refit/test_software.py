@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.tables import table
 from costmodel.refit.software import SoftwareFit, fit_software
 from costmodel.training.step.efficiency import default_efficiency
@@ -43,3 +44,15 @@ def test_unknown_software_is_slower_and_wider_than_the_software_of_the_fit():
     assert 1.0 < rows["fitted", f"software:{UNKNOWN}"] < 1.3
     assert rows["spread", f"software:{UNKNOWN}"] > 2 * default_efficiency().spreads["stack"]
     assert rows["spread", "software:torchtitan"] == 0
+
+
+def test_the_published_scores_are_those_of_the_refit(root):
+    page = " ".join((root / "docs" / "accuracy.md").read_text(encoding="utf-8").split())
+    spreads = {
+        row["name"]: float(row["value"]) for row in table("fitted/software_efficiency").rows if row["kind"] == "spread"
+    }
+    factors = {name: math.exp(normal_quantile(0.9) * spread) for name, spread in spreads.items() if spread > 0}
+    unknown = factors.pop(f"software:{UNKNOWN}")
+    assert f"not named is a factor of {unknown:.2f} to either" in page
+    assert f"{min(factors.values()):.2f} to {max(factors.values()):.2f} for software with measured steps" in page
+    assert f"{len(table('measurements/other_software').rows)} measured steps of {len(factors)} stacks" in page

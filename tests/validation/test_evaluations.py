@@ -40,3 +40,20 @@ def test_ranking_is_that_of_the_published_prices(scored):
 
 def test_every_skipped_run_says_why(scored):
     assert [row["id"] for row in scored["rows"] if row["predicted"] is None and not row["skipped"]] == []
+
+
+def test_the_published_scores_are_what_the_command_prints(scored, root):
+    page = (root / "docs" / "accuracy.md").read_text(encoding="utf-8")
+    parts = {
+        "all": scored,
+        "Aider polyglot, 2025": scored["families"]["Aider"],
+        "LiveBench of 2026-06-25": scored["families"]["LiveBench"],
+        "all, at the list prices of November 2026": scored["list_prices"],
+        "all, all input billed as new": scored["uncached"],
+    }
+    for name, part in parts.items():
+        errors = f"{part['median_ape']:.0%} | {part['mape']:.0%} | {part['coverage']['0.8']:.0%}"
+        assert f"| {name} | {part['scored']} | {errors} | {part['half_width']:.2f} |" in page
+    method = " ".join((root / "docs" / "methodology" / "choosing.md").read_text(encoding="utf-8").split())
+    errors = f"median error {scored['median_ape']:.0%}, {scored['coverage']['0.8']:.0%} inside".replace("%", " %")
+    assert f"{scored['scored']} runs, {errors}" in method

@@ -57,3 +57,9 @@ def test_a_log_that_begins_after_the_cut_is_left_out_with_the_reason():
 def test_a_table_without_times_is_refused():
     with pytest.raises(cm.InputError, match="missing: seconds"):
         validate_forecast(as_table("own", [{"log": "a", "step": 1}]))
+
+
+def test_the_published_scores_are_what_the_command_prints(scored, root):
+    row = f"{scored['scored']} | {scored['median_ape']:.0%} | {scored['coverage']['0.8']:.0%}"
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    assert f"| total time of a run, from the first 5 to 50 % of its log | {row} |" in readme

@@ -110,3 +110,29 @@ def test_every_visible_report_is_in_the_library(shared, root):
 def test_reports_in_older_files_are_read(shared):
     result = validate_reports(shared / "measurements" / "field_reports")
     assert result["scored"] == validate_reports()["scored"]
+
+
+ROWS = {
+    "speed, dense models on NVIDIA, layout given": "speed, dense on NVIDIA without reinforcement learning, layout",
+    "speed, dense models on NVIDIA, layout planned": "speed, dense on NVIDIA without reinforcement learning, planned",
+    "speed, mixtures of experts on NVIDIA": "speed, MoE pretraining on NVIDIA",
+    "speed, dense models on Google TPUs": "speed, dense pretraining on Google",
+    "step time of reinforcement learning, dense models on NVIDIA": "speed, dense reinforcement on NVIDIA",
+}
+"""Rows of the accuracy page, by the group of the command."""
+
+
+def test_the_published_scores_are_what_the_command_prints(scored, root):
+    page = (root / "docs" / "accuracy.md").read_text(encoding="utf-8")
+    parts = {"peak memory": scored["figures"]["memory"], **{row: scored["groups"][name] for row, name in ROWS.items()}}
+    for name, part in parts.items():
+        errors = f"{part['median_ape']:.0%} | {part['mape']:.0%} | {part['coverage']['0.8']:.0%}"
+        assert f"| {name} | {part['scored']} | {errors} | {part['half_width']:.2f} |" in page
+    fits = scored["figures"]["fits"]
+    said = (
+        f"({fits['scored']} reports): the Brier score of the probability is {fits['brier']:.2f}; {fits['contradicted']}"
+    )
+    assert said in page
+    short = scored["groups"]["speed, dense on NVIDIA without reinforcement learning"]
+    row = f"{short['scored']} | {short['median_ape']:.0%} | {short['coverage']['0.8']:.0%}"
+    assert f"speed of field reports | {row} |" in (root / "README.md").read_text(encoding="utf-8")
