@@ -52,7 +52,7 @@ def test_estimates_keep_intervals_but_no_draws():
     intervals = [estimate.bounds("cost") for estimate in estimates]
     kept = sum(value.nbytes for each in estimates for value in vars(each).values() if isinstance(value, np.ndarray))
     assert kept == 0
-    assert sampling.newest_sample.cache_info().currsize <= sampling.SAMPLES_KEPT
+    assert len(sampling._newest) <= sampling.SAMPLES_KEPT
     assert max(len(pickle.dumps(vars(each)["_ends"])) for each in estimates) < 1000
     assert [tuple(np.quantile(each.draws("cost"), [0.1, 0.9])) for each in estimates] == intervals
 

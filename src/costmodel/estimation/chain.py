@@ -448,7 +448,8 @@ def run(chain: Iterable[Step], values: Mapping[str, Any]) -> dict[str, Any]:
     return results
 
 
-def ancestors(chain: Iterable[Step], name: str) -> list[Step]:
+@lru_cache(maxsize=1024)
+def ancestors(chain: tuple[Step, ...], name: str) -> tuple[Step, ...]:
     """Return the steps that `name` depends on, itself included, in the order of the calculation."""
     by_name = {step.name: step for step in chain}
     needed: set[str] = set()
@@ -458,4 +459,4 @@ def ancestors(chain: Iterable[Step], name: str) -> list[Step]:
         if step is not None and step.name not in needed:
             needed.add(step.name)
             open_names += step.inputs
-    return [step for step in by_name.values() if step.name in needed]
+    return tuple(step for step in by_name.values() if step.name in needed)

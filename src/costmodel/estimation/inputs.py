@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.estimation.bill import line_steps, purchases_line
-from costmodel.estimation.chain import Missing, Part, Placement, Stage, Step, steps
+from costmodel.estimation.chain import Missing, Part, Placement, Stage, Step, ancestors, run, steps
 from costmodel.estimation.climate import NO_CONTRACT, climate_steps, contracts_of, given_figure, put_climate
 from costmodel.estimation.measured_speed import check_measured_speed, measured_speed
 from costmodel.estimation.other_lines import other_charges
@@ -63,13 +63,15 @@ class Input(NamedTuple):
 
 
 class Resolved(NamedTuple):
-    """Everything that the calculation starts from: inputs by path, missing inputs, steps, lines of the bill, speed."""
+    """Everything that the calculation starts from: inputs by path, missing ones, steps, lines of the bill, speed."""
 
     inputs: dict[str, Input]
     missing: dict[str, Missing]
     steps: tuple[Step, ...]
     lines: tuple[CostLine, ...]
     speed: Speed
+    results: dict[str, float | Missing]
+    """Results of the steps up to the utilization, and missing inputs, by name."""
 
 
 def resolve(scenario: Scenario) -> Resolved:
@@ -86,7 +88,9 @@ def resolve(scenario: Scenario) -> Resolved:
             raise UnknownNameError(f"{field_of(path)}: {error}") from None
         else:
             factor = SI_FACTOR[unit]
-            spread = None if resolved.spread is None else resolved.spread.scaled(factor, "")
+            spread = resolved.spread
+            if spread is not None and (factor != 1.0 or spread.unit):
+                spread = spread.scaled(factor, "")
             inputs[path] = Input(resolved.value * factor, spread, unit, resolved.provenance)
 
     job_speed = speed(scenario)
@@ -105,12 +109,13 @@ def resolve(scenario: Scenario) -> Resolved:
     known: dict[str, float | Missing] = {**missing, **{path: each.value for path, each in inputs.items()}}
     if not contracts_of(site):
         missing["site.market_intensity"] = NO_CONTRACT
-    put_climate(scenario.cluster, scenario.prices, lambda: job_power(scenario, chain, stages, known), put)
+    results = run(ancestors(chain, "utilization"), known)
+    put_climate(scenario.cluster, scenario.prices, lambda: job_power(scenario, stages, results), put)
     for path, (unit, figure) in {**charges.inputs, **others.inputs}.items():
         put(path, unit, figure)
     if (measured := measured_speed(scenario)) is not None:
         check_measured_speed(measured, scenario.recipes[0], accelerator, inputs)
-    return Resolved(inputs, missing, chain, lines, job_speed)
+    return Resolved(inputs, missing, chain, lines, job_speed, {**results, **missing})
 
 
 Put = Callable[[str, str, Figure | Callable[[], Figure]], None]

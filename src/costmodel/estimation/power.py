@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from costmodel.estimation.chain import Missing, Step, ancestors, run
 from costmodel.foundation.errors import MissingFactError
 from costmodel.foundation.rendering import percent
 from costmodel.hardware.power import GENERATION_LOAD, power_at_load, power_model
 from costmodel.training.recipes.passes import passes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from costmodel.estimation.chain import Stage
+    from costmodel.estimation.chain import Missing, Stage
     from costmodel.estimation.scenario import Scenario
     from costmodel.foundation.tables import Figure
     from costmodel.training.recipes.registry import AnyRecipe
 
-Results = dict[str, Any]
+Results = Mapping[str, Any]
 
 
-def job_power(
-    scenario: Scenario, chain: Sequence[Step], stages: Sequence[Stage], values: Mapping[str, float | Missing]
-) -> Figure:
+def job_power(scenario: Scenario, stages: Sequence[Stage], results: Mapping[str, float | Missing]) -> Figure:
     """Return the mean wall power per accelerator of a job [W], with its share of the server.
 
     Training and scoring passes draw power by their utilization, relative to the peak rate of their number format.
@@ -34,19 +32,16 @@ def job_power(
     Parameters
     ----------
     scenario : Scenario
-    chain : sequence of Step
-        The calculation.
     stages : sequence of Stage
-        Its passes.
-    values : Mapping
-        Inputs of the calculation in SI units, by path, as far as they are known.
+        The passes of the calculation.
+    results : Mapping
+        Results of the calculation up to the utilization, in SI units by name, as far as they are known.
 
     Raises
     ------
     MissingFactError
         If no design power of the accelerator is known.
     """
-    results = run(ancestors(chain, "utilization"), values)
     times = [time for stage in stages if isinstance(time := results.get(f"{stage.prefix}gpu_time"), float)]
     if len(times) == len(stages):
         loads = [_stage_load(scenario, stage, results) for stage in stages]

@@ -5,11 +5,11 @@ Draws depend on the path of an input and the seed only; they are the same whatev
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from costmodel.estimation import chain
 from costmodel.estimation.results import DRAWS
+from costmodel.foundation.newest import Newest
 from costmodel.foundation.ranges import generator
 from costmodel.foundation.renamed import original
 
@@ -44,7 +44,8 @@ def sample(estimate: Estimate, count: int, names: Sequence[str]) -> dict[str, An
     """
     import numpy as np
 
-    steps = [step for step in estimate.steps if step.name in _needed(estimate, names)]
+    needed = {step.name for name in names for step in chain.ancestors(estimate.steps, name)}
+    steps = [step for step in estimate.steps if step.name in needed]
     paths = {path for step in steps for path in step.inputs}.union(names)
     inputs = {path: entry for path, entry in estimate.inputs.items() if path in paths}
     certain = {path: entry.value for path, entry in inputs.items() if entry.spread is None} | estimate.missing
@@ -66,12 +67,9 @@ def sample(estimate: Estimate, count: int, names: Sequence[str]) -> dict[str, An
     return sampled
 
 
-def _needed(estimate: Estimate, names: Sequence[str]) -> set[str]:
-    """Return the names of the steps that figures depend on."""
-    return {step.name for name in names for step in chain.ancestors(estimate.steps, name)}
+_newest: Newest[int, tuple[Estimate, dict[str, Any]]] = Newest(SAMPLES_KEPT)
 
 
-@lru_cache(maxsize=SAMPLES_KEPT)
 def newest_sample(estimate: Estimate) -> dict[str, Any]:
     """Return the draws of all steps and inputs of an estimate; those of the newest estimates are kept.
 
@@ -79,7 +77,12 @@ def newest_sample(estimate: Estimate) -> dict[str, Any]:
     ----------
     estimate : Estimate
     """
-    return sample(estimate, DRAWS, [*estimate.inputs, *estimate.missing, *(step.name for step in estimate.steps)])
+    kept = _newest.get(id(estimate))
+    if kept is None or kept[0] is not estimate:
+        names = [*estimate.inputs, *estimate.missing, *(step.name for step in estimate.steps)]
+        kept = estimate, sample(estimate, DRAWS, names)
+        _newest.update({id(estimate): kept})
+    return kept[1]
 
 
 def draw_key(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from costmodel.foundation.errors import UnknownNameError
@@ -17,6 +18,7 @@ _GIGABYTES = re.compile(r"(?<=\d)-(?=gb?(?:-|$))")
 _MAX_LENGTH = 200
 
 
+@lru_cache(maxsize=4096)
 def name_key(name: str) -> str:
     """Return the form in which names are compared: lower case, one kind of separator.
 

@@ -141,7 +141,8 @@ class Interval(Range):
         return values
 
     def scaled(self, factor: float, unit: str) -> Self:
-        return replace(self, low=self.low * factor, high=self.high * factor, floor=self.floor * factor, unit=unit)
+        low, high, floor = self.low * factor, self.high * factor, self.floor * factor
+        return type(self)(unit, low, high, self.level, self.shape, floor)  # faster than `replace`
 
     def support(self) -> tuple[float, float]:
         if self.shape == "normal":

@@ -66,6 +66,11 @@ def passes_of(recipe: "Recipe", architecture: Architecture) -> list[Pass]:
         If no pass is a training pass, a kind is unknown, a number of tokens is not positive, or the model cannot
         process sequences of the given length.
     """
+    return list(_passes_of(recipe, architecture))
+
+
+@lru_cache(maxsize=1024)
+def _passes_of(recipe: "Recipe", architecture: Architecture) -> tuple[Pass, ...]:
     passes = list(recipe.passes(architecture))
     name, kinds = type(recipe).__name__, get_args(PassKind)
     problems = [
@@ -85,7 +90,7 @@ def passes_of(recipe: "Recipe", architecture: Architecture) -> list[Pass]:
         problems.append(f"{name}.passes: one pass must be of kind 'train'; got {len(passes)} other passes")
     if problems:
         raise InputError(problems)
-    return passes
+    return tuple(passes)
 
 
 def longest_of(model_pass: Pass) -> float:

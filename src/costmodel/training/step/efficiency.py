@@ -185,7 +185,7 @@ class Efficiency(Spec):
     @property
     def generations(self) -> tuple[str, ...]:
         """Accelerator generations with measured steps."""
-        return tuple(sorted({load_accelerator(name).generation for name in self.measured}))
+        return _generations(self.measured)
 
     def check(self, accelerator: Accelerator) -> None:
         """Raise `MissingFactError` if neither an accelerator nor its generation has measured steps.
@@ -262,6 +262,12 @@ class Efficiency(Spec):
         between, repeat = self.spreads["setup"] ** 2, self.spreads["repeat"] ** 2
         left = 1 / (1 / between + rows / repeat)
         return 1 - left / between, math.sqrt(left + repeat)
+
+
+@lru_cache(maxsize=64)
+def _generations(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the generations of some accelerators."""
+    return tuple(sorted({load_accelerator(name).generation for name in names}))
 
 
 @lru_cache(maxsize=4)
