@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, get_args
 
 from costmodel.claims.claim import Claim, CostClaim, DeclineClaim, GroupClaim
@@ -153,13 +154,12 @@ def _decline_verdict(claim: DeclineClaim, paths: int, seed: int) -> Verdict:
 def _group_verdict(claim: GroupClaim) -> Verdict:
     """Return the probability that the bounds hold for a run of a group: cost at both scopes, and accelerators."""
     answers = []
-    runs = [run for run in frontier_against_low_cost(price=claim.price) if run.group == claim.group]
+    runs = [run for run in _compared_runs(claim.price) if run.group == claim.group]
     if claim.cost_from is not None or claim.cost_to is not None:
         others = [price for price in get_args(PriceConvention) if price != claim.price]
         answers += _group_costs(claim, runs, claim.price)
         for price in others:
-            priced = frontier_against_low_cost(price=price)
-            answers += _group_costs(claim, [run for run in priced if run.group == claim.group], price)
+            answers += _group_costs(claim, [run for run in _compared_runs(price) if run.group == claim.group], price)
     if claim.count_from is not None or claim.count_to is not None:
         counts = [run.run.count for run in runs if run.run.count is not None]
         inside = [(claim.count_from or 1) <= count <= (claim.count_to or math.inf) for count in counts]
@@ -169,6 +169,12 @@ def _group_verdict(claim: GroupClaim) -> Verdict:
     if not answers:
         raise InputError(f"claim: no run of the group {claim.group} has a known value of the bounded quantity")
     return Verdict(claim, tuple(answers), ("data/measurements/published_runs.csv", "data/assumptions/development.csv"))
+
+
+@lru_cache(maxsize=len(get_args(PriceConvention)))
+def _compared_runs(price: PriceConvention) -> tuple[Compared, ...]:
+    """Return the published runs of both groups; several claims ask for the same."""
+    return tuple(frontier_against_low_cost(price=price))
 
 
 def _group_costs(claim: GroupClaim, runs: Sequence[Compared], price: PriceConvention) -> list[Answer]:

@@ -23,13 +23,16 @@ from costmodel.foundation.ranges import draws
 from costmodel.foundation.tables import default, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
     from costmodel.claims.claim import QualityClaim
 
     Array = NDArray[np.float64]
+
+MOST_DRAWN = 256
+"""Scores whose draws are kept while a claim is checked [1]."""
 
 
 class _Scored(NamedTuple):
@@ -75,12 +78,13 @@ def quality_answers(claim: QualityClaim, paths: int, seed: int) -> tuple[Answer,
         If a side of the claim has no score with an error on the day.
     """
     benchmark, evaluator = _known("benchmark", claim.benchmark), _known("evaluator", claim.evaluator)
-    holds, note = _holds(claim, benchmark, evaluator, paths, seed)
+    draw = lru_cache(maxsize=MOST_DRAWN)(lambda score: score.draw(paths, seed))
+    holds, note = _holds(claim, benchmark, evaluator, draw)
     stated = np.all(list(holds.values()), axis=0)
     answers = [Answer(f"{benchmark} by {evaluator}", "quality", float(stated.mean()), note)]
     if len(holds) > 1:
         answers += [Answer(f"{part} alone", "quality", float(held.mean())) for part, held in holds.items()]
-    lower, lower_note = _holds(claim, benchmark, evaluator, paths, seed, contaminated=True)
+    lower, lower_note = _holds(claim, benchmark, evaluator, draw, _lowered(paths, seed))
     spread = default("contamination").spread
     assert spread is not None
     stated = np.all(list(lower.values()), axis=0)
@@ -88,7 +92,7 @@ def quality_answers(claim: QualityClaim, paths: int, seed: int) -> tuple[Answer,
     answers.append(Answer(name, "quality", float(stated.mean()), lower_note))
     for other in sorted({each.score.benchmark for each in _table() if each.score.evaluator == evaluator} - {benchmark}):
         try:
-            holds, note = _holds(claim, other, evaluator, paths, seed)
+            holds, note = _holds(claim, other, evaluator, draw)
         except MissingFactError:  # such as a model without a score there
             continue
         answers.append(Answer(f"on {other}", "quality", float(np.all(list(holds.values()), axis=0).mean()), note))
@@ -96,10 +100,13 @@ def quality_answers(claim: QualityClaim, paths: int, seed: int) -> tuple[Answer,
 
 
 def _holds(
-    claim: QualityClaim, benchmark: str, evaluator: str, paths: int, seed: int, contaminated: bool = False
+    claim: QualityClaim, benchmark: str, evaluator: str, draw: Callable[[Score], Array], lower: Array | None = None
 ) -> tuple[dict[str, NDArray[np.bool_]], str]:
-    """Return whether each part of a claim holds, in draws, and the medians in words."""
-    now = _sides(claim, benchmark, evaluator, claim.on, paths, seed, contaminated)
+    """Return whether each part of a claim holds, in draws, and the medians in words.
+
+    `lower` has the factors on the scores of the claimed side, if these are taken as contaminated.
+    """
+    now = _sides(claim, benchmark, evaluator, claim.on, draw, lower)
     holds: dict[str, NDArray[np.bool_]] = {}
     notes = [
         f"{now.own_best} {np.median(now.own):.2f}, {now.others_best} {np.median(now.others):.2f}: "
@@ -111,7 +118,7 @@ def _holds(
         holds[f"among the best {claim.top_share:.0%}"] = now.better < claim.top_share
         notes.append(f"{np.median(now.better):.0%} of {now.models} models are better")
     if claim.closing_since is not None:
-        then = _sides(claim, benchmark, evaluator, claim.closing_since, paths, seed, contaminated)
+        then = _sides(claim, benchmark, evaluator, claim.closing_since, draw, lower)
         fall, name = then.gap - now.gap, f"closing since {claim.closing_since}"
         if claim.closing_rate is not None and claim.on is not None:
             years = (claim.on - claim.closing_since).days / 365.25
@@ -127,9 +134,8 @@ def _sides(
     benchmark: str,
     evaluator: str,
     on: dt.date | None,
-    paths: int,
-    seed: int,
-    contaminated: bool,
+    draw: Callable[[Score], Array],
+    lower: Array | None,
 ) -> _Sides:
     """Return both sides of a claim among the models released until a day."""
     scored = [
@@ -150,11 +156,8 @@ def _sides(
             raise MissingFactError(
                 f"{benchmark} by {evaluator}: no score with an error{day} for the {name} of the claim"
             )
-    found = {name: score.draw(paths, seed) for name, score in ({score.model: score for score in scored}).items()}
-    if contaminated:
-        spread = default("contamination").spread
-        assert spread is not None
-        lower = 1 - np.clip(draws("claim.contamination", spread, paths, seed), 0, 1)
+    found = {name: draw(score) for name, score in ({score.model: score for score in scored}).items()}
+    if lower is not None:
         found |= {name: found[name] * lower for name in own}
     best = np.max([found[name] for name in own], axis=0)
     rivals = _by_weights(found, (name for name in found if name not in own))
@@ -168,6 +171,13 @@ def _sides(
         own_best=max(own, key=lambda name: own[name].value),
         others_best=max(against, key=lambda name: against[name].value),
     )
+
+
+def _lowered(paths: int, seed: int) -> Array:
+    """Return draws of the factor on a score that the assumed contamination leaves [1]."""
+    spread = default("contamination").spread
+    assert spread is not None
+    return 1 - np.clip(draws("claim.contamination", spread, paths, seed), 0, 1)
 
 
 def _by_weights(found: dict[str, Array], names: Iterable[str]) -> list[Array]:

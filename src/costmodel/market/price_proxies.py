@@ -202,6 +202,11 @@ def market_prices(
     facts : Table, optional
         A price table; by default that of the library.
     """
+    return dict(_market_prices(day, purchase_model, count, facts or table("gpu_prices")))
+
+
+@lru_cache(maxsize=64)
+def _market_prices(day: dt.date, purchase_model: str, count: int | None, facts: Table) -> dict[str, GPUPrice]:
     known = {}
     for name in traced_by_accelerator(facts):
         try:

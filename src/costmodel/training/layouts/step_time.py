@@ -7,6 +7,7 @@ the sum of the components of `costmodel.training.step.timing.step_breakdown`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, overload
 
 from costmodel.architecture.loading import load_architecture
@@ -133,8 +134,19 @@ def training_step_inputs(
     MissingFactError
         If a fact of the accelerator is unknown, or no step was measured on its generation.
     """
+    if efficiency is None or efficiency is default_efficiency():
+        return _default_step_inputs(architecture, cluster, recipe, software)
     training_pass = next(step for step in passes_of(recipe, architecture) if step.kind == "train")
-    return pass_step_inputs(training_pass, cluster, recipe, efficiency or default_efficiency(), software)
+    return pass_step_inputs(training_pass, cluster, recipe, efficiency, software)
+
+
+@lru_cache(maxsize=1024)
+def _default_step_inputs(
+    architecture: Architecture, cluster: Cluster, recipe: AnyRecipe, software: Software | None
+) -> StepInputs:
+    """Return the inputs of a training step with the shipped constants; an estimate and its plan ask for the same."""
+    training_pass = next(step for step in passes_of(recipe, architecture) if step.kind == "train")
+    return pass_step_inputs(training_pass, cluster, recipe, default_efficiency(), software)
 
 
 def pass_step_inputs(
