@@ -93,7 +93,7 @@ def _input_cells(inputs: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
 
 def explain(name: str, steps: Iterable[Step], values: Mapping[str, Any], inputs: Mapping[str, Input]) -> Explanation:
     """Return the explanation of the figure `name`."""
-    needed = ancestors(steps, name)
+    needed = ancestors(tuple(steps), name)
     paths = [path for path in inputs if path == name or any(path in step.inputs for step in needed)]
     listed = []
     for path in paths:

@@ -15,7 +15,7 @@ from costmodel.training.recipes.passes import passes_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from costmodel.estimation.chain import Missing, Stage
+    from costmodel.estimation.chain import Stage
     from costmodel.estimation.scenario import Scenario
     from costmodel.foundation.tables import Figure
     from costmodel.training.recipes.registry import AnyRecipe
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Results = Mapping[str, Any]
 
 
-def job_power(scenario: Scenario, stages: Sequence[Stage], results: Mapping[str, float | Missing]) -> Figure:
+def job_power(scenario: Scenario, stages: Sequence[Stage], results: Results) -> Figure:
     """Return the mean wall power per accelerator of a job [W], with its share of the server.
 
     Training and scoring passes draw power by their utilization, relative to the peak rate of their number format.
