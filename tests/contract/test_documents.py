@@ -1,5 +1,6 @@
 """Paths and commands in the documents exist."""
 
+import json
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ BUILT = re.compile(r".*/docs/(tutorials|reference/files|reference/commands\.md)"
 DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
+    "docs/development.md",
     "docs/releasing.md",
     "docs/architecture.md",
     "docs/accuracy.md",
@@ -50,3 +52,16 @@ def test_named_commands_exist(root, document):
     commands |= {group.name for group in app.registered_groups}
     text = (root / document).read_text(encoding="utf-8")
     assert set(re.findall(r"(?:`|bin/)costmodel ([a-z]+)\b", text)) <= commands
+
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_opens_with_its_question_and_ends_with_the_answer(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    first, last = ("".join(cells[place]["source"]) for place in (0, -1))
+    assert re.match(r"# .+\n\n(.+\n\n)?\*\*The question\.\*\* [^\n]+\?\n", first)
+    assert re.fullmatch(r"\*\*The answer\.\*\* [^\n]+\.\n?", last)
+    linked = re.findall(r"\]\(\.\./docs/how-to/([\w-]+)\.md\)", first)
+    assert linked and all((ROOT / "docs" / "how-to" / f"{name}.md").exists() for name in linked)
