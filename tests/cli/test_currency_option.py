@@ -1,6 +1,15 @@
 """`--currency` and `--rate` of the commands that print money."""
 
+import json
+import re
+import shlex
+from runpy import run_path
+
+import pytest
+
 import costmodel as cm
+
+write_files = run_path(f"{__file__.rpartition('/')[0]}/invocations.py")["write_files"]
 
 RUN = cm.Scenario(
     architecture={"total": "7B"},
@@ -19,4 +28,48 @@ def test_the_command_line_prints_a_currency(costmodel, refused, tmp_path):
     assert "575.00 EUR" in costmodel("forecast", tmp_path / "p.toml", "--currency", "EUR", "--rate", "0.575").out
     RUN.save(tmp_path / "run.toml")
     assert "k€" in costmodel("estimate", tmp_path / "run.toml", "--currency", "EUR").out
-    assert refused("estimate", tmp_path / "run.toml", "--rate", "0.5") == ["--rate: needs --currency; got '0.5' alone"]
+    assert refused("estimate", tmp_path / "run.toml", "--rate", "0.5") == [
+        "--exchange-rate: needs --currency; got '0.5' alone"
+    ]
+
+
+PRICED = {
+    "estimate run.toml": "k€",
+    "estimate run.toml --bill": "k€",
+    "finetune llama-3.1-8b --tokens 20M --gpu RTX-4090": " EUR",
+    "finetune pythia-160m --tokens 1M": " EUR",
+    "serve llama-3.1-8b --gpu H100-SXM --concurrency 8": "EUR",
+    "compare run.toml other_run.toml": "k€",
+    "sweep run.toml --set cluster.count=64,128": "k€",
+    "own H100-SXM": " EUR",
+    "forecast run.toml --log trainer_log.jsonl": "k€",
+    "projection run.toml --years 2026-2027": "k€",
+}
+
+
+@pytest.mark.parametrize("line", PRICED)
+def test_every_command_with_money_takes_a_currency(costmodel, tmp_path, monkeypatch, line):
+    write_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(line)
+    plain = costmodel(*words, "--quiet")
+    assert plain.code == 0 and PRICED[line] not in plain.out
+    outcome = costmodel(*words, "--quiet", "--currency", "EUR", "--exchange-rate", "0.9")
+    assert outcome.code == 0 and PRICED[line] in outcome.out
+    assert not re.search(r"\d (k\$|USD)", outcome.out), outcome.out
+
+
+def test_the_units_of_json_are_those_of_the_currency(costmodel, tmp_path, monkeypatch):
+    write_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    line = ("sweep", "run.toml", "--set", "cluster.count=64", "--json")
+    plain, converted = (
+        json.loads(costmodel(*line, *more).out) for more in ((), ("--currency", "GBP", "--exchange-rate", "0.5"))
+    )
+    assert converted["units"]["cost"] == "GBP" and plain["units"]["cost"] == "USD"
+    assert converted["rows"][0]["cost"] == pytest.approx(plain["rows"][0]["cost"] / 2)
+
+
+def test_serve_keeps_its_rate(costmodel):
+    line = "serve llama-3.1-8b --gpu H100-SXM --users 4 --rate 20 --currency EUR --exchange-rate 0.9"
+    assert "EUR" in costmodel(*line.split()).out

@@ -67,7 +67,7 @@ class PartialBudget(rendering.Shown):
             "data_hash": fingerprint(),
             "seed": self.project.seed,
             "project": self.project.to_data(),
-            "currency": self._currency,
+            "currency": self.currency,
             "lines": self.rows(),
             **unknown,
             "known": self._known,
@@ -76,7 +76,8 @@ class PartialBudget(rendering.Shown):
         }
 
     @property
-    def _currency(self) -> str:
+    def currency(self) -> str:
+        """Currency of all amounts: "USD", or that of `in_currency`."""
         return "USD" if self.rate is None else self.rate.currency
 
     @property
@@ -119,21 +120,23 @@ class PartialBudget(rendering.Shown):
         return f"{self.project.name}: total {UNKNOWN} (dollars of {self.project.currency_year})"
 
     def _cells(self) -> list[dict[str, str]]:
+        titles = {end: f"{end} [{self.currency}]" for end in ("base", "low", "high")}
+        base = titles["base"]
         rows = [
             {
                 "group": row["group"],
                 "line": row["name"],
+                **{title: "" if row[end] is None else f"{row[end]:,.2f}" for end, title in titles.items()},
                 "quantity": "" if row["quantity"] is None else f"{rendering.number(row['quantity'], 4)} {row['unit']}",
-                **{end: "" if row[end] is None else f"{row[end]:,.2f}" for end in ("low", "base", "high")},
                 "note": row["missing"],
             }
             for row in self._lines
         ]
         for row in rows:
-            row["base"] = row["base"] or UNKNOWN
+            row[base] = row[base] or UNKNOWN
         empty = dict.fromkeys(rows[0], "")
-        rows.append({**empty, "group": "known lines", "base": f"{self._known:,.2f}"})
-        return [*rows, {**empty, "group": "total", "base": UNKNOWN}]
+        rows.append({**empty, "group": "known lines", base: f"{self._known:,.2f}"})
+        return [*rows, {**empty, "group": "total", base: UNKNOWN}]
 
     def _footer(self) -> str:
-        return f"amounts in {self._currency}; low and high: 80 % interval of the line"
+        return f"amounts in {self.currency}; low and high: 80 % interval of the line"

@@ -439,26 +439,28 @@ class BudgetResult(rendering.Shown):
         return f"{self.project.name}: {amount} with contingency (dollars of {self.project.currency_year})"
 
     def _cells(self) -> list[dict[str, str]]:
+        money = f"[{self.currency}]"
+        low, base, high, price = (f"{name} {money}" for name in ("low", "base", "high", "unit price"))
         rows = [
             {
                 "group": line.group,
                 "line": line.name,
-                "unit price": rendering.number(line.unit_price, 4),
+                base: f"{line.base:,.2f}",
+                low: f"{line.low:,.2f}",
+                high: f"{line.high:,.2f}",
                 "quantity": f"{_quantity(line.quantity)} {line.unit}".strip(),
-                "low": f"{line.low:,.2f}",
-                "base": f"{line.base:,.2f}",
-                "high": f"{line.high:,.2f}",
+                price: rendering.number(line.unit_price, 4),
                 "owner": line.owner,
             }
             for line in self.lines[:-1]
         ]
-        empty = dict.fromkeys(("line", "unit price", "quantity", "low", "high", "owner"), "")
-        ends = {"low": f"{self.p10:,.2f}", "high": f"{self.p90:,.2f}"}
-        rows.append({**empty, "group": "base", **ends, "base": f"{self.base:,.2f}"})
+        empty = dict.fromkeys(("line", base, low, high, "quantity", price, "owner"), "")
+        ends = {low: f"{self.p10:,.2f}", high: f"{self.p90:,.2f}"}
+        rows.append({"group": "base", **empty, **ends, base: f"{self.base:,.2f}"})
         share = f"{rendering.number(100 * self._contingency.at())} %"
         reserve = f"{self.contingency:,.2f}"
-        rows.append({**empty, "group": CONTINGENCY_LINE, "line": "reserve", "quantity": share, "base": reserve})
-        return [*rows, {**empty, "group": "total", "base": f"{self.total.magnitude:,.2f}"}]
+        rows.append({"group": CONTINGENCY_LINE, **empty, "line": "reserve", "quantity": share, base: reserve})
+        return [*rows, {"group": "total", **empty, base: f"{self.total.magnitude:,.2f}"}]
 
     def _footer(self) -> str:
         stamp = self.stamp()

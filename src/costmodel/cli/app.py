@@ -89,6 +89,8 @@ _COMMANDS: dict[str, tuple[str, ...]] = {
     ),
 }
 """Module and function of each command, with examples, in the order in which the help lists the commands."""
+_PRICED = ("estimate", "forecast", "finetune", "serve", "own", "budget", "compare", "sweep", "projection")
+"""Commands whose amounts are printed in the currency of `--currency`."""
 _PLAIN = ("schema", "completion")
 """Commands whose output is a file of a format of its own, without options of output."""
 _GROUPS = ("prices:prices", "data:data")
@@ -126,7 +128,7 @@ def application(command: str | None = None) -> typer.Typer:
         name = _name(path)
         if command in (None, name):
             lines = "\n".join(f"  costmodel {example}" for example in examples)
-            shown = stoppable(COMMANDS[name]) if name in _PLAIN else with_output(COMMANDS[name])
+            shown = stoppable(COMMANDS[name]) if name in _PLAIN else with_output(COMMANDS[name], name in _PRICED)
             kind = _object("serving:ServeCommand") if name == "serve" else None
             app.command(epilog=f"\b\nExamples:\n{lines}", cls=kind)(shown)
     for path in _GROUPS:

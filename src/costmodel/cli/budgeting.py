@@ -10,7 +10,7 @@ import typer
 from costmodel.cli.changes import Changes, built, parsed_changes
 from costmodel.cli.missing import AllowMissing, check_missing
 from costmodel.cli.output import emit, note, print_problem
-from costmodel.cli.printing import Currency, ExchangeRateOption, in_currency
+from costmodel.cli.printing import in_currency
 from costmodel.foundation.errors import InputError, MissingFactError
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ def budget(
     within: Annotated[
         str | None, typer.Option(help="Sum, such as 75000 or 75k: print the probability of staying within it.")
     ] = None,
-    currency: Currency = None,
-    rate: ExchangeRateOption = None,
     changes: Changes = None,
     allow_missing: AllowMissing = False,
 ) -> None:
@@ -59,9 +57,9 @@ def budget(
             problems += error.problems
     project = built(problems, lambda: Project.load(file, values))
     try:
-        result = in_currency(project.budget(), currency, rate)
+        result = in_currency(project.budget())
     except MissingFactError:
-        _print_known_lines(in_currency(PartialBudget(project), currency, rate), outputs, within, allow_missing)
+        _print_known_lines(in_currency(PartialBudget(project)), outputs, within, allow_missing)
         return
     for path in outputs:
         getattr(result, _WRITERS[path.suffix.lower()])(path)

@@ -113,9 +113,13 @@ def regions(
     A region can be given by its name, its code, a region of a cloud, or the city of a data center.
     """
     from costmodel.hardware.site import regions as listed
-    from costmodel.hardware.site import resolve_country
+    from costmodel.hardware.site import resolve_country, resolve_region
 
-    rows = _matching(listed(), search, {})
+    rows = [dict(row) for row in listed()]
+    if search is not None:
+        words = search.lower().split()
+        found = [row for row in rows if all(word in _searched(row) for word in words)]
+        rows = found or [row for row in rows if row["region"] == resolve_region(search)]
     if country is not None:
         key = resolve_country(country)
         rows = [row for row in rows if row["country"] == key]

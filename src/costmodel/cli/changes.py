@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 Changes = Annotated[
     list[str] | None, typer.Option("--set", help="Set a field: path=value, such as cluster.count=512; repeatable.")
 ]
+
+
+def whole(text: str | int) -> int:
+    """Return a whole number that an option gives; 1,024 and 1_024 are read too."""
+    digits = str(text).strip().replace(",", "").replace("_", "")
+    if not digits.lstrip("-").isdecimal():
+        raise typer.BadParameter(f"must be a whole number, such as 1024; got {text!r}")
+    return int(digits)
+
+
 Family = Annotated[
     str | None,
     typer.Option(

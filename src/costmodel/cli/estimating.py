@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from costmodel.cli.changes import Changes, Family, HeadOption, Strict, built, parsed_changes, with_changes
+from costmodel.cli.changes import Changes, Family, HeadOption, Strict, built, parsed_changes, whole, with_changes
 from costmodel.cli.missing import AllowMissing, check_missing
-from costmodel.cli.output import emit, note, wants_text
+from costmodel.cli.output import emit, emit_explanation, note, wants_text
 from costmodel.cli.paying import Own, PurchasePrice, owned_prices
-from costmodel.cli.printing import Currency, ExchangeRateOption, in_currency, print_schema
-from costmodel.foundation.errors import InputError
+from costmodel.cli.printing import in_currency, print_schema
+from costmodel.foundation.errors import CostModelError, InputError
 
 if TYPE_CHECKING:
     from costmodel.estimation.estimate import Estimate
@@ -36,13 +36,21 @@ _FILES = {".toml", ".json", ".yaml", ".yml", ".sh"}
 
 def estimate(
     what: Annotated[
-        str, typer.Argument(help="Scenario file, trainer's file (.yml, .toml, .sh, ...), model name, or config.json.")
+        str,
+        typer.Argument(
+            metavar="FILE|MODEL",
+            help="Scenario file, trainer's file (.yml, .toml, .sh, ...), model name, or config.json.",
+        ),
     ],
     tokens: Annotated[str | None, typer.Option(help="Tokens to train on, such as 15T.")] = None,
-    sequence_length: Annotated[int | None, typer.Option(help="Sequence length [token].")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Global batch size [sequence].")] = None,
+    sequence_length: Annotated[
+        int | None, typer.Option(parser=whole, metavar="INTEGER", help="Sequence length [token].")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(parser=whole, metavar="INTEGER", help="Global batch size [sequence].")
+    ] = None,
     gpu: Annotated[str | None, typer.Option(help="Accelerator; 'costmodel gpus' lists them.")] = None,
-    gpus: Annotated[int | None, typer.Option(help="Number of accelerators.")] = None,
+    gpus: Annotated[int | None, typer.Option(parser=whole, metavar="INTEGER", help="Number of accelerators.")] = None,
     provider: Annotated[str | None, typer.Option(help="Cloud provider, or 'market' for the median price.")] = None,
     purchase_model: Annotated[str | None, typer.Option(help="on_demand, spot, reserved_1y, ...")] = None,
     convention: Annotated[
@@ -83,8 +91,6 @@ def estimate(
         bool, typer.Option("--what-would-fit", help="Show the changes that make the run fit in memory.")
     ] = False,
     save: Annotated[Path | None, typer.Option(help="Write the scenario to this .toml or .json file.")] = None,
-    currency: Currency = None,
-    rate: ExchangeRateOption = None,
     allow_missing: AllowMissing = False,
 ) -> None:
     """Estimate the cost of a training run.
@@ -119,8 +125,7 @@ def estimate(
         emit("what-would-fit", fitting_changes(scenario))
         return
     result = run_estimate(scenario)
-    money = currency, rate
-    if _printed(result, trainer_file, explain, bill, ghg, cite, money):
+    if _printed(result, trainer_file, explain, bill, ghg, cite):
         check_missing([result.missing_cost] if result.missing_cost else [], allow_missing)
 
 
@@ -142,10 +147,9 @@ def _printed(
     bill: bool,
     ghg: bool,
     cite: Literal["text", "bibtex"] | None,
-    money: tuple[str | None, str | None],
 ) -> bool:
-    """Print what was asked for, money in a currency at a rate; return whether that has the cost."""
-    shown = in_currency(result, *money)
+    """Print what was asked for; return whether that has the cost."""
+    shown = in_currency(result)
     if cite == "bibtex" and wants_text():
         print(result.cite(cite))
     elif cite:
@@ -154,10 +158,9 @@ def _printed(
     elif ghg:
         emit("ghg", result.ghg())
     elif explain:
-        found = result.explain(explain)
-        emit("explanation", found, data=lambda: {"figure": found.name, "steps": found.steps, "inputs": found.rows()})
+        emit_explanation(result.explain(explain))
     elif bill:
-        emit("bill", in_currency(result.bill(), *money))
+        emit("bill", result.bill())
         return True
     else:
         read = {} if trainer_file is None else {"trainer_file": trainer_file.to_dict()}
@@ -170,9 +173,10 @@ def _printed(
 
 def compare(
     scenarios: Annotated[list[Path], typer.Argument(help="Two or more scenario files (.toml, .json).")],
+    changes: Changes = None,
     allow_missing: AllowMissing = False,
 ) -> None:
-    """Compare the results of scenario files.
+    """Compare the results of scenario files; `--set` changes a field of all of them.
 
     The exit code is 3 if a cost is not known.
     """
@@ -181,9 +185,10 @@ def compare(
 
     names = [path.stem for path in scenarios]
     labels = names if len(set(names)) == len(names) else [str(path) for path in scenarios]
-    loaded = [Scenario.load(path) for path in scenarios]
+    values, problems = parsed_changes(changes)
+    loaded = built(problems, lambda: [Scenario.load(path, values) for path in scenarios])
     result = run_compare(dict(zip(labels, loaded, strict=True)))
-    emit("compare", result, data=result.rows)
+    emit("compare", result, data=in_currency(result).rows)
     unknown = {name: each.missing_cost for name, each in result.estimates.items()}
     check_missing([f"{name}: {reason}" for name, reason in unknown.items() if reason], allow_missing)
 
@@ -225,5 +230,22 @@ def _scenario(what: str, changes: dict[str, Any], beside: dict[str, Any]) -> tup
         if path not in changes and path.partition(".")[0] not in changes
     ]
     if missing:
-        raise InputError(missing)
+        raise InputError([*missing, *_named_wrongly(what, changes)])
     return Scenario.from_data(data), None
+
+
+def _named_wrongly(what: str, changes: dict[str, Any]) -> list[str]:
+    """Return what is wrong with the names of the model and the accelerator of a command that is not complete."""
+    from costmodel.architecture.loading import load_architecture
+    from costmodel.hardware.accelerator import load_accelerator
+
+    problems = []
+    try:
+        load_architecture(what, changes.get("family"), strict=changes.get("strict"), head=changes.get("head"))
+    except CostModelError as error:
+        problems.append(f"architecture: {error}")
+    try:
+        load_accelerator(changes.get("cluster.accelerator", "H100-SXM"))
+    except CostModelError as error:
+        problems.append(f"cluster.accelerator: {error}")
+    return problems

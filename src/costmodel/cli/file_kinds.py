@@ -28,16 +28,20 @@ _KINDS = {
     "serving": _Kind("a served model", "costmodel serve FILE"),
     "project": _Kind("a project", "costmodel budget FILE"),
     "scenario": _Kind("the scenario of a run", "costmodel estimate FILE"),
+    "config": _Kind("the config of a model", "costmodel estimate FILE --tokens ... --gpu ... --gpus ..."),
+    "trainer": _Kind("the settings of a trainer", "costmodel estimate FILE"),
     "log": _Kind("the log of a run", "costmodel forecast RUN.toml --log FILE"),
     "losses": _Kind("a table of runs with their losses", "costmodel fit FILE"),
     "prices": _Kind("a table of prices", "costmodel prices list --table FILE"),
 }
 _ACCEPTED: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("estimate", "compare", "sweep", "projection", "own", "why"), ("scenario",)),
+    "estimate": ("scenario", "config", "trainer"),
+    "finetune": ("config",),
+    **dict.fromkeys(("compare", "sweep", "projection", "own", "why"), ("scenario",)),
     "price_run_everywhere": ("scenario",),
     "forecast": ("scenario", "project"),
     "budget": ("project", "scenario"),  # the project says how to list a scenario
-    "serve": ("serving",),
+    "serve": ("serving", "config"),
     "serve compare": ("comparison",),
     "choose": ("portfolio",),
     "route": ("routes",),
@@ -46,7 +50,7 @@ _ACCEPTED: dict[str, tuple[str, ...]] = {
     "fit": ("losses",),
 }
 """Kinds of files that a command takes, or reports itself."""
-_ARGUMENTS = ("what", "file", "scenario", "scenarios", "runs", "run_a", "run_b")
+_ARGUMENTS = ("what", "file", "architecture", "scenario", "scenarios", "runs", "run_a", "run_b")
 """Arguments that name such files."""
 _PROJECT = {"runs", "people", "data", "experiments", "evaluation", "storage", "serving", "contingency", "actuals"}
 
@@ -85,8 +89,11 @@ def file_kind(path: Path) -> str | None:
     """
     if path.suffix.lower() in {".csv", ".jsonl"}:
         return _kind_of_columns(path)
+    from costmodel.estimation.trainers.reading import is_trainer_file
     from costmodel.foundation.plain_files import parsed
 
+    if is_trainer_file(path):
+        return "trainer"
     try:
         fields = set(parsed(path))
     except InputError:  # the command reports what is wrong
@@ -103,6 +110,8 @@ def file_kind(path: Path) -> str | None:
         return "serving"
     if fields & {"recipe", "extends"} or {"architecture", "cluster"} <= fields:
         return "scenario"
+    if fields & {"model_type", "architectures"}:
+        return "config"
     return "project" if len(fields & _PROJECT) > 0 and "name" in fields else None
 
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.cli.changes import Changes, Family, HeadOption, Strict, built, parsed_changes, with_changes
+from costmodel.cli.changes import Changes, Family, HeadOption, Strict, built, parsed_changes, whole, with_changes
 from costmodel.cli.missing import AllowMissing, check_missing
-from costmodel.cli.output import emit
+from costmodel.cli.output import emit, emit_explanation
 from costmodel.cli.paying import Own, PurchasePrice, owned_prices
+from costmodel.cli.printing import cells_in_currency, in_currency
 from costmodel.foundation.page import current_page
-from costmodel.foundation.rendering import amount, number, text
+from costmodel.foundation.rendering import amount, between, text
 from costmodel.training.recipes.table import SHORT_KINDS, methods
 
 if TYPE_CHECKING:
@@ -35,12 +36,17 @@ def finetune(
     gpu: Annotated[
         str | None, typer.Option(help="Accelerator; without it, all that can run the job are listed.")
     ] = None,
-    gpus: Annotated[int | None, typer.Option(help="Number of accelerators.")] = None,
-    sequence_length: Annotated[int | None, typer.Option(help="Maximum sequence length [token].")] = None,
-    batch_size: Annotated[
-        int | None, typer.Option("--batch-size", "--batch", help="Global batch size [sequence].")
+    gpus: Annotated[int | None, typer.Option(parser=whole, metavar="INTEGER", help="Number of accelerators.")] = None,
+    sequence_length: Annotated[
+        int | None, typer.Option(parser=whole, metavar="INTEGER", help="Maximum sequence length [token].")
     ] = None,
-    rank: Annotated[int | None, typer.Option(help="Rank of the LoRA adapters.")] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option("--batch-size", "--batch", parser=whole, metavar="INTEGER", help="Global batch size [sequence]."),
+    ] = None,
+    rank: Annotated[
+        int | None, typer.Option(parser=whole, metavar="INTEGER", help="Rank of the LoRA adapters.")
+    ] = None,
     software: Annotated[
         str | None, typer.Option(help="Training software, such as axolotl, or its kernels: fused or eager.")
     ] = None,
@@ -60,6 +66,9 @@ def finetune(
     family: Family = None,
     strict: Strict = None,
     head: HeadOption = None,
+    explain: Annotated[
+        str | None, typer.Option(help="Show the steps and sources of this figure, such as cost; needs --gpu.")
+    ] = None,
     changes: Changes = None,
     allow_missing: AllowMissing = False,
 ) -> None:
@@ -85,6 +94,7 @@ def finetune(
     given |= more
     if not given.keys() & {"cluster", "cluster.accelerator"}:
         problems += [f"{place}: needs --gpu" for place in given if not place.startswith(_WITHOUT_GPU)]
+        problems += [] if explain is None else ["--explain: needs --gpu"]
         stand_in = {"cluster.accelerator": _STAND_IN, **given}
         run = built(problems, lambda: _scenario(architecture, stand_in))
         _print_fits(run, run.cluster.count if "cluster.count" in given else None, allow_missing)
@@ -99,6 +109,9 @@ def finetune(
         raise TooLargeError(
             f"{error}; without --gpu, 'costmodel finetune' lists the accelerators that can run the job"
         ) from None
+    if explain is not None:
+        emit_explanation(result.explain(explain))
+        return
     memory, jobs = _memory(run), _jobs(run, result)
     layout = None if result.layout is None else result.layout.to_data()
     parts: list[Any] = [result]
@@ -111,7 +124,7 @@ def finetune(
         "finetune",
         *parts,
         _jobs_table(jobs),
-        data=lambda: {"estimate": result.to_dict(), "memory": memory, "layout": layout, "jobs": jobs},
+        data=lambda: {"estimate": in_currency(result).to_dict(), "memory": memory, "layout": layout, "jobs": jobs},
     )
     check_missing([result.missing_cost] if result.missing_cost else [], allow_missing)
 
@@ -125,9 +138,11 @@ def _print_fits(run: Scenario, count: int | None, allow_missing: bool) -> None:
     jobs = _jobs(run, None) if not len(fewest) else _jobs(fewest.best.scenario, fewest.best.estimate)
     how = " + ".join(recipe.kind.replace("_", " ") for recipe in run.recipes)
     title = f"{run.architecture.name}, {how}: smallest number of each accelerator that can run it, cheapest first"
+    with cells_in_currency():
+        table = f"{title}\n{fewest}" if current_page().notes else str(fewest)
     emit(
         "fits",
-        f"{title}\n{fewest}" if current_page().notes else fewest,
+        table,
         _jobs_table(jobs),
         data=lambda: {"fits": found.rows(), "jobs": jobs},
         rows=found.rows,
@@ -190,11 +205,16 @@ def _own(result: Estimate) -> dict[str, Any]:
 
 
 def _jobs_table(jobs: list[dict[str, Any]]) -> str:
+    with cells_in_currency():
+        return _jobs_text(jobs)
+
+
+def _jobs_text(jobs: list[dict[str, Any]]) -> str:
     rows = [
         {"where the job runs": job["where"], "model": job["model"], "method": job["method"],
          "cost": "-" if job["usd"] is None else amount(job["usd"], "USD"),
          "80 % interval": _interval(job["low"], job["high"]),
-         "USD/million tokens": "-" if job["usd"] is None else number(job["usd_per_million_tokens"]),
+         "per million tokens": "-" if job["usd"] is None else amount(job["usd_per_million_tokens"], "USD"),
          "price of": job["as_of"] or "-"}
         for job in jobs
     ]  # fmt: skip
@@ -207,4 +227,4 @@ def _jobs_table(jobs: list[dict[str, Any]]) -> str:
 def _interval(low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return "-"
-    return "exact" if low == high else f"{amount(low, 'USD')} to {amount(high, 'USD')}"
+    return "exact" if low == high else between(amount(low, "USD"), amount(high, "USD"))

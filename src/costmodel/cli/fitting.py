@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from costmodel.cli.changes import whole
 from costmodel.cli.output import emit
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.rendering import cells, text
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
 def fit(
     runs: Annotated[Path | None, typer.Argument(help="CSV with the columns parameters, tokens and loss.")] = None,
     law: Annotated[str, typer.Option(help="Published law, used if no runs are given.")] = "besiroglu-2024",
-    bootstrap: Annotated[int, typer.Option(help="Bootstrap replicates for the intervals.")] = 1000,
+    bootstrap: Annotated[
+        int, typer.Option(parser=whole, metavar="INTEGER", help="Bootstrap replicates for the intervals.")
+    ] = 1000,
     holdout: Annotated[float | None, typer.Option(help="Hold out the runs with this factor more compute: 10.")] = None,
     compute: Annotated[str | None, typer.Option(help="Print the compute-optimal model for these FLOPs: 1e24.")] = None,
     allocate: Annotated[str | None, typer.Option(help="Print the best model for this budget: '1M USD'.")] = None,
     gpu: Annotated[str, typer.Option(help="Accelerator for --allocate.")] = "H100-SXM",
-    gpus: Annotated[int, typer.Option(help="Number of accelerators for --allocate.")] = 256,
+    gpus: Annotated[
+        int, typer.Option(parser=whole, metavar="INTEGER", help="Number of accelerators for --allocate.")
+    ] = 256,
 ) -> None:
     """Fit a scaling law, or size a model for a budget.
 

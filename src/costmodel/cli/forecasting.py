@@ -9,7 +9,7 @@ import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
 from costmodel.cli.output import emit, note
-from costmodel.cli.printing import Currency, ExchangeRateOption, in_currency
+from costmodel.cli.printing import in_currency
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ def forecast(
     within: Annotated[
         str | None, typer.Option(help="Of a project: sum; print the probability of ending within it.")
     ] = None,
-    currency: Currency = None,
-    rate: ExchangeRateOption = None,
     changes: Changes = None,
 ) -> None:
     """Forecast what is left of a run or of a project under way.
@@ -59,7 +57,7 @@ def forecast(
         problems += [_belongs(name, "a run", "project") for name, value in unused.items() if value is not None]
         if problems:
             raise InputError(problems)
-        budget = in_currency(Project.load(file, values).budget(), currency, rate)
+        budget = in_currency(Project.load(file, values).budget())
         _print_project(run_forecast(budget, on=on), within)
         return
     problems += [
@@ -76,8 +74,7 @@ def forecast(
         start=start,
         now=now,
     )
-    shown = in_currency(result, currency, rate)
-    emit("forecast", shown)
+    emit("forecast", result)
 
 
 def _belongs(name: str, owner: str, kind: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from costmodel.cli.changes import whole
 from costmodel.cli.output import emit
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.rendering import cells, text
@@ -25,14 +26,17 @@ def layouts(
     gpu: Annotated[str, typer.Option(help="Accelerator.")],
     gpus: Annotated[str, typer.Option(help="Number of accelerators, or several: 64,128,256.")],
     batch_size: Annotated[
-        int | None, typer.Option(help="Global batch size [sequence]; default: about 4M tokens.")
+        int | None,
+        typer.Option(parser=whole, metavar="INTEGER", help="Global batch size [sequence]; default: about 4M tokens."),
     ] = None,
-    sequence_length: Annotated[int, typer.Option(help="Sequence length [token].")] = 4096,
+    sequence_length: Annotated[
+        int, typer.Option(parser=whole, metavar="INTEGER", help="Sequence length [token].")
+    ] = 4096,
     precision: Annotated[str, typer.Option(help="Precision of the matrix products.")] = "bf16",
     fixed: Annotated[
         list[str] | None, typer.Option("--set", help="Restrict a field of the layout: tensor=8, zero=1,3.")
     ] = None,
-    top: Annotated[int, typer.Option(help="Number of layouts to show.")] = 10,
+    top: Annotated[int, typer.Option(parser=whole, metavar="INTEGER", help="Number of layouts to show.")] = 10,
 ) -> None:
     """Search for the fastest parallel layouts.
 

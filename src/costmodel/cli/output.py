@@ -19,6 +19,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from costmodel.cli.printing import in_currency, money, money_options
 from costmodel.cli.progress import end_progress, progress
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.page import NARROWEST, Page, current_page, printed_on, prose, without_sources
@@ -52,14 +53,17 @@ _SHOWN: ContextVar[str] = ContextVar("shown", default="")
 """The text of the printed result."""
 
 
-def with_output(function: Callable[..., None]) -> Callable[..., None]:
+def with_output(function: Callable[..., None], priced: bool = False) -> Callable[..., None]:
     """Return a command with the options of output.
 
     Parameters
     ----------
     function : callable
         A command that prints its result with `emit` or `echo`.
+    priced : bool
+        Whether it also has the options of money.
     """
+    added = _OPTIONS | (money_options(inspect.signature(function).parameters) if priced else {})
 
     @stoppable
     @wraps(function)
@@ -70,6 +74,8 @@ def with_output(function: Callable[..., None]) -> Callable[..., None]:
         quiet: bool = False,
         sources: bool = False,
         all_columns: bool = False,
+        currency: str | None = None,
+        exchange_rate: str | None = None,
         **options: Any,
     ) -> None:
         if as_json and as_csv:
@@ -78,7 +84,8 @@ def with_output(function: Callable[..., None]) -> Callable[..., None]:
             raise InputError("--quiet and --sources are both given; leave one out")
         token, shown = _FORM.set(_Form(as_json, as_csv)), _SHOWN.set("")
         try:
-            with printed_on(Page(terminal_width(), not quiet, sources, all_columns)), progress():
+            page = Page(terminal_width(), not quiet, sources, all_columns)
+            with printed_on(page), progress(), money(currency, exchange_rate):
                 _run(function, arguments, options)
                 _say_what_is_read(options.get("gpu"))
         finally:
@@ -86,14 +93,16 @@ def with_output(function: Callable[..., None]) -> Callable[..., None]:
             _SHOWN.reset(shown)
 
     signature = inspect.signature(function, eval_str=True)
-    added = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=option)
-        for name, option in _OPTIONS.items()
+    options = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=False if name in _OPTIONS else None, annotation=option
+        )
+        for name, option in added.items()
     ]
     command.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[*signature.parameters.values(), *added]
+        parameters=[*signature.parameters.values(), *options]
     )
-    command.__annotations__ = function.__annotations__ | _OPTIONS
+    command.__annotations__ = function.__annotations__ | added
     return command
 
 
@@ -216,6 +225,7 @@ def emit(
         Returns the rows of the CSV; default: `rows()` of the first result.
     """
     form = _FORM.get()
+    shown = tuple(in_currency(part) for part in shown)
     if form.json:
         content = plain((data or shown[0].to_dict)())
         named = content if isinstance(content, dict) else {"rows": content}
@@ -230,6 +240,17 @@ def emit(
         _SHOWN.set(text)
         end_progress()
         echo(text)
+
+
+def emit_explanation(found: Any) -> None:
+    """Print how a figure follows from its inputs.
+
+    Parameters
+    ----------
+    found : Explanation
+        Of an estimate.
+    """
+    emit("explanation", found, data=lambda: {"figure": found.name, "steps": found.steps, "inputs": found.rows()})
 
 
 def echo(text: str) -> None:

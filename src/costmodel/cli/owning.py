@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from costmodel.cli.changes import Changes, built, parsed_changes
+from costmodel.cli.changes import Changes, built, parsed_changes, whole
 from costmodel.cli.output import emit
-from costmodel.cli.printing import Currency, ExchangeRateOption, in_currency
+from costmodel.cli.printing import in_currency
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ _OWNED, _SITE = "prices.", ("site.", "cluster.site.")
 
 def own(
     what: Annotated[str, typer.Argument(metavar="GPU|FILE", help="Accelerator, or scenario file (.toml, .json).")],
-    gpus: Annotated[int | None, typer.Option(help="Number of accelerators; 8 by default.")] = None,
+    gpus: Annotated[
+        int | None, typer.Option(parser=whole, metavar="INTEGER", help="Number of accelerators; 8 by default.")
+    ] = None,
     purchase_price: Annotated[
         str | None, typer.Option(help="Price of an accelerator, such as '$30k'; looked up by default.")
     ] = None,
@@ -38,8 +40,6 @@ def own(
     rent_decline: Annotated[str, typer.Option(help="Yearly decline of ln(rent), such as '0.1 to 0.3'.")] = "0",
     region: Annotated[str | None, typer.Option(help="Country, US state or cloud region.")] = None,
     changes: Changes = None,
-    currency: Currency = None,
-    rate: ExchangeRateOption = None,
 ) -> None:
     """Compare owned with rented accelerators: cost of an hour, break-even utilization, years to pay back.
 
@@ -54,7 +54,7 @@ def own(
     options = {"gpus": gpus, "region": region, "rent_decline": rent_decline}
     values, problems = parsed_changes(changes)
     result = built(problems, lambda: _result(what, _filled(given), _filled(rented), options, values))
-    hour, shown = (in_currency(each, currency, rate) for each in (result.owned, result))
+    hour, shown = (in_currency(each) for each in (result.owned, result))
     emit("own", hour, shown, data=shown.to_dict, rows=shown.rows)
 
 

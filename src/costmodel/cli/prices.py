@@ -53,10 +53,11 @@ def list_prices(
 ) -> None:
     """List rental prices by accelerator, newest last."""
     from costmodel.hardware.accelerator import load_accelerator
-    from costmodel.market.gpu_prices import UNTRACED, traced_prices
+    from costmodel.market.gpu_prices import UNTRACED, named_provider, traced_prices
     from costmodel.market.price_table import check_columns
 
     accelerator = None if gpu is None else load_accelerator(gpu).name
+    provider = provider if provider is None or table is not None else named_provider(provider)
     facts = _prices(table)
     if wrong := check_columns(facts):
         raise InputError(wrong)

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from costmodel.cli.changes import Changes, parsed_changes
+from costmodel.cli.changes import Changes, parsed_changes, whole
 from costmodel.cli.output import emit, note
-from costmodel.cli.printing import Currency, ExchangeRateOption, in_currency
+from costmodel.cli.printing import in_currency
 from costmodel.foundation.errors import InputError
 
 _YEARS = re.compile(r"\s*([0-9]{4})\s*(?:-\s*([0-9]{4})\s*)?")
@@ -27,13 +27,14 @@ def projection(
     ] = None,
     dollars: Annotated[str, typer.Option(help="nominal (of each year), or real (of --base-year).")] = "nominal",
     base_year: Annotated[
-        int | None, typer.Option(help="Year of real dollars; default: that of the prices of the run.")
+        int | None,
+        typer.Option(
+            parser=whole, metavar="INTEGER", help="Year of real dollars; default: that of the prices of the run."
+        ),
     ] = None,
     below: Annotated[
         str | None, typer.Option(help="Budget, such as '1M USD': print when the cost falls below it.")
     ] = None,
-    currency: Currency = None,
-    rate: ExchangeRateOption = None,
     change: Changes = None,
 ) -> None:
     """Project the cost of a run or a capability by year.
@@ -56,7 +57,7 @@ def projection(
     of: Any = Scenario.load(path, changes) if is_file else what
     options: Any = {"question": question, "method": method, "regime": regime, "hardware": hardware, "dollars": dollars}
     found = project_cost(of, span, base_year=base_year, **options)
-    shown = in_currency(found, currency, rate)
+    shown = in_currency(found)
     when = None if below is None else found.year_below(below)
     fallen = None if when is None else {"usd": when.amount, "rows": when.rows()}
     emit("projection", shown, data=lambda: {**shown.to_dict(), "below": fallen})

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from costmodel.cli.changes import Changes, built, parsed_changes, with_changes
-from costmodel.cli.output import emit, with_output
+from costmodel.cli.changes import Changes, built, parsed_changes, whole, with_changes
+from costmodel.cli.output import emit, emit_explanation, with_output
 from costmodel.cli.paying import Own, PurchasePrice, owned_prices
 from costmodel.foundation.errors import InputError
 
@@ -32,7 +32,7 @@ def serve(
         typer.Argument(metavar="MODEL", help="Model name, config.json, or a serving file (.toml)."),
     ],
     gpu: Annotated[str | None, typer.Option(help="Accelerator; with --size several: H100-SXM,B200.")] = None,
-    gpus: Annotated[int | None, typer.Option(help="Number of accelerators.")] = None,
+    gpus: Annotated[int | None, typer.Option(parser=whole, metavar="INTEGER", help="Number of accelerators.")] = None,
     input_tokens: Annotated[
         str | None, typer.Option("--input", help="Tokens of a prompt: 1000, '200 to 4000'.")
     ] = None,
@@ -53,6 +53,10 @@ def serve(
     price: Annotated[str | None, typer.Option(help="Price per GPU-hour, such as '$2.50/h'.")] = None,
     own: Own = False,
     purchase_price: PurchasePrice = None,
+    purchase_model: Annotated[str | None, typer.Option(help="on_demand, spot, reserved_1y, ...")] = None,
+    on: Annotated[str | None, typer.Option(help="Date of the price, such as 2026-09-01.")] = None,
+    region: Annotated[str | None, typer.Option(help="Country, US state or cloud region.")] = None,
+    pue: Annotated[str | None, typer.Option(help="Power usage effectiveness of the data center.")] = None,
     size: Annotated[bool, typer.Option("--size", help="Find the fewest accelerators, over kinds and layouts.")] = False,
     probability: Annotated[
         float | None, typer.Option(help="With --size: probability of meeting each target, such as 0.9.")
@@ -73,6 +77,7 @@ def serve(
         "concurrency": concurrency, "requests_per_second": requests_per_second, "users": users,
         "tokens_per_second_per_user": rate, "target_ttft": ttft, "target_tpot": tpot, "utilization": utilization,
         "engine": engine, "prices.provider": provider, "prices.price": price,
+        "prices.purchase_model": purchase_model, "prices.on": on,
     }  # fmt: skip
     values: dict[str, Any] = {path: value for path, value in given.items() if value is not None}
     values = owned_prices(values, own, purchase_price)
@@ -80,13 +85,17 @@ def serve(
     values |= more
     if explain and size:
         problems.append(f"--explain: has no effect with --size; leave it out; got {explain}")
+    place = {"cluster.site.region": region, "cluster.site.pue": pue}
+    place = {path: value for path, value in place.items() if value is not None}
     if size:
+        problems += [f"--{path.rpartition('.')[2]}: has no effect with --size; leave it out" for path in place]
         margin = {} if probability is None else {"probability": probability}
         result = built(problems, lambda: _size(what, values | margin, gpu, gpus, precision))
         emit("serve-size", result)
         return
     if probability is not None:
         problems.append(f"--probability: has no effect without --size; leave it out; got {probability:g}")
+    values |= place
     single = {"cluster.accelerator": gpu, "cluster.count": gpus, "precision": precision}
     values |= {path: value for path, value in single.items() if value is not None}
     scenario = built(problems, lambda: _scenario(what, values))
@@ -94,8 +103,7 @@ def serve(
 
     estimated = estimate(scenario)
     if explain:
-        found = estimated.explain(explain)
-        emit("explanation", found, data=lambda: {"figure": found.name, "steps": found.steps, "inputs": found.rows()})
+        emit_explanation(estimated.explain(explain))
     else:
         emit("serve", estimated)
 

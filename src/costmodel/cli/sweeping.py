@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from costmodel.cli.missing import AllowMissing, check_missing
 from costmodel.cli.output import emit
+from costmodel.cli.printing import in_currency
 from costmodel.cli.progress import end_progress
 from costmodel.foundation.errors import InputError
+
+if TYPE_CHECKING:
+    from costmodel.planning.sweep import Sweep
 
 LEAST_SHOWN = 300
 """Rows from which a sweep shows its progress on a terminal [1]."""
@@ -47,11 +51,19 @@ def sweep(
     if problems:
         raise InputError(problems)
     result = run_sweep(Scenario.load(scenario), values, progress=_show_progress if sys.stderr.isatty() else None)
-    emit("sweep", result, data=lambda: {"units": result.units, "level": result.level, "rows": result.rows()})
+    shown = in_currency(result)
+    emit("sweep", shown, data=lambda: {"units": _units(result, shown), "level": result.level, "rows": shown.rows()})
     if not result.possible:
         raise InputError(f"--set: none of the {len(result):,} combinations is possible; see their reasons")
     rows = result.rows()
     check_missing([row["note"] for row in rows if row["cost"] is None and not row["reason"]], allow_missing)
+
+
+def _units(result: Sweep, shown: Any) -> dict[str, str]:
+    """Return the unit of each figure, in the currency of the printed amounts."""
+    rate = getattr(shown, "rate", None)
+    code = "USD" if rate is None else rate.currency
+    return {name: unit.replace("USD", code) for name, unit in result.units.items()}
 
 
 def _show_progress(done: int, count: int) -> None:

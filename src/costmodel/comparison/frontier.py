@@ -284,7 +284,7 @@ class FrontierTable(rendering.Shown, Sequence[Compared]):
         unpriced = [f"- {row.run.id}: {row.price}" for row in self if row.final is None]
         legend = (
             f"in brackets: 80 % intervals; final run: {_PRICES[convention]}; development: "
-            "development_cost(final run), staff included; probability: that the cost is within the statement\n"
+            "development_cost(final run), staff included; P: probability that the cost is within the statement\n"
             "GPU-hours are published, guessed by outsiders (confidence C, with the uncertainty of such guesses), or "
             "estimated by costmodel; other price conventions: on_demand, contract, published (--price)"
         )
@@ -438,15 +438,15 @@ def _run_cells(row: dict[str, Any]) -> dict[str, str]:
     return {
         "group": row["group"].replace("_", " "),
         "run": row["run"],
-        "date": row["date"],
-        "accelerators": count,
-        "accelerator": row["accelerator"] or "-",
+        "final run [M$]": _interval(row, "final"),
+        "P(final)": _probability(row["final_chance"]),
+        "development [M$]": _interval(row, "development"),
+        "P(dev.)": _probability(row["development_chance"]),
         "GPU-hours": f"{hours} {row['hours_by']}".strip(),
         "USD/h": _rate(row),
-        "final run": _interval(row, "final"),
-        "probability": _probability(row["final_chance"]),
-        "development": _interval(row, "development"),
-        "probability ": _probability(row["development_chance"]),
+        "accelerators": count,
+        "accelerator": row["accelerator"] or "-",
+        "date": row["date"],
         "confidence": row["confidence"],
     }
 
@@ -455,8 +455,8 @@ def _interval(row: dict[str, Any], name: str) -> str:
     value, low, high = (row[f"{name}_{part}"] for part in ("usd", "low", "high"))
     if value is None:
         return "-"
-    shown = rendering.amount(value, "USD")
-    return shown if low == high else f"{shown} ({rendering.amount(low, 'USD')} to {rendering.amount(high, 'USD')})"
+    shown, ends = rendering.number(value / 1e6), [rendering.number(end / 1e6) for end in (low, high)]
+    return shown if low == high else f"{shown} ({ends[0]} to {ends[1]})"
 
 
 def _rate(row: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from costmodel.estimation.scenario import Scenario
 from costmodel.foundation import rendering
 from costmodel.foundation.checks import check_level
 from costmodel.foundation.citations import Source
+from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 
@@ -53,10 +54,11 @@ def compare(scenarios: Mapping[str, Scenario | Result]) -> Comparison:
     return Comparison(estimates)
 
 
-class Comparison(rendering.Shown):
+class Comparison(Priced):
     """Estimates side by side; see `compare`."""
 
     _index = ("scenario", "quantity")
+    _money = ("value", "low", "high")
 
     def __init__(self, estimates: Mapping[str, Result]) -> None:
         self.estimates = dict(estimates)

@@ -214,7 +214,7 @@ class Forecast(Priced):
                 rows.append({"": title, "done": "-", "left": "-", "80 % interval": "-", "total": "-"})
                 continue
             low, left, high = self._bounds(name, (0.1, 0.5, 0.9))
-            between = "exact" if low == high else f"{_shown(name, low)} to {_shown(name, high)}"
+            between = "exact" if low == high else rendering.between(_shown(name, low), _shown(name, high))
             values = {"done": amount.done, "left": left, "total": amount.done + left}
             texts = {key: _shown(name, value) for key, value in values.items()}
             rows.append(

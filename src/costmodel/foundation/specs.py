@@ -13,6 +13,8 @@ from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.renamed import RENAMED, present, renamed
 from costmodel.foundation.signatures import LazyDocstring, LazySignature, arguments
 
+_OTHER_NAMES = {"gpu": "accelerator", "gpus": "count", "num_gpus": "count", "model": "architecture", "cost": "price"}
+"""Fields by other names that people give them."""
 _PLACED = re.compile(r"[A-Za-z_][\w.-]*: ")
 """A problem that starts with the name of a field."""
 
@@ -225,6 +227,9 @@ def _problem(detail: Any, cls: type[BaseModel]) -> list[str]:
     path, given, kind = ".".join(location), detail["input"], detail["type"]
     if kind == "extra_forbidden":
         fields = _fields(cls, outer)
+        if other := _named_otherwise(fields, location[-1]):
+            meant = ".".join([*location[:-1], other])
+            return [f"{path}: unknown field {location[-1]!r}; did you mean {meant!r}?"]
         inside = _inside(fields, location[-1])
         known = [f"{'.'.join(location[:-1])}.{name}".lstrip(".") for name in inside] or list(fields)
         return [f"{path}: {unknown('field', location[-1], known)}"]
@@ -281,6 +286,14 @@ def _inside(fields: Mapping[str, FieldInfo], name: str, depth: int = 2) -> list[
             elif depth > 1:
                 paths += [f"{outer}.{path}" for path in _inside(model.model_fields, name, depth - 1)]
     return list(dict.fromkeys(paths))
+
+
+def _named_otherwise(fields: Mapping[str, FieldInfo], name: str) -> str:
+    """Return the dotted path of the field that a name such as "gpus" means, or ""."""
+    other = _OTHER_NAMES.get(name, "")
+    if not other or other in fields:
+        return other
+    return min(_inside(fields, other), key=lambda path: path.count("."), default="")
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

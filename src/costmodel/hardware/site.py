@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
-from costmodel.foundation.errors import MissingFactError
+from costmodel.foundation.errors import MissingFactError, UnknownNameError, nearest
 from costmodel.foundation.fields import (
     ElectricityPrice,
     GridIntensity,
@@ -212,8 +212,13 @@ def resolve_region(region: str) -> str:
         Country ("DE", "Germany"), US state, cloud region ("us-east-1") or city of a data center ("Frankfurt").
     """
     key = _proper(region)
+    if key is not None:
+        return key
     hint = "A country, a US state, a cloud region or a city; 'costmodel regions' lists them."
-    return _regions().get(region, hint) if key is None else key
+    close = nearest(region[:80], _written_names())
+    if close:
+        raise UnknownNameError(f"unknown region {region!r}; did you mean {' or '.join(map(repr, close))}? {hint}")
+    raise UnknownNameError.of("region", region, _grid(), hint)
 
 
 def find_region(region: str) -> str | None:
@@ -307,6 +312,14 @@ def _spelled() -> dict[str, str]:
     rows = table("facts/cloud_regions").rows
     own = {key.removeprefix("gcp:"): key for key in _grid() if key.startswith("gcp:")}
     return _agreed([(row["region"].lower(), row["grid_region"]) for row in rows]) | own
+
+
+@lru_cache(maxsize=1)
+def _written_names() -> tuple[str, ...]:
+    """Return the names among which the nearest one of an unknown region is looked for."""
+    names = [rows[0]["name"].removeprefix("United States (").removesuffix(")") for rows in _grid().values()]
+    clouds = [row["region"] for row in table("facts/cloud_regions").rows]
+    return tuple(dict.fromkeys([*_grid(), *names, *clouds]))
 
 
 @lru_cache(maxsize=1)

@@ -22,6 +22,7 @@ from costmodel.estimation.scenario import Scenario
 from costmodel.estimation.speed import plan_together
 from costmodel.foundation import rendering
 from costmodel.foundation.checks import check_level
+from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import CostModelError, InputError
 from costmodel.foundation.ranges import DEFAULT_LEVEL, draws
 from costmodel.foundation.units import SI_FACTOR
@@ -116,8 +117,12 @@ def sweep(
     return Sweep(scenario, rows, level)
 
 
-class Sweep(rendering.Shown):
+class Sweep(Priced):
     """Estimates of all combinations of values; see `sweep`."""
+
+    _money = tuple(
+        f"{name}{end}" for name, output in OUTPUTS.items() if output.shown == "USD" for end in ("", "_low", "_high")
+    )
 
     def __init__(self, scenario: Scenario, results: Sequence[tuple[dict[str, Any], dict[str, Any]]], level: float):
         self.scenario = scenario
