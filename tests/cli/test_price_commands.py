@@ -55,7 +55,8 @@ def test_list_an_own_table(costmodel, written):
 
 def test_list_what_is_not_there(refused, tmp_path, written):
     assert "unknown accelerator 'H100SXN'" in refused("prices", "list", "--gpu", "H100SXN")[0]
-    assert "no such price" in refused("prices", "list", "--provider", "nobody")[0]
+    assert "unknown provider 'nobody'" in refused("prices", "list", "--provider", "nobody")[0]
+    assert "no such price" in refused("prices", "list", "--provider", "lambda", "--gpu", "RTX-3060")[0]
     assert "cannot be read" in refused("prices", "list", "--table", tmp_path / "none.csv")[0]
 
 

@@ -29,7 +29,7 @@ _KINDS = {
     "project": _Kind("a project", "costmodel budget FILE"),
     "scenario": _Kind("the scenario of a run", "costmodel estimate FILE"),
     "config": _Kind("the config of a model", "costmodel estimate FILE --tokens ... --gpu ... --gpus ..."),
-    "trainer": _Kind("the settings of a trainer", "costmodel estimate FILE"),
+    "trainer": _Kind("the settings of a trainer", "costmodel estimate FILE (--save run.toml writes its scenario)"),
     "log": _Kind("the log of a run", "costmodel forecast RUN.toml --log FILE"),
     "losses": _Kind("a table of runs with their losses", "costmodel fit FILE"),
     "prices": _Kind("a table of prices", "costmodel prices list --table FILE"),

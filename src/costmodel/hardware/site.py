@@ -215,7 +215,7 @@ def resolve_region(region: str) -> str:
     if key is not None:
         return key
     hint = "A country, a US state, a cloud region or a city; 'costmodel regions' lists them."
-    close = nearest(region[:80], _written_names())
+    close = [name for known in (_grid(), _written_names()) for name in nearest(region[:80], known)[:2]]
     if close:
         raise UnknownNameError(f"unknown region {region!r}; did you mean {' or '.join(map(repr, close))}? {hint}")
     raise UnknownNameError.of("region", region, _grid(), hint)
@@ -316,10 +316,10 @@ def _spelled() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _written_names() -> tuple[str, ...]:
-    """Return the names among which the nearest one of an unknown region is looked for."""
+    """Return the names of countries, US states and regions of clouds."""
     names = [rows[0]["name"].removeprefix("United States (").removesuffix(")") for rows in _grid().values()]
     clouds = [row["region"] for row in table("facts/cloud_regions").rows]
-    return tuple(dict.fromkeys([*_grid(), *names, *clouds]))
+    return tuple(dict.fromkeys([*names, *clouds]))
 
 
 @lru_cache(maxsize=1)
