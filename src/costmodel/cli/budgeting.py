@@ -9,8 +9,8 @@ import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
 from costmodel.cli.missing import AllowMissing, check_missing
+from costmodel.cli.money import in_currency
 from costmodel.cli.output import emit, note, print_problem
-from costmodel.cli.printing import in_currency
 from costmodel.foundation.errors import InputError, MissingFactError
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ import typer
 
 from costmodel.cli.changes import Changes, Family, HeadOption, Strict, built, parsed_changes, whole, with_changes
 from costmodel.cli.missing import AllowMissing, check_missing
+from costmodel.cli.money import in_currency
 from costmodel.cli.output import emit, emit_explanation, note, wants_text
 from costmodel.cli.paying import Own, PurchasePrice, owned_prices
-from costmodel.cli.printing import in_currency, print_schema
+from costmodel.cli.printing import print_schema
 from costmodel.foundation.errors import CostModelError, InputError
 
 if TYPE_CHECKING:

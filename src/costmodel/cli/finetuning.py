@@ -8,9 +8,9 @@ import typer
 
 from costmodel.cli.changes import Changes, Family, HeadOption, Strict, built, parsed_changes, whole, with_changes
 from costmodel.cli.missing import AllowMissing, check_missing
+from costmodel.cli.money import cells_in_currency, in_currency
 from costmodel.cli.output import emit, emit_explanation
 from costmodel.cli.paying import Own, PurchasePrice, owned_prices
-from costmodel.cli.printing import cells_in_currency, in_currency
 from costmodel.foundation.page import current_page
 from costmodel.foundation.rendering import amount, between, text
 from costmodel.training.recipes.table import SHORT_KINDS, methods

@@ -19,7 +19,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from costmodel.cli.printing import in_currency, money, money_options
+from costmodel.cli.money import in_currency, money, money_options
 from costmodel.cli.progress import end_progress, progress
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.page import NARROWEST, Page, current_page, printed_on, prose, without_sources

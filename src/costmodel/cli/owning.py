@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes, whole
+from costmodel.cli.money import in_currency
 from costmodel.cli.output import emit
-from costmodel.cli.printing import in_currency
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:

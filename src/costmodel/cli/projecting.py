@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from costmodel.cli.changes import Changes, parsed_changes, whole
+from costmodel.cli.money import in_currency
 from costmodel.cli.output import emit, note
-from costmodel.cli.printing import in_currency
 from costmodel.foundation.errors import InputError
 
 _YEARS = re.compile(r"\s*([0-9]{4})\s*(?:-\s*([0-9]{4})\s*)?")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from costmodel.cli.missing import AllowMissing, check_missing
+from costmodel.cli.money import in_currency
 from costmodel.cli.output import emit
-from costmodel.cli.printing import in_currency
 from costmodel.cli.progress import end_progress
 from costmodel.foundation.errors import InputError
 
