@@ -284,7 +284,7 @@ def layout_search() -> dict[str, float]:
     cluster = cm.Cluster("A100-80GB-SXM", 1024)
     recipe = cm.Pretraining(tokens=300e9, sequence_length=2048, batch_size=1536)
     options = ("sequence_parallel", "overlap_tensor", "overlap_data", "offload_optimizer")
-    choices = {**dict.fromkeys(options, (True, False)), "loss": ("whole", "half", "fused", "chunked")}
+    choices: dict[str, Any] = {**dict.fromkeys(options, (True, False)), "loss": ("whole", "half", "fused", "chunked")}
     start = time.process_time()
     found = cm.search_layouts("gpt-3-175b", cluster, recipe, **choices)
     return {"s": time.process_time() - start, "million layouts": found.considered / 1e6}
@@ -374,8 +374,8 @@ def main() -> None:
             [sys.executable, __file__, "--case", name], check=True, stdout=subprocess.PIPE, text=True
         ).stdout
         for row in output.splitlines():
-            figure, _, unit = row.partition(" ")
-            print(line(name, float(figure), unit, case.targets.get(unit)), flush=True)
+            written, _, unit = row.partition(" ")
+            print(line(name, float(written), unit, case.targets.get(unit)), flush=True)
 
 
 if __name__ == "__main__":
