@@ -13,11 +13,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from costmodel._version import __version__
 
+TYPE_CHECKING = False  # as that of typing, whose import takes as long as the rest
 if TYPE_CHECKING:
+    from typing import Any
+
     from costmodel.architecture.flops import count_decode_flops, count_flops, flops_per_token
     from costmodel.architecture.images import image_tokens
     from costmodel.architecture.loading import architectures, load_architecture
