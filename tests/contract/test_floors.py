@@ -6,6 +6,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def room(path):
     return relative.parts[0].removesuffix(".py")
 
 
+@cache
 def run_nodes(path):
     """Return the nodes of a file, without those under TYPE_CHECKING."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
