@@ -7,6 +7,8 @@ A table is a CSV file in `data/`; the wheel ships it as `costmodel/data`. A look
 import csv
 import hashlib
 import io
+import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +35,9 @@ FIT_INPUTS = (
     "measurements/run_log_steps",
 )
 """Tables that only fits, scores and tests read: the wheel does not hold them, and `fingerprint` leaves them out."""
+
+OWN_FOLDER = "COSTMODEL_DATA"
+"""Environment variable that names a folder of own tables, whose rows are added to those of the library."""
 
 Kind = Literal["given", "looked up", "fitted", "assumed"]
 Row = dict[str, str]
@@ -100,7 +105,71 @@ def table(name: str) -> Table:
     name : str
         Path below `data/` without the suffix, such as "prices/api".
     """
-    return read_csv(folder() / f"{name}.csv")
+    shipped = read_csv(folder() / f"{name}.csv")
+    own = own_tables().get(name)
+    return shipped if own is None else merged(name, shipped, read_csv(own))
+
+
+def own_folder() -> Path | None:
+    """Return the folder of own tables that the environment variable `COSTMODEL_DATA` names; None if it names none."""
+    named = os.environ.get(OWN_FOLDER, "")
+    return Path(named) if named else None
+
+
+@lru_cache(maxsize=1)
+def own_tables() -> dict[str, Path]:
+    """Return the files of own tables by table; `costmodel data refresh` writes them.
+
+    Raises
+    ------
+    InputError
+        If `COSTMODEL_DATA` names no folder, or the folder holds a CSV file that is no table of prices or accelerators.
+    """
+    root = own_folder()
+    if root is None:
+        return {}
+    if not root.is_dir():
+        raise InputError(f"{OWN_FOLDER}: must name a folder of tables; got {str(root)!r}")
+    files = {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.csv"))}
+    if wrong := [name for name in files if name not in refreshable()]:
+        listed = ", ".join(refreshable())
+        raise InputError([f"{OWN_FOLDER}: {root / name}.csv is none of the tables {listed}" for name in wrong])
+    return files
+
+
+@lru_cache(maxsize=1)
+def refreshable() -> tuple[str, ...]:
+    """Return the names of the tables to which own rows can be added: prices, and the accelerators."""
+    prices = sorted(f"prices/{path.stem}" for path in (folder() / "prices").glob("*.csv"))
+    return ("facts/accelerators", "gpu_prices", *prices)
+
+
+def merged(name: str, base: Table, new: Table) -> Table:
+    """Return a table with the rows of another one: a row with the same key is replaced, another one is added.
+
+    Parameters
+    ----------
+    name : str
+        Name of the table, whose schema tells the key and the order.
+    base, new : Table
+
+    Raises
+    ------
+    InputError
+        If the columns differ, as they do where the rows were written for another version of the library.
+    """
+    if new.columns != base.columns:
+        wanted, given = ", ".join(base.columns), ", ".join(new.columns)
+        raise InputError(f"{name}: the columns must be {wanted}; got {given}, as another version of costmodel has them")
+    schema = json.loads((folder() / "schemas" / f"{name}.json").read_text(encoding="utf-8"))
+    key, kinds = schema["x-key"], {column: schema["properties"][column]["type"] for column in schema["x-key"]}
+    by_key = {tuple(row[column] for column in key): row for row in (*base.rows, *new.rows)}
+    rows = list(by_key.values())
+    if schema.get("x-sorted-by-key"):
+        rows.sort(key=lambda row: [row[part] if kinds[part] == "string" else float(row[part] or 0) for part in key])
+    return Table(
+        base.name, tuple(rows), base.columns, hashlib.sha256(f"{base.sha256}{new.sha256}".encode()).hexdigest()
+    )
 
 
 def read_csv(path: str | Path) -> Table:
@@ -186,7 +255,7 @@ def constant(name: str) -> float:
 def fingerprint() -> str:
     """Return a short hash over the tables that estimates read: estimates with the same hash saw the same facts.
 
-    Schemas and `FIT_INPUTS` are left out.
+    Own tables count too; schemas and `FIT_INPUTS` are left out.
     """
     digest = hashlib.sha256()
     base = folder()
@@ -196,4 +265,6 @@ def fingerprint() -> str:
         name = path.relative_to(base).as_posix()
         if not name.startswith("schemas/") and name.removesuffix(path.suffix) not in FIT_INPUTS:
             digest.update(name.encode() + b"\0" + path.read_bytes())
+    for name, path in own_tables().items():
+        digest.update(f"own/{name}".encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]

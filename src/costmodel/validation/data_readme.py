@@ -28,7 +28,8 @@ Each table is a CSV file with a header; `facts/architectures.json`, `facts/confi
 Each row names its source.
 A blank cell means that the value is not known or does not apply. A JSON Schema in `schemas/` describes each table.
 `costmodel data check` checks all tables against their schemas: cells, references, dates, duplicates, sources and age.
-`costmodel data check FILE --as TABLE` checks a file of your own.
+`costmodel data check FILE --as TABLE` checks a file of your own. `costmodel data refresh --from DIR` merges new rows of
+prices and accelerators, into `data/` or into a folder of own tables that the variable `COSTMODEL_DATA` names.
 
 `gpu_prices.csv` keeps its path and its ten columns. A price whose `source_url` is `untraced` has no source that can be
 found: `costmodel prices list --all` shows it, and no estimate uses it.

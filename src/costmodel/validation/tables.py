@@ -104,7 +104,7 @@ def check_file(path: Path, name: str, today: dt.date | None = None) -> TableChec
     if name not in schema_names():
         raise UnknownNameError.of("schema", name, schema_names())
     schema, own = load_schema(name), read_csv(path)
-    problems = check_table(own, schema, Accepted(_names(schema), today or dt.date.today(), any_order=True))
+    problems = check_table(own, schema, Accepted(reference_names(schema), today or dt.date.today(), any_order=True))
     return TableCheck(name, str(path), len(own.rows), newest(schema, own.rows), tuple(problems), ())
 
 
@@ -149,14 +149,14 @@ def _check_shipped(name: str, today: dt.date) -> TableCheck:
     schema = load_schema(name)
     if path.suffix == ".json":
         objects = read_objects(name)
-        problems = tuple(check_objects(objects, schema, Accepted(_names(schema), today)))
+        problems = tuple(check_objects(objects, schema, Accepted(reference_names(schema), today)))
         return TableCheck(name, file, len(objects), "", problems, ())
     try:
         own = table(name)
     except InputError as error:
         return TableCheck(name, file, 0, "", (Problem(0, "", str(error)),), ())
     date = newest(schema, own.rows)
-    problems = tuple(check_table(own, schema, Accepted(_names(schema), today)))
+    problems = tuple(check_table(own, schema, Accepted(reference_names(schema), today)))
     return TableCheck(name, file, len(own.rows), date, problems, tuple(_stale(schema, date, today)))
 
 
@@ -170,8 +170,13 @@ def _stale(schema: TableSchema, date: str, today: dt.date) -> list[str]:
     ]
 
 
-def _names(schema: TableSchema) -> dict[str, frozenset[str]]:
-    """Return the values that each reference of a schema accepts, where the table of the reference is here."""
+def reference_names(schema: TableSchema) -> dict[str, frozenset[str]]:
+    """Return the values that each reference of a schema accepts, where the table of the reference is here.
+
+    Parameters
+    ----------
+    schema : TableSchema
+    """
     columns = [*schema.properties.values(), *([schema.further] if schema.further else [])]
     references = {reference for column in columns for reference in column.references} | set(schema.further_names)
     return {reference: names for reference in references if (names := _column_values(reference))}
