@@ -11,6 +11,8 @@ import nbformat
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+DAY = "1795824000"
+"""Day on which prices are taken, 2026-11-28, in seconds since 1970."""
 TIMEOUT = 180
 """Longest time of a cell [s]."""
 TOLERANCE = 0.02
@@ -32,7 +34,7 @@ def executed(path: Path, folder: Path) -> nbformat.NotebookNode:
     """Return a notebook with the outputs of a new run in `folder`, where no file of the repository lies."""
     notebook = cleared(nbformat.read(path, as_version=4))
     resources = {"metadata": {"path": str(folder)}}
-    environment = {**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    environment = {**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline", "SOURCE_DATE_EPOCH": DAY}
     NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", resources=resources).execute(env=environment)
     return stripped(notebook)
 

@@ -12,7 +12,7 @@ from costmodel.estimation.climate import NO_CONTRACT
 from costmodel.estimation.explanation import Explanation, explain
 from costmodel.estimation.ghg import GHGReport
 from costmodel.estimation.paths import field_of, is_settable
-from costmodel.estimation.price_cautions import price_cautions
+from costmodel.estimation.price_cautions import age_caution, price_cautions
 from costmodel.estimation.results import DRAWS, Result
 from costmodel.estimation.sampling import newest_sample, sample
 from costmodel.estimation.scenario import Scenario
@@ -338,6 +338,7 @@ class Estimate(Result):
         price = self.inputs.get("prices.price")
         if price is not None and price.provenance.as_of:
             lines.append(f"price of {price.provenance.as_of}; newest price in the table: {table('gpu_prices').vintage}")
+            lines += filter(None, [age_caution(self.scenario.prices, price.provenance)])
         return lines
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,16 +1,20 @@
-"""Cautions of a rental price: its region, interruptions that the goodput does not contain, and commitments."""
+"""Cautions of a rental price: its age, its region, interruptions outside of the goodput, and commitments."""
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 from costmodel.foundation.rendering import amount
 from costmodel.market.commitments import TERMS
+from costmodel.market.dated import today
+from costmodel.market.gpu_prices import NOTED_AFTER
 from costmodel.market.rental import Rental
 
 if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
     from costmodel.estimation.speed import Basis
+    from costmodel.foundation.tables import Provenance
 
 
 def price_cautions(scenario: Scenario, basis: Basis, wall_time: float | None) -> list[str]:
@@ -34,6 +38,26 @@ def price_cautions(scenario: Scenario, basis: Basis, wall_time: float | None) ->
     if wall_time is not None and isinstance(prices, Rental):
         lines.append(_commitment(prices, wall_time))
     return [line for line in lines if line]
+
+
+def age_caution(prices: object, provenance: Provenance) -> str:
+    """Return a line if a price of the table is more than 90 days older than the day of pricing, or "".
+
+    Parameters
+    ----------
+    prices : object
+        Prices of the scenario; a rental may give the day, which is today otherwise.
+    provenance : Provenance
+        Origin of the price. One that has a caution already, such as an age above a year, needs no further line.
+    """
+    if provenance.kind != "looked up" or provenance.caution or not isinstance(prices, Rental):
+        return ""
+    day = prices.on or today()
+    age = day - dt.date.fromisoformat(provenance.as_of)
+    if age <= NOTED_AFTER:
+        return ""
+    old = f"the newest price is of {provenance.as_of}, {age.days:,} days before {day}"
+    return f"{old} (costmodel data refresh adds newer prices)"
 
 
 def _commitment(prices: Rental, wall_time: float) -> str:

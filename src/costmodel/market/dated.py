@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import os
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from costmodel.foundation.errors import InputError, MissingFactError
@@ -65,6 +66,12 @@ def day_of(on: dt.date | str | None, name: str = "on") -> dt.date | None:
         return dt.date.fromisoformat(on)
     except (TypeError, ValueError):
         raise InputError(f"{name}: must be a date such as 2026-09-01; got {on!r}") from None
+
+
+def today() -> dt.date:
+    """Return the day of pricing where none is given: today, or the day of the variable `SOURCE_DATE_EPOCH`, if set."""
+    seconds = os.environ.get("SOURCE_DATE_EPOCH", "")
+    return dt.datetime.fromtimestamp(int(seconds), dt.UTC).date() if seconds.isdecimal() else dt.date.today()
 
 
 def up_to(facts: Iterable[F], on: dt.date | str | None, what: str) -> list[F]:

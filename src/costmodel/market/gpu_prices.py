@@ -39,6 +39,7 @@ UNTRACED = "untraced"
 """`source_url` of a price whose source cannot be found: listed on request, never used."""
 MARKET_WINDOW = dt.timedelta(days=constant("market_window"))
 STALE_AFTER = dt.timedelta(days=constant("stale_after"))
+NOTED_AFTER = dt.timedelta(days=constant("noted_after"))
 EQUAL_PRICES = 1e-6
 """Standard deviation of ln price below which prices count as equal: they do not show the spread of the market [1]."""
 _INDEX = "index:"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costmodel.estimation.chain import Missing
+from costmodel.estimation.price_cautions import age_caution
 from costmodel.estimation.serving.weights import stored_of, weights_note
 from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.rendering import amount, number
@@ -105,6 +106,7 @@ def notes_of(
         proxy = price.provenance.kind == "assumed" and price.provenance.caution  # the caution names the source
         said = f" ({note})" if note and not proxy else ""
         lines.append(f"price of {price.provenance.as_of}: {number(price.value)} USD per GPU-hour{said}")
+        lines += filter(None, [age_caution(serving.prices, price.provenance)])
     longest = middle(serving.input_tokens) + middle(serving.output_tokens)
     context = serving.architecture.context_length
     if context is not None and longest > context:
