@@ -23,7 +23,7 @@ def test_a_file_is_written_and_replaced(tmp_path):
 @pytest.mark.parametrize("step", ["write", "fsync", "replace"])
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, step):
     path = tmp_path / "a.txt"
-    path.write_text("old")
+    path.write_text("old", encoding="utf-8")
 
     def full(*_, **__):
         raise OSError(28, "No space left on device")
@@ -43,19 +43,19 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, step):
     with pytest.raises(cm.InputError, match=r"a\.txt cannot be written: No space left on device"):
         write_bytes(path, b"new" * 1000)
     monkeypatch.undo()
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 @posix
 def test_permissions_are_kept_and_links_followed(tmp_path):
     path, link = tmp_path / "a.txt", tmp_path / "link.txt"
-    path.write_text("old")
+    path.write_text("old", encoding="utf-8")
     path.chmod(0o640)
     link.symlink_to(path)
     write_text(link, "new")
     assert link.is_symlink()
-    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("new", 0o640)
+    assert (path.read_text(encoding="utf-8"), stat.S_IMODE(path.stat().st_mode)) == ("new", 0o640)
 
 
 @posix
@@ -95,16 +95,20 @@ def test_only_a_regular_file_is_extended(tmp_path, target, monkeypatch):
     monkeypatch.setenv("COSTMODEL_BASE_FOLDER", "/")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
-    (tmp_path / "run.toml").write_text(f'extends = "{target}"')
+    (tmp_path / "run.toml").write_text(f'extends = "{target}"', encoding="utf-8")
     with pytest.raises(cm.InputError, match="cannot be read: it is"):
         cm.Scenario.load(tmp_path / "run.toml")
 
 
 def test_a_file_outside_the_folder_is_extended_only_if_allowed(tmp_path):
-    (tmp_path / "base.toml").write_text('architecture = "gpt2"\n[recipe]\nkind = "pretraining"\ntokens = 1e9\n')
+    (tmp_path / "base.toml").write_text(
+        'architecture = "gpt2"\n[recipe]\nkind = "pretraining"\ntokens = 1e9\n', encoding="utf-8"
+    )
     inner = tmp_path / "inner"
     inner.mkdir()
-    (inner / "run.toml").write_text('extends = "../base.toml"\n[cluster]\naccelerator = "H100-SXM"\ncount = 8\n')
+    (inner / "run.toml").write_text(
+        'extends = "../base.toml"\n[cluster]\naccelerator = "H100-SXM"\ncount = 8\n', encoding="utf-8"
+    )
     with pytest.raises(cm.InputError, match=r"extends '\.\./base\.toml', which is outside the folder .*base_folder"):
         cm.Scenario.load(inner / "run.toml")
     assert cm.Scenario.load(inner / "run.toml", base_folder=tmp_path).cluster.count == 8
