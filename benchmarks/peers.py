@@ -170,11 +170,11 @@ PEERS = (
          "fit", runs(), fit, "The runs follow E=1.817, A=478, B=2143, alpha=0.347, beta=0.367."),
     Peer("EcoLogits", "ecologits==0.11.3", "ecologits_request.py", "energy of a request with 500 output tokens [Wh]",
          "request", {"models": list(SERVED), "tokens": OUTPUT_TOKENS, "seconds": 15}, request_energy,
-         "EcoLogits counts the data center (PUE), this library the servers at 64 requests at a time on H100."),
+         "EcoLogits counts the data center (PUE), costmodel the servers at 64 requests at a time on H100."),
     Peer("genai-prices", "genai-prices==0.2.3", "genai_prices_lookup.py",
-         "price of a million input and a million output tokens [USD]", "lookup",
-         {"models": PRICED, "input_tokens": 1_000_000, "output_tokens": 1_000_000}, request_price,
-         "genai-prices prices a request of a million input tokens at its rate for long prompts."),
+         "price of 100,000 input and 100,000 output tokens [USD]", "lookup",
+         {"models": PRICED, "input_tokens": 100_000, "output_tokens": 100_000}, request_price,
+         "\"none\" is a model that the table does not list."),
     Peer("llm-analysis", "llm-analysis==0.2.2", "llm_analysis_step.py",
          "training step of Llama 2 7B on 8 A100 (ZeRO-1, sequences of 4,096, 128 of them)", "step",
          {"batch_size": 128, "sequence_length": 4096, "tokens": 1e12, "mfu": 0.5}, training_step,
@@ -182,7 +182,7 @@ PEERS = (
     Peer("calculon", "numpy psutil pandas", "calculon_layouts.py",
          "step of GPT-3 175B on 1,024 A100 [s], by tensor, pipeline, data, chunks, recomputation", "layout",
          {"batch_size": 1536, "layouts": LAYOUTS}, layouts,
-         "The time of this library is that of a layout in its search, which evaluates many at once.", checkout=True),
+         "The time of costmodel is that of a layout in its search, which evaluates many at once.", checkout=True),
 )  # fmt: skip
 
 
@@ -221,7 +221,13 @@ def tables(checkout: Path | None, environments: Path) -> str:
             times.append({**row, "other": theirs, "ratio": ""})
             continue
         ratio = theirs.seconds / own.seconds
-        times.append({**row, "other": f"{1e3 * theirs.seconds:.3g} ms per {peer.item}", "ratio": f"{ratio:.2g}"})
+        times.append(
+            {
+                **row,
+                "other": f"{1e3 * theirs.seconds:.3g} ms per {peer.item}",
+                "ratio": f"{ratio:,.2g}" if ratio < 10 else f"{ratio:,.0f}",
+            }
+        )
         lines = [{"figure": name, "costmodel": value, peer.name: theirs.figures.get(name)}
                  for name, value in own.figures.items()]  # fmt: skip
         figures.append(f"{peer.name}: {peer.work}. {peer.note}\n\n{markdown([_shown(line) for line in lines])}")
