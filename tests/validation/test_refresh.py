@@ -176,7 +176,7 @@ def test_the_command_writes_new_rows_that_an_installed_library_reads(tmp_path, c
 @pytest.fixture
 def costmodel_command():
     def run(*arguments, own=None):
-        environment = {**os.environ, "COSTMODEL_DATA": str(own or "")}
+        environment = {**os.environ, "COSTMODEL_DATA": str(own or ""), "COLUMNS": "200"}
         command = [sys.executable, "-m", "costmodel", *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, encoding="utf-8")
         assert done.returncode == 0, done.stderr
