@@ -96,7 +96,7 @@ def test_a_vocabulary_of_minus_one_is_refused_with_what_to_do():
         ({"zero_optimization": {"stage": 3}}, "--deepspeed FILE"),
         ({"architecture": "gpt2", "recipe": {"tokens": "1B"}}, "this is a scenario"),
         ({"per_device_train_batch_size": 1}, "the file of a trainer"),
-        ('{"model_type": ', "no JSON object"),
+        ('{"model_type": ', "is not a JSON file"),
         (10**400, "a size is at most 1e+18 parameters"),
         (float("inf"), "a size is at most 1e+18 parameters"),
         ("9" * 400, "at most 200 characters"),

@@ -122,8 +122,7 @@ def test_merge_tells_of_a_failed_write(refused, written, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_text", full)
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    monkeypatch.setattr("pathlib.Path.replace", full)
     (problem,) = refused("prices", "merge", new, "--into", target)
     assert problem == f"{target} cannot be written: No space left on device"
 
