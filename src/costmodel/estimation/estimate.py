@@ -26,6 +26,8 @@ from costmodel.foundation.tables import table
 from costmodel.market.owned import Ownership
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -234,17 +236,19 @@ class Estimate(Result):
             raise MissingFactError(f"{name} is not known: {values.reason}")
         return np.broadcast_to(np.asarray(values, dtype=float), (count,))
 
-    def sample(self, count: int = DRAWS) -> dict[str, NDArray[np.float64]]:
+    def sample(self, count: int = DRAWS, executor: Executor | None = None) -> dict[str, NDArray[np.float64]]:
         """Return random draws of every known figure, each of shape (count,), in SI units.
 
         Parameters
         ----------
         count : int
             Number of draws [1].
+        executor : concurrent.futures.Executor, optional
+            Draws the inputs in parallel, such as a `ThreadPoolExecutor`; the result does not depend on it.
         """
         import numpy as np
 
-        sampled = sample(self, count, list(OUTPUTS))
+        sampled = sample(self, count, list(OUTPUTS), executor)
         return {
             name: np.broadcast_to(np.asarray(sampled[name], dtype=float), (count,))
             for name in OUTPUTS
@@ -378,7 +382,7 @@ class Estimate(Result):
         return self.scenario
 
     def __hash__(self) -> int:
-        return hash(self.scenario)
+        return hash((self.seed, self._point["flops"]))  # fields of a scenario may be dicts, which have no hash
 
     @property
     def _has_goodput_step(self) -> bool:

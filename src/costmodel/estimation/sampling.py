@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING, Any
 from costmodel.estimation import chain
 from costmodel.estimation.results import DRAWS
 from costmodel.foundation.newest import Newest
+from costmodel.foundation.parallel import mapped
 from costmodel.foundation.ranges import generator
 from costmodel.foundation.renamed import original
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Executor
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from costmodel.estimation.estimate import Estimate
+    from costmodel.foundation.ranges import Range
 
 BLOCK = DRAWS
 """Draws that are computed together: their arrays stay in the cache of a CPU [1]."""
@@ -29,7 +35,7 @@ _DEVELOPMENT_KEYS = {
 """Keys of the draws of inputs that `development_cost` of a published cost draws too."""
 
 
-def sample(estimate: Estimate, count: int, names: Sequence[str]) -> dict[str, Any]:
+def sample(estimate: Estimate, count: int, names: Sequence[str], executor: Executor | None = None) -> dict[str, Any]:
     """Return draws of figures, steps or inputs by name: arrays of shape (count,), or a number where all are equal.
 
     A name that is not known has `Missing`, or is absent.
@@ -41,6 +47,8 @@ def sample(estimate: Estimate, count: int, names: Sequence[str]) -> dict[str, An
         Number of draws [1].
     names : sequence of str
         Figures, steps or inputs.
+    executor : concurrent.futures.Executor, optional
+        Draws the inputs in parallel, each as a whole.
     """
     import numpy as np
 
@@ -51,10 +59,17 @@ def sample(estimate: Estimate, count: int, names: Sequence[str]) -> dict[str, An
     certain = {path: entry.value for path, entry in inputs.items() if entry.spread is None} | estimate.missing
     spreads = {path: entry.spread for path, entry in inputs.items() if entry.spread is not None}
     generators = {path: generator(draw_key(path), estimate.seed) for path in spreads}
+    whole: dict[str, Any] = {}
+    if executor is not None:
+        jobs = [(spread, generators[path], count) for path, spread in spreads.items()]
+        whole = dict(zip(spreads, mapped(_drawn, jobs, executor), strict=True))
     sampled: dict[str, Any] = {}
     for start in range(0, count, BLOCK):
         size = min(BLOCK, count - start)
-        drawn = {path: spread.draw(generators[path], size) for path, spread in spreads.items()}
+        drawn = {
+            path: whole[path][start : start + size] if whole else spread.draw(generators[path], size)
+            for path, spread in spreads.items()
+        }
         results = chain.run(steps, certain | drawn)
         for name in names:
             if name not in results:
@@ -65,6 +80,11 @@ def sample(estimate: Estimate, count: int, names: Sequence[str]) -> dict[str, An
             else:
                 sampled.setdefault(name, np.empty(count))[start : start + size] = value
     return sampled
+
+
+def _drawn(job: tuple[Range, np.random.Generator, int]) -> NDArray[np.float64]:
+    spread, numbers, count = job
+    return spread.draw(numbers, count)
 
 
 _newest: Newest[int, tuple[Estimate, dict[str, Any]]] = Newest(SAMPLES_KEPT)

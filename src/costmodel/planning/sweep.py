@@ -11,7 +11,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.estimation import chain
 from costmodel.estimation.cautions import FEW_STEPS
@@ -24,11 +24,14 @@ from costmodel.foundation import rendering
 from costmodel.foundation.checks import check_level
 from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import CostModelError, InputError
+from costmodel.foundation.parallel import check_executor, mapped
 from costmodel.foundation.ranges import DEFAULT_LEVEL, draws
 from costmodel.foundation.units import SI_FACTOR
 from costmodel.market.rental import Rental
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
@@ -56,6 +59,7 @@ def sweep(
     draws: int = DRAWS,
     level: float = DEFAULT_LEVEL,
     progress: Callable[[int, int], None] | None = None,
+    executor: Executor | None = None,
 ) -> Sweep:
     """Estimate a scenario for all combinations of values.
 
@@ -73,6 +77,8 @@ def sweep(
         Probability inside the intervals, between 0 and 1 [1].
     progress : callable, optional
         Called with the number of rows that are done and the number of all rows, after every some dozen rows.
+    executor : concurrent.futures.Executor, optional
+        Estimates parts of the rows in parallel, such as a `ProcessPoolExecutor`; the result does not depend on it.
 
     Returns
     -------
@@ -104,17 +110,37 @@ def sweep(
         raise InputError(f"`draws` must be a whole number above 0; got {draws!r}")
     check_level(level)
     lists = _checked(scenario, values)
-    drawn: _Arrays = {}
+    check_executor(executor)
+    drawn: _Arrays | None = {} if executor is None else None  # workers draw for themselves
     combinations = [dict(zip(lists, combination, strict=True)) for combination in product(*lists.values())]
+    parts = [combinations[start : start + TOGETHER] for start in range(0, len(combinations), TOGETHER)]
+    jobs = [_Job(scenario, part, (draws, level), drawn) for part in parts]
     rows: list[tuple[dict[str, Any], dict[str, Any]]] = []
-    for start in range(0, len(combinations), TOGETHER):
-        part = combinations[start : start + TOGETHER]
-        changed = [_changed(scenario, changes) for changes in part]
-        plan_together([each for each in changed if isinstance(each, Scenario)])
-        rows += [(changes, _row(each, (draws, level), drawn)) for changes, each in zip(part, changed, strict=True)]
+    for part, figures in zip(parts, mapped(_rows, jobs, executor), strict=True):
+        rows += zip(part, figures, strict=True)
         if progress is not None:
             progress(len(rows), len(combinations))
     return Sweep(scenario, rows, level)
+
+
+class _Job(NamedTuple):
+    """Rows that are estimated together."""
+
+    scenario: Scenario
+    changes: list[dict[str, Any]]
+    """Changed fields of each row."""
+    interval: tuple[int, float]
+    """Number of draws and level of the intervals."""
+    drawn: _Arrays | None
+    """Draws that rows share; None for those of the job alone."""
+
+
+def _rows(job: _Job) -> list[dict[str, Any]]:
+    """Return the figures of the rows of a job."""
+    drawn: _Arrays = {} if job.drawn is None else job.drawn
+    changed = [_changed(job.scenario, changes) for changes in job.changes]
+    plan_together([each for each in changed if isinstance(each, Scenario)])
+    return [_row(each, job.interval, drawn) for each in changed]
 
 
 class Sweep(Priced):

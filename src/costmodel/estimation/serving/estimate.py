@@ -372,7 +372,7 @@ class ServingEstimate(Priced):
         return self.scenario
 
     def __hash__(self) -> int:
-        return hash(self.scenario)
+        return hash((self.scenario.seed, self.layout))  # fields of a scenario may be dicts, which have no hash
 
     def _stamp(self) -> dict[str, Any]:
         return {"version": __version__, "data_hash": fingerprint(), "seed": self.scenario.seed}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, UnknownNameError
+from costmodel.foundation.parallel import check_executor, mapped
 from costmodel.projection.backtests.baselines import BASELINES, Model
 from costmodel.projection.backtests.origins import HORIZONS, Origin, origins
 from costmodel.projection.backtests.scoring import LEVELS, Score, score
@@ -21,6 +22,8 @@ from costmodel.projection.decline.models import AgingGamma, Decline, Pool, const
 from costmodel.projection.decline.series import disjoint, series_of
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from costmodel.projection.decline.series import Kind, Series
 
 PARTS: dict[str, Kind | None] = {"all": None, "boards": "board", "capabilities": "capability"}
@@ -51,6 +54,10 @@ MODELS: dict[str, Model] = {
     **BASELINES,
 }
 """Models by name. The default is the aging gamma process for a leaderboard series in its first year, else the pool."""
+
+
+TOGETHER = 16
+"""Origins that a worker scores at a time [1]."""
 
 
 class Scored(NamedTuple):
@@ -239,7 +246,12 @@ class ModelTable(rendering.Shown):
         return f"scores in ln cost over {len(names)} series of equal weight, each left out of the fit"
 
 
-def backtest(points: Any = None, model: str | Model = "default", horizons: Sequence[float] = HORIZONS) -> Backtest:
+def backtest(
+    points: Any = None,
+    model: str | Model = "default",
+    horizons: Sequence[float] = HORIZONS,
+    executor: Executor | None = None,
+) -> Backtest:
     """Score forecasts of the decline of cost at rolling origins.
 
     Parameters
@@ -250,6 +262,9 @@ def backtest(points: Any = None, model: str | Model = "default", horizons: Seque
         Name in `MODELS`, or a function of a series up to an age, and the age [year].
     horizons : sequence of float
         Horizons of leaderboard series, ascending [year].
+    executor : concurrent.futures.Executor, optional
+        Scores parts of the origins in parallel, such as a `ProcessPoolExecutor`, for which an own model is a function
+        of a module; the result does not depend on it.
 
     Raises
     ------
@@ -266,20 +281,32 @@ def backtest(points: Any = None, model: str | Model = "default", horizons: Seque
     if isinstance(model, str):
         if model not in MODELS:
             raise UnknownNameError.of("model of the decline", model, MODELS)
-        name, predict = model, MODELS[model]
+        name = model
     elif callable(model):
-        name, predict = getattr(model, "__name__", "own model"), model
+        name = getattr(model, "__name__", "own model")
     else:
         raise InputError(f"model must be one of {', '.join(MODELS)}, or a function; got {model!r}")
     tasks = [origin for series in series_of(points) for origin in origins(series, horizons)]
     if not tasks:
         raise InputError("points: no series has two points within the horizons; add points or shorten the horizons")
-    scores = (score(predict(origin.seen, origin.age), origin.horizon, origin.outcome) for origin in tasks)
+    check_executor(executor)
+    parts = [(model, tasks[start : start + TOGETHER]) for start in range(0, len(tasks), TOGETHER)]
+    scores = (each for scored in mapped(_scores, parts, executor) for each in scored)
     return Backtest(name, tuple(map(Scored, tasks, scores)))
 
 
+def _scores(job: tuple[str | Model, Sequence[Origin]]) -> list[Score]:
+    """Return the scores of a model, or of the model of a name, at some origins."""
+    model, tasks = job
+    predict = MODELS[model] if isinstance(model, str) else model
+    return [score(predict(origin.seen, origin.age), origin.horizon, origin.outcome) for origin in tasks]
+
+
 def compare_models(
-    points: Any = None, models: Iterable[str] = tuple(MODELS), horizons: Sequence[float] = HORIZONS
+    points: Any = None,
+    models: Iterable[str] = tuple(MODELS),
+    horizons: Sequence[float] = HORIZONS,
+    executor: Executor | None = None,
 ) -> ModelTable:
     """Score several models on the same origins.
 
@@ -291,9 +318,11 @@ def compare_models(
         Names in `MODELS`.
     horizons : sequence of float
         Horizons of leaderboard series, ascending [year].
+    executor : concurrent.futures.Executor, optional
+        Scores parts of the origins in parallel, as in `backtest`.
     """
     series = series_of(points)
-    return ModelTable(tuple(backtest(series, name, horizons) for name in models))
+    return ModelTable(tuple(backtest(series, name, horizons, executor) for name in models))
 
 
 def _in_fifth(fifth: int) -> Callable[[Score], float]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.parallel import check_executor, mapped
 from costmodel.foundation.tables import Table
 from costmodel.projection.rents.paths_fit import fit_paths
 from costmodel.projection.rents.price_pairs import (
@@ -27,6 +28,7 @@ from costmodel.projection.rents.price_pairs import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor
 
     import numpy as np
     from numpy.typing import NDArray
@@ -316,7 +318,9 @@ def _inside(place: int) -> Callable[[Scored], float]:
     return lambda result: float(result.inside[place])
 
 
-def backtest_rental(split: str = "generation", facts: Table | None = None) -> RentalBacktest:
+def backtest_rental(
+    split: str = "generation", facts: Table | None = None, executor: Executor | None = None
+) -> RentalBacktest:
     """Score forecasts of rental prices on prices left out of the fit.
 
     Parameters
@@ -325,6 +329,8 @@ def backtest_rental(split: str = "generation", facts: Table | None = None) -> Re
         Prices left out: each generation of accelerators, each provider, or all from March 2025 on.
     facts : Table, optional
         Prices; the table of the library by default.
+    executor : concurrent.futures.Executor, optional
+        Scores the folds in parallel, such as a `ProcessPoolExecutor`; the result does not depend on it.
 
     Returns
     -------
@@ -342,11 +348,16 @@ def backtest_rental(split: str = "generation", facts: Table | None = None) -> Re
     >>> result.crps("neocloud") < result.crps("neocloud", "fitted drift") < result.crps("neocloud", "no change")
     True
     """
-    return _backtest(split, facts)
+    return _backtest(split, facts) if executor is None else _scored(split, facts, executor)
 
 
 @lru_cache(maxsize=8)
 def _backtest(split: str, facts: Table | None) -> RentalBacktest:
+    return _scored(split, facts, None)
+
+
+def _scored(split: str, facts: Table | None, executor: Executor | None) -> RentalBacktest:
+    check_executor(executor)
     pairs = price_pairs(facts)
     if split == "time":
         folds = [([pair for pair in pairs if pair.end <= SPLIT], [pair for pair in pairs if pair.start >= SPLIT])]
@@ -361,9 +372,21 @@ def _backtest(split: str, facts: Table | None) -> RentalBacktest:
     else:
         raise InputError(f"split must be 'generation', 'provider' or 'time'; got {split!r}")
     scored: dict[str, dict[str, list[Scored]]] = {}
-    for fitted_on, left_out in folds:
-        for model, by_class in class_fits(fitted_on).items():
+    for by_model in mapped(_scores_of_fold, folds, executor):
+        for model, by_class in by_model.items():
             by_name = scored.setdefault(model, {name: [] for name in CLASSES})
-            for name, forecast in by_class.items():
-                by_name[name] += score(forecast, [pair for pair in left_out if pair.price_class == name])
+            for name, scores in by_class.items():
+                by_name[name] += scores
     return RentalBacktest(title, scored)
+
+
+def _scores_of_fold(fold: tuple[list[Pair], list[Pair]]) -> dict[str, dict[str, list[Scored]]]:
+    """Return the scores by forecast and price class of pairs left out, fitted on the others."""
+    fitted_on, left_out = fold
+    return {
+        model: {
+            name: score(forecast, [pair for pair in left_out if pair.price_class == name])
+            for name, forecast in by_class.items()
+        }
+        for model, by_class in class_fits(fitted_on).items()
+    }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.foundation.parallel import check_executor, mapped
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.scaling.fitting.measurements import Measurements, read_measurements
 from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER, HoffmannLaw
@@ -312,6 +313,7 @@ def fit_scaling_law(
         raise InputError(
             f"`bootstrap` must be a whole number and `holdout` above 1; got {bootstrap!r} and {holdout!r}."
         )
+    check_executor(executor)
     measured = read_measurements(parameters, tokens, loss, weights, least=COEFFICIENTS + 1)
     data = points(measured.parameters, measured.tokens, measured.loss)
     theta = minimum(data, measured.weights)
@@ -393,8 +395,7 @@ def _bootstrap(
     seeds = np.random.SeedSequence(rng).spawn(math.ceil(count / CHUNK))
     sizes = [min(CHUNK, count - CHUNK * index) for index in range(len(seeds))]
     jobs = [(theta, data, weights, size, seed) for size, seed in zip(sizes, seeds, strict=True)]
-    parts = map(_resampled, jobs) if executor is None else executor.map(_resampled, jobs)
-    return np.concatenate([_coefficients(part, data) for part in parts])
+    return np.concatenate([_coefficients(part, data) for part in mapped(_resampled, jobs, executor)])
 
 
 def _resampled(job: tuple[Array, Points, Array, int, np.random.SeedSequence]) -> Array:

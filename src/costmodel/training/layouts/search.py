@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.parallel import check_executor, mapped
 from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.layouts.division import settled_batch
@@ -206,6 +207,7 @@ def search_layouts(
     """
     import numpy as np
 
+    check_executor(executor)
     architecture = load_architecture(architecture)
     calibrated, choices = efficiency or default_efficiency(), read_choices(constraints)
     ranked: list[tuple[float, StepTime]] = []
@@ -274,8 +276,7 @@ def search_space(inputs: StepInputs, choices: Choices, executor: Executor | None
     blocks = parallel_degrees(inputs, choices)
     tasks = [blocks[first : first + BLOCKS_PER_TASK] for first in range(0, len(blocks), BLOCKS_PER_TASK)]
     jobs = [(inputs, task, dict(choices)) for task in tasks]
-    results = map(_search_blocks, jobs) if executor is None else executor.map(_search_blocks, jobs)
-    return reduce(_merged, results, SearchedBlocks.empty())
+    return reduce(_merged, mapped(_search_blocks, jobs, executor), SearchedBlocks.empty())
 
 
 def _search_blocks(job: tuple[StepInputs, Sequence[tuple[float, ...]], Choices]) -> SearchedBlocks:
