@@ -3,7 +3,7 @@
 import pytest
 
 from costmodel.foundation.ranges import Interval
-from costmodel.foundation.units import read
+from costmodel.foundation.units import read, registry
 
 
 @pytest.mark.parametrize(
@@ -220,3 +220,10 @@ def test_a_range_in_another_currency():
     spread = read("8 to 9 EUR/hour (90 %) at 1.08 USD/EUR on 2026-09-01", "USD/hour")
     assert (spread.low, spread.high, spread.level) == pytest.approx((8.64, 9.72, 0.9))
     assert spread.unit == "USD/hour"
+
+
+@pytest.mark.parametrize("prefix", ["", "k", "M", "G", "T"])
+def test_prefixes_of_dollars_are_those_of_pint(prefix):
+    expected = registry().Quantity(3.7, f"{prefix}USD").to("USD").magnitude
+    assert read(f"3.7 {prefix}USD", "USD") == pytest.approx(expected, rel=1e-15)
+    assert read(f"3.7 {prefix.replace('G', 'B')}$", "USD") == pytest.approx(expected, rel=1e-15)

@@ -106,6 +106,8 @@ _REWRITES = (
     (re.compile(r"\bper\b"), "/"),
     (re.compile(r"^\s*/"), "1/"),
 )
+_MONEY = {"kUSD": 1e3, "MUSD": 1e6, "GUSD": 1e9, "TUSD": 1e12}
+"""Dollars per unit of money, as `_REWRITES` spells it: budgets are read without importing pint."""
 _NO_RATE = (
     "{shown} is in {code}: add the exchange rate and its date, as in '8 EUR/hour at 1.08 USD/EUR on 2026-09-01'; or, "
     "for EUR, GBP and CNY, the date alone, as in '8 EUR/hour on 2026-06-15', for the mean of that month"
@@ -332,6 +334,8 @@ def _factor(rest: str, unit: str, text: str = "") -> float:
             f"{shown} has a unit that is not known, or characters that are not part of a unit; "
             f"expected a number in {unit}"
         )
+    if unit == "USD" and rest.strip() in _MONEY:
+        return _MONEY[rest.strip()]
     import pint
 
     units = registry()
