@@ -200,6 +200,20 @@ def test_progress_is_reported_up_to_the_last_row():
     assert calls == [(64, 100), (100, 100)] and swept.possible == 100
 
 
+@pytest.mark.parametrize("fixed", [{}, {"scope": "development"}, {"prices.per": "instance"}, {"gpu_hours": 1e6}])
+def test_rows_that_differ_in_price_have_the_figures_of_rows_alone(fixed):
+    run = RUN.replace(fixed)
+    values = {"cluster.count": [64, 100], "prices.price": [2, "3 to 4", 5.5, "-1", 7], "recipe.tokens": [1e10, 1e12]}
+    swept = cm.sweep(run, values)
+    assert swept.changes == [dict(zip(values, each, strict=True)) for each in itertools.product(*values.values())]
+    for row in swept.rows():
+        if row["prices.price"] == "-1":
+            assert row["reason"].startswith("prices.price: ") and row["cost"] is None
+            continue
+        (alone,) = cm.sweep(run, {path: [row[path]] for path in values}).rows()
+        assert row == alone and row["cost"] > 0
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 100, 2000])
 def test_quantiles_are_those_of_numpy(count):
     values = np.random.default_rng(count).lognormal(size=(5, count))

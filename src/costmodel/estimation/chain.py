@@ -460,3 +460,15 @@ def ancestors(chain: tuple[Step, ...], name: str) -> tuple[Step, ...]:
             needed.add(step.name)
             open_names += step.inputs
     return tuple(step for step in by_name.values() if step.name in needed)
+
+
+@lru_cache(maxsize=1024)
+def descendants(chain: tuple[Step, ...], name: str) -> tuple[Step, ...]:
+    """Return the steps that depend on `name`, in the order of the calculation."""
+    changed = {name}
+    found: list[Step] = []
+    for step in chain:
+        if not changed.isdisjoint(step.inputs):
+            changed.add(step.name)
+            found.append(step)
+    return tuple(found)

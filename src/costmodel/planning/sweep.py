@@ -6,16 +6,16 @@ input once for all scenarios with the same range.
 
 from __future__ import annotations
 
+import itertools
 import math
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.estimation import chain
 from costmodel.estimation.cautions import FEW_STEPS
-from costmodel.estimation.chain import OUTPUTS, Missing
+from costmodel.estimation.chain import OUTPUTS, Missing, Step
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.sampling import draw_key
 from costmodel.estimation.scenario import Scenario
@@ -47,6 +47,8 @@ MOST_SCENARIOS = 100_000
 """Largest number of combinations [1]."""
 MOST_ARRAYS = 512
 """Arrays of draws that are kept for the next rows [1]."""
+PRICE = "prices.price"
+"""Path of the price: rows that differ in it only share everything that does not depend on it."""
 MOST_LINES = 40
 """Rows that are printed; `rows` and `to_frame` have all [1]."""
 _PRINTED = ("cost", "wall_time", "gpu_hours", "step_time", "mfu", "memory")
@@ -112,23 +114,29 @@ def sweep(
     lists = _checked(scenario, values)
     check_executor(executor)
     drawn: _Arrays | None = {} if executor is None else None  # workers draw for themselves
-    combinations = [dict(zip(lists, combination, strict=True)) for combination in product(*lists.values())]
-    parts = [combinations[start : start + TOGETHER] for start in range(0, len(combinations), TOGETHER)]
-    jobs = [_Job(scenario, part, (draws, level), drawn) for part in parts]
-    rows: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    combinations = [dict(zip(lists, combination, strict=True)) for combination in itertools.product(*lists.values())]
+    parts = _parts(lists)
+    jobs = [
+        _Job(scenario, [[combinations[place] for place in group] for group in part], (draws, level), drawn)
+        for part in parts
+    ]
+    rows: list[dict[str, Any]] = [{}] * len(combinations)
+    done = 0
     for part, figures in zip(parts, mapped(_rows, jobs, executor), strict=True):
-        rows += zip(part, figures, strict=True)
+        for place, row in zip(itertools.chain.from_iterable(part), figures, strict=True):
+            rows[place] = row
+        done += len(figures)
         if progress is not None:
-            progress(len(rows), len(combinations))
-    return Sweep(scenario, rows, level)
+            progress(done, len(rows))
+    return Sweep(scenario, list(zip(combinations, rows, strict=True)), level)
 
 
 class _Job(NamedTuple):
     """Rows that are estimated together."""
 
     scenario: Scenario
-    changes: list[dict[str, Any]]
-    """Changed fields of each row."""
+    groups: list[list[dict[str, Any]]]
+    """Changed fields of the rows; those of a group differ in the price only."""
     interval: tuple[int, float]
     """Number of draws and level of the intervals."""
     drawn: _Arrays | None
@@ -137,10 +145,10 @@ class _Job(NamedTuple):
 
 def _rows(job: _Job) -> list[dict[str, Any]]:
     """Return the figures of the rows of a job."""
-    drawn: _Arrays = {} if job.drawn is None else job.drawn
-    changed = [_changed(job.scenario, changes) for changes in job.changes]
-    plan_together([each for each in changed if isinstance(each, Scenario)])
-    return [_row(each, job.interval, drawn) for each in changed]
+    calculation = _Calculation(job.scenario, job.interval, {} if job.drawn is None else job.drawn)
+    first = [_changed(job.scenario, group[0]) for group in job.groups]
+    plan_together([each for each in first if isinstance(each, Scenario)])
+    return [row for each, group in zip(first, job.groups, strict=True) for row in calculation.rows(each, group)]
 
 
 class Sweep(Priced):
@@ -272,22 +280,90 @@ def _changed(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario | CostM
         return error
 
 
-def _row(
-    scenario: Scenario | CostModelError,
-    interval: tuple[int, float],
-    drawn: _Arrays,
-) -> dict[str, Any]:
-    """Return the figures of a row; `interval` is the number of draws and the level."""
-    numbers = {name: None for figure in OUTPUTS for name in (figure, f"{figure}_low", f"{figure}_high")}
-    if isinstance(scenario, CostModelError):
-        return {**numbers, "note": "", "layout": "", "reason": str(scenario)}
-    try:
-        result = Estimate(scenario)
-    except CostModelError as error:
-        return {**numbers, "note": "", "layout": "", "reason": str(error)}
-    figures = _figures(result, interval, drawn)
-    note = "; ".join(filter(None, (result.note("cost"), _elsewhere(scenario))))
-    return {**numbers, **figures, "note": note, "layout": _layout(result), "reason": ""}
+def _parts(lists: Mapping[str, list[Any]]) -> list[list[list[int]]]:
+    """Return the places of all combinations in parts of `TOGETHER`; a part has groups that differ in the price only."""
+    sizes = {path: len(values) for path, values in lists.items()}
+    prices, inner = 1, 1
+    if PRICE in lists and "prices" not in lists:
+        prices, inner = sizes[PRICE], math.prod(list(sizes.values())[list(sizes).index(PRICE) + 1 :])
+
+    def group(place: int) -> tuple[int, int]:
+        return place // (prices * inner), place % inner
+
+    ordered = sorted(range(math.prod(sizes.values())), key=group)
+    parts = (ordered[start : start + TOGETHER] for start in range(0, len(ordered), TOGETHER))
+    return [[list(places) for _, places in itertools.groupby(part, group)] for part in parts]
+
+
+class _Base(NamedTuple):
+    """A row with a given price, of which rows with other prices follow."""
+
+    result: Estimate
+    prices: Rental
+    """Rent of the row."""
+    steps: tuple[Step, ...]
+    """Steps that depend on the price."""
+    sampled: Mapping[str, Any]
+    """Draws of all inputs and steps."""
+    row: dict[str, Any]
+    """Figures of the row."""
+
+
+class _Calculation:
+    """The figures of rows, with the draws and prices that rows share."""
+
+    def __init__(self, scenario: Scenario, interval: tuple[int, float], drawn: _Arrays) -> None:
+        self.scenario = scenario
+        self.interval = interval
+        """Number of draws, and level of the interval."""
+        self.drawn = drawn
+
+    def rows(self, first: Scenario | CostModelError, group: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return the figures of rows that differ in the price only.
+
+        `first` is the scenario of the first row, or the error if its fields do not accept it.
+        """
+        rows: list[dict[str, Any]] = []
+        base: _Base | None = None
+        for changes in group:
+            row = None if base is None else self._row_at_price(base, changes[PRICE])
+            if row is None:
+                row, base = self._row(_changed(self.scenario, changes) if rows else first)
+            rows.append(row)
+        return rows
+
+    def _row(self, scenario: Scenario | CostModelError) -> tuple[dict[str, Any], _Base | None]:
+        """Return the figures of a row, and the row as a base of others if its price is a given number."""
+        numbers = {name: None for figure in OUTPUTS for name in (figure, f"{figure}_low", f"{figure}_high")}
+        if isinstance(scenario, CostModelError):
+            return {**numbers, "note": "", "layout": "", "reason": str(scenario)}, None
+        try:
+            result = Estimate(scenario)
+        except CostModelError as error:
+            return {**numbers, "note": "", "layout": "", "reason": str(error)}, None
+        sampled = _sampled(result, self.interval[0], self.drawn)
+        figures = _figures({name: result.value(name) for name in OUTPUTS}, sampled, self.interval[1])
+        note = "; ".join(filter(None, (result.note("cost"), _elsewhere(scenario))))
+        row = {**numbers, **figures, "note": note, "layout": _layout(result), "reason": ""}
+        prices = scenario.prices
+        if not isinstance(prices, Rental) or not isinstance(prices.price, float):
+            return row, None
+        return row, _Base(result, prices, chain.descendants(result.steps, PRICE), sampled, row)
+
+    def _row_at_price(self, base: _Base, price: Any) -> dict[str, Any] | None:
+        """Return the figures of a row at another price; None if that is not a number."""
+        try:
+            prices = base.prices.replace(price=price)
+        except CostModelError:
+            return None
+        if not isinstance(prices.price, float):
+            return None
+        value = prices.price_of(base.result.scenario.cluster).value * SI_FACTOR[base.result.inputs[PRICE].unit]
+        names = {name for step in base.steps for name in step.inputs}
+        central = chain.run(base.steps, {name: base.result.value(name) for name in names} | {PRICE: value})
+        sampled = chain.run(base.steps, {name: base.sampled[name] for name in names} | {PRICE: value})
+        known = {step.name: central[step.name] for step in base.steps if step.name in OUTPUTS}
+        return base.row | _figures(known, sampled, self.interval[1])
 
 
 def _elsewhere(scenario: Scenario) -> str:
@@ -298,11 +374,10 @@ def _elsewhere(scenario: Scenario) -> str:
     return prices.at_site(cluster.site.region, cluster.accelerator.name, cluster.count).caution
 
 
-def _figures(result: Estimate, interval: tuple[int, float], drawn: _Arrays) -> dict[str, float]:
-    """Return the known figures of an estimate and the ends of their intervals, in the units of `Sweep.units`."""
+def _sampled(result: Estimate, count: int, drawn: _Arrays) -> dict[str, Any]:
+    """Return the draws of all inputs and steps of an estimate."""
     import numpy as np
 
-    count, level = interval
     values, keys = _drawn_inputs(result, count, drawn)
     left = []
     for step in result.steps:  # steps of inputs alone, such as the goodput, are those of other rows too
@@ -313,8 +388,14 @@ def _figures(result: Estimate, interval: tuple[int, float], drawn: _Arrays) -> d
         if key not in drawn:
             _keep(drawn, key, chain.run([step], values)[step.name])
         values[step.name] = drawn[key]
-    sampled = chain.run(left, values | result.missing)
-    central = {name: value for name in OUTPUTS if not isinstance(value := result.value(name), Missing)}
+    return chain.run(left, values | result.missing)
+
+
+def _figures(values: Mapping[str, float | Missing], sampled: Mapping[str, Any], level: float) -> dict[str, float]:
+    """Return the known figures and the ends of their intervals, in the units of `Sweep.units`."""
+    import numpy as np
+
+    central = {name: value for name, value in values.items() if not isinstance(value, Missing)}
     uncertain = [name for name in central if np.ndim(sampled[name])]
     bounds = {name: (value, value) for name, value in central.items()}
     if uncertain:
