@@ -594,7 +594,7 @@ def projections() -> dict[str, Any]:
         def outlook(accelerator: str = accelerator, more: dict[str, Any] = more) -> Any:
             late = days[2:] if "purchase_model" in more else days  # no earlier facts
             rents: Any = cm.rental_outlook(accelerator, late, **more)
-            return {"medians": rents.medians, **{f"{level:g}": rents.interval(level) for level in LEVELS}}
+            return {"medians": rents.usd_per_gpu_hour, **{f"{level:g}": rents.bounds(level) for level in LEVELS}}
 
         found[f"rental_outlook {accelerator} {' '.join(map(str, more.values()))}".strip()] = guarded(outlook)
     dates = [2016.0, 2017.5, 2018.2, 2019.1, 2020.4, 2021.0, 2022.3, 2023.6, 2024.2, 2025.0]
@@ -727,10 +727,10 @@ def budgets() -> dict[str, Any]:
 def stepped(step: Any) -> dict[str, Any]:
     """Return the time of a step by part, its memory by part, and its utilization."""
     return {
-        "seconds": float(step.seconds), "breakdown": former(plain(step.breakdown)),
-        "memory": former(plain(step.memory)),
-        "memory total": float(step.memory.total), "mfu": step.mfu, "hfu": step.hfu, "flops": step.flops,
-        "fits": bool(step.fits), "spread": step.spread, "interval": step.interval(0.8),
+        "seconds": float(step.seconds), "breakdown": former(plain(step.si.breakdown)),
+        "memory": former(plain(step.si.memory)),
+        "memory total": float(step.si.memory.total), "mfu": step.mfu, "hfu": step.hfu, "flops": step.si.flops,
+        "fits": bool(step.fits), "spread": step.spread, "interval": step.bounds(0.8),
     }
 
 
@@ -776,7 +776,7 @@ def layouts() -> dict[str, Any]:  # noqa: PLR0915
         each = [cm.Layout(data=32, tensor=2), cm.Layout(data=16, tensor=4), cm.Layout(data=64, zero=3,
             recompute="full")]
         steps = cm.step_time("llama-3.1-8b", cm.Cluster("H100-SXM", 64), pre(8192, 128), each)
-        return {"seconds": steps.seconds, "memory": steps.memory.total, "mfu": steps.mfu}
+        return {"seconds": steps.seconds, "memory": steps.si.memory.total, "mfu": steps.mfu}
 
     found["steps of three layouts"] = guarded(several)
 
@@ -787,7 +787,7 @@ def layouts() -> dict[str, Any]:  # noqa: PLR0915
                 "best": stepped(search.best), "layout": search.best.layout.to_data(), "considered": search.considered,
                 "evaluated": search.evaluated, "rejected": sorted(search.rejected.values()),
                 "ranked": [each.seconds for each in search.ranked[:20]],
-                "pareto": [[each.seconds, each.memory.total] for each in search.pareto],
+                "pareto": [[each.seconds, each.si.memory.total] for each in search.pareto],
                 "by_count": {count: each.seconds for count, each in search.by_count.items()},
             }
 

@@ -44,14 +44,22 @@ class Fixed:
     def _sum(self, column, lines):
         return cents(sum(getattr(each, column) for each in lines))
 
-    base = property(lambda self: self._sum("base", self.lines[:-1]))
-    expected = property(lambda self: self._sum("expected", self.lines[:-1]))
-    contingency = property(lambda self: self.lines[-1].base)
-    total = property(lambda self: SimpleNamespace(magnitude=cents(self.base + self.contingency)))
-    p10 = property(lambda self: self.quantile(0.1))
-    p50 = property(lambda self: self.quantile(0.5))
-    p90 = property(lambda self: self.quantile(0.9))
-    duration = property(lambda self: max((task.start + task.days for task in self.schedule), default=0.0))
+    def value(self, name):
+        known = {
+            "base": lambda: self._sum("base", self.lines[:-1]),
+            "expected": lambda: self._sum("expected", self.lines[:-1]),
+            "contingency": lambda: self.lines[-1].base,
+            "total": lambda: cents(self.value("base") + self.value("contingency")),
+        }
+        return known[name]() if name in known else self.at_quantile(int(name[1:]) / 100)
+
+    base = property(lambda self: self.value("base"))
+    expected = property(lambda self: self.value("expected"))
+    contingency = property(lambda self: self.value("contingency"))
+    p10 = property(lambda self: self.value("p10"))
+    p90 = property(lambda self: self.value("p90"))
+    total = property(lambda self: SimpleNamespace(magnitude=self.value("total")))
+    days = property(lambda self: max((task.start + task.days for task in self.schedule), default=0.0))
 
     @property
     def gpu_weeks(self):
@@ -61,17 +69,17 @@ class Fixed:
                 weeks[task.accelerator] = weeks.get(task.accelerator, 0.0) + task.gpus * task.days / 7
         return weeks
 
-    def quantile(self, share):
+    def at_quantile(self, share):
         from statistics import NormalDist
 
-        return self.base * 1.01 * 1.12 ** NormalDist().inv_cdf(share)
+        return self.value("base") * 1.01 * 1.12 ** NormalDist().inv_cdf(share)
 
     def within(self, amount=None):
         total = self.total.magnitude
-        return (Within("base", self.base, 0.43), Within("base and contingency", total, 0.78))
+        return (Within("base", self.value("base"), 0.43), Within("base and contingency", total, 0.78))
 
     def contingency_for(self, probability):
-        return cents(max(self.quantile(probability) - self.base, 0.0))
+        return SimpleNamespace(magnitude=cents(max(self.at_quantile(probability) - self.value("base"), 0.0)))
 
     def subtotals(self):
         listed = []

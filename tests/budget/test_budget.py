@@ -43,11 +43,11 @@ def test_lines_sum_to_the_total_to_the_cent(drawn, contingency):
     budget = project(drawn, contingency=contingency).budget()
     *lines, last = budget.lines
     for column in ("base", "expected"):
-        assert getattr(budget, column) == cents(math.fsum(getattr(line, column) for line in lines))
-        assert getattr(budget, column) == cents(math.fsum(getattr(each, column) for each in budget.subtotals()))
-    assert budget.total.magnitude == cents(budget.base + budget.contingency)
-    assert last.base == budget.contingency == cents(budget.base * last.unit_price)
-    assert budget.expected == pytest.approx(budget.draws().mean(), rel=1e-9, abs=0.01 * len(lines))
+        assert budget.value(column) == cents(math.fsum(getattr(line, column) for line in lines))
+        assert budget.value(column) == cents(math.fsum(getattr(each, column) for each in budget.subtotals()))
+    assert budget.total.magnitude == cents(budget.value("base") + budget.value("contingency"))
+    assert last.base == budget.value("contingency") == cents(budget.value("base") * last.unit_price)
+    assert budget.value("expected") == pytest.approx(budget.draws().mean(), rel=1e-9, abs=0.01 * len(lines))
     for line in budget.lines:
         assert line.base == cents(line.quantity * line.unit_price)
         assert line.low <= line.base <= line.high
@@ -109,20 +109,23 @@ def test_low_and_high_are_the_quantiles_of_the_line_alone():
     line = budget.lines[0]
     assert line.base == 600.0  # the geometric mean
     assert (line.low, line.high) == (pytest.approx(400, rel=0.02), pytest.approx(900, rel=0.02))
-    assert (budget.p10, budget.p90) == (pytest.approx(line.low, abs=0.01), pytest.approx(line.high, abs=0.01))
+    assert (budget.value("p10"), budget.value("p90")) == (
+        pytest.approx(line.low, abs=0.01),
+        pytest.approx(line.high, abs=0.01),
+    )
 
 
 def test_the_spread_of_independent_lines_is_narrower_than_the_sum_of_their_ends():
     data = [{"name": f"item {index}", "unit_price": "50 to 200"} for index in range(10)]
     budget = Project(name="p", data=data, contingency=0).budget()
     low, high = (sum(getattr(line, end) for line in budget.lines[:-1]) for end in ("low", "high"))
-    assert low < 0.75 * budget.p10 < budget.p50 < budget.p90 < 0.75 * high
+    assert low < 0.75 * budget.value("p10") < budget.value("p50") < budget.value("p90") < 0.75 * high
 
 
 def test_runs_share_the_draws_of_their_price():
     runs = [{"name": name, "scenario": SCENARIO} for name in ("first", "second")]
     budget = Project(name="p", runs=runs, contingency=0).budget()
-    assert (budget.p10, budget.p90) == (pytest.approx(200, rel=0.02), pytest.approx(800, rel=0.02))
+    assert (budget.value("p10"), budget.value("p90")) == (pytest.approx(200, rel=0.02), pytest.approx(800, rel=0.02))
     (driver,) = budget.drivers()
     assert driver == ("runs: prices.price", 200.0, 800.0, 1.0)
 
@@ -131,7 +134,7 @@ def test_lines_that_use_a_fact_share_it_and_given_ranges_are_their_own():
     def spread(**item):
         data = [{"name": name, "quantity": 100, **item} for name in ("first", "second")]
         budget = Project(name="p", data=data, contingency=0).budget()
-        return budget.p90 / budget.p10, [driver.name for driver in budget.drivers()]
+        return budget.value("p90") / budget.value("p10"), [driver.name for driver in budget.drivers()]
 
     looked_up, given_twice = spread(kind="preference pair"), spread(unit_price="0.5 to 5")
     assert looked_up[0] == pytest.approx(10, rel=0.05)
@@ -144,7 +147,7 @@ def test_draws_of_a_run_equal_those_of_its_estimate():
     budget = Project(name="p", runs=[{"name": "tune", "scenario": OTHER, "repeats": 3}], contingency=0, seed=5).budget()
     alone = cm.estimate(cm.Scenario.from_data({**OTHER, "seed": 5}))
     assert np.allclose(budget.draws(), 3 * alone.draws("cost"), rtol=1e-12)
-    assert budget.base == pytest.approx(3 * alone.value("cost"), abs=0.01)
+    assert budget.value("base") == pytest.approx(3 * alone.value("cost"), abs=0.01)
     again = Project(name="p", runs=[{"name": "tune", "scenario": {**OTHER, "seed": 9}}], contingency=0, seed=5).budget()
     assert np.allclose(again.draws(), alone.draws("cost"), rtol=1e-12)  # the seed of the project holds
 
@@ -156,8 +159,8 @@ def test_stages_of_a_run_share_their_model_error():
     budget = Project(name="p", runs=[{"name": "tune", "scenario": stages}], contingency=0).budget()
     (driver,) = budget.drivers()
     assert driver.name == "runs: realized_efficiency"
-    assert driver.low == pytest.approx(budget.p90, rel=0.03)  # a low utilization is dear
-    assert driver.high == pytest.approx(budget.p10, rel=0.03)
+    assert driver.low == pytest.approx(budget.value("p90"), rel=0.03)  # a low utilization is dear
+    assert driver.high == pytest.approx(budget.value("p10"), rel=0.03)
 
 
 def test_trials_of_several_runs_name_the_oldest_price():
@@ -204,7 +207,7 @@ def test_drivers_vary_one_input_at_a_time():
     assert found["labels: unit_price"][1:3] == (900.0, 1200.0)  # 100 x 1 + 800 and 100 x 4 + 800
     assert found["labels: quantity"][1:3] == (960.0, 1050.0)
     assert [driver.name for driver in budget.drivers()] == ["labels: unit_price", "labels: quantity"]
-    assert budget.contingency == 250.0  # the mean of a tenth and four tenths of 1,000
+    assert budget.value("contingency") == 250.0  # the mean of a tenth and four tenths of 1,000
     assert sum(driver.share for driver in budget.drivers()) == pytest.approx(1.0)
 
 
@@ -212,7 +215,7 @@ def test_the_contingency_is_a_reserve_and_not_spent_in_the_quantiles():
     data = [{"name": "labels", "unit_price": "50 to 200"}]
     none, some, ample = (Project(name="p", data=data, contingency=share).budget() for share in (0, 0.5, 9))
     assert none.p50 == some.p50 == ample.p50
-    assert none.base == some.base == ample.base == 100.0
+    assert none.value("base") == some.value("base") == ample.value("base") == 100.0
     assert [budget.total.magnitude for budget in (none, some, ample)] == [100.0, 150.0, 1000.0]
     base, reserve, given_sum = some.within("200 USD")
     assert (base.name, base.amount, base.probability) == ("base", 100.0, pytest.approx(0.5, abs=0.02))
@@ -293,7 +296,7 @@ def test_budget_against_actuals():
     assert rows["labels"] == {"line": "labels", "budget": 100.0, "actual": 130.5, **paid, "difference": 30.5}
     assert rows["license"]["actual"] is rows["license"]["difference"] is None
     assert rows["contingency"]["difference"] == -15.0
-    assert budget.base == 150.0  # what was paid does not change what was planned
+    assert budget.value("base") == 150.0  # what was paid does not change what was planned
 
 
 def test_the_documents_show_what_is_committed_and_done():
@@ -320,11 +323,11 @@ def test_to_dict_is_plain_data():
         contingency="0.1 to 0.2",
     ).budget()
     data = json.loads(json.dumps(budget.to_dict(), allow_nan=False))
-    assert (data["base"], data["total"]) == (budget.base, budget.total.magnitude)
+    assert (data["base"], data["total"]) == (budget.value("base"), budget.total.magnitude)
     assert [each["name"] for each in data["within"]] == ["base", "base and contingency"]
     assert data["data_hash"] == budget.stamp()["data_hash"]
     assert [line["name"] for line in data["lines"]] == ["tune", "experiments", "contingency"]
-    assert data["quantiles"]["0.9"] == budget.p90
+    assert data["quantiles"]["0.9"] == budget.value("p90")
     assert Project.from_data(data["project"]) == budget.project
 
 
@@ -353,7 +356,7 @@ def test_twenty_items_of_all_kinds_sum_to_the_total():
         people=[{"role": f"role {index}", "weeks": "2 to 4"} for index in range(5)],
     ).budget()
     assert len(budget.lines) == 21
-    assert budget.p10 < budget.p50 < budget.p90
+    assert budget.value("p10") < budget.value("p50") < budget.value("p90")
     assert all(math.isfinite(driver.low + driver.high) for driver in budget.drivers())
 
 

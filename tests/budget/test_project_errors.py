@@ -177,7 +177,7 @@ def test_a_project_must_end_before_the_year_10000(days):
     project = Project(name="p", start="9990-01-01", data=items)
     with pytest.raises(cm.InputError, match=r"start: .* ends after the year 9999"):
         project.budget()
-    assert project.replace(start="2026-01-01").budget().duration == days
+    assert project.replace(start="2026-01-01").budget().days == days
 
 
 def test_all_runs_that_cannot_be_estimated_are_reported():

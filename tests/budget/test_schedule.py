@@ -74,7 +74,7 @@ def test_the_calendar_of_a_project():
     assert (tasks["labels"].owner, tasks["tune"].owner) == ("data", "research")
     assert tasks["engineer"].days == 14.0
     assert tasks["report"].start == pytest.approx(12.75)
-    assert budget.duration == pytest.approx(19.75)
+    assert budget.days == pytest.approx(19.75)
 
 
 def test_predecessors_are_in_the_calendar():

@@ -1,7 +1,9 @@
 """Every public result prints as text, HTML and Markdown, and is plain data, CSV, a data frame and a citation."""
 
+import contextlib
 import copy
 import csv
+import dataclasses
 import inspect
 import io
 import json
@@ -16,9 +18,10 @@ from pkgutil import walk_packages
 import pytest
 
 import costmodel as cm
-from costmodel.estimation.chain import OUTPUTS
-from costmodel.estimation.serving.figures import FIGURES
+from costmodel.estimation.serving.figures import Deployment
+from costmodel.forecasting.pace import Pace
 from costmodel.foundation.rendering import LINES, WIDTH, RowTable, Shown
+from costmodel.foundation.tables import Figure
 
 spec = spec_from_file_location("results", Path(__file__).with_name("results.py"))
 results = module_from_spec(spec)
@@ -35,11 +38,24 @@ MAPPED = {
     "RentalOutlook": lambda name: ([result(name)], {}),
 }
 """Arguments of the plots that take several results, or the name of a figure."""
-QUANTITIES = {*OUTPUTS, *FIGURES} & {
-    "flops", "gpu_hours", "wall_time", "energy", "carbon", "market_carbon", "embodied_carbon", "water", "cost",
-    "electricity_cost", "ttft", "tpot", "energy_per_token",
+UNIT_IN_NAME = re.compile(r"(^|_)(usd|seconds|hours|days|months|years|gib|bytes|per_month|per_second)(_|$)")
+"""Part of the name of a plain number that says its unit."""
+SI_RECORDS = (Deployment, Figure, Pace)
+"""Records of the models inside a result: plain numbers in the SI unit of their description."""
+WITHOUT_UNIT = {
+    "aic", "batch", "break_even_utilization", "condition", "confidence", "decline", "fit_probability", "floor",
+    "goodput", "hfu", "lasting", "level", "loss", "mfu", "objective", "output_share", "parameters", "precisions",
+    "probability", "probability_own", "quality_loss", "ratio", "reached", "scatter", "sizes_within_cost",
+    "sizes_within_loss", "spread", "target_probability", "tokens", "tokens_per_parameter", "walk", "yearly",
 }  # fmt: skip
-"""Names of figures with a unit."""
+"""Attributes that are counts or have no unit: shares, probabilities, ratios, and numbers of tokens and parameters."""
+INPUTS = {
+    "FittedTrend": {"dates", "values", "level"},  # in the unit of the data that were fitted
+    "HoffmannLaw": {"A", "B", "E", "alpha", "beta", "parameter_exponent"},  # coefficients of a law
+    "Solution": {"value"},  # in the unit of the field of the scenario
+    "Trend": {"doubles_in"},  # a field
+}
+"""Attributes that are inputs: fields of specifications are plain numbers in the unit of their description."""
 
 
 class Outline(HTMLParser):
@@ -135,11 +151,42 @@ def test_cites_the_library_and_its_sources(name):
 
 @pytest.mark.parametrize("name", RESULTS)
 def test_figures_with_a_unit_are_quantities(name):
-    shown = type(result(name))
-    for figure in QUANTITIES:
-        if isinstance(inspect.getattr_static(shown, figure, None), property):
-            value = getattr(result(name), figure)
-            assert not isinstance(value, (int, float)), f"{shown.__name__}.{figure} must be a quantity"
+    bare = {path for path, value in numbers_of(result(name)) if is_bare(path, value)}
+    bare -= WITHOUT_UNIT | INPUTS.get(type(result(name)).__name__, set())
+    assert not bare, f"give quantities, or names that say the unit: {sorted(bare)}"
+
+
+def numbers_of(shown):
+    """Yield the numbers of a result by attribute, also those of the named tuples that it has."""
+    for name, value in public_attributes(shown):
+        if type(value) in SI_RECORDS:
+            continue
+        fields = value._asdict() if hasattr(value, "_asdict") else {name: value}
+        for field, inner in fields.items():
+            for part in inner if isinstance(inner, (tuple, list)) else (inner,):
+                yield field, part
+
+
+def public_attributes(shown):
+    """Yield the public attributes of a result and their values; those that are not known are left out."""
+    names = {name for name in dir(type(shown)) if isinstance(inspect.getattr_static(type(shown), name), property)}
+    fields = {each.name for each in dataclasses.fields(shown)} if dataclasses.is_dataclass(shown) else set()
+    for name in sorted(names | fields | set(getattr(shown, "__dict__", {}))):
+        with contextlib.suppress(cm.CostModelError):
+            if not name.startswith("_"):
+                yield name, getattr(shown, name)
+
+
+def is_bare(name, value):
+    """Return whether a number is a float whose name does not say its unit."""
+    return isinstance(value, float) and not UNIT_IN_NAME.search(name)
+
+
+@pytest.mark.parametrize(("name", "value", "bare"), [
+    ("wall_time", 3.0, True), ("usd_per_month", 3.0, False), ("count", 3, False),
+])  # fmt: skip
+def test_a_float_is_bare_if_its_name_has_no_unit(name, value, bare):
+    assert is_bare(name, value) == bare
 
 
 @pytest.mark.parametrize("name", PLOTTED)

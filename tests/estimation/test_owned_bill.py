@@ -30,7 +30,7 @@ def test_a_run_costs_its_hours_at_the_levelized_price():
     run = RUN.replace({"cluster.site.power_per_gpu": 1000})
     estimate = cm.estimate(run)
     hours = estimate.gpu_hours.to("hour").magnitude
-    hour = run.prices.levelized("H100-SXM", run.cluster.site).value
+    hour = run.prices.levelized("H100-SXM", run.cluster.site).usd_per_hour
     assert estimate.cost.to("USD").magnitude == pytest.approx(hours * hour)
 
 
@@ -94,7 +94,7 @@ def test_a_served_model_pays_the_levelized_hour():
     prices = cm.Ownership(purchase_price=30_000)
     served = cm.Serving(architecture="llama-3.1-8b", cluster=cm.Cluster("H100-SXM", 1), input_tokens=1000,
                         output_tokens=200, concurrency=16, prices=prices)  # fmt: skip
-    hour = prices.levelized("H100-SXM").value
+    hour = prices.levelized("H100-SXM").usd_per_hour
     assert cm.estimate(served).value("cost_per_hour") == pytest.approx(hour)
 
 

@@ -221,7 +221,7 @@ def test_a_given_layout_applies_to_all_passes():
     step = cm.step_time(MODEL, EIGHT, GRPO, layout)
     assert est.value("recipe.train.mfu") == pytest.approx(step.mfu, rel=1e-9)
     reference = 2 * cm.load_architecture(MODEL).parameters.total / 8
-    trained = step.memory.total + reference
+    trained = step.si.memory.total + reference
     assert est.value("memory") == pytest.approx(max(trained, est.value("rollout_memory")), rel=1e-9)
 
 

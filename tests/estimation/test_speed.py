@@ -33,9 +33,9 @@ def test_a_given_layout_runs_at_its_modeled_step_time():
     )
     assert est.value("step_time") == pytest.approx(step.seconds, rel=1e-9)
     assert est.value("mfu") == pytest.approx(step.mfu, rel=1e-9)
-    assert est.value("memory") == pytest.approx(step.memory.total, rel=1e-9)
+    assert est.value("memory") == pytest.approx(step.si.memory.total, rel=1e-9)
     assert est.layout == LAYOUT
-    low, high = step.interval()
+    low, high = step.bounds()
     assert est.bounds("step_time") == pytest.approx((low, high), rel=0.02)
 
 

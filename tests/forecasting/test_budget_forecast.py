@@ -28,8 +28,8 @@ def line(forecast, name):
 def test_without_actuals_the_forecast_is_the_budget():
     budget = project().budget()
     forecast = cm.forecast(budget)
-    assert forecast.completion.magnitude == budget.base == 150.0
-    assert forecast.variance == forecast.spent == forecast.committed == 0.0
+    assert forecast.completion.magnitude == budget.value("base") == 150.0
+    assert forecast.value("variance") == forecast.value("spent") == forecast.value("committed") == 0.0
     assert np.allclose(forecast.draws(), budget.draws(), rtol=1e-12)
     assert forecast.within(170) == budget.within(170)
     assert [each.name for each in forecast.lines] == ["labels", "license", "audit"]
@@ -39,7 +39,7 @@ def test_a_line_that_is_done_costs_what_was_spent_and_committed():
     forecast = cm.forecast(project(labels={"spent": 90, "committed": 20, "done": 1}))
     labels = line(forecast, "labels")
     assert (labels.low, labels.completion, labels.high, labels.variance) == (110.0, 110.0, 110.0, 10.0)
-    assert (forecast.spent, forecast.committed, forecast.variance) == (90.0, 20.0, 10.0)
+    assert (forecast.value("spent"), forecast.value("committed"), forecast.value("variance")) == (90.0, 20.0, 10.0)
 
 
 def test_the_rate_so_far_counts_as_much_as_the_share_that_is_done():
@@ -73,7 +73,7 @@ def test_the_forecast_of_a_run_gives_what_is_spent_and_left():
     left = cm.forecast(run, step_time="9.5 s", done=10_000)
     whole = cm.Project(name="p", runs=[{"name": "final run", "scenario": run}], contingency=0.1)
     forecast = cm.forecast(whole, actuals={"final run": left})
-    assert forecast.spent == pytest.approx(left.done("cost").magnitude, abs=0.01)
+    assert forecast.value("spent") == pytest.approx(left.done("cost").magnitude, abs=0.01)
     total = left.done("cost").magnitude + left.left("cost").magnitude
     assert forecast.completion.magnitude == pytest.approx(total, rel=0.01)
 
@@ -114,8 +114,8 @@ def test_amounts_spent_from_the_contingency_are_outside_the_lines():
 def test_lines_sum_to_the_total():
     forecast = cm.forecast(project(labels={"spent": 80, "done": 0.7}, license={"committed": 40}))
     rows = forecast.rows()
-    for column, total in (("completion", forecast.completion.magnitude), ("variance", forecast.variance),
-                          ("spent", forecast.spent), ("committed", forecast.committed)):  # fmt: skip
+    for column, total in (("completion", forecast.completion.magnitude), ("variance", forecast.value("variance")),
+                          ("spent", forecast.value("spent")), ("committed", forecast.value("committed"))):  # fmt: skip
         assert sum(row[column] for row in rows) == pytest.approx(total, abs=0.005)
     assert json.loads(json.dumps(forecast.to_dict()))["completion"] == forecast.completion.magnitude
     assert forecast.to_frame().loc["license", "basis"] == "spent"

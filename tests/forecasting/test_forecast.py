@@ -63,7 +63,7 @@ def test_an_uncertain_figure_widens_the_interval(run):
 
 def test_a_prediction_pulls_a_short_log_and_not_a_long_one(run):
     planned = run.replace(mfu=None)
-    predicted = cm.forecast(planned, steady(40)).predicted
+    predicted = cm.forecast(planned, steady(40)).predicted.to("s").magnitude
     medians = {steps: float(np.median(cm.forecast(planned, steady(steps)).draws("wall_time"))) / (STEPS - steps)
                for steps in (40, 2000)}  # fmt: skip
     assert predicted < 9

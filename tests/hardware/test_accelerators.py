@@ -249,6 +249,6 @@ def test_a_written_memory_decides_what_fits():
     case = "llama-3.1-8b", cm.Pretraining(tokens="1T", batch_size=8), cm.Layout(data=8, zero=1, micro_batch=1)
     for unit, fits in (("GB", False), ("GiB", True), ("", True)):
         gpu = load_accelerator("H100-SXM")
-        needed = cm.step_time(case[0], cm.Cluster(gpu, 8), *case[1:]).memory.total
+        needed = cm.step_time(case[0], cm.Cluster(gpu, 8), *case[1:]).si.memory.total
         gpu = gpu.replace(memory=f"{needed / 1.03 / 1e9} {unit}")
         assert cm.step_time(case[0], cm.Cluster(gpu, 8), *case[1:]).fits == fits

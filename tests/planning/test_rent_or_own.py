@@ -141,7 +141,7 @@ def test_defaults_have_intervals_and_a_probability():
 
 
 def test_a_break_even_utilization_is_no_probability():
-    rent = cm.Ownership(purchase_price=30_000, utilization=0.996).levelized("H100-SXM").value
+    rent = cm.Ownership(purchase_price=30_000, utilization=0.996).levelized("H100-SXM").usd_per_hour
     own = cm.Ownership(purchase_price=30_000)
     result = cm.rent_or_own(cm.Cluster("H100-SXM", 8), rent=cm.Rental(price=rent), own=own)
     assert result.break_even_utilization == pytest.approx(0.996)

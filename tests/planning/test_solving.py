@@ -53,7 +53,7 @@ def test_solve_recovers_tokens(tokens, name):
     target = figure(plain(**{"recipe.tokens": tokens}), name)
     solution = solve(plain(), "recipe.tokens", **{name: target})
     assert solution.value == pytest.approx(tokens, rel=1e-8)
-    assert figure(solution.scenario, name) == pytest.approx(target, rel=1e-8) == solution.achieved
+    assert figure(solution.scenario, name) == pytest.approx(target, rel=1e-8) == solution.achieved.magnitude
     assert solution.tried < 300
 
 
@@ -109,7 +109,11 @@ def test_solution_of_linear_figure_is_exact():
 def test_any_number_of_a_scenario_can_be_solved_for(path, target):
     solution = solve(scenario(), path, **target)
     ((name, _),) = target.items()
-    assert solution.achieved == pytest.approx(solution.target, rel=1e-8) == figure(solution.scenario, name)
+    assert (
+        solution.achieved.magnitude
+        == pytest.approx(solution.target.magnitude, rel=1e-8)
+        == figure(solution.scenario, name)
+    )
     assert solution.estimate.scenario == solution.scenario == scenario().replace({path: solution.value})
 
 
@@ -122,7 +126,8 @@ def test_target_accepts_any_unit():
     values = [solve(plain(), "recipe.tokens", cost=spelling).value for spelling in spellings]
     assert values == pytest.approx([values[0]] * len(values), rel=1e-9)
     gibibytes = [
-        solve(scenario(), "cluster.count", memory=spelling).target for spelling in (60, "60", "60 GiB", "60 GB")
+        solve(scenario(), "cluster.count", memory=spelling).target.magnitude
+        for spelling in (60, "60", "60 GiB", "60 GB")
     ]
     assert gibibytes == pytest.approx([60, 60, 60, 60e9 / 2**30], rel=1e-12)
     assert solve(plain(), "mfu", utilization="35 %").value == pytest.approx(0.35, rel=1e-9)
@@ -149,9 +154,9 @@ def test_nearest_of_two_solutions_is_returned_with_a_note():
 def test_discontinuous_figure_is_solved_on_the_side_that_meets_the_target():
     run = scenario(**{"cluster.count": 8})  # the default batch size is a power of two
     solution = solve(run, "recipe.tokens", step_time="40 s")
-    assert solution.achieved < 39 and "step_time jumps there from 27." in solution.note
+    assert solution.achieved.magnitude < 39 and "step_time jumps there from 27." in solution.note
     more = run.replace({"recipe.tokens": solution.value * (1 + 1e-9)})
-    assert figure(more, "step_time") > 40 > figure(solution.scenario, "step_time") == solution.achieved
+    assert figure(more, "step_time") > 40 > figure(solution.scenario, "step_time") == solution.achieved.magnitude
 
 
 def test_target_at_a_bound_is_solved():
@@ -163,7 +168,7 @@ def test_target_at_a_bound_is_solved():
 def test_solution_at_the_edge_of_the_feasible_range():
     # below 107,000 GPU-hours the speed would exceed the peak; 5 days are just above
     solution = solve(scenario(), "gpu_hours", wall_time="4.5 days")
-    assert solution.achieved == pytest.approx(4.5, rel=1e-8)
+    assert solution.achieved.magnitude == pytest.approx(4.5, rel=1e-8)
     with pytest.raises(cm.InputError, match=r"at least 4\.4.*not possible at .*too few"):
         solve(scenario(), "gpu_hours", wall_time="1 day")
 
@@ -244,7 +249,7 @@ def test_batch_size_that_shares_factors_with_count():
 def test_fewest_accelerators_and_note_of_a_figure_that_is_not_monotone():
     run = scenario(architecture="llama-3.1-405b", **{"recipe.batch_size": 2048})
     solution = solve(run, "cluster.count", wall_time="120 days")
-    assert solution.achieved <= 120 and 12_288 < solution.value <= 16_384
+    assert solution.achieved.magnitude <= 120 and 12_288 < solution.value <= 16_384
     least = figure(run.replace({"cluster.count": 32_768}), "wall_time")
     with pytest.raises(cm.InputError, match=rf"wall_time to 30.0 days: it is at least {least:.1f} days \(at 32,768\)"):
         solve(run, "cluster.count", wall_time="30 days")
@@ -330,7 +335,7 @@ def test_solved_price_replaces_looked_up_price():
     run = scenario(prices=cm.Rental(provider="lambda", on="2026-09-01"))
     solution = solve(run, "prices.price", cost="1 MUSD")
     assert solution.scenario.prices == cm.Rental(price=solution.value)
-    assert solution.achieved == pytest.approx(1e6, rel=1e-8)
+    assert solution.achieved.magnitude == pytest.approx(1e6, rel=1e-8)
 
 
 def test_architecture_counts_can_be_solved_for():

@@ -115,17 +115,17 @@ def test_breakdown_draws_the_parts_and_joins_the_small_ones(steps):
     drawn = _bars(cm.plot.breakdown(steps))
     assert list(drawn) == list(steps)[::-1]
     for label, step in steps.items():
-        parts = step.breakdown._asdict()
+        parts = step.si.breakdown._asdict()
         assert sum(drawn[label].values()) == pytest.approx(step.seconds)
         other = sum(value for name, value in parts.items() if name not in drawn[label])
         assert drawn[label]["other"] == pytest.approx(other)
         for name, width in drawn[label].items():
             assert name == "other" or width == pytest.approx(parts[name])
-    small = set(steps["none"].breakdown._fields) - set(drawn["none"])
+    small = set(steps["none"].si.breakdown._fields) - set(drawn["none"])
     assert small
-    assert all(getattr(step.breakdown, name) < 0.005 * step.seconds for step in steps.values() for name in small)
+    assert all(getattr(step.si.breakdown, name) < 0.005 * step.seconds for step in steps.values() for name in small)
     large = set(drawn["none"]) - {"other"}
-    assert all(max(getattr(s.breakdown, name) / s.seconds for s in steps.values()) >= 0.005 for name in large)
+    assert all(max(getattr(s.si.breakdown, name) / s.seconds for s in steps.values()) >= 0.005 for name in large)
 
 
 def test_breakdown_writes_the_shares(steps):
@@ -141,7 +141,7 @@ def test_breakdown_draws_the_interval_of_the_step(steps, level):
     assert bars.get_label() == f"{100 * level:g} % interval"
     (segments,) = bars[2]
     for drawn, step in zip(segments.get_segments(), list(steps.values())[::-1], strict=True):
-        assert drawn[:, 0] == pytest.approx(step.interval(level))
+        assert drawn[:, 0] == pytest.approx(step.bounds(level))
         assert drawn[1, 0] < ax.get_xlim()[1]
 
 
@@ -160,9 +160,9 @@ def test_memory_draws_the_parts_and_the_capacity(steps, capacity):
     ax = cm.plot.memory(steps, capacity)
     drawn = _bars(ax)
     for label, step in steps.items():
-        assert sum(drawn[label].values()) == pytest.approx(step.memory.total / GIB)
+        assert sum(drawn[label].values()) == pytest.approx(step.si.memory.total / GIB)
         for name, width in drawn[label].items():
-            assert name == "other" or width == pytest.approx(getattr(step.memory, name) / GIB)
+            assert name == "other" or width == pytest.approx(getattr(step.si.memory, name) / GIB)
     if capacity is None:
         assert not ax.lines
     else:
@@ -180,7 +180,7 @@ def test_layouts_draws_what_was_found(search):
     ax = cm.plot.layouts(search)
 
     def places(found):
-        return [[pytest.approx(one.memory.total / GIB), pytest.approx(one.seconds)] for one in found]
+        return [[pytest.approx(one.si.memory.total / GIB), pytest.approx(one.seconds)] for one in found]
 
     assert _line(ax, "the 100 fastest") == places(search.ranked)
     assert _line(ax, "Pareto front") == places(search.pareto)
@@ -203,7 +203,7 @@ def test_layouts_line_holds_what_each_memory_can_reach(search):
 def test_layouts_far_apart_get_a_logarithmic_axis(search):
     near = replace(search, pareto=search.pareto[:1])
     assert cm.plot.layouts(near).get_yscale() == "linear"
-    slow = replace(search.best, seconds=4 * search.best.seconds)
+    slow = replace(search.best, si=replace(search.best.si, seconds=4 * search.best.seconds))
     assert cm.plot.layouts(replace(search, pareto=(search.best, slow))).get_yscale() == "log"
 
 
@@ -218,7 +218,7 @@ def test_scaling_draws_the_curve(search, level):
         assert value * count == pytest.approx(first["gpu_seconds"])
     corners = ax.collections[0].get_paths()[0].vertices.tolist()
     for count, step in search.by_count.items():
-        for end in step.interval(level):
+        for end in step.bounds(level):
             assert any(corner == pytest.approx((count, end)) for corner in corners)
     costs = [float(text.get_text().removesuffix(" GPU-s").replace(",", "")) for text in ax.texts]
     assert costs == pytest.approx([row["gpu_seconds"] for row in rows], rel=5e-3)

@@ -35,10 +35,10 @@ def test_a_replica_holds_64_sequences(tokens, accelerators):
 def test_results_are_consistent():
     result = generation("llama-3.1-70b", NODE, **LENGTHS, concurrency=64)
     assert result.replicas == 2 and result.batch == 32
-    assert result.tokens_per_second == pytest.approx(64 / result.time_per_output_token)
-    assert result.gpu_seconds_per_token == pytest.approx(8 / result.tokens_per_second)
+    assert result.si.tokens_per_second == pytest.approx(64 / result.si.time_per_output_token)
+    assert result.si.gpu_time_per_token == pytest.approx(8 / result.si.tokens_per_second)
     cache = 32 * 80 * 2 * 8 * 128 * 2 * 1000
-    assert result.memory == pytest.approx((2 * 70553706496 + cache) / 4)
+    assert result.si.memory == pytest.approx((2 * 70553706496 + cache) / 4)
     assert result.spread == default_constants().spreads["dense"]
 
 
@@ -47,7 +47,7 @@ def test_throughput_of_llama_8b_matches_a_measurement():
     result = generation(
         "llama-3.1-8b", cm.Cluster("H100-SXM", 1), prompt_length=200, output_length=400, concurrency=128
     )
-    assert result.tokens_per_second == pytest.approx(7037, rel=0.2)
+    assert result.si.tokens_per_second == pytest.approx(7037, rel=0.2)
 
 
 def test_default_batch_is_the_largest_that_fits_up_to_a_maximum():
@@ -66,8 +66,8 @@ def test_sequences_beyond_the_memory_wait():
 def test_fewer_sequences_than_replicas_leave_replicas_idle():
     alone = generation("llama-3.1-8b", cm.Cluster("H100-SXM", 1), **LENGTHS, concurrency=1)
     node = generation("llama-3.1-8b", NODE, **LENGTHS, concurrency=1)
-    assert node.tokens_per_second == pytest.approx(alone.tokens_per_second)
-    assert node.gpu_seconds_per_token == pytest.approx(8 * alone.gpu_seconds_per_token)
+    assert node.si.tokens_per_second == pytest.approx(alone.si.tokens_per_second)
+    assert node.si.gpu_time_per_token == pytest.approx(8 * alone.si.gpu_time_per_token)
 
 
 def test_an_unmeasured_accelerator_generation_has_a_wider_spread():
@@ -89,12 +89,12 @@ def test_more_concurrency_does_not_lower_the_throughput(concurrency, more):
         generation("qwen3-30b-a3b", NODE, **LENGTHS, concurrency=sequences)
         for sequences in (concurrency, concurrency + more)
     )
-    assert few.tokens_per_second <= many.tokens_per_second * (1 + 1e-12)
+    assert few.si.tokens_per_second <= many.si.tokens_per_second * (1 + 1e-12)
 
 
 def test_fewer_bits_per_weight_are_faster():
     rates = [
-        generation("llama-3.1-8b", NODE, **LENGTHS, concurrency=64, precision=precision).tokens_per_second
+        generation("llama-3.1-8b", NODE, **LENGTHS, concurrency=64, precision=precision).si.tokens_per_second
         for precision in ("bf16", "fp8", "int4")
     ]
     assert rates == sorted(rates) and rates[0] < rates[-1]

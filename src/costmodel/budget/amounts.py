@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.fields import Measure
 from costmodel.foundation.ranges import Interval, Range, middle
+from costmodel.foundation.units import is_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from costmodel.foundation.fields import NumberLike
+    from costmodel.foundation.units import Quantity
 
 _MONEY = Measure("USD", 0.0, 1e18, uncertain=False)
 _NO_CENTS = 1e15
@@ -36,6 +38,26 @@ def usd(name: str, amount: NumberLike) -> float:
         raise InputError([f"{name}: {problem}" for problem in error.problems]) from None
     assert isinstance(value, float)
     return value
+
+
+def amount_of(name: str, amount: NumberLike | Quantity, currency: str) -> float:
+    """Return an amount as a plain number in a currency; numbers and texts are taken as they are.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the message.
+    amount : float, str or Quantity
+        Amount, such as 75_000, "75k", or a quantity in the currency.
+    currency : str
+        Currency of the result.
+    """
+    if not is_quantity(amount):
+        return usd(name, amount)
+    given = str(getattr(amount, "units", ""))
+    if given != currency:
+        raise InputError(f"{name}: must be in {currency}; got {given}")
+    return usd(name, float(getattr(amount, "magnitude", math.nan)))
 
 
 def checked_probability(name: str, value: float) -> float:

@@ -12,8 +12,9 @@ class Budget(BudgetResult):
     """Cost of a project, line by line, with exports. `Project.budget` returns it.
 
     Money is in USD of the project's `currency_year`, rounded to the cent. `base` is the sum of the lines at the
-    medians of their inputs, `contingency` a reserve on top, and `total`, a pint Quantity, their sum. Quantiles, draws
-    and probabilities are those of the lines without the contingency.
+    medians of their inputs, `contingency` a reserve on top, and `total` their sum. Amounts are pint quantities in the
+    currency; those of rows and lines, and draws, are plain numbers. Quantiles, draws and probabilities are those of the
+    lines without the contingency.
 
     Parameters
     ----------

@@ -8,12 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from costmodel._version import __version__
-from costmodel.budget.amounts import cents, checked_probability, mean_of_ends, sum_of, usd
+from costmodel.budget.amounts import cents, mean_of_ends, sum_of
 from costmodel.budget.assumptions import assumptions
 from costmodel.budget.calendar_tasks import tasks
 from costmodel.budget.entries import Entry, Factor, RunCost, entries, run_costs
 from costmodel.budget.facts import fact
-from costmodel.budget.lines import CONTINGENCY_LINE, Assumption, Driver, Line, Subtotal, Task, Within
+from costmodel.budget.figures import BudgetFigures
+from costmodel.budget.lines import CONTINGENCY_LINE, Assumption, Driver, Line, Subtotal, Task
 from costmodel.budget.plan import ProjectPlan
 from costmodel.budget.schedule import schedule
 from costmodel.estimation.cautions import unverified
@@ -24,12 +25,12 @@ from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.exchange_rates import ExchangeRate, exchange_rate
 from costmodel.foundation.ranges import Interval
 from costmodel.foundation.tables import Figure, Provenance, fingerprint
+from costmodel.foundation.units import quantity
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from costmodel.foundation.fields import NumberLike
     from costmodel.foundation.units import Quantity
 
     Array = NDArray[np.float64]
@@ -39,12 +40,13 @@ _SHARES = {"data": "data share", "compute": "compute share"}
 """Groups whose share of a fine-tuning project is known from practitioners, with the name of the fact."""
 
 
-class BudgetResult(rendering.Shown):
+class BudgetResult(BudgetFigures):
     """Cost of a project, line by line. It does not change after it was made.
 
     Money is in USD of the project's `currency_year`, rounded to the cent. `base` is the sum of the lines at the
-    medians of their inputs, `contingency` a reserve on top, and `total`, a pint Quantity, their sum. Quantiles, draws
-    and probabilities are those of the lines without the contingency.
+    medians of their inputs, `contingency` a reserve on top, and `total` their sum. Amounts are pint quantities in the
+    currency; those of rows and lines, and draws, are plain numbers. Quantiles, draws and probabilities are those of the
+    lines without the contingency.
 
     Parameters
     ----------
@@ -67,8 +69,8 @@ class BudgetResult(rendering.Shown):
         origin = Provenance("given") if given else Provenance("assumed", note="a convention, not a measurement")
         reserve = round(mean_of_ends(share), 12)
         self._contingency = Factor("share", CONTINGENCY_LINE, Figure(reserve, None, origin))
-        if project.start is not None and self.duration >= (date.max - project.start).days:
-            raise InputError(f"start: the project takes {self.duration:,.0f} days, so it ends after the year 9999")
+        if project.start is not None and self.days >= (date.max - project.start).days:
+            raise InputError(f"start: the project takes {self.days:,.0f} days, so it ends after the year 9999")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if "_contingency" in self.__dict__:
@@ -139,90 +141,6 @@ class BudgetResult(rendering.Shown):
         )
         return (*lines, last)
 
-    @property
-    def base(self) -> float:
-        """Sum of the base of the lines without the contingency [USD]."""
-        return self.lines[-1].quantity
-
-    @property
-    def contingency(self) -> float:
-        """Reserve on top of the base [USD]; no figure counts it as spent."""
-        return self.lines[-1].base
-
-    @property
-    def total(self) -> Quantity:
-        """Base and contingency, to the cent: the sum to be approved."""
-        from costmodel.foundation.units import money
-
-        return money(sum_of((self.base, self.contingency)), self.currency)
-
-    @property
-    def expected(self) -> float:
-        """Mean cost of the lines without the contingency [USD]: the sum of the expected costs of the lines."""
-        return sum_of(line.expected for line in self.lines[:-1])
-
-    def quantile(self, p: float) -> float:
-        """Return the quantile of the cost of the lines without the contingency [USD].
-
-        Parameters
-        ----------
-        p : float
-            Probability that the cost is at most the result, 0 to 1 [1].
-        """
-        import numpy as np
-
-        return float(np.quantile(self._spent_draws, checked_probability("p", p)))
-
-    @property
-    def p10(self) -> float:
-        """10 % quantile of the cost of the lines without the contingency [USD]."""
-        return self.quantile(0.1)
-
-    @property
-    def p50(self) -> float:
-        """50 % quantile of the cost of the lines without the contingency [USD]."""
-        return self.quantile(0.5)
-
-    @property
-    def p90(self) -> float:
-        """90 % quantile of the cost of the lines without the contingency [USD]."""
-        return self.quantile(0.9)
-
-    def probability_within(self, amount: NumberLike) -> float:
-        """Return the probability that the lines without the contingency cost at most an amount [1].
-
-        Parameters
-        ----------
-        amount : float or str
-            Amount [USD], such as 75_000 or "75k".
-        """
-        import numpy as np
-
-        return float(np.mean(self._spent_draws <= usd("amount", amount) + 0.005))
-
-    def within(self, amount: NumberLike | None = None) -> tuple[Within, ...]:
-        """Return the probabilities of staying within the base, within base and contingency, and within an amount.
-
-        Parameters
-        ----------
-        amount : float or str, optional
-            A further amount [USD].
-        """
-        sums = {"base": self.base, "base and contingency": float(self.total.magnitude)}
-        if amount is not None:
-            sums["given sum"] = usd("amount", amount)
-        return tuple(Within(name, limit, self.probability_within(limit)) for name, limit in sums.items())
-
-    def contingency_for(self, probability: float) -> float:
-        """Return the contingency with which base and contingency suffice with a probability [USD]; at least 0.
-
-        Parameters
-        ----------
-        probability : float
-            Between 0 and 1 [1].
-        """
-        return cents(max(self.quantile(checked_probability("probability", probability)) - self.base, 0.0))
-
     def subtotals(self) -> tuple[Subtotal, ...]:
         """Return the sums of the groups without the contingency; quantiles are those of the sum of the lines."""
         import numpy as np
@@ -237,10 +155,6 @@ class BudgetResult(rendering.Shown):
                 low = high = base
             listed.append(Subtotal(group, low, base, high, expected))
         return tuple(listed)
-
-    def draws(self) -> Array:
-        """Return draws of the cost of the lines without the contingency [USD]; shape (20000,)."""
-        return self._spent_draws.copy()
 
     def line_draws(self, name: str) -> Array:
         """Return draws of the cost of a line without the contingency [USD]; shape (20000,).
@@ -276,9 +190,14 @@ class BudgetResult(rendering.Shown):
         return schedule(tasks(self.project, self._runs, self._entries))
 
     @property
-    def duration(self) -> float:
+    def days(self) -> float:
         """Time from the start of the project to the end of the last task [day]."""
         return max((task.start + task.days for task in self.schedule), default=0.0)
+
+    @property
+    def duration(self) -> Quantity:
+        """Time from the start of the project to the end of the last task."""
+        return quantity(self.days, "day", "day")
 
     @property
     def gpu_weeks(self) -> dict[str, float]:
@@ -322,16 +241,16 @@ class BudgetResult(rendering.Shown):
             "exchange_rate": None if self.rate is None else self.rate._asdict(),
             "lines": self.rows(),
             "subtotals": [subtotal._asdict() for subtotal in self.subtotals()],
-            "base": self.base,
-            "contingency": self.contingency,
-            "total": float(self.total.magnitude),
-            "expected": self.expected,
-            "quantiles": {"0.1": self.p10, "0.5": self.p50, "0.9": self.p90},
+            "base": self.value("base"),
+            "contingency": self.value("contingency"),
+            "total": self.value("total"),
+            "expected": self.value("expected"),
+            "quantiles": {f"{p:g}": self.at_quantile(p) for p in (0.1, 0.5, 0.9)},
             "within": [each._asdict() for each in self.within()],
             "drivers": [driver._asdict() for driver in self.drivers()],
             "assumptions": [assumption._asdict() for assumption in self.assumptions],
             "schedule": [{**task._asdict(), "after": list(task.after)} for task in self.schedule],
-            "duration_days": self.duration,
+            "duration_days": self.days,
             "gpu_weeks": self.gpu_weeks,
             "actuals": self.against_actuals(),
             "notes": self.notes(),
@@ -354,12 +273,12 @@ class BudgetResult(rendering.Shown):
                 f"{', '.join(unpaid)}: no usd_per_year is given; that of frontier laboratories with equity is taken, "
                 f"{pay.quantile(0.05):,.0f} to {pay.quantile(0.95):,.0f} USD"
             )
-        if self.p50 > 1.02 * self.base:
+        if self.value("p50") > 1.02 * self.value("base"):
             notes.append(
                 "the base takes each input at its median; it is below the P50 and the expected cost because high costs "
                 "are farther from the median than low ones"
             )
-        lines = self.base if self._fine_tunes() else 0.0
+        lines = self.value("base") if self._fine_tunes() else 0.0
         for group, name in _SHARES.items() if lines else ():
             share = sum_of(line.base for line in self.lines if line.group == group) / lines if lines else 0.0
             spread = fact(name).spread
@@ -455,10 +374,10 @@ class BudgetResult(rendering.Shown):
             for line in self.lines[:-1]
         ]
         empty = dict.fromkeys(("line", base, low, high, "quantity", price, "owner"), "")
-        ends = {low: f"{self.p10:,.2f}", high: f"{self.p90:,.2f}"}
-        rows.append({"group": "base", **empty, **ends, base: f"{self.base:,.2f}"})
+        ends = {low: f"{self.value('p10'):,.2f}", high: f"{self.value('p90'):,.2f}"}
+        rows.append({"group": "base", **empty, **ends, base: f"{self.value('base'):,.2f}"})
         share = f"{rendering.number(100 * self._contingency.at())} %"
-        reserve = f"{self.contingency:,.2f}"
+        reserve = f"{self.value('contingency'):,.2f}"
         rows.append({"group": CONTINGENCY_LINE, **empty, "line": "reserve", "quantity": share, base: reserve})
         return [*rows, {"group": "total", **empty, base: f"{self.total.magnitude:,.2f}"}]
 
@@ -466,17 +385,17 @@ class BudgetResult(rendering.Shown):
         stamp = self.stamp()
         drivers = ", ".join(f"{driver.name} {100 * driver.share:.0f} %" for driver in self.drivers()[:3])
         weeks = ", ".join(f"{rendering.number(weeks)} on {name}" for name, weeks in self.gpu_weeks.items())
+        quantiles = ", ".join(f"P{100 * p:g} {self.at_quantile(p):,.0f}" for p in (0.1, 0.5, 0.9))
         parts = [
-            f"without contingency: P10 {self.p10:,.0f}, P50 {self.p50:,.0f}, P90 {self.p90:,.0f}, "
-            f"expected {self.expected:,.0f} {self.currency}",
+            f"without contingency: {quantiles}, expected {self.value('expected'):,.0f} {self.currency}",
             *(
                 f"probability of staying within {each.name}, {each.amount:,.0f} {self.currency}: "
                 f"{rendering.number(100 * each.probability)} %"
                 for each in self.within()
             ),
-            f"contingency for 80 %: {self.contingency_for(0.8):,.0f} {self.currency}",
+            f"contingency for 80 %: {self.contingency_for(0.8).magnitude:,.0f} {self.currency}",
             f"largest drivers of the interval: {drivers}" if drivers else "",
-            f"{rendering.number(self.duration)} days" + (f", GPU-weeks: {weeks}" if weeks else ""),
+            f"{rendering.number(self.days)} days" + (f", GPU-weeks: {weeks}" if weeks else ""),
             *self.notes(),
             f"costmodel {stamp['version']}, data {stamp['data_hash']}, seed {stamp['seed']}",
         ]

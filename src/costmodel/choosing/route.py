@@ -291,7 +291,7 @@ class Route(Spec):
         parts = [Drawn(middle(self.setup_usd), drawn(f"route.{self.name}.setup_usd", self.setup_usd, seed))]
         if self.project is not None:
             budget = self.project.budget()
-            parts.append(Drawn(budget.base, budget.draws()[:DRAWS]))
+            parts.append(Drawn(budget.value("base"), budget.draws()[:DRAWS]))
         if self.training is not None:
             run = estimate(self.training)
             usd = float(run.quantity("cost").magnitude)

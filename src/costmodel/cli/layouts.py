@@ -56,7 +56,7 @@ def layouts(
     found = search_layouts(model, Cluster(gpu, counts[0]), recipe, counts=counts, **constraints)
     rows = found.rows(top) if len(counts) == 1 else found.curve()
     summary = {"considered": found.considered, "evaluated": found.evaluated, "rejected": found.rejected}
-    low, high = found.best.interval()
+    low, high = found.best.bounds()
     footer = [f"{found.considered:,} layouts considered, {found.evaluated:,} evaluated; the best takes "
               f"{low:.3g} to {high:.3g} s a step (80 %)"]  # fmt: skip
     footer += [f"  {number:,}: {reason}" for reason, number in found.rejected.items()]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from costmodel.estimation.scenario import Scenario
     from costmodel.hardware.cluster import Cluster
-    from costmodel.serving.generation import Generation
+    from costmodel.serving.generation import GenerationFigures
     from costmodel.training.recipes.registry import AnyRecipe
     from costmodel.training.step.layout import Layouts
 
@@ -121,8 +121,8 @@ def generated(scenario: Scenario, recipe: AnyRecipe, each_pass: Pass) -> Rollout
         output_length=each_pass.sequence_length,
         precision=_stored(recipe.precision),
         gpu_memory_utilization=share,
-    )
-    seconds, batching = steady.gpu_seconds_per_token, f"{steady.batch:g} concurrent sequences per replica"
+    ).si
+    seconds, batching = steady.gpu_time_per_token, f"{steady.batch:g} concurrent sequences per replica"
     if each_pass.lengths:
         together = float(recipe.sequences(trainers))
         seconds = _synchronous_gpu_seconds(cluster, recipe, each_pass, steady, together, share)
@@ -167,7 +167,7 @@ def _stored(precision: str) -> str:
 
 
 def _synchronous_gpu_seconds(
-    cluster: Cluster, recipe: AnyRecipe, each_pass: Pass, steady: Generation, together: float, share: float
+    cluster: Cluster, recipe: AnyRecipe, each_pass: Pass, steady: GenerationFigures, together: float, share: float
 ) -> float:
     """Return the GPU-seconds per token of synchronous rollouts, which end with the longest answer [s].
 
@@ -177,7 +177,7 @@ def _synchronous_gpu_seconds(
     from costmodel.serving.generation import generation
 
     count, before = len(each_pass.lengths), 0.0
-    elapsed = together * steady.prefill_seconds / steady.replicas
+    elapsed = together * steady.prefill_time / steady.replicas
     for done, length in enumerate(each_pass.lengths):
         left, more = together * (count - done) / count, length - before
         if more <= 0:
@@ -191,8 +191,8 @@ def _synchronous_gpu_seconds(
             precision=_stored(recipe.precision),
             replicas=steady.replicas,
             gpu_memory_utilization=share,
-        )
-        prefill = phase.batch * phase.prefill_seconds / max(more, 1.0)  # done before: taken off the time per token
+        ).si
+        prefill = phase.batch * phase.prefill_time / max(more, 1.0)  # done before: taken off the time per token
         rate = phase.tokens_per_second / (1 - prefill / phase.time_per_output_token)
         elapsed += left * more / rate
         before = length

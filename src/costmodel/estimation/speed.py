@@ -25,7 +25,7 @@ from costmodel.training.layouts.fitting import step_fit_probability
 from costmodel.training.layouts.least_memory import LeastMemory, check_least_memory, check_states, compare_together
 from costmodel.training.layouts.planner import Plan, plan, plans
 from costmodel.training.layouts.refusal import check_fits
-from costmodel.training.layouts.step_result import StepTime
+from costmodel.training.layouts.step_result import StepFigures, time_bounds
 from costmodel.training.layouts.step_time import (
     StepInputs,
     feasible_step_time,
@@ -143,7 +143,7 @@ def plan_together(scenarios: Sequence[Scenario]) -> list[tuple[Architecture, Any
 def _in_given_layout(scenario: Scenario, layout: Layout, timed: list[AnyRecipe]) -> Speed:
     """Return the speed in a given layout, with the uncertainty of the step-time model."""
     architecture, cluster = scenario.architecture, scenario.cluster
-    steps = [step_time(architecture, cluster, recipe, layout, scenario.efficiency) for recipe in timed]
+    steps = [step_time(architecture, cluster, recipe, layout, scenario.efficiency).si for recipe in timed]
     figures: list[Figure] = []
     batches: list[int] = []
     for step, recipe in zip(steps, timed, strict=True):
@@ -168,9 +168,9 @@ def _with_auxiliary(trained: Memory, recipe: AnyRecipe, scenario: Scenario) -> M
     return trained._replace(auxiliary_models=recipe.auxiliary_bytes(scenario.architecture) / count)
 
 
-def step_figure(step: StepTime, scenario: Scenario, recipe: AnyRecipe) -> Figure:
+def step_figure(step: StepFigures, scenario: Scenario, recipe: AnyRecipe) -> Figure:
     """Return the MFU of a step, with the uncertainty of the step-time model [1]."""
-    low, high = step.interval(0.8)
+    low, high = time_bounds(step)
     mfu = float(step.mfu)
     most = min(mfu * step.seconds / low, MOST_MFU)
     spread = between(mfu * step.seconds / high, most, level=0.8).settled("logitnormal")
@@ -261,7 +261,7 @@ def _plan(scenario: Scenario, recipe: AnyRecipe, step_inputs: StepInputs) -> Pla
     batch = settled_batch(step_inputs, layout)
     if planned.seconds / planned.batch_size < search.best.seconds / batch:
         return planned
-    needed = search.best.memory.total
+    needed = search.best.si.memory.total
     warning = division_warning(step_inputs, layout)
     parts = step_parts(step_inputs, layout)
     return Plan(layout, batch, search.best.seconds, needed, parts, search.evaluated, warning)

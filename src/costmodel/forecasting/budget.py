@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import textwrap
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from costmodel.budget.actuals import Actual
-from costmodel.budget.amounts import cents, checked_probability, usd
+from costmodel.budget.amounts import amount_of, cents, checked_probability
 from costmodel.budget.lines import Within
 from costmodel.budget.plan import ProjectPlan
 from costmodel.budget.result import BudgetResult
@@ -16,6 +16,7 @@ from costmodel.forecasting.result import Forecast
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import Range, draws, middle, samples
+from costmodel.foundation.units import money
 from costmodel.market.dated import day_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
+ForecastFigure: TypeAlias = Literal["spent", "committed", "completion", "variance"]
+"""Name of a figure of a budget under way."""
 _QUANTILES = 199
 """Quantiles that stand for the draws of the forecast of a run."""
 BASES = {
@@ -79,30 +82,20 @@ class BudgetForecast(rendering.Shown):
         """Lines with their cost at completion; the contingency is among them if something was spent from it."""
         self._draws: Array = np.sum([rest[index].drawn for index in kept], axis=0)
 
-    @property
-    def spent(self) -> float:
-        """Amount paid so far [USD]."""
-        return cents(sum(line.spent for line in self.lines))
+    def value(self, name: ForecastFigure) -> float:
+        """Return a figure as a plain number in the currency of the budget.
 
-    @property
-    def committed(self) -> float:
-        """Amount ordered and not yet paid [USD]."""
-        return cents(sum(line.committed for line in self.lines))
+        Parameters
+        ----------
+        name : str
+            "spent", "committed", "completion" or "variance".
+        """
+        if name == "variance":
+            return cents(self.value("completion") - self.budget.value("base"))
+        return cents(sum(getattr(line, name) for line in self.lines))
 
-    @property
-    def completion(self) -> Quantity:
-        """Cost at completion: the sum of the lines."""
-        from costmodel.foundation.units import money
-
-        return money(cents(sum(line.completion for line in self.lines)), self.budget.currency)
-
-    @property
-    def variance(self) -> float:
-        """Cost at completion - base of the budget [USD]; positive if overspent."""
-        return cents(float(self.completion.magnitude) - self.budget.base)
-
-    def quantile(self, p: float) -> float:
-        """Return the quantile of the cost at completion [USD].
+    def at_quantile(self, p: float) -> float:
+        """Return the quantile of the cost at completion, as a plain number in the currency of the budget.
 
         Parameters
         ----------
@@ -112,6 +105,36 @@ class BudgetForecast(rendering.Shown):
         import numpy as np
 
         return float(np.quantile(self._draws, checked_probability("p", p)))
+
+    @property
+    def spent(self) -> Quantity:
+        """Amount paid so far."""
+        return money(self.value("spent"), self.budget.currency)
+
+    @property
+    def committed(self) -> Quantity:
+        """Amount ordered and not yet paid."""
+        return money(self.value("committed"), self.budget.currency)
+
+    @property
+    def completion(self) -> Quantity:
+        """Cost at completion: the sum of the lines."""
+        return money(self.value("completion"), self.budget.currency)
+
+    @property
+    def variance(self) -> Quantity:
+        """Cost at completion - base of the budget; positive if overspent."""
+        return money(self.value("variance"), self.budget.currency)
+
+    def quantile(self, p: float) -> Quantity:
+        """Return the quantile of the cost at completion.
+
+        Parameters
+        ----------
+        p : float
+            Probability that the cost is at most the result, 0 to 1.
+        """
+        return money(self.at_quantile(p), self.budget.currency)
 
     def draws(self) -> Array:
         """Return draws of the cost at completion [USD]; shape (20000,)."""
@@ -127,7 +150,7 @@ class BudgetForecast(rendering.Shown):
         """
         import numpy as np
 
-        return float(np.mean(self._draws <= usd("amount", amount) + 0.005))
+        return float(np.mean(self._draws <= amount_of("amount", amount, self.budget.currency) + 0.005))
 
     def within(self, amount: NumberLike | None = None) -> tuple[Within, ...]:
         """Return the probabilities of ending within the base, within base and contingency, and within an amount.
@@ -153,13 +176,13 @@ class BudgetForecast(rendering.Shown):
             "currency": self.budget.currency,
             "on": None if self.on is None else self.on.isoformat(),
             "lines": self.rows(),
-            "base": self.budget.base,
-            "contingency": self.budget.contingency,
-            "spent": self.spent,
-            "committed": self.committed,
-            "completion": float(self.completion.magnitude),
-            "variance": self.variance,
-            "quantiles": {str(p): self.quantile(p) for p in (0.1, 0.5, 0.9)},
+            "base": self.budget.value("base"),
+            "contingency": self.budget.value("contingency"),
+            "spent": self.value("spent"),
+            "committed": self.value("committed"),
+            "completion": self.value("completion"),
+            "variance": self.value("variance"),
+            "quantiles": {str(p): self.at_quantile(p) for p in (0.1, 0.5, 0.9)},
             "within": [each._asdict() for each in self.within()],
             "notes": self.notes(),
         }
@@ -185,7 +208,7 @@ class BudgetForecast(rendering.Shown):
 
     def _title(self) -> str:
         on = f" on {self.on}" if self.on else ""
-        return f"{self.budget.name}{on}: {self.completion.magnitude:,.2f} {self.budget.currency} at completion"
+        return f"{self.budget.name}{on}: {self.value('completion'):,.2f} {self.budget.currency} at completion"
 
     def _cells(self) -> list[dict[str, str]]:
         rows = [
@@ -202,20 +225,20 @@ class BudgetForecast(rendering.Shown):
         ]
         total = {
             "line": "total",
-            "budget": f"{self.budget.base:,.0f}",
-            "spent": f"{self.spent:,.0f}",
-            "committed": f"{self.committed:,.0f}",
-            "at completion": f"{self.completion.magnitude:,.0f}",
-            "80 % interval": f"{self.quantile(0.1):,.0f} to {self.quantile(0.9):,.0f}",
-            "variance": f"{self.variance:+,.0f}",
+            "budget": f"{self.budget.value('base'):,.0f}",
+            "spent": f"{self.value('spent'):,.0f}",
+            "committed": f"{self.value('committed'):,.0f}",
+            "at completion": f"{self.value('completion'):,.0f}",
+            "80 % interval": f"{self.at_quantile(0.1):,.0f} to {self.at_quantile(0.9):,.0f}",
+            "variance": f"{self.value('variance'):+,.0f}",
         }
         return [*rows, total]
 
     def _footer(self) -> str:
         stamp, currency = self.budget.stamp(), self.budget.currency
         lines = [
-            f"contingency {self.budget.contingency:,.0f} {currency}, "
-            f"P50 at completion {self.quantile(0.5):,.0f} {currency}",
+            f"contingency {self.budget.value('contingency'):,.0f} {currency}, "
+            f"P50 at completion {self.at_quantile(0.5):,.0f} {currency}",
             *(
                 f"probability of ending within {each.name}, {each.amount:,.0f} {currency}: "
                 f"{rendering.number(100 * each.probability)} %"

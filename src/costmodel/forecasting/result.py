@@ -57,7 +57,7 @@ class Forecast(Priced):
         notes: tuple[str, ...],
         stamp: Mapping[str, Any],
     ) -> None:
-        self.title, self.now, self.pace, self.predicted = title, now, pace, predicted
+        self.title, self.now, self.pace, self._predicted = title, now, pace, predicted
         self._amounts, self._notes, self._stamp = dict(amounts), notes, dict(stamp)
 
     @property
@@ -167,7 +167,7 @@ class Forecast(Priced):
             "now": None if self.now is None else self.now.isoformat(),
             "end": ends,
             "step_time": self.pace.step_time,
-            "predicted_step_time": self.predicted,
+            "predicted_step_time": self._predicted,
             "goodput": self.goodput,
             "stops": len(self.pace.stops),
             "stop_time": sum(self.pace.stops),
@@ -175,6 +175,13 @@ class Forecast(Priced):
             "lost_steps": self.pace.lost_steps,
             "notes": list(self._notes),
         }
+
+    @property
+    def predicted(self) -> Quantity | None:
+        """Step time of the estimate; None where the estimate has none."""
+        from costmodel.foundation.units import quantity
+
+        return None if self._predicted is None else quantity(self._predicted, "s", "s")
 
     @property
     def goodput(self) -> float | None:
@@ -232,8 +239,8 @@ class Forecast(Priced):
         pace = self.pace
         lines = [self._end_line()]
         shown = f"step time: {rendering.amount(pace.step_time, 's')} measured"
-        if self.predicted is not None:
-            shown += f", {rendering.amount(self.predicted, 's')} predicted"
+        if self._predicted is not None:
+            shown += f", {rendering.amount(self._predicted, 's')} predicted"
         lines.append(shown)
         if self.goodput is not None:
             stops = len(pace.stops)

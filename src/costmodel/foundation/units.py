@@ -234,7 +234,8 @@ def quantity(value: Any, unit: str, shown: str) -> Quantity:
     shown : str
         Unit of the quantity, a key of `SI_FACTOR`.
     """
-    result: Quantity = registry().Quantity(value * SI_FACTOR[unit] / SI_FACTOR[shown], _pint_name(shown))
+    scaled = value if unit == shown else value * SI_FACTOR[unit] / SI_FACTOR[shown]
+    result: Quantity = registry().Quantity(scaled, _pint_name(shown))
     return result
 
 
@@ -368,5 +369,7 @@ def _counts_alike(quantum: Any, unit: str) -> bool:
     data = "byte", "bit"
     if unit.startswith("USD/GB") and not any(name.endswith(data) for name in free):
         return False  # dollars alone are no price of data
-    allowed = ("gpu", "parameter", "percent", "count") + (data if "byte" in unit or "GB" in unit else ())
+    allowed = ("gpu", "parameter", "percent", "count") + (
+        data if any(name in unit for name in ("byte", "GB", "GiB")) else ()
+    )
     return all(name.endswith(allowed) for name in free)

@@ -10,7 +10,7 @@ from costmodel.foundation.checks import check_level
 from costmodel.foundation.currencies import Priced
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, between, draws, middle
 from costmodel.foundation.tables import Figure, Provenance, default
-from costmodel.foundation.units import SI_FACTOR
+from costmodel.foundation.units import SI_FACTOR, quantity
 from costmodel.hardware.cluster import Cluster
 from costmodel.hardware.power import training_power
 from costmodel.hardware.site import Site, electricity_price
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from costmodel.foundation.units import Quantity
     from costmodel.hardware.accelerator import Accelerator
     from costmodel.market.charges import Charges
     from costmodel.market.owned import Ownership
@@ -38,7 +39,7 @@ class Levelized(Priced):
     --------
     >>> from costmodel.market.owned import Ownership
     >>> hour = Ownership(purchase_price=30_000, utilization=0.8).levelized("H100-SXM")
-    >>> round(sum(row["usd"] for row in hour.rows()[:-1]) - hour.value, 12)
+    >>> round(sum(row["usd"] for row in hour.rows()[:-1]) - hour.usd_per_hour, 12)
     0.0
     """
 
@@ -64,8 +65,13 @@ class Levelized(Priced):
         """Unit and figure of each input by path."""
 
     @property
-    def value(self) -> float:
-        """Cost of an hour at the medians of the inputs [USD]."""
+    def cost(self) -> Quantity:
+        """Cost of an hour at the medians of the inputs."""
+        return quantity(self.usd_per_hour, "USD/hour", "USD/hour")
+
+    @property
+    def usd_per_hour(self) -> float:
+        """Cost of an hour at the medians of the inputs [USD/hour]."""
         return float(sum(self._point.values()))
 
     def draws(self, count: int = DRAWS) -> Array:
@@ -81,8 +87,19 @@ class Levelized(Priced):
         lines = self.lines_of(self.drawn(count))
         return np.broadcast_to(np.asarray(sum(lines.values()), dtype=float), (count,)).copy()
 
-    def interval(self, level: float = DEFAULT_LEVEL) -> tuple[float, float]:
-        """Return the ends of the central interval of the cost of an hour [USD].
+    def interval(self, level: float = DEFAULT_LEVEL) -> tuple[Quantity, Quantity]:
+        """Return the ends of the central interval of the cost of an hour.
+
+        Parameters
+        ----------
+        level : float
+            Probability inside the interval, between 0 and 1 [1].
+        """
+        low, high = self.bounds(level)
+        return quantity(low, "USD/hour", "USD/hour"), quantity(high, "USD/hour", "USD/hour")
+
+    def bounds(self, level: float = DEFAULT_LEVEL) -> tuple[float, float]:
+        """Return the ends of the central interval of the cost of an hour [USD/hour].
 
         Parameters
         ----------
@@ -97,14 +114,14 @@ class Levelized(Priced):
 
     def figure(self) -> Figure:
         """Return the cost of an hour as the price of a GPU-hour [USD/hour], with its interval and source."""
-        low, high = self.interval()
+        low, high = self.bounds()
         price = self.inputs["prices.purchase_price"][1].provenance
         note = f"owned, levelized; accelerator: {price.note or price.kind}"
         provenance = Provenance("looked up", price.source, price.as_of, note, price.caution)
         if price.kind == "given":
             provenance = Provenance("given", note="owned, levelized")
         spread = between(low, high, "USD/hour").settled("lognormal") if high > low > 0 else None
-        return Figure(self.value, spread, provenance)
+        return Figure(self.usd_per_hour, spread, provenance)
 
     def rows(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
         """Return one row per line and the total: line, title, usd (per hour), low, high, share, formula.
@@ -119,7 +136,7 @@ class Levelized(Priced):
         check_level(level)
         ends = [(1 - level) / 2, (1 + level) / 2]
         drawn = self.lines_of(self.drawn(DRAWS))
-        total = self.value
+        total = self.usd_per_hour
         rows = []
         for line in self._charges.lines:
             low, high = (float(end) for end in np.quantile(drawn[line.name], ends))
@@ -127,7 +144,7 @@ class Levelized(Priced):
             share = usd / total if total else None
             row = {"line": line.name, "title": line.title, "usd": usd, "low": low, "high": high, "share": share}
             rows.append({**row, "level": level, "formula": line.formula})
-        low, high = self.interval(level)
+        low, high = self.bounds(level)
         row = {
             "line": "total",
             "title": "total",

@@ -77,7 +77,7 @@ class Ownership(Spec):
     >>> own = Ownership(purchase_price=30_000, life=5, residual_share=0.1)
     >>> own.purchase_price, own.depreciation
     (30000.0, 'straight_line')
-    >>> 1.0 < Ownership().levelized("H100-SXM").value < 4.0
+    >>> 1.0 < Ownership().levelized("H100-SXM").usd_per_hour < 4.0
     True
     """
 

@@ -347,7 +347,7 @@ def _allocation(law: Any, paid: _Paid, most_tokens: float | None) -> Allocation:
         tokens, limit = most_tokens, "tokens"
         run = run.replace({"recipe.tokens": tokens})
     loss = loss_of(law, paid.parameters, tokens)
-    return Allocation(run.architecture, paid.parameters, tokens, loss, run, law, limit, serving_cost=paid.serving)
+    return Allocation(run.architecture, paid.parameters, tokens, loss, run, law, limit, serving_usd=paid.serving)
 
 
 def _check_serving(served: _Serving) -> None:

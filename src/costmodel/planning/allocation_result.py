@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.foundation import rendering
 from costmodel.foundation.citations import Source
+from costmodel.foundation.units import money
 from costmodel.planning.root_finding import known_value
 
 if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
     from costmodel.estimation.scenario import Scenario
+    from costmodel.foundation.units import Quantity
 
 LOSS_TOLERANCE = 1e-3
 """Relative difference from the least loss that counts as the same loss [1]."""
@@ -48,7 +50,7 @@ class Allocation(rendering.Shown):
     the cluster), "most_tokens" (the budget ends at the available tokens), or "tokens_per_parameter"."""
     size_reason: str = ""
     """Why the size is limited, where the law does not limit it."""
-    serving_cost: float = 0.0
+    serving_usd: float = 0.0
     """Cost of the served tokens, in the budget beside the training cost [USD]."""
     sizes_within_loss: tuple[float, float] | None = None
     """Smallest and largest number of parameters with a loss within 0.1 % of the least, at equal cost [1]; None if the
@@ -87,9 +89,14 @@ class Allocation(rendering.Shown):
         return {"tokens": (few, many), "loss": (self.loss * math.exp(best), self.loss * math.exp(worst))}
 
     @property
-    def lifetime_cost(self) -> float:
-        """Cost of training and of serving [USD]."""
-        return known_value(self.estimate, "cost") + self.serving_cost
+    def serving_cost(self) -> Quantity:
+        """Cost of the served tokens, in the budget beside the training cost."""
+        return money(self.serving_usd, "USD")
+
+    @property
+    def lifetime_cost(self) -> Quantity:
+        """Cost of training and of serving."""
+        return money(known_value(self.estimate, "cost") + self.serving_usd, "USD")
 
     @property
     def tokens_per_parameter(self) -> float:
@@ -104,8 +111,8 @@ class Allocation(rendering.Shown):
             "tokens_per_parameter": self.tokens_per_parameter,
             "loss": self.loss,
             "cost": known_value(self.estimate, "cost"),
-            "serving_cost": self.serving_cost,
-            "lifetime_cost": self.lifetime_cost,
+            "serving_cost": self.serving_usd,
+            "lifetime_cost": float(self.lifetime_cost.magnitude),
             "note": self.estimate.note("cost"),
             "limit": self.limit,
             "size_limit": self.size_limit,
@@ -124,8 +131,8 @@ class Allocation(rendering.Shown):
             "tokens_per_parameter": (self.tokens_per_parameter, "token"),
             "loss": (self.loss, "nat/token"),
             "cost": (known_value(self.estimate, "cost"), "USD"),
-            "serving_cost": (self.serving_cost, "USD"),
-            "lifetime_cost": (self.lifetime_cost, "USD"),
+            "serving_cost": (self.serving_usd, "USD"),
+            "lifetime_cost": (float(self.lifetime_cost.magnitude), "USD"),
         }
         ends["cost"] = self.estimate.bounds("cost")
         return [
@@ -160,8 +167,9 @@ class Allocation(rendering.Shown):
             for name, ends in ranges.items()
             if ends is not None
         ]
-        if self.serving_cost:
-            serving, total = (rendering.amount(usd, "USD") for usd in (self.serving_cost, self.lifetime_cost))
+        if self.serving_usd:
+            amounts = (self.serving_usd, float(self.lifetime_cost.magnitude))
+            serving, total = (rendering.amount(usd, "USD") for usd in amounts)
             lines.insert(0, f"serving: {serving}; training and serving: {total}")
         if self.size_limit not in {"loss", "given"}:
             lines.insert(0, f"the law does not limit the size: {self.size_reason}")

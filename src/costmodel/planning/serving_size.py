@@ -15,6 +15,7 @@ from costmodel.estimation.serving.scenario import Serving
 from costmodel.estimation.serving.weights import is_overruled, stored_of, weights_note
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import normal_quantile
+from costmodel.foundation.units import quantity
 from costmodel.hardware.accelerator import load_accelerator
 from costmodel.hardware.cluster import Cluster
 from costmodel.market.rental import Rental
@@ -278,7 +279,7 @@ def _size(serving: Serving, precision: str | None, best: _Best) -> ServingSize:
         gpus=deployment.accelerators,
         replicas=deployment.replicas,
         tokens_per_second_per_user=1 / float(np.asarray(steady.tpot)[0]),
-        ttft=float(np.asarray(steady.ttft)[0]),
+        ttft=quantity(float(np.asarray(steady.ttft)[0]), "s", "s"),
         tokens_per_second=rate * deployment.requests.output_tokens,
         usd_per_hour=hour,
         usd_per_million_tokens=None if hour is None else hour / 3600 / tokens * 1e6,

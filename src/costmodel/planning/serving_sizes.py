@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from costmodel.estimation.serving.scenario import Serving
+    from costmodel.foundation.units import Quantity
     from costmodel.serving.step.replica import Replica
 
 _LEGEND = (
@@ -38,8 +39,8 @@ class ServingSize(NamedTuple):
     """Replicas of the model."""
     tokens_per_second_per_user: float
     """Output tokens per second of a request [token/s]."""
-    ttft: float
-    """Mean time to the first token [s]."""
+    ttft: Quantity
+    """Mean time to the first token."""
     tokens_per_second: float
     """Output tokens per second of all requests [token/s]."""
     usd_per_hour: float | None
@@ -92,7 +93,7 @@ class ServingSizes(rendering.Shown):
         """Return one row per option: accelerator, precision, layout, gpus, speeds, latency and costs."""
         rows = []
         for size in self.options:
-            row: dict[str, Any] = {**size._asdict(), "layout": size.layout_text}
+            row: dict[str, Any] = {**size._asdict(), "layout": size.layout_text, "ttft": float(size.ttft.magnitude)}
             del row["scenario"]
             rows.append(row)
         return rows
@@ -115,7 +116,7 @@ class ServingSizes(rendering.Shown):
                 "layout": size.layout_text,
                 "GPUs": f"{size.gpus:,}",
                 "tok/s": rendering.number(size.tokens_per_second_per_user),
-                "TTFT s": rendering.number(size.ttft, 2),
+                "TTFT s": rendering.number(float(size.ttft.magnitude), 2),
                 "USD/h": "not known" if size.usd_per_hour is None else _dollars(size.usd_per_hour),
                 "USD/Mtok": "-"
                 if size.usd_per_million_tokens is None

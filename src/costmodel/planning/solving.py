@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costmodel.estimation.chain import OUTPUTS
 from costmodel.estimation.estimate import Estimate, estimate
@@ -22,9 +22,12 @@ from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.fields import Measure
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range
 from costmodel.foundation.rendering import amount
-from costmodel.foundation.units import SI_FACTOR
+from costmodel.foundation.units import SI_FACTOR, quantity
 from costmodel.planning.root_finding import EXACT, Search, continuous, figure_text, known_value, whole
 from costmodel.planning.unknown_inputs import Unknown, find
+
+if TYPE_CHECKING:
+    from costmodel.foundation.units import Quantity
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,10 +38,10 @@ class Solution(rendering.Shown):
     value: float | int
     """Value of the input, in the unit of the field."""
     figure: str
-    target: float
-    """Target, in the unit in which the estimate shows the figure."""
-    achieved: float
-    """Figure with that value (its quantile if `level` is given), in the same unit."""
+    target: Quantity
+    """Target of the figure."""
+    achieved: Quantity
+    """Figure with that value (its quantile if `level` is given)."""
     scenario: Scenario
     """Scenario with the value in place."""
     level: float | None
@@ -50,7 +53,7 @@ class Solution(rendering.Shown):
     unknown: Unknown = field(repr=False)
 
     @property
-    def reached(self) -> float:
+    def reached(self) -> Quantity:
         """Former name of `achieved`."""
         return self.achieved
 
@@ -67,8 +70,8 @@ class Solution(rendering.Shown):
                 "value": self.value,
                 "unit": self.unknown.measure.unit,
                 "figure": self.figure,
-                "target": self.target,
-                "achieved": self.achieved,
+                "target": float(self.target.magnitude),
+                "achieved": float(self.achieved.magnitude),
                 "figure_unit": OUTPUTS[self.figure].shown,
                 "level": self.level,
                 "note": self.note,
@@ -93,7 +96,8 @@ class Solution(rendering.Shown):
     def _answer(self) -> str:
         output = OUTPUTS[self.figure]
         sign = "≥" if output.more_is_better else "≤"
-        target, achieved = (figure_text(self.figure, value) for value in (self.target, self.achieved))
+        values = [float(each.magnitude) for each in (self.target, self.achieved)]
+        target, achieved = (figure_text(self.figure, value) for value in values)
         answer = f"{self.path} = {self.unknown.shown(self.value)}"
         met = f"{self.figure} {sign} {target}"
         low, high = self.estimate.bounds(self.figure)
@@ -102,7 +106,7 @@ class Solution(rendering.Shown):
         if self.level is not None:
             median = amount(known_value(self.estimate, self.figure), output.rendered)
             text = f"{answer} meets {met} with a probability of {100 * self.level:g} % (median {median}){interval}"
-        elif self.unknown.whole or abs(self.achieved / self.target - 1) > EXACT:
+        elif self.unknown.whole or abs(values[1] / values[0] - 1) > EXACT:
             text = f"{answer} meets {met} ({achieved}){interval}"
         else:
             text = f"{answer} brings {self.figure} to {target}{interval}"
@@ -183,12 +187,13 @@ def solve(scenario: Scenario, path: str, *, level: float | None = None, within: 
     variable = find(scenario, path)
     search = Search(scenario, variable, figure, wanted, level)
     answer, note = whole(search, within) if variable.whole else continuous(search, within)
+    shown = OUTPUTS[figure].shown
     return Solution(
         path=path,
         value=variable.typed(answer),
         figure=figure,
-        target=wanted,
-        achieved=search.figures[answer],
+        target=quantity(wanted, shown, shown),
+        achieved=quantity(search.figures[answer], shown, shown),
         scenario=variable.put(scenario, answer),
         level=level,
         note=note,

@@ -1,9 +1,11 @@
 """Feasible combinations of model, recipe and accelerators, with memory, time, cost and carbon."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costmodel.architecture.specification import Architecture
 from costmodel.estimation.cautions import unverified
@@ -14,7 +16,7 @@ from costmodel.estimation.speed import plan_together
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import DEFAULT_LEVEL
-from costmodel.foundation.units import GIB
+from costmodel.foundation.units import GIB, convert, quantity
 from costmodel.hardware.cluster import Cluster
 from costmodel.planning.fit_request import FitRequest, several
 from costmodel.planning.limits import check_auxiliary_models, plan_stand_ins, planned, unknown_memory
@@ -22,6 +24,9 @@ from costmodel.training.layouts.fitting import MEMORY_ERROR, TooLargeError
 from costmodel.training.layouts.planner import MOST_KEPT
 from costmodel.training.step.layout import Layout, layout_of
 from costmodel.training.step.memory import memory
+
+if TYPE_CHECKING:
+    from costmodel.foundation.units import Quantity
 
 SHOWN = 20
 """Rows of the text table [1]."""
@@ -35,15 +40,15 @@ class Fit:
     """Scenario of the row, for `estimate(row.scenario)`."""
     reason: str = ""
     """Why it is not feasible, or which limit it violates; empty if it fits."""
-    memory: float | None = None
-    """Peak memory per GPU [byte]."""
+    memory: Quantity | None = None
+    """Peak memory per GPU."""
     layout: Layout | None = None
-    wall_time: float | None = None
-    """Wall time [s]."""
-    cost: float | None = None
-    """Cost [USD]; None if no price is known."""
-    carbon: float | None = None
-    """Carbon [kg]; None if the power is unknown."""
+    wall_time: Quantity | None = None
+    """Wall time."""
+    cost: Quantity | None = None
+    """Cost; None if no price is known."""
+    carbon: Quantity | None = None
+    """Carbon; None if the power is unknown."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -72,25 +77,25 @@ class Fit:
         return self.scenario.recipes[0].kind
 
     @property
-    def headroom(self) -> float | None:
-        """Free memory on the GPU with the highest use [byte]."""
+    def headroom(self) -> Quantity | None:
+        """Free memory on the GPU with the highest use."""
         capacity = self.scenario.cluster.accelerator.usable_memory
-        return None if self.memory is None or capacity is None else capacity - self.memory
+        return None if self.memory is None or capacity is None else quantity(capacity, "byte", "GiB") - self.memory
 
     @property
     def estimate(self) -> Estimate:
         """The estimate, with its intervals and sources."""
         return estimate(self.scenario)
 
-    def interval(self, figure: str, level: float = DEFAULT_LEVEL) -> tuple[float, float]:
-        """Return the ends of the central interval of a figure, in the SI unit of the field of that name.
+    def interval(self, figure: str, level: float = DEFAULT_LEVEL) -> tuple[Quantity, Quantity]:
+        """Return the ends of the central interval of a figure.
 
         Parameters
         ----------
         figure : such as "wall_time", "cost" or "carbon"
         level : share of the probability inside [1]
         """
-        return self.estimate.bounds(figure, level)
+        return self.estimate.interval(figure, level)
 
     def row(self) -> dict[str, Any]:
         """Return the fit as a row; unknown values are None."""
@@ -101,11 +106,11 @@ class Fit:
             "accelerator": self.accelerator,
             "count": self.count,
             "fits": self.fits,
-            "memory_gib": None if self.memory is None else self.memory / GIB,
-            "headroom_gib": None if headroom is None else headroom / GIB,
-            "hours": None if self.wall_time is None else self.wall_time / 3600,
-            "cost_usd": self.cost,
-            "carbon_kg": self.carbon,
+            "memory_gib": _in(self.memory, "GiB"),
+            "headroom_gib": _in(headroom, "GiB"),
+            "hours": _in(self.wall_time, "hour"),
+            "cost_usd": _in(self.cost, "USD"),
+            "carbon_kg": _in(self.carbon, "kg"),
             "micro_batch": None if layout is None else layout.micro_batch,
             "recompute": None if layout is None else layout.recompute,
             "layout": None if layout is None else layout.brief(),
@@ -135,12 +140,12 @@ class Fits(rendering.Shown):
     @property
     def cheapest(self) -> Fit:
         """The row of the least cost."""
-        return self._least("cost", lambda fit: fit.cost)
+        return self._least("cost", lambda fit: _in(fit.cost, "USD"))
 
     @property
     def fastest(self) -> Fit:
         """The row of the shortest wall time."""
-        return self._least("wall time", lambda fit: fit.wall_time)
+        return self._least("wall time", lambda fit: _in(fit.wall_time, "s"))
 
     def rows(self) -> list[dict[str, Any]]:
         """Return what fits, in order, and then what does not, with the reason.
@@ -189,11 +194,11 @@ class Fits(rendering.Shown):
                 {
                     **{name: str(row[name]) for name in ("model", "recipe") if name in several},
                     "accelerators": f"{fit.count} × {fit.accelerator}",
-                    "memory": _shown(fit.memory, "byte"),
-                    "headroom": _shown(fit.headroom, "byte"),
-                    "wall time": _shown(fit.wall_time, "s"),
-                    "cost": _shown(fit.cost, "USD"),
-                    "carbon": _shown(fit.carbon, "kg"),
+                    "memory": _shown(_in(fit.memory, "byte"), "byte"),
+                    "headroom": _shown(_in(fit.headroom, "byte"), "byte"),
+                    "wall time": _shown(_in(fit.wall_time, "s"), "s"),
+                    "cost": _shown(_in(fit.cost, "USD"), "USD"),
+                    "carbon": _shown(_in(fit.carbon, "kg"), "kg"),
                     "micro-batch": "-" if fit.layout is None else f"{fit.layout.micro_batch}{recompute}",
                     "notes": "; ".join(fit.notes),
                 }
@@ -291,7 +296,7 @@ def what_fits(
     >>> fits = what_fits("llama-3.1-8b", QLoRA(tokens="20M"), memory="24 GB", budget="10 USD", deadline="1 day")
     >>> "RTX-4090" in {row.accelerator for row in fits.possible}
     True
-    >>> fits.cheapest.cost <= fits.fastest.cost < 10
+    >>> fits.cheapest.cost <= fits.fastest.cost and fits.fastest.cost.to("USD").magnitude < 10
     True
     >>> low, high = fits.best.interval("cost")
     >>> low < fits.best.cost < high
@@ -327,10 +332,15 @@ def what_fits(
 
     def order(fit: Fit) -> tuple[Any, ...]:
         size = -float(fit.architecture.parameters.total) if open_model else 0.0
-        return size, fit.cost is None, fit.cost or 0.0, fit.wall_time or 0.0
+        return size, fit.cost is None, _in(fit.cost, "USD") or 0.0, _in(fit.wall_time, "s") or 0.0
 
     possible = sorted((fit for fit in tried if fit.fits), key=order)
     return Fits(tuple(possible), tuple(fit for fit in tried if not fit.fits))
+
+
+def _in(value: Quantity | None, unit: str) -> float | None:
+    """Return the magnitude of a quantity in a unit; None if it is not known."""
+    return None if value is None else convert(value, unit)
 
 
 def _fit(request: FitRequest, scenario: Scenario) -> Fit:
@@ -356,9 +366,11 @@ def _fit(request: FitRequest, scenario: Scenario) -> Fit:
     except InputError as error:
         return replace(empty, reason=str(error))
     figures = {name: result.value(name) for name in ("wall_time", "cost", "carbon")}
-    wall_time, cost, carbon = (None if isinstance(value, Missing) else value for value in figures.values())
+    wall_time, cost, carbon = (
+        None if isinstance(value, Missing) else result.quantity(name) for name, value in figures.items()
+    )
     notes = list(fit.notes)
-    if fit.memory is not None and fit.memory * MEMORY_ERROR > capacity:
+    if (peak := _in(fit.memory, "byte")) is not None and peak * MEMORY_ERROR > capacity:
         notes.append("tight")
     notes += [f"{name} unknown" for name, value in (("cost", cost), ("carbon", carbon)) if value is None]
     if cost is not None and (note := result.note("cost")):
@@ -377,12 +389,12 @@ def _with_memory(fit: Fit, result: Estimate) -> Fit:
         usable = scenario.cluster.accelerator.usable_memory
         if usable is not None and peak > usable:
             raise TooLargeError(f"the smallest layout needs {peak / GIB:.1f} of {usable / GIB:.1f} GiB per GPU")
-        return replace(fit, memory=peak, layout=result.layout)
+        return replace(fit, memory=result.quantity("memory"), layout=result.layout)
     recipe = scenario.recipes[0]
     inputs, plan = planned(scenario.architecture, recipe, scenario.cluster)
     total = memory(inputs.work, inputs.numerics, plan.batch_size, plan.layout).total + inputs.auxiliary_bytes
     notes = () if recipe.gpu_hours is not None else ("time by class of accelerator",)
-    return replace(fit, memory=float(total), layout=layout_of(list(plan.layout)), notes=notes)
+    return replace(fit, memory=quantity(float(total), "byte", "GiB"), layout=layout_of(list(plan.layout)), notes=notes)
 
 
 def _constraint_violations(request: FitRequest, figures: dict[str, float | Missing]) -> list[str]:

@@ -9,14 +9,14 @@ from costmodel.estimation.scenario import Scenario
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.rendering import percent
-from costmodel.foundation.units import GIB
+from costmodel.foundation.units import GIB, convert, quantity
 from costmodel.planning.limits import planned
 from costmodel.training.layouts.changes import Case, FittingChange, fitting_changes
 from costmodel.training.layouts.fitting import SAFE_PROBABILITY, TooLargeError
 from costmodel.training.step.layout import Layout, layout_of
 
 if TYPE_CHECKING:
-    pass
+    from costmodel.foundation.units import Quantity
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,10 +29,10 @@ class FittingChanges(rendering.Shown):
     """The unchanged scenario, with its layout: given, planned, or data-parallel where no layout fits."""
     layout: Layout
     """The unchanged layout."""
-    needed: float
-    """Predicted peak memory per GPU of the unchanged layout, auxiliary models included [byte]."""
-    host_needed: float
-    """Host memory per GPU of the unchanged layout [byte]."""
+    needed: Quantity
+    """Predicted peak memory per GPU of the unchanged layout, auxiliary models included."""
+    host_needed: Quantity
+    """Host memory per GPU of the unchanged layout."""
     fit_probability: float
     """Probability that the unchanged layout fits [1]."""
     changes: tuple[FittingChange, ...]
@@ -63,16 +63,17 @@ class FittingChanges(rendering.Shown):
         """Return everything as plain data."""
         return {
             "layout": self.layout.to_data(),
-            "memory_gib": self.needed / GIB,
-            "host_memory_gib": self.host_needed / GIB,
+            "memory_gib": convert(self.needed, "GiB"),
+            "host_memory_gib": convert(self.host_needed, "GiB"),
             "fit_probability": self.fit_probability,
             "changes": [{**change.row(), "fields": dict(change.fields)} for change in self.changes],
         }
 
     def _title(self) -> str:
         usable = (self.scenario.cluster.accelerator.usable_memory or 0.0) / GIB
-        needed = f"needs {self.needed / GIB:.1f} of {usable:.1f} GiB per GPU"
-        host = f" and {self.host_needed / GIB:.0f} GiB of host memory per GPU" if self.host_needed else ""
+        needed = f"needs {convert(self.needed, 'GiB'):.1f} of {usable:.1f} GiB per GPU"
+        offloaded = convert(self.host_needed, "GiB")
+        host = f" and {offloaded:.0f} GiB of host memory per GPU" if offloaded else ""
         return f"{self.layout.brief()}\n{needed}{host}: fits with {percent(self.fit_probability)}"
 
     def _cells(self) -> list[dict[str, str]]:
@@ -147,8 +148,8 @@ def what_would_fit(scenario: Scenario) -> FittingChanges:
     return FittingChanges(
         scenario,
         layout,
-        float(step.memory.total) + auxiliary,
-        float(step.host_bytes),
+        quantity(float(step.memory.total) + auxiliary, "byte", "GiB"),
+        quantity(float(step.host_bytes), "byte", "GiB"),
         probability,
         () if probability >= SAFE_PROBABILITY else tuple(fitting_changes(case)),
     )

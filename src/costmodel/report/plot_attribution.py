@@ -57,7 +57,7 @@ def attribution(
     if scale not in _SCALES:
         raise InputError(f"scale: {unknown('scale', scale, _SCALES)}")
     rows = [row for row, part in zip(result.rows(level), result.parts, strict=True) if not part.same]
-    first, last = result.costs
+    first, last = result.usd
     size, unit = next((pair for pair in _UNITS if max(first, last) >= pair[0]), _UNITS[-1])
     axes = axes_for(ax, len(rows) + 2)
     if scale == "factor":

@@ -64,10 +64,10 @@ def _titles(of: Budget) -> dict[str, str]:
     for line in of.lines:
         groups[line.group] += line.base
     largest = max(groups, key=lambda group: groups[group])
-    drivers = of.drivers()
+    drivers, half, nine = of.drivers(), of.value("p50"), of.value("p90")
     return {
         "groups": f"{largest.capitalize()} is the largest group of {of.total.magnitude:,.0f} {of.currency}",
-        "total": f"Half of the outcomes cost at most {of.p50:,.0f} {of.currency}, nine of ten {of.p90:,.0f}",
+        "total": f"Half of the outcomes cost at most {half:,.0f} {of.currency}, nine of ten {nine:,.0f}",
         "drivers": f"{drivers[0].name} moves the cost most" if drivers else "No input is uncertain",
-        "calendar": f"The project takes {of.duration:,.0f} days",
+        "calendar": f"The project takes {of.days:,.0f} days",
     }

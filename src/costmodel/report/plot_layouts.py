@@ -85,10 +85,10 @@ def breakdown(steps: Mapping[str, StepTime], level: float = DEFAULT_LEVEL, ax: A
     >>> steps = {name: cm.step_time("llama-3.1-8b", node, recipe, layout) for name, layout in layouts.items()}
     >>> axes = cm.plot.breakdown(steps)
     """
-    bars = {label: step.breakdown._asdict() for label, step in _checked(steps).items()}
-    widest = max(float(step.interval(level)[1]) for step in steps.values())
+    bars = {label: step.si.breakdown._asdict() for label, step in _checked(steps).items()}
+    widest = max(float(step.bounds(level)[1]) for step in steps.values())
     axes = _stacked(bars, _PARTS, lambda value, whole: f"{100 * value / whole:.0f} %", ax, widest)
-    ends = [(step.seconds, *step.interval(level)) for step in steps.values()][::-1]
+    ends = [(step.seconds, *step.bounds(level)) for step in steps.values()][::-1]
     margins = [[value - low for value, low, _ in ends], [high - value for value, _, high in ends]]
     below = [place - 0.38 for place in range(len(ends))]
     axes.errorbar(
@@ -133,7 +133,7 @@ def memory(steps: Mapping[str, StepTime], capacity: float | None = None, ax: Axe
     >>> axes = cm.plot.memory(steps, capacity=cm.load_accelerator("H100-SXM").usable_memory)
     """
     bars = {
-        label: {name: value / GIB for name, value in step.memory._asdict().items()}
+        label: {name: value / GIB for name, value in step.si.memory._asdict().items()}
         for label, step in _checked(steps).items()
     }
     if capacity is not None and not (isinstance(capacity, (int, float)) and 0 < capacity < math.inf):
@@ -240,7 +240,7 @@ def scaling(search: LayoutSearch, level: float = DEFAULT_LEVEL, ax: Axes | None 
             f"search: several counts are needed, as of search_layouts(..., counts=(64, 128)); got {len(steps)}"
         )
     counts, seconds = list(steps), [float(step.seconds) for step in steps.values()]
-    bounds = [step.interval(level) for step in steps.values()]
+    bounds = [step.bounds(level) for step in steps.values()]
     axes = axes_for(ax)
     axes.fill_between(
         counts,
@@ -353,4 +353,4 @@ def _stacked(
 
 def _places(steps: Sequence[StepTime]) -> tuple[list[float], list[float]]:
     """Return memory [GiB] and time [s] of steps."""
-    return [float(step.memory.total) / GIB for step in steps], [float(step.seconds) for step in steps]
+    return [float(step.si.memory.total) / GIB for step in steps], [float(step.seconds) for step in steps]

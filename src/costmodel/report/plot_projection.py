@@ -152,7 +152,7 @@ def rental_prices(outlooks: Iterable[RentalOutlook], level: float = 0.8, ax: Axe
     for index, outlook in enumerate(drawn):
         color = COLORS[index % len(COLORS)]
         fact, days = outlook.facts[0], [_ordinal(day) for day in outlook.days]
-        medians, ends = outlook.medians, outlook.interval(level)
+        medians, ends = outlook.usd_per_gpu_hour, outlook.bounds(level)
         past = [place for place, years in enumerate(outlook.years) if years == 0]
         ahead = [*past[-1:], *(place for place, years in enumerate(outlook.years) if years > 0)]
         label = f"{fact.accelerator}, {fact.provider}"
@@ -182,7 +182,7 @@ def _rents(outlooks: Sequence[RentalOutlook]) -> str:
     if len(outlooks) != 1:
         return "Rental prices, past and projected"
     outlook = outlooks[0]
-    ends = (f"{outlook.medians[place]:.2f} USD on {outlook.days[place]}" for place in (0, -1))
+    ends = (f"{outlook.usd_per_gpu_hour[place]:.2f} USD on {outlook.days[place]}" for place in (0, -1))
     return f"An hour of {outlook.facts[0].accelerator}: {', '.join(ends)}"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.units import quantity
 from costmodel.serving.calibration.constants import ServingConstants, Stack, default_constants
 from costmodel.serving.engine.recipes import recipe_of
 from costmodel.serving.load.served import FEWEST_SEQUENCES, MOST_SEQUENCES, layout_of
@@ -22,37 +23,38 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from costmodel.architecture.specification import Architecture
+    from costmodel.foundation.units import Quantity
     from costmodel.hardware.cluster import Cluster
     from costmodel.serving.step.replica import Replica
 
 
 _FIGURES = {
-    "tokens_per_second": ("token/s", "output throughput"),
-    "batch": ("", "concurrent sequences per replica"),
-    "gpu_seconds_per_token": ("s", "accelerator time per output token"),
-    "time_per_output_token": ("s", "time per output token (TPOT)"),
-    "prefill_seconds": ("s", "prefill of a prompt"),
-    "replicas": ("", "replicas"),
-    "accelerators_per_replica": ("", "accelerators per replica"),
-    "memory": ("byte", "weights and KV cache per accelerator"),
-    "spread": ("", "standard deviation of ln(throughput)"),
+    "tokens_per_second": ("token/s", "token/s", "output throughput"),
+    "batch": ("", "", "concurrent sequences per replica"),
+    "gpu_time_per_token": ("s", "s", "accelerator time per output token"),
+    "time_per_output_token": ("s", "s", "time per output token (TPOT)"),
+    "prefill_time": ("s", "s", "prefill of a prompt"),
+    "replicas": ("", "", "replicas"),
+    "accelerators_per_replica": ("", "", "accelerators per replica"),
+    "memory": ("byte", "GiB", "weights and KV cache per accelerator"),
+    "spread": ("", "", "standard deviation of ln(throughput)"),
 }
-"""Unit and title of each figure of a `Generation`."""
+"""SI unit, unit of its quantity, and title of each figure of a `Generation`."""
 
 
-@dataclass(frozen=True, repr=False)
-class Generation(rendering.Shown):
-    """Throughput, times and memory of a cluster that generates tokens in steady state."""
+@dataclass(frozen=True, slots=True)
+class GenerationFigures:
+    """Figures of a `Generation` as plain numbers in SI units."""
 
     tokens_per_second: float
     """Output throughput of the cluster [token/s]."""
     batch: float
     """Concurrent sequences per replica [1]."""
-    gpu_seconds_per_token: float
+    gpu_time_per_token: float
     """Accelerator time per output token, idle accelerators included [s]."""
     time_per_output_token: float
     """Mean time between two output tokens of a sequence, TPOT [s]."""
-    prefill_seconds: float
+    prefill_time: float
     """Time of the prefill of one prompt on a replica [s]."""
     replicas: int
     """Number of replicas of the model [1]."""
@@ -63,15 +65,77 @@ class Generation(rendering.Shown):
     spread: float
     """Standard deviation of ln(predicted / measured) throughput for a model outside the fit [1]."""
 
+
+@dataclass(frozen=True, repr=False)
+class Generation(rendering.Shown):
+    """Throughput, times and memory of a cluster that generates tokens in steady state.
+
+    Figures with a unit are pint quantities; `si` has them as plain numbers.
+    """
+
+    si: GenerationFigures
+    """The figures as plain numbers in SI units."""
+
+    @property
+    def tokens_per_second(self) -> Quantity:
+        """Output throughput of the cluster."""
+        return self._quantity("tokens_per_second")
+
+    @property
+    def batch(self) -> float:
+        """Concurrent sequences per replica [1]."""
+        return self.si.batch
+
+    @property
+    def gpu_time_per_token(self) -> Quantity:
+        """Accelerator time per output token, idle accelerators included."""
+        return self._quantity("gpu_time_per_token")
+
+    @property
+    def time_per_output_token(self) -> Quantity:
+        """Mean time between two output tokens of a sequence, TPOT."""
+        return self._quantity("time_per_output_token")
+
+    @property
+    def prefill_time(self) -> Quantity:
+        """Time of the prefill of one prompt on a replica."""
+        return self._quantity("prefill_time")
+
+    @property
+    def replicas(self) -> int:
+        """Number of replicas of the model [1]."""
+        return self.si.replicas
+
+    @property
+    def accelerators_per_replica(self) -> int:
+        """Accelerators per replica [1]."""
+        return self.si.accelerators_per_replica
+
+    @property
+    def memory(self) -> Quantity:
+        """Weights and KV cache per accelerator."""
+        return self._quantity("memory")
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of ln(predicted / measured) throughput for a model outside the fit [1]."""
+        return self.si.spread
+
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per figure: quantity, value, unit."""
-        return [{"quantity": name, "value": getattr(self, name), "unit": unit} for name, (unit, _) in _FIGURES.items()]
+        return [
+            {"quantity": name, "value": getattr(self.si, name), "unit": unit} for name, (unit, _, _) in _FIGURES.items()
+        ]
 
     def _cells(self) -> list[dict[str, str]]:
         return [
-            {"": title, "value": rendering.amount(getattr(self, name), unit)}
-            for name, (unit, title) in _FIGURES.items()
+            {"": title, "value": rendering.amount(getattr(self.si, name), unit)}
+            for name, (unit, _, title) in _FIGURES.items()
         ]
+
+    def _quantity(self, name: str) -> Quantity:
+        unit, shown, _ = _FIGURES[name]
+        return quantity(getattr(self.si, name), unit, shown)
 
 
 def generation(
@@ -142,7 +206,7 @@ def generation(
     --------
     >>> import costmodel as cm
     >>> result = generation("llama-3.1-8b", cm.Cluster("H100-SXM", 8), prompt_length=500, output_length=500)
-    >>> result.replicas, 40e3 < result.tokens_per_second < 120e3
+    >>> result.replicas, 40e3 < result.tokens_per_second.magnitude < 120e3
     (8, True)
     """
     architecture = load_architecture(architecture)
@@ -231,17 +295,18 @@ class _Plan(NamedTuple):
         seconds = float(time_per_token(work, hardware, of_stack, batch))
         rate = busy * batch / seconds
         weights, cache = self.memory(size)
-        return Generation(
+        figures = GenerationFigures(
             tokens_per_second=rate,
             batch=batch,
-            gpu_seconds_per_token=self.cluster.count / rate,
+            gpu_time_per_token=self.cluster.count / rate,
             time_per_output_token=seconds,
-            prefill_seconds=float(prompt_time(work, hardware, of_stack)),
+            prefill_time=float(prompt_time(work, hardware, of_stack)),
             replicas=replicas,
             accelerators_per_replica=size,
             memory=(weights + batch * cache) / size,
             spread=constants.spread(stack, moe=has_experts(self.architecture)),
         )
+        return Generation(figures)
 
 
 def _check(

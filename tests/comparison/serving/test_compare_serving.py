@@ -127,7 +127,7 @@ def test_owned_accelerators_cost_depreciation_and_operation():
 def test_the_simple_case_of_owning_is_an_ownership():
     owned = cm.OwnedGPU(purchase_price=35_064, life=4, operating_cost=0.5, residual_share=0.5)
     site = cm.Site(power_per_gpu=1000, electricity=0)
-    assert owned.ownership().levelized("H100-SXM", site).value == pytest.approx(owned.usd_per_hour)
+    assert owned.ownership().levelized("H100-SXM", site).usd_per_hour == pytest.approx(owned.usd_per_hour)
 
 
 def test_an_ownership_pays_the_levelized_hour_of_the_served_accelerator():
@@ -138,7 +138,7 @@ def test_an_ownership_pays_the_levelized_hour_of_the_served_accelerator():
     same = cm.SelfHosted(name="same", serving=served.replace(prices=prices))
     result = cm.compare_serving(WORKLOAD, [own, same])
     assert result["own"].basis == result["same"].basis == "owned"
-    hour = prices.levelized("H100-SXM").value
+    hour = prices.levelized("H100-SXM").usd_per_hour
     assert result["own"].usd_per_month == pytest.approx(hour * 730.5)
     assert result["same"].usd_per_month == pytest.approx(result["own"].usd_per_month)
     data = own.to_data()

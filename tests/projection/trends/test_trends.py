@@ -26,9 +26,9 @@ def test_rate_is_a_number_an_interval_or_a_doubling_or_halving_time():
     assert Trend(rate="1.2 to 1.4", per="year").factor(1.0) == pytest.approx(math.sqrt(1.2 * 1.4))
     assert Trend(rate=1.02, per="month").yearly == pytest.approx(1.02**12)
     assert Trend(doubles_in="2 years").factor(4.0) == pytest.approx(4.0)
-    assert Trend(halves_in="8.4 months").halving_time == pytest.approx(0.7)
+    assert Trend(halves_in="8.4 months").halving_time.magnitude == pytest.approx(0.7)
     assert Trend(halves_in="5 to 14 months").factor(1.0) == pytest.approx(0.5 ** (12 / math.sqrt(70)))
-    assert Trend(rate=2.0).doubling_time == pytest.approx(1.0)
+    assert Trend(rate=2.0).doubling_time.magnitude == pytest.approx(1.0)
 
 
 def test_interval_equals_the_given_interval_and_grows_with_time():
@@ -66,14 +66,17 @@ def test_path_keeps_its_regime():
     assert (paths[:, 0] > 1).mean() == pytest.approx(0.3, abs=0.02)
     assert trend.factor(1.0) == pytest.approx(0.8)
     assert trend.interval(1.0) == pytest.approx((0.8, 1.6))
-    assert trend.halving_time == pytest.approx(math.log(2) / -math.log(0.8))
+    assert trend.halving_time.magnitude == pytest.approx(math.log(2) / -math.log(0.8))
 
 
 @pytest.mark.parametrize("name", RATES)
 def test_published_trend_has_the_published_rate_and_interval(name):
     row = next(row for row in trends() if row["name"] == name)
     trend = Trend.published(name)
-    times = {"doubling time": lambda: trend.doubling_time, "halving time": lambda: trend.halving_time}
+    times = {
+        "doubling time": lambda: trend.doubling_time.magnitude,
+        "halving time": lambda: trend.halving_time.magnitude,
+    }
     shown = times.get(row["measure"], lambda: trend.yearly)()
     # published intervals are not always symmetric around the central value
     assert shown == pytest.approx(float(row["central"]), rel=0.2)
@@ -86,9 +89,9 @@ def test_published_trend_has_the_published_rate_and_interval(name):
 
 
 def test_main_rates_equal_those_of_their_papers():
-    assert Trend.published("gpu price-performance, ml gpus").doubling_time == pytest.approx(2.07, rel=0.01)
+    assert Trend.published("gpu price-performance, ml gpus").doubling_time.magnitude == pytest.approx(2.07, rel=0.01)
     assert Trend.published("frontier training cost").interval(1.0, 0.9) == pytest.approx((2.0, 2.9), rel=0.02)
-    assert Trend.published("algorithms, language models").halving_time * 12 == pytest.approx(8.4, rel=0.02)
+    assert Trend.published("algorithms, language models").halving_time.magnitude * 12 == pytest.approx(8.4, rel=0.02)
     assert Trend.published("frontier training compute").yearly == 4.6
 
 

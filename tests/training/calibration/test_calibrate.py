@@ -111,10 +111,10 @@ def test_calibration_moves_other_setups_with_the_number_of_rows():
 def test_a_measured_setup_is_met_within_its_noise_from_one_row_on(factor, count):
     step = cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT, own(factor, count))
     measured = cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT).seconds * factor
-    low, high = step.interval(0.8)
+    low, high = step.bounds(0.8)
     assert abs(np.log(step.seconds / measured)) < (0.015 if count == 1 else 0.001)
     assert low < measured < high and high / low < 1.15
-    assert step.breakdown.total == pytest.approx(step.seconds)
+    assert step.si.breakdown.total == pytest.approx(step.seconds)
     assert step.mfu == pytest.approx(
         cm.step_time("llama-3.1-8b", CLUSTER, RECIPE, LAYOUT).mfu * (measured / factor) / step.seconds
     )

@@ -98,7 +98,7 @@ def test_plan_matches_step_time_and_memory_of_its_layout():
         inputs, recipe = step_inputs(*problem)
         planned = plan(inputs)
         step = cm.step_time(problem[0], cm.Cluster(*problem[1:3]), recipe, layout_of(list(planned.layout)))
-        assert step.seconds == planned.seconds and step.memory.total == planned.memory and step.fits
+        assert step.seconds == planned.seconds and step.si.memory.total == planned.memory and step.fits
 
 
 def test_plan_with_a_default_batch_size_matches_its_layout_given_back():
@@ -320,7 +320,7 @@ def test_model_that_certainly_does_not_fit_is_refused(model, gpu, count, batch):
 def test_layout_that_needs_least_memory_is_planned_if_none_fits_for_certain():
     inputs, recipe = step_inputs("llama-3.1-8b", "H100-SXM", 8, 512)
     inputs = with_rates(inputs, host_memory=1e-6)
-    least = min(step.memory.total for step in cm.search_layouts(
+    least = min(step.si.memory.total for step in cm.search_layouts(
         "llama-3.1-8b", cm.Cluster("H100-SXM", 8), recipe, zero=(1, 2, 3), context=(1, 2, 4, 8), loss="chunked"
     ).pareto)  # fmt: skip
     tight = with_rates(inputs, memory=0.99 * least / inputs.hardware.memory)

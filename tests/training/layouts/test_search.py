@@ -136,8 +136,8 @@ def test_search_matches_exhaustive_evaluation(case):
 @pytest.mark.parametrize("case", range(len(CASES)), ids=NAMES)
 def test_pareto_front_is_complete_and_not_dominated(case):
     frontier = search_result(case).pareto
-    points = [(step.seconds, step.memory.total) for step in frontier]
-    every = [(step.seconds, step.memory.total) for step in everything(case) if step.fits]
+    points = [(step.seconds, step.si.memory.total) for step in frontier]
+    every = [(step.seconds, step.si.memory.total) for step in everything(case) if step.fits]
     for seconds, peak in points:
         assert not any(time < seconds * (1 - 1e-9) and other <= peak for time, other in every)
         assert not any(time <= seconds and other < peak * (1 - 1e-9) for time, other in every)
@@ -258,7 +258,7 @@ def test_infeasible_constraints_raise_with_reasons():
 
 def test_error_gives_smallest_memory_if_no_layout_fits():
     limit = 2 * GIB
-    least = min(step.memory.total for step in everything(0))
+    least = min(step.si.memory.total for step in everything(0))
     with pytest.raises(cm.InputError, match="the model fits on no layout of 8 H100-SXM") as caught:
         cm.search_layouts(DENSE, EIGHT, RECIPE, memory_limit=limit, **FIXED)
     assert f"the smallest needs {least / GIB:.1f} GiB per accelerator" in str(caught.value)
@@ -266,10 +266,10 @@ def test_error_gives_smallest_memory_if_no_layout_fits():
 
 def test_memory_limit_is_met_and_increases_step_time():
     free = search_result(0)
-    limit = sorted(step.memory.total for step in free.pareto)[len(free.pareto) // 2]
+    limit = sorted(step.si.memory.total for step in free.pareto)[len(free.pareto) // 2]
     limited = cm.search_layouts(DENSE, EIGHT, RECIPE, memory_limit=limit, **FIXED)
-    fitting = [step.seconds for step in everything(0) if step.memory.total <= limit]
-    assert max(step.memory.total for step in (*limited.ranked, *limited.pareto)) <= limit
+    fitting = [step.seconds for step in everything(0) if step.si.memory.total <= limit]
+    assert max(step.si.memory.total for step in (*limited.ranked, *limited.pareto)) <= limit
     assert free.best.seconds < limited.best.seconds == pytest.approx(min(fitting))
     assert limited.rejected[TOO_LARGE] == limited.evaluated - len(fitting)
 
@@ -282,7 +282,7 @@ def test_search_results_fit_in_memory():
     assert all(
         step.fits for case in range(len(CASES)) for step in (*search_result(case).ranked, *search_result(case).pareto)
     )
-    assert search_result(0).best.memory.total <= hardware_rates(EIGHT, "bf16").memory
+    assert search_result(0).best.si.memory.total <= hardware_rates(EIGHT, "bf16").memory
 
 
 # Several counts
@@ -311,7 +311,7 @@ def test_infeasible_count_is_skipped():
 
 def test_pareto_front_covers_several_counts():
     points = [
-        (step.seconds, step.memory.total)
+        (step.seconds, step.si.memory.total)
         for step in cm.search_layouts(DENSE, EIGHT, RECIPE, counts=(4, 8), **FIXED).pareto
     ]
     assert not any(time < seconds and other < peak for seconds, peak in points for time, other in points)

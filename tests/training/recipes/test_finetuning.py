@@ -239,10 +239,11 @@ def test_qlora_is_slower_and_needs_less_memory_than_lora(software):
     assert lora.seconds < qlora.seconds
     # in eager mode the memory traffic of adapters takes most of the gain
     assert software == "eager" or lora.seconds < full.seconds
-    assert lora.breakdown.matmul < full.breakdown.matmul and lora.breakdown.data_parallel < full.breakdown.data_parallel
-    assert (full.breakdown.adapters, full.breakdown.dequantize, lora.breakdown.dequantize) == (0, 0, 0)
-    assert 0 < lora.breakdown.adapters == qlora.breakdown.adapters and qlora.breakdown.dequantize > 0
-    assert qlora.memory.total < lora.memory.total < full.memory.total
+    assert lora.si.breakdown.matmul < full.si.breakdown.matmul
+    assert lora.si.breakdown.data_parallel < full.si.breakdown.data_parallel
+    assert (full.si.breakdown.adapters, full.si.breakdown.dequantize, lora.si.breakdown.dequantize) == (0, 0, 0)
+    assert 0 < lora.si.breakdown.adapters == qlora.si.breakdown.adapters and qlora.si.breakdown.dequantize > 0
+    assert qlora.si.memory.total < lora.si.memory.total < full.si.memory.total
 
 
 def test_eager_mode_is_never_faster():

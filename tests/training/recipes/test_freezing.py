@@ -77,7 +77,7 @@ def test_frozen_parts_make_a_step_faster_and_smaller():
         for freeze in ([], ["vision"], PROJECTOR_ALONE)
     ]
     assert steps[0].seconds > steps[1].seconds > steps[2].seconds
-    assert steps[0].memory.total > steps[1].memory.total > steps[2].memory.total
+    assert steps[0].si.memory.total > steps[1].si.memory.total > steps[2].si.memory.total
 
 
 def test_unknown_parts_are_refused_with_all_that_are_known():

@@ -209,7 +209,7 @@ def test_mfu_refers_to_bf16_peak_for_any_precision():
     cluster, peak = cm.Cluster("H100-SXM", 8), cm.load_accelerator("H100-SXM").peak()
     for precision in ("bf16", "fp8"):
         step = cm.step_time(decoder(), cluster, recipe.replace(precision=precision), Layout(data=8))
-        assert step.flops == pytest.approx(step.mfu * peak)
+        assert step.si.flops == pytest.approx(step.mfu * peak)
 
 
 @pytest.mark.parametrize("tensor", [1, 8])

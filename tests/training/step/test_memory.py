@@ -285,7 +285,7 @@ def test_tiled_feed_forward_repeats_the_forward_pass_of_the_feed_forward_blocks(
     )
     blocks = workload(LLAMA, 8192).feed_forward_flops / workload(LLAMA, 8192).dense.flops
     assert 0.6 < blocks < 0.95
-    ratio = tiled.breakdown.matmul / whole.breakdown.matmul
+    ratio = tiled.si.breakdown.matmul / whole.si.breakdown.matmul
     assert 1 + 0.6 / 4 < ratio < 1 + blocks / 4 + 0.02
 
 

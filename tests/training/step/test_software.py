@@ -90,7 +90,7 @@ def test_engines_that_shard_cast_adapters_to_16_bits():
     recipe = cm.LoRA(tokens="20M", sequence_length=2048, batch_size=64, rank=64, software="eager")
     cluster = cm.Cluster("A100-80GB-SXM", 8)
     plain, sharded = (
-        cm.step_time("llama-2-7b", cluster, recipe, cm.Layout(data=8, zero=zero, micro_batch=4)).breakdown.adapters
+        cm.step_time("llama-2-7b", cluster, recipe, cm.Layout(data=8, zero=zero, micro_batch=4)).si.breakdown.adapters
         for zero in (0, 2)
     )
     assert 0.5 < sharded / plain < 0.6

@@ -401,8 +401,8 @@ def test_recomputation_increases_step_time(architecture, layout):
 def test_components_add_up_and_step_time_is_at_least_flops_over_peak(architecture, layout):
     step = cm.step_time(architecture, H100, RECIPE, suited(layout, architecture))
     least = workload(architecture, LENGTH).model_flops * BATCH / (64 * REAL.peak)
-    assert least < step.seconds == pytest.approx(math.fsum(step.breakdown))
-    assert min(step.breakdown) >= -1e-9 * step.seconds  # components that are differences have rounding errors
+    assert least < step.seconds == pytest.approx(math.fsum(step.si.breakdown))
+    assert min(step.si.breakdown) >= -1e-9 * step.seconds  # components that are differences have rounding errors
     assert step.mfu == pytest.approx(least / step.seconds)
     assert step.hfu >= step.mfu
     assert math.fsum(row["share"] for row in step.rows()) == pytest.approx(1)
@@ -415,7 +415,7 @@ def test_model_flops_do_not_depend_on_layout(architecture, layout):
     step = cm.step_time(architecture, H100, RECIPE, suited(layout, architecture))
     flops = cm.count_flops(architecture, LENGTH, BATCH).training
     assert step.mfu * step.seconds * 64 * REAL.peak == pytest.approx(flops)
-    assert step.flops * step.seconds * 64 == pytest.approx(flops)
+    assert step.si.flops * step.seconds * 64 == pytest.approx(flops)
 
 
 @pytest.mark.parametrize(
@@ -440,9 +440,9 @@ def test_array_of_layouts_matches_each_layout(architecture, several):
     for place, layout in enumerate(several):
         alone = cm.step_time(architecture, H100, RECIPE, layout)
         for name in ("seconds", "mfu", "hfu", "flops", "fits", "spread"):
-            assert getattr(together, name)[place] == pytest.approx(getattr(alone, name), rel=1e-9)
+            assert getattr(together.si, name)[place] == pytest.approx(getattr(alone.si, name), rel=1e-9)
         for whole, expected in zip(
-            (*together.breakdown, *together.memory), (*alone.breakdown, *alone.memory), strict=True
+            (*together.si.breakdown, *together.si.memory), (*alone.si.breakdown, *alone.si.memory), strict=True
         ):
             actual = float(np.broadcast_to(whole, len(several))[place])
             assert actual == pytest.approx(
@@ -499,8 +499,8 @@ def test_unsupported_precision_is_rejected():
 @pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
 def test_step_time_interval_contains_value_and_widens_with_level(level):
     step = cm.step_time(PLAIN, H100, RECIPE, [Layout(data=64), Layout(data=32, tensor=2)])
-    low, high = step.interval(level)
-    wider_low, wider_high = step.interval(level + 0.02)
+    low, high = step.bounds(level)
+    wider_low, wider_high = step.bounds(level + 0.02)
     assert np.all((wider_low < low) & (low < step.seconds) & (step.seconds < high) & (high < wider_high))
     assert np.allclose(low * high, step.seconds**2)
 

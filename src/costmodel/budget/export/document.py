@@ -39,10 +39,10 @@ def csv_text(budget: BudgetResult) -> str:
         "name": "base",
         "group": "base",
         "unit": unit,
-        "low": budget.p10,
-        "base": budget.base,
-        "high": budget.p90,
-        "expected": budget.expected,
+        "low": budget.value("p10"),
+        "base": budget.value("base"),
+        "high": budget.value("p90"),
+        "expected": budget.value("expected"),
         "note": "sum of the lines without the contingency; low and high are quantiles of the sum",
     }
     total = {
@@ -111,15 +111,15 @@ def _subtitle(budget: BudgetResult) -> str:
 def _facts(budget: BudgetResult) -> list[tuple[str, str]]:
     """Return the headline facts: totals, quantiles, duration."""
     facts = [
-        ("Base", f"{budget.base:,.2f} {budget.currency}"),
-        ("Contingency", f"{budget.contingency:,.2f} {budget.currency}"),
+        ("Base", f"{budget.value('base'):,.2f} {budget.currency}"),
+        ("Contingency", f"{budget.value('contingency'):,.2f} {budget.currency}"),
         ("Total: base and contingency", f"{budget.total.magnitude:,.2f} {budget.currency}"),
-        ("P50 without contingency", f"{budget.p50:,.0f} {budget.currency}"),
-        ("P10 to P90 (80 % interval)", f"{budget.p10:,.0f} to {budget.p90:,.0f} {budget.currency}"),
+        ("P50 without contingency", f"{budget.value('p50'):,.0f} {budget.currency}"),
+        ("P10 to P90 (80 % interval)", f"{budget.value('p10'):,.0f} to {budget.value('p90'):,.0f} {budget.currency}"),
     ]
     if budget.schedule:
         since = f" from {budget.start.isoformat()}" if budget.start else ""
-        facts.append((f"Duration{since}", f"{budget.duration:,.1f} days"))
+        facts.append((f"Duration{since}", f"{budget.days:,.1f} days"))
     return facts
 
 

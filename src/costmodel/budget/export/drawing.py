@@ -34,7 +34,7 @@ def draw_groups(budget: BudgetResult, ax: Axes) -> Axes:
     ax : Axes
         Axes to draw in.
     """
-    reserve = budget.contingency
+    reserve = budget.value("contingency")
     sums = [Subtotal("contingency", reserve, reserve, reserve, reserve), *reversed(budget.subtotals())]
     groups = [each.group for each in sums]
     size, unit = _scale(budget)
@@ -62,13 +62,13 @@ def draw_total(budget: BudgetResult, ax: Axes) -> Axes:
         Axes to draw in.
     """
     shares = [step / 50 for step in range(1, 50)]
-    costs = [budget.quantile(share) for share in shares]
+    costs = [budget.at_quantile(share) for share in shares]
     size, unit = _scale(budget)
     ax.plot([cost / size for cost in costs], [100 * share for share in shares], color=BLUE, linewidth=1.8)
-    for share, cost in ((10, budget.p10), (50, budget.p50), (90, budget.p90)):
+    for share, cost in ((10, budget.value("p10")), (50, budget.value("p50")), (90, budget.value("p90"))):
         ax.plot(cost / size, share, "o", color=BLUE, markersize=6, markeredgecolor=_ink(), markeredgewidth=0.6)
         _beside(ax, cost / size, share, f"P{share}  {_short(cost / size)}", gap=8, down=7)
-    base, total = budget.base / size, float(budget.total.magnitude) / size
+    base, total = budget.value("base") / size, budget.value("total") / size
     marks = ((base, f"base {_short(base)}", "right"), (total, f"+ contingency {_short(total)}", "left"))
     for amount, text, side in marks:
         ax.axvline(amount, color=_ink(), linestyle="--", linewidth=1)
@@ -100,8 +100,8 @@ def draw_drivers(budget: BudgetResult, ax: Axes) -> Axes:
     """
     rows = sorted(budget.drivers(), key=lambda driver: driver.share, reverse=True)[:DRIVERS][::-1]
     size, unit = _scale(budget)
-    places, base = range(len(rows)), budget.base / size
-    ends = [budget.base, *(end for row in rows for end in (row.low, row.high))]
+    places, base = range(len(rows)), budget.value("base") / size
+    ends = [budget.value("base"), *(end for row in rows for end in (row.low, row.high))]
     least, most = min(ends) / size, max(ends) / size
     room = max(most - least, 0.02 * most, 1e-9)
     for which, color, label in (("low", BLUE, "input at its 10 % quantile"), ("high", ORANGE, "at its 90 % quantile")):
@@ -168,7 +168,7 @@ def draw_calendar(budget: BudgetResult, ax: Axes) -> Axes:
                 )
     ax.set_yticks(list(places.values()), [_label(name) for name in places])
     ax.set_ylim(-0.6, len(tasks) - 0.4)
-    ax.set_xlim(0, 1.25 * max([*ends.values(), budget.duration, 1e-9]))
+    ax.set_xlim(0, 1.25 * max([*ends.values(), budget.days, 1e-9]))
     if budget.start is None:
         return _finish(ax, "days after the start; dark: occupies accelerators")
     first = budget.start
@@ -251,7 +251,7 @@ def _finish(ax: Axes, label: str, dated: bool = False) -> Axes:
 def _scale(budget: BudgetResult) -> tuple[float, str]:
     """Return the unit of money of all plots: its size [USD] and its name."""
     sign = SYMBOLS[budget.currency]
-    scales = ((size, f"{letter}{sign}") for size, letter in _SCALES if budget.base >= size)
+    scales = ((size, f"{letter}{sign}") for size, letter in _SCALES if budget.value("base") >= size)
     return next(scales, (1.0, budget.currency))
 
 

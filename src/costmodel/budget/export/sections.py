@@ -111,7 +111,7 @@ def _lines(budget: BudgetResult) -> Section:
         strong.append(len(rows))
         rows.append(_sum(subtotal.group.capitalize(), subtotal))
         rows += [_row(line) for line in lines if line.group == subtotal.group]
-    whole = Subtotal("other", budget.p10, budget.base, budget.p90, budget.expected)
+    whole = Subtotal("other", budget.value("p10"), budget.value("base"), budget.value("p90"), budget.value("expected"))
     share = f"{round(100 * contingency.unit_price, 2):g} %"
     reserve = {"Quantity": money(contingency.quantity), "Unit": contingency.unit, "Unit price": share}
     strong += range(len(rows), len(rows) + 3)
@@ -150,7 +150,7 @@ def _within(budget: BudgetResult) -> Section:
         }
         for each in budget.within()
     ]
-    need = money(budget.contingency_for(0.8))
+    need = money(float(budget.contingency_for(0.8).magnitude))
     return Section("Probability of staying within", rows, note=f"A contingency of {need} {budget.currency} gives 80 %.")
 
 
@@ -158,7 +158,7 @@ def _quantiles(budget: BudgetResult) -> Section:
     rows = [
         {
             "Quantile": f"P{100 * share:g}",
-            "Cost": money(budget.quantile(share)),
+            "Cost": money(budget.at_quantile(share)),
             "Meaning": f"{100 * share:g} % probability that the lines cost at most this",
         }
         for share in QUANTILES
@@ -202,7 +202,7 @@ def _calendar(budget: BudgetResult) -> Section:
                 "Accelerator": task.accelerator,
             }
         )
-    note = f"The project takes {number(budget.duration)} days." if rows else ""
+    note = f"The project takes {number(budget.days)} days." if rows else ""
     return Section("Calendar", rows, note=note)
 
 

@@ -118,9 +118,9 @@ def _budget_sheet(sheet: Sheet, budget: BudgetResult) -> list[int]:
             places[index] = sheet.add(_cells(line, _precise(line.quantity), price, base), level=1)
     all_base, all_expected = (
         Formula(f"=SUM({','.join(f'{letter}{each}' for each in sums)})", value) if sums else 0.0
-        for letter, value in (("G", budget.base), ("I", budget.expected))
+        for letter, value in (("G", budget.value("base")), ("I", budget.value("expected")))
     )
-    cells = ["Base", None, None, None, None, budget.p10, all_base, budget.p90, all_expected]
+    cells = ["Base", None, None, None, None, budget.value("p10"), all_base, budget.value("p90"), all_expected]
     whole = sheet.add(cells, bold=True)
     line, row = budget.lines[-1], sheet.row
     reserve = Formula(f"=ROUND(C{row}*E{row},2)", line.base)
@@ -154,15 +154,15 @@ def _precise(value: float) -> Shown:
 
 def _uncertainty_sheet(sheet: Sheet, budget: BudgetResult) -> None:
     for share in QUANTILES:
-        sheet.add([f"P{100 * share:g}: {100 * share:g} % probability of at most this", budget.quantile(share)])
-    sheet.add(["Expected (mean)", budget.expected])
+        sheet.add([f"P{100 * share:g}: {100 * share:g} % probability of at most this", budget.at_quantile(share)])
+    sheet.add(["Expected (mean)", budget.value("expected")])
     sheet.add(["Costs without the contingency"])
     sheet.add([])
     sheet.head(["Probability of staying within", "Amount [USD]", "Probability", "", ""])
     for each in budget.within():
         sheet.add([each.name.capitalize(), each.amount, Shown(each.probability, SHARE)])
-    need = budget.contingency_for(0.8)
-    sheet.add(["Base and the contingency that gives 80 %", budget.base + need, Shown(0.8, SHARE)])
+    need = float(budget.contingency_for(0.8).magnitude)
+    sheet.add(["Base and the contingency that gives 80 %", budget.value("base") + need, Shown(0.8, SHARE)])
     sheet.add([])
     sheet.head(["Base with one driver at a quantile", "At its 10 % [USD]", "At its 90 % [USD]", "Swing [USD]", "Share"])
     for driver in sorted(budget.drivers(), key=lambda driver: driver.share, reverse=True):

@@ -17,12 +17,14 @@ from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.names import Names
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.tables import fingerprint
+from costmodel.foundation.units import money
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from costmodel.comparison.attribution.factors import Values
+    from costmodel.foundation.units import Quantity
 
 _SAME = 1e-12
 """Relative difference of two numbers that counts as rounding [1]."""
@@ -113,7 +115,13 @@ class Attribution(rendering.Shown):
         return (a, b) if a != b else (f"{a} (1)", f"{b} (2)")
 
     @property
-    def costs(self) -> tuple[float, float]:
+    def costs(self) -> tuple[Quantity, Quantity]:
+        """Costs of both runs."""
+        a, b = self.usd
+        return money(a, "USD"), money(b, "USD")
+
+    @property
+    def usd(self) -> tuple[float, float]:
         """Costs of both runs [USD]."""
         a, b = (float(side.cost[0]) for side in self._sides)
         return a, b
@@ -121,12 +129,12 @@ class Attribution(rendering.Shown):
     @property
     def ratio(self) -> float:
         """Cost of the second run / cost of the first [1]: the product of all factors."""
-        return self.costs[1] / self.costs[0]
+        return self.usd[1] / self.usd[0]
 
     @property
-    def difference(self) -> float:
-        """Cost of the second run − cost of the first [USD]: the sum of all parts."""
-        return self.costs[1] - self.costs[0]
+    def difference(self) -> Quantity:
+        """Cost of the second run − cost of the first: the sum of all parts."""
+        return money(self.usd[1] - self.usd[0], "USD")
 
     def draws(self, name: str, unit: str = "factor") -> NDArray[np.float64]:
         """Return the draws of a part.
@@ -232,8 +240,8 @@ class Attribution(rendering.Shown):
         return {
             "a": self.names[0],
             "b": self.names[1],
-            "usd_a": self.costs[0],
-            "usd_b": self.costs[1],
+            "usd_a": self.usd[0],
+            "usd_b": self.usd[1],
             "basis_a": self._sides[0].basis,
             "basis_b": self._sides[1].basis,
             "confidence_a": self._sides[0].confidence,
@@ -241,7 +249,7 @@ class Attribution(rendering.Shown):
             "factor": self.ratio,
             "factor_low": factor_low,
             "factor_high": factor_high,
-            "usd": self.difference,
+            "usd": self.usd[1] - self.usd[0],
             "usd_low": usd_low,
             "usd_high": usd_high,
             "level": level,
@@ -250,7 +258,7 @@ class Attribution(rendering.Shown):
     def summary(self) -> str:
         """Return the answer in sentences: both costs, the groups of factors, and the largest factors."""
         a, b = self.names
-        usd_a, usd_b = (rendering.amount(cost, "USD") for cost in self.costs)
+        usd_a, usd_b = (rendering.amount(cost, "USD") for cost in self.usd)
         total = self.total()
         lines = [f"{b} costs {usd_b}, {a} {usd_a}: × {_factor(self.ratio)} ({_ends(total, 'factor')})."]
         if all(part.same for part in self.parts):
@@ -303,7 +311,7 @@ class Attribution(rendering.Shown):
 
     def _cells(self) -> list[dict[str, str]]:
         total, rows = self.total(), self.rows()
-        size, unit = next((pair for pair in _UNITS if max(self.costs) >= pair[0]), _UNITS[-1])
+        size, unit = next((pair for pair in _UNITS if max(self.usd) >= pair[0]), _UNITS[-1])
         cells = [
             {
                 "factor": row["title"],

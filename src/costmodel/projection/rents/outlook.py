@@ -12,6 +12,7 @@ from costmodel.foundation.checks import check_level
 from costmodel.foundation.errors import InputError, UnknownNameError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.tables import Table, constant, table
+from costmodel.foundation.units import quantity
 from costmodel.market.dated import day_of
 from costmodel.market.gpu_prices import (
     HYPERSCALERS,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from costmodel.foundation.units import Quantity
     from costmodel.market.gpu_prices import PurchaseModel
 
     Array = NDArray[np.float64]
@@ -326,13 +328,28 @@ class RentalOutlook(rendering.Shown):
     """Distribution of the later price."""
 
     @property
-    def medians(self) -> tuple[float, ...]:
-        """Median price of each day [USD/hour]."""
+    def medians(self) -> tuple[Quantity, ...]:
+        """Median price of a GPU-hour on each day."""
+        return tuple(_price(usd) for usd in self.usd_per_gpu_hour)
+
+    @property
+    def usd_per_gpu_hour(self) -> tuple[float, ...]:
+        """Median price of a GPU-hour on each day [USD/hour]."""
         pairs = zip(self.facts, self.years, strict=True)
         return tuple(fact.usd_per_gpu_hour * self.path.factor(years) for fact, years in pairs)
 
-    def interval(self, level: float = DEFAULT_LEVEL) -> list[tuple[float, float]]:
-        """Return the low and high end of the central interval of each day [USD/hour].
+    def interval(self, level: float = DEFAULT_LEVEL) -> list[tuple[Quantity, Quantity]]:
+        """Return the low and high end of the central interval of the price of a GPU-hour on each day.
+
+        Parameters
+        ----------
+        level : float
+            Probability inside the interval [1].
+        """
+        return [(_price(low), _price(high)) for low, high in self.bounds(level)]
+
+    def bounds(self, level: float = DEFAULT_LEVEL) -> list[tuple[float, float]]:
+        """Return the low and high end of the central interval of the price of a GPU-hour on each day [USD/hour].
 
         Parameters
         ----------
@@ -373,7 +390,7 @@ class RentalOutlook(rendering.Shown):
                 "source": fact.source,
             }
             for day, fact, years, median, (low, high) in zip(
-                self.days, self.facts, self.years, self.medians, self.interval(), strict=True
+                self.days, self.facts, self.years, self.usd_per_gpu_hour, self.bounds(), strict=True
             )
         ]
 
@@ -385,6 +402,10 @@ class RentalOutlook(rendering.Shown):
     def _cells(self) -> list[dict[str, str]]:
         hidden = {"source"}
         return [rendering.cells({key: value for key, value in row.items() if key not in hidden}) for row in self.rows()]
+
+
+def _price(usd: float) -> Quantity:
+    return quantity(usd, "USD/hour", "USD/hour")
 
 
 def rental_outlook(
@@ -417,8 +438,8 @@ def rental_outlook(
     Examples
     --------
     >>> outlook = rental_outlook("H100-SXM", ["2025-03-01", "2028-01-01"], provider="lambda", count=8)
-    >>> outlook.medians
-    (3.29, 3.99)
+    >>> [f"{price:.2f~P}" for price in outlook.medians]
+    ['3.29 USD/h', '3.99 USD/h']
     """
     if isinstance(days, (str, dt.date)) or not len(days):
         raise InputError(f"days must be a list of at least one date; got {days!r}")

@@ -15,6 +15,7 @@ from costmodel.foundation.fields import Measure
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, between, middle
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Row, table
+from costmodel.foundation.units import quantity as as_quantity
 from costmodel.projection.rents.outlook import checked_years
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from costmodel.foundation.arrays import Array, FloatLike
     from costmodel.foundation.fields import NumberLike, RangeLike
+    from costmodel.foundation.units import Quantity
 
 DRAWS, SEED = 20_000, 0
 """Number and seed of the draws for intervals without a closed form."""
@@ -64,8 +66,8 @@ class Trend(rendering.Shown, Spec):
     Examples
     --------
     >>> trend = Trend(rate="1.2 to 1.4", per="year")
-    >>> round(trend.factor(2.0), 2), round(trend.doubling_time, 1)
-    (1.68, 2.7)
+    >>> round(trend.factor(2.0), 2), f"{trend.doubling_time:.1f}"
+    (1.68, '2.7 year')
     >>> round(Trend.published("gpu price-performance, ml gpus").factor(1.0), 2)
     1.4
     """
@@ -168,14 +170,14 @@ class Trend(rendering.Shown, Spec):
         return cls(**_fields(rows[name]))
 
     @property
-    def doubling_time(self) -> float:
-        """Doubling time at the median rate [year]; raises `InputError` if the quantity does not grow."""
-        return self._time(1, "halving_time")
+    def doubling_time(self) -> "Quantity":
+        """Doubling time at the median rate; raises `InputError` if the quantity does not grow."""
+        return as_quantity(self._years(1, "halving_time"), "year", "year")
 
     @property
-    def halving_time(self) -> float:
-        """Halving time at the median rate [year]; raises `InputError` if the quantity does not fall."""
-        return self._time(-1, "doubling_time")
+    def halving_time(self) -> "Quantity":
+        """Halving time at the median rate; raises `InputError` if the quantity does not fall."""
+        return as_quantity(self._years(-1, "doubling_time"), "year", "year")
 
     @property
     def yearly(self) -> float:
@@ -268,8 +270,8 @@ class Trend(rendering.Shown, Spec):
         """Return one line with rate, interval and doubling or halving time, then note and source."""
         low, high = self.interval(1.0)
         grows = self.yearly > 1 + NO_RANGE
-        time = f"doubles in {self.doubling_time:.2f} years" if grows else "does not change"
-        time = f"halves in {self.halving_time:.2f} years" if self.yearly < 1 - NO_RANGE else time
+        time = f"doubles in {self.doubling_time.magnitude:.2f} years" if grows else "does not change"
+        time = f"halves in {self.halving_time.magnitude:.2f} years" if self.yearly < 1 - NO_RANGE else time
         spread = f", 80 % {low:.3g} to {high:.3g}" if high > low * (1 + NO_RANGE) else ", no interval"
         parts = [f"{self.quantity or 'trend'}: x {self.yearly:.3g} per year{spread}; {time}", self.note, self.source]
         return "\n".join(part for part in parts if part)
@@ -287,7 +289,7 @@ class Trend(rendering.Shown, Spec):
         drawn = self.paths(h.ravel(), DRAWS, np.random.default_rng(SEED))
         return drawn.reshape(DRAWS, *h.shape)
 
-    def _time(self, sign: int, other: str) -> float:
+    def _years(self, sign: int, other: str) -> float:
         rate = self._log_rate() * sign
         if rate <= 0:
             moves = "does not grow" if sign > 0 else "does not fall"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation.errors import CostModelError
 from costmodel.training.layouts.fitting import SAFE_PROBABILITY
-from costmodel.training.layouts.step_result import StepTime
+from costmodel.training.layouts.step_result import StepFigures
 from costmodel.training.layouts.step_time import step_time
 from costmodel.training.recipes.registry import read_recipe
 from costmodel.training.step.layout import Layout
@@ -38,9 +38,9 @@ class Case(NamedTuple):
     layout: Layout
     efficiency: Efficiency | None = None
 
-    def step(self) -> StepTime:
+    def step(self) -> StepFigures:
         """Return the predicted step."""
-        return step_time(self.architecture, self.cluster, self.recipe, self.layout, self.efficiency)
+        return step_time(self.architecture, self.cluster, self.recipe, self.layout, self.efficiency).si
 
     def changed(self, fields: Fields) -> Case:
         """Return the case with other values of fields, which are named as in a scenario."""
@@ -125,7 +125,7 @@ def fitting_changes(case: Case, least: float = SAFE_PROBABILITY) -> list[Fitting
     return sorted(singles, key=lambda change: (not change.same_training, round(change.gpu_time_factor, 2)))
 
 
-def _first(case: Case, base: StepTime, options: list[_Option], least: float) -> FittingChange | None:
+def _first(case: Case, base: StepFigures, options: list[_Option], least: float) -> FittingChange | None:
     """Return the first of the options, in ascending order of their effect, with which the step fits."""
     for option in options:
         change = _evaluated(case, base, option, least)
@@ -138,7 +138,7 @@ def _joined(first: _Option, second: _Option) -> _Option:
     return _Option(f"{first.text} and {second.text}", {**first.fields, **second.fields})
 
 
-def _evaluated(case: Case, base: StepTime, option: _Option, least: float) -> FittingChange | None:
+def _evaluated(case: Case, base: StepFigures, option: _Option, least: float) -> FittingChange | None:
     """Return the changed step; None if it is not possible or does not fit."""
     try:
         changed = case.changed(option.fields)
@@ -154,7 +154,7 @@ def _evaluated(case: Case, base: StepTime, option: _Option, least: float) -> Fit
     return FittingChange(option.text, option.fields, probability, factor, factor * gpus, same)
 
 
-def _seconds_per_token(case: Case, step: StepTime) -> float:
+def _seconds_per_token(case: Case, step: StepFigures) -> float:
     sequences = case.recipe.sequences(case.cluster.count)
     return float(step.seconds) / (sequences * case.recipe.sequence_length)
 

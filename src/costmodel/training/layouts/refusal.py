@@ -6,24 +6,24 @@ from costmodel.foundation.rendering import percent
 from costmodel.foundation.units import GIB
 from costmodel.training.layouts.changes import Case, fitting_changes
 from costmodel.training.layouts.fitting import LEAST_PROBABILITY, TooLargeError, fit_probability
-from costmodel.training.layouts.step_result import StepTime
+from costmodel.training.layouts.step_result import StepFigures
 
 
-def check_fits(case: Case, step: StepTime) -> None:
+def check_fits(case: Case, step: StepFigures) -> None:
     """Raise `TooLargeError` if a step certainly does not fit; the message names the nearest change that helps.
 
     Parameters
     ----------
     case : Case
         Model, cluster, recipe and layout.
-    step : StepTime
+    step : StepFigures
         The step of the case.
     """
     if step.fit_probability < LEAST_PROBABILITY:
         raise TooLargeError(f"layout: does not fit: {_memory_shortage(case, step)}{_nearest_change(case)}")
 
 
-def _memory_shortage(case: Case, step: StepTime) -> str:
+def _memory_shortage(case: Case, step: StepFigures) -> str:
     """Return the memory that a step needs beside the memory that there is, as text."""
     cluster, trainers = case.cluster, case.recipe.training_gpus(case.cluster.count)
     needed = float(step.memory.total) + case.recipe.auxiliary_bytes(case.architecture) / trainers

@@ -124,8 +124,8 @@ class LayoutSearch(rendering.Shown):
 
 
 def _row(step: StepTime) -> dict[str, Any]:
-    shown = {name: getattr(step.layout, name) for name in _SHOWN}
-    return {**shown, "seconds": step.seconds, "mfu": step.mfu, "memory_gib": step.memory.total / GIB}
+    shown, found = {name: getattr(step.layout, name) for name in _SHOWN}, step.si
+    return {**shown, "seconds": found.seconds, "mfu": found.mfu, "memory_gib": found.memory.total / GIB}
 
 
 class SearchedBlocks(NamedTuple):
@@ -233,8 +233,8 @@ def search_layouts(
     if not ranked:
         raise InputError(_no_result(total, cluster, counts))
     ranked.sort(key=lambda timed: timed[0])
-    pareto.sort(key=lambda timed: (timed[0], timed[1].memory.total))
-    front = _pareto_front(np.array([step.memory.total for _, step in pareto]))
+    pareto.sort(key=lambda timed: (timed[0], timed[1].si.memory.total))
+    front = _pareto_front(np.array([step.si.memory.total for _, step in pareto]))
     return LayoutSearch(
         best=ranked[0][1],
         ranked=tuple(step for _, step in ranked[:KEPT]),
@@ -248,7 +248,7 @@ def search_layouts(
 
 def _step_time(inputs: StepInputs, row: Any, cluster: Cluster, experts: bool, efficiency: Efficiency) -> StepTime:
     layout = layout_of(row)
-    return feasible_step_time(inputs, layouts(layout), layout, cluster, experts, efficiency)
+    return StepTime(feasible_step_time(inputs, layouts(layout), layout, cluster, experts, efficiency))
 
 
 def _no_result(total: SearchedBlocks, cluster: Cluster, counts: Sequence[int] | None) -> str:

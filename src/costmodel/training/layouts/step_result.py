@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from costmodel.foundation import rendering
 from costmodel.foundation.arrays import BoolLike, N, N_co, Value_co, exp
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.plain_data import plain
-from costmodel.foundation.units import GIB
+from costmodel.foundation.ranges import DEFAULT_LEVEL, normal_quantile
+from costmodel.foundation.units import GIB, quantity
 from costmodel.training.step.layout import Layout
 from costmodel.training.step.memory import Memory
 from costmodel.training.step.timing import Breakdown
 
-
-class _TimeAndSpread(Protocol[Value_co]):
-    """A step time and its spread."""
-
-    @property
-    def seconds(self) -> Value_co: ...
-    @property
-    def spread(self) -> Value_co: ...
+if TYPE_CHECKING:
+    from costmodel.foundation.units import Quantity
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class StepTime(rendering.Shown, Generic[N_co]):
-    """A training step in steady state: numbers for one layout, arrays of shape (layouts,) for several."""
+@dataclass(frozen=True, slots=True)
+class StepFigures(Generic[N_co]):
+    """Figures of a training step as plain numbers in SI units, or arrays of shape (layouts,)."""
 
     layout: Any
     """The layout, or the sequence of layouts."""
@@ -51,20 +46,123 @@ class StepTime(rendering.Shown, Generic[N_co]):
     spread: N_co
     """Standard deviation of ln(step time) [1]."""
 
-    def interval(self: _TimeAndSpread[N], level: float = 0.8) -> tuple[N, N]:
-        """Return the central interval of the step time [s].
+
+class _TimeAndSpread(Protocol[Value_co]):
+    """A step time and its spread."""
+
+    @property
+    def seconds(self) -> Value_co: ...
+    @property
+    def spread(self) -> Value_co: ...
+
+
+def time_bounds(figures: _TimeAndSpread[N], level: float = DEFAULT_LEVEL) -> tuple[N, N]:
+    """Return the ends of the central interval of a step time [s].
+
+    Parameters
+    ----------
+    figures : StepFigures
+    level : float
+        Probability of the interval [1].
+    """
+    if not 0 < level < 1:
+        raise InputError(f"`level` must be between 0 and 1; got {level!r}")
+    factor = exp(normal_quantile((1 + level) / 2) * figures.spread)
+    return figures.seconds / factor, figures.seconds * factor
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class StepTime(rendering.Shown, Generic[N_co]):
+    """A training step in steady state: numbers for one layout, arrays of shape (layouts,) for several.
+
+    Figures with a unit are pint quantities; `si` has them as plain numbers.
+    """
+
+    si: StepFigures[N_co]
+    """The figures as plain numbers in SI units."""
+
+    @property
+    def layout(self) -> Any:
+        """The layout, or the sequence of layouts."""
+        return self.si.layout
+
+    @property
+    def step_time(self) -> Quantity:
+        """Step time."""
+        return quantity(self.si.seconds, "s", "s")
+
+    @property
+    def seconds(self) -> N_co:
+        """Step time [s]."""
+        return self.si.seconds
+
+    @property
+    def breakdown(self) -> Breakdown[Any]:
+        """Step time by component."""
+        return Breakdown(*(quantity(part, "s", "s") for part in self.si.breakdown))
+
+    @property
+    def memory(self) -> Memory[Any]:
+        """Peak memory per GPU, by component."""
+        return Memory(*(quantity(part, "byte", "GiB") for part in self.si.memory))
+
+    @property
+    def host_memory(self) -> Quantity:
+        """Host memory per GPU that offloading needs."""
+        return quantity(self.si.host_bytes, "byte", "GiB")
+
+    @property
+    def mfu(self) -> N_co:
+        """Model FLOPs utilization, of the dense bf16 peak [1]."""
+        return self.si.mfu
+
+    @property
+    def hfu(self) -> N_co:
+        """Hardware FLOPs utilization: recomputed FLOPs included, of the dense bf16 peak [1]."""
+        return self.si.hfu
+
+    @property
+    def flops(self) -> Quantity:
+        """Model FLOPs per second and accelerator."""
+        return quantity(self.si.flops, "FLOP/s", "TFLOP/s")
+
+    @property
+    def fits(self) -> BoolLike:
+        """Whether the predicted memory is at most the usable memory, of the accelerators and of the host."""
+        return self.si.fits
+
+    @property
+    def fit_probability(self) -> N_co:
+        """Probability that the step fits in the memory of accelerators and host [1]."""
+        return self.si.fit_probability
+
+    @property
+    def spread(self) -> N_co:
+        """Standard deviation of ln(step time) [1]."""
+        return self.si.spread
+
+    def interval(self, level: float = DEFAULT_LEVEL) -> tuple[Quantity, Quantity]:
+        """Return the ends of the central interval of the step time.
 
         Parameters
         ----------
         level : float
             Probability of the interval [1].
         """
-        from costmodel.foundation.ranges import normal_quantile
+        low, high = self.bounds(level)
+        return quantity(low, "s", "s"), quantity(high, "s", "s")
 
-        if not 0 < level < 1:
-            raise InputError(f"`level` must be between 0 and 1; got {level!r}")
-        factor = exp(normal_quantile((1 + level) / 2) * self.spread)
-        return self.seconds / factor, self.seconds * factor
+    def bounds(self, level: float = DEFAULT_LEVEL) -> tuple[N_co, N_co]:
+        """Return the ends of the central interval of the step time [s].
+
+        Parameters
+        ----------
+        level : float
+            Probability of the interval [1].
+        """
+        bounds: Any = time_bounds(self.si, level)
+        low, high = bounds
+        return low, high
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the components of the step time as rows: part, seconds [s], share [1].
@@ -73,10 +171,11 @@ class StepTime(rendering.Shown, Generic[N_co]):
         """
         if isinstance(self.layout, Layout):
             return [
-                {"part": name, "seconds": float(value), "share": float(value / self.seconds)}
-                for name, value in self.breakdown._asdict().items()
+                {"part": name, "seconds": float(value), "share": float(value / self.si.seconds)}
+                for name, value in self.si.breakdown._asdict().items()
             ]
-        columns = {"seconds": self.seconds, "mfu": self.mfu, "memory_gib": self.memory.total / GIB, "fits": self.fits}
+        memory_gib = self.si.memory.total / GIB
+        columns = {"seconds": self.si.seconds, "mfu": self.mfu, "memory_gib": memory_gib, "fits": self.fits}
         return [
             {"layout": layout.brief(), **{name: _at(values, place) for name, values in columns.items()}}
             for place, layout in enumerate(self.layout)
@@ -85,16 +184,16 @@ class StepTime(rendering.Shown, Generic[N_co]):
     def to_dict(self) -> dict[str, Any]:
         """Return step time, utilization and memory of one layout or of several as plain data."""
         figures = {
-            "seconds": self.seconds,
+            "seconds": self.si.seconds,
             "mfu": self.mfu,
             "hfu": self.hfu,
-            "flops_per_second": self.flops,
+            "flops_per_second": self.si.flops,
             "fits": self.fits,
             "fit_probability": self.fit_probability,
-            "host_bytes": self.host_bytes,
+            "host_bytes": self.si.host_bytes,
             "spread": self.spread,
-            "breakdown_seconds": self.breakdown,
-            "memory_bytes": self.memory,
+            "breakdown_seconds": self.si.breakdown,
+            "memory_bytes": self.si.memory,
         }
         layouts = [self.layout] if isinstance(self.layout, Layout) else self.layout
         listed: dict[str, Any] = plain({"layouts": [layout.brief() for layout in layouts], **figures})
@@ -103,8 +202,8 @@ class StepTime(rendering.Shown, Generic[N_co]):
     def _title(self) -> str:
         if not isinstance(self.layout, Layout):
             return f"{len(self.layout):,} layouts"
-        low, high = (rendering.amount(float(end), "s") for end in self.interval())
-        return f"step time {rendering.amount(float(self.seconds), 's')} (80 %: {low} to {high})"
+        low, high = (rendering.amount(float(end), "s") for end in self.bounds())
+        return f"step time {rendering.amount(float(self.si.seconds), 's')} (80 %: {low} to {high})"
 
     def _cells(self) -> list[dict[str, str]]:
         if not isinstance(self.layout, Layout):
@@ -122,9 +221,9 @@ class StepTime(rendering.Shown, Generic[N_co]):
     def _footer(self) -> str:
         if not isinstance(self.layout, Layout):
             return ""
-        used = rendering.amount(float(self.memory.total), "byte")
+        used = rendering.amount(float(self.si.memory.total), "byte")
         fits = f"fits with a probability of {rendering.percent(float(self.fit_probability))}"
-        rate = rendering.amount(float(self.flops), "FLOP/s")
+        rate = rendering.amount(float(self.si.flops), "FLOP/s")
         speed = f"MFU {rendering.number(float(self.mfu))}, {rate} per accelerator"
         return f"{speed}\npeak memory {used} per accelerator; {fits}\nlayout: {self.layout.brief()}"
 

@@ -16,7 +16,7 @@ from costmodel.foundation.errors import InputError
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.layouts.division import settled_batch
 from costmodel.training.layouts.fitting import step_fit_probability
-from costmodel.training.layouts.step_result import StepTime
+from costmodel.training.layouts.step_result import StepFigures, StepTime
 from costmodel.training.recipes.passes import passes_of, sequence_flops
 from costmodel.training.step.configuration import HardwareRates, TimeConstants
 from costmodel.training.step.efficiency import (
@@ -293,7 +293,7 @@ def step_time(
         raise InputError(f"layout: {'; '.join(violated)} ({numbers}; {listed[0]!r})")
     calibrated = efficiency or default_efficiency()
     used = listed[0] if isinstance(given, Layout) else listed
-    return feasible_step_time(inputs, arrays, used, cluster, architecture.kind == "moe", calibrated)
+    return StepTime(feasible_step_time(inputs, arrays, used, cluster, architecture.kind == "moe", calibrated))
 
 
 def with_software_defaults(layout: Layout, recipe: AnyRecipe) -> Layout:
@@ -321,7 +321,7 @@ def feasible_step_time(
     experts: bool,
     efficiency: Efficiency,
     parts: StepParts[N] | None = None,
-) -> StepTime[N]:
+) -> StepFigures[N]:
     """Return the step time of layouts that are possible.
 
     Parameters
@@ -365,7 +365,7 @@ def feasible_step_time(
     seconds, spread = _as_measured(modeled, spread, inputs, arrays, cluster, efficiency)
     if efficiency.setups:
         breakdown = Breakdown(*(part * (seconds / modeled) for part in breakdown))
-    return StepTime(
+    return StepFigures(
         layout=layout,
         seconds=seconds,
         breakdown=breakdown,
