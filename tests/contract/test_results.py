@@ -7,8 +7,10 @@ import dataclasses
 import inspect
 import io
 import json
+import math
 import pickle
 import re
+import sys
 from html.parser import HTMLParser
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -187,6 +189,46 @@ def is_bare(name, value):
 ])  # fmt: skip
 def test_a_float_is_bare_if_its_name_has_no_unit(name, value, bare):
     assert is_bare(name, value) == bare
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_html_of_hostile_texts_is_escaped(name, monkeypatch):
+    shown = type(result(name))
+    hostile = "<script>alert(1)</script>"
+    monkeypatch.setattr(shown, "_footer", lambda *_: f"{hostile}\nsecond & third")
+    monkeypatch.setattr(shown, "_title", lambda *_: hostile)
+    assert "<script>" not in result(name)._repr_html_()
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_workbook_has_the_rows_as_numbers_and_the_notes(name, tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    result(name).to_xlsx(tmp_path / "result.xlsx")
+    book = openpyxl.load_workbook(tmp_path / "result.xlsx")
+    if isinstance(result(name), cm.Budget):
+        assert len(book.sheetnames) > 2  # a workbook of its own, with formulas
+        return
+    lines = [[cell.value for cell in line] for line in book["Rows"].iter_rows()]
+    rows = result(name).rows()
+    header = next(place for place, line in enumerate(lines) if line[: len(rows[0])] == list(rows[0]))
+    assert len(lines) - header - 1 == len(rows)
+    for line, row in zip(lines[header + 1 :], rows, strict=True):
+        for found, value in zip(line, row.values(), strict=False):
+            if isinstance(value, float) and math.isfinite(value):
+                assert found == pytest.approx(value)
+    notes = {cell.value for line in book["Notes"].iter_rows() for cell in line}
+    assert {line for line in result(name)._footer().splitlines() if line} <= notes
+
+
+def test_a_workbook_without_openpyxl_is_an_error(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(cm.MissingFactError, match="to_xlsx needs openpyxl: pip install"):
+        result("Estimate").to_xlsx(tmp_path / "run.xlsx")
+
+
+def test_the_directory_of_plots_has_the_plots_only():
+    assert dir(cm.plot) == sorted(cm.plot.__all__)
+    assert all(callable(getattr(cm.plot, name)) for name in dir(cm.plot) if name != "COLORS")
 
 
 @pytest.mark.parametrize("name", PLOTTED)

@@ -28,8 +28,8 @@ class Budget(BudgetResult):
     >>> import costmodel as cm
     >>> engineer = {"role": "engineer", "weeks": 4, "usd_per_year": 104_000, "overhead": 1.3}
     >>> budget = cm.Project(name="labels", people=[engineer], contingency=0.1).budget()
-    >>> budget.base, round(budget.contingency, 2)
-    (10400.0, 1040.0)
+    >>> f"{budget.base:.2f}, {budget.contingency:.2f}"
+    '10400.00 USD, 1040.00 USD'
     """
 
     def to_csv(self, path: str | Path | None = None) -> str:

@@ -71,7 +71,7 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, columns(rows), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: _field(plain(value)) for key, value in row.items()} for row in rows)
+    writer.writerows({key: csv_value(plain(value)) for key, value in row.items()} for row in rows)
     return out.getvalue()
 
 
@@ -91,5 +91,17 @@ def row_sources(rows: Sequence[Mapping[str, Any]]) -> set[Source]:
     return found
 
 
-def _field(value: Any) -> Any:
+def csv_value(value: Any) -> Any:
+    """Return plain data as the value of a cell: lists and dictionaries are JSON.
+
+    Parameters
+    ----------
+    value : Any
+        Plain data.
+
+    Examples
+    --------
+    >>> csv_value({"layers": [1, 2]}), csv_value(2.5)
+    ('{"layers": [1, 2]}', 2.5)
+    """
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else value

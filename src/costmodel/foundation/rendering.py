@@ -263,6 +263,23 @@ class Shown(Comparable):
         """
         return written(csv_text(self.rows()), path)
 
+    def to_xlsx(self, path: str | Path) -> None:
+        """Write `rows()`, the notes and the sources to an Excel workbook.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            File to write.
+
+        Raises
+        ------
+        MissingFactError
+            If openpyxl is not installed.
+        """
+        from costmodel.foundation.row_sheets import write_rows
+
+        write_rows(self, path)
+
     def to_markdown(self) -> str:
         """Return the table as Markdown."""
         return markdown(self._cells(), self._footer())

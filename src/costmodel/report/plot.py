@@ -264,6 +264,10 @@ def intervals(
     return axes
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 _FORMER = {"against": "sweep", "fan": "projection"}
 """Present name of a plot by its name in version 0.1."""
 

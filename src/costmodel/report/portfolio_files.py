@@ -9,18 +9,18 @@ from costmodel.budget.export.document import inert
 from costmodel.budget.export.drawing import svg
 from costmodel.budget.export.page import figure_html, page, section_html
 from costmodel.budget.export.sections import Section, made_by
-from costmodel.budget.export.workbook import MONEY, SHARE, Column, Formula, Shown, Workbook
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.plain_data import csv_text
 from costmodel.foundation.user_files import write_text
+from costmodel.foundation.workbook import MONEY, SHARE, Column, Formula, Shown, Workbook
 from costmodel.report.plot_portfolio import portfolio as drawn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from costmodel.budget.export.workbook import Cell
     from costmodel.choosing.portfolio.curve import IndependenceCurve
     from costmodel.choosing.portfolio.result import Portfolio
+    from costmodel.foundation.workbook import Cell
 
 _NAME = "Portfolio of models"
 _COUNT = "#,##0"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costmodel.budget.export.sections import QUANTILES, ends_of, made_by
-from costmodel.budget.export.workbook import DAY, DAYS, MONEY, SHARE, Column, Formula, Sheet, Shown, Workbook
+from costmodel.foundation.workbook import DAY, DAYS, MONEY, SHARE, Column, Formula, Sheet, Shown, Workbook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
