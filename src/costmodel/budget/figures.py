@@ -69,7 +69,7 @@ class BudgetFigures(rendering.Shown, ABC):
         Parameters
         ----------
         p : float
-            Probability that the cost is at most the result, 0 to 1.
+            Probability that the cost is at most the result, 0 to 1 [1].
         """
         import numpy as np
 
@@ -101,7 +101,7 @@ class BudgetFigures(rendering.Shown, ABC):
         Parameters
         ----------
         p : float
-            Probability that the cost is at most the result, 0 to 1.
+            Probability that the cost is at most the result, 0 to 1 [1].
         """
         return money(self.at_quantile(p), self.currency)
 

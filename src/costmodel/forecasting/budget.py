@@ -100,7 +100,7 @@ class BudgetForecast(rendering.Shown):
         Parameters
         ----------
         p : float
-            Probability that the cost is at most the result, 0 to 1.
+            Probability that the cost is at most the result, 0 to 1 [1].
         """
         import numpy as np
 
@@ -132,7 +132,7 @@ class BudgetForecast(rendering.Shown):
         Parameters
         ----------
         p : float
-            Probability that the cost is at most the result, 0 to 1.
+            Probability that the cost is at most the result, 0 to 1 [1].
         """
         return money(self.at_quantile(p), self.budget.currency)
 
