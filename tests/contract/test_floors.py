@@ -131,6 +131,7 @@ WRITERS = (
     "market/price_table.py",
     "foundation/tables.py",
     "foundation/user_files.py",
+    "foundation/workbook.py",
 )
 """Rooms and files that print or write files. All others model."""
 

@@ -276,9 +276,9 @@ class Shown(Comparable):
         MissingFactError
             If openpyxl is not installed.
         """
-        from costmodel.foundation.row_sheets import write_rows
+        from costmodel.foundation.row_sheets import row_workbook
 
-        write_rows(self, path)
+        row_workbook(self).save(path)
 
     def to_markdown(self) -> str:
         """Return the table as Markdown."""

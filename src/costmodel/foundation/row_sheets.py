@@ -8,8 +8,6 @@ from costmodel.foundation.plain_data import columns, csv_value, plain
 from costmodel.foundation.workbook import Column, Workbook
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from costmodel.foundation.rendering import Shown
     from costmodel.foundation.workbook import Cell
 
@@ -20,20 +18,16 @@ _GENERAL = "General"
 _NO_TITLE = "Result"
 
 
-def write_rows(result: Shown, path: str | Path) -> None:
-    """Write the rows of a result to a workbook, and its notes and sources to a second sheet.
+def row_workbook(result: Shown) -> Workbook:
+    """Return a workbook with the rows of a result, and its notes and sources on a second sheet.
 
     Parameters
     ----------
     result : Shown
         The result.
-    path : str or Path
-        File to write.
 
     Raises
     ------
-    InputError
-        If the file cannot be written.
     MissingFactError
         If openpyxl is not installed.
     """
@@ -51,7 +45,7 @@ def write_rows(result: Shown, path: str | Path) -> None:
         notes.add(["note", line])
     for source in sorted(result.sources()):
         notes.add(["source", f"{source.text} ({source.as_of})" if source.as_of else source.text])
-    workbook.save(path)
+    return workbook
 
 
 def _cell(value: Any) -> Cell:
