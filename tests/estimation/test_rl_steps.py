@@ -156,4 +156,4 @@ def test_a_smaller_share_holds_fewer_sequences():
     lengths = {"prompt_length": 2000.0, "output_length": 8000.0}
     small, large = (generation(architecture, CLUSTER, **lengths, gpu_memory_utilization=share) for share in (0.4, 0.9))
     assert small.memory < large.memory
-    assert small.memory <= 0.4 * CLUSTER.accelerator.usable_memory
+    assert small.si.memory <= 0.4 * CLUSTER.accelerator.usable_memory

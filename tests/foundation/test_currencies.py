@@ -120,12 +120,12 @@ def test_a_budget_is_converted_as_a_whole(rate):
     budget = dollars.in_currency("EUR", rate=rate)
     assert (budget.currency, str(budget.total.units)) == ("EUR", "EUR")
     for name in ("base", "contingency", "expected", "p10", "p50", "p90"):
-        assert getattr(budget, name) == pytest.approx(getattr(dollars, name) * rate, abs=0.011 * max(rate, 1))
+        assert budget.value(name) == pytest.approx(dollars.value(name) * rate, abs=0.011 * max(rate, 1))
     assert budget.probability_within(1000 * rate) == pytest.approx(dollars.probability_within(1000), abs=2e-3)
     ends = [driver.high for driver in budget.drivers()]
     assert ends == pytest.approx([driver.high * rate for driver in dollars.drivers()], abs=0.011 * max(rate, 1))
     outlook, in_dollars = cm.forecast(budget), cm.forecast(dollars)
-    assert outlook.spent == pytest.approx(300 * rate, abs=0.006 * max(rate, 1))
+    assert outlook.value("spent") == pytest.approx(300 * rate, abs=0.006 * max(rate, 1))
     assert outlook.completion.magnitude == pytest.approx(
         in_dollars.completion.magnitude * rate, abs=0.011 * max(rate, 1)
     )

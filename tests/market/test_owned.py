@@ -134,7 +134,7 @@ def test_lines_add_up_in_every_draw():
     drawn = hour.lines_of(hour.drawn(1000))
     np.testing.assert_allclose(sum(drawn.values()), hour.draws(1000), rtol=1e-12)
     low, high = hour.interval()
-    assert low < hour.value < high
+    assert low < hour.cost < high
 
 
 def test_defaults_have_sources_and_spreads():

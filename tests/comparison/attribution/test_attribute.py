@@ -39,17 +39,17 @@ def adds_up(result):
     """Assert that factors multiply and dollars add up, in the central value and in every draw."""
     assert math.prod(part.factor for part in result.parts) == pytest.approx(result.ratio, rel=1e-9)
     assert sum(part.usd[0] for part in result.parts) == pytest.approx(
-        result.difference, rel=1e-9, abs=1e-9 * max(result.costs)
+        result.difference.magnitude, rel=1e-9, abs=1e-9 * max(result.usd)
     )
     logs = sum(np.log(result.draws(part.name)) for part in result.parts)
     assert np.allclose(logs, np.log(result.draws("total")), rtol=0, atol=1e-9)
     dollars = sum(result.draws(part.name, "usd") for part in result.parts)
-    size = max(result.costs)
+    size = max(result.usd)
     assert np.allclose(dollars, result.draws("total", "usd"), rtol=1e-9, atol=1e-9 * size)
 
 
 def test_published_costs_of_gpt4_and_deepseek_v3(gpt4_against_deepseek):
-    assert gpt4_against_deepseek.costs == pytest.approx((78.6e6, 5.576e6), rel=1e-12)
+    assert gpt4_against_deepseek.usd == pytest.approx((78.6e6, 5.576e6), rel=1e-12)
     adds_up(gpt4_against_deepseek)
     for row in gpt4_against_deepseek.rows():
         assert row["sentence"].endswith(".") and row["source"] and row["factor_low"] <= row["factor_high"]
@@ -62,8 +62,8 @@ def test_given_experiments_and_staff_are_the_scope_of_a_scenario():
     result = cm.attribute(given, run(), scope="development")
     adds_up(result)
     assumed = development_cost(cm.estimate(run()))
-    assert result.costs == pytest.approx((cm.estimate(given).value("cost"), assumed.usd))
-    assert result.costs[0] == pytest.approx(1.5 * cm.estimate(run()).value("cost"))
+    assert result.usd == pytest.approx((cm.estimate(given).value("cost"), assumed.usd))
+    assert result.usd[0] == pytest.approx(1.5 * cm.estimate(run()).value("cost"))
 
 
 def test_factors_are_the_ratios_of_published_numbers(gpt4_against_deepseek):
@@ -97,7 +97,7 @@ def test_costs_are_those_of_the_frontier_table():
     table = frontier_against_low_cost(price="contract")
     result = cm.attribute("llama3.1-405b", "deepseek-v3", price="contract")
     expected = table["llama3.1-405b"].final.usd, table["deepseek-v3"].final.usd
-    assert result.costs == pytest.approx(expected, rel=1e-9)
+    assert result.usd == pytest.approx(expected, rel=1e-9)
 
 
 def test_scope_is_the_conversion_of_the_final_run():
@@ -111,7 +111,7 @@ def test_scope_is_the_conversion_of_the_final_run():
 @pytest.mark.parametrize("name", ["gpt-4", "qwen3-235b", "llama3-8b"])
 def test_identical_runs_have_no_parts(name):
     result = cm.attribute(name, name)
-    assert result.ratio == 1 and result.difference == 0
+    assert result.ratio == 1 and result.difference.magnitude == 0
     for part in result.parts:
         assert np.all(part.ratios == 1) and np.all(part.usd == 0)
     assert "No factor differs" in result.summary() and result.rows()[0]["log_share"] is None
@@ -121,7 +121,7 @@ def test_identical_runs_have_no_parts(name):
 @given(a=st.sampled_from(PRICED), b=st.sampled_from(PRICED))
 def test_swapped_runs_give_inverted_signs(a, b):
     forward, back = cm.attribute(a, b), cm.attribute(b, a)
-    size = max(forward.costs)
+    size = max(forward.usd)
     for part in forward.parts:
         other = back[part.name]
         assert np.allclose(np.log(part.ratios), -np.log(other.ratios), rtol=0, atol=1e-9)
@@ -170,7 +170,7 @@ def test_scenarios_and_published_runs_mix(tmp_path):
     result = cm.attribute("llama3-8b", tmp_path / "run.toml")
     adds_up(result)
     assert result["tokens"].factor == pytest.approx(1 / 15) and result.names == ("Llama 3 8B", "mine")
-    assert result.costs[1] == pytest.approx(cm.estimate(scenario).value("cost"), rel=1e-12)
+    assert result.usd[1] == pytest.approx(cm.estimate(scenario).value("cost"), rel=1e-12)
     same = cm.attribute(cm.estimate(scenario), str(tmp_path / "run.toml"))
     assert same.ratio == 1 and np.all(same.draws("total") == 1)
 
@@ -178,7 +178,9 @@ def test_scenarios_and_published_runs_mix(tmp_path):
 def test_one_changed_field_is_one_factor():
     result = cm.attribute(run(), run(recipe=cm.Pretraining(tokens="3T")))
     assert [part.name for part in result.parts if not part.same] == ["tokens"]
-    assert result["tokens"].factor == pytest.approx(3) and result["tokens"].usd[0] == pytest.approx(result.difference)
+    assert result["tokens"].factor == pytest.approx(3) and result["tokens"].usd[0] == pytest.approx(
+        result.difference.magnitude
+    )
 
 
 def test_precision_and_utilization_are_relative_to_the_peak_in_use():
@@ -194,7 +196,7 @@ def test_lines_around_a_run_are_a_factor_and_those_of_a_development_its_scope():
     adds_up(result)
     assert [part.name for part in result.parts if not part.same] == ["scope"]
     estimate = cm.estimate(whole)
-    assert result.costs[1] == pytest.approx(estimate.value("cost"), rel=1e-12)
+    assert result.usd[1] == pytest.approx(estimate.value("cost"), rel=1e-12)
     final = cm.attribute(plain, run(other_costs={"staff": "20 k$"}))
     assert [part.name for part in final.parts if not part.same] == ["other_costs"]
     assert final["other_costs"].factor == pytest.approx(1 + 20e3 / cm.estimate(plain).value("cost"))
@@ -233,7 +235,7 @@ def test_the_result_is_plain_data_a_frame_and_a_table_of_80_columns(gpt4_against
     data = gpt4_against_deepseek.to_dict()
     assert json.loads(json.dumps(data, allow_nan=False))["total"]["factor"] == gpt4_against_deepseek.ratio
     assert math.prod(row["factor"] for row in data["groups"]) == pytest.approx(gpt4_against_deepseek.ratio)
-    assert sum(row["usd"] for row in data["groups"]) == pytest.approx(gpt4_against_deepseek.difference)
+    assert sum(row["usd"] for row in data["groups"]) == pytest.approx(gpt4_against_deepseek.difference.magnitude)
     frame = gpt4_against_deepseek.to_frame()
     assert frame.index.tolist() == [name for name in FACTORS if name in frame.index]
     lines = str(gpt4_against_deepseek).splitlines()
@@ -287,4 +289,4 @@ def test_owned_accelerators_are_a_price_convention():
     adds_up(result)
     assert [part.name for part in result.parts if not part.same] == ["price_convention", "other_costs"]
     assert "owned" in result["price_convention"].sentence
-    assert result.costs[1] == pytest.approx(cm.estimate(owned).value("cost"), rel=1e-12)
+    assert result.usd[1] == pytest.approx(cm.estimate(owned).value("cost"), rel=1e-12)

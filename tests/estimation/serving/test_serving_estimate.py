@@ -37,8 +37,8 @@ def test_throughput_is_that_of_the_decode_model():
     """One decode model: `generation` and the estimate of serving agree."""
     estimate = cm.estimate(serving("llama-3.1-8b", concurrency=256))
     result = cm.generation("llama-3.1-8b", NODE, prompt_length=1000, output_length=500, concurrency=256)
-    assert estimate.value("output_tokens_per_second") == pytest.approx(result.tokens_per_second)
-    assert estimate.value("memory") == pytest.approx(result.memory)
+    assert estimate.value("output_tokens_per_second") == pytest.approx(result.si.tokens_per_second)
+    assert estimate.value("memory") == pytest.approx(result.si.memory)
 
 
 @pytest.mark.parametrize("load", [{"concurrency": 64}, {"requests_per_second": 3}, {"concurrency": 2}])
