@@ -340,7 +340,11 @@ def _fastest(block: _Block, allowed: list[float], seconds_to_beat: list[float]) 
             return best
         rows = block.taken(np.concatenate(chosen))
         used = _needed(rows)
-        seconds = np.where(used <= limits[rows.steps].reshape(-1, 1, 1, 1), _seconds(rows), np.inf)
+        fits = used <= limits[rows.steps].reshape(-1, 1, 1, 1)
+        seconds = np.full(used.shape, np.inf)
+        fitting = np.flatnonzero(fits.any(axis=(1, 2, 3)))
+        if len(fitting):
+            seconds[fitting] = np.where(fits[fitting], _seconds(rows.taken(fitting)), np.inf)
         for step, place in rows.parts().items():
             quick, least = _least(seconds, place), _least(used, place)
             fastest = (rows.layouts, quick) if np.isfinite(seconds[quick]) else None
