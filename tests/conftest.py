@@ -13,6 +13,7 @@ from hypothesis import settings
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # so that processes that tests start compile the library once
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
+settings.register_profile("nightly", deadline=None, max_examples=5000, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -409,3 +409,15 @@ def test_a_ratio_of_unrelated_runs_is_wider_than_that_of_two_plans():
         comparison.ratio("cost", "c", "a")
     with pytest.raises(cm.InputError, match="different seed"):
         cm.compare({"a": scenario(), "b": scenario(seed=1)})
+
+
+def test_the_mfu_of_several_stages_is_the_mean_and_their_efficiency_that_of_the_assisted_ones():
+    long, short = (
+        cm.estimate(cm.Scenario({"total": 5e10}, [cm.Pretraining(tokens="10B"), tune], cm.Cluster("A100-80GB-SXM", 64)))
+        for tune in (cm.KTO(tokens="1B"), cm.KTO(tokens="100k"))
+    )
+    assert long.value("mfu") * long.value("goodput") == pytest.approx(long.value("utilization"))
+    assert long.value("mfu") < long.inputs["mfu"].value  # that of the pretraining
+    low, high = long.bounds("realized_efficiency")
+    assert low < 0.8 < long.value("realized_efficiency") < 1.0 < high
+    assert short.value("realized_efficiency") == pytest.approx(1.0, abs=1e-3)

@@ -163,16 +163,18 @@ def mean_mfu(stages: int, *flops_and_times: N) -> N:
     return add(*values[:stages]) / (add(*values[stages:]) * peak * goodput)
 
 
-def mean_efficiency(*flops_times_and_mfus: N) -> N:
+def mean_efficiency(stages: int, *flops_times_and_mfus: N) -> N:
     """Return the realized efficiency of several stages [1]: modeled time / achieved time.
 
-    Takes the FLOPs of the stages, their GPU-seconds, their modeled MFU, the peak and the goodput.
+    Takes the number of stages that have a realized efficiency, their FLOPs, GPU-seconds and modeled MFU, the
+    GPU-seconds of the other stages, which run at their modeled speed, the peak and the goodput.
     """
     *values, peak, goodput = flops_times_and_mfus
-    part = len(values) // 3
-    flops, times, mfus = values[:part], values[part : 2 * part], values[2 * part :]
+    flops, times, mfus = values[:stages], values[stages : 2 * stages], values[2 * stages : 3 * stages]
+    others = values[3 * stages :]
     modeled = add(*(stage_flops / mfu for stage_flops, mfu in zip(flops, mfus, strict=True)))
-    return modeled / (add(*times) * peak * goodput)
+    alike = add(*others) if others else 0.0 * times[0]  # modeled and achieved
+    return (modeled / (peak * goodput) + alike) / (add(*times) + alike)
 
 
 def number_of_steps(tokens: N, batch_tokens: N) -> N:
@@ -384,9 +386,13 @@ def _steady_state(stages: tuple[Stage, ...], overheads: list[Step]) -> list[Step
     inputs = (*flops, *times, *rest, *common)
     listed = [figure_step("mfu", partial(mean_mfu, len(flops)), inputs, "FLOPs / (GPU-hours × peak × goodput)")]
     if any(stage.realized_efficiency for stage in timed):
-        modeled = tuple(stage.utilization for stage in timed)
-        inputs = (*flops, *times, *modeled, *common)
-        listed.append(figure_step("realized_efficiency", mean_efficiency, inputs, "achieved speed / modeled speed"))
+        assisted = [stage for stage in timed if stage.realized_efficiency]
+        others = tuple(f"{stage.prefix}gpu_time" for stage in timed if not stage.realized_efficiency)
+        flops = tuple(stage.timed_flops for stage in assisted)
+        times = tuple(f"{stage.prefix}gpu_time" for stage in assisted)
+        inputs = (*flops, *times, *(stage.utilization for stage in assisted), *others, *common)
+        efficiency = partial(mean_efficiency, len(assisted))
+        listed.append(figure_step("realized_efficiency", efficiency, inputs, "achieved speed / modeled speed"))
     return listed
 
 

@@ -116,7 +116,7 @@ class Estimate(Result):
         self.inputs, self.missing, self._speed = resolved.inputs, resolved.missing, resolved.speed
         values: dict[str, Any] = {path: entry.value for path, entry in self.inputs.items()}
         left = [step for step in self.steps if step.name not in resolved.results]
-        self._point = chain.run(left, {**resolved.results, **values, **self.missing})
+        self._point = chain.run(left, {**values, **resolved.results, **self.missing})
         if self._has_goodput_step and self._point["goodput"] == GIVEN_UP:
             self._give_up(values)
         self._check_utilization()
