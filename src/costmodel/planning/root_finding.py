@@ -49,6 +49,8 @@ class Search:
         """Figure by value of the input, in the unit shown."""
         self.infeasible: dict[float, str] = {}
         """Reason by value of the input for which no estimate is possible."""
+        self.missing: MissingFactError | None = None
+        """Why the figure is missing at the last value where it is."""
         self._needs_layout = unknown.whole or not self._falls_back()
 
     @property
@@ -61,6 +63,8 @@ class Search:
         if value not in self.figures and value not in self.infeasible:
             try:
                 self.figures[value] = self._evaluate(value)
+            except MissingFactError as error:  # of some values only, where the run does not finish
+                self.infeasible[value], self.missing = str(error), error
             except InputError as error:
                 self.infeasible[value] = str(error)
         if value in self.infeasible:
@@ -78,6 +82,8 @@ class Search:
         feasible = [value for value in values if self.excess(value) is not None]
         lowest, highest = self.unknown.shown(values[0]), self.unknown.shown(values[-1])
         if not feasible:
+            if self.missing is not None:
+                raise self.missing
             reason = self.infeasible[values[-1]]
             raise InputError(f"{self.unknown.path}: no estimate is possible from {lowest} to {highest}; {reason}")
         figures = [self.figures[value] for value in feasible]

@@ -56,7 +56,7 @@ def test_price_class_depends_on_provider_and_purchase_model(provider, model, exp
 
 def test_unknown_price_class_is_rejected():
     with pytest.raises(InputError) as error:
-        price_class("", "on demand")
+        price_class("", "on_demnd")
     assert len(error.value.problems) == 2
     assert "did you mean 'on_demand'" in str(error.value)
     with pytest.raises(UnknownNameError, match=r"did you mean 'neocloud'"):
