@@ -342,8 +342,7 @@ def _fastest(block: _Block, allowed: list[float], seconds_to_beat: list[float]) 
         used = _needed(rows)
         fits = used <= limits[rows.steps].reshape(-1, 1, 1, 1)
         seconds = np.full(used.shape, np.inf)
-        fitting = np.flatnonzero(fits.any(axis=(1, 2, 3)))
-        if len(fitting):
+        if len(fitting := np.flatnonzero(fits.any(axis=(1, 2, 3)))):
             seconds[fitting] = np.where(fits[fitting], _seconds(rows.taken(fitting)), np.inf)
         for step, place in rows.parts().items():
             quick, least = _least(seconds, place), _least(used, place)
@@ -457,8 +456,7 @@ def _block(
     sequences = np.ceil(batch / table[:, :1])
     sizes = np.ceil(sequences / np.ceil(sequences / np.array(MICRO_BATCHES)))
     row, size = np.nonzero(np.diff(sizes, axis=1, prepend=0.0) > 0)  # each size once
-    steps = place[row]
-    inputs = taken(columns, steps, count)
+    inputs = taken(columns, place[row], count)
     parallel = {name: along(0, table[row, column]) for column, name in enumerate(DEGREES)}
     ranks = parallel["data"] * parallel["context"]
     zero, hybrid = _sharding(inputs, pipelined, float(ranks.max()))
@@ -478,7 +476,7 @@ def _block(
         recompute_modules=np.where(selective, moe_modules(np.asarray(inputs.work.up_projected)), 0.0),
         **{name: along(0, [value]) for name, value in options.items()},
     )
-    return _Block(inputs, layouts, steps)
+    return _Block(inputs, layouts, place[row])
 
 
 def _sharding(inputs: StepInputs, pipelined: bool, ranks: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -495,9 +493,5 @@ def _sharding(inputs: StepInputs, pipelined: bool, ranks: float) -> tuple[tuple[
 
 def _layout(block: Layouts[Array], place: tuple[int, ...]) -> Layouts:
     """Return the layout at a place of an array of layouts."""
-    return Layouts(
-        *(
-            float(field[tuple(index if size > 1 else 0 for index, size in zip(place, field.shape, strict=True))])
-            for field in block
-        )
-    )
+    places = ([i if size > 1 else 0 for i, size in zip(place, field.shape, strict=True)] for field in block)
+    return Layouts(*(float(field[tuple(each)]) for field, each in zip(block, places, strict=True)))
