@@ -95,6 +95,9 @@ MODELS = {
 REFUSED_MODELS = {
     "gpt-4": "is not published; give counts that you assume",
     "Claude Sonnet": "is not published",
+    "gpt-4o-mini": "is not published",
+    "nomic-ai/gpt4all-13b": "unknown architecture",
+    "mistral-large": "unknown architecture",  # its config is published
     "llama3.1": "did you mean 'llama-3.1-8b'",
     "unsloth/Llama-3.1-8B-bnb-4bit": "did you mean 'llama-3.1-8b'?",
     "TheBloke/Llama-2-7B-GPTQ": "did you mean 'llama-2-7b'?",

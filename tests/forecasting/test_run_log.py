@@ -192,3 +192,34 @@ def test_a_file_that_is_no_log(tmp_path, content):
 def test_no_name_has_two_meanings():
     names = [name for accepted in ROLES.values() for name in accepted]
     assert len(set(names)) == len(names)
+
+
+ROWS = ['{"step": 10, "elapsed": 20}', '{"step": 20, "elapsed": 40}']
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("log.jsonl", ["", *ROWS]),
+        ("log.jsonl", [*ROWS, '{"step": 30, "ela']),
+        ("log.json", ["[", f"{ROWS[0]},", ROWS[1], "]"]),
+        ("log.json", [f"[{', '.join(ROWS)}]"]),
+    ],
+)
+def test_rows_on_lines_of_their_own_and_in_lists_are_read(tmp_path, name, lines):
+    path = tmp_path / name
+    path.write_text("\n".join(lines), encoding="utf-8")
+    assert (read_log(path).steps, read_log(path).times) == ((10, 20), (20.0, 40.0))
+
+
+def test_a_list_of_one_row_is_no_log_of_lines(tmp_path):
+    path = tmp_path / "log.json"
+    path.write_text(f"[\n{ROWS[0]}\n]\n", encoding="utf-8")
+    assert read_log(path).steps == (10,)
+
+
+def test_wrong_lines_are_named(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text("\n".join(["starting", *ROWS]), encoding="utf-8")
+    with pytest.raises(cm.InputError, match=r"log\.jsonl: neither JSON nor JSON lines of objects; lines that .*: 1$"):
+        read_log(path)

@@ -39,9 +39,7 @@ _CONFIGS = ("config.json", "params.json")
 _PATH_LIKE = re.compile(r"^[./~]|[/\\]$|\.(?:json|safetensors|gguf|ya?ml|toml|sh|txt|args)$")
 """A text of this form is a path, whatever the catalog holds."""
 
-_UNPUBLISHED = re.compile(
-    r"(gpt-?[45]|chatgpt|o[134](-|$)|claude|gemini|grok-?[3-9]|mistral-(large|medium)$)", re.IGNORECASE
-)
+_UNPUBLISHED = re.compile(r"(gpt-?[45]o?(?![a-z])|chatgpt|o[134](-|$)|claude|gemini|grok-?[3-9])", re.IGNORECASE)
 """Names of models whose architecture its makers keep to themselves."""
 _STORED = re.compile(
     r"[-_.](bnb-4bit|unsloth.*|gptq.*|awq.*|gguf.*|exl2.*|mlx.*|4bit|8bit|int4|int8|fp8.*|it)\b.*", re.IGNORECASE

@@ -24,6 +24,8 @@ from costmodel.foundation.user_files import checked_path, open_regular, read_byt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_FIRST_LINES = 10
+"""Lines of a log that are looked at for rows of their own [1]."""
 _MOST_SHOWN = 12
 """Names and rows that a message lists."""
 
@@ -145,12 +147,7 @@ def _json_rows(path: Path) -> tuple[list[dict[str, Any]], int | None]:
     """Return the rows of a `trainer_state.json`, a list of objects, or JSON lines; and the steps of the run."""
     if _is_of_lines(path):
         return _lines(path), None
-    try:
-        data = json_value(read_bytes(path, LOG_JSON_BYTES), path.name, LOG_VALUES)
-    except InputError as error:
-        if "is not a JSON file" not in str(error) or "nested" in str(error):
-            raise
-        data = _lines(path)
+    data = json_value(read_bytes(path, LOG_JSON_BYTES), path.name, LOG_VALUES)
     total = None
     if isinstance(data, dict) and "log_history" in data:
         maximum, history = data.get("max_steps"), data["log_history"]
@@ -168,16 +165,20 @@ def _are_objects(rows: object) -> bool:
 
 
 def _is_of_lines(path: Path) -> bool:
-    """Return whether the first line of a file is an object of its own, a row of a log."""
+    """Return whether a file has a row of a log on a line of its own: on one of its first two with text, in no list."""
     file, _ = open_regular(path)
     with file:
-        line = file.readline(LOG_LINE_BYTES)
-        more = file.readline(LOG_LINE_BYTES).strip()
+        first = [file.readline(LOG_LINE_BYTES).strip() for _ in range(_FIRST_LINES)]
+    lines = [line for line in first if line][:2]
+    return len(lines) == 2 and not lines[0].startswith(b"[") and any(map(_is_row, lines))
+
+
+def _is_row(line: bytes) -> bool:
     try:
-        first = json.loads(line.decode("utf-8-sig"))
+        row = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return False
-    return isinstance(first, dict) and "log_history" not in first and bool(more)
+    return isinstance(row, dict) and "log_history" not in row
 
 
 def _with_runtime(entry: dict[str, Any]) -> dict[str, Any]:

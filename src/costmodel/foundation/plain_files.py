@@ -92,14 +92,21 @@ def json_value(content: bytes, name: str, values: int = JSON_VALUES) -> object:
     if sum(content.count(sign) for sign in (b",", b"[", b"{")) > values:
         raise InputError(f"{name} has more than {values:,} values, the limit for files")
     try:
-        value: object = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_without_repetition)
+        value: object = json.loads(content.decode("utf-8-sig"), object_pairs_hook=without_repetition)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else cut(error)
         raise InputError(f"{name} is not a JSON file: {reason}") from None
     return value
 
 
-def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return the object of some pairs of a JSON text, or raise `ValueError` if it has a key twice.
+
+    Parameters
+    ----------
+    pairs : list of tuple
+        Keys and values.
+    """
     entries = dict(pairs)
     if len(entries) < len(pairs):
         seen: set[str] = set()

@@ -16,6 +16,7 @@ from typing import Any
 from costmodel.architecture.sources.tensors import Tensor, TensorList
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.limits import HEADER_BYTES, HEADER_KEYS, HEADER_VALUES, TENSOR_SIZE, shown
+from costmodel.foundation.plain_files import without_repetition
 from costmodel.foundation.user_files import open_regular, read_bytes
 
 BITS: dict[str, int] = {
@@ -166,22 +167,13 @@ def _parsed(content: bytes, path: Path) -> dict[str, Any]:
             f"{path} has a header of {keys:,} keys and {values:,} values; limits: {HEADER_KEYS:,} and {HEADER_VALUES:,}"
         )
     try:
-        header = json.loads(content, object_pairs_hook=_without_repetition)
+        header = json.loads(content, object_pairs_hook=without_repetition)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
         raise InputError(f"{path} has no valid JSON header: {shown(reason, 200)}") from None
     if not isinstance(header, dict):
         raise InputError(f"{path} has no valid JSON header: it is a {type(header).__name__}, not an object")
     return header
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    entries = dict(pairs)
-    if len(entries) < len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise ValueError(f"it has the key {shown(twice)} twice")
-    return entries
 
 
 def _tensor(name: str, entry: Any, data_size: int, path: Path) -> tuple[Tensor, int, int]:
