@@ -9,7 +9,7 @@ import pytest
 write_files = run_path(f"{__file__.rpartition('/')[0]}/invocations.py")["write_files"]
 RUN = "estimate llama-3.1-8b --tokens 15T --gpu H100 --gpus 8"
 MISTAKES = {
-    "estimate llama-3.1-8b --token 15T --gpu H100 --gpus 8": ["No such option: --token", "--tokens"],
+    "estimate llama-3.1-8b --token 15T --gpu H100 --gpus 8": ["No such option", "--token", "--tokens"],
     "estimate llama-3.1-8b --tokens 15T --gpu 8xH100": ["cluster.count: is required", "'8xH100'", "count 8"],
     "estimate llama-3.1-8b --tokens 15T --gpu H100 --gpus 8xH100": ["--gpus", "whole number", "'8xH100'"],
     "estimate llama-3.1-8b --tokens 15T --gpus 8": ["cluster.accelerator: is required; give --gpu"],
