@@ -33,20 +33,24 @@ if TYPE_CHECKING:
 
 SIZES = (1e7, 2e12)
 """Smallest and largest model of the search [1]."""
-CANDIDATES = 60
-"""Sizes whose cost is estimated, in geometric steps [1]."""
+CANDIDATES = 40
+"""Sizes whose cost may be estimated, in geometric steps [1]."""
+COARSE = 5
+"""Every so many candidates are estimated first, to find where the loss is least [1]."""
+SPAN = 2.0
+"""Distance from the least loss within which all candidates are estimated, in ln(parameters) [1]."""
 BANDWIDTH = constant("allocation_bandwidth")
 """Width of the kernel that smooths ln(cost per token) over ln(parameters) [1].
 
 The cost of neighboring sizes differs by some percent, because their shapes divide differently over the accelerators.
 The loss is flat around its minimum, so that these differences would select the size.
 """
-POINTS = 2000
+POINTS = 1000
 """Sizes at which the loss is compared on the smoothed cost [1]."""
 FLOPS_SERVED = 2.0
 """FLOPs per active parameter and token of a forward pass (arXiv 2401.00448, equation 6) [FLOP]."""
 PROBE = 1e9
-"""Tokens of the run that gives the cost per token: with a given batch size, cost is proportional to tokens [token]."""
+"""Tokens of the first run, which gives the cost per token: it depends on the tokens by the batch size only [token]."""
 
 
 ServedTokens: TypeAlias = Annotated[float, Measure("token", 0.0, MOST, uncertain=False)]
@@ -198,36 +202,19 @@ def _best(
 
     `limits` are the most tokens and the least tokens per parameter.
     """
-    import numpy as np
-
-    step = (SIZES[1] / SIZES[0]) ** (1 / (CANDIDATES - 1))
-    tried = _paid(scenario, dollars, [SIZES[0] * step**index for index in range(CANDIDATES)], served)
+    tried = _tried(law, scenario, dollars, served, limits)
     reasons += [each for each in tried if isinstance(each, str)]
-    paid = list({each.parameters: each for each in tried if isinstance(each, _Paid)}.values())
-    if not paid:
+    curve = _curve(tried)
+    loss = _losses(law, curve, dollars, limits)
+    if curve is None or loss.min() == math.inf:
         return None
-    most_tokens, least_ratio = limits
-    sizes = np.exp(np.linspace(math.log(paid[0].parameters), math.log(paid[-1].parameters), POINTS))
-    rate, serving = _smoothed(paid, sizes)
-
-    def losses(budget: float) -> NDArray[np.float64]:
-        tokens = np.minimum((budget - serving) / rate, math.inf if most_tokens is None else most_tokens)
-        possible = (tokens > 0) & (tokens >= (least_ratio or 0.0) * sizes)
-        pairs = zip(sizes, tokens, possible, strict=True)
-        return np.array([loss_of(law, float(size), float(count)) if fits else math.inf for size, count, fits in pairs])
-
-    loss = losses(dollars)
-    least = float(loss.min())
-    if least == math.inf:
-        return None
-    place = int(loss.argmin())
+    least, place, sizes = float(loss.min()), int(loss.argmin()), curve.sizes
     best = _near(law, scenario, dollars, float(sizes[place]), served, limits)
     if best is None:
         return None
-    affordable = (dollars - serving) / rate
-    size_limit, size_reason = _size_limit(loss, place, tried, affordable, limits)
+    size_limit, size_reason = _size_limit(loss, place, tried, curve.affordable(dollars), limits)
     within_loss = sizes[loss <= least * (1 + LOSS_TOLERANCE)]
-    within_cost = sizes[losses(dollars * (1 + COST_TOLERANCE)) <= least]
+    within_cost = sizes[_losses(law, curve, dollars * (1 + COST_TOLERANCE), limits) <= least]
     ranges = [(float(ends.min()), float(ends.max())) for ends in (within_loss, within_cost)]
     return replace(
         best,
@@ -270,11 +257,52 @@ def _size_limit(
     return "loss", ""
 
 
-def _smoothed(paid: list[_Paid], sizes: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the costs of a token and of serving [USD] by size: local linear fits of their logarithms."""
+class _Curve(NamedTuple):
+    """Costs smoothed over the sizes."""
+
+    sizes: NDArray[np.float64]
+    """Numbers of parameters [1]."""
+    cost_per_token: NDArray[np.float64]
+    """Training cost of a token, by size [USD]."""
+    serving: NDArray[np.float64]
+    """Cost of serving, by size [USD]."""
+
+    def affordable(self, dollars: float) -> NDArray[np.float64]:
+        """Return the tokens that a budget pays for, by size [token]."""
+        return (dollars - self.serving) / self.cost_per_token
+
+
+def _tried(
+    law: Any, scenario: Scenario, dollars: float, served: _Serving, limits: tuple[float | None, float | None]
+) -> list[_Paid | str]:
+    """Return the candidates whose cost was estimated, in ascending order, or the reasons why they are infeasible.
+
+    They are some over the whole range, and all around the least loss on the curve through those. If none of the first
+    is feasible, all candidates are tried.
+    """
+    step = (SIZES[1] / SIZES[0]) ** (1 / (CANDIDATES - 1))
+    candidates = [SIZES[0] * step**index for index in range(CANDIDATES)]
+    known, wanted, curve = dict[float, _Paid | str](), candidates[::COARSE], None
+    while wanted:
+        known.update(zip(wanted, _paid(scenario, dollars, wanted, served, curve), strict=True))
+        curve = _curve([known[size] for size in sorted(known)])
+        loss = _losses(law, curve, dollars, limits)
+        wanted = [size for size in candidates if size not in known]
+        if curve is not None and loss.min() < math.inf:
+            best = float(curve.sizes[loss.argmin()])
+            wanted = [size for size in wanted if abs(math.log(size / best)) < SPAN]
+    return [known[size] for size in sorted(known)]
+
+
+def _curve(tried: Sequence[_Paid | str]) -> _Curve | None:
+    """Return the costs by size, smoothed by local linear fits of the logarithm; None if no candidate is feasible."""
     import numpy as np
 
-    known, wanted = np.log([each.parameters for each in paid]), np.log(sizes)
+    paid = list({each.parameters: each for each in tried if isinstance(each, _Paid)}.values())
+    if not paid:
+        return None
+    known = np.log([each.parameters for each in paid])
+    wanted = np.linspace(known[0], known[-1], POINTS)
     distance = known[None, :] - wanted[:, None]
     weight = np.exp(-0.5 * (distance / BANDWIDTH) ** 2)
     moments = [(weight * distance**power).sum(axis=1) for power in range(3)]
@@ -283,7 +311,22 @@ def _smoothed(paid: list[_Paid], sizes: NDArray[np.float64]) -> tuple[NDArray[np
     total = straight.sum(axis=1)
     flat = total <= 1e-12 * moments[0] * moments[2]  # a single size has no slope
     fitted = np.where(flat, weight @ rates / moments[0], straight @ rates / np.where(flat, 1.0, total))
-    return np.exp(fitted), np.interp(wanted, known, [each.serving for each in paid])
+    return _Curve(np.exp(wanted), np.exp(fitted), np.interp(wanted, known, [each.serving for each in paid]))
+
+
+def _losses(
+    law: Any, curve: _Curve | None, dollars: float, limits: tuple[float | None, float | None]
+) -> NDArray[np.float64]:
+    """Return the loss by size at the tokens that a budget pays for; infinite where `limits` are not met."""
+    import numpy as np
+
+    if curve is None:
+        return np.full(1, math.inf)
+    most_tokens, least_ratio = limits
+    tokens = np.minimum(curve.affordable(dollars), math.inf if most_tokens is None else most_tokens)
+    possible = (tokens > 0) & (tokens >= (least_ratio or 0.0) * curve.sizes)
+    pairs = zip(curve.sizes, tokens, possible, strict=True)
+    return np.array([loss_of(law, float(size), float(count)) if fits else math.inf for size, count, fits in pairs])
 
 
 def _near(
@@ -304,25 +347,32 @@ def _near(
     return None
 
 
-def _paid(scenario: Scenario, dollars: float, sizes: Sequence[float], served: _Serving) -> list[_Paid | str]:
-    """Return the tokens that a budget pays for with each size, or the reason why the size is infeasible."""
-    probes: list[Scenario | str] = []
-    for size in sizes:
+def _paid(
+    scenario: Scenario, dollars: float, sizes: Sequence[float], served: _Serving, curve: _Curve | None = None
+) -> list[_Paid | str]:
+    """Return the tokens that a budget pays for with each size, or the reason why the size is infeasible.
+
+    The default batch size depends on the tokens. They are first taken from a `curve` through other sizes, or from a
+    probe and then once more.
+    """
+    import numpy as np
+
+    guesses = [PROBE] * len(sizes)
+    if curve is not None:
+        guesses = np.interp(sizes, curve.sizes, np.maximum(curve.affordable(dollars), PROBE)).tolist()
+    paid: list[_Paid | str] = []
+    for size, tokens in zip(sizes, guesses, strict=True):
         try:
-            probes.append(scenario.replace({"architecture": Architecture.sized(size), "recipe.tokens": PROBE}))
+            run = scenario.replace({"architecture": Architecture.sized(size), "recipe.tokens": tokens})
         except InputError as error:
-            probes.append(str(error))
-    paid: list[_Paid | str] = [probe if isinstance(probe, str) else _unpaid(probe) for probe in probes]
-    passes = 1 if scenario.recipes[0].batch_size is not None else 2  # the default batch size depends on the tokens
+            paid.append(str(error))
+        else:
+            paid.append(_Paid(float(run.architecture.parameters.total), tokens, 0.0, 0.0, run))
+    passes = 1 if scenario.recipes[0].batch_size is not None or curve is not None else 2
     for _ in range(passes):
         plan_together([each.scenario for each in paid if isinstance(each, _Paid)])
         paid = [each if isinstance(each, str) else _settled(each, dollars, served) for each in paid]
     return paid
-
-
-def _unpaid(probe: Scenario) -> _Paid:
-    """Return a size whose cost is not known yet."""
-    return _Paid(float(probe.architecture.parameters.total), PROBE, 0.0, 0.0, probe)
 
 
 def _settled(paid: _Paid, dollars: float, served: _Serving) -> _Paid | str:
