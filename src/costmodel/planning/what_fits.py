@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.architecture.specification import Architecture
 from costmodel.estimation.cautions import unverified
-from costmodel.estimation.chain import Missing
+from costmodel.estimation.chain import OUTPUTS, Missing
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.scenario import Scenario
 from costmodel.estimation.speed import plan_together
 from costmodel.foundation import rendering
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import DEFAULT_LEVEL
-from costmodel.foundation.units import GIB, convert, quantity
+from costmodel.foundation.units import GIB, SI_FACTOR, quantity
 from costmodel.hardware.cluster import Cluster
 from costmodel.planning.fit_request import FitRequest, several
 from costmodel.planning.limits import check_auxiliary_models, plan_stand_ins, planned, unknown_memory
@@ -32,24 +32,60 @@ SHOWN = 20
 """Rows of the text table [1]."""
 
 
+class FitFigures(NamedTuple):
+    """Figures of a row as plain numbers; None if unknown."""
+
+    memory: float | None = None
+    """Peak memory per GPU [byte]."""
+    headroom: float | None = None
+    """Free memory on the GPU with the highest use [byte]."""
+    wall_time: float | None = None
+    """Wall time [s]."""
+    cost: float | None = None
+    """Cost [USD]."""
+    carbon: float | None = None
+    """Carbon [kg]."""
+
+
 @dataclass(frozen=True)
 class Fit:
-    """A recipe for a model on a number of accelerators: feasibility, memory, time, cost and carbon."""
+    """A recipe for a model on a number of accelerators: feasibility, memory, time, cost and carbon.
+
+    Figures with a unit are pint quantities; `si` has them as plain numbers.
+    """
 
     scenario: Scenario
     """Scenario of the row, for `estimate(row.scenario)`."""
     reason: str = ""
     """Why it is not feasible, or which limit it violates; empty if it fits."""
-    memory: Quantity | None = None
-    """Peak memory per GPU."""
+    si: FitFigures = field(default_factory=FitFigures)
     layout: Layout | None = None
-    wall_time: Quantity | None = None
-    """Wall time."""
-    cost: Quantity | None = None
-    """Cost; None if no price is known."""
-    carbon: Quantity | None = None
-    """Carbon; None if the power is unknown."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def memory(self) -> Quantity | None:
+        """Peak memory per GPU; None if it does not fit."""
+        return _quantity(self.si.memory, "byte", "GiB")
+
+    @property
+    def headroom(self) -> Quantity | None:
+        """Free memory on the GPU with the highest use."""
+        return _quantity(self.si.headroom, "byte", "GiB")
+
+    @property
+    def wall_time(self) -> Quantity | None:
+        """Wall time."""
+        return _quantity(self.si.wall_time, "s", OUTPUTS["wall_time"].shown)
+
+    @property
+    def cost(self) -> Quantity | None:
+        """Cost; None if no price is known."""
+        return _quantity(self.si.cost, "USD", OUTPUTS["cost"].shown)
+
+    @property
+    def carbon(self) -> Quantity | None:
+        """Carbon; None if the power is unknown."""
+        return _quantity(self.si.carbon, "kg", OUTPUTS["carbon"].shown)
 
     @property
     def fits(self) -> bool:
@@ -77,12 +113,6 @@ class Fit:
         return self.scenario.recipes[0].kind
 
     @property
-    def headroom(self) -> Quantity | None:
-        """Free memory on the GPU with the highest use."""
-        capacity = self.scenario.cluster.accelerator.usable_memory
-        return None if self.memory is None or capacity is None else quantity(capacity, "byte", "GiB") - self.memory
-
-    @property
     def estimate(self) -> Estimate:
         """The estimate, with its intervals and sources."""
         return estimate(self.scenario)
@@ -99,18 +129,18 @@ class Fit:
 
     def row(self) -> dict[str, Any]:
         """Return the fit as a row; unknown values are None."""
-        layout, headroom = self.layout, self.headroom
+        layout, figures = self.layout, self.si
         return {
             "model": self.architecture.name,
             "recipe": self.kind,
             "accelerator": self.accelerator,
             "count": self.count,
             "fits": self.fits,
-            "memory_gib": _in(self.memory, "GiB"),
-            "headroom_gib": _in(headroom, "GiB"),
-            "hours": _in(self.wall_time, "hour"),
-            "cost_usd": _in(self.cost, "USD"),
-            "carbon_kg": _in(self.carbon, "kg"),
+            "memory_gib": _in(figures.memory, "GiB"),
+            "headroom_gib": _in(figures.headroom, "GiB"),
+            "hours": _in(figures.wall_time, "hour"),
+            "cost_usd": figures.cost,
+            "carbon_kg": figures.carbon,
             "micro_batch": None if layout is None else layout.micro_batch,
             "recompute": None if layout is None else layout.recompute,
             "layout": None if layout is None else layout.brief(),
@@ -140,12 +170,12 @@ class Fits(rendering.Shown):
     @property
     def cheapest(self) -> Fit:
         """The row of the least cost."""
-        return self._least("cost", lambda fit: _in(fit.cost, "USD"))
+        return self._least("cost", lambda fit: fit.si.cost)
 
     @property
     def fastest(self) -> Fit:
         """The row of the shortest wall time."""
-        return self._least("wall time", lambda fit: _in(fit.wall_time, "s"))
+        return self._least("wall time", lambda fit: fit.si.wall_time)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return what fits, in order, and then what does not, with the reason.
@@ -194,11 +224,11 @@ class Fits(rendering.Shown):
                 {
                     **{name: str(row[name]) for name in ("model", "recipe") if name in several},
                     "accelerators": f"{fit.count} × {fit.accelerator}",
-                    "memory": _shown(_in(fit.memory, "byte"), "byte"),
-                    "headroom": _shown(_in(fit.headroom, "byte"), "byte"),
-                    "wall time": _shown(_in(fit.wall_time, "s"), "s"),
-                    "cost": _shown(_in(fit.cost, "USD"), "USD"),
-                    "carbon": _shown(_in(fit.carbon, "kg"), "kg"),
+                    "memory": _shown(fit.si.memory, "byte"),
+                    "headroom": _shown(fit.si.headroom, "byte"),
+                    "wall time": _shown(fit.si.wall_time, "s"),
+                    "cost": _shown(fit.si.cost, "USD"),
+                    "carbon": _shown(fit.si.carbon, "kg"),
                     "micro-batch": "-" if fit.layout is None else f"{fit.layout.micro_batch}{recompute}",
                     "notes": "; ".join(fit.notes),
                 }
@@ -332,15 +362,20 @@ def what_fits(
 
     def order(fit: Fit) -> tuple[Any, ...]:
         size = -float(fit.architecture.parameters.total) if open_model else 0.0
-        return size, fit.cost is None, _in(fit.cost, "USD") or 0.0, _in(fit.wall_time, "s") or 0.0
+        return size, fit.si.cost is None, fit.si.cost or 0.0, fit.si.wall_time or 0.0
 
     possible = sorted((fit for fit in tried if fit.fits), key=order)
     return Fits(tuple(possible), tuple(fit for fit in tried if not fit.fits))
 
 
-def _in(value: Quantity | None, unit: str) -> float | None:
-    """Return the magnitude of a quantity in a unit; None if it is not known."""
-    return None if value is None else convert(value, unit)
+def _quantity(value: float | None, unit: str, shown: str) -> Quantity | None:
+    """Return a number in SI units as a quantity; None if it is not known."""
+    return None if value is None else quantity(value, unit, shown)
+
+
+def _in(value: float | None, unit: str) -> float | None:
+    """Return a number in SI units in another unit; None if it is not known."""
+    return None if value is None else value / SI_FACTOR[unit]
 
 
 def _fit(request: FitRequest, scenario: Scenario) -> Fit:
@@ -358,7 +393,7 @@ def _fit(request: FitRequest, scenario: Scenario) -> Fit:
     try:
         check_auxiliary_models(scenario.architecture, recipe, scenario.cluster)
         result = estimate(scenario)
-        fit = _with_memory(empty, result)
+        fit = _with_memory(empty, result, capacity)
     except UnknownNameError:
         raise  # an unknown provider or region is an error of the request
     except TooLargeError as error:
@@ -366,35 +401,35 @@ def _fit(request: FitRequest, scenario: Scenario) -> Fit:
     except InputError as error:
         return replace(empty, reason=str(error))
     figures = {name: result.value(name) for name in ("wall_time", "cost", "carbon")}
-    wall_time, cost, carbon = (
-        None if isinstance(value, Missing) else result.quantity(name) for name, value in figures.items()
-    )
+    known = {name: None if isinstance(value, Missing) else float(value) for name, value in figures.items()}
     notes = list(fit.notes)
-    if (peak := _in(fit.memory, "byte")) is not None and peak * MEMORY_ERROR > capacity:
+    if fit.si.memory is not None and fit.si.memory * MEMORY_ERROR > capacity:
         notes.append("tight")
-    notes += [f"{name} unknown" for name, value in (("cost", cost), ("carbon", carbon)) if value is None]
-    if cost is not None and (note := result.note("cost")):
+    notes += [f"{name} unknown" for name in ("cost", "carbon") if known[name] is None]
+    if known["cost"] is not None and (note := result.note("cost")):
         notes.append(note)
     notes += ["counts unverified"] if unverified(scenario) else []
     time = figures["wall_time"]
     reasons = [f"time: {time.reason}"] if isinstance(time, Missing) else []
     reasons += _constraint_violations(request, figures)
-    return replace(fit, wall_time=wall_time, cost=cost, carbon=carbon, notes=tuple(notes), reason="; ".join(reasons))
+    return replace(fit, si=fit.si._replace(**known), notes=tuple(notes), reason="; ".join(reasons))
 
 
-def _with_memory(fit: Fit, result: Estimate) -> Fit:
-    """Return a row with its layout and memory; without those of the estimate, those of a stand-in accelerator."""
+def _with_memory(fit: Fit, result: Estimate, capacity: float) -> Fit:
+    """Return a row with its layout and memory; without those of the estimate, those of a stand-in accelerator.
+
+    `capacity` is the usable memory of the accelerator [byte].
+    """
     peak, scenario = result.value("memory"), fit.scenario
     if not isinstance(peak, Missing):
-        usable = scenario.cluster.accelerator.usable_memory
-        if usable is not None and peak > usable:
-            raise TooLargeError(f"the smallest layout needs {peak / GIB:.1f} of {usable / GIB:.1f} GiB per GPU")
-        return replace(fit, memory=result.quantity("memory"), layout=result.layout)
+        if peak > capacity:
+            raise TooLargeError(f"the smallest layout needs {peak / GIB:.1f} of {capacity / GIB:.1f} GiB per GPU")
+        return replace(fit, si=FitFigures(peak, capacity - peak), layout=result.layout)
     recipe = scenario.recipes[0]
     inputs, plan = planned(scenario.architecture, recipe, scenario.cluster)
-    total = memory(inputs.work, inputs.numerics, plan.batch_size, plan.layout).total + inputs.auxiliary_bytes
+    total = float(memory(inputs.work, inputs.numerics, plan.batch_size, plan.layout).total + inputs.auxiliary_bytes)
     notes = () if recipe.gpu_hours is not None else ("time by class of accelerator",)
-    return replace(fit, memory=quantity(float(total), "byte", "GiB"), layout=layout_of(list(plan.layout)), notes=notes)
+    return replace(fit, si=FitFigures(total, capacity - total), layout=layout_of(list(plan.layout)), notes=notes)
 
 
 def _constraint_violations(request: FitRequest, figures: dict[str, float | Missing]) -> list[str]:
