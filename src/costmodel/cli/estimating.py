@@ -201,8 +201,12 @@ def schema(
     ] = "scenario",
 ) -> None:
     """Print the JSON schema of a kind of file: scenario, project, serving, and those of the comparisons."""
+    from costmodel.estimation.files import FILE_VERSION
+
     module, name = _SCHEMAS[kind]
-    print_schema(getattr(import_module(f"costmodel.{module}"), name).model_json_schema())
+    fields = getattr(import_module(f"costmodel.{module}"), name).model_json_schema()
+    version = {"description": "Version of the fields of the file.", "type": "integer", "const": FILE_VERSION}
+    print_schema({**fields, "properties": {"file_version": version, **fields["properties"]}})
 
 
 def _scenario(what: str, changes: dict[str, Any], beside: dict[str, Any]) -> tuple[Scenario, TrainerFile | None]:

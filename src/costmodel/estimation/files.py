@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _PATHS = (("architecture",), ("architecture", "config"), ("prices", "table"))
 
 
+FILE_VERSION = 1
+"""Version of the fields of scenario and project files, which rises when a field gets another meaning."""
 BASE_FOLDER = "COSTMODEL_BASE_FOLDER"
 """Environment variable with the folder in which files that others extend may lie."""
 
@@ -47,8 +49,12 @@ def read(path: Any, changes: Mapping[str, Any] | None = None, base_folder: Any =
 
 
 def write(path: Any, data: dict[str, Any]) -> None:
-    """Write data to a TOML or JSON file, by its suffix; file paths in the data become relative to that file."""
+    """Write data and their version to a TOML or JSON file, by its suffix.
+
+    File paths in the data become relative to that file.
+    """
     path = checked_path(path)
+    data = {"file_version": FILE_VERSION, **data}
     for place in _PATHS:
         _rewrite(data, place, lambda value: relative(value, path.parent))
     if path.suffix == ".json":
@@ -120,7 +126,19 @@ def _parsed(path: Path) -> dict[str, Any]:
     data = (json_value if path.suffix.lower() == ".json" else toml_table)(content, str(path))
     if not isinstance(data, dict):
         raise InputError(f"{path} must hold a table of fields; got a {type(data).__name__}")
+    _check_version(data.pop("file_version", FILE_VERSION), path)
     return data
+
+
+def _check_version(version: object, path: Path) -> None:
+    """Raise `InputError` if a file has fields of a version that is not known."""
+    if type(version) is not int or version < 1:
+        raise InputError(f"{path}: file_version must be a whole number from 1 to {FILE_VERSION}; got {shown(version)}")
+    if version > FILE_VERSION:
+        raise InputError(
+            f"{path}: file_version is {shown(version)}, but this version of costmodel reads versions up to "
+            f"{FILE_VERSION}; a newer costmodel reads this file"
+        )
 
 
 def _merged(base: Any, over: Any) -> Any:
