@@ -407,7 +407,7 @@ def test_mutually_exclusive_inputs_have_no_solution():
 def test_missing_fact_raises_with_reason():
     own = {"name": "mine", "vendor": "me", "bf16": 500, "memory": 80, "memory_bandwidth": 3000}
     run = cm.Scenario({"total": "7B"}, cm.Pretraining(tokens="1T"), cm.Cluster(own, 64), mfu=0.4)
-    with pytest.raises(cm.MissingFactError, match=r"cost is unknown: .*price"):
+    with pytest.raises(cm.MissingFactError, match=r"cost is not known: .*price"):
         solve(run, "recipe.tokens", cost="1 MUSD")
     assert solve(run, "prices.price", cost="1 MUSD").reached.magnitude == pytest.approx(1e6)
     with pytest.raises(cm.MissingFactError, match="memory is unknown"):

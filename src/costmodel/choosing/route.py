@@ -294,7 +294,7 @@ class Route(Spec):
             parts.append(Drawn(budget.value("base"), budget.draws()[:DRAWS]))
         if self.training is not None:
             run = estimate(self.training)
-            usd = float(run.quantity("cost").magnitude)
+            usd = run.known_value("cost")
             parts.append(Drawn(usd, run.draws("cost", DRAWS)))
         parts += [part.cost(seed) for part in (self.tuning, self.teacher) if part is not None]
         return Drawn(sum(part.value for part in parts), np.sum([part.draws for part in parts], axis=0))

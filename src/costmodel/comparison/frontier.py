@@ -407,7 +407,7 @@ def _hours(run: PublishedRun, seed: int) -> tuple[tuple[float, NDArray[np.float6
     except CostModelError:
         return None, "", 1
     return (
-        (estimate.gpu_hours.to("hour").magnitude, estimate.draws("gpu_hours", DRAWS) / 3600),
+        (estimate.known_value("gpu_hours") / 3600, estimate.draws("gpu_hours", DRAWS) / 3600),
         "estimated",
         estimate.scenario.cluster.count,
     )

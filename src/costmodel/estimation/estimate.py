@@ -299,7 +299,7 @@ class Estimate(Result):
     def _unit_of(self, name: str) -> str:
         """Return the SI unit of a known figure or line of the bill."""
         if name not in {f"cost.{line.name}" for line in self.lines}:
-            self._known(name)
+            self.known_value(name)
             return OUTPUTS[name].unit
         if isinstance(value := self._point[name], Missing):
             raise MissingFactError(f"{name} is not known: {value.reason}")

@@ -113,7 +113,21 @@ class Result(Priced, ABC):
         from costmodel.foundation.units import quantity
 
         output = _output(name)
-        return quantity(self._known(name), output.unit, output.shown)
+        return quantity(self.known_value(name), output.unit, output.shown)
+
+    def known_value(self, name: str) -> float:
+        """Return a figure in SI units, or raise `MissingFactError` with the reason why it is not known.
+
+        Parameters
+        ----------
+        name : str
+            Figure of the results, such as "cost"; see `Estimate.rows`.
+        """
+        _output(name)
+        value = self.value(name)
+        if isinstance(value, Missing):
+            raise MissingFactError(f"{name} is not known: {value.reason}")
+        return value
 
     def interval(self, name: str, level: float = DEFAULT_LEVEL) -> tuple[Quantity, Quantity]:
         """Return the ends of the central interval of a figure that holds the fraction `level` of the draws.
@@ -142,7 +156,7 @@ class Result(Priced, ABC):
             Probability inside the interval, between 0 and 1 [1].
         """
         check_level(level)
-        self._known(name)
+        self.known_value(name)
         low, high = quantiles(self.draws(name), [(1 - level) / 2, (1 + level) / 2])
         return low, high
 
@@ -245,14 +259,6 @@ class Result(Priced, ABC):
         stamp_line = f"costmodel {stamp['version']}, data {stamp['data_hash']}, seed {stamp['seed']}"
         shown = {self.note(name) for name in OUTPUTS}  # in the rows already
         return "\n".join([*(line for line in self.notes() if line not in shown), stamp_line])
-
-    def _known(self, name: str) -> float:
-        if name not in OUTPUTS:
-            raise InputError(unknown("figure", name, OUTPUTS))
-        value = self.value(name)
-        if isinstance(value, Missing):
-            raise MissingFactError(f"{name} is not known: {value.reason}")
-        return value
 
 
 def _output(name: str) -> Output:

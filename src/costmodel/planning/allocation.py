@@ -19,7 +19,6 @@ from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import constant
 from costmodel.market.dated import MILLION
 from costmodel.planning.allocation_result import COST_TOLERANCE, LOSS_TOLERANCE, Allocation, SizeLimit, loss_of
-from costmodel.planning.root_finding import known_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +84,7 @@ class _Serving(NamedTuple):
                 return self.tokens * served.value("full_load_cost") / busy / MILLION
             except MissingFactError as error:
                 raise InputError(f"serving: {error}") from None
-        per_second = known_value(result, "cost") / known_value(result, "gpu_hours")
+        per_second = result.known_value("cost") / result.known_value("gpu_hours")
         flops = FLOPS_SERVED * architecture.parameters.active * self.tokens / (self.mfu or 1.0)
         return float(flops / result.scenario.cluster.accelerator.peak() * per_second)
 
@@ -382,7 +381,7 @@ def _settled(paid: _Paid, dollars: float, served: _Serving) -> _Paid | str:
         serving = served.cost(trial)
         if dollars <= serving:
             raise InputError(f"serving {paid.parameters:.3g} parameters costs more than the budget")
-        rate = known_value(trial, "cost") / paid.tokens
+        rate = trial.known_value("cost") / paid.tokens
         tokens = (dollars - serving) / rate
         run = paid.scenario.replace({"recipe.tokens": tokens})
     except InputError as error:

@@ -10,7 +10,6 @@ from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.foundation import rendering
 from costmodel.foundation.citations import Source
 from costmodel.foundation.units import money
-from costmodel.planning.root_finding import known_value
 
 if TYPE_CHECKING:
     from costmodel.architecture.specification import Architecture
@@ -75,7 +74,7 @@ class Allocation(rendering.Shown):
             Probability of the interval [1].
         """
         low_cost, high_cost = self.estimate.bounds("cost", level)
-        cost = known_value(self.estimate, "cost")
+        cost = self.estimate.known_value("cost")
         few, many = (
             (self.tokens, self.tokens)
             if self.limit == "tokens"
@@ -96,7 +95,7 @@ class Allocation(rendering.Shown):
     @property
     def lifetime_cost(self) -> Quantity:
         """Cost of training and of serving."""
-        return money(known_value(self.estimate, "cost") + self.serving_usd, "USD")
+        return money(self.estimate.known_value("cost") + self.serving_usd, "USD")
 
     @property
     def tokens_per_parameter(self) -> float:
@@ -110,7 +109,7 @@ class Allocation(rendering.Shown):
             "tokens": self.tokens,
             "tokens_per_parameter": self.tokens_per_parameter,
             "loss": self.loss,
-            "cost": known_value(self.estimate, "cost"),
+            "cost": self.estimate.known_value("cost"),
             "serving_cost": self.serving_usd,
             "lifetime_cost": float(self.lifetime_cost.magnitude),
             "note": self.estimate.note("cost"),
@@ -130,7 +129,7 @@ class Allocation(rendering.Shown):
             "tokens": (self.tokens, "token"),
             "tokens_per_parameter": (self.tokens_per_parameter, "token"),
             "loss": (self.loss, "nat/token"),
-            "cost": (known_value(self.estimate, "cost"), "USD"),
+            "cost": (self.estimate.known_value("cost"), "USD"),
             "serving_cost": (self.serving_usd, "USD"),
             "lifetime_cost": (float(self.lifetime_cost.magnitude), "USD"),
         }
@@ -152,7 +151,7 @@ class Allocation(rendering.Shown):
                 "tokens": rendering.amount(self.tokens, "token"),
                 "tokens per parameter": rendering.number(self.tokens_per_parameter),
                 "loss": f"{self.loss:.4f} nat/token",
-                "cost": rendering.amount(known_value(self.estimate, "cost"), "USD"),
+                "cost": rendering.amount(self.estimate.known_value("cost"), "USD"),
                 "limited by": self.limit,
             }
         ]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from costmodel.estimation.chain import OUTPUTS, Missing
+from costmodel.estimation.chain import OUTPUTS
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.errors import InputError, MissingFactError
@@ -135,11 +135,11 @@ class Search:
             raise InputError(reason)
         output = OUTPUTS[self.figure]
         if self.level is None:
-            si = known_value(result, self.figure)
+            si = result.known_value(self.figure)
         else:
             import numpy as np
 
-            known_value(result, self.figure)
+            result.known_value(self.figure)
             si = float(np.quantile(result.draws(self.figure), self.level if self.sense > 0 else 1 - self.level))
         return si * SI_FACTOR[output.unit] / SI_FACTOR[output.shown]
 
@@ -149,14 +149,6 @@ class Search:
             return bool(_no_layout(estimate(self.scenario)))
         except InputError:
             return False
-
-
-def known_value(result: Estimate, figure: str) -> float:
-    """Return the SI value of a figure, or raise `MissingFactError` with the reason."""
-    value = result.value(figure)
-    if isinstance(value, Missing):
-        raise MissingFactError(f"{figure} is unknown: {value.reason}")
-    return value
 
 
 def _no_layout(result: Estimate) -> str:

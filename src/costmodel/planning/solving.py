@@ -23,7 +23,7 @@ from costmodel.foundation.fields import Measure
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range
 from costmodel.foundation.rendering import amount
 from costmodel.foundation.units import SI_FACTOR, quantity
-from costmodel.planning.root_finding import EXACT, Search, continuous, figure_text, known_value, whole
+from costmodel.planning.root_finding import EXACT, Search, continuous, figure_text, whole
 from costmodel.planning.unknown_inputs import Unknown, find
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Solution(rendering.Shown):
         ends = f"{amount(low, output.rendered)} to {amount(high, output.rendered)}"
         interval = "" if low == high else f"; {DEFAULT_LEVEL:.0%} interval {ends}".replace("%", " %")
         if self.level is not None:
-            median = amount(known_value(self.estimate, self.figure), output.rendered)
+            median = amount(self.estimate.known_value(self.figure), output.rendered)
             text = f"{answer} meets {met} with a probability of {100 * self.level:g} % (median {median}){interval}"
         elif self.unknown.whole or abs(values[1] / values[0] - 1) > EXACT:
             text = f"{answer} meets {met} ({achieved}){interval}"

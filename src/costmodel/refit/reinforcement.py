@@ -102,7 +102,7 @@ def observed_jobs(rows: Table) -> list[Observed]:
                 continue
             parts = modeled(scenario)
             result = estimate(scenario.replace(realized_efficiency=1.0))
-            hours = float(result.quantity("gpu_hours").to("hour").magnitude)
+            hours = result.known_value("gpu_hours") / 3600
         except CostModelError:
             continue
         whole = parts.whole * float(row["gpu_hours"]) / hours

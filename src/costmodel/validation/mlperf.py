@@ -110,7 +110,7 @@ def _predicted(row: Row, workloads: dict[str, Row]) -> _Prediction:
         raise InputError("accelerator is not known")
     tokens = float(row["tokens_to_target_mean"])
     result = estimate(_scenario(row, workload, tokens))
-    training = float(result.quantity("wall_time").to("s").magnitude)
+    training = result.known_value("wall_time")
     evaluations = tokens / (int(workload["sequence_length"]) * int(workload["evaluated_every"]))
     share = FORWARD_SHARE[workload["method"]] * int(workload["evaluation_sequences"]) / int(workload["evaluated_every"])
     evaluation = training * share * max(evaluations, 1.0) / evaluations

@@ -209,7 +209,7 @@ def _estimated_hours(estimate: object) -> Values:
     from costmodel.estimation.estimate import Estimate
 
     assert isinstance(estimate, Estimate)
-    central = estimate.gpu_hours.to("hour").magnitude
+    central = estimate.known_value("gpu_hours") / 3600
     return np.concatenate([[central], estimate.draws("gpu_hours") / 3600])
 
 
