@@ -410,7 +410,7 @@ def test_missing_fact_raises_with_reason():
     with pytest.raises(cm.MissingFactError, match=r"cost is not known: .*price"):
         solve(run, "recipe.tokens", cost="1 MUSD")
     assert solve(run, "prices.price", cost="1 MUSD").reached.magnitude == pytest.approx(1e6)
-    with pytest.raises(cm.MissingFactError, match="memory is unknown"):
+    with pytest.raises(cm.MissingFactError, match="memory is not known"):
         solve(plain(), "recipe.tokens", memory=40)
 
 
