@@ -147,7 +147,7 @@ def _print_fits(run: Scenario, count: int | None, allow_missing: bool) -> None:
         data=lambda: {"fits": found.rows(), "jobs": jobs},
         rows=found.rows,
     )
-    if len(fewest) and all(one.cost is None for one in fewest.possible):
+    if len(fewest) and all(one.si.cost is None for one in fewest.possible):
         reason = fewest.possible[0].estimate.missing_cost
         check_missing([f"{fewest.possible[0].accelerator}: {reason}"], allow_missing)
 

@@ -237,6 +237,13 @@ def list_prices(
     window : datetime.timedelta
         Oldest age of a price.
     """
+    return dict(_list_prices(day, purchase_model, count, facts or table("gpu_prices"), window))
+
+
+@lru_cache(maxsize=64)
+def _list_prices(
+    day: dt.date, purchase_model: str, count: int | None, facts: Table, window: dt.timedelta
+) -> dict[str, GPUPrice]:
     known = {}
     for name, prices in traced_by_accelerator(facts).items():
         own = [price for price in prices if price.provider in HYPERSCALERS and price.purchase_model == purchase_model]
