@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 SIZES = (1e7, 2e12)
 """Smallest and largest model of the search [1]."""
-CANDIDATES = 40
+CANDIDATES = 60
 """Sizes whose cost may be estimated, in geometric steps [1]."""
-COARSE = 5
+COARSE = 6
 """Every so many candidates are estimated first, to find where the loss is least [1]."""
-SPAN = 2.0
+SPAN = 2.5
 """Distance from the least loss within which all candidates are estimated, in ln(parameters) [1]."""
 BANDWIDTH = constant("allocation_bandwidth")
 """Width of the kernel that smooths ln(cost per token) over ln(parameters) [1].
