@@ -101,7 +101,7 @@ def portfolio():
 
 def fitting_changes():
     one = cm.Scenario("yi-34b", cm.QLoRA(tokens="10M"), cm.Cluster("RTX-4090", 1), prices=PRICE)
-    return cm.what_would_fit(one)
+    return cm.what_would_fit(one.replace(layout="micro_batch 8, recompute full"))
 
 
 def rent_or_own():

@@ -55,11 +55,17 @@ def layouts(
     constraints: dict[str, Any] = dict(_constraint(one) for one in fixed or [])
     found = search_layouts(model, Cluster(gpu, counts[0]), recipe, counts=counts, **constraints)
     rows = found.rows(top) if len(counts) == 1 else found.curve()
-    summary = {"considered": found.considered, "evaluated": found.evaluated, "rejected": found.rejected}
+    summary = {
+        "considered": found.considered,
+        "evaluated": found.evaluated,
+        "rejected": found.rejected,
+        "caution": found.caution,
+    }
     low, high = found.best.bounds()
     footer = [f"{found.considered:,} layouts considered, {found.evaluated:,} evaluated; the best takes "
               f"{low:.3g} to {high:.3g} s a step (80 %)"]  # fmt: skip
     footer += [f"  {number:,}: {reason}" for reason, number in found.rejected.items()]
+    footer += [f"caution: {found.caution}"] if found.caution else []
     shown = text([_cells(row) for row in rows], footer="\n".join(footer))
     emit("layouts", shown, data=lambda: {"layouts": rows, **summary}, rows=lambda: rows)
 

@@ -16,11 +16,10 @@ from costmodel.estimation.power import job_power
 from costmodel.estimation.speed import Speed, goodput_figures, speed
 from costmodel.foundation.errors import MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import Range, between, middle
-from costmodel.foundation.rendering import percent
 from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.foundation.units import GIB, SI_FACTOR
 from costmodel.training.jobs.realized_efficiency import ROLLOUT, realized_efficiency
-from costmodel.training.layouts.fitting import MEMORY_ERROR, SAFE_PROBABILITY
+from costmodel.training.layouts.fitting import MEMORY_ERROR, SAFE_PROBABILITY, below
 from costmodel.training.recipes.passes import Pass, pass_flops, passes_of
 from costmodel.training.recipes.trained import trainable_parameters
 
@@ -318,9 +317,10 @@ def _fit_probability(job_speed: Speed) -> Figure:
     """Return the probability that the job fits in memory [1], with a caution where it may not."""
     note = f"peak memory with an error of a factor {MEMORY_ERROR:g} (80 %), against the usable memory"
     probability = job_speed.fit_probability
-    caution = ""
-    if probability < SAFE_PROBABILITY:
-        caution = f"the job fits in memory with a probability of {percent(probability)}; what_would_fit lists changes"
+    caution = job_speed.fit_caution
+    if not caution and probability < SAFE_PROBABILITY:
+        likely = below(probability, SAFE_PROBABILITY)
+        caution = f"the job fits in memory with a probability of {likely}; what_would_fit lists changes"
     source = "data/fitted/memory.csv"
     return Figure(probability, None, Provenance("fitted", source, note=note, caution=caution))
 
@@ -331,7 +331,8 @@ def _least_fit_probability(least: LeastMemory) -> Figure:
     note = f"{least.what} need {needs}; the layout of the job is not planned"
     caution = ""
     if least.probability < SAFE_PROBABILITY:
-        caution = f"the job fits in memory with a probability of {percent(least.probability)} at most"
+        likely = below(least.probability, SAFE_PROBABILITY)
+        caution = f"the job fits in memory with a probability of {likely} at most"
     source = "data/fitted/memory.csv"
     return Figure(least.probability, None, Provenance("fitted", source, note=note, caution=caution))
 

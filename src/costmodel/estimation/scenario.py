@@ -21,6 +21,7 @@ from costmodel.hardware.cluster import Cluster
 from costmodel.market.rental import Rental
 from costmodel.market.ways_to_pay import Prices
 from costmodel.training.jobs.goodput import Reliability
+from costmodel.training.layouts.fitting import SAFE_PROBABILITY
 from costmodel.training.recipes.registry import AnyRecipe
 from costmodel.training.step.efficiency import Efficiency
 from costmodel.training.step.layout import Layout
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 Scope = Literal["final_run", "development"]
 MOST_RECIPES = 100
+Probability = Annotated[float, Measure("1", 0.0, 1.0, open_low=True, open_high=True, uncertain=False)]
 RealizedEfficiency = Annotated[float | Range, Measure("1", 0.0, 100.0, open_low=True)]
 
 
@@ -86,6 +88,7 @@ class Scenario(Spec):
             goodput: RangeLike | None = ...,
             layout: Layout | Mapping[str, object] | str | None = ...,
             search: Literal["bounded", "full"] = ...,
+            planned_fit_probability: float | str = ...,
             efficiency: Efficiency | Mapping[str, object] | None = ...,
             reliability: Reliability | Mapping[str, object] = ...,
             realized_efficiency: RangeLike | None = ...,
@@ -139,6 +142,11 @@ class Scenario(Spec):
     search: Literal["bounded", "full"] = Field(
         default="bounded",
         description="Search where no layout is given: some hundred layouts selected by rules, or the full space.",
+    )
+    planned_fit_probability: Probability = Field(
+        default=SAFE_PROBABILITY,
+        description="Least probability to fit in memory of a planned layout [1]: the fastest layout that reaches it is "
+        "planned, or the one that needs least memory, with a caution.",
     )
     efficiency: Efficiency | None = Field(
         default=None,

@@ -24,7 +24,7 @@ from costmodel.training.layouts.division import division_warning, settled_batch
 from costmodel.training.layouts.fitting import step_fit_probability
 from costmodel.training.layouts.least_memory import LeastMemory, check_least_memory, check_states, compare_together
 from costmodel.training.layouts.planner import Plan, plan, plans
-from costmodel.training.layouts.refusal import check_fits
+from costmodel.training.layouts.refusal import check_fits, plan_caution
 from costmodel.training.layouts.step_result import StepFigures, time_bounds
 from costmodel.training.layouts.step_time import (
     StepInputs,
@@ -61,6 +61,8 @@ class Speed(NamedTuple):
     """Peak memory per GPU of each such recipe, by component [byte]."""
     fit_probability: float = 1.0
     """Probability that the recipe that needs most memory fits [1]."""
+    fit_caution: str = ""
+    """That the planned layout may not fit, with what would help; empty if it fits as asked."""
     figures: tuple[Figure, ...] = ()
     """MFU in steady state of each pass, or one MFU for all."""
     rollouts: tuple[Rollout, ...] = ()
@@ -158,7 +160,7 @@ def _in_given_layout(scenario: Scenario, layout: Layout, timed: list[AnyRecipe])
     probability = min(float(step.fit_probability) for step in steps)
     chosen: tuple[Layout, ...] = tuple(step.layout for step in steps)
     return _with_rollouts(
-        Speed("layout", chosen, tuple(batches), memories, probability, tuple(figures)), scenario, timed
+        Speed("layout", chosen, tuple(batches), memories, probability, figures=tuple(figures)), scenario, timed
     )
 
 
@@ -197,12 +199,16 @@ def _in_planned_layout(scenario: Scenario, timed: list[AnyRecipe]) -> Speed:
         _with_auxiliary(planned.parts.memory, recipe, scenario)
         for recipe, (_, planned) in zip(timed, planned_steps, strict=True)
     )
-    probability = min(
+    probabilities = [
         step_fit_probability(step_inputs, float(planned.parts.memory.total), planned.parts.host_bytes)
         for step_inputs, planned in planned_steps
-    )
+    ]
+    probability = min(probabilities)
+    worst = probabilities.index(probability)
+    case = Case(scenario.architecture, scenario.cluster, timed[worst], chosen[worst], scenario.efficiency)
+    caution = plan_caution(case, *planned_steps[worst], probability)
     batches = tuple(int(planned.batch_size) for _, planned in planned_steps)
-    found = Speed("planned", tuple(chosen), batches, memories, probability, tuple(figures))
+    found = Speed("planned", tuple(chosen), batches, memories, probability, caution, tuple(figures))
     return _with_rollouts(found, scenario, timed)
 
 
@@ -226,7 +232,10 @@ def _has_own_efficiency(scenario: Scenario) -> bool:
 def _planning_inputs(scenario: Scenario, recipe: AnyRecipe) -> StepInputs:
     """Return the inputs of a training step whose layout is planned."""
     software = None if _has_own_efficiency(scenario) else recipe.trainer.planned
-    return training_step_inputs(scenario.architecture, scenario.cluster, recipe, scenario.efficiency, software)
+    step_inputs = training_step_inputs(scenario.architecture, scenario.cluster, recipe, scenario.efficiency, software)
+    if scenario.planned_fit_probability == step_inputs.planned_fit_probability:
+        return step_inputs
+    return step_inputs._replace(planned_fit_probability=scenario.planned_fit_probability)
 
 
 def _modeled(scenario: Scenario, recipe: AnyRecipe, step_inputs: StepInputs, planned: Plan, layout: Layout) -> Figure:
@@ -253,8 +262,16 @@ def _plan(scenario: Scenario, recipe: AnyRecipe, step_inputs: StepInputs) -> Pla
     from costmodel.training.layouts.search import search_layouts
 
     try:
-        search = search_layouts(scenario.architecture, scenario.cluster, recipe, efficiency=scenario.efficiency)
+        search = search_layouts(
+            scenario.architecture,
+            scenario.cluster,
+            recipe,
+            efficiency=scenario.efficiency,
+            fit_probability=scenario.planned_fit_probability,
+        )
     except InputError:  # only a fallback of the planner fits
+        return planned
+    if search.caution:  # a fallback of the planner fits at least as probably
         return planned
     best: Layout = search.best.layout
     layout = layouts(best)

@@ -20,7 +20,7 @@ from costmodel.foundation.units import GIB, SI_FACTOR, quantity
 from costmodel.hardware.cluster import Cluster
 from costmodel.planning.fit_request import FitRequest, several
 from costmodel.planning.limits import check_auxiliary_models, plan_stand_ins, planned, unknown_memory
-from costmodel.training.layouts.fitting import MEMORY_ERROR, TooLargeError
+from costmodel.training.layouts.fitting import SAFE_PROBABILITY, TooLargeError, fit_probability
 from costmodel.training.layouts.planner import MOST_KEPT
 from costmodel.training.step.layout import Layout, layout_of
 from costmodel.training.step.memory import memory
@@ -403,7 +403,7 @@ def _fit(request: FitRequest, scenario: Scenario) -> Fit:
     figures = {name: result.value(name) for name in ("wall_time", "cost", "carbon")}
     known = {name: None if isinstance(value, Missing) else float(value) for name, value in figures.items()}
     notes = list(fit.notes)
-    if fit.si.memory is not None and fit.si.memory * MEMORY_ERROR > capacity:
+    if fit.si.memory is not None and fit_probability(fit.si.memory, capacity) < SAFE_PROBABILITY:
         notes.append("tight")
     notes += [f"{name} unknown" for name in ("cost", "carbon") if known[name] is None]
     if known["cost"] is not None and (note := result.note("cost")):

@@ -14,7 +14,9 @@ from costmodel.training.layouts.fitting import (
     MEMORY_ERROR,
     SAFE_PROBABILITY,
     TooLargeError,
+    below,
     fit_probability,
+    most_memory,
 )
 
 GB = st.floats(0.1, 1e4)
@@ -30,6 +32,15 @@ def test_a_margin_of_the_memory_error_fits_in_nine_of_ten_cases():
 
 def test_certain_failure_is_more_than_a_third_too_much():
     assert fit_probability(4 / 3 * 80e9, 80e9) > LEAST_PROBABILITY > fit_probability(1.5 * 80e9, 80e9) > 0
+
+
+@given(GB, st.floats(0.01, 0.99))
+def test_most_memory_fits_with_its_probability(usable, probability):
+    assert fit_probability(most_memory(usable, probability), usable) == pytest.approx(probability)
+
+
+def test_probability_below_a_limit_is_not_printed_as_the_limit():
+    assert below(0.8996, 0.9) == "89.9 %" and below(0.89, 0.9) == "89 %" and below(0.0001, 0.9) == "< 1 %"
 
 
 @given(GB, GB, GB)

@@ -15,6 +15,7 @@ from costmodel.architecture.blocks.feed_forward import FeedForward
 from costmodel.architecture.specification import Architecture
 from costmodel.architecture.structure import Layer
 from costmodel.foundation.units import GIB
+from costmodel.training.layouts.fitting import SAFE_PROBABILITY, below, most_memory
 from costmodel.training.layouts.search import TOO_LARGE
 from costmodel.training.step.efficiency import hardware_rates
 from costmodel.training.step.layout import ATTENTION_KERNELS, Layout, layout_of, layouts
@@ -113,6 +114,11 @@ def wanted(given, cluster, constraints, depth):
     return not (open_zero and given["zero"])
 
 
+def is_safe(step):
+    """Whether a layout fits with the probability from which layouts are planned."""
+    return step.fit_probability >= SAFE_PROBABILITY
+
+
 def same(layout):
     """The layout as the search returns it: without the default sharding degree."""
     return layout_of(layouts(layout))
@@ -121,7 +127,7 @@ def same(layout):
 @pytest.mark.parametrize("case", range(len(CASES)), ids=NAMES)
 def test_search_matches_exhaustive_evaluation(case):
     steps, result = everything(case), search_result(case)
-    fitting = sorted((step for step in steps if step.fits), key=lambda step: step.seconds)
+    fitting = sorted((step for step in steps if is_safe(step)), key=lambda step: step.seconds)
     assert result.best.seconds == result.ranked[0].seconds == pytest.approx(fitting[0].seconds, rel=1e-12)
     assert result.evaluated == len(steps) > 30
     assert result.rejected.get(TOO_LARGE, 0) == len(steps) - len(fitting)
@@ -137,7 +143,7 @@ def test_search_matches_exhaustive_evaluation(case):
 def test_pareto_front_is_complete_and_not_dominated(case):
     frontier = search_result(case).pareto
     points = [(step.seconds, step.si.memory.total) for step in frontier]
-    every = [(step.seconds, step.si.memory.total) for step in everything(case) if step.fits]
+    every = [(step.seconds, step.si.memory.total) for step in everything(case) if is_safe(step)]
     for seconds, peak in points:
         assert not any(time < seconds * (1 - 1e-9) and other <= peak for time, other in every)
         assert not any(time <= seconds and other < peak * (1 - 1e-9) for time, other in every)
@@ -167,7 +173,7 @@ def test_executor_gets_8_blocks_of_layouts_at_a_time():
 
     class Recording(ThreadPoolExecutor):
         def map(self, function, jobs):
-            tasks.extend(len(blocks) for _, blocks, _ in jobs)
+            tasks.extend(len(blocks) for _, blocks, *_ in jobs)
             return super().map(function, jobs)
 
     with Recording(1) as executor:
@@ -280,9 +286,54 @@ def test_memory_limit_above_capacity_has_no_effect():
 
 def test_search_results_fit_in_memory():
     assert all(
-        step.fits for case in range(len(CASES)) for step in (*search_result(case).ranked, *search_result(case).pareto)
+        is_safe(step)
+        for case in range(len(CASES))
+        for step in (*search_result(case).ranked, *search_result(case).pareto)
     )
     assert search_result(0).best.si.memory.total <= hardware_rates(EIGHT, "bf16").memory
+    assert search_result(0).caution == ""
+
+
+def with_usable(memory):
+    """Return 8 accelerators with another usable memory [byte]."""
+    return cm.Cluster(cm.load_accelerator("H100-SXM").replace(memory=None, usable_memory=memory), 8)
+
+
+def test_lower_probability_to_fit_allows_faster_layouts_of_more_memory():
+    steps = everything(0)
+    front = search_result(0).pareto
+    cluster = with_usable(1.02 * front[len(front) // 3].si.memory.total)
+    times = []
+    for least in (0.5, 0.9, 0.999):
+        result = cm.search_layouts(DENSE, cluster, RECIPE, fit_probability=least, **FIXED)
+        limit = most_memory(cluster.accelerator.usable_memory, least)
+        fitting = [step.seconds for step in steps if step.si.memory.total <= limit]
+        assert result.best.seconds == pytest.approx(min(fitting)) and result.best.fit_probability >= least
+        assert result.rejected[TOO_LARGE] == len(steps) - len(fitting) and result.caution == ""
+        times.append(result.best.seconds)
+    assert times[0] < times[1] < times[2]
+
+
+def test_layout_of_least_memory_is_found_with_a_caution_if_none_fits_safely():
+    least = min(everything(0), key=lambda step: step.si.memory.total)
+    tight = with_usable(1.02 * least.si.memory.total)
+    result = cm.search_layouts(DENSE, tight, RECIPE, **FIXED)
+    assert [step.si.memory.total for step in result.ranked] == [least.si.memory.total]
+    assert result.best is result.ranked[0] is result.pareto[0] is result.by_count[8]
+    assert 0.5 < result.best.fit_probability < SAFE_PROBABILITY
+    fits = below(float(result.best.fit_probability), SAFE_PROBABILITY)
+    assert result.caution == (
+        f"no layout fits with a probability of 90 %; the one that needs least memory fits with {fits}"
+    )
+    assert result.caution in str(result)
+    with pytest.raises(cm.InputError, match=r"fits on no layout of 8 H100-SXM \(\d+\.\d GiB usable\)"):
+        cm.search_layouts(DENSE, tight, RECIPE, memory_limit=0.99 * least.si.memory.total, **FIXED)
+
+
+@pytest.mark.parametrize("probability", [0, 1, -0.5, float("nan")])
+def test_probability_to_fit_is_validated(probability):
+    with pytest.raises(cm.InputError, match=r"fit_probability must be above 0 and below 1; got"):
+        cm.search_layouts(DENSE, EIGHT, RECIPE, fit_probability=probability)
 
 
 # Several counts

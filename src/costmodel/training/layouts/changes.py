@@ -94,11 +94,10 @@ class _Option(NamedTuple):
     fields: Fields
 
 
-def fitting_changes(case: Case, least: float = SAFE_PROBABILITY) -> list[FittingChange]:
+def fitting_changes(case: Case, least: float = SAFE_PROBABILITY, pairs: bool = True) -> list[FittingChange]:
     """Return the smallest changes of each kind with which a step fits.
 
-    Changes that leave the training the same come first, by ascending accelerator time. Pairs of changes are tried only
-    if no single one is enough.
+    Changes that leave the training the same come first, by ascending accelerator time.
 
     Parameters
     ----------
@@ -106,6 +105,8 @@ def fitting_changes(case: Case, least: float = SAFE_PROBABILITY) -> list[Fitting
         The unchanged step.
     least : float
         Least probability to fit of a changed step [1].
+    pairs : bool
+        Whether pairs of changes are tried where no single one is enough.
 
     Raises
     ------
@@ -115,12 +116,12 @@ def fitting_changes(case: Case, least: float = SAFE_PROBABILITY) -> list[Fitting
     base = case.step()
     kinds = [list(kind) for kind in _kinds(case)]
     singles = [change for kind in kinds if (change := _first(case, base, kind, least)) is not None]
-    if not singles:
+    if pairs and not singles:
         for first, second in combinations(kinds, 2):
             if not first or not second or _evaluated(case, base, _joined(first[-1], second[-1]), least) is None:
                 continue
-            pairs = [_joined(one, other) for one in first for other in second]
-            change = _first(case, base, pairs, least)
+            joined = [_joined(one, other) for one in first for other in second]
+            change = _first(case, base, joined, least)
             singles += [] if change is None else [change]
     return sorted(singles, key=lambda change: (not change.same_training, round(change.gpu_time_factor, 2)))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from costmodel.foundation.arrays import N, largest, log
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import normal_probability, normal_quantile
+from costmodel.foundation.rendering import percent
 from costmodel.foundation.tables import constant
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ MEMORY_SPREAD = math.log(MEMORY_ERROR) / normal_quantile(0.9)
 LEAST_PROBABILITY = constant("least_fit_probability")
 """Probability to fit below which a layout is refused [1]."""
 SAFE_PROBABILITY = constant("safe_fit_probability")
-"""Probability to fit from which a layout counts as safe [1]."""
+"""Probability to fit from which a layout counts as safe and is planned [1]."""
 TINY = 1e-9
 """Stands for no memory, whose logarithm does not exist [byte]."""
 
@@ -47,6 +48,43 @@ def fit_probability(needed: N, usable: float) -> N:
     """
     positive = largest(needed, TINY)
     return normal_probability((log(max(usable, TINY)) - log(positive)) / MEMORY_SPREAD)
+
+
+def most_memory(usable: float, probability: float) -> float:
+    """Return the largest predicted peak memory that fits with a probability [byte].
+
+    Parameters
+    ----------
+    usable : float
+        Usable memory of an accelerator [byte].
+    probability : float
+        Probability to fit, between 0 and 1 [1].
+
+    Examples
+    --------
+    >>> round(most_memory(80e9, 0.9) / 1e9, 1), round(fit_probability(most_memory(80e9, 0.9), 80e9), 3)
+    (70.8, 0.9)
+    """
+    return usable * math.exp(-MEMORY_SPREAD * normal_quantile(probability))
+
+
+def below(probability: float, limit: float) -> str:
+    """Return a probability below a limit in percent, with a decimal where the whole percent of both is the same.
+
+    Parameters
+    ----------
+    probability : float
+        Probability [1].
+    limit : float
+        Probability above it [1].
+
+    Examples
+    --------
+    >>> below(0.62, 0.9), below(0.896, 0.9)
+    ('62 %', '89.6 %')
+    """
+    text = percent(probability)
+    return text if text != percent(limit) else f"{math.floor(1000 * probability) / 10:.1f} %"
 
 
 def host_fit_probability(hardware: HardwareRates, needed: N) -> N:

@@ -106,7 +106,7 @@ class _Compared(NamedTuple):
     """Result of a comparison; a layout is its array and its place there, or None."""
 
     fastest: _Placed | None
-    """Fastest layout that fits."""
+    """Fastest layout with at most the allowed memory."""
     seconds: float
     """Its step time per sequence [s]."""
     smallest: _Placed | None
@@ -143,8 +143,9 @@ class _Block(NamedTuple):
 
 
 def plan(inputs: StepInputs, attention: Kernel = "latest") -> Plan:
-    """Return the fastest of the usual layouts that fit, or the one that needs least memory if none fits.
+    """Return the fastest of the usual layouts that fit with a high probability, or that of least memory if none does.
 
+    The probability is `StepInputs.planned_fit_probability`; offloaded data need at most the memory of the host.
     Fallbacks are context parallelism of short sequences, a chunked loss, and offloading: such layouts are compared
     where no others fit, or hardly. They count only with less memory than the others need.
 
@@ -210,7 +211,8 @@ def _planned(listed: list[StepInputs], attention: Kernel) -> list[Plan | TooLarg
     options = {**software_options(listed[0]), "attention": float(ATTENTION_KERNELS.index(attention))}
     fallbacks = [_fallbacks(inputs) for inputs in listed]
     best = [_Compared(None, math.inf, None, math.inf, 0)] * len(listed)
-    allowed = [inputs.available_memory for inputs in listed]
+    limits = [inputs.planned_memory for inputs in listed]
+    allowed = list(limits)
     undecided = list(range(len(listed)))
     for place in range(len(fallbacks[0])):
         if not undecided:
@@ -220,13 +222,13 @@ def _planned(listed: list[StepInputs], attention: Kernel) -> list[Plan | TooLarg
         for block in blocks:
             for step, fastest in _fastest(block, allowed, [compared.seconds for compared in best]).items():
                 best[step] = _better(best[step], fastest)
-        undecided = [step for step in undecided if listed[step].available_memory < AMPLE * best[step].memory]
+        undecided = [step for step in undecided if limits[step] < AMPLE * best[step].memory]
         for block in blocks:
             for step, smallest in _smallest(block, undecided).items():
                 best[step] = _better(best[step], smallest)
         for step in undecided:
             allowed[step] = min(allowed[step], best[step].memory)
-        undecided = [step for step in undecided if listed[step].available_memory < AMPLE * best[step].memory]
+        undecided = [step for step in undecided if limits[step] < AMPLE * best[step].memory]
     return [_plan(inputs, compared) for inputs, compared in zip(listed, best, strict=True)]
 
 

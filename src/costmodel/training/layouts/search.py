@@ -21,6 +21,7 @@ from costmodel.foundation.parallel import check_executor, mapped
 from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.layouts.division import settled_batch
+from costmodel.training.layouts.fitting import LEAST_PROBABILITY, SAFE_PROBABILITY, below
 from costmodel.training.layouts.space import DEGREES, Choices, option_values, parallel_degrees, read_choices
 from costmodel.training.layouts.step_result import StepTime
 from costmodel.training.layouts.step_time import StepInputs, feasible_step_time, training_step_inputs
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from costmodel.foundation.arrays import FloatLike
     from costmodel.training.recipes.registry import AnyRecipe
 
-TOO_LARGE = "needs more memory than an accelerator has"
+TOO_LARGE = "needs too much memory"
 PRINTED = 10
 """Layouts that a search prints [1]."""
 KEPT = 100
@@ -62,7 +63,7 @@ class LayoutSearch(rendering.Shown):
     """Result of a search of layouts; it prints the ten fastest, `rows` has a hundred."""
 
     best: StepTime
-    """Fastest layout that fits."""
+    """Fastest layout that fits with at least `fit_probability`, or the one that needs least memory if none does."""
     ranked: tuple[StepTime, ...]
     """Fastest layouts, in ascending order of step time."""
     pareto: tuple[StepTime, ...]
@@ -75,6 +76,16 @@ class LayoutSearch(rendering.Shown):
     """Possible layouts [1]."""
     rejected: dict[str, int]
     """Rejected layouts by the first reason that applies [1]."""
+    fit_probability: float = SAFE_PROBABILITY
+    """Least probability to fit in memory that was asked for [1]."""
+
+    @property
+    def caution(self) -> str:
+        """What to know where no layout fits with the least probability; empty otherwise."""
+        if (fits := float(self.best.fit_probability)) >= self.fit_probability:
+            return ""
+        asked, likely = rendering.percent(self.fit_probability), below(fits, self.fit_probability)
+        return f"no layout fits with a probability of {asked}; the one that needs least memory fits with {likely}"
 
     def rows(self, count: int = KEPT) -> list[dict[str, Any]]:
         """Return the fastest layouts as rows: degrees, options, step time [s], MFU [1], memory [GiB].
@@ -120,7 +131,8 @@ class LayoutSearch(rendering.Shown):
         lines += [f"rejected: {count:,}: {reason}" for reason, count in reasons]
         distinct = len(self.rows())
         hidden = distinct - PRINTED
-        return "\n".join([*lines, *([f"{hidden:,} more layouts: rows() has {distinct:,}"] if hidden > 0 else [])])
+        lines += [f"{hidden:,} more layouts: rows() has {distinct:,}"] if hidden > 0 else []
+        return "\n".join([*lines, *([self.caution] if self.caution else [])])
 
 
 def _row(step: StepTime) -> dict[str, Any]:
@@ -137,6 +149,9 @@ class SearchedBlocks(NamedTuple):
     """Step times, for as many sequences as the batch size of the recipe, shape (layouts,) [s]."""
     memory: np.ndarray
     """Peak memory, shape (layouts,) [byte]."""
+    smallest: np.ndarray
+    """Numbers of the layout that needs least memory, of the blocks where none has at most the memory that is allowed;
+    shape (fields of `Layouts`,), empty if there are none."""
     least_memory: float
     """Least memory of any possible layout [byte]."""
     considered: int
@@ -148,7 +163,7 @@ class SearchedBlocks(NamedTuple):
         """Return the result of no blocks."""
         import numpy as np
 
-        return cls(np.empty((0, len(Layouts._fields))), np.empty(0), np.empty(0), math.inf, 0, 0, {})
+        return cls(np.empty((0, len(Layouts._fields))), np.empty(0), np.empty(0), np.empty(0), math.inf, 0, 0, {})
 
 
 def search_layouts(
@@ -159,6 +174,7 @@ def search_layouts(
     efficiency: Efficiency | None = None,
     counts: Sequence[int] | None = None,
     memory_limit: float | None = None,
+    fit_probability: float = SAFE_PROBABILITY,
     executor: Executor | None = None,
     **constraints: Any,
 ) -> LayoutSearch:
@@ -177,7 +193,10 @@ def search_layouts(
     counts : sequence of int, optional
         Numbers of accelerators to search; default: that of the cluster [1].
     memory_limit : float, optional
-        Memory that may be used on each accelerator; default: all [byte].
+        Predicted memory that may be used on each accelerator, auxiliary models included; default: all [byte].
+    fit_probability : float
+        Least probability to fit in memory. If no layout reaches it, the result is the layout that needs least memory,
+        with a caution [1].
     executor : concurrent.futures.Executor, optional
         Evaluates blocks in parallel, such as a `ProcessPoolExecutor`; the result does not depend on it.
     constraints : value or sequence of values
@@ -208,28 +227,37 @@ def search_layouts(
     import numpy as np
 
     check_executor(executor)
+    if not 0 < fit_probability < 1:
+        raise InputError(f"fit_probability must be above 0 and below 1; got {fit_probability!r}")
     architecture = load_architecture(architecture)
     calibrated, choices = efficiency or default_efficiency(), read_choices(constraints)
     ranked: list[tuple[float, StepTime]] = []
     pareto: list[tuple[float, StepTime]] = []
     by_count: dict[int, StepTime] = {}
     total = SearchedBlocks.empty()
+    least: list[tuple[float, float, int, StepTime]] = []
     for count in counts or (cluster.count,):
         sized = cluster if count == cluster.count else cluster.replace(count=count)
         inputs = training_step_inputs(architecture, sized, recipe, calibrated)
-        if memory_limit is not None:
-            limited = inputs.hardware._replace(memory=min(memory_limit, inputs.hardware.memory))
-            inputs = inputs._replace(hardware=limited)
-        result = search_space(inputs, choices, executor)
+        inputs = inputs._replace(planned_fit_probability=fit_probability)
+        limit = math.inf if memory_limit is None else memory_limit - inputs.auxiliary_bytes
+        result = search_space(inputs, choices, executor, limit)
         total = _merged(total, result)
-        steps = [
-            (float(seconds), _step_time(inputs, row, sized, architecture.kind == "moe", calibrated))
-            for seconds, row in zip(result.seconds, result.layouts, strict=True)
-        ]
-        if steps:
-            by_count[sized.count] = steps[0][1]
-        ranked += steps[:KEPT]
-        pareto += [steps[index] for index in _pareto_front(result.memory)]
+        kept = [*result.layouts, *([result.smallest] if len(result.smallest) else [])]
+        steps = [_step_time(inputs, row, sized, architecture.kind == "moe", calibrated) for row in kept]
+        if len(result.smallest):
+            step = steps.pop()
+            batch = settled_batch(inputs, layouts(layout_of(list(result.smallest))))
+            least.append((result.least_memory, step.si.seconds * inputs.batch_size / batch, count, step))
+        timed = list(zip(result.seconds.tolist(), steps, strict=True))
+        if timed:
+            by_count[sized.count] = timed[0][1]
+        ranked += timed[:KEPT]
+        pareto += [timed[index] for index in _pareto_front(result.memory)]
+    if not ranked and least:
+        _, seconds, count, step = min(least, key=lambda each: each[0])
+        if step.fit_probability >= LEAST_PROBABILITY:
+            ranked, pareto, by_count = [(seconds, step)], [(seconds, step)], {count: step}
     if not ranked:
         raise InputError(_no_result(total, cluster, counts))
     ranked.sort(key=lambda timed: timed[0])
@@ -243,6 +271,7 @@ def search_layouts(
         considered=total.considered,
         evaluated=total.evaluated,
         rejected=total.rejected,
+        fit_probability=fit_probability,
     )
 
 
@@ -254,7 +283,9 @@ def _step_time(inputs: StepInputs, row: Any, cluster: Cluster, experts: bool, ef
 def _no_result(total: SearchedBlocks, cluster: Cluster, counts: Sequence[int] | None) -> str:
     """Return why a search has no result: the least memory needed, or the reasons of infeasibility."""
     number = " or ".join(f"{count:,}" for count in counts or (cluster.count,))
-    accelerators = f"{number} {cluster.accelerator.name} ({cluster.accelerator.memory:g} GB each)"
+    usable, marketed = cluster.accelerator.usable_memory or 0.0, cluster.accelerator.memory
+    each = f"{usable / GIB:.1f} GiB usable" if marketed is None else f"{marketed:g} GB each"
+    accelerators = f"{number} {cluster.accelerator.name} ({each})"
     if total.least_memory < math.inf:
         needed = f"the smallest needs {total.least_memory / GIB:.1f} GiB per accelerator"
         return f"layout: the model fits on no layout of {accelerators}; {needed}"
@@ -262,7 +293,9 @@ def _no_result(total: SearchedBlocks, cluster: Cluster, counts: Sequence[int] | 
     return f"layout: none of {accelerators} is possible: {reasons or 'the constraints allow none'}"
 
 
-def search_space(inputs: StepInputs, choices: Choices, executor: Executor | None = None) -> SearchedBlocks:
+def search_space(
+    inputs: StepInputs, choices: Choices, executor: Executor | None = None, limit: float = math.inf
+) -> SearchedBlocks:
     """Return the fastest layouts and the Pareto front of the search space.
 
     Parameters
@@ -272,16 +305,19 @@ def search_space(inputs: StepInputs, choices: Choices, executor: Executor | None
         Allowed values by field; see `read_choices`.
     executor : concurrent.futures.Executor, optional
         Evaluates blocks in parallel.
+    limit : float
+        Predicted memory that may be used per GPU, without auxiliary models, if less than that of `planned_memory`
+        [byte].
     """
     blocks = parallel_degrees(inputs, choices)
     tasks = [blocks[first : first + BLOCKS_PER_TASK] for first in range(0, len(blocks), BLOCKS_PER_TASK)]
-    jobs = [(inputs, task, dict(choices)) for task in tasks]
+    jobs = [(inputs, task, dict(choices), limit) for task in tasks]
     return reduce(_merged, mapped(_search_blocks, jobs, executor), SearchedBlocks.empty())
 
 
-def _search_blocks(job: tuple[StepInputs, Sequence[tuple[float, ...]], Choices]) -> SearchedBlocks:
-    inputs, blocks, choices = job
-    return reduce(_merged, (_search_block(inputs, degrees, choices) for degrees in blocks))
+def _search_blocks(job: tuple[StepInputs, Sequence[tuple[float, ...]], Choices, float]) -> SearchedBlocks:
+    inputs, blocks, choices, limit = job
+    return reduce(_merged, (_search_block(inputs, degrees, choices, limit) for degrees in blocks))
 
 
 def _merged(first: SearchedBlocks, second: SearchedBlocks) -> SearchedBlocks:
@@ -296,6 +332,7 @@ def _merged(first: SearchedBlocks, second: SearchedBlocks) -> SearchedBlocks:
         layouts=rows[kept],
         seconds=seconds[kept],
         memory=used[kept],
+        smallest=np.empty(0) if len(kept) else min(first, second, key=lambda each: each.least_memory).smallest,
         least_memory=min(first.least_memory, second.least_memory),
         considered=first.considered + second.considered,
         evaluated=first.evaluated + second.evaluated,
@@ -324,7 +361,7 @@ def _pareto_front(used: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.concatenate([[True], used[1:] < lowest[:-1]]))
 
 
-def _search_block(inputs: StepInputs, degrees: tuple[float, ...], choices: Choices) -> SearchedBlocks:
+def _search_block(inputs: StepInputs, degrees: tuple[float, ...], choices: Choices, limit: float) -> SearchedBlocks:
     """Return the result of one set of degrees: all combinations of the other options, each on its own axis."""
     import numpy as np
 
@@ -346,13 +383,20 @@ def _search_block(inputs: StepInputs, degrees: tuple[float, ...], choices: Choic
     if not remaining:
         return nothing
     used = memory(inputs.work, inputs.numerics, batch, block).total
-    fits = possible & (used <= inputs.available_memory)
+    fits = possible & (used <= min(inputs.planned_memory, limit))
     fitting = _count(fits, size)
     if fitting < remaining:
         rejected[TOO_LARGE] = remaining - fitting
-    least_memory = float(np.min(np.where(possible, used, np.inf)))
+    needed = np.where(possible, used, np.inf)
+    least_memory = float(needed.min())
     if not fitting:
-        return nothing._replace(least_memory=least_memory)
+        if least_memory > limit:
+            return nothing._replace(least_memory=least_memory)
+        place = np.unravel_index(int(needed.argmin()), needed.shape)
+        chosen = {name: values[at] for (name, values), at in zip(options.items(), place, strict=True)}
+        smallest = dict(zip(DEGREES, degrees, strict=True)) | chosen
+        row = np.array([smallest[name] for name in Layouts._fields])
+        return nothing._replace(smallest=row, least_memory=least_memory)
     breakdown = step_breakdown(inputs.work, inputs.numerics, inputs.hardware, batch, block, inputs.constants)
     inside = np.flatnonzero(np.broadcast_to(fits, shape))
     seconds = np.broadcast_to(breakdown.total * (inputs.batch_size / batch), shape).reshape(-1)[inside]
@@ -362,7 +406,8 @@ def _search_block(inputs: StepInputs, degrees: tuple[float, ...], choices: Choic
     columns = {name: np.full(len(kept), value) for name, value in zip(DEGREES, degrees, strict=True)}
     columns |= {name: np.array(options[name])[places[name]] for name in options}
     rows = np.column_stack([columns[name] for name in Layouts._fields])
-    return SearchedBlocks(rows, seconds[kept], used_inside[kept], least_memory, size, remaining, rejected)
+    used_kept, nowhere = used_inside[kept], np.empty(0)
+    return SearchedBlocks(rows, seconds[kept], used_kept, nowhere, least_memory, size, remaining, rejected)
 
 
 def _count(mask: np.ndarray, size: int) -> int:

@@ -15,7 +15,7 @@ from costmodel.foundation.arrays import Array, BoolLike, FloatLike, N, N_co, equ
 from costmodel.foundation.errors import InputError
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.layouts.division import settled_batch
-from costmodel.training.layouts.fitting import step_fit_probability
+from costmodel.training.layouts.fitting import SAFE_PROBABILITY, most_memory, step_fit_probability
 from costmodel.training.layouts.step_result import StepFigures, StepTime
 from costmodel.training.recipes.passes import passes_of, sequence_flops
 from costmodel.training.step.configuration import HardwareRates, TimeConstants
@@ -70,11 +70,18 @@ class StepInputs(NamedTuple):
     """What is known of the speed of an MoE."""
     features_known: bool = True
     """Whether the features of the software for mixtures of experts are known."""
+    planned_fit_probability: float = SAFE_PROBABILITY
+    """Least probability to fit in memory of a planned layout [1]."""
 
     @property
     def available_memory(self) -> float:
         """Memory of an accelerator that is available for the trained model [byte]."""
         return float(self.hardware.memory) - self.auxiliary_bytes
+
+    @property
+    def planned_memory(self) -> float:
+        """Largest predicted peak memory of a planned layout, without auxiliary models [byte]."""
+        return most_memory(float(self.hardware.memory), self.planned_fit_probability) - self.auxiliary_bytes
 
 
 class StepParts(NamedTuple, Generic[N_co]):
