@@ -2,11 +2,13 @@
 
 import csv
 import math
+import statistics
 
 import pytest
 
 import costmodel as cm
 from costmodel.foundation.errors import InputError
+from costmodel.training.jobs.realized_efficiency import realized_efficiency
 from costmodel.validation.reports import SHIPPED, UNITS, validate_reports
 
 HEADER = "id,scenario,figure,value,unit,source,note"
@@ -110,6 +112,25 @@ def test_every_visible_report_is_in_the_library(shared, root):
 def test_reports_in_older_files_are_read(shared):
     result = validate_reports(shared / "measurements" / "field_reports")
     assert result["scored"] == validate_reports()["scored"]
+
+
+def achieved(scored, kind):
+    """Return ln(achieved speed / modeled speed) of the reports of a kind of run on NVIDIA in a given layout."""
+    signs = {"step_time": -1, "wall_time": -1, "tokens_per_second": 1}
+    return [
+        signs[row["figure"]] * math.log(row["measured"] / row["predicted"])
+        for row in scored["rows"]
+        if row["basis"] == "layout" and row["figure"] in signs and row["family"].endswith(f"{kind} on NVIDIA")
+    ]
+
+
+def test_reports_in_a_given_layout_reach_its_modeled_speed_without_the_realized_efficiency_of_jobs(scored):
+    tuned, trained = achieved(scored, "fine-tuning"), achieved(scored, "pretraining")
+    assert (len(tuned), len(trained)) == (16, 7)
+    assert abs(statistics.mean(tuned)) < 0.05 and 0 < statistics.mean(trained) < 0.25, "they are not slower"
+    factor = math.log(realized_efficiency("fine_tuning", 8).value)
+    with_factor = [value - factor for value in tuned]
+    assert math.hypot(*tuned) < 0.5 * math.hypot(*with_factor)
 
 
 ROWS = {

@@ -8,6 +8,7 @@ from costmodel.architecture.specification import Architecture
 from costmodel.estimation.chain import GIVEN_UP
 from costmodel.estimation.other_costs import OtherCosts
 from costmodel.estimation.scenario import has_default_precision
+from costmodel.estimation.speed import planned_time
 from costmodel.foundation.ranges import middle
 from costmodel.foundation.rendering import amount, number, percent
 from costmodel.foundation.tables import constant
@@ -51,8 +52,7 @@ def cautions(scenario: Scenario, speed: Speed, goodput: float | None = None) -> 
     lines += _native_precision(scenario, speed)
     lines += _other_costs(scenario)
     calibrated = scenario.efficiency is not None and scenario.efficiency.calibrated
-    if speed.basis == "layout" and scenario.realized_efficiency is None:
-        lines.append("a given layout runs at its modeled speed, without the realized efficiency of published jobs")
+    lines += _without_realized_efficiency(scenario, speed)
     unmeasured = [each.trainer.name for each in scenario.recipes if each.trainer.key == UNKNOWN]
     if speed.basis == "layout" and not calibrated and unmeasured:
         named = ", ".join(dict.fromkeys(name for name in unmeasured if name not in get_args(Kernels)))
@@ -73,6 +73,19 @@ def cautions(scenario: Scenario, speed: Speed, goodput: float | None = None) -> 
             f"{LEAST_TOKENS:,.0f}"
         )
     return lines
+
+
+def _without_realized_efficiency(scenario: Scenario, speed: Speed) -> list[str]:
+    """Return how much longer a job takes if its given layout is planned, where a plan has another efficiency."""
+    factor = planned_time(scenario) if speed.basis == "layout" else None
+    change = 0 if factor is None else round(100 * abs(factor - 1))
+    if factor is None or not change:
+        return []
+    more = "more" if factor > 1 else "less"
+    return [
+        f"a given layout runs at its modeled speed; planned, it takes {change} % {more} time, with the realized "
+        "efficiency of published jobs (realized_efficiency)"
+    ]
 
 
 def unfinished(goodputs: NDArray[np.float64]) -> list[str]:

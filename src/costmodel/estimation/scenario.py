@@ -134,8 +134,8 @@ class Scenario(Spec):
     layout: Annotated[Layout, OrJson(("string",))] | None = Field(
         default=None,
         description="How the model is distributed over the accelerators: fields of `Layout`, or a short text such as "
-        '"data 16, micro_batch 2, zero 1", as estimates print it. A given layout runs at its modeled speed; it has '
-        "no part in rollouts. "
+        '"data 16, micro_batch 2, zero 1", as estimates print it. A given layout runs at its modeled speed, and the '
+        "estimate says what it takes where it is planned; it has no part in rollouts. "
         "Default: the fastest layout of a search, with the modeled speed times the realized efficiency of "
         "published runs.",
     )

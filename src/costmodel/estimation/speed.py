@@ -18,6 +18,7 @@ from costmodel.foundation.errors import CostModelError, InputError, MissingFactE
 from costmodel.foundation.ranges import Range, between, middle
 from costmodel.foundation.tables import Figure, Provenance, default
 from costmodel.training.jobs.generation_efficiency import class_mfu
+from costmodel.training.jobs.realized_efficiency import realized_efficiency
 from costmodel.training.jobs.throughput import runs_in_eight_bits
 from costmodel.training.layouts.changes import Case
 from costmodel.training.layouts.division import division_warning, settled_batch
@@ -162,6 +163,32 @@ def _in_given_layout(scenario: Scenario, layout: Layout, timed: list[AnyRecipe])
     return _with_rollouts(
         Speed("layout", chosen, tuple(batches), memories, probability, figures=tuple(figures)), scenario, timed
     )
+
+
+def planned_time(scenario: Scenario) -> float | None:
+    """Return the time of the first recipe if its given layout were planned / its time in the given layout [1].
+
+    A plan counts with software that is not named, and with the realized efficiency of published jobs.
+
+    Parameters
+    ----------
+    scenario : Scenario
+
+    Returns
+    -------
+    float or None
+        None where a plan has the same efficiency: without a given layout, with an efficiency of one's own, and in
+        reinforcement learning.
+    """
+    recipe = next((recipe for recipe in scenario.recipes if recipe.gpu_hours is None), None)
+    layout, architecture, cluster = scenario.layout, scenario.architecture, scenario.cluster
+    if recipe is None or layout is None or _has_own_efficiency(scenario) or recipe.job_kind == "reinforcement":
+        return None
+    given = step_time(architecture, cluster, recipe, layout, scenario.efficiency).si
+    used: Layout = given.layout
+    planned = step_parts(_planning_inputs(scenario, recipe), layouts(used)).breakdown.total
+    efficiency = realized_efficiency(recipe.job_kind, cluster.count, moe=architecture.kind == "moe").value
+    return planned / (given.seconds * efficiency)
 
 
 def _with_auxiliary(trained: Memory, recipe: AnyRecipe, scenario: Scenario) -> Memory:
