@@ -149,7 +149,7 @@ def test_breakdown_draws_the_interval_of_the_step(steps, level):
 def test_parts_are_told_apart(plot):
     from costmodel.report import plot_layouts
 
-    looks = plot_layouts._PARTS if plot == "breakdown" else plot_layouts._HELD
+    looks = plot_layouts._PARTS if plot == "breakdown" else plot_layouts.HELD
     fields = cm.step_time(MODEL, cm.Cluster("H100-SXM", 64), RECIPE, PLAIN)
     assert list(looks) == list((fields.breakdown if plot == "breakdown" else fields.memory)._fields)
     assert len(set(looks.values())) == len(looks)

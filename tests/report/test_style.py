@@ -42,6 +42,19 @@ DRAWN = {
     "rent_or_own": lambda ax: cm.plot.rent_or_own(result("RentOrOwn"), ax=ax),
     "serving_curve": lambda ax: cm.plot.serving_curve(result("ServingEstimate"), ax=ax),
     "serving_costs": lambda ax: cm.plot.serving_costs(result("ServingComparison"), ax=ax),
+    "cost_lines, bill": lambda ax: cm.plot.cost_lines(result("Bill"), ax=ax),
+    "cost_lines, levelized": lambda ax: cm.plot.cost_lines(result("Levelized"), ax=ax),
+    "cost_lines, development": lambda ax: cm.plot.cost_lines(result("DevelopmentCost"), ax=ax),
+    "emissions": lambda ax: cm.plot.emissions(result("GHGReport"), ax=ax),
+    "explanation": lambda ax: cm.plot.explanation(result("Explanation"), ax=ax),
+    "fits": lambda ax: cm.plot.fits(result("Fits"), ax=ax),
+    "prices": lambda ax: cm.plot.prices(result("PriceTable"), ax=ax),
+    **{
+        f"forecast, {name}": lambda ax, name=name: cm.plot.forecast(result("Forecast"), name, ax=ax)
+        for name in ("cost", "steps", "energy")
+    },
+    "forecast of a budget": lambda ax: cm.plot.forecast(result("BudgetForecast"), ax=ax),
+    "serving_sizes": lambda ax: cm.plot.serving_sizes(result("ServingSizes"), ax=ax),
 }
 """Plots of the results of the contract, by name."""
 

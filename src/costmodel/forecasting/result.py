@@ -80,6 +80,16 @@ class Forecast(Priced):
         """
         return self._quantity(name, self._amount(name).done)
 
+    def si_done(self, name: str) -> float:
+        """Return what is done of a figure as a plain number in SI units (USD for the cost).
+
+        Parameters
+        ----------
+        name : str
+            "steps", "wall_time", "cost" or "energy".
+        """
+        return self._amount(name).done
+
     def left(self, name: str) -> Quantity:
         """Return the median of what is left of a figure.
 

@@ -23,7 +23,7 @@ SHOWN = 60
 """Rows that are printed; `rows` and `to_frame` have all [1]."""
 _NEAREST_WIDTH = 17
 """Largest width of a nearest price with its provider [character]."""
-_SHORT = {
+SHORT_PURCHASE_MODELS = {
     "on_demand": "on demand",
     "spot": "spot",
     "reserved_short": "< 1 year",
@@ -259,7 +259,7 @@ def _nearest(row: Priced) -> str:
     usd, same = f"{row.nearest.usd_per_gpu_hour:.2f}", row.nearest.provider == row.provider
     other = row.nearest.purchase_model != row.purchase_model
     if same:
-        return f"({usd} {_SHORT[row.nearest.purchase_model]})" if other else f"({usd})"
+        return f"({usd} {SHORT_PURCHASE_MODELS[row.nearest.purchase_model]})" if other else f"({usd})"
     named = f"({usd} {row.nearest.provider})"
     return named if len(named) <= _NEAREST_WIDTH else f"({usd})"
 
@@ -278,7 +278,7 @@ def _columns(level: float) -> dict[str, Callable[[Priced], str]]:
     """Return the columns of the printed table by title."""
     return {
         "where": lambda row: f"{row.provider} {row.region}".strip(),
-        "purchase": lambda row: _SHORT[row.purchase_model],
+        "purchase": lambda row: SHORT_PURCHASE_MODELS[row.purchase_model],
         "USD/h": _rate,
         "cost": lambda row: _shown(row.cost, "USD"),
         f"{100 * level:g} % interval": _interval,

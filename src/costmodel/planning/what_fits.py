@@ -23,7 +23,7 @@ from costmodel.planning.limits import check_auxiliary_models, plan_stand_ins, pl
 from costmodel.training.layouts.fitting import SAFE_PROBABILITY, TooLargeError, fit_probability
 from costmodel.training.layouts.planner import MOST_KEPT
 from costmodel.training.step.layout import Layout, layout_of
-from costmodel.training.step.memory import memory
+from costmodel.training.step.memory import Memory, memory
 
 if TYPE_CHECKING:
     from costmodel.foundation.units import Quantity
@@ -116,6 +116,18 @@ class Fit:
     def estimate(self) -> Estimate:
         """The estimate, with its intervals and sources."""
         return estimate(self.scenario)
+
+    def memory_components(self) -> Memory[float]:
+        """Return the peak memory per GPU by component [byte].
+
+        Raises
+        ------
+        MissingFactError
+            If the combination has no layout, as the memory is not enough.
+        """
+        if self.layout is None:
+            raise MissingFactError(f"no layout, and so no memory by component: {self.reason}")
+        return _components(self.scenario)[0]
 
     def interval(self, figure: str, level: float = DEFAULT_LEVEL) -> tuple[Quantity, Quantity]:
         """Return the ends of the central interval of a figure.
@@ -425,11 +437,18 @@ def _with_memory(fit: Fit, result: Estimate, capacity: float) -> Fit:
         if peak > capacity:
             raise TooLargeError(f"the smallest layout needs {peak / GIB:.1f} of {capacity / GIB:.1f} GiB per GPU")
         return replace(fit, si=FitFigures(peak, capacity - peak), layout=result.layout)
-    recipe = scenario.recipes[0]
-    inputs, plan = planned(scenario.architecture, recipe, scenario.cluster)
-    total = float(memory(inputs.work, inputs.numerics, plan.batch_size, plan.layout).total + inputs.auxiliary_bytes)
-    notes = () if recipe.gpu_hours is not None else ("time by class of accelerator",)
-    return replace(fit, si=FitFigures(total, capacity - total), layout=layout_of(list(plan.layout)), notes=notes)
+    components, layout = _components(scenario)
+    figures = FitFigures(components.total, capacity - components.total)
+    notes = () if scenario.recipes[0].gpu_hours is not None else ("time by class of accelerator",)
+    return replace(fit, si=figures, layout=layout, notes=notes)
+
+
+def _components(scenario: Scenario) -> tuple[Memory[float], Layout]:
+    """Return the memory by component [byte] of the planned layout, auxiliary models included, and the layout."""
+    inputs, plan = planned(scenario.architecture, scenario.recipes[0], scenario.cluster)
+    found = memory(inputs.work, inputs.numerics, plan.batch_size, plan.layout)
+    components = Memory(*(float(value) for value in found))
+    return components._replace(auxiliary_models=float(inputs.auxiliary_bytes)), layout_of(list(plan.layout))
 
 
 def _constraint_violations(request: FitRequest, figures: dict[str, float | Missing]) -> list[str]:

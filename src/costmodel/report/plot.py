@@ -9,23 +9,29 @@ from costmodel.estimation.chain import OUTPUTS
 from costmodel.estimation.paths import field_of
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
-from costmodel.foundation.rendering import amount, number
+from costmodel.foundation.rendering import amount, between, number
 from costmodel.foundation.units import GIB, SI_FACTOR
 from costmodel.planning.sweep import Sweep
 from costmodel.report.plot_attribution import attribution
 from costmodel.report.plot_budget import budget
 from costmodel.report.plot_cascade import cascade
+from costmodel.report.plot_explanation import explanation
+from costmodel.report.plot_fits import fits
+from costmodel.report.plot_forecast import forecast
 from costmodel.report.plot_layouts import breakdown, layouts, memory, scaling
+from costmodel.report.plot_lines import cost_lines, emissions
 from costmodel.report.plot_owning import rent_or_own
 from costmodel.report.plot_performance import performance_per_dollar
 from costmodel.report.plot_portfolio import portfolio
+from costmodel.report.plot_prices import prices
 from costmodel.report.plot_projection import decomposition, projection, rental_prices
 from costmodel.report.plot_routes import routes
 from costmodel.report.plot_runs import claimed_against_estimated, runs
 from costmodel.report.plot_scaling import bootstrap_cloud, isoflops, scaling_fit
 from costmodel.report.plot_serving import serving_curve
 from costmodel.report.plot_serving_costs import serving_costs
-from costmodel.report.style import COLORS, axes_for, ink, legend_above, logarithmic
+from costmodel.report.plot_serving_sizes import serving_sizes
+from costmodel.report.style import COLORS, SCALES, axes_for, ink, legend_above, logarithmic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,13 +50,19 @@ __all__ = [
     "budget",
     "cascade",
     "claimed_against_estimated",
+    "cost_lines",
     "decomposition",
+    "emissions",
+    "explanation",
+    "fits",
+    "forecast",
     "intervals",
     "isoflops",
     "layouts",
     "memory",
     "performance_per_dollar",
     "portfolio",
+    "prices",
     "projection",
     "rent_or_own",
     "rental_prices",
@@ -61,17 +73,16 @@ __all__ = [
     "sensitivity",
     "serving_costs",
     "serving_curve",
+    "serving_sizes",
     "sweep",
 ]
 
 _UNITS: dict[str, tuple[tuple[float, str], ...]] = {
+    **SCALES,
     "FLOP": ((1e24, "YFLOP"), (1e21, "ZFLOP"), (1e18, "EFLOP"), (1e15, "PFLOP"), (1.0, "FLOP")),
     "s": ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "s")),
     "GPU-s": ((3.6e9, "million GPU-hours"), (3.6e6, "thousand GPU-hours"), (3600.0, "GPU-hours")),
-    "J": ((3.6e15, "TWh"), (3.6e12, "GWh"), (3.6e9, "MWh"), (3.6e6, "kWh")),
-    "kg": ((1e6, "kt"), (1e3, "t"), (1.0, "kg")),
     "m**3": ((1e6, "million m³"), (1e3, "thousand m³"), (1.0, "m³")),
-    "USD": ((1e9, "B$"), (1e6, "M$"), (1e3, "k$"), (1.0, "USD")),
     "token/s": ((1e6, "million tokens/s"), (1e3, "thousand tokens/s"), (1.0, "tokens/s")),
     "byte": ((GIB, "GiB"),),
     "share": ((1.0, "share"),),
@@ -173,7 +184,7 @@ def sweep(
     axes.set_xlabel(xlabel)
     axes.set_ylabel(label)
     axes.set_ylim(bottom=0)
-    ends = " to ".join(_shown(name, values[place]) for place in (0, -1))
+    ends = between(*(_shown(name, values[place]) for place in (0, -1)))
     legend_above(axes, title=f"{_headed(name)} by {_plain_name(xlabel)}: {ends}")
     return axes
 
@@ -313,7 +324,7 @@ def _driver(name: str, rows: list[dict[str, Any]], point: float) -> str:
     if not rows:
         return f"{_headed(name)}: {_shown(name, point)}, no input is uncertain"
     low, high = sorted(rows[-1][end] for end in ("low", "high"))
-    return f"{field_of(rows[-1]['input'])} moves the {title} most: {_shown(name, low)} to {_shown(name, high)}"
+    return f"{field_of(rows[-1]['input'])} moves the {title} most: {between(_shown(name, low), _shown(name, high))}"
 
 
 def _compared(name: str, values: list[float], bounds: list[tuple[float, float]], marks: Mapping[int, float]) -> str:
@@ -323,7 +334,7 @@ def _compared(name: str, values: list[float], bounds: list[tuple[float, float]],
         inside = sum(bounds[place][0] <= value <= bounds[place][1] for place, value in marks.items())
         return f"{title}: {inside} of {len(marks)} published values are inside the interval"
     low, high = (_shown(name, end) for end in (min(values), max(values)))
-    return f"{title}: {low}" if low == high else f"{title}: estimates of {low} to {high}"
+    return f"{title}: {low}" if low == high else f"{title}: estimates of {between(low, high)}"
 
 
 def _described(path: str, given: Input) -> str:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.rendering import amount, number
-from costmodel.report.style import COLORS, axes_for, ink, legend_above, logarithmic
+from costmodel.report.style import COLORS, axes_for, ink, legend_above, logarithmic, scale_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from costmodel.comparison.attribution.result import Attribution
 
-_UNITS = ((1e9, "B$"), (1e6, "M$"), (1e3, "k$"), (1.0, "USD"))
 _SCALES = ("factor", "usd")
 _ROOM = 0.3
 """Room for text right of the bars, relative to their width [1]."""
@@ -58,7 +57,7 @@ def attribution(
         raise InputError(f"scale: {unknown('scale', scale, _SCALES)}")
     rows = [row for row, part in zip(result.rows(level), result.parts, strict=True) if not part.same]
     first, last = result.usd
-    size, unit = next((pair for pair in _UNITS if max(first, last) >= pair[0]), _UNITS[-1])
+    size, unit = scale_of("USD", max(first, last))
     axes = axes_for(ax, len(rows) + 2)
     if scale == "factor":
         logarithmic(axes, "x", decades=max(first, last) > 50 * min(first, last))

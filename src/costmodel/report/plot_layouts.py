@@ -42,7 +42,7 @@ _PARTS = {
     "fixed_overhead": _Look("0.6", "..."),
 }
 """Of the parts of a step: slanted lines where the devices communicate, dots where they wait; told apart in gray too."""
-_HELD = {
+HELD = {
     "weights": _Look(COLORS[0]),
     "gradients": _Look(COLORS[5], "///"),
     "optimizer_states": _Look(COLORS[2], "|||"),
@@ -53,12 +53,14 @@ _HELD = {
     "framework": _Look("0.6", "..."),
     "auxiliary_models": _Look(COLORS[3], "xxx"),
 }
+"""Of the parts of the memory."""
 _OTHER, _REST = "other", _Look("0.85")
 _LEAST = 0.005
 """Share of a bar from which a part is drawn on its own."""
-_LABELED = 0.07
+LABELED = 0.07
 """Share of the longest bar from which a part has room for its number."""
-_COLUMNS = 5
+COLUMNS = 4
+"""Columns of a legend of components [1]."""
 
 
 def breakdown(steps: Mapping[str, StepTime], level: float = DEFAULT_LEVEL, ax: Axes | None = None) -> Axes:
@@ -87,7 +89,7 @@ def breakdown(steps: Mapping[str, StepTime], level: float = DEFAULT_LEVEL, ax: A
     """
     bars = {label: step.si.breakdown._asdict() for label, step in _checked(steps).items()}
     widest = max(float(step.bounds(level)[1]) for step in steps.values())
-    axes = _stacked(bars, _PARTS, lambda value, whole: f"{100 * value / whole:.0f} %", ax, widest)
+    axes = stacked(bars, _PARTS, lambda value, whole: f"{100 * value / whole:.0f} %", ax, widest)
     ends = [(step.seconds, *step.bounds(level)) for step in steps.values()][::-1]
     margins = [[value - low for value, low, _ in ends], [high - value for value, _, high in ends]]
     below = [place - 0.38 for place in range(len(ends))]
@@ -105,7 +107,7 @@ def breakdown(steps: Mapping[str, StepTime], level: float = DEFAULT_LEVEL, ax: A
     axes.set_xlabel("step time [s]")
     fastest = min(steps, key=lambda label: float(steps[label].seconds))
     title = f"Step time by component: {fastest} is fastest, {number(float(steps[fastest].seconds))} s"
-    legend_above(axes, _COLUMNS, title)
+    legend_above(axes, COLUMNS, title)
     return axes
 
 
@@ -138,7 +140,7 @@ def memory(steps: Mapping[str, StepTime], capacity: float | None = None, ax: Axe
     }
     if capacity is not None and not (isinstance(capacity, (int, float)) and 0 < capacity < math.inf):
         raise InputError(f"capacity is a number of bytes above 0; got {capacity!r}")
-    axes = _stacked(bars, _HELD, lambda value, _: number(value, 2), ax)
+    axes = stacked(bars, HELD, lambda value, _: number(value, 2), ax)
     most = max(sum(parts.values()) for parts in bars.values())
     if capacity is not None:
         axes.axvline(capacity / GIB, color=ink(), linestyle="--", linewidth=1.5, label="capacity")
@@ -150,7 +152,7 @@ def memory(steps: Mapping[str, StepTime], capacity: float | None = None, ax: Axe
     if capacity is not None:
         inside = sum(sum(parts.values()) <= capacity / GIB for parts in bars.values())
         title = f"Peak memory by component: {inside} of {len(bars)} within {number(capacity / GIB)} GiB"
-    legend_above(axes, _COLUMNS, title)
+    legend_above(axes, COLUMNS, title)
     return axes
 
 
@@ -305,21 +307,38 @@ def _kind(given: Any) -> str:
     return "an empty one" if isinstance(given, Mapping) and not given else type(given).__name__
 
 
-def _stacked(
+def stacked(
     bars: Mapping[str, Mapping[str, float]],
     looks: Mapping[str, _Look],
     label: Any,
     ax: Axes | None,
     widest: float = 0.0,
+    labeled: float = LABELED,
 ) -> Axes:
-    """Draw stacked bars, the first component on top; `label` returns the text of a component."""
+    """Draw stacked bars, the first of them on top.
+
+    Parameters
+    ----------
+    bars : Mapping
+        Components of each bar by label.
+    looks : Mapping
+        Color and hatch by component, in their order.
+    label : callable
+        Returns the text of a component from its value and that of its bar.
+    ax : Axes, optional
+        Axes to draw in; default: new ones.
+    widest : float
+        Value up to which the axis reaches, in the unit of the bars.
+    labeled : float
+        Share of the longest bar from which a component has room for its text [1].
+    """
     wholes = {name: sum(parts.values()) for name, parts in bars.items()}
     shown = [part for part in looks if any(bars[name][part] >= _LEAST * wholes[name] for name in bars)]
     rest = [part for part in looks if part not in shown]
     drawn = {part: [bars[name][part] for name in bars][::-1] for part in shown}
     if any(bars[name][part] > 0 for name in bars for part in rest):
         drawn[_OTHER] = [sum(bars[name][part] for part in rest) for name in bars][::-1]
-    axes = axes_for(ax, len(bars), -(-(len(drawn) + 1) // _COLUMNS))
+    axes = axes_for(ax, len(bars), -(-(len(drawn) + 1) // COLUMNS))
     whole, left = list(wholes.values())[::-1], [0.0] * len(bars)
     for part, values in drawn.items():
         look = looks.get(part, _REST)
@@ -335,7 +354,7 @@ def _stacked(
             label=part,
         )
         for place, value in enumerate(values):
-            if value >= _LABELED * max(*whole, widest):
+            if value >= labeled * max(*whole, widest):
                 axes.text(
                     left[place] + value / 2,
                     place,

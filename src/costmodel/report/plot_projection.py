@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.rendering import amount
-from costmodel.report.style import COLORS, MOST_DATES, axes_for, ink, legend_above, logarithmic, year_ends
+from costmodel.report.style import COLORS, MOST_DATES, axes_for, ink, legend_above, logarithmic, scale_of, year_ends
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -22,7 +22,6 @@ LEVELS = (0.95, 0.8, 0.5)
 """Levels of the intervals drawn as bands, the widest first."""
 DECADES = 2.5
 """Powers of ten from which an axis shows them alone."""
-_UNITS = ((1e9, "B$"), (1e6, "M$"), (1e3, "k$"), (1.0, "USD"))
 
 
 def projection(projection: Projection, below: float | None = None, ax: Axes | None = None) -> Axes:
@@ -47,7 +46,7 @@ def projection(projection: Projection, below: float | None = None, ax: Axes | No
     axes = axes_for(ax)
     years = projection.years
     middle = [projection.median(year) for year in years]
-    size, unit = next((pair for pair in _UNITS if max(middle) >= pair[0]), _UNITS[-1])
+    size, unit = scale_of("USD", max(middle))
     for level, strength in zip(LEVELS, (0.15, 0.25, 0.35), strict=True):
         ends = [projection.interval(year, level) for year in years]
         axes.fill_between(

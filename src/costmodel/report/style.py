@@ -6,7 +6,9 @@ matplotlib they follow its colors. Their text stays text in SVG files.
 
 from __future__ import annotations
 
+import re
 import textwrap
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from costmodel.foundation.rendering import number
@@ -23,8 +25,20 @@ STYLES = ("-", "--", "-.", ":")
 """Styles of lines, so that they differ in gray print."""
 MOST_DATES = 9
 """Dates at an axis, so that their labels do not overlap [1]."""
+SCALES: dict[str, tuple[tuple[float, str], ...]] = {
+    "USD": ((1e9, "B$"), (1e6, "M$"), (1e3, "k$"), (1.0, "USD")),
+    "kg": ((1e6, "kt"), (1e3, "t"), (1.0, "kg")),
+    "J": ((3.6e15, "TWh"), (3.6e12, "GWh"), (3.6e9, "MWh"), (3.6e6, "kWh")),
+}
+"""Units of an axis with their size in SI, the largest first, by the way in which a figure is rendered."""
 _INCHES_PER_CHARACTER = 0.078
 """Width of a character of a title."""
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?!of\b|to\b|in\b|at\b)[^\s,;:]{1,4}(?:[\s,;:]|$))")
+"""Spaces between a number and a short unit, at which a title is not wrapped."""
+_HANDLE, _INCHES_PER_SMALL = 0.5, 0.063
+"""Width of a mark of a legend with the gap after its column, and of a character of its labels [inch]."""
+_BESIDE = 0.4
+"""Width of ticks and margins beside axes [inch]."""
 _LABEL = 10
 """Characters of a label at the y axis for which axes have room [1]."""
 
@@ -72,8 +86,9 @@ def titled(axes: Axes, title: str) -> str:
     labels = [line for label in axes.get_yticklabels() for line in label.get_text().splitlines()]
     beside = max(max(map(len, labels), default=0) - _LABEL, 0)  # long labels make the axes narrower
     width = max(int(axes.get_position().width * inches / _INCHES_PER_CHARACTER) - beside, 24)
-    lines = [line for part in title.splitlines() for line in textwrap.wrap(part, width)]
-    return "\n".join(lines).replace("$", r"\$")
+    bound = _BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", title)
+    lines = [line for part in bound.splitlines() for line in textwrap.wrap(part, width)]
+    return "\n".join(lines).replace("$", r"\$").replace("\N{NO-BREAK SPACE}", " ")
 
 
 def title_of(axes: Axes) -> str:
@@ -85,20 +100,46 @@ def title_of(axes: Axes) -> str:
 
 def legend_above(axes: Axes, columns: int = 3, title: str = "") -> None:
     """Put the legend above the axes, where it covers no data, and above it a title that says what the plot shows."""
+    handles, labels = axes.get_legend_handles_labels()
     axes.legend(
+        handles,
+        labels,
         title=titled(axes, title),
         title_fontsize="medium",
         alignment="left",
         frameon=False,
         loc="lower left",
         bbox_to_anchor=(0, 1),
-        ncols=columns,
+        ncols=_columns_within(axes, labels, columns),
         borderaxespad=0.2,
         columnspacing=1,
         handlelength=1.5,
         markerscale=0.6,
         fontsize="small",
     )
+
+
+def _columns_within(axes: Axes, labels: Sequence[str], columns: int) -> int:
+    """Return the most columns, up to a number, of a legend that is no wider than the axes."""
+    inches = _inches(axes)
+    for count in range(min(columns, len(labels)), 1, -1):
+        rows, longer = divmod(len(labels), count)
+        ends = [0]
+        for column in range(count):  # the first columns have a row more
+            ends.append(ends[-1] + rows + (column < longer))
+        widths = [max(map(len, labels[start:end]), default=0) for start, end in pairwise(ends)]
+        if sum(_HANDLE + _INCHES_PER_SMALL * width for width in widths) <= inches:
+            return count
+    return 1
+
+
+def _inches(axes: Axes) -> float:
+    """Return the width of axes: alone in a figure, what the labels of the y axis leave of it."""
+    figure = axes.figure.figure
+    if len(figure.axes) > 1:
+        return float(figure.get_figwidth() * axes.get_position().width)
+    lines = [line for label in axes.get_yticklabels() for line in label.get_text().splitlines()]
+    return float(figure.get_figwidth()) - _BESIDE - _INCHES_PER_CHARACTER * max(max(map(len, lines), default=0), 4)
 
 
 def year_ends(axes: Axes, years: Sequence[int]) -> None:
@@ -125,3 +166,40 @@ def logarithmic(axes: Axes, which: Literal["x", "y"], decades: bool) -> None:
     axis.set_major_locator(LogLocator(subs=(1,) if decades else (1, 2, 5)))
     axis.set_minor_formatter(NullFormatter())
     axis.set_major_formatter(FuncFormatter(lambda value, _: number(value, 1)))
+
+
+def scale_of(unit: str, most: float) -> tuple[float, str]:
+    """Return the SI size and the name of the unit of an axis.
+
+    Parameters
+    ----------
+    unit : str
+        "USD", "kg" or "J".
+    most : float
+        Largest value of the axis, in SI units.
+    """
+    return next((pair for pair in SCALES[unit] if most >= pair[0]), SCALES[unit][-1])
+
+
+def value_labels(axes: Axes, ends: Sequence[float], texts: Sequence[str]) -> None:
+    """Write a text right of each bar, and widen the axes to hold them.
+
+    Parameters
+    ----------
+    axes : Axes
+        Axes with horizontal bars, the first on top.
+    ends : sequence of float
+        Ends of the bars, in the unit of the x axis.
+    texts : sequence of str
+        Text of each bar.
+    """
+    for place, (end, text) in enumerate(zip(ends, texts, strict=True)):
+        where = (end, len(ends) - 1 - place)
+        axes.annotate(
+            text.replace("$", r"\$"), where, (5, 0), textcoords="offset points", va="center", fontsize="small"
+        )
+    inches = axes.figure.figure.get_figwidth() * axes.get_position().width
+    share = max(map(len, texts), default=0) * _INCHES_PER_CHARACTER / inches
+    most = max(ends, default=0.0) / max(1 - share, 0.3)
+    low, high = axes.get_xlim()
+    axes.set_xlim(low, max(high, most))
