@@ -75,14 +75,14 @@ ROWS = [{"name": "<script>alert('x')</script>", "a|b": "c|d\\e\nf"}, {"name": '"
 
 
 def test_html_cells_are_escaped():
-    shown = html_table(ROWS, title="<script>", footer="<img src=x>")
+    shown = html_table(ROWS, title="<script>", notes=["<img src=x>"])
     assert "<script" not in shown and "<img" not in shown
     assert html.escape(ROWS[0]["name"]) in shown and "&quot;&amp;" in shown
     assert shown.count("<tr>") == 3 and shown.count("<td") == 4 and shown.count("<th ") == 2
 
 
 def test_html_headers_are_escaped():
-    assert "<th style='text-align:left'>&lt;b&gt;</th>" in html_table([{"<b>": "1"}])
+    assert "&lt;b&gt;</th>" in html_table([{"<b>": "1"}])
 
 
 def test_markdown_cells_keep_the_table_together():
@@ -96,7 +96,7 @@ def test_markdown_cells_keep_the_table_together():
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_any_text_stays_in_its_cell(name, value):
-    shown = html_table([{"key": name, "value": value}])
+    shown = html_table([{"key": f"a{name}", "value": f"b{value}"}])
     assert shown.count("<td") == 2 and html.escape(value) in shown
     line = markdown([{"key": name, "value": value}]).split("\n")[2]
     assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) == 3 and "<" not in line
@@ -113,10 +113,18 @@ def test_cells_of_any_type():
     assert cells(row) == {"none": "-", "yes": "yes", "no": "no", "count": "12,345", "share": "0.350", "name": "x"}
 
 
-def test_each_line_of_a_footer_is_an_item_of_an_html_list():
-    assert "<li>one &lt;b&gt;</li><li>two</li>" in html_table([{"a": "1"}], footer="one <b>\ntwo")
+def test_each_note_is_an_item_of_an_html_list():
+    assert "<li>one &lt;b&gt;</li><li>two</li>" in html_table([{"a": "1"}], notes=["one <b>", "two"])
 
 
 def test_dollar_signs_of_an_html_table_are_no_formula():
-    shown = html_table([{"$/task": "1 k$"}], footer="70 k$ if nothing changes; expected 111 k$")
-    assert shown.startswith("<div class='tex2jax_ignore mathjax_ignore'><table>") and shown.endswith("</ul></div>")
+    shown = html_table([{"$/task": "1 k$"}], notes=["70 k$ if nothing changes; expected 111 k$"])
+    assert shown.startswith("<div class='tex2jax_ignore mathjax_ignore'>") and shown.endswith("</ul></div>")
+
+
+def test_an_html_table_has_no_empty_columns_and_does_not_wrap_short_cells():
+    shown = html_table([{"price": "1.07 k$", "note": "", "why": "a reason that is longer than an amount"}])
+    assert "note" not in shown
+    assert "<td style='text-align:left;white-space:nowrap'>1.07 k$</td>" in shown
+    assert "<td style='text-align:left'>a reason" in shown
+    assert "overflow-x:auto" in shown

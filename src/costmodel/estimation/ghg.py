@@ -183,10 +183,6 @@ class GHGReport(rendering.Shown):
         lines.append(f"left out: experiments and failed runs; {servers}{rest}")
         return [line for line in lines if line]
 
-    def _repr_html_(self) -> str:
-        footer = "\n".join([*self.notes(), self.sentence])
-        return rendering.html_table(self._cells(), self._title(), footer)
-
     def _has(self, figure: str) -> bool:
         """Return whether a line is shown: hourly matching only where all estimates state it."""
         return figure != "hourly_market_carbon" or all(
@@ -228,7 +224,10 @@ class GHGReport(rendering.Shown):
         return cells
 
     def _footer(self) -> str:
-        return rendering.wrapped("\n".join([*self.notes(), self.sentence]), rendering.WIDTH)
+        return rendering.wrapped("\n".join(self._remarks()), rendering.WIDTH)
+
+    def _remarks(self) -> list[str]:
+        return [*self.notes(), self.sentence]
 
 
 def _factor(path: str, entry: Input, estimate: Estimate) -> dict[str, Any]:

@@ -235,8 +235,11 @@ class BudgetForecast(rendering.Shown):
         return [*rows, total]
 
     def _footer(self) -> str:
+        return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in self._remarks())
+
+    def _remarks(self) -> list[str]:
         stamp, currency = self.budget.stamp(), self.budget.currency
-        lines = [
+        return [
             f"contingency {self.budget.value('contingency'):,.0f} {currency}, "
             f"P50 at completion {self.at_quantile(0.5):,.0f} {currency}",
             *(
@@ -247,7 +250,6 @@ class BudgetForecast(rendering.Shown):
             *self.notes(),
             f"costmodel {stamp['version']}, data {stamp['data_hash']}, seed {stamp['seed']}",
         ]
-        return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in lines)
 
 
 class _Rest(NamedTuple):

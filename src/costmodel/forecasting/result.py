@@ -246,6 +246,9 @@ class Forecast(Priced):
         return rows
 
     def _footer(self) -> str:
+        return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in self._remarks())
+
+    def _remarks(self) -> list[str]:
         pace = self.pace
         lines = [self._end_line()]
         shown = f"step time: {rendering.amount(pace.step_time, 's')} measured"
@@ -259,8 +262,7 @@ class Forecast(Priced):
             lines.append(f"goodput so far: {self.goodput:.3f}; {stops} stop{'' if stops == 1 else 's'}{spent}{lost}")
         missing = [f"{name}: {each.reason}" for name, each in self._amounts.items() if isinstance(each, Missing)]
         stamp = f"costmodel {self._stamp['version']}, data {self._stamp['data_hash']}, seed {self._stamp['seed']}"
-        wrapped = [textwrap.fill(line, rendering.WIDTH) for line in [*lines, *missing, *self._notes, stamp]]
-        return "\n".join(wrapped)
+        return [*lines, *missing, *self._notes, stamp]
 
     def _end_line(self) -> str:
         if self.now is None:

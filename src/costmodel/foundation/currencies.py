@@ -87,5 +87,11 @@ class Converted(rendering.Shown):
     def _footer(self) -> str:
         with rendering.currency(self.rate.currency, self.rate.per_usd):
             footer = self.result._footer()
-        note = f"amounts in {self.rate.currency}: {self.rate.described()}"
-        return "\n".join(part for part in (footer, note) if part)
+        return "\n".join(part for part in (footer, self._note()) if part)
+
+    def _remarks(self) -> list[str]:
+        with rendering.currency(self.rate.currency, self.rate.per_usd):
+            return [*self.result._remarks(), self._note()]
+
+    def _note(self) -> str:
+        return f"amounts in {self.rate.currency}: {self.rate.described()}"

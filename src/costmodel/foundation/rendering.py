@@ -29,6 +29,8 @@ WIDTH = 80
 """Width of a terminal, in which wrapped tables and notes are printed [character]."""
 LINES = 40
 """Most lines of the `repr` of a result [1]."""
+_SHORT = 18
+"""Most characters of a cell of an HTML table that is not wrapped [1]."""
 _TAIL = 8
 """Last lines that a cut text keeps [1]."""
 _PREFIXES = ((1e24, "Y"), (1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -213,22 +215,41 @@ def markdown(rows: Rows, footer: str = "") -> str:
     return f"{table}\n\n{footer}" if footer else table
 
 
-def html_table(rows: Rows, title: str = "", footer: str = "") -> str:
-    """Return the rows as an HTML table; every cell is escaped, and the lines of the footer are a list.
+def html_table(rows: Rows, title: str = "", notes: Iterable[str] = ()) -> str:
+    """Return the rows as an HTML table without empty columns, and the notes as a list; all texts are escaped.
 
-    Its classes keep MathJax of a notebook from reading two dollar signs as a formula.
+    Its classes keep MathJax of a notebook from reading two dollar signs as a formula. Short cells are not wrapped, and
+    a table that is wider than its page scrolls.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Rows of cells.
+    title : str
+        Caption of the table.
+    notes : iterable of str
+        Notes below the table.
     """
     columns = list(rows[0]) if rows else []
-    head = "".join(f"<th style='text-align:left'>{html.escape(column)}</th>" for column in columns)
+    columns = [column for column in columns if any(row[column] for row in rows)] or columns
+    head = "".join(f"<th style='{_style(column)}'>{html.escape(column)}</th>" for column in columns)
     body = "".join(
-        "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(row[column])}</td>" for column in columns) + "</tr>"
+        "<tr>"
+        + "".join(f"<td style='{_style(row[column])}'>{html.escape(row[column])}</td>" for column in columns)
+        + "</tr>"
         for row in rows
     )
     caption = f"<caption>{html.escape(title)}</caption>" if title else ""
-    lines = "".join(f"<li>{html.escape(line)}</li>" for line in footer.splitlines())
-    note = f"<ul style='font-size:smaller'>{lines}</ul>" if lines else ""
-    table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
-    return f"<div class='tex2jax_ignore mathjax_ignore'>{table}</div>"
+    lines = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
+    listed = f"<ul style='font-size:smaller'>{lines}</ul>" if lines else ""
+    table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    scrolled = f"<div style='overflow-x:auto'>{table}</div>"
+    return f"<div class='tex2jax_ignore mathjax_ignore'>{scrolled}{listed}</div>"
+
+
+def _style(cell: str) -> str:
+    """Return the style of a cell: a short one, such as an amount or a date, stays on one line."""
+    return "text-align:left" + (";white-space:nowrap" if len(cell) <= _SHORT else "")
 
 
 class Shown(Comparable):
@@ -251,7 +272,7 @@ class Shown(Comparable):
 
     def to_dict(self) -> dict[str, Any]:
         """Return title, rows and notes as plain data that JSON accepts; unknown numbers are None."""
-        return {"title": self._title(), "rows": plain(self.rows()), "notes": self._footer().splitlines()}
+        return {"title": self._title(), "rows": plain(self.rows()), "notes": self._remarks()}
 
     def to_csv(self, path: str | Path | None = None) -> str:
         """Return `rows()` as CSV, and write it to a file if a `path` is given.
@@ -322,6 +343,10 @@ class Shown(Comparable):
     def _footer(self) -> str:
         return ""
 
+    def _remarks(self) -> list[str]:
+        """Return the notes of the footer, one each; a result whose footer is wrapped gives them unwrapped."""
+        return self._footer().splitlines()
+
     def __str__(self) -> str:
         return self.to_text()
 
@@ -330,7 +355,7 @@ class Shown(Comparable):
             return cut(self.to_text(WIDTH))
 
     def _repr_html_(self) -> str:
-        return html_table(self._cells(), self._title(), self._footer())
+        return html_table(self._cells(), self._title(), self._remarks())
 
 
 class RowTable(Shown, list[dict[str, Any]]):

@@ -187,7 +187,7 @@ class PriceTable(rendering.Shown, Sequence[Priced]):
         return rendering.markdown(self._all_cells(len(self)), self._footer(len(self)))
 
     def _repr_html_(self) -> str:
-        return rendering.html_table(self._all_cells(SHOWN), self._title(), self._footer(SHOWN))
+        return rendering.html_table(self._all_cells(SHOWN), self._title(), self._remarks())
 
     def _all_cells(self, most: int) -> list[dict[str, str]]:
         return [{name: cell(row) for name, cell in _columns(self.level).items()} for row in self[:most]]
@@ -202,6 +202,9 @@ class PriceTable(rendering.Shown, Sequence[Priced]):
         return rows
 
     def _footer(self, most: int = SHOWN) -> str:
+        return "\n".join(rendering.wrapped(line, rendering.WIDTH) for line in self._remarks(most))
+
+    def _remarks(self, most: int = SHOWN) -> list[str]:
         lines = []
         if len(self) > most:
             lines.append(f"... and {len(self) - most:,} more rows: rows() has all")
@@ -214,7 +217,7 @@ class PriceTable(rendering.Shown, Sequence[Priced]):
         if self.priced:
             lines.append("USD/h: per accelerator in use; idle ones of a whole instance are paid with it")
         lines.append("days, carbon, age, notes, reasons and sources: rows(), to_frame()")
-        return "\n".join(rendering.wrapped(line, rendering.WIDTH) for line in lines)
+        return lines
 
 
 def _order(row: Priced) -> tuple[bool, float, str, str, str]:

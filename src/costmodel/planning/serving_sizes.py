@@ -126,6 +126,9 @@ class ServingSizes(rendering.Shown):
         ]
 
     def _footer(self) -> str:
+        return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in self._remarks())
+
+    def _remarks(self) -> list[str]:
         lines = (
             [f"{_ORDER[self.objective]}; {_LEGEND}"]
             if self.options
@@ -136,7 +139,7 @@ class ServingSizes(rendering.Shown):
         for name, precision, reason in self.rejected:
             by_reason.setdefault(reason.partition(";")[0], []).append(f"{name} {precision}")
         lines += [f"not {', '.join(names)}: {reason}" for reason, names in by_reason.items()]
-        return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in lines)
+        return lines
 
 
 def _dollars(value: float) -> str:

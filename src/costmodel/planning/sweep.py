@@ -235,19 +235,22 @@ class Sweep(Priced):
         return rows
 
     def _footer(self) -> str:
+        return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in self._remarks())
+
+    def _remarks(self) -> list[str]:
         lines = [f"... and {len(self) - MOST_LINES:,} more rows"] if len(self) > MOST_LINES else []
         reasons = Counter(figures["reason"] for figures in self._figures if figures["reason"])
         for reason, number in reasons.most_common():
-            lines += textwrap.wrap(f"{number:,} not possible: {' '.join(reason.split())}", rendering.WIDTH)
+            lines.append(f"{number:,} not possible: {' '.join(reason.split())}")
         remarks = Counter(figures["note"] for figures in self._figures if figures["note"])
         for note, number in remarks.most_common():
-            lines += textwrap.wrap(f"cost of {number:,}: {note}", rendering.WIDTH)
+            lines.append(f"cost of {number:,}: {note}")
         pretraining = any(recipe.kind == "pretraining" for recipe in self.scenario.recipes)
         if pretraining and any(path.endswith("batch_size") for path in self.changes[0]):
             steps = [figures["steps"] for figures in self._figures if figures["steps"] is not None]
             if few := sum(number < FEW_STEPS for number in steps):
                 lines.append(f"{few:,} with fewer than {FEW_STEPS} steps: batch_size counts sequences, not tokens")
-        return "\n".join(lines)
+        return lines
 
 
 def _checked(scenario: Scenario, values: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:

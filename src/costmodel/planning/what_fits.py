@@ -212,7 +212,7 @@ class Fits(rendering.Shown):
         return rendering.text(self._cells()[:SHOWN], footer=footer)
 
     def _repr_html_(self) -> str:
-        return rendering.html_table(self._cells()[:SHOWN], footer=self._footer(SHOWN))
+        return rendering.html_table(self._cells()[:SHOWN], notes=self._footer(SHOWN).splitlines())
 
     def _least(self, figure: str, value_of: Callable[[Fit], float | None]) -> Fit:
         if not self.possible:

@@ -36,11 +36,18 @@ svg * { stroke-linejoin: round; stroke-linecap: butt }
 svg text { font-family: Arial, "Liberation Sans", "DejaVu Sans", sans-serif !important }
 div.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1.5rem }
 footer { margin-top: 2.5rem; border-top: 1px solid #ccc; padding-top: .6rem }
-@media (max-width: 45rem) { div.pair { grid-template-columns: 1fr } }
+div.scroll, figure { overflow-x: auto }
+@media (max-width: 45rem) {
+  body { padding: 1rem }
+  div.pair { grid-template-columns: 1fr }
+  figure svg { min-width: 44rem }
+  div.pair svg { min-width: 0 }
+}
 @page { size: A4; margin: 14mm 12mm }
 @media print {
   :root { font-size: 11px; print-color-adjust: exact; -webkit-print-color-adjust: exact }
   body { max-width: none; padding: 0 }
+  div.scroll, figure { overflow: visible }
   h2 { break-after: avoid }
   tr { break-inside: avoid }
   thead { display: table-header-group }
@@ -102,7 +109,7 @@ def _kind(column: str, numeric: frozenset[str]) -> str:
 
 
 def section_html(section: Section, plot: str = "") -> str:
-    """Return a section as HTML: heading, plot, table without empty columns, note.
+    """Return a section as HTML: heading, plot, table without empty columns, note; a wide table scrolls.
 
     Parameters
     ----------
@@ -120,6 +127,7 @@ def section_html(section: Section, plot: str = "") -> str:
         strong = ' class="strong"' if index in section.strong else ""
         body += f"<tr{strong}>{cells}</tr>\n"
     kind = ' class="outline"' if section.title == "Cost lines" else ' class="narrow"' if len(columns) <= 3 else ""
-    table = f"<table{kind}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n"
+    table = f"<table{kind}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>"
+    table = f'<div class="scroll">{table}</div>\n'
     note = f'<p class="note">{html.escape(section.note)}</p>\n' if section.note else ""
     return f"<h2>{html.escape(section.title)}</h2>\n{plot}{table}{note}"

@@ -400,9 +400,12 @@ class ServingEstimate(Priced):
         return list(dict.fromkeys(note for name in self._point if (note := self._note(name))))
 
     def _footer(self) -> str:
+        return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in self._remarks())
+
+    def _remarks(self) -> list[str]:
         stamp = "costmodel {version}, data {data_hash}, seed {seed}".format(**self._stamp())
         reasons = [f"[{number}] {reason}" for number, reason in enumerate(self._reasons(), 1)]
-        return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in [*reasons, *self.notes(), stamp])
+        return [*reasons, *self.notes(), stamp]
 
 
 def _range(low: str, high: str, value: str) -> str:
