@@ -40,7 +40,7 @@ def log(tmp_path):
 def test_a_log(costmodel, run, log):
     outcome = costmodel("forecast", run, "--log", log, "--start", "2026-09-01T00:00")
     assert outcome.code == 0 and outcome.err == ""
-    assert "1,000 of\n4,006 steps done" in outcome.out and "end: 2026-09-01 1" in outcome.out
+    assert "1,000 of\n  4,006 steps done" in outcome.out and "end: 2026-09-01 1" in outcome.out
     assert max(len(line) for line in outcome.out.splitlines()) <= 80
 
 

@@ -145,19 +145,13 @@ def test_html_is_well_formed_and_notes_are_a_list(name):
     assert not page.open
     assert page.counted.get("table") or page.counted.get("p")
     if page.counted.get("table") and result(name)._footer():
-        assert page.listed == result(name)._remarks()
-
-
-@pytest.mark.parametrize("name", RESULTS)
-def test_notes_are_whole_and_the_footer_wraps_them(name):
-    footer, notes = result(name)._footer(), result(name)._remarks()
-    assert " ".join(footer.split()) == " ".join(" ".join(notes).split())
+        assert page.listed == result(name)._footer().splitlines()
 
 
 @pytest.mark.parametrize("name", ["ServingEstimate", "ServingSizes", "Forecast", "BudgetForecast", "GHGReport"])
-def test_notes_of_a_wrapped_footer_are_longer_than_its_lines(name):
-    assert max(map(len, result(name)._footer().splitlines())) <= WIDTH
-    assert max(map(len, result(name)._remarks())) > WIDTH
+def test_notes_are_whole_and_the_text_wraps_them(name):
+    assert max(map(len, result(name)._footer().splitlines())) > WIDTH
+    assert max(map(len, str(result(name)).splitlines()[-4:])) <= WIDTH
 
 
 @pytest.mark.parametrize("name", RESULTS)
@@ -235,7 +229,7 @@ def test_a_workbook_has_the_rows_as_numbers_and_the_notes(name, tmp_path):
             if isinstance(value, float) and math.isfinite(value):
                 assert found == pytest.approx(value)
     notes = {cell.value for line in book["Notes"].iter_rows() for cell in line}
-    assert {line for line in result(name)._remarks() if line} <= notes
+    assert {line for line in result(name)._footer().splitlines() if line} <= notes
 
 
 def test_a_workbook_without_openpyxl_is_an_error(monkeypatch, tmp_path):

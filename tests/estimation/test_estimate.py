@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -421,3 +422,19 @@ def test_the_mfu_of_several_stages_is_the_mean_and_their_efficiency_that_of_the_
     low, high = long.bounds("realized_efficiency")
     assert low < 0.8 < long.value("realized_efficiency") < 1.0 < high
     assert short.value("realized_efficiency") == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_comparison_says_a_unit_once_where_value_and_interval_share_it():
+    short = cm.Scenario(
+        "llama-3.1-8b",
+        cm.Pretraining(tokens="10B"),
+        cm.Cluster("H100-SXM", 64),
+        prices=cm.Rental(price=2.5),
+    )
+    table = cm.compare({"8B": cm.estimate(short), "longer": cm.estimate(short.replace({"recipe.tokens": "1T"}))})
+    cells = {row[""]: row for row in table._cells()}
+    assert re.fullmatch(r"\d+ GPU-hours \(\d+ to \d+\)", cells["GPU time"]["8B"])
+    assert re.fullmatch(r"[\d.]+ s \([\d.]+ to [\d.]+\)", cells["step time"]["8B"])
+    low, high = (table.estimates["8B"].interval("cost")[end].magnitude for end in (0, 1))
+    assert low < 1000 < high  # the ends have different units
+    assert re.fullmatch(r"\S+ \S+ \(\d+ USD to [\d.]+ k\$\)", cells["cost (final run)"]["8B"])

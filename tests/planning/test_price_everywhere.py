@@ -176,6 +176,6 @@ def test_a_cluster_smaller_than_an_instance_pays_the_whole_instance(tmp_path):
 
 
 def test_all_purchase_models_have_a_short_title():
-    from costmodel.planning.priced import _SHORT
+    from costmodel.planning.priced import SHORT_PURCHASE_MODELS
 
-    assert set(_SHORT) == set(PURCHASE_MODELS)
+    assert set(SHORT_PURCHASE_MODELS) == set(PURCHASE_MODELS)

@@ -243,7 +243,7 @@ class FrontierTable(rendering.Shown, Sequence[Compared]):
 
     def to_dict(self) -> dict[str, Any]:
         """Return runs and summary as plain data."""
-        return {"rows": plain(self.rows()), "summary": plain(self.summary()), "notes": self._remarks()}
+        return {"rows": plain(self.rows()), "summary": plain(self.summary()), "notes": self._footer().splitlines()}
 
     def to_text(self, width: int | None = None) -> str:
         """Return both tables as plain text.
@@ -257,7 +257,9 @@ class FrontierTable(rendering.Shown, Sequence[Compared]):
         return "\n\n".join([rendering.text(self._cells()), rendering.text(self._summary_cells(), footer=footer)])
 
     def _repr_html_(self) -> str:
-        return rendering.html_table(self._cells()) + rendering.html_table(self._summary_cells(), notes=self._remarks())
+        return rendering.html_table(self._cells()) + rendering.html_table(
+            self._summary_cells(), notes=self._footer().splitlines()
+        )
 
     def to_markdown(self) -> str:
         """Return both tables as Markdown."""

@@ -118,7 +118,7 @@ class Comparison(Priced):
             for name in OUTPUTS
             if (note := result.note(name))
         ]
-        return "\n".join([*remarks, f"in brackets: {DEFAULT_LEVEL:.0%} intervals; {version}"])
+        return "\n".join([*remarks, f"in brackets: {100 * DEFAULT_LEVEL:g} % intervals; {version}"])
 
     def _cells(self) -> list[dict[str, str]]:
         rows = []
@@ -145,4 +145,7 @@ class Comparison(Priced):
         shown = rendering.amount(value, unit)
         if rendering.is_exact(low, high):
             return shown
-        return f"{shown} ({rendering.between(rendering.amount(low, unit), rendering.amount(high, unit))})"
+        ends, measure = [rendering.amount(end, unit) for end in (low, high)], shown.partition(" ")[2]
+        if measure and all(end.endswith(f" {measure}") for end in ends):
+            return f"{shown} ({' to '.join(end.removesuffix(f' {measure}') for end in ends)})"
+        return f"{shown} ({rendering.between(*ends)})"

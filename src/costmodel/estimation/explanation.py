@@ -54,7 +54,7 @@ class Explanation(rendering.Shown):
 
     def _repr_html_(self) -> str:
         steps = rendering.html_table(self._steps(), self._title())
-        return steps + rendering.html_table(self._cells(), "inputs and their sources", self._remarks())
+        return steps + rendering.html_table(self._cells(), "inputs and their sources", self._footer().splitlines())
 
     def _title(self) -> str:
         return f"{self.name}: calculation"

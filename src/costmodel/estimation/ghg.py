@@ -88,6 +88,8 @@ class GHGReport(rendering.Shown):
 
     _index = "emission"
 
+    _width = rendering.WIDTH
+
     def __init__(self, estimates: Sequence[Estimate], title: str, repeats: Sequence[int] = ()) -> None:
         self._estimates, self._name = tuple(estimates), title
         self._repeats = tuple(repeats) or (1,) * len(self._estimates)
@@ -224,10 +226,7 @@ class GHGReport(rendering.Shown):
         return cells
 
     def _footer(self) -> str:
-        return rendering.wrapped("\n".join(self._remarks()), rendering.WIDTH)
-
-    def _remarks(self) -> list[str]:
-        return [*self.notes(), self.sentence]
+        return "\n".join([*self.notes(), self.sentence])
 
 
 def _factor(path: str, entry: Input, estimate: Estimate) -> dict[str, Any]:

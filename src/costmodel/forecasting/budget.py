@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import textwrap
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from costmodel.budget.actuals import Actual
@@ -70,6 +69,8 @@ class BudgetForecast(rendering.Shown):
     """
 
     _index = "name"
+
+    _width = rendering.WIDTH
 
     def __init__(self, budget: BudgetResult, on: dt.date | None) -> None:
         import numpy as np
@@ -235,11 +236,8 @@ class BudgetForecast(rendering.Shown):
         return [*rows, total]
 
     def _footer(self) -> str:
-        return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in self._remarks())
-
-    def _remarks(self) -> list[str]:
         stamp, currency = self.budget.stamp(), self.budget.currency
-        return [
+        lines = [
             f"contingency {self.budget.value('contingency'):,.0f} {currency}, "
             f"P50 at completion {self.at_quantile(0.5):,.0f} {currency}",
             *(
@@ -250,6 +248,7 @@ class BudgetForecast(rendering.Shown):
             *self.notes(),
             f"costmodel {stamp['version']}, data {stamp['data_hash']}, seed {stamp['seed']}",
         ]
+        return "\n".join(lines)
 
 
 class _Rest(NamedTuple):

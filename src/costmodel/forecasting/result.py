@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import textwrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.estimation.chain import Missing
@@ -43,6 +42,8 @@ class Forecast(Priced):
     """What is left of a run under way; see `forecast`. Figures: "steps", "wall_time", "cost" and "energy"."""
 
     _index = "quantity"
+
+    _width = rendering.WIDTH
 
     _money = ("done", "left", "low", "high", "total")
 
@@ -221,7 +222,7 @@ class Forecast(Priced):
         return quantity(value, si, shown)
 
     def _title(self) -> str:
-        return "\n".join(textwrap.wrap(self.title, rendering.WIDTH))
+        return self.title
 
     def _cells(self) -> list[dict[str, str]]:
         rows = []
@@ -246,9 +247,6 @@ class Forecast(Priced):
         return rows
 
     def _footer(self) -> str:
-        return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in self._remarks())
-
-    def _remarks(self) -> list[str]:
         pace = self.pace
         lines = [self._end_line()]
         shown = f"step time: {rendering.amount(pace.step_time, 's')} measured"
@@ -262,7 +260,7 @@ class Forecast(Priced):
             lines.append(f"goodput so far: {self.goodput:.3f}; {stops} stop{'' if stops == 1 else 's'}{spent}{lost}")
         missing = [f"{name}: {each.reason}" for name, each in self._amounts.items() if isinstance(each, Missing)]
         stamp = f"costmodel {self._stamp['version']}, data {self._stamp['data_hash']}, seed {self._stamp['seed']}"
-        return [*lines, *missing, *self._notes, stamp]
+        return "\n".join([*lines, *missing, *self._notes, stamp])
 
     def _end_line(self) -> str:
         if self.now is None:

@@ -62,6 +62,17 @@ class Converted(rendering.Shown):
         """Return the rows as plain data, with the rate, its month and its source."""
         return {"title": self.result._title(), "exchange_rate": self.rate._asdict(), "rows": self.rows()}
 
+    def to_text(self, width: int | None = None) -> str:
+        """Return the table as plain text.
+
+        Parameters
+        ----------
+        width : int, optional
+            Width to which the title and the notes are wrapped; default: that of the result, or they are not wrapped
+            [character].
+        """
+        return super().to_text(self.result._wraps_at(width))
+
     def _row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         money, unit = self.result._money, str(row.get("unit", ""))
         if "unit" in row:
@@ -87,11 +98,5 @@ class Converted(rendering.Shown):
     def _footer(self) -> str:
         with rendering.currency(self.rate.currency, self.rate.per_usd):
             footer = self.result._footer()
-        return "\n".join(part for part in (footer, self._note()) if part)
-
-    def _remarks(self) -> list[str]:
-        with rendering.currency(self.rate.currency, self.rate.per_usd):
-            return [*self.result._remarks(), self._note()]
-
-    def _note(self) -> str:
-        return f"amounts in {self.rate.currency}: {self.rate.described()}"
+        note = f"amounts in {self.rate.currency}: {self.rate.described()}"
+        return "\n".join(part for part in (footer, note) if part)

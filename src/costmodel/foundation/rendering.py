@@ -13,7 +13,7 @@ from costmodel._version import __version__
 from costmodel.foundation.citations import CitationFormat, Source, citation
 from costmodel.foundation.equality import Comparable
 from costmodel.foundation.errors import MissingFactError
-from costmodel.foundation.page import Page, on_page, printed_on
+from costmodel.foundation.page import Page, current_page, on_page, printed_on
 from costmodel.foundation.plain_data import csv_text, plain, row_sources
 from costmodel.foundation.tables import fingerprint, written
 from costmodel.foundation.units import GIB
@@ -256,7 +256,8 @@ class Shown(Comparable):
     """Base of results: a subclass defines `rows`; text, HTML, Markdown, CSV, data frame and citation follow from it.
 
     A subclass may also define `_cells` (the table as text), `_title`, `_footer` and `sources`, and name the columns of
-    the index of its data frame in `_index`, and the width to which its text is wrapped by default in `_width`.
+    the index of its data frame in `_index`, and the width to which its text is wrapped by default in `_width`. Each
+    line of the footer is one note, whole.
     """
 
     _index: ClassVar[str | tuple[str, ...] | None] = None
@@ -272,7 +273,7 @@ class Shown(Comparable):
 
     def to_dict(self) -> dict[str, Any]:
         """Return title, rows and notes as plain data that JSON accepts; unknown numbers are None."""
-        return {"title": self._title(), "rows": plain(self.rows()), "notes": self._remarks()}
+        return {"title": self._title(), "rows": plain(self.rows()), "notes": self._footer().splitlines()}
 
     def to_csv(self, path: str | Path | None = None) -> str:
         """Return `rows()` as CSV, and write it to a file if a `path` is given.
@@ -314,7 +315,7 @@ class Shown(Comparable):
             Width to which the title and the notes are wrapped; default: that of the result, or they are not wrapped
             [character].
         """
-        width = self._width if width is None else width
+        width = self._wraps_at(width)
         title, footer = self._title(), self._footer()
         if width is not None:
             title, footer = wrapped(title, width), wrapped(footer, width)
@@ -334,6 +335,10 @@ class Shown(Comparable):
         """
         return citation(self.sources(), {"version": __version__, "data_hash": fingerprint()}, format)
 
+    def _wraps_at(self, width: int | None) -> int | None:
+        """Return the width to which text is wrapped before it is put on a page; one with a width wraps it itself."""
+        return self._width if width is None and current_page().width is None else width
+
     def _cells(self) -> list[dict[str, str]]:
         return [cells(row) for row in self.rows()]
 
@@ -343,10 +348,6 @@ class Shown(Comparable):
     def _footer(self) -> str:
         return ""
 
-    def _remarks(self) -> list[str]:
-        """Return the notes of the footer, one each; a result whose footer is wrapped gives them unwrapped."""
-        return self._footer().splitlines()
-
     def __str__(self) -> str:
         return self.to_text()
 
@@ -355,7 +356,7 @@ class Shown(Comparable):
             return cut(self.to_text(WIDTH))
 
     def _repr_html_(self) -> str:
-        return html_table(self._cells(), self._title(), self._remarks())
+        return html_table(self._cells(), self._title(), self._footer().splitlines())
 
 
 class RowTable(Shown, list[dict[str, Any]]):

@@ -41,7 +41,7 @@ def row_workbook(result: Shown) -> Workbook:
     for row in rows:
         sheet.add([row.get(name) for name in names] if len(names) > 1 else [row.get(names[0]), None])
     notes = workbook.sheet("Notes", [Column("Note", 3 * _WIDTHS[0]), Column("Text", 2 * _WIDTHS[1])], [title])
-    for line in result._remarks():
+    for line in result._footer().splitlines():
         notes.add(["note", line])
     for source in sorted(result.sources()):
         notes.add(["source", f"{source.text} ({source.as_of})" if source.as_of else source.text])

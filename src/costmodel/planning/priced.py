@@ -137,6 +137,8 @@ class PriceTable(rendering.Shown, Sequence[Priced]):
 
     _index = ("provider", "region", "purchase_model")
 
+    _width = rendering.WIDTH
+
     def __init__(self, run: Scenario, on: dt.date, rows: Sequence[Priced], level: float) -> None:
         self.run = run
         """The run, with its own prices."""
@@ -187,7 +189,7 @@ class PriceTable(rendering.Shown, Sequence[Priced]):
         return rendering.markdown(self._all_cells(len(self)), self._footer(len(self)))
 
     def _repr_html_(self) -> str:
-        return rendering.html_table(self._all_cells(SHOWN), self._title(), self._remarks())
+        return rendering.html_table(self._all_cells(SHOWN), self._title(), self._footer().splitlines())
 
     def _all_cells(self, most: int) -> list[dict[str, str]]:
         return [{name: cell(row) for name, cell in _columns(self.level).items()} for row in self[:most]]
@@ -202,9 +204,6 @@ class PriceTable(rendering.Shown, Sequence[Priced]):
         return rows
 
     def _footer(self, most: int = SHOWN) -> str:
-        return "\n".join(rendering.wrapped(line, rendering.WIDTH) for line in self._remarks(most))
-
-    def _remarks(self, most: int = SHOWN) -> list[str]:
         lines = []
         if len(self) > most:
             lines.append(f"... and {len(self) - most:,} more rows: rows() has all")
@@ -217,7 +216,7 @@ class PriceTable(rendering.Shown, Sequence[Priced]):
         if self.priced:
             lines.append("USD/h: per accelerator in use; idle ones of a whole instance are paid with it")
         lines.append("days, carbon, age, notes, reasons and sources: rows(), to_frame()")
-        return lines
+        return "\n".join(lines)
 
 
 def _order(row: Priced) -> tuple[bool, float, str, str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation import rendering
@@ -67,6 +66,8 @@ class ServingSizes(rendering.Shown):
 
     _index = ("accelerator", "precision")
 
+    _width = rendering.WIDTH
+
     def __init__(
         self,
         options: tuple[ServingSize, ...],
@@ -106,7 +107,7 @@ class ServingSizes(rendering.Shown):
         return {"title": self.title, "objective": self.objective, "options": self.rows(), "rejected": rejected}
 
     def _title(self) -> str:
-        return textwrap.fill(self.title, rendering.WIDTH)
+        return self.title
 
     def _cells(self) -> list[dict[str, str]]:
         return [
@@ -126,9 +127,6 @@ class ServingSizes(rendering.Shown):
         ]
 
     def _footer(self) -> str:
-        return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in self._remarks())
-
-    def _remarks(self) -> list[str]:
         lines = (
             [f"{_ORDER[self.objective]}; {_LEGEND}"]
             if self.options
@@ -139,7 +137,7 @@ class ServingSizes(rendering.Shown):
         for name, precision, reason in self.rejected:
             by_reason.setdefault(reason.partition(";")[0], []).append(f"{name} {precision}")
         lines += [f"not {', '.join(names)}: {reason}" for reason, names in by_reason.items()]
-        return lines
+        return "\n".join(lines)
 
 
 def _dollars(value: float) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -154,6 +153,8 @@ def _rows(job: _Job) -> list[dict[str, Any]]:
 class Sweep(Priced):
     """Estimates of all combinations of values; see `sweep`."""
 
+    _width = rendering.WIDTH
+
     _money = tuple(
         f"{name}{end}" for name, output in OUTPUTS.items() if output.shown == "USD" for end in ("", "_low", "_high")
     )
@@ -228,16 +229,15 @@ class Sweep(Priced):
             wider = [{**row, title: cell} for row, cell in zip(rows, column, strict=True)]
             if figure == "cost":
                 ends = [_ends(figures, figure) for _, figures in shown]
-                wider = [{**row, f"{self.level:.0%} interval": cell} for row, cell in zip(wider, ends, strict=True)]
+                wider = [
+                    {**row, f"{100 * self.level:g} % interval": cell} for row, cell in zip(wider, ends, strict=True)
+                ]
             if max(map(len, rendering.text(wider).splitlines())) > rendering.WIDTH:
                 break
             rows = wider
         return rows
 
     def _footer(self) -> str:
-        return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in self._remarks())
-
-    def _remarks(self) -> list[str]:
         lines = [f"... and {len(self) - MOST_LINES:,} more rows"] if len(self) > MOST_LINES else []
         reasons = Counter(figures["reason"] for figures in self._figures if figures["reason"])
         for reason, number in reasons.most_common():
@@ -250,7 +250,7 @@ class Sweep(Priced):
             steps = [figures["steps"] for figures in self._figures if figures["steps"] is not None]
             if few := sum(number < FEW_STEPS for number in steps):
                 lines.append(f"{few:,} with fewer than {FEW_STEPS} steps: batch_size counts sequences, not tokens")
-        return lines
+        return "\n".join(lines)
 
 
 def _checked(scenario: Scenario, values: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
@@ -475,4 +475,4 @@ def _amount(figures: Mapping[str, Any], name: str) -> str:
 def _ends(figures: Mapping[str, Any], name: str) -> str:
     """Return the interval of a figure as text."""
     low, high = (_amount(figures, f"{name}_{end}") for end in ("low", "high"))
-    return "-" if low == "-" else "exact" if low == high else f"{low} to {high}"
+    return "-" if low == "-" else "exact" if low == high else rendering.between(low, high)

@@ -301,8 +301,8 @@ class Portfolio(rendering.Shown):
         expected, worst = (rendering.amount(each, "USD") for each in (self.expected_usd, self.cvar_usd))
         cost = (
             f"over {shocks.horizon_months:g} months: {rendering.amount(self.unchanged_usd, 'USD')} if nothing changes; "
-            f"expected {expected}, {DEFAULT_LEVEL:.0%} interval {low} to {high}, mean of the dearest "
-            f"{1 - shocks.level:.0%} of the scenarios (CVaR) {worst}"
+            f"expected {expected}, {100 * DEFAULT_LEVEL:g} % interval {rendering.between(low, high)}, mean of the "
+            f"dearest {1 - shocks.level:.0%} of the scenarios (CVaR) {worst}"
         )
         return "\n".join([cost, *self.notes()])
 

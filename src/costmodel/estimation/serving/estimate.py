@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -81,6 +80,8 @@ class ServingEstimate(Priced):
     """
 
     _index = "quantity"
+
+    _width = rendering.WIDTH
 
     _money = ("value", "low", "high")
 
@@ -378,7 +379,7 @@ class ServingEstimate(Priced):
         return {"version": __version__, "data_hash": fingerprint(), "seed": self.scenario.seed}
 
     def _title(self) -> str:
-        return "\n".join(textwrap.wrap(title_of(self.scenario), rendering.WIDTH))
+        return title_of(self.scenario)
 
     def _cells(self) -> list[dict[str, str]]:
         rows: list[dict[str, str]] = []
@@ -400,12 +401,9 @@ class ServingEstimate(Priced):
         return list(dict.fromkeys(note for name in self._point if (note := self._note(name))))
 
     def _footer(self) -> str:
-        return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in self._remarks())
-
-    def _remarks(self) -> list[str]:
         stamp = "costmodel {version}, data {data_hash}, seed {seed}".format(**self._stamp())
         reasons = [f"[{number}] {reason}" for number, reason in enumerate(self._reasons(), 1)]
-        return [*reasons, *self.notes(), stamp]
+        return "\n".join([*reasons, *self.notes(), stamp])
 
 
 def _range(low: str, high: str, value: str) -> str:
