@@ -147,6 +147,7 @@ RESULTS = {
     "PriceTable": (lambda: cm.price_everywhere(run().scenario, on="2026-10-01", providers=["aws", "lambda"]), "prices"),
     "RentOrOwn": (rent_or_own, "rent_or_own"),
     "Levelized": (lambda: cm.Ownership().levelized("H100-SXM"), "cost_lines"),
+    "HostedPrices": (cm.hosted_prices, None),
     "hosted_offers": (lambda: cm.hosted_offers("llama-3.1-8b", cm.LoRA(tokens="10M")), None),
     "Forecast": (forecast, "forecast"),
     "BudgetForecast": (lambda: cm.forecast(budget(), actuals={"fine-tune": {"spent": 2, "done": 0.5}}), "forecast"),
@@ -190,7 +191,59 @@ RESULTS = {
     "DevelopmentCost": (lambda: cm.development_cost(run()), "cost_lines"),
     "Verdict": (lambda: cm.check_claim(cm.load_claims(EXAMPLES / "claims.toml")[0], paths=300), None),
 }  # fmt: skip
-"""How to make a result of each class, and the plot in `cm.plot` that draws it; None where a table says all."""
+"""How to make a result of each class, and the plot in `cm.plot` that draws it; None only with a reason below."""
+WITHOUT_PLOT = {
+    "Converted": "the amounts of another result, which has the plot",
+    "sensitivity": "the rows that `cm.plot.sensitivity` draws, from the estimate",
+    "serving sensitivity": "rows of at most three inputs; their intervals are in the plot of the explanation",
+    "Solution": "one value of one field; `cm.plot.intervals` draws the estimate with it",
+    "Allocation": "one model and its tokens; `cm.plot.isoflops` draws the best models over compute",
+    "FittingChanges": "changes of different kinds, each with a factor near 1 and a probability near 1",
+    "HostedPrices": "list prices of many models, methods and size classes",
+    "hosted_offers": "list prices without an interval, a handful of rows",
+    "PartialBudget": "no total and no draws, as a price is missing; `cm.plot.budget` draws the whole budget",
+    "PriceRegression": "coefficients of several regressions in different units",
+    "Scores": "rows of many benchmarks with scales of their own; `cm.plot.performance_per_dollar` draws chosen ones",
+    "several StepTimes": "`cm.plot.breakdown` and `cm.plot.memory` draw step times one by one, by label",
+    "Generation": "figures in different units, one value each",
+    "PartsTable": "a list of the parts of a model, without a figure to compare",
+    "architectures": "a list of the catalog",
+    "accelerators": "a list of the catalog",
+    "Law": "a formula and its coefficients; `cm.plot.scaling_fit` draws a fitted one",
+    "scaling_laws": "a list of the catalog",
+    "Trend": "a rate per year; `cm.plot.projection` draws what follows from trends",
+    "FittedTrend": "a rate per year with its interval; `cm.plot.projection` draws what follows from trends",
+    "Backtest": "scores of a model, one row per subset",
+    "ModelTable": "scores of models, each with a unit of its own",
+    "RentalBacktest": "scores of models, each with a unit of its own",
+    "Reestimate": "one run; `cm.plot.claimed_against_estimated` draws many",
+    "FrontierTable": "published runs in two groups; `cm.plot.runs` draws them by year",
+    "Verdict": "a few probabilities without an interval",
+}
+"""Why a result has no plot."""
+RECORDS = {
+    "api_price": "APIPrice: one row of a table of prices with its source; `performance_per_dollar` compares them",
+    "beta": "a range, which is an input",
+    "between": "a range, which is an input",
+    "calibrate_serving": "Correction: a factor with its spread, which is an input of an engine",
+    "count_decode_flops": "a number, or an array of them",
+    "count_flops": "Flops: numbers or arrays to compute with, each in FLOP",
+    "exchange_rate": "ExchangeRate: one number with its month and source",
+    "flops_per_token": "a number, or an array of them",
+    "gpu_price": "GPUPrice: one row of a table of prices with its source; `price_everywhere` is the table",
+    "hosted_cost": "a number, or an array of them",
+    "image_tokens": "a number",
+    "largest_micro_batch": "a number",
+    "largest_model": "names of models",
+    "load_claims": "claims as they stand in a file: inputs, whose result `check_claim` gives",
+    "longest_sequence": "a number",
+    "read_trainer_file": "TrainerFile: a scenario and what became of the keys of a file; `estimate` gives the result",
+    "samples": "a range, which is an input",
+    "scaling_law": "a law, which has a case of its own; typed as Any, because its class depends on the form",
+    "trainable_parameters": "a number",
+    "triangular": "a range, which is an input",
+}
+"""Why a public function returns no result that prints as a table, by its name."""
 
 
 @cache

@@ -23,6 +23,7 @@ import costmodel as cm
 from costmodel.estimation.serving.figures import Deployment
 from costmodel.forecasting.pace import Pace
 from costmodel.foundation.rendering import LINES, WIDTH, RowTable, Shown
+from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure
 
 spec = spec_from_file_location("results", Path(__file__).with_name("results.py"))
@@ -250,6 +251,31 @@ def test_the_named_plot_draws_it_with_a_title_and_units(name):
     axes = getattr(cm.plot, PLOTTED[name])(drawn, **options)
     assert axes.has_data() or axes.patches
     pyplot.close("all")
+
+
+def test_every_result_has_a_plot_or_a_reason_why_not():
+    assert {name for name, (_, plot) in RESULTS.items() if plot is None} == set(results.WITHOUT_PLOT)
+    named = set(re.findall(r"`cm\.plot\.(\w+)`", " ".join(results.WITHOUT_PLOT.values())))
+    assert named <= set(dir(cm.plot))
+    assert {plot for _, plot in RESULTS.values() if plot} <= set(dir(cm.plot))
+
+
+def test_every_public_function_returns_a_result_a_specification_or_a_record_with_a_reason():
+    shown = {each.__name__ for each in public_results()}
+    specs, queue = set(), [Spec]
+    while queue:
+        queue += (more := queue.pop().__subclasses__())
+        specs |= {each.__name__ for each in more}
+    others = set()
+    for name in cm.__all__:
+        function = getattr(cm, name)
+        if inspect.isfunction(function):
+            returned = inspect.signature(function).return_annotation
+            text = returned if isinstance(returned, str) else getattr(returned, "__name__", str(returned))
+            returned = text.partition("[")[0] if "list" not in text else text
+            if not {each.split(".")[-1].strip() for each in returned.split("|")} <= shown | specs:
+                others.add(name)
+    assert others == set(results.RECORDS)
 
 
 def public_results():

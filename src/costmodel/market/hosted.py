@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.names import Names
 from costmodel.foundation.ranges import Interval, between
+from costmodel.foundation.rendering import Shown, number
 from costmodel.foundation.tables import Row, table
 from costmodel.market.dated import MILLION, amounts, provider_named, up_to
 
@@ -55,9 +56,56 @@ class HostedPrice(NamedTuple):
         return tokens / MILLION * self.usd_per_million_tokens
 
 
+class HostedPrices(Shown, list[HostedPrice]):
+    """A list of prices of hosted fine-tuning that also prints as a table; see `hosted_prices`."""
+
+    _index = ("provider", "model", "method")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row per price: the fields of `HostedPrice`, with the ends of the interval as low and high."""
+        rows = []
+        for price in self:
+            row: dict[str, Any] = price._asdict() | {"as_of": str(price.as_of)}
+            interval = row.pop("interval")
+            ends = {end: None if interval is None else getattr(interval, end) for end in ("low", "high")}
+            rows.append({**row, **ends})
+        return rows
+
+    def __eq__(self, other: object) -> bool:
+        return list.__eq__(self, other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _title(self) -> str:
+        return f"hosted fine-tuning: {len(self):,} prices, USD per million tokens"
+
+    def _cells(self) -> list[dict[str, str]]:
+        return [
+            {
+                "provider": price.provider,
+                "model": price.model,
+                "method": price.method,
+                "training": number(price.usd_per_million_tokens),
+                "input": _shown(price.usd_per_million_input),
+                "output": _shown(price.usd_per_million_output),
+                "as of": str(price.as_of),
+                "confidence": price.confidence,
+            }
+            for price in self
+        ]
+
+    def _footer(self) -> str:
+        disputed = any(price.confidence == "disputed" for price in self)
+        return "disputed: sources differ; the rows have their interval" if disputed else ""
+
+
+def _shown(usd: float | None) -> str:
+    return "-" if usd is None else number(usd)
+
+
 def hosted_prices(
     provider: str | None = None, model: str | None = None, on: dt.date | str | None = None
-) -> list[HostedPrice]:
+) -> HostedPrices:
     """Return the newest price of every hosted fine-tuning on or before a day, sorted by price.
 
     Parameters
@@ -71,7 +119,8 @@ def hosted_prices(
 
     Returns
     -------
-    list of HostedPrice
+    HostedPrices
+        A list of `HostedPrice`, which prints as a table:
         `.usd_per_million_tokens` [USD], `.as_of`, `.source`, `.interval`, `.cost(trained_tokens)`, ...
 
     Raises
@@ -97,7 +146,7 @@ def hosted_prices(
     if model is not None:
         prices, what = _of_model(prices, model, what)
     newest = {(price.provider, price.model, price.method): price for price in reversed(up_to(prices, on, what))}
-    return sorted(newest.values(), key=lambda price: (price.usd_per_million_tokens, *price[:3]))
+    return HostedPrices(sorted(newest.values(), key=lambda price: (price.usd_per_million_tokens, *price[:3])))
 
 
 def hosted_cost(
