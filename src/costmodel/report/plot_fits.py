@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from costmodel.foundation.errors import MissingFactError
 from costmodel.foundation.rendering import amount
-from costmodel.foundation.units import GIB, convert
+from costmodel.foundation.units import GIB
 from costmodel.report.plot_layouts import COLUMNS, HELD, stacked
 from costmodel.report.style import ink, legend_above, value_labels
 
@@ -93,6 +93,6 @@ def _labels(result: Fits, drawn: tuple[Fit, ...]) -> list[str]:
 
 def _beside(fit: Fit) -> str:
     """Return cost and wall time, where they are known."""
-    cost = [] if fit.cost is None else [amount(convert(fit.cost, "USD"), "USD")]
-    time = [] if fit.wall_time is None else [amount(convert(fit.wall_time, "s"), "s")]
+    cost = [] if fit.si.cost is None else [amount(fit.si.cost, "USD")]
+    time = [] if fit.si.wall_time is None else [amount(fit.si.wall_time, "s")]
     return ", ".join([*cost, *time])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from costmodel.forecasting.budget import BudgetForecast
 from costmodel.forecasting.result import Forecast
@@ -88,7 +88,6 @@ def forecast(
 def _over_dates(result: Forecast, name: Figure, budget: float | None, level: float, ax: Axes | None) -> Axes:
     """Draw a figure of a run from its start to its end."""
     import numpy as np
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 
     if result.now is None:
         raise MissingFactError("the dates of the run are not known: give start or now; the log has no timestamps")
@@ -100,25 +99,20 @@ def _over_dates(result: Forecast, name: Figure, budget: float | None, level: flo
     ahead = np.linspace(0.0, float(np.quantile(seconds, 1 - tail)), POINTS)
     low, median, high = _bands(done, left, seconds, ahead, tail)
     axes = axes_for(ax, legend_lines=2)
-    dates = [float(date2num(result.now + dt.timedelta(seconds=float(each)))) for each in ahead]
+    dates = [_day(result.now + dt.timedelta(seconds=float(each))) for each in ahead]
     axes.fill_between(
         dates, low / size, high / size, color=COLORS[5], alpha=0.4, linewidth=0, label=f"{100 * level:g} % interval"
     )
-    now = float(date2num(result.now))
-    first, end, last = (float(date2num(result.end(share))) for share in (tail, 0.5, 1 - tail))
+    first, end, last = (_day(result.end(share)) for share in (tail, 0.5, 1 - tail))
     axes.axvspan(first, last, color="0.5", alpha=0.25, linewidth=0, zorder=0, label=f"end, {100 * level:g} %")
-    axes.plot([float(date2num(start)), now], [0.0, done / size], color=COLORS[0], linewidth=2, label="done")
+    axes.plot([_day(start), _day(result.now)], [0.0, done / size], color=COLORS[0], linewidth=2, label="done")
     axes.plot(dates, median / size, color=COLORS[0], linestyle="--", label="median of the rest")
-    axes.plot([now], [done / size], "o", color=COLORS[0], markersize=5)
+    axes.plot([_day(result.now)], [done / size], "o", color=COLORS[0], markersize=5)
     axes.axvline(end, color="0.5", linewidth=1, linestyle=":", label="end, median")
     if budget is not None:
         axes.axhline(budget / size, color=COLORS[1], linewidth=1.2, linestyle="-.", label="budget")
     axes.set_ylim(0, 1.08 * max(most, budget or 0.0) / size)
-    locator = AutoDateLocator(minticks=3, maxticks=_DATES)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(
-        ConciseDateFormatter(locator, formats=_FORMATS, zero_formats=_ZERO_FORMATS, show_offset=False)
-    )
+    _label_dates(axes)
     axes.set_xlabel("date (UTC)" if result.now.utcoffset() == dt.timedelta(0) else "date")
     axes.set_ylabel(f"{name} [{unit}]" if unit else name)
     if name == "steps":
@@ -131,6 +125,26 @@ _FORMATS = ["%Y", "%b %Y", "%d %b %Y", "%d %b\n%H:%M", "%H:%M", "%H:%M:%S"]
 """Labels of ticks at years, months, days, hours, minutes and seconds."""
 _ZERO_FORMATS = ["", "%b %Y", "%d %b %Y", "%d %b %Y", "%H:%M", "%H:%M"]
 """Labels of those that begin a larger unit: January, the first of a month, midnight, a full hour, a full minute."""
+
+
+def _day(moment: dt.datetime) -> float:
+    """Return a moment as the number by which matplotlib draws it [day]."""
+    import matplotlib.dates
+
+    convert: Any = matplotlib.dates.date2num
+    return float(convert(moment))
+
+
+def _label_dates(axes: Axes) -> None:
+    """Label the x axis with dates, of short runs with hours below them."""
+    import matplotlib.dates
+
+    dates: Any = matplotlib.dates
+    locator = dates.AutoDateLocator(minticks=3, maxticks=_DATES)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(
+        dates.ConciseDateFormatter(locator, formats=_FORMATS, zero_formats=_ZERO_FORMATS, show_offset=False)
+    )
 
 
 def _bands(done: float, left: Array, seconds: Array, ahead: Array, tail: float) -> tuple[Array, Array, Array]:

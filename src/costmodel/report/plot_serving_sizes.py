@@ -61,7 +61,7 @@ def serving_sizes(result: ServingSizes, ax: Axes | None = None) -> Axes:
             height = places[size.accelerator] + _APART * ((len(precisions) - 1) / 2 - place)
             ends = estimate(size.scenario()).bounds("blended_cost")
             axes.plot(ends, [height, height], color=color, linewidth=1.5)
-            axes.plot([size.usd_per_million_tokens], [height], marker, color=color, markersize=5)
+            axes.plot([size.usd_per_million_tokens or 0.0], [height], marker, color=color, markersize=5)
             most += ends
         axes.plot([], [], marker, color=color, linestyle="-", label=precision)
     axes.set_yticks(list(places.values()), [_described(name, options) for name in places])
