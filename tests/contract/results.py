@@ -175,8 +175,8 @@ RESULTS = {
     "Law": (lambda: cm.scaling_law("chinchilla"), None),
     "scaling_laws": (cm.scaling_laws, None),
     "ScalingFit": (fit, "scaling_fit"),
-    "Trend": (lambda: cm.Trend.published("accelerator price-performance"), None),
-    "FittedTrend": (lambda: cm.fit_trend([2020.0, 2021.0, 2022.0, 2023.0], [8.0, 4.0, 2.5, 1.0]), None),
+    "Trend": (lambda: cm.Trend.published("accelerator price-performance"), "trend"),
+    "FittedTrend": (lambda: cm.fit_trend([2020.0, 2021.0, 2022.0, 2023.0], [8.0, 4.0, 2.5, 1.0]), "trend"),
     "Projection": (lambda: cm.project_cost("GPT-4 class", range(2024, 2029), paths=300), "projection"),
     "Projection of a run": (lambda: cm.project_cost(run().scenario, range(2024, 2029), paths=300), "projection"),
     "Backtest": (cm.backtest, None),
@@ -189,7 +189,7 @@ RESULTS = {
     "FrontierTable": (cm.frontier_against_low_cost, None),
     "Attribution": (lambda: cm.attribute("gpt-4", "deepseek-v3", price="published"), "attribution"),
     "DevelopmentCost": (lambda: cm.development_cost(run()), "cost_lines"),
-    "Verdict": (lambda: cm.check_claim(cm.load_claims(EXAMPLES / "claims.toml")[0], paths=300), None),
+    "Verdict": (lambda: cm.check_claim(cm.load_claims(EXAMPLES / "claims.toml")[0], paths=300), "verdict"),
 }  # fmt: skip
 """How to make a result of each class, and the plot in `cm.plot` that draws it; None only with a reason below."""
 WITHOUT_PLOT = {
@@ -211,14 +211,11 @@ WITHOUT_PLOT = {
     "accelerators": "a list of the catalog",
     "Law": "a formula and its coefficients; `cm.plot.scaling_fit` draws a fitted one",
     "scaling_laws": "a list of the catalog",
-    "Trend": "a rate per year; `cm.plot.projection` draws what follows from trends",
-    "FittedTrend": "a rate per year with its interval; `cm.plot.projection` draws what follows from trends",
     "Backtest": "scores of a model, one row per subset",
     "ModelTable": "scores of models, each with a unit of its own",
     "RentalBacktest": "scores of models, each with a unit of its own",
     "Reestimate": "one run; `cm.plot.claimed_against_estimated` draws many",
     "FrontierTable": "published runs in two groups; `cm.plot.runs` draws them by year",
-    "Verdict": "a few probabilities without an interval",
 }
 """Why a result has no plot."""
 RECORDS = {

@@ -54,6 +54,9 @@ DRAWN = {
         for name in ("cost", "steps", "energy")
     },
     "forecast of a budget": lambda ax: cm.plot.forecast(result("BudgetForecast"), ax=ax),
+    "trend": lambda ax: cm.plot.trend(result("Trend"), ax=ax),
+    "trend, fitted": lambda ax: cm.plot.trend(result("FittedTrend"), ax=ax),
+    "verdict": lambda ax: cm.plot.verdict(result("Verdict"), ax=ax),
     "serving_sizes": lambda ax: cm.plot.serving_sizes(result("ServingSizes"), ax=ax),
 }
 """Plots of the results of the contract, by name."""

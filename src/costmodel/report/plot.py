@@ -31,6 +31,8 @@ from costmodel.report.plot_scaling import bootstrap_cloud, isoflops, scaling_fit
 from costmodel.report.plot_serving import serving_curve
 from costmodel.report.plot_serving_costs import serving_costs
 from costmodel.report.plot_serving_sizes import serving_sizes
+from costmodel.report.plot_trend import trend
+from costmodel.report.plot_verdict import verdict
 from costmodel.report.style import COLORS, SCALES, axes_for, ink, legend_above, logarithmic
 
 if TYPE_CHECKING:
@@ -75,6 +77,8 @@ __all__ = [
     "serving_curve",
     "serving_sizes",
     "sweep",
+    "trend",
+    "verdict",
 ]
 
 _UNITS: dict[str, tuple[tuple[float, str], ...]] = {
