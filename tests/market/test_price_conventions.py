@@ -51,7 +51,7 @@ def test_on_demand_is_the_default_and_a_contract_is_cheaper():
 
 def test_a_contract_price_of_the_table_is_used_as_it_is():
     figure = cm.Rental(convention="contract", on="2024-03-01").figure("H100-SXM", 64, 8)
-    assert figure.value == 3.62 and figure.provenance.kind == "looked up" and "oblivus" in figure.provenance.note
+    assert figure.value == 3.62 and figure.provenance.kind == "looked up" and "oblivus" in figure.provenance.source
     at_gcp = cm.Rental(convention="contract", provider="gcp", on="2025-04-01").figure("H100-SXM", 8, 8)
     assert at_gcp.value == 7.67
 

@@ -12,7 +12,7 @@ from costmodel.estimation.climate import NO_CONTRACT
 from costmodel.estimation.explanation import Explanation, explain
 from costmodel.estimation.ghg import GHGReport
 from costmodel.estimation.paths import field_of, is_settable
-from costmodel.estimation.price_cautions import age_caution, price_cautions
+from costmodel.estimation.price_cautions import age_caution, price_cautions, price_line
 from costmodel.estimation.results import DRAWS, Result
 from costmodel.estimation.sampling import newest_sample, sample
 from costmodel.estimation.scenario import Scenario
@@ -22,7 +22,7 @@ from costmodel.foundation.citations import Source
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.renamed import RENAMED
-from costmodel.foundation.tables import table
+from costmodel.foundation.tables import Figure, table
 from costmodel.market.owned import Ownership
 
 if TYPE_CHECKING:
@@ -340,9 +340,12 @@ class Estimate(Result):
             choice = "given" if self._speed.basis == "layout" else "planned"
             lines += dict.fromkeys(f"layout {choice}: {layout.brief()}" for layout in self._speed.layouts)
         price = self.inputs.get("prices.price")
-        if price is not None and price.provenance.as_of:
-            lines.append(f"price of {price.provenance.as_of}; newest price in the table: {table('gpu_prices').vintage}")
-            lines += filter(None, [age_caution(self.scenario.prices, price.provenance)])
+        prices = self.scenario.prices
+        if price is not None:
+            lines.append(price_line(prices, Figure(price.shown()[0], price.spread, price.provenance)))
+            lines += filter(None, [age_caution(prices, price.provenance)])
+        elif isinstance(prices, Ownership):
+            lines.append("price: the accelerators are owned; the lines of the bill are their cost")
         return lines
 
     def to_dict(self) -> dict[str, Any]:

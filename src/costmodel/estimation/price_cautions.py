@@ -1,4 +1,4 @@
-"""Cautions of a rental price: its age, its region, interruptions outside of the goodput, and commitments."""
+"""The price that was used, in a line, and its cautions: age, region, interruptions, commitments."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from costmodel.foundation.rendering import amount
 from costmodel.market.commitments import TERMS
 from costmodel.market.dated import today
-from costmodel.market.gpu_prices import NOTED_AFTER
+from costmodel.market.gpu_prices import NOTED_AFTER, vintage
+from costmodel.market.owned import Ownership
 from costmodel.market.rental import Rental
 
 if TYPE_CHECKING:
     from costmodel.estimation.scenario import Scenario
     from costmodel.estimation.speed import Basis
-    from costmodel.foundation.tables import Provenance
+    from costmodel.foundation.tables import Figure, Provenance
 
 
 def price_cautions(scenario: Scenario, basis: Basis, wall_time: float | None) -> list[str]:
@@ -38,6 +39,30 @@ def price_cautions(scenario: Scenario, basis: Basis, wall_time: float | None) ->
     if wall_time is not None and isinstance(prices, Rental):
         lines.append(_commitment(prices, wall_time))
     return [line for line in lines if line]
+
+
+def price_line(prices: object, price: Figure) -> str:
+    """Return which price of a GPU-hour was used, in a line: amount, day and origin, or that it is given or owned.
+
+    Parameters
+    ----------
+    prices : object
+        Prices of the scenario.
+    price : Figure
+        The price [USD/hour].
+    """
+    provenance, said = price.provenance, f"price {amount(price.value, 'USD')} per GPU-hour"
+    if isinstance(prices, Ownership):
+        return f"{said}: {provenance.note}"
+    if provenance.kind == "given":
+        how = "given" if price.spread is None else "median of the given range"
+        return f"{said}: {', '.join(filter(None, (how, provenance.note)))}"
+    said += f" of {provenance.as_of}" if provenance.as_of else ""
+    proxy = provenance.kind == "assumed" and provenance.caution  # the caution names the origin
+    said += ": proxy" if proxy else f": {provenance.note}" if provenance.note else ""
+    if not isinstance(prices, Rental) or prices.convention == "published":
+        return said
+    return f"{said}; newest price in the table: {vintage(prices.facts())}"
 
 
 def age_caution(prices: object, provenance: Provenance) -> str:

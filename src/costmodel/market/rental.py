@@ -425,8 +425,8 @@ def _source(price: GPUPrice) -> str:
 
 def _note(price: GPUPrice, count: int) -> str:
     parts = [price.provider, price.purchase_model.replace("_", " "), price.instance_type, price.region]
-    if price.facts:
-        parts.append(price.source)
+    if price.facts:  # the source names them
+        parts.append(f"median of {len(price.facts)} provider{'s'[: len(price.facts) > 1]}")
     whole = billed(count, price.gpus_per_instance or 1)
     if whole != count:
         parts.append(f"{whole} billed for {count}")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costmodel.estimation.chain import Missing
-from costmodel.estimation.price_cautions import age_caution
+from costmodel.estimation.price_cautions import age_caution, price_line
 from costmodel.estimation.serving.weights import stored_of, weights_note
 from costmodel.foundation.ranges import Range, middle
-from costmodel.foundation.rendering import amount, number
+from costmodel.foundation.rendering import amount
 from costmodel.foundation.units import SI_FACTOR
-from costmodel.market.owned import Ownership
 from costmodel.serving.calibration.constants import (
     DATA_PARALLEL_ENGINES,
     STEADY_VENDORS,
@@ -99,13 +98,8 @@ def notes_of(
     lines += [caution] if caution else []
     if not isinstance(price, Missing) and price.provenance.caution:
         lines.append(price.provenance.caution)
-    if not isinstance(price, Missing) and isinstance(serving.prices, Ownership):
-        lines.append(f"{number(price.value)} USD per GPU-hour: {price.provenance.note}")
-    elif not isinstance(price, Missing) and price.provenance.as_of:
-        note = price.provenance.note
-        proxy = price.provenance.kind == "assumed" and price.provenance.caution  # the caution names the source
-        said = f" ({note})" if note and not proxy else ""
-        lines.append(f"price of {price.provenance.as_of}: {number(price.value)} USD per GPU-hour{said}")
+    if not isinstance(price, Missing):
+        lines.append(price_line(serving.prices, price))
         lines += filter(None, [age_caution(serving.prices, price.provenance)])
     longest = middle(serving.input_tokens) + middle(serving.output_tokens)
     context = serving.architecture.context_length
