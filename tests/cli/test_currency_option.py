@@ -73,3 +73,53 @@ def test_the_units_of_json_are_those_of_the_currency(costmodel, tmp_path, monkey
 def test_serve_keeps_its_rate(costmodel):
     line = "serve llama-3.1-8b --gpu H100-SXM --users 4 --rate 20 --currency EUR --exchange-rate 0.9"
     assert "EUR" in costmodel(*line.split()).out
+
+
+HALF = ("--currency", "EUR", "--exchange-rate", "0.5")
+SUMS = {
+    "15k": "15,000 EUR",
+    "15kEUR": "15,000 EUR",
+    "15k EUR": "15,000 EUR",
+    "€15k": "15,000 EUR",
+    "0.015 M€": "15,000 EUR",
+    "30k USD": "15,000 EUR",
+    "$30k": "15,000 EUR",
+    "99.5 EUR": "99.50 EUR",
+}
+
+
+@pytest.mark.parametrize("written", SUMS)
+def test_a_sum_is_in_the_currency_of_the_printed_amounts(written):
+    from costmodel.cli.money import given_sum, money
+
+    with money("eur", "0.5"):
+        found = given_sum("--below", written)
+    assert str(found) == SUMS[written] and found.usd == pytest.approx(2 * found.amount)
+
+
+@pytest.mark.parametrize("line", ["projection run.toml --years 2026-2027 --below", "budget project.toml --within"])
+def test_a_given_sum_is_converted_and_printed_with_its_unit(costmodel, tmp_path, monkeypatch, line):
+    write_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    *words, option = line.split()
+    dollars = costmodel(*words, option, "20k").out.splitlines()[-1]
+    euros = costmodel(*words, option, "10k", *HALF).out.splitlines()[-1]
+    assert " 20,000 USD" in dollars and euros == dollars.replace("20,000 USD", "10,000 EUR")
+
+
+@pytest.mark.parametrize("line", ["projection run.toml --below", "budget project.toml --within"])
+def test_a_sum_in_a_currency_that_is_not_printed_is_refused(refused, costmodel, tmp_path, monkeypatch, line):
+    write_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    *words, option = line.split()
+    expected = "is in EUR, and amounts are printed in USD; add --currency EUR, or give the sum in USD"
+    assert refused(*words, option, "10k EUR") == [f"{option}: '10k EUR' {expected}"]
+    assert refused(*words, option, "0") == [f"{option}: must be a sum above 0; got '0'"]
+    assert costmodel(*words, option, "10k EUR on 2026-06-15").code == 0
+
+
+def test_json_has_a_given_sum_in_both_currencies(costmodel, tmp_path, monkeypatch):
+    write_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    found = json.loads(costmodel("projection", "run.toml", "--below", "10k", *HALF, "--json").out)["below"]
+    assert (found["usd"], found["amount"], found["currency"]) == (20_000, 10_000, "EUR")

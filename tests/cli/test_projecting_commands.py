@@ -11,10 +11,11 @@ def test_a_capability(costmodel):
     arguments = ("projection", "GPT-4 class", "--years", "2026-2027", "--below", "1 MUSD")
     found = project_cost("GPT-4 class", [2026, 2027])
     printed = json.loads(costmodel(*arguments, "--json").out)
-    assert printed.pop("below") == {"usd": 1e6, "rows": found.year_below(1e6).rows()}
+    expected = {"usd": 1e6, "amount": 1e6, "currency": "USD", "rows": found.year_below(1e6).rows()}
+    assert printed.pop("below") == expected
     assert printed == json.loads(json.dumps({"schema": "costmodel/projection/1", **found.to_dict()}))
     assert str(found) in costmodel(*arguments).out
-    assert "probability that the cost is below 1 MUSD by the end of the year: 2026 0." in costmodel(*arguments).out
+    assert "probability that the cost is below 1,000,000 USD by the end of the year: 2026 0." in costmodel(*arguments).out
 
 
 def test_the_cheapest_way_beside_the_same_hardware_in_real_euros(costmodel, root):

@@ -9,12 +9,13 @@ import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
 from costmodel.cli.missing import AllowMissing, check_missing
-from costmodel.cli.money import in_currency
+from costmodel.cli.money import given_sum, in_currency
 from costmodel.cli.output import emit, note, print_problem
 from costmodel.foundation.errors import InputError, MissingFactError
 
 if TYPE_CHECKING:
     from costmodel.budget.partial import PartialBudget
+    from costmodel.cli.money import GivenSum
 
 _WRITERS = {".xlsx": "to_xlsx", ".html": "to_html", ".csv": "to_csv", ".md": "to_markdown"}
 """Method of a budget that writes a file, by the extension of the file."""
@@ -27,7 +28,10 @@ def budget(
         typer.Option("--output", "-o", help=f"Also write this file ({', '.join(_WRITERS)}); repeatable."),
     ] = None,
     within: Annotated[
-        str | None, typer.Option(help="Sum, such as 75000 or 75k: print the probability of staying within it.")
+        str | None,
+        typer.Option(
+            help="Sum in the currency of --currency, such as 75k: print the probability of staying within it."
+        ),
     ] = None,
     changes: Changes = None,
     allow_missing: AllowMissing = False,
@@ -37,7 +41,6 @@ def budget(
     The budget covers training runs, data, people and all other items of the file. The contingency is a reserve on top.
     A line whose cost is not known keeps its place with the reason; there is then no total, and the exit code is 3.
     """
-    from costmodel.budget.amounts import usd
     from costmodel.budget.partial import PartialBudget
     from costmodel.budget.project import Project
 
@@ -49,10 +52,10 @@ def budget(
         if path.suffix.lower() not in _WRITERS
     ]
     problems += [f"--output: the folder {path.parent} does not exist" for path in outputs if not path.parent.is_dir()]
-    limit: float | None = None
+    given: GivenSum | None = None
     if within is not None:
         try:
-            limit = usd("--within", within)
+            given = given_sum("--within", within)
         except InputError as error:
             problems += error.problems
     project = built(problems, lambda: Project.load(file, values))
@@ -63,10 +66,11 @@ def budget(
         return
     for path in outputs:
         getattr(result, _WRITERS[path.suffix.lower()])(path)
+    limit = None if given is None else given.amount
     emit("budget", result, data=lambda: {**result.to_dict(), "within": result.within(limit)})
-    if limit is not None:
-        chance = 100 * result.probability_within(limit)
-        note(f"probability of staying within {limit:,.0f} {result.currency}: {chance:.1f} %")
+    if given is not None:
+        chance = 100 * result.probability_within(given.amount)
+        note(f"probability of staying within {given}: {chance:.1f} %")
     for path in outputs:
         note(f"written to {path}")
 

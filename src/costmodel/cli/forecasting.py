@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
-from costmodel.cli.money import in_currency
+from costmodel.cli.money import given_sum, in_currency
 from costmodel.cli.output import emit, note
 from costmodel.foundation.errors import InputError
 
@@ -31,7 +31,10 @@ def forecast(
     now: Annotated[str | None, typer.Option(help="Present time; default: last timestamp of the log.")] = None,
     on: Annotated[str | None, typer.Option(help="Of a project: date of its actuals, such as 2026-12-31.")] = None,
     within: Annotated[
-        str | None, typer.Option(help="Of a project: sum; print the probability of ending within it.")
+        str | None,
+        typer.Option(
+            help="Of a project: sum in the currency of --currency; print the probability of ending within it."
+        ),
     ] = None,
     changes: Changes = None,
 ) -> None:
@@ -96,10 +99,9 @@ def _is_project(file: Path) -> bool:
 
 
 def _print_project(result: BudgetForecast, within: str | None) -> None:
-    from costmodel.budget.amounts import usd
-
-    limit = None if within is None else usd("--within", within)
+    given = None if within is None else given_sum("--within", within)
+    limit = None if given is None else given.amount
     emit("budget-forecast", result, data=lambda: {**result.to_dict(), "within": result.within(limit)})
-    if limit is not None:
-        chance = 100 * result.probability_within(limit)
-        note(f"probability of ending within {limit:,.0f} {result.budget.currency}: {chance:.1f} %")
+    if given is not None:
+        chance = 100 * result.probability_within(given.amount)
+        note(f"probability of ending within {given}: {chance:.1f} %")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -18,6 +19,62 @@ _MONEY: ContextVar[tuple[str, str | None] | None] = ContextVar("money", default=
 """Currency and exchange rate of the printed amounts; None for US dollars."""
 _CURRENCY_HELP = "Print amounts in EUR, GBP or CNY; default: US dollars."
 _RATE_HELP = "Amount of the currency for one dollar; default: the newest listed monthly mean."
+_CODES = {"€": "EUR", "£": "GBP"}
+_WRITTEN = re.compile(r"(?<![A-Za-z])([kKMBT]?)(EUR|GBP|CNY|€|£)(?![A-Za-z])")
+"""A currency other than US dollars, with the letter of its scale."""
+_DATED = re.compile(r"\son\s+\d{4}-\d\d-\d\d\s*$")
+"""The day of an exchange rate, which turns an amount into US dollars."""
+_WITH_CENTS = 100.0
+"""Amount below which cents are printed."""
+
+
+class GivenSum(NamedTuple):
+    """A sum of money of an option, in US dollars and in the currency of the printed amounts."""
+
+    usd: float
+    """The sum [USD]."""
+    amount: float
+    """The sum in the currency."""
+    currency: str
+    """Code of the currency of the printed amounts."""
+
+    def __str__(self) -> str:
+        digits = 0 if self.amount >= _WITH_CENTS or self.amount == int(self.amount) else 2
+        return f"{self.amount:,.{digits}f} {self.currency}"
+
+
+def given_sum(option: str, written: str) -> GivenSum:
+    """Return a sum of money that an option gives: in the currency of `--currency`, unless another one is written.
+
+    Parameters
+    ----------
+    option : str
+        The option, for the message.
+    written : str
+        Such as "75k", "75k EUR", "$75k", or "75k EUR on 2026-06-15" (in US dollars, at the mean of the month).
+    """
+    from costmodel.budget.amounts import usd
+    from costmodel.foundation.exchange_rates import exchange_rate
+
+    asked = _MONEY.get()
+    code = "USD" if asked is None else asked[0].strip().upper()
+    per_usd = 1.0 if asked is None else exchange_rate(asked[0], rate=asked[1]).per_usd
+    named = None if _DATED.search(written) else _WRITTEN.search(written)
+    if named is not None:
+        other = _CODES.get(named[2], named[2])
+        if other != code:
+            raise InputError(
+                f"{option}: {written!r} is in {other}, and amounts are printed in {code}; add --currency {other}, or "
+                f"give the sum in {code}"
+            )
+        amount = usd(option, _WRITTEN.sub(r"\1$", written))
+    elif _DATED.search(written) or "$" in written or "usd" in written.lower() or "dollar" in written.lower():
+        amount = usd(option, written) * per_usd
+    else:
+        amount = usd(option, written)
+    if not amount:
+        raise InputError(f"{option}: must be a sum above 0; got {written!r}")
+    return GivenSum(amount / per_usd, amount, code)
 
 
 def money_options(taken: Iterable[str]) -> dict[str, Any]:

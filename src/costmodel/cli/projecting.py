@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from costmodel.cli.changes import Changes, parsed_changes, whole
-from costmodel.cli.money import in_currency
+from costmodel.cli.money import given_sum, in_currency
 from costmodel.cli.output import emit, note
 from costmodel.foundation.errors import InputError
 
@@ -33,7 +33,8 @@ def projection(
         ),
     ] = None,
     below: Annotated[
-        str | None, typer.Option(help="Budget, such as '1M USD': print when the cost falls below it.")
+        str | None,
+        typer.Option(help="Budget in the currency of --currency, such as 1M: print when the cost falls below it."),
     ] = None,
     change: Changes = None,
 ) -> None:
@@ -54,16 +55,17 @@ def projection(
         problems.append("--set needs a scenario file; a capability has no fields to set")
     if problems or span is None:
         raise InputError(problems)
+    budget = None if below is None else given_sum("--below", below)
     of: Any = Scenario.load(path, changes) if is_file else what
     options: Any = {"question": question, "method": method, "regime": regime, "hardware": hardware, "dollars": dollars}
     found = project_cost(of, span, base_year=base_year, **options)
     shown = in_currency(found)
-    when = None if below is None else found.year_below(below)
-    fallen = None if when is None else {"usd": when.amount, "rows": when.rows()}
+    when = None if budget is None else found.year_below(budget.usd)
+    fallen = None if when is None or budget is None else {**budget._asdict(), "rows": when.rows()}
     emit("projection", shown, data=lambda: {**shown.to_dict(), "below": fallen})
     if when is not None:
         chances = ", ".join(f"{year} {chance:.2f}" for year, chance in when.chances.items())
-        note(f"probability that the cost is below {below} by the end of the year: {chances}")
+        note(f"probability that the cost is below {budget} by the end of the year: {chances}")
 
 
 def claims(
