@@ -15,7 +15,9 @@ def test_a_capability(costmodel):
     assert printed.pop("below") == expected
     assert printed == json.loads(json.dumps({"schema": "costmodel/projection/1", **found.to_dict()}))
     assert str(found) in costmodel(*arguments).out
-    assert "probability that the cost is below 1,000,000 USD by the end of the year: 2026 0." in costmodel(*arguments).out
+    assert (
+        "probability that the cost is below 1,000,000 USD by the end of the year: 2026 0." in costmodel(*arguments).out
+    )
 
 
 def test_the_cheapest_way_beside_the_same_hardware_in_real_euros(costmodel, root):

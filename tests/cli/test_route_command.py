@@ -62,3 +62,48 @@ def test_problems_of_the_files(refused, routes, models, tmp_path):
     assert "holds a cascade of models, not routes to a model: use costmodel cascade" in problem
     (problem,) = refused("choose", routes)
     assert "use costmodel route" in problem
+
+
+def test_the_curve_has_the_ends_of_its_interval_in_two_columns(costmodel, models, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    title, table = costmodel("cascade", models, "--curve", "solved").out.split("by precision: ")
+    assert "Recall of the first detector" in title
+    header, rule, *rows = table.splitlines()[1:]
+    assert header.split()[:4] == ["precision", "recall", "low", "high"] and set(rule) == {"-", " "}
+    (at_70,) = [row.split() for row in rows if row.startswith("0.700")]
+    (point,) = [
+        point
+        for point in json.loads(costmodel("cascade", models, "--curve", "solved", "--json").out)["curve"]
+        if point["precision"] == pytest.approx(0.7)
+    ]
+    assert at_70[1:4] == [f"{point[key]:.3f}" for key in ("recall", "recall_low", "recall_high")]
+    assert point["recall_low"] < point["recall"] < point["recall_high"] and "interval" not in point
+
+
+LONG = "llama-3.3-70b-instruct"
+LONG_NAMES = f"""
+models = [{{ kind = "hosted", model = "{LONG}", provider = "bedrock" }}, "gpt-4.1"]
+workload = {{ input_tokens = 3000, output_tokens = 400 }}
+detectors = [{{ recall = 0.8, precision = 0.7 }}]
+scores = [
+    {{ model = "{LONG}", benchmark = "own", value = 0.74, n = 300 }},
+    {{ model = "gpt-4.1", benchmark = "own", value = 0.88, n = 300 }},
+]
+"""
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_names_of_models_are_whole(costmodel, monkeypatch, tmp_path, columns):
+    (tmp_path / "long.toml").write_text(LONG_NAMES, encoding="utf-8")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    printed = costmodel("cascade", tmp_path / "long.toml").out
+    table = printed.partition("tasks that reach a model")[0].partition("\nstrategy ")[2]
+    assert LONG in table and "…" not in printed, printed
+    assert max(map(len, printed.splitlines())) <= columns
+
+
+def test_notes_are_wrapped_once_on_a_narrow_terminal(costmodel, models, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = costmodel("cascade", models).out.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("correlation of failures"))
+    assert len(lines[start + 1]) > 40 and lines[start + 1].startswith("  ")

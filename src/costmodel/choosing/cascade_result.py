@@ -25,8 +25,6 @@ Drawn: TypeAlias = "tuple[float, Array]"
 Figure: TypeAlias = Literal["usd_per_solved_task", "usd_per_task", "solved"]
 _ROUNDING = 1e-9
 """Difference of two shares that counts as rounding [1]."""
-_NAME = 20
-"""Width of a name in the table [character]; longer names are cut."""
 
 
 class Priced(NamedTuple):
@@ -366,7 +364,7 @@ def _figure(name: str) -> Figure:
 def _row(each: Strategy, timed: bool) -> dict[str, str]:
     """Return the cells of a strategy."""
     cells = {
-        "strategy": rendering.shortened(each.name, _NAME),
+        "strategy": each.name,
         "solved": f"{each.solved:.1%}",
         "$/task": rendering.number(each.usd_per_task),
         "$/solved task": _with_span(each.usd_per_solved_task, quantiles(each.draws("usd_per_solved_task"))),

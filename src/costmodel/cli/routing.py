@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
 from costmodel.cli.output import emit
-from costmodel.foundation.rendering import cells, interval_columns, text
+from costmodel.foundation.rendering import cells, text
+
+if TYPE_CHECKING:
+    from costmodel.choosing.cascade_result import BreakEven
 
 _FIGURES = Literal["usd_per_solved_task", "usd_per_task", "solved"]
+_WORDS = {"usd_per_solved_task": "price per solved task", "usd_per_task": "price per task", "solved": "tasks solved"}
+_TITLE = "Recall of the first detector from which the cascade is no worse than its last model alone, by precision"
+_FOOTER = """low, high: 80 % interval of the recall
+highest recall: that at which all right answers are escalated, at most 1"""
 
 
 def route(
@@ -50,9 +57,24 @@ def cascade(
 
     values, problems = parsed_changes(changes)
     result = built(problems, lambda: read_cascade(file, values))
-    points = [] if curve is None else [interval_columns(each._asdict()) for each in result.curve(curve)]
-    shown = text(
-        [cells(point) for point in points], f"Break-even recall of the first detector by its precision: {curve}"
-    )
-    more = {} if curve is None else {"curve": points}
-    emit("cascade", *([result, shown] if points else [result]), data=lambda: result.to_dict() | more)
+    if curve is None:
+        emit("cascade", result)
+        return
+    points = [_point(each) for each in result.curve(curve)]
+    shown = text([_cells(point) for point in points], f"{_TITLE}: {_WORDS[curve]}", _FOOTER)
+    emit("cascade", result, shown, data=lambda: {**result.to_dict(), "curve": points})
+
+
+def _point(found: BreakEven) -> dict[str, Any]:
+    """Return a break-even as a row, with the ends of its interval in two columns."""
+    low, high = found.interval or (None, None)
+    named = found._asdict()
+    del named["interval"]
+    return {**named, "recall_low": low, "recall_high": high}
+
+
+def _cells(point: dict[str, Any]) -> dict[str, str]:
+    """Return the cells of a row of the curve."""
+    names = {"precision": "precision", "recall": "recall", "recall_low": "low", "recall_high": "high"}
+    names |= {"better": "no worse at recalls", "most": "highest recall"}
+    return cells({title: point[name] for name, title in names.items()})

@@ -317,7 +317,7 @@ class Shown(Comparable):
         """
         width = self._wraps_at(width)
         title, footer = self._title(), self._footer()
-        if width is not None:
+        if width is not None and (current_page().width or width) >= width:  # a narrower page wraps by itself
             title, footer = wrapped(title, width), wrapped(footer, width)
         return text(self._cells(), title, footer)
 
