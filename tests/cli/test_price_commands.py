@@ -86,12 +86,49 @@ def test_check_names_what_is_stale(costmodel, written):
     )
     out = costmodel("prices", "check", file).out
     assert "own: 2 prices are sound; newest 2025-06-01" in out
-    assert "1 offers were last seen" in out and "H100-SXM at lambda (on_demand): last seen 2024-01-01" in out
+    assert (
+        "1 offer was last seen more than a year before:" in out
+        and "H100-SXM at lambda (on_demand): last seen 2024-01-01" in out
+    )
 
 
 def test_check_an_empty_table(refused, written):
-    problems = refused("prices", "check", written("own.csv"))
-    assert len(problems) == 1
+    (problem,) = refused("prices", "check", written("own.csv"))
+    assert problem.startswith("own: holds no prices: a header alone; each row needs accelerator, provider,")
+
+
+def test_check_prints_no_line_on_offers_that_are_all_new(costmodel, written):
+    assert costmodel("prices", "check", written("own.csv", {})).out == "own: 1 price is sound; newest 2024-09-17\n"
+
+
+def test_dates_in_the_future_are_refused(refused, costmodel, written, monkeypatch):
+    file, target = written("own.csv", {"as_of": "2026-12-01"}), written("prices.csv", {})
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1796083199")  # the last second of 2026-11-30
+    expected = ["line 2: as_of: 2026-12-01 lies in the future: today is 2026-11-30"]
+    assert refused("prices", "check", file) == expected
+    assert refused("prices", "merge", file, "--into", target) == expected
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1796083200")
+    assert costmodel("prices", "check", file).code == costmodel("prices", "merge", file, "--into", target).code == 0
+    checked = json.loads(costmodel("data", "check", "prices/api", "--json").out)
+    assert checked["today"] == "2026-12-01"
+
+
+def test_an_unknown_region_is_a_warning_with_the_nearest_one(costmodel, written):
+    file = written("own.csv", {"provider": "aws", "region": "us-east-1"}, {"provider": "aws", "region": "us-east-99"})
+    outcome = costmodel("prices", "check", file)
+    (warning,) = [line for line in outcome.out.splitlines() if line.startswith("warning: ")]
+    assert outcome.code == 0 and "region 'us-east-99' of aws is not known" in warning
+    assert warning.endswith("the nearest known one is 'us-east-1'")
+    assert json.loads(costmodel("prices", "check", file, "--json").out)["unknown_regions"] == [warning[9:]]
+    assert "warning" not in costmodel("prices", "check").out
+
+
+@pytest.mark.parametrize("columns", ["80", "60"])
+def test_a_narrow_list_keeps_price_and_day(costmodel, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    for options in ((), ("--gpu", "H100-SXM", "--all")):
+        header = costmodel("prices", "list", *options).out.splitlines()[0]
+        assert header.startswith("accelerator ") and " USD/GPU-hour  as of " in header
 
 
 def test_merge_and_merge_again(costmodel, written):
@@ -168,3 +205,29 @@ def test_a_run_without_any_price_exits_with_3(costmodel, refused, scenario):
     problems = refused("prices", "everywhere", scenario, "--json", "--csv")
     assert problems == ["--json and --csv are both given; leave one out"]
     assert refused("prices", "everywhere", scenario, "--region", "atlantis")
+
+
+def test_fields_that_everywhere_replaces_are_refused(refused, costmodel, scenario):
+    problems = refused(
+        *("prices", "everywhere", scenario, "--set", "prices.provider=aws", "--set", "prices.purchase_model=spot"),
+        *("--set", "prices.commitment=30"),
+    )
+    unused = "has no effect here, where each price of the table is used;"
+    assert problems == [
+        f"--set prices.provider: {unused} --provider keeps some of them",
+        f"--set prices.purchase_model: {unused} --purchase-model keeps some of them",
+        f"--set prices.commitment: {unused} leave it out",
+    ]
+    assert costmodel("prices", "everywhere", scenario, "--set", "prices.on=2026-09-01", "--provider", "aws").code == 0
+
+
+def test_own_prices_in_an_unknown_region_are_named(costmodel, scenario, written):
+    file = written("own.csv", {"region": "us-east-99", "as_of": "2026-11-01"}, {"region": "DEU", "as_of": "2026-11-01"})
+    options = ("--set", f"prices.table={file}", "--region", "DE", "--provider", "lambda")
+    rows = json.loads(costmodel("prices", "everywhere", scenario, *options, "--json").out)["rows"]
+    offered = {row["region"]: row for row in rows if row["purchase_model"] == "on_demand"}
+    assert offered["DEU"]["cost"] == pytest.approx(3990) and offered["us-east-99"]["cost"] is None
+    assert offered["us-east-99"]["missing"].startswith("region 'us-east-99' of lambda is not known, so the on_demand")
+    assert "regions that are not known" in costmodel("prices", "everywhere", scenario, *options).out
+    named = costmodel("prices", "everywhere", scenario, *options[:2], "--region", "us-east-99", "--json")
+    assert json.loads(named.out)["rows"][0]["cost"] == pytest.approx(3990)

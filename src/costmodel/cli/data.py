@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,9 +45,10 @@ def check(
 ) -> None:
     """Check tables: cells, references, dates, duplicates, sources, age; exit code 1 if there is a mistake."""
     from costmodel.market.dated import day_of
+    from costmodel.market.dated import today as this_day
     from costmodel.validation.tables import check_file, check_tables
 
-    day = day_of(today, "--today") or dt.date.today()
+    day = day_of(today, "--today") or this_day()
     if schema is not None and not tables:
         raise InputError("--as: give the files to check, as in 'costmodel data check FILE --as gpu_prices'")
     checks = (
@@ -86,9 +86,10 @@ def refresh_tables(
 ) -> None:
     """Merge new tables of prices and accelerators, without a network, and print what changes."""
     from costmodel.market.dated import day_of
+    from costmodel.market.dated import today as this_day
     from costmodel.validation.refresh import change_rows, new_files, refresh
 
-    results = refresh(new_files(folder), day_of(today, "--today") or dt.date.today())
+    results = refresh(new_files(folder), day_of(today, "--today") or this_day())
     written = _write(results, into) if write else []
     lines = [line for result in results for line in (result.summary(), *_shown(result))]
     lines += written or ["nothing is written; --write writes the new and changed rows"]

@@ -43,7 +43,7 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "refits": ("refit", ("rows",)),
     "prices-list": ("prices list", ("rows",)),
     "prices-everywhere": ("prices everywhere", ("rows",)),
-    "prices-check": ("prices check", ("table", "prices", "newest", "stale")),
+    "prices-check": ("prices check", ("table", "prices", "newest", "stale", "unknown_regions")),
     "data-list": ("data list", ("rows",)),
     "data-check": ("data check", ("today", "tables")),
 }

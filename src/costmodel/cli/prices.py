@@ -14,6 +14,8 @@ from costmodel.foundation.errors import InputError
 from costmodel.foundation.rendering import text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from costmodel.foundation.tables import Table as PriceTable
 
 prices = typer.Typer(
@@ -22,6 +24,7 @@ prices = typer.Typer(
     rich_markup_mode=None,
 )
 
+_NEEDED = "each row needs accelerator, provider, purchase_model, usd_per_gpu_hour, as_of and source_url"
 TableFile = Annotated[Path | None, typer.Option("--table", help="A price CSV; by default that of the library.")]
 
 
@@ -30,15 +33,15 @@ _SHOWN = (
     "source_url",
 )
 """Columns of the JSON and the CSV."""
-_TITLES = {
-    "accelerator": "accelerator",
-    "provider": "provider",
-    "purchase_model": "purchase",
-    "region": "region",
-    "usd_per_gpu_hour": "USD/GPU-hour",
-    "as_of": "as of",
+_OPTION_OF = {
+    "prices.provider": "--provider",
+    "prices.purchase_model": "--purchase-model",
+    "prices.region": "--region",
+    "prices.published_discount": "--published-discount",
 }
-"""Columns of the printed table, and their titles."""
+"""Options that choose what `prices everywhere` looks up, by the field that it replaces."""
+_KEPT = {"prices.on", "prices.table"}
+"""Fields of prices that `prices everywhere` uses."""
 
 
 @prices.command("list")
@@ -69,7 +72,13 @@ def list_prices(
     ordered = sorted(rows, key=lambda row: (row["accelerator"], row["as_of"]))
     listed = [{key: row[key] for key in _SHOWN} for row in ordered]
     shown = [
-        {title: row[name] for name, title in _TITLES.items()}
+        {
+            "accelerator": row["accelerator"],
+            "USD/GPU-hour": row["usd_per_gpu_hour"],
+            "as of": row["as_of"],
+            "where": f"{row['provider']} {row['region']}".strip(),
+            "purchase": row["purchase_model"].replace("_", " "),
+        }
         | ({"": UNTRACED * (row["source_url"] == UNTRACED)} if with_untraced else {})
         | {"instance type": row["instance_type"], "source": row["source_url"]}
         for row in ordered
@@ -105,6 +114,8 @@ def price_run_everywhere(
     from costmodel.planning.price_everywhere import price_everywhere
 
     values, problems = parsed_changes(changes)
+    if replaced := _replaced(values):
+        raise InputError([*problems, *replaced])
     run = built(problems, lambda: Scenario.load(scenario, values))
     ages = {} if max_age is None else {"max_age": max_age}
     table = price_everywhere(
@@ -131,19 +142,25 @@ def check_price_table(
 ) -> None:
     """Check a price table: columns, names, dates, duplicates, order; without a network."""
     from costmodel.hardware.accelerator import accelerator_names
+    from costmodel.market.dated import today
     from costmodel.market.gpu_prices import vintage
-    from costmodel.market.price_table import check_prices, stale_offers
+    from costmodel.market.places import unknown_regions
+    from costmodel.market.price_table import check_columns, check_prices, stale_offers
 
     facts = _prices(file)
-    if problems := check_prices(facts, list(accelerator_names())):
+    if not facts.rows and not check_columns(facts):
+        raise InputError(f"{facts.name}: holds no prices: a header alone; {_NEEDED}")
+    if problems := check_prices(facts, list(accelerator_names()), today()):
         raise InputError(problems)
-    stale = stale_offers(facts, vintage(facts))
-    lines = [
-        f"{facts.name}: {len(facts.rows)} prices are sound; newest {vintage(facts)}",
-        f"{len(stale)} offers were last seen more than a year before:",
-        *(f"  {offer}" for offer in stale),
-    ]
+    stale, unknown = stale_offers(facts, vintage(facts)), unknown_regions(facts)
+    sound = "1 price is" if len(facts.rows) == 1 else f"{len(facts.rows)} prices are"
+    lines = [f"{facts.name}: {sound} sound; newest {vintage(facts)}"]
+    if stale:
+        seen = "1 offer was" if len(stale) == 1 else f"{len(stale)} offers were"
+        lines += [f"{seen} last seen more than a year before:", *(f"  {offer}" for offer in stale)]
+    lines += [f"warning: {line}" for line in unknown]
     found = {"table": facts.name, "prices": len(facts.rows), "newest": vintage(facts), "stale": list(stale)}
+    found["unknown_regions"] = unknown
     emit("prices-check", "\n".join(lines), data=lambda: found, rows=lambda: [{"offer": offer} for offer in stale])
 
 
@@ -155,11 +172,22 @@ def merge_price_table(
     """Append new prices to a price table; a price that contradicts the table is refused."""
     from costmodel.foundation.tables import folder
     from costmodel.hardware.accelerator import accelerator_names
+    from costmodel.market.dated import today
     from costmodel.market.price_table import merge_prices
 
     target = into or folder() / "gpu_prices.csv"
-    added = merge_prices(target, new, list(accelerator_names()))
+    added = merge_prices(target, new, list(accelerator_names()), today())
     print(f"{added} prices added to {target}")
+
+
+def _replaced(values: Iterable[str]) -> list[str]:
+    """Return what is wrong with changes of fields that `prices everywhere` replaces."""
+    unused = "has no effect here, where each price of the table is used;"
+    return [
+        f"--set {path}: {unused} {f'{_OPTION_OF[path]} keeps some of them' if path in _OPTION_OF else 'leave it out'}"
+        for path in values
+        if path.startswith("prices.") and path not in _KEPT
+    ]
 
 
 def _prices(table: Path | None) -> PriceTable:

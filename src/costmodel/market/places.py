@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from costmodel.foundation.errors import MissingFactError, UnknownNameError
+from costmodel.foundation.errors import MissingFactError, UnknownNameError, nearest
 from costmodel.foundation.names import name_key
+from costmodel.foundation.tables import Table, table
 from costmodel.hardware.site import country, find_region, is_within, resolve_region
-from costmodel.market.gpu_prices import MARKET, GPUPrice, named_provider, offers
+from costmodel.market.gpu_prices import MARKET, GPUPrice, named_provider, offers, traced_prices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,6 +45,52 @@ def place_of(provider: str, region: str) -> str | None:
     if not region:
         return None
     return find_region(f"{provider}:{region}") or find_region(region)
+
+
+def spelled_regions(provider: str) -> list[str]:
+    """Return the regions of a provider in the price table of the library and in the table of regions of clouds.
+
+    Parameters
+    ----------
+    provider : str
+        As the price table spells it.
+    """
+    priced = {row["region"] for row in traced_prices().rows if row["provider"] == provider and row["region"]}
+    clouds = {row["region"] for row in table("facts/cloud_regions").rows if row["cloud"] == provider}
+    return sorted(priced | clouds)
+
+
+def is_spelled(provider: str, region: str) -> bool:
+    """Return whether a region of a price is known: by its place, or because the library has prices of it.
+
+    Parameters
+    ----------
+    provider, region : str
+        As a price table spells them; a price without a region is known.
+
+    Examples
+    --------
+    >>> is_spelled("aws", "us-east-1"), is_spelled("aws", "us-east-99"), is_spelled("acme", "DEU")
+    (True, False, True)
+    """
+    return not region or place_of(provider, region) is not None or region in spelled_regions(provider)
+
+
+def unknown_regions(facts: Table) -> list[str]:
+    """Return the regions of a price table that are not known, with the nearest known one, one line each.
+
+    Parameters
+    ----------
+    facts : Table
+    """
+    lines = []
+    for provider, region in sorted({(row["provider"], row["region"]) for row in facts.rows}):
+        if is_spelled(provider, region):
+            continue
+        near = nearest(region, spelled_regions(provider), 1)
+        hint = f"the nearest known one is {near[0]!r}" if near else "'costmodel regions' lists those that are known"
+        lines.append(f"region {region!r} of {provider} is not known, so no filter of places finds its prices; {hint}")
+    return lines
 
 
 def regions_at(site: str, provider: str, regions: Iterable[str]) -> list[str]:

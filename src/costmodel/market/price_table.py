@@ -72,7 +72,7 @@ def stale_offers(facts: Table, on: dt.date) -> list[str]:
     return [f"{offer}: last seen {last[offer]}" for offer in sorted(old)]
 
 
-def merge_prices(target: Path, new: Path, accelerators: Collection[str]) -> int:
+def merge_prices(target: Path, new: Path, accelerators: Collection[str], today: dt.date | None = None) -> int:
     """Append the prices of `new` to `target`, sorted, and return how many were added.
 
     Parameters
@@ -81,6 +81,8 @@ def merge_prices(target: Path, new: Path, accelerators: Collection[str]) -> int:
         Price tables.
     accelerators : collection of str
         Names that the column `accelerator` may hold.
+    today : datetime.date or None
+        No price may be newer; not checked unless given.
 
     Raises
     ------
@@ -90,7 +92,7 @@ def merge_prices(target: Path, new: Path, accelerators: Collection[str]) -> int:
     existing, added = read_csv(target), read_csv(new)
     if wrong := [message for message in (check_columns(existing), check_columns(added)) if message]:
         raise InputError(wrong)
-    problems = check_prices(added, accelerators, ordered=False)
+    problems = check_prices(added, accelerators, today, ordered=False)
     by_offer = {offer(row): row for row in existing.rows}
     fresh: list[Row] = []
     for line, row in enumerate(added.rows, 2):

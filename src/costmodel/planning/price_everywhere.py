@@ -28,7 +28,7 @@ from costmodel.market.gpu_prices import (
     traced_prices,
     vintage,
 )
-from costmodel.market.places import place_of, regions_at
+from costmodel.market.places import is_spelled, place_of, regions_at
 from costmodel.market.rental import Rental
 from costmodel.planning.priced import Priced, PriceTable, priced
 
@@ -51,6 +51,7 @@ def price_everywhere(
 ) -> PriceTable:
     """Price a run at every provider, in every region and purchase model, on a day.
 
+    A price whose region is not known has a row without a cost where `regions` are given.
     A provider that sells a purchase model, but has no price of the accelerator, has a row too: with the reason and the
     nearest price that is known; with `regions` only if it has a price there or is named. The market price is that of
     the median provider.
@@ -115,6 +116,13 @@ def price_everywhere(
         for (provider, model), prices in _by_offer(known).items()
         for region, price in _newest_by_region(prices).items()
         if wanted.holds(provider, model, region)
+    ]
+    rows += [
+        _unplaced(price, name, wanted)
+        for (provider, model), prices in _by_offer(known).items()
+        for region, price in _newest_by_region(prices).items()
+        if wanted.regions and wanted.holds(provider, model) and not is_spelled(provider, region)
+        if not wanted.holds(provider, model, region)
     ]
     rows += _market(run, own, day, wanted)
     if published_discount:
@@ -250,6 +258,17 @@ def _row(run: Scenario, rental: Rental, newest: GPUPrice, wanted: _Wanted) -> Pr
     scenario = run.replace(changes)
     located = place is not None or run.cluster.site.grid_intensity is not None
     return priced(Priced(provider, region, model, newest.on), scenario, located, wanted.level)
+
+
+def _unplaced(price: GPUPrice, accelerator: str, wanted: _Wanted) -> Priced:
+    """Return the row of a price whose region is not known, so that it may lie in the wanted regions or not."""
+    assert price.on is not None and wanted.regions  # looked up for a day
+    model = price.purchase_model
+    reason = (
+        f"region {price.region!r} of {price.provider} is not known, so the {model} price of {accelerator} there may be "
+        f"in {', '.join(wanted.regions)} or not"
+    )
+    return Priced(price.provider, price.region, model, price.on, reason=reason, nearest=price, unplaced=True)
 
 
 def _market(run: Scenario, own: Rental, day: dt.date, wanted: _Wanted) -> Iterator[Priced]:

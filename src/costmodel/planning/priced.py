@@ -66,6 +66,8 @@ class Priced:
     """Why no price is known, or ""."""
     nearest: GPUPrice | None = None
     """Where no price is known, the nearest price of the accelerator that is."""
+    unplaced: bool = False
+    """Whether there is a price, in a region that is not known, where only some regions are asked for."""
 
     @property
     def estimate(self) -> Estimate:
@@ -212,6 +214,10 @@ class PriceTable(rendering.Shown, Sequence[Priced]):
         if self.missing:
             lines.append(
                 f"no price is known in {len(self.missing):,} of {len(self):,} rows; the nearest one is in parentheses"
+            )
+        if unplaced := dict.fromkeys(f"{row.provider} {row.region}" for row in self if row.unplaced):
+            lines.append(
+                f"regions that are not known: {', '.join(unplaced)} ('costmodel regions' lists the known ones)"
             )
         if self.priced:
             lines.append("USD/h: per accelerator in use; idle ones of a whole instance are paid with it")

@@ -23,6 +23,7 @@ from costmodel.foundation.schemas import (
     schema_names,
 )
 from costmodel.foundation.tables import folder, read_csv, table
+from costmodel.market.dated import today as day_of_today
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,7 +81,7 @@ def check_tables(names: Sequence[str] = (), today: dt.date | None = None) -> lis
     known = table_names()
     if unknown := [name for name in names if name not in known]:
         raise UnknownNameError.of("table", unknown[0], known)
-    return [_check_shipped(name, today or dt.date.today()) for name in names or known]
+    return [_check_shipped(name, today or day_of_today()) for name in names or known]
 
 
 def check_file(path: Path, name: str, today: dt.date | None = None) -> TableCheck:
@@ -104,7 +105,7 @@ def check_file(path: Path, name: str, today: dt.date | None = None) -> TableChec
     if name not in schema_names():
         raise UnknownNameError.of("schema", name, schema_names())
     schema, own = load_schema(name), read_csv(path)
-    problems = check_table(own, schema, Accepted(reference_names(schema), today or dt.date.today(), any_order=True))
+    problems = check_table(own, schema, Accepted(reference_names(schema), today or day_of_today(), any_order=True))
     return TableCheck(name, str(path), len(own.rows), newest(schema, own.rows), tuple(problems), ())
 
 

@@ -11,7 +11,6 @@ the caps on shares would leave requests unserved, they are given up. Without rec
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +20,7 @@ import numpy as np
 from costmodel.choosing.portfolio.program import Mix, Move, Program
 from costmodel.foundation.ranges import Range, beta, draws
 from costmodel.foundation.tables import constant, default, table
+from costmodel.market.dated import today
 
 _DAYS_PER_MONTH = 365.25 / 12
 _SMALL = 1e-6
@@ -97,7 +97,7 @@ def retirement_months(offers: Offers, shocks: PortfolioShocks) -> Array:
     offers : Offers
     shocks : PortfolioShocks
     """
-    start = shocks.start or dt.date.today()
+    start = shocks.start or today()
     days = [None if option.retires is None else (option.retires - start).days for option in offers.options]
     return np.array([np.inf if each is None else each / _DAYS_PER_MONTH for each in days])
 

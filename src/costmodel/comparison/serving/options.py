@@ -14,6 +14,7 @@ from costmodel.foundation.fields import Count, Date, Measure, PricePerGPUHour
 from costmodel.foundation.ranges import Range
 from costmodel.foundation.specs import Spec
 from costmodel.market.api_prices import LONG_PROMPT, APIPrice, api_price
+from costmodel.market.dated import today
 from costmodel.market.owned import Ownership
 from costmodel.serving.load.steady import ALLOWED_LOAD
 
@@ -142,10 +143,8 @@ class HostedAPI(Spec):
             If the price is not known.
         """
         if self.usd_per_million_input is not None and self.usd_per_million_output is not None:
-            import datetime as dt
-
             price = APIPrice(
-                "given", self.model, self.usd_per_million_input, self.usd_per_million_output, dt.date.today(), "given"
+                "given", self.model, self.usd_per_million_input, self.usd_per_million_output, today(), "given"
             )
         else:
             price = api_price(self.model, self.provider, self.on, region=self.region, speed=self.speed)
