@@ -66,3 +66,35 @@ def test_a_mistake_is_named(costmodel, tmp_path, monkeypatch, line):
     assert (outcome.code, outcome.out) == (2, "")
     assert [part for part in MISTAKES[line] if part not in outcome.err] == [], outcome.err
     assert len(outcome.err) < 1500
+
+
+def test_several_values_of_a_field_name_the_command_that_takes_them(costmodel, refused, tmp_path):
+    write_files(tmp_path)
+    for command in (("estimate", tmp_path / "run.toml"), ("compare", tmp_path / "run.toml", tmp_path / "run.toml")):
+        *_, hint = refused(*command, "--set", "recipe.batch_size=512,1024")
+        assert hint == (
+            "--set recipe.batch_size=512,1024: takes one value here; 'costmodel sweep FILE --set "
+            "recipe.batch_size=512,1024' takes several"
+        )
+    other = refused("estimate", tmp_path / "run.toml", "--set", "recipe.batch_size=-1", "--set", "name=a, b")
+    assert not any("sweep" in problem for problem in other)
+    swept = costmodel("sweep", tmp_path / "run.toml", "--set", "recipe.batch_size=512,1024")
+    assert swept.code == 0 and swept.err == ""
+
+
+@pytest.mark.parametrize(("written", "doubtful"), [("64,128", True), ("1,024", False), ("64", False), ("2,000", False)])
+def test_a_number_that_may_be_two_is_named(costmodel, tmp_path, written, doubtful):
+    write_files(tmp_path)
+    outcome = costmodel("estimate", tmp_path / "run.toml", "--set", f"recipe.batch_size={written}")
+    named = f"--set recipe.batch_size={written}: is read as one number, {written.replace(',', '')}; 'costmodel sweep"
+    assert outcome.code == 0 and (named in outcome.err) is doubtful
+
+
+@pytest.mark.parametrize("written", ["32", '"32"', "475"])
+def test_a_grid_intensity_in_grams_is_suggested_with_its_unit(costmodel, refused, tmp_path, written):
+    write_files(tmp_path)
+    (problem,) = refused("estimate", tmp_path / "run.toml", "--set", f"cluster.site.grid_intensity={written}")
+    suggested = f"{written.strip(chr(34))} gCO2/kWh"
+    assert problem.endswith(f"; if that is in gCO2/kWh, write '{suggested}'")
+    outcome = costmodel("estimate", tmp_path / "run.toml", "--set", f"cluster.site.grid_intensity={suggested}")
+    assert outcome.code == 0 and "carbon (CO2e)" in outcome.out

@@ -114,10 +114,10 @@ def test_dates_in_the_future_are_refused(refused, costmodel, written, monkeypatc
 
 
 def test_an_unknown_region_is_a_warning_with_the_nearest_one(costmodel, written):
-    file = written("own.csv", {"provider": "aws", "region": "us-east-1"}, {"provider": "aws", "region": "us-east-99"})
+    file = written("own.csv", {"provider": "aws", "region": "us-east-1"}, {"provider": "aws", "region": "us-eeast-1"})
     outcome = costmodel("prices", "check", file)
     (warning,) = [line for line in outcome.out.splitlines() if line.startswith("warning: ")]
-    assert outcome.code == 0 and "region 'us-east-99' of aws is not known" in warning
+    assert outcome.code == 0 and "region 'us-eeast-1' of aws is not known" in warning
     assert warning.endswith("the nearest known one is 'us-east-1'")
     assert json.loads(costmodel("prices", "check", file, "--json").out)["unknown_regions"] == [warning[9:]]
     assert "warning" not in costmodel("prices", "check").out

@@ -92,7 +92,10 @@ def test_no_result_with_dollars_hides_a_proxy():
     project = cm.Project(name="p", runs=[{"name": "big", "scenario": proxy}, {"name": "small", "scenario": known}])
     assert [line for line in project.budget().notes() if "proxy" in line] == [f"run 'big': {note}"]
     swept = cm.sweep(proxy, {"cluster.accelerator": ["H800-SXM", "H100-SXM"]})
-    assert [row["note"] for row in swept.rows()] == [note, ""] and "cost of 1: prices.price: proxy" in str(swept)
+    assert [row["note"] for row in swept.rows()] == [
+        note,
+        "",
+    ] and "note on the cost of 1 scenario: prices.price: proxy" in str(swept)
     assert note in str(cm.project_cost(proxy, [2027])) and "proxy" not in str(cm.project_cost(known, [2027]))
     assert note in str(cm.solve(proxy, "recipe.tokens", cost="1 kUSD"))
     left = cm.forecast(proxy, step_time=1.0, done=10)

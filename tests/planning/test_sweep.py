@@ -104,7 +104,7 @@ def test_fewer_draws_move_the_ends_by_some_percent(swept):
 
 
 def test_batches_in_tokens_are_noticed():
-    line = "1 with fewer than 100 steps: batch_size counts sequences, not tokens"
+    line = "1 scenario with fewer than 100 steps: batch_size counts sequences, not tokens"
     assert line in str(cm.sweep(RUN, {"recipe.batch_size": [512, "4M"]}))
     assert "counts sequences" not in str(cm.sweep(RUN, {"recipe.batch_size": [512, 1024]}))
 
@@ -125,7 +125,9 @@ def test_a_price_of_another_region_is_noted():
     )
     found = cm.sweep(run, {"cluster.site.region": ["us-virginia", "germany", "sweden"]})
     assert ["is that of us-east-1" in row["note"] for row in found.rows()] == [False, True, False]
-    assert "cost of 1: no price on demand of H100-SXM at aws in germany" in " ".join(str(found).split())
+    assert "note on the cost of 1 scenario: no price on demand of H100-SXM at aws in germany" in " ".join(
+        str(found).split()
+    )
 
 
 def test_frame_has_columns_for_paths_figures_and_intervals(swept):
@@ -141,7 +143,7 @@ def test_printed_table_has_80_columns_at_most(swept):
     lines = str(swept).splitlines()
     assert max(map(len, lines)) <= 80 and lines[0] == "12 scenarios, 8 possible"
     assert lines[1].split() == ["count", "batch_size", "sequence_length", "cost", "80", "%", "interval", "wall", "time"]
-    assert "2 not possible: layout: the model fits on no layout of 1 accelerator" in str(swept)
+    assert "2 scenarios not possible: layout: the model fits on no layout of 1 accelerator" in str(swept)
     many = str(cm.sweep(RUN, {"prices.price": [1 + each / 10 for each in range(50)]}))
     assert "... and 10 more rows" in many
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -40,6 +41,53 @@ HeadOption = Annotated[
     typer.Option("--head", help="Head of the model if its class is not known: lm, none, sequence_classification, ..."),
 ]
 Built = TypeVar("Built")
+
+
+_OF_A_RUN = ("estimate", "compare", "finetune", "own", "projection", "forecast", "price_run_everywhere")
+"""Commands that take one value of a field of a run, where `costmodel sweep` takes several."""
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,[1-9]\d\d)+")
+"""A whole number with separators that may be several numbers as well; 1,024 may not."""
+
+
+def several_values(command: str, options: Mapping[str, Any], problems: Iterable[str]) -> list[str]:
+    """Return a hint for each `--set` with several values that is one of the problems: `costmodel sweep` takes them.
+
+    Parameters
+    ----------
+    command : str
+        Name of the command or of its function.
+    options : mapping
+        Values of its parameters.
+    problems : iterable of str
+        Problems of the input.
+    """
+    listed = [change.partition("=")[::2] for change in _written(command, options)]
+    return [
+        f"--set {path}={value}: takes one value here; 'costmodel sweep FILE --set {path}={value}' takes several"
+        for path, value in listed
+        if "," in value and not value.strip().startswith(("[", "{", '"', "'"))
+        if any(problem.startswith(f"{path.strip()}:") for problem in problems)
+    ]
+
+
+def numbers_with_commas(command: str, options: Mapping[str, Any]) -> list[str]:
+    """Return a caution for each `--set` with a number such as 64,128, which may be meant as two.
+
+    Parameters
+    ----------
+    command, options : str, mapping
+        As for `several_values`.
+    """
+    return [
+        f"--set {change}: is read as one number, {change.partition('=')[2].replace(',', '')}; 'costmodel sweep FILE "
+        f"--set {change}' takes several"
+        for change in _written(command, options)
+        if _THOUSANDS.fullmatch(change.partition("=")[2].strip())
+    ]
+
+
+def _written(command: str, options: Mapping[str, Any]) -> list[str]:
+    return (options.get("changes") or options.get("change") or []) if command in _OF_A_RUN else []
 
 
 def parsed_changes(options: Iterable[str] | None) -> tuple[dict[str, Any], list[str]]:

@@ -19,6 +19,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from costmodel.cli.changes import numbers_with_commas, several_values
 from costmodel.cli.money import in_currency, money, money_options
 from costmodel.cli.progress import end_progress, progress
 from costmodel.foundation.errors import InputError
@@ -137,15 +138,19 @@ def flush() -> None:
 
 
 def _run(function: Callable[..., None], arguments: Sequence[Any], options: Mapping[str, Any]) -> None:
-    """Run a command; if its input is not valid because a file is of another kind, say that only."""
+    """Run a command; if a file is of another kind, say that only."""
     try:
         function(*arguments, **options)
-    except InputError:
+    except InputError as error:
         from costmodel.cli.file_kinds import check_kinds
 
         serving = function.__module__.endswith("serving") and function.__name__ == "compare"
         check_kinds("serve compare" if serving else function.__name__, options)
+        if hints := several_values(function.__name__, options, error.problems):
+            raise InputError([*error.problems, *hints]) from None
         raise
+    for caution in numbers_with_commas(function.__name__, options):
+        print_problem(caution)
 
 
 def _say_what_is_read(gpu: str | None) -> None:

@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from costmodel.foundation.errors import CostModelError, FieldsError, InputError
 from costmodel.foundation.ranges import SHAPES, Interval, Range, Samples, Shape, Triangular, from_data
-from costmodel.foundation.units import convert, is_quantity, read, rescale
+from costmodel.foundation.units import convert, is_quantity, read, rescale, written_unit
 
 JsonSchema: TypeAlias = dict[str, Any]
 """A JSON schema, or a part of one."""
@@ -57,6 +57,8 @@ class Measure:
         Whether the bound itself is excluded.
     uncertain : bool
         Whether a range is accepted.
+    smaller : str
+        A smaller unit, in which numbers without a unit are often meant; suggested for a number above the bounds.
     """
 
     unit: str
@@ -65,6 +67,7 @@ class Measure:
     open_low: bool = False
     open_high: bool = False
     uncertain: bool = True
+    smaller: str = ""
 
     def validate(self, value: Any) -> float | Range:
         """Return `value` as a number or a range in the unit of the field, or raise `InputError`."""
@@ -132,7 +135,9 @@ class Measure:
         too_low = number <= self.lowest if self.open_low else number < self.lowest
         too_high = number >= self.highest if self.open_high else number > self.highest
         if too_low or too_high:
-            raise InputError(f"{self.allowed}; got {given!r}")
+            bare = self.smaller and too_high and isinstance(given, (int, float, str)) and not written_unit(given)
+            hint = f"; if that is in {self.smaller}, write '{number:g} {self.smaller}'" if bare else ""
+            raise InputError(f"{self.allowed}; got {given!r}{hint}")
 
     def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -260,7 +265,7 @@ GPUHours: TypeAlias = Annotated[float | Range, Measure("hour", 0.0, MOST, open_l
 Dollars: TypeAlias = Annotated[float, Measure("USD", 0.0, 1e15, open_low=True, uncertain=False)]
 PricePerGPUHour: TypeAlias = Annotated[float | Range, Measure("USD/hour", 0.0, 1e9)]
 ElectricityPrice: TypeAlias = Annotated[float | Range, Measure("USD/kWh", 0.0, 1e4)]
-GridIntensity: TypeAlias = Annotated[float | Range, Measure("kg/kWh", 0.0, 5.0)]
+GridIntensity: TypeAlias = Annotated[float | Range, Measure("kg/kWh", 0.0, 5.0, smaller="gCO2/kWh")]
 WaterIntensity: TypeAlias = Annotated[float | Range, Measure("liter/kWh", 0.0, 1e4)]
 Share: TypeAlias = Annotated[float | Range, Measure("1", 0.0, 1.0)]
 IdleEnergy: TypeAlias = Annotated[float | Range, Measure("1", 0.0, 1e2)]

@@ -241,15 +241,17 @@ class Sweep(Priced):
         lines = [f"... and {len(self) - MOST_LINES:,} more rows"] if len(self) > MOST_LINES else []
         reasons = Counter(figures["reason"] for figures in self._figures if figures["reason"])
         for reason, number in reasons.most_common():
-            lines.append(f"{number:,} not possible: {' '.join(reason.split())}")
+            lines.append(f"{_scenarios(number)} not possible: {' '.join(reason.split())}")
         remarks = Counter(figures["note"] for figures in self._figures if figures["note"])
         for note, number in remarks.most_common():
-            lines.append(f"cost of {number:,}: {note}")
+            lines.append(f"note on the cost of {_scenarios(number)}: {note}")
         pretraining = any(recipe.kind == "pretraining" for recipe in self.scenario.recipes)
         if pretraining and any(path.endswith("batch_size") for path in self.changes[0]):
             steps = [figures["steps"] for figures in self._figures if figures["steps"] is not None]
             if few := sum(number < FEW_STEPS for number in steps):
-                lines.append(f"{few:,} with fewer than {FEW_STEPS} steps: batch_size counts sequences, not tokens")
+                lines.append(
+                    f"{_scenarios(few)} with fewer than {FEW_STEPS} steps: batch_size counts sequences, not tokens"
+                )
         return "\n".join(lines)
 
 
@@ -452,6 +454,10 @@ def _quantiles(values: NDArray[np.float64], probabilities: tuple[float, ...]) ->
         share = place - below
         quantiles.append(values[:, below] + share * (values[:, above] - values[:, below]))
     return quantiles
+
+
+def _scenarios(number: int) -> str:
+    return f"{number:,} scenario{'s'[: number > 1]}"
 
 
 def _layout(result: Estimate) -> str:
