@@ -44,6 +44,13 @@ PRICED = {
     "own H100-SXM": " EUR",
     "forecast run.toml --log trainer_log.jsonl": "k€",
     "projection run.toml --years 2026-2027": "k€",
+    "serve compare workload.toml": "k€",
+    "serve llama-3.1-8b --users 20 --rate 20 --size --gpu H100-SXM": "EUR/h",
+    "choose portfolio.toml --set shocks.scenarios=20 --curve": "k€",
+    "route routes.toml": "k€",
+    "cascade cascade.toml": "€/task",
+    "prices everywhere run.toml --provider lambda": "EUR/h",
+    "fit --allocate 1M": "M€",
 }
 
 
@@ -123,3 +130,48 @@ def test_json_has_a_given_sum_in_both_currencies(costmodel, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     found = json.loads(costmodel("projection", "run.toml", "--below", "10k", *HALF, "--json").out)["below"]
     assert (found["usd"], found["amount"], found["currency"]) == (20_000, 10_000, "EUR")
+
+
+def test_prices_are_converted_where_the_column_has_no_letter(costmodel, tmp_path, monkeypatch):
+    """Every cost of the options is half in the currency; names of columns have its code."""
+    write_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for line, column in {
+        "serve compare workload.toml": "usd_per_million_tokens",
+        "serve llama-3.1-8b --users 20 --rate 20 --size --gpu H100-SXM": "usd_per_hour",
+        "prices everywhere run.toml --provider lambda": "usd_per_gpu_hour",
+        "route routes.toml": "expected_usd",
+        "cascade cascade.toml": "usd_per_task",
+        "choose portfolio.toml --set shocks.scenarios=5": "usd_per_month",
+    }.items():
+        dollars = json.loads(costmodel(*shlex.split(line), "--json").out)
+        euros = json.loads(costmodel(*shlex.split(line), *HALF, "--json").out)
+        assert euros["schema"] == dollars["schema"] and euros["exchange_rate"]["per_usd"] == 0.5
+        known = [
+            next(iter([dollars[key] for key in ("rows", "options", "routes", "strategies", "mix") if key in dollars]))
+        ]
+        pairs = list(zip(known[0], euros["rows"], strict=True))
+        named = column.replace("usd", "eur")
+        assert pairs and all(column not in euro and euro["currency"] == "EUR" for _, euro in pairs)
+        halves = [(dollar[column] / 2, euro[named]) for dollar, euro in pairs if dollar[column] is not None]
+        assert halves and all(euro == pytest.approx(half) for half, euro in halves)
+
+
+def test_the_budget_of_an_allocation_is_in_the_currency(costmodel, refused):
+    half, whole = (
+        json.loads(costmodel("fit", "--allocate", written, *more, "--json").out)["bought"]
+        for written, more in (("500k", HALF), ("1M", ()))
+    )
+    cost = {row["quantity"]: row for row in half["rows"]}["cost"]
+    assert (cost["value"], cost["unit"]) == (pytest.approx(whole["cost"] / 2), "EUR")
+    assert refused("fit", "--compute", "1e24", *HALF) == [
+        "--currency: only the cost of --allocate is an amount; leave it out"
+    ]
+
+
+def test_files_of_a_portfolio_say_that_they_are_in_dollars(costmodel, tmp_path, monkeypatch):
+    write_files(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    line = "choose portfolio.toml --set shocks.scenarios=5 --output mix.csv"
+    assert costmodel(*shlex.split(line), *HALF).out.endswith("written to mix.csv, in US dollars\n")
+    assert costmodel(*shlex.split(line)).out.endswith("written to mix.csv\n")

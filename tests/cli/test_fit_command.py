@@ -60,7 +60,7 @@ def test_dollars_are_allocated_by_a_known_law(costmodel):
         ((), "give RUNS.csv to fit"),
         (("--compute", "lots"), "--compute must be a number of FLOPs"),
         (("--compute", "1e22", "--law", "besiroglu-2023"), "besiroglu-2024"),
-        (("--allocate", "5 kg"), "budget"),
+        (("--allocate", "5 kg"), "--allocate: '5 kg' has the wrong dimension"),
     ],
 )
 def test_bad_input_is_told(costmodel, options, message):

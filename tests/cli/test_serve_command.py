@@ -131,7 +131,7 @@ def test_compare_takes_changes_and_prints_json(costmodel, workload):
 def test_compare_has_its_own_help(costmodel):
     printed = costmodel("serve", "compare", "--help").out
     assert "FILE" in printed and "--set" in printed and "break-even" in printed
-    assert "--gpu" not in printed and "--rate" not in printed
+    assert "--gpu" not in printed and "--users" not in printed
     assert "FILE" not in costmodel("serve", "--help").out.split("Options:")[0].split("Arguments:")[1]
 
 

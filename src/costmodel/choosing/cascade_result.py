@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 
 from costmodel.choosing.escalation import Flow, Rates, affine_root, false_positive_rate, flow
-from costmodel.foundation import rendering
+from costmodel.foundation import currencies, rendering
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 
@@ -111,12 +111,13 @@ class BreakEven(NamedTuple):
     """Highest recall that the precision allows: all right answers are escalated [1]."""
 
 
-class CascadeComparison(rendering.Shown):
+class CascadeComparison(currencies.Priced):
     """A cascade beside each of its models alone; see `cascade`."""
 
     _width = rendering.WIDTH
 
     _index = index = "name"
+    _money = tuple(f"{name}{end}" for name in ("usd_per_solved_task", "usd_per_task") for end in ("", "_low", "_high"))
 
     def __init__(
         self,
@@ -363,17 +364,18 @@ def _figure(name: str) -> Figure:
 
 def _row(each: Strategy, timed: bool) -> dict[str, str]:
     """Return the cells of a strategy."""
+    sign = rendering.money_sign()
     cells = {
         "strategy": each.name,
         "solved": f"{each.solved:.1%}",
-        "$/task": rendering.number(each.usd_per_task),
-        "$/solved task": _with_span(each.usd_per_solved_task, quantiles(each.draws("usd_per_solved_task"))),
+        f"{sign}/task": rendering.number(rendering.in_money(each.usd_per_task)),
+        f"{sign}/solved task": _with_span(each.usd_per_solved_task, quantiles(each.draws("usd_per_solved_task"))),
     }
     if timed:
         cells["seconds"] = "-" if each.seconds is None else rendering.number(each.seconds)
     return cells
 
 
-def _with_span(value: float, ends: Ends) -> str:
-    low, high = (rendering.number(end) for end in ends)
-    return rendering.number(value) if low == high else f"{rendering.number(value)} ({low} to {high})"
+def _with_span(usd: float, ends: Ends) -> str:
+    value, low, high = (rendering.number(rendering.in_money(each)) for each in (usd, *ends))
+    return value if low == high else f"{value} ({low} to {high})"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from costmodel.foundation import rendering
+from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL, middle
 
@@ -75,12 +76,22 @@ class BreakEvenVolume(NamedTuple):
     """Share of the draws with such a volume [1]."""
 
 
-class RouteComparison(rendering.Shown):
+class RouteComparison(Priced):
     """Routes side by side; see `choose_route`."""
 
     _width = rendering.WIDTH
 
     _index = index = "name"
+    _money = (
+        "setup_usd",
+        "setup_usd_low",
+        "setup_usd_high",
+        "usd_per_month",
+        "usd",
+        "usd_low",
+        "usd_high",
+        "expected_usd",
+    )
 
     def __init__(
         self,

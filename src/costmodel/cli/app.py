@@ -89,7 +89,10 @@ _COMMANDS: dict[str, tuple[str, ...]] = {
     ),
 }
 """Module and function of each command, with examples, in the order in which the help lists the commands."""
-_PRICED = ("estimate", "forecast", "finetune", "serve", "own", "budget", "compare", "sweep", "projection")
+_PRICED = (
+    *("estimate", "forecast", "finetune", "serve", "own", "budget", "compare", "sweep", "projection"),
+    *("choose", "route", "cascade", "fit"),
+)
 """Commands whose amounts are printed in the currency of `--currency`."""
 _PLAIN = ("schema", "completion")
 """Commands whose output is a file of a format of its own, without options of output."""

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
+from costmodel.cli.money import in_currency, is_converted
 from costmodel.cli.output import emit, note
 
 _WRITERS = (".html", ".xlsx", ".csv")
@@ -45,8 +46,8 @@ def choose(
     points = result.independence() if curve or outputs else None
     for path in outputs:
         write_portfolio(result, points, path)
-    further = {} if points is None else {"independence": points.to_dict()}
+    further = {} if points is None else {"independence": in_currency(points).to_dict()}
     shown = (result, points) if curve and points is not None else (result,)
-    emit("choose", *shown, data=lambda: result.to_dict() | further)
+    emit("choose", *shown, data=lambda: in_currency(result).to_dict() | further)
     for path in outputs:
-        note(f"written to {path}")
+        note(f"written to {path}{', in US dollars' if is_converted() else ''}")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from costmodel.cli.changes import whole
+from costmodel.cli.money import given_sum, in_currency, is_converted
 from costmodel.cli.output import emit
 from costmodel.foundation.errors import InputError
-from costmodel.foundation.rendering import cells, text
+from costmodel.foundation.rendering import WIDTH, cells, text
 
 if TYPE_CHECKING:
     from costmodel.scaling.fitting.fit import ScalingFit
@@ -27,7 +28,9 @@ def fit(
     ] = 1000,
     holdout: Annotated[float | None, typer.Option(help="Hold out the runs with this factor more compute: 10.")] = None,
     compute: Annotated[str | None, typer.Option(help="Print the compute-optimal model for these FLOPs: 1e24.")] = None,
-    allocate: Annotated[str | None, typer.Option(help="Print the best model for this budget: '1M USD'.")] = None,
+    allocate: Annotated[
+        str | None, typer.Option(help="Print the best model for this budget in the currency of --currency: 1M.")
+    ] = None,
     gpu: Annotated[str, typer.Option(help="Accelerator for --allocate.")] = "H100-SXM",
     gpus: Annotated[
         int, typer.Option(parser=whole, metavar="INTEGER", help="Number of accelerators for --allocate.")
@@ -43,6 +46,8 @@ def fit(
 
     if runs is None and compute is None and allocate is None:
         raise InputError("give RUNS.csv to fit a law, or --compute or --allocate to use a published law")
+    if allocate is None and is_converted():
+        raise InputError("--currency: only the cost of --allocate is an amount; leave it out")
     fitted = None if runs is None else fit_scaling_law(runs, bootstrap=bootstrap, holdout=holdout)
     found: Any = fitted or scaling_law(law)
     out: dict[str, Any] = {}
@@ -55,12 +60,12 @@ def fit(
             out["optimum_interval"] = _interval(fitted, out["optimum"]["compute [FLOP]"])
     bought = None
     if allocate is not None:
-        bought = allocated(found, _training_on(gpu, gpus), allocate)
+        bought = in_currency(allocated(found, _training_on(gpu, gpus), given_sum("--allocate", allocate).usd))
         out["bought"] = bought.to_dict()
-    parts = [] if fitted is None else [str(fitted)]
+    parts: list[Any] = [] if fitted is None else [str(fitted)]
     title = "" if fitted is not None else _described(found)
     parts += [_optimum_text(out, title)] if compute is not None else []
-    parts += [] if bought is None else [str(bought)]
+    parts += [] if bought is None else [bought.to_text(WIDTH)]
     emit("fit", *parts, data=lambda: out, rows=lambda: _rows(out))
 
 

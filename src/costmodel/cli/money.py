@@ -104,6 +104,11 @@ def money(currency: str | None, rate: str | None) -> Iterator[None]:
         _MONEY.reset(token)
 
 
+def is_converted() -> bool:
+    """Return whether `--currency` is given."""
+    return _MONEY.get() is not None
+
+
 def in_currency(result: Any) -> Any:
     """Return a result in the currency that is asked for; as it is if it has no amounts of US dollars."""
     asked = _MONEY.get()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -87,7 +88,7 @@ def list_prices(
 
 
 @prices.command("everywhere")
-@with_output
+@partial(with_output, priced=True)
 def price_run_everywhere(
     scenario: Annotated[Path, typer.Argument(help="Scenario file (.toml, .json).")],
     provider: Annotated[list[str] | None, typer.Option(help="Only this provider; repeatable.")] = None,

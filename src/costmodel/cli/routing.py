@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from costmodel.cli.changes import Changes, built, parsed_changes
+from costmodel.cli.money import in_currency
 from costmodel.cli.output import emit
 from costmodel.foundation.rendering import cells, text
 
@@ -62,7 +63,7 @@ def cascade(
         return
     points = [_point(each) for each in result.curve(curve)]
     shown = text([_cells(point) for point in points], f"{_TITLE}: {_WORDS[curve]}", _FOOTER)
-    emit("cascade", result, shown, data=lambda: {**result.to_dict(), "curve": points})
+    emit("cascade", result, shown, data=lambda: {**in_currency(result).to_dict(), "curve": points})
 
 
 def _point(found: BreakEven) -> dict[str, Any]:

@@ -145,7 +145,9 @@ class ServeCommand(TyperCommand):
         if args[:1] != ["compare"]:
             return super().make_context(info_name, args, *others, **more)
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
-        single.command("compare", epilog="\b\nExamples:\n  costmodel serve compare workload.toml")(with_output(compare))
+        single.command("compare", epilog="\b\nExamples:\n  costmodel serve compare workload.toml")(
+            with_output(compare, priced=True)
+        )
         return typer.main.get_command(single).make_context(f"{info_name} compare", args[1:], *others, **more)
 
 

@@ -81,11 +81,15 @@ class Converted(rendering.Shown):
             key: self.amount(value) if key in money and isinstance(value, float) else value
             for key, value in row.items()
         }
-        if "usd" in shown:
-            shown[self.rate.currency.lower()] = shown.pop("usd")
+        shown = {self._key(key) if key in money else key: value for key, value in shown.items()}
         if "unit" in row and money:
             shown["unit"] = unit.replace("USD", self.rate.currency)
         return {**shown, "currency": self.rate.currency} if money else shown
+
+    def _key(self, name: str) -> str:
+        """Return the name of a column of US dollars in the currency: usd_per_month as eur_per_month."""
+        code = self.rate.currency.lower()
+        return "_".join(code if part == "usd" else part for part in name.split("_"))
 
     def _title(self) -> str:
         with rendering.currency(self.rate.currency, self.rate.per_usd):

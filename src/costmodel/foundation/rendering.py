@@ -149,6 +149,33 @@ def currency(code: str, rate: float) -> Iterator[None]:
         _CURRENCY.reset(token)
 
 
+def in_money(usd: float) -> float:
+    """Return an amount of US dollars in the currency in which amounts are printed.
+
+    Parameters
+    ----------
+    usd : float
+        Amount [USD].
+
+    Examples
+    --------
+    >>> with currency("EUR", 0.5):
+    ...     in_money(3.0), money_code(), money_sign()
+    (1.5, 'EUR', '€')
+    """
+    return usd * _CURRENCY.get()[1]
+
+
+def money_code() -> str:
+    """Return the code of the currency in which amounts are printed, such as "USD"."""
+    return _CURRENCY.get()[0]
+
+
+def money_sign() -> str:
+    """Return the sign of the currency in which amounts are printed, such as "$"."""
+    return SYMBOLS[money_code()].strip()
+
+
 def text(rows: Rows, title: str = "", footer: str = "") -> str:
     """Return the rows as an aligned table in plain text; the keys of the first row are the header.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.foundation import rendering
 from costmodel.foundation.citations import Source
+from costmodel.foundation.currencies import Priced
 from costmodel.foundation.units import money
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ SizeLimit = Literal[
 
 
 @dataclass(frozen=True, repr=False)
-class Allocation(rendering.Shown):
+class Allocation(Priced):
     """The model of least loss for a budget: shape, tokens, loss, and the scenario that trains it."""
+
+    _money = ("value", "low", "high")
 
     architecture: Architecture
     parameters: float

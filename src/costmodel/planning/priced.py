@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from costmodel.estimation.estimate import estimate
-from costmodel.foundation import rendering
+from costmodel.foundation import currencies, rendering
 from costmodel.foundation.errors import MissingFactError
 
 if TYPE_CHECKING:
@@ -134,10 +134,11 @@ def priced(offer: Priced, scenario: Scenario, located: bool, level: float) -> Pr
     )
 
 
-class PriceTable(rendering.Shown, Sequence[Priced]):
+class PriceTable(currencies.Priced, Sequence[Priced]):
     """What a run costs at every provider, in every region and purchase model; see `price_everywhere`."""
 
     _index = ("provider", "region", "purchase_model")
+    _money = ("usd_per_gpu_hour", "cost", "cost_low", "cost_high")
 
     _width = rendering.WIDTH
 
@@ -220,7 +221,9 @@ class PriceTable(rendering.Shown, Sequence[Priced]):
                 f"regions that are not known: {', '.join(unplaced)} ('costmodel regions' lists the known ones)"
             )
         if self.priced:
-            lines.append("USD/h: per accelerator in use; idle ones of a whole instance are paid with it")
+            lines.append(
+                f"{rendering.money_code()}/h: per accelerator in use; idle ones of a whole instance are paid with it"
+            )
         lines.append("days, carbon, age, notes, reasons and sources: rows(), to_frame()")
         return "\n".join(lines)
 
@@ -249,7 +252,9 @@ def _is_derived(row: Priced) -> bool:
 
 
 def _rate(row: Priced) -> str:
-    return "-" if row.usd_per_gpu_hour is None else f"{row.usd_per_gpu_hour:.2f}{'*' if _is_derived(row) else ''}"
+    if row.usd_per_gpu_hour is None:
+        return "-"
+    return f"{rendering.in_money(row.usd_per_gpu_hour):.2f}{'*' if _is_derived(row) else ''}"
 
 
 def _interval(row: Priced) -> str:
@@ -264,7 +269,7 @@ def _nearest(row: Priced) -> str:
     """Return the nearest price [USD/hour] in parentheses, with what is different: its purchase model or provider."""
     if row.nearest is None:
         return "-"
-    usd, same = f"{row.nearest.usd_per_gpu_hour:.2f}", row.nearest.provider == row.provider
+    usd, same = f"{rendering.in_money(row.nearest.usd_per_gpu_hour):.2f}", row.nearest.provider == row.provider
     other = row.nearest.purchase_model != row.purchase_model
     if same:
         return f"({usd} {SHORT_PURCHASE_MODELS[row.nearest.purchase_model]})" if other else f"({usd})"
@@ -287,7 +292,7 @@ def _columns(level: float) -> dict[str, Callable[[Priced], str]]:
     return {
         "where": lambda row: f"{row.provider} {row.region}".strip(),
         "purchase": lambda row: SHORT_PURCHASE_MODELS[row.purchase_model],
-        "USD/h": _rate,
+        f"{rendering.money_code()}/h": _rate,
         "cost": lambda row: _shown(row.cost, "USD"),
         f"{100 * level:g} % interval": _interval,
         "price of": _date,

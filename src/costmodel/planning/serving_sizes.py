@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation import rendering
+from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from costmodel.serving.step.replica import Replica
 
 _LEGEND = (
-    "tok/s: of each user; USD/Mtok: of input and output; TP: tensor parallelism, PP: pipeline stages, "
+    "tok/s: of each user; {code}/Mtok: of input and output; TP: tensor parallelism, PP: pipeline stages, "
     "DP: data-parallel attention"
 )
 """What the columns of a table mean."""
@@ -61,10 +62,11 @@ class ServingSize(NamedTuple):
         return f"{self.replicas} x {degree}{stages}"
 
 
-class ServingSizes(rendering.Shown):
+class ServingSizes(Priced):
     """Options that serve a load, the best first; see `size_serving`."""
 
     _index = ("accelerator", "precision")
+    _money = ("usd_per_hour", "usd_per_million_tokens")
 
     _width = rendering.WIDTH
 
@@ -110,6 +112,7 @@ class ServingSizes(rendering.Shown):
         return self.title
 
     def _cells(self) -> list[dict[str, str]]:
+        code = rendering.money_code()
         return [
             {
                 "accelerator": size.accelerator,
@@ -118,17 +121,17 @@ class ServingSizes(rendering.Shown):
                 "GPUs": f"{size.gpus:,}",
                 "tok/s": rendering.number(size.tokens_per_second_per_user),
                 "TTFT s": rendering.number(float(size.ttft.magnitude), 2),
-                "USD/h": "not known" if size.usd_per_hour is None else _dollars(size.usd_per_hour),
-                "USD/Mtok": "-"
+                f"{code}/h": "not known" if size.usd_per_hour is None else _dollars(size.usd_per_hour),
+                f"{code}/Mtok": "-"
                 if size.usd_per_million_tokens is None
-                else rendering.number(size.usd_per_million_tokens),
+                else rendering.number(rendering.in_money(size.usd_per_million_tokens)),
             }
             for size in self.options
         ]
 
     def _footer(self) -> str:
         lines = (
-            [f"{_ORDER[self.objective]}; {_LEGEND}"]
+            [f"{_ORDER[self.objective]}; {_LEGEND.format(code=rendering.money_code())}"]
             if self.options
             else ["no accelerator and precision asked for can serve the load within its targets"]
         )
@@ -141,4 +144,5 @@ class ServingSizes(rendering.Shown):
 
 
 def _dollars(value: float) -> str:
+    value = rendering.in_money(value)
     return f"{value:,.2f}" if value < 1000 else f"{value:,.0f}"

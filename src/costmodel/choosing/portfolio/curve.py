@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation import rendering
+from costmodel.foundation.currencies import Priced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,10 +48,11 @@ class IndependencePoint(NamedTuple):
         return f"{self.value:.0%}"
 
 
-class IndependenceCurve(rendering.Shown):
+class IndependenceCurve(Priced):
     """Cost by the value of a constraint; see `Portfolio.independence`."""
 
     _width = rendering.WIDTH
+    _money = ("usd_per_month", "expected_usd", "cvar_usd", "price_usd_per_month")
 
     def __init__(self, field: str, points: tuple[IndependencePoint, ...], shocks: PortfolioShocks, cap_of: str) -> None:
         self.field = field
@@ -99,7 +101,7 @@ class IndependenceCurve(rendering.Shown):
         return [
             {
                 self.field: rendering.shortened(point.label, _NAME),
-                "$/month": _usd(row["usd_per_month"]),
+                f"{rendering.money_sign()}/month": _usd(row["usd_per_month"]),
                 "price/month": _usd(row["price_usd_per_month"]),
                 "expected": _usd(row["expected_usd"]),
                 f"CVaR {self.shocks.level:.0%}": _usd(row["cvar_usd"]),

@@ -20,6 +20,7 @@ from costmodel.choosing.portfolio.scenarios import (
     retirement_months,
 )
 from costmodel.foundation import rendering
+from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.tables import fingerprint
@@ -53,10 +54,11 @@ class Question(NamedTuple):
     seed: int
 
 
-class Portfolio(rendering.Shown):
+class Portfolio(Priced):
     """The cheapest mix of models for workloads, with its cost over a horizon; see `portfolio`."""
 
     _width = rendering.WIDTH
+    _money = ("usd_per_month",)
 
     def __init__(
         self,
@@ -285,7 +287,7 @@ class Portfolio(rendering.Shown):
                 "workload": rendering.shortened(row["workload"], 16),
                 "option": rendering.shortened(row["option"], _NAME),
                 "share": f"{row['share']:.1%}",
-                "$/month": f"{row['usd_per_month']:,.0f}",
+                f"{rendering.money_sign()}/month": f"{rendering.in_money(row['usd_per_month']):,.0f}",
                 "quality": "-" if row["quality"] is None else f"{row['quality']:.2f}",
                 "replicas": "-" if row["replicas"] is None else str(row["replicas"]),
             }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from costmodel.foundation import rendering
+from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL, middle
 
@@ -68,12 +69,16 @@ class OptionCost(NamedTuple):
     """Reason why the cost is not known."""
 
 
-class ServingComparison(rendering.Shown):
+class ServingComparison(Priced):
     """Options for serving a workload, side by side; see `compare_serving`."""
 
     _width = rendering.WIDTH
 
     _index = index = "name"
+    _money = (
+        *("usd_per_month", "usd_per_month_low", "usd_per_month_high", "usage_usd", "reserved_usd"),
+        *("usd_per_million_tokens", "usd_per_request"),
+    )
 
     def __init__(
         self,
@@ -214,7 +219,8 @@ class ServingComparison(rendering.Shown):
             if parts:
                 lines.append(f"{cost.name}: {'; '.join(parts)}")
         lines.append(
-            f"$/Mtok: over input and output tokens; in brackets: {DEFAULT_LEVEL:.0%} intervals; seed {self.seed}"
+            f"{rendering.money_sign()}/Mtok: over input and output tokens; in brackets: {DEFAULT_LEVEL:.0%} intervals; "
+            f"seed {self.seed}"
         )
         return "\n".join(lines)
 
@@ -241,20 +247,19 @@ class ServingComparison(rendering.Shown):
 def _row(cost: OptionCost) -> dict[str, str]:
     """Return the cells of an option."""
     name = rendering.shortened(cost.name, _NAME)
+    per_million = f"{rendering.money_sign()}/Mtok"
     if cost.usd_per_month is None:
-        return dict.fromkeys(_COLUMNS, "-") | {"option": name, "basis": cost.basis, "cost/month": "unknown"}
+        columns = ("option", "basis", "cost/month", per_million, "GPUs", "load")
+        return dict.fromkeys(columns, "-") | {"option": name, "basis": cost.basis, "cost/month": "unknown"}
     ends = cost.usd_per_month_interval
     return {
         "option": name,
         "basis": cost.basis,
         "cost/month": f"{rendering.amount(cost.usd_per_month, 'USD')}{_span(*ends, 'USD') if ends else ''}",
-        "$/Mtok": rendering.number(cost.usd_per_million_tokens or 0.0),
+        per_million: rendering.number(rendering.in_money(cost.usd_per_million_tokens or 0.0)),
         "GPUs": "-" if cost.gpus is None else f"{cost.gpus:,}",
         "load": "-" if cost.utilization is None else f"{cost.utilization:.0%}",
     }
-
-
-_COLUMNS = ("option", "basis", "cost/month", "$/Mtok", "GPUs", "load")
 
 
 def _span(low: float, high: float, unit: str) -> str:
