@@ -192,3 +192,36 @@ def test_a_broken_command_of_a_package_leaves_the_others(costmodel, monkeypatch)
     assert "ModuleNotFoundError: No module named 'acme_without_code'" in outcome.err
     assert costmodel("quote").code == 2
     assert costmodel("gpus", "h100").err == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "family"), [("qwen", "qwen"), ("qwen 3", "qwen3"), ("llama-3", "llama"), ("Mistral", "mistral")]
+)
+def test_a_part_of_a_name_or_a_family_lists_the_models(costmodel, written, family):
+    rows = json.loads(costmodel("models", written, "--json").out)["rows"]
+    key = written.lower().replace(" ", "-")
+    assert len(rows) > 2 and all(
+        key.replace("-", "") in f"{row['name']} {row['family']}".replace("-", "") for row in rows
+    )
+    assert any(row["family"].startswith(family) for row in rows)
+
+
+def test_a_part_of_a_name_lists_the_accelerators(costmodel, refused):
+    listed = {row["name"] for row in json.loads(costmodel("gpus", "mi3", "--json").out)["rows"]}
+    assert {"MI300X", "MI325X", "MI355X"} <= listed and all(name.startswith("MI3") for name in listed)
+    assert "unknown accelerator 'warp-drive'" in refused("gpus", "warp-drive")[0]
+    assert "unknown architecture 'nope.json'" in refused("models", "nope.json")[0]
+    assert "unknown architecture 'qwen.json'" in refused("models", "qwen.json")[0]
+    assert "unknown architecture 'qwen'" in refused("models", "qwen", "--family", "llama")[0]
+
+
+def test_words_of_regions_are_whole(costmodel, refused):
+    def names(text):
+        return [row["region"] for row in json.loads(costmodel("regions", text, "--json").out)["rows"]]
+
+    assert "US-CA" not in names("se-1") and "US-VA" in names("us-east")  # oci:us-sanjose-1
+    assert names("us-iowa") == names("Iowa") == ["US-IA", "gcp:us-central1"]
+    assert "US-DE" not in names("DE") and names("DE")[0] == "DEU"
+    assert set(names("Georgia")) == {"GEO", "US-GA"}
+    assert "SWE" in names("EU") and not {"CHE", "GBR"} & set(names("EU"))
+    assert "did you mean 'Netherlands'" in refused("regions", "nowhereland")[0]

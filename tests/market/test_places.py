@@ -163,3 +163,25 @@ def test_serving_takes_the_price_of_the_site():
     assert cm.estimate(serving).inputs["prices.price"].figure.value == pytest.approx(regional)
     notes = cm.estimate(serving.replace({"cluster.site.region": "germany"})).notes()
     assert any("changes electricity, carbon and water only" in note for note in notes)
+
+
+def test_regions_of_google_lie_in_their_states():
+    priced = ["us-central1", "us-east1", "us-east5", "us-west1", "europe-west4"]
+    for state, region in (
+        ("us-iowa", "us-central1"),
+        ("South Carolina", "us-east1"),
+        ("US-OH", "us-east5"),
+        ("oregon", "us-west1"),
+        ("Netherlands", "europe-west4"),
+    ):
+        assert regions_at(state, "gcp", priced) == [region]
+    states = [row for row in table("facts/region_members").rows if row["region"].startswith("US-")]
+    google = {row["region"] for row in table("facts/grid_intensity").rows if row["region"].startswith("gcp:us-")}
+    assert {row["member"] for row in states} == google
+
+
+def test_a_state_finds_the_price_of_the_region_in_it():
+    cluster = cm.Cluster("H100-SXM", 8, site={"region": "us-iowa"})
+    rental = cm.Rental(provider="gcp", purchase_model="spot", on="2026-10-01")
+    central = rental.replace(region="us-central1").figure("H100-SXM", 8, 8)
+    assert rental.price_of(cluster) == central and rental.caution(cluster) == ""

@@ -60,7 +60,7 @@ _COMMANDS: dict[str, tuple[str, ...]] = {
     "estimating:compare": ("compare run.toml other_run.toml",),
     "sweeping:sweep": ("sweep run.toml --set cluster.count=64,128,256 --set recipe.batch_size=512,1024",),
     "estimating:schema": ("schema project > project.schema.json",),
-    "catalog:models": ("models mixtral-8x7b", "models --search llama"),
+    "catalog:models": ("models mixtral-8x7b", "models qwen"),
     "catalog:gpus": ("gpus H100-SXM", "gpus --vendor NVIDIA --memory 80"),
     "catalog:regions": ("regions --country DE", "regions frankfurt"),
     "catalog:providers": ("providers --gpu H100-SXM", "providers lambda"),

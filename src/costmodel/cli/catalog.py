@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from costmodel.cli.changes import Family, HeadOption, Strict
 from costmodel.cli.output import emit
-from costmodel.foundation.errors import InputError
+from costmodel.foundation.errors import InputError, UnknownNameError
+from costmodel.foundation.names import name_key
 from costmodel.foundation.rendering import cells, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+_WORD = re.compile(r"[^\W_]+")
+_FILES = (".json", ".toml", ".safetensors", ".gguf")
+"""Ends of names of files."""
 _CATALOG_LENGTH = 4096
 """Sequence length at which the FLOPs of a model of the catalog are shown [token]."""
 Search = Annotated[str | None, typer.Option("--search", "-s", help="Only rows that contain this text.")]
@@ -31,13 +36,18 @@ _GPU_TITLES = {
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="Show this model, or that of a config.json, in full.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Show this model, or that of a config.json, in full; or list those of this family, such as qwen."
+        ),
+    ] = None,
     search: Search = None,
     family: Family = None,
     strict: Strict = None,
     head: HeadOption = None,
 ) -> None:
-    """List the models of the catalog, or show one.
+    """List the models of the catalog, or show one; a part of a name, or a family, lists those that have it.
 
     In the list, --family keeps the models of a family.
     """
@@ -50,7 +60,14 @@ def models(
         return
     if search is not None:
         raise InputError(f"--search: is for the list; leave out {name}")
-    architecture = load_architecture(name, family, strict=strict, head=head)
+    try:
+        architecture = load_architecture(name, family, strict=strict, head=head)
+    except UnknownNameError:
+        rows = [] if (family, strict, head) != (None, None, None) else _found(architectures(), name)
+        if not rows:
+            raise
+        _print_list("models", rows, {each: each for each in rows[0]}, {})
+        return
     counts = architecture.parameters._asdict()
     flops = {
         f"FLOP/token, {convention}": flops_per_token(architecture, _CATALOG_LENGTH, convention)
@@ -69,7 +86,10 @@ def models(
 
 
 def gpus(
-    name: Annotated[str | None, typer.Argument(help="Show this accelerator in full.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Show this accelerator in full; or list those with this in their names, such as RTX."),
+    ] = None,
     vendor: Annotated[str | None, typer.Option(help="Only this vendor, such as NVIDIA.")] = None,
     memory: Annotated[str | None, typer.Option(help="Least memory [GB], such as 80.")] = None,
     precision: Annotated[str | None, typer.Option(help="Only those with this number format: fp8, bf16, ...")] = None,
@@ -85,7 +105,14 @@ def gpus(
     if name is not None:
         if given := [f"--{each}" for each, value in _filters(vendor, memory, precision, search).items() if value]:
             raise InputError(f"{', '.join(given)}: for the list; leave out {name}")
-        data = load_accelerator(name).to_data()
+        try:
+            data = load_accelerator(name).to_data()
+        except UnknownNameError:
+            rows = _found(accelerators(), name)
+            if not rows:
+                raise
+            _print_list("gpus", rows, _GPU_TITLES, _GPU_UNITS)
+            return
         shown = data | {"usable_memory": data["usable_memory"] / GIB} if "usable_memory" in data else data
         emit(
             "gpu",
@@ -104,7 +131,9 @@ def gpus(
 
 
 def regions(
-    search: Annotated[str | None, typer.Argument(metavar="TEXT", help="Only regions that contain this text.")] = None,
+    search: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help="Only regions with these words, or in this place.")
+    ] = None,
     country: Annotated[str | None, typer.Option(help="Only this country: DE, DEU or Germany.")] = None,
     cloud: Annotated[str | None, typer.Option("--provider", help="Only regions of this cloud: aws, gcp, ...")] = None,
 ) -> None:
@@ -112,14 +141,20 @@ def regions(
 
     A region can be given by its name, its code, a region of a cloud, or the city of a data center.
     """
+    from costmodel.hardware.site import find_place, is_within, resolve_country, resolve_region
     from costmodel.hardware.site import regions as listed
-    from costmodel.hardware.site import resolve_country, resolve_region
 
     rows = [dict(row) for row in listed()]
     if search is not None:
-        words = search.lower().split()
-        found = [row for row in rows if all(word in _searched(row) for word in words)]
-        rows = found or [row for row in rows if row["region"] == resolve_region(search)]
+        key = find_place(search)
+        rows = [
+            row
+            for row in rows
+            if (row["region"] == key or (key is not None and is_within(row["region"], key)))
+            or _has_words(row["name"] if key is not None else _searched(row), search)
+        ]
+        if not rows:
+            resolve_region(search)  # raises with the nearest names
     if country is not None:
         key = resolve_country(country)
         rows = [row for row in rows if row["country"] == key]
@@ -197,6 +232,25 @@ def _matching(
         words = search.lower().split()
         kept = [row for row in kept if all(word in _searched(row) for word in words)]
     return _some(kept)
+
+
+def _found(rows: Iterable[Mapping[str, Any]], written: str) -> list[dict[str, Any]]:
+    """Return the rows whose name, family or vendor has a text; none for a text that names a file."""
+    key = name_key(written)
+    if not key or "/" in written or written.endswith(_FILES):
+        return []
+    named = ("name", "family", "vendor")
+    return [dict(row) for row in rows if any(key in name_key(str(row.get(name, ""))) for name in named)]
+
+
+def _has_words(text: str, written: str) -> bool:
+    """Return whether a text has each of some words as a whole: us-east is in us-east-1, se-1 is not in sanjose-1."""
+    words = _words(text)
+    return all(f" {_words(word).strip()} " in words for word in written.split())
+
+
+def _words(text: str) -> str:
+    return f" {' '.join(_WORD.findall(text.lower()))} "
 
 
 def _searched(row: Mapping[str, Any]) -> str:

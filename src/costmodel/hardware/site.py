@@ -234,6 +234,17 @@ def find_region(region: str) -> str | None:
     return _regions().proper(region)
 
 
+def find_place(region: str) -> str | None:
+    """Return the key of a region as people write it, as `resolve_region`; None if the region is not known.
+
+    Parameters
+    ----------
+    region : str
+        Country, US state, cloud region or city.
+    """
+    return _proper(region)
+
+
 def country(key: str) -> str:
     """Return the ISO code of the country of a key of the grid table."""
     if key.startswith("US-"):
@@ -246,7 +257,7 @@ def country(key: str) -> str:
 
 @lru_cache(maxsize=1)
 def _members() -> dict[str, set[str]]:
-    """Return the countries of regions that have several."""
+    """Return the members of regions that have several: countries of the EU, and regions of Google in US states."""
     found: dict[str, set[str]] = {}
     for row in table("facts/region_members").rows:
         found.setdefault(row["region"], set()).add(row["member"])
@@ -254,7 +265,7 @@ def _members() -> dict[str, set[str]]:
 
 
 def is_within(key: str, region: str) -> bool:
-    """Return whether a key of the grid table lies in another, larger one: in a country, or in a region of several.
+    """Return whether a key of the grid table lies in another, larger one: a country, a US state, or the EU.
 
     Parameters
     ----------
@@ -265,9 +276,11 @@ def is_within(key: str, region: str) -> bool:
     --------
     >>> is_within("gcp:europe-west4", "NLD"), is_within("FIN", "EU"), is_within("CHE", "EU")
     (True, True, False)
+    >>> is_within("gcp:us-central1", "US-IA")
+    True
     """
     place = country(key)
-    return place == region or place in _members().get(region, ())
+    return place == region or not _members().get(region, set()).isdisjoint((place, key))
 
 
 def _grid_row(region: str, year: int | None) -> Row:
