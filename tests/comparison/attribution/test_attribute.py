@@ -254,6 +254,25 @@ def test_titles_say_which_costs_more():
     assert str(cm.attribute("gpt-4", "gpt-4")).startswith("Why GPT-4 (2) (B) costs as much as GPT-4 (1) (A)")
 
 
+def test_runs_of_the_same_name_are_labeled(tmp_path):
+    run = cm.Scenario("llama-3.1-8b", cm.Pretraining(tokens="1T"), cm.Cluster("H100-SXM", 64), gpu_hours=5e4)
+    files = [tmp_path / "first.toml", tmp_path / "second.toml", tmp_path / "deep" / "first.toml"]
+    files[2].parent.mkdir()
+    for count, file in zip((64, 128, 256), files, strict=True):
+        run.replace({"cluster.count": count, "gpu_hours": 5e4 + count}).save(file)
+    by_stem = cm.attribute(files[0], str(files[1]))
+    assert by_stem.names == ("first", "second")
+    text = str(by_stem)
+    assert text.startswith("Why second (B) costs more than first (A)") and "cost of second: estimate" in text
+    assert "second reaches" in text and "first reaches" in text
+    assert cm.attribute(files[0], files[2]).names == (str(files[0]), str(files[2]))
+    loaded = [cm.Scenario.load(file) for file in files[:2]]
+    assert cm.attribute(*loaded).names == ("llama-3.1-8b (1)", "llama-3.1-8b (2)")
+    assert cm.attribute(files[0], loaded[1]).names == ("first", "llama-3.1-8b")
+    named = [each.replace(name=name) for each, name in zip(loaded, "ab", strict=True)]
+    assert cm.attribute(*named).names == ("a", "b")
+
+
 def test_names_and_units_that_do_not_exist_are_refused(gpt4_against_deepseek):
     with pytest.raises(cm.UnknownNameError, match="did you mean 'tokens'"):
         gpt4_against_deepseek["token"]

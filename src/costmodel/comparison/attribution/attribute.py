@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -43,7 +44,8 @@ def attribute(
     Parameters
     ----------
     run_a, run_b : str, Path, PublishedRun, Scenario or Estimate
-        Name of a published run, a scenario file (.toml, .json), or what `published_runs` and `estimate` return.
+        Name of a published run, a scenario file (.toml, .json), or what `published_runs` and `estimate` return. Runs of
+        the same name are labeled by their files or as they are given, else by a number.
     price : str
         Price of published runs: "on_demand", "contract" (market price of a one-year commitment) or "published" (the
         published cost of the final run). Scenarios have prices of their own.
@@ -108,7 +110,27 @@ def attribute(
             missing.append(str(error))
     if missing:
         raise MissingFactError("\n".join(dict.fromkeys(missing)))
+    if sides[0].name == sides[1].name:
+        labels = _labels(run_a, run_b, sides[0].name)
+        sides = [replace(side, name=label) for side, label in zip(sides, labels, strict=True)]
     return Attribution(sides[0], sides[1], seed)
+
+
+def _labels(run_a: Any, run_b: Any, name: str) -> tuple[str, str]:
+    """Return labels of two runs of the same name: their files without folder and ending, else as they are given."""
+    for whole in (False, True):
+        a, b = (_label(run, name, whole) for run in (run_a, run_b))
+        if a != b:
+            return a, b
+    return f"{name} (1)", f"{name} (2)"
+
+
+def _label(run: Any, name: str, whole: bool) -> str:
+    if isinstance(run, PublishedRun):
+        return run.id
+    if not isinstance(run, (str, Path)):
+        return name
+    return str(run) if whole or not str(run).endswith(_FILES) else Path(run).stem
 
 
 def _loaded(run: Any) -> PublishedRun | Estimate:

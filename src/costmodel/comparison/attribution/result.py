@@ -110,9 +110,9 @@ class Attribution(rendering.Shown):
 
     @property
     def names(self) -> tuple[str, str]:
-        """Names of both runs; with a number if they are the same."""
-        a, b = (side.name for side in self._sides)
-        return (a, b) if a != b else (f"{a} (1)", f"{b} (2)")
+        """Names of both runs, or labels if the names are the same."""
+        a, b = self._sides
+        return a.name, b.name
 
     @property
     def costs(self) -> tuple[Quantity, Quantity]:
