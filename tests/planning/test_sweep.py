@@ -142,7 +142,21 @@ def test_frame_has_columns_for_paths_figures_and_intervals(swept):
 def test_printed_table_has_80_columns_at_most(swept):
     lines = str(swept).splitlines()
     assert max(map(len, lines)) <= 80 and lines[0] == "12 scenarios, 8 possible"
+<<<<<<< HEAD
     assert lines[1].split() == ["count", "batch_size", "sequence_length", "cost", "80", "%", "interval", "wall", "time"]
+=======
+    assert lines[1].split() == [
+        "count",
+        "batch_size",
+        "sequence_length",
+        "cost",
+        "80%",
+        "interval",
+        "fits",
+        "wall",
+        "time",
+    ]
+>>>>>>> efaf075 (Label the costs of serving by their targets, and show in a sweep what may not fit)
     assert "2 scenarios not possible: layout: the model fits on no layout of 1 accelerator" in str(swept)
     many = str(cm.sweep(RUN, {"prices.price": [1 + each / 10 for each in range(50)]}))
     assert "... and 10 more rows" in many
@@ -230,3 +244,20 @@ def test_few_kept_arrays_give_the_same_rows(monkeypatch):
     rows = cm.sweep(RUN, values).rows()
     monkeypatch.setattr(sweep, "MOST_ARRAYS", 1)
     assert cm.sweep(RUN, values).rows() == rows
+
+
+def test_the_probability_of_fitting_is_a_column_where_it_is_below_90_percent():
+    run = cm.Scenario(
+        architecture="llama-3.1-8b",
+        recipe=cm.LoRA(tokens="20M", sequence_length=8192, batch_size=8),
+        cluster=cm.Cluster("H100-SXM", 1),
+        layout={"zero": 3, "micro_batch": 1, "recompute": "none"},
+        prices=cm.Rental(price=2),
+    )
+    short, long = 8192, 10240
+    found = cm.sweep(run, {"recipe.sequence_length": [short, long]})
+    fits = [row["fit_probability"] for row in found.rows()]
+    assert fits[0] > 0.9 > fits[1]
+    header, _, *rows = str(found).splitlines()[1:]
+    assert " fits " in header and f" {100 * fits[1]:.0f} % " in rows[1]
+    assert " fits " not in str(cm.sweep(run, {"recipe.sequence_length": [short, short + 1]}))

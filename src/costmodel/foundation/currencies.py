@@ -43,6 +43,7 @@ class Converted(rendering.Shown):
 
     def __init__(self, result: Priced, rate: ExchangeRate) -> None:
         self.result, self.rate = result, rate
+        self._width = result._width  # type: ignore[misc]
 
     def amount(self, usd: float) -> float:
         """Return an amount of US dollars in the currency.

@@ -27,6 +27,7 @@ from costmodel.foundation.parallel import check_executor, mapped
 from costmodel.foundation.ranges import DEFAULT_LEVEL, draws
 from costmodel.foundation.units import SI_FACTOR
 from costmodel.market.rental import Rental
+from costmodel.training.layouts.fitting import SAFE_PROBABILITY
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -50,7 +51,7 @@ PRICE = "prices.price"
 """Path of the price: rows that differ in it only share everything that does not depend on it."""
 MOST_LINES = 40
 """Rows that are printed; `rows` and `to_frame` have all [1]."""
-_PRINTED = ("cost", "wall_time", "gpu_hours", "step_time", "mfu", "memory")
+_PRINTED = ("cost", "fit_probability", "wall_time", "gpu_hours", "step_time", "mfu", "memory")
 
 
 def sweep(
@@ -154,7 +155,10 @@ class Sweep(Priced):
     """Estimates of all combinations of values; see `sweep`."""
 
     _width = rendering.WIDTH
+<<<<<<< HEAD
 
+=======
+>>>>>>> efaf075 (Label the costs of serving by their targets, and show in a sweep what may not fit)
     _money = tuple(
         f"{name}{end}" for name, output in OUTPUTS.items() if output.shown == "USD" for end in ("", "_low", "_high")
     )
@@ -221,8 +225,12 @@ class Sweep(Priced):
         rows = [
             {name: _written(changes[path]) for name, path in zip(names, paths, strict=True)} for changes, _ in shown
         ]
+        fits = [figures["fit_probability"] for _, figures in shown]
+        tight = any(probability is not None and probability < SAFE_PROBABILITY for probability in fits)
         for figure in _PRINTED:
-            title = OUTPUTS[figure].title.partition(" (")[0]
+            if figure == "fit_probability" and not tight:
+                continue
+            title = "fits" if figure == "fit_probability" else OUTPUTS[figure].title.partition(" (")[0]
             column = [_amount(figures, figure) for _, figures in shown]
             if set(column) == {"-"}:
                 continue

@@ -194,5 +194,5 @@ def test_reasons_stand_under_the_table() -> None:
     card = cm.Accelerator("New", bf16=900, memory=96, memory_bandwidth=4000, link_bandwidth=400)
     lines = str(cm.estimate(_serving(cluster=cm.Cluster(card, 1)))).splitlines()
     (cost,) = [line for line in lines if line.startswith("cost per hour")]
-    assert cost.split() == ["cost", "per", "hour", "not", "known", "see", "[2]"]
-    assert any(line.startswith("[2] no rental price of New") for line in lines)
+    assert cost.split() == ["cost", "per", "hour", "not", "known", "see", "(2)"]
+    assert any(line.startswith("(2) no rental price of New") for line in lines)

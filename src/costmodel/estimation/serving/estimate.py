@@ -16,7 +16,7 @@ from costmodel.estimation.serving.curves import Factors, ServingCurve, load_curv
 from costmodel.estimation.serving.explained import explained, swings
 from costmodel.estimation.serving.figures import FIGURES, deployment_of, figures, limits_of
 from costmodel.estimation.serving.inputs import errors_and_prices, inputs_of
-from costmodel.estimation.serving.notes import notes_of, title_of
+from costmodel.estimation.serving.notes import missed_targets, notes_of, title_of
 from costmodel.foundation import rendering
 from costmodel.foundation.checks import check_level
 from costmodel.foundation.citations import Source
@@ -80,9 +80,7 @@ class ServingEstimate(Priced):
     """
 
     _index = "quantity"
-
     _width = rendering.WIDTH
-
     _money = ("value", "low", "high")
 
     def __init__(self, scenario: Serving) -> None:
@@ -385,16 +383,23 @@ class ServingEstimate(Priced):
         rows: list[dict[str, str]] = []
         reasons = self._reasons()
         for name in self._point:
-            output = FIGURES[name]
             if note := self._note(name):
-                reason = f"see [{reasons.index(note) + 1}]"
-                rows.append({"": output.title, "value": "not known", "80 % interval": reason})
+                reason = f"see ({reasons.index(note) + 1})"
+                rows.append({"": self._title_of(name), "value": "not known", "80 % interval": reason})
                 continue
             low, high = self.bounds(name)
             value = _shown(name, self.value(name))
             between = "exact" if low == high else _range(_shown(name, low), _shown(name, high), value)
-            rows.append({"": output.title, "value": value, "80 % interval": between})
+            rows.append({"": self._title_of(name), "value": value, "80 % interval": between})
         return rows
+
+    def _title_of(self, name: str) -> str:
+        """Return the title of a figure; costs of all tokens say whether the targets are kept, if there are some."""
+        title, deployment = FIGURES[name].title, self.deployment
+        if name not in {"blended_cost", "full_load_cost"} or (deployment.ttft is None and deployment.tpot is None):
+            return title
+        missed = name == "blended_cost" and bool(missed_targets(deployment, self._point))
+        return f"{title}, targets {'missed' if missed else 'kept'}"
 
     def _reasons(self) -> list[str]:
         """Return why figures are not known, each reason once."""
@@ -402,7 +407,7 @@ class ServingEstimate(Priced):
 
     def _footer(self) -> str:
         stamp = "costmodel {version}, data {data_hash}, seed {seed}".format(**self._stamp())
-        reasons = [f"[{number}] {reason}" for number, reason in enumerate(self._reasons(), 1)]
+        reasons = [f"({number}) {reason}" for number, reason in enumerate(self._reasons(), 1)]
         return "\n".join([*reasons, *self.notes(), stamp])
 
 

@@ -174,12 +174,24 @@ def _date(recipe: Recipe, vendor: str) -> list[str]:
     return []
 
 
+def missed_targets(deployment: Deployment, point: Figures) -> list[str]:
+    """Return the targets of the latency that the load misses, one line each.
+
+    Parameters
+    ----------
+    deployment : Deployment
+    point : mapping
+        Figures by name.
+    """
+    return [
+        f"target missed: {name} is {value[0] * 1e3:,.4g} ms, above {target * 1e3:,.4g} ms"
+        for name, target in (("ttft", deployment.ttft), ("tpot", deployment.tpot))
+        if target is not None and not isinstance(value := point[name], Missing) and value[0] > target * (1 + 1e-9)
+    ]
+
+
 def _targets(deployment: Deployment, point: Figures) -> list[str]:
-    lines = []
-    for name, target in (("ttft", deployment.ttft), ("tpot", deployment.tpot)):
-        value = point[name]
-        if target is not None and not isinstance(value, Missing) and value[0] > target * (1 + 1e-9):
-            lines.append(f"target missed: {name} is {value[0] * 1e3:,.4g} ms, above {target * 1e3:,.4g} ms")
+    lines = missed_targets(deployment, point)
     needed = point["gpus_needed"]
     if not isinstance(needed, Missing) and needed[0] > deployment.accelerators:
         targets = " within its targets" if deployment.ttft is not None or deployment.tpot is not None else ""
