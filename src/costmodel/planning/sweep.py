@@ -155,10 +155,6 @@ class Sweep(Priced):
     """Estimates of all combinations of values; see `sweep`."""
 
     _width = rendering.WIDTH
-<<<<<<< HEAD
-
-=======
->>>>>>> efaf075 (Label the costs of serving by their targets, and show in a sweep what may not fit)
     _money = tuple(
         f"{name}{end}" for name, output in OUTPUTS.items() if output.shown == "USD" for end in ("", "_low", "_high")
     )
