@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import costmodel as cm
 from costmodel.foundation.errors import InputError
-from costmodel.foundation.fields import Measure
+from costmodel.foundation.fields import LEAST, Measure
 from costmodel.foundation.ranges import beta, between, draws, samples, triangular
 
 SHARE = Measure("1", 0.0, 1.0, open_low=True)
@@ -55,7 +55,7 @@ def test_numbers_outside_the_bounds(measure, value, allowed):
 @settings(max_examples=50, deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_number_is_kept_unchanged_or_refused(number):
-    if 0 < number <= 1:
+    if LEAST <= number <= 1:
         assert SHARE.validate(number) == number
     else:
         with pytest.raises(InputError):

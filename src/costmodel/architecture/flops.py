@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from costmodel.architecture.counting import Attention, Scan, count_parameters, flops_by_part
 from costmodel.architecture.listing import operations_by_part
 from costmodel.architecture.loading import ArchitectureLike, load_architecture
 from costmodel.foundation.arrays import smallest
+from costmodel.foundation.checks import checked, is_finite
 from costmodel.foundation.errors import InputError, unknown
+from costmodel.foundation.limits import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,7 @@ class Flops(NamedTuple):
     """Sum of `forward`, `backward` and `prediction` [FLOP]."""
 
 
+@checked("attention", "packing", "scan")
 def count_flops(
     architecture: ArchitectureLike,
     sequence_length: Any,
@@ -133,6 +135,7 @@ def count_decode_flops(architecture: ArchitectureLike, context: Any, batch_size:
     return total * batch_size
 
 
+@checked("convention", "scan")
 def flops_per_token(
     architecture: ArchitectureLike, sequence_length: Any, convention: Convention = "causal", scan: Scan = "chunked"
 ) -> Any:
@@ -206,20 +209,20 @@ def _packed(
 def _positive(name: str, value: Any) -> Any:
     """Return a number or an array as floats, or raise `InputError` unless all are finite and above 0."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        number: Any = float(value)
-        valid = 0 < number < math.inf
+        valid = is_finite(value) and value > 0
+        number: Any = float(value) if valid else value
     else:
         import numpy as np
 
         try:
             number = np.asarray(value, dtype=float)
-        except (TypeError, ValueError):
-            raise InputError(f"{name} must be a number or an array of numbers; got {value!r}") from None
+        except (TypeError, ValueError, OverflowError):
+            raise InputError(f"{name} must be a number or an array of numbers; got {shown(value)}") from None
         valid = isinstance(value, (list, tuple, np.ndarray, np.number)) and bool(
             np.all(np.isfinite(number) & (number > 0))
         )
     if not valid:
-        raise InputError(f"{name} must be above 0 and finite; got {value!r}")
+        raise InputError(f"{name} must be above 0 and finite; got {shown(value)}")
     return number
 
 

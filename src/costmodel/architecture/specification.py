@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from costmodel.architecture.counting import ParameterCounts, count_parameters
 from costmodel.architecture.structure import Structure
+from costmodel.foundation.checks import checked
+from costmodel.foundation.errors import InputError
+from costmodel.foundation.fields import MOST
+from costmodel.foundation.limits import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,6 +62,7 @@ class Architecture(Structure):
         ) -> None: ...
 
     @classmethod
+    @checked("layers", "width", "attention_width", "vocabulary", "tied", "name")
     def from_counts(
         cls,
         total: Any,
@@ -105,6 +110,7 @@ class Architecture(Structure):
         return cls(**counted_fields(total, active, tied=tied, name=name, **sizes))
 
     @classmethod
+    @checked("vocabulary", "tied")
     def sized(cls, parameters: Any, *, vocabulary: int = 128_256, tied: bool = False) -> Self:
         """Return a typical decoder of a given size, for plans and scaling laws; `source` states the rule.
 
@@ -129,8 +135,12 @@ class Architecture(Structure):
         """
         from costmodel.architecture.sizing import sized_fields
 
+        if not 1 <= vocabulary <= 10**9:
+            raise InputError(f"vocabulary must be from 1 to 1e9; got {shown(vocabulary)}")
+
         return cls(**sized_fields(parameters, vocabulary, tied))
 
+    @checked("sequence_length")
     def table(self, sequence_length: int = 4096) -> PartsTable:
         """Return parameters, active parameters and forward FLOPs by part, as text and HTML.
 
@@ -141,6 +151,8 @@ class Architecture(Structure):
         """
         from costmodel.architecture.summary import parts_table
 
+        if not 1 <= sequence_length <= MOST:
+            raise InputError(f"sequence_length must be from 1 to {MOST:g}; got {shown(sequence_length)}")
         return parts_table(self, sequence_length)
 
     @cached_property

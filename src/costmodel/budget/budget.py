@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from costmodel.budget.result import BudgetResult
+from costmodel.foundation.checks import checked
 from costmodel.foundation.tables import written
 
 
@@ -44,6 +45,7 @@ class Budget(BudgetResult):
 
         return written(csv_text(self), path)
 
+    @checked("path")
     def to_xlsx(self, path: str | Path) -> None:
         """Write a spreadsheet with formulas; needs the extra `xlsx`.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from costmodel.budget.amounts import amount_of, cents, checked_probability, sum_of
 from costmodel.budget.lines import Line, Within
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.units import money
 
@@ -45,6 +46,7 @@ class BudgetFigures(rendering.Shown, ABC):
         """Return draws of the cost of the lines without the contingency [USD]; shape (20000,)."""
         return self._spent_draws.copy()
 
+    @checked("name")
     def value(self, name: BudgetFigure) -> float:
         """Return a figure as a plain number in the currency.
 

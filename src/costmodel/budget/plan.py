@@ -23,6 +23,7 @@ from costmodel.budget.items import (
 from costmodel.budget.lines import CONTINGENCY_LINE, Group
 from costmodel.budget.schedule import cycle
 from costmodel.estimation import files
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.fields import Date, Measure
 from costmodel.foundation.ranges import Range
@@ -106,6 +107,7 @@ class ProjectPlan(Spec):
                 yield (group, index), group, item
 
     @classmethod
+    @checked("changes")
     def load(cls, path: str | Path, changes: Mapping[str, Any] | None = None) -> Self:
         """Read a project from a TOML or JSON file.
 

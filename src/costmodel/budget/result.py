@@ -21,6 +21,7 @@ from costmodel.estimation.cautions import unverified
 from costmodel.estimation.ghg import GHGReport
 from costmodel.estimation.results import DRAWS
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.exchange_rates import ExchangeRate, exchange_rate
 from costmodel.foundation.ranges import Interval
@@ -156,6 +157,7 @@ class BudgetResult(BudgetFigures):
             listed.append(Subtotal(group, low, base, high, expected))
         return tuple(listed)
 
+    @checked("name")
     def line_draws(self, name: str) -> Array:
         """Return draws of the cost of a line without the contingency [USD]; shape (20000,).
 

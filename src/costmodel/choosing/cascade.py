@@ -23,6 +23,7 @@ from costmodel.choosing.scores import Score
 from costmodel.choosing.workload import TaskCost, TaskWorkload
 from costmodel.comparison.serving.options import HostedAPI, SelfHosted
 from costmodel.comparison.serving.replicas import drawn
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.fields import Measure, Share
 from costmodel.foundation.ranges import Range, middle
@@ -139,6 +140,7 @@ class _Level(NamedTuple):
     seconds: float | Range | None
 
 
+@checked("scores", "seed", "latency")
 def cascade(
     workload: TaskWorkload,
     models: Sequence[str | HostedAPI | SelfHosted],

@@ -9,6 +9,7 @@ import numpy as np
 
 from costmodel.choosing.escalation import Flow, Rates, affine_root, false_positive_rate, flow
 from costmodel.foundation import currencies, rendering
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 
@@ -179,6 +180,7 @@ class CascadeComparison(currencies.Priced):
         )
         return float(at), drawn
 
+    @checked("figure", "than")
     def probability_no_worse(self, figure: Figure, than: str | None = None) -> float:
         """Return the probability that the cascade is no worse in a figure than a model alone [1].
 
@@ -192,6 +194,7 @@ class CascadeComparison(currencies.Priced):
         own, other = self["cascade"].draws(_figure(figure)), self[than or self._last].draws(figure)
         return float(np.mean(own >= other - self.quality_loss - _ROUNDING if figure == "solved" else own <= other))
 
+    @checked("figure", "precision")
     def break_even(self, figure: Figure = "usd_per_solved_task", precision: float | None = None) -> BreakEven:
         """Return the recall of the first detector at which the cascade equals the last model alone.
 
@@ -252,6 +255,7 @@ class CascadeComparison(currencies.Priced):
             most,
         )
 
+    @checked("figure", "precisions")
     def curve(
         self, figure: Figure = "usd_per_solved_task", precisions: Sequence[float] | None = None
     ) -> list[BreakEven]:

@@ -23,6 +23,7 @@ from costmodel.choosing.workload import TaskWorkload
 from costmodel.comparison.serving.compare import priced
 from costmodel.comparison.serving.options import HostedAPI, SelfHosted
 from costmodel.comparison.serving.replicas import DRAWS, drawn
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
 from costmodel.foundation.ranges import between, middle
 from costmodel.market.api_prices import LONG_PROMPT
@@ -48,6 +49,7 @@ class _Dollars(NamedTuple):
     escalates: bool
 
 
+@checked("scores", "run_tokens", "seed")
 def performance_per_dollar(
     workload: TaskWorkload,
     models: Sequence[str | HostedAPI | SelfHosted],

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 
@@ -118,6 +119,7 @@ class PerformanceComparison(rendering.Shown):
         """The option with the lowest price per solved task; None if no price is known."""
         return next(iter(self.known), None)
 
+    @checked("name")
     def draws(self, name: str) -> Array:
         """Return draws of the price per solved task of an option, shape (draws,) [USD].
 
@@ -139,6 +141,7 @@ class PerformanceComparison(rendering.Shown):
         with np.errstate(divide="ignore"):
             return np.where(each.solved > 0, each.usd / np.maximum(each.solved, 1e-300), np.inf)
 
+    @checked("name", "other")
     def probability_cheaper(self, name: str, other: str) -> float:
         """Return the probability that an option solves a task for less than another; ties count half [1].
 

@@ -24,6 +24,7 @@ import numpy as np
 from costmodel.architecture.loading import load_architecture
 from costmodel.choosing.models import model_named
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.tables import table
@@ -150,6 +151,7 @@ class PriceRegression(rendering.Shown):
     ) -> None:
         self.fits, self.models, self.output_share, self.seed = fits, models, output_share, seed
 
+    @checked("price")
     def fit(self, *terms: TermName, price: PriceKind = "blended") -> PriceFit:
         """Return the fit with these terms.
 
@@ -285,6 +287,7 @@ class PriceRegression(rendering.Shown):
         )
 
 
+@checked("seed")
 def price_regression(output_share: float = 0.25, *, bootstrap: int = BOOTSTRAPS, seed: int = 0) -> PriceRegression:
     """Fit the list prices of models with open weights on their size, training compute and date of release.
 

@@ -23,6 +23,7 @@ from costmodel.choosing.routes_result import BreakEvenVolume, RouteComparison, R
 from costmodel.comparison.serving.compare import Priced, priced
 from costmodel.comparison.serving.replicas import DRAWS, drawn
 from costmodel.comparison.serving.workload import ServingWorkload
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import CostModelError, InputError, unknown
 from costmodel.foundation.ranges import middle
 from costmodel.foundation.specs import Spec
@@ -89,6 +90,7 @@ class _Costed(NamedTuple):
         return setup * times + self.months * (np.asarray(self.serving.cost(requests, sampled)) + beside)
 
 
+@checked("seed", "fallback")
 def choose_route(
     workload: ServingWorkload,
     routes: Sequence[Route],

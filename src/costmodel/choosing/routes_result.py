@@ -10,6 +10,7 @@ import numpy as np
 
 from costmodel.foundation import rendering
 from costmodel.foundation.currencies import Priced
+from costmodel.foundation.checks import checked, positive_numbers
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL, middle
 
@@ -129,6 +130,7 @@ class RouteComparison(Priced):
     def _can(self, each: RouteCost) -> bool:
         return each.probability_reaches is None or each.probability_reaches >= self.confidence
 
+    @checked("name", "other")
     def break_even(self, name: str, other: str) -> BreakEvenVolume:
         """Return the smallest volume at which the cheaper of two routes changes.
 
@@ -151,9 +153,7 @@ class RouteComparison(Priced):
         volumes : array
             Requests per month [1].
         """
-        requests = np.asarray(volumes, dtype=float)
-        if not (np.isfinite(requests).all() and (requests > 0).all()):
-            raise InputError("volumes: must be positive and finite")
+        requests = positive_numbers("volumes", volumes)
         return {name: np.asarray(total(requests)) for name, total in self._functions.items()}
 
     def rows(self) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel._version import __version__
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import checked
 from costmodel.foundation.citations import Source
 from costmodel.foundation.tables import fingerprint
 
@@ -62,6 +63,7 @@ class Verdict(rendering.Shown):
         """Return the sources of the figures that check the claim."""
         return {Source(source) for source in self._named}
 
+    @checked("width")
     def to_text(self, width: int | None = None) -> str:
         """Return the table as plain text; the text of the claim is not wrapped, and notes that do not fit stand below.
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from costmodel.foundation.checks import check_level
+from costmodel.foundation.checks import check_draws, check_level, checked
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, draws, samples
 from costmodel.foundation.rendering import amount
@@ -85,6 +85,7 @@ convert the final run with development_cost(...)
         """
         import numpy as np
 
+        check_draws(count)
         if self.spread is None:
             return np.full(count, self.usd)
         return draws(f"cost of {self.by} {self.basis} {self.usd!r}", self.spread, count, seed)
@@ -107,6 +108,7 @@ convert the final run with development_cost(...)
             return self.usd, self.usd
         return self.spread.quantile((1 - level) / 2), self.spread.quantile((1 + level) / 2)
 
+    @checked("other", "across_scopes")
     def ratio(self, other: Cost, across_scopes: bool = False) -> float:
         """Return this cost divided by another cost.
 

@@ -14,7 +14,7 @@ from costmodel.estimation.results import Result
 from costmodel.estimation.sampling import draw_key
 from costmodel.estimation.total import Total
 from costmodel.foundation import rendering
-from costmodel.foundation.checks import check_level, seed_problems
+from costmodel.foundation.checks import check_draws, check_level, checked, seed_problems
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.fields import MOST, Measure
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, draws, middle, samples
@@ -79,6 +79,7 @@ class DevelopmentCost(rendering.Shown, Cost):
             rows.append({"part": name, "usd": self.points[name], "low": low, "high": high, "level": level})
         return rows
 
+    @checked("count", "seed")
     def draws(self, count: int = DRAWS, seed: int = 0) -> NDArray[np.float64]:
         """Return draws of the total.
 
@@ -94,6 +95,7 @@ class DevelopmentCost(rendering.Shown, Cost):
         NDArray
             Draws, shape (count,) [USD].
         """
+        check_draws(count)
         if count == DRAWS and seed == 0:
             total: NDArray[np.float64] = self.drawn["development"]
             return total
@@ -117,6 +119,7 @@ class DevelopmentCost(rendering.Shown, Cost):
         return "\n".join([self.scope_reason, *self.assumptions])
 
 
+@checked("staff")
 def development_cost(
     final_run_cost: float | str | Range | Cost | Result,
     staff: bool = True,

@@ -13,6 +13,7 @@ from costmodel.comparison.reestimation import comparable, reestimate
 from costmodel.comparison.runs import PublishedRun, PublishedRuns, published_runs
 from costmodel.estimation.other_lines import development_fact
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
 from costmodel.foundation.names import Names
 from costmodel.foundation.plain_data import plain
@@ -293,6 +294,7 @@ class FrontierTable(rendering.Shown, Sequence[Compared]):
         return "\n".join([*proxies, *unpriced, legend])
 
 
+@checked("runs", "seed", price=str)
 def frontier_against_low_cost(
     runs: PublishedRuns | None = None, seed: int = 0, price: PriceConvention = "on_demand"
 ) -> FrontierTable:

@@ -15,6 +15,7 @@ from costmodel.estimation.chain import Missing
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
 from costmodel.foundation.names import Names
 from costmodel.foundation.ranges import DEFAULT_LEVEL, median
@@ -62,6 +63,7 @@ class Reestimate(rendering.Shown):
     fitted: bool
     """Whether the default utilization was fitted on this run."""
 
+    @checked("level")
     def rows(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
         """Return one row per published figure, in the unit of the published figure.
 
@@ -114,6 +116,7 @@ class Reestimate(rendering.Shown):
             )
         return rows
 
+    @checked("level")
     def unit_costs(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
         """Return published and estimated cost per FLOP, per parameter and per token.
 
@@ -197,6 +200,7 @@ class Reestimates(rendering.Shown, Sequence[Reestimate]):
     def _rows(self) -> list[dict[str, Any]]:
         return [row for run in self for row in run.rows()]
 
+    @checked("level")
     def rows(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
         """Return the rows of all runs; see `Reestimate.rows`."""
         return self._rows if level == DEFAULT_LEVEL else [row for run in self for row in run.rows(level)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from costmodel.comparison.costs import FINAL_RUN, SCOPES, Cost, check_scopes
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, UnknownNameError
 from costmodel.foundation.names import Names
 from costmodel.foundation.tables import Row, table
@@ -169,6 +170,7 @@ class PublishedRuns(rendering.Shown, Sequence[PublishedRun]):
     def __iter__(self) -> Iterator[PublishedRun]:
         return iter(self._runs)
 
+    @checked("scope")
     def where(
         self,
         organization: str | None = None,
@@ -218,6 +220,7 @@ class PublishedRuns(rendering.Shown, Sequence[PublishedRun]):
             raise InputError(problems)
         return PublishedRuns(runs)
 
+    @checked("scope")
     def total(self, scope: str | None = None) -> Cost:
         """Return the sum of the published costs of the rows.
 
@@ -268,6 +271,7 @@ class PublishedRuns(rendering.Shown, Sequence[PublishedRun]):
         )
 
 
+@checked("reference", "scope")
 def published_runs(
     organization: str | None = None,
     kind: str | None = None,

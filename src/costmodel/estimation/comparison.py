@@ -10,7 +10,7 @@ from costmodel.estimation.estimate import estimate
 from costmodel.estimation.results import Result
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation import rendering
-from costmodel.foundation.checks import check_level
+from costmodel.foundation.checks import check_level, checked
 from costmodel.foundation.citations import Source
 from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, unknown
@@ -63,6 +63,7 @@ class Comparison(Priced):
     def __init__(self, estimates: Mapping[str, Result]) -> None:
         self.estimates = dict(estimates)
 
+    @checked("name", "over", "under", "paired")
     def ratio(
         self, name: str, over: str, under: str, level: float = DEFAULT_LEVEL, paired: bool = True
     ) -> tuple[float, float, float]:

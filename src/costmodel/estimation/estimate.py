@@ -18,6 +18,7 @@ from costmodel.estimation.sampling import newest_sample, sample
 from costmodel.estimation.scenario import Scenario
 from costmodel.estimation.total import Total
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import check_draws, checked
 from costmodel.foundation.citations import Source
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
@@ -186,6 +187,7 @@ class Estimate(Result):
         """Return the lines of the cost, which add up to it in every draw."""
         return Bill(self)
 
+    @checked("name")
     def figure_title(self, name: str) -> str:
         if name == "electricity_cost" and isinstance(self.scenario.prices, Ownership):
             return "electricity (busy hours)"
@@ -197,6 +199,7 @@ class Estimate(Result):
     def ghg(self) -> GHGReport:
         return GHGReport((self,), self.title())
 
+    @checked("name")
     def value(self, name: str) -> float | Missing:
         if name in self._point:
             value: float | Missing = self._point[name]
@@ -209,6 +212,7 @@ class Estimate(Result):
             return _FULL_SPEED
         return _SEVERAL if name in {"steps", "step_time"} and "mfu" in self._point else _STEADY_UNKNOWN
 
+    @checked("name", "count")
     def draws(self, name: str, count: int = DRAWS) -> NDArray[np.float64]:
         """Return random draws of a figure, of a step of the calculation, or of an input.
 
@@ -226,8 +230,7 @@ class Estimate(Result):
         """
         import numpy as np
 
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise InputError(f"`count` must be a whole number above 0; got {count!r}")
+        check_draws(count)
         sampled = newest_sample(self) if count == DRAWS else sample(self, count, [name])
         if name not in sampled:
             raise InputError(unknown("figure", name, [*OUTPUTS, *self._point]))
@@ -236,6 +239,7 @@ class Estimate(Result):
             raise MissingFactError(f"{name} is not known: {values.reason}")
         return np.broadcast_to(np.asarray(values, dtype=float), (count,))
 
+    @checked("count")
     def sample(self, count: int = DRAWS, executor: Executor | None = None) -> dict[str, NDArray[np.float64]]:
         """Return random draws of every known figure, each of shape (count,), in SI units.
 
@@ -248,6 +252,7 @@ class Estimate(Result):
         """
         import numpy as np
 
+        check_draws(count)
         sampled = sample(self, count, list(OUTPUTS), executor)
         return {
             name: np.broadcast_to(np.asarray(sampled[name], dtype=float), (count,))
@@ -255,6 +260,7 @@ class Estimate(Result):
             if not isinstance(sampled.get(name, _SEVERAL), Missing)
         }
 
+    @checked("name")
     def explain(self, name: str = "cost") -> Explanation:
         """Return the steps from the inputs to a figure, and the source of each input.
 
@@ -267,6 +273,7 @@ class Estimate(Result):
             self._unit_of(name)
         return explain(name, self.steps, self._point, self.inputs)
 
+    @checked("name")
     def sensitivity(self, name: str = "cost") -> rendering.RowTable:
         """Return the contribution of each uncertain input to the uncertainty of a figure, the largest first.
 
@@ -305,12 +312,14 @@ class Estimate(Result):
             raise MissingFactError(f"{name} is not known: {value.reason}")
         return "USD"
 
+    @checked("name", "level")
     def bounds(self, name: str, level: float = DEFAULT_LEVEL) -> tuple[float, float]:
         ends = self._ends.get((name, level))
         if ends is None:
             ends = self._ends[name, level] = super().bounds(name, level)
         return ends
 
+    @checked("name")
     def note(self, name: str) -> str:
         value, price = self.value(name), self.inputs.get("prices.price")
         if isinstance(value, Missing):

@@ -9,7 +9,7 @@ from costmodel._version import __version__
 from costmodel.estimation.chain import OUTPUTS, Missing, Output
 from costmodel.foundation import rendering
 from costmodel.foundation.arrays import quantiles
-from costmodel.foundation.checks import check_level
+from costmodel.foundation.checks import check_level, checked
 from costmodel.foundation.citations import Source
 from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
@@ -91,6 +91,7 @@ class Result(Priced, ABC):
     def ghg(self) -> GHGReport:
         """Return the greenhouse gases by scope of the GHG Protocol, with boundary and source of each factor."""
 
+    @checked("name")
     def figure_title(self, name: str) -> str:
         """Return the title of a figure in tables.
 
@@ -99,9 +100,10 @@ class Result(Priced, ABC):
         name : str
             Figure of the results, such as "cost".
         """
-        title = OUTPUTS[name].title
+        title = _output(name).title
         return f"{title} ({self.scope.replace('_', ' ')})" if name == "cost" else title
 
+    @checked("name")
     def quantity(self, name: str) -> Quantity:
         """Return a figure as a pint Quantity, or raise `MissingFactError` with the reason why it is not known.
 
@@ -115,6 +117,7 @@ class Result(Priced, ABC):
         output = _output(name)
         return quantity(self.known_value(name), output.unit, output.shown)
 
+    @checked("name")
     def known_value(self, name: str) -> float:
         """Return a figure in SI units, or raise `MissingFactError` with the reason why it is not known.
 
@@ -129,6 +132,7 @@ class Result(Priced, ABC):
             raise MissingFactError(f"{name} is not known: {value.reason}")
         return value
 
+    @checked("name", "level")
     def interval(self, name: str, level: float = DEFAULT_LEVEL) -> tuple[Quantity, Quantity]:
         """Return the ends of the central interval of a figure that holds the fraction `level` of the draws.
 
@@ -145,6 +149,7 @@ class Result(Priced, ABC):
         low, high = self.bounds(name, level)
         return quantity(low, output.unit, output.shown), quantity(high, output.unit, output.shown)
 
+    @checked("name")
     def bounds(self, name: str, level: float = DEFAULT_LEVEL) -> tuple[float, float]:
         """Return the ends of the central interval in SI units.
 
@@ -210,6 +215,7 @@ class Result(Priced, ABC):
         """Cost of the electricity; it is part of a rent."""
         return self.quantity("electricity_cost")
 
+    @checked("level")
     def rows(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
         """Return the known figures as rows: quantity, value, low, high, unit, level, note.
 

@@ -13,6 +13,7 @@ from costmodel.estimation import files
 from costmodel.estimation.measured_speed import MeasuredStepTime, MeasuredTokensPerSecond, speed_problems
 from costmodel.estimation.other_costs import OtherCosts
 from costmodel.estimation.paths import field_of
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.fields import Fraction, GPUHours, Measure, OrJson, reported
 from costmodel.foundation.ranges import Range
@@ -270,6 +271,7 @@ class Scenario(Spec):
         return super().replace({field_of(path): value for path, value in {**(changes or {}), **fields}.items()})
 
     @classmethod
+    @checked("changes", "base_folder")
     def load(
         cls, path: str | Path, changes: Mapping[str, Any] | None = None, *, base_folder: str | Path | None = None
     ) -> Self:

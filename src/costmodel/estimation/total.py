@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel.estimation.chain import OUTPUTS, Missing
 from costmodel.estimation.results import DRAWS, Result
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Total(Result):
         self.scope = parts[0].scope
         self.seed = parts[0].seed
 
+    @checked("name")
     def value(self, name: str) -> float | Missing:
         if name not in OUTPUTS or not OUTPUTS[name].additive:
             return Missing("it cannot be added over estimates; read it from the parts")
@@ -46,12 +48,14 @@ class Total(Result):
             total += value
         return total
 
+    @checked("name", "count")
     def draws(self, name: str, count: int = DRAWS) -> NDArray[np.float64]:
         import numpy as np
 
         total: NDArray[np.float64] = np.sum([part.draws(name, count) for part in self.parts], axis=0)
         return total
 
+    @checked("name")
     def note(self, name: str) -> str:
         if name not in OUTPUTS or not OUTPUTS[name].additive:
             return ""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+import textwrap
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 from costmodel.budget.actuals import Actual
 from costmodel.budget.amounts import amount_of, cents, checked_probability
@@ -13,7 +14,8 @@ from costmodel.budget.result import BudgetResult
 from costmodel.estimation.results import DRAWS
 from costmodel.forecasting.result import Forecast
 from costmodel.foundation import rendering
-from costmodel.foundation.errors import InputError
+from costmodel.foundation.checks import checked
+from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import Range, draws, middle, samples
 from costmodel.foundation.units import money
 from costmodel.market.dated import day_of
@@ -83,6 +85,7 @@ class BudgetForecast(rendering.Shown):
         """Lines with their cost at completion; the contingency is among them if something was spent from it."""
         self._draws: Array = np.sum([rest[index].drawn for index in kept], axis=0)
 
+    @checked("name")
     def value(self, name: ForecastFigure) -> float:
         """Return a figure as a plain number in the currency of the budget.
 
@@ -91,6 +94,8 @@ class BudgetForecast(rendering.Shown):
         name : str
             "spent", "committed", "completion" or "variance".
         """
+        if name not in get_args(ForecastFigure):
+            raise InputError(unknown("figure", name, get_args(ForecastFigure)))
         if name == "variance":
             return cents(self.value("completion") - self.budget.value("base"))
         return cents(sum(getattr(line, name) for line in self.lines))

@@ -15,7 +15,7 @@ from costmodel.estimation.results import DRAWS
 from costmodel.estimation.scenario import Scenario
 from costmodel.forecasting.budget import BudgetForecast, forecast_budget
 from costmodel.forecasting.pace import Pace, Prior, draws_left, overheads_of, pace_of
-from costmodel.forecasting.result import Amount, Forecast
+from costmodel.forecasting.result import Amount, Forecast, later
 from costmodel.forecasting.run_log import RunLog, read_log
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.fields import Measure
@@ -137,7 +137,8 @@ def forecast(
     (13842, <Unit('day')>)
     """
     measurements = {"measured": measured, "step_time": step_time, "tokens_per_second": tokens_per_second}
-    of_run = {**measurements, "done": done or None, "steps": steps, "start": start, "now": now}
+    finished = _whole("done", done)
+    of_run = {**measurements, "done": finished or None, "steps": steps, "start": start, "now": now}
     if isinstance(run, (ProjectPlan, BudgetResult)):
         _refuse("a run, not to a budget", of_run)
         return forecast_budget(run, actuals, on)
@@ -157,9 +158,9 @@ def forecast(
     begin, present = _moment("start", start), _moment("now", now)
     plan = _plan(run, log, steps)
     if log is None:
-        pace = _single(plan, step_time, tokens_per_second, _whole("done", done))
+        pace = _single(plan, step_time, tokens_per_second, finished)
     else:
-        if _whole("done", done):
+        if finished:
             raise InputError("`done` is for a single figure; a log says how many steps are done")
         pace = pace_of(log, plan.steps)
     if math.isnan(pace.step_time):
@@ -176,8 +177,8 @@ def forecast(
         "wall_time": Amount(wall, left),
         **_costs(result, wall, left),
     }
-    moment = present or (log.end if log else None) or (None if begin is None else begin + dt.timedelta(seconds=wall))
-    return Forecast(
+    moment = present or (log.end if log else None) or (None if begin is None else later(begin, wall))
+    ahead = Forecast(
         title=f"{result._title()}: {pace.done:,} of {plan.steps:,.0f} steps done",
         amounts=amounts,
         now=moment,
@@ -186,6 +187,9 @@ def forecast(
         notes=(*notes, *more, *wall_note, *((result.note("cost"),) if result.note("cost") else ())),
         stamp=result.stamp(),
     )
+    if moment is not None:
+        ahead.end(0.9)  # so that an end beyond all calendars is an error here, not where it is printed
+    return ahead
 
 
 def _check_peak(run: Scenario, plan: _Plan, pace: Pace, name: str) -> None:
@@ -342,11 +346,12 @@ def _costs(result: Estimate, wall: float, left: Array) -> dict[str, Amount | Mis
 
 
 def _whole(name: str, value: CountLike) -> int:
-    number = value if isinstance(value, (int, float, str)) else float(value.__index__())
     try:
-        count = _STEPS.validate(number)
+        count = _STEPS.validate(value)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
+    if name == "steps" and count == 0:
+        raise InputError(f"steps: must be above 0; got {value!r}")
     if isinstance(count, Range) or not count.is_integer():
         raise InputError(f"{name}: must be a whole number; got {value!r}")
     return int(count)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import draws as sampled
 from costmodel.foundation.tables import constant
 from costmodel.foundation.units import SI_FACTOR
@@ -125,13 +126,18 @@ def pace_of(log: RunLog, total: float) -> Pace:
     count = int(np.clip(math.floor(share / BLOCK_SHARE + 1e-9), 1, len(warm)))
     edges = np.linspace(0.0, executed[-1], count + 1)
     means = np.diff(np.interp(edges, executed, spent)) / np.diff(edges)
+    if not (means > 0).all():
+        raise InputError(
+            f"measured: {np.diff(edges).min():,.0f} steps in a row take no time; the times of a log must rise with "
+            "its steps"
+        )
     return Pace(
         done=done,
         share=share,
         wall=float(times[-1]),
         useful=float(useful.sum()),
         step_time=float(spent[-1] / executed[-1]),
-        blocks=tuple(np.log(np.maximum(means, 1e-300)).tolist()),
+        blocks=tuple(np.log(means).tolist()),
         stops=costs,
         restarts=len(log.restarts),
         lost_steps=int(repeated.sum() + highest[-1] - steps[-1]),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.estimation.chain import Missing
 from costmodel.foundation import rendering
-from costmodel.foundation.checks import check_level
+from costmodel.foundation.checks import check_level, checked
 from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
@@ -36,6 +36,14 @@ class Amount(NamedTuple):
 
     done: float
     left: NDArray[np.float64]
+
+
+def later(moment: dt.datetime, seconds: float) -> dt.datetime:
+    """Return a moment some time later, or raise `InputError` if no calendar has it."""
+    try:
+        return moment + dt.timedelta(seconds=seconds)
+    except OverflowError:
+        raise InputError("the run ends after the year 9999; check the step time and the number of steps") from None
 
 
 class Forecast(Priced):
@@ -71,6 +79,7 @@ class Forecast(Priced):
         """Steps left."""
         return round(float(self._amount("steps").left[0]))
 
+    @checked("name")
     def done(self, name: str) -> Quantity:
         """Return what is done of a figure.
 
@@ -91,6 +100,7 @@ class Forecast(Priced):
         """
         return self._amount(name).done
 
+    @checked("name")
     def left(self, name: str) -> Quantity:
         """Return the median of what is left of a figure.
 
@@ -101,6 +111,7 @@ class Forecast(Priced):
         """
         return self._quantity(name, self._bounds(name, (0.5,))[0])
 
+    @checked("name")
     def interval(self, name: str, level: float = DEFAULT_LEVEL) -> tuple[Quantity, Quantity]:
         """Return the ends of the central interval of what is left of a figure.
 
@@ -115,6 +126,7 @@ class Forecast(Priced):
         low, high = self._bounds(name, ((1 - level) / 2, (1 + level) / 2))
         return self._quantity(name, low), self._quantity(name, high)
 
+    @checked("name")
     def draws(self, name: str) -> NDArray[np.float64]:
         """Return draws of what is left of a figure, in SI units (USD for the cost).
 
@@ -141,7 +153,7 @@ class Forecast(Priced):
         check_level(probability)
         if self.now is None:
             raise MissingFactError("the date of the end is not known: give start or now; the log has no timestamps")
-        return self.now + dt.timedelta(seconds=self._bounds("wall_time", (probability,))[0])
+        return later(self.now, self._bounds("wall_time", (probability,))[0])
 
     def rows(self, level: float = DEFAULT_LEVEL) -> list[dict[str, Any]]:
         """Return one row per known figure: quantity, done, left (median), low, high, total, unit, level.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
 from costmodel.foundation.errors import CostModelError, InputError, nearest
+from costmodel.foundation.limits import shown
 from costmodel.foundation.tables import Row, Table
 
 Expansion = Callable[[str], Mapping[str, str]]
@@ -236,7 +237,10 @@ class Cells:
 
 def as_table(name: str, rows: Iterable[Mapping[str, object]]) -> Table:
     """Return mappings as a table; a key that a row does not have is an empty cell."""
-    cells = [{str(key): "" if value is None else str(value) for key, value in row.items()} for row in rows]
+    listed = list(rows)
+    if wrong := [row for row in listed if not isinstance(row, Mapping)]:
+        raise InputError(f"{name}: each row must be a mapping of values by column; got {shown(wrong[0])}")
+    cells = [{str(key): "" if value is None else str(value) for key, value in row.items()} for row in listed]
     columns = tuple(dict.fromkeys(column for row in cells for column in row))
     return Table(name, tuple({**dict.fromkeys(columns, ""), **row} for row in cells), columns, "")
 

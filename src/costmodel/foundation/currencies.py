@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import checked
 from costmodel.foundation.exchange_rates import ExchangeRate, exchange_rate
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Converted(rendering.Shown):
         self.result, self.rate = result, rate
         self._width = result._width  # type: ignore[misc]
 
+    @checked("usd")
     def amount(self, usd: float) -> float:
         """Return an amount of US dollars in the currency.
 

@@ -38,7 +38,8 @@ class InputError(CostModelError, ValueError):
     """
 
     def __init__(self, problems: str | Sequence[str]) -> None:
-        self.problems: tuple[str, ...] = (problems,) if isinstance(problems, str) else tuple(problems)
+        listed = (problems,) if isinstance(problems, str) else problems
+        self.problems: tuple[str, ...] = tuple(map(_shortened, listed))
         super().__init__(self.problems[0] if len(self.problems) == 1 else self.problems)
 
     def __str__(self) -> str:
@@ -56,8 +57,8 @@ class _LookUpError(CostModelError, KeyError):
     """A `KeyError` whose text is its message, without the quotes that `KeyError` adds."""
 
     def __init__(self, message: str) -> None:
-        self.message = message
-        super().__init__(message)
+        self.message = _shortened(message)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return self.message
@@ -108,6 +109,8 @@ class MissingFactError(_LookUpError):
     """
 
 
+_LONGEST = 2000
+"""Longest message [character]; the middle of a longer one, which repeats a long value given, is left out."""
 _LISTED = 300
 """Longest list of known names [character]; of a longer one, the first twelve names are shown."""
 
@@ -141,6 +144,10 @@ def unknown(kind: str, name: object, known: Iterable[str], hint: str = "") -> st
     if len(listed) > _LISTED:
         listed = f"{', '.join(sorted(names)[:12])} and {len(names) - 12} more" if len(names) > 12 else listed
     return f"{message}; known: {listed or 'none'}.{_spaced(hint)}"
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= _LONGEST else f"{message[: _LONGEST - 300]} ... {message[-290:]}"
 
 
 def _key(name: str) -> str:

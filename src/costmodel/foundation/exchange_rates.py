@@ -6,6 +6,7 @@ import datetime as dt
 from functools import lru_cache
 from typing import NamedTuple
 
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.tables import table
 
@@ -54,6 +55,7 @@ def _listed() -> dict[str, list[tuple[str, float, str]]]:
     return {currency: sorted(months) for currency, months in listed.items()}
 
 
+@checked("currency")
 def exchange_rate(currency: str, on: dt.date | str | None = None, *, rate: float | str | None = None) -> ExchangeRate:
     """Return the exchange rate of a currency to the US dollar.
 

@@ -43,6 +43,10 @@ _RANGE_JSON: JsonSchema = {
 }
 
 
+LEAST = 1e-15
+"""Lower bound of numbers that must be above 0: results are divided by them, and would exceed all floats."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """The numbers that a field accepts: unit, bounds, and whether a range is accepted.
@@ -132,6 +136,8 @@ class Measure:
     def _check(self, number: float, given: Any) -> None:
         if not math.isfinite(number):
             raise InputError(f"{self.allowed}, and finite; got {given!r}")
+        if self.open_low and self.lowest == 0 < number < LEAST:
+            raise InputError(f"{self.allowed}; got {given!r}, a number too small to use")
         too_low = number <= self.lowest if self.open_low else number < self.lowest
         too_high = number >= self.highest if self.open_high else number > self.highest
         if too_low or too_high:

@@ -61,6 +61,8 @@ JSON_VALUES = 1_000_000
 """Most keys and values of a JSON file of a scenario or a model [1]."""
 LOG_VALUES = 5_000_000
 """Most keys and values of a log that is one JSON value [1]."""
+DRAWS = 2_000_000
+"""Most random draws of a call [1]."""
 DEPTH = 50
 """Deepest nesting of tables and lists in a file [1]."""
 DIGITS = 400

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from costmodel.foundation.arrays import N
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, unknown
 
 if TYPE_CHECKING:
@@ -274,6 +275,7 @@ class Samples(Range):
         return _with_unit({"shape": "samples", "values": list(self.values)}, self.unit)
 
 
+@checked("unit", "shape")
 def between(
     low: float, high: float, unit: str = "", *, level: float = DEFAULT_LEVEL, shape: Shape = "auto"
 ) -> Interval:
@@ -310,6 +312,7 @@ def between(
     return Interval(unit, *ends, level=level, shape=shape)
 
 
+@checked("unit")
 def triangular(low: float, mode: float, high: float, unit: str = "") -> Triangular:
     """Return the triangular range with its peak at `mode`; all in `unit`.
 
@@ -331,6 +334,7 @@ def triangular(low: float, mode: float, high: float, unit: str = "") -> Triangul
     return Triangular(unit, *ends)
 
 
+@checked("unit")
 def beta(alpha: float, beta: float, low: float = 0.0, high: float = 1.0, unit: str = "") -> Beta:
     """Return the beta range with shape parameters `alpha` and `beta`, stretched from `low` to `high`, in `unit`.
 
@@ -355,6 +359,7 @@ def beta(alpha: float, beta: float, low: float = 0.0, high: float = 1.0, unit: s
     return Beta(unit, float(alpha), float(beta), float(low), float(high))
 
 
+@checked("unit")
 def samples(values: Iterable[float], unit: str = "") -> Samples:
     """Return the empirical range of `values`, in `unit`; draws are taken with replacement.
 
@@ -371,7 +376,7 @@ def samples(values: Iterable[float], unit: str = "") -> Samples:
     2.4
     """
     listed = values.tolist() if hasattr(values, "tolist") else values
-    if isinstance(listed, (str, bytes)) or not isinstance(listed, Iterable):
+    if isinstance(listed, (str, bytes, dict)) or not isinstance(listed, Iterable):
         raise InputError(f"`values` must be a list of numbers; got {values!r}")
     numbers = tuple(listed)
     if not numbers:

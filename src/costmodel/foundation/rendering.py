@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from costmodel._version import __version__
+from costmodel.foundation.checks import checked, is_whole
 from costmodel.foundation.citations import CitationFormat, Source, citation
 from costmodel.foundation.equality import Comparable
-from costmodel.foundation.errors import MissingFactError
+from costmodel.foundation.errors import MissingFactError, InputError
 from costmodel.foundation.page import Page, current_page, on_page, printed_on
+from costmodel.foundation.limits import shown
 from costmodel.foundation.plain_data import csv_text, plain, row_sources
 from costmodel.foundation.tables import fingerprint, written
 from costmodel.foundation.units import GIB
@@ -203,6 +206,8 @@ def wrapped(lines: str, width: int) -> str:
     """
     import textwrap
 
+    if not is_whole(width) or width < 1:
+        raise InputError(f"width must be a whole number of characters above 0; got {shown(width)}")
     options: dict[str, Any] = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
     return "\n".join("\n".join(textwrap.wrap(line, width, **options)) for line in lines.splitlines())
 
@@ -239,7 +244,7 @@ def markdown(rows: Rows, footer: str = "") -> str:
     columns = list(rows[0]) if rows else []
     lines = [columns, ["---"] * len(columns), *([row[column] for column in columns] for row in rows)]
     table = "\n".join("| " + " | ".join(_markdown_cell(cell) for cell in line) + " |" for line in lines)
-    return f"{table}\n\n{footer}" if footer else table
+    return f"{table}\n\n{markdown_text(footer)}" if footer else table
 
 
 def html_table(rows: Rows, title: str = "", notes: Iterable[str] = ()) -> str:
@@ -352,6 +357,7 @@ class Shown(Comparable):
         """Return the sources of the figures."""
         return row_sources(self.rows())
 
+    @checked("format")
     def cite(self, format: CitationFormat = "text") -> str:
         """Return how to cite the library, then the sources of the figures.
 
@@ -487,8 +493,22 @@ def _worded(value: float, digits: int, least: float = 1e3) -> str:
     return f"{number(value / size, digits)}{name}"
 
 
+def markdown_text(text: str) -> str:
+    """Return a text that Markdown shows as it is: without tags, and without links that show other words.
+
+    >>> markdown_text("[help](https://example.org) <b>")
+    '[help]\\\\(https://example.org) &lt;b>'
+    """
+    text = text.replace("<", "&lt;").replace("](", "]\\(").replace("][", "]\\[")
+    return _LINK_TARGET.sub(r"\1\:", text)
+
+
+_LINK_TARGET = re.compile(r"^( {0,3}\[[^\]\n]*\]):", re.MULTILINE)
+"""A line that gives the address of a link, such as "[help]: https://example.org"."""
+
+
 def _markdown_cell(cell: str) -> str:
-    return cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return markdown_text(" ".join(cell.replace("\\", "\\\\").replace("|", "\\|").splitlines()))
 
 
 def percent(probability: float) -> str:

@@ -290,7 +290,7 @@ def _split(text: str) -> tuple[str, str]:
     if leading := re.match(r"(US\$|\$|USD\s)\s*", stripped):
         prefix, stripped = "USD", stripped[leading.end() :]
     match = _TEXT.fullmatch(stripped)
-    if match is None or not match["number"].strip("+-"):
+    if match is None or match["number"].lstrip("+-")[:1] in {"", "e", "E"}:
         raise InputError(f"{text!r} does not start with a number")
     rest = match["rest"].strip()
     if not prefix:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.fields import Bandwidth, Bytes, Count, Date, Gigabytes, Measure, Power, Rate
+from costmodel.foundation.limits import shown
 from costmodel.foundation.names import name_key
 from costmodel.foundation.registry import Catalog, Registry
 from costmodel.foundation.specs import Spec
@@ -176,6 +178,7 @@ class Accelerator(Spec):
         """Number format of mixed-precision training: bf16, or fp16 on accelerators without bf16 units."""
         return "fp16" if self.bf16 is None and self.fp16 is not None else "bf16"
 
+    @checked("precision")
     def peak(self, precision: str | None = None) -> float:
         """Return the dense peak rate at a precision [FLOP/s].
 
@@ -194,7 +197,7 @@ class Accelerator(Spec):
         precision = self.usual_precision if precision is None else precision
         name = PEAK_OF.get(precision, precision)
         if name not in _PEAKS:
-            raise InputError(f"precision must be one of {', '.join((*_PEAKS, *PEAK_OF))}; got {precision!r}")
+            raise InputError(f"precision must be one of {', '.join((*_PEAKS, *PEAK_OF))}; got {shown(precision)}")
         rate = getattr(self, name)
         if rate is None and precision == "bf16" and self.usual_precision == "fp16":
             raise MissingFactError(f'{self.name} has no bf16 units; give precision = "fp16"')
@@ -202,6 +205,7 @@ class Accelerator(Spec):
             raise MissingFactError(f"no dense {precision} peak is known for {self.name}")
         return float(rate) * 1e12
 
+    @checked("precision")
     def supports(self, precision: str) -> bool:
         """Return whether the dense peak rate at a precision is known.
 
@@ -210,7 +214,10 @@ class Accelerator(Spec):
         precision : str
             A number format.
         """
-        return getattr(self, PEAK_OF.get(precision, precision)) is not None
+        name = PEAK_OF.get(precision, precision)
+        if name not in _PEAKS:
+            raise InputError(f"precision must be one of {', '.join((*_PEAKS, *PEAK_OF))}; got {shown(precision)}")
+        return getattr(self, name) is not None
 
 
 def load_accelerator(source: str | Mapping[str, Any] | Accelerator) -> Accelerator:

@@ -6,6 +6,7 @@ import datetime as dt
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.names import Names, name_key
 from costmodel.foundation.tables import Row, table
@@ -126,6 +127,7 @@ class APIPrice(NamedTuple):
         )
 
 
+@checked("region", "speed")
 def api_price(
     model: str,
     provider: str | None = None,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, get_args
 
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError, unknown
 from costmodel.foundation.names import Names, name_key
 from costmodel.foundation.ranges import Interval, between, median, normal_quantile
@@ -120,6 +121,7 @@ def named_purchase_model(written: Any) -> Any:
     return _purchase_names().proper(key.removeprefix("compute-")) or written
 
 
+@checked("count", "facts", "provider", "purchase_model")
 def gpu_price(
     accelerator: str,
     provider: str = MARKET,

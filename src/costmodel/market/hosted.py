@@ -6,6 +6,7 @@ import datetime as dt
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
 from costmodel.foundation.names import Names
 from costmodel.foundation.ranges import Interval, between
@@ -149,6 +150,7 @@ def hosted_prices(
     return HostedPrices(sorted(newest.values(), key=lambda price: (price.usd_per_million_tokens, *price[:3])))
 
 
+@checked("method")
 def hosted_cost(
     tokens: Any,
     provider: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from costmodel.foundation.errors import MissingFactError
+from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.ranges import draws
 from costmodel.foundation.tables import default, table
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+
+
+FORECAST_YEARS = 200
+"""Most years after the newest index for which inflation is assumed [year]."""
 
 
 @lru_cache(maxsize=1)
@@ -61,6 +65,8 @@ def _level(year: int, count: int, seed: int) -> Array:
     if year < min(index):
         raise MissingFactError(f"consumer prices are known from {min(index)} on; got {year}")
     newest = max(index)
+    if year > newest + FORECAST_YEARS:
+        raise InputError(f"consumer prices are forecast up to {newest + FORECAST_YEARS}; got {year}")
     if year <= newest:
         return np.full(count, index[year])
     spread = default("inflation").spread

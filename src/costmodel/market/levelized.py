@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation import rendering
-from costmodel.foundation.checks import check_level
+from costmodel.foundation.checks import check_draws, check_level, checked
 from costmodel.foundation.currencies import Priced
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, between, draws, middle
 from costmodel.foundation.tables import Figure, Provenance, default
@@ -74,6 +74,7 @@ class Levelized(Priced):
         """Cost of an hour at the medians of the inputs [USD/hour]."""
         return float(sum(self._point.values()))
 
+    @checked("count")
     def draws(self, count: int = DRAWS) -> Array:
         """Return random draws of the cost of an hour [USD], shape (count,).
 
@@ -84,6 +85,7 @@ class Levelized(Priced):
         """
         import numpy as np
 
+        check_draws(count)
         lines = self.lines_of(self.drawn(count))
         return np.broadcast_to(np.asarray(sum(lines.values()), dtype=float), (count,)).copy()
 
@@ -220,6 +222,7 @@ class Levelized(Priced):
     def _footer(self) -> str:
         return "\n".join(self.notes())
 
+    @checked("assumed")
     def notes(self, assumed: bool = True) -> list[str]:
         """Return the notes below tables: the purchase price, cautions, and the assumed inputs.
 

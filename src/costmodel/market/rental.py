@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.fields import Date, Measure, PricePerGPUHour, reported
 from costmodel.foundation.ranges import Range, middle
@@ -271,6 +272,7 @@ class Rental(Spec):
             return ("on_demand",)
         return (self.looked_up_model, "on_demand") if self.published_discount else (self.looked_up_model,)
 
+    @checked("accelerator", "count")
     def lookup(self, accelerator: str, count: int | None = None) -> GPUPrice:
         """Return the price of one accelerator from the price table, before instances are rounded up.
 

@@ -12,8 +12,10 @@ from costmodel.architecture.specification import Architecture
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.speed import plan_together
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.fields import MOST, Dollars, Measure
+from costmodel.foundation.limits import shown
 from costmodel.foundation.ranges import middle
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import constant
@@ -89,6 +91,7 @@ class _Serving(NamedTuple):
         return float(flops / result.scenario.cluster.accelerator.peak() * per_second)
 
 
+@checked("scenario", "parameters", "most_tokens", "tokens_per_parameter", "serving_mfu", "serving")
 def allocate(
     law: Any,
     scenario: Scenario,
@@ -151,6 +154,11 @@ def allocate(
     >>> 3e10 < best.parameters < 1e11, 10 < best.tokens_per_parameter < 30
     (True, True)
     """
+    if not callable(getattr(getattr(law, "law", law), "loss", None)):
+        raise InputError(f"law: must have loss(parameters, tokens), as a law or a fit; got {shown(law)}")
+    limits = {"parameters": parameters, "most_tokens": most_tokens, "tokens_per_parameter": tokens_per_parameter}
+    if low := [f"{name}: must be above 0; got {value!r}" for name, value in limits.items() if value and value < 0]:
+        raise InputError(low)
     if len(scenario.recipes) > 1:
         raise InputError(f"scenario: allocate needs one recipe; got {len(scenario.recipes)}")
     given = _Budget(budget=budget, served_tokens=served_tokens)

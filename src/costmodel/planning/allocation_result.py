@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import checked
 from costmodel.foundation.citations import Source
 from costmodel.foundation.currencies import Priced
 from costmodel.foundation.units import money
@@ -66,6 +67,7 @@ class Allocation(Priced):
         """The estimate of the run."""
         return estimate(self.scenario)
 
+    @checked("level")
     def interval(self, level: float = 0.8) -> dict[str, tuple[float, float]]:
         """Return the central intervals of the tokens [token] and of the loss [nat/token].
 

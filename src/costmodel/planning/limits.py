@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel.architecture.loading import architectures as catalog
 from costmodel.architecture.loading import load_architecture
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
 from costmodel.foundation.units import GIB
 from costmodel.hardware.accelerator import Accelerator, load_accelerator
@@ -224,6 +225,7 @@ def largest_micro_batch(
     return _largest(fits, MOST_SEQUENCES)
 
 
+@checked("architectures")
 def largest_model(
     recipe: AnyRecipe,
     cluster: Cluster,

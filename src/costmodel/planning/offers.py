@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import checked
 from costmodel.foundation.names import name_key
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ _CLASS = re.compile(r"(?:up to |[\d.]+B-)([\d.]+)B|above [\d.]+B")
 """A size class as providers name them: "up to 16B", "17B-69B", "above 300B"."""
 
 
+@checked("recipe")
 def hosted_offers(architecture: ArchitectureLike, recipe: AnyRecipe) -> rendering.RowTable:
     """Return the price of each provider for a recipe, in ascending order.
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from costmodel.estimation.scenario import Scenario
-from costmodel.foundation.checks import check_level
+from costmodel.foundation.checks import check_level, checked
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError, unknown
 from costmodel.foundation.names import name_key
 from costmodel.foundation.ranges import DEFAULT_LEVEL
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from costmodel.foundation.tables import Table
 
 
+@checked("published_discount")
 def price_everywhere(
     run: Scenario,
     *,

@@ -11,7 +11,7 @@ import numpy as np
 from costmodel.estimation.chain import Missing
 from costmodel.estimation.results import DRAWS
 from costmodel.foundation import rendering
-from costmodel.foundation.checks import check_level
+from costmodel.foundation.checks import check_level, checked
 from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Range, draws, middle
@@ -148,6 +148,7 @@ class RentOrOwn(Priced):
             rows.append(row)
         return rows
 
+    @checked("over", "at")
     def curve(
         self, over: Curve = "utilization", at: Iterable[float] | None = None, level: float = DEFAULT_LEVEL
     ) -> list[dict[str, Any]]:
@@ -187,6 +188,7 @@ class RentOrOwn(Priced):
             rows.append({**row, "probability_own": float(np.mean(sample["owned"] < sample["rented"]))})
         return rows
 
+    @checked("over")
     def to_frame(self, over: Curve | None = None) -> pd.DataFrame:
         """Return `rows()`, or the curve by utilization or years, as a pandas DataFrame.
 

@@ -13,6 +13,7 @@ from costmodel.estimation.serving.checks import engine_recipe, model_of
 from costmodel.estimation.serving.figures import Deployment, deployment_of, limits_of, out_of_reach, steady_state
 from costmodel.estimation.serving.scenario import Serving
 from costmodel.estimation.serving.weights import is_overruled, stored_of, weights_note
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.foundation.units import quantity
@@ -59,6 +60,7 @@ class _Best(NamedTuple):
     spread: float
 
 
+@checked("accelerators", "precisions", "objective")
 def size_serving(
     architecture: ArchitectureLike,
     *,
@@ -145,7 +147,7 @@ def size_serving(
         raise InputError(f"objective: must be 'cost' or 'gpus'; got {objective!r}")
     if isinstance(probability, bool) or not isinstance(probability, (int, float)) or not 0.5 <= probability < 1:
         raise InputError(f"probability: must be a number at least 0.5 and below 1; got {probability!r}")
-    if not accelerators or not precisions:
+    if not len(accelerators) or not len(precisions):
         raise InputError("accelerators and precisions: give at least one of each")
     loaded = load_architecture(architecture)
     request: dict[str, Any] = {

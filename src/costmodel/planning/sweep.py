@@ -20,7 +20,7 @@ from costmodel.estimation.sampling import draw_key
 from costmodel.estimation.scenario import Scenario
 from costmodel.estimation.speed import plan_together
 from costmodel.foundation import rendering
-from costmodel.foundation.checks import check_level
+from costmodel.foundation.checks import check_draws, check_level, checked
 from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import CostModelError, InputError
 from costmodel.foundation.parallel import check_executor, mapped
@@ -54,6 +54,7 @@ MOST_LINES = 40
 _PRINTED = ("cost", "fit_probability", "wall_time", "gpu_hours", "step_time", "mfu", "memory")
 
 
+@checked("progress")
 def sweep(
     scenario: Scenario,
     values: Mapping[str, Iterable[Any]],
@@ -108,8 +109,7 @@ def sweep(
     """
     if not isinstance(scenario, Scenario):
         raise InputError(f"`scenario` must be a Scenario (Scenario.load reads a file); got {type(scenario).__name__}")
-    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
-        raise InputError(f"`draws` must be a whole number above 0; got {draws!r}")
+    check_draws(draws, "draws")
     check_level(level)
     lists = _checked(scenario, values)
     check_executor(executor)
@@ -181,6 +181,7 @@ class Sweep(Priced):
         """Unit of each figure; shares have none."""
         return {name: "" if output.shown == "1" else output.shown for name, output in OUTPUTS.items()}
 
+    @checked("row")
     def estimate(self, row: int) -> Estimate:
         """Return the whole estimate of a row, with its sources and notes.
 
@@ -189,6 +190,8 @@ class Sweep(Priced):
         row : int
             Place of the row, from 0.
         """
+        if not 0 <= row < len(self.changes):
+            raise InputError(f"row must be from 0 to {len(self.changes) - 1}; got {row!r}")
         return estimate(self.scenario.replace(self.changes[row]))
 
     def rows(self) -> list[dict[str, Any]]:

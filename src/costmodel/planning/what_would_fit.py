@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.rendering import percent
 from costmodel.foundation.units import GIB, convert, quantity
@@ -43,6 +44,7 @@ class FittingChanges(rendering.Shown):
         """Whether the unchanged layout fits with the least probability."""
         return self.fit_probability >= SAFE_PROBABILITY
 
+    @checked("index")
     def changed(self, index: int = 0) -> Scenario:
         """Return the scenario with one of the changes.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from costmodel.foundation.checks import check_draws, checked
 from costmodel.foundation.errors import UnknownNameError
 from costmodel.foundation.fields import MOST, Date, Fraction, Measure
 from costmodel.foundation.ranges import Range, draws, middle
@@ -94,6 +95,7 @@ class Capability(Spec):
         utilization = USUAL_UTILIZATION if self.utilization is None else middle(self.utilization)
         return max(math.log(BEST_UTILIZATION / utilization), 0.0)
 
+    @checked("count", "seed")
     def draws(self, count: int, seed: int) -> "np.ndarray":
         """Return draws of the cost at the reference date.
 
@@ -111,6 +113,7 @@ class Capability(Spec):
         """
         import numpy as np
 
+        check_draws(count)
         if isinstance(self.cost, Range):
             return draws("capability.cost", self.cost, count, seed)
         return np.full(count, self.cost)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.scenario import Scenario
 from costmodel.foundation.arrays import exp
-from costmodel.foundation.checks import seed_problems
+from costmodel.foundation.checks import checked, seed_problems
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError, unknown
 from costmodel.foundation.fields import MOST, Measure
 from costmodel.foundation.ranges import Range, between, draws
@@ -51,6 +51,7 @@ DAYS = 365.25
 """Days per year."""
 
 
+@checked("question", "hardware", "regime", "dollars")
 def project_cost(
     of: Scenario | Estimate | Capability | str,
     years: Iterable[int] = range(2025, 2031),
@@ -154,7 +155,8 @@ class _Request:
         is_run = isinstance(of, (Scenario, Estimate))
         self.question = question or ("run" if is_run else "capability")
         owned = isinstance(of, (Scenario, Estimate)) and _is_owned(of)
-        self.method, self.hardware = method or "end-to-end", hardware or ("same" if owned else "best")
+        self.method = "end-to-end" if method is None else method
+        self.hardware = hardware or ("same" if owned else "best")
         self.regime: Regime = regime or "mixture"
         self.floor = True if floor is None else floor
         self.lasting: float | Range = 0.0
@@ -167,7 +169,7 @@ class _Request:
                 ("hardware", self.hardware, ("same", "best")),
                 ("regime", self.regime, REGIMES),
             )
-            if value not in allowed
+            if not (isinstance(value, str) and value in allowed)
         ]
         listed: tuple[Any, ...] = tuple(islice(years, MOST_YEARS)) if isinstance(years, Iterable) else ()
         whole = all(isinstance(year, Integral) and not isinstance(year, bool) for year in listed)
@@ -183,7 +185,7 @@ class _Request:
             problems.append("method, regime and floor apply to question='capability' only; leave them out for a run")
         if self.question == "capability" and hardware is not None:
             problems.append("hardware applies to question='run' only; leave it out for a capability")
-        if self.method == "end-to-end" and regime is not None:
+        if regime is not None and self.method == "end-to-end":
             problems.append(
                 "regime: end-to-end declines already include algorithms; set method='factors', or leave regime out"
             )

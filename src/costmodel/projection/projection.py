@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel._version import __version__
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import check_level, checked
 from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import DEFAULT_LEVEL
@@ -101,6 +102,7 @@ class Projection(Priced):
         """Kind of the dollars, in words."""
         return "nominal dollars of each year" if self.base_year is None else f"real dollars of {self.base_year}"
 
+    @checked("base_year")
     def in_real_dollars(self, base_year: int | None = None) -> Projection:
         """Return the projection of nominal dollars in dollars of one year; draws are divided by the deflator.
 
@@ -189,8 +191,6 @@ class Projection(Priced):
         level : float
             Probability inside the interval [1].
         """
-        from costmodel.foundation.checks import check_level
-
         check_level(level)
         return self.quantile(year, (1 - level) / 2), self.quantile(year, (1 + level) / 2)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import checked, is_finite
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.units import quantity
 from costmodel.serving.calibration.constants import ServingConstants, Stack, default_constants
@@ -138,6 +139,7 @@ class Generation(rendering.Shown):
         return quantity(getattr(self.si, name), unit, shown)
 
 
+@checked("cluster", "precision", "constants", "cache_precision", "engine", "recipe")
 def generation(
     architecture: str | Mapping[str, Any] | Architecture,
     cluster: Cluster,
@@ -316,8 +318,7 @@ def _check(
     numbers = {"prompt_length": prompt, "output_length": output}
     numbers |= {} if concurrency is None else {"concurrency": concurrency}
     for name, value in numbers.items():
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or value < 1:
+        if not is_finite(value) or value < 1:
             problems.append(f"{name}: must be a finite number, at least 1; got {value!r}")
     if replicas is not None:
         whole = isinstance(replicas, int) and not isinstance(replicas, bool)

@@ -27,12 +27,14 @@ from costmodel.choosing.portfolio.rules import SHARES, rules_of
 from costmodel.choosing.portfolio.scenarios import retirement_months
 from costmodel.choosing.scores import Score
 from costmodel.comparison.serving.options import HostedAPI, SelfHosted
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+@checked("seed")
 def portfolio(
     workloads: Sequence[PortfolioWorkload],
     options: Sequence[PortfolioOption | HostedAPI | SelfHosted],
@@ -90,7 +92,8 @@ def portfolio(
     """
     constraints = PortfolioConstraints() if constraints is None else constraints
     shocks = PortfolioShocks() if shocks is None else shocks
-    given = list(scores)
+    loose: Any = scores
+    given = list(loose) if isinstance(loose, Iterable) and not isinstance(loose, str) else [loose]
     listed = _checked(workloads, options, constraints, shocks, given)
     offers = offers_of(workloads, listed, given, constraints.confidence, seed)
     offers = _without_retired(offers, retirement_months(offers, shocks))

@@ -21,6 +21,7 @@ from costmodel.choosing.portfolio.scenarios import (
 )
 from costmodel.foundation import rendering
 from costmodel.foundation.currencies import Priced
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.tables import fingerprint
@@ -183,6 +184,7 @@ class Portfolio(Priced):
             for name in given
         }
 
+    @checked("field", "values")
     def independence(
         self,
         field: str = "provider_cap",

@@ -14,7 +14,7 @@ from costmodel.comparison.rates import check_convention
 from costmodel.comparison.runs import PublishedRun, published_runs
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.scenario import Scenario
-from costmodel.foundation.checks import seed_problems
+from costmodel.foundation.checks import checked, seed_problems
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _FILES = (".toml", ".json")
 _OWN_RUN = "`costmodel runs` lists them; a run of your own is a scenario or its file (.toml, .json)."
 
 
+@checked("scope", "scope_b", price=str)
 def attribute(
     run_a: str | Path | PublishedRun | Scenario | Estimate,
     run_b: str | Path | PublishedRun | Scenario | Estimate,

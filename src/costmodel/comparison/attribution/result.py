@@ -12,7 +12,7 @@ from costmodel.comparison.attribution.factors import FACTORS, Side, Term, shared
 from costmodel.comparison.attribution.shapley import shapley_parts
 from costmodel.comparison.runs import CONFIDENCE
 from costmodel.foundation import rendering
-from costmodel.foundation.checks import check_level
+from costmodel.foundation.checks import check_level, checked
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.names import Names
 from costmodel.foundation.ranges import DEFAULT_LEVEL
@@ -136,6 +136,7 @@ class Attribution(rendering.Shown):
         """Cost of the second run − cost of the first: the sum of all parts."""
         return money(self.usd[1] - self.usd[0], "USD")
 
+    @checked("name", "unit")
     def draws(self, name: str, unit: str = "factor") -> NDArray[np.float64]:
         """Return the draws of a part.
 

@@ -11,6 +11,7 @@ from costmodel.comparison.serving.options import HostedAPI, SelfHosted
 from costmodel.comparison.serving.replicas import Replicas, drawn, replicas_of
 from costmodel.comparison.serving.result import Ends, OptionCost, ServingComparison
 from costmodel.comparison.serving.workload import SECONDS_PER_MONTH, ServingWorkload
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.ranges import middle
 
@@ -53,6 +54,7 @@ class Priced(NamedTuple):
         return None if replicas is None else replicas.cost(requests)
 
 
+@checked("baseline", "seed")
 def compare_serving(
     workload: ServingWorkload,
     options: Sequence[HostedAPI | SelfHosted],

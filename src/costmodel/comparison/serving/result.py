@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from costmodel.foundation import rendering
 from costmodel.foundation.currencies import Priced
+from costmodel.foundation.checks import checked, positive_numbers
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL, middle
 
@@ -144,15 +145,14 @@ class ServingComparison(Priced):
         """
         import numpy as np
 
-        volumes = np.asarray(requests_per_month, dtype=float)
-        if not np.all(np.isfinite(volumes) & (volumes > 0)):
-            raise InputError(f"requests_per_month: must be positive and finite; got {requests_per_month!r}")
+        volumes = positive_numbers("requests_per_month", requests_per_month)
         return {
             name: np.asarray(function(volumes), dtype=float)
             for name, function in self._functions.items()
             if not self.options[name].missing
         }
 
+    @checked("growth")
     def by_month(self, months: int = 12, growth: float = 0.0) -> list[dict[str, Any]]:
         """Return the cost of each option month by month while the volume grows.
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from costmodel.estimation.serving.figures import MILLION, SECONDS_PER_HOUR
+from costmodel.foundation.checks import is_whole
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.limits import shown
 from costmodel.serving.load.steady import Steady, closed_loop, open_loop
 
 if TYPE_CHECKING:
@@ -91,15 +93,19 @@ def load_curve(deployment: Deployment, price: float | None, points: int, factors
     return _curve(deployment, price, open_loop(deployment.served, rates), factors)
 
 
+MOST_POINTS = 100_000
+"""Most points of a curve [1]."""
+
+
 def check_points(points: int) -> None:
-    """Raise `InputError` unless the number of points of a curve is a whole number, at least 2.
+    """Raise `InputError` unless the number of points of a curve is a whole number from 2 to 100,000.
 
     Parameters
     ----------
     points : int
     """
-    if isinstance(points, bool) or not isinstance(points, int) or points < 2:
-        raise InputError(f"points: must be a whole number, at least 2; got {points!r}")
+    if not is_whole(points) or not 2 <= points <= MOST_POINTS:
+        raise InputError(f"points: must be a whole number, at least 2 and at most {MOST_POINTS:,}; got {shown(points)}")
 
 
 def _curve(deployment: Deployment, price: float | None, steady: Steady, factors: Factors) -> ServingCurve:

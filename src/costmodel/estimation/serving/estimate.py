@@ -18,7 +18,7 @@ from costmodel.estimation.serving.figures import FIGURES, deployment_of, figures
 from costmodel.estimation.serving.inputs import errors_and_prices, inputs_of
 from costmodel.estimation.serving.notes import missed_targets, notes_of, title_of
 from costmodel.foundation import rendering
-from costmodel.foundation.checks import check_level
+from costmodel.foundation.checks import check_level, checked
 from costmodel.foundation.citations import Source
 from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, MissingFactError, unknown
@@ -149,6 +149,7 @@ class ServingEstimate(Priced):
         """Greenhouse gases of the electricity per million output tokens, location-based."""
         return self.quantity("carbon_per_million_tokens")
 
+    @checked("name")
     def value(self, name: str) -> float:
         """Return a figure in SI units; costs of tokens are for a million.
 
@@ -165,6 +166,7 @@ class ServingEstimate(Priced):
         value = self._figure(name, self._point)
         return float(value[0])
 
+    @checked("name")
     def quantity(self, name: str) -> Quantity:
         """Return a figure as a pint Quantity.
 
@@ -177,6 +179,7 @@ class ServingEstimate(Priced):
 
         return quantity(self.value(name), FIGURES[name].unit, FIGURES[name].shown)
 
+    @checked("name")
     def interval(self, name: str, level: float = DEFAULT_LEVEL) -> tuple[Quantity, Quantity]:
         """Return the ends of the central interval of a figure.
 
@@ -194,6 +197,7 @@ class ServingEstimate(Priced):
             high, FIGURES[name].unit, FIGURES[name].shown
         )
 
+    @checked("name")
     def bounds(self, name: str, level: float = DEFAULT_LEVEL) -> tuple[float, float]:
         """Return the ends of the central interval in SI units; infinite where the load exceeds the capacity.
 
@@ -209,6 +213,7 @@ class ServingEstimate(Priced):
         low, high = np.quantile(self.draws(name), ends, method="inverted_cdf")
         return float(low), float(high)
 
+    @checked("name")
     def draws(self, name: str) -> Array:
         """Return random draws of a figure in SI units.
 
@@ -227,6 +232,7 @@ class ServingEstimate(Priced):
         """Return the 80 % interval of the time to the first token over its central value [1]."""
         return self._error_bounds("ttft_factor")
 
+    @checked("name")
     def explain(self, name: str = "output_cost") -> Explanation:
         """Return the steps from the inputs to a figure, and the source of each input.
 
@@ -238,6 +244,7 @@ class ServingEstimate(Priced):
         self.value(name)
         return explained(self, name, self._point)
 
+    @checked("name")
     def sensitivity(self, name: str = "output_cost") -> rendering.RowTable:
         """Return the contribution of each uncertain input to the uncertainty of a figure, the largest first.
 

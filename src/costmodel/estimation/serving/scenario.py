@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from costmodel.estimation import files
 from costmodel.estimation.scenario import ArchitectureField
 from costmodel.estimation.serving.checks import Recipe, problems_of
+from costmodel.foundation.checks import checked
 from costmodel.foundation.fields import Count, Fraction, Measure
 from costmodel.foundation.ranges import Range
 from costmodel.foundation.specs import Spec
@@ -189,6 +190,7 @@ class Serving(Spec):
         return self
 
     @classmethod
+    @checked("changes", "base_folder")
     def load(
         cls, path: str | Path, changes: Mapping[str, Any] | None = None, *, base_folder: str | Path | None = None
     ) -> Self:

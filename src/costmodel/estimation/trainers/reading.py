@@ -11,6 +11,7 @@ from costmodel.estimation.trainers import axolotl, hugging_face, llama_factory, 
 from costmodel.estimation.trainers.assembly import scenario_of
 from costmodel.estimation.trainers.beside import Beside, is_file
 from costmodel.estimation.trainers.keys import Keys
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.plain_files import SCRIPTS, SUFFIXES, parsed
 from costmodel.training.recipes.table import RECIPES, SHORT_KINDS
@@ -158,6 +159,7 @@ class TrainerFile:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
+@checked("path", "method", "deepspeed", "accelerate", "changes")
 def read_trainer_file(
     path: str | Path,
     accelerator: str | None = None,

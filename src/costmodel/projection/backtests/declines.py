@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, UnknownNameError
 from costmodel.foundation.parallel import check_executor, mapped
 from costmodel.projection.backtests.baselines import BASELINES, Model
@@ -78,6 +79,7 @@ class Backtest(rendering.Shown):
     scored: tuple[Scored, ...]
     """Score at each origin."""
 
+    @checked("measure", "part")
     def mean(self, measure: Callable[[Score], float], part: str = "all") -> float | None:
         """Return the mean of a measure within series and horizon, then over horizons, then over series.
 
@@ -98,6 +100,7 @@ class Backtest(rendering.Shown):
             by_series.setdefault(origin.seen.name, {}).setdefault(origin.label, []).append(float(measure(result)))
         return _mean(_mean(_mean(values) for values in horizons.values()) for horizons in by_series.values())
 
+    @checked("part")
     def crps(self, part: str = "all") -> float | None:
         """Return the mean CRPS in ln cost [1].
 
@@ -108,6 +111,7 @@ class Backtest(rendering.Shown):
         """
         return self.mean(lambda score: score.crps, part)
 
+    @checked("level", "part")
     def coverage(self, level: float, part: str = "all") -> float | None:
         """Return the share of outcomes inside the central interval of a level, weighted like the scores [1].
 
@@ -122,6 +126,7 @@ class Backtest(rendering.Shown):
             raise InputError(f"level must be one of {', '.join(map(str, LEVELS))}; got {level!r}")
         return self.mean(lambda score: score.inside[LEVELS.index(level)], part)
 
+    @checked("part")
     def pit(self, part: str = "all") -> list[float]:
         """Return the histogram of the probability integral transform in five bins: 0.2 each if calibrated [1].
 
@@ -133,6 +138,7 @@ class Backtest(rendering.Shown):
         shares = [self.mean(_in_fifth(fifth), part) for fifth in range(5)]
         return [share or 0.0 for share in shares]
 
+    @checked("part")
     def windows(self, part: str = "all") -> int:
         """Return the number of windows that do not overlap, over all series [1].
 
@@ -146,6 +152,7 @@ class Backtest(rendering.Shown):
             by_series.setdefault(origin.seen.name, []).append((origin.age, origin.age + origin.horizon))
         return sum(disjoint(windows) for windows in by_series.values())
 
+    @checked("keep")
     def chosen(self, keep: Callable[[Origin], bool]) -> Backtest:
         """Return the backtest restricted to some of the origins.
 

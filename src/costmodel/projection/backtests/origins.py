@@ -7,7 +7,7 @@ its points are scored, because no cost is known in between.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -55,7 +55,7 @@ def origins(series: Series, horizons: Sequence[float] = HORIZONS) -> list[Origin
     InputError
         If a horizon is not positive.
     """
-    listed = list(horizons) if isinstance(horizons, Iterable) else []
+    listed = list(horizons) if isinstance(horizons, Iterable) and not isinstance(horizons, (bytes, Mapping)) else []
     if not listed or not all(
         isinstance(years, (int, float)) and math.isfinite(years) and years > 0 for years in listed
     ):

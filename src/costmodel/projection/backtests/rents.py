@@ -12,7 +12,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from costmodel.foundation import rendering
-from costmodel.foundation.errors import InputError
+from costmodel.foundation.checks import checked
+from costmodel.foundation.errors import InputError, UnknownNameError
 from costmodel.foundation.parallel import check_executor, mapped
 from costmodel.foundation.tables import Table
 from costmodel.projection.rents.paths_fit import fit_paths
@@ -185,6 +186,15 @@ class RentalBacktest(rendering.Shown):
     scored: Mapping[str, Mapping[str, Sequence[Scored]]]
     """Scores of each pair, by model and price class."""
 
+    def _results(self, price_class: str, model: str) -> Sequence[Scored]:
+        """Return the scores of a forecast in a price class, or raise `UnknownNameError`."""
+        if model not in self.scored:
+            raise UnknownNameError.of("forecast", model, self.scored)
+        if price_class not in self.scored[model]:
+            raise UnknownNameError.of("price class", price_class, self.scored[model])
+        return self.scored[model][price_class]
+
+    @checked("price_class", "model")
     def crps(self, price_class: str, model: str = POOL) -> float:
         """Return the mean CRPS of a price class in ln price [1].
 
@@ -195,8 +205,9 @@ class RentalBacktest(rendering.Shown):
         model : str
             Name of the forecast.
         """
-        return average(self.scored[model][price_class], lambda result: result.crps)
+        return average(self._results(price_class, model), lambda result: result.crps)
 
+    @checked("price_class", "level", "model")
     def coverage(self, price_class: str, level: float = 0.8, model: str = POOL) -> float:
         """Return the share of outcomes inside the central interval [1].
 
@@ -210,8 +221,9 @@ class RentalBacktest(rendering.Shown):
         if level not in {0.5, 0.8, 0.95}:
             raise InputError(f"level must be 0.5, 0.8 or 0.95; got {level!r}")
         place = (0.5, 0.8, 0.95).index(level)
-        return average(self.scored[model][price_class], _inside(place))
+        return average(self._results(price_class, model), _inside(place))
 
+    @checked("price_class", "model")
     def bias(self, price_class: str, model: str = POOL) -> float:
         """Return the mean of median forecast minus outcome in ln price [1].
 
@@ -220,8 +232,9 @@ class RentalBacktest(rendering.Shown):
         price_class, model : str
             As for `crps`.
         """
-        return average(self.scored[model][price_class], lambda result: result.bias)
+        return average(self._results(price_class, model), lambda result: result.bias)
 
+    @checked("price_class", "model", "against")
     def skill(self, price_class: str, model: str = POOL, against: str = "no change") -> float:
         """Return the forecast skill, 1 - CRPS / CRPS of another forecast [1].
 
@@ -234,6 +247,7 @@ class RentalBacktest(rendering.Shown):
         """
         return 1 - self.crps(price_class, model) / self.crps(price_class, against)
 
+    @checked("price_class")
     def windows(self, price_class: str) -> int:
         """Return the number of windows that do not overlap, an upper bound of independent observations.
 
@@ -242,7 +256,7 @@ class RentalBacktest(rendering.Shown):
         price_class : str
             Price class.
         """
-        pairs = [result.pair for result in self.scored[POOL][price_class]]
+        pairs = [result.pair for result in self._results(price_class, POOL)]
         return sum(windows([pair for pair in pairs if pair.horizon == horizon]) for horizon in HORIZONS)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -265,6 +279,7 @@ class RentalBacktest(rendering.Shown):
             if (scored := by_class[name])
         ]
 
+    @checked("model")
     def horizon_rows(self, model: str = POOL) -> list[dict[str, Any]]:
         """Return one row per price class and horizon of a forecast, with the number of windows and providers.
 
@@ -276,7 +291,7 @@ class RentalBacktest(rendering.Shown):
         rows = []
         for name in CLASSES:
             for horizon in HORIZONS:
-                own = [result for result in self.scored[model][name] if result.pair.horizon == horizon]
+                own = [result for result in self._results(name, model) if result.pair.horizon == horizon]
                 if own:
                     pairs = [result.pair for result in own]
                     rows.append(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation import rendering
-from costmodel.foundation.checks import check_level
+from costmodel.foundation.checks import check_draws, check_level, checked
 from costmodel.foundation.errors import InputError, UnknownNameError, unknown
+from costmodel.foundation.limits import shown
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.tables import Table, constant, table
 from costmodel.foundation.units import quantity
@@ -360,6 +362,7 @@ class RentalOutlook(rendering.Shown):
         prices = [fact.usd_per_gpu_hour for fact in self.facts]
         return [(price * low, price * high) for price, (low, high) in zip(prices, ends, strict=True)]
 
+    @checked("count", "generator")
     def draws(self, count: int, generator: np.random.Generator) -> Array:
         """Return draws of the price [USD/hour], shape (count, days).
 
@@ -372,6 +375,7 @@ class RentalOutlook(rendering.Shown):
         """
         import numpy as np
 
+        check_draws(count)
         prices = np.array([fact.usd_per_gpu_hour for fact in self.facts])
         drawn: Array = prices * self.path.paths(self.years, count, generator)
         return drawn
@@ -408,6 +412,7 @@ def _price(usd: float) -> Quantity:
     return quantity(usd, "USD/hour", "USD/hour")
 
 
+@checked("count", "facts", "provider", "region", purchase_model=str)
 def rental_outlook(
     accelerator: str,
     days: Sequence[dt.date | str],
@@ -441,8 +446,9 @@ def rental_outlook(
     >>> [f"{price:.2f~P}" for price in outlook.medians]
     ['3.29 USD/h', '3.99 USD/h']
     """
-    if isinstance(days, (str, dt.date)) or not len(days):
-        raise InputError(f"days must be a list of at least one date; got {days!r}")
+    listed = isinstance(days, Collection) and not isinstance(days, str)
+    if not listed or not len(days) or any(day is None for day in days):
+        raise InputError(f"days must be a list of at least one date; got {shown(days)}")
     newest = vintage(facts)
     dates = tuple(date for day in days if (date := day_of(day)) is not None)
     prices = [
@@ -468,7 +474,7 @@ def checked_years(years: Any) -> Array:
     try:
         array = np.asarray(years, dtype=float)
         valid = bool((np.isfinite(array) & (array >= 0) & (array <= MOST_YEARS)).all())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         valid = False
     if not valid:
         raise InputError(f"years must be numbers from 0 to {MOST_YEARS:g}; got {str(years)[:80]!r}")

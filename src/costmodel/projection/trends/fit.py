@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from pydantic import Field
 
+from costmodel.foundation.checks import checked, is_finite
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import Range, between
 from costmodel.projection.trends.trend import HIGHEST, NO_RANGE, Trend
@@ -110,6 +111,7 @@ class FittedTrend(Trend):
         return "\n".join([Trend.summary(self), f"{basis}, AIC {self.aic:.1f}"])
 
 
+@checked("dates", "values", "noise", "lasting", "quantity", "model")
 def fit_trend(
     dates: Sequence[Any],
     values: Sequence[float],
@@ -216,7 +218,7 @@ def decimal_year(date: Any) -> float:
     if isinstance(date, dt.date):
         first, after = (dt.date(date.year + more, 1, 1).toordinal() for more in (0, 1))
         return round(date.year + (date.toordinal() - first) / (after - first), 3)
-    if isinstance(date, bool) or not hasattr(date, "__float__") or not math.isfinite(float(date)):
+    if not is_finite(date):
         raise InputError(f"dates must be ISO dates such as 2026-09-01, or decimal years; got {date!r}")
     return float(date)
 
@@ -233,7 +235,7 @@ def _points(dates: Sequence[Any], values: Sequence[float]) -> tuple["Array", "Ar
         v = np.array([float(value) for value in values])
         if not (np.isfinite(v) & (v > 0)).all():
             raise ValueError
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         problems.append("values must be positive finite numbers")
     t = []
     for date in dates:

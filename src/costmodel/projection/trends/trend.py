@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from costmodel.foundation import rendering
-from costmodel.foundation.checks import check_level
+from costmodel.foundation.checks import check_draws, check_level, checked
 from costmodel.foundation.citations import Source
 from costmodel.foundation.errors import InputError, UnknownNameError, unknown
 from costmodel.foundation.fields import Measure
@@ -149,6 +149,7 @@ class Trend(rendering.Shown, Spec):
         return self
 
     @classmethod
+    @checked("name")
     def published(cls, name: str) -> Self:
         """Return the trend of a row of `trends()`, with its published interval if there is one.
 
@@ -216,6 +217,7 @@ class Trend(rendering.Shown, Spec):
         ends = np.quantile(self._drawn(checked_years(years)), [(1 - level) / 2, (1 + level) / 2], axis=0)
         return _plain(ends[0]), _plain(ends[1])
 
+    @checked("count", "generator")
     def paths(self, years: Any, count: int, generator: "np.random.Generator") -> "Array":
         """Return draws of value / value now, shape (count, horizons) [1]. The rate of a path is drawn once.
 
@@ -230,8 +232,7 @@ class Trend(rendering.Shown, Spec):
         """
         import numpy as np
 
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise InputError(f"count must be a positive whole number; got {count!r}")
+        check_draws(count)
         h = np.atleast_1d(checked_years(years))
         if h.ndim != 1:
             raise InputError(f"years must have one dimension; got the shape {h.shape}")
@@ -252,6 +253,7 @@ class Trend(rendering.Shown, Spec):
         ratios: Array = floor + (1 - floor) * _exp(logs)
         return ratios
 
+    @checked("years")
     def rows(self, years: Sequence[float] = (1, 2, 3, 5)) -> list[dict[str, Any]]:
         """Return one row per horizon: years, factor, low and high of value / value now.
 

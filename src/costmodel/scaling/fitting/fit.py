@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import check_level, checked, positive_numbers
 from costmodel.foundation.errors import InputError, MissingFactError
+from costmodel.foundation.limits import DRAWS, shown
 from costmodel.foundation.parallel import check_executor, mapped
 from costmodel.foundation.ranges import normal_quantile
 from costmodel.scaling.fitting.measurements import Measurements, read_measurements
@@ -77,6 +79,7 @@ class ScalingFit(rendering.Shown):
     warnings: tuple[str, ...]
     measurements: Measurements = field(repr=False)
 
+    @checked("level")
     def confidence_interval(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
         """Return the interval of each coefficient: quantiles of the bootstrap, or normal without one.
 
@@ -97,8 +100,7 @@ class ScalingFit(rendering.Shown):
         """
         import numpy as np
 
-        if not 0 < level < 1:
-            raise InputError(f"`level` must be between 0 and 1; got {level!r}.")
+        check_level(level)
         if len(self.replicates):
             low, high = np.quantile(self.replicates, [(1 - level) / 2, (1 + level) / 2], axis=0)
             return {name: (float(low[i]), float(high[i])) for i, name in enumerate(NAMES)}
@@ -109,6 +111,7 @@ class ScalingFit(rendering.Shown):
             for name, value in values.items()
         }
 
+    @checked("level")
     def predict(self, parameters: N, tokens: N, level: float = 0.8) -> tuple[N, N, N]:
         """Return the loss of a model with the ends of its interval [nat/token], each of the broadcast shape.
 
@@ -131,7 +134,12 @@ class ScalingFit(rendering.Shown):
         """
         import numpy as np
 
-        n, d = np.broadcast_arrays(np.asarray(parameters, dtype=float), np.asarray(tokens, dtype=float))
+        check_level(level)
+        sizes, counts = positive_numbers("parameters", parameters), positive_numbers("tokens", tokens)
+        try:
+            n, d = np.broadcast_arrays(sizes, counts)
+        except ValueError:
+            raise InputError(f"parameters and tokens: shapes {sizes.shape} and {counts.shape} do not fit") from None
         loss = np.asarray(self.law.loss(n, d))
         beyond = np.maximum(np.log10(FLOPS_PER_PARAMETER * n * d / self.measurements.compute.max()), 0.0)
         scatter = np.quantile(np.abs(self.residuals), 0.8) / normal_quantile(0.9)
@@ -154,6 +162,7 @@ class ScalingFit(rendering.Shown):
         spread: Array = np.einsum("i...,ij,j...->...", jacobian, self.covariance, jacobian)
         return spread
 
+    @checked("compute", "level")
     def allocate(self, compute: float, level: float = 0.8) -> dict[str, tuple[float, float, float]]:
         """Return parameters, tokens, their ratio and the loss at the optimum of a budget, each with its interval.
 
@@ -177,6 +186,7 @@ class ScalingFit(rendering.Shown):
         """
         import numpy as np
 
+        check_level(level)
         best = self.law.allocate(compute)
         if not len(self.replicates):
             raise MissingFactError("the interval of an optimum needs a bootstrap: fit with bootstrap=4000")
@@ -191,6 +201,7 @@ class ScalingFit(rendering.Shown):
         loss = self.predict(best.parameters, best.tokens, level)
         return {**intervals, "loss": (float(loss[0]), float(loss[1]), float(loss[2]))}
 
+    @checked("level")
     def rows(self, level: float = 0.95) -> list[dict[str, Any]]:
         """Return one row per coefficient: `coefficient`, `value`, `standard error`, `low` and `high`.
 
@@ -242,6 +253,7 @@ class ScalingFit(rendering.Shown):
         return "\n".join([*lines, *(f"warning: {message}" for message in self.warnings)])
 
 
+@checked("holdout", "rng", "law")
 def fit_scaling_law(
     parameters: Sequence[float] | NDArray[np.float64] | Mapping[str, Any] | str | Path,
     tokens: Sequence[float] | NDArray[np.float64] | None = None,
@@ -308,10 +320,11 @@ def fit_scaling_law(
 
     if law != "hoffmann":
         raise InputError(f"`law` must be 'hoffmann'; got {law!r}.")
-    whole = isinstance(bootstrap, int) and not isinstance(bootstrap, bool) and bootstrap >= 0
+    whole = isinstance(bootstrap, int) and not isinstance(bootstrap, bool) and 0 <= bootstrap <= DRAWS
     if not whole or (holdout is not None and not holdout > 1):
         raise InputError(
-            f"`bootstrap` must be a whole number and `holdout` above 1; got {bootstrap!r} and {holdout!r}."
+            f"`bootstrap` must be a whole number up to {DRAWS:,} and `holdout` above 1; "
+            f"got {shown(bootstrap)} and {holdout!r}."
         )
     check_executor(executor)
     measured = read_measurements(parameters, tokens, loss, weights, least=COEFFICIENTS + 1)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.limits import shown
 from costmodel.foundation.units import read
 from costmodel.scaling.laws.hoffmann import FLOPS_PER_PARAMETER
 
@@ -85,7 +86,10 @@ def read_measurements(parameters: Any, tokens: Any, loss: Any, weights: Any = No
     if isinstance(parameters, Mapping) or hasattr(parameters, "columns"):
         parameters, tokens, loss = _columns(parameters)
     given = {"parameters": parameters, "tokens": tokens, "loss": loss}
-    given["weights"] = np.ones(np.shape(loss)) if weights is None else weights
+    try:
+        given["weights"] = np.ones(np.shape(loss)) if weights is None else weights
+    except ValueError:  # of a list of lists of different lengths
+        raise InputError(f"loss must be numbers; got {shown(loss)}") from None
     problems, arrays = [], {}
     for name, values in given.items():
         try:
@@ -93,7 +97,7 @@ def read_measurements(parameters: Any, tokens: Any, loss: Any, weights: Any = No
         except InputError as error:
             problems.append(f"{name} must be numbers: {error}")
             continue
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             problems.append(f"{name} must be numbers; got {str(values)[:60]}")
             continue
         if arrays[name].ndim != 1:

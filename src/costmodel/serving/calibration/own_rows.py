@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from costmodel.foundation.checks import checked
 from costmodel.foundation.columns import as_table
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import DEFAULT_LEVEL, Interval, between, normal_quantile
@@ -43,6 +44,7 @@ class Correction(NamedTuple):
         return between(self.factor / end, self.factor * end, shape="lognormal")
 
 
+@checked("rows", "constants")
 def calibrate_serving(
     rows: Iterable[Mapping[str, Any]] | Table, constants: ServingConstants | None = None
 ) -> Correction:

@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from costmodel.foundation.checks import checked
 from costmodel.foundation.columns import as_table
 from costmodel.foundation.errors import InputError, nearest
 from costmodel.foundation.fitted import Prior, Values, fit_least_squares
@@ -81,6 +82,7 @@ def fit(prepared: Prepared, rows: NDArray[np.bool_], priors: Mapping[str, Prior]
     return complete(fit_least_squares(residuals, priors, evaluations=100))
 
 
+@checked("rows", "efficiency")
 def calibrate(rows: Iterable[Mapping[str, Any]] | Table, efficiency: Efficiency | None = None) -> Efficiency:
     """Return the step-time model calibrated on measured steps.
 

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from pydantic import Field
 
 from costmodel.foundation.arrays import N, exp, expm1, largest, silent, smallest, sqrt, where
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.fields import GPUHours, Measure
+from costmodel.foundation.limits import shown
 from costmodel.foundation.ranges import Range, middle
 from costmodel.foundation.specs import Spec
 from costmodel.foundation.tables import Figure, Provenance, default
@@ -350,6 +352,7 @@ class Reliability(Spec):
             figures[_ARGUMENTS.get(name, name)] = unit, figure
         return figures
 
+    @checked("count", "parameters")
     def goodput(self, count: int, parameters: float) -> float:
         """Return the share of the wall time in useful steps [1], at the medians of the inputs.
 
@@ -360,6 +363,10 @@ class Reliability(Spec):
         parameters : float
             Parameters that a checkpoint holds, which are those that are trained [1].
         """
+        if not (1 <= count <= 1e9 and 1 <= parameters <= 1e18):
+            raise InputError(
+                f"count must be from 1 to 1e9, parameters from 1 to 1e18; got {shown(count)}, {parameters!r}"
+            )
         values = {name: figure.value * SI_FACTOR[unit] for name, (unit, figure) in self.figures(count).items()}
         return float(job_goodput(count, parameters, **values))
 

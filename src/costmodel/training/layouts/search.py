@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation import rendering
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.parallel import check_executor, mapped
 from costmodel.foundation.units import GIB
@@ -87,6 +88,7 @@ class LayoutSearch(rendering.Shown):
         asked, likely = rendering.percent(self.fit_probability), below(fits, self.fit_probability)
         return f"no layout fits with a probability of {asked}; the one that needs least memory fits with {likely}"
 
+    @checked("count")
     def rows(self, count: int = KEPT) -> list[dict[str, Any]]:
         """Return the fastest layouts as rows: degrees, options, step time [s], MFU [1], memory [GiB].
 
@@ -166,6 +168,7 @@ class SearchedBlocks(NamedTuple):
         return cls(np.empty((0, len(Layouts._fields))), np.empty(0), np.empty(0), np.empty(0), math.inf, 0, 0, {})
 
 
+@checked("cluster", "recipe", "efficiency", "counts", "memory_limit")
 def search_layouts(
     architecture: str | Mapping[str, Any] | Architecture,
     cluster: Cluster,

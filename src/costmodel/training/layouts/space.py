@@ -8,6 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from costmodel.foundation.arrays import N, least_common_multiple, where
+from costmodel.foundation.checks import is_finite
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.tables import constant
 from costmodel.training.step.layout import (
@@ -78,10 +79,10 @@ def read_choices(constraints: Mapping[str, Any]) -> Choices:
 
 def _is_valid(name: str, value: Any) -> bool:
     """Return whether a numeric or boolean field can have a value."""
-    if not isinstance(value, (bool, int, float)) or not math.isfinite(value) or value != int(value):
+    if not (isinstance(value, bool) or is_finite(value)) or value != int(value):
         return False
     low, high = (0, 1) if name in BOOLEAN_FIELDS else (0, 3) if name == "zero" else (1, math.inf)
-    return low <= value <= high
+    return bool(low <= value <= high)
 
 
 def divisors(number: float) -> list[float]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from costmodel.foundation import rendering
 from costmodel.foundation.arrays import BoolLike, N, N_co, Value_co, exp
-from costmodel.foundation.errors import InputError
+from costmodel.foundation.checks import check_level, checked
 from costmodel.foundation.plain_data import plain
 from costmodel.foundation.ranges import DEFAULT_LEVEL, normal_quantile
 from costmodel.foundation.units import GIB, quantity
@@ -65,8 +65,7 @@ def time_bounds(figures: _TimeAndSpread[N], level: float = DEFAULT_LEVEL) -> tup
     level : float
         Probability of the interval [1].
     """
-    if not 0 < level < 1:
-        raise InputError(f"`level` must be between 0 and 1; got {level!r}")
+    check_level(level)
     factor = exp(normal_quantile((1 + level) / 2) * figures.spread)
     return figures.seconds / factor, figures.seconds * factor
 
@@ -141,6 +140,7 @@ class StepTime(rendering.Shown, Generic[N_co]):
         """Standard deviation of ln(step time) [1]."""
         return self.si.spread
 
+    @checked("level")
     def interval(self, level: float = DEFAULT_LEVEL) -> tuple[Quantity, Quantity]:
         """Return the ends of the central interval of the step time.
 
@@ -152,6 +152,7 @@ class StepTime(rendering.Shown, Generic[N_co]):
         low, high = self.bounds(level)
         return quantity(low, "s", "s"), quantity(high, "s", "s")
 
+    @checked("level")
     def bounds(self, level: float = DEFAULT_LEVEL) -> tuple[N_co, N_co]:
         """Return the ends of the central interval of the step time [s].
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, overload
 
 from costmodel.architecture.loading import load_architecture
 from costmodel.foundation.arrays import Array, BoolLike, FloatLike, N, N_co, equal, where
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.layouts.division import settled_batch
@@ -236,6 +237,7 @@ def step_time(
     layout: Sequence[Layout],
     efficiency: Efficiency | None = None,
 ) -> StepTime[Array]: ...
+@checked("cluster", "recipe", "efficiency")
 def step_time(
     architecture: str | Mapping[str, Any] | Architecture,
     cluster: Cluster,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, NamedTuple, 
 from pydantic import BeforeValidator, Field, model_validator
 
 from costmodel.foundation.arrays import Array, BoolLike, N, N_co, equal, least_common_multiple, rounded_up, where
+from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.fields import Count, reported
 from costmodel.foundation.specs import Spec
@@ -251,6 +252,7 @@ class Layout(Spec):
         return ", ".join(parts)
 
     @classmethod
+    @checked("text")
     def parse(cls, text: str) -> Self:
         """Return the layout of a short text, as `brief` writes it.
 
