@@ -12,6 +12,8 @@ from typing import Any
 
 from costmodel.foundation.citations import Source
 
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""First characters of what a spreadsheet may read as a formula."""
 _DATES = ("as_of", "date", "day")
 """Columns with the date of the value of a row, the first that a row has."""
 
@@ -70,9 +72,27 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, columns(rows), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: csv_value(plain(value)) for key, value in row.items()} for row in rows)
+    writer.writerow({key: inert(key) for key in writer.fieldnames})
+    writer.writerows({key: inert(csv_value(plain(value))) for key, value in row.items()} for row in rows)
     return out.getvalue()
+
+
+def inert(value: Any) -> Any:
+    """Return the value of a cell so that a spreadsheet reads no text as a formula: with an apostrophe before it.
+
+    Parameters
+    ----------
+    value : Any
+        Number or text; a number, and a dash alone, stay as they are.
+
+    Examples
+    --------
+    >>> inert("GPU time"), inert("=1+1"), inert("@SUM(A1)"), inert("-"), inert(-2.5)
+    ('GPU time', "'=1+1", "'@SUM(A1)", '-', -2.5)
+    """
+    if not isinstance(value, str) or len(value) < 2 or not value.startswith(_FORMULA_SIGNS):
+        return value
+    return f"'{value}"
 
 
 def row_sources(rows: Sequence[Mapping[str, Any]]) -> set[Source]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from costmodel.budget.export.document import inert
 from costmodel.budget.export.drawing import svg
 from costmodel.budget.export.page import figure_html, page, section_html
 from costmodel.budget.export.sections import Section, made_by
@@ -69,16 +68,11 @@ def write_portfolio(result: Portfolio, curve: IndependenceCurve | None, path: Pa
     if kind == ".html":
         write_text(path, html_page(result, curve))
     elif kind == ".csv":
-        write_text(path, csv_text([{key: _inert(value) for key, value in row.items()} for row in result.rows()]))
+        write_text(path, csv_text(result.rows()))
     elif kind == ".xlsx":
         write_xlsx(result, curve, path)
     else:
         raise InputError(f"{path}: the extension must be .html, .xlsx or .csv")
-
-
-def _inert(value: object) -> object:
-    """Return a text that no spreadsheet reads as a formula."""
-    return f"'{value}" if isinstance(value, str) and not inert(value) else value
 
 
 def html_page(result: Portfolio, curve: IndependenceCurve | None) -> str:

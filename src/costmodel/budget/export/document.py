@@ -11,6 +11,7 @@ from costmodel.budget.export.page import figure_html, page, section_html
 from costmodel.budget.export.sections import Section, made_by, sections
 from costmodel.budget.lines import Line
 from costmodel.foundation import rendering
+from costmodel.foundation.plain_data import inert
 
 if TYPE_CHECKING:
     from costmodel.budget.result import BudgetResult
@@ -56,15 +57,6 @@ def csv_text(budget: BudgetResult) -> str:
     for row in (base, total):
         writer.writerow(_csv_cell(name, row.get(name)) for name in Line._fields)
     return buffer.getvalue()
-
-
-def inert(text: str) -> bool:
-    """Return whether a spreadsheet reads a text as text, not as a formula.
-
-    >>> inert("GPU time"), inert("=1+1"), inert("@SUM(A1)")
-    (True, False, False)
-    """
-    return not text.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
 
 
 def markdown(budget: BudgetResult) -> str:
@@ -128,13 +120,12 @@ def _csv_cell(name: str, value: object) -> str:
         return ""
     if isinstance(value, (int, float)):
         return f"{value:.2f}" if name in {"low", "base", "high", "expected", "actual"} else repr(float(value))
-    text = str(value).replace("\r\n", "\n").replace("\r", "\n")
-    return text if inert(text) else f"'{text}"
+    return str(inert(str(value).replace("\r\n", "\n").replace("\r", "\n")))
 
 
 def _heading(text: str) -> str:
-    """Return a text on one line, without tags."""
-    return " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    """Return a text on one line, without tags and links."""
+    return rendering.markdown_text(" ".join(text.split()).replace("&", "&amp;"))
 
 
 def _emphasized(section: Section) -> list[dict[str, str]]:
