@@ -167,6 +167,10 @@ FOUND = {
         {"cluster.accelerator.memory_bandwidth": 1e-300}
     ),
     "more draws than fit into memory": lambda: calls.results.run().draws("cost", 10**9),
+    "a ratio whose tokens exceed all floats": lambda: cm.allocate(
+        cm.scaling_law("chinchilla"), calls.RUN, "10k", tokens_per_parameter=1e300
+    ),
+    "a table of losses without rows": lambda: cm.fit_scaling_law({"parameters": [], "tokens": [], "loss": []}),
     "a day that is none": lambda: cm.rental_outlook("H100-SXM", [None]),
     "a number of steps of zero": lambda: cm.forecast(calls.RUN, step_time=10, steps=0, now="2026-09-01"),
 }

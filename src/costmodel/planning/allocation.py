@@ -157,8 +157,9 @@ def allocate(
     if not callable(getattr(getattr(law, "law", law), "loss", None)):
         raise InputError(f"law: must have loss(parameters, tokens), as a law or a fit; got {shown(law)}")
     limits = {"parameters": parameters, "most_tokens": most_tokens, "tokens_per_parameter": tokens_per_parameter}
-    if low := [f"{name}: must be above 0; got {value!r}" for name, value in limits.items() if value and value < 0]:
-        raise InputError(low)
+    wrong = {name: value for name, value in limits.items() if value is not None and not 0 <= value <= MOST}
+    if wrong:
+        raise InputError([f"{name}: must be from 0 to {MOST:g}; got {value!r}" for name, value in wrong.items()])
     if len(scenario.recipes) > 1:
         raise InputError(f"scenario: allocate needs one recipe; got {len(scenario.recipes)}")
     given = _Budget(budget=budget, served_tokens=served_tokens)

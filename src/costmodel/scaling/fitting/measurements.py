@@ -133,7 +133,7 @@ def _too_few(arrays: Mapping[str, Any], least: int) -> list[str]:
         problems.append(f"at least {least} runs are needed for the coefficients of a law; got {len(arrays['loss'])}")
     for name, what in (("parameters", "sizes of model"), ("tokens", "numbers of tokens")):
         different = len(np.unique(arrays[name]))
-        if different < 2:
+        if different == 1:
             problems.append(f"{name}: at least two {what} are needed; all are {arrays[name][0]:g}")
     return problems
 
