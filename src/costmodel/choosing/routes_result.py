@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from costmodel.foundation import rendering
-from costmodel.foundation.currencies import Priced
 from costmodel.foundation.checks import checked, positive_numbers
+from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL, middle
 

@@ -14,9 +14,9 @@ from costmodel._version import __version__
 from costmodel.foundation.checks import checked, is_whole
 from costmodel.foundation.citations import CitationFormat, Source, citation
 from costmodel.foundation.equality import Comparable
-from costmodel.foundation.errors import MissingFactError, InputError
-from costmodel.foundation.page import Page, current_page, on_page, printed_on
+from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.limits import shown
+from costmodel.foundation.page import Page, current_page, on_page, printed_on
 from costmodel.foundation.plain_data import csv_text, plain, row_sources
 from costmodel.foundation.tables import fingerprint, written
 from costmodel.foundation.units import GIB

@@ -20,8 +20,8 @@ from costmodel.choosing.portfolio.scenarios import (
     retirement_months,
 )
 from costmodel.foundation import rendering
-from costmodel.foundation.currencies import Priced
 from costmodel.foundation.checks import checked
+from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.tables import fingerprint

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from costmodel.foundation import rendering
-from costmodel.foundation.currencies import Priced
 from costmodel.foundation.checks import checked, positive_numbers
+from costmodel.foundation.currencies import Priced
 from costmodel.foundation.errors import InputError, unknown
 from costmodel.foundation.ranges import DEFAULT_LEVEL, middle
 
