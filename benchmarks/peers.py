@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import costmodel as cm
-from costmodel.foundation.rendering import cells, markdown
+from costmodel.foundation.markup import markdown
+from costmodel.foundation.rendering import cells
 
 HERE = Path(__file__).resolve().parent
 README = HERE / "README.md"

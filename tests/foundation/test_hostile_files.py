@@ -7,7 +7,7 @@ import re
 import pytest
 
 import costmodel as cm
-from costmodel.foundation import rendering
+from costmodel.foundation import markup
 from costmodel.foundation.plain_data import csv_text, inert
 from costmodel.foundation.rendering import RowTable
 
@@ -38,7 +38,7 @@ def test_markdown_has_no_links_no_tags_and_its_columns_only(text):
     table = RowTable([{"name": text, "usd": 1.0}, {"name": "b", "usd": 2.0}]).to_markdown()
     assert is_inert_markdown(table)
     assert [len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()] == [3] * 4
-    assert is_inert_markdown(rendering.markdown([{"a": "1"}], f"note: {text}\n{text}\n[help]: https://example.org"))
+    assert is_inert_markdown(markup.markdown([{"a": "1"}], f"note: {text}\n{text}\n[help]: https://example.org"))
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costmodel.foundation.rendering import amount, cells, html_table, markdown, number, text
+from costmodel.foundation.markup import html_table, markdown
+from costmodel.foundation.rendering import amount, cells, number, text
 
 
 @pytest.mark.parametrize(

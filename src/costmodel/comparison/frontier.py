@@ -12,7 +12,7 @@ from costmodel.comparison.rates import check_convention, rental
 from costmodel.comparison.reestimation import comparable, reestimate
 from costmodel.comparison.runs import PublishedRun, PublishedRuns, published_runs
 from costmodel.estimation.other_lines import development_fact
-from costmodel.foundation import rendering
+from costmodel.foundation import markup, rendering
 from costmodel.foundation.checks import checked
 from costmodel.foundation.errors import CostModelError, InputError, MissingFactError
 from costmodel.foundation.names import Names
@@ -258,13 +258,13 @@ class FrontierTable(rendering.Shown, Sequence[Compared]):
         return "\n\n".join([rendering.text(self._cells()), rendering.text(self._summary_cells(), footer=footer)])
 
     def _repr_html_(self) -> str:
-        return rendering.html_table(self._cells()) + rendering.html_table(
+        return markup.html_table(self._cells()) + markup.html_table(
             self._summary_cells(), notes=self._footer().splitlines()
         )
 
     def to_markdown(self) -> str:
         """Return both tables as Markdown."""
-        return f"{rendering.markdown(self._cells())}\n\n{rendering.markdown(self._summary_cells(), self._footer())}"
+        return f"{markup.markdown(self._cells())}\n\n{markup.markdown(self._summary_cells(), self._footer())}"
 
     def _cells(self) -> list[dict[str, str]]:
         return [_run_cells(row) for row in self.rows()]

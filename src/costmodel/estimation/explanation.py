@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel.estimation.chain import Step, ancestors
 from costmodel.estimation.paths import field_of, is_settable
-from costmodel.foundation import rendering
+from costmodel.foundation import markup, rendering
 from costmodel.foundation.plain_data import plain
 
 if TYPE_CHECKING:
@@ -50,11 +50,11 @@ class Explanation(rendering.Shown):
 
     def to_markdown(self) -> str:
         """Return the calculation, and the inputs with their sources, as Markdown."""
-        return f"{rendering.markdown(self._steps())}\n\n{rendering.markdown(self._cells(), self._footer())}"
+        return f"{markup.markdown(self._steps())}\n\n{markup.markdown(self._cells(), self._footer())}"
 
     def _repr_html_(self) -> str:
-        steps = rendering.html_table(self._steps(), self._title())
-        return steps + rendering.html_table(self._cells(), "inputs and their sources", self._footer().splitlines())
+        steps = markup.html_table(self._steps(), self._title())
+        return steps + markup.html_table(self._cells(), "inputs and their sources", self._footer().splitlines())
 
     def _title(self) -> str:
         return f"{self.name}: calculation"

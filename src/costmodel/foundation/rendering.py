@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,6 +14,7 @@ from costmodel.foundation.citations import CitationFormat, Source, citation
 from costmodel.foundation.equality import Comparable
 from costmodel.foundation.errors import InputError, MissingFactError
 from costmodel.foundation.limits import shown
+from costmodel.foundation.markup import Rows, html_table, markdown
 from costmodel.foundation.page import Page, current_page, on_page, printed_on
 from costmodel.foundation.plain_data import csv_text, plain, row_sources
 from costmodel.foundation.tables import fingerprint, written
@@ -26,14 +25,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-Rows = Sequence[Mapping[str, str]]
 
 WIDTH = 80
 """Width of a terminal, in which wrapped tables and notes are printed [character]."""
 LINES = 40
 """Most lines of the `repr` of a result [1]."""
-_SHORT = 18
-"""Most characters of a cell of an HTML table that is not wrapped [1]."""
 _TAIL = 8
 """Last lines that a cut text keeps [1]."""
 _PREFIXES = ((1e24, "Y"), (1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -237,51 +233,6 @@ def shortened(name: str, width: int) -> str:
     'llama-3.3-7…'
     """
     return name if len(name) <= width else f"{name[: width - 1]}…"
-
-
-def markdown(rows: Rows, footer: str = "") -> str:
-    """Return the rows as a Markdown table."""
-    columns = list(rows[0]) if rows else []
-    lines = [columns, ["---"] * len(columns), *([row[column] for column in columns] for row in rows)]
-    table = "\n".join("| " + " | ".join(_markdown_cell(cell) for cell in line) + " |" for line in lines)
-    return f"{table}\n\n{markdown_text(footer)}" if footer else table
-
-
-def html_table(rows: Rows, title: str = "", notes: Iterable[str] = ()) -> str:
-    """Return the rows as an HTML table without empty columns, and the notes as a list; all texts are escaped.
-
-    Its classes keep MathJax of a notebook from reading two dollar signs as a formula. Short cells are not wrapped, and
-    a table that is wider than its page scrolls.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        Rows of cells.
-    title : str
-        Caption of the table.
-    notes : iterable of str
-        Notes below the table.
-    """
-    columns = list(rows[0]) if rows else []
-    columns = [column for column in columns if any(row[column] for row in rows)] or columns
-    head = "".join(f"<th style='{_style(column)}'>{html.escape(column)}</th>" for column in columns)
-    body = "".join(
-        "<tr>"
-        + "".join(f"<td style='{_style(row[column])}'>{html.escape(row[column])}</td>" for column in columns)
-        + "</tr>"
-        for row in rows
-    )
-    caption = f"<caption>{html.escape(title)}</caption>" if title else ""
-    lines = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
-    listed = f"<ul style='font-size:smaller'>{lines}</ul>" if lines else ""
-    table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    scrolled = f"<div style='overflow-x:auto'>{table}</div>"
-    return f"<div class='tex2jax_ignore mathjax_ignore'>{scrolled}{listed}</div>"
-
-
-def _style(cell: str) -> str:
-    """Return the style of a cell: a short one, such as an amount or a date, stays on one line."""
-    return "text-align:left" + (";white-space:nowrap" if len(cell) <= _SHORT else "")
 
 
 class Shown(Comparable):
@@ -491,24 +442,6 @@ def _prefixed(value: float, unit: str, digits: int) -> str:
 def _worded(value: float, digits: int, least: float = 1e3) -> str:
     size, name = _scale(value, [scale for scale in _WORDS if scale[0] >= least], digits)
     return f"{number(value / size, digits)}{name}"
-
-
-def markdown_text(text: str) -> str:
-    """Return a text that Markdown shows as it is: without tags, and without links that show other words.
-
-    >>> markdown_text("[help](https://example.org) <b>")
-    '[help]\\\\(https://example.org) &lt;b>'
-    """
-    text = text.replace("<", "&lt;").replace("](", "]\\(").replace("][", "]\\[")
-    return _LINK_TARGET.sub(r"\1\:", text)
-
-
-_LINK_TARGET = re.compile(r"^( {0,3}\[[^\]\n]*\]):", re.MULTILINE)
-"""A line that gives the address of a link, such as "[help]: https://example.org"."""
-
-
-def _markdown_cell(cell: str) -> str:
-    return markdown_text(" ".join(cell.replace("\\", "\\\\").replace("|", "\\|").splitlines()))
 
 
 def percent(probability: float) -> str:

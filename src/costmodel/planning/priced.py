@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from costmodel.estimation.estimate import estimate
-from costmodel.foundation import currencies, rendering
+from costmodel.foundation import currencies, markup, rendering
 from costmodel.foundation.errors import MissingFactError
 
 if TYPE_CHECKING:
@@ -189,10 +189,10 @@ class PriceTable(currencies.Priced, Sequence[Priced]):
 
     def to_markdown(self) -> str:
         """Return the table with all columns and rows as Markdown."""
-        return rendering.markdown(self._all_cells(len(self)), self._footer(len(self)))
+        return markup.markdown(self._all_cells(len(self)), self._footer(len(self)))
 
     def _repr_html_(self) -> str:
-        return rendering.html_table(self._all_cells(SHOWN), self._title(), self._footer().splitlines())
+        return markup.html_table(self._all_cells(SHOWN), self._title(), self._footer().splitlines())
 
     def _all_cells(self, most: int) -> list[dict[str, str]]:
         return [{name: cell(row) for name, cell in _columns(self.level).items()} for row in self[:most]]

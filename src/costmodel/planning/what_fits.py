@@ -13,7 +13,7 @@ from costmodel.estimation.chain import OUTPUTS, Missing
 from costmodel.estimation.estimate import Estimate, estimate
 from costmodel.estimation.scenario import Scenario
 from costmodel.estimation.speed import plan_together
-from costmodel.foundation import rendering
+from costmodel.foundation import markup, rendering
 from costmodel.foundation.errors import InputError, MissingFactError, UnknownNameError
 from costmodel.foundation.ranges import DEFAULT_LEVEL
 from costmodel.foundation.units import GIB, SI_FACTOR, quantity
@@ -198,7 +198,7 @@ class Fits(rendering.Shown):
 
     def to_markdown(self) -> str:
         """Return the table of what fits as Markdown."""
-        return rendering.markdown(self._cells(), self._footer())
+        return markup.markdown(self._cells(), self._footer())
 
     def to_text(self, width: int | None = None) -> str:
         """Return the first rows of what fits as plain text.
@@ -212,7 +212,7 @@ class Fits(rendering.Shown):
         return rendering.text(self._cells()[:SHOWN], footer=footer)
 
     def _repr_html_(self) -> str:
-        return rendering.html_table(self._cells()[:SHOWN], notes=self._footer(SHOWN).splitlines())
+        return markup.html_table(self._cells()[:SHOWN], notes=self._footer(SHOWN).splitlines())
 
     def _least(self, figure: str, value_of: Callable[[Fit], float | None]) -> Fit:
         if not self.possible:

@@ -10,7 +10,7 @@ from costmodel.budget.export.drawing import DRIVERS, draw_calendar, draw_drivers
 from costmodel.budget.export.page import figure_html, page, section_html
 from costmodel.budget.export.sections import Section, made_by, sections
 from costmodel.budget.lines import Line
-from costmodel.foundation import rendering
+from costmodel.foundation import markup
 from costmodel.foundation.plain_data import inert
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def markdown(budget: BudgetResult) -> str:
     notes = "\n".join(f"- {_heading(note)}" for note in budget.notes())
     parts = [f"# {_heading(budget.name)}", _subtitle(budget), facts, *([notes] if notes else [])]
     for section in sections(budget):
-        parts += [f"## {section.title}", rendering.markdown(_emphasized(section), section.note)]
+        parts += [f"## {section.title}", markup.markdown(_emphasized(section), section.note)]
     return "\n\n".join([*parts, made_by(budget)]) + "\n"
 
 
@@ -125,7 +125,7 @@ def _csv_cell(name: str, value: object) -> str:
 
 def _heading(text: str) -> str:
     """Return a text on one line, without tags and links."""
-    return rendering.markdown_text(" ".join(text.split()).replace("&", "&amp;"))
+    return markup.markdown_text(" ".join(text.split()).replace("&", "&amp;"))
 
 
 def _emphasized(section: Section) -> list[dict[str, str]]:
