@@ -311,3 +311,11 @@ def test_tables_and_files_are_read_by_column_name(tmp_path):
     assert laws[0].alpha == pytest.approx(laws[1].alpha)
     with pytest.raises(cm.InputError, match="the column `tokens` is missing"):
         fit_scaling_law({"parameters": N, "loss": loss})
+
+
+@pytest.mark.parametrize("bootstrap", [0, 10])
+def test_losses_of_one_size_do_not_determine_a_law(bootstrap):
+    rng = np.random.default_rng(0)
+    parameters, tokens = 1e9 * (1 + 1e-4 * rng.random(12)), 10 ** rng.uniform(9, 11, 12)
+    with pytest.raises(cm.InputError, match="do not determine the law: errors of its coefficients exceed all numbers"):
+        cm.fit_scaling_law(parameters, tokens, 3 + 0.1 * rng.random(12), bootstrap=bootstrap)

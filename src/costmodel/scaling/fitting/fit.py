@@ -332,11 +332,17 @@ def fit_scaling_law(
     theta = minimum(data, measured.weights)
     logs, shares = predicted(theta, data)
     residuals = logs - data.log_loss
-    covariance, condition = _sandwich(shares, residuals, data, measured.weights, theta)
-    drawn = _bootstrap(theta, data, measured.weights, bootstrap, rng, executor)
-    errors = drawn.std(axis=0, ddof=1) if len(drawn) > 1 else np.sqrt(np.diagonal(covariance))
-    if len(drawn) > 1:
-        covariance = np.cov(drawn.T)
+    with np.errstate(over="ignore", invalid="ignore"):  # coefficients beyond the largest float are refused below
+        covariance, condition = _sandwich(shares, residuals, data, measured.weights, theta)
+        drawn = _bootstrap(theta, data, measured.weights, bootstrap, rng, executor)
+        errors = drawn.std(axis=0, ddof=1) if len(drawn) > 1 else np.sqrt(np.diagonal(covariance))
+        if len(drawn) > 1:
+            covariance = np.cov(drawn.T)
+    if not (np.isfinite(covariance).all() and np.isfinite(errors).all()):
+        raise InputError(
+            "loss: the losses do not determine the law: errors of its coefficients exceed all numbers; "
+            "give runs of more sizes and tokens"
+        )
     fitted = ScalingFit(
         _law(theta, data),
         float(objective(theta, data, measured.weights)),
