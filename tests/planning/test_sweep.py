@@ -142,7 +142,7 @@ def test_frame_has_columns_for_paths_figures_and_intervals(swept):
 def test_printed_table_has_80_columns_at_most(swept):
     lines = str(swept).splitlines()
     assert max(map(len, lines)) <= 80 and lines[0] == "12 scenarios, 8 possible"
-    titles = "count batch_size sequence_length cost 80 % interval fits wall time"
+    titles = "count batch_size sequence_length cost 80 % interval wall time"
     assert lines[1].split() == titles.split()
     assert "2 scenarios not possible: layout: the model fits on no layout of 1 accelerator" in str(swept)
     many = str(cm.sweep(RUN, {"prices.price": [1 + each / 10 for each in range(50)]}))

@@ -22,7 +22,7 @@ from costmodel.foundation.parallel import check_executor, mapped
 from costmodel.foundation.units import GIB
 from costmodel.hardware.cluster import Cluster
 from costmodel.training.layouts.division import settled_batch
-from costmodel.training.layouts.fitting import LEAST_PROBABILITY, SAFE_PROBABILITY, below
+from costmodel.training.layouts.fitting import SAFE_PROBABILITY, below
 from costmodel.training.layouts.space import DEGREES, Choices, option_values, parallel_degrees, read_choices
 from costmodel.training.layouts.step_result import StepTime
 from costmodel.training.layouts.step_time import StepInputs, feasible_step_time, training_step_inputs
@@ -199,7 +199,7 @@ def search_layouts(
         Predicted memory that may be used on each accelerator, auxiliary models included; default: all [byte].
     fit_probability : float
         Least probability to fit in memory. If no layout reaches it, the result is the layout that needs least memory,
-        with a caution [1].
+        with a caution, if it fits at all: with a probability of 50 % [1].
     executor : concurrent.futures.Executor, optional
         Evaluates blocks in parallel, such as a `ProcessPoolExecutor`; the result does not depend on it.
     constraints : value or sequence of values
@@ -259,7 +259,7 @@ def search_layouts(
         pareto += [timed[index] for index in _pareto_front(result.memory)]
     if not ranked and least:
         _, seconds, count, step = min(least, key=lambda each: each[0])
-        if step.fit_probability >= LEAST_PROBABILITY:
+        if step.fits:
             ranked, pareto, by_count = [(seconds, step)], [(seconds, step)], {count: step}
     if not ranked:
         raise InputError(_no_result(total, cluster, counts))
