@@ -201,7 +201,7 @@ def schema(
     ] = "scenario",
 ) -> None:
     """Print the JSON schema of a kind of file: scenario, project, serving, and those of the comparisons."""
-    from costmodel.estimation.files import FILE_VERSION
+    from costmodel.foundation.file_version import FILE_VERSION
 
     module, name = _SCHEMAS[kind]
     fields = getattr(import_module(f"costmodel.{module}"), name).model_json_schema()

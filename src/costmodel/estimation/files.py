@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel.estimation.paths import with_changes
 from costmodel.foundation.errors import InputError
+from costmodel.foundation.file_version import FILE_VERSION, without_version
 from costmodel.foundation.limits import BASE_FILES, SCENARIO_BYTES, shown
 from costmodel.foundation.plain_files import json_value, toml_table
 from costmodel.foundation.user_files import checked_path, read_bytes, write_text
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 _PATHS = (("architecture",), ("architecture", "config"), ("prices", "table"))
 
 
-FILE_VERSION = 1
-"""Version of the fields of scenario and project files, which rises when a field gets another meaning."""
 BASE_FOLDER = "COSTMODEL_BASE_FOLDER"
 """Environment variable with the folder in which files that others extend may lie."""
 
@@ -126,19 +125,7 @@ def _parsed(path: Path) -> dict[str, Any]:
     data = (json_value if path.suffix.lower() == ".json" else toml_table)(content, str(path))
     if not isinstance(data, dict):
         raise InputError(f"{path} must hold a table of fields; got a {type(data).__name__}")
-    _check_version(data.pop("file_version", FILE_VERSION), path)
-    return data
-
-
-def _check_version(version: object, path: Path) -> None:
-    """Raise `InputError` if a file has fields of a version that is not known."""
-    if type(version) is not int or version < 1:
-        raise InputError(f"{path}: file_version must be a whole number from 1 to {FILE_VERSION}; got {shown(version)}")
-    if version > FILE_VERSION:
-        raise InputError(
-            f"{path}: file_version is {shown(version)}, but this version of costmodel reads versions up to "
-            f"{FILE_VERSION}; a newer costmodel reads this file"
-        )
+    return without_version(data, str(path))
 
 
 def _merged(base: Any, over: Any) -> Any:

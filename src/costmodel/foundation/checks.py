@@ -7,6 +7,7 @@ import collections.abc
 import functools
 import inspect
 import math
+import operator
 import os
 import pathlib
 import types
@@ -28,7 +29,7 @@ Test = Callable[[Any], bool]
 
 def check_level(level: float) -> None:
     """Raise `InputError` unless `level` is a fraction between 0 and 1."""
-    if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
+    if not is_finite(level) or not 0 < level < 1:
         raise InputError(f"level must be a fraction between 0 and 1; got {shown(level)}")
 
 
@@ -66,7 +67,7 @@ def seed_problems(seed: object) -> list[str]:
     >>> seed_problems(0), seed_problems(-1)
     ([], ['seed: must be a whole number of at least 0; got -1'])
     """
-    if type(seed) is int and seed >= 0:
+    if is_whole(seed) and operator.index(seed) >= 0:  # type: ignore[arg-type]
         return []
     return [f"seed: must be a whole number of at least 0; got {shown(seed)}"]
 

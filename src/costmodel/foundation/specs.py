@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from costmodel.foundation.errors import InputError, unknown
+from costmodel.foundation.file_version import without_version
 from costmodel.foundation.renamed import RENAMED, present, renamed
 from costmodel.foundation.signatures import LazyDocstring, LazySignature, arguments
 
@@ -97,7 +98,7 @@ class Spec(BaseModel):
         """
         if not isinstance(data, Mapping):
             raise InputError(f"{cls.__name__} must be a table of fields; got {type(data).__name__}")
-        return cls(**{str(key): value for key, value in data.items()})
+        return cls(**{str(key): value for key, value in without_version(data).items()})
 
     def to_data(self) -> dict[str, Any]:
         """Return plain data that `from_data` reads back: only what was given, no defaults."""

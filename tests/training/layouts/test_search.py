@@ -323,7 +323,7 @@ def test_layout_of_least_memory_is_found_with_a_caution_if_none_fits_safely():
     assert 0.5 < result.best.fit_probability < SAFE_PROBABILITY
     fits = below(float(result.best.fit_probability), SAFE_PROBABILITY)
     assert result.caution == (
-        f"no layout fits with a probability of 90 %; the one that needs least memory fits with {fits}"
+        f"no layout of this search fits with a probability of 90 %; the one that needs least memory fits with {fits}"
     )
     assert result.caution in str(result)
     with pytest.raises(cm.InputError, match=r"fits on no layout of 8 H100-SXM \(\d+\.\d GiB usable\)"):

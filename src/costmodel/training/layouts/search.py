@@ -86,7 +86,8 @@ class LayoutSearch(rendering.Shown):
         if (fits := float(self.best.fit_probability)) >= self.fit_probability:
             return ""
         asked, likely = rendering.percent(self.fit_probability), below(fits, self.fit_probability)
-        return f"no layout fits with a probability of {asked}; the one that needs least memory fits with {likely}"
+        text = f"no layout of this search fits with a probability of {asked}"
+        return f"{text}; the one that needs least memory fits with {likely}"
 
     @checked("count")
     def rows(self, count: int = KEPT) -> list[dict[str, Any]]:
@@ -230,6 +231,7 @@ def search_layouts(
     import numpy as np
 
     check_executor(executor)
+    sizes = (cluster.count,) if counts is None else tuple(counts)
     if not 0 < fit_probability < 1:
         raise InputError(f"fit_probability must be above 0 and below 1; got {fit_probability!r}")
     architecture = load_architecture(architecture)
@@ -239,7 +241,7 @@ def search_layouts(
     by_count: dict[int, StepTime] = {}
     total = SearchedBlocks.empty()
     least: list[tuple[float, float, int, StepTime]] = []
-    for count in counts or (cluster.count,):
+    for count in sizes:
         sized = cluster if count == cluster.count else cluster.replace(count=count)
         inputs = training_step_inputs(architecture, sized, recipe, calibrated)
         inputs = inputs._replace(planned_fit_probability=fit_probability)
@@ -262,7 +264,7 @@ def search_layouts(
         if step.fits:
             ranked, pareto, by_count = [(seconds, step)], [(seconds, step)], {count: step}
     if not ranked:
-        raise InputError(_no_result(total, cluster, counts))
+        raise InputError(_no_result(total, cluster, sizes))
     ranked.sort(key=lambda timed: timed[0])
     pareto.sort(key=lambda timed: (timed[0], timed[1].si.memory.total))
     front = _pareto_front(np.array([step.si.memory.total for _, step in pareto]))
@@ -283,9 +285,9 @@ def _step_time(inputs: StepInputs, row: Any, cluster: Cluster, experts: bool, ef
     return StepTime(feasible_step_time(inputs, layouts(layout), layout, cluster, experts, efficiency))
 
 
-def _no_result(total: SearchedBlocks, cluster: Cluster, counts: Sequence[int] | None) -> str:
+def _no_result(total: SearchedBlocks, cluster: Cluster, counts: Sequence[int]) -> str:
     """Return why a search has no result: the least memory needed, or the reasons of infeasibility."""
-    number = " or ".join(f"{count:,}" for count in counts or (cluster.count,))
+    number = " or ".join(f"{count:,}" for count in counts)
     usable, marketed = cluster.accelerator.usable_memory or 0.0, cluster.accelerator.memory
     each = f"{usable / GIB:.1f} GiB usable" if marketed is None else f"{marketed:g} GB each"
     accelerators = f"{number} {cluster.accelerator.name} ({each})"
