@@ -90,6 +90,7 @@ class Forecast(Priced):
         """
         return self._quantity(name, self._amount(name).done)
 
+    @checked("name")
     def si_done(self, name: str) -> float:
         """Return what is done of a figure as a plain number in SI units (USD for the cost).
 

@@ -65,6 +65,7 @@ class Converted(rendering.Shown):
         """Return the rows as plain data, with the rate, its month and its source."""
         return {"title": self.result._title(), "exchange_rate": self.rate._asdict(), "rows": self.rows()}
 
+    @checked("width")
     def to_text(self, width: int | None = None) -> str:
         """Return the table as plain text.
 

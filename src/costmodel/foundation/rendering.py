@@ -289,6 +289,7 @@ class Shown(Comparable):
         """Return the table as Markdown."""
         return markdown(self._cells(), self._footer())
 
+    @checked("width")
     def to_text(self, width: int | None = None) -> str:
         """Return the table as plain text.
 

@@ -295,6 +295,7 @@ class Attribution(rendering.Shown):
             self._quantiles[key] = float(low), float(high)
         return self._quantiles[key]
 
+    @checked("width")
     def to_text(self, width: int | None = rendering.WIDTH) -> str:
         """Return the table as plain text.
 

@@ -310,6 +310,7 @@ class RentalBacktest(rendering.Shown):
                     )
         return rows
 
+    @checked("width")
     def to_text(self, width: int | None = None) -> str:
         """Return the scores, and those of the pool by horizon, as plain text.
 

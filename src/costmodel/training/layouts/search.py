@@ -169,7 +169,7 @@ class SearchedBlocks(NamedTuple):
         return cls(np.empty((0, len(Layouts._fields))), np.empty(0), np.empty(0), np.empty(0), math.inf, 0, 0, {})
 
 
-@checked("cluster", "recipe", "efficiency", "counts", "memory_limit")
+@checked("cluster", "recipe", "efficiency", "counts", "memory_limit", "fit_probability")
 def search_layouts(
     architecture: str | Mapping[str, Any] | Architecture,
     cluster: Cluster,
