@@ -244,9 +244,9 @@ def _found(rows: Iterable[Mapping[str, Any]], written: str) -> list[dict[str, An
 
 
 def _has_words(text: str, written: str) -> bool:
-    """Return whether words of a text begin as each of some words: us-east is in us-east1, se-1 is not in sanjose-1."""
+    """Return whether a text has each of some words as a whole: us-east is in us-east-1, se-1 is not in sanjose-1."""
     words = _words(text)
-    return all(f" {_words(word).strip()}" in words for word in written.split())
+    return all(f" {_words(word).strip()} " in words for word in written.split())
 
 
 def _words(text: str) -> str:

@@ -7,7 +7,6 @@ import datetime as dt
 import io
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,8 +14,6 @@ from costmodel.foundation.citations import Source
 
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """First characters of what a spreadsheet may read as a formula."""
-_NUMBER = re.compile(r"[+-]?\d[\d.,_]*(e[+-]?\d+)?\s*%?", re.IGNORECASE)
-"""A number as text, also with %."""
 _DATES = ("as_of", "date", "day")
 """Columns with the date of the value of a row, the first that a row has."""
 
@@ -86,16 +83,16 @@ def inert(value: Any) -> Any:
     Parameters
     ----------
     value : Any
-        Number or text; a number, also as text or with %, and a dash alone, stay as they are.
+        Number or text; a number, and a dash alone, stay as they are.
 
     Examples
     --------
-    >>> inert("GPU time"), inert("=1+1"), inert("@SUM(A1)"), inert("-"), inert("-2.5 %")
-    ('GPU time', "'=1+1", "'@SUM(A1)", '-', '-2.5 %')
+    >>> inert("GPU time"), inert("=1+1"), inert("@SUM(A1)"), inert("-"), inert(-2.5)
+    ('GPU time', "'=1+1", "'@SUM(A1)", '-', -2.5)
     """
     if not isinstance(value, str) or len(value) < 2 or not value.startswith(_FORMULA_SIGNS):
         return value
-    return value if _NUMBER.fullmatch(value) else f"'{value}"
+    return f"'{value}"
 
 
 def row_sources(rows: Sequence[Mapping[str, Any]]) -> set[Source]:

@@ -332,7 +332,7 @@ def test_layout_of_least_memory_is_found_with_a_caution_if_none_fits_safely():
 
 @pytest.mark.parametrize("probability", [0, 1, -0.5, float("nan")])
 def test_probability_to_fit_is_validated(probability):
-    with pytest.raises(cm.InputError, match=r"fit_probability must be above 0 and below 1; got"):
+    with pytest.raises(cm.InputError, match=r"fit_probability(:| must be above 0 and below 1; got)"):
         cm.search_layouts(DENSE, EIGHT, RECIPE, fit_probability=probability)
 
 
