@@ -185,7 +185,7 @@ def test_ranges_of_sizes_hold_the_best_and_have_the_stated_loss_and_cost(allocat
         ({}, {"budget": 1e6, "most_tokens": 2e11}, "most_tokens", "only 200B tokens are available"),
         (
             {"cluster.count": 8},
-            {"budget": 1e8},
+            {"budget": 1e7},
             "feasible sizes",
             "larger models cannot run: layout: the model fits on",
         ),

@@ -20,7 +20,7 @@ _MONEY: ContextVar[tuple[str, str | None] | None] = ContextVar("money", default=
 _CURRENCY_HELP = "Print amounts in EUR, GBP or CNY; default: US dollars."
 _RATE_HELP = "Amount of the currency for one dollar; default: the newest listed monthly mean."
 _CODES = {"€": "EUR", "£": "GBP"}
-_WRITTEN = re.compile(r"(?<![A-Za-z])([kKMBT]?)(EUR|GBP|CNY|€|£)(?![A-Za-z])")
+_WRITTEN = re.compile(r"(?<![A-Za-z])([kKMBT]?)((?i:EUR|GBP|CNY)|€|£)(?![A-Za-z])")
 """A currency other than US dollars, with the letter of its scale."""
 _DATED = re.compile(r"\son\s+\d{4}-\d\d-\d\d\s*$")
 """The day of an exchange rate, which turns an amount into US dollars."""
@@ -61,7 +61,7 @@ def given_sum(option: str, written: str) -> GivenSum:
     per_usd = 1.0 if asked is None else exchange_rate(asked[0], rate=asked[1]).per_usd
     named = None if _DATED.search(written) else _WRITTEN.search(written)
     if named is not None:
-        other = _CODES.get(named[2], named[2])
+        other = _CODES.get(named[2], named[2].upper())
         if other != code:
             raise InputError(
                 f"{option}: {written!r} is in {other}, and amounts are printed in {code}; add --currency {other}, or "

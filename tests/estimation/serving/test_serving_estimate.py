@@ -238,3 +238,17 @@ def test_a_precision_that_a_checkpoint_overrules_is_refused():
         serving(config, precision="bf16")
     stored, small = (cm.estimate(serving(config, **more)) for more in ({}, {"precision": "nvfp4"}))
     assert stored.deployment.served.weights > 1.5 * small.deployment.served.weights
+
+
+def test_a_latency_without_end_is_said_in_words():
+    run = cm.Serving(
+        "llama-3.1-70b",
+        cm.Cluster("H100-SXM", 8),
+        input_tokens=1000,
+        output_tokens=300,
+        requests_per_second=500,
+        target_ttft=0.5,
+    )
+    notes = cm.estimate(run).notes()
+    assert "target missed: ttft grows as long as this load lasts, above 500 ms" in notes
+    assert not any("inf" in note.split() for note in notes)

@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import product
 from multiprocessing import get_context
 
+import numpy as np
 import pytest
 
 import costmodel as cm
@@ -330,10 +331,35 @@ def test_layout_of_least_memory_is_found_with_a_caution_if_none_fits_safely():
         cm.search_layouts(DENSE, tight, RECIPE, memory_limit=0.99 * least.si.memory.total, **FIXED)
 
 
-@pytest.mark.parametrize("probability", [0, 1, -0.5, float("nan")])
+@pytest.mark.parametrize("probability", [0, 1, -0.5])
 def test_probability_to_fit_is_validated(probability):
-    with pytest.raises(cm.InputError, match=r"fit_probability(:| must be above 0 and below 1; got)"):
+    with pytest.raises(cm.InputError, match=f"fit_probability: must be above 0 and below 1; got {probability}"):
         cm.search_layouts(DENSE, EIGHT, RECIPE, fit_probability=probability)
+
+
+def test_probability_to_fit_is_a_finite_number():
+    with pytest.raises(cm.InputError, match="fit_probability: must be a finite number; got nan"):
+        cm.search_layouts(DENSE, EIGHT, RECIPE, fit_probability=float("nan"))
+
+
+def test_wrong_limits_of_a_search_are_reported_together():
+    with pytest.raises(cm.InputError) as caught:
+        cm.search_layouts(DENSE, EIGHT, RECIPE, counts=[], memory_limit=-5, fit_probability=2)
+    assert caught.value.problems == (
+        "counts: must have one number of accelerators or more; got []",
+        "fit_probability: must be above 0 and below 1; got 2",
+        "memory_limit: must be above 0 byte; got -5",
+    )
+
+
+def test_counts_may_be_an_array():
+    given = cm.search_layouts(DENSE, EIGHT, RECIPE, counts=[8, 16], **FIXED)
+    assert cm.search_layouts(DENSE, EIGHT, RECIPE, counts=np.array([8, 16]), **FIXED) == given
+
+
+def test_a_limit_below_all_layouts_is_named():
+    with pytest.raises(cm.InputError, match=r"no layout of 8 .* within the memory_limit of 0\.9 GiB; the smallest"):
+        cm.search_layouts(DENSE, EIGHT, RECIPE, memory_limit=1e9, **FIXED)
 
 
 # Several counts

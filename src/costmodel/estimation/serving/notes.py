@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from costmodel.estimation.chain import Missing
@@ -183,11 +184,14 @@ def missed_targets(deployment: Deployment, point: Figures) -> list[str]:
     point : mapping
         Figures by name.
     """
-    return [
-        f"target missed: {name} is {value[0] * 1e3:,.4g} ms, above {target * 1e3:,.4g} ms"
-        for name, target in (("ttft", deployment.ttft), ("tpot", deployment.tpot))
-        if target is not None and not isinstance(value := point[name], Missing) and value[0] > target * (1 + 1e-9)
-    ]
+    missed = []
+    for name, target in (("ttft", deployment.ttft), ("tpot", deployment.tpot)):
+        value = point[name]
+        if target is None or isinstance(value, Missing) or value[0] <= target * (1 + 1e-9):
+            continue
+        is_late = f"is {value[0] * 1e3:,.4g} ms" if math.isfinite(value[0]) else "grows as long as this load lasts"
+        missed.append(f"target missed: {name} {is_late}, above {target * 1e3:,.4g} ms")
+    return missed
 
 
 def _targets(deployment: Deployment, point: Figures) -> list[str]:

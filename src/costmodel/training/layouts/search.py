@@ -232,8 +232,13 @@ def search_layouts(
 
     check_executor(executor)
     sizes = (cluster.count,) if counts is None else tuple(counts)
+    problems = [] if sizes else [f"counts: must have one number of accelerators or more; got {counts!r}"]
     if not 0 < fit_probability < 1:
-        raise InputError(f"fit_probability must be above 0 and below 1; got {fit_probability!r}")
+        problems.append(f"fit_probability: must be above 0 and below 1; got {fit_probability!r}")
+    if memory_limit is not None and memory_limit <= 0:
+        problems.append(f"memory_limit: must be above 0 byte; got {memory_limit!r}")
+    if problems:
+        raise InputError(problems)
     architecture = load_architecture(architecture)
     calibrated, choices = efficiency or default_efficiency(), read_choices(constraints)
     ranked: list[tuple[float, StepTime]] = []
@@ -264,7 +269,7 @@ def search_layouts(
         if step.fits:
             ranked, pareto, by_count = [(seconds, step)], [(seconds, step)], {count: step}
     if not ranked:
-        raise InputError(_no_result(total, cluster, sizes))
+        raise InputError(_no_result(total, cluster, sizes, memory_limit, inputs.auxiliary_bytes))
     ranked.sort(key=lambda timed: timed[0])
     pareto.sort(key=lambda timed: (timed[0], timed[1].si.memory.total))
     front = _pareto_front(np.array([step.si.memory.total for _, step in pareto]))
@@ -285,14 +290,21 @@ def _step_time(inputs: StepInputs, row: Any, cluster: Cluster, experts: bool, ef
     return StepTime(feasible_step_time(inputs, layouts(layout), layout, cluster, experts, efficiency))
 
 
-def _no_result(total: SearchedBlocks, cluster: Cluster, counts: Sequence[int]) -> str:
-    """Return why a search has no result: the least memory needed, or the reasons of infeasibility."""
+def _no_result(
+    total: SearchedBlocks, cluster: Cluster, counts: Sequence[int], memory_limit: float | None, auxiliary: float
+) -> str:
+    """Return why a search has no result: the least memory needed, or the reasons of infeasibility.
+
+    `memory_limit` is the memory that may be used, and `auxiliary` that of auxiliary models [byte].
+    """
     number = " or ".join(f"{count:,}" for count in counts)
     usable, marketed = cluster.accelerator.usable_memory or 0.0, cluster.accelerator.memory
     each = f"{usable / GIB:.1f} GiB usable" if marketed is None else f"{marketed:g} GB each"
     accelerators = f"{number} {cluster.accelerator.name} ({each})"
     if total.least_memory < math.inf:
-        needed = f"the smallest needs {total.least_memory / GIB:.1f} GiB per accelerator"
+        needed = f"the smallest needs {(total.least_memory + auxiliary) / GIB:.1f} GiB per accelerator"
+        if memory_limit is not None and memory_limit < (usable or math.inf):
+            accelerators += f" within the memory_limit of {memory_limit / GIB:.1f} GiB"
         return f"layout: the model fits on no layout of {accelerators}; {needed}"
     reasons = "; ".join(f"{reason} ({times:,})" for reason, times in sorted(total.rejected.items()))
     return f"layout: none of {accelerators} is possible: {reasons or 'the constraints allow none'}"
