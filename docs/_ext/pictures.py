@@ -9,6 +9,7 @@ from typing import ClassVar
 import matplotlib as mpl
 from docutils import nodes
 from docutils.parsers.rst import directives
+from matplotlib import pyplot
 from plotted import plotted
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -38,6 +39,7 @@ class Picture(SphinxDirective):
         path.parent.mkdir(exist_ok=True)
         with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
             figure.savefig(path, bbox_inches="tight", facecolor="white", metadata={"Date": None})
+        pyplot.close(figure)
         size = {"width": self.options["width"]} if "width" in self.options else {}
         image = nodes.image(uri=f"/{FOLDER}/{path.name}", alt=self.options["alt"], **size)
         shown = nodes.literal_block(code, code, language="python")

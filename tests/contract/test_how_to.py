@@ -119,9 +119,11 @@ def test_numbers_of_a_whole_output_are_near(printed, equal):
     assert run_page.same("cost 100 k$\n...\n", f"{printed}\nsources") == equal
 
 
-def test_the_contents_list_every_page():
+def test_the_contents_list_every_page_once():
     contents = (ROOT / "docs" / "how-to" / "README.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"\]\(([\w-]+\.md)\)", contents)) == {path.name for path in PAGES}
+    assert sorted(re.findall(r"^\|.*\]\(([\w-]+)\.md\)", contents, re.MULTILINE)) == sorted(path.stem for path in PAGES)
+    trees = re.findall(r"```\{toctree\}\n(.*?)```", contents, re.DOTALL)
+    assert sorted(re.findall(r"^[\w-]+$", "\n".join(trees), re.MULTILINE)) == sorted(path.stem for path in PAGES)
 
 
 ADDING = [path for path in PAGES if path.read_text(encoding="utf-8").startswith("# Add ")]
