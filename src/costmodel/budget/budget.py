@@ -33,6 +33,7 @@ class Budget(BudgetResult):
     '10400.00 USD, 1040.00 USD'
     """
 
+    @checked("path")
     def to_csv(self, path: str | Path | None = None) -> str:
         """Return the lines as CSV, and write them to a file if a `path` is given.
 
@@ -58,6 +59,7 @@ class Budget(BudgetResult):
 
         write_xlsx(self, Path(path))
 
+    @checked("path")
     def to_markdown(self, path: str | Path | None = None) -> str:
         """Return the budget as Markdown, and write it to a file if a `path` is given.
 
@@ -70,6 +72,7 @@ class Budget(BudgetResult):
 
         return written(markdown(self), path)
 
+    @checked("path")
     def to_html(self, path: str | Path | None = None) -> str:
         """Return the budget as an HTML page, and write it to a file if a `path` is given.
 
